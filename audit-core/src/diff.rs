@@ -1,0 +1,292 @@
+//! The diff: what changed from one value to another.
+
+use serde_json::Value;
+
+use crate::change::{Change, Changes, Redaction};
+use crate::error::ValueError;
+use crate::level::Level;
+use crate::path::{Node, Segment};
+use crate::rules::Rules;
+use crate::schema::{FieldSchema, Place, Sensitivity};
+use crate::snapshot::{Env, Snapshot};
+use crate::value::AuditValue;
+
+/// How deep values may nest, counted in objects and arrays.
+///
+/// Deeper values are an error ([`ValueError::TooDeep`]), since neither a JSON reader nor the
+/// stack is made for them.
+pub const MAX_DEPTH: usize = 100;
+
+/// Compares two values and returns what changed, secrets masked.
+///
+/// Pure: neither the registry nor the context plays a part. Changes come in declaration
+/// order, those of a map or a set by key.
+///
+/// # Panics
+/// If a value nests deeper than [`MAX_DEPTH`] or a field marked `#[audit(serde)]` fails to
+/// serialize. [`try_diff`] returns the error.
+///
+/// # Example: one field of two
+/// ```
+/// # use std::collections::BTreeMap;
+/// let old = BTreeMap::from([("name", "ann"), ("city", "Bonn")]);
+/// let new = BTreeMap::from([("name", "ann"), ("city", "Mainz")]);
+/// let changes = audit_core::diff(&old, &new);
+/// assert_eq!(changes.len(), 1);
+/// assert_eq!(changes["city"].new, Some("Mainz".into()));
+/// ```
+pub fn diff<T: AuditValue + ?Sized>(old: &T, new: &T) -> Changes {
+    match try_diff(old, new) {
+        Ok(changes) => changes,
+        Err(error) => panic!("cannot diff the values: {error}"),
+    }
+}
+
+/// Compares two values as [`diff`] does and returns what fails as an error.
+///
+/// # Errors
+/// [`ValueError`] if a value nests deeper than [`MAX_DEPTH`] or cannot be serialized.
+pub fn try_diff<T: AuditValue + ?Sized>(old: &T, new: &T) -> Result<Changes, ValueError> {
+    Ok(compare(old, new, Env::default(), None)?.changes)
+}
+
+/// What a comparison found.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    pub(crate) changes: Changes,
+    /// The level that the changed fields ask for.
+    pub(crate) level: Option<Level>,
+    /// Whether a field changed that is not ignored.
+    pub(crate) notable: bool,
+}
+
+/// Compares under the rules that `register_with` set.
+pub(crate) fn compare<T: AuditValue + ?Sized>(
+    old: &T,
+    new: &T,
+    env: Env,
+    rules: Option<&Rules>,
+) -> Result<Difference, ValueError> {
+    let mut out = Output { env, ..Output::default() };
+    let mut cx = Diff { out: &mut out, at: None };
+    if T::COMPOSITE || !old.same(new) {
+        old.diff(new, &mut cx);
+    }
+    out.finish(rules)
+}
+
+/// Where [`AuditValue::diff`] reports changes.
+#[derive(Debug)]
+pub struct Diff<'a> {
+    out: &'a mut Output,
+    at: Option<&'a Node<'a>>,
+}
+
+#[derive(Debug, Default)]
+struct Output {
+    changes: Vec<Change>,
+    level: Option<Level>,
+    notable: bool,
+    /// Inside a field marked `ignore`.
+    ignoring: bool,
+    /// Only whether anything differs is asked; nothing is recorded.
+    probing: bool,
+    found: usize,
+    env: Env,
+}
+
+impl Output {
+    fn finish(self, rules: Option<&Rules>) -> Result<Difference, ValueError> {
+        if let Some(error) = self.env.into_error() {
+            return Err(error);
+        }
+        let mut difference = Difference {
+            changes: Changes::from_vec(self.changes),
+            level: self.level,
+            notable: self.notable,
+        };
+        if let Some(rules) = rules {
+            rules.apply(&mut difference);
+        }
+        Ok(difference)
+    }
+}
+
+impl Diff<'_> {
+    /// Returns whether both values are the same, by asking for the first difference.
+    pub(crate) fn probe<T: AuditValue + ?Sized>(old: &T, new: &T) -> bool {
+        let mut out = Output { probing: true, ..Output::default() };
+        old.diff(new, &mut Diff { out: &mut out, at: None });
+        // A value too deep to compare is not the same: the diff then names the limit.
+        out.found == 0 && out.env.into_error().is_none()
+    }
+
+    /// Whether only the fact of a difference is asked for.
+    pub(crate) fn probing(&self) -> bool {
+        self.out.probing
+    }
+
+    /// Reports a field of a struct: compares, and records what differs.
+    #[doc(hidden)]
+    #[inline]
+    pub fn visit<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        old: &T,
+        new: &T,
+    ) {
+        if T::COMPOSITE {
+            self.nested(field, old, new);
+        } else if !old.same(new) {
+            self.changed(field, old, new);
+        }
+    }
+
+    /// Reports a field that may be absent, as with `skip_serializing_if`.
+    #[doc(hidden)]
+    #[inline(never)]
+    pub fn visit_optional<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        old: Option<&T>,
+        new: Option<&T>,
+    ) {
+        match (old, new) {
+            (None, None) => {}
+            (Some(old), Some(new)) => self.visit(field, old, new),
+            (old, new) => self.field(field, |cx| cx.replace_field(field, old, new)),
+        }
+    }
+
+    #[inline(never)]
+    fn nested<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, old: &T, new: &T) {
+        if field.sensitivity == Sensitivity::Clear && !field.whole {
+            self.field(field, |cx| old.diff(new, cx));
+        } else if !old.same(new) {
+            self.changed(field, old, new);
+        }
+    }
+
+    /// Records a field that is known to differ.
+    #[doc(hidden)]
+    #[cold]
+    #[inline(never)]
+    pub fn changed<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        old: &T,
+        new: &T,
+    ) {
+        if field.sensitivity == Sensitivity::Clear && !field.whole {
+            self.field(field, |cx| old.diff(new, cx));
+        } else {
+            self.field(field, |cx| cx.replace_field(field, Some(old), Some(new)));
+        }
+    }
+
+    /// Runs `report` at the field's path and keeps the field's level and `ignore`.
+    fn field(&mut self, field: &'static FieldSchema, report: impl FnOnce(&mut Diff<'_>)) {
+        let found = self.out.found;
+        let ignoring = self.out.ignoring;
+        self.out.ignoring |= field.ignored;
+        match field.place {
+            Place::Named => self.at(Segment::Name(field.name), report),
+            Place::Indexed(index) => self.at(Segment::Index(index), report),
+            Place::Inline => report(self),
+        }
+        self.out.ignoring = ignoring;
+        if self.out.found > found {
+            self.out.level = self.out.level.max(field.level);
+        }
+    }
+
+    /// Reports the fields of an enum's data variant, which both values are of.
+    #[doc(hidden)]
+    #[inline(never)]
+    pub fn variant(&mut self, name: &'static str, report: impl FnOnce(&mut Diff<'_>)) {
+        self.at(Segment::Name(name), report);
+    }
+
+    /// Reports the item at `index`.
+    pub(crate) fn item<T: AuditValue + ?Sized>(&mut self, index: usize, old: &T, new: &T) {
+        if T::COMPOSITE || !old.same(new) {
+            self.at(Segment::Index(index), |cx| old.diff(new, cx));
+        }
+    }
+
+    /// Runs `report` one step below the present path.
+    pub(crate) fn at(&mut self, segment: Segment<'_>, report: impl FnOnce(&mut Diff<'_>)) {
+        let node = Node::below(self.at, segment);
+        if node.depth() > MAX_DEPTH {
+            self.out.found += 1;
+            self.out.env.fail(ValueError::TooDeep {
+                path: node.to_path().to_string(),
+                limit: MAX_DEPTH,
+            });
+            return;
+        }
+        report(&mut Diff { out: &mut *self.out, at: Some(&node) });
+    }
+
+    /// Records that the value at the present path was replaced: absent (`None`) and null
+    /// are told apart.
+    #[cold]
+    #[inline(never)]
+    pub fn replace<T: AuditValue + ?Sized>(&mut self, old: Option<&T>, new: Option<&T>) {
+        if self.out.probing {
+            self.out.found += 1;
+            return;
+        }
+        let depth = self.at.map_or(0, Node::depth);
+        let mut cx = Snapshot::at_depth(&mut self.out.env, depth);
+        let old = old.map(|value| value.snapshot(&mut cx));
+        let new = new.map(|value| value.snapshot(&mut cx));
+        let redaction = cx.redacted().then_some(Redaction::Partial);
+        self.push(old, new, redaction);
+    }
+
+    fn replace_field<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        old: Option<&T>,
+        new: Option<&T>,
+    ) {
+        if field.sensitivity == Sensitivity::Skipped {
+            return;
+        }
+        if self.out.probing {
+            self.out.found += 1;
+            return;
+        }
+        let redaction = match field.sensitivity {
+            Sensitivity::Clear | Sensitivity::Skipped => return self.replace(old, new),
+            Sensitivity::Masked(_) => Redaction::Masked,
+            Sensitivity::Hashed => Redaction::Hashed,
+        };
+        let depth = self.at.map_or(0, Node::depth);
+        let mut cx = Snapshot::at_depth(&mut self.out.env, depth);
+        let old = old.map(|value| cx.field_value(field, value));
+        let new = new.map(|value| cx.field_value(field, value));
+        self.push(old, new, Some(redaction));
+    }
+
+    /// Records a change at the present path, with values that are redacted already.
+    pub(crate) fn push(
+        &mut self,
+        old: Option<Value>,
+        new: Option<Value>,
+        redaction: Option<Redaction>,
+    ) {
+        self.out.found += 1;
+        if self.out.probing {
+            return;
+        }
+        self.out.notable |= !self.out.ignoring;
+        self.out.changes.push(Change {
+            path: Node::render(self.at),
+            old,
+            new,
+            redaction,
+        });
+    }
+}

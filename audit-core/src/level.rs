@@ -1,0 +1,153 @@
+//! Severity levels, after Python's `logging`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// How much an entry or a log line matters.
+///
+/// The five levels, their order and their numbers are those of Python's `logging` module.
+///
+/// # Example: levels order, parse and print
+/// ```
+/// use audit_core::Level;
+///
+/// assert!(Level::Critical > Level::Error);
+/// assert_eq!("warn".parse::<Level>()?, Level::Warning);
+/// assert_eq!(Level::Warning.to_string(), "WARNING");
+/// assert_eq!(Level::Warning as u8, 30);
+/// # Ok::<(), audit_core::ParseLevelError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Level {
+    /// Detail for somebody looking for a fault (10).
+    Debug = 10,
+    /// The ordinary course of things (20).
+    Info = 20,
+    /// Something worth a second look (30).
+    Warning = 30,
+    /// Something failed (40).
+    Error = 40,
+    /// Somebody should be woken (50).
+    Critical = 50,
+}
+
+impl Level {
+    /// All levels, lowest first.
+    pub const ALL: [Self; 5] = [
+        Self::Debug,
+        Self::Info,
+        Self::Warning,
+        Self::Error,
+        Self::Critical,
+    ];
+
+    /// Returns the name in capitals, as `Display` prints it and as entries store it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+            Self::Critical => "CRITICAL",
+        }
+    }
+
+    /// Returns the level with this number (10, 20, 30, 40 or 50).
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| *level as u8 == number)
+    }
+
+    /// Returns the level of the `log` crate that stands for this one.
+    ///
+    /// `log` has nothing above `Error`, so `Critical` maps to it; records made by this
+    /// crate carry the key-value `severity = "CRITICAL"` beside it.
+    pub const fn to_log(self) -> log::Level {
+        match self {
+            Self::Debug => log::Level::Debug,
+            Self::Info => log::Level::Info,
+            Self::Warning => log::Level::Warn,
+            Self::Error | Self::Critical => log::Level::Error,
+        }
+    }
+}
+
+impl From<Level> for log::Level {
+    fn from(level: Level) -> Self {
+        level.to_log()
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Level {
+    type Err = ParseLevelError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const NAMES: [(&str, Level); 7] = [
+            ("debug", Level::Debug),
+            ("info", Level::Info),
+            ("warning", Level::Warning),
+            ("warn", Level::Warning),
+            ("error", Level::Error),
+            ("critical", Level::Critical),
+            ("fatal", Level::Critical),
+        ];
+        NAMES
+            .into_iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(text.trim()))
+            .map(|(_, level)| level)
+            .ok_or_else(|| ParseLevelError { text: text.to_owned() })
+    }
+}
+
+impl Serialize for Level {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Level {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LevelVisitor;
+
+        impl Visitor<'_> for LevelVisitor {
+            type Value = Level;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a level such as \"INFO\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Level, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(LevelVisitor)
+    }
+}
+
+/// The text is no level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseLevelError {
+    text: String,
+}
+
+impl fmt::Display for ParseLevelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "unknown level `{}`; expected debug, info, warning, error or critical",
+            self.text.escape_debug()
+        )
+    }
+}
+
+impl std::error::Error for ParseLevelError {}

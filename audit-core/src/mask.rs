@@ -1,0 +1,146 @@
+//! Masks: what is shown in place of a secret.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+/// What a masked field shows of its value.
+///
+/// A null stays a null: that there is no value is not a secret. Everything else becomes a
+/// text, and a list or a struct becomes one text, so that its size does not show either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mask {
+    /// Nothing: always `***`.
+    #[default]
+    All,
+    /// The second half; the first is one `*` a character, and a lone character is hidden.
+    FirstHalf,
+    /// `****` and the last four characters; of a text shorter than eight nothing is shown.
+    Last4,
+    /// The first character and the domain of an address: `a***@example.com`.
+    /// What is no address is hidden whole.
+    Email,
+    /// What the type's own function returned (`mask_with`).
+    Custom,
+}
+
+/// What [`Mask::All`] shows.
+pub(crate) const HIDDEN: &str = "***";
+
+impl Mask {
+    /// Returns the name as the derive's `mask = "..."` takes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::FirstHalf => "first_half",
+            Self::Last4 => "last4",
+            Self::Email => "email",
+            Self::Custom => "custom",
+        }
+    }
+
+    /// Masks a text.
+    ///
+    /// # Example: the forms
+    /// ```
+    /// use audit_core::Mask;
+    ///
+    /// assert_eq!(Mask::All.apply("secret"), "***");
+    /// assert_eq!(Mask::FirstHalf.apply("secret"), "***ret");
+    /// assert_eq!(Mask::Last4.apply("+15551234567"), "****4567");
+    /// assert_eq!(Mask::Last4.apply("4567"), "****");
+    /// assert_eq!(Mask::Email.apply("alice@example.com"), "a***@example.com");
+    /// ```
+    pub fn apply(self, text: &str) -> String {
+        match self {
+            Self::All | Self::Custom => HIDDEN.to_owned(),
+            Self::FirstHalf => {
+                let length = text.chars().count();
+                let hidden = length.div_ceil(2);
+                let mut masked = "*".repeat(hidden);
+                masked.extend(text.chars().skip(hidden));
+                masked
+            }
+            Self::Last4 => {
+                let length = text.chars().count();
+                let mut masked = "****".to_owned();
+                if length >= 8 {
+                    masked.extend(text.chars().skip(length - 4));
+                }
+                masked
+            }
+            Self::Email => match text.rsplit_once('@') {
+                Some((local, domain)) if !local.is_empty() && !domain.is_empty() => {
+                    let mut rest = local.chars();
+                    let first = rest.next().filter(|_| rest.next().is_some());
+                    format!("{}{HIDDEN}@{domain}", first.map_or(String::new(), String::from))
+                }
+                _ => HIDDEN.to_owned(),
+            },
+        }
+    }
+
+    /// Masks a value: null stays null, everything else becomes a masked text.
+    pub(crate) fn apply_to_value(self, value: Value) -> Value {
+        match (self, value) {
+            (_, Value::Null) => Value::Null,
+            (Self::Custom, value) => value,
+            (mask, value @ (Value::Array(_) | Value::Object(_))) => {
+                drop(value);
+                Value::String(match mask {
+                    Self::Last4 => "****".to_owned(),
+                    _ => HIDDEN.to_owned(),
+                })
+            }
+            // Half of `true` tells all of it.
+            (_, Value::Bool(_)) => Value::String(HIDDEN.to_owned()),
+            (mask, value) => Value::String(mask.apply(&scalar_text(&value))),
+        }
+    }
+}
+
+/// A scalar's text: a string itself, anything else its JSON.
+pub(crate) fn scalar_text(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
+}
+
+impl fmt::Display for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Mask {
+    type Err = ParseMaskError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::All, Self::FirstHalf, Self::Last4, Self::Email]
+            .into_iter()
+            .find(|mask| mask.as_str() == text)
+            .ok_or_else(|| ParseMaskError { text: text.to_owned() })
+    }
+}
+
+/// The text names no mask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseMaskError {
+    text: String,
+}
+
+impl fmt::Display for ParseMaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "unknown mask `{}`; expected all, first_half, last4 or email",
+            self.text.escape_debug()
+        )
+    }
+}
+
+impl std::error::Error for ParseMaskError {}

@@ -1,0 +1,71 @@
+//! Builds `object_repr`, with masked fields masked.
+
+use serde_json::Value;
+
+use crate::mask::{Mask, scalar_text};
+use crate::rules::Rules;
+use crate::schema::{FieldSchema, Sensitivity};
+use crate::snapshot::{Env, Snapshot};
+use crate::value::AuditValue;
+
+/// Collects the text of an object.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Repr<'a> {
+    text: String,
+    env: Env,
+    rules: Option<&'a Rules>,
+}
+
+impl<'a> Repr<'a> {
+    /// Runs `write` and returns the text.
+    pub fn build(write: impl FnOnce(&mut Repr<'_>)) -> String {
+        let mut repr = Repr::new(Env::default(), None);
+        write(&mut repr);
+        repr.text
+    }
+
+    pub(crate) fn new(env: Env, rules: Option<&'a Rules>) -> Self {
+        Self { text: String::new(), env, rules }
+    }
+
+    pub(crate) fn finish(self) -> (String, Env) {
+        (self.text, self.env)
+    }
+
+    /// Appends literal text.
+    pub fn text(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Appends what may be shown of a field.
+    pub fn field<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) {
+        let rule = self.rules.and_then(|rules| rules.for_repr(field.name));
+        let mut cx = Snapshot::at_depth(&mut self.env, 0);
+        match (rule, field.sensitivity) {
+            (None, Sensitivity::Clear) => value.write_text(&mut self.text, &mut cx),
+            (rule, _) => match rule.unwrap_or(Mask::Custom).apply_to_value(cx.field_value(field, value)) {
+                Value::Null => {}
+                value => self.text.push_str(&scalar_text(&value)),
+            },
+        }
+    }
+}
+
+/// Returns a value's key text: what `object_pk` is made of.
+#[doc(hidden)]
+pub fn key_text<T: AuditValue + ?Sized>(value: &T) -> String {
+    let mut text = String::new();
+    value.write_text(&mut text, &mut Snapshot::at_depth(&mut Env::default(), 0));
+    text
+}
+
+/// Joins the parts of a composite identity with `|`; a `|` or `\` inside a part gets a `\`.
+#[doc(hidden)]
+pub fn composite_key(parts: &[String]) -> String {
+    let escaped: Vec<String> = parts
+        .iter()
+        .map(|part| part.replace('\\', "\\\\").replace('|', "\\|"))
+        .collect();
+    escaped.join("|")
+}

@@ -1,0 +1,374 @@
+//! What is known of a type before any value is seen.
+
+use std::fmt;
+
+use crate::level::Level;
+use crate::mask::Mask;
+
+/// What of a field's value may reach the trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sensitivity {
+    /// The value as it is.
+    Clear,
+    /// A masked text in place of the value.
+    Masked(Mask),
+    /// A keyed pseudonym in place of the value: equal inputs give equal tokens.
+    Hashed,
+    /// Nothing; the field is not recorded at all.
+    Skipped,
+}
+
+/// One field of a tracked struct or enum variant, as the derive describes it.
+#[derive(Clone, Copy)]
+pub struct FieldSchema {
+    pub(crate) name: &'static str,
+    pub(crate) place: Place,
+    pub(crate) label: Option<&'static str>,
+    pub(crate) aliases: &'static [&'static str],
+    pub(crate) sensitivity: Sensitivity,
+    pub(crate) domain: &'static str,
+    pub(crate) level: Option<Level>,
+    pub(crate) ignored: bool,
+    pub(crate) whole: bool,
+    pub(crate) identity: bool,
+    pub(crate) nested: fn() -> &'static [FieldSchema],
+}
+
+/// Where a field's value sits in its parent's JSON form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Under its name, in an object.
+    Named,
+    /// At an index, in an array (tuple structs).
+    Indexed(usize),
+    /// In the parent's own place (newtypes, `flatten`).
+    Inline,
+}
+
+impl FieldSchema {
+    /// Describes a named field; `nested` gives the fields of its type.
+    pub const fn new(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
+        Self {
+            name,
+            place: Place::Named,
+            label: None,
+            aliases: &[],
+            sensitivity: Sensitivity::Clear,
+            domain: "",
+            level: None,
+            ignored: false,
+            whole: false,
+            identity: false,
+            nested,
+        }
+    }
+
+    /// Describes the field at `index` of a tuple struct or variant; `name` is the index as text.
+    pub const fn indexed(
+        index: usize,
+        name: &'static str,
+        nested: fn() -> &'static [FieldSchema],
+    ) -> Self {
+        let mut field = Self::new(name, nested);
+        field.place = Place::Indexed(index);
+        field
+    }
+
+    /// Describes a field whose value stands in its parent's place: the field of a newtype,
+    /// or one that serde flattens.
+    pub const fn inline(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
+        let mut field = Self::new(name, nested);
+        field.place = Place::Inline;
+        field
+    }
+
+    /// Sets the display name.
+    pub const fn with_label(mut self, label: &'static str) -> Self {
+        self.label = Some(label);
+        self
+    }
+
+    /// Sets the former stored names.
+    pub const fn with_aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    /// Masks the field.
+    pub const fn with_mask(mut self, mask: Mask) -> Self {
+        self.sensitivity = Sensitivity::Masked(mask);
+        self
+    }
+
+    /// Replaces the field's value by a keyed token; `domain` separates it from other fields.
+    pub const fn with_hash(mut self, domain: &'static str) -> Self {
+        self.sensitivity = Sensitivity::Hashed;
+        self.domain = domain;
+        self
+    }
+
+    /// Marks the field as not recorded.
+    pub const fn skipped(mut self) -> Self {
+        self.sensitivity = Sensitivity::Skipped;
+        self
+    }
+
+    /// Raises an entry to at least `level` when the field changes.
+    pub const fn with_level(mut self, level: Level) -> Self {
+        self.level = Some(level);
+        self
+    }
+
+    /// Makes a change of this field alone no reason for an entry.
+    pub const fn ignored(mut self) -> Self {
+        self.ignored = true;
+        self
+    }
+
+    /// Records the whole value, old and new, whatever changed inside.
+    pub const fn whole(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
+    /// Marks the field as the identity or a part of it.
+    pub const fn identity(mut self) -> Self {
+        self.identity = true;
+        self
+    }
+
+    /// Returns the stored name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Returns the display name, which is the stored name unless one was given.
+    pub const fn label(&self) -> &'static str {
+        match self.label {
+            Some(label) => label,
+            None => self.name,
+        }
+    }
+
+    /// Returns the names under which older entries hold this field.
+    pub const fn aliases(&self) -> &'static [&'static str] {
+        self.aliases
+    }
+
+    /// Returns what of the value may reach the trail.
+    pub const fn sensitivity(&self) -> Sensitivity {
+        self.sensitivity
+    }
+
+    /// Returns the level an entry is raised to when this field changes.
+    pub const fn level(&self) -> Option<Level> {
+        self.level
+    }
+
+    /// Returns whether a change of this field alone makes no entry.
+    pub const fn is_ignored(&self) -> bool {
+        self.ignored
+    }
+
+    /// Returns whether the field is recorded as one old and one new value.
+    pub const fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Returns whether the field is the identity or a part of it.
+    pub const fn is_identity(&self) -> bool {
+        self.identity
+    }
+
+    /// Returns whether the fields of this field's type stand in the parent's own object,
+    /// as with serde's `flatten`.
+    pub const fn is_inline(&self) -> bool {
+        matches!(self.place, Place::Inline)
+    }
+
+    /// Returns the fields of this field's type; empty for a type without fields.
+    pub fn fields(&self) -> &'static [FieldSchema] {
+        (self.nested)()
+    }
+}
+
+impl fmt::Debug for FieldSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the nested fields: a recursive type would never end.
+        f.debug_struct("FieldSchema")
+            .field("name", &self.name)
+            .field("label", &self.label())
+            .field("sensitivity", &self.sensitivity)
+            .field("level", &self.level)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An entity's type, as the derive describes it.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelSchema {
+    pub(crate) name: &'static str,
+    pub(crate) type_name: &'static str,
+    pub(crate) version: u32,
+    pub(crate) fields: &'static [FieldSchema],
+    pub(crate) levels: ActionLevels,
+    pub(crate) actions: ActionSet,
+    pub(crate) require_reason: bool,
+    pub(crate) parent: Option<&'static str>,
+}
+
+impl ModelSchema {
+    /// Describes a model; `type_name` is the Rust type's name.
+    pub const fn new(
+        name: &'static str,
+        type_name: &'static str,
+        fields: &'static [FieldSchema],
+    ) -> Self {
+        Self {
+            name,
+            type_name,
+            version: 1,
+            fields,
+            levels: ActionLevels::DEFAULT,
+            actions: ActionSet::ALL,
+            require_reason: false,
+            parent: None,
+        }
+    }
+
+    /// Sets the schema version stored with each entry.
+    pub const fn with_version(mut self, version: u32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Sets the levels of the four actions.
+    pub const fn with_levels(mut self, levels: ActionLevels) -> Self {
+        self.levels = levels;
+        self
+    }
+
+    /// Sets which actions are recorded.
+    pub const fn with_actions(mut self, actions: ActionSet) -> Self {
+        self.actions = actions;
+        self
+    }
+
+    /// Makes an entry without a reason an error.
+    pub const fn requiring_reason(mut self) -> Self {
+        self.require_reason = true;
+        self
+    }
+
+    /// Names the model of the aggregate root.
+    pub const fn with_parent(mut self, model: &'static str) -> Self {
+        self.parent = Some(model);
+        self
+    }
+
+    /// Returns the stored model name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Returns the Rust type's name.
+    pub const fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    /// Returns the schema version stored with each entry (1 unless given).
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Returns the fields in declaration order, skipped ones included.
+    pub const fn fields(&self) -> &'static [FieldSchema] {
+        self.fields
+    }
+
+    /// Returns the field with this stored name.
+    pub fn field(&self, name: &str) -> Option<&'static FieldSchema> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// Returns the levels of the four actions.
+    pub const fn levels(&self) -> ActionLevels {
+        self.levels
+    }
+
+    /// Returns which actions are recorded.
+    pub const fn actions(&self) -> ActionSet {
+        self.actions
+    }
+
+    /// Returns whether an entry without a reason is an error.
+    pub const fn requires_reason(&self) -> bool {
+        self.require_reason
+    }
+
+    /// Returns the model name of the aggregate root.
+    pub const fn parent(&self) -> Option<&'static str> {
+        self.parent
+    }
+}
+
+/// The level of an entry, by action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ActionLevels {
+    /// Level of a creation.
+    pub create: Level,
+    /// Level of an update.
+    pub update: Level,
+    /// Level of a deletion.
+    pub delete: Level,
+    /// Level of an access.
+    pub access: Level,
+    /// Level of a custom action.
+    pub custom: Level,
+}
+
+impl ActionLevels {
+    /// Create, update and custom actions at info, delete at warning, access at debug.
+    pub const DEFAULT: Self = Self {
+        create: Level::Info,
+        update: Level::Info,
+        delete: Level::Warning,
+        access: Level::Debug,
+        custom: Level::Info,
+    };
+}
+
+impl Default for ActionLevels {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Which actions of a model are recorded. Custom actions always are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ActionSet {
+    /// Creations are recorded.
+    pub create: bool,
+    /// Updates are recorded.
+    pub update: bool,
+    /// Deletions are recorded.
+    pub delete: bool,
+    /// Accesses are recorded.
+    pub access: bool,
+}
+
+impl ActionSet {
+    /// Every action.
+    pub const ALL: Self = Self { create: true, update: true, delete: true, access: true };
+    /// No action but custom ones.
+    pub const NONE: Self = Self { create: false, update: false, delete: false, access: false };
+}
+
+impl Default for ActionSet {
+    fn default() -> Self {
+        Self::ALL
+    }
+}

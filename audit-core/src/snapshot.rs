@@ -1,0 +1,232 @@
+//! Snapshots: a value as JSON, secrets masked.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::diff::MAX_DEPTH;
+use crate::error::ValueError;
+use crate::hash::HashKeys;
+use crate::schema::{FieldSchema, Place, Sensitivity};
+use crate::value::AuditValue;
+
+/// Returns a value as JSON, with every secret in its masked form and skipped fields left out.
+///
+/// # Panics
+/// If the value nests deeper than [`MAX_DEPTH`] or a field marked `#[audit(serde)]` fails to
+/// serialize. [`try_snapshot`] returns the error.
+pub fn snapshot<T: AuditValue + ?Sized>(value: &T) -> Value {
+    match try_snapshot(value) {
+        Ok(value) => value,
+        Err(error) => panic!("cannot take a snapshot of the value: {error}"),
+    }
+}
+
+/// Takes a snapshot as [`snapshot`] does and returns what fails as an error.
+///
+/// # Errors
+/// [`ValueError`] if the value nests deeper than [`MAX_DEPTH`] or cannot be serialized.
+pub fn try_snapshot<T: AuditValue + ?Sized>(value: &T) -> Result<Value, ValueError> {
+    let mut env = Env::default();
+    let value = value.snapshot(&mut Snapshot::at_depth(&mut env, 0));
+    match env.into_error() {
+        Some(error) => Err(error),
+        None => Ok(value),
+    }
+}
+
+/// What taking snapshots needs and leaves behind.
+#[derive(Debug, Default)]
+pub(crate) struct Env {
+    keys: Option<Arc<HashKeys>>,
+    error: Option<Box<ValueError>>,
+}
+
+impl Env {
+    /// Hashes with these keys instead of the current log's.
+    pub(crate) fn with_keys(keys: Arc<HashKeys>) -> Self {
+        Self { keys: Some(keys), error: None }
+    }
+
+    /// Keeps the first error.
+    pub(crate) fn fail(&mut self, error: ValueError) {
+        self.error.get_or_insert_with(|| Box::new(error));
+    }
+
+    pub(crate) fn into_error(self) -> Option<ValueError> {
+        self.error.map(|error| *error)
+    }
+
+    fn hash(&mut self, domain: &str, value: &Value) -> String {
+        self.keys
+            .get_or_insert_with(HashKeys::current)
+            .token(domain, value)
+    }
+}
+
+/// Where [`AuditValue::snapshot`] gets the depth, the keys and a place for errors.
+#[derive(Debug)]
+pub struct Snapshot<'a> {
+    env: &'a mut Env,
+    depth: usize,
+    redacted: bool,
+}
+
+impl<'a> Snapshot<'a> {
+    pub(crate) fn at_depth(env: &'a mut Env, depth: usize) -> Self {
+        Self { env, depth, redacted: false }
+    }
+
+    /// Whether a masked or hashed field was met.
+    pub(crate) fn redacted(&self) -> bool {
+        self.redacted
+    }
+
+    /// Reports that the value cannot be represented; the draft or `try_snapshot` then fails.
+    pub fn fail(&mut self, message: impl Into<String>) -> Value {
+        self.env.fail(ValueError::Unrepresentable { message: message.into() });
+        Value::Null
+    }
+
+    /// Goes one level down for `build`, or fails at the depth limit.
+    pub(crate) fn nested(&mut self, build: impl FnOnce(&mut Self) -> Value) -> Value {
+        if self.depth >= MAX_DEPTH {
+            self.env.fail(ValueError::TooDeep { path: String::new(), limit: MAX_DEPTH });
+            return Value::Null;
+        }
+        self.depth += 1;
+        let value = build(self);
+        self.depth -= 1;
+        value
+    }
+
+    /// Builds the object of a struct with named fields.
+    #[doc(hidden)]
+    #[inline(never)]
+    pub fn object(&mut self, fill: impl FnOnce(&mut ObjectSnapshot<'_, '_>)) -> Value {
+        self.nested(|cx| {
+            let mut object = ObjectSnapshot { map: Map::new(), cx };
+            fill(&mut object);
+            Value::Object(object.map)
+        })
+    }
+
+    /// Builds the array of a tuple struct.
+    #[doc(hidden)]
+    #[inline(never)]
+    pub fn array(&mut self, fill: impl FnOnce(&mut ArraySnapshot<'_, '_>)) -> Value {
+        self.nested(|cx| {
+            let mut array = ArraySnapshot { items: Vec::new(), cx };
+            fill(&mut array);
+            Value::Array(array.items)
+        })
+    }
+
+    /// Builds `{name: content}`, the form of an enum's data variant.
+    #[doc(hidden)]
+    #[inline(never)]
+    pub fn variant(
+        &mut self,
+        name: &'static str,
+        content: impl FnOnce(&mut Snapshot<'_>) -> Value,
+    ) -> Value {
+        self.nested(|cx| {
+            let content = content(cx);
+            Value::Object(Map::from_iter([(name.to_owned(), content)]))
+        })
+    }
+
+    /// Returns what the trail may hold of a field's value; null for a skipped field.
+    #[doc(hidden)]
+    pub fn field_value<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        value: &T,
+    ) -> Value {
+        match field.sensitivity {
+            Sensitivity::Clear => value.snapshot(self),
+            Sensitivity::Skipped => Value::Null,
+            Sensitivity::Masked(mask) => {
+                self.redacted = true;
+                mask.apply_to_value(value.snapshot(self))
+            }
+            Sensitivity::Hashed => {
+                self.redacted = true;
+                match value.snapshot(self) {
+                    Value::Null => Value::Null,
+                    value => Value::String(self.env.hash(field.domain, &value)),
+                }
+            }
+        }
+    }
+}
+
+/// Collects the fields of a struct.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ObjectSnapshot<'s, 'a> {
+    map: Map<String, Value>,
+    cx: &'s mut Snapshot<'a>,
+}
+
+impl ObjectSnapshot<'_, '_> {
+    /// Adds a field, or for an inline (flattened) one its own fields.
+    #[inline(never)]
+    pub fn visit<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) {
+        if field.sensitivity == Sensitivity::Skipped {
+            return;
+        }
+        let value = self.cx.field_value(field, value);
+        if field.place == Place::Inline {
+            match value {
+                Value::Object(fields) => self.map.extend(fields),
+                Value::Null => {}
+                _ => {
+                    self.cx.fail(format!("the flattened field `{}` is no object", field.name));
+                }
+            }
+        } else {
+            self.map.insert(field.name.to_owned(), value);
+        }
+    }
+
+    /// Adds a field unless it is absent.
+    pub fn visit_optional<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        value: Option<&T>,
+    ) {
+        if let Some(value) = value {
+            self.visit(field, value);
+        }
+    }
+}
+
+/// Collects the fields of a tuple struct.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ArraySnapshot<'s, 'a> {
+    items: Vec<Value>,
+    cx: &'s mut Snapshot<'a>,
+}
+
+impl ArraySnapshot<'_, '_> {
+    /// Adds a field; a skipped one leaves a null, so that the others keep their index.
+    #[inline(never)]
+    pub fn visit<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) {
+        let value = self.cx.field_value(field, value);
+        self.items.push(value);
+    }
+
+    /// Adds a field; an absent one leaves a null.
+    pub fn visit_optional<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        value: Option<&T>,
+    ) {
+        match value {
+            Some(value) => self.visit(field, value),
+            None => self.items.push(Value::Null),
+        }
+    }
+}

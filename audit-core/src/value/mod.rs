@@ -1,0 +1,100 @@
+//! Values whose changes can be tracked.
+
+mod list;
+mod map;
+mod number;
+mod pointer;
+mod set;
+mod text;
+mod time;
+mod tree;
+mod tuple;
+mod wrap;
+
+use serde_json::Value;
+
+pub use self::wrap::{AsSet, Debugged, Displayed, Keyed, MaskedWith, Referenced, Serialized, Via};
+pub(crate) use self::number::integer_value;
+pub(crate) use self::tree::{compare_values, normalize};
+
+use crate::diff::Diff;
+use crate::schema::FieldSchema;
+use crate::snapshot::Snapshot;
+
+/// A value whose changes can be tracked: anything that can stand in a tracked field.
+///
+/// Derive it with `#[derive(Auditable)]`. A type of another crate needs no implementation:
+/// the field's attribute says how it is recorded (`#[audit(serde)]`, `#[audit(display)]`,
+/// `#[audit(debug)]`, `#[audit(with = path)]`) or that it is not (`#[audit(skip)]`).
+///
+/// That there is no blanket implementation is on purpose: nothing reaches the trail whose
+/// type nobody has classified.
+///
+/// # Example: a type whose text is recorded
+/// ```
+/// use audit_core::{AuditValue, Snapshot};
+///
+/// struct Celsius(f64);
+///
+/// impl AuditValue for Celsius {
+///     fn same(&self, other: &Self) -> bool {
+///         self.0 == other.0
+///     }
+///     fn snapshot(&self, _: &mut Snapshot<'_>) -> serde_json::Value {
+///         format!("{:.1} C", self.0).into()
+///     }
+/// }
+///
+/// assert_eq!(audit_core::snapshot(&Celsius(21.46)), "21.5 C");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an `AuditValue`, so its changes cannot be tracked",
+    label = "not an `AuditValue`",
+    note = "derive it with `#[derive(Auditable)]` if the type is yours",
+    note = "for a type of another crate put `#[audit(serde)]`, `#[audit(display)]`, `#[audit(debug)]` or `#[audit(with = path)]` on the field",
+    note = "or leave the field out with `#[audit(skip)]`"
+)]
+pub trait AuditValue {
+    /// Whether a difference may lie inside, at a path below the value's own.
+    ///
+    /// `false` (the default) for a value that is recorded as one old and one new value.
+    const COMPOSITE: bool = false;
+
+    /// The fields of the type, in declaration order; empty for a type without fields.
+    const FIELDS: &'static [FieldSchema] = &[];
+
+    /// Returns whether both values are the same to the trail: an update from one to the
+    /// other changes nothing.
+    ///
+    /// The default asks [`diff`](Self::diff) and is right for composite values only.
+    fn same(&self, other: &Self) -> bool {
+        Diff::probe(self, other)
+    }
+
+    /// Returns the value as JSON, with every secret in its masked form.
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value;
+
+    /// Reports to `cx` what changed from `self` to `new`.
+    ///
+    /// Called for a value that is not composite only when [`same`](Self::same) is false;
+    /// the default reports one old and one new value.
+    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+        cx.replace(Some(self), Some(new));
+    }
+
+    /// Appends the value as people read it, for `object_repr` and keys.
+    #[doc(hidden)]
+    fn write_text(&self, out: &mut String, cx: &mut Snapshot<'_>) {
+        match self.snapshot(cx) {
+            Value::Null => {}
+            Value::String(text) => out.push_str(&text),
+            other => out.push_str(&other.to_string()),
+        }
+    }
+
+    /// Returns [`FIELDS`](Self::FIELDS) of the type, or of what it wraps.
+    #[doc(hidden)]
+    fn fields() -> &'static [FieldSchema] {
+        Self::FIELDS
+    }
+}
