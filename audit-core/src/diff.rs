@@ -67,8 +67,14 @@ pub(crate) fn compare<T: AuditValue + ?Sized>(
     env: Env,
     rules: Option<&Rules>,
 ) -> Result<Difference, ValueError> {
-    let mut out = Output { env, ..Output::default() };
-    let mut cx = Diff { out: &mut out, at: None };
+    let mut out = Output {
+        env,
+        ..Output::default()
+    };
+    let mut cx = Diff {
+        out: &mut out,
+        at: None,
+    };
     if T::COMPOSITE || !old.same(new) {
         old.diff(new, &mut cx);
     }
@@ -115,8 +121,17 @@ impl Output {
 impl Diff<'_> {
     /// Returns whether both values are the same, by asking for the first difference.
     pub(crate) fn probe<T: AuditValue + ?Sized>(old: &T, new: &T) -> bool {
-        let mut out = Output { probing: true, ..Output::default() };
-        old.diff(new, &mut Diff { out: &mut out, at: None });
+        let mut out = Output {
+            probing: true,
+            ..Output::default()
+        };
+        old.diff(
+            new,
+            &mut Diff {
+                out: &mut out,
+                at: None,
+            },
+        );
         // A value too deep to compare is not the same: the diff then names the limit.
         out.found == 0 && out.env.into_error().is_none()
     }
@@ -129,12 +144,7 @@ impl Diff<'_> {
     /// Reports a field of a struct: compares, and records what differs.
     #[doc(hidden)]
     #[inline]
-    pub fn visit<T: AuditValue + ?Sized>(
-        &mut self,
-        field: &'static FieldSchema,
-        old: &T,
-        new: &T,
-    ) {
+    pub fn visit<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, old: &T, new: &T) {
         if T::COMPOSITE {
             self.nested(field, old, new);
         } else if !old.same(new) {
@@ -190,7 +200,7 @@ impl Diff<'_> {
         let ignoring = self.out.ignoring;
         self.out.ignoring |= field.ignored;
         match field.place {
-            Place::Named => self.at(Segment::Name(field.name), report),
+            Place::Named => self.at(Segment::Field(field.name), report),
             Place::Indexed(index) => self.at(Segment::Index(index), report),
             Place::Inline => report(self),
         }
@@ -204,13 +214,20 @@ impl Diff<'_> {
     #[doc(hidden)]
     #[inline(never)]
     pub fn variant(&mut self, name: &'static str, report: impl FnOnce(&mut Diff<'_>)) {
-        self.at(Segment::Name(name), report);
+        self.at(Segment::Field(name), report);
     }
 
     /// Reports the item at `index`.
     pub(crate) fn item<T: AuditValue + ?Sized>(&mut self, index: usize, old: &T, new: &T) {
         if T::COMPOSITE || !old.same(new) {
             self.at(Segment::Index(index), |cx| old.diff(new, cx));
+        }
+    }
+
+    /// Reports the value under `name`.
+    pub(crate) fn entry<T: AuditValue + ?Sized>(&mut self, name: &'static str, old: &T, new: &T) {
+        if T::COMPOSITE || !old.same(new) {
+            self.at(Segment::Field(name), |cx| old.diff(new, cx));
         }
     }
 
@@ -225,7 +242,10 @@ impl Diff<'_> {
             });
             return;
         }
-        report(&mut Diff { out: &mut *self.out, at: Some(&node) });
+        report(&mut Diff {
+            out: &mut *self.out,
+            at: Some(&node),
+        });
     }
 
     /// Records that the value at the present path was replaced: absent (`None`) and null

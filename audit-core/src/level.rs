@@ -104,7 +104,9 @@ impl FromStr for Level {
             .into_iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(text.trim()))
             .map(|(_, level)| level)
-            .ok_or_else(|| ParseLevelError { text: text.to_owned() })
+            .ok_or_else(|| ParseLevelError {
+                text: text.to_owned(),
+            })
     }
 }
 

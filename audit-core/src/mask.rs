@@ -76,7 +76,10 @@ impl Mask {
                 Some((local, domain)) if !local.is_empty() && !domain.is_empty() => {
                     let mut rest = local.chars();
                     let first = rest.next().filter(|_| rest.next().is_some());
-                    format!("{}{HIDDEN}@{domain}", first.map_or(String::new(), String::from))
+                    format!(
+                        "{}{HIDDEN}@{domain}",
+                        first.map_or(String::new(), String::from)
+                    )
                 }
                 _ => HIDDEN.to_owned(),
             },
@@ -123,7 +126,9 @@ impl FromStr for Mask {
         [Self::All, Self::FirstHalf, Self::Last4, Self::Email]
             .into_iter()
             .find(|mask| mask.as_str() == text)
-            .ok_or_else(|| ParseMaskError { text: text.to_owned() })
+            .ok_or_else(|| ParseMaskError {
+                text: text.to_owned(),
+            })
     }
 }
 

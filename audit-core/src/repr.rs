@@ -26,7 +26,11 @@ impl<'a> Repr<'a> {
     }
 
     pub(crate) fn new(env: Env, rules: Option<&'a Rules>) -> Self {
-        Self { text: String::new(), env, rules }
+        Self {
+            text: String::new(),
+            env,
+            rules,
+        }
     }
 
     pub(crate) fn finish(self) -> (String, Env) {
@@ -44,7 +48,10 @@ impl<'a> Repr<'a> {
         let mut cx = Snapshot::at_depth(&mut self.env, 0);
         match (rule, field.sensitivity) {
             (None, Sensitivity::Clear) => value.write_text(&mut self.text, &mut cx),
-            (rule, _) => match rule.unwrap_or(Mask::Custom).apply_to_value(cx.field_value(field, value)) {
+            (rule, _) => match rule
+                .unwrap_or(Mask::Custom)
+                .apply_to_value(cx.field_value(field, value))
+            {
                 Value::Null => {}
                 value => self.text.push_str(&scalar_text(&value)),
             },

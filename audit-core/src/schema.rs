@@ -362,9 +362,19 @@ pub struct ActionSet {
 
 impl ActionSet {
     /// Every action.
-    pub const ALL: Self = Self { create: true, update: true, delete: true, access: true };
+    pub const ALL: Self = Self {
+        create: true,
+        update: true,
+        delete: true,
+        access: true,
+    };
     /// No action but custom ones.
-    pub const NONE: Self = Self { create: false, update: false, delete: false, access: false };
+    pub const NONE: Self = Self {
+        create: false,
+        update: false,
+        delete: false,
+        access: false,
+    };
 }
 
 impl Default for ActionSet {

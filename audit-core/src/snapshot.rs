@@ -35,6 +35,11 @@ pub fn try_snapshot<T: AuditValue + ?Sized>(value: &T) -> Result<Value, ValueErr
     }
 }
 
+/// A value that identifies an item.
+pub(crate) fn key_value<T: AuditValue + ?Sized>(value: &T) -> Value {
+    value.snapshot(&mut Snapshot::at_depth(&mut Env::default(), 0))
+}
+
 /// What taking snapshots needs and leaves behind.
 #[derive(Debug, Default)]
 pub(crate) struct Env {
@@ -45,7 +50,10 @@ pub(crate) struct Env {
 impl Env {
     /// Hashes with these keys instead of the current log's.
     pub(crate) fn with_keys(keys: Arc<HashKeys>) -> Self {
-        Self { keys: Some(keys), error: None }
+        Self {
+            keys: Some(keys),
+            error: None,
+        }
     }
 
     /// Keeps the first error.
@@ -74,7 +82,11 @@ pub struct Snapshot<'a> {
 
 impl<'a> Snapshot<'a> {
     pub(crate) fn at_depth(env: &'a mut Env, depth: usize) -> Self {
-        Self { env, depth, redacted: false }
+        Self {
+            env,
+            depth,
+            redacted: false,
+        }
     }
 
     /// Whether a masked or hashed field was met.
@@ -84,14 +96,19 @@ impl<'a> Snapshot<'a> {
 
     /// Reports that the value cannot be represented; the draft or `try_snapshot` then fails.
     pub fn fail(&mut self, message: impl Into<String>) -> Value {
-        self.env.fail(ValueError::Unrepresentable { message: message.into() });
+        self.env.fail(ValueError::Unrepresentable {
+            message: message.into(),
+        });
         Value::Null
     }
 
     /// Goes one level down for `build`, or fails at the depth limit.
     pub(crate) fn nested(&mut self, build: impl FnOnce(&mut Self) -> Value) -> Value {
         if self.depth >= MAX_DEPTH {
-            self.env.fail(ValueError::TooDeep { path: String::new(), limit: MAX_DEPTH });
+            self.env.fail(ValueError::TooDeep {
+                path: String::new(),
+                limit: MAX_DEPTH,
+            });
             return Value::Null;
         }
         self.depth += 1;
@@ -105,7 +122,10 @@ impl<'a> Snapshot<'a> {
     #[inline(never)]
     pub fn object(&mut self, fill: impl FnOnce(&mut ObjectSnapshot<'_, '_>)) -> Value {
         self.nested(|cx| {
-            let mut object = ObjectSnapshot { map: Map::new(), cx };
+            let mut object = ObjectSnapshot {
+                map: Map::new(),
+                cx,
+            };
             fill(&mut object);
             Value::Object(object.map)
         })
@@ -116,7 +136,10 @@ impl<'a> Snapshot<'a> {
     #[inline(never)]
     pub fn array(&mut self, fill: impl FnOnce(&mut ArraySnapshot<'_, '_>)) -> Value {
         self.nested(|cx| {
-            let mut array = ArraySnapshot { items: Vec::new(), cx };
+            let mut array = ArraySnapshot {
+                items: Vec::new(),
+                cx,
+            };
             fill(&mut array);
             Value::Array(array.items)
         })
@@ -182,7 +205,8 @@ impl ObjectSnapshot<'_, '_> {
                 Value::Object(fields) => self.map.extend(fields),
                 Value::Null => {}
                 _ => {
-                    self.cx.fail(format!("the flattened field `{}` is no object", field.name));
+                    self.cx
+                        .fail(format!("the flattened field `{}` is no object", field.name));
                 }
             }
         } else {

@@ -1,1 +1,1 @@
-//! x
+//! The derive macro of auditlog.

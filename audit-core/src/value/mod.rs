@@ -13,9 +13,9 @@ mod wrap;
 
 use serde_json::Value;
 
-pub use self::wrap::{AsSet, Debugged, Displayed, Keyed, MaskedWith, Referenced, Serialized, Via};
 pub(crate) use self::number::integer_value;
 pub(crate) use self::tree::{compare_values, normalize};
+pub use self::wrap::{AsSet, Debugged, Displayed, Keyed, MaskedWith, Referenced, Serialized, Via};
 
 use crate::diff::Diff;
 use crate::schema::FieldSchema;

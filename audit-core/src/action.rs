@@ -1,0 +1,161 @@
+//! What was done, and how it ended.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What was done to an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Action {
+    /// It came into being.
+    Create,
+    /// It was changed.
+    Update,
+    /// It ceased to be.
+    Delete,
+    /// Somebody looked at it.
+    Access,
+    /// Something else, by name.
+    Custom(Cow<'static, str>),
+}
+
+impl Action {
+    /// Returns the action with this name: one of the four, or a custom one.
+    pub fn named(name: impl Into<Cow<'static, str>>) -> Self {
+        let name = name.into();
+        match &*name {
+            "create" => Self::Create,
+            "update" => Self::Update,
+            "delete" => Self::Delete,
+            "access" => Self::Access,
+            _ => Self::Custom(name),
+        }
+    }
+
+    /// Returns the name, as `Display` prints it and entries store it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Access => "access",
+            Self::Custom(name) => name,
+        }
+    }
+
+    /// Returns the word for it in a sentence: `created`, `updated`, `deleted`, `accessed`
+    /// or the custom name.
+    pub fn verb(&self) -> &str {
+        match self {
+            Self::Create => "created",
+            Self::Update => "updated",
+            Self::Delete => "deleted",
+            Self::Access => "accessed",
+            Self::Custom(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl From<&str> for Action {
+    fn from(name: &str) -> Self {
+        Self::named(name.to_owned())
+    }
+}
+
+impl From<String> for Action {
+    fn from(name: String) -> Self {
+        Self::named(name)
+    }
+}
+
+impl FromStr for Action {
+    type Err = Infallible;
+
+    fn from_str(name: &str) -> Result<Self, Infallible> {
+        Ok(name.into())
+    }
+}
+
+impl Serialize for Action {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Action {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::named)
+    }
+}
+
+/// How what was done ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It was done.
+    #[default]
+    Success,
+    /// It was tried and failed. Recorded at level error or higher.
+    Failure,
+    /// It was refused. Recorded at level warning or higher.
+    Denied,
+}
+
+impl Outcome {
+    /// Returns the name, as `Display` prints it and entries store it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = ParseOutcomeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Success, Self::Failure, Self::Denied]
+            .into_iter()
+            .find(|outcome| outcome.as_str().eq_ignore_ascii_case(text))
+            .ok_or_else(|| ParseOutcomeError {
+                text: text.to_owned(),
+            })
+    }
+}
+
+/// The text is no outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseOutcomeError {
+    text: String,
+}
+
+impl fmt::Display for ParseOutcomeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "unknown outcome `{}`; expected success, failure or denied",
+            self.text.escape_debug()
+        )
+    }
+}
+
+impl std::error::Error for ParseOutcomeError {}

@@ -1,0 +1,41 @@
+//! Entities: values with an identity.
+
+use crate::entry::ObjectRef;
+use crate::repr::Repr;
+use crate::schema::ModelSchema;
+use crate::value::AuditValue;
+
+/// An entity: a value with an identity, whose creations, updates and deletions are entries.
+///
+/// `#[derive(Auditable)]` implements it for a struct with a field called `id`, with fields
+/// marked `#[audit(id)]`, or with `#[audit(id(..))]` on the struct. A struct without
+/// identity gets only [`AuditValue`] and can be a field of an entity.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no entity: it has no identity",
+    label = "`{Self}` does not implement `Auditable`",
+    note = "derive `Auditable` and mark the identifying field with `#[audit(id)]` (a field called `id` is found by itself)"
+)]
+pub trait Auditable: AuditValue {
+    /// The stored name of the type, which stays when the type is renamed.
+    const MODEL: &'static str;
+
+    /// Returns the identity as text; the parts of a composite one are joined with `|`.
+    fn object_pk(&self) -> String;
+
+    /// Returns the object as people read it, with masked fields masked.
+    fn object_repr(&self) -> String;
+
+    /// Returns what is known of the type before any value is seen.
+    fn schema() -> &'static ModelSchema;
+
+    /// Returns the aggregate root this object belongs to.
+    fn parent(&self) -> Option<ObjectRef> {
+        None
+    }
+
+    /// Writes [`object_repr`](Self::object_repr), asking `repr` what may be shown of a field.
+    #[doc(hidden)]
+    fn repr_into(&self, repr: &mut Repr<'_>) {
+        repr.text(&self.object_repr());
+    }
+}

@@ -1,0 +1,330 @@
+//! What can go wrong.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::action::Action;
+
+/// The result of most functions of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an entry was not recorded, or the trail not read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store refused or failed.
+    Store(StoreError),
+    /// A value cannot be recorded.
+    Value {
+        /// The model of the object.
+        model: String,
+        /// What is wrong with the value.
+        source: ValueError,
+    },
+    /// The model records nothing without a reason, and none was given.
+    ReasonRequired {
+        /// The model.
+        model: String,
+        /// What was to be recorded.
+        action: Action,
+    },
+    /// A draft was limited to a field that the model does not have.
+    UnknownField {
+        /// The model.
+        model: String,
+        /// The name that was given.
+        field: String,
+        /// A field with a similar name.
+        suggestion: Option<String>,
+    },
+    /// A type could not be registered.
+    Registration(RegistrationError),
+    /// There is a global log already.
+    AlreadyInstalled,
+    /// The log was shut down.
+    ShutDown,
+    /// The transaction the entry belonged to has ended.
+    TransactionEnded,
+    /// The logger could not be set up.
+    Logging {
+        /// What the logger said.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => write!(f, "the store failed: {error}"),
+            Self::Value { model, source } => {
+                write!(f, "a value of `{model}` cannot be recorded: {source}")
+            }
+            Self::ReasonRequired { model, action } => write!(
+                f,
+                "`{model}` records nothing without a reason: add `.reason(..)` to the {action} draft or the context"
+            ),
+            Self::UnknownField { model, field, suggestion } => {
+                write!(f, "`{model}` has no field `{}`", field.escape_debug())?;
+                suggest(f, suggestion.as_deref())
+            }
+            Self::Registration(error) => error.fmt(f),
+            Self::AlreadyInstalled => f.write_str(
+                "a global audit log is installed already; use `AuditLog::enter` for another one in a scope",
+            ),
+            Self::ShutDown => f.write_str("the audit log was shut down"),
+            Self::TransactionEnded => f.write_str("the audit transaction has ended already"),
+            Self::Logging { source } => write!(f, "the logger could not be set up: {source}"),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Value { source, .. } => Some(source),
+            Self::Registration(error) => Some(error),
+            Self::Logging { source } => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<RegistrationError> for Error {
+    fn from(error: RegistrationError) -> Self {
+        Self::Registration(error)
+    }
+}
+
+fn suggest(f: &mut fmt::Formatter<'_>, near: Option<&str>) -> fmt::Result {
+    match near {
+        Some(near) => write!(f, "; did you mean `{near}`?"),
+        None => Ok(()),
+    }
+}
+
+/// Why a store did not keep or find entries.
+///
+/// Cloned for everybody whose entries were in one batch.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no room left.
+    Full {
+        /// Where.
+        place: String,
+    },
+    /// The store can be read only.
+    ReadOnly {
+        /// Where.
+        place: String,
+    },
+    /// Another process kept the store locked for longer than the store waits.
+    Busy {
+        /// Where.
+        place: String,
+    },
+    /// There is something else in the store's place.
+    Foreign {
+        /// Where.
+        place: String,
+        /// What is there instead.
+        found: String,
+    },
+    /// A later version of this library wrote the store.
+    NewerSchema {
+        /// Where.
+        place: String,
+        /// The version that was found.
+        found: u32,
+        /// The highest version this library knows.
+        supported: u32,
+    },
+    /// There is another entry with this id.
+    Conflict {
+        /// The id.
+        id: Uuid,
+    },
+    /// The store holds what it cannot have written.
+    Corrupt {
+        /// Where.
+        place: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The store cannot do this.
+    Unsupported {
+        /// What it cannot do.
+        operation: &'static str,
+    },
+    /// The store was closed.
+    Closed,
+    /// Reading or writing a file failed.
+    Io {
+        /// Which file.
+        place: String,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// The database failed in another way.
+    Backend {
+        /// Where.
+        place: String,
+        /// What the driver said.
+        source: Arc<dyn StdError + Send + Sync>,
+    },
+}
+
+impl StoreError {
+    /// Wraps a driver's error that none of the other variants fits.
+    pub fn backend(
+        place: impl Into<String>,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self::Backend {
+            place: place.into(),
+            source: Arc::from(source.into()),
+        }
+    }
+
+    /// Returns whether trying again later may help.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Full { .. } | Self::Busy { .. } | Self::Io { .. }
+        )
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { place } => write!(f, "no room left in {place}"),
+            Self::ReadOnly { place } => write!(f, "{place} can be read only"),
+            Self::Busy { place } => write!(f, "{place} is locked by another process"),
+            Self::Foreign { place, found } => {
+                write!(f, "{place} is no audit store: {found}")
+            }
+            Self::NewerSchema {
+                place,
+                found,
+                supported,
+            } => write!(
+                f,
+                "{place} has schema version {found}, and this library knows versions up to {supported}: upgrade it"
+            ),
+            Self::Conflict { id } => write!(f, "another entry has the id {id}"),
+            Self::Corrupt { place, detail } => write!(f, "{place} is damaged: {detail}"),
+            Self::Unsupported { operation } => write!(f, "this store cannot {operation}"),
+            Self::Closed => f.write_str("the store is closed"),
+            Self::Io { place, source } => write!(f, "{place}: {source}"),
+            Self::Backend { place, source } => write!(f, "{place}: {source}"),
+        }
+    }
+}
+
+impl StdError for StoreError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(&**source),
+            Self::Backend { source, .. } => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+/// Why a value cannot be recorded. Never holds the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ValueError {
+    /// The value nests too deep.
+    TooDeep {
+        /// Where the limit was reached; empty inside a value that is recorded whole.
+        path: String,
+        /// The limit, in objects and arrays.
+        limit: usize,
+    },
+    /// The value has no JSON form.
+    Unrepresentable {
+        /// Why not.
+        message: String,
+    },
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooDeep { path, limit } => {
+                write!(f, "it nests deeper than {limit} levels")?;
+                // The path of the limit is as long as the limit is high: its beginning will do.
+                match path.char_indices().nth(60) {
+                    _ if path.is_empty() => Ok(()),
+                    Some((end, _)) => write!(f, ", at `{}...`", &path[..end]),
+                    None => write!(f, ", at `{path}`"),
+                }
+            }
+            Self::Unrepresentable { message } => f.write_str(message),
+        }
+    }
+}
+
+impl StdError for ValueError {}
+
+/// Why a type could not be registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistrationError {
+    /// Another type is registered under the model name.
+    ModelTaken {
+        /// The model name.
+        model: String,
+        /// The type that has it.
+        registered: String,
+        /// The type that wanted it.
+        rejected: String,
+    },
+    /// The options name a field that the model does not have.
+    UnknownField {
+        /// The model.
+        model: String,
+        /// The name that was given.
+        field: String,
+        /// A field with a similar name.
+        suggestion: Option<String>,
+    },
+}
+
+impl fmt::Display for RegistrationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ModelTaken {
+                model,
+                registered,
+                rejected,
+            } => write!(
+                f,
+                "the model name `{model}` is taken by `{registered}`: give `{rejected}` its own with #[audit(model = \"...\")]"
+            ),
+            Self::UnknownField {
+                model,
+                field,
+                suggestion,
+            } => {
+                write!(f, "`{model}` has no field `{}`", field.escape_debug())?;
+                suggest(f, suggestion.as_deref())
+            }
+        }
+    }
+}
+
+impl StdError for RegistrationError {}

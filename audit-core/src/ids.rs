@@ -1,0 +1,62 @@
+//! Where entry ids come from.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// Makes UUIDs of version 7 (RFC 9562) that grow with each call, also within a millisecond
+/// and when the clock steps back.
+#[derive(Debug)]
+pub(crate) struct IdGenerator {
+    random: RandomState,
+    last: Mutex<(u64, u128, u64)>,
+}
+
+/// The random bits of a UUID of version 7 without the four highest, which leave room to
+/// count up within a millisecond.
+const RANDOM_BITS: u32 = 74;
+
+impl IdGenerator {
+    pub(crate) fn new() -> Self {
+        Self {
+            random: RandomState::new(),
+            last: Mutex::new((0, 0, 0)),
+        }
+    }
+
+    /// Makes an id for an entry of this time.
+    pub(crate) fn next(&self, time: DateTime<Utc>) -> Uuid {
+        let millis = u64::try_from(time.timestamp_millis()).unwrap_or(0) & ((1 << 48) - 1);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last_millis, last_bits, calls) = &mut *last;
+        *calls = calls.wrapping_add(1);
+        // SipHash under a random key, of a counter: unpredictable enough never to collide.
+        let high = u128::from(self.random.hash_one((*calls, 0u8)));
+        let low = u128::from(self.random.hash_one((*calls, 1u8)));
+        let random = (high << 64) | low;
+        if millis > *last_millis {
+            *last_millis = millis;
+            *last_bits = random & ((1 << (RANDOM_BITS - 1)) - 1);
+        } else {
+            // A step of up to 2^32: the next id stays hard to guess, and 2^41 steps fit.
+            *last_bits += 1 + (random & 0xffff_ffff);
+            if *last_bits >> RANDOM_BITS != 0 {
+                *last_millis += 1;
+                *last_bits = random & ((1 << (RANDOM_BITS - 1)) - 1);
+            }
+        }
+        let (millis, bits) = (*last_millis, *last_bits);
+        drop(last);
+        let high = (u128::from(millis) << 80) | (0x7 << 76) | ((bits >> 62) << 64);
+        let low = (0b10 << 62) | (bits & ((1 << 62) - 1));
+        Uuid::from_u128(high | low)
+    }
+}
+
+/// Makes an id from the generator that all logs of the process share.
+pub(crate) fn fresh(time: DateTime<Utc>) -> Uuid {
+    static IDS: LazyLock<IdGenerator> = LazyLock::new(IdGenerator::new);
+    IDS.next(time)
+}

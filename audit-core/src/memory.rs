@@ -1,0 +1,126 @@
+//! A store in memory, for tests and for programs that have not chosen one yet.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::ops::Bound;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::entry::LogEntry;
+use crate::error::StoreError;
+use crate::query::Query;
+use crate::store::{Page, Store};
+
+/// Keeps the trail in memory: durable as long as the process lives.
+///
+/// It holds each entry in its canonical form and reads it back on every query, so what a
+/// test sees is what a real store would return.
+#[derive(Default)]
+pub struct MemoryStore {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    entries: BTreeMap<(DateTime<Utc>, Uuid), String>,
+    times: HashMap<Uuid, DateTime<Utc>>,
+}
+
+impl MemoryStore {
+    /// Makes an empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the number of entries.
+    pub fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    /// Returns whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.lock().entries.is_empty()
+    }
+
+    pub(crate) fn clear(&self) {
+        *self.lock() = Kept::default();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        // Nothing between the first insert of a batch and the last can panic.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("len", &self.len())
+            .finish()
+    }
+}
+
+impl Store for MemoryStore {
+    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        let texts: Vec<String> = entries.iter().map(LogEntry::to_canonical_json).collect();
+        let mut kept = self.lock();
+        fn known<'k>(kept: &'k Kept, entry: &LogEntry) -> Option<&'k String> {
+            kept.entries.get(&(*kept.times.get(&entry.id)?, entry.id))
+        }
+        let mut batch: HashMap<Uuid, &String> = HashMap::new();
+        for (entry, text) in entries.iter().zip(&texts) {
+            let twin = if entries.len() > 1 {
+                batch.insert(entry.id, text)
+            } else {
+                None
+            };
+            if twin
+                .or(known(&kept, entry))
+                .is_some_and(|known| known != text)
+            {
+                return Err(StoreError::Conflict { id: entry.id });
+            }
+        }
+        for (entry, text) in entries.iter().zip(texts) {
+            kept.entries.insert((entry.timestamp, entry.id), text);
+            kept.times.insert(entry.id, entry.timestamp);
+        }
+        Ok(())
+    }
+
+    fn find(&self, query: &Query) -> Result<Page, StoreError> {
+        let kept = self.lock();
+        let read = |text: &String| {
+            LogEntry::from_json(text).map_err(|error| StoreError::Corrupt {
+                place: "the memory store".to_owned(),
+                detail: error.to_string(),
+            })
+        };
+        let cursor = query
+            .cursor()
+            .map(|cursor| (cursor.timestamp(), cursor.id()));
+        let (after, before) = match (cursor, query.is_newest_first()) {
+            (Some(cursor), false) => (Bound::Excluded(cursor), Bound::Unbounded),
+            (Some(cursor), true) => (Bound::Unbounded, Bound::Excluded(cursor)),
+            (None, _) => (Bound::Unbounded, Bound::Unbounded),
+        };
+        let texts = kept.entries.range((after, before)).map(|(_, text)| text);
+        if query.is_newest_first() {
+            Page::collect(query, texts.rev().map(read))
+        } else {
+            Page::collect(query, texts.map(read))
+        }
+    }
+
+    fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let mut kept = self.lock();
+        let stay = kept.entries.split_off(&(before, Uuid::nil()));
+        let gone = std::mem::replace(&mut kept.entries, stay);
+        for (_, id) in gone.keys() {
+            kept.times.remove(id);
+        }
+        Ok(gone.len() as u64)
+    }
+}

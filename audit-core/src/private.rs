@@ -1,0 +1,62 @@
+//! What the derive's expansion names. Not public: it changes with the derive.
+
+pub use serde::Serialize;
+pub use serde_json::Value;
+pub use std::string::String;
+
+pub use crate::auditable::Auditable;
+pub use crate::diff::Diff;
+pub use crate::entry::ObjectRef;
+pub use crate::level::Level;
+pub use crate::mask::Mask;
+pub use crate::repr::{Repr, composite_key, key_text};
+pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
+pub use crate::snapshot::{ArraySnapshot, ObjectSnapshot, Snapshot};
+pub use crate::value::{
+    AsSet, AuditValue, Debugged, Displayed, Keyed, MaskedWith, Referenced, Serialized, Via,
+};
+
+/// The fields of a type that has none, or whose fields do not matter.
+pub fn no_fields() -> &'static [FieldSchema] {
+    &[]
+}
+
+/// Levels by action; what is not given stays at the default.
+pub const fn action_levels(
+    create: Option<Level>,
+    update: Option<Level>,
+    delete: Option<Level>,
+    access: Option<Level>,
+) -> ActionLevels {
+    const fn or(level: Option<Level>, default: Level) -> Level {
+        match level {
+            Some(level) => level,
+            None => default,
+        }
+    }
+    let default = ActionLevels::DEFAULT;
+    ActionLevels {
+        create: or(create, default.create),
+        update: or(update, default.update),
+        delete: or(delete, default.delete),
+        access: or(access, default.access),
+        custom: default.custom,
+    }
+}
+
+/// Which of the three actions are recorded; with `actions(..)` accesses are not.
+pub const fn action_set(create: bool, update: bool, delete: bool) -> ActionSet {
+    ActionSet {
+        create,
+        update,
+        delete,
+        access: false,
+    }
+}
+
+/// Whether two floats differ by no more than `tolerance`; NaN is within NaN.
+pub fn within<T: Copy + Into<f64>>(old: T, new: T, tolerance: f64) -> bool {
+    let (old, new): (f64, f64) = (old.into(), new.into());
+    // Equal covers the infinities, whose difference is NaN.
+    old == new || (old.is_nan() && new.is_nan()) || (old - new).abs() <= tolerance
+}

@@ -1,0 +1,102 @@
+//! Lists: compared by position, after the common beginning and end are set aside.
+
+use std::collections::{LinkedList, VecDeque};
+
+use serde_json::Value;
+
+use super::AuditValue;
+use crate::diff::Diff;
+use crate::path::Segment;
+use crate::schema::FieldSchema;
+use crate::snapshot::Snapshot;
+
+/// Compares two lists in linear time.
+///
+/// What stands between the common prefix and the common suffix is compared pair by pair;
+/// what is left over on one side was inserted (paths count in the new list) or removed
+/// (paths count in the old one).
+fn diff_lists<'v, T, L>(old: L, new: L, cx: &mut Diff<'_>)
+where
+    T: AuditValue + 'v,
+    L: ExactSizeIterator<Item = &'v T> + DoubleEndedIterator + Clone,
+{
+    if cx.probing() {
+        if old.len() == new.len() {
+            for (index, (old, new)) in old.zip(new).enumerate() {
+                cx.item(index, old, new);
+            }
+        } else {
+            cx.push(None, None, None);
+        }
+        return;
+    }
+    let prefix = old
+        .clone()
+        .zip(new.clone())
+        .take_while(|(old, new)| old.same(new))
+        .count();
+    let room = old.len().min(new.len()) - prefix;
+    let suffix = old
+        .clone()
+        .rev()
+        .zip(new.clone().rev())
+        .take(room)
+        .take_while(|(old, new)| old.same(new))
+        .count();
+    let pairs = room - suffix;
+    for (offset, (old, new)) in old
+        .clone()
+        .zip(new.clone())
+        .skip(prefix)
+        .take(pairs)
+        .enumerate()
+    {
+        cx.at(Segment::Index(prefix + offset), |cx| old.diff(new, cx));
+    }
+    let start = prefix + pairs;
+    let (removed, inserted) = (old.len() - suffix, new.len() - suffix);
+    for (offset, old) in old.take(removed).skip(start).enumerate() {
+        cx.at(Segment::Index(start + offset), |cx| {
+            cx.replace(Some(old), None)
+        });
+    }
+    for (offset, new) in new.take(inserted).skip(start).enumerate() {
+        cx.at(Segment::Index(start + offset), |cx| {
+            cx.replace(None, Some(new))
+        });
+    }
+}
+
+macro_rules! lists {
+    ($([$($generics:tt)*] $list:ty;)*) => {$(
+        impl<T: AuditValue $($generics)*> AuditValue for $list {
+            const COMPOSITE: bool = true;
+
+            #[inline]
+            fn same(&self, other: &Self) -> bool {
+                self.len() == other.len()
+                    && self.iter().zip(other.iter()).all(|(old, new)| old.same(new))
+            }
+
+            fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+                cx.nested(|cx| Value::Array(self.iter().map(|item| item.snapshot(cx)).collect()))
+            }
+
+            fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+                diff_lists(self.iter(), new.iter(), cx);
+            }
+
+            fn fields() -> &'static [FieldSchema] {
+                T::fields()
+            }
+        }
+    )*};
+}
+
+lists! {
+    [] [T];
+    [] Vec<T>;
+    [] VecDeque<T>;
+    [] LinkedList<T>;
+    [, const N: usize] [T; N];
+}

@@ -1,0 +1,150 @@
+//! Values behind a pointer or an `Option`: recorded as what they hold.
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::AuditValue;
+use crate::diff::Diff;
+use crate::schema::FieldSchema;
+use crate::snapshot::Snapshot;
+
+macro_rules! pointers {
+    ($($(#[$doc:meta])* [$($generics:tt)*] $pointer:ty, $inner:ident, |$a:ident, $b:ident| $shared:expr;)*) => {$(
+        $(#[$doc])*
+        impl<$($generics)*> AuditValue for $pointer {
+            const COMPOSITE: bool = $inner::COMPOSITE;
+
+            #[inline]
+            fn same(&self, other: &Self) -> bool {
+                let ($a, $b) = (self, other);
+                $shared || $inner::same(self, other)
+            }
+
+            fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+                $inner::snapshot(self, cx)
+            }
+
+            fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+                let ($a, $b) = (self, new);
+                if !$shared {
+                    $inner::diff(self, new, cx);
+                }
+            }
+
+            fn write_text(&self, out: &mut String, cx: &mut Snapshot<'_>) {
+                $inner::write_text(self, out, cx);
+            }
+
+            fn fields() -> &'static [FieldSchema] {
+                $inner::fields()
+            }
+        }
+    )*};
+}
+
+pointers! {
+    ['r, T: AuditValue + ?Sized] &'r T, T, |_a, _b| false;
+    ['r, T: AuditValue + ?Sized] &'r mut T, T, |_a, _b| false;
+    [T: AuditValue + ?Sized] Box<T>, T, |_a, _b| false;
+    /// Two handles of one value are the same without a look inside.
+    [T: AuditValue + ?Sized] Rc<T>, T, |a, b| Rc::ptr_eq(a, b);
+    /// Two handles of one value are the same without a look inside.
+    [T: AuditValue + ?Sized] Arc<T>, T, |a, b| Arc::ptr_eq(a, b);
+}
+
+/// `None` is a null.
+impl<T: AuditValue> AuditValue for Option<T> {
+    const COMPOSITE: bool = T::COMPOSITE;
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Some(old), Some(new)) => old.same(new),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        self.as_ref()
+            .map_or(Value::Null, |value| value.snapshot(cx))
+    }
+
+    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+        match (self, new) {
+            (Some(old), Some(new)) => old.diff(new, cx),
+            (None, None) => {}
+            _ => cx.replace(Some(self), Some(new)),
+        }
+    }
+
+    fn write_text(&self, out: &mut String, cx: &mut Snapshot<'_>) {
+        if let Some(value) = self {
+            value.write_text(out, cx);
+        }
+    }
+
+    fn fields() -> &'static [FieldSchema] {
+        T::fields()
+    }
+}
+
+impl<T: AuditValue + Copy> AuditValue for Cell<T> {
+    const COMPOSITE: bool = T::COMPOSITE;
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        self.get().same(&other.get())
+    }
+
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        self.get().snapshot(cx)
+    }
+
+    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+        self.get().diff(&new.get(), cx);
+    }
+
+    fn fields() -> &'static [FieldSchema] {
+        T::fields()
+    }
+}
+
+/// # Panics
+/// Comparing or recording one that is mutably borrowed panics, as `borrow` does.
+impl<T: AuditValue> AuditValue for RefCell<T> {
+    const COMPOSITE: bool = T::COMPOSITE;
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        self.borrow().same(&other.borrow())
+    }
+
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        self.borrow().snapshot(cx)
+    }
+
+    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+        self.borrow().diff(&new.borrow(), cx);
+    }
+
+    fn fields() -> &'static [FieldSchema] {
+        T::fields()
+    }
+}
+
+/// Null, as serde has it.
+impl<T: ?Sized> AuditValue for PhantomData<T> {
+    #[inline]
+    fn same(&self, _: &Self) -> bool {
+        true
+    }
+
+    fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
+        Value::Null
+    }
+}

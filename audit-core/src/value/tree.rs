@@ -1,0 +1,144 @@
+//! JSON values, compared inside.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Value};
+
+use super::{AuditValue, integer_value};
+use crate::diff::Diff;
+use crate::path::Segment;
+use crate::snapshot::Snapshot;
+
+/// Makes the numbers of a value ones that every JSON reader keeps.
+pub(crate) fn normalize(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => {
+            if let Some(small) = number.as_i64() {
+                integer_value(small.into())
+            } else if let Some(large) = number.as_u64() {
+                integer_value(large.into())
+            } else {
+                value.clone()
+            }
+        }
+        Value::Array(items) => Value::Array(items.iter().map(normalize).collect()),
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(key, value)| (key.clone(), normalize(value)))
+                .collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
+/// A total order of JSON values: null, booleans, numbers, texts, arrays, objects.
+pub(crate) fn compare_values(a: &Value, b: &Value) -> Ordering {
+    fn rank(value: &Value) -> u8 {
+        match value {
+            Value::Null => 0,
+            Value::Bool(_) => 1,
+            Value::Number(_) => 2,
+            Value::String(_) => 3,
+            Value::Array(_) => 4,
+            Value::Object(_) => 5,
+        }
+    }
+    match (a, b) {
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
+            (Some(a), Some(b)) => a.cmp(&b),
+            _ => a
+                .as_f64()
+                .unwrap_or(f64::NAN)
+                .total_cmp(&b.as_f64().unwrap_or(f64::NAN)),
+        },
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        (Value::Array(a), Value::Array(b)) => {
+            let items = a.iter().zip(b).map(|(a, b)| compare_values(a, b));
+            items
+                .into_iter()
+                .find(|order| order.is_ne())
+                .unwrap_or(a.len().cmp(&b.len()))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            fn sorted(fields: &Map<String, Value>) -> Vec<(&String, &Value)> {
+                let mut fields: Vec<_> = fields.iter().collect();
+                fields.sort_by_key(|(key, _)| *key);
+                fields
+            }
+            let (a, b) = (sorted(a), sorted(b));
+            let fields = a
+                .iter()
+                .zip(&b)
+                .map(|(a, b)| a.0.cmp(b.0).then_with(|| compare_values(a.1, b.1)));
+            fields
+                .into_iter()
+                .find(|order| order.is_ne())
+                .unwrap_or(a.len().cmp(&b.len()))
+        }
+        _ => rank(a).cmp(&rank(b)),
+    }
+}
+
+/// Compared inside: an object key by key, an array as a list.
+impl AuditValue for Value {
+    const COMPOSITE: bool = true;
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        match self {
+            Value::Array(items) => items.snapshot(cx),
+            Value::Object(fields) => fields.snapshot(cx),
+            scalar => normalize(scalar),
+        }
+    }
+
+    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+        match (self, new) {
+            (Value::Object(old), Value::Object(new)) => old.diff(new, cx),
+            (Value::Array(old), Value::Array(new)) => old.diff(new, cx),
+            (old, new) if old == new => {}
+            (old, new) => cx.replace(Some(old), Some(new)),
+        }
+    }
+}
+
+impl AuditValue for Map<String, Value> {
+    const COMPOSITE: bool = true;
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        cx.nested(|cx| {
+            Value::Object(
+                self.iter()
+                    .map(|(key, value)| (key.clone(), value.snapshot(cx)))
+                    .collect(),
+            )
+        })
+    }
+
+    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+        let mut keys: Vec<&String> = self.keys().collect();
+        keys.extend(new.keys().filter(|key| !self.contains_key(*key)));
+        keys.sort_unstable();
+        for key in keys {
+            match (self.get(key), new.get(key)) {
+                (Some(old), Some(new)) => {
+                    if old != new {
+                        cx.at(Segment::Name(key), |cx| old.diff(new, cx));
+                    }
+                }
+                (old, new) => cx.at(Segment::Name(key), |cx| cx.replace(old, new)),
+            }
+        }
+    }
+}
