@@ -1,10 +1,7 @@
 //! Near names, for "did you mean".
 
 /// Returns the candidate nearest to `name`, if one is near enough to be what was meant.
-pub(crate) fn nearest<'c>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     candidates
         .into_iter()
         .map(|candidate| (distance(name, candidate), candidate))
