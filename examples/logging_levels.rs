@@ -19,7 +19,7 @@ use std::fs;
 use std::process::Command;
 
 use auditlog::logging::{basic_config, critical, debug, error, info, warning};
-use auditlog::{Actor, Level, LogEntry, LogSink, Sink};
+use auditlog::{AuditLog, Level, LogSink};
 
 const LINES: [&str; 5] = [
     "DEBUG:logging_levels:cache is warm",
@@ -54,11 +54,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     basic_config().level(Level::Debug).init()?;
     five_calls();
 
-    // An audit entry is one line at its own level.
-    let mut entry = LogEntry::new("delete", "User", "42", "bob");
-    entry.level = Level::Warning;
-    entry.actor = Some(Actor::from("alice"));
-    LogSink::new().emit(&entry)?;
+    // With a `LogSink` each audit entry is a line at its own level, too.
+    AuditLog::builder().sink(LogSink::new()).install()?;
+    auditlog::event("login_failed")
+        .actor("mallory")
+        .level(Level::Warning)
+        .record()?;
 
     // A logger is set once: the second time is an error, and no panic.
     let again = basic_config().init();

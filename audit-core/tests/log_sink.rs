@@ -111,6 +111,9 @@ fn a_message_reads_as_a_sentence() {
         "alice updated User in bulk: email, address.city"
     );
 
+    bulk.object_repr = "User in bulk".into();
+    assert!(message(&bulk).starts_with("alice updated User in bulk: "));
+
     let mut event = LogEntry::new("login_failed", "", "", "");
     event.actor = Some(Actor::service("sso").on_behalf_of("alice"));
     assert_eq!(message(&event), "sso on behalf of alice login_failed");

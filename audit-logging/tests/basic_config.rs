@@ -242,7 +242,10 @@ fn file_after(config: impl FnOnce(BasicConfig) -> BasicConfig) -> String {
 
 #[test]
 fn a_file_is_written_behind_what_was_there() {
-    assert_eq!(file_after(|config| config), "old\nWARNING:basic_config:new\n");
+    assert_eq!(
+        file_after(|config| config),
+        "old\nWARNING:basic_config:new\n"
+    );
 }
 
 #[test]

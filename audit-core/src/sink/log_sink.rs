@@ -179,13 +179,16 @@ impl Sentence<'_> {
         } else if !model.is_empty() {
             f.write_str(" in bulk")?;
         }
+        // "User 42" or "User in bulk" says nothing that the sentence has not said.
+        let after_model = object_repr
+            .strip_prefix(&**model)
+            .and_then(|rest| rest.strip_prefix(' '));
         let told = object_repr.is_empty()
             || object_repr == object_pk
             || object_repr == model
-            || object_repr
-                .strip_prefix(&**model)
-                .and_then(|rest| rest.strip_prefix(' '))
-                .is_some_and(|rest| rest == object_pk);
+            || after_model.is_some_and(|rest| {
+                rest == object_pk || (object_pk.is_empty() && rest == "in bulk")
+            });
         if told {
             Ok(())
         } else {
