@@ -182,3 +182,19 @@ fn a_file_that_cannot_be_opened_is_named() {
         assert!(std::error::Error::source(&error).is_some());
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_each_time_and_a_device_needs_no_sync() {
+    let full = JsonLinesSink::append("/dev/full").unwrap();
+    for _ in 0..2 {
+        let error = full.emit(&entry("1")).unwrap_err();
+        assert!(
+            error.to_string().starts_with("writing to /dev/full: "),
+            "{error}"
+        );
+    }
+    let null = JsonLinesSink::append("/dev/null").unwrap().sync(true);
+    null.emit(&entry("1")).unwrap();
+    null.flush().unwrap();
+}

@@ -114,7 +114,7 @@ fn a_message_reads_as_a_sentence() {
     bulk.object_repr = "User in bulk".into();
     assert!(message(&bulk).starts_with("alice updated User in bulk: "));
 
-    let mut event = LogEntry::new("login_failed", "", "", "");
+    let mut event = LogEntry::new("login_failed", "", "", "login_failed");
     event.actor = Some(Actor::service("sso").on_behalf_of("alice"));
     assert_eq!(message(&event), "sso on behalf of alice login_failed");
 }

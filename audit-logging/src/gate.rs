@@ -1,6 +1,5 @@
 //! The logger that `log` knows.
 
-use std::fmt;
 use std::sync::Arc;
 
 use log::{Log, Metadata, Record};
@@ -28,9 +27,7 @@ impl Log for Gate {
         if record.target().starts_with('{') {
             // To `flexi_logger` such a target is a list of writers, and a target of `{` alone
             // makes it panic. Here it is a name like others.
-            if let Err(error) = self.output.write(record) {
-                report(format_args!("a log line was lost: {error}"));
-            }
+            self.output.log(record);
         } else {
             self.logger.log(record);
         }
@@ -39,11 +36,4 @@ impl Log for Gate {
     fn flush(&self) {
         self.logger.flush();
     }
-}
-
-/// Tells standard error, where `flexi_logger` reports its own failures too.
-fn report(message: fmt::Arguments<'_>) {
-    use std::io::Write;
-    // If standard error is gone as well, there is nobody left to tell.
-    drop(writeln!(std::io::stderr(), "[audit-logging] {message}"));
 }

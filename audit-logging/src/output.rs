@@ -53,7 +53,24 @@ impl Output {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn write(&self, record: &Record<'_>) -> io::Result<()> {
+    /// Writes a record as a line. What goes wrong is told to standard error, as Python does:
+    /// a logging call has no other way to say it.
+    pub(crate) fn log(&self, record: &Record<'_>) {
+        if let Err(error) = self.write(record) {
+            let place = match &*self.place() {
+                Place::Stream(Stream::Stdout) => "standard output".to_owned(),
+                Place::Stream(Stream::Stderr) => "standard error".to_owned(),
+                Place::File(file) => file.path().display().to_string(),
+            };
+            // If standard error is gone as well, there is nobody left to tell.
+            drop(writeln!(
+                io::stderr(),
+                "auditlog: failed to write a log line to {place}: {error}"
+            ));
+        }
+    }
+
+    fn write(&self, record: &Record<'_>) -> io::Result<()> {
         let Some(level) = level_of(record) else {
             return Ok(());
         };
@@ -109,7 +126,9 @@ pub(crate) struct SharedOutput(pub(crate) Arc<Output>);
 
 impl LogWriter for SharedOutput {
     fn write(&self, _now: &mut DeferredNow, record: &Record<'_>) -> io::Result<()> {
-        self.0.write(record)
+        // Not left to `flexi_logger`, which drops the errors of such a writer.
+        self.0.log(record);
+        Ok(())
     }
 
     fn flush(&self) -> io::Result<()> {

@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use audit_core::{Actor, LogEntry, LogSink, Sink};
 use audit_logging::{
@@ -482,4 +482,58 @@ fn lines_of_threads_do_not_mix() {
         assert_eq!(line.len(), 200);
         assert!(line.bytes().all(|byte| byte == line.as_bytes()[0]));
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_and_survived() {
+    let printed = in_child("", |_| {
+        let handle = basic_config().filename("/dev/full").append(false).init()?;
+        warn!("lost");
+        handle.flush()?;
+        println!("alive");
+        Ok(())
+    });
+    assert_eq!(printed.stdout, "alive\n");
+    assert!(
+        printed
+            .stderr
+            .starts_with("auditlog: failed to write a log line to /dev/full: "),
+        "{}",
+        printed.stderr
+    );
+    assert_eq!(printed.stderr.lines().count(), 1);
+}
+
+#[test]
+fn a_stream_that_nobody_reads_is_survived() {
+    if std::env::var_os(CHILD).is_some() {
+        in_child("", |_| {
+            basic_config().init()?;
+            for _ in 0..1000 {
+                warn!("nobody hears this");
+            }
+            println!("alive");
+            Ok(())
+        });
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "a_stream_that_nobody_reads_is_survived",
+            "--exact",
+            "--nocapture",
+        ])
+        .env(CHILD, "")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .ends_with("alive\n")
+    );
 }

@@ -152,7 +152,7 @@ impl Sink for JsonLinesSink {
         let mut out = self.out();
         out.write_line(line.as_bytes())
             .and_then(|()| match &mut out.target {
-                Target::File(file) if self.sync => file.sync_data(),
+                Target::File(file) if self.sync => synced(file.sync_data()),
                 Target::Writer(writer) if self.flush || self.sync => writer.flush(),
                 _ => Ok(()),
             })
@@ -161,7 +161,7 @@ impl Sink for JsonLinesSink {
 
     fn flush(&self) -> Result<(), SinkError> {
         match &mut self.out().target {
-            Target::File(file) => file.sync_all(),
+            Target::File(file) => synced(file.sync_all()),
             Target::Writer(writer) => writer.flush(),
         }
         .map_err(|error| self.failed(error))
@@ -212,6 +212,14 @@ impl Out {
             }
         }
         Ok(())
+    }
+}
+
+/// Pipes and devices refuse to be synced, having nothing to sync.
+fn synced(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        other => other,
     }
 }
 

@@ -179,13 +179,14 @@ impl Sentence<'_> {
         } else if !model.is_empty() {
             f.write_str(" in bulk")?;
         }
-        // "User 42" or "User in bulk" says nothing that the sentence has not said.
+        // An event's text is its name, and "User 42" or "User in bulk" says nothing that the sentence has not said.
         let after_model = object_repr
             .strip_prefix(&**model)
             .and_then(|rest| rest.strip_prefix(' '));
         let told = object_repr.is_empty()
             || object_repr == object_pk
             || object_repr == model
+            || (model.is_empty() && object_repr == self.entry.action.as_str())
             || after_model.is_some_and(|rest| {
                 rest == object_pk || (object_pk.is_empty() && rest == "in bulk")
             });
