@@ -39,7 +39,10 @@ impl Drop for Cleanup {
 async fn request(number: u32) -> auditlog::Result<()> {
     for step in 0..3 {
         Yield(false).await;
-        auditlog::event("step").extra("request", number).extra("step", step).record()?;
+        auditlog::event("step")
+            .extra("request", number)
+            .extra("step", step)
+            .record()?;
     }
     Ok(())
 }
@@ -58,7 +61,10 @@ fn main() -> auditlog::Result<()> {
         let number = &entry.additional_data["request"];
         assert_eq!(entry.actor(), format!("user-{number}"));
     }
-    println!("{} entries of 20 interleaved tasks, each with its own actor", audit.entries().len());
+    println!(
+        "{} entries of 20 interleaved tasks, each with its own actor",
+        audit.entries().len()
+    );
 
     // A task that is dropped before its end still knows who it acted for.
     audit.clear();
@@ -75,9 +81,10 @@ fn main() -> auditlog::Result<()> {
     println!("a cancelled task recorded its cancellation as carol's");
 
     // A context travels as JSON, in the headers of a job for instance.
-    let job = auditlog::context().actor("dave").correlation_id("req-7").scope(|| {
-        serde_json::to_string(&auditlog::Context::current()).expect("a context is JSON")
-    });
+    let job = auditlog::context()
+        .actor("dave")
+        .correlation_id("req-7")
+        .scope(|| serde_json::to_string(&auditlog::Context::current()).expect("a context is JSON"));
     println!("a job takes along {job}");
     let context: auditlog::Context = serde_json::from_str(&job).expect("what was written");
     let worker = audit.log().clone();
@@ -88,6 +95,9 @@ fn main() -> auditlog::Result<()> {
     .join()
     .expect("the worker")?;
     let entry = audit.last().expect("an entry");
-    assert_eq!((entry.actor(), entry.correlation_id.as_deref()), ("dave", Some("req-7")));
+    assert_eq!(
+        (entry.actor(), entry.correlation_id.as_deref()),
+        ("dave", Some("req-7"))
+    );
     Ok(())
 }

@@ -20,7 +20,10 @@ impl Store for ListStore {
         let mut next = list.clone();
         for entry in entries {
             // The same entry again is fine; another one with its id is not.
-            if next.values().any(|known| known.id == entry.id && known != entry) {
+            if next
+                .values()
+                .any(|known| known.id == entry.id && known != entry)
+            {
                 return Err(StoreError::Conflict { id: entry.id });
             }
             next.insert(Cursor::of(entry), entry.clone());

@@ -64,7 +64,10 @@ fn main() -> auditlog::Result<()> {
         iban: secrets[4].into(),
         password_hash: secrets[5].into(),
         api_token: Sensitive::new(secrets[6].into()),
-        contacts: vec![Contact { name: "Bob".into(), phone: secrets[7].into() }],
+        contacts: vec![Contact {
+            name: "Bob".into(),
+            phone: secrets[7].into(),
+        }],
     };
     auditlog::created(&patient).record()?;
     auditlog::update(&mut patient, |patient| {
@@ -89,9 +92,18 @@ fn main() -> auditlog::Result<()> {
     }
     let update = audit.last().expect("an entry");
     // That something changed is recorded even where both sides look alike.
-    assert_eq!(update.changes["diagnosis"].redaction, Some(Redaction::Masked));
-    assert_eq!(update.changes["diagnosis"].old, update.changes["diagnosis"].new);
-    assert_ne!(update.changes["insurance_number"].old, update.changes["insurance_number"].new);
+    assert_eq!(
+        update.changes["diagnosis"].redaction,
+        Some(Redaction::Masked)
+    );
+    assert_eq!(
+        update.changes["diagnosis"].old,
+        update.changes["diagnosis"].new
+    );
+    assert_ne!(
+        update.changes["insurance_number"].old,
+        update.changes["insurance_number"].new
+    );
     assert_eq!(update.object_repr, "Ann (o***@example.com)");
     // The lint finds what looks secret and is not protected; here nothing is left.
     assert_eq!(auditlog::lint::<Patient>(), []);

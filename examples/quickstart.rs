@@ -31,17 +31,25 @@ fn main() -> auditlog::Result<()> {
     std::fs::create_dir_all(&folder).expect("a temporary folder");
     let file = folder.join("audit.db");
 
-    AuditLog::builder().store(SqliteStore::open(&file)?).install()?;
+    AuditLog::builder()
+        .store(SqliteStore::open(&file)?)
+        .install()?;
     auditlog::register::<User>();
 
-    let _who = auditlog::context().actor("alice").correlation_id("req-1").enter();
+    let _who = auditlog::context()
+        .actor("alice")
+        .correlation_id("req-1")
+        .enter();
     let mut user = User {
         id: 42,
         username: "bob".into(),
         email: "bob@old.example".into(),
         phone: "+1 555 123 4567".into(),
         password_hash: "$argon2id$...".into(),
-        address: Address { street: "Long Street 17".into(), city: "Mainz".into() },
+        address: Address {
+            street: "Long Street 17".into(),
+            city: "Mainz".into(),
+        },
         roles: BTreeSet::from(["staff".into()]),
     };
     auditlog::created(&user).record()?;
@@ -56,7 +64,13 @@ fn main() -> auditlog::Result<()> {
     auditlog::deleted(&user).record()?;
 
     for log in LogEntry::objects().all()? {
-        println!("{}: {}: {} by {}", log.timestamp, log.action, log.object_repr, log.actor());
+        println!(
+            "{}: {}: {} by {}",
+            log.timestamp,
+            log.action,
+            log.object_repr,
+            log.actor()
+        );
         for change in &log.changes {
             println!("    {change}");
         }
@@ -73,7 +87,10 @@ fn main() -> auditlog::Result<()> {
     assert_eq!(update.changes["roles['admin']"].old, None);
     assert_eq!(LogEntry::objects().changed("password_hash").count()?, 0);
     let text = std::fs::read(&file).expect("the file");
-    assert!(!text.windows(7).any(|bytes| bytes == b"argon2i"), "a skipped field is in the file");
+    assert!(
+        !text.windows(7).any(|bytes| bytes == b"argon2i"),
+        "a skipped field is in the file"
+    );
 
     std::fs::remove_dir_all(&folder).expect("the temporary folder");
     Ok(())

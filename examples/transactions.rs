@@ -48,8 +48,16 @@ fn main() -> Result<(), TransferError> {
     let audit = auditlog::testing::capture();
     auditlog::register::<Account>();
     let _who = auditlog::context().actor("teller").enter();
-    let mut ann = Account { id: 1, owner: "Ann".into(), balance: 100 };
-    let mut bob = Account { id: 2, owner: "Bob".into(), balance: 0 };
+    let mut ann = Account {
+        id: 1,
+        owner: "Ann".into(),
+        balance: 100,
+    };
+    let mut bob = Account {
+        id: 2,
+        owner: "Bob".into(),
+        balance: 0,
+    };
 
     transfer(&mut ann, &mut bob, 60)?;
     let entries = audit.entries();
@@ -82,6 +90,9 @@ fn main() -> Result<(), TransferError> {
         println!("saving {account:?}");
         Ok::<(), TransferError>(())
     })?;
-    assert_eq!(audit.last().expect("an entry").changes["balance"].new, Some(65.into()));
+    assert_eq!(
+        audit.last().expect("an entry").changes["balance"].new,
+        Some(65.into())
+    );
     Ok(())
 }

@@ -3,6 +3,10 @@
 #[doc(no_inline)]
 pub use audit_core::*;
 
+#[cfg(feature = "logging")]
+#[doc(inline)]
+pub use audit_logging as logging;
+
 #[cfg(feature = "derive")]
 pub use audit_derive::Auditable;
 

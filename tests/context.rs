@@ -17,7 +17,10 @@ fn actor_now() -> String {
 
 #[test]
 fn an_inner_context_inherits_and_restores() {
-    let outer = auditlog::context().actor("alice").correlation_id("req-1").enter();
+    let outer = auditlog::context()
+        .actor("alice")
+        .correlation_id("req-1")
+        .enter();
     {
         let _inner = auditlog::context().actor("bob").reason("ticket 1").enter();
         let audit = testing::capture();
@@ -64,7 +67,11 @@ fn everything_of_a_context_reaches_the_entry() {
     let audit = testing::capture();
     let address = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
     auditlog::context()
-        .actor(Actor::service("billing").display("Billing").on_behalf_of("alice"))
+        .actor(
+            Actor::service("billing")
+                .display("Billing")
+                .on_behalf_of("alice"),
+        )
         .correlation_id("req-1")
         .trace_id("4bf92f3577b34da6a3ce929d0e0e4736")
         .remote_addr(address)
@@ -77,8 +84,14 @@ fn everything_of_a_context_reaches_the_entry() {
     let actor = entry.actor.as_ref().expect("an actor");
     assert_eq!((actor.id.as_str(), entry.actor()), ("billing", "Billing"));
     assert_eq!(actor.on_behalf_of.as_deref(), Some("alice"));
-    assert_eq!(entry.trace_id.as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
-    assert_eq!((entry.remote_addr, entry.remote_port), (Some(address), Some(443)));
+    assert_eq!(
+        entry.trace_id.as_deref(),
+        Some("4bf92f3577b34da6a3ce929d0e0e4736")
+    );
+    assert_eq!(
+        (entry.remote_addr, entry.remote_port),
+        (Some(address), Some(443))
+    );
     assert_eq!(entry.additional_data["tenant"], "acme");
 }
 
@@ -93,7 +106,11 @@ fn an_actor_may_be_asked_for_when_the_entry_is_made() {
     assert_eq!(asked.load(Ordering::Relaxed), 0);
     auditlog::event("one").record().expect("a receipt");
     auditlog::event("two").record().expect("a receipt");
-    let actors: Vec<_> = audit.entries().iter().map(|entry| entry.actor().to_owned()).collect();
+    let actors: Vec<_> = audit
+        .entries()
+        .iter()
+        .map(|entry| entry.actor().to_owned())
+        .collect();
     assert_eq!(actors, ["user-0", "user-1"]);
 }
 
@@ -129,7 +146,11 @@ fn a_guard_held_across_an_await_stays_with_its_future() {
             std::future::poll_fn(|cx| {
                 turns += 1;
                 cx.waker().wake_by_ref();
-                if turns > 3 { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+                if turns > 3 {
+                    std::task::Poll::Ready(())
+                } else {
+                    std::task::Poll::Pending
+                }
             })
             .await;
             auditlog::event("done").extra("task", name).record()
@@ -150,6 +171,9 @@ fn a_future_moves_between_threads_with_its_context_and_log() {
     let audit = testing::capture();
     let future = async { auditlog::event("elsewhere").record() }
         .in_audit_context(auditlog::context().actor("alice"));
-    std::thread::spawn(move || block_on(future)).join().expect("the thread").expect("a receipt");
+    std::thread::spawn(move || block_on(future))
+        .join()
+        .expect("the thread")
+        .expect("a receipt");
     assert_eq!(audit.last().expect("an entry").actor(), "alice");
 }

@@ -30,7 +30,10 @@ fn bob() -> User {
         email: "bob@example.com".into(),
         admin: false,
         seen: 0,
-        address: Address { street: "Long Street 1".into(), city: "Mainz".into() },
+        address: Address {
+            street: "Long Street 1".into(),
+            city: "Mainz".into(),
+        },
     }
 }
 
@@ -44,18 +47,46 @@ fn captured() -> testing::Capture {
 fn create_update_delete_make_one_entry_each() {
     let audit = captured();
     let old = bob();
-    let new = User { email: "new@example.com".into(), ..old.clone() };
-    assert!(auditlog::created(&old).record().expect("a receipt").is_recorded());
-    assert!(auditlog::updated(&old, &new).record().expect("a receipt").is_recorded());
-    assert!(auditlog::deleted(&new).record().expect("a receipt").is_recorded());
+    let new = User {
+        email: "new@example.com".into(),
+        ..old.clone()
+    };
+    assert!(
+        auditlog::created(&old)
+            .record()
+            .expect("a receipt")
+            .is_recorded()
+    );
+    assert!(
+        auditlog::updated(&old, &new)
+            .record()
+            .expect("a receipt")
+            .is_recorded()
+    );
+    assert!(
+        auditlog::deleted(&new)
+            .record()
+            .expect("a receipt")
+            .is_recorded()
+    );
     let entries = audit.entries();
     let actions: Vec<_> = entries.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(actions, ["create", "update", "delete"]);
-    assert_eq!(entries[0].changes["email"].new, Some("bob@example.com".into()));
+    assert_eq!(
+        entries[0].changes["email"].new,
+        Some("bob@example.com".into())
+    );
     assert_eq!(entries[0].changes["email"].old, None);
     assert_eq!(entries[1].changes.len(), 1);
-    assert_eq!(entries[2].changes["email"].old, Some("new@example.com".into()));
-    assert!(entries.iter().all(|entry| entry.object_pk == "42" && entry.object_repr == "bob"));
+    assert_eq!(
+        entries[2].changes["email"].old,
+        Some("new@example.com".into())
+    );
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.object_pk == "42" && entry.object_repr == "bob")
+    );
     let levels: Vec<_> = entries.iter().map(|entry| entry.level).collect();
     assert_eq!(levels, [Level::Info, Level::Info, Level::Warning]);
 }
@@ -64,19 +95,36 @@ fn create_update_delete_make_one_entry_each() {
 fn what_changes_nothing_records_nothing() {
     let audit = captured();
     let old = bob();
-    let receipt = auditlog::updated(&old, &old.clone()).record().expect("a receipt");
+    let receipt = auditlog::updated(&old, &old.clone())
+        .record()
+        .expect("a receipt");
     assert_eq!(receipt, Receipt::Unchanged);
-    let ignored = User { seen: 1, ..old.clone() };
-    let receipt = auditlog::updated(&old, &ignored).record().expect("a receipt");
+    let ignored = User {
+        seen: 1,
+        ..old.clone()
+    };
+    let receipt = auditlog::updated(&old, &ignored)
+        .record()
+        .expect("a receipt");
     assert_eq!(receipt, Receipt::Unchanged);
     assert!(audit.entries().is_empty());
 
-    auditlog::updated(&old, &old.clone()).force().record().expect("a receipt");
-    let both = User { seen: 2, name: "rob".into(), ..old.clone() };
+    auditlog::updated(&old, &old.clone())
+        .force()
+        .record()
+        .expect("a receipt");
+    let both = User {
+        seen: 2,
+        name: "rob".into(),
+        ..old.clone()
+    };
     auditlog::updated(&old, &both).record().expect("a receipt");
     let entries = audit.entries();
     assert!(entries[0].changes.is_empty());
-    assert!(entries[1].changes.contains("seen"), "an ignored field goes along with others");
+    assert!(
+        entries[1].changes.contains("seen"),
+        "an ignored field goes along with others"
+    );
 }
 
 #[test]
@@ -92,7 +140,10 @@ fn an_unregistered_type_is_skipped() {
     assert_eq!(auditlog::registered()[0].name(), "User");
     assert!(auditlog::unregister::<User>());
     assert!(!auditlog::unregister::<User>());
-    assert_eq!(auditlog::created(&bob()).record().expect("a receipt"), skipped);
+    assert_eq!(
+        auditlog::created(&bob()).record().expect("a receipt"),
+        skipped
+    );
     assert!(audit.entries().is_empty());
 }
 
@@ -109,14 +160,20 @@ fn two_types_cannot_have_one_model_name() {
     let error = auditlog::try_register::<other::Impostor>().expect_err("a name taken");
     assert!(matches!(error, RegistrationError::ModelTaken { .. }));
     assert!(error.to_string().contains("Impostor"), "{error}");
-    assert!(error.to_string().contains("#[audit(model = \"...\")]"), "{error}");
+    assert!(
+        error.to_string().contains("#[audit(model = \"...\")]"),
+        "{error}"
+    );
 }
 
 #[test]
 fn options_name_fields_that_exist() {
     let _audit = testing::capture();
     let error = auditlog::register_with::<User>(|o| o.exclude("emial")).expect_err("a typo");
-    assert_eq!(error.to_string(), "`User` has no field `emial`; did you mean `email`?");
+    assert_eq!(
+        error.to_string(),
+        "`User` has no field `emial`; did you mean `email`?"
+    );
     let error = auditlog::register_with::<User>(|o| o.mask("address.stret")).expect_err("a typo");
     assert_eq!(
         error.to_string(),
@@ -124,21 +181,30 @@ fn options_name_fields_that_exist() {
     );
     let error = auditlog::register_with::<User>(|o| o.actions(["creat"])).expect_err("a typo");
     assert!(error.to_string().contains("`creat`"), "{error}");
-    assert!(!auditlog::is_registered::<User>(), "a failed registration registers nothing");
+    assert!(
+        !auditlog::is_registered::<User>(),
+        "a failed registration registers nothing"
+    );
 }
 
 #[test]
 fn options_exclude_include_and_mask_down_to_nested_fields() {
     let audit = testing::capture();
     auditlog::register_with::<User>(|o| {
-        o.exclude("email").mask("address.street").mask("name").snapshot(Always)
+        o.exclude("email")
+            .mask("address.street")
+            .mask("name")
+            .snapshot(Always)
     })
     .expect("options");
     let old = bob();
     let new = User {
         name: "rob".into(),
         email: "x@example.com".into(),
-        address: Address { street: "Short Street 2".into(), city: "Bonn".into() },
+        address: Address {
+            street: "Short Street 2".into(),
+            city: "Bonn".into(),
+        },
         ..old.clone()
     };
     auditlog::created(&old).record().expect("a receipt");
@@ -159,11 +225,21 @@ fn options_exclude_include_and_mask_down_to_nested_fields() {
 
     auditlog::register_with::<User>(|o| o.include(["address.city"])).expect("options");
     auditlog::updated(&old, &new).record().expect("a receipt");
-    let paths: Vec<_> =
-        audit.last().expect("an entry").changes.paths().map(ToString::to_string).collect();
+    let paths: Vec<_> = audit
+        .last()
+        .expect("an entry")
+        .changes
+        .paths()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(paths, ["address.city"]);
-    let only_email = User { email: "y@example.com".into(), ..old.clone() };
-    let receipt = auditlog::updated(&old, &only_email).record().expect("a receipt");
+    let only_email = User {
+        email: "y@example.com".into(),
+        ..old.clone()
+    };
+    let receipt = auditlog::updated(&old, &only_email)
+        .record()
+        .expect("a receipt");
     assert_eq!(receipt, Receipt::Unchanged);
 }
 
@@ -171,19 +247,39 @@ fn options_exclude_include_and_mask_down_to_nested_fields() {
 fn options_choose_actions_objects_levels_and_reasons() {
     let audit = testing::capture();
     auditlog::register_with::<User>(|o| {
-        o.actions(["update"]).when(|user| user.id < 100).level(Level::Warning).require_reason()
+        o.actions(["update"])
+            .when(|user| user.id < 100)
+            .level(Level::Warning)
+            .require_reason()
     })
     .expect("options");
     let old = bob();
-    let new = User { name: "rob".into(), ..old.clone() };
+    let new = User {
+        name: "rob".into(),
+        ..old.clone()
+    };
     let excluded = Receipt::Skipped(SkipReason::ActionExcluded);
-    assert_eq!(auditlog::created(&old).record().expect("a receipt"), excluded);
-    let far = User { id: 100, ..new.clone() };
-    assert_eq!(auditlog::updated(&old, &far).record().expect("a receipt"), excluded);
-    let error = auditlog::updated(&old, &new).record().expect_err("no reason");
+    assert_eq!(
+        auditlog::created(&old).record().expect("a receipt"),
+        excluded
+    );
+    let far = User {
+        id: 100,
+        ..new.clone()
+    };
+    assert_eq!(
+        auditlog::updated(&old, &far).record().expect("a receipt"),
+        excluded
+    );
+    let error = auditlog::updated(&old, &new)
+        .record()
+        .expect_err("no reason");
     assert!(matches!(error, Error::ReasonRequired { .. }), "{error}");
     assert!(error.to_string().contains(".reason(..)"), "{error}");
-    auditlog::updated(&old, &new).reason("asked to").record().expect("a receipt");
+    auditlog::updated(&old, &new)
+        .reason("asked to")
+        .record()
+        .expect("a receipt");
     assert_eq!(audit.last().expect("an entry").level, Level::Warning);
 }
 
@@ -191,16 +287,29 @@ fn options_choose_actions_objects_levels_and_reasons() {
 fn levels_rise_with_fields_and_outcomes() {
     let audit = captured();
     let old = bob();
-    let admin = User { admin: true, ..old.clone() };
+    let admin = User {
+        admin: true,
+        ..old.clone()
+    };
     auditlog::updated(&old, &admin).record().expect("a receipt");
     assert_eq!(audit.last().expect("an entry").level, Level::Critical);
     auditlog::accessed(&old).record().expect("a receipt");
     assert_eq!(audit.last().expect("an entry").level, Level::Debug);
-    auditlog::accessed(&old).outcome(Outcome::Denied).record().expect("a receipt");
+    auditlog::accessed(&old)
+        .outcome(Outcome::Denied)
+        .record()
+        .expect("a receipt");
     assert_eq!(audit.last().expect("an entry").level, Level::Warning);
-    auditlog::event("login").outcome(Outcome::Failure).record().expect("a receipt");
+    auditlog::event("login")
+        .outcome(Outcome::Failure)
+        .record()
+        .expect("a receipt");
     assert_eq!(audit.last().expect("an entry").level, Level::Error);
-    auditlog::event("login").outcome(Outcome::Failure).level(Level::Info).record().expect("ok");
+    auditlog::event("login")
+        .outcome(Outcome::Failure)
+        .level(Level::Info)
+        .record()
+        .expect("ok");
     assert_eq!(audit.last().expect("an entry").level, Level::Info);
 }
 
@@ -209,7 +318,11 @@ fn a_draft_can_be_given_everything() {
     let audit = captured();
     let time: DateTime<Utc> = "2020-02-29T12:00:00.123456789Z".parse().expect("a time");
     let old = bob();
-    let new = User { name: "rob".into(), email: "rob@example.com".into(), ..old.clone() };
+    let new = User {
+        name: "rob".into(),
+        email: "rob@example.com".into(),
+        ..old.clone()
+    };
     auditlog::updated(&old, &new)
         .reason("why")
         .extra("ticket", 4711)
@@ -219,11 +332,20 @@ fn a_draft_can_be_given_everything() {
         .record()
         .expect("a receipt");
     let entry = audit.last().expect("an entry");
-    assert_eq!(entry.to_string(), "2020-02-29T12:00:00.123456Z: update: rob by carol");
+    assert_eq!(
+        entry.to_string(),
+        "2020-02-29T12:00:00.123456Z: update: rob by carol"
+    );
     assert_eq!(entry.additional_data["ticket"], 4711);
     assert_eq!(entry.changes.len(), 1);
-    let error = auditlog::updated(&old, &new).only(["nmae"]).record().expect_err("a typo");
-    assert_eq!(error.to_string(), "`User` has no field `nmae`; did you mean `name`?");
+    let error = auditlog::updated(&old, &new)
+        .only(["nmae"])
+        .record()
+        .expect_err("a typo");
+    assert_eq!(
+        error.to_string(),
+        "`User` has no field `nmae`; did you mean `name`?"
+    );
 }
 
 #[test]
@@ -235,11 +357,19 @@ fn bulk_and_custom_and_events() {
         .record()
         .expect("a receipt");
     let entry = audit.last().expect("an entry");
-    assert_eq!((entry.model.as_str(), entry.object_pk.as_str()), ("User", ""));
+    assert_eq!(
+        (entry.model.as_str(), entry.object_pk.as_str()),
+        ("User", "")
+    );
     assert_eq!(entry.additional_data["matching"], "seen < 2020");
     assert_eq!(entry.additional_data["affected"], 1200);
-    auditlog::custom("approved", &bob()).record().expect("a receipt");
-    assert_eq!(audit.last().expect("an entry").action, Action::from("approved"));
+    auditlog::custom("approved", &bob())
+        .record()
+        .expect("a receipt");
+    assert_eq!(
+        audit.last().expect("an entry").action,
+        Action::from("approved")
+    );
     auditlog::event("login_failed").record().expect("a receipt");
     assert_eq!(audit.last().expect("an entry").model, "");
 }
@@ -261,11 +391,17 @@ fn hooks_change_and_veto() {
         Receipt::Skipped(SkipReason::Vetoed)
     );
     assert_eq!(
-        log.event("quiet").level(Level::Debug).record().expect("a receipt"),
+        log.event("quiet")
+            .level(Level::Debug)
+            .record()
+            .expect("a receipt"),
         Receipt::Skipped(SkipReason::BelowLevel)
     );
     log.event("news").record().expect("a receipt");
-    assert_eq!(log.query().all().expect("entries")[0].additional_data["seen"], true);
+    assert_eq!(
+        log.query().all().expect("entries")[0].additional_data["seen"],
+        true
+    );
 }
 
 #[test]
@@ -273,9 +409,15 @@ fn a_batch_is_all_or_nothing() {
     let audit = testing::capture();
     auditlog::register_with::<User>(auditlog::RegisterOptions::require_reason).expect("options");
     let drafts = [auditlog::event("one"), auditlog::created(&bob())];
-    assert!(matches!(auditlog::record_all(drafts), Err(Error::ReasonRequired { .. })));
+    assert!(matches!(
+        auditlog::record_all(drafts),
+        Err(Error::ReasonRequired { .. })
+    ));
     assert!(audit.entries().is_empty());
-    let drafts = [auditlog::event("one"), auditlog::created(&bob()).reason("why")];
+    let drafts = [
+        auditlog::event("one"),
+        auditlog::created(&bob()).reason("why"),
+    ];
     let receipts = auditlog::record_all(drafts).expect("receipts");
     assert_eq!(receipts.len(), 2);
     assert!(receipts.iter().all(Receipt::is_recorded));
@@ -284,7 +426,9 @@ fn a_batch_is_all_or_nothing() {
 #[test]
 fn submitted_entries_come_in_order_and_all_of_them() {
     let log = AuditLog::builder().build();
-    let tickets: Vec<_> = (0..5000).map(|n| log.event("tick").extra("n", n).submit()).collect();
+    let tickets: Vec<_> = (0..5000)
+        .map(|n| log.event("tick").extra("n", n).submit())
+        .collect();
     log.flush().expect("flushed");
     let numbers: Vec<_> = log
         .query()
@@ -294,20 +438,41 @@ fn submitted_entries_come_in_order_and_all_of_them() {
         .collect();
     assert_eq!(numbers, (0..5000).map(Some).collect::<Vec<_>>());
     let mut tickets = tickets.into_iter();
-    assert!(tickets.next().expect("a ticket").wait().expect("a receipt").is_recorded());
+    assert!(
+        tickets
+            .next()
+            .expect("a ticket")
+            .wait()
+            .expect("a receipt")
+            .is_recorded()
+    );
     for ticket in tickets {
-        assert!(futures::executor::block_on(ticket).expect("a receipt").is_recorded());
+        assert!(
+            futures::executor::block_on(ticket)
+                .expect("a receipt")
+                .is_recorded()
+        );
     }
     log.shutdown().expect("shut down");
     assert!(matches!(log.event("late").record(), Err(Error::ShutDown)));
-    assert!(matches!(log.event("late").submit().wait(), Err(Error::ShutDown)));
-    assert_eq!(log.query().count().expect("a count"), 5000, "what was kept can still be read");
+    assert!(matches!(
+        log.event("late").submit().wait(),
+        Err(Error::ShutDown)
+    ));
+    assert_eq!(
+        log.query().count().expect("a count"),
+        5000,
+        "what was kept can still be read"
+    );
 }
 
 #[test]
 fn a_query_for_what_is_no_path_is_an_error() {
     let audit = captured();
-    let error = LogEntry::objects().changed("a..b").all().expect_err("no path");
+    let error = LogEntry::objects()
+        .changed("a..b")
+        .all()
+        .expect_err("no path");
     assert!(error.to_string().contains("column 3"), "{error}");
     drop(audit);
 }
@@ -323,10 +488,16 @@ fn values_too_deep_are_an_error_and_nothing_is_recorded() {
     auditlog::register::<Node>();
     let mut node = Node { id: 0, next: None };
     for id in 1..500 {
-        node = Node { id, next: Some(Box::new(node)) };
+        node = Node {
+            id,
+            next: Some(Box::new(node)),
+        };
     }
     let error = auditlog::created(&node).record().expect_err("too deep");
-    assert!(error.to_string().contains("deeper than 100 levels"), "{error}");
+    assert!(
+        error.to_string().contains("deeper than 100 levels"),
+        "{error}"
+    );
     assert!(audit.entries().is_empty());
 }
 
@@ -336,7 +507,9 @@ fn store_errors_reach_the_caller() {
     struct Broken;
     impl auditlog::Store for Broken {
         fn append(&self, _: &[LogEntry]) -> Result<(), StoreError> {
-            Err(StoreError::Full { place: "the disk".into() })
+            Err(StoreError::Full {
+                place: "the disk".into(),
+            })
         }
         fn find(&self, _: &auditlog::Query) -> Result<auditlog::Page, StoreError> {
             Ok(auditlog::Page::default())
@@ -344,7 +517,10 @@ fn store_errors_reach_the_caller() {
     }
     let log = AuditLog::builder().store(Broken).build();
     let error = log.event("lost?").record().expect_err("a full disk");
-    assert_eq!(error.to_string(), "the store failed: no room left in the disk");
+    assert_eq!(
+        error.to_string(),
+        "the store failed: no room left in the disk"
+    );
     assert!(log.event("lost?").submit().wait().is_err());
     assert!(log.transaction(|| log.event("lost?").record()).is_err());
     assert_eq!(log.stats().failed, 3);

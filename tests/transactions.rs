@@ -17,7 +17,11 @@ fn event(name: &'static str) -> auditlog::Result<Receipt> {
 }
 
 fn names(audit: &testing::Capture) -> Vec<String> {
-    audit.entries().iter().map(|entry| entry.action.to_string()).collect()
+    audit
+        .entries()
+        .iter()
+        .map(|entry| entry.action.to_string())
+        .collect()
 }
 
 #[test]
@@ -25,7 +29,10 @@ fn success_writes_one_batch_with_one_id() {
     let audit = testing::capture();
     auditlog::transaction(|| {
         event("one")?;
-        assert!(audit.entries().is_empty(), "nothing is written before the end");
+        assert!(
+            audit.entries().is_empty(),
+            "nothing is written before the end"
+        );
         auditlog::event("two").submit().wait()?;
         event("three").map(drop)
     })
@@ -34,7 +41,13 @@ fn success_writes_one_batch_with_one_id() {
     assert_eq!(names(&audit), ["one", "two", "three"]);
     let id = entries[0].transaction_id.expect("a transaction id");
     assert!(entries.iter().all(|entry| entry.transaction_id == Some(id)));
-    assert_eq!(LogEntry::objects().transaction(id).count().expect("a count"), 3);
+    assert_eq!(
+        LogEntry::objects()
+            .transaction(id)
+            .count()
+            .expect("a count"),
+        3
+    );
 }
 
 #[test]
@@ -87,7 +100,10 @@ fn an_inner_transaction_is_a_part_of_the_outer_one() {
         Err(Error::ShutDown)
     });
     assert!(failed.is_err());
-    assert!(audit.entries().is_empty(), "what succeeded inside fails with the outer one");
+    assert!(
+        audit.entries().is_empty(),
+        "what succeeded inside fails with the outer one"
+    );
 }
 
 #[test]
@@ -124,10 +140,17 @@ fn an_async_transaction_keeps_its_entries_across_awaits() {
             if fails { Err(Error::ShutDown) } else { Ok(()) }
         })
     };
-    let (one, two) = block_on(futures::future::join(task("good", false), task("bad", true)));
+    let (one, two) = block_on(futures::future::join(
+        task("good", false),
+        task("bad", true),
+    ));
     assert!(one.is_ok() && two.is_err());
     assert_eq!(names(&audit), ["good", "good"]);
-    let ids: Vec<_> = audit.entries().iter().map(|entry| entry.transaction_id).collect();
+    let ids: Vec<_> = audit
+        .entries()
+        .iter()
+        .map(|entry| entry.transaction_id)
+        .collect();
     assert!(ids[0].is_some() && ids[0] == ids[1]);
 
     audit.clear();
@@ -149,7 +172,10 @@ fn a_tracked_object_records_when_it_is_saved() {
     assert_eq!(item.changes()["count"].new, Some(2.into()));
     let failed: Result<(), Error> = item.save(|_| Err(Error::ShutDown));
     assert!(failed.is_err());
-    assert!(audit.entries().is_empty(), "what was not saved is not recorded");
+    assert!(
+        audit.entries().is_empty(),
+        "what was not saved is not recorded"
+    );
     let saved: Result<u32, Error> = item.save(|item| Ok(item.count));
     assert_eq!(saved.expect("saved"), 2);
     assert_eq!(audit.entries().len(), 1);

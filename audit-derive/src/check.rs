@@ -30,7 +30,11 @@ pub(crate) fn all(container: &Container<'_>, errors: &mut Errors) {
             }
             let names = variants.iter().map(|variant| {
                 let aliases = variant.settings.aliases.iter();
-                (variant.name.clone(), variant.original.ident.to_token_stream(), aliases.collect())
+                (
+                    variant.name.clone(),
+                    variant.original.ident.to_token_stream(),
+                    aliases.collect(),
+                )
             });
             unique_names(names.collect(), "variants", errors);
         }
@@ -47,14 +51,21 @@ fn body_rules(body: &Body<'_>, errors: &mut Errors) {
         tuple_fields_have_no_name(field, errors);
         key_is_a_field_name(field, errors);
     }
-    let named = body.fields.iter().filter(|field| !field.skipped && !field.flatten);
+    let named = body
+        .fields
+        .iter()
+        .filter(|field| !field.skipped && !field.flatten);
     if body.shape == Shape::Named {
         let names = named.map(|field| {
             let token = match &field.settings.rename {
                 Some(rename) => rename.to_token_stream(),
                 None => field.member.to_token_stream(),
             };
-            (field.name.clone(), token, field.settings.aliases.iter().collect())
+            (
+                field.name.clone(),
+                token,
+                field.settings.aliases.iter().collect(),
+            )
         });
         unique_names(names.collect(), "fields", errors);
     }
@@ -65,12 +76,16 @@ const CONTRADICTIONS: &[(&str, &[&str], &str)] = &[
     (
         SKIP,
         &[
-            MASK, MASK_WITH, HASH, LEVEL, IGNORE, REFERENCE, KEY, SET, WHOLE, SERDE, DISPLAY, DEBUG,
-            WITH, EQ, TOLERANCE, SKIP_NONE, FLATTEN,
+            MASK, MASK_WITH, HASH, LEVEL, IGNORE, REFERENCE, KEY, SET, WHOLE, SERDE, DISPLAY,
+            DEBUG, WITH, EQ, TOLERANCE, SKIP_NONE, FLATTEN,
         ],
         "a skipped field is not recorded at all",
     ),
-    (ID, &[SKIP, MASK, MASK_WITH, HASH, FLATTEN, SKIP_NONE], IDENTITY_IS_CLEAR),
+    (
+        ID,
+        &[SKIP, MASK, MASK_WITH, HASH, FLATTEN, SKIP_NONE],
+        IDENTITY_IS_CLEAR,
+    ),
     (MASK, &[MASK_WITH, HASH], "a field is redacted in one way"),
     (MASK_WITH, &[HASH], "a field is redacted in one way"),
     (
@@ -86,8 +101,16 @@ const CONTRADICTIONS: &[(&str, &[&str], &str)] = &[
         ],
         "a flattened field has no place of its own",
     ),
-    (WHOLE, &[KEY, SET], "a value recorded whole has no items to match"),
-    (SERDE, &[DISPLAY, DEBUG, WITH, REFERENCE, KEY, SET], ONE_FORM),
+    (
+        WHOLE,
+        &[KEY, SET],
+        "a value recorded whole has no items to match",
+    ),
+    (
+        SERDE,
+        &[DISPLAY, DEBUG, WITH, REFERENCE, KEY, SET],
+        ONE_FORM,
+    ),
     (DISPLAY, &[DEBUG, WITH, REFERENCE, KEY, SET], ONE_FORM),
     (DEBUG, &[WITH, REFERENCE, KEY, SET], ONE_FORM),
     (WITH, &[REFERENCE, KEY, SET], ONE_FORM),
@@ -130,7 +153,11 @@ fn serde_skips_what_is_set(field: &Field<'_>, errors: &mut Errors) {
         return;
     }
     let recording = CONTRADICTIONS[0].1;
-    let set = field.settings.given.iter().find(|(word, _)| recording.contains(word));
+    let set = field
+        .settings
+        .given
+        .iter()
+        .find(|(word, _)| recording.contains(word));
     if let Some((word, token)) = set {
         errors.at(
             token,
@@ -147,12 +174,18 @@ fn skip_none_needs_option(field: &Field<'_>, errors: &mut Errors) {
     if let Some(token) = field.settings.given.get(SKIP_NONE)
         && inner_of_option(&field.original.ty).is_none()
     {
-        errors.at(token, "`skip_none` needs a field whose type is written as `Option<...>`");
+        errors.at(
+            token,
+            "`skip_none` needs a field whose type is written as `Option<...>`",
+        );
     }
     if let Presence::SkipIf(path) = &field.presence
         && matches!(field.settings.equality, Some(Equality::Tolerance(_)))
     {
-        errors.at(path, "a field with a `tolerance` cannot be left out by a predicate");
+        errors.at(
+            path,
+            "a field with a `tolerance` cannot be left out by a predicate",
+        );
     }
 }
 
@@ -196,7 +229,10 @@ fn unique_names(
         for alias in aliases {
             if seen.insert(alias.value(), ()).is_some() {
                 let alias_name = alias.value();
-                errors.at(alias, format!("`{alias_name}` is the name of one of the {what} already"));
+                errors.at(
+                    alias,
+                    format!("`{alias_name}` is the name of one of the {what} already"),
+                );
             }
         }
     }
@@ -228,7 +264,9 @@ fn redacted_identity(container: &Container<'_>, body: &Body<'_>, errors: &mut Er
 
 /// A transparent struct has exactly one recorded field.
 fn transparent_has_one_field(container: &Container<'_>, body: &Body<'_>, errors: &mut Errors) {
-    let Some(token) = container.settings.given.get(TRANSPARENT) else { return };
+    let Some(token) = container.settings.given.get(TRANSPARENT) else {
+        return;
+    };
     if !matches!(body.shape, Shape::Inline(place) if !body.fields[place].skipped) {
         errors.at(
             token,
@@ -249,7 +287,10 @@ fn enum_is_no_entity(container: &Container<'_>, errors: &mut Errors) {
     for word in [ID, ONLY, TRANSPARENT] {
         if let Some(token) = container.settings.given.get(word) {
             let why = if word == ID { AN_ENUM_IS_A_VALUE } else { "" };
-            errors.at(token, format!("`{word}` is for structs, not for enums{why}"));
+            errors.at(
+                token,
+                format!("`{word}` is for structs, not for enums{why}"),
+            );
         }
     }
 }
@@ -258,8 +299,15 @@ const AN_ENUM_IS_A_VALUE: &str = "; an enum is a value: put it in a struct that 
 
 /// A variant's field cannot be the identity.
 fn no_identity_in_variant(body: &Body<'_>, errors: &mut Errors) {
-    for token in body.fields.iter().filter_map(|field| field.settings.given.get(ID)) {
-        errors.at(token, format!("`id` is for structs, not for enums{AN_ENUM_IS_A_VALUE}"));
+    for token in body
+        .fields
+        .iter()
+        .filter_map(|field| field.settings.given.get(ID))
+    {
+        errors.at(
+            token,
+            format!("`id` is for structs, not for enums{AN_ENUM_IS_A_VALUE}"),
+        );
     }
 }
 
@@ -269,8 +317,18 @@ fn needs_identity(container: &Container<'_>, errors: &mut Errors) {
         return;
     }
     let is_enum = matches!(container.data, Data::Enum(..));
-    for word in [MODEL, REPR, LEVELS, ACTIONS, VERSION, PARENT, REQUIRE_REASON] {
-        let Some(token) = container.settings.given.get(word) else { continue };
+    for word in [
+        MODEL,
+        REPR,
+        LEVELS,
+        ACTIONS,
+        VERSION,
+        PARENT,
+        REQUIRE_REASON,
+    ] {
+        let Some(token) = container.settings.given.get(word) else {
+            continue;
+        };
         let advice = if is_enum {
             "an enum is a value: put it in a struct that has one"
         } else if container.settings.value {
@@ -278,15 +336,23 @@ fn needs_identity(container: &Container<'_>, errors: &mut Errors) {
         } else {
             "mark the field that is with `#[audit(id)]`"
         };
-        errors.at(token, format!("`{word}` needs a type with an identity; {advice}"));
+        errors.at(
+            token,
+            format!("`{word}` needs a type with an identity; {advice}"),
+        );
     }
 }
 
 /// The identity is given in one way.
 fn identity_given_once(container: &Container<'_>, errors: &mut Errors) {
-    let Data::Struct(body) = &container.data else { return };
+    let Data::Struct(body) = &container.data else {
+        return;
+    };
     let given = &container.settings.given;
-    let on_fields = body.fields.iter().filter_map(|field| field.settings.given.get(ID));
+    let on_fields = body
+        .fields
+        .iter()
+        .filter_map(|field| field.settings.given.get(ID));
     if given.get(ID).is_some() || given.get(VALUE).is_some() {
         let why = if given.get(ID).is_some() {
             "the struct's own `id` says which fields are the identity"
@@ -294,13 +360,22 @@ fn identity_given_once(container: &Container<'_>, errors: &mut Errors) {
             "`value` on the struct says that it has no identity"
         };
         for token in on_fields {
-            errors.at(token, format!("`id` contradicts the struct's attributes: {why}"));
+            errors.at(
+                token,
+                format!("`id` contradicts the struct's attributes: {why}"),
+            );
         }
     }
     if let (Some(_), Some(token)) = (given.get(ID), given.get(VALUE)) {
-        errors.at(token, "`value` contradicts `id`: a mere value has no identity");
+        errors.at(
+            token,
+            "`value` contradicts `id`: a mere value has no identity",
+        );
     }
-    for names in [Some(&container.settings.id), container.settings.only.as_ref()] {
+    for names in [
+        Some(&container.settings.id),
+        container.settings.only.as_ref(),
+    ] {
         let mut seen: Vec<&str> = Vec::new();
         for name in names.into_iter().flatten() {
             if seen.contains(&name.text.as_str()) {
