@@ -1,8 +1,10 @@
 //! The rules that a type must keep, one function each.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
+use proc_macro2::TokenStream;
 use quote::ToTokens;
+use syn::LitStr;
 
 use crate::ast::{Body, Container, Data, Field, Presence, Shape, inner_of_option};
 use crate::errors::Errors;
@@ -28,11 +30,15 @@ pub(crate) fn all(container: &Container<'_>, errors: &mut Errors) {
                 no_identity_in_variant(&variant.body, errors);
                 body_rules(&variant.body, errors);
             }
-            let names = variants.iter().map(|variant| {
-                let aliases = variant.settings.aliases.iter();
-                (variant.name.clone(), variant.original.ident.to_token_stream(), aliases.collect())
-            });
-            unique_names(names.collect(), "variants", errors);
+            let names: Vec<_> = variants
+                .iter()
+                .map(|variant| StoredName {
+                    name: &variant.name,
+                    token: variant.original.ident.to_token_stream(),
+                    aliases: &variant.settings.aliases,
+                })
+                .collect();
+            unique_names(&names, "variants", errors);
         }
     }
     needs_identity(container, errors);
@@ -47,16 +53,18 @@ fn body_rules(body: &Body<'_>, errors: &mut Errors) {
         tuple_fields_have_no_name(field, errors);
         key_is_a_field_name(field, errors);
     }
-    let named = body.fields.iter().filter(|field| !field.skipped && !field.flatten);
     if body.shape == Shape::Named {
-        let names = named.map(|field| {
-            let token = match &field.settings.rename {
-                Some(rename) => rename.to_token_stream(),
-                None => field.member.to_token_stream(),
-            };
-            (field.name.clone(), token, field.settings.aliases.iter().collect())
-        });
-        unique_names(names.collect(), "fields", errors);
+        let stored = body.fields.iter().filter(|field| !field.skipped && !field.flatten);
+        let names: Vec<_> = stored
+            .map(|field| {
+                let token = match &field.settings.rename {
+                    Some(rename) => rename.to_token_stream(),
+                    None => field.member.to_token_stream(),
+                };
+                StoredName { name: &field.name, token, aliases: &field.settings.aliases }
+            })
+            .collect();
+        unique_names(&names, "fields", errors);
     }
 }
 
@@ -180,24 +188,25 @@ fn key_is_a_field_name(field: &Field<'_>, errors: &mut Errors) {
     }
 }
 
+/// A name under which a field or a variant is stored, with the token to underline.
+struct StoredName<'c> {
+    name: &'c str,
+    token: TokenStream,
+    aliases: &'c [LitStr],
+}
+
 /// No two fields or variants are stored under one name, former names included.
-fn unique_names(
-    names: Vec<(String, proc_macro2::TokenStream, Vec<&syn::LitStr>)>,
-    what: &str,
-    errors: &mut Errors,
-) {
-    let mut seen = HashMap::new();
-    for (name, token, _) in &names {
-        if seen.insert(name.clone(), ()).is_some() {
-            errors.at(token, format!("two {what} are stored as `{name}`"));
+fn unique_names(names: &[StoredName<'_>], what: &str, errors: &mut Errors) {
+    let mut seen = HashSet::new();
+    for stored in names {
+        if !seen.insert(stored.name.to_owned()) {
+            errors.at(&stored.token, format!("two {what} are stored as `{}`", stored.name));
         }
     }
-    for (_, _, aliases) in &names {
-        for alias in aliases {
-            if seen.insert(alias.value(), ()).is_some() {
-                let alias_name = alias.value();
-                errors.at(alias, format!("`{alias_name}` is the name of one of the {what} already"));
-            }
+    for alias in names.iter().flat_map(|stored| stored.aliases) {
+        let name = alias.value();
+        if !seen.insert(name.clone()) {
+            errors.at(alias, format!("`{name}` is the name of one of the {what} already"));
         }
     }
 }

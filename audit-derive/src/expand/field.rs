@@ -106,9 +106,10 @@ pub(crate) fn snapshot(
     index: usize,
     value: &Spot,
 ) -> TokenStream {
-    let collector = match shape {
-        Shape::Tuple => quote!(__audit::ArraySnapshot),
-        _ => quote!(__audit::ObjectSnapshot),
+    let collector = if shape == Shape::Tuple {
+        quote!(__audit::ArraySnapshot)
+    } else {
+        quote!(__audit::ObjectSnapshot)
     };
     let presence = presence(field, shape);
     let value = present(presence, &value.reference);

@@ -53,15 +53,12 @@ pub(crate) fn variants(variants: &[Variant<'_>], tagging: &Tagging, domain: &str
     let variants = variants.iter().filter(|variant| !variant.is_unit()).map(|variant| {
         let name = &variant.name;
         let domain = format!("{domain}.{name}");
-        let (nested, inner) = match variant.body.shape {
-            Shape::Inline(only) => {
-                let field = &variant.body.fields[only];
-                (nested(field), Some(settings(field, &domain)))
-            }
-            _ => {
-                let fields = fields(&variant.body, &domain, &[]);
-                (quote!(|| const { #fields }), None)
-            }
+        let (nested, inner) = if let Shape::Inline(only) = variant.body.shape {
+            let field = &variant.body.fields[only];
+            (nested(field), Some(settings(field, &domain)))
+        } else {
+            let fields = fields(&variant.body, &domain, &[]);
+            (quote!(|| const { #fields }), None)
         };
         // A label of the variant comes last and so stands before its field's.
         let label = variant.settings.label.as_ref().map(|label| quote!(.with_label(#label)));

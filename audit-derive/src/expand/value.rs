@@ -147,10 +147,8 @@ pub(super) fn value(body: &Body<'_>, index: usize, spot: &Spot) -> TokenStream {
 /// Wraps what fills `__o` into the call that makes the object or the array.
 pub(super) fn collection(shape: Shape, fill: &TokenStream) -> TokenStream {
     let binding = if fill.is_empty() { quote!(_) } else { quote!(__o) };
-    match shape {
-        Shape::Tuple => quote!(__audit::Snapshot::array(__cx, |#binding| { #fill })),
-        _ => quote!(__audit::Snapshot::object(__cx, |#binding| { #fill })),
-    }
+    let method = if shape == Shape::Tuple { quote!(array) } else { quote!(object) };
+    quote!(__audit::Snapshot::#method(__cx, |#binding| { #fill }))
 }
 
 pub(super) fn is_packed(attrs: &[Attribute]) -> bool {
