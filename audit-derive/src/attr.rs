@@ -235,7 +235,10 @@ fn in_parentheses<T>(
         let message = format!("the list is empty; expected `{}`", word.example);
         return Err(syn::Error::new(parentheses.span.join(), message));
     }
-    read(&content)
+    let found = read(&content);
+    // What an error leaves unread would be a second error.
+    while !content.is_empty() && content.parse::<TokenTree>().is_ok() {}
+    found
 }
 
 fn read_names(input: ParseStream<'_>) -> syn::Result<Vec<Name>> {

@@ -32,7 +32,7 @@ impl Spot {
 
 /// Compares the field, whose description is `__f[index]`:
 ///
-/// ```ignore
+/// ```text
 /// __audit::Diff::visit(__cx, &__f[0], &self.name, &__new.name);
 /// ```
 pub(crate) fn diff(
@@ -97,7 +97,7 @@ fn guarded(field: &Field<'_>, old: &Spot, new: &Spot, report: TokenStream) -> To
 
 /// Records the field in an object or an array called `__o`:
 ///
-/// ```ignore
+/// ```text
 /// __audit::ObjectSnapshot::visit(__o, &__f[0], &self.name);
 /// ```
 pub(crate) fn snapshot(

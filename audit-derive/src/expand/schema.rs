@@ -8,7 +8,7 @@ use crate::setting::{Form, Redaction};
 
 /// Describes every field of a struct or a variant, skipped ones too:
 ///
-/// ```ignore
+/// ```text
 /// &[
 ///     __audit::FieldSchema::new("name", <String as __audit::AuditValue>::fields),
 ///     __audit::FieldSchema::new("token", __audit::no_fields).skipped(),
@@ -35,7 +35,7 @@ pub(crate) fn fields(body: &Body<'_>, domain: &str, identity: &[usize]) -> Token
 
 /// Describes every variant that holds data:
 ///
-/// ```ignore
+/// ```text
 /// &[
 ///     __audit::FieldSchema::new("Card", || const { &[/* the variant's fields */] }),
 ///     __audit::FieldSchema::new("Cash", <u64 as __audit::AuditValue>::fields),

@@ -25,7 +25,7 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
 
 /// A struct that holds nothing to record:
 ///
-/// ```ignore
+/// ```text
 /// fn same(&self, _: &Self) -> bool { true }
 /// fn snapshot(&self, _: &mut __audit::Snapshot<'_>) -> __audit::Value { __audit::Value::Null }
 /// ```
@@ -39,7 +39,7 @@ fn nothing(fields: &TokenStream) -> TokenStream {
 
 /// A newtype about which nothing was said is what it holds:
 ///
-/// ```ignore
+/// ```text
 /// const COMPOSITE: bool = <u64 as __audit::AuditValue>::COMPOSITE;
 /// fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
 ///     <u64 as __audit::AuditValue>::snapshot(&self.0, __cx)
@@ -73,7 +73,7 @@ fn delegating(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenS
 
 /// A struct with fields:
 ///
-/// ```ignore
+/// ```text
 /// const COMPOSITE: bool = true;
 /// const FIELDS: &'static [__audit::FieldSchema] = &[/* schema.rs */];
 /// fn diff(&self, __new: &Self, __cx: &mut __audit::Diff<'_>) {
