@@ -138,14 +138,13 @@ fn unknown(name: &Ident, text: &str, place: Place) -> syn::Error {
 fn read_value(input: ParseStream<'_>, name: &Ident, word: &Word) -> syn::Result<Value> {
     let bare = input.is_empty() || input.peek(Token![,]);
     match word.takes {
-        Takes::Nothing if bare => Ok(Value::Nothing),
+        Takes::Nothing | Takes::MaybeText if bare => Ok(Value::Nothing),
         Takes::Nothing => {
             let message = format!("`{}` takes no value", word.name);
             Err(syn::Error::new_spanned(rest(input, name), message))
         }
         Takes::Bool if bare => Ok(Value::Bool(true)),
         Takes::Bool => assigned(input, name, word).map(|value: LitBool| Value::Bool(value.value)),
-        Takes::MaybeText if bare => Ok(Value::Nothing),
         Takes::Text | Takes::MaybeText => assigned(input, name, word).map(Value::Text),
         Takes::Path => read_path(input, name, word).map(Value::Path),
         Takes::Number => assigned(input, name, word).map(Value::Number),
@@ -251,7 +250,10 @@ fn in_parentheses<T>(
         let message = format!("the list is empty; expected `{}`", word.example);
         return Err(syn::Error::new(parentheses.span.join(), message));
     }
-    read(&content)
+    let found = read(&content);
+    // What an error leaves unread would be a second error.
+    while !content.is_empty() && content.parse::<TokenTree>().is_ok() {}
+    found
 }
 
 fn read_names(input: ParseStream<'_>) -> syn::Result<Vec<Name>> {

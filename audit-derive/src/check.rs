@@ -1,8 +1,10 @@
 //! The rules that a type must keep, one function each.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
+use proc_macro2::TokenStream;
 use quote::ToTokens;
+use syn::LitStr;
 
 use crate::ast::{Body, Container, Data, Field, Presence, Shape, inner_of_option};
 use crate::errors::Errors;
@@ -28,15 +30,15 @@ pub(crate) fn all(container: &Container<'_>, errors: &mut Errors) {
                 no_identity_in_variant(&variant.body, errors);
                 body_rules(&variant.body, errors);
             }
-            let names = variants.iter().map(|variant| {
-                let aliases = variant.settings.aliases.iter();
-                (
-                    variant.name.clone(),
-                    variant.original.ident.to_token_stream(),
-                    aliases.collect(),
-                )
-            });
-            unique_names(names.collect(), "variants", errors);
+            let names: Vec<_> = variants
+                .iter()
+                .map(|variant| StoredName {
+                    name: &variant.name,
+                    token: variant.original.ident.to_token_stream(),
+                    aliases: &variant.settings.aliases,
+                })
+                .collect();
+            unique_names(&names, "variants", errors);
         }
     }
     needs_identity(container, errors);
@@ -51,23 +53,18 @@ fn body_rules(body: &Body<'_>, errors: &mut Errors) {
         tuple_fields_have_no_name(field, errors);
         key_is_a_field_name(field, errors);
     }
-    let named = body
-        .fields
-        .iter()
-        .filter(|field| !field.skipped && !field.flatten);
     if body.shape == Shape::Named {
-        let names = named.map(|field| {
-            let token = match &field.settings.rename {
-                Some(rename) => rename.to_token_stream(),
-                None => field.member.to_token_stream(),
-            };
-            (
-                field.name.clone(),
-                token,
-                field.settings.aliases.iter().collect(),
-            )
-        });
-        unique_names(names.collect(), "fields", errors);
+        let stored = body.fields.iter().filter(|field| !field.skipped && !field.flatten);
+        let names: Vec<_> = stored
+            .map(|field| {
+                let token = match &field.settings.rename {
+                    Some(rename) => rename.to_token_stream(),
+                    None => field.member.to_token_stream(),
+                };
+                StoredName { name: &field.name, token, aliases: &field.settings.aliases }
+            })
+            .collect();
+        unique_names(&names, "fields", errors);
     }
 }
 
@@ -76,16 +73,12 @@ const CONTRADICTIONS: &[(&str, &[&str], &str)] = &[
     (
         SKIP,
         &[
-            MASK, MASK_WITH, HASH, LEVEL, IGNORE, REFERENCE, KEY, SET, WHOLE, SERDE, DISPLAY,
-            DEBUG, WITH, EQ, TOLERANCE, SKIP_NONE, FLATTEN,
+            MASK, MASK_WITH, HASH, LEVEL, IGNORE, REFERENCE, KEY, SET, WHOLE, SERDE, DISPLAY, DEBUG,
+            WITH, EQ, TOLERANCE, SKIP_NONE, FLATTEN,
         ],
         "a skipped field is not recorded at all",
     ),
-    (
-        ID,
-        &[SKIP, MASK, MASK_WITH, HASH, FLATTEN, SKIP_NONE],
-        IDENTITY_IS_CLEAR,
-    ),
+    (ID, &[SKIP, MASK, MASK_WITH, HASH, FLATTEN, SKIP_NONE], IDENTITY_IS_CLEAR),
     (MASK, &[MASK_WITH, HASH], "a field is redacted in one way"),
     (MASK_WITH, &[HASH], "a field is redacted in one way"),
     (
@@ -101,16 +94,8 @@ const CONTRADICTIONS: &[(&str, &[&str], &str)] = &[
         ],
         "a flattened field has no place of its own",
     ),
-    (
-        WHOLE,
-        &[KEY, SET],
-        "a value recorded whole has no items to match",
-    ),
-    (
-        SERDE,
-        &[DISPLAY, DEBUG, WITH, REFERENCE, KEY, SET],
-        ONE_FORM,
-    ),
+    (WHOLE, &[KEY, SET], "a value recorded whole has no items to match"),
+    (SERDE, &[DISPLAY, DEBUG, WITH, REFERENCE, KEY, SET], ONE_FORM),
     (DISPLAY, &[DEBUG, WITH, REFERENCE, KEY, SET], ONE_FORM),
     (DEBUG, &[WITH, REFERENCE, KEY, SET], ONE_FORM),
     (WITH, &[REFERENCE, KEY, SET], ONE_FORM),
@@ -153,11 +138,7 @@ fn serde_skips_what_is_set(field: &Field<'_>, errors: &mut Errors) {
         return;
     }
     let recording = CONTRADICTIONS[0].1;
-    let set = field
-        .settings
-        .given
-        .iter()
-        .find(|(word, _)| recording.contains(word));
+    let set = field.settings.given.iter().find(|(word, _)| recording.contains(word));
     if let Some((word, token)) = set {
         errors.at(
             token,
@@ -174,18 +155,12 @@ fn skip_none_needs_option(field: &Field<'_>, errors: &mut Errors) {
     if let Some(token) = field.settings.given.get(SKIP_NONE)
         && inner_of_option(&field.original.ty).is_none()
     {
-        errors.at(
-            token,
-            "`skip_none` needs a field whose type is written as `Option<...>`",
-        );
+        errors.at(token, "`skip_none` needs a field whose type is written as `Option<...>`");
     }
     if let Presence::SkipIf(path) = &field.presence
         && matches!(field.settings.equality, Some(Equality::Tolerance(_)))
     {
-        errors.at(
-            path,
-            "a field with a `tolerance` cannot be left out by a predicate",
-        );
+        errors.at(path, "a field with a `tolerance` cannot be left out by a predicate");
     }
 }
 
@@ -213,27 +188,25 @@ fn key_is_a_field_name(field: &Field<'_>, errors: &mut Errors) {
     }
 }
 
+/// A name under which a field or a variant is stored, with the token to underline.
+struct StoredName<'c> {
+    name: &'c str,
+    token: TokenStream,
+    aliases: &'c [LitStr],
+}
+
 /// No two fields or variants are stored under one name, former names included.
-fn unique_names(
-    names: Vec<(String, proc_macro2::TokenStream, Vec<&syn::LitStr>)>,
-    what: &str,
-    errors: &mut Errors,
-) {
-    let mut seen = HashMap::new();
-    for (name, token, _) in &names {
-        if seen.insert(name.clone(), ()).is_some() {
-            errors.at(token, format!("two {what} are stored as `{name}`"));
+fn unique_names(names: &[StoredName<'_>], what: &str, errors: &mut Errors) {
+    let mut seen = HashSet::new();
+    for stored in names {
+        if !seen.insert(stored.name.to_owned()) {
+            errors.at(&stored.token, format!("two {what} are stored as `{}`", stored.name));
         }
     }
-    for (_, _, aliases) in &names {
-        for alias in aliases {
-            if seen.insert(alias.value(), ()).is_some() {
-                let alias_name = alias.value();
-                errors.at(
-                    alias,
-                    format!("`{alias_name}` is the name of one of the {what} already"),
-                );
-            }
+    for alias in names.iter().flat_map(|stored| stored.aliases) {
+        let name = alias.value();
+        if !seen.insert(name.clone()) {
+            errors.at(alias, format!("`{name}` is the name of one of the {what} already"));
         }
     }
 }
@@ -264,9 +237,7 @@ fn redacted_identity(container: &Container<'_>, body: &Body<'_>, errors: &mut Er
 
 /// A transparent struct has exactly one recorded field.
 fn transparent_has_one_field(container: &Container<'_>, body: &Body<'_>, errors: &mut Errors) {
-    let Some(token) = container.settings.given.get(TRANSPARENT) else {
-        return;
-    };
+    let Some(token) = container.settings.given.get(TRANSPARENT) else { return };
     if !matches!(body.shape, Shape::Inline(place) if !body.fields[place].skipped) {
         errors.at(
             token,
@@ -287,10 +258,7 @@ fn enum_is_no_entity(container: &Container<'_>, errors: &mut Errors) {
     for word in [ID, ONLY, TRANSPARENT] {
         if let Some(token) = container.settings.given.get(word) {
             let why = if word == ID { AN_ENUM_IS_A_VALUE } else { "" };
-            errors.at(
-                token,
-                format!("`{word}` is for structs, not for enums{why}"),
-            );
+            errors.at(token, format!("`{word}` is for structs, not for enums{why}"));
         }
     }
 }
@@ -299,15 +267,8 @@ const AN_ENUM_IS_A_VALUE: &str = "; an enum is a value: put it in a struct that 
 
 /// A variant's field cannot be the identity.
 fn no_identity_in_variant(body: &Body<'_>, errors: &mut Errors) {
-    for token in body
-        .fields
-        .iter()
-        .filter_map(|field| field.settings.given.get(ID))
-    {
-        errors.at(
-            token,
-            format!("`id` is for structs, not for enums{AN_ENUM_IS_A_VALUE}"),
-        );
+    for token in body.fields.iter().filter_map(|field| field.settings.given.get(ID)) {
+        errors.at(token, format!("`id` is for structs, not for enums{AN_ENUM_IS_A_VALUE}"));
     }
 }
 
@@ -317,18 +278,8 @@ fn needs_identity(container: &Container<'_>, errors: &mut Errors) {
         return;
     }
     let is_enum = matches!(container.data, Data::Enum(..));
-    for word in [
-        MODEL,
-        REPR,
-        LEVELS,
-        ACTIONS,
-        VERSION,
-        PARENT,
-        REQUIRE_REASON,
-    ] {
-        let Some(token) = container.settings.given.get(word) else {
-            continue;
-        };
+    for word in [MODEL, REPR, LEVELS, ACTIONS, VERSION, PARENT, REQUIRE_REASON] {
+        let Some(token) = container.settings.given.get(word) else { continue };
         let advice = if is_enum {
             "an enum is a value: put it in a struct that has one"
         } else if container.settings.value {
@@ -336,23 +287,15 @@ fn needs_identity(container: &Container<'_>, errors: &mut Errors) {
         } else {
             "mark the field that is with `#[audit(id)]`"
         };
-        errors.at(
-            token,
-            format!("`{word}` needs a type with an identity; {advice}"),
-        );
+        errors.at(token, format!("`{word}` needs a type with an identity; {advice}"));
     }
 }
 
 /// The identity is given in one way.
 fn identity_given_once(container: &Container<'_>, errors: &mut Errors) {
-    let Data::Struct(body) = &container.data else {
-        return;
-    };
+    let Data::Struct(body) = &container.data else { return };
     let given = &container.settings.given;
-    let on_fields = body
-        .fields
-        .iter()
-        .filter_map(|field| field.settings.given.get(ID));
+    let on_fields = body.fields.iter().filter_map(|field| field.settings.given.get(ID));
     if given.get(ID).is_some() || given.get(VALUE).is_some() {
         let why = if given.get(ID).is_some() {
             "the struct's own `id` says which fields are the identity"
@@ -360,22 +303,13 @@ fn identity_given_once(container: &Container<'_>, errors: &mut Errors) {
             "`value` on the struct says that it has no identity"
         };
         for token in on_fields {
-            errors.at(
-                token,
-                format!("`id` contradicts the struct's attributes: {why}"),
-            );
+            errors.at(token, format!("`id` contradicts the struct's attributes: {why}"));
         }
     }
     if let (Some(_), Some(token)) = (given.get(ID), given.get(VALUE)) {
-        errors.at(
-            token,
-            "`value` contradicts `id`: a mere value has no identity",
-        );
+        errors.at(token, "`value` contradicts `id`: a mere value has no identity");
     }
-    for names in [
-        Some(&container.settings.id),
-        container.settings.only.as_ref(),
-    ] {
+    for names in [Some(&container.settings.id), container.settings.only.as_ref()] {
         let mut seen: Vec<&str> = Vec::new();
         for name in names.into_iter().flatten() {
             if seen.contains(&name.text.as_str()) {

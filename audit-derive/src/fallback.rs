@@ -10,7 +10,7 @@ use crate::expand;
 
 /// Emits stubs that compile for any type:
 ///
-/// ```ignore
+/// ```text
 /// impl AuditValue for User {
 ///     fn snapshot(&self, _: &mut Snapshot<'_>) -> Value { loop {} }
 /// }

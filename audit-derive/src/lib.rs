@@ -1,4 +1,9 @@
-//! The derive macro of `auditlog`: `#[derive(Auditable)]`.
+//! The derive macro of `auditlog`: [`#[derive(Auditable)]`](macro@Auditable).
+//!
+//! Read in stages, each in its file: `ast` borrows the type and keeps its source, `attr` and
+//! `symbol` know the grammar of `#[audit(...)]`, `setting` what it means and `serde_attr` what
+//! serde's attributes add; `check` holds the rules, `bound` finds the bounds, `expand` emits the
+//! code and `fallback` what stands in for it next to errors.
 
 mod ast;
 mod attr;
@@ -20,7 +25,7 @@ use syn::{DeriveInput, parse_macro_input};
 use crate::ast::Container;
 use crate::errors::Errors;
 
-/// Derives `AuditValue`, and `Auditable` for a struct with an identity.
+#[doc = include_str!("../ATTRIBUTES.md")]
 #[proc_macro_derive(Auditable, attributes(audit))]
 pub fn derive_auditable(input: TokenStream) -> TokenStream {
     derive(&parse_macro_input!(input as DeriveInput)).into()

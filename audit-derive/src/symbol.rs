@@ -155,7 +155,7 @@ const FIELD: &[Word] = &[
     word(RENAME, Takes::Text, "rename = \"stored_name\""),
     word(SERDE, Takes::Nothing, "serde"),
     word(SET, Takes::Nothing, "set"),
-    word(SKIP, Takes::Bool, "skip"),
+    word(SKIP, Takes::Bool, "skip = false"),
     word(SKIP_NONE, Takes::Nothing, "skip_none"),
     word(TOLERANCE, Takes::Float, "tolerance = 1e-9"),
     word(WHOLE, Takes::Nothing, "whole"),

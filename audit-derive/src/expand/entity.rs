@@ -11,7 +11,7 @@ use crate::repr::Piece;
 
 /// Emits the items of the implementation; none for a mere value:
 ///
-/// ```ignore
+/// ```text
 /// const MODEL: &'static str = "User";
 /// fn object_pk(&self) -> __audit::String { __audit::key_text(&self.id) }
 /// fn object_repr(&self) -> __audit::String {

@@ -28,7 +28,7 @@ pub(crate) fn items(
 
 /// An enum without data is its variant's name:
 ///
-/// ```ignore
+/// ```text
 /// fn same(&self, __new: &Self) -> bool { discriminant(self) == discriminant(__new) }
 /// fn snapshot(&self, _: &mut __audit::Snapshot<'_>) -> __audit::Value {
 ///     ::core::convert::From::from(match self { Self::Open { .. } => "Open", /* ... */ })
@@ -51,7 +51,7 @@ fn names_only(variants: &[Variant<'_>]) -> TokenStream {
 
 /// An enum with data is compared inside while the variant stays:
 ///
-/// ```ignore
+/// ```text
 /// fn diff(&self, __new: &Self, __cx: &mut __audit::Diff<'_>) {
 ///     let __f = <Self as __audit::AuditValue>::FIELDS;
 ///     match (self, __new) {

@@ -17,7 +17,7 @@ pub(crate) use self::field::member;
 
 /// Emits both implementations, or for a mere value the first:
 ///
-/// ```ignore
+/// ```text
 /// const _: () = {
 ///     use ::auditlog::__private as __audit;
 ///     impl __audit::AuditValue for User { /* value.rs, enums.rs */ }

@@ -25,7 +25,7 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
 
 /// A struct that holds nothing to record:
 ///
-/// ```ignore
+/// ```text
 /// fn same(&self, _: &Self) -> bool { true }
 /// fn snapshot(&self, _: &mut __audit::Snapshot<'_>) -> __audit::Value { __audit::Value::Null }
 /// ```
@@ -39,7 +39,7 @@ fn nothing(fields: &TokenStream) -> TokenStream {
 
 /// A newtype about which nothing was said is what it holds:
 ///
-/// ```ignore
+/// ```text
 /// const COMPOSITE: bool = <u64 as __audit::AuditValue>::COMPOSITE;
 /// fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
 ///     <u64 as __audit::AuditValue>::snapshot(&self.0, __cx)
@@ -73,7 +73,7 @@ fn delegating(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenS
 
 /// A struct with fields:
 ///
-/// ```ignore
+/// ```text
 /// const COMPOSITE: bool = true;
 /// const FIELDS: &'static [__audit::FieldSchema] = &[/* schema.rs */];
 /// fn diff(&self, __new: &Self, __cx: &mut __audit::Diff<'_>) {
@@ -94,10 +94,7 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
     let diffs: TokenStream = body
         .tracked()
         .map(|(index, field)| {
-            let (old, new) = (
-                Spot::of(&this, field, packed),
-                Spot::of(&other, field, packed),
-            );
+            let (old, new) = (Spot::of(&this, field, packed), Spot::of(&other, field, packed));
             field::diff(field, body.shape, index, &old, &new)
         })
         .collect();
@@ -108,11 +105,9 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
             quote!(__audit::Snapshot::field_value(__cx, &__f[#only], #value))
         }
         shape => {
-            let values = body
-                .fields
-                .iter()
-                .enumerate()
-                .map(|(index, field)| value(body, index, &Spot::of(&this, field, packed)));
+            let values = body.fields.iter().enumerate().map(|(index, field)| {
+                value(body, index, &Spot::of(&this, field, packed))
+            });
             collection(shape, &values.collect())
         }
     };
@@ -151,24 +146,16 @@ pub(super) fn value(body: &Body<'_>, index: usize, spot: &Spot) -> TokenStream {
 
 /// Wraps what fills `__o` into the call that makes the object or the array.
 pub(super) fn collection(shape: Shape, fill: &TokenStream) -> TokenStream {
-    let binding = if fill.is_empty() {
-        quote!(_)
-    } else {
-        quote!(__o)
-    };
-    match shape {
-        Shape::Tuple => quote!(__audit::Snapshot::array(__cx, |#binding| { #fill })),
-        _ => quote!(__audit::Snapshot::object(__cx, |#binding| { #fill })),
-    }
+    let binding = if fill.is_empty() { quote!(_) } else { quote!(__o) };
+    let method = if shape == Shape::Tuple { quote!(array) } else { quote!(object) };
+    quote!(__audit::Snapshot::#method(__cx, |#binding| { #fill }))
 }
 
 pub(super) fn is_packed(attrs: &[Attribute]) -> bool {
     attrs.iter().any(|attr| match &attr.meta {
-        Meta::List(list) if attr.path().is_ident("repr") => list
-            .tokens
-            .clone()
-            .into_iter()
-            .any(|token| token.to_string() == "packed"),
+        Meta::List(list) if attr.path().is_ident("repr") => {
+            list.tokens.clone().into_iter().any(|token| token.to_string() == "packed")
+        }
         _ => false,
     })
 }
