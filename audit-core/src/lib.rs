@@ -33,7 +33,9 @@ pub mod __private;
 pub use crate::action::{Action, Outcome, ParseOutcomeError};
 pub use crate::actor::{Actor, ActorKind};
 pub use crate::auditable::Auditable;
-pub use crate::change::{Change, Changes, Redaction};
+pub use crate::change::{
+    ApplyError, Change, Changes, Conflict, ConflictKind, Move, Rebase, Redaction,
+};
 pub use crate::diff::{Diff, MAX_DEPTH, diff, try_diff};
 pub use crate::entry::{ENTRY_FORMAT, LogEntry, ObjectRef, Source};
 pub use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
