@@ -581,10 +581,8 @@ fn whole(
         let (old, new) = sides(value.clone());
         let redaction = field.and_then(|field| redaction_of(field, 8));
         Change {
-            path,
-            old,
-            new,
             redaction,
+            ..Change::new(path, old, new)
         }
     };
     match snapshot {

@@ -51,7 +51,9 @@ pub use crate::action::{Action, Outcome, ParseOutcomeError};
 pub use crate::actor::{Actor, ActorKind};
 pub use crate::auditable::Auditable;
 pub use crate::builder::AuditLogBuilder;
-pub use crate::change::{Change, Changes, Redaction};
+pub use crate::change::{
+    ApplyError, Change, Changes, Conflict, ConflictKind, Move, Rebase, Redaction,
+};
 pub use crate::context::{
     Context, ContextGuard, FutureExt, InContext, IntoActor, context, disabled,
 };

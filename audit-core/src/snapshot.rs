@@ -174,6 +174,10 @@ impl<'a> Snapshot<'a> {
         value: &T,
     ) -> Value {
         match field.sensitivity {
+            // One level down, since a type may hold itself in its own place.
+            Sensitivity::Clear if field.place == Place::Inline => {
+                self.nested(|cx| value.snapshot(cx))
+            }
             Sensitivity::Clear => value.snapshot(self),
             Sensitivity::Skipped => Value::Null,
             Sensitivity::Masked(mask) => {
