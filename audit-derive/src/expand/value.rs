@@ -32,7 +32,9 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
 fn nothing(fields: &TokenStream) -> TokenStream {
     quote! {
         #fields
+        #[inline]
         fn same(&self, _: &Self) -> ::core::primitive::bool { true }
+        #[inline]
         fn snapshot(&self, _: &mut __audit::Snapshot<'_>) -> __audit::Value { __audit::Value::Null }
     }
 }
@@ -53,18 +55,23 @@ fn delegating(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenS
     let other = Spot::of(&quote!(__new), &body.fields[only], packed).reference;
     quote! {
         const COMPOSITE: ::core::primitive::bool = <#ty as __audit::AuditValue>::COMPOSITE;
+        #[inline]
         fn same(&self, __new: &Self) -> ::core::primitive::bool {
             <#ty as __audit::AuditValue>::same(#this, #other)
         }
+        #[inline]
         fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
             <#ty as __audit::AuditValue>::snapshot(#this, __cx)
         }
+        #[inline]
         fn diff(&self, __new: &Self, __cx: &mut __audit::Diff<'_>) {
             <#ty as __audit::AuditValue>::diff(#this, #other, __cx);
         }
+        #[inline]
         fn write_text(&self, __out: &mut __audit::String, __cx: &mut __audit::Snapshot<'_>) {
             <#ty as __audit::AuditValue>::write_text(#this, __out, __cx);
         }
+        #[inline]
         fn fields() -> &'static [__audit::FieldSchema] {
             <#ty as __audit::AuditValue>::fields()
         }
@@ -123,10 +130,12 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
     quote! {
         const COMPOSITE: ::core::primitive::bool = true;
         const FIELDS: &'static [__audit::FieldSchema] = #schema;
+        #[inline]
         fn diff(&self, #new: &Self, #cx: &mut __audit::Diff<'_>) {
             #bind_diff
             #diffs
         }
+        #[inline]
         fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
             #bind_snapshot
             #snapshot
