@@ -10,6 +10,7 @@ mod canonical;
 mod change;
 mod clock;
 mod context;
+mod critical;
 mod diff;
 mod draft;
 mod entry;
@@ -70,7 +71,7 @@ pub use crate::pipeline::{FailurePolicy, LogStats};
 pub use crate::query::{Cursor, Entries, Filter, ParseCursorError, Query};
 pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Sensitivity};
 pub use crate::sensitive::Sensitive;
-pub use crate::sink::{Sink, SinkError};
+pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};
 pub use crate::snapshot::{Snapshot, snapshot, try_snapshot};
 pub use crate::store::{Page, Store};
 pub use crate::ticket::Ticket;
@@ -85,7 +86,7 @@ pub mod prelude {
     pub use crate::FailurePolicy::{FailClosed, FailOpen};
     pub use crate::SnapshotPolicy::Always;
     pub use crate::{
-        Action, Actor, AuditLog, Auditable, FutureExt as _, Level, LogEntry, MemoryStore, Outcome,
-        Receipt, Tracked,
+        Action, Actor, AuditLog, Auditable, FutureExt as _, JsonLinesSink, Level, LogEntry,
+        LogSink, MemoryStore, Outcome, Receipt, Sink as _, Tracked,
     };
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::entry::LogEntry;
+use crate::entry::{LogEntry, to_micros};
 use crate::error::StoreError;
 use crate::query::Query;
 use crate::store::{Page, Store};
@@ -84,8 +84,9 @@ impl Store for MemoryStore {
             }
         }
         for (entry, text) in entries.iter().zip(texts) {
-            kept.entries.insert((entry.timestamp, entry.id), text);
-            kept.times.insert(entry.id, entry.timestamp);
+            let time = to_micros(entry.timestamp);
+            kept.entries.insert((time, entry.id), text);
+            kept.times.insert(entry.id, time);
         }
         Ok(())
     }

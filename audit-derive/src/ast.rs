@@ -123,11 +123,23 @@ impl<'a> Container<'a> {
                 }
                 let identity = identity(&settings, body, errors);
                 body.skip_fields(&settings, &identity, errors);
-                Self { input, settings, data, identity, repr: None, parent_key: None }
+                Self {
+                    input,
+                    settings,
+                    data,
+                    identity,
+                    repr: None,
+                    parent_key: None,
+                }
             }
-            Data::Enum(..) => {
-                Self { input, settings, data, identity: Vec::new(), repr: None, parent_key: None }
-            }
+            Data::Enum(..) => Self {
+                input,
+                settings,
+                data,
+                identity: Vec::new(),
+                repr: None,
+                parent_key: None,
+            },
         };
         container.resolve_names(errors);
         Some(container)
@@ -135,7 +147,9 @@ impl<'a> Container<'a> {
 
     /// Finds the fields that `repr` and `parent` name.
     fn resolve_names(&mut self, errors: &mut Errors) {
-        let Data::Struct(body) = &self.data else { return };
+        let Data::Struct(body) = &self.data else {
+            return;
+        };
         if let Some(text) = &self.settings.repr {
             self.repr = Some(repr::parse(text, body, errors));
         }
@@ -171,7 +185,10 @@ impl<'a> Body<'a> {
 
     /// Returns the fields that are recorded.
     pub(crate) fn tracked(&self) -> impl Iterator<Item = (usize, &Field<'a>)> {
-        self.fields.iter().enumerate().filter(|(_, field)| !field.skipped)
+        self.fields
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| !field.skipped)
     }
 
     /// Finds a field by its own or its stored name.
@@ -213,7 +230,10 @@ impl<'a> Body<'a> {
         errors: &mut Errors,
     ) {
         let only: Option<Vec<usize>> = settings.only.as_ref().map(|names| {
-            names.iter().filter_map(|name| self.find(&name.text, name, errors)).collect()
+            names
+                .iter()
+                .filter_map(|name| self.find(&name.text, name, errors))
+                .collect()
         });
         let inline = match self.shape {
             Shape::Inline(place) => Some(place),
@@ -250,7 +270,12 @@ impl<'a> Variant<'a> {
             .clone()
             .or(serde.rename)
             .unwrap_or_else(|| case.map_or_else(|| ident.clone(), |case| case.variant(&ident)));
-        Self { original, settings, body, name }
+        Self {
+            original,
+            settings,
+            body,
+            name,
+        }
     }
 
     pub(crate) fn is_unit(&self) -> bool {
@@ -346,7 +371,9 @@ fn source_name(member: &Member) -> String {
 fn identity(settings: &ContainerSettings, body: &Body<'_>, errors: &mut Errors) -> Vec<usize> {
     if !settings.id.is_empty() {
         let named = settings.id.iter();
-        return named.filter_map(|name| body.find(&name.text, name, errors)).collect();
+        return named
+            .filter_map(|name| body.find(&name.text, name, errors))
+            .collect();
     }
     let marked: Vec<usize> = body
         .fields
@@ -358,7 +385,11 @@ fn identity(settings: &ContainerSettings, body: &Body<'_>, errors: &mut Errors) 
     if !marked.is_empty() || settings.value || body.shape != Shape::Named {
         return marked;
     }
-    body.fields.iter().position(|field| field.source_name() == "id").into_iter().collect()
+    body.fields
+        .iter()
+        .position(|field| field.source_name() == "id")
+        .into_iter()
+        .collect()
 }
 
 /// Follows serde's tagging where the trail's form can be the same: not for adjacent tags, and
@@ -367,8 +398,14 @@ fn tagging(serde: &SerdeAttrs, variants: &Vec<Variant<'_>>) -> Tagging {
     match &serde.tag {
         _ if serde.untagged => Tagging::Untagged,
         Some(tag) if !serde.content => {
-            let tuple = variants.iter().any(|variant| variant.body.shape == Shape::Tuple);
-            if tuple { Tagging::External } else { Tagging::Internal(tag.clone()) }
+            let tuple = variants
+                .iter()
+                .any(|variant| variant.body.shape == Shape::Tuple);
+            if tuple {
+                Tagging::External
+            } else {
+                Tagging::Internal(tag.clone())
+            }
         }
         _ => Tagging::External,
     }
@@ -376,7 +413,12 @@ fn tagging(serde: &SerdeAttrs, variants: &Vec<Variant<'_>>) -> Tagging {
 
 /// Whether a path is `Option::is_none`, however it is reached.
 fn is_none_path(path: &ExprPath) -> bool {
-    let names: Vec<&Ident> = path.path.segments.iter().map(|segment| &segment.ident).collect();
+    let names: Vec<&Ident> = path
+        .path
+        .segments
+        .iter()
+        .map(|segment| &segment.ident)
+        .collect();
     matches!(names.as_slice(), [.., option, is_none]
         if *option == "Option" && *is_none == "is_none")
 }
@@ -390,7 +432,9 @@ pub(crate) fn inner_of_option(ty: &Type) -> Option<&Type> {
         _ => return None,
     };
     let last = path.segments.last().filter(|last| last.ident == "Option")?;
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
     match arguments.args.first() {
         Some(GenericArgument::Type(inner)) if arguments.args.len() == 1 => Some(inner),
         _ => None,

@@ -74,7 +74,9 @@ fn read_list(input: ParseStream<'_>, place: Place, entries: &mut Vec<Entry>, err
         match read_entry(input, place) {
             Ok(entry) => {
                 let twice = entry.word.name != symbol::ALIAS
-                    && entries.iter().any(|known| known.word.name == entry.word.name);
+                    && entries
+                        .iter()
+                        .any(|known| known.word.name == entry.word.name);
                 if twice {
                     errors.at(&entry.name, format!("`{}` is given twice", entry.word.name));
                 } else {
@@ -124,7 +126,11 @@ fn unknown(name: &Ident, text: &str, place: Place) -> syn::Error {
         let known = symbol::words(place).iter().map(|word| word.name);
         format!("unknown attribute `{text}`{}", suggest::hint(text, known))
     } else {
-        format!("`{text}` belongs on {}, not on {}", elsewhere.join(" or "), place.name())
+        format!(
+            "`{text}` belongs on {}, not on {}",
+            elsewhere.join(" or "),
+            place.name()
+        )
     };
     syn::Error::new_spanned(name, message)
 }
@@ -146,7 +152,10 @@ fn read_value(input: ParseStream<'_>, name: &Ident, word: &Word) -> syn::Result<
         Takes::TextOrNames if input.peek(Token![=]) => {
             let text: LitStr = assigned(input, name, word)?;
             let tokens = TokenTree::Literal(text.token());
-            Ok(Value::Names(vec![Name { text: text.value(), tokens }]))
+            Ok(Value::Names(vec![Name {
+                text: text.value(),
+                tokens,
+            }]))
         }
         Takes::Names | Takes::TextOrNames => {
             in_parentheses(input, name, word, read_names).map(Value::Names)
@@ -192,8 +201,14 @@ fn assigned<T: syn::parse::Parse>(
     let start = input.fork();
     input.parse().map_err(|_| {
         let message = match start.parse::<TokenTree>() {
-            Ok(found) => (found.to_token_stream(), format!("expected `{}`", word.example)),
-            Err(_) => (name.to_token_stream(), format!("expected `{}`", word.example)),
+            Ok(found) => (
+                found.to_token_stream(),
+                format!("expected `{}`", word.example),
+            ),
+            Err(_) => (
+                name.to_token_stream(),
+                format!("expected `{}`", word.example),
+            ),
         };
         syn::Error::new_spanned(message.0, message.1)
     })
@@ -246,13 +261,22 @@ fn read_names(input: ParseStream<'_>) -> syn::Result<Vec<Name>> {
     while !input.is_empty() {
         let name = if input.peek(Ident::peek_any) {
             let ident = input.call(Ident::parse_any)?;
-            Name { text: ident.unraw().to_string(), tokens: TokenTree::Ident(ident) }
+            Name {
+                text: ident.unraw().to_string(),
+                tokens: TokenTree::Ident(ident),
+            }
         } else if input.peek(LitStr) {
             let text: LitStr = input.parse()?;
-            Name { text: text.value(), tokens: TokenTree::Literal(text.token()) }
+            Name {
+                text: text.value(),
+                tokens: TokenTree::Literal(text.token()),
+            }
         } else if input.peek(LitInt) {
             let index: LitInt = input.parse()?;
-            Name { text: index.to_string(), tokens: TokenTree::Literal(index.token()) }
+            Name {
+                text: index.to_string(),
+                tokens: TokenTree::Literal(index.token()),
+            }
         } else {
             return Err(input.error("expected a name"));
         };
@@ -311,5 +335,8 @@ fn read_parent(input: ParseStream<'_>, name: &Ident, word: &Word) -> syn::Result
     if !input.is_empty() {
         return Err(input.error("unexpected after the parent's key"));
     }
-    Ok(Value::Parent { model: Box::new(model), key })
+    Ok(Value::Parent {
+        model: Box::new(model),
+        key,
+    })
 }

@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{
-    GenericArgument, Generics, Ident, Path, PathArguments, ReturnType, Token, Type,
-    TypeParamBound, TypePath, WherePredicate, parse_quote,
+    GenericArgument, Generics, Ident, Path, PathArguments, ReturnType, Token, Type, TypeParamBound,
+    TypePath, WherePredicate, parse_quote,
 };
 
 use crate::ast::{Container, Data, Field};
@@ -14,9 +14,15 @@ use crate::setting::Form;
 /// Returns the type's generics with the bounds that the implementation needs.
 pub(crate) fn with_bounds(container: &Container<'_>) -> Generics {
     let mut generics = container.input.generics.clone();
-    let params: Vec<Ident> = generics.type_params().map(|param| param.ident.clone()).collect();
+    let params: Vec<Ident> = generics
+        .type_params()
+        .map(|param| param.ident.clone())
+        .collect();
     if let Some(bound) = &container.settings.bound {
-        generics.make_where_clause().predicates.extend(bound.iter().cloned());
+        generics
+            .make_where_clause()
+            .predicates
+            .extend(bound.iter().cloned());
         return generics;
     }
     if params.is_empty() {
@@ -34,7 +40,9 @@ pub(crate) fn with_bounds(container: &Container<'_>) -> Generics {
         }
     }
     let clause = generics.make_where_clause();
-    clause.predicates.extend(predicates.into_iter().map(|(_, predicate)| predicate));
+    clause
+        .predicates
+        .extend(predicates.into_iter().map(|(_, predicate)| predicate));
     generics
 }
 
@@ -87,7 +95,10 @@ fn visit(ty: &Type, params: &[Ident], found: &mut Vec<TokenStream>) {
 fn visit_path(ty: &TypePath, params: &[Ident], found: &mut Vec<TokenStream>) {
     let uses = |path: &Path| {
         path.leading_colon.is_none()
-            && path.segments.first().is_some_and(|first| params.contains(&first.ident))
+            && path
+                .segments
+                .first()
+                .is_some_and(|first| params.contains(&first.ident))
     };
     if let Some(qself) = &ty.qself {
         let mut inner = Vec::new();
@@ -102,7 +113,12 @@ fn visit_path(ty: &TypePath, params: &[Ident], found: &mut Vec<TokenStream>) {
         return;
     }
     // It holds no value of its parameter.
-    if ty.path.segments.last().is_some_and(|last| last.ident == "PhantomData") {
+    if ty
+        .path
+        .segments
+        .last()
+        .is_some_and(|last| last.ident == "PhantomData")
+    {
         return;
     }
     visit_arguments(&ty.path, params, found);
@@ -122,7 +138,10 @@ fn visit_arguments(path: &Path, params: &[Ident], found: &mut Vec<TokenStream>) 
                 }
             }
             PathArguments::Parenthesized(arguments) => {
-                arguments.inputs.iter().for_each(|input| visit(&input.ty, params, found));
+                arguments
+                    .inputs
+                    .iter()
+                    .for_each(|input| visit(&input.ty, params, found));
                 if let ReturnType::Type(_, ty) = &arguments.output {
                     visit(ty, params, found);
                 }

@@ -27,7 +27,10 @@ impl Case {
     ];
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, case)| case)
+        Self::NAMES
+            .into_iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, case)| case)
     }
 
     /// Spells a field, which Rust writes in snake case.

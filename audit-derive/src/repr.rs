@@ -27,7 +27,9 @@ pub(crate) fn parse(literal: &LitStr, body: &Body<'_>, errors: &mut Errors) -> V
         match piece {
             Split::Text(text) => found.push(Piece::Text(text)),
             Split::Name(name) => {
-                let Some(place) = body.find(&name, literal, errors) else { continue };
+                let Some(place) = body.find(&name, literal, errors) else {
+                    continue;
+                };
                 if body.fields[place].skipped {
                     errors.at(
                         literal,

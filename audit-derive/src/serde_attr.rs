@@ -32,7 +32,9 @@ impl SerdeAttrs {
     pub(crate) fn read(attrs: &[Attribute]) -> Self {
         let mut found = Self::default();
         for attr in attrs.iter().filter(|attr| attr.path().is_ident("serde")) {
-            let Meta::List(list) = &attr.meta else { continue };
+            let Meta::List(list) = &attr.meta else {
+                continue;
+            };
             let parse = |input: ParseStream<'_>| {
                 while !input.is_empty() {
                     // An error only means that serde will report one.

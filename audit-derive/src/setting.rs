@@ -10,8 +10,8 @@ use crate::case::Case;
 use crate::errors::Errors;
 use crate::suggest;
 use crate::symbol::{
-    ACTION_NAMES, ACTIONS, ALIAS, BOUND, CRATE, DEBUG, DISPLAY, EQ, FLATTEN, HASH, ID, IGNORE,
-    KEY, LABEL, LEVEL, LEVEL_NAMES, LEVELS, MASK, MASK_NAMES, MASK_WITH, MODEL, ONLY, PARENT, Place,
+    ACTION_NAMES, ACTIONS, ALIAS, BOUND, CRATE, DEBUG, DISPLAY, EQ, FLATTEN, HASH, ID, IGNORE, KEY,
+    LABEL, LEVEL, LEVEL_NAMES, LEVELS, MASK, MASK_NAMES, MASK_WITH, MODEL, ONLY, PARENT, Place,
     REFERENCE, RENAME, RENAME_ALL, RENAME_ALL_FIELDS, REPR, REQUIRE_REASON, SERDE, SET, SKIP,
     SKIP_NONE, TOLERANCE, TRANSPARENT, VALUE, VERSION, WHOLE, WITH,
 };
@@ -26,7 +26,10 @@ pub(crate) struct Given(Vec<(&'static str, Ident)>);
 impl Given {
     /// Returns the token of a word that was given.
     pub(crate) fn get(&self, word: &str) -> Option<&Ident> {
-        self.0.iter().find(|(name, _)| *name == word).map(|(_, token)| token)
+        self.0
+            .iter()
+            .find(|(name, _)| *name == word)
+            .map(|(_, token)| token)
     }
 
     /// Returns the words in the order in which they were given.
@@ -238,7 +241,9 @@ fn case(text: &LitStr, errors: &mut Errors) -> Option<Case> {
 
 fn level(text: &LitStr, errors: &mut Errors) -> Option<LevelName> {
     let name = text.value();
-    let found = LEVEL_NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));
+    let found = LEVEL_NAMES
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(&name));
     if found.is_none() {
         let hint = suggest::hint(&name, ["debug", "info", "warning", "error", "critical"]);
         errors.at(text, format!("unknown level `{name}`{hint}"));
@@ -289,7 +294,9 @@ fn action_levels(given: &[(Ident, LitStr)], errors: &mut Errors) -> [Option<Leve
 fn actions(given: &[Name], errors: &mut Errors) -> [bool; 3] {
     let mut set = [false; 3];
     for name in given {
-        if let Some(slot) = action(&name.text, &ACTION_NAMES[..3], name, errors).map(|place| &mut set[place]) {
+        if let Some(slot) =
+            action(&name.text, &ACTION_NAMES[..3], name, errors).map(|place| &mut set[place])
+        {
             if *slot {
                 errors.at(name, format!("`{}` is given twice", name.text));
             }
@@ -303,16 +310,16 @@ fn version(number: LitInt, errors: &mut Errors) -> Option<LitInt> {
     match number.base10_parse::<u32>() {
         Ok(1..) if number.suffix().is_empty() => Some(number),
         _ => {
-            errors.at(&number, "the version is a whole number from 1 to 4294967295");
+            errors.at(
+                &number,
+                "the version is a whole number from 1 to 4294967295",
+            );
             None
         }
     }
 }
 
-fn bound(
-    text: &LitStr,
-    errors: &mut Errors,
-) -> Option<Punctuated<WherePredicate, Token![,]>> {
+fn bound(text: &LitStr, errors: &mut Errors) -> Option<Punctuated<WherePredicate, Token![,]>> {
     match text.parse_with(Punctuated::parse_terminated) {
         Ok(predicates) => Some(predicates),
         Err(error) => {

@@ -37,7 +37,9 @@ fn distance(left: &str, right: &str) -> usize {
     for (i, from) in left.chars().enumerate() {
         let mut next = vec![i + 1];
         for (j, &to) in right.iter().enumerate() {
-            let mut steps = (row[j] + usize::from(from != to)).min(row[j + 1] + 1).min(next[j] + 1);
+            let mut steps = (row[j] + usize::from(from != to))
+                .min(row[j + 1] + 1)
+                .min(next[j] + 1);
             if j > 0 && previous == Some(to) && right[j - 1] == from {
                 steps = steps.min(before[j - 1] + 1);
             }
@@ -65,13 +67,19 @@ mod tests {
     #[test]
     fn finds_the_near_word_only() {
         assert_eq!(nearest("lable", &["level", "label"]), Some("label"));
-        assert_eq!(nearest("first-half", &["all", "first_half"]), Some("first_half"));
+        assert_eq!(
+            nearest("first-half", &["all", "first_half"]),
+            Some("first_half")
+        );
         assert_eq!(nearest("colour", &["label", "mask"]), None);
     }
 
     #[test]
     fn lists_the_words_when_none_is_near() {
-        assert_eq!(hint("x", ["all", "last4"]), "; expected one of `all`, `last4`");
+        assert_eq!(
+            hint("x", ["all", "last4"]),
+            "; expected one of `all`, `last4`"
+        );
         assert_eq!(hint("x", []), "");
     }
 }

@@ -93,7 +93,11 @@ pub(crate) struct Word {
 }
 
 const fn word(name: &'static str, takes: Takes, example: &'static str) -> Word {
-    Word { name, takes, example }
+    Word {
+        name,
+        takes,
+        example,
+    }
 }
 
 const CONTAINER: &[Word] = &[
@@ -101,12 +105,24 @@ const CONTAINER: &[Word] = &[
     word(BOUND, Takes::Text, "bound = \"T: AuditValue\""),
     word(CRATE, Takes::Path, "crate = path::to::auditlog"),
     word(ID, Takes::TextOrNames, "id = \"field\""),
-    word(LEVELS, Takes::Levels, "levels(create = \"info\", delete = \"error\")"),
+    word(
+        LEVELS,
+        Takes::Levels,
+        "levels(create = \"info\", delete = \"error\")",
+    ),
     word(MODEL, Takes::Text, "model = \"name\""),
     word(ONLY, Takes::Names, "only(first, second)"),
-    word(PARENT, Takes::Parent, "parent(Company, key = \"company_id\")"),
+    word(
+        PARENT,
+        Takes::Parent,
+        "parent(Company, key = \"company_id\")",
+    ),
     word(RENAME_ALL, Takes::Text, "rename_all = \"camelCase\""),
-    word(RENAME_ALL_FIELDS, Takes::Text, "rename_all_fields = \"camelCase\""),
+    word(
+        RENAME_ALL_FIELDS,
+        Takes::Text,
+        "rename_all_fields = \"camelCase\"",
+    ),
     word(REPR, Takes::Text, "repr = \"{field}\""),
     word(REQUIRE_REASON, Takes::Nothing, "require_reason"),
     word(TRANSPARENT, Takes::Nothing, "transparent"),
@@ -172,8 +188,12 @@ pub(crate) const LEVEL_NAMES: [(&str, &str); 7] = [
 ];
 
 /// The masks, each with the variant of `Mask` it names.
-pub(crate) const MASK_NAMES: [(&str, &str); 4] =
-    [("all", "All"), ("first_half", "FirstHalf"), ("last4", "Last4"), ("email", "Email")];
+pub(crate) const MASK_NAMES: [(&str, &str); 4] = [
+    ("all", "All"),
+    ("first_half", "FirstHalf"),
+    ("last4", "Last4"),
+    ("email", "Email"),
+];
 
 /// The actions that have a level or can be left out.
 pub(crate) const ACTION_NAMES: [&str; 4] = ["create", "update", "delete", "access"];

@@ -56,7 +56,10 @@ fn key_text(container: &Container<'_>, body: &Body<'_>, place: usize) -> TokenSt
 }
 
 fn identity(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
-    let parts = container.identity.iter().map(|place| key_text(container, body, *place));
+    let parts = container
+        .identity
+        .iter()
+        .map(|place| key_text(container, body, *place));
     if container.identity.len() == 1 {
         quote!(#(#parts)*)
     } else {
@@ -108,7 +111,12 @@ fn repr(container: &Container<'_>, body: &Body<'_>, model: &str) -> TokenStream 
         Piece::Text(text) => quote!(__audit::Repr::text(__r, #text);),
         Piece::Field(place) => {
             let field = &body.fields[*place];
-            field::repr(field, body.shape, *place, &Spot::of(&quote!(self), field, packed))
+            field::repr(
+                field,
+                body.shape,
+                *place,
+                &Spot::of(&quote!(self), field, packed),
+            )
         }
     });
     let bind = pieces

@@ -172,12 +172,17 @@ fn snapshot_arm(variant: &Variant<'_>, tagging: &Tagging, place: usize) -> Token
         }
         (Some(shape), _) => {
             let fields = 0..body.fields.len();
-            let values: TokenStream =
-                fields.map(|index| value::value(body, index, &spot(index))).collect();
+            let values: TokenStream = fields
+                .map(|index| value::value(body, index, &spot(index)))
+                .collect();
             let bind = (!values.is_empty())
                 .then(|| quote!(let __f = __audit::FieldSchema::fields(&__f[#place]);));
             let tag = matches!(tagging, Tagging::Internal(_)).then_some(tag);
-            named(tagging, name, &value::collection(shape, &quote!(#tag #bind #values)))
+            named(
+                tagging,
+                name,
+                &value::collection(shape, &quote!(#tag #bind #values)),
+            )
         }
     };
     quote!(#pattern => #content,)

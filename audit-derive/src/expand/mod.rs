@@ -33,7 +33,10 @@ pub(crate) fn expand(container: &Container<'_>) -> TokenStream {
     let ident = &container.input.ident;
     let allow = uses_deprecated(container).then(|| quote!(#[allow(deprecated)]));
     let (value, entity) = match &container.data {
-        Data::Struct(body) => (value::items(container, body), entity::items(container, body)),
+        Data::Struct(body) => (
+            value::items(container, body),
+            entity::items(container, body),
+        ),
         Data::Enum(variants, tagging) => (enums::items(container, variants, tagging), None),
     };
     let entity = entity.map(|items| {
@@ -70,10 +73,17 @@ fn uses_deprecated(container: &Container<'_>) -> bool {
     let marked = |attrs: &[Attribute]| attrs.iter().any(|attr| attr.path().is_ident("deprecated"));
     marked(&container.input.attrs)
         || match &container.data {
-            Data::Struct(body) => body.fields.iter().any(|field| marked(&field.original.attrs)),
+            Data::Struct(body) => body
+                .fields
+                .iter()
+                .any(|field| marked(&field.original.attrs)),
             Data::Enum(variants, _) => variants.iter().any(|variant| {
                 marked(&variant.original.attrs)
-                    || variant.body.fields.iter().any(|field| marked(&field.original.attrs))
+                    || variant
+                        .body
+                        .fields
+                        .iter()
+                        .any(|field| marked(&field.original.attrs))
             }),
         }
 }
