@@ -101,7 +101,10 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
     let diffs: TokenStream = body
         .tracked()
         .map(|(index, field)| {
-            let (old, new) = (Spot::of(&this, field, packed), Spot::of(&other, field, packed));
+            let (old, new) = (
+                Spot::of(&this, field, packed),
+                Spot::of(&other, field, packed),
+            );
             field::diff(field, body.shape, index, &old, &new)
         })
         .collect();
@@ -112,9 +115,11 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
             quote!(__audit::Snapshot::field_value(__cx, &__f[#only], #value))
         }
         shape => {
-            let values = body.fields.iter().enumerate().map(|(index, field)| {
-                value(body, index, &Spot::of(&this, field, packed))
-            });
+            let values = body
+                .fields
+                .iter()
+                .enumerate()
+                .map(|(index, field)| value(body, index, &Spot::of(&this, field, packed)));
             collection(shape, &values.collect())
         }
     };
@@ -155,16 +160,26 @@ pub(super) fn value(body: &Body<'_>, index: usize, spot: &Spot) -> TokenStream {
 
 /// Wraps what fills `__o` into the call that makes the object or the array.
 pub(super) fn collection(shape: Shape, fill: &TokenStream) -> TokenStream {
-    let binding = if fill.is_empty() { quote!(_) } else { quote!(__o) };
-    let method = if shape == Shape::Tuple { quote!(array) } else { quote!(object) };
+    let binding = if fill.is_empty() {
+        quote!(_)
+    } else {
+        quote!(__o)
+    };
+    let method = if shape == Shape::Tuple {
+        quote!(array)
+    } else {
+        quote!(object)
+    };
     quote!(__audit::Snapshot::#method(__cx, |#binding| { #fill }))
 }
 
 pub(super) fn is_packed(attrs: &[Attribute]) -> bool {
     attrs.iter().any(|attr| match &attr.meta {
-        Meta::List(list) if attr.path().is_ident("repr") => {
-            list.tokens.clone().into_iter().any(|token| token.to_string() == "packed")
-        }
+        Meta::List(list) if attr.path().is_ident("repr") => list
+            .tokens
+            .clone()
+            .into_iter()
+            .any(|token| token.to_string() == "packed"),
         _ => false,
     })
 }
