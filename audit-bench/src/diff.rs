@@ -105,8 +105,6 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
         || auditlog::diff(&order, &order_two),
         || through_json(&order, &order_two),
     );
-    #[cfg(feature = "peers")]
-    crate::peers::run();
     Ok(())
 }
 

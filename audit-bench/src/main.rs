@@ -9,8 +9,6 @@ mod diff;
 mod draft;
 mod measure;
 mod model;
-#[cfg(feature = "peers")]
-mod peers;
 mod sqlite;
 
 use std::error::Error;

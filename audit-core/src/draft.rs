@@ -374,6 +374,15 @@ impl Draft {
         }
     }
 
+    /// Returns the entry, for a store that writes it into a transaction of the caller's own;
+    /// `None` if there is none. Hooks have seen it; sinks never will.
+    ///
+    /// # Errors
+    /// If the entry cannot be made, as for [`record`](Self::record).
+    pub fn into_entry(self) -> Result<Option<LogEntry>> {
+        Ok(self.prepare()?.ok().map(|entry| *entry))
+    }
+
     /// Returns the entry to be written, or the receipt if there is none.
     pub(crate) fn prepare(self) -> Result<Result<Box<LogEntry>, Receipt>> {
         let mut ready = match self.state {
