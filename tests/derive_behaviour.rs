@@ -12,7 +12,14 @@ fn lines(changes: &Changes) -> Vec<String> {
     let text = |value: &Option<Value>| value.as_ref().map_or("-".to_owned(), Value::to_string);
     changes
         .iter()
-        .map(|change| format!("{}: {} -> {}", change.path, text(&change.old), text(&change.new)))
+        .map(|change| {
+            format!(
+                "{}: {} -> {}",
+                change.path,
+                text(&change.old),
+                text(&change.new)
+            )
+        })
         .collect()
 }
 
@@ -24,11 +31,20 @@ struct Address {
 
 #[derive(Auditable, Clone)]
 #[audit(model = "user", repr = "{username} <{email}> {{{phone}}}", version = 3)]
-#[audit(levels(create = "warning", access = "INFO"), actions(create, delete), require_reason)]
+#[audit(
+    levels(create = "warning", access = "INFO"),
+    actions(create, delete),
+    require_reason
+)]
 struct User {
     id: u64,
     username: String,
-    #[audit(label = "E-mail", alias = "mail", alias = "address_line", level = "Fatal")]
+    #[audit(
+        label = "E-mail",
+        alias = "mail",
+        alias = "address_line",
+        level = "Fatal"
+    )]
     email: String,
     #[audit(mask = "last4")]
     phone: String,
@@ -51,7 +67,10 @@ fn user() -> User {
         phone: "+15551234567".into(),
         _password: Opaque,
         seen: 1,
-        address: Address { street: "Main St 1".into(), city: "Bonn".into() },
+        address: Address {
+            street: "Main St 1".into(),
+            city: "Bonn".into(),
+        },
     }
 }
 
@@ -96,7 +115,10 @@ fn a_snapshot_has_every_field_but_the_skipped() {
 #[test]
 fn the_schema_tells_what_the_attributes_say() {
     let schema = User::schema();
-    assert_eq!((schema.name(), schema.type_name(), schema.version()), ("user", "User", 3));
+    assert_eq!(
+        (schema.name(), schema.type_name(), schema.version()),
+        ("user", "User", 3)
+    );
     assert_eq!(schema.levels().create, Level::Warning);
     assert_eq!(schema.levels().access, Level::Info);
     assert_eq!(schema.levels().delete, Level::Warning);
@@ -108,10 +130,17 @@ fn the_schema_tells_what_the_attributes_say() {
     assert_eq!(field("email").label(), "E-mail");
     assert_eq!(field("email").aliases(), ["mail", "address_line"]);
     assert_eq!(field("email").level(), Some(Level::Critical));
-    assert_eq!(field("phone").sensitivity(), Sensitivity::Masked(Mask::Last4));
+    assert_eq!(
+        field("phone").sensitivity(),
+        Sensitivity::Masked(Mask::Last4)
+    );
     assert_eq!(field("_password").sensitivity(), Sensitivity::Skipped);
     assert!(field("seen").is_ignored());
-    let nested: Vec<_> = field("address").fields().iter().map(auditlog::FieldSchema::name).collect();
+    let nested: Vec<_> = field("address")
+        .fields()
+        .iter()
+        .map(auditlog::FieldSchema::name)
+        .collect();
     assert_eq!(nested, ["street", "city"]);
 }
 
@@ -137,12 +166,23 @@ struct Numbered(u64, String);
 
 #[test]
 fn an_identity_may_have_several_parts() {
-    let line = Line { order: 7, sku: "a|b".into(), id: 1 };
+    let line = Line {
+        order: 7,
+        sku: "a|b".into(),
+        id: 1,
+    };
     assert_eq!(line.object_pk(), r"7|a\|b");
     assert_eq!(line.object_repr(), r"Line 7|a\|b");
     assert!(!Line::schema().field("id").expect("a field").is_identity());
     assert_eq!(line.id, 1);
-    assert_eq!(Pair { a: 1, b: "x".into() }.object_pk(), "x|1");
+    assert_eq!(
+        Pair {
+            a: 1,
+            b: "x".into()
+        }
+        .object_pk(),
+        "x|1"
+    );
     assert_eq!(Numbered(5, "x".into()).object_repr(), "Numbered 5");
 }
 
@@ -160,10 +200,23 @@ struct Employee {
 
 #[test]
 fn a_parent_is_named_by_its_model_and_key() {
-    let employee = Employee { id: 1, company_id: Some(9) };
+    let employee = Employee {
+        id: 1,
+        company_id: Some(9),
+    };
     let parent = employee.parent().expect("it has a key");
-    assert_eq!((parent.model.as_str(), parent.object_pk.as_str()), (Company::MODEL, "9"));
-    assert_eq!(Employee { id: 1, company_id: None }.parent(), None);
+    assert_eq!(
+        (parent.model.as_str(), parent.object_pk.as_str()),
+        (Company::MODEL, "9")
+    );
+    assert_eq!(
+        Employee {
+            id: 1,
+            company_id: None
+        }
+        .parent(),
+        None
+    );
     assert_eq!(Employee::schema().parent(), Some("Company"));
     assert_eq!(Company { id: 9 }.object_pk(), "9");
 }
@@ -207,7 +260,9 @@ fn renamed() -> Renamed {
         r#type: "vip".into(),
         cache: 1,
         kept: 2,
-        extra: Extra { colour: "red".into() },
+        extra: Extra {
+            colour: "red".into(),
+        },
         nick: None,
         note: String::new(),
     }
@@ -230,7 +285,11 @@ fn serde_gives_names_and_shape() {
     new.note = "x".into();
     assert_eq!(
         lines(&diff(&value, &new)),
-        [r#"colour: "red" -> "blue""#, r#"nick: - -> "A""#, r#"note: - -> "x""#]
+        [
+            r#"colour: "red" -> "blue""#,
+            r#"nick: - -> "A""#,
+            r#"note: - -> "x""#
+        ]
     );
 }
 
@@ -312,14 +371,29 @@ fn forms() -> Forms {
         masked: "secret".into(),
         hashed: "secret".into(),
         hidden: "secret".into(),
-        items: vec![Item { sku: "a".into(), qty: 1 }, Item { sku: "b".into(), qty: 2 }],
+        items: vec![
+            Item {
+                sku: "a".into(),
+                qty: 1,
+            },
+            Item {
+                sku: "b".into(),
+                qty: 2,
+            },
+        ],
         tags: vec!["x".into(), "y".into()],
-        whole: Item { sku: "w".into(), qty: 1 },
+        whole: Item {
+            sku: "w".into(),
+            qty: 1,
+        },
         code: "AbC".into(),
         weight: 1.0,
         height: Some(1.0),
         maybe: None,
-        owner: Employer { id: 3, name: "old".into() },
+        owner: Employer {
+            id: 3,
+            name: "old".into(),
+        },
     }
 }
 
@@ -345,7 +419,16 @@ fn forms_say_what_a_change_is() {
     new.debug.x = 2;
     new.with = "b2".into();
     new.masked = "shown".into();
-    new.items = vec![Item { sku: "b".into(), qty: 3 }, Item { sku: "a".into(), qty: 1 }];
+    new.items = vec![
+        Item {
+            sku: "b".into(),
+            qty: 3,
+        },
+        Item {
+            sku: "a".into(),
+            qty: 1,
+        },
+    ];
     new.tags = vec!["y".into(), "x".into(), "z".into()];
     new.whole.qty = 2;
     new.code = "aBc".into();
@@ -363,9 +446,14 @@ fn forms_say_what_a_change_is() {
         r#"whole: {"qty":1,"sku":"w"} -> {"qty":2,"sku":"w"}"#,
         r#"maybe: - -> "<7>""#,
     ] {
-        assert!(found.iter().any(|found| found == line), "{line} is not in {found:#?}");
+        assert!(
+            found.iter().any(|found| found == line),
+            "{line} is not in {found:#?}"
+        );
     }
-    for path in ["with", "code", "weight", "height", "owner", "hashed", "hidden"] {
+    for path in [
+        "with", "code", "weight", "height", "owner", "hashed", "hidden",
+    ] {
         assert!(!changes.contains(path), "{path} did not change: {found:#?}");
     }
 
@@ -392,36 +480,51 @@ enum Status {
 #[serde(rename_all = "snake_case", rename_all_fields = "camelCase")]
 enum Payment {
     None,
-    BankTransfer { bank_name: String, amount: u32 },
+    BankTransfer {
+        bank_name: String,
+        amount: u32,
+    },
     Cash(u32),
     Split(u32, Option<u8>),
     #[audit(label = "Gift card")]
-    Card(
-        #[audit(mask = "last4")]
-        String,
-    ),
+    Card(#[audit(mask = "last4")] String),
 }
 
 #[test]
 fn unit_variants_are_texts() {
     assert_eq!(snapshot(&Status::Open), "Open");
-    assert_eq!(lines(&diff(&Status::Open, &Status::Closed)), [r#"$: "Open" -> "shut""#]);
+    assert_eq!(
+        lines(&diff(&Status::Open, &Status::Closed)),
+        [r#"$: "Open" -> "shut""#]
+    );
     assert!(diff(&Status::Closed, &Status::Closed).is_empty());
 }
 
 #[test]
 fn data_variants_are_compared_inside() {
-    let bank = |name: &str, amount| Payment::BankTransfer { bank_name: name.into(), amount };
+    let bank = |name: &str, amount| Payment::BankTransfer {
+        bank_name: name.into(),
+        amount,
+    };
     assert_eq!(snapshot(&Payment::None), json!("none"));
     for value in [bank("A", 1), Payment::Cash(3), Payment::Split(1, None)] {
-        assert_eq!(snapshot(&value), serde_json::to_value(&value).expect("it serializes"));
+        assert_eq!(
+            snapshot(&value),
+            serde_json::to_value(&value).expect("it serializes")
+        );
     }
-    assert_eq!(snapshot(&Payment::Card("12345678".into())), json!({"card": "****5678"}));
+    assert_eq!(
+        snapshot(&Payment::Card("12345678".into())),
+        json!({"card": "****5678"})
+    );
     assert_eq!(
         lines(&diff(&bank("A", 1), &bank("B", 1))),
         [r#"bank_transfer.bankName: "A" -> "B""#]
     );
-    assert_eq!(lines(&diff(&Payment::Cash(1), &Payment::Cash(2))), ["cash: 1 -> 2"]);
+    assert_eq!(
+        lines(&diff(&Payment::Cash(1), &Payment::Cash(2))),
+        ["cash: 1 -> 2"]
+    );
     assert_eq!(
         lines(&diff(&Payment::Split(1, None), &Payment::Split(1, Some(2)))),
         ["split[1]: null -> 2"]
@@ -458,18 +561,41 @@ struct Inner {
 #[test]
 fn tagged_enums_have_the_form_of_serde() {
     for value in [Tagged::A { x: 1 }, Tagged::B, Tagged::C(Inner { y: 1 })] {
-        assert_eq!(snapshot(&value), serde_json::to_value(&value).expect("it serializes"));
+        assert_eq!(
+            snapshot(&value),
+            serde_json::to_value(&value).expect("it serializes")
+        );
     }
-    for value in [Untagged::A { x: 1 }, Untagged::B, Untagged::C(1), Untagged::D(1, 2)] {
-        assert_eq!(snapshot(&value), serde_json::to_value(&value).expect("it serializes"));
+    for value in [
+        Untagged::A { x: 1 },
+        Untagged::B,
+        Untagged::C(1),
+        Untagged::D(1, 2),
+    ] {
+        assert_eq!(
+            snapshot(&value),
+            serde_json::to_value(&value).expect("it serializes")
+        );
     }
-    assert_eq!(lines(&diff(&Tagged::A { x: 1 }, &Tagged::A { x: 2 })), ["x: 1 -> 2"]);
     assert_eq!(
-        lines(&diff(&Tagged::C(Inner { y: 1 }), &Tagged::C(Inner { y: 2 }))),
+        lines(&diff(&Tagged::A { x: 1 }, &Tagged::A { x: 2 })),
+        ["x: 1 -> 2"]
+    );
+    assert_eq!(
+        lines(&diff(
+            &Tagged::C(Inner { y: 1 }),
+            &Tagged::C(Inner { y: 2 })
+        )),
         ["y: 1 -> 2"]
     );
-    assert_eq!(lines(&diff(&Untagged::C(1), &Untagged::C(2))), ["$: 1 -> 2"]);
-    assert_eq!(lines(&diff(&Untagged::D(1, 1), &Untagged::D(1, 2))), ["[1]: 1 -> 2"]);
+    assert_eq!(
+        lines(&diff(&Untagged::C(1), &Untagged::C(2))),
+        ["$: 1 -> 2"]
+    );
+    assert_eq!(
+        lines(&diff(&Untagged::D(1, 1), &Untagged::D(1, 2))),
+        ["[1]: 1 -> 2"]
+    );
 }
 
 #[derive(Auditable)]
@@ -513,7 +639,13 @@ fn holder(number: u8) -> Holder {
     Holder {
         newtype: Newtype(number.into()),
         secret: Secret(number.to_string()),
-        wrapped: Wrapped { inner: Item { sku: "a".into(), qty: number.into() }, _rest: Opaque },
+        wrapped: Wrapped {
+            inner: Item {
+                sku: "a".into(),
+                qty: number.into(),
+            },
+            _rest: Opaque,
+        },
         point: Point(0, Opaque, number),
         nothing: Nothing,
         empty: Empty {},
@@ -558,10 +690,20 @@ struct Named {
 
 #[test]
 fn only_and_rename_all() {
-    let value = Only { id: 1, name: "n".into(), _other: Opaque };
+    let value = Only {
+        id: 1,
+        name: "n".into(),
+        _other: Opaque,
+    };
     assert_eq!(snapshot(&value), json!({"id": 1, "name": "n"}));
     assert_eq!(value.object_pk(), "1");
-    assert_eq!(snapshot(&Named { id: 1, long_name: 2 }), json!({"ID": 1, "LONG-NAME": 2}));
+    assert_eq!(
+        snapshot(&Named {
+            id: 1,
+            long_name: 2
+        }),
+        json!({"ID": 1, "LONG-NAME": 2})
+    );
 }
 
 #[derive(Auditable)]
@@ -591,7 +733,10 @@ fn generic_types_need_only_what_their_fields_need() {
         marker: std::marker::PhantomData,
         shown: Foreign { x: 1 },
     };
-    assert_eq!(lines(&diff(&make("a"), &make("b"))), [r#"text: "a" -> "b""#]);
+    assert_eq!(
+        lines(&diff(&make("a"), &make("b"))),
+        [r#"text: "a" -> "b""#]
+    );
     assert_eq!(make("a").object_pk(), "1");
     assert_eq!(Generic::<u8, Foreign, 2>::schema().name(), "Generic");
 }
@@ -606,9 +751,20 @@ struct Tree {
 
 #[test]
 fn a_type_may_hold_itself() {
-    let leaf = Tree { name: "l".into(), children: vec![], parent: None, by_name: BTreeMap::new() };
-    let root = Tree { children: vec![leaf.clone()], ..leaf };
+    let leaf = Tree {
+        name: "l".into(),
+        children: vec![],
+        parent: None,
+        by_name: BTreeMap::new(),
+    };
+    let root = Tree {
+        children: vec![leaf.clone()],
+        ..leaf
+    };
     let mut new = root.clone();
     new.children[0].name = "m".into();
-    assert_eq!(lines(&diff(&root, &new)), [r#"children[0].name: "l" -> "m""#]);
+    assert_eq!(
+        lines(&diff(&root, &new)),
+        [r#"children[0].name: "l" -> "m""#]
+    );
 }

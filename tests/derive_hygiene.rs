@@ -1,7 +1,11 @@
 //! The derive's code meets names and lints that are not its own.
 
 #![deny(warnings, missing_docs, clippy::pedantic, unused_qualifications)]
-#![expect(dead_code, unreachable_pub, reason = "the types are only there to be derived for")]
+#![expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the types are only there to be derived for"
+)]
 
 use auditlog::{Auditable as _, diff, snapshot};
 use serde_json::json;
@@ -30,7 +34,11 @@ mod no_prelude {
     pub struct str;
 
     #[derive(Auditable)]
-    #[audit(repr = "{name} {type}", parent(Root, key = "root"), levels(create = "info"))]
+    #[audit(
+        repr = "{name} {type}",
+        parent(Root, key = "root"),
+        levels(create = "info")
+    )]
     #[audit(actions(create))]
     pub struct Entity {
         #[audit(id)]
@@ -77,7 +85,14 @@ mod no_prelude {
         None,
         Some(u8),
         Pair(u8, u8),
-        Named { r#type: u8, old: u8, new: u8, cx: u8, f: u8, self_: u8 },
+        Named {
+            r#type: u8,
+            old: u8,
+            new: u8,
+            cx: u8,
+            f: u8,
+            self_: u8,
+        },
     }
 
     #[derive(Auditable)]
@@ -300,7 +315,14 @@ fn shadowed_names_do_not_matter() {
         near: 1.0,
         near_if_any: None,
         equal: 1,
-        choice: Choice::Named { r#type: kind, old: 0, new: 0, cx: 0, f: 0, self_: 0 },
+        choice: Choice::Named {
+            r#type: kind,
+            old: 0,
+            new: 0,
+            cx: 0,
+            f: 0,
+            self_: 0,
+        },
     };
     assert_eq!(make(2).object_repr(), "n 2");
     assert_eq!(make(2).object_pk(), "1|2");
@@ -312,8 +334,14 @@ fn shadowed_names_do_not_matter() {
 
 #[test]
 fn made_structs_work() {
-    let made = made::Made { key: "k".into(), count: Some(4) };
-    assert_eq!((made.object_pk().as_str(), made.object_repr().as_str()), ("k", "4"));
+    let made = made::Made {
+        key: "k".into(),
+        count: Some(4),
+    };
+    assert_eq!(
+        (made.object_pk().as_str(), made.object_repr().as_str()),
+        ("k", "4")
+    );
     assert_eq!(snapshot(&made), json!({"k": "k", "c": 4}));
     assert_eq!(snapshot(&made::Optional { inner: None }), json!({}));
 }
@@ -324,6 +352,9 @@ fn packed_and_associated_types_work() {
         snapshot(&public::Packed { byte: 1, number: 2 }),
         json!({"byte": 1, "number": 2})
     );
-    let value = public::Associated::<std::ops::Range<u8>> { next: Some(1), last: None };
+    let value = public::Associated::<std::ops::Range<u8>> {
+        next: Some(1),
+        last: None,
+    };
     assert_eq!(snapshot(&value), json!({"next": 1, "last": null}));
 }

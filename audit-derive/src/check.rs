@@ -8,7 +8,7 @@ use syn::LitStr;
 
 use crate::ast::{Body, Container, Data, Field, Presence, Shape, inner_of_option};
 use crate::errors::Errors;
-use crate::setting::{Equality, Form};
+use crate::setting::{Equality, Form, Redaction};
 use crate::symbol::{
     ACTIONS, ALIAS, DEBUG, DISPLAY, EQ, FLATTEN, HASH, ID, IGNORE, KEY, LEVEL, LEVELS, MASK,
     MASK_WITH, MODEL, ONLY, PARENT, REFERENCE, RENAME, RENAME_ALL_FIELDS, REPR, REQUIRE_REASON,
@@ -20,6 +20,7 @@ pub(crate) fn all(container: &Container<'_>, errors: &mut Errors) {
     match &container.data {
         Data::Struct(body) => {
             redacted_identity(container, body, errors);
+            parent_key_is_recorded(container, body, errors);
             transparent_has_one_field(container, body, errors);
             no_variants_no_variant_fields(container, errors);
             body_rules(body, errors);
@@ -54,14 +55,21 @@ fn body_rules(body: &Body<'_>, errors: &mut Errors) {
         key_is_a_field_name(field, errors);
     }
     if body.shape == Shape::Named {
-        let stored = body.fields.iter().filter(|field| !field.skipped && !field.flatten);
+        let stored = body
+            .fields
+            .iter()
+            .filter(|field| !field.skipped && !field.flatten);
         let names: Vec<_> = stored
             .map(|field| {
                 let token = match &field.settings.rename {
                     Some(rename) => rename.to_token_stream(),
                     None => field.member.to_token_stream(),
                 };
-                StoredName { name: &field.name, token, aliases: &field.settings.aliases }
+                StoredName {
+                    name: &field.name,
+                    token,
+                    aliases: &field.settings.aliases,
+                }
             })
             .collect();
         unique_names(&names, "fields", errors);
@@ -73,12 +81,16 @@ const CONTRADICTIONS: &[(&str, &[&str], &str)] = &[
     (
         SKIP,
         &[
-            MASK, MASK_WITH, HASH, LEVEL, IGNORE, REFERENCE, KEY, SET, WHOLE, SERDE, DISPLAY, DEBUG,
-            WITH, EQ, TOLERANCE, SKIP_NONE, FLATTEN,
+            MASK, MASK_WITH, HASH, LEVEL, IGNORE, REFERENCE, KEY, SET, WHOLE, SERDE, DISPLAY,
+            DEBUG, WITH, EQ, TOLERANCE, SKIP_NONE, FLATTEN,
         ],
         "a skipped field is not recorded at all",
     ),
-    (ID, &[SKIP, MASK, MASK_WITH, HASH, FLATTEN, SKIP_NONE], IDENTITY_IS_CLEAR),
+    (
+        ID,
+        &[SKIP, MASK, MASK_WITH, HASH, FLATTEN, SKIP_NONE],
+        IDENTITY_IS_CLEAR,
+    ),
     (MASK, &[MASK_WITH, HASH], "a field is redacted in one way"),
     (MASK_WITH, &[HASH], "a field is redacted in one way"),
     (
@@ -94,8 +106,16 @@ const CONTRADICTIONS: &[(&str, &[&str], &str)] = &[
         ],
         "a flattened field has no place of its own",
     ),
-    (WHOLE, &[KEY, SET], "a value recorded whole has no items to match"),
-    (SERDE, &[DISPLAY, DEBUG, WITH, REFERENCE, KEY, SET], ONE_FORM),
+    (
+        WHOLE,
+        &[KEY, SET],
+        "a value recorded whole has no items to match",
+    ),
+    (
+        SERDE,
+        &[DISPLAY, DEBUG, WITH, REFERENCE, KEY, SET],
+        ONE_FORM,
+    ),
     (DISPLAY, &[DEBUG, WITH, REFERENCE, KEY, SET], ONE_FORM),
     (DEBUG, &[WITH, REFERENCE, KEY, SET], ONE_FORM),
     (WITH, &[REFERENCE, KEY, SET], ONE_FORM),
@@ -138,7 +158,11 @@ fn serde_skips_what_is_set(field: &Field<'_>, errors: &mut Errors) {
         return;
     }
     let recording = CONTRADICTIONS[0].1;
-    let set = field.settings.given.iter().find(|(word, _)| recording.contains(word));
+    let set = field
+        .settings
+        .given
+        .iter()
+        .find(|(word, _)| recording.contains(word));
     if let Some((word, token)) = set {
         errors.at(
             token,
@@ -155,12 +179,18 @@ fn skip_none_needs_option(field: &Field<'_>, errors: &mut Errors) {
     if let Some(token) = field.settings.given.get(SKIP_NONE)
         && inner_of_option(&field.original.ty).is_none()
     {
-        errors.at(token, "`skip_none` needs a field whose type is written as `Option<...>`");
+        errors.at(
+            token,
+            "`skip_none` needs a field whose type is written as `Option<...>`",
+        );
     }
     if let Presence::SkipIf(path) = &field.presence
         && matches!(field.settings.equality, Some(Equality::Tolerance(_)))
     {
-        errors.at(path, "a field with a `tolerance` cannot be left out by a predicate");
+        errors.at(
+            path,
+            "a field with a `tolerance` cannot be left out by a predicate",
+        );
     }
 }
 
@@ -200,13 +230,19 @@ fn unique_names(names: &[StoredName<'_>], what: &str, errors: &mut Errors) {
     let mut seen = HashSet::new();
     for stored in names {
         if !seen.insert(stored.name.to_owned()) {
-            errors.at(&stored.token, format!("two {what} are stored as `{}`", stored.name));
+            errors.at(
+                &stored.token,
+                format!("two {what} are stored as `{}`", stored.name),
+            );
         }
     }
     for alias in names.iter().flat_map(|stored| stored.aliases) {
         let name = alias.value();
         if !seen.insert(name.clone()) {
-            errors.at(alias, format!("`{name}` is the name of one of the {what} already"));
+            errors.at(
+                alias,
+                format!("`{name}` is the name of one of the {what} already"),
+            );
         }
     }
 }
@@ -235,9 +271,26 @@ fn redacted_identity(container: &Container<'_>, body: &Body<'_>, errors: &mut Er
     }
 }
 
+/// The parent's key stands in clear in every entry, so its field cannot be a secret.
+fn parent_key_is_recorded(container: &Container<'_>, body: &Body<'_>, errors: &mut Errors) {
+    let (Some((_, key)), Some(place)) = (&container.settings.parent, container.parent_key) else {
+        return;
+    };
+    let field = &body.fields[place];
+    if field.skipped || field.settings.redaction != Redaction::None {
+        let name = field.source_name();
+        errors.at(
+            key,
+            format!("`{name}` is skipped, masked or hashed, but the parent's key stands in clear"),
+        );
+    }
+}
+
 /// A transparent struct has exactly one recorded field.
 fn transparent_has_one_field(container: &Container<'_>, body: &Body<'_>, errors: &mut Errors) {
-    let Some(token) = container.settings.given.get(TRANSPARENT) else { return };
+    let Some(token) = container.settings.given.get(TRANSPARENT) else {
+        return;
+    };
     if !matches!(body.shape, Shape::Inline(place) if !body.fields[place].skipped) {
         errors.at(
             token,
@@ -258,7 +311,10 @@ fn enum_is_no_entity(container: &Container<'_>, errors: &mut Errors) {
     for word in [ID, ONLY, TRANSPARENT] {
         if let Some(token) = container.settings.given.get(word) {
             let why = if word == ID { AN_ENUM_IS_A_VALUE } else { "" };
-            errors.at(token, format!("`{word}` is for structs, not for enums{why}"));
+            errors.at(
+                token,
+                format!("`{word}` is for structs, not for enums{why}"),
+            );
         }
     }
 }
@@ -267,8 +323,15 @@ const AN_ENUM_IS_A_VALUE: &str = "; an enum is a value: put it in a struct that 
 
 /// A variant's field cannot be the identity.
 fn no_identity_in_variant(body: &Body<'_>, errors: &mut Errors) {
-    for token in body.fields.iter().filter_map(|field| field.settings.given.get(ID)) {
-        errors.at(token, format!("`id` is for structs, not for enums{AN_ENUM_IS_A_VALUE}"));
+    for token in body
+        .fields
+        .iter()
+        .filter_map(|field| field.settings.given.get(ID))
+    {
+        errors.at(
+            token,
+            format!("`id` is for structs, not for enums{AN_ENUM_IS_A_VALUE}"),
+        );
     }
 }
 
@@ -278,8 +341,18 @@ fn needs_identity(container: &Container<'_>, errors: &mut Errors) {
         return;
     }
     let is_enum = matches!(container.data, Data::Enum(..));
-    for word in [MODEL, REPR, LEVELS, ACTIONS, VERSION, PARENT, REQUIRE_REASON] {
-        let Some(token) = container.settings.given.get(word) else { continue };
+    for word in [
+        MODEL,
+        REPR,
+        LEVELS,
+        ACTIONS,
+        VERSION,
+        PARENT,
+        REQUIRE_REASON,
+    ] {
+        let Some(token) = container.settings.given.get(word) else {
+            continue;
+        };
         let advice = if is_enum {
             "an enum is a value: put it in a struct that has one"
         } else if container.settings.value {
@@ -287,15 +360,23 @@ fn needs_identity(container: &Container<'_>, errors: &mut Errors) {
         } else {
             "mark the field that is with `#[audit(id)]`"
         };
-        errors.at(token, format!("`{word}` needs a type with an identity; {advice}"));
+        errors.at(
+            token,
+            format!("`{word}` needs a type with an identity; {advice}"),
+        );
     }
 }
 
 /// The identity is given in one way.
 fn identity_given_once(container: &Container<'_>, errors: &mut Errors) {
-    let Data::Struct(body) = &container.data else { return };
+    let Data::Struct(body) = &container.data else {
+        return;
+    };
     let given = &container.settings.given;
-    let on_fields = body.fields.iter().filter_map(|field| field.settings.given.get(ID));
+    let on_fields = body
+        .fields
+        .iter()
+        .filter_map(|field| field.settings.given.get(ID));
     if given.get(ID).is_some() || given.get(VALUE).is_some() {
         let why = if given.get(ID).is_some() {
             "the struct's own `id` says which fields are the identity"
@@ -303,13 +384,22 @@ fn identity_given_once(container: &Container<'_>, errors: &mut Errors) {
             "`value` on the struct says that it has no identity"
         };
         for token in on_fields {
-            errors.at(token, format!("`id` contradicts the struct's attributes: {why}"));
+            errors.at(
+                token,
+                format!("`id` contradicts the struct's attributes: {why}"),
+            );
         }
     }
     if let (Some(_), Some(token)) = (given.get(ID), given.get(VALUE)) {
-        errors.at(token, "`value` contradicts `id`: a mere value has no identity");
+        errors.at(
+            token,
+            "`value` contradicts `id`: a mere value has no identity",
+        );
     }
-    for names in [Some(&container.settings.id), container.settings.only.as_ref()] {
+    for names in [
+        Some(&container.settings.id),
+        container.settings.only.as_ref(),
+    ] {
         let mut seen: Vec<&str> = Vec::new();
         for name in names.into_iter().flatten() {
             if seen.contains(&name.text.as_str()) {

@@ -12,7 +12,10 @@ use crate::attr::skip_to_comma;
 use crate::case::Case;
 
 /// What serde's attributes on a type, a variant or a field say that matters here.
-#[expect(clippy::struct_excessive_bools, reason = "each is a word that stands or does not")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word that stands or does not"
+)]
 #[derive(Default)]
 pub(crate) struct SerdeAttrs {
     pub(crate) rename: Option<String>,

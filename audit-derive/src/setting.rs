@@ -97,7 +97,10 @@ pub(crate) enum Equality {
 }
 
 /// The attributes of a field.
-#[expect(clippy::struct_excessive_bools, reason = "each is a word that stands or does not")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word that stands or does not"
+)]
 pub(crate) struct FieldSettings {
     pub(crate) given: Given,
     pub(crate) id: bool,

@@ -34,11 +34,15 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> Option<TokenS
     let parent = parent(container, body);
     Some(quote! {
         const MODEL: &'static ::core::primitive::str = #model;
+        #[inline]
         fn object_pk(&self) -> __audit::String { #key }
+        #[inline]
         fn object_repr(&self) -> __audit::String {
             __audit::Repr::build(|__r| <Self as __audit::Auditable>::repr_into(self, __r))
         }
+        #[inline]
         fn schema() -> &'static __audit::ModelSchema { const { &#schema } }
+        #[inline]
         fn repr_into(&self, __r: &mut __audit::Repr<'_>) { #repr }
         #parent
     })
@@ -126,6 +130,7 @@ fn parent(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {
     let (model, _) = container.settings.parent.as_ref()?;
     let key = key_text(container, body, container.parent_key?);
     Some(quote! {
+        #[inline]
         fn parent(&self) -> ::core::option::Option<__audit::ObjectRef> {
             let __key = #key;
             if __audit::String::is_empty(&__key) {

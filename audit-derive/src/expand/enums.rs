@@ -16,7 +16,9 @@ pub(crate) fn items(
 ) -> TokenStream {
     if variants.is_empty() {
         return quote! {
+            #[inline]
             fn same(&self, _: &Self) -> ::core::primitive::bool { true }
+            #[inline]
             fn snapshot(&self, _: &mut __audit::Snapshot<'_>) -> __audit::Value { match *self {} }
         };
     }
@@ -40,9 +42,11 @@ fn names_only(variants: &[Variant<'_>]) -> TokenStream {
         quote!(Self::#ident { .. } => #name,)
     });
     quote! {
+        #[inline]
         fn same(&self, __new: &Self) -> ::core::primitive::bool {
             ::core::mem::discriminant(self) == ::core::mem::discriminant(__new)
         }
+        #[inline]
         fn snapshot(&self, _: &mut __audit::Snapshot<'_>) -> __audit::Value {
             ::core::convert::From::from(match self { #(#arms)* })
         }
@@ -92,10 +96,12 @@ fn with_data(
     quote! {
         const COMPOSITE: ::core::primitive::bool = true;
         const FIELDS: &'static [__audit::FieldSchema] = #schema;
+        #[inline]
         fn diff(&self, __new: &Self, __cx: &mut __audit::Diff<'_>) {
             let __f = <Self as __audit::AuditValue>::FIELDS;
             match (self, __new) { #diffs #rest }
         }
+        #[inline]
         fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
             let __f = <Self as __audit::AuditValue>::FIELDS;
             match self { #snapshots }

@@ -20,13 +20,20 @@ impl Spot {
         let member = &field.member;
         let place = quote!(#root.#member);
         // No reference can be taken into a packed struct; a copy can.
-        let reference = if packed { quote!(&{ #place }) } else { quote!(&#place) };
+        let reference = if packed {
+            quote!(&{ #place })
+        } else {
+            quote!(&#place)
+        };
         Self { reference, place }
     }
 
     /// A name that a pattern bound to a reference.
     pub(crate) fn bound(name: &Ident) -> Self {
-        Self { reference: quote!(#name), place: quote!(*#name) }
+        Self {
+            reference: quote!(#name),
+            place: quote!(*#name),
+        }
     }
 }
 
@@ -48,7 +55,10 @@ pub(crate) fn diff(
         (Some(_), Presence::Always) => quote!(changed),
         (None, Presence::Always) => quote!(visit),
     };
-    let (from, to) = (present(presence, &old.reference), present(presence, &new.reference));
+    let (from, to) = (
+        present(presence, &old.reference),
+        present(presence, &new.reference),
+    );
     let report = match (wrapped(field, presence), presence) {
         (None, _) => quote!(__audit::Diff::#method(__cx, &__f[#index], #from, #to);),
         // One closure for both, since the two wrapped values must be of one type.
@@ -100,12 +110,7 @@ fn guarded(field: &Field<'_>, old: &Spot, new: &Spot, report: TokenStream) -> To
 /// ```text
 /// __audit::ObjectSnapshot::visit(__o, &__f[0], &self.name);
 /// ```
-pub(crate) fn snapshot(
-    field: &Field<'_>,
-    shape: Shape,
-    index: usize,
-    value: &Spot,
-) -> TokenStream {
+pub(crate) fn snapshot(field: &Field<'_>, shape: Shape, index: usize, value: &Spot) -> TokenStream {
     let collector = if shape == Shape::Tuple {
         quote!(__audit::ArraySnapshot)
     } else {
@@ -155,7 +160,11 @@ pub(crate) fn repr(field: &Field<'_>, shape: Shape, index: usize, value: &Spot) 
 
 /// Only in an object can a field be absent.
 fn presence<'f>(field: &'f Field<'_>, shape: Shape) -> &'f Presence {
-    if shape == Shape::Named { &field.presence } else { &Presence::Always }
+    if shape == Shape::Named {
+        &field.presence
+    } else {
+        &Presence::Always
+    }
 }
 
 /// Returns the value, or an `Option` of it where it may be absent.
@@ -209,15 +218,18 @@ fn inner<'f>(field: &'f Field<'_>, presence: &Presence) -> &'f Type {
 pub(crate) fn member(text: &LitStr) -> Option<Member> {
     let name = text.value();
     if let Ok(index) = name.parse::<u32>() {
-        return Some(Member::Unnamed(Index { index, span: text.span() }));
+        return Some(Member::Unnamed(Index {
+            index,
+            span: text.span(),
+        }));
     }
     if let Ok(ident) = text.parse::<Ident>() {
         return Some(Member::Named(ident));
     }
     match text.parse_with(Ident::parse_any) {
-        Ok(ident) if !["self", "Self", "super", "crate", "_"].contains(&name.as_str()) => {
-            Some(Member::Named(Ident::new_raw(&ident.to_string(), text.span())))
-        }
+        Ok(ident) if !["self", "Self", "super", "crate", "_"].contains(&name.as_str()) => Some(
+            Member::Named(Ident::new_raw(&ident.to_string(), text.span())),
+        ),
         _ => None,
     }
 }

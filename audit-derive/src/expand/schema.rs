@@ -43,29 +43,38 @@ pub(crate) fn fields(body: &Body<'_>, domain: &str, identity: &[usize]) -> Token
 /// ```
 pub(crate) fn variants(variants: &[Variant<'_>], tagging: &Tagging, domain: &str) -> TokenStream {
     let tag = match tagging {
-        Tagging::Internal(tag) => Some(quote!(__audit::FieldSchema::new(#tag, __audit::no_fields),)),
+        Tagging::Internal(tag) => {
+            Some(quote!(__audit::FieldSchema::new(#tag, __audit::no_fields),))
+        }
         _ => None,
     };
     let place = match tagging {
         Tagging::External => quote!(new),
         Tagging::Internal(_) | Tagging::Untagged => quote!(inline),
     };
-    let variants = variants.iter().filter(|variant| !variant.is_unit()).map(|variant| {
-        let name = &variant.name;
-        let domain = format!("{domain}.{name}");
-        let (nested, inner) = if let Shape::Inline(only) = variant.body.shape {
-            let field = &variant.body.fields[only];
-            (nested(field), Some(settings(field, &domain)))
-        } else {
-            let fields = fields(&variant.body, &domain, &[]);
-            (quote!(|| const { #fields }), None)
-        };
-        // A label of the variant comes last and so stands before its field's.
-        let label = variant.settings.label.as_ref().map(|label| quote!(.with_label(#label)));
-        let aliases = &variant.settings.aliases;
-        let aliases = (!aliases.is_empty()).then(|| quote!(.with_aliases(&[#(#aliases),*])));
-        quote!(__audit::FieldSchema::#place(#name, #nested) #inner #label #aliases)
-    });
+    let variants = variants
+        .iter()
+        .filter(|variant| !variant.is_unit())
+        .map(|variant| {
+            let name = &variant.name;
+            let domain = format!("{domain}.{name}");
+            let (nested, inner) = if let Shape::Inline(only) = variant.body.shape {
+                let field = &variant.body.fields[only];
+                (nested(field), Some(settings(field, &domain)))
+            } else {
+                let fields = fields(&variant.body, &domain, &[]);
+                (quote!(|| const { #fields }), None)
+            };
+            // A label of the variant comes last and so stands before its field's.
+            let label = variant
+                .settings
+                .label
+                .as_ref()
+                .map(|label| quote!(.with_label(#label)));
+            let aliases = &variant.settings.aliases;
+            let aliases = (!aliases.is_empty()).then(|| quote!(.with_aliases(&[#(#aliases),*])));
+            quote!(__audit::FieldSchema::#place(#name, #nested) #inner #label #aliases)
+        });
     quote!(&[#tag #(#variants),*])
 }
 
@@ -85,7 +94,11 @@ fn settings(field: &Field<'_>, domain: &str) -> TokenStream {
     if let Some(label) = &settings.label {
         out.extend(quote!(.with_label(#label)));
     }
-    let aliases: Vec<_> = settings.aliases.iter().chain(&field.serde_aliases).collect();
+    let aliases: Vec<_> = settings
+        .aliases
+        .iter()
+        .chain(&field.serde_aliases)
+        .collect();
     if !aliases.is_empty() {
         out.extend(quote!(.with_aliases(&[#(#aliases),*])));
     }

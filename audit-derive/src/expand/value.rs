@@ -32,7 +32,9 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
 fn nothing(fields: &TokenStream) -> TokenStream {
     quote! {
         #fields
+        #[inline]
         fn same(&self, _: &Self) -> ::core::primitive::bool { true }
+        #[inline]
         fn snapshot(&self, _: &mut __audit::Snapshot<'_>) -> __audit::Value { __audit::Value::Null }
     }
 }
@@ -53,18 +55,23 @@ fn delegating(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenS
     let other = Spot::of(&quote!(__new), &body.fields[only], packed).reference;
     quote! {
         const COMPOSITE: ::core::primitive::bool = <#ty as __audit::AuditValue>::COMPOSITE;
+        #[inline]
         fn same(&self, __new: &Self) -> ::core::primitive::bool {
             <#ty as __audit::AuditValue>::same(#this, #other)
         }
+        #[inline]
         fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
             <#ty as __audit::AuditValue>::snapshot(#this, __cx)
         }
+        #[inline]
         fn diff(&self, __new: &Self, __cx: &mut __audit::Diff<'_>) {
             <#ty as __audit::AuditValue>::diff(#this, #other, __cx);
         }
+        #[inline]
         fn write_text(&self, __out: &mut __audit::String, __cx: &mut __audit::Snapshot<'_>) {
             <#ty as __audit::AuditValue>::write_text(#this, __out, __cx);
         }
+        #[inline]
         fn fields() -> &'static [__audit::FieldSchema] {
             <#ty as __audit::AuditValue>::fields()
         }
@@ -94,7 +101,10 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
     let diffs: TokenStream = body
         .tracked()
         .map(|(index, field)| {
-            let (old, new) = (Spot::of(&this, field, packed), Spot::of(&other, field, packed));
+            let (old, new) = (
+                Spot::of(&this, field, packed),
+                Spot::of(&other, field, packed),
+            );
             field::diff(field, body.shape, index, &old, &new)
         })
         .collect();
@@ -105,9 +115,11 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
             quote!(__audit::Snapshot::field_value(__cx, &__f[#only], #value))
         }
         shape => {
-            let values = body.fields.iter().enumerate().map(|(index, field)| {
-                value(body, index, &Spot::of(&this, field, packed))
-            });
+            let values = body
+                .fields
+                .iter()
+                .enumerate()
+                .map(|(index, field)| value(body, index, &Spot::of(&this, field, packed)));
             collection(shape, &values.collect())
         }
     };
@@ -123,10 +135,12 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
     quote! {
         const COMPOSITE: ::core::primitive::bool = true;
         const FIELDS: &'static [__audit::FieldSchema] = #schema;
+        #[inline]
         fn diff(&self, #new: &Self, #cx: &mut __audit::Diff<'_>) {
             #bind_diff
             #diffs
         }
+        #[inline]
         fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
             #bind_snapshot
             #snapshot
@@ -146,16 +160,26 @@ pub(super) fn value(body: &Body<'_>, index: usize, spot: &Spot) -> TokenStream {
 
 /// Wraps what fills `__o` into the call that makes the object or the array.
 pub(super) fn collection(shape: Shape, fill: &TokenStream) -> TokenStream {
-    let binding = if fill.is_empty() { quote!(_) } else { quote!(__o) };
-    let method = if shape == Shape::Tuple { quote!(array) } else { quote!(object) };
+    let binding = if fill.is_empty() {
+        quote!(_)
+    } else {
+        quote!(__o)
+    };
+    let method = if shape == Shape::Tuple {
+        quote!(array)
+    } else {
+        quote!(object)
+    };
     quote!(__audit::Snapshot::#method(__cx, |#binding| { #fill }))
 }
 
 pub(super) fn is_packed(attrs: &[Attribute]) -> bool {
     attrs.iter().any(|attr| match &attr.meta {
-        Meta::List(list) if attr.path().is_ident("repr") => {
-            list.tokens.clone().into_iter().any(|token| token.to_string() == "packed")
-        }
+        Meta::List(list) if attr.path().is_ident("repr") => list
+            .tokens
+            .clone()
+            .into_iter()
+            .any(|token| token.to_string() == "packed"),
         _ => false,
     })
 }
