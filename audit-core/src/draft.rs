@@ -170,7 +170,7 @@ impl Draft {
     pub(crate) fn bulk<T: Auditable + 'static>(log: &AuditLog, action: Action) -> Self {
         let state = match admit::<T>(log, &action, None) {
             Ok(registration) => {
-                let mut ready = Ready::of::<T>(log, action, &registration);
+                let mut ready = Ready::of(log, action, &registration);
                 ready.entry.object_repr = format!("{} in bulk", T::MODEL);
                 State::Ready(Box::new(ready))
             }
@@ -190,7 +190,7 @@ impl Draft {
     ) -> Self {
         let state = match admit(log, &action, Some(object)) {
             Ok(registration) => {
-                let mut ready = Ready::of::<T>(log, action, &registration);
+                let mut ready = Ready::of(log, action, &registration);
                 match ready
                     .describe(log, object, &registration)
                     .and_then(|()| fill(&mut ready, &registration))
@@ -498,7 +498,7 @@ impl Ready {
         }
     }
 
-    fn of<T: Auditable>(log: &AuditLog, action: Action, registration: &Registration) -> Self {
+    fn of(log: &AuditLog, action: Action, registration: &Registration) -> Self {
         let schema = registration.schema;
         let levels = registration.settings.levels(schema);
         let base = match &action {
@@ -599,7 +599,7 @@ fn whole(
                 if !known.iter().any(|(field, _)| field.name == name) {
                     let inline = fields.iter().filter(|field| field.is_inline());
                     let field = inline
-                        .flat_map(|field| field.fields())
+                        .flat_map(FieldSchema::fields)
                         .find(|f| f.name == name);
                     list.push(change(Path::of_key(name), value, field));
                 }

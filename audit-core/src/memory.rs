@@ -28,6 +28,12 @@ struct Kept {
     times: HashMap<Uuid, DateTime<Utc>>,
 }
 
+impl Kept {
+    fn find(&self, id: Uuid) -> Option<&String> {
+        self.entries.get(&(*self.times.get(&id)?, id))
+    }
+}
+
 impl MemoryStore {
     /// Makes an empty store.
     pub fn new() -> Self {
@@ -66,9 +72,6 @@ impl Store for MemoryStore {
     fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
         let texts: Vec<String> = entries.iter().map(LogEntry::to_canonical_json).collect();
         let mut kept = self.lock();
-        fn known<'k>(kept: &'k Kept, entry: &LogEntry) -> Option<&'k String> {
-            kept.entries.get(&(*kept.times.get(&entry.id)?, entry.id))
-        }
         let mut batch: HashMap<Uuid, &String> = HashMap::new();
         for (entry, text) in entries.iter().zip(&texts) {
             let twin = if entries.len() > 1 {
@@ -77,7 +80,7 @@ impl Store for MemoryStore {
                 None
             };
             if twin
-                .or(known(&kept, entry))
+                .or(kept.find(entry.id))
                 .is_some_and(|known| known != text)
             {
                 return Err(StoreError::Conflict { id: entry.id });

@@ -202,17 +202,14 @@ pub(crate) fn find_field(schema: &ModelSchema, field: &str) -> Result<Vec<String
             continue;
         };
         let candidates = visible(fields);
-        match candidates.iter().find(|field| field.name == name) {
-            Some(field) => fields = field.fields(),
-            None => {
-                let near = suggest::nearest(&name, candidates.iter().map(|field| field.name));
-                let prefix = found
-                    .iter()
-                    .map(|name| format!("{name}."))
-                    .collect::<String>();
-                return Err(near.map(|near| format!("{prefix}{near}")));
-            }
-        }
+        let Some(field) = candidates.iter().find(|field| field.name == name) else {
+            let near = suggest::nearest(&name, candidates.iter().map(|field| field.name));
+            return Err(near.map(|near| {
+                found.push(near.to_owned());
+                found.join(".")
+            }));
+        };
+        fields = field.fields();
         found.push(name);
     }
     if found.is_empty() {

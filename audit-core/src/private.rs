@@ -57,6 +57,7 @@ pub const fn action_set(create: bool, update: bool, delete: bool) -> ActionSet {
 }
 
 /// Whether two floats differ by no more than `tolerance`; NaN is within NaN.
+#[expect(clippy::float_cmp, reason = "equal infinities differ by NaN")]
 pub fn within<T: Copy + Into<f64>>(old: T, new: T, tolerance: f64) -> bool {
     let (old, new): (f64, f64) = (old.into(), new.into());
     // Equal covers the infinities, whose difference is NaN.

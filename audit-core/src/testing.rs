@@ -189,24 +189,24 @@ impl Expected {
         if entries.iter().any(|entry| self.misses(entry).is_empty()) {
             return;
         }
-        let mut report = format!(
+        let mut lines = vec![format!(
             "no entry is {} {}{}",
             self.action,
             self.model,
             self.object_pk
                 .as_ref()
                 .map_or(String::new(), |pk| format!(" {pk:?}"))
-        );
+        )];
         for (path, old, new) in &self.changes {
-            report.push_str(&format!("\n    {path}: {old} -> {new}"));
+            lines.push(format!("    {path}: {old} -> {new}"));
         }
         if let Some(actor) = &self.actor {
-            report.push_str(&format!("\n    by {actor}"));
+            lines.push(format!("    by {actor}"));
         }
-        report.push_str(&format!("\n{} entries were recorded:", entries.len()));
+        lines.push(format!("{} entries were recorded:", entries.len()));
         for entry in entries {
-            report.push_str(&format!(
-                "\n  {} {} {:?} by {}: {}",
+            lines.push(format!(
+                "  {} {} {:?} by {}: {}",
                 entry.action,
                 entry.model,
                 entry.object_pk,
@@ -214,7 +214,7 @@ impl Expected {
                 self.misses(entry).join("; ")
             ));
         }
-        panic!("{report}");
+        panic!("{}", lines.join("\n"));
     }
 }
 
