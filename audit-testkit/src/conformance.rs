@@ -359,9 +359,14 @@ pub fn keeps_times_of_other_centuries(store: &dyn Store) {
     assert_eq!(find(store, before_1970), sample[..3]);
 }
 
-/// Rule 5: whatever the order of appending.
+/// Rule 5: whatever the order of appending, and though the ids were made in another order
+/// than the times, as in entries about the past.
 pub fn orders_by_time_and_id(store: &dyn Store) {
     let mut sample = entries(60, 10);
+    let ids: Vec<_> = sample.iter().rev().map(|entry| entry.id).collect();
+    for (entry, id) in sample.iter_mut().zip(ids) {
+        entry.id = id;
+    }
     sample.reverse();
     sample.rotate_left(17);
     for part in sample.chunks(7) {
