@@ -1,10 +1,12 @@
 //! Whether a file holds what it should.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use audit_core::{LogEntry, StoreError};
 use rusqlite::Connection;
-use rusqlite::types::Value;
+use rusqlite::types::ValueRef;
+use uuid::Uuid;
 
 use crate::error::at;
 use crate::row::Row;
@@ -85,7 +87,8 @@ fn read(connection: &Connection) -> rusqlite::Result<Check> {
             differs("body");
         }
         for (column, expected) in columns(&row) {
-            if found.get::<_, Value>(column)? != expected {
+            // Not as an owned `Value`: older versions of rusqlite panic at text that is no UTF-8.
+            if found.get_ref(column)? != expected {
                 differs(column);
             }
         }
@@ -135,29 +138,31 @@ fn find_surplus_changes(connection: &Connection, check: &mut Check) -> rusqlite:
     Ok(())
 }
 
-fn columns(row: &Row<'_>) -> [(&'static str, Value); 12] {
-    fn text(text: &str) -> Value {
-        Value::Text(text.to_owned())
+fn columns<'r>(row: &'r Row<'_>) -> [(&'static str, ValueRef<'r>); 12] {
+    fn text(text: &str) -> ValueRef<'_> {
+        ValueRef::Text(text.as_bytes())
     }
-    fn or_null(value: Option<&std::borrow::Cow<'_, str>>) -> Value {
-        value.map_or(Value::Null, |value| text(value))
+    fn optional<'v>(value: Option<&'v Cow<'_, str>>) -> ValueRef<'v> {
+        value.map_or(ValueRef::Null, |value| text(value))
+    }
+    fn id(id: &Uuid) -> ValueRef<'_> {
+        ValueRef::Blob(id.as_bytes())
     }
     [
-        ("id", Value::Blob(row.id.as_bytes().to_vec())),
-        ("ts", Value::Integer(row.ts)),
-        ("level", Value::Integer(row.level)),
+        ("id", id(&row.id)),
+        ("ts", ValueRef::Integer(row.ts)),
+        ("level", ValueRef::Integer(row.level)),
         ("action", text(&row.action)),
         ("outcome", text(row.outcome)),
         ("model", text(&row.model)),
         ("object_pk", text(&row.object_pk)),
-        ("parent_model", or_null(row.parent_model.as_ref())),
-        ("parent_pk", or_null(row.parent_pk.as_ref())),
-        ("actor", or_null(row.actor.as_ref())),
-        ("correlation_id", or_null(row.correlation_id.as_ref())),
+        ("parent_model", optional(row.parent_model.as_ref())),
+        ("parent_pk", optional(row.parent_pk.as_ref())),
+        ("actor", optional(row.actor.as_ref())),
+        ("correlation_id", optional(row.correlation_id.as_ref())),
         (
             "transaction_id",
-            row.transaction_id
-                .map_or(Value::Null, |id| Value::Blob(id.as_bytes().to_vec())),
+            row.transaction_id.as_ref().map_or(ValueRef::Null, id),
         ),
     ]
 }

@@ -17,8 +17,19 @@ pub(crate) fn at(place: &str) -> impl Fn(Error) -> StoreError + Copy + '_ {
 /// Turns a driver's error into a store's.
 pub(crate) fn store_error(place: &str, error: Error) -> StoreError {
     let place = || place.to_owned();
-    let Error::SqliteFailure(failure, message) = &error else {
-        return StoreError::backend(place(), error);
+    let (failure, message) = match &error {
+        Error::SqliteFailure(failure, message) => (failure, message),
+        // A column that is not what the schema makes it.
+        Error::Utf8Error(..)
+        | Error::FromSqlConversionFailure(..)
+        | Error::InvalidColumnType(..)
+        | Error::IntegralValueOutOfRange(..) => {
+            return StoreError::Corrupt {
+                place: place(),
+                detail: error.to_string(),
+            };
+        }
+        _ => return StoreError::backend(place(), error),
     };
     let said = || message.clone().unwrap_or_else(|| failure.to_string());
     match failure.code {

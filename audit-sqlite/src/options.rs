@@ -139,6 +139,13 @@ impl SqliteOptions {
                             for itself; use `MemoryStore`",
             });
         }
+        if std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 1) {
+            // SQLite would take it for an empty database and write over it.
+            return Err(StoreError::Foreign {
+                place: path.display().to_string(),
+                found: "a file that is no SQLite database".to_owned(),
+            });
+        }
         warn_of_old_sqlite();
         // Later changes of the working directory must not lead readers to another file.
         let path = std::path::absolute(path).map_err(|source| StoreError::Io {

@@ -130,9 +130,18 @@ pub(crate) fn look(
     owner: Owner,
     place: &str,
 ) -> Result<Found, StoreError> {
-    let version = match owner {
-        Owner::Store => own_version(connection, place)?,
-        Owner::Application => installed_version(connection, place)?,
+    let version = || match owner {
+        Owner::Store => own_version(connection, place),
+        Owner::Application => installed_version(connection, place),
+    };
+    let version = if connection.is_autocommit() {
+        // What is read belongs together only in one transaction.
+        connection.execute_batch("BEGIN").map_err(at(place))?;
+        let version = version();
+        connection.execute_batch("ROLLBACK").map_err(at(place))?;
+        version?
+    } else {
+        version()?
     };
     match version {
         None => Ok(Found::Nothing),

@@ -146,6 +146,12 @@ impl SqliteStore {
         self.shared.writer.as_ref().map_or(0, Writer::commits)
     }
 
+    /// Returns how many threads wait for a commit, for the same tests.
+    #[doc(hidden)]
+    pub fn waiting(&self) -> usize {
+        self.shared.writer.as_ref().map_or(0, Writer::waiting)
+    }
+
     fn writer(&self) -> Result<&Writer, StoreError> {
         self.shared.writer.as_ref().ok_or(StoreError::ReadOnly {
             place: self.shared.place.clone(),

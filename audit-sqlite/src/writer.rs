@@ -77,6 +77,11 @@ impl Writer {
         self.commits.load(Ordering::Relaxed)
     }
 
+    /// Returns how many threads stand in line.
+    pub(crate) fn waiting(&self) -> usize {
+        self.line().waiting.len()
+    }
+
     /// Keeps the rows, all or none.
     pub(crate) fn append(&self, rows: Vec<Row<'_>>) -> Outcome {
         if let Some(_lead) = self.try_lead() {
@@ -364,6 +369,8 @@ fn commit(connection: &Connection, place: &str) -> Outcome {
 }
 
 fn insert(connection: &Connection, rows: &[Row<'_>], place: &str) -> Outcome {
+    #[cfg(test)]
+    assert!(rows.iter().all(|row| row.action != tests::PANIC));
     let mut inserter = Inserter::new(connection, place)?;
     rows.iter().try_for_each(|row| inserter.insert(row))
 }
@@ -389,5 +396,91 @@ fn recover(connection: &Connection, place: &str) -> Outcome {
 fn roll_back(connection: &Connection, place: &str) {
     if let Err(error) = recover(connection, place) {
         log::error!("{place}: a failed transaction could not be rolled back: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::thread;
+
+    use audit_core::LogEntry;
+
+    use super::*;
+    use crate::schema::{self, Owner};
+
+    /// The action of an entry at which the writing thread panics.
+    pub(super) const PANIC: &str = "panic";
+
+    fn writer() -> Writer {
+        let connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&connection, Owner::Store, "x").unwrap();
+        Writer::new(connection, "x".to_owned())
+    }
+
+    fn append(writer: &Writer, action: &'static str) -> Outcome {
+        writer.append(vec![Row::of(&LogEntry::new(action, "User", "1", "bob"))])
+    }
+
+    fn stand(writer: &Writer, waiting: usize) {
+        while writer.waiting() < waiting {
+            thread::yield_now();
+        }
+    }
+
+    fn kept(writer: &Writer) -> i64 {
+        writer
+            .exclusive(|connection| {
+                connection
+                    .query_row("SELECT count(*) FROM audit_entry", [], |row| row.get(0))
+                    .map_err(at("x"))
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn a_leader_that_panics_hangs_nobody() {
+        let writer = writer();
+        thread::scope(|scope| {
+            // Nobody can lead while this is held.
+            let held = writer.connection();
+            let first = scope.spawn(|| append(&writer, "create"));
+            while !writer.line().led {
+                thread::yield_now();
+            }
+            let panics = scope.spawn(|| catch_unwind(AssertUnwindSafe(|| append(&writer, PANIC))));
+            stand(&writer, 1);
+            let shares = scope.spawn(|| append(&writer, "update"));
+            stand(&writer, 2);
+            drop(held);
+            assert!(first.join().unwrap().is_ok());
+            assert!(panics.join().unwrap().is_err());
+            assert!(matches!(
+                shares.join().unwrap(),
+                Err(StoreError::Backend { .. })
+            ));
+        });
+        append(&writer, "delete").unwrap();
+        assert_eq!(kept(&writer), 2);
+    }
+
+    #[test]
+    fn a_thread_alone_that_panics_leaves_no_transaction() {
+        let writer = writer();
+        assert!(catch_unwind(AssertUnwindSafe(|| append(&writer, PANIC))).is_err());
+        append(&writer, "update").unwrap();
+        assert_eq!((kept(&writer), writer.commits()), (1, 1));
+    }
+
+    #[test]
+    fn who_waits_while_the_store_is_closed_is_told() {
+        let writer = writer();
+        writer.close().unwrap();
+        assert!(matches!(append(&writer, "update"), Err(StoreError::Closed)));
+        assert!(matches!(writer.close(), Err(StoreError::Closed)));
+        assert!(matches!(
+            writer.exclusive(|_| Ok(())),
+            Err(StoreError::Closed)
+        ));
     }
 }

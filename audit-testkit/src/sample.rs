@@ -132,14 +132,14 @@ fn value(random: &mut Random) -> Value {
         0 => Value::Null,
         1 => json!(random.one_in(2)),
         2 => json!(random.next().cast_signed()),
-        3 => json!(0.1 + random.below(100) as u32 as f64),
+        3 => json!(0.1 + f64::from(random.small(100))),
         4 => json!("9007199254740993"),
-        5 => json!(["open", "closed"][random.below(2) as usize]),
+        5 => json!(random.pick(&["open", "closed"])),
         _ => json!(format!("text {}\n\"quoted\" \u{1F980}", random.below(50))),
     }
 }
 
-/// SplitMix64: small, and the same everywhere.
+/// The generator `SplitMix64` (Steele, Lea and Flood, 2014): small, and the same everywhere.
 struct Random(u64);
 
 impl Random {
@@ -155,12 +155,18 @@ impl Random {
         self.next() % limit
     }
 
+    fn small(&mut self, limit: u16) -> u16 {
+        // Below the limit, so it fits.
+        u16::try_from(self.below(limit.into())).unwrap_or(0)
+    }
+
     fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
     fn pick<'t, T>(&mut self, from: &'t [T]) -> &'t T {
-        &from[(self.next() % from.len() as u64) as usize]
+        let limit = u16::try_from(from.len()).unwrap_or(u16::MAX);
+        &from[usize::from(self.small(limit))]
     }
 
     fn uuid(&mut self, time: DateTime<Utc>) -> Uuid {

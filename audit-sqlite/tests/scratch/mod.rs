@@ -4,8 +4,10 @@
 
 use std::path::PathBuf;
 
+pub(crate) mod child;
+
 /// Returns an empty folder of the test that asks: of its thread's name.
-pub fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let test = std::thread::current()
         .name()
         .unwrap_or("main")
@@ -21,6 +23,6 @@ pub fn folder() -> PathBuf {
 }
 
 /// Returns a path in an empty folder of the test that asks.
-pub fn file(name: &str) -> PathBuf {
+pub(crate) fn file(name: &str) -> PathBuf {
     folder().join(name)
 }
