@@ -400,8 +400,12 @@ impl Report {
         let mut found = Items::default();
 
         for (index, Kept { label, edit }) in items.kept {
+            let value = match &edit {
+                Edit::Replace(replace) => replace.old.as_ref(),
+                Edit::Fields(_) | Edit::Items(_) => None,
+            };
             let place = lookup
-                .find(label.as_ref(), index)
+                .find(label.as_ref(), value, index)
                 .filter(|place| !found.kept.contains_key(place));
             let edit = self.at_item(label.as_ref(), index, |report| match place {
                 Some(place) => report.edit(edit, array.get(place)),
@@ -415,7 +419,7 @@ impl Report {
             }
         }
         for (index, Moved { label, to }) in items.moved {
-            match lookup.find(label.as_ref(), index) {
+            match lookup.find(label.as_ref(), None, index) {
                 Some(place) if !found.moved.contains_key(&place) => {
                     found.moved.insert(place, Moved { label, to });
                 }
@@ -429,7 +433,7 @@ impl Report {
         let mut sound = true;
         for (index, item) in items.removed {
             let label = item.label.clone();
-            let place = lookup.find(label.as_ref(), index);
+            let place = lookup.find(label.as_ref(), Some(&item.value), index);
             let state = place.and_then(|place| array.get(place));
             let free = place.is_some_and(|place| !found.removed.contains_key(&place));
             if free && same(Some(&item.value), state) {
@@ -460,7 +464,7 @@ impl Report {
         for (index, item) in items.inserted {
             if let Some(label) = &item.label {
                 let there = lookup
-                    .present(label, index)
+                    .present(label, Some(&item.value), index)
                     .filter(|place| !found.removed.contains_key(place))
                     .and_then(|place| array.get(place));
                 if let Some(there) = there {
@@ -596,7 +600,7 @@ struct Lookup<'s> {
     array: &'s [Value],
     /// Made when an item is not where it was.
     keys: HashMap<String, HashMap<&'s Value, usize>>,
-    members: Option<HashMap<Cow<'s, str>, usize>>,
+    members: Option<HashMap<&'s Value, usize>>,
 }
 
 impl<'s> Lookup<'s> {
@@ -608,12 +612,12 @@ impl<'s> Lookup<'s> {
         }
     }
 
-    /// Returns the index of an item that was at `index`.
-    fn find(&mut self, label: Option<&Label>, index: usize) -> Option<usize> {
+    /// Returns the index of an item that was at `index`; `value` is the item itself, if known.
+    fn find(&mut self, label: Option<&Label>, value: Option<&Value>, index: usize) -> Option<usize> {
         let Some(label) = label else {
             return (index < self.array.len()).then_some(index);
         };
-        self.present(label, index).or_else(|| {
+        self.present(label, value, index).or_else(|| {
             // An item that does not show its key is taken by index.
             let item = self.array.get(index)?;
             let unknown = matches!(label, Label::Key { field, .. } if item.get(field).is_none());
@@ -621,11 +625,12 @@ impl<'s> Lookup<'s> {
         })
     }
 
-    /// Returns the index of the item that has this label, which may be `index`.
-    fn present(&mut self, label: &Label, index: usize) -> Option<usize> {
+    /// Returns the index of the item that has this label, which may be `index`. A set's member
+    /// is found by its value: two may have the same short name.
+    fn present(&mut self, label: &Label, value: Option<&Value>, index: usize) -> Option<usize> {
         let there = self.array.get(index);
-        match label {
-            Label::Key { field, value } => {
+        match (label, value) {
+            (Label::Key { field, value }, _) => {
                 if there.is_some_and(|item| item.get(field) == Some(value)) {
                     return Some(index);
                 }
@@ -642,23 +647,26 @@ impl<'s> Lookup<'s> {
                 }
                 self.keys.get(field)?.get(value).copied()
             }
-            Label::Member(name) => {
-                let named = |item: &Value| *name == member_text(item) || *name == exact_text(item);
-                if there.is_some_and(named) {
+            (Label::Member(_), Some(value)) => {
+                if there.is_some_and(|item| nesting::equal(item, value)) {
                     return Some(index);
                 }
                 let array = self.array;
                 let members = self.members.get_or_insert_with(|| {
-                    let mut members = HashMap::new();
-                    for (index, item) in array.iter().enumerate() {
-                        members.entry(member_text(item)).or_insert(index);
-                    }
-                    for (index, item) in array.iter().enumerate() {
-                        members.entry(exact_text(item)).or_insert(index);
-                    }
+                    let members = array.iter().enumerate();
                     members
+                        .filter(|(_, member)| !nesting::too_deep(member))
+                        .map(|(index, member)| (member, index))
+                        .collect()
                 });
-                members.get(name.as_str()).copied()
+                (!nesting::too_deep(value)).then(|| members.get(value).copied())?
+            }
+            (Label::Member(name), None) => {
+                let named = |item: &Value| *name == member_text(item) || *name == exact_text(item);
+                if there.is_some_and(named) {
+                    return Some(index);
+                }
+                self.array.iter().position(named)
             }
         }
     }
@@ -719,7 +727,8 @@ fn indices(change: &Change, state: &Value, appended: &mut usize) -> Vec<usize> {
             }
         };
         let array = value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let found = Lookup::new(array).present(&label, usize::MAX);
+        let known = change.old.as_ref().or(change.new.as_ref());
+        let found = Lookup::new(array).present(&label, known.filter(|_| last), usize::MAX);
         let index = found.unwrap_or_else(|| {
             *appended += 1;
             array.len() + *appended - 1

@@ -1,10 +1,11 @@
 //! Undoing changes, and making one set of changes of two.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde_json::Value;
 
-use super::apply::perform;
+use super::apply::{exact_text, member_text, perform};
 use super::edit::{Edit, Item, Items, Kept, Label, Moved, Replace, below, compile, join, render};
 use super::{Change, Changes, Redaction};
 use crate::path::Path;
@@ -300,6 +301,7 @@ fn compose_items(first: Items, next: Items) -> Result<Option<Edit>, Mismatch> {
     items.kept.extend(out.kept);
 
     relabel(&mut items);
+    rename(&mut items);
     reunite(&mut items);
     relax(&mut items);
     let empty = items.removed.is_empty()
@@ -404,6 +406,42 @@ fn renames(item: &Value, label: &Label) -> bool {
     match label {
         Label::Key { field, value } => item.get(field).is_some_and(|key| key != value),
         Label::Member(_) => false,
+    }
+}
+
+/// Names the members of a set as the diff does: by their short names, unless two of them have
+/// the same one.
+fn rename(items: &mut Items) {
+    fn members(items: &mut Items) -> impl Iterator<Item = (&mut Label, &Value)> {
+        let Items {
+            removed,
+            inserted,
+            kept,
+            ..
+        } = items;
+        let ends = removed.values_mut().chain(inserted.values_mut());
+        let ends = ends.map(|item| (&mut item.label, Some(&item.value)));
+        let kept = kept.values_mut().map(|kept| match &kept.edit {
+            Edit::Replace(replace) => (&mut kept.label, replace.old.as_ref()),
+            Edit::Fields(_) | Edit::Items(_) => (&mut kept.label, None),
+        });
+        ends.chain(kept).filter_map(|(label, value)| {
+            let label = label.as_mut().filter(|label| matches!(label, Label::Member(_)))?;
+            Some((label, value?))
+        })
+    }
+    let mut known: HashMap<Cow<'_, str>, &Value> = HashMap::new();
+    let ambiguous = members(items).any(|(_, value)| {
+        let known = known.entry(member_text(value)).or_insert(value);
+        !nesting::equal(known, value)
+    });
+    for (label, value) in members(items) {
+        let name = if ambiguous {
+            exact_text(value)
+        } else {
+            member_text(value)
+        };
+        *label = Label::Member(name.into_owned());
     }
 }
 
