@@ -242,7 +242,16 @@ fn compose_fields(
     Ok((!fields.is_empty()).then_some(Edit::Fields(fields)))
 }
 
-fn compose_items(first: Items, next: Items) -> Result<Option<Edit>, Mismatch> {
+fn compose_items(mut first: Items, mut next: Items) -> Result<Option<Edit>, Mismatch> {
+    // A list that was matched by position on the way had keys that did not identify.
+    if labels(&mut first)
+        .chain(labels(&mut next))
+        .any(|label| label.is_none())
+    {
+        for label in labels(&mut first).chain(labels(&mut next)) {
+            *label = label.take().filter(|label| matches!(label, Label::Member(_)));
+        }
+    }
     let (one, two) = (first.places(), next.places());
     let mut out = Composed {
         items: Items {
@@ -309,6 +318,14 @@ fn compose_items(first: Items, next: Items) -> Result<Option<Edit>, Mismatch> {
         && items.moved.is_empty()
         && items.kept.is_empty();
     Ok((!empty).then_some(Edit::Items(items)))
+}
+
+/// The labels of everything that happens to items.
+fn labels(items: &mut Items) -> impl Iterator<Item = &mut Option<Label>> {
+    let ends = items.removed.values_mut().chain(items.inserted.values_mut());
+    let kept = items.kept.values_mut().map(|kept| &mut kept.label);
+    let moved = items.moved.values_mut().map(|moved| &mut moved.label);
+    ends.map(|item| &mut item.label).chain(kept).chain(moved)
 }
 
 /// The composed items while they come together.
