@@ -89,20 +89,30 @@ fn inverted(change: &Change) -> Change {
 /// Composes path by path what has no common tree.
 fn compose_by_path(first: &Changes, next: &Changes) -> Changes {
     let mut places: HashMap<&Path, usize> = HashMap::new();
-    let mut list: Vec<Change> = Vec::new();
+    let mut pairs: Vec<(&Change, Option<&Change>)> = Vec::new();
     for change in first.iter().chain(next) {
         match places.get(&change.path) {
-            Some(&place) => {
-                list[place].new = change.new.as_ref().map(nesting::clone);
-                list[place].redaction = join(list[place].redaction, change.redaction);
-            }
+            Some(&place) => pairs[place].1 = Some(change),
             None => {
-                places.insert(&change.path, list.len());
-                list.push(inverted(&inverted(change)));
+                places.insert(&change.path, pairs.len());
+                pairs.push((change, None));
             }
         }
     }
-    Changes::from_vec(list)
+    let list = pairs.into_iter().map(|(first, last)| {
+        let Some(last) = last else {
+            return first.clone();
+        };
+        Change {
+            path: first.path.clone(),
+            old: first.old.as_ref().map(nesting::clone),
+            new: last.new.as_ref().map(nesting::clone),
+            redaction: join(first.redaction, last.redaction),
+            at: first.at.clone(),
+            moved: first.moved.clone(),
+        }
+    });
+    Changes::from_vec(list.collect())
 }
 
 pub(super) fn invert(edit: Edit) -> Edit {
