@@ -152,7 +152,7 @@ impl Diff<'_> {
     /// Returns whether both values are the same, by asking for the first difference.
     pub(crate) fn probe<T: AuditValue + ?Sized>(old: &T, new: &T) -> bool {
         let base = PROBED.get() + 1;
-        if base > MAX_DEPTH {
+        if base > 2 * MAX_DEPTH {
             return false;
         }
         let _depth = Probing::at(base);
@@ -288,15 +288,22 @@ impl Diff<'_> {
         self.below(Node::below(self.at, segment), report);
     }
 
-    /// Runs `report` at the present path, one level down nevertheless: a type may hold itself
-    /// in its own place.
+    /// Runs `report` at the present path, counted nevertheless: a type may hold itself in its
+    /// own place.
     fn inline(&mut self, report: impl FnOnce(&mut Diff<'_>)) {
         self.below(Node::inline(self.at), report);
     }
 
     fn below(&mut self, node: Node<'_>, report: impl FnOnce(&mut Diff<'_>)) {
-        let depth = self.out.base + node.depth();
-        if depth > MAX_DEPTH {
+        let depth = self.out.base + node.depth() + node.inlined();
+        // A probe counts steps of both kinds together, and is not to call different what only
+        // nests as deep as it may.
+        let limit = if self.out.probing {
+            depth > 2 * MAX_DEPTH
+        } else {
+            node.depth().max(node.inlined()) > MAX_DEPTH
+        };
+        if limit {
             self.out.found += 1;
             self.out.env.fail(ValueError::TooDeep {
                 path: node.to_path().to_string(),

@@ -78,6 +78,7 @@ impl Env {
 pub struct Snapshot<'a> {
     env: &'a mut Env,
     depth: usize,
+    inlined: usize,
     redacted: bool,
 }
 
@@ -86,6 +87,7 @@ impl<'a> Snapshot<'a> {
         Self {
             env,
             depth,
+            inlined: 0,
             redacted: false,
         }
     }
@@ -112,16 +114,32 @@ impl<'a> Snapshot<'a> {
     /// Goes one level down for `build`, or fails at the depth limit.
     pub(crate) fn nested(&mut self, build: impl FnOnce(&mut Self) -> Value) -> Value {
         if self.depth >= MAX_DEPTH {
-            self.env.fail(ValueError::TooDeep {
-                path: String::new(),
-                limit: MAX_DEPTH,
-            });
-            return Value::Null;
+            return self.too_deep();
         }
         self.depth += 1;
         let value = build(self);
         self.depth -= 1;
         value
+    }
+
+    /// Stays on this level for `build`, counted nevertheless: a type may hold itself in its own
+    /// place.
+    fn inline(&mut self, build: impl FnOnce(&mut Self) -> Value) -> Value {
+        if self.inlined >= MAX_DEPTH {
+            return self.too_deep();
+        }
+        self.inlined += 1;
+        let value = build(self);
+        self.inlined -= 1;
+        value
+    }
+
+    fn too_deep(&mut self) -> Value {
+        self.env.fail(ValueError::TooDeep {
+            path: String::new(),
+            limit: MAX_DEPTH,
+        });
+        Value::Null
     }
 
     /// Builds the object of a struct with named fields.
@@ -174,9 +192,8 @@ impl<'a> Snapshot<'a> {
         value: &T,
     ) -> Value {
         match field.sensitivity {
-            // One level down, since a type may hold itself in its own place.
             Sensitivity::Clear if field.place == Place::Inline => {
-                self.nested(|cx| value.snapshot(cx))
+                self.inline(|cx| value.snapshot(cx))
             }
             Sensitivity::Clear => value.snapshot(self),
             Sensitivity::Skipped => Value::Null,

@@ -287,7 +287,9 @@ impl Report {
     fn push(&mut self, kind: ConflictKind, replace: Replace, found: Option<&Value>) {
         let found = found.map(|found| match replace.redaction {
             Some(_) if !found.is_null() => Value::String(HIDDEN.to_owned()),
-            _ => nesting::clone(found),
+            // As in `Printed`; a copy would end the stack wherever it is dropped.
+            _ if nesting::too_deep(found) => Value::String("...".to_owned()),
+            _ => found.clone(),
         });
         self.conflicts.push(Conflict {
             path: self.trail.path(),
@@ -532,7 +534,7 @@ impl Report {
         for index in removed {
             if let Some(item) = found.removed.remove(&index) {
                 // The value was compared: the state holds just this.
-                let there = nesting::clone(&item.value);
+                let there = item.value.clone();
                 let replace = Replace {
                     old: Some(item.value),
                     new: None,

@@ -89,20 +89,30 @@ fn inverted(change: &Change) -> Change {
 /// Composes path by path what has no common tree.
 fn compose_by_path(first: &Changes, next: &Changes) -> Changes {
     let mut places: HashMap<&Path, usize> = HashMap::new();
-    let mut list: Vec<Change> = Vec::new();
+    let mut pairs: Vec<(&Change, Option<&Change>)> = Vec::new();
     for change in first.iter().chain(next) {
         match places.get(&change.path) {
-            Some(&place) => {
-                list[place].new = change.new.as_ref().map(nesting::clone);
-                list[place].redaction = join(list[place].redaction, change.redaction);
-            }
+            Some(&place) => pairs[place].1 = Some(change),
             None => {
-                places.insert(&change.path, list.len());
-                list.push(inverted(&inverted(change)));
+                places.insert(&change.path, pairs.len());
+                pairs.push((change, None));
             }
         }
     }
-    Changes::from_vec(list)
+    let list = pairs.into_iter().map(|(first, last)| {
+        let Some(last) = last else {
+            return first.clone();
+        };
+        Change {
+            path: first.path.clone(),
+            old: first.old.as_ref().map(nesting::clone),
+            new: last.new.as_ref().map(nesting::clone),
+            redaction: join(first.redaction, last.redaction),
+            at: first.at.clone(),
+            moved: first.moved.clone(),
+        }
+    });
+    Changes::from_vec(list.collect())
 }
 
 pub(super) fn invert(edit: Edit) -> Edit {
@@ -242,7 +252,16 @@ fn compose_fields(
     Ok((!fields.is_empty()).then_some(Edit::Fields(fields)))
 }
 
-fn compose_items(first: Items, next: Items) -> Result<Option<Edit>, Mismatch> {
+fn compose_items(mut first: Items, mut next: Items) -> Result<Option<Edit>, Mismatch> {
+    // A list that was matched by position on the way had keys that did not identify.
+    if labels(&mut first)
+        .chain(labels(&mut next))
+        .any(|label| label.is_none())
+    {
+        for label in labels(&mut first).chain(labels(&mut next)) {
+            *label = label.take().filter(|label| matches!(label, Label::Member(_)));
+        }
+    }
     let (one, two) = (first.places(), next.places());
     let mut out = Composed {
         items: Items {
@@ -309,6 +328,14 @@ fn compose_items(first: Items, next: Items) -> Result<Option<Edit>, Mismatch> {
         && items.moved.is_empty()
         && items.kept.is_empty();
     Ok((!empty).then_some(Edit::Items(items)))
+}
+
+/// The labels of everything that happens to items.
+fn labels(items: &mut Items) -> impl Iterator<Item = &mut Option<Label>> {
+    let ends = items.removed.values_mut().chain(items.inserted.values_mut());
+    let kept = items.kept.values_mut().map(|kept| &mut kept.label);
+    let moved = items.moved.values_mut().map(|moved| &mut moved.label);
+    ends.map(|item| &mut item.label).chain(kept).chain(moved)
 }
 
 /// The composed items while they come together.

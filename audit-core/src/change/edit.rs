@@ -113,7 +113,7 @@ impl Label {
     }
 }
 
-/// A path at which changes contradict one another or say too little.
+/// A path at which changes contradict one another, say too little or nest too deep.
 #[derive(Debug)]
 pub(super) struct Malformed(pub(super) Path);
 
@@ -184,8 +184,8 @@ impl<'c> Trie<'c> {
         if self.children.is_empty() && moves.is_none() {
             return match self.change {
                 Some(change) => Ok(Edit::Replace(Replace {
-                    old: change.old.as_ref().map(nesting::clone),
-                    new: change.new.as_ref().map(nesting::clone),
+                    old: change.old.clone(),
+                    new: change.new.clone(),
                     redaction: change.redaction,
                 })),
                 None => Err(malformed),
@@ -233,6 +233,11 @@ impl<'c> Trie<'c> {
 
 /// The steps of a change's path with the indices that belong to them.
 fn steps(change: &Change) -> Option<Vec<Step>> {
+    // What nests too deep would end the stack wherever it is dropped.
+    let values = [&change.old, &change.new];
+    if values.into_iter().flatten().any(nesting::too_deep) {
+        return None;
+    }
     let segments = change.path.segments();
     if segments.len() > MAX_DEPTH + 1 || change.at.iter().any(|index| *index > MAX_INDEX) {
         return None;
@@ -282,7 +287,7 @@ impl Items {
             child.change = None;
             let item = |value: &Value| Item {
                 label: label.clone(),
-                value: nesting::clone(value),
+                value: value.clone(),
                 redaction: change.redaction,
             };
             let inside = !child.children.is_empty();
@@ -293,8 +298,8 @@ impl Items {
                     Kept {
                         label,
                         edit: Edit::Replace(Replace {
-                            old: Some(nesting::clone(old)),
-                            new: Some(nesting::clone(new)),
+                            old: Some(old.clone()),
+                            new: Some(new.clone()),
                             redaction: change.redaction,
                         }),
                     },

@@ -1,6 +1,6 @@
 //! Changes as a JSON Patch (RFC 6902).
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::Changes;
 use super::edit::{Edit, Items, below, compile};
@@ -56,6 +56,15 @@ impl Changes {
     }
 }
 
+/// Makes an operation; `json!` would serialize the value once more.
+fn operation(op: &str, path: String, more: Option<(&str, Value)>) -> Value {
+    let mut operation = Map::new();
+    operation.insert("op".to_owned(), op.into());
+    operation.insert("path".to_owned(), path.into());
+    operation.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    Value::Object(operation)
+}
+
 #[derive(Default)]
 struct Patch {
     operations: Vec<Value>,
@@ -101,15 +110,15 @@ impl Patch {
     }
 
     fn replace(&mut self, there: bool, new: Option<Value>) {
-        let path = &self.pointer;
+        let path = self.pointer.clone();
         let operation = match new {
             Some(value) if there || path.is_empty() => {
-                json!({"op": "replace", "path": path, "value": value})
+                operation("replace", path, Some(("value", value)))
             }
-            Some(value) => json!({"op": "add", "path": path, "value": value}),
+            Some(value) => operation("add", path, Some(("value", value))),
             // A document cannot be absent.
-            None if path.is_empty() => json!({"op": "replace", "path": path, "value": null}),
-            None if there => json!({"op": "remove", "path": path}),
+            None if path.is_empty() => operation("replace", path, Some(("value", Value::Null))),
+            None if there => operation("remove", path, None),
             None => return,
         };
         self.operations.push(operation);
@@ -136,7 +145,7 @@ impl Patch {
             if let Some(item) = items.inserted.remove(&index) {
                 let path = self.item(index);
                 self.operations
-                    .push(json!({"op": "replace", "path": path, "value": item.value}));
+                    .push(operation("replace", path, Some(("value", item.value))));
             }
         }
         for (index, kept) in inside {
@@ -144,13 +153,13 @@ impl Patch {
         }
         for index in items.removed.keys().rev() {
             let path = self.item(*index);
-            self.operations.push(json!({"op": "remove", "path": path}));
+            self.operations.push(operation("remove", path, None));
         }
         self.moves(&items);
         for (index, item) in items.inserted {
             let path = self.item(index);
             self.operations
-                .push(json!({"op": "add", "path": path, "value": item.value}));
+                .push(operation("add", path, Some(("value", item.value))));
         }
     }
 
@@ -164,7 +173,7 @@ impl Patch {
             if from != to {
                 let (from, path) = (self.item(from), self.item(to));
                 self.operations
-                    .push(json!({"op": "move", "from": from, "path": path}));
+                    .push(operation("move", path, Some(("from", from.into()))));
             }
         };
         let mut moves: Vec<(usize, usize)> = items

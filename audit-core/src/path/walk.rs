@@ -13,8 +13,10 @@ pub(crate) struct Node<'n> {
     segment: Segment<'n>,
     parent: Option<&'n Node<'n>>,
     depth: usize,
-    /// Whether this is its parent's place, one level down.
+    /// Whether this is its parent's place.
     inline: bool,
+    /// How many steps up to here are their parent's place.
+    inlined: usize,
     /// How many steps up to here need an index beside their text.
     located: usize,
 }
@@ -41,22 +43,32 @@ pub(crate) enum Segment<'n> {
 impl<'n> Node<'n> {
     #[inline]
     pub(crate) fn below(parent: Option<&'n Node<'n>>, segment: Segment<'n>) -> Self {
-        let (depth, located) = parent.map_or((0, 0), |parent| (parent.depth, parent.located));
+        let (depth, inlined, located) = parent.map_or((0, 0, 0), |parent| {
+            (parent.depth, parent.inlined, parent.located)
+        });
         Self {
             segment,
             parent,
             depth: depth + 1,
             inline: false,
+            inlined,
             located: located + usize::from(segment.index().is_some()),
         }
     }
 
-    /// Returns the parent's own place, one level down.
+    /// Returns the parent's own place.
     pub(crate) fn inline(parent: Option<&'n Node<'n>>) -> Self {
+        let node = Self::below(parent, Segment::Field(""));
         Self {
             inline: true,
-            ..Self::below(parent, Segment::Field(""))
+            depth: node.depth - 1,
+            inlined: node.inlined + 1,
+            ..node
         }
+    }
+
+    pub(crate) fn inlined(&self) -> usize {
+        self.inlined
     }
 
     pub(crate) fn depth(&self) -> usize {
