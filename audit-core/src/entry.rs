@@ -146,6 +146,18 @@ impl Source {
     }
 }
 
+impl From<&str> for Source {
+    fn from(service: &str) -> Self {
+        Self::service(service)
+    }
+}
+
+impl From<String> for Source {
+    fn from(service: String) -> Self {
+        Self::service(service)
+    }
+}
+
 impl LogEntry {
     /// Makes an entry by hand, at the present time and with a fresh id: for stores' tests
     /// and imports. Programs record through [`created`](crate::created) and its siblings.
