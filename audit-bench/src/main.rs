@@ -1,10 +1,11 @@
 //! Measures auditlog beside hand-written or raw code that does the same work, in one run.
 //!
-//! `cargo run --release -p audit-bench -- <group>...`, groups `diff`, `draft` and `sqlite`
+//! `cargo run --release -p audit-bench -- <group>...`, groups `diff`, `draft`, `sqlite` and `build`
 //! (all without an argument). Each row is the median of interleaved rounds:
 //! `<name> ours=<value> reference=<value> ratio=<x> budget=<y> ok|OVER`.
 
 mod allocations;
+mod build;
 mod diff;
 mod draft;
 mod measure;
@@ -17,7 +18,12 @@ use std::process::ExitCode;
 /// A group of rows.
 type Group = (&'static str, fn() -> Result<(), Box<dyn Error>>);
 
-const GROUPS: [Group; 3] = [("diff", diff::run), ("draft", draft::run), ("sqlite", sqlite::run)];
+const GROUPS: [Group; 4] = [
+    ("diff", diff::run),
+    ("draft", draft::run),
+    ("sqlite", sqlite::run),
+    ("build", build::run),
+];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();

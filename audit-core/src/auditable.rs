@@ -22,8 +22,11 @@ pub trait Auditable: AuditValue {
     /// Returns the identity as text; the parts of a composite one are joined with `|`.
     fn object_pk(&self) -> String;
 
-    /// Returns the object as people read it, with masked fields masked.
-    fn object_repr(&self) -> String;
+    /// Returns the object as people read it, with masked fields masked; by default the
+    /// model and the identity, `User 42`.
+    fn object_repr(&self) -> String {
+        format!("{} {}", Self::MODEL, self.object_pk())
+    }
 
     /// Returns what is known of the type before any value is seen.
     fn schema() -> &'static ModelSchema;

@@ -216,7 +216,7 @@ impl Diff<'_> {
     }
 
     #[inline(never)]
-    fn nested<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, old: &T, new: &T) {
+    pub(crate) fn nested<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, old: &T, new: &T) {
         if self.out.probing {
             // Inside, so that the depth is counted; what of it may be shown does not matter.
             if self.out.found == 0 && field.sensitivity != Sensitivity::Skipped {

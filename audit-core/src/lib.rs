@@ -41,6 +41,7 @@ mod ticket;
 mod tracked;
 mod transaction;
 mod value;
+mod walk;
 mod writer;
 
 #[doc(hidden)]

@@ -14,6 +14,7 @@ pub use crate::repr::{Repr, composite_key, key_text};
 pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
 pub use crate::snapshot::{ArraySnapshot, ObjectSnapshot, Snapshot};
 pub use crate::suggest::nearest;
+pub use crate::walk::{Fields, Walk};
 pub use crate::value::{
     AsSet, AuditValue, Debugged, Displayed, Keyed, MaskedWith, Referenced, Serialized, Via,
 };

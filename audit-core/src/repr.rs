@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::auditable::Auditable;
 use crate::mask::{Mask, scalar_text};
 use crate::rules::Rules;
 use crate::schema::{FieldSchema, Sensitivity};
@@ -18,10 +19,10 @@ pub struct Repr<'a> {
 }
 
 impl<'a> Repr<'a> {
-    /// Runs `write` and returns the text.
-    pub fn build(write: impl FnOnce(&mut Repr<'_>)) -> String {
+    /// Returns the text of an object.
+    pub fn of<T: Auditable + ?Sized>(object: &T) -> String {
         let mut repr = Repr::new(Env::default(), None);
-        write(&mut repr);
+        object.repr_into(&mut repr);
         repr.text
     }
 

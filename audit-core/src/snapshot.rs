@@ -10,6 +10,7 @@ use crate::hash::HashKeys;
 use crate::mask::HIDDEN;
 use crate::schema::{FieldSchema, Place, Sensitivity};
 use crate::value::AuditValue;
+use crate::walk::Fields;
 
 /// Returns a value as JSON, with every secret in its masked form and skipped fields left out.
 ///
@@ -170,6 +171,20 @@ impl<'a> Snapshot<'a> {
         })
     }
 
+    /// Records a struct with named fields.
+    #[doc(hidden)]
+    #[inline]
+    pub fn struct_object<T: Fields>(&mut self, value: &T) -> Value {
+        self.object(|object| value.walk(value, object))
+    }
+
+    /// Records a tuple struct.
+    #[doc(hidden)]
+    #[inline]
+    pub fn struct_array<T: Fields>(&mut self, value: &T) -> Value {
+        self.array(|array| value.walk(value, array))
+    }
+
     /// Builds `{name: content}`, the form of an enum's data variant.
     #[doc(hidden)]
     #[inline(never)]
@@ -221,6 +236,10 @@ pub struct ObjectSnapshot<'s, 'a> {
 }
 
 impl ObjectSnapshot<'_, '_> {
+    /// Leaves out a skipped field.
+    #[expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "arrays need it")]
+    pub(crate) fn pass(&mut self) {}
+
     /// Adds a field, or for an inline (flattened) one its own fields.
     #[inline(never)]
     pub fn visit<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) {
@@ -263,6 +282,11 @@ pub struct ArraySnapshot<'s, 'a> {
 }
 
 impl ArraySnapshot<'_, '_> {
+    /// Leaves a null for a skipped field, so that the others keep their index.
+    pub(crate) fn pass(&mut self) {
+        self.items.push(Value::Null);
+    }
+
     /// Adds a field; a skipped one leaves a null, so that the others keep their index.
     #[inline(never)]
     pub fn visit<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) {

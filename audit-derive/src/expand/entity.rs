@@ -14,12 +14,10 @@ use crate::repr::Piece;
 /// ```text
 /// const MODEL: &'static str = "User";
 /// fn object_pk(&self) -> __audit::String { __audit::key_text(&self.id) }
-/// fn object_repr(&self) -> __audit::String {
-///     __audit::Repr::build(|__r| <Self as __audit::Auditable>::repr_into(self, __r))
-/// }
 /// fn schema() -> &'static __audit::ModelSchema {
 ///     const { &__audit::ModelSchema::new("User", "User", <Self as __audit::AuditValue>::FIELDS) }
 /// }
+/// fn object_repr(&self) -> __audit::String { __audit::Repr::of(self) } // only with `repr`
 /// fn repr_into(&self, __r: &mut __audit::Repr<'_>) { /* the pieces of `repr` */ }
 /// fn parent(&self) -> Option<__audit::ObjectRef> { /* only with `parent(...)` */ }
 /// ```
@@ -30,20 +28,15 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> Option<TokenS
     let model = container.model();
     let key = identity(container, body);
     let schema = schema(container, &model);
-    let repr = repr(container, body, &model);
+    let repr = repr(container, body);
     let parent = parent(container, body);
     Some(quote! {
         const MODEL: &'static ::core::primitive::str = #model;
         #[inline]
         fn object_pk(&self) -> __audit::String { #key }
         #[inline]
-        fn object_repr(&self) -> __audit::String {
-            __audit::Repr::build(|__r| <Self as __audit::Auditable>::repr_into(self, __r))
-        }
-        #[inline]
         fn schema() -> &'static __audit::ModelSchema { const { &#schema } }
-        #[inline]
-        fn repr_into(&self, __r: &mut __audit::Repr<'_>) { #repr }
+        #repr
         #parent
     })
 }
@@ -98,14 +91,9 @@ fn schema(container: &Container<'_>, model: &str) -> TokenStream {
     out
 }
 
-fn repr(container: &Container<'_>, body: &Body<'_>, model: &str) -> TokenStream {
-    let Some(pieces) = &container.repr else {
-        let prefix = format!("{model} ");
-        return quote! {
-            __audit::Repr::text(__r, #prefix);
-            __audit::Repr::text(__r, &<Self as __audit::Auditable>::object_pk(self));
-        };
-    };
+fn repr(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {
+    // Without pieces the trait's own text will do: the model and the identity.
+    let pieces = container.repr.as_ref()?;
     let packed = is_packed(&container.input.attrs);
     let shown = pieces.iter().map(|piece| match piece {
         Piece::Text(text) => quote!(__audit::Repr::text(__r, #text);),
@@ -123,7 +111,12 @@ fn repr(container: &Container<'_>, body: &Body<'_>, model: &str) -> TokenStream 
         .iter()
         .any(|piece| matches!(piece, Piece::Field(_)))
         .then(|| quote!(let __f = <Self as __audit::AuditValue>::FIELDS;));
-    quote!(#bind #(#shown)*)
+    Some(quote! {
+        #[inline]
+        fn object_repr(&self) -> __audit::String { __audit::Repr::of(self) }
+        #[inline]
+        fn repr_into(&self, __r: &mut __audit::Repr<'_>) { #bind #(#shown)* }
+    })
 }
 
 fn parent(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {

@@ -79,29 +79,80 @@ pub(crate) fn diff(
     guarded(field, old, new, report)
 }
 
-/// Reports only what the field's own equality finds different.
-fn guarded(field: &Field<'_>, old: &Spot, new: &Spot, report: TokenStream) -> TokenStream {
-    match &field.settings.equality {
-        None => report,
-        Some(Equality::Function(path)) => {
-            let (old, new) = (&old.reference, &new.reference);
-            quote!(if !#path(#old, #new) { #report })
-        }
-        Some(Equality::Tolerance(tolerance)) if inner_of_option(&field.original.ty).is_some() => {
+/// Visits the field, whose description is `__f[index]`, in a walk called `__w`:
+///
+/// ```text
+/// __audit::Walk::visit(__w, __f, 0, &self.name, &__new.name);
+/// ```
+pub(crate) fn walk(
+    field: &Field<'_>,
+    shape: Shape,
+    index: usize,
+    old: &Spot,
+    new: &Spot,
+) -> TokenStream {
+    let presence = presence(field, shape);
+    let same = same(field, old, new).map(|same| quote!(|| #same,));
+    let method = match (presence, &same) {
+        (Presence::Always, None) => quote!(visit),
+        (Presence::Always, Some(_)) => quote!(visit_unless),
+        (_, None) => quote!(visit_optional),
+        (_, Some(_)) => quote!(visit_optional_unless),
+    };
+    let (from, to) = (
+        present(presence, &old.reference),
+        present(presence, &new.reference),
+    );
+    match (wrapped(field, presence), presence) {
+        (None, _) => quote!(__audit::Walk::#method(__w, #same __f, #index, #from, #to);),
+        // One closure for both, since the two wrapped values must be of one type.
+        (Some(wrapped), Presence::Always) => quote! {
+            let [__a, __b] = [#from, #to].map(|__v| #wrapped);
+            __audit::Walk::#method(__w, #same __f, #index, &__a, &__b);
+        },
+        (Some(wrapped), _) => quote! {
+            let [__a, __b] = [#from, #to].map(|__v| ::core::option::Option::map(__v, |__v| #wrapped));
+            __audit::Walk::#method(
+                __w,
+                #same
+                __f,
+                #index,
+                ::core::option::Option::as_ref(&__a),
+                ::core::option::Option::as_ref(&__b),
+            );
+        },
+    }
+}
+
+/// Asks the field's own equality, if it has one.
+fn same(field: &Field<'_>, old: &Spot, new: &Spot) -> Option<TokenStream> {
+    let (from, to) = (&old.reference, &new.reference);
+    Some(match field.settings.equality.as_ref()? {
+        Equality::Function(path) => quote!(#path(#from, #to)),
+        Equality::Tolerance(tolerance) if inner_of_option(&field.original.ty).is_some() => {
             let (old, new) = (&old.place, &new.place);
             quote! {
                 match (#old, #new) {
-                    (::core::option::Option::None, ::core::option::Option::None) => {}
-                    (::core::option::Option::Some(__a), ::core::option::Option::Some(__b))
-                        if __audit::within(__a, __b, #tolerance) => {}
-                    _ => { #report }
+                    (::core::option::Option::None, ::core::option::Option::None) => true,
+                    (::core::option::Option::Some(__a), ::core::option::Option::Some(__b)) => {
+                        __audit::within(__a, __b, #tolerance)
+                    }
+                    _ => false,
                 }
             }
         }
-        Some(Equality::Tolerance(tolerance)) => {
+        Equality::Tolerance(tolerance) => {
             let (old, new) = (&old.place, &new.place);
-            quote!(if !__audit::within(#old, #new, #tolerance) { #report })
+            quote!(__audit::within(#old, #new, #tolerance))
         }
+    })
+}
+
+/// Reports only what the field's own equality finds different.
+fn guarded(field: &Field<'_>, old: &Spot, new: &Spot, report: TokenStream) -> TokenStream {
+    match same(field, old, new) {
+        None => report,
+        Some(same) => quote!(if !#same { #report }),
     }
 }
 

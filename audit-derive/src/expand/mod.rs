@@ -15,12 +15,13 @@ use crate::bound;
 
 pub(crate) use self::field::member;
 
-/// Emits both implementations, or for a mere value the first:
+/// Emits the implementations, for a mere value without the last:
 ///
 /// ```text
 /// const _: () = {
 ///     use ::auditlog::__private as __audit;
 ///     impl __audit::AuditValue for User { /* value.rs, enums.rs */ }
+///     impl __audit::Fields for User { /* value.rs: only for a struct with fields */ }
 ///     impl __audit::Auditable for User { /* entity.rs */ }
 /// };
 /// ```
@@ -32,13 +33,23 @@ pub(crate) fn expand(container: &Container<'_>) -> TokenStream {
     let (params, arguments, clause) = generics.split_for_impl();
     let ident = &container.input.ident;
     let allow = uses_deprecated(container).then(|| quote!(#[allow(deprecated)]));
-    let (value, entity) = match &container.data {
+    let (value, walk, entity) = match &container.data {
         Data::Struct(body) => (
             value::items(container, body),
+            value::walk(container, body),
             entity::items(container, body),
         ),
-        Data::Enum(variants, tagging) => (enums::items(container, variants, tagging), None),
+        Data::Enum(variants, tagging) => {
+            (enums::items(container, variants, tagging), None, None)
+        }
     };
+    let walk = walk.map(|items| {
+        quote! {
+            #[automatically_derived]
+            #allow
+            impl #params __audit::Fields for #ident #arguments #clause { #items }
+        }
+    });
     let entity = entity.map(|items| {
         quote! {
             #[automatically_derived]
@@ -52,6 +63,7 @@ pub(crate) fn expand(container: &Container<'_>) -> TokenStream {
             #[automatically_derived]
             #allow
             impl #params __audit::AuditValue for #ident #arguments #clause { #value }
+            #walk
             #entity
         },
     )

@@ -19,6 +19,7 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
         Shape::Inline(only) if body.fields[only].is_plain() && container.identity.is_empty() => {
             delegating(container, body, only)
         }
+        Shape::Inline(only) => newtype(container, body, only),
         _ => composite(container, body),
     }
 }
@@ -78,74 +79,114 @@ fn delegating(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenS
     }
 }
 
-/// A struct with fields:
+/// A newtype with attributes:
 ///
 /// ```text
 /// const COMPOSITE: bool = true;
 /// const FIELDS: &'static [__audit::FieldSchema] = &[/* schema.rs */];
 /// fn diff(&self, __new: &Self, __cx: &mut __audit::Diff<'_>) {
 ///     let __f = <Self as __audit::AuditValue>::FIELDS;
-///     __audit::Diff::visit(__cx, &__f[0], &self.name, &__new.name);
+///     __audit::Diff::visit(__cx, &__f[0], &self.0, &__new.0);
 /// }
 /// fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
 ///     let __f = <Self as __audit::AuditValue>::FIELDS;
-///     __audit::Snapshot::object(__cx, |__o| {
-///         __audit::ObjectSnapshot::visit(__o, &__f[0], &self.name);
-///     })
+///     __audit::Snapshot::field_value(__cx, &__f[0], &self.0)
+/// }
+/// ```
+fn newtype(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenStream {
+    let packed = is_packed(&container.input.attrs);
+    let schema = schema::fields(body, &container.model(), &container.identity);
+    let field = &body.fields[only];
+    let old = Spot::of(&quote!(self), field, packed);
+    let new = Spot::of(&quote!(__new), field, packed);
+    let diff = field::diff(field, body.shape, only, &old, &new);
+    let value = field::shown(field, &old.reference);
+    quote! {
+        const COMPOSITE: ::core::primitive::bool = true;
+        const FIELDS: &'static [__audit::FieldSchema] = #schema;
+        #[inline]
+        fn diff(&self, __new: &Self, __cx: &mut __audit::Diff<'_>) {
+            let __f = <Self as __audit::AuditValue>::FIELDS;
+            #diff
+        }
+        #[inline]
+        fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
+            let __f = <Self as __audit::AuditValue>::FIELDS;
+            __audit::Snapshot::field_value(__cx, &__f[#only], #value)
+        }
+    }
+}
+
+/// A struct with fields, which [`walk`] visits:
+///
+/// ```text
+/// const COMPOSITE: bool = true;
+/// const FIELDS: &'static [__audit::FieldSchema] = &[/* schema.rs */];
+/// fn diff(&self, __new: &Self, __cx: &mut __audit::Diff<'_>) {
+///     __audit::Fields::walk(self, __new, __cx);
+/// }
+/// fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
+///     __audit::Snapshot::struct_object(__cx, self)
 /// }
 /// ```
 fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
-    let packed = is_packed(&container.input.attrs);
-    let (this, other) = (quote!(self), quote!(__new));
     let schema = schema::fields(body, &container.model(), &container.identity);
-    let diffs: TokenStream = body
-        .tracked()
-        .map(|(index, field)| {
-            let (old, new) = (
-                Spot::of(&this, field, packed),
-                Spot::of(&other, field, packed),
-            );
-            field::diff(field, body.shape, index, &old, &new)
-        })
-        .collect();
-    let snapshot = match body.shape {
-        Shape::Inline(only) => {
-            let field = &body.fields[only];
-            let value = field::shown(field, &Spot::of(&this, field, packed).reference);
-            quote!(__audit::Snapshot::field_value(__cx, &__f[#only], #value))
-        }
-        shape => {
-            let values = body
-                .fields
-                .iter()
-                .enumerate()
-                .map(|(index, field)| value(body, index, &Spot::of(&this, field, packed)));
-            collection(shape, &values.collect())
-        }
-    };
-    let bind = quote!(let __f = <Self as __audit::AuditValue>::FIELDS;);
-    // A tuple records a null even for a skipped field, and so needs the fields there.
-    let records = !diffs.is_empty() || (body.shape == Shape::Tuple && !body.fields.is_empty());
-    let bind_snapshot = records.then_some(&bind);
-    let (new, cx, bind_diff) = if diffs.is_empty() {
-        (quote!(_), quote!(_), None)
-    } else {
-        (quote!(__new), quote!(__cx), Some(&bind))
+    let collect = match body.shape {
+        Shape::Tuple => quote!(struct_array),
+        _ => quote!(struct_object),
     };
     quote! {
         const COMPOSITE: ::core::primitive::bool = true;
         const FIELDS: &'static [__audit::FieldSchema] = #schema;
         #[inline]
-        fn diff(&self, #new: &Self, #cx: &mut __audit::Diff<'_>) {
-            #bind_diff
-            #diffs
+        fn diff(&self, __new: &Self, __cx: &mut __audit::Diff<'_>) {
+            __audit::Fields::walk(self, __new, __cx);
         }
         #[inline]
         fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
-            #bind_snapshot
-            #snapshot
+            __audit::Snapshot::#collect(__cx, self)
         }
     }
+}
+
+/// Emits the walk over the fields of a struct, for those that are walked:
+///
+/// ```text
+/// fn walk<__W: __audit::Walk>(&self, __new: &Self, __w: &mut __W) {
+///     let __f = <Self as __audit::AuditValue>::FIELDS;
+///     __audit::Walk::visit(__w, __f, 0, &self.name, &__new.name);
+/// }
+/// ```
+pub(super) fn walk(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {
+    if matches!(body.shape, Shape::Unit | Shape::Inline(_)) {
+        return None;
+    }
+    let packed = is_packed(&container.input.attrs);
+    let visits: TokenStream = body
+        .fields
+        .iter()
+        .enumerate()
+        .map(|(index, field)| match (field.skipped, body.shape) {
+            (false, shape) => {
+                let old = Spot::of(&quote!(self), field, packed);
+                let new = Spot::of(&quote!(__new), field, packed);
+                field::walk(field, shape, index, &old, &new)
+            }
+            (true, Shape::Tuple) => quote!(__audit::Walk::skip(__w);),
+            (true, _) => TokenStream::new(),
+        })
+        .collect();
+    let fields = body.tracked().next().is_some();
+    let bind = fields.then(|| quote!(let __f = <Self as __audit::AuditValue>::FIELDS;));
+    let new = if fields { quote!(__new) } else { quote!(_) };
+    let walk = if visits.is_empty() { quote!(_) } else { quote!(__w) };
+    Some(quote! {
+        #[inline]
+        fn walk<__W: __audit::Walk>(&self, #new: &Self, #walk: &mut __W) {
+            #bind
+            #visits
+        }
+    })
 }
 
 /// Records one field of an object or an array; a skipped one leaves a null in an array.
