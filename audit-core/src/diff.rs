@@ -1,10 +1,13 @@
 //! The diff: what changed from one value to another.
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
-use crate::change::{Change, Changes, Redaction};
+use crate::change::{Change, Changes, Move, Redaction};
 use crate::error::ValueError;
 use crate::level::Level;
+use crate::mask::HIDDEN;
 use crate::path::{Node, Segment};
 use crate::rules::Rules;
 use crate::schema::{FieldSchema, Place, Sensitivity};
@@ -98,7 +101,34 @@ struct Output {
     /// Only whether anything differs is asked; nothing is recorded.
     probing: bool,
     found: usize,
+    /// How deep the values themselves are, in a probe that another probe asked for.
+    base: usize,
     env: Env,
+}
+
+thread_local! {
+    /// How deep the present probe is: `AuditValue::same` has no context to count in, and of a
+    /// recursive type it may ask for a probe again at every level.
+    static PROBED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Sets the depth of the present probe, until it is dropped.
+struct Probing {
+    before: usize,
+}
+
+impl Probing {
+    fn at(depth: usize) -> Self {
+        Self {
+            before: PROBED.replace(depth),
+        }
+    }
+}
+
+impl Drop for Probing {
+    fn drop(&mut self) {
+        PROBED.set(self.before);
+    }
 }
 
 impl Output {
@@ -121,8 +151,14 @@ impl Output {
 impl Diff<'_> {
     /// Returns whether both values are the same, by asking for the first difference.
     pub(crate) fn probe<T: AuditValue + ?Sized>(old: &T, new: &T) -> bool {
+        let base = PROBED.get() + 1;
+        if base > 2 * MAX_DEPTH {
+            return false;
+        }
+        let _depth = Probing::at(base);
         let mut out = Output {
             probing: true,
+            base,
             ..Output::default()
         };
         old.diff(
@@ -139,6 +175,17 @@ impl Diff<'_> {
     /// Whether only the fact of a difference is asked for.
     pub(crate) fn probing(&self) -> bool {
         self.out.probing
+    }
+
+    /// Whether a probe knows its answer.
+    #[inline]
+    pub(crate) fn answered(&self) -> bool {
+        self.out.probing && self.out.found > 0
+    }
+
+    /// Answers a probe: the values differ.
+    pub(crate) fn differs(&mut self) {
+        self.out.found += 1;
     }
 
     /// Reports a field of a struct: compares, and records what differs.
@@ -170,7 +217,12 @@ impl Diff<'_> {
 
     #[inline(never)]
     fn nested<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, old: &T, new: &T) {
-        if field.sensitivity == Sensitivity::Clear && !field.whole {
+        if self.out.probing {
+            // Inside, so that the depth is counted; what of it may be shown does not matter.
+            if self.out.found == 0 && field.sensitivity != Sensitivity::Skipped {
+                self.field(field, |cx| old.diff(new, cx));
+            }
+        } else if field.sensitivity == Sensitivity::Clear && !field.whole {
             self.field(field, |cx| old.diff(new, cx));
         } else if !old.same(new) {
             self.changed(field, old, new);
@@ -202,7 +254,7 @@ impl Diff<'_> {
         match field.place {
             Place::Named => self.at(Segment::Field(field.name), report),
             Place::Indexed(index) => self.at(Segment::Index(index), report),
-            Place::Inline => report(self),
+            Place::Inline => self.inline(report),
         }
         self.out.ignoring = ignoring;
         if self.out.found > found {
@@ -233,8 +285,25 @@ impl Diff<'_> {
 
     /// Runs `report` one step below the present path.
     pub(crate) fn at(&mut self, segment: Segment<'_>, report: impl FnOnce(&mut Diff<'_>)) {
-        let node = Node::below(self.at, segment);
-        if node.depth() > MAX_DEPTH {
+        self.below(Node::below(self.at, segment), report);
+    }
+
+    /// Runs `report` at the present path, counted nevertheless: a type may hold itself in its
+    /// own place.
+    fn inline(&mut self, report: impl FnOnce(&mut Diff<'_>)) {
+        self.below(Node::inline(self.at), report);
+    }
+
+    fn below(&mut self, node: Node<'_>, report: impl FnOnce(&mut Diff<'_>)) {
+        let depth = self.out.base + node.depth() + node.inlined();
+        // A probe counts steps of both kinds together, and is not to call different what only
+        // nests as deep as it may.
+        let limit = if self.out.probing {
+            depth > 2 * MAX_DEPTH
+        } else {
+            node.depth().max(node.inlined()) > MAX_DEPTH
+        };
+        if limit {
             self.out.found += 1;
             self.out.env.fail(ValueError::TooDeep {
                 path: node.to_path().to_string(),
@@ -242,6 +311,7 @@ impl Diff<'_> {
             });
             return;
         }
+        let _depth = self.out.probing.then(|| Probing::at(depth));
         report(&mut Diff {
             out: &mut *self.out,
             at: Some(&node),
@@ -263,6 +333,12 @@ impl Diff<'_> {
         let new = new.map(|value| value.snapshot(&mut cx));
         let redaction = cx.redacted().then_some(Redaction::Partial);
         self.push(old, new, redaction);
+    }
+
+    /// Records that a value which is never shown was replaced.
+    pub(crate) fn hidden(&mut self) {
+        let hidden = || Some(Value::String(HIDDEN.to_owned()));
+        self.push(hidden(), hidden(), Some(Redaction::Masked));
     }
 
     fn replace_field<T: AuditValue + ?Sized>(
@@ -290,6 +366,28 @@ impl Diff<'_> {
         self.push(old, new, Some(redaction));
     }
 
+    /// Returns an item's snapshot and whether something in it is redacted.
+    pub(crate) fn record<T: AuditValue + ?Sized>(&mut self, item: &T) -> (Value, bool) {
+        let depth = self.at.map_or(0, Node::depth) + 1;
+        let mut cx = Snapshot::at_depth(&mut self.out.env, depth);
+        let value = item.snapshot(&mut cx);
+        (value, cx.redacted())
+    }
+
+    /// Reports that the value cannot be represented.
+    pub(crate) fn fail(&mut self, message: String) {
+        self.out.found += 1;
+        self.out.env.fail(ValueError::Unrepresentable { message });
+    }
+
+    /// Records that items of the list at the present path changed their order.
+    pub(crate) fn reorder(&mut self, moved: Vec<Move>) {
+        self.push(None, None, None);
+        if let Some(change) = self.out.changes.last_mut() {
+            change.moved = moved;
+        }
+    }
+
     /// Records a change at the present path, with values that are redacted already.
     pub(crate) fn push(
         &mut self,
@@ -307,6 +405,8 @@ impl Diff<'_> {
             old,
             new,
             redaction,
+            at: Node::indices(self.at),
+            moved: Vec::new(),
         });
     }
 }

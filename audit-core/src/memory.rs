@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -17,15 +17,23 @@ use crate::store::{Page, Store};
 ///
 /// It holds each entry in its canonical form and reads it back on every query, so what a
 /// test sees is what a real store would return.
-#[derive(Default)]
+///
+/// Cloning makes another handle of the same entries.
+#[derive(Clone, Default)]
 pub struct MemoryStore {
-    kept: Mutex<Kept>,
+    kept: Arc<Mutex<Kept>>,
 }
 
 #[derive(Default)]
 struct Kept {
     entries: BTreeMap<(DateTime<Utc>, Uuid), String>,
     times: HashMap<Uuid, DateTime<Utc>>,
+}
+
+impl Kept {
+    fn find(&self, id: Uuid) -> Option<&String> {
+        self.entries.get(&(*self.times.get(&id)?, id))
+    }
 }
 
 impl MemoryStore {
@@ -42,6 +50,11 @@ impl MemoryStore {
     /// Returns whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.lock().entries.is_empty()
+    }
+
+    /// Asks this store.
+    pub fn query(&self) -> Query {
+        Query::of(Arc::new(self.clone()))
     }
 
     pub(crate) fn clear(&self) {
@@ -66,9 +79,6 @@ impl Store for MemoryStore {
     fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
         let texts: Vec<String> = entries.iter().map(LogEntry::to_canonical_json).collect();
         let mut kept = self.lock();
-        fn known<'k>(kept: &'k Kept, entry: &LogEntry) -> Option<&'k String> {
-            kept.entries.get(&(*kept.times.get(&entry.id)?, entry.id))
-        }
         let mut batch: HashMap<Uuid, &String> = HashMap::new();
         for (entry, text) in entries.iter().zip(&texts) {
             let twin = if entries.len() > 1 {
@@ -77,7 +87,7 @@ impl Store for MemoryStore {
                 None
             };
             if twin
-                .or(known(&kept, entry))
+                .or(kept.find(entry.id))
                 .is_some_and(|known| known != text)
             {
                 return Err(StoreError::Conflict { id: entry.id });

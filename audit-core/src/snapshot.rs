@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::diff::MAX_DEPTH;
 use crate::error::ValueError;
 use crate::hash::HashKeys;
+use crate::mask::HIDDEN;
 use crate::schema::{FieldSchema, Place, Sensitivity};
 use crate::value::AuditValue;
 
@@ -77,6 +78,7 @@ impl Env {
 pub struct Snapshot<'a> {
     env: &'a mut Env,
     depth: usize,
+    inlined: usize,
     redacted: bool,
 }
 
@@ -85,6 +87,7 @@ impl<'a> Snapshot<'a> {
         Self {
             env,
             depth,
+            inlined: 0,
             redacted: false,
         }
     }
@@ -102,19 +105,41 @@ impl<'a> Snapshot<'a> {
         Value::Null
     }
 
+    /// Stands for a value that is never shown.
+    pub(crate) fn hidden(&mut self) -> Value {
+        self.redacted = true;
+        Value::String(HIDDEN.to_owned())
+    }
+
     /// Goes one level down for `build`, or fails at the depth limit.
     pub(crate) fn nested(&mut self, build: impl FnOnce(&mut Self) -> Value) -> Value {
         if self.depth >= MAX_DEPTH {
-            self.env.fail(ValueError::TooDeep {
-                path: String::new(),
-                limit: MAX_DEPTH,
-            });
-            return Value::Null;
+            return self.too_deep();
         }
         self.depth += 1;
         let value = build(self);
         self.depth -= 1;
         value
+    }
+
+    /// Stays on this level for `build`, counted nevertheless: a type may hold itself in its own
+    /// place.
+    fn inline(&mut self, build: impl FnOnce(&mut Self) -> Value) -> Value {
+        if self.inlined >= MAX_DEPTH {
+            return self.too_deep();
+        }
+        self.inlined += 1;
+        let value = build(self);
+        self.inlined -= 1;
+        value
+    }
+
+    fn too_deep(&mut self) -> Value {
+        self.env.fail(ValueError::TooDeep {
+            path: String::new(),
+            limit: MAX_DEPTH,
+        });
+        Value::Null
     }
 
     /// Builds the object of a struct with named fields.
@@ -167,6 +192,9 @@ impl<'a> Snapshot<'a> {
         value: &T,
     ) -> Value {
         match field.sensitivity {
+            Sensitivity::Clear if field.place == Place::Inline => {
+                self.inline(|cx| value.snapshot(cx))
+            }
             Sensitivity::Clear => value.snapshot(self),
             Sensitivity::Skipped => Value::Null,
             Sensitivity::Masked(mask) => {

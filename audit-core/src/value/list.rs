@@ -21,12 +21,14 @@ where
     L: ExactSizeIterator<Item = &'v T> + DoubleEndedIterator + Clone,
 {
     if cx.probing() {
-        if old.len() == new.len() {
-            for (index, (old, new)) in old.zip(new).enumerate() {
-                cx.item(index, old, new);
+        if old.len() != new.len() {
+            cx.differs();
+        }
+        for (index, (old, new)) in old.zip(new).enumerate() {
+            if cx.answered() {
+                return;
             }
-        } else {
-            cx.push(None, None, None);
+            cx.item(index, old, new);
         }
         return;
     }

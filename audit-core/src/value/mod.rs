@@ -1,7 +1,10 @@
 //! Values whose changes can be tracked.
 
+mod foreign;
+mod keyed;
 mod list;
 mod map;
+pub(crate) mod nesting;
 mod number;
 mod pointer;
 mod set;
@@ -14,8 +17,10 @@ mod wrap;
 use serde_json::Value;
 
 pub(crate) use self::number::integer_value;
+pub use self::keyed::Keyed;
+pub use self::set::AsSet;
 pub(crate) use self::tree::{compare_values, normalize};
-pub use self::wrap::{AsSet, Debugged, Displayed, Keyed, MaskedWith, Referenced, Serialized, Via};
+pub use self::wrap::{Debugged, Displayed, MaskedWith, Referenced, Serialized, Via};
 
 use crate::diff::Diff;
 use crate::schema::FieldSchema;

@@ -1,5 +1,6 @@
 //! Numbers and booleans.
 
+use std::fmt::Write;
 use std::num::{
     NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize, NonZeroU8,
     NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize, Saturating, Wrapping,
@@ -48,7 +49,8 @@ macro_rules! integers {
             }
 
             fn write_text(&self, out: &mut String, _: &mut Snapshot<'_>) {
-                out.push_str(&self.to_string());
+                // Writing to a `String` cannot fail.
+                let _ok = write!(out, "{self}");
             }
         }
     )*};
@@ -104,8 +106,9 @@ transparent!(Wrapping, Saturating);
 /// changes nothing that a person would call a change.
 impl AuditValue for f64 {
     #[inline]
+    #[expect(clippy::float_cmp, reason = "any difference is a change")]
     fn same(&self, other: &Self) -> bool {
-        self == other || (self.is_nan() && other.is_nan())
+        *self == *other || (self.is_nan() && other.is_nan())
     }
 
     fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
@@ -116,8 +119,9 @@ impl AuditValue for f64 {
 /// Compared as `f64` is; recorded with the fewest digits that name this `f32`.
 impl AuditValue for f32 {
     #[inline]
+    #[expect(clippy::float_cmp, reason = "any difference is a change")]
     fn same(&self, other: &Self) -> bool {
-        self == other || (self.is_nan() && other.is_nan())
+        *self == *other || (self.is_nan() && other.is_nan())
     }
 
     fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {

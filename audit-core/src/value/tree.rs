@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
 
-use super::{AuditValue, integer_value};
+use super::number::float_value;
+use super::{AuditValue, integer_value, nesting};
 use crate::diff::Diff;
 use crate::path::Segment;
 use crate::snapshot::Snapshot;
@@ -18,7 +19,7 @@ pub(crate) fn normalize(value: &Value) -> Value {
             } else if let Some(large) = number.as_u64() {
                 integer_value(large.into())
             } else {
-                value.clone()
+                float_value(number.as_f64().unwrap_or_default())
             }
         }
         Value::Array(items) => Value::Array(items.iter().map(normalize).collect()),
@@ -48,10 +49,12 @@ pub(crate) fn compare_values(a: &Value, b: &Value) -> Ordering {
         (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
         (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
             (Some(a), Some(b)) => a.cmp(&b),
-            _ => a
+            // An integer before the float of its value, so that only equal values are equal.
+            (integer, other) => a
                 .as_f64()
                 .unwrap_or(f64::NAN)
-                .total_cmp(&b.as_f64().unwrap_or(f64::NAN)),
+                .total_cmp(&b.as_f64().unwrap_or(f64::NAN))
+                .then(other.is_some().cmp(&integer.is_some())),
         },
         (Value::String(a), Value::String(b)) => a.cmp(b),
         (Value::Array(a), Value::Array(b)) => {
@@ -87,7 +90,7 @@ impl AuditValue for Value {
 
     #[inline]
     fn same(&self, other: &Self) -> bool {
-        self == other
+        nesting::equal(self, other)
     }
 
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
@@ -102,7 +105,7 @@ impl AuditValue for Value {
         match (self, new) {
             (Value::Object(old), Value::Object(new)) => old.diff(new, cx),
             (Value::Array(old), Value::Array(new)) => old.diff(new, cx),
-            (old, new) if old == new => {}
+            (old, new) if nesting::equal(old, new) => {}
             (old, new) => cx.replace(Some(old), Some(new)),
         }
     }
@@ -113,7 +116,7 @@ impl AuditValue for Map<String, Value> {
 
     #[inline]
     fn same(&self, other: &Self) -> bool {
-        self == other
+        nesting::equal_fields(self, other)
     }
 
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
@@ -127,18 +130,26 @@ impl AuditValue for Map<String, Value> {
     }
 
     fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
-        let mut keys: Vec<&String> = self.keys().collect();
+        if cx.probing() {
+            if !self.same(new) {
+                cx.differs();
+            }
+            return;
+        }
+        let differs = |key: &&String| match (self.get(*key), new.get(*key)) {
+            (Some(old), Some(new)) => !nesting::equal(old, new),
+            _ => true,
+        };
+        let mut keys: Vec<&String> = self.keys().filter(differs).collect();
         keys.extend(new.keys().filter(|key| !self.contains_key(*key)));
         keys.sort_unstable();
         for key in keys {
-            match (self.get(key), new.get(key)) {
-                (Some(old), Some(new)) => {
-                    if old != new {
-                        cx.at(Segment::Name(key), |cx| old.diff(new, cx));
-                    }
+            cx.at(Segment::Name(key), |cx| {
+                match (self.get(key), new.get(key)) {
+                    (Some(old), Some(new)) => old.diff(new, cx),
+                    (old, new) => cx.replace(old, new),
                 }
-                (old, new) => cx.at(Segment::Name(key), |cx| cx.replace(old, new)),
-            }
+            });
         }
     }
 }

@@ -6,12 +6,9 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::set::{diff_sets, snapshot_set};
 use super::{AuditValue, normalize};
 use crate::auditable::Auditable;
 use crate::diff::Diff;
-use crate::path::Segment;
-use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
 
 /// `#[audit(serde)]`: the value as serde writes it.
@@ -134,122 +131,5 @@ impl<T: Reference> Reference for Option<T> {
 impl<T: Reference> Reference for Vec<T> {
     fn identity(&self) -> Value {
         Value::Array(self.iter().map(Reference::identity).collect())
-    }
-}
-
-/// `#[audit(set)]`: a list whose order and repetitions do not matter.
-#[derive(Debug)]
-pub struct AsSet<'v, T>(pub &'v [T]);
-
-impl<T: AuditValue> AsSet<'_, T> {
-    fn has(&self, member: &T) -> bool {
-        self.0.iter().any(|known| known.same(member))
-    }
-
-    /// The members, each once.
-    fn members(&self) -> impl Iterator<Item = &T> {
-        self.0
-            .iter()
-            .enumerate()
-            .filter(|(index, member)| !self.0[..*index].iter().any(|known| known.same(member)))
-            .map(|(_, member)| member)
-    }
-}
-
-impl<T: AuditValue> AuditValue for AsSet<'_, T> {
-    const COMPOSITE: bool = true;
-
-    fn same(&self, other: &Self) -> bool {
-        self.0.iter().all(|member| other.has(member))
-            && other.0.iter().all(|member| self.has(member))
-    }
-
-    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        snapshot_set(self.members(), cx)
-    }
-
-    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
-        diff_sets(
-            self.members().filter(|member| !new.has(member)),
-            new.members().filter(|member| !self.has(member)),
-            cx,
-        );
-    }
-
-    fn fields() -> &'static [FieldSchema] {
-        T::fields()
-    }
-}
-
-/// `#[audit(key = "field")]`: a list whose items are matched by that field.
-#[derive(Debug)]
-pub struct Keyed<'v, T, F> {
-    items: &'v [T],
-    field: &'static str,
-    key: F,
-}
-
-impl<'v, T, K, F> Keyed<'v, T, F>
-where
-    K: AuditValue + ?Sized + 'v,
-    F: Fn(&'v T) -> &'v K,
-{
-    /// Wraps a list; `key` gives the field called `field` of an item.
-    pub fn new(items: &'v [T], field: &'static str, key: F) -> Self {
-        Self { items, field, key }
-    }
-}
-
-impl<'v, T, K, F> AuditValue for Keyed<'v, T, F>
-where
-    T: AuditValue,
-    K: AuditValue + ?Sized + 'v,
-    F: Fn(&'v T) -> &'v K,
-{
-    const COMPOSITE: bool = true;
-
-    fn same(&self, other: &Self) -> bool {
-        self.items.same(other.items)
-    }
-
-    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        self.items.snapshot(cx)
-    }
-
-    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
-        let key = |item: &'v T| crate::snapshot::key_value((self.key)(item));
-        let find = |items: &'v [T], wanted: &Value| items.iter().find(|item| key(item) == *wanted);
-        for old in self.items {
-            let value = key(old);
-            let found = find(new.items, &value);
-            cx.at(
-                Segment::Match {
-                    field: self.field,
-                    value: &value,
-                },
-                |cx| match found {
-                    Some(new) => old.diff(new, cx),
-                    None => cx.replace(Some(old), None),
-                },
-            );
-        }
-        for new in new.items {
-            let value = key(new);
-            if find(self.items, &value).is_none() {
-                cx.at(
-                    Segment::Match {
-                        field: self.field,
-                        value: &value,
-                    },
-                    |cx| {
-                        cx.replace(None, Some(new));
-                    },
-                );
-            }
-        }
-    }
-
-    fn fields() -> &'static [FieldSchema] {
-        T::fields()
     }
 }

@@ -1,0 +1,536 @@
+//! Changes as a tree, in which they are inverted, composed and applied.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use super::{Change, Changes, Move, Redaction};
+use crate::diff::MAX_DEPTH;
+use crate::path::{MAX_INDEX, Path, PathSegment, Segment};
+use crate::value::nesting;
+
+/// What happens to one value.
+#[derive(Debug)]
+pub(super) enum Edit {
+    /// It is replaced, added or removed.
+    Replace(Replace),
+    /// Something happens inside an object.
+    Fields(Vec<(String, Edit)>),
+    /// Something happens inside an array.
+    Items(Items),
+}
+
+/// One value in place of another; `None` is absence.
+#[derive(Debug, Default)]
+pub(super) struct Replace {
+    pub(super) old: Option<Value>,
+    pub(super) new: Option<Value>,
+    pub(super) redaction: Option<Redaction>,
+}
+
+/// What happens inside an array: items leave, stay or come.
+///
+/// The old array without `removed` and `moved`, in its order, and then `inserted` and `moved`
+/// put at their new indices, is the new array. Every index is unique in its map, and no index
+/// is in two maps that count in the same array, but for `kept`, which says what happens
+/// inside an item, moved ones included.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    /// By index in the old array.
+    pub(super) removed: BTreeMap<usize, Item>,
+    /// By index in the new array.
+    pub(super) inserted: BTreeMap<usize, Item>,
+    /// By index in the old array.
+    pub(super) moved: BTreeMap<usize, Moved>,
+    /// By index in the old array.
+    pub(super) kept: BTreeMap<usize, Kept>,
+}
+
+/// An item that leaves or comes.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) label: Option<Label>,
+    pub(super) value: Value,
+    pub(super) redaction: Option<Redaction>,
+}
+
+/// An item that changes its place among those that stay.
+#[derive(Debug)]
+pub(super) struct Moved {
+    pub(super) label: Option<Label>,
+    /// Its index in the new array.
+    pub(super) to: usize,
+}
+
+/// An item that stays and changes inside.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) label: Option<Label>,
+    pub(super) edit: Edit,
+}
+
+/// How a path names an item, if not by index.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Label {
+    /// By a field of it.
+    Key { field: String, value: Value },
+    /// By its own text.
+    Member(String),
+}
+
+impl Label {
+    pub(super) fn segment(&self, index: usize) -> Segment<'_> {
+        match self {
+            Self::Key { field, value } => Segment::Match {
+                field,
+                value,
+                index,
+            },
+            Self::Member(name) => Segment::Member { name, index },
+        }
+    }
+
+    fn to_path_segment(&self) -> PathSegment {
+        match self {
+            Self::Key { field, value } => PathSegment::Match {
+                field: field.clone(),
+                value: value.clone(),
+            },
+            Self::Member(name) => PathSegment::Name(name.clone()),
+        }
+    }
+
+    fn from_path_segment(segment: &PathSegment) -> Option<Self> {
+        match segment {
+            PathSegment::Match { field, value } => Some(Self::Key {
+                field: field.clone(),
+                value: value.clone(),
+            }),
+            PathSegment::Name(name) => Some(Self::Member(name.clone())),
+            PathSegment::Index(_) => None,
+        }
+    }
+}
+
+/// A path at which changes contradict one another, say too little or nest too deep.
+#[derive(Debug)]
+pub(super) struct Malformed(pub(super) Path);
+
+/// Makes the tree; `None` if there are no changes.
+pub(super) fn compile(changes: &[Change]) -> Result<Option<Edit>, Malformed> {
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    let mut root = Trie::default();
+    for change in changes {
+        root.insert(change)?;
+    }
+    root.build().map(Some)
+}
+
+/// The changes by the steps of their paths.
+#[derive(Default)]
+struct Trie<'c> {
+    change: Option<&'c Change>,
+    children: Vec<(Step, Trie<'c>)>,
+    lookup: HashMap<Step, usize>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Step {
+    Name(String),
+    Index(usize),
+    Label(Label, usize),
+}
+
+impl<'c> Trie<'c> {
+    fn insert(&mut self, change: &'c Change) -> Result<(), Malformed> {
+        let malformed = || Malformed(change.path.clone());
+        let steps = steps(change).ok_or_else(malformed)?;
+        let mut node = self;
+        for step in steps {
+            let index = match node.lookup.get(&step) {
+                Some(&index) => index,
+                None => {
+                    node.lookup.insert(step.clone(), node.children.len());
+                    node.children.push((step, Trie::default()));
+                    node.children.len() - 1
+                }
+            };
+            node = &mut node.children[index].1;
+        }
+        match node.change.replace(change) {
+            None => Ok(()),
+            Some(_) => Err(malformed()),
+        }
+    }
+
+    /// The path of one of the changes.
+    fn malformed(&self) -> Malformed {
+        let mut node = self;
+        loop {
+            match (node.change, node.children.first()) {
+                (Some(change), _) => return Malformed(change.path.clone()),
+                (None, Some((_, child))) => node = child,
+                (None, None) => return Malformed(Path::ROOT),
+            }
+        }
+    }
+
+    fn build(self) -> Result<Edit, Malformed> {
+        let malformed = self.malformed();
+        let moves = self.change.filter(|change| !change.moved.is_empty());
+        if self.children.is_empty() && moves.is_none() {
+            return match self.change {
+                Some(change) => Ok(Edit::Replace(Replace {
+                    old: change.old.clone(),
+                    new: change.new.clone(),
+                    redaction: change.redaction,
+                })),
+                None => Err(malformed),
+            };
+        }
+        if let Some(change) = self.change
+            && (moves.is_none() || change.old.is_some() || change.new.is_some())
+        {
+            // Both replaced and changed inside.
+            return Err(malformed);
+        }
+        let named = |(step, _): &(Step, Trie<'_>)| matches!(step, Step::Name(_));
+        if moves.is_none() && self.children.iter().all(named) {
+            let mut fields = Vec::with_capacity(self.children.len());
+            for (step, child) in self.children {
+                if let Step::Name(name) = step {
+                    fields.push((name, child.build()?));
+                }
+            }
+            return Ok(Edit::Fields(fields));
+        }
+        if self.children.iter().any(named) {
+            return Err(malformed);
+        }
+        let mut items = Items::default();
+        for step in moves.into_iter().flat_map(|change| &change.moved) {
+            let moved = Moved {
+                label: Label::from_path_segment(&step.item),
+                to: step.to,
+            };
+            if step.from > MAX_INDEX
+                || step.to > MAX_INDEX
+                || items.moved.insert(step.from, moved).is_some()
+            {
+                return Err(malformed);
+            }
+        }
+        for (step, child) in self.children {
+            items.add(step, child)?;
+        }
+        items.check().ok_or(malformed)?;
+        Ok(Edit::Items(items))
+    }
+}
+
+/// The steps of a change's path with the indices that belong to them.
+fn steps(change: &Change) -> Option<Vec<Step>> {
+    // What nests too deep would end the stack wherever it is dropped.
+    let values = [&change.old, &change.new];
+    if values.into_iter().flatten().any(nesting::too_deep) {
+        return None;
+    }
+    let segments = change.path.segments();
+    if segments.len() > MAX_DEPTH + 1 || change.at.iter().any(|index| *index > MAX_INDEX) {
+        return None;
+    }
+    let mut at = change.at.iter().copied();
+    let mut steps = Vec::with_capacity(segments.len());
+    for segment in segments {
+        steps.push(match segment {
+            PathSegment::Name(name) => Step::Name(name),
+            PathSegment::Index(index) => Step::Index(index),
+            PathSegment::Match { field, value } => {
+                Step::Label(Label::Key { field, value }, at.next()?)
+            }
+        });
+    }
+    if let Some(index) = at.next() {
+        // One more: the last step is a set's member.
+        match steps.pop() {
+            Some(Step::Name(name)) => steps.push(Step::Label(Label::Member(name), index)),
+            _ => return None,
+        }
+    }
+    at.next().is_none().then_some(steps)
+}
+
+/// Adds to a map an index that it does not have.
+fn put<T>(map: &mut BTreeMap<usize, T>, index: usize, value: T) -> Option<()> {
+    match map.entry(index) {
+        Entry::Vacant(entry) => {
+            entry.insert(value);
+            Some(())
+        }
+        Entry::Occupied(_) => None,
+    }
+}
+
+impl Items {
+    fn add(&mut self, step: Step, mut child: Trie<'_>) -> Result<(), Malformed> {
+        let malformed = child.malformed();
+        let (label, index) = match step {
+            Step::Index(index) => (None, index),
+            Step::Label(label, index) => (Some(label), index),
+            Step::Name(_) => return Err(malformed),
+        };
+        let own = child.change.filter(|change| change.moved.is_empty());
+        let done = if let Some(change) = own {
+            child.change = None;
+            let item = |value: &Value| Item {
+                label: label.clone(),
+                value: value.clone(),
+                redaction: change.redaction,
+            };
+            let inside = !child.children.is_empty();
+            match (&change.old, &change.new) {
+                (Some(old), Some(new)) if label.is_some() && !inside => put(
+                    &mut self.kept,
+                    index,
+                    Kept {
+                        label,
+                        edit: Edit::Replace(Replace {
+                            old: Some(old.clone()),
+                            new: Some(new.clone()),
+                            redaction: change.redaction,
+                        }),
+                    },
+                ),
+                (Some(old), Some(new)) if !inside => put(&mut self.removed, index, item(old))
+                    .and_then(|()| put(&mut self.inserted, index, item(new))),
+                (Some(old), None) if !inside => put(&mut self.removed, index, item(old)),
+                (None, Some(new)) if !inside => put(&mut self.inserted, index, item(new)),
+                // What is inserted at an index of the new array has nothing to do with what
+                // changes inside the item at that index of the old one.
+                (None, Some(new)) if label.is_none() => {
+                    put(&mut self.inserted, index, item(new));
+                    let edit = child.build()?;
+                    put(&mut self.kept, index, Kept { label, edit })
+                }
+                _ => None,
+            }
+        } else {
+            let edit = child.build()?;
+            put(&mut self.kept, index, Kept { label, edit })
+        };
+        done.ok_or(malformed)
+    }
+
+    /// Checks that no item is both there and not there.
+    fn check(&self) -> Option<()> {
+        let gone = |index: &usize| self.removed.contains_key(index);
+        let mut to: Vec<usize> = self.moved.values().map(|moved| moved.to).collect();
+        to.sort_unstable();
+        let fine = !self.moved.keys().any(gone)
+            && !self.kept.keys().any(gone)
+            && to.is_sorted_by(|a, b| a < b)
+            && !to.iter().any(|to| self.inserted.contains_key(to));
+        fine.then_some(())
+    }
+
+    /// The indices of the old array whose items leave their place, ascending.
+    pub(super) fn gone(&self) -> Vec<usize> {
+        let mut gone: Vec<usize> = self.removed.keys().chain(self.moved.keys()).copied().collect();
+        gone.sort_unstable();
+        gone
+    }
+
+    /// The indices of the new array whose items are put there, ascending.
+    pub(super) fn placed(&self) -> Vec<usize> {
+        let moved = self.moved.values().map(|moved| moved.to);
+        let mut placed: Vec<usize> = self.inserted.keys().copied().chain(moved).collect();
+        placed.sort_unstable();
+        placed
+    }
+
+    pub(super) fn places(&self) -> Places {
+        Places {
+            gone: self.gone(),
+            placed: self.placed(),
+        }
+    }
+}
+
+/// How many of the sorted indices are below `index`.
+pub(super) fn below(sorted: &[usize], index: usize) -> usize {
+    sorted.partition_point(|known| *known < index)
+}
+
+/// Where the items that keep their order are in both arrays.
+pub(super) struct Places {
+    gone: Vec<usize>,
+    placed: Vec<usize>,
+}
+
+impl Places {
+    /// Returns the new index of the item that is at `old` and keeps its order.
+    pub(super) fn forward(&self, old: usize) -> usize {
+        shift(&self.gone, &self.placed, old)
+    }
+
+    /// Returns the old index of the item that is at `new` and kept its order.
+    pub(super) fn backward(&self, new: usize) -> usize {
+        shift(&self.placed, &self.gone, new)
+    }
+}
+
+fn shift(left: &[usize], came: &[usize], index: usize) -> usize {
+    let rank = index - below(left, index);
+    // The n-th that came stands before the kept item of this rank if fewer than `rank` kept
+    // ones stand before it. Ascending: `came[n] - n` never falls.
+    let (mut low, mut high) = (0, came.len());
+    while low < high {
+        let middle = low.midpoint(high);
+        if came[middle] - middle <= rank {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    rank + low
+}
+
+/// Makes changes of the tree.
+pub(super) fn render(edit: Option<Edit>) -> Changes {
+    let mut trail = Trail::default();
+    if let Some(edit) = edit {
+        trail.render(edit);
+    }
+    Changes::from_vec(trail.changes)
+}
+
+/// The way to where a tree is being rendered.
+#[derive(Default)]
+pub(super) struct Trail {
+    text: String,
+    at: Vec<usize>,
+    changes: Vec<Change>,
+}
+
+impl Trail {
+    /// Goes one step further and returns the way back.
+    pub(super) fn enter(&mut self, segment: Segment<'_>) -> (usize, usize) {
+        let mark = (self.text.len(), self.at.len());
+        segment.render(&mut self.text);
+        if let Segment::Member { index, .. } | Segment::Match { index, .. } = segment {
+            self.at.push(index);
+        }
+        mark
+    }
+
+    /// Goes back to where [`enter`](Self::enter) was called.
+    pub(super) fn leave(&mut self, (text, at): (usize, usize)) {
+        self.text.truncate(text);
+        self.at.truncate(at);
+    }
+
+    /// Runs `inside` at an item of an array.
+    fn item(&mut self, label: Option<&Label>, index: usize, inside: impl FnOnce(&mut Self)) {
+        let mark = self.enter(label.map_or(Segment::Index(index), |label| label.segment(index)));
+        inside(self);
+        self.leave(mark);
+    }
+
+    pub(super) fn path(&self) -> Path {
+        Path::from_text(self.text.clone())
+    }
+
+    fn push(&mut self, replace: Replace) {
+        self.changes.push(Change {
+            path: self.path(),
+            old: replace.old,
+            new: replace.new,
+            redaction: replace.redaction,
+            at: self.at.clone(),
+            moved: Vec::new(),
+        });
+    }
+
+    fn render(&mut self, edit: Edit) {
+        match edit {
+            Edit::Replace(replace) => self.push(replace),
+            Edit::Fields(fields) => {
+                for (name, edit) in fields {
+                    let mark = self.enter(Segment::Name(&name));
+                    self.render(edit);
+                    self.leave(mark);
+                }
+            }
+            Edit::Items(items) => self.render_items(items),
+        }
+    }
+
+    fn render_items(&mut self, mut items: Items) {
+        if !items.moved.is_empty() {
+            let moved = items.moved.iter().map(|(&from, moved)| Move {
+                item: moved
+                    .label
+                    .as_ref()
+                    .map_or(PathSegment::Index(from), Label::to_path_segment),
+                from,
+                to: moved.to,
+            });
+            let moved = moved.collect();
+            self.push(Replace::default());
+            if let Some(change) = self.changes.last_mut() {
+                change.moved = moved;
+            }
+        }
+        let mut kept = items.kept.into_iter().peekable();
+        let mut removed = items.removed.into_iter().peekable();
+        loop {
+            let next = match (kept.peek(), removed.peek()) {
+                (Some((kept, _)), Some((removed, _))) => kept < removed,
+                (kept, _) => kept.is_some(),
+            };
+            if next && let Some((index, kept)) = kept.next() {
+                self.item(kept.label.as_ref(), index, |trail| trail.render(kept.edit));
+            } else if let Some((index, item)) = removed.next() {
+                let mut replace = Replace {
+                    old: Some(item.value),
+                    new: None,
+                    redaction: item.redaction,
+                };
+                // One path for what leaves and what comes at one index.
+                if item.label.is_none()
+                    && let Entry::Occupied(entry) = items.inserted.entry(index)
+                    && entry.get().label.is_none()
+                {
+                    let item = entry.remove();
+                    replace.new = Some(item.value);
+                    replace.redaction = join(replace.redaction, item.redaction);
+                }
+                self.item(item.label.as_ref(), index, |trail| trail.push(replace));
+            } else {
+                break;
+            }
+        }
+        for (index, item) in items.inserted {
+            let replace = Replace {
+                old: None,
+                new: Some(item.value),
+                redaction: item.redaction,
+            };
+            self.item(item.label.as_ref(), index, |trail| trail.push(replace));
+        }
+    }
+}
+
+/// The redaction of a change made of two.
+pub(super) fn join(a: Option<Redaction>, b: Option<Redaction>) -> Option<Redaction> {
+    match (a, b) {
+        (Some(a), Some(b)) if a == b => Some(a),
+        (Some(Redaction::Partial), Some(b)) => Some(b),
+        (Some(a), Some(Redaction::Partial)) => Some(a),
+        (Some(_), Some(_)) => Some(Redaction::Masked),
+        (a, b) => a.or(b),
+    }
+}

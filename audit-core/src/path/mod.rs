@@ -1,0 +1,330 @@
+//! Paths of changes: where in an object a change happened.
+
+mod parse;
+mod walk;
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+
+pub(crate) use self::parse::MAX_INDEX;
+pub use self::parse::ParsePathError;
+use self::parse::{Literal, Parser, Step};
+pub(crate) use self::walk::{Node, Segment};
+
+/// Where in an object a change happened, as text: a JSONPath (RFC 9535) without `$.`.
+///
+/// A field or a map's key is a name, in brackets and quotes where it is no plain word
+/// (`address.city`, `labels['a.b']`), a list's item an index (`items[2].qty`), a member of a
+/// set its value in brackets and quotes (`roles['admin']`), and an item of a list that is
+/// matched by key that key (`items[sku='A1'].qty`). The object itself is `$`.
+///
+/// Two paths are equal if they name the same place: `labels.env` equals `labels['env']`.
+///
+/// What is parsed may start with `$`, use double quotes, blanks inside brackets and every
+/// escape of RFC 9535; the path holds the shortest spelling, but a plain word in brackets
+/// stays in brackets.
+///
+/// # Example: spellings of one place
+/// ```
+/// use audit_core::Path;
+///
+/// let path: Path = r#"$["labels"]["a.b"]"#.parse()?;
+/// assert_eq!(path.as_str(), "['labels']['a.b']");
+/// assert_eq!(path, "labels['a.b']");
+///
+/// let error = "items[2".parse::<Path>().unwrap_err();
+/// assert_eq!(error.to_string(), "`items[2` is no path: expected `]` at column 8");
+/// # Ok::<(), audit_core::ParsePathError>(())
+/// ```
+#[derive(Clone)]
+pub struct Path(Cow<'static, str>);
+
+/// One step of a [`Path`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PathSegment {
+    /// A field's name, a map's key or a set's member.
+    Name(String),
+    /// The index of a list's item.
+    Index(usize),
+    /// The item of a list whose field has this value.
+    Match {
+        /// The field that identifies the items.
+        field: String,
+        /// The field's value: a string, a number, a boolean or a null.
+        value: Value,
+    },
+}
+
+impl Path {
+    /// The object itself.
+    pub const ROOT: Self = Self(Cow::Borrowed("$"));
+
+    pub(crate) fn of_field(name: &'static str) -> Self {
+        Node::below(None, Segment::Field(name)).to_path()
+    }
+
+    pub(crate) fn of_key(name: &str) -> Self {
+        Node::below(None, Segment::Name(name)).to_path()
+    }
+
+    pub(crate) fn of_index(index: usize) -> Self {
+        Node::below(None, Segment::Index(index)).to_path()
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the steps from the object to the place; none for the object itself.
+    pub fn segments(&self) -> Vec<PathSegment> {
+        self.steps().map(PathSegment::from).collect()
+    }
+
+    /// Returns the name of the top-level field the path lies in, `$` for the object itself.
+    pub fn field(&self) -> Cow<'_, str> {
+        let end = self.0.find(['.', '[']).unwrap_or(self.0.len());
+        if end > 0 {
+            return Cow::Borrowed(&self.0[..end]);
+        }
+        match self.steps().next() {
+            Some(Step::Name(name)) => name,
+            Some(Step::Index(index)) => Cow::Owned(index.to_string()),
+            Some(Step::Match { .. }) | None => Cow::Borrowed("$"),
+        }
+    }
+
+    /// Returns whether `self` is `other` or lies inside it.
+    pub fn is_within(&self, other: &Path) -> bool {
+        if *other.0 == *Self::ROOT.0 {
+            return true;
+        }
+        if let Some(rest) = self.0.strip_prefix(&*other.0) {
+            return rest.is_empty() || rest.starts_with(['.', '[']);
+        }
+        if !self.0.contains('[') && !other.0.contains('[') {
+            return false;
+        }
+        let mut steps = self.steps();
+        other.steps().all(|step| steps.next() == Some(step))
+    }
+
+    /// Makes a path of its steps.
+    ///
+    /// A [`PathSegment::Match`] whose value is an array or an object has no path syntax; its
+    /// JSON text stands in for it.
+    pub fn from_segments(segments: &[PathSegment]) -> Self {
+        let mut text = String::new();
+        for segment in segments {
+            match segment {
+                PathSegment::Name(name) => Segment::Name(name).render(&mut text),
+                PathSegment::Index(index) => Segment::Index(*index).render(&mut text),
+                PathSegment::Match { field, value } => {
+                    Segment::Match {
+                        field,
+                        value,
+                        index: 0,
+                    }
+                    .render(&mut text);
+                }
+            }
+        }
+        Self::from_text(text)
+    }
+
+    /// Takes a text that [`Segment::render`] wrote.
+    pub(crate) fn from_text(text: String) -> Self {
+        if text.is_empty() {
+            Self::ROOT
+        } else {
+            Self(Cow::Owned(text))
+        }
+    }
+
+    /// A `Path` is only ever made by rendering segments or by parsing, so its text parses.
+    fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        let mut parser = Parser::new(&self.0);
+        std::iter::from_fn(move || parser.next().ok().flatten().map(|(step, _)| step))
+    }
+}
+
+impl Deref for Path {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Path {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl PartialEq for Path {
+    fn eq(&self, other: &Self) -> bool {
+        // Two spellings of one place differ in `.name` and `['name']` only.
+        self.0 == other.0
+            || ((self.0.contains("['") || other.0.contains("['"))
+                && self.steps().eq(other.steps()))
+    }
+}
+
+impl Eq for Path {}
+
+impl PartialEq<str> for Path {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+            || ((self.0.contains('[') || other.contains(['[', '$']))
+                && other.parse().is_ok_and(|other: Self| *self == other))
+    }
+}
+
+impl PartialEq<&str> for Path {
+    fn eq(&self, other: &&str) -> bool {
+        *self == **other
+    }
+}
+
+impl PartialEq<String> for Path {
+    fn eq(&self, other: &String) -> bool {
+        *self == **other
+    }
+}
+
+impl PartialEq<Path> for str {
+    fn eq(&self, other: &Path) -> bool {
+        other == self
+    }
+}
+
+impl PartialEq<Path> for &str {
+    fn eq(&self, other: &Path) -> bool {
+        other == *self
+    }
+}
+
+impl Hash for Path {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for step in self.steps() {
+            step.hash(state);
+        }
+    }
+}
+
+impl PartialOrd for Path {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Path {
+    /// Orders by steps; indices by number, so that `items[10]` follows `items[9]`.
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.0 == other.0 {
+            return Ordering::Equal;
+        }
+        self.steps().cmp(other.steps())
+    }
+}
+
+impl FromStr for Path {
+    type Err = ParsePathError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parser = Parser::new(text);
+        let mut path = String::with_capacity(text.len());
+        loop {
+            match parser.next() {
+                Ok(Some((step, bracketed))) => step.render(bracketed, &mut path),
+                Ok(None) => return Ok(Self::from_text(path)),
+                Err(expected) => return Err(parser.error(expected)),
+            }
+        }
+    }
+}
+
+impl Serialize for Path {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Path {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
+    }
+}
+
+impl From<Step<'_>> for PathSegment {
+    fn from(step: Step<'_>) -> Self {
+        match step {
+            Step::Index(index) => Self::Index(index),
+            Step::Name(name) => Self::Name(name.into_owned()),
+            Step::Match { field, value } => Self::Match {
+                field: field.into_owned(),
+                value: value.to_value(),
+            },
+        }
+    }
+}
+
+impl Step<'_> {
+    fn render(&self, bracketed: bool, text: &mut String) {
+        match self {
+            Self::Index(index) => Segment::Index(*index).render(text),
+            Self::Name(name) if bracketed => Segment::Member { name, index: 0 }.render(text),
+            Self::Name(name) => Segment::Name(name).render(text),
+            Self::Match { field, value } => Segment::Match {
+                field,
+                value: &value.to_value(),
+                index: 0,
+            }
+            .render(text),
+        }
+    }
+}
+
+impl Literal<'_> {
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Text(text) => Value::String(text.clone().into_owned()),
+            // The parser took it for a JSON scalar already.
+            Self::Scalar(scalar) => match serde_json::from_str(scalar).unwrap_or_default() {
+                // Zero has no sign, as everywhere else.
+                Value::Number(zero) if zero.as_f64() == Some(0.0) && zero.is_f64() => 0.0.into(),
+                scalar => scalar,
+            },
+        }
+    }
+}
+
+/// Whether a name can stand without quotes (RFC 9535, `member-name-shorthand`).
+fn is_plain(name: &str) -> bool {
+    let mut chars = name.chars();
+    let first = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
+    chars.next().is_some_and(first) && chars.all(|c| first(c) || c.is_ascii_digit())
+}

@@ -1,0 +1,286 @@
+//! The syntax of paths.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::is_plain;
+
+/// The largest index: what every JSON reader keeps (RFC 9535 has the same limit).
+pub(crate) const MAX_INDEX: usize = {
+    let limit = (1u64 << 53) - 1;
+    if limit > usize::MAX as u64 {
+        usize::MAX / 4
+    } else {
+        // Checked in the line above.
+        #[expect(clippy::cast_possible_truncation, reason = "compared with usize::MAX")]
+        let limit = limit as usize;
+        limit
+    }
+};
+
+/// The text is no path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsePathError {
+    text: String,
+    column: usize,
+    expected: &'static str,
+}
+
+impl ParsePathError {
+    /// Returns the column where the text stops being a path, in characters from 1.
+    pub const fn column(&self) -> usize {
+        self.column
+    }
+}
+
+impl fmt::Display for ParsePathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// How much of a long text is shown.
+        const SHOWN: usize = 80;
+        let (text, more) = match self.text.char_indices().nth(SHOWN) {
+            Some((end, _)) => (&self.text[..end], "..."),
+            None => (&*self.text, ""),
+        };
+        write!(
+            f,
+            "`{}{more}` is no path: expected {} at column {}",
+            text.escape_debug(),
+            self.expected,
+            self.column
+        )
+    }
+}
+
+impl std::error::Error for ParsePathError {}
+
+/// One step of a path, borrowed from its text. Ordered as paths are.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Step<'t> {
+    Index(usize),
+    Match {
+        field: Cow<'t, str>,
+        value: Literal<'t>,
+    },
+    Name(Cow<'t, str>),
+}
+
+/// The value of a match: a text, or the JSON of a number, a boolean or a null.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Literal<'t> {
+    Scalar(&'t str),
+    Text(Cow<'t, str>),
+}
+
+/// Reads a path step by step.
+pub(super) struct Parser<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Parser<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Makes the error for where the parser stopped.
+    pub(super) fn error(&self, expected: &'static str) -> ParsePathError {
+        ParsePathError {
+            text: self.text.to_owned(),
+            column: self.text[..self.at].chars().count() + 1,
+            expected,
+        }
+    }
+
+    /// Reads the next step and whether it is in brackets.
+    pub(super) fn next(&mut self) -> Result<Option<(Step<'t>, bool)>, &'static str> {
+        if self.at == 0 && !self.eat("$") && !self.rest().starts_with('[') {
+            return Ok(Some((Step::Name(self.word()?), false)));
+        }
+        if self.rest().is_empty() {
+            Ok(None)
+        } else if self.eat(".") {
+            Ok(Some((Step::Name(self.word()?), false)))
+        } else if self.eat("[") {
+            self.blanks();
+            let step = self.bracket()?;
+            self.blanks();
+            if self.eat("]") {
+                Ok(Some((step, true)))
+            } else {
+                Err("`]`")
+            }
+        } else {
+            Err("`.` or `[`")
+        }
+    }
+
+    fn bracket(&mut self) -> Result<Step<'t>, &'static str> {
+        if self.rest().starts_with(|c: char| c.is_ascii_digit()) {
+            return Ok(Step::Index(self.index()?));
+        }
+        let quoted = self.rest().starts_with(['\'', '"']);
+        let name = if quoted {
+            self.literal()?
+        } else {
+            self.word()
+                .map_err(|_| "an index, a quoted name or a name and `=`")?
+        };
+        let end = self.at;
+        self.blanks();
+        if self.eat("=") {
+            self.blanks();
+            let value = if self.rest().starts_with(['\'', '"']) {
+                Literal::Text(self.literal()?)
+            } else {
+                Literal::Scalar(self.scalar()?)
+            };
+            return Ok(Step::Match { field: name, value });
+        }
+        if quoted {
+            self.at = end;
+            Ok(Step::Name(name))
+        } else {
+            Err("`=`")
+        }
+    }
+
+    fn rest(&self) -> &'t str {
+        &self.text[self.at..]
+    }
+
+    fn eat(&mut self, token: &str) -> bool {
+        let found = self.rest().starts_with(token);
+        if found {
+            self.at += token.len();
+        }
+        found
+    }
+
+    fn blanks(&mut self) {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start_matches([' ', '\t', '\n', '\r']).len();
+    }
+
+    fn word(&mut self) -> Result<Cow<'t, str>, &'static str> {
+        let rest = self.rest();
+        let end = rest
+            .find(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(rest.len());
+        let word = &rest[..end];
+        if !is_plain(word) {
+            return Err("a name");
+        }
+        self.at += end;
+        Ok(Cow::Borrowed(word))
+    }
+
+    fn index(&mut self) -> Result<usize, &'static str> {
+        let rest = self.rest();
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        let digits = &rest[..end];
+        if digits.len() > 1 && digits.starts_with('0') {
+            return Err("an index without leading zeros");
+        }
+        match digits.parse() {
+            Ok(index) if index <= MAX_INDEX => {
+                self.at += end;
+                Ok(index)
+            }
+            _ => Err("an index below 2^53"),
+        }
+    }
+
+    /// Reads a number, a boolean or a null.
+    fn scalar(&mut self) -> Result<&'t str, &'static str> {
+        let rest = self.rest();
+        let end = rest
+            .find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '+' | '.'))
+            .unwrap_or(rest.len());
+        let scalar = &rest[..end];
+        if serde_json::from_str::<serde_json::Value>(scalar).is_err() {
+            return Err("a quoted text, a number, a boolean or a null");
+        }
+        self.at += end;
+        Ok(scalar)
+    }
+
+    /// Reads a string literal in single or double quotes.
+    fn literal(&mut self) -> Result<Cow<'t, str>, &'static str> {
+        let rest = self.rest();
+        let quote = if rest.starts_with('"') { '"' } else { '\'' };
+        let body = &rest[1..];
+        let plain = body
+            .find(|c: char| c == quote || c == '\\' || c < ' ')
+            .unwrap_or(body.len());
+        if body[plain..].starts_with(quote) {
+            self.at += plain + 2;
+            return Ok(Cow::Borrowed(&body[..plain]));
+        }
+        let mut literal = body[..plain].to_owned();
+        self.at += plain + 1;
+        loop {
+            let Some(c) = self.rest().chars().next() else {
+                return Err("a closing quote");
+            };
+            if c < ' ' {
+                return Err("an escaped control character");
+            }
+            if c == '\\' {
+                literal.push(self.escape(quote)?);
+                continue;
+            }
+            self.at += c.len_utf8();
+            if c == quote {
+                return Ok(Cow::Owned(literal));
+            }
+            literal.push(c);
+        }
+    }
+
+    /// Reads an escape, its backslash first.
+    fn escape(&mut self, quote: char) -> Result<char, &'static str> {
+        let code = self.rest()[1..].chars().next();
+        let c = match code {
+            Some('u') => return self.unicode(),
+            Some('b') => '\u{8}',
+            Some('t') => '\t',
+            Some('n') => '\n',
+            Some('f') => '\u{c}',
+            Some('r') => '\r',
+            Some(c @ ('\\' | '/')) => c,
+            Some(c) if c == quote => c,
+            _ => return Err("a known escape"),
+        };
+        self.at += 2;
+        Ok(c)
+    }
+
+    /// Reads `\uXXXX`, or two of them that are one character.
+    fn unicode(&mut self) -> Result<char, &'static str> {
+        fn unit(text: &str) -> Option<u32> {
+            let digits = text.strip_prefix("\\u")?.get(..4)?;
+            // `from_str_radix` would take a sign.
+            digits
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit())
+                .then(|| u32::from_str_radix(digits, 16).ok())?
+        }
+        let rest = self.rest();
+        let first = unit(rest).ok_or("four hexadecimal digits")?;
+        if let Some(c) = char::from_u32(first) {
+            self.at += 6;
+            return Ok(c);
+        }
+        let second = unit(&rest[6..]).filter(|second| (0xDC00..0xE000).contains(second));
+        match second {
+            Some(second) if first < 0xDC00 => {
+                self.at += 12;
+                let code = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+                char::from_u32(code).ok_or("a character")
+            }
+            _ => Err("a pair of surrogates"),
+        }
+    }
+}

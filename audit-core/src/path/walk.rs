@@ -1,0 +1,193 @@
+//! Paths while they are walked.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::{Path, is_plain};
+
+/// One step below another, kept on the stack while the diff walks.
+#[derive(Debug)]
+pub(crate) struct Node<'n> {
+    segment: Segment<'n>,
+    parent: Option<&'n Node<'n>>,
+    depth: usize,
+    /// Whether this is its parent's place.
+    inline: bool,
+    /// How many steps up to here are their parent's place.
+    inlined: usize,
+    /// How many steps up to here need an index beside their text.
+    located: usize,
+}
+
+/// One step of a path that is being walked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Segment<'n> {
+    /// A field's declared name.
+    Field(&'static str),
+    /// A map's key.
+    Name(&'n str),
+    /// The index of a list's item.
+    Index(usize),
+    /// A set's member, and its index in the recorded array.
+    Member { name: &'n str, index: usize },
+    /// The item of a list whose field has this value, and its index.
+    Match {
+        field: &'n str,
+        value: &'n Value,
+        index: usize,
+    },
+}
+
+impl<'n> Node<'n> {
+    #[inline]
+    pub(crate) fn below(parent: Option<&'n Node<'n>>, segment: Segment<'n>) -> Self {
+        let (depth, inlined, located) = parent.map_or((0, 0, 0), |parent| {
+            (parent.depth, parent.inlined, parent.located)
+        });
+        Self {
+            segment,
+            parent,
+            depth: depth + 1,
+            inline: false,
+            inlined,
+            located: located + usize::from(segment.index().is_some()),
+        }
+    }
+
+    /// Returns the parent's own place.
+    pub(crate) fn inline(parent: Option<&'n Node<'n>>) -> Self {
+        let node = Self::below(parent, Segment::Field(""));
+        Self {
+            inline: true,
+            depth: node.depth - 1,
+            inlined: node.inlined + 1,
+            ..node
+        }
+    }
+
+    pub(crate) fn inlined(&self) -> usize {
+        self.inlined
+    }
+
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    pub(crate) fn to_path(&self) -> Path {
+        let mut node = self;
+        while node.inline {
+            match node.parent {
+                Some(parent) => node = parent,
+                None => return Path::ROOT,
+            }
+        }
+        let mut parent = node.parent;
+        while let Some(Node { inline: true, parent: next, .. }) = parent {
+            parent = *next;
+        }
+        if let (None, Segment::Field(name)) = (parent, node.segment)
+            && is_plain(name)
+        {
+            return Path(Cow::Borrowed(name));
+        }
+        let mut text = String::new();
+        self.write(&mut text);
+        Path(Cow::Owned(text))
+    }
+
+    fn write(&self, text: &mut String) {
+        if let Some(parent) = self.parent {
+            parent.write(text);
+        }
+        if !self.inline {
+            self.segment.render(text);
+        }
+    }
+
+    /// Returns the path of `at`.
+    pub(crate) fn render(at: Option<&Node<'_>>) -> Path {
+        at.map_or(Path::ROOT, Node::to_path)
+    }
+
+    /// Returns the indices of the keyed items and the set's member on the way to `at`.
+    pub(crate) fn indices(at: Option<&Node<'_>>) -> Vec<usize> {
+        let mut indices = Vec::with_capacity(at.map_or(0, |node| node.located));
+        let mut next = at.filter(|node| node.located > 0);
+        while let Some(node) = next {
+            indices.extend(node.segment.index());
+            next = node.parent;
+        }
+        indices.reverse();
+        indices
+    }
+}
+
+impl Segment<'_> {
+    /// The index that the text does not tell.
+    fn index(self) -> Option<usize> {
+        match self {
+            Self::Member { index, .. } | Self::Match { index, .. } => Some(index),
+            Self::Field(_) | Self::Name(_) | Self::Index(_) => None,
+        }
+    }
+
+    /// Appends the step to the text of a path.
+    pub(crate) fn render(self, text: &mut String) {
+        match self {
+            Segment::Field(name) | Segment::Name(name) if is_plain(name) => {
+                if !text.is_empty() {
+                    text.push('.');
+                }
+                text.push_str(name);
+            }
+            Segment::Field(name) | Segment::Name(name) | Segment::Member { name, .. } => {
+                text.push('[');
+                quote(name, text);
+                text.push(']');
+            }
+            Segment::Index(index) => {
+                // Writing to a `String` cannot fail.
+                let _: Result<(), _> = write!(text, "[{index}]");
+            }
+            Segment::Match { field, value, .. } => {
+                text.push('[');
+                if is_plain(field) {
+                    text.push_str(field);
+                } else {
+                    quote(field, text);
+                }
+                text.push('=');
+                match value {
+                    Value::String(value) => quote(value, text),
+                    Value::Array(_) | Value::Object(_) => quote(&value.to_string(), text),
+                    scalar => text.push_str(&scalar.to_string()),
+                }
+                text.push(']');
+            }
+        }
+    }
+}
+
+/// Appends a string literal in single quotes (RFC 9535, `string-literal`).
+fn quote(name: &str, text: &mut String) {
+    text.push('\'');
+    for c in name.chars() {
+        match c {
+            '\'' => text.push_str("\\'"),
+            '\\' => text.push_str("\\\\"),
+            '\u{8}' => text.push_str("\\b"),
+            '\t' => text.push_str("\\t"),
+            '\n' => text.push_str("\\n"),
+            '\u{c}' => text.push_str("\\f"),
+            '\r' => text.push_str("\\r"),
+            c if c < ' ' => {
+                // Writing to a `String` cannot fail.
+                let _: Result<(), _> = write!(text, "\\u{:04x}", u32::from(c));
+            }
+            c => text.push(c),
+        }
+    }
+    text.push('\'');
+}

@@ -1,0 +1,180 @@
+//! Lists whose items are matched by a field.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::AuditValue;
+use crate::change::Move;
+use crate::diff::Diff;
+use crate::path::{PathSegment, Segment};
+use crate::schema::{FieldSchema, Sensitivity};
+use crate::snapshot::{Snapshot, key_value};
+
+/// `#[audit(key = "field")]`: a list whose items are matched by that field.
+///
+/// Compared in the time that one look at each item takes, plus that of sorting where items
+/// changed their order. A list is compared by position, as without a key, where the key does
+/// not identify: if two items of the old or of the new list have the same key, if a key is a
+/// list or an object, and if the field is masked, hashed or skipped, since paths show keys.
+#[derive(Debug)]
+pub struct Keyed<'v, T, F> {
+    items: &'v [T],
+    field: &'static str,
+    key: F,
+}
+
+impl<'v, T, K, F> Keyed<'v, T, F>
+where
+    T: AuditValue,
+    K: AuditValue + ?Sized + 'v,
+    F: Fn(&'v T) -> &'v K,
+{
+    /// Wraps a list; `key` gives the field called `field` of an item.
+    pub fn new(items: &'v [T], field: &'static str, key: F) -> Self {
+        Self { items, field, key }
+    }
+
+    /// Returns the keys of all items; `None` if they do not identify.
+    fn keys(&self) -> Option<Vec<Value>> {
+        let keys: Vec<Value> = self
+            .items
+            .iter()
+            .map(|item| key_value((self.key)(item)))
+            .collect();
+        let mut known = std::collections::HashSet::with_capacity(keys.len());
+        let identify = keys.iter().all(|key| {
+            !matches!(key, Value::Array(_) | Value::Object(_)) && known.insert(key)
+        });
+        identify.then_some(keys)
+    }
+
+    /// Whether paths may show the keys.
+    fn shown(&self) -> bool {
+        let key = T::fields().iter().find(|field| field.name == self.field);
+        key.is_none_or(|key| key.sensitivity == Sensitivity::Clear)
+    }
+}
+
+impl<'v, T, K, F> AuditValue for Keyed<'v, T, F>
+where
+    T: AuditValue,
+    K: AuditValue + ?Sized + 'v,
+    F: Fn(&'v T) -> &'v K,
+{
+    const COMPOSITE: bool = true;
+
+    fn same(&self, other: &Self) -> bool {
+        self.items.same(other.items)
+    }
+
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        self.items.snapshot(cx)
+    }
+
+    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+        if cx.probing() {
+            return self.items.diff(new.items, cx);
+        }
+        let (old_items, new_items) = (self.items, new.items);
+        let both = old_items.iter().zip(new_items);
+        let prefix = both.take_while(|(old, new)| old.same(new)).count();
+        if prefix == old_items.len() && prefix == new_items.len() {
+            return;
+        }
+        let keys = if self.shown() {
+            self.keys().zip(new.keys())
+        } else {
+            None
+        };
+        let Some((old_keys, new_keys)) = keys else {
+            return old_items.diff(new_items, cx);
+        };
+
+        // Where each item behind the common beginning is in the new list.
+        let mut places: HashMap<&Value, usize> = new_keys
+            .iter()
+            .enumerate()
+            .skip(prefix)
+            .map(|(index, key)| (key, index))
+            .collect();
+        let pairs: Vec<(usize, Option<usize>)> = (prefix..old_items.len())
+            .map(|index| (index, places.remove(&old_keys[index])))
+            .collect();
+        let mut came: Vec<usize> = places.into_values().collect();
+        came.sort_unstable();
+
+        let moved = moves(&pairs);
+        if !moved.is_empty() {
+            let moved = moved.into_iter().map(|(from, to)| Move {
+                item: PathSegment::Match {
+                    field: self.field.to_owned(),
+                    value: old_keys[from].clone(),
+                },
+                from,
+                to,
+            });
+            cx.reorder(moved.collect());
+        }
+        let segment = |value, index| Segment::Match {
+            field: self.field,
+            value,
+            index,
+        };
+        for (index, place) in pairs {
+            let old = &old_items[index];
+            let segment = segment(&old_keys[index], index);
+            match place {
+                Some(place) => {
+                    let new = &new_items[place];
+                    if T::COMPOSITE || !old.same(new) {
+                        cx.at(segment, |cx| old.diff(new, cx));
+                    }
+                }
+                None => cx.at(segment, |cx| cx.replace(Some(old), None)),
+            }
+        }
+        for index in came {
+            let new = &new_items[index];
+            cx.at(segment(&new_keys[index], index), |cx| {
+                cx.replace(None, Some(new));
+            });
+        }
+    }
+
+    fn fields() -> &'static [FieldSchema] {
+        T::fields()
+    }
+}
+
+/// Returns the fewest items, as old and new index, that must move for the rest to keep its
+/// order: all but a longest run of ascending new indices (patience sorting).
+fn moves(pairs: &[(usize, Option<usize>)]) -> Vec<(usize, usize)> {
+    let kept: Vec<(usize, usize)> = pairs
+        .iter()
+        .filter_map(|(old, new)| Some((*old, (*new)?)))
+        .collect();
+    if kept.is_sorted_by(|a, b| a.1 < b.1) {
+        return Vec::new();
+    }
+    // The end of the best run of each length, and what comes before each item in its run.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut before: Vec<Option<usize>> = Vec::with_capacity(kept.len());
+    for (number, (_, new)) in kept.iter().enumerate() {
+        let length = ends.partition_point(|end| kept[*end].1 < *new);
+        before.push(length.checked_sub(1).map(|shorter| ends[shorter]));
+        if length == ends.len() {
+            ends.push(number);
+        } else {
+            ends[length] = number;
+        }
+    }
+    let mut stays = vec![false; kept.len()];
+    let mut next = ends.last().copied();
+    while let Some(number) = next {
+        stays[number] = true;
+        next = before[number];
+    }
+    let moved = kept.into_iter().zip(stays).filter(|(_, stays)| !stays);
+    moved.map(|(pair, _)| pair).collect()
+}

@@ -1,0 +1,79 @@
+//! Numbers are exact to every JSON reader, also to one that takes all of them for floats.
+
+use audit_core::{AuditValue, Changes, diff, snapshot};
+use proptest::prelude::*;
+use serde_json::{Number, Value};
+use tinyjson::JsonValue;
+
+/// Reads a value's JSON text with a reader that knows floats only.
+fn elsewhere<T: AuditValue>(value: &T) -> JsonValue {
+    snapshot(value).to_string().parse().unwrap()
+}
+
+/// An integer as that reader has it.
+#[expect(clippy::cast_possible_truncation, reason = "floats of integers up to 2^53")]
+fn integer(value: &JsonValue) -> String {
+    match value {
+        JsonValue::Number(number) => (*number as i64).to_string(),
+        JsonValue::String(text) => text.clone(),
+        other => panic!("{other:?} is no number"),
+    }
+}
+
+fn float(value: &JsonValue) -> f64 {
+    match value {
+        JsonValue::Number(number) => *number,
+        JsonValue::String(text) => text.parse().unwrap(),
+        other => panic!("{other:?} is no number"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn integers(
+        small in any::<i64>(), wide in any::<u64>(), huge in any::<u128>(), signed in any::<i128>(),
+        near in -3..3i64,
+    ) {
+        prop_assert_eq!(integer(&elsewhere(&small)), small.to_string());
+        prop_assert_eq!(integer(&elsewhere(&wide)), wide.to_string());
+        prop_assert_eq!(integer(&elsewhere(&huge)), huge.to_string());
+        prop_assert_eq!(integer(&elsewhere(&signed)), signed.to_string());
+        for near in [(1 << 53) + near, near - (1 << 53)] {
+            prop_assert_eq!(integer(&elsewhere(&near)), near.to_string());
+            prop_assert_eq!(integer(&elsewhere(&Value::from(near))), near.to_string());
+        }
+        prop_assert_eq!(integer(&elsewhere(&Value::from(wide))), wide.to_string());
+    }
+
+    #[test]
+    fn floats(number in any::<f64>(), short in any::<f32>()) {
+        let read = float(&elsewhere(&number));
+        prop_assert!(read == number || (read.is_nan() && number.is_nan()));
+        // With the digits that name this `f32`, not those of the `f64` it widens to.
+        let text = snapshot(&short).as_f64().map(|number| number.to_string());
+        prop_assert!(short.is_nan() || short.is_infinite() || text == Some((short + 0.0).to_string()));
+    }
+
+    /// What a change holds of a number is the same after any way through JSON text.
+    #[test]
+    fn stored(old in any::<f64>(), new in any::<i128>()) {
+        let changes = diff(
+            &Value::Array(vec![snapshot(&old)]),
+            &Value::Array(vec![snapshot(&new)]),
+        );
+        let text = serde_json::to_string(&changes).unwrap();
+        let read: Changes = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(&read, &changes);
+        let elsewhere: JsonValue = text.parse().unwrap();
+        prop_assert_eq!(integer(&elsewhere["[0]"]["new"]), new.to_string());
+    }
+}
+
+#[test]
+fn the_border_is_two_to_the_fifty_third() {
+    assert_eq!(snapshot(&(1i64 << 53)), Value::from(1i64 << 53));
+    assert_eq!(snapshot(&((1i64 << 53) + 1)), "9007199254740993");
+    assert_eq!(snapshot(&Value::Number(Number::from(u64::MAX))), u64::MAX.to_string());
+    assert_eq!(snapshot(&-0.0), Value::from(0.0));
+    assert_eq!(snapshot(&Value::from(-0.0)).to_string(), "0.0");
+}

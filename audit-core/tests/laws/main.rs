@@ -1,0 +1,116 @@
+//! The laws of changes, over generated values.
+//!
+//! `PROPTEST_CASES` sets how many cases each law gets (256 unless set).
+
+mod family;
+mod json;
+mod model;
+
+use audit_core::{AuditValue, Changes, Path, diff, snapshot};
+use proptest::prelude::*;
+use serde_json::{Map, Value};
+
+use crate::family::Everything;
+use crate::model::Plain;
+
+fn applied(changes: &Changes, state: &Value) -> Value {
+    let mut state = state.clone();
+    assert_eq!(changes.conflicts(&state), []);
+    if let Err(error) = changes.apply(&mut state) {
+        panic!("{error}\nchanges: {changes:#?}");
+    }
+    state
+}
+
+fn patched(changes: &Changes, state: &Value) -> Value {
+    let patch = changes.to_json_patch();
+    let operations: json_patch::Patch = serde_json::from_value(patch.clone()).unwrap();
+    let mut state = state.clone();
+    if let Err(error) = json_patch::patch(&mut state, &operations) {
+        panic!("{error}\npatch: {patch:#}\nchanges: {changes:#?}");
+    }
+    state
+}
+
+/// What holds of any changes from one state to another, however they were made.
+fn lead(changes: &Changes, from: &Value, to: &Value) {
+    assert_eq!(applied(changes, from), *to, "apply {changes:#?}");
+    let inverse = changes.invert();
+    assert_eq!(applied(&inverse, to), *from, "undo {inverse:#?}\nof {changes:#?}");
+    assert_eq!(inverse.invert(), *changes);
+    assert_eq!(patched(changes, from), *to, "patch of {changes:#?}");
+    let fitted = changes.rebase(from);
+    assert_eq!(fitted.changes, *changes, "a rebase onto the same state changes nothing");
+    stored(changes);
+    for path in changes.paths() {
+        let read: Path = path.as_str().parse().unwrap();
+        assert_eq!(read.as_str(), path.as_str());
+        assert_eq!(Path::from_segments(&path.segments()), *path);
+        assert!(changes.touches(path) && changes.contains(path));
+    }
+}
+
+/// The stored form reads back as what was stored, whatever the order of its keys.
+fn stored(changes: &Changes) {
+    let text = serde_json::to_string(changes).unwrap();
+    let read: Changes = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, *changes);
+    assert_eq!(serde_json::to_string(&read).unwrap(), text);
+
+    let value: Map<String, Value> = serde_json::from_str(&text).unwrap();
+    let reversed: Vec<String> = value
+        .iter()
+        .rev()
+        .map(|(path, change)| {
+            let fields = change.as_object().unwrap().iter().rev();
+            let fields: Vec<String> = fields
+                .map(|(name, value)| format!("{}:{value}", Value::from(name.as_str())))
+                .collect();
+            format!("{}:{{{}}}", Value::from(path.as_str()), fields.join(","))
+        })
+        .collect();
+    let read: Changes = serde_json::from_str(&format!("{{{}}}", reversed.join(","))).unwrap();
+    assert_eq!(read, *changes);
+    assert_eq!(serde_json::to_string(&read).unwrap(), text);
+}
+
+fn laws<T: AuditValue>(a: &T, b: &T, c: &T) {
+    let (from, middle, to) = (snapshot(a), snapshot(b), snapshot(c));
+    assert!(diff(a, a).is_empty());
+    assert!(a.same(a));
+    let (one, two) = (diff(a, b), diff(b, c));
+    assert_eq!(one.is_empty(), a.same(b), "{one:#?}");
+    lead(&one, &from, &middle);
+    lead(&two, &middle, &to);
+
+    let both = one.compose(&two);
+    lead(&both, &from, &to);
+    let back = one.compose(&diff(b, a));
+    lead(&back, &from, &from);
+    // Three steps, whichever two come first.
+    let three = diff(c, a);
+    lead(&both.compose(&three), &from, &from);
+    lead(&one.compose(&two.compose(&three)), &from, &from);
+}
+
+proptest! {
+    #[test]
+    fn of_structs((a, b, c) in family::triple()) {
+        laws::<Everything>(&a, &b, &c);
+    }
+
+    #[test]
+    fn of_json((a, b, c) in json::triple()) {
+        laws::<Value>(&a, &b, &c);
+    }
+
+    /// Where nothing is masked, no value is replaced whole on the way and no list is matched
+    /// by position, two steps are the direct diff.
+    #[test]
+    fn two_steps_are_the_direct_diff((a, b, c) in model::triple()) {
+        let both = diff::<Plain>(&a, &b).compose(&diff(&b, &c));
+        prop_assert_eq!(both, diff(&a, &c));
+        prop_assert!(diff(&a, &b).compose(&diff(&b, &a)).is_empty());
+        laws(&a, &b, &c);
+    }
+}
