@@ -33,9 +33,10 @@ pub fn install(connection: &Connection) -> Result<(), StoreError> {
 /// [`install`] once before.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] if another entry has the id of one of these, and whatever SQLite
-/// says. The transaction is still open then and holds none of these entries: roll it back,
-/// or the change it holds goes without its entry.
+/// [`StoreError::Conflict`] if another entry has the id of one of these: the transaction is
+/// still open then and holds none of them. Roll it back, or the change it holds goes without
+/// its entry. After any other error, such as a full disk, the transaction may be rolled back
+/// already, as SQLite does by itself in many of these cases; `COMMIT` is an error then.
 ///
 /// # Example: the change and its entry come and go together
 /// ```
@@ -61,17 +62,24 @@ pub fn append_in(connection: &Connection, entries: &[LogEntry]) -> Result<(), St
         return Ok(());
     }
     let place = place(connection);
-    let insert = || {
-        let mut inserter = Inserter::new(connection, &place)?;
+    let mut inserter = Inserter::new(connection, &place)?;
+    if let [entry] = entries
+        && !connection.is_autocommit()
+    {
+        // A savepoint would make SQLite copy every page that the entry touches.
+        let outcome = inserter.insert(&Row::of(entry));
+        return outcome.inspect_err(|error| {
+            if !matches!(error, StoreError::Conflict { .. }) {
+                // A part of the entry may be there, and no one must commit it.
+                roll_back(connection, "ROLLBACK", &place);
+            }
+        });
+    }
+    in_savepoint(connection, &place, || {
         entries
             .iter()
             .try_for_each(|entry| inserter.insert(&Row::of(entry)))
-    };
-    if entries.len() == 1 && entries[0].changes.is_empty() {
-        // One statement, which is a transaction by itself.
-        return insert();
-    }
-    in_savepoint(connection, &place, insert)
+    })
 }
 
 fn place(connection: &Connection) -> String {
@@ -95,12 +103,18 @@ fn in_savepoint<T>(
     };
     run("SAVEPOINT audit_append")?;
     let done = work().and_then(|value| run("RELEASE audit_append").map(|_| value));
-    if done.is_err() && !connection.is_autocommit() {
-        // Some failures have rolled back everything already.
-        let undone = run("ROLLBACK TO audit_append").and_then(|_| run("RELEASE audit_append"));
-        if let Err(error) = undone {
-            log::error!("{place}: a failed audit batch could not be rolled back: {error}");
-        }
+    done.inspect_err(|_| {
+        let undo = "ROLLBACK TO audit_append; RELEASE audit_append";
+        roll_back(connection, undo, place);
+    })
+}
+
+/// Undoes work, unless the failure itself has undone everything already.
+fn roll_back(connection: &Connection, undo: &str, place: &str) {
+    if connection.is_autocommit() {
+        return;
     }
-    done
+    if let Err(error) = connection.execute_batch(undo) {
+        log::error!("{place}: a failed audit batch could not be rolled back: {error}");
+    }
 }

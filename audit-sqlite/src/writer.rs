@@ -90,7 +90,7 @@ impl Writer {
         let rows: Vec<_> = rows.into_iter().map(Row::into_owned).collect();
         match self.stand_in_line(rows) {
             Called::Done(outcome) => outcome,
-            Called::Lead(lead, own) => self.commit_group(&lead, &own),
+            Called::Lead(lead, own) => self.commit_group(lead, &own),
         }
     }
 
@@ -193,7 +193,10 @@ impl Writer {
 
     /// Commits what the leader brought together with what waits in line, and tells the
     /// others how it went.
-    fn commit_group(&self, _lead: &Lead<'_>, own: &Waiter) -> Outcome {
+    ///
+    /// They are told before the lead goes on, so that they can bring what comes next: the
+    /// next commit is for more of them then.
+    fn commit_group(&self, lead: Lead<'_>, own: &Waiter) -> Outcome {
         let others = Group(self.next_in_line(own));
         if others.0.is_empty() {
             return self.commit_one(&own.rows);
@@ -215,12 +218,14 @@ impl Writer {
                 for (waiter, outcome) in others.0.iter().zip(outcomes) {
                     waiter.finish(outcome);
                 }
+                drop(lead);
                 own.unwrap_or(Ok(()))
             }
             Err(error) => {
                 for waiter in &others.0 {
                     waiter.finish(Err(error.clone()));
                 }
+                drop(lead);
                 Err(error)
             }
         }

@@ -172,3 +172,41 @@ fn a_trail_of_a_later_version_is_left_alone() {
         "{error}"
     );
 }
+
+/// Whatever the caller does after the error, no part of an entry is committed.
+#[test]
+fn a_full_disk_commits_no_part_of_an_entry() {
+    let (connection, file) = database();
+    let pages: i64 = connection
+        .query_row("PRAGMA page_count", [], |row| row.get(0))
+        .unwrap();
+    for room in 1..12 {
+        connection
+            .query_row(
+                &format!("PRAGMA max_page_count = {}", pages + room),
+                [],
+                |_| Ok(()),
+            )
+            .unwrap();
+        connection.execute_batch("BEGIN").unwrap();
+        let error = entries(500, 1)
+            .iter()
+            .find_map(|entry| append_in(&connection, std::slice::from_ref(entry)).err())
+            .expect("there is no room for all");
+        assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+        // As somebody who does not look at errors would.
+        assert!(connection.execute_batch("COMMIT").is_err());
+        assert_eq!(count(&connection, "audit_entry"), 0);
+        assert_eq!(count(&connection, "audit_change"), 0);
+    }
+    connection
+        .query_row("PRAGMA max_page_count = 100000", [], |_| Ok(()))
+        .unwrap();
+    append_in(&connection, &entries(500, 1)).unwrap();
+    let store = SqliteStore::options()
+        .shared_file()
+        .read_only()
+        .open(&file)
+        .unwrap();
+    assert!(store.check().unwrap().is_ok());
+}

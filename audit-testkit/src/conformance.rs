@@ -22,8 +22,8 @@ use std::sync::Barrier;
 use std::thread;
 
 use audit_core::{
-    Action, Actor, Change, Cursor, Level, LogEntry, ObjectRef, Outcome, Path, Query, Source, Store,
-    StoreError,
+    Action, Actor, Change, Cursor, Level, LogEntry, MAX_DEPTH, ObjectRef, Outcome, Path, Query,
+    Source, Store, StoreError,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use crate::entries;
 
-/// Makes one `#[test]` of each check of [`conformance`](crate::conformance).
+/// Makes one `#[test]` of each check of [`conformance`](mod@crate::conformance).
 ///
 /// Takes what makes an empty store: a closure or a function.
 ///
@@ -81,6 +81,7 @@ macro_rules! __for_each_check {
             keeps_bytes
             keeps_odd_texts
             keeps_long_texts
+            keeps_deep_values
             keeps_numbers
             keeps_nulls_and_absence
             keeps_microseconds
@@ -276,6 +277,18 @@ pub fn keeps_long_texts(store: &dyn Store) {
         .collect();
     append(store, &[long.clone(), wide.clone()]);
     assert_eq!(all(store), [long, wide]);
+}
+
+/// Rule 4: values as deep as a diff lets them be.
+pub fn keeps_deep_values(store: &dyn Store) {
+    let deep = (0..MAX_DEPTH / 2).fold(json!("x"), |inner, _| json!({ "in": [inner] }));
+    let mut entry = plain(0);
+    entry.snapshot = Some(deep.clone());
+    entry.changes = [change("deep", Some(deep.clone()), Some(deep))]
+        .into_iter()
+        .collect();
+    append(store, std::slice::from_ref(&entry));
+    assert_eq!(all(store), [entry]);
 }
 
 /// Rule 4: the limits of 64 bits, and floats to the last bit.
