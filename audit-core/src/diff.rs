@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::change::{Change, Changes, Move, Redaction};
 use crate::error::ValueError;
 use crate::level::Level;
+use crate::mask::HIDDEN;
 use crate::path::{Node, Segment};
 use crate::rules::Rules;
 use crate::schema::{FieldSchema, Place, Sensitivity};
@@ -332,6 +333,12 @@ impl Diff<'_> {
         let new = new.map(|value| value.snapshot(&mut cx));
         let redaction = cx.redacted().then_some(Redaction::Partial);
         self.push(old, new, redaction);
+    }
+
+    /// Records that a value which is never shown was replaced.
+    pub(crate) fn hidden(&mut self) {
+        let hidden = || Some(Value::String(HIDDEN.to_owned()));
+        self.push(hidden(), hidden(), Some(Redaction::Masked));
     }
 
     fn replace_field<T: AuditValue + ?Sized>(

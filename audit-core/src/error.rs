@@ -293,6 +293,13 @@ pub enum RegistrationError {
         /// The type that wanted it.
         rejected: String,
     },
+    /// The options name an action that is none of the four.
+    UnknownAction {
+        /// The model.
+        model: String,
+        /// The name that was given.
+        action: String,
+    },
     /// The options name a field that the model does not have.
     UnknownField {
         /// The model.
@@ -314,6 +321,11 @@ impl fmt::Display for RegistrationError {
             } => write!(
                 f,
                 "the model name `{model}` is taken by `{registered}`: give `{rejected}` its own with #[audit(model = \"...\")]"
+            ),
+            Self::UnknownAction { model, action } => write!(
+                f,
+                "unknown action `{}` for `{model}`; expected create, update, delete or access",
+                action.escape_debug()
             ),
             Self::UnknownField {
                 model,

@@ -1,7 +1,7 @@
 //! Keyed pseudonyms for fields marked `#[audit(hash)]`.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
@@ -64,7 +64,8 @@ impl HashKeys {
         mac.update(canonical::text(value).as_bytes());
         let mut token = format!("h{version}:");
         for byte in &mac.finalize()[..16] {
-            token.push_str(&format!("{byte:02x}"));
+            // Writing to a `String` cannot fail.
+            let _ok = write!(token, "{byte:02x}");
         }
         token
     }

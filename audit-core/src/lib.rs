@@ -3,28 +3,45 @@
 
 mod action;
 mod actor;
+mod ambient;
 mod auditable;
+mod builder;
 mod canonical;
 mod change;
 mod clock;
+mod context;
+mod critical;
 mod diff;
+mod draft;
 mod entry;
 mod error;
+mod functions;
 mod hash;
 mod ids;
 mod level;
+mod lint;
 mod log;
 mod mask;
 mod memory;
+mod options;
 mod path;
+mod pipeline;
 mod query;
+mod registry;
 mod repr;
 mod rules;
 mod schema;
+mod sensitive;
+mod sink;
 mod snapshot;
 mod store;
 mod suggest;
+pub mod testing;
+mod ticket;
+mod tracked;
+mod transaction;
 mod value;
+mod writer;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -33,19 +50,45 @@ pub mod __private;
 pub use crate::action::{Action, Outcome, ParseOutcomeError};
 pub use crate::actor::{Actor, ActorKind};
 pub use crate::auditable::Auditable;
+pub use crate::builder::AuditLogBuilder;
 pub use crate::change::{
     ApplyError, Change, Changes, Conflict, ConflictKind, Move, Rebase, Redaction,
 };
+pub use crate::context::{
+    Context, ContextGuard, FutureExt, InContext, IntoActor, context, disabled,
+};
 pub use crate::diff::{Diff, MAX_DEPTH, diff, try_diff};
+pub use crate::draft::{Draft, Receipt, SkipReason};
 pub use crate::entry::{ENTRY_FORMAT, LogEntry, ObjectRef, Source};
 pub use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
+pub use crate::functions::*;
 pub use crate::level::{Level, ParseLevelError};
-pub use crate::log::AuditLog;
+pub use crate::lint::{LintFinding, lint, lint_registered};
+pub use crate::log::{AuditLog, Flow, LogGuard};
 pub use crate::mask::{Mask, ParseMaskError};
 pub use crate::memory::MemoryStore;
+pub use crate::options::{RegisterOptions, SnapshotPolicy};
 pub use crate::path::{ParsePathError, Path, PathSegment};
+pub use crate::pipeline::{FailurePolicy, LogStats};
 pub use crate::query::{Cursor, Entries, Filter, ParseCursorError, Query};
 pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Sensitivity};
+pub use crate::sensitive::Sensitive;
+pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};
 pub use crate::snapshot::{Snapshot, snapshot, try_snapshot};
 pub use crate::store::{Page, Store};
+pub use crate::ticket::Ticket;
+pub use crate::tracked::Tracked;
+pub use crate::transaction::{InTransaction, Transaction, begin, transaction, transaction_async};
 pub use crate::value::AuditValue;
+
+/// What most programs import.
+pub mod prelude {
+    pub use serde::{Deserialize, Serialize};
+
+    pub use crate::FailurePolicy::{FailClosed, FailOpen};
+    pub use crate::SnapshotPolicy::Always;
+    pub use crate::{
+        Action, Actor, AuditLog, Auditable, FutureExt as _, JsonLinesSink, Level, LogEntry,
+        LogSink, MemoryStore, Outcome, Receipt, Sink as _, Tracked,
+    };
+}

@@ -1,17 +1,460 @@
-//! x
+//! The audit log: a store, its registry, its sinks and its rules.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::action::Action;
+use crate::ambient::{Ambient, Entered};
+use crate::auditable::Auditable;
+use crate::builder::AuditLogBuilder;
+use crate::draft::{Draft, Receipt};
+use crate::entry::{LogEntry, Source};
+use crate::error::{Error, RegistrationError, Result};
 use crate::hash::HashKeys;
+use crate::level::Level;
+use crate::options::RegisterOptions;
+use crate::pipeline::{Kept, LogStats, Pipeline};
+use crate::query::Query;
+use crate::registry::Registry;
+use crate::schema::{FieldSchema, ModelSchema, Sensitivity};
 use crate::store::Store;
-use std::sync::Arc;
-#[derive(Debug, Clone)]
-pub struct AuditLog;
+use crate::ticket::Ticket;
+use crate::tracked::Tracked;
+use crate::transaction::{InTransaction, Staging, Transaction, transaction_in};
+use crate::writer::Writer;
+
+/// An audit log: where entries go, and which types are recorded.
+///
+/// A program usually [installs](AuditLogBuilder::install) one and uses the free functions
+/// ([`created`](crate::created), [`LogEntry::objects`], ..), which act on the *current* log:
+/// the one entered on this thread ([`enter`](Self::enter)), else the installed one, else one
+/// in memory. Logs are independent of each other, registry included. Cloning makes another
+/// handle of the same log.
+///
+/// # Example: a log of one's own
+/// ```
+/// use audit_core::{AuditLog, MemoryStore};
+///
+/// let log = AuditLog::builder().store(MemoryStore::new()).build();
+/// log.event("started").record()?;
+/// assert_eq!(log.query().count()?, 1);
+/// # Ok::<(), audit_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct AuditLog {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) registry: Registry,
+    pub(crate) keys: Arc<HashKeys>,
+    pub(crate) min_level: Level,
+    pub(crate) clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    pub(crate) ids: Box<dyn Fn(DateTime<Utc>) -> Uuid + Send + Sync>,
+    pub(crate) before: Vec<BeforeHook>,
+    pub(crate) source: Source,
+    pub(crate) writer: OnceLock<Writer>,
+    pub(crate) closed: AtomicBool,
+    pub(crate) warned: AtomicBool,
+}
+
+/// What looks at an entry before it is written and may change or veto it.
+pub(crate) type BeforeHook = Box<dyn Fn(&mut LogEntry) -> Flow + Send + Sync>;
+
+/// What a hook says about an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// Do not record the entry: the receipt is `Skipped(Vetoed)`.
+    Veto,
+}
+
+static INSTALLED: OnceLock<AuditLog> = OnceLock::new();
+
+/// What is current before any install.
+static FALLBACK: LazyLock<AuditLog> = LazyLock::new(|| AuditLog::builder().build());
+
 impl AuditLog {
+    /// Starts building a log; without a store it keeps the trail in memory.
+    pub fn builder() -> AuditLogBuilder {
+        AuditLogBuilder::new()
+    }
+
+    pub(crate) fn from_shared(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Returns the current log: the one entered on this thread, else the installed one,
+    /// else one in memory.
     pub fn current() -> Self {
-        Self
+        Self::entered().unwrap_or_else(|| INSTALLED.get().unwrap_or(&FALLBACK).clone())
     }
+
+    /// Returns the log entered on this thread.
+    pub(crate) fn entered() -> Option<Self> {
+        Self::innermost()
+    }
+
+    /// Makes this log the global one. Types registered before, in the log in memory, are
+    /// registered in this one too.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyInstalled`]; a program installs once.
+    pub fn install(self) -> Result<Self> {
+        let mut fresh = false;
+        let installed = INSTALLED.get_or_init(|| {
+            fresh = true;
+            self.clone()
+        });
+        if !fresh {
+            return Err(Error::AlreadyInstalled);
+        }
+        installed.shared.registry.adopt(&FALLBACK.shared.registry);
+        if FALLBACK.query().first()?.is_some() {
+            log::warn!(
+                target: "auditlog",
+                "entries were recorded before the audit log was installed; they are in memory only"
+            );
+        }
+        Ok(self)
+    }
+
+    /// Makes this log the current one on this thread until the guard is dropped.
+    #[must_use = "the log is current until the guard is dropped; bind it to a name"]
+    pub fn enter(&self) -> LogGuard {
+        LogGuard {
+            _entered: Ambient::enter(self.clone()),
+        }
+    }
+
+    /// Returns whether both are handles of one log.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     pub(crate) fn hash_keys(&self) -> Arc<HashKeys> {
-        HashKeys::ephemeral()
+        Arc::clone(&self.shared.keys)
     }
+
+    /// Returns the store.
     pub fn store(&self) -> Arc<dyn Store> {
-        unimplemented!()
+        Arc::clone(&self.shared.pipeline.store)
+    }
+
+    /// Asks this log's store.
+    pub fn query(&self) -> Query {
+        Query::of(self.store())
+    }
+
+    /// Returns what the log has counted since it was built.
+    pub fn stats(&self) -> LogStats {
+        self.shared.pipeline.stats()
+    }
+
+    /// Registers a type: from now on its objects are recorded. Again is no error and keeps
+    /// the options it was registered with.
+    ///
+    /// # Panics
+    /// If another type has the model name; [`try_register`](Self::try_register) returns the
+    /// error.
+    pub fn register<T: Auditable + 'static>(&self) {
+        if let Err(error) = self.try_register::<T>() {
+            panic!("{error}");
+        }
+    }
+
+    /// Registers a type as [`register`](Self::register) does.
+    ///
+    /// # Errors
+    /// [`RegistrationError::ModelTaken`] if another type has the model name.
+    pub fn try_register<T: Auditable + 'static>(&self) -> Result<(), RegistrationError> {
+        self.warn_of_hashes::<T>();
+        self.shared.registry.register::<T>(None)
+    }
+
+    /// Registers a type with options on top of its attributes, in place of those it had.
+    ///
+    /// # Errors
+    /// [`RegistrationError`] if an option names a field or action that is none, or another
+    /// type has the model name.
+    pub fn register_with<T: Auditable + 'static>(
+        &self,
+        options: impl FnOnce(RegisterOptions<T>) -> RegisterOptions<T>,
+    ) -> Result<(), RegistrationError> {
+        self.warn_of_hashes::<T>();
+        self.shared
+            .registry
+            .register(Some(options(RegisterOptions::new())))
+    }
+
+    /// Ends the recording of a type; returns whether it was registered.
+    pub fn unregister<T: Auditable>(&self) -> bool {
+        self.shared.registry.unregister::<T>()
+    }
+
+    /// Returns whether a type is registered.
+    pub fn is_registered<T: Auditable>(&self) -> bool {
+        self.shared.registry.get::<T>().is_some()
+    }
+
+    /// Returns the schemas of the registered types, by model name.
+    pub fn registered(&self) -> Vec<&'static ModelSchema> {
+        self.shared.registry.schemas()
+    }
+
+    fn warn_of_hashes<T: Auditable>(&self) {
+        fn hashes(fields: &[FieldSchema], depth: u32) -> bool {
+            fields.iter().any(|field| {
+                field.sensitivity == Sensitivity::Hashed
+                    || (depth > 0 && hashes(field.fields(), depth - 1))
+            })
+        }
+        if self.shared.keys.is_ephemeral()
+            && hashes(T::schema().fields(), 8)
+            && !self.shared.warned.swap(true, Ordering::Relaxed)
+        {
+            log::warn!(
+                target: "auditlog",
+                "`{}` has hashed fields and the log has no hash key: their tokens can be compared within this process only; set `AuditLog::builder().hash_key(..)`",
+                T::MODEL
+            );
+        }
+    }
+
+    /// Drafts the entry of a creation.
+    pub fn created<T: Auditable + 'static>(&self, new: &T) -> Draft {
+        Draft::created(self, new)
+    }
+
+    /// Drafts the entry of an update.
+    pub fn updated<T: Auditable + 'static>(&self, old: &T, new: &T) -> Draft {
+        Draft::updated(self, old, new)
+    }
+
+    /// Drafts the entry of a deletion.
+    pub fn deleted<T: Auditable + 'static>(&self, old: &T) -> Draft {
+        Draft::deleted(self, old)
+    }
+
+    /// Drafts the entry of a look at an object.
+    pub fn accessed<T: Auditable + 'static>(&self, object: &T) -> Draft {
+        Draft::object(self, Action::Access, object)
+    }
+
+    /// Drafts the entry of an action with a name of its own.
+    pub fn custom<T: Auditable + 'static>(&self, action: impl Into<Action>, object: &T) -> Draft {
+        Draft::object(self, action.into(), object)
+    }
+
+    /// Drafts an entry without an object.
+    pub fn event(&self, name: impl Into<Action>) -> Draft {
+        Draft::event(self, name.into())
+    }
+
+    /// Changes an object and drafts the entry of the update.
+    pub fn update<T: Auditable + Clone + 'static>(
+        &self,
+        object: &mut T,
+        change: impl FnOnce(&mut T),
+    ) -> Draft {
+        let old = object.clone();
+        change(object);
+        self.updated(&old, object)
+    }
+
+    /// Drafts the entry of a statement that changed many objects at once.
+    pub fn bulk<T: Auditable + 'static>(&self, action: impl Into<Action>) -> Draft {
+        Draft::bulk::<T>(self, action.into())
+    }
+
+    /// Wraps an object whose changes are to be recorded.
+    pub fn track<T: Auditable + Clone + 'static>(&self, object: T) -> Tracked<T> {
+        Tracked::in_log(self.clone(), object)
+    }
+
+    /// Runs `run` in a transaction of this log; see [`transaction`](crate::transaction).
+    ///
+    /// # Errors
+    /// What `run` returned, or that the batch could not be written.
+    pub fn transaction<T, E: From<Error>>(
+        &self,
+        run: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let transaction = self.begin();
+        let value = run()?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// Begins a transaction of this log on this thread.
+    pub fn begin(&self) -> Transaction {
+        Transaction::begin(self)
+    }
+
+    /// Runs a future in a transaction of this log; see
+    /// [`transaction_async`](crate::transaction_async).
+    pub fn transaction_async<F, T, E>(&self, future: F) -> InTransaction<F, T>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        transaction_in(self, future)
+    }
+
+    /// Records drafts as one batch, and returns their receipts in the same order.
+    ///
+    /// # Errors
+    /// If a draft cannot be recorded or the batch not be written; then none is.
+    pub fn record_all(&self, drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
+        let mut receipts = Vec::new();
+        let mut entries = Vec::new();
+        let mut places = Vec::new();
+        for draft in drafts {
+            match draft.prepare()? {
+                Ok(entry) => {
+                    places.push(receipts.len());
+                    receipts.push(Receipt::Recorded(entry.id));
+                    entries.push(*entry);
+                }
+                Err(receipt) => receipts.push(receipt),
+            }
+        }
+        if let Some(staging) = Staging::of(self) {
+            staging.stage(entries)?;
+        } else {
+            let ids: Vec<Uuid> = entries.iter().map(|entry| entry.id).collect();
+            let kept = self.write(&entries)?;
+            for (place, id) in places.into_iter().zip(ids) {
+                receipts[place] = kept.receipt(id);
+            }
+        }
+        Ok(receipts)
+    }
+
+    /// Writes entries and returns when the store has them.
+    pub(crate) fn write(&self, entries: &[LogEntry]) -> Result<Kept> {
+        if entries.is_empty() {
+            return Ok(Kept::Stored);
+        }
+        self.open()?;
+        self.shared.pipeline.write(entries)
+    }
+
+    /// Leaves entries to the writer thread.
+    pub(crate) fn enqueue(&self, entries: Vec<LogEntry>) -> Ticket {
+        if entries.is_empty() {
+            return Ticket::settled(Ok(Receipt::Unchanged));
+        }
+        match self.open().and_then(|()| self.writer()) {
+            Ok(writer) => writer.submit(entries),
+            Err(error) => Ticket::settled(Err(error)),
+        }
+    }
+
+    fn writer(&self) -> Result<&Writer> {
+        if let Some(writer) = self.shared.writer.get() {
+            return Ok(writer);
+        }
+        let writer = Writer::start(Arc::clone(&self.shared.pipeline))?;
+        // Of two that start at once one is dropped, and its thread ends.
+        Ok(self.shared.writer.get_or_init(|| writer))
+    }
+
+    fn open(&self) -> Result<()> {
+        if self.shared.closed.load(Ordering::Acquire) {
+            return Err(Error::ShutDown);
+        }
+        if self.is(&FALLBACK) && !self.shared.warned.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                target: "auditlog",
+                "no audit log is installed: entries are kept in memory only"
+            );
+        }
+        Ok(())
+    }
+
+    /// Returns when everything submitted before is written and durable.
+    ///
+    /// # Errors
+    /// If the store failed, or entries are still waiting for it ([`FailurePolicy::FailOpen`]).
+    ///
+    /// [`FailurePolicy::FailOpen`]: crate::FailurePolicy::FailOpen
+    pub fn flush(&self) -> Result<()> {
+        if let Some(writer) = self.shared.writer.get() {
+            writer.barrier().wait()?;
+        }
+        self.shared.pipeline.flush()
+    }
+
+    /// Takes no more entries, and returns when those it has are written and durable. What is
+    /// recorded afterwards is [`Error::ShutDown`]; the trail can still be read.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn shutdown(&self) -> Result<()> {
+        self.shared.closed.store(true, Ordering::Release);
+        if let Some(writer) = self.shared.writer.get() {
+            writer.stop();
+        }
+        self.shared.pipeline.flush()
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        crate::entry::to_micros((self.shared.clock)())
+    }
+
+    pub(crate) fn fresh_id(&self) -> Uuid {
+        (self.shared.ids)(self.now())
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.get() {
+            writer.stop();
+        }
+        self.pipeline.give_up();
+    }
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLog")
+            .field("store", &self.shared.pipeline.store)
+            .field(
+                "registered",
+                &self
+                    .registered()
+                    .iter()
+                    .map(|s| s.name())
+                    .collect::<Vec<_>>(),
+            )
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes another log current again when dropped. Stays on its thread.
+#[must_use = "the log is current until the guard is dropped; bind it to a name"]
+pub struct LogGuard {
+    _entered: Entered<AuditLog>,
+}
+
+impl fmt::Debug for LogGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogGuard").finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::entry::LogEntry;
+use crate::entry::{LogEntry, to_micros};
 use crate::error::StoreError;
 use crate::query::Query;
 use crate::store::{Page, Store};
@@ -26,6 +26,12 @@ pub struct MemoryStore {
 struct Kept {
     entries: BTreeMap<(DateTime<Utc>, Uuid), String>,
     times: HashMap<Uuid, DateTime<Utc>>,
+}
+
+impl Kept {
+    fn find(&self, id: Uuid) -> Option<&String> {
+        self.entries.get(&(*self.times.get(&id)?, id))
+    }
 }
 
 impl MemoryStore {
@@ -66,9 +72,6 @@ impl Store for MemoryStore {
     fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
         let texts: Vec<String> = entries.iter().map(LogEntry::to_canonical_json).collect();
         let mut kept = self.lock();
-        fn known<'k>(kept: &'k Kept, entry: &LogEntry) -> Option<&'k String> {
-            kept.entries.get(&(*kept.times.get(&entry.id)?, entry.id))
-        }
         let mut batch: HashMap<Uuid, &String> = HashMap::new();
         for (entry, text) in entries.iter().zip(&texts) {
             let twin = if entries.len() > 1 {
@@ -77,15 +80,16 @@ impl Store for MemoryStore {
                 None
             };
             if twin
-                .or(known(&kept, entry))
+                .or(kept.find(entry.id))
                 .is_some_and(|known| known != text)
             {
                 return Err(StoreError::Conflict { id: entry.id });
             }
         }
         for (entry, text) in entries.iter().zip(texts) {
-            kept.entries.insert((entry.timestamp, entry.id), text);
-            kept.times.insert(entry.id, entry.timestamp);
+            let time = to_micros(entry.timestamp);
+            kept.entries.insert((time, entry.id), text);
+            kept.times.insert(entry.id, time);
         }
         Ok(())
     }

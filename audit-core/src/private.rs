@@ -1,5 +1,6 @@
 //! What the derive's expansion names. Not public: it changes with the derive.
 
+pub use log;
 pub use serde::Serialize;
 pub use serde_json::Value;
 pub use std::string::String;
@@ -12,6 +13,7 @@ pub use crate::mask::Mask;
 pub use crate::repr::{Repr, composite_key, key_text};
 pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
 pub use crate::snapshot::{ArraySnapshot, ObjectSnapshot, Snapshot};
+pub use crate::suggest::nearest;
 pub use crate::value::{
     AsSet, AuditValue, Debugged, Displayed, Keyed, MaskedWith, Referenced, Serialized, Via,
 };
@@ -55,6 +57,7 @@ pub const fn action_set(create: bool, update: bool, delete: bool) -> ActionSet {
 }
 
 /// Whether two floats differ by no more than `tolerance`; NaN is within NaN.
+#[expect(clippy::float_cmp, reason = "equal infinities differ by NaN")]
 pub fn within<T: Copy + Into<f64>>(old: T, new: T, tolerance: f64) -> bool {
     let (old, new): (f64, f64) = (old.into(), new.into());
     // Equal covers the infinities, whose difference is NaN.

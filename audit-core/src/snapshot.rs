@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::diff::MAX_DEPTH;
 use crate::error::ValueError;
 use crate::hash::HashKeys;
+use crate::mask::HIDDEN;
 use crate::schema::{FieldSchema, Place, Sensitivity};
 use crate::value::AuditValue;
 
@@ -102,6 +103,12 @@ impl<'a> Snapshot<'a> {
             message: message.into(),
         });
         Value::Null
+    }
+
+    /// Stands for a value that is never shown.
+    pub(crate) fn hidden(&mut self) -> Value {
+        self.redacted = true;
+        Value::String(HIDDEN.to_owned())
     }
 
     /// Goes one level down for `build`, or fails at the depth limit.

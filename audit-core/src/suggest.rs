@@ -1,30 +1,50 @@
 //! Near names, for "did you mean".
 
 /// Returns the candidate nearest to `name`, if one is near enough to be what was meant.
-pub(crate) fn nearest<'c>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     candidates
         .into_iter()
         .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= name.chars().count().max(3) / 3)
-        .min_by_key(|(distance, _)| *distance)
+        .filter(|(steps, _)| *steps <= (name.chars().count() / 3).max(1))
+        .min_by_key(|(steps, _)| *steps)
         .map(|(_, candidate)| candidate)
 }
 
-/// The Levenshtein distance, ignoring case.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.to_lowercase(), b.to_lowercase());
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut corner = i;
-        row[0] = i + 1;
-        for (j, y) in b.chars().enumerate() {
-            let replaced = corner + usize::from(x != y);
-            corner = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(corner + 1);
+/// The optimal string alignment distance, ignoring case: how many letters are replaced,
+/// inserted, left out, or swapped with their neighbour.
+fn distance(name: &str, candidate: &str) -> usize {
+    let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
+    let (a, b) = (lower(name), lower(candidate));
+    let mut steps = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            steps[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let replaced = steps[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let one_sided = steps[i - 1][j].min(steps[i][j - 1]) + 1;
+                let swap = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                let swapped = if swap {
+                    steps[i - 2][j - 2] + 1
+                } else {
+                    usize::MAX
+                };
+                replaced.min(one_sided).min(swapped)
+            };
         }
     }
-    row[row.len() - 1]
+    steps[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn finds_what_was_meant_and_nothing_else() {
+        let fields = ["id", "email", "address"];
+        assert_eq!(nearest("emial", fields), Some("email"));
+        assert_eq!(nearest("Adress", fields), Some("address"));
+        assert_eq!(nearest("password", fields), None);
+    }
 }

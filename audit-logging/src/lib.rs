@@ -1,1 +1,77 @@
-//! x
+//! Leveled logging in one call, for people who know Python's `logging.basicConfig`.
+//!
+//! ```python
+//! import logging
+//! logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(levelname)s %(message)s")
+//! logging.warning("disk %s is nearly full", disk)
+//! ```
+//!
+//! is here
+//!
+//! ```
+//! use audit_logging::{Level, basic_config, warning};
+//!
+//! # let disk = "sda1";
+//! basic_config().level(Level::Debug).format("{asctime} {levelname} {message}").init()?;
+//! warning!("disk {disk} is nearly full");
+//! # Ok::<(), audit_logging::LoggingError>(())
+//! ```
+//!
+//! With the `auditlog` crate and its feature `logging` this crate is `auditlog::logging`.
+//!
+//! # What is the same
+//!
+//! | Python | here |
+//! |---|---|
+//! | `basicConfig()` | [`basic_config()`]`.init()?` |
+//! | `level=logging.DEBUG`; the default is `WARNING` | [`.level(Level::Debug)`](BasicConfig::level) |
+//! | `format="%(levelname)s:%(name)s:%(message)s"` | [`.format("{levelname}:{name}:{message}")`](BasicConfig::format), as with `style="{"` |
+//! | `datefmt="%H:%M:%S"` | [`.datefmt("%H:%M:%S")`](BasicConfig::datefmt) |
+//! | `filename="app.log"`, `filemode="w"` | [`.filename("app.log")`](BasicConfig::filename)[`.append(false)`](BasicConfig::append) |
+//! | `stream=sys.stdout`; the default is standard error | [`.stream(Stream::Stdout)`](BasicConfig::stream) |
+//! | `RotatingFileHandler("app.log", maxBytes=n, backupCount=5)` | [`.filename("app.log")`](BasicConfig::filename)[`.rotate(Rotation::size(n).keep(5))`](BasicConfig::rotate) |
+//! | `TimedRotatingFileHandler("app.log", when="midnight")` | [`.rotate(Rotation::daily())`](Rotation::daily) |
+//! | `getLogger("shop.db").setLevel(logging.ERROR)` | [`.target("shop::db", Level::Error)`](BasicConfig::target) |
+//! | `logging.debug`, `info`, `warning`, `error`, `critical` | [`debug!`], [`info!`], [`warning!`], [`error!`], [`critical!`] |
+//! | `extra={"port": 8080}` | `info!(port = 8080; "listening")` |
+//!
+//! The five levels have Python's numbers, names and order, and filter as they do there: under
+//! [`Level::Critical`] only critical lines are printed, although the `log` crate underneath
+//! has nothing above `error!`.
+//!
+//! # What differs
+//!
+//! - A logger can be set once: a second `init` is [`LoggingError::AlreadySet`], where
+//!   `basicConfig` silently does nothing.
+//! - A format, a date format or a file that is no good is an error of `init`, never a panic and
+//!   never found only when the first line is printed.
+//! - `{name}` is the target of the record, by default the path of the module, since macros
+//!   belong to modules and not to named loggers.
+//! - [`.json()`](BasicConfig::json) prints JSON lines with the key-values.
+//! - Records of every library that uses the `log` crate arrive here, as those of all loggers do
+//!   at Python's root.
+//! - A line that cannot be written is reported on standard error, as Python does while
+//!   `logging.raiseExceptions` is set.
+
+mod config;
+mod error;
+mod file;
+mod gate;
+mod json;
+mod output;
+mod rotation;
+mod severity;
+mod template;
+mod time;
+
+pub use audit_core::{Level, critical};
+/// Logs a message at [`Level::Warning`]: Python's name for [`warn!`].
+#[doc(no_inline)]
+pub use log::warn as warning;
+#[doc(no_inline)]
+pub use log::{debug, error, info, warn};
+
+pub use crate::config::{BasicConfig, LoggerHandle, basic_config};
+pub use crate::error::LoggingError;
+pub use crate::output::Stream;
+pub use crate::rotation::Rotation;

@@ -1,1 +1,76 @@
-//! x
+//! The embedded, durable store of `auditlog`: a trail in one SQLite file.
+//!
+//! [`SqliteStore`] keeps each entry's canonical JSON byte for byte in a file that the
+//! `sqlite3` shell and every language can read. Several processes may write and read one
+//! file at the same time; threads that record at the same moment share one commit.
+//!
+//! # Example: a trail that outlives the program
+//! ```
+//! use audit_core::{LogEntry, Query, Store};
+//! use audit_sqlite::SqliteStore;
+//!
+//! # let folder = std::env::temp_dir().join(format!("audit-sqlite-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! let file = folder.join("audit.db");
+//! let entry = LogEntry::new("update", "User", "42", "bob");
+//!
+//! let store = SqliteStore::open(&file)?;
+//! store.append(&[entry.clone()])?; // on the disk when it returns
+//! store.close()?;
+//!
+//! let store = SqliteStore::open(&file)?;
+//! let page = store.find(&Query::new().model_name("User").object_pk(42))?;
+//! assert_eq!(page.entries, [entry]);
+//! # store.close()?;
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What `Ok` means
+//!
+//! | durability | the program is killed | the machine loses power |
+//! |---|---|---|
+//! | [`Durability::Full`] (default) | nothing acknowledged is lost | nothing acknowledged is lost |
+//! | [`Durability::Relaxed`] | nothing acknowledged is lost | the last entries may be lost; [`Store::flush`] bounds which |
+//!
+//! As far as the disk keeps its word: a drive that reports a write as done and has it only
+//! in a volatile cache defeats every database. The file must lie on a local disk; SQLite's
+//! shared memory does not work over a network file system.
+//!
+//! # In the caller's own transaction
+//!
+//! [`install`] makes the trail's tables beside the tables of an application, and
+//! [`append_in`] writes entries into a transaction that is open there, so that a change and
+//! its entry come and go together. [`SqliteOptions::shared_file`] opens such a file as a
+//! store, for reading the trail and for entries outside any transaction.
+//!
+//! # With the `sqlite3` shell
+//!
+//! The view `audit_log` shows the trail with readable times and levels:
+//! `SELECT * FROM audit_log ORDER BY time DESC LIMIT 20`. Triggers refuse to update or
+//! delete entries; only [`Store::purge`] gets through. They keep accidents away, not
+//! somebody who may write the file and wants to change it. A shell older than SQLite 3.51.3
+//! should read a copy made by `VACUUM INTO`, not the live file, because of the bug named at
+//! [`SqliteStore::open`].
+//!
+//! [`Store::flush`]: audit_core::Store::flush
+//! [`Store::purge`]: audit_core::Store::purge
+
+mod caller;
+mod check;
+mod error;
+mod options;
+mod query;
+mod reader;
+mod row;
+mod schema;
+mod store;
+mod writer;
+
+pub use crate::caller::{append_in, install};
+pub use crate::check::{Check, Mismatch};
+pub use crate::options::{Durability, SqliteOptions};
+pub use crate::schema::{APPLICATION_ID, SCHEMA_VERSION};
+pub use crate::store::SqliteStore;
+#[doc(no_inline)]
+pub use rusqlite;

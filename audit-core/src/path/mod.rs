@@ -67,6 +67,18 @@ impl Path {
     /// The object itself.
     pub const ROOT: Self = Self(Cow::Borrowed("$"));
 
+    pub(crate) fn of_field(name: &'static str) -> Self {
+        Node::below(None, Segment::Field(name)).to_path()
+    }
+
+    pub(crate) fn of_key(name: &str) -> Self {
+        Node::below(None, Segment::Name(name)).to_path()
+    }
+
+    pub(crate) fn of_index(index: usize) -> Self {
+        Node::below(None, Segment::Index(index)).to_path()
+    }
+
     /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -115,3 +115,8 @@ maps! {
     [+ Ord] [] BTreeMap<K, V>;
     [+ Eq + Hash] [, S: BuildHasher] HashMap<K, V, S>;
 }
+
+#[cfg(feature = "indexmap")]
+maps! {
+    [+ Eq + Hash] [, S: BuildHasher] indexmap::IndexMap<K, V, S>;
+}

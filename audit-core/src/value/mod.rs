@@ -1,5 +1,6 @@
 //! Values whose changes can be tracked.
 
+mod foreign;
 mod keyed;
 mod list;
 mod map;

@@ -104,8 +104,9 @@ transparent!(Wrapping, Saturating);
 /// changes nothing that a person would call a change.
 impl AuditValue for f64 {
     #[inline]
+    #[expect(clippy::float_cmp, reason = "any difference is a change")]
     fn same(&self, other: &Self) -> bool {
-        self == other || (self.is_nan() && other.is_nan())
+        *self == *other || (self.is_nan() && other.is_nan())
     }
 
     fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
@@ -116,8 +117,9 @@ impl AuditValue for f64 {
 /// Compared as `f64` is; recorded with the fewest digits that name this `f32`.
 impl AuditValue for f32 {
     #[inline]
+    #[expect(clippy::float_cmp, reason = "any difference is a change")]
     fn same(&self, other: &Self) -> bool {
-        self == other || (self.is_nan() && other.is_nan())
+        *self == *other || (self.is_nan() && other.is_nan())
     }
 
     fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {

@@ -259,3 +259,8 @@ sets! {
     [+ Ord] [] BTreeSet<T>;
     [+ Eq + Hash] [, S: BuildHasher] HashSet<T, S>;
 }
+
+#[cfg(feature = "indexmap")]
+sets! {
+    [+ Eq + Hash] [, S: BuildHasher] indexmap::IndexSet<T, S>;
+}

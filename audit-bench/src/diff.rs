@@ -1,0 +1,228 @@
+//! `diff`: the derive beside code written by hand that builds the same values, and beside
+//! serde's way to JSON and compare.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::error::Error;
+
+use serde_json::Value;
+
+use crate::allocations;
+use crate::measure::{Budget, compare, row};
+use crate::model::{Account, Address, Item, Order, Status, Wide};
+
+/// What a change is, as code by hand would have it: the fields of `auditlog::Change`.
+#[expect(dead_code, reason = "built to be as large as what it stands beside")]
+pub(crate) struct ByHand {
+    path: Cow<'static, str>,
+    old: Option<Value>,
+    new: Option<Value>,
+    redaction: Option<u8>,
+}
+
+pub(crate) fn push(
+    changes: &mut Vec<ByHand>,
+    path: impl Into<Cow<'static, str>>,
+    old: Value,
+    new: Value,
+) {
+    changes.push(ByHand { path: path.into(), old: Some(old), new: Some(new), redaction: None });
+}
+
+pub(crate) fn run() -> Result<(), Box<dyn Error>> {
+    let old = Account::sample();
+    let same = old.clone();
+    let one = Account { email: "new@example.com".to_owned(), ..old.clone() };
+    let six = Account {
+        username: "bob".to_owned(),
+        email: "bob@example.com".to_owned(),
+        phone: None,
+        balance: 99.5,
+        logins: 18,
+        status: Status::Suspended,
+        ..old.clone()
+    };
+    let hand = |new: &Account| account_by_hand(&old, new);
+    let ours = |new: &Account| auditlog::diff(&old, new);
+    let limit = Budget::Ratio;
+    compare("diff/flat12/equal", limit(1.1), || ours(&same), || hand(&same));
+    compare("diff/flat12/1-changed", limit(1.3), || ours(&one), || hand(&one));
+    compare("diff/flat12/6-changed", limit(1.3), || ours(&six), || hand(&six));
+
+    let wide = Wide::sample();
+    let (wide_same, mut wide_one) = (wide.clone(), wide.clone());
+    wide_one.f37 = "another text".to_owned();
+    compare(
+        "diff/flat50/equal",
+        limit(1.1),
+        || auditlog::diff(&wide, &wide_same),
+        || wide.by_hand(&wide_same),
+    );
+    compare(
+        "diff/flat50/1-changed",
+        limit(1.3),
+        || auditlog::diff(&wide, &wide_one),
+        || wide.by_hand(&wide_one),
+    );
+
+    let order = Order::sample();
+    let (order_same, mut order_two) = (order.clone(), order.clone());
+    order_two.items[7].qty += 1;
+    order_two.labels.insert("label07".to_owned(), "another value".to_owned());
+    compare(
+        "diff/nested/equal",
+        limit(1.1),
+        || auditlog::diff(&order, &order_same),
+        || order_by_hand(&order, &order_same),
+    );
+    compare(
+        "diff/nested/2-changed",
+        limit(1.3),
+        || auditlog::diff(&order, &order_two),
+        || order_by_hand(&order, &order_two),
+    );
+
+    row(
+        "diff/flat12/equal/allocations",
+        count(|| ours(&same)),
+        1.0,
+        "",
+        Budget::Value(0.0),
+    );
+    row(
+        "diff/nested/equal/allocations",
+        count(|| auditlog::diff(&order, &order_same)),
+        1.0,
+        "",
+        Budget::Value(0.0),
+    );
+
+    let by_serde = limit(0.1);
+    compare("diff/flat12/1-changed/serde_json", by_serde, || ours(&one), || through_json(&old, &one));
+    compare(
+        "diff/nested/2-changed/serde_json",
+        by_serde,
+        || auditlog::diff(&order, &order_two),
+        || through_json(&order, &order_two),
+    );
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a handful")]
+fn count<R>(work: impl FnOnce() -> R) -> f64 {
+    allocations::count(work) as f64
+}
+
+fn account_by_hand(old: &Account, new: &Account) -> Vec<ByHand> {
+    let mut changes = Vec::new();
+    macro_rules! field {
+        ($field:ident, $value:expr) => {
+            if old.$field != new.$field {
+                let value = $value;
+                push(&mut changes, stringify!($field), value(&old.$field), value(&new.$field));
+            }
+        };
+    }
+    let text = |text: &String| Value::String(text.clone());
+    field!(id, |id: &u64| Value::from(*id));
+    field!(username, text);
+    field!(email, text);
+    field!(first_name, text);
+    field!(last_name, text);
+    field!(bio, text);
+    field!(phone, |phone: &Option<String>| phone.clone().map_or(Value::Null, Value::String));
+    field!(active, |active: &bool| Value::Bool(*active));
+    field!(balance, |balance: &f64| Value::from(*balance));
+    field!(last_login, |time: &chrono::DateTime<chrono::Utc>| Value::String(time.to_rfc3339()));
+    field!(logins, |logins: &i64| Value::from(*logins));
+    field!(status, |status: &Status| Value::from(match status {
+        Status::Active => "Active",
+        Status::Suspended => "Suspended",
+    }));
+    changes
+}
+
+fn order_by_hand(old: &Order, new: &Order) -> Vec<ByHand> {
+    let mut changes = Vec::new();
+    let text = |text: &String| Value::String(text.clone());
+    if old.id != new.id {
+        push(&mut changes, "id", old.id.into(), new.id.into());
+    }
+    let (a, b) = (&old.customer, &new.customer);
+    if a.name != b.name {
+        push(&mut changes, "customer.name", text(&a.name), text(&b.name));
+    }
+    if a.contact.email != b.contact.email {
+        let (a, b) = (&a.contact.email, &b.contact.email);
+        push(&mut changes, "customer.contact.email", text(a), text(b));
+    }
+    let fields: [(&'static str, fn(&Address) -> &String); 3] = [
+        ("customer.contact.address.street", |address| &address.street),
+        ("customer.contact.address.city", |address| &address.city),
+        ("customer.contact.address.zip", |address| &address.zip),
+    ];
+    for (path, field) in fields {
+        let (a, b) = (field(&a.contact.address), field(&b.contact.address));
+        if a != b {
+            push(&mut changes, path, text(a), text(b));
+        }
+    }
+    for (index, (a, b)) in old.items.iter().zip(&new.items).enumerate() {
+        item_by_hand(index, a, b, &mut changes);
+    }
+    if old.labels != new.labels {
+        let keys: BTreeSet<&String> = old
+            .labels
+            .keys()
+            .chain(new.labels.keys())
+            .filter(|key| old.labels.get(*key) != new.labels.get(*key))
+            .collect();
+        for key in keys {
+            let side = |labels: &std::collections::HashMap<String, String>| {
+                labels.get(key).map(|value| Value::String(value.clone()))
+            };
+            changes.push(ByHand {
+                path: format!("labels.{key}").into(),
+                old: side(&old.labels),
+                new: side(&new.labels),
+                redaction: None,
+            });
+        }
+    }
+    changes
+}
+
+fn item_by_hand(index: usize, a: &Item, b: &Item, changes: &mut Vec<ByHand>) {
+    if a.sku != b.sku {
+        push(changes, format!("items[{index}].sku"), a.sku.clone().into(), b.sku.clone().into());
+    }
+    if a.name != b.name {
+        push(changes, format!("items[{index}].name"), a.name.clone().into(), b.name.clone().into());
+    }
+    if a.qty != b.qty {
+        push(changes, format!("items[{index}].qty"), a.qty.into(), b.qty.into());
+    }
+    if a.price != b.price {
+        push(changes, format!("items[{index}].price"), a.price.into(), b.price.into());
+    }
+}
+
+/// The way without a diff of one's own: both to JSON, and compare the top-level fields.
+fn through_json<T: serde::Serialize>(old: &T, new: &T) -> Vec<ByHand> {
+    let (Ok(Value::Object(old)), Ok(Value::Object(mut new))) =
+        (serde_json::to_value(old), serde_json::to_value(new))
+    else {
+        return Vec::new();
+    };
+    old.into_iter()
+        .filter_map(|(name, old)| {
+            let new = new.remove(&name)?;
+            (old != new).then(|| ByHand {
+                path: name.into(),
+                old: Some(old),
+                new: Some(new),
+                redaction: None,
+            })
+        })
+        .collect()
+}

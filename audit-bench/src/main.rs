@@ -1,0 +1,41 @@
+//! Measures auditlog beside hand-written or raw code that does the same work, in one run.
+//!
+//! `cargo run --release -p audit-bench -- <group>...`, groups `diff`, `draft` and `sqlite`
+//! (all without an argument). Each row is the median of interleaved rounds:
+//! `<name> ours=<value> reference=<value> ratio=<x> budget=<y> ok|OVER`.
+
+mod allocations;
+mod diff;
+mod draft;
+mod measure;
+mod model;
+mod sqlite;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// A group of rows.
+type Group = (&'static str, fn() -> Result<(), Box<dyn Error>>);
+
+const GROUPS: [Group; 3] = [("diff", diff::run), ("draft", draft::run), ("sqlite", sqlite::run)];
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    for name in &wanted {
+        if !GROUPS.iter().any(|(group, _)| group == name) {
+            let known: Vec<_> = GROUPS.iter().map(|(group, _)| *group).collect();
+            eprintln!("unknown group `{name}`; expected {}", known.join(", "));
+            return ExitCode::from(2);
+        }
+    }
+    for (group, run) in GROUPS {
+        if !wanted.is_empty() && !wanted.iter().any(|name| name == group) {
+            continue;
+        }
+        if let Err(error) = run() {
+            eprintln!("group {group} failed: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,183 @@
+//! Builds an audit log.
+
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::clock;
+use crate::draft::Receipt;
+use crate::entry::{LogEntry, Source};
+use crate::error::Result;
+use crate::hash::HashKeys;
+use crate::ids;
+use crate::level::Level;
+use crate::log::{AuditLog, BeforeHook, Flow, Shared};
+use crate::memory::MemoryStore;
+use crate::pipeline::{FailurePolicy, Pipeline};
+use crate::registry::Registry;
+use crate::sink::Sink;
+use crate::store::Store;
+
+/// Builds an [`AuditLog`].
+#[must_use = "a builder does nothing until `build` or `install`"]
+pub struct AuditLogBuilder {
+    store: Option<Arc<dyn Store>>,
+    sinks: Vec<Arc<dyn Sink>>,
+    policy: FailurePolicy,
+    spool: usize,
+    keys: Option<HashKeys>,
+    min_level: Level,
+    clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    ids: Box<dyn Fn(DateTime<Utc>) -> Uuid + Send + Sync>,
+    before: Vec<BeforeHook>,
+    after: Vec<AfterHook>,
+    source: Source,
+}
+
+/// What hears how the writing of an entry ended.
+pub(crate) type AfterHook = Box<dyn Fn(&LogEntry, &Result<Receipt>) + Send + Sync>;
+
+impl AuditLogBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            store: None,
+            sinks: Vec::new(),
+            policy: FailurePolicy::default(),
+            spool: 10_000,
+            keys: None,
+            min_level: Level::Debug,
+            clock: Box::new(clock::now),
+            ids: Box::new(ids::fresh),
+            before: Vec::new(),
+            after: Vec::new(),
+            source: Source::default(),
+        }
+    }
+
+    /// Sets where the trail is kept; without one, in memory.
+    pub fn store(mut self, store: impl Store + 'static) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Adds a sink, which hears of every entry that the store has kept.
+    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
+        self.sinks.push(Arc::new(sink));
+        self
+    }
+
+    /// Sets what becomes of an entry that the store does not take; by default the caller
+    /// gets the error ([`FailurePolicy::FailClosed`]).
+    pub fn on_error(mut self, policy: FailurePolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets how many entries wait for the store at most under
+    /// [`FailurePolicy::FailOpen`]; 10,000 unless given.
+    pub fn spool(mut self, entries: usize) -> Self {
+        self.spool = entries;
+        self
+    }
+
+    /// Adds the key for fields marked `#[audit(hash)]`. Of several the one with the highest
+    /// version is used; earlier ones stay so that their tokens can be made again.
+    ///
+    /// Without a key each process makes up its own, and tokens of different processes
+    /// cannot be compared. A key should have 32 random bytes and live where secrets do.
+    pub fn hash_key(mut self, version: u32, key: impl Into<Vec<u8>>) -> Self {
+        match &mut self.keys {
+            Some(keys) => keys.add(version, key.into()),
+            None => self.keys = Some(HashKeys::new(version, key.into())),
+        }
+        self
+    }
+
+    /// Records nothing below this level.
+    pub fn min_level(mut self, level: Level) -> Self {
+        self.min_level = level;
+        self
+    }
+
+    /// Sets where times come from.
+    pub fn clock(mut self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// Sets where ids come from; they must be unique. Entries of one time are ordered by id.
+    pub fn ids(mut self, ids: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
+        self.ids = Box::new(move |_| ids());
+        self
+    }
+
+    /// Adds a hook that sees each entry before it is written, and may change or veto it.
+    ///
+    /// The entry is redacted already. Hooks run in the order they were added; after a veto
+    /// no other does.
+    pub fn before(mut self, hook: impl Fn(&mut LogEntry) -> Flow + Send + Sync + 'static) -> Self {
+        self.before.push(Box::new(hook));
+        self
+    }
+
+    /// Adds a hook that hears how the writing of each entry ended.
+    pub fn after(
+        mut self,
+        hook: impl Fn(&LogEntry, &Result<Receipt>) + Send + Sync + 'static,
+    ) -> Self {
+        self.after.push(Box::new(hook));
+        self
+    }
+
+    /// Sets which program entries come from.
+    pub fn source(mut self, source: Source) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// Builds the log.
+    pub fn build(self) -> AuditLog {
+        let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        AuditLog::from_shared(Shared {
+            pipeline: Arc::new(Pipeline::new(
+                store,
+                self.sinks,
+                self.after,
+                self.policy,
+                self.spool,
+            )),
+            registry: Registry::default(),
+            keys: self.keys.map_or_else(HashKeys::ephemeral, Arc::new),
+            min_level: self.min_level,
+            clock: self.clock,
+            ids: self.ids,
+            before: self.before,
+            source: self.source,
+            writer: OnceLock::new(),
+            closed: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
+        })
+    }
+
+    /// Builds the log and makes it the global one; see [`AuditLog::install`].
+    ///
+    /// # Errors
+    /// [`Error::AlreadyInstalled`](crate::Error::AlreadyInstalled); a program installs once.
+    pub fn install(self) -> Result<AuditLog> {
+        self.build().install()
+    }
+}
+
+impl fmt::Debug for AuditLogBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLogBuilder")
+            .field("store", &self.store)
+            .field("sinks", &self.sinks)
+            .field("policy", &self.policy)
+            .field("min_level", &self.min_level)
+            .finish_non_exhaustive()
+    }
+}

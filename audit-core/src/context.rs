@@ -1,0 +1,389 @@
+//! The context: who acts, why, and from where.
+
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::actor::Actor;
+use crate::ambient::{Ambient, Entered, Frames};
+use crate::entry::LogEntry;
+use crate::log::AuditLog;
+use crate::value::AuditValue;
+
+/// Starts a context that inherits the current one.
+///
+/// # Example: everything recorded in the scope has the actor
+/// ```
+/// use audit_core as auditlog;
+///
+/// let audit = auditlog::testing::capture();
+/// {
+///     let _who = auditlog::context().actor("alice").correlation_id("req-1").enter();
+///     auditlog::event("login").record()?;
+/// }
+/// auditlog::event("sweep").record()?;
+/// assert_eq!(audit.entries()[0].actor(), "alice");
+/// assert_eq!(audit.entries()[1].actor(), "system");
+/// # Ok::<(), auditlog::Error>(())
+/// ```
+pub fn context() -> Context {
+    Context::current()
+}
+
+/// Runs `run` without recording anything: drafts in it are `Skipped(Disabled)`.
+pub fn disabled<R>(run: impl FnOnce() -> R) -> R {
+    context().disabled().scope(run)
+}
+
+/// Who acts, why, and from where: what entries take from their surroundings.
+///
+/// A context is a value. It is entered for a scope ([`enter`](Self::enter),
+/// [`scope`](Self::scope)) or for a future
+/// ([`in_audit_context`](FutureExt::in_audit_context)), inherits what the current one has
+/// and restores it afterwards. It does not pass to other threads or tasks by itself; take
+/// [`Context::current`] along, also as JSON in a job's headers.
+#[derive(Clone, Default)]
+#[must_use = "a context does nothing until it is entered"]
+pub struct Context {
+    data: Arc<ContextData>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct ContextData {
+    actor: Option<ActorSource>,
+    correlation_id: Option<String>,
+    trace_id: Option<String>,
+    remote_addr: Option<IpAddr>,
+    remote_port: Option<u16>,
+    reason: Option<String>,
+    extra: Map<String, Value>,
+    disabled: bool,
+}
+
+/// An actor, or how to find out who it is.
+#[derive(Clone)]
+enum ActorSource {
+    Known(Actor),
+    Asked(Arc<dyn Fn() -> Option<Actor> + Send + Sync>),
+}
+
+impl ActorSource {
+    fn resolve(&self) -> Option<Actor> {
+        match self {
+            Self::Known(actor) => Some(actor.clone()),
+            Self::Asked(ask) => ask(),
+        }
+    }
+}
+
+/// What can be given as an actor: an [`Actor`] or its id, or a function that returns one
+/// when an entry is made.
+pub trait IntoActor<Form> {
+    #[doc(hidden)]
+    fn into_source(self) -> ActorForm;
+}
+
+/// An actor in one of the forms of [`IntoActor`].
+#[doc(hidden)]
+pub struct ActorForm(ActorSource);
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum ByValue {}
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum ByCall {}
+
+impl<A: Into<Actor>> IntoActor<ByValue> for A {
+    fn into_source(self) -> ActorForm {
+        ActorForm(ActorSource::Known(self.into()))
+    }
+}
+
+impl<F, A> IntoActor<(ByCall, A)> for F
+where
+    F: Fn() -> A + Send + Sync + 'static,
+    A: Into<Option<Actor>>,
+{
+    fn into_source(self) -> ActorForm {
+        ActorForm(ActorSource::Asked(Arc::new(move || self().into())))
+    }
+}
+
+impl ActorForm {
+    pub(crate) fn resolve(&self) -> Option<Actor> {
+        self.0.resolve()
+    }
+}
+
+impl Context {
+    /// Makes a context that inherits nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the context that entries made now take from.
+    pub fn current() -> Self {
+        Self {
+            data: Arc::<ContextData>::innermost().unwrap_or_default(),
+        }
+    }
+
+    fn data(&mut self) -> &mut ContextData {
+        Arc::make_mut(&mut self.data)
+    }
+
+    /// Sets who acts: an [`Actor`], its id, or a function that is asked for each entry.
+    pub fn actor<Form>(mut self, actor: impl IntoActor<Form>) -> Self {
+        self.data().actor = Some(actor.into_source().0);
+        self
+    }
+
+    /// Sets what ties together all that a request or job does.
+    pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
+        self.data().correlation_id = Some(id.into());
+        self
+    }
+
+    /// Sets the trace id of distributed tracing.
+    pub fn trace_id(mut self, id: impl Into<String>) -> Self {
+        self.data().trace_id = Some(id.into());
+        self
+    }
+
+    /// Sets the address the request came from.
+    pub fn remote_addr(mut self, addr: impl Into<IpAddr>) -> Self {
+        self.data().remote_addr = Some(addr.into());
+        self
+    }
+
+    /// Sets the port the request came from.
+    pub fn remote_port(mut self, port: u16) -> Self {
+        self.data().remote_port = Some(port);
+        self
+    }
+
+    /// Sets why it is done.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.data().reason = Some(reason.into());
+        self
+    }
+
+    /// Adds something to the `additional_data` of entries.
+    pub fn extra(mut self, key: impl Into<String>, value: impl AuditValue) -> Self {
+        self.data()
+            .extra
+            .insert(key.into(), crate::snapshot::key_value(&value));
+        self
+    }
+
+    /// Records nothing: drafts are `Skipped(Disabled)`.
+    pub fn disabled(mut self) -> Self {
+        self.data().disabled = true;
+        self
+    }
+
+    /// Returns whether nothing is recorded in this context.
+    pub fn is_disabled(&self) -> bool {
+        self.data.disabled
+    }
+
+    /// Returns who acts, asking if that is left to a function.
+    pub fn resolve_actor(&self) -> Option<Actor> {
+        self.data.actor.as_ref().and_then(ActorSource::resolve)
+    }
+
+    /// Enters the context on this thread until the guard is dropped.
+    #[must_use = "the context ends when the guard is dropped; bind it to a name"]
+    pub fn enter(self) -> ContextGuard {
+        ContextGuard {
+            _entered: self.data.enter(),
+        }
+    }
+
+    /// Runs `run` in the context.
+    pub fn scope<R>(self, run: impl FnOnce() -> R) -> R {
+        let _entered = self.enter();
+        run()
+    }
+
+    pub(crate) fn is_current_disabled() -> bool {
+        Arc::<ContextData>::find(|data| Some(data.disabled)).unwrap_or(false)
+    }
+
+    /// Gives an entry what the current context has.
+    pub(crate) fn fill(entry: &mut LogEntry) {
+        // Asking for the actor happens outside the borrow: the function may use a context.
+        let Some(data) = Arc::<ContextData>::innermost() else {
+            return;
+        };
+        entry.actor = data.actor.as_ref().and_then(ActorSource::resolve);
+        entry.correlation_id.clone_from(&data.correlation_id);
+        entry.trace_id.clone_from(&data.trace_id);
+        entry.remote_addr = data.remote_addr;
+        entry.remote_port = data.remote_port;
+        entry.reason.clone_from(&data.reason);
+        if !data.extra.is_empty() {
+            entry.additional_data.clone_from(&data.extra);
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = &self.data;
+        let actor = match &data.actor {
+            Some(ActorSource::Known(actor)) => Some(actor.to_string()),
+            Some(ActorSource::Asked(_)) => Some("(asked when an entry is made)".to_owned()),
+            None => None,
+        };
+        f.debug_struct("Context")
+            .field("actor", &actor)
+            .field("correlation_id", &data.correlation_id)
+            .field("trace_id", &data.trace_id)
+            .field("remote_addr", &data.remote_addr)
+            .field("remote_port", &data.remote_port)
+            .field("reason", &data.reason)
+            .field("extra", &data.extra)
+            .field("disabled", &data.disabled)
+            .finish()
+    }
+}
+
+/// The form in which a context travels.
+#[derive(Serialize, Deserialize)]
+struct Travelling {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    actor: Option<Actor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remote_addr: Option<IpAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remote_port: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    extra: Map<String, Value>,
+    #[serde(default)]
+    disabled: bool,
+}
+
+/// Asks for the actor if that is left to a function: a job acts for whoever started it.
+impl Serialize for Context {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let data = ContextData::clone(&self.data);
+        let travelling = Travelling {
+            actor: self.resolve_actor(),
+            correlation_id: data.correlation_id,
+            trace_id: data.trace_id,
+            remote_addr: data.remote_addr,
+            remote_port: data.remote_port,
+            reason: data.reason,
+            extra: data.extra,
+            disabled: data.disabled,
+        };
+        travelling.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Context {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let travelling = Travelling::deserialize(deserializer)?;
+        let data = ContextData {
+            actor: travelling.actor.map(ActorSource::Known),
+            correlation_id: travelling.correlation_id,
+            trace_id: travelling.trace_id,
+            remote_addr: travelling.remote_addr,
+            remote_port: travelling.remote_port,
+            reason: travelling.reason,
+            extra: travelling.extra,
+            disabled: travelling.disabled,
+        };
+        Ok(Self {
+            data: Arc::new(data),
+        })
+    }
+}
+
+/// Leaves the context when dropped. Stays on its thread.
+#[must_use = "the context ends when the guard is dropped; bind it to a name"]
+pub struct ContextGuard {
+    _entered: Entered<Arc<ContextData>>,
+}
+
+impl fmt::Debug for ContextGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContextGuard").finish_non_exhaustive()
+    }
+}
+
+/// Carries a context through the life of a future.
+pub trait FutureExt: Future + Sized {
+    /// Runs the future in `context`: on every poll, on whatever thread, and while it is
+    /// dropped, so that what a cancelled future records in a `Drop` still has its actor.
+    ///
+    /// The log that is entered now (as by [`testing::capture`](crate::testing::capture))
+    /// goes along too. Needs no particular runtime.
+    fn in_audit_context(self, context: Context) -> InContext<Self> {
+        InContext {
+            future: Some(Box::pin(self)),
+            contexts: Frames::with(context.data),
+            log: AuditLog::entered(),
+        }
+    }
+}
+
+impl<F: Future> FutureExt for F {}
+
+/// A future that runs in a context; see [`FutureExt::in_audit_context`].
+#[must_use = "a future does nothing until it is polled"]
+pub struct InContext<F> {
+    // Boxed, so that it can be polled and dropped in place without unsafe code.
+    future: Option<Pin<Box<F>>>,
+    contexts: Frames<Arc<ContextData>>,
+    log: Option<AuditLog>,
+}
+
+impl<F> InContext<F> {
+    fn run<R>(&mut self, run: impl FnOnce(&mut Option<Pin<Box<F>>>) -> R) -> R {
+        let _log = self.log.clone().map(Ambient::enter);
+        let _contexts = Arc::<ContextData>::swap(&mut self.contexts);
+        run(&mut self.future)
+    }
+}
+
+impl<F> fmt::Debug for InContext<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InContext").finish_non_exhaustive()
+    }
+}
+
+// What is pinned is behind the box.
+impl<F> Unpin for InContext<F> {}
+
+impl<F: Future> Future for InContext<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+        self.run(|future| match future {
+            Some(future) => future.as_mut().poll(cx),
+            None => Poll::Pending,
+        })
+    }
+}
+
+impl<F> Drop for InContext<F> {
+    fn drop(&mut self) {
+        self.run(|future| *future = None);
+    }
+}

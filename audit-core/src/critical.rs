@@ -1,0 +1,42 @@
+//! The call that `log` lacks: one above `error!`.
+
+/// Logs a message at [`Level::Critical`](crate::Level::Critical).
+///
+/// `log` has nothing above its `Error`: the record has that level, and the key-value
+/// `severity = "CRITICAL"`, by which `auditlog::logging` prints and filters it. The syntax is
+/// that of `log`'s own macros; the calling crate need not depend on `log`.
+///
+/// # Example: with and without a target and key-values
+/// ```
+/// use audit_core::critical;
+///
+/// let disk = "/dev/sda1";
+/// critical!("{disk} is full");
+/// critical!(target: "storage", "{} is full", disk);
+/// critical!(free = 0, disk; "no room left");
+/// critical!(target: "storage", free = 0, disk:?; "no room left on {disk}");
+/// ```
+#[macro_export]
+macro_rules! critical {
+    (target: $target:expr, $($key:tt $(:$capture:tt)? $(= $value:expr)?),+; $($message:tt)+) => {
+        $crate::__private::log::error!(
+            target: $target,
+            severity = "CRITICAL",
+            $($key $(:$capture)? $(= $value)?),+;
+            $($message)+
+        )
+    };
+    (target: $target:expr, $($message:tt)+) => {
+        $crate::__private::log::error!(target: $target, severity = "CRITICAL"; $($message)+)
+    };
+    ($($key:tt $(:$capture:tt)? $(= $value:expr)?),+; $($message:tt)+) => {
+        $crate::__private::log::error!(
+            severity = "CRITICAL",
+            $($key $(:$capture)? $(= $value)?),+;
+            $($message)+
+        )
+    };
+    ($($message:tt)+) => {
+        $crate::__private::log::error!(severity = "CRITICAL"; $($message)+)
+    };
+}

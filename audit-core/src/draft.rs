@@ -1,0 +1,631 @@
+//! Drafts: entries that are made but not yet recorded.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::action::{Action, Outcome};
+use crate::auditable::Auditable;
+use crate::change::{Change, Changes, Redaction};
+use crate::context::{Context, IntoActor};
+use crate::diff::{Difference, compare};
+use crate::entry::{LogEntry, to_micros};
+use crate::error::{Error, Result, ValueError};
+use crate::level::Level;
+use crate::log::{AuditLog, Flow};
+use crate::options::{SnapshotPolicy, find_field};
+use crate::path::Path;
+use crate::registry::Registration;
+use crate::repr::Repr;
+use crate::schema::{FieldSchema, ModelSchema, Sensitivity};
+use crate::snapshot::{Env, Snapshot};
+use crate::ticket::Ticket;
+use crate::transaction::Staging;
+use crate::value::AuditValue;
+
+/// What became of a draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Receipt {
+    /// The store has the entry with this id; inside a transaction it will when that ends.
+    Recorded(Uuid),
+    /// Nothing changed, so there is no entry.
+    Unchanged,
+    /// There is no entry for another reason.
+    Skipped(SkipReason),
+    /// The store failed, and the entry waits for it
+    /// ([`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen)).
+    Spooled(Uuid),
+    /// The store failed, and the entry went to the log output only
+    /// ([`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen)).
+    Lost(Uuid),
+}
+
+impl Receipt {
+    /// Returns the id of the entry, if the store has or will have it.
+    pub fn id(&self) -> Option<Uuid> {
+        match self {
+            Self::Recorded(id) | Self::Spooled(id) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the store has the entry.
+    pub fn is_recorded(&self) -> bool {
+        matches!(self, Self::Recorded(_))
+    }
+}
+
+/// Why there is no entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// The type is not registered.
+    NotRegistered,
+    /// The context says not to record.
+    Disabled,
+    /// The type does not record this action, or not this object (`when`).
+    ActionExcluded,
+    /// A `before` hook said no.
+    Vetoed,
+    /// The entry is below the log's level.
+    BelowLevel,
+}
+
+/// An entry that is made but not yet recorded.
+///
+/// Who, why and from where come from the context at the time the draft is made; the methods
+/// override it.
+#[derive(Debug)]
+#[must_use = "a draft records nothing until `record` or `submit`"]
+pub struct Draft {
+    log: AuditLog,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Ready(Box<Ready>),
+    Skipped(SkipReason),
+    Failed(Error),
+}
+
+#[derive(Debug)]
+struct Ready {
+    entry: LogEntry,
+    schema: Option<&'static ModelSchema>,
+    /// The level by action, before fields and outcome raise it.
+    base: Level,
+    raised: Option<Level>,
+    /// The level the caller set.
+    fixed: Option<Level>,
+    require_reason: bool,
+    /// Whether the entry is only worth recording if something changed.
+    needs_change: bool,
+    notable: bool,
+}
+
+impl Draft {
+    pub(crate) fn created<T: Auditable + 'static>(log: &AuditLog, new: &T) -> Self {
+        Self::make(log, Action::Create, new, |ready, registration| {
+            let snapshot = snapshot_of(log, registration, new)?;
+            ready.entry.changes = whole(T::FIELDS, &snapshot, |value| (None, Some(value)));
+            ready.keep_snapshot(registration, snapshot);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn deleted<T: Auditable + 'static>(log: &AuditLog, old: &T) -> Self {
+        Self::make(log, Action::Delete, old, |ready, registration| {
+            let snapshot = snapshot_of(log, registration, old)?;
+            ready.entry.changes = whole(T::FIELDS, &snapshot, |value| (Some(value), None));
+            ready.keep_snapshot(registration, snapshot);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn updated<T: Auditable + 'static>(log: &AuditLog, old: &T, new: &T) -> Self {
+        Self::make(log, Action::Update, new, |ready, registration| {
+            let rules = Some(&registration.settings.rules).filter(|rules| !rules.is_empty());
+            let Difference {
+                changes,
+                level,
+                notable,
+            } = compare(old, new, Env::with_keys(log.hash_keys()), rules)?;
+            ready.entry.changes = changes;
+            ready.raised = level;
+            ready.needs_change = true;
+            ready.notable = notable;
+            if registration.settings.snapshot != SnapshotPolicy::Never {
+                let snapshot = snapshot_of(log, registration, new)?;
+                ready.keep_snapshot(registration, snapshot);
+            }
+            Ok(())
+        })
+    }
+
+    /// An entry about an object that did not change.
+    pub(crate) fn object<T: Auditable + 'static>(
+        log: &AuditLog,
+        action: Action,
+        object: &T,
+    ) -> Self {
+        Self::make(log, action, object, |_, _| Ok(()))
+    }
+
+    pub(crate) fn event(log: &AuditLog, action: Action) -> Self {
+        if Context::is_current_disabled() {
+            return Self {
+                log: log.clone(),
+                state: State::Skipped(SkipReason::Disabled),
+            };
+        }
+        let ready = Ready::new(log, action, None, Level::Info);
+        Self {
+            log: log.clone(),
+            state: State::Ready(Box::new(ready)),
+        }
+    }
+
+    pub(crate) fn bulk<T: Auditable + 'static>(log: &AuditLog, action: Action) -> Self {
+        let state = match admit::<T>(log, &action, None) {
+            Ok(registration) => {
+                let mut ready = Ready::of(log, action, &registration);
+                ready.entry.object_repr = format!("{} in bulk", T::MODEL);
+                State::Ready(Box::new(ready))
+            }
+            Err(reason) => State::Skipped(reason),
+        };
+        Self {
+            log: log.clone(),
+            state,
+        }
+    }
+
+    fn make<T: Auditable + 'static>(
+        log: &AuditLog,
+        action: Action,
+        object: &T,
+        fill: impl FnOnce(&mut Ready, &Registration) -> Result<(), ValueError>,
+    ) -> Self {
+        let state = match admit(log, &action, Some(object)) {
+            Ok(registration) => {
+                let mut ready = Ready::of(log, action, &registration);
+                match ready
+                    .describe(log, object, &registration)
+                    .and_then(|()| fill(&mut ready, &registration))
+                {
+                    Ok(()) => {
+                        ready.settle_level();
+                        State::Ready(Box::new(ready))
+                    }
+                    Err(source) => State::Failed(Error::Value {
+                        model: T::MODEL.to_owned(),
+                        source,
+                    }),
+                }
+            }
+            Err(reason) => State::Skipped(reason),
+        };
+        Self {
+            log: log.clone(),
+            state,
+        }
+    }
+
+    fn edit(mut self, edit: impl FnOnce(&mut Ready)) -> Self {
+        if let State::Ready(ready) = &mut self.state {
+            edit(ready);
+            ready.settle_level();
+        }
+        self
+    }
+
+    /// Sets why it was done.
+    pub fn reason(self, reason: impl Into<String>) -> Self {
+        self.edit(|ready| ready.entry.reason = Some(reason.into()))
+    }
+
+    /// Adds something to `additional_data`, masked where its type says so.
+    pub fn extra(self, key: impl Into<String>, value: impl AuditValue) -> Self {
+        let keys = self.log.hash_keys();
+        self.edit(|ready| {
+            let mut env = Env::with_keys(keys);
+            let value = value.snapshot(&mut Snapshot::at_depth(&mut env, 0));
+            ready.entry.additional_data.insert(key.into(), value);
+        })
+    }
+
+    /// Sets who did it.
+    pub fn actor<Form>(self, actor: impl IntoActor<Form>) -> Self {
+        let actor = actor.into_source().resolve();
+        self.edit(|ready| ready.entry.actor = actor)
+    }
+
+    /// Sets how it ended; a failure raises the level to error, a denial to warning.
+    pub fn outcome(self, outcome: Outcome) -> Self {
+        self.edit(|ready| ready.entry.outcome = outcome)
+    }
+
+    /// Sets the level, whatever fields and outcome say.
+    pub fn level(self, level: Level) -> Self {
+        self.edit(|ready| ready.fixed = Some(level))
+    }
+
+    /// Sets when it happened, to the microsecond.
+    pub fn at(self, time: impl Into<DateTime<Utc>>) -> Self {
+        self.edit(|ready| ready.entry.timestamp = to_micros(time.into()))
+    }
+
+    /// Sets what ties together all that a request or job does.
+    pub fn correlation_id(self, id: impl Into<String>) -> Self {
+        self.edit(|ready| ready.entry.correlation_id = Some(id.into()))
+    }
+
+    /// Records only changes of these fields, given by path, as Django's `update_fields`
+    /// does; an update of other fields is then unchanged. An unknown field is an error when
+    /// the draft is recorded.
+    pub fn only<F: AsRef<str>>(mut self, fields: impl IntoIterator<Item = F>) -> Self {
+        let State::Ready(ready) = &mut self.state else {
+            return self;
+        };
+        let mut paths: Vec<Path> = Vec::new();
+        for field in fields {
+            let field = field.as_ref();
+            let known = ready
+                .schema
+                .map_or(Err(None), |schema| find_field(schema, field));
+            match (known, field.parse()) {
+                (Ok(_), Ok(path)) => paths.push(path),
+                (Err(suggestion), _) => return self.unknown_field(field, suggestion),
+                (_, Err(_)) => return self.unknown_field(field, None),
+            }
+        }
+        let changes = &mut ready.entry.changes;
+        changes.retain(|change| {
+            paths
+                .iter()
+                .any(|path| change.path.is_within(path) || path.is_within(&change.path))
+        });
+        ready.notable &= !changes.is_empty();
+        self
+    }
+
+    fn unknown_field(mut self, field: &str, suggestion: Option<String>) -> Self {
+        if let State::Ready(ready) = &self.state {
+            self.state = State::Failed(Error::UnknownField {
+                model: ready.entry.model.clone(),
+                field: field.to_owned(),
+                suggestion,
+            });
+        }
+        self
+    }
+
+    /// Records the entry also if nothing changed.
+    pub fn force(self) -> Self {
+        self.edit(|ready| ready.needs_change = false)
+    }
+
+    /// Sets what changed, for an action that carries changes of its own. They are recorded
+    /// as they are given: what is secret must be masked already.
+    pub fn changes(self, changes: Changes) -> Self {
+        self.edit(|ready| {
+            ready.notable = !changes.is_empty();
+            ready.entry.changes = changes;
+        })
+    }
+
+    /// Says which objects a bulk statement was for, in `additional_data.matching`.
+    pub fn matching(self, condition: impl Into<String>) -> Self {
+        self.extra("matching", condition.into())
+    }
+
+    /// Says how many objects a bulk statement changed, in `additional_data.affected`.
+    pub fn affected(self, objects: u64) -> Self {
+        self.extra("affected", objects)
+    }
+
+    /// Returns the entry as it would be recorded; `None` if there would be none.
+    pub fn entry(&self) -> Option<&LogEntry> {
+        match &self.state {
+            State::Ready(ready) if !ready.is_unchanged() => Some(&ready.entry),
+            _ => None,
+        }
+    }
+
+    /// Records the entry and returns when the store has it; inside a transaction, when it
+    /// is kept back for the end of that.
+    ///
+    /// # Errors
+    /// If the entry cannot be made (a value nests too deep, a reason is missing, a field of
+    /// [`only`](Self::only) is unknown) or the store does not take it. Then nothing was
+    /// recorded.
+    pub fn record(self) -> Result<Receipt> {
+        let log = self.log.clone();
+        let entry = match self.prepare()? {
+            Ok(entry) => entry,
+            Err(receipt) => return Ok(receipt),
+        };
+        let id = entry.id;
+        if let Some(staging) = Staging::of(&log) {
+            staging.stage([*entry])?;
+            return Ok(Receipt::Recorded(id));
+        }
+        Ok(log.write(std::slice::from_ref(&*entry))?.receipt(id))
+    }
+
+    /// Leaves the entry to the log's writer thread, which writes what comes in batches and
+    /// in order. Blocks only while 1024 others wait; nothing is dropped.
+    ///
+    /// Inside a transaction the entry is kept back for the end of that.
+    pub fn submit(self) -> Ticket {
+        let log = self.log.clone();
+        match self.prepare() {
+            Ok(Ok(entry)) => match Staging::of(&log) {
+                Some(staging) => {
+                    let receipt = Receipt::Recorded(entry.id);
+                    Ticket::settled(staging.stage([*entry]).map(|()| receipt))
+                }
+                None => log.enqueue(vec![*entry]),
+            },
+            Ok(Err(receipt)) => Ticket::settled(Ok(receipt)),
+            Err(error) => Ticket::settled(Err(error)),
+        }
+    }
+
+    /// Returns the entry, for a store that writes it into a transaction of the caller's own;
+    /// `None` if there is none. Hooks have seen it; sinks never will.
+    ///
+    /// # Errors
+    /// If the entry cannot be made, as for [`record`](Self::record).
+    pub fn into_entry(self) -> Result<Option<LogEntry>> {
+        Ok(self.prepare()?.ok().map(|entry| *entry))
+    }
+
+    /// Returns the entry to be written, or the receipt if there is none.
+    pub(crate) fn prepare(self) -> Result<Result<Box<LogEntry>, Receipt>> {
+        let mut ready = match self.state {
+            State::Ready(ready) => ready,
+            State::Skipped(reason) => return Ok(Err(Receipt::Skipped(reason))),
+            State::Failed(error) => return Err(error),
+        };
+        if ready.is_unchanged() {
+            return Ok(Err(Receipt::Unchanged));
+        }
+        if ready.entry.level < self.log.shared().min_level {
+            return Ok(Err(Receipt::Skipped(SkipReason::BelowLevel)));
+        }
+        for hook in &self.log.shared().before {
+            if hook(&mut ready.entry) == Flow::Veto {
+                return Ok(Err(Receipt::Skipped(SkipReason::Vetoed)));
+            }
+        }
+        let no_reason = ready
+            .entry
+            .reason
+            .as_ref()
+            .is_none_or(|reason| reason.trim().is_empty());
+        if ready.require_reason && no_reason {
+            return Err(Error::ReasonRequired {
+                model: ready.entry.model.clone(),
+                action: ready.entry.action.clone(),
+            });
+        }
+        Ok(Ok(Box::new(ready.entry)))
+    }
+}
+
+/// Whether an action on an object is to be recorded.
+fn admit<T: Auditable + 'static>(
+    log: &AuditLog,
+    action: &Action,
+    object: Option<&T>,
+) -> Result<std::sync::Arc<Registration>, SkipReason> {
+    if Context::is_current_disabled() {
+        return Err(SkipReason::Disabled);
+    }
+    let registration = log
+        .shared()
+        .registry
+        .get::<T>()
+        .ok_or(SkipReason::NotRegistered)?;
+    let actions = registration
+        .settings
+        .actions
+        .unwrap_or(registration.schema.actions);
+    let recorded = match action {
+        Action::Create => actions.create,
+        Action::Update => actions.update,
+        Action::Delete => actions.delete,
+        Action::Access => actions.access,
+        Action::Custom(_) => true,
+    };
+    if !recorded || object.is_some_and(|object| !registration.admits(object)) {
+        return Err(SkipReason::ActionExcluded);
+    }
+    Ok(registration)
+}
+
+impl Ready {
+    fn new(
+        log: &AuditLog,
+        action: Action,
+        schema: Option<&'static ModelSchema>,
+        base: Level,
+    ) -> Self {
+        let now = log.now();
+        let mut entry = LogEntry {
+            id: (log.shared().ids)(now),
+            timestamp: now,
+            level: base,
+            object_repr: String::new(),
+            action,
+            outcome: Outcome::Success,
+            model: String::new(),
+            object_pk: String::new(),
+            parent: None,
+            changes: Changes::new(),
+            snapshot: None,
+            actor: None,
+            correlation_id: None,
+            trace_id: None,
+            transaction_id: None,
+            remote_addr: None,
+            remote_port: None,
+            reason: None,
+            additional_data: Map::new(),
+            schema_version: 1,
+            source: log.shared().source.clone(),
+        };
+        match schema {
+            Some(schema) => {
+                schema.name.clone_into(&mut entry.model);
+                entry.schema_version = schema.version;
+            }
+            None => entry.action.as_str().clone_into(&mut entry.object_repr),
+        }
+        Context::fill(&mut entry);
+        Self {
+            entry,
+            schema,
+            base,
+            raised: None,
+            fixed: None,
+            require_reason: false,
+            needs_change: false,
+            notable: true,
+        }
+    }
+
+    fn of(log: &AuditLog, action: Action, registration: &Registration) -> Self {
+        let schema = registration.schema;
+        let levels = registration.settings.levels(schema);
+        let base = match &action {
+            Action::Create => levels.create,
+            Action::Update => levels.update,
+            Action::Delete => levels.delete,
+            Action::Access => levels.access,
+            Action::Custom(_) => levels.custom,
+        };
+        let mut ready = Self::new(log, action, Some(schema), base);
+        ready.require_reason = schema.require_reason || registration.settings.require_reason;
+        ready
+    }
+
+    /// Names the object.
+    fn describe<T: Auditable>(
+        &mut self,
+        log: &AuditLog,
+        object: &T,
+        registration: &Registration,
+    ) -> Result<(), ValueError> {
+        let rules = Some(&registration.settings.rules).filter(|rules| !rules.is_empty());
+        let mut repr = Repr::new(Env::with_keys(log.hash_keys()), rules);
+        object.repr_into(&mut repr);
+        let (text, env) = repr.finish();
+        if let Some(error) = env.into_error() {
+            return Err(error);
+        }
+        self.entry.object_repr = text;
+        self.entry.object_pk = object.object_pk();
+        self.entry.parent = object.parent();
+        Ok(())
+    }
+
+    fn keep_snapshot(&mut self, registration: &Registration, snapshot: Value) {
+        if registration.settings.snapshot == SnapshotPolicy::Always {
+            self.entry.snapshot = Some(snapshot);
+        }
+    }
+
+    fn is_unchanged(&self) -> bool {
+        self.needs_change && !self.notable
+    }
+
+    fn settle_level(&mut self) {
+        let by_outcome = match self.entry.outcome {
+            Outcome::Success => None,
+            Outcome::Failure => Some(Level::Error),
+            Outcome::Denied => Some(Level::Warning),
+        };
+        let raised = Some(self.base).max(self.raised).max(by_outcome);
+        self.entry.level = self.fixed.or(raised).unwrap_or(self.base);
+    }
+}
+
+/// Takes a snapshot under the rules of the registration.
+fn snapshot_of<T: Auditable>(
+    log: &AuditLog,
+    registration: &Registration,
+    object: &T,
+) -> Result<Value, ValueError> {
+    let mut env = Env::with_keys(log.hash_keys());
+    let mut snapshot = object.snapshot(&mut Snapshot::at_depth(&mut env, 0));
+    if let Some(error) = env.into_error() {
+        return Err(error);
+    }
+    if !registration.settings.rules.is_empty() {
+        registration.settings.rules.apply_to_snapshot(&mut snapshot);
+    }
+    Ok(snapshot)
+}
+
+/// Lists the top-level fields of a snapshot as changes, in declaration order.
+fn whole(
+    fields: &'static [FieldSchema],
+    snapshot: &Value,
+    sides: impl Fn(Value) -> (Option<Value>, Option<Value>),
+) -> Changes {
+    let change = |path: Path, value: &Value, field: Option<&FieldSchema>| {
+        let (old, new) = sides(value.clone());
+        let redaction = field.and_then(|field| redaction_of(field, 8));
+        Change {
+            redaction,
+            ..Change::new(path, old, new)
+        }
+    };
+    match snapshot {
+        Value::Object(object) => {
+            let declared = fields.iter().filter(|field| !field.is_inline());
+            let known = declared.filter_map(|field| Some((field, object.get(field.name)?)));
+            let known: Vec<_> = known.collect();
+            let mut list: Vec<Change> = known
+                .iter()
+                .map(|(field, value)| change(Path::of_field(field.name), value, Some(field)))
+                .collect();
+            // What an inline field brought along; its own schema has the sensitivity.
+            for (name, value) in object {
+                if !known.iter().any(|(field, _)| field.name == name) {
+                    let inline = fields.iter().filter(|field| field.is_inline());
+                    let field = inline
+                        .flat_map(FieldSchema::fields)
+                        .find(|f| f.name == name);
+                    list.push(change(Path::of_key(name), value, field));
+                }
+            }
+            Changes::from_vec(list)
+        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, value)| change(Path::of_index(index), value, fields.get(index)))
+            .collect(),
+        Value::Null => Changes::new(),
+        scalar => Changes::from_vec(vec![change(Path::ROOT, scalar, fields.first())]),
+    }
+}
+
+/// How a field's whole value is redacted.
+fn redaction_of(field: &FieldSchema, depth: u32) -> Option<Redaction> {
+    match field.sensitivity {
+        Sensitivity::Masked(_) => Some(Redaction::Masked),
+        Sensitivity::Hashed => Some(Redaction::Hashed),
+        _ if depth == 0 => None,
+        _ => field
+            .fields()
+            .iter()
+            .any(|inner| redaction_of(inner, depth - 1).is_some())
+            .then_some(Redaction::Partial),
+    }
+}

@@ -1,0 +1,105 @@
+//! The free functions, which act on the current log.
+
+use crate::action::Action;
+use crate::auditable::Auditable;
+use crate::draft::{Draft, Receipt};
+use crate::error::{RegistrationError, Result};
+use crate::log::AuditLog;
+use crate::options::RegisterOptions;
+use crate::schema::ModelSchema;
+
+/// Registers a type with the current log: from now on its objects are recorded.
+///
+/// Again is no error.
+///
+/// # Panics
+/// If another type has the model name; [`try_register`] returns the error.
+pub fn register<T: Auditable + 'static>() {
+    AuditLog::current().register::<T>();
+}
+
+/// Registers a type with the current log as [`register`] does.
+///
+/// # Errors
+/// [`RegistrationError::ModelTaken`] if another type has the model name.
+pub fn try_register<T: Auditable + 'static>() -> Result<(), RegistrationError> {
+    AuditLog::current().try_register::<T>()
+}
+
+/// Registers a type with the current log, with options on top of its attributes.
+///
+/// # Errors
+/// [`RegistrationError`] if an option names a field or action that is none, or another type
+/// has the model name.
+pub fn register_with<T: Auditable + 'static>(
+    options: impl FnOnce(RegisterOptions<T>) -> RegisterOptions<T>,
+) -> Result<(), RegistrationError> {
+    AuditLog::current().register_with(options)
+}
+
+/// Ends the recording of a type by the current log; returns whether it was registered.
+pub fn unregister<T: Auditable>() -> bool {
+    AuditLog::current().unregister::<T>()
+}
+
+/// Returns whether a type is registered with the current log.
+pub fn is_registered<T: Auditable>() -> bool {
+    AuditLog::current().is_registered::<T>()
+}
+
+/// Returns the schemas of the types registered with the current log, by model name.
+pub fn registered() -> Vec<&'static ModelSchema> {
+    AuditLog::current().registered()
+}
+
+/// Drafts the entry of a creation: every field as new.
+pub fn created<T: Auditable + 'static>(new: &T) -> Draft {
+    AuditLog::current().created(new)
+}
+
+/// Drafts the entry of an update: what differs between two states of an object.
+pub fn updated<T: Auditable + 'static>(old: &T, new: &T) -> Draft {
+    AuditLog::current().updated(old, new)
+}
+
+/// Drafts the entry of a deletion: every field as old.
+pub fn deleted<T: Auditable + 'static>(old: &T) -> Draft {
+    AuditLog::current().deleted(old)
+}
+
+/// Drafts the entry of a look at an object.
+pub fn accessed<T: Auditable + 'static>(object: &T) -> Draft {
+    AuditLog::current().accessed(object)
+}
+
+/// Drafts the entry of an action with a name of its own, such as `approved`.
+pub fn custom<T: Auditable + 'static>(action: impl Into<Action>, object: &T) -> Draft {
+    AuditLog::current().custom(action, object)
+}
+
+/// Drafts an entry without an object, such as `login_failed`.
+pub fn event(name: impl Into<Action>) -> Draft {
+    AuditLog::current().event(name)
+}
+
+/// Changes an object with `change`, and drafts the entry of the update.
+pub fn update<T: Auditable + Clone + 'static>(
+    object: &mut T,
+    change: impl FnOnce(&mut T),
+) -> Draft {
+    AuditLog::current().update(object, change)
+}
+
+/// Drafts the entry of a statement that changed many objects of a type at once; say which
+/// with [`Draft::matching`] and how many with [`Draft::affected`].
+pub fn bulk<T: Auditable + 'static>(action: impl Into<Action>) -> Draft {
+    AuditLog::current().bulk::<T>(action)
+}
+
+/// Records drafts with the current log as one batch; the receipts come in the same order.
+///
+/// # Errors
+/// If a draft cannot be recorded or the batch not be written; then none is.
+pub fn record_all(drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
+    AuditLog::current().record_all(drafts)
+}

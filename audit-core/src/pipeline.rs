@@ -1,0 +1,263 @@
+//! The way of an entry: to the store, then to the sinks and hooks.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+use crate::builder::AfterHook;
+use crate::draft::Receipt;
+use crate::entry::LogEntry;
+use crate::error::{Result, StoreError};
+use crate::sink::Sink;
+use crate::store::Store;
+
+/// What becomes of an entry that the store does not take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailurePolicy {
+    /// The caller gets the error. Choose it where nothing may happen unrecorded.
+    #[default]
+    FailClosed,
+    /// The caller goes on: the entry waits in memory for the store to recover, a `CRITICAL`
+    /// line goes to the log, and [`LogStats`] counts it. What can wait no longer goes to
+    /// the log as a whole.
+    FailOpen,
+}
+
+/// What a log has counted since it was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogStats {
+    /// Entries that the store has kept.
+    pub recorded: u64,
+    /// Entries that the store did not take at first.
+    pub failed: u64,
+    /// Entries that wait for the store now.
+    pub spooled: u64,
+    /// Entries that were given up and are in the log output only.
+    pub lost: u64,
+    /// Entries that a sink did not take.
+    pub sink_failures: u64,
+    /// [`Tracked`](crate::Tracked) objects that were dropped with unrecorded changes.
+    pub unrecorded: u64,
+}
+
+/// Where a written entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Stored,
+    Spooled,
+    Lost,
+}
+
+impl Kept {
+    pub(crate) fn receipt(self, id: Uuid) -> Receipt {
+        match self {
+            Self::Stored => Receipt::Recorded(id),
+            Self::Spooled => Receipt::Spooled(id),
+            Self::Lost => Receipt::Lost(id),
+        }
+    }
+}
+
+pub(crate) struct Pipeline {
+    pub(crate) store: Arc<dyn Store>,
+    sinks: Vec<Arc<dyn Sink>>,
+    after: Vec<AfterHook>,
+    policy: FailurePolicy,
+    room: usize,
+    spool: Mutex<VecDeque<LogEntry>>,
+    counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    recorded: AtomicU64,
+    failed: AtomicU64,
+    lost: AtomicU64,
+    sink_failures: AtomicU64,
+    unrecorded: AtomicU64,
+}
+
+impl Pipeline {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        sinks: Vec<Arc<dyn Sink>>,
+        after: Vec<AfterHook>,
+        policy: FailurePolicy,
+        room: usize,
+    ) -> Self {
+        Self {
+            store,
+            sinks,
+            after,
+            policy,
+            room,
+            spool: Mutex::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Writes entries under the log's policy.
+    pub(crate) fn write(&self, entries: &[LogEntry]) -> Result<Kept> {
+        match self.write_quietly(entries) {
+            Ok(()) => Ok(Kept::Stored),
+            Err(error) => {
+                add(&self.counts.failed, entries.len());
+                if self.policy == FailurePolicy::FailOpen {
+                    return Ok(self.keep_for_later(entries, &error));
+                }
+                for entry in entries {
+                    self.after(entry, &Err(error.clone().into()));
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Writes entries; if the store does not take them, nothing but the error tells.
+    pub(crate) fn write_quietly(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        if self.policy == FailurePolicy::FailOpen {
+            self.retry()?;
+        }
+        self.store.append(entries)?;
+        self.announce(entries);
+        Ok(())
+    }
+
+    /// Tells everybody that the store has the entries.
+    fn announce(&self, entries: &[LogEntry]) {
+        add(&self.counts.recorded, entries.len());
+        for entry in entries {
+            for sink in &self.sinks {
+                if let Err(error) = sink.emit(entry) {
+                    add(&self.counts.sink_failures, 1);
+                    log::error!(
+                        target: "auditlog",
+                        "a sink did not take entry {}, which the store has: {error}",
+                        entry.id
+                    );
+                }
+            }
+            if !self.after.is_empty() {
+                self.after(entry, &Ok(Receipt::Recorded(entry.id)));
+            }
+        }
+    }
+
+    fn after(&self, entry: &LogEntry, result: &Result<Receipt>) {
+        for hook in &self.after {
+            hook(entry, result);
+        }
+    }
+
+    fn lock_spool(&self) -> MutexGuard<'_, VecDeque<LogEntry>> {
+        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what waits for the store, in order.
+    fn retry(&self) -> Result<(), StoreError> {
+        let mut spool = self.lock_spool();
+        if spool.is_empty() {
+            return Ok(());
+        }
+        // The lock is held meanwhile, so that nothing overtakes what waits.
+        let waiting = spool.make_contiguous();
+        self.store.append(waiting)?;
+        let written = std::mem::take(&mut *spool);
+        drop(spool);
+        self.announce(&Vec::from(written));
+        Ok(())
+    }
+
+    fn keep_for_later(&self, entries: &[LogEntry], error: &StoreError) -> Kept {
+        let mut spool = self.lock_spool();
+        let room = spool.len() + entries.len() <= self.room;
+        // An entry that the store will never take must not keep the others waiting.
+        let hopeless = matches!(
+            error,
+            StoreError::Conflict { .. } | StoreError::Unsupported { .. } | StoreError::Closed
+        );
+        let kept = if room && !hopeless {
+            spool.extend(entries.iter().cloned());
+            crate::critical!(
+                target: "auditlog",
+                "the audit store failed; {} entries wait for it: {error}",
+                spool.len()
+            );
+            Kept::Spooled
+        } else {
+            self.lose(entries, &error.to_string());
+            Kept::Lost
+        };
+        drop(spool);
+        for entry in entries {
+            self.after(entry, &Ok(kept.receipt(entry.id)));
+        }
+        kept
+    }
+
+    /// Writes entries to the log output, the last place there is.
+    fn lose(&self, entries: &[LogEntry], why: &str) {
+        add(&self.counts.lost, entries.len());
+        for entry in entries {
+            crate::critical!(
+                target: "auditlog",
+                "an audit entry is lost to the store ({why}): {}",
+                entry.to_canonical_json()
+            );
+        }
+    }
+
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.retry()?;
+        self.store.flush()?;
+        for sink in &self.sinks {
+            if let Err(error) = sink.flush() {
+                log::error!(target: "auditlog", "a sink could not be flushed: {error}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries a last time to write what waits, and gives up what cannot be.
+    pub(crate) fn give_up(&self) {
+        if let Err(error) = self.retry() {
+            let waiting = Vec::from(std::mem::take(&mut *self.lock_spool()));
+            self.lose(&waiting, &error.to_string());
+        }
+    }
+
+    pub(crate) fn count_unrecorded(&self) {
+        add(&self.counts.unrecorded, 1);
+    }
+
+    pub(crate) fn stats(&self) -> LogStats {
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        LogStats {
+            recorded: get(&self.counts.recorded),
+            failed: get(&self.counts.failed),
+            spooled: self.lock_spool().len() as u64,
+            lost: get(&self.counts.lost),
+            sink_failures: get(&self.counts.sink_failures),
+            unrecorded: get(&self.counts.unrecorded),
+        }
+    }
+}
+
+fn add(count: &AtomicU64, number: usize) {
+    count.fetch_add(number as u64, Ordering::Relaxed);
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("store", &self.store)
+            .field("sinks", &self.sinks)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! Which types are recorded.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::auditable::Auditable;
+use crate::error::RegistrationError;
+use crate::options::{RegisterOptions, Settings, When};
+use crate::schema::ModelSchema;
+
+/// The registered types of a log, by model name.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    models: RwLock<BTreeMap<&'static str, Arc<Registration>>>,
+}
+
+/// A registered type.
+pub(crate) struct Registration {
+    pub(crate) schema: &'static ModelSchema,
+    /// The type, by its full name: the registry does not need it to outlive everything.
+    type_name: &'static str,
+    pub(crate) settings: Settings,
+    when: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl Registration {
+    /// Whether the type's condition holds for an object.
+    pub(crate) fn admits<T: 'static>(&self, object: &T) -> bool {
+        let when = self
+            .when
+            .as_ref()
+            .and_then(|when| when.downcast_ref::<When<T>>());
+        when.is_none_or(|when| when.0(object))
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("type_name", &self.type_name)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Registry {
+    pub(crate) fn register<T: Auditable + 'static>(
+        &self,
+        options: Option<RegisterOptions<T>>,
+    ) -> Result<(), RegistrationError> {
+        let type_name = std::any::type_name::<T>();
+        let replace = options.is_some();
+        let (settings, when) = options.map_or(Ok((Settings::default(), None)), RegisterOptions::finish)?;
+        let registration = Registration {
+            schema: T::schema(),
+            type_name,
+            settings,
+            when,
+        };
+        let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
+        match models.get(T::MODEL) {
+            Some(known) if known.type_name != type_name => {
+                return Err(RegistrationError::ModelTaken {
+                    model: T::MODEL.to_owned(),
+                    registered: known.type_name.to_owned(),
+                    rejected: type_name.to_owned(),
+                });
+            }
+            // Registering again without options keeps those it has.
+            Some(_) if !replace => {}
+            _ => {
+                models.insert(T::MODEL, Arc::new(registration));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unregister<T: Auditable>(&self) -> bool {
+        self.models
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(T::MODEL)
+            .is_some()
+    }
+
+    pub(crate) fn get<T: Auditable>(&self) -> Option<Arc<Registration>> {
+        self.models
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(T::MODEL)
+            .cloned()
+    }
+
+    pub(crate) fn schemas(&self) -> Vec<&'static ModelSchema> {
+        let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
+        models
+            .values()
+            .map(|registration| registration.schema)
+            .collect()
+    }
+
+    /// Takes over what another registry has and this one has not.
+    pub(crate) fn adopt(&self, other: &Self) {
+        let other = other
+            .models
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
+        for (model, registration) in other {
+            models.entry(model).or_insert(registration);
+        }
+    }
+}

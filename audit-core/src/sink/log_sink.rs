@@ -1,0 +1,343 @@
+//! Entries as records of the `log` crate.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Write};
+
+use log::kv::{self, Key, Source, Value, VisitSource};
+use log::{Metadata, Record};
+
+use super::{Sink, SinkError};
+use crate::action::{Action, Outcome};
+use crate::actor::Actor;
+use crate::change::{Change, Changes};
+use crate::entry::LogEntry;
+
+/// A sink that makes one record of the `log` crate of each entry.
+///
+/// - Level: the entry's, by [`Level::to_log`](crate::Level::to_log).
+/// - Target: `auditlog::<model>`, or `auditlog` for an event without an object.
+/// - Message: `alice updated User 42 (bob): email, address.city`. The text in brackets is left
+///   out where it says nothing new. A failed or denied try reads `alice failed to update ..` or
+///   `alice was not allowed to update ..`.
+/// - Key-values, each left out where the entry has none: `audit_id`, `severity` (the level's
+///   name, so `CRITICAL` is told from `ERROR`), `action`, `outcome`, `model`, `object_pk`,
+///   `object_repr`, `actor` (the id), `actor_display`, `on_behalf_of`, `correlation_id`,
+///   `trace_id`, `transaction_id`, `reason`, `remote_addr`, `changes` (the paths).
+///
+/// Old and new values go to the log only [`with_values`](Self::with_values).
+///
+/// Control characters, line separators and characters that turn the direction of writing are
+/// escaped in message, target and key-values, so that no name or reason can forge a line.
+/// The trail itself keeps them as they are.
+///
+/// # Example: to whatever logger the program has
+/// ```
+/// use audit_core::{LogEntry, LogSink, Sink};
+///
+/// let sink = LogSink::new();
+/// sink.emit(&LogEntry::new("update", "User", "42", "bob"))?;
+/// # Ok::<(), audit_core::SinkError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSink {
+    target: Cow<'static, str>,
+    values: bool,
+}
+
+impl LogSink {
+    /// Makes a sink with the target `auditlog` and without values.
+    pub const fn new() -> Self {
+        Self {
+            target: Cow::Borrowed("auditlog"),
+            values: false,
+        }
+    }
+
+    /// Sets what targets begin with, instead of `auditlog`.
+    pub fn target(mut self, target: impl Into<Cow<'static, str>>) -> Self {
+        self.target = target.into();
+        self
+    }
+
+    /// Adds old and new values, in the redacted form in which the trail keeps them: to the
+    /// message (`email "a" -> "b"`), and as the key-value `values`, a JSON object by path.
+    pub fn with_values(mut self) -> Self {
+        self.values = true;
+        self
+    }
+}
+
+impl Default for LogSink {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sink for LogSink {
+    fn emit(&self, entry: &LogEntry) -> Result<(), SinkError> {
+        let level = entry.level.to_log();
+        if level > log::STATIC_MAX_LEVEL || level > log::max_level() {
+            return Ok(());
+        }
+        let target = if entry.model.is_empty() {
+            escaped(&self.target)
+        } else {
+            Cow::Owned(format!(
+                "{}::{}",
+                Escaped(&self.target),
+                Escaped(&entry.model)
+            ))
+        };
+        let metadata = Metadata::builder().level(level).target(&target).build();
+        let logger = log::logger();
+        if !logger.enabled(&metadata) {
+            return Ok(());
+        }
+        logger.log(
+            &Record::builder()
+                .metadata(metadata)
+                .key_values(&Fields::of(entry, self.values))
+                .args(format_args!(
+                    "{}",
+                    Escaped(Sentence {
+                        entry,
+                        values: self.values
+                    })
+                ))
+                .build(),
+        );
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), SinkError> {
+        log::logger().flush();
+        Ok(())
+    }
+}
+
+/// What an entry says, as people would say it.
+struct Sentence<'e> {
+    entry: &'e LogEntry,
+    values: bool,
+}
+
+impl Display for Sentence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entry = self.entry;
+        match &entry.actor {
+            Some(actor) => actor.fmt(f)?,
+            None => f.write_str(entry.actor())?,
+        }
+        f.write_str(" ")?;
+        self.predicate(f)?;
+        self.object(f)?;
+        for (number, change) in entry.changes.iter().enumerate() {
+            f.write_str(if number == 0 { ": " } else { ", " })?;
+            change.path.fmt(f)?;
+            if self.values {
+                value_pair(f, change)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sentence<'_> {
+    fn predicate(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = &self.entry.action;
+        let tried = match self.entry.outcome {
+            Outcome::Success => return f.write_str(action.verb()),
+            Outcome::Failure => "failed to",
+            Outcome::Denied => "was not allowed to",
+        };
+        match action {
+            // A custom name is no verb that could follow "to".
+            Action::Custom(name) => {
+                let on = if self.entry.model.is_empty() {
+                    ""
+                } else {
+                    " on"
+                };
+                write!(f, "{tried} perform {name}{on}")
+            }
+            action => write!(f, "{tried} {action}"),
+        }
+    }
+
+    fn object(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LogEntry {
+            model,
+            object_pk,
+            object_repr,
+            ..
+        } = self.entry;
+        if !model.is_empty() {
+            write!(f, " {model}")?;
+        }
+        if !object_pk.is_empty() {
+            write!(f, " {object_pk}")?;
+        } else if !model.is_empty() {
+            f.write_str(" in bulk")?;
+        }
+        // An event's text is its name, and "User 42" or "User in bulk" says nothing that the sentence has not said.
+        let after_model = object_repr
+            .strip_prefix(&**model)
+            .and_then(|rest| rest.strip_prefix(' '));
+        let told = object_repr.is_empty()
+            || object_repr == object_pk
+            || object_repr == model
+            || (model.is_empty() && object_repr == self.entry.action.as_str())
+            || after_model.is_some_and(|rest| {
+                rest == object_pk || (object_pk.is_empty() && rest == "in bulk")
+            });
+        if told {
+            Ok(())
+        } else {
+            write!(f, " ({object_repr})")
+        }
+    }
+}
+
+fn value_pair(f: &mut fmt::Formatter<'_>, change: &Change) -> fmt::Result {
+    match (&change.old, &change.new) {
+        (Some(old), Some(new)) => write!(f, " {old} -> {new}"),
+        (None, Some(new)) => write!(f, " added {new}"),
+        (Some(old), None) => write!(f, " removed {old}"),
+        (None, None) => Ok(()),
+    }
+}
+
+/// An entry's fields as key-values.
+struct Fields<'e> {
+    list: Vec<(&'static str, Cow<'e, str>)>,
+}
+
+impl<'e> Fields<'e> {
+    fn of(entry: &'e LogEntry, values: bool) -> Self {
+        let mut fields = Self {
+            list: Vec::with_capacity(16),
+        };
+        fields.push_owned("audit_id", entry.id.to_string());
+        fields.push("severity", entry.level.as_str());
+        fields.push("action", entry.action.as_str());
+        fields.push("outcome", entry.outcome.as_str());
+        fields.push("model", &entry.model);
+        fields.push("object_pk", &entry.object_pk);
+        fields.push("object_repr", &entry.object_repr);
+        fields.push_actor(entry.actor.as_ref());
+        fields.push(
+            "correlation_id",
+            entry.correlation_id.as_deref().unwrap_or_default(),
+        );
+        fields.push("trace_id", entry.trace_id.as_deref().unwrap_or_default());
+        if let Some(id) = entry.transaction_id {
+            fields.push_owned("transaction_id", id.to_string());
+        }
+        fields.push("reason", entry.reason.as_deref().unwrap_or_default());
+        if let Some(addr) = entry.remote_addr {
+            fields.push_owned("remote_addr", addr.to_string());
+        }
+        if !entry.changes.is_empty() {
+            fields.push_owned("changes", paths(&entry.changes));
+            if values && let Ok(json) = serde_json::to_string(&entry.changes) {
+                fields.push_owned("values", json);
+            }
+        }
+        fields
+    }
+
+    fn push_actor(&mut self, actor: Option<&'e Actor>) {
+        match actor {
+            Some(actor) => {
+                self.push("actor", &actor.id);
+                self.push(
+                    "actor_display",
+                    actor.display.as_deref().unwrap_or_default(),
+                );
+                self.push(
+                    "on_behalf_of",
+                    actor.on_behalf_of.as_deref().unwrap_or_default(),
+                );
+            }
+            None => self.push("actor", "system"),
+        }
+    }
+
+    fn push(&mut self, key: &'static str, text: &'e str) {
+        if !text.is_empty() {
+            self.list.push((key, escaped(text)));
+        }
+    }
+
+    fn push_owned(&mut self, key: &'static str, text: String) {
+        let text = match escaped(&text) {
+            Cow::Owned(escaped) => escaped,
+            Cow::Borrowed(_) => text,
+        };
+        self.list.push((key, Cow::Owned(text)));
+    }
+}
+
+impl Source for Fields<'_> {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
+        for (key, text) in &self.list {
+            visitor.visit_pair(Key::from_str(key), Value::from(&**text))?;
+        }
+        Ok(())
+    }
+
+    fn count(&self) -> usize {
+        self.list.len()
+    }
+}
+
+fn paths(changes: &Changes) -> String {
+    let mut names = String::new();
+    for path in changes.paths() {
+        if !names.is_empty() {
+            names.push_str(", ");
+        }
+        names.push_str(path.as_str());
+    }
+    names
+}
+
+/// Whether a character could make one entry look like several, or like another one.
+fn is_forging(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{2028}' | '\u{2029}' // line and paragraph separator
+            | '\u{61c}' | '\u{200e}' | '\u{200f}' // marks of direction
+            | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') // embeddings and overrides
+}
+
+fn escaped(text: &str) -> Cow<'_, str> {
+    if text.contains(is_forging) {
+        Cow::Owned(Escaped(text).to_string())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Anything displayable, with the forging characters escaped as Rust writes them.
+struct Escaped<T>(T);
+
+impl<T: Display> Display for Escaped<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(EscapingWriter(f), "{}", self.0)
+    }
+}
+
+struct EscapingWriter<'f, 'b>(&'f mut fmt::Formatter<'b>);
+
+impl Write for EscapingWriter<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((start, c)) = rest.char_indices().find(|(_, c)| is_forging(*c)) {
+            self.0.write_str(&rest[..start])?;
+            write!(self.0, "{}", c.escape_default())?;
+            rest = &rest[start + c.len_utf8()..];
+        }
+        self.0.write_str(rest)
+    }
+}

@@ -1,0 +1,284 @@
+//! Transactions: entries that are written together or not at all.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{self, Poll};
+
+use uuid::Uuid;
+
+use crate::ambient::{Ambient, Entered};
+use crate::entry::LogEntry;
+use crate::error::{Error, Result};
+use crate::log::AuditLog;
+use crate::ticket::Ticket;
+
+/// Runs `run` in a transaction of the current log.
+///
+/// Entries recorded inside, on this thread, are kept back. When `run` returns `Ok` they are
+/// written as one batch with one `transaction_id`; when it returns an error or panics, none
+/// is. A transaction inside another is a part of it: its error drops its own entries, and
+/// what it succeeds in is written when the outer one succeeds.
+///
+/// # Errors
+/// What `run` returned, or that the batch could not be written.
+///
+/// # Example: an error leaves no trace
+/// ```
+/// use audit_core as auditlog;
+///
+/// let audit = auditlog::testing::capture();
+/// let failed: Result<(), auditlog::Error> = auditlog::transaction(|| {
+///     auditlog::event("charged").record()?;
+///     Err(auditlog::Error::ShutDown)
+/// });
+/// assert!(failed.is_err());
+/// assert!(audit.entries().is_empty());
+/// ```
+pub fn transaction<T, E: From<Error>>(run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    AuditLog::current().transaction(run)
+}
+
+/// Begins a transaction of the current log on this thread; see [`transaction`].
+pub fn begin() -> Transaction {
+    AuditLog::current().begin()
+}
+
+/// Runs a future in a transaction of the current log: as [`transaction`], across `.await`
+/// and on whatever thread polls it. A future dropped before its end leaves no entries.
+///
+/// The batch is written in the background, so the executor's thread is not blocked.
+///
+/// # Errors
+/// What the future returned, or that the batch could not be written.
+pub fn transaction_async<F, T, E>(future: F) -> InTransaction<F, T>
+where
+    F: Future<Output = Result<T, E>>,
+    E: From<Error>,
+{
+    transaction_in(&AuditLog::current(), future)
+}
+
+pub(crate) fn transaction_in<F, T>(log: &AuditLog, future: F) -> InTransaction<F, T> {
+    InTransaction {
+        state: State::Running(Box::pin(future)),
+        staging: Staging::within(log),
+    }
+}
+
+/// The entries of an open transaction.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    log: AuditLog,
+    id: Uuid,
+    /// `None` once the transaction has ended.
+    entries: Mutex<Option<Vec<LogEntry>>>,
+    /// The transaction this one is a part of.
+    outer: Option<Arc<Staging>>,
+}
+
+impl Staging {
+    /// Opens a transaction, as a part of the one that is open for this log.
+    fn within(log: &AuditLog) -> Arc<Self> {
+        let outer = Self::of(log);
+        let id = outer
+            .as_ref()
+            .map_or_else(|| log.fresh_id(), |outer| outer.id);
+        Arc::new(Self {
+            log: log.clone(),
+            id,
+            entries: Mutex::new(Some(Vec::new())),
+            outer,
+        })
+    }
+
+    /// The innermost transaction of this thread for a log.
+    pub(crate) fn of(log: &AuditLog) -> Option<Arc<Self>> {
+        Arc::<Self>::find(|staging| staging.log.is(log).then(|| Arc::clone(staging)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<LogEntry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps entries back until the transaction ends.
+    pub(crate) fn stage(&self, entries: impl IntoIterator<Item = LogEntry>) -> Result<()> {
+        let mut staged = self.lock();
+        let staged = staged.as_mut().ok_or(Error::TransactionEnded)?;
+        staged.extend(entries.into_iter().map(|mut entry| {
+            entry.transaction_id = Some(self.id);
+            entry
+        }));
+        Ok(())
+    }
+
+    /// Ends the transaction and returns its entries; those of a part go to the whole.
+    fn end(&self) -> Result<Vec<LogEntry>> {
+        let entries = self.lock().take().ok_or(Error::TransactionEnded)?;
+        match &self.outer {
+            Some(outer) => outer.stage(entries).map(|()| Vec::new()),
+            None => Ok(entries),
+        }
+    }
+
+    fn discard(&self) {
+        self.lock().take();
+    }
+}
+
+/// An open transaction on this thread; see [`transaction`].
+///
+/// Dropped without [`commit`](Self::commit), it leaves no entries.
+#[must_use = "a transaction that is dropped without `commit` records nothing"]
+pub struct Transaction {
+    staging: Arc<Staging>,
+    _entered: Entered<Arc<Staging>>,
+}
+
+impl Transaction {
+    pub(crate) fn begin(log: &AuditLog) -> Self {
+        let staging = Staging::within(log);
+        Self {
+            _entered: Arc::clone(&staging).enter(),
+            staging,
+        }
+    }
+
+    /// Returns the id that the entries have in common.
+    pub fn id(&self) -> Uuid {
+        self.staging.id
+    }
+
+    /// Returns the number of entries kept back.
+    pub fn len(&self) -> usize {
+        self.staging.lock().as_ref().map_or(0, Vec::len)
+    }
+
+    /// Returns whether no entries are kept back.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes the entries as one batch.
+    ///
+    /// # Errors
+    /// If the batch could not be written; then no entry of it was.
+    pub fn commit(self) -> Result<()> {
+        let entries = self.staging.end()?;
+        self.staging.log.write(&entries).map(drop)
+    }
+
+    /// Ends the transaction without entries, as dropping it does.
+    pub fn rollback(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.staging.discard();
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction")
+            .field("id", &self.id())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A future that runs in a transaction; see [`transaction_async`].
+#[must_use = "a future does nothing until it is polled"]
+pub struct InTransaction<F, T> {
+    state: State<F, T>,
+    staging: Arc<Staging>,
+}
+
+enum State<F, T> {
+    Running(Pin<Box<F>>),
+    Writing(Ticket, Option<T>),
+    Done,
+}
+
+// The future is behind a box, and the rest is never pinned.
+impl<F, T> Unpin for InTransaction<F, T> {}
+
+impl<F, T> fmt::Debug for InTransaction<F, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InTransaction")
+            .field("id", &self.staging.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F, T, E> Future for InTransaction<F, T>
+where
+    F: Future<Output = Result<T, E>>,
+    E: From<Error>,
+{
+    type Output = Result<T, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            match &mut this.state {
+                State::Running(future) => {
+                    let entered = Arc::clone(&this.staging).enter();
+                    let polled = future.as_mut().poll(cx);
+                    drop(entered);
+                    match polled {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(Err(error)) => {
+                            this.end();
+                            return Poll::Ready(Err(error));
+                        }
+                        Poll::Ready(Ok(value)) => {
+                            let entries = match this.staging.end() {
+                                Ok(entries) => entries,
+                                Err(error) => return Poll::Ready(Err(error.into())),
+                            };
+                            let ticket = this.staging.log.enqueue(entries);
+                            this.state = State::Writing(ticket, Some(value));
+                        }
+                    }
+                }
+                State::Writing(ticket, value) => match Pin::new(ticket).poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(written) => {
+                        let value = value.take();
+                        this.state = State::Done;
+                        return match (written, value) {
+                            (Err(error), _) => Poll::Ready(Err(error.into())),
+                            (Ok(_), Some(value)) => Poll::Ready(Ok(value)),
+                            (Ok(_), None) => Poll::Pending,
+                        };
+                    }
+                },
+                State::Done => return Poll::Ready(Err(Error::TransactionEnded.into())),
+            }
+        }
+    }
+}
+
+impl<F, T> InTransaction<F, T> {
+    /// Drops the future inside the transaction, and then what it recorded.
+    fn end(&mut self) {
+        let entered = Arc::clone(&self.staging).enter();
+        if let State::Running(future) = std::mem::replace(&mut self.state, State::Done) {
+            drop(future);
+        }
+        drop(entered);
+        self.staging.discard();
+    }
+}
+
+impl<F, T> Drop for InTransaction<F, T> {
+    fn drop(&mut self) {
+        if matches!(self.state, State::Running(_)) {
+            self.end();
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The queue behind `submit`: a thread that writes what comes in batches.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crate::draft::Receipt;
+use crate::entry::LogEntry;
+use crate::error::{Error, Result, StoreError};
+use crate::pipeline::{Kept, Pipeline};
+use crate::ticket::{Slot, Ticket};
+
+/// How many jobs wait at most; then `submit` blocks until there is room. Nothing is dropped.
+const QUEUE: usize = 1024;
+/// How many entries one batch holds at most.
+const BATCH: usize = 512;
+
+/// A thread that writes entries in batches, in the order in which they came.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    jobs: Mutex<Option<SyncSender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Job {
+    Write(Vec<LogEntry>, Arc<Slot>),
+    /// Settled when all jobs before it are.
+    Barrier(Arc<Slot>),
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(crate) fn start(pipeline: Arc<Pipeline>) -> Result<Self> {
+        let (jobs, queue) = sync_channel(QUEUE);
+        let thread = thread::Builder::new()
+            .name("auditlog-writer".to_owned())
+            .spawn(move || write(&pipeline, &queue))
+            .map_err(|error| StoreError::Io {
+                place: "the writer thread".to_owned(),
+                source: Arc::new(error),
+            })?;
+        Ok(Self {
+            jobs: Mutex::new(Some(jobs)),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    pub(crate) fn submit(&self, entries: Vec<LogEntry>) -> Ticket {
+        self.send(|slot| Job::Write(entries, slot))
+    }
+
+    /// Returns a ticket that is settled when everything submitted before is.
+    pub(crate) fn barrier(&self) -> Ticket {
+        self.send(Job::Barrier)
+    }
+
+    fn send(&self, job: impl FnOnce(Arc<Slot>) -> Job) -> Ticket {
+        let (ticket, slot) = Ticket::open();
+        let jobs = self
+            .jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        // A full queue blocks here: an entry is never dropped to make room.
+        if jobs.is_none_or(|jobs| jobs.send(job(Arc::clone(&slot))).is_err()) {
+            slot.settle(Err(Error::ShutDown));
+        }
+        ticket
+    }
+
+    /// Takes no more jobs and returns when those it has are done.
+    pub(crate) fn stop(&self) {
+        drop(
+            self.jobs
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && thread.thread().id() != thread::current().id()
+            && thread.join().is_err()
+        {
+            log::error!(target: "auditlog", "the audit writer thread panicked");
+        }
+    }
+}
+
+fn write(pipeline: &Pipeline, queue: &Receiver<Job>) {
+    while let Ok(first) = queue.recv() {
+        let mut entries = Vec::new();
+        let mut slots = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next.take() {
+            match job {
+                Job::Write(batch, slot) => {
+                    slots.push((slot, entries.len()..entries.len() + batch.len()));
+                    entries.extend(batch);
+                }
+                Job::Barrier(slot) => slots.push((slot, 0..0)),
+            }
+            if entries.len() < BATCH {
+                next = queue.try_recv().ok();
+            }
+        }
+        settle(pipeline, &entries, slots);
+    }
+}
+
+/// Writes a batch; if it fails as a whole, each part alone, so that a bad entry harms
+/// nobody else's.
+fn settle(
+    pipeline: &Pipeline,
+    entries: &[LogEntry],
+    slots: Vec<(Arc<Slot>, std::ops::Range<usize>)>,
+) {
+    if slots.len() > 1 && pipeline.write_quietly(entries).is_ok() {
+        for (slot, part) in slots {
+            slot.settle(Ok(receipt(Kept::Stored, &entries[part])));
+        }
+        return;
+    }
+    for (slot, part) in slots {
+        let part = &entries[part];
+        let written = if part.is_empty() {
+            Ok(Kept::Stored)
+        } else {
+            pipeline.write(part)
+        };
+        slot.settle(written.map(|kept| receipt(kept, part)));
+    }
+}
+
+fn receipt(kept: Kept, entries: &[LogEntry]) -> Receipt {
+    entries
+        .first()
+        .map_or(Receipt::Unchanged, |entry| kept.receipt(entry.id))
+}

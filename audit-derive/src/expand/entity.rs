@@ -1,0 +1,146 @@
+//! `Auditable`, for structs with an identity.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+use syn::ext::IdentExt;
+
+use super::field::{self, Spot};
+use super::value::is_packed;
+use crate::ast::{Body, Container};
+use crate::repr::Piece;
+
+/// Emits the items of the implementation; none for a mere value:
+///
+/// ```text
+/// const MODEL: &'static str = "User";
+/// fn object_pk(&self) -> __audit::String { __audit::key_text(&self.id) }
+/// fn object_repr(&self) -> __audit::String {
+///     __audit::Repr::build(|__r| <Self as __audit::Auditable>::repr_into(self, __r))
+/// }
+/// fn schema() -> &'static __audit::ModelSchema {
+///     const { &__audit::ModelSchema::new("User", "User", <Self as __audit::AuditValue>::FIELDS) }
+/// }
+/// fn repr_into(&self, __r: &mut __audit::Repr<'_>) { /* the pieces of `repr` */ }
+/// fn parent(&self) -> Option<__audit::ObjectRef> { /* only with `parent(...)` */ }
+/// ```
+pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {
+    if container.identity.is_empty() {
+        return None;
+    }
+    let model = container.model();
+    let key = identity(container, body);
+    let schema = schema(container, &model);
+    let repr = repr(container, body, &model);
+    let parent = parent(container, body);
+    Some(quote! {
+        const MODEL: &'static ::core::primitive::str = #model;
+        #[inline]
+        fn object_pk(&self) -> __audit::String { #key }
+        #[inline]
+        fn object_repr(&self) -> __audit::String {
+            __audit::Repr::build(|__r| <Self as __audit::Auditable>::repr_into(self, __r))
+        }
+        #[inline]
+        fn schema() -> &'static __audit::ModelSchema { const { &#schema } }
+        #[inline]
+        fn repr_into(&self, __r: &mut __audit::Repr<'_>) { #repr }
+        #parent
+    })
+}
+
+fn key_text(container: &Container<'_>, body: &Body<'_>, place: usize) -> TokenStream {
+    let field = &body.fields[place];
+    let spot = Spot::of(&quote!(self), field, is_packed(&container.input.attrs));
+    let value = field::shown(field, &spot.reference);
+    quote!(__audit::key_text(#value))
+}
+
+fn identity(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
+    let parts = container
+        .identity
+        .iter()
+        .map(|place| key_text(container, body, *place));
+    if container.identity.len() == 1 {
+        quote!(#(#parts)*)
+    } else {
+        quote!(__audit::composite_key(&[#(#parts),*]))
+    }
+}
+
+fn schema(container: &Container<'_>, model: &str) -> TokenStream {
+    let settings = &container.settings;
+    let type_name = container.input.ident.unraw().to_string();
+    let mut out = quote! {
+        __audit::ModelSchema::new(#model, #type_name, <Self as __audit::AuditValue>::FIELDS)
+    };
+    if let Some(version) = &settings.version {
+        out.extend(quote!(.with_version(#version)));
+    }
+    if settings.levels.iter().any(Option::is_some) {
+        let levels = settings.levels.map(|level| match level {
+            None => quote!(::core::option::Option::None),
+            Some(level) => {
+                let level = Ident::new(level, Span::call_site());
+                quote!(::core::option::Option::Some(__audit::Level::#level))
+            }
+        });
+        out.extend(quote!(.with_levels(__audit::action_levels(#(#levels),*))));
+    }
+    if let Some(actions) = &settings.actions {
+        out.extend(quote!(.with_actions(__audit::action_set(#(#actions),*))));
+    }
+    if settings.require_reason {
+        out.extend(quote!(.requiring_reason()));
+    }
+    if let Some((model, _)) = &settings.parent {
+        out.extend(quote!(.with_parent(<#model as __audit::Auditable>::MODEL)));
+    }
+    out
+}
+
+fn repr(container: &Container<'_>, body: &Body<'_>, model: &str) -> TokenStream {
+    let Some(pieces) = &container.repr else {
+        let prefix = format!("{model} ");
+        return quote! {
+            __audit::Repr::text(__r, #prefix);
+            __audit::Repr::text(__r, &<Self as __audit::Auditable>::object_pk(self));
+        };
+    };
+    let packed = is_packed(&container.input.attrs);
+    let shown = pieces.iter().map(|piece| match piece {
+        Piece::Text(text) => quote!(__audit::Repr::text(__r, #text);),
+        Piece::Field(place) => {
+            let field = &body.fields[*place];
+            field::repr(
+                field,
+                body.shape,
+                *place,
+                &Spot::of(&quote!(self), field, packed),
+            )
+        }
+    });
+    let bind = pieces
+        .iter()
+        .any(|piece| matches!(piece, Piece::Field(_)))
+        .then(|| quote!(let __f = <Self as __audit::AuditValue>::FIELDS;));
+    quote!(#bind #(#shown)*)
+}
+
+fn parent(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {
+    let (model, _) = container.settings.parent.as_ref()?;
+    let key = key_text(container, body, container.parent_key?);
+    Some(quote! {
+        #[inline]
+        fn parent(&self) -> ::core::option::Option<__audit::ObjectRef> {
+            let __key = #key;
+            if __audit::String::is_empty(&__key) {
+                ::core::option::Option::None
+            } else {
+                ::core::option::Option::Some(__audit::ObjectRef::new(
+                    <#model as __audit::Auditable>::MODEL,
+                    __key,
+                ))
+            }
+        }
+    })
+}

@@ -1,0 +1,235 @@
+//! One field: how its value is compared, recorded and shown.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::ext::IdentExt;
+use syn::{Ident, Index, LitStr, Member, Type};
+
+use crate::ast::{Field, Presence, Shape, inner_of_option};
+use crate::setting::{Equality, Form};
+
+/// Where a value of the field is found: as a reference, and as the place itself.
+pub(crate) struct Spot {
+    pub(crate) reference: TokenStream,
+    pub(crate) place: TokenStream,
+}
+
+impl Spot {
+    /// A field of a struct: `&self.name`.
+    pub(crate) fn of(root: &TokenStream, field: &Field<'_>, packed: bool) -> Self {
+        let member = &field.member;
+        let place = quote!(#root.#member);
+        // No reference can be taken into a packed struct; a copy can.
+        let reference = if packed {
+            quote!(&{ #place })
+        } else {
+            quote!(&#place)
+        };
+        Self { reference, place }
+    }
+
+    /// A name that a pattern bound to a reference.
+    pub(crate) fn bound(name: &Ident) -> Self {
+        Self {
+            reference: quote!(#name),
+            place: quote!(*#name),
+        }
+    }
+}
+
+/// Compares the field, whose description is `__f[index]`:
+///
+/// ```text
+/// __audit::Diff::visit(__cx, &__f[0], &self.name, &__new.name);
+/// ```
+pub(crate) fn diff(
+    field: &Field<'_>,
+    shape: Shape,
+    index: usize,
+    old: &Spot,
+    new: &Spot,
+) -> TokenStream {
+    let presence = presence(field, shape);
+    let method = match (&field.settings.equality, presence) {
+        (_, Presence::SkipNone | Presence::SkipIf(_)) => quote!(visit_optional),
+        (Some(_), Presence::Always) => quote!(changed),
+        (None, Presence::Always) => quote!(visit),
+    };
+    let (from, to) = (
+        present(presence, &old.reference),
+        present(presence, &new.reference),
+    );
+    let report = match (wrapped(field, presence), presence) {
+        (None, _) => quote!(__audit::Diff::#method(__cx, &__f[#index], #from, #to);),
+        // One closure for both, since the two wrapped values must be of one type.
+        (Some(wrapped), Presence::Always) => quote! {
+            let [__a, __b] = [#from, #to].map(|__v| #wrapped);
+            __audit::Diff::#method(__cx, &__f[#index], &__a, &__b);
+        },
+        (Some(wrapped), _) => quote! {
+            let [__a, __b] = [#from, #to].map(|__v| ::core::option::Option::map(__v, |__v| #wrapped));
+            __audit::Diff::#method(
+                __cx,
+                &__f[#index],
+                ::core::option::Option::as_ref(&__a),
+                ::core::option::Option::as_ref(&__b),
+            );
+        },
+    };
+    guarded(field, old, new, report)
+}
+
+/// Reports only what the field's own equality finds different.
+fn guarded(field: &Field<'_>, old: &Spot, new: &Spot, report: TokenStream) -> TokenStream {
+    match &field.settings.equality {
+        None => report,
+        Some(Equality::Function(path)) => {
+            let (old, new) = (&old.reference, &new.reference);
+            quote!(if !#path(#old, #new) { #report })
+        }
+        Some(Equality::Tolerance(tolerance)) if inner_of_option(&field.original.ty).is_some() => {
+            let (old, new) = (&old.place, &new.place);
+            quote! {
+                match (#old, #new) {
+                    (::core::option::Option::None, ::core::option::Option::None) => {}
+                    (::core::option::Option::Some(__a), ::core::option::Option::Some(__b))
+                        if __audit::within(__a, __b, #tolerance) => {}
+                    _ => { #report }
+                }
+            }
+        }
+        Some(Equality::Tolerance(tolerance)) => {
+            let (old, new) = (&old.place, &new.place);
+            quote!(if !__audit::within(#old, #new, #tolerance) { #report })
+        }
+    }
+}
+
+/// Records the field in an object or an array called `__o`:
+///
+/// ```text
+/// __audit::ObjectSnapshot::visit(__o, &__f[0], &self.name);
+/// ```
+pub(crate) fn snapshot(field: &Field<'_>, shape: Shape, index: usize, value: &Spot) -> TokenStream {
+    let collector = if shape == Shape::Tuple {
+        quote!(__audit::ArraySnapshot)
+    } else {
+        quote!(__audit::ObjectSnapshot)
+    };
+    let presence = presence(field, shape);
+    let value = present(presence, &value.reference);
+    match (presence, wrapped(field, presence)) {
+        (Presence::Always, _) => {
+            let value = shown(field, &value);
+            quote!(#collector::visit(__o, &__f[#index], #value);)
+        }
+        (_, None) => quote!(#collector::visit_optional(__o, &__f[#index], #value);),
+        (_, Some(wrapped)) => quote! {
+            #collector::visit_optional(
+                __o,
+                &__f[#index],
+                ::core::option::Option::as_ref(&::core::option::Option::map(#value, |__v| #wrapped)),
+            );
+        },
+    }
+}
+
+/// Returns a reference to the value as it is recorded, present as it is: `&self.name`, or
+/// `&__audit::Displayed(&self.name)`.
+pub(crate) fn shown(field: &Field<'_>, value: &TokenStream) -> TokenStream {
+    match wrapped(field, &Presence::Always) {
+        None => value.clone(),
+        Some(wrapped) => quote!(&{ let __v = #value; #wrapped }),
+    }
+}
+
+/// Shows the field in a text called `__r`.
+pub(crate) fn repr(field: &Field<'_>, shape: Shape, index: usize, value: &Spot) -> TokenStream {
+    let presence = presence(field, shape);
+    let value = &value.reference;
+    if let (Some(wrapped), Presence::SkipNone) = (wrapped(field, presence), presence) {
+        return quote! {
+            if let ::core::option::Option::Some(__v) = #value {
+                __audit::Repr::field(__r, &__f[#index], &#wrapped);
+            }
+        };
+    }
+    let value = shown(field, value);
+    quote!(__audit::Repr::field(__r, &__f[#index], #value);)
+}
+
+/// Only in an object can a field be absent.
+fn presence<'f>(field: &'f Field<'_>, shape: Shape) -> &'f Presence {
+    if shape == Shape::Named {
+        &field.presence
+    } else {
+        &Presence::Always
+    }
+}
+
+/// Returns the value, or an `Option` of it where it may be absent.
+fn present(presence: &Presence, value: &TokenStream) -> TokenStream {
+    match presence {
+        Presence::Always => value.clone(),
+        Presence::SkipNone => quote!(::core::option::Option::as_ref(#value)),
+        Presence::SkipIf(absent) => quote! {
+            if #absent(#value) {
+                ::core::option::Option::None
+            } else {
+                ::core::option::Option::Some(#value)
+            }
+        },
+    }
+}
+
+/// Returns the wrapper around a reference called `__v`, if the field has one.
+fn wrapped(field: &Field<'_>, presence: &Presence) -> Option<TokenStream> {
+    let ty = inner(field, presence);
+    let form = field.settings.form.as_ref()?;
+    Some(match form {
+        Form::Serde => quote!(__audit::Serialized(__v)),
+        Form::Display => quote!(__audit::Displayed(__v)),
+        Form::Debug => quote!(__audit::Debugged(__v)),
+        Form::Reference => quote!(__audit::Referenced(__v)),
+        Form::Set => quote!(__audit::AsSet(__v)),
+        // Called in a closure, so that `&String` fits a function of `&str`.
+        Form::With(path) => quote!(__audit::Via(__v, |__v: &#ty| #path(__v))),
+        Form::MaskWith(path) => quote! {
+            __audit::MaskedWith(__v, |__v: &#ty| ::core::convert::Into::into(#path(__v)))
+        },
+        Form::Key(key) => {
+            let member = member(key)?;
+            let name = key.value();
+            quote!(__audit::Keyed::new(__v, #name, |__item| &__item.#member))
+        }
+    })
+}
+
+/// Returns the type that is wrapped: what the `Option` holds, if its `None` is absence.
+fn inner<'f>(field: &'f Field<'_>, presence: &Presence) -> &'f Type {
+    let ty = &field.original.ty;
+    match presence {
+        Presence::SkipNone => inner_of_option(ty).unwrap_or(ty),
+        _ => ty,
+    }
+}
+
+/// Returns the field that a text names: an identifier, raw where it must be, or an index.
+pub(crate) fn member(text: &LitStr) -> Option<Member> {
+    let name = text.value();
+    if let Ok(index) = name.parse::<u32>() {
+        return Some(Member::Unnamed(Index {
+            index,
+            span: text.span(),
+        }));
+    }
+    if let Ok(ident) = text.parse::<Ident>() {
+        return Some(Member::Named(ident));
+    }
+    match text.parse_with(Ident::parse_any) {
+        Ok(ident) if !["self", "Self", "super", "crate", "_"].contains(&name.as_str()) => Some(
+            Member::Named(Ident::new_raw(&ident.to_string(), text.span())),
+        ),
+        _ => None,
+    }
+}

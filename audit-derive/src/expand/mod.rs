@@ -1,0 +1,89 @@
+//! The code that the derive emits.
+
+mod entity;
+mod enums;
+mod field;
+mod schema;
+mod value;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Attribute, ExprPath};
+
+use crate::ast::{Container, Data};
+use crate::bound;
+
+pub(crate) use self::field::member;
+
+/// Emits both implementations, or for a mere value the first:
+///
+/// ```text
+/// const _: () = {
+///     use ::auditlog::__private as __audit;
+///     impl __audit::AuditValue for User { /* value.rs, enums.rs */ }
+///     impl __audit::Auditable for User { /* entity.rs */ }
+/// };
+/// ```
+///
+/// Every method is `#[inline]`: one that nobody calls is then not compiled to machine code,
+/// which is most of what a derive on many types costs in a release build.
+pub(crate) fn expand(container: &Container<'_>) -> TokenStream {
+    let generics = bound::with_bounds(container);
+    let (params, arguments, clause) = generics.split_for_impl();
+    let ident = &container.input.ident;
+    let allow = uses_deprecated(container).then(|| quote!(#[allow(deprecated)]));
+    let (value, entity) = match &container.data {
+        Data::Struct(body) => (
+            value::items(container, body),
+            entity::items(container, body),
+        ),
+        Data::Enum(variants, tagging) => (enums::items(container, variants, tagging), None),
+    };
+    let entity = entity.map(|items| {
+        quote! {
+            #[automatically_derived]
+            #allow
+            impl #params __audit::Auditable for #ident #arguments #clause { #items }
+        }
+    });
+    in_scope(
+        container.settings.crate_path.as_ref(),
+        &quote! {
+            #[automatically_derived]
+            #allow
+            impl #params __audit::AuditValue for #ident #arguments #clause { #value }
+            #entity
+        },
+    )
+}
+
+/// Puts items where `__audit` names the run-time and nothing else of ours is seen.
+pub(crate) fn in_scope(crate_path: Option<&ExprPath>, items: &TokenStream) -> TokenStream {
+    let root = crate_path.map_or_else(|| quote!(::auditlog), |path| quote!(#path));
+    quote! {
+        const _: () = {
+            use #root::__private as __audit;
+            #items
+        };
+    }
+}
+
+/// Whether the type has deprecated parts, which the emitted code must still reach.
+fn uses_deprecated(container: &Container<'_>) -> bool {
+    let marked = |attrs: &[Attribute]| attrs.iter().any(|attr| attr.path().is_ident("deprecated"));
+    marked(&container.input.attrs)
+        || match &container.data {
+            Data::Struct(body) => body
+                .fields
+                .iter()
+                .any(|field| marked(&field.original.attrs)),
+            Data::Enum(variants, _) => variants.iter().any(|variant| {
+                marked(&variant.original.attrs)
+                    || variant
+                        .body
+                        .fields
+                        .iter()
+                        .any(|field| marked(&field.original.attrs))
+            }),
+        }
+}

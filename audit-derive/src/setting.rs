@@ -1,0 +1,352 @@
+//! What the attributes of a type, a variant and a field mean, one struct each.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::{ToTokens, quote};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, ExprPath, Ident, LitInt, LitStr, Token, Type, WherePredicate};
+
+use crate::attr::{self, Entry, Name, Value};
+use crate::case::Case;
+use crate::errors::Errors;
+use crate::suggest;
+use crate::symbol::{
+    ACTION_NAMES, ACTIONS, ALIAS, BOUND, CRATE, DEBUG, DISPLAY, EQ, FLATTEN, HASH, ID, IGNORE, KEY,
+    LABEL, LEVEL, LEVEL_NAMES, LEVELS, MASK, MASK_NAMES, MASK_WITH, MODEL, ONLY, PARENT, Place,
+    REFERENCE, RENAME, RENAME_ALL, RENAME_ALL_FIELDS, REPR, REQUIRE_REASON, SERDE, SET, SKIP,
+    SKIP_NONE, TOLERANCE, TRANSPARENT, VALUE, VERSION, WHOLE, WITH,
+};
+
+/// A level by the variant of `Level` that it names.
+pub(crate) type LevelName = &'static str;
+
+/// The words that were given, each with its token, for errors about two of them.
+#[derive(Default)]
+pub(crate) struct Given(Vec<(&'static str, Ident)>);
+
+impl Given {
+    /// Returns the token of a word that was given.
+    pub(crate) fn get(&self, word: &str) -> Option<&Ident> {
+        self.0
+            .iter()
+            .find(|(name, _)| *name == word)
+            .map(|(_, token)| token)
+    }
+
+    /// Returns the words in the order in which they were given.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Ident)> {
+        self.0.iter().map(|(name, token)| (*name, token))
+    }
+}
+
+/// The attributes of a type.
+#[derive(Default)]
+pub(crate) struct ContainerSettings {
+    pub(crate) given: Given,
+    pub(crate) model: Option<LitStr>,
+    pub(crate) repr: Option<LitStr>,
+    pub(crate) id: Vec<Name>,
+    pub(crate) only: Option<Vec<Name>>,
+    pub(crate) rename_all: Option<Case>,
+    pub(crate) rename_all_fields: Option<Case>,
+    pub(crate) levels: [Option<LevelName>; 4],
+    pub(crate) actions: Option<[bool; 3]>,
+    pub(crate) version: Option<LitInt>,
+    pub(crate) parent: Option<(Type, LitStr)>,
+    pub(crate) require_reason: bool,
+    pub(crate) transparent: bool,
+    pub(crate) value: bool,
+    pub(crate) bound: Option<Punctuated<WherePredicate, Token![,]>>,
+    pub(crate) crate_path: Option<ExprPath>,
+}
+
+/// The attributes of a variant.
+#[derive(Default)]
+pub(crate) struct VariantSettings {
+    pub(crate) rename: Option<String>,
+    pub(crate) rename_all: Option<Case>,
+    pub(crate) aliases: Vec<LitStr>,
+    pub(crate) label: Option<LitStr>,
+}
+
+/// How a field's value is made into one that can be tracked.
+pub(crate) enum Form {
+    Serde,
+    Display,
+    Debug,
+    With(ExprPath),
+    MaskWith(ExprPath),
+    Reference,
+    Key(LitStr),
+    Set,
+}
+
+/// What of a field's value may be seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Redaction {
+    None,
+    /// By the variant of `Mask` that it names.
+    Mask(&'static str),
+    Hash,
+}
+
+/// How two values of a field are compared, if not by their type.
+pub(crate) enum Equality {
+    Function(ExprPath),
+    /// The literal as the float that the helper takes.
+    Tolerance(TokenStream),
+}
+
+/// The attributes of a field.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word that stands or does not"
+)]
+pub(crate) struct FieldSettings {
+    pub(crate) given: Given,
+    pub(crate) id: bool,
+    pub(crate) skip: Option<bool>,
+    pub(crate) ignore: bool,
+    pub(crate) rename: Option<LitStr>,
+    pub(crate) aliases: Vec<LitStr>,
+    pub(crate) label: Option<LitStr>,
+    pub(crate) redaction: Redaction,
+    pub(crate) level: Option<LevelName>,
+    pub(crate) form: Option<Form>,
+    pub(crate) equality: Option<Equality>,
+    pub(crate) whole: bool,
+    pub(crate) skip_none: bool,
+    pub(crate) flatten: bool,
+}
+
+impl ContainerSettings {
+    pub(crate) fn read(attrs: &[Attribute], errors: &mut Errors) -> Self {
+        let mut found = Self::default();
+        for Entry { word, name, value } in attr::read(attrs, Place::Container, errors) {
+            match (word.name, value) {
+                (MODEL, Value::Text(text)) => found.model = not_empty(text, errors),
+                (REPR, Value::Text(text)) => found.repr = Some(text),
+                (ID, Value::Names(names)) => found.id = names,
+                (ONLY, Value::Names(names)) => found.only = Some(names),
+                (RENAME_ALL, Value::Text(text)) => found.rename_all = case(&text, errors),
+                (RENAME_ALL_FIELDS, Value::Text(text)) => {
+                    found.rename_all_fields = case(&text, errors);
+                }
+                (LEVELS, Value::Levels(levels)) => found.levels = action_levels(&levels, errors),
+                (ACTIONS, Value::Names(names)) => found.actions = Some(actions(&names, errors)),
+                (VERSION, Value::Number(number)) => found.version = version(number, errors),
+                (PARENT, Value::Parent { model, key }) => found.parent = Some((*model, key)),
+                (REQUIRE_REASON, _) => found.require_reason = true,
+                (TRANSPARENT, _) => found.transparent = true,
+                (VALUE, _) => found.value = true,
+                (BOUND, Value::Text(text)) => found.bound = bound(&text, errors),
+                (CRATE, Value::Path(path)) => found.crate_path = Some(path),
+                _ => {}
+            }
+            found.given.0.push((word.name, name));
+        }
+        found
+    }
+}
+
+impl VariantSettings {
+    pub(crate) fn read(attrs: &[Attribute], errors: &mut Errors) -> Self {
+        let mut found = Self::default();
+        for Entry { word, value, .. } in attr::read(attrs, Place::Variant, errors) {
+            match (word.name, value) {
+                (RENAME, Value::Text(text)) => {
+                    found.rename = not_empty(text, errors).map(|text| text.value());
+                }
+                (RENAME_ALL, Value::Text(text)) => found.rename_all = case(&text, errors),
+                (ALIAS, Value::Text(text)) => found.aliases.extend(not_empty(text, errors)),
+                (LABEL, Value::Text(text)) => found.label = not_empty(text, errors),
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+impl FieldSettings {
+    pub(crate) fn read(attrs: &[Attribute], errors: &mut Errors) -> Self {
+        let mut found = Self {
+            given: Given::default(),
+            id: false,
+            skip: None,
+            ignore: false,
+            rename: None,
+            aliases: Vec::new(),
+            label: None,
+            redaction: Redaction::None,
+            level: None,
+            form: None,
+            equality: None,
+            whole: false,
+            skip_none: false,
+            flatten: false,
+        };
+        for Entry { word, name, value } in attr::read(attrs, Place::Field, errors) {
+            found.set(word.name, value, errors);
+            found.given.0.push((word.name, name));
+        }
+        found
+    }
+
+    fn set(&mut self, word: &str, value: Value, errors: &mut Errors) {
+        match (word, value) {
+            (ID, _) => self.id = true,
+            (SKIP, Value::Bool(skip)) => self.skip = Some(skip),
+            (IGNORE, _) => self.ignore = true,
+            (RENAME, Value::Text(text)) => self.rename = not_empty(text, errors),
+            (ALIAS, Value::Text(text)) => self.aliases.extend(not_empty(text, errors)),
+            (LABEL, Value::Text(text)) => self.label = not_empty(text, errors),
+            (MASK, Value::Nothing) => self.redaction = Redaction::Mask("All"),
+            (MASK, Value::Text(text)) => self.redaction = Redaction::Mask(mask(&text, errors)),
+            (MASK_WITH, Value::Path(path)) => {
+                self.redaction = Redaction::Mask("Custom");
+                self.form = Some(Form::MaskWith(path));
+            }
+            (HASH, _) => self.redaction = Redaction::Hash,
+            (LEVEL, Value::Text(text)) => self.level = level(&text, errors),
+            (REFERENCE, _) => self.form = Some(Form::Reference),
+            (KEY, Value::Text(text)) => self.form = not_empty(text, errors).map(Form::Key),
+            (SET, _) => self.form = Some(Form::Set),
+            (SERDE, _) => self.form = Some(Form::Serde),
+            (DISPLAY, _) => self.form = Some(Form::Display),
+            (DEBUG, _) => self.form = Some(Form::Debug),
+            (WITH, Value::Path(path)) => self.form = Some(Form::With(path)),
+            (EQ, Value::Path(path)) => self.equality = Some(Equality::Function(path)),
+            (TOLERANCE, Value::Float(literal)) => self.equality = tolerance(&literal, errors),
+            (WHOLE, _) => self.whole = true,
+            (SKIP_NONE, _) => self.skip_none = true,
+            (FLATTEN, _) => self.flatten = true,
+            _ => {}
+        }
+    }
+}
+
+fn not_empty(text: LitStr, errors: &mut Errors) -> Option<LitStr> {
+    if text.value().trim().is_empty() {
+        errors.at(&text, "the text is empty");
+        return None;
+    }
+    Some(text)
+}
+
+fn case(text: &LitStr, errors: &mut Errors) -> Option<Case> {
+    let name = text.value();
+    let case = Case::from_name(&name);
+    if case.is_none() {
+        let hint = suggest::hint(&name, Case::NAMES.map(|(known, _)| known));
+        errors.at(text, format!("unknown case `{name}`{hint}"));
+    }
+    case
+}
+
+fn level(text: &LitStr, errors: &mut Errors) -> Option<LevelName> {
+    let name = text.value();
+    let found = LEVEL_NAMES
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(&name));
+    if found.is_none() {
+        let hint = suggest::hint(&name, ["debug", "info", "warning", "error", "critical"]);
+        errors.at(text, format!("unknown level `{name}`{hint}"));
+    }
+    found.map(|(_, variant)| *variant)
+}
+
+fn mask(text: &LitStr, errors: &mut Errors) -> &'static str {
+    let name = text.value();
+    if let Some((_, variant)) = MASK_NAMES.iter().find(|(known, _)| *known == name) {
+        return variant;
+    }
+    let hint = suggest::hint(&name, MASK_NAMES.map(|(known, _)| known));
+    errors.at(text, format!("unknown mask `{name}`{hint}"));
+    "All"
+}
+
+fn action(
+    name: &str,
+    known: &[&'static str],
+    token: impl ToTokens,
+    errors: &mut Errors,
+) -> Option<usize> {
+    let place = known.iter().position(|known| *known == name);
+    if place.is_none() {
+        let hint = suggest::hint(name, known.iter().copied());
+        errors.at(token, format!("unknown action `{name}`{hint}"));
+    }
+    place
+}
+
+fn action_levels(given: &[(Ident, LitStr)], errors: &mut Errors) -> [Option<LevelName>; 4] {
+    let mut levels = [None; 4];
+    for (name, text) in given {
+        let place = action(&name.to_string(), &ACTION_NAMES, name, errors);
+        let level = level(text, errors);
+        if let Some(slot) = place.map(|place| &mut levels[place]) {
+            if slot.is_some() {
+                errors.at(name, format!("`{name}` is given twice"));
+            }
+            *slot = level;
+        }
+    }
+    levels
+}
+
+/// Accesses have a level but are recorded only where nothing is said of actions.
+fn actions(given: &[Name], errors: &mut Errors) -> [bool; 3] {
+    let mut set = [false; 3];
+    for name in given {
+        if let Some(slot) =
+            action(&name.text, &ACTION_NAMES[..3], name, errors).map(|place| &mut set[place])
+        {
+            if *slot {
+                errors.at(name, format!("`{}` is given twice", name.text));
+            }
+            *slot = true;
+        }
+    }
+    set
+}
+
+fn version(number: LitInt, errors: &mut Errors) -> Option<LitInt> {
+    match number.base10_parse::<u32>() {
+        Ok(1..) if number.suffix().is_empty() => Some(number),
+        _ => {
+            errors.at(
+                &number,
+                "the version is a whole number from 1 to 4294967295",
+            );
+            None
+        }
+    }
+}
+
+fn bound(text: &LitStr, errors: &mut Errors) -> Option<Punctuated<WherePredicate, Token![,]>> {
+    match text.parse_with(Punctuated::parse_terminated) {
+        Ok(predicates) => Some(predicates),
+        Err(error) => {
+            errors.at(text, format!("cannot read the bounds: {error}"));
+            None
+        }
+    }
+}
+
+fn tolerance(literal: &syn::Lit, errors: &mut Errors) -> Option<Equality> {
+    let (digits, suffix) = match literal {
+        syn::Lit::Float(float) => (float.base10_digits(), float.suffix()),
+        syn::Lit::Int(int) => (int.base10_digits(), int.suffix()),
+        _ => return None,
+    };
+    match digits.parse::<f64>() {
+        Ok(value) if value.is_finite() && matches!(suffix, "" | "f64") => {
+            let mut value = Literal::f64_suffixed(value);
+            value.set_span(literal.span());
+            Some(Equality::Tolerance(quote!(#value)))
+        }
+        _ => {
+            errors.at(literal, "the tolerance is a finite number without a suffix");
+            None
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The words of `#[audit(...)]`: where each may stand and what it takes.
+
+pub(crate) const ALIAS: &str = "alias";
+pub(crate) const ACTIONS: &str = "actions";
+pub(crate) const BOUND: &str = "bound";
+pub(crate) const CRATE: &str = "crate";
+pub(crate) const DEBUG: &str = "debug";
+pub(crate) const DISPLAY: &str = "display";
+pub(crate) const EQ: &str = "eq";
+pub(crate) const FLATTEN: &str = "flatten";
+pub(crate) const HASH: &str = "hash";
+pub(crate) const ID: &str = "id";
+pub(crate) const IGNORE: &str = "ignore";
+pub(crate) const KEY: &str = "key";
+pub(crate) const LABEL: &str = "label";
+pub(crate) const LEVEL: &str = "level";
+pub(crate) const LEVELS: &str = "levels";
+pub(crate) const MASK: &str = "mask";
+pub(crate) const MASK_WITH: &str = "mask_with";
+pub(crate) const MODEL: &str = "model";
+pub(crate) const ONLY: &str = "only";
+pub(crate) const PARENT: &str = "parent";
+pub(crate) const REFERENCE: &str = "reference";
+pub(crate) const RENAME: &str = "rename";
+pub(crate) const RENAME_ALL: &str = "rename_all";
+pub(crate) const RENAME_ALL_FIELDS: &str = "rename_all_fields";
+pub(crate) const REPR: &str = "repr";
+pub(crate) const REQUIRE_REASON: &str = "require_reason";
+pub(crate) const SERDE: &str = "serde";
+pub(crate) const SET: &str = "set";
+pub(crate) const SKIP: &str = "skip";
+pub(crate) const SKIP_NONE: &str = "skip_none";
+pub(crate) const TOLERANCE: &str = "tolerance";
+pub(crate) const TRANSPARENT: &str = "transparent";
+pub(crate) const VALUE: &str = "value";
+pub(crate) const VERSION: &str = "version";
+pub(crate) const WHOLE: &str = "whole";
+pub(crate) const WITH: &str = "with";
+
+/// Where an attribute stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Container,
+    Variant,
+    Field,
+}
+
+impl Place {
+    /// The place in an error's words.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Container => "a type",
+            Self::Variant => "a variant",
+            Self::Field => "a field",
+        }
+    }
+}
+
+/// What follows a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// Nothing.
+    Nothing,
+    /// Nothing, or `= true` or `= false`.
+    Bool,
+    /// `= "text"`.
+    Text,
+    /// Nothing, or `= "text"`.
+    MaybeText,
+    /// `= path`, or the path in quotes.
+    Path,
+    /// `= 3`.
+    Number,
+    /// `= 1e-9`.
+    Float,
+    /// `(a, b)`.
+    Names,
+    /// `= "a"` or `(a, b)`.
+    TextOrNames,
+    /// `(create = "info", ...)`.
+    Levels,
+    /// `(Type, key = "field")`.
+    Parent,
+}
+
+/// A word of the attribute.
+#[derive(Debug)]
+pub(crate) struct Word {
+    pub(crate) name: &'static str,
+    pub(crate) takes: Takes,
+    /// A right use, for errors.
+    pub(crate) example: &'static str,
+}
+
+const fn word(name: &'static str, takes: Takes, example: &'static str) -> Word {
+    Word {
+        name,
+        takes,
+        example,
+    }
+}
+
+const CONTAINER: &[Word] = &[
+    word(ACTIONS, Takes::Names, "actions(create, update, delete)"),
+    word(BOUND, Takes::Text, "bound = \"T: AuditValue\""),
+    word(CRATE, Takes::Path, "crate = path::to::auditlog"),
+    word(ID, Takes::TextOrNames, "id = \"field\""),
+    word(
+        LEVELS,
+        Takes::Levels,
+        "levels(create = \"info\", delete = \"error\")",
+    ),
+    word(MODEL, Takes::Text, "model = \"name\""),
+    word(ONLY, Takes::Names, "only(first, second)"),
+    word(
+        PARENT,
+        Takes::Parent,
+        "parent(Company, key = \"company_id\")",
+    ),
+    word(RENAME_ALL, Takes::Text, "rename_all = \"camelCase\""),
+    word(
+        RENAME_ALL_FIELDS,
+        Takes::Text,
+        "rename_all_fields = \"camelCase\"",
+    ),
+    word(REPR, Takes::Text, "repr = \"{field}\""),
+    word(REQUIRE_REASON, Takes::Nothing, "require_reason"),
+    word(TRANSPARENT, Takes::Nothing, "transparent"),
+    word(VALUE, Takes::Nothing, "value"),
+    word(VERSION, Takes::Number, "version = 2"),
+];
+
+const VARIANT: &[Word] = &[
+    word(ALIAS, Takes::Text, "alias = \"former_name\""),
+    word(LABEL, Takes::Text, "label = \"Display name\""),
+    word(RENAME, Takes::Text, "rename = \"stored_name\""),
+    word(RENAME_ALL, Takes::Text, "rename_all = \"camelCase\""),
+];
+
+const FIELD: &[Word] = &[
+    word(ALIAS, Takes::Text, "alias = \"former_name\""),
+    word(DEBUG, Takes::Nothing, "debug"),
+    word(DISPLAY, Takes::Nothing, "display"),
+    word(EQ, Takes::Path, "eq = path::to::function"),
+    word(FLATTEN, Takes::Nothing, "flatten"),
+    word(HASH, Takes::Nothing, "hash"),
+    word(ID, Takes::Nothing, "id"),
+    word(IGNORE, Takes::Nothing, "ignore"),
+    word(KEY, Takes::Text, "key = \"field\""),
+    word(LABEL, Takes::Text, "label = \"Display name\""),
+    word(LEVEL, Takes::Text, "level = \"warning\""),
+    word(MASK, Takes::MaybeText, "mask = \"last4\""),
+    word(MASK_WITH, Takes::Path, "mask_with = path::to::function"),
+    word(REFERENCE, Takes::Nothing, "reference"),
+    word(RENAME, Takes::Text, "rename = \"stored_name\""),
+    word(SERDE, Takes::Nothing, "serde"),
+    word(SET, Takes::Nothing, "set"),
+    word(SKIP, Takes::Bool, "skip = false"),
+    word(SKIP_NONE, Takes::Nothing, "skip_none"),
+    word(TOLERANCE, Takes::Float, "tolerance = 1e-9"),
+    word(WHOLE, Takes::Nothing, "whole"),
+    word(WITH, Takes::Path, "with = path::to::function"),
+];
+
+/// Returns the words that may stand at a place.
+pub(crate) fn words(place: Place) -> &'static [Word] {
+    match place {
+        Place::Container => CONTAINER,
+        Place::Variant => VARIANT,
+        Place::Field => FIELD,
+    }
+}
+
+/// Returns the word of this name, if it may stand at the place.
+pub(crate) fn find(name: &str, place: Place) -> Option<&'static Word> {
+    words(place).iter().find(|word| word.name == name)
+}
+
+/// The levels, each with the variant of `Level` it names.
+pub(crate) const LEVEL_NAMES: [(&str, &str); 7] = [
+    ("debug", "Debug"),
+    ("info", "Info"),
+    ("warning", "Warning"),
+    ("warn", "Warning"),
+    ("error", "Error"),
+    ("critical", "Critical"),
+    ("fatal", "Critical"),
+];
+
+/// The masks, each with the variant of `Mask` it names.
+pub(crate) const MASK_NAMES: [(&str, &str); 4] = [
+    ("all", "All"),
+    ("first_half", "FirstHalf"),
+    ("last4", "Last4"),
+    ("email", "Email"),
+];
+
+/// The actions that have a level or can be left out.
+pub(crate) const ACTION_NAMES: [&str; 4] = ["create", "update", "delete", "access"];

@@ -1,0 +1,116 @@
+//! Why the logger could not be set up.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why the logger could not be set up.
+///
+/// It converts into [`audit_core::Error`], so `?` works in a
+/// `fn main() -> auditlog::Result<()>`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LoggingError {
+    /// The program has a logger already: one of this crate, or another one.
+    AlreadySet,
+    /// The format names a placeholder that there is not.
+    UnknownPlaceholder {
+        /// The name in the format.
+        name: String,
+        /// The placeholder that was probably meant.
+        suggestion: Option<&'static str>,
+    },
+    /// The format cannot be read.
+    MalformedFormat {
+        /// The format.
+        format: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The date format cannot be read, or not be written out.
+    DateFormat {
+        /// The date format.
+        format: String,
+    },
+    /// Both a file and a stream were asked for.
+    StreamAndFile,
+    /// Rotation was asked for, but no file.
+    RotationWithoutFile,
+    /// Rotation was asked for at a size of zero bytes.
+    RotationAtZero,
+    /// The file cannot be opened or written.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The stream cannot be written.
+    Stream {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The logger underneath refused in another way.
+    Backend {
+        /// What it said.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+impl fmt::Display for LoggingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadySet => f.write_str(
+                "the program has a logger already; a logger can be set once, so keep one of the two",
+            ),
+            Self::UnknownPlaceholder { name, suggestion } => {
+                write!(f, "the format has an unknown placeholder `{}`", name.escape_debug())?;
+                match suggestion {
+                    Some(near) => write!(f, "; did you mean `{near}`?"),
+                    None => write!(f, "; there are {}", crate::template::Names),
+                }
+            }
+            Self::MalformedFormat { format, reason } => {
+                write!(f, "the format `{}` is malformed: {reason}", format.escape_debug())
+            }
+            Self::DateFormat { format } => write!(
+                f,
+                "the date format `{}` is no strftime format; an example is `%Y-%m-%d %H:%M:%S`",
+                format.escape_debug()
+            ),
+            Self::StreamAndFile => {
+                f.write_str("both `stream` and `filename` are given; choose one")
+            }
+            Self::RotationWithoutFile => {
+                f.write_str("`rotate` needs a file to rotate; add `filename`")
+            }
+            Self::RotationAtZero => {
+                f.write_str("a file of zero bytes holds no line; give `Rotation::size` more")
+            }
+            Self::File { path, source } => {
+                write!(f, "the log file {}: {source}", path.display())
+            }
+            Self::Stream { source } => write!(f, "the stream: {source}"),
+            Self::Backend { source } => write!(f, "the logger: {source}"),
+        }
+    }
+}
+
+impl StdError for LoggingError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::File { source, .. } | Self::Stream { source } => Some(source),
+            Self::Backend { source } => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+impl From<LoggingError> for audit_core::Error {
+    fn from(error: LoggingError) -> Self {
+        Self::Logging {
+            source: Box::new(error),
+        }
+    }
+}

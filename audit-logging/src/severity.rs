@@ -1,0 +1,119 @@
+//! Levels of records, and which of them pass.
+
+use audit_core::Level;
+use log::kv::Key;
+use log::{LevelFilter, Record};
+
+/// Returns the level of a record; `None` for `trace!`, which lies below them all.
+pub(crate) fn level_of(record: &Record<'_>) -> Option<Level> {
+    level_of_log(record.level()).map(|level| {
+        if level == Level::Error && is_critical(record) {
+            Level::Critical
+        } else {
+            level
+        }
+    })
+}
+
+fn level_of_log(level: log::Level) -> Option<Level> {
+    match level {
+        log::Level::Error => Some(Level::Error),
+        log::Level::Warn => Some(Level::Warning),
+        log::Level::Info => Some(Level::Info),
+        log::Level::Debug => Some(Level::Debug),
+        log::Level::Trace => None,
+    }
+}
+
+fn is_critical(record: &Record<'_>) -> bool {
+    record
+        .key_values()
+        .get(Key::from("severity"))
+        .is_some_and(|severity| severity.to_string().parse() == Ok(Level::Critical))
+}
+
+/// The lowest level that passes, for the root and for single targets.
+#[derive(Clone, Debug)]
+pub(crate) struct Thresholds {
+    root: Level,
+    /// The longest target first, so that the nearest one decides.
+    targets: Vec<(String, Level)>,
+}
+
+impl Thresholds {
+    pub(crate) fn new(root: Level, mut targets: Vec<(String, Level)>) -> Self {
+        // Stable: of two levels for one target the later one counts.
+        targets.reverse();
+        targets.sort_by_key(|(target, _)| std::cmp::Reverse(target.len()));
+        Self { root, targets }
+    }
+
+    /// Returns the level that a target's records need.
+    fn of(&self, target: &str) -> Level {
+        self.targets
+            .iter()
+            .find(|(parent, _)| is_within(target, parent))
+            .map_or(self.root, |(_, level)| *level)
+    }
+
+    pub(crate) fn pass(&self, record: &Record<'_>) -> bool {
+        level_of(record).is_some_and(|level| level >= self.of(record.target()))
+    }
+
+    /// Whether a record of this level may pass: of an `Error` it is not known yet whether it
+    /// is critical.
+    pub(crate) fn may_pass(&self, metadata: &log::Metadata<'_>) -> bool {
+        let highest = match level_of_log(metadata.level()) {
+            Some(Level::Error) => Some(Level::Critical),
+            other => other,
+        };
+        highest.is_some_and(|level| level >= self.of(metadata.target()))
+    }
+
+    /// The most detailed level that passes anywhere.
+    pub(crate) fn max(&self) -> LevelFilter {
+        self.targets
+            .iter()
+            .map(|(_, level)| *level)
+            .fold(self.root, Level::min)
+            .to_log()
+            .to_level_filter()
+    }
+}
+
+/// Whether a target is the parent or lies below it, as `a::b::c` lies below `a::b`.
+fn is_within(target: &str, parent: &str) -> bool {
+    target
+        .strip_prefix(parent)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_target_decides() {
+        let thresholds = Thresholds::new(
+            Level::Warning,
+            vec![
+                ("shop".into(), Level::Info),
+                ("shop::db".into(), Level::Critical),
+                ("shop::db".into(), Level::Error),
+                ("shop::db::pool".into(), Level::Debug),
+            ],
+        );
+        for (target, level) in [
+            ("shop", Level::Info),
+            ("shop::cart", Level::Info),
+            ("shop::db", Level::Error),
+            ("shop::db::rows", Level::Error),
+            ("shop::db::pool::x", Level::Debug),
+            ("shopping", Level::Warning),
+            ("", Level::Warning),
+        ] {
+            assert_eq!(thresholds.of(target), level, "{target}");
+        }
+        assert_eq!(thresholds.max(), LevelFilter::Debug);
+    }
+}

@@ -1,0 +1,109 @@
+//! What SQLite's errors are to a store.
+
+use std::io;
+use std::sync::Arc;
+
+use audit_core::StoreError;
+use rusqlite::{Error, ErrorCode};
+
+/// `SQLITE_IOERR_SHMSIZE`: the file of the shared memory cannot grow.
+const IOERR_SHMSIZE: i32 = 4874;
+
+/// Returns what turns a driver's error into a store's, for a place.
+pub(crate) fn at(place: &str) -> impl Fn(Error) -> StoreError + Copy + '_ {
+    move |error| store_error(place, error)
+}
+
+/// Turns a driver's error into a store's.
+pub(crate) fn store_error(place: &str, error: Error) -> StoreError {
+    let place = || place.to_owned();
+    let (failure, message) = match &error {
+        Error::SqliteFailure(failure, message) => (failure, message),
+        // A column that is not what the schema makes it.
+        Error::Utf8Error(..)
+        | Error::FromSqlConversionFailure(..)
+        | Error::InvalidColumnType(..)
+        | Error::IntegralValueOutOfRange(..) => {
+            return StoreError::Corrupt {
+                place: place(),
+                detail: error.to_string(),
+            };
+        }
+        _ => return StoreError::backend(place(), error),
+    };
+    let said = || message.clone().unwrap_or_else(|| failure.to_string());
+    match failure.code {
+        ErrorCode::DiskFull => StoreError::Full { place: place() },
+        ErrorCode::SystemIoFailure if failure.extended_code == IOERR_SHMSIZE => {
+            StoreError::Full { place: place() }
+        }
+        ErrorCode::ReadOnly => StoreError::ReadOnly { place: place() },
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy { place: place() },
+        ErrorCode::NotADatabase => StoreError::Foreign {
+            place: place(),
+            found: "a file that is no SQLite database".to_owned(),
+        },
+        ErrorCode::DatabaseCorrupt => StoreError::Corrupt {
+            place: place(),
+            detail: said(),
+        },
+        ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => StoreError::Io {
+            place: place(),
+            source: Arc::new(io::Error::other(error)),
+        },
+        _ => StoreError::backend(place(), error),
+    }
+}
+
+/// Returns whether the error is about one batch rather than about the store, so that other
+/// batches may well succeed.
+pub(crate) fn concerns_one_batch(error: &StoreError) -> bool {
+    match error {
+        StoreError::Conflict { .. } => true,
+        StoreError::Backend { source, .. } => matches!(
+            source.downcast_ref::<Error>(),
+            Some(Error::SqliteFailure(failure, _))
+                if matches!(
+                    failure.code,
+                    ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch
+                )
+        ),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn of(code: i32) -> StoreError {
+        store_error("x.db", Error::SqliteFailure(ffi::Error::new(code), None))
+    }
+
+    #[test]
+    fn each_kind_of_failure_has_its_variant() {
+        assert!(matches!(of(13), StoreError::Full { .. }));
+        assert!(matches!(of(IOERR_SHMSIZE), StoreError::Full { .. }));
+        assert!(matches!(of(8), StoreError::ReadOnly { .. }));
+        assert!(matches!(of(5), StoreError::Busy { .. }));
+        assert!(matches!(of(6), StoreError::Busy { .. }));
+        assert!(matches!(of(26), StoreError::Foreign { .. }));
+        assert!(matches!(of(11), StoreError::Corrupt { .. }));
+        assert!(matches!(of(10), StoreError::Io { .. }));
+        assert!(matches!(of(14), StoreError::Io { .. }));
+        assert!(matches!(of(1), StoreError::Backend { .. }));
+    }
+
+    #[test]
+    fn only_what_lies_in_a_batch_is_blamed_on_it() {
+        assert!(concerns_one_batch(&of(19)));
+        assert!(concerns_one_batch(&of(18)));
+        assert!(!concerns_one_batch(&of(13)));
+        assert!(!concerns_one_batch(&of(10)));
+        assert!(concerns_one_batch(&StoreError::Conflict {
+            id: uuid::Uuid::nil()
+        }));
+    }
+}

@@ -1,0 +1,403 @@
+//! How a store's file is opened.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Once};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use audit_core::StoreError;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{at, store_error};
+use crate::schema::{self, Found, Owner, SCHEMA_VERSION};
+use crate::store::SqliteStore;
+
+/// Statements each connection keeps prepared.
+const STATEMENTS: usize = 32;
+/// The first SQLite without the bug that can corrupt a file when connections write and
+/// checkpoint at the same moment.
+const SQLITE_WAL_RESET_FIXED: i32 = 3_051_003;
+
+/// What [`Store::append`](audit_core::Store::append) waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Until the disk has the entries (`synchronous=FULL`): they survive a loss of power.
+    #[default]
+    Full,
+    /// Until the operating system has them (`synchronous=NORMAL`): they survive the end of
+    /// the program, but a loss of power may take those since the last checkpoint or
+    /// [`flush`](audit_core::Store::flush). What is left is still a consistent trail.
+    Relaxed,
+}
+
+/// Settings for opening a [`SqliteStore`].
+///
+/// # Example: a short wait, and no sync on each commit
+/// ```
+/// use std::time::Duration;
+/// use audit_sqlite::{Durability, SqliteStore};
+///
+/// # let file = std::env::temp_dir().join(format!("audit-options-{}.db", std::process::id()));
+/// let store = SqliteStore::options()
+///     .durability(Durability::Relaxed)
+///     .busy_timeout(Duration::from_millis(500))
+///     .open(&file)?;
+/// # store.close()?;
+/// # std::fs::remove_file(&file)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until `open` is called"]
+pub struct SqliteOptions {
+    pub(crate) durability: Durability,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) create: bool,
+    pub(crate) read_only: bool,
+    pub(crate) shared_file: bool,
+    pub(crate) max_bytes: Option<u64>,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Full,
+            busy_timeout: Duration::from_secs(5),
+            create: true,
+            read_only: false,
+            shared_file: false,
+            max_bytes: None,
+        }
+    }
+}
+
+impl SqliteOptions {
+    /// Begins with the defaults: full durability, 5 seconds of waiting, a missing file is
+    /// created.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what `append` waits for.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Sets how long to wait for a lock that another process holds, before the call fails
+    /// with [`StoreError::Busy`].
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Sets whether a file that does not exist is created (the default) or is an error.
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Opens the file for reading only: nothing is created or upgraded, and `append` and
+    /// `purge` are [`StoreError::ReadOnly`].
+    ///
+    /// A file that lies where nothing can be written, such as a read-only file system, is
+    /// taken to be unchanging during each query.
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// Opens an application's own database, in which the trail's tables lie beside others:
+    /// see [`install`](crate::install). They are made if they are missing; the file's
+    /// `application_id`, `user_version`, journal mode and vacuum mode stay as they are.
+    ///
+    /// While a transaction of the application is open for writing, `append` waits for it:
+    /// inside one, use [`append_in`](crate::append_in).
+    pub fn shared_file(mut self) -> Self {
+        self.shared_file = true;
+        self
+    }
+
+    /// Sets how large the file may grow by this store, in bytes; `append` then fails with
+    /// [`StoreError::Full`]. The limit counts whole pages of the main file, the write-ahead
+    /// log comes on top of it. Without it the disk is the limit.
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
+        let path = path.as_ref();
+        if path == Path::new(":memory:") || path.as_os_str().is_empty() {
+            return Err(StoreError::Unsupported {
+                operation: "keep a database in memory, which each of its connections would have \
+                            for itself; use `MemoryStore`",
+            });
+        }
+        if std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 1) {
+            // SQLite would take it for an empty database and write over it.
+            return Err(StoreError::Foreign {
+                place: path.display().to_string(),
+                found: "a file that is no SQLite database".to_owned(),
+            });
+        }
+        warn_of_old_sqlite();
+        // Later changes of the working directory must not lead readers to another file.
+        let path = std::path::absolute(path).map_err(|source| StoreError::Io {
+            place: path.display().to_string(),
+            source: Arc::new(source),
+        })?;
+        if self.read_only {
+            return self.open_reading(path);
+        }
+        let connection = self.open_writing(&path)?;
+        Ok(SqliteStore::new(path, Some(connection), Access::Read, self))
+    }
+
+    fn owner(&self) -> Owner {
+        if self.shared_file {
+            Owner::Application
+        } else {
+            Owner::Store
+        }
+    }
+
+    fn open_reading(&self, path: PathBuf) -> Result<SqliteStore, StoreError> {
+        let place = path.display().to_string();
+        if let Err(source) = std::fs::metadata(&path) {
+            return Err(StoreError::Io {
+                place,
+                source: Arc::new(source),
+            });
+        }
+        let look = |access| {
+            let connection = connect(&path, access, self)?;
+            schema::look(&connection, self.owner(), &place)
+        };
+        let mut access = Access::Read;
+        let mut found = look(access);
+        if let Err(StoreError::Io { .. } | StoreError::ReadOnly { .. }) = found
+            && !has_log(&path)
+        {
+            // A write-ahead log cannot be made here. There is none, so the file is whole.
+            access = Access::Immutable;
+            found = look(access);
+        }
+        match found? {
+            Found::Version(SCHEMA_VERSION) => Ok(SqliteStore::new(path, None, access, self)),
+            Found::Version(_) => Err(StoreError::ReadOnly { place }),
+            Found::Nothing => Err(StoreError::Foreign {
+                place,
+                found: "a database without a trail".to_owned(),
+            }),
+        }
+    }
+
+    fn open_writing(&self, path: &Path) -> Result<Connection, StoreError> {
+        let place = path.display().to_string();
+        let access = if self.create {
+            Access::Create
+        } else {
+            Access::Write
+        };
+        let deadline = Instant::now() + self.busy_timeout;
+        loop {
+            let opened = connect(path, access, self)
+                .and_then(|connection| self.prepare(&connection, &place).map(|()| connection));
+            match opened {
+                // SQLite does not wait where waiting could be a deadlock, such as between two
+                // processes that both make a fresh file a write-ahead one.
+                Err(StoreError::Busy { .. }) if Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                Err(StoreError::Io { place, source }) => {
+                    return Err(self.explain(path, place, source));
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Makes the file what the store needs, in steps each of which another process may
+    /// have taken first.
+    fn prepare(&self, connection: &Connection, place: &str) -> Result<(), StoreError> {
+        let run = |sql: &str| connection.execute_batch(sql).map_err(at(place));
+        let owner = self.owner();
+        let found = schema::look(connection, owner, place)?;
+        if owner == Owner::Store {
+            if found == Found::Nothing {
+                run("PRAGMA main.auto_vacuum = INCREMENTAL")?;
+            }
+            let mode: String = connection
+                .query_row("PRAGMA main.journal_mode = WAL", [], |row| row.get(0))
+                .map_err(at(place))?;
+            if !mode.eq_ignore_ascii_case("wal") {
+                return Err(StoreError::Unsupported {
+                    operation: "have a write-ahead log where the file lies",
+                });
+            }
+            run("PRAGMA main.journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 1000")?;
+        }
+        if let Some(bytes) = self.max_bytes {
+            let size: i64 = connection
+                .query_row("PRAGMA main.page_size", [], |row| row.get(0))
+                .map_err(at(place))?;
+            let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / size.max(1);
+            run(&format!("PRAGMA main.max_page_count = {}", pages.max(1)))?;
+        }
+        match self.durability {
+            // `fullfsync` matters on macOS, where a plain sync does not reach the disk.
+            Durability::Full => run("PRAGMA main.synchronous = FULL; PRAGMA fullfsync = 1; \
+                 PRAGMA checkpoint_fullfsync = 1")?,
+            Durability::Relaxed => run("PRAGMA main.synchronous = NORMAL")?,
+        }
+        // Shows at once, too, whether the file can be written at all.
+        match run("BEGIN IMMEDIATE") {
+            Err(StoreError::Busy { .. }) if found == Found::Version(SCHEMA_VERSION) => {
+                return Ok(());
+            }
+            begun => begun?,
+        }
+        let migrated = schema::migrate(connection, owner, place).and_then(|()| run("COMMIT"));
+        if migrated.is_err() && !connection.is_autocommit() {
+            run("ROLLBACK")?;
+        }
+        migrated
+    }
+
+    /// Finds out why SQLite could not open a file: it does not say.
+    ///
+    /// The file itself must not be opened by other means than SQLite: to close it again
+    /// would take away the locks of every other connection of this process.
+    fn explain(&self, path: &Path, place: String, source: Arc<io::Error>) -> StoreError {
+        let io_error = |error: io::Error| match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                StoreError::ReadOnly {
+                    place: place.clone(),
+                }
+            }
+            io::ErrorKind::StorageFull => StoreError::Full {
+                place: place.clone(),
+            },
+            _ => StoreError::Io {
+                place: place.clone(),
+                source: Arc::new(error),
+            },
+        };
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => {
+                let readable = connect(path, Access::Immutable, self)
+                    .and_then(|connection| schema::look(&connection, self.owner(), &place));
+                match readable {
+                    // It can be read, but nothing can be written beside it.
+                    Ok(_) => StoreError::ReadOnly { place },
+                    Err(StoreError::Io { .. }) => StoreError::Io { place, source },
+                    Err(error) => error,
+                }
+            }
+            Ok(_) => StoreError::Foreign {
+                place,
+                found: "not a file".to_owned(),
+            },
+            Err(error) if error.kind() != io::ErrorKind::NotFound || !self.create => {
+                io_error(error)
+            }
+            Err(_) => match std::fs::File::create_new(path) {
+                Err(error) => io_error(error),
+                // Possible after all: an empty file is an empty database.
+                Ok(_) => StoreError::Io { place, source },
+            },
+        }
+    }
+}
+
+/// How a connection uses its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Create,
+    Write,
+    Read,
+    /// Reads without locks what nobody writes.
+    Immutable,
+}
+
+/// Opens a connection with the settings that every one has.
+pub(crate) fn connect(
+    path: &Path,
+    access: Access,
+    options: &SqliteOptions,
+) -> Result<Connection, StoreError> {
+    let place = path.display().to_string();
+    // Not `SQLITE_OPEN_URI`: a path is a path, whatever it is called.
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = match access {
+        Access::Create => Connection::open_with_flags(
+            path,
+            flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        ),
+        Access::Write => {
+            Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)
+        }
+        Access::Read => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY),
+        Access::Immutable => Connection::open_with_flags(
+            immutable_uri(path),
+            flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+        ),
+    };
+    let connection = opened.map_err(at(&place))?;
+    let configure = || {
+        connection.busy_timeout(options.busy_timeout)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.execute_batch(
+            "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON",
+        )
+    };
+    match configure() {
+        Ok(()) => Ok(connection),
+        Err(error) => Err(store_error(&place, error)),
+    }
+}
+
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b':' => {
+                uri.push(char::from(*byte));
+            }
+            b'\\' if cfg!(windows) => uri.push('/'),
+            _ => {
+                const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+                uri.push('%');
+                uri.push(char::from(DIGITS[usize::from(byte >> 4)]));
+                uri.push(char::from(DIGITS[usize::from(byte & 15)]));
+            }
+        }
+    }
+    uri + "?immutable=1"
+}
+
+/// Returns whether there is a write-ahead log with something in it.
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0)
+}
+
+fn warn_of_old_sqlite() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if rusqlite::version_number() < SQLITE_WAL_RESET_FIXED {
+            log::warn!(
+                "SQLite {} can corrupt a file when two connections write and checkpoint at the \
+                 same moment; 3.51.3 and later cannot (rusqlite 0.39 and later bundle it)",
+                rusqlite::version()
+            );
+        }
+    });
+}

@@ -1,0 +1,374 @@
+//! Queries as SQL.
+//!
+//! SQL narrows a query down and orders it; what it cannot say exactly,
+//! [`Query::matches`](audit_core::Query::matches) decides about the entries it returns.
+
+use std::fmt::Write as _;
+
+use audit_core::{Action, Filter, LogEntry, Page, Path, PathSegment, Query, StoreError};
+use chrono::{DateTime, Utc};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use crate::error::at;
+use crate::row::top_level_field;
+
+/// Returns the page a query asks for.
+pub(crate) fn find(
+    connection: &Connection,
+    query: &Query,
+    place: &str,
+) -> Result<Page, StoreError> {
+    let statement = Statement::entries(query);
+    statement.run(connection, place, |entries| Page::collect(query, entries))
+}
+
+/// Returns how many entries a query asks for, its limit and cursor aside.
+pub(crate) fn count(
+    connection: &Connection,
+    query: &Query,
+    place: &str,
+) -> Result<u64, StoreError> {
+    let query = query.clone().without_limits();
+    let conditions = Conditions::of(&query);
+    if conditions.exact {
+        let statement = Statement::count(conditions);
+        let count: i64 = connection
+            .prepare_cached(&statement.sql)
+            .and_then(|mut prepared| {
+                prepared.query_row(params_from_iter(&statement.params), |row| row.get(0))
+            })
+            .map_err(at(place))?;
+        return Ok(count.unsigned_abs());
+    }
+    let statement = Statement::entries(&query);
+    statement.run(connection, place, |entries| {
+        let mut count = 0;
+        for entry in entries {
+            count += u64::from(query.matches(&entry?));
+        }
+        Ok(count)
+    })
+}
+
+/// Returns SQLite's plan for a query, a line a step.
+pub(crate) fn explain(
+    connection: &Connection,
+    query: &Query,
+    place: &str,
+) -> Result<Vec<String>, StoreError> {
+    let statement = Statement::entries(query);
+    connection
+        .prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql))
+        .and_then(|mut prepared| {
+            prepared
+                .query_map(params_from_iter(&statement.params), |row| row.get(3))?
+                .collect()
+        })
+        .map_err(at(place))
+}
+
+/// Reads the entry of a row whose first columns are `seq` and `body`.
+pub(crate) fn read_entry(row: &Row<'_>, place: &str) -> Result<LogEntry, StoreError> {
+    let seq: i64 = row.get(0).map_err(at(place))?;
+    let corrupt = |detail: String| StoreError::Corrupt {
+        place: format!("entry {seq} of {place}"),
+        detail,
+    };
+    let body = row.get_ref(1).map_err(at(place))?;
+    let body = body.as_str().map_err(|error| corrupt(error.to_string()))?;
+    LogEntry::from_json(body).map_err(|error| corrupt(error.to_string()))
+}
+
+struct Statement {
+    sql: String,
+    params: Vec<Value>,
+}
+
+impl Statement {
+    /// The entries in the query's order, each as `seq`, `body`.
+    fn entries(query: &Query) -> Self {
+        let mut conditions = Conditions::of(query);
+        conditions.after_cursor(query);
+        let direction = if query.is_newest_first() {
+            "DESC"
+        } else {
+            "ASC"
+        };
+        let time = conditions.time;
+        let exact = conditions.exact;
+        let mut sql = String::new();
+        if let [branch] = &conditions.branches[..] {
+            sql.push_str("SELECT e.seq, e.body");
+            conditions.write_from(&mut sql, branch);
+            let _ = write!(sql, " ORDER BY {time} {direction}, e.id {direction}");
+        } else {
+            for (number, branch) in conditions.branches.iter().enumerate() {
+                if number > 0 {
+                    sql.push_str(" UNION ALL ");
+                }
+                let _ = write!(sql, "SELECT e.seq, e.body, {time} AS at, e.id AS id");
+                conditions.write_from(&mut sql, branch);
+            }
+            let _ = write!(sql, " ORDER BY at {direction}, id {direction}");
+        }
+        let mut params = conditions.params;
+        if exact {
+            // One more than the page, which tells whether there is another one.
+            let limit = i64::try_from(query.page_size()).unwrap_or(i64::MAX);
+            params.push(Value::Integer(limit.saturating_add(1)));
+            let _ = write!(sql, " LIMIT ?{}", params.len());
+        }
+        Self { sql, params }
+    }
+
+    fn count(conditions: Conditions) -> Self {
+        let mut sql = String::from("SELECT ");
+        for (number, branch) in conditions.branches.iter().enumerate() {
+            sql.push_str(if number > 0 { " + " } else { "" });
+            sql.push_str("(SELECT count(*)");
+            conditions.write_from(&mut sql, branch);
+            sql.push(')');
+        }
+        Self {
+            sql,
+            params: conditions.params,
+        }
+    }
+
+    /// Runs the statement; entries are read one by one, as they are asked for.
+    fn run<T>(
+        &self,
+        connection: &Connection,
+        place: &str,
+        consume: impl FnOnce(
+            &mut dyn Iterator<Item = Result<LogEntry, StoreError>>,
+        ) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut prepared = connection.prepare_cached(&self.sql).map_err(at(place))?;
+        let mut rows = prepared
+            .query(params_from_iter(&self.params))
+            .map_err(at(place))?;
+        let mut entries = std::iter::from_fn(|| match rows.next() {
+            Ok(row) => row.map(|row| read_entry(row, place)),
+            Err(error) => Some(Err(at(place)(error))),
+        });
+        consume(&mut entries)
+    }
+}
+
+/// What a query asks for, as far as SQL can say it.
+struct Conditions {
+    /// Where the rows come from.
+    from: &'static str,
+    /// The column with the entry's time, of the table that comes first.
+    time: &'static str,
+    /// What all rows meet.
+    common: Vec<String>,
+    /// What the rows of each part of the answer meet; no row is in two of them.
+    branches: Vec<String>,
+    params: Vec<Value>,
+    /// Whether this is all that the query asks for.
+    exact: bool,
+}
+
+impl Conditions {
+    fn of(query: &Query) -> Self {
+        let filter = query.filter();
+        let mut conditions = Self {
+            from: "main.audit_entry AS e",
+            time: "e.ts",
+            common: Vec::new(),
+            branches: vec![String::new()],
+            params: Vec::new(),
+            exact: true,
+        };
+        conditions.changed(filter);
+        let text = |text: &String| Value::Text(text.clone());
+        conditions.equal("e.model", filter.model.as_ref().map(text));
+        conditions.equal("e.object_pk", filter.object_pk.as_ref().map(text));
+        conditions.equal("e.actor", filter.actor.as_ref().map(text));
+        conditions.equal("e.correlation_id", filter.correlation_id.as_ref().map(text));
+        conditions.equal(
+            "e.transaction_id",
+            filter
+                .transaction_id
+                .map(|id| Value::Blob(id.as_bytes().to_vec())),
+        );
+        conditions.equal(
+            "e.outcome",
+            filter
+                .outcome
+                .map(|outcome| Value::Text(outcome.as_str().to_owned())),
+        );
+        if let Some(action) = &filter.action {
+            conditions.equal("e.action", Some(Value::Text(action.as_str().to_owned())));
+            // A custom action that is called like one of the four is read back as that one.
+            conditions.exact &= Action::named(action.as_str().to_owned()) == *action;
+        }
+        if let Some(level) = filter.level_at_least {
+            let level = conditions.param(Value::Integer(i64::from(level as u8)));
+            conditions.common.push(format!("e.level >= {level}"));
+        }
+        if let Some(since) = filter.since {
+            let since = conditions.param(Value::Integer(micros_up(since)));
+            conditions
+                .common
+                .push(format!("{} >= {since}", conditions.time));
+        }
+        if let Some(until) = filter.until {
+            let until = conditions.param(Value::Integer(micros_up(until)));
+            conditions
+                .common
+                .push(format!("{} < {until}", conditions.time));
+        }
+        if let Some(root) = &filter.parent {
+            let model = conditions.param(Value::Text(root.model.clone()));
+            let pk = conditions.param(Value::Text(root.object_pk.clone()));
+            // Two parts, each from an index of its own and in order, which SQLite merges.
+            conditions.branches = vec![
+                format!("e.parent_model = {model} AND e.parent_pk = {pk}"),
+                format!(
+                    "e.model = {model} AND e.object_pk = {pk} \
+                     AND (e.parent_model IS NOT {model} OR e.parent_pk IS NOT {pk})"
+                ),
+            ];
+        }
+        if let Some(wanted) = &filter.text {
+            conditions.exact = false;
+            if is_verbatim_in_json(wanted) {
+                let wanted = conditions.param(Value::Text(wanted.to_ascii_lowercase()));
+                conditions
+                    .common
+                    .push(format!("instr(lower(e.body), {wanted}) > 0"));
+            }
+        }
+        conditions
+    }
+
+    fn changed(&mut self, filter: &Filter) {
+        let valued = filter.changed_from.iter().chain(&filter.changed_to);
+        self.exact &= filter.changed_from.is_empty()
+            && filter.changed_to.is_empty()
+            && filter.changed.iter().all(is_whole_field);
+        let mut fields: Vec<_> = filter
+            .changed
+            .iter()
+            .chain(valued.map(|(path, _)| path))
+            // Everything lies inside the object itself.
+            .filter(|path| !path.segments().is_empty())
+            .map(top_level_field)
+            .collect();
+        fields.sort_unstable();
+        fields.dedup();
+        // What names few entries by itself leads; otherwise the first field does.
+        let mut leads = filter.object_pk.is_none()
+            && filter.correlation_id.is_none()
+            && filter.transaction_id.is_none()
+            && filter.parent.is_none();
+        for field in fields {
+            let field = self.param(Value::Text(field.into_owned()));
+            if leads {
+                leads = false;
+                self.from = "main.audit_change AS c CROSS JOIN main.audit_entry AS e";
+                self.time = "c.ts";
+                self.common
+                    .push(format!("c.field = {field} AND e.seq = c.seq"));
+            } else {
+                self.common.push(format!(
+                    "EXISTS (SELECT 1 FROM main.audit_change AS o \
+                     WHERE o.field = {field} AND o.ts = e.ts AND o.seq = e.seq)"
+                ));
+            }
+        }
+    }
+
+    fn after_cursor(&mut self, query: &Query) {
+        let Some(cursor) = query.cursor() else {
+            return;
+        };
+        let ts = self.param(Value::Integer(cursor.timestamp().timestamp_micros()));
+        let id = self.param(Value::Blob(cursor.id().as_bytes().to_vec()));
+        let sign = if query.is_newest_first() { '<' } else { '>' };
+        let time = self.time;
+        // The first term leads the index; a row value would do so only for its first column.
+        self.common.push(format!(
+            "{time} {sign}= {ts} AND ({time} {sign} {ts} OR e.id {sign} {id})"
+        ));
+    }
+
+    fn equal(&mut self, column: &str, value: Option<Value>) {
+        if let Some(value) = value {
+            let value = self.param(value);
+            self.common.push(format!("{column} = {value}"));
+        }
+    }
+
+    fn param(&mut self, value: Value) -> String {
+        self.params.push(value);
+        format!("?{}", self.params.len())
+    }
+
+    fn write_from(&self, sql: &mut String, branch: &str) {
+        let _ = write!(sql, " FROM {}", self.from);
+        let conditions = self.common.iter().map(String::as_str);
+        let branch = Some(branch).filter(|branch| !branch.is_empty());
+        for (number, condition) in conditions.chain(branch).enumerate() {
+            let word = if number == 0 { "WHERE" } else { "AND" };
+            let _ = write!(sql, " {word} {condition}");
+        }
+    }
+}
+
+/// Returns the first microsecond that is not before a time.
+///
+/// Entries have whole microseconds, so one is at or after a time exactly if it is at or
+/// after this.
+pub(crate) fn micros_up(time: DateTime<Utc>) -> i64 {
+    let micros = time.timestamp_micros();
+    micros.saturating_add(i64::from(
+        !time.timestamp_subsec_nanos().is_multiple_of(1000),
+    ))
+}
+
+/// Returns whether `audit_change` says exactly which entries changed something at a path:
+/// it is one field, and no index shares its name.
+fn is_whole_field(path: &Path) -> bool {
+    match &path.segments()[..] {
+        [PathSegment::Name(name)] => name != "$" && !name.bytes().all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    }
+}
+
+/// Returns whether a text stands in JSON as it is, so that an entry whose JSON does not
+/// have it does not have it anywhere.
+fn is_verbatim_in_json(text: &str) -> bool {
+    !text.chars().any(|c| c < ' ' || c == '"' || c == '\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_between_microseconds_counts_as_the_later_one() {
+        let micros = |text: &str| micros_up(text.parse().unwrap());
+        assert_eq!(micros("1970-01-01T00:00:00.000001Z"), 1);
+        assert_eq!(micros("1970-01-01T00:00:00.000001001Z"), 2);
+        assert_eq!(micros("1969-12-31T23:59:59.999999Z"), -1);
+        assert_eq!(micros("1969-12-31T23:59:59.999999500Z"), 0);
+    }
+
+    #[test]
+    fn only_a_field_by_its_name_is_exact() {
+        let exact = |path: &str| is_whole_field(&path.parse().unwrap());
+        assert!(exact("email"));
+        assert!(exact("$.email"));
+        assert!(exact("['a.b']"));
+        assert!(!exact("address.city"));
+        assert!(!exact("[3]"));
+        assert!(!exact("['3']"));
+        assert!(!exact("['$']"));
+        assert!(!exact("$"));
+    }
+}

@@ -1,0 +1,339 @@
+//! The store.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use audit_core::{LogEntry, Page, Query, Store, StoreError};
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::check::{self, Check};
+use crate::error::at;
+use crate::options::{Access, Durability, SqliteOptions};
+use crate::query::{self, micros_up};
+use crate::reader::Readers;
+use crate::row::Row;
+use crate::writer::Writer;
+
+/// How many rows a step of [`Store::purge`] removes before writers get their turn.
+const PURGE_ROWS: i64 = 10_000;
+/// How many free pages a step of it gives back to the file system.
+const PURGE_PAGES: i64 = 2_000;
+
+/// Keeps the trail in a SQLite file.
+///
+/// **Durable when `Ok`:** with [`Durability::Full`], the default, an entry is on the disk
+/// when [`append`](Store::append) returns; with [`Durability::Relaxed`] the operating system
+/// has it. See the [crate's documentation](crate#what-ok-means).
+///
+/// **When `append` fails** nothing of the call is kept, with one exception that no database
+/// can rule out: if the disk reports an error during the commit itself
+/// ([`StoreError::Io`]), the entries may still be found after a restart. To append them
+/// again is right in either case. After [`StoreError::Full`], [`StoreError::Busy`] and
+/// [`StoreError::Io`] the store works again as soon as the cause is gone.
+///
+/// **Concurrency:** threads that append at the same moment share one commit. Readers never
+/// wait for writers, nor writers for readers. Other processes may open the same file.
+/// A clone is the same store. A process that forked must open the file anew.
+///
+/// # Example: see the [crate's documentation](crate)
+#[derive(Clone)]
+pub struct SqliteStore {
+    // Dropped in this order: the last connection to close tidies up, and must be able to write.
+    readers: Arc<Readers>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    writer: Option<Writer>,
+    path: PathBuf,
+    place: String,
+    durability: Durability,
+}
+
+impl SqliteStore {
+    /// Opens a file, and creates it if it does not exist.
+    ///
+    /// Logs a warning where SQLite is older than 3.51.3: it has a rare bug that can corrupt
+    /// a file which several connections write and checkpoint at the same moment.
+    ///
+    /// # Errors
+    /// - [`StoreError::Foreign`]: the file is no SQLite database, or one of another program;
+    ///   it is left as it was.
+    /// - [`StoreError::NewerSchema`]: a later version of this library wrote it.
+    /// - [`StoreError::ReadOnly`]: it cannot be written; [`SqliteOptions::read_only`] reads it.
+    /// - [`StoreError::Busy`]: another process kept it locked for longer than 5 seconds.
+    /// - [`StoreError::Full`]: there is no room to create it.
+    /// - [`StoreError::Corrupt`]: it is damaged.
+    /// - [`StoreError::Unsupported`]: the path is `:memory:`; use
+    ///   [`MemoryStore`](audit_core::MemoryStore).
+    /// - [`StoreError::Io`]: its folder does not exist, or the system failed otherwise.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        SqliteOptions::new().open(path)
+    }
+
+    /// Returns the settings for opening a file, to change them first.
+    pub fn options() -> SqliteOptions {
+        SqliteOptions::new()
+    }
+
+    pub(crate) fn new(
+        path: PathBuf,
+        connection: Option<Connection>,
+        access: Access,
+        options: &SqliteOptions,
+    ) -> Self {
+        let place = path.display().to_string();
+        Self {
+            readers: Arc::new(Readers::new(path.clone(), access, options.clone())),
+            shared: Arc::new(Shared {
+                writer: connection.map(|connection| Writer::new(connection, place.clone())),
+                path,
+                place,
+                durability: options.durability,
+            }),
+        }
+    }
+
+    /// Returns the file's absolute path.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Closes the file, for all clones of the store: what they are asked for later is
+    /// [`StoreError::Closed`]. What threads have begun to append before is still kept.
+    ///
+    /// To drop the last clone closes the file as well, but cannot tell of an error. Neither
+    /// is needed for durability.
+    ///
+    /// # Errors
+    /// If SQLite cannot close the file; [`StoreError::Closed`] if it is closed already.
+    pub fn close(self) -> Result<(), StoreError> {
+        self.readers.close();
+        match &self.shared.writer {
+            Some(writer) => writer.close(),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the file: SQLite's own integrity check, and for every entry that its bytes are
+    /// a canonical form and that all columns say what the bytes say.
+    ///
+    /// Reads all of the file, as it is when the call begins, and does not keep others from
+    /// writing.
+    ///
+    /// # Errors
+    /// If the file cannot be read. What is wrong with its content is in the [`Check`].
+    pub fn check(&self) -> Result<Check, StoreError> {
+        self.readers
+            .with(|connection| check::check(connection, &self.shared.place))
+    }
+
+    /// Returns how SQLite would find the entries of a query: `EXPLAIN QUERY PLAN`, a line a
+    /// step.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn explain(&self, query: &Query) -> Result<Vec<String>, StoreError> {
+        self.readers
+            .with(|connection| query::explain(connection, query, &self.shared.place))
+    }
+
+    /// Returns how many commits `append` has made, for tests of how many entries share one.
+    #[doc(hidden)]
+    pub fn commits(&self) -> u64 {
+        self.shared.writer.as_ref().map_or(0, Writer::commits)
+    }
+
+    /// Returns how many threads wait for a commit, for the same tests.
+    #[doc(hidden)]
+    pub fn waiting(&self) -> usize {
+        self.shared.writer.as_ref().map_or(0, Writer::waiting)
+    }
+
+    fn writer(&self) -> Result<&Writer, StoreError> {
+        self.shared.writer.as_ref().ok_or(StoreError::ReadOnly {
+            place: self.shared.place.clone(),
+        })
+    }
+
+    /// Runs steps of a purge, each in a turn of its own, until one does nothing.
+    fn purge_stepwise(
+        &self,
+        mut step: impl FnMut(&Connection) -> rusqlite::Result<usize>,
+    ) -> Result<u64, StoreError> {
+        let writer = self.writer()?;
+        let mut total = 0;
+        loop {
+            let done =
+                writer.exclusive(|connection| step(connection).map_err(at(&self.shared.place)))?;
+            if done == 0 {
+                return Ok(total);
+            }
+            total += done as u64;
+        }
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.shared.path)
+            .field("durability", &self.shared.durability)
+            .field("read_only", &self.shared.writer.is_none())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store for SqliteStore {
+    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        let writer = self.writer()?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        writer.append(entries.iter().map(Row::of).collect())
+    }
+
+    fn find(&self, query: &Query) -> Result<Page, StoreError> {
+        self.readers
+            .with(|connection| query::find(connection, query, &self.shared.place))
+    }
+
+    fn count(&self, query: &Query) -> Result<u64, StoreError> {
+        self.readers
+            .with(|connection| query::count(connection, query, &self.shared.place))
+    }
+
+    /// Removes the entries from before a time in steps of 10,000, between which others
+    /// write, and gives the room back to the file system.
+    ///
+    /// # Errors
+    /// If the file cannot be written. The steps before that stay done; to call it again
+    /// goes on.
+    fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let before = micros_up(before);
+        let removed = self.purge_stepwise(|connection| {
+            as_retention(connection, before, || {
+                connection
+                    .prepare_cached(
+                        "DELETE FROM main.audit_entry WHERE seq IN (SELECT seq FROM \
+                         main.audit_entry WHERE ts < ?1 ORDER BY ts LIMIT ?2)",
+                    )?
+                    .execute(params![before, PURGE_ROWS])
+            })
+        })?;
+        // The projections of what is gone now; a query ignores them until then.
+        let mut field = None;
+        self.purge_stepwise(|connection| {
+            as_retention(connection, before, || {
+                remove_changes(connection, before, &mut field)
+            })
+        })?;
+        let mut free = i64::MAX;
+        let vacuumed = self.purge_stepwise(|connection| {
+            let before = std::mem::replace(&mut free, give_pages_back(connection)?);
+            Ok(usize::from(0 < free && free < before))
+        });
+        if let Err(error) = vacuumed {
+            // The entries are gone, which is what was asked for.
+            log::warn!("room freed by a purge could not be given back: {error}");
+        }
+        Ok(removed)
+    }
+
+    /// With [`Durability::Full`] everything appended is on the disk already. With
+    /// [`Durability::Relaxed`] the write-ahead log is copied into the file, and both are
+    /// synced; that waits for the queries of the moment.
+    fn flush(&self) -> Result<(), StoreError> {
+        let (Some(writer), Durability::Relaxed) = (&self.shared.writer, self.shared.durability)
+        else {
+            return Ok(());
+        };
+        let place = &self.shared.place;
+        let busy = writer.exclusive(|connection| {
+            connection
+                .query_row("PRAGMA main.wal_checkpoint(FULL)", [], |row| {
+                    row.get::<_, bool>(0)
+                })
+                .map_err(at(place))
+        })?;
+        if busy {
+            return Err(StoreError::Busy {
+                place: place.clone(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Runs statements in a transaction in which the triggers let go what is from before a time.
+fn as_retention(
+    connection: &Connection,
+    before: i64,
+    work: impl FnOnce() -> rusqlite::Result<usize>,
+) -> rusqlite::Result<usize> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    connection.execute(
+        "INSERT INTO main.audit_retention (before) VALUES (?1)",
+        [before],
+    )?;
+    let done = work()?;
+    connection.execute("DELETE FROM main.audit_retention", [])?;
+    connection.execute_batch("COMMIT")?;
+    Ok(done)
+}
+
+/// Removes rows of `audit_change` whose entry is gone, going on at the field where the last
+/// step stopped; returns 0 after the last field.
+fn remove_changes(
+    connection: &Connection,
+    before: i64,
+    field: &mut Option<String>,
+) -> rusqlite::Result<usize> {
+    let mut left = PURGE_ROWS;
+    loop {
+        if field.is_none() {
+            *field = next_field(connection, None)?;
+        }
+        let Some(name) = &*field else {
+            return Ok(0);
+        };
+        let removed = connection
+            .prepare_cached(
+                "DELETE FROM main.audit_change WHERE field = ?1 AND (ts, seq) IN (\
+                 SELECT ts, seq FROM main.audit_change AS c WHERE field = ?1 AND ts < ?2 \
+                 AND NOT EXISTS (SELECT 1 FROM main.audit_entry AS e WHERE e.seq = c.seq) \
+                 LIMIT ?3)",
+            )?
+            .execute(params![name, before, left])?;
+        left -= i64::try_from(removed).unwrap_or(left);
+        if left <= 0 {
+            return Ok(1);
+        }
+        match next_field(connection, Some(name))? {
+            Some(next) => *field = Some(next),
+            None => return Ok(0),
+        }
+    }
+}
+
+/// Returns the first field after another: a look-up in the index, however many rows a field has.
+fn next_field(connection: &Connection, after: Option<&str>) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached(
+            "SELECT field FROM main.audit_change WHERE ?1 IS NULL OR field > ?1 \
+             ORDER BY field LIMIT 1",
+        )?
+        .query_row([after], |row| row.get(0))
+        .optional()
+}
+
+/// Gives free pages back to the file system and returns how many there are still.
+fn give_pages_back(connection: &Connection) -> rusqlite::Result<i64> {
+    let mut vacuum =
+        connection.prepare(&format!("PRAGMA main.incremental_vacuum({PURGE_PAGES})"))?;
+    let mut rows = vacuum.query([])?;
+    while rows.next()?.is_some() {}
+    connection.query_row("PRAGMA main.freelist_count", [], |row| row.get(0))
+}

@@ -1,0 +1,421 @@
+//! What goes wrong outside has its own error, and loses nothing that was acknowledged.
+
+mod scratch;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+
+use audit_core::{LogEntry, Query, Store, StoreError};
+use audit_sqlite::{APPLICATION_ID, SCHEMA_VERSION, SqliteStore, rusqlite::Connection};
+use audit_testkit::entries;
+
+/// A small file system in memory, until it is dropped.
+struct Disk {
+    folder: PathBuf,
+}
+
+impl Disk {
+    /// Mounts one, or says which test is skipped because that is not permitted here.
+    fn mount(test: &str, size: &str) -> Option<Self> {
+        let folder = scratch::folder().join("disk");
+        fs::create_dir(&folder).unwrap();
+        let disk = Self { folder };
+        let options = format!("size={size}");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(&disk.folder)
+            .output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(disk);
+        }
+        println!("skipped: {test}: a file system cannot be mounted here");
+        None
+    }
+
+    fn make_read_only(&self) {
+        let status = Command::new("mount")
+            .args(["-o", "remount,ro"])
+            .arg(&self.folder)
+            .status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.folder).output();
+    }
+}
+
+/// Appends until there is no room, and returns what was acknowledged.
+fn fill(store: &SqliteStore, seed: u64) -> Vec<LogEntry> {
+    let mut kept = Vec::new();
+    for (number, mut entry) in entries(20_000, seed).into_iter().enumerate() {
+        entry.reason = Some("x".repeat(number % 7 * 300));
+        match store.append(std::slice::from_ref(&entry)) {
+            Ok(()) => kept.push(entry),
+            Err(error) => {
+                assert!(matches!(&error, StoreError::Full { .. }), "{error:?}");
+                assert!(error.is_transient());
+                return kept;
+            }
+        }
+    }
+    panic!("there was room for all");
+}
+
+fn assert_kept(store: &SqliteStore, kept: &[LogEntry]) {
+    assert_eq!(store.count(&Query::new()).unwrap(), kept.len() as u64);
+    let mut query = Query::new();
+    let mut found = Vec::new();
+    loop {
+        let page = store.find(&query).unwrap();
+        found.extend(page.entries);
+        let Some(next) = page.next else { break };
+        query = query.after(next);
+    }
+    let mut kept = kept.to_vec();
+    kept.sort_by_key(|entry| (entry.timestamp, entry.id));
+    assert!(found == kept, "what is found is not what was acknowledged");
+    let check = store.check().unwrap();
+    assert!(check.is_ok(), "{check:?}");
+}
+
+/// A real file system runs full: `write` returns `ENOSPC`, SQLite `SQLITE_FULL`.
+#[test]
+fn a_full_disk_is_full_and_works_again_when_there_is_room() {
+    let Some(disk) = Disk::mount("a_full_disk_is_full", "6m") else {
+        return;
+    };
+    let ballast = disk.folder.join("ballast");
+    fs::write(&ballast, vec![1; 1 << 20]).unwrap();
+    let file = disk.folder.join("audit.db");
+    let store = SqliteStore::open(&file).unwrap();
+    let mut kept = fill(&store, 1);
+    assert!(kept.len() > 50);
+    assert_kept(&store, &kept);
+
+    // All of a group that shares a commit are told, too.
+    thread::scope(|scope| {
+        let threads: Vec<_> = (100..108)
+            .map(|seed| {
+                let store = &store;
+                scope.spawn(move || {
+                    let mut large = entries(20, seed);
+                    large[3].object_repr = "x".repeat(1 << 21);
+                    store.append(&large)
+                })
+            })
+            .collect();
+        for thread in threads {
+            let error = thread.join().unwrap().unwrap_err();
+            assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+        }
+    });
+    assert_kept(&store, &kept);
+
+    fs::remove_file(&ballast).unwrap();
+    let more = entries(20, 2);
+    store.append(&more).unwrap();
+    kept.extend(more);
+    assert_kept(&store, &kept);
+    store.close().unwrap();
+    assert_kept(&SqliteStore::open(&file).unwrap(), &kept);
+}
+
+#[test]
+fn a_disk_without_room_for_a_file_is_full() {
+    let Some(disk) = Disk::mount("a_disk_without_room_for_a_file_is_full", "64k") else {
+        return;
+    };
+    fs::write(disk.folder.join("ballast"), vec![1; 60 << 10]).unwrap();
+    let error = SqliteStore::open(disk.folder.join("audit.db")).unwrap_err();
+    assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+    fs::remove_file(disk.folder.join("ballast")).unwrap();
+}
+
+/// The same `SQLITE_FULL` from a limit of SQLite's own, wherever the tests run.
+#[test]
+fn a_file_at_its_limit_is_full_and_works_again_after_a_purge() {
+    let file = scratch::file("audit.db");
+    let store = SqliteStore::options()
+        .max_bytes(1 << 20)
+        .open(&file)
+        .unwrap();
+    let kept = fill(&store, 1);
+    assert_kept(&store, &kept);
+    let batch = entries(2_000, 2);
+    let error = store.append(&batch).unwrap_err();
+    assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+    assert_kept(&store, &kept);
+
+    let middle = kept[kept.len() / 2].timestamp;
+    assert!(store.purge(middle).unwrap() > 0);
+    let mut left: Vec<_> = kept.into_iter().filter(|e| e.timestamp >= middle).collect();
+    store.append(&batch[..50]).unwrap();
+    left.extend_from_slice(&batch[..50]);
+    assert_kept(&store, &left);
+    assert!(fs::metadata(&file).unwrap().len() <= 1 << 20);
+}
+
+#[test]
+fn a_read_only_disk_is_read_only_and_can_be_read() {
+    let Some(disk) = Disk::mount("a_read_only_disk_is_read_only", "8m") else {
+        return;
+    };
+    let file = disk.folder.join("a b?c#d%20.db");
+    let sample = entries(30, 1);
+    let store = SqliteStore::open(&file).unwrap();
+    store.append(&sample).unwrap();
+    store.close().unwrap();
+    disk.make_read_only();
+
+    let error = SqliteStore::open(&file).unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+    let error = SqliteStore::open(disk.folder.join("new.db")).unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+
+    let store = SqliteStore::options().read_only().open(&file).unwrap();
+    assert_kept(&store, &sample);
+    let error = store.append(&entries(1, 2)).unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+}
+
+#[test]
+fn a_store_for_reading_only_reads() {
+    let file = scratch::file("audit.db");
+    let options = SqliteStore::options().read_only();
+    let error = options.open(&file).unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound),
+        "{error:?}"
+    );
+    assert!(!file.exists());
+
+    let writing = SqliteStore::open(&file).unwrap();
+    let sample = entries(30, 1);
+    writing.append(&sample[..10]).unwrap();
+    let reading = options.open(&file).unwrap();
+    assert_kept(&reading, &sample[..10]);
+    writing.append(&sample[10..]).unwrap();
+    assert_kept(&reading, &sample);
+    for refused in [
+        reading.append(&sample),
+        reading.append(&[]),
+        reading.purge(sample[3].timestamp).map(|_| ()),
+    ] {
+        assert!(
+            matches!(refused, Err(StoreError::ReadOnly { .. })),
+            "{refused:?}"
+        );
+    }
+    reading.flush().unwrap();
+}
+
+fn assert_foreign(file: &Path, found: &str) {
+    let before = fs::read(file).unwrap();
+    for opened in [
+        SqliteStore::open(file),
+        SqliteStore::options().read_only().open(file),
+    ] {
+        let error = opened.unwrap_err();
+        assert!(matches!(&error, StoreError::Foreign { .. }), "{error:?}");
+        assert!(error.to_string().contains(found), "{error}");
+    }
+    assert_eq!(
+        fs::read(file).unwrap(),
+        before,
+        "a foreign file was changed"
+    );
+}
+
+#[test]
+fn a_text_file_is_foreign() {
+    let file = scratch::file("notes.txt");
+    for text in ["x", "hello world\n", &"a longer text\n".repeat(1000)] {
+        fs::write(&file, text).unwrap();
+        assert_foreign(&file, "no SQLite database");
+    }
+}
+
+#[test]
+fn another_programs_database_is_foreign() {
+    let folder = scratch::folder();
+    for (name, sql, found) in [
+        ("a.db", "CREATE TABLE customers (id)", "holds `customers`"),
+        (
+            "b.db",
+            "PRAGMA application_id = 252006674",
+            "application id 252006674",
+        ),
+        (
+            "c.db",
+            "PRAGMA application_id = 5; CREATE TABLE audit_entry (id)",
+            "application id 5 that holds `audit_entry`",
+        ),
+        (
+            "d.db",
+            "PRAGMA journal_mode = WAL; CREATE VIEW v AS SELECT 1",
+            "holds `v`",
+        ),
+    ] {
+        let file = folder.join(name);
+        Connection::open(&file).unwrap().execute_batch(sql).unwrap();
+        assert_foreign(&file, found);
+    }
+}
+
+#[test]
+fn an_empty_file_becomes_a_store() {
+    let file = scratch::file("audit.db");
+    fs::write(&file, "").unwrap();
+    let error = SqliteStore::options().read_only().open(&file).unwrap_err();
+    assert!(matches!(error, StoreError::Foreign { .. }), "{error:?}");
+    let store = SqliteStore::open(&file).unwrap();
+    store.append(&entries(3, 1)).unwrap();
+    store.close().unwrap();
+    let connection = Connection::open(&file).unwrap();
+    let pragma = |name: &str| -> i64 {
+        connection
+            .query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+            .unwrap()
+    };
+    assert_eq!(pragma("application_id"), i64::from(APPLICATION_ID));
+    assert_eq!(pragma("user_version"), i64::from(SCHEMA_VERSION));
+    assert_eq!(pragma("auto_vacuum"), 2);
+}
+
+#[test]
+fn a_later_schema_is_left_alone() {
+    let file = scratch::file("audit.db");
+    SqliteStore::open(&file).unwrap().close().unwrap();
+    Connection::open(&file)
+        .unwrap()
+        .execute_batch("PRAGMA user_version = 99")
+        .unwrap();
+    for opened in [
+        SqliteStore::open(&file),
+        SqliteStore::options().read_only().open(&file),
+    ] {
+        let error = opened.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::NewerSchema {
+                    found: 99,
+                    supported: SCHEMA_VERSION,
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn a_path_that_is_none_says_why() {
+    let folder = scratch::folder();
+    let kind = |path: &Path, create| match SqliteStore::options()
+        .create(create)
+        .open(path)
+        .unwrap_err()
+    {
+        StoreError::Io { source, .. } => source.kind(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        kind(&folder.join("no").join("audit.db"), true),
+        io::ErrorKind::NotFound
+    );
+    assert_eq!(
+        kind(&folder.join("audit.db"), false),
+        io::ErrorKind::NotFound
+    );
+    assert!(!folder.join("audit.db").exists());
+    let error = SqliteStore::open(&folder).unwrap_err();
+    assert!(matches!(error, StoreError::Foreign { .. }), "{error:?}");
+    for path in [":memory:", ""] {
+        let error = SqliteStore::open(path).unwrap_err();
+        assert!(error.to_string().contains("MemoryStore"), "{error}");
+    }
+}
+
+#[test]
+fn a_path_is_a_path_whatever_it_is_called() {
+    let folder = scratch::folder();
+    for name in ["file:x.db?mode=memory", "a'b.db", "ü \u{1F980}.db", "-x.db"] {
+        let file = folder.join(name);
+        let store = SqliteStore::open(&file).unwrap();
+        store.append(&entries(1, 1)).unwrap();
+        store.close().unwrap();
+        assert!(file.exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_closed_store_says_so() {
+    let store = SqliteStore::open(scratch::file("audit.db")).unwrap();
+    let other = store.clone();
+    store.append(&entries(1, 1)).unwrap();
+    store.close().unwrap();
+    for refused in [
+        other.append(&entries(1, 2)),
+        other.find(&Query::new()).map(|_| ()),
+        other.count(&Query::new()).map(|_| ()),
+        other.check().map(|_| ()),
+        other.purge(chrono::DateTime::UNIX_EPOCH).map(|_| ()),
+        other.close(),
+    ] {
+        assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
+    }
+}
+
+/// Whatever byte of a file is damaged: an error or what is left, and never a panic.
+#[test]
+fn a_damaged_file_is_an_error_at_most() {
+    let folder = scratch::folder();
+    let file = folder.join("audit.db");
+    let store = SqliteStore::open(&file).unwrap();
+    store.append(&entries(60, 1)).unwrap();
+    store.close().unwrap();
+    let sound = fs::read(&file).unwrap();
+    let damaged = folder.join("damaged.db");
+    let mut noticed = 0;
+    for step in 0..300 {
+        let mut bytes = sound.clone();
+        let place = step * 7919 % bytes.len();
+        let length = [1, 16, 512][step % 3].min(bytes.len() - place);
+        bytes[place..place + length]
+            .iter_mut()
+            .for_each(|byte| *byte ^= 0x55);
+        for suffix in ["-wal", "-shm"] {
+            let _ = fs::remove_file(folder.join(format!("damaged.db{suffix}")));
+        }
+        fs::write(&damaged, bytes).unwrap();
+        let outcome = SqliteStore::open(&damaged).and_then(|store| {
+            store.find(&Query::new())?;
+            store.find(&Query::new().changed("email").newest_first())?;
+            store.append(&entries(2, 2))?;
+            let sound = store.check()?.is_ok();
+            store.close()?;
+            Ok(sound)
+        });
+        noticed += usize::from(!matches!(outcome, Ok(true)));
+    }
+    assert!(noticed > 100, "{noticed} of 300 were noticed");
+}
+
+#[test]
+fn debug_output_names_the_file_and_no_more() {
+    let file = scratch::file("audit.db");
+    let store = SqliteStore::open(&file).unwrap();
+    let mut entry = entries(1, 1).remove(0);
+    entry.object_repr = "a secret".to_owned();
+    store.append(&[entry]).unwrap();
+    let text = format!("{store:?}");
+    assert!(text.contains("audit.db") && text.contains("Full"), "{text}");
+    assert!(!text.contains("secret"));
+}

@@ -1,0 +1,112 @@
+//! Nothing but retention changes or removes what is kept.
+
+mod scratch;
+
+use audit_core::{Query, Store};
+use audit_sqlite::{SqliteStore, rusqlite::Connection};
+use audit_testkit::entries;
+
+const ATTEMPTS: [&str; 12] = [
+    "DELETE FROM audit_entry",
+    "DELETE FROM audit_entry WHERE seq = 2",
+    "UPDATE audit_entry SET body = '{}' WHERE seq = 2",
+    "UPDATE audit_entry SET actor = 'mallory'",
+    "UPDATE OR IGNORE audit_entry SET seq = seq + 100",
+    "REPLACE INTO audit_entry SELECT * FROM audit_entry",
+    "REPLACE INTO audit_entry SELECT seq, randomblob(16), ts, level, 'x', outcome, model, \
+     object_pk, NULL, NULL, NULL, NULL, NULL, '{}' FROM audit_entry",
+    "REPLACE INTO audit_entry SELECT seq + 100, id, ts, level, 'x', outcome, model, \
+     object_pk, NULL, NULL, NULL, NULL, NULL, '{}' FROM audit_entry",
+    "INSERT INTO audit_entry SELECT * FROM audit_entry WHERE true \
+     ON CONFLICT DO UPDATE SET body = '{}'",
+    "DELETE FROM audit_change",
+    "UPDATE audit_change SET field = 'x'",
+    "UPDATE audit_change SET seq = 1",
+];
+
+#[test]
+fn sql_changes_and_removes_nothing() {
+    let file = scratch::file("audit.db");
+    let store = SqliteStore::open(&file).unwrap();
+    store.append(&entries(20, 1)).unwrap();
+    let kept = store.find(&Query::new()).unwrap();
+    let connection = Connection::open(&file).unwrap();
+    for attempt in ATTEMPTS {
+        match connection.execute(attempt, []) {
+            Err(error) => assert!(
+                error.to_string().contains("audit entry"),
+                "{attempt}: {error}"
+            ),
+            Ok(rows) => assert_eq!(rows, 0, "{attempt}"),
+        }
+        assert_eq!(store.find(&Query::new()).unwrap(), kept, "{attempt}");
+    }
+    let check = store.check().unwrap();
+    assert!(check.is_ok() && check.entries == 20, "{check:?}");
+}
+
+#[test]
+fn the_shell_changes_and_removes_nothing() {
+    let file = scratch::file("audit.db");
+    let store = SqliteStore::open(&file).unwrap();
+    store.append(&entries(20, 1)).unwrap();
+    store.close().unwrap();
+    for attempt in ATTEMPTS {
+        let shell = std::process::Command::new("sqlite3")
+            .args(["-batch", "-bail"])
+            .arg(&file)
+            .arg(attempt)
+            .output();
+        if shell.is_err() {
+            println!("skipped: the_shell_changes_and_removes_nothing: there is no sqlite3");
+            return;
+        }
+    }
+    let store = SqliteStore::open(&file).unwrap();
+    assert_eq!(store.count(&Query::new()).unwrap(), 20);
+    assert!(store.check().unwrap().is_ok());
+}
+
+#[test]
+fn a_purge_leaves_the_guard_in_place() {
+    let file = scratch::file("audit.db");
+    let store = SqliteStore::open(&file).unwrap();
+    let sample = entries(20, 1);
+    store.append(&sample).unwrap();
+    assert!(store.purge(sample[10].timestamp).unwrap() > 0);
+    let connection = Connection::open(&file).unwrap();
+    assert!(connection.execute("DELETE FROM audit_entry", []).is_err());
+    let open: i64 = connection
+        .query_row("SELECT count(*) FROM audit_retention", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(open, 0);
+}
+
+#[test]
+fn the_view_is_for_people() {
+    let file = scratch::file("audit.db");
+    let store = SqliteStore::open(&file).unwrap();
+    let mut entry = entries(1, 1).remove(0);
+    entry.level = audit_core::Level::Critical;
+    entry.timestamp = "2026-05-04T03:02:01.000009Z".parse().unwrap();
+    entry.reason = Some("because".to_owned());
+    store.append(std::slice::from_ref(&entry)).unwrap();
+    let row = Connection::open(&file)
+        .unwrap()
+        .query_row(
+            "SELECT time, level, reason, id, object_repr FROM audit_log",
+            [],
+            |row| Ok([0, 1, 2, 3, 4].map(|column| row.get::<_, String>(column).unwrap())),
+        )
+        .unwrap();
+    assert_eq!(
+        row,
+        [
+            "2026-05-04T03:02:01.000009Z".to_owned(),
+            "CRITICAL".to_owned(),
+            "because".to_owned(),
+            entry.id.to_string(),
+            entry.object_repr,
+        ]
+    );
+}

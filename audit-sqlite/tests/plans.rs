@@ -1,0 +1,126 @@
+//! Each question people ask is answered through an index, and in its order.
+
+mod scratch;
+
+use audit_core::{ObjectRef, Query, Store};
+use audit_sqlite::SqliteStore;
+use audit_testkit::entries;
+use uuid::Uuid;
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "queries are written in place"
+)]
+fn assert_plan(query: Query, index: &str) {
+    let store = SqliteStore::open(scratch::file("audit.db")).unwrap();
+    let sample = entries(200, 1);
+    store.append(&sample).unwrap();
+    let cursor = store.find(&query.clone().limit(1)).unwrap().next;
+    for query in [query.clone(), query.clone().newest_first()] {
+        let queries = [
+            Some(query.clone()),
+            cursor.map(|cursor| query.after(cursor)),
+        ];
+        for query in queries.into_iter().flatten() {
+            let plan = store.explain(&query).unwrap();
+            let text = plan.join("\n");
+            assert!(plan.iter().any(|step| step.contains(index)), "{text}");
+            for step in &plan {
+                let scans = step.starts_with("SCAN") && !step.contains("USING");
+                assert!(!scans, "{text}");
+                // Entries of one microsecond are put in the order of their ids.
+                let sorts = step.contains("TEMP B-TREE")
+                    && !step.contains("LAST TERM")
+                    && !step.contains("RIGHT PART");
+                assert!(!sorts, "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_objects_history() {
+    let query = Query::new().model_name("User").object_pk(7);
+    assert_plan(query, "audit_entry_object (model=? AND object_pk=?");
+}
+
+#[test]
+fn an_actors_day() {
+    let query = Query::new()
+        .actor("alice")
+        .since(
+            "2026-01-01T00:00:00Z"
+                .parse::<chrono::DateTime<chrono::Utc>>()
+                .unwrap(),
+        )
+        .until(
+            "2026-01-02T00:00:00Z"
+                .parse::<chrono::DateTime<chrono::Utc>>()
+                .unwrap(),
+        );
+    assert_plan(query, "audit_entry_actor (actor=? AND ts>? AND ts<?");
+}
+
+#[test]
+fn a_models_latest() {
+    let query = Query::new().model_name("User").newest_first().limit(50);
+    assert_plan(query, "audit_entry_model (model=?");
+}
+
+#[test]
+fn a_correlation_id() {
+    assert_plan(
+        Query::new().correlation_id("req-1"),
+        "audit_entry_correlation (correlation_id=?",
+    );
+}
+
+#[test]
+fn a_changed_field() {
+    assert_plan(Query::new().changed("email"), "PRIMARY KEY (field=?");
+    assert_plan(
+        Query::new().changed("address.city").model_name("User"),
+        "PRIMARY KEY (field=?",
+    );
+}
+
+#[test]
+fn a_changed_field_of_one_object() {
+    let query = Query::new()
+        .model_name("User")
+        .object_pk(7)
+        .changed("email");
+    assert_plan(query, "audit_entry_object (model=? AND object_pk=?");
+}
+
+#[test]
+fn a_time_range() {
+    let since: chrono::DateTime<chrono::Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+    let query = Query::new()
+        .since(since)
+        .until(since + chrono::TimeDelta::days(1));
+    assert_plan(query, "audit_entry_time (ts>? AND ts<?");
+}
+
+#[test]
+fn everything_in_order() {
+    assert_plan(Query::new(), "audit_entry_time");
+}
+
+#[test]
+fn an_aggregate() {
+    let query = Query::new().parent(ObjectRef::new("Company", "1"));
+    assert_plan(
+        query.clone(),
+        "audit_entry_parent (parent_model=? AND parent_pk=?",
+    );
+    assert_plan(query, "audit_entry_object (model=? AND object_pk=?");
+}
+
+#[test]
+fn a_transaction() {
+    assert_plan(
+        Query::new().transaction(Uuid::from_u64_pair(7, 1)),
+        "audit_entry_transaction (transaction_id=?",
+    );
+}

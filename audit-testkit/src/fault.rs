@@ -1,0 +1,139 @@
+//! A store that fails on demand.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use audit_core::{LogEntry, Page, Query, Store, StoreError};
+use chrono::{DateTime, Utc};
+
+/// How an append of a [`FaultStore`] fails.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Nothing is kept.
+    Before(StoreError),
+    /// The entries are kept, yet the caller is told otherwise: as when the answer of a
+    /// server is lost.
+    After(StoreError),
+}
+
+/// Wraps a store, and fails the appends it was told to.
+///
+/// # Example: the second append fails, and nothing of it is kept
+/// ```
+/// use audit_core::{MemoryStore, Query, Store, StoreError};
+/// use audit_testkit::{Fault, FaultStore, entries};
+///
+/// let store = FaultStore::new(MemoryStore::new());
+/// store.fail_append(2, Fault::Before(StoreError::Full { place: "the disk".into() }));
+///
+/// assert!(store.append(&entries(1, 1)).is_ok());
+/// assert!(matches!(store.append(&entries(1, 2)), Err(StoreError::Full { .. })));
+/// assert!(store.append(&entries(1, 3)).is_ok());
+/// assert_eq!(store.count(&Query::new())?, 2);
+/// # Ok::<(), StoreError>(())
+/// ```
+#[derive(Debug)]
+pub struct FaultStore<S> {
+    inner: S,
+    plan: Mutex<Plan>,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    appends: u64,
+    once: Vec<(u64, Fault)>,
+    always: Option<Fault>,
+    reads: Option<StoreError>,
+}
+
+impl<S: Store> FaultStore<S> {
+    /// Wraps a store; nothing fails yet.
+    pub fn new(inner: S) -> Self {
+        Self {
+            inner,
+            plan: Mutex::default(),
+        }
+    }
+
+    /// Makes the `nth` append from now on fail, counted from 1.
+    pub fn fail_append(&self, nth: u64, fault: Fault) {
+        let mut plan = self.plan();
+        let at = plan.appends + nth;
+        plan.once.push((at, fault));
+    }
+
+    /// Makes every append fail until [`heal`](Self::heal).
+    pub fn fail_appends(&self, fault: Fault) {
+        self.plan().always = Some(fault);
+    }
+
+    /// Makes `find` and `count` fail until [`heal`](Self::heal).
+    pub fn fail_reads(&self, error: StoreError) {
+        self.plan().reads = Some(error);
+    }
+
+    /// Makes nothing fail any more.
+    pub fn heal(&self) {
+        let mut plan = self.plan();
+        *plan = Plan {
+            appends: plan.appends,
+            ..Plan::default()
+        };
+    }
+
+    /// Returns how many appends there were, failed ones included.
+    pub fn appends(&self) -> u64 {
+        self.plan().appends
+    }
+
+    /// Returns the wrapped store.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_fault(&self) -> Option<Fault> {
+        let mut plan = self.plan();
+        plan.appends += 1;
+        let now = plan.appends;
+        match plan.once.iter().position(|(at, _)| *at == now) {
+            Some(planned) => Some(plan.once.swap_remove(planned).1),
+            None => plan.always.clone(),
+        }
+    }
+
+    fn check_read(&self) -> Result<(), StoreError> {
+        self.plan().reads.clone().map_or(Ok(()), Err)
+    }
+}
+
+impl<S: Store> Store for FaultStore<S> {
+    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        match self.next_fault() {
+            None => self.inner.append(entries),
+            Some(Fault::Before(error)) => Err(error),
+            Some(Fault::After(error)) => self.inner.append(entries).and(Err(error)),
+        }
+    }
+
+    fn find(&self, query: &Query) -> Result<Page, StoreError> {
+        self.check_read()?;
+        self.inner.find(query)
+    }
+
+    fn count(&self, query: &Query) -> Result<u64, StoreError> {
+        self.check_read()?;
+        self.inner.count(query)
+    }
+
+    fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.inner.purge(before)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.inner.flush()
+    }
+}

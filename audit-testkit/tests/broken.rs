@@ -1,0 +1,393 @@
+//! The suite notices a store that breaks the contract: each way of breaking it, by the
+//! check that is there for it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+
+use audit_core::{Cursor, LogEntry, MemoryStore, Page, Query, Store, StoreError};
+use audit_testkit::conformance::{CHECKS, keeps_after_reopening};
+use chrono::{DateTime, Utc};
+
+/// How a store breaks the contract.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Flaw {
+    None,
+    LosesAnEntry,
+    KeepsHalfABatch,
+    ForgetsOnFailure,
+    AcceptsConflicts,
+    ReplacesOnConflict,
+    RefusesTwins,
+    RefusesEmptyBatches,
+    OrdersByAppending,
+    OrdersById,
+    IgnoresNewestFirst,
+    IgnoresTheCursor,
+    RepeatsTheCursor,
+    PagesByOffset,
+    IgnoresTheLimit,
+    NeverEnds,
+    CountsThePage,
+    Ignores(&'static str),
+    MatchesPrefixes,
+    IncludesUntil,
+    ExcludesSince,
+    CutsTexts,
+    RoundsNumbers,
+    DropsNulls,
+    CutsMilliseconds,
+    PurgesWhatIsEqual,
+    PurgesNothing,
+    LosesUnderLoad,
+}
+
+#[derive(Debug)]
+struct Broken {
+    inner: MemoryStore,
+    flaw: Flaw,
+    appended: Mutex<Vec<LogEntry>>,
+}
+
+impl Broken {
+    fn new(flaw: Flaw) -> Self {
+        Self {
+            inner: MemoryStore::new(),
+            flaw,
+            appended: Mutex::default(),
+        }
+    }
+
+    fn spoil(&self, entry: &LogEntry) -> LogEntry {
+        let mut entry = entry.clone();
+        match self.flaw {
+            Flaw::CutsTexts => {
+                if let Some(end) = entry.object_repr.find('\0') {
+                    entry.object_repr.truncate(end);
+                }
+            }
+            Flaw::RoundsNumbers => {
+                if let Some(snapshot) = &mut entry.snapshot
+                    && let Some(number) = snapshot.get_mut(2)
+                    && let Some(float) = number.as_f64()
+                {
+                    *number = float.into();
+                }
+            }
+            Flaw::DropsNulls => entry.snapshot = entry.snapshot.filter(|value| !value.is_null()),
+            Flaw::CutsMilliseconds => {
+                let micros = entry.timestamp.timestamp_micros();
+                entry.timestamp = DateTime::from_timestamp_millis(micros.div_euclid(1000)).unwrap();
+            }
+            _ => {}
+        }
+        entry
+    }
+
+    /// Finds entries as if some conditions of the query were not there.
+    fn without(&self, query: &Query, condition: &str) -> Result<Page, StoreError> {
+        let (filter, mut loose) = (query.filter(), Query::new());
+        macro_rules! copy {
+            ($($name:literal $field:ident $method:ident;)*) => {$(
+                if condition != $name && let Some(value) = filter.$field.clone() {
+                    loose = loose.$method(value);
+                }
+            )*};
+        }
+        copy! {
+            "model" model model_name;
+            "object_pk" object_pk object_pk;
+            "parent" parent parent;
+            "action" action action;
+            "actor" actor actor;
+            "level" level_at_least level_at_least;
+            "outcome" outcome outcome;
+            "correlation_id" correlation_id correlation_id;
+            "transaction" transaction_id transaction;
+            "since" since since;
+            "until" until until;
+            "text" text text;
+        }
+        if condition != "changed" {
+            for path in &filter.changed {
+                let path = match condition {
+                    "path" => path.field().into_owned(),
+                    _ => path.as_str().to_owned(),
+                };
+                loose = loose.changed(path);
+            }
+        }
+        if condition != "from" {
+            for (path, value) in &filter.changed_from {
+                loose = loose.changed_from(path, value.clone());
+            }
+        }
+        if condition != "to" {
+            for (path, value) in &filter.changed_to {
+                loose = loose.changed_to(path, value.clone());
+            }
+        }
+        if query.is_newest_first() {
+            loose = loose.newest_first();
+        }
+        if let Some(cursor) = query.cursor() {
+            loose = loose.after(cursor);
+        }
+        self.inner.find(&loose.limit(query.page_size()))
+    }
+}
+
+impl Store for Broken {
+    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        let spoiled: Vec<_> = entries.iter().map(|entry| self.spoil(entry)).collect();
+        let entries = &spoiled[..];
+        self.appended.lock().unwrap().extend_from_slice(entries);
+        match self.flaw {
+            Flaw::LosesAnEntry if entries.len() > 9 => self.inner.append(&entries[1..]),
+            Flaw::LosesUnderLoad if std::thread::current().name().is_none() => {
+                self.inner.append(&entries[..entries.len().min(7)])
+            }
+            Flaw::KeepsHalfABatch => entries
+                .chunks(1)
+                .try_for_each(|entry| self.inner.append(entry)),
+            Flaw::ForgetsOnFailure => {
+                let outcome = self.inner.append(entries);
+                if outcome.is_err() {
+                    self.inner.purge(DateTime::<Utc>::MAX_UTC)?;
+                }
+                outcome
+            }
+            Flaw::AcceptsConflicts => match self.inner.append(entries) {
+                Err(StoreError::Conflict { .. }) => Ok(()),
+                outcome => outcome,
+            },
+            Flaw::ReplacesOnConflict => {
+                for entry in entries {
+                    let kept = self.inner.find(&Query::new().limit(10_000))?.entries;
+                    if kept.iter().any(|known| known.id == entry.id) {
+                        self.inner.purge(DateTime::<Utc>::MAX_UTC)?;
+                        let others: Vec<_> = kept
+                            .into_iter()
+                            .filter(|known| known.id != entry.id)
+                            .collect();
+                        self.inner.append(&others)?;
+                    }
+                    self.inner.append(std::slice::from_ref(entry))?;
+                }
+                Ok(())
+            }
+            Flaw::RefusesTwins => {
+                let kept = self.inner.find(&Query::new().limit(10_000))?.entries;
+                match entries.iter().find(|entry| kept.contains(entry)) {
+                    Some(twin) => Err(StoreError::Conflict { id: twin.id }),
+                    None => self.inner.append(entries),
+                }
+            }
+            Flaw::RefusesEmptyBatches if entries.is_empty() => Err(StoreError::Unsupported {
+                operation: "keep nothing",
+            }),
+            _ => self.inner.append(entries),
+        }
+    }
+
+    fn find(&self, query: &Query) -> Result<Page, StoreError> {
+        let plain = |query: &Query| self.inner.find(query);
+        let mut page = match self.flaw {
+            Flaw::Ignores(condition) => return self.without(query, condition),
+            Flaw::MatchesPrefixes => {
+                if query.filter().object_pk.as_deref() == Some("") {
+                    return self.without(query, "object_pk");
+                }
+                plain(query)?
+            }
+            Flaw::OrdersByAppending | Flaw::OrdersById => {
+                let mut all = self.appended.lock().unwrap().clone();
+                if self.flaw == Flaw::OrdersById {
+                    all.sort_by_key(|entry| entry.id);
+                }
+                if query.is_newest_first() {
+                    all.reverse();
+                }
+                let start = query.cursor().map_or(0, |cursor| {
+                    let known = all.iter().position(|entry| Cursor::of(entry) == cursor);
+                    known.map_or(all.len(), |place| place + 1)
+                });
+                let rest = all.split_off(start).into_iter().map(Ok);
+                return Page::collect(
+                    &query.clone().without_limits().limit(query.page_size()),
+                    rest,
+                );
+            }
+            Flaw::IgnoresNewestFirst if query.is_newest_first() => {
+                let mut page = plain(query)?;
+                page.entries.reverse();
+                page
+            }
+            Flaw::IgnoresTheCursor => {
+                plain(&query.clone().without_limits().limit(query.page_size()))?
+            }
+            Flaw::PagesByOffset => {
+                // Counts how many entries come before the cursor now, not which.
+                let mut page = plain(query)?;
+                if query.cursor().is_some() && page.entries.len() > 1 {
+                    page.entries.remove(0);
+                }
+                page
+            }
+            Flaw::IgnoresTheLimit => plain(&query.clone().limit(100_000))?,
+            Flaw::IncludesUntil | Flaw::ExcludesSince => {
+                let step = chrono::TimeDelta::microseconds(1);
+                let mut query = query.clone();
+                match (self.flaw, query.filter().since, query.filter().until) {
+                    (Flaw::IncludesUntil, _, Some(until)) => query = query.until(until + step),
+                    (Flaw::ExcludesSince, Some(since), _) => query = query.since(since + step),
+                    _ => {}
+                }
+                plain(&query)?
+            }
+            _ => plain(query)?,
+        };
+        match self.flaw {
+            Flaw::RepeatsTheCursor => {
+                if let Some(cursor) = query.cursor() {
+                    let all = plain(&Query::new().limit(100_000))?.entries;
+                    let at = all.into_iter().find(|entry| Cursor::of(entry) == cursor);
+                    page.entries.splice(0..0, at);
+                    page.entries.truncate(query.page_size());
+                }
+            }
+            Flaw::NeverEnds => page.next = page.entries.last().map(Cursor::of).or(page.next),
+            _ => {}
+        }
+        Ok(page)
+    }
+
+    fn count(&self, query: &Query) -> Result<u64, StoreError> {
+        match self.flaw {
+            Flaw::CountsThePage => Ok(self.find(query)?.entries.len() as u64),
+            _ => self.inner.count(query),
+        }
+    }
+
+    fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        match self.flaw {
+            Flaw::PurgesWhatIsEqual => self
+                .inner
+                .purge(before + chrono::TimeDelta::microseconds(1)),
+            Flaw::PurgesNothing => Ok(0),
+            _ => self.inner.purge(before),
+        }
+    }
+}
+
+/// Returns the checks that a store fails.
+fn failed(flaw: Flaw) -> Vec<&'static str> {
+    CHECKS
+        .iter()
+        .filter(|(_, check)| catch_unwind(AssertUnwindSafe(|| check(&Broken::new(flaw)))).is_err())
+        .map(|(name, _)| *name)
+        .collect()
+}
+
+#[test]
+fn a_store_without_a_flaw_passes() {
+    assert_eq!(failed(Flaw::None), [""; 0]);
+}
+
+#[test]
+fn every_flaw_is_noticed_by_the_check_for_it() {
+    // What the checks say when they fail would drown the output of this test.
+    std::panic::set_hook(Box::new(|info| {
+        if std::thread::current().name() == Some("every_flaw_is_noticed_by_the_check_for_it")
+            && info
+                .location()
+                .is_some_and(|place| place.file().ends_with("broken.rs"))
+        {
+            eprintln!("{info}");
+        }
+    }));
+    for (flaw, check) in [
+        (Flaw::LosesAnEntry, "keeps_all_of_a_batch"),
+        (Flaw::KeepsHalfABatch, "keeps_nothing_of_a_failed_batch"),
+        (
+            Flaw::ForgetsOnFailure,
+            "refuses_another_entry_with_a_known_id",
+        ),
+        (
+            Flaw::AcceptsConflicts,
+            "refuses_another_entry_with_a_known_id",
+        ),
+        (
+            Flaw::AcceptsConflicts,
+            "refuses_a_batch_that_contradicts_itself",
+        ),
+        (
+            Flaw::AcceptsConflicts,
+            "keeps_once_what_threads_append_twice",
+        ),
+        (
+            Flaw::ReplacesOnConflict,
+            "refuses_another_entry_with_a_known_id",
+        ),
+        (Flaw::RefusesTwins, "appends_again_without_effect"),
+        (Flaw::RefusesEmptyBatches, "keeps_nothing_of_an_empty_batch"),
+        (Flaw::OrdersByAppending, "orders_by_time_and_id"),
+        (Flaw::OrdersById, "orders_by_time_and_id"),
+        (Flaw::IgnoresNewestFirst, "returns_the_newest_first"),
+        (Flaw::IgnoresTheCursor, "returns_pages"),
+        (Flaw::RepeatsTheCursor, "returns_pages"),
+        (Flaw::PagesByOffset, "goes_on_in_spite_of_appends"),
+        (Flaw::IgnoresTheLimit, "returns_pages"),
+        (Flaw::IgnoresTheLimit, "returns_nothing_for_a_limit_of_zero"),
+        (Flaw::NeverEnds, "ends_with_the_last_full_page"),
+        (Flaw::CountsThePage, "counts_apart_from_limit_and_cursor"),
+        (Flaw::Ignores("model"), "filters_by_model"),
+        (Flaw::Ignores("object_pk"), "filters_by_object"),
+        (Flaw::Ignores("object_pk"), "filters_by_object_pk"),
+        (Flaw::Ignores("parent"), "filters_by_parent"),
+        (Flaw::Ignores("action"), "filters_by_action"),
+        (Flaw::Ignores("actor"), "filters_by_actor"),
+        (Flaw::Ignores("level"), "filters_by_level"),
+        (Flaw::Ignores("outcome"), "filters_by_outcome"),
+        (Flaw::Ignores("correlation_id"), "filters_by_correlation_id"),
+        (Flaw::Ignores("transaction"), "filters_by_transaction"),
+        (Flaw::Ignores("changed"), "filters_by_changed_field"),
+        (Flaw::Ignores("path"), "filters_by_changed_path"),
+        (Flaw::Ignores("from"), "filters_by_old_value"),
+        (Flaw::Ignores("to"), "filters_by_new_value"),
+        (Flaw::Ignores("since"), "filters_from_a_time_on"),
+        (Flaw::Ignores("until"), "filters_up_to_a_time"),
+        (Flaw::Ignores("text"), "filters_by_text"),
+        (Flaw::Ignores("actor"), "filters_by_several"),
+        (Flaw::MatchesPrefixes, "filters_exactly"),
+        (Flaw::ExcludesSince, "filters_from_a_time_on"),
+        (Flaw::IncludesUntil, "filters_up_to_a_time"),
+        (Flaw::CutsTexts, "keeps_odd_texts"),
+        (Flaw::RoundsNumbers, "keeps_numbers"),
+        (Flaw::DropsNulls, "keeps_nulls_and_absence"),
+        (Flaw::CutsMilliseconds, "keeps_microseconds"),
+        (Flaw::CutsMilliseconds, "keeps_bytes"),
+        (Flaw::PurgesWhatIsEqual, "purges_what_is_older"),
+        (Flaw::PurgesNothing, "purges_what_is_older"),
+        (Flaw::LosesUnderLoad, "keeps_what_threads_append_at_once"),
+        (Flaw::LosesUnderLoad, "shows_whole_batches_only"),
+    ] {
+        let (_, run) = CHECKS.iter().find(|(name, _)| *name == check).unwrap();
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(&Broken::new(flaw))));
+        assert!(outcome.is_err(), "`{check}` does not notice {flaw:?}");
+    }
+}
+
+#[test]
+fn a_store_that_forgets_when_it_is_reopened_is_noticed() {
+    let reopened = || -> Box<dyn Store> { Box::new(MemoryStore::new()) };
+    let outcome = catch_unwind(AssertUnwindSafe(|| keeps_after_reopening(&reopened)));
+    assert!(outcome.is_err());
+}
+
+#[test]
+fn the_list_names_each_check_once() {
+    let mut names: Vec<_> = CHECKS.iter().map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), CHECKS.len());
+}

@@ -1,0 +1,9 @@
+use auditlog::Auditable;
+
+#[derive(Auditable)]
+#[audit(bound = "T: Clone")]
+struct Page<T> {
+    items: Vec<T>,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use auditlog::Auditable;
+
+#[derive(Auditable)]
+struct Point(#[audit(rename = "x")] u8, #[audit(alias = "y")] u8);
+
+fn main() {}

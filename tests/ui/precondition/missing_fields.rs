@@ -1,0 +1,10 @@
+use auditlog::Auditable;
+
+#[derive(Auditable)]
+#[audit(id(name, tenannt), only(nam))]
+struct User {
+    tenant: u64,
+    name: String,
+}
+
+fn main() {}

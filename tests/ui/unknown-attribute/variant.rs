@@ -1,0 +1,10 @@
+use auditlog::Auditable;
+
+#[derive(Auditable)]
+enum Status {
+    #[audit(renam = "open")]
+    Open,
+    Closed,
+}
+
+fn main() {}
