@@ -16,8 +16,8 @@ mod wrap;
 
 use serde_json::Value;
 
-pub(crate) use self::number::integer_value;
 pub use self::keyed::Keyed;
+pub(crate) use self::number::integer_value;
 pub use self::set::AsSet;
 pub(crate) use self::tree::{compare_values, normalize};
 pub use self::wrap::{Debugged, Displayed, MaskedWith, Referenced, Serialized, Via};
