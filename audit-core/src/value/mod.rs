@@ -7,6 +7,7 @@ mod map;
 pub(crate) mod nesting;
 mod number;
 mod pointer;
+mod serialize;
 mod set;
 mod text;
 mod time;
