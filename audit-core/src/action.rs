@@ -66,6 +66,24 @@ impl fmt::Display for Action {
     }
 }
 
+impl AsRef<str> for Action {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for Action {
+    fn eq(&self, name: &str) -> bool {
+        self.as_str() == name
+    }
+}
+
+impl PartialEq<&str> for Action {
+    fn eq(&self, name: &&str) -> bool {
+        self.as_str() == *name
+    }
+}
+
 impl From<&str> for Action {
     fn from(name: &str) -> Self {
         Self::named(name.to_owned())

@@ -132,9 +132,9 @@ impl AuditLogBuilder {
         self
     }
 
-    /// Sets which program entries come from.
-    pub fn source(mut self, source: Source) -> Self {
-        self.source = source;
+    /// Sets which program entries come from: a [`Source`] or the service's name.
+    pub fn source(mut self, source: impl Into<Source>) -> Self {
+        self.source = source.into();
         self
     }
 

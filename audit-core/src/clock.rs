@@ -1,16 +1,15 @@
 //! Where times come from.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
-use crate::entry::to_micros;
-
-/// The system's time, to the microsecond.
+/// The system's time, to the microsecond; 1970 for a clock before that.
 pub(crate) fn now() -> DateTime<Utc> {
-    let since = SystemTime::now()
+    SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    let delta = TimeDelta::from_std(since).unwrap_or(TimeDelta::zero());
-    to_micros(DateTime::UNIX_EPOCH + delta)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_micros()).ok())
+        .and_then(DateTime::from_timestamp_micros)
+        .unwrap_or(DateTime::UNIX_EPOCH)
 }

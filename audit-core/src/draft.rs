@@ -103,6 +103,9 @@ struct Ready {
     /// Whether the entry is only worth recording if something changed.
     needs_change: bool,
     notable: bool,
+    /// Whether the entry has its id, its time and what the context gives; one that is not
+    /// recorded needs none of them.
+    complete: bool,
 }
 
 impl Draft {
@@ -160,7 +163,8 @@ impl Draft {
                 state: State::Skipped(SkipReason::Disabled),
             };
         }
-        let ready = Ready::new(log, action, None, Level::Info);
+        let mut ready = Ready::new(log, action, None, Level::Info);
+        ready.complete(log);
         Self {
             log: log.clone(),
             state: State::Ready(Box::new(ready)),
@@ -172,6 +176,7 @@ impl Draft {
             Ok(registration) => {
                 let mut ready = Ready::of(log, action, &registration);
                 ready.entry.object_repr = format!("{} in bulk", T::MODEL);
+                ready.complete(log);
                 State::Ready(Box::new(ready))
             }
             Err(reason) => State::Skipped(reason),
@@ -197,6 +202,9 @@ impl Draft {
                 {
                     Ok(()) => {
                         ready.settle_level();
+                        if !ready.is_unchanged() {
+                            ready.complete(log);
+                        }
                         State::Ready(Box::new(ready))
                     }
                     Err(source) => State::Failed(Error::Value {
@@ -215,6 +223,7 @@ impl Draft {
 
     fn edit(mut self, edit: impl FnOnce(&mut Ready)) -> Self {
         if let State::Ready(ready) = &mut self.state {
+            ready.complete(&self.log);
             edit(ready);
             ready.settle_level();
         }
@@ -343,16 +352,16 @@ impl Draft {
     /// recorded.
     pub fn record(self) -> Result<Receipt> {
         let log = self.log.clone();
-        let entry = match self.prepare()? {
-            Ok(entry) => entry,
+        let ready = match self.prepare()? {
+            Ok(ready) => ready,
             Err(receipt) => return Ok(receipt),
         };
-        let id = entry.id;
+        let id = ready.entry.id;
         if let Some(staging) = Staging::of(&log) {
-            staging.stage([*entry])?;
+            staging.stage([ready.entry])?;
             return Ok(Receipt::Recorded(id));
         }
-        Ok(log.write(std::slice::from_ref(&*entry))?.receipt(id))
+        Ok(log.write(std::slice::from_ref(&ready.entry))?.receipt(id))
     }
 
     /// Leaves the entry to the log's writer thread, which writes what comes in batches and
@@ -362,12 +371,12 @@ impl Draft {
     pub fn submit(self) -> Ticket {
         let log = self.log.clone();
         match self.prepare() {
-            Ok(Ok(entry)) => match Staging::of(&log) {
+            Ok(Ok(ready)) => match Staging::of(&log) {
                 Some(staging) => {
-                    let receipt = Receipt::Recorded(entry.id);
-                    Ticket::settled(staging.stage([*entry]).map(|()| receipt))
+                    let receipt = Receipt::Recorded(ready.entry.id);
+                    Ticket::settled(staging.stage([ready.entry]).map(|()| receipt))
                 }
-                None => log.enqueue(vec![*entry]),
+                None => log.enqueue(vec![ready.entry]),
             },
             Ok(Err(receipt)) => Ticket::settled(Ok(receipt)),
             Err(error) => Ticket::settled(Err(error)),
@@ -380,11 +389,15 @@ impl Draft {
     /// # Errors
     /// If the entry cannot be made, as for [`record`](Self::record).
     pub fn into_entry(self) -> Result<Option<LogEntry>> {
-        Ok(self.prepare()?.ok().map(|entry| *entry))
+        Ok(self.prepare()?.ok().map(|ready| ready.entry))
     }
 
     /// Returns the entry to be written, or the receipt if there is none.
-    pub(crate) fn prepare(self) -> Result<Result<Box<LogEntry>, Receipt>> {
+    pub(crate) fn settle(self) -> Result<Result<LogEntry, Receipt>> {
+        Ok(self.prepare()?.map(|ready| ready.entry))
+    }
+
+    fn prepare(self) -> Result<Result<Box<Ready>, Receipt>> {
         let mut ready = match self.state {
             State::Ready(ready) => ready,
             State::Skipped(reason) => return Ok(Err(Receipt::Skipped(reason))),
@@ -412,7 +425,7 @@ impl Draft {
                 action: ready.entry.action.clone(),
             });
         }
-        Ok(Ok(Box::new(ready.entry)))
+        Ok(Ok(ready))
     }
 }
 
@@ -454,10 +467,9 @@ impl Ready {
         schema: Option<&'static ModelSchema>,
         base: Level,
     ) -> Self {
-        let now = log.now();
         let mut entry = LogEntry {
-            id: (log.shared().ids)(now),
-            timestamp: now,
+            id: Uuid::nil(),
+            timestamp: DateTime::UNIX_EPOCH,
             level: base,
             object_repr: String::new(),
             action,
@@ -485,7 +497,6 @@ impl Ready {
             }
             None => entry.action.as_str().clone_into(&mut entry.object_repr),
         }
-        Context::fill(&mut entry);
         Self {
             entry,
             schema,
@@ -495,6 +506,18 @@ impl Ready {
             require_reason: false,
             needs_change: false,
             notable: true,
+            complete: false,
+        }
+    }
+
+    /// Gives the entry its id, its time and what the context has.
+    fn complete(&mut self, log: &AuditLog) {
+        if !self.complete {
+            self.complete = true;
+            let now = log.now();
+            self.entry.id = (log.shared().ids)(now);
+            self.entry.timestamp = now;
+            Context::fill(&mut self.entry);
         }
     }
 

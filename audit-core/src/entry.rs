@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Timelike, Utc};
 use serde::de::{self, Deserializer};
 use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
@@ -146,6 +146,18 @@ impl Source {
     }
 }
 
+impl From<&str> for Source {
+    fn from(service: &str) -> Self {
+        Self::service(service)
+    }
+}
+
+impl From<String> for Source {
+    fn from(service: String) -> Self {
+        Self::service(service)
+    }
+}
+
 impl LogEntry {
     /// Makes an entry by hand, at the present time and with a fresh id: for stores' tests
     /// and imports. Programs record through [`created`](crate::created) and its siblings.
@@ -223,7 +235,9 @@ impl fmt::Display for LogEntry {
 
 /// Cuts a time to what entries keep: microseconds.
 pub(crate) fn to_micros(time: DateTime<Utc>) -> DateTime<Utc> {
-    time.trunc_subsecs(6)
+    let nanos = time.nanosecond();
+    // Never fails: cutting digits of a valid fraction leaves a valid one.
+    time.with_nanosecond(nanos - nanos % 1000).unwrap_or(time)
 }
 
 impl Serialize for LogEntry {

@@ -32,19 +32,18 @@ impl IdGenerator {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (last_millis, last_bits, calls) = &mut *last;
         *calls = calls.wrapping_add(1);
-        // SipHash under a random key, of a counter: unpredictable enough never to collide.
-        let high = u128::from(self.random.hash_one((*calls, 0u8)));
-        let low = u128::from(self.random.hash_one((*calls, 1u8)));
-        let random = (high << 64) | low;
+        // SipHash under a random key, of a counter: never twice the same.
+        let random = |part: u8| u128::from(self.random.hash_one((*calls, part)));
+        let fresh = || ((random(0) << 64) | random(1)) & ((1 << (RANDOM_BITS - 1)) - 1);
         if millis > *last_millis {
             *last_millis = millis;
-            *last_bits = random & ((1 << (RANDOM_BITS - 1)) - 1);
+            *last_bits = fresh();
         } else {
             // A step of up to 2^32: the next id stays hard to guess, and 2^41 steps fit.
-            *last_bits += 1 + (random & 0xffff_ffff);
+            *last_bits += 1 + (random(0) & 0xffff_ffff);
             if *last_bits >> RANDOM_BITS != 0 {
                 *last_millis += 1;
-                *last_bits = random & ((1 << (RANDOM_BITS - 1)) - 1);
+                *last_bits = fresh();
             }
         }
         let (millis, bits) = (*last_millis, *last_bits);

@@ -324,11 +324,11 @@ impl AuditLog {
         let mut entries = Vec::new();
         let mut places = Vec::new();
         for draft in drafts {
-            match draft.prepare()? {
+            match draft.settle()? {
                 Ok(entry) => {
                     places.push(receipts.len());
                     receipts.push(Receipt::Recorded(entry.id));
-                    entries.push(*entry);
+                    entries.push(entry);
                 }
                 Err(receipt) => receipts.push(receipt),
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -17,9 +17,11 @@ use crate::store::{Page, Store};
 ///
 /// It holds each entry in its canonical form and reads it back on every query, so what a
 /// test sees is what a real store would return.
-#[derive(Default)]
+///
+/// Cloning makes another handle of the same entries.
+#[derive(Clone, Default)]
 pub struct MemoryStore {
-    kept: Mutex<Kept>,
+    kept: Arc<Mutex<Kept>>,
 }
 
 #[derive(Default)]
@@ -48,6 +50,11 @@ impl MemoryStore {
     /// Returns whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.lock().entries.is_empty()
+    }
+
+    /// Asks this store.
+    pub fn query(&self) -> Query {
+        Query::of(Arc::new(self.clone()))
     }
 
     pub(crate) fn clear(&self) {

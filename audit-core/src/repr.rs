@@ -27,7 +27,7 @@ impl<'a> Repr<'a> {
 
     pub(crate) fn new(env: Env, rules: Option<&'a Rules>) -> Self {
         Self {
-            text: String::new(),
+            text: String::with_capacity(32),
             env,
             rules,
         }
@@ -62,7 +62,7 @@ impl<'a> Repr<'a> {
 /// Returns a value's key text: what `object_pk` is made of.
 #[doc(hidden)]
 pub fn key_text<T: AuditValue + ?Sized>(value: &T) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(20);
     value.write_text(&mut text, &mut Snapshot::at_depth(&mut Env::default(), 0));
     text
 }

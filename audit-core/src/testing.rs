@@ -25,11 +25,11 @@ use crate::memory::MemoryStore;
 /// # Ok::<(), auditlog::Error>(())
 /// ```
 pub fn capture() -> Capture {
-    let store = Arc::new(MemoryStore::new());
+    let store = MemoryStore::new();
     let fixed = Arc::new(Fixed::default());
     let (time, ids) = (Arc::clone(&fixed), Arc::clone(&fixed));
     let log = AuditLog::builder()
-        .store(Arc::clone(&store))
+        .store(store.clone())
         .clock(move || time.now())
         .ids(move || ids.id())
         .build();
@@ -47,7 +47,7 @@ pub fn capture() -> Capture {
 #[must_use = "the capture ends when it is dropped; bind it to a name"]
 pub struct Capture {
     log: AuditLog,
-    store: Arc<MemoryStore>,
+    store: MemoryStore,
     fixed: Arc<Fixed>,
     _guard: LogGuard,
 }
