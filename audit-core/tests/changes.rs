@@ -336,6 +336,10 @@ fn two_steps_read_as_one() {
     assert_eq!(state, snapshot(&by_sku(&c)));
 }
 
+fn numbered(items: &[(u32, u32)]) -> impl AuditValue + '_ {
+    Keyed::new(items, "0", |item: &(u32, u32)| &item.0)
+}
+
 #[test]
 fn a_long_keyed_list_is_matched_by_index() {
     // 20,000 items in reverse: matching each with all others would take four hundred million
@@ -343,11 +347,8 @@ fn a_long_keyed_list_is_matched_by_index() {
     let items = |numbers: &mut dyn Iterator<Item = u32>| -> Vec<(u32, u32)> {
         numbers.map(|number| (number, number / 7)).collect()
     };
-    fn keyed(items: &[(u32, u32)]) -> impl AuditValue + '_ {
-        Keyed::new(items, "0", |item: &(u32, u32)| &item.0)
-    }
     let (old, new) = (items(&mut (0..20_000)), items(&mut (1..20_001).rev()));
-    let changes = diff(&keyed(&old), &keyed(&new));
+    let changes = diff(&numbered(&old), &numbered(&new));
     assert_eq!(changes.len(), 3);
     let mut state = snapshot(&old);
     changes.apply(&mut state).unwrap();

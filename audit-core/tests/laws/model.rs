@@ -145,7 +145,7 @@ fn parts() -> BoxedStrategy<Vec<Part>> {
     proptest::collection::vec(part(), 3)
         .prop_map(|mut parts| {
             for (part, name) in parts.iter_mut().zip(["a", "b.c", "it's"]) {
-                part.name = name.to_owned();
+                name.clone_into(&mut part.name);
             }
             parts
         })
