@@ -285,16 +285,16 @@ impl Diff<'_> {
 
     /// Runs `report` one step below the present path.
     pub(crate) fn at(&mut self, segment: Segment<'_>, report: impl FnOnce(&mut Diff<'_>)) {
-        self.below(Node::below(self.at, segment), report);
+        self.below(&Node::below(self.at, segment), report);
     }
 
     /// Runs `report` at the present path, counted nevertheless: a type may hold itself in its
     /// own place.
     fn inline(&mut self, report: impl FnOnce(&mut Diff<'_>)) {
-        self.below(Node::inline(self.at), report);
+        self.below(&Node::inline(self.at), report);
     }
 
-    fn below(&mut self, node: Node<'_>, report: impl FnOnce(&mut Diff<'_>)) {
+    fn below(&mut self, node: &Node<'_>, report: impl FnOnce(&mut Diff<'_>)) {
         let depth = self.out.base + node.depth() + node.inlined();
         // A probe counts steps of both kinds together, and is not to call different what only
         // nests as deep as it may.
@@ -314,7 +314,7 @@ impl Diff<'_> {
         let _depth = self.out.probing.then(|| Probing::at(depth));
         report(&mut Diff {
             out: &mut *self.out,
-            at: Some(&node),
+            at: Some(node),
         });
     }
 

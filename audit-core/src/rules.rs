@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::change::{Change, Redaction};
 use crate::diff::Difference;
-use crate::mask::{HIDDEN, Mask};
+use crate::mask::Mask;
 use crate::path::{Path, PathSegment};
 
 /// A field by the names that lead to it, such as `["address", "street"]`.
@@ -48,6 +48,7 @@ impl Rules {
     /// Applies the rules to what a diff found.
     pub(crate) fn apply(&self, difference: &mut Difference) {
         let list = difference.changes.list_mut();
+        self.hide_keys(list);
         list.retain_mut(|change| {
             let names = names(&change.path);
             if let Some(include) = &self.include
@@ -100,39 +101,114 @@ impl Rules {
         }
     }
 
-    /// Masks the changes at a field and folds those inside it into one: the path of a
-    /// change inside would tell a part of the value.
+    /// Masks the changes at a field. Those inside it become one change of the field: the path
+    /// of a change inside would tell a part of the value.
     fn mask_changes(list: &mut Vec<Change>, field: &FieldPath, mask: Mask) {
-        let mut folded: Option<usize> = None;
-        let mut index = 0;
-        while index < list.len() {
-            let change = &mut list[index];
+        let mut folded: Vec<Path> = Vec::new();
+        list.retain_mut(|change| {
             let names = names(&change.path);
-            let values = || [&change.old, &change.new].into_iter().flatten();
-            if leads_to(field, &names) {
-                if names.len() == field.len() && change.path.segments().len() == names.len() {
-                    for value in [&mut change.old, &mut change.new].into_iter().flatten() {
-                        *value = mask.apply_to_value(value.take());
-                    }
-                    change.redaction = Some(Redaction::Masked);
-                } else if folded.is_some() {
-                    list.remove(index);
-                    continue;
-                } else {
-                    let segments = change.path.segments();
-                    change.path = Path::from_segments(&segments[..outer(&segments, field)]);
-                    change.old = Some(Value::String(HIDDEN.to_owned()));
-                    change.new = Some(Value::String(HIDDEN.to_owned()));
-                    change.redaction = Some(Redaction::Masked);
-                    folded = Some(index);
+            if !leads_to(field, &names) {
+                let mut values = [&change.old, &change.new].into_iter().flatten();
+                if below(field, &names).is_some()
+                    && values.any(|value| value.is_object() || value.is_array())
+                {
+                    change.redaction.get_or_insert(Redaction::Partial);
                 }
-            } else if below(field, &names).is_some()
-                && values().any(|value| value.is_object() || value.is_array())
-            {
-                change.redaction.get_or_insert(Redaction::Partial);
+                return true;
             }
-            index += 1;
+            let segments = change.path.segments();
+            let (place, inside) = segments.split_at(outer(&segments, field));
+            change.redaction = Some(Redaction::Masked);
+            if inside.is_empty() && change.moved.is_empty() {
+                for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+                    *value = mask.apply_to_value(value.take());
+                }
+                return true;
+            }
+            // What the mask makes of any list or object.
+            let whole = mask.apply_to_value(Value::Array(Vec::new()));
+            let matched = |segment: &&PathSegment| matches!(segment, PathSegment::Match { .. });
+            change.at.truncate(place.iter().filter(matched).count());
+            change.path = Path::from_segments(place);
+            change.old = Some(whole.clone());
+            change.new = Some(whole);
+            change.moved.clear();
+            let first = !folded.contains(&change.path);
+            if first {
+                folded.push(change.path.clone());
+            }
+            first
+        });
+    }
+
+    /// Whether paths may not show what a field holds.
+    fn hides(&self, field: &[String]) -> bool {
+        let left_out = |include: &Vec<FieldPath>| !include.iter().any(|path| leads_to(path, field));
+        self.include.as_ref().is_some_and(left_out)
+            || self.exclude.iter().any(|path| leads_to(path, field))
+            || self.mask.iter().any(|(path, _)| leads_to(path, field))
+    }
+
+    /// Names by index the items whose key may not be shown.
+    fn hide_keys(&self, list: &mut Vec<Change>) {
+        let mut hidden: Vec<Path> = Vec::new();
+        for change in list.iter_mut() {
+            let mut names = Vec::new();
+            let mut at = std::mem::take(&mut change.at).into_iter();
+            let mut segments = change.path.segments();
+            let mut renamed = false;
+            for segment in &mut segments {
+                match segment {
+                    PathSegment::Name(name) => names.push(name.clone()),
+                    PathSegment::Index(_) => {}
+                    PathSegment::Match { field, .. } => {
+                        let index = at.next().unwrap_or_default();
+                        names.push(field.clone());
+                        if self.hides(&names) {
+                            *segment = PathSegment::Index(index);
+                            renamed = true;
+                        } else {
+                            change.at.push(index);
+                        }
+                        names.pop();
+                    }
+                }
+            }
+            change.at.extend(at);
+            for step in &mut change.moved {
+                if let PathSegment::Match { field, .. } = &step.item {
+                    names.push(field.clone());
+                    if self.hides(&names) {
+                        step.item = PathSegment::Index(step.from);
+                    }
+                    names.pop();
+                }
+            }
+            if renamed {
+                change.path = Path::from_segments(&segments);
+                hidden.push(change.path.clone());
+            }
         }
+        hidden.sort();
+        if hidden.windows(2).all(|pair| pair[0] != pair[1]) {
+            return;
+        }
+        // What went and what came at one index are one change.
+        let mut merged: Vec<Change> = Vec::with_capacity(list.len());
+        for change in list.drain(..) {
+            let known = merged.iter_mut().find(|known| {
+                known.path == change.path && hidden.binary_search(&change.path).is_ok()
+            });
+            match known {
+                Some(known) => {
+                    known.old = known.old.take().or(change.old);
+                    known.new = known.new.take().or(change.new);
+                    known.redaction = known.redaction.or(change.redaction);
+                }
+                None => merged.push(change),
+            }
+        }
+        *list = merged;
     }
 }
 
@@ -227,5 +303,93 @@ fn keep(value: &mut Value, names: &[String], include: &[FieldPath]) {
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::change::Changes;
+
+    fn ruled(rules: &Rules, changes: Value) -> Value {
+        let mut difference = Difference {
+            changes: serde_json::from_value(changes).unwrap(),
+            level: None,
+            notable: true,
+        };
+        rules.apply(&mut difference);
+        serde_json::to_value::<Changes>(difference.changes).unwrap()
+    }
+
+    fn field(path: &str) -> FieldPath {
+        path.split('.').map(str::to_owned).collect()
+    }
+
+    fn masking(path: &str) -> Rules {
+        Rules {
+            mask: vec![(field(path), Mask::All)],
+            ..Rules::default()
+        }
+    }
+
+    #[test]
+    fn a_masked_list_does_not_show_its_items() {
+        let changes = json!({
+            "items": {"moved": {"[sku='A']": [0, 2]}},
+            "items[sku='A'].qty": {"old": 1, "new": 2, "at": [0]},
+            "roles['admin']": {"new": "admin", "at": [0]},
+            "name": {"old": "a", "new": "b"},
+        });
+        let mut rules = masking("items");
+        rules.mask.push((field("roles"), Mask::Last4));
+        assert_eq!(
+            ruled(&rules, changes),
+            json!({
+                "items": {"old": "***", "new": "***", "redaction": "masked"},
+                "roles": {"old": "****", "new": "****", "redaction": "masked"},
+                "name": {"old": "a", "new": "b"},
+            })
+        );
+    }
+
+    #[test]
+    fn every_item_keeps_its_own_masked_change() {
+        let changes = json!({
+            "items[sku='A'].price": {"old": 1, "new": 2, "at": [0]},
+            "items[sku='B'].price": {"new": 2, "at": [1]},
+            "items[sku='C'].price.net": {"old": 1, "at": [2]},
+        });
+        assert_eq!(
+            ruled(&masking("items.price"), changes),
+            json!({
+                "items[sku='A'].price": {"old": "***", "new": "***", "redaction": "masked", "at": [0]},
+                "items[sku='B'].price": {"new": "***", "redaction": "masked", "at": [1]},
+                "items[sku='C'].price": {"old": "***", "new": "***", "redaction": "masked", "at": [2]},
+            })
+        );
+    }
+
+    #[test]
+    fn a_masked_key_is_not_told_by_paths() {
+        let changes = json!({
+            "items": {"moved": {"[sku='A']": [3, 0]}},
+            "items[sku='A'].qty": {"old": 1, "new": 2, "at": [3]},
+            "items[sku='B']": {"old": {"sku": "B", "qty": 1}, "at": [1]},
+            "items[sku='C']": {"new": {"sku": "C", "qty": 1}, "at": [1]},
+        });
+        assert_eq!(
+            ruled(&masking("items.sku"), changes),
+            json!({
+                "items": {"moved": {"[3]": [3, 0]}},
+                "items[3].qty": {"old": 1, "new": 2},
+                "items[1]": {
+                    "old": {"sku": "***", "qty": 1},
+                    "new": {"sku": "***", "qty": 1},
+                    "redaction": "partial",
+                },
+            })
+        );
     }
 }

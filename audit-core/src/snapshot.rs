@@ -135,7 +135,8 @@ impl<'a> Snapshot<'a> {
         value
     }
 
-    fn too_deep(&mut self) -> Value {
+    /// Reports that the value nests too deep.
+    pub(crate) fn too_deep(&mut self) -> Value {
         self.env.fail(ValueError::TooDeep {
             path: String::new(),
             limit: MAX_DEPTH,

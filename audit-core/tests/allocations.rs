@@ -40,6 +40,10 @@ fn allocations<T: AuditValue>(old: &T, new: &T) -> u64 {
     measure(|| assert!(try_diff(old, new).unwrap().is_empty())).count_total
 }
 
+fn keyed(lines: &[Line]) -> impl AuditValue + '_ {
+    Keyed::new(lines, "sku", |line: &Line| &line.sku)
+}
+
 #[test]
 fn of_equal_values_none() {
     let lines: Vec<Line> = (0..20)
@@ -51,12 +55,12 @@ fn of_equal_values_none() {
     let again = lines.clone();
     assert_eq!(allocations(&lines, &again), 0);
     assert_eq!(allocations(&AsSet(&lines[..]), &AsSet(&again[..])), 0);
-    fn keyed(lines: &[Line]) -> impl AuditValue + '_ {
-        Keyed::new(lines, "sku", |line: &Line| &line.sku)
-    }
     assert_eq!(allocations(&keyed(&lines), &keyed(&again)), 0);
 
-    let map: BTreeMap<String, Line> = lines.iter().map(|line| (line.sku.clone(), line.clone())).collect();
+    let map: BTreeMap<String, Line> = lines
+        .iter()
+        .map(|line| (line.sku.clone(), line.clone()))
+        .collect();
     assert_eq!(allocations(&map, &map.clone()), 0);
     let map: HashMap<String, Vec<Line>> = HashMap::from([("a".to_owned(), lines)]);
     assert_eq!(allocations(&map, &map.clone()), 0);

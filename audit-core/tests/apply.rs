@@ -82,7 +82,11 @@ fn contradictions_are_conflicts() {
         let changes = read(stored.clone());
         let mut state = json!({"a": [{"k": 1}, {"k": 2}]});
         let error = changes.apply(&mut state).unwrap_err();
-        assert_eq!(error.conflicts()[0].kind, ConflictKind::Malformed, "{stored}");
+        assert_eq!(
+            error.conflicts()[0].kind,
+            ConflictKind::Malformed,
+            "{stored}"
+        );
         assert_eq!(state, json!({"a": [{"k": 1}, {"k": 2}]}));
         // Total nevertheless.
         assert_eq!(changes.invert().len(), changes.len(), "{stored}");
@@ -133,17 +137,26 @@ fn an_undo_fits_a_state_that_moved_on() {
             "phone": "+15551234567",
         })
     );
-    json_patch::patch(&mut patched, &serde_json::from_value::<json_patch::Patch>(patch).unwrap())
-        .unwrap();
+    json_patch::patch(
+        &mut patched,
+        &serde_json::from_value::<json_patch::Patch>(patch).unwrap(),
+    )
+    .unwrap();
     assert_eq!(patched, state);
 }
 
 #[test]
 fn what_a_redacted_place_holds_is_not_told() {
-    let mut change = Change::new("ssn".parse().unwrap(), Some("h1:ab".into()), Some("h1:cd".into()));
+    let mut change = Change::new(
+        "ssn".parse().unwrap(),
+        Some("h1:ab".into()),
+        Some("h1:cd".into()),
+    );
     change.redaction = Some(Redaction::Hashed);
     let changes: Changes = [change].into_iter().collect();
-    let error = changes.apply(&mut json!({"ssn": "078-05-1120"})).unwrap_err();
+    let error = changes
+        .apply(&mut json!({"ssn": "078-05-1120"}))
+        .unwrap_err();
     assert!(!format!("{error} {error:?}").contains("078"));
 }
 
@@ -167,20 +180,33 @@ fn a_patch_escapes_its_pointers_and_counts_its_indices() {
         patch[0],
         json!({"op": "replace", "path": "/a~1b/~0", "value": 2})
     );
-    assert_eq!(patch[4], json!({"op": "add", "path": "/list/4", "value": 6}));
+    assert_eq!(
+        patch[4],
+        json!({"op": "add", "path": "/list/4", "value": 6})
+    );
 }
 
 #[test]
 fn moves_are_patched_in_any_number() {
     let moved = |moves: Value| read(json!({"$": {"moved": moves}}));
     let letters = |text: &str| -> Value {
-        text.chars().map(|key| json!({"k": key.to_string()})).collect()
+        text.chars()
+            .map(|key| json!({"k": key.to_string()}))
+            .collect()
     };
     let cases = [
         (json!({"[k='a']": [0, 2]}), "abcd", "bcad"),
         (json!({"[k='d']": [3, 0]}), "abcd", "dabc"),
-        (json!({"[k='a']": [0, 3], "[k='b']": [1, 2], "[k='c']": [2, 1]}), "abcd", "dcba"),
-        (json!({"[k='b']": [1, 3], "[k='e']": [4, 0]}), "abcde", "eacbd"),
+        (
+            json!({"[k='a']": [0, 3], "[k='b']": [1, 2], "[k='c']": [2, 1]}),
+            "abcd",
+            "dcba",
+        ),
+        (
+            json!({"[k='b']": [1, 3], "[k='e']": [4, 0]}),
+            "abcde",
+            "eacbd",
+        ),
     ];
     for (moves, old, new) in cases {
         let (changes, mut state) = (moved(moves), letters(old));

@@ -79,7 +79,10 @@ fn lists_are_compared_between_their_common_ends() {
 
 #[test]
 fn sets_tell_who_came_and_who_went() {
-    let (old, new) = (BTreeSet::from(["admin", "user"]), BTreeSet::from(["root", "user"]));
+    let (old, new) = (
+        BTreeSet::from(["admin", "user"]),
+        BTreeSet::from(["root", "user"]),
+    );
     let changes = diff(&old, &new);
     assert_eq!(
         stored(&changes),
@@ -115,7 +118,10 @@ fn a_large_list_as_a_set_is_not_compared_with_itself() {
     let old: Vec<u32> = (0..50_000).collect();
     let new: Vec<u32> = (1..50_001).rev().collect();
     let changes = diff(&AsSet(&old[..]), &AsSet(&new[..]));
-    assert_eq!(lines(&changes), ["['0']: removed 0", "['50000']: added 50000"]);
+    assert_eq!(
+        lines(&changes),
+        ["['0']: removed 0", "['50000']: added 50000"]
+    );
 }
 
 #[test]
@@ -155,13 +161,20 @@ fn a_new_order_is_one_change_of_the_list() {
     let old: Vec<Line> = ["a", "b", "c", "d"].map(|sku| line(sku, 1)).into();
     let new: Vec<Line> = ["b", "c", "a", "d"].map(|sku| line(sku, 1)).into();
     let changes = keyed(&old, &new);
-    assert_eq!(stored(&changes), json!({"$": {"moved": {"[sku='a']": [0, 2]}}}));
+    assert_eq!(
+        stored(&changes),
+        json!({"$": {"moved": {"[sku='a']": [0, 2]}}})
+    );
     assert_eq!(lines(&changes), ["$: moved [sku='a'] from 0 to 2"]);
 
     let reversed: Vec<Line> = old.iter().rev().cloned().collect();
     let changes = keyed(&old, &reversed);
     assert_eq!(changes.len(), 1);
     assert_eq!(changes["$"].moved.len(), 3);
+}
+
+fn by_secret(lines: &[Line]) -> impl AuditValue + '_ {
+    Keyed::new(lines, "secret", |line: &Line| &line.secret)
 }
 
 #[test]
@@ -177,9 +190,6 @@ fn keys_that_do_not_identify_leave_the_list_to_positions() {
         ..line("a", 1)
     };
     let (old, new) = ([secret("x"), secret("y")], [secret("y")]);
-    fn by_secret(lines: &[Line]) -> impl AuditValue + '_ {
-        Keyed::new(lines, "secret", |line: &Line| &line.secret)
-    }
     let changes = diff(&by_secret(&old), &by_secret(&new));
     assert!(!format!("{changes:?}{changes}").contains('x'), "{changes}");
     assert!(changes.contains("[0]"));
@@ -226,7 +236,13 @@ fn null_and_absence_differ_in_every_form() {
 
 #[test]
 fn a_masked_change_is_a_change_although_it_looks_like_none() {
-    let (old, new) = (line("a", 1), Line { secret: "t", ..line("a", 1) });
+    let (old, new) = (
+        line("a", 1),
+        Line {
+            secret: "t",
+            ..line("a", 1)
+        },
+    );
     let changes = diff(&old, &new);
     assert_eq!(lines(&changes), [r#"secret: "***" -> "***""#]);
     assert_eq!(changes["secret"].redaction, Some(Redaction::Masked));
@@ -241,7 +257,12 @@ fn changes_are_found_by_any_spelling() {
         &json!({"labels": {"env": 1}, "x": {"y": 1}}),
         &json!({"labels": {"env": 2}, "x": {"y": 2}}),
     );
-    for path in ["labels.env", "labels['env']", "$.labels.env", r#"labels["env"]"#] {
+    for path in [
+        "labels.env",
+        "labels['env']",
+        "$.labels.env",
+        r#"labels["env"]"#,
+    ] {
         assert_eq!(changes[path].new, Some(json!(2)), "{path}");
     }
     assert!(changes.get("labels").is_none() && changes.get("[").is_none());
@@ -263,9 +284,7 @@ fn an_unchanged_path_has_no_change() {
 
 #[test]
 fn of_two_changes_at_one_path_the_later_is_collected() {
-    let change = |path: &str, new: u8| {
-        Change::new(path.parse().unwrap(), None, Some(new.into()))
-    };
+    let change = |path: &str, new: u8| Change::new(path.parse().unwrap(), None, Some(new.into()));
     let changes: Changes = [change("a.b", 1), change("c", 2), change("a['b']", 3)]
         .into_iter()
         .collect();
@@ -278,13 +297,21 @@ fn what_is_stored_wrongly_is_refused() {
     let cases = [
         (r#"{"a..b": {}}"#, "is no path"),
         (r#"{"a": {"now": 1}}"#, "unknown field `now`"),
-        (r#"{"a.b": {"new": 1}, "a['b']": {"new": 2}}"#, "two changes at `a"),
-        (r#"{"a": {"moved": {"x.y": [0, 1]}}}"#, "`x.y` names no item"),
+        (
+            r#"{"a.b": {"new": 1}, "a['b']": {"new": 2}}"#,
+            "two changes at `a",
+        ),
+        (
+            r#"{"a": {"moved": {"x.y": [0, 1]}}}"#,
+            "`x.y` names no item",
+        ),
         (r#"{"a": {"at": [-1]}}"#, "invalid value"),
         (r"[]", "an object of changes by path"),
     ];
     for (text, expected) in cases {
-        let error = serde_json::from_str::<Changes>(text).unwrap_err().to_string();
+        let error = serde_json::from_str::<Changes>(text)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -307,4 +334,27 @@ fn two_steps_read_as_one() {
     let mut state = snapshot(&by_sku(&a));
     both.apply(&mut state).unwrap();
     assert_eq!(state, snapshot(&by_sku(&c)));
+}
+
+fn numbered(items: &[(u32, u32)]) -> impl AuditValue + '_ {
+    Keyed::new(items, "0", |item: &(u32, u32)| &item.0)
+}
+
+#[test]
+fn a_long_keyed_list_is_matched_by_index() {
+    // 20,000 items in reverse: matching each with all others would take four hundred million
+    // comparisons a step.
+    let items = |numbers: &mut dyn Iterator<Item = u32>| -> Vec<(u32, u32)> {
+        numbers.map(|number| (number, number / 7)).collect()
+    };
+    let (old, new) = (items(&mut (0..20_000)), items(&mut (1..20_001).rev()));
+    let changes = diff(&numbered(&old), &numbered(&new));
+    assert_eq!(changes.len(), 3);
+    let mut state = snapshot(&old);
+    changes.apply(&mut state).unwrap();
+    assert_eq!(state, snapshot(&new));
+    let inverse = changes.invert();
+    assert!(changes.compose(&inverse).is_empty());
+    inverse.apply(&mut state).unwrap();
+    assert_eq!(state, snapshot(&old));
 }

@@ -104,17 +104,44 @@ fn forget<T>(value: T) {
 }
 
 const FORMS: [fn(Tree) -> Tree; 7] = [
-    |tree| Tree { child: Some(Box::new(tree)), ..Tree::default() },
-    |tree| Tree { children: vec![tree], ..Tree::default() },
-    |tree| Tree { children: vec![Tree::default(), tree, Tree::default()], ..Tree::default() },
-    |tree| Tree { whole: Some(Box::new(tree)), ..Tree::default() },
-    |tree| Tree { masked: Some(Box::new(tree)), ..Tree::default() },
-    |tree| Tree { masked_with: Some(Box::new(tree)), ..Tree::default() },
-    |tree| Tree { flat: Some(Box::new(tree)), ..Tree::default() },
+    |tree| Tree {
+        child: Some(Box::new(tree)),
+        ..Tree::default()
+    },
+    |tree| Tree {
+        children: vec![tree],
+        ..Tree::default()
+    },
+    |tree| Tree {
+        children: vec![Tree::default(), tree, Tree::default()],
+        ..Tree::default()
+    },
+    |tree| Tree {
+        whole: Some(Box::new(tree)),
+        ..Tree::default()
+    },
+    |tree| Tree {
+        masked: Some(Box::new(tree)),
+        ..Tree::default()
+    },
+    |tree| Tree {
+        masked_with: Some(Box::new(tree)),
+        ..Tree::default()
+    },
+    |tree| Tree {
+        flat: Some(Box::new(tree)),
+        ..Tree::default()
+    },
 ];
 
 fn is_too_deep<T>(result: &Result<T, ValueError>) -> bool {
-    matches!(result, Err(ValueError::TooDeep { limit: MAX_DEPTH, .. }))
+    matches!(
+        result,
+        Err(ValueError::TooDeep {
+            limit: MAX_DEPTH,
+            ..
+        })
+    )
 }
 
 #[test]
@@ -162,7 +189,11 @@ fn the_limit_is_reached_without_an_error() {
         assert_eq!(state, snapshot(&b));
 
         let error = try_diff(&nest(MAX_DEPTH, 1, hold), &nest(MAX_DEPTH, 2, hold)).unwrap_err();
-        assert!(error.to_string().starts_with("it nests deeper than 100 levels, at `child.child"));
+        assert!(
+            error
+                .to_string()
+                .starts_with("it nests deeper than 100 levels, at `child.child")
+        );
     });
 }
 

@@ -36,8 +36,14 @@ fn paths_of_the_design_mean_what_it_says() {
         ),
         ("roles['admin']", vec![name("roles"), name("admin")]),
         ("orders[id=7]", vec![name("orders"), matched("id", 7)]),
-        ("switches[on=true]", vec![name("switches"), matched("on", true)]),
-        ("rows[id=null]", vec![name("rows"), matched("id", Value::Null)]),
+        (
+            "switches[on=true]",
+            vec![name("switches"), matched("on", true)],
+        ),
+        (
+            "rows[id=null]",
+            vec![name("rows"), matched("id", Value::Null)],
+        ),
         ("$", vec![]),
         ("[0].x", vec![PathSegment::Index(0), name("x")]),
         ("größe", vec![name("größe")]),
@@ -146,7 +152,11 @@ fn errors_point_at_the_column() {
         (r"a['\ude00\ud83d']", 4, "a pair of surrogates"),
         ("a[id=]", 6, "a quoted text, a number, a boolean or a null"),
         ("a[id=x]", 6, "a quoted text, a number, a boolean or a null"),
-        ("a[id=[1]]", 6, "a quoted text, a number, a boolean or a null"),
+        (
+            "a[id=[1]]",
+            6,
+            "a quoted text, a number, a boolean or a null",
+        ),
     ];
     for (text, column, expected) in cases {
         let error = text.parse::<Path>().unwrap_err();

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde_json::Value;
 
-use super::apply::{exact_text, member_text, perform};
+use super::apply::perform;
 use super::edit::{Edit, Item, Items, Kept, Label, Moved, Replace, below, compile, join, render};
+use super::resolve::{exact_text, member_text};
 use super::{Change, Changes, Redaction};
 use crate::path::Path;
 use crate::value::nesting;
@@ -91,12 +92,11 @@ fn compose_by_path(first: &Changes, next: &Changes) -> Changes {
     let mut places: HashMap<&Path, usize> = HashMap::new();
     let mut pairs: Vec<(&Change, Option<&Change>)> = Vec::new();
     for change in first.iter().chain(next) {
-        match places.get(&change.path) {
-            Some(&place) => pairs[place].1 = Some(change),
-            None => {
-                places.insert(&change.path, pairs.len());
-                pairs.push((change, None));
-            }
+        if let Some(&place) = places.get(&change.path) {
+            pairs[place].1 = Some(change);
+        } else {
+            places.insert(&change.path, pairs.len());
+            pairs.push((change, None));
         }
     }
     let list = pairs.into_iter().map(|(first, last)| {
@@ -259,7 +259,9 @@ fn compose_items(mut first: Items, mut next: Items) -> Result<Option<Edit>, Mism
         .any(|label| label.is_none())
     {
         for label in labels(&mut first).chain(labels(&mut next)) {
-            *label = label.take().filter(|label| matches!(label, Label::Member(_)));
+            *label = label
+                .take()
+                .filter(|label| matches!(label, Label::Member(_)));
         }
     }
     let (one, two) = (first.places(), next.places());
@@ -332,7 +334,10 @@ fn compose_items(mut first: Items, mut next: Items) -> Result<Option<Edit>, Mism
 
 /// The labels of everything that happens to items.
 fn labels(items: &mut Items) -> impl Iterator<Item = &mut Option<Label>> {
-    let ends = items.removed.values_mut().chain(items.inserted.values_mut());
+    let ends = items
+        .removed
+        .values_mut()
+        .chain(items.inserted.values_mut());
     let kept = items.kept.values_mut().map(|kept| &mut kept.label);
     let moved = items.moved.values_mut().map(|moved| &mut moved.label);
     ends.map(|item| &mut item.label).chain(kept).chain(moved)
@@ -403,8 +408,12 @@ fn relabel(items: &mut Items) {
                     value,
                     redaction: replace.redaction,
                 };
-                items.removed.extend(replace.old.map(|value| (old, item(value))));
-                items.inserted.extend(replace.new.map(|value| (new, item(value))));
+                items
+                    .removed
+                    .extend(replace.old.map(|value| (old, item(value))));
+                items
+                    .inserted
+                    .extend(replace.new.map(|value| (new, item(value))));
             }
             item => {
                 kept.insert(old, item);
@@ -453,7 +462,9 @@ fn rename(items: &mut Items) {
             Edit::Fields(_) | Edit::Items(_) => (&mut kept.label, None),
         });
         ends.chain(kept).filter_map(|(label, value)| {
-            let label = label.as_mut().filter(|label| matches!(label, Label::Member(_)))?;
+            let label = label
+                .as_mut()
+                .filter(|label| matches!(label, Label::Member(_)))?;
             Some((label, value?))
         })
     }

@@ -150,13 +150,12 @@ impl<'c> Trie<'c> {
         let steps = steps(change).ok_or_else(malformed)?;
         let mut node = self;
         for step in steps {
-            let index = match node.lookup.get(&step) {
-                Some(&index) => index,
-                None => {
-                    node.lookup.insert(step.clone(), node.children.len());
-                    node.children.push((step, Trie::default()));
-                    node.children.len() - 1
-                }
+            let index = if let Some(&index) = node.lookup.get(&step) {
+                index
+            } else {
+                node.lookup.insert(step.clone(), node.children.len());
+                node.children.push((step, Trie::default()));
+                node.children.len() - 1
             };
             node = &mut node.children[index].1;
         }
@@ -212,13 +211,11 @@ impl<'c> Trie<'c> {
         }
         let mut items = Items::default();
         for step in moves.into_iter().flat_map(|change| &change.moved) {
-            let moved = Moved {
-                label: Label::from_path_segment(&step.item),
-                to: step.to,
-            };
+            let label = Label::from_path_segment(&step.item);
+            let entry = Moved { label, to: step.to };
             if step.from > MAX_INDEX
                 || step.to > MAX_INDEX
-                || items.moved.insert(step.from, moved).is_some()
+                || items.moved.insert(step.from, entry).is_some()
             {
                 return Err(malformed);
             }
@@ -338,7 +335,12 @@ impl Items {
 
     /// The indices of the old array whose items leave their place, ascending.
     pub(super) fn gone(&self) -> Vec<usize> {
-        let mut gone: Vec<usize> = self.removed.keys().chain(self.moved.keys()).copied().collect();
+        let mut gone: Vec<usize> = self
+            .removed
+            .keys()
+            .chain(self.moved.keys())
+            .copied()
+            .collect();
         gone.sort_unstable();
         gone
     }

@@ -4,6 +4,7 @@ mod apply;
 mod compose;
 mod edit;
 mod patch;
+mod resolve;
 mod stored;
 
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::apply::{ApplyError, Conflict, ConflictKind, Rebase};
-pub(crate) use self::apply::{exact_text, member_text};
+pub(crate) use self::resolve::{exact_text, member_text};
 pub(crate) use self::stored::present;
 use crate::path::{Path, PathSegment};
 use crate::value::nesting::{self, Printed};
@@ -325,12 +326,11 @@ impl FromIterator<Change> for Changes {
         let mut places: HashMap<Path, usize> = HashMap::new();
         let mut list: Vec<Change> = Vec::new();
         for change in changes {
-            match places.get(&change.path) {
-                Some(&place) => list[place] = change,
-                None => {
-                    places.insert(change.path.clone(), list.len());
-                    list.push(change);
-                }
+            if let Some(&place) = places.get(&change.path) {
+                list[place] = change;
+            } else {
+                places.insert(change.path.clone(), list.len());
+                list.push(change);
             }
         }
         Self { list }

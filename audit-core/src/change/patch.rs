@@ -14,17 +14,17 @@ impl Changes {
     /// ([`Change::at`](super::Change::at)), so that the state need not be seen. For a state
     /// that has moved on, ask [`rebase`](Self::rebase) first.
     ///
-    /// # Example: a set and a list
+    /// # Example: a set
     /// ```
     /// use std::collections::BTreeSet;
     /// use serde_json::json;
     ///
-    /// let changes = audit_core::diff(&BTreeSet::from(["a", "c"]), &BTreeSet::from(["b", "c"]));
+    /// let changes = audit_core::diff(&BTreeSet::from(["a", "c"]), &BTreeSet::from(["c", "d"]));
     /// assert_eq!(
     ///     changes.to_json_patch(),
     ///     json!([
     ///         {"op": "remove", "path": "/0"},
-    ///         {"op": "add", "path": "/0", "value": "b"},
+    ///         {"op": "add", "path": "/1", "value": "d"},
     ///     ])
     /// );
     /// ```

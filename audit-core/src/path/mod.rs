@@ -18,7 +18,7 @@ pub use self::parse::ParsePathError;
 use self::parse::{Literal, Parser, Step};
 pub(crate) use self::walk::{Node, Segment};
 
-/// Where in an object a change happened, as text: a JSONPath (RFC 9535) without `$.`.
+/// Where in an object a change happened, as text: a `JSONPath` (RFC 9535) without `$.`.
 ///
 /// A field or a map's key is a name, in brackets and quotes where it is no plain word
 /// (`address.city`, `labels['a.b']`), a list's item an index (`items[2].qty`), a member of a
@@ -186,8 +186,7 @@ impl PartialEq for Path {
     fn eq(&self, other: &Self) -> bool {
         // Two spellings of one place differ in `.name` and `['name']` only.
         self.0 == other.0
-            || ((self.0.contains("['") || other.0.contains("['"))
-                && self.steps().eq(other.steps()))
+            || ((self.0.contains("['") || other.0.contains("['")) && self.steps().eq(other.steps()))
     }
 }
 

@@ -84,7 +84,12 @@ impl<'n> Node<'n> {
             }
         }
         let mut parent = node.parent;
-        while let Some(Node { inline: true, parent: next, .. }) = parent {
+        while let Some(Node {
+            inline: true,
+            parent: next,
+            ..
+        }) = parent
+        {
             parent = *next;
         }
         if let (None, Segment::Field(name)) = (parent, node.segment)

@@ -43,9 +43,9 @@ where
             .map(|item| key_value((self.key)(item)))
             .collect();
         let mut known = std::collections::HashSet::with_capacity(keys.len());
-        let identify = keys.iter().all(|key| {
-            !matches!(key, Value::Array(_) | Value::Object(_)) && known.insert(key)
-        });
+        let identify = keys
+            .iter()
+            .all(|key| !matches!(key, Value::Array(_) | Value::Object(_)) && known.insert(key));
         identify.then_some(keys)
     }
 

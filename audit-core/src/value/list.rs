@@ -59,12 +59,12 @@ where
     let (removed, inserted) = (old.len() - suffix, new.len() - suffix);
     for (offset, old) in old.take(removed).skip(start).enumerate() {
         cx.at(Segment::Index(start + offset), |cx| {
-            cx.replace(Some(old), None)
+            cx.replace(Some(old), None);
         });
     }
     for (offset, new) in new.take(inserted).skip(start).enumerate() {
         cx.at(Segment::Index(start + offset), |cx| {
-            cx.replace(None, Some(new))
+            cx.replace(None, Some(new));
         });
     }
 }

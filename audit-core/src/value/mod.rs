@@ -7,6 +7,7 @@ mod map;
 pub(crate) mod nesting;
 mod number;
 mod pointer;
+mod serialize;
 mod set;
 mod text;
 mod time;
@@ -16,8 +17,8 @@ mod wrap;
 
 use serde_json::Value;
 
-pub(crate) use self::number::integer_value;
 pub use self::keyed::Keyed;
+pub(crate) use self::number::integer_value;
 pub use self::set::AsSet;
 pub(crate) use self::tree::{compare_values, normalize};
 pub use self::wrap::{Debugged, Displayed, MaskedWith, Referenced, Serialized, Via};

@@ -11,9 +11,7 @@ const LIMIT: usize = 128;
 pub(crate) fn too_deep(value: &Value) -> bool {
     fn deeper(value: &Value, limit: usize) -> bool {
         match value {
-            Value::Array(items) => {
-                limit == 0 || items.iter().any(|item| deeper(item, limit - 1))
-            }
+            Value::Array(items) => limit == 0 || items.iter().any(|item| deeper(item, limit - 1)),
             Value::Object(fields) => {
                 limit == 0 || fields.values().any(|field| deeper(field, limit - 1))
             }
@@ -53,10 +51,6 @@ pub(crate) fn equal_fields(a: &Map<String, Value>, b: &Map<String, Value>) -> bo
 
 /// Clones a value, on the heap where it nests too deep for the stack.
 pub(crate) fn clone(value: &Value) -> Value {
-    enum Frame<'v> {
-        Array(std::slice::Iter<'v, Value>, Vec<Value>),
-        Object(map::Iter<'v>, &'v str, Map<String, Value>),
-    }
     if !too_deep(value) {
         return value.clone();
     }
@@ -88,24 +82,30 @@ pub(crate) fn clone(value: &Value) -> Value {
         }
         next = advance(&mut frames, &mut done);
     }
+}
 
-    /// Takes the next value of the innermost frame; a frame without one is done.
-    fn advance<'v>(frames: &mut Vec<Frame<'v>>, done: &mut Value) -> Option<&'v Value> {
-        let next = match frames.last_mut()? {
-            Frame::Array(items, _) => items.next(),
-            Frame::Object(fields, key, _) => fields.next().map(|(name, value)| {
-                *key = name;
-                value
-            }),
+/// An array or object that is being cloned.
+enum Frame<'v> {
+    Array(std::slice::Iter<'v, Value>, Vec<Value>),
+    Object(map::Iter<'v>, &'v str, Map<String, Value>),
+}
+
+/// Takes the next value of the innermost frame; a frame without one is done.
+fn advance<'v>(frames: &mut Vec<Frame<'v>>, done: &mut Value) -> Option<&'v Value> {
+    let next = match frames.last_mut()? {
+        Frame::Array(items, _) => items.next(),
+        Frame::Object(fields, key, _) => fields.next().map(|(name, value)| {
+            *key = name;
+            value
+        }),
+    };
+    if next.is_none() {
+        *done = match frames.pop()? {
+            Frame::Array(_, items) => Value::Array(items),
+            Frame::Object(_, _, fields) => Value::Object(fields),
         };
-        if next.is_none() {
-            *done = match frames.pop()? {
-                Frame::Array(_, items) => Value::Array(items),
-                Frame::Object(_, _, fields) => Value::Object(fields),
-            };
-        }
-        next
     }
+    next
 }
 
 /// A value as text, or `...` where it nests too deep to print.

@@ -166,8 +166,7 @@ impl<'v, T: AuditValue> AsSet<'v, T> {
 
     /// Whether both lists are the same item by item, which needs no index to see.
     fn identical(&self, other: &Self) -> bool {
-        self.0.len() == other.0.len()
-            && self.0.iter().zip(other.0).all(|(old, new)| old.same(new))
+        self.0.len() == other.0.len() && self.0.iter().zip(other.0).all(|(old, new)| old.same(new))
     }
 }
 

@@ -6,7 +6,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{AuditValue, normalize};
+use super::serialize::{Failure, to_value};
+use super::{AuditValue, nesting};
 use crate::auditable::Auditable;
 use crate::diff::Diff;
 use crate::snapshot::Snapshot;
@@ -17,18 +18,21 @@ pub struct Serialized<'v, T: ?Sized>(pub &'v T);
 
 impl<T: Serialize + ?Sized> AuditValue for Serialized<'_, T> {
     fn same(&self, other: &Self) -> bool {
-        match (serde_json::to_value(self.0), serde_json::to_value(other.0)) {
-            (Ok(old), Ok(new)) => old == new,
+        match (to_value(self.0), to_value(other.0)) {
+            (Ok(old), Ok(new)) => nesting::equal(&old, &new),
             // The snapshot then meets the error and reports it.
             _ => false,
         }
     }
 
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        match serde_json::to_value(self.0) {
-            Ok(value) => normalize(&value),
-            // Not the error's text: it may quote the value.
-            Err(_) => cx.fail("a field marked `#[audit(serde)]` could not be serialized"),
+        // Not the type's own error: it may quote the value.
+        match to_value(self.0) {
+            Ok(value) => value,
+            Err(Failure::TooDeep) => cx.too_deep(),
+            Err(Failure::Refused) => {
+                cx.fail("a field marked `#[audit(serde)]` could not be serialized")
+            }
         }
     }
 }

@@ -122,7 +122,7 @@ struct Lists {
     words: VecDeque<String>,
     chain: LinkedList<u8>,
     fixed: [f32; 3],
-    lists: Vec<Vec<u8>>,
+    inner: Vec<Vec<u8>>,
     items: Vec<Item>,
     options: Vec<Option<Item>>,
     jsons: Vec<Value>,
@@ -133,7 +133,7 @@ tracked!(Lists {
     words: field("words");
     chain: field("chain");
     fixed: field("fixed");
-    lists: field("lists");
+    inner: field("inner");
     items: field("items");
     options: field("options");
     jsons: field("jsons");
@@ -341,7 +341,14 @@ tracked!(Tree {
 
 fn scalars() -> BoxedStrategy<Scalars> {
     let floats = prop_oneof![
-        prop::sample::select(vec![0.0, -0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.1]),
+        prop::sample::select(vec![
+            0.0,
+            -0.0,
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            0.1
+        ]),
         any::<f64>(),
     ];
     let shorts = prop_oneof![
@@ -350,7 +357,12 @@ fn scalars() -> BoxedStrategy<Scalars> {
     ];
     let numbers = (
         0..2i8,
-        prop_oneof![Just(1 << 53), Just((1 << 53) + 1), Just(i64::MIN), any::<i64>()],
+        prop_oneof![
+            Just(1 << 53),
+            Just((1 << 53) + 1),
+            Just(i64::MIN),
+            any::<i64>()
+        ],
         prop_oneof![Just(0), Just(u128::MAX), any::<u128>()],
         prop_oneof![Just(-1), Just(i128::MIN), any::<i128>()],
         floats,
@@ -362,21 +374,22 @@ fn scalars() -> BoxedStrategy<Scalars> {
         option::of(option::of(0..2u8)),
         (0..2i16, option::of(word())),
     );
-    (numbers, rest).prop_map(
-        |((small, large, huge, negative, float, short), (flag, letter, twice, pair))| Scalars {
-            small,
-            large,
-            huge,
-            negative,
-            float,
-            short,
-            flag,
-            letter,
-            nothing: (),
-            twice,
-            pair,
-        },
-    )
+    (numbers, rest)
+        .prop_map(
+            |((small, large, huge, negative, float, short), (flag, letter, twice, pair))| Scalars {
+                small,
+                large,
+                huge,
+                negative,
+                float,
+                short,
+                flag,
+                letter,
+                nothing: (),
+                twice,
+                pair,
+            },
+        )
         .boxed()
 }
 
@@ -397,7 +410,9 @@ fn texts() -> BoxedStrategy<Texts> {
                 text,
                 decimal: Decimal(decimal * 7),
                 time: offset(hours).from_utc_datetime(
-                    &DateTime::<Utc>::from_timestamp(second, 5).unwrap().naive_utc(),
+                    &DateTime::<Utc>::from_timestamp(second, 5)
+                        .unwrap()
+                        .naive_utc(),
                 ),
                 date: NaiveDate::from_num_days_from_ce_opt(730_000 + day).unwrap(),
                 since: SystemTime::UNIX_EPOCH + Duration::from_millis(since),
@@ -410,27 +425,33 @@ fn texts() -> BoxedStrategy<Texts> {
 }
 
 fn item() -> BoxedStrategy<Item> {
-    (word(), 0..3i64, option::of(word()), vec(word(), 0..3), word()).prop_map(
-        |(sku, quantity, note, tags, secret)| Item {
+    (
+        word(),
+        0..3i64,
+        option::of(word()),
+        vec(word(), 0..3),
+        word(),
+    )
+        .prop_map(|(sku, quantity, note, tags, secret)| Item {
             sku,
             quantity,
             note,
             tags,
             secret,
-        },
-    )
+        })
         .boxed()
 }
 
 /// Items with a key, now and then two of one key.
 fn items() -> BoxedStrategy<Vec<Item>> {
-    (vec(item(), 0..7), 0..8u8).prop_map(|(mut items, twice)| {
-        if twice > 0 {
-            let mut known = BTreeSet::new();
-            items.retain(|item| known.insert(item.sku.clone()));
-        }
-        items
-    })
+    (vec(item(), 0..7), 0..8u8)
+        .prop_map(|(mut items, twice)| {
+            if twice > 0 {
+                let mut known = BTreeSet::new();
+                items.retain(|item| known.insert(item.sku.clone()));
+            }
+            items
+        })
         .boxed()
 }
 
@@ -446,12 +467,12 @@ fn lists() -> BoxedStrategy<Lists> {
         vec(crate::json::value(), 0..3),
     )
         .prop_map(
-            |(numbers, words, chain, fixed, lists, items, options, jsons)| Lists {
+            |(numbers, words, chain, fixed, inner, items, options, jsons)| Lists {
                 numbers,
                 words: words.into(),
                 chain: chain.into_iter().collect(),
                 fixed,
-                lists,
+                inner,
                 items,
                 options,
                 jsons,
@@ -471,7 +492,10 @@ fn maps() -> BoxedStrategy<Maps> {
         btree_set(word(), 0..5),
         hash_set(-20..20i64, 0..6),
         hash_set(prop_oneof![0..3u64, Just(u64::MAX), Just(1 << 60)], 0..4),
-        vec(prop::sample::select(vec![0.0, -0.0, 1.0, f64::NAN, 2.5, -3.0]), 0..5),
+        vec(
+            prop::sample::select(vec![0.0, -0.0, 1.0, f64::NAN, 2.5, -3.0]),
+            0..5,
+        ),
         vec(
             prop_oneof![
                 Just(Value::from(1)),
@@ -487,23 +511,24 @@ fn maps() -> BoxedStrategy<Maps> {
         vec(item(), 0..4),
         btree_set((0..2u8, option::of(word())), 0..3),
     );
-    (maps, sets).prop_map(|(maps, sets)| {
-        let (sorted, hashed, optional, in_maps) = maps;
-        let (roles, numbers, wide, floats, values, records, pairs) = sets;
-        Maps {
-            sorted,
-            hashed,
-            optional,
-            sets: in_maps,
-            roles,
-            numbers,
-            wide,
-            floats,
-            values,
-            records,
-            pairs,
-        }
-    })
+    (maps, sets)
+        .prop_map(|(maps, sets)| {
+            let (sorted, hashed, optional, in_maps) = maps;
+            let (roles, numbers, wide, floats, values, records, pairs) = sets;
+            Maps {
+                sorted,
+                hashed,
+                optional,
+                sets: in_maps,
+                roles,
+                numbers,
+                wide,
+                floats,
+                values,
+                records,
+                pairs,
+            }
+        })
         .boxed()
 }
 
@@ -524,26 +549,26 @@ fn orders() -> BoxedStrategy<Vec<Order>> {
         lines,
         state,
     });
-    (vec(order, 0..5), 0..8u8).prop_map(|(mut orders, twice)| {
-        if twice > 0 {
-            let mut known = BTreeSet::new();
-            orders.retain(|order| known.insert(order.number));
-        }
-        orders
-    })
+    (vec(order, 0..5), 0..8u8)
+        .prop_map(|(mut orders, twice)| {
+            if twice > 0 {
+                let mut known = BTreeSet::new();
+                orders.retain(|order| known.insert(order.number));
+            }
+            orders
+        })
         .boxed()
 }
 
 fn keyed() -> BoxedStrategy<KeyedLists> {
     let basket = items().prop_map(|items| Basket { items });
-    (items(), orders(), items(), btree_map(word(), basket, 0..2)).prop_map(
-        |(items, orders, hidden, map)| KeyedLists {
+    (items(), orders(), items(), btree_map(word(), basket, 0..2))
+        .prop_map(|(items, orders, hidden, map)| KeyedLists {
             items,
             orders,
             hidden,
             map,
-        },
-    )
+        })
         .boxed()
 }
 
@@ -576,21 +601,20 @@ fn tree() -> BoxedStrategy<Tree> {
         next: None,
     });
     leaf.prop_recursive(4, 12, 3, |inner| {
-        (word(), vec(inner.clone(), 0..3), option::of(inner)).prop_map(
-            |(label, children, next)| Tree {
+        (word(), vec(inner.clone(), 0..3), option::of(inner)).prop_map(|(label, children, next)| {
+            Tree {
                 label,
                 children,
                 next: next.map(Box::new),
-            },
-        )
+            }
+        })
     })
-        .boxed()
+    .boxed()
 }
 
 fn everything() -> BoxedStrategy<Everything> {
     let first = (scalars(), texts(), lists(), maps(), keyed(), secrets());
-    let flat =
-        (word(), option::of(word())).prop_map(|(street, city)| Flat { street, city });
+    let flat = (word(), option::of(word())).prop_map(|(street, city)| Flat { street, city });
     let second = (
         option::of(item()),
         item(),
@@ -600,25 +624,26 @@ fn everything() -> BoxedStrategy<Everything> {
         flat,
         btree_map(word(), 0..3, 0..3),
     );
-    (first, second).prop_map(|(first, second)| {
-        let (scalars, texts, lists, maps, keyed, secrets) = first;
-        let (boxed, shared, shape, tree, json, flat, wrapped) = second;
-        Everything {
-            scalars,
-            texts,
-            lists,
-            maps,
-            keyed,
-            secrets,
-            boxed: boxed.map(Box::new),
-            shared: Rc::new(shared),
-            shape,
-            tree,
-            json,
-            flat,
-            wrapped: Wrapped(Arc::new(wrapped)),
-        }
-    })
+    (first, second)
+        .prop_map(|(first, second)| {
+            let (scalars, texts, lists, maps, keyed, secrets) = first;
+            let (boxed, shared, shape, tree, json, flat, wrapped) = second;
+            Everything {
+                scalars,
+                texts,
+                lists,
+                maps,
+                keyed,
+                secrets,
+                boxed: boxed.map(Box::new),
+                shared: Rc::new(shared),
+                shape,
+                tree,
+                json,
+                flat,
+                wrapped: Wrapped(Arc::new(wrapped)),
+            }
+        })
         .boxed()
 }
 
@@ -643,10 +668,11 @@ pub(crate) fn triple() -> BoxedStrategy<(Everything, Everything, Everything)> {
         new
     }
     let three = (everything(), everything(), everything());
-    (three, any::<u16>(), any::<u16>()).prop_map(|((a, b, c), one, two)| {
-        let b = mix(&a, b, one);
-        let c = mix(&b, c, two);
-        (a, b, c)
-    })
+    (three, any::<u16>(), any::<u16>())
+        .prop_map(|((a, b, c), one, two)| {
+            let b = mix(&a, b, one);
+            let c = mix(&b, c, two);
+            (a, b, c)
+        })
         .boxed()
 }

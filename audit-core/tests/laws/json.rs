@@ -11,22 +11,24 @@ fn scalar() -> BoxedStrategy<Value> {
         any::<bool>().prop_map(Value::Bool),
         (0..4i64).prop_map(Value::from),
         prop::sample::select(vec![0.0, -0.0, 1.0, 1.5, -2e300, 5e-324]).prop_map(Value::from),
-        prop::sample::select(vec![i64::MIN, i64::MAX, 1 << 53, (1 << 53) + 1]).prop_map(Value::from),
+        prop::sample::select(vec![i64::MIN, i64::MAX, 1 << 53, (1 << 53) + 1])
+            .prop_map(Value::from),
         Just(Value::Number(Number::from(u64::MAX))),
         any::<f64>().prop_map(Value::from),
         word().prop_map(Value::String),
     ]
-        .boxed()
+    .boxed()
 }
 
 pub(crate) fn value() -> BoxedStrategy<Value> {
-    scalar().prop_recursive(4, 24, 5, |inner| {
-        prop_oneof![
-            proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::Array),
-            proptest::collection::vec((word(), inner), 0..5)
-                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
-        ]
-    })
+    scalar()
+        .prop_recursive(4, 24, 5, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::Array),
+                proptest::collection::vec((word(), inner), 0..5)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
         .boxed()
 }
 
@@ -40,7 +42,7 @@ pub(crate) fn mix(a: &Value, b: &Value, choices: &mut impl Iterator<Item = u8>) 
                 let value = mixed.get(key).map(|a| mix(a, b, choices));
                 mixed.insert(key.clone(), value.unwrap_or_else(|| b.clone()));
             }
-            mixed.retain(|_, _| choices.next().unwrap_or(1) % 4 > 0);
+            mixed.retain(|_, _| !choices.next().unwrap_or(1).is_multiple_of(4));
             Value::Object(mixed)
         }
         (Value::Array(a), Value::Array(b), _) => {
@@ -62,10 +64,11 @@ pub(crate) fn mix(a: &Value, b: &Value, choices: &mut impl Iterator<Item = u8>) 
 
 pub(crate) fn triple() -> BoxedStrategy<(Value, Value, Value)> {
     let choices = || proptest::collection::vec(any::<u8>(), 0..60);
-    (value(), value(), value(), choices(), choices()).prop_map(|(a, b, c, one, two)| {
-        let b = mix(&a, &b, &mut one.into_iter());
-        let c = mix(&b, &c, &mut two.into_iter());
-        (a, b, c)
-    })
+    (value(), value(), value(), choices(), choices())
+        .prop_map(|(a, b, c, one, two)| {
+            let b = mix(&a, &b, &mut one.into_iter());
+            let c = mix(&b, &c, &mut two.into_iter());
+            (a, b, c)
+        })
         .boxed()
 }

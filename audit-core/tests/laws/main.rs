@@ -2,6 +2,12 @@
 //!
 //! `PROPTEST_CASES` sets how many cases each law gets (256 unless set).
 
+#![expect(
+    clippy::option_option,
+    clippy::linkedlist,
+    reason = "the family has every type that can be tracked"
+)]
+
 mod family;
 mod json;
 mod model;
@@ -36,11 +42,18 @@ fn patched(changes: &Changes, state: &Value) -> Value {
 fn lead(changes: &Changes, from: &Value, to: &Value) {
     assert_eq!(applied(changes, from), *to, "apply {changes:#?}");
     let inverse = changes.invert();
-    assert_eq!(applied(&inverse, to), *from, "undo {inverse:#?}\nof {changes:#?}");
+    assert_eq!(
+        applied(&inverse, to),
+        *from,
+        "undo {inverse:#?}\nof {changes:#?}"
+    );
     assert_eq!(inverse.invert(), *changes);
     assert_eq!(patched(changes, from), *to, "patch of {changes:#?}");
     let fitted = changes.rebase(from);
-    assert_eq!(fitted.changes, *changes, "a rebase onto the same state changes nothing");
+    assert_eq!(
+        fitted.changes, *changes,
+        "a rebase onto the same state changes nothing"
+    );
     stored(changes);
     for path in changes.paths() {
         let read: Path = path.as_str().parse().unwrap();

@@ -130,7 +130,7 @@ pub(crate) fn word() -> BoxedStrategy<String> {
         ]),
     ]
     .prop_map(str::to_owned)
-        .boxed()
+    .boxed()
 }
 
 fn part() -> BoxedStrategy<Part> {
@@ -142,12 +142,13 @@ fn part() -> BoxedStrategy<Part> {
 /// Parts that stay in one order and are there in every step: what of a keyed list two steps
 /// tell as one does.
 fn parts() -> BoxedStrategy<Vec<Part>> {
-    proptest::collection::vec(part(), 3).prop_map(|mut parts| {
-        for (part, name) in parts.iter_mut().zip(["a", "b.c", "it's"]) {
-            part.name = name.to_owned();
-        }
-        parts
-    })
+    proptest::collection::vec(part(), 3)
+        .prop_map(|mut parts| {
+            for (part, name) in parts.iter_mut().zip(["a", "b.c", "it's"]) {
+                name.clone_into(&mut part.name);
+            }
+            parts
+        })
         .boxed()
 }
 
@@ -166,25 +167,25 @@ fn plain() -> BoxedStrategy<Plain> {
         proptest::collection::vec(0..6i64, 0..6),
         proptest::collection::vec(btree_set(word(), 0..3), 3),
     );
-    (values, sets).prop_map(|(values, (roles, numbers, nested))| {
-        let (count, name, maybe, absent, part, counts, parts) = values;
-        Plain {
-            count,
-            name,
-            maybe,
-            absent,
-            part,
-            counts,
-            nested: (0..).zip(nested).collect(),
-            roles,
-            numbers,
-            parts,
-        }
-    })
+    (values, sets)
+        .prop_map(|(values, (roles, numbers, nested))| {
+            let (count, name, maybe, absent, part, counts, parts) = values;
+            Plain {
+                count,
+                name,
+                maybe,
+                absent,
+                part,
+                counts,
+                nested: (0..).zip(nested).collect(),
+                roles,
+                numbers,
+                parts,
+            }
+        })
         .boxed()
 }
 
 pub(crate) fn triple() -> BoxedStrategy<(Plain, Plain, Plain)> {
-    (plain(), plain(), plain())
-        .boxed()
+    (plain(), plain(), plain()).boxed()
 }
