@@ -70,17 +70,27 @@ pub(crate) fn compare<T: AuditValue + ?Sized>(
     env: Env,
     rules: Option<&Rules>,
 ) -> Result<Difference, ValueError> {
+    find(env, rules, &|cx| {
+        if T::COMPOSITE || !old.same(new) {
+            old.diff(new, cx);
+        }
+    })
+}
+
+/// Not generic: it is compiled once, not for every type.
+fn find(
+    env: Env,
+    rules: Option<&Rules>,
+    diff: &dyn Fn(&mut Diff<'_>),
+) -> Result<Difference, ValueError> {
     let mut out = Output {
         env,
         ..Output::default()
     };
-    let mut cx = Diff {
+    diff(&mut Diff {
         out: &mut out,
         at: None,
-    };
-    if T::COMPOSITE || !old.same(new) {
-        old.diff(new, &mut cx);
-    }
+    });
     out.finish(rules)
 }
 
@@ -172,6 +182,22 @@ impl Diff<'_> {
         out.found == 0 && out.env.into_error().is_none()
     }
 
+    /// Returns whether two values inside the present one are the same, in a probe at the
+    /// present path: none of its own starts for each of them.
+    pub(crate) fn same<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) -> bool {
+        if !T::COMPOSITE {
+            return old.same(new);
+        }
+        let (found, probing) = (self.out.found, self.out.probing);
+        self.out.found = 0;
+        self.out.probing = true;
+        old.diff(new, self);
+        let same = self.out.found == 0;
+        self.out.found = found;
+        self.out.probing = probing;
+        same
+    }
+
     /// Whether only the fact of a difference is asked for.
     pub(crate) fn probing(&self) -> bool {
         self.out.probing
@@ -211,7 +237,7 @@ impl Diff<'_> {
         match (old, new) {
             (None, None) => {}
             (Some(old), Some(new)) => self.visit(field, old, new),
-            (old, new) => self.field(field, |cx| cx.replace_field(field, old, new)),
+            (old, new) => self.field(field, &mut |cx| cx.replace_field(field, old, new)),
         }
     }
 
@@ -220,10 +246,10 @@ impl Diff<'_> {
         if self.out.probing {
             // Inside, so that the depth is counted; what of it may be shown does not matter.
             if self.out.found == 0 && field.sensitivity != Sensitivity::Skipped {
-                self.field(field, |cx| old.diff(new, cx));
+                self.field(field, &mut |cx| old.diff(new, cx));
             }
         } else if field.sensitivity == Sensitivity::Clear && !field.whole {
-            self.field(field, |cx| old.diff(new, cx));
+            self.field(field, &mut |cx| old.diff(new, cx));
         } else if !old.same(new) {
             self.changed(field, old, new);
         }
@@ -239,22 +265,39 @@ impl Diff<'_> {
         old: &T,
         new: &T,
     ) {
-        if field.sensitivity == Sensitivity::Clear && !field.whole {
-            self.field(field, |cx| old.diff(new, cx));
+        let clear = field.sensitivity == Sensitivity::Clear && !field.whole;
+        let node = Node::below(self.at, Segment::Field(field.name));
+        let plain = field.place == Place::Named && field.level.is_none() && !field.ignored;
+        if clear && plain && !self.out.probing && node.depth() <= MAX_DEPTH {
+            // What `field` comes to, for most fields.
+            old.diff(
+                new,
+                &mut Diff {
+                    out: &mut *self.out,
+                    at: Some(&node),
+                },
+            );
+        } else if clear {
+            self.field(field, &mut |cx| old.diff(new, cx));
         } else {
-            self.field(field, |cx| cx.replace_field(field, Some(old), Some(new)));
+            self.field(field, &mut |cx| cx.replace_field(field, Some(old), Some(new)));
         }
     }
 
     /// Runs `report` at the field's path and keeps the field's level and `ignore`.
-    fn field(&mut self, field: &'static FieldSchema, report: impl FnOnce(&mut Diff<'_>)) {
+    ///
+    /// Not generic, as all that follows: it is compiled once, not for every type.
+    fn field(&mut self, field: &'static FieldSchema, report: &mut dyn FnMut(&mut Diff<'_>)) {
         let found = self.out.found;
         let ignoring = self.out.ignoring;
         self.out.ignoring |= field.ignored;
         match field.place {
-            Place::Named => self.at(Segment::Field(field.name), report),
-            Place::Indexed(index) => self.at(Segment::Index(index), report),
-            Place::Inline => self.inline(report),
+            Place::Named => self.below(&Node::below(self.at, Segment::Field(field.name)), report),
+            Place::Indexed(index) => {
+                self.below(&Node::below(self.at, Segment::Index(index)), report);
+            }
+            // Counted nevertheless: a type may hold itself in its own place.
+            Place::Inline => self.below(&Node::inline(self.at), report),
         }
         self.out.ignoring = ignoring;
         if self.out.found > found {
@@ -285,16 +328,15 @@ impl Diff<'_> {
 
     /// Runs `report` one step below the present path.
     pub(crate) fn at(&mut self, segment: Segment<'_>, report: impl FnOnce(&mut Diff<'_>)) {
-        self.below(&Node::below(self.at, segment), report);
+        let mut report = Some(report);
+        self.below(&Node::below(self.at, segment), &mut |cx| {
+            if let Some(report) = report.take() {
+                report(cx);
+            }
+        });
     }
 
-    /// Runs `report` at the present path, counted nevertheless: a type may hold itself in its
-    /// own place.
-    fn inline(&mut self, report: impl FnOnce(&mut Diff<'_>)) {
-        self.below(&Node::inline(self.at), report);
-    }
-
-    fn below(&mut self, node: &Node<'_>, report: impl FnOnce(&mut Diff<'_>)) {
+    fn below(&mut self, node: &Node<'_>, report: &mut dyn FnMut(&mut Diff<'_>)) {
         let depth = self.out.base + node.depth() + node.inlined();
         // A probe counts steps of both kinds together, and is not to call different what only
         // nests as deep as it may.
@@ -384,7 +426,7 @@ impl Diff<'_> {
     pub(crate) fn reorder(&mut self, moved: Vec<Move>) {
         self.push(None, None, None);
         if let Some(change) = self.out.changes.last_mut() {
-            change.moved = moved;
+            change.moved = moved.into_boxed_slice();
         }
     }
 
@@ -405,8 +447,8 @@ impl Diff<'_> {
             old,
             new,
             redaction,
-            at: Node::indices(self.at),
-            moved: Vec::new(),
+            at: Node::indices(self.at).into_boxed_slice(),
+            moved: Box::default(),
         });
     }
 }

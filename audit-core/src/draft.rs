@@ -9,7 +9,7 @@ use crate::auditable::Auditable;
 use crate::change::{Change, Changes, Redaction};
 use crate::context::{Context, IntoActor};
 use crate::diff::{Difference, compare};
-use crate::entry::{LogEntry, to_micros};
+use crate::entry::{LogEntry, ObjectRef, to_micros};
 use crate::error::{Error, Result, ValueError};
 use crate::level::Level;
 use crate::log::{AuditLog, Flow};
@@ -17,6 +17,7 @@ use crate::options::{SnapshotPolicy, find_field};
 use crate::path::Path;
 use crate::registry::Registration;
 use crate::repr::Repr;
+use crate::rules::Rules;
 use crate::schema::{FieldSchema, ModelSchema, Sensitivity};
 use crate::snapshot::{Env, Snapshot};
 use crate::ticket::Ticket;
@@ -108,43 +109,62 @@ struct Ready {
     complete: bool,
 }
 
+/// An object of any type, so that what makes an entry is compiled once.
+trait Entity {
+    fn admitted(&self, registration: &Registration) -> bool;
+    fn pk(&self) -> String;
+    fn write_repr(&self, repr: &mut Repr<'_>);
+    fn root(&self) -> Option<ObjectRef>;
+    fn record(&self, cx: &mut Snapshot<'_>) -> Value;
+}
+
+impl<T: Auditable + 'static> Entity for T {
+    fn admitted(&self, registration: &Registration) -> bool {
+        registration.admits(self)
+    }
+
+    fn pk(&self) -> String {
+        self.object_pk()
+    }
+
+    fn write_repr(&self, repr: &mut Repr<'_>) {
+        self.repr_into(repr);
+    }
+
+    fn root(&self) -> Option<ObjectRef> {
+        self.parent()
+    }
+
+    fn record(&self, cx: &mut Snapshot<'_>) -> Value {
+        self.snapshot(cx)
+    }
+}
+
+/// What an entry says of its object.
+enum Content<'c> {
+    /// Every field as new.
+    Came,
+    /// Every field as old.
+    Went,
+    /// What a comparison with the old object finds.
+    Changed(&'c dyn Fn(Env, Option<&Rules>) -> Result<Difference, ValueError>),
+    /// Nothing.
+    Same,
+}
+
 impl Draft {
     pub(crate) fn created<T: Auditable + 'static>(log: &AuditLog, new: &T) -> Self {
-        Self::make(log, Action::Create, new, |ready, registration| {
-            let snapshot = snapshot_of(log, registration, new)?;
-            ready.entry.changes = whole(T::FIELDS, &snapshot, |value| (None, Some(value)));
-            ready.keep_snapshot(registration, snapshot);
-            Ok(())
-        })
+        Self::make(log, Action::Create, T::schema(), new, &Content::Came)
     }
 
     pub(crate) fn deleted<T: Auditable + 'static>(log: &AuditLog, old: &T) -> Self {
-        Self::make(log, Action::Delete, old, |ready, registration| {
-            let snapshot = snapshot_of(log, registration, old)?;
-            ready.entry.changes = whole(T::FIELDS, &snapshot, |value| (Some(value), None));
-            ready.keep_snapshot(registration, snapshot);
-            Ok(())
-        })
+        Self::make(log, Action::Delete, T::schema(), old, &Content::Went)
     }
 
     pub(crate) fn updated<T: Auditable + 'static>(log: &AuditLog, old: &T, new: &T) -> Self {
-        Self::make(log, Action::Update, new, |ready, registration| {
-            let rules = Some(&registration.settings.rules).filter(|rules| !rules.is_empty());
-            let Difference {
-                changes,
-                level,
-                notable,
-            } = compare(old, new, Env::with_keys(log.hash_keys()), rules)?;
-            ready.entry.changes = changes;
-            ready.raised = level;
-            ready.needs_change = true;
-            ready.notable = notable;
-            if registration.settings.snapshot != SnapshotPolicy::Never {
-                let snapshot = snapshot_of(log, registration, new)?;
-                ready.keep_snapshot(registration, snapshot);
-            }
-            Ok(())
-        })
+        let difference = |env, rules: Option<&Rules>| compare(old, new, env, rules);
+        let content = Content::Changed(&difference);
+        Self::make(log, Action::Update, T::schema(), new, &content)
     }
 
     /// An entry about an object that did not change.
@@ -153,7 +173,7 @@ impl Draft {
         action: Action,
         object: &T,
     ) -> Self {
-        Self::make(log, action, object, |_, _| Ok(()))
+        Self::make(log, action, T::schema(), object, &Content::Same)
     }
 
     pub(crate) fn event(log: &AuditLog, action: Action) -> Self {
@@ -171,11 +191,11 @@ impl Draft {
         }
     }
 
-    pub(crate) fn bulk<T: Auditable + 'static>(log: &AuditLog, action: Action) -> Self {
-        let state = match admit::<T>(log, &action, None) {
+    pub(crate) fn bulk(log: &AuditLog, action: Action, schema: &'static ModelSchema) -> Self {
+        let state = match admit(log, &action, schema, None) {
             Ok(registration) => {
                 let mut ready = Ready::of(log, action, &registration);
-                ready.entry.object_repr = format!("{} in bulk", T::MODEL);
+                ready.entry.object_repr = format!("{} in bulk", schema.name);
                 ready.complete(log);
                 State::Ready(Box::new(ready))
             }
@@ -187,28 +207,26 @@ impl Draft {
         }
     }
 
-    fn make<T: Auditable + 'static>(
+    fn make(
         log: &AuditLog,
         action: Action,
-        object: &T,
-        fill: impl FnOnce(&mut Ready, &Registration) -> Result<(), ValueError>,
+        schema: &'static ModelSchema,
+        object: &dyn Entity,
+        content: &Content<'_>,
     ) -> Self {
-        let state = match admit(log, &action, Some(object)) {
+        let state = match admit(log, &action, schema, Some(object)) {
             Ok(registration) => {
-                let mut ready = Ready::of(log, action, &registration);
-                match ready
-                    .describe(log, object, &registration)
-                    .and_then(|()| fill(&mut ready, &registration))
-                {
+                let mut ready = Box::new(Ready::of(log, action, &registration));
+                match ready.describe(log, object, content, &registration) {
                     Ok(()) => {
                         ready.settle_level();
                         if !ready.is_unchanged() {
                             ready.complete(log);
                         }
-                        State::Ready(Box::new(ready))
+                        State::Ready(ready)
                     }
                     Err(source) => State::Failed(Error::Value {
-                        model: T::MODEL.to_owned(),
+                        model: schema.name.to_owned(),
                         source,
                     }),
                 }
@@ -430,10 +448,11 @@ impl Draft {
 }
 
 /// Whether an action on an object is to be recorded.
-fn admit<T: Auditable + 'static>(
+fn admit(
     log: &AuditLog,
     action: &Action,
-    object: Option<&T>,
+    schema: &'static ModelSchema,
+    object: Option<&dyn Entity>,
 ) -> Result<std::sync::Arc<Registration>, SkipReason> {
     if Context::is_current_disabled() {
         return Err(SkipReason::Disabled);
@@ -441,7 +460,7 @@ fn admit<T: Auditable + 'static>(
     let registration = log
         .shared()
         .registry
-        .get::<T>()
+        .get(schema.name)
         .ok_or(SkipReason::NotRegistered)?;
     let actions = registration
         .settings
@@ -454,7 +473,7 @@ fn admit<T: Auditable + 'static>(
         Action::Access => actions.access,
         Action::Custom(_) => true,
     };
-    if !recorded || object.is_some_and(|object| !registration.admits(object)) {
+    if !recorded || object.is_some_and(|object| !object.admitted(&registration)) {
         return Err(SkipReason::ActionExcluded);
     }
     Ok(registration)
@@ -536,30 +555,52 @@ impl Ready {
         ready
     }
 
-    /// Names the object.
-    fn describe<T: Auditable>(
+    /// Names the object and says what became of it.
+    fn describe(
         &mut self,
         log: &AuditLog,
-        object: &T,
+        object: &dyn Entity,
+        content: &Content<'_>,
         registration: &Registration,
     ) -> Result<(), ValueError> {
-        let rules = Some(&registration.settings.rules).filter(|rules| !rules.is_empty());
+        let settings = &registration.settings;
+        let rules = Some(&settings.rules).filter(|rules| !rules.is_empty());
         let mut repr = Repr::new(Env::with_keys(log.hash_keys()), rules);
-        object.repr_into(&mut repr);
+        object.write_repr(&mut repr);
         let (text, env) = repr.finish();
         if let Some(error) = env.into_error() {
             return Err(error);
         }
         self.entry.object_repr = text;
-        self.entry.object_pk = object.object_pk();
-        self.entry.parent = object.parent();
-        Ok(())
-    }
-
-    fn keep_snapshot(&mut self, registration: &Registration, snapshot: Value) {
-        if registration.settings.snapshot == SnapshotPolicy::Always {
-            self.entry.snapshot = Some(snapshot);
+        self.entry.object_pk = object.pk();
+        self.entry.parent = object.root();
+        if let Content::Changed(compare) = content {
+            let difference = compare(Env::with_keys(log.hash_keys()), rules)?;
+            self.entry.changes = difference.changes;
+            self.raised = difference.level;
+            self.needs_change = true;
+            self.notable = difference.notable;
         }
+        let wanted = settings.snapshot != SnapshotPolicy::Never;
+        match content {
+            Content::Same => {}
+            Content::Changed(_) if !wanted => {}
+            content => {
+                let snapshot = snapshot_of(log, registration, object)?;
+                let fields = registration.schema.fields;
+                match content {
+                    Content::Came => {
+                        self.entry.changes = whole(fields, &snapshot, |value| (None, Some(value)));
+                    }
+                    Content::Went => {
+                        self.entry.changes = whole(fields, &snapshot, |value| (Some(value), None));
+                    }
+                    Content::Changed(_) | Content::Same => {}
+                }
+                self.entry.snapshot = wanted.then_some(snapshot);
+            }
+        }
+        Ok(())
     }
 
     fn is_unchanged(&self) -> bool {
@@ -578,13 +619,13 @@ impl Ready {
 }
 
 /// Takes a snapshot under the rules of the registration.
-fn snapshot_of<T: Auditable>(
+fn snapshot_of(
     log: &AuditLog,
     registration: &Registration,
-    object: &T,
+    object: &dyn Entity,
 ) -> Result<Value, ValueError> {
     let mut env = Env::with_keys(log.hash_keys());
-    let mut snapshot = object.snapshot(&mut Snapshot::at_depth(&mut env, 0));
+    let mut snapshot = object.record(&mut Snapshot::at_depth(&mut env, 0));
     if let Some(error) = env.into_error() {
         return Err(error);
     }
@@ -598,7 +639,7 @@ fn snapshot_of<T: Auditable>(
 fn whole(
     fields: &'static [FieldSchema],
     snapshot: &Value,
-    sides: impl Fn(Value) -> (Option<Value>, Option<Value>),
+    sides: fn(Value) -> (Option<Value>, Option<Value>),
 ) -> Changes {
     let change = |path: Path, value: &Value, field: Option<&FieldSchema>| {
         let (old, new) = sides(value.clone());

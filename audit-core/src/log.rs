@@ -208,7 +208,7 @@ impl AuditLog {
 
     /// Returns whether a type is registered.
     pub fn is_registered<T: Auditable>(&self) -> bool {
-        self.shared.registry.get::<T>().is_some()
+        self.shared.registry.get(T::MODEL).is_some()
     }
 
     /// Returns the schemas of the registered types, by model name.
@@ -278,7 +278,7 @@ impl AuditLog {
 
     /// Drafts the entry of a statement that changed many objects at once.
     pub fn bulk<T: Auditable + 'static>(&self, action: impl Into<Action>) -> Draft {
-        Draft::bulk::<T>(self, action.into())
+        Draft::bulk(self, action.into(), T::schema())
     }
 
     /// Wraps an object whose changes are to be recorded.

@@ -85,11 +85,11 @@ impl Registry {
             .is_some()
     }
 
-    pub(crate) fn get<T: Auditable>(&self) -> Option<Arc<Registration>> {
+    pub(crate) fn get(&self, model: &str) -> Option<Arc<Registration>> {
         self.models
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(T::MODEL)
+            .get(model)
             .cloned()
     }
 

@@ -128,11 +128,12 @@ impl Rules {
             // What the mask makes of any list or object.
             let whole = mask.apply_to_value(Value::Array(Vec::new()));
             let matched = |segment: &&PathSegment| matches!(segment, PathSegment::Match { .. });
-            change.at.truncate(place.iter().filter(matched).count());
+            let located = place.iter().filter(matched).count();
+            change.at = change.at.iter().copied().take(located).collect();
             change.path = Path::from_segments(place);
             change.old = Some(whole.clone());
             change.new = Some(whole);
-            change.moved.clear();
+            change.moved = Box::default();
             let first = !folded.contains(&change.path);
             if first {
                 folded.push(change.path.clone());
@@ -155,6 +156,7 @@ impl Rules {
         for change in list.iter_mut() {
             let mut names = Vec::new();
             let mut at = std::mem::take(&mut change.at).into_iter();
+            let mut shown = Vec::with_capacity(at.len());
             let mut segments = change.path.segments();
             let mut renamed = false;
             for segment in &mut segments {
@@ -168,13 +170,14 @@ impl Rules {
                             *segment = PathSegment::Index(index);
                             renamed = true;
                         } else {
-                            change.at.push(index);
+                            shown.push(index);
                         }
                         names.pop();
                     }
                 }
             }
-            change.at.extend(at);
+            shown.extend(at);
+            change.at = shown.into();
             for step in &mut change.moved {
                 if let PathSegment::Match { field, .. } = &step.item {
                     names.push(field.clone());

@@ -451,8 +451,8 @@ impl Trail {
             old: replace.old,
             new: replace.new,
             redaction: replace.redaction,
-            at: self.at.clone(),
-            moved: Vec::new(),
+            at: self.at.as_slice().into(),
+            moved: Box::default(),
         });
     }
 

@@ -36,10 +36,10 @@ pub struct Change {
     ///
     /// They count in the array as it was before, but the last one of something that was added
     /// counts in the array as it is now.
-    pub at: Vec<usize>,
+    pub at: Box<[usize]>,
     /// The items of a keyed list that changed their order, by index; `old` and `new` are
     /// absent then. Empty for every other change.
-    pub moved: Vec<Move>,
+    pub moved: Box<[Move]>,
 }
 
 /// An item that changed its place in a list.
@@ -62,8 +62,8 @@ impl Change {
             old,
             new,
             redaction: None,
-            at: Vec::new(),
-            moved: Vec::new(),
+            at: Box::default(),
+            moved: Box::default(),
         }
     }
 }

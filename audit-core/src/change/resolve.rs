@@ -503,7 +503,7 @@ fn locate<'c>(changes: &'c [Change], state: &Value) -> Cow<'c, [Change]> {
         }
         let at = indices(change, state, &mut appended);
         if !at.is_empty() {
-            located.to_mut()[number].at = at;
+            located.to_mut()[number].at = at.into();
         }
     }
     located

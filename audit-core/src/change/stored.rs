@@ -163,8 +163,8 @@ impl<'de> Deserialize<'de> for Changes {
                         old: stored.old,
                         new: stored.new,
                         redaction: stored.redaction,
-                        at: stored.at,
-                        moved: stored.moved.0,
+                        at: stored.at.into(),
+                        moved: stored.moved.0.into(),
                     });
                 }
                 list.sort_by(|a, b| a.path.cmp(&b.path));

@@ -35,15 +35,18 @@ where
     let prefix = old
         .clone()
         .zip(new.clone())
-        .take_while(|(old, new)| old.same(new))
+        .take_while(|(old, new)| cx.same(*old, *new))
         .count();
+    if prefix == old.len() && prefix == new.len() {
+        return;
+    }
     let room = old.len().min(new.len()) - prefix;
     let suffix = old
         .clone()
         .rev()
         .zip(new.clone().rev())
         .take(room)
-        .take_while(|(old, new)| old.same(new))
+        .take_while(|(old, new)| cx.same(*old, *new))
         .count();
     let pairs = room - suffix;
     for (offset, (old, new)) in old

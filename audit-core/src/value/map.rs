@@ -37,6 +37,9 @@ fn diff_maps<'v, V: AuditValue + 'v>(
     mut differing: Vec<(String, Option<&'v V>, Option<&'v V>)>,
     cx: &mut Diff<'_>,
 ) {
+    if differing.is_empty() {
+        return;
+    }
     differing.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     if differing.windows(2).any(|pair| pair[0].0 == pair[1].0) {
         cx.fail(AMBIGUOUS.to_owned());
@@ -90,15 +93,20 @@ macro_rules! maps {
                     return probe_maps(self.iter().map(|(key, old)| (old, new.get(key))), cx);
                 }
                 let mut differing = Vec::new();
+                let mut common = 0;
                 for (key, old) in self {
-                    match new.get(key) {
-                        Some(new) if old.same(new) => {}
+                    let new = new.get(key);
+                    common += usize::from(new.is_some());
+                    match new {
+                        Some(new) if cx.same(old, new) => {}
                         new => differing.push((key_text(key), Some(old), new)),
                     }
                 }
-                for (key, new) in new {
-                    if !self.contains_key(key) {
-                        differing.push((key_text(key), None, Some(new)));
+                if common < new.len() {
+                    for (key, new) in new {
+                        if !self.contains_key(key) {
+                            differing.push((key_text(key), None, Some(new)));
+                        }
                     }
                 }
                 diff_maps(differing, cx);
