@@ -41,7 +41,13 @@ fn measure(place: &Path, command: &str, target: &str, budget: Budget) -> Outcome
     }
     let [base, serialize, auditable] = times.map(median);
     let name = format!("build/{command}/{target}");
-    row(&name, (auditable - base) * 1e3, (serialize - base) * 1e3, "ms", budget);
+    row(
+        &name,
+        (auditable - base) * 1e3,
+        (serialize - base) * 1e3,
+        "ms",
+        budget,
+    );
     Ok(())
 }
 
@@ -51,8 +57,16 @@ fn build(place: &Path, name: &str, command: &str, target: &str) -> Outcome<f64> 
     let source = folder.join("src").join(format!("{target}.rs"));
     let text = fs::read_to_string(&source)?;
     fs::write(&source, text)?;
-    let action = if command == "check" { "check" } else { "build --release" };
-    let target = if target == "lib" { "--lib" } else { "--bin used" };
+    let action = if command == "check" {
+        "check"
+    } else {
+        "build --release"
+    };
+    let target = if target == "lib" {
+        "--lib"
+    } else {
+        "--bin used"
+    };
     // The shell's `times` tells the user time of its children in the second line.
     let script = format!("cargo {action} --quiet --offline -p {name} {target} && times");
     let output = Command::new("sh")
@@ -65,7 +79,10 @@ fn build(place: &Path, name: &str, command: &str, target: &str) -> Outcome<f64> 
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }
     let text = String::from_utf8(output.stdout)?;
-    let user = text.lines().nth(1).and_then(|line| line.split_whitespace().next());
+    let user = text
+        .lines()
+        .nth(1)
+        .and_then(|line| line.split_whitespace().next());
     let (minutes, seconds) = user
         .and_then(|user| user.trim_end_matches('s').split_once('m'))
         .ok_or("the shell does not tell times")?;
@@ -73,7 +90,9 @@ fn build(place: &Path, name: &str, command: &str, target: &str) -> Outcome<f64> 
 }
 
 fn write_workspace(place: &Path) -> Outcome<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()?;
     fs::write(
         place.join("Cargo.toml"),
         "[workspace]\nresolver = \"3\"\nmembers = [\"base\", \"serialize\", \"auditable\"]\n",

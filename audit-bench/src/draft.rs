@@ -13,9 +13,16 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     let log = AuditLog::builder().store(MemoryStore::new()).build();
     log.register::<Account>();
     let old = Account::sample();
-    let new = Account { email: "new@example.com".to_owned(), logins: 18, ..old.clone() };
+    let new = Account {
+        email: "new@example.com".to_owned(),
+        logins: 18,
+        ..old.clone()
+    };
     let same = old.clone();
-    let _who = auditlog::context().actor("alice").correlation_id("req-4711").enter();
+    let _who = auditlog::context()
+        .actor("alice")
+        .correlation_id("req-4711")
+        .enter();
 
     let kept = Mutex::new(Vec::new());
     let nanoseconds = Budget::Value(2000.0);
@@ -38,7 +45,13 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     let ours = allocations::count(|| log.updated(&old, &new).record());
     let reference = allocations::count(|| by_hand(&old, &new, &kept));
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
-    row("draft/12-fields/2-changed/allocations", ours as f64, reference as f64, "", Budget::Value(20.0));
+    row(
+        "draft/12-fields/2-changed/allocations",
+        ours as f64,
+        reference as f64,
+        "",
+        Budget::Value(20.0),
+    );
     Ok(())
 }
 
@@ -46,10 +59,16 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
 fn by_hand(old: &Account, new: &Account, kept: &Mutex<Vec<String>>) {
     let mut changes = serde_json::Map::new();
     if old.email != new.email {
-        changes.insert("email".to_owned(), serde_json::json!({"old": old.email, "new": new.email}));
+        changes.insert(
+            "email".to_owned(),
+            serde_json::json!({"old": old.email, "new": new.email}),
+        );
     }
     if old.logins != new.logins {
-        changes.insert("logins".to_owned(), serde_json::json!({"old": old.logins, "new": new.logins}));
+        changes.insert(
+            "logins".to_owned(),
+            serde_json::json!({"old": old.logins, "new": new.logins}),
+        );
     }
     let entry = serde_json::json!({
         "action": "update",

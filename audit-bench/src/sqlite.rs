@@ -76,7 +76,10 @@ fn update_account(transaction: &Transaction<'_>, account: &Account) -> Outcome<(
 fn in_one_transaction(place: &Path) -> Outcome<()> {
     let log = AuditLog::builder().build();
     log.register::<Account>();
-    let _who = auditlog::context().actor("alice").correlation_id("req-4711").enter();
+    let _who = auditlog::context()
+        .actor("alice")
+        .correlation_id("req-4711")
+        .enter();
     let old = Account::sample();
     let states: Vec<Account> = (0..UPDATES)
         .map(|n| Account {
@@ -94,19 +97,38 @@ fn in_one_transaction(place: &Path) -> Outcome<()> {
     let mut times: [Vec<f64>; 4] = Default::default();
     for _ in 0..ROUNDS {
         times[0].push(round(&mut plain, &old, &states, |_, _, _| Ok(()))?);
-        times[1].push(round(&mut audited, &old, &states, |transaction, old, new| {
-            match log.updated(old, new).into_entry()? {
+        times[1].push(round(
+            &mut audited,
+            &old,
+            &states,
+            |transaction, old, new| match log.updated(old, new).into_entry()? {
                 Some(entry) => Ok(append_in(transaction, std::slice::from_ref(&entry))?),
                 None => Ok(()),
-            }
+            },
+        )?);
+        times[2].push(round(&mut raw, &old, &states, |t, old, new| {
+            by_hand(t, old, new, true)
         })?);
-        times[2].push(round(&mut raw, &old, &states, |t, old, new| by_hand(t, old, new, true))?);
-        times[3].push(round(&mut lean, &old, &states, |t, old, new| by_hand(t, old, new, false))?);
+        times[3].push(round(&mut lean, &old, &states, |t, old, new| {
+            by_hand(t, old, new, false)
+        })?);
     }
     let [plain, audited, raw, lean] = times.map(median);
     let limit = Budget::Ratio(1.3);
-    row("sqlite/one-transaction/audit-share", audited - plain, raw - plain, "us", limit);
-    row("sqlite/one-transaction/audit-share/lean", audited - plain, lean - plain, "us", Budget::None);
+    row(
+        "sqlite/one-transaction/audit-share",
+        audited - plain,
+        raw - plain,
+        "us",
+        limit,
+    );
+    row(
+        "sqlite/one-transaction/audit-share/lean",
+        audited - plain,
+        lean - plain,
+        "us",
+        Budget::None,
+    );
     Ok(())
 }
 
@@ -134,16 +156,27 @@ fn round(
 fn by_hand(connection: &Connection, old: &Account, new: &Account, indexed: bool) -> Outcome<()> {
     let mut changes = serde_json::Map::new();
     if old.email != new.email {
-        changes.insert("email".to_owned(), serde_json::json!({"old": old.email, "new": new.email}));
+        changes.insert(
+            "email".to_owned(),
+            serde_json::json!({"old": old.email, "new": new.email}),
+        );
     }
     if old.logins != new.logins {
-        changes.insert("logins".to_owned(), serde_json::json!({"old": old.logins, "new": new.logins}));
+        changes.insert(
+            "logins".to_owned(),
+            serde_json::json!({"old": old.logins, "new": new.logins}),
+        );
     }
     // What is not looked at cannot be recorded.
-    if old.username != new.username || old.bio != new.bio || old.phone != new.phone
-        || old.first_name != new.first_name || old.last_name != new.last_name
-        || old.active != new.active || old.last_login != new.last_login
-        || old.status != new.status || old.balance.to_bits() != new.balance.to_bits()
+    if old.username != new.username
+        || old.bio != new.bio
+        || old.phone != new.phone
+        || old.first_name != new.first_name
+        || old.last_name != new.last_name
+        || old.active != new.active
+        || old.last_login != new.last_login
+        || old.status != new.status
+        || old.balance.to_bits() != new.balance.to_bits()
     {
         return Err("a field that this test does not change".into());
     }
@@ -157,8 +190,8 @@ fn by_hand(connection: &Connection, old: &Account, new: &Account, indexed: bool)
     insert(connection, &entry, &body.to_string())?;
     if indexed {
         let seq = connection.last_insert_rowid();
-        let mut statement = connection
-            .prepare_cached("INSERT INTO change (field, ts, seq) VALUES (?, ?, ?)")?;
+        let mut statement =
+            connection.prepare_cached("INSERT INTO change (field, ts, seq) VALUES (?, ?, ?)")?;
         for field in changes.keys() {
             statement.execute(params![field, entry.timestamp.timestamp_micros(), seq])?;
         }
@@ -173,44 +206,63 @@ fn insert(connection: &Connection, entry: &LogEntry, body: &str) -> Outcome<()> 
              correlation_id, body) VALUES (?, ?, 20, 'update', 'success', 'Account', '42',
              'alice', 'req-4711', ?)",
         )?
-        .execute(params![&entry.id.as_bytes()[..], entry.timestamp.timestamp_micros(), body])?;
+        .execute(params![
+            &entry.id.as_bytes()[..],
+            entry.timestamp.timestamp_micros(),
+            body
+        ])?;
     Ok(())
 }
 
 /// Entries that wait for the disk: one thread beside a raw commit each, sixteen beside raw
 /// batches of a thousand.
 fn durable(place: &Path) -> Outcome<()> {
-    let log = AuditLog::builder().store(SqliteStore::open(place.join("store.db"))?).build();
+    let log = AuditLog::builder()
+        .store(SqliteStore::open(place.join("store.db"))?)
+        .build();
     log.register::<Account>();
     let old = Account::sample();
-    let new = Account { email: "new@example.com".to_owned(), logins: 18, ..old.clone() };
+    let new = Account {
+        email: "new@example.com".to_owned(),
+        logins: 18,
+        ..old.clone()
+    };
+    let draft = || {
+        log.updated(&old, &new)
+            .actor("alice")
+            .correlation_id("req-4711")
+    };
     let raw = raw_table(&place.join("raw-durable.db"), true)?;
+    let raw_batch = |size: u32| -> Outcome<()> {
+        raw.execute_batch("BEGIN IMMEDIATE")?;
+        (0..size).try_for_each(|_| by_hand(&raw, &old, &new, true))?;
+        raw.execute_batch("COMMIT")?;
+        Ok(())
+    };
     let mut times: [Vec<f64>; 5] = Default::default();
     for _ in 0..ROUNDS {
         times[0].push(per_second(COMMITS, || {
             for _ in 0..COMMITS {
-                recorded(log.updated(&old, &new).actor("alice").correlation_id("req-4711").record()?)?;
+                recorded(draft().record()?);
             }
             Ok(())
         })?);
         times[1].push(per_second(COMMITS, || {
-            (0..COMMITS).try_for_each(|_| by_hand(&raw, &old, &new, true))
+            (0..COMMITS).try_for_each(|_| raw_batch(1))
         })?);
         times[2].push(per_second(COMMITS * THREADS, || {
             on_threads(|| {
                 for _ in 0..COMMITS {
-                    recorded(log.updated(&old, &new).actor("alice").correlation_id("req-4711").record()?)?;
+                    recorded(draft().record()?);
                 }
                 Ok(())
             })
         })?);
         times[3].push(per_second(COMMITS * THREADS, || {
             on_threads(|| {
-                let tickets: Vec<_> = (0..COMMITS)
-                    .map(|_| log.updated(&old, &new).actor("alice").correlation_id("req-4711").submit())
-                    .collect();
+                let tickets: Vec<_> = (0..COMMITS).map(|_| draft().submit()).collect();
                 for ticket in tickets {
-                    recorded(ticket.wait()?)?;
+                    recorded(ticket.wait()?);
                 }
                 Ok(())
             })
@@ -218,11 +270,9 @@ fn durable(place: &Path) -> Outcome<()> {
         times[4].push(per_second(COMMITS * THREADS, || {
             let mut left = COMMITS * THREADS;
             while left > 0 {
-                let batch = left.min(1000);
-                raw.execute_batch("BEGIN IMMEDIATE")?;
-                (0..batch).try_for_each(|_| by_hand(&raw, &old, &new, true))?;
-                raw.execute_batch("COMMIT")?;
-                left -= batch;
+                let size = left.min(1000);
+                raw_batch(size)?;
+                left -= size;
             }
             Ok(())
         })?);
@@ -230,15 +280,26 @@ fn durable(place: &Path) -> Outcome<()> {
     let [one, raw_one, many, submitted, raw_batches] = times.map(median);
     let least = Budget::AtLeast(0.8);
     row("sqlite/durable/1-thread", one, raw_one, "/s", least);
-    row("sqlite/durable/16-threads/record", many, raw_batches, "/s", least);
-    row("sqlite/durable/16-threads/submit", submitted, raw_batches, "/s", least);
+    row(
+        "sqlite/durable/16-threads/record",
+        many,
+        raw_batches,
+        "/s",
+        least,
+    );
+    row(
+        "sqlite/durable/16-threads/submit",
+        submitted,
+        raw_batches,
+        "/s",
+        least,
+    );
     Ok(())
 }
 
-fn recorded(receipt: Receipt) -> auditlog::Result<()> {
-    // A row that does not do the work must not look fast.
+/// A row that does not do the work must not look fast.
+fn recorded(receipt: Receipt) {
     assert!(receipt.is_recorded(), "{receipt:?}");
-    Ok(())
 }
 
 fn per_second(entries: u32, work: impl FnOnce() -> Outcome<()>) -> Outcome<f64> {

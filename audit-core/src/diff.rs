@@ -198,6 +198,30 @@ impl Diff<'_> {
         same
     }
 
+    /// Returns how many pairs from the beginning are the same, in one probe of all.
+    pub(crate) fn common<'v, T: AuditValue + 'v>(
+        &mut self,
+        pairs: impl Iterator<Item = (&'v T, &'v T)>,
+    ) -> usize {
+        if !T::COMPOSITE {
+            return pairs.take_while(|(old, new)| old.same(new)).count();
+        }
+        let (found, probing) = (self.out.found, self.out.probing);
+        self.out.found = 0;
+        self.out.probing = true;
+        let mut common = 0;
+        for (old, new) in pairs {
+            old.diff(new, self);
+            if self.out.found > 0 {
+                break;
+            }
+            common += 1;
+        }
+        self.out.found = found;
+        self.out.probing = probing;
+        common
+    }
+
     /// Whether only the fact of a difference is asked for.
     pub(crate) fn probing(&self) -> bool {
         self.out.probing
@@ -242,7 +266,12 @@ impl Diff<'_> {
     }
 
     #[inline(never)]
-    pub(crate) fn nested<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, old: &T, new: &T) {
+    pub(crate) fn nested<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        old: &T,
+        new: &T,
+    ) {
         if self.out.probing {
             // Inside, so that the depth is counted; what of it may be shown does not matter.
             if self.out.found == 0 && field.sensitivity != Sensitivity::Skipped {
@@ -280,7 +309,9 @@ impl Diff<'_> {
         } else if clear {
             self.field(field, &mut |cx| old.diff(new, cx));
         } else {
-            self.field(field, &mut |cx| cx.replace_field(field, Some(old), Some(new)));
+            self.field(field, &mut |cx| {
+                cx.replace_field(field, Some(old), Some(new));
+            });
         }
     }
 

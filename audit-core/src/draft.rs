@@ -91,7 +91,11 @@ enum State {
     Failed(Error),
 }
 
+/// Compares the old object with the new one.
+type Compare<'c> = dyn Fn(Env, Option<&Rules>) -> Result<Difference, ValueError> + 'c;
+
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
 struct Ready {
     entry: LogEntry,
     schema: Option<&'static ModelSchema>,
@@ -147,7 +151,7 @@ enum Content<'c> {
     /// Every field as old.
     Went,
     /// What a comparison with the old object finds.
-    Changed(&'c dyn Fn(Env, Option<&Rules>) -> Result<Difference, ValueError>),
+    Changed(&'c Compare<'c>),
     /// Nothing.
     Same,
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Timelike, Utc};
 use serde::de::{self, Deserializer};
-use serde::ser::{SerializeStruct, Serializer};
+use serde::ser::{self, SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -14,8 +14,10 @@ use crate::action::{Action, Outcome};
 use crate::actor::Actor;
 use crate::canonical::{self, Canonical};
 use crate::change::Changes;
+use crate::error::StoreError;
 use crate::level::Level;
 use crate::query::Query;
+use crate::value::nesting;
 
 /// The version of an entry's stored form that this library writes (FORMAT.md).
 pub const ENTRY_FORMAT: u32 = 1;
@@ -206,9 +208,20 @@ impl LogEntry {
     /// Returns the canonical form: JSON with sorted keys and no white space (FORMAT.md).
     ///
     /// Equal entries have equal bytes, and the entry read back from them is equal.
-    pub fn to_canonical_json(&self) -> String {
-        // Serializing into memory fails only if a `Serialize` here fails, and none can.
-        serde_json::to_string(self).unwrap_or_default()
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] if a value nests deeper than a JSON reader goes, or two changes
+    /// are at one path. A draft makes no such entry, but a hook may.
+    pub fn to_canonical_json(&self) -> Result<String, StoreError> {
+        // Room for most entries, so that the text need not grow.
+        let mut text = Vec::with_capacity(640);
+        serde_json::to_writer(&mut text, self)
+            .map_err(|error| error.to_string())
+            .and_then(|()| String::from_utf8(text).map_err(|error| error.to_string()))
+            .map_err(|detail| StoreError::Invalid {
+                id: self.id,
+                detail,
+            })
     }
 
     /// Reads the canonical form, or any other JSON of an entry.
@@ -254,6 +267,7 @@ impl Serialize for LogEntry {
         entry.serialize_field("action", &self.action)?;
         optional!(actor);
         if !self.additional_data.is_empty() {
+            check_depth("additional_data", self.additional_data.values())?;
             entry.serialize_field("additional_data", &canonical::Object(&self.additional_data))?;
         }
         if !self.changes.is_empty() {
@@ -272,6 +286,7 @@ impl Serialize for LogEntry {
         optional!(remote_port);
         entry.serialize_field("schema_version", &self.schema_version)?;
         if let Some(snapshot) = &self.snapshot {
+            check_depth("snapshot", [snapshot])?;
             entry.serialize_field("snapshot", &Canonical(snapshot))?;
         }
         if !self.source.is_empty() {
@@ -283,6 +298,19 @@ impl Serialize for LogEntry {
         entry.serialize_field("v", &ENTRY_FORMAT)?;
         entry.end()
     }
+}
+
+/// Refuses what neither the stack nor a JSON reader is made for.
+fn check_depth<'v, E: ser::Error>(
+    field: &str,
+    values: impl IntoIterator<Item = &'v Value>,
+) -> Result<(), E> {
+    if values.into_iter().any(nesting::too_deep) {
+        return Err(E::custom(format_args!(
+            "`{field}` nests too deep to be stored"
+        )));
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]

@@ -155,6 +155,13 @@ pub enum StoreError {
         /// The id.
         id: Uuid,
     },
+    /// The entry has no canonical form.
+    Invalid {
+        /// The entry's id.
+        id: Uuid,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The store holds what it cannot have written.
     Corrupt {
         /// Where.
@@ -224,6 +231,7 @@ impl fmt::Display for StoreError {
                 "{place} has schema version {found}, and this library knows versions up to {supported}: upgrade it"
             ),
             Self::Conflict { id } => write!(f, "another entry has the id {id}"),
+            Self::Invalid { id, detail } => write!(f, "entry {id} cannot be stored: {detail}"),
             Self::Corrupt { place, detail } => write!(f, "{place} is damaged: {detail}"),
             Self::Unsupported { operation } => write!(f, "this store cannot {operation}"),
             Self::Closed => f.write_str("the store is closed"),

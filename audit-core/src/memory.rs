@@ -77,7 +77,10 @@ impl fmt::Debug for MemoryStore {
 
 impl Store for MemoryStore {
     fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
-        let texts: Vec<String> = entries.iter().map(LogEntry::to_canonical_json).collect();
+        let texts: Vec<String> = entries
+            .iter()
+            .map(LogEntry::to_canonical_json)
+            .collect::<Result<_, _>>()?;
         let mut kept = self.lock();
         let mut batch: HashMap<Uuid, &String> = HashMap::new();
         for (entry, text) in entries.iter().zip(&texts) {

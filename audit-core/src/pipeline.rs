@@ -179,7 +179,10 @@ impl Pipeline {
         // An entry that the store will never take must not keep the others waiting.
         let hopeless = matches!(
             error,
-            StoreError::Conflict { .. } | StoreError::Unsupported { .. } | StoreError::Closed
+            StoreError::Conflict { .. }
+                | StoreError::Invalid { .. }
+                | StoreError::Unsupported { .. }
+                | StoreError::Closed
         );
         let kept = if room && !hopeless {
             spool.extend(entries.iter().cloned());
@@ -207,7 +210,8 @@ impl Pipeline {
             crate::critical!(
                 target: "auditlog",
                 "an audit entry is lost to the store ({why}): {}",
-                entry.to_canonical_json()
+                // One that has no canonical form is told in another one.
+                entry.to_canonical_json().unwrap_or_else(|error| format!("{entry:?} ({error})"))
             );
         }
     }

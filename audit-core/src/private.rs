@@ -14,10 +14,10 @@ pub use crate::repr::{Repr, composite_key, key_text};
 pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
 pub use crate::snapshot::{ArraySnapshot, ObjectSnapshot, Snapshot};
 pub use crate::suggest::nearest;
-pub use crate::walk::{Fields, Walk};
 pub use crate::value::{
     AsSet, AuditValue, Debugged, Displayed, Keyed, MaskedWith, Referenced, Serialized, Via,
 };
+pub use crate::walk::{Fields, Walk};
 
 /// The fields of a type that has none, or whose fields do not matter.
 pub fn no_fields() -> &'static [FieldSchema] {

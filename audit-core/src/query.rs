@@ -105,7 +105,10 @@ impl Query {
     }
 
     /// Keeps entries of objects with this identity.
-    #[expect(clippy::needless_pass_by_value, reason = "`42` reads better than `&42`")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`42` reads better than `&42`"
+    )]
     pub fn object_pk(mut self, pk: impl ToString) -> Self {
         self.filter.object_pk = Some(pk.to_string());
         self
@@ -248,7 +251,10 @@ impl Query {
     /// # Errors
     /// If a path of the query is none. What goes wrong while reading comes as an item, after
     /// which there is no other.
-    #[expect(clippy::iter_not_returning_iterator, reason = "it does, if the query is valid")]
+    #[expect(
+        clippy::iter_not_returning_iterator,
+        reason = "it does, if the query is valid"
+    )]
     pub fn iter(self) -> Result<Entries> {
         let query = self.bound()?;
         Ok(Entries {

@@ -52,7 +52,8 @@ impl Registry {
     ) -> Result<(), RegistrationError> {
         let type_name = std::any::type_name::<T>();
         let replace = options.is_some();
-        let (settings, when) = options.map_or(Ok((Settings::default(), None)), RegisterOptions::finish)?;
+        let (settings, when) =
+            options.map_or(Ok((Settings::default(), None)), RegisterOptions::finish)?;
         let registration = Registration {
             schema: T::schema(),
             type_name,

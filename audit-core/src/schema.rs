@@ -349,7 +349,10 @@ impl Default for ActionLevels {
 /// Which actions of a model are recorded. Custom actions always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[expect(clippy::struct_excessive_bools, reason = "one for each of the four actions")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one for each of the four actions"
+)]
 pub struct ActionSet {
     /// Creations are recorded.
     pub create: bool,

@@ -238,7 +238,11 @@ pub struct ObjectSnapshot<'s, 'a> {
 
 impl ObjectSnapshot<'_, '_> {
     /// Leaves out a skipped field.
-    #[expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "arrays need it")]
+    #[expect(
+        clippy::unused_self,
+        clippy::needless_pass_by_ref_mut,
+        reason = "arrays need it"
+    )]
     pub(crate) fn pass(&mut self) {}
 
     /// Adds a field, or for an inline (flattened) one its own fields.

@@ -32,7 +32,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Keeps the entries, all or none, and returns when they are durable.
     ///
     /// # Errors
-    /// If nothing was kept.
+    /// If nothing was kept, or if it is unknown whether (an I/O error while the batch was
+    /// made durable). Appending the same entries again is safe either way.
     fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError>;
 
     /// Returns the entries a query asks for, at most one page of them.
@@ -64,8 +65,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Removes the entries from before a time, and returns how many there were.
     ///
     /// # Errors
-    /// [`StoreError::Unsupported`] unless the store implements it; otherwise if nothing was
-    /// removed.
+    /// [`StoreError::Unsupported`] unless the store implements it. A store may remove in
+    /// steps: after an error some are gone, and calling again goes on.
     fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
         let _: DateTime<Utc> = before;
         Err(StoreError::Unsupported {

@@ -145,7 +145,7 @@ fn create_starts_anew_and_append_goes_on_after_a_crash() {
         .unwrap();
     assert_eq!(
         fs::read_to_string(&path).unwrap(),
-        first.to_canonical_json() + "\n"
+        first.to_canonical_json().expect("a form") + "\n"
     );
 
     fs::OpenOptions::new()
@@ -163,9 +163,9 @@ fn create_starts_anew_and_append_goes_on_after_a_crash() {
     assert_eq!(
         lines,
         [
-            &*first.to_canonical_json(),
+            &*first.to_canonical_json().expect("a form"),
             r#"{"action":"upd"#,
-            &*second.to_canonical_json()
+            &*second.to_canonical_json().expect("a form")
         ]
     );
     fs::remove_file(&path).unwrap();

@@ -67,7 +67,8 @@ pub fn append_in(connection: &Connection, entries: &[LogEntry]) -> Result<(), St
         && !connection.is_autocommit()
     {
         // A savepoint would make SQLite copy every page that the entry touches.
-        let outcome = inserter.insert(&Row::of(entry));
+        let row = Row::of(entry)?;
+        let outcome = inserter.insert(&row);
         return outcome.inspect_err(|error| {
             if !matches!(error, StoreError::Conflict { .. }) {
                 // A part of the entry may be there, and no one must commit it.
@@ -78,7 +79,7 @@ pub fn append_in(connection: &Connection, entries: &[LogEntry]) -> Result<(), St
     in_savepoint(connection, &place, || {
         entries
             .iter()
-            .try_for_each(|entry| inserter.insert(&Row::of(entry)))
+            .try_for_each(|entry| inserter.insert(&Row::of(entry)?))
     })
 }
 

@@ -82,7 +82,10 @@ fn read(connection: &Connection) -> rusqlite::Result<Check> {
             differs("body");
             continue;
         };
-        let row = Row::of(&entry);
+        let Ok(row) = Row::of(&entry) else {
+            differs("body");
+            continue;
+        };
         if row.body != body {
             differs("body");
         }
@@ -125,8 +128,8 @@ fn find_surplus_changes(connection: &Connection, check: &mut Check) -> rusqlite:
             .ok()
             .and_then(|body| LogEntry::from_json(body).ok())
             .is_some_and(|entry| {
-                let row = Row::of(&entry);
-                row.ts == ts && row.fields.iter().any(|known| *known == field)
+                Row::of(&entry)
+                    .is_ok_and(|row| row.ts == ts && row.fields.iter().any(|known| *known == field))
             });
         if !accounted {
             check.mismatches.push(Mismatch {

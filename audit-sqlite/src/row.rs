@@ -30,12 +30,15 @@ pub(crate) struct Row<'e> {
 
 impl<'e> Row<'e> {
     /// Makes the row of an entry.
-    pub(crate) fn of(entry: &'e LogEntry) -> Self {
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] if the entry has no canonical form.
+    pub(crate) fn of(entry: &'e LogEntry) -> Result<Self, StoreError> {
         let mut fields: Vec<_> = entry.changes.paths().map(top_level_field).collect();
         fields.sort_unstable();
         fields.dedup();
         let parent = entry.parent.as_ref();
-        Self {
+        Ok(Self {
             id: entry.id,
             ts: entry.timestamp.timestamp_micros(),
             level: i64::from(entry.level as u8),
@@ -48,9 +51,9 @@ impl<'e> Row<'e> {
             actor: entry.actor.as_ref().map(|actor| actor.id.as_str().into()),
             correlation_id: entry.correlation_id.as_deref().map(Cow::Borrowed),
             transaction_id: entry.transaction_id,
-            body: entry.to_canonical_json(),
+            body: entry.to_canonical_json()?,
             fields,
-        }
+        })
     }
 
     /// Detaches the row from its entry, for another thread to insert.
@@ -203,6 +206,6 @@ mod tests {
             .into_iter()
             .map(|path| Change::new(path.parse().unwrap(), None, None))
             .collect();
-        assert_eq!(Row::of(&entry).fields, ["a", "b"]);
+        assert_eq!(Row::of(&entry).expect("a row").fields, ["a", "b"]);
     }
 }

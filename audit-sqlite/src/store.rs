@@ -192,7 +192,7 @@ impl Store for SqliteStore {
         if entries.is_empty() {
             return Ok(());
         }
-        writer.append(entries.iter().map(Row::of).collect())
+        writer.append(entries.iter().map(Row::of).collect::<Result<_, _>>()?)
     }
 
     fn find(&self, query: &Query) -> Result<Page, StoreError> {

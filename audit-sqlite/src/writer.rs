@@ -424,7 +424,7 @@ mod tests {
     }
 
     fn append(writer: &Writer, action: &'static str) -> Outcome {
-        writer.append(vec![Row::of(&LogEntry::new(action, "User", "1", "bob"))])
+        writer.append(vec![Row::of(&LogEntry::new(action, "User", "1", "bob"))?])
     }
 
     fn stand(writer: &Writer, waiting: usize) {

@@ -14,8 +14,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use auditlog::prelude::*;
-use auditlog::{Draft, PathSegment};
 use auditlog::sqlite::SqliteStore;
+use auditlog::{Draft, PathSegment};
 use chrono::{DateTime, Utc};
 use flate2::read::GzDecoder;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -44,10 +44,14 @@ fn main() {
     let data = data_folder();
     let missing = data.is_none();
     let folder = data.unwrap_or_default();
-    let replay = Trial::test("congress_replay_on_sqlite", move || replay_on_sqlite(&folder))
-        .with_ignored_flag(missing);
+    let replay = Trial::test("congress_replay_on_sqlite", move || {
+        replay_on_sqlite(&folder)
+    })
+    .with_ignored_flag(missing);
     if missing {
-        eprintln!("congress_replay_on_sqlite is skipped: set AUDITLOG_TEST_DATA to the data's folder");
+        eprintln!(
+            "congress_replay_on_sqlite is skipped: set AUDITLOG_TEST_DATA to the data's folder"
+        );
     }
     libtest_mimic::run(&arguments, vec![replay]).exit();
 }
@@ -56,7 +60,10 @@ fn data_folder() -> Option<PathBuf> {
     let named = std::env::var_os("AUDITLOG_TEST_DATA").map(PathBuf::from);
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let folder = named.unwrap_or(beside).join("congress");
-    folder.join(format!("{STREAM}.events.jsonl.gz")).is_file().then_some(folder)
+    folder
+        .join(format!("{STREAM}.events.jsonl.gz"))
+        .is_file()
+        .then_some(folder)
 }
 
 fn replay_on_sqlite(folder: &Path) -> Result<(), Failed> {
@@ -91,7 +98,10 @@ fn record(log: &AuditLog, events: &Path) -> Result<(), Failed> {
             .reason(event.reason)
             .enter();
         let before = records.remove(&event.key);
-        let after = event.after.map(|record| read(&event.key, record)).transpose()?;
+        let after = event
+            .after
+            .map(|record| read(&event.key, record))
+            .transpose()?;
         let draft = match (event.op.as_str(), before, &after) {
             ("create", None, Some(after)) => log.created(after),
             ("update", Some(before), Some(after)) => log.updated(&before, after),

@@ -3,6 +3,8 @@
 //! Every field is optional where the data has it so, and where it has nulls beside absent
 //! fields, `Option<Option<_>>` tells the two apart.
 
+#![expect(clippy::option_option, reason = "absent, null and value differ")]
+
 use auditlog::Auditable;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -10,169 +12,221 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[derive(Auditable, Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[audit(repr = "{key}")]
-pub struct Legislator {
+pub(crate) struct Legislator {
     /// The record's key, which is no part of the record.
     #[serde(skip)]
     #[audit(id, skip = false)]
-    pub key: String,
-    pub id: Ids,
-    pub name: Name,
-    pub bio: Bio,
+    pub(crate) key: String,
+    pub(crate) id: Ids,
+    pub(crate) name: Name,
+    pub(crate) bio: Bio,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub other_names: Option<Vec<OtherName>>,
+    pub(crate) other_names: Option<Vec<OtherName>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leadership_roles: Option<Vec<LeadershipRole>>,
+    pub(crate) leadership_roles: Option<Vec<LeadershipRole>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub family: Option<Vec<Relative>>,
+    pub(crate) family: Option<Vec<Relative>>,
     #[audit(key = "start")]
-    pub terms: Vec<Term>,
+    pub(crate) terms: Vec<Term>,
 }
 
 /// The member's ids in other data sets.
 #[derive(Auditable, Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ids {
+pub(crate) struct Ids {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ballotpedia: Option<String>,
+    pub(crate) ballotpedia: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bioguide: Option<String>,
+    pub(crate) bioguide: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cspan: Option<i64>,
+    pub(crate) cspan: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fec: Option<Vec<String>>,
+    pub(crate) fec: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fec_id: Option<String>,
+    pub(crate) fec_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub google_entity_id: Option<String>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub govtrack: Option<Option<i64>>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub house_history: Option<Option<i64>>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub icpsr: Option<Option<i64>>,
+    pub(crate) google_entity_id: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) govtrack: Option<Option<i64>>,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) house_history: Option<Option<i64>>,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) icpsr: Option<Option<i64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lis: Option<String>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub maplight: Option<Option<i64>>,
+    pub(crate) lis: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) maplight: Option<Option<i64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub opensecrets: Option<String>,
+    pub(crate) opensecrets: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pictorial: Option<i64>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub thomas: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub votesmart: Option<Option<i64>>,
+    pub(crate) pictorial: Option<i64>,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) thomas: Option<Option<String>>,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) votesmart: Option<Option<i64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub washington_post: Option<String>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub wikidata: Option<Option<String>>,
+    pub(crate) washington_post: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) wikidata: Option<Option<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wikipedia: Option<String>,
+    pub(crate) wikipedia: Option<String>,
 }
 
 /// What the member is called.
 #[derive(Auditable, Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Name {
-    pub first: String,
-    pub last: String,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub middle: Option<Option<String>>,
+pub(crate) struct Name {
+    pub(crate) first: String,
+    pub(crate) last: String,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) middle: Option<Option<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nickname: Option<String>,
+    pub(crate) nickname: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub official_full: Option<String>,
+    pub(crate) official_full: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suffix: Option<String>,
+    pub(crate) suffix: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub thomas: Option<String>,
+    pub(crate) thomas: Option<String>,
 }
 
 /// Dates are texts `YYYY-MM-DD`, as in the data.
 #[derive(Auditable, Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Bio {
+pub(crate) struct Bio {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub birthday: Option<String>,
+    pub(crate) birthday: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gender: Option<String>,
+    pub(crate) gender: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub religion: Option<String>,
+    pub(crate) religion: Option<String>,
 }
 
 #[derive(Auditable, Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct OtherName {
-    pub last: String,
+pub(crate) struct OtherName {
+    pub(crate) last: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end: Option<String>,
+    pub(crate) end: Option<String>,
 }
 
 #[derive(Auditable, Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LeadershipRole {
-    pub title: String,
-    pub chamber: String,
-    pub start: String,
+pub(crate) struct LeadershipRole {
+    pub(crate) title: String,
+    pub(crate) chamber: String,
+    pub(crate) start: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub end: Option<String>,
+    pub(crate) end: Option<String>,
 }
 
 #[derive(Auditable, Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Relative {
-    pub name: String,
-    pub relation: String,
+pub(crate) struct Relative {
+    pub(crate) name: String,
+    pub(crate) relation: String,
 }
 
 /// A term of office.
 #[derive(Auditable, Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Term {
-    pub r#type: String,
-    pub start: String,
-    pub end: String,
+pub(crate) struct Term {
+    pub(crate) r#type: String,
+    pub(crate) start: String,
+    pub(crate) end: String,
     #[serde(rename = "end-type", default, skip_serializing_if = "Option::is_none")]
-    pub end_type: Option<String>,
+    pub(crate) end_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub how: Option<String>,
+    pub(crate) how: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
+    pub(crate) state: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub district: Option<i64>,
+    pub(crate) district: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub class: Option<i64>,
+    pub(crate) class: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state_rank: Option<String>,
-    pub party: String,
+    pub(crate) state_rank: Option<String>,
+    pub(crate) party: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caucus: Option<String>,
+    pub(crate) caucus: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub party_affiliations: Option<Vec<PartyAffiliation>>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub url: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub address: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub phone: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub fax: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub office: Option<Option<String>>,
+    pub(crate) party_affiliations: Option<Vec<PartyAffiliation>>,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) url: Option<Option<String>>,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) address: Option<Option<String>>,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) phone: Option<Option<String>>,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) fax: Option<Option<String>>,
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) office: Option<Option<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contact_form: Option<String>,
+    pub(crate) contact_form: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rss_url: Option<String>,
+    pub(crate) rss_url: Option<String>,
 }
 
 #[derive(Auditable, Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PartyAffiliation {
-    pub start: String,
-    pub end: String,
-    pub party: String,
+pub(crate) struct PartyAffiliation {
+    pub(crate) start: String,
+    pub(crate) end: String,
+    pub(crate) party: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caucus: Option<String>,
+    pub(crate) caucus: Option<String>,
 }
 
 /// Reads a field that is there, so that a null is not taken for absence.

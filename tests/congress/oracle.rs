@@ -15,7 +15,7 @@ use super::{Legislator, Rebuilt, down_to_array, without_key};
 type Counts = BTreeMap<String, BTreeMap<String, u64>>;
 
 #[derive(Deserialize)]
-pub struct Oracle {
+pub(crate) struct Oracle {
     totals: Totals,
     final_sha256: String,
     checkpoints: Vec<Checkpoint>,
@@ -99,12 +99,12 @@ struct FieldChanges {
 }
 
 impl Oracle {
-    pub fn read(file: &Path) -> Result<Self, Failed> {
+    pub(crate) fn read(file: &Path) -> Result<Self, Failed> {
         Ok(serde_json::from_str(&std::fs::read_to_string(file)?)?)
     }
 
     /// Checks everything against what the log holds.
-    pub fn check(&self, log: &AuditLog) -> Result<(), Failed> {
+    pub(crate) fn check(&self, log: &AuditLog) -> Result<(), Failed> {
         self.check_totals(log)?;
         self.check_states(log)?;
         self.check_histories(log)?;
@@ -115,9 +115,21 @@ impl Oracle {
         let totals = &self.totals;
         let legislators = || log.query().model::<Legislator>();
         same("events", &legislators().count()?, &totals.events)?;
-        same("creates", &legislators().action("create").count()?, &totals.create)?;
-        same("updates", &legislators().action("update").count()?, &totals.update)?;
-        same("deletes", &legislators().action("delete").count()?, &totals.delete)?;
+        same(
+            "creates",
+            &legislators().action("create").count()?,
+            &totals.create,
+        )?;
+        same(
+            "updates",
+            &legislators().action("update").count()?,
+            &totals.update,
+        )?;
+        same(
+            "deletes",
+            &legislators().action("delete").count()?,
+            &totals.delete,
+        )?;
         let mut commits = BTreeSet::new();
         let mut actors = BTreeSet::new();
         let mut keys = BTreeSet::new();
@@ -149,7 +161,8 @@ impl Oracle {
             let entry = entry?;
             let commit = entry.correlation_id.clone().unwrap_or_default();
             if commit != at && !at.is_empty() {
-                probes += self.check_commit(&at, &rebuilt, &std::mem::take(&mut ops), commits.next())?;
+                probes +=
+                    self.check_commit(&at, &rebuilt, &std::mem::take(&mut ops), commits.next())?;
             }
             at = commit;
             *ops.entry(entry.action.to_string()).or_default() += 1;
@@ -170,7 +183,11 @@ impl Oracle {
         probes += self.check_commit(&at, &rebuilt, &ops, commits.next())?;
         same("checkpoints met", &probes, &self.checkpoints.len())?;
         same("commits left over", &commits.count(), &0)?;
-        same("records at the end", &(rebuilt.records.len() as u64), &self.totals.records_at_end)?;
+        same(
+            "records at the end",
+            &(rebuilt.records.len() as u64),
+            &self.totals.records_at_end,
+        )?;
         same("the final state", &rebuilt.sha256(), &self.final_sha256)?;
         let expected = &self.field_changes_of_updates;
         same("changes of top-level fields", &counted.top, &expected.top)?;
@@ -191,18 +208,42 @@ impl Oracle {
     ) -> Result<usize, Failed> {
         let expected = expected.ok_or("more commits than the oracle knows")?;
         same("the commit", &commit, &expected.commit.as_str())?;
-        same("records after it", &rebuilt.records.len(), &expected.records)?;
+        same(
+            "records after it",
+            &rebuilt.records.len(),
+            &expected.records,
+        )?;
         let op = |name: &str| ops.get(name).copied().unwrap_or(0);
         same("its creates", &op("create"), &expected.create)?;
         same("its updates", &op("update"), &expected.update)?;
         same("its deletes", &op("delete"), &expected.delete)?;
-        for sample in self.records_at.iter().filter(|sample| sample.commit == commit) {
-            same(&format!("{} after {commit}", sample.key), &rebuilt.record(&sample.key), &sample.record)?;
+        for sample in self
+            .records_at
+            .iter()
+            .filter(|sample| sample.commit == commit)
+        {
+            same(
+                &format!("{} after {commit}", sample.key),
+                &rebuilt.record(&sample.key),
+                &sample.record,
+            )?;
         }
         let mut met = 0;
-        for checkpoint in self.checkpoints.iter().filter(|point| point.commit == commit) {
-            same("records at the checkpoint", &rebuilt.records.len(), &checkpoint.records)?;
-            same("the state at the checkpoint", &rebuilt.sha256(), &checkpoint.sha256)?;
+        for checkpoint in self
+            .checkpoints
+            .iter()
+            .filter(|point| point.commit == commit)
+        {
+            same(
+                "records at the checkpoint",
+                &rebuilt.records.len(),
+                &checkpoint.records,
+            )?;
+            same(
+                "the state at the checkpoint",
+                &rebuilt.sha256(),
+                &checkpoint.sha256,
+            )?;
             met += 1;
         }
         Ok(met)
@@ -211,16 +252,27 @@ impl Oracle {
     fn check_histories(&self, log: &AuditLog) -> Result<(), Failed> {
         for history in &self.histories {
             let entries = log.query().object::<Legislator>(&history.key).all()?;
-            same("entries of one record", &entries.len(), &history.entries.len())?;
+            same(
+                "entries of one record",
+                &entries.len(),
+                &history.entries.len(),
+            )?;
             for (entry, expected) in entries.iter().zip(&history.entries) {
                 let what = format!("{} in {}", history.key, expected.commit);
-                same(&what, &entry.correlation_id.as_deref(), &Some(expected.commit.as_str()))?;
+                same(
+                    &what,
+                    &entry.correlation_id.as_deref(),
+                    &Some(expected.commit.as_str()),
+                )?;
                 same(&what, &entry.timestamp, &expected.time)?;
                 same(&what, &entry.actor(), &expected.actor.as_str())?;
                 same(&what, &entry.action.as_str(), &expected.op.as_str())?;
                 if let Some(fields) = &expected.fields {
-                    let changed: BTreeSet<String> =
-                        entry.changes.paths().map(|path| path.field().into_owned()).collect();
+                    let changed: BTreeSet<String> = entry
+                        .changes
+                        .paths()
+                        .map(|path| path.field().into_owned())
+                        .collect();
                     same(&what, &changed, fields)?;
                 }
             }
@@ -237,9 +289,21 @@ impl Oracle {
         }
         for window in &self.windows {
             let within = || log.query().since(window.since).until(window.until);
-            same("creates in a window", &within().action("create").count()?, &window.create)?;
-            same("updates in a window", &within().action("update").count()?, &window.update)?;
-            same("deletes in a window", &within().action("delete").count()?, &window.delete)?;
+            same(
+                "creates in a window",
+                &within().action("create").count()?,
+                &window.create,
+            )?;
+            same(
+                "updates in a window",
+                &within().action("update").count()?,
+                &window.update,
+            )?;
+            same(
+                "deletes in a window",
+                &within().action("delete").count()?,
+                &window.delete,
+            )?;
             let entries = within().newest_first().all()?;
             let commits: BTreeSet<_> = entries.iter().map(|e| e.correlation_id.clone()).collect();
             let actors: BTreeSet<_> = entries.iter().map(|entry| entry.actor()).collect();
@@ -250,7 +314,11 @@ impl Oracle {
             // The newest entry as of a probe is one of the checkpoint's commit.
             let newest = log.query().until(checkpoint.probe).newest_first().first()?;
             let commit = newest.and_then(|entry| entry.correlation_id);
-            same("the newest commit at a probe", &commit.as_ref(), &Some(&checkpoint.commit))?;
+            same(
+                "the newest commit at a probe",
+                &commit.as_ref(),
+                &Some(&checkpoint.commit),
+            )?;
         }
         Ok(())
     }
@@ -264,7 +332,11 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> 
 }
 
 fn add(counts: &mut Counts, field: &str, kind: &str, number: u64) {
-    *counts.entry(field.to_owned()).or_default().entry(kind.to_owned()).or_default() += number;
+    *counts
+        .entry(field.to_owned())
+        .or_default()
+        .entry(kind.to_owned())
+        .or_default() += number;
 }
 
 fn kind<T>(old: Option<&T>, new: Option<&T>) -> &'static str {
@@ -315,7 +387,9 @@ fn count_atoms(path: &str, old: Option<&Value>, new: Option<&Value>, counts: &mu
 }
 
 fn count_top(before: &Value, after: &Value, counts: &mut Counts) {
-    let (Value::Object(before), Value::Object(after)) = (before, after) else { return };
+    let (Value::Object(before), Value::Object(after)) = (before, after) else {
+        return;
+    };
     for name in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
         let (old, new) = (before.get(name), after.get(name));
         if old != new {
@@ -326,7 +400,13 @@ fn count_top(before: &Value, after: &Value, counts: &mut Counts) {
 
 /// Counts by leaf, arrays element by element at their position.
 fn count_leaves(path: &str, old: Option<&Value>, new: Option<&Value>, counts: &mut Counts) {
-    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let join = |name: &str| {
+        if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        }
+    };
     match (old, new) {
         (old, new) if old == new => {}
         (Some(Value::Object(old)), Some(Value::Object(new))) => {

@@ -122,6 +122,12 @@ impl Serialize for Changes {
         // Sorted by the path's text: this is a part of an entry's canonical form.
         let mut changes: Vec<&Change> = self.iter().collect();
         changes.sort_unstable_by_key(|change| change.path.as_str());
+        if let Some(pair) = changes.windows(2).find(|pair| pair[0].path == pair[1].path) {
+            return Err(S::Error::custom(format_args!(
+                "two changes at `{}`",
+                pair[0].path
+            )));
+        }
         let mut map = serializer.serialize_map(Some(changes.len()))?;
         for change in changes {
             let values = [&change.old, &change.new];

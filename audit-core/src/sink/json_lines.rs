@@ -147,7 +147,7 @@ impl JsonLinesSink {
 
 impl Sink for JsonLinesSink {
     fn emit(&self, entry: &LogEntry) -> Result<(), SinkError> {
-        let mut line = entry.to_canonical_json();
+        let mut line = entry.to_canonical_json().map_err(SinkError::other)?;
         line.push('\n');
         let mut out = self.out();
         out.write_line(line.as_bytes())

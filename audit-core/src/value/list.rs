@@ -32,22 +32,12 @@ where
         }
         return;
     }
-    let prefix = old
-        .clone()
-        .zip(new.clone())
-        .take_while(|(old, new)| cx.same(*old, *new))
-        .count();
+    let prefix = cx.common(old.clone().zip(new.clone()));
     if prefix == old.len() && prefix == new.len() {
         return;
     }
     let room = old.len().min(new.len()) - prefix;
-    let suffix = old
-        .clone()
-        .rev()
-        .zip(new.clone().rev())
-        .take(room)
-        .take_while(|(old, new)| cx.same(*old, *new))
-        .count();
+    let suffix = cx.common(old.clone().rev().zip(new.clone().rev()).take(room));
     let pairs = room - suffix;
     for (offset, (old, new)) in old
         .clone()

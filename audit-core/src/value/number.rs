@@ -1,6 +1,5 @@
 //! Numbers and booleans.
 
-use std::fmt::Write;
 use std::num::{
     NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize, NonZeroU8,
     NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize, Saturating, Wrapping,
@@ -49,8 +48,7 @@ macro_rules! integers {
             }
 
             fn write_text(&self, out: &mut String, _: &mut Snapshot<'_>) {
-                // Writing to a `String` cannot fail.
-                let _ok = write!(out, "{self}");
+                out.push_str(itoa::Buffer::new().format(*self));
             }
         }
     )*};

@@ -39,9 +39,7 @@ pub(crate) fn expand(container: &Container<'_>) -> TokenStream {
             value::walk(container, body),
             entity::items(container, body),
         ),
-        Data::Enum(variants, tagging) => {
-            (enums::items(container, variants, tagging), None, None)
-        }
+        Data::Enum(variants, tagging) => (enums::items(container, variants, tagging), None, None),
     };
     let walk = walk.map(|items| {
         quote! {

@@ -131,9 +131,10 @@ fn newtype(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenStre
 /// ```
 fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
     let schema = schema::fields(body, &container.model(), &container.identity);
-    let collect = match body.shape {
-        Shape::Tuple => quote!(struct_array),
-        _ => quote!(struct_object),
+    let collect = if body.shape == Shape::Tuple {
+        quote!(struct_array)
+    } else {
+        quote!(struct_object)
     };
     quote! {
         const COMPOSITE: ::core::primitive::bool = true;
@@ -179,7 +180,11 @@ pub(super) fn walk(container: &Container<'_>, body: &Body<'_>) -> Option<TokenSt
     let fields = body.tracked().next().is_some();
     let bind = fields.then(|| quote!(let __f = <Self as __audit::AuditValue>::FIELDS;));
     let new = if fields { quote!(__new) } else { quote!(_) };
-    let walk = if visits.is_empty() { quote!(_) } else { quote!(__w) };
+    let walk = if visits.is_empty() {
+        quote!(_)
+    } else {
+        quote!(__w)
+    };
     Some(quote! {
         #[inline]
         fn walk<__W: __audit::Walk>(&self, #new: &Self, #walk: &mut __W) {
