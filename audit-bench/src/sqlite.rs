@@ -189,7 +189,7 @@ fn durable(place: &Path) -> Outcome<()> {
     for _ in 0..ROUNDS {
         times[0].push(per_second(COMMITS, || {
             for _ in 0..COMMITS {
-                recorded(log.updated(&old, &new).actor("alice").correlation_id("req-4711").record()?)?;
+                recorded(&log.updated(&old, &new).actor("alice").correlation_id("req-4711").record()?);
             }
             Ok(())
         })?);
@@ -199,7 +199,7 @@ fn durable(place: &Path) -> Outcome<()> {
         times[2].push(per_second(COMMITS * THREADS, || {
             on_threads(|| {
                 for _ in 0..COMMITS {
-                    recorded(log.updated(&old, &new).actor("alice").correlation_id("req-4711").record()?)?;
+                    recorded(&log.updated(&old, &new).actor("alice").correlation_id("req-4711").record()?);
                 }
                 Ok(())
             })
@@ -210,7 +210,7 @@ fn durable(place: &Path) -> Outcome<()> {
                     .map(|_| log.updated(&old, &new).actor("alice").correlation_id("req-4711").submit())
                     .collect();
                 for ticket in tickets {
-                    recorded(ticket.wait()?)?;
+                    recorded(&ticket.wait()?);
                 }
                 Ok(())
             })
@@ -235,10 +235,9 @@ fn durable(place: &Path) -> Outcome<()> {
     Ok(())
 }
 
-fn recorded(receipt: Receipt) -> auditlog::Result<()> {
+fn recorded(receipt: &Receipt) {
     // A row that does not do the work must not look fast.
     assert!(receipt.is_recorded(), "{receipt:?}");
-    Ok(())
 }
 
 fn per_second(entries: u32, work: impl FnOnce() -> Outcome<()>) -> Outcome<f64> {
