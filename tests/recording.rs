@@ -378,7 +378,7 @@ fn bulk_and_custom_and_events() {
 fn hooks_change_and_veto() {
     let log = AuditLog::builder()
         .before(|entry| {
-            if entry.action == Action::from("noise") {
+            if entry.action == "noise" {
                 return Flow::Veto;
             }
             entry.additional_data.insert("seen".into(), true.into());

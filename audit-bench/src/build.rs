@@ -1,5 +1,6 @@
-//! `build`: what the derive costs the compiler, beside serde's `Serialize` on the same
-//! structs. Both are counted over a crate that derives neither; user time.
+//! `build`: what the derive costs the compiler and the program, beside serde's `Serialize` on
+//! the same structs. Both are counted over a crate that derives neither; user time, and bytes
+//! of the stripped program.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -15,38 +16,65 @@ const STRUCTS: usize = 200;
 const ROUNDS: usize = 5;
 
 /// The crates that are built: without a derive of interest, with serde's, and with ours.
-/// The last two also come with a program that uses what was derived.
+/// Each has a library, and programs that use what is derived in it.
 const CRATES: [&str; 3] = ["base", "serialize", "auditable"];
 
 pub(crate) fn run() -> Outcome<()> {
     let place = tempfile::tempdir()?;
     write_workspace(place.path())?;
     for (command, budget) in [("check", 1.0), ("release", 1.3)] {
-        measure(place.path(), command, "lib", Budget::Ratio(budget))?;
+        // Builds what they depend on.
+        for name in CRATES {
+            build(place.path(), name, command, "lib")?;
+        }
+        measure(place.path(), command, "lib", ROUNDS, Budget::Ratio(budget))?;
     }
-    measure(place.path(), "release", "used", Budget::None)
+    size(place.path())?;
+    measure(place.path(), "release", "used", 1, Budget::None)
 }
 
 /// Times `cargo check` or a release build of each crate.
-fn measure(place: &Path, command: &str, target: &str, budget: Budget) -> Outcome<()> {
+fn measure(
+    place: &Path,
+    command: &str,
+    target: &str,
+    rounds: usize,
+    budget: Budget,
+) -> Outcome<()> {
     let mut times: [Vec<f64>; 3] = Default::default();
-    for round in 0..=ROUNDS {
+    for _ in 0..rounds {
         for (name, times) in CRATES.iter().zip(&mut times) {
-            let time = build(place, name, command, target)?;
-            // The first one builds what they depend on.
-            if round > 0 {
-                times.push(time);
-            }
+            times.push(build(place, name, command, target)?);
         }
     }
     let [base, serialize, auditable] = times.map(median);
     let name = format!("build/{command}/{target}");
+    let (ours, reference) = ((auditable - base) * 1e3, (serialize - base) * 1e3);
+    row(&name, ours, reference, "ms", budget);
+    Ok(())
+}
+
+/// Measures what one more derived struct adds to a program: ours in a diff, serde's in
+/// `to_string`.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "programs are smaller than 2^52 bytes"
+)]
+fn size(place: &Path) -> Outcome<()> {
+    let mut sizes = [0.0; 3];
+    for (name, size) in CRATES.iter().zip(&mut sizes) {
+        build(place, name, "release", "size")?;
+        let program = format!("size-{name}{}", std::env::consts::EXE_SUFFIX);
+        *size = fs::metadata(place.join("target/release").join(program))?.len() as f64;
+    }
+    let [base, serialize, auditable] = sizes;
+    let each = |size: f64| (size - base) / STRUCTS as f64;
     row(
-        &name,
-        (auditable - base) * 1e3,
-        (serialize - base) * 1e3,
-        "ms",
-        budget,
+        "build/size/per-struct",
+        each(auditable),
+        each(serialize),
+        "B",
+        Budget::None,
     );
     Ok(())
 }
@@ -62,10 +90,9 @@ fn build(place: &Path, name: &str, command: &str, target: &str) -> Outcome<f64> 
     } else {
         "build --release"
     };
-    let target = if target == "lib" {
-        "--lib"
-    } else {
-        "--bin used"
+    let target = match target {
+        "lib" => "--lib".to_owned(),
+        program => format!("--bin {program}-{name}"),
     };
     // The shell's `times` tells the user time of its children in the second line.
     let script = format!("cargo {action} --quiet --offline -p {name} {target} && times");
@@ -73,6 +100,7 @@ fn build(place: &Path, name: &str, command: &str, target: &str) -> Outcome<f64> 
         .args(["-c", &script])
         .current_dir(place)
         .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_TARGET_DIR", place.join("target"))
         .env("CARGO_BUILD_JOBS", "1")
         .output()?;
     if !output.status.success() {
@@ -93,9 +121,11 @@ fn write_workspace(place: &Path) -> Outcome<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("..")
         .canonicalize()?;
+    let path = root.to_str().ok_or("the checkout's path is no UTF-8")?;
     fs::write(
         place.join("Cargo.toml"),
-        "[workspace]\nresolver = \"3\"\nmembers = [\"base\", \"serialize\", \"auditable\"]\n",
+        "[workspace]\nresolver = \"3\"\nmembers = [\"base\", \"serialize\", \"auditable\"]\n\
+         [profile.release]\nstrip = \"symbols\"\n",
     )?;
     // The versions of this workspace, so that nothing is looked up.
     fs::copy(root.join("Cargo.lock"), place.join("Cargo.lock"))?;
@@ -104,19 +134,28 @@ fn write_workspace(place: &Path) -> Outcome<()> {
         fs::create_dir_all(folder.join("src"))?;
         let manifest = format!(
             "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
-             [[bin]]\nname = \"used\"\npath = \"src/used.rs\"\n[dependencies]\n\
-             auditlog = {{ path = {root:?} }}\n\
+             [[bin]]\nname = \"used-{name}\"\npath = \"src/used.rs\"\n\
+             [[bin]]\nname = \"size-{name}\"\npath = \"src/size.rs\"\n[dependencies]\n\
+             auditlog = {{ path = {path:?} }}\n\
              serde = {{ version = \"1\", features = [\"derive\"] }}\nserde_json = \"1\"\n"
         );
         fs::write(folder.join("Cargo.toml"), manifest)?;
-        fs::write(folder.join("src/lib.rs"), source(name, false)?)?;
-        fs::write(folder.join("src/used.rs"), source(name, true)?)?;
+        let structs = structs(name)?;
+        fs::write(folder.join("src/lib.rs"), &structs)?;
+        fs::write(
+            folder.join("src/used.rs"),
+            format!("{structs}{}", used(name)?),
+        )?;
+        fs::write(
+            folder.join("src/size.rs"),
+            format!("{structs}{}", sized(name)?),
+        )?;
     }
     Ok(())
 }
 
-/// The structs, of twelve fields each, and for a program a use of every one.
-fn source(name: &str, used: bool) -> Outcome<String> {
+/// The structs, of twelve fields each.
+fn structs(name: &str) -> Outcome<String> {
     let derive = match name {
         "serialize" => ", serde::Serialize",
         "auditable" => ", auditlog::Auditable",
@@ -124,28 +163,61 @@ fn source(name: &str, used: bool) -> Outcome<String> {
     };
     let mut text = String::new();
     for number in 0..STRUCTS {
-        write!(
+        writeln!(
             text,
             "#[derive(Clone, PartialEq, Debug, Default{derive})]\npub struct Model{number} {{\
              pub id: u64, pub name: String, pub email: String, pub phone: String,\
              pub street: String, pub city: String, pub count: i64, pub size: u32,\
-             pub active: bool, pub ratio: f64, pub note: String, pub rank: i32 }}\n",
+             pub active: bool, pub ratio: f64, pub note: String, pub rank: i32 }}",
         )?;
     }
-    if used {
-        text.push_str("fn main() {\n");
-        for number in 0..STRUCTS {
-            let model = format!("Model{number}::default()");
-            match name {
-                "serialize" => writeln!(text, "serde_json::to_string(&{model}).unwrap();")?,
-                "auditable" => writeln!(
-                    text,
-                    "auditlog::diff(&{model}, &{model}); auditlog::created(&{model}).record().unwrap();"
-                )?,
-                _ => writeln!(text, "drop({model});")?,
-            }
+    Ok(text)
+}
+
+/// A program that does with every struct all that its derive is for.
+fn used(name: &str) -> Outcome<String> {
+    let mut text = "fn main() {\n".to_owned();
+    for number in 0..STRUCTS {
+        let model = format!("Model{number}::default()");
+        match name {
+            "serialize" => writeln!(text, "serde_json::to_string(&{model}).unwrap();")?,
+            "auditable" => writeln!(
+                text,
+                "auditlog::diff(&{model}, &{model}); auditlog::created(&{model}).record().unwrap();"
+            )?,
+            _ => writeln!(text, "drop({model});")?,
         }
-        text.push_str("}\n");
+    }
+    text.push_str("}\n");
+    Ok(text)
+}
+
+/// A program that differs from the others only by what it does with each struct: all of them
+/// hold what the libraries need for values of the fields' types.
+fn sized(name: &str) -> Outcome<String> {
+    let work = match name {
+        "serialize" => "black_box(serde_json::to_string(&old).unwrap());",
+        "auditable" => "black_box(auditlog::diff(&old, &new));",
+        _ => "",
+    };
+    let mut text = "use std::hint::black_box;\n\
+        fn both<T: serde::Serialize + auditlog::AuditValue>(value: T) {\n\
+        black_box(serde_json::to_string(&value).unwrap());\n\
+        black_box(auditlog::diff(&value, black_box(&value)));\n}\n\
+        fn main() {\nboth(0_u64); both(String::new()); both(0_i64); both(0_u32);\n\
+        both(true); both(0.0_f64); both(0_i32); both(vec![String::new()]);\n"
+        .to_owned();
+    for number in 0..STRUCTS {
+        writeln!(text, "use{number}();")?;
+    }
+    text.push_str("}\n");
+    for number in 0..STRUCTS {
+        writeln!(
+            text,
+            "#[inline(never)]\nfn use{number}() {{ let (old, new) = \
+             black_box((Model{number}::default(), Model{number}::default())); {work}\n\
+             drop((old, new)); }}"
+        )?;
     }
     Ok(text)
 }

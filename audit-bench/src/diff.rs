@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::allocations;
 use crate::measure::{Budget, compare, row};
-use crate::model::{Account, Address, Item, Order, Status, Wide};
+use crate::model::{Account, Address, Basket, Item, Order, Status, Wide};
 
 /// What a change is, as code by hand would have it: the fields of `auditlog::Change`.
 #[expect(dead_code, reason = "built to be as large as what it stands beside")]
@@ -26,22 +26,20 @@ pub(crate) fn push(
     old: Value,
     new: Value,
 ) {
-    changes.push(ByHand {
-        path: path.into(),
-        old: Some(old),
-        new: Some(new),
-        redaction: None,
-    });
+    changes.push(ByHand { path: path.into(), old: Some(old), new: Some(new), redaction: None });
 }
 
-pub(crate) fn run() -> Result<(), Box<dyn Error>> {
-    let old = Account::sample();
-    let same = old.clone();
-    let one = Account {
-        email: "new@example.com".to_owned(),
-        ..old.clone()
-    };
-    let six = Account {
+/// How long the lists are.
+pub(crate) const LISTS: [u32; 3] = [20, 200, 2000];
+
+/// The account with one field changed.
+pub(crate) fn account_one(old: &Account) -> Account {
+    Account { email: "new@example.com".to_owned(), ..old.clone() }
+}
+
+/// The account with six fields changed.
+pub(crate) fn account_six(old: &Account) -> Account {
+    Account {
         username: "bob".to_owned(),
         email: "bob@example.com".to_owned(),
         phone: None,
@@ -49,32 +47,37 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
         logins: 18,
         status: Status::Suspended,
         ..old.clone()
-    };
+    }
+}
+
+/// The wide struct with one field changed.
+pub(crate) fn wide_one(old: &Wide) -> Wide {
+    let mut new = old.clone();
+    "another text".clone_into(&mut new.f37);
+    new
+}
+
+/// The order with an item and a label changed.
+pub(crate) fn order_two(old: &Order) -> Order {
+    let mut new = old.clone();
+    new.items[7].qty += 1;
+    new.labels.insert("label07".to_owned(), "another value".to_owned());
+    new
+}
+
+pub(crate) fn run() -> Result<(), Box<dyn Error>> {
+    let old = Account::sample();
+    let same = old.clone();
+    let (one, six) = (account_one(&old), account_six(&old));
     let hand = |new: &Account| account_by_hand(&old, new);
     let ours = |new: &Account| auditlog::diff(&old, new);
     let limit = Budget::Ratio;
-    compare(
-        "diff/flat12/equal",
-        limit(1.1),
-        || ours(&same),
-        || hand(&same),
-    );
-    compare(
-        "diff/flat12/1-changed",
-        limit(1.3),
-        || ours(&one),
-        || hand(&one),
-    );
-    compare(
-        "diff/flat12/6-changed",
-        Budget::None,
-        || ours(&six),
-        || hand(&six),
-    );
+    compare("diff/flat12/equal", limit(1.1), || ours(&same), || hand(&same));
+    compare("diff/flat12/1-changed", limit(1.3), || ours(&one), || hand(&one));
+    compare("diff/flat12/6-changed", limit(1.3), || ours(&six), || hand(&six));
 
     let wide = Wide::sample();
-    let (wide_same, mut wide_one) = (wide.clone(), wide.clone());
-    wide_one.f37 = "another text".to_owned();
+    let (wide_same, wide_one) = (wide.clone(), wide_one(&wide));
     compare(
         "diff/flat50/equal",
         limit(1.1),
@@ -89,11 +92,7 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     );
 
     let order = Order::sample();
-    let (order_same, mut order_two) = (order.clone(), order.clone());
-    order_two.items[7].qty += 1;
-    order_two
-        .labels
-        .insert("label07".to_owned(), "another value".to_owned());
+    let (order_same, order_two) = (order.clone(), order_two(&order));
     compare(
         "diff/nested/equal",
         limit(1.1),
@@ -106,6 +105,17 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
         || auditlog::diff(&order, &order_two),
         || order_by_hand(&order, &order_two),
     );
+
+    for items in LISTS {
+        let old = Basket::sample(items);
+        let new = old.one_changed();
+        compare(
+            &format!("diff/list{items}/1-changed"),
+            limit(1.3),
+            || auditlog::diff(&old, &new),
+            || basket_by_hand(&old, &new),
+        );
+    }
 
     row(
         "diff/flat12/equal/allocations",
@@ -123,18 +133,15 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     );
 
     let by_serde = limit(0.1);
-    compare(
-        "diff/flat12/1-changed/serde_json",
-        by_serde,
-        || ours(&one),
-        || through_json(&old, &one),
-    );
+    compare("diff/flat12/1-changed/serde_json", by_serde, || ours(&one), || through_json(&old, &one));
     compare(
         "diff/nested/2-changed/serde_json",
         by_serde,
         || auditlog::diff(&order, &order_two),
         || through_json(&order, &order_two),
     );
+    #[cfg(feature = "peers")]
+    crate::peers::run()?;
     Ok(())
 }
 
@@ -143,18 +150,14 @@ fn count<R>(work: impl FnOnce() -> R) -> f64 {
     allocations::count(work) as f64
 }
 
+#[expect(clippy::float_cmp, reason = "by hand as one writes it")]
 fn account_by_hand(old: &Account, new: &Account) -> Vec<ByHand> {
     let mut changes = Vec::new();
     macro_rules! field {
         ($field:ident, $value:expr) => {
             if old.$field != new.$field {
                 let value = $value;
-                push(
-                    &mut changes,
-                    stringify!($field),
-                    value(&old.$field),
-                    value(&new.$field),
-                );
+                push(&mut changes, stringify!($field), value(&old.$field), value(&new.$field));
             }
         };
     }
@@ -165,14 +168,10 @@ fn account_by_hand(old: &Account, new: &Account) -> Vec<ByHand> {
     field!(first_name, text);
     field!(last_name, text);
     field!(bio, text);
-    field!(phone, |phone: &Option<String>| phone
-        .clone()
-        .map_or(Value::Null, Value::String));
+    field!(phone, |phone: &Option<String>| phone.clone().map_or(Value::Null, Value::String));
     field!(active, |active: &bool| Value::Bool(*active));
     field!(balance, |balance: &f64| Value::from(*balance));
-    field!(last_login, |time: &chrono::DateTime<chrono::Utc>| {
-        Value::String(time.to_rfc3339())
-    });
+    field!(last_login, |time: &chrono::DateTime<chrono::Utc>| Value::String(time.to_rfc3339()));
     field!(logins, |logins: &i64| Value::from(*logins));
     field!(status, |status: &Status| Value::from(match status {
         Status::Active => "Active",
@@ -180,6 +179,9 @@ fn account_by_hand(old: &Account, new: &Account) -> Vec<ByHand> {
     }));
     changes
 }
+
+/// A path and where its value is.
+type Place = (&'static str, fn(&Address) -> &String);
 
 fn order_by_hand(old: &Order, new: &Order) -> Vec<ByHand> {
     let mut changes = Vec::new();
@@ -195,7 +197,7 @@ fn order_by_hand(old: &Order, new: &Order) -> Vec<ByHand> {
         let (a, b) = (&a.contact.email, &b.contact.email);
         push(&mut changes, "customer.contact.email", text(a), text(b));
     }
-    let fields: [(&'static str, fn(&Address) -> &String); 3] = [
+    let fields: [Place; 3] = [
         ("customer.contact.address.street", |address| &address.street),
         ("customer.contact.address.city", |address| &address.city),
         ("customer.contact.address.zip", |address| &address.zip),
@@ -231,43 +233,34 @@ fn order_by_hand(old: &Order, new: &Order) -> Vec<ByHand> {
     changes
 }
 
+fn basket_by_hand(old: &Basket, new: &Basket) -> Vec<ByHand> {
+    let mut changes = Vec::new();
+    if old.id != new.id {
+        push(&mut changes, "id", old.id.into(), new.id.into());
+    }
+    for (index, (a, b)) in old.items.iter().zip(&new.items).enumerate() {
+        item_by_hand(index, a, b, &mut changes);
+    }
+    changes
+}
+
 fn item_by_hand(index: usize, a: &Item, b: &Item, changes: &mut Vec<ByHand>) {
     if a.sku != b.sku {
-        push(
-            changes,
-            format!("items[{index}].sku"),
-            a.sku.clone().into(),
-            b.sku.clone().into(),
-        );
+        push(changes, format!("items[{index}].sku"), a.sku.clone().into(), b.sku.clone().into());
     }
     if a.name != b.name {
-        push(
-            changes,
-            format!("items[{index}].name"),
-            a.name.clone().into(),
-            b.name.clone().into(),
-        );
+        push(changes, format!("items[{index}].name"), a.name.clone().into(), b.name.clone().into());
     }
     if a.qty != b.qty {
-        push(
-            changes,
-            format!("items[{index}].qty"),
-            a.qty.into(),
-            b.qty.into(),
-        );
+        push(changes, format!("items[{index}].qty"), a.qty.into(), b.qty.into());
     }
     if a.price != b.price {
-        push(
-            changes,
-            format!("items[{index}].price"),
-            a.price.into(),
-            b.price.into(),
-        );
+        push(changes, format!("items[{index}].price"), a.price.into(), b.price.into());
     }
 }
 
 /// The way without a diff of one's own: both to JSON, and compare the top-level fields.
-fn through_json<T: serde::Serialize>(old: &T, new: &T) -> Vec<ByHand> {
+pub(crate) fn through_json<T: serde::Serialize>(old: &T, new: &T) -> Vec<ByHand> {
     let (Ok(Value::Object(old)), Ok(Value::Object(mut new))) =
         (serde_json::to_value(old), serde_json::to_value(new))
     else {

@@ -3,6 +3,8 @@
 //! `cargo run --release -p audit-bench -- <group>...`, groups `diff`, `draft`, `sqlite` and `build`
 //! (all without an argument). Each row is the median of interleaved rounds:
 //! `<name> ours=<value> reference=<value> ratio=<x> budget=<y> ok|OVER`.
+//!
+//! With `--features peers` the group `diff` goes on with other crates that diff values.
 
 mod allocations;
 mod build;
@@ -10,6 +12,8 @@ mod diff;
 mod draft;
 mod measure;
 mod model;
+#[cfg(feature = "peers")]
+mod peers;
 mod sqlite;
 
 use std::error::Error;

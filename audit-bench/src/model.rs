@@ -39,9 +39,8 @@ impl Account {
             email: "ann.example.of.somewhere@example.com".to_owned(),
             first_name: "Ann Sophie Charlotte".to_owned(),
             last_name: "Example-Somewhere".to_owned(),
-            bio:
-                "writes about the things that people do when nobody keeps a record of what they do"
-                    .to_owned(),
+            bio: "writes about the things that people do when nobody keeps a record of what they do"
+                .to_owned(),
             phone: Some("+49 6131 5550100".to_owned()),
             active: true,
             balance: 1234.5,
@@ -137,14 +136,19 @@ pub(crate) struct Item {
     pub(crate) price: i64,
 }
 
-impl Order {
-    pub(crate) fn sample() -> Self {
-        let item = |number: u32| Item {
+impl Item {
+    fn sample(number: u32) -> Self {
+        Self {
             sku: format!("SKU-{number:05}"),
             name: format!("an article with the number {number}"),
             qty: number % 7 + 1,
             price: i64::from(number) * 199,
-        };
+        }
+    }
+}
+
+impl Order {
+    pub(crate) fn sample() -> Self {
         Self {
             id: 7,
             customer: Customer {
@@ -158,10 +162,29 @@ impl Order {
                     },
                 },
             },
-            items: (0..20).map(item).collect(),
-            labels: (0..20)
-                .map(|n| (format!("label{n:02}"), format!("value {n}")))
-                .collect(),
+            items: (0..20).map(Item::sample).collect(),
+            labels: (0..20).map(|n| (format!("label{n:02}"), format!("value {n}"))).collect(),
         }
+    }
+}
+
+/// A list of items, which are matched by position.
+#[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Basket {
+    pub(crate) id: u64,
+    pub(crate) items: Vec<Item>,
+}
+
+impl Basket {
+    pub(crate) fn sample(items: u32) -> Self {
+        Self { id: 7, items: (0..items).map(Item::sample).collect() }
+    }
+
+    /// The same, with one more of the item in the middle.
+    pub(crate) fn one_changed(&self) -> Self {
+        let mut new = self.clone();
+        let middle = new.items.len() / 2;
+        new.items[middle].qty += 1;
+        new
     }
 }

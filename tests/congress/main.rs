@@ -9,6 +9,7 @@ mod model;
 mod oracle;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -100,6 +101,7 @@ fn record(log: &AuditLog, events: &Path) -> Result<(), Failed> {
         let before = records.remove(&event.key);
         let after = event
             .after
+            .as_ref()
             .map(|record| read(&event.key, record))
             .transpose()?;
         let draft = match (event.op.as_str(), before, &after) {
@@ -118,12 +120,12 @@ fn record(log: &AuditLog, events: &Path) -> Result<(), Failed> {
 }
 
 /// Reads a record and checks that the types hold all of it.
-fn read(key: &str, record: Value) -> Result<Legislator, Failed> {
-    let mut legislator: Legislator = serde_json::from_value(record.clone())?;
-    legislator.key = key.to_owned();
+fn read(key: &str, record: &Value) -> Result<Legislator, Failed> {
+    let mut legislator: Legislator = Legislator::deserialize(record)?;
+    key.clone_into(&mut legislator.key);
     let mut snapshot = auditlog::snapshot(&legislator);
     without_key(&mut snapshot);
-    if snapshot != record {
+    if snapshot != *record {
         return Err(format!("the snapshot of {key} is not its record").into());
     }
     Ok(legislator)
@@ -177,7 +179,11 @@ impl Rebuilt {
             .collect();
         let text = Value::Object(all).to_string();
         let digest = hmac_sha256::Hash::hash(text.as_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        digest.iter().fold(String::new(), |mut text, byte| {
+            // Writing to a `String` cannot fail.
+            let _ok = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 

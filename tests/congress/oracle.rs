@@ -84,7 +84,8 @@ struct Window {
 
 #[derive(Deserialize)]
 struct Commit {
-    commit: String,
+    #[serde(rename = "commit")]
+    id: String,
     records: usize,
     create: u64,
     update: u64,
@@ -207,7 +208,7 @@ impl Oracle {
         expected: Option<&Commit>,
     ) -> Result<usize, Failed> {
         let expected = expected.ok_or("more commits than the oracle knows")?;
-        same("the commit", &commit, &expected.commit.as_str())?;
+        same("the commit", &commit, &expected.id.as_str())?;
         same(
             "records after it",
             &rebuilt.records.len(),
@@ -306,7 +307,7 @@ impl Oracle {
             )?;
             let entries = within().newest_first().all()?;
             let commits: BTreeSet<_> = entries.iter().map(|e| e.correlation_id.clone()).collect();
-            let actors: BTreeSet<_> = entries.iter().map(|entry| entry.actor()).collect();
+            let actors: BTreeSet<_> = entries.iter().map(LogEntry::actor).collect();
             same("commits in a window", &commits.len(), &window.commits)?;
             same("actors in a window", &actors.len(), &window.actors)?;
         }

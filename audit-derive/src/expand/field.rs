@@ -104,6 +104,11 @@ pub(crate) fn walk(
         present(presence, &new.reference),
     );
     match (wrapped(field, presence), presence) {
+        (None, Presence::Always) if same.is_none() => {
+            // The type in full: what it lacks is then said once, where the user wrote it.
+            let ty = &field.original.ty;
+            quote!(__audit::Walk::visit::<#ty>(__w, __f, #index, #from, #to);)
+        }
         (None, _) => quote!(__audit::Walk::#method(__w, #same __f, #index, #from, #to);),
         // One closure for both, since the two wrapped values must be of one type.
         (Some(wrapped), Presence::Always) => quote! {
