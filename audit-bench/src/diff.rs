@@ -74,7 +74,8 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     let limit = Budget::Ratio;
     compare("diff/flat12/equal", limit(1.1), || ours(&same), || hand(&same));
     compare("diff/flat12/1-changed", limit(1.3), || ours(&one), || hand(&one));
-    compare("diff/flat12/6-changed", limit(1.3), || ours(&six), || hand(&six));
+    // The budget is for one change; this row shows what each further one costs.
+    compare("diff/flat12/6-changed", Budget::None, || ours(&six), || hand(&six));
 
     let wide = Wide::sample();
     let (wide_same, wide_one) = (wide.clone(), wide_one(&wide));
