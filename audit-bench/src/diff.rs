@@ -26,7 +26,12 @@ pub(crate) fn push(
     old: Value,
     new: Value,
 ) {
-    changes.push(ByHand { path: path.into(), old: Some(old), new: Some(new), redaction: None });
+    changes.push(ByHand {
+        path: path.into(),
+        old: Some(old),
+        new: Some(new),
+        redaction: None,
+    });
 }
 
 /// How long the lists are.
@@ -34,7 +39,10 @@ pub(crate) const LISTS: [u32; 3] = [20, 200, 2000];
 
 /// The account with one field changed.
 pub(crate) fn account_one(old: &Account) -> Account {
-    Account { email: "new@example.com".to_owned(), ..old.clone() }
+    Account {
+        email: "new@example.com".to_owned(),
+        ..old.clone()
+    }
 }
 
 /// The account with six fields changed.
@@ -61,7 +69,8 @@ pub(crate) fn wide_one(old: &Wide) -> Wide {
 pub(crate) fn order_two(old: &Order) -> Order {
     let mut new = old.clone();
     new.items[7].qty += 1;
-    new.labels.insert("label07".to_owned(), "another value".to_owned());
+    new.labels
+        .insert("label07".to_owned(), "another value".to_owned());
     new
 }
 
@@ -72,10 +81,25 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     let hand = |new: &Account| account_by_hand(&old, new);
     let ours = |new: &Account| auditlog::diff(&old, new);
     let limit = Budget::Ratio;
-    compare("diff/flat12/equal", limit(1.1), || ours(&same), || hand(&same));
-    compare("diff/flat12/1-changed", limit(1.3), || ours(&one), || hand(&one));
+    compare(
+        "diff/flat12/equal",
+        limit(1.1),
+        || ours(&same),
+        || hand(&same),
+    );
+    compare(
+        "diff/flat12/1-changed",
+        limit(1.3),
+        || ours(&one),
+        || hand(&one),
+    );
     // The budget is for one change; this row shows what each further one costs.
-    compare("diff/flat12/6-changed", Budget::None, || ours(&six), || hand(&six));
+    compare(
+        "diff/flat12/6-changed",
+        Budget::None,
+        || ours(&six),
+        || hand(&six),
+    );
 
     let wide = Wide::sample();
     let (wide_same, wide_one) = (wide.clone(), wide_one(&wide));
@@ -134,7 +158,12 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     );
 
     let by_serde = limit(0.1);
-    compare("diff/flat12/1-changed/serde_json", by_serde, || ours(&one), || through_json(&old, &one));
+    compare(
+        "diff/flat12/1-changed/serde_json",
+        by_serde,
+        || ours(&one),
+        || through_json(&old, &one),
+    );
     compare(
         "diff/nested/2-changed/serde_json",
         by_serde,
@@ -158,7 +187,12 @@ fn account_by_hand(old: &Account, new: &Account) -> Vec<ByHand> {
         ($field:ident, $value:expr) => {
             if old.$field != new.$field {
                 let value = $value;
-                push(&mut changes, stringify!($field), value(&old.$field), value(&new.$field));
+                push(
+                    &mut changes,
+                    stringify!($field),
+                    value(&old.$field),
+                    value(&new.$field),
+                );
             }
         };
     }
@@ -169,10 +203,14 @@ fn account_by_hand(old: &Account, new: &Account) -> Vec<ByHand> {
     field!(first_name, text);
     field!(last_name, text);
     field!(bio, text);
-    field!(phone, |phone: &Option<String>| phone.clone().map_or(Value::Null, Value::String));
+    field!(phone, |phone: &Option<String>| phone
+        .clone()
+        .map_or(Value::Null, Value::String));
     field!(active, |active: &bool| Value::Bool(*active));
     field!(balance, |balance: &f64| Value::from(*balance));
-    field!(last_login, |time: &chrono::DateTime<chrono::Utc>| Value::String(time.to_rfc3339()));
+    field!(last_login, |time: &chrono::DateTime<chrono::Utc>| {
+        Value::String(time.to_rfc3339())
+    });
     field!(logins, |logins: &i64| Value::from(*logins));
     field!(status, |status: &Status| Value::from(match status {
         Status::Active => "Active",
@@ -247,16 +285,36 @@ fn basket_by_hand(old: &Basket, new: &Basket) -> Vec<ByHand> {
 
 fn item_by_hand(index: usize, a: &Item, b: &Item, changes: &mut Vec<ByHand>) {
     if a.sku != b.sku {
-        push(changes, format!("items[{index}].sku"), a.sku.clone().into(), b.sku.clone().into());
+        push(
+            changes,
+            format!("items[{index}].sku"),
+            a.sku.clone().into(),
+            b.sku.clone().into(),
+        );
     }
     if a.name != b.name {
-        push(changes, format!("items[{index}].name"), a.name.clone().into(), b.name.clone().into());
+        push(
+            changes,
+            format!("items[{index}].name"),
+            a.name.clone().into(),
+            b.name.clone().into(),
+        );
     }
     if a.qty != b.qty {
-        push(changes, format!("items[{index}].qty"), a.qty.into(), b.qty.into());
+        push(
+            changes,
+            format!("items[{index}].qty"),
+            a.qty.into(),
+            b.qty.into(),
+        );
     }
     if a.price != b.price {
-        push(changes, format!("items[{index}].price"), a.price.into(), b.price.into());
+        push(
+            changes,
+            format!("items[{index}].price"),
+            a.price.into(),
+            b.price.into(),
+        );
     }
 }
 

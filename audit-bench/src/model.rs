@@ -39,8 +39,9 @@ impl Account {
             email: "ann.example.of.somewhere@example.com".to_owned(),
             first_name: "Ann Sophie Charlotte".to_owned(),
             last_name: "Example-Somewhere".to_owned(),
-            bio: "writes about the things that people do when nobody keeps a record of what they do"
-                .to_owned(),
+            bio:
+                "writes about the things that people do when nobody keeps a record of what they do"
+                    .to_owned(),
             phone: Some("+49 6131 5550100".to_owned()),
             active: true,
             balance: 1234.5,
@@ -163,7 +164,9 @@ impl Order {
                 },
             },
             items: (0..20).map(Item::sample).collect(),
-            labels: (0..20).map(|n| (format!("label{n:02}"), format!("value {n}"))).collect(),
+            labels: (0..20)
+                .map(|n| (format!("label{n:02}"), format!("value {n}")))
+                .collect(),
         }
     }
 }
@@ -177,7 +180,10 @@ pub(crate) struct Basket {
 
 impl Basket {
     pub(crate) fn sample(items: u32) -> Self {
-        Self { id: 7, items: (0..items).map(Item::sample).collect() }
+        Self {
+            id: 7,
+            items: (0..items).map(Item::sample).collect(),
+        }
     }
 
     /// The same, with one more of the item in the middle.
