@@ -165,38 +165,57 @@ impl Pipeline {
             return Ok(());
         }
         // The lock is held meanwhile, so that nothing overtakes what waits.
-        let waiting = spool.make_contiguous();
-        self.store.append(waiting)?;
-        let written = std::mem::take(&mut *spool);
+        let mut written = Vec::new();
+        let mut lost = Vec::new();
+        let outcome = match self.store.append(spool.make_contiguous()) {
+            Ok(()) => {
+                written.extend(spool.drain(..));
+                Ok(())
+            }
+            // One of them will never be taken: it must not keep the others waiting.
+            Err(error) if is_hopeless(&error) => loop {
+                let Some(entry) = spool.pop_front() else {
+                    break Ok(());
+                };
+                match self.store.append(std::slice::from_ref(&entry)) {
+                    Ok(()) => written.push(entry),
+                    Err(error) if is_hopeless(&error) => lost.push((entry, error)),
+                    Err(error) => {
+                        spool.push_front(entry);
+                        break Err(error);
+                    }
+                }
+            },
+            Err(error) => Err(error),
+        };
+        // Before anybody is told, who may record entries too.
         drop(spool);
-        self.announce(&Vec::from(written));
-        Ok(())
+        self.announce(&written);
+        for (entry, error) in lost {
+            self.lose(std::slice::from_ref(&entry), &error.to_string());
+        }
+        outcome
     }
 
     fn keep_for_later(&self, entries: &[LogEntry], error: &StoreError) -> Kept {
         let mut spool = self.lock_spool();
-        let room = spool.len() + entries.len() <= self.room;
-        // An entry that the store will never take must not keep the others waiting.
-        let hopeless = matches!(
-            error,
-            StoreError::Conflict { .. }
-                | StoreError::Invalid { .. }
-                | StoreError::Unsupported { .. }
-                | StoreError::Closed
-        );
-        let kept = if room && !hopeless {
+        let room = !is_hopeless(error) && spool.len() + entries.len() <= self.room;
+        if room {
             spool.extend(entries.iter().cloned());
+        }
+        let waiting = spool.len();
+        // Before anything is logged: a logger may record entries itself.
+        drop(spool);
+        let kept = if room {
             crate::critical!(
                 target: "auditlog",
-                "the audit store failed; {} entries wait for it: {error}",
-                spool.len()
+                "the audit store failed; {waiting} entries wait for it: {error}"
             );
             Kept::Spooled
         } else {
             self.lose(entries, &error.to_string());
             Kept::Lost
         };
-        drop(spool);
         for entry in entries {
             self.after(entry, &Ok(kept.receipt(entry.id)));
         }
@@ -250,6 +269,17 @@ impl Pipeline {
             unrecorded: get(&self.counts.unrecorded),
         }
     }
+}
+
+/// Whether the store will never take the entry, however often it is tried.
+fn is_hopeless(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Conflict { .. }
+            | StoreError::Invalid { .. }
+            | StoreError::Unsupported { .. }
+            | StoreError::Closed
+    )
 }
 
 fn add(count: &AtomicU64, number: usize) {

@@ -71,8 +71,8 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
         &self.both().original
     }
 
-    /// Drafts the entry of the update, for a reason or extra data; afterwards call
-    /// [`discard`](Self::discard) or [`record`](Self::record) does both.
+    /// Drafts the entry of the update, to look at it; [`record_with`](Self::record_with)
+    /// records one with a reason or extra data.
     pub fn draft(&self) -> Draft {
         let Both { original, current } = self.both();
         self.log.updated(original, current)
