@@ -221,23 +221,24 @@ impl Expected {
 /// Asserts that an entry was recorded: its action, its type and key, and, if given, some of
 /// its changes (old and new value; `()` for none) and its actor.
 ///
-/// The first argument has a method `entries`, as [`Capture`] has.
+/// The first argument has a method `entries`, as [`Capture`] has. The key is a literal, or an
+/// expression in parentheses.
 ///
 /// ```text
 /// assert_audited!(audit, update User "42" { "email": "a@x" => "b@x" } by "alice");
-/// assert_audited!(audit, delete User "42");
+/// assert_audited!(audit, delete User (user.id));
 /// ```
 #[macro_export]
 macro_rules! assert_audited {
     (
-        $audit:expr, $action:ident $model:ident $($pk:literal)?
+        $audit:expr, $action:ident $model:ident $($pk:literal)? $(($key:expr))?
         $({ $($path:literal : $old:expr => $new:expr),* $(,)? })?
         $(by $actor:expr)? $(,)?
     ) => {
         $crate::testing::Expected {
             action: ::core::stringify!($action),
             model: <$model as $crate::Auditable>::MODEL,
-            object_pk: $crate::assert_audited!(@text $($pk)?),
+            object_pk: $crate::assert_audited!(@text $($pk)? $($key)?),
             changes: ::std::vec![$($((
                 $path,
                 $crate::snapshot(&$old),

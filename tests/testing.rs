@@ -1,0 +1,135 @@
+//! What the kit for testing a trail promises.
+
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use auditlog::prelude::*;
+use auditlog::{assert_audited, testing};
+use chrono::{DateTime, TimeDelta};
+use uuid::Uuid;
+
+#[derive(Auditable, Clone)]
+struct User {
+    id: u32,
+    email: String,
+    admin: bool,
+}
+
+fn change(audit: &testing::Capture) {
+    auditlog::register::<User>();
+    let old = User {
+        id: 42,
+        email: "a".into(),
+        admin: false,
+    };
+    let new = User {
+        email: "b".into(),
+        admin: true,
+        ..old.clone()
+    };
+    let who = auditlog::context().actor("alice");
+    who.scope(|| auditlog::updated(&old, &new).record())
+        .expect("a receipt");
+    assert_eq!(audit.entries().len(), 1);
+}
+
+#[test]
+fn assert_audited_finds_what_was_recorded() {
+    let audit = testing::capture();
+    change(&audit);
+    let pk = 42;
+    assert_audited!(audit, update User "42" { "email": "a" => "b" } by "alice");
+    assert_audited!(audit, update User (pk) { "email": "a" => "b", "admin": false => true });
+    assert_audited!(audit, update User "42" by "alice");
+    assert_audited!(audit, update User "42");
+    assert_audited!(audit, update User);
+}
+
+#[test]
+fn a_failed_assertion_tells_what_was_recorded_instead() {
+    let audit = testing::capture();
+    change(&audit);
+    let entries = audit.entries();
+    let failed = catch_unwind(|| {
+        struct Entries(Vec<LogEntry>);
+        impl Entries {
+            fn entries(&self) -> Vec<LogEntry> {
+                self.0.clone()
+            }
+        }
+        let audit = Entries(entries);
+        assert_audited!(audit, update User "42" { "email": "a" => "c" } by "bob");
+    });
+    let message = *failed
+        .expect_err("a panic")
+        .downcast::<String>()
+        .expect("a text");
+    for part in [
+        "no entry is update User \"42\"",
+        "email: \"a\" -> \"c\"",
+        "by bob",
+        "1 entries were recorded:",
+        "the actor is alice, not bob",
+        "`email: \"a\" -> \"b\"`, not `email: \"a\" -> \"c\"`",
+    ] {
+        assert!(message.contains(part), "`{part}` is missing in:\n{message}");
+    }
+}
+
+#[test]
+fn captures_of_threads_do_not_see_each_other() {
+    let audit = testing::capture();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let audit = testing::capture();
+                assert!(!auditlog::is_registered::<User>());
+                change(&audit);
+            });
+        }
+    });
+    assert!(audit.entries().is_empty());
+    let log = audit.log().clone();
+    let other = std::thread::spawn(move || {
+        let _entered = log.enter();
+        auditlog::event("from another thread").record()
+    });
+    other.join().expect("the thread").expect("a receipt");
+    assert_eq!(audit.entries().len(), 1);
+    audit.clear();
+    assert!(audit.last().is_none());
+}
+
+#[test]
+fn time_and_ids_stand_still_or_come_from_the_test() {
+    let audit = testing::capture().at("2026-01-01T00:00:00Z");
+    auditlog::event("one").record().expect("a receipt");
+    audit.advance(TimeDelta::seconds(5));
+    auditlog::event("two").record().expect("a receipt");
+    let lines: Vec<_> = audit
+        .entries()
+        .iter()
+        .map(|entry| format!("{} {}", entry.id, entry.timestamp.to_rfc3339()))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "00000000-0000-7000-8000-000000000001 2026-01-01T00:00:00+00:00",
+            "00000000-0000-7000-8000-000000000002 2026-01-01T00:00:05+00:00",
+        ]
+    );
+
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    let log = AuditLog::builder()
+        .clock(|| DateTime::UNIX_EPOCH)
+        .ids(|| Uuid::from_u128(NUMBER.fetch_add(1, Ordering::Relaxed).into()))
+        .source("billing")
+        .build();
+    log.event("one").record().expect("a receipt");
+    let entry = log.query().first().expect("a query").expect("an entry");
+    assert_eq!(
+        (entry.timestamp, entry.id),
+        (DateTime::UNIX_EPOCH, Uuid::from_u128(1))
+    );
+    assert_eq!(entry.source.service.as_deref(), Some("billing"));
+}
