@@ -119,10 +119,10 @@ fn time_and_ids_stand_still_or_come_from_the_test() {
         ]
     );
 
-    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    let number = AtomicU64::new(1);
     let log = AuditLog::builder()
         .clock(|| DateTime::UNIX_EPOCH)
-        .ids(|| Uuid::from_u128(NUMBER.fetch_add(1, Ordering::Relaxed).into()))
+        .ids(move || Uuid::from_u128(number.fetch_add(1, Ordering::Relaxed).into()))
         .source("billing")
         .build();
     log.event("one").record().expect("a receipt");
