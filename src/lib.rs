@@ -16,6 +16,11 @@ pub use audit_sqlite as sqlite;
 #[doc(hidden)]
 pub use audit_core::__private;
 
+#[cfg(feature = "derive")]
+pub mod recipes {
+    #![doc = include_str!("../RECIPES.md")]
+}
+
 /// What most programs import.
 pub mod prelude {
     #[doc(no_inline)]
