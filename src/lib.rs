@@ -1,4 +1,12 @@
-#![doc = include_str!("../README.md")]
+// The examples of the README use these features.
+#![cfg_attr(
+    all(feature = "derive", feature = "logging", feature = "sqlite"),
+    doc = include_str!("../README.md")
+)]
+#![cfg_attr(
+    not(all(feature = "derive", feature = "logging", feature = "sqlite")),
+    doc = "Audit trails for Rust; with the features `derive`, `logging` and `sqlite` this page has examples."
+)]
 
 #[doc(no_inline)]
 pub use audit_core::*;
@@ -15,6 +23,11 @@ pub use audit_sqlite as sqlite;
 
 #[doc(hidden)]
 pub use audit_core::__private;
+
+#[cfg(feature = "derive")]
+pub mod recipes {
+    #![doc = include_str!("../RECIPES.md")]
+}
 
 /// What most programs import.
 pub mod prelude {

@@ -74,6 +74,10 @@ pub(crate) fn order_two(old: &Order) -> Order {
     new
 }
 
+#[cfg_attr(
+    not(feature = "peers"),
+    expect(clippy::unnecessary_wraps, reason = "a group like the others")
+)]
 pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     let old = Account::sample();
     let same = old.clone();
