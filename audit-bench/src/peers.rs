@@ -1,6 +1,6 @@
 //! `diff` with `--features peers`: the derive beside other crates that diff values.
 //!
-//! Each peer diffs mirrors ([`mirror`]) of the types in `model.rs`, which hold the same values.
+//! Each peer diffs mirrors ([`mod@mirror`]) of the types in `model.rs`, which hold the same values.
 //! Those that keep the old and the new value (comparable, and both to JSON and compare) have a
 //! budget: ours is to be faster. Those that keep less stand there to compare.
 
