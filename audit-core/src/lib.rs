@@ -71,7 +71,7 @@ pub use crate::memory::MemoryStore;
 pub use crate::options::{RegisterOptions, SnapshotPolicy};
 pub use crate::path::{ParsePathError, Path, PathSegment};
 pub use crate::pipeline::{FailurePolicy, LogStats};
-pub use crate::query::{Cursor, Entries, Filter, ParseCursorError, Query};
+pub use crate::query::{Cursor, Entries, Filter, ParseCursorError, ParseQueryError, Query};
 pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Sensitivity};
 pub use crate::sensitive::Sensitive;
 pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};

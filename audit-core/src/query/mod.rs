@@ -1,5 +1,7 @@
 //! Questions to the trail.
 
+mod language;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use crate::log::AuditLog;
 use crate::path::{ParsePathError, Path};
 use crate::store::{Page, Store};
 use crate::value::AuditValue;
+
+pub use self::language::ParseQueryError;
 
 /// How many entries [`Query::iter`] reads at a time, and a page holds without a limit.
 const PAGE: usize = 500;
@@ -161,7 +165,7 @@ impl Query {
     ///
     /// A text that is no path makes the query fail when it is run.
     pub fn changed(mut self, path: impl AsRef<str>) -> Self {
-        if let Some(path) = self.parse(path.as_ref()) {
+        if let Some(path) = self.read_path(path.as_ref()) {
             self.filter.changed.push(path);
         }
         self
@@ -171,7 +175,7 @@ impl Query {
     ///
     /// A text that is no path makes the query fail when it is run.
     pub fn changed_from(mut self, path: impl AsRef<str>, old: impl AuditValue) -> Self {
-        if let Some(path) = self.parse(path.as_ref()) {
+        if let Some(path) = self.read_path(path.as_ref()) {
             self.filter
                 .changed_from
                 .push((path, crate::snapshot::key_value(&old)));
@@ -183,7 +187,7 @@ impl Query {
     ///
     /// A text that is no path makes the query fail when it is run.
     pub fn changed_to(mut self, path: impl AsRef<str>, new: impl AuditValue) -> Self {
-        if let Some(path) = self.parse(path.as_ref()) {
+        if let Some(path) = self.read_path(path.as_ref()) {
             self.filter
                 .changed_to
                 .push((path, crate::snapshot::key_value(&new)));
@@ -228,7 +232,7 @@ impl Query {
         self
     }
 
-    fn parse(&mut self, path: &str) -> Option<Path> {
+    fn read_path(&mut self, path: &str) -> Option<Path> {
         match path.parse() {
             Ok(path) => Some(path),
             Err(error) => {

@@ -1,0 +1,426 @@
+//! Queries as text: `model:User actor:alice changed:email since:2h level:>=warning`.
+//!
+//! Terms are separated by blanks and all hold. A term is `key:value`; anything else is a text
+//! to look for. A value with blanks or quotes stands in double quotes, with `\"` and `\\`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use super::{Filter, Query};
+use crate::action::Action;
+use crate::canonical;
+use crate::entry::ObjectRef;
+use crate::path::Path;
+use crate::suggest;
+use crate::value::normalize;
+
+/// The keys, in the order in which a query is printed.
+const KEYS: [&str; 18] = [
+    "model",
+    "object",
+    "parent",
+    "action",
+    "actor",
+    "level",
+    "outcome",
+    "correlation",
+    "transaction",
+    "changed",
+    "changed_from",
+    "changed_to",
+    "since",
+    "until",
+    "text",
+    "order",
+    "limit",
+    "after",
+];
+
+impl Query {
+    /// Reads a query.
+    ///
+    /// | term | keeps entries |
+    /// |---|---|
+    /// | `model:User` | of the model |
+    /// | `object:42` | of objects with the key |
+    /// | `parent:Company/7` | of the aggregate |
+    /// | `action:update` | of the action |
+    /// | `actor:alice` | of the actor |
+    /// | `level:>=warning` | of the level or a higher one |
+    /// | `outcome:denied` | with the outcome |
+    /// | `correlation:req-1` | with the correlation id |
+    /// | `transaction:<uuid>` | of the transaction |
+    /// | `changed:address` | that changed the path or something inside |
+    /// | `changed_from:status=open` | in which the value at the path was this before |
+    /// | `changed_to:status=closed` | in which it became this |
+    /// | `since:2h` | from then on: `30m`, `2h`, `1d12h`, `2w` ago, `today`, `yesterday`, a date or RFC 3339 |
+    /// | `until:2026-01-31` | from before then |
+    /// | `words`, `text:words` | that have the text |
+    /// | `order:newest` | the newest first (`order:oldest` is the default) |
+    /// | `limit:50` | no more than so many |
+    /// | `after:<cursor>` | after a page |
+    ///
+    /// The value of `changed_from` and `changed_to` is JSON where it is a number, `true`,
+    /// `false`, `null` or a text in quotes, and a text otherwise.
+    ///
+    /// # Errors
+    /// [`ParseQueryError`], which points at the column.
+    ///
+    /// # Example: `Display` prints what `parse` reads
+    /// ```
+    /// use audit_core::Query;
+    ///
+    /// let query = Query::parse("model:User actor:alice changed:email level:>=warning")?;
+    /// assert_eq!(query.to_string(), "model:User actor:alice level:>=warning changed:email");
+    ///
+    /// let error = Query::parse("model:User actr:alice").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "unknown key `actr` at column 12; did you mean `actor`?"
+    /// );
+    /// # Ok::<(), audit_core::ParseQueryError>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, ParseQueryError> {
+        Self::parse_at(text, crate::clock::now())
+    }
+
+    /// Reads a query as [`parse`](Self::parse) does, with relative times counted from `now`.
+    ///
+    /// # Errors
+    /// [`ParseQueryError`], which points at the column.
+    pub fn parse_at(text: &str, now: DateTime<Utc>) -> Result<Self, ParseQueryError> {
+        let mut query = Self::new();
+        let mut words: Vec<String> = Vec::new();
+        for term in terms(text)? {
+            match &term.key {
+                None => words.push(term.value),
+                Some((key, column)) => query = query.with_term(key, *column, &term, now)?,
+            }
+        }
+        if !words.is_empty() {
+            let known = query.filter.text.take();
+            query.filter.text = Some(known.into_iter().chain(words).collect::<Vec<_>>().join(" "));
+        }
+        Ok(query)
+    }
+
+    fn with_term(
+        mut self,
+        key: &str,
+        key_column: usize,
+        term: &Term,
+        now: DateTime<Utc>,
+    ) -> Result<Self, ParseQueryError> {
+        let text = term.value.as_str();
+        let error = |message: String| ParseQueryError::at(term.column, message);
+        let filter = &mut self.filter;
+        match key {
+            "model" => filter.model = Some(text.to_owned()),
+            "object" => filter.object_pk = Some(text.to_owned()),
+            "parent" => {
+                let (model, pk) = text
+                    .split_once('/')
+                    .ok_or_else(|| error("expected a model and a key, `Company/7`".to_owned()))?;
+                filter.parent = Some(ObjectRef::new(model, pk));
+            }
+            "action" => filter.action = Some(Action::from(text)),
+            "actor" => filter.actor = Some(text.to_owned()),
+            "level" => {
+                let level = text.strip_prefix(">=").unwrap_or(text);
+                filter.level_at_least = Some(read(level).map_err(error)?);
+            }
+            "outcome" => filter.outcome = Some(read(text).map_err(error)?),
+            "correlation" => filter.correlation_id = Some(text.to_owned()),
+            "transaction" => filter.transaction_id = Some(read(text).map_err(error)?),
+            "changed" => filter.changed.push(read(text).map_err(error)?),
+            "changed_from" => filter
+                .changed_from
+                .push(path_and_value(text).map_err(error)?),
+            "changed_to" => filter.changed_to.push(path_and_value(text).map_err(error)?),
+            "since" => filter.since = Some(time(text, now).map_err(error)?),
+            "until" => filter.until = Some(time(text, now).map_err(error)?),
+            "text" => filter.text = Some(text.to_owned()),
+            "order" => match text {
+                "newest" => self.newest_first = true,
+                "oldest" => self.newest_first = false,
+                _ => return Err(error(format!("expected newest or oldest, not `{text}`"))),
+            },
+            "limit" => self.limit = Some(read(text).map_err(error)?),
+            "after" => self.after = Some(read(text).map_err(error)?),
+            _ => {
+                let hint = match suggest::nearest(key, KEYS) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("expected one of {}", KEYS.join(", ")),
+                };
+                return Err(ParseQueryError {
+                    column: key_column,
+                    message: format!("unknown key `{}`", key.escape_debug()),
+                    hint: Some(hint),
+                });
+            }
+        }
+        Ok(self)
+    }
+}
+
+impl FromStr for Query {
+    type Err = ParseQueryError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+/// The text that [`Query::parse`] reads, with absolute times.
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut terms: Vec<String> = Vec::new();
+        let mut term = |key: &str, value: &str| terms.push(format!("{key}:{}", quoted(value)));
+        let Filter {
+            model,
+            object_pk,
+            parent,
+            action,
+            actor,
+            level_at_least,
+            outcome,
+            correlation_id,
+            transaction_id,
+            changed,
+            changed_from,
+            changed_to,
+            since,
+            until,
+            text,
+        } = &self.filter;
+        let mut optional = |key: &str, value: Option<String>| {
+            if let Some(value) = value {
+                term(key, &value);
+            }
+        };
+        optional("model", model.clone());
+        optional("object", object_pk.clone());
+        let parent = parent.as_ref();
+        optional(
+            "parent",
+            parent.map(|root| format!("{}/{}", root.model, root.object_pk)),
+        );
+        optional("action", action.as_ref().map(ToString::to_string));
+        optional("actor", actor.clone());
+        let level = level_at_least.map(|level| format!(">={}", level.as_str().to_lowercase()));
+        optional("level", level);
+        optional("outcome", outcome.map(|outcome| outcome.to_string()));
+        optional("correlation", correlation_id.clone());
+        optional("transaction", transaction_id.map(|id| id.to_string()));
+        for path in changed {
+            optional("changed", Some(path.to_string()));
+        }
+        for (key, conditions) in [("changed_from", changed_from), ("changed_to", changed_to)] {
+            for (path, value) in conditions {
+                optional(key, Some(format!("{path}={}", value_text(value))));
+            }
+        }
+        optional("since", since.map(canonical::timestamp));
+        optional("until", until.map(canonical::timestamp));
+        optional("text", text.clone());
+        optional("order", self.newest_first.then(|| "newest".to_owned()));
+        optional("limit", self.limit.map(|limit| limit.to_string()));
+        optional("after", self.after.map(|cursor| cursor.to_string()));
+        f.write_str(&terms.join(" "))
+    }
+}
+
+/// A term of a query; a text to look for has no key.
+struct Term {
+    key: Option<(String, usize)>,
+    value: String,
+    /// Where the value begins, from 1.
+    column: usize,
+}
+
+/// Splits a text into terms.
+fn terms(text: &str) -> Result<Vec<Term>, ParseQueryError> {
+    let mut terms = Vec::new();
+    let mut chars = text.chars().enumerate().peekable();
+    while let Some(&(at, c)) = chars.peek() {
+        if c.is_whitespace() {
+            chars.next();
+            continue;
+        }
+        let mut term = Term {
+            key: None,
+            value: String::new(),
+            column: at + 1,
+        };
+        let mut bare = true;
+        while let Some(&(at, c)) = chars.peek() {
+            match c {
+                c if c.is_whitespace() => break,
+                '"' => {
+                    bare = false;
+                    chars.next();
+                    quoted_part(&mut chars, at, &mut term.value)?;
+                }
+                // The first colon ends the key, unless something before it was quoted.
+                ':' if bare && term.key.is_none() => {
+                    chars.next();
+                    term.key = Some((std::mem::take(&mut term.value), term.column));
+                    term.column = at + 2;
+                }
+                c => {
+                    chars.next();
+                    term.value.push(c);
+                }
+            }
+        }
+        if let (Some((key, _)), true, true) = (&term.key, bare, term.value.is_empty()) {
+            let message = format!("`{}` lacks a value", key.escape_debug());
+            return Err(ParseQueryError::at(term.column, message));
+        }
+        terms.push(term);
+    }
+    Ok(terms)
+}
+
+/// Reads on to the closing quote.
+fn quoted_part(
+    chars: &mut impl Iterator<Item = (usize, char)>,
+    opened: usize,
+    value: &mut String,
+) -> Result<(), ParseQueryError> {
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Ok(()),
+            '\\' => {
+                let Some((_, c @ ('"' | '\\'))) = chars.next() else {
+                    let message = "expected `\\\"` or `\\\\`".to_owned();
+                    return Err(ParseQueryError::at(at + 1, message));
+                };
+                value.push(c);
+            }
+            c => value.push(c),
+        }
+    }
+    Err(ParseQueryError::at(
+        opened + 1,
+        "the quote is not closed".to_owned(),
+    ))
+}
+
+fn quoted(value: &str) -> String {
+    let plain = |c: char| !c.is_whitespace() && c != '"' && c != '\\';
+    if !value.is_empty() && value.chars().all(plain) {
+        return value.to_owned();
+    }
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Reads a value of a type that says itself what is wrong.
+fn read<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+/// Splits `path=value` after the path.
+fn path_and_value(text: &str) -> Result<(Path, Value), String> {
+    // A path may have `=` in brackets, so the first one that leaves a path counts.
+    let split = text
+        .match_indices('=')
+        .find_map(|(at, _)| Some((text[..at].parse::<Path>().ok()?, &text[at + 1..])));
+    let (path, value) = split.ok_or("expected a path and a value, `status=open`")?;
+    let value = match serde_json::from_str(value) {
+        Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_))) => value,
+        _ => Value::String(value.to_owned()),
+    };
+    Ok((path, normalize(&value)))
+}
+
+/// Prints a value so that it is read as the same.
+fn value_text(value: &Value) -> String {
+    match value {
+        Value::String(text) if serde_json::from_str::<Value>(text).is_err() => text.clone(),
+        other => canonical::text(other),
+    }
+}
+
+/// Reads a time: a duration ago, a day, or RFC 3339.
+fn time(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
+    let day = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc();
+    let today = now.date_naive();
+    let found = match text {
+        "now" => Some(now),
+        "today" => Some(day(today)),
+        "yesterday" => today.checked_sub_days(Days::new(1)).map(day),
+        _ => None,
+    };
+    found
+        .or_else(|| text.parse::<DateTime<Utc>>().ok())
+        .or_else(|| text.parse::<NaiveDate>().ok().map(day))
+        .or_else(|| now.checked_sub_signed(duration(text)?))
+        .map(crate::entry::to_micros)
+        .ok_or_else(|| {
+            format!(
+                "`{}` is no time; expected one such as 2h, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z",
+                text.escape_debug()
+            )
+        })
+}
+
+/// Reads a duration of weeks, days, hours, minutes and seconds, such as `1d12h`.
+fn duration(text: &str) -> Option<TimeDelta> {
+    let mut total = TimeDelta::zero();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: i64 = rest[..digits].parse().ok()?;
+        let unit = rest[digits..].chars().next()?;
+        let part = match unit {
+            'w' => TimeDelta::try_weeks(number),
+            'd' => TimeDelta::try_days(number),
+            'h' => TimeDelta::try_hours(number),
+            'm' => TimeDelta::try_minutes(number),
+            's' => TimeDelta::try_seconds(number),
+            _ => None,
+        }?;
+        total = total.checked_add(&part)?;
+        rest = &rest[digits + unit.len_utf8()..];
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// The text is no query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseQueryError {
+    column: usize,
+    message: String,
+    hint: Option<String>,
+}
+
+impl ParseQueryError {
+    fn at(column: usize, message: String) -> Self {
+        Self {
+            column,
+            message,
+            hint: None,
+        }
+    }
+
+    /// Returns where it went wrong, in characters from 1.
+    pub fn column(&self) -> usize {
+        self.column
+    }
+}
+
+impl fmt::Display for ParseQueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at column {}", self.message, self.column)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ParseQueryError {}
