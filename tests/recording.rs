@@ -424,6 +424,15 @@ fn a_batch_is_all_or_nothing() {
 }
 
 #[test]
+fn a_batch_takes_drafts_of_its_own_log_only() {
+    let audit = captured();
+    let other = AuditLog::builder().build();
+    let error = auditlog::record_all([other.event("elsewhere")]).expect_err("another log");
+    assert!(matches!(error, Error::OtherLog), "{error}");
+    assert!(audit.entries().is_empty());
+}
+
+#[test]
 fn submitted_entries_come_in_order_and_all_of_them() {
     let log = AuditLog::builder().build();
     let tickets: Vec<_> = (0..5000)

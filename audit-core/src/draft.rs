@@ -259,10 +259,19 @@ impl Draft {
 
     /// Adds something to `additional_data`, masked where its type says so.
     pub fn extra(self, key: impl Into<String>, value: impl AuditValue) -> Self {
-        let keys = self.log.hash_keys();
+        let State::Ready(ready) = &self.state else {
+            return self;
+        };
+        let mut env = Env::with_keys(self.log.hash_keys());
+        let value = value.snapshot(&mut Snapshot::at_depth(&mut env, 0));
+        if let Some(source) = env.into_error() {
+            let model = ready.entry.model.clone();
+            return Self {
+                state: State::Failed(Error::Value { model, source }),
+                ..self
+            };
+        }
         self.edit(|ready| {
-            let mut env = Env::with_keys(keys);
-            let value = value.snapshot(&mut Snapshot::at_depth(&mut env, 0));
             ready.entry.additional_data.insert(key.into(), value);
         })
     }
@@ -414,8 +423,11 @@ impl Draft {
         Ok(self.prepare()?.ok().map(|ready| ready.entry))
     }
 
-    /// Returns the entry to be written, or the receipt if there is none.
-    pub(crate) fn settle(self) -> Result<Result<LogEntry, Receipt>> {
+    /// Returns the entry to be written to `log`, or the receipt if there is none.
+    pub(crate) fn settle(self, log: &AuditLog) -> Result<Result<LogEntry, Receipt>> {
+        if !self.log.is(log) {
+            return Err(Error::OtherLog);
+        }
         Ok(self.prepare()?.map(|ready| ready.entry))
     }
 

@@ -47,6 +47,8 @@ pub enum Error {
     AlreadyInstalled,
     /// The log was shut down.
     ShutDown,
+    /// A batch has a draft that another log made.
+    OtherLog,
     /// The transaction the entry belonged to has ended.
     TransactionEnded,
     /// The logger could not be set up.
@@ -76,6 +78,9 @@ impl fmt::Display for Error {
                 "a global audit log is installed already; use `AuditLog::enter` for another one in a scope",
             ),
             Self::ShutDown => f.write_str("the audit log was shut down"),
+            Self::OtherLog => {
+                f.write_str("a draft in the batch was made by another audit log: record it there")
+            }
             Self::TransactionEnded => f.write_str("the audit transaction has ended already"),
             Self::Logging { source } => write!(f, "the logger could not be set up: {source}"),
         }

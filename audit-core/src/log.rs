@@ -315,16 +315,17 @@ impl AuditLog {
         transaction_in(self, future)
     }
 
-    /// Records drafts as one batch, and returns their receipts in the same order.
+    /// Records drafts of this log as one batch, and returns their receipts in the same order.
     ///
     /// # Errors
-    /// If a draft cannot be recorded or the batch not be written; then none is.
+    /// If a draft cannot be recorded, is one of another log, or the batch cannot be written;
+    /// then none is.
     pub fn record_all(&self, drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
         let mut receipts = Vec::new();
         let mut entries = Vec::new();
         let mut places = Vec::new();
         for draft in drafts {
-            match draft.settle()? {
+            match draft.settle(self)? {
                 Ok(entry) => {
                     places.push(receipts.len());
                     receipts.push(Receipt::Recorded(entry.id));

@@ -96,6 +96,11 @@ impl SqliteStore {
         }
     }
 
+    /// Asks this store, such as one that is no log's.
+    pub fn query(&self) -> Query {
+        Query::of(Arc::new(self.clone()))
+    }
+
     /// Returns the file's absolute path.
     pub fn path(&self) -> &Path {
         &self.shared.path
