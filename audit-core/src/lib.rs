@@ -17,6 +17,7 @@ mod entry;
 mod error;
 mod functions;
 mod hash;
+mod history;
 mod ids;
 mod level;
 mod lint;
@@ -63,6 +64,9 @@ pub use crate::draft::{Draft, Receipt, SkipReason};
 pub use crate::entry::{ENTRY_FORMAT, LogEntry, ObjectRef, Source};
 pub use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
 pub use crate::functions::*;
+pub use crate::history::{
+    Blame, History, Missing, MissingReason, Reconstruction, Version, history,
+};
 pub use crate::level::{Level, ParseLevelError};
 pub use crate::lint::{LintFinding, lint, lint_registered};
 pub use crate::log::{AuditLog, Flow, LogGuard};

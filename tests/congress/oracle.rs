@@ -53,6 +53,7 @@ struct Checkpoint {
 struct RecordAt {
     key: String,
     commit: String,
+    time: DateTime<Utc>,
     record: Option<Value>,
 }
 
@@ -109,6 +110,7 @@ impl Oracle {
         self.check_totals(log)?;
         self.check_states(log)?;
         self.check_histories(log)?;
+        self.check_time_travel(log)?;
         self.check_actors_and_windows(log)
     }
 
@@ -277,6 +279,22 @@ impl Oracle {
                     same(&what, &changed, fields)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Checks the sampled records as the history of each tells them.
+    fn check_time_travel(&self, log: &AuditLog) -> Result<(), Failed> {
+        for sample in &self.records_at {
+            let history = log.history::<Legislator>(&sample.key)?;
+            let found = history.as_of(sample.time);
+            let mut state = found.exists().then_some(found.state);
+            if let Some(state) = &mut state {
+                without_key(state);
+            }
+            let what = format!("{} as of {}", sample.key, sample.time);
+            same(&what, &state, &sample.record)?;
+            same(&what, &found.complete, &true)?;
         }
         Ok(())
     }
