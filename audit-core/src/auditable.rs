@@ -28,8 +28,11 @@ pub trait Auditable: AuditValue {
         format!("{} {}", Self::MODEL, self.object_pk())
     }
 
-    /// Returns what is known of the type before any value is seen.
-    fn schema() -> &'static ModelSchema;
+    /// Returns what is known of the type before any value is seen; by default the model's
+    /// name and the [fields](AuditValue::FIELDS) of the type.
+    fn schema() -> &'static ModelSchema {
+        const { &ModelSchema::new(Self::MODEL, Self::MODEL, Self::FIELDS) }
+    }
 
     /// Returns the aggregate root this object belongs to.
     fn parent(&self) -> Option<ObjectRef> {

@@ -473,12 +473,16 @@ impl Diff<'_> {
             return;
         }
         self.out.notable |= !self.out.ignoring;
+        if self.out.changes.capacity() == 0 {
+            // Most updates change a few fields: growing would cost more than the room does.
+            self.out.changes.reserve_exact(8);
+        }
         self.out.changes.push(Change {
             path: Node::render(self.at),
             old,
             new,
             redaction,
-            at: Node::indices(self.at).into_boxed_slice(),
+            at: Node::indices(self.at),
             moved: Box::default(),
         });
     }

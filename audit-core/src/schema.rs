@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::level::Level;
 use crate::mask::Mask;
+use crate::value::AuditValue;
 
 /// What of a field's value may reach the trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,12 @@ impl FieldSchema {
             identity: false,
             nested,
         }
+    }
+
+    /// Describes a named field of a type that can be tracked.
+    #[doc(hidden)]
+    pub const fn of<T: AuditValue + ?Sized>(name: &'static str) -> Self {
+        Self::new(name, T::fields)
     }
 
     /// Describes the field at `index` of a tuple struct or variant; `name` is the index as text.

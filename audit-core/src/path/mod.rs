@@ -323,7 +323,8 @@ impl Literal<'_> {
 
 /// Whether a name can stand without quotes (RFC 9535, `member-name-shorthand`).
 fn is_plain(name: &str) -> bool {
-    let mut chars = name.chars();
-    let first = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
-    chars.next().is_some_and(first) && chars.all(|c| first(c) || c.is_ascii_digit())
+    // By bytes: whatever is no ASCII is allowed, and its bytes are none either.
+    let first = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_' || !byte.is_ascii();
+    let mut bytes = name.as_bytes().iter();
+    bytes.next().is_some_and(first) && bytes.all(|byte| first(byte) || byte.is_ascii_digit())
 }

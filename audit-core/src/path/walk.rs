@@ -97,7 +97,7 @@ impl<'n> Node<'n> {
         {
             return Path(Cow::Borrowed(name));
         }
-        let mut text = String::new();
+        let mut text = String::with_capacity(32);
         self.write(&mut text);
         Path(Cow::Owned(text))
     }
@@ -117,15 +117,18 @@ impl<'n> Node<'n> {
     }
 
     /// Returns the indices of the keyed items and the set's member on the way to `at`.
-    pub(crate) fn indices(at: Option<&Node<'_>>) -> Vec<usize> {
-        let mut indices = Vec::with_capacity(at.map_or(0, |node| node.located));
-        let mut next = at.filter(|node| node.located > 0);
+    pub(crate) fn indices(at: Option<&Node<'_>>) -> Box<[usize]> {
+        let Some(node) = at.filter(|node| node.located > 0) else {
+            return Box::default();
+        };
+        let mut indices = Vec::with_capacity(node.located);
+        let mut next = at;
         while let Some(node) = next {
             indices.extend(node.segment.index());
             next = node.parent;
         }
         indices.reverse();
-        indices
+        indices.into_boxed_slice()
     }
 }
 
@@ -153,8 +156,9 @@ impl Segment<'_> {
                 text.push(']');
             }
             Segment::Index(index) => {
-                // Writing to a `String` cannot fail.
-                let _: Result<(), _> = write!(text, "[{index}]");
+                text.push('[');
+                text.push_str(itoa::Buffer::new().format(index));
+                text.push(']');
             }
             Segment::Match { field, value, .. } => {
                 text.push('[');

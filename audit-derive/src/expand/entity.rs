@@ -14,9 +14,7 @@ use crate::repr::Piece;
 /// ```text
 /// const MODEL: &'static str = "User";
 /// fn object_pk(&self) -> __audit::String { __audit::key_text(&self.id) }
-/// fn schema() -> &'static __audit::ModelSchema {
-///     const { &__audit::ModelSchema::new("User", "User", <Self as __audit::AuditValue>::FIELDS) }
-/// }
+/// fn schema() -> &'static __audit::ModelSchema { /* only where attributes say more */ }
 /// fn object_repr(&self) -> __audit::String { __audit::Repr::of(self) } // only with `repr`
 /// fn repr_into(&self, __r: &mut __audit::Repr<'_>) { /* the pieces of `repr` */ }
 /// fn parent(&self) -> Option<__audit::ObjectRef> { /* only with `parent(...)` */ }
@@ -34,8 +32,7 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> Option<TokenS
         const MODEL: &'static ::core::primitive::str = #model;
         #[inline]
         fn object_pk(&self) -> __audit::String { #key }
-        #[inline]
-        fn schema() -> &'static __audit::ModelSchema { const { &#schema } }
+        #schema
         #repr
         #parent
     })
@@ -60,12 +57,11 @@ fn identity(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
     }
 }
 
-fn schema(container: &Container<'_>, model: &str) -> TokenStream {
+/// Describes the model, if the attributes say more than the trait's own description does.
+fn schema(container: &Container<'_>, model: &str) -> Option<TokenStream> {
     let settings = &container.settings;
     let type_name = container.input.ident.unraw().to_string();
-    let mut out = quote! {
-        __audit::ModelSchema::new(#model, #type_name, <Self as __audit::AuditValue>::FIELDS)
-    };
+    let mut out = TokenStream::new();
     if let Some(version) = &settings.version {
         out.extend(quote!(.with_version(#version)));
     }
@@ -88,7 +84,21 @@ fn schema(container: &Container<'_>, model: &str) -> TokenStream {
     if let Some((model, _)) = &settings.parent {
         out.extend(quote!(.with_parent(<#model as __audit::Auditable>::MODEL)));
     }
-    out
+    (type_name != model || !out.is_empty()).then(|| {
+        quote! {
+            #[inline]
+            fn schema() -> &'static __audit::ModelSchema {
+                const {
+                    &__audit::ModelSchema::new(
+                        #model,
+                        #type_name,
+                        <Self as __audit::AuditValue>::FIELDS,
+                    )
+                    #out
+                }
+            }
+        }
+    })
 }
 
 fn repr(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {
