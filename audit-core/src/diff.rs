@@ -294,6 +294,11 @@ impl Diff<'_> {
         old: &T,
         new: &T,
     ) {
+        if self.out.probing && !T::COMPOSITE {
+            // That it differs is all that is asked.
+            self.out.found += usize::from(field.sensitivity != Sensitivity::Skipped);
+            return;
+        }
         let clear = field.sensitivity == Sensitivity::Clear && !field.whole;
         let node = Node::below(self.at, Segment::Field(field.name));
         let plain = field.place == Place::Named && field.level.is_none() && !field.ignored;
@@ -475,7 +480,7 @@ impl Diff<'_> {
         self.out.notable |= !self.out.ignoring;
         if self.out.changes.capacity() == 0 {
             // Most updates change a few fields: growing would cost more than the room does.
-            self.out.changes.reserve_exact(8);
+            self.out.changes.reserve_exact(6);
         }
         self.out.changes.push(Change {
             path: Node::render(self.at),
