@@ -3,8 +3,7 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use crate::context::ContextData;
 use crate::log::AuditLog;
@@ -116,7 +115,8 @@ ambient!(AuditLog => LOGS, Arc<ContextData> => CONTEXTS, Arc<Staging> => TRANSAC
 #[derive(Debug)]
 pub(crate) struct Entered<T: Ambient> {
     number: Option<u64>,
-    _thread: PhantomData<Rc<()>>,
+    // As a lock's guard: it stays on its thread, but may be looked at from others.
+    _thread: PhantomData<MutexGuard<'static, ()>>,
     _kind: PhantomData<T>,
 }
 

@@ -75,15 +75,21 @@ enum ActorSource {
 
 impl ActorSource {
     fn resolve(&self) -> Option<Actor> {
-        match self {
+        let actor = match self {
             Self::Known(actor) => Some(actor.clone()),
             Self::Asked(ask) => ask(),
-        }
+        };
+        // An empty id names nobody.
+        actor.filter(|actor| !actor.id.trim().is_empty())
     }
 }
 
-/// What can be given as an actor: an [`Actor`] or its id, or a function that returns one
-/// when an entry is made.
+/// What can be given as an actor: an [`Actor`] or its id, or a function that returns one (or
+/// an `Option` of one) when an entry is made. An empty id names nobody.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` names no actor",
+    note = "give an `Actor`, an id (`&str`, `String` or `Uuid`), or a function that returns one of these or an `Option` of it"
+)]
 pub trait IntoActor<Form> {
     #[doc(hidden)]
     fn into_source(self) -> ActorForm;
@@ -110,12 +116,37 @@ impl<A: Into<Actor>> IntoActor<ByValue> for A {
 impl<F, A> IntoActor<(ByCall, A)> for F
 where
     F: Fn() -> A + Send + Sync + 'static,
-    A: Into<Option<Actor>>,
+    A: MaybeActor,
 {
     fn into_source(self) -> ActorForm {
-        ActorForm(ActorSource::Asked(Arc::new(move || self().into())))
+        ActorForm(ActorSource::Asked(Arc::new(move || self().into_actor())))
     }
 }
+
+/// What a function that is asked for the actor may return: an actor, its id, or an option of
+/// one.
+#[doc(hidden)]
+pub trait MaybeActor {
+    fn into_actor(self) -> Option<Actor>;
+}
+
+impl<A: Into<Actor>> MaybeActor for Option<A> {
+    fn into_actor(self) -> Option<Actor> {
+        self.map(Into::into)
+    }
+}
+
+macro_rules! actors {
+    ($($type:ty),*) => {$(
+        impl MaybeActor for $type {
+            fn into_actor(self) -> Option<Actor> {
+                Some(self.into())
+            }
+        }
+    )*};
+}
+
+actors!(Actor, &str, String, uuid::Uuid);
 
 impl ActorForm {
     pub(crate) fn resolve(&self) -> Option<Actor> {
@@ -275,11 +306,10 @@ struct Travelling {
     reason: Option<String>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     extra: Map<String, Value>,
-    #[serde(default)]
-    disabled: bool,
 }
 
-/// Asks for the actor if that is left to a function: a job acts for whoever started it.
+/// Asks for the actor if that is left to a function: a job acts for whoever started it. That
+/// recording is [disabled](Context::disabled) does not travel: headers come from outside.
 impl Serialize for Context {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let data = ContextData::clone(&self.data);
@@ -291,7 +321,6 @@ impl Serialize for Context {
             remote_port: data.remote_port,
             reason: data.reason,
             extra: data.extra,
-            disabled: data.disabled,
         };
         travelling.serialize(serializer)
     }
@@ -308,7 +337,8 @@ impl<'de> Deserialize<'de> for Context {
             remote_port: travelling.remote_port,
             reason: travelling.reason,
             extra: travelling.extra,
-            disabled: travelling.disabled,
+            // Nobody outside may switch the audit off.
+            disabled: false,
         };
         Ok(Self {
             data: Arc::new(data),

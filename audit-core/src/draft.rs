@@ -396,7 +396,11 @@ impl Draft {
     }
 
     /// Leaves the entry to the log's writer thread, which writes what comes in batches and
-    /// in order. Blocks only while 1024 others wait; nothing is dropped.
+    /// in order. Blocks only while 1024 others wait; nothing is dropped to make room.
+    ///
+    /// What is still queued when the process ends is lost: end with
+    /// [`AuditLog::shutdown`] or [`flush`](AuditLog::flush), or wait for the tickets. From the
+    /// writer thread itself, as in a sink, the entry is written at once.
     ///
     /// Inside a transaction the entry is kept back for the end of that.
     pub fn submit(self) -> Ticket {

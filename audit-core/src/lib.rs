@@ -69,7 +69,7 @@ pub use crate::history::{
 };
 pub use crate::level::{Level, ParseLevelError};
 pub use crate::lint::{LintFinding, lint, lint_registered};
-pub use crate::log::{AuditLog, Flow, LogGuard};
+pub use crate::log::{AuditLog, Flow, LogGuard, ShutdownGuard};
 pub use crate::mask::{Mask, ParseMaskError};
 pub use crate::memory::MemoryStore;
 pub use crate::options::{RegisterOptions, SnapshotPolicy};
@@ -94,6 +94,6 @@ pub mod prelude {
     pub use crate::SnapshotPolicy::Always;
     pub use crate::{
         Action, Actor, AuditLog, Auditable, FutureExt as _, JsonLinesSink, Level, LogEntry,
-        LogSink, MemoryStore, Outcome, Receipt, Sink as _, Tracked,
+        LogSink, MemoryStore, Outcome, Receipt, Sink, Tracked,
     };
 }

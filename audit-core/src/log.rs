@@ -108,6 +108,10 @@ impl AuditLog {
     /// Makes this log the global one. Types registered before, in the log in memory, are
     /// registered in this one too.
     ///
+    /// The global log is never dropped: a program that [submits](Draft::submit) entries ends
+    /// with [`shutdown`](Self::shutdown), or keeps the guard of
+    /// [`shutdown_on_drop`](Self::shutdown_on_drop) in `main`.
+    ///
     /// # Errors
     /// [`Error::AlreadyInstalled`]; a program installs once.
     pub fn install(self) -> Result<Self> {
@@ -361,6 +365,12 @@ impl AuditLog {
             return Ticket::settled(Ok(Receipt::Unchanged));
         }
         match self.open().and_then(|()| self.writer()) {
+            // The writer cannot wait for room in its own queue.
+            Ok(writer) if writer.is_current() => {
+                let id = entries[0].id;
+                let written = self.shared.pipeline.write(&entries);
+                Ticket::settled(written.map(|kept| kept.receipt(id)))
+            }
             Ok(writer) => writer.submit(entries),
             Err(error) => Ticket::settled(Err(error)),
         }
@@ -395,7 +405,9 @@ impl AuditLog {
     ///
     /// [`FailurePolicy::FailOpen`]: crate::FailurePolicy::FailOpen
     pub fn flush(&self) -> Result<()> {
-        if let Some(writer) = self.shared.writer.get() {
+        if let Some(writer) = self.shared.writer.get()
+            && !writer.is_current()
+        {
             writer.barrier().wait()?;
         }
         self.shared.pipeline.flush()
@@ -412,6 +424,13 @@ impl AuditLog {
             writer.stop();
         }
         self.shared.pipeline.flush()
+    }
+
+    /// Shuts the log down when the guard is dropped, as at the end of `main`: what was
+    /// submitted is then written before the program ends. A failure goes to `log`.
+    #[must_use = "the log is shut down when the guard is dropped; bind it to a name"]
+    pub fn shutdown_on_drop(&self) -> ShutdownGuard {
+        ShutdownGuard { log: self.clone() }
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -445,6 +464,21 @@ impl fmt::Debug for AuditLog {
                     .collect::<Vec<_>>(),
             )
             .finish_non_exhaustive()
+    }
+}
+
+/// Shuts a log down when dropped.
+#[derive(Debug)]
+#[must_use = "the log is shut down when the guard is dropped; bind it to a name"]
+pub struct ShutdownGuard {
+    log: AuditLog,
+}
+
+impl Drop for ShutdownGuard {
+    fn drop(&mut self) {
+        if let Err(error) = self.log.shutdown() {
+            crate::critical!(target: "auditlog", "the audit log could not be shut down: {error}");
+        }
     }
 }
 

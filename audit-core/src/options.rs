@@ -198,8 +198,9 @@ pub(crate) fn find_field(schema: &ModelSchema, field: &str) -> Result<Vec<String
     let mut fields = schema.fields;
     let mut found = Vec::new();
     for segment in path.segments() {
+        // A rule is for a field, not for one item of a list.
         let crate::path::PathSegment::Name(name) = segment else {
-            continue;
+            return Err(None);
         };
         let candidates = visible(fields);
         let Some(field) = candidates.iter().find(|field| field.name == name) else {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,7 +40,7 @@ pub struct LogStats {
     pub spooled: u64,
     /// Entries that were given up and are in the log output only.
     pub lost: u64,
-    /// Entries that a sink did not take.
+    /// Entries that a sink did not take, and `after` hooks that panicked.
     pub sink_failures: u64,
     /// [`Tracked`](crate::Tracked) objects that were dropped with unrecorded changes.
     pub unrecorded: u64,
@@ -133,14 +134,18 @@ impl Pipeline {
         add(&self.counts.recorded, entries.len());
         for entry in entries {
             for sink in &self.sinks {
-                if let Err(error) = sink.emit(entry) {
-                    add(&self.counts.sink_failures, 1);
-                    log::error!(
-                        target: "auditlog",
-                        "a sink did not take entry {}, which the store has: {error}",
-                        entry.id
-                    );
-                }
+                let emitted = catch_unwind(AssertUnwindSafe(|| sink.emit(entry)));
+                let error = match emitted {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => "it panicked".to_owned(),
+                };
+                add(&self.counts.sink_failures, 1);
+                log::error!(
+                    target: "auditlog",
+                    "a sink did not take entry {}, which the store has: {error}",
+                    entry.id
+                );
             }
             if !self.after.is_empty() {
                 self.after(entry, &Ok(Receipt::Recorded(entry.id)));
@@ -150,7 +155,11 @@ impl Pipeline {
 
     fn after(&self, entry: &LogEntry, result: &Result<Receipt>) {
         for hook in &self.after {
-            hook(entry, result);
+            // Whatever it does, the entry is as it is, and others wait to hear of it.
+            if catch_unwind(AssertUnwindSafe(|| hook(entry, result))).is_err() {
+                add(&self.counts.sink_failures, 1);
+                log::error!(target: "auditlog", "an `after` hook panicked at entry {}", entry.id);
+            }
         }
     }
 

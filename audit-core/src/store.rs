@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -83,27 +84,33 @@ pub trait Store: Send + Sync + fmt::Debug {
     }
 }
 
-impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
-    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
-        (**self).append(entries)
-    }
+macro_rules! pointers {
+    ($($pointer:ty),*) => {$(
+        impl<S: Store + ?Sized> Store for $pointer {
+            fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+                (**self).append(entries)
+            }
 
-    fn find(&self, query: &Query) -> Result<Page, StoreError> {
-        (**self).find(query)
-    }
+            fn find(&self, query: &Query) -> Result<Page, StoreError> {
+                (**self).find(query)
+            }
 
-    fn count(&self, query: &Query) -> Result<u64, StoreError> {
-        (**self).count(query)
-    }
+            fn count(&self, query: &Query) -> Result<u64, StoreError> {
+                (**self).count(query)
+            }
 
-    fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        (**self).purge(before)
-    }
+            fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+                (**self).purge(before)
+            }
 
-    fn flush(&self) -> Result<(), StoreError> {
-        (**self).flush()
-    }
+            fn flush(&self) -> Result<(), StoreError> {
+                (**self).flush()
+            }
+        }
+    )*};
 }
+
+pointers!(Arc<S>, Box<S>);
 
 /// Some of the entries a query asks for.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -28,6 +28,7 @@ pub(crate) struct Slot {
 #[derive(Default)]
 struct State {
     result: Option<Result<Receipt>>,
+    settled: bool,
     taken: bool,
     waker: Option<Waker>,
 }
@@ -39,6 +40,10 @@ impl Slot {
 
     pub(crate) fn settle(&self, result: Result<Receipt>) {
         let mut state = self.lock();
+        if state.settled {
+            return;
+        }
+        state.settled = true;
         state.result = Some(result);
         let waker = state.waker.take();
         drop(state);

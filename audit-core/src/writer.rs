@@ -1,5 +1,6 @@
 //! The queue behind `submit`: a thread that writes what comes in batches.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -43,6 +44,13 @@ impl Writer {
             jobs: Mutex::new(Some(jobs)),
             thread: Mutex::new(Some(thread)),
         })
+    }
+
+    /// Whether this is the writer's own thread, as in a sink or a hook: it cannot wait for
+    /// itself.
+    pub(crate) fn is_current(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_some_and(|thread| thread.thread().id() == thread::current().id())
     }
 
     pub(crate) fn submit(&self, entries: Vec<LogEntry>) -> Ticket {
@@ -107,7 +115,15 @@ fn write(pipeline: &Pipeline, queue: &Receiver<Job>) {
                 next = queue.try_recv().ok();
             }
         }
-        settle(pipeline, &entries, slots);
+        let waiting: Vec<_> = slots.iter().map(|(slot, _)| Arc::clone(slot)).collect();
+        let settled = AssertUnwindSafe(|| settle(pipeline, &entries, slots));
+        if catch_unwind(settled).is_err() {
+            // Those that were settled before keep their result; nobody waits for ever.
+            for slot in waiting {
+                let error = StoreError::backend("the store", "it panicked");
+                slot.settle(Err(error.into()));
+            }
+        }
     }
 }
 
