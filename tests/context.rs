@@ -115,6 +115,43 @@ fn an_actor_may_be_asked_for_when_the_entry_is_made() {
 }
 
 #[test]
+fn a_function_may_return_whatever_names_an_actor() {
+    let actors = [
+        auditlog::context().actor(|| "alice").resolve_actor(),
+        auditlog::context()
+            .actor(|| String::from("alice"))
+            .resolve_actor(),
+        auditlog::context().actor(|| Some("alice")).resolve_actor(),
+        auditlog::context()
+            .actor(|| Some(Actor::user("alice")))
+            .resolve_actor(),
+    ];
+    assert!(
+        actors
+            .iter()
+            .all(|actor| *actor == Some(Actor::user("alice")))
+    );
+    assert_eq!(
+        auditlog::context().actor("  ").resolve_actor(),
+        None,
+        "nobody"
+    );
+    assert_eq!(
+        auditlog::context().actor(|| None::<Actor>).resolve_actor(),
+        None
+    );
+}
+
+#[test]
+fn headers_cannot_switch_the_audit_off() {
+    let context: Context =
+        serde_json::from_str(r#"{"disabled": true, "reason": "x"}"#).expect("a context");
+    assert!(!context.is_disabled());
+    let text = serde_json::to_string(&auditlog::context().disabled()).expect("JSON");
+    assert!(!text.contains("disabled"), "{text}");
+}
+
+#[test]
 fn disabled_records_nothing_and_says_so() {
     let audit = testing::capture();
     let receipt = auditlog::disabled(|| auditlog::event("quiet").record()).expect("a receipt");

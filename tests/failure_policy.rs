@@ -121,3 +121,71 @@ fn sinks_and_hooks_never_make_a_recorded_entry_fail() {
     assert_eq!(log.stats().sink_failures, 1);
     assert_eq!(*seen.lock().expect("a list"), [("tick".to_owned(), true)]);
 }
+
+#[test]
+fn a_panicking_sink_or_hook_hangs_and_loses_nothing() {
+    let seen = Arc::new(Mutex::new(0));
+    let counter = Arc::clone(&seen);
+    let log = AuditLog::builder()
+        .sink(sink_fn(|_| panic!("on purpose")))
+        .sink(sink_fn(move |_| {
+            *counter.lock().expect("a number") += 1;
+            Ok(())
+        }))
+        .after(|_, _| panic!("on purpose"))
+        .build();
+    assert!(log.event("one").record().expect("a receipt").is_recorded());
+    for _ in 0..2 {
+        let ticket = log.event("two").submit();
+        assert!(ticket.wait().expect("a receipt").is_recorded());
+    }
+    log.flush().expect("flushed");
+    assert_eq!(log.query().count().expect("a count"), 3);
+    assert_eq!(*seen.lock().expect("a number"), 3);
+    assert_eq!(log.stats().sink_failures, 6);
+}
+
+#[test]
+fn a_panicking_store_is_an_error_to_those_who_wait() {
+    #[derive(Debug)]
+    struct Panicking;
+    impl auditlog::Store for Panicking {
+        fn append(&self, _: &[LogEntry]) -> Result<(), StoreError> {
+            panic!("on purpose")
+        }
+        fn find(&self, _: &auditlog::Query) -> Result<auditlog::Page, StoreError> {
+            Ok(auditlog::Page::default())
+        }
+    }
+    let log = AuditLog::builder().store(Panicking).build();
+    let tickets: Vec<_> = (0..3).map(|_| log.event("tick").submit()).collect();
+    for ticket in tickets {
+        assert!(ticket.wait().is_err());
+    }
+    assert!(
+        log.event("tick").submit().wait().is_err(),
+        "the writer goes on"
+    );
+}
+
+#[test]
+fn sinks_and_hooks_may_record_and_flush() {
+    let slot: Arc<std::sync::OnceLock<AuditLog>> = Arc::default();
+    let own = Arc::clone(&slot);
+    let log = AuditLog::builder()
+        .after(move |entry, _| {
+            if let (true, Some(log)) = (entry.action == "outer", own.get()) {
+                log.event("submitted").submit().wait().expect("a receipt");
+                log.event("recorded").record().expect("a receipt");
+                log.flush().expect("flushed");
+            }
+        })
+        .build();
+    slot.set(log.clone()).expect("once");
+    log.event("outer").submit().wait().expect("a receipt");
+    log.event("outer").record().expect("a receipt");
+    log.transaction(|| log.event("outer").record())
+        .expect("a transaction");
+    log.flush().expect("flushed");
+    assert_eq!(log.query().count().expect("a count"), 9);
+}

@@ -196,3 +196,33 @@ fn a_tracked_object_records_when_it_is_saved() {
     assert_eq!(taken.into_inner().count, 9);
     assert_eq!(audit.log().stats().unrecorded, 1);
 }
+
+#[test]
+fn a_tracked_object_of_a_failed_transaction_is_unrecorded_again() {
+    let audit = testing::capture();
+    auditlog::register::<Item>();
+    let mut item = Tracked::new(Item { id: 1, count: 1 });
+    item.count = 2;
+    let failed: Result<(), Error> = auditlog::transaction(|| {
+        item.save(|_| Ok::<(), Error>(()))?;
+        assert!(item.changes().is_empty());
+        Err(Error::ShutDown)
+    });
+    assert!(failed.is_err());
+    assert_eq!(item.changes()["count"].old, Some(1.into()));
+    assert!(auditlog::disabled(|| item.record()).is_ok());
+    assert_eq!(item.changes().len(), 1, "what was skipped is not recorded");
+    let saved: Result<(), Error> = auditlog::transaction(|| item.save(|_| Ok(())));
+    assert!(saved.is_ok());
+    assert!(item.changes().is_empty());
+    item.count = 3;
+    item.record().expect("a receipt");
+    drop(item);
+    let counts: Vec<_> = audit
+        .entries()
+        .iter()
+        .map(|entry| entry.changes["count"].new.clone())
+        .collect();
+    assert_eq!(counts, [Some(2.into()), Some(3.into())]);
+    assert_eq!(audit.log().stats().unrecorded, 0);
+}

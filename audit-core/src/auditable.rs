@@ -1,5 +1,9 @@
 //! Entities: values with an identity.
 
+use std::any::Any;
+use std::rc::Rc;
+use std::sync::Arc;
+
 use crate::entry::ObjectRef;
 use crate::repr::Repr;
 use crate::schema::ModelSchema;
@@ -39,9 +43,56 @@ pub trait Auditable: AuditValue {
         None
     }
 
+    /// Returns the entity itself, also where `self` points to it.
+    #[doc(hidden)]
+    fn entity(&self) -> &dyn Any
+    where
+        Self: Sized + 'static,
+    {
+        self
+    }
+
     /// Writes [`object_repr`](Self::object_repr), asking `repr` what may be shown of a field.
     #[doc(hidden)]
     fn repr_into(&self, repr: &mut Repr<'_>) {
         repr.text(&self.object_repr());
     }
 }
+
+macro_rules! pointers {
+    ($($pointer:ident),*) => {$(
+        /// The entity it points to.
+        impl<T: Auditable> Auditable for $pointer<T> {
+            const MODEL: &'static str = T::MODEL;
+
+            fn object_pk(&self) -> String {
+                T::object_pk(self)
+            }
+
+            fn object_repr(&self) -> String {
+                T::object_repr(self)
+            }
+
+            fn schema() -> &'static ModelSchema {
+                T::schema()
+            }
+
+            fn parent(&self) -> Option<ObjectRef> {
+                T::parent(self)
+            }
+
+            fn entity(&self) -> &dyn Any
+            where
+                Self: 'static,
+            {
+                T::entity(self)
+            }
+
+            fn repr_into(&self, repr: &mut Repr<'_>) {
+                T::repr_into(self, repr);
+            }
+        }
+    )*};
+}
+
+pointers!(Box, Rc, Arc);

@@ -124,7 +124,7 @@ trait Entity {
 
 impl<T: Auditable + 'static> Entity for T {
     fn admitted(&self, registration: &Registration) -> bool {
-        registration.admits(self)
+        registration.admits(self.entity())
     }
 
     fn pk(&self) -> String {
@@ -180,7 +180,28 @@ impl Draft {
         Self::make(log, action, T::schema(), object, &Content::Same)
     }
 
+    /// An action with a name of its own about an object.
+    pub(crate) fn custom<T: Auditable + 'static>(
+        log: &AuditLog,
+        action: Action,
+        object: &T,
+    ) -> Self {
+        match own_name(&action) {
+            Ok(()) => Self::object(log, action, object),
+            Err(error) => Self {
+                log: log.clone(),
+                state: State::Failed(error),
+            },
+        }
+    }
+
     pub(crate) fn event(log: &AuditLog, action: Action) -> Self {
+        if let Err(error) = own_name(&action) {
+            return Self {
+                log: log.clone(),
+                state: State::Failed(error),
+            };
+        }
         if Context::is_current_disabled() {
             return Self {
                 log: log.clone(),
@@ -467,6 +488,16 @@ impl Draft {
     }
 }
 
+/// Refuses what would be taken for one of the four actions, or for nothing.
+fn own_name(action: &Action) -> Result<()> {
+    match action {
+        Action::Custom(name) if !name.trim().is_empty() => Ok(()),
+        other => Err(Error::ActionName {
+            name: other.as_str().to_owned(),
+        }),
+    }
+}
+
 /// Whether an action on an object is to be recorded.
 fn admit(
     log: &AuditLog,
@@ -606,18 +637,19 @@ impl Ready {
             Content::Same => {}
             Content::Changed(_) if !wanted => {}
             content => {
-                let snapshot = snapshot_of(log, registration, object)?;
-                let fields = registration.schema.fields;
+                let taken = snapshot_of(log, registration, object)?;
                 match content {
                     Content::Came => {
-                        self.entry.changes = whole(fields, &snapshot, |value| (None, Some(value)));
+                        self.entry.changes =
+                            taken.changes(registration, |value| (None, Some(value)));
                     }
                     Content::Went => {
-                        self.entry.changes = whole(fields, &snapshot, |value| (Some(value), None));
+                        self.entry.changes =
+                            taken.changes(registration, |value| (Some(value), None));
                     }
                     Content::Changed(_) | Content::Same => {}
                 }
-                self.entry.snapshot = wanted.then_some(snapshot);
+                self.entry.snapshot = wanted.then_some(taken.snapshot);
             }
         }
         Ok(())
@@ -638,67 +670,110 @@ impl Ready {
     }
 }
 
+/// A snapshot, and which of its fields are redacted.
+struct Taken {
+    snapshot: Value,
+    redactions: Vec<(&'static str, Redaction)>,
+}
+
 /// Takes a snapshot under the rules of the registration.
 fn snapshot_of(
     log: &AuditLog,
     registration: &Registration,
     object: &dyn Entity,
-) -> Result<Value, ValueError> {
-    let mut env = Env::with_keys(log.hash_keys());
+) -> Result<Taken, ValueError> {
+    let mut env = Env::with_keys(log.hash_keys()).noting_redactions();
     let mut snapshot = object.record(&mut Snapshot::at_depth(&mut env, 0));
+    let redactions = env.take_redactions();
     if let Some(error) = env.into_error() {
         return Err(error);
     }
     if !registration.settings.rules.is_empty() {
         registration.settings.rules.apply_to_snapshot(&mut snapshot);
     }
-    Ok(snapshot)
+    Ok(Taken {
+        snapshot,
+        redactions,
+    })
 }
 
-/// Lists the top-level fields of a snapshot as changes, in declaration order.
-fn whole(
-    fields: &'static [FieldSchema],
-    snapshot: &Value,
-    sides: fn(Value) -> (Option<Value>, Option<Value>),
-) -> Changes {
-    let change = |path: Path, value: &Value, field: Option<&FieldSchema>| {
-        let (old, new) = sides(value.clone());
-        let redaction = field.and_then(|field| redaction_of(field, 8));
-        Change {
-            redaction,
-            ..Change::new(path, old, new)
-        }
-    };
-    match snapshot {
-        Value::Object(object) => {
-            let declared = fields.iter().filter(|field| !field.is_inline());
-            let known = declared.filter_map(|field| Some((field, object.get(field.name)?)));
-            let known: Vec<_> = known.collect();
-            let mut list: Vec<Change> = known
-                .iter()
-                .map(|(field, value)| change(Path::of_field(field.name), value, Some(field)))
-                .collect();
-            // What an inline field brought along; its own schema has the sensitivity.
-            for (name, value) in object {
-                if !known.iter().any(|(field, _)| field.name == name) {
-                    let inline = fields.iter().filter(|field| field.is_inline());
-                    let field = inline
-                        .flat_map(FieldSchema::fields)
-                        .find(|f| f.name == name);
-                    list.push(change(Path::of_key(name), value, field));
-                }
+impl Taken {
+    /// Lists the top-level fields as changes, in declaration order.
+    fn changes(&self, registration: &Registration, sides: fn(Value) -> Sides) -> Changes {
+        let fields = registration.schema.fields;
+        let change = |path: Path, value: &Value, name: &str, fallback: Option<&FieldSchema>| {
+            let (old, new) = sides(value.clone());
+            Change {
+                redaction: self.redaction(name, value, registration).or_else(|| {
+                    // A flattened field is noted as one; its own fields tell of theirs.
+                    fallback.and_then(|field| redaction_of(field, 8))
+                }),
+                ..Change::new(path, old, new)
             }
-            Changes::from_vec(list)
+        };
+        match &self.snapshot {
+            Value::Object(object) => {
+                let declared = fields.iter().filter(|field| !field.is_inline());
+                let known: Vec<_> = declared
+                    .filter_map(|field| Some((field.name, object.get(field.name)?)))
+                    .collect();
+                let mut list: Vec<Change> = known
+                    .iter()
+                    .map(|(name, value)| change(Path::of_field(name), value, name, None))
+                    .collect();
+                for (name, value) in object {
+                    if !known.iter().any(|(known, _)| known == name) {
+                        let field = fields
+                            .iter()
+                            .filter(|field| field.is_inline())
+                            .flat_map(FieldSchema::fields)
+                            .find(|field| field.name == name);
+                        list.push(change(Path::of_key(name), value, name, field));
+                    }
+                }
+                Changes::from_vec(list)
+            }
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .map(|(index, value)| {
+                    let name = fields.get(index).map_or("", |field| field.name);
+                    change(Path::of_index(index), value, name, None)
+                })
+                .collect(),
+            Value::Null => Changes::new(),
+            scalar => Changes::from_vec(vec![change(Path::ROOT, scalar, "", fields.first())]),
         }
-        Value::Array(items) => items
+    }
+
+    /// How a top-level field is redacted, by its type and by what was set at run time.
+    fn redaction(
+        &self,
+        name: &str,
+        value: &Value,
+        registration: &Registration,
+    ) -> Option<Redaction> {
+        let masks = &registration.settings.rules.mask;
+        let of_field = |(path, _): &&(Vec<String>, _)| path.first().is_some_and(|top| top == name);
+        if masks
             .iter()
-            .enumerate()
-            .map(|(index, value)| change(Path::of_index(index), value, fields.get(index)))
-            .collect(),
-        Value::Null => Changes::new(),
-        scalar => Changes::from_vec(vec![change(Path::ROOT, scalar, fields.first())]),
+            .filter(of_field)
+            .any(|(path, _)| path.len() == 1)
+            && !value.is_null()
+        {
+            return Some(Redaction::Masked);
+        }
+        let noted = self.redactions.iter().find(|(noted, _)| *noted == name);
+        let inside = value.is_object() || value.is_array();
+        let partial = inside && masks.iter().any(|mask| of_field(&mask));
+        noted
+            .map(|(_, redaction)| *redaction)
+            .or_else(|| partial.then_some(Redaction::Partial))
     }
 }
+
+/// The old and the new value of a change.
+type Sides = (Option<Value>, Option<Value>);
 
 /// How a field's whole value is redacted.
 fn redaction_of(field: &FieldSchema, depth: u32) -> Option<Redaction> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::action::Action;
+use crate::path::ParsePathError;
 
 /// The result of most functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -41,6 +42,17 @@ pub enum Error {
         /// A field with a similar name.
         suggestion: Option<String>,
     },
+    /// A custom action or an event has a name that it cannot have: none, or that of one of
+    /// the four actions.
+    ActionName {
+        /// The name.
+        name: String,
+    },
+    /// A query asks for a path that is none.
+    Query {
+        /// What is wrong with the path.
+        source: ParsePathError,
+    },
     /// A type could not be registered.
     Registration(RegistrationError),
     /// There is a global log already.
@@ -73,6 +85,12 @@ impl fmt::Display for Error {
                 write!(f, "`{model}` has no field `{}`", field.escape_debug())?;
                 suggest(f, suggestion.as_deref())
             }
+            Self::ActionName { name } => write!(
+                f,
+                "`{}` is no name for a custom action or an event: it must not be empty, create, update, delete or access",
+                name.escape_debug()
+            ),
+            Self::Query { source } => write!(f, "the query cannot be run: {source}"),
             Self::Registration(error) => error.fmt(f),
             Self::AlreadyInstalled => f.write_str(
                 "a global audit log is installed already; use `AuditLog::enter` for another one in a scope",
@@ -92,6 +110,7 @@ impl StdError for Error {
         match self {
             Self::Store(error) => Some(error),
             Self::Value { source, .. } => Some(source),
+            Self::Query { source } => Some(source),
             Self::Registration(error) => Some(error),
             Self::Logging { source } => Some(&**source),
             _ => None,
@@ -306,6 +325,13 @@ pub enum RegistrationError {
         /// The type that wanted it.
         rejected: String,
     },
+    /// The identity or the key of the parent would be hidden, by which entries are found.
+    HiddenKey {
+        /// The model.
+        model: String,
+        /// The field.
+        field: String,
+    },
     /// The options name an action that is none of the four.
     UnknownAction {
         /// The model.
@@ -334,6 +360,10 @@ impl fmt::Display for RegistrationError {
             } => write!(
                 f,
                 "the model name `{model}` is taken by `{registered}`: give `{rejected}` its own with #[audit(model = \"...\")]"
+            ),
+            Self::HiddenKey { model, field } => write!(
+                f,
+                "`{model}.{field}` cannot be hidden: every entry has it in clear, to be found by; give `{model}` a key that is no secret"
             ),
             Self::UnknownAction { model, action } => write!(
                 f,

@@ -261,7 +261,7 @@ impl AuditLog {
 
     /// Drafts the entry of an action with a name of its own.
     pub fn custom<T: Auditable + 'static>(&self, action: impl Into<Action>, object: &T) -> Draft {
-        Draft::object(self, action.into(), object)
+        Draft::custom(self, action.into(), object)
     }
 
     /// Drafts an entry without an object.

@@ -31,7 +31,7 @@ pub enum SnapshotPolicy {
 #[must_use = "options do nothing until they are returned to `register_with`"]
 pub struct RegisterOptions<T> {
     pub(crate) set: Settings,
-    when: Option<When<T>>,
+    when: Option<When>,
     errors: Vec<RegistrationError>,
     _type: PhantomData<fn(T)>,
 }
@@ -62,8 +62,8 @@ impl Settings {
     }
 }
 
-/// The condition of a type.
-pub(crate) struct When<T>(pub(crate) Box<dyn Fn(&T) -> bool + Send + Sync>);
+/// The condition of a type, for an object of it.
+pub(crate) type When = Box<dyn Fn(&dyn Any) -> bool + Send + Sync>;
 
 impl<T: Auditable + 'static> RegisterOptions<T> {
     pub(crate) fn new() -> Self {
@@ -75,18 +75,16 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
         }
     }
 
-    pub(crate) fn finish(
-        self,
-    ) -> Result<(Settings, Option<Box<dyn Any + Send + Sync>>), RegistrationError> {
+    pub(crate) fn finish(self) -> Result<(Settings, Option<When>), RegistrationError> {
         match self.errors.into_iter().next() {
             Some(error) => Err(error),
-            None => Ok((self.set, self.when.map(|when| Box::new(when) as _))),
+            None => Ok((self.set, self.when)),
         }
     }
 
-    /// Leaves a field out of the trail.
+    /// Leaves a field out of the trail. The identity and the key of the parent stay.
     pub fn exclude(mut self, field: &str) -> Self {
-        if let Some(path) = self.find(field) {
+        if let Some(path) = self.find_hidable(field) {
             self.set.rules.exclude.push(path);
         }
         self
@@ -107,9 +105,10 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
         self.mask_as(field, Mask::All)
     }
 
-    /// Masks a field's value in one of the forms of [`Mask`].
+    /// Masks a field's value in one of the forms of [`Mask`]. The identity and the key of the
+    /// parent cannot be masked, since entries are found by them.
     pub fn mask_as(mut self, field: &str, mask: Mask) -> Self {
-        if let Some(path) = self.find(field) {
+        if let Some(path) = self.find_hidable(field) {
             self.set.rules.mask.push((path, mask));
         }
         self
@@ -164,8 +163,27 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
     /// Records only objects for which `condition` is true; an update is judged by the new
     /// object, a deletion by the old one.
     pub fn when(mut self, condition: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
-        self.when = Some(When(Box::new(condition)));
+        let holds = move |object: &dyn Any| object.downcast_ref().is_none_or(&condition);
+        self.when = Some(Box::new(holds));
         self
+    }
+
+    /// Finds a field that may be hidden: every entry shows what it is found by.
+    fn find_hidable(&mut self, field: &str) -> Option<Vec<String>> {
+        let path = self.find(field)?;
+        let schema = T::schema();
+        let shown = path.first().is_some_and(|name| {
+            schema.field(name).is_some_and(FieldSchema::is_identity)
+                || schema.parent_key == Some(name)
+        });
+        if shown {
+            self.errors.push(RegistrationError::HiddenKey {
+                model: T::MODEL.to_owned(),
+                field: field.to_owned(),
+            });
+            return None;
+        }
+        Some(path)
     }
 
     /// Finds a field by its path and keeps an error if there is none.

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::auditable::Auditable;
 use crate::error::RegistrationError;
 use crate::options::{RegisterOptions, Settings, When};
-use crate::schema::ModelSchema;
+use crate::schema::{FieldSchema, ModelSchema, Sensitivity};
 
 /// The registered types of a log, by model name.
 #[derive(Debug, Default)]
@@ -22,17 +22,13 @@ pub(crate) struct Registration {
     /// The type, by its full name: the registry does not need it to outlive everything.
     type_name: &'static str,
     pub(crate) settings: Settings,
-    when: Option<Box<dyn Any + Send + Sync>>,
+    when: Option<When>,
 }
 
 impl Registration {
     /// Whether the type's condition holds for an object.
-    pub(crate) fn admits<T: 'static>(&self, object: &T) -> bool {
-        let when = self
-            .when
-            .as_ref()
-            .and_then(|when| when.downcast_ref::<When<T>>());
-        when.is_none_or(|when| when.0(object))
+    pub(crate) fn admits(&self, object: &dyn Any) -> bool {
+        self.when.as_ref().is_none_or(|when| when(object))
     }
 }
 
@@ -60,6 +56,12 @@ impl Registry {
             settings,
             when,
         };
+        if let Some(field) = hidden_identity(T::schema()) {
+            return Err(RegistrationError::HiddenKey {
+                model: T::MODEL.to_owned(),
+                field: field.to_owned(),
+            });
+        }
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
         match models.get(T::MODEL) {
             Some(known) if known.type_name != type_name => {
@@ -114,4 +116,20 @@ impl Registry {
             models.entry(model).or_insert(registration);
         }
     }
+}
+
+/// Finds an identity whose type hides what it is: all objects would have one key.
+fn hidden_identity(schema: &ModelSchema) -> Option<&'static str> {
+    let hides = |field: &FieldSchema| {
+        let inner = field.fields();
+        inner.iter().any(|inner| {
+            inner.is_inline()
+                && !matches!(
+                    inner.sensitivity(),
+                    Sensitivity::Clear | Sensitivity::Skipped
+                )
+        })
+    };
+    let mut identity = schema.fields.iter().filter(|field| field.identity);
+    identity.find(|field| hides(field)).map(|field| field.name)
 }

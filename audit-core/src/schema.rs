@@ -223,6 +223,7 @@ pub struct ModelSchema {
     pub(crate) actions: ActionSet,
     pub(crate) require_reason: bool,
     pub(crate) parent: Option<&'static str>,
+    pub(crate) parent_key: Option<&'static str>,
 }
 
 impl ModelSchema {
@@ -241,6 +242,7 @@ impl ModelSchema {
             actions: ActionSet::ALL,
             require_reason: false,
             parent: None,
+            parent_key: None,
         }
     }
 
@@ -268,9 +270,10 @@ impl ModelSchema {
         self
     }
 
-    /// Names the model of the aggregate root.
-    pub const fn with_parent(mut self, model: &'static str) -> Self {
+    /// Names the model of the aggregate root, and the field that holds its key.
+    pub const fn with_parent(mut self, model: &'static str, key: &'static str) -> Self {
         self.parent = Some(model);
+        self.parent_key = Some(key);
         self
     }
 

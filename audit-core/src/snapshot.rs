@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::change::Redaction;
 use crate::diff::MAX_DEPTH;
 use crate::error::ValueError;
 use crate::hash::HashKeys;
@@ -47,6 +48,8 @@ pub(crate) fn key_value<T: AuditValue + ?Sized>(value: &T) -> Value {
 pub(crate) struct Env {
     keys: Option<Arc<HashKeys>>,
     error: Option<Box<ValueError>>,
+    /// Which top-level fields are redacted, and how; kept where somebody asks.
+    redactions: Option<Vec<(&'static str, Redaction)>>,
 }
 
 impl Env {
@@ -54,8 +57,18 @@ impl Env {
     pub(crate) fn with_keys(keys: Arc<HashKeys>) -> Self {
         Self {
             keys: Some(keys),
-            error: None,
+            ..Self::default()
         }
+    }
+
+    /// Keeps how the top-level fields are redacted.
+    pub(crate) fn noting_redactions(mut self) -> Self {
+        self.redactions = Some(Vec::new());
+        self
+    }
+
+    pub(crate) fn take_redactions(&mut self) -> Vec<(&'static str, Redaction)> {
+        self.redactions.take().unwrap_or_default()
     }
 
     /// Keeps the first error.
@@ -200,6 +213,20 @@ impl<'a> Snapshot<'a> {
         })
     }
 
+    /// Returns what the trail may hold of a field of the present object or array.
+    fn part<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) -> Value {
+        let before = std::mem::take(&mut self.redacted);
+        let value = self.field_value(field, value);
+        if self.redacted
+            && self.depth == 1
+            && let Some(redactions) = &mut self.env.redactions
+        {
+            redactions.push((field.name, redaction(field)));
+        }
+        self.redacted |= before;
+        value
+    }
+
     /// Returns what the trail may hold of a field's value; null for a skipped field.
     #[doc(hidden)]
     pub fn field_value<T: AuditValue + ?Sized>(
@@ -228,6 +255,23 @@ impl<'a> Snapshot<'a> {
     }
 }
 
+/// How a field is redacted in whose value something is: as a whole if the field or its type
+/// says so, as in an update.
+fn redaction(field: &FieldSchema) -> Redaction {
+    let whole = |sensitivity| match sensitivity {
+        Sensitivity::Masked(_) => Some(Redaction::Masked),
+        Sensitivity::Hashed => Some(Redaction::Hashed),
+        Sensitivity::Clear | Sensitivity::Skipped => None,
+    };
+    let of_type = || {
+        let mut inline = field.fields().iter().filter(|inner| inner.is_inline());
+        inline.find_map(|inner| whole(inner.sensitivity))
+    };
+    whole(field.sensitivity)
+        .or_else(of_type)
+        .unwrap_or(Redaction::Partial)
+}
+
 /// Collects the fields of a struct.
 #[doc(hidden)]
 #[derive(Debug)]
@@ -251,7 +295,7 @@ impl ObjectSnapshot<'_, '_> {
         if field.sensitivity == Sensitivity::Skipped {
             return;
         }
-        let value = self.cx.field_value(field, value);
+        let value = self.cx.part(field, value);
         if field.place == Place::Inline {
             match value {
                 Value::Object(fields) => self.map.extend(fields),
@@ -295,7 +339,7 @@ impl ArraySnapshot<'_, '_> {
     /// Adds a field; a skipped one leaves a null, so that the others keep their index.
     #[inline(never)]
     pub fn visit<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) {
-        let value = self.cx.field_value(field, value);
+        let value = self.cx.part(field, value);
         self.items.push(value);
     }
 

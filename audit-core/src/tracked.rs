@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use crate::auditable::Auditable;
 use crate::change::Changes;
@@ -9,6 +10,7 @@ use crate::diff::try_diff;
 use crate::draft::{Draft, Receipt};
 use crate::error::{Error, Result};
 use crate::log::AuditLog;
+use crate::transaction::{Outcome, Staging};
 
 /// An object that remembers what it was, so that its changes can be recorded.
 ///
@@ -19,6 +21,8 @@ pub struct Tracked<T: Auditable + Clone + 'static> {
     log: AuditLog,
     /// `None` only while it is taken apart.
     object: Option<Both<T>>,
+    /// What was recorded in transactions that may still fail, with the state before.
+    staged: Vec<(Arc<Staging>, T)>,
 }
 
 struct Both<T> {
@@ -39,6 +43,7 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
                 original: object.clone(),
                 current: object,
             }),
+            staged: Vec::new(),
         }
     }
 
@@ -62,20 +67,25 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
     /// # Panics
     /// As [`diff`](crate::diff()), if a value cannot be compared.
     pub fn changes(&self) -> Changes {
-        let Both { original, current } = self.both();
-        crate::diff(original, current)
+        crate::diff(self.original(), &self.both().current)
     }
 
-    /// Returns the object as it was when it was wrapped or last recorded.
+    /// Returns the object as it was when it was wrapped or last recorded. What was recorded
+    /// in a transaction that failed was not.
     pub fn original(&self) -> &T {
-        &self.both().original
+        self.original_of(self.both())
+    }
+
+    fn original_of<'o>(&'o self, both: &'o Both<T>) -> &'o T {
+        let failed = |(staging, _): &&(Arc<Staging>, T)| staging.outcome() == Outcome::RolledBack;
+        let before = self.staged.iter().find(failed);
+        before.map_or(&both.original, |(_, before)| before)
     }
 
     /// Drafts the entry of the update, to look at it; [`record_with`](Self::record_with)
     /// records one with a reason or extra data.
     pub fn draft(&self) -> Draft {
-        let Both { original, current } = self.both();
-        self.log.updated(original, current)
+        self.log.updated(self.original(), &self.both().current)
     }
 
     /// Persists the object with `persist`, and records its changes if that succeeds.
@@ -92,14 +102,14 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
         Ok(saved)
     }
 
-    /// Records the changes; from now on changes are counted from here.
+    /// Records the changes; from now on changes are counted from here, unless nothing was
+    /// recorded because the context or the registration says so. Inside a transaction that
+    /// fails, they are unrecorded again.
     ///
     /// # Errors
     /// As [`Draft::record`]; the changes then stay unrecorded.
     pub fn record(&mut self) -> Result<Receipt> {
-        let receipt = self.draft().record()?;
-        self.settle();
-        Ok(receipt)
+        self.record_with(|draft| draft)
     }
 
     /// Records the changes as [`record`](Self::record) does, with what `finish` adds to the
@@ -109,19 +119,21 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
     /// As [`Draft::record`]; the changes then stay unrecorded.
     pub fn record_with(&mut self, finish: impl FnOnce(Draft) -> Draft) -> Result<Receipt> {
         let receipt = finish(self.draft()).record()?;
-        self.settle();
+        if !matches!(receipt, Receipt::Skipped(_)) {
+            let before = self.original().clone();
+            self.staged
+                .retain(|(staging, _)| staging.outcome() == Outcome::Open);
+            let staging = Staging::of(&self.log);
+            self.staged.extend(staging.map(|staging| (staging, before)));
+            let both = self.both_mut();
+            both.original = both.current.clone();
+        }
         Ok(receipt)
-    }
-
-    fn settle(&mut self) {
-        let both = self.both_mut();
-        both.original = both.current.clone();
     }
 
     /// Takes back the changes: the object is as it was when it was wrapped or last recorded.
     pub fn discard(&mut self) {
-        let both = self.both_mut();
-        both.current = both.original.clone();
+        self.both_mut().current = self.original().clone();
     }
 
     /// Returns the object; its unrecorded changes are the caller's affair from now on.
@@ -147,17 +159,23 @@ impl<T: Auditable + Clone + 'static> DerefMut for Tracked<T> {
     }
 }
 
-impl<T: Auditable + Clone + fmt::Debug + 'static> fmt::Debug for Tracked<T> {
+/// Shows the object as its entries do, secrets masked.
+impl<T: Auditable + Clone + 'static> fmt::Debug for Tracked<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.both().current, f)
+        let changes = try_diff(self.original(), &self.both().current);
+        f.debug_struct("Tracked")
+            .field("object", &self.both().current.object_repr())
+            .field("changes", &changes)
+            .finish_non_exhaustive()
     }
 }
 
 impl<T: Auditable + Clone + 'static> Drop for Tracked<T> {
     fn drop(&mut self) {
-        let Some(Both { original, current }) = &self.object else {
+        let Some(both) = &self.object else {
             return;
         };
+        let (original, current) = (self.original_of(both), &both.current);
         if !self.log.is_registered::<T>() {
             return;
         }

@@ -21,6 +21,12 @@ use crate::ticket::Ticket;
 /// is. A transaction inside another is a part of it: its error drops its own entries, and
 /// what it succeeds in is written when the outer one succeeds.
 ///
+/// The error may be your own type that is `From<auditlog::Error>`. Where nothing else names
+/// it, end the closure with `Ok::<_, auditlog::Error>(())`.
+///
+/// Under [`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen) a batch that the store
+/// does not take is `Ok`, and [`LogStats`](crate::LogStats) counts it.
+///
 /// # Errors
 /// What `run` returned, or that the batch could not be written.
 ///
@@ -76,6 +82,15 @@ pub(crate) struct Staging {
     entries: Mutex<Option<Vec<LogEntry>>>,
     /// The transaction this one is a part of.
     outer: Option<Arc<Staging>>,
+    outcome: Mutex<Outcome>,
+}
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Open,
+    Committed,
+    RolledBack,
 }
 
 impl Staging {
@@ -90,6 +105,7 @@ impl Staging {
             id,
             entries: Mutex::new(Some(Vec::new())),
             outer,
+            outcome: Mutex::new(Outcome::Open),
         })
     }
 
@@ -123,7 +139,22 @@ impl Staging {
     }
 
     fn discard(&self) {
-        self.lock().take();
+        if self.lock().take().is_some() {
+            self.settle(Outcome::RolledBack);
+        }
+    }
+
+    fn settle(&self, outcome: Outcome) {
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
+    }
+
+    /// Returns how the transaction ended; a part that succeeded ends with the whole.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let outcome = *self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&self.outer, outcome) {
+            (Some(outer), Outcome::Committed) => outer.outcome(),
+            _ => outcome,
+        }
     }
 }
 
@@ -133,14 +164,14 @@ impl Staging {
 #[must_use = "a transaction that is dropped without `commit` records nothing"]
 pub struct Transaction {
     staging: Arc<Staging>,
-    _entered: Entered<Arc<Staging>>,
+    entered: Option<Entered<Arc<Staging>>>,
 }
 
 impl Transaction {
     pub(crate) fn begin(log: &AuditLog) -> Self {
         let staging = Staging::within(log);
         Self {
-            _entered: Arc::clone(&staging).enter(),
+            entered: Some(Arc::clone(&staging).enter()),
             staging,
         }
     }
@@ -164,9 +195,16 @@ impl Transaction {
     ///
     /// # Errors
     /// If the batch could not be written; then no entry of it was.
-    pub fn commit(self) -> Result<()> {
+    pub fn commit(mut self) -> Result<()> {
         let entries = self.staging.end()?;
-        self.staging.log.write(&entries).map(drop)
+        // Left before it is written: sinks and hooks may record on their own account.
+        drop(self.entered.take());
+        let written = self.staging.log.write(&entries);
+        self.staging.settle(match &written {
+            Ok(_) => Outcome::Committed,
+            Err(_) => Outcome::RolledBack,
+        });
+        written.map(drop)
     }
 
     /// Ends the transaction without entries, as dropping it does.
@@ -250,6 +288,10 @@ where
                     Poll::Ready(written) => {
                         let value = value.take();
                         this.state = State::Done;
+                        this.staging.settle(match &written {
+                            Ok(_) => Outcome::Committed,
+                            Err(_) => Outcome::RolledBack,
+                        });
                         return match (written, value) {
                             (Err(error), _) => Poll::Ready(Err(error.into())),
                             (Ok(_), Some(value)) => Poll::Ready(Ok(value)),

@@ -50,7 +50,9 @@ impl Writer {
     /// itself.
     pub(crate) fn is_current(&self) -> bool {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        thread.as_ref().is_some_and(|thread| thread.thread().id() == thread::current().id())
+        thread
+            .as_ref()
+            .is_some_and(|thread| thread.thread().id() == thread::current().id())
     }
 
     pub(crate) fn submit(&self, entries: Vec<LogEntry>) -> Ticket {

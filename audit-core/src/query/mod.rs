@@ -14,7 +14,7 @@ use crate::action::{Action, Outcome};
 use crate::auditable::Auditable;
 use crate::canonical;
 use crate::entry::{LogEntry, ObjectRef, to_micros};
-use crate::error::{Result, StoreError};
+use crate::error::{Error, Result};
 use crate::level::Level;
 use crate::log::AuditLog;
 use crate::path::{ParsePathError, Path};
@@ -305,7 +305,7 @@ impl Query {
 
     fn bound(mut self) -> Result<Self> {
         if let Some(error) = self.invalid {
-            return Err(StoreError::backend("the query", error).into());
+            return Err(Error::Query { source: error });
         }
         if self.store.is_none() {
             self.store = Some(AuditLog::current().store());
@@ -457,6 +457,10 @@ impl Iterator for Entries {
 }
 
 /// A place in the order of entries: right after one of them.
+///
+/// The order is that of time, not of writing: an entry that was drafted earlier and written
+/// later, as at the end of a long transaction, comes before a cursor that has passed its time.
+/// Whoever follows the trail starts each time a little earlier than the last entry seen.
 ///
 /// As text it is the entry's time and id, so that it can travel in a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 
 use super::field::{self, Spot};
 use super::value::is_packed;
-use crate::ast::{Body, Container};
+use crate::ast::{Body, Container, Data};
 use crate::repr::Piece;
 
 /// Emits the items of the implementation; none for a mere value:
@@ -82,7 +82,13 @@ fn schema(container: &Container<'_>, model: &str) -> Option<TokenStream> {
         out.extend(quote!(.requiring_reason()));
     }
     if let Some((model, _)) = &settings.parent {
-        out.extend(quote!(.with_parent(<#model as __audit::Auditable>::MODEL)));
+        let key = container
+            .parent_key
+            .and_then(|place| match &container.data {
+                Data::Struct(body) => Some(body.fields[place].name.clone()),
+                Data::Enum(..) => None,
+            });
+        out.extend(quote!(.with_parent(<#model as __audit::Auditable>::MODEL, #key)));
     }
     (type_name != model || !out.is_empty()).then(|| {
         quote! {
