@@ -1,141 +1,18 @@
 //! What goes wrong outside has its own error, and loses nothing that was acknowledged.
 
+#[path = "scratch/filling.rs"]
+mod filling;
 mod scratch;
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::thread;
+use std::path::Path;
 
-use audit_core::{LogEntry, Query, Store, StoreError};
+use audit_core::{Query, Store, StoreError};
 use audit_sqlite::{APPLICATION_ID, SCHEMA_VERSION, SqliteStore, rusqlite::Connection};
 use audit_testkit::entries;
 
-/// A small file system in memory, until it is dropped.
-struct Disk {
-    folder: PathBuf,
-}
-
-impl Disk {
-    /// Mounts one, or says which test is skipped because that is not permitted here.
-    fn mount(test: &str, size: &str) -> Option<Self> {
-        let folder = scratch::folder().join("disk");
-        fs::create_dir(&folder).unwrap();
-        let disk = Self { folder };
-        let options = format!("size={size}");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(&disk.folder)
-            .output();
-        if mounted.is_ok_and(|output| output.status.success()) {
-            return Some(disk);
-        }
-        println!("skipped: {test}: a file system cannot be mounted here");
-        None
-    }
-
-    fn make_read_only(&self) {
-        let status = Command::new("mount")
-            .args(["-o", "remount,ro"])
-            .arg(&self.folder)
-            .status();
-        assert!(status.unwrap().success());
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.folder).output();
-    }
-}
-
-/// Appends until there is no room, and returns what was acknowledged.
-fn fill(store: &SqliteStore, seed: u64) -> Vec<LogEntry> {
-    let mut kept = Vec::new();
-    for (number, mut entry) in entries(20_000, seed).into_iter().enumerate() {
-        entry.reason = Some("x".repeat(number % 7 * 300));
-        match store.append(std::slice::from_ref(&entry)) {
-            Ok(()) => kept.push(entry),
-            Err(error) => {
-                assert!(matches!(&error, StoreError::Full { .. }), "{error:?}");
-                assert!(error.is_transient());
-                return kept;
-            }
-        }
-    }
-    panic!("there was room for all");
-}
-
-fn assert_kept(store: &SqliteStore, kept: &[LogEntry]) {
-    assert_eq!(store.count(&Query::new()).unwrap(), kept.len() as u64);
-    let mut query = Query::new();
-    let mut found = Vec::new();
-    loop {
-        let page = store.find(&query).unwrap();
-        found.extend(page.entries);
-        let Some(next) = page.next else { break };
-        query = query.after(next);
-    }
-    let mut kept = kept.to_vec();
-    kept.sort_by_key(|entry| (entry.timestamp, entry.id));
-    assert!(found == kept, "what is found is not what was acknowledged");
-    let check = store.check().unwrap();
-    assert!(check.is_ok(), "{check:?}");
-}
-
-/// A real file system runs full: `write` returns `ENOSPC`, SQLite `SQLITE_FULL`.
-#[test]
-fn a_full_disk_is_full_and_works_again_when_there_is_room() {
-    let Some(disk) = Disk::mount("a_full_disk_is_full", "6m") else {
-        return;
-    };
-    let ballast = disk.folder.join("ballast");
-    fs::write(&ballast, vec![1; 1 << 20]).unwrap();
-    let file = disk.folder.join("audit.db");
-    let store = SqliteStore::open(&file).unwrap();
-    let mut kept = fill(&store, 1);
-    assert!(kept.len() > 50);
-    assert_kept(&store, &kept);
-
-    // All of a group that shares a commit are told, too.
-    thread::scope(|scope| {
-        let threads: Vec<_> = (100..108)
-            .map(|seed| {
-                let store = &store;
-                scope.spawn(move || {
-                    let mut large = entries(20, seed);
-                    large[3].object_repr = "x".repeat(1 << 21);
-                    store.append(&large)
-                })
-            })
-            .collect();
-        for thread in threads {
-            let error = thread.join().unwrap().unwrap_err();
-            assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
-        }
-    });
-    assert_kept(&store, &kept);
-
-    fs::remove_file(&ballast).unwrap();
-    let more = entries(20, 2);
-    store.append(&more).unwrap();
-    kept.extend(more);
-    assert_kept(&store, &kept);
-    store.close().unwrap();
-    assert_kept(&SqliteStore::open(&file).unwrap(), &kept);
-}
-
-#[test]
-fn a_disk_without_room_for_a_file_is_full() {
-    let Some(disk) = Disk::mount("a_disk_without_room_for_a_file_is_full", "64k") else {
-        return;
-    };
-    fs::write(disk.folder.join("ballast"), vec![1; 60 << 10]).unwrap();
-    let error = SqliteStore::open(disk.folder.join("audit.db")).unwrap_err();
-    assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
-    fs::remove_file(disk.folder.join("ballast")).unwrap();
-}
+use self::filling::{assert_kept, fill};
 
 /// The same `SQLITE_FULL` from a limit of SQLite's own, wherever the tests run.
 #[test]
@@ -159,29 +36,6 @@ fn a_file_at_its_limit_is_full_and_works_again_after_a_purge() {
     left.extend_from_slice(&batch[..50]);
     assert_kept(&store, &left);
     assert!(fs::metadata(&file).unwrap().len() <= 1 << 20);
-}
-
-#[test]
-fn a_read_only_disk_is_read_only_and_can_be_read() {
-    let Some(disk) = Disk::mount("a_read_only_disk_is_read_only", "8m") else {
-        return;
-    };
-    let file = disk.folder.join("a b?c#d%20.db");
-    let sample = entries(30, 1);
-    let store = SqliteStore::open(&file).unwrap();
-    store.append(&sample).unwrap();
-    store.close().unwrap();
-    disk.make_read_only();
-
-    let error = SqliteStore::open(&file).unwrap_err();
-    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
-    let error = SqliteStore::open(disk.folder.join("new.db")).unwrap_err();
-    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
-
-    let store = SqliteStore::options().read_only().open(&file).unwrap();
-    assert_kept(&store, &sample);
-    let error = store.append(&entries(1, 2)).unwrap_err();
-    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
 }
 
 #[test]

@@ -1,28 +1,14 @@
 //! Nothing but retention changes or removes what is kept.
 
+#[path = "scratch/attempts.rs"]
+mod attempts;
 mod scratch;
 
 use audit_core::{Query, Store};
 use audit_sqlite::{SqliteStore, rusqlite::Connection};
 use audit_testkit::entries;
 
-const ATTEMPTS: [&str; 12] = [
-    "DELETE FROM audit_entry",
-    "DELETE FROM audit_entry WHERE seq = 2",
-    "UPDATE audit_entry SET body = '{}' WHERE seq = 2",
-    "UPDATE audit_entry SET actor = 'mallory'",
-    "UPDATE OR IGNORE audit_entry SET seq = seq + 100",
-    "REPLACE INTO audit_entry SELECT * FROM audit_entry",
-    "REPLACE INTO audit_entry SELECT seq, randomblob(16), ts, level, 'x', outcome, model, \
-     object_pk, NULL, NULL, NULL, NULL, NULL, '{}' FROM audit_entry",
-    "REPLACE INTO audit_entry SELECT seq + 100, id, ts, level, 'x', outcome, model, \
-     object_pk, NULL, NULL, NULL, NULL, NULL, '{}' FROM audit_entry",
-    "INSERT INTO audit_entry SELECT * FROM audit_entry WHERE true \
-     ON CONFLICT DO UPDATE SET body = '{}'",
-    "DELETE FROM audit_change",
-    "UPDATE audit_change SET field = 'x'",
-    "UPDATE audit_change SET seq = 1",
-];
+use self::attempts::ATTEMPTS;
 
 #[test]
 fn sql_changes_and_removes_nothing() {
@@ -43,28 +29,6 @@ fn sql_changes_and_removes_nothing() {
     }
     let check = store.check().unwrap();
     assert!(check.is_ok() && check.entries == 20, "{check:?}");
-}
-
-#[test]
-fn the_shell_changes_and_removes_nothing() {
-    let file = scratch::file("audit.db");
-    let store = SqliteStore::open(&file).unwrap();
-    store.append(&entries(20, 1)).unwrap();
-    store.close().unwrap();
-    for attempt in ATTEMPTS {
-        let shell = std::process::Command::new("sqlite3")
-            .args(["-batch", "-bail"])
-            .arg(&file)
-            .arg(attempt)
-            .output();
-        if shell.is_err() {
-            println!("skipped: the_shell_changes_and_removes_nothing: there is no sqlite3");
-            return;
-        }
-    }
-    let store = SqliteStore::open(&file).unwrap();
-    assert_eq!(store.count(&Query::new()).unwrap(), 20);
-    assert!(store.check().unwrap().is_ok());
 }
 
 #[test]

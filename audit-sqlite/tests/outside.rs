@@ -1,0 +1,179 @@
+//! What needs more than Rust: file systems that can be mounted, and the shell of SQLite.
+//!
+//! Elsewhere these tests are reported as ignored.
+
+#[path = "scratch/attempts.rs"]
+mod attempts;
+#[path = "scratch/filling.rs"]
+mod filling;
+mod scratch;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+
+use audit_core::{Query, Store, StoreError};
+use audit_sqlite::SqliteStore;
+use audit_testkit::entries;
+use libtest_mimic::{Arguments, Trial};
+
+use self::attempts::ATTEMPTS;
+use self::filling::{assert_kept, fill};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let no_disk = Disk::mount("64k").is_none();
+    let no_shell = Command::new("sqlite3").arg("--version").output().is_err();
+    let tests: [(&str, bool, fn()); 4] = [
+        (
+            "the_shell_changes_and_removes_nothing",
+            no_shell,
+            the_shell_changes_and_removes_nothing,
+        ),
+        (
+            "a_full_disk_is_full_and_works_again_when_there_is_room",
+            no_disk,
+            a_full_disk_is_full_and_works_again_when_there_is_room,
+        ),
+        (
+            "a_disk_without_room_for_a_file_is_full",
+            no_disk,
+            a_disk_without_room_for_a_file_is_full,
+        ),
+        (
+            "a_read_only_disk_is_read_only_and_can_be_read",
+            no_disk,
+            a_read_only_disk_is_read_only_and_can_be_read,
+        ),
+    ];
+    let trials = tests.map(|(name, missing, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+        .with_ignored_flag(missing)
+    });
+    libtest_mimic::run(&arguments, trials.into()).exit();
+}
+
+/// A small file system in memory, until it is dropped.
+struct Disk {
+    folder: PathBuf,
+}
+
+impl Disk {
+    /// Mounts one; `None` where that is not permitted.
+    fn mount(size: &str) -> Option<Self> {
+        let folder = scratch::folder().join("disk");
+        fs::create_dir(&folder).unwrap();
+        let disk = Self { folder };
+        let options = format!("size={size}");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(&disk.folder)
+            .output();
+        mounted
+            .is_ok_and(|output| output.status.success())
+            .then_some(disk)
+    }
+
+    fn make_read_only(&self) {
+        let status = Command::new("mount")
+            .args(["-o", "remount,ro"])
+            .arg(&self.folder)
+            .status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.folder).output();
+    }
+}
+
+/// A real file system runs full: `write` returns `ENOSPC`, SQLite `SQLITE_FULL`.
+fn a_full_disk_is_full_and_works_again_when_there_is_room() {
+    let disk = Disk::mount("6m").expect("a file system, as before");
+    let ballast = disk.folder.join("ballast");
+    fs::write(&ballast, vec![1; 1 << 20]).unwrap();
+    let file = disk.folder.join("audit.db");
+    let store = SqliteStore::open(&file).unwrap();
+    let mut kept = fill(&store, 1);
+    assert!(kept.len() > 50);
+    assert_kept(&store, &kept);
+
+    // All of a group that shares a commit are told, too.
+    thread::scope(|scope| {
+        let threads: Vec<_> = (100..108)
+            .map(|seed| {
+                let store = &store;
+                scope.spawn(move || {
+                    let mut large = entries(20, seed);
+                    large[3].object_repr = "x".repeat(1 << 21);
+                    store.append(&large)
+                })
+            })
+            .collect();
+        for thread in threads {
+            let error = thread.join().unwrap().unwrap_err();
+            assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+        }
+    });
+    assert_kept(&store, &kept);
+
+    fs::remove_file(&ballast).unwrap();
+    let more = entries(20, 2);
+    store.append(&more).unwrap();
+    kept.extend(more);
+    assert_kept(&store, &kept);
+    store.close().unwrap();
+    assert_kept(&SqliteStore::open(&file).unwrap(), &kept);
+}
+
+fn a_disk_without_room_for_a_file_is_full() {
+    let disk = Disk::mount("64k").expect("a file system, as before");
+    fs::write(disk.folder.join("ballast"), vec![1; 60 << 10]).unwrap();
+    let error = SqliteStore::open(disk.folder.join("audit.db")).unwrap_err();
+    assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+    fs::remove_file(disk.folder.join("ballast")).unwrap();
+}
+
+fn a_read_only_disk_is_read_only_and_can_be_read() {
+    let disk = Disk::mount("8m").expect("a file system, as before");
+    let file = disk.folder.join("a b?c#d%20.db");
+    let sample = entries(30, 1);
+    let store = SqliteStore::open(&file).unwrap();
+    store.append(&sample).unwrap();
+    store.close().unwrap();
+    disk.make_read_only();
+
+    let error = SqliteStore::open(&file).unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+    let error = SqliteStore::open(disk.folder.join("new.db")).unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+
+    let store = SqliteStore::options().read_only().open(&file).unwrap();
+    assert_kept(&store, &sample);
+    let error = store.append(&entries(1, 2)).unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+}
+
+fn the_shell_changes_and_removes_nothing() {
+    let file = scratch::file("audit.db");
+    let store = SqliteStore::open(&file).unwrap();
+    store.append(&entries(20, 1)).unwrap();
+    store.close().unwrap();
+    for attempt in ATTEMPTS {
+        let shell = Command::new("sqlite3")
+            .args(["-batch", "-bail"])
+            .arg(&file)
+            .arg(attempt)
+            .output();
+        assert!(shell.is_ok(), "the shell was there before");
+    }
+    let store = SqliteStore::open(&file).unwrap();
+    assert_eq!(store.count(&Query::new()).unwrap(), 20);
+    assert!(store.check().unwrap().is_ok());
+}
