@@ -49,8 +49,9 @@ fn main() {
     ];
     let trials = tests.map(|(name, missing, test)| {
         Trial::test(name, move || {
-            test();
-            Ok(())
+            // Each test has a folder by the name of its thread.
+            let test = thread::Builder::new().name(name.to_owned()).spawn(test)?;
+            test.join().map_err(|_| "it panicked; see above".into())
         })
         .with_ignored_flag(missing)
     });
