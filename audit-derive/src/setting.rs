@@ -339,13 +339,16 @@ fn tolerance(literal: &syn::Lit, errors: &mut Errors) -> Option<Equality> {
         _ => return None,
     };
     match digits.parse::<f64>() {
-        Ok(value) if value.is_finite() && matches!(suffix, "" | "f64") => {
+        Ok(value) if value.is_finite() && value >= 0.0 && matches!(suffix, "" | "f64") => {
             let mut value = Literal::f64_suffixed(value);
             value.set_span(literal.span());
             Some(Equality::Tolerance(quote!(#value)))
         }
         _ => {
-            errors.at(literal, "the tolerance is a finite number without a suffix");
+            errors.at(
+                literal,
+                "the tolerance is a finite number, zero or more, without a suffix",
+            );
             None
         }
     }
