@@ -142,12 +142,13 @@ impl Drop for Probing {
 }
 
 impl Output {
-    fn finish(self, rules: Option<&Rules>) -> Result<Difference, ValueError> {
-        if let Some(error) = self.env.into_error() {
+    #[inline]
+    fn finish(&mut self, rules: Option<&Rules>) -> Result<Difference, ValueError> {
+        if let Some(error) = self.env.take_error() {
             return Err(error);
         }
         let mut difference = Difference {
-            changes: Changes::from_vec(self.changes),
+            changes: Changes::from_vec(std::mem::take(&mut self.changes)),
             level: self.level,
             notable: self.notable,
         };

@@ -49,7 +49,13 @@ pub(crate) struct Env {
     keys: Option<Arc<HashKeys>>,
     error: Option<Box<ValueError>>,
     /// Which top-level fields are redacted, and how; kept where somebody asks.
-    redactions: Option<Vec<(&'static str, Redaction)>>,
+    redactions: Option<Box<Redactions>>,
+}
+
+/// Redactions by top-level field. Boxed, since a diff has an `Env` and needs none.
+#[derive(Debug, Default)]
+struct Redactions {
+    fields: Vec<(&'static str, Redaction)>,
 }
 
 impl Env {
@@ -63,12 +69,12 @@ impl Env {
 
     /// Keeps how the top-level fields are redacted.
     pub(crate) fn noting_redactions(mut self) -> Self {
-        self.redactions = Some(Vec::new());
+        self.redactions = Some(Box::default());
         self
     }
 
     pub(crate) fn take_redactions(&mut self) -> Vec<(&'static str, Redaction)> {
-        self.redactions.take().unwrap_or_default()
+        self.redactions.take().unwrap_or_default().fields
     }
 
     /// Keeps the first error.
@@ -76,8 +82,13 @@ impl Env {
         self.error.get_or_insert_with(|| Box::new(error));
     }
 
-    pub(crate) fn into_error(self) -> Option<ValueError> {
-        self.error.map(|error| *error)
+    pub(crate) fn into_error(mut self) -> Option<ValueError> {
+        self.take_error()
+    }
+
+    #[inline]
+    pub(crate) fn take_error(&mut self) -> Option<ValueError> {
+        self.error.take().map(|error| *error)
     }
 
     fn hash(&mut self, domain: &str, value: &Value) -> String {
@@ -221,7 +232,7 @@ impl<'a> Snapshot<'a> {
             && self.depth == 1
             && let Some(redactions) = &mut self.env.redactions
         {
-            redactions.push((field.name, redaction(field)));
+            redactions.fields.push((field.name, redaction(field)));
         }
         self.redacted |= before;
         value
