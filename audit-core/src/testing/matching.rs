@@ -104,7 +104,6 @@ impl Matching {
     }
 
     /// Asks for an entry that changed a path from one value to another; `()` stands for none.
-    #[expect(clippy::needless_pass_by_value, reason = "values are written in place")]
     pub fn change(self, path: &str, old: impl AuditValue, new: impl AuditValue) -> Self {
         let (old, new) = (crate::snapshot(&old), crate::snapshot(&new));
         let wanted = format!("{path}: {old} -> {new}");
