@@ -121,7 +121,7 @@ impl Audited {
         }
         draft.keep("version", record.integer("version")?);
         let time = record.time("created_at")?;
-        let order = ids::order(step.rank, step.row.cast_unsigned());
+        let order = ids::order(step.rank, ids::number(record.id()));
         ids::stamp(&mut draft.entry, FORMAT, name, record.id(), time, order);
         Ok(draft.finish(FORMAT, name, record.id()))
     }

@@ -222,8 +222,8 @@ impl Continuum {
         })?;
         let record = cx.record(&self.transactions, row)?.named(id.to_string());
         let time = record.time("issued_at")?;
-        let actor = record.text("user_id")?;
-        let user = user_name(self.users.as_ref(), cx.connection, actor.as_deref())?;
+        let actor = record.key("user_id")?;
+        let user = user_name(self.users.as_ref(), cx.connection, record.text("user_id")?.as_deref())?;
         let meta = self.meta(id, cx)?;
         draft.actor(actor, user);
         draft.keep("transaction_id", id);
@@ -335,7 +335,7 @@ impl VersionTable {
         let record = cx.record(&self.table, row)?;
         let mut id = String::new();
         for key in self.keys() {
-            id.push_str(&record.text(&key.name)?.unwrap_or_default());
+            id.push_str(&record.key(&key.name)?.unwrap_or_default());
             id.push('|');
         }
         id.push_str(&record.text("transaction_id")?.unwrap_or_default());

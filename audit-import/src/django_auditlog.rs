@@ -91,8 +91,9 @@ impl Source for DjangoAuditlog {
             column: "rowid".to_owned(),
             detail: "is in no known table".to_owned(),
         })?;
-        let record = cx.record(&log.table, step.row)?.named(step.row.to_string());
-        self.read(log, step, &record, cx)
+        let record = cx.record(&log.table, step.row)?;
+        let id = record.text("id")?.unwrap_or_default();
+        self.read(log, step, &record.named(id), cx)
     }
 }
 
@@ -105,8 +106,7 @@ impl DjangoAuditlog {
         cx: &mut Reading<'_>,
     ) -> Result<LogEntry, ImportError> {
         let name = &log.table.name;
-        let actor = record.text("actor_id")?;
-        let user = user_name(log.users.as_ref(), cx.connection, actor.as_deref())?;
+        let user = user_name(log.users.as_ref(), cx.connection, record.text("actor_id")?.as_deref())?;
         let mut losses = cx.losses(FORMAT, name, record.id());
         let action = action(record)?;
         let model = self.model(record, &mut losses)?;
@@ -115,7 +115,7 @@ impl DjangoAuditlog {
         if let Some(repr) = record.text("object_repr")? {
             draft.entry.object_repr = repr;
         }
-        draft.actor(actor, user);
+        draft.actor(record.key("actor_id")?, user);
         draft.entry.correlation_id = record.text("cid")?;
         if let Some(address) = record.text("remote_addr")? {
             draft.address("remote_addr", &address, &mut losses);
@@ -136,7 +136,7 @@ impl DjangoAuditlog {
         changes(record, &mut draft, &mut losses)?;
         extra_columns(record, &mut draft)?;
         let time = record.time("timestamp")?;
-        let order = ids::order(step.rank, step.row.cast_unsigned());
+        let order = ids::order(step.rank, ids::number(record.id()));
         ids::stamp(&mut draft.entry, FORMAT, name, record.id(), time, order);
         Ok(draft.finish(FORMAT, name, record.id()))
     }

@@ -44,6 +44,19 @@ pub(crate) fn order(rank: i64, number: u64) -> u64 {
     (u64::try_from(rank).unwrap_or(0).min(0xfff) << 32) | (number & 0xffff_ffff)
 }
 
+/// Returns the number that sorts a row's id as the library does, as far as 32 bits tell: the
+/// number it is, the beginning of a UUID, or that of a text.
+pub(crate) fn number(id: &str) -> u64 {
+    if let Ok(number) = id.parse::<i64>() {
+        return number.cast_unsigned();
+    }
+    if let Ok(uuid) = Uuid::try_parse(id) {
+        return uuid.as_u64_pair().0 >> 32;
+    }
+    let bytes = id.bytes().chain(std::iter::repeat(0)).take(4);
+    bytes.fold(0, |number, byte| (number << 8) | u64::from(byte))
+}
+
 /// Sets an entry's id and time.
 pub(crate) fn stamp(
     entry: &mut LogEntry,
@@ -86,6 +99,14 @@ mod tests {
             at(2, order(0, 0), "t"),
         ];
         assert!(sorted.is_sorted());
+    }
+
+    #[test]
+    fn numbers_sort_as_ids_do() {
+        assert!(number("9") < number("10"));
+        assert!(number("1ab6f6b1-d379-45c1-8a30-d84d9539ced2") < number("7c3c532c72614910b7390bef0e1a9d95"));
+        assert!(number("a") < number("ab") && number("ab") < number("b"));
+        assert_eq!(number(""), 0);
     }
 
     #[test]

@@ -283,6 +283,8 @@ fn connect(path: &Path) -> Result<Connection, ImportError> {
         // Without `SQLITE_OPEN_URI`: a path is a path.
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
+        // A statement for each table, and a few besides.
+        connection.set_prepared_statement_cache_capacity(128);
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.execute_batch("PRAGMA temp_store = FILE; PRAGMA trusted_schema = OFF; BEGIN")?;
         // Reads the first page, so that what is no database is known now.

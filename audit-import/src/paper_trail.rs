@@ -12,7 +12,7 @@ use crate::format::Format;
 use crate::losses::{LossKind, Losses, Report};
 use crate::record::Record;
 use crate::schema::{Column, Kind, Schema, Table, quoted};
-use crate::source::{Draft, Reading, Source, Step, Users, between, change, user_name};
+use crate::source::{Draft, Reading, Source, Step, between, change};
 use crate::value::{Zone, instant};
 use crate::{ids, json, rails};
 
@@ -27,7 +27,6 @@ const READ: &[&str] = &["whodunnit", "object", "object_changes", "item_subtype",
 struct PaperTrail {
     tables: Vec<Table>,
     schema: Schema,
-    users: Option<Users>,
     /// By table and model, the fields that creations do not list: they have their defaults.
     defaults: RefCell<HashMap<(usize, String), Map<String, Value>>>,
 }
@@ -50,7 +49,6 @@ pub(crate) fn find(
     }
     Ok(Some(Box::new(PaperTrail {
         tables,
-        users: rails::table_of(schema, "User").and_then(|users| Users::of(users, None)),
         schema: schema.clone(),
         defaults: RefCell::default(),
     })))
@@ -109,9 +107,8 @@ impl PaperTrail {
         let model = record.text("item_type")?.unwrap_or_default();
         let pk = record.text("item_id")?.unwrap_or_default();
         let mut draft = Draft::new(FORMAT, action, &model, &pk);
-        let actor = record.text("whodunnit")?;
-        let user = user_name(self.users.as_ref(), cx.connection, actor.as_deref())?;
-        draft.actor(actor, user);
+        // Any text: mostly a user's id, but of which table the library does not know.
+        draft.actor(record.text("whodunnit")?, None);
         self.states(step, record, &mut draft, cx)?;
         let time = record.time("created_at")?;
         draft.keep("item_subtype", record.text("item_subtype")?);
@@ -132,7 +129,7 @@ impl PaperTrail {
                 draft.place(column, value, &mut losses);
             }
         }
-        let order = ids::order(step.rank, step.row.cast_unsigned());
+        let order = ids::order(step.rank, ids::number(record.id()));
         ids::stamp(&mut draft.entry, FORMAT, name, record.id(), time, order);
         Ok(draft.finish(FORMAT, name, record.id()))
     }

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use rusqlite::types::{Value as Sql, ValueRef};
+use uuid::Uuid;
 
 use crate::error::ImportError;
-use crate::schema::Table;
+use crate::schema::{Kind, Table};
 use crate::time;
 
 /// A row of a table.
@@ -46,10 +47,6 @@ impl<'t> Record<'t> {
             .unwrap_or(&Sql::Null)
     }
 
-    pub(crate) fn is_null(&self, column: &str) -> bool {
-        *self.value(column) == Sql::Null
-    }
-
     /// Returns a value as text, `None` for a null.
     pub(crate) fn text(&self, column: &str) -> Result<Option<String>, ImportError> {
         match self.value(column) {
@@ -59,6 +56,16 @@ impl<'t> Record<'t> {
             Sql::Real(number) => Ok(Some(number.to_string())),
             Sql::Blob(_) => Err(self.error(column, "is bytes, expected text")),
         }
+    }
+
+    /// Returns a key as text; a UUID with dashes.
+    pub(crate) fn key(&self, column: &str) -> Result<Option<String>, ImportError> {
+        let text = self.text(column)?;
+        let uuid = self.table.column(column).is_some_and(|c| c.kind == Kind::Uuid);
+        Ok(text.map(|text| match Uuid::try_parse(&text) {
+            Ok(key) if uuid => key.to_string(),
+            _ => text,
+        }))
     }
 
     pub(crate) fn integer(&self, column: &str) -> Result<Option<i64>, ImportError> {

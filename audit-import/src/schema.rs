@@ -45,6 +45,8 @@ pub(crate) struct Table {
     pub(crate) name: String,
     pub(crate) columns: Vec<Column>,
     pub(crate) foreign_keys: Vec<ForeignKey>,
+    /// Reads a row by its number.
+    select: String,
 }
 
 /// All tables of a database.
@@ -89,7 +91,7 @@ impl Table {
         let mut columns = connection.prepare_cached(
             "SELECT name, type, pk, dflt_value FROM pragma_table_info(?1) ORDER BY cid",
         )?;
-        let columns = columns
+        let columns: Vec<Column> = columns
             .query_map([&name], |row| {
                 let column: String = row.get(0)?;
                 let declared: String = row.get(1)?;
@@ -114,7 +116,13 @@ impl Table {
                 })
             })?
             .collect::<rusqlite::Result<_>>()?;
+        let names: Vec<String> = columns.iter().map(|c| quoted(&c.name)).collect();
         Ok(Self {
+            select: format!(
+                "SELECT {} FROM {} WHERE rowid = ?1",
+                names.join(", "),
+                quoted(&name)
+            ),
             name,
             columns,
             foreign_keys,
@@ -183,14 +191,8 @@ impl Table {
         connection: &Connection,
         row: i64,
     ) -> Result<Option<Record<'_>>, ImportError> {
-        let columns: Vec<String> = self.columns.iter().map(|c| quoted(&c.name)).collect();
-        let sql = format!(
-            "SELECT {} FROM {} WHERE rowid = ?1",
-            columns.join(", "),
-            quoted(&self.name)
-        );
         let failed = |error| ImportError::read(&self.name, error);
-        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+        let mut statement = connection.prepare_cached(&self.select).map_err(failed)?;
         let mut rows = statement.query([row]).map_err(failed)?;
         let Some(found) = rows.next().map_err(failed)? else {
             return Ok(None);

@@ -335,11 +335,12 @@ impl HistoryTable {
             }
             _ => None,
         };
-        let actor = match record.text("history_user_id")? {
-            Some(id) => Some(id),
-            None => record.text("history_user")?,
+        let column = match self.table.has("history_user_id") {
+            true => "history_user_id",
+            false => "history_user",
         };
-        let user = user_name(self.users.as_ref(), cx.connection, actor.as_deref())?;
+        let actor = record.key(column)?;
+        let user = user_name(self.users.as_ref(), cx.connection, record.text(column)?.as_deref())?;
         let mut losses = cx.losses(FORMAT, name, record.id());
         let field_of_key = self.fields.iter().find(|field| field.column == self.key);
         let pk = field_of_key.and_then(|field| state.fields.get(&field.name));
@@ -356,28 +357,15 @@ impl HistoryTable {
             draft.place(column, value, &mut losses);
         }
         let time = record.time("history_date")?;
-        let order = ids::order(step.rank, self.number(&record)?);
+        let order = ids::order(step.rank, ids::number(record.id()));
         ids::stamp(&mut draft.entry, FORMAT, name, record.id(), time, order);
         Ok(draft.finish(FORMAT, name, record.id()))
     }
 
     fn record(&self, row: i64, cx: &Reading<'_>) -> Result<Record<'_>, ImportError> {
         let record = cx.record(&self.table, row)?;
-        let id = record.text("history_id")?.unwrap_or_default();
-        let id = match uuid::Uuid::try_parse(&id) {
-            Ok(uuid) if id.len() == 32 => uuid.to_string(),
-            _ => id,
-        };
+        let id = record.key("history_id")?.unwrap_or_default();
         Ok(record.named(id))
-    }
-
-    /// Returns the number that sorts a row as the library sorts it.
-    fn number(&self, record: &Record<'_>) -> Result<u64, ImportError> {
-        if let Ok(uuid) = uuid::Uuid::try_parse(record.id()) {
-            return Ok(uuid.as_u64_pair().0 >> 32);
-        }
-        let number = record.integer("history_id")?;
-        Ok(number.unwrap_or_default().cast_unsigned())
     }
 
     fn added_value(
