@@ -68,17 +68,26 @@ impl Source for Audited {
 
     fn note(&self, report: &mut Report) {
         for table in &self.tables {
-            report.add(FORMAT, &table.name, None, "created_at", LossKind::AssumedUtc);
+            report.add(
+                FORMAT,
+                &table.name,
+                None,
+                "created_at",
+                LossKind::AssumedUtc,
+            );
         }
     }
 
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
-        let table = self.tables.get(step.table).ok_or_else(|| ImportError::Row {
-            table: FORMAT.as_str().to_owned(),
-            row: step.row.to_string(),
-            column: "rowid".to_owned(),
-            detail: "is in no known table".to_owned(),
-        })?;
+        let table = self
+            .tables
+            .get(step.table)
+            .ok_or_else(|| ImportError::Row {
+                table: FORMAT.as_str().to_owned(),
+                row: step.row.to_string(),
+                column: "rowid".to_owned(),
+                detail: "is in no known table".to_owned(),
+            })?;
         let record = cx.record(table, step.row)?;
         let id = record.text("id")?.unwrap_or_default();
         self.read(step, &record.named(id), cx)
@@ -102,9 +111,10 @@ impl Audited {
         let pk = record.text("auditable_id")?.unwrap_or_default();
         let mut draft = Draft::new(FORMAT, action, &model, &pk);
         self.user(record, &mut draft, cx)?;
-        if let (Some(model), Some(pk)) =
-            (record.text("associated_type")?, record.text("associated_id")?)
-        {
+        if let (Some(model), Some(pk)) = (
+            record.text("associated_type")?,
+            record.text("associated_id")?,
+        ) {
             draft.entry.parent = Some(ObjectRef::new(model, pk));
         }
         let mut losses = cx.losses(FORMAT, name, record.id());
@@ -136,7 +146,9 @@ impl Audited {
         let class = record.text("user_type")?;
         let id = record.text("user_id")?;
         let name = record.text("username")?;
-        let users = class.as_deref().and_then(|class| rails::table_of(&self.schema, class));
+        let users = class
+            .as_deref()
+            .and_then(|class| rails::table_of(&self.schema, class));
         let users = users.and_then(|users| Users::of(users, None));
         let display = user_name(users.as_ref(), cx.connection, id.as_deref())?;
         draft.keep("user_type", class);
@@ -175,7 +187,10 @@ fn changes(fields: Map<String, Value>, action: &Action, losses: &mut Losses<'_>)
             // Of several audits combined into one the creation may be part.
             (_, value) => (None, Some(value)),
         };
-        let hidden = [&old, &new].into_iter().flatten().any(|value| value == REDACTED);
+        let hidden = [&old, &new]
+            .into_iter()
+            .flatten()
+            .any(|value| value == REDACTED);
         if hidden {
             losses.add(&field, LossKind::Masked);
         }

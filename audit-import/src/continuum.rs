@@ -61,9 +61,10 @@ pub(crate) fn find(
         }
         let model = table.name.strip_suffix("_version").unwrap_or(&table.name);
         versions.push(VersionTable {
-            association: table.columns.iter().all(|column| {
-                column.key > 0 || OWN.contains(&column.name.as_str())
-            }),
+            association: table
+                .columns
+                .iter()
+                .all(|column| column.key > 0 || OWN.contains(&column.name.as_str())),
             model: model.to_owned(),
             table: table.clone(),
         });
@@ -205,7 +206,13 @@ impl Continuum {
         let transaction = self.transaction(&record, id, &mut draft, cx)?;
         draft.entry.object_repr = format!("transaction {id}");
         draft.keep("entities", self.entity_names(id, cx)?);
-        Ok(finish(draft, &self.transactions.name, &record, step, &transaction))
+        Ok(finish(
+            draft,
+            &self.transactions.name,
+            &record,
+            step,
+            &transaction,
+        ))
     }
 
     /// Puts what a transaction says into an entry.
@@ -218,12 +225,19 @@ impl Continuum {
     ) -> Result<Transaction, ImportError> {
         let row = self.transactions.row_of(cx.connection, "id", id)?;
         let row = row.ok_or_else(|| {
-            of.error("transaction_id", format!("refers to transaction {id}, which is gone"))
+            of.error(
+                "transaction_id",
+                format!("refers to transaction {id}, which is gone"),
+            )
         })?;
         let record = cx.record(&self.transactions, row)?.named(id.to_string());
         let time = record.time("issued_at")?;
         let actor = record.key("user_id")?;
-        let user = user_name(self.users.as_ref(), cx.connection, record.text("user_id")?.as_deref())?;
+        let user = user_name(
+            self.users.as_ref(),
+            cx.connection,
+            record.text("user_id")?.as_deref(),
+        )?;
         let meta = self.meta(id, cx)?;
         draft.actor(actor, user);
         draft.keep("transaction_id", id);
@@ -232,8 +246,14 @@ impl Continuum {
         for column in &self.transactions.columns {
             let name = column.name.as_str();
             if !matches!(name, "id" | "issued_at" | "user_id") {
-                let value = typed(record.value(name), column.kind, Zone::Unknown, name, &mut losses)
-                    .map_err(|detail| record.error(name, detail))?;
+                let value = typed(
+                    record.value(name),
+                    column.kind,
+                    Zone::Unknown,
+                    name,
+                    &mut losses,
+                )
+                .map_err(|detail| record.error(name, detail))?;
                 draft.place(name, value, &mut losses);
             }
         }
@@ -303,13 +323,26 @@ fn finish(
     // Ids sort as the library does: by transaction, then by table and key within it.
     let within = u64::try_from(step.rank).unwrap_or(0).min(0xf_ffff);
     let order = (transaction.id.cast_unsigned() << 20) | within;
-    ids::stamp(&mut draft.entry, FORMAT, table, record.id(), transaction.time, order);
+    ids::stamp(
+        &mut draft.entry,
+        FORMAT,
+        table,
+        record.id(),
+        transaction.time,
+        order,
+    );
     draft.finish(FORMAT, table, record.id())
 }
 
 /// Makes the id that all entries of a transaction share.
 fn transaction_uuid(table: &str, id: i64, time: DateTime<Utc>) -> Uuid {
-    ids::id(FORMAT, table, &format!("transaction {id}"), time, id.cast_unsigned() << 20)
+    ids::id(
+        FORMAT,
+        table,
+        &format!("transaction {id}"),
+        time,
+        id.cast_unsigned() << 20,
+    )
 }
 
 impl VersionTable {
@@ -354,8 +387,14 @@ impl VersionTable {
             if self.is_own(name) {
                 continue;
             }
-            let value = typed(record.value(name), column.kind, Zone::Unknown, name, &mut losses)
-                .map_err(|detail| record.error(name, detail))?;
+            let value = typed(
+                record.value(name),
+                column.kind,
+                Zone::Unknown,
+                name,
+                &mut losses,
+            )
+            .map_err(|detail| record.error(name, detail))?;
             state.insert(name.to_owned(), value);
         }
         Ok(state)

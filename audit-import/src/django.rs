@@ -13,7 +13,10 @@ pub(crate) struct ContentTypes {
 
 impl ContentTypes {
     /// Reads the table of content types; none if there is no such table.
-    pub(crate) fn read(connection: &Connection, table: Option<&Table>) -> Result<Self, ImportError> {
+    pub(crate) fn read(
+        connection: &Connection,
+        table: Option<&Table>,
+    ) -> Result<Self, ImportError> {
         let Some(table) = table else {
             return Ok(Self::default());
         };
@@ -22,7 +25,8 @@ impl ContentTypes {
                 "SELECT id, app_label, model FROM {}",
                 crate::schema::quoted(&table.name)
             ))?;
-            let models = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let models =
+                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             models.collect::<rusqlite::Result<_>>()
         };
         let models = read().map_err(|error| ImportError::read(&table.name, error))?;

@@ -80,17 +80,26 @@ impl Source for DjangoAuditlog {
 
     fn note(&self, report: &mut Report) {
         for log in &self.tables {
-            report.add(FORMAT, &log.table.name, None, "timestamp", LossKind::AssumedUtc);
+            report.add(
+                FORMAT,
+                &log.table.name,
+                None,
+                "timestamp",
+                LossKind::AssumedUtc,
+            );
         }
     }
 
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
-        let log = self.tables.get(step.table).ok_or_else(|| ImportError::Row {
-            table: FORMAT.as_str().to_owned(),
-            row: step.row.to_string(),
-            column: "rowid".to_owned(),
-            detail: "is in no known table".to_owned(),
-        })?;
+        let log = self
+            .tables
+            .get(step.table)
+            .ok_or_else(|| ImportError::Row {
+                table: FORMAT.as_str().to_owned(),
+                row: step.row.to_string(),
+                column: "rowid".to_owned(),
+                detail: "is in no known table".to_owned(),
+            })?;
         let record = cx.record(&log.table, step.row)?;
         let id = record.text("id")?.unwrap_or_default();
         self.read(log, step, &record.named(id), cx)
@@ -106,7 +115,11 @@ impl DjangoAuditlog {
         cx: &mut Reading<'_>,
     ) -> Result<LogEntry, ImportError> {
         let name = &log.table.name;
-        let user = user_name(log.users.as_ref(), cx.connection, record.text("actor_id")?.as_deref())?;
+        let user = user_name(
+            log.users.as_ref(),
+            cx.connection,
+            record.text("actor_id")?.as_deref(),
+        )?;
         let mut losses = cx.losses(FORMAT, name, record.id());
         let action = action(record)?;
         let model = self.model(record, &mut losses)?;
@@ -231,7 +244,11 @@ fn changes(
                     Action::Delete if is_nothing(&new, hidden) => (Some(old), None),
                     _ => (Some(old), Some(new)),
                 };
-                if [&old, &new].into_iter().flatten().any(|value| value == "None") {
+                if [&old, &new]
+                    .into_iter()
+                    .flatten()
+                    .any(|value| value == "None")
+                {
                     nones.push(field.clone());
                 }
                 let made = change(&field, old, new);
@@ -244,7 +261,11 @@ fn changes(
                     unknown.insert(field.clone(), members.clone().into());
                 }
                 let (none, members) = (HashSet::new(), members.into_iter().collect());
-                let (old, new) = if added { (&none, &members) } else { (&members, &none) };
+                let (old, new) = if added {
+                    (&none, &members)
+                } else {
+                    (&members, &none)
+                };
                 list.extend(membership(&field, old, new).map(|mut change| {
                     // The other members are not known, nor the places among them.
                     change.at = Box::default();
@@ -284,9 +305,7 @@ impl Stored {
                 let mut side = || pair.next().unwrap_or_default();
                 Self::Pair(side(), side())
             }
-            Value::Object(mut change)
-                if change.get("type").is_some_and(|kind| kind == "m2m") =>
-            {
+            Value::Object(mut change) if change.get("type").is_some_and(|kind| kind == "m2m") => {
                 let operation = change.get("operation").and_then(Value::as_str);
                 let added = match operation {
                     Some("add") => true,

@@ -83,7 +83,11 @@ impl fmt::Display for ImportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open { path, source } => {
-                write!(f, "cannot open {} as a SQLite file: {source}", path.display())
+                write!(
+                    f,
+                    "cannot open {} as a SQLite file: {source}",
+                    path.display()
+                )
             }
             Self::NothingFound { path } => write!(
                 f,

@@ -86,7 +86,11 @@ pub struct ParseFormatError {
 
 impl fmt::Display for ParseFormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown format `{}`; expected ", self.text.escape_debug())?;
+        write!(
+            f,
+            "unknown format `{}`; expected ",
+            self.text.escape_debug()
+        )?;
         for (number, format) in Format::ALL.iter().enumerate() {
             let comma = match number {
                 0 => "",
@@ -109,7 +113,10 @@ mod tests {
     fn every_name_reads_back() {
         for format in Format::ALL {
             assert_eq!(format.to_string().parse(), Ok(format));
-            assert_eq!(format.as_str().to_uppercase().replace('-', "_").parse(), Ok(format));
+            assert_eq!(
+                format.as_str().to_uppercase().replace('-', "_").parse(),
+                Ok(format)
+            );
         }
     }
 

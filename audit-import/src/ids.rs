@@ -18,13 +18,7 @@ const HASH_BITS: u32 = 30;
 /// milliseconds since 1970 (0 for times before), then come the version, 12 bits of `order`,
 /// the variant, the other 32 bits of `order`, and the first 30 bits of the SHA-256 of format,
 /// table and row, a zero byte after each.
-pub(crate) fn id(
-    format: Format,
-    table: &str,
-    row: &str,
-    time: DateTime<Utc>,
-    order: u64,
-) -> Uuid {
+pub(crate) fn id(format: Format, table: &str, row: &str, time: DateTime<Utc>, order: u64) -> Uuid {
     let mut hash = Hash::new();
     for part in [format.as_str(), table, row] {
         hash.update(part.as_bytes());
@@ -104,7 +98,10 @@ mod tests {
     #[test]
     fn numbers_sort_as_ids_do() {
         assert!(number("9") < number("10"));
-        assert!(number("1ab6f6b1-d379-45c1-8a30-d84d9539ced2") < number("7c3c532c72614910b7390bef0e1a9d95"));
+        assert!(
+            number("1ab6f6b1-d379-45c1-8a30-d84d9539ced2")
+                < number("7c3c532c72614910b7390bef0e1a9d95")
+        );
         assert!(number("a") < number("ab") && number("ab") < number("b"));
         assert_eq!(number(""), 0);
     }

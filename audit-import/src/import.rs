@@ -252,7 +252,10 @@ impl<'i> Queue<'i> {
             return Some(Err(ImportError::read(self.source.format().as_str(), error)));
         }
         let step = self.steps.pop_front()?;
-        Some(self.source.entry(&step, &mut Reading { connection, report }))
+        Some(
+            self.source
+                .entry(&step, &mut Reading { connection, report }),
+        )
     }
 
     fn refill(&mut self, connection: &Connection) -> rusqlite::Result<()> {
@@ -296,7 +299,8 @@ fn connect(path: &Path) -> Result<Connection, ImportError> {
 
 /// Finds the audit tables.
 fn find(connection: &Connection) -> Result<Vec<Box<dyn Source>>, ImportError> {
-    let schema = Schema::read(connection).map_err(|error| ImportError::read("the schema", error))?;
+    let schema =
+        Schema::read(connection).map_err(|error| ImportError::read("the schema", error))?;
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     for found in [
         audited::find(connection, &schema)?,

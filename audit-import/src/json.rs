@@ -110,7 +110,9 @@ mod tests {
     #[test]
     fn large_numbers_keep_their_digits() {
         assert_eq!(
-            parse(r#"{"a": 123456789012345678901234567890, "b": [-99999999999999999999, 1.5e300], "c\"d1234567890123456789012": 18446744073709551615}"#),
+            parse(
+                r#"{"a": 123456789012345678901234567890, "b": [-99999999999999999999, 1.5e300], "c\"d1234567890123456789012": 18446744073709551615}"#
+            ),
             Ok(json!({
                 "a": "123456789012345678901234567890",
                 "b": ["-99999999999999999999", 1.5e300],
@@ -135,7 +137,10 @@ mod tests {
 
     #[test]
     fn bytes_are_base64() {
-        assert_eq!(bytes(b"\x00\xff\x10bytes"), json!({"$base64": "AP8QYnl0ZXM="}));
+        assert_eq!(
+            bytes(b"\x00\xff\x10bytes"),
+            json!({"$base64": "AP8QYnl0ZXM="})
+        );
         assert_eq!(base64(b""), "");
         assert_eq!(base64(b"f"), "Zg==");
         assert_eq!(base64(b"fo"), "Zm8=");

@@ -21,7 +21,16 @@ const FORMAT: Format = Format::PaperTrail;
 const COLUMNS: &[&str] = &["id", "item_type", "item_id", "event", "created_at"];
 
 /// The columns that are read by name, besides those that every table has.
-const READ: &[&str] = &["whodunnit", "object", "object_changes", "item_subtype", "transaction_id"];
+const READ: &[&str] = &[
+    "whodunnit",
+    "object",
+    "object_changes",
+    "item_subtype",
+    "transaction_id",
+];
+
+/// Old and new of each field.
+type Pairs = Vec<(String, (Value, Value))>;
 
 #[derive(Debug)]
 struct PaperTrail {
@@ -74,17 +83,26 @@ impl Source for PaperTrail {
 
     fn note(&self, report: &mut Report) {
         for table in &self.tables {
-            report.add(FORMAT, &table.name, None, "created_at", LossKind::AssumedUtc);
+            report.add(
+                FORMAT,
+                &table.name,
+                None,
+                "created_at",
+                LossKind::AssumedUtc,
+            );
         }
     }
 
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
-        let table = self.tables.get(step.table).ok_or_else(|| ImportError::Row {
-            table: FORMAT.as_str().to_owned(),
-            row: step.row.to_string(),
-            column: "rowid".to_owned(),
-            detail: "is in no known table".to_owned(),
-        })?;
+        let table = self
+            .tables
+            .get(step.table)
+            .ok_or_else(|| ImportError::Row {
+                table: FORMAT.as_str().to_owned(),
+                row: step.row.to_string(),
+                column: "rowid".to_owned(),
+                detail: "is in no known table".to_owned(),
+            })?;
         let record = cx.record(table, step.row)?;
         let id = record.text("id")?.unwrap_or_default();
         self.read(step, &record.named(id), cx)
@@ -149,12 +167,20 @@ impl PaperTrail {
             (Action::Delete, before, _) => before.clone().map(Value::Object),
             (Action::Create, _, Some(pairs)) => {
                 let mut after = self.defaults(step.table, record, cx)?;
-                after.extend(pairs.iter().map(|(field, (_, new))| (field.clone(), new.clone())));
+                after.extend(
+                    pairs
+                        .iter()
+                        .map(|(field, (_, new))| (field.clone(), new.clone())),
+                );
                 Some(Value::Object(after))
             }
             (_, Some(before), Some(pairs)) => {
                 let mut after = before.clone();
-                after.extend(pairs.iter().map(|(field, (_, new))| (field.clone(), new.clone())));
+                after.extend(
+                    pairs
+                        .iter()
+                        .map(|(field, (_, new))| (field.clone(), new.clone())),
+                );
                 Some(Value::Object(after))
             }
             // A touch, or an event of its own: nothing that the library lists is different.
@@ -205,11 +231,11 @@ impl PaperTrail {
             return Ok(None);
         };
         let types = self.types(record, "object")?;
-        let typed = |(field, value): (String, Value)| {
+        let cast = |(field, value): (String, Value)| {
             let value = types.cast(&field, value, &mut losses);
             (field, value)
         };
-        Ok(Some(fields.into_iter().map(typed).collect()))
+        Ok(Some(fields.into_iter().map(cast).collect()))
     }
 
     /// Reads the pairs of old and new.
@@ -217,7 +243,7 @@ impl PaperTrail {
         &self,
         record: &Record<'_>,
         cx: &mut Reading<'_>,
-    ) -> Result<Option<Vec<(String, (Value, Value))>>, ImportError> {
+    ) -> Result<Option<Pairs>, ImportError> {
         let mut losses = cx.losses(FORMAT, &record.table().name, record.id());
         let Some(fields) = rails::payload(record, "object_changes", &mut losses)? else {
             return Ok(None);
@@ -352,9 +378,7 @@ impl Types<'_> {
                     Value::String(text)
                 })
             }
-            (Some(Kind::Instant), Value::String(text)) => {
-                Value::String(instant(&text, Zone::Utc))
-            }
+            (Some(Kind::Instant), Value::String(text)) => Value::String(instant(&text, Zone::Utc)),
             (_, value) => value,
         }
     }
@@ -368,7 +392,10 @@ fn default(column: &Column) -> Option<Value> {
     if sql.eq_ignore_ascii_case("null") {
         return Some(Value::Null);
     }
-    if let Some(text) = sql.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')) {
+    if let Some(text) = sql
+        .strip_prefix('\'')
+        .and_then(|text| text.strip_suffix('\''))
+    {
         let text = text.replace("''", "'");
         return Some(match column.kind {
             Kind::Json => json::parse(&text).ok()?,

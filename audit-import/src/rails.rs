@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
+use crate::error::ImportError;
+use crate::json;
 use crate::losses::{LossKind, Losses};
 use crate::record::Record;
-use crate::error::ImportError;
 use crate::schema::{Schema, Table};
 use crate::yaml::{self, Notes};
-use crate::json;
 
 /// Returns the table that Rails gives a model's name, if there is one.
 pub(crate) fn table_of<'s>(schema: &'s Schema, model: &str) -> Option<&'s Table> {
@@ -28,8 +28,7 @@ fn underscored(model: &str) -> String {
         let before = at.checked_sub(1).and_then(|before| chars.get(before));
         let after = chars.get(at + 1);
         let starts_word = before.is_some_and(|c| c.is_lowercase() || c.is_ascii_digit())
-            || before.is_some_and(|c| c.is_uppercase())
-                && after.is_some_and(|c| c.is_lowercase());
+            || before.is_some_and(|c| c.is_uppercase()) && after.is_some_and(|c| c.is_lowercase());
         if c.is_uppercase() && starts_word {
             text.push('_');
         }

@@ -61,7 +61,10 @@ impl<'t> Record<'t> {
     /// Returns a key as text; a UUID with dashes.
     pub(crate) fn key(&self, column: &str) -> Result<Option<String>, ImportError> {
         let text = self.text(column)?;
-        let uuid = self.table.column(column).is_some_and(|c| c.kind == Kind::Uuid);
+        let uuid = self
+            .table
+            .column(column)
+            .is_some_and(|c| c.kind == Kind::Uuid);
         Ok(text.map(|text| match Uuid::try_parse(&text) {
             Ok(key) if uuid => key.to_string(),
             _ => text,

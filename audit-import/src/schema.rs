@@ -1,7 +1,7 @@
 //! What tables a database has, and what their columns were declared to hold.
 
-use rusqlite::{Connection, OptionalExtension};
 use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::ImportError;
 use crate::record::Record;
@@ -150,20 +150,20 @@ impl Table {
 
     /// Checks that rows can be found by number, as the tables of all these libraries let them.
     pub(crate) fn check_rows(&self, connection: &Connection) -> Result<(), ImportError> {
-        let sql = format!("SELECT rowid FROM {} LIMIT 0", quoted(&self.name));
-        match connection.prepare(&sql) {
-            Ok(_) => Ok(()),
-            Err(rusqlite::Error::SqliteFailure(failure, _))
-                if failure.code == rusqlite::ErrorCode::Unknown =>
-            {
-                Err(ImportError::Unsupported {
-                    table: self.name.clone(),
-                    detail: "it was made WITHOUT ROWID; copy it into a table that has row ids"
-                        .to_owned(),
-                })
-            }
-            Err(error) => Err(ImportError::read(&self.name, error)),
+        let without: bool = connection
+            .query_row(
+                "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1",
+                [&self.name],
+                |row| row.get(0),
+            )
+            .map_err(|error| ImportError::read(&self.name, error))?;
+        if !without {
+            return Ok(());
         }
+        Err(ImportError::Unsupported {
+            table: self.name.clone(),
+            detail: "it was made WITHOUT ROWID; copy it into a table that has row ids".to_owned(),
+        })
     }
 
     /// Finds the number of the row that has a number in a column.
@@ -223,9 +223,8 @@ fn kind(declared: &str) -> Kind {
         Some((name, rest)) => (name.trim(), rest.split(')').next().unwrap_or_default()),
         None => (declared.as_str(), ""),
     };
-    let argument = |index: usize| -> Option<usize> {
-        arguments.split(',').nth(index)?.trim().parse().ok()
-    };
+    let argument =
+        |index: usize| -> Option<usize> { arguments.split(',').nth(index)?.trim().parse().ok() };
     match name {
         "bool" | "boolean" => Kind::Boolean,
         "uuid" => Kind::Uuid,

@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 use crate::django::ContentTypes;
 use crate::error::ImportError;
 use crate::format::Format;
+use crate::ids;
 use crate::losses::{LossKind, Losses, Report};
 use crate::record::{self, Record};
 use crate::schema::{Column, Kind, Schema, Table, quoted};
 use crate::source::{Draft, Reading, Source, Step, Users, between, membership, user_name};
 use crate::value::{Zone, key_text, typed};
-use crate::ids;
 
 const FORMAT: Format = Format::DjangoSimpleHistory;
 
@@ -79,7 +79,9 @@ pub(crate) fn find(
         history.check_rows(connection)?;
         let live = live.or_else(|| live_by_columns(schema, history, &taken, &models));
         taken.extend(live.map(|live| live.name.clone()));
-        tables.push(HistoryTable::of(connection, schema, history, live, &models)?);
+        tables.push(HistoryTable::of(
+            connection, schema, history, live, &models,
+        )?);
     }
     if tables.is_empty() {
         return Ok(None);
@@ -128,7 +130,13 @@ fn live_by_columns<'s>(
             .is_some_and(|(app, model)| models.has(app, &format!("historical{model}")))
     };
     let candidates = schema.tables.iter().filter(fits);
-    candidates.max_by_key(|live| (historical(live), shared(live), live.columns.len().wrapping_neg()))
+    candidates.max_by_key(|live| {
+        (
+            historical(live),
+            shared(live),
+            live.columns.len().wrapping_neg(),
+        )
+    })
 }
 
 impl HistoryTable {
@@ -208,7 +216,8 @@ fn key_without_live(connection: &Connection, history: &Table) -> Result<String, 
         names.collect::<rusqlite::Result<Vec<String>>>()
     };
     let indexed = read().map_err(|error| ImportError::read(&history.name, error))?;
-    let of_library = |name: &String| COLUMNS.contains(&name.as_str()) || OWN.contains(&name.as_str());
+    let of_library =
+        |name: &String| COLUMNS.contains(&name.as_str()) || OWN.contains(&name.as_str());
     indexed
         .into_iter()
         .find(|name| !of_library(name))
@@ -288,12 +297,15 @@ impl Source for SimpleHistory {
     }
 
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
-        let history = self.tables.get(step.table).ok_or_else(|| ImportError::Row {
-            table: FORMAT.as_str().to_owned(),
-            row: step.row.to_string(),
-            column: "rowid".to_owned(),
-            detail: "is in no known table".to_owned(),
-        })?;
+        let history = self
+            .tables
+            .get(step.table)
+            .ok_or_else(|| ImportError::Row {
+                table: FORMAT.as_str().to_owned(),
+                row: step.row.to_string(),
+                column: "rowid".to_owned(),
+                detail: "is in no known table".to_owned(),
+            })?;
         history.read(step, cx)
     }
 }
@@ -335,12 +347,17 @@ impl HistoryTable {
             }
             _ => None,
         };
-        let column = match self.table.has("history_user_id") {
-            true => "history_user_id",
-            false => "history_user",
+        let column = if self.table.has("history_user_id") {
+            "history_user_id"
+        } else {
+            "history_user"
         };
         let actor = record.key(column)?;
-        let user = user_name(self.users.as_ref(), cx.connection, record.text(column)?.as_deref())?;
+        let user = user_name(
+            self.users.as_ref(),
+            cx.connection,
+            record.text(column)?.as_deref(),
+        )?;
         let mut losses = cx.losses(FORMAT, name, record.id());
         let field_of_key = self.fields.iter().find(|field| field.column == self.key);
         let pk = field_of_key.and_then(|field| state.fields.get(&field.name));

@@ -5,7 +5,8 @@ use std::fmt::Debug;
 use std::net::IpAddr;
 
 use audit_core::{
-    Action, Actor, Change, Changes, Level, LogEntry, Path, PathSegment, Redaction, Source as Program,
+    Action, Actor, Change, Changes, Level, LogEntry, Path, PathSegment, Redaction,
+    Source as Program,
 };
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Map, Value};
@@ -166,16 +167,12 @@ impl Draft {
     }
 
     fn addressed(&mut self, column: &str, text: &str, losses: &mut Losses<'_>) -> bool {
-        match text.trim().parse::<IpAddr>() {
-            Ok(address) => {
-                self.entry.remote_addr = Some(address);
-                true
-            }
-            Err(_) => {
-                losses.add(column, LossKind::NotAnAddress);
-                false
-            }
+        if let Ok(address) = text.trim().parse::<IpAddr>() {
+            self.entry.remote_addr = Some(address);
+            return true;
         }
+        losses.add(column, LossKind::NotAnAddress);
+        false
     }
 
     /// Sets who it was, where somebody is known.
@@ -191,7 +188,8 @@ impl Draft {
 
     /// Ends the entry. The rest goes to `additional_data.imported`.
     pub(crate) fn finish(mut self, format: Format, table: &str, row: &str) -> LogEntry {
-        self.rest.insert("format".to_owned(), format.as_str().into());
+        self.rest
+            .insert("format".to_owned(), format.as_str().into());
         self.rest.insert("table".to_owned(), table.into());
         self.rest.insert("id".to_owned(), row.into());
         let data = &mut self.entry.additional_data;
@@ -219,12 +217,16 @@ pub(crate) fn membership(
     new: &HashSet<Value>,
 ) -> impl Iterator<Item = Change> {
     let field = Path::from_segments(&[PathSegment::Name(field.to_owned())]);
-    audit_core::diff(old, new).into_iter().map(move |mut found| {
-        // A member's path is in brackets, and a set that is recorded whole has none.
-        let inside = found.path.strip_prefix('$').unwrap_or(&found.path);
-        found.path = format!("{field}{inside}").parse().unwrap_or_else(|_| field.clone());
-        found
-    })
+    audit_core::diff(old, new)
+        .into_iter()
+        .map(move |mut found| {
+            // A member's path is in brackets, and a set that is recorded whole has none.
+            let inside = found.path.strip_prefix('$').unwrap_or(&found.path);
+            found.path = format!("{field}{inside}")
+                .parse()
+                .unwrap_or_else(|_| field.clone());
+            found
+        })
 }
 
 /// Makes changes of masked values known as such.
@@ -234,10 +236,15 @@ pub(crate) fn masked(mut change: Change) -> Change {
 }
 
 /// Makes the changes from a state to another, field by field; a missing state has no fields.
-pub(crate) fn between(old: Option<&Map<String, Value>>, new: Option<&Map<String, Value>>) -> Changes {
+pub(crate) fn between(
+    old: Option<&Map<String, Value>>,
+    new: Option<&Map<String, Value>>,
+) -> Changes {
     let empty = Map::new();
     let (before, after) = (old.unwrap_or(&empty), new.unwrap_or(&empty));
-    let gone = before.iter().filter(|(field, _)| !after.contains_key(*field));
+    let gone = before
+        .iter()
+        .filter(|(field, _)| !after.contains_key(*field));
     let gone = gone.map(|(field, value)| change(field, Some(value.clone()), None));
     let there = after
         .iter()

@@ -24,7 +24,7 @@ impl Instant {
     }
 
     fn digits(self) -> SecondsFormat {
-        if self.utc.nanosecond() % 1000 == 0 {
+        if self.utc.nanosecond().is_multiple_of(1000) {
             SecondsFormat::Micros
         } else {
             SecondsFormat::Nanos
@@ -38,7 +38,9 @@ pub(crate) fn parse(text: &str) -> Option<Instant> {
     let (date, rest) = split_date(text)?;
     let rest = match rest.strip_prefix(['T', 't']) {
         Some(rest) => rest,
-        None => rest.strip_prefix([' ', '\t'])?.trim_start_matches([' ', '\t']),
+        None => rest
+            .strip_prefix([' ', '\t'])?
+            .trim_start_matches([' ', '\t']),
     };
     let end = rest
         .find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.'))
@@ -70,11 +72,7 @@ fn split_date(text: &str) -> Option<(NaiveDate, &str)> {
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(rest.len());
     let day = rest.get(..end).filter(|day| digits(day, 1..=2))?;
-    let date = NaiveDate::from_ymd_opt(
-        year.parse().ok()?,
-        month.parse().ok()?,
-        day.parse().ok()?,
-    )?;
+    let date = NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
     Some((date, rest.get(end..)?))
 }
 
@@ -147,19 +145,53 @@ mod tests {
     fn every_library_s_times_are_read() {
         for (text, utc, offset) in [
             ("2024-02-29 23:59:59", "2024-02-29T23:59:59.000000Z", false),
-            ("2024-02-29 23:59:59.12", "2024-02-29T23:59:59.120000Z", false),
-            ("2024-02-29T23:59:59.001Z", "2024-02-29T23:59:59.001000Z", true),
-            ("2024-03-31T06:00:00.000+05:30", "2024-03-31T00:30:00.000000Z", true),
-            ("1969-12-31 23:00:00.000000000 Z", "1969-12-31T23:00:00.000000Z", true),
-            ("2001-12-14 21:59:43.10 -5", "2001-12-15T02:59:43.100000Z", true),
-            ("2011-02-24 11:17:06 -0800", "2011-02-24T19:17:06.000000Z", true),
-            ("2001-1-2 2:59:43.123456789 Z", "2001-01-02T02:59:43.123456789Z", true),
+            (
+                "2024-02-29 23:59:59.12",
+                "2024-02-29T23:59:59.120000Z",
+                false,
+            ),
+            (
+                "2024-02-29T23:59:59.001Z",
+                "2024-02-29T23:59:59.001000Z",
+                true,
+            ),
+            (
+                "2024-03-31T06:00:00.000+05:30",
+                "2024-03-31T00:30:00.000000Z",
+                true,
+            ),
+            (
+                "1969-12-31 23:00:00.000000000 Z",
+                "1969-12-31T23:00:00.000000Z",
+                true,
+            ),
+            (
+                "2001-12-14 21:59:43.10 -5",
+                "2001-12-15T02:59:43.100000Z",
+                true,
+            ),
+            (
+                "2011-02-24 11:17:06 -0800",
+                "2011-02-24T19:17:06.000000Z",
+                true,
+            ),
+            (
+                "2001-1-2 2:59:43.123456789 Z",
+                "2001-01-02T02:59:43.123456789Z",
+                true,
+            ),
         ] {
             let read = parse(text).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!((read.utc_text().as_str(), read.offset), (utc, offset), "{text}");
+            assert_eq!(
+                (read.utc_text().as_str(), read.offset),
+                (utc, offset),
+                "{text}"
+            );
         }
         assert_eq!(
-            parse("2024-02-29 23:59:59").map(Instant::plain_text).as_deref(),
+            parse("2024-02-29 23:59:59")
+                .map(Instant::plain_text)
+                .as_deref(),
             Some("2024-02-29T23:59:59.000000")
         );
     }
@@ -167,9 +199,17 @@ mod tests {
     #[test]
     fn what_is_no_time_is_none() {
         for text in [
-            "", "2024", "2024-02-30 00:00:00", "2024-02-29", "2024-02-29 24:00:00", "é-1-1 1:00:00",
-            "2024-02-29 10:00:00 +é", "2024-02-29 10:00:00 +123456", "2024-02-29 1:2:3:4",
-            "99999-01-01 00:00:00", "2024-02-29 10:00:00.x",
+            "",
+            "2024",
+            "2024-02-30 00:00:00",
+            "2024-02-29",
+            "2024-02-29 24:00:00",
+            "é-1-1 1:00:00",
+            "2024-02-29 10:00:00 +é",
+            "2024-02-29 10:00:00 +123456",
+            "2024-02-29 1:2:3:4",
+            "99999-01-01 00:00:00",
+            "2024-02-29 10:00:00.x",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -38,19 +38,21 @@ pub(crate) fn typed(
         (Kind::Decimal(scale), Sql::Real(number)) if number.is_finite() => {
             Value::String(decimal(&number.to_string(), scale, column, losses))
         }
-        (Kind::Real, Sql::Integer(number)) => {
+        (Kind::Real, Sql::Integer(number)) =>
+        {
             #[expect(clippy::cast_precision_loss, reason = "the column holds floats")]
             float(*number as f64)
         }
         (_, Sql::Integer(number)) => json::exact(&Value::from(*number))?,
         (_, Sql::Real(number)) => float(*number),
-        (Kind::Json, Sql::Text(text)) => match json::parse(text) {
-            Ok(value) => json::exact(&value)?,
-            Err(_) => {
+        (Kind::Json, Sql::Text(text)) => {
+            if let Ok(value) = json::parse(text) {
+                json::exact(&value)?
+            } else {
                 losses.add(column, LossKind::BadJson);
                 Value::String(text.clone())
             }
-        },
+        }
         (Kind::Uuid, Sql::Text(text)) if text.len() == 32 => match Uuid::try_parse(text) {
             Ok(uuid) => Value::String(uuid.to_string()),
             Err(_) => Value::String(text.clone()),
@@ -91,7 +93,11 @@ fn decimal(digits: &str, scale: Option<usize>, column: &str, losses: &mut Losses
         return digits.to_owned();
     };
     let missing = scale.saturating_sub(fraction);
-    let point = if fraction == 0 && missing > 0 { "." } else { "" };
+    let point = if fraction == 0 && missing > 0 {
+        "."
+    } else {
+        ""
+    };
     format!("{digits}{point}{}", "0".repeat(missing))
 }
 
@@ -111,7 +117,7 @@ mod tests {
     use crate::format::Format;
     use crate::losses::Report;
 
-    fn value(kind: Kind, value: Sql) -> (Value, Vec<LossKind>) {
+    fn value(kind: Kind, value: &Sql) -> (Value, Vec<LossKind>) {
         let mut report = Report::default();
         let mut losses = Losses {
             report: &mut report,
@@ -119,7 +125,7 @@ mod tests {
             table: "t",
             row: "1",
         };
-        let made = typed(&value, kind, Zone::Utc, "c", &mut losses).expect("a value");
+        let made = typed(value, kind, Zone::Utc, "c", &mut losses).expect("a value");
         (made, report.losses().map(|loss| loss.kind).collect())
     }
 
@@ -130,36 +136,64 @@ mod tests {
             (Kind::Boolean, Sql::Integer(7), json!(7)),
             (Kind::Decimal(Some(2)), Sql::Real(-3.5), json!("-3.50")),
             (Kind::Decimal(Some(2)), Sql::Integer(0), json!("0.00")),
-            (Kind::Decimal(Some(2)), Sql::Real(1_234_567_890.12), json!("1234567890.12")),
+            (
+                Kind::Decimal(Some(2)),
+                Sql::Real(1_234_567_890.12),
+                json!("1234567890.12"),
+            ),
             (Kind::Decimal(Some(0)), Sql::Integer(5), json!("5")),
             (Kind::Decimal(Some(1)), Sql::Real(19.99), json!("19.99")),
             (Kind::Real, Sql::Integer(3), json!(3.0)),
-            (Kind::Integer, Sql::Integer((1 << 53) + 1), json!("9007199254740993")),
+            (
+                Kind::Integer,
+                Sql::Integer((1 << 53) + 1),
+                json!("9007199254740993"),
+            ),
             (Kind::Json, Sql::Text("null".into()), Value::Null),
             (Kind::Text, Sql::Text("null".into()), json!("null")),
-            (Kind::Date, Sql::Text("1899-12-31".into()), json!("1899-12-31")),
-            (Kind::Instant, Sql::Text("2024-02-29 23:59:59".into()), json!("2024-02-29T23:59:59.000000Z")),
+            (
+                Kind::Date,
+                Sql::Text("1899-12-31".into()),
+                json!("1899-12-31"),
+            ),
+            (
+                Kind::Instant,
+                Sql::Text("2024-02-29 23:59:59".into()),
+                json!("2024-02-29T23:59:59.000000Z"),
+            ),
             (Kind::Instant, Sql::Text("soon".into()), json!("soon")),
-            (Kind::Uuid, Sql::Text("77b04384ded84aa4bab2c2cff8da5625".into()), json!("77b04384-ded8-4aa4-bab2-c2cff8da5625")),
+            (
+                Kind::Uuid,
+                Sql::Text("77b04384ded84aa4bab2c2cff8da5625".into()),
+                json!("77b04384-ded8-4aa4-bab2-c2cff8da5625"),
+            ),
             (Kind::Uuid, Sql::Text("no uuid".into()), json!("no uuid")),
-            (Kind::Binary, Sql::Blob(vec![0, 255]), json!({"$base64": "AP8="})),
+            (
+                Kind::Binary,
+                Sql::Blob(vec![0, 255]),
+                json!({"$base64": "AP8="}),
+            ),
         ] {
-            assert_eq!(value(kind, stored.clone()), (expected, Vec::new()), "{kind:?} {stored:?}");
+            assert_eq!(
+                value(kind, &stored),
+                (expected, Vec::new()),
+                "{kind:?} {stored:?}"
+            );
         }
     }
 
     #[test]
     fn what_is_not_exact_is_counted() {
         assert_eq!(
-            value(Kind::Decimal(None), Sql::Real(12.5)),
+            value(Kind::Decimal(None), &Sql::Real(12.5)),
             (json!("12.5"), vec![LossKind::DecimalScale])
         );
         assert_eq!(
-            value(Kind::Json, Sql::Text("{".into())),
+            value(Kind::Json, &Sql::Text("{".into())),
             (json!("{"), vec![LossKind::BadJson])
         );
         assert_eq!(
-            value(Kind::Text, Sql::Blob(vec![255])),
+            value(Kind::Text, &Sql::Blob(vec![255])),
             (json!({"$base64": "/w=="}), vec![LossKind::NotUtf8])
         );
     }

@@ -74,7 +74,10 @@ impl<'t> Reader<'t, '_> {
         let mut document = None;
         loop {
             match self.next()? {
-                Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
+                Event::StreamStart
+                | Event::DocumentStart(_)
+                | Event::DocumentEnd
+                | Event::Nothing => {}
                 Event::StreamEnd => return document.ok_or(YamlError::Documents),
                 event if document.is_none() => document = Some(self.node(event)?),
                 _ => return Err(YamlError::Documents),
@@ -224,7 +227,10 @@ mod tests {
     fn hostile_texts_end_in_an_error() {
         assert_eq!(read(&"[".repeat(150)), Err(YamlError::TooDeep));
         // The parser has a limit of its own for these.
-        assert!(matches!(read(&"[".repeat(100_000)), Err(YamlError::Syntax { .. })));
+        assert!(matches!(
+            read(&"[".repeat(100_000)),
+            Err(YamlError::Syntax { .. })
+        ));
         assert_eq!(read(&"- ".repeat(5_000)), Err(YamlError::TooDeep));
         assert_eq!(read("a: &1 [*1]"), Err(YamlError::Alias));
         assert!(matches!(read("a: *nothing"), Err(YamlError::Syntax { .. })));
@@ -234,8 +240,12 @@ mod tests {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..20 {
             let inner = format!("*a{}", level - 1);
-            writeln!(bomb, "a{level}: &a{level} [{}]", [inner.as_str(); 10].join(", "))
-                .expect("a string takes it");
+            writeln!(
+                bomb,
+                "a{level}: &a{level} [{}]",
+                [inner.as_str(); 10].join(", ")
+            )
+            .expect("a string takes it");
         }
         assert_eq!(read(&bomb), Err(YamlError::TooLarge));
     }
@@ -243,7 +253,10 @@ mod tests {
     #[test]
     fn an_error_says_where_and_not_what() {
         let error = read("pin: 1\nb: [hunter2").unwrap_err().to_string();
-        assert!(error.starts_with("is no YAML that can be read (error at line "), "{error}");
+        assert!(
+            error.starts_with("is no YAML that can be read (error at line "),
+            "{error}"
+        );
         assert!(!error.contains("hunter2"));
     }
 

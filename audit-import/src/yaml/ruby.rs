@@ -40,12 +40,10 @@ pub(super) fn scalar(text: &str, plain: bool, tag: Option<&str>, notes: &mut Not
         },
         // `!` alone, and what says that a text is one.
         "!" | "str" | "ruby/string" | "non-specific" => Value::from(text),
-        "float" | "int" | "bool" | "null" | "ruby/object:Integer" => {
-            match scalar::resolve(text) {
-                Plain::Value(value) => value,
-                Plain::Symbol(name) => Value::String(name),
-            }
-        }
+        "float" | "int" | "bool" | "null" | "ruby/object:Integer" => match scalar::resolve(text) {
+            Plain::Value(value) => value,
+            Plain::Symbol(name) => Value::String(name),
+        },
         _ => {
             notes.ruby = true;
             Value::from(text)
@@ -62,14 +60,21 @@ pub(super) fn sequence(items: Vec<Value>, tag: Option<&str>, notes: &mut Notes) 
 }
 
 /// Resolves a hash or an object.
-pub(super) fn mapping(mut fields: Map<String, Value>, tag: Option<&str>, notes: &mut Notes) -> Value {
+pub(super) fn mapping(
+    mut fields: Map<String, Value>,
+    tag: Option<&str>,
+    notes: &mut Notes,
+) -> Value {
     let Some(tag) = tag else {
         return Value::Object(fields);
     };
     match name_of(tag) {
         "ruby/object:ActiveSupport::TimeWithZone" if fields.get("utc").is_some() => {
             let zone = fields.get("zone").and_then(|zone| zone.get("name"));
-            if zone.and_then(Value::as_str).is_none_or(|zone| !is_utc(zone)) {
+            if zone
+                .and_then(Value::as_str)
+                .is_none_or(|zone| !is_utc(zone))
+            {
                 notes.zone = true;
             }
             fields.remove("utc").unwrap_or_default()
@@ -106,7 +111,10 @@ fn is_utc(zone: &str) -> bool {
 /// Writes a decimal as digits, from a form such as `27:0.1999e2`: the precision, which says
 /// nothing about the value, and the digits with an exponent.
 fn big_decimal(text: &str) -> Value {
-    let number = text.split_once(':').map_or(text, |(_, number)| number).trim();
+    let number = text
+        .split_once(':')
+        .map_or(text, |(_, number)| number)
+        .trim();
     Value::String(plain_digits(number).unwrap_or_else(|| number.to_owned()))
 }
 
@@ -130,13 +138,10 @@ fn plain_digits(number: &str) -> Option<String> {
         return None;
     }
     let mut digits = format!("{whole}{fraction}");
-    let point = match usize::try_from(point) {
-        Ok(point) => point,
-        Err(_) => {
-            digits.insert_str(0, &"0".repeat(usize::try_from(-point).ok()?));
-            0
-        }
-    };
+    if point < 0 {
+        digits.insert_str(0, &"0".repeat(usize::try_from(-point).ok()?));
+    }
+    let point = usize::try_from(point.max(0)).ok()?;
     if digits.len() < point {
         digits.push_str(&"0".repeat(point - digits.len()));
     }
@@ -164,7 +169,10 @@ mod tests {
             ("18:0.0", "0.0"),
             ("18:0.1e3", "100.0"),
             ("18:0.1e-2", "0.001"),
-            ("36:0.123456789012345678901234567890e10", "1234567890.1234567890123456789"),
+            (
+                "36:0.123456789012345678901234567890e10",
+                "1234567890.1234567890123456789",
+            ),
             ("0:NaN", "NaN"),
             ("9:0.1e999999999", "0.1e999999999"),
             ("9:0.1e99999999999999", "0.1e99999999999999"),
@@ -177,7 +185,11 @@ mod tests {
     #[test]
     fn an_unknown_type_is_noted() {
         let mut notes = Notes::default();
-        mapping(Map::new(), Some("!ruby/hash:ActiveSupport::HashWithIndifferentAccess"), &mut notes);
+        mapping(
+            Map::new(),
+            Some("!ruby/hash:ActiveSupport::HashWithIndifferentAccess"),
+            &mut notes,
+        );
         assert!(!notes.ruby);
         mapping(Map::new(), Some("!ruby/object:Set"), &mut notes);
         assert!(notes.ruby);

@@ -52,9 +52,8 @@ fn value(text: &str) -> Option<Value> {
 
 /// Whether a text starts like a word, so that it is none of the numbers and times.
 fn is_worded(text: &str) -> bool {
-    let of_words = |c: char| {
-        c.is_alphabetic() || c.is_whitespace() || "_!@#$%^&*(){}<>|/\\~;=".contains(c)
-    };
+    let of_words =
+        |c: char| c.is_alphabetic() || c.is_whitespace() || "_!@#$%^&*(){}<>|/\\~;=".contains(c);
     let mut chars = text.chars();
     let first = chars.next();
     first.is_some_and(of_words)
@@ -118,7 +117,9 @@ fn float(text: &str) -> Option<Value> {
     };
     let whole_fits = whole.is_empty()
         || whole.starts_with(|c: char| c.is_ascii_digit())
-            && whole.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'_' | b','));
+            && whole
+                .bytes()
+                .all(|b| b.is_ascii_digit() || matches!(b, b'_' | b','));
     let exponent_fits = exponent.is_none_or(|exponent| {
         exponent
             .strip_prefix(['-', '+'])
@@ -134,7 +135,11 @@ fn float(text: &str) -> Option<Value> {
     let number: f64 = text.replace(['_', ','], "").parse().ok()?;
     Some(match Number::from_f64(number) {
         Some(number) => Value::Number(number),
-        None => Value::from(if number < 0.0 { "-Infinity" } else { "Infinity" }),
+        None => Value::from(if number < 0.0 {
+            "-Infinity"
+        } else {
+            "Infinity"
+        }),
     })
 }
 
@@ -219,14 +224,23 @@ mod tests {
             ("1:99", json!("1:99")),
             ("2024-02-29", json!("2024-02-29")),
             ("2024-02-30", json!("2024-02-30")),
-            ("2024-03-31 00:30:00.000000000 Z", json!("2024-03-31T00:30:00.000000Z")),
+            (
+                "2024-03-31 00:30:00.000000000 Z",
+                json!("2024-03-31T00:30:00.000000Z"),
+            ),
             ("plain words", json!("plain words")),
-            ("back\\slash \\n not a break", json!("back\\slash \\n not a break")),
+            (
+                "back\\slash \\n not a break",
+                json!("back\\slash \\n not a break"),
+            ),
             ("é combining", json!("é combining")),
             ("🦀", json!("🦀")),
             ("company/1", json!("company/1")),
             ("198.51.100.7", json!("198.51.100.7")),
-            ("981eaa23-9f63-4cce-a092-5a16b9ad5557", json!("981eaa23-9f63-4cce-a092-5a16b9ad5557")),
+            (
+                "981eaa23-9f63-4cce-a092-5a16b9ad5557",
+                json!("981eaa23-9f63-4cce-a092-5a16b9ad5557"),
+            ),
             ("1.2.3", json!("1.2.3")),
             ("-", json!("-")),
             ("+", json!("+")),

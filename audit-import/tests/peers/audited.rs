@@ -17,27 +17,44 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value) -> Result<(), String> 
     }
     same("changes", &said(entry), &expected)?;
     for change in &entry.changes {
-        let redacted = [&change.old, &change.new].into_iter().flatten().any(|value| value == "[REDACTED]");
-        same("redaction", &change.redaction, &redacted.then_some(Redaction::Masked))?;
+        let redacted = [&change.old, &change.new]
+            .into_iter()
+            .flatten()
+            .any(|value| value == "[REDACTED]");
+        same(
+            "redaction",
+            &change.redaction,
+            &redacted.then_some(Redaction::Masked),
+        )?;
     }
     same_extra(entry, told_entry, &["user_type", "version"])?;
     let extra = &told_entry["extra"];
-    let parent = match (extra["associated_type"].as_str(), extra["associated_id"].as_str()) {
+    let parent = match (
+        extra["associated_type"].as_str(),
+        extra["associated_id"].as_str(),
+    ) {
         (Some(model), Some(pk)) => Some(ObjectRef::new(model, pk)),
         _ => None,
     };
     same("parent", &entry.parent, &parent)?;
     if let Some(name) = extra["username"].as_str()
-        && told_entry["actor"] != Value::from(name)
+        && told_entry["actor"] != name
     {
         same_extra(entry, told_entry, &["username"])?;
     }
     // A deletion tells the state as it was.
     if entry.action == Action::Delete && !told_entry["state"].is_null() {
         let went = entry.changes.iter().map(|change| {
-            (change.path.field().into_owned(), change.old.clone().unwrap_or_default())
+            (
+                change.path.field().into_owned(),
+                change.old.clone().unwrap_or_default(),
+            )
         });
-        same("state", &Value::Object(went.collect()), &super::oracle::exact(&told_entry["state"]))?;
+        same(
+            "state",
+            &Value::Object(went.collect()),
+            &super::oracle::exact(&told_entry["state"]),
+        )?;
     }
     Ok(())
 }

@@ -7,8 +7,16 @@ use super::oracle::{Oracle, exact, said, same, same_extra, told, whole};
 
 pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Result<(), String> {
     let extra = &told_entry["extra"];
-    same_extra(entry, told_entry, &["transaction_id", "end_transaction_id", "association"])?;
-    same("modified", &sorted(&entry.additional_data["imported"]["modified"]), &sorted(&extra["modified"]))?;
+    same_extra(
+        entry,
+        told_entry,
+        &["transaction_id", "end_transaction_id", "association"],
+    )?;
+    same(
+        "modified",
+        &sorted(&entry.additional_data["imported"]["modified"]),
+        &sorted(&extra["modified"]),
+    )?;
     // The library lists the classes whose rows changed, for versions of entities.
     if extra.get("entities").is_some() {
         same_extra(entry, told_entry, &["entities"])?;
@@ -81,7 +89,11 @@ fn same_meta(entry: &LogEntry, told: &Value) -> Result<(), String> {
     }
     let known = told.as_object().map_or(0, serde_json::Map::len);
     let own = usize::from(entry.correlation_id.is_some()) + usize::from(entry.reason.is_some());
-    same("meta", &(own + kept.as_object().map_or(0, serde_json::Map::len)), &known)
+    same(
+        "meta",
+        &(own + kept.as_object().map_or(0, serde_json::Map::len)),
+        &known,
+    )
 }
 
 fn sorted(names: &Value) -> Vec<String> {

@@ -20,12 +20,18 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value) -> Result<(), String> 
     for change in &entry.changes {
         // All that the scenarios mask is masked by the library's own function.
         let starred = [&change.old, &change.new].into_iter().flatten();
-        let starred = starred.filter_map(Value::as_str).any(|text| text.starts_with("**"));
+        let starred = starred
+            .filter_map(Value::as_str)
+            .any(|text| text.starts_with("**"));
         let redaction = starred.then_some(Redaction::Masked);
         same("redaction", &change.redaction, &redaction)?;
     }
     let extra = &told_entry["extra"];
-    same("port", &entry.remote_port.map(Value::from).unwrap_or_default(), &extra["remote_port"])?;
+    same(
+        "port",
+        &entry.remote_port.map(Value::from).unwrap_or_default(),
+        &extra["remote_port"],
+    )?;
     same_extra(entry, told_entry, &["object_id", "serialized_data"])?;
     let email = entry.additional_data["imported"].get("actor_email");
     same(
@@ -36,7 +42,11 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value) -> Result<(), String> 
     let mut data = entry.additional_data.clone();
     data.remove("imported");
     let told = exact(&extra.get("additional_data").cloned().unwrap_or_default());
-    let data = if data.is_empty() { Value::Null } else { Value::Object(data) };
+    let data = if data.is_empty() {
+        Value::Null
+    } else {
+        Value::Object(data)
+    };
     same("additional_data", &data, &told)
 }
 

@@ -85,7 +85,7 @@ fn check(database: &Path, oracle: &Path) -> Result<(), Failed> {
         other => return Err(format!("an oracle of {other:?}").into()),
     };
     if audit_import::detect(database)? != [format] {
-        return Err(format!("{} is not all that is found", format).into());
+        return Err(format!("{format} is not all that is found").into());
     }
     let before = std::fs::read(database)?;
     let entries = read(database)?;
@@ -103,7 +103,10 @@ fn check(database: &Path, oracle: &Path) -> Result<(), Failed> {
             _ => audited::check(entry, told),
         };
         checked.map_err(|problem| {
-            format!("{}: {problem}\nread: {entry:?}\ntold: {told}", oracle::name(told))
+            format!(
+                "{}: {problem}\nread: {entry:?}\ntold: {told}",
+                oracle::name(told)
+            )
         })?;
     }
     stored::check(&entries, &oracle, format)?;

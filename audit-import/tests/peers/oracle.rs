@@ -69,7 +69,9 @@ impl Oracle {
     pub(crate) fn mentions(&self, model: &str, field: &str) -> bool {
         self.entries().iter().any(|told| {
             told["model"] == model
-                && ["changes", "state"].iter().any(|part| told[*part].get(field).is_some())
+                && ["changes", "state"]
+                    .iter()
+                    .any(|part| told[*part].get(field).is_some())
         })
     }
 
@@ -98,10 +100,16 @@ impl Oracle {
             .map(|entry| {
                 let imported = &entry.additional_data["imported"];
                 let id = imported.get("transaction_id").unwrap_or(&imported["id"]);
-                format!("{} {} {}", text(&imported["table"]), entry.object_pk, text(id))
+                format!(
+                    "{} {} {}",
+                    text(&imported["table"]),
+                    entry.object_pk,
+                    text(id)
+                )
             })
             .collect();
-        if let Some(at) = (0..told.len().max(read.len())).find(|at| told.get(*at) != read.get(*at)) {
+        if let Some(at) = (0..told.len().max(read.len())).find(|at| told.get(*at) != read.get(*at))
+        {
             return Err(format!("row {at} is {:?}, told {:?}", read.get(at), told.get(at)).into());
         }
         if !entries.is_sorted_by_key(|entry| (entry.timestamp, entry.id)) {
@@ -158,7 +166,12 @@ impl Oracle {
 
 /// Says which entry of the oracle it is.
 pub(crate) fn name(told: &Value) -> String {
-    format!("{} {} of {}", text(&told["table"]), told["id"], told["object_pk"])
+    format!(
+        "{} {} of {}",
+        text(&told["table"]),
+        told["id"],
+        told["object_pk"]
+    )
 }
 
 pub(crate) fn has(list: &Value, name: &str) -> bool {
@@ -185,7 +198,8 @@ pub(crate) fn said(entry: &LogEntry) -> Said {
     for Change { path, old, new, .. } in &entry.changes {
         match path.segments().as_slice() {
             [PathSegment::Name(field)] => {
-                said.fields.insert(field.clone(), (old.clone(), new.clone()));
+                said.fields
+                    .insert(field.clone(), (old.clone(), new.clone()));
             }
             [PathSegment::Name(field), PathSegment::Name(_)] => {
                 let (added, removed) = said.sets.entry(field.clone()).or_default();
@@ -214,7 +228,8 @@ pub(crate) fn told(changes: &Value) -> Said {
             said.sets.insert(field.clone(), (added, removed));
         } else {
             let side = |side: &str| change.get(side).map(exact);
-            said.fields.insert(field.clone(), (side("old"), side("new")));
+            said.fields
+                .insert(field.clone(), (side("old"), side("new")));
         }
     }
     said
@@ -230,13 +245,20 @@ pub(crate) fn whole(state: &Value, came: bool) -> BTreeMap<String, Sides> {
     fields
         .map(|(field, value)| {
             let value = Some(exact(value));
-            (field.clone(), if came { (None, value) } else { (value, None) })
+            (
+                field.clone(),
+                if came { (None, value) } else { (value, None) },
+            )
         })
         .collect()
 }
 
 /// Fails with what differs.
-pub(crate) fn same<T: PartialEq + std::fmt::Debug>(what: &str, read: &T, told: &T) -> Result<(), String> {
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    read: &T,
+    told: &T,
+) -> Result<(), String> {
     if read == told {
         return Ok(());
     }
@@ -247,7 +269,11 @@ pub(crate) fn same<T: PartialEq + std::fmt::Debug>(what: &str, read: &T, told: &
 pub(crate) fn same_extra(entry: &LogEntry, told: &Value, names: &[&str]) -> Result<(), String> {
     for name in names {
         let imported = &entry.additional_data["imported"];
-        same(name, &exact(&imported[*name]), &exact(&told["extra"][*name]))?;
+        same(
+            name,
+            &exact(&imported[*name]),
+            &exact(&told["extra"][*name]),
+        )?;
     }
     Ok(())
 }

@@ -12,7 +12,9 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
     let extra = &told_entry["extra"];
     same_extra(entry, told_entry, &["item_subtype", "tenant"])?;
     let model = entry.model.as_str();
-    let json_column = oracle.about("settings")["column_types"][told_entry["table"].as_str().unwrap_or("")] == "json";
+    let json_column = oracle.about("settings")["column_types"]
+        [told_entry["table"].as_str().unwrap_or("")]
+        == "json";
     let cast = |field: &str, value: &Value| cast(oracle, model, field, value, json_column);
 
     // As stored, and given the types of the model's columns. Before a creation there is
@@ -41,7 +43,8 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
             if oracle.lists(model, "serialized", &field) {
                 continue;
             }
-            let number = |side: Option<Value>| side.map(|side| oracle.unlabeled(model, &field, &side));
+            let number =
+                |side: Option<Value>| side.map(|side| oracle.unlabeled(model, &field, &side));
             let sides = match entry.action {
                 Action::Create => (None, number(new)),
                 Action::Delete => (number(old), None),
@@ -63,7 +66,10 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
         // What a creation does not list has the column's default.
         Action::Create => {
             for (field, value) in snapshot {
-                let expected = after.get(field).cloned().unwrap_or_else(|| default(oracle, model, field));
+                let expected = after
+                    .get(field)
+                    .cloned()
+                    .unwrap_or_else(|| default(oracle, model, field));
                 same(field, value, &expected)?;
             }
             let missing = after.keys().find(|field| !snapshot.contains_key(*field));
@@ -80,7 +86,12 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
 
 /// What `reify` gives is the stored object, but for enums, serialized attributes, and fields
 /// that are not recorded.
-fn same_before(object: &Map<String, Value>, told: &Value, oracle: &Oracle, model: &str) -> Result<(), String> {
+fn same_before(
+    object: &Map<String, Value>,
+    told: &Value,
+    oracle: &Oracle,
+    model: &str,
+) -> Result<(), String> {
     for (field, value) in told["before"].as_object().into_iter().flatten() {
         if oracle.lists(model, "serialized", field) || oracle.lists(model, "skipped", field) {
             continue;

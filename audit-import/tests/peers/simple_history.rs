@@ -35,12 +35,15 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
             // Ours have them where the states differ.
             let listed = |field: &str| {
                 let mut entries = oracle.entries().iter();
-                entries.any(|known| known["model"] == model && known["changes"].get(field).is_some())
+                entries
+                    .any(|known| known["model"] == model && known["changes"].get(field).is_some())
             };
             for (field, sides) in &said.fields {
                 if !told.fields.contains_key(field) && !listed(field) {
-                    let previous = previous(told_entry, oracle).map(|known| known["state"][field].clone());
-                    told.fields.insert(field.clone(), (previous, state.get(field).cloned()));
+                    let previous =
+                        previous(told_entry, oracle).map(|known| known["state"][field].clone());
+                    told.fields
+                        .insert(field.clone(), (previous, state.get(field).cloned()));
                     if sides.0 == sides.1 {
                         return Err(format!("{field} is no change"));
                     }
@@ -55,9 +58,7 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
 fn previous<'o>(told: &Value, oracle: &'o Oracle) -> Option<&'o Value> {
     let at = oracle.entries().iter().position(|known| known == told)?;
     let mut before = oracle.entries()[..at].iter().rev();
-    before.find(|known| {
-        known["object_pk"] == told["object_pk"] && known["model"] == told["model"]
-    })
+    before.find(|known| known["object_pk"] == told["object_pk"] && known["model"] == told["model"])
 }
 
 /// Leaves out what the column does not have: the trailing zeros of a decimal, whose scale only

@@ -18,10 +18,19 @@ pub(crate) fn check(entries: &[LogEntry], oracle: &Oracle, format: Format) -> Re
     store.append(entries)?;
     // A second import adds nothing.
     store.append(entries)?;
-    same("stored", &store.count(&Query::new())?, &(entries.len() as u64))?;
+    same(
+        "stored",
+        &store.count(&Query::new())?,
+        &(entries.len() as u64),
+    )?;
     let log = AuditLog::builder().store(store).build();
     same("the store's order", &log.query().all()?, &entries.to_vec())?;
-    let trail = Trail { log, entries, oracle, format };
+    let trail = Trail {
+        log,
+        entries,
+        oracle,
+        format,
+    };
     trail.check_states()?;
     trail.check_as_of()?;
     trail.check_relations()?;
@@ -83,7 +92,9 @@ impl Trail<'_> {
             .map(|(field, value)| {
                 let value = match self.format {
                     Format::DjangoSimpleHistory => unscaled(self.oracle, model, field, value),
-                    Format::PaperTrail | Format::Audited => self.oracle.unlabeled(model, field, value),
+                    Format::PaperTrail | Format::Audited => {
+                        self.oracle.unlabeled(model, field, value)
+                    }
                     _ => value.clone(),
                 };
                 (field.clone(), exact(&value))
@@ -107,8 +118,10 @@ impl Trail<'_> {
                 }
             }
             let rows = told["rows"].as_object().ok_or("rows")?;
-            let (ours, theirs): (Vec<&str>, Vec<&str>) =
-                (read.keys().copied().collect(), rows.keys().map(String::as_str).collect());
+            let (ours, theirs): (Vec<&str>, Vec<&str>) = (
+                read.keys().copied().collect(),
+                rows.keys().map(String::as_str).collect(),
+            );
             same(&format!("{model} at {time}"), &ours, &theirs)?;
             for (pk, row) in rows {
                 let mut state = read.remove(pk.as_str()).ok_or("a row")?;
@@ -121,12 +134,20 @@ impl Trail<'_> {
     }
 
     /// Takes out of a state and a row what the trail cannot have in common with the library.
-    fn align(&self, model: &str, pk: &str, state: &mut Map<String, Value>, row: &mut Map<String, Value>) {
+    fn align(
+        &self,
+        model: &str,
+        pk: &str,
+        state: &mut Map<String, Value>,
+        row: &mut Map<String, Value>,
+    ) {
         let fields: Vec<String> = state.keys().chain(row.keys()).cloned().collect();
         for field in fields {
             let apart = match self.format {
                 // The rows of a model are told without its sets.
-                Format::DjangoSimpleHistory => !row.contains_key(&field) && state[&field].is_array(),
+                Format::DjangoSimpleHistory => {
+                    !row.contains_key(&field) && state[&field].is_array()
+                }
                 Format::PaperTrail => self.paper_trail_apart(model, pk, &field),
                 _ => false,
             };
@@ -157,7 +178,8 @@ impl Trail<'_> {
     }
 
     fn time_of(&self, transaction: &Value) -> Result<DateTime<Utc>, Failed> {
-        let of = |entry: &&LogEntry| entry.additional_data["imported"]["transaction_id"] == *transaction;
+        let of =
+            |entry: &&LogEntry| entry.additional_data["imported"]["transaction_id"] == *transaction;
         let entry = self.entries.iter().find(of).ok_or("a transaction")?;
         Ok(entry.timestamp)
     }
@@ -171,7 +193,9 @@ impl Trail<'_> {
         let tables = self.oracle.about("m2m_tables").as_object();
         for (relation, table) in tables.into_iter().flatten() {
             let (model, relation) = relation.split_once('.').ok_or("a relation")?;
-            let association = table.as_str().and_then(|table| table.strip_suffix("_version"));
+            let association = table
+                .as_str()
+                .and_then(|table| table.strip_suffix("_version"));
             let association = association.ok_or("an association")?;
             for (entry, told) in self.entries.iter().zip(self.oracle.entries()) {
                 let Some(members) = told["relations"][relation].as_array() else {
@@ -186,7 +210,10 @@ impl Trail<'_> {
                     let sides = state.as_object().into_iter().flatten();
                     let (owner, others): (Vec<_>, Vec<_>) =
                         sides.partition(|(column, _)| column.starts_with(&format!("{model}_")));
-                    if owner.iter().any(|(_, key)| super::oracle::text(key) == entry.object_pk) {
+                    if owner
+                        .iter()
+                        .any(|(_, key)| super::oracle::text(key) == entry.object_pk)
+                    {
                         read.extend(others.into_iter().map(|(_, key)| key.clone()));
                     }
                 }
@@ -205,7 +232,11 @@ impl Trail<'_> {
             for pk in self.keys(model) {
                 let exists = !self.state(model, pk, end)?.is_null();
                 // A key that was changed has no closing version.
-                let unclosed = self.oracle.not_audited(model, pk, self.oracle.model(model)["pk"].as_str().unwrap_or(""));
+                let unclosed = self.oracle.not_audited(
+                    model,
+                    pk,
+                    self.oracle.model(model)["pk"].as_str().unwrap_or(""),
+                );
                 if exists != rows.contains_key(pk) && !unclosed {
                     return Err(format!("{model} {pk} exists: {exists}").into());
                 }
@@ -217,7 +248,9 @@ impl Trail<'_> {
                         self.absent(model, pk, &field, &value)?;
                         continue;
                     };
-                    if self.oracle.not_audited(model, pk, &field) || self.not_live(model, &field, read) {
+                    if self.oracle.not_audited(model, pk, &field)
+                        || self.not_live(model, &field, read)
+                    {
                         continue;
                     }
                     let (read, live) = (self.comparable(read), self.comparable(&value));
@@ -279,7 +312,9 @@ impl Trail<'_> {
         {
             return Value::from(json.to_string());
         }
-        let zoned = text.parse::<DateTime<Utc>>().or_else(|_| format!("{text}Z").parse());
+        let zoned = text
+            .parse::<DateTime<Utc>>()
+            .or_else(|_| format!("{text}Z").parse());
         match zoned {
             Ok(time) if text.len() > 10 => Value::from(time.timestamp_millis()),
             _ => value.clone(),
