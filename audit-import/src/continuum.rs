@@ -59,13 +59,13 @@ pub(crate) fn find(
                 detail: "its primary key does not tell the object's key".to_owned(),
             });
         }
-        let model = table.name.strip_suffix("_version").unwrap_or(&table.name);
+        let model = model_of(schema, table);
         versions.push(VersionTable {
             association: table
                 .columns
                 .iter()
                 .all(|column| column.key > 0 || OWN.contains(&column.name.as_str())),
-            model: model.to_owned(),
+            model,
             table: table.clone(),
         });
     }
@@ -85,6 +85,23 @@ pub(crate) fn find(
         unread: activity.map(|table| table.name.clone()).collect(),
         transactions: transactions.clone(),
     })))
+}
+
+/// Returns the name of the table whose versions these are: the library adds `_version` to it,
+/// or what it is told to add.
+fn model_of(schema: &Schema, versions: &Table) -> String {
+    let key = versions.key();
+    let key = || key.iter().filter(|key| !OWN.contains(&key.name.as_str()));
+    let live = schema.tables.iter().filter(|live| {
+        let name = live.name.as_str();
+        let part = versions.name.starts_with(name) || versions.name.ends_with(name);
+        part && name != versions.name && key().all(|key| live.has(&key.name))
+    });
+    if let Some(name) = versions.name.strip_suffix("_version") {
+        return name.to_owned();
+    }
+    let live = live.max_by_key(|live| live.name.len());
+    live.map_or(&versions.name, |live| &live.name).clone()
 }
 
 impl Source for Continuum {

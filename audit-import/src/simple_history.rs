@@ -139,6 +139,36 @@ fn live_by_columns<'s>(
     })
 }
 
+/// Returns the one model with a history neither of whose tables has the default name.
+fn homeless<'m>(schema: &Schema, models: &'m ContentTypes) -> Option<(&'m str, &'m str)> {
+    let mut found = models.iter().filter(|(app, model)| {
+        let historical = format!("historical{model}");
+        models.has(app, &historical)
+            && schema.table(&format!("{app}_{historical}")).is_none()
+            && schema.table(&format!("{app}_{model}")).is_none()
+    });
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// Returns a model's table and those of the models it inherits from: their tables share the
+/// key, and the history of the model has their columns too.
+fn with_parents<'s>(schema: &'s Schema, live: Option<&'s Table>) -> Vec<&'s Table> {
+    let mut tables: Vec<&Table> = Vec::new();
+    let mut next = live;
+    while let Some(table) = next
+        && !tables.iter().any(|known| known.name == table.name)
+    {
+        tables.push(table);
+        next = match table.key().as_slice() {
+            [key] => table
+                .refers(&key.name)
+                .and_then(|parent| schema.table(&parent.table)),
+            _ => None,
+        };
+    }
+    tables
+}
+
 impl HistoryTable {
     fn of(
         connection: &Connection,
@@ -147,15 +177,13 @@ impl HistoryTable {
         live: Option<&Table>,
         models: &ContentTypes,
     ) -> Result<Self, ImportError> {
-        let (app, model) = match (live, default_name(&history.name)) {
-            (Some(live), by_name) => models
-                .of_table(&live.name)
-                .or(by_name)
-                .or_else(|| live.name.split_once('_'))
-                .unwrap_or(("", &live.name)),
-            (None, Some(by_name)) => by_name,
-            (None, None) => ("", history.name.as_str()),
-        };
+        let (app, model) = live
+            .and_then(|live| models.of_table(&live.name))
+            .or_else(|| default_name(&history.name))
+            .or_else(|| homeless(schema, models))
+            .unwrap_or(("", live.map_or(&history.name, |live| &live.name)));
+        let live_tables = with_parents(schema, live);
+        let live_column = |name: &str| live_tables.iter().any(|table| table.has(name));
         let key = match live.map(Table::key).as_deref() {
             Some([key]) => key.name.clone(),
             _ => key_without_live(connection, history)?,
@@ -167,13 +195,13 @@ impl HistoryTable {
             if COLUMNS.contains(&name) || OWN.contains(&name) {
                 continue;
             }
-            if live.is_some_and(|live| !live.has(name)) {
+            if live.is_some() && !live_column(name) {
                 added.push(column.name.clone());
                 continue;
             }
             // Django calls a foreign key's column by its field and `_id`.
-            let reference = live.and_then(|live| live.refers(name));
-            let field = name.strip_suffix("_id").filter(|_| reference.is_some());
+            let reference = live_tables.iter().any(|table| table.refers(name).is_some());
+            let field = name.strip_suffix("_id").filter(|_| reference);
             fields.push(Field {
                 column: column.name.clone(),
                 name: field.unwrap_or(name).to_owned(),

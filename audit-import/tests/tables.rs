@@ -250,6 +250,43 @@ fn a_history_without_its_model_s_table_is_read_by_its_columns() {
 }
 
 #[test]
+fn a_renamed_history_and_one_of_an_inheriting_model_are_their_models_own() {
+    let own = r#""history_id" integer PRIMARY KEY, "history_date" datetime, "history_type" varchar(1), "history_user" char(32)"#;
+    let database = Database::new(&format!(
+        r#"CREATE TABLE django_content_type (id integer PRIMARY KEY, app_label varchar(100), model varchar(100));
+        INSERT INTO django_content_type VALUES (1, 'lab', 'person'), (2, 'lab', 'historicalperson'),
+            (3, 'lab', 'place'), (4, 'lab', 'cafe'), (5, 'lab', 'historicalcafe');
+        CREATE TABLE people (key char(32) PRIMARY KEY, name varchar(9), home_id bigint REFERENCES lab_place (id));
+        CREATE TABLE people_friends (id integer PRIMARY KEY, from_person_id char(32) REFERENCES people (key), to_person_id char(32) REFERENCES people (key));
+        CREATE TABLE lab_place (id integer PRIMARY KEY, name varchar(9));
+        CREATE TABLE lab_cafe (place_ptr_id bigint PRIMARY KEY REFERENCES lab_place (id), seats integer);
+        CREATE TABLE trail (key char(32), name varchar(9), home_id bigint, {own});
+        CREATE TABLE lab_historicalperson_friends (id bigint, from_person_id char(32), to_person_id char(32), history_id integer, m2m_history_id integer PRIMARY KEY);
+        CREATE TABLE lab_historicalcafe (place_ptr_id bigint, id bigint, name varchar(9), seats integer, {own});
+        INSERT INTO trail VALUES ('77b04384ded84aa4bab2c2cff8da5625', 'a', NULL, 1, '2024-02-29 10:00:00', '+', NULL),
+            ('77b04384ded84aa4bab2c2cff8da5625', 'a', 1, 2, '2024-02-29 11:00:00', '~', 'dc6a935363144c9fbd3269b2cf7951af');
+        INSERT INTO lab_historicalperson_friends VALUES (1, '77b04384ded84aa4bab2c2cff8da5625', 'f036a99036bb44c18e1b85ba1f015440', 2, 1);
+        INSERT INTO lab_historicalcafe VALUES (1, 1, 'c', 3, 1, '2024-02-29 12:00:00', '+', NULL);"#
+    ));
+    let entries = database.entries();
+    let objects: Vec<&str> = entries
+        .iter()
+        .map(|entry| entry.object_repr.as_str())
+        .collect();
+    let person = "lab.person 77b04384-ded8-4aa4-bab2-c2cff8da5625";
+    assert_eq!(objects, [person, person, "lab.cafe 1"]);
+    assert_eq!(entries[1].actor(), "dc6a9353-6314-4c9f-bd32-69b2cf7951af");
+    assert_eq!(
+        entries[1].changes.to_string(),
+        "home: null -> 1\nfriends['f036a990-36bb-44c1-8e1b-85ba1f015440']: added \"f036a990-36bb-44c1-8e1b-85ba1f015440\""
+    );
+    assert_eq!(
+        entries[2].snapshot,
+        Some(json!({"id": 1, "name": "c", "place_ptr": 1, "seats": 3}))
+    );
+}
+
+#[test]
 fn versions_without_changes_tell_them_by_the_version_after() {
     let database = Database::new(
         r#"CREATE TABLE versions (id INTEGER PRIMARY KEY, item_type TEXT, item_id INTEGER, event TEXT, whodunnit TEXT, object TEXT, created_at datetime);
@@ -332,7 +369,7 @@ fn a_program_may_write_while_its_table_is_read() {
     let mut entries = import.entries().expect("readable");
     assert!(entries.next().is_some_and(|entry| entry.is_ok()));
     database.run(&audit(601, "update", "{}", "'2024-02-29 10:00:00'"));
-    assert_eq!(entries.filter(Result::is_ok).count(), 599);
+    assert_eq!(entries.flatten().count(), 599);
 }
 
 proptest! {
