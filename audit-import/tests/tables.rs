@@ -253,7 +253,7 @@ fn a_history_without_its_model_s_table_is_read_by_its_columns() {
 fn a_renamed_history_and_one_of_an_inheriting_model_are_their_models_own() {
     let own = r#""history_id" integer PRIMARY KEY, "history_date" datetime, "history_type" varchar(1), "history_user" char(32)"#;
     let database = Database::new(&format!(
-        r#"CREATE TABLE django_content_type (id integer PRIMARY KEY, app_label varchar(100), model varchar(100));
+        r"CREATE TABLE django_content_type (id integer PRIMARY KEY, app_label varchar(100), model varchar(100));
         INSERT INTO django_content_type VALUES (1, 'lab', 'person'), (2, 'lab', 'historicalperson'),
             (3, 'lab', 'place'), (4, 'lab', 'cafe'), (5, 'lab', 'historicalcafe');
         CREATE TABLE people (key char(32) PRIMARY KEY, name varchar(9), home_id bigint REFERENCES lab_place (id));
@@ -266,7 +266,7 @@ fn a_renamed_history_and_one_of_an_inheriting_model_are_their_models_own() {
         INSERT INTO trail VALUES ('77b04384ded84aa4bab2c2cff8da5625', 'a', NULL, 1, '2024-02-29 10:00:00', '+', NULL),
             ('77b04384ded84aa4bab2c2cff8da5625', 'a', 1, 2, '2024-02-29 11:00:00', '~', 'dc6a935363144c9fbd3269b2cf7951af');
         INSERT INTO lab_historicalperson_friends VALUES (1, '77b04384ded84aa4bab2c2cff8da5625', 'f036a99036bb44c18e1b85ba1f015440', 2, 1);
-        INSERT INTO lab_historicalcafe VALUES (1, 1, 'c', 3, 1, '2024-02-29 12:00:00', '+', NULL);"#
+        INSERT INTO lab_historicalcafe VALUES (1, 1, 'c', 3, 1, '2024-02-29 12:00:00', '+', NULL);"
     ));
     let entries = database.entries();
     let objects: Vec<&str> = entries
