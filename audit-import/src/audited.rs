@@ -8,8 +8,10 @@ use crate::error::ImportError;
 use crate::format::Format;
 use crate::losses::{LossKind, Losses, Report};
 use crate::record::Record;
-use crate::schema::{Schema, Table, quoted};
-use crate::source::{Draft, Reading, Source, Step, Users, change, masked, user_name};
+use crate::schema::{Schema, Table};
+use crate::source::{
+    Draft, Reading, Source, Step, Users, change, masked, of_step, rows_by_time, user_name,
+};
 use crate::{ids, rails};
 
 const FORMAT: Format = Format::Audited;
@@ -55,15 +57,7 @@ impl Source for Audited {
     }
 
     fn rows(&self) -> String {
-        let of_table = |(index, table): (usize, &Table)| {
-            format!(
-                "SELECT {index} AS tbl, rowid AS row, NULL AS prev, NULL AS next, \
-                 created_at AS time, 0 AS grp, id AS first, 0 AS second FROM {}",
-                quoted(&table.name)
-            )
-        };
-        let tables: Vec<String> = self.tables.iter().enumerate().map(of_table).collect();
-        tables.join(" UNION ALL ")
+        rows_by_time(self.tables.iter(), "created_at", "NULL")
     }
 
     fn note(&self, report: &mut Report) {
@@ -79,15 +73,7 @@ impl Source for Audited {
     }
 
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
-        let table = self
-            .tables
-            .get(step.table)
-            .ok_or_else(|| ImportError::Row {
-                table: FORMAT.as_str().to_owned(),
-                row: step.row.to_string(),
-                column: "rowid".to_owned(),
-                detail: "is in no known table".to_owned(),
-            })?;
+        let table = of_step(&self.tables, step, FORMAT)?;
         let record = cx.record(table, step.row)?;
         let id = record.text("id")?.unwrap_or_default();
         self.read(step, &record.named(id), cx)

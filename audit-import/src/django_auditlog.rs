@@ -11,8 +11,11 @@ use crate::error::ImportError;
 use crate::format::Format;
 use crate::losses::{LossKind, Losses, Report};
 use crate::record::Record;
-use crate::schema::{Schema, Table, quoted};
-use crate::source::{Draft, Reading, Source, Step, Users, change, masked, membership, user_name};
+use crate::schema::{Schema, Table};
+use crate::source::{
+    Draft, Reading, Source, Step, Users, change, masked, membership, of_step, rows_by_time,
+    user_name,
+};
 use crate::{ids, json};
 
 const FORMAT: Format = Format::DjangoAuditlog;
@@ -67,15 +70,11 @@ impl Source for DjangoAuditlog {
     }
 
     fn rows(&self) -> String {
-        let of_table = |(index, log): (usize, &LogTable)| {
-            format!(
-                "SELECT {index} AS tbl, rowid AS row, NULL AS prev, NULL AS next, \
-                 timestamp AS time, 0 AS grp, id AS first, 0 AS second FROM {}",
-                quoted(&log.table.name)
-            )
-        };
-        let tables: Vec<String> = self.tables.iter().enumerate().map(of_table).collect();
-        tables.join(" UNION ALL ")
+        rows_by_time(
+            self.tables.iter().map(|log| &log.table),
+            "timestamp",
+            "NULL",
+        )
     }
 
     fn note(&self, report: &mut Report) {
@@ -91,15 +90,7 @@ impl Source for DjangoAuditlog {
     }
 
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
-        let log = self
-            .tables
-            .get(step.table)
-            .ok_or_else(|| ImportError::Row {
-                table: FORMAT.as_str().to_owned(),
-                row: step.row.to_string(),
-                column: "rowid".to_owned(),
-                detail: "is in no known table".to_owned(),
-            })?;
+        let log = of_step(&self.tables, step, FORMAT)?;
         let record = cx.record(&log.table, step.row)?;
         let id = record.text("id")?.unwrap_or_default();
         self.read(log, step, &record.named(id), cx)

@@ -12,7 +12,7 @@ use crate::format::Format;
 use crate::losses::{LossKind, Losses, Report};
 use crate::record::Record;
 use crate::schema::{Column, Kind, Schema, Table, quoted};
-use crate::source::{Draft, Reading, Source, Step, between, change};
+use crate::source::{Draft, Reading, Source, Step, between, change, of_step, rows_by_time};
 use crate::value::{Zone, instant};
 use crate::{ids, json, rails};
 
@@ -69,16 +69,8 @@ impl Source for PaperTrail {
     }
 
     fn rows(&self) -> String {
-        let of_table = |(index, table): (usize, &Table)| {
-            format!(
-                "SELECT {index} AS tbl, rowid AS row, NULL AS prev, \
-                 lead(rowid) OVER (PARTITION BY item_type, item_id ORDER BY id) AS next, \
-                 created_at AS time, 0 AS grp, id AS first, 0 AS second FROM {}",
-                quoted(&table.name)
-            )
-        };
-        let tables: Vec<String> = self.tables.iter().enumerate().map(of_table).collect();
-        tables.join(" UNION ALL ")
+        let next = "lead(rowid) OVER (PARTITION BY item_type, item_id ORDER BY id)";
+        rows_by_time(self.tables.iter(), "created_at", next)
     }
 
     fn note(&self, report: &mut Report) {
@@ -94,15 +86,7 @@ impl Source for PaperTrail {
     }
 
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
-        let table = self
-            .tables
-            .get(step.table)
-            .ok_or_else(|| ImportError::Row {
-                table: FORMAT.as_str().to_owned(),
-                row: step.row.to_string(),
-                column: "rowid".to_owned(),
-                detail: "is in no known table".to_owned(),
-            })?;
+        let table = of_step(&self.tables, step, FORMAT)?;
         let record = cx.record(table, step.row)?;
         let id = record.text("id")?.unwrap_or_default();
         self.read(step, &record.named(id), cx)

@@ -13,7 +13,7 @@ use crate::ids;
 use crate::losses::{LossKind, Losses, Report};
 use crate::record::{self, Record};
 use crate::schema::{Column, Kind, Schema, Table, quoted};
-use crate::source::{Draft, Reading, Source, Step, Users, between, membership, user_name};
+use crate::source::{Draft, Reading, Source, Step, Users, between, membership, of_step, user_name};
 use crate::value::{Zone, key_text, typed};
 
 const FORMAT: Format = Format::DjangoSimpleHistory;
@@ -325,15 +325,7 @@ impl Source for SimpleHistory {
     }
 
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
-        let history = self
-            .tables
-            .get(step.table)
-            .ok_or_else(|| ImportError::Row {
-                table: FORMAT.as_str().to_owned(),
-                row: step.row.to_string(),
-                column: "rowid".to_owned(),
-                detail: "is in no known table".to_owned(),
-            })?;
+        let history = of_step(&self.tables, step, FORMAT)?;
         history.read(step, cx)
     }
 }

@@ -48,6 +48,38 @@ pub(crate) struct Step {
     pub(crate) rank: i64,
 }
 
+/// Finds the table of a row among those that were planned.
+pub(crate) fn of_step<'t, T>(
+    tables: &'t [T],
+    step: &Step,
+    format: Format,
+) -> Result<&'t T, ImportError> {
+    tables.get(step.table).ok_or_else(|| ImportError::Row {
+        table: format.as_str().to_owned(),
+        row: step.row.to_string(),
+        column: "rowid".to_owned(),
+        detail: "is in no known table".to_owned(),
+    })
+}
+
+/// Returns [`Source::rows`] of tables whose rows are sorted by a time and their `id`; `next` is
+/// the expression of the row after.
+pub(crate) fn rows_by_time<'t>(
+    tables: impl Iterator<Item = &'t Table>,
+    time: &str,
+    next: &str,
+) -> String {
+    let of_table = |(index, table): (usize, &Table)| {
+        format!(
+            "SELECT {index} AS tbl, rowid AS row, NULL AS prev, {next} AS next, \
+             {time} AS time, 0 AS grp, id AS first, 0 AS second FROM {}",
+            quoted(&table.name)
+        )
+    };
+    let tables: Vec<String> = tables.enumerate().map(of_table).collect();
+    tables.join(" UNION ALL ")
+}
+
 /// What a reader reads from, and where it reports losses.
 pub(crate) struct Reading<'r> {
     pub(crate) connection: &'r Connection,
