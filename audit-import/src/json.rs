@@ -28,11 +28,12 @@ fn quote_large(text: &str) -> Cow<'_, str> {
         match byte {
             b'"' => at = string_end(bytes, at + 1),
             b'-' | b'0'..=b'9' => {
-                let length = bytes[at..]
+                let length = bytes
                     .iter()
+                    .skip(at)
                     .take_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
                     .count();
-                let number = &text[at..at + length];
+                let number = text.get(at..at + length).unwrap_or_default();
                 let digits = number.strip_prefix('-').unwrap_or(number);
                 if length > 18
                     && !digits.starts_with('0')
@@ -40,7 +41,7 @@ fn quote_large(text: &str) -> Cow<'_, str> {
                     && number.parse::<i64>().is_err()
                     && number.parse::<u64>().is_err()
                 {
-                    quoted.push_str(&text[copied..at]);
+                    quoted.push_str(text.get(copied..at).unwrap_or_default());
                     quoted.push('"');
                     quoted.push_str(number);
                     quoted.push('"');
@@ -54,7 +55,7 @@ fn quote_large(text: &str) -> Cow<'_, str> {
     if copied == 0 {
         return Cow::Borrowed(text);
     }
-    quoted.push_str(&text[copied..]);
+    quoted.push_str(text.get(copied..).unwrap_or_default());
     Cow::Owned(quoted)
 }
 
@@ -149,7 +150,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn quoting_changes_nothing_else(text in "[-0-9.eE\"\\\\\\[\\],{}: a]{0,60}") {
+        fn quoting_changes_nothing_else(text in "[-0-9é.eE\"\\\\\\[\\],{}: a]{0,60}") {
             let direct: Result<Value, _> = serde_json::from_str(&text);
             prop_assert_eq!(direct.is_ok(), parse(&text).is_ok());
         }
