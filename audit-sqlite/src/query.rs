@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io;
+use std::sync::Arc;
 
 use audit_core::{Action, Filter, LogEntry, ObjectRef, Page, Path, PathSegment, Query, StoreError};
 use chrono::{DateTime, Utc};
@@ -92,6 +94,38 @@ pub(crate) fn explain_objects(
     Statement::objects(query, after).plan(connection, place)
 }
 
+/// Hands out the JSON of the entries a query asks for.
+pub(crate) fn export(
+    connection: &Connection,
+    query: &Query,
+    place: &str,
+    line: &mut dyn FnMut(&str) -> io::Result<()>,
+) -> Result<u64, StoreError> {
+    query.check()?;
+    let limit = query.limit_or_none().unwrap_or(usize::MAX);
+    let statement = Statement::entries(&query.clone().limit(limit));
+    let mut prepared = connection
+        .prepare_cached(&statement.sql)
+        .map_err(at(place))?;
+    let mut rows = prepared
+        .query(params_from_iter(&statement.params))
+        .map_err(at(place))?;
+    let mut count = 0;
+    while count < limit
+        && let Some(row) = rows.next().map_err(at(place))?
+    {
+        if !statement.exact && !query.matches(&read_entry(row, place)?) {
+            continue;
+        }
+        line(body(row, place)?).map_err(|error| StoreError::Io {
+            place: "the output".to_owned(),
+            source: Arc::new(error),
+        })?;
+        count += 1;
+    }
+    Ok(count as u64)
+}
+
 /// Where an entry is stored, and under which fields its projections are.
 pub(crate) struct Stored {
     pub(crate) seq: i64,
@@ -149,14 +183,23 @@ pub(crate) fn explain(
 
 /// Reads the entry of a row whose first columns are `seq` and `body`.
 pub(crate) fn read_entry(row: &Row<'_>, place: &str) -> Result<LogEntry, StoreError> {
-    let seq: i64 = row.get(0).map_err(at(place))?;
-    let corrupt = |detail: String| StoreError::Corrupt {
-        place: format!("entry {seq} of {place}"),
-        detail,
-    };
+    LogEntry::from_json(body(row, place)?).map_err(|error| corrupt(row, place, &error))
+}
+
+fn body<'r>(row: &'r Row<'_>, place: &str) -> Result<&'r str, StoreError> {
     let body = row.get_ref(1).map_err(at(place))?;
-    let body = body.as_str().map_err(|error| corrupt(error.to_string()))?;
-    LogEntry::from_json(body).map_err(|error| corrupt(error.to_string()))
+    body.as_str().map_err(|error| corrupt(row, place, &error))
+}
+
+fn corrupt(row: &Row<'_>, place: &str, error: &dyn std::fmt::Display) -> StoreError {
+    let entry = match row.get::<_, i64>(0) {
+        Ok(seq) => format!("entry {seq} of {place}"),
+        Err(_) => format!("an entry of {place}"),
+    };
+    StoreError::Corrupt {
+        place: entry,
+        detail: error.to_string(),
+    }
 }
 
 struct Statement {

@@ -1,6 +1,7 @@
 //! The store.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -226,6 +227,18 @@ impl Store for SqliteStore {
     ) -> Result<Vec<LogEntry>, StoreError> {
         self.readers
             .with(|connection| query::objects(connection, query, after, &self.shared.place))
+    }
+
+    /// Hands out the bytes as they are stored, unless an entry has to be read to tell whether
+    /// the query asks for it. All of it is one look at the file: entries that are appended
+    /// meanwhile are not in it, and the write-ahead log grows as long as it lasts.
+    fn export(
+        &self,
+        query: &Query,
+        line: &mut dyn FnMut(&str) -> io::Result<()>,
+    ) -> Result<u64, StoreError> {
+        self.readers
+            .with(|connection| query::export(connection, query, &self.shared.place, line))
     }
 
     /// Removes what a query asks for in steps of 10,000 entries, between which others write,

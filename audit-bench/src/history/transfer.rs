@@ -45,10 +45,10 @@ pub(super) fn run(log: &AuditLog, raw: &Connection) -> Outcome<()> {
 /// What `auditlog export` does: each entry in its canonical form, oldest first.
 fn export(log: &AuditLog, file: &Path) -> Outcome<()> {
     let mut out = BufWriter::new(std::fs::File::create(file)?);
-    for entry in log.query().iter()? {
-        out.write_all(entry?.to_canonical_json()?.as_bytes())?;
-        out.write_all(b"\n")?;
-    }
+    log.store().export(&log.query(), &mut |line| {
+        out.write_all(line.as_bytes())?;
+        out.write_all(b"\n")
+    })?;
     out.flush()?;
     Ok(())
 }

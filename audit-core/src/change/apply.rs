@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Change, Changes};
 use super::edit::{Edit, Items, render};
+use super::{Change, Changes};
 use crate::path::Path;
 use crate::value::nesting;
 

@@ -342,6 +342,11 @@ impl Query {
         self.limit.unwrap_or(PAGE)
     }
 
+    /// Returns the limit, if there is one.
+    pub fn limit_or_none(&self) -> Option<usize> {
+        self.limit
+    }
+
     /// Returns where the query goes on.
     pub fn cursor(&self) -> Option<Cursor> {
         self.after
