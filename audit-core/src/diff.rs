@@ -38,19 +38,29 @@ pub const MAX_DEPTH: usize = 100;
 /// assert_eq!(changes.len(), 1);
 /// assert_eq!(changes["city"].new, Some("Mainz".into()));
 /// ```
+#[inline]
 pub fn diff<T: AuditValue + ?Sized>(old: &T, new: &T) -> Changes {
     match try_diff(old, new) {
         Ok(changes) => changes,
-        Err(error) => panic!("cannot diff the values: {error}"),
+        Err(error) => refuse(&error),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse(error: &ValueError) -> ! {
+    panic!("cannot diff the values: {error}")
 }
 
 /// Compares two values as [`diff`] does and returns what fails as an error.
 ///
 /// # Errors
 /// [`ValueError`] if a value nests deeper than [`MAX_DEPTH`] or cannot be serialized.
+#[inline]
 pub fn try_diff<T: AuditValue + ?Sized>(old: &T, new: &T) -> Result<Changes, ValueError> {
-    Ok(compare(old, new, Env::default(), None)?.changes)
+    let mut out = Output::new(Env::default());
+    out.compare(old, new);
+    out.finish()
 }
 
 /// What a comparison found.
@@ -70,28 +80,9 @@ pub(crate) fn compare<T: AuditValue + ?Sized>(
     env: Env,
     rules: Option<&Rules>,
 ) -> Result<Difference, ValueError> {
-    find(env, rules, &|cx| {
-        if T::COMPOSITE || !old.same(new) {
-            old.diff(new, cx);
-        }
-    })
-}
-
-/// Not generic: it is compiled once, not for every type.
-fn find(
-    env: Env,
-    rules: Option<&Rules>,
-    diff: &dyn Fn(&mut Diff<'_>),
-) -> Result<Difference, ValueError> {
-    let mut out = Output {
-        env,
-        ..Output::default()
-    };
-    diff(&mut Diff {
-        out: &mut out,
-        at: None,
-    });
-    out.finish(rules)
+    let mut out = Output::new(env);
+    out.compare(old, new);
+    out.into_difference(rules)
 }
 
 /// Where [`AuditValue::diff`] reports changes.
@@ -101,7 +92,7 @@ pub struct Diff<'a> {
     at: Option<&'a Node<'a>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Output {
     changes: Vec<Change>,
     level: Option<Level>,
@@ -142,13 +133,49 @@ impl Drop for Probing {
 }
 
 impl Output {
+    /// Made where it stays: moving it would cost as much as comparing a few fields.
     #[inline]
-    fn finish(&mut self, rules: Option<&Rules>) -> Result<Difference, ValueError> {
+    fn new(env: Env) -> Self {
+        Self {
+            changes: Vec::new(),
+            level: None,
+            notable: false,
+            ignoring: false,
+            probing: false,
+            found: 0,
+            base: 0,
+            env,
+        }
+    }
+
+    #[inline]
+    fn compare<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) {
+        if T::COMPOSITE || !old.same(new) {
+            old.diff(
+                new,
+                &mut Diff {
+                    out: self,
+                    at: None,
+                },
+            );
+        }
+    }
+
+    #[inline]
+    fn finish(mut self) -> Result<Changes, ValueError> {
+        match self.env.take_error() {
+            Some(error) => Err(error),
+            None => Ok(Changes::from_vec(self.changes)),
+        }
+    }
+
+    /// Not generic: it is compiled once, not for every type.
+    fn into_difference(mut self, rules: Option<&Rules>) -> Result<Difference, ValueError> {
         if let Some(error) = self.env.take_error() {
             return Err(error);
         }
         let mut difference = Difference {
-            changes: Changes::from_vec(std::mem::take(&mut self.changes)),
+            changes: Changes::from_vec(self.changes),
             level: self.level,
             notable: self.notable,
         };
@@ -167,11 +194,9 @@ impl Diff<'_> {
             return false;
         }
         let _depth = Probing::at(base);
-        let mut out = Output {
-            probing: true,
-            base,
-            ..Output::default()
-        };
+        let mut out = Output::new(Env::default());
+        out.probing = true;
+        out.base = base;
         old.diff(
             new,
             &mut Diff {
