@@ -1,6 +1,7 @@
 //! The diff: what changed from one value to another.
 
 use std::cell::Cell;
+use std::{iter, mem};
 
 use serde_json::Value;
 
@@ -326,9 +327,8 @@ impl Diff<'_> {
             return;
         }
         let clear = field.sensitivity == Sensitivity::Clear && !field.whole;
-        let node = Node::below(self.at, Segment::Field(field.name));
-        let plain = field.place == Place::Named && field.level.is_none() && !field.ignored;
-        if clear && plain && !self.out.probing && node.depth() <= MAX_DEPTH {
+        let node = Node::below(self.at, Segment::Declared(field));
+        if field.plain && !self.out.probing && node.depth() <= MAX_DEPTH {
             // What `field` comes to, for most fields.
             old.diff(
                 new,
@@ -354,7 +354,7 @@ impl Diff<'_> {
         let ignoring = self.out.ignoring;
         self.out.ignoring |= field.ignored;
         match field.place {
-            Place::Named => self.below(&Node::below(self.at, Segment::Field(field.name)), report),
+            Place::Named => self.below(&Node::below(self.at, Segment::Declared(field)), report),
             Place::Indexed(index) => {
                 self.below(&Node::below(self.at, Segment::Index(index)), report);
             }
@@ -427,16 +427,18 @@ impl Diff<'_> {
     #[cold]
     #[inline(never)]
     pub fn replace<T: AuditValue + ?Sized>(&mut self, old: Option<&T>, new: Option<&T>) {
-        if self.out.probing {
-            self.out.found += 1;
+        let Some((change, mut cx)) = self.open() else {
             return;
+        };
+        if let Some(value) = old {
+            fill(&mut change.old, value.snapshot(&mut cx));
         }
-        let depth = self.at.map_or(0, Node::depth);
-        let mut cx = Snapshot::at_depth(&mut self.out.env, depth);
-        let old = old.map(|value| value.snapshot(&mut cx));
-        let new = new.map(|value| value.snapshot(&mut cx));
-        let redaction = cx.redacted().then_some(Redaction::Partial);
-        self.push(old, new, redaction);
+        if let Some(value) = new {
+            fill(&mut change.new, value.snapshot(&mut cx));
+        }
+        if cx.redacted() {
+            change.redaction = Some(Redaction::Partial);
+        }
     }
 
     /// Records that a value which is never shown was replaced.
@@ -499,22 +501,46 @@ impl Diff<'_> {
         new: Option<Value>,
         redaction: Option<Redaction>,
     ) {
-        self.out.found += 1;
-        if self.out.probing {
-            return;
+        if let Some((change, _)) = self.open() {
+            change.old = old;
+            change.new = new;
+            change.redaction = redaction;
         }
-        self.out.notable |= !self.out.ignoring;
-        if self.out.changes.capacity() == 0 {
+    }
+
+    /// Adds a change at the present path, to be filled in; none in a probe.
+    ///
+    /// Not generic, and the change is made where it stays: what is left to compile for every
+    /// type is to take the two values.
+    #[inline(never)]
+    fn open(&mut self) -> Option<(&mut Change, Snapshot<'_>)> {
+        let out = &mut *self.out;
+        out.found += 1;
+        if out.probing {
+            return None;
+        }
+        out.notable |= !out.ignoring;
+        if out.changes.capacity() == 0 {
             // Most updates change a few fields: growing would cost more than the room does.
-            self.out.changes.reserve_exact(6);
+            out.changes = Vec::with_capacity(6);
         }
-        self.out.changes.push(Change {
+        // Not pushed: that makes the change elsewhere first and copies it.
+        out.changes.extend(iter::once_with(|| Change {
             path: Node::render(self.at),
-            old,
-            new,
-            redaction,
+            old: None,
+            new: None,
+            redaction: None,
             at: Node::indices(self.at),
             moved: Box::default(),
-        });
+        }));
+        let depth = self.at.map_or(0, Node::depth);
+        let cx = Snapshot::at_depth(&mut out.env, depth);
+        out.changes.last_mut().map(|change| (change, cx))
     }
+}
+
+/// Sets a value that is absent, without a look for something to drop.
+#[inline]
+fn fill(place: &mut Option<Value>, value: Value) {
+    mem::forget(mem::replace(place, Some(value)));
 }

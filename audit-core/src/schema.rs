@@ -33,6 +33,9 @@ pub struct FieldSchema {
     pub(crate) ignored: bool,
     pub(crate) whole: bool,
     pub(crate) identity: bool,
+    /// Whether the field is recorded under its name as it is, and the name is its path: what
+    /// most fields are, asked once for all of it.
+    pub(crate) plain: bool,
     pub(crate) nested: fn() -> &'static [FieldSchema],
 }
 
@@ -61,6 +64,7 @@ impl FieldSchema {
             ignored: false,
             whole: false,
             identity: false,
+            plain: crate::path::is_plain(name),
             nested,
         }
     }
@@ -79,6 +83,7 @@ impl FieldSchema {
     ) -> Self {
         let mut field = Self::new(name, nested);
         field.place = Place::Indexed(index);
+        field.plain = false;
         field
     }
 
@@ -87,6 +92,7 @@ impl FieldSchema {
     pub const fn inline(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
         let mut field = Self::new(name, nested);
         field.place = Place::Inline;
+        field.plain = false;
         field
     }
 
@@ -105,12 +111,14 @@ impl FieldSchema {
     /// Masks the field.
     pub const fn with_mask(mut self, mask: Mask) -> Self {
         self.sensitivity = Sensitivity::Masked(mask);
+        self.plain = false;
         self
     }
 
     /// Replaces the field's value by a keyed token; `domain` separates it from other fields.
     pub const fn with_hash(mut self, domain: &'static str) -> Self {
         self.sensitivity = Sensitivity::Hashed;
+        self.plain = false;
         self.domain = domain;
         self
     }
@@ -118,24 +126,28 @@ impl FieldSchema {
     /// Marks the field as not recorded.
     pub const fn skipped(mut self) -> Self {
         self.sensitivity = Sensitivity::Skipped;
+        self.plain = false;
         self
     }
 
     /// Raises an entry to at least `level` when the field changes.
     pub const fn with_level(mut self, level: Level) -> Self {
         self.level = Some(level);
+        self.plain = false;
         self
     }
 
     /// Makes a change of this field alone no reason for an entry.
     pub const fn ignored(mut self) -> Self {
         self.ignored = true;
+        self.plain = false;
         self
     }
 
     /// Records the whole value, old and new, whatever changed inside.
     pub const fn whole(mut self) -> Self {
         self.whole = true;
+        self.plain = false;
         self
     }
 

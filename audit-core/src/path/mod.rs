@@ -322,9 +322,17 @@ impl Literal<'_> {
 }
 
 /// Whether a name can stand without quotes (RFC 9535, `member-name-shorthand`).
-fn is_plain(name: &str) -> bool {
+pub(crate) const fn is_plain(name: &str) -> bool {
     // By bytes: whatever is no ASCII is allowed, and its bytes are none either.
-    let first = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_' || !byte.is_ascii();
-    let mut bytes = name.as_bytes().iter();
-    bytes.next().is_some_and(first) && bytes.all(|byte| first(byte) || byte.is_ascii_digit())
+    let mut rest = name.as_bytes();
+    if let [] | [b'0'..=b'9', ..] = rest {
+        return false;
+    }
+    while let [byte, after @ ..] = rest {
+        if !matches!(byte, b'a'..=b'z' | b'_' | b'A'..=b'Z' | b'0'..=b'9' | 0x80..) {
+            return false;
+        }
+        rest = after;
+    }
+    true
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{Path, is_plain};
+use crate::schema::FieldSchema;
 
 /// One step below another, kept on the stack while the diff walks.
 #[derive(Debug)]
@@ -24,7 +25,9 @@ pub(crate) struct Node<'n> {
 /// One step of a path that is being walked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Segment<'n> {
-    /// A field's declared name.
+    /// A declared field.
+    Declared(&'static FieldSchema),
+    /// A field's name.
     Field(&'static str),
     /// A map's key.
     Name(&'n str),
@@ -75,6 +78,16 @@ impl<'n> Node<'n> {
         self.depth
     }
 
+    /// Returns the name that is the whole path, of most fields at the top.
+    #[inline]
+    fn plain(&self) -> Option<&'static str> {
+        match (self.parent, self.segment) {
+            (None, Segment::Declared(field)) if field.plain => Some(field.name),
+            _ => None,
+        }
+    }
+
+    #[cold]
     pub(crate) fn to_path(&self) -> Path {
         let mut node = self;
         while node.inline {
@@ -92,7 +105,7 @@ impl<'n> Node<'n> {
         {
             parent = *next;
         }
-        if let (None, Segment::Field(name)) = (parent, node.segment)
+        if let (None, Segment::Field(name)) = (parent, node.segment.named())
             && is_plain(name)
         {
             return Path(Cow::Borrowed(name));
@@ -112,17 +125,30 @@ impl<'n> Node<'n> {
     }
 
     /// Returns the path of `at`.
+    #[inline]
     pub(crate) fn render(at: Option<&Node<'_>>) -> Path {
-        at.map_or(Path::ROOT, Node::to_path)
+        let Some(node) = at else {
+            return Path::ROOT;
+        };
+        match node.plain() {
+            Some(name) => Path(Cow::Borrowed(name)),
+            None => node.to_path(),
+        }
     }
 
     /// Returns the indices of the keyed items and the set's member on the way to `at`.
+    #[inline]
     pub(crate) fn indices(at: Option<&Node<'_>>) -> Box<[usize]> {
-        let Some(node) = at.filter(|node| node.located > 0) else {
-            return Box::default();
-        };
-        let mut indices = Vec::with_capacity(node.located);
-        let mut next = at;
+        match at {
+            Some(node) if node.located > 0 => node.located_at(),
+            _ => Box::default(),
+        }
+    }
+
+    #[cold]
+    fn located_at(&self) -> Box<[usize]> {
+        let mut indices = Vec::with_capacity(self.located);
+        let mut next = Some(self);
         while let Some(node) = next {
             indices.extend(node.segment.index());
             next = node.parent;
@@ -133,17 +159,27 @@ impl<'n> Node<'n> {
 }
 
 impl Segment<'_> {
+    /// A declared field by its name.
+    fn named(self) -> Self {
+        match self {
+            Self::Declared(field) => Self::Field(field.name),
+            other => other,
+        }
+    }
+
     /// The index that the text does not tell.
+    #[inline]
     fn index(self) -> Option<usize> {
         match self {
             Self::Member { index, .. } | Self::Match { index, .. } => Some(index),
-            Self::Field(_) | Self::Name(_) | Self::Index(_) => None,
+            Self::Declared(_) | Self::Field(_) | Self::Name(_) | Self::Index(_) => None,
         }
     }
 
     /// Appends the step to the text of a path.
     pub(crate) fn render(self, text: &mut String) {
         match self {
+            Segment::Declared(field) => Segment::Field(field.name).render(text),
             Segment::Field(name) | Segment::Name(name) if is_plain(name) => {
                 if !text.is_empty() {
                     text.push('.');

@@ -41,9 +41,11 @@ macro_rules! integers {
             }
 
             fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
-                match i128::try_from(*self) {
-                    Ok(number) => integer_value(number),
-                    Err(_) => Value::String(self.to_string()),
+                match i64::try_from(*self) {
+                    Ok(small) if u128::from(small.unsigned_abs()) <= EXACT => {
+                        Value::Number(small.into())
+                    }
+                    _ => Value::String(self.to_string()),
                 }
             }
 

@@ -32,7 +32,7 @@ impl AuditValue for String {
     }
 
     fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
-        Value::String(self.clone())
+        Value::String(self.as_str().to_owned())
     }
 
     fn write_text(&self, out: &mut String, _: &mut Snapshot<'_>) {
