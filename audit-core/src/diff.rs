@@ -424,8 +424,7 @@ impl Diff<'_> {
 
     /// Records that the value at the present path was replaced: absent (`None`) and null
     /// are told apart.
-    #[cold]
-    #[inline(never)]
+    #[inline]
     pub fn replace<T: AuditValue + ?Sized>(&mut self, old: Option<&T>, new: Option<&T>) {
         let Some((change, mut cx)) = self.open() else {
             return;

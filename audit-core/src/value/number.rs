@@ -40,6 +40,7 @@ macro_rules! integers {
                 self == other
             }
 
+            #[inline]
             fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
                 match i64::try_from(*self) {
                     Ok(small) if u128::from(small.unsigned_abs()) <= EXACT => {
@@ -111,6 +112,7 @@ impl AuditValue for f64 {
         *self == *other || (self.is_nan() && other.is_nan())
     }
 
+    #[inline]
     fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
         float_value(*self)
     }
@@ -136,6 +138,7 @@ impl AuditValue for bool {
         self == other
     }
 
+    #[inline]
     fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
         Value::Bool(*self)
     }
