@@ -9,7 +9,7 @@ use crate::change::{Change, Changes, Move, Redaction};
 use crate::error::ValueError;
 use crate::level::Level;
 use crate::mask::HIDDEN;
-use crate::path::{Node, Segment};
+use crate::path::{Node, Path, Segment};
 use crate::rules::Rules;
 use crate::schema::{FieldSchema, Place, Sensitivity};
 use crate::snapshot::{Env, Snapshot};
@@ -523,16 +523,15 @@ impl Diff<'_> {
             // Most updates change a few fields: growing would cost more than the room does.
             out.changes = Vec::with_capacity(6);
         }
+        let (plain, depth) = (Node::plain(self.at), self.at.map_or(0, Node::depth));
         // Not pushed: that makes the change elsewhere first and copies it.
-        out.changes.extend(iter::once_with(|| Change {
-            path: Node::render(self.at),
-            old: None,
-            new: None,
-            redaction: None,
-            at: Node::indices(self.at),
-            moved: Box::default(),
+        out.changes.extend(iter::once_with(|| match plain {
+            Some(name) => Change::new(Path::of_plain(name), None, None),
+            None => Change {
+                at: Node::indices(self.at),
+                ..Change::new(Node::render(self.at), None, None)
+            },
         }));
-        let depth = self.at.map_or(0, Node::depth);
         let cx = Snapshot::at_depth(&mut out.env, depth);
         out.changes.last_mut().map(|change| (change, cx))
     }

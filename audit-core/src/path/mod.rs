@@ -67,6 +67,12 @@ impl Path {
     /// The object itself.
     pub const ROOT: Self = Self(Cow::Borrowed("$"));
 
+    /// Takes a name that [`is_plain`].
+    #[inline]
+    pub(crate) const fn of_plain(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
     pub(crate) fn of_field(name: &'static str) -> Self {
         Node::below(None, Segment::Field(name)).to_path()
     }

@@ -78,16 +78,19 @@ impl<'n> Node<'n> {
         self.depth
     }
 
-    /// Returns the name that is the whole path, of most fields at the top.
+    /// Returns the name that is the whole path of `at`, as it is of most changes.
     #[inline]
-    fn plain(&self) -> Option<&'static str> {
-        match (self.parent, self.segment) {
-            (None, Segment::Declared(field)) if field.plain => Some(field.name),
+    pub(crate) fn plain(at: Option<&Node<'_>>) -> Option<&'static str> {
+        match at {
+            Some(Node {
+                segment: Segment::Declared(field),
+                parent: None,
+                ..
+            }) if field.plain => Some(field.name),
             _ => None,
         }
     }
 
-    #[cold]
     pub(crate) fn to_path(&self) -> Path {
         let mut node = self;
         while node.inline {
@@ -125,30 +128,17 @@ impl<'n> Node<'n> {
     }
 
     /// Returns the path of `at`.
-    #[inline]
     pub(crate) fn render(at: Option<&Node<'_>>) -> Path {
-        let Some(node) = at else {
-            return Path::ROOT;
-        };
-        match node.plain() {
-            Some(name) => Path(Cow::Borrowed(name)),
-            None => node.to_path(),
-        }
+        at.map_or(Path::ROOT, Node::to_path)
     }
 
     /// Returns the indices of the keyed items and the set's member on the way to `at`.
-    #[inline]
     pub(crate) fn indices(at: Option<&Node<'_>>) -> Box<[usize]> {
-        match at {
-            Some(node) if node.located > 0 => node.located_at(),
-            _ => Box::default(),
-        }
-    }
-
-    #[cold]
-    fn located_at(&self) -> Box<[usize]> {
-        let mut indices = Vec::with_capacity(self.located);
-        let mut next = Some(self);
+        let Some(node) = at.filter(|node| node.located > 0) else {
+            return Box::default();
+        };
+        let mut indices = Vec::with_capacity(node.located);
+        let mut next = at;
         while let Some(node) = next {
             indices.extend(node.segment.index());
             next = node.parent;

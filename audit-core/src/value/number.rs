@@ -1,5 +1,6 @@
 //! Numbers and booleans.
 
+use std::fmt::Display;
 use std::num::{
     NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize, NonZeroU8,
     NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize, Saturating, Wrapping,
@@ -32,6 +33,12 @@ pub(crate) fn float_value(number: f64) -> Value {
     }
 }
 
+/// An integer that is not a number to every JSON reader.
+#[cold]
+fn beyond(number: &dyn Display) -> Value {
+    Value::String(number.to_string())
+}
+
 macro_rules! integers {
     ($($integer:ty),*) => {$(
         impl AuditValue for $integer {
@@ -46,7 +53,7 @@ macro_rules! integers {
                     Ok(small) if u128::from(small.unsigned_abs()) <= EXACT => {
                         Value::Number(small.into())
                     }
-                    _ => Value::String(self.to_string()),
+                    _ => beyond(self),
                 }
             }
 
