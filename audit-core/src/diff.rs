@@ -520,21 +520,34 @@ impl Diff<'_> {
         }
         out.notable |= !out.ignoring;
         if out.changes.capacity() == 0 {
-            // Most updates change a few fields: growing would cost more than the room does.
-            out.changes = Vec::with_capacity(6);
+            make_room(&mut out.changes);
         }
-        let (plain, depth) = (Node::plain(self.at), self.at.map_or(0, Node::depth));
+        let name = Node::plain(self.at);
         // Not pushed: that makes the change elsewhere first and copies it.
-        out.changes.extend(iter::once_with(|| match plain {
-            Some(name) => Change::new(Path::of_plain(name), None, None),
-            None => Change {
-                at: Node::indices(self.at),
-                ..Change::new(Node::render(self.at), None, None)
-            },
+        out.changes.extend(iter::once_with(|| {
+            Change::new(Path::of_plain(name.unwrap_or_default()), None, None)
         }));
-        let cx = Snapshot::at_depth(&mut out.env, depth);
-        out.changes.last_mut().map(|change| (change, cx))
+        let change = out.changes.last_mut()?;
+        if name.is_none() {
+            locate(change, self.at);
+        }
+        let depth = self.at.map_or(0, Node::depth);
+        Some((change, Snapshot::at_depth(&mut out.env, depth)))
     }
+}
+
+/// Most updates change a few fields: growing would cost more than the room does.
+#[cold]
+#[inline(never)]
+fn make_room(changes: &mut Vec<Change>) {
+    *changes = Vec::with_capacity(6);
+}
+
+/// Says where a change is, whatever the path.
+#[inline(never)]
+fn locate(change: &mut Change, at: Option<&Node<'_>>) {
+    change.path = Node::render(at);
+    change.at = Node::indices(at);
 }
 
 /// Sets a value that is absent, without a look for something to drop.
