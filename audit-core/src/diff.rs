@@ -452,23 +452,26 @@ impl Diff<'_> {
         old: Option<&T>,
         new: Option<&T>,
     ) {
-        if field.sensitivity == Sensitivity::Skipped {
-            return;
-        }
-        if self.out.probing {
-            self.out.found += 1;
-            return;
-        }
-        let redaction = match field.sensitivity {
-            Sensitivity::Clear | Sensitivity::Skipped => return self.replace(old, new),
-            Sensitivity::Masked(_) => Redaction::Masked,
-            Sensitivity::Hashed => Redaction::Hashed,
+        let whole = match field.sensitivity {
+            Sensitivity::Skipped => return,
+            Sensitivity::Clear => None,
+            Sensitivity::Masked(_) => Some(Redaction::Masked),
+            Sensitivity::Hashed => Some(Redaction::Hashed),
         };
-        let depth = self.at.map_or(0, Node::depth);
-        let mut cx = Snapshot::at_depth(&mut self.out.env, depth);
-        let old = old.map(|value| cx.field_value(field, value));
-        let new = new.map(|value| cx.field_value(field, value));
-        self.push(old, new, Some(redaction));
+        let Some((change, mut cx)) = self.open() else {
+            return;
+        };
+        let mut shown = |value: &T| match whole {
+            None => value.snapshot(&mut cx),
+            Some(_) => cx.field_value(field, value),
+        };
+        if let Some(value) = old {
+            fill(&mut change.old, shown(value));
+        }
+        if let Some(value) = new {
+            fill(&mut change.new, shown(value));
+        }
+        change.redaction = whole.or(cx.redacted().then_some(Redaction::Partial));
     }
 
     /// Returns an item's snapshot and whether something in it is redacted.
