@@ -556,5 +556,5 @@ fn locate(change: &mut Change, at: Option<&Node<'_>>) {
 /// Sets a value that is absent, without a look for something to drop.
 #[inline]
 fn fill(place: &mut Option<Value>, value: Value) {
-    mem::forget(mem::replace(place, Some(value)));
+    mem::forget(place.replace(value));
 }

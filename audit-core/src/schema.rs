@@ -22,6 +22,7 @@ pub enum Sensitivity {
 
 /// One field of a tracked struct or enum variant, as the derive describes it.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
 pub struct FieldSchema {
     pub(crate) name: &'static str,
     pub(crate) place: Place,
