@@ -54,6 +54,19 @@ pub(crate) enum Place {
 impl FieldSchema {
     /// Describes a named field; `nested` gives the fields of its type.
     pub const fn new(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
+        let mut field = Self::word(name, nested);
+        field.plain = crate::path::is_plain(name);
+        field
+    }
+
+    /// Describes a named field of a type that can be tracked. The name is taken for one that
+    /// needs no quotes in a path: the derive looks, and the compiler need not for each field.
+    #[doc(hidden)]
+    pub const fn of<T: AuditValue + ?Sized>(name: &'static str) -> Self {
+        Self::word(name, T::fields)
+    }
+
+    const fn word(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
         Self {
             name,
             place: Place::Named,
@@ -65,15 +78,9 @@ impl FieldSchema {
             ignored: false,
             whole: false,
             identity: false,
-            plain: crate::path::is_plain(name),
+            plain: true,
             nested,
         }
-    }
-
-    /// Describes a named field of a type that can be tracked.
-    #[doc(hidden)]
-    pub const fn of<T: AuditValue + ?Sized>(name: &'static str) -> Self {
-        Self::new(name, T::fields)
     }
 
     /// Describes the field at `index` of a tuple struct or variant; `name` is the index as text.
@@ -82,7 +89,7 @@ impl FieldSchema {
         name: &'static str,
         nested: fn() -> &'static [FieldSchema],
     ) -> Self {
-        let mut field = Self::new(name, nested);
+        let mut field = Self::word(name, nested);
         field.place = Place::Indexed(index);
         field.plain = false;
         field
@@ -91,7 +98,7 @@ impl FieldSchema {
     /// Describes a field whose value stands in its parent's place: the field of a newtype,
     /// or one that serde flattens.
     pub const fn inline(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
-        let mut field = Self::new(name, nested);
+        let mut field = Self::word(name, nested);
         field.place = Place::Inline;
         field.plain = false;
         field
