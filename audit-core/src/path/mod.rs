@@ -67,6 +67,12 @@ impl Path {
     /// The object itself.
     pub const ROOT: Self = Self(Cow::Borrowed("$"));
 
+    /// Takes a name that [`is_plain`].
+    #[inline]
+    pub(crate) const fn of_plain(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
     pub(crate) fn of_field(name: &'static str) -> Self {
         Node::below(None, Segment::Field(name)).to_path()
     }
@@ -328,9 +334,17 @@ impl Literal<'_> {
 }
 
 /// Whether a name can stand without quotes (RFC 9535, `member-name-shorthand`).
-fn is_plain(name: &str) -> bool {
+pub(crate) const fn is_plain(name: &str) -> bool {
     // By bytes: whatever is no ASCII is allowed, and its bytes are none either.
-    let first = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_' || !byte.is_ascii();
-    let mut bytes = name.as_bytes().iter();
-    bytes.next().is_some_and(first) && bytes.all(|byte| first(byte) || byte.is_ascii_digit())
+    let mut rest = name.as_bytes();
+    if let [] | [b'0'..=b'9', ..] = rest {
+        return false;
+    }
+    while let [byte, after @ ..] = rest {
+        if !matches!(byte, b'a'..=b'z' | b'_' | b'A'..=b'Z' | b'0'..=b'9' | 0x80..) {
+            return false;
+        }
+        rest = after;
+    }
+    true
 }
