@@ -210,6 +210,10 @@ impl Conditions {
             let level = conditions.param(Value::Integer(i64::from(level as u8)));
             conditions.common.push(format!("e.level >= {level}"));
         }
+        if let Some(level) = filter.level_below {
+            let level = conditions.param(Value::Integer(i64::from(level as u8)));
+            conditions.common.push(format!("e.level < {level}"));
+        }
         if let Some(since) = filter.since {
             let since = conditions.param(Value::Integer(micros_up(since)));
             conditions

@@ -599,14 +599,24 @@ pub fn filters_by_actor(store: &dyn Store) {
     assert_eq!(find(store, Query::new().actor("alice (display)")), []);
 }
 
-/// That level and higher ones.
+/// That level and higher ones, and those below one.
 pub fn filters_by_level(store: &dyn Store) {
     let sample = sample(store);
     for level in [Level::Info, Level::Warning, Level::Error, Level::Critical] {
         check(store, &sample, Query::new().level_at_least(level), |e| {
             e.level >= level
         });
+        check(store, &sample, Query::new().level_below(level), |e| {
+            e.level < level
+        });
     }
+    let between = Query::new()
+        .level_at_least(Level::Info)
+        .level_below(Level::Error);
+    check(store, &sample, between, |e| {
+        matches!(e.level, Level::Info | Level::Warning)
+    });
+    assert_eq!(find(store, Query::new().level_below(Level::Debug)), []);
     assert_eq!(
         find(store, Query::new().level_at_least(Level::Debug)),
         sorted(sample)

@@ -100,6 +100,7 @@ impl Broken {
             "action" action action;
             "actor" actor actor;
             "level" level_at_least level_at_least;
+            "below" level_below level_below;
             "outcome" outcome outcome;
             "correlation_id" correlation_id correlation_id;
             "transaction" transaction_id transaction;
@@ -347,6 +348,7 @@ fn every_flaw_is_noticed_by_the_check_for_it() {
         (Flaw::Ignores("action"), "filters_by_action"),
         (Flaw::Ignores("actor"), "filters_by_actor"),
         (Flaw::Ignores("level"), "filters_by_level"),
+        (Flaw::Ignores("below"), "filters_by_level"),
         (Flaw::Ignores("outcome"), "filters_by_outcome"),
         (Flaw::Ignores("correlation_id"), "filters_by_correlation_id"),
         (Flaw::Ignores("transaction"), "filters_by_transaction"),

@@ -1,6 +1,7 @@
 //! Questions to the trail.
 
 mod language;
+mod time;
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,6 +23,7 @@ use crate::store::{Page, Store};
 use crate::value::AuditValue;
 
 pub use self::language::ParseQueryError;
+pub use self::time::{ParseTimeError, parse_time};
 
 /// How many entries [`Query::iter`] reads at a time, and a page holds without a limit.
 const PAGE: usize = 500;
@@ -57,6 +59,8 @@ pub struct Filter {
     pub actor: Option<String>,
     /// The lowest level.
     pub level_at_least: Option<Level>,
+    /// The level that all are below.
+    pub level_below: Option<Level>,
     /// The outcome.
     pub outcome: Option<Outcome>,
     /// The correlation id.
@@ -139,6 +143,12 @@ impl Query {
     /// Keeps entries of this level or a higher one.
     pub fn level_at_least(mut self, level: Level) -> Self {
         self.filter.level_at_least = Some(level);
+        self
+    }
+
+    /// Keeps entries of a lower level than this.
+    pub fn level_below(mut self, level: Level) -> Self {
+        self.filter.level_below = Some(level);
         self
     }
 
@@ -369,6 +379,7 @@ impl Filter {
             && is(self.action.as_ref(), &entry.action)
             && is(self.outcome.as_ref(), &entry.outcome)
             && self.level_at_least.is_none_or(|level| entry.level >= level)
+            && self.level_below.is_none_or(|level| entry.level < level)
             && self.since.is_none_or(|since| entry.timestamp >= since)
             && self.until.is_none_or(|until| entry.timestamp < until)
             && self
