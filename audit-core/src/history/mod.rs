@@ -370,7 +370,7 @@ fn apply(changes: &Changes, state: &mut Value, missing: &mut Vec<Missing>) {
     }
     for conflict in rebase.conflicts {
         let forced = changes.get(&conflict.path).map(|change| {
-            let found = lookup(state, &change.path).cloned();
+            let found = change.path.find_in(state).cloned();
             let change = Change {
                 old: found,
                 ..change.clone()
@@ -385,20 +385,6 @@ fn apply(changes: &Changes, state: &mut Value, missing: &mut Vec<Missing>) {
             });
         }
     }
-}
-
-/// Returns the value at a path.
-fn lookup<'v>(state: &'v Value, path: &Path) -> Option<&'v Value> {
-    path.segments()
-        .iter()
-        .try_fold(state, |value, segment| match segment {
-            PathSegment::Name(name) => value.get(name),
-            PathSegment::Index(index) => value.get(index),
-            PathSegment::Match { field, value: key } => value
-                .as_array()?
-                .iter()
-                .find(|item| item.get(field) == Some(key)),
-        })
 }
 
 /// The path up to the first list that is matched by position: its indices shift.

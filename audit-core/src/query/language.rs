@@ -131,13 +131,16 @@ impl Query {
             }
             "action" => filter.action = Some(Action::from(text)),
             "actor" => filter.actor = Some(text.to_owned()),
-            "level" => match text.strip_prefix('<') {
-                Some(level) => filter.level_below = Some(read(level).map_err(error)?),
-                None => {
-                    let level = text.strip_prefix(">=").unwrap_or(text);
-                    filter.level_at_least = Some(read(level).map_err(error)?);
-                }
-            },
+            "level" => {
+                let (bound, level) = match text.strip_prefix('<') {
+                    Some(level) => (&mut filter.level_below, level),
+                    None => (
+                        &mut filter.level_at_least,
+                        text.strip_prefix(">=").unwrap_or(text),
+                    ),
+                };
+                *bound = Some(read(level).map_err(error)?);
+            }
             "outcome" => filter.outcome = Some(read(text).map_err(error)?),
             "correlation" => filter.correlation_id = Some(text.to_owned()),
             "transaction" => filter.transaction_id = Some(read(text).map_err(error)?),
@@ -374,6 +377,11 @@ impl ParseQueryError {
             message,
             hint: None,
         }
+    }
+
+    /// Returns what is wrong, without where.
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// Returns where it went wrong, in characters from 1.

@@ -1,0 +1,231 @@
+//! `import`: entries out of a file into the trail.
+
+mod format;
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use audit_core::{LogEntry, Store, StoreError};
+use clap::Args;
+use serde_json::json;
+use uuid::Uuid;
+
+use self::format::{Format, Found};
+use super::Session;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::trail::{self, Need, Trail};
+use crate::{interrupt, progress, text};
+
+/// How many entries are appended at a time.
+const BATCH: usize = 1000;
+
+/// Read entries out of a file into the trail
+///
+/// An entry that the trail has already is passed over, so that a file may be imported again.
+/// What is wrong ends the import with the place; it says what was kept until then. With
+/// --dry-run all of the file is checked and nothing is kept.
+#[derive(Args, Debug)]
+pub(crate) struct ImportArgs {
+    /// The file; - for the standard input
+    file: PathBuf,
+    /// The form of the file
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Check the file, and keep nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Make the store if it does not exist
+    #[arg(long)]
+    create: bool,
+    /// Record in the trail that this was imported
+    #[arg(long)]
+    record: bool,
+}
+
+/// What came of it so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    read: u64,
+    new: u64,
+    known: u64,
+    /// The last place up to which everything was kept.
+    until: u64,
+}
+
+pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Error> {
+    let actor = args
+        .record
+        .then(|| trail::actor(&session.global))
+        .transpose()?;
+    let place = place(&args.file);
+    let reader = open(&args.file).map_err(|source| Error::Input {
+        place: place.clone(),
+        source,
+    })?;
+    let need = match (args.dry_run, args.create) {
+        (true, _) => Need::Read,
+        (false, true) => Need::Create,
+        (false, false) => Need::Write,
+    };
+    let trail = Trail::open(&session.global, need)?;
+    interrupt::watch()?;
+    let mut import = Import {
+        trail: &trail,
+        place: &place,
+        dry_run: args.dry_run,
+        tally: Tally::default(),
+    };
+    let bar = progress::bar(None, "importing");
+    let mut batch: Vec<Found> = Vec::with_capacity(BATCH);
+    for found in args.format.entries(reader) {
+        let found = found.map_err(|fault| import.fault(fault.line, fault.column, fault.message))?;
+        batch.push(found);
+        if batch.len() == BATCH {
+            import.keep(&batch)?;
+            bar.set_position(import.tally.read);
+            batch.clear();
+            if interrupt::is_requested() {
+                return Err(Error::Interrupted {
+                    done: import.kept(),
+                });
+            }
+        }
+    }
+    import.keep(&batch)?;
+    bar.finish_and_clear();
+    let tally = import.tally;
+    if let (Some(actor), false) = (actor, args.dry_run) {
+        trail
+            .log
+            .event("import")
+            .actor(actor)
+            .extra("file", place.as_str())
+            .extra("format", args.format.name())
+            .extra("new", tally.new)
+            .extra("known", tally.known)
+            .record()?;
+    }
+    print(tally, args.dry_run, session)?;
+    Ok(Exit::Done)
+}
+
+fn print(tally: Tally, dry_run: bool, session: &mut Session) -> Result<(), Error> {
+    let out = &mut session.out;
+    if out.is_json() {
+        return out.json(&json!({
+            "read": tally.read,
+            "new": tally.new,
+            "known": tally.known,
+            "dry_run": dry_run,
+        }));
+    }
+    let note = if dry_run { "; nothing was kept" } else { "" };
+    out.line(format!(
+        "{} read: {} new, {} known already{note}",
+        text::counted(tally.read, "entry", "entries"),
+        text::thousands(tally.new),
+        text::thousands(tally.known),
+    ))
+}
+
+/// An import that goes on.
+struct Import<'i> {
+    trail: &'i Trail,
+    place: &'i str,
+    dry_run: bool,
+    tally: Tally,
+}
+
+impl Import<'_> {
+    /// Keeps a batch, and counts what was new in it.
+    fn keep(&mut self, batch: &[Found]) -> Result<(), Error> {
+        let Some(last) = batch.last() else {
+            return Ok(());
+        };
+        let ids: Vec<Uuid> = batch.iter().map(|found| found.entry.id).collect();
+        let stored = self.trail.store.by_ids(&ids)?;
+        let mut known: HashMap<Uuid, LogEntry> =
+            stored.into_iter().map(|entry| (entry.id, entry)).collect();
+        let before: HashSet<Uuid> = known.keys().copied().collect();
+        for found in batch {
+            match known.get(&found.entry.id) {
+                Some(other) if *other != found.entry => return Err(self.conflict(found)),
+                Some(_) => {}
+                None => {
+                    known.insert(found.entry.id, found.entry.clone());
+                }
+            }
+        }
+        if !self.dry_run {
+            let entries: Vec<LogEntry> = batch.iter().map(|found| found.entry.clone()).collect();
+            let appended = self.trail.store.append(&entries);
+            appended.map_err(|error| self.refused(batch, error))?;
+        }
+        let new = (known.len() - before.len()) as u64;
+        self.tally.read += batch.len() as u64;
+        self.tally.new += new;
+        self.tally.known += batch.len() as u64 - new;
+        self.tally.until = last.line;
+        Ok(())
+    }
+
+    /// Names the line that the store refused.
+    fn refused(&self, batch: &[Found], error: StoreError) -> Error {
+        let (StoreError::Conflict { id } | StoreError::Invalid { id, .. }) = &error else {
+            return error.into();
+        };
+        match batch.iter().rfind(|found| found.entry.id == *id) {
+            Some(found) => self.fault(found.line, None, error.to_string()),
+            None => error.into(),
+        }
+    }
+
+    fn conflict(&self, found: &Found) -> Error {
+        let message = format!("another entry has the id {}", found.entry.id);
+        self.fault(found.line, None, message)
+    }
+
+    fn fault(&self, line: u64, column: Option<usize>, message: String) -> Error {
+        let column = column.map_or_else(String::new, |column| format!(":{column}"));
+        let place = format!("{}:{line}{column}", self.place);
+        Error::Line {
+            place,
+            message,
+            kept: self.kept(),
+        }
+    }
+
+    /// Says what was kept so far, and how to go on.
+    fn kept(&self) -> String {
+        let Tally {
+            read, new, until, ..
+        } = self.tally;
+        if self.dry_run || read == 0 {
+            return "nothing was kept; correct the file and import it again".to_owned();
+        }
+        format!(
+            "kept: {} up to line {until}, {} of them new; nothing after it; correct the file and \
+             import it again, what is known is passed over",
+            text::counted(read, "entry", "entries"),
+            text::thousands(new)
+        )
+    }
+}
+
+fn place(file: &Path) -> String {
+    if file == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        file.display().to_string()
+    }
+}
+
+fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
+    if file == Path::new("-") {
+        return Ok(Box::new(BufReader::new(io::stdin())));
+    }
+    Ok(Box::new(BufReader::new(File::open(file)?)))
+}

@@ -1,0 +1,60 @@
+//! How an error is told.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use serde_json::json;
+use unicode_width::UnicodeWidthStr;
+
+use crate::error::Error;
+use crate::output::{self, When};
+use crate::text;
+
+/// Tells an error on the error output: what was wrong, where, and what to do.
+pub(crate) fn print(error: &Error, json: bool, colour: When) {
+    let message = if json {
+        let exit = error.exit();
+        let told = json!({
+            "error": error.to_string(),
+            "column": error.excerpt().map(|(_, column)| column),
+            "hint": error.hint(),
+            "kind": exit.name(),
+            "exit": exit.code(),
+        });
+        format!("{}\n", text::safe_json(&told.to_string()))
+    } else {
+        let coloured = output::is_coloured(colour, io::stderr().is_terminal());
+        let style = if coloured {
+            AnsiColor::Red.on_default().bold()
+        } else {
+            Style::new()
+        };
+        lines(error, style)
+    };
+    // Where the error output cannot be written, the exit code is all that is left.
+    let _lost = io::stderr().write_all(message.as_bytes());
+}
+
+fn lines(error: &Error, style: Style) -> String {
+    let message: Vec<_> = error
+        .to_string()
+        .lines()
+        .map(|line| text::safe(line).into_owned())
+        .collect();
+    let mut lines = format!("{style}error{style:#}: {}\n", message.join("\n"));
+    // Writing to a `String` cannot fail.
+    if let Some((query, column)) = error.excerpt() {
+        let before: String = query.chars().take(column.saturating_sub(1)).collect();
+        let indent = " ".repeat(text::safe(&before).width());
+        let _ok = writeln!(
+            lines,
+            "  {}\n  {indent}{style}^{style:#}",
+            text::safe(query)
+        );
+    }
+    if let Some(hint) = error.hint() {
+        let _ok = writeln!(lines, "hint: {}", text::safe(&hint));
+    }
+    lines
+}
