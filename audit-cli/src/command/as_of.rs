@@ -1,6 +1,7 @@
 //! `as-of`: what an object was at a time.
 
-use audit_core::{Missing, Reconstruction};
+use audit_core::{Missing, ObjectRef, Reconstruction};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
@@ -10,23 +11,38 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, Part};
 use crate::text;
+use crate::zone::Zone;
 
-/// Show what an object was at a time or in a version
+/// Show what an object, or every object of a model, was at a time or in a version
 ///
-/// Says what of it is missing and why: what is not recorded, or only masked. If the object
-/// did not exist then, the exit code is 7.
+/// With MODEL PK TIME, or MODEL PK --version N, one object: its fields, and what of it is
+/// missing and why (what is not recorded, or only masked). If it did not exist then, the exit
+/// code is 7. With MODEL TIME all objects of the model that existed then, a line each.
+///
+/// A TIME is RFC 3339, a date, `yesterday`, or a duration ago such as 2h.
 #[derive(Args, Debug)]
+#[command(override_usage = "auditlog as-of [OPTIONS] <MODEL> <PK> <TIME>
+       auditlog as-of [OPTIONS] <MODEL> <PK> --version <NUMBER>
+       auditlog as-of [OPTIONS] <MODEL> <TIME>")]
 pub(crate) struct AsOfArgs {
     /// The model's stored name
     model: String,
-    /// The object's key
-    pk: String,
-    /// The time: RFC 3339, a date, `yesterday`, or a duration ago such as 2h
-    #[arg(required_unless_present = "version", conflicts_with = "version")]
-    time: Option<String>,
+    /// The object's key and the time, or one of them
+    #[arg(value_name = "PK TIME", required = true, num_args = 1..=2)]
+    which: Vec<String>,
     /// The version, as `history` counts them
     #[arg(long, value_name = "NUMBER")]
     version: Option<usize>,
+}
+
+/// What is asked for.
+enum Asked<'a> {
+    /// An object at a time.
+    Object(&'a str, DateTime<Utc>),
+    /// A version of an object.
+    Version(&'a str, usize),
+    /// All objects of the model at a time.
+    Model(DateTime<Utc>),
 }
 
 /// A state as JSON.
@@ -36,6 +52,25 @@ struct Answer<'r> {
     complete: bool,
     state: &'r Value,
     missing: Vec<Gap>,
+}
+
+impl<'r> Answer<'r> {
+    fn of(found: &'r Reconstruction) -> Self {
+        Self {
+            exists: found.exists(),
+            complete: found.complete,
+            state: &found.state,
+            missing: found.missing.iter().map(Gap::from).collect(),
+        }
+    }
+}
+
+/// A state of an object among others as JSON.
+#[derive(Serialize)]
+struct ObjectAnswer<'r> {
+    object_pk: &'r str,
+    #[serde(flatten)]
+    answer: Answer<'r>,
 }
 
 /// A part of a state that is missing.
@@ -55,29 +90,83 @@ impl From<&Missing> for Gap {
 }
 
 pub(crate) fn run(args: &AsOfArgs, session: &mut Session) -> Result<Exit, Error> {
-    let time = args
-        .time
-        .as_deref()
-        .map(|time| session.time("<TIME>", time))
-        .transpose()?;
-    let asked = match (time, args.version) {
-        (Some(time), _) => crate::zone::Zone::UTC.show(time),
-        (None, version) => format!("version {}", version.unwrap_or_default()),
-    };
-    let trail = session.read("as-of", &format!("{} {} {asked}", args.model, args.pk))?;
-    let history = trail.history(&args.model, &args.pk)?;
-    let found = match time {
-        Some(time) => history.as_of(time),
-        None => history
-            .at_version(args.version.unwrap_or_default())
-            .ok_or_else(|| no_version(args.version.unwrap_or_default(), &history))?,
-    };
-    print(&found, &mut session.out)?;
+    let model = &args.model;
+    match args.asked(session)? {
+        Asked::Model(time) => every_object(model, time, session),
+        Asked::Object(pk, time) => {
+            let asked = format!("{model} {pk} {}", Zone::UTC.show(time));
+            let trail = session.read("as-of", &asked)?;
+            let found = trail.log.object_as_of(&ObjectRef::new(model, pk), time)?;
+            if !found.exists() {
+                // Not then, or never.
+                trail.history(model, pk)?;
+            }
+            one_object(&found, session)
+        }
+        Asked::Version(pk, number) => {
+            let trail = session.read("as-of", &format!("{model} {pk} version {number}"))?;
+            let history = trail.history(model, pk)?;
+            let found = history.at_version(number);
+            one_object(&found.ok_or_else(|| no_version(number, &history))?, session)
+        }
+    }
+}
+
+impl AsOfArgs {
+    fn asked(&self, session: &Session) -> Result<Asked<'_>, Error> {
+        let time = |text: &str| session.time("<TIME>", text);
+        match (&self.which[..], self.version) {
+            ([pk], Some(number)) => Ok(Asked::Version(pk, number)),
+            ([pk, text], None) => Ok(Asked::Object(pk, time(text)?)),
+            ([text], None) => Ok(Asked::Model(time(text)?)),
+            _ => Err(Error::Usage {
+                message: "a version is asked for and a time as well".to_owned(),
+                hint: "give a time or --version, not both",
+            }),
+        }
+    }
+}
+
+fn one_object(found: &Reconstruction, session: &mut Session) -> Result<Exit, Error> {
+    if session.out.is_json() {
+        session.out.json(&Answer::of(found))?;
+    } else {
+        print(found, &mut session.out)?;
+    }
     Ok(if found.exists() {
         Exit::Done
     } else {
         Exit::Absent
     })
+}
+
+fn every_object(model: &str, time: DateTime<Utc>, session: &mut Session) -> Result<Exit, Error> {
+    let trail = session.read("as-of", &format!("{model} {}", Zone::UTC.show(time)))?;
+    trail.require_model(model)?;
+    let out = &mut session.out;
+    for found in trail
+        .log
+        .states(trail.log.query().model_name(model), time)?
+    {
+        let found = found?;
+        if out.is_json() {
+            out.json(&ObjectAnswer {
+                object_pk: &found.object.object_pk,
+                answer: Answer::of(&found.at),
+            })?;
+            continue;
+        }
+        let pk = text::safe(&found.object.object_pk);
+        let pk = out.paint(Part::Object, pk);
+        let state = text::value(&found.at.state);
+        let mut line = format!("{pk}: {state}");
+        if !found.at.complete {
+            line.push(' ');
+            line.push_str(&out.paint(Part::Bad, "(incomplete)"));
+        }
+        out.line(line)?;
+    }
+    Ok(Exit::Done)
 }
 
 /// Says that there is no such version.
@@ -96,14 +185,6 @@ pub(crate) fn no_version(number: usize, history: &audit_core::History) -> Error 
 }
 
 fn print(found: &Reconstruction, out: &mut Output) -> Result<(), Error> {
-    if out.is_json() {
-        return out.json(&Answer {
-            exists: found.exists(),
-            complete: found.complete,
-            state: &found.state,
-            missing: found.missing.iter().map(Gap::from).collect(),
-        });
-    }
     if !found.exists() {
         return out.line("the object did not exist then");
     }

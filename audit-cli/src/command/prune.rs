@@ -253,7 +253,7 @@ fn remove(
         .record()
     };
     event(Outcome::Success, survey.count)?;
-    let removed = trail.store.purge(query.filter().until.unwrap_or_default());
+    let removed = trail.store.purge(query);
     match removed {
         Ok(removed) if removed == survey.count => Ok(removed),
         // The first entry says what was meant, and this one what came of it.

@@ -132,14 +132,12 @@ impl Query {
             "action" => filter.action = Some(Action::from(text)),
             "actor" => filter.actor = Some(text.to_owned()),
             "level" => {
-                let (bound, level) = match text.strip_prefix('<') {
-                    Some(level) => (&mut filter.level_below, level),
-                    None => (
-                        &mut filter.level_at_least,
-                        text.strip_prefix(">=").unwrap_or(text),
-                    ),
-                };
-                *bound = Some(read(level).map_err(error)?);
+                if let Some(level) = text.strip_prefix('<') {
+                    filter.level_below = Some(read(level).map_err(error)?);
+                } else {
+                    let level = text.strip_prefix(">=").unwrap_or(text);
+                    filter.level_at_least = Some(read(level).map_err(error)?);
+                }
             }
             "outcome" => filter.outcome = Some(read(text).map_err(error)?),
             "correlation" => filter.correlation_id = Some(text.to_owned()),
@@ -220,10 +218,10 @@ impl fmt::Display for Query {
         );
         optional("action", action.as_ref().map(ToString::to_string));
         optional("actor", actor.clone());
-        for (sign, level) in [(">=", level_at_least), ("<", level_below)] {
-            let text = level.map(|level| format!("{sign}{}", level.as_str().to_lowercase()));
-            optional("level", text);
-        }
+        let level = level_at_least.map(|level| format!(">={}", level.as_str().to_lowercase()));
+        optional("level", level);
+        let level = level_below.map(|level| format!("<{}", level.as_str().to_lowercase()));
+        optional("level", level);
         optional("outcome", outcome.map(|outcome| outcome.to_string()));
         optional("correlation", correlation_id.clone());
         optional("transaction", transaction_id.map(|id| id.to_string()));

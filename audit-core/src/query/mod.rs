@@ -15,7 +15,7 @@ use crate::action::{Action, Outcome};
 use crate::auditable::Auditable;
 use crate::canonical;
 use crate::entry::{LogEntry, ObjectRef, to_micros};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, StoreError};
 use crate::level::Level;
 use crate::log::AuditLog;
 use crate::path::{ParsePathError, Path};
@@ -146,7 +146,7 @@ impl Query {
         self
     }
 
-    /// Keeps entries of a lower level than this.
+    /// Keeps entries of a lower level.
     pub fn level_below(mut self, level: Level) -> Self {
         self.filter.level_below = Some(level);
         self
@@ -227,6 +227,12 @@ impl Query {
     /// Returns the newest entries first instead of the oldest.
     pub fn newest_first(mut self) -> Self {
         self.newest_first = true;
+        self
+    }
+
+    /// Returns the oldest entries first, as a query does from the start.
+    pub fn oldest_first(mut self) -> Self {
+        self.newest_first = false;
         self
     }
 
@@ -341,6 +347,20 @@ impl Query {
     /// Returns where the query goes on.
     pub fn cursor(&self) -> Option<Cursor> {
         self.after
+    }
+
+    /// Returns an error if a path of the query is none, for stores to begin with: such a
+    /// query says less than was meant.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidQuery`], with the path's error.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match &self.invalid {
+            Some(source) => Err(StoreError::InvalidQuery {
+                source: source.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Returns the query without its limit and cursor.
