@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use audit_core::Level;
 use clap::ValueEnum;
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -130,6 +130,16 @@ impl Output {
             column.set_padding((0, 2));
         }
         table
+    }
+
+    /// Makes columns, by their numbers, as wide as what they hold: a broken id or time is
+    /// none.
+    pub(crate) fn keep_whole(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
+        for column in columns {
+            if let Some(column) = table.column_mut(column) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
     }
 
     /// Makes a cell of a table.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::Part;
+use crate::output::{Output, Part};
 use crate::text;
 
 /// Show who set each part of an object last, when and why
@@ -106,6 +106,7 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
             ),
         ]);
     }
+    Output::keep_whole(&mut table, [3, 4]);
     out.table(&table)?;
     Ok(Exit::Done)
 }

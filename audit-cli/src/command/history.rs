@@ -8,7 +8,7 @@ use super::Session;
 use super::log::Printer;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::Part;
+use crate::output::{Output, Part};
 use crate::text;
 
 /// How many changed paths a row shows.
@@ -80,6 +80,7 @@ pub(crate) fn run(args: &HistoryArgs, session: &mut Session) -> Result<Exit, Err
             out.cell(Part::Quiet, entry.id),
         ]);
     }
+    Output::keep_whole(&mut table, [0, 1, 2, 6]);
     out.table(&table)?;
     Ok(Exit::Done)
 }

@@ -190,6 +190,7 @@ fn print_models(
             out.cell(Part::Object, fields.join(", ")),
         ]);
     }
+    Output::keep_whole(&mut table, [1, 2, 3]);
     out.table(&table)
 }
 

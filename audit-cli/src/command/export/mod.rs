@@ -56,7 +56,9 @@ pub(crate) fn run(args: &ExportArgs, session: &mut Session) -> Result<Exit, Erro
     let trail = session.read("export", &query.to_string())?;
     let _bound = trail.enter();
     interrupt::watch()?;
-    let bar = if progress::is_seen() {
+    // Entries that run over the same screen are progress enough.
+    let watched = args.output.is_some() || !session.out.is_terminal();
+    let bar = if watched && progress::is_seen() {
         progress::bar(Some(query.clone().count()?), "exporting")
     } else {
         ProgressBar::hidden()
