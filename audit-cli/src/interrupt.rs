@@ -1,16 +1,23 @@
 //! Ctrl-C, noticed between two steps of what is being done.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{process, thread};
 
 use crate::error::Error;
+use crate::exit::Exit;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Watches for Ctrl-C and the signal to end; from here on they no longer end the program.
+/// Watches for Ctrl-C and the signal to end; from here on only the second of them ends the
+/// program at once.
 pub(crate) fn watch() -> Result<(), Error> {
-    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst)).map_err(Error::Signals)
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::SeqCst) {
+            process::exit(Exit::Interrupted.code().into());
+        }
+    })
+    .map_err(Error::Signals)
 }
 
 /// Returns whether there was one.

@@ -14,6 +14,7 @@ mod trail;
 mod warnings;
 mod zone;
 
+use std::env;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -23,7 +24,16 @@ use crate::exit::Exit;
 
 fn main() -> ExitCode {
     warnings::print();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and versions are told this way, too.
+        Err(told) if !told.use_stderr() => told.exit(),
+        Err(error) if env::args_os().any(|argument| argument == "--json") => {
+            report::print_usage(&error);
+            return Exit::Usage.into();
+        }
+        Err(error) => error.exit(),
+    };
     let json = cli.global.json;
     let colour = cli.global.color;
     match command::run(cli) {

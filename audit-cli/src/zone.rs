@@ -1,10 +1,11 @@
 //! The time zone in which times are read and shown.
 
+use std::fmt;
 use std::str::FromStr;
 
 use chrono::{
-    DateTime, FixedOffset, Local, MappedLocalTime, NaiveDate, NaiveDateTime, Offset, SecondsFormat,
-    TimeZone, Utc,
+    DateTime, FixedOffset, Local, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset,
+    SecondsFormat, TimeZone, Utc,
 };
 use chrono_tz::Tz;
 
@@ -69,36 +70,64 @@ impl FromStr for Zone {
     }
 }
 
+/// What a time has of its zone: the offset then, and the zone itself, so that other times can
+/// be told in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ZoneOffset {
+    zone: Zone,
+    offset: FixedOffset,
+}
+
+impl Offset for ZoneOffset {
+    fn fix(&self) -> FixedOffset {
+        self.offset
+    }
+}
+
+impl fmt::Display for ZoneOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.offset.fmt(f)
+    }
+}
+
 impl TimeZone for Zone {
-    type Offset = FixedOffset;
+    type Offset = ZoneOffset;
 
-    fn from_offset(offset: &FixedOffset) -> Self {
-        Self::Fixed(*offset)
+    fn from_offset(offset: &ZoneOffset) -> Self {
+        offset.zone
     }
 
-    fn offset_from_local_date(&self, local: &NaiveDate) -> MappedLocalTime<FixedOffset> {
-        self.offset_from_local_datetime(&local.and_time(chrono::NaiveTime::MIN))
+    fn offset_from_local_date(&self, local: &NaiveDate) -> MappedLocalTime<ZoneOffset> {
+        self.offset_from_local_datetime(&local.and_time(NaiveTime::MIN))
     }
 
-    fn offset_from_local_datetime(&self, local: &NaiveDateTime) -> MappedLocalTime<FixedOffset> {
-        match self {
+    fn offset_from_local_datetime(&self, local: &NaiveDateTime) -> MappedLocalTime<ZoneOffset> {
+        let offset = match self {
             Self::Fixed(offset) => MappedLocalTime::Single(*offset),
             Self::Place(place) => place
                 .offset_from_local_datetime(local)
                 .map(|offset| offset.fix()),
             Self::Local => Local.offset_from_local_datetime(local),
-        }
+        };
+        offset.map(|offset| ZoneOffset {
+            zone: *self,
+            offset,
+        })
     }
 
-    fn offset_from_utc_date(&self, utc: &NaiveDate) -> FixedOffset {
-        self.offset_from_utc_datetime(&utc.and_time(chrono::NaiveTime::MIN))
+    fn offset_from_utc_date(&self, utc: &NaiveDate) -> ZoneOffset {
+        self.offset_from_utc_datetime(&utc.and_time(NaiveTime::MIN))
     }
 
-    fn offset_from_utc_datetime(&self, utc: &NaiveDateTime) -> FixedOffset {
-        match self {
+    fn offset_from_utc_datetime(&self, utc: &NaiveDateTime) -> ZoneOffset {
+        let offset = match self {
             Self::Fixed(offset) => *offset,
             Self::Place(place) => place.offset_from_utc_datetime(utc).fix(),
             Self::Local => Local.offset_from_utc_datetime(utc),
+        };
+        ZoneOffset {
+            zone: *self,
+            offset,
         }
     }
 }

@@ -77,6 +77,9 @@ struct Replayed {
     file: PathBuf,
 }
 
+/// Compares what the command answers with what the oracle says.
+type Check = fn(&Replayed) -> Result<(), Failed>;
+
 static REPLAYED: LazyLock<Result<Replayed, Failed>> = LazyLock::new(|| {
     let folder = data().ok_or("the data is gone")?;
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("congress-command");
@@ -106,7 +109,7 @@ fn data() -> Option<PathBuf> {
 fn main() {
     let arguments = Arguments::from_args();
     let missing = data().is_none();
-    let tests: [(&str, fn(&Replayed) -> Result<(), Failed>); 6] = [
+    let tests: [(&str, Check); 6] = [
         ("stats_are_the_oracles", stats),
         ("histories_are_the_oracles", histories),
         ("blame_names_the_commit_that_set_each_value", blame),

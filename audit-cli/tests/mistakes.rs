@@ -34,6 +34,23 @@ fn a_query_is_pointed_at() {
 }
 
 #[test]
+fn a_program_is_told_in_json() {
+    let store = trail(&scratch::folder());
+    for (args, exit, kind) in [
+        (&["log", "--json", "--colour"][..], 2, "usage"),
+        (&["--json"], 2, "usage"),
+        (&["show", "--json", "ffff"], 1, "not_found"),
+    ] {
+        let output = run(&store, args);
+        let said: Value = serde_json::from_slice(&output.stderr).expect("JSON");
+        assert_eq!(output.status.code(), Some(exit));
+        assert_eq!(said["exit"], exit);
+        assert_eq!(said["kind"], kind);
+        assert!(said["error"].as_str().is_some_and(|text| !text.is_empty()));
+    }
+}
+
+#[test]
 fn flags_say_what_they_expect() {
     let store = trail(&scratch::folder());
     for (args, said) in [
@@ -148,7 +165,7 @@ fn a_store_that_is_none() {
     assert!(error.contains("folder.db"), "{error}");
 
     let output = auditlog()
-        .current_dir(&store("folder.db"))
+        .current_dir(store("folder.db"))
         .arg("log")
         .output()
         .expect("it runs");

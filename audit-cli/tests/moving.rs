@@ -3,10 +3,11 @@
 mod scratch;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use auditlog::{LogEntry, Store};
-use scratch::{auditlog, json, run, stderr, stdout, trail};
+use scratch::{auditlog, json, stderr, stdout, trail};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
@@ -265,5 +266,15 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
-    assert!(run(&store, &["log"]).status.success());
+
+    // Also while there is nothing to write.
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_auditlog"))
+        .args(["log", "--follow", "--store", text(&store)])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    lines.next().expect("a line").expect("UTF-8");
+    drop(lines);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }

@@ -137,9 +137,12 @@ fn show_finds_an_entry_by_the_beginning_of_its_id() {
     let store = trail(&scratch::folder());
     let entry = json(&store, &["log", "correlation:req-1"]).remove(0);
     let id = entry["id"].as_str().expect("an id");
-    assert_eq!(json(&store, &["show", id]), [entry.clone()]);
+    assert_eq!(json(&store, &["show", id]), std::slice::from_ref(&entry));
     let upper = id.to_uppercase().replace('-', "");
-    assert_eq!(json(&store, &["show", &upper]), [entry.clone()]);
+    assert_eq!(
+        json(&store, &["show", &upper]),
+        std::slice::from_ref(&entry)
+    );
     let text = stdout(&store, &["show", id]);
     for line in [
         "object          User 42 (bob)",

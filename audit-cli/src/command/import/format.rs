@@ -1,12 +1,16 @@
-//! The forms of files that can be imported. Another one is a variant of [`Format`] and an
-//! iterator over what its file has.
+//! The forms of files that can be imported. Another one is a variant of [`Format`] and a
+//! function that gives what its file has, one after the other.
 
 use std::fmt;
-use std::io::{BufRead, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 
 use audit_core::LogEntry;
 use clap::ValueEnum;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use crate::error::Error;
 
 /// How long a line may be: longer ones are no entries.
 const LONGEST: u64 = 64 << 20;
@@ -49,23 +53,23 @@ pub(super) enum Format {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) entry: LogEntry,
-    /// Its line, from 1.
-    pub(super) line: u64,
+    /// Its line or row, from 1.
+    pub(super) number: u64,
 }
 
-/// A line that is no entry.
+/// A line or row that is no entry.
 #[derive(Debug)]
 pub(super) struct Fault {
     /// Its number, from 1.
-    pub(super) line: u64,
+    pub(super) number: u64,
     /// Where in it, in bytes from 1.
     pub(super) column: Option<usize>,
     /// What is wrong.
     pub(super) message: String,
 }
 
-/// What a file has, in its order; nothing comes after a fault.
-pub(super) type Entries = Box<dyn Iterator<Item = Result<Found, Fault>>>;
+/// What a file has, one after the other; after an error it gets nothing more.
+pub(super) type Each<'e> = &'e mut dyn FnMut(Result<Found, Fault>) -> Result<(), Error>;
 
 impl Format {
     /// Returns the name, as the arguments have it.
@@ -75,58 +79,78 @@ impl Format {
         }
     }
 
-    /// Reads entries one by one.
-    pub(super) fn entries(self, reader: Box<dyn BufRead>) -> Entries {
+    /// Returns what an entry is in the file.
+    pub(super) fn unit(self) -> &'static str {
         match self {
-            Self::Jsonl => Box::new(json_lines(reader)),
+            Self::Jsonl => "line",
+        }
+    }
+
+    /// Reads a file, in its order, and holds no more of it than an entry.
+    pub(super) fn read(self, file: &Path, each: Each<'_>) -> Result<(), Error> {
+        match self {
+            Self::Jsonl => {
+                let reader = open(file).map_err(|source| Error::Input {
+                    place: place(file),
+                    source,
+                })?;
+                json_lines(reader, each)
+            }
         }
     }
 }
 
+/// Names a file; `-` is the standard input.
+pub(super) fn place(file: &Path) -> String {
+    if file == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        file.display().to_string()
+    }
+}
+
+fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
+    if file == Path::new("-") {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    Ok(Box::new(BufReader::new(File::open(file)?)))
+}
+
 /// Reads an entry a line; empty lines do not count.
-fn json_lines(mut reader: Box<dyn BufRead>) -> impl Iterator<Item = Result<Found, Fault>> {
-    let mut line = 0;
+fn json_lines(mut reader: Box<dyn BufRead>, each: Each<'_>) -> Result<(), Error> {
     let mut bytes = Vec::new();
-    std::iter::from_fn(move || {
-        loop {
-            line += 1;
-            bytes.clear();
-            let fault = |column, message| {
-                Some(Err(Fault {
-                    line,
-                    column,
-                    message,
-                }))
-            };
-            match reader
-                .by_ref()
-                .take(LONGEST + 1)
-                .read_until(b'\n', &mut bytes)
-            {
-                Ok(0) => return None,
-                Ok(length) if length as u64 > LONGEST => {
-                    return fault(None, format!("the line is longer than {LONGEST} bytes"));
-                }
-                Ok(_) => {}
-                Err(error) => return fault(None, format!("the line cannot be read: {error}")),
+    for number in 1.. {
+        bytes.clear();
+        let fault = |column, message| Fault {
+            number,
+            column,
+            message,
+        };
+        let read = reader
+            .by_ref()
+            .take(LONGEST + 1)
+            .read_until(b'\n', &mut bytes);
+        let found = match read {
+            Ok(0) => break,
+            Ok(length) if length as u64 > LONGEST => {
+                let message = format!("the line is longer than {LONGEST} bytes");
+                Err(fault(None, message))
             }
-            let text = match std::str::from_utf8(&bytes) {
-                Ok(text) => text.trim_end(),
+            Ok(_) => match std::str::from_utf8(&bytes) {
+                Ok(text) if text.trim_end().is_empty() => continue,
+                Ok(text) => entry(text.trim_end())
+                    .map(|entry| Found { entry, number })
+                    .map_err(|(column, message)| fault(column, message)),
                 Err(error) => {
                     let column = error.valid_up_to() + 1;
-                    return fault(Some(column), "the line is no UTF-8".to_owned());
+                    Err(fault(Some(column), "the line is no UTF-8".to_owned()))
                 }
-            };
-            if !text.is_empty() {
-                let found = entry(text).map(|entry| Found { entry, line });
-                return Some(found.map_err(|(column, message)| Fault {
-                    line,
-                    column,
-                    message,
-                }));
-            }
-        }
-    })
+            },
+            Err(error) => Err(fault(None, format!("the line cannot be read: {error}"))),
+        };
+        each(found)?;
+    }
+    Ok(())
 }
 
 /// Reads an entry, or says where it is none.

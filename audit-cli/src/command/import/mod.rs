@@ -3,8 +3,7 @@
 mod format;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use audit_core::{LogEntry, Store, StoreError};
@@ -12,7 +11,7 @@ use clap::Args;
 use serde_json::json;
 use uuid::Uuid;
 
-use self::format::{Format, Found};
+use self::format::{Fault, Format, Found};
 use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -60,40 +59,44 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
         .record
         .then(|| trail::actor(&session.global))
         .transpose()?;
-    let place = place(&args.file);
-    let reader = open(&args.file).map_err(|source| Error::Input {
-        place: place.clone(),
-        source,
-    })?;
     let need = match (args.dry_run, args.create) {
         (true, _) => Need::Read,
         (false, true) => Need::Create,
         (false, false) => Need::Write,
     };
+    let place = format::place(&args.file);
+    if args.file != Path::new("-") {
+        // Before a store is made for what is not there.
+        fs::metadata(&args.file).map_err(|source| Error::Input {
+            place: place.clone(),
+            source,
+        })?;
+    }
     let trail = Trail::open(&session.global, need)?;
     interrupt::watch()?;
     let mut import = Import {
         trail: &trail,
         place: &place,
+        unit: args.format.unit(),
         dry_run: args.dry_run,
         tally: Tally::default(),
     };
     let bar = progress::bar(None, "importing");
     let mut batch: Vec<Found> = Vec::with_capacity(BATCH);
-    for found in args.format.entries(reader) {
-        let found = found.map_err(|fault| import.fault(fault.line, fault.column, fault.message))?;
-        batch.push(found);
+    args.format.read(&args.file, &mut |found| {
+        batch.push(found.map_err(|fault| import.fault(&fault))?);
         if batch.len() == BATCH {
             import.keep(&batch)?;
             bar.set_position(import.tally.read);
             batch.clear();
-            if interrupt::is_requested() {
-                return Err(Error::Interrupted {
-                    done: import.kept(),
-                });
-            }
         }
-    }
+        if interrupt::is_requested() {
+            return Err(Error::Interrupted {
+                done: import.kept(),
+            });
+        }
+        Ok(())
+    })?;
     import.keep(&batch)?;
     bar.finish_and_clear();
     let tally = import.tally;
@@ -135,6 +138,7 @@ fn print(tally: Tally, dry_run: bool, session: &mut Session) -> Result<(), Error
 struct Import<'i> {
     trail: &'i Trail,
     place: &'i str,
+    unit: &'static str,
     dry_run: bool,
     tally: Tally,
 }
@@ -168,7 +172,7 @@ impl Import<'_> {
         self.tally.read += batch.len() as u64;
         self.tally.new += new;
         self.tally.known += batch.len() as u64 - new;
-        self.tally.until = last.line;
+        self.tally.until = last.number;
         Ok(())
     }
 
@@ -178,22 +182,30 @@ impl Import<'_> {
             return error.into();
         };
         match batch.iter().rfind(|found| found.entry.id == *id) {
-            Some(found) => self.fault(found.line, None, error.to_string()),
+            Some(found) => self.refusal(found, error.to_string()),
             None => error.into(),
         }
     }
 
     fn conflict(&self, found: &Found) -> Error {
         let message = format!("another entry has the id {}", found.entry.id);
-        self.fault(found.line, None, message)
+        self.refusal(found, message)
     }
 
-    fn fault(&self, line: u64, column: Option<usize>, message: String) -> Error {
-        let column = column.map_or_else(String::new, |column| format!(":{column}"));
-        let place = format!("{}:{line}{column}", self.place);
-        Error::Line {
-            place,
+    fn refusal(&self, found: &Found, message: String) -> Error {
+        self.fault(&Fault {
+            number: found.number,
+            column: None,
             message,
+        })
+    }
+
+    fn fault(&self, fault: &Fault) -> Error {
+        let column = fault.column.map(|column| format!(":{column}"));
+        let column = column.unwrap_or_default();
+        Error::Line {
+            place: format!("{}:{}{column}", self.place, fault.number),
+            message: fault.message.clone(),
             kept: self.kept(),
         }
     }
@@ -207,25 +219,11 @@ impl Import<'_> {
             return "nothing was kept; correct the file and import it again".to_owned();
         }
         format!(
-            "kept: {} up to line {until}, {} of them new; nothing after it; correct the file and \
+            "kept: {} up to {} {until}, {} of them new; nothing after it; correct the file and \
              import it again, what is known is passed over",
             text::counted(read, "entry", "entries"),
+            self.unit,
             text::thousands(new)
         )
     }
-}
-
-fn place(file: &Path) -> String {
-    if file == Path::new("-") {
-        "standard input".to_owned()
-    } else {
-        file.display().to_string()
-    }
-}
-
-fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
-    if file == Path::new("-") {
-        return Ok(Box::new(BufReader::new(io::stdin())));
-    }
-    Ok(Box::new(BufReader::new(File::open(file)?)))
 }
