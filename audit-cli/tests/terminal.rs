@@ -185,17 +185,25 @@ fn what_an_attacker_wrote_does_nothing() {
 }
 
 #[test]
-fn an_id_is_not_broken_into_lines() {
+fn a_table_fits_the_terminal_and_breaks_no_time() {
     let store = trail(&scratch::folder());
-    let id = json(&store, &["log", "correlation:req-1"])[0]["id"].clone();
-    let mut terminal = Terminal::run(&store, &["history", "User", "42"], &[]);
+    let sqlite = SqliteStore::open(&store).expect("a store");
+    let mut entry = LogEntry::new("access", "Archive", "1", "");
+    entry.action = auditlog::Action::from("a very long name of an action ".repeat(9).as_str());
+    sqlite.append(&[entry.clone()]).expect("appended");
+    let mut terminal = Terminal::run(&store, &["schema"], &[]);
     assert_eq!(terminal.end(), 0);
     let text = terminal.text();
-    assert!(text.contains(id.as_str().expect("an id")), "{text}");
+    let width = usize::from(COLUMNS.get());
     assert!(
-        text.lines()
-            .all(|line| line.chars().count() <= usize::from(COLUMNS.get()))
+        text.lines().all(|line| line.chars().count() <= width),
+        "{text}"
     );
+    assert!(text.contains("2026-01-01T10:00:00Z"), "{text}");
+    assert!(text.matches("very long").count() > 1, "{text}");
+    // What a program reads is a line.
+    let piped = scratch::stdout(&store, &["schema"]);
+    assert_eq!(piped.lines().count(), 2 + 4, "{piped}");
 }
 
 #[test]
@@ -233,7 +241,7 @@ fn a_screenful_is_shown_and_the_rest_is_told_of() {
     sqlite.append(&entries).expect("appended");
     let mut terminal = Terminal::run(&store, &["log"], &[]);
     assert_eq!(terminal.end(), 0);
-    terminal.until("50 of 70 entries; --all shows all");
+    terminal.until("50 entries shown, and there are more; --all shows all");
     assert!(!terminal.raw().contains("User 19 "), "{}", terminal.raw());
     let mut terminal = Terminal::run(&store, &["log", "--all"], &[]);
     assert_eq!(terminal.end(), 0);

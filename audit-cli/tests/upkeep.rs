@@ -80,6 +80,8 @@ fn prune_by_level_number_and_model() {
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(left.iter().all(|entry| entry["action"] == "prune"));
     assert_eq!(removed(&["--keep-last", "10"]), None);
+    let text = stdout(&store, &["prune", "--keep-last", "10"]);
+    assert!(text.ends_with("\nno entries\n"), "{text}");
 }
 
 #[test]

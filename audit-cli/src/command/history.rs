@@ -8,13 +8,13 @@ use super::Session;
 use super::log::Printer;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::output::{Output, Part};
+use crate::output::Part;
 use crate::text;
 
-/// How many changed paths a row shows.
-const PATHS: usize = 6;
-
 /// Show what happened to an object, oldest first, with the versions
+///
+/// Each line begins with the version that the entry made, `-` if it made none, as of an
+/// access.
 #[derive(Args, Debug)]
 pub(crate) struct HistoryArgs {
     /// The model's stored name
@@ -50,37 +50,20 @@ pub(crate) fn run(args: &HistoryArgs, session: &mut Session) -> Result<Exit, Err
         }
         return Ok(Exit::Done);
     }
-    if args.changes {
-        let printer = Printer {
-            changes: true,
-            zone,
-        };
-        for (version, entry) in numbered {
-            let version =
-                version.map_or_else(|| "no version".to_owned(), |n| format!("version {n}"));
-            let version = out.paint(Part::Heading, version);
-            out.line(version)?;
-            printer.print(entry, out)?;
-        }
-        return Ok(Exit::Done);
-    }
-    let mut table = out.new_table([
-        "VERSION", "TIME", "ACTION", "BY", "CHANGED", "REASON", "ENTRY",
-    ]);
+    let object = history.entries().last().map(text::object);
+    let versions = text::counted(history.versions().count() as u64, "version", "versions");
+    let heading = format!("{}, {versions}", object.unwrap_or_default());
+    let heading = out.paint(Part::Object, heading);
+    out.line(heading)?;
+    let printer = Printer {
+        changes: args.changes,
+        object: false,
+        zone,
+    };
     for (version, entry) in numbered {
         let version = version.map_or_else(|| "-".to_owned(), |number| number.to_string());
-        let reason = entry.reason.as_deref().unwrap_or_default();
-        table.add_row([
-            out.cell(Part::Heading, version),
-            out.cell(Part::Quiet, zone.show(entry.timestamp)),
-            out.cell(Part::Level(entry.level), text::safe(entry.action.as_str())),
-            out.cell(Part::Actor, text::actor(entry)),
-            out.cell(Part::Object, text::paths(entry.changes.paths(), PATHS)),
-            out.cell(Part::Object, text::safe(reason)),
-            out.cell(Part::Quiet, entry.id),
-        ]);
+        let version = out.paint(Part::Heading, format!("{version:>4} "));
+        printer.print(&version, entry, out)?;
     }
-    Output::keep_whole(&mut table, [0, 1, 2, 6]);
-    out.table(&table)?;
     Ok(Exit::Done)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use audit_core::{LogEntry, Outcome, Query, Store};
+use audit_core::{Cursor, LogEntry, Outcome, Query, Store};
 use clap::Args;
 use uuid::Uuid;
 
@@ -64,14 +64,18 @@ pub(crate) fn run(args: &LogArgs, session: &mut Session) -> Result<Exit, Error> 
     let _bound = trail.enter();
     let printer = Printer {
         changes: args.changes,
+        object: true,
         zone: session.global.tz,
     };
     if args.follow {
         return follow(args, &query, &trail, &printer, session);
     }
     let mut shown = 0;
+    let mut last = None;
     for entry in query.clone().iter()? {
-        printer.print(&entry?, &mut session.out)?;
+        let entry = entry?;
+        printer.print("", &entry, &mut session.out)?;
+        last = Some(Cursor::of(&entry));
         shown += 1;
     }
     if shown == 0
@@ -80,7 +84,7 @@ pub(crate) fn run(args: &LogArgs, session: &mut Session) -> Result<Exit, Error> 
         return Err(error);
     }
     if session.out.is_terminal() && !session.out.is_json() {
-        tell_about_more(shown, &query, session)?;
+        tell_about_more(shown, last, query, session)?;
     }
     Ok(Exit::Done)
 }
@@ -117,17 +121,21 @@ impl LogArgs {
     }
 }
 
-/// Says how many entries there are beyond those shown.
-fn tell_about_more(shown: u64, query: &Query, session: &mut Session) -> Result<(), Error> {
-    let all = query.clone().count()?;
-    let note = match shown {
-        0 => "no entries".to_owned(),
-        _ if all > shown => format!(
-            "{} of {}; --all shows all",
-            text::thousands(shown),
-            text::counted(all, "entry", "entries")
-        ),
-        _ => return Ok(()),
+/// Says that there are no entries, or more than those shown. Not how many more: to count what
+/// a text is looked for in may take long.
+fn tell_about_more(
+    shown: u64,
+    last: Option<Cursor>,
+    query: Query,
+    session: &mut Session,
+) -> Result<(), Error> {
+    let note = match last {
+        None => "no entries".to_owned(),
+        Some(last) if query.after(last).first()?.is_some() => {
+            let shown = text::counted(shown, "entry", "entries");
+            format!("{shown} shown, and there are more; --all shows all")
+        }
+        Some(_) => return Ok(()),
     };
     let note = session.out.paint(Part::Quiet, note);
     session.out.line(note)
@@ -148,7 +156,7 @@ fn follow(
     page.reverse();
     let mut shown: HashSet<Uuid> = HashSet::new();
     for entry in &page {
-        printer.print(entry, &mut session.out)?;
+        printer.print("", entry, &mut session.out)?;
         shown.insert(entry.id);
     }
     session.out.flush()?;
@@ -158,7 +166,7 @@ fn follow(
         for (number, entry) in appended {
             seq = number;
             if query.matches(&entry) && !shown.contains(&entry.id) {
-                printer.print(&entry, &mut session.out)?;
+                printer.print("", &entry, &mut session.out)?;
             }
         }
         session.out.flush()?;
@@ -173,18 +181,22 @@ fn follow(
 /// How an entry is printed in a list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printer {
+    /// With the changes below.
     pub(crate) changes: bool,
+    /// With the object's name.
+    pub(crate) object: bool,
     pub(crate) zone: Zone,
 }
 
 impl Printer {
-    /// Prints an entry on a line, and its changes below where they are asked for.
-    pub(crate) fn print(self, entry: &LogEntry, out: &mut Output) -> Result<(), Error> {
+    /// Prints an entry on a line that begins with a mark, and its changes below where they are
+    /// asked for.
+    pub(crate) fn print(self, mark: &str, entry: &LogEntry, out: &mut Output) -> Result<(), Error> {
         if out.is_json() {
             return out.json_line(&entry.to_canonical_json()?);
         }
         let line = self.line(entry, out);
-        out.line(line)?;
+        out.line(format!("{mark}{line}"))?;
         if self.changes {
             for change in &entry.changes {
                 let path = out.paint(Part::Heading, text::safe(change.path.as_str()));
@@ -202,7 +214,7 @@ impl Printer {
             format!("{action:<8}"),
         ];
         let object = text::object(entry);
-        if !object.is_empty() {
+        if self.object && !object.is_empty() {
             parts.push(out.paint(Part::Object, object));
         }
         parts.push(format!("by {}", out.paint(Part::Actor, text::actor(entry))));

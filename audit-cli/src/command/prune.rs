@@ -68,8 +68,13 @@ pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error
     let actor = (!args.dry_run).then(|| trail::actor(&session.global));
     let trail = session.read("prune", &query.to_string())?;
     let bound = trail.enter();
-    let query = args.keep_last(query)?;
-    let survey = Survey::of(&query)?;
+    let (query, survey) = match args.keep_last(&query)? {
+        Some(narrower) => {
+            let survey = Survey::of(&narrower)?;
+            (narrower, survey)
+        }
+        None => (query, Survey::default()),
+    };
     if survey.count == 0
         && let Some(error) = trail.unknown_model(&query)?
     {
@@ -137,21 +142,17 @@ impl PruneArgs {
         })
     }
 
-    /// Leaves out the newest entries that are kept. Entries of the same microsecond as the
-    /// oldest of them stay as well.
-    fn keep_last(&self, query: Query) -> Result<Query, Error> {
+    /// Leaves out the newest entries that are kept; `None` if these are all. Entries of the
+    /// same microsecond as the oldest of them stay as well.
+    fn keep_last(&self, query: &Query) -> Result<Option<Query>, Error> {
+        let query = query.clone();
         let Some(last) = self.keep_last.and_then(|number| number.checked_sub(1)) else {
-            return Ok(query);
+            return Ok(Some(query));
         };
-        let mut newest = query
-            .clone()
-            .newest_first()
-            .limit(last.saturating_add(1))
-            .iter()?;
-        Ok(match newest.nth(last).transpose()? {
-            Some(oldest_kept) => query.until(oldest_kept.timestamp),
-            None => query.until(DateTime::<Utc>::MIN_UTC),
-        })
+        let newest = query.clone().newest_first();
+        let mut newest = newest.limit(last.saturating_add(1)).iter()?;
+        let oldest_kept = newest.nth(last).transpose()?;
+        Ok(oldest_kept.map(|entry| query.until(entry.timestamp)))
     }
 }
 
