@@ -324,4 +324,20 @@ fn progress_is_shown_on_a_terminal() {
         "{}",
         terminal.raw()
     );
+
+    // Interrupted, it leaves nothing behind.
+    let other = folder.join("other.jsonl");
+    let args = ["export", "--output", other.to_str().expect("UTF-8")];
+    let mut terminal = Terminal::run(&store, &args, &[]);
+    terminal.until("exporting");
+    terminal.press("\u{3}");
+    assert_eq!(terminal.end(), 130);
+    terminal.until("error: interrupted: ");
+    terminal.until("other.jsonl was not written");
+    let left: Vec<_> = std::fs::read_dir(&folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .filter(|name| !name.to_string_lossy().starts_with("audit.db"))
+        .collect();
+    assert_eq!(left, ["trail.jsonl"]);
 }
