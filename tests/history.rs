@@ -387,8 +387,8 @@ fn what_is_masked_is_said_without_the_type() {
     assert_eq!(
         missing,
         [
-            ("number", MissingReason::Masked),
-            ("diagnosis", MissingReason::Hashed)
+            ("diagnosis", MissingReason::Hashed),
+            ("number", MissingReason::Masked)
         ]
     );
     // With the type, each is said once.
