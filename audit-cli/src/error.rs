@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use audit_core::{ParseQueryError, ParseTimeError, StoreError};
+use audit_import::ImportError;
 
 use crate::exit::Exit;
 
@@ -69,6 +70,8 @@ pub(crate) enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The tables of another library cannot be read.
+    Tables(ImportError),
     /// A line of a file is no entry, or not one that can be kept.
     Line {
         /// Where: the file, the line and the column where they are known.
@@ -117,7 +120,7 @@ impl Error {
             | Self::Trail(audit_core::Error::Query { .. }) => Exit::Usage,
             Self::Store(_) | Self::Trail(_) => Exit::Store,
             Self::NotFound { .. } => Exit::NotFound,
-            Self::Input { .. } | Self::Line { .. } => Exit::Data,
+            Self::Input { .. } | Self::Tables(_) | Self::Line { .. } => Exit::Data,
             Self::File { .. } | Self::Output(_) | Self::Signals(_) => Exit::Output,
             Self::Interrupted { .. } => Exit::Interrupted,
         }
@@ -196,6 +199,7 @@ impl fmt::Display for Error {
                     .try_for_each(|entry| write!(f, "\n  {entry}"))
             }
             Self::Input { place, source } => write!(f, "{place} cannot be read: {source}"),
+            Self::Tables(error) => error.fmt(f),
             Self::Line { place, message, .. } => write!(f, "{place}: {message}"),
             Self::File { path, source } => {
                 write!(f, "{} cannot be written: {source}", path.display())
@@ -216,6 +220,7 @@ impl std::error::Error for Error {
             Self::Input { source, .. } | Self::File { source, .. } | Self::Output(source) => {
                 Some(source)
             }
+            Self::Tables(error) => Some(error),
             Self::Signals(source) => Some(source),
             _ => None,
         }
@@ -234,6 +239,12 @@ impl From<audit_core::Error> for Error {
             audit_core::Error::Store(error) => Self::Store(error),
             error => Self::Trail(error),
         }
+    }
+}
+
+impl From<ImportError> for Error {
+    fn from(error: ImportError) -> Self {
+        Self::Tables(error)
     }
 }
 

@@ -35,6 +35,13 @@ pub(crate) fn print(error: &Error, json: bool, colour: When) {
     let _lost = io::stderr().write_all(message.as_bytes());
 }
 
+/// Tells on the error output what was passed over.
+pub(crate) fn warn(error: &Error) {
+    let message = text::safe(&error.to_string()).into_owned();
+    // There is nowhere else to say it.
+    let _lost = writeln!(io::stderr(), "warning: {message}");
+}
+
 /// Tells as JSON that the arguments are wrong.
 pub(crate) fn print_usage(error: &clap::Error) {
     let text = error.to_string();

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use auditlog::sqlite::rusqlite::Connection;
 use auditlog::{LogEntry, Store};
 use scratch::{auditlog, json, stderr, stdout, trail};
 
@@ -184,7 +185,7 @@ fn what_cannot_be_kept_is_refused() {
     let output = import(&line, &["--json"]);
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
-        "{\"dry_run\":false,\"known\":0,\"new\":1,\"read\":1}\n"
+        "{\"dry_run\":false,\"known\":0,\"losses\":[],\"new\":1,\"read\":1,\"skipped\":0}\n"
     );
     // Another entry with a known id, in the store and in one file.
     let other = line.replace("\"object_pk\":\"1\"", "\"object_pk\":\"2\"");
@@ -228,6 +229,59 @@ fn a_missing_store_is_made_only_when_asked_for() {
     assert!(!other.exists());
     let said = stderr(&store, &["import", text(&folder.join("none.jsonl"))], 4);
     assert!(said.contains("none.jsonl cannot be read"), "{said}");
+}
+
+#[test]
+fn tables_of_other_libraries_are_read() {
+    let folder = scratch::folder();
+    let file = folder.join("app.sqlite3");
+    let connection = Connection::open(&file).expect("a database");
+    connection
+        .execute_batch(
+            "CREATE TABLE audits (id INTEGER PRIMARY KEY, auditable_id INTEGER, \
+             auditable_type TEXT, user_id INTEGER, username TEXT, action TEXT, \
+             audited_changes TEXT, version INTEGER, comment TEXT, created_at DATETIME);
+             INSERT INTO audits VALUES
+             (1, 7, 'Ticket', 3, NULL, 'create', '{\"title\":\"a\"}', 1, NULL, '2024-02-28 10:00:00'),
+             (2, 7, 'Ticket', 3, NULL, 'update', '{\"title\":[\"a\",\"b\"]}', 2, 'typo', '2024-02-29 10:00:00'),
+             (3, 7, 'Ticket', 3, NULL, 'update', '{\"title\":[\"b\",\"c\"]}', 3, NULL, 'never');",
+        )
+        .expect("tables");
+    let store = folder.join("trail.db");
+    let said = stderr(&store, &["import", "--create", text(&file)], 4);
+    assert!(said.contains("app.sqlite3: "), "{said}");
+    assert!(said.contains("audits"), "{said}");
+    assert!(said.contains("hint: nothing was kept"), "{said}");
+
+    for (new, known) in [(2, 0), (0, 2)] {
+        let output = scratch::run(&store, &["import", "--keep-going", "--json", text(&file)]);
+        assert_eq!(output.status.code(), Some(4));
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(
+            (&told["new"], &told["known"], &told["skipped"]),
+            (&new.into(), &known.into(), &1.into())
+        );
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with("warning: "));
+    }
+    let parts = json(&store, &["blame", "Ticket", "7"]);
+    let title = parts
+        .iter()
+        .find(|part| part["path"] == "title")
+        .expect("a part");
+    assert_eq!(title["value"], "b");
+    assert_eq!(title["reason"], "typo");
+
+    let said = stderr(
+        &store,
+        &["import", "--format", "paper-trail", text(&file)],
+        4,
+    );
+    assert!(said.contains("app.sqlite3"), "{said}");
+    let said = stderr(&store, &["import", "--format", "tables", "-"], 2);
+    assert!(
+        said.contains("tables cannot be read from the standard input"),
+        "{said}"
+    );
 }
 
 #[test]

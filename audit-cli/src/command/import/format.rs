@@ -15,6 +15,9 @@ use crate::error::Error;
 /// How long a line may be: longer ones are no entries.
 const LONGEST: u64 = 64 << 20;
 
+/// What a SQLite file begins with.
+const SQLITE: &[u8] = b"SQLite format 3\0";
+
 /// The keys of an entry's JSON (FORMAT.md): another one would be lost.
 const KEYS: [&str; 22] = [
     "action",
@@ -42,26 +45,37 @@ const KEYS: [&str; 22] = [
 ];
 
 /// The form of a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// JSON lines, as `export` writes them
-    #[default]
     Jsonl,
+    /// All audit tables of other libraries that a SQLite file has
+    Tables,
+    /// Tables of audited
+    Audited,
+    /// Tables of django-auditlog
+    DjangoAuditlog,
+    /// Tables of django-simple-history
+    DjangoSimpleHistory,
+    /// Tables of `PaperTrail`
+    PaperTrail,
+    /// Tables of SQLAlchemy-Continuum
+    SqlalchemyContinuum,
 }
 
 /// An entry of a file.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) entry: LogEntry,
-    /// Its line or row, from 1.
+    /// Its line, or how many entries there were with it.
     pub(super) number: u64,
 }
 
 /// A line or row that is no entry.
 #[derive(Debug)]
 pub(super) struct Fault {
-    /// Its number, from 1.
-    pub(super) number: u64,
+    /// The line, from 1; of a row the message tells which it is.
+    pub(super) line: Option<u64>,
     /// Where in it, in bytes from 1.
     pub(super) column: Option<usize>,
     /// What is wrong.
@@ -72,37 +86,104 @@ pub(super) struct Fault {
 pub(super) type Each<'e> = &'e mut dyn FnMut(Result<Found, Fault>) -> Result<(), Error>;
 
 impl Format {
-    /// Returns the name, as the arguments have it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Jsonl => "jsonl",
+    /// Returns the form that a file has: a SQLite file has tables.
+    pub(super) fn of(file: &Path) -> Result<Self, Error> {
+        if is_standard_input(file) {
+            return Ok(Self::Jsonl);
         }
+        let mut first = Vec::new();
+        let read = File::open(file)
+            .and_then(|file| file.take(SQLITE.len() as u64).read_to_end(&mut first));
+        read.map_err(|source| Error::Input {
+            place: place(file),
+            source,
+        })?;
+        Ok(if first == SQLITE {
+            Self::Tables
+        } else {
+            Self::Jsonl
+        })
     }
 
-    /// Returns what an entry is in the file.
+    /// Returns the name, as the arguments have it.
+    pub(super) fn name(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
+
+    /// Returns what is counted in the file.
     pub(super) fn unit(self) -> &'static str {
         match self {
             Self::Jsonl => "line",
+            _ => "entry",
         }
     }
 
-    /// Reads a file, in its order, and holds no more of it than an entry.
-    pub(super) fn read(self, file: &Path, each: Each<'_>) -> Result<(), Error> {
-        match self {
+    /// Reads a file, in its order, and holds no more of it than an entry. Returns what could
+    /// not be carried over exactly.
+    pub(super) fn read(self, file: &Path, each: Each<'_>) -> Result<Vec<String>, Error> {
+        let library = match self {
             Self::Jsonl => {
                 let reader = open(file).map_err(|source| Error::Input {
                     place: place(file),
                     source,
                 })?;
-                json_lines(reader, each)
+                return json_lines(reader, &place(file), each).map(|()| Vec::new());
             }
+            Self::Tables => None,
+            Self::Audited => Some(audit_import::Format::Audited),
+            Self::DjangoAuditlog => Some(audit_import::Format::DjangoAuditlog),
+            Self::DjangoSimpleHistory => Some(audit_import::Format::DjangoSimpleHistory),
+            Self::PaperTrail => Some(audit_import::Format::PaperTrail),
+            Self::SqlalchemyContinuum => Some(audit_import::Format::SqlAlchemyContinuum),
+        };
+        if is_standard_input(file) {
+            return Err(Error::Usage {
+                message: "tables cannot be read from the standard input".to_owned(),
+                hint: "name the SQLite file",
+            });
+        }
+        tables(file, library, each)
+    }
+}
+
+/// Reads the audit tables of one library, or of all.
+fn tables(
+    file: &Path,
+    library: Option<audit_import::Format>,
+    each: Each<'_>,
+) -> Result<Vec<String>, Error> {
+    let mut import = audit_import::Import::open(file)?;
+    if let Some(library) = library {
+        import = import.format(library)?;
+    }
+    let mut entries = import.entries()?;
+    for (number, entry) in (1..).zip(&mut entries) {
+        match entry {
+            Ok(entry) => each(Ok(Found { entry, number }))?,
+            Err(error) if error.concerns_one_row() => each(Err(Fault {
+                line: None,
+                column: None,
+                message: error.to_string(),
+            }))?,
+            Err(error) => return Err(error.into()),
         }
     }
+    Ok(entries
+        .report()
+        .losses()
+        .map(|loss| loss.to_string())
+        .collect())
+}
+
+fn is_standard_input(file: &Path) -> bool {
+    file == Path::new("-")
 }
 
 /// Names a file; `-` is the standard input.
 pub(super) fn place(file: &Path) -> String {
-    if file == Path::new("-") {
+    if is_standard_input(file) {
         "standard input".to_owned()
     } else {
         file.display().to_string()
@@ -110,33 +191,37 @@ pub(super) fn place(file: &Path) -> String {
 }
 
 fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
-    if file == Path::new("-") {
+    if is_standard_input(file) {
         return Ok(Box::new(io::stdin().lock()));
     }
     Ok(Box::new(BufReader::new(File::open(file)?)))
 }
 
 /// Reads an entry a line; empty lines do not count.
-fn json_lines(mut reader: Box<dyn BufRead>, each: Each<'_>) -> Result<(), Error> {
+fn json_lines(mut reader: Box<dyn BufRead>, place: &str, each: Each<'_>) -> Result<(), Error> {
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
         let fault = |column, message| Fault {
-            number,
+            line: Some(number),
             column,
             message,
         };
         let read = reader
             .by_ref()
             .take(LONGEST + 1)
-            .read_until(b'\n', &mut bytes);
+            .read_until(b'\n', &mut bytes)
+            .map_err(|source| Error::Input {
+                place: format!("{place}:{number}"),
+                source,
+            })?;
         let found = match read {
-            Ok(0) => break,
-            Ok(length) if length as u64 > LONGEST => {
+            0 => break,
+            length if length as u64 > LONGEST => {
                 let message = format!("the line is longer than {LONGEST} bytes");
                 Err(fault(None, message))
             }
-            Ok(_) => match std::str::from_utf8(&bytes) {
+            _ => match std::str::from_utf8(&bytes) {
                 Ok(text) if text.trim_end().is_empty() => continue,
                 Ok(text) => entry(text.trim_end())
                     .map(|entry| Found { entry, number })
@@ -146,7 +231,6 @@ fn json_lines(mut reader: Box<dyn BufRead>, each: Each<'_>) -> Result<(), Error>
                     Err(fault(Some(column), "the line is no UTF-8".to_owned()))
                 }
             },
-            Err(error) => Err(fault(None, format!("the line cannot be read: {error}"))),
         };
         each(found)?;
     }

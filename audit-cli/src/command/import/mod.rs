@@ -3,8 +3,7 @@
 mod format;
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use audit_core::{LogEntry, Store, StoreError};
 use clap::Args;
@@ -16,23 +15,31 @@ use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::trail::{self, Need, Trail};
-use crate::{interrupt, progress, text};
+use crate::{interrupt, progress, report, text};
 
 /// How many entries are appended at a time.
 const BATCH: usize = 1000;
 
 /// Read entries out of a file into the trail
 ///
-/// An entry that the trail has already is passed over, so that a file may be imported again.
+/// JSON lines, or a SQLite file with the audit tables of django-auditlog,
+/// django-simple-history, SQLAlchemy-Continuum, `PaperTrail` or audited. An entry that the trail
+/// has already is passed over, so that a file may be imported again.
+///
 /// What is wrong ends the import with the place; it says what was kept until then. With
-/// --dry-run all of the file is checked and nothing is kept.
+/// --keep-going it is told and passed over, and the exit code is 4 in the end. With --dry-run
+/// all of the file is checked and nothing is kept.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct ImportArgs {
     /// The file; - for the standard input
     file: PathBuf,
-    /// The form of the file
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// The form of the file; all tables of a SQLite file and else JSON lines, if not given
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Pass over lines and rows that are no entries
+    #[arg(long)]
+    keep_going: bool,
     /// Check the file, and keep nothing
     #[arg(long)]
     dry_run: bool,
@@ -50,6 +57,8 @@ struct Tally {
     read: u64,
     new: u64,
     known: u64,
+    /// Lines and rows that are no entries.
+    skipped: u64,
     /// The last place up to which everything was kept.
     until: u64,
 }
@@ -65,26 +74,32 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
         (false, false) => Need::Write,
     };
     let place = format::place(&args.file);
-    if args.file != Path::new("-") {
-        // Before a store is made for what is not there.
-        fs::metadata(&args.file).map_err(|source| Error::Input {
-            place: place.clone(),
-            source,
-        })?;
-    }
+    // Looked at before a store is made for what is not there.
+    let format = match args.format {
+        Some(format) => format,
+        None => Format::of(&args.file)?,
+    };
     let trail = Trail::open(&session.global, need)?;
     interrupt::watch()?;
     let mut import = Import {
         trail: &trail,
         place: &place,
-        unit: args.format.unit(),
+        unit: format.unit(),
         dry_run: args.dry_run,
         tally: Tally::default(),
     };
     let bar = progress::bar(None, "importing");
     let mut batch: Vec<Found> = Vec::with_capacity(BATCH);
-    args.format.read(&args.file, &mut |found| {
-        batch.push(found.map_err(|fault| import.fault(&fault))?);
+    let losses = format.read(&args.file, &mut |found| {
+        match found {
+            Ok(found) => batch.push(found),
+            Err(fault) if args.keep_going => {
+                import.tally.skipped += 1;
+                let error = import.fault(&fault);
+                bar.suspend(|| report::warn(&error));
+            }
+            Err(fault) => return Err(import.fault(&fault)),
+        }
         if batch.len() == BATCH {
             import.keep(&batch)?;
             bar.set_position(import.tally.read);
@@ -106,28 +121,46 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
             .event("import")
             .actor(actor)
             .extra("file", place.as_str())
-            .extra("format", args.format.name())
+            .extra("format", format.name())
             .extra("new", tally.new)
             .extra("known", tally.known)
             .record()?;
     }
-    print(tally, args.dry_run, session)?;
-    Ok(Exit::Done)
+    print(tally, &losses, args.dry_run, session)?;
+    Ok(if tally.skipped == 0 {
+        Exit::Done
+    } else {
+        Exit::Data
+    })
 }
 
-fn print(tally: Tally, dry_run: bool, session: &mut Session) -> Result<(), Error> {
+fn print(
+    tally: Tally,
+    losses: &[String],
+    dry_run: bool,
+    session: &mut Session,
+) -> Result<(), Error> {
     let out = &mut session.out;
     if out.is_json() {
         return out.json(&json!({
             "read": tally.read,
             "new": tally.new,
             "known": tally.known,
+            "skipped": tally.skipped,
             "dry_run": dry_run,
+            "losses": losses,
         }));
     }
+    for loss in losses {
+        out.line(format!("not exact: {}", text::safe(loss)))?;
+    }
+    let skipped = match tally.skipped {
+        0 => String::new(),
+        skipped => format!(", {} no entries", text::thousands(skipped)),
+    };
     let note = if dry_run { "; nothing was kept" } else { "" };
     out.line(format!(
-        "{} read: {} new, {} known already{note}",
+        "{} read: {} new, {} known already{skipped}{note}",
         text::counted(tally.read, "entry", "entries"),
         text::thousands(tally.new),
         text::thousands(tally.known),
@@ -193,18 +226,21 @@ impl Import<'_> {
     }
 
     fn refusal(&self, found: &Found, message: String) -> Error {
+        let line = (self.unit == "line").then_some(found.number);
         self.fault(&Fault {
-            number: found.number,
+            line,
             column: None,
             message,
         })
     }
 
     fn fault(&self, fault: &Fault) -> Error {
-        let column = fault.column.map(|column| format!(":{column}"));
-        let column = column.unwrap_or_default();
+        let mut place = self.place.to_owned();
+        for number in [fault.line, fault.column.map(|column| column as u64)] {
+            place.extend(number.map(|number| format!(":{number}")));
+        }
         Error::Line {
-            place: format!("{}:{}{column}", self.place, fault.number),
+            place,
             message: fault.message.clone(),
             kept: self.kept(),
         }
