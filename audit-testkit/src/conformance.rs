@@ -607,7 +607,7 @@ pub fn filters_by_actor(store: &dyn Store) {
     assert_eq!(find(store, Query::new().actor("alice (display)")), []);
 }
 
-/// That level and higher ones.
+/// That level and higher ones, and those below one.
 pub fn filters_by_level(store: &dyn Store) {
     let sample = sample(store);
     for level in [Level::Info, Level::Warning, Level::Error, Level::Critical] {
@@ -618,6 +618,13 @@ pub fn filters_by_level(store: &dyn Store) {
             e.level < level
         });
     }
+    let between = Query::new()
+        .level_at_least(Level::Info)
+        .level_below(Level::Error);
+    check(store, &sample, between, |e| {
+        matches!(e.level, Level::Info | Level::Warning)
+    });
+    assert_eq!(find(store, Query::new().level_below(Level::Debug)), []);
     assert_eq!(
         find(store, Query::new().level_at_least(Level::Debug)),
         sorted(sample)

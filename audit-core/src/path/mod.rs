@@ -129,6 +129,21 @@ impl Path {
         other.steps().all(|step| steps.next() == Some(step))
     }
 
+    /// Returns the value at the path in a state, if there is one. The member of a set has no
+    /// place there.
+    pub fn find_in<'v>(&self, state: &'v Value) -> Option<&'v Value> {
+        self.segments()
+            .iter()
+            .try_fold(state, |value, segment| match segment {
+                PathSegment::Name(name) => value.get(name),
+                PathSegment::Index(index) => value.get(index),
+                PathSegment::Match { field, value: key } => value
+                    .as_array()?
+                    .iter()
+                    .find(|item| item.get(field) == Some(key)),
+            })
+    }
+
     /// Makes a path of its steps.
     ///
     /// A [`PathSegment::Match`] whose value is an array or an object has no path syntax; its

@@ -1,6 +1,7 @@
 //! Questions to the trail.
 
 mod language;
+mod time;
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,6 +23,7 @@ use crate::store::{Page, Store};
 use crate::value::AuditValue;
 
 pub use self::language::ParseQueryError;
+pub use self::time::{ParseTimeError, parse_time};
 
 /// How many entries [`Query::iter`] reads at a time, and a page holds without a limit.
 const PAGE: usize = 500;
