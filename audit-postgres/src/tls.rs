@@ -1,0 +1,72 @@
+//! Encryption: rustls, with the certificates of the system or of a file.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use audit_core::StoreError;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::options::PostgresOptions;
+
+/// Settles whether connections are encrypted: as the settings say, and, where they do not
+/// say, whenever the server can and is another machine.
+pub(crate) fn settle_mode(config: &mut Config) {
+    if config.get_ssl_mode() == SslMode::Prefer && config.get_hosts().iter().all(is_local) {
+        config.ssl_mode(SslMode::Disable);
+    }
+}
+
+fn is_local(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => {
+            name == "localhost"
+                || name
+                    .parse()
+                    .is_ok_and(|address: IpAddr| address.is_loopback())
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    }
+}
+
+/// Makes what encrypts connections. A server's certificate is always checked.
+pub(crate) fn connector(
+    config: &Config,
+    options: &PostgresOptions,
+) -> Result<MakeRustlsConnect, StoreError> {
+    let mut roots = RootCertStore::empty();
+    if config.get_ssl_mode() != SslMode::Disable {
+        match &options.root_certificates {
+            Some(file) => {
+                let place = file.display().to_string();
+                let certificates = CertificateDer::pem_file_iter(file)
+                    .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                    .map_err(|error| StoreError::backend(place.as_str(), error))?;
+                for certificate in certificates {
+                    roots
+                        .add(certificate)
+                        .map_err(|error| StoreError::backend(place.as_str(), error))?;
+                }
+            }
+            None => {
+                let found = rustls_native_certs::load_native_certs();
+                for error in &found.errors {
+                    log::warn!("a root certificate of the system cannot be read: {error}");
+                }
+                roots.add_parsable_certificates(found.certs);
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| StoreError::backend("TLS", error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(tls))
+}
