@@ -59,12 +59,10 @@ impl Failure {
                 Some(id) => Self::last(StoreError::Conflict { id }),
                 None => Self::last(server()),
             },
-            // Serialization failure, deadlock; another connection lost its race for a schema.
-            "40001" | "40P01" => Self::again(StoreError::Busy { place: place() }),
+            // Serialization failure, deadlock, too many connections.
+            "40001" | "40P01" | "53300" => Self::again(StoreError::Busy { place: place() }),
             // The server ends, restarts, or has cut the connection.
             "57P01" | "57P02" | "57P03" | "57P05" => Self::again(lost(place(), db.message())),
-            // Too many connections.
-            "53300" => Self::again(StoreError::Busy { place: place() }),
             // A lock was not to be had in time.
             "55P03" => Self::last(StoreError::Busy { place: place() }),
             "57014" => Self::timeout(&place(), "a statement took longer than it may"),
@@ -142,6 +140,16 @@ impl Failure {
     pub(crate) fn is_forbidden(&self) -> bool {
         matches!(&self.error, StoreError::Backend { source, .. }
             if source.downcast_ref::<ServerError>().is_some_and(|error| error.code == "42501"))
+    }
+
+    /// Of a role that may not write, tells that the store can be read only.
+    pub(crate) fn or_read_only(self, place: &str) -> Self {
+        if self.is_forbidden() {
+            return Self::last(StoreError::ReadOnly {
+                place: place.to_owned(),
+            });
+        }
+        self
     }
 }
 

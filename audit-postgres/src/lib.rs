@@ -7,6 +7,7 @@ mod error;
 mod options;
 mod query;
 mod retention;
+mod roles;
 mod row;
 mod schema;
 mod store;
@@ -15,5 +16,6 @@ mod writer;
 
 pub use crate::check::{Check, Mismatch};
 pub use crate::options::PostgresOptions;
+pub use crate::roles::Roles;
 pub use crate::schema::SCHEMA_VERSION;
 pub use crate::store::PostgresStore;

@@ -221,7 +221,7 @@ impl Statement {
                 sql,
                 ") AS e ORDER BY ts {direction}, id {direction} LIMIT {limit}"
             );
-            return conditions.statement(sql, schema);
+            return conditions.statement(&sql, schema);
         };
         sql.push_str("SELECT e.body");
         conditions.write_from(&mut sql, only);
@@ -229,7 +229,7 @@ impl Statement {
             sql,
             " ORDER BY e.ts {direction}, e.id {direction} LIMIT {limit}"
         );
-        conditions.statement(sql, schema)
+        conditions.statement(&sql, schema)
     }
 
     /// The number of entries, a row for each part of the answer.
@@ -240,7 +240,7 @@ impl Statement {
             sql.push_str("SELECT count(*)");
             conditions.write_from(&mut sql, branch);
         }
-        conditions.statement(sql, schema)
+        conditions.statement(&sql, schema)
     }
 
     pub(crate) fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
@@ -396,9 +396,9 @@ impl Conditions {
         }
     }
 
-    fn statement(self, sql: String, schema: &Schema) -> Statement {
+    fn statement(self, sql: &str, schema: &Schema) -> Statement {
         Statement {
-            sql: schema.fill(&sql),
+            sql: schema.fill(sql),
             params: self.params,
             exact: self.exact,
         }

@@ -131,7 +131,7 @@ async fn drop_partition(
             error: StoreError::Busy { .. },
             ..
         }) => Ok(0),
-        Err(failure) => Err(forbidden(connections, failure)),
+        Err(failure) => Err(failure.or_read_only(&connections.place).error),
     }
 }
 
@@ -159,14 +159,5 @@ async fn remove(
         connection.settle(done)
     })
     .await
-    .map_err(|failure| forbidden(connections, failure))
-}
-
-fn forbidden(connections: &Connections, failure: Failure) -> StoreError {
-    if failure.is_forbidden() {
-        return StoreError::ReadOnly {
-            place: connections.place.to_string(),
-        };
-    }
-    failure.error
+    .map_err(|failure| failure.or_read_only(&connections.place).error)
 }

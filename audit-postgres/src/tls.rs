@@ -41,25 +41,22 @@ pub(crate) fn connector(
 ) -> Result<MakeRustlsConnect, StoreError> {
     let mut roots = RootCertStore::empty();
     if config.get_ssl_mode() != SslMode::Disable {
-        match &options.root_certificates {
-            Some(file) => {
-                let place = file.display().to_string();
-                let certificates = CertificateDer::pem_file_iter(file)
-                    .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                    .map_err(|error| StoreError::backend(place.as_str(), error))?;
-                for certificate in certificates {
-                    roots
-                        .add(certificate)
-                        .map_err(|error| StoreError::backend(place.as_str(), error))?;
-                }
+        if let Some(file) = &options.root_certificates {
+            let place = file.display().to_string();
+            let failed = |error| StoreError::backend(place.as_str(), error);
+            let certificates = CertificateDer::pem_file_iter(file)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                .map_err(|error| failed(error.to_string()))?;
+            for certificate in certificates {
+                let added = roots.add(certificate);
+                added.map_err(|error| failed(error.to_string()))?;
             }
-            None => {
-                let found = rustls_native_certs::load_native_certs();
-                for error in &found.errors {
-                    log::warn!("a root certificate of the system cannot be read: {error}");
-                }
-                roots.add_parsable_certificates(found.certs);
+        } else {
+            let found = rustls_native_certs::load_native_certs();
+            for error in &found.errors {
+                log::warn!("a root certificate of the system cannot be read: {error}");
             }
+            roots.add_parsable_certificates(found.certs);
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());

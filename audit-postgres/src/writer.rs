@@ -152,7 +152,10 @@ impl Writer {
     async fn commit(&self, rows: &[&Row], deadline: Option<Instant>) -> Result<(), Failure> {
         let deadline = deadline.unwrap_or_else(|| self.connections.deadline());
         let parts = parts(rows);
-        retrying(deadline, || self.try_commit(&parts)).await?;
+        let done = retrying(deadline, || self.try_commit(&parts)).await;
+        if let Err(failure) = done {
+            return Err(failure.or_read_only(&self.connections.place));
+        }
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

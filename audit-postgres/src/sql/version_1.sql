@@ -245,6 +245,15 @@ CREATE FUNCTION {schema}.audit_micros(moment timestamptz) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $audit$ SELECT (extract(epoch FROM moment) * 1000000)::bigint $audit$;
 
+-- The entry as JSON that every operator takes: U+0000, which no text can hold, as U+0001 U+0002.
+CREATE FUNCTION {schema}.audit_json(body text) RETURNS json
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT CASE WHEN strpos(body, '\u0000') = 0 THEN body
+        ELSE regexp_replace(body, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\u0001\\u0002', 'g')
+    END::json
+$audit$;
+
 CREATE VIEW {schema}.audit_log AS SELECT
     -- Times that `timestamptz` has no room for are infinite.
     CASE WHEN ts < -210866803200000000 THEN '-infinity'::timestamptz
@@ -255,12 +264,9 @@ CREATE VIEW {schema}.audit_log AS SELECT
     CASE level WHEN 10 THEN 'DEBUG' WHEN 20 THEN 'INFO' WHEN 30 THEN 'WARNING'
                WHEN 40 THEN 'ERROR' WHEN 50 THEN 'CRITICAL' END AS level,
     actor, action, outcome, model, object_pk,
-    -- JSON's own text where it has an escaped U+0000, which no text can hold.
-    CASE WHEN strpos(body, '\u0000') = 0 THEN body::json ->> 'object_repr'
-         ELSE (body::json -> 'object_repr')::text END AS object_repr,
+    {schema}.audit_json(body) ->> 'object_repr' AS object_repr,
     changes,
-    CASE WHEN strpos(body, '\u0000') = 0 THEN body::json ->> 'reason'
-         ELSE (body::json -> 'reason')::text END AS reason,
+    {schema}.audit_json(body) ->> 'reason' AS reason,
     correlation_id, ts, id
 FROM {schema}.audit_entry;
 

@@ -81,11 +81,11 @@ fn trial(
         let result = catch_unwind(AssertUnwindSafe(|| test(&scratch)));
         drop(scratch);
         result.map_err(|panic| {
-            let text = panic
+            let message = panic
                 .downcast_ref::<String>()
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied());
-            Failed::from(text.unwrap_or("it panicked"))
+            Failed::from(message.unwrap_or("it panicked"))
         })
     })
     .with_ignored_flag(missing)

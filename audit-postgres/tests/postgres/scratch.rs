@@ -1,7 +1,10 @@
 //! A schema of a test's own, and SQL beside the store.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use audit_core::{LogEntry, Query, Store};
 use audit_postgres::{PostgresOptions, PostgresStore};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
@@ -27,8 +30,30 @@ impl Scratch {
         PostgresStore::options().schema(&self.schema).pool_size(4)
     }
 
+    /// The URL with a setting of the session.
+    pub(crate) fn with_option(&self, name: &str, value: &str) -> String {
+        let mark = if self.url.contains('?') { '&' } else { '?' };
+        format!("{}{mark}options=-c%20{name}%3D{value}", self.url)
+    }
+
     pub(crate) fn store(&self) -> PostgresStore {
         self.options().connect(&self.url).unwrap()
+    }
+
+    /// Waits until so many of the store's sessions wait for a lock.
+    pub(crate) fn wait_for_locks(&self, sessions: usize) {
+        let sql = Sql::connect(&self.url);
+        let waiting = format!(
+            "SELECT count(DISTINCT l.pid) FROM pg_locks AS l \
+             JOIN pg_stat_activity AS a ON a.pid = l.pid \
+             WHERE NOT l.granted AND a.query LIKE '%{}%'",
+            self.schema
+        );
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while sql.value(&waiting).parse::<usize>().unwrap() < sessions {
+            assert!(Instant::now() < deadline, "no session waits for a lock");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// A connection beside the store's, in the schema.
@@ -101,4 +126,22 @@ impl Sql {
             Err(error) => error.code().map_or("closed", |code| code.code()).to_owned(),
         }
     }
+}
+
+/// In the order in which a store returns them.
+pub(crate) fn sorted(mut entries: Vec<LogEntry>) -> Vec<LogEntry> {
+    entries.sort_by_key(|entry| (entry.timestamp, entry.id));
+    entries
+}
+
+/// Checks that a store holds exactly these entries, and that its columns are right.
+pub(crate) fn assert_kept(store: &PostgresStore, kept: &[LogEntry]) {
+    assert_eq!(store.count(&Query::new()).unwrap(), kept.len() as u64);
+    let found = store.find(&Query::new().limit(usize::MAX)).unwrap();
+    assert!(
+        found.entries == sorted(kept.to_vec()),
+        "what is found is not what was acknowledged"
+    );
+    let check = store.check().unwrap();
+    assert!(check.is_ok(), "{check:?}");
 }
