@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::cadence::Cadence;
 use crate::clock;
 use crate::draft::Receipt;
 use crate::entry::{LogEntry, Source};
@@ -150,6 +151,7 @@ impl AuditLogBuilder {
                 self.spool,
             )),
             registry: Registry::default(),
+            cadence: Cadence::default(),
             keys: self.keys.map_or_else(HashKeys::ephemeral, Arc::new),
             min_level: self.min_level,
             clock: self.clock,

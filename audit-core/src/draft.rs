@@ -152,6 +152,8 @@ enum Content<'c> {
     Went,
     /// What a comparison with the old object finds.
     Changed(&'c Compare<'c>),
+    /// All of it, and no change.
+    Present,
     /// Nothing.
     Same,
 }
@@ -178,6 +180,12 @@ impl Draft {
         object: &T,
     ) -> Self {
         Self::make(log, action, T::schema(), object, &Content::Same)
+    }
+
+    /// The state of an object that was there before its trail.
+    pub(crate) fn baseline<T: Auditable + 'static>(log: &AuditLog, object: &T) -> Self {
+        let action = Action::Custom("baseline".into());
+        Self::make(log, action, T::schema(), object, &Content::Present)
     }
 
     /// An action with a name of its own about an object.
@@ -632,25 +640,31 @@ impl Ready {
             self.needs_change = true;
             self.notable = difference.notable;
         }
-        let wanted = settings.snapshot != SnapshotPolicy::Never;
-        match content {
-            Content::Same => {}
-            Content::Changed(_) if !wanted => {}
-            content => {
-                let taken = snapshot_of(log, registration, object)?;
-                match content {
-                    Content::Came => {
-                        self.entry.changes =
-                            taken.changes(registration, |value| (None, Some(value)));
-                    }
-                    Content::Went => {
-                        self.entry.changes =
-                            taken.changes(registration, |value| (Some(value), None));
-                    }
-                    Content::Changed(_) | Content::Same => {}
-                }
-                self.entry.snapshot = wanted.then_some(taken.snapshot);
+        let cadence = &log.shared().cadence;
+        let wanted = match (content, settings.snapshot) {
+            (Content::Present, _) => true,
+            (Content::Same, _) | (_, SnapshotPolicy::Never) => false,
+            (_, SnapshotPolicy::Always) => true,
+            (Content::Changed(_), SnapshotPolicy::Every(every)) => {
+                self.notable && cadence.is_due(&*log.shared().pipeline.store, &self.entry, every)
             }
+            (Content::Came | Content::Went, SnapshotPolicy::Every(_)) => {
+                cadence.restart(&self.entry);
+                false
+            }
+        };
+        if wanted || matches!(content, Content::Came | Content::Went) {
+            let taken = snapshot_of(log, registration, object)?;
+            match content {
+                Content::Came => {
+                    self.entry.changes = taken.changes(registration, |value| (None, Some(value)));
+                }
+                Content::Went => {
+                    self.entry.changes = taken.changes(registration, |value| (Some(value), None));
+                }
+                Content::Changed(_) | Content::Present | Content::Same => {}
+            }
+            self.entry.snapshot = wanted.then_some(taken.snapshot);
         }
         Ok(())
     }

@@ -81,8 +81,8 @@ pub struct LogEntry {
     pub source: Source,
 }
 
-/// Which object.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Which object; ordered by model, then by identity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ObjectRef {
     /// The stored name of its type.

@@ -186,6 +186,11 @@ pub enum StoreError {
         /// What is wrong with it.
         detail: String,
     },
+    /// A path of the query is none.
+    InvalidQuery {
+        /// What is wrong with it.
+        source: ParsePathError,
+    },
     /// The store holds what it cannot have written.
     Corrupt {
         /// Where.
@@ -256,6 +261,7 @@ impl fmt::Display for StoreError {
             ),
             Self::Conflict { id } => write!(f, "another entry has the id {id}"),
             Self::Invalid { id, detail } => write!(f, "entry {id} cannot be stored: {detail}"),
+            Self::InvalidQuery { source } => write!(f, "the query is invalid: {source}"),
             Self::Corrupt { place, detail } => write!(f, "{place} is damaged: {detail}"),
             Self::Unsupported { operation } => write!(f, "this store cannot {operation}"),
             Self::Closed => f.write_str("the store is closed"),

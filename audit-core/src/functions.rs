@@ -1,8 +1,11 @@
 //! The free functions, which act on the current log.
 
+use std::borrow::Borrow;
+
 use crate::action::Action;
 use crate::auditable::Auditable;
 use crate::draft::{Draft, Receipt};
+use crate::drafts::Drafts;
 use crate::error::{RegistrationError, Result};
 use crate::log::AuditLog;
 use crate::options::RegisterOptions;
@@ -94,6 +97,70 @@ pub fn update<T: Auditable + Clone + 'static>(
 /// with [`Draft::matching`] and how many with [`Draft::affected`].
 pub fn bulk<T: Auditable + 'static>(action: impl Into<Action>) -> Draft {
     AuditLog::current().bulk::<T>(action)
+}
+
+/// Drafts the entries of many creations, which are recorded as one batch.
+pub fn created_many<'o, T: Auditable + 'static>(
+    objects: impl IntoIterator<Item = &'o T>,
+) -> Drafts {
+    AuditLog::current().created_many(objects)
+}
+
+/// Drafts the entries of many updates, each of an old and a new object, which are recorded as
+/// one batch.
+pub fn updated_many<'o, T: Auditable + 'static>(
+    objects: impl IntoIterator<Item = (&'o T, &'o T)>,
+) -> Drafts {
+    AuditLog::current().updated_many(objects)
+}
+
+/// Drafts the entries of many deletions, which are recorded as one batch.
+pub fn deleted_many<'o, T: Auditable + 'static>(
+    objects: impl IntoIterator<Item = &'o T>,
+) -> Drafts {
+    AuditLog::current().deleted_many(objects)
+}
+
+/// Records the present state of objects that were there before the trail was, so that their
+/// history has something to begin with; returns how many entries there are of it.
+///
+/// Each object gets an entry of the action `baseline` with a
+/// [snapshot](crate::LogEntry::snapshot), in batches of 1,000; the objects may come from a
+/// query, one by one. Again is no error: the history then goes on from there.
+///
+/// # Errors
+/// If an entry cannot be made or written. The batches before stay.
+///
+/// # Example: rows that a program begins to audit
+/// ```
+/// # use audit_core as auditlog;
+/// # use auditlog::{AuditValue, Snapshot, FieldSchema, ModelSchema};
+/// # struct User { id: u32, email: String }
+/// # const FIELDS: &[FieldSchema] = &[FieldSchema::new("id", <u32 as AuditValue>::fields), FieldSchema::new("email", <String as AuditValue>::fields)];
+/// # impl AuditValue for User {
+/// #     const COMPOSITE: bool = true;
+/// #     const FIELDS: &'static [FieldSchema] = FIELDS;
+/// #     fn snapshot(&self, cx: &mut Snapshot<'_>) -> serde_json::Value { cx.object(|o| { o.visit(&FIELDS[0], &self.id); o.visit(&FIELDS[1], &self.email); }) }
+/// #     fn diff(&self, new: &Self, cx: &mut auditlog::Diff<'_>) { cx.visit(&FIELDS[0], &self.id, &new.id); cx.visit(&FIELDS[1], &self.email, &new.email); }
+/// # }
+/// # impl auditlog::Auditable for User {
+/// #     const MODEL: &'static str = "User";
+/// #     fn object_pk(&self) -> String { self.id.to_string() }
+/// #     fn schema() -> &'static ModelSchema { const { &ModelSchema::new("User", "User", FIELDS) } }
+/// # }
+/// let audit = auditlog::testing::capture();
+/// auditlog::register::<User>();
+/// let rows = (1..=3).map(|id| User { id, email: format!("{id}@example.com") });
+/// assert_eq!(auditlog::baseline::<User>(rows)?, 3);
+///
+/// let history = auditlog::history::<User>(2)?;
+/// assert_eq!(history.latest().state["email"], "2@example.com");
+/// # Ok::<(), auditlog::Error>(())
+/// ```
+pub fn baseline<T: Auditable + 'static>(
+    objects: impl IntoIterator<Item = impl Borrow<T>>,
+) -> Result<u64> {
+    AuditLog::current().baseline(objects)
 }
 
 /// Records drafts with the current log as one batch; the receipts come in the same order.

@@ -6,6 +6,7 @@ mod actor;
 mod ambient;
 mod auditable;
 mod builder;
+mod cadence;
 mod canonical;
 mod change;
 mod clock;
@@ -13,6 +14,7 @@ mod context;
 mod critical;
 mod diff;
 mod draft;
+mod drafts;
 mod entry;
 mod error;
 mod functions;
@@ -61,11 +63,13 @@ pub use crate::context::{
 };
 pub use crate::diff::{Diff, MAX_DEPTH, diff, try_diff};
 pub use crate::draft::{Draft, Receipt, SkipReason};
+pub use crate::drafts::Drafts;
 pub use crate::entry::{ENTRY_FORMAT, LogEntry, ObjectRef, Source};
 pub use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
 pub use crate::functions::*;
 pub use crate::history::{
-    Blame, History, Missing, MissingReason, Reconstruction, Version, history,
+    Blame, Histories, History, Missing, MissingReason, ObjectState, ObjectStates, Reconstruction,
+    Upcast, Version, as_of, history, objects_as_of,
 };
 pub use crate::level::{Level, ParseLevelError};
 pub use crate::lint::{LintFinding, lint, lint_registered};
@@ -91,7 +95,7 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::FailurePolicy::{FailClosed, FailOpen};
-    pub use crate::SnapshotPolicy::Always;
+    pub use crate::SnapshotPolicy::{Always, Every};
     pub use crate::{
         Action, Actor, AuditLog, Auditable, FutureExt as _, JsonLinesSink, Level, LogEntry,
         LogSink, MemoryStore, Outcome, Receipt, Sink, Tracked,

@@ -1,5 +1,6 @@
 //! The audit log: a store, its registry, its sinks and its rules.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,9 @@ use crate::action::Action;
 use crate::ambient::{Ambient, Entered};
 use crate::auditable::Auditable;
 use crate::builder::AuditLogBuilder;
+use crate::cadence::Cadence;
 use crate::draft::{Draft, Receipt};
+use crate::drafts::Drafts;
 use crate::entry::{LogEntry, Source};
 use crate::error::{Error, RegistrationError, Result};
 use crate::hash::HashKeys;
@@ -53,6 +56,7 @@ pub struct AuditLog {
 pub(crate) struct Shared {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) registry: Registry,
+    pub(crate) cadence: Cadence,
     pub(crate) keys: Arc<HashKeys>,
     pub(crate) min_level: Level,
     pub(crate) clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
@@ -76,6 +80,9 @@ pub enum Flow {
     /// Do not record the entry: the receipt is `Skipped(Vetoed)`.
     Veto,
 }
+
+/// How many objects a batch of [`AuditLog::baseline`] holds.
+const BASELINE: usize = 1_000;
 
 static INSTALLED: OnceLock<AuditLog> = OnceLock::new();
 
@@ -317,6 +324,59 @@ impl AuditLog {
         E: From<Error>,
     {
         transaction_in(self, future)
+    }
+
+    /// Drafts the entries of many creations, which are recorded as one batch.
+    pub fn created_many<'o, T: Auditable + 'static>(
+        &self,
+        objects: impl IntoIterator<Item = &'o T>,
+    ) -> Drafts {
+        let drafts = objects.into_iter().map(|new| self.created(new));
+        Drafts::of(self, drafts)
+    }
+
+    /// Drafts the entries of many updates, each of an old and a new object, which are
+    /// recorded as one batch.
+    pub fn updated_many<'o, T: Auditable + 'static>(
+        &self,
+        objects: impl IntoIterator<Item = (&'o T, &'o T)>,
+    ) -> Drafts {
+        let pairs = objects.into_iter();
+        Drafts::of(self, pairs.map(|(old, new)| self.updated(old, new)))
+    }
+
+    /// Drafts the entries of many deletions, which are recorded as one batch.
+    pub fn deleted_many<'o, T: Auditable + 'static>(
+        &self,
+        objects: impl IntoIterator<Item = &'o T>,
+    ) -> Drafts {
+        let drafts = objects.into_iter().map(|old| self.deleted(old));
+        Drafts::of(self, drafts)
+    }
+
+    /// Records the present state of objects that were there before the trail was: see
+    /// [`baseline`](crate::baseline()).
+    ///
+    /// # Errors
+    /// If an entry cannot be made or written. The batches before stay.
+    pub fn baseline<T: Auditable + 'static>(
+        &self,
+        objects: impl IntoIterator<Item = impl Borrow<T>>,
+    ) -> Result<u64> {
+        let mut objects = objects.into_iter();
+        let mut recorded = 0;
+        loop {
+            let drafts: Vec<Draft> = objects
+                .by_ref()
+                .take(BASELINE)
+                .map(|object| Draft::baseline(self, object.borrow()))
+                .collect();
+            if drafts.is_empty() {
+                return Ok(recorded);
+            }
+            let receipts = self.record_all(drafts)?;
+            recorded += receipts.iter().filter(|r| r.id().is_some()).count() as u64;
+        }
     }
 
     /// Records drafts of this log as one batch, and returns their receipts in the same order.

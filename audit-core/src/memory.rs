@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::entry::{LogEntry, to_micros};
+use crate::entry::{LogEntry, ObjectRef, to_micros};
 use crate::error::StoreError;
 use crate::query::Query;
 use crate::store::{Page, Store};
@@ -106,12 +106,6 @@ impl Store for MemoryStore {
 
     fn find(&self, query: &Query) -> Result<Page, StoreError> {
         let kept = self.lock();
-        let read = |text: &String| {
-            LogEntry::from_json(text).map_err(|error| StoreError::Corrupt {
-                place: "the memory store".to_owned(),
-                detail: error.to_string(),
-            })
-        };
         let cursor = query
             .cursor()
             .map(|cursor| (cursor.timestamp(), cursor.id()));
@@ -128,13 +122,48 @@ impl Store for MemoryStore {
         }
     }
 
-    fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+    fn objects(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        query.check()?;
+        let kept = self.lock();
+        let mut entries = Vec::new();
+        for text in kept.entries.values() {
+            let entry = read(text)?;
+            let later = after.is_none_or(|after| {
+                (&entry.model, &entry.object_pk) > (&after.model, &after.object_pk)
+            });
+            if later && !entry.object_pk.is_empty() && query.matches(&entry) {
+                entries.push(entry);
+            }
+        }
+        // Stable: by time within an object. All are in memory anyway.
+        entries.sort_by(|a, b| (&a.model, &a.object_pk).cmp(&(&b.model, &b.object_pk)));
+        Ok(entries)
+    }
+
+    fn purge(&self, query: &Query) -> Result<u64, StoreError> {
+        query.check()?;
         let mut kept = self.lock();
-        let stay = kept.entries.split_off(&(before, Uuid::nil()));
-        let gone = std::mem::replace(&mut kept.entries, stay);
-        for (_, id) in gone.keys() {
-            kept.times.remove(id);
+        let mut gone = Vec::new();
+        for (key, text) in &kept.entries {
+            if query.matches(&read(text)?) {
+                gone.push(*key);
+            }
+        }
+        for key in &gone {
+            kept.entries.remove(key);
+            kept.times.remove(&key.1);
         }
         Ok(gone.len() as u64)
     }
+}
+
+fn read(text: &String) -> Result<LogEntry, StoreError> {
+    LogEntry::from_json(text).map_err(|error| StoreError::Corrupt {
+        place: "the memory store".to_owned(),
+        detail: error.to_string(),
+    })
 }

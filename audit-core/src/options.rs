@@ -1,12 +1,14 @@
 //! What `register_with` sets for a type, besides its attributes.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
 use crate::auditable::Auditable;
 use crate::error::RegistrationError;
+use crate::history::{Upcast, Upcaster};
 use crate::level::Level;
 use crate::mask::Mask;
 use crate::rules::Rules;
@@ -22,6 +24,14 @@ pub enum SnapshotPolicy {
     Never,
     /// In each entry of a creation, an update or a deletion.
     Always,
+    /// In every so many updates of an object, so that its state at a time is found without
+    /// reading all that came before.
+    ///
+    /// Updates are counted as they are drafted, by this process, from what the store has of
+    /// the object: with several writing processes, or drafts that are not recorded, it may
+    /// take a few more. The first update of an object that this process makes costs a look
+    /// into the store; 4,096 objects are remembered.
+    Every(u32),
 }
 
 /// Options of a registered type, on top of its attributes.
@@ -32,6 +42,7 @@ pub enum SnapshotPolicy {
 pub struct RegisterOptions<T> {
     pub(crate) set: Settings,
     when: Option<When>,
+    upcasters: BTreeMap<u32, Upcaster>,
     errors: Vec<RegistrationError>,
     _type: PhantomData<fn(T)>,
 }
@@ -62,6 +73,14 @@ impl Settings {
     }
 }
 
+/// What was set for a type.
+#[derive(Default)]
+pub(crate) struct Finished {
+    pub(crate) settings: Settings,
+    pub(crate) when: Option<When>,
+    pub(crate) upcasters: BTreeMap<u32, Upcaster>,
+}
+
 /// The condition of a type, for an object of it.
 pub(crate) type When = Box<dyn Fn(&dyn Any) -> bool + Send + Sync>;
 
@@ -70,15 +89,20 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
         Self {
             set: Settings::default(),
             when: None,
+            upcasters: BTreeMap::new(),
             errors: Vec::new(),
             _type: PhantomData,
         }
     }
 
-    pub(crate) fn finish(self) -> Result<(Settings, Option<When>), RegistrationError> {
+    pub(crate) fn finish(self) -> Result<Finished, RegistrationError> {
         match self.errors.into_iter().next() {
             Some(error) => Err(error),
-            None => Ok((self.set, self.when)),
+            None => Ok(Finished {
+                settings: self.set,
+                when: self.when,
+                upcasters: self.upcasters,
+            }),
         }
     }
 
@@ -165,6 +189,39 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
     pub fn when(mut self, condition: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
         let holds = move |object: &dyn Any| object.downcast_ref().is_none_or(&condition);
         self.when = Some(Box::new(holds));
+        self
+    }
+
+    /// Says how [`history`](crate::history()) reads entries of a former schema version as ones
+    /// of the next: `upcast(1, ..)` leads from version 1 to 2, and on from there. The present
+    /// version is that of `#[audit(version = ..)]`. What is stored stays as it is.
+    ///
+    /// # Example: a field that was split off, and one in another unit
+    /// ```
+    /// # use audit_core as auditlog;
+    /// # use auditlog::RegisterOptions;
+    /// # use auditlog::{AuditValue, Snapshot, FieldSchema, ModelSchema};
+    /// # struct Item { id: u32, euros: f64 }
+    /// # impl AuditValue for Item { fn same(&self, o: &Self) -> bool { self.id == o.id } fn snapshot(&self, _: &mut Snapshot<'_>) -> serde_json::Value { self.euros.into() } }
+    /// # impl auditlog::Auditable for Item {
+    /// #     const MODEL: &'static str = "Item";
+    /// #     fn object_pk(&self) -> String { self.id.to_string() }
+    /// #     fn schema() -> &'static ModelSchema { const { &ModelSchema::new("Item", "Item", &[]).with_version(2) } }
+    /// # }
+    /// auditlog::register_with::<Item>(|item| {
+    ///     item.upcast(1, |older| {
+    ///         older.rename("cents", "euros");
+    ///         older.convert("euros", |cents| cents.as_f64().map_or(cents, |cents| (cents / 100.0).into()));
+    ///     })
+    /// })?;
+    /// # Ok::<(), auditlog::RegistrationError>(())
+    /// ```
+    pub fn upcast(
+        mut self,
+        from: u32,
+        step: impl Fn(&mut Upcast<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.upcasters.insert(from, Box::new(step));
         self
     }
 

@@ -7,7 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::auditable::Auditable;
 use crate::error::RegistrationError;
-use crate::options::{RegisterOptions, Settings, When};
+use crate::history::Upcaster;
+use crate::options::{Finished, RegisterOptions, Settings, When};
 use crate::schema::{FieldSchema, ModelSchema, Sensitivity};
 
 /// The registered types of a log, by model name.
@@ -23,6 +24,8 @@ pub(crate) struct Registration {
     type_name: &'static str,
     pub(crate) settings: Settings,
     when: Option<When>,
+    /// What leads from each older schema version to the next.
+    pub(crate) upcasters: BTreeMap<u32, Upcaster>,
 }
 
 impl Registration {
@@ -48,13 +51,17 @@ impl Registry {
     ) -> Result<(), RegistrationError> {
         let type_name = std::any::type_name::<T>();
         let replace = options.is_some();
-        let (settings, when) =
-            options.map_or(Ok((Settings::default(), None)), RegisterOptions::finish)?;
+        let Finished {
+            settings,
+            when,
+            upcasters,
+        } = options.map_or(Ok(Finished::default()), RegisterOptions::finish)?;
         let registration = Registration {
             schema: T::schema(),
             type_name,
             settings,
             when,
+            upcasters,
         };
         if let Some(field) = hidden_identity(T::schema()) {
             return Err(RegistrationError::HiddenKey {

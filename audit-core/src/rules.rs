@@ -216,7 +216,7 @@ impl Rules {
 }
 
 /// The names on the way of a path; indices and keys of items are no names.
-fn names(path: &Path) -> Vec<String> {
+pub(crate) fn names(path: &Path) -> Vec<String> {
     let name = |segment| match segment {
         PathSegment::Name(name) => Some(name),
         PathSegment::Index(_) | PathSegment::Match { .. } => None,
@@ -225,7 +225,7 @@ fn names(path: &Path) -> Vec<String> {
 }
 
 /// How many segments of a path it takes to pass all names of a field.
-fn outer(segments: &[PathSegment], field: &FieldPath) -> usize {
+pub(crate) fn outer(segments: &[PathSegment], field: &[String]) -> usize {
     let mut wanted = field.iter();
     let mut next = wanted.next();
     for (index, segment) in segments.iter().enumerate() {
@@ -243,12 +243,12 @@ fn outer(segments: &[PathSegment], field: &FieldPath) -> usize {
 
 /// Whether `field` is on the way to `names`. Between two names of a field a path may have
 /// the keys of a map, so that `homes.street` leads to `homes.summer.street`.
-fn leads_to(field: &[String], names: &[String]) -> bool {
+pub(crate) fn leads_to(field: &[String], names: &[String]) -> bool {
     below(field, names).is_some_and(<[String]>::is_empty)
 }
 
 /// What of `field` is still to come after `names`; `None` if `names` lead elsewhere.
-fn below<'f>(field: &'f [String], names: &[String]) -> Option<&'f [String]> {
+pub(crate) fn below<'f>(field: &'f [String], names: &[String]) -> Option<&'f [String]> {
     if let (Some(first), Some(name)) = (field.first(), names.first())
         && first != name
     {
@@ -264,7 +264,7 @@ fn below<'f>(field: &'f [String], names: &[String]) -> Option<&'f [String]> {
 }
 
 /// Runs `change` on every object that has the field which `rest` leads to.
-fn edit(
+pub(crate) fn edit(
     value: &mut Value,
     rest: &[String],
     change: &mut impl FnMut(&mut serde_json::Map<String, Value>, &str),

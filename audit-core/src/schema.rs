@@ -33,6 +33,7 @@ pub struct FieldSchema {
     pub(crate) ignored: bool,
     pub(crate) whole: bool,
     pub(crate) identity: bool,
+    pub(crate) referenced: Option<&'static str>,
     pub(crate) nested: fn() -> &'static [FieldSchema],
 }
 
@@ -61,6 +62,7 @@ impl FieldSchema {
             ignored: false,
             whole: false,
             identity: false,
+            referenced: None,
             nested,
         }
     }
@@ -145,6 +147,12 @@ impl FieldSchema {
         self
     }
 
+    /// Records only the identity of the entities the field holds, which are of this model.
+    pub const fn referring_to(mut self, model: &'static str) -> Self {
+        self.referenced = Some(model);
+        self
+    }
+
     /// Returns the stored name.
     pub const fn name(&self) -> &'static str {
         self.name
@@ -186,6 +194,11 @@ impl FieldSchema {
     /// Returns whether the field is the identity or a part of it.
     pub const fn is_identity(&self) -> bool {
         self.identity
+    }
+
+    /// Returns the model of the entities of which only the identity is recorded.
+    pub const fn referenced(&self) -> Option<&'static str> {
+        self.referenced
     }
 
     /// Returns whether the fields of this field's type stand in the parent's own object,

@@ -1,12 +1,11 @@
 //! Stores: where the trail is kept.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
-use crate::entry::LogEntry;
+use crate::entry::{LogEntry, ObjectRef};
 use crate::error::StoreError;
 use crate::query::{Cursor, Query};
 
@@ -63,13 +62,35 @@ pub trait Store: Send + Sync + fmt::Debug {
         }
     }
 
-    /// Removes the entries from before a time, and returns how many there were.
+    /// Returns the entries a query asks for by object: those of the objects that come after
+    /// `after`, ordered by (model, identity, timestamp, id), model and identity as bytes.
+    ///
+    /// An answer holds all of an object's entries that the query asks for, of at least one
+    /// object, if there is one left; an empty answer is the end. Entries about no object are
+    /// left out; the query's limit, cursor and order do not count.
+    ///
+    /// The default reads all the query asks for, each time, and holds about 1,000 entries or
+    /// those of one object; a store that has an index by object does better.
     ///
     /// # Errors
-    /// [`StoreError::Unsupported`] unless the store implements it. A store may remove in
+    /// If the entries cannot be read.
+    fn objects(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        next_objects(query, after, |query| self.find(query))
+    }
+
+    /// Removes the entries a query asks for, its limit and cursor aside, and returns how many
+    /// there were: `Query::new().until(time)` removes what is older than a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] unless the store implements it;
+    /// [`StoreError::InvalidQuery`] if a path of the query is none. A store may remove in
     /// steps: after an error some are gone, and calling again goes on.
-    fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        let _: DateTime<Utc> = before;
+    fn purge(&self, query: &Query) -> Result<u64, StoreError> {
+        let _: &Query = query;
         Err(StoreError::Unsupported {
             operation: "remove entries",
         })
@@ -81,6 +102,49 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// If it could not be made so.
     fn flush(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+/// How many entries [`Store::objects`] holds by default, unless one object has more.
+const OBJECTS: usize = 1_000;
+
+/// Finds the entries of the next objects by reading all of them.
+fn next_objects(
+    query: &Query,
+    after: Option<&ObjectRef>,
+    find: impl Fn(&Query) -> Result<Page, StoreError>,
+) -> Result<Vec<LogEntry>, StoreError> {
+    let mut next: BTreeMap<ObjectRef, Vec<LogEntry>> = BTreeMap::new();
+    let mut held = 0;
+    // The first object that there was no room for.
+    let mut end: Option<ObjectRef> = None;
+    let mut query = query.clone().without_limits().oldest_first();
+    loop {
+        let page = find(&query)?;
+        for entry in page.entries {
+            if entry.object_pk.is_empty() {
+                continue;
+            }
+            let object = ObjectRef::new(entry.model.as_str(), entry.object_pk.as_str());
+            if after.is_some_and(|after| object <= *after)
+                || end.as_ref().is_some_and(|end| object >= *end)
+            {
+                continue;
+            }
+            next.entry(object).or_default().push(entry);
+            held += 1;
+            while held > OBJECTS
+                && next.len() > 1
+                && let Some((object, entries)) = next.pop_last()
+            {
+                held -= entries.len();
+                end = Some(object);
+            }
+        }
+        match page.next {
+            Some(cursor) => query = query.after(cursor),
+            None => return Ok(next.into_values().flatten().collect()),
+        }
     }
 }
 
@@ -99,8 +163,16 @@ macro_rules! pointers {
                 (**self).count(query)
             }
 
-            fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-                (**self).purge(before)
+            fn objects(
+                &self,
+                query: &Query,
+                after: Option<&ObjectRef>,
+            ) -> Result<Vec<LogEntry>, StoreError> {
+                (**self).objects(query, after)
+            }
+
+            fn purge(&self, query: &Query) -> Result<u64, StoreError> {
+                (**self).purge(query)
             }
 
             fn flush(&self) -> Result<(), StoreError> {
@@ -134,11 +206,13 @@ impl Page {
     /// For stores that narrow a query down by other means first, and for those that cannot.
     ///
     /// # Errors
-    /// The first error among the candidates up to the end of the page.
+    /// The first error among the candidates up to the end of the page;
+    /// [`StoreError::InvalidQuery`] if a path of the query is none.
     pub fn collect(
         query: &Query,
         candidates: impl IntoIterator<Item = Result<LogEntry, StoreError>>,
     ) -> Result<Self, StoreError> {
+        query.check()?;
         let size = query.page_size();
         let mut page = Self::default();
         let found = candidates.into_iter().try_for_each(|entry| {

@@ -3,15 +3,16 @@
 //! SQL narrows a query down and orders it; what it cannot say exactly,
 //! [`Query::matches`](audit_core::Query::matches) decides about the entries it returns.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use audit_core::{Action, Filter, LogEntry, Page, Path, PathSegment, Query, StoreError};
+use audit_core::{Action, Filter, LogEntry, ObjectRef, Page, Path, PathSegment, Query, StoreError};
 use chrono::{DateTime, Utc};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use crate::error::at;
-use crate::row::top_level_field;
+use crate::row::{changed_fields, top_level_field};
 
 /// Returns the page a query asks for.
 pub(crate) fn find(
@@ -29,6 +30,7 @@ pub(crate) fn count(
     query: &Query,
     place: &str,
 ) -> Result<u64, StoreError> {
+    query.check()?;
     let query = query.clone().without_limits();
     let conditions = Conditions::of(&query);
     if conditions.exact {
@@ -49,6 +51,81 @@ pub(crate) fn count(
         }
         Ok(count)
     })
+}
+
+/// How many entries of several objects are read at a time.
+const OBJECTS: usize = 1_000;
+
+/// Returns the entries a query asks for of the next objects; see
+/// [`Store::objects`](audit_core::Store::objects).
+pub(crate) fn objects(
+    connection: &Connection,
+    query: &Query,
+    after: Option<&ObjectRef>,
+    place: &str,
+) -> Result<Vec<LogEntry>, StoreError> {
+    query.check()?;
+    Statement::objects(query, after).run(connection, place, |entries| {
+        let mut found: Vec<LogEntry> = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let same =
+                |last: &LogEntry| last.object_pk == entry.object_pk && last.model == entry.model;
+            if found.len() >= OBJECTS && !found.last().is_some_and(same) {
+                break;
+            }
+            if query.matches(&entry) {
+                found.push(entry);
+            }
+        }
+        Ok(found)
+    })
+}
+
+/// Where an entry is stored, and under which fields its projections are.
+pub(crate) struct Stored {
+    pub(crate) seq: i64,
+    pub(crate) ts: i64,
+    /// `None` if the entry is damaged, so that they are not known.
+    pub(crate) fields: Option<Vec<String>>,
+}
+
+/// Returns where some of the entries are that a query asks for, its limit and cursor aside.
+pub(crate) fn stored(
+    connection: &Connection,
+    query: &Query,
+    limit: usize,
+    place: &str,
+) -> Result<Vec<Stored>, StoreError> {
+    let query = query.clone().without_limits().limit(limit);
+    let statement = Statement::entries(&query);
+    let mut prepared = connection
+        .prepare_cached(&statement.sql)
+        .map_err(at(place))?;
+    let mut rows = prepared
+        .query(params_from_iter(&statement.params))
+        .map_err(at(place))?;
+    let mut found = Vec::new();
+    while found.len() < limit
+        && let Some(row) = rows.next().map_err(at(place))?
+    {
+        let (ts, fields) = match read_entry(row, place) {
+            Ok(entry) if query.matches(&entry) => {
+                let fields = changed_fields(&entry).map(Cow::into_owned).collect();
+                (entry.timestamp.timestamp_micros(), Some(fields))
+            }
+            Ok(_) => continue,
+            // The columns say that it is one of those, and it must not stay for ever.
+            Err(StoreError::Corrupt { .. }) if statement.exact => (0, None),
+            Err(error) => return Err(error),
+        };
+        found.push(Stored {
+            seq: row.get(0).map_err(at(place))?,
+            ts,
+            fields,
+        });
+    }
+    Ok(found)
 }
 
 /// Returns SQLite's plan for a query, a line a step.
@@ -83,6 +160,8 @@ pub(crate) fn read_entry(row: &Row<'_>, place: &str) -> Result<LogEntry, StoreEr
 struct Statement {
     sql: String,
     params: Vec<Value>,
+    /// Whether it finds nothing but what the query asks for.
+    exact: bool,
 }
 
 impl Statement {
@@ -119,7 +198,36 @@ impl Statement {
             params.push(Value::Integer(limit.saturating_add(1)));
             let _ = write!(sql, " LIMIT ?{}", params.len());
         }
-        Self { sql, params }
+        Self { sql, params, exact }
+    }
+
+    /// The entries by object, and by time within each, as `seq`, `body`.
+    fn objects(query: &Query, after: Option<&ObjectRef>) -> Self {
+        let mut conditions = Conditions::by_object(query);
+        conditions.common.push("e.object_pk <> ''".to_owned());
+        if let Some(after) = after {
+            let model = conditions.param(Value::Text(after.model.clone()));
+            let pk = conditions.param(Value::Text(after.object_pk.clone()));
+            conditions
+                .common
+                .push(format!("(e.model, e.object_pk) > ({model}, {pk})"));
+        }
+        let mut sql = String::new();
+        for (number, branch) in conditions.branches.iter().enumerate() {
+            if number > 0 {
+                sql.push_str(" UNION ALL ");
+            }
+            sql.push_str(
+                "SELECT e.seq, e.body, e.model AS model, e.object_pk AS pk, e.ts AS at, e.id AS id",
+            );
+            conditions.write_from(&mut sql, branch);
+        }
+        sql.push_str(" ORDER BY model, pk, at, id");
+        Self {
+            sql,
+            params: conditions.params,
+            exact: conditions.exact,
+        }
     }
 
     fn count(conditions: Conditions) -> Self {
@@ -133,6 +241,7 @@ impl Statement {
         Self {
             sql,
             params: conditions.params,
+            exact: conditions.exact,
         }
     }
 
@@ -175,6 +284,21 @@ struct Conditions {
 impl Conditions {
     fn of(query: &Query) -> Self {
         let filter = query.filter();
+        // What names few entries by itself leads; otherwise the first changed field does.
+        let leads = filter.object_pk.is_none()
+            && filter.correlation_id.is_none()
+            && filter.transaction_id.is_none()
+            && filter.parent.is_none();
+        Self::new(query, leads)
+    }
+
+    /// The same, for an answer that is ordered by object.
+    fn by_object(query: &Query) -> Self {
+        Self::new(query, false)
+    }
+
+    fn new(query: &Query, field_leads: bool) -> Self {
+        let filter = query.filter();
         let mut conditions = Self {
             from: "main.audit_entry AS e",
             time: "e.ts",
@@ -183,7 +307,7 @@ impl Conditions {
             params: Vec::new(),
             exact: true,
         };
-        conditions.changed(filter);
+        conditions.changed(filter, field_leads);
         let text = |text: &String| Value::Text(text.clone());
         conditions.equal("e.model", filter.model.as_ref().map(text));
         conditions.equal("e.object_pk", filter.object_pk.as_ref().map(text));
@@ -209,6 +333,10 @@ impl Conditions {
         if let Some(level) = filter.level_at_least {
             let level = conditions.param(Value::Integer(i64::from(level as u8)));
             conditions.common.push(format!("e.level >= {level}"));
+        }
+        if let Some(level) = filter.level_below {
+            let level = conditions.param(Value::Integer(i64::from(level as u8)));
+            conditions.common.push(format!("e.level < {level}"));
         }
         if let Some(since) = filter.since {
             let since = conditions.param(Value::Integer(micros_up(since)));
@@ -246,7 +374,7 @@ impl Conditions {
         conditions
     }
 
-    fn changed(&mut self, filter: &Filter) {
+    fn changed(&mut self, filter: &Filter, mut leads: bool) {
         let valued = filter.changed_from.iter().chain(&filter.changed_to);
         self.exact &= filter.changed_from.is_empty()
             && filter.changed_to.is_empty()
@@ -261,11 +389,6 @@ impl Conditions {
             .collect();
         fields.sort_unstable();
         fields.dedup();
-        // What names few entries by itself leads; otherwise the first field does.
-        let mut leads = filter.object_pk.is_none()
-            && filter.correlation_id.is_none()
-            && filter.transaction_id.is_none()
-            && filter.parent.is_none();
         for field in fields {
             let field = self.param(Value::Text(field.into_owned()));
             if leads {

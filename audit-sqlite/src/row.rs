@@ -34,9 +34,6 @@ impl<'e> Row<'e> {
     /// # Errors
     /// [`StoreError::Invalid`] if the entry has no canonical form.
     pub(crate) fn of(entry: &'e LogEntry) -> Result<Self, StoreError> {
-        let mut fields: Vec<_> = entry.changes.paths().map(top_level_field).collect();
-        fields.sort_unstable();
-        fields.dedup();
         let parent = entry.parent.as_ref();
         Ok(Self {
             id: entry.id,
@@ -52,7 +49,7 @@ impl<'e> Row<'e> {
             correlation_id: entry.correlation_id.as_deref().map(Cow::Borrowed),
             transaction_id: entry.transaction_id,
             body: entry.to_canonical_json()?,
-            fields,
+            fields: changed_fields(entry).collect(),
         })
     }
 
@@ -78,6 +75,14 @@ impl<'e> Row<'e> {
             fields: self.fields.into_iter().map(owned).collect(),
         }
     }
+}
+
+/// Returns the top-level fields that changed, sorted, each once.
+pub(crate) fn changed_fields(entry: &LogEntry) -> impl Iterator<Item = Cow<'_, str>> {
+    let mut fields: Vec<_> = entry.changes.paths().map(top_level_field).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    fields.into_iter()
 }
 
 /// Returns the name under which `audit_change` holds a path: its first step.

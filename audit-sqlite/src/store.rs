@@ -4,9 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use audit_core::{LogEntry, Page, Query, Store, StoreError};
-use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
+use rusqlite::{Connection, params};
 
 use crate::check::{self, Check};
 use crate::error::at;
@@ -17,7 +16,7 @@ use crate::row::Row;
 use crate::writer::Writer;
 
 /// How many rows a step of [`Store::purge`] removes before writers get their turn.
-const PURGE_ROWS: i64 = 10_000;
+const PURGE_ROWS: usize = 10_000;
 /// How many free pages a step of it gives back to the file system.
 const PURGE_PAGES: i64 = 2_000;
 
@@ -166,13 +165,12 @@ impl SqliteStore {
     /// Runs steps of a purge, each in a turn of its own, until one does nothing.
     fn purge_stepwise(
         &self,
-        mut step: impl FnMut(&Connection) -> rusqlite::Result<usize>,
+        mut step: impl FnMut(&Connection) -> Result<usize, StoreError>,
     ) -> Result<u64, StoreError> {
         let writer = self.writer()?;
         let mut total = 0;
         loop {
-            let done =
-                writer.exclusive(|connection| step(connection).map_err(at(&self.shared.place)))?;
+            let done = writer.exclusive(&mut step)?;
             if done == 0 {
                 return Ok(total);
             }
@@ -210,34 +208,34 @@ impl Store for SqliteStore {
             .with(|connection| query::count(connection, query, &self.shared.place))
     }
 
-    /// Removes the entries from before a time in steps of 10,000, between which others
-    /// write, and gives the room back to the file system.
+    fn objects(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.readers
+            .with(|connection| query::objects(connection, query, after, &self.shared.place))
+    }
+
+    /// Removes what a query asks for in steps of 10,000 entries, between which others write,
+    /// and gives the room back to the file system.
     ///
     /// # Errors
     /// If the file cannot be written. The steps before that stay done; to call it again
     /// goes on.
-    fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        let before = micros_up(before);
+    fn purge(&self, query: &Query) -> Result<u64, StoreError> {
+        query.check()?;
+        let before = query.filter().until.map_or(i64::MAX, micros_up);
+        let place = &self.shared.place;
         let removed = self.purge_stepwise(|connection| {
-            as_retention(connection, before, || {
-                connection
-                    .prepare_cached(
-                        "DELETE FROM main.audit_entry WHERE seq IN (SELECT seq FROM \
-                         main.audit_entry WHERE ts < ?1 ORDER BY ts LIMIT ?2)",
-                    )?
-                    .execute(params![before, PURGE_ROWS])
-            })
-        })?;
-        // The projections of what is gone now; a query ignores them until then.
-        let mut field = None;
-        self.purge_stepwise(|connection| {
-            as_retention(connection, before, || {
-                remove_changes(connection, before, &mut field)
+            as_retention(connection, before, place, || {
+                remove(connection, query, PURGE_ROWS, place)
             })
         })?;
         let mut free = i64::MAX;
         let vacuumed = self.purge_stepwise(|connection| {
-            let before = std::mem::replace(&mut free, give_pages_back(connection)?);
+            let now = give_pages_back(connection).map_err(at(place))?;
+            let before = std::mem::replace(&mut free, now);
             Ok(usize::from(0 < free && free < before))
         });
         if let Err(error) = vacuumed {
@@ -276,62 +274,54 @@ impl Store for SqliteStore {
 fn as_retention(
     connection: &Connection,
     before: i64,
-    work: impl FnOnce() -> rusqlite::Result<usize>,
-) -> rusqlite::Result<usize> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    connection.execute(
-        "INSERT INTO main.audit_retention (before) VALUES (?1)",
-        [before],
-    )?;
+    place: &str,
+    work: impl FnOnce() -> Result<usize, StoreError>,
+) -> Result<usize, StoreError> {
+    connection
+        .execute_batch("BEGIN IMMEDIATE")
+        .map_err(at(place))?;
+    connection
+        .execute(
+            "INSERT INTO main.audit_retention (before) VALUES (?1)",
+            [before],
+        )
+        .map_err(at(place))?;
     let done = work()?;
-    connection.execute("DELETE FROM main.audit_retention", [])?;
-    connection.execute_batch("COMMIT")?;
+    connection
+        .execute_batch("DELETE FROM main.audit_retention; COMMIT")
+        .map_err(at(place))?;
     Ok(done)
 }
 
-/// Removes rows of `audit_change` whose entry is gone, going on at the field where the last
-/// step stopped; returns 0 after the last field.
-fn remove_changes(
+/// Removes some of the entries a query asks for, with their projections.
+fn remove(
     connection: &Connection,
-    before: i64,
-    field: &mut Option<String>,
-) -> rusqlite::Result<usize> {
-    let mut left = PURGE_ROWS;
-    loop {
-        if field.is_none() {
-            *field = next_field(connection, None)?;
-        }
-        let Some(name) = &*field else {
-            return Ok(0);
+    query: &Query,
+    limit: usize,
+    place: &str,
+) -> Result<usize, StoreError> {
+    let found = query::stored(connection, query, limit, place)?;
+    let mut entry = connection
+        .prepare_cached("DELETE FROM main.audit_entry WHERE seq = ?1")
+        .map_err(at(place))?;
+    let mut change = connection
+        .prepare_cached("DELETE FROM main.audit_change WHERE field = ?1 AND ts = ?2 AND seq = ?3")
+        .map_err(at(place))?;
+    for stored in &found {
+        entry.execute([stored.seq]).map_err(at(place))?;
+        let Some(fields) = &stored.fields else {
+            connection
+                .execute("DELETE FROM main.audit_change WHERE seq = ?1", [stored.seq])
+                .map_err(at(place))?;
+            continue;
         };
-        let removed = connection
-            .prepare_cached(
-                "DELETE FROM main.audit_change WHERE field = ?1 AND (ts, seq) IN (\
-                 SELECT ts, seq FROM main.audit_change AS c WHERE field = ?1 AND ts < ?2 \
-                 AND NOT EXISTS (SELECT 1 FROM main.audit_entry AS e WHERE e.seq = c.seq) \
-                 LIMIT ?3)",
-            )?
-            .execute(params![name, before, left])?;
-        left -= i64::try_from(removed).unwrap_or(left);
-        if left <= 0 {
-            return Ok(1);
-        }
-        match next_field(connection, Some(name))? {
-            Some(next) => *field = Some(next),
-            None => return Ok(0),
+        for field in fields {
+            change
+                .execute(params![field, stored.ts, stored.seq])
+                .map_err(at(place))?;
         }
     }
-}
-
-/// Returns the first field after another: a look-up in the index, however many rows a field has.
-fn next_field(connection: &Connection, after: Option<&str>) -> rusqlite::Result<Option<String>> {
-    connection
-        .prepare_cached(
-            "SELECT field FROM main.audit_change WHERE ?1 IS NULL OR field > ?1 \
-             ORDER BY field LIMIT 1",
-        )?
-        .query_row([after], |row| row.get(0))
-        .optional()
+    Ok(found.len())
 }
 
 /// Gives free pages back to the file system and returns how many there are still.

@@ -30,7 +30,7 @@ fn a_file_at_its_limit_is_full_and_works_again_after_a_purge() {
     assert_kept(&store, &kept);
 
     let middle = kept[kept.len() / 2].timestamp;
-    assert!(store.purge(middle).unwrap() > 0);
+    assert!(store.purge(&Query::new().until(middle)).unwrap() > 0);
     let mut left: Vec<_> = kept.into_iter().filter(|e| e.timestamp >= middle).collect();
     store.append(&batch[..50]).unwrap();
     left.extend_from_slice(&batch[..50]);
@@ -59,7 +59,9 @@ fn a_store_for_reading_only_reads() {
     for refused in [
         reading.append(&sample),
         reading.append(&[]),
-        reading.purge(sample[3].timestamp).map(|_| ()),
+        reading
+            .purge(&Query::new().until(sample[3].timestamp))
+            .map(|_| ()),
     ] {
         assert!(
             matches!(refused, Err(StoreError::ReadOnly { .. })),
@@ -220,7 +222,9 @@ fn a_closed_store_says_so() {
         other.find(&Query::new()).map(|_| ()),
         other.count(&Query::new()).map(|_| ()),
         other.check().map(|_| ()),
-        other.purge(chrono::DateTime::UNIX_EPOCH).map(|_| ()),
+        other
+            .purge(&Query::new().until(chrono::DateTime::UNIX_EPOCH))
+            .map(|_| ()),
         other.close(),
     ] {
         assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");

@@ -126,7 +126,7 @@ fn purges_and_writers_take_turns() {
                 }
             });
         }
-        scope.spawn(|| assert_eq!(store.purge(end).unwrap(), 200));
+        scope.spawn(|| assert_eq!(store.purge(&Query::new().until(end)).unwrap(), 200));
     });
     assert_eq!(store.count(&Query::new()).unwrap(), 200);
     assert!(store.check().unwrap().is_ok());

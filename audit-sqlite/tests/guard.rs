@@ -37,7 +37,12 @@ fn a_purge_leaves_the_guard_in_place() {
     let store = SqliteStore::open(&file).unwrap();
     let sample = entries(20, 1);
     store.append(&sample).unwrap();
-    assert!(store.purge(sample[10].timestamp).unwrap() > 0);
+    assert!(
+        store
+            .purge(&Query::new().until(sample[10].timestamp))
+            .unwrap()
+            > 0
+    );
     let connection = Connection::open(&file).unwrap();
     assert!(connection.execute("DELETE FROM audit_entry", []).is_err());
     let open: i64 = connection

@@ -105,7 +105,7 @@ fn a_locked_file_is_busy_and_works_again_when_it_is_free() {
         assert!(error.is_transient());
     }
     assert!(matches!(
-        store.purge(sample[2].timestamp),
+        store.purge(&Query::new().until(sample[2].timestamp)),
         Err(StoreError::Busy { .. })
     ));
     // Reading goes on, and so does opening.

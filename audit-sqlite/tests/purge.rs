@@ -18,7 +18,7 @@ fn a_sequence_number_is_never_used_again() {
     let sample = entries(10, 1);
     store.append(&sample).unwrap();
     let end = sample[9].timestamp + TimeDelta::seconds(1);
-    assert_eq!(store.purge(end).unwrap(), 10);
+    assert_eq!(store.purge(&Query::new().until(end)).unwrap(), 10);
     store.close().unwrap();
 
     let store = SqliteStore::open(&file).unwrap();
@@ -61,7 +61,10 @@ fn many_entries_go_in_steps_and_give_their_room_back() {
         .iter()
         .filter(|entry| entry.timestamp >= last)
         .count() as u64;
-    assert_eq!(store.purge(last).unwrap(), 25_001 - stay);
+    assert_eq!(
+        store.purge(&Query::new().until(last)).unwrap(),
+        25_001 - stay
+    );
     assert_eq!(store.count(&Query::new()).unwrap(), stay);
     assert_eq!(number(&connection, "PRAGMA freelist_count"), 0);
     let after = number(&connection, "PRAGMA page_count");

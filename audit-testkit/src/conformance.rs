@@ -116,7 +116,12 @@ macro_rules! __for_each_check {
             filters_by_several
             filters_exactly
             counts_apart_from_limit_and_cursor
+            refuses_a_query_with_no_path
+            groups_by_object
+            groups_by_object_what_a_query_asks_for
+            goes_on_after_any_object
             purges_what_is_older
+            purges_what_a_query_asks_for
             purges_and_takes_new_entries
             keeps_what_threads_append_at_once
             keeps_once_what_threads_append_twice
@@ -606,6 +611,9 @@ pub fn filters_by_level(store: &dyn Store) {
         check(store, &sample, Query::new().level_at_least(level), |e| {
             e.level >= level
         });
+        check(store, &sample, Query::new().level_below(level), |e| {
+            e.level < level
+        });
     }
     assert_eq!(
         find(store, Query::new().level_at_least(Level::Debug)),
@@ -930,17 +938,143 @@ pub fn counts_apart_from_limit_and_cursor(store: &dyn Store) {
     }
 }
 
+/// A query that says less than was meant is an error, not an answer to another question.
+pub fn refuses_a_query_with_no_path(store: &dyn Store) {
+    let sample = entries(5, 26);
+    append(store, &sample);
+    let query = Query::new().changed("items[");
+    let refused = |answer: Option<StoreError>, what| {
+        assert!(
+            matches!(answer, Some(StoreError::InvalidQuery { .. })),
+            "{what} with a path that is none: {answer:?}"
+        );
+    };
+    refused(store.find(&query).err(), "find");
+    refused(store.count(&query).err(), "count");
+    refused(store.objects(&query, None).err(), "objects");
+    match store.purge(&query) {
+        Err(StoreError::Unsupported { .. }) => {}
+        answer => refused(answer.err(), "purge"),
+    }
+    assert_eq!(all(store), sorted(sample));
+}
+
+/// Entries by object, whole objects only, and none without an object.
+pub fn groups_by_object(store: &dyn Store) {
+    let mut sample = entries(1_500, 27);
+    let mut event = LogEntry::new(Action::from("started"), "", "", "");
+    event.timestamp = sample[0].timestamp;
+    append(store, &sample);
+    append(store, &[event]);
+    sample.sort_by(by_object);
+    let answers = objects(store, &Query::new());
+    assert_eq!(answers.concat(), sample);
+    for pair in answers.windows(2) {
+        assert_ne!(
+            object(&pair[0][pair[0].len() - 1]),
+            object(&pair[1][0]),
+            "an object is in two answers"
+        );
+    }
+    let strange = Query::new()
+        .newest_first()
+        .limit(3)
+        .after(Cursor::of(&sample[9]));
+    assert_eq!(objects(store, &strange).concat(), sample);
+}
+
+/// The query narrows down what there is of each object.
+pub fn groups_by_object_what_a_query_asks_for(store: &dyn Store) {
+    let mut sample = entries(300, 28);
+    append(store, &sample);
+    sample.sort_by(by_object);
+    let end = sample.iter().map(|entry| entry.timestamp).max();
+    let until = end.unwrap_or_default() - TimeDelta::seconds(60);
+    type Meets<'m> = dyn Fn(&LogEntry) -> bool + 'm;
+    let root = ObjectRef::new("Company", "1");
+    let cases: [(Query, &Meets<'_>); 5] = [
+        (Query::new().model_name("User"), &|e| e.model == "User"),
+        (Query::new().until(until), &|e| e.timestamp < until),
+        (Query::new().changed("address"), &|e| {
+            has(e, &["address.city", "address.zip"])
+        }),
+        (Query::new().text("#1"), &|e| e.object_repr.contains("#1")),
+        (Query::new().parent(root.clone()), &|e| {
+            e.parent.as_ref() == Some(&root)
+        }),
+    ];
+    for (query, meets) in cases {
+        let expected: Vec<_> = sample.iter().filter(|e| meets(e)).cloned().collect();
+        let found = objects(store, &query).concat();
+        if query.filter().text.is_some() {
+            // The text may be elsewhere too.
+            assert!(expected.iter().all(|entry| found.contains(entry)));
+        } else {
+            assert!(!expected.is_empty());
+            assert_eq!(found, expected, "{query}");
+        }
+    }
+}
+
+/// The place to go on at need not exist.
+pub fn goes_on_after_any_object(store: &dyn Store) {
+    let mut sample = entries(100, 29);
+    append(store, &sample);
+    sample.sort_by(by_object);
+    for after in [
+        ObjectRef::new("", ""),
+        ObjectRef::new("Invoice", "1"),
+        ObjectRef::new("Invoice", "zzz"),
+        ObjectRef::new("J", ""),
+        ObjectRef::new("~", ""),
+    ] {
+        let expected: Vec<_> = sample
+            .iter()
+            .filter(|entry| object(entry) > after)
+            .cloned()
+            .collect();
+        let found = must(store.objects(&Query::new(), Some(&after)));
+        assert_eq!(found, expected, "after {after}");
+    }
+}
+
+/// Reads all answers of `objects`.
+fn objects(store: &dyn Store, query: &Query) -> Vec<Vec<LogEntry>> {
+    let mut answers: Vec<Vec<LogEntry>> = Vec::new();
+    loop {
+        let after = answers.last().and_then(|answer| answer.last()).map(object);
+        let answer = must(store.objects(query, after.as_ref()));
+        let Some(last) = answer.last().map(object) else {
+            return answers;
+        };
+        assert!(
+            after.is_none_or(|after| last > after),
+            "`objects` does not get on: it ends with {last} again"
+        );
+        answers.push(answer);
+    }
+}
+
+fn object(entry: &LogEntry) -> ObjectRef {
+    ObjectRef::new(entry.model.as_str(), entry.object_pk.as_str())
+}
+
+fn by_object(a: &LogEntry, b: &LogEntry) -> std::cmp::Ordering {
+    (object(a), a.timestamp, a.id).cmp(&(object(b), b.timestamp, b.id))
+}
+
 /// Rule 6: what is older than a time goes, the rest stays. A store that cannot purge says so.
 pub fn purges_what_is_older(store: &dyn Store) {
     let sample = sorted(entries(60, 23));
     append(store, &sample);
     let before = sample[30].timestamp;
+    let older = |time: DateTime<Utc>| store.purge(&Query::new().until(time));
     let stay: Vec<_> = sample
         .iter()
         .filter(|e| e.timestamp >= before)
         .cloned()
         .collect();
-    match store.purge(before) {
+    match older(before) {
         Err(StoreError::Unsupported { .. }) => {
             assert_eq!(all(store), sample);
             return;
@@ -957,10 +1091,50 @@ pub fn purges_what_is_older(store: &dyn Store) {
             "changed {path}"
         );
     }
-    assert_eq!(must(store.purge(before)), 0, "nothing is left to remove");
+    assert_eq!(must(older(before)), 0, "nothing is left to remove");
     let all_of_them = stay[stay.len() - 1].timestamp + TimeDelta::nanoseconds(1);
-    assert_eq!(must(store.purge(all_of_them)), stay.len() as u64);
+    assert_eq!(must(older(all_of_them)), stay.len() as u64);
     assert_eq!(all(store), []);
+}
+
+/// Rule 6: only what the query asks for goes, whichever conditions it has.
+pub fn purges_what_a_query_asks_for(store: &dyn Store) {
+    let mut stay = sorted(entries(200, 30));
+    append(store, &stay);
+    let middle = stay[100].timestamp;
+    type Meets<'m> = dyn Fn(&LogEntry) -> bool + 'm;
+    let cases: [(Query, &Meets<'_>); 5] = [
+        (
+            Query::new().until(middle).level_below(Level::Warning),
+            &|e| e.timestamp < middle && e.level < Level::Warning,
+        ),
+        (
+            Query::new().model_name("User").newest_first().limit(1),
+            &|e| e.model == "User",
+        ),
+        (
+            Query::new().changed_to("status", "open").since(middle),
+            &|_| false,
+        ),
+        (Query::new().changed("address"), &|e| {
+            has(e, &["address.city", "address.zip"])
+        }),
+        (Query::new(), &|_| true),
+    ];
+    for (query, meets) in cases {
+        let before = stay.len();
+        if query.filter().changed_to.is_empty() {
+            stay.retain(|entry| !meets(entry));
+        } else {
+            let page = must(store.find(&query.clone().limit(1_000)));
+            stay.retain(|entry| !page.entries.contains(entry));
+        }
+        match store.purge(&query) {
+            Err(StoreError::Unsupported { .. }) => return,
+            removed => assert_eq!(must(removed), (before - stay.len()) as u64, "{query}"),
+        }
+        assert_eq!(all(store), stay, "{query}");
+    }
 }
 
 /// Rule 6: after a purge the store takes entries as before, those that went included.
@@ -968,7 +1142,7 @@ pub fn purges_and_takes_new_entries(store: &dyn Store) {
     let sample = sorted(entries(10, 24));
     append(store, &sample);
     let end = sample[9].timestamp + TimeDelta::seconds(1);
-    if let Err(StoreError::Unsupported { .. }) = store.purge(end) {
+    if let Err(StoreError::Unsupported { .. }) = store.purge(&Query::new().until(end)) {
         return;
     }
     append(store, &sample[5..]);

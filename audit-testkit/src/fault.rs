@@ -2,8 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use audit_core::{LogEntry, Page, Query, Store, StoreError};
-use chrono::{DateTime, Utc};
+use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
 
 /// How an append of a [`FaultStore`] fails.
 #[derive(Clone, Debug)]
@@ -129,8 +128,17 @@ impl<S: Store> Store for FaultStore<S> {
         self.inner.count(query)
     }
 
-    fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.inner.purge(before)
+    fn objects(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.check_read()?;
+        self.inner.objects(query, after)
+    }
+
+    fn purge(&self, query: &Query) -> Result<u64, StoreError> {
+        self.inner.purge(query)
     }
 
     fn flush(&self) -> Result<(), StoreError> {

@@ -4,9 +4,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
-use audit_core::{Cursor, LogEntry, MemoryStore, Page, Query, Store, StoreError};
+use audit_core::{Cursor, LogEntry, MemoryStore, ObjectRef, Page, Query, Store, StoreError};
 use audit_testkit::conformance::{CHECKS, keeps_after_reopening};
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 
 /// How a store breaks the contract.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,6 +38,11 @@ enum Flaw {
     CutsMilliseconds,
     PurgesWhatIsEqual,
     PurgesNothing,
+    PurgesByTimeOnly,
+    CutsAnObject,
+    MixesObjects,
+    CountsEvents,
+    AnswersAnything,
     LosesUnderLoad,
 }
 
@@ -100,6 +105,7 @@ impl Broken {
             "action" action action;
             "actor" actor actor;
             "level" level_at_least level_at_least;
+            "below" level_below level_below;
             "outcome" outcome outcome;
             "correlation_id" correlation_id correlation_id;
             "transaction" transaction_id transaction;
@@ -152,7 +158,7 @@ impl Store for Broken {
             Flaw::ForgetsOnFailure => {
                 let outcome = self.inner.append(entries);
                 if outcome.is_err() {
-                    self.inner.purge(DateTime::<Utc>::MAX_UTC)?;
+                    self.inner.purge(&Query::new())?;
                 }
                 outcome
             }
@@ -164,7 +170,7 @@ impl Store for Broken {
                 for entry in entries {
                     let kept = self.inner.find(&Query::new().limit(10_000))?.entries;
                     if kept.iter().any(|known| known.id == entry.id) {
-                        self.inner.purge(DateTime::<Utc>::MAX_UTC)?;
+                        self.inner.purge(&Query::new())?;
                         let others: Vec<_> = kept
                             .into_iter()
                             .filter(|known| known.id != entry.id)
@@ -193,6 +199,7 @@ impl Store for Broken {
         let plain = |query: &Query| self.inner.find(query);
         let mut page = match self.flaw {
             Flaw::Ignores(condition) => return self.without(query, condition),
+            Flaw::AnswersAnything if query.check().is_err() => plain(&Query::new())?,
             Flaw::MatchesPrefixes => {
                 if query.filter().object_pk.as_deref() == Some("") {
                     return self.without(query, "object_pk");
@@ -268,13 +275,34 @@ impl Store for Broken {
         }
     }
 
-    fn purge(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+    fn objects(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let mut entries = self.inner.objects(query, after)?;
         match self.flaw {
-            Flaw::PurgesWhatIsEqual => self
-                .inner
-                .purge(before + chrono::TimeDelta::microseconds(1)),
-            Flaw::PurgesNothing => Ok(0),
-            _ => self.inner.purge(before),
+            Flaw::CutsAnObject => entries.truncate(entries.len() / 2),
+            Flaw::MixesObjects => entries.sort_by_key(|entry| (entry.timestamp, entry.id)),
+            Flaw::CountsEvents => {
+                let events = self.inner.find(&query.clone().object_pk(""))?;
+                entries.splice(0..0, events.entries);
+            }
+            _ => {}
+        }
+        Ok(entries)
+    }
+
+    fn purge(&self, query: &Query) -> Result<u64, StoreError> {
+        match (self.flaw, query.filter().until) {
+            (Flaw::PurgesWhatIsEqual, Some(before)) => self.inner.purge(
+                &query
+                    .clone()
+                    .until(before + chrono::TimeDelta::microseconds(1)),
+            ),
+            (Flaw::PurgesByTimeOnly, Some(before)) => self.inner.purge(&Query::new().until(before)),
+            (Flaw::PurgesNothing, _) => Ok(0),
+            _ => self.inner.purge(query),
         }
     }
 }
@@ -347,6 +375,7 @@ fn every_flaw_is_noticed_by_the_check_for_it() {
         (Flaw::Ignores("action"), "filters_by_action"),
         (Flaw::Ignores("actor"), "filters_by_actor"),
         (Flaw::Ignores("level"), "filters_by_level"),
+        (Flaw::Ignores("below"), "filters_by_level"),
         (Flaw::Ignores("outcome"), "filters_by_outcome"),
         (Flaw::Ignores("correlation_id"), "filters_by_correlation_id"),
         (Flaw::Ignores("transaction"), "filters_by_transaction"),
@@ -368,6 +397,14 @@ fn every_flaw_is_noticed_by_the_check_for_it() {
         (Flaw::CutsMilliseconds, "keeps_bytes"),
         (Flaw::PurgesWhatIsEqual, "purges_what_is_older"),
         (Flaw::PurgesNothing, "purges_what_is_older"),
+        (Flaw::PurgesByTimeOnly, "purges_what_a_query_asks_for"),
+        (Flaw::PurgesNothing, "purges_what_a_query_asks_for"),
+        (Flaw::CutsAnObject, "groups_by_object"),
+        (Flaw::MixesObjects, "groups_by_object"),
+        (Flaw::CountsEvents, "groups_by_object"),
+        (Flaw::MixesObjects, "groups_by_object_what_a_query_asks_for"),
+        (Flaw::CutsAnObject, "goes_on_after_any_object"),
+        (Flaw::AnswersAnything, "refuses_a_query_with_no_path"),
         (Flaw::LosesUnderLoad, "keeps_what_threads_append_at_once"),
         (Flaw::LosesUnderLoad, "shows_whole_batches_only"),
     ] {

@@ -1,24 +1,30 @@
 //! The history of one object: its versions, what it was when, and who set what.
 
+mod evolve;
 mod exact;
-
-use std::fmt;
+mod objects;
+mod rebuild;
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
-use self::exact::Exact;
+use self::evolve::Evolution;
+pub use self::evolve::Upcast;
+pub(crate) use self::evolve::Upcaster;
+pub use self::objects::{Histories, ObjectState, ObjectStates, as_of, objects_as_of};
+pub(crate) use self::rebuild::stands_alone;
+pub use self::rebuild::{Missing, MissingReason, Reconstruction};
+use self::rebuild::{empty, makes_version, rebuild};
 use crate::action::Action;
 use crate::auditable::Auditable;
-use crate::change::{Change, Changes, Rebase};
+use crate::change::{Changes, Rebase};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::error::Result;
 use crate::log::AuditLog;
 use crate::path::{Path, PathSegment};
-use crate::query::Query;
-use crate::schema::{FieldSchema, Sensitivity};
+use crate::schema::FieldSchema;
 
 /// Reads the history of an object from the current log.
 ///
@@ -72,23 +78,26 @@ impl AuditLog {
     )]
     pub fn history<T: Auditable>(&self, pk: impl ToString) -> Result<History> {
         let object = ObjectRef::new(T::MODEL, pk.to_string());
-        History::read(self.query(), object, T::FIELDS)
+        let evolution = Evolution::of(self, T::MODEL).with_fields(T::FIELDS);
+        History::read(self, object, &evolution)
     }
 
-    /// Reads the history of an object whose type may be gone, by the model's stored name.
-    /// Former names of fields are not known then.
+    /// Reads the history of an object by the model's stored name, such as one whose type is
+    /// gone. What a registered type says of the model, former names and upcasters, counts.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub fn history_of(&self, object: ObjectRef) -> Result<History> {
-        History::read(self.query(), object, &[])
+        let evolution = Evolution::of(self, &object.model);
+        History::read(self, object, &evolution)
     }
 }
 
 /// The history of one object, oldest entry first.
 ///
-/// A version is what an entry that changed something made of the object; versions count
-/// from 1. States have the form of a [snapshot](crate::snapshot()), secrets masked.
+/// A version is what an entry that changed something, or holds a snapshot, made of the object;
+/// an entry of what failed or was denied makes none. Versions count from 1. States have the
+/// form of a [snapshot](crate::snapshot()), secrets masked.
 #[derive(Clone, Debug)]
 pub struct History {
     object: ObjectRef,
@@ -106,57 +115,6 @@ pub struct Version<'h> {
     pub entry: &'h LogEntry,
 }
 
-/// What an object was, as far as the trail tells.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Reconstruction {
-    /// The state; null while the object does not exist.
-    pub state: Value,
-    /// Whether the state is all there was, and in clear.
-    pub complete: bool,
-    /// What of it is missing, and why.
-    pub missing: Vec<Missing>,
-}
-
-/// A part of a state that the trail does not tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Missing {
-    /// Where; `$` for all that no entry mentions.
-    pub path: Path,
-    /// Why.
-    pub reason: MissingReason,
-}
-
-/// Why a part of a state is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum MissingReason {
-    /// The field is not recorded.
-    Skipped,
-    /// Only a masked form is recorded.
-    Masked,
-    /// Only a token is recorded.
-    Hashed,
-    /// The trail begins after the object did.
-    StartsLater,
-    /// An entry started from another state than the entries before it led to, and what it
-    /// says could not be put into place: something changed in between without an entry.
-    Unrecorded,
-}
-
-impl fmt::Display for MissingReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Skipped => "not recorded",
-            Self::Masked => "recorded masked",
-            Self::Hashed => "recorded as a token",
-            Self::StartsLater => "the trail begins later",
-            Self::Unrecorded => "changed without an entry",
-        })
-    }
-}
-
 /// Who set a part of an object last.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -168,18 +126,20 @@ pub struct Blame<'h> {
 }
 
 impl History {
-    fn read(query: Query, object: ObjectRef, fields: &'static [FieldSchema]) -> Result<Self> {
-        let mut entries = query
-            .model_name(&object.model)
-            .object_pk(&object.object_pk)
-            .all()?;
+    fn read(log: &AuditLog, object: ObjectRef, evolution: &Evolution) -> Result<Self> {
+        let query = log.query().model_name(&object.model);
+        let entries = query.object_pk(&object.object_pk).all()?;
+        Self::of(object, entries, evolution)
+    }
+
+    fn of(object: ObjectRef, mut entries: Vec<LogEntry>, evolution: &Evolution) -> Result<Self> {
         for entry in &mut entries {
-            rename(&mut entry.changes, entry.snapshot.as_mut(), fields);
+            evolution.bring(entry)?;
         }
         Ok(Self {
             object,
             entries,
-            fields,
+            fields: evolution.fields,
         })
     }
 
@@ -210,11 +170,10 @@ impl History {
     /// Returns what the object was at a time, entries of that very time included.
     pub fn as_of(&self, time: impl Into<DateTime<Utc>>) -> Reconstruction {
         let time = time.into();
-        self.rebuild(
-            self.entries
-                .iter()
-                .take_while(|entry| entry.timestamp <= time),
-        )
+        let end = self
+            .entries
+            .partition_point(|entry| entry.timestamp <= time);
+        rebuild(self.fields, &self.entries[..end])
     }
 
     /// Returns the object as it was at a time; `None` while it did not exist.
@@ -231,14 +190,14 @@ impl History {
 
     /// Returns what the object is, by its newest entry.
     pub fn latest(&self) -> Reconstruction {
-        self.rebuild(self.entries.iter())
+        rebuild(self.fields, &self.entries)
     }
 
     /// Returns what the object was in a version; `None` if there is no such version.
     pub fn at_version(&self, number: usize) -> Option<Reconstruction> {
         let last = self.versions().nth(number.checked_sub(1)?)?.entry.id;
         let end = self.entries.iter().position(|entry| entry.id == last)?;
-        Some(self.rebuild(self.entries[..=end].iter()))
+        Some(rebuild(self.fields, &self.entries[..=end]))
     }
 
     /// Returns what changed from one version to another, in either direction; `None` if one
@@ -259,17 +218,27 @@ impl History {
     }
 
     /// Returns what undoes one entry in the newest version, and what of it later entries
-    /// stand in the way of; `None` if there is no such entry.
+    /// stand in the way of; `None` if there is no such entry. Of a deletion it brings the
+    /// object back.
     pub fn undo(&self, entry: Uuid) -> Option<Rebase> {
         let entry = self.entries.iter().find(|known| known.id == entry)?;
-        Some(entry.changes.invert().rebase(&self.latest().state))
+        let back = entry.changes.invert();
+        let mut state = self.latest().state;
+        if state.is_null() && entry.action == Action::Delete {
+            state = empty(&back);
+        }
+        Some(back.rebase(&state))
     }
 
     /// Returns who set each part of the newest version, by path. A part that was set with
     /// what it is in, and not since, is not listed on its own.
     pub fn blame(&self) -> Vec<Blame<'_>> {
         let mut parts: Vec<Blame<'_>> = Vec::new();
-        for entry in &self.entries {
+        for entry in self.entries.iter().filter(|entry| makes_version(entry)) {
+            if entry.action == Action::Delete {
+                parts.clear();
+                continue;
+            }
             for change in &entry.changes {
                 let path = outside_lists(&change.path);
                 let whole = path == change.path;
@@ -278,127 +247,20 @@ impl History {
                     parts.push(Blame { path, entry });
                 }
             }
+            // What a baseline was the first to see.
+            if let (Some(Value::Object(fields)), true) = (&entry.snapshot, entry.changes.is_empty())
+            {
+                for name in fields.keys() {
+                    let path = Path::from_segments(&[PathSegment::Name(name.clone())]);
+                    if !parts.iter().any(|part| part.path.is_within(&path)) {
+                        parts.push(Blame { path, entry });
+                    }
+                }
+            }
         }
         parts.sort_by(|a, b| a.path.cmp(&b.path));
         parts
     }
-
-    /// Folds entries into a state.
-    fn rebuild<'h>(&self, entries: impl Iterator<Item = &'h LogEntry>) -> Reconstruction {
-        let mut state = Value::Null;
-        let mut missing: Vec<Missing> = Vec::new();
-        for entry in entries {
-            if entry.action == Action::Create {
-                missing.clear();
-                state = Value::Null;
-            }
-            if let (Some(snapshot), false) = (&entry.snapshot, entry.action == Action::Delete) {
-                missing.clear();
-                state = snapshot.clone();
-                continue;
-            }
-            if entry.changes.is_empty() && entry.action != Action::Create {
-                if entry.action == Action::Delete {
-                    state = Value::Null;
-                }
-                continue;
-            }
-            if state.is_null() && !entry.changes.contains("$") {
-                state = Value::Object(Map::new());
-                if entry.action != Action::Create {
-                    missing.push(Missing {
-                        path: Path::ROOT,
-                        reason: MissingReason::StartsLater,
-                    });
-                }
-            }
-            if entry.action == Action::Delete {
-                missing.clear();
-                state = Value::Null;
-                continue;
-            }
-            apply(&entry.changes, &mut state, &mut missing);
-        }
-        if !state.is_null() {
-            hidden(self.fields, &mut Vec::new(), &mut missing);
-        }
-        Reconstruction {
-            state,
-            complete: missing.is_empty(),
-            missing,
-        }
-    }
-}
-
-impl Reconstruction {
-    /// Returns whether the object existed.
-    pub fn exists(&self) -> bool {
-        !self.state.is_null()
-    }
-
-    /// Makes an object of the state; `None` if it did not exist. Numbers that are stored as
-    /// texts because of their size are read as numbers.
-    ///
-    /// # Errors
-    /// If the state does not make a `T`.
-    pub fn typed<T: DeserializeOwned>(&self) -> Result<Option<T>, serde_json::Error> {
-        if self.exists() {
-            T::deserialize(Exact(self.state.clone())).map(Some)
-        } else {
-            Ok(None)
-        }
-    }
-}
-
-/// Whether an entry made a version.
-fn makes_version(entry: &LogEntry) -> bool {
-    matches!(
-        entry.action,
-        Action::Create | Action::Update | Action::Delete
-    ) || !entry.changes.is_empty()
-}
-
-/// Applies changes; where the state has something else than a change starts from, the change
-/// is taken at its word.
-fn apply(changes: &Changes, state: &mut Value, missing: &mut Vec<Missing>) {
-    if changes.apply(state).is_ok() {
-        return;
-    }
-    let rebase = changes.rebase(state);
-    if rebase.changes.apply(state).is_err() {
-        return;
-    }
-    for conflict in rebase.conflicts {
-        let forced = changes.get(&conflict.path).map(|change| {
-            let found = lookup(state, &change.path).cloned();
-            let change = Change {
-                old: found,
-                ..change.clone()
-            };
-            Changes::from_iter([change])
-        });
-        let done = forced.is_some_and(|forced| forced.apply(state).is_ok());
-        if !done {
-            missing.push(Missing {
-                path: conflict.path,
-                reason: MissingReason::Unrecorded,
-            });
-        }
-    }
-}
-
-/// Returns the value at a path.
-fn lookup<'v>(state: &'v Value, path: &Path) -> Option<&'v Value> {
-    path.segments()
-        .iter()
-        .try_fold(state, |value, segment| match segment {
-            PathSegment::Name(name) => value.get(name),
-            PathSegment::Index(index) => value.get(index),
-            PathSegment::Match { field, value: key } => value
-                .as_array()?
-                .iter()
-                .find(|item| item.get(field) == Some(key)),
-        })
 }
 
 /// The path up to the first list that is matched by position: its indices shift.
@@ -410,135 +272,5 @@ fn outside_lists(path: &Path) -> Path {
     match end {
         Some(end) => Path::from_segments(&segments[..end]),
         None => path.clone(),
-    }
-}
-
-/// Lists the fields that are not recorded in clear.
-fn hidden(fields: &[FieldSchema], at: &mut Vec<PathSegment>, missing: &mut Vec<Missing>) {
-    // A recursive type has no end.
-    if at.len() > 8 {
-        return;
-    }
-    for field in fields {
-        let inline = field.is_inline();
-        if !inline {
-            at.push(PathSegment::Name(field.name().to_owned()));
-        }
-        let reason = match field.sensitivity() {
-            Sensitivity::Skipped => Some(MissingReason::Skipped),
-            Sensitivity::Masked(_) => Some(MissingReason::Masked),
-            Sensitivity::Hashed => Some(MissingReason::Hashed),
-            Sensitivity::Clear => None,
-        };
-        match reason {
-            Some(reason) => missing.push(Missing {
-                path: Path::from_segments(at),
-                reason,
-            }),
-            None => hidden(field.fields(), at, missing),
-        }
-        if !inline {
-            at.pop();
-        }
-    }
-}
-
-/// Gives fields their present names where an entry has a former one.
-fn rename(changes: &mut Changes, snapshot: Option<&mut Value>, fields: &'static [FieldSchema]) {
-    if !has_aliases(fields, 8) {
-        return;
-    }
-    let renamed = changes.iter().map(|change| Change {
-        path: present_path(&change.path, fields),
-        old: change
-            .old
-            .clone()
-            .map(|value| present_value(value, &change.path, fields)),
-        new: change
-            .new
-            .clone()
-            .map(|value| present_value(value, &change.path, fields)),
-        ..change.clone()
-    });
-    *changes = renamed.collect();
-    if let Some(snapshot) = snapshot {
-        rename_value(snapshot, fields, 8);
-    }
-}
-
-fn has_aliases(fields: &[FieldSchema], depth: usize) -> bool {
-    fields.iter().any(|field| {
-        !field.aliases().is_empty() || (depth > 0 && has_aliases(field.fields(), depth - 1))
-    })
-}
-
-fn find_field<'f>(fields: &'f [FieldSchema], name: &str) -> Option<&'f FieldSchema> {
-    let own = fields
-        .iter()
-        .find(|field| !field.is_inline() && field.name() == name);
-    own.or_else(|| fields.iter().find(|field| field.aliases().contains(&name)))
-        .or_else(|| {
-            let inline = fields.iter().filter(|field| field.is_inline());
-            inline
-                .into_iter()
-                .find_map(|field| find_field(field.fields(), name))
-        })
-}
-
-fn present_path(path: &Path, fields: &'static [FieldSchema]) -> Path {
-    let mut fields = fields;
-    let mut segments = path.segments();
-    for segment in &mut segments {
-        if let PathSegment::Name(name) = segment {
-            // A map's key is no field; what follows is one of the map's values.
-            let Some(field) = find_field(fields, name) else {
-                continue;
-            };
-            field.name().clone_into(name);
-            fields = field.fields();
-        }
-    }
-    Path::from_segments(&segments)
-}
-
-fn present_value(mut value: Value, path: &Path, fields: &'static [FieldSchema]) -> Value {
-    let mut fields = fields;
-    for segment in path.segments() {
-        if let PathSegment::Name(name) = segment
-            && let Some(field) = find_field(fields, &name)
-        {
-            fields = field.fields();
-        }
-    }
-    if path != &Path::ROOT {
-        rename_value(&mut value, fields, 8);
-    }
-    value
-}
-
-fn rename_value(value: &mut Value, fields: &'static [FieldSchema], depth: usize) {
-    if depth == 0 || fields.is_empty() {
-        return;
-    }
-    match value {
-        Value::Array(items) => {
-            for item in items {
-                rename_value(item, fields, depth - 1);
-            }
-        }
-        Value::Object(object) => {
-            for (name, mut inner) in std::mem::take(object) {
-                match find_field(fields, &name) {
-                    Some(field) => {
-                        rename_value(&mut inner, field.fields(), depth - 1);
-                        object.insert(field.name().to_owned(), inner);
-                    }
-                    None => {
-                        object.insert(name, inner);
-                    }
-                }
-            }
-        }
-        _ => {}
     }
 }

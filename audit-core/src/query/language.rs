@@ -50,6 +50,7 @@ impl Query {
     /// | `action:update` | of the action |
     /// | `actor:alice` | of the actor |
     /// | `level:>=warning` | of the level or a higher one |
+    /// | `level:<warning` | of a lower level |
     /// | `outcome:denied` | with the outcome |
     /// | `correlation:req-1` | with the correlation id |
     /// | `transaction:<uuid>` | of the transaction |
@@ -129,8 +130,12 @@ impl Query {
             "action" => filter.action = Some(Action::from(text)),
             "actor" => filter.actor = Some(text.to_owned()),
             "level" => {
-                let level = text.strip_prefix(">=").unwrap_or(text);
-                filter.level_at_least = Some(read(level).map_err(error)?);
+                if let Some(level) = text.strip_prefix('<') {
+                    filter.level_below = Some(read(level).map_err(error)?);
+                } else {
+                    let level = text.strip_prefix(">=").unwrap_or(text);
+                    filter.level_at_least = Some(read(level).map_err(error)?);
+                }
             }
             "outcome" => filter.outcome = Some(read(text).map_err(error)?),
             "correlation" => filter.correlation_id = Some(text.to_owned()),
@@ -186,6 +191,7 @@ impl fmt::Display for Query {
             action,
             actor,
             level_at_least,
+            level_below,
             outcome,
             correlation_id,
             transaction_id,
@@ -211,6 +217,8 @@ impl fmt::Display for Query {
         optional("action", action.as_ref().map(ToString::to_string));
         optional("actor", actor.clone());
         let level = level_at_least.map(|level| format!(">={}", level.as_str().to_lowercase()));
+        optional("level", level);
+        let level = level_below.map(|level| format!("<{}", level.as_str().to_lowercase()));
         optional("level", level);
         optional("outcome", outcome.map(|outcome| outcome.to_string()));
         optional("correlation", correlation_id.clone());

@@ -14,7 +14,7 @@ use crate::action::{Action, Outcome};
 use crate::auditable::Auditable;
 use crate::canonical;
 use crate::entry::{LogEntry, ObjectRef, to_micros};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, StoreError};
 use crate::level::Level;
 use crate::log::AuditLog;
 use crate::path::{ParsePathError, Path};
@@ -57,6 +57,8 @@ pub struct Filter {
     pub actor: Option<String>,
     /// The lowest level.
     pub level_at_least: Option<Level>,
+    /// The level that all are below.
+    pub level_below: Option<Level>,
     /// The outcome.
     pub outcome: Option<Outcome>,
     /// The correlation id.
@@ -142,6 +144,12 @@ impl Query {
         self
     }
 
+    /// Keeps entries of a lower level.
+    pub fn level_below(mut self, level: Level) -> Self {
+        self.filter.level_below = Some(level);
+        self
+    }
+
     /// Keeps entries with this outcome.
     pub fn outcome(mut self, outcome: Outcome) -> Self {
         self.filter.outcome = Some(outcome);
@@ -217,6 +225,12 @@ impl Query {
     /// Returns the newest entries first instead of the oldest.
     pub fn newest_first(mut self) -> Self {
         self.newest_first = true;
+        self
+    }
+
+    /// Returns the oldest entries first, as a query does from the start.
+    pub fn oldest_first(mut self) -> Self {
+        self.newest_first = false;
         self
     }
 
@@ -333,6 +347,20 @@ impl Query {
         self.after
     }
 
+    /// Returns an error if a path of the query is none, for stores to begin with: such a
+    /// query says less than was meant.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidQuery`], with the path's error.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match &self.invalid {
+            Some(source) => Err(StoreError::InvalidQuery {
+                source: source.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Returns the query without its limit and cursor.
     pub fn without_limits(mut self) -> Self {
         self.limit = None;
@@ -369,6 +397,7 @@ impl Filter {
             && is(self.action.as_ref(), &entry.action)
             && is(self.outcome.as_ref(), &entry.outcome)
             && self.level_at_least.is_none_or(|level| entry.level >= level)
+            && self.level_below.is_none_or(|level| entry.level < level)
             && self.since.is_none_or(|since| entry.timestamp >= since)
             && self.until.is_none_or(|until| entry.timestamp < until)
             && self

@@ -116,23 +116,32 @@ impl<T: Reference + ?Sized> AuditValue for Referenced<'_, T> {
     note = "`#[audit(reference)]` goes on an entity: a struct that derives `Auditable` and has an `id` field or `#[audit(id)]`"
 )]
 pub trait Reference {
+    /// The model of the entities.
+    const MODEL: &'static str;
+
     /// Returns the identity as JSON.
     fn identity(&self) -> Value;
 }
 
 impl<T: Auditable> Reference for T {
+    const MODEL: &'static str = T::MODEL;
+
     fn identity(&self) -> Value {
         Value::String(self.object_pk())
     }
 }
 
 impl<T: Reference> Reference for Option<T> {
+    const MODEL: &'static str = T::MODEL;
+
     fn identity(&self) -> Value {
         self.as_ref().map_or(Value::Null, Reference::identity)
     }
 }
 
 impl<T: Reference> Reference for Vec<T> {
+    const MODEL: &'static str = T::MODEL;
+
     fn identity(&self) -> Value {
         Value::Array(self.iter().map(Reference::identity).collect())
     }

@@ -134,5 +134,9 @@ fn settings(field: &Field<'_>, domain: &str) -> TokenStream {
     if settings.whole {
         out.extend(quote!(.whole()));
     }
+    if let Some(Form::Reference) = settings.form {
+        let ty = &field.original.ty;
+        out.extend(quote!(.referring_to(<#ty as __audit::Reference>::MODEL)));
+    }
     out
 }

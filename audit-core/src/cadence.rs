@@ -1,0 +1,74 @@
+//! When the next snapshot of an object is due.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::entry::LogEntry;
+use crate::history::stands_alone;
+use crate::query::Query;
+use crate::store::Store;
+
+/// How many objects are remembered.
+const OBJECTS: usize = 4_096;
+
+/// Counts the updates of objects since their last snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct Cadence {
+    /// By a hash of the object: two that share one only get their snapshots at other times.
+    counts: Mutex<HashMap<u64, u32>>,
+    hasher: RandomState,
+}
+
+impl Cadence {
+    /// Counts an update, and returns whether it is the one that holds a snapshot.
+    pub(crate) fn is_due(&self, store: &dyn Store, entry: &LogEntry, every: u32) -> bool {
+        let key = self.key(entry);
+        let known = self.lock().get(&key).copied();
+        let before = known.unwrap_or_else(|| since_last(store, entry, every));
+        let due = before.saturating_add(1) >= every;
+        self.set(key, if due { 0 } else { before + 1 });
+        due
+    }
+
+    /// Notes that an entry says all of its object.
+    pub(crate) fn restart(&self, entry: &LogEntry) {
+        self.set(self.key(entry), 0);
+    }
+
+    fn set(&self, key: u64, count: u32) {
+        let mut counts = self.lock();
+        if counts.len() >= OBJECTS && !counts.contains_key(&key) {
+            // What is forgotten is read from the store again.
+            counts.clear();
+        }
+        counts.insert(key, count);
+    }
+
+    fn key(&self, entry: &LogEntry) -> u64 {
+        self.hasher.hash_one((&entry.model, &entry.object_pk))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, u32>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many entries of an object the store has after the last that says all of it; if it
+/// cannot tell, so many that a snapshot is due.
+fn since_last(store: &dyn Store, entry: &LogEntry, every: u32) -> u32 {
+    let query = Query::new()
+        .model_name(&entry.model)
+        .object_pk(&entry.object_pk)
+        .newest_first()
+        .limit(usize::try_from(every).unwrap_or(usize::MAX));
+    let Ok(page) = store.find(&query) else {
+        return every;
+    };
+    let entries = &page.entries;
+    let count = entries
+        .iter()
+        .position(stands_alone)
+        .unwrap_or(entries.len());
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

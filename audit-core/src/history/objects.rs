@@ -1,0 +1,252 @@
+//! Many objects at one time.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::History;
+use super::evolve::Evolution;
+use super::rebuild::{Reconstruction, rebuild, stands_alone};
+use crate::auditable::Auditable;
+use crate::entry::{LogEntry, ObjectRef};
+use crate::error::Result;
+use crate::log::AuditLog;
+use crate::query::Query;
+
+/// How many entries the search for a state begins with.
+const FIRST: usize = 32;
+
+/// Returns what an object was at a time, from the current log: see [`AuditLog::as_of`].
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn as_of<T: Auditable>(
+    pk: impl ToString,
+    time: impl Into<DateTime<Utc>>,
+) -> Result<Reconstruction> {
+    AuditLog::current().as_of::<T>(pk, time)
+}
+
+/// Returns what all objects of a type were at a time, from the current log: see
+/// [`AuditLog::objects_as_of`].
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn objects_as_of<T: Auditable>(time: impl Into<DateTime<Utc>>) -> Result<ObjectStates> {
+    AuditLog::current().objects_as_of::<T>(time)
+}
+
+impl AuditLog {
+    /// Returns what an object was at a time, entries of that very time included.
+    ///
+    /// Reads back from that time to the last entry that says all of the object, a creation or
+    /// a [snapshot](crate::SnapshotPolicy), and not what came before.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`42` reads better than `&42`"
+    )]
+    pub fn as_of<T: Auditable>(
+        &self,
+        pk: impl ToString,
+        time: impl Into<DateTime<Utc>>,
+    ) -> Result<Reconstruction> {
+        let object = ObjectRef::new(T::MODEL, pk.to_string());
+        let evolution = Evolution::of(self, T::MODEL).with_fields(T::FIELDS);
+        self.state_of(&object, time.into(), &evolution)
+    }
+
+    /// Returns what an object was at a time, as [`as_of`](Self::as_of) does, by the model's
+    /// stored name.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn object_as_of(
+        &self,
+        object: &ObjectRef,
+        time: impl Into<DateTime<Utc>>,
+    ) -> Result<Reconstruction> {
+        self.state_of(object, time.into(), &Evolution::of(self, &object.model))
+    }
+
+    fn state_of(
+        &self,
+        object: &ObjectRef,
+        time: DateTime<Utc>,
+        evolution: &Evolution,
+    ) -> Result<Reconstruction> {
+        let query = self
+            .query()
+            .model_name(&object.model)
+            .object_pk(&object.object_pk);
+        let mut query = up_to(query, time).newest_first().limit(FIRST);
+        let mut entries: Vec<LogEntry> = Vec::new();
+        'pages: loop {
+            let size = query.page_size();
+            let page = query.clone().page()?;
+            for mut entry in page.entries {
+                evolution.bring(&mut entry)?;
+                entries.push(entry);
+                if entries.last().is_some_and(stands_alone) {
+                    break 'pages;
+                }
+            }
+            match page.next {
+                Some(next) => query = query.after(next).limit((size * 4).min(500)),
+                None => break,
+            }
+        }
+        entries.reverse();
+        Ok(rebuild(evolution.fields, &entries))
+    }
+
+    /// Returns the histories of all objects that a query finds entries of, by model and
+    /// identity. They hold those entries only; the query's limit and order do not count.
+    ///
+    /// # Errors
+    /// If a path of the query is none. What goes wrong while reading comes as an item, after
+    /// which there is no other.
+    pub fn histories(&self, query: Query) -> Result<Histories> {
+        query.check()?;
+        Ok(Histories {
+            log: self.clone(),
+            query,
+            entries: Vec::new().into_iter(),
+            ahead: None,
+            last: None,
+            evolution: None,
+            done: false,
+        })
+    }
+
+    /// Returns what all objects of a type were at a time, by identity; those that did not
+    /// exist are left out. Reads as it goes: memory holds some objects at a time.
+    ///
+    /// # Errors
+    /// None at present. What goes wrong while reading comes as an item, after which there is
+    /// no other.
+    pub fn objects_as_of<T: Auditable>(
+        &self,
+        time: impl Into<DateTime<Utc>>,
+    ) -> Result<ObjectStates> {
+        self.states(self.query().model::<T>(), time)
+    }
+
+    /// Returns what the objects were that a query finds entries of: a model by its name
+    /// (`log.query().model_name("User")`), an aggregate with all that belongs to it
+    /// (`log.query().parent(root)`), or everything. A query that leaves out some entries of
+    /// an object makes its state incomplete.
+    ///
+    /// # Errors
+    /// If a path of the query is none. What goes wrong while reading comes as an item, after
+    /// which there is no other.
+    pub fn states(&self, query: Query, time: impl Into<DateTime<Utc>>) -> Result<ObjectStates> {
+        Ok(ObjectStates {
+            histories: self.histories(up_to(query, time.into()))?,
+        })
+    }
+}
+
+/// Narrows a query down to what is not after a time, which entries have in microseconds.
+fn up_to(query: Query, time: DateTime<Utc>) -> Query {
+    match time.checked_add_signed(TimeDelta::microseconds(1)) {
+        Some(end) => query.until(end),
+        None => query,
+    }
+}
+
+/// The histories of many objects, one by one.
+#[derive(Debug)]
+pub struct Histories {
+    log: AuditLog,
+    query: Query,
+    entries: std::vec::IntoIter<LogEntry>,
+    /// The first entry of the next object.
+    ahead: Option<LogEntry>,
+    last: Option<ObjectRef>,
+    /// That of the model of the last object.
+    evolution: Option<(String, Evolution)>,
+    done: bool,
+}
+
+impl Histories {
+    fn read(&mut self) -> Result<Option<History>> {
+        let Some(first) = self.next_entry()? else {
+            return Ok(None);
+        };
+        let object = ObjectRef::new(first.model.as_str(), first.object_pk.as_str());
+        let mut entries = vec![first];
+        // An answer of the store holds whole objects: the rest is in this one.
+        for entry in self.entries.by_ref() {
+            if entry.object_pk != object.object_pk || entry.model != object.model {
+                self.ahead = Some(entry);
+                break;
+            }
+            entries.push(entry);
+        }
+        self.last = Some(object.clone());
+        let evolution = match self.evolution.take() {
+            Some((model, evolution)) if model == object.model => evolution,
+            _ => Evolution::of(&self.log, &object.model),
+        };
+        let history = History::of(object, entries, &evolution)?;
+        self.evolution = Some((history.object.model.clone(), evolution));
+        Ok(Some(history))
+    }
+
+    fn next_entry(&mut self) -> Result<Option<LogEntry>> {
+        if let Some(entry) = self.ahead.take().or_else(|| self.entries.next()) {
+            return Ok(Some(entry));
+        }
+        let answer = self.log.store().objects(&self.query, self.last.as_ref())?;
+        self.entries = answer.into_iter();
+        Ok(self.entries.next())
+    }
+}
+
+impl Iterator for Histories {
+    type Item = Result<History>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let next = self.read().transpose();
+        self.done = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+/// An object and what it was.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ObjectState {
+    /// The object.
+    pub object: ObjectRef,
+    /// What it was.
+    pub at: Reconstruction,
+}
+
+/// What many objects were at one time, one by one.
+#[derive(Debug)]
+pub struct ObjectStates {
+    histories: Histories,
+}
+
+impl Iterator for ObjectStates {
+    type Item = Result<ObjectState>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let history = match self.histories.next()? {
+                Ok(history) => history,
+                Err(error) => return Some(Err(error)),
+            };
+            let at = history.latest();
+            if at.exists() {
+                let object = history.object;
+                return Some(Ok(ObjectState { object, at }));
+            }
+        }
+    }
+}
