@@ -5,12 +5,15 @@
 
 use std::fmt::Write as _;
 
-use audit_core::{Action, Cursor, Filter, LogEntry, Page, Path, PathSegment, Query, StoreError};
+use audit_core::{
+    Action, Cursor, Filter, LogEntry, ObjectRef, Page, Path, PathSegment, Query, StoreError,
+};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::time::timeout;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{Error, IsolationLevel, Row};
+use uuid::Uuid;
 
 use crate::connection::{Connections, retrying};
 use crate::error::Failure;
@@ -20,6 +23,8 @@ use crate::schema::Schema;
 /// How many candidates are read at first where SQL cannot decide, and at most at a time.
 const CANDIDATES: usize = 256;
 const MOST_CANDIDATES: usize = 4096;
+/// How many entries of several objects an answer holds.
+const OBJECTS: usize = 500;
 
 type Param = Box<dyn ToSql + Sync + Send>;
 
@@ -46,17 +51,19 @@ pub(crate) async fn find(
     query: &Query,
 ) -> Result<Found, StoreError> {
     retry(connections, || async {
-        let statement = Statement::entries(query, schema, query.page_size().saturating_add(1));
-        if statement.exact {
+        let wanted = query.page_size().saturating_add(1);
+        let conditions = Conditions::of(query);
+        if conditions.exact {
+            let statement = Order::of(query).statement(conditions, "body", wanted, schema);
             let rows = one(connections, &statement).await?;
-            return bodies(rows).map_err(|error| Failure::of(&connections.place, &error));
+            return column(rows).map_err(|error| Failure::of(&connections.place, &error));
         }
         let mut found = Vec::new();
-        scan(connections, schema, query, |entry, body| {
-            if query.matches(entry) {
+        scan(connections, schema, query, Order::of(query), |entry, body| {
+            if query.matches(&entry) {
                 found.push(body);
             }
-            found.len() <= query.page_size()
+            found.len() < wanted
         })
         .await?;
         Ok(found)
@@ -75,7 +82,7 @@ pub(crate) async fn count(
     retry(connections, || async {
         let conditions = Conditions::of(query);
         if conditions.exact {
-            let rows = one(connections, &Statement::count(conditions, schema)).await?;
+            let rows = one(connections, &conditions.count(schema)).await?;
             let count: Result<i64, _> = rows.iter().map(|row| row.try_get::<_, i64>(0)).sum();
             return match count {
                 Ok(count) => Ok(count.unsigned_abs()),
@@ -83,12 +90,60 @@ pub(crate) async fn count(
             };
         }
         let mut count = 0;
-        scan(connections, schema, query, |entry, _| {
-            count += u64::from(query.matches(entry));
+        scan(connections, schema, query, Order::of(query), |entry, _| {
+            count += u64::from(query.matches(&entry));
             true
         })
         .await?;
         Ok(count)
+    })
+    .await
+}
+
+/// Returns the entries a query asks for of the next objects; see
+/// [`Store::objects`](audit_core::Store::objects).
+pub(crate) async fn objects(
+    connections: &Connections,
+    schema: &Schema,
+    query: &Query,
+    after: Option<&ObjectRef>,
+) -> Result<Vec<LogEntry>, StoreError> {
+    let query = &query.clone().without_limits();
+    retry(connections, || async {
+        let mut found: Vec<LogEntry> = Vec::new();
+        scan(connections, schema, query, Order::by_object(after), |entry, _| {
+            let same =
+                |last: &LogEntry| last.object_pk == entry.object_pk && last.model == entry.model;
+            if found.len() >= OBJECTS && !found.last().is_some_and(same) {
+                return false;
+            }
+            if query.matches(&entry) {
+                found.push(entry);
+            }
+            true
+        })
+        .await?;
+        Ok(found)
+    })
+    .await
+}
+
+/// Returns the ids of some of the entries a query asks for, if columns alone tell them.
+pub(crate) async fn ids(
+    connections: &Connections,
+    schema: &Schema,
+    query: &Query,
+) -> Result<Option<Vec<Uuid>>, StoreError> {
+    retry(connections, || async {
+        let conditions = Conditions::of(query);
+        if !conditions.exact {
+            return Ok(None);
+        }
+        let number = query.page_size();
+        let statement = Order::of(query).statement(conditions, "id", number, schema);
+        let rows = one(connections, &statement).await?;
+        let ids = column(rows).map_err(|error| Failure::of(&connections.place, &error))?;
+        Ok(Some(ids))
     })
     .await
 }
@@ -99,11 +154,12 @@ pub(crate) async fn explain(
     schema: &Schema,
     query: &Query,
 ) -> Result<Vec<String>, StoreError> {
-    let mut statement = Statement::entries(query, schema, query.page_size().saturating_add(1));
+    let wanted = query.page_size().saturating_add(1);
+    let mut statement = Order::of(query).statement(Conditions::of(query), "body", wanted, schema);
     statement.sql.insert_str(0, "EXPLAIN (COSTS OFF) ");
     retry(connections, || async {
         let rows = one(connections, &statement).await?;
-        bodies(rows).map_err(|error| Failure::of(&connections.place, &error))
+        column(rows).map_err(|error| Failure::of(&connections.place, &error))
     })
     .await
 }
@@ -125,7 +181,8 @@ where
         .map_err(|failure| failure.error)
 }
 
-fn bodies(rows: Vec<Row>) -> Result<Vec<String>, Error> {
+/// Returns the only column of rows.
+fn column<T: FromSqlOwned>(rows: Vec<Row>) -> Result<Vec<T>, Error> {
     rows.into_iter().map(|row| row.try_get(0)).collect()
 }
 
@@ -140,12 +197,13 @@ async fn one(connections: &Connections, statement: &Statement) -> Result<Vec<Row
     connection.settle(done)
 }
 
-/// Reads candidates in the query's order from one snapshot, as long as they are asked for.
+/// Reads candidates in an order from one snapshot, as long as they are asked for.
 async fn scan(
     connections: &Connections,
     schema: &Schema,
     query: &Query,
-    mut consume: impl FnMut(&LogEntry, String) -> bool,
+    order: Order,
+    mut consume: impl FnMut(LogEntry, String) -> bool,
 ) -> Result<(), Failure> {
     let mut connection = connections.read().await?;
     let limit = connection.limit();
@@ -157,27 +215,25 @@ async fn scan(
             .read_only(true)
             .start()
             .await?;
-        let mut query = query.clone();
+        let mut order = order;
         let mut number = CANDIDATES;
         loop {
-            let statement = Statement::entries(&query, schema, number);
+            let statement = order.statement(Conditions::of(query), "body", number, schema);
             let prepared = transaction.prepare(&statement.sql).await?;
             let rows = transaction.query(&prepared, &statement.params()).await?;
             let full = rows.len() == number;
-            let mut last = None;
-            for body in bodies(rows)? {
+            for body in column::<String>(rows)? {
                 let entry = match read_entry(&body, &place) {
                     Ok(entry) => entry,
                     Err(error) => return Ok(Err(error)),
                 };
-                last = Some(Cursor::of(&entry));
-                if !consume(&entry, body) {
+                order.go_on_after(&entry);
+                if !consume(entry, body) {
                     return Ok(Ok(()));
                 }
             }
-            match last {
-                Some(last) if full => query = query.after(last),
-                _ => return Ok(Ok(())),
+            if !full {
+                return Ok(Ok(()));
             }
             number = (number * 2).min(MOST_CANDIDATES);
         }
@@ -186,68 +242,135 @@ async fn scan(
     connection.settle(done)?.map_err(Failure::last)
 }
 
-pub(crate) struct Statement {
-    pub(crate) sql: String,
+struct Statement {
+    sql: String,
     params: Vec<Param>,
-    /// Whether this is all that the query asks for.
-    pub(crate) exact: bool,
 }
 
 impl Statement {
-    /// The first entries in the query's order, each as `body`.
-    fn entries(query: &Query, schema: &Schema, number: usize) -> Self {
-        let mut conditions = Conditions::of(query);
-        conditions.after_cursor(query);
-        let direction = if query.is_newest_first() {
-            "DESC"
-        } else {
-            "ASC"
-        };
-        let limit = conditions.param(i64::try_from(number).unwrap_or(i64::MAX));
-        let mut sql = String::new();
-        let [only] = &conditions.branches[..] else {
-            // Each part in order and no longer than needed; the server merges them.
-            sql.push_str("SELECT body FROM (");
-            for (number, branch) in conditions.branches.iter().enumerate() {
-                sql.push_str(if number > 0 { " UNION ALL (" } else { "(" });
-                sql.push_str("SELECT e.body, e.ts, e.id");
-                conditions.write_from(&mut sql, branch);
-                let _ = write!(
-                    sql,
-                    " ORDER BY e.ts {direction}, e.id {direction} LIMIT {limit})"
-                );
-            }
-            let _ = write!(
-                sql,
-                ") AS e ORDER BY ts {direction}, id {direction} LIMIT {limit}"
-            );
-            return conditions.statement(&sql, schema);
-        };
-        sql.push_str("SELECT e.body");
-        conditions.write_from(&mut sql, only);
-        let _ = write!(
-            sql,
-            " ORDER BY e.ts {direction}, e.id {direction} LIMIT {limit}"
-        );
-        conditions.statement(&sql, schema)
-    }
-
-    /// The number of entries, a row for each part of the answer.
-    fn count(conditions: Conditions, schema: &Schema) -> Self {
-        let mut sql = String::new();
-        for (number, branch) in conditions.branches.iter().enumerate() {
-            sql.push_str(if number > 0 { " UNION ALL " } else { "" });
-            sql.push_str("SELECT count(*)");
-            conditions.write_from(&mut sql, branch);
-        }
-        conditions.statement(&sql, schema)
-    }
-
-    pub(crate) fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
+    fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
         self.params
             .iter()
             .map(|param| &**param as &(dyn ToSql + Sync))
             .collect()
+    }
+}
+
+/// The order of an answer, and where in it to begin.
+struct Order {
+    descending: bool,
+    by: By,
+}
+
+enum By {
+    Time(Option<Cursor>),
+    /// Entries about no object are left out.
+    Object(Option<ObjectRef>, Option<Cursor>),
+}
+
+impl Order {
+    /// The order that a query asks for, after its cursor.
+    fn of(query: &Query) -> Self {
+        Self {
+            descending: query.is_newest_first(),
+            by: By::Time(query.cursor()),
+        }
+    }
+
+    /// By object, and by time within each, after all of an object.
+    fn by_object(after: Option<&ObjectRef>) -> Self {
+        Self {
+            descending: false,
+            by: By::Object(after.cloned(), None),
+        }
+    }
+
+    fn go_on_after(&mut self, entry: &LogEntry) {
+        let cursor = Some(Cursor::of(entry));
+        self.by = match self.by {
+            By::Time(_) => By::Time(cursor),
+            By::Object(..) => {
+                let object = ObjectRef::new(entry.model.as_str(), entry.object_pk.as_str());
+                By::Object(Some(object), cursor)
+            }
+        };
+    }
+
+    fn columns(&self) -> &'static [&'static str] {
+        match self.by {
+            By::Time(_) => &["ts", "id"],
+            By::Object(..) => &["model", "object_pk", "ts", "id"],
+        }
+    }
+
+    /// What comes after the place where to begin.
+    fn begin(&self, conditions: &mut Conditions) {
+        let sign = if self.descending { '<' } else { '>' };
+        let (object, cursor) = match &self.by {
+            By::Time(cursor) => (None, cursor),
+            By::Object(object, cursor) => {
+                conditions.common.push("e.object_pk <> ''".to_owned());
+                (object.as_ref(), cursor)
+            }
+        };
+        let mut place = Vec::new();
+        if let Some(object) = object {
+            place.push(("e.model", conditions.param(key(&object.model).into_owned())));
+            let pk = conditions.param(key(&object.object_pk).into_owned());
+            place.push(("e.object_pk", pk));
+        }
+        if let Some(cursor) = cursor {
+            let ts = conditions.param(cursor.timestamp().timestamp_micros());
+            place.push(("e.ts", ts));
+            place.push(("e.id", conditions.param(cursor.id())));
+        }
+        if !place.is_empty() {
+            let (columns, values): (Vec<_>, Vec<_>) = place.into_iter().unzip();
+            conditions.common.push(format!(
+                "({}) {sign} ({})",
+                columns.join(", "),
+                values.join(", ")
+            ));
+        }
+    }
+
+    /// The first entries in this order, each as one column.
+    fn statement(
+        &self,
+        mut conditions: Conditions,
+        column: &str,
+        number: usize,
+        schema: &Schema,
+    ) -> Statement {
+        self.begin(&mut conditions);
+        let direction = if self.descending { "DESC" } else { "ASC" };
+        let limit = conditions.param(i64::try_from(number).unwrap_or(i64::MAX));
+        let columns = self.columns();
+        let order: Vec<_> = columns
+            .iter()
+            .map(|column| format!("e.{column} {direction}"))
+            .collect();
+        let end = format!(" ORDER BY {} LIMIT {limit}", order.join(", "));
+        let mut sql = format!("SELECT e.{column}");
+        if let [only] = &conditions.branches[..] {
+            conditions.write_from(&mut sql, only);
+        } else {
+            // Each part in order and no longer than needed; the server merges them.
+            sql.push_str(" FROM (");
+            for (number, branch) in conditions.branches.iter().enumerate() {
+                sql.push_str(if number > 0 { " UNION ALL (" } else { "(" });
+                let _ = write!(sql, "SELECT e.{column} AS {column}");
+                for key in columns.iter().filter(|key| **key != column) {
+                    let _ = write!(sql, ", e.{key} AS {key}");
+                }
+                conditions.write_from(&mut sql, branch);
+                sql.push_str(&end);
+                sql.push(')');
+            }
+            sql.push_str(") AS e");
+        }
+        sql.push_str(&end);
+        conditions.statement(&sql, schema)
     }
 }
 
@@ -291,6 +414,10 @@ impl Conditions {
         if let Some(level) = filter.level_at_least {
             let level = conditions.param(i16::from(level as u8));
             conditions.common.push(format!("e.level >= {level}"));
+        }
+        if let Some(level) = filter.level_below {
+            let level = conditions.param(i16::from(level as u8));
+            conditions.common.push(format!("e.level < {level}"));
         }
         if let Some(since) = filter.since {
             let since = conditions.param(micros_up(since));
@@ -363,17 +490,6 @@ impl Conditions {
         ));
     }
 
-    fn after_cursor(&mut self, query: &Query) {
-        let Some(cursor) = query.cursor() else {
-            return;
-        };
-        let ts = self.param(cursor.timestamp().timestamp_micros());
-        let id = self.param(cursor.id());
-        let sign = if query.is_newest_first() { '<' } else { '>' };
-        self.common
-            .push(format!("(e.ts, e.id) {sign} ({ts}, {id})"));
-    }
-
     fn equal(&mut self, column: &str, value: Option<&str>) {
         if let Some(value) = value {
             let value = self.param(key(value).into_owned());
@@ -396,11 +512,21 @@ impl Conditions {
         }
     }
 
+    /// The number of entries, a row for each part of the answer.
+    fn count(self, schema: &Schema) -> Statement {
+        let mut sql = String::new();
+        for (number, branch) in self.branches.iter().enumerate() {
+            sql.push_str(if number > 0 { " UNION ALL " } else { "" });
+            sql.push_str("SELECT count(*)");
+            self.write_from(&mut sql, branch);
+        }
+        self.statement(&sql, schema)
+    }
+
     fn statement(self, sql: &str, schema: &Schema) -> Statement {
         Statement {
             sql: schema.fill(sql),
             params: self.params,
-            exact: self.exact,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use audit_core::{LogEntry, Page, Query, Store, StoreError};
+use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -181,6 +181,7 @@ impl PostgresStore {
     /// # Errors
     /// As [`find`](Store::find).
     pub async fn find_async(&self, query: &Query) -> Result<Page, StoreError> {
+        query.check()?;
         let asked = query.clone();
         let found =
             self.with(|connections, schema| async move {
@@ -195,10 +196,28 @@ impl PostgresStore {
     /// # Errors
     /// As [`count`](Store::count).
     pub async fn count_async(&self, query: &Query) -> Result<u64, StoreError> {
+        query.check()?;
         let query = query.clone();
         self.with(
             |connections, schema| async move { query::count(&connections, &schema, &query).await },
         )
+        .await
+    }
+
+    /// Finds entries by object as [`objects`](Store::objects) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`objects`](Store::objects).
+    pub async fn objects_async(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        query.check()?;
+        let (query, after) = (query.clone(), after.cloned());
+        self.with(|connections, schema| async move {
+            query::objects(&connections, &schema, &query, after.as_ref()).await
+        })
         .await
     }
 
@@ -211,6 +230,7 @@ impl PostgresStore {
         if self.shared.read_only {
             return Err(self.read_only());
         }
+        query.check()?;
         let query = query.clone();
         self.with(|connections, schema| async move {
             retention::purge(&connections, &schema, &query).await
@@ -432,6 +452,14 @@ impl Store for PostgresStore {
         background::wait(self.count_async(query))
     }
 
+    fn objects(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        background::wait(self.objects_async(query, after))
+    }
+
     /// Drops whole partitions where the query says no more than
     /// [`until`](Query::until), and removes the rest in steps of 5,000, between which others
     /// write.
@@ -439,8 +467,8 @@ impl Store for PostgresStore {
     /// # Errors
     /// [`StoreError::ReadOnly`] if the role does not own the tables. The steps before an
     /// error stay done; to call it again goes on.
-    fn purge(&self, before: chrono::DateTime<chrono::Utc>) -> Result<u64, StoreError> {
-        background::wait(self.purge_async(&Query::new().until(before)))
+    fn purge(&self, query: &Query) -> Result<u64, StoreError> {
+        background::wait(self.purge_async(query))
     }
 
     /// Everything appended is durable already; this waits for what is still being appended.

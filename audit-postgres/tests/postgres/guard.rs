@@ -116,7 +116,7 @@ fn check_roles(scratch: &Scratch, owner: &audit_postgres::PostgresStore, sql: &S
         writer.find(&Query::new()),
         Err(StoreError::Backend { .. })
     ));
-    let error = writer.purge(sample[0].timestamp).unwrap_err();
+    let error = writer.purge(&Query::new().until(sample[0].timestamp)).unwrap_err();
     assert!(!error.to_string().is_empty(), "{error:?}");
     sql.run(&format!("SET ROLE {}", role("writer"))).unwrap();
     for attempt in REMOVALS.iter().chain(&CHANGES) {
@@ -141,7 +141,7 @@ fn check_roles(scratch: &Scratch, owner: &audit_postgres::PostgresStore, sql: &S
     let error = reader.append(&entries(1, 3)).unwrap_err();
     assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
     let error = reader
-        .purge(sample[0].timestamp + chrono::TimeDelta::days(1))
+        .purge(&Query::new().until(sample[0].timestamp + chrono::TimeDelta::days(1)))
         .unwrap_err();
     assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
     sql.run(&format!("RESET ROLE; SET ROLE {}", role("reader")))
@@ -165,5 +165,5 @@ fn check_roles(scratch: &Scratch, owner: &audit_postgres::PostgresStore, sql: &S
     assert_eq!(new_owner.maintain(7).unwrap(), 4);
     assert_eq!(owner.count(&Query::new()).unwrap(), 45);
     let end = sample.iter().map(|entry| entry.timestamp).max().unwrap();
-    assert!(new_owner.purge(end).unwrap() > 0);
+    assert!(new_owner.purge(&Query::new().until(end)).unwrap() > 0);
 }

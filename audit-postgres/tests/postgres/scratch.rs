@@ -32,8 +32,13 @@ impl Scratch {
 
     /// The URL with a setting of the session.
     pub(crate) fn with_option(&self, name: &str, value: &str) -> String {
+        self.with_parameter("options", &format!("-c%20{name}%3D{value}"))
+    }
+
+    /// The URL with a parameter of the connection.
+    pub(crate) fn with_parameter(&self, name: &str, value: &str) -> String {
         let mark = if self.url.contains('?') { '&' } else { '?' };
-        format!("{}{mark}options=-c%20{name}%3D{value}", self.url)
+        format!("{}{mark}{name}={value}", self.url)
     }
 
     pub(crate) fn store(&self) -> PostgresStore {
