@@ -52,6 +52,11 @@ impl PostgresServer {
         })
     }
 
+    /// Returns whether the programs to start a server are installed.
+    pub fn can_start() -> bool {
+        program("initdb").is_some() && program("pg_ctl").is_some()
+    }
+
     fn local() -> Option<Self> {
         let users = ["PGUSER", "USER"]
             .iter()
