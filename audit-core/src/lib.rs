@@ -84,7 +84,7 @@ pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Sensi
 pub use crate::sensitive::Sensitive;
 pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};
 pub use crate::snapshot::{Snapshot, snapshot, try_snapshot};
-pub use crate::store::{Page, Store};
+pub use crate::store::{AsyncStore, Page, Store, StoreFuture};
 pub use crate::ticket::Ticket;
 pub use crate::tracked::Tracked;
 pub use crate::transaction::{InTransaction, Transaction, begin, transaction, transaction_async};

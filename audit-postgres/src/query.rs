@@ -59,12 +59,18 @@ pub(crate) async fn find(
             return column(rows).map_err(|error| Failure::of(&connections.place, &error));
         }
         let mut found = Vec::new();
-        scan(connections, schema, query, Order::of(query), |entry, body| {
-            if query.matches(&entry) {
-                found.push(body);
-            }
-            found.len() < wanted
-        })
+        scan(
+            connections,
+            schema,
+            query,
+            Order::of(query),
+            |entry, body| {
+                if query.matches(&entry) {
+                    found.push(body);
+                }
+                found.len() < wanted
+            },
+        )
         .await?;
         Ok(found)
     })
@@ -111,17 +117,24 @@ pub(crate) async fn objects(
     let query = &query.clone().without_limits();
     retry(connections, || async {
         let mut found: Vec<LogEntry> = Vec::new();
-        scan(connections, schema, query, Order::by_object(after), |entry, _| {
-            let same =
-                |last: &LogEntry| last.object_pk == entry.object_pk && last.model == entry.model;
-            if found.len() >= OBJECTS && !found.last().is_some_and(same) {
-                return false;
-            }
-            if query.matches(&entry) {
-                found.push(entry);
-            }
-            true
-        })
+        scan(
+            connections,
+            schema,
+            query,
+            Order::by_object(after),
+            |entry, _| {
+                let same = |last: &LogEntry| {
+                    last.object_pk == entry.object_pk && last.model == entry.model
+                };
+                if found.len() >= OBJECTS && !found.last().is_some_and(same) {
+                    return false;
+                }
+                if query.matches(&entry) {
+                    found.push(entry);
+                }
+                true
+            },
+        )
         .await?;
         Ok(found)
     })

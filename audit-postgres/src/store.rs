@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
+use audit_core::{AsyncStore, LogEntry, ObjectRef, Page, Query, Store, StoreError, StoreFuture};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -474,5 +474,23 @@ impl Store for PostgresStore {
     /// Everything appended is durable already; this waits for what is still being appended.
     fn flush(&self) -> Result<(), StoreError> {
         background::wait(self.flush_async())
+    }
+
+    fn as_async(&self) -> Option<&dyn AsyncStore> {
+        Some(self)
+    }
+}
+
+impl AsyncStore for PostgresStore {
+    fn append_async<'a>(&'a self, entries: &'a [LogEntry]) -> StoreFuture<'a, ()> {
+        Box::pin(self.append_async(entries))
+    }
+
+    fn find_async<'a>(&'a self, query: &'a Query) -> StoreFuture<'a, Page> {
+        Box::pin(self.find_async(query))
+    }
+
+    fn count_async<'a>(&'a self, query: &'a Query) -> StoreFuture<'a, u64> {
+        Box::pin(self.count_async(query))
     }
 }

@@ -15,8 +15,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use audit_testkit::PostgresServer;
-use auditlog::prelude::*;
 use auditlog::postgres::PostgresStore;
+use auditlog::prelude::*;
 use auditlog::sqlite::SqliteStore;
 use auditlog::{Draft, PathSegment, Store};
 use chrono::{DateTime, Utc};
@@ -59,7 +59,9 @@ fn main() {
     let folder = data.unwrap_or_default();
     let on_sqlite = {
         let folder = folder.clone();
-        Trial::test("congress_replay_on_sqlite", move || replay_on_sqlite(&folder))
+        Trial::test("congress_replay_on_sqlite", move || {
+            replay_on_sqlite(&folder)
+        })
     };
     let on_postgres = Trial::test("congress_replay_on_postgres", move || {
         replay_on_postgres(&folder, &url.ok_or("no PostgreSQL server")?)

@@ -16,23 +16,57 @@ use crate::Test;
 use crate::scratch::{Scratch, assert_kept};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("asynchronous::every_runtime_and_none", every_runtime_and_none),
-    ("asynchronous::synchronous_calls_inside_a_task", synchronous_calls_inside_a_task),
-    ("asynchronous::a_runtime_is_not_blocked", a_runtime_is_not_blocked),
-    ("asynchronous::a_dropped_append_is_whole_or_nothing", a_dropped_append_is_whole_or_nothing),
-    ("asynchronous::dropped_queries_leave_the_pool_usable", dropped_queries_leave_the_pool_usable),
-    ("asynchronous::a_full_queue_waits_and_loses_nothing", a_full_queue_waits_and_loses_nothing),
-    ("asynchronous::closing_writes_what_is_queued", closing_writes_what_is_queued),
-    ("asynchronous::submitted_entries_are_awaited", submitted_entries_are_awaited),
-    ("asynchronous::a_store_is_dropped_inside_a_task", a_store_is_dropped_inside_a_task),
+    (
+        "asynchronous::every_runtime_and_none",
+        every_runtime_and_none,
+    ),
+    (
+        "asynchronous::synchronous_calls_inside_a_task",
+        synchronous_calls_inside_a_task,
+    ),
+    (
+        "asynchronous::a_runtime_is_not_blocked",
+        a_runtime_is_not_blocked,
+    ),
+    (
+        "asynchronous::a_dropped_append_is_whole_or_nothing",
+        a_dropped_append_is_whole_or_nothing,
+    ),
+    (
+        "asynchronous::dropped_queries_leave_the_pool_usable",
+        dropped_queries_leave_the_pool_usable,
+    ),
+    (
+        "asynchronous::a_full_queue_waits_and_loses_nothing",
+        a_full_queue_waits_and_loses_nothing,
+    ),
+    (
+        "asynchronous::closing_writes_what_is_queued",
+        closing_writes_what_is_queued,
+    ),
+    (
+        "asynchronous::submitted_entries_are_awaited",
+        submitted_entries_are_awaited,
+    ),
+    (
+        "asynchronous::a_store_is_dropped_inside_a_task",
+        a_store_is_dropped_inside_a_task,
+    ),
 ];
 
 fn current_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn multi_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// Polls once, as a runtime would that then drops the future.
@@ -45,24 +79,40 @@ fn every_runtime_and_none(scratch: &Scratch) {
         let store = scratch.options().connect_async(&scratch.url).await.unwrap();
         let sample = entries(60, seed);
         let before = store.count_async(&Query::new()).await.unwrap();
-        join_all(sample.chunks(2).map(|part| store.append_async(part))).await.into_iter().for_each(Result::unwrap);
+        join_all(sample.chunks(2).map(|part| store.append_async(part)))
+            .await
+            .into_iter()
+            .for_each(Result::unwrap);
         assert!(store.commits() < 30, "they share statements");
-        let page = store.find_async(&Query::new().text(&sample[0].object_repr)).await.unwrap();
+        let page = store
+            .find_async(&Query::new().text(&sample[0].object_repr))
+            .await
+            .unwrap();
         assert!(page.entries.contains(&sample[0]));
         assert_eq!(store.count_async(&Query::new()).await.unwrap(), before + 60);
-        let user = store.objects_async(&Query::new().model_name("User"), None).await.unwrap();
+        let user = store
+            .objects_async(&Query::new().model_name("User"), None)
+            .await
+            .unwrap();
         assert!(user.iter().all(|entry| entry.model == "User") && !user.is_empty());
         store.flush_async().await.unwrap();
         store.close_async().await.unwrap();
     }
     // A runtime without its own timers and sockets will do.
-    let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let bare = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     bare.block_on(use_it(scratch, 1));
     current_thread().block_on(use_it(scratch, 2));
     multi_thread().block_on(use_it(scratch, 3));
     futures::executor::block_on(use_it(scratch, 4));
     let store = scratch.store();
-    assert_kept(&store, &(1..5).flat_map(|seed| entries(60, seed)).collect::<Vec<_>>());
+    assert_kept(
+        &store,
+        &(1..5)
+            .flat_map(|seed| entries(60, seed))
+            .collect::<Vec<_>>(),
+    );
     let removed = current_thread().block_on(store.purge_async(&Query::new()));
     assert_eq!(removed.unwrap(), 240);
 }
@@ -74,7 +124,13 @@ fn synchronous_calls_inside_a_task(scratch: &Scratch) {
     let work = |store: PostgresStore, sample: Vec<LogEntry>| async move {
         for entry in &sample {
             store.append(std::slice::from_ref(entry)).unwrap();
-            assert_eq!(store.count(&Query::new().limit(1)).map(|count| count > 0).unwrap(), true);
+            assert_eq!(
+                store
+                    .count(&Query::new().limit(1))
+                    .map(|count| count > 0)
+                    .unwrap(),
+                true
+            );
         }
     };
     let runtime = current_thread();
@@ -92,7 +148,8 @@ fn a_runtime_is_not_blocked(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();
     let sample = entries(4, 1);
-    sql.run("BEGIN; LOCK TABLE audit_entry IN ACCESS EXCLUSIVE MODE").unwrap();
+    sql.run("BEGIN; LOCK TABLE audit_entry IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
     current_thread().block_on(async {
         let (store, sample) = (&store, &sample);
         let append = async move { store.append_async(sample).await.unwrap() };
@@ -101,7 +158,10 @@ fn a_runtime_is_not_blocked(scratch: &Scratch) {
             for _ in 0..50 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            tokio::task::spawn_blocking(move || sql.run("COMMIT").map(|_| sql)).await.unwrap().unwrap()
+            tokio::task::spawn_blocking(move || sql.run("COMMIT").map(|_| sql))
+                .await
+                .unwrap()
+                .unwrap()
         };
         let ((), _, sql) = futures::future::join3(append, query, others).await;
         drop_outside(sql);
@@ -118,7 +178,8 @@ fn a_dropped_append_is_whole_or_nothing(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();
     let batches: Vec<_> = (0..20).map(|seed| entries(10, seed)).collect();
-    sql.run("BEGIN; LOCK TABLE audit_entry IN SHARE MODE").unwrap();
+    sql.run("BEGIN; LOCK TABLE audit_entry IN SHARE MODE")
+        .unwrap();
     // Never polled: nothing happened.
     drop(store.append_async(&batches[0]));
     // Polled once: in the queue.
@@ -143,7 +204,9 @@ fn a_dropped_append_is_whole_or_nothing(scratch: &Scratch) {
     assert_eq!(kept % 10, 0, "a part of a batch was kept");
     for batch in &more {
         let there = |entry: &LogEntry| {
-            let page = store.find(&Query::new().since(entry.timestamp).model_name(&entry.model)).unwrap();
+            let page = store
+                .find(&Query::new().since(entry.timestamp).model_name(&entry.model))
+                .unwrap();
             page.entries.contains(entry)
         };
         assert_eq!(there(&batch[0]), there(&batch[9]));
@@ -164,7 +227,9 @@ fn dropped_queries_leave_the_pool_usable(scratch: &Scratch) {
             let query = Query::new().text("e");
             let _given_up = tokio::time::timeout(patience, store.find_async(&query)).await;
         }
-        let all = join_all((0..20).map(|_| async { store.count_async(&Query::new()).await.unwrap() })).await;
+        let all =
+            join_all((0..20).map(|_| async { store.count_async(&Query::new()).await.unwrap() }))
+                .await;
         assert_eq!(all, [200; 20]);
     });
 }
@@ -173,17 +238,24 @@ fn a_full_queue_waits_and_loses_nothing(scratch: &Scratch) {
     let store = scratch.options().queue(2).connect(&scratch.url).unwrap();
     let sql = scratch.sql();
     let sample = entries(40, 1);
-    sql.run("BEGIN; LOCK TABLE audit_entry IN SHARE MODE").unwrap();
+    sql.run("BEGIN; LOCK TABLE audit_entry IN SHARE MODE")
+        .unwrap();
     let written = AtomicU32::new(0);
     current_thread().block_on(async {
         let appends = join_all(sample.iter().map(|entry| async {
-            store.append_async(std::slice::from_ref(entry)).await.unwrap();
+            store
+                .append_async(std::slice::from_ref(entry))
+                .await
+                .unwrap();
             written.fetch_add(1, Ordering::Relaxed);
         }));
         let release = async {
             tokio::time::sleep(Duration::from_millis(300)).await;
             assert_eq!(written.load(Ordering::Relaxed), 0);
-            tokio::task::spawn_blocking(move || sql.run("COMMIT").map(|_| drop(sql))).await.unwrap().unwrap();
+            tokio::task::spawn_blocking(move || sql.run("COMMIT").map(|_| drop(sql)))
+                .await
+                .unwrap()
+                .unwrap();
         };
         futures::future::join(appends, release).await;
     });
@@ -195,7 +267,8 @@ fn closing_writes_what_is_queued(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();
     let sample = entries(60, 1);
-    sql.run("BEGIN; LOCK TABLE audit_entry IN SHARE MODE").unwrap();
+    sql.run("BEGIN; LOCK TABLE audit_entry IN SHARE MODE")
+        .unwrap();
     for entry in &sample {
         assert!(poll_once(store.append_async(std::slice::from_ref(entry))).is_pending());
     }
@@ -226,13 +299,23 @@ fn submitted_entries_are_awaited(scratch: &Scratch) {
     let log = AuditLog::builder().store(store.clone()).build();
     current_thread().block_on(async {
         let _current = log.enter();
-        let tickets: Vec<_> = (0..50).map(|number| audit_core::event(format!("event {number}")).submit()).collect();
+        let tickets: Vec<_> = (0..50)
+            .map(|number| audit_core::event(format!("event {number}")).submit())
+            .collect();
         for receipt in join_all(tickets).await {
             assert!(matches!(receipt, Ok(Receipt::Recorded(_))), "{receipt:?}");
         }
     });
     log.shutdown().unwrap();
     assert_eq!(store.count(&Query::new()).unwrap(), 50);
+    // And are asked for the same way.
+    current_thread().block_on(async {
+        let query = || log.query().newest_first();
+        assert_eq!(query().count_async().await.unwrap(), 50);
+        let all = query().all_async().await.unwrap();
+        assert_eq!(all, query().all().unwrap());
+        assert_eq!(query().first_async().await.unwrap().as_ref(), all.first());
+    });
 }
 
 fn a_store_is_dropped_inside_a_task(scratch: &Scratch) {

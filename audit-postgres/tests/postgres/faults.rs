@@ -15,15 +15,39 @@ use crate::Test;
 use crate::scratch::{Scratch, Sql, assert_kept};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("faults::connections_are_killed_while_many_append", connections_are_killed_while_many_append),
-    ("faults::a_connection_is_killed_in_mid_statement", a_connection_is_killed_in_mid_statement),
-    ("faults::a_lost_answer_stores_nothing_twice", a_lost_answer_stores_nothing_twice),
-    ("faults::a_silent_server_is_an_error_in_time", a_silent_server_is_an_error_in_time),
-    ("faults::no_server_is_an_error_at_once", no_server_is_an_error_at_once),
-    ("faults::a_server_that_comes_back_is_used_again", a_server_that_comes_back_is_used_again),
+    (
+        "faults::connections_are_killed_while_many_append",
+        connections_are_killed_while_many_append,
+    ),
+    (
+        "faults::a_connection_is_killed_in_mid_statement",
+        a_connection_is_killed_in_mid_statement,
+    ),
+    (
+        "faults::a_lost_answer_stores_nothing_twice",
+        a_lost_answer_stores_nothing_twice,
+    ),
+    (
+        "faults::a_silent_server_is_an_error_in_time",
+        a_silent_server_is_an_error_in_time,
+    ),
+    (
+        "faults::no_server_is_an_error_at_once",
+        no_server_is_an_error_at_once,
+    ),
+    (
+        "faults::a_server_that_comes_back_is_used_again",
+        a_server_that_comes_back_is_used_again,
+    ),
     ("faults::a_held_lock_is_busy", a_held_lock_is_busy),
-    ("faults::a_slow_statement_times_out", a_slow_statement_times_out),
-    ("faults::an_exhausted_pool_times_out", an_exhausted_pool_times_out),
+    (
+        "faults::a_slow_statement_times_out",
+        a_slow_statement_times_out,
+    ),
+    (
+        "faults::an_exhausted_pool_times_out",
+        an_exhausted_pool_times_out,
+    ),
 ];
 
 fn kind(error: &StoreError) -> Option<std::io::ErrorKind> {
@@ -67,7 +91,9 @@ fn connections_are_killed_while_many_append(scratch: &Scratch) {
                 scope.spawn(move || {
                     for batch in sample.chunks(3) {
                         store.append(batch).unwrap();
-                        store.count(&Query::new().object_pk(&batch[0].object_pk)).unwrap();
+                        store
+                            .count(&Query::new().object_pk(&batch[0].object_pk))
+                            .unwrap();
                     }
                 })
             })
@@ -87,7 +113,8 @@ fn a_connection_is_killed_in_mid_statement(scratch: &Scratch) {
     let store = scratch.options().connect(&url).unwrap();
     let sql = scratch.sql();
     let sample = entries(50, 1);
-    sql.run("BEGIN; LOCK TABLE audit_entry IN SHARE MODE").unwrap();
+    sql.run("BEGIN; LOCK TABLE audit_entry IN SHARE MODE")
+        .unwrap();
     thread::scope(|scope| {
         let append = scope.spawn(|| store.append(&sample));
         for _ in 0..3 {
@@ -139,7 +166,12 @@ impl Network {
                 let mut open = open.lock().unwrap();
                 open.extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
                 drop(open);
-                forward(client.try_clone().unwrap(), server.try_clone().unwrap(), &state, false);
+                forward(
+                    client.try_clone().unwrap(),
+                    server.try_clone().unwrap(),
+                    &state,
+                    false,
+                );
                 forward(server, client, &state, true);
             }
         });
@@ -231,11 +263,19 @@ fn a_silent_server_is_an_error_in_time(scratch: &Scratch) {
         let append = scope.spawn(|| store.append(&sample).unwrap_err());
         let find = scope.spawn(|| store.find(&Query::new()).unwrap_err());
         for error in [append.join().unwrap(), find.join().unwrap()] {
-            assert_eq!(kind(&error), Some(std::io::ErrorKind::TimedOut), "{error:?}");
+            assert_eq!(
+                kind(&error),
+                Some(std::io::ErrorKind::TimedOut),
+                "{error:?}"
+            );
             assert!(error.is_transient());
         }
     });
-    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        begin.elapsed()
+    );
     network.set(WORKS);
     store.append(&sample).unwrap();
     assert_kept(&store, &sample);
@@ -246,8 +286,13 @@ fn no_server_is_an_error_at_once(scratch: &Scratch) {
     let address = free.local_addr().unwrap();
     drop(free);
     let begin = Instant::now();
-    let error = PostgresStore::connect(&format!("postgres://nobody:secret@{address}/none")).unwrap_err();
-    assert_eq!(kind(&error), Some(std::io::ErrorKind::ConnectionRefused), "{error:?}");
+    let error =
+        PostgresStore::connect(&format!("postgres://nobody:secret@{address}/none")).unwrap_err();
+    assert_eq!(
+        kind(&error),
+        Some(std::io::ErrorKind::ConnectionRefused),
+        "{error:?}"
+    );
     assert!(error.to_string().contains(&address.to_string()), "{error}");
     assert!(!error.to_string().contains("secret"), "{error}");
     assert!(begin.elapsed() < Duration::from_secs(2));
@@ -260,7 +305,11 @@ fn no_server_is_an_error_at_once(scratch: &Scratch) {
         .connect_timeout(Duration::from_millis(300))
         .connect(&url)
         .unwrap_err();
-    assert_eq!(kind(&error), Some(std::io::ErrorKind::TimedOut), "{error:?}");
+    assert_eq!(
+        kind(&error),
+        Some(std::io::ErrorKind::TimedOut),
+        "{error:?}"
+    );
     let error = PostgresStore::connect("postgres://h/d?colour=red").unwrap_err();
     assert!(matches!(error, StoreError::Backend { .. }), "{error:?}");
 }
@@ -274,11 +323,18 @@ fn a_server_that_comes_back_is_used_again(scratch: &Scratch) {
     let begin = Instant::now();
     let error = store.append(&sample[10..20]).unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
-    assert!(begin.elapsed() >= Duration::from_secs(2), "it was tried again");
+    assert!(
+        begin.elapsed() >= Duration::from_secs(2),
+        "it was tried again"
+    );
     thread::scope(|scope| {
         let append = |part: &'static str, entries: Vec<LogEntry>| {
             let store = &store;
-            scope.spawn(move || store.append(&entries).unwrap_or_else(|error| panic!("{part}: {error}")))
+            scope.spawn(move || {
+                store
+                    .append(&entries)
+                    .unwrap_or_else(|error| panic!("{part}: {error}"))
+            })
         };
         let first = append("the second try", sample[10..20].to_vec());
         let second = append("the next one", sample[20..].to_vec());
@@ -299,7 +355,8 @@ fn a_held_lock_is_busy(scratch: &Scratch) {
     let sample = entries(3, 1);
     store.append(&sample[..1]).unwrap();
     let sql = scratch.sql();
-    sql.run("BEGIN; LOCK TABLE audit_entry IN ACCESS EXCLUSIVE MODE").unwrap();
+    sql.run("BEGIN; LOCK TABLE audit_entry IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
     let refused = [
         store.append(&sample).err(),
         store.find(&Query::new()).err(),
@@ -326,15 +383,24 @@ fn a_slow_statement_times_out(scratch: &Scratch) {
         .unwrap();
     let sample = entries(3, 1);
     let sql = scratch.sql();
-    sql.run("BEGIN; LOCK TABLE audit_entry IN ACCESS EXCLUSIVE MODE").unwrap();
+    sql.run("BEGIN; LOCK TABLE audit_entry IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
     let begin = Instant::now();
     for error in [store.append(&sample).err(), store.find(&Query::new()).err()] {
         let error = error.expect("an error");
-        assert_eq!(kind(&error), Some(std::io::ErrorKind::TimedOut), "{error:?}");
+        assert_eq!(
+            kind(&error),
+            Some(std::io::ErrorKind::TimedOut),
+            "{error:?}"
+        );
     }
     assert!(begin.elapsed() < Duration::from_secs(5));
     sql.run("COMMIT").unwrap();
-    assert_eq!(store.count(&Query::new()).unwrap(), 0, "nothing of it was kept");
+    assert_eq!(
+        store.count(&Query::new()).unwrap(),
+        0,
+        "nothing of it was kept"
+    );
     store.append(&sample).unwrap();
     assert_kept(&store, &sample);
 }
@@ -348,12 +414,17 @@ fn an_exhausted_pool_times_out(scratch: &Scratch) {
         .unwrap();
     let sample = entries(3, 1);
     let sql = scratch.sql();
-    sql.run("BEGIN; LOCK TABLE audit_entry IN ACCESS EXCLUSIVE MODE").unwrap();
+    sql.run("BEGIN; LOCK TABLE audit_entry IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
     thread::scope(|scope| {
         let first = scope.spawn(|| store.count(&Query::new()));
         scratch.wait_for_locks(1);
         let error = store.count(&Query::new()).unwrap_err();
-        assert_eq!(kind(&error), Some(std::io::ErrorKind::TimedOut), "{error:?}");
+        assert_eq!(
+            kind(&error),
+            Some(std::io::ErrorKind::TimedOut),
+            "{error:?}"
+        );
         assert!(error.to_string().contains("pool"), "{error}");
         // Writing has a connection of its own.
         let append = scope.spawn(|| store.append(&sample));

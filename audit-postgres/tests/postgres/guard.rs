@@ -116,7 +116,9 @@ fn check_roles(scratch: &Scratch, owner: &audit_postgres::PostgresStore, sql: &S
         writer.find(&Query::new()),
         Err(StoreError::Backend { .. })
     ));
-    let error = writer.purge(&Query::new().until(sample[0].timestamp)).unwrap_err();
+    let error = writer
+        .purge(&Query::new().until(sample[0].timestamp))
+        .unwrap_err();
     assert!(!error.to_string().is_empty(), "{error:?}");
     sql.run(&format!("SET ROLE {}", role("writer"))).unwrap();
     for attempt in REMOVALS.iter().chain(&CHANGES) {

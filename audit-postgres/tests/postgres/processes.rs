@@ -35,7 +35,10 @@ pub(crate) fn run_child() {
     let (url, schema, seed) = (next(), next(), next());
     println!("ready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
-    let store = audit_postgres::PostgresStore::options().schema(schema).connect(&url).unwrap();
+    let store = audit_postgres::PostgresStore::options()
+        .schema(schema)
+        .connect(&url)
+        .unwrap();
     let own = entries(EACH, seed.parse().unwrap());
     let shared = entries(EACH, 1_000);
     for (own, shared) in own.chunks(3).zip(shared.chunks(3)) {
@@ -49,7 +52,10 @@ fn several_make_and_write_one_trail(scratch: &Scratch) {
     let mut children: Vec<_> = (0..PROCESSES)
         .map(|seed| {
             Command::new(env::current_exe().unwrap())
-                .env(CHILD, format!("{}\n{}\n{seed}\n", scratch.url, scratch.schema))
+                .env(
+                    CHILD,
+                    format!("{}\n{}\n{seed}\n", scratch.url, scratch.schema),
+                )
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()

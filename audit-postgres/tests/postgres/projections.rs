@@ -7,19 +7,28 @@ use crate::Test;
 use crate::scratch::Scratch;
 
 pub(crate) const TESTS: &[Test] = &[
-    ("projections::every_column_is_checked", every_column_is_checked),
-    ("projections::a_damaged_entry_is_corrupt_and_can_be_removed", a_damaged_entry_is_corrupt_and_can_be_removed),
+    (
+        "projections::every_column_is_checked",
+        every_column_is_checked,
+    ),
+    (
+        "projections::a_damaged_entry_is_corrupt_and_can_be_removed",
+        a_damaged_entry_is_corrupt_and_can_be_removed,
+    ),
 ];
 
 fn every_column_is_checked(scratch: &Scratch) {
     let store = scratch.store();
     store.append(&entries(1_200, 1)).unwrap();
     let sql = scratch.sql();
-    sql.run("ALTER TABLE audit_entry DISABLE TRIGGER USER").unwrap();
+    sql.run("ALTER TABLE audit_entry DISABLE TRIGGER USER")
+        .unwrap();
     let check = store.check().unwrap();
     assert!(check.is_ok());
     assert_eq!(check.entries, 1_200);
-    let id = sql.value("SELECT id FROM audit_entry WHERE changes IS NOT NULL ORDER BY id OFFSET 500 LIMIT 1");
+    let id = sql.value(
+        "SELECT id FROM audit_entry WHERE changes IS NOT NULL ORDER BY id OFFSET 500 LIMIT 1",
+    );
     for (column, value) in [
         ("ts", "ts + 1"),
         ("level", "level + 1"),
@@ -43,7 +52,11 @@ fn every_column_is_checked(scratch: &Scratch) {
         ))
         .unwrap();
         let check = store.check().unwrap();
-        let found: Vec<_> = check.mismatches.iter().map(|found| (found.id.to_string(), found.column)).collect();
+        let found: Vec<_> = check
+            .mismatches
+            .iter()
+            .map(|found| (found.id.to_string(), found.column))
+            .collect();
         assert_eq!(found, [(id.clone(), column)]);
         sql.run(&format!(
             "DELETE FROM audit_entry WHERE id = '{id}'; \
@@ -51,7 +64,10 @@ fn every_column_is_checked(scratch: &Scratch) {
         ))
         .unwrap();
     }
-    sql.run(&format!("UPDATE audit_entry SET id = gen_random_uuid() WHERE id = '{id}'")).unwrap();
+    sql.run(&format!(
+        "UPDATE audit_entry SET id = gen_random_uuid() WHERE id = '{id}'"
+    ))
+    .unwrap();
     let check = store.check().unwrap();
     assert_eq!(check.mismatches.len(), 1);
     assert_eq!(check.mismatches[0].column, "id");
@@ -62,10 +78,15 @@ fn a_damaged_entry_is_corrupt_and_can_be_removed(scratch: &Scratch) {
     let sample = entries(20, 1);
     store.append(&sample).unwrap();
     let sql = scratch.sql();
-    sql.run("ALTER TABLE audit_entry DISABLE TRIGGER USER").unwrap();
+    sql.run("ALTER TABLE audit_entry DISABLE TRIGGER USER")
+        .unwrap();
     let id = sample[7].id;
-    sql.run(&format!("UPDATE audit_entry SET body = 'no json' WHERE id = '{id}'")).unwrap();
-    sql.run("ALTER TABLE audit_entry ENABLE TRIGGER USER").unwrap();
+    sql.run(&format!(
+        "UPDATE audit_entry SET body = 'no json' WHERE id = '{id}'"
+    ))
+    .unwrap();
+    sql.run("ALTER TABLE audit_entry ENABLE TRIGGER USER")
+        .unwrap();
     for query in [Query::new(), Query::new().text("json")] {
         let error = store.find(&query).unwrap_err();
         assert!(matches!(&error, StoreError::Corrupt { .. }), "{error:?}");

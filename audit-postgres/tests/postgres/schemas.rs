@@ -138,7 +138,9 @@ fn nothing_is_made_unless_allowed(scratch: &Scratch) {
     assert_eq!(store.count(&Query::new()).unwrap(), 5);
     let refused = [
         store.append(&sample),
-        store.purge(&Query::new().until(sample[0].timestamp)).map(|_| ()),
+        store
+            .purge(&Query::new().until(sample[0].timestamp))
+            .map(|_| ()),
     ];
     for refused in refused {
         assert!(

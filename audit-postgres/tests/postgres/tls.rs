@@ -53,7 +53,9 @@ fn connections_are_encrypted_and_servers_checked() {
             server.port().expect("it was started")
         )
     };
-    let trusting = PostgresStore::options().schema("tls").root_certificates(&roots);
+    let trusting = PostgresStore::options()
+        .schema("tls")
+        .root_certificates(&roots);
     let encrypted = || {
         Sql::connect(server.url()).value(
             "SELECT string_agg(DISTINCT s.ssl::text, ' ') FROM pg_stat_ssl AS s \
@@ -87,6 +89,8 @@ fn connections_are_encrypted_and_servers_checked() {
         assert!(error.to_string().contains("certificate"), "{error}");
         assert!(error.to_string().contains("root_certificates"), "{error}");
     }
-    let missing = trusting.clone().root_certificates(folder.path().join("none.pem"));
+    let missing = trusting
+        .clone()
+        .root_certificates(folder.path().join("none.pem"));
     assert!(missing.connect(&url("db.test", "require")).is_err());
 }
