@@ -35,7 +35,10 @@ impl Failure {
 
     /// An operation that took longer than it may.
     pub(crate) fn timeout(place: &str, what: &str) -> Self {
-        Self::last(timed_out(place, what))
+        Self::last(StoreError::Io {
+            place: place.to_owned(),
+            source: Arc::new(io::Error::new(io::ErrorKind::TimedOut, what.to_owned())),
+        })
     }
 
     /// Sorts a driver's error.
@@ -138,8 +141,17 @@ impl Failure {
 
     /// Whether the server refused because the role may not.
     pub(crate) fn is_forbidden(&self) -> bool {
+        self.has_code("42501")
+    }
+
+    /// Whether a row was there already.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        self.has_code("23505")
+    }
+
+    fn has_code(&self, code: &str) -> bool {
         matches!(&self.error, StoreError::Backend { source, .. }
-            if source.downcast_ref::<ServerError>().is_some_and(|error| error.code == "42501"))
+            if source.downcast_ref::<ServerError>().is_some_and(|error| error.code == code))
     }
 
     /// Of a role that may not write, tells that the store can be read only.
@@ -176,12 +188,5 @@ fn lost(place: String, message: &str) -> StoreError {
             io::ErrorKind::ConnectionAborted,
             message.to_owned(),
         )),
-    }
-}
-
-pub(crate) fn timed_out(place: &str, what: &str) -> StoreError {
-    StoreError::Io {
-        place: place.to_owned(),
-        source: Arc::new(io::Error::new(io::ErrorKind::TimedOut, what.to_owned())),
     }
 }

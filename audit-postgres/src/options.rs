@@ -178,6 +178,13 @@ impl PostgresOptions {
             config.application_name("auditlog");
         }
         config.connect_timeout(self.connect_timeout);
+        if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
+            // The default of two hours is too long for noticing that a server is gone.
+            config
+                .keepalives_idle(Duration::from_secs(30))
+                .keepalives_interval(Duration::from_secs(10))
+                .keepalives_retries(3);
+        }
         tls::settle_mode(&mut config);
         PostgresStore::open(config, self.clone()).await
     }
@@ -203,6 +210,11 @@ pub(crate) fn place(config: &Config) -> String {
     format!(
         "database `{}` at {}",
         database.unwrap_or_default(),
-        hosts.join(", ")
+        if hosts.is_empty() {
+            let addresses = config.get_hostaddrs().iter().map(ToString::to_string);
+            addresses.collect::<Vec<_>>().join(", ")
+        } else {
+            hosts.join(", ")
+        }
     )
 }

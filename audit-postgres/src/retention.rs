@@ -1,5 +1,7 @@
 //! Partitions: made ahead, and dropped when all of their entries may go.
 
+use std::time::Duration;
+
 use audit_core::{Query, StoreError};
 use tokio::time::timeout;
 
@@ -10,6 +12,8 @@ use crate::schema::Schema;
 
 /// How many entries a step removes.
 const STEP: usize = 5_000;
+/// How long it may take to count the entries of a month.
+const COUNTING: Duration = Duration::from_secs(60 * 60);
 
 /// Makes the partitions of this month and the next ones, if the role may.
 pub(crate) async fn maintain(
@@ -121,11 +125,17 @@ async fn drop_partition(
     before: i64,
 ) -> Result<u64, StoreError> {
     let dropped = retrying(connections.deadline(), || async {
-        let connection = connections.read().await?;
-        let done = timeout(connection.limit(), async {
+        let mut connection = connections.read().await?;
+        let done = timeout(COUNTING, async {
+            let transaction = connection.transaction().await?;
+            transaction
+                .batch_execute("SET LOCAL statement_timeout = 0")
+                .await?;
             let sql = schema.fill("SELECT {schema}.audit_drop_partition($1::oid::regclass, $2)");
-            let row = connection.query_opt(&sql, &[part, &before]).await?;
-            row.map_or(Ok(None), |row| row.try_get::<_, Option<i64>>(0))
+            let row = transaction.query_one(&sql, &[part, &before]).await?;
+            let entries = row.try_get::<_, Option<i64>>(0)?;
+            transaction.commit().await?;
+            Ok(entries)
         })
         .await;
         connection.settle(done)

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::background::{self, Background};
 use crate::check::{self, Check};
 use crate::connection::{Connections, retrying};
+use crate::import;
 use crate::options::{self, PostgresOptions};
 use crate::query;
 use crate::retention;
@@ -19,6 +20,8 @@ use crate::row::Row;
 use crate::schema::{self, Found, SCHEMA_VERSION, Schema};
 use crate::writer::{Batch, Job, Writer};
 
+/// How many entries a step of an import has.
+const IMPORT: usize = 10_000;
 /// How often a store looks whether partitions are missing.
 const MAINTENANCE: Duration = Duration::from_secs(6 * 60 * 60);
 
@@ -236,6 +239,42 @@ impl PostgresStore {
             retention::purge(&connections, &schema, &query).await
         })
         .await
+    }
+
+    /// Keeps many entries, such as those of another store: by `COPY`, in steps of 10,000, each
+    /// of which is kept as a whole or not at all. Returns how many entries there were.
+    ///
+    /// What is stored already with the same content counts as kept, at the cost of
+    /// [`append`](Store::append). Blocks the thread.
+    ///
+    /// # Errors
+    /// As [`append`](Store::append); the steps before stay done, and to call it again with all
+    /// of the entries goes on.
+    pub fn import(&self, entries: impl IntoIterator<Item = LogEntry>) -> Result<u64, StoreError> {
+        if self.shared.read_only {
+            return Err(self.read_only());
+        }
+        let mut entries = entries.into_iter();
+        let (mut imported, mut fresh) = (0, true);
+        loop {
+            let step: Vec<_> = entries.by_ref().take(IMPORT).collect();
+            if step.is_empty() {
+                return Ok(imported);
+            }
+            // Where one step has known entries, the next ones may well have, too.
+            fresh = fresh && self.copy(&step)?;
+            if !fresh {
+                self.append(&step)?;
+            }
+            imported += step.len() as u64;
+        }
+    }
+
+    fn copy(&self, entries: &[LogEntry]) -> Result<bool, StoreError> {
+        let rows: Vec<_> = entries.iter().map(Row::of).collect::<Result<_, _>>()?;
+        background::wait(self.with(|connections, schema| async move {
+            import::copy(&connections, &schema, &rows).await
+        }))
     }
 
     /// Returns when everything appended before is written, or known not to be.

@@ -16,7 +16,13 @@ use crate::options::PostgresOptions;
 /// Settles whether connections are encrypted: as the settings say, and, where they do not
 /// say, whenever the server can and is another machine.
 pub(crate) fn settle_mode(config: &mut Config) {
-    if config.get_ssl_mode() == SslMode::Prefer && config.get_hosts().iter().all(is_local) {
+    let hosts = config.get_hosts();
+    let local = if hosts.is_empty() {
+        config.get_hostaddrs().iter().all(IpAddr::is_loopback)
+    } else {
+        hosts.iter().all(is_local)
+    };
+    if config.get_ssl_mode() == SslMode::Prefer && local {
         config.ssl_mode(SslMode::Disable);
     }
 }
@@ -66,4 +72,37 @@ pub(crate) fn connector(
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(MakeRustlsConnect::new(tls))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_spoken_to_in_clear_unless_told() {
+        let mode = |settings: &str| {
+            let mut config: Config = settings.parse().unwrap();
+            settle_mode(&mut config);
+            config.get_ssl_mode()
+        };
+        for local in [
+            "host=localhost",
+            "host=127.0.0.1",
+            "host=::1,localhost",
+            "host=/run/postgresql",
+            "hostaddr=127.0.0.1",
+        ] {
+            assert_eq!(mode(local), SslMode::Disable, "{local}");
+        }
+        for remote in [
+            "host=db.example",
+            "host=localhost,db.example",
+            "host=db.example hostaddr=127.0.0.1",
+            "hostaddr=192.0.2.1",
+        ] {
+            assert_eq!(mode(remote), SslMode::Prefer, "{remote}");
+        }
+        assert_eq!(mode("host=localhost sslmode=require"), SslMode::Require);
+        assert_eq!(mode("host=db.example sslmode=disable"), SslMode::Disable);
+    }
 }

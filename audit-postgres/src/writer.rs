@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::connection::{Connections, retrying};
-use crate::error::{Failure, timed_out};
+use crate::error::Failure;
 use crate::row::{Columns, Row};
 
 /// How many rows share a statement at most, a batch that is larger by itself aside.
@@ -35,7 +35,7 @@ pub(crate) enum Job {
 /// Rows to be kept, all or none.
 pub(crate) struct Batch {
     pub(crate) rows: Vec<Row>,
-    /// Until when to try.
+    /// Until when to try again; it is tried once in any case.
     pub(crate) deadline: Instant,
     pub(crate) done: oneshot::Sender<Outcome>,
 }
@@ -103,7 +103,6 @@ impl Writer {
     async fn commit_group(&self, group: Vec<Batch>) {
         let mut group = group;
         loop {
-            group = self.without_late(group);
             if group.is_empty() {
                 return;
             }
@@ -130,21 +129,6 @@ impl Writer {
                 }
             }
         }
-    }
-
-    /// Answers those whose time was up before their turn came.
-    fn without_late(&self, group: Vec<Batch>) -> Vec<Batch> {
-        let now = Instant::now();
-        let (late, group): (Vec<_>, Vec<_>) =
-            group.into_iter().partition(|batch| batch.deadline < now);
-        for batch in late {
-            let place = &self.connections.place;
-            batch.finish(Err(timed_out(
-                place,
-                "the server was not to be reached in time",
-            )));
-        }
-        group
     }
 
     /// Keeps rows, all or none. Where it is unknown whether they were, it is tried again:

@@ -151,7 +151,8 @@ $audit$;
 -- Makes the partition of a month, and moves entries there that lie in `audit_entry_rest`.
 -- Returns whether there was none.
 CREATE FUNCTION {schema}.audit_add_partition(month date) RETURNS boolean
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+-- Who waits for the lock on the rest keeps everybody waiting behind: not for long.
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s'
 AS $audit$
 DECLARE
     first_day date := date_trunc('month', month)::date;

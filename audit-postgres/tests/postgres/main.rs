@@ -9,6 +9,7 @@ mod concurrency;
 mod conformance;
 mod faults;
 mod guard;
+mod import;
 mod plans;
 mod processes;
 mod projections;
@@ -46,6 +47,7 @@ fn main() {
         plans::TESTS,
         projections::TESTS,
         purge::TESTS,
+        import::TESTS,
     ];
     let mut trials: Vec<_> = tests
         .into_iter()
