@@ -32,6 +32,11 @@ pub mod recipes {
     #![doc = include_str!("../RECIPES.md")]
 }
 
+#[cfg(feature = "derive")]
+pub mod testing_guide {
+    #![doc = include_str!("../TESTING.md")]
+}
+
 /// What most programs import.
 pub mod prelude {
     #[doc(no_inline)]

@@ -135,3 +135,117 @@ fn time_and_ids_stand_still_or_come_from_the_test() {
     );
     assert_eq!(entry.source.service.as_deref(), Some("billing"));
 }
+
+#[test]
+fn matching_finds_entries_by_what_they_are() {
+    let audit = testing::capture();
+    change(&audit);
+    let entry = audit
+        .matching()
+        .action("update")
+        .object::<User>(42)
+        .change("email", "a", "b")
+        .changed("admin")
+        .by("alice")
+        .one();
+    assert_eq!(entry.changes.len(), 2);
+    audit.matching().action("delete").none();
+    audit
+        .matching()
+        .level(Level::Info)
+        .outcome(Outcome::Success)
+        .one();
+    audit
+        .matching()
+        .when("two changes", |entry| entry.changes.len() == 2)
+        .one();
+    assert_eq!(audit.matching().entries().len(), 1);
+    assert_eq!(audit.matching().times(1).len(), 1);
+}
+
+#[test]
+fn a_failed_match_lists_what_each_entry_misses() {
+    let audit = testing::capture();
+    change(&audit);
+    auditlog::event("login").record().expect("recorded");
+    let matching = audit
+        .matching()
+        .model::<User>()
+        .change("email", "a", "c")
+        .reason("ticket");
+    let text = panic_text(|| drop(matching.one()));
+    let expected = [
+        "expected 1 and found 0 entries with model User, changes email: \"a\" -> \"c\", reason ticket; 2 were recorded:",
+        "  update User \"42\" by alice: changes email: \"a\" -> \"b\"; no reason",
+        "  login  \"\" by system: no model; does not change email; no reason",
+    ];
+    assert_eq!(text, expected.join("\n"));
+    let text = panic_text(|| audit.matching().by("alice").none());
+    assert!(
+        text.starts_with("expected 0 and found 1 entries with actor alice"),
+        "{text}"
+    );
+    assert!(text.contains("by alice: as expected"), "{text}");
+    let text = panic_text(|| drop(audit.matching().changed("items[")));
+    assert!(text.contains("items["), "{text}");
+}
+
+/// Runs what panics, and returns what it says.
+fn panic_text(run: impl FnOnce()) -> String {
+    let failed = catch_unwind(std::panic::AssertUnwindSafe(run)).expect_err("a panic");
+    *failed.downcast::<String>().expect("a text")
+}
+
+#[test]
+fn redacted_entries_are_the_same_on_every_run() {
+    let run = || {
+        let audit = testing::capture();
+        change(&audit);
+        auditlog::transaction(|| {
+            auditlog::event("first").record()?;
+            auditlog::event("second").record()?;
+            Ok::<(), auditlog::Error>(())
+        })
+        .expect("recorded");
+        audit.redacted()
+    };
+    let entries = run();
+    assert_eq!(entries, run());
+    assert_eq!(entries[0]["id"], "[id 1]");
+    assert_eq!(entries[1]["id"], "[id 2]");
+    assert_eq!(entries[1]["transaction_id"], "[transaction 1]");
+    assert_eq!(entries[2]["transaction_id"], "[transaction 1]");
+    assert_eq!(entries[0]["changes"]["email"]["new"], "b");
+    assert!(!entries.to_string().contains("2026-"), "{entries}");
+}
+
+#[test]
+fn changes_that_nobody_recorded_fail_the_test() {
+    let audit = testing::capture();
+    auditlog::register::<User>();
+    let user = User {
+        id: 42,
+        email: "a".into(),
+        admin: false,
+    };
+    let text = panic_text(|| {
+        let _watch = audit.no_unaudited_changes();
+        let mut forgotten = Tracked::new(user.clone());
+        forgotten.email = "b".into();
+    });
+    assert_eq!(
+        text,
+        "tracked objects dropped with unrecorded changes (1):\n  User 42: email"
+    );
+    // What came before does not count, and what was recorded or taken back neither.
+    let watch = audit.no_unaudited_changes();
+    let mut recorded = Tracked::new(user.clone());
+    recorded.admin = true;
+    recorded.record().expect("recorded");
+    drop(recorded);
+    let mut taken_back = Tracked::new(user);
+    taken_back.admin = true;
+    taken_back.discard();
+    drop(taken_back);
+    watch.check();
+}

@@ -116,9 +116,9 @@ impl Store for MemoryStore {
         };
         let texts = kept.entries.range((after, before)).map(|(_, text)| text);
         if query.is_newest_first() {
-            Page::collect(query, texts.rev().map(read))
+            Page::collect(query, texts.rev().map(|text| read(text)))
         } else {
-            Page::collect(query, texts.map(read))
+            Page::collect(query, texts.map(|text| read(text)))
         }
     }
 
@@ -161,7 +161,7 @@ impl Store for MemoryStore {
     }
 }
 
-fn read(text: &String) -> Result<LogEntry, StoreError> {
+fn read(text: &str) -> Result<LogEntry, StoreError> {
     LogEntry::from_json(text).map_err(|error| StoreError::Corrupt {
         place: "the memory store".to_owned(),
         detail: error.to_string(),

@@ -71,8 +71,12 @@ pub(crate) struct Pipeline {
     policy: FailurePolicy,
     room: usize,
     spool: Mutex<VecDeque<LogEntry>>,
+    last_unrecorded: Mutex<VecDeque<String>>,
     counts: Counts,
 }
+
+/// How many objects with unrecorded changes are remembered, for tests to name them.
+const UNRECORDED: usize = 16;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -98,6 +102,7 @@ impl Pipeline {
             policy,
             room,
             spool: Mutex::default(),
+            last_unrecorded: Mutex::default(),
             counts: Counts::default(),
         }
     }
@@ -263,8 +268,29 @@ impl Pipeline {
         }
     }
 
-    pub(crate) fn count_unrecorded(&self) {
+    /// Notes an object that was dropped with unrecorded changes.
+    pub(crate) fn note_unrecorded(&self, what: String) {
         add(&self.counts.unrecorded, 1);
+        let mut last = self
+            .last_unrecorded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if last.len() == UNRECORDED {
+            last.pop_front();
+        }
+        last.push_back(what);
+    }
+
+    /// Returns the last of them, as far as they are remembered.
+    pub(crate) fn last_unrecorded(&self, count: u64) -> Vec<String> {
+        let last = self
+            .last_unrecorded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let skip = last
+            .len()
+            .saturating_sub(usize::try_from(count).unwrap_or(usize::MAX));
+        last.iter().skip(skip).cloned().collect()
     }
 
     pub(crate) fn stats(&self) -> LogStats {

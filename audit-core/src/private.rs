@@ -15,8 +15,8 @@ pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
 pub use crate::snapshot::{ArraySnapshot, ObjectSnapshot, Snapshot};
 pub use crate::suggest::nearest;
 pub use crate::value::{
-    AsSet, AuditValue, Debugged, Displayed, Keyed, MaskedWith, Reference, Referenced, Serialized,
-    Via,
+    AsSet, AuditValue, Debugged, Displayed, Keyed, MaskedWith, ModelOf, NoModel, Referenced,
+    Serialized, Via,
 };
 pub use crate::walk::{Fields, Walk};
 

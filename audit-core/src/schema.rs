@@ -148,8 +148,8 @@ impl FieldSchema {
     }
 
     /// Records only the identity of the entities the field holds, which are of this model.
-    pub const fn referring_to(mut self, model: &'static str) -> Self {
-        self.referenced = Some(model);
+    pub const fn referring_to(mut self, model: Option<&'static str>) -> Self {
+        self.referenced = model;
         self
     }
 

@@ -188,12 +188,11 @@ impl<T: Auditable + Clone + 'static> Drop for Tracked<T> {
                 .join(", "),
             Err(error) => format!("unknown fields, since {error}"),
         };
-        self.log.shared().pipeline.count_unrecorded();
+        let what = format!("{} {}: {paths}", T::MODEL, current.object_pk());
         log::warn!(
             target: "auditlog",
-            "a tracked {} {} was dropped with unrecorded changes: {paths}",
-            T::MODEL,
-            current.object_pk()
+            "a tracked object was dropped with unrecorded changes: {what}"
         );
+        self.log.shared().pipeline.note_unrecorded(what);
     }
 }

@@ -938,6 +938,9 @@ pub fn counts_apart_from_limit_and_cursor(store: &dyn Store) {
     }
 }
 
+/// Whether an entry meets a query's conditions.
+type Meets<'m> = dyn Fn(&LogEntry) -> bool + 'm;
+
 /// A query that says less than was meant is an error, not an answer to another question.
 pub fn refuses_a_query_with_no_path(store: &dyn Store) {
     let sample = entries(5, 26);
@@ -990,7 +993,6 @@ pub fn groups_by_object_what_a_query_asks_for(store: &dyn Store) {
     sample.sort_by(by_object);
     let end = sample.iter().map(|entry| entry.timestamp).max();
     let until = end.unwrap_or_default() - TimeDelta::seconds(60);
-    type Meets<'m> = dyn Fn(&LogEntry) -> bool + 'm;
     let root = ObjectRef::new("Company", "1");
     let cases: [(Query, &Meets<'_>); 5] = [
         (Query::new().model_name("User"), &|e| e.model == "User"),
@@ -1102,7 +1104,6 @@ pub fn purges_what_a_query_asks_for(store: &dyn Store) {
     let mut stay = sorted(entries(200, 30));
     append(store, &stay);
     let middle = stay[100].timestamp;
-    type Meets<'m> = dyn Fn(&LogEntry) -> bool + 'm;
     let cases: [(Query, &Meets<'_>); 5] = [
         (
             Query::new().until(middle).level_below(Level::Warning),

@@ -21,7 +21,9 @@ pub use self::keyed::Keyed;
 pub(crate) use self::number::integer_value;
 pub use self::set::AsSet;
 pub(crate) use self::tree::{compare_values, normalize};
-pub use self::wrap::{Debugged, Displayed, MaskedWith, Reference, Referenced, Serialized, Via};
+pub use self::wrap::{
+    Debugged, Displayed, MaskedWith, ModelOf, NoModel, Referenced, Serialized, Via,
+};
 
 use crate::diff::Diff;
 use crate::schema::FieldSchema;

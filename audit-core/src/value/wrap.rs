@@ -2,6 +2,7 @@
 //! type has it.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -146,3 +147,23 @@ impl<T: Reference> Reference for Vec<T> {
         Value::Array(self.iter().map(Reference::identity).collect())
     }
 }
+
+/// The model of the entities that a field marked `reference` holds, as `ModelOf::<T>::MODEL`.
+///
+/// For any other type [`NoModel`] answers, which a type's own constant goes before: the
+/// mistake is reported where the field is recorded, and once.
+#[derive(Debug)]
+pub struct ModelOf<T: ?Sized>(PhantomData<T>);
+
+impl<T: Reference + ?Sized> ModelOf<T> {
+    /// The model.
+    pub const MODEL: Option<&'static str> = Some(T::MODEL);
+}
+
+/// What [`ModelOf`] says of a type that is no reference.
+pub trait NoModel {
+    /// None.
+    const MODEL: Option<&'static str> = None;
+}
+
+impl<T: ?Sized> NoModel for ModelOf<T> {}

@@ -136,7 +136,8 @@ fn settings(field: &Field<'_>, domain: &str) -> TokenStream {
     }
     if let Some(Form::Reference) = settings.form {
         let ty = &field.original.ty;
-        out.extend(quote!(.referring_to(<#ty as __audit::Reference>::MODEL)));
+        let model = quote!({ use __audit::NoModel as _; __audit::ModelOf::<#ty>::MODEL });
+        out.extend(quote!(.referring_to(#model)));
     }
     out
 }
