@@ -12,7 +12,8 @@
 //!
 //! # let Some(server) = audit_testkit::PostgresServer::find() else { return Ok(()) };
 //! # let url = server.url();
-//! # let schema = format!("audit_doc_{}", std::process::id());
+//! # let name = format!("audit_doc_{}", std::process::id());
+//! # let schema = name.as_str();
 //! # /*
 //! let url = "postgres://app@db.example/app";
 //! let schema = "audit";
@@ -24,7 +25,7 @@
 //! let page = store.find(&Query::new().model_name("User").object_pk(42))?;
 //! assert_eq!(page.entries, [entry]);
 //! # store.close()?;
-//! # drop_schema(url, &schema)?;
+//! # drop_schema(url, schema)?;
 //! # fn drop_schema(url: &str, schema: &str) -> Result<(), audit_core::StoreError> {
 //! #     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 //! #     runtime.block_on(async {
@@ -41,6 +42,9 @@
 //! The server has committed the entries. With its own defaults (`fsync` and
 //! `synchronous_commit` on) they survive a crash of the server and a loss of power; with
 //! synchronous replication they survive the loss of the machine.
+//!
+//! A pooler between the store and the server, such as PgBouncer, must pool by session: the
+//! store prepares statements and sets limits once for each connection.
 //!
 //! # In async code
 //!

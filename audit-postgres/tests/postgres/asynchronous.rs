@@ -124,13 +124,7 @@ fn synchronous_calls_inside_a_task(scratch: &Scratch) {
     let work = |store: PostgresStore, sample: Vec<LogEntry>| async move {
         for entry in &sample {
             store.append(std::slice::from_ref(entry)).unwrap();
-            assert_eq!(
-                store
-                    .count(&Query::new().limit(1))
-                    .map(|count| count > 0)
-                    .unwrap(),
-                true
-            );
+            assert!(store.count(&Query::new()).unwrap() > 0);
         }
     };
     let runtime = current_thread();

@@ -333,7 +333,7 @@ fn a_server_that_comes_back_is_used_again(scratch: &Scratch) {
             scope.spawn(move || {
                 store
                     .append(&entries)
-                    .unwrap_or_else(|error| panic!("{part}: {error}"))
+                    .unwrap_or_else(|error| panic!("{part}: {error}"));
             })
         };
         let first = append("the second try", sample[10..20].to_vec());

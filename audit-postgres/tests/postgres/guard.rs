@@ -15,6 +15,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("guard::each_role_may_do_its_own", each_role_may_do_its_own),
 ];
 
+/// The SQLSTATE of what a role may not do.
+const FORBIDDEN: &str = "42501";
+
 const REMOVALS: [&str; 8] = [
     "DELETE FROM audit_entry",
     "DELETE FROM ONLY audit_entry_2026_01",
@@ -98,8 +101,6 @@ fn check_roles(scratch: &Scratch, owner: &audit_postgres::PostgresStore, sql: &S
         let url = scratch.with_option("role", &role(name));
         scratch.options().connect(&url).unwrap()
     };
-    const FORBIDDEN: &str = "42501";
-
     // The writer: it adds, and learns of conflicts, but sees nothing.
     let writer = connect("writer");
     let mut sample = entries(5, 2);

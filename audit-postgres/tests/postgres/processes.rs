@@ -25,19 +25,15 @@ pub(crate) fn is_child() -> bool {
 
 /// Makes the tables together with the others, and writes its share and what all write.
 pub(crate) fn run_child() {
-    let mut given = env::var(CHILD).unwrap();
-    let mut next = || {
-        let (first, rest) = given.split_once('\n').unwrap();
-        let first = first.to_owned();
-        given = rest.to_owned();
-        first
-    };
+    let given = env::var(CHILD).unwrap();
+    let mut lines = given.lines();
+    let mut next = || lines.next().unwrap();
     let (url, schema, seed) = (next(), next(), next());
     println!("ready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let store = audit_postgres::PostgresStore::options()
         .schema(schema)
-        .connect(&url)
+        .connect(url)
         .unwrap();
     let own = entries(EACH, seed.parse().unwrap());
     let shared = entries(EACH, 1_000);
