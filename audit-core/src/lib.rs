@@ -48,6 +48,9 @@ mod walk;
 mod writer;
 
 #[doc(hidden)]
+pub mod projection;
+
+#[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
 

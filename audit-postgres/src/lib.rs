@@ -43,7 +43,7 @@
 //! `synchronous_commit` on) they survive a crash of the server and a loss of power; with
 //! synchronous replication they survive the loss of the machine.
 //!
-//! A pooler between the store and the server, such as PgBouncer, must pool by session: the
+//! A pooler between the store and the server, such as `PgBouncer`, must pool by session: the
 //! store prepares statements and sets limits once for each connection.
 //!
 //! # In async code

@@ -5,10 +5,8 @@
 
 use std::fmt::Write as _;
 
-use audit_core::{
-    Action, Cursor, Filter, LogEntry, ObjectRef, Page, Path, PathSegment, Query, StoreError,
-};
-use chrono::{DateTime, Utc};
+use audit_core::projection::{is_verbatim_in_json, is_whole_field, micros_up};
+use audit_core::{Action, Cursor, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
 use serde_json::Value;
 use tokio::time::timeout;
 use tokio_postgres::types::{FromSqlOwned, ToSql};
@@ -542,30 +540,4 @@ impl Conditions {
             params: self.params,
         }
     }
-}
-
-/// Returns the first microsecond that is not before a time.
-///
-/// Entries have whole microseconds, so one is at or after a time exactly if it is at or
-/// after this.
-pub(crate) fn micros_up(time: DateTime<Utc>) -> i64 {
-    let micros = time.timestamp_micros();
-    micros.saturating_add(i64::from(
-        !time.timestamp_subsec_nanos().is_multiple_of(1000),
-    ))
-}
-
-/// Returns whether `fields` says exactly which entries changed something at a path: it is one
-/// field, and no index shares its name.
-fn is_whole_field(path: &Path) -> bool {
-    match &path.segments()[..] {
-        [PathSegment::Name(name)] => name != "$" && !name.bytes().all(|byte| byte.is_ascii_digit()),
-        _ => false,
-    }
-}
-
-/// Returns whether a text stands in JSON as it is, so that an entry whose JSON does not
-/// have it does not have it anywhere.
-fn is_verbatim_in_json(text: &str) -> bool {
-    !text.chars().any(|c| c < ' ' || c == '"' || c == '\\')
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use audit_core::projection::micros_up;
 use audit_core::{Query, StoreError};
 use tokio::time::timeout;
 
 use crate::connection::{Connections, retrying};
 use crate::error::Failure;
-use crate::query::{self, micros_up};
+use crate::query;
 use crate::schema::Schema;
 
 /// How many entries a step removes.

@@ -4,13 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use audit_core::projection::micros_up;
 use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
 use rusqlite::{Connection, params};
 
 use crate::check::{self, Check};
 use crate::error::at;
 use crate::options::{Access, Durability, SqliteOptions};
-use crate::query::{self, micros_up};
+use crate::query;
 use crate::reader::Readers;
 use crate::row::Row;
 use crate::writer::Writer;
