@@ -82,6 +82,16 @@ pub(crate) fn objects(
     })
 }
 
+/// Returns SQLite's plan for [`objects`], a line a step.
+pub(crate) fn explain_objects(
+    connection: &Connection,
+    query: &Query,
+    after: Option<&ObjectRef>,
+    place: &str,
+) -> Result<Vec<String>, StoreError> {
+    Statement::objects(query, after).plan(connection, place)
+}
+
 /// Where an entry is stored, and under which fields its projections are.
 pub(crate) struct Stored {
     pub(crate) seq: i64,
@@ -134,15 +144,7 @@ pub(crate) fn explain(
     query: &Query,
     place: &str,
 ) -> Result<Vec<String>, StoreError> {
-    let statement = Statement::entries(query);
-    connection
-        .prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql))
-        .and_then(|mut prepared| {
-            prepared
-                .query_map(params_from_iter(&statement.params), |row| row.get(3))?
-                .collect()
-        })
-        .map_err(at(place))
+    Statement::entries(query).plan(connection, place)
 }
 
 /// Reads the entry of a row whose first columns are `seq` and `body`.
@@ -206,11 +208,7 @@ impl Statement {
         let mut conditions = Conditions::by_object(query);
         conditions.common.push("e.object_pk <> ''".to_owned());
         if let Some(after) = after {
-            let model = conditions.param(Value::Text(after.model.clone()));
-            let pk = conditions.param(Value::Text(after.object_pk.clone()));
-            conditions
-                .common
-                .push(format!("(e.model, e.object_pk) > ({model}, {pk})"));
+            conditions.after_object(query, after);
         }
         let mut sql = String::new();
         for (number, branch) in conditions.branches.iter().enumerate() {
@@ -243,6 +241,17 @@ impl Statement {
             params: conditions.params,
             exact: conditions.exact,
         }
+    }
+
+    fn plan(&self, connection: &Connection, place: &str) -> Result<Vec<String>, StoreError> {
+        connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {}", self.sql))
+            .and_then(|mut prepared| {
+                prepared
+                    .query_map(params_from_iter(&self.params), |row| row.get(3))?
+                    .collect()
+            })
+            .map_err(at(place))
     }
 
     /// Runs the statement; entries are read one by one, as they are asked for.
@@ -418,6 +427,30 @@ impl Conditions {
         self.common.push(format!(
             "{time} {sign}= {ts} AND ({time} {sign} {ts} OR e.id {sign} {id})"
         ));
+    }
+
+    /// Goes on after an object. Each part has a place of its own in the index: SQLite would
+    /// use a row value, or an `OR`, for no more than the model, and read it all again.
+    fn after_object(&mut self, query: &Query, after: &ObjectRef) {
+        let model = self.param(Value::Text(after.model.clone()));
+        let pk = self.param(Value::Text(after.object_pk.clone()));
+        let same = format!("e.model = {model} AND e.object_pk > {pk}");
+        let later = format!("e.model > {model}");
+        let parts = match &query.filter().model {
+            Some(wanted) if *wanted == after.model => vec![same],
+            Some(_) => vec![later],
+            None => vec![same, later],
+        };
+        self.branches = self
+            .branches
+            .iter()
+            .flat_map(|branch| {
+                parts.iter().map(move |part| match branch.as_str() {
+                    "" => part.clone(),
+                    branch => format!("{branch} AND {part}"),
+                })
+            })
+            .collect();
     }
 
     fn equal(&mut self, column: &str, value: Option<Value>) {

@@ -145,6 +145,17 @@ impl SqliteStore {
             .with(|connection| query::explain(connection, query, &self.shared.place))
     }
 
+    /// Returns how SQLite would find the entries of the next objects, for tests.
+    #[doc(hidden)]
+    pub fn explain_objects(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<String>, StoreError> {
+        self.readers
+            .with(|connection| query::explain_objects(connection, query, after, &self.shared.place))
+    }
+
     /// Returns how many commits `append` has made, for tests of how many entries share one.
     #[doc(hidden)]
     pub fn commits(&self) -> u64 {

@@ -118,6 +118,33 @@ fn an_aggregate() {
 }
 
 #[test]
+fn all_objects_of_a_model() {
+    let store = SqliteStore::open(scratch::file("audit.db")).unwrap();
+    store.append(&entries(200, 1)).unwrap();
+    let after = ObjectRef::new("User", "7");
+    for (query, steps) in [
+        (
+            Query::new().model_name("User"),
+            ["model=? AND object_pk>?"; 2],
+        ),
+        (Query::new(), ["model=? AND object_pk>?", "model>?"]),
+    ] {
+        let plan = store
+            .explain_objects(&query, Some(&after))
+            .unwrap()
+            .join("\n");
+        for step in steps {
+            assert!(
+                plan.contains(&format!("audit_entry_object ({step}")),
+                "{plan}"
+            );
+        }
+        // What sorts a whole model sorts it again for each answer.
+        assert!(!plan.contains("TEMP B-TREE FOR ORDER BY"), "{plan}");
+    }
+}
+
+#[test]
 fn a_transaction() {
     assert_plan(
         Query::new().transaction(Uuid::from_u64_pair(7, 1)),
