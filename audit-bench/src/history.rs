@@ -228,7 +228,7 @@ fn states(log: &AuditLog, raw: &Connection) -> Outcome<()> {
         || by_hand().ok(),
     );
 
-    let middle = generate::start() + TimeDelta::days(150);
+    let middle = generate::start() + TimeDelta::days(30);
     let mut times: [Vec<f64>; 2] = Default::default();
     for _ in 0..ROUNDS {
         let start = Instant::now();

@@ -84,6 +84,12 @@ impl Path {
         &self.0
     }
 
+    /// Returns the name of a top-level field whose text is the path as it stands.
+    pub(crate) fn as_plain(&self) -> Option<&str> {
+        let plain = !self.0.is_empty() && !self.0.contains(['.', '[', '$']);
+        plain.then_some(&*self.0)
+    }
+
     /// Returns the steps from the object to the place; none for the object itself.
     pub fn segments(&self) -> Vec<PathSegment> {
         self.steps().map(PathSegment::from).collect()
