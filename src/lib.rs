@@ -18,6 +18,9 @@ pub use audit_logging as logging;
 #[cfg(feature = "derive")]
 pub use audit_derive::Auditable;
 
+#[cfg(feature = "postgres")]
+pub use audit_postgres as postgres;
+
 #[cfg(feature = "sqlite")]
 pub use audit_sqlite as sqlite;
 
@@ -42,6 +45,10 @@ pub mod prelude {
     #[cfg(feature = "derive")]
     #[doc(no_inline)]
     pub use audit_derive::Auditable;
+
+    #[cfg(feature = "postgres")]
+    #[doc(no_inline)]
+    pub use audit_postgres::PostgresStore;
 
     #[cfg(feature = "sqlite")]
     #[doc(no_inline)]

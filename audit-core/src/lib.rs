@@ -48,6 +48,9 @@ mod walk;
 mod writer;
 
 #[doc(hidden)]
+pub mod projection;
+
+#[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
 
@@ -86,7 +89,7 @@ pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Sensi
 pub use crate::sensitive::Sensitive;
 pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};
 pub use crate::snapshot::{Snapshot, snapshot, try_snapshot};
-pub use crate::store::{Page, Store};
+pub use crate::store::{AsyncStore, Page, Store, StoreFuture};
 #[doc(hidden)]
 pub use crate::suggest::nearest;
 pub use crate::ticket::Ticket;

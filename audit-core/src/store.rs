@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::entry::{LogEntry, ObjectRef};
@@ -138,6 +139,31 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn flush(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// Returns the store as one that does not block, if it is one.
+    fn as_async(&self) -> Option<&dyn AsyncStore> {
+        None
+    }
+}
+
+/// The answer of an [`AsyncStore`].
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A [`Store`] that can be used without blocking the thread, from any async runtime or none.
+///
+/// [`Query::all_async`] and its siblings ask it this way; stores that are none are asked on a
+/// thread of their own.
+pub trait AsyncStore: Store {
+    /// Keeps the entries as [`Store::append`] does.
+    ///
+    /// Dropped before it is done, all of the entries are kept or none.
+    fn append_async<'a>(&'a self, entries: &'a [LogEntry]) -> StoreFuture<'a, ()>;
+
+    /// Finds entries as [`Store::find`] does.
+    fn find_async<'a>(&'a self, query: &'a Query) -> StoreFuture<'a, Page>;
+
+    /// Counts entries as [`Store::count`] does.
+    fn count_async<'a>(&'a self, query: &'a Query) -> StoreFuture<'a, u64>;
 }
 
 /// How many entries [`Store::export`] reads at a time by default.
@@ -230,6 +256,10 @@ macro_rules! pointers {
 
             fn flush(&self) -> Result<(), StoreError> {
                 (**self).flush()
+            }
+
+            fn as_async(&self) -> Option<&dyn AsyncStore> {
+                (**self).as_async()
             }
         }
     )*};

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use audit_core::projection::micros_up;
 use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
 use rusqlite::{Connection, params};
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use crate::error::at;
 use crate::info::{self, FileInfo};
 use crate::lookup;
 use crate::options::{Access, Durability, SqliteOptions};
-use crate::query::{self, micros_up};
+use crate::query;
 use crate::reader::Readers;
 use crate::row::Row;
 use crate::writer::Writer;

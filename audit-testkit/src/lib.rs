@@ -15,7 +15,9 @@
 
 pub mod conformance;
 mod fault;
+mod postgres;
 mod sample;
 
 pub use crate::fault::{Fault, FaultStore};
+pub use crate::postgres::PostgresServer;
 pub use crate::sample::entries;

@@ -13,11 +13,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use auditlog::PathSegment;
+use audit_testkit::PostgresServer;
+use auditlog::postgres::PostgresStore;
 use auditlog::prelude::*;
 use auditlog::sqlite::SqliteStore;
+use auditlog::{PathSegment, Store};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Map, Value};
+use tokio_postgres::NoTls;
 
 use self::model::Legislator;
 use self::oracle::Oracle;
@@ -26,31 +29,78 @@ use self::replay::without_key;
 fn main() {
     let arguments = Arguments::from_args();
     let data = replay::data_folder(Path::new(env!("CARGO_MANIFEST_DIR")));
-    let missing = data.is_none();
-    let folder = data.unwrap_or_default();
-    let replay = Trial::test("congress_replay_on_sqlite", move || {
-        replay_on_sqlite(&folder)
-    })
-    .with_ignored_flag(missing);
-    if missing {
-        eprintln!(
-            "congress_replay_on_sqlite is skipped: set AUDITLOG_TEST_DATA to the data's folder"
-        );
+    let server = PostgresServer::find();
+    if data.is_none() {
+        eprintln!("the replays are skipped: set AUDITLOG_TEST_DATA to the data's folder");
     }
-    libtest_mimic::run(&arguments, vec![replay]).exit();
+    if server.is_none() {
+        eprintln!("congress_replay_on_postgres needs a server: set AUDITLOG_TEST_POSTGRES_URL");
+    }
+    let required = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    let url = server.as_ref().map(|server| server.url().to_owned());
+    let (no_data, no_server) = (data.is_none(), url.is_none() && !required);
+    let folder = data.unwrap_or_default();
+    let on_sqlite = {
+        let folder = folder.clone();
+        Trial::test("congress_replay_on_sqlite", move || {
+            replay_on_sqlite(&folder)
+        })
+    };
+    let on_postgres = Trial::test("congress_replay_on_postgres", move || {
+        replay_on_postgres(&folder, &url.ok_or("no PostgreSQL server")?)
+    });
+    let trials = vec![
+        on_sqlite.with_ignored_flag(no_data),
+        on_postgres.with_ignored_flag(no_data || no_server),
+    ];
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Stops a server that was started.
+    drop(server);
+    conclusion.exit();
 }
 
 fn replay_on_sqlite(folder: &Path) -> Result<(), Failed> {
     let place = tempfile::tempdir()?;
     let file = place.path().join("congress.db");
+    check(folder, || Ok(SqliteStore::open(&file)?))
+}
+
+fn replay_on_postgres(folder: &Path, url: &str) -> Result<(), Failed> {
+    let schema = format!("congress_{}", std::process::id());
+    let options = PostgresStore::options().schema(&schema);
+    let checked = check(folder, || Ok(options.connect(url)?));
+    let dropped = drop_schema(url, &schema);
+    checked.and(dropped)
+}
+
+fn drop_schema(url: &str, schema: &str) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+        let connection = tokio::spawn(connection);
+        let sql = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
+        client.batch_execute(&sql).await?;
+        drop(client);
+        connection.await??;
+        Ok(())
+    })
+}
+
+/// Records the stream in a store, and checks what another one of the same place holds.
+fn check<S: Store + 'static>(
+    folder: &Path,
+    open: impl Fn() -> Result<S, Failed>,
+) -> Result<(), Failed> {
     let oracle = Oracle::read(&replay::oracle(folder))?;
-    let log = AuditLog::builder().store(SqliteStore::open(&file)?).build();
+    let log = AuditLog::builder().store(open()?).build();
     replay::record(&log, folder)?;
     log.shutdown()?;
     drop(log);
 
-    // From here on, only what the file holds.
-    let log = AuditLog::builder().store(SqliteStore::open(&file)?).build();
+    // From here on, only what the place holds.
+    let log = AuditLog::builder().store(open()?).build();
     oracle.check(&log)
 }
 

@@ -1,5 +1,6 @@
 //! Questions to the trail.
 
+mod asynchronous;
 mod language;
 mod time;
 

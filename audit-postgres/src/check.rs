@@ -1,0 +1,178 @@
+//! Whether a trail holds what it should.
+
+use std::fmt;
+
+use audit_core::{LogEntry, StoreError};
+use serde_json::Value;
+use tokio::time::timeout;
+use tokio_postgres::{Error, IsolationLevel};
+use uuid::Uuid;
+
+use crate::connection::{Connections, retrying};
+use crate::row::Row;
+use crate::schema::Schema;
+
+/// How many entries are read at a time.
+const ENTRIES: usize = 1_000;
+
+/// What [`PostgresStore::check`](crate::PostgresStore::check) found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Check {
+    /// How many entries were read.
+    pub entries: u64,
+    /// Where columns and bytes disagree.
+    pub mismatches: Vec<Mismatch>,
+}
+
+impl Check {
+    /// Returns whether nothing is wrong.
+    pub fn is_ok(&self) -> bool {
+        self.mismatches.is_empty()
+    }
+}
+
+/// A column that does not say what the entry's bytes say. Shows neither.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Mismatch {
+    /// The entry's `id`, as the column has it.
+    pub id: Uuid,
+    /// The column; `body` if the bytes are no entry or not its canonical form.
+    pub column: &'static str,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.column {
+            "body" => write!(f, "the bytes of entry {} are not canonical", self.id),
+            column => write!(f, "`{column}` of entry {} differs from its bytes", self.id),
+        }
+    }
+}
+
+pub(crate) async fn check(connections: &Connections, schema: &Schema) -> Result<Check, StoreError> {
+    retrying(connections.deadline(), || async {
+        let mut connection = connections.read().await?;
+        // However long all of it takes; each statement has its limit.
+        let limit = std::time::Duration::MAX;
+        let done = timeout(limit, async {
+            let transaction = connection
+                .build_transaction()
+                .isolation_level(IsolationLevel::RepeatableRead)
+                .read_only(true)
+                .start()
+                .await?;
+            let statement = transaction
+                .prepare(&schema.fill(&format!(
+                    "SELECT id, ts, level, action, outcome, model, object_pk, parent_model, \
+                     parent_pk, actor, correlation_id, transaction_id, fields, changes::text, \
+                     body FROM {{schema}}.audit_entry WHERE id > $1 OR $2 ORDER BY id \
+                     LIMIT {ENTRIES}"
+                )))
+                .await?;
+            let mut check = Check::default();
+            let mut after = None;
+            loop {
+                let rows = transaction
+                    .query(
+                        &statement,
+                        &[&after.unwrap_or(Uuid::nil()), &after.is_none()],
+                    )
+                    .await?;
+                for row in &rows {
+                    after = Some(row.try_get(0)?);
+                    check_row(row, &mut check)?;
+                }
+                if rows.len() < ENTRIES {
+                    return Ok(check);
+                }
+            }
+        })
+        .await;
+        connection.settle(done)
+    })
+    .await
+    .map_err(|failure| failure.error)
+}
+
+fn check_row(found: &tokio_postgres::Row, check: &mut Check) -> Result<(), Error> {
+    check.entries += 1;
+    let id: Uuid = found.try_get(0)?;
+    let mut differs = |column| check.mismatches.push(Mismatch { id, column });
+    let body: &str = found.try_get("body")?;
+    let Some(row) = LogEntry::from_json(body)
+        .ok()
+        .and_then(|entry| Row::of(&entry).ok())
+    else {
+        differs("body");
+        return Ok(());
+    };
+    let text = |column| found.try_get::<_, Option<&str>>(column);
+    let equal = [
+        ("body", row.body == body),
+        ("id", row.id == id),
+        ("ts", found.try_get::<_, i64>("ts")? == row.ts),
+        ("level", found.try_get::<_, i16>("level")? == row.level),
+        ("action", text("action")? == Some(&row.action)),
+        ("outcome", text("outcome")? == Some(row.outcome)),
+        ("model", text("model")? == Some(&row.model)),
+        ("object_pk", text("object_pk")? == Some(&row.object_pk)),
+        (
+            "parent_model",
+            text("parent_model")? == row.parent_model.as_deref(),
+        ),
+        ("parent_pk", text("parent_pk")? == row.parent_pk.as_deref()),
+        ("actor", text("actor")? == row.actor.as_deref()),
+        (
+            "correlation_id",
+            text("correlation_id")? == row.correlation_id.as_deref(),
+        ),
+        (
+            "transaction_id",
+            found.try_get::<_, Option<Uuid>>("transaction_id")? == row.transaction_id,
+        ),
+        (
+            "fields",
+            found.try_get::<_, Vec<&str>>("fields")? == row.fields,
+        ),
+        (
+            "changes",
+            same_json(text("changes")?, row.changes.as_deref()),
+        ),
+    ];
+    for (column, equal) in equal {
+        if !equal {
+            differs(column);
+        }
+    }
+    Ok(())
+}
+
+/// Whether `jsonb` holds what was given: it writes numbers in another way.
+fn same_json(found: Option<&str>, given: Option<&str>) -> bool {
+    fn same(a: &Value, b: &Value) -> bool {
+        match (a, b) {
+            (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+            (Value::Array(a), Value::Array(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+            }
+            (Value::Object(a), Value::Object(b)) => {
+                a.len() == b.len()
+                    && a.iter()
+                        .all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
+            }
+            (a, b) => a == b,
+        }
+    }
+    match (found, given) {
+        (None, None) => true,
+        (Some(found), Some(given)) => {
+            match (serde_json::from_str(found), serde_json::from_str(given)) {
+                (Ok(found), Ok(given)) => same(&found, &given),
+                _ => false,
+            }
+        }
+        _ => false,
+    }
+}

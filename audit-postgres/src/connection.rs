@@ -1,0 +1,208 @@
+//! Connections: two pools, and what one attempt to use a connection comes to.
+
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audit_core::StoreError;
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use tokio::time::error::Elapsed;
+use tokio_postgres::Error;
+
+use crate::error::Failure;
+use crate::options::PostgresOptions;
+use crate::tls;
+
+/// How much longer than the server's own limit a client waits for an answer, before it takes
+/// the server for dead.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The connections of a store.
+///
+/// Writing has a connection of its own, so that readers never keep entries waiting.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    reads: Pool,
+    writes: Pool,
+    /// Where the server is, for errors.
+    pub(crate) place: Arc<str>,
+    limit: Duration,
+    retry_timeout: Duration,
+}
+
+impl Connections {
+    pub(crate) fn new(
+        config: &tokio_postgres::Config,
+        options: &PostgresOptions,
+        place: &str,
+    ) -> Result<Self, StoreError> {
+        let connector = tls::connector(config, options)?;
+        let pool = |size: usize, settings: String| {
+            let manager = Manager::from_config(
+                config.clone(),
+                connector.clone(),
+                ManagerConfig {
+                    recycling_method: RecyclingMethod::Fast,
+                },
+            );
+            Pool::builder(manager)
+                .max_size(size)
+                .runtime(deadpool_postgres::Runtime::Tokio1)
+                .wait_timeout(Some(options.pool_timeout))
+                .create_timeout(Some(options.connect_timeout))
+                .post_create(Hook::async_fn(move |client, _| {
+                    let settings = settings.clone();
+                    Box::pin(async move {
+                        client
+                            .batch_execute(&settings)
+                            .await
+                            .map_err(HookError::Backend)
+                    })
+                }))
+                .build()
+                .map_err(|error| StoreError::backend(place, error))
+        };
+        let limits = format!(
+            "SET statement_timeout = {}; SET lock_timeout = {}; \
+             SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning",
+            options.statement_timeout.as_millis().max(1),
+            options.lock_timeout.as_millis().max(1),
+            (options.statement_timeout + GRACE).as_millis(),
+        );
+        // A plan for the values at hand costs less than a general one for many partitions.
+        let reading = format!("{limits}; SET plan_cache_mode = force_custom_plan; SET jit = off");
+        Ok(Self {
+            reads: pool(options.pool_size.max(1), reading)?,
+            writes: pool(1, limits)?,
+            place: place.into(),
+            limit: options.statement_timeout + GRACE,
+            retry_timeout: options.retry_timeout,
+        })
+    }
+
+    /// Names the place anew, now that the schema is known.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        self.place = place.into();
+        self
+    }
+
+    pub(crate) async fn read(&self) -> Result<Connection, Failure> {
+        self.get(&self.reads).await
+    }
+
+    pub(crate) async fn write(&self) -> Result<Connection, Failure> {
+        self.get(&self.writes).await
+    }
+
+    async fn get(&self, pool: &Pool) -> Result<Connection, Failure> {
+        match pool.get().await {
+            Ok(object) => Ok(Connection {
+                object: Some(object),
+                place: Arc::clone(&self.place),
+                limit: self.limit,
+            }),
+            Err(error) => Err(Failure::of_pool(&self.place, &error)),
+        }
+    }
+
+    /// Returns until when a call that begins now goes on trying.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.retry_timeout
+    }
+
+    pub(crate) fn close(&self) {
+        self.reads.close();
+        self.writes.close();
+    }
+}
+
+/// Tries until an attempt succeeds, or fails for good, or the time is up.
+pub(crate) async fn retrying<T, F>(
+    deadline: Instant,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let mut pause = Duration::from_millis(10);
+    loop {
+        match attempt().await {
+            Err(failure) if failure.retry && Instant::now() + pause < deadline => {
+                log::debug!("tries again in {pause:?}: {}", failure.error);
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// A connection for one attempt. Unless the attempt is settled it is closed when dropped:
+/// nobody knows what it is still busy with.
+pub(crate) struct Connection {
+    object: Option<Object>,
+    place: Arc<str>,
+    limit: Duration,
+}
+
+impl Connection {
+    /// Ends an attempt. A connection that failed as such does not return to its pool.
+    pub(crate) fn settle<T>(
+        mut self,
+        result: Result<Result<T, Error>, Elapsed>,
+    ) -> Result<T, Failure> {
+        match result {
+            Ok(Ok(value)) => {
+                drop(self.object.take());
+                Ok(value)
+            }
+            Ok(Err(error)) => {
+                let failure = Failure::of(&self.place, &error);
+                let usable = error.as_db_error().is_some()
+                    && !matches!(failure.error, StoreError::Io { .. });
+                if usable {
+                    drop(self.object.take());
+                }
+                Err(failure)
+            }
+            Err(_) => Err(Failure::timeout(
+                &self.place,
+                "the server did not answer in time",
+            )),
+        }
+    }
+
+    /// How long the whole attempt may take.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+}
+
+impl Deref for Connection {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        match &self.object {
+            Some(object) => object,
+            None => unreachable!("a connection is there until it is settled"),
+        }
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut Object {
+        match &mut self.object {
+            Some(object) => object,
+            None => unreachable!("a connection is there until it is settled"),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(object) = self.object.take() {
+            drop(Object::take(object));
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What the server's and the driver's errors are to a store.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use audit_core::StoreError;
+use deadpool_postgres::{HookError, PoolError, TimeoutType};
+use tokio_postgres::Error;
+use uuid::Uuid;
+
+/// The SQLSTATE of `audit_compare`: the id is taken. The id is the error's detail.
+const CONFLICT: &str = "AU001";
+
+/// What went wrong in one attempt.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: StoreError,
+    /// Whether the same attempt may succeed at once, perhaps with another connection.
+    pub(crate) retry: bool,
+}
+
+impl Failure {
+    pub(crate) fn last(error: StoreError) -> Self {
+        Self {
+            error,
+            retry: false,
+        }
+    }
+
+    fn again(error: StoreError) -> Self {
+        Self { error, retry: true }
+    }
+
+    /// An operation that took longer than it may.
+    pub(crate) fn timeout(place: &str, what: &str) -> Self {
+        Self::last(StoreError::Io {
+            place: place.to_owned(),
+            source: Arc::new(io::Error::new(io::ErrorKind::TimedOut, what.to_owned())),
+        })
+    }
+
+    /// Sorts a driver's error.
+    pub(crate) fn of(place: &str, error: &Error) -> Self {
+        let place = || place.to_owned();
+        let Some(db) = error.as_db_error() else {
+            return Self::of_driver(place(), error);
+        };
+        let code = db.code().code();
+        let server = || {
+            StoreError::backend(
+                place(),
+                ServerError {
+                    code: code.to_owned(),
+                    message: db.message().to_owned(),
+                },
+            )
+        };
+        match code {
+            CONFLICT => match db.detail().and_then(|id| id.parse::<Uuid>().ok()) {
+                Some(id) => Self::last(StoreError::Conflict { id }),
+                None => Self::last(server()),
+            },
+            // Serialization failure, deadlock, too many connections.
+            "40001" | "40P01" | "53300" => Self::again(StoreError::Busy { place: place() }),
+            // The server ends, restarts, or has cut the connection.
+            "57P01" | "57P02" | "57P03" | "57P05" => Self::again(lost(place(), db.message())),
+            // A lock was not to be had in time.
+            "55P03" => Self::last(StoreError::Busy { place: place() }),
+            "57014" => Self::timeout(&place(), "a statement took longer than it may"),
+            // Disk full, out of memory.
+            "53100" | "53200" => Self::last(StoreError::Full { place: place() }),
+            // Read-only transaction, insufficient privilege.
+            "25006" => Self::last(StoreError::ReadOnly { place: place() }),
+            // Damaged data, damaged index.
+            "XX001" | "XX002" => Self::last(StoreError::Corrupt {
+                place: place(),
+                detail: db.message().to_owned(),
+            }),
+            code if code.starts_with("08") => Self::again(lost(place(), db.message())),
+            _ => Self::last(server()),
+        }
+    }
+
+    fn of_driver(place: String, error: &Error) -> Self {
+        let cause = StdError::source(error);
+        if let Some(io) = cause.and_then(|cause| cause.downcast_ref::<io::Error>())
+            && io
+                .get_ref()
+                .is_none_or(|inner| !inner.is::<rustls::Error>())
+        {
+            return Self::again(StoreError::Io {
+                place,
+                source: Arc::new(io::Error::new(io.kind(), error.to_string())),
+            });
+        }
+        if error.is_closed() {
+            return Self::again(lost(place, "the connection was closed"));
+        }
+        let message = error.to_string();
+        if message.contains("TLS") {
+            return Self::last(StoreError::backend(
+                place,
+                format!(
+                    "{message}; for a certificate of an own authority set \
+                     `PostgresOptions::root_certificates`"
+                ),
+            ));
+        }
+        Self::last(StoreError::backend(place, message))
+    }
+
+    /// Sorts the error of a pool.
+    pub(crate) fn of_pool(place: &str, error: &PoolError) -> Self {
+        match error {
+            PoolError::Timeout(TimeoutType::Wait) => {
+                Self::timeout(place, "no connection of the pool became free in time")
+            }
+            PoolError::Timeout(_) => Self::timeout(place, "the server did not answer in time"),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                Self::of(place, error)
+            }
+            PoolError::Closed => Self::last(StoreError::Closed),
+            error => Self::last(StoreError::backend(place, error.to_string())),
+        }
+    }
+
+    /// Whether the attempt failed because of what was to be written, so that others may well
+    /// be.
+    pub(crate) fn concerns_content(&self) -> bool {
+        match &self.error {
+            StoreError::Conflict { .. } | StoreError::Invalid { .. } => true,
+            StoreError::Backend { source, .. } => source
+                .downcast_ref::<ServerError>()
+                // Data exceptions, integrity constraints, limits of the program.
+                .is_some_and(|error| {
+                    ["22", "23", "54"]
+                        .iter()
+                        .any(|class| error.code.starts_with(class))
+                }),
+            _ => false,
+        }
+    }
+
+    /// Whether the server refused because the role may not.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.has_code("42501")
+    }
+
+    /// Whether a row was there already.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        self.has_code("23505")
+    }
+
+    fn has_code(&self, code: &str) -> bool {
+        matches!(&self.error, StoreError::Backend { source, .. }
+            if source.downcast_ref::<ServerError>().is_some_and(|error| error.code == code))
+    }
+
+    /// Of a role that may not write, tells that the store can be read only.
+    pub(crate) fn or_read_only(self, place: &str) -> Self {
+        if self.is_forbidden() {
+            return Self::last(StoreError::ReadOnly {
+                place: place.to_owned(),
+            });
+        }
+        self
+    }
+}
+
+/// An error the server reported: its message and its code, without the detail, which may
+/// quote what was to be stored.
+#[derive(Debug)]
+struct ServerError {
+    code: String,
+    message: String,
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (SQLSTATE {})", self.message, self.code)
+    }
+}
+
+impl StdError for ServerError {}
+
+fn lost(place: String, message: &str) -> StoreError {
+    StoreError::Io {
+        place,
+        source: Arc::new(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            message.to_owned(),
+        )),
+    }
+}

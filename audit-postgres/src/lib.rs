@@ -1,0 +1,109 @@
+//! The store of `auditlog` for many writers: a trail in a PostgreSQL database.
+//!
+//! [`PostgresStore`] keeps each entry's canonical JSON byte for byte beside columns that
+//! answer the questions people ask. Any number of processes on any number of machines may
+//! write to and read from one trail. It is used from threads and from every async runtime
+//! alike.
+//!
+//! # Example: a trail that several programs share
+//! ```
+//! use audit_core::{LogEntry, Query, Store};
+//! use audit_postgres::PostgresStore;
+//!
+//! # let Some(server) = audit_testkit::PostgresServer::find() else { return Ok(()) };
+//! # let url = server.url();
+//! # let name = format!("audit_doc_{}", std::process::id());
+//! # let schema = name.as_str();
+//! # /*
+//! let url = "postgres://app@db.example/app";
+//! let schema = "audit";
+//! # */
+//! let store = PostgresStore::options().schema(schema).connect(url)?;
+//! let entry = LogEntry::new("update", "User", "42", "bob");
+//! store.append(&[entry.clone()])?; // committed when it returns
+//!
+//! let page = store.find(&Query::new().model_name("User").object_pk(42))?;
+//! assert_eq!(page.entries, [entry]);
+//! # store.close()?;
+//! # drop_schema(url, schema)?;
+//! # fn drop_schema(url: &str, schema: &str) -> Result<(), audit_core::StoreError> {
+//! #     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! #     runtime.block_on(async {
+//! #         let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+//! #         tokio::spawn(connection);
+//! #         client.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await
+//! #     }).map_err(|error| audit_core::StoreError::backend("the example", error))
+//! # }
+//! # Ok::<(), audit_core::StoreError>(())
+//! ```
+//!
+//! # What `Ok` means
+//!
+//! The server has committed the entries. With its own defaults (`fsync` and
+//! `synchronous_commit` on) they survive a crash of the server and a loss of power; with
+//! synchronous replication they survive the loss of the machine.
+//!
+//! A pooler between the store and the server, such as `PgBouncer`, must pool by session: the
+//! store prepares statements and sets limits once for each connection.
+//!
+//! # In async code
+//!
+//! [`append_async`](PostgresStore::append_async), [`find_async`](PostgresStore::find_async)
+//! and their siblings need no particular runtime, and `submit().await` and
+//! [`Query::all_async`](audit_core::Query::all_async) of a log with this store work in any.
+//! The store has one thread of its own, on which all of its connections live. Calls of the
+//! blocking methods inside a task block that task's thread, as every blocking call does, but
+//! neither panic nor deadlock.
+//!
+//! **Queue.** What is appended waits in a queue of [1024 batches](PostgresOptions::queue)
+//! while a statement is under way; the next statement takes all of it, up to 4,096 entries. A
+//! full queue makes callers wait. Nothing is dropped to make room, ever: an entry is kept, or
+//! whoever appended it gets an error.
+//!
+//! **Cancellation.** A dropped future of `append_async` has kept all of its entries or none:
+//! none before it was polled or while it waited for room, and from then on what the server
+//! makes of it. To append the same entries again is always right.
+//!
+//! **Shutdown.** [`close`](PostgresStore::close) writes what is queued, tells whoever waits,
+//! and closes the connections. The log's own `shutdown` comes before it.
+//!
+//! # With SQL
+//!
+//! The view `audit_log` shows the trail with readable times and levels:
+//! `SELECT * FROM audit_log ORDER BY ts DESC LIMIT 20`. For a condition on the time use the
+//! column: `WHERE ts >= audit_micros(now() - interval '1 day')`. `changes` is `jsonb`. A
+//! change and its entry come and go together if both are written in one transaction: the
+//! function `audit_append`, described in FORMAT.md, may be called from any driver.
+//!
+//! Triggers refuse UPDATE and TRUNCATE, and DELETE outside retention, to everybody. They keep
+//! accidents away, not an owner who wants to change the trail; [`Roles`] makes the role of
+//! the application one that can only add.
+//!
+//! # Partitions and retention
+//!
+//! The tables are partitioned by the month in which an entry's id was made, so that an id is
+//! unique over all of them. A store whose role owns the tables makes the next months'
+//! partitions when it connects and every six hours.
+//! [`purge`](audit_core::Store::purge) with nothing but
+//! [`until`](audit_core::Query::until) drops the months that have nothing later.
+
+mod background;
+mod check;
+mod connection;
+mod error;
+mod import;
+mod options;
+mod query;
+mod retention;
+mod roles;
+mod row;
+mod schema;
+mod store;
+mod tls;
+mod writer;
+
+pub use crate::check::{Check, Mismatch};
+pub use crate::options::PostgresOptions;
+pub use crate::roles::Roles;
+pub use crate::schema::SCHEMA_VERSION;
+pub use crate::store::PostgresStore;

@@ -1,0 +1,220 @@
+//! How a store is connected.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use audit_core::StoreError;
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+
+use crate::background;
+use crate::store::PostgresStore;
+use crate::tls;
+
+/// Settings for connecting a [`PostgresStore`].
+///
+/// Every wait has a limit, and what is not done by then is an error: [`StoreError::Busy`] for
+/// a lock, [`StoreError::Io`] of the kind `TimedOut` for anything else.
+///
+/// # Example: a schema of its own, and short waits
+/// ```no_run
+/// use std::time::Duration;
+/// use audit_postgres::PostgresStore;
+///
+/// let store = PostgresStore::options()
+///     .schema("audit")
+///     .statement_timeout(Duration::from_secs(3))
+///     .connect("postgres://app@db.example/app")?;
+/// # Ok::<(), audit_core::StoreError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until `connect` is called"]
+pub struct PostgresOptions {
+    pub(crate) schema: Option<String>,
+    pub(crate) migrate: bool,
+    pub(crate) read_only: bool,
+    pub(crate) pool_size: usize,
+    pub(crate) queue: usize,
+    pub(crate) months_ahead: u8,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) pool_timeout: Duration,
+    pub(crate) statement_timeout: Duration,
+    pub(crate) lock_timeout: Duration,
+    pub(crate) retry_timeout: Duration,
+    pub(crate) root_certificates: Option<PathBuf>,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self {
+            schema: None,
+            migrate: true,
+            read_only: false,
+            pool_size: 8,
+            queue: 1024,
+            months_ahead: 3,
+            connect_timeout: Duration::from_secs(5),
+            pool_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+            lock_timeout: Duration::from_secs(5),
+            retry_timeout: Duration::from_secs(10),
+            root_certificates: None,
+        }
+    }
+}
+
+impl PostgresOptions {
+    /// Begins with the defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the schema in which the trail's tables lie; it is created if it does not exist.
+    ///
+    /// Without it they lie in the first schema of the connection's search path, which is
+    /// `public` unless the role or the database has another one.
+    pub fn schema(mut self, name: impl Into<String>) -> Self {
+        self.schema = Some(name.into());
+        self
+    }
+
+    /// Sets whether the tables are made or upgraded, and partitions made ahead (the default),
+    /// or left to another role: then it is an error if they are missing.
+    pub fn migrate(mut self, migrate: bool) -> Self {
+        self.migrate = migrate;
+        self
+    }
+
+    /// Connects for reading only: nothing is created or upgraded, and `append` and `purge`
+    /// are [`StoreError::ReadOnly`].
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self.migrate = false;
+        self
+    }
+
+    /// Sets how many connections may read at a time (8); writing has one of its own.
+    pub fn pool_size(mut self, connections: usize) -> Self {
+        self.pool_size = connections;
+        self
+    }
+
+    /// Sets how many batches wait to be written (1024); then `append` waits for room. Nothing
+    /// is ever dropped to make room.
+    pub fn queue(mut self, batches: usize) -> Self {
+        self.queue = batches.max(1);
+        self
+    }
+
+    /// Sets for how many months after this one partitions are made (3).
+    pub fn months_ahead(mut self, months: u8) -> Self {
+        self.months_ahead = months;
+        self
+    }
+
+    /// Sets how long a new connection may take (5 seconds).
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a reader waits for a connection of the pool (5 seconds).
+    pub fn pool_timeout(mut self, timeout: Duration) -> Self {
+        self.pool_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a statement may take (30 seconds). Two seconds later, the server is
+    /// taken for dead.
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.statement_timeout = timeout;
+        self
+    }
+
+    /// Sets how long to wait for a lock that somebody else holds (5 seconds), before the call
+    /// fails with [`StoreError::Busy`].
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a call goes on trying after a lost connection, a deadlock or a
+    /// serialization failure (10 seconds).
+    pub fn retry_timeout(mut self, timeout: Duration) -> Self {
+        self.retry_timeout = timeout;
+        self
+    }
+
+    /// Sets a file with the certificates (PEM) of the authorities that may vouch for the
+    /// server, instead of those of the operating system.
+    pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Self {
+        self.root_certificates = Some(file.into());
+        self
+    }
+
+    /// Connects, from synchronous code or where blocking does no harm.
+    ///
+    /// `url` is a `postgres://` URL or a text of `key=value` pairs, as libpq takes them.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::connect`].
+    pub fn connect(&self, url: &str) -> Result<PostgresStore, StoreError> {
+        background::wait(self.connect_async(url))
+    }
+
+    /// Connects, from any async runtime or none.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::connect`].
+    pub async fn connect_async(&self, url: &str) -> Result<PostgresStore, StoreError> {
+        let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
+            // The driver's text names the setting, not its value.
+            StoreError::backend("the connection's URL", error)
+        })?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            config.host("localhost");
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("auditlog");
+        }
+        config.connect_timeout(self.connect_timeout);
+        if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
+            // The default of two hours is too long for noticing that a server is gone.
+            config
+                .keepalives_idle(Duration::from_secs(30))
+                .keepalives_interval(Duration::from_secs(10))
+                .keepalives_retries(3);
+        }
+        tls::settle_mode(&mut config);
+        PostgresStore::open(config, self.clone()).await
+    }
+}
+
+/// Names a server and a database for errors, without the password.
+pub(crate) fn place(config: &Config) -> String {
+    let ports = config.get_ports();
+    let hosts: Vec<_> = config
+        .get_hosts()
+        .iter()
+        .enumerate()
+        .map(|(at, host)| {
+            let port = ports.get(at).or(ports.first()).unwrap_or(&5432);
+            match host {
+                Host::Tcp(host) => format!("{host}:{port}"),
+                #[cfg(unix)]
+                Host::Unix(folder) => format!("{}:{port}", folder.display()),
+            }
+        })
+        .collect();
+    let database = config.get_dbname().or(config.get_user());
+    format!(
+        "database `{}` at {}",
+        database.unwrap_or_default(),
+        if hosts.is_empty() {
+            let addresses = config.get_hostaddrs().iter().map(ToString::to_string);
+            addresses.collect::<Vec<_>>().join(", ")
+        } else {
+            hosts.join(", ")
+        }
+    )
+}

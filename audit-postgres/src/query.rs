@@ -1,0 +1,543 @@
+//! Queries as SQL.
+//!
+//! SQL narrows a query down and orders it; what it cannot say exactly,
+//! [`Query::matches`](audit_core::Query::matches) decides about the entries it returns.
+
+use std::fmt::Write as _;
+
+use audit_core::projection::{is_verbatim_in_json, is_whole_field, micros_up};
+use audit_core::{Action, Cursor, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
+use serde_json::Value;
+use tokio::time::timeout;
+use tokio_postgres::types::{FromSqlOwned, ToSql};
+use tokio_postgres::{Error, IsolationLevel, Row};
+use uuid::Uuid;
+
+use crate::connection::{Connections, retrying};
+use crate::error::Failure;
+use crate::row::{json, key};
+use crate::schema::Schema;
+
+/// How many candidates are read at first where SQL cannot decide, and at most at a time.
+const CANDIDATES: usize = 256;
+const MOST_CANDIDATES: usize = 4096;
+/// How many entries of several objects an answer holds.
+const OBJECTS: usize = 500;
+
+type Param = Box<dyn ToSql + Sync + Send>;
+
+/// The answer to a query as it came: the entries' bytes, in order, one more than a page holds
+/// if there are more.
+pub(crate) struct Found {
+    bodies: Vec<String>,
+}
+
+impl Found {
+    /// Reads the entries, which costs time that the caller's thread has.
+    pub(crate) fn into_page(self, query: &Query, place: &str) -> Result<Page, StoreError> {
+        Page::collect(
+            query,
+            self.bodies.iter().map(|body| read_entry(body, place)),
+        )
+    }
+}
+
+/// Returns the page a query asks for.
+pub(crate) async fn find(
+    connections: &Connections,
+    schema: &Schema,
+    query: &Query,
+) -> Result<Found, StoreError> {
+    retry(connections, || async {
+        let wanted = query.page_size().saturating_add(1);
+        let conditions = Conditions::of(query);
+        if conditions.exact {
+            let statement = Order::of(query).statement(conditions, "body", wanted, schema);
+            let rows = one(connections, &statement).await?;
+            return column(rows).map_err(|error| Failure::of(&connections.place, &error));
+        }
+        let mut found = Vec::new();
+        scan(
+            connections,
+            schema,
+            query,
+            Order::of(query),
+            |entry, body| {
+                if query.matches(&entry) {
+                    found.push(body);
+                }
+                found.len() < wanted
+            },
+        )
+        .await?;
+        Ok(found)
+    })
+    .await
+    .map(|bodies| Found { bodies })
+}
+
+/// Returns how many entries a query asks for, its limit and cursor aside.
+pub(crate) async fn count(
+    connections: &Connections,
+    schema: &Schema,
+    query: &Query,
+) -> Result<u64, StoreError> {
+    let query = &query.clone().without_limits();
+    retry(connections, || async {
+        let conditions = Conditions::of(query);
+        if conditions.exact {
+            let rows = one(connections, &conditions.count(schema)).await?;
+            let count: Result<i64, _> = rows.iter().map(|row| row.try_get::<_, i64>(0)).sum();
+            return match count {
+                Ok(count) => Ok(count.unsigned_abs()),
+                Err(error) => Err(Failure::of(&connections.place, &error)),
+            };
+        }
+        let mut count = 0;
+        scan(connections, schema, query, Order::of(query), |entry, _| {
+            count += u64::from(query.matches(&entry));
+            true
+        })
+        .await?;
+        Ok(count)
+    })
+    .await
+}
+
+/// Returns the entries a query asks for of the next objects; see
+/// [`Store::objects`](audit_core::Store::objects).
+pub(crate) async fn objects(
+    connections: &Connections,
+    schema: &Schema,
+    query: &Query,
+    after: Option<&ObjectRef>,
+) -> Result<Vec<LogEntry>, StoreError> {
+    let query = &query.clone().without_limits();
+    retry(connections, || async {
+        let mut found: Vec<LogEntry> = Vec::new();
+        scan(
+            connections,
+            schema,
+            query,
+            Order::by_object(after),
+            |entry, _| {
+                let same = |last: &LogEntry| {
+                    last.object_pk == entry.object_pk && last.model == entry.model
+                };
+                if found.len() >= OBJECTS && !found.last().is_some_and(same) {
+                    return false;
+                }
+                if query.matches(&entry) {
+                    found.push(entry);
+                }
+                true
+            },
+        )
+        .await?;
+        Ok(found)
+    })
+    .await
+}
+
+/// Returns the ids of some of the entries a query asks for, if columns alone tell them.
+pub(crate) async fn ids(
+    connections: &Connections,
+    schema: &Schema,
+    query: &Query,
+) -> Result<Option<Vec<Uuid>>, StoreError> {
+    retry(connections, || async {
+        let conditions = Conditions::of(query);
+        if !conditions.exact {
+            return Ok(None);
+        }
+        let number = query.page_size();
+        let statement = Order::of(query).statement(conditions, "id", number, schema);
+        let rows = one(connections, &statement).await?;
+        let ids = column(rows).map_err(|error| Failure::of(&connections.place, &error))?;
+        Ok(Some(ids))
+    })
+    .await
+}
+
+/// Returns the server's plan for a query, a line a step.
+pub(crate) async fn explain(
+    connections: &Connections,
+    schema: &Schema,
+    query: &Query,
+) -> Result<Vec<String>, StoreError> {
+    let wanted = query.page_size().saturating_add(1);
+    let mut statement = Order::of(query).statement(Conditions::of(query), "body", wanted, schema);
+    statement.sql.insert_str(0, "EXPLAIN (COSTS OFF) ");
+    retry(connections, || async {
+        let rows = one(connections, &statement).await?;
+        column(rows).map_err(|error| Failure::of(&connections.place, &error))
+    })
+    .await
+}
+
+/// Reads an entry of its bytes.
+pub(crate) fn read_entry(body: &str, place: &str) -> Result<LogEntry, StoreError> {
+    LogEntry::from_json(body).map_err(|error| StoreError::Corrupt {
+        place: place.to_owned(),
+        detail: format!("an entry cannot be read: {error}"),
+    })
+}
+
+async fn retry<T, F>(connections: &Connections, attempt: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    retrying(connections.deadline(), attempt)
+        .await
+        .map_err(|failure| failure.error)
+}
+
+/// Returns the only column of rows.
+fn column<T: FromSqlOwned>(rows: Vec<Row>) -> Result<Vec<T>, Error> {
+    rows.into_iter().map(|row| row.try_get(0)).collect()
+}
+
+/// Runs one statement.
+async fn one(connections: &Connections, statement: &Statement) -> Result<Vec<Row>, Failure> {
+    let connection = connections.read().await?;
+    let done = timeout(connection.limit(), async {
+        let prepared = connection.prepare_cached(&statement.sql).await?;
+        connection.query(&prepared, &statement.params()).await
+    })
+    .await;
+    connection.settle(done)
+}
+
+/// Reads candidates in an order from one snapshot, as long as they are asked for.
+async fn scan(
+    connections: &Connections,
+    schema: &Schema,
+    query: &Query,
+    order: Order,
+    mut consume: impl FnMut(LogEntry, String) -> bool,
+) -> Result<(), Failure> {
+    let mut connection = connections.read().await?;
+    let limit = connection.limit();
+    let place = connections.place.clone();
+    let done = timeout(limit, async {
+        let transaction = connection
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()
+            .await?;
+        let mut order = order;
+        let mut number = CANDIDATES;
+        loop {
+            let statement = order.statement(Conditions::of(query), "body", number, schema);
+            let prepared = transaction.prepare(&statement.sql).await?;
+            let rows = transaction.query(&prepared, &statement.params()).await?;
+            let full = rows.len() == number;
+            for body in column::<String>(rows)? {
+                let entry = match read_entry(&body, &place) {
+                    Ok(entry) => entry,
+                    Err(error) => return Ok(Err(error)),
+                };
+                order.go_on_after(&entry);
+                if !consume(entry, body) {
+                    return Ok(Ok(()));
+                }
+            }
+            if !full {
+                return Ok(Ok(()));
+            }
+            number = (number * 2).min(MOST_CANDIDATES);
+        }
+    })
+    .await;
+    connection.settle(done)?.map_err(Failure::last)
+}
+
+struct Statement {
+    sql: String,
+    params: Vec<Param>,
+}
+
+impl Statement {
+    fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.params
+            .iter()
+            .map(|param| &**param as &(dyn ToSql + Sync))
+            .collect()
+    }
+}
+
+/// The order of an answer, and where in it to begin.
+struct Order {
+    descending: bool,
+    by: By,
+}
+
+enum By {
+    Time(Option<Cursor>),
+    /// Entries about no object are left out.
+    Object(Option<ObjectRef>, Option<Cursor>),
+}
+
+impl Order {
+    /// The order that a query asks for, after its cursor.
+    fn of(query: &Query) -> Self {
+        Self {
+            descending: query.is_newest_first(),
+            by: By::Time(query.cursor()),
+        }
+    }
+
+    /// By object, and by time within each, after all of an object.
+    fn by_object(after: Option<&ObjectRef>) -> Self {
+        Self {
+            descending: false,
+            by: By::Object(after.cloned(), None),
+        }
+    }
+
+    fn go_on_after(&mut self, entry: &LogEntry) {
+        let cursor = Some(Cursor::of(entry));
+        self.by = match self.by {
+            By::Time(_) => By::Time(cursor),
+            By::Object(..) => {
+                let object = ObjectRef::new(entry.model.as_str(), entry.object_pk.as_str());
+                By::Object(Some(object), cursor)
+            }
+        };
+    }
+
+    fn columns(&self) -> &'static [&'static str] {
+        match self.by {
+            By::Time(_) => &["ts", "id"],
+            By::Object(..) => &["model", "object_pk", "ts", "id"],
+        }
+    }
+
+    /// What comes after the place where to begin.
+    fn begin(&self, conditions: &mut Conditions) {
+        let sign = if self.descending { '<' } else { '>' };
+        let (object, cursor) = match &self.by {
+            By::Time(cursor) => (None, cursor),
+            By::Object(object, cursor) => {
+                conditions.common.push("e.object_pk <> ''".to_owned());
+                (object.as_ref(), cursor)
+            }
+        };
+        let mut place = Vec::new();
+        if let Some(object) = object {
+            place.push(("e.model", conditions.param(key(&object.model).into_owned())));
+            let pk = conditions.param(key(&object.object_pk).into_owned());
+            place.push(("e.object_pk", pk));
+        }
+        if let Some(cursor) = cursor {
+            let ts = conditions.param(cursor.timestamp().timestamp_micros());
+            place.push(("e.ts", ts));
+            place.push(("e.id", conditions.param(cursor.id())));
+        }
+        if !place.is_empty() {
+            let (columns, values): (Vec<_>, Vec<_>) = place.into_iter().unzip();
+            conditions.common.push(format!(
+                "({}) {sign} ({})",
+                columns.join(", "),
+                values.join(", ")
+            ));
+        }
+    }
+
+    /// The first entries in this order, each as one column.
+    fn statement(
+        &self,
+        mut conditions: Conditions,
+        column: &str,
+        number: usize,
+        schema: &Schema,
+    ) -> Statement {
+        self.begin(&mut conditions);
+        let direction = if self.descending { "DESC" } else { "ASC" };
+        let limit = conditions.param(i64::try_from(number).unwrap_or(i64::MAX));
+        let columns = self.columns();
+        let order: Vec<_> = columns
+            .iter()
+            .map(|column| format!("e.{column} {direction}"))
+            .collect();
+        let end = format!(" ORDER BY {} LIMIT {limit}", order.join(", "));
+        let mut sql = format!("SELECT e.{column}");
+        if let [only] = &conditions.branches[..] {
+            conditions.write_from(&mut sql, only);
+        } else {
+            // Each part in order and no longer than needed; the server merges them.
+            sql.push_str(" FROM (");
+            for (number, branch) in conditions.branches.iter().enumerate() {
+                sql.push_str(if number > 0 { " UNION ALL (" } else { "(" });
+                let _ = write!(sql, "SELECT e.{column} AS {column}");
+                for key in columns.iter().filter(|key| **key != column) {
+                    let _ = write!(sql, ", e.{key} AS {key}");
+                }
+                conditions.write_from(&mut sql, branch);
+                sql.push_str(&end);
+                sql.push(')');
+            }
+            sql.push_str(") AS e");
+        }
+        sql.push_str(&end);
+        conditions.statement(&sql, schema)
+    }
+}
+
+/// What a query asks for, as far as SQL can say it.
+struct Conditions {
+    /// What all rows meet.
+    common: Vec<String>,
+    /// What the rows of each part of the answer meet; no row is in two of them.
+    branches: Vec<String>,
+    params: Vec<Param>,
+    /// Whether this is all that the query asks for.
+    exact: bool,
+}
+
+impl Conditions {
+    fn of(query: &Query) -> Self {
+        let filter = query.filter();
+        let mut conditions = Self {
+            common: Vec::new(),
+            branches: vec![String::new()],
+            params: Vec::new(),
+            exact: true,
+        };
+        conditions.equal("e.model", filter.model.as_deref());
+        conditions.equal("e.object_pk", filter.object_pk.as_deref());
+        conditions.equal("e.actor", filter.actor.as_deref());
+        conditions.equal("e.correlation_id", filter.correlation_id.as_deref());
+        if let Some(id) = filter.transaction_id {
+            let id = conditions.param(id);
+            conditions.common.push(format!("e.transaction_id = {id}"));
+        }
+        conditions.equal(
+            "e.outcome",
+            filter.outcome.as_ref().map(|outcome| outcome.as_str()),
+        );
+        if let Some(action) = &filter.action {
+            conditions.equal("e.action", Some(action.as_str()));
+            // A custom action that is called like one of the four is read back as that one.
+            conditions.exact &= Action::named(action.as_str().to_owned()) == *action;
+        }
+        if let Some(level) = filter.level_at_least {
+            let level = conditions.param(i16::from(level as u8));
+            conditions.common.push(format!("e.level >= {level}"));
+        }
+        if let Some(level) = filter.level_below {
+            let level = conditions.param(i16::from(level as u8));
+            conditions.common.push(format!("e.level < {level}"));
+        }
+        if let Some(since) = filter.since {
+            let since = conditions.param(micros_up(since));
+            conditions.common.push(format!("e.ts >= {since}"));
+        }
+        if let Some(until) = filter.until {
+            let until = conditions.param(micros_up(until));
+            conditions.common.push(format!("e.ts < {until}"));
+        }
+        if let Some(root) = &filter.parent {
+            let model = conditions.param(key(&root.model).into_owned());
+            let pk = conditions.param(key(&root.object_pk).into_owned());
+            conditions.branches = vec![
+                format!("e.parent_model = {model} AND e.parent_pk = {pk}"),
+                format!(
+                    "e.model = {model} AND e.object_pk = {pk} \
+                     AND (e.parent_model IS DISTINCT FROM {model} \
+                     OR e.parent_pk IS DISTINCT FROM {pk})"
+                ),
+            ];
+        }
+        conditions.changed(filter);
+        if let Some(wanted) = &filter.text {
+            conditions.exact = false;
+            if is_verbatim_in_json(wanted) {
+                let wanted = conditions.param(wanted.to_ascii_lowercase());
+                // The column's collation makes `lower` change ASCII letters only.
+                conditions
+                    .common
+                    .push(format!("strpos(lower(e.body), {wanted}) > 0"));
+            }
+        }
+        conditions
+    }
+
+    fn changed(&mut self, filter: &Filter) {
+        let valued = || filter.changed_from.iter().chain(&filter.changed_to);
+        self.exact &= valued().next().is_none() && filter.changed.iter().all(is_whole_field);
+        let mut fields: Vec<_> = filter
+            .changed
+            .iter()
+            .chain(valued().map(|(path, _)| path))
+            // Everything lies inside the object itself.
+            .filter(|path| !path.segments().is_empty())
+            .map(|path| key(&path.field()).into_owned())
+            .collect();
+        fields.sort_unstable();
+        fields.dedup();
+        if !fields.is_empty() {
+            let fields = self.param(fields);
+            self.common.push(format!("e.fields @> {fields}"));
+        }
+        for (side, wanted) in [("old", &filter.changed_from), ("new", &filter.changed_to)] {
+            for (_, value) in wanted {
+                self.became(side, value);
+            }
+        }
+    }
+
+    /// Something was or became the value; at which path, which has several spellings, is left
+    /// to Rust.
+    fn became(&mut self, side: &str, value: &Value) {
+        let Ok(value) = json(value) else {
+            return;
+        };
+        let value = self.param(value);
+        self.common.push(format!(
+            "EXISTS (SELECT 1 FROM jsonb_each(e.changes) AS c \
+             WHERE c.value -> '{side}' = {value}::text::jsonb)"
+        ));
+    }
+
+    fn equal(&mut self, column: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            let value = self.param(key(value).into_owned());
+            self.common.push(format!("{column} = {value}"));
+        }
+    }
+
+    fn param(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
+        self.params.push(Box::new(value));
+        format!("${}", self.params.len())
+    }
+
+    fn write_from(&self, sql: &mut String, branch: &str) {
+        sql.push_str(" FROM {schema}.audit_entry AS e");
+        let conditions = self.common.iter().map(String::as_str);
+        let branch = Some(branch).filter(|branch| !branch.is_empty());
+        for (number, condition) in conditions.chain(branch).enumerate() {
+            let word = if number == 0 { "WHERE" } else { "AND" };
+            let _ = write!(sql, " {word} {condition}");
+        }
+    }
+
+    /// The number of entries, a row for each part of the answer.
+    fn count(self, schema: &Schema) -> Statement {
+        let mut sql = String::new();
+        for (number, branch) in self.branches.iter().enumerate() {
+            sql.push_str(if number > 0 { " UNION ALL " } else { "" });
+            sql.push_str("SELECT count(*)");
+            self.write_from(&mut sql, branch);
+        }
+        self.statement(&sql, schema)
+    }
+
+    fn statement(self, sql: &str, schema: &Schema) -> Statement {
+        Statement {
+            sql: schema.fill(sql),
+            params: self.params,
+        }
+    }
+}

@@ -1,0 +1,281 @@
+-- Version 1. `{schema}` and `{schema_text}` are the schema's name, as an identifier and as a
+-- text. A script that was released never changes.
+
+CREATE TABLE {schema}.audit_schema (
+    version integer NOT NULL,
+    program text    NOT NULL DEFAULT 'auditlog',
+    single  boolean PRIMARY KEY DEFAULT true CHECK (single)
+);
+INSERT INTO {schema}.audit_schema (version) VALUES (0);
+
+-- `body` is the entry; every other column but `xact` is a projection of it. The texts are in
+-- their key form, in which they fit an index and hold no U+0000 (FORMAT.md).
+CREATE TABLE {schema}.audit_entry (
+    id             uuid     NOT NULL PRIMARY KEY,
+    ts             bigint   NOT NULL,
+    level          smallint NOT NULL,
+    action         text     COLLATE "C" NOT NULL,
+    outcome        text     COLLATE "C" NOT NULL,
+    model          text     COLLATE "C" NOT NULL,
+    object_pk      text     COLLATE "C" NOT NULL,
+    parent_model   text     COLLATE "C",
+    parent_pk      text     COLLATE "C",
+    actor          text     COLLATE "C",
+    correlation_id text     COLLATE "C",
+    transaction_id uuid,
+    fields         text[]   COLLATE "C" NOT NULL,
+    changes        jsonb,
+    body           text     COLLATE "C" NOT NULL,
+    -- The number of the transaction that wrote it: whoever follows the trail asks for what is
+    -- newer than what was seen, and older than every transaction that is still open.
+    xact           bigint   NOT NULL DEFAULT pg_current_xact_id()::text::bigint
+) PARTITION BY RANGE (id);
+
+CREATE INDEX audit_entry_time ON {schema}.audit_entry (ts, id);
+CREATE INDEX audit_entry_object ON {schema}.audit_entry (model, object_pk, ts, id);
+CREATE INDEX audit_entry_model ON {schema}.audit_entry (model, ts, id);
+CREATE INDEX audit_entry_actor ON {schema}.audit_entry (actor, ts, id)
+    WHERE actor IS NOT NULL;
+CREATE INDEX audit_entry_correlation ON {schema}.audit_entry (correlation_id, ts, id)
+    WHERE correlation_id IS NOT NULL;
+CREATE INDEX audit_entry_parent ON {schema}.audit_entry (parent_model, parent_pk, ts, id)
+    WHERE parent_model IS NOT NULL;
+CREATE INDEX audit_entry_transaction ON {schema}.audit_entry (transaction_id, ts, id)
+    WHERE transaction_id IS NOT NULL;
+CREATE INDEX audit_entry_fields ON {schema}.audit_entry USING gin (fields);
+CREATE INDEX audit_entry_xact ON {schema}.audit_entry
+    USING brin (xact) WITH (pages_per_range = 32);
+
+-- Ids for which there is no month: of another version, or made before the trail began.
+CREATE TABLE {schema}.audit_entry_rest PARTITION OF {schema}.audit_entry DEFAULT;
+
+-- Has a row only inside a transaction that may remove entries.
+CREATE TABLE {schema}.audit_retention (
+    xact xid8 PRIMARY KEY DEFAULT pg_current_xact_id()
+);
+
+CREATE FUNCTION {schema}.audit_keep() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $audit$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        RAISE EXCEPTION 'an audit entry cannot be changed' USING ERRCODE = 'AU002';
+    ELSIF TG_OP = 'TRUNCATE' OR NOT EXISTS (
+        SELECT 1 FROM {schema}.audit_retention AS r
+        WHERE r.xact = pg_current_xact_id_if_assigned()
+    ) THEN
+        RAISE EXCEPTION 'an audit entry can be removed only by retention'
+            USING ERRCODE = 'AU002';
+    END IF;
+    RETURN OLD;
+END
+$audit$;
+
+CREATE TRIGGER audit_entry_keep BEFORE UPDATE OR DELETE ON {schema}.audit_entry
+    FOR EACH ROW EXECUTE FUNCTION {schema}.audit_keep();
+CREATE TRIGGER audit_entry_keep_all BEFORE TRUNCATE ON {schema}.audit_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.audit_keep();
+CREATE TRIGGER audit_entry_keep_all BEFORE TRUNCATE ON {schema}.audit_entry_rest
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.audit_keep();
+
+-- Raises AU001 with the id if one of the entries is stored with another content. With the
+-- owner's rights, so that a role that may only insert can be told of a conflict.
+CREATE FUNCTION {schema}.audit_compare(ids uuid[], bodies text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    given record;
+BEGIN
+    SELECT g.id, e.id IS NULL AS gone INTO given
+    FROM unnest(ids, bodies) AS g(id, body)
+    LEFT JOIN {schema}.audit_entry AS e ON e.id = g.id
+    WHERE e.body IS DISTINCT FROM g.body
+    ORDER BY gone, g.id
+    LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    ELSIF given.gone THEN
+        -- Retention removed it since the insert found it.
+        RAISE EXCEPTION 'an audit entry was removed while it was appended again'
+            USING ERRCODE = 'serialization_failure';
+    END IF;
+    RAISE EXCEPTION 'another audit entry has the id %', given.id
+        USING ERRCODE = 'AU001', DETAIL = given.id;
+END
+$audit$;
+
+-- Keeps entries, all or none; what is stored already with the same content counts as kept.
+-- `fields` are the changed fields, each after U+0001 U+0005.
+CREATE FUNCTION {schema}.audit_append(
+    ids uuid[], times bigint[], levels smallint[], actions text[], outcomes text[],
+    models text[], object_pks text[], parent_models text[], parent_pks text[], actors text[],
+    correlation_ids text[], transaction_ids uuid[], fields text[], changes text[], bodies text[]
+) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    inserted bigint;
+BEGIN
+    -- In the order of the ids, so that two writers of the same entries cannot lock each other
+    -- out.
+    INSERT INTO {schema}.audit_entry (
+        id, ts, level, action, outcome, model, object_pk, parent_model, parent_pk, actor,
+        correlation_id, transaction_id, fields, changes, body
+    )
+    SELECT g.id, g.ts, g.level, g.action, g.outcome, g.model, g.object_pk, g.parent_model,
+        g.parent_pk, g.actor, g.correlation_id, g.transaction_id,
+        (string_to_array(g.fields, E'\x01\x05'))[2:], g.changes::jsonb, g.body
+    FROM unnest(
+        ids, times, levels, actions, outcomes, models, object_pks, parent_models, parent_pks,
+        actors, correlation_ids, transaction_ids, fields, changes, bodies
+    ) AS g(
+        id, ts, level, action, outcome, model, object_pk, parent_model, parent_pk, actor,
+        correlation_id, transaction_id, fields, changes, body
+    )
+    ORDER BY g.id
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    IF inserted < cardinality(ids) THEN
+        PERFORM {schema}.audit_compare(ids, bodies);
+    END IF;
+END
+$audit$;
+
+-- Returns the lowest id of version 7 that is made at the beginning of a day in UTC.
+CREATE FUNCTION {schema}.audit_first_id(day date) RETURNS uuid
+LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT (lpad(to_hex((day - date '1970-01-01')::bigint * 86400000), 12, '0') || repeat('0', 20))::uuid
+$audit$;
+
+-- Makes the partition of a month, and moves entries there that lie in `audit_entry_rest`.
+-- Returns whether there was none.
+CREATE FUNCTION {schema}.audit_add_partition(month date) RETURNS boolean
+-- Who waits for the lock on the rest keeps everybody waiting behind: not for long.
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s'
+AS $audit$
+DECLARE
+    first_day date := date_trunc('month', month)::date;
+    low uuid := {schema}.audit_first_id(first_day);
+    high uuid := {schema}.audit_first_id((first_day + interval '1 month')::date);
+    part text := quote_ident({schema_text}) || '.audit_entry_' || to_char(first_day, 'YYYY_MM');
+    misplaced boolean;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('auditlog ' || {schema_text}, 0));
+    IF to_regclass(part) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format(
+        'CREATE TABLE %s (LIKE {schema}.audit_entry INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
+        part
+    );
+    -- Whoever makes it, such as a superuser: the owner must be able to drop it.
+    EXECUTE format(
+        'ALTER TABLE %s OWNER TO %I', part,
+        (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = '{schema}.audit_entry'::regclass)
+    );
+    LOCK TABLE {schema}.audit_entry_rest IN ACCESS EXCLUSIVE MODE;
+    SELECT EXISTS (
+        SELECT 1 FROM {schema}.audit_entry_rest AS r WHERE r.id >= low AND r.id < high
+    ) INTO misplaced;
+    IF misplaced THEN
+        INSERT INTO {schema}.audit_retention DEFAULT VALUES;
+        EXECUTE format(
+            'WITH moved AS (
+                DELETE FROM {schema}.audit_entry_rest WHERE id >= $1 AND id < $2 RETURNING *
+            ) INSERT INTO %s SELECT * FROM moved',
+            part
+        ) USING low, high;
+        DELETE FROM {schema}.audit_retention;
+    END IF;
+    EXECUTE format(
+        'ALTER TABLE {schema}.audit_entry ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)',
+        part, low, high
+    );
+    EXECUTE format(
+        'CREATE TRIGGER audit_entry_keep_all BEFORE TRUNCATE ON %s
+            FOR EACH STATEMENT EXECUTE FUNCTION {schema}.audit_keep()',
+        part
+    );
+    RETURN true;
+END
+$audit$;
+
+-- Makes the partitions of this month and of the next ones, and returns how many were missing.
+CREATE FUNCTION {schema}.audit_maintain(months_ahead integer DEFAULT 3) RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    this_month date := date_trunc('month', now() AT TIME ZONE 'UTC')::date;
+    made integer := 0;
+BEGIN
+    FOR ahead IN 0..months_ahead LOOP
+        made := made + {schema}.audit_add_partition(
+            (this_month + make_interval(months => ahead))::date
+        )::integer;
+    END LOOP;
+    RETURN made;
+END
+$audit$;
+
+-- Drops the partition of a month if all of its entries are from before a time, and returns
+-- how many there were; null if it has others.
+CREATE FUNCTION {schema}.audit_drop_partition(part regclass, before bigint) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    last bigint;
+    entries bigint;
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM pg_inherits
+        WHERE inhparent = '{schema}.audit_entry'::regclass AND inhrelid = part
+            AND part <> '{schema}.audit_entry_rest'::regclass
+    ) THEN
+        RETURN NULL;
+    END IF;
+    -- Nobody writes to it from here on, but everybody reads.
+    EXECUTE format('LOCK TABLE %s IN SHARE MODE', part);
+    EXECUTE format('SELECT ts FROM %s ORDER BY ts DESC LIMIT 1', part) INTO last;
+    IF last IS NULL OR last >= before THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT count(*) FROM %s', part) INTO entries;
+    EXECUTE format('DROP TABLE %s', part);
+    RETURN entries;
+END
+$audit$;
+
+-- For conditions on `ts`: WHERE ts >= audit_micros(now() - interval '1 day').
+CREATE FUNCTION {schema}.audit_micros(moment timestamptz) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $audit$ SELECT (extract(epoch FROM moment) * 1000000)::bigint $audit$;
+
+-- The entry as JSON that every operator takes: U+0000, which no text can hold, as U+0001 U+0002.
+CREATE FUNCTION {schema}.audit_json(body text) RETURNS json
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT CASE WHEN strpos(body, '\u0000') = 0 THEN body
+        ELSE regexp_replace(body, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\u0001\\u0002', 'g')
+    END::json
+$audit$;
+
+CREATE VIEW {schema}.audit_log AS SELECT
+    -- Times that `timestamptz` has no room for are infinite.
+    CASE WHEN ts < -210866803200000000 THEN '-infinity'::timestamptz
+         WHEN ts >= 9224318016000000000 THEN 'infinity'::timestamptz
+         ELSE 'epoch'::timestamptz + (ts / 1000000) * interval '1 second'
+              + (ts % 1000000) * interval '1 microsecond'
+    END AS time,
+    CASE level WHEN 10 THEN 'DEBUG' WHEN 20 THEN 'INFO' WHEN 30 THEN 'WARNING'
+               WHEN 40 THEN 'ERROR' WHEN 50 THEN 'CRITICAL' END AS level,
+    actor, action, outcome, model, object_pk,
+    {schema}.audit_json(body) ->> 'object_repr' AS object_repr,
+    changes,
+    {schema}.audit_json(body) ->> 'reason' AS reason,
+    correlation_id, ts, id
+FROM {schema}.audit_entry;
+
+REVOKE EXECUTE ON FUNCTION {schema}.audit_keep, {schema}.audit_compare, {schema}.audit_append,
+    {schema}.audit_add_partition, {schema}.audit_maintain, {schema}.audit_drop_partition
+    FROM PUBLIC;

@@ -1,0 +1,537 @@
+//! The store.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use audit_core::{AsyncStore, LogEntry, ObjectRef, Page, Query, Store, StoreError, StoreFuture};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::background::{self, Background};
+use crate::check::{self, Check};
+use crate::connection::{Connections, retrying};
+use crate::import;
+use crate::options::{self, PostgresOptions};
+use crate::query;
+use crate::retention;
+use crate::row::Row;
+use crate::schema::{self, Found, SCHEMA_VERSION, Schema};
+use crate::writer::{Batch, Job, Writer};
+
+/// How many entries a step of an import has.
+const IMPORT: usize = 10_000;
+/// How often a store looks whether partitions are missing.
+const MAINTENANCE: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Keeps the trail in a PostgreSQL database, version 13 or later.
+///
+/// **Durable when `Ok`:** the server has committed when [`append`](Store::append) returns. It
+/// survives what a commit of the server survives, by its `synchronous_commit`, `fsync` and
+/// replication.
+///
+/// **When `append` fails** nothing of the call is kept, with one exception: if the connection
+/// is lost during the commit and cannot be had again in time ([`StoreError::Io`]), the entries
+/// may be there. To append them again is right in either case.
+///
+/// **Retries:** after a deadlock, a serialization failure or a lost connection a call tries
+/// again until [`retry_timeout`](PostgresOptions::retry_timeout). No entry is stored twice:
+/// the id tells the server what it has already.
+///
+/// **Concurrency:** threads and tasks that append at the same moment share one statement.
+/// Any number of processes may write to and read from one database. A clone is the same
+/// store. A process that forked must connect anew.
+///
+/// **Async:** the store has a thread of its own. The methods of [`Store`] block the thread
+/// that calls them, and may do so inside any runtime; those that end in `_async` are for any
+/// runtime. A future of [`append_async`](Self::append_async) that is dropped leaves all of
+/// its entries kept or none; it never leaves a part.
+///
+/// # Example: see the [crate's documentation](crate)
+#[derive(Clone)]
+pub struct PostgresStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    background: Background,
+    jobs: mpsc::Sender<Job>,
+    connections: Connections,
+    schema: Schema,
+    read_only: bool,
+    commits: Arc<AtomicU64>,
+}
+
+impl PostgresStore {
+    /// Connects to a server, and makes the trail's tables if they do not exist.
+    ///
+    /// `url` is a `postgres://` URL or a text of `key=value` pairs. `sslmode` may be
+    /// `disable`, `prefer` (the default) or `require`. Encryption is used whenever the server
+    /// offers it, but not to this machine itself unless it is required, and the server's
+    /// certificate is always checked: see [`PostgresOptions::root_certificates`].
+    ///
+    /// # Errors
+    /// - [`StoreError::Io`]: the server is not to be reached.
+    /// - [`StoreError::Foreign`]: tables of another program have the trail's names.
+    /// - [`StoreError::NewerSchema`]: a later version of this library made the tables.
+    /// - [`StoreError::Unsupported`]: the database's encoding is not UTF-8, or the schema's
+    ///   name is odd.
+    /// - [`StoreError::Backend`]: the settings are wrong, or the server refuses them.
+    pub fn connect(url: &str) -> Result<Self, StoreError> {
+        PostgresOptions::new().connect(url)
+    }
+
+    /// Connects as [`connect`](Self::connect) does, from any async runtime or none.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_async(url: &str) -> Result<Self, StoreError> {
+        PostgresOptions::new().connect_async(url).await
+    }
+
+    /// Returns the settings for connecting, to change them first.
+    pub fn options() -> PostgresOptions {
+        PostgresOptions::new()
+    }
+
+    pub(crate) async fn open(
+        config: tokio_postgres::Config,
+        options: PostgresOptions,
+    ) -> Result<Self, StoreError> {
+        let (background, life) = Background::start()?;
+        let place = options::place(&config);
+        let begun = {
+            let options = options.clone();
+            background.run(async move {
+                let connections = Connections::new(&config, &options, &place)?;
+                prepare(connections, &options, &place).await
+            })
+        };
+        let (connections, schema) = begun.await?;
+        let (jobs, queue) = mpsc::channel(options.queue);
+        let commits = Arc::new(AtomicU64::new(0));
+        let writer = Writer {
+            connections: connections.clone(),
+            sql: schema
+                .fill(
+                    "SELECT {schema}.audit_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+                     $12, $13, $14, $15)",
+                )
+                .into(),
+            commits: Arc::clone(&commits),
+        };
+        let maintenance = maintenance(connections.clone(), schema.clone(), options.clone());
+        let lived = life.send(Box::pin(async move {
+            // Goes when the writer ends.
+            let _maintenance = tokio::spawn(maintenance);
+            writer.run(queue).await;
+        }));
+        if lived.is_err() {
+            return Err(StoreError::Closed);
+        }
+        Ok(Self {
+            shared: Arc::new(Shared {
+                background,
+                jobs,
+                connections,
+                schema,
+                read_only: options.read_only,
+                commits,
+            }),
+        })
+    }
+
+    /// Asks this store, such as one that is no log's.
+    pub fn query(&self) -> Query {
+        Query::of(Arc::new(self.clone()))
+    }
+
+    /// Returns the name of the schema in which the trail's tables lie.
+    pub fn schema(&self) -> &str {
+        self.shared.schema.name()
+    }
+
+    /// Keeps the entries as [`append`](Store::append) does, without blocking.
+    ///
+    /// If the queue is full, waits for room. Once the entries are in the queue they are
+    /// written whether or not the future is polled on or dropped.
+    ///
+    /// # Errors
+    /// As [`append`](Store::append).
+    pub async fn append_async(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        if self.shared.read_only {
+            return Err(self.read_only());
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let rows = entries.iter().map(Row::of).collect::<Result<_, _>>()?;
+        let deadline = self.shared.connections.deadline();
+        self.shared
+            .enqueue(|done| {
+                Job::Append(Batch {
+                    rows,
+                    deadline,
+                    done,
+                })
+            })
+            .await?
+    }
+
+    /// Finds entries as [`find`](Store::find) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`find`](Store::find).
+    pub async fn find_async(&self, query: &Query) -> Result<Page, StoreError> {
+        query.check()?;
+        let asked = query.clone();
+        let found =
+            self.with(|connections, schema| async move {
+                query::find(&connections, &schema, &asked).await
+            })
+            .await?;
+        found.into_page(query, &self.shared.connections.place)
+    }
+
+    /// Counts entries as [`count`](Store::count) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`count`](Store::count).
+    pub async fn count_async(&self, query: &Query) -> Result<u64, StoreError> {
+        query.check()?;
+        let query = query.clone();
+        self.with(
+            |connections, schema| async move { query::count(&connections, &schema, &query).await },
+        )
+        .await
+    }
+
+    /// Finds entries by object as [`objects`](Store::objects) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`objects`](Store::objects).
+    pub async fn objects_async(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        query.check()?;
+        let (query, after) = (query.clone(), after.cloned());
+        self.with(|connections, schema| async move {
+            query::objects(&connections, &schema, &query, after.as_ref()).await
+        })
+        .await
+    }
+
+    /// Removes entries as [`purge`](Store::purge) does, without blocking. Dropped, it stops
+    /// after the step it is at.
+    ///
+    /// # Errors
+    /// As [`purge`](Store::purge).
+    pub async fn purge_async(&self, query: &Query) -> Result<u64, StoreError> {
+        if self.shared.read_only {
+            return Err(self.read_only());
+        }
+        query.check()?;
+        let query = query.clone();
+        self.with(|connections, schema| async move {
+            retention::purge(&connections, &schema, &query).await
+        })
+        .await
+    }
+
+    /// Keeps many entries, such as those of another store: by `COPY`, in steps of 10,000, each
+    /// of which is kept as a whole or not at all. Returns how many entries there were.
+    ///
+    /// What is stored already with the same content counts as kept, at the cost of
+    /// [`append`](Store::append). Blocks the thread.
+    ///
+    /// # Errors
+    /// As [`append`](Store::append); the steps before stay done, and to call it again with all
+    /// of the entries goes on.
+    pub fn import(&self, entries: impl IntoIterator<Item = LogEntry>) -> Result<u64, StoreError> {
+        if self.shared.read_only {
+            return Err(self.read_only());
+        }
+        let mut entries = entries.into_iter();
+        let (mut imported, mut fresh) = (0, true);
+        loop {
+            let step: Vec<_> = entries.by_ref().take(IMPORT).collect();
+            if step.is_empty() {
+                return Ok(imported);
+            }
+            // Where one step has known entries, the next ones may well have, too.
+            fresh = fresh && self.copy(&step)?;
+            if !fresh {
+                self.append(&step)?;
+            }
+            imported += step.len() as u64;
+        }
+    }
+
+    fn copy(&self, entries: &[LogEntry]) -> Result<bool, StoreError> {
+        let rows: Vec<_> = entries.iter().map(Row::of).collect::<Result<_, _>>()?;
+        background::wait(self.with(|connections, schema| async move {
+            import::copy(&connections, &schema, &rows).await
+        }))
+    }
+
+    /// Returns when everything appended before is written, or known not to be.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] after [`close`](Self::close).
+    pub async fn flush_async(&self) -> Result<(), StoreError> {
+        self.shared.enqueue(Job::Barrier).await
+    }
+
+    /// Makes the partitions of this month and of as many as
+    /// [`months_ahead`](PostgresOptions::months_ahead) says, and returns how many were
+    /// missing.
+    ///
+    /// A store whose role owns the tables does so when it connects and every six hours; for
+    /// others call this from a job of the owner, or `SELECT audit_maintain()` with any client.
+    /// While a month has no partition its entries are kept in `audit_entry_rest`.
+    ///
+    /// # Errors
+    /// If the server cannot make them. A role that does not own the tables makes none.
+    pub fn maintain(&self, months_ahead: u8) -> Result<u32, StoreError> {
+        background::wait(self.with(move |connections, schema| async move {
+            retention::maintain(&connections, &schema, months_ahead).await
+        }))
+    }
+
+    /// Writes what is queued and closes the connections, for all clones of the store: what
+    /// they are asked for later is [`StoreError::Closed`].
+    ///
+    /// To drop the last clone does the same in the background. Neither is needed for
+    /// durability.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] if it is closed already.
+    pub fn close(self) -> Result<(), StoreError> {
+        background::wait(self.clone().close_async())?;
+        self.shared.background.join();
+        Ok(())
+    }
+
+    /// Closes the store as [`close`](Self::close) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`close`](Self::close).
+    pub async fn close_async(self) -> Result<(), StoreError> {
+        self.shared.enqueue(Job::Close).await
+    }
+
+    /// Checks for every entry that its bytes are a canonical form and that all columns say
+    /// what the bytes say. Reads all of the trail.
+    ///
+    /// # Errors
+    /// If the entries cannot be read. What is wrong with them is in the [`Check`].
+    pub fn check(&self) -> Result<Check, StoreError> {
+        background::wait(
+            self.with(
+                |connections, schema| async move { check::check(&connections, &schema).await },
+            ),
+        )
+    }
+
+    /// Returns how the server would find the entries of a query: `EXPLAIN`, a line a step.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub fn explain(&self, query: &Query) -> Result<Vec<String>, StoreError> {
+        let query = query.clone();
+        background::wait(self.with(|connections, schema| async move {
+            query::explain(&connections, &schema, &query).await
+        }))
+    }
+
+    /// Returns how many statements `append` has committed, for tests of how many entries
+    /// share one.
+    #[doc(hidden)]
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Runs work on the store's thread.
+    async fn with<T, F>(&self, work: impl FnOnce(Connections, Schema) -> F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        if self.shared.jobs.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        let work = work(self.shared.connections.clone(), self.shared.schema.clone());
+        self.shared.background.run(work).await
+    }
+
+    fn read_only(&self) -> StoreError {
+        StoreError::ReadOnly {
+            place: self.shared.connections.place.to_string(),
+        }
+    }
+}
+
+impl Shared {
+    /// Puts a job into the queue and waits for its answer.
+    async fn enqueue<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<T>) -> Job,
+    ) -> Result<T, StoreError> {
+        self.background.check_thread()?;
+        let (done, answer) = oneshot::channel();
+        if self.jobs.send(job(done)).await.is_err() {
+            return Err(StoreError::Closed);
+        }
+        answer.await.map_err(|_| {
+            StoreError::backend(&*self.connections.place, "the thread that writes panicked")
+        })
+    }
+}
+
+/// Looks at the server, and makes of the schema what the store needs.
+async fn prepare(
+    connections: Connections,
+    options: &PostgresOptions,
+    place: &str,
+) -> Result<(Connections, Schema), StoreError> {
+    let connection = connections.write().await.map_err(|failure| failure.error)?;
+    let done = timeout(connection.limit(), async {
+        let row = connection
+            .query_one(
+                "SELECT current_setting('server_encoding'), current_schema()::text",
+                &[],
+            )
+            .await?;
+        Ok((
+            row.try_get::<_, String>(0)?,
+            row.try_get::<_, Option<String>>(1)?,
+        ))
+    })
+    .await;
+    let (encoding, current) = connection.settle(done).map_err(|failure| failure.error)?;
+    if encoding != "UTF8" {
+        return Err(StoreError::Unsupported {
+            operation: "keep a trail in a database whose encoding is not UTF-8",
+        });
+    }
+    let name = options.schema.as_ref().or(current.as_ref());
+    let schema = Schema::named(name.map_or("public", String::as_str))?;
+    let place = format!("schema `{}` of {place}", schema.name());
+    let connections = connections.at(&place);
+    match look(&connections, &schema).await? {
+        Found::Version(SCHEMA_VERSION) => {}
+        _ if options.migrate => schema::migrate(&connections, &schema).await?,
+        Found::Version(_) => return Err(StoreError::ReadOnly { place }),
+        Found::Nothing => {
+            return Err(StoreError::Foreign {
+                place,
+                found: "a schema without a trail".to_owned(),
+            });
+        }
+    }
+    if options.migrate {
+        // The trail works without them, in one table.
+        if let Err(error) = retention::maintain(&connections, &schema, options.months_ahead).await {
+            log::warn!("partitions could not be made: {error}");
+        }
+    }
+    Ok((connections, schema))
+}
+
+async fn look(connections: &Connections, schema: &Schema) -> Result<Found, StoreError> {
+    let looked = retrying(connections.deadline(), || async {
+        let connection = connections.write().await?;
+        let done = timeout(
+            connection.limit(),
+            schema::look(&*connection, schema, &connections.place),
+        )
+        .await;
+        connection.settle(done)
+    });
+    looked.await.map_err(|failure| failure.error)?
+}
+
+/// Makes partitions ahead as long as the store lives.
+async fn maintenance(connections: Connections, schema: Schema, options: PostgresOptions) {
+    if !options.migrate {
+        return;
+    }
+    loop {
+        tokio::time::sleep(MAINTENANCE).await;
+        match retention::maintain(&connections, &schema, options.months_ahead).await {
+            Ok(_) => {}
+            Err(StoreError::Closed) => return,
+            Err(error) => log::warn!("partitions could not be made: {error}"),
+        }
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("place", &self.shared.connections.place)
+            .field("read_only", &self.shared.read_only)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store for PostgresStore {
+    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        background::wait(self.append_async(entries))
+    }
+
+    fn find(&self, query: &Query) -> Result<Page, StoreError> {
+        background::wait(self.find_async(query))
+    }
+
+    fn count(&self, query: &Query) -> Result<u64, StoreError> {
+        background::wait(self.count_async(query))
+    }
+
+    /// Objects whose model or identity is longer than 1,000 bytes and begins with the same 900
+    /// as another's come in an order of their own.
+    fn objects(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        background::wait(self.objects_async(query, after))
+    }
+
+    /// Drops whole partitions where the query says no more than
+    /// [`until`](Query::until), and removes the rest in steps of 5,000, between which others
+    /// write.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] if the role does not own the tables. The steps before an
+    /// error stay done; to call it again goes on.
+    fn purge(&self, query: &Query) -> Result<u64, StoreError> {
+        background::wait(self.purge_async(query))
+    }
+
+    /// Everything appended is durable already; this waits for what is still being appended.
+    fn flush(&self) -> Result<(), StoreError> {
+        background::wait(self.flush_async())
+    }
+
+    fn as_async(&self) -> Option<&dyn AsyncStore> {
+        Some(self)
+    }
+}
+
+impl AsyncStore for PostgresStore {
+    fn append_async<'a>(&'a self, entries: &'a [LogEntry]) -> StoreFuture<'a, ()> {
+        Box::pin(self.append_async(entries))
+    }
+
+    fn find_async<'a>(&'a self, query: &'a Query) -> StoreFuture<'a, Page> {
+        Box::pin(self.find_async(query))
+    }
+
+    fn count_async<'a>(&'a self, query: &'a Query) -> StoreFuture<'a, u64> {
+        Box::pin(self.count_async(query))
+    }
+}

@@ -1,0 +1,108 @@
+//! Encryption: rustls, with the certificates of the system or of a file.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use audit_core::StoreError;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::options::PostgresOptions;
+
+/// Settles whether connections are encrypted: as the settings say, and, where they do not
+/// say, whenever the server can and is another machine.
+pub(crate) fn settle_mode(config: &mut Config) {
+    let hosts = config.get_hosts();
+    let local = if hosts.is_empty() {
+        config.get_hostaddrs().iter().all(IpAddr::is_loopback)
+    } else {
+        hosts.iter().all(is_local)
+    };
+    if config.get_ssl_mode() == SslMode::Prefer && local {
+        config.ssl_mode(SslMode::Disable);
+    }
+}
+
+fn is_local(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => {
+            name == "localhost"
+                || name
+                    .parse()
+                    .is_ok_and(|address: IpAddr| address.is_loopback())
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    }
+}
+
+/// Makes what encrypts connections. A server's certificate is always checked.
+pub(crate) fn connector(
+    config: &Config,
+    options: &PostgresOptions,
+) -> Result<MakeRustlsConnect, StoreError> {
+    let mut roots = RootCertStore::empty();
+    if config.get_ssl_mode() != SslMode::Disable {
+        if let Some(file) = &options.root_certificates {
+            let place = file.display().to_string();
+            let failed = |error| StoreError::backend(place.as_str(), error);
+            let certificates = CertificateDer::pem_file_iter(file)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                .map_err(|error| failed(error.to_string()))?;
+            for certificate in certificates {
+                let added = roots.add(certificate);
+                added.map_err(|error| failed(error.to_string()))?;
+            }
+        } else {
+            let found = rustls_native_certs::load_native_certs();
+            for error in &found.errors {
+                log::warn!("a root certificate of the system cannot be read: {error}");
+            }
+            roots.add_parsable_certificates(found.certs);
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| StoreError::backend("TLS", error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(tls))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_spoken_to_in_clear_unless_told() {
+        let mode = |settings: &str| {
+            let mut config: Config = settings.parse().unwrap();
+            settle_mode(&mut config);
+            config.get_ssl_mode()
+        };
+        for local in [
+            "host=localhost",
+            "host=127.0.0.1",
+            "host=::1,localhost",
+            "host=/run/postgresql",
+            "hostaddr=127.0.0.1",
+        ] {
+            assert_eq!(mode(local), SslMode::Disable, "{local}");
+        }
+        for remote in [
+            "host=db.example",
+            "host=localhost,db.example",
+            "host=db.example hostaddr=127.0.0.1",
+            "hostaddr=192.0.2.1",
+        ] {
+            assert_eq!(mode(remote), SslMode::Prefer, "{remote}");
+        }
+        assert_eq!(mode("host=localhost sslmode=require"), SslMode::Require);
+        assert_eq!(mode("host=db.example sslmode=disable"), SslMode::Disable);
+    }
+}

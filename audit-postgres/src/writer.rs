@@ -1,0 +1,215 @@
+//! The queue of those who append, and the one task that writes for all of them.
+//!
+//! While a statement is under way, whoever comes waits in the queue; the next statement is
+//! for all of them. The slower a commit is, the more entries share the next one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use audit_core::StoreError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::connection::{Connections, retrying};
+use crate::error::Failure;
+use crate::row::{Columns, Row};
+
+/// How many rows share a statement at most, a batch that is larger by itself aside.
+const GROUP_ROWS: usize = 4096;
+/// How many bytes share a statement at most; a batch with more takes several in one
+/// transaction.
+const GROUP_BYTES: usize = 16 << 20;
+
+type Outcome = Result<(), StoreError>;
+
+/// What stands in the queue.
+pub(crate) enum Job {
+    Append(Batch),
+    /// Answered when all before it are.
+    Barrier(oneshot::Sender<()>),
+    /// The last one: the queue takes no more.
+    Close(oneshot::Sender<()>),
+}
+
+/// Rows to be kept, all or none.
+pub(crate) struct Batch {
+    pub(crate) rows: Vec<Row>,
+    /// Until when to try again; it is tried once in any case.
+    pub(crate) deadline: Instant,
+    pub(crate) done: oneshot::Sender<Outcome>,
+}
+
+impl Batch {
+    fn bytes(&self) -> usize {
+        self.rows.iter().map(Row::bytes).sum()
+    }
+
+    fn finish(self, outcome: Outcome) {
+        // Whoever gave up waiting is not told: the entries are kept all the same, or not.
+        let _gone = self.done.send(outcome);
+    }
+}
+
+/// Writes what comes through the queue, until it is closed and empty.
+pub(crate) struct Writer {
+    pub(crate) connections: Connections,
+    /// The call of `audit_append`.
+    pub(crate) sql: Arc<str>,
+    pub(crate) commits: Arc<AtomicU64>,
+}
+
+impl Writer {
+    pub(crate) async fn run(self, mut queue: mpsc::Receiver<Job>) {
+        let this = Arc::new(self);
+        let mut closing = Vec::new();
+        let mut next = None;
+        loop {
+            let job = match next.take() {
+                Some(job) => job,
+                None => match queue.recv().await {
+                    Some(job) => job,
+                    None => break,
+                },
+            };
+            match job {
+                Job::Append(first) => {
+                    let group;
+                    (group, next) = fill(first, &mut queue);
+                    // A task of its own: should it panic, its callers hear of it and the
+                    // others go on.
+                    let writer = Arc::clone(&this);
+                    let written = tokio::spawn(async move { writer.commit_group(group).await });
+                    if written.await.is_err() {
+                        log::error!("{}: writing audit entries panicked", this.connections.place);
+                    }
+                }
+                Job::Barrier(done) => {
+                    let _gone = done.send(());
+                }
+                Job::Close(done) => {
+                    queue.close();
+                    closing.push(done);
+                }
+            }
+        }
+        this.connections.close();
+        for done in closing {
+            let _gone = done.send(());
+        }
+    }
+
+    /// Commits batches together. If one of them cannot be kept, it alone is not.
+    async fn commit_group(&self, group: Vec<Batch>) {
+        let mut group = group;
+        loop {
+            if group.is_empty() {
+                return;
+            }
+            let rows: Vec<_> = group.iter().flat_map(|batch| &batch.rows).collect();
+            // Those who came first have waited longest.
+            let deadline = group.iter().map(|batch| batch.deadline).min();
+            let outcome = self.commit(&rows, deadline).await;
+            match outcome {
+                Ok(()) => return group.into_iter().for_each(|batch| batch.finish(Ok(()))),
+                Err(failure) if group.len() > 1 && failure.concerns_content() => {
+                    let (alone, others) = apart(group, &failure.error);
+                    for batch in alone {
+                        let rows: Vec<_> = batch.rows.iter().collect();
+                        let outcome = self.commit(&rows, Some(batch.deadline)).await;
+                        batch.finish(outcome.map_err(|failure| failure.error));
+                    }
+                    group = others;
+                }
+                Err(failure) => {
+                    for batch in group {
+                        batch.finish(Err(failure.error.clone()));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Keeps rows, all or none. Where it is unknown whether they were, it is tried again:
+    /// what is there already counts as kept.
+    async fn commit(&self, rows: &[&Row], deadline: Option<Instant>) -> Result<(), Failure> {
+        let deadline = deadline.unwrap_or_else(|| self.connections.deadline());
+        let parts = parts(rows);
+        let done = retrying(deadline, || self.try_commit(&parts)).await;
+        if let Err(failure) = done {
+            return Err(failure.or_read_only(&self.connections.place));
+        }
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn try_commit(&self, parts: &[Columns<'_>]) -> Result<(), Failure> {
+        let mut connection = self.connections.write().await?;
+        // An allowance for each of them.
+        let limit = connection.limit() * u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        let done = timeout(limit, async {
+            let statement = connection.prepare_cached(&self.sql).await?;
+            if let [part] = parts {
+                connection.execute(&statement, &part.params()).await?;
+                return Ok(());
+            }
+            let transaction = connection.transaction().await?;
+            for part in parts {
+                transaction.execute(&statement, &part.params()).await?;
+            }
+            transaction.commit().await
+        })
+        .await;
+        connection.settle(done)
+    }
+}
+
+/// Takes what shares a statement with the first out of the queue, and what came next.
+fn fill(first: Batch, queue: &mut mpsc::Receiver<Job>) -> (Vec<Batch>, Option<Job>) {
+    let (mut rows, mut bytes) = (first.rows.len(), first.bytes());
+    let mut group = vec![first];
+    while let Ok(job) = queue.try_recv() {
+        let Job::Append(batch) = job else {
+            return (group, Some(job));
+        };
+        rows += batch.rows.len();
+        bytes += batch.bytes();
+        if rows > GROUP_ROWS || bytes > GROUP_BYTES {
+            return (group, Some(Job::Append(batch)));
+        }
+        group.push(batch);
+    }
+    (group, None)
+}
+
+/// Takes apart a group that cannot be kept as a whole: the batches to be tried alone, and
+/// the others.
+fn apart(group: Vec<Batch>, error: &StoreError) -> (Vec<Batch>, Vec<Batch>) {
+    let StoreError::Conflict { id } = error else {
+        return (group, Vec::new());
+    };
+    let (alone, others): (Vec<_>, Vec<_>) = group
+        .into_iter()
+        .partition(|batch| batch.rows.iter().any(|row| row.id == *id));
+    if alone.is_empty() {
+        // Nobody has the id that the server named: it does not matter whose fault it is.
+        return (others, alone);
+    }
+    (alone, others)
+}
+
+/// Divides rows into what one statement takes.
+fn parts<'r>(rows: &[&'r Row]) -> Vec<Columns<'r>> {
+    let mut parts = Vec::new();
+    let (mut begin, mut bytes) = (0, 0);
+    for (at, row) in rows.iter().enumerate() {
+        bytes += row.bytes();
+        if bytes > GROUP_BYTES && at > begin {
+            parts.push(Columns::of(&rows[begin..at]));
+            (begin, bytes) = (at, row.bytes());
+        }
+    }
+    parts.push(Columns::of(&rows[begin..]));
+    parts
+}

@@ -1,0 +1,180 @@
+//! Nobody changes or removes entries: roles that may not, and triggers for those who may.
+
+use audit_core::{Query, Store, StoreError};
+use audit_postgres::Roles;
+use audit_testkit::entries;
+
+use crate::Test;
+use crate::scratch::{Scratch, Sql};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "guard::triggers_refuse_what_the_owner_tries",
+        triggers_refuse_what_the_owner_tries,
+    ),
+    ("guard::each_role_may_do_its_own", each_role_may_do_its_own),
+];
+
+/// The SQLSTATE of what a role may not do.
+const FORBIDDEN: &str = "42501";
+
+const REMOVALS: [&str; 8] = [
+    "DELETE FROM audit_entry",
+    "DELETE FROM ONLY audit_entry_2026_01",
+    "DELETE FROM audit_entry_rest",
+    "TRUNCATE audit_entry",
+    "TRUNCATE audit_entry_rest",
+    "TRUNCATE audit_entry_2026_01",
+    "WITH gone AS (DELETE FROM audit_entry RETURNING *) SELECT count(*) FROM gone",
+    "MERGE INTO audit_entry AS e USING audit_retention AS r ON false \
+     WHEN NOT MATCHED THEN DO NOTHING; DELETE FROM audit_entry WHERE level >= 0",
+];
+
+const CHANGES: [&str; 6] = [
+    "UPDATE audit_entry SET actor = 'mallory'",
+    "UPDATE audit_entry_2026_01 SET body = '{}'",
+    "UPDATE audit_entry_rest SET id = gen_random_uuid()",
+    "UPDATE audit_entry SET id = gen_random_uuid()",
+    "INSERT INTO audit_entry SELECT * FROM audit_entry ON CONFLICT (id) DO UPDATE SET body = '{}'",
+    "INSERT INTO audit_retention DEFAULT VALUES; UPDATE audit_entry SET body = '{}'",
+];
+
+/// A store with entries in a month's partition and in the rest.
+fn filled(scratch: &Scratch) -> (audit_postgres::PostgresStore, Sql) {
+    let store = scratch.store();
+    let sql = scratch.sql();
+    sql.run("SELECT audit_add_partition('2026-01-01')").unwrap();
+    let mut sample = entries(40, 1);
+    for entry in &mut sample[..20] {
+        entry.id = uuid::Uuid::from_u128(entry.id.as_u128() >> 40);
+    }
+    store.append(&sample).unwrap();
+    assert_eq!(sql.value("SELECT count(*) FROM audit_entry_2026_01"), "20");
+    assert_eq!(sql.value("SELECT count(*) FROM audit_entry_rest"), "20");
+    (store, sql)
+}
+
+fn triggers_refuse_what_the_owner_tries(scratch: &Scratch) {
+    let (store, sql) = filled(scratch);
+    for attempt in REMOVALS.iter().chain(&CHANGES) {
+        assert_eq!(sql.state(attempt), "AU002", "{attempt}");
+    }
+    // A removal that retention was allowed in another transaction.
+    sql.run("INSERT INTO audit_retention DEFAULT VALUES")
+        .unwrap();
+    assert_eq!(sql.state("DELETE FROM audit_entry"), "AU002");
+    assert_eq!(store.count(&Query::new()).unwrap(), 40);
+    assert!(store.check().unwrap().is_ok());
+}
+
+fn each_role_may_do_its_own(scratch: &Scratch) {
+    let (store, sql) = filled(scratch);
+    let schema = &scratch.schema;
+    let role = |name: &str| format!("{schema}_{name}");
+    let roles = Roles::new(schema)
+        .owner(role("owner"))
+        .writer(role("writer"))
+        .reader(role("reader"));
+    let script = roles.sql().unwrap();
+    for _again in 0..2 {
+        sql.run(&script).expect("the server's role may make roles");
+    }
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        check_roles(scratch, &store, &sql);
+    }));
+    sql.run("RESET ROLE").unwrap();
+    for name in ["owner", "writer", "reader"] {
+        sql.run(&format!(
+            "DROP OWNED BY {0} CASCADE; DROP ROLE {0}",
+            role(name)
+        ))
+        .unwrap();
+    }
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn check_roles(scratch: &Scratch, owner: &audit_postgres::PostgresStore, sql: &Sql) {
+    let role = |name: &str| format!("{}_{name}", scratch.schema);
+    let connect = |name: &str| {
+        let url = scratch.with_option("role", &role(name));
+        scratch.options().connect(&url).unwrap()
+    };
+    // The writer: it adds, and learns of conflicts, but sees nothing.
+    let writer = connect("writer");
+    let mut sample = entries(5, 2);
+    writer.append(&sample).unwrap();
+    writer.append(&sample[1..3]).unwrap();
+    sample[2].reason = Some("another".to_owned());
+    let error = writer.append(&sample[2..]).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Conflict { id } if id == sample[2].id),
+        "{error:?}"
+    );
+    assert_eq!(writer.maintain(12).unwrap(), 0);
+    assert!(matches!(
+        writer.find(&Query::new()),
+        Err(StoreError::Backend { .. })
+    ));
+    let error = writer
+        .purge(&Query::new().until(sample[0].timestamp))
+        .unwrap_err();
+    assert!(!error.to_string().is_empty(), "{error:?}");
+    sql.run(&format!("SET ROLE {}", role("writer"))).unwrap();
+    for attempt in REMOVALS.iter().chain(&CHANGES) {
+        assert_eq!(sql.state(attempt), FORBIDDEN, "{attempt}");
+    }
+    for attempt in [
+        "SELECT * FROM audit_entry",
+        "SELECT * FROM audit_log",
+        "INSERT INTO audit_retention DEFAULT VALUES",
+        "INSERT INTO audit_entry_rest SELECT * FROM audit_entry_rest",
+        "ALTER TABLE audit_entry DISABLE TRIGGER ALL",
+        "SELECT audit_add_partition('2030-01-01')",
+        "DROP TABLE audit_entry",
+        "UPDATE audit_schema SET version = 9",
+    ] {
+        assert_eq!(sql.state(attempt), FORBIDDEN, "{attempt}");
+    }
+
+    // The reader: it sees all, and changes nothing.
+    let reader = connect("reader");
+    assert_eq!(reader.count(&Query::new()).unwrap(), 45);
+    let error = reader.append(&entries(1, 3)).unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+    let error = reader
+        .purge(&Query::new().until(sample[0].timestamp + chrono::TimeDelta::days(1)))
+        .unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+    sql.run(&format!("RESET ROLE; SET ROLE {}", role("reader")))
+        .unwrap();
+    assert_eq!(sql.value("SELECT count(*) FROM audit_log"), "45");
+    for attempt in REMOVALS.iter().chain(&CHANGES) {
+        assert_eq!(sql.state(attempt), FORBIDDEN, "{attempt}");
+    }
+    assert_eq!(
+        sql.state("INSERT INTO audit_entry SELECT * FROM audit_entry"),
+        FORBIDDEN
+    );
+
+    // The owner: as refused as before, but for retention and partitions.
+    sql.run(&format!("RESET ROLE; SET ROLE {}", role("owner")))
+        .unwrap();
+    for attempt in REMOVALS.iter().chain(&CHANGES) {
+        assert_eq!(sql.state(attempt), "AU002", "{attempt}");
+    }
+    let new_owner = connect("owner");
+    assert_eq!(new_owner.maintain(7).unwrap(), 4);
+    assert_eq!(owner.count(&Query::new()).unwrap(), 45);
+    // What another one makes is the owner's all the same.
+    assert_eq!(owner.maintain(9).unwrap(), 2);
+    let owners = sql.value(
+        "SELECT string_agg(DISTINCT pg_get_userbyid(relowner), ' ') FROM pg_class \
+         WHERE relname ~ '^audit_entry' AND relkind IN ('r', 'p') \
+         AND relnamespace = current_schema()::regnamespace",
+    );
+    assert_eq!(owners, role("owner"));
+    let end = sample.iter().map(|entry| entry.timestamp).max().unwrap();
+    assert!(new_owner.purge(&Query::new().until(end)).unwrap() > 0);
+}

@@ -1,0 +1,94 @@
+//! The store on a real server.
+//!
+//! The server is looked for by [`PostgresServer::find`]. Without one, every test is reported
+//! as ignored by its name; with `CI=true` that is a failure. Each test has a schema of its
+//! own.
+
+mod asynchronous;
+mod concurrency;
+mod conformance;
+mod faults;
+mod guard;
+mod import;
+mod plans;
+mod processes;
+mod projections;
+mod purge;
+mod schemas;
+mod scratch;
+mod tls;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use audit_testkit::PostgresServer;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use self::scratch::Scratch;
+
+/// A test: its name, and what it does with a schema of its own.
+type Test = (&'static str, fn(&Scratch));
+
+fn main() {
+    if processes::is_child() {
+        return processes::run_child();
+    }
+    let arguments = Arguments::from_args();
+    let server = PostgresServer::find().map(Arc::new);
+    let missing = server.is_none();
+    let url: Arc<str> = server.as_ref().map_or("", |server| server.url()).into();
+    let tests = [
+        schemas::TESTS,
+        guard::TESTS,
+        concurrency::TESTS,
+        processes::TESTS,
+        asynchronous::TESTS,
+        faults::TESTS,
+        plans::TESTS,
+        projections::TESTS,
+        purge::TESTS,
+        import::TESTS,
+    ];
+    let mut trials: Vec<_> = tests
+        .into_iter()
+        .flatten()
+        .map(|(name, test)| trial(*name, missing, &url, *test))
+        .collect();
+    trials.extend(conformance::trials(missing, &url));
+    trials.push(tls::trial());
+    if missing {
+        eprintln!("no PostgreSQL server: set AUDITLOG_TEST_POSTGRES_URL to the URL of one");
+        let required = std::env::var("CI").is_ok_and(|ci| ci == "true");
+        trials.push(
+            Trial::test("there_is_a_server", || Err("no PostgreSQL server".into()))
+                .with_ignored_flag(!required),
+        );
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Stops a server that was started.
+    drop(server);
+    conclusion.exit();
+}
+
+/// Makes a trial of a test.
+fn trial(
+    name: impl Into<String>,
+    missing: bool,
+    url: &Arc<str>,
+    test: impl FnOnce(&Scratch) + Send + 'static,
+) -> Trial {
+    let url = Arc::clone(url);
+    Trial::test(name, move || {
+        let scratch = Scratch::new(&url);
+        let result = catch_unwind(AssertUnwindSafe(|| test(&scratch)));
+        drop(scratch);
+        result.map_err(|panic| {
+            let message = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            Failed::from(message.unwrap_or("it panicked"))
+        })
+    })
+    .with_ignored_flag(missing)
+}

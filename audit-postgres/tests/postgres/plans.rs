@@ -1,0 +1,180 @@
+//! Each question people ask is answered through an index, on a table of 120,000 entries in
+//! four months.
+
+use audit_core::{LogEntry, ObjectRef, Query, Store};
+use audit_postgres::PostgresStore;
+use audit_testkit::entries;
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use crate::Test;
+use crate::scratch::{Scratch, Sql};
+
+pub(crate) const TESTS: &[Test] = &[("plans", plans)];
+
+const ENTRIES: usize = 120_000;
+const MONTHS: [&str; 4] = ["2026_01", "2026_02", "2026_03", "2026_04"];
+
+/// Entries over four months, of 4 models, 2,000 objects and 50 actors.
+fn fill(store: &PostgresStore) -> DateTime<Utc> {
+    let begin: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+    let step = TimeDelta::days(119) / i32::try_from(ENTRIES).unwrap();
+    let mut time = begin;
+    for (number, mut batch) in
+        (0..ENTRIES / 2_000).map(|seed| (seed, entries(2_000, 900 + seed as u64)))
+    {
+        for (at, entry) in batch.iter_mut().enumerate() {
+            let number = number * 2_000 + at;
+            time += step;
+            entry.timestamp = time;
+            entry.id = id(time, number);
+            entry.object_pk = (number * 7 % 500).to_string();
+            entry.correlation_id = Some(format!("req-{}", number / 3));
+            entry.transaction_id =
+                (number % 5 == 0).then(|| Uuid::from_u64_pair(7, number as u64 / 40));
+            if let Some(actor) = &mut entry.actor {
+                actor.id = format!("user-{}", number % 50);
+            }
+            // A field that seldom changes, and one that often does.
+            if number % 1_000 == 0 {
+                rename_field(entry, "iban");
+            }
+        }
+        store.append(&batch).unwrap();
+    }
+    begin
+}
+
+fn rename_field(entry: &mut LogEntry, name: &str) {
+    let change = audit_core::Change::new(name.parse().unwrap(), None, Some("x".into()));
+    entry.changes = [change].into_iter().collect();
+}
+
+fn id(time: DateTime<Utc>, number: usize) -> Uuid {
+    let millis = time.timestamp_millis().cast_unsigned();
+    Uuid::from_u64_pair((millis << 16) | 0x7000, (0b10 << 62) | number as u64)
+}
+
+fn plans(scratch: &Scratch) {
+    let store = scratch.store();
+    let sql = scratch.sql();
+    for month in MONTHS {
+        let day = month.replace('_', "-") + "-01";
+        sql.run(&format!("SELECT audit_add_partition('{day}')"))
+            .unwrap();
+    }
+    let begin = fill(&store);
+    sql.run("ANALYZE audit_entry").unwrap();
+    let day = begin + TimeDelta::days(40);
+    let object = || Query::new().model_name("User").object_pk(7);
+    let questions: [(&str, Query, &[&str]); 11] = [
+        ("an object's history", object(), &["model_object_pk_ts_id"]),
+        (
+            "an actor's day",
+            Query::new()
+                .actor("user-7")
+                .since(day)
+                .until(day + TimeDelta::days(1)),
+            &["actor_ts_id"],
+        ),
+        (
+            "a model's latest",
+            Query::new().model_name("User").limit(50),
+            &["model_ts_id"],
+        ),
+        (
+            "a correlation id",
+            Query::new().correlation_id("req-7"),
+            &["correlation_id_ts_id"],
+        ),
+        (
+            "a field that seldom changes",
+            Query::new().changed("iban"),
+            &["fields"],
+        ),
+        // Every fifth entry: walking them in order is faster than collecting them.
+        (
+            "a field that often changes",
+            Query::new().changed("email"),
+            &["_ts_id_idx", "fields"],
+        ),
+        (
+            "a changed field of an object",
+            object().changed("email"),
+            &["model_object_pk_ts_id"],
+        ),
+        (
+            "a time range",
+            Query::new().since(day).until(day + TimeDelta::days(1)),
+            &["_ts_id_idx"],
+        ),
+        ("everything in order", Query::new(), &["_ts_id_idx"]),
+        (
+            "an aggregate",
+            Query::new()
+                .parent(ObjectRef::new("Company", "1"))
+                .limit(50),
+            &["parent_model_parent_pk_ts_id"],
+        ),
+        (
+            "a transaction",
+            Query::new().transaction(Uuid::from_u64_pair(7, 77)),
+            &["transaction_id_ts_id"],
+        ),
+    ];
+    for (question, query, indexes) in questions {
+        let first = store.find(&query.clone().limit(1)).unwrap();
+        assert_eq!(first.entries.len(), 1, "the sample answers {question}");
+        for query in [query.clone(), query.clone().newest_first()] {
+            let after = first.next.map(|cursor| query.clone().after(cursor));
+            for query in std::iter::once(query).chain(after) {
+                let plan = store.explain(&query).unwrap().join("\n");
+                if std::env::var_os("SHOW_PLANS").is_some() {
+                    println!("-- {question}: {query}\n{plan}\n");
+                }
+                assert_index(&plan, question, indexes);
+            }
+        }
+    }
+    plans_beside_the_queries(&sql);
+    store.close().unwrap();
+}
+
+fn plans_beside_the_queries(sql: &Sql) {
+    let plan = |sql_text: &str| {
+        let rows = sql.run(&format!("EXPLAIN (COSTS OFF) {sql_text}")).unwrap();
+        let lines: Vec<_> = rows.into_iter().flatten().flatten().collect();
+        lines.join("\n")
+    };
+    // What `objects` asks for.
+    let objects = plan(
+        "SELECT body FROM audit_entry WHERE object_pk <> '' AND (model, object_pk) > ('User', '7') \
+         ORDER BY model, object_pk, ts, id LIMIT 256",
+    );
+    assert_index(&objects, "the next objects", &["model_object_pk_ts_id"]);
+    // The block range index is for those who follow the trail: a fraction of the size.
+    let newest = sql.value("SELECT max(xact) FROM audit_entry");
+    let new = plan(&format!(
+        "SELECT body FROM audit_entry WHERE xact >= {newest}"
+    ));
+    assert_index(&new, "what is new", &["xact_idx"]);
+    let size = |index: &str| -> u64 {
+        sql.value(&format!(
+            "SELECT pg_relation_size('audit_entry_2026_02_{index}')"
+        ))
+        .parse()
+        .unwrap()
+    };
+    assert!(size("xact_idx") * 10 < size("ts_id_idx"));
+}
+
+fn assert_index(plan: &str, question: &str, indexes: &[&str]) {
+    for month in MONTHS {
+        let scan = format!("Seq Scan on audit_entry_{month}");
+        assert!(!plan.contains(&scan), "{question}:\n{plan}");
+    }
+    assert!(
+        indexes.iter().any(|index| plan.contains(index)),
+        "{question}:\n{plan}"
+    );
+}

@@ -1,0 +1,96 @@
+//! Encryption, with a server of the test's own and a certificate of its own authority.
+
+use audit_core::{Query, Store, StoreError};
+use audit_postgres::PostgresStore;
+use audit_testkit::{PostgresServer, entries};
+use libtest_mimic::Trial;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use crate::scratch::Sql;
+
+const NAME: &str = "tls::connections_are_encrypted_and_servers_checked";
+
+pub(crate) fn trial() -> Trial {
+    let missing = !PostgresServer::can_start();
+    if missing {
+        eprintln!("{NAME} is skipped: `initdb` and `pg_ctl` are not installed");
+    }
+    Trial::test(NAME, || {
+        connections_are_encrypted_and_servers_checked();
+        Ok(())
+    })
+    .with_ignored_flag(missing)
+}
+
+fn connections_are_encrypted_and_servers_checked() {
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["db.test".to_owned()])
+        .unwrap()
+        .signed_by(&key, &authority)
+        .unwrap();
+    let server = PostgresServer::start(
+        &[
+            ("ssl", "on"),
+            ("ssl_cert_file", "{folder}/server.crt"),
+            ("ssl_key_file", "{folder}/server.key"),
+        ],
+        &[
+            ("server.crt", &certificate.pem()),
+            ("server.key", &key.serialize_pem()),
+        ],
+    )
+    .expect("the programs are there");
+    let folder = tempfile::tempdir().unwrap();
+    let roots = folder.path().join("roots.pem");
+    std::fs::write(&roots, authority.pem()).unwrap();
+
+    let url = |host: &str, mode: &str| {
+        format!(
+            "host={host} hostaddr=127.0.0.1 port={} user=postgres dbname=postgres sslmode={mode}",
+            server.port().expect("it was started")
+        )
+    };
+    let trusting = PostgresStore::options()
+        .schema("tls")
+        .root_certificates(&roots);
+    let encrypted = || {
+        Sql::connect(server.url()).value(
+            "SELECT string_agg(DISTINCT s.ssl::text, ' ') FROM pg_stat_ssl AS s \
+             JOIN pg_stat_activity AS a USING (pid) WHERE a.application_name = 'auditlog'",
+        )
+    };
+    for (host, mode, expected) in [
+        ("db.test", "prefer", "true"),
+        ("db.test", "require", "true"),
+        ("db.test", "disable", "false"),
+        ("localhost", "prefer", "false"),
+    ] {
+        let store = trusting.connect(&url(host, mode)).unwrap();
+        store.append(&entries(5, 1)).unwrap();
+        assert_eq!(store.count(&Query::new()).unwrap(), 5);
+        assert_eq!(encrypted(), expected, "{host}, {mode}");
+        store.close().unwrap();
+        while !encrypted().is_empty() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+    // A name that the certificate does not have, and an authority that nobody trusts.
+    let refused = [
+        trusting.connect(&url("other.test", "prefer")),
+        trusting.connect(&url("localhost", "require")),
+        PostgresStore::options().connect(&url("db.test", "require")),
+    ];
+    for refused in refused {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, StoreError::Backend { .. }), "{error:?}");
+        assert!(error.to_string().contains("certificate"), "{error}");
+        assert!(error.to_string().contains("root_certificates"), "{error}");
+    }
+    let missing = trusting
+        .clone()
+        .root_certificates(folder.path().join("none.pem"));
+    assert!(missing.connect(&url("db.test", "require")).is_err());
+}

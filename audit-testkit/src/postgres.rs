@@ -1,0 +1,287 @@
+//! A PostgreSQL server to test with: one that is there, or one that is started for the test.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// The variable that names the server's URL.
+const VARIABLE: &str = "AUDITLOG_TEST_POSTGRES_URL";
+
+/// A server with a database in which a test may make schemas. One that was started is stopped
+/// and removed when this is dropped.
+///
+/// # Example: a server, or the names of the tests that are skipped
+/// ```
+/// use audit_testkit::PostgresServer;
+///
+/// match PostgresServer::find() {
+///     Some(server) => assert!(server.url().starts_with("postgres")),
+///     None => eprintln!("skipped: there is no PostgreSQL"),
+/// }
+/// ```
+#[derive(Debug)]
+pub struct PostgresServer {
+    url: String,
+    cluster: Option<Cluster>,
+}
+
+impl PostgresServer {
+    /// Looks for a server: the one that the variable `AUDITLOG_TEST_POSTGRES_URL` names, else
+    /// one on the local default port that trusts local users, else one that is started from
+    /// installed programs. `None` if there is nothing of all that.
+    pub fn find() -> Option<Self> {
+        if let Ok(url) = env::var(VARIABLE) {
+            return Some(Self { url, cluster: None });
+        }
+        Self::local().or_else(|| Self::start(&[], &[]))
+    }
+
+    /// Starts a server of its own from installed programs, with further settings, and files
+    /// that it finds in its folder: `{folder}` in the value of a setting.
+    pub fn start(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Option<Self> {
+        let cluster = Cluster::start(settings, files)?;
+        Some(Self {
+            url: format!("postgres://postgres@127.0.0.1:{}/postgres", cluster.port),
+            cluster: Some(cluster),
+        })
+    }
+
+    /// Returns whether the programs to start a server are installed.
+    pub fn can_start() -> bool {
+        program("initdb").is_some() && program("pg_ctl").is_some()
+    }
+
+    fn local() -> Option<Self> {
+        let users = ["PGUSER", "USER"]
+            .iter()
+            .filter_map(|name| env::var(name).ok());
+        let users: Vec<_> = users
+            .chain(["root".to_owned(), "postgres".to_owned()])
+            .collect();
+        for user in &users {
+            for database in ["test", user, "postgres"] {
+                if lets_in(5432, user, database).unwrap_or(false) {
+                    return Some(Self {
+                        url: format!("postgres://{user}@127.0.0.1:5432/{database}"),
+                        cluster: None,
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    /// Returns the URL of the database.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns the port of a server that was started.
+    pub fn port(&self) -> Option<u16> {
+        self.cluster.as_ref().map(|cluster| cluster.port)
+    }
+}
+
+/// Whether the server on a port lets a user into a database without a password: the first
+/// messages of its protocol.
+fn lets_in(port: u16, user: &str, database: &str) -> io::Result<bool> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut server = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    server.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut hello = 196_608_u32.to_be_bytes().to_vec();
+    for text in ["user", user, "database", database, ""] {
+        hello.extend(text.as_bytes());
+        hello.push(0);
+    }
+    let length = u32::try_from(hello.len() + 4).map_err(io::Error::other)?;
+    server.write_all(&length.to_be_bytes())?;
+    server.write_all(&hello)?;
+    // Authentication is over with `R` and the code 0, which comes before a wrong database is
+    // told of; then `S`, `K` and `Z`, or `E`.
+    loop {
+        let mut head = [0; 5];
+        server.read_exact(&mut head)?;
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]).saturating_sub(4);
+        let mut message = Vec::new();
+        (&mut server)
+            .take(length.into())
+            .read_to_end(&mut message)?;
+        match head[0] {
+            b'R' if message != [0; 4] => return Ok(false),
+            b'R' | b'S' | b'K' | b'N' => {}
+            b'Z' => return Ok(true),
+            _ => return Ok(false),
+        }
+    }
+}
+
+/// A server that was started, and its files.
+#[derive(Debug)]
+struct Cluster {
+    folder: PathBuf,
+    control: PathBuf,
+    owner: Option<Owner>,
+    port: u16,
+}
+
+/// The user whose processes the server's are, since it refuses to be root's.
+#[derive(Clone, Copy, Debug)]
+struct Owner {
+    user: u32,
+    group: u32,
+}
+
+impl Cluster {
+    fn start(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Option<Self> {
+        let (init, control) = (program("initdb")?, program("pg_ctl")?);
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .ok()?
+            .port();
+        let folder = env::temp_dir().join(format!("audit-pg-{}-{port}", std::process::id()));
+        fs::create_dir_all(&folder).ok()?;
+        let cluster = Self {
+            owner: Owner::needed(&folder),
+            folder,
+            control,
+            port,
+        };
+        cluster.own(&cluster.folder)?;
+        for (name, content) in files {
+            let file = cluster.folder.join(name);
+            fs::write(&file, content).ok()?;
+            cluster.own(&file)?;
+        }
+        let data = cluster.data();
+        cluster.run(&init, |command| {
+            command
+                .arg("-D")
+                .arg(&data)
+                .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"])
+                .args(["--locale", "C"]);
+        })?;
+        let mut options = format!(
+            "-h 127.0.0.1 -p {port} -k '' -c fsync=off -c max_connections=100 \
+             -c logging_collector=off"
+        );
+        for (name, value) in settings {
+            let value = value.replace("{folder}", &cluster.folder.display().to_string());
+            // Writing to a `String` cannot fail.
+            let _ok = write!(options, " -c {name}={value}");
+        }
+        cluster.run(&cluster.control, |command| {
+            command
+                .args(["start", "-w", "-t", "60", "-D"])
+                .arg(&data)
+                .arg("-l")
+                .arg(cluster.folder.join("log"))
+                .arg("-o")
+                .arg(options);
+        })?;
+        Some(cluster)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Gives a file to the server's user, who alone may read it.
+    fn own(&self, path: &Path) -> Option<()> {
+        #[cfg(unix)]
+        if let Some(owner) = self.owner {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = if path.is_dir() { 0o700 } else { 0o600 };
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).ok()?;
+            std::os::unix::fs::chown(path, Some(owner.user), Some(owner.group)).ok()?;
+        }
+        Some(())
+    }
+
+    fn run(&self, program: &Path, arguments: impl FnOnce(&mut Command)) -> Option<()> {
+        let mut command = Command::new(program);
+        arguments(&mut command);
+        #[cfg(unix)]
+        if let Some(owner) = self.owner {
+            use std::os::unix::process::CommandExt as _;
+            command.uid(owner.user).gid(owner.group);
+        }
+        // The server inherits what is not closed: a pipe would never end.
+        let status = command
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .ok()?;
+        status.success().then_some(())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let data = self.data();
+        let _stopped = self.run(&self.control, |command| {
+            command
+                .args(["stop", "-w", "-m", "immediate", "-D"])
+                .arg(data);
+        });
+        let _removed = fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Owner {
+    /// Finds another user if this one is root: `postgres`, or `nobody`.
+    fn needed(folder: &Path) -> Option<Self> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+            if fs::metadata(folder).ok()?.uid() != 0 {
+                return None;
+            }
+            let users = fs::read_to_string("/etc/passwd").ok()?;
+            ["postgres", "nobody"].iter().find_map(|name| {
+                let line = users
+                    .lines()
+                    .find(|line| line.split(':').next() == Some(name))?;
+                let mut numbers = line.split(':').skip(2).map(str::parse);
+                Some(Self {
+                    user: numbers.next()?.ok()?,
+                    group: numbers.next()?.ok()?,
+                })
+            })
+        }
+        #[cfg(not(unix))]
+        None
+    }
+}
+
+/// Finds a program of PostgreSQL: on the path, or where Debian keeps those of each version.
+fn program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let on_path = env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
+    on_path.or_else(|| {
+        let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
+            .ok()?
+            .filter_map(|version| Some(version.ok()?.path().join("bin").join(name)))
+            .filter(|file| file.is_file())
+            .collect();
+        versions.sort_by_key(|file| {
+            let version = file
+                .parent()
+                .and_then(Path::parent)
+                .and_then(Path::file_name);
+            let version = version.and_then(OsStr::to_str).unwrap_or_default();
+            let major = version.split('.').next().unwrap_or_default();
+            major.parse::<u32>().unwrap_or(0)
+        });
+        versions.pop()
+    })
+}

@@ -1,0 +1,85 @@
+//! Queries that are awaited ask every store, and block nobody.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
+
+use audit_testkit::entries;
+use auditlog::{Error, LogEntry, MemoryStore, Page, Query, Store, StoreError};
+use futures::executor::block_on;
+
+#[test]
+fn they_return_what_the_others_return() {
+    let store = Arc::new(MemoryStore::new());
+    store.append(&entries(1_300, 1)).unwrap();
+    let query = || Query::of(store.clone()).newest_first();
+    for query in [
+        query(),
+        query().model_name("User"),
+        query().limit(700),
+        query().limit(0),
+        query().text("no such text"),
+    ] {
+        let all = query.clone().all().unwrap();
+        assert_eq!(block_on(query.clone().all_async()).unwrap(), all);
+        assert_eq!(
+            block_on(query.clone().first_async()).unwrap().as_ref(),
+            all.first()
+        );
+        assert_eq!(
+            block_on(query.clone().page_async()).unwrap(),
+            query.clone().page().unwrap()
+        );
+        assert_eq!(
+            block_on(query.clone().count_async()).unwrap(),
+            query.count().unwrap()
+        );
+    }
+    let error = block_on(query().changed("items[").all_async()).unwrap_err();
+    assert!(matches!(error, Error::Query { .. }), "{error:?}");
+}
+
+/// A store that answers when it is told to, or panics.
+#[derive(Debug)]
+struct Slow {
+    go: Mutex<Receiver<bool>>,
+}
+
+impl Slow {
+    fn new() -> (Sender<bool>, Arc<Self>) {
+        let (sender, go) = channel();
+        (sender, Arc::new(Self { go: Mutex::new(go) }))
+    }
+}
+
+impl Store for Slow {
+    fn append(&self, _: &[LogEntry]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn find(&self, _: &Query) -> Result<Page, StoreError> {
+        let answers = self.go.lock().unwrap().recv().unwrap();
+        assert!(answers, "told to panic");
+        Ok(Page::default())
+    }
+}
+
+#[test]
+fn a_store_that_blocks_does_not_block_who_awaits() {
+    let (go, store) = Slow::new();
+    let mut query = pin!(Query::of(store).all_async());
+    let pending = query.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(pending.is_pending());
+    go.send(true).unwrap();
+    assert_eq!(block_on(query).unwrap(), []);
+}
+
+#[test]
+fn a_store_that_panics_is_an_error() {
+    let (go, store) = Slow::new();
+    go.send(false).unwrap();
+    let error = block_on(Query::of(store).count_async()).unwrap_err();
+    assert!(error.to_string().contains("panicked"), "{error}");
+}
