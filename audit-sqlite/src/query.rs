@@ -80,6 +80,15 @@ pub(crate) fn objects(
                 found.push(entry);
             }
         }
+        // Stable, and SQL compares texts by their bytes as well: only ids change places.
+        found.sort_by(|a, b| {
+            (&a.model, &a.object_pk, a.timestamp, a.id).cmp(&(
+                &b.model,
+                &b.object_pk,
+                b.timestamp,
+                b.id,
+            ))
+        });
         Ok(found)
     })
 }
@@ -246,24 +255,24 @@ impl Statement {
         Self { sql, params, exact }
     }
 
-    /// The entries by object, and by time within each, as `seq`, `body`.
+    /// The entries by object, and by time within each, as `seq`, `body`; those of one time in
+    /// any order.
     fn objects(query: &Query, after: Option<&ObjectRef>) -> Self {
         let mut conditions = Conditions::by_object(query);
-        conditions.common.push("e.object_pk <> ''".to_owned());
-        if let Some(after) = after {
-            conditions.after_object(query, after);
+        match after {
+            Some(after) => conditions.after_object(query, after),
+            None => conditions.common.push("e.object_pk > ''".to_owned()),
         }
         let mut sql = String::new();
         for (number, branch) in conditions.branches.iter().enumerate() {
             if number > 0 {
                 sql.push_str(" UNION ALL ");
             }
-            sql.push_str(
-                "SELECT e.seq, e.body, e.model AS model, e.object_pk AS pk, e.ts AS at, e.id AS id",
-            );
+            sql.push_str("SELECT e.seq, e.body, e.model AS model, e.object_pk AS pk, e.ts AS at");
             conditions.write_from(&mut sql, branch);
         }
-        sql.push_str(" ORDER BY model, pk, at, id");
+        // Ids are put in order later: to sort by one term more, SQLite copies every entry.
+        sql.push_str(" ORDER BY model, pk, at");
         Self {
             sql,
             params: conditions.params,
@@ -478,7 +487,7 @@ impl Conditions {
         let model = self.param(Value::Text(after.model.clone()));
         let pk = self.param(Value::Text(after.object_pk.clone()));
         let same = format!("e.model = {model} AND e.object_pk > {pk}");
-        let later = format!("e.model > {model}");
+        let later = format!("e.model > {model} AND e.object_pk > ''");
         let parts = match &query.filter().model {
             Some(wanted) if *wanted == after.model => vec![same],
             Some(_) => vec![later],
