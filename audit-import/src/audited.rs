@@ -38,10 +38,7 @@ pub(crate) fn find(
     connection: &Connection,
     schema: &Schema,
 ) -> Result<Option<Box<dyn Source>>, ImportError> {
-    let tables: Vec<Table> = schema.with(COLUMNS).cloned().collect();
-    for table in &tables {
-        table.check_rows(connection)?;
-    }
+    let tables = rails::tables(connection, schema.with(COLUMNS))?;
     if tables.is_empty() {
         return Ok(None);
     }
@@ -61,15 +58,7 @@ impl Source for Audited {
     }
 
     fn note(&self, report: &mut Report) {
-        for table in &self.tables {
-            report.add(
-                FORMAT,
-                &table.name,
-                None,
-                "created_at",
-                LossKind::AssumedUtc,
-            );
-        }
+        rails::note_zone(report, FORMAT, &self.tables);
     }
 
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {

@@ -45,14 +45,8 @@ pub(crate) fn find(
     schema: &Schema,
 ) -> Result<Option<Box<dyn Source>>, ImportError> {
     // A version without any of these says nothing that PaperTrail would.
-    let tables: Vec<Table> = schema
-        .with(COLUMNS)
-        .filter(|table| READ[..3].iter().any(|column| table.has(column)))
-        .cloned()
-        .collect();
-    for table in &tables {
-        table.check_rows(connection)?;
-    }
+    let says = |table: &&Table| READ[..3].iter().any(|column| table.has(column));
+    let tables = rails::tables(connection, schema.with(COLUMNS).filter(says))?;
     if tables.is_empty() {
         return Ok(None);
     }
@@ -74,15 +68,7 @@ impl Source for PaperTrail {
     }
 
     fn note(&self, report: &mut Report) {
-        for table in &self.tables {
-            report.add(
-                FORMAT,
-                &table.name,
-                None,
-                "created_at",
-                LossKind::AssumedUtc,
-            );
-        }
+        rails::note_zone(report, FORMAT, &self.tables);
     }
 
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {

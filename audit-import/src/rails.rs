@@ -1,13 +1,36 @@
 //! What PaperTrail and audited have in common: Rails' names and Ruby's values.
 
+use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::error::ImportError;
+use crate::format::Format;
 use crate::json;
-use crate::losses::{LossKind, Losses};
+use crate::losses::{LossKind, Losses, Report};
 use crate::record::Record;
 use crate::schema::{Schema, Table};
 use crate::yaml::{self, Notes};
+
+/// Returns the tables, which all must have row ids.
+pub(crate) fn tables<'s>(
+    connection: &Connection,
+    found: impl Iterator<Item = &'s Table>,
+) -> Result<Vec<Table>, ImportError> {
+    found
+        .map(|table| {
+            table.check_rows(connection)?;
+            Ok(table.clone())
+        })
+        .collect()
+}
+
+/// Notes that times are taken to be UTC, as Rails writes them.
+pub(crate) fn note_zone(report: &mut Report, format: Format, tables: &[Table]) {
+    for table in tables {
+        let kind = LossKind::AssumedUtc;
+        report.add(format, &table.name, None, "created_at", kind);
+    }
+}
 
 /// Returns the table that Rails gives a model's name, if there is one.
 pub(crate) fn table_of<'s>(schema: &'s Schema, model: &str) -> Option<&'s Table> {
