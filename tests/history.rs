@@ -242,8 +242,6 @@ fn what_is_missing_is_said_and_why() {
         missing,
         [
             ("$", MissingReason::StartsLater),
-            ("pin", MissingReason::Masked),
-            ("ssn", MissingReason::Hashed),
             ("password", MissingReason::Skipped),
         ]
     );
@@ -409,4 +407,253 @@ fn what_is_masked_is_said_without_the_type() {
     let clear = latest();
     assert_eq!(clear.state["number"], "B1");
     assert_eq!(clear.missing.len(), 1);
+}
+
+/// What reviewers of histories ask.
+mod hard_questions {
+    use auditlog::prelude::*;
+    use auditlog::{ConflictKind, MissingReason, Query, testing};
+    use serde_json::{Value, json};
+
+    #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct User {
+        id: u32,
+        email: String,
+        #[audit(mask = "last4")]
+        phone: String,
+        address: Address,
+        card: Option<Card>,
+        cards: Vec<Card>,
+    }
+
+    #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Address {
+        city: String,
+        #[audit(skip)]
+        #[serde(default)]
+        note: String,
+    }
+
+    #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Card {
+        #[audit(mask)]
+        number: String,
+    }
+
+    fn user() -> User {
+        User {
+            id: 1,
+            email: "e1".into(),
+            phone: "+49 111 2222".into(),
+            address: Address {
+                city: "Bonn".into(),
+                note: String::new(),
+            },
+            card: None,
+            cards: Vec::new(),
+        }
+    }
+
+    fn lived() -> (testing::Capture, User) {
+        let audit = testing::capture();
+        auditlog::register::<User>();
+        let mut user = user();
+        auditlog::created(&user)
+            .actor("alice")
+            .record()
+            .expect("recorded");
+        auditlog::update(&mut user, |user| {
+            user.phone = "+49 111 3333".into();
+            user.email = "e2".into();
+        })
+        .actor("bob")
+        .record()
+        .expect("recorded");
+        (audit, user)
+    }
+
+    #[test]
+    fn going_back_neither_shows_nor_writes_what_is_masked() {
+        let (_audit, user) = lived();
+        let history = auditlog::history::<User>(1).expect("readable");
+        let mut clear = serde_json::to_value(&user).expect("JSON");
+        let back = history.revert_to(1).expect("a version");
+        back.apply(&mut clear).expect("fits");
+        assert_eq!(clear["email"], "e1");
+        assert_eq!(
+            clear["phone"], "+49 111 3333",
+            "kept, since the old one is not known"
+        );
+
+        let difference = history.diff(2, 1).expect("two versions");
+        let text = difference
+            .apply(&mut clear)
+            .expect_err("moved on")
+            .to_string();
+        assert!(!text.contains("111"), "{text}");
+        let rebase = difference.rebase(&clear);
+        assert!(!format!("{rebase:?}").contains("111"), "{rebase:?}");
+
+        let undo = history.undo(history.entries()[1].id).expect("an entry");
+        assert_eq!(undo.conflicts.len(), 1);
+        assert_eq!(undo.conflicts[0].path, "phone");
+        assert_eq!(undo.conflicts[0].kind, ConflictKind::Hidden);
+        assert_eq!(
+            undo.conflicts[0].to_string(),
+            "`phone` is not in the trail in clear"
+        );
+        assert!(!undo.changes.contains("phone"));
+    }
+
+    #[test]
+    fn a_deleted_object_comes_back_without_masks_as_data() {
+        let (_audit, user) = lived();
+        let deleted = auditlog::deleted(&user).record().expect("recorded");
+        let history = auditlog::history::<User>(1).expect("readable");
+        let undo = history
+            .undo(deleted.id().expect("recorded"))
+            .expect("an entry");
+        for changes in [undo.changes, history.revert_to(2).expect("a version")] {
+            let mut state = Value::Null;
+            changes
+                .apply(&mut state)
+                .expect("a null is where it begins");
+            assert_eq!(state["email"], "e2");
+            assert_eq!(state.get("phone"), None);
+        }
+        assert_eq!(undo.conflicts[0].kind, ConflictKind::Hidden);
+    }
+
+    #[test]
+    fn what_did_not_happen_is_not_undone() {
+        let (_audit, user) = lived();
+        let mut evil = user.clone();
+        evil.email = "evil".into();
+        let denied = auditlog::updated(&user, &evil)
+            .outcome(Outcome::Denied)
+            .record();
+        let denied = denied.expect("recorded").id().expect("recorded");
+        auditlog::updated(&user, &evil)
+            .actor("carol")
+            .record()
+            .expect("recorded");
+        let history = auditlog::history::<User>(1).expect("readable");
+        assert!(history.undo(denied).is_none());
+    }
+
+    #[test]
+    fn only_what_a_state_holds_is_missing_from_it() {
+        let (_audit, mut user) = lived();
+        let missing = || -> Vec<String> {
+            let history = auditlog::history::<User>(1).expect("readable");
+            let missing = history.latest().missing;
+            missing.iter().map(|part| part.path.to_string()).collect()
+        };
+        assert_eq!(missing(), ["address.note", "phone"]);
+        auditlog::update(&mut user, |user| {
+            let card = Card {
+                number: "4711".into(),
+            };
+            user.card = Some(card.clone());
+            user.cards = vec![card.clone(), card];
+        })
+        .record()
+        .expect("recorded");
+        assert_eq!(
+            missing(),
+            ["address.note", "card.number", "cards.number", "phone"]
+        );
+    }
+
+    #[test]
+    fn the_rest_of_a_trail_after_retention_is_not_called_unrecorded() {
+        let (audit, mut user) = lived();
+        auditlog::update(&mut user, |user| user.address.city = "Mainz".into())
+            .record()
+            .expect("recorded");
+        let entries = audit.entries();
+        let query = Query::new().until(entries[2].timestamp);
+        assert_eq!(audit.log().store().purge(&query).expect("removed"), 2);
+        let latest = auditlog::history::<User>(1).expect("readable").latest();
+        assert_eq!(latest.state, json!({"address": {"city": "Mainz"}}));
+        let reasons: Vec<_> = latest.missing.iter().map(|part| part.reason).collect();
+        assert_eq!(
+            reasons,
+            [MissingReason::StartsLater, MissingReason::Skipped]
+        );
+    }
+
+    #[test]
+    fn what_a_snapshot_was_the_first_to_show_is_its_entrys() {
+        let (_audit, mut user) = lived();
+        // Somebody writes past the trail.
+        user.email = "z".into();
+        user.address.city = "Ulm".into();
+        auditlog::context()
+            .actor("auditor")
+            .scope(|| auditlog::baseline::<User>([&user]))
+            .expect("recorded");
+        let history = auditlog::history::<User>(1).expect("readable");
+        let who = |path: &str| {
+            let blame = history.blame();
+            let part = blame.iter().find(|part| part.path == path);
+            part.map(|part| part.entry.actor().to_owned())
+        };
+        assert_eq!(who("email").as_deref(), Some("auditor"));
+        assert_eq!(who("address.city").as_deref(), Some("auditor"));
+        assert_eq!(who("phone").as_deref(), Some("bob"));
+        assert_eq!(who("id").as_deref(), Some("alice"));
+    }
+
+    #[test]
+    fn blame_of_a_big_map_takes_time_in_proportion() {
+        use std::collections::BTreeMap;
+
+        #[derive(Auditable, Clone)]
+        struct Stock {
+            id: u32,
+            counts: BTreeMap<u32, u64>,
+        }
+
+        let _audit = testing::capture();
+        auditlog::register::<Stock>();
+        let mut stock = Stock {
+            id: 1,
+            counts: BTreeMap::new(),
+        };
+        auditlog::created(&stock).record().expect("recorded");
+        auditlog::update(&mut stock, |stock| {
+            stock.counts = (0..20_000).map(|key| (key, 1)).collect();
+        })
+        .record()
+        .expect("recorded");
+        let history = auditlog::history::<Stock>(1).expect("readable");
+        assert_eq!(history.blame().len(), 20_002);
+    }
+
+    #[test]
+    fn denied_updates_do_not_use_up_snapshots() {
+        let audit = testing::capture();
+        auditlog::register_with::<User>(|user| user.snapshot(Every(3))).expect("known fields");
+        let mut user = user();
+        auditlog::created(&user).record().expect("recorded");
+        for step in 0..30 {
+            let mut other = user.clone();
+            other.email = "evil".into();
+            let denied = auditlog::updated(&user, &other).outcome(Outcome::Denied);
+            denied.record().expect("recorded");
+            // A draft that nobody records counts for nothing.
+            drop(auditlog::updated(&user, &other));
+            auditlog::update(&mut user, |user| user.email = format!("e{step}"))
+                .record()
+                .expect("recorded");
+        }
+        let with: Vec<_> = audit
+            .entries()
+            .into_iter()
+            .filter(|entry| entry.snapshot.is_some())
+            .collect();
+        assert_eq!(with.len(), 10);
+        assert!(with.iter().all(|entry| entry.outcome == Outcome::Success));
+    }
 }

@@ -423,10 +423,11 @@ fn a_deleted_object_comes_back() {
     assert!(!history.latest().exists());
     assert!(history.blame().is_empty());
     let undo = history.undo(deleted).expect("an entry");
-    assert!(undo.conflicts.is_empty(), "{:?}", undo.conflicts);
-    let mut state = json!({});
+    let mut state = Value::Null;
     undo.changes.apply(&mut state).expect("fits");
-    assert_eq!(state, history.at_version(1).expect("a version").state);
+    let mut known = history.at_version(1).expect("a version").state;
+    known.as_object_mut().expect("an object").remove("iban");
+    assert_eq!(state, known, "without what is recorded masked");
     let mut state = Value::Null;
     let back = history.revert_to(1).expect("a version");
     back.apply(&mut state).expect("fits");

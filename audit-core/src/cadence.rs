@@ -5,14 +5,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::entry::LogEntry;
-use crate::history::stands_alone;
+use crate::history::{makes_version, stands_alone};
 use crate::query::Query;
 use crate::store::Store;
 
 /// How many objects are remembered.
 const OBJECTS: usize = 4_096;
 
-/// Counts the updates of objects since their last snapshot.
+/// Counts the entries of objects since the last that says all of one.
 #[derive(Debug, Default)]
 pub(crate) struct Cadence {
     /// By a hash of the object: two that share one only get their snapshots at other times.
@@ -21,19 +21,30 @@ pub(crate) struct Cadence {
 }
 
 impl Cadence {
-    /// Counts an update, and returns whether it is the one that holds a snapshot.
+    /// Returns whether the next update of an object is the one that holds a snapshot.
     pub(crate) fn is_due(&self, store: &dyn Store, entry: &LogEntry, every: u32) -> bool {
         let key = self.key(entry);
         let known = self.lock().get(&key).copied();
-        let before = known.unwrap_or_else(|| since_last(store, entry, every));
-        let due = before.saturating_add(1) >= every;
-        self.set(key, if due { 0 } else { before + 1 });
-        due
+        let before = known.unwrap_or_else(|| {
+            let count = since_last(store, entry, every);
+            self.set(key, count);
+            count
+        });
+        before.saturating_add(1) >= every
     }
 
-    /// Notes that an entry says all of its object.
-    pub(crate) fn restart(&self, entry: &LogEntry) {
-        self.set(self.key(entry), 0);
+    /// Counts an entry that is about to be recorded.
+    pub(crate) fn count(&self, entry: &LogEntry) {
+        let key = self.key(entry);
+        if stands_alone(entry) {
+            self.set(key, 0);
+        } else if makes_version(entry) {
+            let count = self.lock().get(&key).copied();
+            // What is not known is read from the store when it is asked for.
+            if let Some(count) = count {
+                self.set(key, count.saturating_add(1));
+            }
+        }
     }
 
     fn set(&self, key: u64, count: u32) {

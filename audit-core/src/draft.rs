@@ -111,6 +111,8 @@ struct Ready {
     /// Whether the entry has its id, its time and what the context gives; one that is not
     /// recorded needs none of them.
     complete: bool,
+    /// Whether snapshots are due by the number of entries.
+    counted: bool,
 }
 
 /// An object of any type, so that what makes an entry is compiled once.
@@ -492,6 +494,13 @@ impl Draft {
                 action: ready.entry.action.clone(),
             });
         }
+        if ready.counted {
+            if ready.entry.outcome != Outcome::Success {
+                // What did not happen says nothing of the object.
+                ready.entry.snapshot = None;
+            }
+            self.log.shared().cadence.count(&ready.entry);
+        }
         Ok(Ok(ready))
     }
 }
@@ -585,6 +594,7 @@ impl Ready {
             needs_change: false,
             notable: true,
             complete: false,
+            counted: false,
         }
     }
 
@@ -643,16 +653,15 @@ impl Ready {
         let cadence = &log.shared().cadence;
         let wanted = match (content, settings.snapshot) {
             (Content::Present, _) => true,
-            (Content::Same, _) | (_, SnapshotPolicy::Never) => false,
+            (Content::Same, _)
+            | (_, SnapshotPolicy::Never)
+            | (Content::Came | Content::Went, SnapshotPolicy::Every(_)) => false,
             (_, SnapshotPolicy::Always) => true,
             (Content::Changed(_), SnapshotPolicy::Every(every)) => {
                 self.notable && cadence.is_due(&*log.shared().pipeline.store, &self.entry, every)
             }
-            (Content::Came | Content::Went, SnapshotPolicy::Every(_)) => {
-                cadence.restart(&self.entry);
-                false
-            }
         };
+        self.counted = matches!(settings.snapshot, SnapshotPolicy::Every(_));
         if wanted || matches!(content, Content::Came | Content::Went) {
             let taken = snapshot_of(log, registration, object)?;
             match content {

@@ -27,10 +27,10 @@ pub enum SnapshotPolicy {
     /// In every so many updates of an object, so that its state at a time is found without
     /// reading all that came before.
     ///
-    /// Updates are counted as they are drafted, by this process, from what the store has of
-    /// the object: with several writing processes, or drafts that are not recorded, it may
-    /// take a few more. The first update of an object that this process makes costs a look
-    /// into the store; 4,096 objects are remembered.
+    /// Entries are counted as they are recorded, by this process, from what the store has of
+    /// the object: with several writing processes, or transactions that are rolled back, it
+    /// may take a few more. The first update of an object that this process makes costs a
+    /// look into the store; 4,096 objects are remembered.
     Every(u32),
 }
 

@@ -187,3 +187,49 @@ fn days_are_those_of_the_zone_of_now() {
     assert_eq!(since("2h"), "2026-11-21T21:00:00+00:00");
     assert_eq!(since("2026-11-01T12:30:00Z"), "2026-11-01T12:30:00+00:00");
 }
+
+#[test]
+fn a_term_that_can_be_there_once_is_no_choice() {
+    for (text, column) in [
+        ("model:A model:B", 9),
+        ("since:1h since:2h", 10),
+        ("level:>=info level:error", 14),
+        ("level:<info level:<error", 13),
+        ("text:a text:b", 8),
+        ("order:newest order:oldest", 14),
+        ("limit:1 limit:2", 9),
+    ] {
+        let error = Query::parse(text).expect_err(text);
+        assert_eq!(error.column(), column, "{error}");
+        assert!(error.to_string().contains("given twice"), "{error}");
+    }
+    // What says the same says nothing else; what holds together holds.
+    for text in [
+        "model:A model:A",
+        "level:>=info level:<error",
+        "changed:email changed:phone",
+    ] {
+        drop(parse(text));
+    }
+}
+
+#[test]
+fn what_a_query_asks_for_survives_as_text() {
+    let nanos = DateTime::parse_from_rfc3339("2026-01-01T00:00:00.123456789Z").expect("a time");
+    let root = |model: &str| audit_core::ObjectRef::new(model, "a/b");
+    for query in [
+        Query::new().parent(root("Aggregate/Weird")),
+        Query::new().parent(root("back\\slash\\/x")),
+        Query::new().changed_to("tags", vec!["a".to_owned(), "b c".to_owned()]),
+        Query::new().changed_to("address", serde_json::json!({"city": "Bonn"})),
+        Query::new().changed_to("note", "[1]".to_owned()),
+        Query::new().changed_to("note", "{\"a\": 1}".to_owned()),
+        Query::new().since(nanos).until(nanos),
+    ] {
+        let text = query.to_string();
+        assert_eq!(parse(&text).filter(), query.filter(), "{text}");
+    }
+    let invalid = Query::new().model_name("A").changed("items[").to_string();
+    let error = Query::parse(&invalid).expect_err("a path that is none");
+    assert!(error.to_string().contains("items["), "{error}");
+}

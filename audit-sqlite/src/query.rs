@@ -143,15 +143,17 @@ pub(crate) struct Stored {
     pub(crate) fields: Option<Vec<String>>,
 }
 
-/// Returns where some of the entries are that a query asks for, its limit and cursor aside.
+/// Returns where some of the entries are that a query asks for, its limit and cursor aside,
+/// none of them written after the one with the number `last`.
 pub(crate) fn stored(
     connection: &Connection,
     query: &Query,
+    last: i64,
     limit: usize,
     place: &str,
 ) -> Result<Vec<Stored>, StoreError> {
     let query = query.clone().without_limits().limit(limit);
-    let statement = Statement::entries(&query);
+    let statement = Statement::entries_to(&query, Some(last));
     let mut prepared = connection
         .prepare_cached(&statement.sql)
         .map_err(at(place))?;
@@ -221,7 +223,17 @@ struct Statement {
 impl Statement {
     /// The entries in the query's order, each as `seq`, `body`.
     fn entries(query: &Query) -> Self {
+        Self::entries_to(query, None)
+    }
+
+    /// The same, none of them written after the one with the number `last`.
+    fn entries_to(query: &Query, last: Option<i64>) -> Self {
         let mut conditions = Conditions::of(query);
+        if let Some(last) = last {
+            let last = conditions.param(Value::Integer(last));
+            // The sign keeps the planner from walking all numbers up to it.
+            conditions.common.push(format!("+e.seq <= {last}"));
+        }
         conditions.after_cursor(query);
         let direction = if query.is_newest_first() {
             "DESC"

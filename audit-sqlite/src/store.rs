@@ -21,7 +21,7 @@ use crate::row::Row;
 use crate::writer::Writer;
 
 /// How many rows a step of [`Store::purge`] removes before writers get their turn.
-const PURGE_ROWS: usize = 10_000;
+const PURGE_ROWS: usize = 2_000;
 /// How many free pages a step of it gives back to the file system.
 const PURGE_PAGES: i64 = 2_000;
 
@@ -311,8 +311,8 @@ impl Store for SqliteStore {
             .with(|connection| query::export(connection, query, &self.shared.place, line))
     }
 
-    /// Removes what a query asks for in steps of 10,000 entries, between which others write,
-    /// and gives the room back to the file system.
+    /// Removes what a query asks for in steps of 2,000 entries, between which others write;
+    /// what is written after the call began stays. The room goes back to the file system.
     ///
     /// # Errors
     /// If the file cannot be written. The steps before that stay done; to call it again
@@ -321,9 +321,11 @@ impl Store for SqliteStore {
         query.check()?;
         let before = query.filter().until.map_or(i64::MAX, micros_up);
         let place = &self.shared.place;
+        // What is written from now on stays, or there would be no end while others write.
+        let last = self.last_seq()?;
         let removed = self.purge_stepwise(|connection| {
             as_retention(connection, before, place, || {
-                remove(connection, query, PURGE_ROWS, place)
+                remove(connection, query, last, PURGE_ROWS, place)
             })
         })?;
         let mut free = i64::MAX;
@@ -391,10 +393,11 @@ fn as_retention(
 fn remove(
     connection: &Connection,
     query: &Query,
+    last: i64,
     limit: usize,
     place: &str,
 ) -> Result<usize, StoreError> {
-    let found = query::stored(connection, query, limit, place)?;
+    let found = query::stored(connection, query, last, limit, place)?;
     let mut entry = connection
         .prepare_cached("DELETE FROM main.audit_entry WHERE seq = ?1")
         .map_err(at(place))?;

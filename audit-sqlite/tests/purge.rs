@@ -72,3 +72,32 @@ fn many_entries_go_in_steps_and_give_their_room_back() {
     let check = store.check().unwrap();
     assert!(check.is_ok(), "{check:?}");
 }
+
+#[test]
+fn a_purge_of_all_ends_while_others_write() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let file = scratch::file("audit.db");
+    let store = SqliteStore::options()
+        .durability(Durability::Relaxed)
+        .open(&file)
+        .unwrap();
+    store.append(&entries(5_000, 1)).unwrap();
+    let ended = AtomicBool::new(false);
+    let written = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut batches = 0;
+            while !ended.load(Ordering::Relaxed) {
+                batches += 1;
+                store.append(&entries(50, 1 + batches)).unwrap();
+            }
+            batches * 50
+        });
+        assert!(store.purge(&Query::new()).unwrap() >= 5_000);
+        ended.store(true, Ordering::Relaxed);
+        writer.join().unwrap()
+    });
+    let left = store.count(&Query::new()).unwrap();
+    assert!(left <= written, "{left} of {written}");
+    assert!(store.check().unwrap().is_ok());
+}

@@ -173,6 +173,21 @@ pub enum ConflictKind {
     Displaced,
     /// The changes contradict one another here, or lack what it takes to find the place.
     Malformed,
+    /// The trail has only a masked form of the value, or a token, which must not be put back
+    /// as the value itself.
+    Hidden,
+}
+
+impl Conflict {
+    /// A place whose value cannot be put back, since only a masked form is known.
+    pub(crate) fn hidden(path: Path) -> Self {
+        Self {
+            path,
+            kind: ConflictKind::Hidden,
+            expected: None,
+            found: None,
+        }
+    }
 }
 
 impl fmt::Display for Conflict {
@@ -196,6 +211,7 @@ impl fmt::Display for Conflict {
             ConflictKind::Missing => f.write_str("is nowhere to be found"),
             ConflictKind::Displaced => f.write_str("cannot be found, its list has moved on"),
             ConflictKind::Malformed => f.write_str("has changes that contradict one another"),
+            ConflictKind::Hidden => f.write_str("is not in the trail in clear"),
         }
     }
 }

@@ -5,21 +5,23 @@ mod exact;
 mod objects;
 mod rebuild;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use self::evolve::Evolution;
 pub use self::evolve::Upcast;
 pub(crate) use self::evolve::Upcaster;
 pub use self::objects::{Histories, ObjectState, ObjectStates, as_of, objects_as_of};
-pub(crate) use self::rebuild::stands_alone;
+use self::rebuild::{Fold, empty, rebuild};
 pub use self::rebuild::{Missing, MissingReason, Reconstruction};
-use self::rebuild::{empty, makes_version, rebuild};
+pub(crate) use self::rebuild::{makes_version, stands_alone};
 use crate::action::Action;
 use crate::auditable::Auditable;
-use crate::change::{Changes, Rebase};
+use crate::change::{Changes, Conflict, Rebase, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::error::Result;
 use crate::log::AuditLog;
@@ -201,65 +203,197 @@ impl History {
     }
 
     /// Returns what changed from one version to another, in either direction; `None` if one
-    /// of them does not exist. A version in which the object did not exist is a null.
+    /// of them does not exist. A version in which the object did not exist is a null. What
+    /// the trail holds masked or as a token is marked so.
     pub fn diff(&self, from: usize, to: usize) -> Option<Changes> {
-        Some(crate::diff(
-            &self.at_version(from)?.state,
-            &self.at_version(to)?.state,
-        ))
+        let (from, to) = (self.at_version(from)?, self.at_version(to)?);
+        let mut changes = crate::diff(&from.state, &to.state);
+        mark_hidden(&mut changes, &[&from, &to]);
+        Some(changes)
     }
 
     /// Returns the changes that lead from the newest version back to another; `None` if there
     /// is no such version. [`Changes::rebase`] fits them to an object that has moved on and
     /// reports the conflicts.
+    ///
+    /// What the trail does not have in clear cannot be put back and is left out: the
+    /// [`missing`](Reconstruction::missing) parts of [`at_version`](Self::at_version). An
+    /// object that was deleted is one change of `$`, from a null.
     pub fn revert_to(&self, number: usize) -> Option<Changes> {
-        let target = self.at_version(number)?.state;
-        Some(crate::diff(&self.latest().state, &target))
+        let (mut latest, mut target) = (self.latest(), self.at_version(number)?);
+        let hidden: Vec<Path> = latest
+            .missing
+            .iter()
+            .chain(&target.missing)
+            .filter(|part| matches!(part.reason, MissingReason::Masked | MissingReason::Hashed))
+            .map(|part| part.path.clone())
+            .collect();
+        for path in &hidden {
+            take_out(&mut latest.state, &path.segments());
+            take_out(&mut target.state, &path.segments());
+        }
+        Some(crate::diff(&latest.state, &target.state))
     }
 
-    /// Returns what undoes one entry in the newest version, and what of it later entries
-    /// stand in the way of; `None` if there is no such entry. Of a deletion it brings the
-    /// object back.
+    /// Returns what undoes one entry in the newest version, and what stands in the way of it:
+    /// later entries, or that the trail does not have the old value in clear. `None` if there
+    /// is no such entry, or if it changed nothing, like one of what was denied.
+    ///
+    /// Of a deletion it brings the object back: one change of `$`, from a null, without what
+    /// the trail does not have in clear.
     pub fn undo(&self, entry: Uuid) -> Option<Rebase> {
         let entry = self.entries.iter().find(|known| known.id == entry)?;
-        let back = entry.changes.invert();
-        let mut state = self.latest().state;
-        if state.is_null() && entry.action == Action::Delete {
-            state = empty(&back);
+        if !makes_version(entry) {
+            return None;
         }
-        Some(back.rebase(&state))
+        let mut back = entry.changes.invert();
+        let mut hidden = Vec::new();
+        back.retain(|change| {
+            if change.redaction.is_some() {
+                hidden.push(Conflict::hidden(change.path.clone()));
+            }
+            change.redaction.is_none()
+        });
+        let latest = self.latest().state;
+        let mut rebase = if latest.is_null() && entry.action == Action::Delete {
+            let mut state = empty(&back);
+            let Rebase {
+                changes, conflicts, ..
+            } = back.rebase(&state);
+            let fits = changes.apply(&mut state).is_ok();
+            debug_assert!(fits, "what was fitted to a state fits it");
+            Rebase {
+                changes: crate::diff(&Value::Null, &state),
+                conflicts,
+                ..Rebase::default()
+            }
+        } else {
+            back.rebase(&latest)
+        };
+        rebase.conflicts.append(&mut hidden);
+        Some(rebase)
     }
 
     /// Returns who set each part of the newest version, by path. A part that was set with
-    /// what it is in, and not since, is not listed on its own.
+    /// what it is in, and not since, is not listed on its own. Where a snapshot, such as a
+    /// baseline, shows what no entry before it tells, its entry is named.
     pub fn blame(&self) -> Vec<Blame<'_>> {
-        let mut parts: Vec<Blame<'_>> = Vec::new();
+        let mut parts = Parts::default();
+        let mut fold = Fold::default();
         for entry in self.entries.iter().filter(|entry| makes_version(entry)) {
             if entry.action == Action::Delete {
-                parts.clear();
+                parts.by_path.clear();
+                fold.step(entry);
                 continue;
             }
-            for change in &entry.changes {
-                let path = outside_lists(&change.path);
-                let whole = path == change.path;
-                parts.retain(|part| part.path != path && !(whole && part.path.is_within(&path)));
-                if change.new.is_some() || !whole {
-                    parts.push(Blame { path, entry });
+            parts.set(&entry.changes, entry);
+            if let Some(snapshot) = &entry.snapshot {
+                fold.change(entry);
+                if fold.state != *snapshot {
+                    let state = match &fold.state {
+                        // Each field by itself, and not all in one.
+                        Value::Null if snapshot.is_object() => &Value::Object(Map::new()),
+                        state => state,
+                    };
+                    parts.set(&crate::diff(state, snapshot), entry);
                 }
             }
-            // What a baseline was the first to see.
-            if let (Some(Value::Object(fields)), true) = (&entry.snapshot, entry.changes.is_empty())
-            {
-                for name in fields.keys() {
-                    let path = Path::from_segments(&[PathSegment::Name(name.clone())]);
-                    if !parts.iter().any(|part| part.path.is_within(&path)) {
-                        parts.push(Blame { path, entry });
-                    }
+            fold.step(entry);
+        }
+        let parts = parts.by_path.into_iter();
+        parts.map(|(path, entry)| Blame { path, entry }).collect()
+    }
+}
+
+/// Who set which part.
+#[derive(Default)]
+struct Parts<'h> {
+    by_path: BTreeMap<Path, &'h LogEntry>,
+}
+
+impl<'h> Parts<'h> {
+    fn set(&mut self, changes: &Changes, entry: &'h LogEntry) {
+        for change in changes {
+            let path = outside_lists(&change.path);
+            let whole = path == change.path;
+            if whole {
+                // What lies inside comes right after it.
+                let inside: Vec<Path> = self
+                    .by_path
+                    .range(&path..)
+                    .take_while(|(part, _)| part.is_within(&path))
+                    .map(|(part, _)| part.clone())
+                    .collect();
+                for part in inside {
+                    self.by_path.remove(&part);
                 }
+            }
+            if change.new.is_some() || !whole {
+                self.by_path.insert(path, entry);
+            } else {
+                self.by_path.remove(&path);
             }
         }
-        parts.sort_by(|a, b| a.path.cmp(&b.path));
-        parts
+    }
+}
+
+/// Marks the changes of what a state does not have in clear.
+fn mark_hidden(changes: &mut Changes, states: &[&Reconstruction]) {
+    let parts: Vec<&Missing> = states.iter().flat_map(|state| &state.missing).collect();
+    for change in changes.list_mut() {
+        for part in &parts {
+            let redaction = match part.reason {
+                MissingReason::Masked => Redaction::Masked,
+                MissingReason::Hashed => Redaction::Hashed,
+                _ => continue,
+            };
+            let place = without_indices(&change.path);
+            let part = without_indices(&part.path);
+            if place.is_within(&part) {
+                change.redaction = Some(redaction);
+            } else if part.is_within(&place) {
+                change.redaction.get_or_insert(Redaction::Partial);
+            }
+        }
+    }
+}
+
+/// The path without the items of lists that are on its way.
+fn without_indices(path: &Path) -> Path {
+    let mut segments = path.segments();
+    segments.retain(|segment| matches!(segment, PathSegment::Name(_)));
+    Path::from_segments(&segments)
+}
+
+/// Takes a part out of a state, in every item of a list and every value of a map on the way.
+fn take_out(state: &mut Value, segments: &[PathSegment]) {
+    let Some((first, rest)) = segments.split_first() else {
+        return;
+    };
+    match (state, first) {
+        (Value::Array(items), PathSegment::Index(_) | PathSegment::Match { .. }) => {
+            for item in items {
+                take_out(item, rest);
+            }
+        }
+        (Value::Array(items), PathSegment::Name(_)) => {
+            for item in items {
+                take_out(item, segments);
+            }
+        }
+        (Value::Object(fields), PathSegment::Name(name)) => {
+            if rest.is_empty() && fields.remove(name).is_some() {
+                return;
+            }
+            match fields.get_mut(name) {
+                Some(inner) => take_out(inner, rest),
+                // A map, whose keys the path does not tell.
+                None => fields
+                    .values_mut()
+                    .for_each(|inner| take_out(inner, segments)),
+            }
+        }
+        _ => {}
     }
 }
 

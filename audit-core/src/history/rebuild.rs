@@ -1,5 +1,6 @@
 //! States out of entries.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -87,7 +88,7 @@ impl Reconstruction {
 }
 
 /// Whether an entry made a version: what failed or was denied changed nothing.
-pub(super) fn makes_version(entry: &LogEntry) -> bool {
+pub(crate) fn makes_version(entry: &LogEntry) -> bool {
     entry.outcome == Outcome::Success
         && (matches!(
             entry.action,
@@ -105,29 +106,26 @@ pub(crate) fn stands_alone(entry: &LogEntry) -> bool {
 /// Folds entries of an object, oldest first, into its state.
 pub(super) fn rebuild(fields: &[FieldSchema], entries: &[LogEntry]) -> Reconstruction {
     let start = entries.iter().rposition(stands_alone).unwrap_or_default();
-    let mut state = Value::Null;
-    let mut missing: Vec<Missing> = Vec::new();
+    let mut fold = Fold::default();
     for entry in entries[start..].iter().filter(|entry| makes_version(entry)) {
-        match (&entry.action, &entry.snapshot) {
-            (Action::Delete, _) => state = Value::Null,
-            (_, Some(snapshot)) => state = snapshot.clone(),
-            (action, None) => {
-                if state.is_null() && (*action == Action::Create || !entry.changes.is_empty()) {
-                    state = empty(&entry.changes);
-                    if *action != Action::Create && !state.is_null() {
-                        missing.push(Missing {
-                            path: Path::ROOT,
-                            reason: MissingReason::StartsLater,
-                        });
-                    }
-                }
-                apply(&entry.changes, &mut state, &mut missing);
-            }
-        }
+        fold.step(entry);
     }
+    let Fold {
+        state,
+        mut missing,
+        starts_later,
+    } = fold;
     let mut references = Vec::new();
     if !state.is_null() {
-        hidden(fields, &mut Vec::new(), &mut missing);
+        if starts_later {
+            let path = Path::ROOT;
+            let reason = MissingReason::StartsLater;
+            missing.insert(0, Missing { path, reason });
+        }
+        let mut found = BTreeMap::new();
+        hidden(fields, &state, &mut Vec::new(), &mut found);
+        let found = found.into_iter();
+        missing.extend(found.map(|(path, reason)| Missing { path, reason }));
         redacted(&entries[start..], &state, &mut missing);
         refer(fields, &state, &mut Vec::new(), &mut references);
     }
@@ -136,6 +134,139 @@ pub(super) fn rebuild(fields: &[FieldSchema], entries: &[LogEntry]) -> Reconstru
         complete: missing.is_empty(),
         missing,
         references,
+    }
+}
+
+/// A state on its way through the entries of an object.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fold {
+    pub(super) state: Value,
+    missing: Vec<Missing>,
+    /// Whether the trail begins after the object did.
+    starts_later: bool,
+}
+
+impl Fold {
+    /// Goes on to the version that an entry made.
+    pub(super) fn step(&mut self, entry: &LogEntry) {
+        match (&entry.action, &entry.snapshot) {
+            (Action::Delete, _) => *self = Self::default(),
+            (_, Some(snapshot)) => {
+                *self = Self {
+                    state: snapshot.clone(),
+                    ..Self::default()
+                }
+            }
+            (action, None) => {
+                if *action == Action::Create {
+                    *self = Self::default();
+                }
+                self.change(entry);
+            }
+        }
+    }
+
+    /// Applies the changes of an entry, whatever else it says.
+    pub(super) fn change(&mut self, entry: &LogEntry) {
+        let created = entry.action == Action::Create;
+        if self.state.is_null() && (created || !entry.changes.is_empty()) {
+            self.state = empty(&entry.changes);
+            self.starts_later = !created && !self.state.is_null();
+        }
+        self.apply(&entry.changes);
+    }
+
+    /// Applies changes; where the state has something else than a change starts from, the
+    /// change is taken at its word.
+    fn apply(&mut self, changes: &Changes) {
+        if changes.apply(&mut self.state).is_ok() {
+            return;
+        }
+        let rebase = changes.rebase(&self.state);
+        if rebase.changes.apply(&mut self.state).is_err() {
+            return;
+        }
+        for conflict in rebase.conflicts {
+            let change = changes.get(&conflict.path);
+            let forced = change.map(|change| {
+                let found = change.path.find_in(&self.state).cloned();
+                let change = Change {
+                    old: found,
+                    ..change.clone()
+                };
+                Changes::from_iter([change])
+            });
+            if forced.is_some_and(|forced| forced.apply(&mut self.state).is_ok()) {
+                continue;
+            }
+            if self.starts_later {
+                // What held the place was there before the trail; it is only not known.
+                if let Some(change) = change {
+                    put(
+                        &mut self.state,
+                        &change.path.segments(),
+                        change.new.as_ref(),
+                    );
+                }
+                continue;
+            }
+            self.missing.push(Missing {
+                path: conflict.path,
+                reason: MissingReason::Unrecorded,
+            });
+        }
+    }
+}
+
+/// Puts a value into place, with what has to hold it; a place in a list that is matched by
+/// position cannot be known.
+fn put(state: &mut Value, segments: &[PathSegment], new: Option<&Value>) {
+    let Some((first, rest)) = segments.split_first() else {
+        *state = new.cloned().unwrap_or_default();
+        return;
+    };
+    match first {
+        PathSegment::Name(name) => {
+            if state.is_null() {
+                *state = Value::Object(Map::new());
+            }
+            let Value::Object(fields) = state else {
+                return;
+            };
+            match new {
+                None if rest.is_empty() => {
+                    fields.remove(name);
+                }
+                _ => put(
+                    fields.entry(name.as_str()).or_insert(Value::Null),
+                    rest,
+                    new,
+                ),
+            }
+        }
+        PathSegment::Match { field, value } => {
+            if state.is_null() {
+                *state = Value::Array(Vec::new());
+            }
+            let Value::Array(items) = state else {
+                return;
+            };
+            let known = items.iter().position(|item| item.get(field) == Some(value));
+            let at = known.unwrap_or_else(|| {
+                items.push(Value::Object(Map::from_iter([(
+                    field.clone(),
+                    value.clone(),
+                )])));
+                items.len() - 1
+            });
+            match new {
+                None if rest.is_empty() => {
+                    items.remove(at);
+                }
+                _ => put(&mut items[at], rest, new),
+            }
+        }
+        PathSegment::Index(_) => {}
     }
 }
 
@@ -149,58 +280,62 @@ pub(super) fn empty(changes: &Changes) -> Value {
     }
 }
 
-/// Applies changes; where the state has something else than a change starts from, the change
-/// is taken at its word.
-fn apply(changes: &Changes, state: &mut Value, missing: &mut Vec<Missing>) {
-    if changes.apply(state).is_ok() {
-        return;
-    }
-    let rebase = changes.rebase(state);
-    if rebase.changes.apply(state).is_err() {
-        return;
-    }
-    for conflict in rebase.conflicts {
-        let forced = changes.get(&conflict.path).map(|change| {
-            let found = change.path.find_in(state).cloned();
-            let change = Change {
-                old: found,
-                ..change.clone()
-            };
-            Changes::from_iter([change])
-        });
-        let done = forced.is_some_and(|forced| forced.apply(state).is_ok());
-        if !done {
-            missing.push(Missing {
-                path: conflict.path,
-                reason: MissingReason::Unrecorded,
-            });
+/// Finds the fields that a state does not have in clear: those that are masked or tokens
+/// where it holds them, and those that are never recorded where it holds what they are in.
+fn hidden(
+    fields: &[FieldSchema],
+    value: &Value,
+    at: &mut Vec<PathSegment>,
+    found: &mut BTreeMap<Path, MissingReason>,
+) {
+    match value {
+        Value::Array(items) => {
+            for item in items {
+                hidden(fields, item, at, found);
+            }
+            return;
         }
-    }
-}
-
-/// Lists the fields that are not recorded in clear.
-fn hidden(fields: &[FieldSchema], at: &mut Vec<PathSegment>, missing: &mut Vec<Missing>) {
-    // A recursive type has no end.
-    if at.len() > 8 {
-        return;
+        // A map: the fields are those of its values.
+        Value::Object(inner)
+            if !at.is_empty()
+                && !inner.is_empty()
+                && !fields
+                    .iter()
+                    .any(|field| field.is_inline() || inner.contains_key(field.name())) =>
+        {
+            for value in inner.values() {
+                hidden(fields, value, at, found);
+            }
+            return;
+        }
+        Value::Object(_) => {}
+        // What is inline may be a scalar.
+        _ if fields.iter().any(FieldSchema::is_inline) && !value.is_null() => {}
+        _ => return,
     }
     for field in fields {
         let inline = field.is_inline();
-        if !inline {
-            at.push(PathSegment::Name(field.name().to_owned()));
-        }
+        let inner = if inline {
+            Some(value)
+        } else {
+            value.get(field.name())
+        };
         let reason = match field.sensitivity() {
             Sensitivity::Skipped => Some(MissingReason::Skipped),
             Sensitivity::Masked(_) => Some(MissingReason::Masked),
             Sensitivity::Hashed => Some(MissingReason::Hashed),
             Sensitivity::Clear => None,
         };
-        match reason {
-            Some(reason) => missing.push(Missing {
-                path: Path::from_segments(at),
-                reason,
-            }),
-            None => hidden(field.fields(), at, missing),
+        if !inline {
+            at.push(PathSegment::Name(field.name().to_owned()));
+        }
+        let held = inner.is_some_and(|inner| !inner.is_null());
+        match (reason, inner) {
+            (Some(reason), _) if held || reason == MissingReason::Skipped => {
+                found.insert(Path::from_segments(at), reason);
+            }
+            (None, Some(inner)) if held => hidden(field.fields(), inner, at, found),
+            _ => {}
         }
         if !inline {
             at.pop();

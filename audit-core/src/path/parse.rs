@@ -27,6 +27,11 @@ pub struct ParsePathError {
 }
 
 impl ParsePathError {
+    /// Returns the text that is no path.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Returns the column where the text stops being a path, in characters from 1.
     pub const fn column(&self) -> usize {
         self.column

@@ -64,8 +64,9 @@ impl Query {
     /// | `limit:50` | no more than so many |
     /// | `after:<cursor>` | after a page |
     ///
-    /// The value of `changed_from` and `changed_to` is JSON where it is a number, `true`,
-    /// `false`, `null` or a text in quotes, and a text otherwise.
+    /// The value of `changed_from` and `changed_to` is JSON where it is JSON, and a text
+    /// otherwise. A slash in a parent's model is written `\/`. A term that can be there once
+    /// is an error the second time, unless it says the same.
     ///
     /// # Errors
     /// [`ParseQueryError`], which points at the column.
@@ -97,10 +98,14 @@ impl Query {
     pub fn parse_at<Z: TimeZone>(text: &str, now: DateTime<Z>) -> Result<Self, ParseQueryError> {
         let mut query = Self::new();
         let mut words: Vec<String> = Vec::new();
+        let mut known: Vec<(&'static str, String)> = Vec::new();
         for term in terms(text)? {
             match &term.key {
                 None => words.push(term.value),
-                Some((key, column)) => query = query.with_term(key, *column, &term, &now)?,
+                Some((key, column)) => {
+                    query = query.with_term(key, *column, &term, &now)?;
+                    once(&mut known, key, *column, &term)?;
+                }
             }
         }
         if !words.is_empty() {
@@ -124,10 +129,7 @@ impl Query {
             "model" => filter.model = Some(text.to_owned()),
             "object" => filter.object_pk = Some(text.to_owned()),
             "parent" => {
-                let (model, pk) = text
-                    .split_once('/')
-                    .ok_or_else(|| error("expected a model and a key, `Company/7`".to_owned()))?;
-                filter.parent = Some(ObjectRef::new(model, pk));
+                filter.parent = Some(parent(text).map_err(error)?);
             }
             "action" => filter.action = Some(Action::from(text)),
             "actor" => filter.actor = Some(text.to_owned()),
@@ -214,7 +216,10 @@ impl fmt::Display for Query {
         let parent = parent.as_ref();
         optional(
             "parent",
-            parent.map(|root| format!("{}/{}", root.model, root.object_pk)),
+            parent.map(|root| {
+                let model = root.model.replace('\\', "\\\\").replace('/', "\\/");
+                format!("{model}/{}", root.object_pk)
+            }),
         );
         optional("action", action.as_ref().map(ToString::to_string));
         optional("actor", actor.clone());
@@ -239,6 +244,9 @@ impl fmt::Display for Query {
         optional("order", self.newest_first.then(|| "newest".to_owned()));
         optional("limit", self.limit.map(|limit| limit.to_string()));
         optional("after", self.after.map(|cursor| cursor.to_string()));
+        // A query that says less than was meant must not be read as one that means it.
+        let invalid = self.invalid.as_ref();
+        optional("changed", invalid.map(|error| error.text().to_owned()));
         f.write_str(&terms.join(" "))
     }
 }
@@ -333,6 +341,57 @@ fn read<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| error.to_string())
 }
 
+/// Refuses a second value where only one can hold.
+fn once(
+    known: &mut Vec<(&'static str, String)>,
+    key: &str,
+    column: usize,
+    term: &Term,
+) -> Result<(), ParseQueryError> {
+    let key = match key {
+        // All of them hold.
+        "changed" | "changed_from" | "changed_to" => return Ok(()),
+        "level" if term.value.starts_with('<') => "level:<",
+        key => match KEYS.iter().find(|known| **known == key) {
+            Some(key) => key,
+            None => return Ok(()),
+        },
+    };
+    match known.iter().find(|(known, _)| *known == key) {
+        Some((_, value)) if *value == term.value => Ok(()),
+        Some((_, value)) => Err(ParseQueryError::at(
+            column,
+            format!(
+                "`{}` is given twice, first as `{}`,",
+                key.trim_end_matches(":<"),
+                value.escape_debug()
+            ),
+        )),
+        None => {
+            known.push((key, term.value.clone()));
+            Ok(())
+        }
+    }
+}
+
+/// Splits `Model/key` at the first slash that no backslash stands before.
+fn parent(text: &str) -> Result<ObjectRef, String> {
+    let mut model = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '/' => return Ok(ObjectRef::new(model, &text[at + 1..])),
+            '\\' => match chars.next() {
+                Some((_, c @ ('/' | '\\'))) => model.push(c),
+                Some((_, c)) => model.extend(['\\', c]),
+                None => model.push('\\'),
+            },
+            c => model.push(c),
+        }
+    }
+    Err("expected a model and a key, `Company/7`".to_owned())
+}
+
 /// Splits `path=value` after the path.
 fn path_and_value(text: &str) -> Result<(Path, Value), String> {
     // A path may have `=` in brackets, so the first one that leaves a path counts.
@@ -341,8 +400,8 @@ fn path_and_value(text: &str) -> Result<(Path, Value), String> {
         .find_map(|(at, _)| Some((text[..at].parse::<Path>().ok()?, &text[at + 1..])));
     let (path, value) = split.ok_or("expected a path and a value, `status=open`")?;
     let value = match serde_json::from_str(value) {
-        Ok(value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_))) => value,
-        _ => Value::String(value.to_owned()),
+        Ok(value) => value,
+        Err(_) => Value::String(value.to_owned()),
     };
     Ok((path, normalize(&value)))
 }

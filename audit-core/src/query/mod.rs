@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -208,13 +208,13 @@ impl Query {
 
     /// Keeps entries from this time on.
     pub fn since(mut self, time: impl Into<DateTime<Utc>>) -> Self {
-        self.filter.since = Some(time.into());
+        self.filter.since = Some(whole_micros(time.into()));
         self
     }
 
     /// Keeps entries from before this time.
     pub fn until(mut self, time: impl Into<DateTime<Utc>>) -> Self {
-        self.filter.until = Some(time.into());
+        self.filter.until = Some(whole_micros(time.into()));
         self
     }
 
@@ -441,6 +441,17 @@ impl Filter {
                 .as_ref()
                 .is_none_or(|text| contains_text(entry, text))
     }
+}
+
+/// The first microsecond that is not before a time: entries have no others, so that nothing
+/// else is asked for, and the query as text asks for the same.
+fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
+    let cut = to_micros(time);
+    if cut < time {
+        let next = cut.checked_add_signed(TimeDelta::microseconds(1));
+        return next.unwrap_or(cut);
+    }
+    cut
 }
 
 /// Whether a text occurs where people would look for it.
