@@ -79,6 +79,40 @@ fn a_file_is_not_replaced_unasked_and_nothing_is_left_beside_it() {
 }
 
 #[test]
+fn an_export_never_replaces_the_store() {
+    let folder = scratch::folder();
+    let store = trail(&folder);
+    let mut names = vec![
+        "audit.db",
+        "audit.db-wal",
+        "audit.db-shm",
+        "audit.db-journal",
+    ];
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&store, folder.join("link.db")).expect("a link");
+        fs::hard_link(&store, folder.join("twin.db")).expect("a link");
+        names.extend(["link.db", "twin.db"]);
+    }
+    for name in names {
+        for path in [
+            folder.join(name),
+            folder
+                .join("../")
+                .join(folder.file_name().expect("a name"))
+                .join(name),
+        ] {
+            for force in [&["--force"][..], &[]] {
+                let args = [&["export", "-o", text(&path)], force].concat();
+                let said = stderr(&store, &args, 2);
+                assert!(said.contains("is a file of the store itself"), "{said}");
+            }
+        }
+    }
+    assert_eq!(json(&store, &["log"]).len(), 9);
+}
+
+#[test]
 fn csv_is_harmless_and_complete() {
     let folder = scratch::folder();
     let store = trail(&folder);

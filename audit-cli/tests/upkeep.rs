@@ -107,6 +107,15 @@ fn prune_refuses_what_is_too_much_or_means_nothing() {
 }
 
 #[test]
+fn prune_does_not_pass_over_what_it_cannot_read() {
+    let store = trail(&scratch::folder());
+    scratch::damage(&store, "'no entry'", 7);
+    let said = stderr(&store, &["prune", "--keep-last", "4", "--yes"], 3);
+    assert!(said.contains("entry 7 of "), "{said}");
+    assert!(said.contains("hint: `auditlog doctor`"), "{said}");
+}
+
+#[test]
 fn reading_can_be_recorded() {
     let store = trail(&scratch::folder());
     let lines = json(&store, &["log", "model:User", "--record-access"]);

@@ -150,9 +150,15 @@ impl PruneArgs {
             return Ok(Some(query));
         };
         let newest = query.clone().newest_first();
-        let mut newest = newest.limit(last.saturating_add(1)).iter()?;
-        let oldest_kept = newest.nth(last).transpose()?;
-        Ok(oldest_kept.map(|entry| query.until(entry.timestamp)))
+        let newest = newest.limit(last.saturating_add(1)).iter()?;
+        for (number, entry) in newest.enumerate() {
+            // Passed over, an error would look like the end: nothing to remove.
+            let entry = entry?;
+            if number == last {
+                return Ok(Some(query.until(entry.timestamp)));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -65,7 +65,12 @@ pub(crate) fn run(args: &ExportArgs, session: &mut Session) -> Result<Exit, Erro
     };
     let csv = args.format() == Format::Csv;
     let zone = session.global.tz;
-    let mut target = Target::open(args.output.as_deref(), args.force, &mut session.out)?;
+    let mut target = Target::open(
+        args.output.as_deref(),
+        args.force,
+        trail.store.path(),
+        &mut session.out,
+    )?;
     let mut rows = csv.then(|| Csv::new(args.rows, zone));
     if let Some(rows) = &mut rows {
         target.write(&rows.head()?)?;
