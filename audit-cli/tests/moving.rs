@@ -113,6 +113,86 @@ fn an_export_never_replaces_the_store() {
 }
 
 #[test]
+fn an_export_has_the_bytes_that_are_stored() {
+    let folder = scratch::folder();
+    let store = trail(&folder);
+    // Of a later version, say: it has a key that this one does not know.
+    scratch::damage(
+        &store,
+        "replace(body, '{\"action', '{\"aaa\":1,\"action')",
+        3,
+    );
+    let printed = stdout(&store, &["export"]);
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines.len(), 9);
+    assert!(
+        lines[2].starts_with("{\"aaa\":1,\"action\":"),
+        "{}",
+        lines[2]
+    );
+    let newest = stdout(&store, &["export", "order:newest", "limit:3"]);
+    let last: Vec<&str> = lines.iter().rev().take(3).copied().collect();
+    assert_eq!(newest.lines().collect::<Vec<_>>(), last);
+    let said = stderr(&store, &["export", "model:Usr"], 1);
+    assert!(said.contains("did you mean `User`?"), "{said}");
+}
+
+#[test]
+fn what_can_be_read_of_a_damaged_store_is_saved() {
+    let folder = scratch::folder();
+    let store = trail(&folder);
+    let whole = stdout(&store, &["export"]);
+    let lines: Vec<&str> = whole.lines().collect();
+    let printed = |args: &[&str], code| {
+        let output = scratch::run(&store, args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    // No entry, but its bytes can be had.
+    scratch::damage(&store, "'no entry'", 5);
+    let saved = printed(&["export"], 0);
+    assert_eq!(saved, whole.replace(lines[4], "no entry"));
+    let file = folder.join("saved.jsonl");
+    fs::write(&file, &saved).expect("written");
+    let copy = folder.join("copy.db");
+    let import = ["import", "--create", "--keep-going", text(&file)];
+    let said = stderr(&copy, &import, 4);
+    assert!(said.contains("saved.jsonl:5:2: no entry"), "{said}");
+    assert_eq!(stdout(&copy, &["export"]), saved.replace("no entry\n", ""));
+    // Not even text.
+    Connection::open(&store)
+        .and_then(|file| {
+            file.execute_batch("UPDATE audit_entry SET body = CAST(x'ff' AS TEXT) WHERE seq = 5")
+        })
+        .expect("damaged");
+    assert_eq!(
+        printed(&["export"], 3).lines().collect::<Vec<_>>(),
+        lines[..4]
+    );
+    let after: Vec<&str> = lines[5..].iter().rev().copied().collect();
+    let newest = printed(&["export", "order:newest"], 3);
+    assert_eq!(newest.lines().collect::<Vec<_>>(), after);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_takes_nothing_is_told() {
+    let store = trail(&scratch::folder());
+    for format in ["jsonl", "csv"] {
+        let full = fs::File::options().write(true).open("/dev/full");
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_auditlog"))
+            .args(["export", "--format", format, "--store", text(&store)])
+            .stdout(full.expect("a device"))
+            .output()
+            .expect("the command runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(6), "{said}");
+        assert!(said.contains("the output cannot be written: "), "{said}");
+    }
+}
+
+#[test]
 fn csv_is_harmless_and_complete() {
     let folder = scratch::folder();
     let store = trail(&folder);
