@@ -130,6 +130,14 @@ impl Trail {
     }
 }
 
+/// Returns whether the store's file is there.
+///
+/// # Errors
+/// [`Error::NoStore`] if none is named.
+pub(crate) fn exists(global: &Global) -> Result<bool, Error> {
+    Ok(path(global)?.exists())
+}
+
 /// Returns the file that is named, or the one in the folder.
 fn path(global: &Global) -> Result<PathBuf, Error> {
     match &global.store {

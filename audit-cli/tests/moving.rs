@@ -323,6 +323,18 @@ fn what_cannot_be_kept_is_refused() {
         error.contains("standard input:1: no entry: unknown key `colour`"),
         "{error}"
     );
+    for (key, inner) in [
+        ("actor.zz", r#""actor":{"id":"x","zz":1}"#),
+        (
+            "parent.zz",
+            r#""parent":{"zz":[{}],"model":"m","object_pk":"1"}"#,
+        ),
+        ("source.zz", r#""source":{"zz":"x"}"#),
+    ] {
+        let error = said(&fresh.replacen('{', &format!("{{{inner},"), 1));
+        let unknown = format!("standard input:1: no entry: unknown key `{key}`");
+        assert!(error.contains(&unknown), "{error}");
+    }
     let error = said(&fresh.replace("\"v\":1", "\"v\":2"));
     assert!(error.contains("the entry has format 2"), "{error}");
     let error = said(&format!("{fresh}\n\u{0}"));
@@ -346,6 +358,65 @@ fn a_missing_store_is_made_only_when_asked_for() {
 }
 
 #[test]
+fn a_conflict_costs_only_the_entry_that_has_it() {
+    let folder = scratch::folder();
+    let store = folder.join("audit.db");
+    let lines: Vec<String> = (0..2_100)
+        .map(|number| {
+            let entry = LogEntry::new("update", "User", number.to_string(), "x");
+            entry.to_canonical_json().expect("JSON")
+        })
+        .collect();
+    let file = folder.join("trail.jsonl");
+    fs::write(&file, &lines[1_500]).expect("written");
+    stdout(&store, &["import", "--create", text(&file)]);
+    let mut other = lines.clone();
+    other[1_500] = lines[1_500].replace("\"object_pk\":\"1500\"", "\"object_pk\":\"x\"");
+    // And one that is in the file twice, each time another.
+    other[2_050] = lines[2_049].replace("\"object_pk\":\"2049\"", "\"object_pk\":\"y\"");
+    fs::write(&file, other.join("\n")).expect("written");
+    for new in [2_098, 0] {
+        let output = scratch::run(&store, &["import", "--keep-going", text(&file)]);
+        assert_eq!(output.status.code(), Some(4));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(said.lines().count(), 2, "{said}");
+        for line in [1_501, 2_051] {
+            let place = format!("trail.jsonl:{line}: another entry has the id");
+            assert!(said.contains(&place), "{said}");
+        }
+        let told = String::from_utf8_lossy(&output.stdout);
+        let (new, known) = if new == 0 {
+            ("0", "2,098")
+        } else {
+            ("2,098", "0")
+        };
+        assert_eq!(
+            told,
+            format!("2,098 entries read: {new} new, {known} known already, 2 passed over\n")
+        );
+    }
+    assert_eq!(json(&store, &["log"]).len(), 2_099);
+}
+
+#[test]
+fn no_store_is_made_for_what_has_no_entries() {
+    let folder = scratch::folder();
+    let file = folder.join("text.txt");
+    fs::write(&file, "a note\nand another\n").expect("written");
+    let store = folder.join("new.db");
+    let file = text(&file);
+    for args in [
+        &["import", "--create", file][..],
+        &["import", "--create", "--keep-going", file],
+    ] {
+        let said = stderr(&store, args, 4);
+        assert!(said.contains("text.txt:1:1: no entry"), "{said}");
+    }
+    let names = fs::read_dir(&folder).expect("a folder").count();
+    assert_eq!(names, 1);
+}
+
+#[test]
 fn tables_of_other_libraries_are_read() {
     let folder = scratch::folder();
     let file = folder.join("app.sqlite3");
@@ -366,9 +437,13 @@ fn tables_of_other_libraries_are_read() {
     assert!(said.contains("app.sqlite3: "), "{said}");
     assert!(said.contains("audits"), "{said}");
     assert!(said.contains("hint: nothing was kept"), "{said}");
+    assert!(!store.exists());
 
     for (new, known) in [(2, 0), (0, 2)] {
-        let output = scratch::run(&store, &["import", "--keep-going", "--json", text(&file)]);
+        let output = scratch::run(
+            &store,
+            &["import", "--create", "--keep-going", "--json", text(&file)],
+        );
         assert_eq!(output.status.code(), Some(4));
         let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(
