@@ -63,7 +63,15 @@ fn a_file_is_not_replaced_unasked_and_nothing_is_left_beside_it() {
         &["export", "-o", text(&folder.join("no/such/out"))],
         6,
     );
-    assert!(said.contains("cannot be written"), "{said}");
+    let folder_of_it = folder.join("no/such");
+    assert!(
+        said.contains(&format!(
+            "out cannot be written: the folder {} does not exist",
+            text(&folder_of_it)
+        )),
+        "{said}"
+    );
+    assert!(!said.contains(".part"), "{said}");
     let names: Vec<String> = fs::read_dir(&folder)
         .expect("a folder")
         .map(|entry| {

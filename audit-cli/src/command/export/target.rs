@@ -46,7 +46,7 @@ impl<'o> Target<'o> {
             .prefix(".auditlog-")
             .suffix(".part")
             .tempfile_in(folder(path))
-            .map_err(|source| failed(path, source))?;
+            .map_err(|error| failed(path, without_name(&error, folder(path))))?;
         Ok(Self::File {
             file: Box::new(BufWriter::new(file)),
             path: path.to_owned(),
@@ -153,6 +153,17 @@ fn folder(path: &Path) -> &Path {
     path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
+}
+
+/// Leaves the name under which the file would have been written out of an error.
+fn without_name(error: &io::Error, folder: &Path) -> io::Error {
+    match error.kind() {
+        kind @ io::ErrorKind::NotFound => {
+            let message = format!("the folder {} does not exist", folder.display());
+            io::Error::new(kind, message)
+        }
+        kind => kind.into(),
+    }
 }
 
 fn failed(path: &Path, source: io::Error) -> Error {
