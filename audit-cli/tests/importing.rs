@@ -1,0 +1,260 @@
+//! `import`.
+
+mod scratch;
+
+use std::fs;
+use std::path::Path;
+
+use auditlog::LogEntry;
+use auditlog::sqlite::rusqlite::Connection;
+use scratch::{auditlog, json, stderr, stdout, trail};
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+#[test]
+fn a_bad_line_is_named_and_what_was_kept_is_said() {
+    let folder = scratch::folder();
+    let store = trail(&folder);
+    let good: Vec<String> = (0..2_500)
+        .map(|number| {
+            let entry = LogEntry::new("update", "User", number.to_string(), "x");
+            entry.to_canonical_json().expect("JSON")
+        })
+        .collect();
+    let mut lines = good.clone();
+    lines[2_200] = r#"{"action":"update","id":17}"#.to_owned();
+    let file = folder.join("bad.jsonl");
+    fs::write(&file, lines.join("\n")).expect("written");
+    let said = stderr(&store, &["import", text(&file)], 4);
+    assert!(said.contains("bad.jsonl:2201:26: no entry: "), "{said}");
+    assert!(
+        said.contains("kept: 2,000 entries up to line 2000, 2,000 of them new; nothing after it"),
+        "{said}"
+    );
+    assert_eq!(json(&store, &["log"]).len(), 2_009);
+
+    fs::write(&file, good.join("\n\n")).expect("written");
+    let dry = stdout(&store, &["import", "--dry-run", text(&file)]);
+    assert_eq!(
+        dry,
+        "2,500 entries read: 500 new, 2,000 known already; nothing was kept\n"
+    );
+    let said = stdout(&store, &["import", text(&file)]);
+    assert_eq!(said, "2,500 entries read: 500 new, 2,000 known already\n");
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused() {
+    let folder = scratch::folder();
+    let store = trail(&folder);
+    let entry = LogEntry::new("update", "User", "1", "x");
+    let line = entry.to_canonical_json().expect("JSON");
+    let import = |content: &str, args: &[&str]| {
+        auditlog()
+            .arg("--store")
+            .arg(&store)
+            .args(["import", "-"])
+            .args(args)
+            .write_stdin(content)
+            .output()
+            .expect("the command runs")
+    };
+    let said = |content: &str| {
+        let output = import(content, &[]);
+        assert_eq!(output.status.code(), Some(4), "{content}");
+        String::from_utf8(output.stderr).expect("UTF-8")
+    };
+    let output = import(&line, &["--json"]);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "{\"dry_run\":false,\"known\":0,\"losses\":[],\"new\":1,\"read\":1,\"skipped\":0}\n"
+    );
+    // Another entry with a known id, in the store and in one file.
+    let other = line.replace("\"object_pk\":\"1\"", "\"object_pk\":\"2\"");
+    let error = said(&format!("\n{other}"));
+    assert!(
+        error.contains("standard input:2: another entry has the id"),
+        "{error}"
+    );
+    let fresh = LogEntry::new("update", "User", "1", "x")
+        .to_canonical_json()
+        .expect("JSON");
+    let twin = fresh.replace("\"object_pk\":\"1\"", "\"object_pk\":\"2\"");
+    let error = said(&format!("{fresh}\n{twin}"));
+    assert!(
+        error.contains("standard input:2: another entry has the id"),
+        "{error}"
+    );
+    // What would be lost.
+    let error = said(&fresh.replacen('{', "{\"colour\":1,", 1));
+    assert!(
+        error.contains("standard input:1: no entry: unknown key `colour`"),
+        "{error}"
+    );
+    for (key, inner) in [
+        ("actor.zz", r#""actor":{"id":"x","zz":1}"#),
+        (
+            "parent.zz",
+            r#""parent":{"zz":[{}],"model":"m","object_pk":"1"}"#,
+        ),
+        ("source.zz", r#""source":{"zz":"x"}"#),
+    ] {
+        let error = said(&fresh.replacen('{', &format!("{{{inner},"), 1));
+        let unknown = format!("standard input:1: no entry: unknown key `{key}`");
+        assert!(error.contains(&unknown), "{error}");
+    }
+    let error = said(&fresh.replace("\"v\":1", "\"v\":2"));
+    assert!(error.contains("the entry has format 2"), "{error}");
+    let error = said(&format!("{fresh}\n\u{0}"));
+    assert!(error.contains("standard input:2:1: no entry"), "{error}");
+    assert!(error.contains("nothing was kept"), "{error}");
+    assert_eq!(json(&store, &["log"]).len(), 10);
+}
+
+#[test]
+fn a_missing_store_is_made_only_when_asked_for() {
+    let folder = scratch::folder();
+    let store = trail(&folder);
+    let file = folder.join("trail.jsonl");
+    stdout(&store, &["export", "-o", text(&file)]);
+    let other = folder.join("other.db");
+    let said = stderr(&other, &["import", text(&file)], 3);
+    assert!(said.contains("other.db"), "{said}");
+    assert!(!other.exists());
+    let said = stderr(&store, &["import", text(&folder.join("none.jsonl"))], 4);
+    assert!(said.contains("none.jsonl cannot be read"), "{said}");
+}
+
+#[test]
+fn a_conflict_costs_only_the_entry_that_has_it() {
+    let folder = scratch::folder();
+    let store = folder.join("audit.db");
+    let lines: Vec<String> = (0..2_100)
+        .map(|number| {
+            let entry = LogEntry::new("update", "User", number.to_string(), "x");
+            entry.to_canonical_json().expect("JSON")
+        })
+        .collect();
+    let file = folder.join("trail.jsonl");
+    fs::write(&file, &lines[1_500]).expect("written");
+    stdout(&store, &["import", "--create", text(&file)]);
+    let mut other = lines.clone();
+    other[1_500] = lines[1_500].replace("\"object_pk\":\"1500\"", "\"object_pk\":\"x\"");
+    // And one that is in the file twice, each time another.
+    other[2_050] = lines[2_049].replace("\"object_pk\":\"2049\"", "\"object_pk\":\"y\"");
+    fs::write(&file, other.join("\n")).expect("written");
+    for new in [2_098, 0] {
+        let output = scratch::run(&store, &["import", "--keep-going", text(&file)]);
+        assert_eq!(output.status.code(), Some(4));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(said.lines().count(), 2, "{said}");
+        for line in [1_501, 2_051] {
+            let place = format!("trail.jsonl:{line}: another entry has the id");
+            assert!(said.contains(&place), "{said}");
+        }
+        let told = String::from_utf8_lossy(&output.stdout);
+        let (new, known) = if new == 0 {
+            ("0", "2,098")
+        } else {
+            ("2,098", "0")
+        };
+        assert_eq!(
+            told,
+            format!("2,098 entries read: {new} new, {known} known already, 2 passed over\n")
+        );
+    }
+    assert_eq!(json(&store, &["log"]).len(), 2_099);
+}
+
+#[test]
+fn no_store_is_made_for_what_has_no_entries() {
+    let folder = scratch::folder();
+    let file = folder.join("text.txt");
+    fs::write(&file, "a note\nand another\n").expect("written");
+    let store = folder.join("new.db");
+    let file = text(&file);
+    for args in [
+        &["import", "--create", file][..],
+        &["import", "--create", "--keep-going", file],
+    ] {
+        let said = stderr(&store, args, 4);
+        assert!(said.contains("text.txt:1:1: no entry"), "{said}");
+    }
+    let names = fs::read_dir(&folder).expect("a folder").count();
+    assert_eq!(names, 1);
+}
+
+#[test]
+fn tables_of_other_libraries_are_read() {
+    let folder = scratch::folder();
+    let file = folder.join("app.sqlite3");
+    let connection = Connection::open(&file).expect("a database");
+    connection
+        .execute_batch(
+            "CREATE TABLE audits (id INTEGER PRIMARY KEY, auditable_id INTEGER, \
+             auditable_type TEXT, user_id INTEGER, username TEXT, action TEXT, \
+             audited_changes TEXT, version INTEGER, comment TEXT, created_at DATETIME);
+             INSERT INTO audits VALUES
+             (1, 7, 'Ticket', 3, NULL, 'create', '{\"title\":\"a\"}', 1, NULL, '2024-02-28 10:00:00'),
+             (2, 7, 'Ticket', 3, NULL, 'update', '{\"title\":[\"a\",\"b\"]}', 2, 'typo', '2024-02-29 10:00:00'),
+             (3, 7, 'Ticket', 3, NULL, 'update', '{\"title\":[\"b\",\"c\"]}', 3, NULL, 'never');",
+        )
+        .expect("tables");
+    let store = folder.join("trail.db");
+    let said = stderr(&store, &["import", "--create", text(&file)], 4);
+    assert!(said.contains("app.sqlite3: "), "{said}");
+    assert!(said.contains("audits"), "{said}");
+    assert!(said.contains("hint: nothing was kept"), "{said}");
+    assert!(!store.exists());
+
+    for (new, known) in [(2, 0), (0, 2)] {
+        let output = scratch::run(
+            &store,
+            &["import", "--create", "--keep-going", "--json", text(&file)],
+        );
+        assert_eq!(output.status.code(), Some(4));
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(
+            (&told["new"], &told["known"], &told["skipped"]),
+            (&new.into(), &known.into(), &1.into())
+        );
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with("warning: "));
+    }
+    let parts = json(&store, &["blame", "Ticket", "7"]);
+    let title = parts
+        .iter()
+        .find(|part| part["path"] == "title")
+        .expect("a part");
+    assert_eq!(title["value"], "b");
+    assert_eq!(title["reason"], "typo");
+
+    let said = stderr(
+        &store,
+        &["import", "--format", "paper-trail", text(&file)],
+        4,
+    );
+    assert!(said.contains("app.sqlite3"), "{said}");
+    let said = stderr(&store, &["import", "--format", "tables", "-"], 2);
+    assert!(
+        said.contains("tables cannot be read from the standard input"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_import_can_be_recorded() {
+    let folder = scratch::folder();
+    let store = trail(&folder);
+    let file = folder.join("trail.jsonl");
+    stdout(&store, &["export", "-o", text(&file)]);
+    stdout(
+        &store,
+        &["import", text(&file), "--record", "--as", "carol"],
+    );
+    let entry = json(&store, &["log", "-n", "1"]).remove(0);
+    assert_eq!(entry["action"], "import");
+    assert_eq!(entry["actor"]["id"], "carol");
+    assert_eq!(entry["additional_data"]["known"], 9);
+}
