@@ -53,6 +53,8 @@ pub(crate) struct Global {
         env = "AUDITLOG_TZ",
         hide_env_values = true,
         default_value = "utc",
+        // Offsets west of Greenwich begin so.
+        allow_hyphen_values = true,
         hide_default_value = true
     )]
     pub(crate) tz: Zone,

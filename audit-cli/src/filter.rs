@@ -107,7 +107,9 @@ impl FilterArgs {
         text.push(' ');
         text.push_str(overrides);
         // Each part was read before, and one after the other they are a query as well.
-        parse(&text).map_err(|source| Error::Query { text, source })
+        let query = parse(&text).map_err(|source| Error::Query { text, source })?;
+        refuse_nothing(query.filter(), zone)?;
+        Ok(query)
     }
 
     /// Returns whether there is no condition.
@@ -158,6 +160,28 @@ impl FilterArgs {
         }
         Ok(terms)
     }
+}
+
+/// Refuses conditions that no entry can meet: whoever wrote them meant others. A span that
+/// ends where it begins is one, such as a program asks for that goes on where it was.
+fn refuse_nothing(filter: &Filter, zone: Zone) -> Result<(), Error> {
+    let message = match (filter.since, filter.until) {
+        (Some(since), Some(until)) if since > until => format!(
+            "no entry is from {} on and from before {}",
+            zone.show(since),
+            zone.show(until)
+        ),
+        _ => match (filter.level_at_least, filter.level_below) {
+            (Some(least), Some(below)) if least >= below => {
+                format!("no level is {least} or higher and lower than {below}")
+            }
+            _ => return Ok(()),
+        },
+    };
+    Err(Error::Usage {
+        message,
+        hint: "exchange the two, or leave one of them out",
+    })
 }
 
 /// Returns whether both have a condition of which there can be one only.

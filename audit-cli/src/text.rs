@@ -14,6 +14,9 @@ fn is_unsafe(c: char) -> bool {
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
             // Separators of lines and paragraphs.
             | '\u{2028}' | '\u{2029}'
+            // What is blank and is no blank: fillers, and a pattern of Braille without dots.
+            | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
+            | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
             // What has no width and hides differences; joiners are a part of many scripts.
             | '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}')
@@ -160,6 +163,10 @@ mod tests {
         assert_eq!(safe("a\nb\tc\r"), "a\\nb\\tc\\r");
         assert_eq!(safe("\u{9b}2J\u{7f}"), "\\u{9b}2J\\u{7f}");
         assert_eq!(safe("user\u{202e}nimda"), "user\\u{202e}nimda");
+        assert_eq!(
+            safe("a\u{180e}\u{3164}\u{115f}\u{34f}\u{2800}b"),
+            "a\\u{180e}\\u{3164}\\u{115f}\\u{34f}\\u{2800}b"
+        );
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The trail that a command works on.
 
 use std::env;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use audit_core::{
     Action, Actor, AuditLog, History, Level, LogEntry, ObjectRef, Query, Source, Store, StoreError,
@@ -37,11 +39,12 @@ impl Trail {
     /// Opens the trail.
     pub(crate) fn open(global: &Global, need: Need) -> Result<Self, Error> {
         let path = path(global)?;
+        require_file(&path)?;
         let writes = need != Need::Read || global.record_access;
         let store = if need == Need::Create && !path.exists() {
             SqliteOptions::new().open(&path)?
         } else {
-            open(&path, writes)?
+            open(&path, writes).map_err(|error| explained(error, &path))?
         };
         let log = AuditLog::builder()
             .store(store.clone())
@@ -130,12 +133,49 @@ impl Trail {
     }
 }
 
+/// Returns whether the store's file is there.
+///
+/// # Errors
+/// [`Error::NoStore`] if none is named.
+pub(crate) fn exists(global: &Global) -> Result<bool, Error> {
+    Ok(path(global)?.exists())
+}
+
 /// Returns the file that is named, or the one in the folder.
 fn path(global: &Global) -> Result<PathBuf, Error> {
     match &global.store {
         Some(path) => Ok(path.clone()),
         None if Path::new(DEFAULT).is_file() => Ok(DEFAULT.into()),
         None => Err(Error::NoStore),
+    }
+}
+
+/// Refuses what is no file before anything waits for it, as for the other end of a pipe.
+fn require_file(path: &Path) -> Result<(), StoreError> {
+    let found = match path.metadata() {
+        Ok(found) if found.is_dir() => "a folder",
+        Ok(found) if !found.is_file() => "a pipe, a socket or a device",
+        // What cannot be looked at cannot be opened either, and that is told.
+        _ => return Ok(()),
+    };
+    Err(StoreError::Foreign {
+        place: path.display().to_string(),
+        found: found.to_owned(),
+    })
+}
+
+/// Puts what the system says in the place of what SQLite makes of it.
+fn explained(error: StoreError, path: &Path) -> StoreError {
+    if !matches!(error, StoreError::Io { .. }) {
+        return error;
+    }
+    // Nothing of the file is open any more, so that no lock is lost when this closes it.
+    match File::open(path) {
+        Ok(_) => error,
+        Err(source) => StoreError::Io {
+            place: path.display().to_string(),
+            source: Arc::new(source),
+        },
     }
 }
 

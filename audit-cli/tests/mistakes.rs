@@ -161,8 +161,7 @@ fn a_store_that_is_none() {
         "has schema version 99, and this library knows versions up to",
     );
     fs::create_dir(store("folder.db")).expect("a folder");
-    let error = stderr(&store("folder.db"), &["log"], 3);
-    assert!(error.contains("folder.db"), "{error}");
+    said("folder.db", "folder.db is no audit store: a folder");
 
     let output = auditlog()
         .current_dir(store("folder.db"))
@@ -215,6 +214,73 @@ fn the_store_in_the_folder_is_taken_where_none_is_named() {
 
 #[cfg(unix)]
 #[test]
+fn a_pipe_is_no_store_and_is_not_waited_for() {
+    let pipe = scratch::folder().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    for args in [&["log"][..], &["import", "--create", "-"]] {
+        let output = auditlog()
+            .arg("--store")
+            .arg(&pipe)
+            .args(args)
+            .timeout(std::time::Duration::from_secs(10))
+            .output()
+            .expect("the command runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains("pipe is no audit store: a pipe"), "{said}");
+    }
+}
+
+#[test]
+fn conditions_that_no_entry_meets_are_named() {
+    let store = trail(&scratch::folder());
+    for (args, expected) in [
+        (
+            &[
+                "log",
+                "--since",
+                "2026-01-03",
+                "--until",
+                "2026-01-02",
+                "--tz=-05:00",
+            ][..],
+            "no entry is from 2026-01-03T00:00:00-05:00 on and from before 2026-01-02T00:00:00-05:00",
+        ),
+        (
+            &["stats", "since:now", "--until", "yesterday"],
+            "no entry is from ",
+        ),
+        (
+            &["export", "--level", "error", "--below", "info"],
+            "no level is ERROR or higher and lower than INFO",
+        ),
+        (
+            &["log", "level:info", "--below", "info"],
+            "no level is INFO or higher",
+        ),
+    ] {
+        let error = stderr(&store, args, 2);
+        assert!(error.contains(expected), "{args:?}: {error}");
+        assert!(error.contains("\nhint: exchange the two"), "{error}");
+    }
+    let none = ["log", "--since", "2026-01-02", "--until", "2026-01-02"];
+    assert!(json(&store, &none).is_empty());
+}
+
+#[test]
+fn a_key_without_a_time_is_told_what_is_missing() {
+    let store = trail(&scratch::folder());
+    let said = stderr(&store, &["as-of", "User", "42"], 2);
+    assert!(said.contains("<TIME>: `42` is no time"), "{said}");
+    assert!(
+        said.contains("\nhint: if it is the key of an object, add a time, or `now`\n"),
+        "{said}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
 fn a_store_that_may_not_be_read() {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
@@ -238,5 +304,6 @@ fn a_store_that_may_not_be_read() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("audit.db"), "{said}");
+    assert!(said.contains("Permission denied"), "{said}");
     assert!(said.contains("\nhint: check that"), "{said}");
 }

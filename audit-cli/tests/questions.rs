@@ -332,3 +332,17 @@ fn schema_tells_what_the_trail_is_of() {
         ["phone", "4", "text", "5", "masked", "4"]
     );
 }
+
+#[test]
+fn zones_west_of_greenwich_are_read() {
+    let store = trail(&scratch::folder());
+    for tz in [&["--tz", "-05:00"][..], &["--tz=-05:00"]] {
+        let shown = stdout(&store, &[&["log", "limit:1", "order:oldest"], tz].concat());
+        assert!(
+            shown.contains("2026-01-01T05:00:00.000000-05:00"),
+            "{shown}"
+        );
+    }
+    let said = scratch::stderr(&store, &["log", "--tz", "-5 hours"], 2);
+    assert!(said.contains("expected utc, local, an offset"), "{said}");
+}

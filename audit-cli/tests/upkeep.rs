@@ -71,17 +71,45 @@ fn prune_by_level_number_and_model() {
     assert_eq!(removed(&["--below", "info"]), Some(1));
     assert_eq!(removed(&["--model", "User", "--keep-last", "3"]), Some(2));
     assert_eq!(removed(&["--model", "Invoice"]), Some(2));
-    // Its own entries are newer than its beginning.
+    // Of the four that are left, one; the three entries that tell of all this do not count.
     assert_eq!(
         removed(&["--below", "critical", "--keep-last", "1"]),
-        Some(6)
+        Some(3)
     );
     let left = json(&store, &["log"]);
-    assert_eq!(left.len(), 2, "{left:?}");
-    assert!(left.iter().all(|entry| entry["action"] == "prune"));
+    assert_eq!(left.len(), 5, "{left:?}");
+    assert_eq!(json(&store, &["log", "action:prune"]).len(), 4);
     assert_eq!(removed(&["--keep-last", "10"]), None);
     let text = stdout(&store, &["prune", "--keep-last", "10"]);
     assert!(text.ends_with("\nno entries\n"), "{text}");
+}
+
+#[test]
+fn what_tells_of_removals_goes_only_when_it_is_named() {
+    let store = trail(&scratch::folder());
+    stdout(&store, &["prune", "--below", "info", "--yes"]);
+    stdout(&store, &["prune", "model:Invoice", "--yes"]);
+    let shown = stdout(&store, &["prune", "--older-than", "0s"]);
+    assert!(
+        shown.contains("\n2 records of earlier removals within it stay; `action:prune` asks"),
+        "{shown}"
+    );
+    let report = json(&store, &["prune", "--older-than", "0s", "--yes"]).remove(0);
+    assert_eq!(report["count"], 6);
+    assert_eq!(report["removed"], 6);
+    assert_eq!(report["records_kept"], 2);
+    let left = json(&store, &["log"]);
+    assert_eq!(left.len(), 3);
+    assert!(left.iter().all(|entry| entry["action"] == "prune"));
+    // Nor do those between two of them hide anything.
+    let report = json(&store, &["prune", "level:warning", "--yes"]).remove(0);
+    assert_eq!(
+        (&report["count"], &report["removed"]),
+        (&json!(0), &json!(null))
+    );
+    let report = json(&store, &["prune", "--action", "prune", "--yes"]).remove(0);
+    assert_eq!(report["removed"], 3);
+    assert_eq!(json(&store, &["log"]).len(), 1);
 }
 
 #[test]
@@ -98,12 +126,22 @@ fn prune_refuses_what_is_too_much_or_means_nothing() {
         .output()
         .expect("the command runs");
     assert_eq!(nobody.status.code(), Some(2));
+    assert!(nobody.stdout.is_empty(), "{nobody:?}");
     let said = String::from_utf8_lossy(&nobody.stderr);
     assert!(
         said.contains("nobody's name is known\nhint: name who does it with --as"),
         "{said}"
     );
     assert_eq!(json(&store, &["log"]).len(), 9);
+}
+
+#[test]
+fn prune_does_not_pass_over_what_it_cannot_read() {
+    let store = trail(&scratch::folder());
+    scratch::damage(&store, "'no entry'", 7);
+    let said = stderr(&store, &["prune", "--keep-last", "4", "--yes"], 3);
+    assert!(said.contains("entry 7 of "), "{said}");
+    assert!(said.contains("hint: `auditlog doctor`"), "{said}");
 }
 
 #[test]

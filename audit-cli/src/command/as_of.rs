@@ -118,7 +118,13 @@ impl AsOfArgs {
         match (&self.which[..], self.version) {
             ([pk], Some(number)) => Ok(Asked::Version(pk, number)),
             ([pk, text], None) => Ok(Asked::Object(pk, time(text)?)),
-            ([text], None) => Ok(Asked::Model(time(text)?)),
+            ([text], None) => match time(text) {
+                Ok(time) => Ok(Asked::Model(time)),
+                Err(error) => Err(Error::Usage {
+                    message: error.to_string(),
+                    hint: "if it is the key of an object, add a time, or `now`",
+                }),
+            },
             _ => Err(Error::Usage {
                 message: "a version is asked for and a time as well".to_owned(),
                 hint: "give a time or --version, not both",

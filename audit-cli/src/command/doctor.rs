@@ -20,6 +20,10 @@ const SHOWN: usize = 20;
 /// the same moment.
 const SQLITE_FIXED: i32 = 3_051_003;
 
+/// What to do about a file that cannot be read as a whole.
+const SAVE: &str = "restore it from a backup; `auditlog export` prints the entries up to the \
+                    damage, and `auditlog export order:newest` those after it";
+
 /// Check the store: every byte and entry, versions, indexes, sizes
 ///
 /// Reads all of the file. If something is wrong, the exit code is 5.
@@ -152,7 +156,7 @@ fn found<T>(
         Err(StoreError::Corrupt { detail, .. }) => {
             problems.push(Problem {
                 what: format!("the file is damaged: {detail}"),
-                advice: "restore it from a backup, or save what can be read with `auditlog export`",
+                advice: SAVE,
             });
             Ok(None)
         }
@@ -163,7 +167,7 @@ fn found<T>(
 fn complaints(check: &Check, problems: &mut Vec<Problem>) {
     problems.extend(check.integrity.iter().map(|complaint| Problem {
         what: format!("integrity: {complaint}"),
-        advice: "restore the file from a backup, or save what can be read with `auditlog export`",
+        advice: SAVE,
     }));
     problems.extend(check.mismatches.iter().map(|mismatch| Problem {
         what: mismatch.to_string(),

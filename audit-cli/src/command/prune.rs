@@ -1,10 +1,10 @@
 //! `prune`: retention.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, IsTerminal};
 
 use audit_core::{AuditLog, Level, Outcome, Query, Store};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use serde::Serialize;
 
@@ -17,10 +17,14 @@ use crate::text;
 use crate::trail::{self, Need, Trail};
 use crate::zone::Zone;
 
+/// The action of the entries that tell of a removal.
+const RECORD: &str = "prune";
+
 /// Remove entries by age, number, model or level
 ///
 /// Shows first what would go. On a terminal it then asks; elsewhere nothing is removed
-/// without --yes. Before anything goes, an entry `prune` tells who removed what.
+/// without --yes. Before anything goes, an entry `prune` tells who removed what. Such entries
+/// stay, and do not count for --keep-last, unless `action:prune` asks for them.
 #[derive(Args, Debug)]
 pub(crate) struct PruneArgs {
     #[command(flatten)]
@@ -49,6 +53,8 @@ struct Survey {
     models: BTreeMap<String, u64>,
     oldest: Option<DateTime<Utc>>,
     newest: Option<DateTime<Utc>>,
+    /// How many records of earlier removals stay.
+    records: u64,
 }
 
 /// What would go or went as JSON.
@@ -59,18 +65,23 @@ struct Report<'s> {
     models: &'s BTreeMap<String, u64>,
     oldest: Option<String>,
     newest: Option<String>,
+    records_kept: u64,
     removed: Option<u64>,
 }
 
 pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error> {
     let query = args.query(session)?;
+    let person = io::stdin().is_terminal() && session.out.is_terminal() && !session.out.is_json();
     // Before anything is shown, so that a missing name comes first.
-    let actor = (!args.dry_run).then(|| trail::actor(&session.global));
+    let actor = (!args.dry_run && (args.yes || person))
+        .then(|| trail::actor(&session.global))
+        .transpose()?;
     let trail = session.read("prune", &query.to_string())?;
     let bound = trail.enter();
-    let (query, survey) = match args.keep_last(&query)? {
+    let records = Records::within(&query)?;
+    let (query, survey) = match args.keep_last(&query, &records)? {
         Some(narrower) => {
-            let survey = Survey::of(&narrower)?;
+            let survey = Survey::of(&narrower, &records)?;
             (narrower, survey)
         }
         None => (query, Survey::default()),
@@ -85,9 +96,7 @@ pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error
     if !session.out.is_json() {
         survey.print(&query, session)?;
     }
-    let person = io::stdin().is_terminal() && session.out.is_terminal() && !session.out.is_json();
-    let goes = survey.count > 0 && !args.dry_run && (args.yes || person);
-    if !goes {
+    let Some(actor) = actor.filter(|_| survey.count > 0) else {
         if session.out.is_json() {
             session.out.json(&survey.report(&query, None))?;
         } else if survey.count > 0 {
@@ -96,14 +105,20 @@ pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error
                 .line("nothing was removed; --yes removes them")?;
         }
         return Ok(Exit::Done);
-    }
-    let actor = actor.unwrap_or_else(|| trail::actor(&session.global))?;
+    };
     if !args.yes && !confirmed(&survey, session)? {
         session.out.line("nothing was removed")?;
         return Ok(Exit::Declined);
     }
     let trail = Trail::open(&session.global, Need::Write)?;
-    let removed = remove(&trail, &query, &survey, &actor, args.reason.as_deref())?;
+    let removed = remove(
+        &trail,
+        &query,
+        &records,
+        &survey,
+        &actor,
+        args.reason.as_deref(),
+    )?;
     if session.out.is_json() {
         session.out.json(&survey.report(&query, Some(removed)))?;
     } else {
@@ -144,27 +159,89 @@ impl PruneArgs {
 
     /// Leaves out the newest entries that are kept; `None` if these are all. Entries of the
     /// same microsecond as the oldest of them stay as well.
-    fn keep_last(&self, query: &Query) -> Result<Option<Query>, Error> {
+    fn keep_last(&self, query: &Query, records: &Records) -> Result<Option<Query>, Error> {
         let query = query.clone();
         let Some(last) = self.keep_last.and_then(|number| number.checked_sub(1)) else {
             return Ok(Some(query));
         };
         let newest = query.clone().newest_first();
-        let mut newest = newest.limit(last.saturating_add(1)).iter()?;
-        let oldest_kept = newest.nth(last).transpose()?;
-        Ok(oldest_kept.map(|entry| query.until(entry.timestamp)))
+        let most = last.saturating_add(1).saturating_add(records.entries);
+        let mut kept = 0;
+        for entry in newest.limit(most).iter()? {
+            // Passed over, an error would look like the end: nothing to remove.
+            let time = entry?.timestamp;
+            if records.times.contains(&time) {
+                continue;
+            }
+            if kept == last {
+                return Ok(Some(query.until(time)));
+            }
+            kept += 1;
+        }
+        Ok(None)
+    }
+}
+
+/// The entries that tell of earlier removals: without them nobody would know who removed
+/// what, so they stay. What is of the same microsecond as one of them stays as well.
+#[derive(Debug, Default)]
+struct Records {
+    times: BTreeSet<DateTime<Utc>>,
+    entries: usize,
+}
+
+impl Records {
+    /// Finds those that a query asks for without naming them.
+    fn within(query: &Query) -> Result<Self, Error> {
+        let filter = query.filter();
+        // An event is of no model.
+        let model = filter.model.as_deref().unwrap_or_default();
+        let mut records = Self::default();
+        if filter.action.is_some() || !model.is_empty() {
+            return Ok(records);
+        }
+        for entry in query.clone().model_name("").action(RECORD).iter()? {
+            records.times.insert(entry?.timestamp);
+            records.entries += 1;
+        }
+        Ok(records)
+    }
+
+    /// Returns how many of them are from before the end of a query.
+    fn kept_by(&self, query: &Query) -> usize {
+        let until = query.filter().until;
+        let before = |time: &&DateTime<Utc>| until.is_none_or(|until| **time < until);
+        self.times.iter().filter(before).count()
+    }
+
+    /// Leaves them out of a query: what it asks for before the first of them, between one and
+    /// the next, and after the last.
+    fn around(&self, query: &Query) -> Vec<Query> {
+        let mut rest = query.clone();
+        let mut spans = Vec::with_capacity(self.times.len() + 1);
+        for time in self.times.iter().take(self.kept_by(query)) {
+            spans.push(rest.clone().until(*time));
+            rest = rest.since(*time + TimeDelta::microseconds(1));
+        }
+        spans.push(rest);
+        spans
     }
 }
 
 impl Survey {
-    fn of(query: &Query) -> Result<Self, Error> {
-        let mut survey = Self::default();
-        for entry in query.clone().iter()? {
-            let entry = entry?;
-            survey.count += 1;
-            survey.oldest.get_or_insert(entry.timestamp);
-            survey.newest = Some(entry.timestamp);
-            *survey.models.entry(entry.model).or_default() += 1;
+    fn of(query: &Query, records: &Records) -> Result<Self, Error> {
+        let mut survey = Self {
+            records: records.kept_by(query) as u64,
+            ..Self::default()
+        };
+        for span in records.around(query) {
+            for entry in span.iter()? {
+                let entry = entry?;
+                survey.count += 1;
+                survey.oldest.get_or_insert(entry.timestamp);
+                survey.newest = Some(entry.timestamp);
+                *survey.models.entry(entry.model).or_default() += 1;
+            }
         }
         Ok(survey)
     }
@@ -174,6 +251,12 @@ impl Survey {
         let out = &mut session.out;
         let query = query.to_string();
         out.line(format!("what may go: {}", text::safe(&query)))?;
+        if self.records > 0 {
+            let told = text::counted(self.records, "record", "records");
+            out.line(format!(
+                "{told} of earlier removals within it stay; `action:{RECORD}` asks for such"
+            ))?;
+        }
         let (Some(oldest), Some(newest)) = (self.oldest, self.newest) else {
             return out.line("no entries");
         };
@@ -206,6 +289,7 @@ impl Survey {
             models: &self.models,
             oldest: show(self.oldest),
             newest: show(self.newest),
+            records_kept: self.records,
             removed,
         }
     }
@@ -234,6 +318,7 @@ fn confirmed(survey: &Survey, session: &mut Session) -> Result<bool, Error> {
 fn remove(
     trail: &Trail,
     query: &Query,
+    records: &Records,
     survey: &Survey,
     actor: &audit_core::Actor,
     reason: Option<&str>,
@@ -241,7 +326,7 @@ fn remove(
     let event = |outcome, count| {
         let log: &AuditLog = &trail.log;
         let draft = log
-            .event("prune")
+            .event(RECORD)
             .actor(actor.clone())
             .level(Level::Warning)
             .outcome(outcome)
@@ -254,7 +339,10 @@ fn remove(
         .record()
     };
     event(Outcome::Success, survey.count)?;
-    let removed = trail.store.purge(query);
+    let spans = records.around(query);
+    let removed = spans.iter().try_fold(0, |sum, span| {
+        trail.store.purge(span).map(|count| sum + count)
+    });
     match removed {
         Ok(removed) if removed == survey.count => Ok(removed),
         // The first entry says what was meant, and this one what came of it.
@@ -263,7 +351,9 @@ fn remove(
             Ok(removed)
         }
         Err(error) => {
-            let left = trail.store.count(query)?;
+            let left = spans.iter().try_fold(0, |sum, span| {
+                trail.store.count(span).map(|count| sum + count)
+            })?;
             event(Outcome::Failure, survey.count.saturating_sub(left))?;
             Err(error.into())
         }

@@ -125,6 +125,17 @@ pub(crate) fn trail(folder: &Path) -> PathBuf {
     file
 }
 
+/// Replaces the bytes of an entry by what an SQL expression says, past the store.
+pub(crate) fn damage(store: &Path, body: &str, seq: i64) {
+    let connection = auditlog::sqlite::rusqlite::Connection::open(store).expect("a database");
+    connection
+        .execute_batch(&format!(
+            "DROP TRIGGER audit_entry_keep_updated;
+             UPDATE audit_entry SET body = {body} WHERE seq = {seq};"
+        ))
+        .expect("damaged");
+}
+
 /// Returns the command, without anything of this machine's settings.
 pub(crate) fn auditlog() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_auditlog"));

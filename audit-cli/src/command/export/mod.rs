@@ -3,9 +3,11 @@
 mod csv;
 mod target;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use audit_core::LogEntry;
+use audit_core::{Query, Store};
+use audit_sqlite::SqliteStore;
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -24,6 +26,10 @@ use crate::{interrupt, progress, text};
 /// the same trail of. CSV is for reading: control characters are escaped, and a text that a
 /// spreadsheet would take for a formula (it begins with = + - @, a tab or a line break) has an
 /// apostrophe before it. A file appears under its name only when it is complete.
+///
+/// Of a damaged store JSON lines on the standard output are all up to the first entry whose
+/// bytes cannot be had, and with `order:newest` all after the last such entry. What can be had
+/// and is no entry is written as it is; `import --keep-going` passes over it.
 #[derive(Args, Debug)]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
@@ -63,35 +69,25 @@ pub(crate) fn run(args: &ExportArgs, session: &mut Session) -> Result<Exit, Erro
     } else {
         ProgressBar::hidden()
     };
-    let csv = args.format() == Format::Csv;
-    let zone = session.global.tz;
-    let mut target = Target::open(args.output.as_deref(), args.force, &mut session.out)?;
-    let mut rows = csv.then(|| Csv::new(args.rows, zone));
-    if let Some(rows) = &mut rows {
-        target.write(&rows.head()?)?;
+    let target = Target::open(
+        args.output.as_deref(),
+        args.force,
+        trail.store.path(),
+        &mut session.out,
+    )?;
+    let mut export = Export {
+        target,
+        bar: &bar,
+        file: args.output.as_deref(),
+        written: 0,
+    };
+    match args.format() {
+        Format::Jsonl => export.json_lines(&trail.store, &query)?,
+        Format::Csv => export.rows(&Csv::new(args.rows, session.global.tz), &query)?,
     }
-    let mut written: u64 = 0;
-    for entry in query.clone().iter()? {
-        let entry = entry?;
-        match &mut rows {
-            Some(rows) => target.write(&rows.entry(&entry)?)?,
-            None => target.json_line(&canonical(&entry)?)?,
-        }
-        written += 1;
-        bar.inc(1);
-        if interrupt::is_requested() {
-            bar.finish_and_clear();
-            return Err(Error::Interrupted {
-                done: match &args.output {
-                    Some(path) => format!("{} was not written", path.display()),
-                    None => format!(
-                        "{} were written",
-                        text::counted(written, "entry", "entries")
-                    ),
-                },
-            });
-        }
-    }
+    let Export {
+        target, written, ..
+    } = export;
     target.finish()?;
     bar.finish_and_clear();
     if written == 0
@@ -125,6 +121,58 @@ impl ExportArgs {
     }
 }
 
-fn canonical(entry: &LogEntry) -> Result<String, Error> {
-    Ok(entry.to_canonical_json()?)
+/// An export that goes on.
+struct Export<'e> {
+    target: Target<'e>,
+    bar: &'e ProgressBar,
+    file: Option<&'e Path>,
+    written: u64,
+}
+
+impl Export<'_> {
+    /// Writes the stored bytes of each entry, all of one look at the store: nothing that is
+    /// removed meanwhile is missing, and nothing is written anew.
+    fn json_lines(&mut self, store: &SqliteStore, query: &Query) -> Result<(), Error> {
+        let mut failed = None;
+        let done = store.export(query, &mut |line| {
+            let step = self.target.json_line(line).and_then(|()| self.step());
+            step.map_err(|error| {
+                failed = Some(error);
+                io::Error::other("the export ends")
+            })
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(done.map(|_entries| ())?),
+        }
+    }
+
+    /// Writes rows of CSV.
+    fn rows(&mut self, rows: &Csv, query: &Query) -> Result<(), Error> {
+        self.target.write(&rows.head()?)?;
+        for entry in query.clone().iter()? {
+            self.target.write(&rows.entry(&entry?)?)?;
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// Counts an entry, and ends the export if that was asked for.
+    fn step(&mut self) -> Result<(), Error> {
+        self.written += 1;
+        self.bar.inc(1);
+        if !interrupt::is_requested() {
+            return Ok(());
+        }
+        self.bar.finish_and_clear();
+        Err(Error::Interrupted {
+            done: match self.file {
+                Some(path) => format!("{} was not written", path.display()),
+                None => format!(
+                    "{} were written",
+                    text::counted(self.written, "entry", "entries")
+                ),
+            },
+        })
+    }
 }

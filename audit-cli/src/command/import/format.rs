@@ -8,7 +8,7 @@ use std::path::Path;
 
 use audit_core::LogEntry;
 use clap::ValueEnum;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::error::Error;
 
@@ -42,6 +42,14 @@ const KEYS: [&str; 22] = [
     "trace_id",
     "transaction_id",
     "v",
+];
+
+/// The keys of the objects that an entry has besides: those of the changes are checked where
+/// they are read, and values, snapshots and additional data have any.
+const INNER: [(&str, &[&str]); 3] = [
+    ("actor", &["display", "id", "kind", "on_behalf_of"]),
+    ("parent", &["model", "object_pk"]),
+    ("source", &["host", "service", "version"]),
 ];
 
 /// The form of a file.
@@ -260,31 +268,57 @@ fn entry(text: &str) -> Result<LogEntry, (Option<usize>, String)> {
     }
 }
 
-/// The first key of a JSON object that entries do not have.
+/// The first key of an entry's JSON that entries do not have, as a path.
 struct UnknownKey(Option<String>);
 
 impl<'de> Deserialize<'de> for UnknownKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Keys;
+        let unknown = Keys(&KEYS).deserialize(deserializer)?;
+        Ok(Self(unknown))
+    }
+}
 
-        impl<'de> Visitor<'de> for Keys {
-            type Value = UnknownKey;
+/// Looks for a key that is none of these; what is no object has none.
+struct Keys<'k>(&'k [&'k str]);
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
+impl<'de> DeserializeSeed<'de> for Keys<'_> {
+    type Value = Option<String>;
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<UnknownKey, A::Error> {
-                let mut unknown = None;
-                while let Some((key, IgnoredAny)) = map.next_entry::<String, _>()? {
-                    if !KEYS.contains(&key.as_str()) {
-                        unknown.get_or_insert(key);
-                    }
-                }
-                Ok(UnknownKey(unknown))
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Keys<'_> {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut unknown = None;
+        while let Some(key) = map.next_key::<String>()? {
+            let inner = INNER.iter().find(|(name, _)| *name == key);
+            if !self.0.contains(&key.as_str()) {
+                let IgnoredAny = map.next_value()?;
+                unknown.get_or_insert(key);
+            } else if let Some((name, keys)) = inner
+                && let Some(key) = map.next_value_seed(Keys(keys))?
+            {
+                unknown.get_or_insert(format!("{name}.{key}"));
+            } else if inner.is_none() {
+                let IgnoredAny = map.next_value()?;
             }
         }
-
-        deserializer.deserialize_map(Keys)
+        Ok(unknown)
     }
 }

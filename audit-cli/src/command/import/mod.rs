@@ -2,7 +2,7 @@
 
 mod format;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use audit_core::{LogEntry, Store, StoreError};
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use self::format::{Fault, Format, Found};
 use super::Session;
+use crate::args::Global;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::trail::{self, Need, Trail};
@@ -37,13 +38,13 @@ pub(crate) struct ImportArgs {
     /// The form of the file; all tables of a SQLite file and else JSON lines, if not given
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Pass over lines and rows that are no entries
+    /// Pass over lines and rows that are no entries, or others than the trail has by that id
     #[arg(long)]
     keep_going: bool,
     /// Check the file, and keep nothing
     #[arg(long)]
     dry_run: bool,
-    /// Make the store if it does not exist
+    /// Make the store if it does not exist, unless there is nothing to keep in it
     #[arg(long)]
     create: bool,
     /// Record in the trail that this was imported
@@ -57,7 +58,7 @@ struct Tally {
     read: u64,
     new: u64,
     known: u64,
-    /// Lines and rows that are no entries.
+    /// Lines and rows that are no entries or cannot be kept.
     skipped: u64,
     /// The last place up to which everything was kept.
     until: u64,
@@ -79,13 +80,21 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
         Some(format) => format,
         None => Format::of(&args.file)?,
     };
-    let trail = Trail::open(&session.global, need)?;
+    // A store that is to be made is made for the first entry: none is left for what has none.
+    let trail = match need {
+        Need::Create if !trail::exists(&session.global)? => None,
+        need => Some(Trail::open(&session.global, need)?),
+    };
     interrupt::watch()?;
+    let global = session.global.clone();
     let mut import = Import {
-        trail: &trail,
+        global: &global,
+        trail,
         place: &place,
         unit: format.unit(),
         dry_run: args.dry_run,
+        keep_going: args.keep_going,
+        conflicts: Vec::new(),
         tally: Tally::default(),
     };
     let bar = progress::bar(None, "importing");
@@ -104,6 +113,7 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
             import.keep(&batch)?;
             bar.set_position(import.tally.read);
             batch.clear();
+            bar.suspend(|| import.warn_of_conflicts());
         }
         if interrupt::is_requested() {
             return Err(Error::Interrupted {
@@ -114,8 +124,12 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
     })?;
     import.keep(&batch)?;
     bar.finish_and_clear();
+    import.warn_of_conflicts();
     let tally = import.tally;
-    if let (Some(actor), false) = (actor, args.dry_run) {
+    if tally.skipped == 0 {
+        import.trail()?;
+    }
+    if let (Some(actor), Some(trail), false) = (actor, &import.trail, args.dry_run) {
         trail
             .log
             .event("import")
@@ -156,7 +170,7 @@ fn print(
     }
     let skipped = match tally.skipped {
         0 => String::new(),
-        skipped => format!(", {} no entries", text::thousands(skipped)),
+        skipped => format!(", {} passed over", text::thousands(skipped)),
     };
     let note = if dry_run { "; nothing was kept" } else { "" };
     out.line(format!(
@@ -169,48 +183,116 @@ fn print(
 
 /// An import that goes on.
 struct Import<'i> {
-    trail: &'i Trail,
+    global: &'i Global,
+    /// `None` until there is something to make the store for.
+    trail: Option<Trail>,
     place: &'i str,
     unit: &'static str,
     dry_run: bool,
+    keep_going: bool,
+    /// What was passed over of the last batch.
+    conflicts: Vec<Error>,
     tally: Tally,
 }
 
 impl Import<'_> {
+    /// Returns the trail, and makes its store if there is none yet.
+    fn trail(&mut self) -> Result<&Trail, Error> {
+        let trail = match self.trail.take() {
+            Some(trail) => trail,
+            None => Trail::open(self.global, Need::Create)?,
+        };
+        Ok(self.trail.insert(trail))
+    }
+
     /// Keeps a batch, and counts what was new in it.
     fn keep(&mut self, batch: &[Found]) -> Result<(), Error> {
         let Some(last) = batch.last() else {
             return Ok(());
         };
-        let ids: Vec<Uuid> = batch.iter().map(|found| found.entry.id).collect();
-        let stored = self.trail.store.by_ids(&ids)?;
+        let stored = match &self.trail {
+            Some(trail) => {
+                let ids: Vec<Uuid> = batch.iter().map(|found| found.entry.id).collect();
+                trail.store.by_ids(&ids)?
+            }
+            None => Vec::new(),
+        };
         let mut known: HashMap<Uuid, LogEntry> =
             stored.into_iter().map(|entry| (entry.id, entry)).collect();
-        let before: HashSet<Uuid> = known.keys().copied().collect();
+        let mut new: Vec<&Found> = Vec::with_capacity(batch.len());
+        let mut refused = 0;
         for found in batch {
             match known.get(&found.entry.id) {
-                Some(other) if *other != found.entry => return Err(self.conflict(found)),
+                Some(other) if *other != found.entry => {
+                    let error = self.conflict(found);
+                    self.pass_over(error)?;
+                    refused += 1;
+                }
                 Some(_) => {}
                 None => {
                     known.insert(found.entry.id, found.entry.clone());
+                    new.push(found);
                 }
             }
         }
-        if !self.dry_run {
-            let entries: Vec<LogEntry> = batch.iter().map(|found| found.entry.clone()).collect();
-            let appended = self.trail.store.append(&entries);
-            appended.map_err(|error| self.refused(batch, error))?;
+        let mut kept = new.len();
+        if !self.dry_run && !new.is_empty() {
+            kept = self.append(&new)?;
         }
-        let new = (known.len() - before.len()) as u64;
-        self.tally.read += batch.len() as u64;
-        self.tally.new += new;
-        self.tally.known += batch.len() as u64 - new;
+        let read = batch.len() - refused - (new.len() - kept);
+        self.tally.read += read as u64;
+        self.tally.new += kept as u64;
+        self.tally.known += (read - kept) as u64;
         self.tally.until = last.number;
         Ok(())
     }
 
+    /// Appends entries that the store had not a moment ago, and returns how many it took.
+    fn append(&mut self, new: &[&Found]) -> Result<usize, Error> {
+        let entries: Vec<LogEntry> = new.iter().map(|found| found.entry.clone()).collect();
+        let store = &self.trail()?.store;
+        match store.append(&entries) {
+            Ok(()) => return Ok(new.len()),
+            Err(StoreError::Conflict { .. } | StoreError::Invalid { .. }) if self.keep_going => {}
+            Err(error) => return Err(self.refused(new, error)),
+        }
+        // Nothing of a batch is kept that has an entry which the store refuses.
+        let mut kept = 0;
+        for found in new {
+            match self
+                .trail()?
+                .store
+                .append(std::slice::from_ref(&found.entry))
+            {
+                Ok(()) => kept += 1,
+                Err(error @ (StoreError::Conflict { .. } | StoreError::Invalid { .. })) => {
+                    let error = self.refused(&[found], error);
+                    self.pass_over(error)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Goes on past an entry that cannot be kept, if that was asked for.
+    fn pass_over(&mut self, error: Error) -> Result<(), Error> {
+        if !self.keep_going {
+            return Err(error);
+        }
+        self.tally.skipped += 1;
+        self.conflicts.push(error);
+        Ok(())
+    }
+
+    fn warn_of_conflicts(&mut self) {
+        for error in self.conflicts.drain(..) {
+            report::warn(&error);
+        }
+    }
+
     /// Names the line that the store refused.
-    fn refused(&self, batch: &[Found], error: StoreError) -> Error {
+    fn refused(&self, batch: &[&Found], error: StoreError) -> Error {
         let (StoreError::Conflict { id } | StoreError::Invalid { id, .. }) = &error else {
             return error.into();
         };

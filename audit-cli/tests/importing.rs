@@ -1,132 +1,16 @@
-//! `export` and `import`.
+//! `import`.
 
 mod scratch;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use auditlog::LogEntry;
 use auditlog::sqlite::rusqlite::Connection;
-use auditlog::{LogEntry, Store};
 use scratch::{auditlog, json, stderr, stdout, trail};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
-}
-
-#[test]
-fn an_export_is_what_the_store_has_and_makes_it_again() {
-    let folder = scratch::folder();
-    let store = trail(&folder);
-    let printed = stdout(&store, &["export"]);
-    let sqlite = auditlog::sqlite::SqliteStore::open(&store).expect("a store");
-    let entries = sqlite.query().all().expect("entries");
-    let stored: String = entries
-        .iter()
-        .map(|entry| entry.to_canonical_json().expect("JSON") + "\n")
-        .collect();
-    assert_eq!(printed, stored);
-
-    let file = folder.join("trail.jsonl");
-    let said = stdout(&store, &["export", "--output", text(&file)]);
-    assert_eq!(said, format!("9 entries written to {}\n", text(&file)));
-    assert_eq!(fs::read_to_string(&file).expect("a file"), printed);
-
-    let copy = folder.join("copy.db");
-    let said = stdout(&copy, &["import", "--create", text(&file)]);
-    assert_eq!(said, "9 entries read: 9 new, 0 known already\n");
-    let said = stdout(&copy, &["import", text(&file)]);
-    assert_eq!(said, "9 entries read: 0 new, 9 known already\n");
-    assert_eq!(stdout(&copy, &["export"]), printed);
-    assert_eq!(
-        stdout(&copy, &["export", "model:Invoice"]).lines().count(),
-        2
-    );
-}
-
-#[test]
-fn a_file_is_not_replaced_unasked_and_nothing_is_left_beside_it() {
-    let folder = scratch::folder();
-    let store = trail(&folder);
-    let file = folder.join("out.jsonl");
-    fs::write(&file, "mine").expect("written");
-    let said = stderr(&store, &["export", "-o", text(&file)], 2);
-    assert!(said.contains("exists already"), "{said}");
-    assert_eq!(fs::read_to_string(&file).expect("a file"), "mine");
-    stdout(&store, &["export", "-o", text(&file), "--force"]);
-    assert_eq!(
-        fs::read_to_string(&file).expect("a file").lines().count(),
-        9
-    );
-    let said = stderr(
-        &store,
-        &["export", "-o", text(&folder.join("no/such/out"))],
-        6,
-    );
-    assert!(said.contains("cannot be written"), "{said}");
-    let names: Vec<String> = fs::read_dir(&folder)
-        .expect("a folder")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("UTF-8")
-        })
-        .filter(|name| !name.starts_with("audit.db"))
-        .collect();
-    assert_eq!(names, ["out.jsonl"]);
-}
-
-#[test]
-fn csv_is_harmless_and_complete() {
-    let folder = scratch::folder();
-    let store = trail(&folder);
-    let file = folder.join("trail.csv");
-    stdout(&store, &["export", "-o", text(&file)]);
-    let mut reader = csv::Reader::from_path(&file).expect("CSV");
-    let names = reader.headers().expect("names").clone();
-    let column = |name: &str| names.iter().position(|found| found == name).expect(name);
-    let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.expect("a row")).collect();
-    assert_eq!(rows.len(), 9);
-    for row in &rows {
-        for field in row {
-            assert!(!field.starts_with(['=', '+', '@', '\t', '\r']), "{field:?}");
-            assert!(!field.chars().any(char::is_control), "{field:?}");
-        }
-    }
-    let mallory = rows
-        .iter()
-        .find(|row| &row[column("actor")] == "mallory")
-        .expect("a row");
-    assert_eq!(
-        &mallory[column("reason")],
-        r"'=1+2\u{1b}[31m\u{1b}[2J\u{9b}2J\r\nfake line\u{202e}txt"
-    );
-    assert_eq!(&mallory[column("outcome")], "denied");
-
-    let changes = stdout(
-        &store,
-        &["export", "--format", "csv", "--rows", "change", "actor:bob"],
-    );
-    let mut reader = csv::Reader::from_reader(changes.as_bytes());
-    let rows: Vec<Vec<String>> = reader
-        .records()
-        .map(|row| {
-            row.expect("a row")
-                .iter()
-                .skip(16)
-                .map(str::to_owned)
-                .collect()
-        })
-        .collect();
-    assert_eq!(
-        rows,
-        [
-            ["logins", "0", "-3", ""],
-            ["phone", "****4567", "****4321", "masked"]
-        ]
-    );
 }
 
 #[test]
@@ -209,6 +93,18 @@ fn what_cannot_be_kept_is_refused() {
         error.contains("standard input:1: no entry: unknown key `colour`"),
         "{error}"
     );
+    for (key, inner) in [
+        ("actor.zz", r#""actor":{"id":"x","zz":1}"#),
+        (
+            "parent.zz",
+            r#""parent":{"zz":[{}],"model":"m","object_pk":"1"}"#,
+        ),
+        ("source.zz", r#""source":{"zz":"x"}"#),
+    ] {
+        let error = said(&fresh.replacen('{', &format!("{{{inner},"), 1));
+        let unknown = format!("standard input:1: no entry: unknown key `{key}`");
+        assert!(error.contains(&unknown), "{error}");
+    }
     let error = said(&fresh.replace("\"v\":1", "\"v\":2"));
     assert!(error.contains("the entry has format 2"), "{error}");
     let error = said(&format!("{fresh}\n\u{0}"));
@@ -232,6 +128,65 @@ fn a_missing_store_is_made_only_when_asked_for() {
 }
 
 #[test]
+fn a_conflict_costs_only_the_entry_that_has_it() {
+    let folder = scratch::folder();
+    let store = folder.join("audit.db");
+    let lines: Vec<String> = (0..2_100)
+        .map(|number| {
+            let entry = LogEntry::new("update", "User", number.to_string(), "x");
+            entry.to_canonical_json().expect("JSON")
+        })
+        .collect();
+    let file = folder.join("trail.jsonl");
+    fs::write(&file, &lines[1_500]).expect("written");
+    stdout(&store, &["import", "--create", text(&file)]);
+    let mut other = lines.clone();
+    other[1_500] = lines[1_500].replace("\"object_pk\":\"1500\"", "\"object_pk\":\"x\"");
+    // And one that is in the file twice, each time another.
+    other[2_050] = lines[2_049].replace("\"object_pk\":\"2049\"", "\"object_pk\":\"y\"");
+    fs::write(&file, other.join("\n")).expect("written");
+    for new in [2_098, 0] {
+        let output = scratch::run(&store, &["import", "--keep-going", text(&file)]);
+        assert_eq!(output.status.code(), Some(4));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(said.lines().count(), 2, "{said}");
+        for line in [1_501, 2_051] {
+            let place = format!("trail.jsonl:{line}: another entry has the id");
+            assert!(said.contains(&place), "{said}");
+        }
+        let told = String::from_utf8_lossy(&output.stdout);
+        let (new, known) = if new == 0 {
+            ("0", "2,098")
+        } else {
+            ("2,098", "0")
+        };
+        assert_eq!(
+            told,
+            format!("2,098 entries read: {new} new, {known} known already, 2 passed over\n")
+        );
+    }
+    assert_eq!(json(&store, &["log"]).len(), 2_099);
+}
+
+#[test]
+fn no_store_is_made_for_what_has_no_entries() {
+    let folder = scratch::folder();
+    let file = folder.join("text.txt");
+    fs::write(&file, "a note\nand another\n").expect("written");
+    let store = folder.join("new.db");
+    let file = text(&file);
+    for args in [
+        &["import", "--create", file][..],
+        &["import", "--create", "--keep-going", file],
+    ] {
+        let said = stderr(&store, args, 4);
+        assert!(said.contains("text.txt:1:1: no entry"), "{said}");
+    }
+    let names = fs::read_dir(&folder).expect("a folder").count();
+    assert_eq!(names, 1);
+}
+
+#[test]
 fn tables_of_other_libraries_are_read() {
     let folder = scratch::folder();
     let file = folder.join("app.sqlite3");
@@ -252,9 +207,13 @@ fn tables_of_other_libraries_are_read() {
     assert!(said.contains("app.sqlite3: "), "{said}");
     assert!(said.contains("audits"), "{said}");
     assert!(said.contains("hint: nothing was kept"), "{said}");
+    assert!(!store.exists());
 
     for (new, known) in [(2, 0), (0, 2)] {
-        let output = scratch::run(&store, &["import", "--keep-going", "--json", text(&file)]);
+        let output = scratch::run(
+            &store,
+            &["import", "--create", "--keep-going", "--json", text(&file)],
+        );
         assert_eq!(output.status.code(), Some(4));
         let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(
@@ -298,37 +257,4 @@ fn an_import_can_be_recorded() {
     assert_eq!(entry["action"], "import");
     assert_eq!(entry["actor"]["id"], "carol");
     assert_eq!(entry["additional_data"]["known"], 9);
-}
-
-#[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
-    let folder = scratch::folder();
-    let store = folder.join("audit.db");
-    let sqlite = auditlog::sqlite::SqliteStore::open(&store).expect("a store");
-    let entries: Vec<LogEntry> = (0..5_000)
-        .map(|number| LogEntry::new("update", "User", number.to_string(), "x"))
-        .collect();
-    sqlite.append(&entries).expect("appended");
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_auditlog"))
-        .args(["export", "--store", text(&store)])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .expect("the command runs");
-    // Closed before all of it could have been read.
-    drop(child.stdout.take());
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    assert_eq!(output.status.code(), Some(0));
-
-    // Also while there is nothing to write.
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_auditlog"))
-        .args(["log", "--follow", "--store", text(&store)])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("the command runs");
-    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-    lines.next().expect("a line").expect("UTF-8");
-    drop(lines);
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
