@@ -52,7 +52,8 @@ BEGIN
             + length(digits) - places;
         shorter := parts[1]
             || round(substr(digits, 1, places + 1)::numeric / 10)::text || 'e' || exponent;
-        CONTINUE WHEN shorter::numeric::double precision IS DISTINCT FROM number;
+        CONTINUE WHEN abs(shorter::numeric) > 1.7976931348623157e308
+            OR shorter::numeric::double precision IS DISTINCT FROM number;
         given := shorter;
     END LOOP;
     parts := regexp_match(given, '^(-?)(\d+)(?:\.(\d+))?(?:e([-+]?\d+))?$');
@@ -64,7 +65,7 @@ BEGIN
     RETURN parts[1] || CASE
         WHEN point > 16 OR point <= -5 THEN
             left(digits, 1) || CASE WHEN length(digits) > 1 THEN '.' || substr(digits, 2) ELSE '' END
-            || 'e' || (point - 1)
+            || CASE WHEN point > 0 THEN 'e+' ELSE 'e' END || (point - 1)
         WHEN point <= 0 THEN '0.' || repeat('0', -point) || digits
         WHEN length(digits) <= point THEN digits || repeat('0', point - length(digits)) || '.0'
         ELSE left(digits, point) || '.' || substr(digits, point + 1)

@@ -380,7 +380,7 @@ impl Function {
                 .columns
                 .iter()
                 .filter(|column| !column.ignored)
-                .map(|column| format!("ROW(o.{0}) *<> ROW(n.{0})", column.name))
+                .map(|column| format!("record_image_ne(ROW(o.{0}), ROW(n.{0}))", column.name))
                 .collect();
             let _ok = write!(
                 condition,
@@ -465,7 +465,7 @@ impl Function {
         match rows {
             // By the bytes: not every type can be compared.
             Rows::Changed => {
-                format!("CASE WHEN ROW(o.{name}) *<> ROW(n.{name}) THEN {change} END")
+                format!("CASE WHEN record_image_ne(ROW(o.{name}), ROW(n.{name})) THEN {change} END")
             }
             Rows::Came | Rows::Went => change,
         }

@@ -66,7 +66,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 #[derive(Auditable, Clone)]
-#[audit(crate = audit_core, level(delete = "error"), version = 3)]
+#[audit(crate = audit_core, levels(delete = "error"), version = 3)]
 struct Account {
     id: i64,
     #[audit(mask = "email")]
@@ -250,6 +250,7 @@ fn leave_nothing_of_a_rollback(scratch: &Scratch) {
 fn tell_as_the_library_does(scratch: &Scratch) {
     let (store, sql) = accounts(scratch, |triggers| triggers);
     let log = AuditLog::builder().store(MemoryStore::new()).build();
+    log.register::<Account>();
     let account = Account {
         id: (1 << 53) + 1,
         email: "ü@x@münchen.example".to_owned(),
@@ -369,7 +370,6 @@ fn mask_as_the_library_does(scratch: &Scratch) {
 #[derive(Auditable)]
 #[audit(crate = audit_core)]
 struct Home {
-    #[expect(dead_code, reason = "only its description is asked for")]
     city: String,
     #[audit(skip)]
     #[expect(dead_code, reason = "only its description is asked for")]
@@ -380,7 +380,6 @@ struct Home {
 #[audit(crate = audit_core)]
 struct Tenant {
     id: i32,
-    #[expect(dead_code, reason = "only its description is asked for")]
     home: Option<Home>,
 }
 
@@ -710,7 +709,7 @@ fn follow_a_row_that_gets_another_key(scratch: &Scratch) {
 fn make_one_history_with_the_program(scratch: &Scratch) {
     let (store, sql) = accounts(scratch, |triggers| triggers);
     let log = AuditLog::builder().store(scratch.store()).build();
-    log.register::<Account>().unwrap();
+    log.register::<Account>();
     let account = Account {
         id: 1,
         email: "ann@example.com".to_owned(),
@@ -747,7 +746,7 @@ fn make_one_history_with_the_program(scratch: &Scratch) {
         .unwrap();
     let roles: Vec<_> = history
         .versions()
-        .map(|version| version.state["role"].clone())
+        .map(|version| history.at_version(version.number).unwrap().state["role"].clone())
         .collect();
     assert_eq!(
         roles[..4],
@@ -881,12 +880,14 @@ fn finds_what_was_not_audited(scratch: &Scratch) {
 fn compares_what_triggers_record(scratch: &Scratch) {
     let (store, sql) = accounts(scratch, |triggers| triggers);
     store.append(&entries(20, 1)).unwrap();
-    sql.run(
-        "INSERT INTO accounts (id, email) VALUES (1, 'a@b'), (2, 'a@b'); \
-         SET auditlog.audited = 'on'; UPDATE accounts SET role = 'x' WHERE id = 2; \
-         TRUNCATE accounts",
-    )
-    .unwrap();
+    for statement in [
+        "INSERT INTO accounts (id, email) VALUES (1, 'a@b'), (2, 'a@b')",
+        "SET auditlog.audited = 'on'",
+        "UPDATE accounts SET role = 'x' WHERE id = 2",
+        "TRUNCATE accounts",
+    ] {
+        sql.run(statement).unwrap();
+    }
     let found = store.reconcile(Reconcile::all()).unwrap();
     let writes: Vec<_> = found
         .writes
