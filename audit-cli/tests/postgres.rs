@@ -50,7 +50,8 @@ impl Scratch {
             .unwrap();
         store.close().unwrap();
         let log = AuditLog::builder().store(MemoryStore::new()).build();
-        log.register_with::<User>(|options| options.mask("nick"));
+        log.register_with::<User>(|options| options.mask("nick"))
+            .unwrap();
         let models = tempfile::NamedTempFile::new().unwrap();
         let described: Vec<ModelDescription> = log.described();
         std::fs::write(&models, serde_json::to_string(&described).unwrap()).unwrap();

@@ -60,9 +60,10 @@ ORDER BY o.at, o.model, o.object_pk LIMIT $3";
 ///
 /// use audit_postgres::Reconcile;
 ///
-/// let since = chrono::Utc::now() - chrono::TimeDelta::days(1);
+/// let since = "2026-01-31T00:00:00Z".parse()?;
 /// let options = Reconcile::since(since).within(Duration::from_secs(5));
-/// # let _ = options;
+/// # assert!(format!("{options:?}").contains("5s"));
+/// # Ok::<(), chrono::ParseError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use = "options do nothing until they are given to `reconcile`"]

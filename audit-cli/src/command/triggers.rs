@@ -17,7 +17,7 @@ use crate::exit::Exit;
 /// with what the model skips and masks. The models come from the program, as JSON:
 /// `serde_json::to_string(&auditlog::described())`.
 ///
-/// For instance: `auditlog triggers --models models.json --model User --table users | psql`
+/// For instance: `auditlog triggers --models models.json --model User --table users | psql -1`
 #[derive(Args, Debug)]
 pub(crate) struct TriggersArgs {
     /// The file with the models as JSON; `-` reads them from the standard input

@@ -143,7 +143,8 @@ impl Triggers {
 
     /// Returns the SQL that installs the triggers, to be run after the store's tables were
     /// made, by a role that may call `audit_append` and owns the table. It may be run again,
-    /// such as after the model changed.
+    /// such as after the model changed. Run it in one transaction, so that no write is missed
+    /// in between: `psql --single-transaction`, or a migration.
     ///
     /// # Errors
     /// If a field that was named is none of the model's, nothing is the identity, or a name
@@ -151,14 +152,10 @@ impl Triggers {
     pub fn sql(&self) -> Result<String, TriggerError> {
         let schema = self.named_schema()?;
         let function = self.function()?;
-        Ok(format!(
-            "BEGIN;\n\n{}\n{}\nCOMMIT;\n",
-            schema.fill(SHARED),
-            function.install()
-        ))
+        Ok(format!("{}\n{}", schema.fill(SHARED), function.install()))
     }
 
-    /// Returns the SQL that removes the triggers, and what they use unless other triggers do.
+    /// Returns the SQL that removes the triggers of the table. What they recorded stays.
     ///
     /// # Errors
     /// As [`sql`](Self::sql).

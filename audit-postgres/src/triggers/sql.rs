@@ -188,7 +188,7 @@ impl Function {
 
     pub(super) fn remove(&self) -> String {
         format!(
-            "BEGIN;\n{}DROP FUNCTION IF EXISTS {}.{}();\nCOMMIT;\n",
+            "{}DROP FUNCTION IF EXISTS {}.{}();\n",
             self.drop_triggers(),
             self.schema,
             self.table.function()
@@ -497,5 +497,31 @@ impl Function {
             .map(|column| format!("{one}.{column} = {other}.{column}"))
             .collect::<Vec<_>>()
             .join(" AND ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_texts_end_where_their_quotes_end() {
+        assert_eq!(
+            Ident::new("a\"; DROP").unwrap().to_string(),
+            "\"a\"\"; DROP\""
+        );
+        assert_eq!(Literal("it's").to_string(), "'it''s'");
+        assert_eq!(Literal("\\'\u{1}").to_string(), "E'\\\\''\\x01'");
+        for name in ["", "a\0b", "$audit$", &"x".repeat(64)] {
+            assert!(Ident::new(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn two_tables_have_two_functions() {
+        let function = |table| Table::parse(table).unwrap().function().to_string();
+        assert_ne!(function("a.users"), function("b.users"));
+        assert_ne!(function("users"), function("us-ers"));
+        assert!(function(&"x".repeat(63)).len() <= 65);
     }
 }

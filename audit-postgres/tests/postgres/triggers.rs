@@ -49,6 +49,7 @@ pub(crate) const TESTS: &[Test] = &[
         "triggers::make_one_history_with_the_program",
         make_one_history_with_the_program,
     ),
+    ("triggers::quote_every_name", quote_every_name),
     (
         "triggers::record_for_roles_that_may_not",
         record_for_roles_that_may_not,
@@ -759,6 +760,31 @@ fn make_one_history_with_the_program(scratch: &Scratch) {
         (&then.state["seen"], &then.state["role"]),
         (&json!(3), &json!("gone"))
     );
+}
+
+fn quote_every_name(scratch: &Scratch) {
+    const ODD: &str = "we'ird \"col.umn\\ {schema}";
+    const FIELDS: &[FieldSchema] = &[field("id").identity(), FieldSchema::new(ODD, || &[])];
+    const THING: ModelSchema = ModelSchema::new("Th'i\"ng\\", "Thing", FIELDS);
+    let store = scratch.store();
+    let sql = scratch.sql();
+    let column = ODD.replace('"', "\"\"");
+    sql.run(&format!("CREATE TABLE things (id text, \"{column}\" text)"))
+        .unwrap();
+    install(&sql, on(scratch, THING.describe(), "things"));
+    let long = "ü\u{1}".repeat(800);
+    sql.run(&format!(
+        "INSERT INTO things VALUES ('{long}', 'a'); UPDATE things SET \"{column}\" = 'b'"
+    ))
+    .unwrap();
+    let found = all(&store, &sql);
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[1].model, "Th'i\"ng\\");
+    assert_eq!(found[1].object_pk, long);
+    let change = found[1].changes.iter().next().unwrap();
+    assert_eq!(change.path.field(), ODD);
+    assert_eq!(change.new, Some(json!("b")));
+    assert_eq!(store.count(&Query::new().object_pk(&long)).unwrap(), 2);
 }
 
 fn record_for_roles_that_may_not(scratch: &Scratch) {
