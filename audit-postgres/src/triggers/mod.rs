@@ -175,13 +175,10 @@ impl Triggers {
         for field in given.chain(masked).chain(&self.omitted).chain(keys) {
             self.require(field)?;
         }
-        let identity: Vec<String> = match &self.key {
-            Some(fields) => fields.clone(),
-            None => {
-                let fields = self.model.fields.iter().filter(|field| field.identity);
-                fields.map(|field| field.name.clone()).collect()
-            }
-        };
+        let identity: Vec<String> = self.key.clone().unwrap_or_else(|| {
+            let fields = self.model.fields.iter().filter(|field| field.identity);
+            fields.map(|field| field.name.clone()).collect()
+        });
         if identity.is_empty() {
             return Err(TriggerError::NoIdentity {
                 model: self.model.model.clone(),
@@ -191,18 +188,16 @@ impl Triggers {
             .iter()
             .map(|field| self.column_of(field))
             .collect::<Result<Vec<_>, _>>()?;
-        let parent = match (&self.model.parent_model, &self.model.parent_key) {
-            (Some(model), Some(field)) => {
-                if self.require(field).is_err() || self.omitted.contains(field) {
-                    return Err(TriggerError::NoParentKey {
-                        model: self.model.model.clone(),
-                        field: field.clone(),
-                    });
-                }
-                Some((model.clone(), self.column_of(field)?))
+        let mut parent = None;
+        if let (Some(model), Some(field)) = (&self.model.parent_model, &self.model.parent_key) {
+            if self.require(field).is_err() || self.omitted.contains(field) {
+                return Err(TriggerError::NoParentKey {
+                    model: self.model.model.clone(),
+                    field: field.clone(),
+                });
             }
-            _ => None,
-        };
+            parent = Some((model.clone(), self.column_of(field)?));
+        }
         let mut recorded = Vec::new();
         for field in &self.model.fields {
             if field.recorded == Recorded::Skipped || self.omitted.contains(&field.name) {

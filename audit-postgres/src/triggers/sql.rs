@@ -10,10 +10,12 @@ use super::TriggerError;
 pub(super) const QUOTE: &str = "$audit$";
 /// How many entries are made at a time.
 const BATCH: u32 = 1_000;
-/// Settings of the function, in which the values' texts have one form.
+/// Settings of the function, in which the values' texts have one form. To compile a statement
+/// takes longer than to run it for one row; and a plan that was made for one row is kept for
+/// many, for which loops inside loops would never end.
 const SETTINGS: &str = "SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' \
      SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601' SET bytea_output = 'hex' \
-     SET extra_float_digits = 1";
+     SET extra_float_digits = 1 SET jit = off SET enable_nestloop = off";
 
 /// A name, in quotes where it is printed.
 #[derive(Clone, Debug)]
