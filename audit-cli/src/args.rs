@@ -9,6 +9,8 @@ use crate::command::{
     as_of, blame, completions, diff, doctor, export, history, import, log, man, prune, schema,
     show, stats,
 };
+#[cfg(feature = "postgres")]
+use crate::command::{reconcile, triggers};
 use crate::exit::Exit;
 use crate::output::When;
 use crate::zone::Zone;
@@ -97,6 +99,10 @@ pub(crate) enum Command {
     Prune(prune::PruneArgs),
     Schema(schema::SchemaArgs),
     Doctor(doctor::DoctorArgs),
+    #[cfg(feature = "postgres")]
+    Triggers(triggers::TriggersArgs),
+    #[cfg(feature = "postgres")]
+    Reconcile(reconcile::ReconcileArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }

@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     Store = 3,
     /// What was to be read in is not what it should be.
     Data = 4,
-    /// `doctor` found something wrong.
+    /// `doctor` or `reconcile` found something wrong.
     Unhealthy = 5,
     /// What was to be printed or written could not be.
     Output = 6,
@@ -73,7 +73,7 @@ impl Exit {
             Self::Usage => "wrong arguments, a query or a time that cannot be read",
             Self::Store => "the store cannot be opened, read or written",
             Self::Data => "what was to be imported is not what it should be",
-            Self::Unhealthy => "doctor found something wrong",
+            Self::Unhealthy => "doctor or reconcile found something wrong",
             Self::Output => "the output could not be written",
             Self::Absent => "as-of: the object did not exist then",
             Self::Declined => "prune: asked, and the answer was not yes",

@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 
 use crate::action::Action;
 use crate::auditable::Auditable;
+use crate::description::ModelDescription;
 use crate::draft::{Draft, Receipt};
 use crate::drafts::Drafts;
 use crate::error::{RegistrationError, Result};
@@ -53,6 +54,12 @@ pub fn is_registered<T: Auditable>() -> bool {
 /// Returns the schemas of the types registered with the current log, by model name.
 pub fn registered() -> Vec<&'static ModelSchema> {
     AuditLog::current().registered()
+}
+
+/// Returns the registered models as data, for `auditlog triggers` and other programs that do
+/// not have the types; see [`AuditLog::described`].
+pub fn described() -> Vec<ModelDescription> {
+    AuditLog::current().described()
 }
 
 /// Drafts the entry of a creation: every field as new.

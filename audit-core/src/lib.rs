@@ -12,6 +12,7 @@ mod change;
 mod clock;
 mod context;
 mod critical;
+mod description;
 mod diff;
 mod draft;
 mod drafts;
@@ -64,6 +65,7 @@ pub use crate::change::{
 pub use crate::context::{
     Context, ContextGuard, FutureExt, InContext, IntoActor, context, disabled,
 };
+pub use crate::description::{FieldDescription, ModelDescription, Recorded};
 pub use crate::diff::{Diff, MAX_DEPTH, diff, try_diff};
 pub use crate::draft::{Draft, Receipt, SkipReason};
 pub use crate::drafts::Drafts;

@@ -14,6 +14,7 @@ use crate::ambient::{Ambient, Entered};
 use crate::auditable::Auditable;
 use crate::builder::AuditLogBuilder;
 use crate::cadence::Cadence;
+use crate::description::ModelDescription;
 use crate::draft::{Draft, Receipt};
 use crate::drafts::Drafts;
 use crate::entry::{LogEntry, Source};
@@ -225,6 +226,11 @@ impl AuditLog {
     /// Returns the schemas of the registered types, by model name.
     pub fn registered(&self) -> Vec<&'static ModelSchema> {
         self.shared.registry.schemas()
+    }
+
+    /// Returns the registered models as data, with what `register_with` set.
+    pub fn described(&self) -> Vec<ModelDescription> {
+        self.shared.registry.described()
     }
 
     fn warn_of_hashes<T: Auditable>(&self) {

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::auditable::Auditable;
+use crate::description::ModelDescription;
 use crate::error::RegistrationError;
 use crate::history::Upcaster;
 use crate::options::{Finished, RegisterOptions, Settings, When};
@@ -108,6 +109,14 @@ impl Registry {
         models
             .values()
             .map(|registration| registration.schema)
+            .collect()
+    }
+
+    pub(crate) fn described(&self) -> Vec<ModelDescription> {
+        let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
+        models
+            .values()
+            .map(|registration| registration.schema.describe_with(&registration.settings))
             .collect()
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use audit_core::{AsyncStore, LogEntry, ObjectRef, Page, Query, Store, StoreError, StoreFuture};
+use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -15,6 +16,7 @@ use crate::connection::{Connections, retrying};
 use crate::import;
 use crate::options::{self, PostgresOptions};
 use crate::query;
+use crate::reconcile::{self, Reconcile, Reconciliation};
 use crate::retention;
 use crate::row::Row;
 use crate::schema::{self, Found, SCHEMA_VERSION, Schema};
@@ -334,6 +336,29 @@ impl PostgresStore {
                 |connections, schema| async move { check::check(&connections, &schema).await },
             ),
         )
+    }
+
+    /// Finds what was written to tables with [`Triggers`](crate::Triggers) without an entry of
+    /// the program.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] if no triggers were installed, and if the role may not read
+    /// `audit_touched` or the entries.
+    pub fn reconcile(&self, options: Reconcile) -> Result<Reconciliation, StoreError> {
+        background::wait(self.with(move |connections, schema| async move {
+            reconcile::reconcile(&connections, &schema, options).await
+        }))
+    }
+
+    /// Removes what triggers noted in `audit_touched` before a time, and returns how many
+    /// notes that were. Entries stay.
+    ///
+    /// # Errors
+    /// As [`reconcile`](Self::reconcile), and if the role may not remove notes.
+    pub fn forget_touched(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        background::wait(self.with(move |connections, schema| async move {
+            reconcile::forget(&connections, &schema, before).await
+        }))
     }
 
     /// Returns how the server would find the entries of a query: `EXPLAIN`, a line a step.

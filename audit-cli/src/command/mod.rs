@@ -11,9 +11,13 @@ pub(crate) mod import;
 pub(crate) mod log;
 pub(crate) mod man;
 pub(crate) mod prune;
+#[cfg(feature = "postgres")]
+pub(crate) mod reconcile;
 pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod stats;
+#[cfg(feature = "postgres")]
+pub(crate) mod triggers;
 
 use chrono::{DateTime, Utc};
 
@@ -66,6 +70,10 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Prune(args) => prune::run(args, session),
         Command::Schema(args) => schema::run(args, session),
         Command::Doctor(args) => doctor::run(args, session),
+        #[cfg(feature = "postgres")]
+        Command::Triggers(args) => triggers::run(args, session),
+        #[cfg(feature = "postgres")]
+        Command::Reconcile(args) => reconcile::run(args, session),
         Command::Completions(args) => completions::run(args, session),
         Command::Man(args) => man::run(args, session),
     };

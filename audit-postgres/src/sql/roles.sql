@@ -18,7 +18,7 @@ BEGIN
         SELECT c.oid::regclass::text AS name, c.relkind = 'v' AS is_view
         FROM pg_catalog.pg_class AS c
         WHERE c.relnamespace = {schema_text}::regnamespace AND c.relkind IN ('r', 'p', 'v')
-            AND (c.relname IN ('audit_schema', 'audit_entry', 'audit_retention', 'audit_log')
+            AND (c.relname IN ('audit_schema', 'audit_entry', 'audit_retention', 'audit_log', 'audit_touched')
                 OR EXISTS (
                     SELECT 1 FROM pg_catalog.pg_inherits AS i
                     WHERE i.inhrelid = c.oid AND i.inhparent = '{schema}.audit_entry'::regclass
@@ -48,3 +48,12 @@ GRANT SELECT ON {schema}.audit_schema TO {writer}, {reader};
 GRANT INSERT ON {schema}.audit_entry TO {writer};
 GRANT EXECUTE ON FUNCTION {schema}.audit_append, {schema}.audit_compare TO {writer};
 GRANT SELECT ON {schema}.audit_entry, {schema}.audit_log TO {reader};
+
+DO $audit$
+BEGIN
+    -- There if triggers were installed.
+    IF to_regclass('{schema}.audit_touched') IS NOT NULL THEN
+        GRANT SELECT ON {schema}.audit_touched TO {reader};
+    END IF;
+END
+$audit$;

@@ -17,6 +17,7 @@ mod purge;
 mod schemas;
 mod scratch;
 mod tls;
+mod triggers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -48,6 +49,7 @@ fn main() {
         projections::TESTS,
         purge::TESTS,
         import::TESTS,
+        triggers::TESTS,
     ];
     let mut trials: Vec<_> = tests
         .into_iter()

@@ -1,0 +1,144 @@
+//! `triggers`: SQL that makes a database record what is written past the program.
+
+use std::fs;
+use std::io::{self, Read, Write};
+
+use audit_core::{Mask, ModelDescription};
+use audit_postgres::Triggers;
+use clap::Args;
+
+use super::Session;
+use crate::error::Error;
+use crate::exit::Exit;
+
+/// Print SQL that installs triggers on a model's table in PostgreSQL
+///
+/// The triggers record whatever writes to the table in the form of the program's own entries,
+/// with what the model skips and masks. The models come from the program, as JSON:
+/// `serde_json::to_string(&auditlog::described())`.
+///
+/// For instance: `auditlog triggers --models models.json --model User --table users | psql -1`
+#[derive(Args, Debug)]
+pub(crate) struct TriggersArgs {
+    /// The file with the models as JSON; `-` reads them from the standard input
+    #[arg(long, value_name = "FILE")]
+    models: String,
+    /// The model's stored name; not needed if the file has one only
+    #[arg(long)]
+    model: Option<String>,
+    /// The table, `table` or `schema.table`
+    #[arg(long)]
+    table: String,
+    /// The schema of the trail's tables
+    #[arg(long, value_name = "NAME", default_value = "public")]
+    schema: String,
+    /// The column of a field whose name it does not have; may be given several times
+    #[arg(long, value_name = "FIELD=COLUMN", value_parser = pair)]
+    column: Vec<(String, String)>,
+    /// Leave out a field, such as one without a column; may be given several times
+    #[arg(long, value_name = "FIELD")]
+    omit: Vec<String>,
+    /// Mask a field: all, `first_half`, last4 or email; may be given several times
+    #[arg(long, value_name = "FIELD=MASK", value_parser = masked)]
+    mask: Vec<(String, Mask)>,
+    /// A field of the identity, in the order of its parts, where that is not the fields' own
+    #[arg(long, value_name = "FIELD")]
+    key: Vec<String>,
+    /// Make no entries, only notes for `auditlog reconcile`
+    #[arg(long)]
+    watch: bool,
+    /// Print SQL that removes the triggers
+    #[arg(long)]
+    drop: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(field, value)| !field.is_empty() && !value.is_empty())
+        .map(|(field, value)| (field.to_owned(), value.to_owned()))
+        .ok_or_else(|| "there is no `=` between two names".to_owned())
+}
+
+fn masked(text: &str) -> Result<(String, Mask), String> {
+    let (field, mask) = pair(text)?;
+    let mask = mask
+        .parse()
+        .map_err(|error: audit_core::ParseMaskError| error.to_string())?;
+    Ok((field, mask))
+}
+
+pub(crate) fn run(args: &TriggersArgs, session: &mut Session) -> Result<Exit, Error> {
+    let model = model(args)?;
+    let mut triggers = Triggers::new(model, &args.table).schema(&args.schema);
+    for (field, column) in &args.column {
+        triggers = triggers.column(field, column);
+    }
+    for field in &args.omit {
+        triggers = triggers.omit(field);
+    }
+    for (field, mask) in &args.mask {
+        triggers = triggers.mask(field, *mask);
+    }
+    if !args.key.is_empty() {
+        triggers = triggers.key(&args.key);
+    }
+    if args.watch {
+        triggers = triggers.watch();
+    }
+    let sql = if args.drop {
+        triggers.drop_sql()
+    } else {
+        triggers.sql()
+    };
+    let sql = sql.map_err(|error| Error::Usage {
+        message: error.to_string(),
+        hint: "the models' JSON has the names of the fields",
+    })?;
+    session.out.write_all(sql.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// Reads the file and finds the model.
+fn model(args: &TriggersArgs) -> Result<ModelDescription, Error> {
+    let text = if args.models == "-" {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(&args.models)
+    };
+    let text = text.map_err(|source| Error::Input {
+        place: args.models.clone(),
+        source,
+    })?;
+    let mut models: Vec<ModelDescription> =
+        serde_json::from_str(&text).map_err(|error| Error::Line {
+            place: args.models.clone(),
+            message: error.to_string(),
+            kept: "the file holds what `serde_json::to_string(&auditlog::described())` returns"
+                .to_owned(),
+        })?;
+    let Some(name) = &args.model else {
+        return match models.pop() {
+            Some(model) if models.is_empty() => Ok(model),
+            _ => Err(Error::Usage {
+                message: format!("{} does not have exactly one model", args.models),
+                hint: "name one with --model",
+            }),
+        };
+    };
+    let names: Vec<String> = models.iter().map(|model| model.model.clone()).collect();
+    let found = models.into_iter().find(|model| model.model == *name);
+    found.ok_or_else(|| {
+        let near = audit_core::nearest(name, names.iter().map(String::as_str));
+        Error::Value {
+            argument: "--model",
+            message: match near {
+                Some(near) => format!(
+                    "{} has no model `{name}`; did you mean `{near}`?",
+                    args.models
+                ),
+                None => format!("{} has no model `{name}`", args.models),
+            },
+        }
+    })
+}

@@ -1,0 +1,297 @@
+//! What is known of a type, as data: for programs that do not have the type.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::level::Level;
+use crate::mask::Mask;
+use crate::options::Settings;
+use crate::path::Path;
+use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Place, Sensitivity};
+
+/// How deep the fields of fields are looked at; what is deeper counts as hidden.
+const DEPTH: u32 = 12;
+
+/// A model as data, which can be written as JSON and read by a program without the type, such
+/// as the command `auditlog triggers`.
+///
+/// # Example: the models of a log for the command
+/// ```
+/// use audit_core::{AuditLog, MemoryStore, ModelDescription};
+///
+/// let log = AuditLog::builder().store(MemoryStore::new()).build();
+/// let json = serde_json::to_string(&log.described())?;
+/// let read: Vec<ModelDescription> = serde_json::from_str(&json)?;
+/// assert_eq!(read, log.described());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ModelDescription {
+    /// The stored name.
+    pub model: String,
+    /// The schema version stored with each entry.
+    pub schema_version: u32,
+    /// The level of a creation.
+    pub create_level: Level,
+    /// The level of an update.
+    pub update_level: Level,
+    /// The level of a deletion.
+    pub delete_level: Level,
+    /// Whether creations are recorded.
+    pub records_create: bool,
+    /// Whether updates are recorded.
+    pub records_update: bool,
+    /// Whether deletions are recorded.
+    pub records_delete: bool,
+    /// The model of the aggregate root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_model: Option<String>,
+    /// The field that holds the root's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_key: Option<String>,
+    /// The top-level fields, those of flattened ones included.
+    pub fields: Vec<FieldDescription>,
+}
+
+/// A top-level field of a [`ModelDescription`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FieldDescription {
+    /// The stored name.
+    pub name: String,
+    /// Where changes of it are recorded.
+    pub path: Path,
+    /// What of it is recorded.
+    pub recorded: Recorded,
+    /// The level an entry is raised to when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
+    /// Whether a change of it alone makes no entry.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ignored: bool,
+    /// Whether it is the identity or a part of it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub identity: bool,
+    /// Whether only the identity of another entity is recorded, as a text.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub reference: bool,
+}
+
+/// What of a field is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Recorded {
+    /// The value as it is.
+    Clear,
+    /// A masked text.
+    Masked(#[serde(serialize_with = "write_mask", deserialize_with = "read_mask")] Mask),
+    /// A keyed token.
+    Hashed,
+    /// Not all of it: something inside is masked, hashed or left out.
+    Partial,
+    /// Nothing.
+    Skipped,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks in this way")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks in this way")]
+fn write_mask<S: Serializer>(mask: &Mask, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(mask.as_str())
+}
+
+fn read_mask<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mask, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    if name == Mask::Custom.as_str() {
+        return Ok(Mask::Custom);
+    }
+    name.parse().map_err(de::Error::custom)
+}
+
+impl ModelSchema {
+    /// Returns the model as data, as its attributes have it: without what `register_with`
+    /// sets, which [`AuditLog::described`](crate::AuditLog::described) has.
+    pub fn describe(&self) -> ModelDescription {
+        self.describe_with(&Settings::default())
+    }
+
+    pub(crate) fn describe_with(&self, settings: &Settings) -> ModelDescription {
+        let ActionLevels {
+            create,
+            update,
+            delete,
+            ..
+        } = settings.levels(self);
+        let actions: ActionSet = settings.actions.unwrap_or(self.actions);
+        let mut fields = Vec::new();
+        for field in self.fields {
+            add(
+                field,
+                Recorded::Clear,
+                self.fields.len() == 1,
+                DEPTH,
+                &mut fields,
+            );
+        }
+        for field in &mut fields {
+            settings.rules.describe(field);
+        }
+        ModelDescription {
+            model: self.name.to_owned(),
+            schema_version: self.version,
+            create_level: create,
+            update_level: update,
+            delete_level: delete,
+            records_create: actions.create,
+            records_update: actions.update,
+            records_delete: actions.delete,
+            parent_model: self.parent.map(str::to_owned),
+            parent_key: self.parent_key.map(str::to_owned),
+            fields,
+        }
+    }
+}
+
+/// Adds a field, or the fields that stand in its place; `outer` is what is recorded of what
+/// it stands in.
+fn add(
+    field: &FieldSchema,
+    outer: Recorded,
+    only: bool,
+    depth: u32,
+    fields: &mut Vec<FieldDescription>,
+) {
+    let inner = field.fields();
+    if field.place == Place::Inline && !inner.is_empty() && depth > 0 {
+        let outer = match outer {
+            Recorded::Clear => of_sensitivity(field.sensitivity),
+            outer => outer,
+        };
+        for inner in inner {
+            add(inner, outer, false, depth - 1, fields);
+        }
+        return;
+    }
+    let path = match field.place {
+        Place::Named => Path::of_field(field.name),
+        Place::Indexed(index) => Path::of_index(index),
+        Place::Inline if only => Path::ROOT,
+        // A flattened map: nobody knows its fields before there is a value.
+        Place::Inline => return,
+    };
+    fields.push(FieldDescription {
+        name: field.name.to_owned(),
+        path,
+        recorded: match outer {
+            Recorded::Clear => recorded(field, depth),
+            outer => outer,
+        },
+        level: field.level,
+        ignored: field.ignored,
+        identity: field.identity,
+        reference: field.referenced.is_some(),
+    });
+}
+
+fn of_sensitivity(sensitivity: Sensitivity) -> Recorded {
+    match sensitivity {
+        Sensitivity::Clear => Recorded::Clear,
+        Sensitivity::Masked(mask) => Recorded::Masked(mask),
+        Sensitivity::Hashed => Recorded::Hashed,
+        Sensitivity::Skipped => Recorded::Skipped,
+    }
+}
+
+/// What of a field is recorded, by itself and by its type.
+fn recorded(field: &FieldSchema, depth: u32) -> Recorded {
+    let own = of_sensitivity(field.sensitivity);
+    if own != Recorded::Clear || field.referenced.is_some() {
+        return own;
+    }
+    match field.fields() {
+        [] => Recorded::Clear,
+        // Also a type that holds itself without end.
+        _ if depth == 0 => Recorded::Partial,
+        // A newtype, which has the form of what it holds.
+        [inner] if inner.is_inline() => recorded(inner, depth - 1),
+        inner => {
+            let clear = |inner: &FieldSchema| recorded(inner, depth - 1) == Recorded::Clear;
+            if inner.iter().all(clear) {
+                Recorded::Clear
+            } else {
+                Recorded::Partial
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::__private::no_fields;
+
+    const SECRET: &[FieldSchema] = &[FieldSchema::inline("0", no_fields).with_mask(Mask::Last4)];
+    const ADDRESS: &[FieldSchema] = &[
+        FieldSchema::new("city", no_fields),
+        FieldSchema::new("door_code", no_fields).skipped(),
+    ];
+    const PLACE: &[FieldSchema] = &[FieldSchema::new("city", no_fields)];
+    const ENDLESS: &[FieldSchema] = &[FieldSchema::new("next", || ENDLESS)];
+    const FIELDS: &[FieldSchema] = &[
+        FieldSchema::new("id", no_fields).identity(),
+        FieldSchema::new("email", no_fields).with_mask(Mask::Email),
+        FieldSchema::new("token", no_fields).with_hash("User.token"),
+        FieldSchema::new("pin", no_fields).skipped(),
+        FieldSchema::new("card", || SECRET),
+        FieldSchema::new("home", || ADDRESS),
+        FieldSchema::new("birthplace", || PLACE),
+        FieldSchema::inline("extra", || ADDRESS),
+        FieldSchema::new("chain", || ENDLESS),
+    ];
+
+    #[test]
+    fn what_hides_something_inside_is_not_clear() {
+        let described = ModelSchema::new("User", "User", FIELDS).describe();
+        let recorded: Vec<_> = described
+            .fields
+            .iter()
+            .map(|field| (field.name.as_str(), field.recorded))
+            .collect();
+        assert_eq!(
+            recorded,
+            [
+                ("id", Recorded::Clear),
+                ("email", Recorded::Masked(Mask::Email)),
+                ("token", Recorded::Hashed),
+                ("pin", Recorded::Skipped),
+                ("card", Recorded::Masked(Mask::Last4)),
+                ("home", Recorded::Partial),
+                ("birthplace", Recorded::Clear),
+                ("city", Recorded::Clear),
+                ("door_code", Recorded::Skipped),
+                ("chain", Recorded::Partial),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_description_is_read_as_it_was_written() {
+        let described = ModelSchema::new("User", "User", FIELDS)
+            .with_version(3)
+            .with_parent("Team", "team_id")
+            .describe();
+        let json = serde_json::to_value(&described).unwrap();
+        assert_eq!(
+            json["fields"][1],
+            json!({"name": "email", "path": "email", "recorded": {"masked": "email"}})
+        );
+        let read: ModelDescription = serde_json::from_value(json).unwrap();
+        assert_eq!(read, described);
+    }
+}

@@ -1,0 +1,257 @@
+//! Which writes have no entry of the program.
+
+use std::fmt;
+use std::time::Duration;
+
+use audit_core::StoreError;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tokio::time::timeout;
+use tokio_postgres::Row;
+
+use crate::connection::{Connections, retrying};
+use crate::schema::Schema;
+
+/// What the triggers saw, with what of it the program has no entry of. Entries of an access
+/// are none of a write; one of a bulk statement is one of all objects of its model that its
+/// transaction wrote.
+const UNAUDITED: &str = "\
+WITH written AS MATERIALIZED (
+    SELECT t.xact, t.at, t.transaction_id, t.action, t.model, t.object_pk, t.actor, t.role,
+        t.application
+    FROM {schema}.audit_touched AS t
+    WHERE t.at >= 'epoch'::timestamptz + $1::bigint * interval '1 microsecond'
+    UNION ALL
+    SELECT e.xact, 'epoch'::timestamptz + e.ts * interval '1 microsecond', e.transaction_id,
+        e.action, e.model, e.object_pk, e.actor,
+        {schema}.audit_json(e.body) #>> '{additional_data,role}',
+        {schema}.audit_json(e.body) #>> '{additional_data,application}'
+    FROM {schema}.audit_entry AS e
+    WHERE e.ts >= $1 AND strpos(e.body, 'postgresql trigger') > 0
+        AND {schema}.audit_json(e.body) #>> '{source,service}' = 'postgresql trigger'
+), objects AS (
+    SELECT w.xact, w.model, w.object_pk, min(w.at) AS at, max(w.at) AS last,
+        array_agg(DISTINCT w.action) AS actions, min(w.transaction_id::text)::uuid AS transaction_id,
+        min(w.actor) AS actor, min(w.role) AS role, min(w.application) AS application
+    FROM written AS w
+    GROUP BY w.xact, w.model, w.object_pk
+)
+SELECT (extract(epoch FROM o.at) * 1000000)::bigint, o.model, o.object_pk, o.xact, o.actions,
+    o.actor, o.role, o.application, count(*) OVER () AS unaudited
+FROM objects AS o
+WHERE NOT EXISTS (
+    SELECT FROM {schema}.audit_entry AS e
+    WHERE e.model = o.model AND e.object_pk IN (o.object_pk, '') AND e.action <> 'access'
+        AND (
+            e.xact = o.xact OR e.transaction_id = o.transaction_id
+            OR e.ts BETWEEN (extract(epoch FROM o.at) * 1000000)::bigint - $2
+                AND (extract(epoch FROM o.last) * 1000000)::bigint + $2 AND $2 > 0
+        )
+        AND (strpos(e.body, 'postgresql trigger') = 0
+            OR {schema}.audit_json(e.body) #>> '{source,service}' IS DISTINCT FROM 'postgresql trigger')
+)
+ORDER BY o.at, o.model, o.object_pk LIMIT $3";
+
+/// What [`PostgresStore::reconcile`](crate::PostgresStore::reconcile) looks at.
+///
+/// # Example: a program whose entries are not in the transaction of the write
+/// ```
+/// use std::time::Duration;
+///
+/// use audit_postgres::Reconcile;
+///
+/// let since = "2026-01-31T00:00:00Z".parse()?;
+/// let options = Reconcile::since(since).within(Duration::from_secs(5));
+/// # assert!(format!("{options:?}").contains("5s"));
+/// # Ok::<(), chrono::ParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "options do nothing until they are given to `reconcile`"]
+pub struct Reconcile {
+    since: DateTime<Utc>,
+    within: Duration,
+    limit: u32,
+}
+
+impl Default for Reconcile {
+    fn default() -> Self {
+        Self {
+            since: DateTime::UNIX_EPOCH,
+            within: Duration::ZERO,
+            limit: 10_000,
+        }
+    }
+}
+
+impl Reconcile {
+    /// Looks at all writes.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Looks at writes from a time on.
+    pub fn since(time: DateTime<Utc>) -> Self {
+        Self {
+            since: time,
+            ..Self::default()
+        }
+    }
+
+    /// Takes an entry of the same object that is so far away in time for one of the write,
+    /// too. Unless this is set, it must be of the same transaction: of the database's own, or
+    /// by its `transaction_id`.
+    pub fn within(mut self, time: Duration) -> Self {
+        self.within = time;
+        self
+    }
+
+    /// Sets how many writes are returned at most (10,000 unless set). All are counted.
+    pub fn limit(mut self, writes: u32) -> Self {
+        self.limit = writes;
+        self
+    }
+}
+
+/// What was written, and what of it has no entry of the program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Reconciliation {
+    /// How many objects were written that have none, each counted once a transaction.
+    pub unaudited: u64,
+    /// The first of them, by time.
+    pub writes: Vec<UnauditedWrite>,
+}
+
+impl Reconciliation {
+    /// Returns whether every write has an entry.
+    pub fn is_ok(&self) -> bool {
+        self.unaudited == 0
+    }
+}
+
+/// An object that a transaction wrote without an entry of the program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct UnauditedWrite {
+    /// When it was written first in the transaction.
+    pub at: DateTime<Utc>,
+    /// Its model, in key form (FORMAT.md), which is the name itself up to 1,000 bytes.
+    pub model: String,
+    /// Its identity, in key form; empty for all objects (TRUNCATE).
+    pub object_pk: String,
+    /// The transaction's number.
+    pub xact: i64,
+    /// What was done.
+    pub actions: Vec<String>,
+    /// The actor that the transaction named.
+    pub actor: Option<String>,
+    /// The role that logged in.
+    pub role: Option<String>,
+    /// What the session called itself.
+    pub application: Option<String>,
+}
+
+impl fmt::Display for UnauditedWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {} of {} {} in transaction {}",
+            self.at,
+            self.actions.join(", "),
+            self.model,
+            self.object_pk,
+            self.xact
+        )
+    }
+}
+
+pub(crate) async fn reconcile(
+    connections: &Connections,
+    schema: &Schema,
+    options: Reconcile,
+) -> Result<Reconciliation, StoreError> {
+    require_triggers(connections, schema).await?;
+    let since = options.since.timestamp_micros();
+    let within = i64::try_from(options.within.as_micros()).unwrap_or(i64::MAX / 4);
+    let limit = i64::from(options.limit);
+    let sql = schema.fill(UNAUDITED);
+    let rows = retrying(connections.deadline(), || async {
+        let connection = connections.read().await?;
+        let done = timeout(
+            connection.limit(),
+            connection.query(&sql, &[&since, &within, &limit]),
+        )
+        .await;
+        connection.settle(done)
+    })
+    .await
+    .map_err(|failure| failure.error)?;
+    let mut found = Reconciliation::default();
+    for row in &rows {
+        let (count, write) = read(row, &connections.place)?;
+        found.unaudited = count;
+        found.writes.push(write);
+    }
+    Ok(found)
+}
+
+/// Removes what was noted before a time, and returns how much that was.
+pub(crate) async fn forget(
+    connections: &Connections,
+    schema: &Schema,
+    before: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    require_triggers(connections, schema).await?;
+    let sql = schema.fill(
+        "DELETE FROM {schema}.audit_touched \
+         WHERE at < 'epoch'::timestamptz + $1::bigint * interval '1 microsecond'",
+    );
+    retrying(connections.deadline(), || async {
+        let connection = connections.read().await?;
+        let done = timeout(
+            connection.limit(),
+            connection.execute(&sql, &[&before.timestamp_micros()]),
+        )
+        .await;
+        connection.settle(done)
+    })
+    .await
+    .map_err(|failure| failure.error)
+}
+
+async fn require_triggers(connections: &Connections, schema: &Schema) -> Result<(), StoreError> {
+    let sql = schema.fill("SELECT to_regclass('{schema}.audit_touched') IS NOT NULL");
+    let there = retrying(connections.deadline(), || async {
+        let connection = connections.read().await?;
+        let done = timeout(connection.limit(), async {
+            connection.query_one(&sql, &[]).await?.try_get::<_, bool>(0)
+        })
+        .await;
+        connection.settle(done)
+    })
+    .await
+    .map_err(|failure| failure.error)?;
+    if there {
+        return Ok(());
+    }
+    Err(StoreError::Unsupported {
+        operation: "tell what was written before triggers are installed in its schema",
+    })
+}
+
+fn read(row: &Row, place: &str) -> Result<(u64, UnauditedWrite), StoreError> {
+    let failed = |error| StoreError::backend(place, error);
+    let micros: i64 = row.try_get(0).map_err(failed)?;
+    let count: i64 = row.try_get("unaudited").map_err(failed)?;
+    let write = UnauditedWrite {
+        at: DateTime::from_timestamp_micros(micros).unwrap_or_default(),
+        model: row.try_get(1).map_err(failed)?,
+        object_pk: row.try_get(2).map_err(failed)?,
+        xact: row.try_get(3).map_err(failed)?,
+        actions: row.try_get(4).map_err(failed)?,
+        actor: row.try_get(5).map_err(failed)?,
+        role: row.try_get(6).map_err(failed)?,
+        application: row.try_get(7).map_err(failed)?,
+    };
+    Ok((count.unsigned_abs(), write))
+}

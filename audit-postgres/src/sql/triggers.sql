@@ -1,0 +1,432 @@
+-- What all triggers of a trail use, beside its tables. It may be run again.
+
+DO $audit$
+BEGIN
+    IF to_regprocedure('{schema}.audit_append(uuid[],bigint[],smallint[],text[],text[],text[],'
+        'text[],text[],text[],text[],text[],uuid[],text[],text[],text[])') IS NULL
+    THEN
+        RAISE EXCEPTION 'schema % has no trail: let the store connect once', {schema_text};
+    END IF;
+END
+$audit$;
+
+-- What was written without an entry of the triggers: either they only watch, or the program
+-- said that it audits by itself. `auditlog reconcile` looks for its entries.
+CREATE TABLE IF NOT EXISTS {schema}.audit_touched (
+    xact           bigint      NOT NULL,
+    at             timestamptz NOT NULL,
+    transaction_id uuid        NOT NULL,
+    action         text        COLLATE "C" NOT NULL,
+    model          text        COLLATE "C" NOT NULL,
+    object_pk      text        COLLATE "C" NOT NULL,
+    actor          text        COLLATE "C",
+    role           text        COLLATE "C" NOT NULL,
+    application    text        COLLATE "C" NOT NULL
+);
+CREATE INDEX IF NOT EXISTS audit_touched_at ON {schema}.audit_touched (at);
+
+-- The fewest digits that read back as the same double, in the form of an entry.
+CREATE OR REPLACE FUNCTION {schema}.audit_float(number double precision) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT
+SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1
+AS $audit$
+DECLARE
+    given text := number::text;
+    parts text[];
+    digits text;
+    shorter text;
+    exponent integer;
+    point integer;
+BEGIN
+    IF given IN ('NaN', 'Infinity', '-Infinity') THEN
+        RETURN '"' || given || '"';
+    ELSIF number = 0 THEN
+        RETURN '0.0';
+    END IF;
+    -- The server's own text is at times a digit longer than it has to be.
+    FOR places IN REVERSE 16..15 LOOP
+        parts := regexp_match(given, '^(-?)(\d+)(?:\.(\d+))?(?:e([-+]\d+))?$');
+        digits := ltrim(parts[2] || coalesce(parts[3], ''), '0');
+        EXIT WHEN length(digits) <= places;
+        exponent := coalesce(parts[4]::integer, 0) - length(coalesce(parts[3], ''))
+            + length(digits) - places;
+        shorter := parts[1]
+            || round(substr(digits, 1, places + 1)::numeric / 10)::text || 'e' || exponent;
+        CONTINUE WHEN abs(shorter::numeric) > 1.7976931348623157e308
+            OR shorter::numeric::double precision IS DISTINCT FROM number;
+        given := shorter;
+    END LOOP;
+    parts := regexp_match(given, '^(-?)(\d+)(?:\.(\d+))?(?:e([-+]?\d+))?$');
+    digits := parts[2] || coalesce(parts[3], '');
+    -- Where the point is, counted from the first digit that is not zero.
+    point := length(parts[2]) + coalesce(parts[4]::integer, 0)
+        - (length(digits) - length(ltrim(digits, '0')));
+    digits := trim(BOTH '0' FROM digits);
+    RETURN parts[1] || CASE
+        WHEN point > 16 OR point <= -5 THEN
+            left(digits, 1) || CASE WHEN length(digits) > 1 THEN '.' || substr(digits, 2) ELSE '' END
+            || CASE WHEN point > 0 THEN 'e+' ELSE 'e' END || (point - 1)
+        WHEN point <= 0 THEN '0.' || repeat('0', -point) || digits
+        WHEN length(digits) <= point THEN digits || repeat('0', point - length(digits)) || '.0'
+        ELSE left(digits, point) || '.' || substr(digits, point + 1)
+    END;
+END
+$audit$;
+
+-- An integer as JSON: a number up to 2^53 either way, a text beyond.
+CREATE OR REPLACE FUNCTION {schema}.audit_integer(number numeric) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT CASE WHEN number BETWEEN -9007199254740992 AND 9007199254740992
+        THEN number::text ELSE '"' || number::text || '"' END
+$audit$;
+
+-- JSON in the form of an entry. What nests too deep for it is refused with AU003.
+CREATE OR REPLACE FUNCTION {schema}.audit_canonical(value jsonb, depth integer DEFAULT 0)
+RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    number numeric;
+BEGIN
+    IF depth > 90 THEN
+        RAISE EXCEPTION 'the value nests too deep' USING ERRCODE = 'AU003';
+    END IF;
+    CASE jsonb_typeof(value)
+        WHEN 'object' THEN
+            RETURN '{' || coalesce((
+                SELECT string_agg(
+                    to_json(e.key)::text || ':' || {schema}.audit_canonical(e.value, depth + 1),
+                    ',' ORDER BY e.key COLLATE "C"
+                ) FROM jsonb_each(value) AS e
+            ), '') || '}';
+        WHEN 'array' THEN
+            RETURN '[' || coalesce((
+                SELECT string_agg(
+                    {schema}.audit_canonical(e.value, depth + 1), ',' ORDER BY e.ordinality
+                ) FROM jsonb_array_elements(value) WITH ORDINALITY AS e
+            ), '') || ']';
+        WHEN 'number' THEN
+            number := value::numeric;
+            IF scale(number) = 0 AND number BETWEEN -9223372036854775808 AND 18446744073709551615
+            THEN
+                RETURN {schema}.audit_integer(number);
+            ELSIF number = 0 OR abs(number) BETWEEN 1e-307 AND 1e308 THEN
+                RETURN {schema}.audit_float(number::double precision);
+            END IF;
+            RETURN '"' || number::text || '"';
+        WHEN 'string' THEN
+            RETURN to_json(value #>> '{}')::text;
+        ELSE
+            RETURN value::text;
+    END CASE;
+END
+$audit$;
+
+-- A text of a type as JSON in the form of an entry.
+CREATE OR REPLACE FUNCTION {schema}.audit_scalar(given text, type oid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    parts text[];
+    fraction text;
+BEGIN
+    IF given IS NULL THEN
+        RETURN 'null';
+    END IF;
+    CASE type
+        WHEN 'int2'::regtype, 'int4'::regtype THEN
+            RETURN given;
+        WHEN 'int8'::regtype, 'oid'::regtype THEN
+            RETURN {schema}.audit_integer(given::numeric);
+        WHEN 'bool'::regtype THEN
+            RETURN given::boolean::text;
+        WHEN 'float8'::regtype, 'float4'::regtype THEN
+            RETURN {schema}.audit_float(given::double precision);
+        WHEN 'numeric'::regtype THEN
+            RETURN '"' || trim_scale(given::numeric)::text || '"';
+        WHEN 'timestamptz'::regtype, 'timestamp'::regtype, 'time'::regtype THEN
+            -- Infinity and years before the first one stay as they are.
+            parts := regexp_match(
+                given, '^(?:(\d+)(-\d\d-\d\d)[ T])?(\d\d:\d\d:\d\d)(?:\.(\d+))?((?:\+00(?::00)?)?)$'
+            );
+            IF parts IS NULL THEN
+                RETURN to_json(given)::text;
+            END IF;
+            fraction := rpad(coalesce(parts[4], ''), 6, '0');
+            fraction := CASE
+                WHEN fraction = '000000' THEN ''
+                WHEN right(fraction, 3) = '000' THEN '.' || left(fraction, 3)
+                ELSE '.' || fraction
+            END;
+            RETURN '"' || CASE WHEN length(parts[1]) > 4 THEN '+' ELSE '' END
+                || coalesce(parts[1] || parts[2] || 'T', '') || parts[3] || fraction
+                || CASE WHEN type = 'timestamptz'::regtype THEN 'Z"' ELSE '"' END;
+        WHEN 'bytea'::regtype THEN
+            RETURN '"' || substr(given, 3) || '"';
+        WHEN 'inet'::regtype THEN
+            RETURN to_json(CASE
+                WHEN masklen(given::inet) = CASE family(given::inet) WHEN 4 THEN 32 ELSE 128 END
+                THEN host(given::inet) ELSE given
+            END)::text;
+        ELSE
+            RETURN to_json(given)::text;
+    END CASE;
+END
+$audit$;
+
+-- The items of an array of so many dimensions, by the type of its items.
+CREATE OR REPLACE FUNCTION {schema}.audit_items(items jsonb, dimensions integer, type oid)
+RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT '[' || coalesce(string_agg(
+        CASE
+            WHEN dimensions > 1 THEN {schema}.audit_items(e.value, dimensions - 1, type)
+            WHEN type IN ('json'::regtype, 'jsonb'::regtype)
+                OR jsonb_typeof(e.value) IN ('object', 'array')
+            THEN {schema}.audit_canonical(e.value, dimensions)
+            ELSE {schema}.audit_scalar(e.value #>> '{}', type)
+        END, ',' ORDER BY e.ordinality
+    ), '') || ']'
+    FROM jsonb_array_elements(items) WITH ORDINALITY AS e
+$audit$;
+
+-- A value as JSON in the form of an entry. The settings are those of the trigger's function.
+CREATE OR REPLACE FUNCTION {schema}.audit_value(value anyelement) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    type oid := pg_typeof(value);
+    known pg_type;
+BEGIN
+    IF value IS NOT DISTINCT FROM NULL THEN
+        RETURN 'null';
+    ELSIF type IN (
+        'text'::regtype, 'varchar'::regtype, 'uuid'::regtype, 'int4'::regtype, 'int8'::regtype,
+        'bool'::regtype, 'numeric'::regtype, 'timestamptz'::regtype, 'date'::regtype
+    ) THEN
+        RETURN {schema}.audit_scalar(value::text, type);
+    END IF;
+    SELECT t.* INTO known FROM pg_type AS t WHERE t.oid = type;
+    WHILE known.typbasetype <> 0 LOOP
+        SELECT t.* INTO known FROM pg_type AS t WHERE t.oid = known.typbasetype;
+    END LOOP;
+    BEGIN
+        IF known.oid IN ('json'::regtype, 'jsonb'::regtype) THEN
+            RETURN {schema}.audit_canonical(value::text::jsonb);
+        ELSIF known.typcategory = 'A' AND known.typelem <> 0 THEN
+            RETURN {schema}.audit_items(
+                to_jsonb(value),
+                -- Items that begin with a brace are in quotes.
+                coalesce(length(substring(value::text FROM '^[^{]*(\{+)')), 1), known.typelem
+            );
+        ELSIF known.typtype = 'c' THEN
+            RETURN {schema}.audit_canonical(to_jsonb(value));
+        END IF;
+    EXCEPTION
+        -- U+0000, or deeper than an entry goes: the text as it is.
+        WHEN untranslatable_character OR SQLSTATE 'AU003' OR statement_too_complex THEN
+            RETURN to_json(value::text)::text;
+    END;
+    RETURN {schema}.audit_scalar(value::text, known.oid);
+END
+$audit$;
+
+-- What a value in the form of an entry is as a text: a key, or what a mask is made of.
+CREATE OR REPLACE FUNCTION {schema}.audit_text(value text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT CASE WHEN value = 'null' THEN '' WHEN left(value, 1) = '"' THEN value::json #>> '{}'
+        ELSE value END
+$audit$;
+
+-- A value in the form of an entry, as a mask shows it. Every other mask shows nothing.
+CREATE OR REPLACE FUNCTION {schema}.audit_mask(value text, mask text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    given text;
+    size integer;
+BEGIN
+    IF value = 'null' THEN
+        RETURN value;
+    ELSIF left(value, 1) IN ('{', '[') THEN
+        RETURN CASE mask WHEN 'last4' THEN '"****"' ELSE '"***"' END;
+    ELSIF value IN ('true', 'false') THEN
+        RETURN '"***"';
+    END IF;
+    given := {schema}.audit_text(value);
+    size := char_length(given);
+    RETURN to_json(CASE mask
+        WHEN 'first_half' THEN repeat('*', (size + 1) / 2) || substr(given, (size + 1) / 2 + 1)
+        WHEN 'last4' THEN '****' || CASE WHEN size >= 8 THEN right(given, 4) ELSE '' END
+        WHEN 'email' THEN (
+            SELECT CASE
+                WHEN strpos(given, '@') = 0 OR d = 0 OR d = size - 1 THEN '***'
+                ELSE CASE WHEN d < size - 2 THEN left(given, 1) ELSE '' END
+                    || '***@' || right(given, d)
+            END
+            -- How long what is after the last `@` is.
+            FROM (
+                SELECT size - char_length(regexp_replace(given, '[^@]*$', ''))
+            ) AS domain(d)
+        )
+        ELSE '***'
+    END)::text;
+END
+$audit$;
+
+-- A change at a path, or null if both sides are the same; null as a side is no value at all.
+CREATE OR REPLACE FUNCTION {schema}.audit_change(path text, old text, new text, mask text)
+RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+BEGIN
+    IF old IS NOT DISTINCT FROM new THEN
+        RETURN NULL;
+    END IF;
+    IF mask IS NOT NULL THEN
+        old := {schema}.audit_mask(old, mask);
+        new := {schema}.audit_mask(new, mask);
+    END IF;
+    RETURN path || ':{'
+        || concat_ws(',', '"new":' || new, '"old":' || old,
+            CASE WHEN mask IS NOT NULL THEN '"redaction":"masked"' END)
+        || '},';
+END
+$audit$;
+
+-- The form in which a text is stored in a column that is searched (FORMAT.md).
+CREATE OR REPLACE FUNCTION {schema}.audit_key(given text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    escaped text := replace(given, E'\x01', E'\x01\x03');
+    bytes bytea;
+    size integer := 900;
+    cut text;
+BEGIN
+    IF octet_length(escaped) <= 1000 THEN
+        RETURN escaped;
+    END IF;
+    bytes := convert_to(escaped, 'UTF8');
+    -- Not inside a character.
+    WHILE get_byte(bytes, size) & 192 = 128 LOOP
+        size := size - 1;
+    END LOOP;
+    cut := convert_from(substring(bytes FROM 1 FOR size), 'UTF8');
+    IF right(cut, 1) = E'\x01' THEN
+        cut := left(cut, -1);
+    END IF;
+    RETURN cut || E'\x01\x04' || encode(sha256(convert_to(given, 'UTF8')), 'hex');
+END
+$audit$;
+
+-- A setting of the transaction; an empty one is none.
+CREATE OR REPLACE FUNCTION {schema}.audit_setting(name text) RETURNS text
+LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+AS $audit$ SELECT nullif(current_setting('auditlog.' || name, true), '') $audit$;
+
+-- What ties together the entries of this transaction: what the program said, or a UUID of
+-- the database's own number for it.
+CREATE OR REPLACE FUNCTION {schema}.audit_transaction_id() RETURNS uuid
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    given text := {schema}.audit_setting('transaction_id');
+    digits text;
+BEGIN
+    IF given ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
+        RETURN given::uuid;
+    END IF;
+    digits := md5(concat_ws(' ', current_database(), pg_current_xact_id(),
+        extract(epoch FROM transaction_timestamp())));
+    RETURN overlay(overlay(digits PLACING '8' FROM 13) PLACING 'a' FROM 17)::uuid;
+END
+$audit$;
+
+-- Keeps the entries of what triggers saw: `given` has of each object its key, its parent's
+-- key, its changes with a comma behind each, the changed fields as `audit_append` takes them,
+-- and its level. All have one time and one action.
+CREATE OR REPLACE FUNCTION {schema}.audit_capture(
+    action text, model text, schema_version integer, object_pks text[], reprs text[],
+    parent_model text, parent_pks text[], changes text[], fields text[], levels smallint[],
+    matching text
+) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    moment timestamptz := clock_timestamp();
+    micros bigint := (extract(epoch FROM moment) * 1000000)::bigint;
+    -- Of version 7: milliseconds, and the rest of the time in twelve bits.
+    first_half text := lpad(to_hex(micros / 1000), 12, '0') || '7'
+        || lpad(to_hex((micros % 1000) * 4096 / 1000), 3, '0');
+    transaction uuid := {schema}.audit_transaction_id();
+    actor text := {schema}.audit_setting('actor');
+    kind text := coalesce({schema}.audit_setting('actor_kind'), 'user');
+    correlation text := {schema}.audit_setting('correlation_id');
+    before_changes text;
+    before_model text;
+    before_parent text;
+    after_parent text;
+BEGIN
+    before_changes := '{"action":"' || action || '",' || coalesce(
+        '"actor":{' || coalesce('"display":'
+            || to_json({schema}.audit_setting('actor_display'))::text || ',', '')
+        || '"id":' || to_json(actor)::text || ',"kind":"'
+        || CASE WHEN kind IN ('service', 'system') THEN kind ELSE 'user' END || '"'
+        || coalesce(',"on_behalf_of":'
+            || to_json({schema}.audit_setting('on_behalf_of'))::text, '')
+        || '},', '')
+        || '"additional_data":{' || '"application":'
+        || to_json(coalesce(current_setting('application_name', true), ''))::text
+        || coalesce(',"matching":' || to_json(matching)::text, '') || ',"role":' || to_json(session_user::text)::text || '}';
+    before_model := ',"model":' || to_json(model)::text || ',"object_pk":';
+    before_parent := ',"outcome":"success"';
+    after_parent :=
+        coalesce(',"reason":' || to_json({schema}.audit_setting('reason'))::text, '')
+        || coalesce(',"remote_addr":' || to_json(host(inet_client_addr()))::text
+            || ',"remote_port":' || inet_client_port(), '')
+        || ',"schema_version":' || schema_version
+        || ',"source":{"service":"postgresql trigger"},"timestamp":"'
+        || to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"'
+        || coalesce(',"trace_id":' || to_json({schema}.audit_setting('trace_id'))::text, '')
+        || ',"transaction_id":"' || transaction || '","v":1}';
+    PERFORM {schema}.audit_append(
+        array_agg(r.id), array_agg(micros), array_agg(r.level), array_agg(action),
+        array_agg('success'::text), array_agg({schema}.audit_key(model)),
+        array_agg({schema}.audit_key(r.object_pk)),
+        array_agg(CASE WHEN r.parent_pk IS NOT NULL THEN {schema}.audit_key(parent_model) END),
+        array_agg({schema}.audit_key(r.parent_pk)), array_agg({schema}.audit_key(actor)),
+        array_agg({schema}.audit_key(correlation)), array_agg(transaction), array_agg(r.fields),
+        array_agg(CASE WHEN r.changes <> '' THEN
+            regexp_replace(
+                '{' || left(r.changes, -1) || '}', '(?<!\\)((?:\\\\)*)\\u0001', '\1\\u0001\\u0003', 'g'
+            ) END),
+        array_agg(
+            before_changes
+            || CASE WHEN r.changes <> '' THEN ',"changes":{' || left(r.changes, -1) || '}' ELSE '' END
+            || coalesce(',"correlation_id":' || to_json(correlation)::text, '')
+            || ',"id":"' || r.id || '","level":"'
+            || CASE r.level WHEN 10 THEN 'DEBUG' WHEN 20 THEN 'INFO' WHEN 30 THEN 'WARNING'
+                WHEN 40 THEN 'ERROR' ELSE 'CRITICAL' END || '"'
+            || before_model || to_json(r.object_pk)::text
+            || ',"object_repr":' || to_json(r.repr)::text || before_parent
+            || coalesce(',"parent":{"model":' || to_json(parent_model)::text
+                || ',"object_pk":' || to_json(r.parent_pk)::text || '}', '')
+            || after_parent
+        )
+    )
+    FROM (
+        SELECT (first_half || substr(replace(gen_random_uuid()::text, '-', ''), 17))::uuid AS id,
+            g.*
+        FROM unnest(object_pks, reprs, parent_pks, changes, fields, levels)
+            AS g(object_pk, repr, parent_pk, changes, fields, level)
+    ) AS r;
+END
+$audit$;
+
+REVOKE EXECUTE ON FUNCTION {schema}.audit_capture, {schema}.audit_transaction_id,
+    {schema}.audit_setting FROM PUBLIC;
+REVOKE ALL ON {schema}.audit_touched FROM PUBLIC;

@@ -1,0 +1,266 @@
+//! Triggers that record what is written past the program.
+
+mod error;
+mod sql;
+
+use audit_core::{Auditable, Level, Mask, ModelDescription, Recorded};
+
+pub use self::error::TriggerError;
+use self::sql::{Function, Ident, Table};
+use crate::row::key;
+use crate::schema::Schema;
+
+/// What all triggers share.
+const SHARED: &str = include_str!("../sql/triggers.sql");
+
+/// Triggers on the table of a model, and the SQL that installs them: entries of whatever
+/// writes to the table, such as a bulk statement or somebody with `psql`.
+///
+/// The entries have the form of the program's own and are kept by the same function, in the
+/// transaction of the write. They come from the service `postgresql trigger`, and their
+/// `additional_data` has the `role` that logged in and the `application` it named. The rest
+/// is what the transaction says:
+///
+/// | `SET LOCAL ..` or `set_config(.., true)` | becomes |
+/// |---|---|
+/// | `auditlog.actor` | the actor's id |
+/// | `auditlog.actor_kind`, `auditlog.actor_display`, `auditlog.on_behalf_of` | the rest of the actor |
+/// | `auditlog.correlation_id`, `auditlog.reason`, `auditlog.trace_id`, `auditlog.transaction_id` | as in the entry |
+/// | `auditlog.audited` = `on` | no entry: the program makes its own |
+///
+/// An empty text is none. Where the program audits by itself, or where triggers only
+/// [watch](Self::watch), the table `audit_touched` has which objects were written, and
+/// [`PostgresStore::reconcile`](crate::PostgresStore::reconcile) tells which of them have no
+/// entry of the program.
+///
+/// # What is recorded
+///
+/// The columns of the model's fields, by the model's own rules. A skipped field is not in the
+/// SQL at all. A masked one is masked by the database as the library does it. A hashed one is
+/// masked whole, since the key must not be in the database; so is one that has something
+/// hidden inside, and one with a mask function of its own. A field that a function of the
+/// program makes another value of (`#[audit(with = ..)]`) is recorded as the column has it:
+/// [`mask`](Self::mask) or [`omit`](Self::omit) it if that tells too much.
+///
+/// A column with JSON, an array or a composite type is one value, old and new. `object_repr`
+/// is the model and the identity. A statement that gives a row another identity is a deletion
+/// and a creation. TRUNCATE is one entry for all objects, as of a bulk statement.
+///
+/// # Limits
+///
+/// Triggers do not fire in a session with `session_replication_role = replica`, and whoever
+/// owns the table can disable them. One partition of a partitioned table that is written by
+/// its own name fires none.
+///
+/// # Example: the SQL for a table
+/// ```
+/// use audit_core::{FieldSchema, Mask, ModelSchema};
+/// use audit_postgres::Triggers;
+///
+/// const FIELDS: &[FieldSchema] = &[
+///     FieldSchema::new("id", || &[]).identity(),
+///     FieldSchema::new("email", || &[]).with_mask(Mask::Email),
+///     FieldSchema::new("password", || &[]).skipped(),
+/// ];
+/// let user = ModelSchema::new("User", "User", FIELDS);
+///
+/// let sql = Triggers::new(user.describe(), "app.users").schema("audit").sql()?;
+/// assert!(sql.contains(r#"AFTER UPDATE ON "app"."users""#));
+/// assert!(!sql.contains("password"));
+/// # Ok::<(), audit_postgres::TriggerError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "triggers do nothing until their SQL is run"]
+pub struct Triggers {
+    model: ModelDescription,
+    table: String,
+    schema: String,
+    columns: Vec<(String, String)>,
+    omitted: Vec<String>,
+    masked: Vec<(String, Mask)>,
+    key: Option<Vec<String>>,
+    watch: bool,
+}
+
+impl Triggers {
+    /// Begins with a model and its table, `table` or `schema.table`. Each field's column has
+    /// the field's name.
+    pub fn new(model: ModelDescription, table: impl Into<String>) -> Self {
+        Self {
+            model,
+            table: table.into(),
+            schema: "public".to_owned(),
+            columns: Vec::new(),
+            omitted: Vec::new(),
+            masked: Vec::new(),
+            key: None,
+            watch: false,
+        }
+    }
+
+    /// Begins with a type as its attributes describe it. What `register_with` sets is in
+    /// [`AuditLog::described`](audit_core::AuditLog::described), for [`new`](Self::new).
+    pub fn of<T: Auditable>(table: impl Into<String>) -> Self {
+        Self::new(T::schema().describe(), table)
+    }
+
+    /// Names the schema of the trail's tables (`public` unless named).
+    pub fn schema(mut self, name: impl Into<String>) -> Self {
+        self.schema = name.into();
+        self
+    }
+
+    /// Names the column of a field.
+    pub fn column(mut self, field: impl Into<String>, column: impl Into<String>) -> Self {
+        self.columns.push((field.into(), column.into()));
+        self
+    }
+
+    /// Leaves out a field, such as one that has no column.
+    pub fn omit(mut self, field: impl Into<String>) -> Self {
+        self.omitted.push(field.into());
+        self
+    }
+
+    /// Masks a field that the model has in clear.
+    pub fn mask(mut self, field: impl Into<String>, mask: Mask) -> Self {
+        self.masked.push((field.into(), mask));
+        self
+    }
+
+    /// Names the fields of the identity in their order, where it is not that of the fields.
+    pub fn key<F: Into<String>>(mut self, fields: impl IntoIterator<Item = F>) -> Self {
+        self.key = Some(fields.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Makes no entries, and notes only which objects were written, for
+    /// [`reconcile`](crate::PostgresStore::reconcile).
+    pub fn watch(mut self) -> Self {
+        self.watch = true;
+        self
+    }
+
+    /// Returns the SQL that installs the triggers, to be run after the store's tables were
+    /// made, by a role that may call `audit_append` and owns the table. It may be run again,
+    /// such as after the model changed. Run it in one transaction, so that no write is missed
+    /// in between: `psql --single-transaction`, or a migration.
+    ///
+    /// # Errors
+    /// If a field that was named is none of the model's, nothing is the identity, or a name
+    /// cannot stand in SQL.
+    pub fn sql(&self) -> Result<String, TriggerError> {
+        let schema = self.named_schema()?;
+        let function = self.function()?;
+        Ok(format!("{}\n{}", schema.fill(SHARED), function.install()))
+    }
+
+    /// Returns the SQL that removes the triggers of the table. What they recorded stays.
+    ///
+    /// # Errors
+    /// As [`sql`](Self::sql).
+    pub fn drop_sql(&self) -> Result<String, TriggerError> {
+        Ok(self.function()?.remove())
+    }
+
+    fn named_schema(&self) -> Result<Schema, TriggerError> {
+        Schema::named(&self.schema).map_err(|_| TriggerError::name(&self.schema))
+    }
+
+    fn function(&self) -> Result<Function, TriggerError> {
+        let schema = Ident::new(self.named_schema()?.name())?;
+        let given = self.columns.iter().map(|(field, _)| field);
+        let masked = self.masked.iter().map(|(field, _)| field);
+        let keys = self.key.iter().flatten();
+        for field in given.chain(masked).chain(&self.omitted).chain(keys) {
+            self.require(field)?;
+        }
+        let identity: Vec<String> = self.key.clone().unwrap_or_else(|| {
+            let fields = self.model.fields.iter().filter(|field| field.identity);
+            fields.map(|field| field.name.clone()).collect()
+        });
+        if identity.is_empty() {
+            return Err(TriggerError::NoIdentity {
+                model: self.model.model.clone(),
+            });
+        }
+        let key_columns = identity
+            .iter()
+            .map(|field| self.column_of(field))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut parent = None;
+        if let (Some(model), Some(field)) = (&self.model.parent_model, &self.model.parent_key) {
+            if self.require(field).is_err() || self.omitted.contains(field) {
+                return Err(TriggerError::NoParentKey {
+                    model: self.model.model.clone(),
+                    field: field.clone(),
+                });
+            }
+            parent = Some((model.clone(), self.column_of(field)?));
+        }
+        let mut recorded = Vec::new();
+        for field in &self.model.fields {
+            if field.recorded == Recorded::Skipped || self.omitted.contains(&field.name) {
+                continue;
+            }
+            let asked = self
+                .masked
+                .iter()
+                .rev()
+                .find(|(name, _)| *name == field.name);
+            recorded.push(sql::Column {
+                name: self.column_of(&field.name)?,
+                path: field.path.as_str().to_owned(),
+                key: key(&field.path.field()).into_owned(),
+                mask: mask(field.recorded, asked.map(|(_, mask)| *mask)),
+                level: field.level.map(|level| level as u8),
+                ignored: field.ignored,
+                reference: field.reference,
+            });
+        }
+        if self.model.model.contains('\0') || self.model.model.contains(sql::QUOTE) {
+            return Err(TriggerError::name(&self.model.model));
+        }
+        let level = |records: bool, level: Level| records.then_some(level as u8);
+        Ok(Function {
+            schema,
+            table: Table::parse(&self.table)?,
+            model: self.model.model.clone(),
+            version: self.model.schema_version,
+            create: level(self.model.records_create, self.model.create_level),
+            update: level(self.model.records_update, self.model.update_level),
+            delete: level(self.model.records_delete, self.model.delete_level),
+            key: key_columns,
+            parent,
+            columns: recorded,
+            watch: self.watch,
+        })
+    }
+
+    fn require(&self, name: &str) -> Result<(), TriggerError> {
+        let mut names = self.model.fields.iter().map(|field| field.name.as_str());
+        if names.clone().any(|known| known == name) {
+            return Ok(());
+        }
+        Err(TriggerError::UnknownField {
+            model: self.model.model.clone(),
+            field: name.to_owned(),
+            near: audit_core::nearest(name, names.by_ref()).map(str::to_owned),
+        })
+    }
+
+    fn column_of(&self, field: &str) -> Result<Ident, TriggerError> {
+        let given = self.columns.iter().rev().find(|(name, _)| name == field);
+        Ident::new(given.map_or(field, |(_, column)| column))
+    }
+}
+
+/// Returns the mask of a column; none for what is recorded in clear.
+fn mask(recorded: Recorded, asked: Option<Mask>) -> Option<Mask> {
+    match (recorded, asked) {
+        (Recorded::Clear, asked) => asked,
+        (Recorded::Masked(mask), None) => Some(mask),
+        // Whatever else is hidden shows nothing here.
+        _ => Some(Mask::All),
+    }
+}

@@ -1,0 +1,529 @@
+//! The SQL of the triggers of one table.
+
+use std::fmt::{self, Write as _};
+
+use audit_core::Mask;
+
+use super::TriggerError;
+
+/// What quotes the body of the function.
+pub(super) const QUOTE: &str = "$audit$";
+/// How many entries are made at a time.
+const BATCH: u32 = 1_000;
+/// Settings of the function, in which the values' texts have one form. To compile a statement
+/// takes longer than to run it for one row; and a plan that was made for one row is kept for
+/// many, for which loops inside loops would never end.
+const SETTINGS: &str = "SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' \
+     SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601' SET bytea_output = 'hex' \
+     SET extra_float_digits = 1 SET jit = off SET enable_nestloop = off";
+
+/// A name, in quotes where it is printed.
+#[derive(Clone, Debug)]
+pub(super) struct Ident(String);
+
+impl Ident {
+    pub(super) fn new(name: &str) -> Result<Self, TriggerError> {
+        if name.is_empty() || name.len() > 63 || name.contains('\0') || name.contains(QUOTE) {
+            return Err(TriggerError::name(name));
+        }
+        Ok(Self(name.to_owned()))
+    }
+}
+
+impl fmt::Display for Ident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.replace('"', "\"\""))
+    }
+}
+
+/// A text in quotes.
+struct Literal<'t>(&'t str);
+
+impl fmt::Display for Literal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.replace('\'', "''");
+        if text.contains(|c: char| c == '\\' || c.is_control()) {
+            f.write_str("E'")?;
+            for c in text.chars() {
+                match c {
+                    '\\' => f.write_str("\\\\")?,
+                    c if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c))?,
+                    c => f.write_char(c)?,
+                }
+            }
+            f.write_char('\'')
+        } else {
+            write!(f, "'{text}'")
+        }
+    }
+}
+
+/// A table, with its schema where that was named.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    schema: Option<Ident>,
+    name: Ident,
+}
+
+impl Table {
+    pub(super) fn parse(text: &str) -> Result<Self, TriggerError> {
+        Ok(match text.split_once('.') {
+            Some((schema, name)) => Self {
+                schema: Some(Ident::new(schema)?),
+                name: Ident::new(name)?,
+            },
+            None => Self {
+                schema: None,
+                name: Ident::new(text)?,
+            },
+        })
+    }
+
+    /// The name of the function of its triggers: what can be read of the table's, and a part
+    /// of a hash, since two tables may share that.
+    fn function(&self) -> Ident {
+        let whole = self.to_string();
+        let readable: String = self
+            .name
+            .0
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .take(30)
+            .collect();
+        let hash = hmac_sha256::Hash::hash(whole.as_bytes());
+        let mut name = format!("audit_on_{readable}_");
+        for byte in &hash[..4] {
+            // Writing to a `String` cannot fail.
+            let _ok = write!(name, "{byte:02x}");
+        }
+        Ident(name)
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(f, "{schema}.")?;
+        }
+        self.name.fmt(f)
+    }
+}
+
+/// A column that is recorded.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    pub(super) name: Ident,
+    pub(super) path: String,
+    pub(super) key: String,
+    pub(super) mask: Option<Mask>,
+    pub(super) level: Option<u8>,
+    pub(super) ignored: bool,
+    pub(super) reference: bool,
+}
+
+/// The function of the triggers of a table.
+#[derive(Clone, Debug)]
+pub(super) struct Function {
+    pub(super) schema: Ident,
+    pub(super) table: Table,
+    pub(super) model: String,
+    pub(super) version: u32,
+    /// The level of each action; none if it is not recorded.
+    pub(super) create: Option<u8>,
+    pub(super) update: Option<u8>,
+    pub(super) delete: Option<u8>,
+    pub(super) key: Vec<Ident>,
+    /// The model of the parent, and the column of its key.
+    pub(super) parent: Option<(String, Ident)>,
+    pub(super) columns: Vec<Column>,
+    pub(super) watch: bool,
+}
+
+/// The rows a statement wrote: `o` as they were, `n` as they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    Came,
+    Went,
+    Changed,
+}
+
+impl Function {
+    pub(super) fn install(&self) -> String {
+        let Self { schema, table, .. } = self;
+        let function = table.function();
+        let mut sql = format!(
+            "CREATE OR REPLACE FUNCTION {schema}.{function}() RETURNS trigger\n\
+             LANGUAGE plpgsql SECURITY DEFINER {SETTINGS}\nAS {QUOTE}\nBEGIN\n    {}\n    \
+             RETURN NULL;\nEND\n{QUOTE};\nREVOKE EXECUTE ON FUNCTION {schema}.{function} \
+             FROM PUBLIC;\n\n{}",
+            self.body(),
+            self.drop_triggers()
+        );
+        let tables = [
+            ("insert", "NEW TABLE AS auditlog_new", self.create),
+            (
+                "update",
+                "OLD TABLE AS auditlog_old NEW TABLE AS auditlog_new",
+                // A row that gets another identity went, and came.
+                self.update.or(self.create).or(self.delete),
+            ),
+            ("delete", "OLD TABLE AS auditlog_old", self.delete),
+            ("truncate", "", self.delete),
+        ];
+        for (event, rows, level) in tables {
+            if level.is_some() {
+                let _ok = writeln!(
+                    sql,
+                    "CREATE TRIGGER auditlog_{event} AFTER {} ON {table}{}{rows}\n    \
+                     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.{function}();",
+                    event.to_uppercase(),
+                    if rows.is_empty() {
+                        ""
+                    } else {
+                        "\n    REFERENCING "
+                    },
+                );
+            }
+        }
+        sql
+    }
+
+    pub(super) fn remove(&self) -> String {
+        format!(
+            "{}DROP FUNCTION IF EXISTS {}.{}();\n",
+            self.drop_triggers(),
+            self.schema,
+            self.table.function()
+        )
+    }
+
+    fn drop_triggers(&self) -> String {
+        ["insert", "update", "delete", "truncate"]
+            .iter()
+            .fold(String::new(), |mut sql, event| {
+                let _ok = writeln!(
+                    sql,
+                    "DROP TRIGGER IF EXISTS auditlog_{event} ON {};",
+                    self.table
+                );
+                sql
+            })
+    }
+
+    fn body(&self) -> String {
+        let audited = "current_setting('auditlog.audited', true) = 'on'";
+        let watched = self.branches(true);
+        if self.watch {
+            return watched;
+        }
+        format!(
+            "IF {audited} THEN\n    {watched}\n    ELSE\n    {}\n    END IF;",
+            self.branches(false)
+        )
+    }
+
+    /// What is done for each kind of statement.
+    fn branches(&self, watch: bool) -> String {
+        let mut sql = String::new();
+        let unpaired = |of: &str, other: &str| {
+            format!(
+                " WHERE NOT EXISTS (SELECT FROM auditlog_{} AS {other} WHERE {})",
+                if other == "o" { "old" } else { "new" },
+                self.same_key(of, other)
+            )
+        };
+        let mut update = String::new();
+        if self.update.is_some() {
+            update += &self.statement(Rows::Changed, watch, "");
+        }
+        if self.delete.is_some() {
+            update += &self.statement(Rows::Went, watch, &unpaired("o", "n"));
+        }
+        if self.create.is_some() {
+            update += &self.statement(Rows::Came, watch, &unpaired("n", "o"));
+        }
+        let branches = [
+            (
+                "INSERT",
+                self.create.map(|_| self.statement(Rows::Came, watch, "")),
+            ),
+            ("UPDATE", Some(update)),
+            (
+                "DELETE",
+                self.delete.map(|_| self.statement(Rows::Went, watch, "")),
+            ),
+            (
+                "TRUNCATE",
+                self.delete.map(|level| self.truncated(level, watch)),
+            ),
+        ];
+        for (event, statements) in branches {
+            if let Some(statements) = statements {
+                let word = if sql.is_empty() { "IF" } else { "ELSIF" };
+                let _ok = write!(sql, "{word} TG_OP = '{event}' THEN\n{statements}    ");
+            }
+        }
+        sql + "END IF;"
+    }
+
+    fn statement(&self, rows: Rows, watch: bool, condition: &str) -> String {
+        let (action, level, from) = match rows {
+            Rows::Came => ("create", self.create, "auditlog_new AS n".to_owned()),
+            Rows::Went => ("delete", self.delete, "auditlog_old AS o".to_owned()),
+            Rows::Changed => (
+                "update",
+                self.update,
+                format!(
+                    "auditlog_old AS o JOIN auditlog_new AS n ON {}",
+                    self.same_key("o", "n")
+                ),
+            ),
+        };
+        if watch {
+            self.touched(action, rows, &from, condition)
+        } else {
+            self.captured(action, level.unwrap_or_default(), rows, &from, condition)
+        }
+    }
+
+    fn captured(&self, action: &str, level: u8, rows: Rows, from: &str, condition: &str) -> String {
+        let Self { schema, .. } = self;
+        let row = if rows == Rows::Went { "o" } else { "n" };
+        let mut columns: Vec<_> = self.columns.iter().enumerate().collect();
+        // A function takes 100 arguments, so that texts are put together with an operator.
+        let joined = |columns: &[(usize, &Column)], of: &dyn Fn(usize, &Column) -> String| {
+            let parts = columns
+                .iter()
+                .map(|(index, column)| format!("coalesce({}, '')", of(*index, column)));
+            std::iter::once("''".to_owned())
+                .chain(parts)
+                .collect::<Vec<_>>()
+                .join(" || ")
+        };
+        let values = columns
+            .iter()
+            .fold(String::new(), |mut sql, (index, column)| {
+                let _ok = write!(
+                    sql,
+                    ",\n            {} AS c{index}",
+                    self.change(column, rows)
+                );
+                sql
+            });
+        let levels = columns
+            .iter()
+            .filter(|_| rows == Rows::Changed)
+            .filter_map(|(index, column)| {
+                let level = column.level?;
+                Some(format!(
+                    ", CASE WHEN s.c{index} IS NOT NULL THEN {level} END"
+                ))
+            })
+            .collect::<String>();
+        let notable = if rows == Rows::Changed {
+            let parts: Vec<_> = columns
+                .iter()
+                .filter(|(_, column)| !column.ignored)
+                .map(|(index, _)| format!("s.c{index} IS NOT NULL"))
+                .collect();
+            format!(
+                "\n        WHERE {}",
+                if parts.is_empty() {
+                    "false".to_owned()
+                } else {
+                    parts.join(" OR ")
+                }
+            )
+        } else {
+            String::new()
+        };
+        columns.sort_by(|(_, a), (_, b)| a.path.cmp(&b.path));
+        let changes = joined(&columns, &|index, _| format!("s.c{index}"));
+        columns.sort_by(|(_, a), (_, b)| a.key.cmp(&b.key));
+        let fields = joined(&columns, &|index, column| {
+            format!(
+                "CASE WHEN s.c{index} IS NOT NULL THEN {} END",
+                Literal(&format!("\u{1}\u{5}{}", column.key))
+            )
+        });
+        let (parent_model, parent) = match &self.parent {
+            Some((model, column)) => (
+                Literal(model).to_string(),
+                format!(
+                    "CASE WHEN {row}.{column} IS NOT NULL \
+                     THEN {schema}.audit_text({schema}.audit_value({row}.{column})) END"
+                ),
+            ),
+            None => ("NULL".to_owned(), "NULL::text".to_owned()),
+        };
+        format!(
+            "        PERFORM {schema}.audit_capture(\n            \
+             '{action}', {model}, {version}, array_agg(r.pk), array_agg({repr} || r.pk), \
+             {parent_model},\n            array_agg(r.parent), array_agg(r.changes), \
+             array_agg(r.fields), array_agg(r.level), NULL\n        ) FROM (\n        \
+             SELECT s.pk, s.parent, {changes} AS changes,\n            {fields} AS fields,\n            \
+             greatest({level}{levels})::smallint AS level,\n            \
+             (row_number() OVER () - 1) / {BATCH} AS batch\n        FROM (\n            \
+             SELECT {pk} AS pk, {parent} AS parent{values}\n            \
+             FROM {from}{condition} OFFSET 0\n        ) AS s{notable}\n        \
+             ) AS r GROUP BY r.batch;\n",
+            model = Literal(&self.model),
+            version = self.version,
+            repr = Literal(&format!("{} ", self.model)),
+            pk = self.pk(row),
+        )
+    }
+
+    fn touched(&self, action: &str, rows: Rows, from: &str, condition: &str) -> String {
+        let row = if rows == Rows::Went { "o" } else { "n" };
+        let mut condition = condition.to_owned();
+        if rows == Rows::Changed {
+            let parts: Vec<_> = self
+                .columns
+                .iter()
+                .filter(|column| !column.ignored)
+                .map(|column| format!("record_image_ne(ROW(o.{0}), ROW(n.{0}))", column.name))
+                .collect();
+            let _ok = write!(
+                condition,
+                " WHERE {}",
+                if parts.is_empty() {
+                    "false".to_owned()
+                } else {
+                    parts.join(" OR ")
+                }
+            );
+        }
+        self.note(
+            action,
+            &format!("{}.audit_key({})", self.schema, self.pk(row)),
+            &format!(" FROM {from}{condition}"),
+        )
+    }
+
+    /// Notes what was written; `from` has the rows, if it was not everything.
+    fn note(&self, action: &str, pk: &str, from: &str) -> String {
+        let Self { schema, .. } = self;
+        format!(
+            "        INSERT INTO {schema}.audit_touched (xact, at, transaction_id, action, model, \
+             object_pk, actor, role, application)\n        \
+             SELECT pg_current_xact_id()::text::bigint, clock_timestamp(), \
+             {schema}.audit_transaction_id(), '{action}', {schema}.audit_key({model}), {pk},\n        \
+             {schema}.audit_key({schema}.audit_setting('actor')), session_user, \
+             coalesce(current_setting('application_name', true), ''){from};\n",
+            model = Literal(&self.model),
+        )
+    }
+
+    fn truncated(&self, level: u8, watch: bool) -> String {
+        if watch {
+            return self.note("delete", "''", "");
+        }
+        format!(
+            "        PERFORM {schema}.audit_capture('delete', {model}, {version}, ARRAY[''], \
+             ARRAY[{repr}], NULL, ARRAY[NULL::text], ARRAY[''], ARRAY[''], \
+             ARRAY[{level}::smallint], 'TRUNCATE');\n",
+            schema = self.schema,
+            model = Literal(&self.model),
+            version = self.version,
+            repr = Literal(&format!("{} in bulk", self.model)),
+        )
+    }
+
+    /// The change of a column, or null if there is none.
+    fn change(&self, column: &Column, rows: Rows) -> String {
+        let Self { schema, .. } = self;
+        let name = &column.name;
+        let value = |row: &str| {
+            let value = format!("{schema}.audit_value({row}.{name})");
+            if column.reference {
+                format!(
+                    "CASE WHEN {row}.{name} IS NULL THEN 'null' \
+                     ELSE to_json({schema}.audit_text({value}))::text END"
+                )
+            } else {
+                value
+            }
+        };
+        let (old, new) = match rows {
+            Rows::Came => ("NULL".to_owned(), value("n")),
+            Rows::Went => (value("o"), "NULL".to_owned()),
+            Rows::Changed => (value("o"), value("n")),
+        };
+        // As JSON: a path may have quotes in it.
+        let path = serde_json::Value::from(column.path.as_str()).to_string();
+        let mask = column.mask.map_or("NULL".to_owned(), |mask| {
+            let mask = if mask == Mask::Custom {
+                Mask::All
+            } else {
+                mask
+            };
+            Literal(mask.as_str()).to_string()
+        });
+        let change = format!(
+            "{schema}.audit_change({}, {old}, {new}, {mask})",
+            Literal(&path)
+        );
+        match rows {
+            // By the bytes: not every type can be compared.
+            Rows::Changed => {
+                format!("CASE WHEN record_image_ne(ROW(o.{name}), ROW(n.{name})) THEN {change} END")
+            }
+            Rows::Came | Rows::Went => change,
+        }
+    }
+
+    /// The identity as text.
+    fn pk(&self, row: &str) -> String {
+        let Self { schema, .. } = self;
+        let text =
+            |column: &Ident| format!("{schema}.audit_text({schema}.audit_value({row}.{column}))");
+        match &self.key[..] {
+            [only] => text(only),
+            several => several
+                .iter()
+                .map(|column| {
+                    format!(
+                        r"replace(replace({}, E'\\', E'\\\\'), '|', E'\\|')",
+                        text(column)
+                    )
+                })
+                .collect::<Vec<_>>()
+                .join(" || '|' || "),
+        }
+    }
+
+    fn same_key(&self, one: &str, other: &str) -> String {
+        self.key
+            .iter()
+            .map(|column| format!("{one}.{column} = {other}.{column}"))
+            .collect::<Vec<_>>()
+            .join(" AND ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_texts_end_where_their_quotes_end() {
+        assert_eq!(
+            Ident::new("a\"; DROP").unwrap().to_string(),
+            "\"a\"\"; DROP\""
+        );
+        assert_eq!(Literal("it's").to_string(), "'it''s'");
+        assert_eq!(Literal("\\'\u{1}").to_string(), "E'\\\\''\\x01'");
+        for name in ["", "a\0b", "$audit$", &"x".repeat(64)] {
+            assert!(Ident::new(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn two_tables_have_two_functions() {
+        let function = |table| Table::parse(table).unwrap().function().to_string();
+        assert_ne!(function("a.users"), function("b.users"));
+        assert_ne!(function("users"), function("us-ers"));
+        assert!(function(&"x".repeat(63)).len() <= 65);
+    }
+}
