@@ -20,6 +20,7 @@
 //! ```
 
 mod error;
+mod face;
 pub mod postgres;
 pub mod sqlite;
 
