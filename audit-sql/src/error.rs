@@ -37,7 +37,7 @@ macro_rules! error {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 match self {
                     Self::Entry(error) => error.fmt(f),
-                    Self::Conflict { id, .. } => write!(f, "another audit entry has the id {id}"),
+                    Self::Conflict { id, .. } => write!(f, "another entry has the id {id}"),
                     Self::Driver(error) => {
                         write!(f, "the audit entries were not written: {error}")
                     }

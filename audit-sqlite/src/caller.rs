@@ -7,7 +7,7 @@ use crate::error::at;
 use crate::row::{Inserter, Row};
 use crate::schema::{self, Owner};
 
-audit_sql::face!(sync &Connection);
+audit_sql::face!(sync & Connection);
 
 /// Gives a connection the method that the face calls.
 trait Append {
