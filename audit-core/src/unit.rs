@@ -25,7 +25,7 @@ pub fn unit() -> Unit {
 /// have one `transaction_id`: that of the [transaction](crate::transaction()) it is made in,
 /// or one of its own.
 ///
-/// Dropped with entries that nobody wrote, it warns through `log` and counts in
+/// Dropped with entries that nobody wrote, and without [`discard`](Self::discard), it warns through `log` and counts in
 /// [`LogStats::unrecorded`](crate::LogStats::unrecorded).
 ///
 /// # Example: two changes, one unit
@@ -104,6 +104,11 @@ impl Unit {
         self.drafts.iter().filter_map(Draft::entry)
     }
 
+    /// Drops the drafts on purpose, as for a transaction that is rolled back.
+    pub fn discard(mut self) {
+        self.drafts.clear();
+    }
+
     /// Makes the entries, for an adapter to write.
     ///
     /// # Errors
@@ -152,6 +157,9 @@ mod tests {
         let log = AuditLog::builder().build();
         let mut unit = log.unit();
         drop(log.unit());
+        let mut discarded = log.unit();
+        discarded.event("charged");
+        discarded.discard();
         assert_eq!(log.stats().unrecorded, 0);
         unit.event("charged");
         drop(unit);

@@ -10,7 +10,7 @@ use audit_testkit::callers::{End, Failure, Place, Step};
 use diesel::SqliteConnection;
 use diesel_async::pg::AsyncPgConnection;
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
-use diesel_async::{AsyncConnection, SimpleAsyncConnection as _, TransactionManager};
+use diesel_async::{AsyncConnection, TransactionManager};
 
 pub(crate) fn run_postgres(
     place: &Place,

@@ -3,7 +3,6 @@
 use audit_core::Receipt;
 use audit_diesel::{Error, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
 use audit_testkit::callers::{End, Failure, Place, Step, Suite, main as suites};
-use diesel::connection::SimpleConnection as _;
 use diesel::{Connection, PgConnection, SqliteConnection};
 
 mod asynchronous;
@@ -22,7 +21,7 @@ fn main() {
 
 /// How a transaction of diesel ends without being kept.
 #[derive(Debug)]
-pub(crate) enum Stop {
+enum Stop {
     /// It was to be rolled back.
     Asked,
     Failed(Failure),
@@ -41,18 +40,15 @@ impl From<Error> for Stop {
 }
 
 /// Takes a rollback that was asked for as done.
-pub(crate) fn done(ended: Result<(), Stop>) -> Result<(), Stop> {
+fn done(ended: Result<(), Stop>) -> Result<(), Stop> {
     match ended {
         Err(Stop::Asked) => Ok(()),
         ended => ended,
     }
 }
 
-pub(crate) fn receipts(
-    ended: Result<(), Stop>,
-    receipts: Vec<Receipt>,
-) -> Result<Vec<Receipt>, Failure> {
-    match done(ended) {
+fn end(ended: Result<(), Stop>, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, Failure> {
+    match ended {
         Ok(()) | Err(Stop::Asked) => Ok(receipts),
         Err(Stop::Failed(failure)) => Err(failure),
     }
@@ -68,7 +64,7 @@ fn run<C: Connection + Target>(
     let ended = take(&mut connection, steps, end, &mut |connection, step| {
         write(connection, step, &mut all)
     });
-    receipts(ended, all)
+    self::end(ended, all)
 }
 
 fn run_in_schema(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
@@ -78,7 +74,7 @@ fn run_in_schema(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receip
     let ended = take(&mut connection, steps, end, &mut |connection, step| {
         write(&mut in_schema(&schema, connection), step, &mut all)
     });
-    receipts(ended, all)
+    self::end(ended, all)
 }
 
 /// A transaction, or inside of one a savepoint.

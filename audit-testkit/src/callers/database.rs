@@ -1,8 +1,10 @@
 //! Databases of a test's own, with a trail and the table `account`.
 
 use std::fs;
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 use audit_core::Store;
 use audit_postgres::PostgresStore;
@@ -16,7 +18,7 @@ use super::Place;
 const ACCOUNT: &str = "CREATE TABLE account (id integer PRIMARY KEY, balance integer)";
 
 /// A database, removed when it is dropped.
-pub(crate) trait Database {
+pub trait Database {
     /// Returns where the driver finds it.
     fn place(&self) -> Place;
 
@@ -42,8 +44,9 @@ fn unique() -> String {
     format!("audit_caller_{}_{number}", std::process::id())
 }
 
-/// A schema with the trail and one with the application's table, on a server.
-pub(crate) struct Postgres {
+/// A schema with the trail, and one with the application's table, on a server.
+#[derive(Debug)]
+pub struct Postgres {
     url: String,
     schema: String,
     /// Whether the driver finds the trail by its search path.
@@ -54,7 +57,8 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    pub(crate) fn new(url: &str, on_path: bool) -> Self {
+    /// Makes the schemas; whether the driver is to find the trail by its search path.
+    pub fn new(url: &str, on_path: bool) -> Self {
         let schema = unique();
         let store = PostgresStore::options()
             .schema(&schema)
@@ -86,9 +90,16 @@ impl Postgres {
         database
     }
 
+    /// Waits for a future, from inside a runtime too.
+    fn wait<T: Send>(&self, future: impl Future<Output = T> + Send) -> T {
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| self.runtime.block_on(future));
+            waiting.join().expect("a future that does not panic")
+        })
+    }
+
     fn sql(&self, statements: &str) {
-        self.runtime
-            .block_on(self.client.batch_execute(statements))
+        self.wait(self.client.batch_execute(statements))
             .expect("statements that succeed");
     }
 }
@@ -110,8 +121,7 @@ impl Database for Postgres {
 
     fn number(&self, query: &str) -> i64 {
         let messages = self
-            .runtime
-            .block_on(self.client.simple_query(query))
+            .wait(self.client.simple_query(query))
             .expect("a query that succeeds");
         messages
             .iter()
@@ -156,20 +166,23 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         let schema = &self.schema;
         let drop = format!("DROP SCHEMA {schema} CASCADE; DROP SCHEMA {schema}_app CASCADE");
-        if let Err(error) = self.runtime.block_on(self.client.batch_execute(&drop)) {
+        if let Err(error) = self.wait(self.client.batch_execute(&drop)) {
             eprintln!("{schema} is left: {error}");
         }
     }
 }
 
 /// A file with the trail and the application's table.
-pub(crate) struct Sqlite {
+#[derive(Debug)]
+pub struct Sqlite {
     folder: PathBuf,
     store: SqliteStore,
 }
 
 impl Sqlite {
-    pub(crate) fn new() -> Self {
+    /// Makes the file.
+    #[expect(clippy::new_without_default, reason = "it makes a file")]
+    pub fn new() -> Self {
         let folder = std::env::temp_dir().join(unique());
         fs::create_dir_all(&folder).expect("a folder");
         let file = folder.join("app.db");

@@ -9,7 +9,8 @@ mod tests;
 
 use audit_core::{Draft, LogEntry, Receipt, Unit};
 
-pub use self::suite::{Suite, main};
+pub use self::database::{Database, Postgres, Sqlite};
+pub use self::suite::{Suite, main, trial};
 
 /// What is done in a transaction, in order.
 #[derive(Debug)]

@@ -70,28 +70,32 @@ impl Suite {
         tests.map(move |(name, test)| {
             let missing = self.kind != Kind::Sqlite && url.is_none();
             let url = url.clone().unwrap_or_default();
-            Trial::test(format!("{}::{name}", self.name), move || {
-                catch_unwind(AssertUnwindSafe(|| {
-                    let database: Box<dyn Database> = match self.kind {
-                        Kind::Sqlite => Box::new(Sqlite::new()),
-                        Kind::Postgres { on_path } => Box::new(Postgres::new(&url, on_path)),
-                    };
-                    test(&Caller {
-                        database: &*database,
-                        run: self.run,
-                    });
-                }))
-                .map_err(|panic| {
-                    let message = panic
-                        .downcast_ref::<String>()
-                        .map(String::as_str)
-                        .or_else(|| panic.downcast_ref::<&str>().copied());
-                    Failed::from(message.unwrap_or("it panicked"))
-                })
+            trial(format!("{}::{name}", self.name), missing, move || {
+                let database: Box<dyn Database> = match self.kind {
+                    Kind::Sqlite => Box::new(Sqlite::new()),
+                    Kind::Postgres { on_path } => Box::new(Postgres::new(&url, on_path)),
+                };
+                test(&Caller {
+                    database: &*database,
+                    run: self.run,
+                });
             })
-            .with_ignored_flag(missing)
         })
     }
+}
+
+/// Makes a trial of a test that panics when it fails.
+pub fn trial(name: String, missing: bool, test: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        catch_unwind(AssertUnwindSafe(test)).map_err(|panic| {
+            let message = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            Failed::from(message.unwrap_or("it panicked"))
+        })
+    })
+    .with_ignored_flag(missing)
 }
 
 /// Runs the tests of suites, and those of the adapter's own, as `main` of a test without
