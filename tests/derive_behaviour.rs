@@ -293,6 +293,40 @@ fn serde_gives_names_and_shape() {
     );
 }
 
+#[derive(Auditable)]
+#[audit(value)]
+struct Quoted {
+    #[audit(rename = "e-mail")]
+    email: u8,
+    #[audit(rename = "first.name")]
+    first: u8,
+    #[audit(rename = "2nd")]
+    second: u8,
+    r#type: u8,
+    größe: u8,
+}
+
+#[test]
+fn a_name_that_is_no_word_is_quoted_in_paths() {
+    let value = |n: u8| Quoted {
+        email: n,
+        first: n,
+        second: n,
+        r#type: n,
+        größe: n,
+    };
+    assert_eq!(
+        lines(&diff(&value(1), &value(2))),
+        [
+            "['e-mail']: 1 -> 2",
+            "['first.name']: 1 -> 2",
+            "['2nd']: 1 -> 2",
+            "type: 1 -> 2",
+            "größe: 1 -> 2"
+        ]
+    );
+}
+
 fn digits(text: &str) -> usize {
     text.chars().filter(char::is_ascii_digit).count()
 }

@@ -346,3 +346,67 @@ fn history_survives_new_names_and_types_that_are_gone() {
         json!({ "id": 1, "mail": "a", "home": { "town": "Bonn" } })
     );
 }
+
+#[derive(Auditable, Clone, Serialize, Deserialize)]
+struct Patient {
+    id: u32,
+    name: String,
+    #[audit(mask)]
+    number: String,
+    #[audit(hash)]
+    diagnosis: String,
+}
+
+#[test]
+fn what_is_masked_is_said_without_the_type() {
+    let audit = auditlog::testing::capture();
+    auditlog::register::<Patient>();
+    let patient = Patient {
+        id: 1,
+        name: "Ada".into(),
+        number: "A123".into(),
+        diagnosis: "none".into(),
+    };
+    auditlog::created(&patient).record().expect("recorded");
+
+    let object = auditlog::ObjectRef::new("Patient", "1");
+    let log = audit.log();
+    // A log that does not know the type.
+    let other = AuditLog::builder().store(log.store()).build();
+    let latest = || {
+        let history = other.history_of(object.clone());
+        history.expect("a history").latest()
+    };
+    let nameless = latest();
+    assert!(!nameless.complete);
+    let missing: Vec<_> = nameless
+        .missing
+        .iter()
+        .map(|part| (part.path.as_str(), part.reason))
+        .collect();
+    assert_eq!(
+        missing,
+        [
+            ("diagnosis", MissingReason::Hashed),
+            ("number", MissingReason::Masked)
+        ]
+    );
+    // With the type, each is said once.
+    let typed = log.history::<Patient>(1).expect("a history").latest();
+    assert_eq!(typed.missing.len(), 2);
+
+    // A field that is no longer masked is there in clear once it was set again.
+    let mut entry = auditlog::LogEntry::new("update", "Patient", "1", "Ada");
+    let path = "number".parse().expect("a path");
+    entry.changes = [auditlog::Change::new(
+        path,
+        Some("***".into()),
+        Some("B1".into()),
+    )]
+    .into_iter()
+    .collect();
+    log.store().append(&[entry]).expect("appended");
+    let clear = latest();
+    assert_eq!(clear.state["number"], "B1");
+    assert_eq!(clear.missing.len(), 1);
+}

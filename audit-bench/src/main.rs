@@ -1,7 +1,7 @@
 //! Measures auditlog beside hand-written or raw code that does the same work, in one run.
 //!
-//! `cargo run --release -p audit-bench -- <group>...`, groups `diff`, `draft`, `sqlite` and `build`
-//! (all without an argument). Each row is the median of interleaved rounds:
+//! `cargo run --release -p audit-bench -- <group>...`, groups `diff`, `draft`, `sqlite`,
+//! `history` and `build` (all without an argument). Each row is the median of interleaved rounds:
 //! `<name> ours=<value> reference=<value> ratio=<x> budget=<y> ok|OVER`.
 //!
 //! With `--features peers` the group `diff` goes on with other crates that diff values.
@@ -10,6 +10,7 @@ mod allocations;
 mod build;
 mod diff;
 mod draft;
+mod history;
 mod measure;
 mod model;
 #[cfg(feature = "peers")]
@@ -22,15 +23,25 @@ use std::process::ExitCode;
 /// A group of rows.
 type Group = (&'static str, fn() -> Result<(), Box<dyn Error>>);
 
-const GROUPS: [Group; 4] = [
+const GROUPS: [Group; 5] = [
     ("diff", diff::run),
     ("draft", draft::run),
     ("sqlite", sqlite::run),
+    ("history", history::run),
     ("build", build::run),
 ];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if wanted == ["iterate"] {
+        return match history::iterate() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     for name in &wanted {
         if !GROUPS.iter().any(|(group, _)| group == name) {
             let known: Vec<_> = GROUPS.iter().map(|(group, _)| *group).collect();

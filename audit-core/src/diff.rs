@@ -1,6 +1,7 @@
 //! The diff: what changed from one value to another.
 
 use std::cell::Cell;
+use std::{iter, mem};
 
 use serde_json::Value;
 
@@ -8,7 +9,7 @@ use crate::change::{Change, Changes, Move, Redaction};
 use crate::error::ValueError;
 use crate::level::Level;
 use crate::mask::HIDDEN;
-use crate::path::{Node, Segment};
+use crate::path::{Node, Path, Segment};
 use crate::rules::Rules;
 use crate::schema::{FieldSchema, Place, Sensitivity};
 use crate::snapshot::{Env, Snapshot};
@@ -38,19 +39,29 @@ pub const MAX_DEPTH: usize = 100;
 /// assert_eq!(changes.len(), 1);
 /// assert_eq!(changes["city"].new, Some("Mainz".into()));
 /// ```
+#[inline]
 pub fn diff<T: AuditValue + ?Sized>(old: &T, new: &T) -> Changes {
     match try_diff(old, new) {
         Ok(changes) => changes,
-        Err(error) => panic!("cannot diff the values: {error}"),
+        Err(error) => refuse(&error),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse(error: &ValueError) -> ! {
+    panic!("cannot diff the values: {error}")
 }
 
 /// Compares two values as [`diff`] does and returns what fails as an error.
 ///
 /// # Errors
 /// [`ValueError`] if a value nests deeper than [`MAX_DEPTH`] or cannot be serialized.
+#[inline]
 pub fn try_diff<T: AuditValue + ?Sized>(old: &T, new: &T) -> Result<Changes, ValueError> {
-    Ok(compare(old, new, Env::default(), None)?.changes)
+    let mut out = Output::new(Env::default());
+    out.compare(old, new);
+    out.finish()
 }
 
 /// What a comparison found.
@@ -70,28 +81,9 @@ pub(crate) fn compare<T: AuditValue + ?Sized>(
     env: Env,
     rules: Option<&Rules>,
 ) -> Result<Difference, ValueError> {
-    find(env, rules, &|cx| {
-        if T::COMPOSITE || !old.same(new) {
-            old.diff(new, cx);
-        }
-    })
-}
-
-/// Not generic: it is compiled once, not for every type.
-fn find(
-    env: Env,
-    rules: Option<&Rules>,
-    diff: &dyn Fn(&mut Diff<'_>),
-) -> Result<Difference, ValueError> {
-    let mut out = Output {
-        env,
-        ..Output::default()
-    };
-    diff(&mut Diff {
-        out: &mut out,
-        at: None,
-    });
-    out.finish(rules)
+    let mut out = Output::new(env);
+    out.compare(old, new);
+    out.into_difference(rules)
 }
 
 /// Where [`AuditValue::diff`] reports changes.
@@ -101,7 +93,7 @@ pub struct Diff<'a> {
     at: Option<&'a Node<'a>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Output {
     changes: Vec<Change>,
     level: Option<Level>,
@@ -142,13 +134,49 @@ impl Drop for Probing {
 }
 
 impl Output {
+    /// Made where it stays: moving it would cost as much as comparing a few fields.
     #[inline]
-    fn finish(&mut self, rules: Option<&Rules>) -> Result<Difference, ValueError> {
+    fn new(env: Env) -> Self {
+        Self {
+            changes: Vec::new(),
+            level: None,
+            notable: false,
+            ignoring: false,
+            probing: false,
+            found: 0,
+            base: 0,
+            env,
+        }
+    }
+
+    #[inline]
+    fn compare<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) {
+        if T::COMPOSITE || !old.same(new) {
+            old.diff(
+                new,
+                &mut Diff {
+                    out: self,
+                    at: None,
+                },
+            );
+        }
+    }
+
+    #[inline]
+    fn finish(mut self) -> Result<Changes, ValueError> {
+        match self.env.take_error() {
+            Some(error) => Err(error),
+            None => Ok(Changes::from_vec(self.changes)),
+        }
+    }
+
+    /// Not generic: it is compiled once, not for every type.
+    fn into_difference(mut self, rules: Option<&Rules>) -> Result<Difference, ValueError> {
         if let Some(error) = self.env.take_error() {
             return Err(error);
         }
         let mut difference = Difference {
-            changes: Changes::from_vec(std::mem::take(&mut self.changes)),
+            changes: Changes::from_vec(self.changes),
             level: self.level,
             notable: self.notable,
         };
@@ -167,11 +195,9 @@ impl Diff<'_> {
             return false;
         }
         let _depth = Probing::at(base);
-        let mut out = Output {
-            probing: true,
-            base,
-            ..Output::default()
-        };
+        let mut out = Output::new(Env::default());
+        out.probing = true;
+        out.base = base;
         old.diff(
             new,
             &mut Diff {
@@ -301,9 +327,8 @@ impl Diff<'_> {
             return;
         }
         let clear = field.sensitivity == Sensitivity::Clear && !field.whole;
-        let node = Node::below(self.at, Segment::Field(field.name));
-        let plain = field.place == Place::Named && field.level.is_none() && !field.ignored;
-        if clear && plain && !self.out.probing && node.depth() <= MAX_DEPTH {
+        let node = Node::below(self.at, Segment::Declared(field));
+        if field.plain && !self.out.probing && node.depth() <= MAX_DEPTH {
             // What `field` comes to, for most fields.
             old.diff(
                 new,
@@ -329,7 +354,7 @@ impl Diff<'_> {
         let ignoring = self.out.ignoring;
         self.out.ignoring |= field.ignored;
         match field.place {
-            Place::Named => self.below(&Node::below(self.at, Segment::Field(field.name)), report),
+            Place::Named => self.below(&Node::below(self.at, Segment::Declared(field)), report),
             Place::Indexed(index) => {
                 self.below(&Node::below(self.at, Segment::Index(index)), report);
             }
@@ -399,19 +424,20 @@ impl Diff<'_> {
 
     /// Records that the value at the present path was replaced: absent (`None`) and null
     /// are told apart.
-    #[cold]
-    #[inline(never)]
+    #[inline]
     pub fn replace<T: AuditValue + ?Sized>(&mut self, old: Option<&T>, new: Option<&T>) {
-        if self.out.probing {
-            self.out.found += 1;
+        let Some((change, mut cx)) = self.open() else {
             return;
+        };
+        if let Some(value) = old {
+            fill(&mut change.old, value.snapshot(&mut cx));
         }
-        let depth = self.at.map_or(0, Node::depth);
-        let mut cx = Snapshot::at_depth(&mut self.out.env, depth);
-        let old = old.map(|value| value.snapshot(&mut cx));
-        let new = new.map(|value| value.snapshot(&mut cx));
-        let redaction = cx.redacted().then_some(Redaction::Partial);
-        self.push(old, new, redaction);
+        if let Some(value) = new {
+            fill(&mut change.new, value.snapshot(&mut cx));
+        }
+        if cx.redacted() {
+            change.redaction = Some(Redaction::Partial);
+        }
     }
 
     /// Records that a value which is never shown was replaced.
@@ -426,23 +452,26 @@ impl Diff<'_> {
         old: Option<&T>,
         new: Option<&T>,
     ) {
-        if field.sensitivity == Sensitivity::Skipped {
-            return;
-        }
-        if self.out.probing {
-            self.out.found += 1;
-            return;
-        }
-        let redaction = match field.sensitivity {
-            Sensitivity::Clear | Sensitivity::Skipped => return self.replace(old, new),
-            Sensitivity::Masked(_) => Redaction::Masked,
-            Sensitivity::Hashed => Redaction::Hashed,
+        let whole = match field.sensitivity {
+            Sensitivity::Skipped => return,
+            Sensitivity::Clear => None,
+            Sensitivity::Masked(_) => Some(Redaction::Masked),
+            Sensitivity::Hashed => Some(Redaction::Hashed),
         };
-        let depth = self.at.map_or(0, Node::depth);
-        let mut cx = Snapshot::at_depth(&mut self.out.env, depth);
-        let old = old.map(|value| cx.field_value(field, value));
-        let new = new.map(|value| cx.field_value(field, value));
-        self.push(old, new, Some(redaction));
+        let Some((change, mut cx)) = self.open() else {
+            return;
+        };
+        let mut shown = |value: &T| match whole {
+            None => value.snapshot(&mut cx),
+            Some(_) => cx.field_value(field, value),
+        };
+        if let Some(value) = old {
+            fill(&mut change.old, shown(value));
+        }
+        if let Some(value) = new {
+            fill(&mut change.new, shown(value));
+        }
+        change.redaction = whole.or(cx.redacted().then_some(Redaction::Partial));
     }
 
     /// Returns an item's snapshot and whether something in it is redacted.
@@ -474,22 +503,58 @@ impl Diff<'_> {
         new: Option<Value>,
         redaction: Option<Redaction>,
     ) {
-        self.out.found += 1;
-        if self.out.probing {
-            return;
+        if let Some((change, _)) = self.open() {
+            change.old = old;
+            change.new = new;
+            change.redaction = redaction;
         }
-        self.out.notable |= !self.out.ignoring;
-        if self.out.changes.capacity() == 0 {
-            // Most updates change a few fields: growing would cost more than the room does.
-            self.out.changes.reserve_exact(6);
-        }
-        self.out.changes.push(Change {
-            path: Node::render(self.at),
-            old,
-            new,
-            redaction,
-            at: Node::indices(self.at),
-            moved: Box::default(),
-        });
     }
+
+    /// Adds a change at the present path, to be filled in; none in a probe.
+    ///
+    /// Not generic, and the change is made where it stays: what is left to compile for every
+    /// type is to take the two values.
+    #[inline(never)]
+    fn open(&mut self) -> Option<(&mut Change, Snapshot<'_>)> {
+        let out = &mut *self.out;
+        out.found += 1;
+        if out.probing {
+            return None;
+        }
+        out.notable |= !out.ignoring;
+        if out.changes.capacity() == 0 {
+            make_room(&mut out.changes);
+        }
+        let name = Node::plain(self.at);
+        // Not pushed: that makes the change elsewhere first and copies it.
+        out.changes.extend(iter::once_with(|| {
+            Change::new(Path::of_plain(name.unwrap_or_default()), None, None)
+        }));
+        let change = out.changes.last_mut()?;
+        if name.is_none() {
+            locate(change, self.at);
+        }
+        let depth = self.at.map_or(0, Node::depth);
+        Some((change, Snapshot::at_depth(&mut out.env, depth)))
+    }
+}
+
+/// Most updates change a few fields: growing would cost more than the room does.
+#[cold]
+#[inline(never)]
+fn make_room(changes: &mut Vec<Change>) {
+    *changes = Vec::with_capacity(6);
+}
+
+/// Says where a change is, whatever the path.
+#[inline(never)]
+fn locate(change: &mut Change, at: Option<&Node<'_>>) {
+    change.path = Node::render(at);
+    change.at = Node::indices(at);
+}
+
+/// Sets a value that is absent, without a look for something to drop.
+#[inline]
+fn fill(place: &mut Option<Value>, value: Value) {
+    mem::forget(place.replace(value));
 }

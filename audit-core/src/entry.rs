@@ -213,15 +213,10 @@ impl LogEntry {
     /// [`StoreError::Invalid`] if a value nests deeper than a JSON reader goes, or two changes
     /// are at one path. A draft makes no such entry, but a hook may.
     pub fn to_canonical_json(&self) -> Result<String, StoreError> {
-        // Room for most entries, so that the text need not grow.
-        let mut text = Vec::with_capacity(640);
-        serde_json::to_writer(&mut text, self)
-            .map_err(|error| error.to_string())
-            .and_then(|()| String::from_utf8(text).map_err(|error| error.to_string()))
-            .map_err(|detail| StoreError::Invalid {
-                id: self.id,
-                detail,
-            })
+        canonical::entry(self).map_err(|refused| StoreError::Invalid {
+            id: self.id,
+            detail: refused.to_string(),
+        })
     }
 
     /// Reads the canonical form, or any other JSON of an entry.
@@ -248,7 +243,10 @@ impl fmt::Display for LogEntry {
 
 /// Cuts a time to what entries keep: microseconds.
 pub(crate) fn to_micros(time: DateTime<Utc>) -> DateTime<Utc> {
-    let nanos = time.nanosecond();
+    let nanos = time.timestamp_subsec_nanos();
+    if nanos.is_multiple_of(1000) {
+        return time;
+    }
     // Never fails: cutting digits of a valid fraction leaves a valid one.
     time.with_nanosecond(nanos - nanos % 1000).unwrap_or(time)
 }

@@ -85,12 +85,16 @@ pub use crate::options::{RegisterOptions, SnapshotPolicy};
 pub use crate::path::{ParsePathError, Path, PathSegment};
 pub use crate::pending::Pending;
 pub use crate::pipeline::{FailurePolicy, LogStats};
-pub use crate::query::{Cursor, Entries, Filter, ParseCursorError, ParseQueryError, Query};
+pub use crate::query::{
+    Cursor, Entries, Filter, ParseCursorError, ParseQueryError, ParseTimeError, Query, parse_time,
+};
 pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Sensitivity};
 pub use crate::sensitive::Sensitive;
 pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};
 pub use crate::snapshot::{Snapshot, snapshot, try_snapshot};
 pub use crate::store::{AsyncStore, Page, Store, StoreFuture};
+#[doc(hidden)]
+pub use crate::suggest::nearest;
 pub use crate::ticket::Ticket;
 pub use crate::tracked::Tracked;
 pub use crate::transaction::{InTransaction, Transaction, begin, transaction, transaction_async};

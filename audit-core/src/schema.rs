@@ -22,6 +22,7 @@ pub enum Sensitivity {
 
 /// One field of a tracked struct or enum variant, as the derive describes it.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
 pub struct FieldSchema {
     pub(crate) name: &'static str,
     pub(crate) place: Place,
@@ -34,6 +35,9 @@ pub struct FieldSchema {
     pub(crate) whole: bool,
     pub(crate) identity: bool,
     pub(crate) referenced: Option<&'static str>,
+    /// Whether the field is recorded under its name as it is, and the name is its path: what
+    /// most fields are, asked once for all of it.
+    pub(crate) plain: bool,
     pub(crate) nested: fn() -> &'static [FieldSchema],
 }
 
@@ -51,6 +55,19 @@ pub(crate) enum Place {
 impl FieldSchema {
     /// Describes a named field; `nested` gives the fields of its type.
     pub const fn new(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
+        let mut field = Self::word(name, nested);
+        field.plain = crate::path::is_plain(name);
+        field
+    }
+
+    /// Describes a named field of a type that can be tracked. The name is taken for one that
+    /// needs no quotes in a path: the derive looks, and the compiler need not for each field.
+    #[doc(hidden)]
+    pub const fn of<T: AuditValue + ?Sized>(name: &'static str) -> Self {
+        Self::word(name, T::fields)
+    }
+
+    const fn word(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
         Self {
             name,
             place: Place::Named,
@@ -63,14 +80,9 @@ impl FieldSchema {
             whole: false,
             identity: false,
             referenced: None,
+            plain: true,
             nested,
         }
-    }
-
-    /// Describes a named field of a type that can be tracked.
-    #[doc(hidden)]
-    pub const fn of<T: AuditValue + ?Sized>(name: &'static str) -> Self {
-        Self::new(name, T::fields)
     }
 
     /// Describes the field at `index` of a tuple struct or variant; `name` is the index as text.
@@ -79,16 +91,18 @@ impl FieldSchema {
         name: &'static str,
         nested: fn() -> &'static [FieldSchema],
     ) -> Self {
-        let mut field = Self::new(name, nested);
+        let mut field = Self::word(name, nested);
         field.place = Place::Indexed(index);
+        field.plain = false;
         field
     }
 
     /// Describes a field whose value stands in its parent's place: the field of a newtype,
     /// or one that serde flattens.
     pub const fn inline(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
-        let mut field = Self::new(name, nested);
+        let mut field = Self::word(name, nested);
         field.place = Place::Inline;
+        field.plain = false;
         field
     }
 
@@ -107,12 +121,14 @@ impl FieldSchema {
     /// Masks the field.
     pub const fn with_mask(mut self, mask: Mask) -> Self {
         self.sensitivity = Sensitivity::Masked(mask);
+        self.plain = false;
         self
     }
 
     /// Replaces the field's value by a keyed token; `domain` separates it from other fields.
     pub const fn with_hash(mut self, domain: &'static str) -> Self {
         self.sensitivity = Sensitivity::Hashed;
+        self.plain = false;
         self.domain = domain;
         self
     }
@@ -120,24 +136,28 @@ impl FieldSchema {
     /// Marks the field as not recorded.
     pub const fn skipped(mut self) -> Self {
         self.sensitivity = Sensitivity::Skipped;
+        self.plain = false;
         self
     }
 
     /// Raises an entry to at least `level` when the field changes.
     pub const fn with_level(mut self, level: Level) -> Self {
         self.level = Some(level);
+        self.plain = false;
         self
     }
 
     /// Makes a change of this field alone no reason for an entry.
     pub const fn ignored(mut self) -> Self {
         self.ignored = true;
+        self.plain = false;
         self
     }
 
     /// Records the whole value, old and new, whatever changed inside.
     pub const fn whole(mut self) -> Self {
         self.whole = true;
+        self.plain = false;
         self
     }
 

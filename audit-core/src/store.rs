@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -83,6 +84,40 @@ pub trait Store: Send + Sync + fmt::Debug {
         next_objects(query, after, |query| self.find(query))
     }
 
+    /// Hands the [canonical form](LogEntry::to_canonical_json) of each entry a query asks for
+    /// to `line`, in the query's order, and returns how many there were. Without a limit that
+    /// is all of them.
+    ///
+    /// What was appended in the meantime may be there or not. The default reads page by page
+    /// and writes each entry anew; a store that can hands out the bytes it has.
+    ///
+    /// # Errors
+    /// If the entries cannot be read; [`StoreError::Io`] with the first error of `line`, which
+    /// ends it.
+    fn export(
+        &self,
+        query: &Query,
+        line: &mut dyn FnMut(&str) -> io::Result<()>,
+    ) -> Result<u64, StoreError> {
+        let limit = query.limit_or_none();
+        let mut left = limit.unwrap_or(usize::MAX);
+        let mut query = query.clone();
+        let mut count = 0;
+        while left > 0 {
+            let page = self.find(&query.clone().limit(left.min(EXPORTED)))?;
+            for entry in &page.entries {
+                line(&entry.to_canonical_json()?).map_err(output_failed)?;
+                count += 1;
+            }
+            left = left.saturating_sub(page.entries.len());
+            match page.next {
+                Some(next) => query = query.after(next),
+                None => break,
+            }
+        }
+        Ok(count)
+    }
+
     /// Removes the entries a query asks for, its limit and cursor aside, and returns how many
     /// there were: `Query::new().until(time)` removes what is older than a time.
     ///
@@ -129,6 +164,16 @@ pub trait AsyncStore: Store {
 
     /// Counts entries as [`Store::count`] does.
     fn count_async<'a>(&'a self, query: &'a Query) -> StoreFuture<'a, u64>;
+}
+
+/// How many entries [`Store::export`] reads at a time by default.
+const EXPORTED: usize = 500;
+
+fn output_failed(error: io::Error) -> StoreError {
+    StoreError::Io {
+        place: "the output".to_owned(),
+        source: Arc::new(error),
+    }
 }
 
 /// How many entries [`Store::objects`] holds by default, unless one object has more.
@@ -195,6 +240,14 @@ macro_rules! pointers {
                 after: Option<&ObjectRef>,
             ) -> Result<Vec<LogEntry>, StoreError> {
                 (**self).objects(query, after)
+            }
+
+            fn export(
+                &self,
+                query: &Query,
+                line: &mut dyn FnMut(&str) -> io::Result<()>,
+            ) -> Result<u64, StoreError> {
+                (**self).export(query, line)
             }
 
             fn purge(&self, query: &Query) -> Result<u64, StoreError> {

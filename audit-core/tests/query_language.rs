@@ -19,7 +19,7 @@ fn parse(text: &str) -> Query {
 #[test]
 fn every_term_is_read() {
     let query = parse(
-        "model:User object:42 parent:Company/7/a action:approved actor:alice level:>=warning \
+        "model:User object:42 parent:Company/7/a action:approved actor:alice level:>=warning level:<error \
          outcome:denied correlation:req-1 changed:address.city changed_from:status=open \
          changed_to:count=3 since:1d2h until:today \"two words\" order:newest limit:5",
     );
@@ -29,6 +29,7 @@ fn every_term_is_read() {
     assert_eq!(filter.parent.as_ref().expect("a root").object_pk, "7/a");
     assert_eq!(filter.action, Some("approved".into()));
     assert_eq!(filter.level_at_least, Some(Level::Warning));
+    assert_eq!(filter.level_below, Some(Level::Error));
     assert_eq!(filter.outcome, Some(Outcome::Denied));
     assert_eq!(filter.changed[0], "address.city");
     assert_eq!(filter.changed_from[0].1, json!("open"));
@@ -166,4 +167,23 @@ proptest! {
     fn no_text_is_too_odd(text in "\\PC{0,40}") {
         let _read = Query::parse(&text);
     }
+}
+
+#[test]
+fn days_are_those_of_the_zone_of_now() {
+    let now = DateTime::parse_from_rfc3339("2026-11-22T01:00:00+02:00").expect("a time");
+    let since = |text: &str| {
+        let query = Query::parse_at(&format!("since:{text}"), now).expect("a query");
+        query.filter().since.expect("a time").to_rfc3339()
+    };
+    assert_eq!(since("today"), "2026-11-21T22:00:00+00:00");
+    assert_eq!(since("yesterday"), "2026-11-20T22:00:00+00:00");
+    assert_eq!(since("2026-11-01"), "2026-10-31T22:00:00+00:00");
+    assert_eq!(since("2026-11-01T12:30"), "2026-11-01T10:30:00+00:00");
+    assert_eq!(
+        since("\"2026-11-01 12:30:15.5\""),
+        "2026-11-01T10:30:15.500+00:00"
+    );
+    assert_eq!(since("2h"), "2026-11-21T21:00:00+00:00");
+    assert_eq!(since("2026-11-01T12:30:00Z"), "2026-11-01T12:30:00+00:00");
 }

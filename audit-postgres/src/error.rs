@@ -134,7 +134,11 @@ impl Failure {
             StoreError::Backend { source, .. } => source
                 .downcast_ref::<ServerError>()
                 // Data exceptions, integrity constraints, limits of the program.
-                .is_some_and(|error| ["22", "23", "54"].contains(&&error.code[..2])),
+                .is_some_and(|error| {
+                    ["22", "23", "54"]
+                        .iter()
+                        .any(|class| error.code.starts_with(class))
+                }),
             _ => false,
         }
     }

@@ -25,7 +25,7 @@ const IMPORT: usize = 10_000;
 /// How often a store looks whether partitions are missing.
 const MAINTENANCE: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Keeps the trail in a PostgreSQL database.
+/// Keeps the trail in a PostgreSQL database, version 13 or later.
 ///
 /// **Durable when `Ok`:** the server has committed when [`append`](Store::append) returns. It
 /// survives what a commit of the server survives, by its `synchronous_commit`, `fsync` and
@@ -491,6 +491,8 @@ impl Store for PostgresStore {
         background::wait(self.count_async(query))
     }
 
+    /// Objects whose model or identity is longer than 1,000 bytes and begins with the same 900
+    /// as another's come in an order of their own.
     fn objects(
         &self,
         query: &Query,

@@ -62,6 +62,8 @@
 mod caller;
 mod check;
 mod error;
+mod info;
+mod lookup;
 mod options;
 mod query;
 mod reader;
@@ -72,6 +74,7 @@ mod writer;
 
 pub use crate::caller::{RecordIn, WriteIn, append_in, install};
 pub use crate::check::{Check, Mismatch};
+pub use crate::info::FileInfo;
 pub use crate::options::{Durability, SqliteOptions};
 pub use crate::schema::{APPLICATION_ID, SCHEMA_VERSION};
 pub use crate::store::SqliteStore;

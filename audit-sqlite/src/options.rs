@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use audit_core::StoreError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{at, store_error};
@@ -353,6 +354,9 @@ pub(crate) fn connect(
     let configure = || {
         connection.busy_timeout(options.busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Without it SQLite looks at the values that a statement is run with, and plans it
+        // anew for each: more work than most questions take.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.execute_batch(
             "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON",
         )

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io;
+use std::sync::Arc;
 
 use audit_core::projection::{is_verbatim_in_json, is_whole_field, micros_up};
 use audit_core::{Action, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
@@ -78,8 +80,59 @@ pub(crate) fn objects(
                 found.push(entry);
             }
         }
+        // Stable, and SQL compares texts by their bytes as well: only ids change places.
+        found.sort_by(|a, b| {
+            (&a.model, &a.object_pk, a.timestamp, a.id).cmp(&(
+                &b.model,
+                &b.object_pk,
+                b.timestamp,
+                b.id,
+            ))
+        });
         Ok(found)
     })
+}
+
+/// Returns SQLite's plan for [`objects`], a line a step.
+pub(crate) fn explain_objects(
+    connection: &Connection,
+    query: &Query,
+    after: Option<&ObjectRef>,
+    place: &str,
+) -> Result<Vec<String>, StoreError> {
+    Statement::objects(query, after).plan(connection, place)
+}
+
+/// Hands out the JSON of the entries a query asks for.
+pub(crate) fn export(
+    connection: &Connection,
+    query: &Query,
+    place: &str,
+    line: &mut dyn FnMut(&str) -> io::Result<()>,
+) -> Result<u64, StoreError> {
+    query.check()?;
+    let limit = query.limit_or_none().unwrap_or(usize::MAX);
+    let statement = Statement::entries(&query.clone().limit(limit));
+    let mut prepared = connection
+        .prepare_cached(&statement.sql)
+        .map_err(at(place))?;
+    let mut rows = prepared
+        .query(params_from_iter(&statement.params))
+        .map_err(at(place))?;
+    let mut count = 0;
+    while count < limit
+        && let Some(row) = rows.next().map_err(at(place))?
+    {
+        if !statement.exact && !query.matches(&read_entry(row, place)?) {
+            continue;
+        }
+        line(body(row, place)?).map_err(|error| StoreError::Io {
+            place: "the output".to_owned(),
+            source: Arc::new(error),
+        })?;
+        count += 1;
+    }
+    Ok(count as u64)
 }
 
 /// Where an entry is stored, and under which fields its projections are.
@@ -134,27 +187,28 @@ pub(crate) fn explain(
     query: &Query,
     place: &str,
 ) -> Result<Vec<String>, StoreError> {
-    let statement = Statement::entries(query);
-    connection
-        .prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql))
-        .and_then(|mut prepared| {
-            prepared
-                .query_map(params_from_iter(&statement.params), |row| row.get(3))?
-                .collect()
-        })
-        .map_err(at(place))
+    Statement::entries(query).plan(connection, place)
 }
 
 /// Reads the entry of a row whose first columns are `seq` and `body`.
 pub(crate) fn read_entry(row: &Row<'_>, place: &str) -> Result<LogEntry, StoreError> {
-    let seq: i64 = row.get(0).map_err(at(place))?;
-    let corrupt = |detail: String| StoreError::Corrupt {
-        place: format!("entry {seq} of {place}"),
-        detail,
-    };
+    LogEntry::from_json(body(row, place)?).map_err(|error| corrupt(row, place, &error))
+}
+
+fn body<'r>(row: &'r Row<'_>, place: &str) -> Result<&'r str, StoreError> {
     let body = row.get_ref(1).map_err(at(place))?;
-    let body = body.as_str().map_err(|error| corrupt(error.to_string()))?;
-    LogEntry::from_json(body).map_err(|error| corrupt(error.to_string()))
+    body.as_str().map_err(|error| corrupt(row, place, &error))
+}
+
+fn corrupt(row: &Row<'_>, place: &str, error: &dyn std::fmt::Display) -> StoreError {
+    let entry = match row.get::<_, i64>(0) {
+        Ok(seq) => format!("entry {seq} of {place}"),
+        Err(_) => format!("an entry of {place}"),
+    };
+    StoreError::Corrupt {
+        place: entry,
+        detail: error.to_string(),
+    }
 }
 
 struct Statement {
@@ -201,28 +255,24 @@ impl Statement {
         Self { sql, params, exact }
     }
 
-    /// The entries by object, and by time within each, as `seq`, `body`.
+    /// The entries by object, and by time within each, as `seq`, `body`; those of one time in
+    /// any order.
     fn objects(query: &Query, after: Option<&ObjectRef>) -> Self {
         let mut conditions = Conditions::by_object(query);
-        conditions.common.push("e.object_pk <> ''".to_owned());
-        if let Some(after) = after {
-            let model = conditions.param(Value::Text(after.model.clone()));
-            let pk = conditions.param(Value::Text(after.object_pk.clone()));
-            conditions
-                .common
-                .push(format!("(e.model, e.object_pk) > ({model}, {pk})"));
+        match after {
+            Some(after) => conditions.after_object(query, after),
+            None => conditions.common.push("e.object_pk > ''".to_owned()),
         }
         let mut sql = String::new();
         for (number, branch) in conditions.branches.iter().enumerate() {
             if number > 0 {
                 sql.push_str(" UNION ALL ");
             }
-            sql.push_str(
-                "SELECT e.seq, e.body, e.model AS model, e.object_pk AS pk, e.ts AS at, e.id AS id",
-            );
+            sql.push_str("SELECT e.seq, e.body, e.model AS model, e.object_pk AS pk, e.ts AS at");
             conditions.write_from(&mut sql, branch);
         }
-        sql.push_str(" ORDER BY model, pk, at, id");
+        // Ids are put in order later: to sort by one term more, SQLite copies every entry.
+        sql.push_str(" ORDER BY model, pk, at");
         Self {
             sql,
             params: conditions.params,
@@ -243,6 +293,17 @@ impl Statement {
             params: conditions.params,
             exact: conditions.exact,
         }
+    }
+
+    fn plan(&self, connection: &Connection, place: &str) -> Result<Vec<String>, StoreError> {
+        connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {}", self.sql))
+            .and_then(|mut prepared| {
+                prepared
+                    .query_map(params_from_iter(&self.params), |row| row.get(3))?
+                    .collect()
+            })
+            .map_err(at(place))
     }
 
     /// Runs the statement; entries are read one by one, as they are asked for.
@@ -418,6 +479,30 @@ impl Conditions {
         self.common.push(format!(
             "{time} {sign}= {ts} AND ({time} {sign} {ts} OR e.id {sign} {id})"
         ));
+    }
+
+    /// Goes on after an object. Each part has a place of its own in the index: SQLite would
+    /// use a row value, or an `OR`, for no more than the model, and read it all again.
+    fn after_object(&mut self, query: &Query, after: &ObjectRef) {
+        let model = self.param(Value::Text(after.model.clone()));
+        let pk = self.param(Value::Text(after.object_pk.clone()));
+        let same = format!("e.model = {model} AND e.object_pk > {pk}");
+        let later = format!("e.model > {model} AND e.object_pk > ''");
+        let parts = match &query.filter().model {
+            Some(wanted) if *wanted == after.model => vec![same],
+            Some(_) => vec![later],
+            None => vec![same, later],
+        };
+        self.branches = self
+            .branches
+            .iter()
+            .flat_map(|branch| {
+                parts.iter().map(move |part| match branch.as_str() {
+                    "" => part.clone(),
+                    branch => format!("{branch} AND {part}"),
+                })
+            })
+            .collect();
     }
 
     fn equal(&mut self, column: &str, value: Option<Value>) {

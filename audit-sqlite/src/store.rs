@@ -1,15 +1,19 @@
 //! The store.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use audit_core::projection::micros_up;
 use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
 use rusqlite::{Connection, params};
+use uuid::Uuid;
 
 use crate::check::{self, Check};
 use crate::error::at;
+use crate::info::{self, FileInfo};
+use crate::lookup;
 use crate::options::{Access, Durability, SqliteOptions};
 use crate::query;
 use crate::reader::Readers;
@@ -145,6 +149,83 @@ impl SqliteStore {
             .with(|connection| query::explain(connection, query, &self.shared.place))
     }
 
+    /// Returns the entries whose id begins with some hexadecimal digits, hyphens aside, by
+    /// id and no more than `limit` of them.
+    ///
+    /// # Errors
+    /// If the file cannot be read. What is no part of an id begins none.
+    pub fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.readers
+            .with(|connection| lookup::with_id_prefix(connection, prefix, limit, self.place()))
+    }
+
+    /// Returns the entries that have one of the ids, in the order of the ids given; of an id
+    /// that no entry has, none.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
+        self.readers
+            .with(|connection| lookup::by_ids(connection, ids, self.place()))
+    }
+
+    /// Returns the number of the newest commit's last entry, 0 if there was none ever.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn last_seq(&self) -> Result<i64, StoreError> {
+        self.readers
+            .with(|connection| lookup::last_seq(connection).map_err(at(self.place())))
+    }
+
+    /// Returns the entries that were appended after a number, in the order of their commits
+    /// and with their numbers, no more than `limit` of them: nothing is passed over, however
+    /// late it was written. The order of queries is another one, that of time.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn appended_after(
+        &self,
+        seq: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, LogEntry)>, StoreError> {
+        self.readers
+            .with(|connection| lookup::appended_after(connection, seq, limit, self.place()))
+    }
+
+    /// Returns the stored names of all models, sorted; an event has the empty one.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn models(&self) -> Result<Vec<String>, StoreError> {
+        self.readers
+            .with(|connection| lookup::models(connection).map_err(at(self.place())))
+    }
+
+    /// Returns what the file itself is: versions, sizes, indexes.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn file_info(&self) -> Result<FileInfo, StoreError> {
+        self.readers
+            .with(|connection| info::read(connection, &self.shared.path))
+    }
+
+    fn place(&self) -> &str {
+        &self.shared.place
+    }
+
+    /// Returns how SQLite would find the entries of the next objects, for tests.
+    #[doc(hidden)]
+    pub fn explain_objects(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<String>, StoreError> {
+        self.readers
+            .with(|connection| query::explain_objects(connection, query, after, &self.shared.place))
+    }
+
     /// Returns how many commits `append` has made, for tests of how many entries share one.
     #[doc(hidden)]
     pub fn commits(&self) -> u64 {
@@ -216,6 +297,18 @@ impl Store for SqliteStore {
     ) -> Result<Vec<LogEntry>, StoreError> {
         self.readers
             .with(|connection| query::objects(connection, query, after, &self.shared.place))
+    }
+
+    /// Hands out the bytes as they are stored, unless an entry has to be read to tell whether
+    /// the query asks for it. All of it is one look at the file: entries that are appended
+    /// meanwhile are not in it, and the write-ahead log grows as long as it lasts.
+    fn export(
+        &self,
+        query: &Query,
+        line: &mut dyn FnMut(&str) -> io::Result<()>,
+    ) -> Result<u64, StoreError> {
+        self.readers
+            .with(|connection| query::export(connection, query, &self.shared.place, line))
     }
 
     /// Removes what a query asks for in steps of 10,000 entries, between which others write,

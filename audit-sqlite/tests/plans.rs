@@ -118,6 +118,32 @@ fn an_aggregate() {
 }
 
 #[test]
+fn all_objects_of_a_model() {
+    let store = SqliteStore::open(scratch::file("audit.db")).unwrap();
+    store.append(&entries(200, 1)).unwrap();
+    let after = ObjectRef::new("User", "7");
+    let time: chrono::DateTime<chrono::Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+    let users = Query::new().model_name("User");
+    let within = "model=? AND object_pk>?";
+    for (query, after, steps) in [
+        (users.clone(), None, vec![within]),
+        (users.clone().until(time), None, vec![within]),
+        (users.until(time), Some(&after), vec![within]),
+        (Query::new(), Some(&after), vec![within, "model>?"]),
+    ] {
+        let plan = store.explain_objects(&query, after).unwrap().join("\n");
+        for step in steps {
+            assert!(
+                plan.contains(&format!("audit_entry_object ({step}")),
+                "{plan}"
+            );
+        }
+        // What is sorted is sorted again for each answer.
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}
+
+#[test]
 fn a_transaction() {
     assert_plan(
         Query::new().transaction(Uuid::from_u64_pair(7, 1)),

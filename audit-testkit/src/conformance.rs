@@ -116,6 +116,9 @@ macro_rules! __for_each_check {
             filters_by_several
             filters_exactly
             counts_apart_from_limit_and_cursor
+            exports_bytes
+            exports_what_a_query_asks_for
+            stops_an_export_that_fails
             refuses_a_query_with_no_path
             groups_by_object
             groups_by_object_what_a_query_asks_for
@@ -604,7 +607,7 @@ pub fn filters_by_actor(store: &dyn Store) {
     assert_eq!(find(store, Query::new().actor("alice (display)")), []);
 }
 
-/// That level and higher ones.
+/// That level and higher ones, and those below one.
 pub fn filters_by_level(store: &dyn Store) {
     let sample = sample(store);
     for level in [Level::Info, Level::Warning, Level::Error, Level::Critical] {
@@ -615,6 +618,13 @@ pub fn filters_by_level(store: &dyn Store) {
             e.level < level
         });
     }
+    let between = Query::new()
+        .level_at_least(Level::Info)
+        .level_below(Level::Error);
+    check(store, &sample, between, |e| {
+        matches!(e.level, Level::Info | Level::Warning)
+    });
+    assert_eq!(find(store, Query::new().level_below(Level::Debug)), []);
     assert_eq!(
         find(store, Query::new().level_at_least(Level::Debug)),
         sorted(sample)
@@ -938,6 +948,67 @@ pub fn counts_apart_from_limit_and_cursor(store: &dyn Store) {
     }
 }
 
+/// Rule 4: the canonical form of every entry, in order.
+pub fn exports_bytes(store: &dyn Store) {
+    let sample = sorted(entries(1_200, 31));
+    append(store, &sample);
+    let expected: Vec<_> = sample.iter().map(|e| must(e.to_canonical_json())).collect();
+    assert_eq!(exported(store, &Query::new()), expected);
+}
+
+/// Order, limit, cursor and conditions count as for `find`.
+pub fn exports_what_a_query_asks_for(store: &dyn Store) {
+    let sample = sorted(entries(700, 32));
+    append(store, &sample);
+    for query in [
+        Query::new().newest_first(),
+        Query::new().limit(0),
+        Query::new().limit(3),
+        Query::new().limit(600),
+        Query::new().after(Cursor::of(&sample[650])),
+        Query::new().newest_first().after(Cursor::of(&sample[20])),
+        Query::new().model_name("User").limit(30),
+        Query::new().changed("address.city"),
+        Query::new().text("ticket 7").limit(2),
+    ] {
+        let mut found = find(store, query.clone());
+        found.truncate(query.limit_or_none().unwrap_or(usize::MAX));
+        let expected: Vec<_> = found.iter().map(|e| must(e.to_canonical_json())).collect();
+        assert_eq!(exported(store, &query), expected, "{query}");
+    }
+}
+
+/// What the receiver says is what the caller hears.
+pub fn stops_an_export_that_fails(store: &dyn Store) {
+    append(store, &entries(10, 33));
+    let mut count = 0;
+    let outcome = store.export(&Query::new(), &mut |_| {
+        count += 1;
+        if count < 3 {
+            Ok(())
+        } else {
+            Err(std::io::Error::other("the pipe is closed"))
+        }
+    });
+    match outcome {
+        Err(StoreError::Io { source, .. }) => {
+            assert_eq!(source.to_string(), "the pipe is closed");
+        }
+        other => panic!("an export whose receiver failed: {other:?}"),
+    }
+    assert_eq!(count, 3);
+}
+
+fn exported(store: &dyn Store, query: &Query) -> Vec<String> {
+    let mut lines = Vec::new();
+    let count = must(store.export(query, &mut |line| {
+        lines.push(line.to_owned());
+        Ok(())
+    }));
+    assert_eq!(count, lines.len() as u64, "the count of {query}");
+    lines
+}
+
 /// Whether an entry meets a query's conditions.
 type Meets<'m> = dyn Fn(&LogEntry) -> bool + 'm;
 
@@ -955,6 +1026,7 @@ pub fn refuses_a_query_with_no_path(store: &dyn Store) {
     refused(store.find(&query).err(), "find");
     refused(store.count(&query).err(), "count");
     refused(store.objects(&query, None).err(), "objects");
+    refused(store.export(&query, &mut |_| Ok(())).err(), "export");
     match store.purge(&query) {
         Err(StoreError::Unsupported { .. }) => {}
         answer => refused(answer.err(), "purge"),

@@ -1,5 +1,6 @@
 //! A store that fails on demand.
 
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
@@ -135,6 +136,15 @@ impl<S: Store> Store for FaultStore<S> {
     ) -> Result<Vec<LogEntry>, StoreError> {
         self.check_read()?;
         self.inner.objects(query, after)
+    }
+
+    fn export(
+        &self,
+        query: &Query,
+        line: &mut dyn FnMut(&str) -> io::Result<()>,
+    ) -> Result<u64, StoreError> {
+        self.check_read()?;
+        self.inner.export(query, line)
     }
 
     fn purge(&self, query: &Query) -> Result<u64, StoreError> {

@@ -42,6 +42,9 @@ enum Flaw {
     CutsAnObject,
     MixesObjects,
     CountsEvents,
+    ExportsEverything,
+    ExportsOtherBytes,
+    SwallowsOutputErrors,
     AnswersAnything,
     LosesUnderLoad,
 }
@@ -293,6 +296,24 @@ impl Store for Broken {
         Ok(entries)
     }
 
+    fn export(
+        &self,
+        query: &Query,
+        line: &mut dyn FnMut(&str) -> std::io::Result<()>,
+    ) -> Result<u64, StoreError> {
+        match self.flaw {
+            Flaw::ExportsEverything => self.inner.export(&Query::new(), line),
+            Flaw::ExportsOtherBytes => self
+                .inner
+                .export(query, &mut |json| line(&json.replace(':', ": "))),
+            Flaw::SwallowsOutputErrors => self.inner.export(query, &mut |json| {
+                drop(line(json));
+                Ok(())
+            }),
+            _ => self.inner.export(query, line),
+        }
+    }
+
     fn purge(&self, query: &Query) -> Result<u64, StoreError> {
         match (self.flaw, query.filter().until) {
             (Flaw::PurgesWhatIsEqual, Some(before)) => self.inner.purge(
@@ -404,6 +425,9 @@ fn every_flaw_is_noticed_by_the_check_for_it() {
         (Flaw::CountsEvents, "groups_by_object"),
         (Flaw::MixesObjects, "groups_by_object_what_a_query_asks_for"),
         (Flaw::CutsAnObject, "goes_on_after_any_object"),
+        (Flaw::ExportsEverything, "exports_what_a_query_asks_for"),
+        (Flaw::ExportsOtherBytes, "exports_bytes"),
+        (Flaw::SwallowsOutputErrors, "stops_an_export_that_fails"),
         (Flaw::AnswersAnything, "refuses_a_query_with_no_path"),
         (Flaw::LosesUnderLoad, "keeps_what_threads_append_at_once"),
         (Flaw::LosesUnderLoad, "shows_whole_batches_only"),

@@ -7,45 +7,28 @@
 
 mod model;
 mod oracle;
+mod replay;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use audit_testkit::PostgresServer;
 use auditlog::postgres::PostgresStore;
 use auditlog::prelude::*;
 use auditlog::sqlite::SqliteStore;
-use auditlog::{Draft, PathSegment, Store};
-use chrono::{DateTime, Utc};
-use flate2::read::GzDecoder;
+use auditlog::{PathSegment, Store};
 use libtest_mimic::{Arguments, Failed, Trial};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio_postgres::NoTls;
 
 use self::model::Legislator;
 use self::oracle::Oracle;
-
-const STREAM: &str = "legislators-2012-2016";
-
-/// One line of the stream.
-#[derive(Deserialize)]
-struct Event {
-    commit: String,
-    actor: String,
-    time: DateTime<Utc>,
-    reason: String,
-    key: String,
-    op: String,
-    after: Option<Value>,
-}
+use self::replay::without_key;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let data = data_folder();
+    let data = replay::data_folder(Path::new(env!("CARGO_MANIFEST_DIR")));
     let server = PostgresServer::find();
     if data.is_none() {
         eprintln!("the replays are skipped: set AUDITLOG_TEST_DATA to the data's folder");
@@ -76,28 +59,18 @@ fn main() {
     conclusion.exit();
 }
 
-fn data_folder() -> Option<PathBuf> {
-    let named = std::env::var_os("AUDITLOG_TEST_DATA").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let folder = named.unwrap_or(beside).join("congress");
-    folder
-        .join(format!("{STREAM}.events.jsonl.gz"))
-        .is_file()
-        .then_some(folder)
-}
-
 fn replay_on_sqlite(folder: &Path) -> Result<(), Failed> {
     let place = tempfile::tempdir()?;
     let file = place.path().join("congress.db");
-    replay(folder, || Ok(SqliteStore::open(&file)?))
+    check(folder, || Ok(SqliteStore::open(&file)?))
 }
 
 fn replay_on_postgres(folder: &Path, url: &str) -> Result<(), Failed> {
     let schema = format!("congress_{}", std::process::id());
     let options = PostgresStore::options().schema(&schema);
-    let replayed = replay(folder, || Ok(options.connect(url)?));
+    let checked = check(folder, || Ok(options.connect(url)?));
     let dropped = drop_schema(url, &schema);
-    replayed.and(dropped)
+    checked.and(dropped)
 }
 
 fn drop_schema(url: &str, schema: &str) -> Result<(), Failed> {
@@ -116,76 +89,19 @@ fn drop_schema(url: &str, schema: &str) -> Result<(), Failed> {
 }
 
 /// Records the stream in a store, and checks what another one of the same place holds.
-fn replay<S: Store + 'static>(
+fn check<S: Store + 'static>(
     folder: &Path,
     open: impl Fn() -> Result<S, Failed>,
 ) -> Result<(), Failed> {
-    let oracle = Oracle::read(&folder.join(format!("{STREAM}.oracle.json")))?;
+    let oracle = Oracle::read(&replay::oracle(folder))?;
     let log = AuditLog::builder().store(open()?).build();
-    record(&log, &folder.join(format!("{STREAM}.events.jsonl.gz")))?;
+    replay::record(&log, folder)?;
     log.shutdown()?;
     drop(log);
 
     // From here on, only what the place holds.
     let log = AuditLog::builder().store(open()?).build();
     oracle.check(&log)
-}
-
-/// Replays the stream: every event through the derive and the context, one batch a commit.
-fn record(log: &AuditLog, events: &Path) -> Result<(), Failed> {
-    log.register::<Legislator>();
-    let mut records: BTreeMap<String, Legislator> = BTreeMap::new();
-    let mut commit = String::new();
-    let mut batch: Vec<Draft> = Vec::new();
-    for line in BufReader::new(GzDecoder::new(File::open(events)?)).lines() {
-        let event: Event = serde_json::from_str(&line?)?;
-        if event.commit != commit {
-            log.record_all(batch.drain(..))?;
-            commit.clone_from(&event.commit);
-        }
-        let _who = auditlog::context()
-            .actor(event.actor)
-            .correlation_id(event.commit)
-            .reason(event.reason)
-            .enter();
-        let before = records.remove(&event.key);
-        let after = event
-            .after
-            .as_ref()
-            .map(|record| read(&event.key, record))
-            .transpose()?;
-        let draft = match (event.op.as_str(), before, &after) {
-            ("create", None, Some(after)) => log.created(after),
-            ("update", Some(before), Some(after)) => log.updated(&before, after),
-            ("delete", Some(before), None) => log.deleted(&before),
-            (op, ..) => return Err(format!("event {op} of {} does not fit", event.key).into()),
-        };
-        batch.push(draft.at(event.time));
-        if let Some(after) = after {
-            records.insert(event.key, after);
-        }
-    }
-    log.record_all(batch)?;
-    Ok(())
-}
-
-/// Reads a record and checks that the types hold all of it.
-fn read(key: &str, record: &Value) -> Result<Legislator, Failed> {
-    let mut legislator: Legislator = Legislator::deserialize(record)?;
-    key.clone_into(&mut legislator.key);
-    let mut snapshot = auditlog::snapshot(&legislator);
-    without_key(&mut snapshot);
-    if snapshot != *record {
-        return Err(format!("the snapshot of {key} is not its record").into());
-    }
-    Ok(legislator)
-}
-
-/// Takes the key out of a state: the record does not have it.
-fn without_key(state: &mut Value) {
-    if let Some(fields) = state.as_object_mut() {
-        fields.remove("key");
-    }
 }
 
 /// The state of all records, rebuilt from entries alone.

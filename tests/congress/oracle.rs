@@ -9,7 +9,8 @@ use libtest_mimic::Failed;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Legislator, Rebuilt, down_to_array, without_key};
+use super::replay::without_key;
+use super::{Legislator, Rebuilt, down_to_array};
 
 /// Counts by kind (`added`, `removed`, `changed`), by field.
 type Counts = BTreeMap<String, BTreeMap<String, u64>>;

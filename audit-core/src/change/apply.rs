@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::Changes;
 use super::edit::{Edit, Items, render};
+use super::{Change, Changes};
 use crate::path::Path;
 use crate::value::nesting;
 
@@ -32,6 +32,9 @@ impl Changes {
     /// assert_eq!(state, json!({"a": 1, "b": 7}));
     /// ```
     pub fn apply(&self, state: &mut Value) -> Result<(), ApplyError> {
+        if self.apply_to_fields(state) {
+            return Ok(());
+        }
         let (edit, conflicts) = self.resolve(state);
         if !conflicts.is_empty() {
             return Err(ApplyError { conflicts });
@@ -42,6 +45,35 @@ impl Changes {
             *state = root.unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Applies changes of whole top-level fields that all fit; does nothing if there are
+    /// others. Most entries have no others, and a history is made of many entries.
+    fn apply_to_fields(&self, state: &mut Value) -> bool {
+        let Value::Object(fields) = state else {
+            return false;
+        };
+        let fits = |change: &Change| {
+            let whole = change.moved.is_empty() && change.at.is_empty();
+            whole
+                && change.path.as_plain().is_some_and(|name| {
+                    match (fields.get(name), &change.old) {
+                        (Some(found), Some(old)) => nesting::equal(found, old),
+                        (found, old) => found.is_none() && old.is_none(),
+                    }
+                })
+        };
+        if !self.iter().all(fits) {
+            return false;
+        }
+        for change in self {
+            let name = change.path.as_str();
+            match &change.new {
+                Some(new) => fields.insert(name.to_owned(), nesting::clone(new)),
+                None => fields.remove(name),
+            };
+        }
+        true
     }
 
     /// Returns every place of a state that does not hold what its change starts from; none if

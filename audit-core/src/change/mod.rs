@@ -56,6 +56,7 @@ pub struct Move {
 
 impl Change {
     /// Makes a change of values that need no redaction.
+    #[inline]
     pub fn new(path: Path, old: Option<Value>, new: Option<Value>) -> Self {
         Self {
             path,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::exact::Exact;
 use crate::action::{Action, Outcome};
-use crate::change::{Change, Changes};
+use crate::change::{Change, Changes, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::path::{Path, PathSegment};
 use crate::schema::{FieldSchema, Sensitivity};
@@ -128,6 +128,7 @@ pub(super) fn rebuild(fields: &[FieldSchema], entries: &[LogEntry]) -> Reconstru
     let mut references = Vec::new();
     if !state.is_null() {
         hidden(fields, &mut Vec::new(), &mut missing);
+        redacted(&entries[start..], &state, &mut missing);
         refer(fields, &state, &mut Vec::new(), &mut references);
     }
     Reconstruction {
@@ -160,7 +161,7 @@ fn apply(changes: &Changes, state: &mut Value, missing: &mut Vec<Missing>) {
     }
     for conflict in rebase.conflicts {
         let forced = changes.get(&conflict.path).map(|change| {
-            let found = lookup(state, &change.path).cloned();
+            let found = change.path.find_in(state).cloned();
             let change = Change {
                 old: found,
                 ..change.clone()
@@ -175,20 +176,6 @@ fn apply(changes: &Changes, state: &mut Value, missing: &mut Vec<Missing>) {
             });
         }
     }
-}
-
-/// Returns the value at a path.
-fn lookup<'v>(state: &'v Value, path: &Path) -> Option<&'v Value> {
-    path.segments()
-        .iter()
-        .try_fold(state, |value, segment| match segment {
-            PathSegment::Name(name) => value.get(name),
-            PathSegment::Index(index) => value.get(index),
-            PathSegment::Match { field, value: key } => value
-                .as_array()?
-                .iter()
-                .find(|item| item.get(field) == Some(key)),
-        })
 }
 
 /// Lists the fields that are not recorded in clear.
@@ -219,6 +206,37 @@ fn hidden(fields: &[FieldSchema], at: &mut Vec<PathSegment>, missing: &mut Vec<M
             at.pop();
         }
     }
+}
+
+/// Lists what the entries say is masked or a token, where the fields do not tell: the type
+/// may be gone, or the field have been hidden when it was registered.
+fn redacted(entries: &[LogEntry], state: &Value, missing: &mut Vec<Missing>) {
+    let mut found: Vec<Missing> = Vec::new();
+    for entry in entries.iter().filter(|entry| makes_version(entry)) {
+        for change in &entry.changes {
+            let path = super::outside_lists(&change.path);
+            let reason = match change.redaction {
+                // What is set in clear later is there in clear.
+                None if path == change.path => {
+                    found.retain(|part| !part.path.is_within(&path));
+                    continue;
+                }
+                None => continue,
+                Some(Redaction::Hashed) => MissingReason::Hashed,
+                Some(Redaction::Masked | Redaction::Partial) => MissingReason::Masked,
+            };
+            found.retain(|part| !part.path.is_within(&path));
+            found.push(Missing { path, reason });
+        }
+    }
+    found.retain(|part| {
+        let known = |known: &Missing| {
+            known.path.is_within(&part.path)
+                || (known.path != Path::ROOT && part.path.is_within(&known.path))
+        };
+        part.path.find_in(state).is_some() && !missing.iter().any(known)
+    });
+    missing.append(&mut found);
 }
 
 /// Lists the objects that a state refers to.

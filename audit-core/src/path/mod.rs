@@ -67,6 +67,12 @@ impl Path {
     /// The object itself.
     pub const ROOT: Self = Self(Cow::Borrowed("$"));
 
+    /// Takes a name that [`is_plain`].
+    #[inline]
+    pub(crate) const fn of_plain(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
     pub(crate) fn of_field(name: &'static str) -> Self {
         Node::below(None, Segment::Field(name)).to_path()
     }
@@ -82,6 +88,12 @@ impl Path {
     /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the name of a top-level field whose text is the path as it stands.
+    pub(crate) fn as_plain(&self) -> Option<&str> {
+        let plain = !self.0.is_empty() && !self.0.contains(['.', '[', '$']);
+        plain.then_some(&*self.0)
     }
 
     /// Returns the steps from the object to the place; none for the object itself.
@@ -115,6 +127,21 @@ impl Path {
         }
         let mut steps = self.steps();
         other.steps().all(|step| steps.next() == Some(step))
+    }
+
+    /// Returns the value at the path in a state, if there is one. The member of a set has no
+    /// place there.
+    pub fn find_in<'v>(&self, state: &'v Value) -> Option<&'v Value> {
+        self.segments()
+            .iter()
+            .try_fold(state, |value, segment| match segment {
+                PathSegment::Name(name) => value.get(name),
+                PathSegment::Index(index) => value.get(index),
+                PathSegment::Match { field, value: key } => value
+                    .as_array()?
+                    .iter()
+                    .find(|item| item.get(field) == Some(key)),
+            })
     }
 
     /// Makes a path of its steps.
@@ -322,9 +349,17 @@ impl Literal<'_> {
 }
 
 /// Whether a name can stand without quotes (RFC 9535, `member-name-shorthand`).
-fn is_plain(name: &str) -> bool {
+pub(crate) const fn is_plain(name: &str) -> bool {
     // By bytes: whatever is no ASCII is allowed, and its bytes are none either.
-    let first = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_' || !byte.is_ascii();
-    let mut bytes = name.as_bytes().iter();
-    bytes.next().is_some_and(first) && bytes.all(|byte| first(byte) || byte.is_ascii_digit())
+    let mut rest = name.as_bytes();
+    if let [] | [b'0'..=b'9', ..] = rest {
+        return false;
+    }
+    while let [byte, after @ ..] = rest {
+        if !matches!(byte, b'a'..=b'z' | b'_' | b'A'..=b'Z' | b'0'..=b'9' | 0x80..) {
+            return false;
+        }
+        rest = after;
+    }
+    true
 }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{Path, is_plain};
+use crate::schema::FieldSchema;
 
 /// One step below another, kept on the stack while the diff walks.
 #[derive(Debug)]
@@ -24,7 +25,9 @@ pub(crate) struct Node<'n> {
 /// One step of a path that is being walked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Segment<'n> {
-    /// A field's declared name.
+    /// A declared field.
+    Declared(&'static FieldSchema),
+    /// A field's name.
     Field(&'static str),
     /// A map's key.
     Name(&'n str),
@@ -75,6 +78,19 @@ impl<'n> Node<'n> {
         self.depth
     }
 
+    /// Returns the name that is the whole path of `at`, as it is of most changes.
+    #[inline]
+    pub(crate) fn plain(at: Option<&Node<'_>>) -> Option<&'static str> {
+        match at {
+            Some(Node {
+                segment: Segment::Declared(field),
+                parent: None,
+                ..
+            }) if field.plain => Some(field.name),
+            _ => None,
+        }
+    }
+
     pub(crate) fn to_path(&self) -> Path {
         let mut node = self;
         while node.inline {
@@ -92,7 +108,7 @@ impl<'n> Node<'n> {
         {
             parent = *next;
         }
-        if let (None, Segment::Field(name)) = (parent, node.segment)
+        if let (None, Segment::Field(name)) = (parent, node.segment.named())
             && is_plain(name)
         {
             return Path(Cow::Borrowed(name));
@@ -133,17 +149,27 @@ impl<'n> Node<'n> {
 }
 
 impl Segment<'_> {
+    /// A declared field by its name.
+    fn named(self) -> Self {
+        match self {
+            Self::Declared(field) => Self::Field(field.name),
+            other => other,
+        }
+    }
+
     /// The index that the text does not tell.
+    #[inline]
     fn index(self) -> Option<usize> {
         match self {
             Self::Member { index, .. } | Self::Match { index, .. } => Some(index),
-            Self::Field(_) | Self::Name(_) | Self::Index(_) => None,
+            Self::Declared(_) | Self::Field(_) | Self::Name(_) | Self::Index(_) => None,
         }
     }
 
     /// Appends the step to the text of a path.
     pub(crate) fn render(self, text: &mut String) {
         match self {
+            Segment::Declared(field) => Segment::Field(field.name).render(text),
             Segment::Field(name) | Segment::Name(name) if is_plain(name) => {
                 if !text.is_empty() {
                     text.push('.');

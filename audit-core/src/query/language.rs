@@ -6,10 +6,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
 
-use super::{Filter, Query};
+use super::{Filter, Query, parse_time};
 use crate::action::Action;
 use crate::canonical;
 use crate::entry::ObjectRef;
@@ -57,7 +57,7 @@ impl Query {
     /// | `changed:address` | that changed the path or something inside |
     /// | `changed_from:status=open` | in which the value at the path was this before |
     /// | `changed_to:status=closed` | in which it became this |
-    /// | `since:2h` | from then on: `30m`, `2h`, `1d12h`, `2w` ago, `today`, `yesterday`, a date or RFC 3339 |
+    /// | `since:2h` | from then on: `30m`, `2h`, `1d12h`, `2w` ago, `today`, `yesterday`, a date, a date with a time, or RFC 3339 |
     /// | `until:2026-01-31` | from before then |
     /// | `words`, `text:words` | that have the text |
     /// | `order:newest` | the newest first (`order:oldest` is the default) |
@@ -88,17 +88,19 @@ impl Query {
         Self::parse_at(text, crate::clock::now())
     }
 
-    /// Reads a query as [`parse`](Self::parse) does, with relative times counted from `now`.
+    /// Reads a query as [`parse`](Self::parse) does, with relative times counted from `now`
+    /// and days in its zone; see [`parse_time`].
     ///
     /// # Errors
     /// [`ParseQueryError`], which points at the column.
-    pub fn parse_at(text: &str, now: DateTime<Utc>) -> Result<Self, ParseQueryError> {
+    #[expect(clippy::needless_pass_by_value, reason = "a time in UTC is `Copy`")]
+    pub fn parse_at<Z: TimeZone>(text: &str, now: DateTime<Z>) -> Result<Self, ParseQueryError> {
         let mut query = Self::new();
         let mut words: Vec<String> = Vec::new();
         for term in terms(text)? {
             match &term.key {
                 None => words.push(term.value),
-                Some((key, column)) => query = query.with_term(key, *column, &term, now)?,
+                Some((key, column)) => query = query.with_term(key, *column, &term, &now)?,
             }
         }
         if !words.is_empty() {
@@ -108,12 +110,12 @@ impl Query {
         Ok(query)
     }
 
-    fn with_term(
+    fn with_term<Z: TimeZone>(
         mut self,
         key: &str,
         key_column: usize,
         term: &Term,
-        now: DateTime<Utc>,
+        now: &DateTime<Z>,
     ) -> Result<Self, ParseQueryError> {
         let text = term.value.as_str();
         let error = |message: String| ParseQueryError::at(term.column, message);
@@ -353,49 +355,9 @@ fn value_text(value: &Value) -> String {
     }
 }
 
-/// Reads a time: a duration ago, a day, or RFC 3339.
-fn time(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
-    let day = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc();
-    let today = now.date_naive();
-    let found = match text {
-        "now" => Some(now),
-        "today" => Some(day(today)),
-        "yesterday" => today.checked_sub_days(Days::new(1)).map(day),
-        _ => None,
-    };
-    found
-        .or_else(|| text.parse::<DateTime<Utc>>().ok())
-        .or_else(|| text.parse::<NaiveDate>().ok().map(day))
-        .or_else(|| now.checked_sub_signed(duration(text)?))
-        .map(crate::entry::to_micros)
-        .ok_or_else(|| {
-            format!(
-                "`{}` is no time; expected one such as 2h, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z",
-                text.escape_debug()
-            )
-        })
-}
-
-/// Reads a duration of weeks, days, hours, minutes and seconds, such as `1d12h`.
-fn duration(text: &str) -> Option<TimeDelta> {
-    let mut total = TimeDelta::zero();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: i64 = rest[..digits].parse().ok()?;
-        let unit = rest[digits..].chars().next()?;
-        let part = match unit {
-            'w' => TimeDelta::try_weeks(number),
-            'd' => TimeDelta::try_days(number),
-            'h' => TimeDelta::try_hours(number),
-            'm' => TimeDelta::try_minutes(number),
-            's' => TimeDelta::try_seconds(number),
-            _ => None,
-        }?;
-        total = total.checked_add(&part)?;
-        rest = &rest[digits + unit.len_utf8()..];
-    }
-    (!text.is_empty()).then_some(total)
+/// Reads a time and says what is wrong.
+fn time<Z: TimeZone>(text: &str, now: &DateTime<Z>) -> Result<DateTime<Utc>, String> {
+    parse_time(text, now).map_err(|error| error.to_string())
 }
 
 /// The text is no query.
@@ -413,6 +375,11 @@ impl ParseQueryError {
             message,
             hint: None,
         }
+    }
+
+    /// Returns what is wrong, without where.
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// Returns where it went wrong, in characters from 1.

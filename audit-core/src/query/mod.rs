@@ -2,6 +2,7 @@
 
 mod asynchronous;
 mod language;
+mod time;
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,6 +24,7 @@ use crate::store::{Page, Store};
 use crate::value::AuditValue;
 
 pub use self::language::ParseQueryError;
+pub use self::time::{ParseTimeError, parse_time};
 
 /// How many entries [`Query::iter`] reads at a time, and a page holds without a limit.
 const PAGE: usize = 500;
@@ -341,6 +343,11 @@ impl Query {
     /// Returns how many entries a page of this query holds at most.
     pub fn page_size(&self) -> usize {
         self.limit.unwrap_or(PAGE)
+    }
+
+    /// Returns the limit, if there is one.
+    pub fn limit_or_none(&self) -> Option<usize> {
+        self.limit
     }
 
     /// Returns where the query goes on.

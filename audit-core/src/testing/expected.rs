@@ -89,7 +89,7 @@ impl Expected {
 /// Asserts that an entry was recorded: its action, its type and key, and, if given, some of
 /// its changes (old and new value; `()` for none) and its actor.
 ///
-/// The first argument has a method `entries`, as [`Capture`] has. The key is a literal, or an
+/// The first argument has a method `entries`, as [`Capture`](crate::testing::Capture) has. The key is a literal, or an
 /// expression in parentheses.
 ///
 /// ```text

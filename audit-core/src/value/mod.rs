@@ -86,6 +86,7 @@ pub trait AuditValue {
     ///
     /// Called for a value that is not composite only when [`same`](Self::same) is false;
     /// the default reports one old and one new value.
+    #[inline]
     fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
         cx.replace(Some(self), Some(new));
     }

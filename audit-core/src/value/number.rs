@@ -1,5 +1,6 @@
 //! Numbers and booleans.
 
+use std::fmt::Display;
 use std::num::{
     NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize, NonZeroU8,
     NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize, Saturating, Wrapping,
@@ -32,6 +33,12 @@ pub(crate) fn float_value(number: f64) -> Value {
     }
 }
 
+/// An integer that is not a number to every JSON reader.
+#[cold]
+fn beyond(number: &dyn Display) -> Value {
+    Value::String(number.to_string())
+}
+
 macro_rules! integers {
     ($($integer:ty),*) => {$(
         impl AuditValue for $integer {
@@ -40,10 +47,13 @@ macro_rules! integers {
                 self == other
             }
 
+            #[inline]
             fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
-                match i128::try_from(*self) {
-                    Ok(number) => integer_value(number),
-                    Err(_) => Value::String(self.to_string()),
+                match i64::try_from(*self) {
+                    Ok(small) if u128::from(small.unsigned_abs()) <= EXACT => {
+                        Value::Number(small.into())
+                    }
+                    _ => beyond(self),
                 }
             }
 
@@ -109,6 +119,7 @@ impl AuditValue for f64 {
         *self == *other || (self.is_nan() && other.is_nan())
     }
 
+    #[inline]
     fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
         float_value(*self)
     }
@@ -134,6 +145,7 @@ impl AuditValue for bool {
         self == other
     }
 
+    #[inline]
     fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
         Value::Bool(*self)
     }

@@ -69,11 +69,13 @@ impl<T: AuditValue> AuditValue for Option<T> {
         }
     }
 
+    #[inline]
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
         self.as_ref()
             .map_or(Value::Null, |value| value.snapshot(cx))
     }
 
+    #[inline]
     fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
         match (self, new) {
             (Some(old), Some(new)) => old.diff(new, cx),

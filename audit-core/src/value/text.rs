@@ -16,6 +16,7 @@ impl AuditValue for str {
         self == other
     }
 
+    #[inline]
     fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
         Value::String(self.to_owned())
     }
@@ -31,8 +32,9 @@ impl AuditValue for String {
         self == other
     }
 
+    #[inline]
     fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
-        Value::String(self.clone())
+        Value::String(self.as_str().to_owned())
     }
 
     fn write_text(&self, out: &mut String, _: &mut Snapshot<'_>) {

@@ -25,7 +25,7 @@ pub(crate) fn fields(body: &Body<'_>, domain: &str, identity: &[usize]) -> Token
             Shape::Inline(_) => quote!(inline(#name, #nested)),
             _ if field.flatten => quote!(inline(#name, #nested)),
             // The shortest form for the most fields: the compiler reads it once for each.
-            _ if has_fields(field) => {
+            _ if has_fields(field) && is_word(name) => {
                 let ty = &field.original.ty;
                 quote!(of::<#ty>(#name))
             }
@@ -81,6 +81,12 @@ pub(crate) fn variants(variants: &[Variant<'_>], tagging: &Tagging, domain: &str
             quote!(__audit::FieldSchema::#place(#name, #nested) #inner #label #aliases)
         });
     quote!(&[#tag #(#variants),*])
+}
+
+/// Whether a name can stand in a path as it is, as every identifier can: what `of` takes.
+fn is_word(name: &str) -> bool {
+    let digit = name.starts_with(|first: char| first.is_ascii_digit());
+    !name.is_empty() && !digit && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 /// Whether the fields of the field's type count.

@@ -169,6 +169,11 @@ BEGIN
         'CREATE TABLE %s (LIKE {schema}.audit_entry INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
         part
     );
+    -- Whoever makes it, such as a superuser: the owner must be able to drop it.
+    EXECUTE format(
+        'ALTER TABLE %s OWNER TO %I', part,
+        (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = '{schema}.audit_entry'::regclass)
+    );
     LOCK TABLE {schema}.audit_entry_rest IN ACCESS EXCLUSIVE MODE;
     SELECT EXISTS (
         SELECT 1 FROM {schema}.audit_entry_rest AS r WHERE r.id >= low AND r.id < high

@@ -1,20 +1,24 @@
 //! Many threads, several stores, transactions that collide.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Barrier;
+use std::task::{Context, Waker};
 use std::thread;
-use std::time::Duration;
 
 use audit_core::{LogEntry, Query, Store, StoreError};
 use audit_postgres::PostgresStore;
 use audit_testkit::entries;
+use futures::executor::block_on;
+use futures::future::join_all;
 
 use crate::Test;
 use crate::scratch::{Scratch, assert_kept, sorted};
 
 pub(crate) const TESTS: &[Test] = &[
     (
-        "concurrency::threads_share_statements",
-        threads_share_statements,
+        "concurrency::batches_share_statements",
+        batches_share_statements,
     ),
     (
         "concurrency::a_conflict_is_told_to_its_own_alone",
@@ -42,36 +46,46 @@ pub(crate) const TESTS: &[Test] = &[
     ),
 ];
 
-/// While one statement is held up, others gather; the next one is for all of them.
-fn threads_share_statements(scratch: &Scratch) {
-    let store = scratch.store();
+/// Appends batches while a first one is held up by a lock: those share the next statement.
+fn append_together(
+    scratch: &Scratch,
+    store: &PostgresStore,
+    first: &[LogEntry],
+    batches: &[Vec<LogEntry>],
+) -> Vec<Result<(), StoreError>> {
     let sql = scratch.sql();
-    let sample = entries(33, 1);
     sql.run("BEGIN; LOCK TABLE audit_entry IN SHARE MODE")
         .unwrap();
-    let append = |entry: &LogEntry| store.append(std::slice::from_ref(entry));
-    let append = &append;
-    thread::scope(|scope| {
-        let first = scope.spawn(|| append(&sample[0]));
-        scratch.wait_for_locks(1);
-        let threads: Vec<_> = sample[1..]
-            .iter()
-            .map(|entry| scope.spawn(move || append(entry)))
-            .collect();
-        // They stand in the queue, which nothing shows: give them time to get there.
-        thread::sleep(Duration::from_millis(300));
-        sql.run("COMMIT").unwrap();
-        first.join().unwrap().unwrap();
-        for thread in threads {
-            thread.join().unwrap().unwrap();
-        }
-    });
-    assert_kept(&store, &sample);
-    assert!(
-        store.commits() <= 4,
-        "{} statements for 33 batches",
-        store.commits()
-    );
+    let held = queued(store, first);
+    scratch.wait_for_locks(1);
+    let waiting: Vec<_> = batches.iter().map(|batch| queued(store, batch)).collect();
+    sql.run("COMMIT").unwrap();
+    block_on(held).unwrap();
+    block_on(join_all(waiting))
+}
+
+/// Puts a batch into the queue.
+fn queued<'a>(
+    store: &'a PostgresStore,
+    batch: &'a [LogEntry],
+) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + 'a>> {
+    let mut append = Box::pin(store.append_async(batch));
+    let polled = append
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    append
+}
+
+fn batches_share_statements(scratch: &Scratch) {
+    let store = scratch.store();
+    let first = entries(1, 1);
+    let batches: Vec<_> = (2..34).map(|seed| entries(1, seed)).collect();
+    for outcome in append_together(scratch, &store, &first, &batches) {
+        outcome.unwrap();
+    }
+    assert_eq!(store.commits(), 2);
+    assert_kept(&store, &[first, batches.concat()].concat());
 }
 
 fn a_conflict_is_told_to_its_own_alone(scratch: &Scratch) {
@@ -88,26 +102,8 @@ fn a_conflict_is_told_to_its_own_alone(scratch: &Scratch) {
     let mut rival = batches[4][0].clone();
     rival.reason = Some("a rival".to_owned());
     batches[5][3] = rival;
-    let sql = scratch.sql();
-    sql.run("BEGIN; LOCK TABLE audit_entry IN SHARE MODE")
-        .unwrap();
-    let outcomes: Vec<_> = thread::scope(|scope| {
-        let store = &store;
-        let held = entries(1, 99);
-        let first = scope.spawn(move || store.append(&held));
-        scratch.wait_for_locks(1);
-        let threads: Vec<_> = batches
-            .iter()
-            .map(|batch| scope.spawn(move || store.append(batch)))
-            .collect();
-        thread::sleep(Duration::from_millis(300));
-        sql.run("COMMIT").unwrap();
-        first.join().unwrap().unwrap();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
-    });
+    let held = entries(1, 99);
+    let outcomes = append_together(scratch, &store, &held, &batches);
     for (number, outcome) in outcomes.iter().enumerate() {
         match (number, outcome) {
             (0..4, Err(StoreError::Conflict { id })) => assert_eq!(*id, known[0].id),
@@ -141,32 +137,17 @@ fn an_error_of_one_harms_no_other(scratch: &Scratch) {
         .unwrap();
     let mut evil = entries(3, 1);
     evil[1].actor = Some(audit_core::Actor::user("evil"));
-    sql.run("BEGIN; LOCK TABLE audit_entry IN SHARE MODE")
-        .unwrap();
     let good: Vec<_> = (0..6).map(|seed| entries(3, 50 + seed)).collect();
-    thread::scope(|scope| {
-        let store = &store;
-        let evil = &evil;
-        let held = scope.spawn(|| store.append(&good[0]));
-        scratch.wait_for_locks(1);
-        let refused = scope.spawn(move || store.append(evil));
-        let threads: Vec<_> = good[1..]
-            .iter()
-            .map(|batch| scope.spawn(move || store.append(batch)))
-            .collect();
-        thread::sleep(Duration::from_millis(300));
-        sql.run("COMMIT").unwrap();
-        held.join().unwrap().unwrap();
-        let error = refused.join().unwrap().unwrap_err();
-        assert!(error.to_string().contains("no_evil"), "{error}");
-        assert!(
-            !error.to_string().contains(&evil[1].id.to_string()),
-            "no content: {error}"
-        );
-        for thread in threads {
-            thread.join().unwrap().unwrap();
-        }
-    });
+    let mut batches = good[1..].to_vec();
+    batches.insert(2, evil.clone());
+    let mut outcomes = append_together(scratch, &store, &good[0], &batches);
+    let error = outcomes.remove(2).unwrap_err();
+    assert!(error.to_string().contains("no_evil"), "{error}");
+    let quoted = error.to_string().contains(&evil[1].id.to_string());
+    assert!(!quoted, "the error tells what was to be stored: {error}");
+    for outcome in outcomes {
+        outcome.unwrap();
+    }
     sql.run("ALTER TABLE audit_entry DROP CONSTRAINT no_evil")
         .unwrap();
     assert_kept(&store, &good.concat());

@@ -167,6 +167,14 @@ fn check_roles(scratch: &Scratch, owner: &audit_postgres::PostgresStore, sql: &S
     let new_owner = connect("owner");
     assert_eq!(new_owner.maintain(7).unwrap(), 4);
     assert_eq!(owner.count(&Query::new()).unwrap(), 45);
+    // What another one makes is the owner's all the same.
+    assert_eq!(owner.maintain(9).unwrap(), 2);
+    let owners = sql.value(
+        "SELECT string_agg(DISTINCT pg_get_userbyid(relowner), ' ') FROM pg_class \
+         WHERE relname ~ '^audit_entry' AND relkind IN ('r', 'p') \
+         AND relnamespace = current_schema()::regnamespace",
+    );
+    assert_eq!(owners, role("owner"));
     let end = sample.iter().map(|entry| entry.timestamp).max().unwrap();
     assert!(new_owner.purge(&Query::new().until(end)).unwrap() > 0);
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::Test;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, Sql};
 
 pub(crate) const TESTS: &[Test] = &[("plans", plans)];
 
@@ -136,15 +136,28 @@ fn plans(scratch: &Scratch) {
             }
         }
     }
+    plans_beside_the_queries(&sql);
+    store.close().unwrap();
+}
+
+fn plans_beside_the_queries(sql: &Sql) {
+    let plan = |sql_text: &str| {
+        let rows = sql.run(&format!("EXPLAIN (COSTS OFF) {sql_text}")).unwrap();
+        let lines: Vec<_> = rows.into_iter().flatten().flatten().collect();
+        lines.join("\n")
+    };
+    // What `objects` asks for.
+    let objects = plan(
+        "SELECT body FROM audit_entry WHERE object_pk <> '' AND (model, object_pk) > ('User', '7') \
+         ORDER BY model, object_pk, ts, id LIMIT 256",
+    );
+    assert_index(&objects, "the next objects", &["model_object_pk_ts_id"]);
     // The block range index is for those who follow the trail: a fraction of the size.
     let newest = sql.value("SELECT max(xact) FROM audit_entry");
-    let plan: Vec<_> = sql
-        .run(&format!(
-            "EXPLAIN (COSTS OFF) SELECT body FROM audit_entry WHERE xact >= {newest}"
-        ))
-        .unwrap();
-    let plan: Vec<_> = plan.into_iter().flatten().flatten().collect();
-    assert_index(&plan.join("\n"), "what is new", &["xact_idx"]);
+    let new = plan(&format!(
+        "SELECT body FROM audit_entry WHERE xact >= {newest}"
+    ));
+    assert_index(&new, "what is new", &["xact_idx"]);
     let size = |index: &str| -> u64 {
         sql.value(&format!(
             "SELECT pg_relation_size('audit_entry_2026_02_{index}')"
@@ -153,7 +166,6 @@ fn plans(scratch: &Scratch) {
         .unwrap()
     };
     assert!(size("xact_idx") * 10 < size("ts_id_idx"));
-    store.close().unwrap();
 }
 
 fn assert_index(plan: &str, question: &str, indexes: &[&str]) {

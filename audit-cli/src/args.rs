@@ -1,0 +1,100 @@
+//! The arguments that all commands share, and the list of commands.
+
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, Parser, Subcommand};
+
+use crate::command::{
+    as_of, blame, completions, diff, doctor, export, history, import, log, man, prune, schema,
+    show, stats,
+};
+use crate::exit::Exit;
+use crate::output::When;
+use crate::zone::Zone;
+
+/// Asks an audit trail who changed what, when and why; exports, imports and tends it.
+///
+/// Every command prints text for people, or with --json one JSON value a line. Times are read
+/// as RFC 3339, as a date, as `yesterday`, or as a duration ago such as `2h`. JSON has times
+/// in UTC, text in the zone of --tz.
+#[derive(Debug, Parser)]
+#[command(name = "auditlog", version, after_long_help = Exit::help())]
+#[command(max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What all commands understand.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "For all commands")]
+pub(crate) struct Global {
+    /// The store's file; ./audit.db if there is one
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "PATH",
+        env = "AUDITLOG_STORE",
+        hide_env_values = true
+    )]
+    pub(crate) store: Option<PathBuf>,
+    /// Print JSON, one value a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The zone of times: utc, local, +02:00 or a place such as Europe/Berlin
+    #[arg(
+        long,
+        global = true,
+        value_name = "ZONE",
+        env = "AUDITLOG_TZ",
+        hide_env_values = true,
+        default_value = "utc",
+        hide_default_value = true
+    )]
+    pub(crate) tz: Zone,
+    /// When to use colours; `NO_COLOR` turns them off where this is auto
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub(crate) color: When,
+    /// Under which name to record what is removed, imported or read; the name of the login
+    /// if not given
+    #[arg(
+        long = "as",
+        global = true,
+        value_name = "ACTOR",
+        env = "AUDITLOG_ACTOR",
+        hide_env_values = true
+    )]
+    pub(crate) recorded_actor: Option<String>,
+    /// Record that the trail was read, before anything is shown
+    #[arg(
+        long,
+        global = true,
+        env = "AUDITLOG_RECORD_ACCESS",
+        hide_env_values = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub(crate) record_access: bool,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Log(log::LogArgs),
+    Show(show::ShowArgs),
+    History(history::HistoryArgs),
+    Blame(blame::BlameArgs),
+    AsOf(as_of::AsOfArgs),
+    Diff(diff::DiffArgs),
+    Stats(stats::StatsArgs),
+    Export(export::ExportArgs),
+    Import(import::ImportArgs),
+    Prune(prune::PruneArgs),
+    Schema(schema::SchemaArgs),
+    Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
+}

@@ -1,0 +1,237 @@
+//! `as-of`: what an object was at a time.
+
+use audit_core::{Missing, ObjectRef, Reconstruction};
+use chrono::{DateTime, Utc};
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Session;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::{Output, Part};
+use crate::text;
+use crate::zone::Zone;
+
+/// Show what an object, or every object of a model, was at a time or in a version
+///
+/// With MODEL PK TIME, or MODEL PK --version N, one object: its fields, and what of it is
+/// missing and why (what is not recorded, or only masked). If it did not exist then, the exit
+/// code is 7. With MODEL TIME all objects of the model that existed then, a line each.
+///
+/// A TIME is RFC 3339, a date, `yesterday`, or a duration ago such as 2h.
+#[derive(Args, Debug)]
+#[command(override_usage = "auditlog as-of [OPTIONS] <MODEL> <PK> <TIME>
+       auditlog as-of [OPTIONS] <MODEL> <PK> --version <NUMBER>
+       auditlog as-of [OPTIONS] <MODEL> <TIME>")]
+pub(crate) struct AsOfArgs {
+    /// The model's stored name
+    model: String,
+    /// The object's key and the time, or one of them
+    #[arg(value_name = "PK TIME", required = true, num_args = 1..=2)]
+    which: Vec<String>,
+    /// The version, as `history` counts them
+    #[arg(long, value_name = "NUMBER")]
+    version: Option<usize>,
+}
+
+/// What is asked for.
+enum Asked<'a> {
+    /// An object at a time.
+    Object(&'a str, DateTime<Utc>),
+    /// A version of an object.
+    Version(&'a str, usize),
+    /// All objects of the model at a time.
+    Model(DateTime<Utc>),
+}
+
+/// A state as JSON.
+#[derive(Serialize)]
+struct Answer<'r> {
+    exists: bool,
+    complete: bool,
+    state: &'r Value,
+    missing: Vec<Gap>,
+}
+
+impl<'r> Answer<'r> {
+    fn of(found: &'r Reconstruction) -> Self {
+        Self {
+            exists: found.exists(),
+            complete: found.complete,
+            state: &found.state,
+            missing: found.missing.iter().map(Gap::from).collect(),
+        }
+    }
+}
+
+/// A state of an object among others as JSON.
+#[derive(Serialize)]
+struct ObjectAnswer<'r> {
+    object_pk: &'r str,
+    #[serde(flatten)]
+    answer: Answer<'r>,
+}
+
+/// A part of a state that is missing.
+#[derive(Serialize)]
+struct Gap {
+    path: String,
+    reason: String,
+}
+
+impl From<&Missing> for Gap {
+    fn from(missing: &Missing) -> Self {
+        Self {
+            path: missing.path.to_string(),
+            reason: missing.reason.to_string(),
+        }
+    }
+}
+
+pub(crate) fn run(args: &AsOfArgs, session: &mut Session) -> Result<Exit, Error> {
+    let model = &args.model;
+    match args.asked(session)? {
+        Asked::Model(time) => every_object(model, time, session),
+        Asked::Object(pk, time) => {
+            let asked = format!("{model} {pk} {}", Zone::UTC.show(time));
+            let trail = session.read("as-of", &asked)?;
+            let found = trail.log.object_as_of(&ObjectRef::new(model, pk), time)?;
+            if !found.exists() {
+                // Not then, or never.
+                trail.history(model, pk)?;
+            }
+            one_object(&found, session)
+        }
+        Asked::Version(pk, number) => {
+            let trail = session.read("as-of", &format!("{model} {pk} version {number}"))?;
+            let history = trail.history(model, pk)?;
+            let found = history.at_version(number);
+            one_object(&found.ok_or_else(|| no_version(number, &history))?, session)
+        }
+    }
+}
+
+impl AsOfArgs {
+    fn asked(&self, session: &Session) -> Result<Asked<'_>, Error> {
+        let time = |text: &str| session.time("<TIME>", text);
+        match (&self.which[..], self.version) {
+            ([pk], Some(number)) => Ok(Asked::Version(pk, number)),
+            ([pk, text], None) => Ok(Asked::Object(pk, time(text)?)),
+            ([text], None) => Ok(Asked::Model(time(text)?)),
+            _ => Err(Error::Usage {
+                message: "a version is asked for and a time as well".to_owned(),
+                hint: "give a time or --version, not both",
+            }),
+        }
+    }
+}
+
+fn one_object(found: &Reconstruction, session: &mut Session) -> Result<Exit, Error> {
+    if session.out.is_json() {
+        session.out.json(&Answer::of(found))?;
+    } else {
+        print(found, &mut session.out)?;
+    }
+    Ok(if found.exists() {
+        Exit::Done
+    } else {
+        Exit::Absent
+    })
+}
+
+fn every_object(model: &str, time: DateTime<Utc>, session: &mut Session) -> Result<Exit, Error> {
+    let trail = session.read("as-of", &format!("{model} {}", Zone::UTC.show(time)))?;
+    trail.require_model(model)?;
+    let out = &mut session.out;
+    for found in trail
+        .log
+        .states(trail.log.query().model_name(model), time)?
+    {
+        let found = found?;
+        if out.is_json() {
+            out.json(&ObjectAnswer {
+                object_pk: &found.object.object_pk,
+                answer: Answer::of(&found.at),
+            })?;
+            continue;
+        }
+        let pk = text::safe(&found.object.object_pk);
+        let pk = out.paint(Part::Object, pk);
+        let state = text::value(&found.at.state);
+        let mut line = format!("{pk}: {state}");
+        if !found.at.complete {
+            line.push(' ');
+            line.push_str(&out.paint(Part::Bad, "(incomplete)"));
+        }
+        out.line(line)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Says that there is no such version.
+pub(crate) fn no_version(number: usize, history: &audit_core::History) -> Error {
+    let object = history.object();
+    Error::NotFound {
+        what: format!(
+            "version {number} of `{}` `{}`, which has {}",
+            object.model,
+            object.object_pk,
+            text::counted(history.versions().count() as u64, "version", "versions")
+        ),
+        near: None,
+        hint: "`auditlog history` lists them",
+    }
+}
+
+fn print(found: &Reconstruction, out: &mut Output) -> Result<(), Error> {
+    if !found.exists() {
+        return out.line("the object did not exist then");
+    }
+    let mut table = out.new_table(["FIELD", "VALUE"]);
+    let mut fields = Vec::new();
+    flatten(String::new(), &found.state, &mut fields);
+    for (path, value) in fields {
+        table.add_row([
+            out.cell(Part::Object, text::safe(&path)),
+            out.cell(Part::Heading, text::value(value)),
+        ]);
+    }
+    out.table(&table)?;
+    for missing in &found.missing {
+        let path = text::safe(missing.path.as_str());
+        let line = match missing.path.as_str() {
+            "$" => format!("incomplete: {}", missing.reason),
+            _ => format!("incomplete: {path} is {}", missing.reason),
+        };
+        let line = out.paint(Part::Bad, line);
+        out.line(line)?;
+    }
+    Ok(())
+}
+
+/// Lists the values inside objects by their path; a list is one value.
+fn flatten<'v>(path: String, value: &'v Value, fields: &mut Vec<(String, &'v Value)>) {
+    match value {
+        Value::Object(object) if !object.is_empty() => {
+            for (name, value) in object {
+                let inner = audit_core::PathSegment::Name(name.clone());
+                let inner = audit_core::Path::from_segments(&[inner]);
+                let inner = match inner.as_str() {
+                    inner if path.is_empty() => inner.to_owned(),
+                    inner if inner.starts_with('[') => format!("{path}{inner}"),
+                    inner => format!("{path}.{inner}"),
+                };
+                flatten(inner, value, fields);
+            }
+        }
+        value => fields.push((
+            if path.is_empty() {
+                "$".to_owned()
+            } else {
+                path
+            },
+            value,
+        )),
+    }
+}

@@ -1,0 +1,126 @@
+//! `blame`: who set which part of an object.
+
+use audit_core::{Blame, History, Path};
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Session;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::{Output, Part};
+use crate::text;
+
+/// Show who set each part of an object last, when and why
+#[derive(Args, Debug)]
+pub(crate) struct BlameArgs {
+    /// The model's stored name
+    model: String,
+    /// The object's key
+    pk: String,
+    /// Only this path, what is inside it, and what it is inside of
+    #[arg(long)]
+    path: Option<String>,
+}
+
+/// A part as JSON.
+#[derive(Serialize)]
+struct Line<'h> {
+    path: &'h Path,
+    value: Option<&'h Value>,
+    version: Option<usize>,
+    time: String,
+    actor: Option<&'h str>,
+    reason: Option<&'h str>,
+    entry: Uuid,
+}
+
+pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error> {
+    let wanted: Option<Path> = match &args.path {
+        Some(path) => {
+            Some(
+                path.parse()
+                    .map_err(|error: audit_core::ParsePathError| Error::Value {
+                        argument: "--path",
+                        message: error.to_string(),
+                    })?,
+            )
+        }
+        None => None,
+    };
+    let trail = session.read("blame", &format!("{} {}", args.model, args.pk))?;
+    let history = trail.history(&args.model, &args.pk)?;
+    let latest = history.latest();
+    if !latest.exists() {
+        return Err(Error::NotFound {
+            what: format!("present `{}` `{}`: it was deleted", args.model, args.pk),
+            near: None,
+            hint: "`auditlog history` shows who deleted it",
+        });
+    }
+    let mut parts = history.blame();
+    if let Some(wanted) = &wanted {
+        parts.retain(|part| part.path.is_within(wanted) || wanted.is_within(&part.path));
+        if parts.is_empty() {
+            return Err(Error::NotFound {
+                what: format!("part `{wanted}` of `{}` `{}`", args.model, args.pk),
+                near: None,
+                hint: "without --path all parts are shown",
+            });
+        }
+    }
+    let zone = session.global.tz;
+    let out = &mut session.out;
+    if out.is_json() {
+        for part in &parts {
+            let entry = part.entry;
+            out.json(&Line {
+                path: &part.path,
+                value: value(part, &latest.state),
+                version: version(part, &history),
+                time: crate::zone::Zone::UTC.show_aligned(entry.timestamp),
+                actor: entry.actor.as_ref().map(|actor| actor.id.as_str()),
+                reason: entry.reason.as_deref(),
+                entry: entry.id,
+            })?;
+        }
+        return Ok(Exit::Done);
+    }
+    let mut table = out.new_table(["PATH", "VALUE", "BY", "TIME", "VERSION", "REASON"]);
+    for part in &parts {
+        let entry = part.entry;
+        let version = version(part, &history);
+        table.add_row([
+            out.cell(Part::Object, text::safe(part.path.as_str())),
+            out.cell(Part::Heading, text::side(value(part, &latest.state))),
+            out.cell(Part::Actor, text::actor(entry)),
+            out.cell(Part::Quiet, zone.show(entry.timestamp)),
+            out.cell(
+                Part::Quiet,
+                version.map_or_else(String::new, |number| number.to_string()),
+            ),
+            out.cell(
+                Part::Object,
+                text::safe(entry.reason.as_deref().unwrap_or_default()),
+            ),
+        ]);
+    }
+    Output::keep_whole(&mut table, [3, 4]);
+    out.table(&table)?;
+    Ok(Exit::Done)
+}
+
+/// Returns what the part is now: in the state, or a set's member, which has no place there.
+fn value<'h>(part: &Blame<'h>, state: &'h Value) -> Option<&'h Value> {
+    part.path
+        .find_in(state)
+        .or_else(|| part.entry.changes.get(part.path.as_str())?.new.as_ref())
+}
+
+fn version(part: &Blame<'_>, history: &History) -> Option<usize> {
+    history
+        .versions()
+        .find(|version| version.entry.id == part.entry.id)
+        .map(|version| version.number)
+}

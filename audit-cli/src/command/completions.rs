@@ -1,0 +1,28 @@
+//! `completions`: what a shell needs to complete arguments.
+
+use std::io::Write;
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::Session;
+use crate::args::Cli;
+use crate::error::Error;
+use crate::exit::Exit;
+
+/// Print a script that completes arguments in a shell
+///
+/// For instance: `auditlog completions bash > ~/.local/share/bash-completion/completions/auditlog`
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub(crate) fn run(args: &CompletionsArgs, session: &mut Session) -> Result<Exit, Error> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "auditlog", &mut script);
+    session.out.write_all(&script)?;
+    Ok(Exit::Done)
+}

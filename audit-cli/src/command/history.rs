@@ -1,0 +1,69 @@
+//! `history`: what happened to one object.
+
+use audit_core::LogEntry;
+use clap::Args;
+use serde::Serialize;
+
+use super::Session;
+use super::log::Printer;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::Part;
+use crate::text;
+
+/// Show what happened to an object, oldest first, with the versions
+///
+/// Each line begins with the version that the entry made, `-` if it made none, as of an
+/// access.
+#[derive(Args, Debug)]
+pub(crate) struct HistoryArgs {
+    /// The model's stored name
+    model: String,
+    /// The object's key
+    pk: String,
+    /// Show what changed, with the values
+    #[arg(long, short)]
+    changes: bool,
+}
+
+/// An entry of the history as JSON.
+#[derive(Serialize)]
+struct Line<'h> {
+    /// The version that the entry made; null if it made none, as of an access.
+    version: Option<usize>,
+    entry: &'h LogEntry,
+}
+
+pub(crate) fn run(args: &HistoryArgs, session: &mut Session) -> Result<Exit, Error> {
+    let trail = session.read("history", &format!("{} {}", args.model, args.pk))?;
+    let history = trail.history(&args.model, &args.pk)?;
+    let zone = session.global.tz;
+    let out = &mut session.out;
+    let mut versions = history.versions().peekable();
+    let numbered = history.entries().iter().map(|entry| {
+        let made = versions.next_if(|version| version.entry.id == entry.id);
+        (made.map(|version| version.number), entry)
+    });
+    if out.is_json() {
+        for (version, entry) in numbered {
+            out.json(&Line { version, entry })?;
+        }
+        return Ok(Exit::Done);
+    }
+    let object = history.entries().last().map(text::object);
+    let versions = text::counted(history.versions().count() as u64, "version", "versions");
+    let heading = format!("{}, {versions}", object.unwrap_or_default());
+    let heading = out.paint(Part::Object, heading);
+    out.line(heading)?;
+    let printer = Printer {
+        changes: args.changes,
+        object: false,
+        zone,
+    };
+    for (version, entry) in numbered {
+        let version = version.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        let version = out.paint(Part::Heading, format!("{version:>4} "));
+        printer.print(&version, entry, out)?;
+    }
+    Ok(Exit::Done)
+}

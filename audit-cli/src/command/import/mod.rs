@@ -1,0 +1,265 @@
+//! `import`: entries out of a file into the trail.
+
+mod format;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use audit_core::{LogEntry, Store, StoreError};
+use clap::Args;
+use serde_json::json;
+use uuid::Uuid;
+
+use self::format::{Fault, Format, Found};
+use super::Session;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::trail::{self, Need, Trail};
+use crate::{interrupt, progress, report, text};
+
+/// How many entries are appended at a time.
+const BATCH: usize = 1000;
+
+/// Read entries out of a file into the trail
+///
+/// JSON lines, or a SQLite file with the audit tables of django-auditlog,
+/// django-simple-history, SQLAlchemy-Continuum, `PaperTrail` or audited. An entry that the trail
+/// has already is passed over, so that a file may be imported again.
+///
+/// What is wrong ends the import with the place; it says what was kept until then. With
+/// --keep-going it is told and passed over, and the exit code is 4 in the end. With --dry-run
+/// all of the file is checked and nothing is kept.
+#[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub(crate) struct ImportArgs {
+    /// The file; - for the standard input
+    file: PathBuf,
+    /// The form of the file; all tables of a SQLite file and else JSON lines, if not given
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Pass over lines and rows that are no entries
+    #[arg(long)]
+    keep_going: bool,
+    /// Check the file, and keep nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Make the store if it does not exist
+    #[arg(long)]
+    create: bool,
+    /// Record in the trail that this was imported
+    #[arg(long)]
+    record: bool,
+}
+
+/// What came of it so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    read: u64,
+    new: u64,
+    known: u64,
+    /// Lines and rows that are no entries.
+    skipped: u64,
+    /// The last place up to which everything was kept.
+    until: u64,
+}
+
+pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Error> {
+    let actor = args
+        .record
+        .then(|| trail::actor(&session.global))
+        .transpose()?;
+    let need = match (args.dry_run, args.create) {
+        (true, _) => Need::Read,
+        (false, true) => Need::Create,
+        (false, false) => Need::Write,
+    };
+    let place = format::place(&args.file);
+    // Looked at before a store is made for what is not there.
+    let format = match args.format {
+        Some(format) => format,
+        None => Format::of(&args.file)?,
+    };
+    let trail = Trail::open(&session.global, need)?;
+    interrupt::watch()?;
+    let mut import = Import {
+        trail: &trail,
+        place: &place,
+        unit: format.unit(),
+        dry_run: args.dry_run,
+        tally: Tally::default(),
+    };
+    let bar = progress::bar(None, "importing");
+    let mut batch: Vec<Found> = Vec::with_capacity(BATCH);
+    let losses = format.read(&args.file, &mut |found| {
+        match found {
+            Ok(found) => batch.push(found),
+            Err(fault) if args.keep_going => {
+                import.tally.skipped += 1;
+                let error = import.fault(&fault);
+                bar.suspend(|| report::warn(&error));
+            }
+            Err(fault) => return Err(import.fault(&fault)),
+        }
+        if batch.len() == BATCH {
+            import.keep(&batch)?;
+            bar.set_position(import.tally.read);
+            batch.clear();
+        }
+        if interrupt::is_requested() {
+            return Err(Error::Interrupted {
+                done: import.kept(),
+            });
+        }
+        Ok(())
+    })?;
+    import.keep(&batch)?;
+    bar.finish_and_clear();
+    let tally = import.tally;
+    if let (Some(actor), false) = (actor, args.dry_run) {
+        trail
+            .log
+            .event("import")
+            .actor(actor)
+            .extra("file", place.as_str())
+            .extra("format", format.name())
+            .extra("new", tally.new)
+            .extra("known", tally.known)
+            .record()?;
+    }
+    print(tally, &losses, args.dry_run, session)?;
+    Ok(if tally.skipped == 0 {
+        Exit::Done
+    } else {
+        Exit::Data
+    })
+}
+
+fn print(
+    tally: Tally,
+    losses: &[String],
+    dry_run: bool,
+    session: &mut Session,
+) -> Result<(), Error> {
+    let out = &mut session.out;
+    if out.is_json() {
+        return out.json(&json!({
+            "read": tally.read,
+            "new": tally.new,
+            "known": tally.known,
+            "skipped": tally.skipped,
+            "dry_run": dry_run,
+            "losses": losses,
+        }));
+    }
+    for loss in losses {
+        out.line(format!("not exact: {}", text::safe(loss)))?;
+    }
+    let skipped = match tally.skipped {
+        0 => String::new(),
+        skipped => format!(", {} no entries", text::thousands(skipped)),
+    };
+    let note = if dry_run { "; nothing was kept" } else { "" };
+    out.line(format!(
+        "{} read: {} new, {} known already{skipped}{note}",
+        text::counted(tally.read, "entry", "entries"),
+        text::thousands(tally.new),
+        text::thousands(tally.known),
+    ))
+}
+
+/// An import that goes on.
+struct Import<'i> {
+    trail: &'i Trail,
+    place: &'i str,
+    unit: &'static str,
+    dry_run: bool,
+    tally: Tally,
+}
+
+impl Import<'_> {
+    /// Keeps a batch, and counts what was new in it.
+    fn keep(&mut self, batch: &[Found]) -> Result<(), Error> {
+        let Some(last) = batch.last() else {
+            return Ok(());
+        };
+        let ids: Vec<Uuid> = batch.iter().map(|found| found.entry.id).collect();
+        let stored = self.trail.store.by_ids(&ids)?;
+        let mut known: HashMap<Uuid, LogEntry> =
+            stored.into_iter().map(|entry| (entry.id, entry)).collect();
+        let before: HashSet<Uuid> = known.keys().copied().collect();
+        for found in batch {
+            match known.get(&found.entry.id) {
+                Some(other) if *other != found.entry => return Err(self.conflict(found)),
+                Some(_) => {}
+                None => {
+                    known.insert(found.entry.id, found.entry.clone());
+                }
+            }
+        }
+        if !self.dry_run {
+            let entries: Vec<LogEntry> = batch.iter().map(|found| found.entry.clone()).collect();
+            let appended = self.trail.store.append(&entries);
+            appended.map_err(|error| self.refused(batch, error))?;
+        }
+        let new = (known.len() - before.len()) as u64;
+        self.tally.read += batch.len() as u64;
+        self.tally.new += new;
+        self.tally.known += batch.len() as u64 - new;
+        self.tally.until = last.number;
+        Ok(())
+    }
+
+    /// Names the line that the store refused.
+    fn refused(&self, batch: &[Found], error: StoreError) -> Error {
+        let (StoreError::Conflict { id } | StoreError::Invalid { id, .. }) = &error else {
+            return error.into();
+        };
+        match batch.iter().rfind(|found| found.entry.id == *id) {
+            Some(found) => self.refusal(found, error.to_string()),
+            None => error.into(),
+        }
+    }
+
+    fn conflict(&self, found: &Found) -> Error {
+        let message = format!("another entry has the id {}", found.entry.id);
+        self.refusal(found, message)
+    }
+
+    fn refusal(&self, found: &Found, message: String) -> Error {
+        let line = (self.unit == "line").then_some(found.number);
+        self.fault(&Fault {
+            line,
+            column: None,
+            message,
+        })
+    }
+
+    fn fault(&self, fault: &Fault) -> Error {
+        let mut place = self.place.to_owned();
+        for number in [fault.line, fault.column.map(|column| column as u64)] {
+            place.extend(number.map(|number| format!(":{number}")));
+        }
+        Error::Line {
+            place,
+            message: fault.message.clone(),
+            kept: self.kept(),
+        }
+    }
+
+    /// Says what was kept so far, and how to go on.
+    fn kept(&self) -> String {
+        let Tally {
+            read, new, until, ..
+        } = self.tally;
+        if self.dry_run || read == 0 {
+            return "nothing was kept; correct the file and import it again".to_owned();
+        }
+        format!(
+            "kept: {} up to {} {until}, {} of them new; nothing after it; correct the file and \
+             import it again, what is known is passed over",
+            text::counted(read, "entry", "entries"),
+            self.unit,
+            text::thousands(new)
+        )
+    }
+}

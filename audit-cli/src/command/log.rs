@@ -1,0 +1,234 @@
+//! `log`: which entries there are.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use audit_core::{Cursor, LogEntry, Outcome, Query, Store};
+use clap::Args;
+use uuid::Uuid;
+
+use super::Session;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::filter::FilterArgs;
+use crate::interrupt;
+use crate::output::{Output, Part};
+use crate::text;
+use crate::trail::Trail;
+use crate::zone::Zone;
+
+/// How many entries a terminal gets.
+const SCREENFUL: usize = 50;
+/// How many entries come before those that are followed.
+const TAIL: usize = 10;
+/// How many entries are read at a time while following.
+const STEP: usize = 500;
+/// How many changed paths a line shows.
+const PATHS: usize = 4;
+
+/// List entries, the newest first
+///
+/// On a terminal the newest 50; elsewhere, and with --all, all of them. With --follow the
+/// newest 10, oldest first, and then each entry as it is written, until Ctrl-C.
+#[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub(crate) struct LogArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// No more than so many; 0 for all
+    #[arg(long, short = 'n', value_name = "NUMBER")]
+    limit: Option<usize>,
+    /// All entries
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// The oldest first
+    #[arg(long, conflicts_with = "newest_first")]
+    oldest_first: bool,
+    /// The newest first, as is the default
+    #[arg(long)]
+    newest_first: bool,
+    /// Show what changed, with the values
+    #[arg(long, short)]
+    changes: bool,
+    /// Go on with what is written from now on
+    #[arg(long, short, conflicts_with_all = ["oldest_first", "newest_first", "all"])]
+    follow: bool,
+    /// How long to wait before looking again, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 500, requires = "follow")]
+    interval: u64,
+}
+
+pub(crate) fn run(args: &LogArgs, session: &mut Session) -> Result<Exit, Error> {
+    let query = args.query(session)?;
+    let trail = session.read("log", &query.to_string())?;
+    let _bound = trail.enter();
+    let printer = Printer {
+        changes: args.changes,
+        object: true,
+        zone: session.global.tz,
+    };
+    if args.follow {
+        return follow(args, &query, &trail, &printer, session);
+    }
+    let mut shown = 0;
+    let mut last = None;
+    for entry in query.clone().iter()? {
+        let entry = entry?;
+        printer.print("", &entry, &mut session.out)?;
+        last = Some(Cursor::of(&entry));
+        shown += 1;
+    }
+    if shown == 0
+        && let Some(error) = trail.unknown_model(&query)?
+    {
+        return Err(error);
+    }
+    if session.out.is_terminal() && !session.out.is_json() {
+        tell_about_more(shown, last, query, session)?;
+    }
+    Ok(Exit::Done)
+}
+
+impl LogArgs {
+    fn query(&self, session: &Session) -> Result<Query, Error> {
+        let limit = match (self.limit, self.all) {
+            (Some(0), _) | (_, true) => None,
+            (Some(limit), _) => Some(limit),
+            (None, false) if self.follow => Some(TAIL),
+            (None, false) => {
+                let screen = session.out.is_terminal() && !session.out.is_json();
+                screen.then_some(SCREENFUL)
+            }
+        };
+        let limit = limit.map_or_else(String::new, |limit| format!("limit:{limit}"));
+        let order = match (self.oldest_first, self.newest_first || self.follow) {
+            (true, _) => "order:oldest",
+            (_, true) => "order:newest",
+            _ => "",
+        };
+        // A limit that was given counts more than one in the query, which counts more than ours.
+        let (ours, given) = if self.limit.is_some() {
+            (String::new(), format!("{order} {limit}"))
+        } else {
+            (limit, order.to_owned())
+        };
+        self.filter.read(
+            &format!("order:newest {ours}"),
+            &given,
+            session.global.tz,
+            session.now,
+        )
+    }
+}
+
+/// Says that there are no entries, or more than those shown. Not how many more: to count what
+/// a text is looked for in may take long.
+fn tell_about_more(
+    shown: u64,
+    last: Option<Cursor>,
+    query: Query,
+    session: &mut Session,
+) -> Result<(), Error> {
+    let note = match last {
+        None => "no entries".to_owned(),
+        Some(last) if query.after(last).first()?.is_some() => {
+            let shown = text::counted(shown, "entry", "entries");
+            format!("{shown} shown, and there are more; --all shows all")
+        }
+        Some(_) => return Ok(()),
+    };
+    let note = session.out.paint(Part::Quiet, note);
+    session.out.line(note)
+}
+
+/// Prints the newest entries and then those that come.
+fn follow(
+    args: &LogArgs,
+    query: &Query,
+    trail: &Trail,
+    printer: &Printer,
+    session: &mut Session,
+) -> Result<Exit, Error> {
+    interrupt::watch()?;
+    // What is written after this is read by number; what is read before that may be the same.
+    let mut seq = trail.store.last_seq()?;
+    let mut page = trail.store.find(query)?.entries;
+    page.reverse();
+    let mut shown: HashSet<Uuid> = HashSet::new();
+    for entry in &page {
+        printer.print("", entry, &mut session.out)?;
+        shown.insert(entry.id);
+    }
+    session.out.flush()?;
+    while !interrupt::is_requested() && !Output::is_closed() {
+        let appended = trail.store.appended_after(seq, STEP)?;
+        let full = appended.len() == STEP;
+        for (number, entry) in appended {
+            seq = number;
+            if query.matches(&entry) && !shown.contains(&entry.id) {
+                printer.print("", &entry, &mut session.out)?;
+            }
+        }
+        session.out.flush()?;
+        if !full {
+            shown.clear();
+            interrupt::wait(Duration::from_millis(args.interval));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// How an entry is printed in a list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Printer {
+    /// With the changes below.
+    pub(crate) changes: bool,
+    /// With the object's name.
+    pub(crate) object: bool,
+    pub(crate) zone: Zone,
+}
+
+impl Printer {
+    /// Prints an entry on a line that begins with a mark, and its changes below where they are
+    /// asked for.
+    pub(crate) fn print(self, mark: &str, entry: &LogEntry, out: &mut Output) -> Result<(), Error> {
+        if out.is_json() {
+            return out.json_line(&entry.to_canonical_json()?);
+        }
+        let line = self.line(entry, out);
+        out.line(format!("{mark}{line}"))?;
+        if self.changes {
+            for change in &entry.changes {
+                let path = out.paint(Part::Heading, text::safe(change.path.as_str()));
+                out.line(format!("    {path}: {}", text::change(change)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn line(self, entry: &LogEntry, out: &Output) -> String {
+        let action = text::safe(entry.action.as_str());
+        let mut parts = vec![
+            out.paint(Part::Quiet, self.zone.show_aligned(entry.timestamp)),
+            out.paint(Part::Level(entry.level), format!("{:<8}", entry.level)),
+            format!("{action:<8}"),
+        ];
+        let object = text::object(entry);
+        if self.object && !object.is_empty() {
+            parts.push(out.paint(Part::Object, object));
+        }
+        parts.push(format!("by {}", out.paint(Part::Actor, text::actor(entry))));
+        if entry.outcome != Outcome::Success {
+            let outcome = entry.outcome.as_str().to_uppercase();
+            parts.push(out.paint(Part::Bad, format!("[{outcome}]")));
+        }
+        if !self.changes && !entry.changes.is_empty() {
+            parts.push(format!("({})", text::paths(entry.changes.paths(), PATHS)));
+        }
+        if let Some(reason) = &entry.reason {
+            parts.push(format!("\"{}\"", text::safe(reason)));
+        }
+        parts.push(out.paint(Part::Quiet, entry.id.to_string()));
+        parts.join(" ")
+    }
+}

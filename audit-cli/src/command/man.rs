@@ -1,0 +1,70 @@
+//! `man`: the manual.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Command, CommandFactory};
+use clap_mangen::Man;
+
+use super::Session;
+use crate::args::Cli;
+use crate::error::Error;
+use crate::exit::Exit;
+
+/// Print a page of the manual
+///
+/// For instance: `auditlog man | man -l -`
+#[derive(Args, Debug)]
+pub(crate) struct ManArgs {
+    /// The command whose page it is; the page of all if not given
+    command: Option<String>,
+    /// Write all pages into this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+    dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &ManArgs, session: &mut Session) -> Result<Exit, Error> {
+    let mut all = Cli::command();
+    all.build();
+    if let Some(folder) = &args.dir {
+        write(folder, "auditlog.1", all.clone())?;
+        for command in all.get_subcommands() {
+            write(
+                folder,
+                &format!("auditlog-{}.1", command.get_name()),
+                command.clone(),
+            )?;
+        }
+        return Ok(Exit::Done);
+    }
+    let wanted = match &args.command {
+        None => all,
+        Some(name) => {
+            let found = all.find_subcommand(name).cloned();
+            found.ok_or_else(|| {
+                let names = all.get_subcommands().map(Command::get_name);
+                Error::NotFound {
+                    what: format!("command `{name}`"),
+                    near: audit_core::nearest(name, names).map(str::to_owned),
+                    hint: "`auditlog help` lists the commands",
+                }
+            })?
+        }
+    };
+    session.out.write_all(&page(wanted)?)?;
+    Ok(Exit::Done)
+}
+
+fn page(command: Command) -> Result<Vec<u8>, Error> {
+    let mut text = Vec::new();
+    Man::new(command)
+        .source(concat!("auditlog ", env!("CARGO_PKG_VERSION")))
+        .render(&mut text)?;
+    Ok(text)
+}
+
+fn write(folder: &Path, name: &str, command: Command) -> Result<(), Error> {
+    let path = folder.join(name);
+    fs::write(&path, page(command)?).map_err(|source| Error::File { path, source })
+}

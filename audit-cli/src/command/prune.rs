@@ -1,0 +1,271 @@
+//! `prune`: retention.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, IsTerminal};
+
+use audit_core::{AuditLog, Level, Outcome, Query, Store};
+use chrono::{DateTime, Utc};
+use clap::Args;
+use serde::Serialize;
+
+use super::Session;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::filter::FilterArgs;
+use crate::output::Part;
+use crate::text;
+use crate::trail::{self, Need, Trail};
+use crate::zone::Zone;
+
+/// Remove entries by age, number, model or level
+///
+/// Shows first what would go. On a terminal it then asks; elsewhere nothing is removed
+/// without --yes. Before anything goes, an entry `prune` tells who removed what.
+#[derive(Args, Debug)]
+pub(crate) struct PruneArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Older than this: a duration such as 90d, or a time
+    #[arg(long, value_name = "TIME")]
+    older_than: Option<String>,
+    /// All but the newest so many of what the other conditions leave
+    #[arg(long, value_name = "NUMBER")]
+    keep_last: Option<usize>,
+    /// Why, for the entry that tells of it
+    #[arg(long)]
+    reason: Option<String>,
+    /// Show only what would go
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+    /// Remove it without asking
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// What would go.
+#[derive(Debug, Default)]
+struct Survey {
+    count: u64,
+    models: BTreeMap<String, u64>,
+    oldest: Option<DateTime<Utc>>,
+    newest: Option<DateTime<Utc>>,
+}
+
+/// What would go or went as JSON.
+#[derive(Serialize)]
+struct Report<'s> {
+    query: String,
+    count: u64,
+    models: &'s BTreeMap<String, u64>,
+    oldest: Option<String>,
+    newest: Option<String>,
+    removed: Option<u64>,
+}
+
+pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error> {
+    let query = args.query(session)?;
+    // Before anything is shown, so that a missing name comes first.
+    let actor = (!args.dry_run).then(|| trail::actor(&session.global));
+    let trail = session.read("prune", &query.to_string())?;
+    let bound = trail.enter();
+    let (query, survey) = match args.keep_last(&query)? {
+        Some(narrower) => {
+            let survey = Survey::of(&narrower)?;
+            (narrower, survey)
+        }
+        None => (query, Survey::default()),
+    };
+    if survey.count == 0
+        && let Some(error) = trail.unknown_model(&query)?
+    {
+        return Err(error);
+    }
+    drop(bound);
+    drop(trail);
+    if !session.out.is_json() {
+        survey.print(&query, session)?;
+    }
+    let person = io::stdin().is_terminal() && session.out.is_terminal() && !session.out.is_json();
+    let goes = survey.count > 0 && !args.dry_run && (args.yes || person);
+    if !goes {
+        if session.out.is_json() {
+            session.out.json(&survey.report(&query, None))?;
+        } else if survey.count > 0 {
+            session
+                .out
+                .line("nothing was removed; --yes removes them")?;
+        }
+        return Ok(Exit::Done);
+    }
+    let actor = actor.unwrap_or_else(|| trail::actor(&session.global))?;
+    if !args.yes && !confirmed(&survey, session)? {
+        session.out.line("nothing was removed")?;
+        return Ok(Exit::Declined);
+    }
+    let trail = Trail::open(&session.global, Need::Write)?;
+    let removed = remove(&trail, &query, &survey, &actor, args.reason.as_deref())?;
+    if session.out.is_json() {
+        session.out.json(&survey.report(&query, Some(removed)))?;
+    } else {
+        let entries = text::counted(removed, "entry", "entries");
+        session.out.line(format!("{entries} removed"))?;
+    }
+    Ok(Exit::Done)
+}
+
+impl PruneArgs {
+    /// Reads what may go, but for the number that is kept.
+    fn query(&self, session: &Session) -> Result<Query, Error> {
+        if self.older_than.is_none() && self.keep_last.is_none() && self.filter.is_empty()? {
+            return Err(Error::Usage {
+                message: "nothing says what may be removed".to_owned(),
+                hint: "for instance --older-than 90d, --keep-last 1000, --model or --below info",
+            });
+        }
+        let query = self.filter.read("", "", session.global.tz, session.now)?;
+        let unlimited = query.clone().without_limits();
+        if query.is_newest_first() || query.to_string() != unlimited.to_string() {
+            return Err(Error::Usage {
+                message: "`order:`, `limit:` and `after:` mean nothing to a removal".to_owned(),
+                hint: "--keep-last keeps the newest entries",
+            });
+        }
+        let older = self.older_than.as_deref();
+        let older = older
+            .map(|time| session.time("--older-than", time))
+            .transpose()?;
+        // What is written from now on stays, above all the entry that tells of this.
+        let until = [query.filter().until, older, Some(session.now)];
+        Ok(match until.into_iter().flatten().min() {
+            Some(until) => unlimited.until(until),
+            None => unlimited,
+        })
+    }
+
+    /// Leaves out the newest entries that are kept; `None` if these are all. Entries of the
+    /// same microsecond as the oldest of them stay as well.
+    fn keep_last(&self, query: &Query) -> Result<Option<Query>, Error> {
+        let query = query.clone();
+        let Some(last) = self.keep_last.and_then(|number| number.checked_sub(1)) else {
+            return Ok(Some(query));
+        };
+        let newest = query.clone().newest_first();
+        let mut newest = newest.limit(last.saturating_add(1)).iter()?;
+        let oldest_kept = newest.nth(last).transpose()?;
+        Ok(oldest_kept.map(|entry| query.until(entry.timestamp)))
+    }
+}
+
+impl Survey {
+    fn of(query: &Query) -> Result<Self, Error> {
+        let mut survey = Self::default();
+        for entry in query.clone().iter()? {
+            let entry = entry?;
+            survey.count += 1;
+            survey.oldest.get_or_insert(entry.timestamp);
+            survey.newest = Some(entry.timestamp);
+            *survey.models.entry(entry.model).or_default() += 1;
+        }
+        Ok(survey)
+    }
+
+    fn print(&self, query: &Query, session: &mut Session) -> Result<(), Error> {
+        let zone = session.global.tz;
+        let out = &mut session.out;
+        let query = query.to_string();
+        out.line(format!("what may go: {}", text::safe(&query)))?;
+        let (Some(oldest), Some(newest)) = (self.oldest, self.newest) else {
+            return out.line("no entries");
+        };
+        let mut table = out.new_table(["MODEL", "ENTRIES"]);
+        for (model, count) in &self.models {
+            let model = if model.is_empty() {
+                "(no model)".into()
+            } else {
+                text::safe(model)
+            };
+            table.add_row([
+                out.cell(Part::Object, model),
+                out.cell(Part::Heading, text::thousands(*count)),
+            ]);
+        }
+        out.table(&table)?;
+        out.line(format!(
+            "{} from {} to {}",
+            text::counted(self.count, "entry", "entries"),
+            zone.show(oldest),
+            zone.show(newest)
+        ))
+    }
+
+    fn report(&self, query: &Query, removed: Option<u64>) -> Report<'_> {
+        let show = |time: Option<DateTime<Utc>>| time.map(|time| Zone::UTC.show_aligned(time));
+        Report {
+            query: query.to_string(),
+            count: self.count,
+            models: &self.models,
+            oldest: show(self.oldest),
+            newest: show(self.newest),
+            removed,
+        }
+    }
+}
+
+/// Asks whoever sits there.
+fn confirmed(survey: &Survey, session: &mut Session) -> Result<bool, Error> {
+    let entries = text::counted(survey.count, "entry", "entries");
+    let question = format!("remove {entries} for good? [y/N] ");
+    std::io::Write::write_all(&mut session.out, question.as_bytes())?;
+    session.out.flush()?;
+    let mut answer = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|source| Error::Input {
+            place: "the answer".to_owned(),
+            source,
+        })?;
+    Ok(["y", "yes"]
+        .iter()
+        .any(|yes| answer.trim().eq_ignore_ascii_case(yes)))
+}
+
+/// Tells of it in the trail, then removes.
+fn remove(
+    trail: &Trail,
+    query: &Query,
+    survey: &Survey,
+    actor: &audit_core::Actor,
+    reason: Option<&str>,
+) -> Result<u64, Error> {
+    let event = |outcome, count| {
+        let log: &AuditLog = &trail.log;
+        let draft = log
+            .event("prune")
+            .actor(actor.clone())
+            .level(Level::Warning)
+            .outcome(outcome)
+            .extra("query", query.to_string())
+            .extra("count", count);
+        match reason {
+            Some(reason) => draft.reason(reason),
+            None => draft,
+        }
+        .record()
+    };
+    event(Outcome::Success, survey.count)?;
+    let removed = trail.store.purge(query);
+    match removed {
+        Ok(removed) if removed == survey.count => Ok(removed),
+        // The first entry says what was meant, and this one what came of it.
+        Ok(removed) => {
+            event(Outcome::Success, removed)?;
+            Ok(removed)
+        }
+        Err(error) => {
+            let left = trail.store.count(query)?;
+            event(Outcome::Failure, survey.count.saturating_sub(left))?;
+            Err(error.into())
+        }
+    }
+}

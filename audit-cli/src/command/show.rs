@@ -1,0 +1,144 @@
+//! `show`: one entry, all of it.
+
+use audit_core::LogEntry;
+use clap::Args;
+
+use super::Session;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::{Output, Part};
+use crate::text;
+use crate::zone::Zone;
+
+/// How many of the entries that an ambiguous id could mean are listed.
+const CANDIDATES: usize = 10;
+
+/// Show an entry
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// The entry's id, or as many of its first digits as no other id begins with
+    id: String,
+}
+
+pub(crate) fn run(args: &ShowArgs, session: &mut Session) -> Result<Exit, Error> {
+    let digits = args.id.chars().filter(|c| *c != '-');
+    if args.id.is_empty() || !digits.clone().all(|c| c.is_ascii_hexdigit()) || digits.count() > 32 {
+        return Err(Error::Value {
+            argument: "<ID>",
+            message: format!(
+                "`{}` is no beginning of an id; expected hexadecimal digits such as 019b1c2d-3e4f",
+                args.id.escape_debug()
+            ),
+        });
+    }
+    let trail = session.read("show", &args.id)?;
+    let found = trail.store.with_id_prefix(&args.id, CANDIDATES + 1)?;
+    let zone = session.global.tz;
+    match &found[..] {
+        [] => Err(Error::NotFound {
+            what: format!("entry whose id begins with `{}`", args.id),
+            near: None,
+            hint: "`auditlog log` ends each line with the entry's id",
+        }),
+        [entry] if session.out.is_json() => {
+            session.out.json_line(&entry.to_canonical_json()?)?;
+            Ok(Exit::Done)
+        }
+        [entry] => {
+            print(entry, zone, &mut session.out)?;
+            Ok(Exit::Done)
+        }
+        several => {
+            let mut entries: Vec<String> = several
+                .iter()
+                .take(CANDIDATES)
+                .map(|entry| {
+                    let (id, time) = (entry.id, zone.show(entry.timestamp));
+                    format!("{id} {time} {} {}", entry.action, text::object(entry))
+                })
+                .collect();
+            if several.len() > CANDIDATES {
+                entries.push("and more".to_owned());
+            }
+            Err(Error::Ambiguous {
+                prefix: args.id.clone(),
+                entries,
+            })
+        }
+    }
+}
+
+fn print(entry: &LogEntry, zone: Zone, out: &mut Output) -> Result<(), Error> {
+    for (name, value) in fields(entry, zone) {
+        let name = out.paint(Part::Heading, format!("{name:<15}"));
+        out.line(format!("{name} {value}"))?;
+    }
+    if !entry.additional_data.is_empty() {
+        heading("additional data", out)?;
+        for (key, value) in &entry.additional_data {
+            out.line(format!("  {}: {}", text::safe(key), text::value(value)))?;
+        }
+    }
+    if !entry.changes.is_empty() {
+        heading("changes", out)?;
+        for change in &entry.changes {
+            let path = text::safe(change.path.as_str());
+            out.line(format!("  {path}: {}", text::change(change)))?;
+        }
+    }
+    if let Some(snapshot) = &entry.snapshot {
+        heading("snapshot", out)?;
+        out.line(format!("  {}", text::value(snapshot)))?;
+    }
+    Ok(())
+}
+
+fn heading(title: &str, out: &mut Output) -> Result<(), Error> {
+    let title = out.paint(Part::Heading, title);
+    out.line(title)
+}
+
+/// Returns what the entry says about itself, by name; what it does not say is left out.
+fn fields(entry: &LogEntry, zone: Zone) -> Vec<(&'static str, String)> {
+    let safe = |text: &str| text::safe(text).into_owned();
+    let mut fields = vec![
+        ("id", entry.id.to_string()),
+        ("time", zone.show(entry.timestamp)),
+        ("level", entry.level.to_string()),
+        ("action", safe(entry.action.as_str())),
+        ("outcome", entry.outcome.to_string()),
+    ];
+    let mut optional =
+        |name, value: Option<String>| fields.extend(value.map(|value| (name, value)));
+    let object = text::object(entry);
+    optional("object", (!object.is_empty()).then_some(object));
+    optional("schema version", Some(entry.schema_version.to_string()));
+    optional("actor", Some(text::actor(entry)));
+    if let Some(actor) = &entry.actor {
+        optional("actor id", Some(safe(&actor.id)));
+        optional("actor kind", Some(actor.kind.to_string()));
+    }
+    let parent = entry.parent.as_ref();
+    optional("parent", parent.map(|parent| safe(&parent.to_string())));
+    optional("reason", entry.reason.as_deref().map(safe));
+    optional("correlation id", entry.correlation_id.as_deref().map(safe));
+    optional("transaction", entry.transaction_id.map(|id| id.to_string()));
+    optional("trace id", entry.trace_id.as_deref().map(safe));
+    let port = entry.remote_port.map(|port| format!(" port {port}"));
+    let address = entry.remote_addr.map(|address| address.to_string());
+    optional(
+        "address",
+        address.map(|address| address + &port.unwrap_or_default()),
+    );
+    let source = &entry.source;
+    let source: Vec<&str> = [&source.service, &source.version, &source.host]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    optional(
+        "source",
+        (!source.is_empty()).then(|| safe(&source.join(" "))),
+    );
+    fields
+}

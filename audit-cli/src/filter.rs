@@ -1,0 +1,186 @@
+//! Which entries a command is about: flags and a query, read together.
+
+use std::borrow::Cow;
+
+use audit_core::{Filter, Query};
+use chrono::{DateTime, Utc};
+use clap::Args;
+
+use crate::error::Error;
+use crate::zone::Zone;
+
+/// Conditions, all of which an entry meets.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Which entries")]
+pub(crate) struct FilterArgs {
+    /// A query such as `model:User actor:alice changed:email since:2h level:>=warning`;
+    /// other words are looked for as a text
+    #[arg(value_name = "QUERY")]
+    query: Vec<String>,
+    /// Of this model
+    #[arg(long)]
+    model: Option<String>,
+    /// Of this object
+    #[arg(long, value_name = "MODEL/PK", conflicts_with_all = ["model", "pk"])]
+    object: Option<String>,
+    /// Of objects with this key
+    #[arg(long)]
+    pk: Option<String>,
+    /// By this actor
+    #[arg(long)]
+    actor: Option<String>,
+    /// Of this action: create, update, delete, access or one of your own
+    #[arg(long)]
+    action: Option<String>,
+    /// Of this level or a higher one
+    #[arg(long)]
+    level: Option<String>,
+    /// Of a lower level than this
+    #[arg(long, value_name = "LEVEL")]
+    below: Option<String>,
+    /// With this outcome: success, failure or denied
+    #[arg(long)]
+    outcome: Option<String>,
+    /// With this correlation id
+    #[arg(long, value_name = "ID")]
+    correlation_id: Option<String>,
+    /// Of this transaction
+    #[arg(long, value_name = "UUID")]
+    transaction: Option<String>,
+    /// Of this aggregate: of its root and what belongs to it
+    #[arg(long, value_name = "MODEL/PK")]
+    parent: Option<String>,
+    /// That changed this path or something inside; may be given several times
+    #[arg(long, value_name = "PATH")]
+    changed: Vec<String>,
+    /// In which the value at a path was this before
+    #[arg(long, value_name = "PATH=VALUE")]
+    changed_from: Vec<String>,
+    /// In which the value at a path became this
+    #[arg(long, value_name = "PATH=VALUE")]
+    changed_to: Vec<String>,
+    /// From then on
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// From before then
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// That have this text
+    #[arg(long)]
+    text: Option<String>,
+}
+
+/// A condition that a flag names: the flag, the query's key, the value.
+type Term<'a> = (&'static str, &'static str, Cow<'a, str>);
+
+impl FilterArgs {
+    /// Reads all conditions as one query.
+    ///
+    /// `defaults` are terms that those of the person replace, `overrides` replace all others.
+    pub(crate) fn read(
+        &self,
+        defaults: &str,
+        overrides: &str,
+        zone: Zone,
+        now: DateTime<Utc>,
+    ) -> Result<Query, Error> {
+        let now = zone.at(now);
+        let parse = |text: &str| Query::parse_at(text, now);
+        let own = self.query.join(" ");
+        let query = parse(&own).map_err(|source| Error::Query {
+            text: own.clone(),
+            source,
+        })?;
+        let mut text = format!("{defaults} {own}");
+        for (flag, key, value) in self.terms()? {
+            let term = format!("{key}:{}", quoted(&value));
+            let read = parse(&term).map_err(|error| Error::Value {
+                argument: flag,
+                message: error.message().to_owned(),
+            })?;
+            if asks_twice(query.filter(), read.filter()) {
+                return Err(Error::Twice { flag, key });
+            }
+            text.push(' ');
+            text.push_str(&term);
+        }
+        text.push(' ');
+        text.push_str(overrides);
+        // Each part was read before, and one after the other they are a query as well.
+        parse(&text).map_err(|source| Error::Query { text, source })
+    }
+
+    /// Returns whether there is no condition.
+    pub(crate) fn is_empty(&self) -> Result<bool, Error> {
+        Ok(self.query.is_empty() && self.terms()?.is_empty())
+    }
+
+    fn terms(&self) -> Result<Vec<Term<'_>>, Error> {
+        let mut terms: Vec<Term<'_>> = Vec::new();
+        if let Some(object) = &self.object {
+            let (model, pk) = object.split_once('/').ok_or_else(|| Error::Value {
+                argument: "--object",
+                message: format!(
+                    "expected a model and a key, `User/42`, not `{}`",
+                    object.escape_debug()
+                ),
+            })?;
+            terms.push(("--object", "model", model.into()));
+            terms.push(("--object", "object", pk.into()));
+        }
+        let single = [
+            ("--model", "model", &self.model),
+            ("--pk", "object", &self.pk),
+            ("--actor", "actor", &self.actor),
+            ("--action", "action", &self.action),
+            ("--level", "level", &self.level),
+            ("--outcome", "outcome", &self.outcome),
+            ("--correlation-id", "correlation", &self.correlation_id),
+            ("--transaction", "transaction", &self.transaction),
+            ("--parent", "parent", &self.parent),
+            ("--since", "since", &self.since),
+            ("--until", "until", &self.until),
+            ("--text", "text", &self.text),
+        ];
+        for (flag, key, value) in single {
+            terms.extend(value.as_deref().map(|value| (flag, key, value.into())));
+        }
+        if let Some(level) = &self.below {
+            terms.push(("--below", "level", format!("<{level}").into()));
+        }
+        let many = [
+            ("--changed", "changed", &self.changed),
+            ("--changed-from", "changed_from", &self.changed_from),
+            ("--changed-to", "changed_to", &self.changed_to),
+        ];
+        for (flag, key, values) in many {
+            terms.extend(values.iter().map(|value| (flag, key, value.into())));
+        }
+        Ok(terms)
+    }
+}
+
+/// Returns whether both have a condition of which there can be one only.
+fn asks_twice(query: &Filter, flag: &Filter) -> bool {
+    fn both<T>(a: Option<&T>, b: Option<&T>) -> bool {
+        a.is_some() && b.is_some()
+    }
+    both(query.model.as_ref(), flag.model.as_ref())
+        || both(query.object_pk.as_ref(), flag.object_pk.as_ref())
+        || both(query.parent.as_ref(), flag.parent.as_ref())
+        || both(query.action.as_ref(), flag.action.as_ref())
+        || both(query.actor.as_ref(), flag.actor.as_ref())
+        || both(query.level_at_least.as_ref(), flag.level_at_least.as_ref())
+        || both(query.level_below.as_ref(), flag.level_below.as_ref())
+        || both(query.outcome.as_ref(), flag.outcome.as_ref())
+        || both(query.correlation_id.as_ref(), flag.correlation_id.as_ref())
+        || both(query.transaction_id.as_ref(), flag.transaction_id.as_ref())
+        || both(query.since.as_ref(), flag.since.as_ref())
+        || both(query.until.as_ref(), flag.until.as_ref())
+        || both(query.text.as_ref(), flag.text.as_ref())
+}
+
+/// Quotes a value so that the query's language takes it as it is.
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}

@@ -1,0 +1,48 @@
+//! The command `auditlog`: asks an audit trail, exports, imports and tends it.
+
+mod args;
+mod command;
+mod error;
+mod exit;
+mod filter;
+mod interrupt;
+mod output;
+mod progress;
+mod report;
+mod text;
+mod trail;
+mod warnings;
+mod zone;
+
+use std::env;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    warnings::print();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and versions are told this way, too.
+        Err(told) if !told.use_stderr() => told.exit(),
+        Err(error) if env::args_os().any(|argument| argument == "--json") => {
+            report::print_usage(&error);
+            return Exit::Usage.into();
+        }
+        Err(error) => error.exit(),
+    };
+    let json = cli.global.json;
+    let colour = cli.global.color;
+    match command::run(cli) {
+        Ok(exit) => exit.into(),
+        // `| head` has seen enough.
+        Err(error) if error.is_closed_pipe() => Exit::Done.into(),
+        Err(error) => {
+            report::print(&error, json, colour);
+            error.exit().into()
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What is printed: where to, in which colours, as tables or as JSON.
+
+use std::env;
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use audit_core::Level;
+use clap::ValueEnum;
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::text;
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What a part of a line is; a colour only underlines what the text says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    /// A time or an id.
+    Quiet,
+    /// A heading.
+    Heading,
+    /// Who.
+    Actor,
+    /// An object.
+    Object,
+    /// A level.
+    Level(Level),
+    /// Something good.
+    Good,
+    /// Something bad.
+    Bad,
+}
+
+/// The standard output.
+#[derive(Debug)]
+pub(crate) struct Output {
+    out: BufWriter<io::Stdout>,
+    json: bool,
+    colour: bool,
+    terminal: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool, colour: When) -> Self {
+        let terminal = io::stdout().is_terminal();
+        Self {
+            out: BufWriter::new(io::stdout()),
+            json,
+            colour: is_coloured(colour, terminal),
+            terminal,
+        }
+    }
+
+    /// Returns whether JSON is asked for.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Returns whether a person reads along.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Prints a line; what of it was stored is escaped already.
+    pub(crate) fn line(&mut self, line: impl AsRef<str>) -> Result<(), Error> {
+        Ok(writeln!(self.out, "{}", line.as_ref())?)
+    }
+
+    /// Prints JSON that is there as text, on a line of its own.
+    pub(crate) fn json_line(&mut self, json: &str) -> Result<(), Error> {
+        if self.terminal {
+            return self.line(text::safe_json(json));
+        }
+        self.line(json)
+    }
+
+    /// Prints a value as JSON on a line of its own.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Error> {
+        let json = serde_json::to_string(value).map_err(io::Error::other)?;
+        self.json_line(&json)
+    }
+
+    /// Prints a table.
+    pub(crate) fn table(&mut self, table: &Table) -> Result<(), Error> {
+        for line in table.lines() {
+            self.line(line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Makes a table with headings.
+    pub(crate) fn new_table<'h>(&self, headings: impl IntoIterator<Item = &'h str>) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        if self.terminal {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+        } else {
+            // What a program reads is not broken into lines.
+            table.set_content_arrangement(ContentArrangement::Disabled);
+            table.force_no_tty();
+        }
+        if self.colour {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
+            if self.terminal
+                && let Some(width) = width()
+            {
+                table.set_width(width);
+            }
+        }
+        let headings: Vec<Cell> = headings
+            .into_iter()
+            .map(|heading| self.cell(Part::Heading, heading))
+            .collect();
+        table.set_header(headings);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        table
+    }
+
+    /// Makes columns, by their numbers, as wide as what they hold: a broken id or time is
+    /// none.
+    pub(crate) fn keep_whole(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
+        for column in columns {
+            if let Some(column) = table.column_mut(column) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+    }
+
+    /// Makes a cell of a table.
+    pub(crate) fn cell(&self, part: Part, content: impl ToString) -> Cell {
+        let cell = Cell::new(content);
+        if !self.colour {
+            return cell;
+        }
+        match part {
+            Part::Heading => cell.add_attribute(comfy_table::Attribute::Bold),
+            Part::Quiet => cell.fg(Color::DarkGrey),
+            Part::Actor => cell.fg(Color::DarkCyan),
+            Part::Object => cell.fg(Color::DarkBlue),
+            Part::Good => cell.fg(Color::DarkGreen),
+            Part::Bad => cell.fg(Color::DarkRed),
+            Part::Level(level) => match level {
+                Level::Debug => cell.fg(Color::DarkGrey),
+                Level::Info => cell,
+                Level::Warning => cell.fg(Color::DarkYellow),
+                Level::Error | Level::Critical => cell.fg(Color::DarkRed),
+            },
+        }
+    }
+
+    /// Colours a part of a line.
+    pub(crate) fn paint(&self, part: Part, content: impl AsRef<str>) -> String {
+        let content = content.as_ref();
+        if !self.colour {
+            return content.to_owned();
+        }
+        let colour = |colour: AnsiColor| colour.on_default();
+        let style = match part {
+            Part::Heading => Style::new().bold(),
+            Part::Quiet => colour(AnsiColor::BrightBlack),
+            Part::Actor => colour(AnsiColor::Cyan),
+            Part::Object => colour(AnsiColor::Blue),
+            Part::Good => colour(AnsiColor::Green),
+            Part::Bad => colour(AnsiColor::Red),
+            Part::Level(level) => match level {
+                Level::Debug => colour(AnsiColor::BrightBlack),
+                Level::Info => return content.to_owned(),
+                Level::Warning => colour(AnsiColor::Yellow),
+                Level::Error => colour(AnsiColor::Red),
+                Level::Critical => colour(AnsiColor::Red).bold(),
+            },
+        };
+        format!("{style}{content}{style:#}")
+    }
+
+    /// Gives everything printed so far to whoever reads it.
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.out.flush()?)
+    }
+
+    /// Returns whether whoever read the output has gone away.
+    #[cfg(unix)]
+    pub(crate) fn is_closed() -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stdout = io::stdout();
+        // Asked for nothing: errors and the end of the reader are told all the same.
+        let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let ends = PollFlags::ERR | PollFlags::HUP;
+        poll(&mut asked, Some(&at_once)).is_ok() && asked[0].revents().intersects(ends)
+    }
+
+    /// Returns whether whoever read the output has gone away: known only when writing.
+    #[cfg(not(unix))]
+    pub(crate) fn is_closed() -> bool {
+        false
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Decides about colours.
+pub(crate) fn is_coloured(when: When, terminal: bool) -> bool {
+    let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => {
+            terminal && !set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
+}
+
+/// Returns how many columns the terminal has.
+pub(crate) fn width() -> Option<u16> {
+    Table::new().width()
+}
+
+/// Returns whether the terminal shows more than ASCII, by the variables of its language.
+pub(crate) fn is_unicode() -> bool {
+    let language = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
+    match language {
+        Some(language) => {
+            let language = language.to_ascii_lowercase();
+            language.contains("utf-8") || language.contains("utf8")
+        }
+        None => cfg!(windows),
+    }
+}

@@ -1,0 +1,88 @@
+//! How an error is told.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use serde_json::json;
+use unicode_width::UnicodeWidthStr;
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::{self, When};
+use crate::text;
+
+/// Tells an error on the error output: what was wrong, where, and what to do.
+pub(crate) fn print(error: &Error, json: bool, colour: When) {
+    let message = if json {
+        let column = error.excerpt().map(|(_, column)| column);
+        json_line(
+            error.exit(),
+            &error.to_string(),
+            column,
+            error.hint().as_deref(),
+        )
+    } else {
+        let coloured = output::is_coloured(colour, io::stderr().is_terminal());
+        let style = if coloured {
+            AnsiColor::Red.on_default().bold()
+        } else {
+            Style::new()
+        };
+        lines(error, style)
+    };
+    // Where the error output cannot be written, the exit code is all that is left.
+    let _lost = io::stderr().write_all(message.as_bytes());
+}
+
+/// Tells on the error output what was passed over.
+pub(crate) fn warn(error: &Error) {
+    let message = text::safe(&error.to_string()).into_owned();
+    // There is nowhere else to say it.
+    let _lost = writeln!(io::stderr(), "warning: {message}");
+}
+
+/// Tells as JSON that the arguments are wrong.
+pub(crate) fn print_usage(error: &clap::Error) {
+    let text = error.to_string();
+    // The first line says what is wrong, the rest how it would be right.
+    let (message, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    let message = message.trim_start_matches("error: ");
+    let hint = Some(rest.trim()).filter(|hint| !hint.is_empty());
+    let line = json_line(Exit::Usage, message, None, hint);
+    let _lost = io::stderr().write_all(line.as_bytes());
+}
+
+fn json_line(exit: Exit, message: &str, column: Option<usize>, hint: Option<&str>) -> String {
+    let told = json!({
+        "error": message,
+        "column": column,
+        "hint": hint,
+        "kind": exit.name(),
+        "exit": exit.code(),
+    });
+    format!("{}\n", text::safe_json(&told.to_string()))
+}
+
+fn lines(error: &Error, style: Style) -> String {
+    let message: Vec<_> = error
+        .to_string()
+        .lines()
+        .map(|line| text::safe(line).into_owned())
+        .collect();
+    let mut lines = format!("{style}error{style:#}: {}\n", message.join("\n"));
+    // Writing to a `String` cannot fail.
+    if let Some((query, column)) = error.excerpt() {
+        let before: String = query.chars().take(column.saturating_sub(1)).collect();
+        let indent = " ".repeat(text::safe(&before).width());
+        let _ok = writeln!(
+            lines,
+            "  {}\n  {indent}{style}^{style:#}",
+            text::safe(query)
+        );
+    }
+    if let Some(hint) = error.hint() {
+        let _ok = writeln!(lines, "hint: {}", text::safe(&hint));
+    }
+    lines
+}

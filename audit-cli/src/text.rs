@@ -1,0 +1,181 @@
+//! Stored texts, made harmless for a terminal: a trail may hold what an attacker wrote.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use audit_core::{Change, LogEntry, Path};
+use serde_json::Value;
+
+/// Whether a character could move the cursor, change colours, reorder or hide what is shown.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            // Marks, embeddings, overrides and isolates of bidirectional text.
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            // Separators of lines and paragraphs.
+            | '\u{2028}' | '\u{2029}'
+            // What has no width and hides differences; joiners are a part of many scripts.
+            | '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Escapes what a terminal would act on, as `\n` or `\u{1b}`.
+pub(crate) fn safe(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => escaped.extend(c.escape_default()),
+            c if is_unsafe(c) => escaped.extend(c.escape_unicode()),
+            c => escaped.push(c),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Escapes in JSON what a terminal would act on; the JSON says the same as before.
+pub(crate) fn safe_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_unsafe) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_unsafe(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a `String` cannot fail.
+                let _ok = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Shows a value as JSON.
+pub(crate) fn value(value: &Value) -> String {
+    safe(&value.to_string()).into_owned()
+}
+
+/// Shows the old or new value of a change; nothing was or is there for `None`.
+pub(crate) fn side(side: Option<&Value>) -> String {
+    side.map_or_else(|| "-".to_owned(), value)
+}
+
+/// Shows an entry's object: its model, key, and what people call it where that says more.
+/// An event has none.
+pub(crate) fn object(entry: &LogEntry) -> String {
+    let (pk, repr) = (&entry.object_pk, &entry.object_repr);
+    if entry.model.is_empty() {
+        let says_more = *repr != entry.action.as_str();
+        return if says_more { safe(repr) } else { "".into() }.into_owned();
+    }
+    let mut name = entry.model.clone();
+    if !pk.is_empty() {
+        name = format!("{name} {pk}");
+    }
+    let text = safe(&name);
+    if repr.is_empty() || repr == pk || *repr == name {
+        text.into_owned()
+    } else {
+        format!("{text} ({})", safe(repr))
+    }
+}
+
+/// Shows who did it.
+pub(crate) fn actor(entry: &LogEntry) -> String {
+    match &entry.actor {
+        Some(actor) => safe(&actor.to_string()).into_owned(),
+        None => entry.actor().to_owned(),
+    }
+}
+
+/// Shows where an entry changed something, the first few places of many.
+pub(crate) fn paths<'p>(paths: impl IntoIterator<Item = &'p Path>, most: usize) -> String {
+    let mut paths = paths.into_iter();
+    let mut shown: Vec<String> = paths
+        .by_ref()
+        .take(most)
+        .map(|path| safe(path.as_str()).into_owned())
+        .collect();
+    let left = paths.count();
+    if left > 0 {
+        shown.push(format!("and {left} more"));
+    }
+    shown.join(", ")
+}
+
+/// Says what a change did, in words and with the values.
+pub(crate) fn change(change: &Change) -> String {
+    let mut text = match (&change.old, &change.new) {
+        (Some(old), Some(new)) => format!("{} -> {}", value(old), value(new)),
+        (None, Some(new)) => format!("added {}", value(new)),
+        (Some(old), None) => format!("removed {}", value(old)),
+        (None, None) => format!("reordered, {} moved", change.moved.len()),
+    };
+    if let Some(redaction) = change.redaction {
+        // Writing to a `String` cannot fail.
+        let _ok = write!(text, " ({})", redaction_name(redaction));
+    }
+    text
+}
+
+/// Names how a value was hidden.
+pub(crate) fn redaction_name(redaction: audit_core::Redaction) -> String {
+    match serde_json::to_value(redaction) {
+        Ok(Value::String(name)) => name,
+        _ => "redacted".to_owned(),
+    }
+}
+
+/// Joins a number and what is counted.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    let what = if number == 1 { one } else { many };
+    format!("{} {what}", thousands(number))
+}
+
+/// Writes a number with its thousands apart.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_acts_on_is_escaped() {
+        assert_eq!(safe("caf\u{e9} \u{1f600}"), "caf\u{e9} \u{1f600}");
+        assert_eq!(safe("\u{1b}[31mred\u{7}"), "\\u{1b}[31mred\\u{7}");
+        assert_eq!(safe("a\nb\tc\r"), "a\\nb\\tc\\r");
+        assert_eq!(safe("\u{9b}2J\u{7f}"), "\\u{9b}2J\\u{7f}");
+        assert_eq!(safe("user\u{202e}nimda"), "user\\u{202e}nimda");
+    }
+
+    #[test]
+    fn escaped_json_says_the_same() {
+        let value = Value::String("\u{9b}2J \u{202e} \u{e0041} \u{1b}".into());
+        let json = value.to_string();
+        let escaped = safe_json(&json);
+        assert!(!escaped.contains(is_unsafe), "{escaped}");
+        assert_eq!(serde_json::from_str::<Value>(&escaped).ok(), Some(value));
+    }
+
+    #[test]
+    fn thousands_are_apart() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1000), "1,000");
+        assert_eq!(thousands(14_894_000), "14,894,000");
+    }
+}

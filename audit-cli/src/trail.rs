@@ -1,0 +1,189 @@
+//! The trail that a command works on.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use audit_core::{
+    Action, Actor, AuditLog, History, Level, LogEntry, ObjectRef, Query, Source, Store, StoreError,
+};
+use audit_sqlite::{SqliteOptions, SqliteStore};
+use serde_json::Value;
+
+use crate::args::Global;
+use crate::error::Error;
+
+/// The file that is taken where none is named.
+const DEFAULT: &str = "audit.db";
+
+/// What a command does with the trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// It reads, and this is recorded where it is asked for.
+    Read,
+    /// It writes.
+    Write,
+    /// It writes, and a file that does not exist is made.
+    Create,
+}
+
+/// An open trail.
+#[derive(Debug)]
+pub(crate) struct Trail {
+    pub(crate) store: SqliteStore,
+    pub(crate) log: AuditLog,
+}
+
+impl Trail {
+    /// Opens the trail.
+    pub(crate) fn open(global: &Global, need: Need) -> Result<Self, Error> {
+        let path = path(global)?;
+        let writes = need != Need::Read || global.record_access;
+        let store = if need == Need::Create && !path.exists() {
+            SqliteOptions::new().open(&path)?
+        } else {
+            open(&path, writes)?
+        };
+        let log = AuditLog::builder()
+            .store(store.clone())
+            .source(Source::service("auditlog").version(env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Self { store, log })
+    }
+
+    /// Opens the trail to read it, and records that where it is asked for: what was asked, and
+    /// who asked.
+    pub(crate) fn read(global: &Global, command: &str, asked: &str) -> Result<Self, Error> {
+        let trail = Self::open(global, Need::Read)?;
+        if global.record_access {
+            trail.record_access(global, command, asked)?;
+        }
+        Ok(trail)
+    }
+
+    /// Records that somebody reads the trail.
+    fn record_access(&self, global: &Global, command: &str, asked: &str) -> Result<(), Error> {
+        // A draft of `event` takes no name of the four actions: those are of an object, and
+        // this is of the trail.
+        let mut entry = LogEntry::new(Action::Access, "", "", "audit trail");
+        entry.level = Level::Debug;
+        entry.actor = Some(actor(global)?);
+        entry.source = Source::service("auditlog").version(env!("CARGO_PKG_VERSION"));
+        for (key, value) in [("command", command), ("query", asked)] {
+            entry
+                .additional_data
+                .insert(key.to_owned(), Value::from(value));
+        }
+        Ok(self.store.append(&[entry])?)
+    }
+
+    /// Binds a query to this trail for as long as the guard lives.
+    pub(crate) fn enter(&self) -> audit_core::LogGuard {
+        self.log.enter()
+    }
+
+    /// Reads the history of an object.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the trail has no entry of it.
+    pub(crate) fn history(&self, model: &str, pk: &str) -> Result<History, Error> {
+        let history = self.log.history_of(ObjectRef::new(model, pk))?;
+        if history.entries().is_empty() {
+            self.require_model(model)?;
+            return Err(Error::NotFound {
+                what: format!("entry of `{model}` `{pk}`"),
+                near: None,
+                hint: "`auditlog log --model MODEL` lists the objects of a model",
+            });
+        }
+        Ok(history)
+    }
+
+    /// Makes sure that the trail has entries of a model.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], with the near name.
+    pub(crate) fn require_model(&self, model: &str) -> Result<(), Error> {
+        let models = self.store.models()?;
+        if models.iter().any(|known| known == model) {
+            return Ok(());
+        }
+        let names = models
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !name.is_empty());
+        Err(Error::NotFound {
+            what: format!("model `{model}`"),
+            near: audit_core::nearest(model, names).map(str::to_owned),
+            hint: "`auditlog schema` lists the models",
+        })
+    }
+
+    /// Names a model that a query asks for and the trail does not have, with the near name.
+    pub(crate) fn unknown_model(&self, query: &Query) -> Result<Option<Error>, Error> {
+        let Some(model) = &query.filter().model else {
+            return Ok(None);
+        };
+        match self.require_model(model) {
+            Err(error @ Error::NotFound { .. }) => Ok(Some(error)),
+            other => other.map(|()| None),
+        }
+    }
+}
+
+/// Returns the file that is named, or the one in the folder.
+fn path(global: &Global) -> Result<PathBuf, Error> {
+    match &global.store {
+        Some(path) => Ok(path.clone()),
+        None if Path::new(DEFAULT).is_file() => Ok(DEFAULT.into()),
+        None => Err(Error::NoStore),
+    }
+}
+
+/// Opens a file of the store's own, or an application's that has the trail's tables in it.
+fn open(path: &Path, writes: bool) -> Result<SqliteStore, StoreError> {
+    let own = SqliteOptions::new().create(false);
+    let reading = own.clone().read_only().open(path);
+    let (options, store) = match reading {
+        Err(foreign @ StoreError::Foreign { .. }) => {
+            let shared = own.shared_file();
+            match shared.clone().read_only().open(path) {
+                Ok(store) => (shared, Ok(store)),
+                // Not the trail's tables either: what was found first says more.
+                Err(StoreError::Foreign { .. }) => return Err(foreign),
+                Err(error) => (shared, Err(error)),
+            }
+        }
+        reading => (own, reading),
+    };
+    match store {
+        // An older schema is upgraded by whoever may write.
+        Err(StoreError::ReadOnly { .. }) if writes => options.open(path),
+        Ok(store) if writes => {
+            drop(store);
+            options.open(path)
+        }
+        store => store,
+    }
+}
+
+/// Returns under which name something is recorded.
+///
+/// # Errors
+/// If no name is known.
+pub(crate) fn actor(global: &Global) -> Result<Actor, Error> {
+    let login = || {
+        ["USER", "LOGNAME", "USERNAME"]
+            .into_iter()
+            .find_map(|name| env::var(name).ok())
+    };
+    global
+        .recorded_actor
+        .clone()
+        .or_else(login)
+        .filter(|name| !name.trim().is_empty())
+        .map(Actor::user)
+        .ok_or(Error::Usage {
+            message: "this is recorded in the trail, and nobody's name is known".to_owned(),
+            hint: "name who does it with --as or the variable AUDITLOG_ACTOR",
+        })
+}

@@ -1,0 +1,242 @@
+//! The command held wrong: every error says what was wrong, where, and what to do.
+
+mod scratch;
+
+use std::fs;
+use std::path::Path;
+
+use auditlog::LogEntry;
+use auditlog::sqlite::rusqlite::Connection;
+use scratch::{auditlog, json, run, stderr, trail};
+use serde_json::Value;
+
+#[test]
+fn a_query_is_pointed_at() {
+    let store = trail(&scratch::folder());
+    assert_eq!(
+        stderr(&store, &["log", "model:User", "actr:alice"], 2),
+        "error: the query cannot be read: unknown key `actr` at column 12; did you mean `actor`?\n  \
+         model:User actr:alice\n             ^\n"
+    );
+    // The caret stands where the eye looks: wide characters count twice, escapes as they are.
+    let said = stderr(&store, &["log", "text:日本\u{1b} level:loud"], 2);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[1], "  text:日本\\u{1b} level:loud");
+    assert_eq!(
+        lines[2].find('^'),
+        Some(2 + "text:".len() + 4 + 6 + " level:".len())
+    );
+    let output = run(&store, &["log", "--json", "limit:x"]);
+    let said: Value = serde_json::from_slice(&output.stderr).expect("JSON");
+    assert_eq!(said["column"], 7);
+    assert_eq!(said["exit"], 2);
+    assert_eq!(said["kind"], "usage");
+}
+
+#[test]
+fn a_program_is_told_in_json() {
+    let store = trail(&scratch::folder());
+    for (args, exit, kind) in [
+        (&["log", "--json", "--colour"][..], 2, "usage"),
+        (&["--json"], 2, "usage"),
+        (&["show", "--json", "ffff"], 1, "not_found"),
+    ] {
+        let output = run(&store, args);
+        let said: Value = serde_json::from_slice(&output.stderr).expect("JSON");
+        assert_eq!(output.status.code(), Some(exit));
+        assert_eq!(said["exit"], exit);
+        assert_eq!(said["kind"], kind);
+        assert!(said["error"].as_str().is_some_and(|text| !text.is_empty()));
+    }
+}
+
+#[test]
+fn flags_say_what_they_expect() {
+    let store = trail(&scratch::folder());
+    for (args, said) in [
+        (
+            ["--since", "yestrday"],
+            "--since: `yestrday` is no time; expected one such as 2h",
+        ),
+        (
+            ["--level", "loud"],
+            "--level: unknown level `loud`; expected debug",
+        ),
+        (
+            ["--below", "loud"],
+            "--below: unknown level `loud`; expected debug",
+        ),
+        (
+            ["--outcome", "maybe"],
+            "--outcome: unknown outcome `maybe`; expected success",
+        ),
+        (["--transaction", "7"], "--transaction: "),
+        (
+            ["--object", "User"],
+            "--object: expected a model and a key, `User/42`",
+        ),
+        (
+            ["--changed-to", "city"],
+            "--changed-to: expected a path and a value",
+        ),
+        (["--limit", "many"], "invalid value 'many' for '--limit"),
+        (["--tz", "Europe/Berln"], "did you mean `Europe/Berlin`?"),
+    ] {
+        let error = stderr(&store, &["log", args[0], args[1]], 2);
+        assert!(error.contains(said), "{args:?}: {error}");
+    }
+    let twice = stderr(&store, &["log", "model:User", "--model", "Invoice"], 2);
+    assert!(
+        twice.contains("--model and `model:` in the query ask for the same"),
+        "{twice}"
+    );
+    let time = stderr(&store, &["as-of", "User", "42", "noon"], 2);
+    assert!(time.contains("<TIME>: `noon` is no time"), "{time}");
+    let id = stderr(&store, &["show", "bob"], 2);
+    assert!(id.contains("`bob` is no beginning of an id"), "{id}");
+}
+
+#[test]
+fn what_is_not_there_is_named_with_what_is_near() {
+    let store = trail(&scratch::folder());
+    for args in [
+        &["history", "Usr", "42"][..],
+        &["blame", "Usr", "42"],
+        &["as-of", "Usr", "42", "yesterday"],
+        &["as-of", "Usr", "yesterday"],
+        &["diff", "Usr", "42", "1"],
+        &["log", "model:Usr"],
+        &["stats", "--model", "Usr"],
+        &["schema", "Usr"],
+        &["prune", "--model", "Usr"],
+    ] {
+        let said = stderr(&store, args, 1);
+        assert!(
+            said.contains("error: the trail has no model `Usr`\nhint: did you mean `User`?\n"),
+            "{args:?}: {said}"
+        );
+    }
+    let said = stderr(&store, &["history", "User", "99"], 1);
+    assert!(said.contains("no entry of `User` `99`"), "{said}");
+    let said = stderr(&store, &["show", "ffffffff"], 1);
+    assert!(
+        said.contains("no entry whose id begins with `ffffffff`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_store_that_is_none() {
+    let folder = scratch::folder();
+    let store = |name: &str| folder.join(name);
+    let said = |name: &str, expected: &str| {
+        let error = stderr(&store(name), &["log"], 3);
+        assert!(error.contains(expected), "{name}: {error}");
+        assert!(error.contains("\nhint: "), "{name}: {error}");
+    };
+    said("missing.db", "missing.db: No such file");
+    assert!(!store("missing.db").exists());
+    fs::write(
+        store("text.db"),
+        "not a database at all, but long enough to be one".repeat(99),
+    )
+    .expect("written");
+    said(
+        "text.db",
+        "is no audit store: a file that is no SQLite database",
+    );
+    Connection::open(store("foreign.db"))
+        .and_then(|other| other.execute_batch("CREATE TABLE invoices (id)"))
+        .expect("a database");
+    said(
+        "foreign.db",
+        "is no audit store: a SQLite database that holds `invoices`",
+    );
+    let newer = trail(&folder);
+    Connection::open(&newer)
+        .and_then(|own| own.execute_batch("PRAGMA user_version = 99"))
+        .expect("a database");
+    said(
+        "audit.db",
+        "has schema version 99, and this library knows versions up to",
+    );
+    fs::create_dir(store("folder.db")).expect("a folder");
+    let error = stderr(&store("folder.db"), &["log"], 3);
+    assert!(error.contains("folder.db"), "{error}");
+
+    let output = auditlog()
+        .current_dir(store("folder.db"))
+        .arg("log")
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("no store was named, and ./audit.db does not exist"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_trail_in_an_applications_own_database_is_read() {
+    let folder = scratch::folder();
+    let file = folder.join("app.db");
+    let mut connection = Connection::open(&file).expect("a database");
+    connection
+        .execute_batch("CREATE TABLE invoices (id)")
+        .expect("a table");
+    auditlog::sqlite::install(&connection).expect("the trail's tables");
+    let transaction = connection.transaction().expect("a transaction");
+    let entry = LogEntry::new("update", "User", "1", "x");
+    auditlog::sqlite::append_in(&transaction, &[entry]).expect("appended");
+    transaction.commit().expect("committed");
+    assert_eq!(json(&file, &["log"]).len(), 1);
+    assert_eq!(json(&file, &["log", "--record-access"]).len(), 2);
+    assert!(run(&file, &["doctor"]).status.success());
+}
+
+#[test]
+fn the_store_in_the_folder_is_taken_where_none_is_named() {
+    let folder = scratch::folder();
+    trail(&folder);
+    let output = auditlog()
+        .current_dir(&folder)
+        .args(["stats", "--by", "model", "--json"])
+        .output()
+        .expect("it runs");
+    assert!(output.status.success());
+    let output = auditlog()
+        .env("AUDITLOG_STORE", folder.join("audit.db"))
+        .args(["log", "--json"])
+        .output()
+        .expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 9);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_that_may_not_be_read() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    // Where another user may go, too: rights do not keep root out.
+    let folder = tempfile::tempdir().expect("a folder");
+    let rights = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
+    };
+    rights(folder.path(), 0o755);
+    let program = folder.path().join("auditlog");
+    fs::copy(env!("CARGO_BIN_EXE_auditlog"), &program).expect("copied");
+    let store = trail(folder.path());
+    rights(&store, 0o000);
+    let mut command = std::process::Command::new(&program);
+    command.args(["log", "--store"]).arg(&store);
+    if fs::read(&store).is_ok() {
+        command.uid(65_534).gid(65_534);
+    }
+    let output = command.output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("audit.db"), "{said}");
+    assert!(said.contains("\nhint: check that"), "{said}");
+}

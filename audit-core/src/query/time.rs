@@ -1,0 +1,109 @@
+//! Times as people write them.
+
+use std::fmt;
+
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+
+/// Forms of a time of day on a date, without an offset from UTC.
+const LOCAL_FORMS: [&str; 4] = [
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%d %H:%M",
+];
+
+/// Reads a time as queries have it: `30m`, `2h`, `1d12h` or `2w` ago, `now`, `today`,
+/// `yesterday`, a date, a date with a time of day, or RFC 3339.
+///
+/// Days, and times without an offset, are those of the zone of `now`. An hour that the zone
+/// leaves out is taken for the first one after it.
+///
+/// # Errors
+/// If the text is no time.
+///
+/// # Example: the beginning of a day, elsewhere
+/// ```
+/// use audit_core::parse_time;
+/// use chrono::DateTime;
+///
+/// let now = DateTime::parse_from_rfc3339("2026-01-31T00:30:00+02:00")?;
+/// assert_eq!(parse_time("today", &now)?.to_rfc3339(), "2026-01-30T22:00:00+00:00");
+/// assert_eq!(parse_time("2h", &now)?.to_rfc3339(), "2026-01-30T20:30:00+00:00");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn parse_time<Z: TimeZone>(
+    text: &str,
+    now: &DateTime<Z>,
+) -> Result<DateTime<Utc>, ParseTimeError> {
+    let zone = now.timezone();
+    let day = |date: NaiveDate| first_instant(&zone, date.and_time(NaiveTime::MIN));
+    let today = now.date_naive();
+    let utc = now.with_timezone(&Utc);
+    let found = match text {
+        "now" => Some(utc),
+        "today" => day(today),
+        "yesterday" => today.checked_sub_days(Days::new(1)).and_then(day),
+        _ => None,
+    };
+    found
+        .or_else(|| text.parse::<DateTime<Utc>>().ok())
+        .or_else(|| text.parse::<NaiveDate>().ok().and_then(day))
+        .or_else(|| {
+            let read = |form: &&str| NaiveDateTime::parse_from_str(text, form).ok();
+            first_instant(&zone, LOCAL_FORMS.iter().find_map(read)?)
+        })
+        .or_else(|| utc.checked_sub_signed(duration(text)?))
+        .map(crate::entry::to_micros)
+        .ok_or_else(|| ParseTimeError {
+            text: text.to_owned(),
+        })
+}
+
+/// Returns the instant of a time of day, the earlier one of two, or the first after a gap.
+fn first_instant<Z: TimeZone>(zone: &Z, local: NaiveDateTime) -> Option<DateTime<Utc>> {
+    // Zones are put forward by an hour as a rule, and by a day at the date line.
+    (0..=4 * 24)
+        .filter_map(|quarter| local.checked_add_signed(TimeDelta::minutes(15 * quarter)))
+        .find_map(|local| zone.from_local_datetime(&local).earliest())
+        .map(|time| time.with_timezone(&Utc))
+}
+
+/// Reads a duration of weeks, days, hours, minutes and seconds, such as `1d12h`.
+fn duration(text: &str) -> Option<TimeDelta> {
+    let mut total = TimeDelta::zero();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: i64 = rest[..digits].parse().ok()?;
+        let unit = rest[digits..].chars().next()?;
+        let part = match unit {
+            'w' => TimeDelta::try_weeks(number),
+            'd' => TimeDelta::try_days(number),
+            'h' => TimeDelta::try_hours(number),
+            'm' => TimeDelta::try_minutes(number),
+            's' => TimeDelta::try_seconds(number),
+            _ => None,
+        }?;
+        total = total.checked_add(&part)?;
+        rest = &rest[digits + unit.len_utf8()..];
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// The text is no time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseTimeError {
+    text: String,
+}
+
+impl fmt::Display for ParseTimeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is no time; expected one such as 2h, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z",
+            self.text.escape_debug()
+        )
+    }
+}
+
+impl std::error::Error for ParseTimeError {}

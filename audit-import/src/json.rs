@@ -1,0 +1,158 @@
+//! JSON texts, read without rounding a number.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+
+/// Reads JSON; whole numbers that are too large for 64 bits come as text, digit by digit.
+///
+/// Returns what is wrong, without the text itself.
+pub(crate) fn parse(text: &str) -> Result<Value, String> {
+    serde_json::from_str(&quote_large(text)).map_err(|error| {
+        format!(
+            "is no JSON that can be read ({:?} error at line {}, column {})",
+            error.classify(),
+            error.line(),
+            error.column()
+        )
+    })
+}
+
+/// Puts quotes around whole numbers that do not fit into 64 bits.
+fn quote_large(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let mut quoted = String::new();
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = string_end(bytes, at + 1),
+            b'-' | b'0'..=b'9' => {
+                let length = bytes
+                    .iter()
+                    .skip(at)
+                    .take_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+                    .count();
+                let number = text.get(at..at + length).unwrap_or_default();
+                let digits = number.strip_prefix('-').unwrap_or(number);
+                if length > 18
+                    && !digits.starts_with('0')
+                    && digits.bytes().all(|b| b.is_ascii_digit())
+                    && number.parse::<i64>().is_err()
+                    && number.parse::<u64>().is_err()
+                {
+                    quoted.push_str(text.get(copied..at).unwrap_or_default());
+                    quoted.push('"');
+                    quoted.push_str(number);
+                    quoted.push('"');
+                    copied = at + length;
+                }
+                at += length;
+            }
+            _ => at += 1,
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    quoted.push_str(text.get(copied..).unwrap_or_default());
+    Cow::Owned(quoted)
+}
+
+/// Returns where a string ends, behind its quote.
+fn string_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// Brings a value into the form that entries have: numbers that some JSON readers round come
+/// as text. Returns what is wrong.
+pub(crate) fn exact(value: &Value) -> Result<Value, String> {
+    audit_core::try_snapshot(value).map_err(|error| format!("cannot be recorded: {error}"))
+}
+
+/// Bytes as entries have them: an object with `$base64`.
+pub(crate) fn bytes(bytes: &[u8]) -> Value {
+    json!({ "$base64": base64(bytes) })
+}
+
+/// Writes bytes in Base64 (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let mut group = [0; 4];
+        group[1..=chunk.len()].copy_from_slice(chunk);
+        let group = u32::from_be_bytes(group);
+        for place in 0..4 {
+            if place <= chunk.len() {
+                let index = (group >> (18 - 6 * place)) & 63;
+                text.push(char::from(ALPHABET[index as usize]));
+            } else {
+                text.push('=');
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn large_numbers_keep_their_digits() {
+        assert_eq!(
+            parse(
+                r#"{"a": 123456789012345678901234567890, "b": [-99999999999999999999, 1.5e300], "c\"d1234567890123456789012": 18446744073709551615}"#
+            ),
+            Ok(json!({
+                "a": "123456789012345678901234567890",
+                "b": ["-99999999999999999999", 1.5e300],
+                "c\"d1234567890123456789012": 18_446_744_073_709_551_615_u64
+            }))
+        );
+        assert_eq!(
+            exact(&json!(9_007_199_254_740_993_u64)),
+            Ok(json!("9007199254740993"))
+        );
+    }
+
+    #[test]
+    fn broken_json_is_named_without_its_text() {
+        assert_eq!(
+            parse(r#"{"secret": "#),
+            Err("is no JSON that can be read (Eof error at line 1, column 11)".to_owned())
+        );
+        assert!(parse(&"[".repeat(100_000)).is_err());
+        assert!(exact(&(0..200).fold(json!(1), |inner, _| json!([inner]))).is_err());
+    }
+
+    #[test]
+    fn bytes_are_base64() {
+        assert_eq!(
+            bytes(b"\x00\xff\x10bytes"),
+            json!({"$base64": "AP8QYnl0ZXM="})
+        );
+        assert_eq!(base64(b""), "");
+        assert_eq!(base64(b"f"), "Zg==");
+        assert_eq!(base64(b"fo"), "Zm8=");
+        assert_eq!(base64(b"foo"), "Zm9v");
+    }
+
+    proptest! {
+        #[test]
+        fn quoting_changes_nothing_else(text in "[-0-9é.eE\"\\\\\\[\\],{}: a]{0,60}") {
+            let direct: Result<Value, _> = serde_json::from_str(&text);
+            prop_assert_eq!(direct.is_ok(), parse(&text).is_ok());
+        }
+    }
+}

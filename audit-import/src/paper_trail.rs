@@ -1,0 +1,385 @@
+//! The versions of PaperTrail.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use audit_core::{Action, Changes, LogEntry};
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::{Map, Value};
+
+use crate::error::ImportError;
+use crate::format::Format;
+use crate::losses::{LossKind, Losses, Report};
+use crate::record::Record;
+use crate::schema::{Column, Kind, Schema, Table, quoted};
+use crate::source::{Draft, Reading, Source, Step, between, change, of_step, rows_by_time};
+use crate::value::{Zone, instant};
+use crate::{ids, json, rails};
+
+const FORMAT: Format = Format::PaperTrail;
+
+const COLUMNS: &[&str] = &["id", "item_type", "item_id", "event", "created_at"];
+
+/// The columns that are read by name, besides those that every table has.
+const READ: &[&str] = &[
+    "whodunnit",
+    "object",
+    "object_changes",
+    "item_subtype",
+    "transaction_id",
+];
+
+/// Old and new of each field.
+type Pairs = Vec<(String, (Value, Value))>;
+
+#[derive(Debug)]
+struct PaperTrail {
+    tables: Vec<Table>,
+    schema: Schema,
+    /// By table and model, the fields that creations do not list: they have their defaults.
+    defaults: RefCell<HashMap<(usize, String), Map<String, Value>>>,
+}
+
+pub(crate) fn find(
+    connection: &Connection,
+    schema: &Schema,
+) -> Result<Option<Box<dyn Source>>, ImportError> {
+    // A version without any of these says nothing that PaperTrail would.
+    let says = |table: &&Table| READ[..3].iter().any(|column| table.has(column));
+    let tables = rails::tables(connection, schema.with(COLUMNS).filter(says))?;
+    if tables.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(PaperTrail {
+        tables,
+        schema: schema.clone(),
+        defaults: RefCell::default(),
+    })))
+}
+
+impl Source for PaperTrail {
+    fn format(&self) -> Format {
+        FORMAT
+    }
+
+    fn rows(&self) -> String {
+        let next = "lead(rowid) OVER (PARTITION BY item_type, item_id ORDER BY id)";
+        rows_by_time(self.tables.iter(), "created_at", next)
+    }
+
+    fn note(&self, report: &mut Report) {
+        rails::note_zone(report, FORMAT, &self.tables);
+    }
+
+    fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
+        let table = of_step(&self.tables, step, FORMAT)?;
+        let record = cx.record(table, step.row)?;
+        let id = record.text("id")?.unwrap_or_default();
+        self.read(step, &record.named(id), cx)
+    }
+}
+
+impl PaperTrail {
+    fn read(
+        &self,
+        step: &Step,
+        record: &Record<'_>,
+        cx: &mut Reading<'_>,
+    ) -> Result<LogEntry, ImportError> {
+        let name = &record.table().name;
+        let action = match record.text("event")?.as_deref() {
+            Some("destroy") => Action::Delete,
+            Some(event) => Action::named(event.to_owned()),
+            None => return Err(record.error("event", "is null")),
+        };
+        let model = record.text("item_type")?.unwrap_or_default();
+        let pk = record.text("item_id")?.unwrap_or_default();
+        let mut draft = Draft::new(FORMAT, action, &model, &pk);
+        // Any text: mostly a user's id, but of which table the library does not know.
+        draft.actor(record.text("whodunnit")?, None);
+        self.states(step, record, &mut draft, cx)?;
+        let time = record.time("created_at")?;
+        draft.keep("item_subtype", record.text("item_subtype")?);
+        if let Some(id) = record.integer("transaction_id")? {
+            let row = format!("transaction {id}");
+            draft.entry.transaction_id =
+                Some(ids::id(FORMAT, name, &row, time, id.cast_unsigned()));
+            draft.keep("transaction_id", id);
+        }
+        let mut losses = cx.losses(FORMAT, name, record.id());
+        for column in &record.table().columns {
+            let column = column.name.as_str();
+            if !COLUMNS.contains(&column) && !READ.contains(&column) {
+                let value = match record.value(column) {
+                    rusqlite::types::Value::Integer(number) => Value::from(*number),
+                    _ => record.text(column)?.map_or(Value::Null, Value::from),
+                };
+                draft.place(column, value, &mut losses);
+            }
+        }
+        let order = ids::order(step.rank, ids::number(record.id()));
+        ids::stamp(&mut draft.entry, FORMAT, name, record.id(), time, order);
+        Ok(draft.finish(FORMAT, name, record.id()))
+    }
+
+    /// Sets what changed, and the object as it was after that.
+    fn states(
+        &self,
+        step: &Step,
+        record: &Record<'_>,
+        draft: &mut Draft,
+        cx: &mut Reading<'_>,
+    ) -> Result<(), ImportError> {
+        let before = self.object(record, cx)?;
+        let stored = self.stored_changes(record, cx)?;
+        let action = draft.entry.action.clone();
+        draft.entry.snapshot = match (&action, &before, &stored) {
+            (Action::Delete, before, _) => before.clone().map(Value::Object),
+            (Action::Create, _, Some(pairs)) => {
+                let mut after = self.defaults(step.table, record, cx)?;
+                after.extend(
+                    pairs
+                        .iter()
+                        .map(|(field, (_, new))| (field.clone(), new.clone())),
+                );
+                Some(Value::Object(after))
+            }
+            (_, Some(before), Some(pairs)) => {
+                let mut after = before.clone();
+                after.extend(
+                    pairs
+                        .iter()
+                        .map(|(field, (_, new))| (field.clone(), new.clone())),
+                );
+                Some(Value::Object(after))
+            }
+            // A touch, or an event of its own: nothing that the library lists is different.
+            (_, Some(before), None) if record.table().has("object_changes") => {
+                Some(Value::Object(before.clone()))
+            }
+            (Action::Create, _, None) | (_, Some(_), None) => self.next_object(step, record, cx)?,
+            (_, None, _) => None,
+        };
+        draft.entry.changes = match (&action, stored, &before) {
+            (_, Some(pairs), _) => pairs
+                .into_iter()
+                .map(|(field, (old, new))| match action {
+                    Action::Create => change(&field, None, Some(new)),
+                    Action::Delete => change(&field, Some(old), None),
+                    _ => change(&field, Some(old), Some(new)),
+                })
+                .collect(),
+            (Action::Delete, None, Some(before)) => between(Some(before), None),
+            (_, None, _) if record.table().has("object_changes") => Changes::new(),
+            (action, None, before) => {
+                let after = draft.entry.snapshot.as_ref().and_then(Value::as_object);
+                match (action, before, after) {
+                    (Action::Create, _, Some(after)) => between(None, Some(after)),
+                    (_, Some(before), Some(after)) => between(Some(before), Some(after)),
+                    _ => {
+                        cx.losses(FORMAT, &record.table().name, record.id())
+                            .add("object_changes", LossKind::NoChanges);
+                        if let Some(before) = before {
+                            draft.keep("object_before", before.clone());
+                        }
+                        Changes::new()
+                    }
+                }
+            }
+        };
+        Ok(())
+    }
+
+    /// Reads the object as it was before.
+    fn object(
+        &self,
+        record: &Record<'_>,
+        cx: &mut Reading<'_>,
+    ) -> Result<Option<Map<String, Value>>, ImportError> {
+        let mut losses = cx.losses(FORMAT, &record.table().name, record.id());
+        let Some(fields) = rails::payload(record, "object", &mut losses)? else {
+            return Ok(None);
+        };
+        let types = self.types(record, "object")?;
+        let cast = |(field, value): (String, Value)| {
+            let value = types.cast(&field, value, &mut losses);
+            (field, value)
+        };
+        Ok(Some(fields.into_iter().map(cast).collect()))
+    }
+
+    /// Reads the pairs of old and new.
+    fn stored_changes(
+        &self,
+        record: &Record<'_>,
+        cx: &mut Reading<'_>,
+    ) -> Result<Option<Pairs>, ImportError> {
+        let mut losses = cx.losses(FORMAT, &record.table().name, record.id());
+        let Some(fields) = rails::payload(record, "object_changes", &mut losses)? else {
+            return Ok(None);
+        };
+        let types = self.types(record, "object_changes")?;
+        let mut pairs = Vec::with_capacity(fields.len());
+        for (field, stored) in fields {
+            let (old, new) = match stored {
+                Value::Array(pair) if pair.len() == 2 => {
+                    let mut pair = pair.into_iter();
+                    let mut side = || pair.next().unwrap_or_default();
+                    (side(), side())
+                }
+                _ => {
+                    let detail = "has a field that is no pair of old and new";
+                    return Err(record.error("object_changes", detail));
+                }
+            };
+            let old = types.cast(&field, old, &mut losses);
+            let new = types.cast(&field, new, &mut losses);
+            pairs.push((field, (old, new)));
+        }
+        Ok(Some(pairs))
+    }
+
+    /// Reads the object that the next version starts from: for tables without changes.
+    fn next_object(
+        &self,
+        step: &Step,
+        record: &Record<'_>,
+        cx: &mut Reading<'_>,
+    ) -> Result<Option<Value>, ImportError> {
+        let Some(next) = step.next else {
+            return Ok(None);
+        };
+        let next = cx.record(record.table(), next)?;
+        let id = next.text("id")?.unwrap_or_default();
+        let next = next.named(id);
+        let mut unreported = Report::default();
+        let object = self.object(&next, &mut cx.quietly(&mut unreported))?;
+        Ok(object.map(Value::Object))
+    }
+
+    fn types(&self, record: &Record<'_>, column: &str) -> Result<Types<'_>, ImportError> {
+        let model = record.text("item_type")?.unwrap_or_default();
+        let column = record.table().column(column);
+        Ok(Types {
+            live: rails::table_of(&self.schema, &model),
+            json_inside: column.is_none_or(|column| column.kind != Kind::Json),
+        })
+    }
+
+    /// Returns the fields of a new object before anything is set: the columns' defaults, of
+    /// those fields that the library records of this model.
+    fn defaults(
+        &self,
+        table: usize,
+        record: &Record<'_>,
+        cx: &mut Reading<'_>,
+    ) -> Result<Map<String, Value>, ImportError> {
+        let model = record.text("item_type")?.unwrap_or_default();
+        let key = (table, model);
+        if let Some(known) = self.defaults.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let mut defaults = Map::new();
+        let live = rails::table_of(&self.schema, &key.1);
+        if let (Some(live), Some(recorded)) = (live, self.recorded(record, cx)?) {
+            for column in &live.columns {
+                if recorded.contains_key(&column.name)
+                    && let Some(value) = default(column)
+                {
+                    defaults.insert(column.name.clone(), value);
+                }
+            }
+        }
+        self.defaults.borrow_mut().insert(key, defaults.clone());
+        Ok(defaults)
+    }
+
+    /// Returns the newest object of this model that a version has.
+    fn recorded(
+        &self,
+        record: &Record<'_>,
+        cx: &mut Reading<'_>,
+    ) -> Result<Option<Map<String, Value>>, ImportError> {
+        let table = record.table();
+        if !table.has("object") {
+            return Ok(None);
+        }
+        let sql = format!(
+            "SELECT rowid FROM {} WHERE item_type = ?1 AND object IS NOT NULL \
+             ORDER BY id DESC LIMIT 1",
+            quoted(&table.name)
+        );
+        let read = || {
+            let mut statement = cx.connection.prepare_cached(&sql)?;
+            let row = statement.query_row([record.value("item_type")], |row| row.get(0));
+            row.optional()
+        };
+        let row: Option<i64> = read().map_err(|error| ImportError::read(&table.name, error))?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let newest = cx.record(table, row)?;
+        let id = newest.text("id")?.unwrap_or_default();
+        // A row of its own that cannot be read is reported when its turn comes.
+        let mut unreported = Report::default();
+        match self.object(&newest.named(id), &mut cx.quietly(&mut unreported)) {
+            Err(error) if error.concerns_one_row() => Ok(None),
+            read => read,
+        }
+    }
+}
+
+/// The types of a model's fields, by its own table.
+struct Types<'s> {
+    live: Option<&'s Table>,
+    /// Whether values of JSON columns are stored as texts of JSON.
+    json_inside: bool,
+}
+
+impl Types<'_> {
+    /// Gives a value the type of its column, as the library does when it is asked.
+    fn cast(&self, field: &str, value: Value, losses: &mut Losses<'_>) -> Value {
+        let column = self.live.and_then(|live| live.column(field));
+        match (column.map(|column| column.kind), value) {
+            (Some(Kind::Json), Value::String(text)) if self.json_inside => {
+                let parsed = json::parse(&text).and_then(|value| json::exact(&value));
+                parsed.unwrap_or_else(|_| {
+                    losses.add(field, LossKind::BadJson);
+                    Value::String(text)
+                })
+            }
+            (Some(Kind::Instant), Value::String(text)) => Value::String(instant(&text, Zone::Utc)),
+            (_, value) => value,
+        }
+    }
+}
+
+/// Returns a column's default, if it is a literal.
+fn default(column: &Column) -> Option<Value> {
+    let Some(sql) = &column.default else {
+        return Some(Value::Null);
+    };
+    if sql.eq_ignore_ascii_case("null") {
+        return Some(Value::Null);
+    }
+    if let Some(text) = sql
+        .strip_prefix('\'')
+        .and_then(|text| text.strip_suffix('\''))
+    {
+        let text = text.replace("''", "'");
+        return Some(match column.kind {
+            Kind::Json => json::parse(&text).ok()?,
+            _ => Value::String(text),
+        });
+    }
+    let number: serde_json::Number = sql.parse().ok()?;
+    Some(match column.kind {
+        Kind::Boolean => Value::Bool(number.as_i64()? != 0),
+        Kind::Decimal(_) => Value::String(if sql.contains('.') {
+            sql.clone()
+        } else {
+            format!("{sql}.0")
+        }),
+        _ => Value::Number(number),
+    })
+}

@@ -1,0 +1,153 @@
+//! What PaperTrail and audited have in common: Rails' names and Ruby's values.
+
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+
+use crate::error::ImportError;
+use crate::format::Format;
+use crate::json;
+use crate::losses::{LossKind, Losses, Report};
+use crate::record::Record;
+use crate::schema::{Schema, Table};
+use crate::yaml::{self, Notes};
+
+/// Returns the tables, which all must have row ids.
+pub(crate) fn tables<'s>(
+    connection: &Connection,
+    found: impl Iterator<Item = &'s Table>,
+) -> Result<Vec<Table>, ImportError> {
+    found
+        .map(|table| {
+            table.check_rows(connection)?;
+            Ok(table.clone())
+        })
+        .collect()
+}
+
+/// Notes that times are taken to be UTC, as Rails writes them.
+pub(crate) fn note_zone(report: &mut Report, format: Format, tables: &[Table]) {
+    for table in tables {
+        let kind = LossKind::AssumedUtc;
+        report.add(format, &table.name, None, "created_at", kind);
+    }
+}
+
+/// Returns the table that Rails gives a model's name, if there is one.
+pub(crate) fn table_of<'s>(schema: &'s Schema, model: &str) -> Option<&'s Table> {
+    let full = underscored(model);
+    let last = full.rsplit('/').next().unwrap_or(&full);
+    let flat = full.replace('/', "_");
+    [flat.as_str(), last]
+        .into_iter()
+        .flat_map(plurals)
+        .find_map(|name| schema.table(&name))
+}
+
+/// Writes `Admin::LineItem` as `admin/line_item`.
+fn underscored(model: &str) -> String {
+    let mut text = String::with_capacity(model.len() + 4);
+    let chars: Vec<char> = model.replace("::", "/").chars().collect();
+    for (at, c) in chars.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|before| chars.get(before));
+        let after = chars.get(at + 1);
+        let starts_word = before.is_some_and(|c| c.is_lowercase() || c.is_ascii_digit())
+            || before.is_some_and(|c| c.is_uppercase()) && after.is_some_and(|c| c.is_lowercase());
+        if c.is_uppercase() && starts_word {
+            text.push('_');
+        }
+        text.extend(c.to_lowercase());
+    }
+    text
+}
+
+/// Returns what the plural of a word may be; a table decides which of them it is.
+fn plurals(word: &str) -> Vec<String> {
+    const IRREGULAR: &[(&str, &str)] = &[
+        ("person", "people"),
+        ("child", "children"),
+        ("man", "men"),
+        ("mouse", "mice"),
+        ("ox", "oxen"),
+        ("quiz", "quizzes"),
+    ];
+    let mut plurals = Vec::new();
+    for (one, many) in IRREGULAR {
+        if let Some(stem) = word.strip_suffix(one) {
+            plurals.push(format!("{stem}{many}"));
+        }
+    }
+    for (end, plural) in [
+        ("y", "ies"),
+        ("fe", "ves"),
+        ("lf", "lves"),
+        ("rf", "rves"),
+        ("sis", "ses"),
+        ("ix", "ices"),
+        ("ex", "ices"),
+        ("um", "a"),
+        ("us", "i"),
+    ] {
+        if let Some(stem) = word.strip_suffix(end) {
+            plurals.push(format!("{stem}{plural}"));
+        }
+    }
+    plurals.extend([format!("{word}s"), format!("{word}es"), word.to_owned()]);
+    plurals
+}
+
+/// Reads a column that the library serialized, as YAML or JSON; `None` for a null.
+pub(crate) fn payload(
+    record: &Record<'_>,
+    column: &str,
+    losses: &mut Losses<'_>,
+) -> Result<Option<Map<String, Value>>, ImportError> {
+    let Some(text) = record.text(column)? else {
+        return Ok(None);
+    };
+    let failed = |detail: String| record.error(column, detail);
+    // What Ruby dumps as YAML starts with `---`.
+    let value = if text.trim_start().starts_with(['{', '[', '"']) || text == "null" {
+        json::parse(&text).map_err(failed)?
+    } else {
+        let mut notes = Notes::default();
+        let value = yaml::parse(&text, &mut notes).map_err(|error| failed(error.to_string()))?;
+        if notes.zone {
+            losses.add(column, LossKind::TimeZone);
+        }
+        if notes.ruby {
+            losses.add(column, LossKind::RubyType);
+        }
+        value
+    };
+    match json::exact(&value).map_err(failed)? {
+        Value::Null => Ok(None),
+        Value::Object(fields) => Ok(Some(fields)),
+        _ => Err(failed("is no hash of fields".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_named_as_rails_names_them() {
+        for (model, table) in [
+            ("Invoice", "invoices"),
+            ("LineItem", "line_items"),
+            ("Person", "people"),
+            ("SalesPerson", "sales_people"),
+            ("Category", "categories"),
+            ("Day", "days"),
+            ("Box", "boxes"),
+            ("Status", "statuses"),
+            ("Analysis", "analyses"),
+            ("Shelf", "shelves"),
+            ("Sheep", "sheep"),
+            ("Admin::HTMLPage", "admin_html_pages"),
+        ] {
+            let names = plurals(&underscored(model).replace('/', "_"));
+            assert!(names.iter().any(|name| name == table), "{model}: {names:?}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A row of a table.
+
+use chrono::{DateTime, Utc};
+use rusqlite::types::{Value as Sql, ValueRef};
+use uuid::Uuid;
+
+use crate::error::ImportError;
+use crate::schema::{Kind, Table};
+use crate::time;
+
+/// A row of a table.
+#[derive(Debug)]
+pub(crate) struct Record<'t> {
+    table: &'t Table,
+    values: Vec<Sql>,
+    /// The row's id as the library counts.
+    id: String,
+}
+
+impl<'t> Record<'t> {
+    pub(crate) fn new(table: &'t Table, values: Vec<Sql>) -> Self {
+        Self {
+            table,
+            values,
+            id: String::new(),
+        }
+    }
+
+    pub(crate) fn named(mut self, id: String) -> Self {
+        self.id = id;
+        self
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn table(&self) -> &'t Table {
+        self.table
+    }
+
+    /// Returns a column's value; a null where there is no such column.
+    pub(crate) fn value(&self, column: &str) -> &Sql {
+        let place = self.table.columns.iter().position(|c| c.name == column);
+        place
+            .and_then(|place| self.values.get(place))
+            .unwrap_or(&Sql::Null)
+    }
+
+    /// Returns a value as text, `None` for a null.
+    pub(crate) fn text(&self, column: &str) -> Result<Option<String>, ImportError> {
+        match self.value(column) {
+            Sql::Null => Ok(None),
+            Sql::Text(text) => Ok(Some(text.clone())),
+            Sql::Integer(number) => Ok(Some(number.to_string())),
+            Sql::Real(number) => Ok(Some(number.to_string())),
+            Sql::Blob(_) => Err(self.error(column, "is bytes, expected text")),
+        }
+    }
+
+    /// Returns a key as text; a UUID with dashes.
+    pub(crate) fn key(&self, column: &str) -> Result<Option<String>, ImportError> {
+        let text = self.text(column)?;
+        let uuid = self
+            .table
+            .column(column)
+            .is_some_and(|c| c.kind == Kind::Uuid);
+        Ok(text.map(|text| match Uuid::try_parse(&text) {
+            Ok(key) if uuid => key.to_string(),
+            _ => text,
+        }))
+    }
+
+    pub(crate) fn integer(&self, column: &str) -> Result<Option<i64>, ImportError> {
+        match self.value(column) {
+            Sql::Null => Ok(None),
+            Sql::Integer(number) => Ok(Some(*number)),
+            Sql::Text(text) => match text.parse() {
+                Ok(number) => Ok(Some(number)),
+                Err(_) => Err(self.error(column, "is text, expected a number")),
+            },
+            _ => Err(self.error(column, "is no whole number")),
+        }
+    }
+
+    /// Returns a time, UTC where the text does not say otherwise.
+    pub(crate) fn time(&self, column: &str) -> Result<DateTime<Utc>, ImportError> {
+        let text = self
+            .text(column)?
+            .ok_or_else(|| self.error(column, "is null, expected a time"))?;
+        let read = time::parse(&text).ok_or_else(|| self.error(column, "is no time"))?;
+        // What entries keep.
+        DateTime::from_timestamp_micros(read.utc.timestamp_micros())
+            .ok_or_else(|| self.error(column, "is no time"))
+    }
+
+    pub(crate) fn error(&self, column: &str, detail: impl Into<String>) -> ImportError {
+        ImportError::Row {
+            table: self.table.name.clone(),
+            row: self.id.clone(),
+            column: column.to_owned(),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// Copies a value out of a row. Text that is no UTF-8 comes as bytes.
+pub(crate) fn owned(value: ValueRef<'_>) -> Sql {
+    match value {
+        ValueRef::Null => Sql::Null,
+        ValueRef::Integer(number) => Sql::Integer(number),
+        ValueRef::Real(number) => Sql::Real(number),
+        ValueRef::Text(text) => match std::str::from_utf8(text) {
+            Ok(text) => Sql::Text(text.to_owned()),
+            Err(_) => Sql::Blob(text.to_owned()),
+        },
+        ValueRef::Blob(bytes) => Sql::Blob(bytes.to_owned()),
+    }
+}

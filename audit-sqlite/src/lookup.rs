@@ -1,0 +1,136 @@
+//! Entries by id or by the order of commits, which queries do not know.
+
+use audit_core::{LogEntry, StoreError};
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use crate::error::at;
+use crate::query::read_entry;
+
+/// How many hexadecimal digits an id has.
+const DIGITS: usize = 32;
+
+pub(crate) fn with_id_prefix(
+    connection: &Connection,
+    prefix: &str,
+    limit: usize,
+    place: &str,
+) -> Result<Vec<LogEntry>, StoreError> {
+    let Some([first, last]) = range(prefix) else {
+        return Ok(Vec::new());
+    };
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT seq, body FROM main.audit_entry WHERE id BETWEEN ?1 AND ?2 \
+             ORDER BY id LIMIT ?3",
+        )
+        .map_err(at(place))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement
+        .query(params![&first.as_bytes()[..], &last.as_bytes()[..], limit])
+        .map_err(at(place))?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next().map_err(at(place))? {
+        entries.push(read_entry(row, place)?);
+    }
+    Ok(entries)
+}
+
+/// Returns the lowest and the highest id that begin with some digits.
+fn range(prefix: &str) -> Option<[Uuid; 2]> {
+    let digits: String = prefix.chars().filter(|c| *c != '-').collect();
+    if digits.len() > DIGITS || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let filled = |fill: &str| {
+        let text = format!("{digits}{}", fill.repeat(DIGITS - digits.len()));
+        Uuid::parse_str(&text).ok()
+    };
+    Some([filled("0")?, filled("f")?])
+}
+
+pub(crate) fn by_ids(
+    connection: &Connection,
+    ids: &[Uuid],
+    place: &str,
+) -> Result<Vec<LogEntry>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT seq, body FROM main.audit_entry WHERE id = ?1")
+        .map_err(at(place))?;
+    let mut entries = Vec::new();
+    for id in ids {
+        let found = statement
+            .query_row([&id.as_bytes()[..]], |row| Ok(read_entry(row, place)))
+            .optional()
+            .map_err(at(place))?;
+        entries.extend(found.transpose()?);
+    }
+    Ok(entries)
+}
+
+pub(crate) fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
+    // Of rows that a purge has removed, too.
+    connection
+        .query_row(
+            "SELECT seq FROM main.sqlite_sequence WHERE name = 'audit_entry'",
+            [],
+            |row| row.get(0),
+        )
+        .optional()
+        .map(Option::unwrap_or_default)
+}
+
+pub(crate) fn appended_after(
+    connection: &Connection,
+    seq: i64,
+    limit: usize,
+    place: &str,
+) -> Result<Vec<(i64, LogEntry)>, StoreError> {
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT seq, body FROM main.audit_entry WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        )
+        .map_err(at(place))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![seq, limit]).map_err(at(place))?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next().map_err(at(place))? {
+        entries.push((row.get(0).map_err(at(place))?, read_entry(row, place)?));
+    }
+    Ok(entries)
+}
+
+pub(crate) fn models(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    // From one to the next in the index, however many entries each has.
+    connection
+        .prepare_cached(
+            "WITH RECURSIVE found (model) AS (\
+             SELECT min(model) FROM main.audit_entry UNION ALL \
+             SELECT (SELECT min(model) FROM main.audit_entry AS e WHERE e.model > found.model) \
+             FROM found WHERE found.model IS NOT NULL) \
+             SELECT model FROM found WHERE model IS NOT NULL",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_a_range_of_ids() {
+        let ids = |prefix: &str| range(prefix).map(|ids| ids.map(|id| id.to_string()));
+        assert_eq!(
+            ids("019b-1C"),
+            Some([
+                "019b1c00-0000-0000-0000-000000000000".to_owned(),
+                "019b1cff-ffff-ffff-ffff-ffffffffffff".to_owned(),
+            ])
+        );
+        let whole = "019b1c2d-3e4f-7a5b-8c6d-7e8f90a1b2c3";
+        assert_eq!(ids(whole), Some([whole.to_owned(), whole.to_owned()]));
+        assert_eq!(ids("019g"), None);
+        assert_eq!(ids(&"0".repeat(33)), None);
+    }
+}
