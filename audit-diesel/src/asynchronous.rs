@@ -1,4 +1,42 @@
 //! Entries in transactions of diesel-async: the same as at the root of this crate, awaited.
+//!
+//! # Example: a change and its entry
+#![cfg_attr(feature = "sqlite", doc = "```")]
+#![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+//! use audit_core::{Query, Store as _};
+//! use audit_diesel::asynchronous::{RecordIn as _, WriteIn as _};
+//! use diesel::SqliteConnection;
+//! use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
+//! use diesel_async::{AsyncConnection, RunQueryDsl};
+//!
+//! # let folder = std::env::temp_dir().join(format!("audit-diesel-async-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let file = folder.join("app.db");
+//! // Once: the tables of the trail, beside those of the application.
+//! let trail = audit_sqlite::SqliteStore::options().shared_file().open(&file)?;
+//!
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let url = file.display().to_string();
+//! let mut connection = SyncConnectionWrapper::<SqliteConnection>::establish(&url).await?;
+//! connection
+//!     .transaction(async |connection| {
+//!         diesel::sql_query("CREATE TABLE account (id INTEGER)").execute(connection).await?;
+//!         audit_core::event("migrated").record_in(connection).await?;
+//!         let mut unit = audit_core::unit();
+//!         unit.event("charged").event("shipped");
+//!         unit.write_in(connection).await?; // one statement
+//!         diesel::QueryResult::Ok(())
+//!     })
+//!     .await?;
+//!
+//! assert_eq!(trail.count(&Query::new())?, 3);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # trail.close()?;
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::future::Future;
 

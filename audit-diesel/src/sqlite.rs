@@ -44,7 +44,6 @@ impl AuditBackend for Sqlite {
 }
 
 /// Names the id that is taken.
-#[expect(clippy::needless_pass_by_value, reason = "it is made for this")]
 pub(crate) fn failure(error: diesel::result::Error, taken: Option<Taken>) -> Error {
     match taken.and_then(|taken| Uuid::from_slice(&taken.id).ok()) {
         Some(id) => Error::Conflict { id, source: error },

@@ -3,12 +3,12 @@
 use sea_orm::sea_query::IntoCondition as _;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait as _, Condition, EntityTrait, Iterable as _,
-    ModelTrait as _, PrimaryKeyToColumn as _, Value,
+    ModelTrait as _, PrimaryKeyToColumn, Value,
 };
 
 /// Returns the columns of an entity's primary key.
 pub(crate) fn columns<E: EntityTrait>() -> impl Iterator<Item = E::Column> {
-    E::PrimaryKey::iter().map(|key| key.into_column())
+    E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column)
 }
 
 /// Returns the primary key of a row.

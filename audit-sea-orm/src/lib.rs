@@ -16,7 +16,7 @@
 //!
 //! # Example: a model that is audited by itself
 //! ```
-//! use audit_core::{AuditLog, Query, Store as _};
+//! use audit_core::{Query, Store as _};
 //! use sea_orm::entity::prelude::*;
 //! use sea_orm::{Set, TransactionTrait as _};
 //!

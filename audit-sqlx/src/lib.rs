@@ -8,7 +8,7 @@
 //! # Example: a change and its entry
 #![cfg_attr(feature = "sqlite", doc = "```")]
 #![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
-//! use audit_core::{AuditLog, Query, Store as _};
+//! use audit_core::{Query, Store as _};
 //! use audit_sqlx::{RecordIn as _, WriteIn as _};
 //! use sqlx::{Connection as _, SqliteConnection};
 //!

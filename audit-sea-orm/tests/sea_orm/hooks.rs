@@ -131,7 +131,7 @@ pub(crate) fn trials(url: Option<&str>) -> Vec<Trial> {
     });
     let file = tests.map(|(name, test)| {
         trial(format!("hooks_sqlite::{name}"), false, move || {
-            run(&Sqlite::new(), test)
+            run(&Sqlite::new(), test);
         })
     });
     server.into_iter().chain(file).collect()
@@ -281,7 +281,7 @@ async fn statements_of_entities_run_no_hooks(shop: &Shop<'_>) {
         .await
         .unwrap();
     item::Entity::update_many()
-        .col_expr(item::Column::Stock, Expr::val(5).into())
+        .col_expr(item::Column::Stock, Expr::val(5))
         .exec(&shop.database)
         .await
         .unwrap();
@@ -345,7 +345,7 @@ async fn rows_are_updated_in_bulk(shop: &Shop<'_>) {
 
     // What changes nothing has no entry.
     let same = bulk::update_many::<item::Entity, _>(&shop.database, matching, |all| {
-        all.col_expr(item::Column::Stock, Expr::val(42).into())
+        all.col_expr(item::Column::Stock, Expr::val(42))
     });
     assert_eq!(same.await.unwrap().len(), 300);
     assert_eq!(shop.entries("Item").len(), 300);
@@ -383,7 +383,7 @@ async fn rows_with_two_keys_are_told_apart(shop: &Shop<'_>) {
         .add(place::Column::Shelf.eq("a").and(place::Column::Slot.eq(1)))
         .add(place::Column::Shelf.eq("b").and(place::Column::Slot.eq(2)));
     let filled = bulk::update_many::<place::Entity, _>(&shop.database, matching, |all| {
-        all.col_expr(place::Column::Full, Expr::val(true).into())
+        all.col_expr(place::Column::Full, Expr::val(true))
     });
     assert_eq!(filled.await.unwrap().len(), 2);
     assert_eq!(

@@ -136,18 +136,18 @@ fn columns(row: &Row<'_>) -> Value {
         row.outcome,
         escaped(&row.model),
         escaped(&row.object_pk),
-        optional(&row.parent_model),
-        optional(&row.parent_pk),
-        optional(&row.actor),
-        optional(&row.correlation_id),
+        optional(row.parent_model.as_deref()),
+        optional(row.parent_pk.as_deref()),
+        optional(row.actor.as_deref()),
+        optional(row.correlation_id.as_deref()),
         row.transaction_id.is_some(),
         fields,
         row.body,
     ])
 }
 
-fn optional<'t>(text: &'t Option<Cow<'_, str>>) -> Option<Cow<'t, str>> {
-    text.as_deref().map(escaped)
+fn optional(text: Option<&str>) -> Option<Cow<'_, str>> {
+    text.map(escaped)
 }
 
 fn escaped(text: &str) -> Cow<'_, str> {

@@ -58,6 +58,9 @@ pub struct Postgres {
 
 impl Postgres {
     /// Makes the schemas; whether the driver is to find the trail by its search path.
+    ///
+    /// # Panics
+    /// If the server does not let them be made.
     pub fn new(url: &str, on_path: bool) -> Self {
         let schema = unique();
         let store = PostgresStore::options()
@@ -181,6 +184,9 @@ pub struct Sqlite {
 
 impl Sqlite {
     /// Makes the file.
+    ///
+    /// # Panics
+    /// If there is no room for it.
     #[expect(clippy::new_without_default, reason = "it makes a file")]
     pub fn new() -> Self {
         let folder = std::env::temp_dir().join(unique());
