@@ -12,8 +12,8 @@ use crate::transaction::{Outcome, Staging};
 /// Entries that are to be written into a transaction of the caller's own, and the receipts
 /// for when they are: what an adapter of a database driver works with.
 ///
-/// Hooks have seen the entries; sinks never will, since nobody tells whether the transaction
-/// commits.
+/// `before` hooks have seen the entries; sinks and `after` hooks never will, since nobody tells
+/// whether the transaction commits.
 ///
 /// # Example: what an adapter does
 /// ```
