@@ -128,8 +128,10 @@ fn broken_trail_fails(caller: &Caller<'_>) {
     let failure = caller
         .run(steps, End::Commit)
         .expect_err("there is no trail");
-    assert!(failure.to_string().contains("audit_"), "{failure}");
-    assert!(failure.source().is_some(), "the driver's error is gone");
+    // Some drivers keep what the server said one error further down.
+    let errors = std::iter::successors(failure.source(), |error| error.source());
+    let said: Vec<_> = errors.map(ToString::to_string).collect();
+    assert!(said.iter().any(|text| text.contains("audit_")), "{said:?}");
     assert_eq!(caller.number("SELECT count(*) FROM account"), 0);
 }
 
