@@ -1,0 +1,110 @@
+//! Entries in transactions of diesel and diesel-async.
+
+use audit_core::Receipt;
+use audit_diesel::{Error, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
+use audit_testkit::callers::{End, Failure, Place, Step, Suite, main as suites};
+use diesel::{Connection, PgConnection, SqliteConnection};
+
+mod asynchronous;
+
+fn main() {
+    let all = [
+        Suite::postgres("diesel_postgres", run::<PgConnection>),
+        Suite::postgres_in_schema("diesel_postgres_in_schema", run_in_schema),
+        Suite::sqlite("diesel_sqlite", run::<SqliteConnection>),
+        Suite::postgres("diesel_async_postgres", asynchronous::run_postgres),
+        Suite::postgres_in_schema("diesel_async_in_schema", asynchronous::run_in_schema),
+        Suite::sqlite("diesel_async_sqlite", asynchronous::run_sqlite),
+    ];
+    suites(&all, |_| Vec::new());
+}
+
+/// How a transaction of diesel ends without being kept.
+#[derive(Debug)]
+enum Stop {
+    /// It was to be rolled back.
+    Asked,
+    Failed(Failure),
+}
+
+impl From<diesel::result::Error> for Stop {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Takes a rollback that was asked for as done.
+fn done(ended: Result<(), Stop>) -> Result<(), Stop> {
+    match ended {
+        Err(Stop::Asked) => Ok(()),
+        ended => ended,
+    }
+}
+
+fn end(ended: Result<(), Stop>, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, Failure> {
+    match ended {
+        Ok(()) | Err(Stop::Asked) => Ok(receipts),
+        Err(Stop::Failed(failure)) => Err(failure),
+    }
+}
+
+fn run<C: Connection + Target>(
+    place: &Place,
+    steps: Vec<Step>,
+    end: End,
+) -> Result<Vec<Receipt>, Failure> {
+    let mut connection = C::establish(&place.url)?;
+    let mut all = Vec::new();
+    let ended = take(&mut connection, steps, end, &mut |connection, step| {
+        write(connection, step, &mut all)
+    });
+    self::end(ended, all)
+}
+
+fn run_in_schema(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+    let schema = Schema::named(place.schema.as_deref().unwrap_or_default())?;
+    let mut connection = PgConnection::establish(&place.url)?;
+    let mut all = Vec::new();
+    let ended = take(&mut connection, steps, end, &mut |connection, step| {
+        write(&mut in_schema(&schema, connection), step, &mut all)
+    });
+    self::end(ended, all)
+}
+
+/// A transaction, or inside of one a savepoint.
+fn take<C: Connection>(
+    connection: &mut C,
+    steps: Vec<Step>,
+    end: End,
+    write: &mut impl FnMut(&mut C, Step) -> Result<(), Error>,
+) -> Result<(), Stop> {
+    connection.transaction(|connection| {
+        for step in steps {
+            match step {
+                Step::Sql(sql) => connection.batch_execute(&sql)?,
+                Step::Savepoint(steps, end) => done(take(connection, steps, end, write))?,
+                step => write(connection, step)?,
+            }
+        }
+        match end {
+            End::Commit => Ok(()),
+            End::RollBack => Err(Stop::Asked),
+        }
+    })
+}
+
+fn write(target: &mut impl Target, step: Step, receipts: &mut Vec<Receipt>) -> Result<(), Error> {
+    match step {
+        Step::Record(draft) => receipts.push(draft.record_in(target)?),
+        Step::Write(unit) => receipts.extend(unit.write_in(target)?),
+        Step::Append(entries) => append_in(target, &entries)?,
+        Step::Sql(_) | Step::Savepoint(..) => unreachable!("no step that writes entries"),
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! What SeaORM does without hooks, with an entry for each row.
+//!
+//! Each function is one transaction, a savepoint inside the caller's: rows and entries come and
+//! go together. The entries are one [`Unit`](audit_core::Unit), written by one statement.
+
+use audit_core::{Auditable, Draft};
+use sea_orm::{
+    ActiveModelTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, TransactionSession,
+    TransactionTrait, UpdateMany,
+};
+
+use crate::keys;
+use crate::target::WriteIn as _;
+
+/// How many rows a statement names by their keys.
+const ROWS: usize = 200;
+
+/// Inserts rows and records each; returns them as they are stored.
+///
+/// # Errors
+/// Whatever the database says; then nothing is inserted or recorded.
+pub async fn insert_many<E, A, C>(
+    connection: &C,
+    rows: impl IntoIterator<Item = A>,
+) -> Result<Vec<E::Model>, DbErr>
+where
+    E: EntityTrait<Model: Auditable + IntoActiveModel<A> + Sync + 'static>,
+    A: ActiveModelTrait<Entity = E> + Send,
+    C: TransactionTrait,
+{
+    let transaction = connection.begin().await?;
+    let inserted = E::insert_many(rows)
+        .exec_with_returning(&transaction)
+        .await?;
+    let drafts = inserted.iter().map(audit_core::created);
+    end(transaction, drafts).await?;
+    Ok(inserted)
+}
+
+/// Updates the rows that match and records each that changes; returns them as they are now, in
+/// the order of their keys.
+///
+/// `change` is given an update without a condition: `|update| update.col_expr(..)` or
+/// `|update| update.set(active_model)`. What the database computes itself is recorded too, since
+/// the rows are read again.
+///
+/// # Errors
+/// Whatever the database says; then nothing is updated or recorded.
+pub async fn update_many<E, C>(
+    connection: &C,
+    matching: Condition,
+    change: impl Fn(UpdateMany<E>) -> UpdateMany<E>,
+) -> Result<Vec<E::Model>, DbErr>
+where
+    E: EntityTrait<Model: Auditable + Sync + 'static>,
+    C: TransactionTrait,
+{
+    let transaction = connection.begin().await?;
+    let old = ordered::<E>(matching)
+        .lock_exclusive()
+        .all(&transaction)
+        .await?;
+    let mut updated = Vec::with_capacity(old.len());
+    for part in old.chunks(ROWS) {
+        // By their keys: what matches by now was not read.
+        let these = keys::any_of::<E>(part);
+        let update = change(E::update_many()).filter(these.clone());
+        update.exec(&transaction).await?;
+        let new = ordered::<E>(these).all(&transaction).await?;
+        let same = part
+            .iter()
+            .map(keys::of::<E>)
+            .eq(new.iter().map(keys::of::<E>));
+        if !same {
+            return Err(DbErr::RecordNotFound(format!(
+                "a row of `{}` is gone after its update, or has another key",
+                E::Model::MODEL
+            )));
+        }
+        updated.extend(new);
+    }
+    let pairs = old.iter().zip(&updated);
+    end(
+        transaction,
+        pairs.map(|(old, new)| audit_core::updated(old, new)),
+    )
+    .await?;
+    Ok(updated)
+}
+
+/// Deletes the rows that match and records each; returns them as they were, in the order of
+/// their keys.
+///
+/// # Errors
+/// Whatever the database says; then nothing is deleted or recorded.
+pub async fn delete_many<E, C>(connection: &C, matching: Condition) -> Result<Vec<E::Model>, DbErr>
+where
+    E: EntityTrait<Model: Auditable + Sync + 'static>,
+    C: TransactionTrait,
+{
+    let transaction = connection.begin().await?;
+    let old = ordered::<E>(matching)
+        .lock_exclusive()
+        .all(&transaction)
+        .await?;
+    for part in old.chunks(ROWS) {
+        let these = keys::any_of::<E>(part);
+        E::delete_many().filter(these).exec(&transaction).await?;
+    }
+    end(transaction, old.iter().map(audit_core::deleted)).await?;
+    Ok(old)
+}
+
+/// Selects rows in the order of their keys.
+fn ordered<E: EntityTrait>(matching: Condition) -> Select<E> {
+    keys::columns::<E>().fold(E::find().filter(matching), |select, key| {
+        select.order_by_asc(key)
+    })
+}
+
+/// Writes the entries and commits.
+async fn end(
+    transaction: impl ConnectionTrait + TransactionSession,
+    drafts: impl Iterator<Item = Draft>,
+) -> Result<(), DbErr> {
+    let mut unit = audit_core::unit();
+    for draft in drafts {
+        unit.add(draft);
+    }
+    unit.write_in(&transaction).await?;
+    transaction.commit().await
+}

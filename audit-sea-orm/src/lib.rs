@@ -1,0 +1,80 @@
+//! Entries of `auditlog` in transactions of SeaORM, hooks that make them, and functions for what
+//! runs no hooks.
+//!
+//! A change and its entry are written in one transaction: they come and go together. The trail
+//! is one that a store made: `audit_postgres::PostgresStore`, or `audit_sqlite::SqliteStore` in
+//! the application's own file (`SqliteOptions::shared_file`). The store reads, checks and purges
+//! what is written here like its own.
+//!
+//! # Three ways
+//!
+//! - [`RecordIn`] and [`WriteIn`]: `draft.record_in(&transaction)`, `unit.write_in(&transaction)`.
+//!   What is recorded is what you say, on PostgreSQL and SQLite.
+//! - [`audited!`]: hooks that record what `insert`, `update`, `save` and `delete` of an active
+//!   model do. SeaORM runs no hooks for other calls; [`audited!`] has the list.
+//! - [`bulk`]: `insert_many`, `update_many` and `delete_many`, which record each row.
+//!
+//! # Example: a model that is audited by itself
+//! ```
+//! use audit_core::{Query, Store as _};
+//! use sea_orm::entity::prelude::*;
+//! use sea_orm::{Set, TransactionTrait as _};
+//!
+//! mod account {
+//!     use sea_orm::entity::prelude::*;
+//!
+//!     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, audit_derive::Auditable)]
+//!     #[audit(model = "Account", crate = audit_core)]
+//!     #[sea_orm(table_name = "account")]
+//!     pub struct Model {
+//!         #[sea_orm(primary_key)]
+//!         pub id: i32,
+//!         pub balance: i32,
+//!     }
+//!
+//!     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+//!     pub enum Relation {}
+//!
+//!     audit_sea_orm::audited!(ActiveModel);
+//! }
+//!
+//! # let folder = std::env::temp_dir().join(format!("audit-sea-orm-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let file = folder.join("app.db");
+//! // Once: the tables of the trail, beside those of the application.
+//! let trail = audit_sqlite::SqliteStore::options().shared_file().open(&file)?;
+//! audit_core::register::<account::Model>();
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let database = sea_orm::Database::connect(format!("sqlite:{}", file.display())).await?;
+//! let schema = "CREATE TABLE account (id integer PRIMARY KEY, balance integer)";
+//! database.execute_unprepared(schema).await?;
+//!
+//! let transaction = database.begin().await?;
+//! let account = account::ActiveModel { balance: Set(100), ..Default::default() };
+//! let account = account.insert(&transaction).await?;
+//! let mut account: account::ActiveModel = account.into();
+//! account.balance = Set(90);
+//! account.update(&transaction).await?;
+//! transaction.commit().await?;
+//!
+//! let entries = trail.find(&Query::new().model_name("Account"))?.entries;
+//! assert_eq!(entries[1].changes["balance"].new, Some(90.into()));
+//! # database.close().await?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # trail.close()?;
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod bulk;
+pub mod hooks;
+mod keys;
+mod target;
+
+#[doc(hidden)]
+pub use sea_orm as __sea_orm;
+
+pub use crate::target::{Error, InSchema, RecordIn, Schema, Target, WriteIn, append_in, in_schema};

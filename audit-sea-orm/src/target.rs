@@ -1,0 +1,150 @@
+//! What entries are written into.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use audit_core::{LogEntry, StoreError};
+pub use audit_sql::postgres::Schema;
+use audit_sql::{postgres, sqlite};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Statement, Value};
+use uuid::Uuid;
+
+audit_sql::error!(DbErr);
+audit_sql::face!(async &(impl Target + Sync));
+
+/// So that `?` works where a function returns the driver's error: what the driver said, and for
+/// an entry that could not be made a [`DbErr::TryIntoErr`] with the reason as its source.
+impl From<Error> for DbErr {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Conflict { source, .. } | Error::Driver(source) => source,
+            Error::Entry(error) => Self::TryIntoErr {
+                from: "audit draft",
+                into: "audit entry",
+                source: Arc::new(error),
+            },
+        }
+    }
+}
+
+/// A transaction of SeaORM, or a connection; of PostgreSQL also one of these [`in_schema`].
+pub trait Target {
+    /// Writes entries by one statement.
+    #[doc(hidden)]
+    fn append(&self, entries: &[LogEntry]) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+impl<C: ConnectionTrait> Target for C {
+    async fn append(&self, entries: &[LogEntry]) -> Result<(), Error> {
+        append(self, None, entries).await
+    }
+}
+
+/// A transaction, and the schema in which the trail lies; [`in_schema`] makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct InSchema<'s, C> {
+    schema: &'s Schema,
+    connection: &'s C,
+}
+
+/// Names the schema of PostgreSQL in which the trail lies, where the connection's search path
+/// does not have it: `draft.record_in(&in_schema(&schema, &transaction))`.
+///
+/// Hooks find the trail by the search path only: `ConnectOptions::set_schema_search_path`.
+pub fn in_schema<'s, C: ConnectionTrait>(schema: &'s Schema, connection: &'s C) -> InSchema<'s, C> {
+    InSchema { schema, connection }
+}
+
+impl<C: ConnectionTrait> Target for InSchema<'_, C> {
+    async fn append(&self, entries: &[LogEntry]) -> Result<(), Error> {
+        append(self.connection, Some(self.schema), entries).await
+    }
+}
+
+/// Writes entries into the caller's transaction: they are kept if it commits and gone if it
+/// rolls back. All are written, by one statement, or none; one that is there already with the
+/// same content counts as written.
+///
+/// PostgreSQL's trail is found by the connection's search path, unless [`in_schema`] names its
+/// schema. Outside a transaction the call is one of its own.
+///
+/// # Errors
+/// [`Error::Conflict`] if another entry has the id of one of these, [`StoreError::Unsupported`]
+/// for a database that can have no trail, and whatever the database says.
+pub async fn append_in(target: &(impl Target + Sync), entries: &[LogEntry]) -> Result<(), Error> {
+    target.append(entries).await
+}
+
+async fn append(
+    connection: &impl ConnectionTrait,
+    schema: Option<&Schema>,
+    entries: &[LogEntry],
+) -> Result<(), Error> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    match connection.get_database_backend() {
+        DbBackend::Postgres => append_postgres(connection, schema, entries).await,
+        DbBackend::Sqlite => append_sqlite(connection, entries).await,
+        _ => Err(StoreError::Unsupported {
+            operation: "write entries into a database other than PostgreSQL and SQLite",
+        }
+        .into()),
+    }
+}
+
+async fn append_postgres(
+    connection: &impl ConnectionTrait,
+    schema: Option<&Schema>,
+    entries: &[LogEntry],
+) -> Result<(), Error> {
+    let rows = Value::from(postgres::rows(entries)?);
+    let sql = postgres::append(schema);
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [rows]);
+    connection.execute_raw(statement).await.map_err(|error| {
+        match postgres::conflict(&message(&error)) {
+            Some(id) => Error::Conflict { id, source: error },
+            None => Error::Driver(error),
+        }
+    })?;
+    Ok(())
+}
+
+async fn append_sqlite(
+    connection: &impl ConnectionTrait,
+    entries: &[LogEntry],
+) -> Result<(), Error> {
+    let batch = sqlite::Batch::of(entries)?;
+    let statement = |sql: &str| {
+        let values = [
+            Value::from(batch.ids.clone()),
+            Value::from(batch.entries.clone()),
+        ];
+        Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
+    };
+    let Err(error) = connection.execute_raw(statement(sqlite::APPEND)).await else {
+        return Ok(());
+    };
+    if !sqlite::is_conflict(&message(&error)) {
+        return Err(Error::Driver(error));
+    }
+    let found = connection
+        .query_one_raw(statement(sqlite::FIND_CONFLICT))
+        .await?;
+    let id: Option<Vec<u8>> = found.map(|row| row.try_get_by_index(0)).transpose()?;
+    match id.and_then(|id| Uuid::from_slice(&id).ok()) {
+        Some(id) => Err(Error::Conflict { id, source: error }),
+        None => Err(Error::Driver(error)),
+    }
+}
+
+/// Returns what the database said of a failed statement.
+fn message(error: &DbErr) -> String {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+        error
+    else {
+        return String::new();
+    };
+    let error = error.as_database_error();
+    error.map_or_else(String::new, |error| error.message().to_owned())
+}
