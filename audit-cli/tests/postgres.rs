@@ -198,12 +198,14 @@ fn mistakes_are_told(scratch: &Scratch) {
     assert_eq!(output.status.code(), Some(4), "{output:?}");
 }
 
+/// A test: its name, and what it does with a schema of its own.
+type Test = (&'static str, fn(&Scratch));
+
 fn main() {
     let arguments = Arguments::from_args();
     let server = PostgresServer::find();
     let missing = server.is_none();
     let url: Arc<str> = server.as_ref().map_or("", PostgresServer::url).into();
-    type Test = (&'static str, fn(&Scratch));
     let tests: [Test; 3] = [
         (
             "a_write_past_the_program_is_reported",

@@ -284,7 +284,7 @@ fn tell_as_the_library_does(scratch: &Scratch) {
         text(&account.city),
     ))
     .unwrap();
-    let changed = Account {
+    let after = Account {
         email: "@".to_owned(),
         phone: None,
         city: "x".to_owned(),
@@ -297,8 +297,8 @@ fn tell_as_the_library_does(scratch: &Scratch) {
     let found = all(&store, &sql);
     let drafts = [
         log.created(&account),
-        log.updated(&account, &changed),
-        log.deleted(&changed),
+        log.updated(&account, &after),
+        log.deleted(&after),
     ];
     assert_eq!(found.len(), 3);
     for (entry, draft) in found.iter().zip(&drafts) {
