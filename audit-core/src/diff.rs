@@ -359,7 +359,7 @@ impl Diff<'_> {
                 self.below(&Node::below(self.at, Segment::Index(index)), report);
             }
             // Counted nevertheless: a type may hold itself in its own place.
-            Place::Inline => self.below(&Node::inline(self.at), report),
+            Place::Inline | Place::Keys => self.below(&Node::inline(self.at), report),
         }
         self.out.ignoring = ignoring;
         if self.out.found > found {

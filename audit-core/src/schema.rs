@@ -50,6 +50,8 @@ pub(crate) enum Place {
     Indexed(usize),
     /// In the parent's own place (newtypes, `flatten`).
     Inline,
+    /// Under each key of a map: what the map's type says of its values.
+    Keys,
 }
 
 impl FieldSchema {
@@ -102,6 +104,14 @@ impl FieldSchema {
     pub const fn inline(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
         let mut field = Self::word(name, nested);
         field.place = Place::Inline;
+        field.plain = false;
+        field
+    }
+
+    /// Describes the values of a map; `nested` gives the fields of their type.
+    pub(crate) const fn keys(nested: fn() -> &'static [FieldSchema]) -> Self {
+        let mut field = Self::word("", nested);
+        field.place = Place::Keys;
         field.plain = false;
         field
     }
@@ -227,8 +237,21 @@ impl FieldSchema {
         matches!(self.place, Place::Inline)
     }
 
-    /// Returns the fields of this field's type; empty for a type without fields.
+    /// Returns the fields of this field's type, of a map or a list those of its values; empty
+    /// for a type without fields.
     pub fn fields(&self) -> &'static [FieldSchema] {
+        match self.inside() {
+            [
+                values @ Self {
+                    place: Place::Keys, ..
+                },
+            ] => values.fields(),
+            fields => fields,
+        }
+    }
+
+    /// Returns what is one step inside: the fields, or of a map what is under its keys.
+    pub(crate) fn inside(&self) -> &'static [FieldSchema] {
         (self.nested)()
     }
 }

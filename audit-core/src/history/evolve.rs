@@ -1,10 +1,10 @@
 //! Entries of former schemas, in the form of the present one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::change::{Change, Changes, Redaction};
 use crate::entry::LogEntry;
@@ -13,7 +13,7 @@ use crate::log::AuditLog;
 use crate::path::{ParsePathError, Path, PathSegment};
 use crate::registry::Registration;
 use crate::rules;
-use crate::schema::FieldSchema;
+use crate::schema::{FieldSchema, Place};
 
 /// What brings an entry of one schema version to the next.
 pub(crate) type Upcaster = Box<dyn Fn(&mut Upcast<'_>) + Send + Sync>;
@@ -25,6 +25,8 @@ pub(crate) type Upcaster = Box<dyn Fn(&mut Upcast<'_>) + Send + Sync>;
 /// it is. See [`RegisterOptions::upcast`](crate::RegisterOptions::upcast).
 pub struct Upcast<'e> {
     entry: &'e mut LogEntry,
+    /// Those of the present type.
+    fields: Level,
     invalid: Option<ParsePathError>,
 }
 
@@ -34,23 +36,27 @@ impl Upcast<'_> {
         self.entry
     }
 
-    /// Gives a field another name: `rename("address.town", "city")`.
+    /// Gives a field another name: `rename("address.town", "city")`. Where there is a field of
+    /// that name already, both stay as they are.
     ///
     /// A field that only changed its name needs no upcaster: `#[audit(alias = "..")]` does.
     pub fn rename(&mut self, field: &str, to: &str) {
         let Some(names) = self.field(field) else {
             return;
         };
-        self.paths(&names, |segment| {
-            if let PathSegment::Name(name) = segment {
-                to.clone_into(name);
+        self.edit(&names, &mut |fields, name| give_name(fields, name, to));
+        let list = self.entry.changes.list_mut();
+        for index in 0..list.len() {
+            let mut segments = list[index].path.segments();
+            let Some(end) = Search::new(self.fields, &names).end(&segments) else {
+                continue;
+            };
+            segments[end - 1] = PathSegment::Name(to.to_owned());
+            let path = Path::from_segments(&segments);
+            if !list.iter().any(|change| change.path == path) {
+                list[index].path = path;
             }
-        });
-        self.edit(&names, &mut |fields, name| {
-            if let Some(value) = fields.remove(name) {
-                fields.insert(to.to_owned(), value);
-            }
-        });
+        }
     }
 
     /// Gives a field other values: `convert("price", |cents| ..)`. Masked and hashed values
@@ -65,8 +71,8 @@ impl Upcast<'_> {
                 change.redaction,
                 Some(Redaction::Masked | Redaction::Hashed)
             );
-            let at_end = matches!(segments.last(), Some(PathSegment::Name(_)));
-            if !hidden && at_end && rules::names(&change.path) == names {
+            let end = Search::new(self.fields, &names).end(&segments);
+            if !hidden && end == Some(segments.len()) {
                 for value in [&mut change.old, &mut change.new].into_iter().flatten() {
                     *value = convert(value.take());
                 }
@@ -84,9 +90,10 @@ impl Upcast<'_> {
         let Some(names) = self.field(field) else {
             return;
         };
+        let search = Search::new(self.fields, &names);
         self.entry
             .changes
-            .retain(|change| !rules::leads_to(&names, &rules::names(&change.path)));
+            .retain(|change| search.end(&change.path.segments()).is_none());
         self.edit(&names, &mut |fields, name| {
             fields.remove(name);
         });
@@ -102,37 +109,94 @@ impl Upcast<'_> {
         }
     }
 
-    /// Changes the step of paths that names a field, in those that lead to it or into it.
-    fn paths(&mut self, names: &[String], mut change: impl FnMut(&mut PathSegment)) {
+    /// Runs `change` on every object in the snapshot and in changed values that may have the
+    /// field.
+    fn edit(&mut self, names: &[String], change: &mut impl FnMut(&mut Map<String, Value>, &str)) {
+        let search = Search::new(self.fields, names);
         for item in self.entry.changes.list_mut() {
-            if !rules::leads_to(names, &rules::names(&item.path)) {
-                continue;
-            }
-            let mut segments = item.path.segments();
-            let end = rules::outer(&segments, names);
-            if let Some(segment) = end.checked_sub(1).and_then(|at| segments.get_mut(at)) {
-                change(segment);
-                item.path = Path::from_segments(&segments);
-            }
-        }
-    }
-
-    /// Runs `change` on every object in the snapshot and in changed values that has the field.
-    fn edit(
-        &mut self,
-        names: &[String],
-        change: &mut impl FnMut(&mut serde_json::Map<String, Value>, &str),
-    ) {
-        for item in self.entry.changes.list_mut() {
-            let at = rules::names(&item.path);
-            if let Some(rest) = rules::below(names, &at).filter(|rest| !rest.is_empty()) {
+            if let Some((_, search)) = search.follow(&item.path.segments()) {
                 for value in [&mut item.old, &mut item.new].into_iter().flatten() {
-                    rules::edit(value, rest, change);
+                    search.edit(value, change);
                 }
             }
         }
         if let Some(snapshot) = &mut self.entry.snapshot {
-            rules::edit(snapshot, names, change);
+            search.edit(snapshot, change);
+        }
+    }
+}
+
+/// A place on the way to a field.
+#[derive(Clone, Copy)]
+struct Search<'n> {
+    /// What the type has here; `None` inside of what the present type does not have.
+    level: Option<Level>,
+    /// The names still to come.
+    rest: &'n [String],
+}
+
+impl<'n> Search<'n> {
+    fn new(fields: Level, names: &'n [String]) -> Self {
+        Self {
+            level: Some(fields),
+            rest: names,
+        }
+    }
+
+    /// Goes one step inside; `None` if the field does not lie there.
+    fn enter(self, name: &str) -> Option<Self> {
+        let (wanted, later) = self.rest.split_first()?;
+        let (level, rest) = match self.level {
+            // Whatever is not looked for may be the key of a map.
+            None if wanted != name => (None, self.rest),
+            None => (None, later),
+            Some(level) => match member(level, name) {
+                Some(Member::Value(values)) if is_map(level) => (Some(values), self.rest),
+                Some(Member::Field(field)) if wanted == name => (Some(field.inside()), later),
+                _ if wanted == name => (None, later),
+                _ => return None,
+            },
+        };
+        Some(Self { level, rest })
+    }
+
+    /// Goes along a path until the field is reached; returns after how many steps that was.
+    fn follow(self, segments: &[PathSegment]) -> Option<(usize, Self)> {
+        let mut search = self;
+        for (index, segment) in segments.iter().enumerate() {
+            if let PathSegment::Name(name) = segment {
+                search = search.enter(name)?;
+                if search.rest.is_empty() {
+                    return Some((index + 1, search));
+                }
+            }
+        }
+        Some((segments.len(), search))
+    }
+
+    /// After how many steps a path reaches the field, if it does.
+    fn end(self, segments: &[PathSegment]) -> Option<usize> {
+        let (end, search) = self.follow(segments)?;
+        search.rest.is_empty().then_some(end)
+    }
+
+    /// Runs `change` on every object that may have the field.
+    fn edit(self, value: &mut Value, change: &mut impl FnMut(&mut Map<String, Value>, &str)) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(|item| self.edit(item, change)),
+            Value::Object(fields) => {
+                if let [name] = self.rest
+                    && !self.level.is_some_and(is_map)
+                {
+                    change(fields, name);
+                }
+                for (name, value) in fields {
+                    if let Some(inner) = self.enter(name).filter(|inner| !inner.rest.is_empty()) {
+                        inner.edit(value, change);
+                    }
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -148,44 +212,59 @@ impl fmt::Debug for Upcast<'_> {
 pub(super) struct Evolution {
     pub(super) fields: &'static [FieldSchema],
     registration: Option<Arc<Registration>>,
+    /// Whether any field had another name.
+    renamed: bool,
 }
 
 impl Evolution {
     /// For a model by its stored name: what is registered under it, if anything is.
     pub(super) fn of(log: &AuditLog, model: &str) -> Self {
         let registration = log.shared().registry.get(model);
+        let fields: Level = registration
+            .as_ref()
+            .map_or(&[], |registration| registration.schema.fields);
         Self {
-            fields: registration
-                .as_ref()
-                .map_or(&[], |registration| registration.schema.fields),
+            fields,
             registration,
+            renamed: has_aliases(fields),
         }
     }
 
     /// For a type, registered or not.
     pub(super) fn with_fields(mut self, fields: &'static [FieldSchema]) -> Self {
-        self.fields = fields;
+        if !std::ptr::eq(self.fields, fields) {
+            self.fields = fields;
+            self.renamed = has_aliases(fields);
+        }
         self
     }
 
     /// Brings an entry to the present.
     pub(super) fn bring(&self, entry: &mut LogEntry) -> Result<()> {
         if let Some(registration) = &self.registration {
-            upcast(&registration.upcasters, registration.schema.version, entry)?;
+            upcast(registration, self.fields, entry)?;
         }
-        rename(&mut entry.changes, entry.snapshot.as_mut(), self.fields);
+        if self.renamed {
+            entry.changes = present_changes(&entry.changes, self.fields);
+            if let Some(snapshot) = &mut entry.snapshot {
+                rename_value(snapshot, self.fields);
+            }
+        }
         Ok(())
     }
 }
 
-fn upcast(upcasters: &BTreeMap<u32, Upcaster>, present: u32, entry: &mut LogEntry) -> Result<()> {
+fn upcast(registration: &Registration, fields: Level, entry: &mut LogEntry) -> Result<()> {
+    let upcasters: &BTreeMap<u32, Upcaster> = &registration.upcasters;
     if upcasters.is_empty() {
         return Ok(());
     }
+    let present = registration.schema.version;
     let steps = entry.schema_version..present.max(entry.schema_version);
     for (version, step) in upcasters.range(steps) {
         let mut upcast = Upcast {
             entry: &mut *entry,
+            fields,
             invalid: None,
         };
         step(&mut upcast);
@@ -197,100 +276,165 @@ fn upcast(upcasters: &BTreeMap<u32, Upcaster>, present: u32, entry: &mut LogEntr
     Ok(())
 }
 
-/// Gives fields their present names where an entry has a former one.
-fn rename(changes: &mut Changes, snapshot: Option<&mut Value>, fields: &'static [FieldSchema]) {
-    if !has_aliases(fields, 8) {
-        return;
+/// Whether any field had another name, however deep. Each type is asked once: types may
+/// contain themselves.
+fn has_aliases(fields: Level) -> bool {
+    let mut known = HashSet::new();
+    let mut waiting = vec![fields];
+    while let Some(level) = waiting.pop() {
+        if level.iter().any(|field| !field.aliases().is_empty()) {
+            return true;
+        }
+        if known.insert(level.as_ptr_range().start) {
+            let inner = level.iter().map(FieldSchema::inside);
+            waiting.extend(inner.filter(|inner| !inner.is_empty()));
+        }
     }
-    let renamed = changes.iter().map(|change| Change {
-        path: present_path(&change.path, fields),
-        old: change
-            .old
-            .clone()
-            .map(|value| present_value(value, &change.path, fields)),
-        new: change
-            .new
-            .clone()
-            .map(|value| present_value(value, &change.path, fields)),
-        ..change.clone()
-    });
-    *changes = renamed.collect();
-    if let Some(snapshot) = snapshot {
-        rename_value(snapshot, fields, 8);
-    }
+    false
 }
 
-fn has_aliases(fields: &[FieldSchema], depth: usize) -> bool {
-    fields.iter().any(|field| {
-        !field.aliases().is_empty() || (depth > 0 && has_aliases(field.fields(), depth - 1))
+/// What a type has at one place: fields, what is under the keys of a map, or both.
+type Level = &'static [FieldSchema];
+
+/// What a name in an object stands for.
+enum Member {
+    Field(&'static FieldSchema),
+    /// A map's key; its value has these.
+    Value(Level),
+}
+
+/// How many types that stand in each other's place are looked through.
+const INLINE: usize = 8;
+
+/// Finds a member by its present name or a former one.
+fn member(level: Level, name: &str) -> Option<Member> {
+    let named = find(level, INLINE, &|field| field.name() == name);
+    named
+        .or_else(|| find(level, INLINE, &|field| field.aliases().contains(&name)))
+        .map(Member::Field)
+        .or_else(|| map_values(level, INLINE).map(Member::Value))
+}
+
+fn find(
+    level: Level,
+    depth: usize,
+    wanted: &impl Fn(&FieldSchema) -> bool,
+) -> Option<&'static FieldSchema> {
+    level.iter().find_map(|field| match field.place {
+        Place::Inline if depth > 0 => find(field.inside(), depth - 1, wanted),
+        Place::Inline | Place::Keys => None,
+        Place::Named | Place::Indexed(_) => wanted(field).then_some(field),
     })
 }
 
-fn find_field<'f>(fields: &'f [FieldSchema], name: &str) -> Option<&'f FieldSchema> {
-    let own = fields
-        .iter()
-        .find(|field| !field.is_inline() && field.name() == name);
-    own.or_else(|| fields.iter().find(|field| field.aliases().contains(&name)))
-        .or_else(|| {
-            let inline = fields.iter().filter(|field| field.is_inline());
-            inline
-                .into_iter()
-                .find_map(|field| find_field(field.fields(), name))
-        })
+/// What is under the keys of the map that stands here, alone or beside fields.
+fn map_values(level: Level, depth: usize) -> Option<Level> {
+    level.iter().find_map(|field| match field.place {
+        Place::Keys => Some(field.inside()),
+        Place::Inline if depth > 0 => map_values(field.inside(), depth - 1),
+        _ => None,
+    })
 }
 
-fn present_path(path: &Path, fields: &'static [FieldSchema]) -> Path {
-    let mut fields = fields;
-    let mut segments = path.segments();
+/// Whether every name here is the key of a map.
+fn is_map(level: Level) -> bool {
+    map_values(level, INLINE).is_some() && find(level, INLINE, &|_| true).is_none()
+}
+
+/// Gives a member another name, unless there is one of that name.
+fn give_name(fields: &mut Map<String, Value>, name: &str, to: &str) {
+    if !fields.contains_key(to)
+        && let Some(value) = fields.remove(name)
+    {
+        fields.insert(to.to_owned(), value);
+    }
+}
+
+/// Gives fields their present names. A change whose field's present name has a change of its
+/// own keeps its path.
+fn present_changes(changes: &Changes, fields: Level) -> Changes {
+    let mut list: Vec<Change> = Vec::with_capacity(changes.len());
+    for former in changes {
+        let mut change = former.clone();
+        let path = rename_change(&mut change, fields);
+        let taken = |known: &Change| known.path == path;
+        if path != former.path && !changes.iter().any(taken) && !list.iter().any(taken) {
+            change.path = path;
+        }
+        list.push(change);
+    }
+    Changes::from_vec(list)
+}
+
+/// Renames inside the values of a change and returns its path with present names.
+fn rename_change(change: &mut Change, fields: Level) -> Path {
+    let mut level = fields;
+    let mut renamed = false;
+    let mut segments = change.path.segments();
     for segment in &mut segments {
-        if let PathSegment::Name(name) = segment {
-            // A map's key is no field; what follows is one of the map's values.
-            let Some(field) = find_field(fields, name) else {
-                continue;
-            };
-            field.name().clone_into(name);
-            fields = field.fields();
-        }
-    }
-    Path::from_segments(&segments)
-}
-
-fn present_value(mut value: Value, path: &Path, fields: &'static [FieldSchema]) -> Value {
-    let mut fields = fields;
-    for segment in path.segments() {
-        if let PathSegment::Name(name) = segment
-            && let Some(field) = find_field(fields, &name)
+        let (PathSegment::Name(name) | PathSegment::Match { field: name, .. }) = &mut *segment
+        else {
+            continue;
+        };
+        let found = member(level, name);
+        if let Some(Member::Field(field)) = &found
+            && field.name() != name
         {
-            fields = field.fields();
+            field.name().clone_into(name);
+            renamed = true;
+        }
+        if let PathSegment::Name(_) = segment {
+            match found {
+                Some(Member::Field(field)) => level = field.inside(),
+                Some(Member::Value(values)) => level = values,
+                // The member of a set, or a field that there is no more.
+                None => {}
+            }
         }
     }
-    if path != &Path::ROOT {
-        rename_value(&mut value, fields, 8);
+    for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+        rename_value(value, level);
     }
-    value
+    for step in &mut change.moved {
+        if let PathSegment::Match { field: name, .. } = &mut step.item
+            && let Some(Member::Field(field)) = member(level, name)
+        {
+            field.name().clone_into(name);
+        }
+    }
+    if renamed {
+        Path::from_segments(&segments)
+    } else {
+        change.path.clone()
+    }
 }
 
-fn rename_value(value: &mut Value, fields: &'static [FieldSchema], depth: usize) {
-    if depth == 0 || fields.is_empty() {
+fn rename_value(value: &mut Value, level: Level) {
+    if level.is_empty() {
         return;
     }
     match value {
         Value::Array(items) => {
             for item in items {
-                rename_value(item, fields, depth - 1);
+                rename_value(item, level);
             }
         }
         Value::Object(object) => {
-            for (name, mut inner) in std::mem::take(object) {
-                match find_field(fields, &name) {
-                    Some(field) => {
-                        rename_value(&mut inner, field.fields(), depth - 1);
-                        object.insert(field.name().to_owned(), inner);
+            let mut former: Vec<(String, &'static str)> = Vec::new();
+            for (name, inner) in object.iter_mut() {
+                match member(level, name) {
+                    Some(Member::Field(field)) => {
+                        rename_value(inner, field.inside());
+                        if field.name() != name {
+                            former.push((name.clone(), field.name()));
+                        }
                     }
-                    None => {
-                        object.insert(name, inner);
-                    }
+                    Some(Member::Value(values)) => rename_value(inner, values),
+                    None => {}
                 }
+            }
+            for (name, present) in former {
+                give_name(object, &name, present);
             }
         }
         _ => {}

@@ -74,7 +74,8 @@ impl Reconstruction {
     }
 
     /// Makes an object of the state; `None` if it did not exist. Numbers that are stored as
-    /// texts because of their size are read as numbers.
+    /// texts because of their size are read as numbers, but not below `#[serde(flatten)]` or
+    /// `#[serde(untagged)]`, where serde reads a value before it knows the type.
     ///
     /// # Errors
     /// If the state does not make a `T`.

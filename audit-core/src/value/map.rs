@@ -113,7 +113,7 @@ macro_rules! maps {
             }
 
             fn fields() -> &'static [FieldSchema] {
-                V::fields()
+                const { &[FieldSchema::keys(V::fields)] }
             }
         }
     )*};
