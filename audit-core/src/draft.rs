@@ -15,6 +15,7 @@ use crate::level::Level;
 use crate::log::{AuditLog, Flow};
 use crate::options::{SnapshotPolicy, find_field};
 use crate::path::Path;
+use crate::pending::Pending;
 use crate::registry::Registration;
 use crate::repr::Repr;
 use crate::rules::Rules;
@@ -456,11 +457,31 @@ impl Draft {
         Ok(self.prepare()?.ok().map(|ready| ready.entry))
     }
 
+    /// Makes the entry, for an adapter of a database driver to write into a transaction of the
+    /// caller's own.
+    ///
+    /// # Errors
+    /// If the entry cannot be made, as for [`record`](Self::record).
+    pub fn pending(self) -> Result<Pending> {
+        Pending::of([self], None)
+    }
+
     /// Returns the entry to be written to `log`, or the receipt if there is none.
     pub(crate) fn settle(self, log: &AuditLog) -> Result<Result<LogEntry, Receipt>> {
-        if !self.log.is(log) {
-            return Err(Error::OtherLog);
+        self.must_be_of(log)?;
+        self.prepare_entry()
+    }
+
+    pub(crate) fn must_be_of(&self, log: &AuditLog) -> Result<()> {
+        if self.log.is(log) {
+            Ok(())
+        } else {
+            Err(Error::OtherLog)
         }
+    }
+
+    /// Returns the entry, or the receipt if there is none.
+    pub(crate) fn prepare_entry(self) -> Result<Result<LogEntry, Receipt>> {
         Ok(self.prepare()?.map(|ready| ready.entry))
     }
 

@@ -63,6 +63,8 @@ pub enum Error {
     OtherLog,
     /// The transaction the entry belonged to has ended.
     TransactionEnded,
+    /// A transaction inside another was to be written elsewhere, which only the whole can be.
+    PartOfTransaction,
     /// The logger could not be set up.
     Logging {
         /// What the logger said.
@@ -100,6 +102,9 @@ impl fmt::Display for Error {
                 f.write_str("a draft in the batch was made by another audit log: record it there")
             }
             Self::TransactionEnded => f.write_str("the audit transaction has ended already"),
+            Self::PartOfTransaction => f.write_str(
+                "the audit transaction is a part of another one: write the outer one",
+            ),
             Self::Logging { source } => write!(f, "the logger could not be set up: {source}"),
         }
     }

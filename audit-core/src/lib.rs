@@ -28,6 +28,7 @@ mod mask;
 mod memory;
 mod options;
 mod path;
+mod pending;
 mod pipeline;
 mod query;
 mod registry;
@@ -43,6 +44,7 @@ pub mod testing;
 mod ticket;
 mod tracked;
 mod transaction;
+mod unit;
 mod value;
 mod walk;
 mod writer;
@@ -81,6 +83,7 @@ pub use crate::mask::{Mask, ParseMaskError};
 pub use crate::memory::MemoryStore;
 pub use crate::options::{RegisterOptions, SnapshotPolicy};
 pub use crate::path::{ParsePathError, Path, PathSegment};
+pub use crate::pending::Pending;
 pub use crate::pipeline::{FailurePolicy, LogStats};
 pub use crate::query::{
     Cursor, Entries, Filter, ParseCursorError, ParseQueryError, ParseTimeError, Query, parse_time,
@@ -95,6 +98,7 @@ pub use crate::suggest::nearest;
 pub use crate::ticket::Ticket;
 pub use crate::tracked::Tracked;
 pub use crate::transaction::{InTransaction, Transaction, begin, transaction, transaction_async};
+pub use crate::unit::{Unit, unit};
 pub use crate::value::AuditValue;
 
 /// What most programs import.

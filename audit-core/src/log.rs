@@ -29,6 +29,7 @@ use crate::store::Store;
 use crate::ticket::Ticket;
 use crate::tracked::Tracked;
 use crate::transaction::{InTransaction, Staging, Transaction, transaction_in};
+use crate::unit::Unit;
 use crate::writer::Writer;
 
 /// An audit log: where entries go, and which types are recorded.
@@ -295,6 +296,11 @@ impl AuditLog {
     /// Wraps an object whose changes are to be recorded.
     pub fn track<T: Auditable + Clone + 'static>(&self, object: T) -> Tracked<T> {
         Tracked::in_log(self.clone(), object)
+    }
+
+    /// Starts a unit of work: what is to be written into a transaction of the caller's own.
+    pub fn unit(&self) -> Unit {
+        Unit::of(self)
     }
 
     /// Runs `run` in a transaction of this log; see [`transaction`](crate::transaction).

@@ -42,7 +42,8 @@ pub struct LogStats {
     pub lost: u64,
     /// Entries that a sink did not take, and `after` hooks that panicked.
     pub sink_failures: u64,
-    /// [`Tracked`](crate::Tracked) objects that were dropped with unrecorded changes.
+    /// [`Tracked`](crate::Tracked) objects and [`Unit`](crate::Unit)s that were dropped with
+    /// unrecorded changes.
     pub unrecorded: u64,
 }
 

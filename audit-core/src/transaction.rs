@@ -12,6 +12,7 @@ use crate::ambient::{Ambient, Entered};
 use crate::entry::LogEntry;
 use crate::error::{Error, Result};
 use crate::log::AuditLog;
+use crate::pending::Pending;
 use crate::ticket::Ticket;
 
 /// Runs `run` in a transaction of the current log.
@@ -114,6 +115,10 @@ impl Staging {
         Arc::<Self>::find(|staging| staging.log.is(log).then(|| Arc::clone(staging)))
     }
 
+    pub(crate) fn id(&self) -> Uuid {
+        self.id
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Vec<LogEntry>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -144,7 +149,7 @@ impl Staging {
         }
     }
 
-    fn settle(&self, outcome: Outcome) {
+    pub(crate) fn settle(&self, outcome: Outcome) {
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
     }
 
@@ -205,6 +210,21 @@ impl Transaction {
             Err(_) => Outcome::RolledBack,
         });
         written.map(drop)
+    }
+
+    /// Ends the transaction and makes its entries, for an adapter to write into a transaction
+    /// of the caller's own: what was recorded inside goes there instead of to the log's store.
+    /// Sinks never see it.
+    ///
+    /// # Errors
+    /// [`Error::PartOfTransaction`] if it is inside another one; its entries are gone then.
+    pub fn pending(mut self) -> Result<Pending> {
+        if self.staging.outer.is_some() {
+            return Err(Error::PartOfTransaction);
+        }
+        let entries = self.staging.end()?;
+        drop(self.entered.take());
+        Ok(Pending::kept_back(entries, Arc::clone(&self.staging)))
     }
 
     /// Ends the transaction without entries, as dropping it does.

@@ -75,6 +75,13 @@
 //! change and its entry come and go together if both are written in one transaction: the
 //! function `audit_append`, described in FORMAT.md, may be called from any driver.
 //!
+//! # In the caller's own transaction
+//!
+//! With [`RecordIn`] and [`WriteIn`] in scope, `draft.record_in(&transaction)` and
+//! `unit.write_in(&transaction)` write entries into a transaction of `tokio-postgres` or
+//! `deadpool-postgres`; the crates `audit-sqlx`, `audit-diesel` and `audit-sea-orm` do the same
+//! for those drivers. The store reads such entries like its own.
+//!
 //! Triggers refuse UPDATE and TRUNCATE, and DELETE outside retention, to everybody. They keep
 //! accidents away, not an owner who wants to change the trail; [`Roles`] makes the role of
 //! the application one that can only add.
@@ -88,6 +95,7 @@
 //! [`until`](audit_core::Query::until) drops the months that have nothing later.
 
 mod background;
+mod caller;
 mod check;
 mod connection;
 mod error;
@@ -102,6 +110,7 @@ mod store;
 mod tls;
 mod writer;
 
+pub use crate::caller::{Error, InSchema, RecordIn, Schema, Target, WriteIn, append_in, in_schema};
 pub use crate::check::{Check, Mismatch};
 pub use crate::options::PostgresOptions;
 pub use crate::roles::Roles;

@@ -1,11 +1,24 @@
 //! Entries in a transaction of the caller's own.
 
-use audit_core::{LogEntry, StoreError};
+use audit_core::{Error, LogEntry, StoreError};
 use rusqlite::Connection;
 
 use crate::error::at;
 use crate::row::{Inserter, Row};
 use crate::schema::{self, Owner};
+
+audit_sql::face!(sync & Connection);
+
+/// Gives a connection the method that the face calls.
+trait Append {
+    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError>;
+}
+
+impl Append for Connection {
+    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        append_in(self, entries)
+    }
+}
 
 /// Makes the trail's tables in the caller's own database, unless they are there.
 ///

@@ -41,7 +41,10 @@
 //!
 //! [`install`] makes the trail's tables beside the tables of an application, and
 //! [`append_in`] writes entries into a transaction that is open there, so that a change and
-//! its entry come and go together. [`SqliteOptions::shared_file`] opens such a file as a
+//! its entry come and go together. With [`RecordIn`] and [`WriteIn`] in scope,
+//! `draft.record_in(&transaction)` and `unit.write_in(&transaction)` do so for drafts and units
+//! of work; the crates `audit-sqlx`, `audit-diesel` and `audit-sea-orm` do the same for those
+//! drivers. [`SqliteOptions::shared_file`] opens such a file as a
 //! store, for reading the trail and for entries outside any transaction.
 //!
 //! # With the `sqlite3` shell
@@ -69,7 +72,7 @@ mod schema;
 mod store;
 mod writer;
 
-pub use crate::caller::{append_in, install};
+pub use crate::caller::{RecordIn, WriteIn, append_in, install};
 pub use crate::check::{Check, Mismatch};
 pub use crate::info::FileInfo;
 pub use crate::options::{Durability, SqliteOptions};

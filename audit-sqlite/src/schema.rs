@@ -14,7 +14,7 @@ pub const APPLICATION_ID: i32 = i32::from_be_bytes(*b"AUDT");
 pub const SCHEMA_VERSION: u32 = STEPS.len() as u32;
 
 /// What leads from each version to the next. A step that was released never changes.
-const STEPS: [&str; 1] = [VERSION_1];
+const STEPS: [&[&str]; 1] = [&[VERSION_1, audit_sql::sqlite::SCHEMA]];
 
 /// `body` is the entry; every other column of `audit_entry` and the table `audit_change` are
 /// projections of it. `seq` grows in the order of commits and is never used again.
@@ -228,7 +228,7 @@ pub(crate) fn migrate(
     if from == SCHEMA_VERSION {
         return Ok(());
     }
-    for step in &STEPS[from as usize..] {
+    for step in STEPS[from as usize..].iter().copied().flatten() {
         connection.execute_batch(step).map_err(at(place))?;
     }
     connection

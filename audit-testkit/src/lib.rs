@@ -13,6 +13,8 @@
 //! audit_testkit::conformance::keeps_bytes(&audit_core::MemoryStore::new());
 //! ```
 
+#[cfg(feature = "callers")]
+pub mod callers;
 pub mod conformance;
 mod fault;
 mod postgres;

@@ -1,0 +1,99 @@
+//! Entries on their way into a transaction of the caller's own.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::draft::{Draft, Receipt};
+use crate::entry::LogEntry;
+use crate::error::Result;
+use crate::transaction::{Outcome, Staging};
+
+/// Entries that are to be written into a transaction of the caller's own, and the receipts
+/// for when they are: what an adapter of a database driver works with.
+///
+/// Hooks have seen the entries; sinks never will, since nobody tells whether the transaction
+/// commits.
+///
+/// # Example: what an adapter does
+/// ```
+/// use audit_core::{AuditLog, LogEntry, Receipt};
+///
+/// fn write_to_the_callers_transaction(entries: &[LogEntry]) -> std::io::Result<()> {
+///     // INSERT INTO ..
+/// #   assert_eq!(entries.len(), 1);
+///     Ok(())
+/// }
+///
+/// let log = AuditLog::builder().build();
+/// let pending = log.event("charged").pending()?;
+/// write_to_the_callers_transaction(pending.entries())?;
+/// assert!(matches!(pending.written()[..], [Receipt::Recorded(_)]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "its entries are nowhere until an adapter has written them"]
+pub struct Pending {
+    entries: Vec<LogEntry>,
+    receipts: Vec<Receipt>,
+    /// The transaction that kept the entries back.
+    staging: Option<Arc<Staging>>,
+}
+
+impl Pending {
+    /// Makes the entries of drafts; with an id, they have that transaction in common.
+    pub(crate) fn of(
+        drafts: impl IntoIterator<Item = Draft>,
+        transaction: Option<Uuid>,
+    ) -> Result<Self> {
+        let mut pending = Self {
+            entries: Vec::new(),
+            receipts: Vec::new(),
+            staging: None,
+        };
+        for draft in drafts {
+            let receipt = match draft.prepare_entry()? {
+                Ok(mut entry) => {
+                    entry.transaction_id = transaction.or(entry.transaction_id);
+                    let receipt = Receipt::Recorded(entry.id);
+                    pending.entries.push(entry);
+                    receipt
+                }
+                Err(receipt) => receipt,
+            };
+            pending.receipts.push(receipt);
+        }
+        Ok(pending)
+    }
+
+    /// Takes over what a transaction kept back.
+    pub(crate) fn kept_back(entries: Vec<LogEntry>, staging: Arc<Staging>) -> Self {
+        let recorded = entries.iter().map(|entry| Receipt::Recorded(entry.id));
+        Self {
+            receipts: recorded.collect(),
+            entries,
+            staging: Some(staging),
+        }
+    }
+
+    /// Returns the entries; there may be none, since what did not change has none.
+    pub fn entries(&self) -> &[LogEntry] {
+        &self.entries
+    }
+
+    /// Returns the receipts, in the order of the drafts, now that the entries are written.
+    pub fn written(mut self) -> Vec<Receipt> {
+        if let Some(staging) = self.staging.take() {
+            staging.settle(Outcome::Committed);
+        }
+        std::mem::take(&mut self.receipts)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(staging) = &self.staging {
+            staging.settle(Outcome::RolledBack);
+        }
+    }
+}

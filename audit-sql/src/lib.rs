@@ -1,0 +1,30 @@
+//! How entries become rows: what the stores of `auditlog` and its adapters of database drivers
+//! have in common, without a driver. Applications use one of those.
+//!
+//! A store and every adapter of its database write the same rows, so an entry that was written
+//! in a transaction of sqlx is found by the store, which checks and purges it like its own.
+//!
+//! # Example: an adapter of a PostgreSQL driver
+//! ```
+//! use audit_core::LogEntry;
+//! use audit_sql::postgres;
+//!
+//! // Made by a store: it has the function `audit_append`.
+//! let schema = postgres::Schema::named("audit")?;
+//! let statement = postgres::append(Some(&schema));
+//! let parameter = postgres::rows(&[LogEntry::new("create", "Account", "1", "account 1")])?;
+//! // driver.execute(statement, [parameter]) inside the caller's transaction
+//! # assert!(statement.contains("\"audit\".audit_append"));
+//! # assert!(parameter.contains("account 1"));
+//! # Ok::<(), audit_core::StoreError>(())
+//! ```
+
+mod error;
+mod face;
+pub mod postgres;
+pub mod sqlite;
+
+#[doc(hidden)]
+pub use audit_core as __core;
+#[doc(hidden)]
+pub use uuid as __uuid;

@@ -1,0 +1,9 @@
+//! PostgreSQL: an entry as a row, and the statement that keeps entries.
+
+mod append;
+mod row;
+mod schema;
+
+pub use self::append::{append, conflict, rows};
+pub use self::row::{Row, json, key};
+pub use self::schema::Schema;

@@ -1,0 +1,86 @@
+//! The statement with which a driver keeps entries.
+
+use std::borrow::Cow;
+
+use audit_core::{LogEntry, StoreError};
+use uuid::Uuid;
+
+use super::row::Row;
+use super::schema::Schema;
+
+/// One parameter, a text that [`rows`] makes: every driver can bind that.
+macro_rules! append {
+    ($schema:literal) => {
+        concat!(
+            "SELECT ",
+            $schema,
+            "audit_append(array_agg(g.id), array_agg(g.ts), array_agg(g.level), \
+             array_agg(g.action), array_agg(g.outcome), array_agg(g.model), \
+             array_agg(g.object_pk), array_agg(g.parent_model), array_agg(g.parent_pk), \
+             array_agg(g.actor), array_agg(g.correlation_id), array_agg(g.transaction_id), \
+             array_agg(g.fields), array_agg(g.changes), array_agg(g.body)) \
+             FROM pg_catalog.json_to_recordset($1::text::json) AS g (id uuid, ts bigint, \
+             level smallint, action text, outcome text, model text, object_pk text, \
+             parent_model text, parent_pk text, actor text, correlation_id text, \
+             transaction_id uuid, fields text, changes text, body text)"
+        )
+    };
+}
+
+/// What the message of `audit_append` begins with if an id is taken.
+const CONFLICT: &str = "another audit entry has the id ";
+
+/// Returns the statement that keeps entries, all or none. Its only parameter is the text that
+/// [`rows`] makes. Without a schema the function is found by the connection's search path.
+pub fn append(schema: Option<&Schema>) -> Cow<'static, str> {
+    match schema {
+        None => Cow::Borrowed(append!("")),
+        Some(schema) => Cow::Owned(schema.fill(append!("{schema}."))),
+    }
+}
+
+/// Returns entries as the statement's parameter.
+///
+/// # Errors
+/// [`StoreError::Invalid`] if an entry has no canonical form.
+pub fn rows(entries: &[LogEntry]) -> Result<String, StoreError> {
+    let rows = entries.iter().map(Row::of).collect::<Result<Vec<_>, _>>()?;
+    serde_json::to_string(&rows).map_err(|error| StoreError::backend("the entries", error))
+}
+
+/// Returns the id that the message of a failed statement says is taken.
+pub fn conflict(message: &str) -> Option<Uuid> {
+    message.strip_prefix(CONFLICT)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_stands_before_the_function() {
+        let audit = Schema::named("audit").expect("a name");
+        assert!(append(None).starts_with("SELECT audit_append("));
+        assert!(append(Some(&audit)).starts_with("SELECT \"audit\".audit_append("));
+    }
+
+    #[test]
+    fn the_message_names_the_id() {
+        let id = Uuid::from_u128(7);
+        assert_eq!(conflict(&format!("{CONFLICT}{id}")), Some(id));
+        assert_eq!(conflict("deadlock detected"), None);
+    }
+
+    #[test]
+    fn no_parameter_holds_a_nul() {
+        let entry = LogEntry::new("create", "a\0b", "\u{1}", "\0");
+        let rows = rows(&[entry]).expect("rows");
+        let read: serde_json::Value = serde_json::from_str(&rows).expect("JSON");
+        let row = read[0].as_object().expect("a row");
+        assert!(
+            row.values()
+                .all(|value| !value.as_str().unwrap_or("").contains('\0'))
+        );
+        assert_eq!(row["model"], "a\u{1}\u{2}b");
+    }
+}

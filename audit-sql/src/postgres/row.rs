@@ -1,0 +1,279 @@
+//! An entry as a row: its canonical bytes, and the columns that are projections of it.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use audit_core::{Changes, LogEntry, StoreError};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// How long a key may be, in bytes; two of them and a place in time fit one row of an index.
+const KEY_BYTES: usize = 1000;
+/// How much of a longer text its key begins with.
+const KEY_PREFIX_BYTES: usize = 900;
+/// Leads each field in the text that `audit_append` takes for all of them.
+const FIELD: &str = "\u{1}\u{5}";
+
+/// What is inserted for an entry; the texts but the body are in their [key form](key).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// The entry's id.
+    pub id: Uuid,
+    /// Its time, in microseconds since 1970.
+    pub ts: i64,
+    /// Its level's number.
+    pub level: i16,
+    /// Its action.
+    pub action: String,
+    /// How it ended.
+    pub outcome: &'static str,
+    /// The model.
+    pub model: String,
+    /// The object's key.
+    pub object_pk: String,
+    /// The model of the parent.
+    pub parent_model: Option<String>,
+    /// The parent's key.
+    pub parent_pk: Option<String>,
+    /// The actor's id.
+    pub actor: Option<String>,
+    /// What ties together what a request did.
+    pub correlation_id: Option<String>,
+    /// What ties together what a transaction did.
+    pub transaction_id: Option<Uuid>,
+    /// The top-level fields that changed, sorted, each once.
+    #[serde(serialize_with = "joined")]
+    pub fields: Vec<String>,
+    /// The changes as JSON without U+0000.
+    pub changes: Option<String>,
+    /// The canonical JSON.
+    pub body: String,
+}
+
+impl Row {
+    /// Makes the row of an entry.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] if the entry has no canonical form.
+    pub fn of(entry: &LogEntry) -> Result<Self, StoreError> {
+        let body = entry.to_canonical_json()?;
+        let mut fields: Vec<_> = entry
+            .changes
+            .paths()
+            .map(|path| key(&path.field()).into_owned())
+            .collect();
+        fields.sort_unstable();
+        fields.dedup();
+        let parent = entry.parent.as_ref();
+        Ok(Self {
+            id: entry.id,
+            ts: entry.timestamp.timestamp_micros(),
+            level: i16::from(entry.level as u8),
+            action: key(entry.action.as_str()).into_owned(),
+            outcome: entry.outcome.as_str(),
+            model: key(&entry.model).into_owned(),
+            object_pk: key(&entry.object_pk).into_owned(),
+            parent_model: parent.map(|parent| key(&parent.model).into_owned()),
+            parent_pk: parent.map(|parent| key(&parent.object_pk).into_owned()),
+            actor: entry
+                .actor
+                .as_ref()
+                .map(|actor| key(&actor.id).into_owned()),
+            correlation_id: entry
+                .correlation_id
+                .as_deref()
+                .map(|id| key(id).into_owned()),
+            transaction_id: entry.transaction_id,
+            fields,
+            changes: changes_json(&entry.changes).map_err(|error| StoreError::Invalid {
+                id: entry.id,
+                detail: error.to_string(),
+            })?,
+            body,
+        })
+    }
+
+    /// About how many bytes the row takes on its way to the server.
+    pub fn bytes(&self) -> usize {
+        200 + self.body.len() + self.changes.as_ref().map_or(0, String::len)
+    }
+
+    /// The fields as `audit_append` takes them.
+    pub fn joined_fields(&self) -> String {
+        join(&self.fields)
+    }
+}
+
+fn joined<S: Serializer>(fields: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&join(fields))
+}
+
+fn join(fields: &[String]) -> String {
+    fields.iter().fold(String::new(), |mut text, field| {
+        text.push_str(FIELD);
+        text.push_str(field);
+        text
+    })
+}
+
+/// Returns the form in which a text is stored in a column that is searched.
+///
+/// The text itself, with what a `text` cannot hold escaped (U+0000 as U+0001 U+0002, and
+/// U+0001 as U+0001 U+0003), and with the end of a long one replaced by U+0001 U+0004 and the
+/// SHA-256 of all of it, so that it fits an index. Different texts have different keys, and
+/// but for the ends of long ones they have the texts' order.
+pub fn key(text: &str) -> Cow<'_, str> {
+    let escaped = escaped(text);
+    if escaped.len() <= KEY_BYTES {
+        return escaped;
+    }
+    let mut end = KEY_PREFIX_BYTES;
+    while !escaped.is_char_boundary(end) {
+        end -= 1;
+    }
+    if escaped[..end].ends_with('\u{1}') {
+        end -= 1;
+    }
+    let mut key = escaped[..end].to_owned();
+    key.push_str("\u{1}\u{4}");
+    for byte in hmac_sha256::Hash::hash(text.as_bytes()) {
+        // Writing to a `String` cannot fail.
+        let _ok = write!(key, "{byte:02x}");
+    }
+    Cow::Owned(key)
+}
+
+fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\0', '\u{1}']) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '\0' => escaped.push_str("\u{1}\u{2}"),
+            '\u{1}' => escaped.push_str("\u{1}\u{3}"),
+            c => escaped.push(c),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Returns the changes as `jsonb` takes them: with the texts in them escaped where they hold
+/// U+0000 or U+0001.
+fn changes_json(changes: &Changes) -> Result<Option<String>, serde_json::Error> {
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    let text = serde_json::to_string(changes)?;
+    if !text.contains("\\u000") {
+        return Ok(Some(text));
+    }
+    json(&serde_json::from_str(&text)?).map(Some)
+}
+
+/// Returns a value as `jsonb` takes it.
+pub fn json(value: &Value) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&without_nul(value))
+}
+
+fn without_nul(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(escaped(text).into_owned()),
+        Value::Array(items) => items.iter().map(without_nul).collect(),
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(name, value)| (escaped(name).into_owned(), without_nul(value)))
+                .collect::<Map<_, _>>(),
+        ),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use audit_core::Change;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_different_where_texts_are_and_in_their_order() {
+        let long = "x".repeat(5000);
+        let texts = [
+            "",
+            "\0",
+            "\0\0",
+            "\0\u{1}",
+            "\0a",
+            "\u{1}",
+            "\u{1}\0",
+            "\u{1}\u{1}",
+            "\u{1}\u{2}",
+            "\u{2}",
+            "\u{3}",
+            "a",
+            "a\0",
+            "a\u{1}",
+            "a\u{1}\u{4}",
+            "a\u{4}",
+            &long,
+            "ü",
+        ];
+        let keys: Vec<_> = texts.iter().map(|text| key(text)).collect();
+        assert!(texts.is_sorted());
+        assert!(keys.is_sorted_by(|a, b| a < b), "{keys:?}");
+        assert!(
+            keys.iter()
+                .all(|key| !key.contains('\0') && key.len() <= KEY_BYTES)
+        );
+    }
+
+    #[test]
+    fn a_long_text_has_a_key_of_its_own() {
+        for end in ["", "é", "\0", "\u{1}", "a\u{1}\0"] {
+            for filling in 880..1010 {
+                let text = "a".repeat(filling) + &end.repeat(60);
+                let other = text.clone() + "b";
+                assert_ne!(key(&text), key(&other));
+                assert!(key(&other).len() <= KEY_BYTES);
+                assert_eq!(key(&text), key(&text.clone()));
+            }
+        }
+        assert_eq!(key(&"ü".repeat(500)), "ü".repeat(500));
+    }
+
+    #[test]
+    fn changes_hold_no_nul() {
+        let mut entry = LogEntry::new("update", "User", "1", "bob");
+        entry.changes = [Change::new(
+            "['a\\u0000']".parse().unwrap(),
+            None,
+            Some(json!({"k\0": ["\0", "\\u0000", "plain"]})),
+        )]
+        .into_iter()
+        .collect();
+        let row = Row::of(&entry).expect("a row");
+        let changes: Value = serde_json::from_str(&row.changes.expect("changes")).expect("JSON");
+        let new = &changes["['a\\u0000']"]["new"];
+        assert_eq!(
+            new,
+            &json!({"k\u{1}\u{2}": ["\u{1}\u{2}", "\\u0000", "plain"]})
+        );
+        assert_eq!(row.fields, ["a\u{1}\u{2}"]);
+        assert!(row.body.contains("\\u0000"));
+    }
+
+    #[test]
+    fn a_row_has_each_changed_field_once() {
+        let mut entry = LogEntry::new("update", "User", "1", "bob");
+        entry.changes = ["b", "a.x", "a.y", "['a']"]
+            .into_iter()
+            .map(|path| Change::new(path.parse().unwrap(), None, None))
+            .collect();
+        let row = Row::of(&entry).expect("a row");
+        assert_eq!(row.fields, ["a", "b"]);
+        assert_eq!(row.joined_fields(), "\u{1}\u{5}a\u{1}\u{5}b");
+    }
+}

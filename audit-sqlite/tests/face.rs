@@ -1,0 +1,67 @@
+//! Drafts and units in transactions of rusqlite.
+
+use std::ops::Deref;
+
+use audit_core::Receipt;
+use audit_sqlite::rusqlite::{Connection, Result as SqlResult, Savepoint, Transaction};
+use audit_sqlite::{RecordIn as _, WriteIn as _, append_in};
+use audit_testkit::callers::{End, Failure, Place, Step, Suite, main as suites};
+
+fn main() {
+    // A unit is several prepared statements here: nothing travels between them.
+    let suite = Suite::sqlite("rusqlite", run).without(&["a_unit_is_one_statement"]);
+    suites(&[suite], |_| Vec::new());
+}
+
+fn run(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+    let mut connection = Connection::open(&place.url)?;
+    let mut receipts = Vec::new();
+    let mut transaction = connection.transaction()?;
+    take(&mut transaction, steps, &mut receipts)?;
+    match end {
+        End::Commit => transaction.commit()?,
+        End::RollBack => transaction.rollback()?,
+    }
+    Ok(receipts)
+}
+
+/// What a savepoint can be made in.
+trait Open: Deref<Target = Connection> {
+    fn savepoint(&mut self) -> SqlResult<Savepoint<'_>>;
+}
+
+impl Open for Transaction<'_> {
+    fn savepoint(&mut self) -> SqlResult<Savepoint<'_>> {
+        Transaction::savepoint(self)
+    }
+}
+
+impl Open for Savepoint<'_> {
+    fn savepoint(&mut self) -> SqlResult<Savepoint<'_>> {
+        Savepoint::savepoint(self)
+    }
+}
+
+fn take(
+    open: &mut impl Open,
+    steps: Vec<Step>,
+    receipts: &mut Vec<Receipt>,
+) -> Result<(), Failure> {
+    for step in steps {
+        match step {
+            Step::Sql(sql) => open.execute_batch(&sql)?,
+            Step::Record(draft) => receipts.push(draft.record_in(open)?),
+            Step::Write(unit) => receipts.extend(unit.write_in(open)?),
+            Step::Append(entries) => append_in(open, &entries)?,
+            Step::Savepoint(steps, end) => {
+                let mut savepoint = open.savepoint()?;
+                take(&mut savepoint, steps, receipts)?;
+                match end {
+                    End::Commit => savepoint.commit()?,
+                    End::RollBack => savepoint.finish()?,
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Entries of `auditlog` in transactions of sqlx, with the features `postgres` and `sqlite`.
+//!
+//! A change and its entry are written in one transaction: they come and go together. The trail
+//! is one that a store made: `audit_postgres::PostgresStore`, or `audit_sqlite::SqliteStore` in
+//! the application's own file (`SqliteOptions::shared_file`). The store reads, checks and purges
+//! what is written here like its own.
+//!
+//! # Example: a change and its entry
+#![cfg_attr(feature = "sqlite", doc = "```")]
+#![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+//! use audit_core::{AuditLog, Query, Store as _};
+//! use audit_sqlx::{RecordIn as _, WriteIn as _};
+//! use sqlx::{Connection as _, SqliteConnection};
+//!
+//! # let folder = std::env::temp_dir().join(format!("audit-sqlx-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let file = folder.join("app.db");
+//! // Once: the tables of the trail, beside those of the application.
+//! let trail = audit_sqlite::SqliteStore::options().shared_file().open(&file)?;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let mut connection = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await?;
+//! let mut transaction = connection.begin().await?;
+//! sqlx::query("CREATE TABLE account (id INTEGER)").execute(&mut *transaction).await?;
+//!
+//! audit_core::event("migrated").record_in(&mut transaction).await?;
+//! let mut unit = audit_core::unit();
+//! unit.event("charged").event("shipped");
+//! unit.write_in(&mut transaction).await?; // one statement
+//! transaction.commit().await?;
+//!
+//! assert_eq!(trail.count(&Query::new())?, 3);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # trail.close()?;
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::future::Future;
+
+use audit_core::LogEntry;
+use sqlx::Database;
+use sqlx::pool::PoolConnection;
+
+#[cfg(feature = "postgres")]
+pub use crate::postgres::{InSchema, Schema, in_schema};
+
+audit_sql::error!(sqlx::Error);
+audit_sql::face!(async &mut (impl Target + Send));
+
+/// So that `?` works where a function returns the driver's error: what the driver said, and for
+/// an entry that could not be made an [`sqlx::Error::Encode`] with the reason.
+impl From<Error> for sqlx::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Conflict { source, .. } | Error::Driver(source) => source,
+            Error::Entry(error) => Self::Encode(Box::new(error)),
+        }
+    }
+}
+
+/// A transaction of sqlx, or a connection; of PostgreSQL also one of these `in_schema`.
+pub trait Target {
+    /// Writes entries by one statement.
+    #[doc(hidden)]
+    fn append(&mut self, entries: &[LogEntry]) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+impl<D: Database<Connection: Target>> Target for sqlx::Transaction<'_, D> {
+    async fn append(&mut self, entries: &[LogEntry]) -> Result<(), Error> {
+        (**self).append(entries).await
+    }
+}
+
+impl<D: Database<Connection: Target>> Target for PoolConnection<D> {
+    async fn append(&mut self, entries: &[LogEntry]) -> Result<(), Error> {
+        (**self).append(entries).await
+    }
+}
+
+/// Writes entries into the caller's transaction: they are kept if it commits and gone if it
+/// rolls back. All are written, by one statement, or none; one that is there already with the
+/// same content counts as written.
+///
+/// PostgreSQL's trail is found by the connection's search path, unless `in_schema` names its
+/// schema. Outside a transaction the call is one of its own.
+///
+/// # Errors
+/// [`Error::Conflict`] if another entry has the id of one of these, and whatever the database
+/// says.
+pub async fn append_in(
+    target: &mut (impl Target + Send),
+    entries: &[LogEntry],
+) -> Result<(), Error> {
+    target.append(entries).await
+}

@@ -1,0 +1,263 @@
+//! What holds for every driver.
+
+use audit_core::{
+    Action, AuditLog, Change, Flow, Path, PathSegment, Query, Receipt, SkipReason, Store,
+};
+
+use super::database::Database;
+use super::{End, Failure, Run, Step};
+use crate::entries;
+
+/// A driver, and a database that has a trail and the table `account`.
+pub(crate) struct Caller<'d> {
+    pub(crate) database: &'d dyn Database,
+    pub(crate) run: Run,
+}
+
+impl Caller<'_> {
+    fn run(&self, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+        (self.run)(&self.database.place(), steps, end)
+    }
+
+    fn number(&self, query: &str) -> i64 {
+        self.database.number(query)
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.database.store()
+    }
+}
+
+/// A test, and its name.
+pub(crate) type Test = (&'static str, fn(&Caller<'_>));
+
+/// All tests of the suite.
+pub(crate) const TESTS: &[Test] = &[
+    ("a_commit_keeps_the_change_and_its_entry", commit_keeps_both),
+    ("a_rollback_keeps_neither", rollback_keeps_neither),
+    ("an_id_that_is_taken_fails_the_transaction", conflict_fails),
+    (
+        "a_trail_that_cannot_be_written_fails_the_transaction",
+        broken_trail_fails,
+    ),
+    ("a_savepoint_takes_its_entries_with_it", savepoints),
+    ("a_unit_is_one_statement", unit_is_one_statement),
+    ("a_unit_without_entries_is_none", empty_unit),
+    (
+        "entries_come_back_as_they_were_and_once",
+        odd_texts_and_repetition,
+    ),
+    ("what_an_audit_transaction_kept_back_is_written", kept_back),
+];
+
+const DEPOSIT: &str = "INSERT INTO account (id, balance) VALUES (1, 100)";
+
+fn deposit() -> Step {
+    Step::Sql(DEPOSIT.to_owned())
+}
+
+fn log() -> AuditLog {
+    AuditLog::builder().build()
+}
+
+/// The numbers of accounts and of entries.
+fn rows(caller: &Caller<'_>) -> (i64, u64) {
+    let accounts = caller.number("SELECT count(*) FROM account");
+    let entries = caller
+        .store()
+        .count(&Query::new())
+        .expect("a number of entries");
+    (accounts, entries)
+}
+
+fn commit_keeps_both(caller: &Caller<'_>) {
+    let draft = log().event("deposited").reason("ticket 7");
+    let steps = vec![deposit(), Step::Record(draft)];
+    let receipts = caller.run(steps, End::Commit).expect("a commit");
+    assert_eq!(rows(caller), (1, 1));
+    let found = caller
+        .store()
+        .find(&Query::new())
+        .expect("the entry")
+        .entries;
+    assert_eq!(receipts, [Receipt::Recorded(found[0].id)]);
+    assert_eq!(found[0].reason.as_deref(), Some("ticket 7"));
+    caller.database.check();
+}
+
+fn rollback_keeps_neither(caller: &Caller<'_>) {
+    let mut unit = log().unit();
+    unit.event("deposited").event("notified");
+    let steps = vec![
+        deposit(),
+        Step::Record(log().event("deposited")),
+        Step::Write(unit),
+    ];
+    caller.run(steps, End::RollBack).expect("a rollback");
+    assert_eq!(rows(caller), (0, 0));
+}
+
+fn conflict_fails(caller: &Caller<'_>) {
+    let entry = &entries(1, 1)[0];
+    caller
+        .run(vec![Step::Append(vec![entry.clone()])], End::Commit)
+        .expect("the first entry");
+    let id = entry.id;
+    let log = AuditLog::builder().ids(move || id).build();
+    let steps = vec![deposit(), Step::Record(log.event("deposited"))];
+    let failure = caller.run(steps, End::Commit).expect_err("the id is taken");
+    assert!(
+        failure
+            .to_string()
+            .contains(&format!("another entry has the id {id}")),
+        "{failure}"
+    );
+    assert_eq!(rows(caller), (0, 1));
+    // In one statement, too.
+    let mut unit = log.unit();
+    unit.event("deposited").event("notified");
+    let failure = caller.run(vec![deposit(), Step::Write(unit)], End::Commit);
+    assert!(failure.is_err());
+    assert_eq!(rows(caller), (0, 1));
+    caller.database.check();
+}
+
+fn broken_trail_fails(caller: &Caller<'_>) {
+    caller.database.make_unwritable();
+    let steps = vec![deposit(), Step::Record(log().event("deposited"))];
+    let failure = caller
+        .run(steps, End::Commit)
+        .expect_err("there is no trail");
+    assert!(failure.to_string().contains("audit_"), "{failure}");
+    assert!(failure.source().is_some(), "the driver's error is gone");
+    assert_eq!(caller.number("SELECT count(*) FROM account"), 0);
+}
+
+fn savepoints(caller: &Caller<'_>) {
+    let log = log();
+    let add = |id: i64| {
+        Step::Sql(format!(
+            "INSERT INTO account (id, balance) VALUES ({id}, 1)"
+        ))
+    };
+    let record = |name: &'static str| Step::Record(log.event(name));
+    let receipts = caller
+        .run(
+            vec![
+                add(1),
+                record("first"),
+                Step::Savepoint(vec![add(2), record("lost")], End::RollBack),
+                Step::Savepoint(
+                    vec![
+                        add(3),
+                        record("second"),
+                        Step::Savepoint(vec![add(4), record("lost too")], End::RollBack),
+                    ],
+                    End::Commit,
+                ),
+                record("third"),
+            ],
+            End::Commit,
+        )
+        .expect("a commit");
+    assert_eq!(receipts.len(), 5);
+    assert_eq!(rows(caller), (2, 3));
+    let query = Query::new();
+    let found = caller.store().find(&query).expect("entries").entries;
+    let names: Vec<_> = found.iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(names, ["first", "second", "third"]);
+}
+
+fn unit_is_one_statement(caller: &Caller<'_>) {
+    caller.database.count_statements();
+    let log = log();
+    let mut unit = log.unit();
+    unit.event("ordered").event("charged").event("shipped");
+    let id = unit.id();
+    let receipts = caller
+        .run(vec![deposit(), Step::Write(unit)], End::Commit)
+        .expect("a commit");
+    assert_eq!(caller.number("SELECT count(*) FROM counted"), 1);
+    assert_eq!(rows(caller), (1, 3));
+    let query = Query::new().transaction(id);
+    let found = caller.store().find(&query).expect("entries").entries;
+    let written: Vec<_> = receipts.iter().filter_map(Receipt::id).collect();
+    let ids: Vec<_> = found.iter().map(|entry| entry.id).collect();
+    assert_eq!(written, ids);
+    assert_eq!(log.stats().unrecorded, 0);
+}
+
+fn empty_unit(caller: &Caller<'_>) {
+    caller.database.make_unwritable();
+    let log = AuditLog::builder().before(|_| Flow::Veto).build();
+    let mut unit = log.unit();
+    unit.event("vetoed");
+    let steps = vec![deposit(), Step::Write(unit), Step::Append(Vec::new())];
+    let receipts = caller.run(steps, End::Commit).expect("nothing is written");
+    assert_eq!(receipts, [Receipt::Skipped(SkipReason::Vetoed)]);
+    assert_eq!(caller.number("SELECT count(*) FROM account"), 1);
+}
+
+fn odd_texts_and_repetition(caller: &Caller<'_>) {
+    const ODD: [&str; 8] = [
+        "\0",
+        "\u{1}\u{2}\0\u{1}",
+        "o'Brien \"x\" \\ $1 ?1 :a {schema}",
+        "\u{1F980}\u{10FFFF}\u{202E}\u{FEFF}",
+        "\\u0000 \\",
+        "a\r\n\t\u{7f}\u{1b}[31m",
+        "",
+        "{\"a\": [1, null]}",
+    ];
+    let mut kept = entries(40, 3);
+    for (entry, odd) in kept.iter_mut().zip(ODD.iter().cycle()) {
+        entry.model = format!("Model{odd}");
+        entry.object_pk = format!("{odd}{}", "x".repeat(odd.len() % 3 * 700));
+        entry.object_repr = (*odd).to_owned();
+        entry.reason = Some((*odd).to_owned());
+        entry.action = Action::from(format!("custom {odd}"));
+        entry.correlation_id = Some((*odd).to_owned());
+        entry
+            .additional_data
+            .insert((*odd).to_owned(), (*odd).into());
+        let path = Path::from_segments(&[PathSegment::Name((*odd).to_owned())]);
+        entry.changes = [Change::new(path, None, Some((*odd).into()))]
+            .into_iter()
+            .collect();
+    }
+    caller
+        .run(vec![Step::Append(kept.clone())], End::Commit)
+        .expect("a commit");
+    // Half of them once more, and twice in one statement.
+    let again = [&kept[..20], &kept[10..20]].concat();
+    caller
+        .run(vec![Step::Append(again)], End::Commit)
+        .expect("the same entries");
+    kept.sort_by_key(|entry| (entry.timestamp, entry.id));
+    let found = caller
+        .store()
+        .find(&Query::new().limit(100))
+        .expect("entries");
+    assert_eq!(found.entries, kept);
+    let query = Query::new().object_pk("\0");
+    assert_eq!(
+        caller.store().find(&query).expect("entries").entries.len(),
+        kept.iter().filter(|entry| entry.object_pk == "\0").count()
+    );
+    caller.database.check();
+}
+
+fn kept_back(caller: &Caller<'_>) {
+    let log = log();
+    let transaction = log.begin();
+    log.event("ordered").record().expect("kept back");
+    log.event("charged").record().expect("kept back");
+    let id = transaction.id();
+    let pending = transaction.pending().expect("its entries");
+    let steps = vec![deposit(), Step::Append(pending.entries().to_vec())];
+    caller.run(steps, End::Commit).expect("a commit");
+    assert_eq!(pending.written().len(), 2);
+    assert_eq!(log.query().count().expect("a number"), 0);
+    let query = Query::new().transaction(id);
+    assert_eq!(caller.store().count(&query).expect("a number"), 2);
+}
