@@ -6,6 +6,7 @@ use audit_core::LogEntry;
 use audit_sql::postgres;
 pub use audit_sql::postgres::Schema;
 use tokio_postgres::GenericClient;
+use tokio_postgres::types::Type;
 
 audit_sql::error!(tokio_postgres::Error);
 audit_sql::face!(async &(impl Target + Sync));
@@ -105,7 +106,8 @@ async fn append(
     let rows = postgres::rows(entries)?;
     let statement = postgres::append(schema);
     client
-        .execute(&*statement, &[&rows])
+        // With the type given, one exchange with the server instead of two.
+        .execute_typed(&statement, &[(&rows, Type::TEXT)])
         .await
         .map_err(|error| {
             let message = error.as_db_error().map_or("", |error| error.message());

@@ -28,8 +28,7 @@ pub(super) fn run(server: &PostgresServer, raw: Raw) -> Outcome<()> {
         .schema(SCHEMA)
         .connect(server.url())?;
     raw.run(&format!("SET search_path = {SCHEMA}, pg_catalog"))?;
-    // As the store's own connections: see `audit-postgres`.
-    raw.run("SET plan_cache_mode = force_custom_plan; SET jit = off")?;
+    raw.run("SET jit = off")?;
     fill(&store, &raw)?;
     let log = AuditLog::builder().store(store).build();
     points(&log, &raw)?;
@@ -69,9 +68,8 @@ fn points(log: &AuditLog, raw: &Raw) -> Outcome<()> {
         (
             "object-history",
             log.query().model_name("Account").object_pk(4711),
-            "SELECT body FROM audit_entry WHERE model = 'Account' AND object_pk = '4711'
-             ORDER BY ts, id",
-            &[],
+            "SELECT body FROM audit_entry WHERE model = $1 AND object_pk = $2 ORDER BY ts, id",
+            &[&"Account", &"4711"],
         ),
         (
             "last-50",
@@ -82,9 +80,8 @@ fn points(log: &AuditLog, raw: &Raw) -> Outcome<()> {
         (
             "models-last-50",
             log.query().model_name("Account").newest_first().limit(50),
-            "SELECT body FROM audit_entry WHERE model = 'Account'
-             ORDER BY ts DESC, id DESC LIMIT 50",
-            &[],
+            "SELECT body FROM audit_entry WHERE model = $1 ORDER BY ts DESC, id DESC LIMIT 50",
+            &[&"Account"],
         ),
         (
             "actors-day",
@@ -92,22 +89,22 @@ fn points(log: &AuditLog, raw: &Raw) -> Outcome<()> {
                 .actor("actor-7")
                 .since(day)
                 .until(day + TimeDelta::days(1)),
-            "SELECT body FROM audit_entry WHERE actor = 'actor-7' AND ts >= $1 AND ts < $2
+            "SELECT body FROM audit_entry WHERE actor = $1 AND ts >= $2 AND ts < $3
              ORDER BY ts, id",
-            &[&since, &until],
+            &[&"actor-7", &since, &until],
         ),
         (
             "correlation-id",
             log.query().correlation_id("req-4711"),
-            "SELECT body FROM audit_entry WHERE correlation_id = 'req-4711' ORDER BY ts, id",
-            &[],
+            "SELECT body FROM audit_entry WHERE correlation_id = $1 ORDER BY ts, id",
+            &[&"req-4711"],
         ),
         (
             "rare-field-last-50",
             log.query().changed("phone").newest_first().limit(50),
-            "SELECT body FROM audit_entry WHERE fields @> '{phone}'
+            "SELECT body FROM audit_entry WHERE fields @> $1
              ORDER BY ts DESC, id DESC LIMIT 50",
-            &[],
+            &[&&["phone"][..]],
         ),
     ];
     for (name, query, sql, params) in &cases {
