@@ -6,7 +6,8 @@ use audit_core::LogEntry;
 use audit_sql::postgres;
 pub use audit_sql::postgres::Schema;
 use tokio_postgres::GenericClient;
-use tokio_postgres::types::Type;
+
+use crate::row::{APPEND, Columns, Row};
 
 audit_sql::error!(tokio_postgres::Error);
 audit_sql::face!(async &(impl Target + Sync));
@@ -103,11 +104,15 @@ async fn append(
     if entries.is_empty() {
         return Ok(());
     }
-    let rows = postgres::rows(entries)?;
-    let statement = postgres::append(schema);
+    let rows = entries.iter().map(Row::of).collect::<Result<Vec<_>, _>>()?;
+    let rows: Vec<_> = rows.iter().collect();
+    let statement = match schema {
+        Some(schema) => schema.fill(APPEND),
+        None => APPEND.replace("{schema}.", ""),
+    };
+    // With the types given it is one exchange with the server, prepared or not.
     client
-        // With the type given, one exchange with the server instead of two.
-        .execute_typed(&statement, &[(&rows, Type::TEXT)])
+        .execute_typed(&statement, &Columns::of(&rows).typed())
         .await
         .map_err(|error| {
             let message = error.as_db_error().map_or("", |error| error.message());

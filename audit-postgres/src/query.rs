@@ -25,7 +25,7 @@ const MOST_CANDIDATES: usize = 4096;
 const OBJECTS: usize = 500;
 
 /// Page sizes whose statements have them as a number, so that they are planned for it.
-const USUAL_PAGES: [usize; 7] = [1, 10, 20, 25, 50, 100, 1000];
+const USUAL_PAGES: [usize; 8] = [1, 10, 20, 25, 50, 100, 500, 1000];
 
 type Param = (Box<dyn ToSql + Sync + Send>, Type);
 
