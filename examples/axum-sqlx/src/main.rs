@@ -82,10 +82,7 @@ async fn run(url: &str, schema: &str) -> Outcome<()> {
     let [opened, paid] = &entries[..] else {
         return Err(format!("{} entries instead of 2", entries.len()).into());
     };
-    assert_eq!(
-        (opened.actor().as_str(), paid.actor().as_str()),
-        ("alice", "bob")
-    );
+    assert_eq!((&*opened.actor(), &*paid.actor()), ("alice", "bob"));
     assert_eq!(paid.correlation_id.as_deref(), Some("req-2"));
     assert_eq!(paid.changes["balance"].old, Some(100.into()));
     assert_eq!(paid.changes["balance"].new, Some(70.into()));

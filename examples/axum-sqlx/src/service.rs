@@ -55,18 +55,19 @@ pub(crate) fn router(pool: PgPool, log: AuditLog) -> Router {
 /// Who acts, and in which request: for everything that the handler awaits. A real service
 /// takes the actor from what it has authenticated, not from a header that anybody may send.
 async fn in_context(request: Request, next: Next) -> Response {
-    let header = |name: &str| {
-        let value = request.headers().get(name)?;
-        value.to_str().ok().map(str::to_owned)
-    };
-    let Some(actor) = header("x-actor") else {
+    let Some(actor) = header(&request, "x-actor") else {
         return (StatusCode::UNAUTHORIZED, "who are you?").into_response();
     };
     let mut context = auditlog::context().actor(actor);
-    if let Some(id) = header("x-request-id") {
+    if let Some(id) = header(&request, "x-request-id") {
         context = context.correlation_id(id);
     }
     next.run(request).in_audit_context(context).await
+}
+
+fn header(request: &Request, name: &str) -> Option<String> {
+    let value = request.headers().get(name)?;
+    value.to_str().ok().map(str::to_owned)
 }
 
 async fn open(State(app): State<App>, Json(account): Json<Account>) -> Result<StatusCode, Failure> {
