@@ -19,15 +19,21 @@ pub(crate) fn trials() -> [Trial; 2] {
     let no_server = !PostgresServer::can_start();
     let no_disk = no_server || Disk::mount(std::env::temp_dir(), 0, 0).is_none();
     [
-        Trial::test("crash::a_server_that_crashes_under_load_keeps_what_it_said", || {
-            a_server_that_crashes_under_load_keeps_what_it_said();
-            Ok(())
-        })
+        Trial::test(
+            "crash::a_server_that_crashes_under_load_keeps_what_it_said",
+            || {
+                a_server_that_crashes_under_load_keeps_what_it_said();
+                Ok(())
+            },
+        )
         .with_ignored_flag(no_server),
-        Trial::test("crash::a_full_disk_is_full_and_works_again_when_there_is_room", || {
-            a_full_disk_is_full_and_works_again_when_there_is_room();
-            Ok(())
-        })
+        Trial::test(
+            "crash::a_full_disk_is_full_and_works_again_when_there_is_room",
+            || {
+                a_full_disk_is_full_and_works_again_when_there_is_room();
+                Ok(())
+            },
+        )
         .with_ignored_flag(no_disk),
     ]
 }
@@ -120,8 +126,8 @@ fn a_full_disk_is_full_and_works_again_when_there_is_room() {
     let server = start();
     let folder = server.folder().expect("the folder of a server of its own");
     let owner = fs::metadata(folder).unwrap();
-    let disk = Disk::mount(folder.to_owned(), owner.uid(), owner.gid())
-        .expect("a file system, as before");
+    let disk =
+        Disk::mount(folder.to_owned(), owner.uid(), owner.gid()).expect("a file system, as before");
     Sql::connect(server.url())
         .run(&format!(
             "CREATE TABLESPACE small LOCATION '{}'",
