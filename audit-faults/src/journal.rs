@@ -80,14 +80,12 @@ pub(crate) fn read(file: &Path) -> Outcome<Vec<Group>> {
             .ok_or_else(odd)?;
         let ids: Vec<Uuid> = parts.map(str::parse).collect::<Result<_, _>>()?;
         let first = *ids.first().ok_or_else(odd)?;
-        let group = match numbers.get(&first) {
-            Some(number) => &mut groups[*number],
-            None => {
-                numbers.insert(first, groups.len());
-                groups.push(Group { ids, word: *word });
-                continue;
-            }
+        let Some(number) = numbers.get(&first) else {
+            numbers.insert(first, groups.len());
+            groups.push(Group { ids, word: *word });
+            continue;
         };
+        let group = &mut groups[*number];
         // A second attempt at what may be kept does not make it certain that it is not.
         group.word = match (group.word, *word) {
             (Word::Unknown, Word::Try | Word::Refused) => Word::Unknown,

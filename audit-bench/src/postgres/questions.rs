@@ -23,16 +23,16 @@ const SCHEMA: &str = "audit_bench_history";
 
 type Params<'p> = &'p [&'p (dyn ToSql + Sync)];
 
-pub(super) fn run(server: &PostgresServer, raw: Raw) -> Outcome<()> {
+pub(super) fn run(server: &PostgresServer, raw: &Raw) -> Outcome<()> {
     let store = PostgresStore::options()
         .schema(SCHEMA)
         .connect(server.url())?;
     raw.run(&format!("SET search_path = {SCHEMA}, pg_catalog"))?;
     raw.run("SET jit = off")?;
-    fill(&store, &raw)?;
+    fill(&store, raw)?;
     let log = AuditLog::builder().store(store).build();
-    points(&log, &raw)?;
-    state(&log, &raw)?;
+    points(&log, raw)?;
+    state(&log, raw)?;
     log.shutdown()?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -17,7 +17,7 @@ use crate::scratch::{Scratch, Sql, assert_kept};
 /// The tests, ignored where no server can be started, or where nothing can be mounted.
 pub(crate) fn trials() -> [Trial; 2] {
     let no_server = !PostgresServer::can_start();
-    let no_disk = no_server || Disk::mount(std::env::temp_dir(), 0, 0).is_none();
+    let no_disk = no_server || Disk::mount(&std::env::temp_dir(), 0, 0).is_none();
     [
         Trial::test(
             "crash::a_server_that_crashes_under_load_keeps_what_it_said",
@@ -90,7 +90,7 @@ struct Disk {
 
 impl Disk {
     /// Mounts one that belongs to a user; `None` where that is not permitted.
-    fn mount(place: PathBuf, user: u32, group: u32) -> Option<Self> {
+    fn mount(place: &Path, user: u32, group: u32) -> Option<Self> {
         let folder = place.join(format!("audit-disk-{}", std::process::id()));
         fs::create_dir(&folder).ok()?;
         let disk = Self { folder };
@@ -126,8 +126,7 @@ fn a_full_disk_is_full_and_works_again_when_there_is_room() {
     let server = start();
     let folder = server.folder().expect("the folder of a server of its own");
     let owner = fs::metadata(folder).unwrap();
-    let disk =
-        Disk::mount(folder.to_owned(), owner.uid(), owner.gid()).expect("a file system, as before");
+    let disk = Disk::mount(folder, owner.uid(), owner.gid()).expect("a file system, as before");
     Sql::connect(server.url())
         .run(&format!(
             "CREATE TABLESPACE small LOCATION '{}'",
