@@ -6,7 +6,7 @@
 //! object, which is right for these flat accounts only. Rows called `rows` have raw SQL that
 //! fetches the JSON and does not read it.
 
-mod generate;
+pub(crate) mod generate;
 mod transfer;
 
 use std::error::Error;
@@ -173,19 +173,19 @@ fn texts(raw: &Connection, sql: &str, params: impl Params) -> Outcome<Vec<String
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn parsed(texts: &[String]) -> Outcome<Vec<Value>> {
+pub(crate) fn parsed(texts: &[String]) -> Outcome<Vec<Value>> {
     Ok(texts
         .iter()
         .map(|text| serde_json::from_str(text))
         .collect::<Result<_, _>>()?)
 }
 
-fn micros(time: chrono::DateTime<chrono::Utc>) -> i64 {
+pub(crate) fn micros(time: chrono::DateTime<chrono::Utc>) -> i64 {
     time.timestamp_micros()
 }
 
 /// Merges the new values of an entry's changes into a state.
-fn fold(state: &mut Map<String, Value>, mut entry: Value) {
+pub(crate) fn fold(state: &mut Map<String, Value>, mut entry: Value) {
     let Some(Value::Object(changes)) = entry.get_mut("changes").map(Value::take) else {
         return;
     };

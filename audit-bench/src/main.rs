@@ -4,7 +4,8 @@
 //! `history` and `build` (all without an argument). Each row is the median of interleaved rounds:
 //! `<name> ours=<value> reference=<value> ratio=<x> budget=<y> ok|OVER`.
 //!
-//! With `--features peers` the group `diff` goes on with other crates that diff values.
+//! With `--features postgres` there is the group `postgres`, which needs a server: it is found
+//! as the tests find one. With `--features peers` the group `diff` goes on with other crates that diff values.
 
 mod allocations;
 mod build;
@@ -15,6 +16,8 @@ mod measure;
 mod model;
 #[cfg(feature = "peers")]
 mod peers;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sqlite;
 
 use std::error::Error;
@@ -23,11 +26,13 @@ use std::process::ExitCode;
 /// A group of rows.
 type Group = (&'static str, fn() -> Result<(), Box<dyn Error>>);
 
-const GROUPS: [Group; 5] = [
+const GROUPS: &[Group] = &[
     ("diff", diff::run),
     ("draft", draft::run),
     ("sqlite", sqlite::run),
     ("history", history::run),
+    #[cfg(feature = "postgres")]
+    ("postgres", postgres::run),
     ("build", build::run),
 ];
 

@@ -181,7 +181,7 @@ fn add(
         Place::Indexed(index) => Path::of_index(index),
         Place::Inline if only => Path::ROOT,
         // A flattened map: nobody knows its fields before there is a value.
-        Place::Inline => return,
+        Place::Inline | Place::Keys => return,
     };
     fields.push(FieldDescription {
         name: field.name.to_owned(),

@@ -7,6 +7,8 @@ use audit_sql::postgres;
 pub use audit_sql::postgres::Schema;
 use tokio_postgres::GenericClient;
 
+use crate::row::{APPEND, Columns, Row};
+
 audit_sql::error!(tokio_postgres::Error);
 audit_sql::face!(async &(impl Target + Sync));
 
@@ -102,10 +104,15 @@ async fn append(
     if entries.is_empty() {
         return Ok(());
     }
-    let rows = postgres::rows(entries)?;
-    let statement = postgres::append(schema);
+    let rows = entries.iter().map(Row::of).collect::<Result<Vec<_>, _>>()?;
+    let rows: Vec<_> = rows.iter().collect();
+    let statement = match schema {
+        Some(schema) => schema.fill(APPEND),
+        None => APPEND.replace("{schema}.", ""),
+    };
+    // With the types given it is one exchange with the server, prepared or not.
     client
-        .execute(&*statement, &[&rows])
+        .execute_typed(&statement, &Columns::of(&rows).typed())
         .await
         .map_err(|error| {
             let message = error.as_db_error().map_or("", |error| error.message());

@@ -70,8 +70,7 @@ impl Connections {
             options.lock_timeout.as_millis().max(1),
             (options.statement_timeout + GRACE).as_millis(),
         );
-        // A plan for the values at hand costs less than a general one for many partitions.
-        let reading = format!("{limits}; SET plan_cache_mode = force_custom_plan; SET jit = off");
+        let reading = format!("{limits}; SET jit = off");
         Ok(Self {
             reads: pool(options.pool_size.max(1), reading)?,
             writes: pool(1, limits)?,

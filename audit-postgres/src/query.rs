@@ -9,7 +9,7 @@ use audit_core::projection::{is_verbatim_in_json, is_whole_field, micros_up};
 use audit_core::{Action, Cursor, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
 use serde_json::Value;
 use tokio::time::timeout;
-use tokio_postgres::types::{FromSqlOwned, ToSql};
+use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 use tokio_postgres::{Error, IsolationLevel, Row};
 use uuid::Uuid;
 
@@ -24,7 +24,10 @@ const MOST_CANDIDATES: usize = 4096;
 /// How many entries of several objects an answer holds.
 const OBJECTS: usize = 500;
 
-type Param = Box<dyn ToSql + Sync + Send>;
+/// Page sizes whose statements have them as a number, so that they are planned for it.
+const USUAL_PAGES: [usize; 8] = [1, 10, 20, 25, 50, 100, 500, 1000];
+
+type Param = (Box<dyn ToSql + Sync + Send>, Type);
 
 /// The answer to a query as it came: the entries' bytes, in order, one more than a page holds
 /// if there are more.
@@ -201,8 +204,19 @@ fn column<T: FromSqlOwned>(rows: Vec<Row>) -> Result<Vec<T>, Error> {
 async fn one(connections: &Connections, statement: &Statement) -> Result<Vec<Row>, Failure> {
     let connection = connections.read().await?;
     let done = timeout(connection.limit(), async {
-        let prepared = connection.prepare_cached(&statement.sql).await?;
-        connection.query(&prepared, &statement.params()).await
+        if statement.one_index {
+            // Prepared once, it is soon planned no more: planning for all partitions takes
+            // several times as long as finding a few entries.
+            let prepared = connection.prepare_cached(&statement.sql).await?;
+            return connection.query(&prepared, &statement.params()).await;
+        }
+        // Planned each time for the values at hand: which index is best depends on them.
+        let params: Vec<_> = statement
+            .params
+            .iter()
+            .map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone()))
+            .collect();
+        connection.query_typed(&statement.sql, &params).await
     })
     .await;
     connection.settle(done)
@@ -256,13 +270,15 @@ async fn scan(
 struct Statement {
     sql: String,
     params: Vec<Param>,
+    /// Whether one index serves it best, whatever the values are.
+    one_index: bool,
 }
 
 impl Statement {
     fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
         self.params
             .iter()
-            .map(|param| &**param as &(dyn ToSql + Sync))
+            .map(|(value, _)| &**value as &(dyn ToSql + Sync))
             .collect()
     }
 }
@@ -355,7 +371,13 @@ impl Order {
     ) -> Statement {
         self.begin(&mut conditions);
         let direction = if self.descending { "DESC" } else { "ASC" };
-        let limit = conditions.param(i64::try_from(number).unwrap_or(i64::MAX));
+        // Most pages look for one entry more, to know whether there are any.
+        let limit = if USUAL_PAGES.contains(&number.saturating_sub(1)) {
+            number.to_string()
+        } else {
+            conditions.one_index = false;
+            conditions.param(i64::try_from(number).unwrap_or(i64::MAX))
+        };
         let columns = self.columns();
         let order: Vec<_> = columns
             .iter()
@@ -394,6 +416,8 @@ struct Conditions {
     params: Vec<Param>,
     /// Whether this is all that the query asks for.
     exact: bool,
+    /// Whether one index serves it best, whatever the values are.
+    one_index: bool,
 }
 
 impl Conditions {
@@ -404,6 +428,7 @@ impl Conditions {
             branches: vec![String::new()],
             params: Vec::new(),
             exact: true,
+            one_index: one_index(filter),
         };
         conditions.equal("e.model", filter.model.as_deref());
         conditions.equal("e.object_pk", filter.object_pk.as_deref());
@@ -508,8 +533,8 @@ impl Conditions {
         }
     }
 
-    fn param(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
-        self.params.push(Box::new(value));
+    fn param<T: Typed + Sync + Send + 'static>(&mut self, value: T) -> String {
+        self.params.push((Box::new(value), T::TYPE));
         format!("${}", self.params.len())
     }
 
@@ -538,6 +563,51 @@ impl Conditions {
         Statement {
             sql: schema.fill(sql),
             params: self.params,
+            one_index: self.one_index,
         }
     }
+}
+
+/// Whether a filter names nothing but what one index begins with, and times, which all of
+/// them go on with.
+fn one_index(filter: &Filter) -> bool {
+    let mut rest = filter.clone();
+    rest.since = None;
+    rest.until = None;
+    let object = rest.model.take().is_some();
+    let keys = [
+        object,
+        rest.actor.take().is_some(),
+        rest.correlation_id.take().is_some(),
+        rest.transaction_id.take().is_some(),
+    ];
+    if object {
+        rest.object_pk = None;
+    }
+    keys.into_iter().filter(|given| *given).count() <= 1 && rest == Filter::default()
+}
+
+/// A value with its type, which needs no asking for.
+trait Typed: ToSql {
+    const TYPE: Type;
+}
+
+impl Typed for String {
+    const TYPE: Type = Type::TEXT;
+}
+
+impl Typed for Vec<String> {
+    const TYPE: Type = Type::TEXT_ARRAY;
+}
+
+impl Typed for i16 {
+    const TYPE: Type = Type::INT2;
+}
+
+impl Typed for i64 {
+    const TYPE: Type = Type::INT8;
+}
+
+impl Typed for Uuid {
+    const TYPE: Type = Type::UUID;
 }

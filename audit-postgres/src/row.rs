@@ -1,8 +1,31 @@
 //! Rows column by column.
 
 pub(crate) use audit_sql::postgres::{Row, json, key};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
+
+/// The call that takes [`Columns`].
+pub(crate) const APPEND: &str = "SELECT {schema}.audit_append($1, $2, $3, $4, $5, $6, $7, $8, \
+     $9, $10, $11, $12, $13, $14, $15)";
+
+/// The types of its parameters.
+const TYPES: [Type; 15] = [
+    Type::UUID_ARRAY,
+    Type::INT8_ARRAY,
+    Type::INT2_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::UUID_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+];
 
 /// Rows column by column, as `audit_append` takes them.
 pub(crate) struct Columns<'r> {
@@ -45,6 +68,11 @@ impl<'r> Columns<'r> {
             changes: column(rows, |row| row.changes.as_deref()),
             bodies: column(rows, |row| row.body.as_str()),
         }
+    }
+
+    /// The parameters with their types, which need no asking for.
+    pub(crate) fn typed(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
+        self.params().into_iter().zip(TYPES).collect()
     }
 
     /// The parameters in the order of the function's.

@@ -18,7 +18,7 @@ use crate::options::{self, PostgresOptions};
 use crate::query;
 use crate::reconcile::{self, Reconcile, Reconciliation};
 use crate::retention;
-use crate::row::Row;
+use crate::row::{APPEND, Row};
 use crate::schema::{self, Found, SCHEMA_VERSION, Schema};
 use crate::writer::{Batch, Job, Writer};
 
@@ -115,12 +115,7 @@ impl PostgresStore {
         let commits = Arc::new(AtomicU64::new(0));
         let writer = Writer {
             connections: connections.clone(),
-            sql: schema
-                .fill(
-                    "SELECT {schema}.audit_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-                     $12, $13, $14, $15)",
-                )
-                .into(),
+            sql: schema.fill(APPEND).into(),
             commits: Arc::clone(&commits),
         };
         let maintenance = maintenance(connections.clone(), schema.clone(), options.clone());

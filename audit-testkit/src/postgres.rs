@@ -86,6 +86,17 @@ impl PostgresServer {
     pub fn port(&self) -> Option<u16> {
         self.cluster.as_ref().map(|cluster| cluster.port)
     }
+
+    /// Returns the folder of a server that was started. It belongs to the server's user.
+    pub fn folder(&self) -> Option<&Path> {
+        self.cluster.as_ref().map(|cluster| &*cluster.folder)
+    }
+
+    /// Ends a server that was started as a crash of its processes would, and starts it again
+    /// on its port. Returns whether it runs; false for a server that was there already.
+    pub fn restart(&self) -> bool {
+        self.cluster.as_ref().and_then(Cluster::restart).is_some()
+    }
 }
 
 /// Whether the server on a port lets a user into a database without a password: the first
@@ -189,6 +200,17 @@ impl Cluster {
 
     fn data(&self) -> PathBuf {
         self.folder.join("data")
+    }
+
+    /// With the settings it was started with, which it keeps in a file.
+    fn restart(&self) -> Option<()> {
+        self.run(&self.control, |command| {
+            command
+                .args(["restart", "-w", "-t", "60", "-m", "immediate", "-D"])
+                .arg(self.data())
+                .arg("-l")
+                .arg(self.folder.join("log"));
+        })
     }
 
     /// Gives a file to the server's user, who alone may read it.

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// How many entries the trail has.
-pub(super) const ENTRIES: usize = 1_000_000;
+pub(crate) const ENTRIES: usize = 1_000_000;
 /// The object that changes most: one entry in 400 is about it.
-pub(super) const BUSY: &str = "busy";
+pub(crate) const BUSY: &str = "busy";
 /// How many entries a batch has.
 const BATCH: usize = 2_000;
 /// How many other accounts there are, and how many actors.
@@ -21,19 +21,25 @@ const ACTORS: u64 = 500;
 /// Appends the trail: accounts that are created and then updated, two fields at a time, by
 /// 500 actors over 300 days, and a rare field that one update in 2,000 changes.
 pub(super) fn fill(store: &dyn Store, entries: usize) -> Result<(), StoreError> {
-    let mut trail = Trail::new();
+    let mut trail = trail();
     let mut left = entries;
     while left > 0 {
         let size = left.min(BATCH);
-        let batch: Vec<LogEntry> = (0..size).map(|_| trail.next()).collect();
+        let batch: Vec<LogEntry> = trail.by_ref().take(size).collect();
         store.append(&batch)?;
         left -= size;
     }
     Ok(())
 }
 
+/// Makes the entries of the trail, without end.
+pub(crate) fn trail() -> impl Iterator<Item = LogEntry> {
+    let mut trail = Trail::new();
+    std::iter::from_fn(move || Some(trail.next()))
+}
+
 /// When the trail begins.
-pub(super) fn start() -> DateTime<Utc> {
+pub(crate) fn start() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
 }
 

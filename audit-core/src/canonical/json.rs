@@ -4,7 +4,7 @@
 //! half of the time that recording takes went into looking at texts byte by byte. What entries
 //! are not made of, such as maps whose keys are no texts, is an error.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 
 use serde::ser::{self, Serialize, Serializer};
 
@@ -143,14 +143,19 @@ impl<'j> Serializer for &'j mut Json {
     }
 
     fn serialize_f32(self, value: f32) -> Result<(), Refused> {
-        self.text
-            .push_str(&serde_json::to_string(&value).map_err(ser::Error::custom)?);
+        push_float(
+            &mut self.text,
+            &serde_json::to_string(&value).map_err(ser::Error::custom)?,
+        );
         Ok(())
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), Refused> {
         match serde_json::Number::from_f64(value) {
-            Some(number) => write!(self.text, "{number}").map_err(ser::Error::custom),
+            Some(number) => {
+                push_float(&mut self.text, &number.to_string());
+                Ok(())
+            }
             None => self.serialize_unit(),
         }
     }
@@ -335,6 +340,19 @@ impl ser::SerializeMap for Open<'_> {
     fn end(self) -> Result<(), Refused> {
         self.close();
         Ok(())
+    }
+}
+
+/// Writes a float's shortest digits with a sign in a positive exponent, as JavaScript does:
+/// whether `serde_json` writes one depends on its version.
+fn push_float(text: &mut String, float: &str) {
+    match float.split_once('e') {
+        Some((digits, exponent)) if exponent.starts_with(|c: char| c.is_ascii_digit()) => {
+            text.push_str(digits);
+            text.push_str("e+");
+            text.push_str(exponent);
+        }
+        _ => text.push_str(float),
     }
 }
 

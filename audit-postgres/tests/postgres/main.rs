@@ -7,6 +7,8 @@
 mod asynchronous;
 mod concurrency;
 mod conformance;
+#[cfg(unix)]
+mod crash;
 mod faults;
 mod guard;
 mod import;
@@ -58,6 +60,8 @@ fn main() {
         .collect();
     trials.extend(conformance::trials(missing, &url));
     trials.push(tls::trial());
+    #[cfg(unix)]
+    trials.extend(crash::trials());
     if missing {
         eprintln!("no PostgreSQL server: set AUDITLOG_TEST_POSTGRES_URL to the URL of one");
         let required = std::env::var("CI").is_ok_and(|ci| ci == "true");

@@ -1,0 +1,38 @@
+//! The short form of the campaign.
+//!
+//! It needs the programs of a PostgreSQL server. Without them it is reported as ignored by its
+//! name; with `CI=true` that is a failure.
+
+use std::process::Command;
+
+use audit_testkit::PostgresServer;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let missing = !PostgresServer::can_start();
+    let required = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    let trial = Trial::test("every_acknowledged_entry_is_there_exactly_once", short)
+        .with_ignored_flag(missing && !required);
+    libtest_mimic::run(&arguments, vec![trial]).exit();
+}
+
+fn short() -> Result<(), Failed> {
+    let output = Command::new(env!("CARGO_BIN_EXE_audit-faults"))
+        .args(["--seconds", "8"])
+        .output()?;
+    let counts = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!("{}\n{counts}{errors}", output.status).into());
+    }
+    // It must have written something for the counts to mean anything.
+    let acknowledged = counts
+        .lines()
+        .find_map(|line| line.trim().strip_suffix(" entries acknowledged"))
+        .and_then(|count| count.parse::<u32>().ok());
+    match acknowledged {
+        Some(100..) => Ok(()),
+        other => Err(format!("{other:?} entries were acknowledged\n{counts}").into()),
+    }
+}

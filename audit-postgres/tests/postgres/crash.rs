@@ -1,0 +1,189 @@
+//! A server of the test's own: it crashes while many append, and its disk is full.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use audit_core::{LogEntry, Query, Store, StoreError};
+use audit_testkit::{PostgresServer, entries};
+use libtest_mimic::Trial;
+
+use crate::scratch::{Scratch, Sql, assert_kept};
+
+/// The tests, ignored where no server can be started, or where nothing can be mounted.
+pub(crate) fn trials() -> [Trial; 2] {
+    let no_server = !PostgresServer::can_start();
+    let no_disk = no_server || Disk::mount(&std::env::temp_dir(), 0, 0).is_none();
+    [
+        Trial::test(
+            "crash::a_server_that_crashes_under_load_keeps_what_it_said",
+            || {
+                a_server_that_crashes_under_load_keeps_what_it_said();
+                Ok(())
+            },
+        )
+        .with_ignored_flag(no_server),
+        Trial::test(
+            "crash::a_full_disk_is_full_and_works_again_when_there_is_room",
+            || {
+                a_full_disk_is_full_and_works_again_when_there_is_room();
+                Ok(())
+            },
+        )
+        .with_ignored_flag(no_disk),
+    ]
+}
+
+fn start() -> PostgresServer {
+    PostgresServer::start(&[], &[]).expect("a server, as its programs are there")
+}
+
+fn a_server_that_crashes_under_load_keeps_what_it_said() {
+    let server = start();
+    let scratch = Scratch::new(server.url());
+    let store = scratch
+        .options()
+        .retry_timeout(Duration::from_secs(60))
+        .connect(server.url())
+        .unwrap();
+    let done = AtomicBool::new(false);
+    let kept: Vec<LogEntry> = thread::scope(|scope| {
+        let writers: Vec<_> = (0..6_u64)
+            .map(|writer| {
+                let (store, done) = (&store, &done);
+                scope.spawn(move || {
+                    let mut kept = Vec::new();
+                    let mut seed = writer * 1_000_000;
+                    while !done.load(Ordering::Relaxed) {
+                        let batch = entries(3, seed);
+                        store.append(&batch).unwrap();
+                        kept.extend(batch);
+                        seed += 1;
+                    }
+                    kept
+                })
+            })
+            .collect();
+        for _ in 0..3 {
+            thread::sleep(Duration::from_millis(300));
+            assert!(server.restart(), "the server does not start again");
+        }
+        thread::sleep(Duration::from_millis(300));
+        done.store(true, Ordering::Relaxed);
+        writers
+            .into_iter()
+            .flat_map(|writer| writer.join().unwrap())
+            .collect()
+    });
+    assert!(kept.len() > 300, "only {} entries", kept.len());
+    assert_kept(&store, &kept);
+}
+
+/// A small file system in memory, until it is dropped.
+struct Disk {
+    folder: PathBuf,
+}
+
+impl Disk {
+    /// Mounts one that belongs to a user; `None` where that is not permitted.
+    fn mount(place: &Path, user: u32, group: u32) -> Option<Self> {
+        let folder = place.join(format!("audit-disk-{}", std::process::id()));
+        fs::create_dir(&folder).ok()?;
+        let disk = Self { folder };
+        let options = format!("size=4m,mode=700,uid={user},gid={group}");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(&disk.folder)
+            .output();
+        mounted
+            .is_ok_and(|output| output.status.success())
+            .then_some(disk)
+    }
+
+    fn grow(&self) {
+        let status = Command::new("mount")
+            .args(["-o", "remount,size=64m"])
+            .arg(&self.folder)
+            .status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.folder).output();
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+/// The trail lies in a tablespace that runs full: `write` returns `ENOSPC`, and the server
+/// 53100.
+fn a_full_disk_is_full_and_works_again_when_there_is_room() {
+    let server = start();
+    let folder = server.folder().expect("the folder of a server of its own");
+    let owner = fs::metadata(folder).unwrap();
+    let disk = Disk::mount(folder, owner.uid(), owner.gid()).expect("a file system, as before");
+    Sql::connect(server.url())
+        .run(&format!(
+            "CREATE TABLESPACE small LOCATION '{}'",
+            disk.folder.display()
+        ))
+        .unwrap();
+    let scratch = Scratch::new(server.url());
+    let store = scratch
+        .options()
+        .connect(&scratch.with_option("default_tablespace", "small"))
+        .unwrap();
+    let mut kept = Vec::new();
+    let refused = loop {
+        let seed = u64::try_from(kept.len()).unwrap();
+        let mut batch = entries(20, seed);
+        batch[7].reason = Some(format!("{seed}").repeat(1000));
+        match store.append(&batch) {
+            Ok(()) => kept.extend(batch),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+                break batch;
+            }
+        }
+        assert!(kept.len() < 100_000, "the disk is never full");
+    };
+    assert!(kept.len() > 100, "only {} entries", kept.len());
+    // Nothing of it was kept, and what was there can be read and counted.
+    assert_eq!(store.count(&Query::new()).unwrap(), kept.len() as u64);
+    assert_kept(&store, &kept);
+
+    // Those who share a statement are all told.
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|seed| {
+                let store = &store;
+                scope.spawn(move || {
+                    let mut large = entries(200, 1_000_000 + seed);
+                    for entry in &mut large {
+                        entry.object_repr = entry.id.to_string().repeat(100);
+                    }
+                    store.append(&large).unwrap_err()
+                })
+            })
+            .collect();
+        for thread in threads {
+            let error = thread.join().unwrap();
+            assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+        }
+    });
+    assert_kept(&store, &kept);
+
+    disk.grow();
+    store.append(&refused).unwrap();
+    kept.extend(refused);
+    assert_kept(&store, &kept);
+    drop(store);
+    drop(scratch);
+    // Before the file system goes.
+    drop(server);
+}
