@@ -158,10 +158,10 @@ proptest! {
             let audit = testing::capture();
             let log = audit.log();
             if former {
-                record(&log, &shelves, policy, |shelf| former::Shop::from(shelf));
+                record(log, &shelves, policy, |shelf| former::Shop::from(shelf));
                 log.unregister::<former::Shop>();
             } else {
-                record(&log, &shelves, policy, |shelf| present::Shop::from(shelf));
+                record(log, &shelves, policy, |shelf| present::Shop::from(shelf));
             }
             let latest = log.history::<present::Shop>(1).expect("readable").latest();
             prop_assert!(latest.complete);
@@ -179,7 +179,7 @@ fn keys_of_maps_are_no_fields() {
         shelf(&[("value", 1), ("amount", 2)]),
         shelf(&[("value", 9), ("amount", 2)]),
     ];
-    record(&log, &shelves, SnapshotPolicy::Never, |shelf| {
+    record(log, &shelves, SnapshotPolicy::Never, |shelf| {
         former::Shop::from(shelf)
     });
     log.unregister::<former::Shop>();
@@ -224,7 +224,7 @@ fn an_upcaster_leaves_the_keys_of_maps() {
             shelf(&[("value", 1), ("milk", 3), ("amount", 4)]),
             shelf(&[("value", 5), ("amount", 4)]),
         ];
-        record(&log, &shelves, policy, |shelf| former::Shop::from(shelf));
+        record(log, &shelves, policy, |shelf| former::Shop::from(shelf));
         log.unregister::<former::Shop>();
         log.register_with::<Shop>(|shop| {
             shop.upcast(1, |older| {
