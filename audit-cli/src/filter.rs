@@ -75,15 +75,7 @@ type Term<'a> = (&'static str, &'static str, Cow<'a, str>);
 
 impl FilterArgs {
     /// Reads all conditions as one query.
-    ///
-    /// `defaults` are terms that those of the person replace, `overrides` replace all others.
-    pub(crate) fn read(
-        &self,
-        defaults: &str,
-        overrides: &str,
-        zone: Zone,
-        now: DateTime<Utc>,
-    ) -> Result<Query, Error> {
+    pub(crate) fn read(&self, zone: Zone, now: DateTime<Utc>) -> Result<Query, Error> {
         let now = zone.at(now);
         let parse = |text: &str| Query::parse_at(text, now);
         let own = self.query.join(" ");
@@ -91,7 +83,7 @@ impl FilterArgs {
             text: own.clone(),
             source,
         })?;
-        let mut text = format!("{defaults} {own}");
+        let mut text = own;
         for (flag, key, value) in self.terms()? {
             let term = format!("{key}:{}", quoted(&value));
             let read = parse(&term).map_err(|error| Error::Value {
@@ -104,12 +96,17 @@ impl FilterArgs {
             text.push(' ');
             text.push_str(&term);
         }
-        text.push(' ');
-        text.push_str(overrides);
         // Each part was read before, and one after the other they are a query as well.
         let query = parse(&text).map_err(|source| Error::Query { text, source })?;
         refuse_nothing(query.filter(), zone)?;
         Ok(query)
+    }
+
+    /// Returns whether the query asks for the oldest first in so many words.
+    pub(crate) fn says_oldest_first(&self) -> bool {
+        // A term that contradicts another is an error.
+        let own = self.query.join(" ");
+        Query::parse(&own).is_ok() && Query::parse(&format!("order:newest {own}")).is_err()
     }
 
     /// Returns whether there is no condition.

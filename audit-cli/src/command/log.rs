@@ -91,33 +91,30 @@ pub(crate) fn run(args: &LogArgs, session: &mut Session) -> Result<Exit, Error> 
 
 impl LogArgs {
     fn query(&self, session: &Session) -> Result<Query, Error> {
-        let limit = match (self.limit, self.all) {
-            (Some(0), _) | (_, true) => None,
-            (Some(limit), _) => Some(limit),
-            (None, false) if self.follow => Some(TAIL),
-            (None, false) => {
-                let screen = session.out.is_terminal() && !session.out.is_json();
-                screen.then_some(SCREENFUL)
-            }
+        let query = self.filter.read(session.global.tz, session.now)?;
+        let newest = match (self.oldest_first, self.newest_first || self.follow) {
+            (true, _) => false,
+            (_, true) => true,
+            _ => !self.filter.says_oldest_first(),
         };
-        let limit = limit.map_or_else(String::new, |limit| format!("limit:{limit}"));
-        let order = match (self.oldest_first, self.newest_first || self.follow) {
-            (true, _) => "order:oldest",
-            (_, true) => "order:newest",
-            _ => "",
-        };
-        // A limit that was given counts more than one in the query, which counts more than ours.
-        let (ours, given) = if self.limit.is_some() {
-            (String::new(), format!("{order} {limit}"))
+        let query = if newest {
+            query.newest_first()
         } else {
-            (limit, order.to_owned())
+            query.oldest_first()
         };
-        self.filter.read(
-            &format!("order:newest {ours}"),
-            &given,
-            session.global.tz,
-            session.now,
-        )
+        let screen = session.out.is_terminal() && !session.out.is_json();
+        // A limit that was given counts more than one in the query, which counts more than ours.
+        let limit = match (self.limit, query.limit_or_none()) {
+            (Some(0), _) | (None, Some(_)) => None,
+            (Some(limit), _) => Some(limit),
+            (None, None) if self.all => None,
+            (None, None) if self.follow => Some(TAIL),
+            (None, None) => screen.then_some(SCREENFUL),
+        };
+        Ok(match limit {
+            Some(limit) => query.limit(limit),
+            None => query,
+        })
     }
 }
 

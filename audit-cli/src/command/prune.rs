@@ -137,7 +137,7 @@ impl PruneArgs {
                 hint: "for instance --older-than 90d, --keep-last 1000, --model or --below info",
             });
         }
-        let query = self.filter.read("", "", session.global.tz, session.now)?;
+        let query = self.filter.read(session.global.tz, session.now)?;
         let unlimited = query.clone().without_limits();
         if query.is_newest_first() || query.to_string() != unlimited.to_string() {
             return Err(Error::Usage {

@@ -109,7 +109,7 @@ struct Line<'s> {
 
 pub(crate) fn run(args: &StatsArgs, session: &mut Session) -> Result<Exit, Error> {
     let zone = session.global.tz;
-    let query = args.filter.read("", "", zone, session.now)?;
+    let query = args.filter.read(zone, session.now)?;
     let trail = session.read("stats", &query.to_string())?;
     let _bound = trail.enter();
     let mut groups: Vec<BTreeMap<String, Count>> = vec![BTreeMap::new(); args.by.len()];

@@ -58,7 +58,7 @@ enum Format {
 }
 
 pub(crate) fn run(args: &ExportArgs, session: &mut Session) -> Result<Exit, Error> {
-    let query = args.filter.read("", "", session.global.tz, session.now)?;
+    let query = args.filter.read(session.global.tz, session.now)?;
     let trail = session.read("export", &query.to_string())?;
     let _bound = trail.enter();
     interrupt::watch()?;
