@@ -119,7 +119,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     }
 
     /// Removes the entries a query asks for, its limit and cursor aside, and returns how many
-    /// there were: `Query::new().until(time)` removes what is older than a time.
+    /// there were: `Query::new().until(time)` removes what is older than a time. Whether
+    /// entries go that are written while it runs is the store's affair, and so is when it ends
+    /// then: say `until` where others write.
     ///
     /// # Errors
     /// [`StoreError::Unsupported`] unless the store implements it;
