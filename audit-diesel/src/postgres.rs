@@ -1,12 +1,15 @@
 //! PostgreSQL.
 
-use audit_core::LogEntry;
-use audit_sql::postgres;
+use std::borrow::Cow;
+
+use audit_core::{LogEntry, StoreError};
 pub use audit_sql::postgres::Schema;
+use audit_sql::postgres::{self, Row};
 use diesel::RunQueryDsl;
 use diesel::connection::LoadConnection;
 use diesel::pg::Pg;
-use diesel::sql_types::Text;
+use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
+use diesel::sql_types::{Nullable, Text};
 
 use crate::{AuditBackend, Error, Target, message};
 
@@ -43,6 +46,12 @@ fn append<C: LoadConnection<Backend = Pg>>(
     schema: Option<&Schema>,
     entries: &[LogEntry],
 ) -> Result<(), Error> {
+    if let [entry] = entries {
+        let inserted = append_one(schema, entry)?.execute(connection);
+        if inserted.map_err(failure)? == 1 {
+            return Ok(());
+        }
+    }
     if entries.is_empty() {
         return Ok(());
     }
@@ -53,6 +62,18 @@ fn append<C: LoadConnection<Backend = Pg>>(
         .execute(connection)
         .map_err(failure)?;
     Ok(())
+}
+
+/// Returns the statement that keeps one entry, or inserts no row if the id is taken.
+pub(crate) fn append_one(
+    schema: Option<&Schema>,
+    entry: &LogEntry,
+) -> Result<BoxedSqlQuery<'static, Pg, SqlQuery>, StoreError> {
+    let row = Row::of(entry)?;
+    let statement = diesel::sql_query(postgres::append_one(schema)).into_boxed();
+    Ok(row.texts().into_iter().fold(statement, |statement, text| {
+        statement.bind::<Nullable<Text>, _>(text.map(Cow::into_owned))
+    }))
 }
 
 /// Tells a conflict from other failures.

@@ -2,18 +2,18 @@
 
 use std::future::Future;
 
-use audit_core::LogEntry;
+use audit_core::{LogEntry, StoreError};
 use audit_sql::postgres;
 pub use audit_sql::postgres::Schema;
-use tokio_postgres::GenericClient;
+use tokio_postgres::{GenericClient, Statement};
 
-use crate::row::{APPEND, Columns, Row};
+use crate::row::{APPEND, COLUMN_TYPES, Columns, INSERT, Row, VALUE_TYPES, Values};
 
 audit_sql::error!(tokio_postgres::Error);
 audit_sql::face!(async &(impl Target + Sync));
 
 /// A transaction, or whatever else of `tokio-postgres` can run statements: a client, one of a
-/// pool, one of these [`in_schema`].
+/// pool, one of these [`in_schema`], or with statements that are [`Prepared`].
 pub trait Target {
     /// Writes entries by one statement.
     #[doc(hidden)]
@@ -47,6 +47,101 @@ pub fn in_schema<'s, C: GenericClient + Sync>(
     client: &'s C,
 ) -> InSchema<'s, C> {
     InSchema { schema, client }
+}
+
+/// What [`append_in`] runs, prepared once for a connection: the server then plans it no more,
+/// which takes it longer than keeping an entry.
+///
+/// # Example: a connection that writes many entries
+/// ```
+/// use audit_postgres::{PostgresStore, Prepared, RecordIn as _, Schema};
+/// use tokio_postgres::NoTls;
+///
+/// # let Some(server) = audit_testkit::PostgresServer::find() else { return Ok(()) };
+/// # let url = server.url().to_owned();
+/// # let name = format!("audit_doc_prepared_{}", std::process::id());
+/// # let store = PostgresStore::options().schema(&name).connect(&url)?;
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let schema = Schema::named(&name)?;
+/// let (mut client, connection) = tokio_postgres::connect(&url, NoTls).await?;
+/// tokio::spawn(connection);
+/// let audit = Prepared::new(&client, Some(&schema)).await?;
+///
+/// for account in ["1", "2"] {
+///     let transaction = client.transaction().await?;
+///     let charged = audit_core::event("charged").reason(account);
+///     charged.record_in(&audit.on(&transaction)).await?;
+///     transaction.commit().await?;
+/// }
+/// # assert_eq!(store.query().count_async().await?, 2);
+/// # client.batch_execute(&format!("DROP SCHEMA {name} CASCADE")).await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # store.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    one: Statement,
+    many: Statement,
+}
+
+impl Prepared {
+    /// Prepares the statements on a connection; with a schema, for the trail that lies in it,
+    /// else for the one that the connection's search path has now.
+    ///
+    /// # Errors
+    /// What the server says, such as that there is no trail.
+    pub async fn new(
+        client: &impl GenericClient,
+        schema: Option<&Schema>,
+    ) -> Result<Self, tokio_postgres::Error> {
+        let (one, many) = (placed(INSERT, schema), placed(APPEND, schema));
+        Ok(Self {
+            one: client.prepare_typed(&one, &VALUE_TYPES).await?,
+            many: client.prepare_typed(&many, &COLUMN_TYPES).await?,
+        })
+    }
+
+    /// Names a transaction of the connection as what entries are written into.
+    pub fn on<'p, C: GenericClient + Sync>(&'p self, client: &'p C) -> OnPrepared<'p, C> {
+        OnPrepared {
+            prepared: self,
+            client,
+        }
+    }
+}
+
+/// A transaction, and the statements that are prepared on its connection; [`Prepared::on`]
+/// makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct OnPrepared<'p, C> {
+    prepared: &'p Prepared,
+    client: &'p C,
+}
+
+impl<C: GenericClient + Sync> Target for OnPrepared<'_, C> {
+    async fn append(&self, entries: &[LogEntry]) -> Result<(), Error> {
+        let Prepared { one, many } = self.prepared;
+        let rows = rows(entries)?;
+        let inserted = match &rows[..] {
+            [] => return Ok(()),
+            [row] => {
+                let values = Values::of(row);
+                let inserted = self.client.execute(one, &values.params()).await;
+                inserted.map_err(failure)? == 1
+            }
+            _ => false,
+        };
+        if !inserted {
+            let rows: Vec<_> = rows.iter().collect();
+            let params = Columns::of(&rows);
+            let appended = self.client.execute(many, &params.params()).await;
+            appended.map_err(failure)?;
+        }
+        Ok(())
+    }
 }
 
 /// Writes entries into the caller's transaction: they are kept if it commits and gone if it
@@ -101,25 +196,46 @@ async fn append(
     schema: Option<&Schema>,
     entries: &[LogEntry],
 ) -> Result<(), Error> {
-    if entries.is_empty() {
-        return Ok(());
-    }
-    let rows = entries.iter().map(Row::of).collect::<Result<Vec<_>, _>>()?;
-    let rows: Vec<_> = rows.iter().collect();
-    let statement = match schema {
-        Some(schema) => schema.fill(APPEND),
-        None => APPEND.replace("{schema}.", ""),
-    };
     // With the types given it is one exchange with the server, prepared or not.
-    client
-        .execute_typed(&statement, &Columns::of(&rows).typed())
-        .await
-        .map_err(|error| {
-            let message = error.as_db_error().map_or("", |error| error.message());
-            match postgres::conflict(message) {
-                Some(id) => Error::Conflict { id, source: error },
-                None => Error::Driver(error),
-            }
-        })?;
+    let rows = rows(entries)?;
+    let inserted = match &rows[..] {
+        [] => return Ok(()),
+        [row] => {
+            let values = Values::of(row);
+            let one = placed(INSERT, schema);
+            let inserted = client.execute_typed(&one, &values.typed()).await;
+            inserted.map_err(failure)? == 1
+        }
+        _ => false,
+    };
+    if !inserted {
+        let rows: Vec<_> = rows.iter().collect();
+        let params = Columns::of(&rows);
+        let appended = client
+            .execute_typed(&placed(APPEND, schema), &params.typed())
+            .await;
+        appended.map_err(failure)?;
+    }
     Ok(())
+}
+
+fn rows(entries: &[LogEntry]) -> Result<Vec<Row>, StoreError> {
+    entries.iter().map(Row::of).collect()
+}
+
+/// A statement for the trail in a schema, or for that which the search path has.
+fn placed(statement: &str, schema: Option<&Schema>) -> String {
+    match schema {
+        Some(schema) => schema.fill(statement),
+        None => statement.replace("{schema}.", ""),
+    }
+}
+
+/// Tells a conflict from other failures.
+fn failure(error: tokio_postgres::Error) -> Error {
+    let message = error.as_db_error().map_or("", |error| error.message());
+    match postgres::conflict(message) {
+        Some(id) => Error::Conflict { id, source: error },
+        None => Error::Driver(error),
+    }
 }

@@ -41,6 +41,11 @@ impl Failure {
         })
     }
 
+    /// As many read as may.
+    pub(crate) fn no_connection(place: &str) -> Self {
+        Self::timeout(place, "no connection of the pool became free in time")
+    }
+
     /// Sorts a driver's error.
     pub(crate) fn of(place: &str, error: &Error) -> Self {
         let place = || place.to_owned();
@@ -114,9 +119,7 @@ impl Failure {
     /// Sorts the error of a pool.
     pub(crate) fn of_pool(place: &str, error: &PoolError) -> Self {
         match error {
-            PoolError::Timeout(TimeoutType::Wait) => {
-                Self::timeout(place, "no connection of the pool became free in time")
-            }
+            PoolError::Timeout(TimeoutType::Wait) => Self::no_connection(place),
             PoolError::Timeout(_) => Self::timeout(place, "the server did not answer in time"),
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 Self::of(place, error)

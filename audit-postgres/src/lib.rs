@@ -107,12 +107,15 @@ mod retention;
 mod roles;
 mod row;
 mod schema;
+mod seats;
 mod store;
 mod tls;
 mod triggers;
 mod writer;
 
-pub use crate::caller::{Error, InSchema, RecordIn, Schema, Target, WriteIn, append_in, in_schema};
+pub use crate::caller::{
+    Error, InSchema, OnPrepared, Prepared, RecordIn, Schema, Target, WriteIn, append_in, in_schema,
+};
 pub use crate::check::{Check, Mismatch};
 pub use crate::options::PostgresOptions;
 pub use crate::reconcile::{Reconcile, Reconciliation, UnauditedWrite};

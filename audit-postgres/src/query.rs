@@ -47,24 +47,24 @@ impl Found {
 
 /// Returns the page a query asks for.
 pub(crate) async fn find(
-    connections: &Connections,
-    schema: &Schema,
-    query: &Query,
+    connections: Connections,
+    schema: Schema,
+    query: Query,
 ) -> Result<Found, StoreError> {
-    retry(connections, || async {
+    retry(&connections, || async {
         let wanted = query.page_size().saturating_add(1);
-        let conditions = Conditions::of(query);
+        let conditions = Conditions::of(&query);
         if conditions.exact {
-            let statement = Order::of(query).statement(conditions, "body", wanted, schema);
-            let rows = one(connections, &statement).await?;
+            let statement = Order::of(&query).statement(conditions, "body", wanted, &schema);
+            let rows = one(&connections, &statement).await?;
             return column(rows).map_err(|error| Failure::of(&connections.place, &error));
         }
         let mut found = Vec::new();
         scan(
-            connections,
-            schema,
-            query,
-            Order::of(query),
+            &connections,
+            &schema,
+            &query,
+            Order::of(&query),
             |entry, body| {
                 if query.matches(&entry) {
                     found.push(body);
@@ -81,15 +81,15 @@ pub(crate) async fn find(
 
 /// Returns how many entries a query asks for, its limit and cursor aside.
 pub(crate) async fn count(
-    connections: &Connections,
-    schema: &Schema,
-    query: &Query,
+    connections: Connections,
+    schema: Schema,
+    query: Query,
 ) -> Result<u64, StoreError> {
-    let query = &query.clone().without_limits();
-    retry(connections, || async {
-        let conditions = Conditions::of(query);
+    let query = query.without_limits();
+    retry(&connections, || async {
+        let conditions = Conditions::of(&query);
         if conditions.exact {
-            let rows = one(connections, &conditions.count(schema)).await?;
+            let rows = one(&connections, &conditions.count(&schema)).await?;
             let count: Result<i64, _> = rows.iter().map(|row| row.try_get::<_, i64>(0)).sum();
             return match count {
                 Ok(count) => Ok(count.unsigned_abs()),
@@ -97,10 +97,16 @@ pub(crate) async fn count(
             };
         }
         let mut count = 0;
-        scan(connections, schema, query, Order::of(query), |entry, _| {
-            count += u64::from(query.matches(&entry));
-            true
-        })
+        scan(
+            &connections,
+            &schema,
+            &query,
+            Order::of(&query),
+            |entry, _| {
+                count += u64::from(query.matches(&entry));
+                true
+            },
+        )
         .await?;
         Ok(count)
     })
@@ -110,19 +116,19 @@ pub(crate) async fn count(
 /// Returns the entries a query asks for of the next objects; see
 /// [`Store::objects`](audit_core::Store::objects).
 pub(crate) async fn objects(
-    connections: &Connections,
-    schema: &Schema,
-    query: &Query,
-    after: Option<&ObjectRef>,
+    connections: Connections,
+    schema: Schema,
+    query: Query,
+    after: Option<ObjectRef>,
 ) -> Result<Vec<LogEntry>, StoreError> {
-    let query = &query.clone().without_limits();
-    retry(connections, || async {
+    let query = query.without_limits();
+    retry(&connections, || async {
         let mut found: Vec<LogEntry> = Vec::new();
         scan(
-            connections,
-            schema,
-            query,
-            Order::by_object(after),
+            &connections,
+            &schema,
+            &query,
+            Order::by_object(after.as_ref()),
             |entry, _| {
                 let same = |last: &LogEntry| {
                     last.object_pk == entry.object_pk && last.model == entry.model
@@ -164,15 +170,16 @@ pub(crate) async fn ids(
 
 /// Returns the server's plan for a query, a line a step.
 pub(crate) async fn explain(
-    connections: &Connections,
-    schema: &Schema,
-    query: &Query,
+    connections: Connections,
+    schema: Schema,
+    query: Query,
 ) -> Result<Vec<String>, StoreError> {
     let wanted = query.page_size().saturating_add(1);
-    let mut statement = Order::of(query).statement(Conditions::of(query), "body", wanted, schema);
+    let mut statement =
+        Order::of(&query).statement(Conditions::of(&query), "body", wanted, &schema);
     statement.sql.insert_str(0, "EXPLAIN (COSTS OFF) ");
-    retry(connections, || async {
-        let rows = one(connections, &statement).await?;
+    retry(&connections, || async {
+        let rows = one(&connections, &statement).await?;
         column(rows).map_err(|error| Failure::of(&connections.place, &error))
     })
     .await

@@ -66,7 +66,7 @@ pub(crate) async fn purge(
         removed += remove(connections, schema, &ids).await?;
     }
     loop {
-        let found = query::find(connections, schema, &query).await?;
+        let found = query::find(connections.clone(), schema.clone(), query.clone()).await?;
         let page = found.into_page(&query, &connections.place)?;
         let ids: Vec<_> = page.entries.iter().map(|entry| entry.id).collect();
         if !ids.is_empty() {

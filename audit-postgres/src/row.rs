@@ -1,15 +1,61 @@
-//! Rows column by column.
+//! Rows as the parameters of statements.
+
+use std::error::Error as StdError;
 
 pub(crate) use audit_sql::postgres::{Row, json, key};
-use tokio_postgres::types::{ToSql, Type};
+use bytes::BytesMut;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
+
+/// The columns of a row, each a [`Value`](Values).
+macro_rules! columns {
+    () => {
+        "id, ts, level, action, outcome, model, object_pk, parent_model, parent_pk, actor, \
+         correlation_id, transaction_id, fields, changes, body"
+    };
+}
+
+/// Takes [`Values`] of any number of rows.
+pub(crate) const COPY: &str = concat!(
+    "COPY {schema}.audit_entry (",
+    columns!(),
+    ") FROM STDIN (FORMAT binary)"
+);
+
+/// Takes [`Values`]: what [`APPEND`] inserts, without the work of a function that takes many.
+/// It inserts no row if the id is taken, by the same entry or another one.
+pub(crate) const INSERT: &str = concat!(
+    "INSERT INTO {schema}.audit_entry (",
+    columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+     ON CONFLICT DO NOTHING"
+);
+
+/// The types of [`Values`].
+pub(crate) const VALUE_TYPES: [Type; 15] = [
+    Type::UUID,
+    Type::INT8,
+    Type::INT2,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::UUID,
+    Type::TEXT_ARRAY,
+    Type::JSONB,
+    Type::TEXT,
+];
 
 /// The call that takes [`Columns`].
 pub(crate) const APPEND: &str = "SELECT {schema}.audit_append($1, $2, $3, $4, $5, $6, $7, $8, \
      $9, $10, $11, $12, $13, $14, $15)";
 
-/// The types of its parameters.
-const TYPES: [Type; 15] = [
+/// The types of [`Columns`].
+pub(crate) const COLUMN_TYPES: [Type; 15] = [
     Type::UUID_ARRAY,
     Type::INT8_ARRAY,
     Type::INT2_ARRAY,
@@ -26,6 +72,48 @@ const TYPES: [Type; 15] = [
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
 ];
+
+/// A row, value by value.
+pub(crate) struct Values<'r> {
+    row: &'r Row,
+    changes: Option<Jsonb<'r>>,
+}
+
+impl<'r> Values<'r> {
+    pub(crate) fn of(row: &'r Row) -> Self {
+        Self {
+            row,
+            changes: row.changes.as_deref().map(Jsonb),
+        }
+    }
+
+    /// The parameters with their types, which need no asking for.
+    pub(crate) fn typed(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
+        self.params().into_iter().zip(VALUE_TYPES).collect()
+    }
+
+    /// The parameters in the order of the columns.
+    pub(crate) fn params(&self) -> [&(dyn ToSql + Sync); 15] {
+        let Self { row, changes } = self;
+        [
+            &row.id,
+            &row.ts,
+            &row.level,
+            &row.action,
+            &row.outcome,
+            &row.model,
+            &row.object_pk,
+            &row.parent_model,
+            &row.parent_pk,
+            &row.actor,
+            &row.correlation_id,
+            &row.transaction_id,
+            &row.fields,
+            changes,
+            &row.body,
+        ]
+    }
+}
 
 /// Rows column by column, as `audit_append` takes them.
 pub(crate) struct Columns<'r> {
@@ -72,7 +160,7 @@ impl<'r> Columns<'r> {
 
     /// The parameters with their types, which need no asking for.
     pub(crate) fn typed(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
-        self.params().into_iter().zip(TYPES).collect()
+        self.params().into_iter().zip(COLUMN_TYPES).collect()
     }
 
     /// The parameters in the order of the function's.
@@ -95,4 +183,27 @@ impl<'r> Columns<'r> {
             &self.bodies,
         ]
     }
+}
+
+/// A text that is JSON, in the binary form of `jsonb`.
+#[derive(Debug)]
+struct Jsonb<'j>(&'j str);
+
+impl ToSql for Jsonb<'_> {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        // The version of the form.
+        out.extend_from_slice(&[1]);
+        out.extend_from_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::JSONB
+    }
+
+    to_sql_checked!();
 }

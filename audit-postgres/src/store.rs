@@ -20,6 +20,7 @@ use crate::reconcile::{self, Reconcile, Reconciliation};
 use crate::retention;
 use crate::row::{APPEND, Row};
 use crate::schema::{self, Found, SCHEMA_VERSION, Schema};
+use crate::seats::Seats;
 use crate::writer::{Batch, Job, Writer};
 
 /// How many entries a step of an import has.
@@ -60,6 +61,7 @@ struct Shared {
     background: Background,
     jobs: mpsc::Sender<Job>,
     connections: Connections,
+    seats: Seats,
     schema: Schema,
     read_only: bool,
     commits: Arc<AtomicU64>,
@@ -103,6 +105,7 @@ impl PostgresStore {
     ) -> Result<Self, StoreError> {
         let (background, life) = Background::start()?;
         let place = options::place(&config);
+        let seats = Seats::new(config.clone(), options.clone());
         let begun = {
             let options = options.clone();
             background.run(async move {
@@ -132,6 +135,7 @@ impl PostgresStore {
                 background,
                 jobs,
                 connections,
+                seats,
                 schema,
                 read_only: options.read_only,
                 commits,
@@ -183,10 +187,8 @@ impl PostgresStore {
     pub async fn find_async(&self, query: &Query) -> Result<Page, StoreError> {
         query.check()?;
         let asked = query.clone();
-        let found =
-            self.with(|connections, schema| async move {
-                query::find(&connections, &schema, &asked).await
-            })
+        let found = self
+            .with(|connections, schema| query::find(connections, schema, asked))
             .await?;
         found.into_page(query, &self.shared.connections.place)
     }
@@ -198,10 +200,8 @@ impl PostgresStore {
     pub async fn count_async(&self, query: &Query) -> Result<u64, StoreError> {
         query.check()?;
         let query = query.clone();
-        self.with(
-            |connections, schema| async move { query::count(&connections, &schema, &query).await },
-        )
-        .await
+        self.with(|connections, schema| query::count(connections, schema, query))
+            .await
     }
 
     /// Finds entries by object as [`objects`](Store::objects) does, without blocking.
@@ -215,10 +215,8 @@ impl PostgresStore {
     ) -> Result<Vec<LogEntry>, StoreError> {
         query.check()?;
         let (query, after) = (query.clone(), after.cloned());
-        self.with(|connections, schema| async move {
-            query::objects(&connections, &schema, &query, after.as_ref()).await
-        })
-        .await
+        self.with(|connections, schema| query::objects(connections, schema, query, after))
+            .await
     }
 
     /// Removes entries as [`purge`](Store::purge) does, without blocking. Dropped, it stops
@@ -317,6 +315,7 @@ impl PostgresStore {
     /// # Errors
     /// As [`close`](Self::close).
     pub async fn close_async(self) -> Result<(), StoreError> {
+        self.shared.seats.close();
         self.shared.enqueue(Job::Close).await
     }
 
@@ -362,9 +361,9 @@ impl PostgresStore {
     /// If the server cannot be asked.
     pub fn explain(&self, query: &Query) -> Result<Vec<String>, StoreError> {
         let query = query.clone();
-        background::wait(self.with(|connections, schema| async move {
-            query::explain(&connections, &schema, &query).await
-        }))
+        background::wait(
+            self.with(|connections, schema| query::explain(connections, schema, query)),
+        )
     }
 
     /// Returns how many statements `append` has committed, for tests of how many entries
@@ -385,6 +384,25 @@ impl PostgresStore {
         }
         let work = work(self.shared.connections.clone(), self.shared.schema.clone());
         self.shared.background.run(work).await
+    }
+
+    /// Runs work on this thread if it may wait for a connection of its own, else on the store's.
+    fn with_blocking<T, F>(
+        &self,
+        work: impl FnOnce(Connections, Schema) -> F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        if self.shared.jobs.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        let place = &self.shared.connections.place;
+        match self.shared.seats.take(place)? {
+            Some(seat) => seat.run(|connections| work(connections, self.shared.schema.clone())),
+            None => background::wait(self.with(work)),
+        }
     }
 
     fn read_only(&self) -> StoreError {
@@ -504,11 +522,17 @@ impl Store for PostgresStore {
     }
 
     fn find(&self, query: &Query) -> Result<Page, StoreError> {
-        background::wait(self.find_async(query))
+        query.check()?;
+        let asked = query.clone();
+        let found =
+            self.with_blocking(|connections, schema| query::find(connections, schema, asked))?;
+        found.into_page(query, &self.shared.connections.place)
     }
 
     fn count(&self, query: &Query) -> Result<u64, StoreError> {
-        background::wait(self.count_async(query))
+        query.check()?;
+        let query = query.clone();
+        self.with_blocking(|connections, schema| query::count(connections, schema, query))
     }
 
     /// Objects whose model or identity is longer than 1,000 bytes and begins with the same 900
@@ -518,7 +542,9 @@ impl Store for PostgresStore {
         query: &Query,
         after: Option<&ObjectRef>,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        background::wait(self.objects_async(query, after))
+        query.check()?;
+        let (query, after) = (query.clone(), after.cloned());
+        self.with_blocking(|connections, schema| query::objects(connections, schema, query, after))
     }
 
     /// Drops whole partitions where the query says no more than

@@ -4,19 +4,44 @@ use std::future::Future;
 use std::pin::Pin;
 
 use audit_core::Receipt;
-use audit_postgres::{RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
+use audit_postgres::{Prepared, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
 use audit_testkit::callers::{End, Failure, Place, Step, Suite, main as suites};
 use tokio_postgres::{NoTls, Transaction};
 
 fn main() {
+    // It cannot be prepared where there is no trail, as that test has it.
+    const NO_TRAIL: &[&str] = &["a_unit_without_entries_is_none"];
     let all = [
         Suite::postgres("tokio_postgres", run),
         Suite::postgres_in_schema("tokio_postgres_in_schema", run),
+        Suite::postgres("tokio_postgres_prepared", run_prepared).without(NO_TRAIL),
+        Suite::postgres_in_schema("tokio_postgres_prepared_in_schema", run_prepared)
+            .without(NO_TRAIL),
     ];
     suites(&all, |_| Vec::new());
 }
 
+/// How the driver finds the trail.
+enum Trail<'t> {
+    OnPath,
+    InSchema(&'t Schema),
+    Prepared(&'t Prepared),
+}
+
 fn run(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+    run_either(place, false, steps, end)
+}
+
+fn run_prepared(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+    run_either(place, true, steps, end)
+}
+
+fn run_either(
+    place: &Place,
+    prepare: bool,
+    steps: Vec<Step>,
+    end: End,
+) -> Result<Vec<Receipt>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -24,9 +49,18 @@ fn run(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failur
         let (mut client, connection) = tokio_postgres::connect(&place.url, NoTls).await?;
         tokio::spawn(connection);
         let schema = place.schema.as_deref().map(Schema::named).transpose()?;
+        let prepared = match prepare {
+            true => Prepared::new(&client, schema.as_ref()).await.map(Some)?,
+            false => None,
+        };
+        let trail = match (&prepared, &schema) {
+            (Some(prepared), _) => Trail::Prepared(prepared),
+            (None, Some(schema)) => Trail::InSchema(schema),
+            (None, None) => Trail::OnPath,
+        };
         let mut receipts = Vec::new();
         let mut transaction = client.transaction().await?;
-        take(&mut transaction, schema.as_ref(), steps, &mut receipts).await?;
+        take(&mut transaction, &trail, steps, &mut receipts).await?;
         match end {
             End::Commit => transaction.commit().await?,
             End::RollBack => transaction.rollback().await?,
@@ -37,7 +71,7 @@ fn run(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failur
 
 fn take<'a>(
     transaction: &'a mut Transaction<'_>,
-    schema: Option<&'a Schema>,
+    trail: &'a Trail<'_>,
     steps: Vec<Step>,
     receipts: &'a mut Vec<Receipt>,
 ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>> {
@@ -47,15 +81,20 @@ fn take<'a>(
                 Step::Sql(sql) => transaction.batch_execute(&sql).await?,
                 Step::Savepoint(steps, end) => {
                     let mut savepoint = transaction.transaction().await?;
-                    take(&mut savepoint, schema, steps, receipts).await?;
+                    take(&mut savepoint, trail, steps, receipts).await?;
                     match end {
                         End::Commit => savepoint.commit().await?,
                         End::RollBack => savepoint.rollback().await?,
                     }
                 }
-                step => match schema {
-                    Some(schema) => write(&in_schema(schema, transaction), step, receipts).await?,
-                    None => write(transaction, step, receipts).await?,
+                step => match trail {
+                    Trail::OnPath => write(transaction, step, receipts).await?,
+                    Trail::InSchema(schema) => {
+                        write(&in_schema(schema, transaction), step, receipts).await?;
+                    }
+                    Trail::Prepared(prepared) => {
+                        write(&prepared.on(transaction), step, receipts).await?;
+                    }
                 },
             }
         }

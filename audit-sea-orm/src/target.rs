@@ -1,5 +1,6 @@
 //! What entries are written into.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -98,16 +99,31 @@ async fn append_postgres(
     schema: Option<&Schema>,
     entries: &[LogEntry],
 ) -> Result<(), Error> {
-    let rows = Value::from(postgres::rows(entries)?);
-    let sql = postgres::append(schema);
-    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [rows]);
-    connection.execute_raw(statement).await.map_err(|error| {
-        match postgres::conflict(&message(&error)) {
-            Some(id) => Error::Conflict { id, source: error },
-            None => Error::Driver(error),
+    let statement = |sql: Cow<'_, str>, values: Vec<Value>| {
+        Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+    };
+    if let [entry] = entries {
+        let row = postgres::Row::of(entry)?;
+        let texts = row.texts().into_iter();
+        let values = texts.map(|text| Value::from(text.map(Cow::into_owned)));
+        let one = statement(postgres::append_one(schema), values.collect());
+        let done = connection.execute_raw(one).await.map_err(failure)?;
+        if done.rows_affected() == 1 {
+            return Ok(());
         }
-    })?;
+    }
+    let rows = Value::from(postgres::rows(entries)?);
+    let all = statement(postgres::append(schema), vec![rows]);
+    connection.execute_raw(all).await.map_err(failure)?;
     Ok(())
+}
+
+/// Tells a conflict in PostgreSQL from other failures.
+fn failure(error: DbErr) -> Error {
+    match postgres::conflict(&message(&error)) {
+        Some(id) => Error::Conflict { id, source: error },
+        None => Error::Driver(error),
+    }
 }
 
 async fn append_sqlite(

@@ -4,6 +4,6 @@ mod append;
 mod row;
 mod schema;
 
-pub use self::append::{append, conflict, rows};
+pub use self::append::{append, append_one, conflict, rows};
 pub use self::row::{Row, json, key};
 pub use self::schema::Schema;

@@ -1,8 +1,9 @@
 //! PostgreSQL.
 
 use audit_core::LogEntry;
-use audit_sql::postgres;
 pub use audit_sql::postgres::Schema;
+use audit_sql::postgres::{self, Row};
+use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::{Error, Target};
@@ -37,20 +38,33 @@ async fn append(
     schema: Option<&Schema>,
     entries: &[LogEntry],
 ) -> Result<(), Error> {
+    // A schema's name needs no care once it is quoted, as it is.
+    if let [entry] = entries {
+        let row = Row::of(entry)?;
+        let statement = AssertSqlSafe(postgres::append_one(schema).into_owned());
+        let texts = row.texts().into_iter();
+        let query = texts.fold(sqlx::query(statement), Query::bind);
+        let done = query.execute(&mut *connection).await.map_err(failure)?;
+        if done.rows_affected() == 1 {
+            return Ok(());
+        }
+    }
     if entries.is_empty() {
         return Ok(());
     }
-    // A schema's name needs no care once it is quoted, as it is.
     let statement = AssertSqlSafe(postgres::append(schema).into_owned());
     let query = sqlx::query(statement).bind(postgres::rows(entries)?);
-    query.execute(connection).await.map_err(|error| {
-        let message = error
-            .as_database_error()
-            .map_or("", |error| error.message());
-        match postgres::conflict(message) {
-            Some(id) => Error::Conflict { id, source: error },
-            None => Error::Driver(error),
-        }
-    })?;
+    query.execute(connection).await.map_err(failure)?;
     Ok(())
+}
+
+/// Tells a conflict from other failures.
+fn failure(error: sqlx::Error) -> Error {
+    let message = error
+        .as_database_error()
+        .map_or("", |error| error.message());
+    match postgres::conflict(message) {
+        Some(id) => Error::Conflict { id, source: error },
+        None => Error::Driver(error),
+    }
 }

@@ -1,9 +1,13 @@
 //! One entry in the caller's transaction, beside the same transaction with one more INSERT.
+//!
+//! Both sides run statements that they prepared once, or both have theirs planned anew each
+//! time.
 
 use std::time::Instant;
 
-use auditlog::postgres::{Schema, append_in, in_schema};
+use auditlog::postgres::{Prepared, Schema, append_in, in_schema};
 use auditlog::prelude::*;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Statement, Transaction};
 
 use super::raw::{COLUMNS, Jsonb, Raw, RawRow};
@@ -15,11 +19,29 @@ use crate::model::Account;
 const TRANSACTIONS: u32 = 100;
 const ROUNDS: usize = 25;
 
+/// The types of the raw INSERT's parameters.
+const TYPES: [Type; 12] = [
+    Type::UUID,
+    Type::INT8,
+    Type::INT2,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT_ARRAY,
+    Type::JSONB,
+    Type::TEXT,
+];
+
 /// What a transaction does besides its business.
 enum Extra<'s> {
     Nothing,
+    Prepared(Prepared),
     Entry(&'s Schema),
     Insert(Statement),
+    Unprepared(String),
 }
 
 pub(super) fn run(url: &str, schema: &str) -> Outcome<()> {
@@ -30,22 +52,25 @@ pub(super) fn run(url: &str, schema: &str) -> Outcome<()> {
          INSERT INTO account VALUES (42, 'ann@example.com', 17);",
     )?;
     let insert = |table: &str| {
-        raw.prepare(&format!(
+        format!(
             "INSERT INTO {table} ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, NULL, $8,
              $9, NULL, $10, $11, $12)"
-        ))
+        )
     };
     let schema = Schema::named(schema)?;
+    let prepared = raw.wait(Prepared::new(&raw.client, Some(&schema)))?;
     let sides = [
         Extra::Nothing,
+        Extra::Prepared(prepared),
+        Extra::Insert(raw.prepare(&insert("raw"))?),
+        Extra::Insert(raw.prepare(&insert("lean"))?),
         Extra::Entry(&schema),
-        Extra::Insert(insert("raw")?),
-        Extra::Insert(insert("lean")?),
+        Extra::Unprepared(insert("raw")),
     ];
     let update = raw.prepare("UPDATE account SET email = $1, logins = $2 WHERE id = 42")?;
     let log = AuditLog::builder().build();
     log.register::<Account>();
-    let mut times: [Vec<f64>; 4] = Default::default();
+    let mut times: [Vec<f64>; 6] = Default::default();
     let mut old = Account::sample();
     for _ in 0..ROUNDS {
         for (side, times) in sides.iter().zip(&mut times) {
@@ -62,18 +87,21 @@ pub(super) fn run(url: &str, schema: &str) -> Outcome<()> {
             times.push(start.elapsed().as_secs_f64() * 1e6 / f64::from(TRANSACTIONS));
         }
     }
-    let [plain, ours, indexed, lean] = times.map(median);
-    let budget = Budget::Ratio(1.1);
-    row("postgres/callers-transaction", ours, indexed, "us", budget);
-    let none = Budget::None;
-    row("postgres/callers-transaction/lean", ours, lean, "us", none);
-    row(
-        "postgres/callers-transaction/audit-share",
-        ours - plain,
-        indexed - plain,
-        "us",
-        none,
-    );
+    let [plain, ours, indexed, lean, unprepared, raw_unprepared] = times.map(median);
+    let (budget, none) = (Budget::Ratio(1.1), Budget::None);
+    let line = |name: &str, ours, reference, budget| {
+        row(
+            &format!("postgres/callers-transaction{name}"),
+            ours,
+            reference,
+            "us",
+            budget,
+        );
+    };
+    line("", ours, indexed, budget);
+    line("/unprepared", unprepared, raw_unprepared, budget);
+    line("/lean", ours, lean, none);
+    line("/audit-share", ours - plain, indexed - plain, none);
     Ok(())
 }
 
@@ -98,10 +126,14 @@ fn transaction(
         if let Some(entry) = draft.into_entry()? {
             match extra {
                 Extra::Nothing => {}
+                Extra::Prepared(prepared) => {
+                    append_in(&prepared.on(&transaction), &[entry]).await?;
+                }
                 Extra::Entry(schema) => {
                     append_in(&in_schema(schema, &transaction), &[entry]).await?;
                 }
                 Extra::Insert(statement) => insert(&transaction, statement, &entry).await?,
+                Extra::Unprepared(sql) => insert_unprepared(&transaction, sql, &entry).await?,
             }
         }
         Ok(transaction.commit().await?)
@@ -115,23 +147,36 @@ async fn insert(
 ) -> Outcome<()> {
     let row = RawRow::of(entry)?;
     transaction
-        .execute(
-            statement,
-            &[
-                &row.id,
-                &row.ts,
-                &row.level,
-                &row.action,
-                &row.outcome,
-                &row.model,
-                &row.object_pk,
-                &row.actor,
-                &row.correlation_id,
-                &row.fields,
-                &Jsonb(&row.changes),
-                &row.body,
-            ],
-        )
+        .execute(statement, &params(&row, &Jsonb(&row.changes)))
         .await?;
     Ok(())
+}
+
+async fn insert_unprepared(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    entry: &LogEntry,
+) -> Outcome<()> {
+    let row = RawRow::of(entry)?;
+    let changes = Jsonb(&row.changes);
+    let typed: Vec<_> = params(&row, &changes).into_iter().zip(TYPES).collect();
+    transaction.execute_typed(sql, &typed).await?;
+    Ok(())
+}
+
+fn params<'r>(row: &'r RawRow, changes: &'r Jsonb<'r>) -> [&'r (dyn ToSql + Sync); 12] {
+    [
+        &row.id,
+        &row.ts,
+        &row.level,
+        &row.action,
+        &row.outcome,
+        &row.model,
+        &row.object_pk,
+        &row.actor,
+        &row.correlation_id,
+        &row.fields,
+        changes,
+        &row.body,
+    ]
 }

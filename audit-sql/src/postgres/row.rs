@@ -99,6 +99,30 @@ impl Row {
         200 + self.body.len() + self.changes.as_ref().map_or(0, String::len)
     }
 
+    /// The columns as the texts that [`append_one`](super::append_one) takes, in its order.
+    pub fn texts(&self) -> [Option<Cow<'_, str>>; 15] {
+        fn optional(text: Option<&String>) -> Option<Cow<'_, str>> {
+            text.map(|text| text.as_str().into())
+        }
+        [
+            Some(self.id.to_string().into()),
+            Some(self.ts.to_string().into()),
+            Some(self.level.to_string().into()),
+            Some(self.action.as_str().into()),
+            Some(self.outcome.into()),
+            Some(self.model.as_str().into()),
+            Some(self.object_pk.as_str().into()),
+            optional(self.parent_model.as_ref()),
+            optional(self.parent_pk.as_ref()),
+            optional(self.actor.as_ref()),
+            optional(self.correlation_id.as_ref()),
+            self.transaction_id.map(|id| id.to_string().into()),
+            Some(self.joined_fields().into()),
+            optional(self.changes.as_ref()),
+            Some(self.body.as_str().into()),
+        ]
+    }
+
     /// The fields as `audit_append` takes them.
     pub fn joined_fields(&self) -> String {
         join(&self.fields)

@@ -227,14 +227,15 @@ fn odd_texts_and_repetition(caller: &Caller<'_>) {
             .into_iter()
             .collect();
     }
-    caller
-        .run(vec![Step::Append(kept.clone())], End::Commit)
-        .expect("a commit");
-    // Half of them once more, and twice in one statement.
+    // Some by themselves, and the others by one statement.
+    let (alone, together) = kept.split_at(16);
+    let alone = alone.iter().map(|entry| Step::Append(vec![entry.clone()]));
+    let steps = alone.chain([Step::Append(together.to_vec())]).collect();
+    caller.run(steps, End::Commit).expect("a commit");
+    // Half of them once more, and twice in one statement; and one by itself.
     let again = [&kept[..20], &kept[10..20]].concat();
-    caller
-        .run(vec![Step::Append(again)], End::Commit)
-        .expect("the same entries");
+    let steps = vec![Step::Append(again), Step::Append(vec![kept[20].clone()])];
+    caller.run(steps, End::Commit).expect("the same entries");
     kept.sort_by_key(|entry| (entry.timestamp, entry.id));
     let found = caller
         .store()
