@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use audit_core::StoreError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task;
 use tokio::time::timeout;
 
 use crate::connection::{Connections, retrying};
@@ -20,6 +22,8 @@ const GROUP_ROWS: usize = 4096;
 /// How many bytes share a statement at most; a batch with more takes several in one
 /// transaction.
 const GROUP_BYTES: usize = 16 << 20;
+/// How long a statement waits at most for those who shared the last one.
+const GATHER: Duration = Duration::from_micros(200);
 
 type Outcome = Result<(), StoreError>;
 
@@ -64,6 +68,7 @@ impl Writer {
         let this = Arc::new(self);
         let mut closing = Vec::new();
         let mut next = None;
+        let mut last = 1;
         loop {
             let job = match next.take() {
                 Some(job) => job,
@@ -74,8 +79,10 @@ impl Writer {
             };
             match job {
                 Job::Append(first) => {
+                    gather(&queue, last - 1).await;
                     let group;
                     (group, next) = fill(first, &mut queue);
+                    last = group.len();
                     // A task of its own: should it panic, its callers hear of it and the
                     // others go on.
                     let writer = Arc::clone(&this);
@@ -162,6 +169,16 @@ impl Writer {
         })
         .await;
         connection.settle(done)
+    }
+}
+
+/// Waits a moment for those who were answered just now and append again, so that they share the
+/// next statement and not each other's rest: until as many are in the queue as are `expected`.
+async fn gather(queue: &mpsc::Receiver<Job>, expected: usize) {
+    let start = Instant::now();
+    while queue.len() < expected && start.elapsed() < GATHER {
+        thread::yield_now();
+        task::yield_now().await;
     }
 }
 

@@ -11,8 +11,9 @@ use crate::error::Result;
 use crate::log::AuditLog;
 use crate::query::Query;
 
-/// How many entries the search for a state begins with.
-const FIRST: usize = 32;
+/// How many entries the search for a state reads at first, and then at a time: sizes for which
+/// stores keep plans.
+const PAGES: [usize; 4] = [25, 100, 500, 1000];
 
 /// Returns what an object was at a time, from the current log: see [`AuditLog::as_of`].
 ///
@@ -79,10 +80,13 @@ impl AuditLog {
             .query()
             .model_name(&object.model)
             .object_pk(&object.object_pk);
-        let mut query = up_to(query, time).newest_first().limit(FIRST);
+        let mut sizes = PAGES.into_iter();
+        let mut query = up_to(query, time).newest_first();
         let mut entries: Vec<LogEntry> = Vec::new();
         'pages: loop {
-            let size = query.page_size();
+            if let Some(size) = sizes.next() {
+                query = query.limit(size);
+            }
             let page = query.clone().page()?;
             for mut entry in page.entries {
                 evolution.bring(&mut entry)?;
@@ -92,7 +96,7 @@ impl AuditLog {
                 }
             }
             match page.next {
-                Some(next) => query = query.after(next).limit((size * 4).min(500)),
+                Some(next) => query = query.after(next),
                 None => break,
             }
         }
