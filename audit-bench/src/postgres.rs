@@ -9,6 +9,7 @@ mod caller;
 mod group;
 mod questions;
 mod raw;
+mod triggers;
 
 use audit_testkit::PostgresServer;
 
@@ -37,5 +38,6 @@ fn writes(server: &PostgresServer, schema: &str, raw: &Raw) -> Outcome<()> {
     raw.run(&raw::table("lean", false))?;
     caller::run(server.url(), schema)?;
     bulk::run(&store, raw)?;
+    triggers::run(raw, schema)?;
     group::run(store, raw)
 }
