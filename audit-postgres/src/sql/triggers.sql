@@ -1,4 +1,9 @@
 -- What all triggers of a trail use, beside its tables. It may be run again.
+--
+-- None of these functions has settings of its own, such as a search path: to set and reset them
+-- takes longer than most of the functions do. They run with those of the trigger's function,
+-- and with the caller's rights. Those that are called often are not in SQL, unless they become a
+-- part of the statement: a function in SQL is parsed and planned in each statement anew.
 
 DO $audit$
 BEGIN
@@ -28,7 +33,6 @@ CREATE INDEX IF NOT EXISTS audit_touched_at ON {schema}.audit_touched (at);
 -- The fewest digits that read back as the same double, in the form of an entry.
 CREATE OR REPLACE FUNCTION {schema}.audit_float(number double precision) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT
-SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1
 AS $audit$
 DECLARE
     given text := number::text;
@@ -42,6 +46,9 @@ BEGIN
         RETURN '"' || given || '"';
     ELSIF number = 0 THEN
         RETURN '0.0';
+    ELSIF length(given) <= 15 AND strpos(given, 'e') = 0 THEN
+        -- Most numbers: few digits, and none to be moved.
+        RETURN given || CASE WHEN strpos(given, '.') = 0 THEN '.0' ELSE '' END;
     END IF;
     -- The server's own text is at times a digit longer than it has to be.
     FOR places IN REVERSE 16..15 LOOP
@@ -75,16 +82,18 @@ $audit$;
 
 -- An integer as JSON: a number up to 2^53 either way, a text beyond.
 CREATE OR REPLACE FUNCTION {schema}.audit_integer(number numeric) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE STRICT
 AS $audit$
-    SELECT CASE WHEN number BETWEEN -9007199254740992 AND 9007199254740992
-        THEN number::text ELSE '"' || number::text || '"' END
+BEGIN
+    RETURN CASE WHEN number BETWEEN -9007199254740992 AND 9007199254740992
+        THEN number::text ELSE '"' || number::text || '"' END;
+END
 $audit$;
 
 -- JSON in the form of an entry. What nests too deep for it is refused with AU003.
 CREATE OR REPLACE FUNCTION {schema}.audit_canonical(value jsonb, depth integer DEFAULT 0)
 RETURNS text
-LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE STRICT
 AS $audit$
 DECLARE
     number numeric;
@@ -125,7 +134,7 @@ $audit$;
 
 -- A text of a type as JSON in the form of an entry.
 CREATE OR REPLACE FUNCTION {schema}.audit_scalar(given text, type oid) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE
 AS $audit$
 DECLARE
     parts text[];
@@ -146,6 +155,13 @@ BEGIN
         WHEN 'numeric'::regtype THEN
             RETURN '"' || trim_scale(given::numeric)::text || '"';
         WHEN 'timestamptz'::regtype, 'timestamp'::regtype, 'time'::regtype THEN
+            -- Most times: a year of four digits, and a fraction of six or none.
+            IF type = 'timestamptz'::regtype AND length(given) IN (22, 29)
+                AND substr(given, 5, 1) = '-' AND right(given, 3) = '+00'
+            THEN
+                RETURN '"' || left(given, 10) || 'T' || substr(given, 12, length(given) - 14)
+                    || 'Z"';
+            END IF;
             -- Infinity and years before the first one stay as they are.
             parts := regexp_match(
                 given, '^(?:(\d+)(-\d\d-\d\d)[ T])?(\d\d:\d\d:\d\d)(?:\.(\d+))?((?:\+00(?::00)?)?)$'
@@ -178,7 +194,7 @@ $audit$;
 -- The items of an array of so many dimensions, by the type of its items.
 CREATE OR REPLACE FUNCTION {schema}.audit_items(items jsonb, dimensions integer, type oid)
 RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE
 AS $audit$
     SELECT '[' || coalesce(string_agg(
         CASE
@@ -192,9 +208,9 @@ AS $audit$
     FROM jsonb_array_elements(items) WITH ORDINALITY AS e
 $audit$;
 
--- A value as JSON in the form of an entry. The settings are those of the trigger's function.
+-- A value as JSON in the form of an entry.
 CREATE OR REPLACE FUNCTION {schema}.audit_value(value anyelement) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE
 AS $audit$
 DECLARE
     type oid := pg_typeof(value);
@@ -235,15 +251,17 @@ $audit$;
 
 -- What a value in the form of an entry is as a text: a key, or what a mask is made of.
 CREATE OR REPLACE FUNCTION {schema}.audit_text(value text) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE STRICT
 AS $audit$
-    SELECT CASE WHEN value = 'null' THEN '' WHEN left(value, 1) = '"' THEN value::json #>> '{}'
-        ELSE value END
+BEGIN
+    RETURN CASE WHEN value = 'null' THEN '' WHEN left(value, 1) = '"' THEN value::json #>> '{}'
+        ELSE value END;
+END
 $audit$;
 
 -- A value in the form of an entry, as a mask shows it. Every other mask shows nothing.
 CREATE OR REPLACE FUNCTION {schema}.audit_mask(value text, mask text) RETURNS text
-LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE STRICT
 AS $audit$
 DECLARE
     given text;
@@ -280,7 +298,7 @@ $audit$;
 -- A change at a path, or null if both sides are the same; null as a side is no value at all.
 CREATE OR REPLACE FUNCTION {schema}.audit_change(path text, old text, new text, mask text)
 RETURNS text
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE
 AS $audit$
 BEGIN
     IF old IS NOT DISTINCT FROM new THEN
@@ -299,7 +317,7 @@ $audit$;
 
 -- The form in which a text is stored in a column that is searched (FORMAT.md).
 CREATE OR REPLACE FUNCTION {schema}.audit_key(given text) RETURNS text
-LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE STRICT
 AS $audit$
 DECLARE
     escaped text := replace(given, E'\x01', E'\x01\x03');
@@ -325,13 +343,13 @@ $audit$;
 
 -- A setting of the transaction; an empty one is none.
 CREATE OR REPLACE FUNCTION {schema}.audit_setting(name text) RETURNS text
-LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE
 AS $audit$ SELECT nullif(current_setting('auditlog.' || name, true), '') $audit$;
 
 -- What ties together the entries of this transaction: what the program said, or a UUID of
 -- the database's own number for it.
 CREATE OR REPLACE FUNCTION {schema}.audit_transaction_id() RETURNS uuid
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE
 AS $audit$
 DECLARE
     given text := {schema}.audit_setting('transaction_id');
@@ -354,7 +372,7 @@ CREATE OR REPLACE FUNCTION {schema}.audit_capture(
     parent_model text, parent_pks text[], changes text[], fields text[], levels smallint[],
     matching text
 ) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql
 AS $audit$
 DECLARE
     moment timestamptz := clock_timestamp();
