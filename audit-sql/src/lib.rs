@@ -21,6 +21,7 @@
 
 mod error;
 mod face;
+pub mod mysql;
 pub mod postgres;
 pub mod sqlite;
 

@@ -1,9 +1,10 @@
-//! Entries of `auditlog` in transactions of sqlx, with the features `postgres` and `sqlite`.
+//! Entries of `auditlog` in transactions of sqlx, with the features `postgres`, `sqlite` and
+//! `mysql`.
 //!
 //! A change and its entry are written in one transaction: they come and go together. The trail
 //! is one that a store made: `audit_postgres::PostgresStore`, or `audit_sqlite::SqliteStore` in
 //! the application's own file (`SqliteOptions::shared_file`). The store reads, checks and purges
-//! what is written here like its own.
+//! what is written here like its own. For MySQL and MariaDB the module `mysql` makes the tables.
 //!
 //! # Example: a change and its entry
 #![cfg_attr(feature = "sqlite", doc = "```")]
@@ -38,6 +39,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "mysql")]
+pub mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]

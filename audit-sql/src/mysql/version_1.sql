@@ -1,0 +1,72 @@
+-- Version 1. A script that was released never changes. Every statement may be run again: DDL is
+-- not transactional here, and whoever comes after a process that was killed goes on.
+
+-- `body` is the entry; every other column is a projection of it. The texts are in their key
+-- form, in which they fit an index (FORMAT.md), as bytes: no collation, no padding.
+CREATE TABLE IF NOT EXISTS audit_entry (
+    id             binary(16)      NOT NULL PRIMARY KEY,
+    ts             bigint          NOT NULL,
+    level          smallint        NOT NULL,
+    action         varbinary(1000) NOT NULL,
+    outcome        varbinary(20)   NOT NULL,
+    model          varbinary(1000) NOT NULL,
+    object_pk      varbinary(1000) NOT NULL,
+    parent_model   varbinary(1000),
+    parent_pk      varbinary(1000),
+    actor          varbinary(1000),
+    correlation_id varbinary(1000),
+    transaction_id binary(16),
+    fields         longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    body           longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    KEY audit_entry_time (ts, id),
+    KEY audit_entry_object (model, object_pk, ts, id),
+    KEY audit_entry_model (model, ts, id),
+    KEY audit_entry_actor (actor, ts, id),
+    KEY audit_entry_correlation (correlation_id, ts, id),
+    KEY audit_entry_parent (parent_model, parent_pk, ts, id),
+    KEY audit_entry_transaction (transaction_id, ts, id)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
+
+-- The statement that keeps entries "updates" one that is there already: to what it is, which
+-- changes nothing, or to another one, which fails here.
+CREATE TRIGGER IF NOT EXISTS audit_entry_keep BEFORE UPDATE ON audit_entry FOR EACH ROW
+BEGIN
+    DECLARE problem varchar(128);
+    IF NOT (NEW.id <=> OLD.id AND NEW.ts <=> OLD.ts AND NEW.level <=> OLD.level
+        AND NEW.action <=> OLD.action AND NEW.outcome <=> OLD.outcome
+        AND NEW.model <=> OLD.model AND NEW.object_pk <=> OLD.object_pk
+        AND NEW.parent_model <=> OLD.parent_model AND NEW.parent_pk <=> OLD.parent_pk
+        AND NEW.actor <=> OLD.actor AND NEW.correlation_id <=> OLD.correlation_id
+        AND NEW.transaction_id <=> OLD.transaction_id
+        AND CAST(NEW.fields AS binary) <=> CAST(OLD.fields AS binary)
+        AND CAST(NEW.body AS binary) <=> CAST(OLD.body AS binary))
+    THEN
+        SET problem = CONCAT('another audit entry has the id ', LOWER(HEX(OLD.id)));
+        SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = problem;
+    END IF;
+END;
+
+-- Retention sets `@auditlog_retention` to 1 in its session, and back to NULL.
+CREATE TRIGGER IF NOT EXISTS audit_entry_stay BEFORE DELETE ON audit_entry FOR EACH ROW
+BEGIN
+    IF NOT (@auditlog_retention <=> 1) THEN
+        SIGNAL SQLSTATE '45000'
+            SET MESSAGE_TEXT = 'an audit entry can be removed only by retention';
+    END IF;
+END;
+
+CREATE OR REPLACE VIEW audit_log AS SELECT
+    TIMESTAMP('1970-01-01 00:00:00') + INTERVAL ts MICROSECOND AS time_utc,
+    CASE level WHEN 10 THEN 'DEBUG' WHEN 20 THEN 'INFO' WHEN 30 THEN 'WARNING'
+               WHEN 40 THEN 'ERROR' WHEN 50 THEN 'CRITICAL' END AS level,
+    CONVERT(actor USING utf8mb4) AS actor,
+    CONVERT(action USING utf8mb4) AS action,
+    CONVERT(outcome USING utf8mb4) AS outcome,
+    CONVERT(model USING utf8mb4) AS model,
+    CONVERT(object_pk USING utf8mb4) AS object_pk,
+    JSON_UNQUOTE(JSON_EXTRACT(body, '$.object_repr')) AS object_repr,
+    JSON_EXTRACT(body, '$.changes') AS changes,
+    JSON_UNQUOTE(JSON_EXTRACT(body, '$.reason')) AS reason,
+    CONVERT(correlation_id USING utf8mb4) AS correlation_id,
+    ts, id
+FROM audit_entry;

@@ -1,0 +1,198 @@
+//! MySQL and MariaDB.
+//!
+//! There is no store for them yet: [`create_trail`] makes the tables, entries are written into
+//! transactions as with every driver, and [`entries_after`] reads them in order, such as to
+//! follow the trail into a store that answers questions. With SQL, the view `audit_log` shows
+//! them. FORMAT.md describes the tables.
+//!
+//! MariaDB from 10.6 and MySQL from 8.0.29 have what the statements need. The tests run on
+//! MariaDB 10.11.
+//!
+//! Triggers refuse a change of an entry, and a DELETE in a session that has not set
+//! `@auditlog_retention` to 1. They keep accidents away, and not TRUNCATE, nor an owner who
+//! wants to change the trail: grant the application INSERT and SELECT on `audit_entry`, and for
+//! the check of an id that is there already UPDATE of the columns `ts` and `body`.
+//!
+//! # Example: a change and its entry
+//! ```no_run
+//! use audit_sqlx::{RecordIn as _, mysql};
+//! use sqlx::{Connection as _, MySqlConnection};
+//!
+//! # async fn charge() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut connection = MySqlConnection::connect("mysql://app@db.example/app").await?;
+//! mysql::create_trail(&mut connection).await?; // once
+//!
+//! let mut transaction = connection.begin().await?;
+//! sqlx::query("UPDATE account SET balance = balance - 1").execute(&mut *transaction).await?;
+//! audit_core::event("charged").record_in(&mut transaction).await?;
+//! transaction.commit().await?;
+//!
+//! let trail = mysql::entries_after(&mut connection, None, 100).await?;
+//! assert_eq!(trail.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+
+use audit_core::{Cursor, LogEntry, StoreError};
+use audit_sql::mysql::{self, SCHEMA, SCHEMA_VERSION};
+use sqlx::{MySqlConnection, Row as _};
+
+use crate::{Error, Target};
+
+/// A lock that is the server's, by a name for the connection's database.
+const LOCK: &str = "SELECT GET_LOCK(CONCAT('auditlog ', SHA1(DATABASE())), 10)";
+const UNLOCK: &str = "DO RELEASE_LOCK(CONCAT('auditlog ', SHA1(DATABASE())))";
+
+impl Target for MySqlConnection {
+    async fn append(&mut self, entries: &[LogEntry]) -> Result<(), Error> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let query = sqlx::query(mysql::APPEND).bind(mysql::rows(entries)?);
+        query.execute(self).await.map_err(|error| {
+            let message = error
+                .as_database_error()
+                .map_or("", |error| error.message());
+            match mysql::conflict(message) {
+                Some(id) => Error::Conflict { id, source: error },
+                None => Error::Driver(error),
+            }
+        })?;
+        Ok(())
+    }
+}
+
+/// Makes the trail's tables in the connection's database, if they do not exist. Several
+/// processes may do so at the same time.
+///
+/// Not for a transaction: these statements commit it, as DDL does on MySQL. The role needs
+/// CREATE, CREATE VIEW and TRIGGER.
+///
+/// # Errors
+/// [`StoreError::Foreign`] if tables of another program have the trail's names,
+/// [`StoreError::NewerSchema`] if a later version of this library made them,
+/// [`StoreError::Busy`] if another process has been making them for ten seconds, and whatever
+/// the server says.
+pub async fn create_trail(connection: &mut MySqlConnection) -> Result<(), Error> {
+    let place: Option<String> = sqlx::query_scalar("SELECT CONVERT(DATABASE() USING utf8mb4)")
+        .fetch_one(&mut *connection)
+        .await?;
+    let place = place.unwrap_or_default();
+    if is_there(connection, &place).await? {
+        return Ok(());
+    }
+    let locked: Option<i64> = sqlx::query_scalar(LOCK)
+        .fetch_one(&mut *connection)
+        .await?;
+    if locked != Some(1) {
+        return Err(StoreError::Busy { place }.into());
+    }
+    let created = create(connection, &place).await;
+    sqlx::query(UNLOCK)
+        .execute(connection)
+        .await?;
+    created
+}
+
+async fn create(connection: &mut MySqlConnection, place: &str) -> Result<(), Error> {
+    // Somebody else may have been faster.
+    if is_there(connection, place).await? {
+        return Ok(());
+    }
+    let versions = "CREATE TABLE IF NOT EXISTS audit_schema (
+        single tinyint NOT NULL DEFAULT 1 PRIMARY KEY,
+        version int NOT NULL,
+        program varchar(32) NOT NULL DEFAULT 'auditlog'
+    ) ENGINE = InnoDB";
+    sqlx::raw_sql(versions).execute(&mut *connection).await?;
+    sqlx::raw_sql(SCHEMA).execute(&mut *connection).await?;
+    sqlx::query("INSERT INTO audit_schema (version) VALUES (?)")
+        .bind(SCHEMA_VERSION)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Returns whether the tables are complete.
+async fn is_there(connection: &mut MySqlConnection, place: &str) -> Result<bool, Error> {
+    let foreign = |name: &str| StoreError::Foreign {
+        place: format!("database `{place}`"),
+        found: format!("`{name}` in it is of another program"),
+    };
+    let tables: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() \
+         AND table_name IN ('audit_entry', 'audit_log')",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let columns = sqlx::query_as::<_, (i64, i64)>(
+        "SELECT COUNT(*), COUNT(CASE WHEN column_name IN ('single', 'version', 'program') \
+         THEN 1 END) FROM information_schema.columns \
+         WHERE table_schema = DATABASE() AND table_name = 'audit_schema'",
+    );
+    match columns.fetch_one(&mut *connection).await? {
+        (0, _) if tables == 0 => return Ok(false),
+        (0, _) => return Err(foreign("audit_entry").into()),
+        (3, 3) => {}
+        _ => return Err(foreign("audit_schema").into()),
+    }
+    let version = sqlx::query("SELECT version, program FROM audit_schema")
+        .fetch_optional(connection)
+        .await?;
+    // Without a version, whoever made the tables has not finished.
+    let Some(row) = version else {
+        return Ok(false);
+    };
+    let (version, program): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+    if program != "auditlog" {
+        return Err(foreign("audit_schema").into());
+    }
+    match u32::try_from(version) {
+        Ok(SCHEMA_VERSION) => Ok(true),
+        found => Err(StoreError::NewerSchema {
+            place: format!("database `{place}`"),
+            found: found.unwrap_or_default(),
+            supported: SCHEMA_VERSION,
+        }
+        .into()),
+    }
+}
+
+/// Returns at most `limit` of the trail's entries, by time and id: from the beginning, or after
+/// a place, which is [`Cursor::of`] the last entry that was read.
+///
+/// The order is that of times and not of commits: an entry whose transaction takes long may
+/// appear before a place that was read already.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if an entry cannot be read, and whatever the server says.
+pub async fn entries_after(
+    connection: &mut MySqlConnection,
+    after: Option<Cursor>,
+    limit: u32,
+) -> Result<Vec<LogEntry>, Error> {
+    const ALL: &str = "SELECT CONVERT(body USING utf8mb4) FROM audit_entry ORDER BY ts, id LIMIT ?";
+    const AFTER: &str = "SELECT CONVERT(body USING utf8mb4) FROM audit_entry \
+        WHERE ts >= ? AND (ts > ? OR id > ?) ORDER BY ts, id LIMIT ?";
+    let query = match after {
+        None => sqlx::query_scalar(ALL),
+        Some(cursor) => {
+            let micros = cursor.timestamp().timestamp_micros();
+            sqlx::query_scalar(AFTER)
+                .bind(micros)
+                .bind(micros)
+                .bind(cursor.id().as_bytes().to_vec())
+        }
+    };
+    let bodies: Vec<String> = query.bind(limit).fetch_all(connection).await?;
+    let entries = bodies.iter().map(|body| {
+        LogEntry::from_json(body).map_err(|error| {
+            let corrupt = StoreError::Corrupt {
+                place: "audit_entry".to_owned(),
+                detail: format!("an entry cannot be read: {error}"),
+            };
+            corrupt.into()
+        })
+    });
+    entries.collect()
+}
