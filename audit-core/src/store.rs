@@ -119,9 +119,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     }
 
     /// Removes the entries a query asks for, its limit and cursor aside, and returns how many
-    /// there were: `Query::new().until(time)` removes what is older than a time. Whether
-    /// entries go that are written while it runs is the store's affair, and so is when it ends
-    /// then: say `until` where others write.
+    /// there were: `Query::new().until(time)` removes what is older than a time.
+    ///
+    /// It ends while others write: with what was there when it began. Whether an entry goes
+    /// that is written while it runs is the store's affair; those of this workspace leave it,
+    /// with the exceptions that they document.
     ///
     /// # Errors
     /// [`StoreError::Unsupported`] unless the store implements it;

@@ -523,7 +523,12 @@ impl Store for PostgresStore {
 
     /// Drops whole partitions where the query says no more than
     /// [`until`](Query::until), and removes the rest in steps of 5,000, between which others
-    /// write.
+    /// write. What is committed after it began stays, but for what is written into such a
+    /// partition before it is dropped.
+    ///
+    /// It goes by the number of the transaction that wrote an entry. Of entries that another
+    /// cluster wrote, and a dump or a replication brought here, those stay whose numbers are
+    /// of transactions that run here meanwhile; another purge removes them.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`] if the role does not own the tables. The steps before an

@@ -119,6 +119,13 @@ impl Sql {
             .collect())
     }
 
+    /// Writes entries in the transaction that is open.
+    pub(crate) fn append(&self, entries: &[LogEntry]) {
+        self.runtime
+            .block_on(audit_postgres::append_in(&self.client, entries))
+            .unwrap();
+    }
+
     /// Returns the only column of the only row.
     pub(crate) fn value(&self, sql: &str) -> String {
         self.run(sql).unwrap()[0][0].clone().unwrap_or_default()
