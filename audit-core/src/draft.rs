@@ -38,13 +38,15 @@ pub enum Receipt {
     /// The store failed, and the entry waits for it
     /// ([`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen)).
     Spooled(Uuid),
-    /// The store failed, and the entry went to the log output only
-    /// ([`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen)).
+    /// The store did not confirm the entry, which went to the log output
+    /// ([`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen), and a
+    /// [`Ticket`] that was dropped in a full queue). The store has it only if it was its answer
+    /// that was lost.
     Lost(Uuid),
 }
 
 impl Receipt {
-    /// Returns the id of the entry, if the store has or will have it.
+    /// Returns the id of the entry, if the store has or is to have it.
     pub fn id(&self) -> Option<Uuid> {
         match self {
             Self::Recorded(id) | Self::Spooled(id) => Some(*id),
@@ -412,7 +414,8 @@ impl Draft {
     /// # Errors
     /// If the entry cannot be made (a value nests too deep, a reason is missing, a field of
     /// [`only`](Self::only) is unknown) or the store does not take it. Then nothing was
-    /// recorded.
+    /// recorded, unless [`Error::is_unconfirmed`]: then nobody knows. What is drafted and
+    /// recorded anew has another id and may be there twice.
     pub fn record(self) -> Result<Receipt> {
         let log = self.log.clone();
         let ready = match self.prepare()? {
@@ -428,7 +431,9 @@ impl Draft {
     }
 
     /// Leaves the entry to the log's writer thread, which writes what comes in batches and
-    /// in order. Blocks only while 1024 others wait; nothing is dropped to make room.
+    /// in order. Never blocks: where the [queue](crate::AuditLogBuilder::queue) is full, it is
+    /// the [`Ticket`] that waits for room, and says what becomes of the entry if it is dropped
+    /// then. Nothing is dropped to make room.
     ///
     /// What is still queued when the process ends is lost: end with
     /// [`AuditLog::shutdown`] or [`flush`](AuditLog::flush), or wait for the tickets. From the

@@ -173,7 +173,8 @@ pub fn baseline<T: Auditable + 'static>(
 /// Records drafts with the current log as one batch; the receipts come in the same order.
 ///
 /// # Errors
-/// If a draft cannot be recorded or the batch not be written; then none is.
+/// If a draft cannot be recorded or the batch not be written; then none is, unless
+/// [`Error::is_unconfirmed`](crate::Error::is_unconfirmed).
 pub fn record_all(drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
     AuditLog::current().record_all(drafts)
 }

@@ -34,8 +34,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Keeps the entries, all or none, and returns when they are durable.
     ///
     /// # Errors
-    /// If nothing was kept, or if it is unknown whether (an I/O error while the batch was
-    /// made durable). Appending the same entries again is safe either way.
+    /// If nothing was kept; [`StoreError::Unconfirmed`] and no other error if it is unknown
+    /// whether, as when the answer to a commit is lost. Appending the same entries again is
+    /// safe either way.
     fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError>;
 
     /// Returns the entries a query asks for, at most one page of them.

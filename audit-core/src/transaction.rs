@@ -199,7 +199,8 @@ impl Transaction {
     /// Writes the entries as one batch.
     ///
     /// # Errors
-    /// If the batch could not be written; then no entry of it was.
+    /// If the batch could not be written; then no entry of it was, unless
+    /// [`Error::is_unconfirmed`].
     pub fn commit(mut self) -> Result<()> {
         let entries = self.staging.end()?;
         // Left before it is written: sinks and hooks may record on their own account.

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
-use crate::connection::{Connections, retrying};
+use crate::connection::{Connections, Doubt, retrying};
 use crate::row::Row;
 use crate::schema::Schema;
 
@@ -42,6 +42,7 @@ pub(crate) async fn copy(
     schema: &Schema,
     rows: &[Row],
 ) -> Result<bool, StoreError> {
+    let doubt = Doubt::default();
     let copied = retrying(connections.deadline(), || async {
         let connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
@@ -70,7 +71,7 @@ pub(crate) async fn copy(
                     ])
                     .await?;
             }
-            writer.finish().await
+            doubt.commit(writer.finish()).await
         })
         .await;
         connection.settle(done)
@@ -79,7 +80,10 @@ pub(crate) async fn copy(
     match copied {
         Ok(_) => Ok(true),
         Err(failure) if failure.is_duplicate() => Ok(false),
-        Err(failure) => Err(failure.or_read_only(&connections.place).error),
+        Err(failure) => {
+            let place = &connections.place;
+            Err(doubt.about(failure.or_read_only(place), place).error)
+        }
     }
 }
 

@@ -34,8 +34,8 @@ const MAINTENANCE: Duration = Duration::from_secs(6 * 60 * 60);
 /// replication.
 ///
 /// **When `append` fails** nothing of the call is kept, with one exception: if the connection
-/// is lost during the commit and cannot be had again in time ([`StoreError::Io`]), the entries
-/// may be there. To append them again is right in either case.
+/// is lost during the commit and cannot be had again in time ([`StoreError::Unconfirmed`]), the
+/// entries may be there. To append them again is right in either case.
 ///
 /// **Retries:** after a deadlock, a serialization failure or a lost connection a call tries
 /// again until [`retry_timeout`](PostgresOptions::retry_timeout). No entry is stored twice:
@@ -406,7 +406,8 @@ impl Shared {
             return Err(StoreError::Closed);
         }
         answer.await.map_err(|_| {
-            StoreError::backend(&*self.connections.place, "the thread that writes panicked")
+            let place = &*self.connections.place;
+            StoreError::backend(place, "the thread that writes panicked").unconfirmed(place)
         })
     }
 }
