@@ -32,6 +32,7 @@ mod path;
 mod pending;
 mod pipeline;
 mod query;
+mod queue;
 mod registry;
 mod repr;
 mod rules;

@@ -65,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) ids: Box<dyn Fn(DateTime<Utc>) -> Uuid + Send + Sync>,
     pub(crate) before: Vec<BeforeHook>,
     pub(crate) source: Source,
+    pub(crate) queue: usize,
     pub(crate) writer: OnceLock<Writer>,
     pub(crate) closed: AtomicBool,
     pub(crate) warned: AtomicBool,
@@ -452,7 +453,7 @@ impl AuditLog {
         if let Some(writer) = self.shared.writer.get() {
             return Ok(writer);
         }
-        let writer = Writer::start(Arc::clone(&self.shared.pipeline))?;
+        let writer = Writer::start(Arc::clone(&self.shared.pipeline), self.shared.queue)?;
         // Of two that start at once one is dropped, and its thread ends.
         Ok(self.shared.writer.get_or_init(|| writer))
     }

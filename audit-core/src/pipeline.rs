@@ -246,10 +246,18 @@ impl Pipeline {
         for entry in entries {
             crate::critical!(
                 target: "auditlog",
-                "an audit entry is lost to the store ({why}): {}",
+                "the store did not confirm an audit entry, which is given up ({why}): {}",
                 // One that has no canonical form is told in another one.
                 entry.to_canonical_json().unwrap_or_else(|error| format!("{entry:?} ({error})"))
             );
+        }
+    }
+
+    /// Reports entries whose callers gave them up before the writer had them.
+    pub(crate) fn abandon(&self, entries: &[LogEntry]) {
+        self.lose(entries, "its task was cancelled while the queue was full");
+        for entry in entries {
+            self.after(entry, &Ok(Receipt::Lost(entry.id)));
         }
     }
 

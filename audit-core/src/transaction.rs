@@ -55,7 +55,9 @@ pub fn begin() -> Transaction {
 /// Runs a future in a transaction of the current log: as [`transaction`], across `.await`
 /// and on whatever thread polls it. A future dropped before its end leaves no entries.
 ///
-/// The batch is written in the background, so the executor's thread is not blocked.
+/// The batch is written in the background, so the executor's thread is not blocked, not even
+/// while the queue is full. Dropped while its batch is on the way, the future leaves all of it or
+/// none: see [`Ticket`].
 ///
 /// # Errors
 /// What the future returned, or that the batch could not be written.
