@@ -77,7 +77,7 @@ pub use crate::error::{Error, RegistrationError, Result, StoreError, ValueError}
 pub use crate::functions::*;
 pub use crate::history::{
     Blame, Histories, History, Missing, MissingReason, ObjectState, ObjectStates, Reconstruction,
-    Upcast, Version, as_of, history, objects_as_of,
+    Upcast, Version, as_of, as_of_async, history, history_async, objects_as_of,
 };
 pub use crate::level::{Level, ParseLevelError};
 pub use crate::lint::{LintFinding, lint, lint_registered};
