@@ -1,10 +1,12 @@
 //! Triggers that record what is written past the program.
 
+mod context;
 mod error;
 mod sql;
 
 use audit_core::{Auditable, Level, Mask, ModelDescription, Recorded};
 
+pub use self::context::{TriggerContext, set_context_in};
 pub use self::error::TriggerError;
 use self::sql::{Function, Ident, Table};
 use crate::row::key;
@@ -28,7 +30,8 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// | `auditlog.correlation_id`, `auditlog.reason`, `auditlog.trace_id`, `auditlog.transaction_id` | as in the entry |
 /// | `auditlog.audited` = `on` | no entry: the program makes its own |
 ///
-/// An empty text is none. Where the program audits by itself, or where triggers only
+/// An empty text is none. [`set_context_in`] sets them from the program's own context, and
+/// [`TriggerContext`] does for drivers other than `tokio-postgres`. Where the program audits by itself, or where triggers only
 /// [watch](Self::watch), the table `audit_touched` has which objects were written, and
 /// [`PostgresStore::reconcile`](crate::PostgresStore::reconcile) tells which of them have no
 /// entry of the program.

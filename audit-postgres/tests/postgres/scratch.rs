@@ -119,6 +119,11 @@ impl Sql {
             .collect())
     }
 
+    /// Runs work with the client.
+    pub(crate) fn with<T>(&mut self, work: impl AsyncFnOnce(&mut Client) -> T) -> T {
+        self.runtime.block_on(work(&mut self.client))
+    }
+
     /// Writes entries in the transaction that is open.
     pub(crate) fn append(&self, entries: &[LogEntry]) {
         self.runtime
