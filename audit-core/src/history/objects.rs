@@ -51,7 +51,8 @@ impl AuditLog {
     /// Returns what an object was at a time, entries of that very time included.
     ///
     /// Reads back from that time to the last entry that says all of the object, a creation or
-    /// a [snapshot](crate::SnapshotPolicy), and not what came before.
+    /// a [snapshot](crate::SnapshotPolicy), and not what came before. An entry without an
+    /// object, such as that of a [bulk](crate::bulk) statement, tells nothing of any object.
     ///
     /// # Errors
     /// If the store cannot be read.

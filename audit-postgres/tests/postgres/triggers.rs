@@ -23,6 +23,10 @@ pub(crate) const TESTS: &[Test] = &[
         take_the_context_of_the_program,
     ),
     (
+        "triggers::delete_each_object_that_is_truncated",
+        delete_each_object_that_is_truncated,
+    ),
+    (
         "triggers::leave_nothing_of_a_rollback",
         leave_nothing_of_a_rollback,
     ),
@@ -136,7 +140,7 @@ fn all(store: &PostgresStore, sql: &Sql) -> Vec<LogEntry> {
 }
 
 fn record_what_sql_does(scratch: &Scratch) {
-    let (store, sql) = accounts(scratch, |triggers| triggers);
+    let (store, sql) = accounts(scratch, Triggers::truncate_in_bulk);
     sql.run(
         "BEGIN; SELECT set_config('auditlog.actor', 'ann \"a\" \\', true); \
          SET LOCAL auditlog.actor_kind = 'service'; SET LOCAL auditlog.on_behalf_of = 'bob'; \
@@ -245,6 +249,39 @@ fn assert_plan_is_kept_for_many(sql: &Sql) {
         .unwrap();
     sql.run("SET statement_timeout = '20s'; UPDATE accounts SET role = 'all'")
         .unwrap();
+}
+
+fn delete_each_object_that_is_truncated(scratch: &Scratch) {
+    let (store, sql) = accounts(scratch, |triggers| triggers);
+    // More than one batch.
+    sql.run(
+        "INSERT INTO accounts (id, email) SELECT n, n || '@x' FROM generate_series(1, 2500) AS n",
+    )
+    .unwrap();
+    sql.run("UPDATE accounts SET role = 'admin' WHERE id = 7")
+        .unwrap();
+    let before = all(&store, &sql).last().unwrap().timestamp;
+    sql.run(
+        "BEGIN; SET LOCAL auditlog.actor = 'ann'; TRUNCATE accounts; COMMIT; TRUNCATE accounts",
+    )
+    .unwrap();
+    let found = all(&store, &sql);
+    let deleted = found.iter().filter(|entry| entry.action == Action::Delete);
+    assert!(deleted.clone().all(|entry| entry.actor() == "ann"));
+    assert_eq!(deleted.count(), 2_500);
+
+    let log = AuditLog::builder().store(store.clone()).build();
+    log.register::<Account>();
+    assert_eq!(log.objects_as_of::<Account>(before).unwrap().count(), 2_500);
+    let history = log.history::<Account>(7).unwrap();
+    assert!(history.as_of(before).exists());
+    assert!(!history.latest().exists());
+    let after = history.entries().last().unwrap();
+    assert!(!log.as_of::<Account>(7, after.timestamp).unwrap().exists());
+    let states = log.objects_as_of::<Account>(after.timestamp).unwrap();
+    assert_eq!(states.count(), 0);
+    let back = history.undo(after.id).unwrap().changes;
+    assert_eq!(back["$"].new.as_ref().unwrap()["role"], "admin");
 }
 
 /// What the context says arrives as it is, and is gone with the transaction.
