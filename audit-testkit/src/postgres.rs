@@ -45,11 +45,21 @@ impl PostgresServer {
     /// Starts a server of its own from installed programs, with further settings, and files
     /// that it finds in its folder: `{folder}` in the value of a setting.
     pub fn start(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Option<Self> {
-        let cluster = Cluster::start(settings, files)?;
-        Some(Self {
+        Cluster::start(settings, files, None).map(Self::of)
+    }
+
+    /// Starts a server of its own whose write-ahead log lies in a place, such as a small file
+    /// system, which the server's user must be able to enter. What it leaves there is the
+    /// caller's to remove.
+    pub fn start_with_wal_in(place: &Path) -> Option<Self> {
+        Cluster::start(&[], &[], Some(place)).map(Self::of)
+    }
+
+    fn of(cluster: Cluster) -> Self {
+        Self {
             url: format!("postgres://postgres@127.0.0.1:{}/postgres", cluster.port),
             cluster: Some(cluster),
-        })
+        }
     }
 
     /// Returns whether the programs to start a server are installed.
@@ -92,8 +102,8 @@ impl PostgresServer {
         self.cluster.as_ref().map(|cluster| &*cluster.folder)
     }
 
-    /// Ends a server that was started as a crash of its processes would, and starts it again
-    /// on its port. Returns whether it runs; false for a server that was there already.
+    /// Ends a server that was started as a crash of its processes would, unless it has ended, and
+    /// starts it again on its port. Returns whether it runs; false for a server that was there already.
     pub fn restart(&self) -> bool {
         self.cluster.as_ref().and_then(Cluster::restart).is_some()
     }
@@ -149,7 +159,11 @@ struct Owner {
 }
 
 impl Cluster {
-    fn start(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Option<Self> {
+    fn start(
+        settings: &[(&str, &str)],
+        files: &[(&str, &str)],
+        wal: Option<&Path>,
+    ) -> Option<Self> {
         let (init, control) = (program("initdb")?, program("pg_ctl")?);
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.local_addr())
@@ -170,7 +184,15 @@ impl Cluster {
             cluster.own(&file)?;
         }
         let data = cluster.data();
+        let wal = wal.map(|place| place.join(format!("audit-wal-{port}")));
+        if let Some(wal) = &wal {
+            fs::create_dir(wal).ok()?;
+            cluster.own(wal)?;
+        }
         cluster.run(&init, |command| {
+            if let Some(wal) = &wal {
+                command.arg("-X").arg(wal);
+            }
             command
                 .arg("-D")
                 .arg(&data)
