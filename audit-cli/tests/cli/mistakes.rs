@@ -1,13 +1,11 @@
 //! The command held wrong: every error says what was wrong, where, and what to do.
 
-mod scratch;
-
 use std::fs;
 use std::path::Path;
 
+use crate::scratch::{self, auditlog, json, run, stderr, trail};
 use auditlog::LogEntry;
 use auditlog::sqlite::rusqlite::Connection;
-use scratch::{auditlog, json, run, stderr, trail};
 use serde_json::Value;
 
 #[test]
