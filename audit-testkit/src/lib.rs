@@ -16,10 +16,12 @@
 #[cfg(feature = "callers")]
 pub mod callers;
 pub mod conformance;
+mod disk;
 mod fault;
 mod postgres;
 mod sample;
 
+pub use crate::disk::SmallDisk;
 pub use crate::fault::{Fault, FaultStore};
 pub use crate::postgres::PostgresServer;
 pub use crate::sample::entries;

@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use audit_core::{LogEntry, Query, Store, StoreError};
-use audit_testkit::{PostgresServer, entries};
+use audit_testkit::{PostgresServer, SmallDisk, entries};
 use libtest_mimic::Trial;
 
 use crate::scratch::{Scratch, Sql, assert_kept};
@@ -17,7 +16,7 @@ use crate::scratch::{Scratch, Sql, assert_kept};
 /// The tests, ignored where no server can be started, or where nothing can be mounted.
 pub(crate) fn trials() -> [Trial; 3] {
     let no_server = !PostgresServer::can_start();
-    let no_disk = no_server || Disk::mount(&std::env::temp_dir(), "size=4m").is_none();
+    let no_disk = no_server || mount(&std::env::temp_dir(), "size=4m").is_none();
     [
         Trial::test(
             "crash::a_server_that_crashes_under_load_keeps_what_it_said",
@@ -91,40 +90,10 @@ fn a_server_that_crashes_under_load_keeps_what_it_said() {
     assert_kept(&store, &kept);
 }
 
-/// A small file system in memory, until it is dropped.
-struct Disk {
-    folder: PathBuf,
-}
-
-impl Disk {
-    /// Mounts one with the options of `tmpfs`; `None` where that is not permitted.
-    fn mount(place: &Path, options: &str) -> Option<Self> {
-        let folder = place.join(format!("audit-disk-{}", std::process::id()));
-        fs::create_dir(&folder).ok()?;
-        let disk = Self { folder };
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(&disk.folder)
-            .output();
-        mounted
-            .is_ok_and(|output| output.status.success())
-            .then_some(disk)
-    }
-
-    fn grow(&self, size: &str) {
-        let status = Command::new("mount")
-            .args(["-o", &format!("remount,size={size}")])
-            .arg(&self.folder)
-            .status();
-        assert!(status.unwrap().success());
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.folder).output();
-        let _ = fs::remove_dir(&self.folder);
-    }
+/// Mounts a small file system in a folder.
+fn mount(place: &Path, options: &str) -> Option<SmallDisk> {
+    let folder = place.join(format!("audit-disk-{}", std::process::id()));
+    SmallDisk::mount(&folder, options)
 }
 
 /// The trail lies in a tablespace that runs full: `write` returns `ENOSPC`, and the server
@@ -134,11 +103,11 @@ fn a_full_disk_is_full_and_works_again_when_there_is_room() {
     let folder = server.folder().expect("the folder of a server of its own");
     let owner = fs::metadata(folder).unwrap();
     let options = format!("size=4m,mode=700,uid={},gid={}", owner.uid(), owner.gid());
-    let disk = Disk::mount(folder, &options).expect("a file system, as before");
+    let disk = mount(folder, &options).expect("a file system, as before");
     Sql::connect(server.url())
         .run(&format!(
             "CREATE TABLESPACE small LOCATION '{}'",
-            disk.folder.display()
+            disk.folder().display()
         ))
         .unwrap();
     let scratch = Scratch::new(server.url());
@@ -186,7 +155,7 @@ fn a_full_disk_is_full_and_works_again_when_there_is_room() {
     });
     assert_kept(&store, &kept);
 
-    disk.grow("64m");
+    assert!(disk.remount("size=64m"));
     store.append(&refused).unwrap();
     kept.extend(refused);
     assert_kept(&store, &kept);
@@ -200,8 +169,8 @@ fn a_full_disk_is_full_and_works_again_when_there_is_room() {
 /// does not come up before there is room.
 fn a_full_disk_under_the_log_loses_nothing_that_was_acknowledged() {
     let place = std::env::temp_dir();
-    let disk = Disk::mount(&place, "size=40m,mode=755").expect("a file system, as before");
-    let server = PostgresServer::start_with_wal_in(&disk.folder).expect("a server");
+    let disk = mount(&place, "size=40m,mode=755").expect("a file system, as before");
+    let server = PostgresServer::start_with_wal_in(disk.folder()).expect("a server");
     let scratch = Scratch::new(server.url());
     let store = scratch
         .options()
@@ -254,7 +223,7 @@ fn a_full_disk_under_the_log_loses_nothing_that_was_acknowledged() {
     let said = String::from_utf8_lossy(&said);
     assert!(said.contains("PANIC:  could not"), "{said}");
 
-    disk.grow("400m");
+    assert!(disk.remount("size=400m"));
     assert!(server.restart(), "the server does not start again");
     // What nobody was told of may be there: a whole batch of it, or nothing.
     for (batch, error) in refused {
