@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 use crate::cadence::Cadence;
 use crate::clock;
-use crate::draft::Receipt;
 use crate::entry::{LogEntry, Source};
 use crate::error::Result;
 use crate::hash::HashKeys;
@@ -18,6 +17,7 @@ use crate::level::Level;
 use crate::log::{AuditLog, BeforeHook, Flow, Shared};
 use crate::memory::MemoryStore;
 use crate::pipeline::{FailurePolicy, Pipeline};
+use crate::receipt::Receipt;
 use crate::registry::Registry;
 use crate::sink::Sink;
 use crate::store::Store;

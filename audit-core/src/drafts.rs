@@ -1,8 +1,9 @@
 //! Many drafts at once.
 
-use crate::draft::{Draft, Receipt};
+use crate::draft::Draft;
 use crate::error::Result;
 use crate::log::AuditLog;
+use crate::receipt::Receipt;
 
 /// Drafts that are recorded as one batch.
 #[derive(Debug)]

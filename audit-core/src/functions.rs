@@ -5,11 +5,12 @@ use std::borrow::Borrow;
 use crate::action::Action;
 use crate::auditable::Auditable;
 use crate::description::ModelDescription;
-use crate::draft::{Draft, Receipt};
+use crate::draft::Draft;
 use crate::drafts::Drafts;
 use crate::error::{RegistrationError, Result};
 use crate::log::AuditLog;
 use crate::options::RegisterOptions;
+use crate::receipt::Receipt;
 use crate::schema::ModelSchema;
 
 /// Registers a type with the current log: from now on its objects are recorded.

@@ -33,6 +33,7 @@ mod pending;
 mod pipeline;
 mod query;
 mod queue;
+mod receipt;
 mod registry;
 mod repr;
 mod rules;
@@ -49,6 +50,7 @@ mod transaction;
 mod unit;
 mod value;
 mod walk;
+mod whole;
 mod writer;
 
 #[doc(hidden)]
@@ -70,7 +72,7 @@ pub use crate::context::{
 };
 pub use crate::description::{FieldDescription, ModelDescription, Recorded};
 pub use crate::diff::{Diff, MAX_DEPTH, diff, try_diff};
-pub use crate::draft::{Draft, Receipt, SkipReason};
+pub use crate::draft::Draft;
 pub use crate::drafts::Drafts;
 pub use crate::entry::{ENTRY_FORMAT, LogEntry, ObjectRef, Source};
 pub use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
@@ -91,6 +93,7 @@ pub use crate::pipeline::{FailurePolicy, LogStats};
 pub use crate::query::{
     Cursor, Entries, Filter, ParseCursorError, ParseQueryError, ParseTimeError, Query, parse_time,
 };
+pub use crate::receipt::{Receipt, SkipReason};
 pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Sensitivity};
 pub use crate::sensitive::Sensitive;
 pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};

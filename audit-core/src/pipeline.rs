@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use crate::builder::AfterHook;
-use crate::draft::Receipt;
 use crate::entry::LogEntry;
 use crate::error::{Result, StoreError};
+use crate::receipt::Receipt;
 use crate::sink::Sink;
 use crate::store::Store;
 

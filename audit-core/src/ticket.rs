@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{self, Poll, Waker};
 
-use crate::draft::Receipt;
 use crate::error::{Error, Result};
 use crate::queue::Queue;
+use crate::receipt::Receipt;
 
 /// The result to come of [`Draft::submit`](crate::Draft::submit).
 ///

@@ -4,11 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crate::draft::Receipt;
 use crate::entry::LogEntry;
 use crate::error::{Result, StoreError};
 use crate::pipeline::{Kept, Pipeline};
 use crate::queue::{Job, Queue};
+use crate::receipt::Receipt;
 use crate::ticket::{Slot, Ticket};
 
 /// How many entries one batch holds at most, unless one job has more.
