@@ -31,7 +31,7 @@ struct Cleanup;
 impl Drop for Cleanup {
     fn drop(&mut self) {
         if let Err(error) = auditlog::event("cancelled").record() {
-            eprintln!("the cancellation was not recorded: {error}");
+            eprintln!("the cancellation could not be audited: {error}");
         }
     }
 }

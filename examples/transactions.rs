@@ -28,7 +28,7 @@ impl std::fmt::Display for TransferError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Overdrawn => f.write_str("the account would be overdrawn"),
-            Self::Audit(error) => write!(f, "the transfer was not recorded: {error}"),
+            Self::Audit(error) => write!(f, "the transfer could not be audited: {error}"),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(not(feature = "postgres"))]
+use crate::command::absent;
 use crate::command::{
     as_of, blame, completions, diff, doctor, export, history, import, log, man, prune, schema,
     show, stats,
@@ -103,6 +105,12 @@ pub(crate) enum Command {
     Triggers(triggers::TriggersArgs),
     #[cfg(feature = "postgres")]
     Reconcile(reconcile::ReconcileArgs),
+    #[cfg(not(feature = "postgres"))]
+    #[command(hide = true)]
+    Triggers(absent::AbsentArgs),
+    #[cfg(not(feature = "postgres"))]
+    #[command(hide = true)]
+    Reconcile(absent::AbsentArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }

@@ -166,6 +166,9 @@ fn store_hint(error: &StoreError) -> Option<&'static str> {
             "check the path given with --store"
         }
         StoreError::Io { .. } => "check that the file and its folder can be read",
+        StoreError::Unconfirmed { .. } => {
+            "ask for the entries when the store can be reached; to import them again doubles none"
+        }
         StoreError::ReadOnly { .. } => {
             "check that you may write the file and its folder, or that its schema need not be \
              upgraded"

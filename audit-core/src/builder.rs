@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 use crate::cadence::Cadence;
 use crate::clock;
-use crate::draft::Receipt;
 use crate::entry::{LogEntry, Source};
 use crate::error::Result;
 use crate::hash::HashKeys;
@@ -18,6 +17,7 @@ use crate::level::Level;
 use crate::log::{AuditLog, BeforeHook, Flow, Shared};
 use crate::memory::MemoryStore;
 use crate::pipeline::{FailurePolicy, Pipeline};
+use crate::receipt::Receipt;
 use crate::registry::Registry;
 use crate::sink::Sink;
 use crate::store::Store;
@@ -29,6 +29,7 @@ pub struct AuditLogBuilder {
     sinks: Vec<Arc<dyn Sink>>,
     policy: FailurePolicy,
     spool: usize,
+    queue: usize,
     keys: Option<HashKeys>,
     min_level: Level,
     clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
@@ -48,6 +49,7 @@ impl AuditLogBuilder {
             sinks: Vec::new(),
             policy: FailurePolicy::default(),
             spool: 10_000,
+            queue: 1024,
             keys: None,
             min_level: Level::Debug,
             clock: Box::new(clock::now),
@@ -81,6 +83,14 @@ impl AuditLogBuilder {
     /// [`FailurePolicy::FailOpen`]; 10,000 unless given.
     pub fn spool(mut self, entries: usize) -> Self {
         self.spool = entries;
+        self
+    }
+
+    /// Sets how many [submitted](crate::Draft::submit) entries, or batches of a transaction,
+    /// the writer thread has waiting at most; 1,024 unless given. What is submitted while so
+    /// many wait is the [`Ticket`](crate::Ticket)'s to wait for.
+    pub fn queue(mut self, submissions: usize) -> Self {
+        self.queue = submissions;
         self
     }
 
@@ -158,6 +168,7 @@ impl AuditLogBuilder {
             ids: self.ids,
             before: self.before,
             source: self.source,
+            queue: self.queue,
             writer: OnceLock::new(),
             closed: AtomicBool::new(false),
             warned: AtomicBool::new(false),

@@ -253,9 +253,25 @@ impl Context {
     /// Gives an entry what the current context has.
     pub(crate) fn fill(entry: &mut LogEntry) {
         // Asking for the actor happens outside the borrow: the function may use a context.
-        let Some(data) = Arc::<ContextData>::innermost() else {
-            return;
-        };
+        if let Some(data) = Arc::<ContextData>::innermost() {
+            Self { data }.complete(entry);
+        }
+    }
+
+    /// Gives an entry what this context has, as drafts take it: for adapters that make entries
+    /// in another way, or hand over who acts.
+    ///
+    /// # Example: who acts
+    /// ```
+    /// use audit_core::{Context, LogEntry};
+    ///
+    /// let mut entry = LogEntry::new("update", "User", "42", "bob");
+    /// Context::new().actor("alice").reason("moved").complete(&mut entry);
+    /// assert_eq!(entry.actor(), "alice");
+    /// assert_eq!(entry.reason.as_deref(), Some("moved"));
+    /// ```
+    pub fn complete(&self, entry: &mut LogEntry) {
+        let data = &self.data;
         entry.actor = data.actor.as_ref().and_then(ActorSource::resolve);
         entry.correlation_id.clone_from(&data.correlation_id);
         entry.trace_id.clone_from(&data.trace_id);

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::action::{Action, Outcome};
 use crate::auditable::Auditable;
-use crate::change::{Change, Changes, Redaction};
+use crate::change::Changes;
 use crate::context::{Context, IntoActor};
 use crate::diff::{Difference, compare};
 use crate::entry::{LogEntry, ObjectRef, to_micros};
@@ -16,63 +16,16 @@ use crate::log::{AuditLog, Flow};
 use crate::options::{SnapshotPolicy, find_field};
 use crate::path::Path;
 use crate::pending::Pending;
+use crate::receipt::{Receipt, SkipReason};
 use crate::registry::Registration;
 use crate::repr::Repr;
 use crate::rules::Rules;
-use crate::schema::{FieldSchema, ModelSchema, Sensitivity};
+use crate::schema::ModelSchema;
 use crate::snapshot::{Env, Snapshot};
 use crate::ticket::Ticket;
 use crate::transaction::Staging;
 use crate::value::AuditValue;
-
-/// What became of a draft.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Receipt {
-    /// The store has the entry with this id; inside a transaction it will when that ends.
-    Recorded(Uuid),
-    /// Nothing changed, so there is no entry.
-    Unchanged,
-    /// There is no entry for another reason.
-    Skipped(SkipReason),
-    /// The store failed, and the entry waits for it
-    /// ([`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen)).
-    Spooled(Uuid),
-    /// The store failed, and the entry went to the log output only
-    /// ([`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen)).
-    Lost(Uuid),
-}
-
-impl Receipt {
-    /// Returns the id of the entry, if the store has or will have it.
-    pub fn id(&self) -> Option<Uuid> {
-        match self {
-            Self::Recorded(id) | Self::Spooled(id) => Some(*id),
-            _ => None,
-        }
-    }
-
-    /// Returns whether the store has the entry.
-    pub fn is_recorded(&self) -> bool {
-        matches!(self, Self::Recorded(_))
-    }
-}
-
-/// Why there is no entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SkipReason {
-    /// The type is not registered.
-    NotRegistered,
-    /// The context says not to record.
-    Disabled,
-    /// The type does not record this action, or not this object (`when`).
-    ActionExcluded,
-    /// A `before` hook said no.
-    Vetoed,
-    /// The entry is below the log's level.
-    BelowLevel,
-}
+use crate::whole::Whole;
 
 /// An entry that is made but not yet recorded.
 ///
@@ -412,7 +365,8 @@ impl Draft {
     /// # Errors
     /// If the entry cannot be made (a value nests too deep, a reason is missing, a field of
     /// [`only`](Self::only) is unknown) or the store does not take it. Then nothing was
-    /// recorded.
+    /// recorded, unless [`Error::is_unconfirmed`]: then nobody knows. What is drafted and
+    /// recorded anew has another id and may be there twice.
     pub fn record(self) -> Result<Receipt> {
         let log = self.log.clone();
         let ready = match self.prepare()? {
@@ -428,7 +382,9 @@ impl Draft {
     }
 
     /// Leaves the entry to the log's writer thread, which writes what comes in batches and
-    /// in order. Blocks only while 1024 others wait; nothing is dropped to make room.
+    /// in order. Never blocks: where the [queue](crate::AuditLogBuilder::queue) is full, it is
+    /// the [`Ticket`] that waits for room, and says what becomes of the entry if it is dropped
+    /// then. Nothing is dropped to make room.
     ///
     /// What is still queued when the process ends is lost: end with
     /// [`AuditLog::shutdown`] or [`flush`](AuditLog::flush), or wait for the tickets. From the
@@ -684,17 +640,18 @@ impl Ready {
         };
         self.counted = matches!(settings.snapshot, SnapshotPolicy::Every(_));
         if wanted || matches!(content, Content::Came | Content::Went) {
-            let taken = snapshot_of(log, registration, object)?;
+            let keys = log.hash_keys();
+            let whole = Whole::of(keys, registration, |cx| object.record(cx))?;
             match content {
                 Content::Came => {
-                    self.entry.changes = taken.changes(registration, |value| (None, Some(value)));
+                    self.entry.changes = whole.changes(registration, |value| (None, Some(value)));
                 }
                 Content::Went => {
-                    self.entry.changes = taken.changes(registration, |value| (Some(value), None));
+                    self.entry.changes = whole.changes(registration, |value| (Some(value), None));
                 }
                 Content::Changed(_) | Content::Present | Content::Same => {}
             }
-            self.entry.snapshot = wanted.then_some(taken.snapshot);
+            self.entry.snapshot = wanted.then_some(whole.snapshot);
         }
         Ok(())
     }
@@ -711,124 +668,5 @@ impl Ready {
         };
         let raised = Some(self.base).max(self.raised).max(by_outcome);
         self.entry.level = self.fixed.or(raised).unwrap_or(self.base);
-    }
-}
-
-/// A snapshot, and which of its fields are redacted.
-struct Taken {
-    snapshot: Value,
-    redactions: Vec<(&'static str, Redaction)>,
-}
-
-/// Takes a snapshot under the rules of the registration.
-fn snapshot_of(
-    log: &AuditLog,
-    registration: &Registration,
-    object: &dyn Entity,
-) -> Result<Taken, ValueError> {
-    let mut env = Env::with_keys(log.hash_keys()).noting_redactions();
-    let mut snapshot = object.record(&mut Snapshot::at_depth(&mut env, 0));
-    let redactions = env.take_redactions();
-    if let Some(error) = env.into_error() {
-        return Err(error);
-    }
-    if !registration.settings.rules.is_empty() {
-        registration.settings.rules.apply_to_snapshot(&mut snapshot);
-    }
-    Ok(Taken {
-        snapshot,
-        redactions,
-    })
-}
-
-impl Taken {
-    /// Lists the top-level fields as changes, in declaration order.
-    fn changes(&self, registration: &Registration, sides: fn(Value) -> Sides) -> Changes {
-        let fields = registration.schema.fields;
-        let change = |path: Path, value: &Value, name: &str, fallback: Option<&FieldSchema>| {
-            let (old, new) = sides(value.clone());
-            Change {
-                redaction: self.redaction(name, value, registration).or_else(|| {
-                    // A flattened field is noted as one; its own fields tell of theirs.
-                    fallback.and_then(|field| redaction_of(field, 8))
-                }),
-                ..Change::new(path, old, new)
-            }
-        };
-        match &self.snapshot {
-            Value::Object(object) => {
-                let declared = fields.iter().filter(|field| !field.is_inline());
-                let known: Vec<_> = declared
-                    .filter_map(|field| Some((field.name, object.get(field.name)?)))
-                    .collect();
-                let mut list: Vec<Change> = known
-                    .iter()
-                    .map(|(name, value)| change(Path::of_field(name), value, name, None))
-                    .collect();
-                for (name, value) in object {
-                    if !known.iter().any(|(known, _)| known == name) {
-                        let field = fields
-                            .iter()
-                            .filter(|field| field.is_inline())
-                            .flat_map(FieldSchema::fields)
-                            .find(|field| field.name == name);
-                        list.push(change(Path::of_key(name), value, name, field));
-                    }
-                }
-                Changes::from_vec(list)
-            }
-            Value::Array(items) => items
-                .iter()
-                .enumerate()
-                .map(|(index, value)| {
-                    let name = fields.get(index).map_or("", |field| field.name);
-                    change(Path::of_index(index), value, name, None)
-                })
-                .collect(),
-            Value::Null => Changes::new(),
-            scalar => Changes::from_vec(vec![change(Path::ROOT, scalar, "", fields.first())]),
-        }
-    }
-
-    /// How a top-level field is redacted, by its type and by what was set at run time.
-    fn redaction(
-        &self,
-        name: &str,
-        value: &Value,
-        registration: &Registration,
-    ) -> Option<Redaction> {
-        let masks = &registration.settings.rules.mask;
-        let of_field = |(path, _): &&(Vec<String>, _)| path.first().is_some_and(|top| top == name);
-        if masks
-            .iter()
-            .filter(of_field)
-            .any(|(path, _)| path.len() == 1)
-            && !value.is_null()
-        {
-            return Some(Redaction::Masked);
-        }
-        let noted = self.redactions.iter().find(|(noted, _)| *noted == name);
-        let inside = value.is_object() || value.is_array();
-        let partial = inside && masks.iter().any(|mask| of_field(&mask));
-        noted
-            .map(|(_, redaction)| *redaction)
-            .or_else(|| partial.then_some(Redaction::Partial))
-    }
-}
-
-/// The old and the new value of a change.
-type Sides = (Option<Value>, Option<Value>);
-
-/// How a field's whole value is redacted.
-fn redaction_of(field: &FieldSchema, depth: u32) -> Option<Redaction> {
-    match field.sensitivity {
-        Sensitivity::Masked(_) => Some(Redaction::Masked),
-        Sensitivity::Hashed => Some(Redaction::Hashed),
-        _ if depth == 0 => None,
-        _ => field
-            .fields()
-            .iter()
-            .any(|inner| redaction_of(inner, depth - 1).is_some())
-            .then_some(Redaction::Partial),
     }
 }

@@ -1,8 +1,9 @@
 //! Many drafts at once.
 
-use crate::draft::{Draft, Receipt};
+use crate::draft::Draft;
 use crate::error::Result;
 use crate::log::AuditLog;
+use crate::receipt::Receipt;
 
 /// Drafts that are recorded as one batch.
 #[derive(Debug)]
@@ -35,7 +36,8 @@ impl Drafts {
     /// Records them as one batch; the receipts come in the same order.
     ///
     /// # Errors
-    /// If one cannot be recorded or the batch not be written; then none is.
+    /// If one cannot be recorded or the batch not be written; then none is, unless
+    /// [`Error::is_unconfirmed`](crate::Error::is_unconfirmed).
     pub fn record(self) -> Result<Vec<Receipt>> {
         self.log.record_all(self.drafts)
     }

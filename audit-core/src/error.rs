@@ -14,6 +14,8 @@ use crate::path::ParsePathError;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an entry was not recorded, or the trail not read.
+///
+/// If [`is_unconfirmed`](Self::is_unconfirmed), the entry may be recorded all the same.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -70,6 +72,14 @@ pub enum Error {
         /// What the logger said.
         source: Box<dyn StdError + Send + Sync>,
     },
+}
+
+impl Error {
+    /// Returns whether it is unknown if the entries were recorded, as when the connection was
+    /// lost while they were committed. All other errors mean that they were not.
+    pub fn is_unconfirmed(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Unconfirmed { .. }))
+    }
 }
 
 impl fmt::Display for Error {
@@ -142,7 +152,8 @@ fn suggest(f: &mut fmt::Formatter<'_>, near: Option<&str>) -> fmt::Result {
     }
 }
 
-/// Why a store did not keep or find entries.
+/// Why a store did not keep or find entries; after [`Unconfirmed`](Self::Unconfirmed) it may
+/// have kept them.
 ///
 /// Cloned for everybody whose entries were in one batch.
 #[derive(Clone, Debug)]
@@ -210,12 +221,20 @@ pub enum StoreError {
     },
     /// The store was closed.
     Closed,
-    /// Reading or writing a file failed.
+    /// Reading or writing a file failed, or a connection did.
     Io {
-        /// Which file.
+        /// Which file, or which server.
         place: String,
         /// What the system said.
         source: Arc<io::Error>,
+    },
+    /// It is unknown whether the entries are kept: the commit was asked for, and its answer
+    /// was lost. To append the same entries again is right in either case.
+    Unconfirmed {
+        /// Where.
+        place: String,
+        /// What took the place of the answer.
+        source: Arc<dyn StdError + Send + Sync>,
     },
     /// The database failed in another way.
     Backend {
@@ -238,11 +257,27 @@ impl StoreError {
         }
     }
 
+    /// Makes of what failed in the place of a commit's answer that nobody knows whether there
+    /// was a commit.
+    #[must_use]
+    pub fn unconfirmed(self, place: impl Into<String>) -> Self {
+        let source: Arc<dyn StdError + Send + Sync> = match self {
+            Self::Unconfirmed { .. } => return self,
+            Self::Io { source, .. } => source,
+            Self::Backend { source, .. } => source,
+            other => Arc::new(other),
+        };
+        Self::Unconfirmed {
+            place: place.into(),
+            source,
+        }
+    }
+
     /// Returns whether trying again later may help.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Full { .. } | Self::Busy { .. } | Self::Io { .. }
+            Self::Full { .. } | Self::Busy { .. } | Self::Io { .. } | Self::Unconfirmed { .. }
         )
     }
 }
@@ -271,6 +306,10 @@ impl fmt::Display for StoreError {
             Self::Unsupported { operation } => write!(f, "this store cannot {operation}"),
             Self::Closed => f.write_str("the store is closed"),
             Self::Io { place, source } => write!(f, "{place}: {source}"),
+            Self::Unconfirmed { place, source } => write!(
+                f,
+                "it is unknown whether {place} has kept the entries: {source}"
+            ),
             Self::Backend { place, source } => write!(f, "{place}: {source}"),
         }
     }
@@ -280,7 +319,7 @@ impl StdError for StoreError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Io { source, .. } => Some(&**source),
-            Self::Backend { source, .. } => Some(&**source),
+            Self::Backend { source, .. } | Self::Unconfirmed { source, .. } => Some(&**source),
             _ => None,
         }
     }

@@ -5,11 +5,12 @@ use std::borrow::Borrow;
 use crate::action::Action;
 use crate::auditable::Auditable;
 use crate::description::ModelDescription;
-use crate::draft::{Draft, Receipt};
+use crate::draft::Draft;
 use crate::drafts::Drafts;
 use crate::error::{RegistrationError, Result};
 use crate::log::AuditLog;
 use crate::options::RegisterOptions;
+use crate::receipt::Receipt;
 use crate::schema::ModelSchema;
 
 /// Registers a type with the current log: from now on its objects are recorded.
@@ -173,7 +174,8 @@ pub fn baseline<T: Auditable + 'static>(
 /// Records drafts with the current log as one batch; the receipts come in the same order.
 ///
 /// # Errors
-/// If a draft cannot be recorded or the batch not be written; then none is.
+/// If a draft cannot be recorded or the batch not be written; then none is, unless
+/// [`Error::is_unconfirmed`](crate::Error::is_unconfirmed).
 pub fn record_all(drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
     AuditLog::current().record_all(drafts)
 }

@@ -32,6 +32,8 @@ mod path;
 mod pending;
 mod pipeline;
 mod query;
+mod queue;
+mod receipt;
 mod registry;
 mod repr;
 mod rules;
@@ -48,6 +50,7 @@ mod transaction;
 mod unit;
 mod value;
 mod walk;
+mod whole;
 mod writer;
 
 #[doc(hidden)]
@@ -69,14 +72,14 @@ pub use crate::context::{
 };
 pub use crate::description::{FieldDescription, ModelDescription, Recorded};
 pub use crate::diff::{Diff, MAX_DEPTH, diff, try_diff};
-pub use crate::draft::{Draft, Receipt, SkipReason};
+pub use crate::draft::Draft;
 pub use crate::drafts::Drafts;
 pub use crate::entry::{ENTRY_FORMAT, LogEntry, ObjectRef, Source};
 pub use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
 pub use crate::functions::*;
 pub use crate::history::{
     Blame, Histories, History, Missing, MissingReason, ObjectState, ObjectStates, Reconstruction,
-    Upcast, Version, as_of, history, objects_as_of,
+    Upcast, Version, as_of, as_of_async, history, history_async, objects_as_of,
 };
 pub use crate::level::{Level, ParseLevelError};
 pub use crate::lint::{LintFinding, lint, lint_registered};
@@ -90,6 +93,7 @@ pub use crate::pipeline::{FailurePolicy, LogStats};
 pub use crate::query::{
     Cursor, Entries, Filter, ParseCursorError, ParseQueryError, ParseTimeError, Query, parse_time,
 };
+pub use crate::receipt::{Receipt, SkipReason};
 pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Sensitivity};
 pub use crate::sensitive::Sensitive;
 pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};

@@ -15,7 +15,7 @@ use crate::auditable::Auditable;
 use crate::builder::AuditLogBuilder;
 use crate::cadence::Cadence;
 use crate::description::ModelDescription;
-use crate::draft::{Draft, Receipt};
+use crate::draft::Draft;
 use crate::drafts::Drafts;
 use crate::entry::{LogEntry, Source};
 use crate::error::{Error, RegistrationError, Result};
@@ -24,6 +24,7 @@ use crate::level::Level;
 use crate::options::RegisterOptions;
 use crate::pipeline::{Kept, LogStats, Pipeline};
 use crate::query::Query;
+use crate::receipt::Receipt;
 use crate::registry::Registry;
 use crate::schema::{FieldSchema, ModelSchema, Sensitivity};
 use crate::store::Store;
@@ -65,6 +66,7 @@ pub(crate) struct Shared {
     pub(crate) ids: Box<dyn Fn(DateTime<Utc>) -> Uuid + Send + Sync>,
     pub(crate) before: Vec<BeforeHook>,
     pub(crate) source: Source,
+    pub(crate) queue: usize,
     pub(crate) writer: OnceLock<Writer>,
     pub(crate) closed: AtomicBool,
     pub(crate) warned: AtomicBool,
@@ -395,7 +397,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// If a draft cannot be recorded, is one of another log, or the batch cannot be written;
-    /// then none is.
+    /// then none is, unless [`Error::is_unconfirmed`].
     pub fn record_all(&self, drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
         let mut receipts = Vec::new();
         let mut entries = Vec::new();
@@ -452,7 +454,7 @@ impl AuditLog {
         if let Some(writer) = self.shared.writer.get() {
             return Ok(writer);
         }
-        let writer = Writer::start(Arc::clone(&self.shared.pipeline))?;
+        let writer = Writer::start(Arc::clone(&self.shared.pipeline), self.shared.queue)?;
         // Of two that start at once one is dropped, and its thread ends.
         Ok(self.shared.writer.get_or_init(|| writer))
     }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::draft::{Draft, Receipt};
+use crate::draft::Draft;
 use crate::entry::LogEntry;
 use crate::error::Result;
+use crate::receipt::Receipt;
 use crate::transaction::{Outcome, Staging};
 
 /// Entries that are to be written into a transaction of the caller's own, and the receipts

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use crate::builder::AfterHook;
-use crate::draft::Receipt;
 use crate::entry::LogEntry;
 use crate::error::{Result, StoreError};
+use crate::receipt::Receipt;
 use crate::sink::Sink;
 use crate::store::Store;
 
@@ -24,7 +24,8 @@ pub enum FailurePolicy {
     FailClosed,
     /// The caller goes on: the entry waits in memory for the store to recover, a `CRITICAL`
     /// line goes to the log, and [`LogStats`] counts it. What can wait no longer goes to
-    /// the log as a whole.
+    /// the log as a whole. An entry that the store had kept without confirming it is not kept
+    /// a second time.
     FailOpen,
 }
 
@@ -34,11 +35,13 @@ pub enum FailurePolicy {
 pub struct LogStats {
     /// Entries that the store has kept.
     pub recorded: u64,
-    /// Entries that the store did not take at first.
+    /// Entries that the store did not confirm at first.
     pub failed: u64,
     /// Entries that wait for the store now.
     pub spooled: u64,
-    /// Entries that were given up and are in the log output only.
+    /// Entries that were given up and went to the log output, since the store never confirmed
+    /// them, or their task was cancelled while the queue of [`submit`](crate::Draft::submit)
+    /// was full.
     pub lost: u64,
     /// Entries that a sink did not take, and `after` hooks that panicked.
     pub sink_failures: u64,
@@ -243,10 +246,18 @@ impl Pipeline {
         for entry in entries {
             crate::critical!(
                 target: "auditlog",
-                "an audit entry is lost to the store ({why}): {}",
+                "the store did not confirm an audit entry, which is given up ({why}): {}",
                 // One that has no canonical form is told in another one.
                 entry.to_canonical_json().unwrap_or_else(|error| format!("{entry:?} ({error})"))
             );
+        }
+    }
+
+    /// Reports entries whose callers gave them up before the writer had them.
+    pub(crate) fn abandon(&self, entries: &[LogEntry]) {
+        self.lose(entries, "its task was cancelled while the queue was full");
+        for entry in entries {
+            self.after(entry, &Ok(Receipt::Lost(entry.id)));
         }
     }
 

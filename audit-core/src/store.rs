@@ -34,8 +34,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Keeps the entries, all or none, and returns when they are durable.
     ///
     /// # Errors
-    /// If nothing was kept, or if it is unknown whether (an I/O error while the batch was
-    /// made durable). Appending the same entries again is safe either way.
+    /// If nothing was kept; [`StoreError::Unconfirmed`] and no other error if it is unknown
+    /// whether, as when the answer to a commit is lost. Appending the same entries again is
+    /// safe either way.
     fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError>;
 
     /// Returns the entries a query asks for, at most one page of them.
@@ -119,9 +120,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     }
 
     /// Removes the entries a query asks for, its limit and cursor aside, and returns how many
-    /// there were: `Query::new().until(time)` removes what is older than a time. Whether
-    /// entries go that are written while it runs is the store's affair, and so is when it ends
-    /// then: say `until` where others write.
+    /// there were: `Query::new().until(time)` removes what is older than a time.
+    ///
+    /// It ends while others write: with what was there when it began. Whether an entry goes
+    /// that is written while it runs is the store's affair; those of this workspace leave it,
+    /// with the exceptions that they document.
     ///
     /// # Errors
     /// [`StoreError::Unsupported`] unless the store implements it;

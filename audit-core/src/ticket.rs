@@ -3,29 +3,50 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{self, Poll, Waker};
 
-use crate::draft::Receipt;
 use crate::error::{Error, Result};
+use crate::queue::Queue;
+use crate::receipt::Receipt;
 
 /// The result to come of [`Draft::submit`](crate::Draft::submit).
 ///
-/// A future that needs no particular runtime; [`wait`](Self::wait) blocks instead. The entry
-/// is written also if the ticket is dropped, but then nobody hears if it could not be.
+/// A future that needs no particular runtime and never blocks; [`wait`](Self::wait) blocks
+/// instead.
+///
+/// While the log's [queue](crate::AuditLogBuilder::queue) has room, the entry is handed over
+/// at once, and written also if the ticket is dropped, but then nobody hears if it could not
+/// be. While the queue is full, the entry waits for room, without anybody's help, and what
+/// becomes of it then if the ticket is dropped depends:
+///
+/// - A ticket that was polled was awaited, and its task is cancelled. The entry is taken back:
+///   it is not kept, goes to the log output as a whole, and counts as
+///   [`lost`](crate::LogStats::lost).
+/// - A ticket that nobody awaited, as in `drop(draft.submit())`, blocks until there is room:
+///   await it where blocking is not an option.
 #[must_use = "nobody hears of an entry that could not be written unless the ticket is awaited"]
 pub struct Ticket {
     slot: Arc<Slot>,
+    /// Where the entry is, if it was to wait for room.
+    place: Option<Place>,
+}
+
+struct Place {
+    /// Does not keep a log that is gone.
+    queue: Weak<Queue>,
+    number: u64,
+    awaited: bool,
 }
 
 /// Where the writer leaves the result.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Slot {
     state: Mutex<State>,
     settled: Condvar,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     result: Option<Result<Receipt>>,
     settled: bool,
@@ -61,9 +82,19 @@ impl Ticket {
         (
             Self {
                 slot: Arc::clone(&slot),
+                place: None,
             },
             slot,
         )
+    }
+
+    /// Notes that its job came to a full queue.
+    pub(crate) fn waits_in(&mut self, queue: &Arc<Queue>, number: u64) {
+        self.place = Some(Place {
+            queue: Arc::downgrade(queue),
+            number,
+            awaited: false,
+        });
     }
 
     /// Makes a ticket whose result is known.
@@ -95,7 +126,10 @@ impl Ticket {
 impl Future for Ticket {
     type Output = Result<Receipt>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        if let Some(place) = &mut self.place {
+            place.awaited = true;
+        }
         let mut state = self.slot.lock();
         match state.result.take() {
             Some(result) => {
@@ -111,9 +145,26 @@ impl Future for Ticket {
     }
 }
 
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let Some(place) = self.place.take() else {
+            return;
+        };
+        if let Some(queue) = place.queue.upgrade() {
+            if place.awaited {
+                queue.take_back(place.number);
+            } else {
+                queue.wait_for_room(place.number);
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let settled = self.slot.lock().result.is_some();
-        f.debug_struct("Ticket").field("settled", &settled).finish()
+        f.debug_struct("Ticket")
+            .field("settled", &settled)
+            .finish_non_exhaustive()
     }
 }

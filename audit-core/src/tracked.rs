@@ -7,9 +7,10 @@ use std::sync::Arc;
 use crate::auditable::Auditable;
 use crate::change::Changes;
 use crate::diff::try_diff;
-use crate::draft::{Draft, Receipt};
+use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::log::AuditLog;
+use crate::receipt::Receipt;
 use crate::transaction::{Outcome, Staging};
 
 /// An object that remembers what it was, so that its changes can be recorded.

@@ -55,7 +55,9 @@ pub fn begin() -> Transaction {
 /// Runs a future in a transaction of the current log: as [`transaction`], across `.await`
 /// and on whatever thread polls it. A future dropped before its end leaves no entries.
 ///
-/// The batch is written in the background, so the executor's thread is not blocked.
+/// The batch is written in the background, so the executor's thread is not blocked, not even
+/// while the queue is full. Dropped while its batch is on the way, the future leaves all of it or
+/// none: see [`Ticket`].
 ///
 /// # Errors
 /// What the future returned, or that the batch could not be written.
@@ -199,7 +201,8 @@ impl Transaction {
     /// Writes the entries as one batch.
     ///
     /// # Errors
-    /// If the batch could not be written; then no entry of it was.
+    /// If the batch could not be written; then no entry of it was, unless
+    /// [`Error::is_unconfirmed`].
     pub fn commit(mut self) -> Result<()> {
         let entries = self.staging.end()?;
         // Left before it is written: sinks and hooks may record on their own account.

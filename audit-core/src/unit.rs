@@ -148,9 +148,9 @@ impl Drop for Unit {
 
 #[cfg(test)]
 mod tests {
-    use crate::draft::Receipt;
     use crate::error::Error;
     use crate::log::{AuditLog, Flow};
+    use crate::receipt::Receipt;
 
     #[test]
     fn a_unit_that_nobody_writes_is_counted() {

@@ -1,47 +1,40 @@
-//! The queue behind `submit`: a thread that writes what comes in batches.
+//! The thread behind `submit`, which writes what comes in batches.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crate::draft::Receipt;
 use crate::entry::LogEntry;
-use crate::error::{Error, Result, StoreError};
+use crate::error::{Result, StoreError};
 use crate::pipeline::{Kept, Pipeline};
+use crate::queue::{Job, Queue};
+use crate::receipt::Receipt;
 use crate::ticket::{Slot, Ticket};
 
-/// How many jobs wait at most; then `submit` blocks until there is room. Nothing is dropped.
-const QUEUE: usize = 1024;
-/// How many entries one batch holds at most.
+/// How many entries one batch holds at most, unless one job has more.
 const BATCH: usize = 512;
 
 /// A thread that writes entries in batches, in the order in which they came.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    jobs: Mutex<Option<SyncSender<Job>>>,
+    queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-enum Job {
-    Write(Vec<LogEntry>, Arc<Slot>),
-    /// Settled when all jobs before it are.
-    Barrier(Arc<Slot>),
-}
-
 impl Writer {
-    /// Starts the thread.
-    pub(crate) fn start(pipeline: Arc<Pipeline>) -> Result<Self> {
-        let (jobs, queue) = sync_channel(QUEUE);
+    /// Starts the thread, with room for so many jobs.
+    pub(crate) fn start(pipeline: Arc<Pipeline>, room: usize) -> Result<Self> {
+        let queue = Arc::new(Queue::new(Arc::clone(&pipeline), room));
+        let own = Arc::clone(&queue);
         let thread = thread::Builder::new()
             .name("auditlog-writer".to_owned())
-            .spawn(move || write(&pipeline, &queue))
+            .spawn(move || write(&pipeline, &own))
             .map_err(|error| StoreError::Io {
                 place: "the writer thread".to_owned(),
                 source: Arc::new(error),
             })?;
         Ok(Self {
-            jobs: Mutex::new(Some(jobs)),
+            queue,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -56,36 +49,17 @@ impl Writer {
     }
 
     pub(crate) fn submit(&self, entries: Vec<LogEntry>) -> Ticket {
-        self.send(|slot| Job::Write(entries, slot))
+        self.queue.push(|slot| Job::Write(entries, slot))
     }
 
     /// Returns a ticket that is settled when everything submitted before is.
     pub(crate) fn barrier(&self) -> Ticket {
-        self.send(Job::Barrier)
-    }
-
-    fn send(&self, job: impl FnOnce(Arc<Slot>) -> Job) -> Ticket {
-        let (ticket, slot) = Ticket::open();
-        let jobs = self
-            .jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        // A full queue blocks here: an entry is never dropped to make room.
-        if jobs.is_none_or(|jobs| jobs.send(job(Arc::clone(&slot))).is_err()) {
-            slot.settle(Err(Error::ShutDown));
-        }
-        ticket
+        self.queue.push(Job::Barrier)
     }
 
     /// Takes no more jobs and returns when those it has are done.
     pub(crate) fn stop(&self) {
-        drop(
-            self.jobs
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        self.queue.close();
         let thread = self
             .thread
             .lock()
@@ -100,21 +74,17 @@ impl Writer {
     }
 }
 
-fn write(pipeline: &Pipeline, queue: &Receiver<Job>) {
-    while let Ok(first) = queue.recv() {
+fn write(pipeline: &Pipeline, queue: &Queue) {
+    while let Some(jobs) = queue.take(BATCH) {
         let mut entries = Vec::new();
         let mut slots = Vec::new();
-        let mut next = Some(first);
-        while let Some(job) = next.take() {
+        for job in jobs {
             match job {
                 Job::Write(batch, slot) => {
                     slots.push((slot, entries.len()..entries.len() + batch.len()));
                     entries.extend(batch);
                 }
                 Job::Barrier(slot) => slots.push((slot, 0..0)),
-            }
-            if entries.len() < BATCH {
-                next = queue.try_recv().ok();
             }
         }
         let waiting: Vec<_> = slots.iter().map(|(slot, _)| Arc::clone(slot)).collect();
@@ -123,6 +93,8 @@ fn write(pipeline: &Pipeline, queue: &Receiver<Job>) {
             // Those that were settled before keep their result; nobody waits for ever.
             for slot in waiting {
                 let error = StoreError::backend("the store", "it panicked");
+                // Nobody knows how far it had come.
+                let error = error.unconfirmed("the store");
                 slot.settle(Err(error.into()));
             }
         }

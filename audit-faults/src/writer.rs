@@ -80,7 +80,7 @@ fn connect(url: &str) -> Outcome<PostgresStore> {
 fn word(outcome: Result<(), &StoreError>) -> Word {
     match outcome {
         Ok(()) => Word::Kept,
-        Err(StoreError::Io { .. }) => Word::Unknown,
+        Err(StoreError::Unconfirmed { .. }) => Word::Unknown,
         Err(_) => Word::Refused,
     }
 }

@@ -6,12 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::error::ImportError;
 use crate::format::Format;
-use crate::losses::{LossKind, Losses, Report};
+use crate::losses::{LossKind, Losses};
+use crate::rails::Changelog;
 use crate::record::Record;
 use crate::schema::{Schema, Table};
-use crate::source::{
-    Draft, Reading, Source, Step, Users, change, masked, of_step, rows_by_time, user_name,
-};
+use crate::source::{Draft, Reading, Source, Step, Users, change, masked, user_name};
 use crate::{ids, rails};
 
 const FORMAT: Format = Format::Audited;
@@ -48,28 +47,14 @@ pub(crate) fn find(
     })))
 }
 
-impl Source for Audited {
-    fn format(&self) -> Format {
-        FORMAT
+impl Changelog for Audited {
+    const FORMAT: Format = FORMAT;
+    const NEXT: &'static str = "NULL";
+
+    fn tables(&self) -> &[Table] {
+        &self.tables
     }
 
-    fn rows(&self) -> String {
-        rows_by_time(self.tables.iter(), "created_at", "NULL")
-    }
-
-    fn note(&self, report: &mut Report) {
-        rails::note_zone(report, FORMAT, &self.tables);
-    }
-
-    fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
-        let table = of_step(&self.tables, step, FORMAT)?;
-        let record = cx.record(table, step.row)?;
-        let id = record.text("id")?.unwrap_or_default();
-        self.read(step, &record.named(id), cx)
-    }
-}
-
-impl Audited {
     fn read(
         &self,
         step: &Step,
@@ -110,7 +95,9 @@ impl Audited {
         ids::stamp(&mut draft.entry, FORMAT, name, record.id(), time, order);
         Ok(draft.finish(FORMAT, name, record.id()))
     }
+}
 
+impl Audited {
     /// Sets who it was: a record of any class, or a name.
     fn user(
         &self,

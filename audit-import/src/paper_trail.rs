@@ -10,9 +10,10 @@ use serde_json::{Map, Value};
 use crate::error::ImportError;
 use crate::format::Format;
 use crate::losses::{LossKind, Losses, Report};
+use crate::rails::Changelog;
 use crate::record::Record;
 use crate::schema::{Column, Kind, Schema, Table, quoted};
-use crate::source::{Draft, Reading, Source, Step, between, change, of_step, rows_by_time};
+use crate::source::{Draft, Reading, Source, Step, between, change};
 use crate::value::{Zone, instant};
 use crate::{ids, json, rails};
 
@@ -57,29 +58,14 @@ pub(crate) fn find(
     })))
 }
 
-impl Source for PaperTrail {
-    fn format(&self) -> Format {
-        FORMAT
+impl Changelog for PaperTrail {
+    const FORMAT: Format = FORMAT;
+    const NEXT: &'static str = "lead(rowid) OVER (PARTITION BY item_type, item_id ORDER BY id)";
+
+    fn tables(&self) -> &[Table] {
+        &self.tables
     }
 
-    fn rows(&self) -> String {
-        let next = "lead(rowid) OVER (PARTITION BY item_type, item_id ORDER BY id)";
-        rows_by_time(self.tables.iter(), "created_at", next)
-    }
-
-    fn note(&self, report: &mut Report) {
-        rails::note_zone(report, FORMAT, &self.tables);
-    }
-
-    fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
-        let table = of_step(&self.tables, step, FORMAT)?;
-        let record = cx.record(table, step.row)?;
-        let id = record.text("id")?.unwrap_or_default();
-        self.read(step, &record.named(id), cx)
-    }
-}
-
-impl PaperTrail {
     fn read(
         &self,
         step: &Step,
@@ -121,7 +107,9 @@ impl PaperTrail {
         ids::stamp(&mut draft.entry, FORMAT, name, record.id(), time, order);
         Ok(draft.finish(FORMAT, name, record.id()))
     }
+}
 
+impl PaperTrail {
     /// Sets what changed, and the object as it was after that.
     fn states(
         &self,

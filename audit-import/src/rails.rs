@@ -1,5 +1,8 @@
 //! What PaperTrail and audited have in common: Rails' names and Ruby's values.
 
+use std::fmt::Debug;
+
+use audit_core::LogEntry;
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
@@ -9,7 +12,46 @@ use crate::json;
 use crate::losses::{LossKind, Losses, Report};
 use crate::record::Record;
 use crate::schema::{Schema, Table};
+use crate::source::{Reading, Source, Step, of_step, rows_by_time};
 use crate::yaml::{self, Notes};
+
+/// Tables with a row for each change, ordered by `created_at`.
+pub(crate) trait Changelog: Debug + Send {
+    const FORMAT: Format;
+    /// The expression of the next row of the same object.
+    const NEXT: &'static str;
+
+    fn tables(&self) -> &[Table];
+
+    /// Makes the entry of a row.
+    fn read(
+        &self,
+        step: &Step,
+        record: &Record<'_>,
+        cx: &mut Reading<'_>,
+    ) -> Result<LogEntry, ImportError>;
+}
+
+impl<C: Changelog> Source for C {
+    fn format(&self) -> Format {
+        C::FORMAT
+    }
+
+    fn rows(&self) -> String {
+        rows_by_time(self.tables().iter(), "created_at", C::NEXT)
+    }
+
+    fn note(&self, report: &mut Report) {
+        note_zone(report, C::FORMAT, self.tables());
+    }
+
+    fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
+        let table = of_step(self.tables(), step, C::FORMAT)?;
+        let record = cx.record(table, step.row)?;
+        let id = record.text("id")?.unwrap_or_default();
+        self.read(step, &record.named(id), cx)
+    }
+}
 
 /// Returns the tables, which all must have row ids.
 pub(crate) fn tables<'s>(
@@ -25,7 +67,7 @@ pub(crate) fn tables<'s>(
 }
 
 /// Notes that times are taken to be UTC, as Rails writes them.
-pub(crate) fn note_zone(report: &mut Report, format: Format, tables: &[Table]) {
+fn note_zone(report: &mut Report, format: Format, tables: &[Table]) {
     for table in tables {
         let kind = LossKind::AssumedUtc;
         report.add(format, &table.name, None, "created_at", kind);

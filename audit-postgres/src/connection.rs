@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use audit_core::StoreError;
@@ -133,6 +134,44 @@ where
                 pause = (pause * 2).min(Duration::from_secs(1));
             }
             done => return done,
+        }
+    }
+}
+
+/// Whether one of the attempts may have committed, although none of them was told so.
+#[derive(Default)]
+pub(crate) struct Doubt(AtomicBool);
+
+impl Doubt {
+    /// Waits for the answer to a commit, which may be lost, as may be who waits.
+    pub(crate) async fn commit<T>(
+        &self,
+        commit: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let before = self.0.swap(true, Ordering::Relaxed);
+        let answer = commit.await;
+        let answered = match &answer {
+            Ok(_) => true,
+            // Of one that is ended while it waits for replicas the commit stays.
+            Err(error) => error
+                .code()
+                .is_some_and(|code| !code.code().starts_with("57P")),
+        };
+        if answered {
+            self.0.store(before, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// Says of the last attempt's failure what it means for all of them.
+    pub(crate) fn about(&self, failure: Failure, place: &str) -> Failure {
+        // What stands in the way of these entries did so before, too.
+        if !self.0.load(Ordering::Relaxed) || failure.concerns_content() {
+            return failure;
+        }
+        Failure {
+            error: failure.error.unconfirmed(place),
+            ..failure
         }
     }
 }

@@ -6,7 +6,7 @@ use audit_core::StoreError;
 use tokio::time::timeout;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 
-use crate::connection::{Connections, retrying};
+use crate::connection::{Connections, Doubt, retrying};
 use crate::row::{COPY, Row, VALUE_TYPES, Values};
 use crate::schema::Schema;
 
@@ -17,6 +17,7 @@ pub(crate) async fn copy(
     schema: &Schema,
     rows: &[Row],
 ) -> Result<bool, StoreError> {
+    let doubt = Doubt::default();
     let copied = retrying(connections.deadline(), || async {
         let connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
@@ -25,7 +26,7 @@ pub(crate) async fn copy(
             for row in rows {
                 writer.as_mut().write(&Values::of(row).params()).await?;
             }
-            writer.finish().await
+            doubt.commit(writer.finish()).await
         })
         .await;
         connection.settle(done)
@@ -34,6 +35,9 @@ pub(crate) async fn copy(
     match copied {
         Ok(_) => Ok(true),
         Err(failure) if failure.is_duplicate() => Ok(false),
-        Err(failure) => Err(failure.or_read_only(&connections.place).error),
+        Err(failure) => {
+            let place = &connections.place;
+            Err(doubt.about(failure.or_read_only(place), place).error)
+        }
     }
 }

@@ -122,4 +122,4 @@ pub use crate::reconcile::{Reconcile, Reconciliation, UnauditedWrite};
 pub use crate::roles::Roles;
 pub use crate::schema::SCHEMA_VERSION;
 pub use crate::store::PostgresStore;
-pub use crate::triggers::{TriggerError, Triggers};
+pub use crate::triggers::{TriggerContext, TriggerError, Triggers, set_context_in};

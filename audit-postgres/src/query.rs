@@ -148,11 +148,33 @@ pub(crate) async fn objects(
     .await
 }
 
-/// Returns the ids of some of the entries a query asks for, if columns alone tell them.
+/// Which transactions were committed at a moment: what `pg_current_snapshot` says.
+#[derive(Clone, Debug)]
+pub(crate) struct Committed(String);
+
+/// Returns which transactions are committed now.
+pub(crate) async fn committed(connections: &Connections) -> Result<Committed, StoreError> {
+    retry(connections, || async {
+        let connection = connections.read().await?;
+        let done = timeout(connection.limit(), async {
+            let row = connection
+                .query_one("SELECT pg_current_snapshot()::text", &[])
+                .await?;
+            row.try_get(0).map(Committed)
+        })
+        .await;
+        connection.settle(done)
+    })
+    .await
+}
+
+/// Returns the ids of some of the entries a query asks for that are of these transactions, if
+/// columns alone tell them.
 pub(crate) async fn ids(
     connections: &Connections,
     schema: &Schema,
     query: &Query,
+    committed: &Committed,
 ) -> Result<Option<Vec<Uuid>>, StoreError> {
     retry(connections, || async {
         let conditions = Conditions::of(query);
@@ -160,10 +182,44 @@ pub(crate) async fn ids(
             return Ok(None);
         }
         let number = query.page_size();
-        let statement = Order::of(query).statement(conditions, "id", number, schema);
+        let order = Order::of(query).only(committed);
+        let statement = order.statement(conditions, "id", number, schema);
         let rows = one(connections, &statement).await?;
         let ids = column(rows).map_err(|error| Failure::of(&connections.place, &error))?;
         Ok(Some(ids))
+    })
+    .await
+}
+
+/// Returns the ids of the next entries a query asks for that are of these transactions, and
+/// where to go on; reads the entries.
+pub(crate) async fn next_ids(
+    connections: &Connections,
+    schema: &Schema,
+    query: &Query,
+    committed: &Committed,
+) -> Result<(Vec<Uuid>, Option<Cursor>), StoreError> {
+    retry(connections, || async {
+        let mut ids = Vec::new();
+        let mut next = None;
+        scan(
+            connections,
+            schema,
+            query,
+            Order::of(query).only(committed),
+            |entry, _| {
+                if query.matches(&entry) {
+                    ids.push(entry.id);
+                }
+                let full = ids.len() >= query.page_size();
+                if full {
+                    next = Some(Cursor::of(&entry));
+                }
+                !full
+            },
+        )
+        .await?;
+        Ok((ids, next))
     })
     .await
 }
@@ -290,10 +346,11 @@ impl Statement {
     }
 }
 
-/// The order of an answer, and where in it to begin.
+/// The order of an answer, where in it to begin, and whose entries are in it.
 struct Order {
     descending: bool,
     by: By,
+    committed: Option<Committed>,
 }
 
 enum By {
@@ -308,6 +365,15 @@ impl Order {
         Self {
             descending: query.is_newest_first(),
             by: By::Time(query.cursor()),
+            committed: None,
+        }
+    }
+
+    /// Leaves out what is not of these transactions.
+    fn only(self, committed: &Committed) -> Self {
+        Self {
+            committed: Some(committed.clone()),
+            ..self
         }
     }
 
@@ -316,6 +382,7 @@ impl Order {
         Self {
             descending: false,
             by: By::Object(after.cloned(), None),
+            committed: None,
         }
     }
 
@@ -364,6 +431,16 @@ impl Order {
                 "({}) {sign} ({})",
                 columns.join(", "),
                 values.join(", ")
+            ));
+        }
+        if let Some(Committed(snapshot)) = &self.committed {
+            let snapshot = conditions.param(snapshot.clone());
+            // The first line says no more than the second, and costs less. What has a number
+            // that was not given out yet came from another cluster, by a dump or a replication.
+            conditions.common.push(format!(
+                "(e.xact < pg_snapshot_xmin({snapshot}::text::pg_snapshot)::text::bigint \
+                 OR pg_visible_in_snapshot(e.xact::text::xid8, {snapshot}::text::pg_snapshot) \
+                 OR e.xact >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
             ));
         }
     }

@@ -43,14 +43,18 @@ pub(crate) async fn maintain(
     }
 }
 
-/// Removes what a query asks for: whole partitions where a time alone decides, and the rest
-/// in steps.
+/// Removes what a query asks for of what is there now: whole partitions where a time alone
+/// decides, and the rest in steps.
+///
+/// There is no order of commits that a number tells, but a snapshot tells for each `xact`
+/// whether it was committed. So it ends, however much is written meanwhile.
 pub(crate) async fn purge(
     connections: &Connections,
     schema: &Schema,
     query: &Query,
 ) -> Result<u64, StoreError> {
     let query = query.clone().without_limits();
+    let committed = query::committed(connections).await?;
     let mut removed = 0;
     if let Some(before) = only_before(&query) {
         for part in whole_partitions(connections, schema, before).await? {
@@ -59,20 +63,18 @@ pub(crate) async fn purge(
     }
     let mut query = query.limit(STEP);
     // Where columns alone tell, an entry whose bytes are damaged goes too.
-    while let Some(ids) = query::ids(connections, schema, &query).await? {
+    while let Some(ids) = query::ids(connections, schema, &query, &committed).await? {
         if ids.is_empty() {
             return Ok(removed);
         }
         removed += remove(connections, schema, &ids).await?;
     }
     loop {
-        let found = query::find(connections.clone(), schema.clone(), query.clone()).await?;
-        let page = found.into_page(&query, &connections.place)?;
-        let ids: Vec<_> = page.entries.iter().map(|entry| entry.id).collect();
+        let (ids, next) = query::next_ids(connections, schema, &query, &committed).await?;
         if !ids.is_empty() {
             removed += remove(connections, schema, &ids).await?;
         }
-        match page.next {
+        match next {
             Some(next) => query = query.after(next),
             None => return Ok(removed),
         }

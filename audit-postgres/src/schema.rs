@@ -49,6 +49,16 @@ pub(crate) async fn look(
     schema: &Schema,
     place: &str,
 ) -> Result<Result<Found, StoreError>, Error> {
+    look_for(client, schema, place, STEPS.len()).await
+}
+
+/// Looks at a schema for versions up to one.
+async fn look_for(
+    client: &impl GenericClient,
+    schema: &Schema,
+    place: &str,
+    supported: usize,
+) -> Result<Result<Found, StoreError>, Error> {
     let foreign = |found: String| {
         Ok(Err(StoreError::Foreign {
             place: place.to_owned(),
@@ -97,10 +107,10 @@ pub(crate) async fn look(
         return foreign("`audit_schema` in it is of another program".to_owned());
     }
     Ok(match u32::try_from(version) {
-        Ok(found) if found > SCHEMA_VERSION => Err(StoreError::NewerSchema {
+        Ok(found) if found as usize > supported => Err(StoreError::NewerSchema {
             place: place.to_owned(),
             found,
-            supported: SCHEMA_VERSION,
+            supported: u32::try_from(supported).unwrap_or(u32::MAX),
         }),
         Ok(found @ 1..) => Ok(Found::Version(found)),
         _ => Err(StoreError::Corrupt {
@@ -112,8 +122,17 @@ pub(crate) async fn look(
 
 /// Takes the steps that a schema still needs. Several processes may do so at the same time.
 pub(crate) async fn migrate(connections: &Connections, schema: &Schema) -> Result<(), StoreError> {
+    migrate_by(connections, schema, &STEPS).await
+}
+
+/// Migrates by steps that need not be all there are, or more.
+async fn migrate_by(
+    connections: &Connections,
+    schema: &Schema,
+    steps: &[&str],
+) -> Result<(), StoreError> {
     let migrated = retrying(connections.deadline(), || async {
-        while !take_step(connections, schema).await? {}
+        while !take_step(connections, schema, steps).await? {}
         Ok(())
     });
     migrated.await.map_err(|failure| {
@@ -129,7 +148,11 @@ pub(crate) async fn migrate(connections: &Connections, schema: &Schema) -> Resul
 }
 
 /// Takes one step, and returns whether none is left.
-async fn take_step(connections: &Connections, schema: &Schema) -> Result<bool, Failure> {
+async fn take_step(
+    connections: &Connections,
+    schema: &Schema,
+    steps: &[&str],
+) -> Result<bool, Failure> {
     let mut connection = connections.write().await?;
     let place = connections.place.clone();
     let done = timeout(connection.limit(), async {
@@ -141,12 +164,12 @@ async fn take_step(connections: &Connections, schema: &Schema) -> Result<bool, F
                 &[&schema.name()],
             )
             .await?;
-        let from = match look(&transaction, schema, &place).await? {
+        let from = match look_for(&transaction, schema, &place, steps.len()).await? {
             Ok(Found::Nothing) => 0,
             Ok(Found::Version(version)) => version,
             Err(error) => return Ok(Err(error)),
         };
-        let Some(step) = STEPS.get(from as usize) else {
+        let Some(step) = steps.get(from as usize) else {
             return Ok(Ok(true));
         };
         if from == 0 {
@@ -160,7 +183,7 @@ async fn take_step(connections: &Connections, schema: &Schema) -> Result<bool, F
             )))
             .await?;
         transaction.commit().await?;
-        Ok(Ok(from + 1 == SCHEMA_VERSION))
+        Ok(Ok(from as usize + 1 == steps.len()))
     })
     .await;
     connection.settle(done)?.map_err(Failure::last)
@@ -184,11 +207,175 @@ async fn create_schema(client: &impl GenericClient, schema: &Schema) -> Result<(
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Write as _};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use audit_core::{Query, Store};
+    use audit_testkit::{PostgresServer, entries};
+    use tokio::runtime::{Builder, Runtime};
+    use tokio_postgres::{Client, NoTls};
+
     use super::*;
+    use crate::options::PostgresOptions;
+    use crate::store::PostgresStore;
+    use crate::tls;
 
     #[test]
     fn a_name_is_filled_in_everywhere() {
         let sql = Schema::named("x").unwrap().fill(STEPS[0]);
         assert!(!sql.contains("{schema"), "a placeholder is left");
+    }
+
+    /// A step as a later version may have it: a column that entries may lack, an index on each
+    /// partition, and a function that fills it.
+    const NEXT: &str = r#"
+        ALTER TABLE {schema}.audit_entry ADD COLUMN remote text COLLATE "C";
+        CREATE INDEX audit_entry_remote ON ONLY {schema}.audit_entry (remote, ts, id)
+            WHERE remote IS NOT NULL;
+        DO $$
+        DECLARE
+            part regclass;
+            made text;
+        BEGIN
+            FOR part IN SELECT inhrelid::regclass FROM pg_inherits
+                WHERE inhparent = '{schema}.audit_entry'::regclass
+            LOOP
+                made := 'remote_' || part::oid;
+                EXECUTE format(
+                    'CREATE INDEX %I ON %s (remote, ts, id) WHERE remote IS NOT NULL', made, part
+                );
+                EXECUTE format(
+                    'ALTER INDEX {schema}.audit_entry_remote ATTACH PARTITION {schema}.%I', made
+                );
+            END LOOP;
+        END $$;
+        CREATE FUNCTION {schema}.audit_append_from(given text, remote text) RETURNS void
+        LANGUAGE sql AS $$
+            INSERT INTO {schema}.audit_entry (
+                id, ts, level, action, outcome, model, object_pk, fields, body, remote
+            ) SELECT (given::json ->> 'id')::uuid, 0, 20, 'create', 'success', 'M', '1', '{}',
+                given, remote
+        $$;
+    "#;
+
+    /// Connections as those of a store, and one for SQL.
+    fn connect(url: &str, name: &str) -> (Connections, Schema, Client, Runtime) {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let schema = Schema::named(name).unwrap();
+        let (connections, client) = runtime.block_on(async {
+            let mut config = url.parse().unwrap();
+            tls::settle_mode(&mut config);
+            let connections = Connections::new(&config, &PostgresOptions::new(), "a test").unwrap();
+            let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+            tokio::spawn(connection);
+            (connections, client)
+        });
+        (connections, schema, client, runtime)
+    }
+
+    #[test]
+    fn a_step_is_taken_once_while_the_version_before_writes() {
+        let Some(server) = PostgresServer::find() else {
+            assert!(std::env::var("CI").is_err(), "no PostgreSQL server");
+            // Past the harness, which shows nothing of a test that passes.
+            writeln!(
+                io::stderr(),
+                "skipped, as there is no PostgreSQL server: \
+                 a_step_is_taken_once_while_the_version_before_writes"
+            )
+            .unwrap();
+            return;
+        };
+        let name = format!("audit_step_{}", std::process::id());
+        let options = PostgresStore::options().schema(&name);
+        let store = options.connect(server.url()).unwrap();
+        let (connections, schema, client, runtime) = connect(server.url(), &name);
+        let steps = [STEPS[0], NEXT];
+        let migrated = AtomicBool::new(false);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let written: usize = thread::scope(|scope| {
+            let writers: Vec<_> = (0..3_u64)
+                .map(|writer| {
+                    let (store, migrated) = (&store, &migrated);
+                    scope.spawn(move || {
+                        let (mut written, mut after) = (0, 0);
+                        while after < 20 {
+                            let seed = (writer << 32) + u64::try_from(written).unwrap();
+                            store.append(&entries(2, seed)).unwrap();
+                            written += 2;
+                            after += usize::from(migrated.load(Ordering::SeqCst));
+                            assert!(Instant::now() < deadline, "there is no end of the step");
+                        }
+                        written
+                    })
+                })
+                .collect();
+            while store.count(&Query::new()).unwrap() < 100 {
+                thread::yield_now();
+            }
+            // Two at once, with connections of their own.
+            let (other, ..) = connect(server.url(), &name);
+            let (first, second) = runtime.block_on(async {
+                tokio::join!(
+                    migrate_by(&connections, &schema, &steps),
+                    migrate_by(&other, &schema, &steps),
+                )
+            });
+            first.unwrap();
+            second.unwrap();
+            migrated.store(true, Ordering::SeqCst);
+            writers
+                .into_iter()
+                .map(|writer| writer.join().unwrap())
+                .sum()
+        });
+        assert_eq!(store.count(&Query::new()).unwrap(), written as u64);
+        let check = store.check().unwrap();
+        assert!(check.is_ok(), "{check:?}");
+        let one = |sql: &str| {
+            let row = runtime.block_on(client.query_one(&schema.fill(sql), &[]));
+            row.unwrap().get::<_, i64>(0)
+        };
+        assert_eq!(one("SELECT version::bigint FROM {schema}.audit_schema"), 2);
+
+        // The functions of both versions, also with a partition that is made later.
+        store.maintain(5).unwrap();
+        let [entry] = &entries(1, u64::MAX)[..] else {
+            unreachable!()
+        };
+        let body = entry.to_canonical_json().unwrap();
+        let sql = schema.fill("SELECT {schema}.audit_append_from($1, 'there')");
+        runtime.block_on(client.execute(&sql, &[&body])).unwrap();
+        store.append(&entries(1, u64::MAX - 1)).unwrap();
+        let there = "SELECT count(*) FROM {schema}.audit_entry WHERE remote = 'there'";
+        assert_eq!(one(there), 1);
+        let indexes = "SELECT count(*) FROM pg_inherits \
+             WHERE inhparent = '{schema}.audit_entry_remote'::regclass";
+        let parts = "SELECT count(*) FROM pg_inherits \
+             WHERE inhparent = '{schema}.audit_entry'::regclass";
+        assert_eq!(one(indexes), one(parts));
+
+        // Who connects later knows one version only.
+        let error = options.connect(server.url()).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::NewerSchema {
+                    found: 2,
+                    supported: 1,
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+        store.close().unwrap();
+        let drop_it = schema.fill("DROP SCHEMA {schema} CASCADE");
+        runtime.block_on(client.batch_execute(&drop_it)).unwrap();
     }
 }

@@ -35,8 +35,8 @@ const MAINTENANCE: Duration = Duration::from_secs(6 * 60 * 60);
 /// replication.
 ///
 /// **When `append` fails** nothing of the call is kept, with one exception: if the connection
-/// is lost during the commit and cannot be had again in time ([`StoreError::Io`]), the entries
-/// may be there. To append them again is right in either case.
+/// is lost during the commit and cannot be had again in time ([`StoreError::Unconfirmed`]), the
+/// entries may be there. To append them again is right in either case.
 ///
 /// **Retries:** after a deadlock, a serialization failure or a lost connection a call tries
 /// again until [`retry_timeout`](PostgresOptions::retry_timeout). No entry is stored twice:
@@ -424,7 +424,8 @@ impl Shared {
             return Err(StoreError::Closed);
         }
         answer.await.map_err(|_| {
-            StoreError::backend(&*self.connections.place, "the thread that writes panicked")
+            let place = &*self.connections.place;
+            StoreError::backend(place, "the thread that writes panicked").unconfirmed(place)
         })
     }
 }
@@ -549,7 +550,12 @@ impl Store for PostgresStore {
 
     /// Drops whole partitions where the query says no more than
     /// [`until`](Query::until), and removes the rest in steps of 5,000, between which others
-    /// write.
+    /// write. What is committed after it began stays, but for what is written into such a
+    /// partition before it is dropped.
+    ///
+    /// It goes by the number of the transaction that wrote an entry. Of entries that another
+    /// cluster wrote, and a dump or a replication brought here, those stay whose numbers are
+    /// of transactions that run here meanwhile; another purge removes them.
     ///
     /// # Errors
     /// [`StoreError::ReadOnly`] if the role does not own the tables. The steps before an

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task;
 use tokio::time::timeout;
 
-use crate::connection::{Connections, retrying};
+use crate::connection::{Connections, Doubt, retrying};
 use crate::error::Failure;
 use crate::row::{Columns, Row};
 
@@ -143,29 +143,34 @@ impl Writer {
     async fn commit(&self, rows: &[&Row], deadline: Option<Instant>) -> Result<(), Failure> {
         let deadline = deadline.unwrap_or_else(|| self.connections.deadline());
         let parts = parts(rows);
-        let done = retrying(deadline, || self.try_commit(&parts)).await;
+        let doubt = Doubt::default();
+        let done = retrying(deadline, || self.try_commit(&parts, &doubt)).await;
         if let Err(failure) = done {
-            return Err(failure.or_read_only(&self.connections.place));
+            let place = &self.connections.place;
+            return Err(doubt.about(failure.or_read_only(place), place));
         }
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    async fn try_commit(&self, parts: &[Columns<'_>]) -> Result<(), Failure> {
+    async fn try_commit(&self, parts: &[Columns<'_>], doubt: &Doubt) -> Result<(), Failure> {
         let mut connection = self.connections.write().await?;
         // An allowance for each of them.
         let limit = connection.limit() * u32::try_from(parts.len()).unwrap_or(u32::MAX);
         let done = timeout(limit, async {
             let statement = connection.prepare_cached(&self.sql).await?;
             if let [part] = parts {
-                connection.execute(&statement, &part.params()).await?;
+                let params = part.params();
+                doubt
+                    .commit(connection.execute(&statement, &params))
+                    .await?;
                 return Ok(());
             }
             let transaction = connection.transaction().await?;
             for part in parts {
                 transaction.execute(&statement, &part.params()).await?;
             }
-            transaction.commit().await
+            doubt.commit(transaction.commit()).await
         })
         .await;
         connection.settle(done)

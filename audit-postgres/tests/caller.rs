@@ -18,7 +18,7 @@ fn main() {
         Suite::postgres_in_schema("tokio_postgres_prepared_in_schema", run_prepared)
             .without(NO_TRAIL),
     ];
-    suites(&all, |_| Vec::new());
+    suites(&all, |_, _| Vec::new());
 }
 
 /// How the driver finds the trail.
@@ -49,9 +49,10 @@ fn run_either(
         let (mut client, connection) = tokio_postgres::connect(&place.url, NoTls).await?;
         tokio::spawn(connection);
         let schema = place.schema.as_deref().map(Schema::named).transpose()?;
-        let prepared = match prepare {
-            true => Prepared::new(&client, schema.as_ref()).await.map(Some)?,
-            false => None,
+        let prepared = if prepare {
+            Some(Prepared::new(&client, schema.as_ref()).await?)
+        } else {
+            None
         };
         let trail = match (&prepared, &schema) {
             (Some(prepared), _) => Trail::Prepared(prepared),

@@ -9,7 +9,7 @@
 /// audit_sql::error!(std::io::Error);
 ///
 /// let error = Error::from(std::io::Error::other("connection reset"));
-/// assert_eq!(error.to_string(), "the audit entries were not written: connection reset");
+/// assert_eq!(error.to_string(), "writing the audit entries failed: connection reset");
 /// assert!(error.source().is_some());
 /// ```
 #[macro_export]
@@ -39,7 +39,7 @@ macro_rules! error {
                     Self::Entry(error) => error.fmt(f),
                     Self::Conflict { id, .. } => write!(f, "another entry has the id {id}"),
                     Self::Driver(error) => {
-                        write!(f, "the audit entries were not written: {error}")
+                        write!(f, "writing the audit entries failed: {error}")
                     }
                 }
             }

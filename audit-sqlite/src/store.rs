@@ -33,9 +33,9 @@ const PURGE_PAGES: i64 = 2_000;
 ///
 /// **When `append` fails** nothing of the call is kept, with one exception that no database
 /// can rule out: if the disk reports an error during the commit itself
-/// ([`StoreError::Io`]), the entries may still be found after a restart. To append them
-/// again is right in either case. After [`StoreError::Full`], [`StoreError::Busy`] and
-/// [`StoreError::Io`] the store works again as soon as the cause is gone.
+/// ([`StoreError::Unconfirmed`]), the entries may still be found after a restart. To append
+/// them again is right in either case. After [`StoreError::Full`], [`StoreError::Busy`],
+/// [`StoreError::Io`] and that one the store works again as soon as the cause is gone.
 ///
 /// **Concurrency:** threads that append at the same moment share one commit. Readers never
 /// wait for writers, nor writers for readers. Other processes may open the same file.

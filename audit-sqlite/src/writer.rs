@@ -356,10 +356,9 @@ impl Drop for Group {
             let unanswered = matches!(*turn, Turn::Waiting) && std::thread::panicking();
             drop(turn);
             if unanswered {
-                waiter.finish(Err(StoreError::backend(
-                    "the store",
-                    "the thread that was writing panicked",
-                )));
+                let error =
+                    StoreError::backend("the store", "the thread that was writing panicked");
+                waiter.finish(Err(error.unconfirmed("the store")));
             }
         }
     }
@@ -370,7 +369,11 @@ fn begin(connection: &Connection, place: &str) -> Outcome {
 }
 
 fn commit(connection: &Connection, place: &str) -> Outcome {
-    run(connection, "COMMIT", place)
+    run(connection, "COMMIT", place).map_err(|error| match error {
+        // The disk may have it.
+        StoreError::Io { .. } => error.unconfirmed(place),
+        _ => error,
+    })
 }
 
 fn insert(connection: &Connection, rows: &[Row<'_>], place: &str) -> Outcome {
@@ -462,7 +465,7 @@ mod tests {
             assert!(panics.join().unwrap().is_err());
             assert!(matches!(
                 shares.join().unwrap(),
-                Err(StoreError::Backend { .. })
+                Err(StoreError::Unconfirmed { .. })
             ));
         });
         append(&writer, "delete").unwrap();

@@ -1,5 +1,7 @@
 //! What was acknowledged survives the death of the process.
 
+#[path = "scratch/child.rs"]
+mod child;
 mod scratch;
 
 use std::collections::HashSet;
@@ -9,7 +11,6 @@ use std::thread;
 
 use audit_core::{LogEntry, Query, Store};
 use audit_sqlite::{Durability, SqliteStore};
-use scratch::child;
 use uuid::Uuid;
 
 const ROUNDS: usize = 20;

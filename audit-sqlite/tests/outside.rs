@@ -9,13 +9,12 @@ mod filling;
 mod scratch;
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 
 use audit_core::{Query, Store, StoreError};
 use audit_sqlite::SqliteStore;
-use audit_testkit::entries;
+use audit_testkit::{SmallDisk, entries};
 use libtest_mimic::{Arguments, Trial};
 
 use self::attempts::ATTEMPTS;
@@ -23,7 +22,7 @@ use self::filling::{assert_kept, fill};
 
 fn main() {
     let arguments = Arguments::from_args();
-    let no_disk = Disk::mount("64k").is_none();
+    let no_disk = mount("size=64k").is_none();
     let no_shell = Command::new("sqlite3").arg("--version").output().is_err();
     let tests: [(&str, bool, fn()); 4] = [
         (
@@ -58,48 +57,17 @@ fn main() {
     libtest_mimic::run(&arguments, trials.into()).exit();
 }
 
-/// A small file system in memory, until it is dropped.
-struct Disk {
-    folder: PathBuf,
-}
-
-impl Disk {
-    /// Mounts one; `None` where that is not permitted.
-    fn mount(size: &str) -> Option<Self> {
-        let folder = scratch::folder().join("disk");
-        fs::create_dir(&folder).unwrap();
-        let disk = Self { folder };
-        let options = format!("size={size}");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(&disk.folder)
-            .output();
-        mounted
-            .is_ok_and(|output| output.status.success())
-            .then_some(disk)
-    }
-
-    fn make_read_only(&self) {
-        let status = Command::new("mount")
-            .args(["-o", "remount,ro"])
-            .arg(&self.folder)
-            .status();
-        assert!(status.unwrap().success());
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.folder).output();
-    }
+/// Mounts a small file system in the folder of the test.
+fn mount(options: &str) -> Option<SmallDisk> {
+    SmallDisk::mount(&scratch::folder().join("disk"), options)
 }
 
 /// A real file system runs full: `write` returns `ENOSPC`, SQLite `SQLITE_FULL`.
 fn a_full_disk_is_full_and_works_again_when_there_is_room() {
-    let disk = Disk::mount("6m").expect("a file system, as before");
-    let ballast = disk.folder.join("ballast");
+    let disk = mount("size=6m").expect("a file system, as before");
+    let ballast = disk.folder().join("ballast");
     fs::write(&ballast, vec![1; 1 << 20]).unwrap();
-    let file = disk.folder.join("audit.db");
+    let file = disk.folder().join("audit.db");
     let store = SqliteStore::open(&file).unwrap();
     let mut kept = fill(&store, 1);
     assert!(kept.len() > 50);
@@ -134,25 +102,25 @@ fn a_full_disk_is_full_and_works_again_when_there_is_room() {
 }
 
 fn a_disk_without_room_for_a_file_is_full() {
-    let disk = Disk::mount("64k").expect("a file system, as before");
-    fs::write(disk.folder.join("ballast"), vec![1; 60 << 10]).unwrap();
-    let error = SqliteStore::open(disk.folder.join("audit.db")).unwrap_err();
+    let disk = mount("size=64k").expect("a file system, as before");
+    fs::write(disk.folder().join("ballast"), vec![1; 60 << 10]).unwrap();
+    let error = SqliteStore::open(disk.folder().join("audit.db")).unwrap_err();
     assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
-    fs::remove_file(disk.folder.join("ballast")).unwrap();
+    fs::remove_file(disk.folder().join("ballast")).unwrap();
 }
 
 fn a_read_only_disk_is_read_only_and_can_be_read() {
-    let disk = Disk::mount("8m").expect("a file system, as before");
-    let file = disk.folder.join("a b?c#d%20.db");
+    let disk = mount("size=8m").expect("a file system, as before");
+    let file = disk.folder().join("a b?c#d%20.db");
     let sample = entries(30, 1);
     let store = SqliteStore::open(&file).unwrap();
     store.append(&sample).unwrap();
     store.close().unwrap();
-    disk.make_read_only();
+    assert!(disk.remount("ro"));
 
     let error = SqliteStore::open(&file).unwrap_err();
     assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
-    let error = SqliteStore::open(disk.folder.join("new.db")).unwrap_err();
+    let error = SqliteStore::open(disk.folder().join("new.db")).unwrap_err();
     assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
 
     let store = SqliteStore::options().read_only().open(&file).unwrap();

@@ -1,5 +1,7 @@
 //! Several processes use one file.
 
+#[path = "scratch/child.rs"]
+mod child;
 mod scratch;
 
 use std::io::{BufRead, BufReader, Write};
@@ -8,7 +10,6 @@ use std::process::Child;
 use audit_core::{Query, Store, StoreError};
 use audit_sqlite::SqliteStore;
 use audit_testkit::entries;
-use scratch::child;
 
 const PROCESSES: u64 = 4;
 const EACH: usize = 50;

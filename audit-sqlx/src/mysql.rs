@@ -81,16 +81,12 @@ pub async fn create_trail(connection: &mut MySqlConnection) -> Result<(), Error>
     if is_there(connection, &place).await? {
         return Ok(());
     }
-    let locked: Option<i64> = sqlx::query_scalar(LOCK)
-        .fetch_one(&mut *connection)
-        .await?;
+    let locked: Option<i64> = sqlx::query_scalar(LOCK).fetch_one(&mut *connection).await?;
     if locked != Some(1) {
         return Err(StoreError::Busy { place }.into());
     }
     let created = create(connection, &place).await;
-    sqlx::query(UNLOCK)
-        .execute(connection)
-        .await?;
+    sqlx::query(UNLOCK).execute(connection).await?;
     created
 }
 

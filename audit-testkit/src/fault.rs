@@ -1,7 +1,7 @@
 //! A store that fails on demand.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
 
@@ -36,6 +36,7 @@ pub enum Fault {
 pub struct FaultStore<S> {
     inner: S,
     plan: Mutex<Plan>,
+    released: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +45,7 @@ struct Plan {
     once: Vec<(u64, Fault)>,
     always: Option<Fault>,
     reads: Option<StoreError>,
+    held: bool,
 }
 
 impl<S: Store> FaultStore<S> {
@@ -52,6 +54,7 @@ impl<S: Store> FaultStore<S> {
         Self {
             inner,
             plan: Mutex::default(),
+            released: Condvar::new(),
         }
     }
 
@@ -67,18 +70,26 @@ impl<S: Store> FaultStore<S> {
         self.plan().always = Some(fault);
     }
 
+    /// Makes every append wait until [`heal`](Self::heal), as in a store that is very slow.
+    /// Those that wait are counted already.
+    pub fn hold_appends(&self) {
+        self.plan().held = true;
+    }
+
     /// Makes `find` and `count` fail until [`heal`](Self::heal).
     pub fn fail_reads(&self, error: StoreError) {
         self.plan().reads = Some(error);
     }
 
-    /// Makes nothing fail any more.
+    /// Makes nothing fail or wait any more.
     pub fn heal(&self) {
         let mut plan = self.plan();
         *plan = Plan {
             appends: plan.appends,
             ..Plan::default()
         };
+        drop(plan);
+        self.released.notify_all();
     }
 
     /// Returns how many appends there were, failed ones included.
@@ -99,6 +110,12 @@ impl<S: Store> FaultStore<S> {
         let mut plan = self.plan();
         plan.appends += 1;
         let now = plan.appends;
+        while plan.held {
+            plan = self
+                .released
+                .wait(plan)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
         match plan.once.iter().position(|(at, _)| *at == now) {
             Some(planned) => Some(plan.once.swap_remove(planned).1),
             None => plan.always.clone(),

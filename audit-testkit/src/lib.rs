@@ -16,10 +16,15 @@
 #[cfg(feature = "callers")]
 pub mod callers;
 pub mod conformance;
+mod disk;
 mod fault;
+mod mysql;
 mod postgres;
+mod process;
 mod sample;
 
+pub use crate::disk::SmallDisk;
 pub use crate::fault::{Fault, FaultStore};
+pub use crate::mysql::MysqlServer;
 pub use crate::postgres::PostgresServer;
 pub use crate::sample::entries;

@@ -20,7 +20,7 @@ const VARIABLE: &str = "AUDITLOG_TEST_MYSQL_URL";
 #[derive(Debug)]
 pub struct MysqlServer {
     url: String,
-    _started: Option<Started>,
+    started: Option<Started>,
 }
 
 impl MysqlServer {
@@ -30,16 +30,13 @@ impl MysqlServer {
     /// all that.
     pub fn find(lets_in: impl Fn(&str) -> bool) -> Option<Self> {
         if let Ok(url) = env::var(VARIABLE) {
-            return Some(Self {
-                url,
-                _started: None,
-            });
+            return Some(Self { url, started: None });
         }
         let local = url(3306);
         if greets(3306).unwrap_or(false) && lets_in(&local) {
             return Some(Self {
                 url: local,
-                _started: None,
+                started: None,
             });
         }
         Self::start()
@@ -50,8 +47,13 @@ impl MysqlServer {
         let started = Started::new()?;
         Some(Self {
             url: url(started.port),
-            _started: Some(started),
+            started: Some(started),
         })
+    }
+
+    /// Returns whether the server was started for the test.
+    pub fn was_started(&self) -> bool {
+        self.started.is_some()
     }
 
     /// Returns the URL of the server, which ends with a slash: the name of a database may follow.
@@ -176,4 +178,27 @@ fn find_program(name: &str) -> Option<PathBuf> {
         let file = Path::new("/usr/sbin").join(name);
         file.is_file().then_some(file)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_started_and_stopped() {
+        if find_program("mariadbd")
+            .or_else(|| find_program("mysqld"))
+            .is_none()
+        {
+            eprintln!("a_server_is_started_and_stopped: skipped, no server is installed");
+            return;
+        }
+        let server = MysqlServer::start().expect("a server");
+        let started = server.started.as_ref().expect("what was started");
+        let (port, folder) = (started.port, started.folder.clone());
+        assert!(greets(port).expect("a greeting"));
+        drop(server);
+        assert!(greets(port).is_err());
+        assert!(!folder.exists());
+    }
 }

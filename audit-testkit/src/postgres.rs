@@ -5,10 +5,12 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+
+use crate::process::{Owner, free_port, program};
 
 /// The variable that names the server's URL.
 const VARIABLE: &str = "AUDITLOG_TEST_POSTGRES_URL";
@@ -45,16 +47,26 @@ impl PostgresServer {
     /// Starts a server of its own from installed programs, with further settings, and files
     /// that it finds in its folder: `{folder}` in the value of a setting.
     pub fn start(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Option<Self> {
-        let cluster = Cluster::start(settings, files)?;
-        Some(Self {
+        Cluster::start(settings, files, None).map(Self::of)
+    }
+
+    /// Starts a server of its own whose write-ahead log lies in a place, such as a small file
+    /// system, which the server's user must be able to enter. What it leaves there is the
+    /// caller's to remove.
+    pub fn start_with_wal_in(place: &Path) -> Option<Self> {
+        Cluster::start(&[], &[], Some(place)).map(Self::of)
+    }
+
+    fn of(cluster: Cluster) -> Self {
+        Self {
             url: format!("postgres://postgres@127.0.0.1:{}/postgres", cluster.port),
             cluster: Some(cluster),
-        })
+        }
     }
 
     /// Returns whether the programs to start a server are installed.
     pub fn can_start() -> bool {
-        program("initdb").is_some() && program("pg_ctl").is_some()
+        find_program("initdb").is_some() && find_program("pg_ctl").is_some()
     }
 
     fn local() -> Option<Self> {
@@ -92,8 +104,8 @@ impl PostgresServer {
         self.cluster.as_ref().map(|cluster| &*cluster.folder)
     }
 
-    /// Ends a server that was started as a crash of its processes would, and starts it again
-    /// on its port. Returns whether it runs; false for a server that was there already.
+    /// Ends a server that was started as a crash of its processes would, unless it has ended, and
+    /// starts it again on its port. Returns whether it runs; false for a server that was there already.
     pub fn restart(&self) -> bool {
         self.cluster.as_ref().and_then(Cluster::restart).is_some()
     }
@@ -141,24 +153,18 @@ struct Cluster {
     port: u16,
 }
 
-/// The user whose processes the server's are, since it refuses to be root's.
-#[derive(Clone, Copy, Debug)]
-struct Owner {
-    user: u32,
-    group: u32,
-}
-
 impl Cluster {
-    fn start(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Option<Self> {
-        let (init, control) = (program("initdb")?, program("pg_ctl")?);
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|listener| listener.local_addr())
-            .ok()?
-            .port();
+    fn start(
+        settings: &[(&str, &str)],
+        files: &[(&str, &str)],
+        wal: Option<&Path>,
+    ) -> Option<Self> {
+        let (init, control) = (find_program("initdb")?, find_program("pg_ctl")?);
+        let port = free_port()?;
         let folder = env::temp_dir().join(format!("audit-pg-{}-{port}", std::process::id()));
         fs::create_dir_all(&folder).ok()?;
         let cluster = Self {
-            owner: Owner::needed(&folder),
+            owner: Owner::needed(&folder, &["postgres", "nobody"]),
             folder,
             control,
             port,
@@ -170,7 +176,15 @@ impl Cluster {
             cluster.own(&file)?;
         }
         let data = cluster.data();
+        let wal = wal.map(|place| place.join(format!("audit-wal-{port}")));
+        if let Some(wal) = &wal {
+            fs::create_dir(wal).ok()?;
+            cluster.own(wal)?;
+        }
         cluster.run(&init, |command| {
+            if let Some(wal) = &wal {
+                command.arg("-X").arg(wal);
+            }
             command
                 .arg("-D")
                 .arg(&data)
@@ -215,12 +229,8 @@ impl Cluster {
 
     /// Gives a file to the server's user, who alone may read it.
     fn own(&self, path: &Path) -> Option<()> {
-        #[cfg(unix)]
         if let Some(owner) = self.owner {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = if path.is_dir() { 0o700 } else { 0o600 };
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).ok()?;
-            std::os::unix::fs::chown(path, Some(owner.user), Some(owner.group)).ok()?;
+            owner.own(path)?;
         }
         Some(())
     }
@@ -228,10 +238,8 @@ impl Cluster {
     fn run(&self, program: &Path, arguments: impl FnOnce(&mut Command)) -> Option<()> {
         let mut command = Command::new(program);
         arguments(&mut command);
-        #[cfg(unix)]
         if let Some(owner) = self.owner {
-            use std::os::unix::process::CommandExt as _;
-            command.uid(owner.user).gid(owner.group);
+            owner.run_as(&mut command);
         }
         // The server inherits what is not closed: a pipe would never end.
         let status = command
@@ -257,39 +265,9 @@ impl Drop for Cluster {
     }
 }
 
-impl Owner {
-    /// Finds another user if this one is root: `postgres`, or `nobody`.
-    fn needed(folder: &Path) -> Option<Self> {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt as _;
-            if fs::metadata(folder).ok()?.uid() != 0 {
-                return None;
-            }
-            let users = fs::read_to_string("/etc/passwd").ok()?;
-            ["postgres", "nobody"].iter().find_map(|name| {
-                let line = users
-                    .lines()
-                    .find(|line| line.split(':').next() == Some(name))?;
-                let mut numbers = line.split(':').skip(2).map(str::parse);
-                Some(Self {
-                    user: numbers.next()?.ok()?,
-                    group: numbers.next()?.ok()?,
-                })
-            })
-        }
-        #[cfg(not(unix))]
-        None
-    }
-}
-
 /// Finds a program of PostgreSQL: on the path, or where Debian keeps those of each version.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file());
-    on_path.or_else(|| {
+fn find_program(name: &str) -> Option<PathBuf> {
+    program(name).or_else(|| {
         let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
             .ok()?
             .filter_map(|version| Some(version.ok()?.path().join("bin").join(name)))

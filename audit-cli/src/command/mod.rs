@@ -1,5 +1,7 @@
 //! The commands, one a file.
 
+#[cfg(not(feature = "postgres"))]
+pub(crate) mod absent;
 pub(crate) mod as_of;
 pub(crate) mod blame;
 pub(crate) mod completions;
@@ -74,6 +76,10 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Triggers(args) => triggers::run(args, session),
         #[cfg(feature = "postgres")]
         Command::Reconcile(args) => reconcile::run(args, session),
+        #[cfg(not(feature = "postgres"))]
+        Command::Triggers(args) => absent::run(args, "triggers"),
+        #[cfg(not(feature = "postgres"))]
+        Command::Reconcile(args) => absent::run(args, "reconcile"),
         Command::Completions(args) => completions::run(args, session),
         Command::Man(args) => man::run(args, session),
     };

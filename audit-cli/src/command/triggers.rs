@@ -47,6 +47,9 @@ pub(crate) struct TriggersArgs {
     /// Make no entries, only notes for `auditlog reconcile`
     #[arg(long)]
     watch: bool,
+    /// Make one entry of a TRUNCATE, and not one for each object: no object's history has it
+    #[arg(long, conflicts_with = "watch")]
+    truncate_in_bulk: bool,
     /// Print SQL that removes the triggers
     #[arg(long)]
     drop: bool,
@@ -84,6 +87,9 @@ pub(crate) fn run(args: &TriggersArgs, session: &mut Session) -> Result<Exit, Er
     }
     if args.watch {
         triggers = triggers.watch();
+    }
+    if args.truncate_in_bulk {
+        triggers = triggers.truncate_in_bulk();
     }
     let sql = if args.drop {
         triggers.drop_sql()

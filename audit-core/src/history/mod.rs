@@ -15,7 +15,7 @@ use uuid::Uuid;
 use self::evolve::Evolution;
 pub use self::evolve::Upcast;
 pub(crate) use self::evolve::Upcaster;
-pub use self::objects::{Histories, ObjectState, ObjectStates, as_of, objects_as_of};
+pub use self::objects::{Histories, ObjectState, ObjectStates, as_of, as_of_async, objects_as_of};
 use self::rebuild::{Fold, empty, rebuild};
 pub use self::rebuild::{Missing, MissingReason, Reconstruction};
 pub(crate) use self::rebuild::{makes_version, stands_alone};
@@ -26,6 +26,7 @@ use crate::entry::{LogEntry, ObjectRef};
 use crate::error::Result;
 use crate::log::AuditLog;
 use crate::path::{Path, PathSegment};
+use crate::query::Query;
 use crate::schema::FieldSchema;
 
 /// Reads the history of an object from the current log.
@@ -69,6 +70,17 @@ pub fn history<T: Auditable>(pk: impl ToString) -> Result<History> {
     AuditLog::current().history::<T>(pk)
 }
 
+/// Reads the history of an object from the current log as [`history`] does, without blocking
+/// the thread.
+///
+/// Needs no particular runtime, as [`Query::all_async`](crate::Query::all_async).
+///
+/// # Errors
+/// As [`history`].
+pub async fn history_async<T: Auditable>(pk: impl ToString) -> Result<History> {
+    AuditLog::current().history_async::<T>(pk).await
+}
+
 impl AuditLog {
     /// Reads the history of an object from this log; see [`history`].
     ///
@@ -84,6 +96,17 @@ impl AuditLog {
         History::read(self, object, &evolution)
     }
 
+    /// Reads the history of an object from this log as [`history`](Self::history) does,
+    /// without blocking the thread.
+    ///
+    /// # Errors
+    /// As [`history`](Self::history).
+    pub async fn history_async<T: Auditable>(&self, pk: impl ToString) -> Result<History> {
+        let object = ObjectRef::new(T::MODEL, pk.to_string());
+        let evolution = Evolution::of(self, T::MODEL).with_fields(T::FIELDS);
+        History::read_async(self, object, &evolution).await
+    }
+
     /// Reads the history of an object by the model's stored name, such as one whose type is
     /// gone. What a registered type says of the model, former names and upcasters, counts.
     ///
@@ -92,6 +115,16 @@ impl AuditLog {
     pub fn history_of(&self, object: ObjectRef) -> Result<History> {
         let evolution = Evolution::of(self, &object.model);
         History::read(self, object, &evolution)
+    }
+
+    /// Reads the history of an object as [`history_of`](Self::history_of) does, without
+    /// blocking the thread.
+    ///
+    /// # Errors
+    /// As [`history_of`](Self::history_of).
+    pub async fn history_of_async(&self, object: ObjectRef) -> Result<History> {
+        let evolution = Evolution::of(self, &object.model);
+        History::read_async(self, object, &evolution).await
     }
 }
 
@@ -129,9 +162,18 @@ pub struct Blame<'h> {
 
 impl History {
     fn read(log: &AuditLog, object: ObjectRef, evolution: &Evolution) -> Result<Self> {
-        let query = log.query().model_name(&object.model);
-        let entries = query.object_pk(&object.object_pk).all()?;
+        let entries = Self::question(log, &object).all()?;
         Self::of(object, entries, evolution)
+    }
+
+    async fn read_async(log: &AuditLog, object: ObjectRef, evolution: &Evolution) -> Result<Self> {
+        let entries = Self::question(log, &object).all_async().await?;
+        Self::of(object, entries, evolution)
+    }
+
+    fn question(log: &AuditLog, object: &ObjectRef) -> Query {
+        let query = log.query().model_name(&object.model);
+        query.object_pk(&object.object_pk)
     }
 
     fn of(object: ObjectRef, mut entries: Vec<LogEntry>, evolution: &Evolution) -> Result<Self> {

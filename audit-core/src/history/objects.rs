@@ -10,10 +10,12 @@ use crate::entry::{LogEntry, ObjectRef};
 use crate::error::Result;
 use crate::log::AuditLog;
 use crate::query::Query;
+use crate::store::Page;
 
 /// How many entries the search for a state reads at first, and then at a time: sizes for which
 /// stores keep plans.
-const PAGES: [usize; 4] = [25, 100, 500, 1000];
+const FIRST: usize = 25;
+const MORE: [usize; 3] = [100, 500, 1000];
 
 /// Returns what an object was at a time, from the current log: see [`AuditLog::as_of`].
 ///
@@ -24,6 +26,18 @@ pub fn as_of<T: Auditable>(
     time: impl Into<DateTime<Utc>>,
 ) -> Result<Reconstruction> {
     AuditLog::current().as_of::<T>(pk, time)
+}
+
+/// Returns what an object was at a time as [`as_of`] does, without blocking the thread: see
+/// [`AuditLog::as_of_async`].
+///
+/// # Errors
+/// As [`as_of`].
+pub async fn as_of_async<T: Auditable>(
+    pk: impl ToString,
+    time: impl Into<DateTime<Utc>>,
+) -> Result<Reconstruction> {
+    AuditLog::current().as_of_async::<T>(pk, time).await
 }
 
 /// Returns what all objects of a type were at a time, from the current log: see
@@ -39,7 +53,8 @@ impl AuditLog {
     /// Returns what an object was at a time, entries of that very time included.
     ///
     /// Reads back from that time to the last entry that says all of the object, a creation or
-    /// a [snapshot](crate::SnapshotPolicy), and not what came before.
+    /// a [snapshot](crate::SnapshotPolicy), and not what came before. An entry without an
+    /// object, such as that of a [bulk](crate::bulk) statement, tells nothing of any object.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -57,6 +72,21 @@ impl AuditLog {
         self.state_of(&object, time.into(), &evolution)
     }
 
+    /// Returns what an object was at a time as [`as_of`](Self::as_of) does, without blocking
+    /// the thread.
+    ///
+    /// # Errors
+    /// As [`as_of`](Self::as_of).
+    pub async fn as_of_async<T: Auditable>(
+        &self,
+        pk: impl ToString,
+        time: impl Into<DateTime<Utc>>,
+    ) -> Result<Reconstruction> {
+        let object = ObjectRef::new(T::MODEL, pk.to_string());
+        let evolution = Evolution::of(self, T::MODEL).with_fields(T::FIELDS);
+        self.state_of_async(&object, time.into(), &evolution).await
+    }
+
     /// Returns what an object was at a time, as [`as_of`](Self::as_of) does, by the model's
     /// stored name.
     ///
@@ -70,38 +100,46 @@ impl AuditLog {
         self.state_of(object, time.into(), &Evolution::of(self, &object.model))
     }
 
+    /// Returns what an object was at a time as [`object_as_of`](Self::object_as_of) does,
+    /// without blocking the thread.
+    ///
+    /// # Errors
+    /// As [`object_as_of`](Self::object_as_of).
+    pub async fn object_as_of_async(
+        &self,
+        object: &ObjectRef,
+        time: impl Into<DateTime<Utc>>,
+    ) -> Result<Reconstruction> {
+        let evolution = Evolution::of(self, &object.model);
+        self.state_of_async(object, time.into(), &evolution).await
+    }
+
     fn state_of(
         &self,
         object: &ObjectRef,
         time: DateTime<Utc>,
         evolution: &Evolution,
     ) -> Result<Reconstruction> {
-        let query = self
-            .query()
-            .model_name(&object.model)
-            .object_pk(&object.object_pk);
-        let mut sizes = PAGES.into_iter();
-        let mut query = up_to(query, time).newest_first();
-        let mut entries: Vec<LogEntry> = Vec::new();
-        'pages: loop {
-            if let Some(size) = sizes.next() {
-                query = query.limit(size);
-            }
+        let mut reading = Backwards::of(self, object, time);
+        while let Some(query) = reading.next.take() {
             let page = query.clone().page()?;
-            for mut entry in page.entries {
-                evolution.bring(&mut entry)?;
-                entries.push(entry);
-                if entries.last().is_some_and(stands_alone) {
-                    break 'pages;
-                }
-            }
-            match page.next {
-                Some(next) => query = query.after(next),
-                None => break,
-            }
+            reading.add(query, page, evolution)?;
         }
-        entries.reverse();
-        Ok(rebuild(evolution.fields, &entries))
+        Ok(reading.state(evolution))
+    }
+
+    async fn state_of_async(
+        &self,
+        object: &ObjectRef,
+        time: DateTime<Utc>,
+        evolution: &Evolution,
+    ) -> Result<Reconstruction> {
+        let mut reading = Backwards::of(self, object, time);
+        while let Some(query) = reading.next.take() {
+            let page = query.clone().page_async().await?;
+            reading.add(query, page, evolution)?;
+        }
+        Ok(reading.state(evolution))
     }
 
     /// Returns the histories of all objects that a query finds entries of, by model and
@@ -148,6 +186,49 @@ impl AuditLog {
         Ok(ObjectStates {
             histories: self.histories(up_to(query, time.into()))?,
         })
+    }
+}
+
+/// The entries of an object, read page by page from a time back to one that says all of it.
+struct Backwards {
+    entries: Vec<LogEntry>,
+    /// What to ask for next.
+    next: Option<Query>,
+    /// How long the pages after it are; then they stay as they are.
+    sizes: std::array::IntoIter<usize, 3>,
+}
+
+impl Backwards {
+    fn of(log: &AuditLog, object: &ObjectRef, time: DateTime<Utc>) -> Self {
+        let query = log
+            .query()
+            .model_name(&object.model)
+            .object_pk(&object.object_pk);
+        Self {
+            entries: Vec::new(),
+            next: Some(up_to(query, time).newest_first().limit(FIRST)),
+            sizes: MORE.into_iter(),
+        }
+    }
+
+    /// Adds the answer to what was asked for.
+    fn add(&mut self, query: Query, page: Page, evolution: &Evolution) -> Result<()> {
+        for mut entry in page.entries {
+            evolution.bring(&mut entry)?;
+            let enough = stands_alone(&entry);
+            self.entries.push(entry);
+            if enough {
+                return Ok(());
+            }
+        }
+        let size = self.sizes.next().unwrap_or(query.page_size());
+        self.next = page.next.map(|next| query.after(next).limit(size));
+        Ok(())
+    }
+
+    fn state(mut self, evolution: &Evolution) -> Reconstruction {
+        self.entries.reverse();
+        rebuild(evolution.fields, &self.entries)
     }
 }
 

@@ -16,7 +16,7 @@ fn main() {
         Suite::postgres_in_schema("diesel_async_in_schema", asynchronous::run_in_schema),
         Suite::sqlite("diesel_async_sqlite", asynchronous::run_sqlite),
     ];
-    suites(&all, |_| Vec::new());
+    suites(&all, |_, _| Vec::new());
 }
 
 /// How a transaction of diesel ends without being kept.

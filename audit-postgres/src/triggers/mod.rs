@@ -1,10 +1,12 @@
 //! Triggers that record what is written past the program.
 
+mod context;
 mod error;
 mod sql;
 
 use audit_core::{Auditable, Level, Mask, ModelDescription, Recorded};
 
+pub use self::context::{TriggerContext, set_context_in};
 pub use self::error::TriggerError;
 use self::sql::{Function, Ident, Table};
 use crate::row::key;
@@ -28,7 +30,8 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// | `auditlog.correlation_id`, `auditlog.reason`, `auditlog.trace_id`, `auditlog.transaction_id` | as in the entry |
 /// | `auditlog.audited` = `on` | no entry: the program makes its own |
 ///
-/// An empty text is none. Where the program audits by itself, or where triggers only
+/// An empty text is none. [`set_context_in`] sets them from the program's own context, and
+/// [`TriggerContext`] does for drivers other than `tokio-postgres`. Where the program audits by itself, or where triggers only
 /// [watch](Self::watch), the table `audit_touched` has which objects were written, and
 /// [`PostgresStore::reconcile`](crate::PostgresStore::reconcile) tells which of them have no
 /// entry of the program.
@@ -44,13 +47,15 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 ///
 /// A column with JSON, an array or a composite type is one value, old and new. `object_repr`
 /// is the model and the identity. A statement that gives a row another identity is a deletion
-/// and a creation. TRUNCATE is one entry for all objects, as of a bulk statement.
+/// and a creation. TRUNCATE is a deletion of each object, and takes as long as DELETE does, or,
+/// with [`truncate_in_bulk`](Self::truncate_in_bulk), one entry for all of them.
 ///
 /// # Limits
 ///
 /// Triggers do not fire in a session with `session_replication_role = replica`, and whoever
 /// owns the table can disable them. One partition of a partitioned table that is written by
-/// its own name fires none.
+/// its own name fires none. A TRUNCATE in a transaction that is `REPEATABLE READ` or stricter
+/// also removes rows which that transaction does not see: these have no entry.
 ///
 /// # Example: the SQL for a table
 /// ```
@@ -80,6 +85,7 @@ pub struct Triggers {
     masked: Vec<(String, Mask)>,
     key: Option<Vec<String>>,
     watch: bool,
+    truncate_in_bulk: bool,
 }
 
 impl Triggers {
@@ -95,6 +101,7 @@ impl Triggers {
             masked: Vec::new(),
             key: None,
             watch: false,
+            truncate_in_bulk: false,
         }
     }
 
@@ -138,6 +145,17 @@ impl Triggers {
     /// [`reconcile`](crate::PostgresStore::reconcile).
     pub fn watch(mut self) -> Self {
         self.watch = true;
+        self
+    }
+
+    /// Makes one entry of a TRUNCATE, as of a bulk statement, instead of one for each object:
+    /// for a table that is too large for that.
+    ///
+    /// The entry is a deletion of the model without an object. No object's history has it: for
+    /// [`history`](audit_core::history()) and [`as_of`](audit_core::as_of()) the objects go on
+    /// to exist.
+    pub fn truncate_in_bulk(mut self) -> Self {
+        self.truncate_in_bulk = true;
         self
     }
 
@@ -234,6 +252,7 @@ impl Triggers {
             parent,
             columns: recorded,
             watch: self.watch,
+            truncate_in_bulk: self.truncate_in_bulk,
         })
     }
 

@@ -137,6 +137,7 @@ pub(super) struct Function {
     pub(super) parent: Option<(String, Ident)>,
     pub(super) columns: Vec<Column>,
     pub(super) watch: bool,
+    pub(super) truncate_in_bulk: bool,
 }
 
 /// The rows a statement wrote: `o` as they were, `n` as they are.
@@ -174,8 +175,14 @@ impl Function {
             if level.is_some() {
                 let _ok = writeln!(
                     sql,
-                    "CREATE TRIGGER auditlog_{event} AFTER {} ON {table}{}{rows}\n    \
+                    "CREATE TRIGGER auditlog_{event} {} {} ON {table}{}{rows}\n    \
                      FOR EACH STATEMENT EXECUTE FUNCTION {schema}.{function}();",
+                    // Afterwards nobody sees what was there.
+                    if event == "truncate" {
+                        "BEFORE"
+                    } else {
+                        "AFTER"
+                    },
                     event.to_uppercase(),
                     if rows.is_empty() {
                         ""
@@ -418,6 +425,10 @@ impl Function {
     fn truncated(&self, level: u8, watch: bool) -> String {
         if watch {
             return self.note("delete", "''", "");
+        }
+        if !self.truncate_in_bulk {
+            let rows = format!("{} AS o", self.table);
+            return self.captured("delete", level, Rows::Went, &rows, "");
         }
         format!(
             "        PERFORM {schema}.audit_capture('delete', {model}, {version}, ARRAY[''], \

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use audit_core::{AuditLog, LogEntry, Query, Receipt, Store, StoreError};
+use audit_core::{AuditLog, LogEntry, ObjectRef, Query, Receipt, Store, StoreError};
+use audit_derive::Auditable;
 use audit_postgres::PostgresStore;
 use audit_testkit::entries;
 use futures::future::join_all;
@@ -28,6 +29,7 @@ pub(crate) const TESTS: &[Test] = &[
         "asynchronous::a_runtime_is_not_blocked",
         a_runtime_is_not_blocked,
     ),
+    ("asynchronous::a_history_is_awaited", a_history_is_awaited),
     (
         "asynchronous::a_dropped_append_is_whole_or_nothing",
         a_dropped_append_is_whole_or_nothing,
@@ -161,6 +163,56 @@ fn a_runtime_is_not_blocked(scratch: &Scratch) {
         drop_outside(sql);
     });
     assert_kept(&store, &sample);
+}
+
+#[derive(Auditable, Clone)]
+#[audit(crate = audit_core)]
+struct Note {
+    id: u32,
+    text: String,
+}
+
+/// More versions than a page has, read while the table is locked at first.
+fn a_history_is_awaited(scratch: &Scratch) {
+    let store = scratch.store();
+    let log = AuditLog::builder().store(store.clone()).build();
+    log.register::<Note>();
+    let mut note = Note {
+        id: 7,
+        text: "0".into(),
+    };
+    log.created(&note).record().unwrap();
+    let drafts: Vec<_> = (1..700)
+        .map(|number: u32| log.update(&mut note, |note| note.text = number.to_string()))
+        .collect();
+    log.record_all(drafts).unwrap();
+    let object = ObjectRef::new("Note", "7");
+    let history = log.history::<Note>(7).unwrap();
+    let time = history.entries()[300].timestamp;
+    let sql = scratch.sql();
+    sql.run("BEGIN; LOCK TABLE audit_entry IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    current_thread().block_on(async {
+        let others = async {
+            for _ in 0..20 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::task::spawn_blocking(move || sql.run("COMMIT").map(|_| sql))
+                .await
+                .unwrap()
+                .unwrap()
+        };
+        let (read, sql) = futures::future::join(log.history_async::<Note>(7), others).await;
+        drop_outside(sql);
+        assert_eq!(read.unwrap().entries(), history.entries());
+        let read = log.history_of_async(object.clone()).await.unwrap();
+        assert_eq!(read.entries(), history.entries());
+        let state = log.as_of_async::<Note>(7, time).await.unwrap();
+        assert_eq!(state, history.as_of(time));
+        assert!(state.complete, "it was read back to the creation");
+        let state = log.object_as_of_async(&object, time).await.unwrap();
+        assert_eq!(state.state, history.as_of(time).state);
+    });
 }
 
 /// A connection with a runtime of its own must not be dropped inside another one.

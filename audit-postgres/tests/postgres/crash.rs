@@ -2,22 +2,21 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use audit_core::{LogEntry, Query, Store, StoreError};
-use audit_testkit::{PostgresServer, entries};
+use audit_testkit::{PostgresServer, SmallDisk, entries};
 use libtest_mimic::Trial;
 
 use crate::scratch::{Scratch, Sql, assert_kept};
 
 /// The tests, ignored where no server can be started, or where nothing can be mounted.
-pub(crate) fn trials() -> [Trial; 2] {
+pub(crate) fn trials() -> [Trial; 3] {
     let no_server = !PostgresServer::can_start();
-    let no_disk = no_server || Disk::mount(&std::env::temp_dir(), 0, 0).is_none();
+    let no_disk = no_server || mount(&std::env::temp_dir(), "size=4m").is_none();
     [
         Trial::test(
             "crash::a_server_that_crashes_under_load_keeps_what_it_said",
@@ -31,6 +30,14 @@ pub(crate) fn trials() -> [Trial; 2] {
             "crash::a_full_disk_is_full_and_works_again_when_there_is_room",
             || {
                 a_full_disk_is_full_and_works_again_when_there_is_room();
+                Ok(())
+            },
+        )
+        .with_ignored_flag(no_disk),
+        Trial::test(
+            "crash::a_full_disk_under_the_log_loses_nothing_that_was_acknowledged",
+            || {
+                a_full_disk_under_the_log_loses_nothing_that_was_acknowledged();
                 Ok(())
             },
         )
@@ -83,41 +90,10 @@ fn a_server_that_crashes_under_load_keeps_what_it_said() {
     assert_kept(&store, &kept);
 }
 
-/// A small file system in memory, until it is dropped.
-struct Disk {
-    folder: PathBuf,
-}
-
-impl Disk {
-    /// Mounts one that belongs to a user; `None` where that is not permitted.
-    fn mount(place: &Path, user: u32, group: u32) -> Option<Self> {
-        let folder = place.join(format!("audit-disk-{}", std::process::id()));
-        fs::create_dir(&folder).ok()?;
-        let disk = Self { folder };
-        let options = format!("size=4m,mode=700,uid={user},gid={group}");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(&disk.folder)
-            .output();
-        mounted
-            .is_ok_and(|output| output.status.success())
-            .then_some(disk)
-    }
-
-    fn grow(&self) {
-        let status = Command::new("mount")
-            .args(["-o", "remount,size=64m"])
-            .arg(&self.folder)
-            .status();
-        assert!(status.unwrap().success());
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.folder).output();
-        let _ = fs::remove_dir(&self.folder);
-    }
+/// Mounts a small file system in a folder.
+fn mount(place: &Path, options: &str) -> Option<SmallDisk> {
+    let folder = place.join(format!("audit-disk-{}", std::process::id()));
+    SmallDisk::mount(&folder, options)
 }
 
 /// The trail lies in a tablespace that runs full: `write` returns `ENOSPC`, and the server
@@ -126,11 +102,12 @@ fn a_full_disk_is_full_and_works_again_when_there_is_room() {
     let server = start();
     let folder = server.folder().expect("the folder of a server of its own");
     let owner = fs::metadata(folder).unwrap();
-    let disk = Disk::mount(folder, owner.uid(), owner.gid()).expect("a file system, as before");
+    let options = format!("size=4m,mode=700,uid={},gid={}", owner.uid(), owner.gid());
+    let disk = mount(folder, &options).expect("a file system, as before");
     Sql::connect(server.url())
         .run(&format!(
             "CREATE TABLESPACE small LOCATION '{}'",
-            disk.folder.display()
+            disk.folder().display()
         ))
         .unwrap();
     let scratch = Scratch::new(server.url());
@@ -178,9 +155,95 @@ fn a_full_disk_is_full_and_works_again_when_there_is_room() {
     });
     assert_kept(&store, &kept);
 
-    disk.grow();
+    assert!(disk.remount("size=64m"));
     store.append(&refused).unwrap();
     kept.extend(refused);
+    assert_kept(&store, &kept);
+    drop(store);
+    drop(scratch);
+    // Before the file system goes.
+    drop(server);
+}
+
+/// What runs full is the disk of the write-ahead log: the server cannot go on and ends, and it
+/// does not come up before there is room.
+fn a_full_disk_under_the_log_loses_nothing_that_was_acknowledged() {
+    let place = std::env::temp_dir();
+    let disk = mount(&place, "size=40m,mode=755").expect("a file system, as before");
+    let server = PostgresServer::start_with_wal_in(disk.folder()).expect("a server");
+    let scratch = Scratch::new(server.url());
+    let store = scratch
+        .options()
+        .retry_timeout(Duration::from_millis(500))
+        .connect(server.url())
+        .unwrap();
+    let (mut kept, mut refused) = (Vec::new(), Vec::new());
+    thread::scope(|scope| {
+        let writers: Vec<_> = (0..3_u64)
+            .map(|writer| {
+                let store = &store;
+                scope.spawn(move || {
+                    let mut kept = Vec::new();
+                    for step in 0..1_000 {
+                        let seed = (writer << 32) + step;
+                        let mut batch = entries(20, seed);
+                        // Text that is not compressed to nothing.
+                        let digits = |entry: &LogEntry| entry.id.simple().to_string();
+                        let text: String = entries(300, !seed).iter().map(digits).collect();
+                        for entry in &mut batch {
+                            entry.reason = Some(format!("{}{text}", entry.id));
+                        }
+                        if let Err(error) = store.append(&batch) {
+                            return (kept, batch, error);
+                        }
+                        kept.extend(batch);
+                    }
+                    panic!("the disk is never full");
+                })
+            })
+            .collect();
+        for writer in writers {
+            let (acknowledged, batch, error) = writer.join().unwrap();
+            assert!(
+                matches!(
+                    error,
+                    StoreError::Full { .. }
+                        | StoreError::Io { .. }
+                        | StoreError::Unconfirmed { .. }
+                ),
+                "{error:?}"
+            );
+            kept.extend(acknowledged);
+            refused.push((batch, error));
+        }
+    });
+    assert!(kept.len() > 100, "only {} entries", kept.len());
+
+    let said = fs::read(server.folder().expect("its folder").join("log")).unwrap();
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("PANIC:  could not"), "{said}");
+
+    assert!(disk.remount("size=400m"));
+    assert!(server.restart(), "the server does not start again");
+    // What nobody was told of may be there: a whole batch of it, or nothing.
+    for (batch, error) in refused {
+        let there = batch
+            .iter()
+            .filter(|entry| {
+                let same = Query::new()
+                    .object_pk(&entry.object_pk)
+                    .since(entry.timestamp);
+                let found = store.find(&same.limit(usize::MAX)).unwrap();
+                found.entries.contains(entry)
+            })
+            .count();
+        match error {
+            StoreError::Unconfirmed { .. } => assert!([0, batch.len()].contains(&there), "{there}"),
+            _ => assert_eq!(there, 0, "{error:?}"),
+        }
+        store.append(&batch).unwrap();
+        kept.extend(batch);
+    }
     assert_kept(&store, &kept);
     drop(store);
     drop(scratch);

@@ -1,13 +1,13 @@
 //! Lost connections, dead servers, locks and limits.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_core::{LogEntry, Query, Store, StoreError};
+use audit_core::{AuditLog, Error, FailurePolicy, LogEntry, Query, Receipt, Store, StoreError};
 use audit_postgres::PostgresStore;
 use audit_testkit::entries;
 
@@ -26,6 +26,10 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "faults::a_lost_answer_stores_nothing_twice",
         a_lost_answer_stores_nothing_twice,
+    ),
+    (
+        "faults::a_lost_answer_without_another_is_unconfirmed",
+        a_lost_answer_without_another_is_unconfirmed,
     ),
     (
         "faults::a_silent_server_is_an_error_in_time",
@@ -53,6 +57,7 @@ pub(crate) const TESTS: &[Test] = &[
 fn kind(error: &StoreError) -> Option<std::io::ErrorKind> {
     match error {
         StoreError::Io { source, .. } => Some(source.kind()),
+        StoreError::Unconfirmed { source, .. } => Some(source.downcast_ref::<io::Error>()?.kind()),
         _ => None,
     }
 }
@@ -142,6 +147,8 @@ const DEAF: u8 = 1;
 const SILENT: u8 = 2;
 /// New connections are refused.
 const DOWN: u8 = 3;
+/// What the server says at the end of a COPY is lost.
+const COPIED: u8 = 4;
 
 impl Network {
     /// Forwards to the server of a URL; `None` if it is not one by TCP.
@@ -211,6 +218,7 @@ fn forward(mut from: TcpStream, mut to: TcpStream, state: &Arc<AtomicU8>, answer
             let lost = match state.load(Ordering::SeqCst) {
                 DEAF => answers,
                 SILENT => true,
+                COPIED => answers && buffer[..length].windows(5).any(|text| text == b"COPY "),
                 _ => false,
             };
             if !lost && to.write_all(&buffer[..length]).is_err() {
@@ -251,6 +259,75 @@ fn a_lost_answer_stores_nothing_twice(scratch: &Scratch) {
         append.join().unwrap().unwrap();
     });
     assert_kept(&store, &sample);
+}
+
+/// The server commits, the answer never arrives, and the server is not to be reached again.
+/// What the last try says must not hide that the first one may have been kept.
+fn a_lost_answer_without_another_is_unconfirmed(scratch: &Scratch) {
+    let (network, store) = network(scratch);
+    let store = Arc::new(store);
+    let log = AuditLog::builder().store(Arc::clone(&store)).build();
+    let open = AuditLog::builder()
+        .store(Arc::clone(&store))
+        .on_error(FailurePolicy::FailOpen)
+        .build();
+    let before = entries(1, 2);
+    store.append(&before).unwrap();
+    let sql = scratch.sql();
+    let lose = |answer, number: &str, record: &(dyn Fn() -> Result<Receipt, Error> + Sync)| {
+        // With a connection that has the statement prepared.
+        store.append(&before).unwrap();
+        network.set(answer);
+        let receipt = thread::scope(|scope| {
+            let recording = scope.spawn(record);
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while sql.value("SELECT count(*) FROM audit_entry") != number {
+                assert!(Instant::now() < deadline, "it is never committed");
+                thread::sleep(Duration::from_millis(2));
+            }
+            network.set(DOWN);
+            network.cut();
+            recording.join().unwrap()
+        });
+        network.set(WORKS);
+        receipt
+    };
+    let error = lose(DEAF, "2", &|| log.event("closed").record()).unwrap_err();
+    assert!(error.is_unconfirmed(), "{error:?}");
+    assert!(
+        error.to_string().contains("it is unknown whether"),
+        "{error}"
+    );
+
+    let receipt = lose(DEAF, "3", &|| open.event("open").record()).unwrap();
+    assert!(matches!(receipt, Receipt::Spooled(_)), "{receipt:?}");
+    assert_eq!(open.stats().spooled, 1);
+    // It is appended again, and there once.
+    open.flush().unwrap();
+    assert_eq!((open.stats().spooled, open.stats().lost), (0, 0));
+
+    let error = lose(COPIED, "13", &|| {
+        store.import(entries(10, 1))?;
+        Ok(Receipt::Unchanged)
+    })
+    .unwrap_err();
+    assert!(error.is_unconfirmed(), "{error:?}");
+    assert_eq!(store.count(&Query::new()).unwrap(), 13);
+
+    // What never arrived is certain.
+    network.set(DOWN);
+    network.cut();
+    let error = loop {
+        match log.event("away").record().unwrap_err() {
+            // The connection that was cut is used once more.
+            error if error.is_unconfirmed() => {}
+            error => break error,
+        }
+    };
+    assert!(
+        matches!(error, Error::Store(StoreError::Io { .. })),
+        "{error:?}"
+    );
 }
 
 fn a_silent_server_is_an_error_in_time(scratch: &Scratch) {
@@ -322,7 +399,14 @@ fn a_server_that_comes_back_is_used_again(scratch: &Scratch) {
     network.cut();
     let begin = Instant::now();
     let error = store.append(&sample[10..20]).unwrap_err();
-    assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
+    // Where the cut was not noticed yet, the first try may have arrived.
+    assert!(
+        matches!(
+            error,
+            StoreError::Io { .. } | StoreError::Unconfirmed { .. }
+        ),
+        "{error:?}"
+    );
     assert!(
         begin.elapsed() >= Duration::from_secs(2),
         "it was tried again"

@@ -1,8 +1,10 @@
 //! Retention.
 
+use std::thread;
+
 use audit_core::{Query, Store};
 use audit_testkit::entries;
-use chrono::{DateTime, Months, Utc};
+use chrono::{DateTime, Months, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::Test;
@@ -15,6 +17,14 @@ pub(crate) const TESTS: &[Test] = &[
         a_partition_in_use_is_emptied_instead,
     ),
     ("purge::many_entries_go_in_steps", many_entries_go_in_steps),
+    (
+        "purge::what_is_written_meanwhile_stays",
+        what_is_written_meanwhile_stays,
+    ),
+    (
+        "purge::what_another_cluster_wrote_goes",
+        what_another_cluster_wrote_goes,
+    ),
     (
         "purge::the_present_month_is_never_dropped",
         the_present_month_is_never_dropped,
@@ -136,6 +146,56 @@ fn many_entries_go_in_steps(scratch: &Scratch) {
         scratch.sql().value("SELECT count(*) FROM audit_retention"),
         "0"
     );
+}
+
+/// With conditions that SQL decides, and with one that it does not.
+fn questions() -> [Query; 2] {
+    [Query::new(), Query::new().text("e")]
+}
+
+/// Somebody holds an entry, so that the purge waits in its first step.
+fn what_is_written_meanwhile_stays(scratch: &Scratch) {
+    for (number, query) in questions().into_iter().enumerate() {
+        let store = scratch.store();
+        let seed = 10 * u64::try_from(number).unwrap();
+        let before = entries(100, seed);
+        store.append(&before).unwrap();
+        // Of times before and after those.
+        let mut meanwhile = entries(200, seed + 1);
+        meanwhile[0].timestamp = before[0].timestamp - TimeDelta::days(1);
+        // Open when the purge begins: its number is lower than those that are committed.
+        let open = scratch.sql();
+        open.run("BEGIN; SELECT pg_current_xact_id()").unwrap();
+        let (first, rest) = meanwhile.split_at(1);
+        let holder = scratch.sql();
+        holder
+            .run("BEGIN; SELECT id FROM audit_entry FOR UPDATE")
+            .unwrap();
+        thread::scope(|scope| {
+            let purge = scope.spawn(|| store.purge(&query));
+            scratch.wait_for_locks(1);
+            store.append(rest).unwrap();
+            open.append(first);
+            open.run("COMMIT").unwrap();
+            holder.run("COMMIT").unwrap();
+            assert_eq!(purge.join().unwrap().unwrap(), 100);
+        });
+        assert_kept(&store, &meanwhile);
+        assert_eq!(store.purge(&query).unwrap(), 200);
+    }
+}
+
+/// A restored trail has the numbers of the transactions of the cluster it came from.
+fn what_another_cluster_wrote_goes(scratch: &Scratch) {
+    let store = scratch.store();
+    store.append(&entries(30, 1)).unwrap();
+    let sql = scratch.sql();
+    sql.run(
+        "SET session_replication_role = replica; \
+         UPDATE audit_entry SET xact = xact + (1::bigint << 60)",
+    )
+    .unwrap();
+    assert_eq!(store.purge(&Query::new()).unwrap(), 30);
 }
 
 fn the_present_month_is_never_dropped(scratch: &Scratch) {

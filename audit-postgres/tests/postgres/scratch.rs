@@ -119,6 +119,18 @@ impl Sql {
             .collect())
     }
 
+    /// Runs work with the client.
+    pub(crate) fn with<T>(&mut self, work: impl AsyncFnOnce(&mut Client) -> T) -> T {
+        self.runtime.block_on(work(&mut self.client))
+    }
+
+    /// Writes entries in the transaction that is open.
+    pub(crate) fn append(&self, entries: &[LogEntry]) {
+        self.runtime
+            .block_on(audit_postgres::append_in(&self.client, entries))
+            .unwrap();
+    }
+
     /// Returns the only column of the only row.
     pub(crate) fn value(&self, sql: &str) -> String {
         self.run(sql).unwrap()[0][0].clone().unwrap_or_default()

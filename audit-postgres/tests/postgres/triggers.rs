@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use audit_core::{
-    Action, Actor, AuditLog, Auditable as _, FieldSchema, Level, LogEntry, Mask, MemoryStore,
-    ModelDescription, ModelSchema, Query, Redaction, Store, StoreError,
+    Action, Actor, AuditLog, Auditable as _, Context, FieldSchema, FutureExt as _, Level, LogEntry,
+    Mask, MemoryStore, ModelDescription, ModelSchema, Query, Redaction, Store, StoreError,
 };
 use audit_derive::Auditable;
-use audit_postgres::{PostgresStore, Reconcile, Triggers};
+use audit_postgres::{PostgresStore, Reconcile, TriggerContext, Triggers, set_context_in};
 use audit_testkit::entries;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::Test;
 use crate::scratch::{Scratch, Sql};
@@ -17,6 +18,14 @@ use crate::scratch::{Scratch, Sql};
 pub(crate) const TESTS: &[Test] = &[
     ("triggers::record_what_sql_does", record_what_sql_does),
     ("triggers::record_a_bulk_statement", record_a_bulk_statement),
+    (
+        "triggers::take_the_context_of_the_program",
+        take_the_context_of_the_program,
+    ),
+    (
+        "triggers::delete_each_object_that_is_truncated",
+        delete_each_object_that_is_truncated,
+    ),
     (
         "triggers::leave_nothing_of_a_rollback",
         leave_nothing_of_a_rollback,
@@ -131,7 +140,7 @@ fn all(store: &PostgresStore, sql: &Sql) -> Vec<LogEntry> {
 }
 
 fn record_what_sql_does(scratch: &Scratch) {
-    let (store, sql) = accounts(scratch, |triggers| triggers);
+    let (store, sql) = accounts(scratch, Triggers::truncate_in_bulk);
     sql.run(
         "BEGIN; SELECT set_config('auditlog.actor', 'ann \"a\" \\', true); \
          SET LOCAL auditlog.actor_kind = 'service'; SET LOCAL auditlog.on_behalf_of = 'bob'; \
@@ -240,6 +249,106 @@ fn assert_plan_is_kept_for_many(sql: &Sql) {
         .unwrap();
     sql.run("SET statement_timeout = '20s'; UPDATE accounts SET role = 'all'")
         .unwrap();
+}
+
+fn delete_each_object_that_is_truncated(scratch: &Scratch) {
+    let (store, sql) = accounts(scratch, |triggers| triggers);
+    // More than one batch.
+    sql.run(
+        "INSERT INTO accounts (id, email) SELECT n, n || '@x' FROM generate_series(1, 2500) AS n",
+    )
+    .unwrap();
+    sql.run("UPDATE accounts SET role = 'admin' WHERE id = 7")
+        .unwrap();
+    let before = all(&store, &sql).last().unwrap().timestamp;
+    sql.run(
+        "BEGIN; SET LOCAL auditlog.actor = 'ann'; TRUNCATE accounts; COMMIT; TRUNCATE accounts",
+    )
+    .unwrap();
+    let found = all(&store, &sql);
+    let deleted = found.iter().filter(|entry| entry.action == Action::Delete);
+    assert!(deleted.clone().all(|entry| entry.actor() == "ann"));
+    assert_eq!(deleted.count(), 2_500);
+
+    let log = AuditLog::builder().store(store.clone()).build();
+    log.register::<Account>();
+    assert_eq!(log.objects_as_of::<Account>(before).unwrap().count(), 2_500);
+    let history = log.history::<Account>(7).unwrap();
+    assert!(history.as_of(before).exists());
+    assert!(!history.latest().exists());
+    let after = history.entries().last().unwrap();
+    assert!(!log.as_of::<Account>(7, after.timestamp).unwrap().exists());
+    let states = log.objects_as_of::<Account>(after.timestamp).unwrap();
+    assert_eq!(states.count(), 0);
+    let back = history.undo(after.id).unwrap().changes;
+    assert_eq!(back["$"].new.as_ref().unwrap()["role"], "admin");
+}
+
+/// What the context says arrives as it is, and is gone with the transaction.
+fn take_the_context_of_the_program(scratch: &Scratch) {
+    let (store, sql) = accounts(scratch, |triggers| triggers);
+    sql.run(
+        "INSERT INTO accounts (id, email) SELECT n, n || '@x' FROM generate_series(1, 50) AS n",
+    )
+    .unwrap();
+    let odd = "it's \"odd\", \\ {}\r\n\t$1 \u{1}\u{7f}\u{2028}\u{1f600}; DROP TABLE accounts --";
+    let actor = Actor::service(odd).on_behalf_of("o'neill");
+    let context = Context::new()
+        .actor(actor.clone())
+        .reason(format!("reason {odd}"))
+        .correlation_id(format!("correlation {odd}"))
+        .trace_id("trace\n1");
+    let id = Uuid::from_u128(7);
+    let mut writer = scratch.sql();
+    writer.with(async |client| {
+        let transaction = client.transaction().await.unwrap();
+        TriggerContext::of(&Context::new().actor("somebody else").reason("none"))
+            .unwrap()
+            .set_in(&transaction)
+            .await
+            .unwrap();
+        let given = TriggerContext::of(&context).unwrap().transaction_id(id);
+        given.set_in(&transaction).await.unwrap();
+        let update = "UPDATE accounts SET city = 'Bonn'";
+        transaction.execute(update, &[]).await.unwrap();
+        transaction.commit().await.unwrap();
+
+        let transaction = client.transaction().await.unwrap();
+        set_context_in(&transaction)
+            .in_audit_context(Context::new().actor("ann"))
+            .await
+            .unwrap();
+        let delete = "DELETE FROM accounts WHERE id = 1";
+        transaction.execute(delete, &[]).await.unwrap();
+        transaction.commit().await.unwrap();
+        let delete = "DELETE FROM accounts WHERE id = 2";
+        client.execute(delete, &[]).await.unwrap();
+    });
+    let found = all(&store, &sql);
+    let updated: Vec<_> = found.iter().filter(|e| e.action == "update").collect();
+    assert_eq!(updated.len(), 50);
+    for entry in updated {
+        assert_eq!(entry.actor, Some(actor.clone()));
+        assert_eq!(entry.reason, Some(format!("reason {odd}")));
+        assert_eq!(entry.correlation_id, Some(format!("correlation {odd}")));
+        assert_eq!(entry.trace_id.as_deref(), Some("trace\n1"));
+        assert_eq!(entry.transaction_id, Some(id));
+    }
+    let by = |pk: &str| {
+        let deleted = found
+            .iter()
+            .find(|e| e.action == "delete" && e.object_pk == pk);
+        let entry = deleted.unwrap();
+        (entry.actor().to_string(), entry.reason.clone())
+    };
+    assert_eq!(by("1"), ("ann".to_owned(), None));
+    assert_eq!(by("2"), ("system".to_owned(), None));
+
+    let error = TriggerContext::of(&Context::new().reason("a\0b")).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Unsupported { .. }) && error.to_string().contains("U+0000"),
+        "{error}"
+    );
 }
 
 fn leave_nothing_of_a_rollback(scratch: &Scratch) {

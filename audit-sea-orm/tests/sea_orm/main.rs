@@ -16,7 +16,7 @@ fn main() {
         Suite::postgres_in_schema("sea_orm_postgres_in_schema", run),
         Suite::sqlite("sea_orm_sqlite", run_sqlite),
     ];
-    suites(&all, hooks::trials);
+    suites(&all, |postgres, _| hooks::trials(postgres));
 }
 
 fn run_sqlite(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {

@@ -1,10 +1,6 @@
 //! Folders for the files of a test, under Cargo's own temporary folder.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
-
 use std::path::PathBuf;
-
-pub(crate) mod child;
 
 /// Returns an empty folder of the test that asks: of its thread's name.
 pub(crate) fn folder() -> PathBuf {

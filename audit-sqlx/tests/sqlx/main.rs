@@ -1,5 +1,7 @@
 //! Entries in transactions of sqlx.
 
+mod mysql;
+
 use std::future::Future;
 use std::pin::Pin;
 
@@ -7,8 +9,8 @@ use audit_core::Receipt;
 use audit_sqlx::{Error, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
 use audit_testkit::callers::{End, Failure, Place, Step, Suite, main as suites};
 use sqlx::{
-    AssertSqlSafe, Connection as _, Database, Executor, PgConnection, PgPool, SqlitePool,
-    Transaction,
+    AssertSqlSafe, Connection as _, Database, Executor, MySqlPool, PgConnection, PgPool,
+    SqlitePool, Transaction,
 };
 
 fn main() {
@@ -16,8 +18,9 @@ fn main() {
         Suite::postgres("sqlx_postgres", run_postgres),
         Suite::postgres_in_schema("sqlx_postgres_in_schema", run_in_schema),
         Suite::sqlite("sqlx_sqlite", run_sqlite),
+        Suite::mysql("sqlx_mysql", run_mysql, mysql::SERVER),
     ];
-    suites(&all, |_| Vec::new());
+    suites(&all, |_, mysql| mysql::trials(mysql));
 }
 
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
@@ -39,6 +42,15 @@ fn run_postgres(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt
 fn run_sqlite(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
     block_on(async {
         let pool = SqlitePool::connect(&format!("sqlite:{}", place.url)).await?;
+        let done = run(pool.begin().await?, steps, end).await;
+        pool.close().await;
+        done
+    })
+}
+
+fn run_mysql(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+    block_on(async {
+        let pool = MySqlPool::connect(&place.url).await?;
         let done = run(pool.begin().await?, steps, end).await;
         pool.close().await;
         done

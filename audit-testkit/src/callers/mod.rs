@@ -10,7 +10,7 @@ mod tests;
 use audit_core::{Draft, LogEntry, Receipt, Unit};
 
 pub use self::database::{Database, Postgres, Sqlite};
-pub use self::suite::{Suite, main, trial};
+pub use self::suite::{Mysql, Suite, main, trial};
 
 /// What is done in a transaction, in order.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub type Failure = Box<dyn std::error::Error>;
 /// Where a test's database is.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// The URL of PostgreSQL, or the path of SQLite's file.
+    /// The URL of PostgreSQL's or MySQL's database, or the path of SQLite's file.
     pub url: String,
     /// The schema of the trail, where the connection's search path does not have it.
     pub schema: Option<String>,

@@ -8,6 +8,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use super::Run;
 use super::database::{Database, Postgres, Sqlite};
 use super::tests::{Caller, TESTS};
+use crate::mysql::MysqlServer;
 use crate::postgres::PostgresServer;
 
 /// A driver to be tested with a kind of database.
@@ -19,10 +20,27 @@ pub struct Suite {
     without: &'static [&'static str],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum Kind {
     Sqlite,
     Postgres { on_path: bool },
+    Mysql(Mysql),
+}
+
+/// How a driver of MySQL is tested: this crate has none.
+#[derive(Clone, Copy, Debug)]
+pub struct Mysql {
+    /// Returns whether the server with a URL lets the test in.
+    pub lets_in: fn(&str) -> bool,
+    /// Makes a database with a trail and the table `account` on the server with a URL.
+    pub database: fn(&str) -> Box<dyn Database>,
+}
+
+/// The URLs of the servers that there are.
+#[derive(Clone, Debug, Default)]
+struct Servers {
+    postgres: Option<Arc<str>>,
+    mysql: Option<Arc<str>>,
 }
 
 impl Suite {
@@ -53,6 +71,14 @@ impl Suite {
         }
     }
 
+    /// Tests with a database of MySQL or MariaDB.
+    pub fn mysql(name: &'static str, run: Run, mysql: Mysql) -> Self {
+        Self {
+            kind: Kind::Mysql(mysql),
+            ..Self::sqlite(name, run)
+        }
+    }
+
     /// Leaves out tests that say nothing of this driver.
     #[must_use]
     pub fn without(self, tests: &'static [&'static str]) -> Self {
@@ -62,18 +88,23 @@ impl Suite {
         }
     }
 
-    fn trials(self, url: Option<&Arc<str>>) -> impl Iterator<Item = Trial> {
-        let url = url.cloned();
+    fn trials(self, servers: &Servers) -> impl Iterator<Item = Trial> {
+        let url = match self.kind {
+            Kind::Sqlite => Some("".into()),
+            Kind::Postgres { .. } => servers.postgres.clone(),
+            Kind::Mysql(_) => servers.mysql.clone(),
+        };
         let tests = TESTS
             .iter()
             .filter(move |(name, _)| !self.without.contains(name));
         tests.map(move |(name, test)| {
-            let missing = self.kind != Kind::Sqlite && url.is_none();
+            let missing = url.is_none();
             let url = url.clone().unwrap_or_default();
             trial(format!("{}::{name}", self.name), missing, move || {
                 let database: Box<dyn Database> = match self.kind {
                     Kind::Sqlite => Box::new(Sqlite::new()),
                     Kind::Postgres { on_path } => Box::new(Postgres::new(&url, on_path)),
+                    Kind::Mysql(mysql) => (mysql.database)(&url),
                 };
                 test(&Caller {
                     database: &*database,
@@ -100,20 +131,30 @@ pub fn trial(name: String, missing: bool, test: impl FnOnce() + Send + 'static) 
 
 /// Runs the tests of suites, and those of the adapter's own, as `main` of a test without
 /// libtest's. Without a server, those that need one are reported as ignored by their names;
-/// with `CI=true` that is a failure.
+/// with `CI=true` it is a failure if PostgreSQL is missing.
 ///
-/// The adapter's own tests are made for the server's URL.
-pub fn main(suites: &[Suite], own: impl FnOnce(Option<&str>) -> Vec<Trial>) {
+/// The adapter's own tests are made for the URLs of PostgreSQL's server and of MySQL's.
+pub fn main(suites: &[Suite], own: impl FnOnce(Option<&str>, Option<&str>) -> Vec<Trial>) {
     let arguments = Arguments::from_args();
-    let server = PostgresServer::find();
-    let url: Option<Arc<str>> = server.as_ref().map(|server| server.url().into());
+    let postgres = PostgresServer::find();
+    let of_mysql = suites.iter().find_map(|suite| match suite.kind {
+        Kind::Mysql(mysql) => Some(mysql),
+        _ => None,
+    });
+    let mysql = of_mysql.and_then(|mysql| MysqlServer::find(mysql.lets_in));
+    let servers = Servers {
+        postgres: postgres.as_ref().map(|server| server.url().into()),
+        mysql: mysql.as_ref().map(|server| server.url().into()),
+    };
     let mut trials: Vec<_> = suites
         .iter()
-        .flat_map(|suite| suite.trials(url.as_ref()))
+        .flat_map(|suite| suite.trials(&servers))
         .collect();
-    trials.extend(own(url.as_deref()));
-    let wanted = suites.iter().any(|suite| suite.kind != Kind::Sqlite);
-    if wanted && url.is_none() {
+    trials.extend(own(servers.postgres.as_deref(), servers.mysql.as_deref()));
+    let wanted = suites
+        .iter()
+        .any(|suite| matches!(suite.kind, Kind::Postgres { .. }));
+    if wanted && postgres.is_none() {
         eprintln!("no PostgreSQL server: set AUDITLOG_TEST_POSTGRES_URL to the URL of one");
         let required = std::env::var("CI").is_ok_and(|ci| ci == "true");
         trials.push(
@@ -121,8 +162,11 @@ pub fn main(suites: &[Suite], own: impl FnOnce(Option<&str>) -> Vec<Trial>) {
                 .with_ignored_flag(!required),
         );
     }
+    if of_mysql.is_some() && mysql.is_none() {
+        eprintln!("no MySQL or MariaDB server: set AUDITLOG_TEST_MYSQL_URL to the URL of one");
+    }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    // Stops a server that was started.
-    drop(server);
+    // Stops servers that were started.
+    drop((postgres, mysql));
     conclusion.exit();
 }

@@ -1,13 +1,11 @@
 //! The command held wrong: every error says what was wrong, where, and what to do.
 
-mod scratch;
-
 use std::fs;
 use std::path::Path;
 
+use crate::scratch::{self, auditlog, json, run, stderr, trail};
 use auditlog::LogEntry;
 use auditlog::sqlite::rusqlite::Connection;
-use scratch::{auditlog, json, run, stderr, trail};
 use serde_json::Value;
 
 #[test]
@@ -306,4 +304,19 @@ fn a_store_that_may_not_be_read() {
     assert!(said.contains("audit.db"), "{said}");
     assert!(said.contains("Permission denied"), "{said}");
     assert!(said.contains("\nhint: check that"), "{said}");
+}
+
+#[cfg(not(feature = "postgres"))]
+#[test]
+fn a_command_that_was_left_out_says_so() {
+    let folder = scratch::folder();
+    let store = scratch::trail(&folder);
+    for args in [
+        &["triggers", "--models", "models.json", "--table", "users"][..],
+        &["reconcile", "--help"],
+    ] {
+        let said = stderr(&store, args, 2);
+        assert!(said.contains("was built without `"), "{said}");
+        assert!(said.contains("feature `postgres`"), "{said}");
+    }
 }

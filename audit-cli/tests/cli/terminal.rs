@@ -1,9 +1,5 @@
 //! The command in a terminal, as a person uses it: colours, a chart, following, questions.
 
-#![cfg(unix)]
-
-mod scratch;
-
 use std::io::{Read, Write};
 use std::num::NonZero;
 use std::path::Path;
@@ -11,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::scratch::{self, HOSTILE, json, trail};
 use auditlog::sqlite::SqliteStore;
 use auditlog::{LogEntry, Store};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
-use scratch::{HOSTILE, json, trail};
 
 /// How long a person waits before something is wrong.
 const PATIENCE: Duration = Duration::from_secs(30);

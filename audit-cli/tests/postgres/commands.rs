@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use audit_testkit::PostgresServer;
 use auditlog::{AuditLog, Auditable, MemoryStore, ModelDescription};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
@@ -201,23 +201,24 @@ fn mistakes_are_told(scratch: &Scratch) {
 /// A test: its name, and what it does with a schema of its own.
 type Test = (&'static str, fn(&Scratch));
 
-fn main() {
-    let arguments = Arguments::from_args();
+const TESTS: [Test; 3] = [
+    (
+        "a_write_past_the_program_is_reported",
+        a_write_past_the_program_is_reported,
+    ),
+    (
+        "triggers_record_and_are_removed",
+        triggers_record_and_are_removed,
+    ),
+    ("mistakes_are_told", mistakes_are_told),
+];
+
+/// Runs the tests that were asked for.
+pub(crate) fn run(arguments: &Arguments) -> Conclusion {
     let server = PostgresServer::find();
     let missing = server.is_none();
     let url: Arc<str> = server.as_ref().map_or("", PostgresServer::url).into();
-    let tests: [Test; 3] = [
-        (
-            "a_write_past_the_program_is_reported",
-            a_write_past_the_program_is_reported,
-        ),
-        (
-            "triggers_record_and_are_removed",
-            triggers_record_and_are_removed,
-        ),
-        ("mistakes_are_told", mistakes_are_told),
-    ];
-    let mut trials: Vec<_> = tests
+    let mut trials: Vec<_> = TESTS
         .into_iter()
         .map(|(name, test)| {
             let url = Arc::clone(&url);
@@ -237,7 +238,8 @@ fn main() {
                 .with_ignored_flag(!required),
         );
     }
-    let conclusion = libtest_mimic::run(&arguments, trials);
+    let conclusion = libtest_mimic::run(arguments, trials);
+    // Stops a server that was started.
     drop(server);
-    conclusion.exit();
+    conclusion
 }

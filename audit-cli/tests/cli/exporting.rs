@@ -1,14 +1,12 @@
 //! `export`.
 
-mod scratch;
-
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use crate::scratch::{self, json, stderr, stdout, trail};
 use auditlog::sqlite::rusqlite::Connection;
 use auditlog::{LogEntry, Store};
-use scratch::{json, stderr, stdout, trail};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")

@@ -1,7 +1,5 @@
 //! A trail as a program would leave it, and the command run on it.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
-
 use std::path::{Path, PathBuf};
 use std::process::Output;
 

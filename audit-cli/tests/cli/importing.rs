@@ -1,13 +1,11 @@
 //! `import`.
 
-mod scratch;
-
 use std::fs;
 use std::path::Path;
 
+use crate::scratch::{self, auditlog, json, stderr, stdout, trail};
 use auditlog::LogEntry;
 use auditlog::sqlite::rusqlite::Connection;
-use scratch::{auditlog, json, stderr, stdout, trail};
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")

@@ -1,11 +1,9 @@
 //! `prune`, `doctor`, recorded reading, completions and the manual.
 
-mod scratch;
-
 use std::fs;
 
+use crate::scratch::{self, auditlog, json, run, stderr, stdout, trail};
 use auditlog::sqlite::rusqlite::Connection;
-use scratch::{auditlog, json, run, stderr, stdout, trail};
 use serde_json::json;
 
 #[test]

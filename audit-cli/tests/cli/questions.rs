@@ -1,9 +1,7 @@
 //! Questions to the trail: `log`, `show`, `history`, `blame`, `as-of`, `diff`, `stats`,
 //! `schema`.
 
-mod scratch;
-
-use scratch::{HOSTILE, json, run, stderr, stdout, trail};
+use crate::scratch::{self, HOSTILE, json, run, stderr, stdout, trail};
 use serde_json::{Value, json};
 
 fn column<'l>(lines: &'l [Value], key: &str) -> Vec<&'l str> {

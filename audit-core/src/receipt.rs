@@ -1,0 +1,54 @@
+//! Receipts: what became of a draft.
+
+use uuid::Uuid;
+
+/// What became of a draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Receipt {
+    /// The store has the entry with this id; inside a transaction it will when that ends.
+    Recorded(Uuid),
+    /// Nothing changed, so there is no entry.
+    Unchanged,
+    /// There is no entry for another reason.
+    Skipped(SkipReason),
+    /// The store failed, and the entry waits for it
+    /// ([`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen)).
+    Spooled(Uuid),
+    /// The store did not confirm the entry, which went to the log output
+    /// ([`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen), and a
+    /// [`Ticket`](crate::Ticket) that was dropped in a full queue). The store has it only if it was its answer
+    /// that was lost.
+    Lost(Uuid),
+}
+
+impl Receipt {
+    /// Returns the id of the entry, if the store has or is to have it.
+    pub fn id(&self) -> Option<Uuid> {
+        match self {
+            Self::Recorded(id) | Self::Spooled(id) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the store has the entry.
+    pub fn is_recorded(&self) -> bool {
+        matches!(self, Self::Recorded(_))
+    }
+}
+
+/// Why there is no entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// The type is not registered.
+    NotRegistered,
+    /// The context says not to record.
+    Disabled,
+    /// The type does not record this action, or not this object (`when`).
+    ActionExcluded,
+    /// A `before` hook said no.
+    Vetoed,
+    /// The entry is below the log's level.
+    BelowLevel,
+}

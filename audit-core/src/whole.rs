@@ -1,0 +1,136 @@
+//! All of an object, for the entries that say all of it.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::change::{Change, Changes, Redaction};
+use crate::error::ValueError;
+use crate::hash::HashKeys;
+use crate::path::Path;
+use crate::registry::Registration;
+use crate::schema::{FieldSchema, Sensitivity};
+use crate::snapshot::{Env, Snapshot};
+
+/// A snapshot, and which of its fields are redacted.
+pub(crate) struct Whole {
+    pub(crate) snapshot: Value,
+    redactions: Vec<(&'static str, Redaction)>,
+}
+
+impl Whole {
+    /// Takes a snapshot under the rules of the registration.
+    pub(crate) fn of(
+        keys: Arc<HashKeys>,
+        registration: &Registration,
+        record: impl FnOnce(&mut Snapshot<'_>) -> Value,
+    ) -> Result<Self, ValueError> {
+        let mut env = Env::with_keys(keys).noting_redactions();
+        let mut snapshot = record(&mut Snapshot::at_depth(&mut env, 0));
+        let redactions = env.take_redactions();
+        if let Some(error) = env.into_error() {
+            return Err(error);
+        }
+        if !registration.settings.rules.is_empty() {
+            registration.settings.rules.apply_to_snapshot(&mut snapshot);
+        }
+        Ok(Self {
+            snapshot,
+            redactions,
+        })
+    }
+
+    /// Lists the top-level fields as changes, in declaration order.
+    pub(crate) fn changes(
+        &self,
+        registration: &Registration,
+        sides: fn(Value) -> Sides,
+    ) -> Changes {
+        let fields = registration.schema.fields;
+        let change = |path: Path, value: &Value, name: &str, fallback: Option<&FieldSchema>| {
+            let (old, new) = sides(value.clone());
+            Change {
+                redaction: self.redaction(name, value, registration).or_else(|| {
+                    // A flattened field is noted as one; its own fields tell of theirs.
+                    fallback.and_then(|field| redaction_of(field, 8))
+                }),
+                ..Change::new(path, old, new)
+            }
+        };
+        match &self.snapshot {
+            Value::Object(object) => {
+                let declared = fields.iter().filter(|field| !field.is_inline());
+                let known: Vec<_> = declared
+                    .filter_map(|field| Some((field.name, object.get(field.name)?)))
+                    .collect();
+                let mut list: Vec<Change> = known
+                    .iter()
+                    .map(|(name, value)| change(Path::of_field(name), value, name, None))
+                    .collect();
+                for (name, value) in object {
+                    if !known.iter().any(|(known, _)| known == name) {
+                        let field = fields
+                            .iter()
+                            .filter(|field| field.is_inline())
+                            .flat_map(FieldSchema::fields)
+                            .find(|field| field.name == name);
+                        list.push(change(Path::of_key(name), value, name, field));
+                    }
+                }
+                Changes::from_vec(list)
+            }
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .map(|(index, value)| {
+                    let name = fields.get(index).map_or("", |field| field.name);
+                    change(Path::of_index(index), value, name, None)
+                })
+                .collect(),
+            Value::Null => Changes::new(),
+            scalar => Changes::from_vec(vec![change(Path::ROOT, scalar, "", fields.first())]),
+        }
+    }
+
+    /// How a top-level field is redacted, by its type and by what was set at run time.
+    fn redaction(
+        &self,
+        name: &str,
+        value: &Value,
+        registration: &Registration,
+    ) -> Option<Redaction> {
+        let masks = &registration.settings.rules.mask;
+        let of_field = |(path, _): &&(Vec<String>, _)| path.first().is_some_and(|top| top == name);
+        if masks
+            .iter()
+            .filter(of_field)
+            .any(|(path, _)| path.len() == 1)
+            && !value.is_null()
+        {
+            return Some(Redaction::Masked);
+        }
+        let noted = self.redactions.iter().find(|(noted, _)| *noted == name);
+        let inside = value.is_object() || value.is_array();
+        let partial = inside && masks.iter().any(|mask| of_field(&mask));
+        noted
+            .map(|(_, redaction)| *redaction)
+            .or_else(|| partial.then_some(Redaction::Partial))
+    }
+}
+
+/// The old and the new value of a change.
+pub(crate) type Sides = (Option<Value>, Option<Value>);
+
+/// How a field's whole value is redacted.
+fn redaction_of(field: &FieldSchema, depth: u32) -> Option<Redaction> {
+    match field.sensitivity {
+        Sensitivity::Masked(_) => Some(Redaction::Masked),
+        Sensitivity::Hashed => Some(Redaction::Hashed),
+        _ if depth == 0 => None,
+        _ => field
+            .fields()
+            .iter()
+            .any(|inner| redaction_of(inner, depth - 1).is_some())
+            .then_some(Redaction::Partial),
+    }
+}

@@ -1,0 +1,155 @@
+//! Who acts and why, handed over to triggers.
+
+use audit_core::{Actor, ActorKind, Context, LogEntry, StoreError};
+use tokio_postgres::Transaction;
+use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
+
+use crate::caller::Error;
+
+/// Who acts and why, as the settings of a transaction from which [`Triggers`](crate::Triggers)
+/// take it.
+///
+/// [`set_context_in`] is all that is needed with `tokio-postgres`. With another driver run
+/// [`SQL`](Self::SQL) in the transaction, with the [`values`](Self::values) bound as texts in
+/// their order. All settings are set, so that nothing is left of what was set before in the
+/// transaction; after it they are gone.
+///
+/// The client's address is the connection's, and what the context says by
+/// [`extra`](Context::extra) is not handed over. In a context that is
+/// [disabled](Context::disabled) triggers record all the same: they are there for what the
+/// program does not record.
+///
+/// # Example: with any driver
+/// ```
+/// use audit_core::Context;
+/// use audit_postgres::TriggerContext;
+///
+/// let context = Context::new().actor("ann").reason("the customer's \"wish\"");
+/// let given = TriggerContext::of(&context)?;
+/// assert!(TriggerContext::SQL.starts_with("SELECT set_config('auditlog.actor', $1, true)"));
+/// assert_eq!(given.values()[0], "ann");
+///
+/// // With sqlx, for instance:
+/// // let query = sqlx::query(TriggerContext::SQL);
+/// // let query = given.values().into_iter().fold(query, |query, value| query.bind(value));
+/// // query.execute(&mut *transaction).await?;
+/// # Ok::<(), audit_core::StoreError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "triggers hear of it when its SQL is run in the transaction"]
+pub struct TriggerContext {
+    values: [String; 8],
+}
+
+/// Where in the values the transaction's id is.
+const TRANSACTION: usize = 7;
+
+impl TriggerContext {
+    /// The statement that sets all of it until the end of the transaction, with eight texts as
+    /// parameters: the [`values`](Self::values).
+    pub const SQL: &str = "SELECT set_config('auditlog.actor', $1, true), \
+        set_config('auditlog.actor_kind', $2, true), \
+        set_config('auditlog.actor_display', $3, true), \
+        set_config('auditlog.on_behalf_of', $4, true), \
+        set_config('auditlog.correlation_id', $5, true), \
+        set_config('auditlog.reason', $6, true), \
+        set_config('auditlog.trace_id', $7, true), \
+        set_config('auditlog.transaction_id', $8, true)";
+
+    /// Takes what the current context has, asking for the actor if that is left to a function.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] if a text has U+0000, which PostgreSQL has no room for.
+    pub fn current() -> Result<Self, StoreError> {
+        Self::of(&Context::current())
+    }
+
+    /// Takes what a context has.
+    ///
+    /// # Errors
+    /// As [`current`](Self::current).
+    pub fn of(context: &Context) -> Result<Self, StoreError> {
+        let mut entry = LogEntry::new("update", "", "", "");
+        context.complete(&mut entry);
+        let actor = entry.actor.unwrap_or_else(|| Actor::from(""));
+        let values = [
+            actor.id,
+            match actor.kind {
+                // What triggers take for granted.
+                ActorKind::User => String::new(),
+                kind => kind.as_str().to_owned(),
+            },
+            actor.display.unwrap_or_default(),
+            actor.on_behalf_of.unwrap_or_default(),
+            entry.correlation_id.unwrap_or_default(),
+            entry.reason.unwrap_or_default(),
+            entry.trace_id.unwrap_or_default(),
+            String::new(),
+        ];
+        if values.iter().any(|value| value.contains('\0')) {
+            return Err(StoreError::Unsupported {
+                operation: "hand over to triggers an actor, a reason or an id with U+0000 in it",
+            });
+        }
+        Ok(Self { values })
+    }
+
+    /// Sets the `transaction_id` of the entries, such as that of a
+    /// [`Unit`](audit_core::Unit::id) which is written in the same transaction. Without it the
+    /// database makes one.
+    pub fn transaction_id(mut self, id: Uuid) -> Self {
+        self.values[TRANSACTION] = id.to_string();
+        self
+    }
+
+    /// Returns the parameters of [`SQL`](Self::SQL), in order; an empty text is none.
+    pub fn values(&self) -> [&str; 8] {
+        self.values.each_ref().map(String::as_str)
+    }
+
+    /// Sets it in a transaction of `tokio-postgres`.
+    ///
+    /// # Errors
+    /// Whatever the server says.
+    pub async fn set_in(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
+        let params = self.values.each_ref();
+        let params = params.map(|value| (value as &(dyn ToSql + Sync), Type::TEXT));
+        transaction.query_typed(Self::SQL, &params).await?;
+        Ok(())
+    }
+}
+
+/// Hands who acts, and why, over to the [`Triggers`](crate::Triggers) of a transaction: what
+/// statements write in it from here on is recorded with what the current
+/// [context](audit_core::context()) has.
+///
+/// # Errors
+/// As [`TriggerContext::current`], and whatever the server says.
+///
+/// # Example: a bulk statement is Ann's
+/// ```
+/// use audit_postgres::set_context_in;
+/// use tokio_postgres::NoTls;
+///
+/// # let Some(server) = audit_testkit::PostgresServer::find() else { return Ok(()) };
+/// # let url = server.url().to_owned();
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let (mut client, connection) = tokio_postgres::connect(&url, NoTls).await?;
+/// tokio::spawn(connection);
+/// let _who = audit_core::context().actor("ann").enter();
+///
+/// let transaction = client.transaction().await?;
+/// set_context_in(&transaction).await?;
+/// // transaction.execute("UPDATE users SET role = 'guest'", &[]).await?;
+/// # let row = transaction.query_one("SELECT current_setting('auditlog.actor')", &[]).await?;
+/// # assert_eq!(row.get::<_, String>(0), "ann");
+/// transaction.commit().await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn set_context_in(transaction: &Transaction<'_>) -> Result<(), Error> {
+    TriggerContext::current()?.set_in(transaction).await
+}

@@ -1,0 +1,382 @@
+//! MySQL and MariaDB: databases of a test's own, and what is true of this trail only.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use audit_core::{Cursor, LogEntry, MemoryStore, Page, Query, Store, StoreError};
+use audit_sql::postgres::Row;
+use audit_sqlx::{Error, append_in, mysql};
+use audit_testkit::callers::{Database, Mysql, Place, trial};
+use audit_testkit::entries;
+use libtest_mimic::Trial;
+use sqlx::mysql::MySqlRow;
+use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, Row as _};
+use tokio::runtime::{Builder, Runtime};
+
+/// How the suite finds a server, and makes databases in it.
+pub(crate) const SERVER: Mysql = Mysql {
+    lets_in: |url| {
+        let runtime = runtime();
+        runtime.block_on(MySqlConnection::connect(url)).is_ok()
+    },
+    database: |url| Box::new(Trail::new(url)),
+};
+
+fn runtime() -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().build().expect("a runtime")
+}
+
+/// A database with a trail and the table `account`, removed when it is dropped.
+#[derive(Debug)]
+struct Trail {
+    server: String,
+    name: String,
+}
+
+impl Trail {
+    fn new(server: &str) -> Self {
+        let trail = Self::empty(server);
+        trail.sql("CREATE TABLE account (id integer PRIMARY KEY, balance integer)");
+        runtime().block_on(async {
+            let mut connection = trail.connect().await;
+            mysql::create_trail(&mut connection).await.expect("a trail");
+        });
+        trail
+    }
+
+    fn empty(server: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let trail = Self {
+            server: server.to_owned(),
+            name: format!("audit_caller_{}_{number}", std::process::id()),
+        };
+        trail.on_server("CREATE DATABASE");
+        trail
+    }
+
+    fn on_server(&self, statement: &str) {
+        runtime().block_on(async {
+            let mut connection = MySqlConnection::connect(&self.server)
+                .await
+                .expect("a server");
+            let statement = AssertSqlSafe(format!("{statement} {}", self.name));
+            let done = sqlx::raw_sql(statement).execute(&mut connection).await;
+            done.expect("a statement that succeeds");
+        });
+    }
+
+    fn url(&self) -> String {
+        format!("{}{}", self.server, self.name)
+    }
+
+    async fn connect(&self) -> MySqlConnection {
+        let connected = MySqlConnection::connect(&self.url()).await;
+        connected.expect("a database")
+    }
+
+    fn sql(&self, statements: &str) {
+        self.try_sql(statements).expect("statements that succeed");
+    }
+
+    fn try_sql(&self, statements: &str) -> Result<(), sqlx::Error> {
+        runtime().block_on(async {
+            let mut connection = self.connect().await;
+            let statements = sqlx::raw_sql(AssertSqlSafe(statements.to_owned()));
+            statements.execute(&mut connection).await.map(drop)
+        })
+    }
+
+    fn append(&self, settings: &'static str, entries: &[LogEntry]) -> Result<(), Error> {
+        runtime().block_on(async {
+            let mut connection = self.connect().await;
+            sqlx::raw_sql(settings).execute(&mut connection).await?;
+            append_in(&mut connection, entries).await
+        })
+    }
+
+    /// All entries, in pages.
+    fn entries(&self) -> Vec<LogEntry> {
+        runtime().block_on(async {
+            let mut connection = self.connect().await;
+            let mut all: Vec<LogEntry> = Vec::new();
+            loop {
+                let after = all.last().map(Cursor::of);
+                let page = mysql::entries_after(&mut connection, after, 7).await;
+                let page = page.expect("entries");
+                if page.is_empty() {
+                    return all;
+                }
+                all.extend(page);
+            }
+        })
+    }
+
+    fn memory(&self) -> Result<MemoryStore, StoreError> {
+        let memory = MemoryStore::new();
+        memory.append(&self.entries())?;
+        Ok(memory)
+    }
+}
+
+impl Drop for Trail {
+    fn drop(&mut self) {
+        self.on_server("DROP DATABASE");
+    }
+}
+
+/// What the suite asks of the trail is asked of a copy of it.
+impl Store for Trail {
+    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        Trail::append(self, "DO 0", entries).map_err(|error| StoreError::backend("MySQL", error))
+    }
+
+    fn find(&self, query: &Query) -> Result<Page, StoreError> {
+        self.memory()?.find(query)
+    }
+
+    fn count(&self, query: &Query) -> Result<u64, StoreError> {
+        self.memory()?.count(query)
+    }
+}
+
+impl Database for Trail {
+    fn place(&self) -> Place {
+        Place {
+            url: self.url(),
+            schema: None,
+        }
+    }
+
+    fn number(&self, query: &str) -> i64 {
+        runtime().block_on(async {
+            let query = sqlx::query_scalar(AssertSqlSafe(query.to_owned()));
+            let number = query.fetch_one(&mut self.connect().await).await;
+            number.expect("a number")
+        })
+    }
+
+    /// There are no triggers for statements, but to a trigger for rows the time is when the
+    /// statement began.
+    fn count_statements(&self) {
+        self.sql(
+            "CREATE TABLE counted (at datetime(6) PRIMARY KEY);
+             CREATE TRIGGER counted AFTER INSERT ON audit_entry FOR EACH ROW
+                 INSERT IGNORE INTO counted VALUES (NOW(6))",
+        );
+    }
+
+    fn make_unwritable(&self) {
+        self.sql("RENAME TABLE audit_entry TO audit_gone");
+    }
+
+    fn store(&self) -> &dyn Store {
+        self
+    }
+
+    fn check(&self) {
+        runtime().block_on(async {
+            let mut connection = self.connect().await;
+            let rows = sqlx::query("SELECT * FROM audit_entry").fetch_all(&mut connection);
+            for row in rows.await.expect("rows") {
+                check(&row);
+            }
+        });
+    }
+}
+
+/// Checks that every column is what the entry says.
+fn check(row: &MySqlRow) {
+    let text = |column: &str| {
+        let bytes: Option<Vec<u8>> = row.get_unchecked(column);
+        bytes.map(|bytes| String::from_utf8(bytes).expect("UTF-8"))
+    };
+    let body = text("body").expect("an entry");
+    let entry = LogEntry::from_json(&body).expect("an entry");
+    let expected = Row::of(&entry).expect("its columns");
+    assert_eq!(body, expected.body);
+    assert_eq!(row.get::<Vec<u8>, _>("id"), expected.id.as_bytes());
+    assert_eq!(row.get::<i64, _>("ts"), expected.ts);
+    assert_eq!(row.get::<i16, _>("level"), expected.level);
+    assert_eq!(text("action"), Some(expected.action));
+    assert_eq!(text("outcome").as_deref(), Some(expected.outcome));
+    assert_eq!(text("model"), Some(expected.model));
+    assert_eq!(text("object_pk"), Some(expected.object_pk));
+    assert_eq!(text("parent_model"), expected.parent_model);
+    assert_eq!(text("parent_pk"), expected.parent_pk);
+    assert_eq!(text("actor"), expected.actor);
+    assert_eq!(text("correlation_id"), expected.correlation_id);
+    let transaction: Option<Vec<u8>> = row.get("transaction_id");
+    assert_eq!(
+        transaction.as_deref(),
+        expected
+            .transaction_id
+            .as_ref()
+            .map(|id| &id.as_bytes()[..])
+    );
+    let fields: Vec<String> = serde_json::from_str(&text("fields").expect("fields")).unwrap();
+    assert_eq!(fields, expected.fields);
+}
+
+/// A test, and its name.
+type Test = (&'static str, fn(&str));
+
+const TESTS: [Test; 6] = [
+    ("an_entry_stays_as_it_is", entries_stay),
+    ("several_may_make_the_tables", racing_creation),
+    ("other_tables_are_left_alone", foreign_tables),
+    ("no_mode_of_the_server_changes_an_entry", modes),
+    ("many_writers_keep_each_entry_once", many_writers),
+    ("the_view_shows_the_trail", view),
+];
+
+/// The tests of this module; without a server they are ignored.
+pub(crate) fn trials(server: Option<&str>) -> Vec<Trial> {
+    let trials = TESTS.iter().map(|(name, test)| {
+        let url = server.unwrap_or_default().to_owned();
+        trial(format!("mysql::{name}"), server.is_none(), move || {
+            test(&url);
+        })
+    });
+    trials.collect()
+}
+
+fn entries_stay(server: &str) {
+    let trail = Trail::new(server);
+    let kept = entries(3, 1);
+    trail.append("DO 0", &kept).expect("entries");
+    for statement in [
+        "UPDATE audit_entry SET level = 10",
+        "UPDATE audit_entry SET body = CONCAT(body, ' ')",
+        "DELETE FROM audit_entry",
+        "REPLACE INTO audit_entry SELECT * FROM audit_entry",
+    ] {
+        assert!(trail.try_sql(statement).is_err(), "{statement}");
+    }
+    assert_eq!(trail.entries().len(), 3);
+    trail.check();
+    trail.sql("SET @auditlog_retention = 1; DELETE FROM audit_entry");
+    assert_eq!(trail.entries(), []);
+}
+
+fn racing_creation(server: &str) {
+    let trail = Trail::empty(server);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                runtime().block_on(async {
+                    let mut connection = trail.connect().await;
+                    mysql::create_trail(&mut connection).await.expect("a trail");
+                });
+            });
+        }
+    });
+    assert_eq!(trail.number("SELECT COUNT(*) FROM audit_schema"), 1);
+    // As a process leaves it that was killed half-way.
+    trail.sql("DELETE FROM audit_schema; DROP TRIGGER audit_entry_stay; DROP VIEW audit_log");
+    create(&trail).expect("the rest of it");
+    trail.append("DO 0", &entries(1, 1)).expect("an entry");
+    assert!(trail.try_sql("DELETE FROM audit_entry").is_err());
+}
+
+fn create(trail: &Trail) -> Result<(), Error> {
+    runtime().block_on(async { mysql::create_trail(&mut trail.connect().await).await })
+}
+
+fn foreign_tables(server: &str) {
+    for (statement, problem) in [
+        (
+            "CREATE TABLE audit_entry (id integer)",
+            "`audit_entry` in it is of another program",
+        ),
+        (
+            "CREATE TABLE audit_schema (version text)",
+            "`audit_schema` in it is of another program",
+        ),
+        (
+            "CREATE TABLE audit_schema (single integer, version integer, program text);
+             INSERT INTO audit_schema VALUES (1, 1, 'another')",
+            "`audit_schema` in it is of another program",
+        ),
+        (
+            "CREATE TABLE audit_schema (single integer, version integer, program text);
+             INSERT INTO audit_schema VALUES (1, 9, 'auditlog')",
+            "version 9",
+        ),
+    ] {
+        let trail = Trail::empty(server);
+        trail.sql(statement);
+        let error = create(&trail).expect_err(statement).to_string();
+        assert!(error.contains(problem), "{error}");
+        assert!(error.contains(&trail.name), "{error}");
+    }
+}
+
+fn modes(server: &str) {
+    let trail = Trail::new(server);
+    let mut kept = entries(12, 2);
+    for (entry, odd) in kept
+        .iter_mut()
+        .zip(["\0 \\", "'\" ", "\u{10FFFF}  "].iter().cycle())
+    {
+        entry.model = odd.repeat(1 + entry.object_pk.len() % 7 * 100);
+        entry.object_repr = odd.repeat(40_000);
+    }
+    let settings = [
+        "SET sql_mode = ''",
+        "SET sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES'",
+        "SET sql_mode = 'PAD_CHAR_TO_FULL_LENGTH,HIGH_NOT_PRECEDENCE'",
+        "SET collation_connection = utf8mb4_general_ci",
+    ];
+    for (setting, entries) in settings.iter().zip(kept.chunks(3)) {
+        trail.append(setting, entries).expect(setting);
+        trail.append(setting, entries).expect("the same entries");
+    }
+    kept.sort_by_key(|entry| (entry.timestamp, entry.id));
+    assert_eq!(trail.entries(), kept);
+    trail.check();
+}
+
+fn many_writers(server: &str) {
+    let trail = Trail::new(server);
+    let kept = entries(160, 8);
+    thread::scope(|scope| {
+        for writer in 0..8 {
+            let (trail, kept) = (&trail, &kept);
+            scope.spawn(move || {
+                // Each entry by two of them, in another order.
+                for batch in 0..10 {
+                    let from = (writer * 20 + batch * 2) % 160;
+                    let mut batch = kept[from..from + 2].to_vec();
+                    let other = (from + 80) % 160;
+                    batch.extend_from_slice(&kept[other..other + 2]);
+                    trail.append("DO 0", &batch).expect("entries");
+                }
+            });
+        }
+    });
+    let mut expected = kept;
+    expected.sort_by_key(|entry| (entry.timestamp, entry.id));
+    assert_eq!(trail.entries(), expected);
+}
+
+fn view(server: &str) {
+    let trail = Trail::new(server);
+    let entry = entries(1, 1).remove(0);
+    trail
+        .append("DO 0", std::slice::from_ref(&entry))
+        .expect("an entry");
+    runtime().block_on(async {
+        let mut connection = trail.connect().await;
+        let shown = sqlx::query_as::<_, (String, String, String)>(
+            "SELECT DATE_FORMAT(time_utc, '%Y-%m-%dT%H:%i:%s.%fZ'), CONVERT(level USING utf8mb4), \
+             object_pk FROM audit_log",
+        );
+        let (time, level, pk) = shown.fetch_one(&mut connection).await.expect("a row");
+        let expected = entry.timestamp.format("%Y-%m-%dT%H:%M:%S%.6fZ");
+        assert_eq!(time, expected.to_string());
+        assert_eq!(level, entry.level.as_str());
+        assert_eq!(pk, entry.object_pk);
+    });
+}

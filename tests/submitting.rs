@@ -1,0 +1,173 @@
+//! What waits for the writer thread, and for room to wait in.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use audit_testkit::FaultStore;
+use auditlog::prelude::*;
+use auditlog::{Query, Receipt, Store};
+use tokio::task::yield_now;
+
+/// A store that waits, and a log whose queue has room for one.
+fn slow() -> (Arc<FaultStore<MemoryStore>>, AuditLog) {
+    let store = Arc::new(FaultStore::new(MemoryStore::new()));
+    let log = AuditLog::builder()
+        .store(Arc::clone(&store))
+        .queue(1)
+        .build();
+    store.hold_appends();
+    (store, log)
+}
+
+/// Runs a future on this thread, and fails if it takes the store to go on by itself.
+fn run<T>(store: &Arc<FaultStore<MemoryStore>>, future: impl Future<Output = T>) -> T {
+    let (done, late) = (AtomicBool::new(false), AtomicBool::new(false));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let value = thread::scope(|scope| {
+        scope.spawn(|| {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while !done.load(Ordering::SeqCst) {
+                if Instant::now() > deadline {
+                    late.store(true, Ordering::SeqCst);
+                    store.heal();
+                }
+                thread::park_timeout(Duration::from_millis(20));
+            }
+        });
+        let value = runtime.block_on(future);
+        done.store(true, Ordering::SeqCst);
+        value
+    });
+    assert!(!late.load(Ordering::SeqCst), "the executor was blocked");
+    value
+}
+
+/// Submits one that the writer has, and one that fills the queue.
+async fn fill(store: &FaultStore<MemoryStore>, log: &AuditLog) -> [auditlog::Ticket; 2] {
+    let first = log.event("first").submit();
+    while store.appends() == 0 {
+        yield_now().await;
+    }
+    [first, log.event("second").submit()]
+}
+
+/// Polls a ticket once.
+async fn is_pending(ticket: &mut auditlog::Ticket) -> bool {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *ticket).poll(cx).is_pending())).await
+}
+
+fn names(log: &AuditLog) -> Vec<String> {
+    let entries = log.query().all().expect("entries");
+    entries
+        .iter()
+        .map(|entry| entry.action.to_string())
+        .collect()
+}
+
+#[test]
+fn a_full_queue_does_not_block_the_executor() {
+    let (store, log) = slow();
+    run(&store, async {
+        let tickets = fill(&store, &log).await;
+        let waiting = async {
+            let receipt = log.event("third").submit().await;
+            assert!(receipt.expect("a receipt").is_recorded());
+        };
+        let transaction = log.transaction_async(async {
+            log.event("fourth").record()?;
+            Ok::<_, auditlog::Error>(())
+        });
+        let others = async {
+            for _ in 0..100 {
+                yield_now().await;
+            }
+            assert_eq!(store.inner().count(&Query::new()).expect("a count"), 0);
+            store.heal();
+        };
+        let ((), ended, ()) = futures::future::join3(waiting, transaction, others).await;
+        ended.expect("a transaction");
+        for ticket in tickets {
+            assert!(ticket.await.expect("a receipt").is_recorded());
+        }
+    });
+    assert_eq!(names(&log), ["first", "second", "third", "fourth"]);
+    assert_eq!(log.stats().lost, 0);
+}
+
+#[test]
+fn what_a_cancelled_task_leaves_in_a_full_queue_is_reported() {
+    let (store, log) = slow();
+    run(&store, async {
+        let tickets = fill(&store, &log).await;
+        let mut third = log.event("third").submit();
+        let mut fourth = log.event("fourth").submit();
+        assert!(is_pending(&mut third).await);
+        assert!(is_pending(&mut fourth).await);
+        drop(third);
+        assert_eq!(log.stats().lost, 1);
+        store.heal();
+        assert!(fourth.await.expect("a receipt").is_recorded());
+        for mut ticket in tickets {
+            // Handed over: polled or not, dropped or not, it is written.
+            is_pending(&mut ticket).await;
+        }
+    });
+    log.flush().expect("flushed");
+    assert_eq!(names(&log), ["first", "second", "fourth"]);
+    assert_eq!(log.stats().lost, 1);
+}
+
+#[test]
+fn a_hook_hears_of_what_a_cancelled_task_leaves() {
+    let store = Arc::new(FaultStore::new(MemoryStore::new()));
+    let lost = Arc::new(AtomicBool::new(false));
+    let heard = Arc::clone(&lost);
+    let log = AuditLog::builder()
+        .store(Arc::clone(&store))
+        .queue(1)
+        .after(move |entry, result| {
+            if entry.action == "third" {
+                heard.store(matches!(result, Ok(Receipt::Lost(_))), Ordering::SeqCst);
+            }
+        })
+        .build();
+    store.hold_appends();
+    run(&store, async {
+        let _tickets = fill(&store, &log).await;
+        let mut third = log.event("third").submit();
+        assert!(is_pending(&mut third).await);
+        drop(third);
+        store.heal();
+    });
+    assert!(lost.load(Ordering::SeqCst));
+}
+
+#[test]
+fn what_nobody_awaits_is_written_all_the_same() {
+    let (store, log) = slow();
+    let tickets = run(&store, fill(&store, &log));
+    thread::scope(|scope| {
+        let dropping = scope.spawn(|| drop(log.event("third").submit()));
+        let mut held = Vec::new();
+        for _ in 0..100 {
+            held.push(log.event("held").submit());
+        }
+        assert_eq!(store.inner().count(&Query::new()).expect("a count"), 0);
+        store.heal();
+        dropping.join().expect("no panic");
+        log.shutdown().expect("shut down");
+        for ticket in held {
+            assert!(ticket.wait().expect("a receipt").is_recorded());
+        }
+    });
+    drop(tickets);
+    assert_eq!(names(&log).len(), 103);
+    assert_eq!(log.stats().lost, 0);
+}
