@@ -51,7 +51,8 @@
 //! [`append_async`](PostgresStore::append_async), [`find_async`](PostgresStore::find_async)
 //! and their siblings need no particular runtime, and `submit().await` and
 //! [`Query::all_async`](audit_core::Query::all_async) of a log with this store work in any.
-//! The store has one thread of its own, on which all of its connections live. Calls of the
+//! The store has one thread of its own, on which their connections live, and that to write. A
+//! thread that is in no runtime reads from a connection that it drives itself. Calls of the
 //! blocking methods inside a task block that task's thread, as every blocking call does, but
 //! neither panic nor deadlock.
 //!

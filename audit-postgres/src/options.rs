@@ -93,7 +93,8 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets how many connections may read at a time (8); writing has one of its own.
+    /// Sets how many connections may read at a time for futures, and how many for threads that
+    /// are in no runtime (8 each, opened as they are needed). Writing has one of its own.
     pub fn pool_size(mut self, connections: usize) -> Self {
         self.pool_size = connections;
         self

@@ -46,7 +46,7 @@ const MAINTENANCE: Duration = Duration::from_secs(6 * 60 * 60);
 /// Any number of processes may write to and read from one database. A clone is the same
 /// store. A process that forked must connect anew.
 ///
-/// **Async:** the store has a thread of its own. The methods of [`Store`] block the thread
+/// **Async:** the store has a thread of its own for futures and for writing. The methods of [`Store`] block the thread
 /// that calls them, and may do so inside any runtime; those that end in `_async` are for any
 /// runtime. A future of [`append_async`](Self::append_async) that is dropped leaves all of
 /// its entries kept or none; it never leaves a part.

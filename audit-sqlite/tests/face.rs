@@ -10,7 +10,7 @@ use audit_testkit::callers::{End, Failure, Place, Step, Suite, main as suites};
 fn main() {
     // A unit is several prepared statements here: nothing travels between them.
     let suite = Suite::sqlite("rusqlite", run).without(&["a_unit_is_one_statement"]);
-    suites(&[suite], |_| Vec::new());
+    suites(&[suite], |_, _| Vec::new());
 }
 
 fn run(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {

@@ -16,7 +16,7 @@ const ROUNDS: usize = 7;
 /// Rows of a bulk statement.
 const ROWS: usize = 10_000;
 /// Transactions of a round that write one row each.
-const TRANSACTIONS: usize = 100;
+const TRANSACTIONS: u32 = 100;
 
 /// The tables that are written to.
 const TABLES: [&str; 3] = ["watched", "plain", "by_hand"];
@@ -66,12 +66,12 @@ pub(super) fn run(raw: &Raw, schema: &str) -> Outcome<()> {
     let mut times: [[Vec<f64>; 3]; 4] = Default::default();
     for _ in 0..ROUNDS {
         for (at, table) in TABLES.into_iter().enumerate() {
-            let mut time = |what: usize, number: usize, sql: &str| -> Outcome<()> {
+            let mut time = |what: usize, number: u32, sql: &str| -> Outcome<()> {
                 let start = Instant::now();
                 for _ in 0..number {
                     raw.run(sql)?;
                 }
-                times[what][at].push(start.elapsed().as_secs_f64() * 1e6 / number as f64);
+                times[what][at].push(start.elapsed().as_secs_f64() * 1e6 / f64::from(number));
                 Ok(())
             };
             time(0, 1, &insert(table))?;
