@@ -51,6 +51,10 @@ pub(crate) const TESTS: &[Test] = &[
         submitted_entries_are_awaited,
     ),
     (
+        "asynchronous::a_store_that_threads_read_is_dropped_inside_a_task",
+        a_store_that_threads_read_is_dropped_inside_a_task,
+    ),
+    (
         "asynchronous::a_store_is_dropped_inside_a_task",
         a_store_is_dropped_inside_a_task,
     ),
@@ -362,6 +366,21 @@ fn submitted_entries_are_awaited(scratch: &Scratch) {
         assert_eq!(all, query().all().unwrap());
         assert_eq!(query().first_async().await.unwrap().as_ref(), all.first());
     });
+}
+
+/// Connections that threads have driven have runtimes, which must not be waited for in a task.
+fn a_store_that_threads_read_is_dropped_inside_a_task(scratch: &Scratch) {
+    let sample = entries(10, 1);
+    for runtime in [current_thread(), multi_thread()] {
+        let store = scratch.store();
+        store.append(&sample).unwrap();
+        assert_eq!(store.count(&Query::new()).unwrap(), 10);
+        runtime.block_on(async {
+            // A call inside a task is not the task's to drive.
+            assert_eq!(store.count(&Query::new()).unwrap(), 10);
+            drop(store);
+        });
+    }
 }
 
 fn a_store_is_dropped_inside_a_task(scratch: &Scratch) {

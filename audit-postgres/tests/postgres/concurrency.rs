@@ -21,6 +21,10 @@ pub(crate) const TESTS: &[Test] = &[
         batches_share_statements,
     ),
     (
+        "concurrency::more_threads_than_connections_read",
+        more_threads_than_connections_read,
+    ),
+    (
         "concurrency::a_conflict_is_told_to_its_own_alone",
         a_conflict_is_told_to_its_own_alone,
     ),
@@ -86,6 +90,32 @@ fn batches_share_statements(scratch: &Scratch) {
     }
     assert_eq!(store.commits(), 2);
     assert_kept(&store, &[first, batches.concat()].concat());
+}
+
+fn more_threads_than_connections_read(scratch: &Scratch) {
+    let store = scratch
+        .options()
+        .pool_size(2)
+        .connect(&scratch.url)
+        .unwrap();
+    let sample = entries(20, 1);
+    store.append(&sample).unwrap();
+    let barrier = Barrier::new(16);
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                barrier.wait();
+                for _ in 0..20 {
+                    let page = store.find(&Query::new().limit(20)).unwrap();
+                    assert_eq!(page.entries.len(), 20);
+                }
+            });
+        }
+    });
+    let other = store.clone();
+    store.close().unwrap();
+    let closed = other.count(&Query::new());
+    assert!(matches!(closed, Err(StoreError::Closed)), "{closed:?}");
 }
 
 fn a_conflict_is_told_to_its_own_alone(scratch: &Scratch) {

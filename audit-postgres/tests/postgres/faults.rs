@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use audit_core::{AuditLog, Error, FailurePolicy, LogEntry, Query, Receipt, Store, StoreError};
 use audit_postgres::PostgresStore;
 use audit_testkit::entries;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::Test;
 use crate::scratch::{Scratch, Sql, assert_kept};
@@ -47,6 +48,10 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "faults::a_slow_statement_times_out",
         a_slow_statement_times_out,
+    ),
+    (
+        "faults::a_clock_that_goes_back_loses_nothing",
+        a_clock_that_goes_back_loses_nothing,
     ),
     (
         "faults::an_exhausted_pool_times_out",
@@ -487,6 +492,46 @@ fn a_slow_statement_times_out(scratch: &Scratch) {
     );
     store.append(&sample).unwrap();
     assert_kept(&store, &sample);
+}
+
+/// By milliseconds, and by years: to months that have no partition, and a time from before the
+/// ids have one.
+fn a_clock_that_goes_back_loses_nothing(scratch: &Scratch) {
+    let store = scratch.store();
+    let now = DateTime::<Utc>::from_timestamp(1_795_000_000, 0).unwrap();
+    let back = [
+        0,
+        1,
+        3,
+        1_000,
+        3_600_000,
+        86_400_000 * 400,
+        86_400_000 * 30_000,
+    ];
+    let ticks = AtomicUsize::new(0);
+    let log = AuditLog::builder()
+        .store(store.clone())
+        .clock(move || {
+            let tick = ticks.fetch_add(1, Ordering::Relaxed);
+            now - TimeDelta::milliseconds(back[tick % back.len()])
+        })
+        .build();
+    let recorded: Vec<_> = (0..70)
+        .map(|number| {
+            let draft = log.event(format!("event {number}"));
+            draft.record().unwrap().id().unwrap()
+        })
+        .collect();
+    let found = log.query().all().unwrap();
+    assert!(found.is_sorted_by_key(|entry| (entry.timestamp, entry.id)));
+    let mut ids: Vec<_> = found.iter().map(|entry| entry.id).collect();
+    let mut expected = recorded;
+    ids.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(ids, expected);
+    assert_eq!(log.query().since(now).count().unwrap(), 10);
+    let check = store.check().unwrap();
+    assert!(check.is_ok(), "{check:?}");
 }
 
 fn an_exhausted_pool_times_out(scratch: &Scratch) {
