@@ -7,7 +7,6 @@ use auditlog::postgres::PostgresStore;
 use auditlog::{LogEntry, Store as _};
 use tokio_postgres::Statement;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::Type;
 
 use super::raw::{COLUMNS, Jsonb, Raw, RawRow};
 use crate::history::{Outcome, generate};
@@ -119,20 +118,6 @@ pub(super) fn insert(raw: &Raw, statement: &Statement, entries: &[LogEntry]) -> 
 }
 
 fn copy(raw: &Raw, table: &str, entries: &[LogEntry]) -> Outcome<()> {
-    const TYPES: [Type; 12] = [
-        Type::UUID,
-        Type::INT8,
-        Type::INT2,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT_ARRAY,
-        Type::JSONB,
-        Type::TEXT,
-    ];
     raw.wait(async {
         let sink = raw
             .client
@@ -141,26 +126,11 @@ fn copy(raw: &Raw, table: &str, entries: &[LogEntry]) -> Outcome<()> {
                  correlation_id, fields, changes, body) FROM STDIN (FORMAT binary)"
             ))
             .await?;
-        let mut writer = pin!(BinaryCopyInWriter::new(sink, &TYPES));
+        let mut writer = pin!(BinaryCopyInWriter::new(sink, &RawRow::TYPES));
         for entry in entries {
             let row = RawRow::of(entry)?;
-            writer
-                .as_mut()
-                .write(&[
-                    &row.id,
-                    &row.ts,
-                    &row.level,
-                    &row.action,
-                    &row.outcome,
-                    &row.model,
-                    &row.object_pk,
-                    &row.actor,
-                    &row.correlation_id,
-                    &row.fields,
-                    &Jsonb(&row.changes),
-                    &row.body,
-                ])
-                .await?;
+            let changes = Jsonb(&row.changes);
+            writer.as_mut().write(&row.params(&changes)).await?;
         }
         writer.finish().await?;
         Ok(())

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use auditlog::postgres::{Prepared, Schema, append_in, in_schema};
 use auditlog::prelude::*;
-use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Statement, Transaction};
 
 use super::raw::{COLUMNS, Jsonb, Raw, RawRow};
@@ -18,22 +17,6 @@ use crate::model::Account;
 /// Transactions of a round, and how many rounds there are.
 const TRANSACTIONS: u32 = 100;
 const ROUNDS: usize = 25;
-
-/// The types of the raw INSERT's parameters.
-const TYPES: [Type; 12] = [
-    Type::UUID,
-    Type::INT8,
-    Type::INT2,
-    Type::TEXT,
-    Type::TEXT,
-    Type::TEXT,
-    Type::TEXT,
-    Type::TEXT,
-    Type::TEXT,
-    Type::TEXT_ARRAY,
-    Type::JSONB,
-    Type::TEXT,
-];
 
 /// What a transaction does besides its business.
 enum Extra<'s> {
@@ -147,7 +130,7 @@ async fn insert(
 ) -> Outcome<()> {
     let row = RawRow::of(entry)?;
     transaction
-        .execute(statement, &params(&row, &Jsonb(&row.changes)))
+        .execute(statement, &row.params(&Jsonb(&row.changes)))
         .await?;
     Ok(())
 }
@@ -159,24 +142,11 @@ async fn insert_unprepared(
 ) -> Outcome<()> {
     let row = RawRow::of(entry)?;
     let changes = Jsonb(&row.changes);
-    let typed: Vec<_> = params(&row, &changes).into_iter().zip(TYPES).collect();
+    let typed: Vec<_> = row
+        .params(&changes)
+        .into_iter()
+        .zip(RawRow::TYPES)
+        .collect();
     transaction.execute_typed(sql, &typed).await?;
     Ok(())
-}
-
-fn params<'r>(row: &'r RawRow, changes: &'r Jsonb<'r>) -> [&'r (dyn ToSql + Sync); 12] {
-    [
-        &row.id,
-        &row.ts,
-        &row.level,
-        &row.action,
-        &row.outcome,
-        &row.model,
-        &row.object_pk,
-        &row.actor,
-        &row.correlation_id,
-        &row.fields,
-        changes,
-        &row.body,
-    ]
 }

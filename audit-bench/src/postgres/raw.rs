@@ -117,6 +117,40 @@ pub(super) struct RawRow {
 }
 
 impl RawRow {
+    /// The types of [`params`](Self::params).
+    pub(super) const TYPES: [Type; 12] = [
+        Type::UUID,
+        Type::INT8,
+        Type::INT2,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT_ARRAY,
+        Type::JSONB,
+        Type::TEXT,
+    ];
+
+    /// The row as parameters, with its changes in their binary form.
+    pub(super) fn params<'r>(&'r self, changes: &'r Jsonb<'r>) -> [&'r (dyn ToSql + Sync); 12] {
+        [
+            &self.id,
+            &self.ts,
+            &self.level,
+            &self.action,
+            &self.outcome,
+            &self.model,
+            &self.object_pk,
+            &self.actor,
+            &self.correlation_id,
+            &self.fields,
+            changes,
+            &self.body,
+        ]
+    }
+
     pub(super) fn of(entry: &LogEntry) -> Outcome<Self> {
         Ok(Self {
             id: entry.id,
