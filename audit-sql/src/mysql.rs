@@ -4,8 +4,7 @@
 
 mod append;
 
-pub use self::append::{APPEND, rows};
-pub use crate::postgres::conflict;
+pub use self::append::{APPEND, conflict, rows};
 
 /// The version of the tables that this library makes and knows.
 pub const SCHEMA_VERSION: u32 = 1;

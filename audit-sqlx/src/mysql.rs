@@ -10,8 +10,9 @@
 //!
 //! Triggers refuse a change of an entry, and a DELETE in a session that has not set
 //! `@auditlog_retention` to 1. They keep accidents away, and not TRUNCATE, nor an owner who
-//! wants to change the trail: grant the application INSERT and SELECT on `audit_entry`, and for
-//! the check of an id that is there already UPDATE of the columns `ts` and `body`.
+//! wants to change the trail: grant the application INSERT, SELECT and UPDATE on `audit_entry`,
+//! SELECT on `audit_schema`, and nothing else. UPDATE is for the check of an id that is there
+//! already; the trigger refuses every other.
 //!
 //! # Example: a change and its entry
 //! ```no_run
@@ -69,28 +70,64 @@ impl Target for MySqlConnection {
 /// CREATE, CREATE VIEW and TRIGGER.
 ///
 /// # Errors
+/// [`StoreError::Unsupported`] if the connection has no database,
 /// [`StoreError::Foreign`] if tables of another program have the trail's names,
 /// [`StoreError::NewerSchema`] if a later version of this library made them,
 /// [`StoreError::Busy`] if another process has been making them for ten seconds, and whatever
 /// the server says.
-pub async fn create_trail(connection: &mut MySqlConnection) -> Result<(), Error> {
-    let place: Option<String> = sqlx::query_scalar("SELECT CONVERT(DATABASE() USING utf8mb4)")
+pub async fn create_trail(connection: &mut MySqlConnection) -> Result<(), StoreError> {
+    let name: Option<String> = sqlx::query_scalar("SELECT CONVERT(DATABASE() USING utf8mb4)")
         .fetch_one(&mut *connection)
-        .await?;
-    let place = place.unwrap_or_default();
-    if is_there(connection, &place).await? {
+        .await
+        .map_err(|error| StoreError::backend("the server", error))?;
+    let Some(name) = name else {
+        return Err(StoreError::Unsupported {
+            operation: "make its tables where no database is chosen: name one in the \
+                        connection's URL",
+        });
+    };
+    let place = format!("database `{name}`");
+    create_or_tell(connection, &place)
+        .await
+        .map_err(|failure| match failure {
+            Failure::Store(error) => error,
+            Failure::Driver(error) => StoreError::backend(place, error),
+        })
+}
+
+/// What the server says, or what it means for a store.
+enum Failure {
+    Store(StoreError),
+    Driver(sqlx::Error),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+async fn create_or_tell(connection: &mut MySqlConnection, place: &str) -> Result<(), Failure> {
+    if is_there(connection, place).await? {
         return Ok(());
     }
     let locked: Option<i64> = sqlx::query_scalar(LOCK).fetch_one(&mut *connection).await?;
     if locked != Some(1) {
+        let place = place.to_owned();
         return Err(StoreError::Busy { place }.into());
     }
-    let created = create(connection, &place).await;
+    let created = create(connection, place).await;
     sqlx::query(UNLOCK).execute(connection).await?;
     created
 }
 
-async fn create(connection: &mut MySqlConnection, place: &str) -> Result<(), Error> {
+async fn create(connection: &mut MySqlConnection, place: &str) -> Result<(), Failure> {
     // Somebody else may have been faster.
     if is_there(connection, place).await? {
         return Ok(());
@@ -110,10 +147,13 @@ async fn create(connection: &mut MySqlConnection, place: &str) -> Result<(), Err
 }
 
 /// Returns whether the tables are complete.
-async fn is_there(connection: &mut MySqlConnection, place: &str) -> Result<bool, Error> {
-    let foreign = |name: &str| StoreError::Foreign {
-        place: format!("database `{place}`"),
-        found: format!("`{name}` in it is of another program"),
+async fn is_there(connection: &mut MySqlConnection, place: &str) -> Result<bool, Failure> {
+    const ALONE: &str = "it has `audit_entry` or `audit_log`, and no `audit_schema` that this \
+        role may read";
+    const OTHER: &str = "`audit_schema` in it is of another program";
+    let foreign = |found: &str| StoreError::Foreign {
+        place: place.to_owned(),
+        found: found.to_owned(),
     };
     let tables: i64 = sqlx::query_scalar(
         "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() \
@@ -128,9 +168,9 @@ async fn is_there(connection: &mut MySqlConnection, place: &str) -> Result<bool,
     );
     match columns.fetch_one(&mut *connection).await? {
         (0, _) if tables == 0 => return Ok(false),
-        (0, _) => return Err(foreign("audit_entry").into()),
+        (0, _) => return Err(foreign(ALONE).into()),
         (3, 3) => {}
-        _ => return Err(foreign("audit_schema").into()),
+        _ => return Err(foreign(OTHER).into()),
     }
     let version = sqlx::query("SELECT version, program FROM audit_schema")
         .fetch_optional(connection)
@@ -141,12 +181,12 @@ async fn is_there(connection: &mut MySqlConnection, place: &str) -> Result<bool,
     };
     let (version, program): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
     if program != "auditlog" {
-        return Err(foreign("audit_schema").into());
+        return Err(foreign(OTHER).into());
     }
     match u32::try_from(version) {
         Ok(SCHEMA_VERSION) => Ok(true),
         found => Err(StoreError::NewerSchema {
-            place: format!("database `{place}`"),
+            place: place.to_owned(),
             found: found.unwrap_or_default(),
             supported: SCHEMA_VERSION,
         }
@@ -166,7 +206,7 @@ pub async fn entries_after(
     connection: &mut MySqlConnection,
     after: Option<Cursor>,
     limit: u32,
-) -> Result<Vec<LogEntry>, Error> {
+) -> Result<Vec<LogEntry>, StoreError> {
     const ALL: &str = "SELECT CONVERT(body USING utf8mb4) FROM audit_entry ORDER BY ts, id LIMIT ?";
     const AFTER: &str = "SELECT CONVERT(body USING utf8mb4) FROM audit_entry \
         WHERE ts >= ? AND (ts > ? OR id > ?) ORDER BY ts, id LIMIT ?";
@@ -180,14 +220,12 @@ pub async fn entries_after(
                 .bind(cursor.id().as_bytes().to_vec())
         }
     };
-    let bodies: Vec<String> = query.bind(limit).fetch_all(connection).await?;
+    let bodies: Result<Vec<String>, _> = query.bind(limit).fetch_all(connection).await;
+    let bodies = bodies.map_err(|error| StoreError::backend("audit_entry", error))?;
     let entries = bodies.iter().map(|body| {
-        LogEntry::from_json(body).map_err(|error| {
-            let corrupt = StoreError::Corrupt {
-                place: "audit_entry".to_owned(),
-                detail: format!("an entry cannot be read: {error}"),
-            };
-            corrupt.into()
+        LogEntry::from_json(body).map_err(|error| StoreError::Corrupt {
+            place: "audit_entry".to_owned(),
+            detail: format!("an entry cannot be read: {error}"),
         })
     });
     entries.collect()

@@ -2,6 +2,7 @@
 
 use audit_core::{LogEntry, StoreError};
 use serde::Serialize;
+use uuid::Uuid;
 use uuid::fmt::Simple;
 
 use crate::postgres::Row;
@@ -32,6 +33,9 @@ pub const APPEND: &str = "INSERT INTO audit_entry (id, ts, level, action, outcom
     fields longtext PATH '$.fields' ERROR ON EMPTY ERROR ON ERROR, \
     body longtext PATH '$.body' ERROR ON EMPTY ERROR ON ERROR)) AS j ORDER BY j.id \
     ON DUPLICATE KEY UPDATE ts = VALUES(ts), body = VALUES(body)";
+
+/// What the message of a failed statement begins with if an id is taken.
+const CONFLICT: &str = "another audit entry has the id ";
 
 /// The columns of a row.
 #[derive(Serialize)]
@@ -73,13 +77,19 @@ pub fn rows(entries: &[LogEntry]) -> Result<String, StoreError> {
             parent_pk: row.parent_pk.as_deref(),
             actor: row.actor.as_deref(),
             correlation_id: row.correlation_id.as_deref(),
-            transaction_id: row.transaction_id.map(uuid::Uuid::simple),
+            transaction_id: row.transaction_id.map(Uuid::simple),
             fields: serde_json::to_string(&row.fields)?,
             body: &row.body,
         })
     });
     let columns = columns.collect::<Result<Vec<_>, _>>().map_err(invalid)?;
     serde_json::to_string(&columns).map_err(invalid)
+}
+
+/// Returns the id that the message of a failed statement says is taken.
+pub fn conflict(message: &str) -> Option<Uuid> {
+    let (id, _) = message.strip_prefix(CONFLICT)?.split_once(',')?;
+    id.parse().ok()
 }
 
 #[cfg(test)]
@@ -89,9 +99,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_message_names_the_id() {
+        let id = Uuid::from_u128(7);
+        let message = format!("{CONFLICT}{}, and an entry cannot be changed", id.simple());
+        assert_eq!(conflict(&message), Some(id));
+        assert_eq!(conflict("Deadlock found"), None);
+    }
+
+    #[test]
     fn a_row_is_an_object_with_a_text_for_each_column() {
         let mut entry = LogEntry::new("create", "a\0b", "\u{1}", "\0");
-        entry.transaction_id = Some(uuid::Uuid::from_u128(7));
+        entry.transaction_id = Some(Uuid::from_u128(7));
         let rows: Value = serde_json::from_str(&rows(&[entry.clone()]).expect("rows")).unwrap();
         let row = rows[0].as_object().expect("a row");
         assert_eq!(row["id"], entry.id.simple().to_string());

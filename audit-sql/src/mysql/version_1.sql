@@ -41,7 +41,8 @@ BEGIN
         AND CAST(NEW.fields AS binary) <=> CAST(OLD.fields AS binary)
         AND CAST(NEW.body AS binary) <=> CAST(OLD.body AS binary))
     THEN
-        SET problem = CONCAT('another audit entry has the id ', LOWER(HEX(OLD.id)));
+        SET problem = CONCAT('another audit entry has the id ', LOWER(HEX(OLD.id)),
+            ', and an entry cannot be changed');
         SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = problem;
     END IF;
 END;

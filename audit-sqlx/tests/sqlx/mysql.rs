@@ -123,6 +123,8 @@ impl Trail {
 impl Drop for Trail {
     fn drop(&mut self) {
         self.on_server("DROP DATABASE");
+        // Of one test.
+        self.on_server("DROP USER IF EXISTS");
     }
 }
 
@@ -222,10 +224,11 @@ fn check(row: &MySqlRow) {
 /// A test, and its name.
 type Test = (&'static str, fn(&str));
 
-const TESTS: [Test; 6] = [
+const TESTS: [Test; 7] = [
     ("an_entry_stays_as_it_is", entries_stay),
     ("several_may_make_the_tables", racing_creation),
     ("other_tables_are_left_alone", foreign_tables),
+    ("a_role_may_only_add", adding_role),
     ("no_mode_of_the_server_changes_an_entry", modes),
     ("many_writers_keep_each_entry_once", many_writers),
     ("the_view_shows_the_trail", view),
@@ -280,7 +283,7 @@ fn racing_creation(server: &str) {
     assert!(trail.try_sql("DELETE FROM audit_entry").is_err());
 }
 
-fn create(trail: &Trail) -> Result<(), Error> {
+fn create(trail: &Trail) -> Result<(), StoreError> {
     runtime().block_on(async { mysql::create_trail(&mut trail.connect().await).await })
 }
 
@@ -288,7 +291,7 @@ fn foreign_tables(server: &str) {
     for (statement, problem) in [
         (
             "CREATE TABLE audit_entry (id integer)",
-            "`audit_entry` in it is of another program",
+            "no `audit_schema` that this role may read",
         ),
         (
             "CREATE TABLE audit_schema (version text)",
@@ -311,6 +314,57 @@ fn foreign_tables(server: &str) {
         assert!(error.contains(problem), "{error}");
         assert!(error.contains(&trail.name), "{error}");
     }
+}
+
+fn adding_role(server: &str) {
+    let trail = Trail::new(server);
+    let user = format!("'{}'@'%'", trail.name);
+    trail.sql(&format!(
+        "CREATE USER {user} IDENTIFIED BY 'secret';
+         GRANT INSERT, SELECT, UPDATE ON audit_entry TO {user}"
+    ));
+    let (before, after) = trail.server.split_once("//").expect("a URL");
+    let host = after.rsplit('@').next().expect("a host");
+    let url = format!("{before}//{0}:secret@{host}{0}", trail.name);
+    let kept = entries(2, 1);
+    runtime().block_on(async {
+        let mut connection = MySqlConnection::connect(&url).await.expect("the role");
+        append_in(&mut connection, &kept).await.expect("entries");
+        append_in(&mut connection, &kept).await.expect("the same");
+        let mut other = kept[0].clone();
+        other.reason = Some("another".to_owned());
+        let conflict = append_in(&mut connection, &[other]).await;
+        assert!(matches!(conflict, Err(Error::Conflict { id, .. }) if id == kept[0].id));
+        for statement in [
+            "UPDATE audit_entry SET ts = 0",
+            "DELETE FROM audit_entry",
+            "SET @auditlog_retention = 1; DELETE FROM audit_entry",
+            "TRUNCATE audit_entry",
+            "DROP TRIGGER audit_entry_keep",
+        ] {
+            let done = sqlx::raw_sql(statement).execute(&mut connection).await;
+            assert!(done.is_err(), "{statement}");
+        }
+        let hidden = mysql::create_trail(&mut connection).await;
+        let error = hidden.expect_err("it sees too little").to_string();
+        assert!(error.contains("this role may read"), "{error}");
+        let grant = AssertSqlSafe(format!("GRANT SELECT ON audit_schema TO {user}"));
+        let granted = sqlx::raw_sql(grant)
+            .execute(&mut trail.connect().await)
+            .await;
+        granted.expect("a grant");
+        let found = mysql::create_trail(&mut connection).await;
+        found.expect("the trail is there");
+        let mut none = MySqlConnection::connect(server).await.expect("a server");
+        let error = mysql::create_trail(&mut none)
+            .await
+            .expect_err("no database");
+        assert!(
+            error.to_string().contains("no database is chosen"),
+            "{error}"
+        );
+    });
+    assert_eq!(trail.entries().len(), 2);
 }
 
 fn modes(server: &str) {
