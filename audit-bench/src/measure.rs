@@ -13,17 +13,26 @@ const ROUND: Duration = Duration::from_millis(4);
 pub(crate) fn compare<A, B>(
     name: &str,
     budget: Budget,
+    ours: impl FnMut() -> A,
+    reference: impl FnMut() -> B,
+) {
+    let [ours, reference] = medians(ROUNDS, ours, reference);
+    row(name, ours, reference, "ns", budget);
+}
+
+/// Measures both sides in turn, and returns their medians in nanoseconds.
+pub(crate) fn medians<A, B>(
+    rounds: usize,
     mut ours: impl FnMut() -> A,
     mut reference: impl FnMut() -> B,
-) {
+) -> [f64; 2] {
     let (mine, theirs) = (repeats(&mut ours), repeats(&mut reference));
     let mut times = [Vec::new(), Vec::new()];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         times[0].push(time(&mut ours, mine));
         times[1].push(time(&mut reference, theirs));
     }
-    let [ours, reference] = times.map(median);
-    row(name, ours, reference, "ns", budget);
+    times.map(median)
 }
 
 /// What a ratio, or a value of ours, may be.

@@ -26,7 +26,7 @@ pub(crate) fn run() -> Outcome<()> {
     let outcome = writes(&server, &schema, &raw);
     raw.run(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE"))?;
     outcome?;
-    questions::run(&server, &raw)
+    questions::run(&server)
 }
 
 fn writes(server: &PostgresServer, schema: &str, raw: &Raw) -> Outcome<()> {
