@@ -29,7 +29,10 @@ impl MysqlServer {
     /// its URL, else one that is started from installed programs. `None` if there is nothing of
     /// all that.
     pub fn find(lets_in: impl Fn(&str) -> bool) -> Option<Self> {
-        if let Ok(url) = env::var(VARIABLE) {
+        if let Ok(mut url) = env::var(VARIABLE) {
+            if !url.ends_with('/') {
+                url.push('/');
+            }
             return Some(Self { url, started: None });
         }
         let local = url(3306);
