@@ -2,15 +2,15 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_testkit::FaultStore;
+use audit_testkit::{Fault, FaultStore};
 use auditlog::prelude::*;
-use auditlog::{Query, Receipt, Store};
+use auditlog::{Error, Query, Receipt, Store, StoreError};
 use tokio::task::yield_now;
 
 /// A store that waits, and a log whose queue has room for one.
@@ -147,6 +147,82 @@ fn a_hook_hears_of_what_a_cancelled_task_leaves() {
         store.heal();
     });
     assert!(lost.load(Ordering::SeqCst));
+}
+
+/// Submits two entries that share a batch, whose append fails as planned from then on.
+fn submit_together(store: &Arc<FaultStore<MemoryStore>>, plan: &[Fault]) -> [Error; 2] {
+    let (open, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let log = AuditLog::builder()
+        .store(Arc::clone(store))
+        .after(move |entry, _| {
+            if entry.action == "first" {
+                let gate = gate.lock().expect("a gate");
+                gate.recv().expect("it opens");
+            }
+        })
+        .build();
+    let first = log.event("first").submit();
+    while store.appends() == 0 {
+        thread::yield_now();
+    }
+    let tickets = ["second", "third"].map(|name| log.event(name).submit());
+    for (number, fault) in (1..).zip(plan) {
+        store.fail_append(number, fault.clone());
+    }
+    open.send(()).expect("a writer");
+    first.wait().expect("a receipt");
+    tickets.map(|ticket| ticket.wait().expect_err("a failure"))
+}
+
+#[test]
+fn what_a_batch_left_open_stays_open() {
+    let unconfirmed = || StoreError::backend("the server", "gone").unconfirmed("the server");
+    let refused = Fault::Before(StoreError::backend("the server", "refused"));
+    let store = Arc::new(FaultStore::new(MemoryStore::new()));
+    let plan = [
+        Fault::After(unconfirmed()),
+        refused.clone(),
+        refused.clone(),
+    ];
+    for error in submit_together(&store, &plan) {
+        assert!(error.is_unconfirmed(), "{error:?}");
+    }
+    assert_eq!(store.count(&Query::new()).expect("a count"), 3);
+
+    // What an entry itself is refused for was so in the batch.
+    let store = Arc::new(FaultStore::new(MemoryStore::new()));
+    let taken = StoreError::Conflict {
+        id: uuid::Uuid::nil(),
+    };
+    let plan = [Fault::Before(unconfirmed()), Fault::Before(taken), refused];
+    let [second, third] = submit_together(&store, &plan);
+    assert!(
+        matches!(second, Error::Store(StoreError::Conflict { .. })),
+        "{second:?}"
+    );
+    assert!(third.is_unconfirmed(), "{third:?}");
+}
+
+#[test]
+fn a_log_that_many_threads_begin_with_lets_its_store_go() {
+    for _ in 0..100 {
+        let store = Arc::new(MemoryStore::new());
+        let weak = Arc::downgrade(&store);
+        let log = AuditLog::builder().store(store).build();
+        let barrier = Barrier::new(4);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    log.event("first").submit().wait().expect("a receipt");
+                });
+            }
+        });
+        log.shutdown().expect("shut down");
+        drop(log);
+        assert!(weak.upgrade().is_none());
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -170,6 +170,7 @@ impl AuditLogBuilder {
             source: self.source,
             queue: self.queue,
             writer: OnceLock::new(),
+            starting: Mutex::default(),
             closed: AtomicBool::new(false),
             warned: AtomicBool::new(false),
         })

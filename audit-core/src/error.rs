@@ -273,6 +273,12 @@ impl StoreError {
         }
     }
 
+    /// Returns whether an entry itself is what the store does not take, so that others may be
+    /// kept.
+    pub(crate) fn concerns_entries(&self) -> bool {
+        matches!(self, Self::Conflict { .. } | Self::Invalid { .. })
+    }
+
     /// Returns whether trying again later may help.
     pub fn is_transient(&self) -> bool {
         matches!(

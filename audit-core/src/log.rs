@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -68,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) source: Source,
     pub(crate) queue: usize,
     pub(crate) writer: OnceLock<Writer>,
+    /// Held while the writer is started.
+    pub(crate) starting: Mutex<()>,
     pub(crate) closed: AtomicBool,
     pub(crate) warned: AtomicBool,
 }
@@ -454,8 +456,17 @@ impl AuditLog {
         if let Some(writer) = self.shared.writer.get() {
             return Ok(writer);
         }
+        // Of two that come first at once one starts it.
+        let _starting = self
+            .shared
+            .starting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = self.shared.writer.get() {
+            return Ok(writer);
+        }
+        self.open()?;
         let writer = Writer::start(Arc::clone(&self.shared.pipeline), self.shared.queue)?;
-        // Of two that start at once one is dropped, and its thread ends.
         Ok(self.shared.writer.get_or_init(|| writer))
     }
 
@@ -494,6 +505,8 @@ impl AuditLog {
     /// As [`flush`](Self::flush).
     pub fn shutdown(&self) -> Result<()> {
         self.shared.closed.store(true, Ordering::Release);
+        // One that is being started is stopped too.
+        drop(self.shared.starting.lock());
         if let Some(writer) = self.shared.writer.get() {
             writer.stop();
         }

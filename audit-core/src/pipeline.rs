@@ -113,9 +113,24 @@ impl Pipeline {
 
     /// Writes entries under the log's policy.
     pub(crate) fn write(&self, entries: &[LogEntry]) -> Result<Kept> {
+        self.write_after(None, entries)
+    }
+
+    /// Writes entries as [`write`](Self::write) does, after a batch with them failed with
+    /// `doubt`, if that left open whether they are kept.
+    pub(crate) fn write_after(
+        &self,
+        doubt: Option<&StoreError>,
+        entries: &[LogEntry],
+    ) -> Result<Kept> {
         match self.write_quietly(entries) {
             Ok(()) => Ok(Kept::Stored),
             Err(error) => {
+                let error = match doubt {
+                    // What stands in their way now did so in the batch.
+                    Some(doubt) if !error.concerns_entries() => doubt.clone(),
+                    _ => error,
+                };
                 add(&self.counts.failed, entries.len());
                 if self.policy == FailurePolicy::FailOpen {
                     return Ok(self.keep_for_later(entries, &error));
@@ -320,13 +335,7 @@ impl Pipeline {
 
 /// Whether the store will never take the entry, however often it is tried.
 fn is_hopeless(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Conflict { .. }
-            | StoreError::Invalid { .. }
-            | StoreError::Unsupported { .. }
-            | StoreError::Closed
-    )
+    matches!(error, StoreError::Unsupported { .. } | StoreError::Closed) || error.concerns_entries()
 }
 
 fn add(count: &AtomicU64, number: usize) {

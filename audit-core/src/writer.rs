@@ -108,18 +108,25 @@ fn settle(
     entries: &[LogEntry],
     slots: Vec<(Arc<Slot>, std::ops::Range<usize>)>,
 ) {
-    if slots.len() > 1 && pipeline.write_quietly(entries).is_ok() {
-        for (slot, part) in slots {
-            slot.settle(Ok(receipt(Kept::Stored, &entries[part])));
+    let mut doubt = None;
+    if slots.len() > 1 {
+        match pipeline.write_quietly(entries) {
+            Ok(()) => {
+                for (slot, part) in slots {
+                    slot.settle(Ok(receipt(Kept::Stored, &entries[part])));
+                }
+                return;
+            }
+            Err(error @ StoreError::Unconfirmed { .. }) => doubt = Some(error),
+            Err(_) => {}
         }
-        return;
     }
     for (slot, part) in slots {
         let part = &entries[part];
         let written = if part.is_empty() {
             Ok(Kept::Stored)
         } else {
-            pipeline.write(part)
+            pipeline.write_after(doubt.as_ref(), part)
         };
         slot.settle(written.map(|kept| receipt(kept, part)));
     }

@@ -152,10 +152,12 @@ impl Doubt {
         let answer = commit.await;
         let answered = match &answer {
             Ok(_) => true,
-            // Of one that is ended while it waits for replicas the commit stays.
-            Err(error) => error
-                .code()
-                .is_some_and(|code| !code.code().starts_with("57P")),
+            Err(error) => error.code().is_some_and(|code| {
+                // Of one that is ended while it waits for replicas the commit stays, and a
+                // pooler in between says the others where it lost the server.
+                let open = ["57P", "08", "58"];
+                !open.iter().any(|class| code.code().starts_with(class))
+            }),
         };
         if answered {
             self.0.store(before, Ordering::Relaxed);

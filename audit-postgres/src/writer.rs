@@ -25,6 +25,9 @@ const GROUP_BYTES: usize = 16 << 20;
 /// How long a statement waits at most for those who shared the last one.
 const GATHER: Duration = Duration::from_micros(200);
 
+/// Batches whose time is up within this of each other are given up together.
+const TOGETHER: Duration = Duration::from_millis(50);
+
 type Outcome = Result<(), StoreError>;
 
 /// What stands in the queue.
@@ -106,33 +109,32 @@ impl Writer {
         }
     }
 
-    /// Commits batches together. If one of them cannot be kept, it alone is not.
+    /// Commits batches together. If one of them cannot be kept, or not in its time, it alone
+    /// is not.
     async fn commit_group(&self, group: Vec<Batch>) {
         let mut group = group;
-        loop {
-            if group.is_empty() {
-                return;
-            }
+        let mut doubt = Doubt::default();
+        // Those who came first have waited longest.
+        while let Some(deadline) = group.iter().map(|batch| batch.deadline).min() {
             let rows: Vec<_> = group.iter().flat_map(|batch| &batch.rows).collect();
-            // Those who came first have waited longest.
-            let deadline = group.iter().map(|batch| batch.deadline).min();
-            let outcome = self.commit(&rows, deadline).await;
-            match outcome {
-                Ok(()) => return group.into_iter().for_each(|batch| batch.finish(Ok(()))),
+            match self.commit(&rows, deadline, &doubt).await {
+                Ok(()) => return finish(group, &Ok(())),
                 Err(failure) if group.len() > 1 && failure.concerns_content() => {
                     let (alone, others) = apart(group, &failure.error);
                     for batch in alone {
                         let rows: Vec<_> = batch.rows.iter().collect();
-                        let outcome = self.commit(&rows, Some(batch.deadline)).await;
+                        let doubt = Doubt::default();
+                        let outcome = self.commit(&rows, batch.deadline, &doubt).await;
                         batch.finish(outcome.map_err(|failure| failure.error));
                     }
                     group = others;
+                    // What is in the way now was so before: nothing is kept yet.
+                    doubt = Doubt::default();
                 }
                 Err(failure) => {
-                    for batch in group {
-                        batch.finish(Err(failure.error.clone()));
-                    }
-                    return;
+                    let (late, others) = late(group, failure.retry.then_some(deadline));
+                    finish(late, &Err(failure.error));
+                    group = others;
                 }
             }
         }
@@ -140,11 +142,9 @@ impl Writer {
 
     /// Keeps rows, all or none. Where it is unknown whether they were, it is tried again:
     /// what is there already counts as kept.
-    async fn commit(&self, rows: &[&Row], deadline: Option<Instant>) -> Result<(), Failure> {
-        let deadline = deadline.unwrap_or_else(|| self.connections.deadline());
+    async fn commit(&self, rows: &[&Row], deadline: Instant, doubt: &Doubt) -> Result<(), Failure> {
         let parts = parts(rows);
-        let doubt = Doubt::default();
-        let done = retrying(deadline, || self.try_commit(&parts, &doubt)).await;
+        let done = retrying(deadline, || self.try_commit(&parts, doubt)).await;
         if let Err(failure) = done {
             let place = &self.connections.place;
             return Err(doubt.about(failure.or_read_only(place), place));
@@ -175,6 +175,23 @@ impl Writer {
         .await;
         connection.settle(done)
     }
+}
+
+fn finish(group: Vec<Batch>, outcome: &Outcome) {
+    for batch in group {
+        batch.finish(outcome.clone());
+    }
+}
+
+/// Divides a group that was tried until a time, or in vain, into those that are tried no more
+/// and the others.
+fn late(group: Vec<Batch>, tried: Option<Instant>) -> (Vec<Batch>, Vec<Batch>) {
+    let Some(tried) = tried else {
+        return (group, Vec::new());
+    };
+    // Not one try for each of many that came together.
+    let until = tried.max(Instant::now()) + TOGETHER;
+    group.into_iter().partition(|batch| batch.deadline <= until)
 }
 
 /// Waits a moment for those who were answered just now and append again, so that they share the

@@ -44,6 +44,10 @@ pub(crate) const TESTS: &[Test] = &[
         "faults::a_server_that_comes_back_is_used_again",
         a_server_that_comes_back_is_used_again,
     ),
+    (
+        "faults::each_batch_has_its_own_time",
+        each_batch_has_its_own_time,
+    ),
     ("faults::a_held_lock_is_busy", a_held_lock_is_busy),
     (
         "faults::a_slow_statement_times_out",
@@ -433,6 +437,36 @@ fn a_server_that_comes_back_is_used_again(scratch: &Scratch) {
         second.join().unwrap();
     });
     assert_kept(&store, &sample);
+}
+
+/// Who came later goes on trying when the time of those who came first is up.
+fn each_batch_has_its_own_time(scratch: &Scratch) {
+    let (network, store) = network(scratch);
+    let sample = entries(4, 1);
+    store.append(&sample[..1]).unwrap();
+    network.set(DOWN);
+    network.cut();
+    thread::scope(|scope| {
+        let append = |at: usize| {
+            let (store, sample) = (&store, &sample);
+            let appending = scope.spawn(move || store.append(&sample[at..=at]));
+            thread::sleep(Duration::from_millis(200));
+            appending
+        };
+        // The first is tried alone, and the others together after it.
+        let early = [append(1), append(2)];
+        thread::sleep(Duration::from_secs(2));
+        let late = append(3);
+        for early in early {
+            let error = early.join().unwrap().unwrap_err();
+            assert!(error.is_transient(), "{error:?}");
+        }
+        assert!(!late.is_finished());
+        network.set(WORKS);
+        late.join().unwrap().unwrap();
+    });
+    let kept = store.find(&Query::new()).unwrap().entries;
+    assert!(kept.iter().any(|entry| entry.id == sample[3].id));
 }
 
 fn a_held_lock_is_busy(scratch: &Scratch) {
