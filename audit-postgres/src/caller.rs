@@ -89,7 +89,7 @@ pub struct Prepared {
 
 impl Prepared {
     /// Prepares the statements on a connection; with a schema, for the trail that lies in it,
-    /// else for the one that the connection's search path has now.
+    /// else for the one that the search path has when they are used.
     ///
     /// # Errors
     /// What the server says, such as that there is no trail.

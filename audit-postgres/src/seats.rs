@@ -61,17 +61,26 @@ impl Seats {
         if waited.timed_out() {
             return Err(Failure::no_connection(place).error);
         }
-        let seat = if let Some(seat) = state.free.pop() {
-            seat
-        } else {
-            let seat = Seat::new(&self.config, &self.options, place)?;
-            state.made += 1;
-            seat
-        };
-        Ok(Some(Taken {
+        let mut taken = Taken {
             seats: self,
-            seat: Some(seat),
-        }))
+            seat: state.free.pop(),
+        };
+        if taken.seat.is_some() {
+            return Ok(Some(taken));
+        }
+        state.made += 1;
+        // To make one reads files, for which nobody else waits.
+        drop(state);
+        match Seat::new(&self.config, &self.options, place) {
+            Ok(seat) => {
+                taken.seat = Some(seat);
+                Ok(Some(taken))
+            }
+            Err(error) => {
+                self.state().made -= 1;
+                Err(error)
+            }
+        }
     }
 
     /// Closes the connections of free seats, and of the others when they become free.

@@ -54,6 +54,11 @@ impl MysqlServer {
         })
     }
 
+    /// Returns whether a program to start a server with is installed.
+    pub fn can_start() -> bool {
+        server_program().is_some()
+    }
+
     /// Returns whether the server was started for the test.
     pub fn was_started(&self) -> bool {
         self.started.is_some()
@@ -90,7 +95,7 @@ struct Started {
 
 impl Started {
     fn new() -> Option<Self> {
-        let server = find_program("mariadbd").or_else(|| find_program("mysqld"))?;
+        let server = server_program()?;
         let port = free_port()?;
         let folder = env::temp_dir().join(format!("audit-my-{}-{port}", std::process::id()));
         fs::create_dir_all(&folder).ok()?;
@@ -175,33 +180,14 @@ impl Drop for Started {
     }
 }
 
+fn server_program() -> Option<PathBuf> {
+    find_program("mariadbd").or_else(|| find_program("mysqld"))
+}
+
 /// Servers are often where only root's path leads.
 fn find_program(name: &str) -> Option<PathBuf> {
     program(name).or_else(|| {
         let file = Path::new("/usr/sbin").join(name);
         file.is_file().then_some(file)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_is_started_and_stopped() {
-        if find_program("mariadbd")
-            .or_else(|| find_program("mysqld"))
-            .is_none()
-        {
-            eprintln!("a_server_is_started_and_stopped: skipped, no server is installed");
-            return;
-        }
-        let server = MysqlServer::start().expect("a server");
-        let started = server.started.as_ref().expect("what was started");
-        let (port, folder) = (started.port, started.folder.clone());
-        assert!(greets(port).expect("a greeting"));
-        drop(server);
-        assert!(greets(port).is_err());
-        assert!(!folder.exists());
-    }
 }
