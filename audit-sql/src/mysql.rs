@@ -9,6 +9,9 @@ pub use self::append::{APPEND, conflict, rows};
 /// The version of the tables that this library makes and knows.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What makes the tables, in a database whose `audit_schema` has no version yet. It may be run
-/// again.
-pub const SCHEMA: &str = include_str!("mysql/version_1.sql");
+/// The names in the order in which they are made, and the statements that make each, in a
+/// database whose `audit_schema` has no version yet. What has its name is complete.
+pub const SCHEMA: [(&str, &str); 2] = [
+    ("audit_entry", include_str!("mysql/version_1_entry.sql")),
+    ("audit_log", include_str!("mysql/version_1_view.sql")),
+];

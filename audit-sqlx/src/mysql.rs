@@ -3,7 +3,8 @@
 //! There is no store for them yet: [`create_trail`] makes the tables, entries are written into
 //! transactions as with every driver, and [`entries_after`] reads them in order, such as to
 //! follow the trail into a store that answers questions. With SQL, the view `audit_log` shows
-//! them. FORMAT.md describes the tables.
+//! them; on MariaDB it shows no changes of an entry that is nested deeper than 32. FORMAT.md
+//! describes the tables.
 //!
 //! MariaDB from 10.6 and MySQL from 8.0.29 have what the statements need. The tests run on
 //! MariaDB 10.11.
@@ -36,6 +37,7 @@
 
 use audit_core::{Cursor, LogEntry, StoreError};
 use audit_sql::mysql::{self, SCHEMA, SCHEMA_VERSION};
+use sqlx::mysql::MySqlDatabaseError;
 use sqlx::{MySqlConnection, Row as _};
 
 use crate::{Error, Target};
@@ -43,6 +45,9 @@ use crate::{Error, Target};
 /// A lock that is the server's, by a name for the connection's database.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('auditlog ', SHA1(DATABASE())), 10)";
 const UNLOCK: &str = "DO RELEASE_LOCK(CONCAT('auditlog ', SHA1(DATABASE())))";
+
+/// The error `ER_BINLOG_CREATE_ROUTINE_NEED_SUPER`, which is of triggers too.
+const NO_TRIGGERS: u16 = 1419;
 
 impl Target for MySqlConnection {
     async fn append(&mut self, entries: &[LogEntry]) -> Result<(), Error> {
@@ -66,11 +71,16 @@ impl Target for MySqlConnection {
 /// Makes the trail's tables in the connection's database, if they do not exist. Several
 /// processes may do so at the same time.
 ///
-/// Not for a transaction: these statements commit it, as DDL does on MySQL. The role needs
-/// CREATE, CREATE VIEW and TRIGGER.
+/// Not for a transaction: these statements commit it, as DDL does on MySQL. The role needs ALTER,
+/// CREATE, CREATE VIEW, DROP, INSERT, SELECT and TRIGGER on the database, and SUPER where the
+/// server writes a binary log and its variable `log_bin_trust_function_creators` is 0.
+///
+/// The session holds a lock meanwhile. If this is cancelled, close the connection, which releases
+/// it: others wait for it and then find the database busy.
 ///
 /// # Errors
-/// [`StoreError::Unsupported`] if the connection has no database,
+/// [`StoreError::Unsupported`] if the connection has no database, or the role may make no triggers
+/// since the server writes a binary log,
 /// [`StoreError::Foreign`] if tables of another program have the trail's names,
 /// [`StoreError::NewerSchema`] if a later version of this library made them,
 /// [`StoreError::Busy`] if another process has been making them for ten seconds, and whatever
@@ -123,8 +133,10 @@ async fn create_or_tell(connection: &mut MySqlConnection, place: &str) -> Result
         return Err(StoreError::Busy { place }.into());
     }
     let created = create(connection, place).await;
-    sqlx::query(UNLOCK).execute(connection).await?;
-    created
+    let unlocked = sqlx::query(UNLOCK).execute(connection).await;
+    created?;
+    unlocked?;
+    Ok(())
 }
 
 async fn create(connection: &mut MySqlConnection, place: &str) -> Result<(), Failure> {
@@ -138,12 +150,38 @@ async fn create(connection: &mut MySqlConnection, place: &str) -> Result<(), Fai
         program varchar(32) NOT NULL DEFAULT 'auditlog'
     ) ENGINE = InnoDB";
     sqlx::raw_sql(versions).execute(&mut *connection).await?;
-    sqlx::raw_sql(SCHEMA).execute(&mut *connection).await?;
+    for (name, script) in SCHEMA {
+        let made: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() \
+             AND table_name = ?",
+        )
+        .bind(name)
+        .fetch_one(&mut *connection)
+        .await?;
+        if made == 0 {
+            let made = sqlx::raw_sql(script).execute(&mut *connection).await;
+            made.map_err(about_triggers)?;
+        }
+    }
     sqlx::query("INSERT INTO audit_schema (version) VALUES (?)")
         .bind(SCHEMA_VERSION)
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Says what to do where the server lets nobody make triggers but who may do everything.
+fn about_triggers(error: sqlx::Error) -> Failure {
+    let number = error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
+        .map(MySqlDatabaseError::number);
+    if number != Some(NO_TRIGGERS) {
+        return error.into();
+    }
+    let operation = "make its triggers with this role: the server writes a binary log, so that it \
+        needs SUPER, or the server `log_bin_trust_function_creators = 1`";
+    StoreError::Unsupported { operation }.into()
 }
 
 /// Returns whether the tables are complete.

@@ -42,12 +42,12 @@ impl MysqlServer {
                 started: None,
             });
         }
-        Self::start()
+        Self::start(&[])
     }
 
-    /// Starts a server of its own from installed programs.
-    pub fn start() -> Option<Self> {
-        let started = Started::new()?;
+    /// Starts a server of its own from installed programs, with further arguments.
+    pub fn start(settings: &[&str]) -> Option<Self> {
+        let started = Started::new(settings)?;
         Some(Self {
             url: url(started.port),
             started: Some(started),
@@ -94,7 +94,7 @@ struct Started {
 }
 
 impl Started {
-    fn new() -> Option<Self> {
+    fn new(settings: &[&str]) -> Option<Self> {
         let server = server_program()?;
         let port = free_port()?;
         let folder = env::temp_dir().join(format!("audit-my-{}-{port}", std::process::id()));
@@ -133,7 +133,8 @@ impl Started {
             .arg(format!("--port={port}"))
             .arg(format!("--socket={}/socket", started.folder.display()))
             .arg(format!("--pid-file={}/pid", started.folder.display()))
-            .arg("--bind-address=127.0.0.1");
+            .arg("--bind-address=127.0.0.1")
+            .args(settings);
         started.process = Some(command.spawn().ok()?);
         started.wait()?;
         Some(started)

@@ -15,7 +15,7 @@ fn main() {
 }
 
 fn started_and_stopped() {
-    let server = MysqlServer::start().expect("a server");
+    let server = MysqlServer::start(&[]).expect("a server");
     assert!(server.was_started());
     let address = server.url().rsplit('@').next().expect("an address");
     let address = address.trim_end_matches('/').to_owned();

@@ -12,27 +12,28 @@ use crate::postgres::Row;
 ///
 /// An entry that is there already is "updated" to what it is; a trigger fails the statement if
 /// that would change it. In the order of the ids, so that two writers of the same entries
-/// cannot lock each other out.
+/// cannot lock each other out. The texts have a character set of their own: that of the database
+/// may lack characters, for which there would be question marks.
 pub const APPEND: &str = "INSERT INTO audit_entry (id, ts, level, action, outcome, model, \
     object_pk, parent_model, parent_pk, actor, correlation_id, transaction_id, fields, body) \
     SELECT UNHEX(j.id), j.ts, j.level, j.action, j.outcome, j.model, j.object_pk, \
     j.parent_model, j.parent_pk, j.actor, j.correlation_id, UNHEX(j.transaction_id), j.fields, \
     j.body FROM JSON_TABLE(?, '$[*]' COLUMNS (\
-    id char(32) PATH '$.id' ERROR ON EMPTY ERROR ON ERROR, \
+    id char(32) CHARSET utf8mb4 PATH '$.id' ERROR ON EMPTY ERROR ON ERROR, \
     ts bigint PATH '$.ts' ERROR ON EMPTY ERROR ON ERROR, \
     level smallint PATH '$.level' ERROR ON EMPTY ERROR ON ERROR, \
-    action varchar(1000) PATH '$.action' ERROR ON EMPTY ERROR ON ERROR, \
-    outcome varchar(20) PATH '$.outcome' ERROR ON EMPTY ERROR ON ERROR, \
-    model varchar(1000) PATH '$.model' ERROR ON EMPTY ERROR ON ERROR, \
-    object_pk varchar(1000) PATH '$.object_pk' ERROR ON EMPTY ERROR ON ERROR, \
-    parent_model varchar(1000) PATH '$.parent_model' ERROR ON ERROR, \
-    parent_pk varchar(1000) PATH '$.parent_pk' ERROR ON ERROR, \
-    actor varchar(1000) PATH '$.actor' ERROR ON ERROR, \
-    correlation_id varchar(1000) PATH '$.correlation_id' ERROR ON ERROR, \
-    transaction_id char(32) PATH '$.transaction_id' ERROR ON ERROR, \
-    fields longtext PATH '$.fields' ERROR ON EMPTY ERROR ON ERROR, \
-    body longtext PATH '$.body' ERROR ON EMPTY ERROR ON ERROR)) AS j ORDER BY j.id \
-    ON DUPLICATE KEY UPDATE ts = VALUES(ts), body = VALUES(body)";
+    action varchar(1000) CHARSET utf8mb4 PATH '$.action' ERROR ON EMPTY ERROR ON ERROR, \
+    outcome varchar(20) CHARSET utf8mb4 PATH '$.outcome' ERROR ON EMPTY ERROR ON ERROR, \
+    model varchar(1000) CHARSET utf8mb4 PATH '$.model' ERROR ON EMPTY ERROR ON ERROR, \
+    object_pk varchar(1000) CHARSET utf8mb4 PATH '$.object_pk' ERROR ON EMPTY ERROR ON ERROR, \
+    parent_model varchar(1000) CHARSET utf8mb4 PATH '$.parent_model' ERROR ON ERROR, \
+    parent_pk varchar(1000) CHARSET utf8mb4 PATH '$.parent_pk' ERROR ON ERROR, \
+    actor varchar(1000) CHARSET utf8mb4 PATH '$.actor' ERROR ON ERROR, \
+    correlation_id varchar(1000) CHARSET utf8mb4 PATH '$.correlation_id' ERROR ON ERROR, \
+    transaction_id char(32) CHARSET utf8mb4 PATH '$.transaction_id' ERROR ON ERROR, \
+    fields longtext CHARSET utf8mb4 PATH '$.fields' ERROR ON EMPTY ERROR ON ERROR, \
+    body longtext CHARSET utf8mb4 PATH '$.body' ERROR ON EMPTY ERROR ON ERROR)) AS j \
+    ORDER BY j.id ON DUPLICATE KEY UPDATE ts = VALUES(ts), body = VALUES(body)";
 
 /// What the message of a failed statement begins with if an id is taken.
 const CONFLICT: &str = "another audit entry has the id ";

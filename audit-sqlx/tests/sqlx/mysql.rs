@@ -7,7 +7,7 @@ use audit_core::{Cursor, LogEntry, MemoryStore, Page, Query, Store, StoreError};
 use audit_sql::postgres::Row;
 use audit_sqlx::{Error, append_in, mysql};
 use audit_testkit::callers::{Database, Mysql, Place, trial};
-use audit_testkit::entries;
+use audit_testkit::{MysqlServer, entries};
 use libtest_mimic::Trial;
 use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, Row as _};
@@ -65,6 +65,16 @@ impl Trail {
             let done = sqlx::raw_sql(statement).execute(&mut connection).await;
             done.expect("a statement that succeeds");
         });
+    }
+
+    /// Makes a role for the test that may do nothing yet, and returns its name and its URL.
+    fn role(&self) -> (String, String) {
+        let user = format!("'{}'@'%'", self.name);
+        self.sql(&format!("CREATE USER {user} IDENTIFIED BY 'secret'"));
+        let (before, after) = self.server.split_once("//").expect("a URL");
+        let host = after.rsplit('@').next().expect("a host");
+        let url = format!("{before}//{0}:secret@{host}{0}", self.name);
+        (user, url)
     }
 
     fn url(&self) -> String {
@@ -224,11 +234,13 @@ fn check(row: &MySqlRow) {
 /// A test, and its name.
 type Test = (&'static str, fn(&str));
 
-const TESTS: [Test; 7] = [
+const TESTS: [Test; 9] = [
     ("an_entry_stays_as_it_is", entries_stay),
     ("several_may_make_the_tables", racing_creation),
     ("other_tables_are_left_alone", foreign_tables),
     ("a_role_may_only_add", adding_role),
+    ("a_trail_is_complete_or_not_there", unfinished),
+    ("no_character_set_changes_an_entry", character_sets),
     ("no_mode_of_the_server_changes_an_entry", modes),
     ("many_writers_keep_each_entry_once", many_writers),
     ("the_view_shows_the_trail", view),
@@ -242,7 +254,12 @@ pub(crate) fn trials(server: Option<&str>) -> Vec<Trial> {
             test(&url);
         })
     });
-    trials.collect()
+    let logged = trial(
+        "mysql::a_binary_log_asks_for_more_rights".to_owned(),
+        !MysqlServer::can_start(),
+        binary_log,
+    );
+    trials.chain([logged]).collect()
 }
 
 fn entries_stay(server: &str) {
@@ -277,7 +294,10 @@ fn racing_creation(server: &str) {
     });
     assert_eq!(trail.number("SELECT COUNT(*) FROM audit_schema"), 1);
     // As a process leaves it that was killed half-way.
-    trail.sql("DELETE FROM audit_schema; DROP TRIGGER audit_entry_stay; DROP VIEW audit_log");
+    trail.sql(
+        "DELETE FROM audit_schema; DROP VIEW audit_log; DROP TRIGGER audit_entry_stay;
+         RENAME TABLE audit_entry TO audit_entry_unfinished",
+    );
     create(&trail).expect("the rest of it");
     trail.append("DO 0", &entries(1, 1)).expect("an entry");
     assert!(trail.try_sql("DELETE FROM audit_entry").is_err());
@@ -318,14 +338,10 @@ fn foreign_tables(server: &str) {
 
 fn adding_role(server: &str) {
     let trail = Trail::new(server);
-    let user = format!("'{}'@'%'", trail.name);
+    let (user, url) = trail.role();
     trail.sql(&format!(
-        "CREATE USER {user} IDENTIFIED BY 'secret';
-         GRANT INSERT, SELECT, UPDATE ON audit_entry TO {user}"
+        "GRANT INSERT, SELECT, UPDATE ON audit_entry TO {user}"
     ));
-    let (before, after) = trail.server.split_once("//").expect("a URL");
-    let host = after.rsplit('@').next().expect("a host");
-    let url = format!("{before}//{0}:secret@{host}{0}", trail.name);
     let kept = entries(2, 1);
     runtime().block_on(async {
         let mut connection = MySqlConnection::connect(&url).await.expect("the role");
@@ -365,6 +381,91 @@ fn adding_role(server: &str) {
         );
     });
     assert_eq!(trail.entries().len(), 2);
+}
+
+/// A role that may not make triggers leaves nothing that entries could be written into.
+fn unfinished(server: &str) {
+    let trail = Trail::empty(server);
+    let (user, url) = trail.role();
+    trail.sql(&format!(
+        "GRANT ALTER, CREATE, CREATE VIEW, DROP, INSERT, SELECT, UPDATE ON {}.* TO {user}",
+        trail.name
+    ));
+    let by_role = || {
+        runtime().block_on(async {
+            let mut connection = MySqlConnection::connect(&url).await.expect("the role");
+            let created = mysql::create_trail(&mut connection).await;
+            let appended = append_in(&mut connection, &entries(1, 1)).await;
+            (created, appended)
+        })
+    };
+    for _again in 0..2 {
+        let (created, appended) = by_role();
+        let error = created.expect_err("it may make no triggers").to_string();
+        assert!(error.contains("denied"), "{error}");
+        assert!(appended.is_err());
+    }
+    trail.sql(&format!("GRANT TRIGGER ON {}.* TO {user}", trail.name));
+    let (created, appended) = by_role();
+    created.expect("a trail");
+    appended.expect("an entry");
+    assert_eq!(trail.entries().len(), 1);
+}
+
+/// A server with a binary log, as MySQL has by default, lets not everybody make triggers.
+fn binary_log() {
+    let server = MysqlServer::start(&["--log-bin", "--server-id=1"]).expect("a server");
+    let trail = Trail::empty(server.url());
+    let (user, url) = trail.role();
+    trail.sql(&format!("GRANT ALL ON {}.* TO {user}", trail.name));
+    let create = || {
+        runtime().block_on(async {
+            let mut connection = MySqlConnection::connect(&url).await.expect("the role");
+            mysql::create_trail(&mut connection).await
+        })
+    };
+    let error = create().expect_err("it may make no triggers").to_string();
+    assert!(
+        error.contains("`log_bin_trust_function_creators = 1`"),
+        "{error}"
+    );
+    assert!(trail.append("DO 0", &entries(1, 1)).is_err());
+    trail.sql("SET GLOBAL log_bin_trust_function_creators = 1");
+    create().expect("a trail");
+    trail.append("DO 0", &entries(1, 1)).expect("an entry");
+    trail.check();
+}
+
+fn character_sets(server: &str) {
+    for set in ["latin1", "utf8mb3", "ucs2", "utf16", "binary"] {
+        let trail = Trail::empty(server);
+        trail.sql(&format!(
+            "ALTER DATABASE {} CHARACTER SET {set}",
+            trail.name
+        ));
+        create(&trail).expect(set);
+        let mut kept = entries(12, 2);
+        for (entry, odd) in kept
+            .iter_mut()
+            .zip(["é𝄞 ", "\u{10FFFF}ß", "語"].iter().cycle())
+        {
+            entry.model = String::from(*odd);
+            entry.object_pk = odd.repeat(1 + entry.object_pk.len());
+            entry.object_repr = odd.repeat(100);
+        }
+        trail.append("DO 0", &kept).expect(set);
+        trail.append("DO 0", &kept).expect("the same entries");
+        kept.sort_by_key(|entry| (entry.timestamp, entry.id));
+        assert_eq!(trail.entries(), kept, "{set}");
+        trail.check();
+        let mut other = kept.remove(0);
+        other.object_pk = String::from("語");
+        let conflict = trail.append("DO 0", std::slice::from_ref(&other));
+        assert!(
+            matches!(conflict, Err(Error::Conflict { id, .. }) if id == other.id),
+            "{set}: {conflict:?}"
+        );
+    }
 }
 
 fn modes(server: &str) {

@@ -1,9 +1,10 @@
--- Version 1. A script that was released never changes. Every statement may be run again: DDL is
--- not transactional here, and whoever comes after a process that was killed goes on.
+-- Version 1. A script that was released never changes. It may be run again: DDL is not
+-- transactional here, and whoever comes after a process that was killed goes on. The table has its
+-- name when it has its triggers, without which an entry could be overwritten.
 
 -- `body` is the entry; every other column is a projection of it. The texts are in their key
 -- form, in which they fit an index (FORMAT.md), as bytes: no collation, no padding.
-CREATE TABLE IF NOT EXISTS audit_entry (
+CREATE TABLE IF NOT EXISTS audit_entry_unfinished (
     id             binary(16)      NOT NULL PRIMARY KEY,
     ts             bigint          NOT NULL,
     level          smallint        NOT NULL,
@@ -29,7 +30,7 @@ CREATE TABLE IF NOT EXISTS audit_entry (
 
 -- The statement that keeps entries "updates" one that is there already: to what it is, which
 -- changes nothing, or to another one, which fails here.
-CREATE TRIGGER IF NOT EXISTS audit_entry_keep BEFORE UPDATE ON audit_entry FOR EACH ROW
+CREATE TRIGGER IF NOT EXISTS audit_entry_keep BEFORE UPDATE ON audit_entry_unfinished FOR EACH ROW
 BEGIN
     DECLARE problem varchar(128);
     IF NOT (NEW.id <=> OLD.id AND NEW.ts <=> OLD.ts AND NEW.level <=> OLD.level
@@ -48,7 +49,7 @@ BEGIN
 END;
 
 -- Retention sets `@auditlog_retention` to 1 in its session, and back to NULL.
-CREATE TRIGGER IF NOT EXISTS audit_entry_stay BEFORE DELETE ON audit_entry FOR EACH ROW
+CREATE TRIGGER IF NOT EXISTS audit_entry_stay BEFORE DELETE ON audit_entry_unfinished FOR EACH ROW
 BEGIN
     IF NOT (@auditlog_retention <=> 1) THEN
         SIGNAL SQLSTATE '45000'
@@ -56,18 +57,4 @@ BEGIN
     END IF;
 END;
 
-CREATE OR REPLACE VIEW audit_log AS SELECT
-    TIMESTAMP('1970-01-01 00:00:00') + INTERVAL ts MICROSECOND AS time_utc,
-    CASE level WHEN 10 THEN 'DEBUG' WHEN 20 THEN 'INFO' WHEN 30 THEN 'WARNING'
-               WHEN 40 THEN 'ERROR' WHEN 50 THEN 'CRITICAL' END AS level,
-    CONVERT(actor USING utf8mb4) AS actor,
-    CONVERT(action USING utf8mb4) AS action,
-    CONVERT(outcome USING utf8mb4) AS outcome,
-    CONVERT(model USING utf8mb4) AS model,
-    CONVERT(object_pk USING utf8mb4) AS object_pk,
-    JSON_UNQUOTE(JSON_EXTRACT(body, '$.object_repr')) AS object_repr,
-    JSON_EXTRACT(body, '$.changes') AS changes,
-    JSON_UNQUOTE(JSON_EXTRACT(body, '$.reason')) AS reason,
-    CONVERT(correlation_id USING utf8mb4) AS correlation_id,
-    ts, id
-FROM audit_entry;
+RENAME TABLE audit_entry_unfinished TO audit_entry;
