@@ -157,8 +157,7 @@ impl Failure {
     }
 
     fn has_code(&self, code: &str) -> bool {
-        matches!(&self.error, StoreError::Backend { source, .. }
-            if source.downcast_ref::<ServerError>().is_some_and(|error| error.code == code))
+        sqlstate(&self.error) == Some(code)
     }
 
     /// Of a role that may not write, tells that the store can be read only.
@@ -187,6 +186,23 @@ impl fmt::Display for ServerError {
 }
 
 impl StdError for ServerError {}
+
+/// Returns the SQLSTATE with which the server refused, such as `42501` where the role may not do
+/// it and `28P01` for a wrong password; `None` if it is no answer of a PostgreSQL server.
+///
+/// # Example: the URL of the connection is none
+/// ```
+/// let error = audit_postgres::PostgresStore::connect("postgres://:port").unwrap_err();
+/// assert_eq!(audit_postgres::sqlstate(&error), None);
+/// ```
+pub fn sqlstate(error: &StoreError) -> Option<&str> {
+    match error {
+        StoreError::Backend { source, .. } => source
+            .downcast_ref::<ServerError>()
+            .map(|error| error.code.as_str()),
+        _ => None,
+    }
+}
 
 fn lost(place: String, message: &str) -> StoreError {
     StoreError::Io {

@@ -4,10 +4,13 @@
 //! [`Query::matches`](audit_core::Query::matches) decides about the entries it returns.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use audit_core::projection::{is_verbatim_in_json, is_whole_field, micros_up};
 use audit_core::{Action, Cursor, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
 use serde_json::Value;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 use tokio_postgres::{Error, IsolationLevel, Row};
@@ -23,6 +26,8 @@ const CANDIDATES: usize = 256;
 const MOST_CANDIDATES: usize = 4096;
 /// How many entries of several objects an answer holds.
 const OBJECTS: usize = 500;
+/// How many entries an export reads at a time.
+const EXPORTED: usize = 500;
 
 /// Page sizes whose statements have them as a number, so that they are planned for it.
 const USUAL_PAGES: [usize; 8] = [1, 10, 20, 25, 50, 100, 500, 1000];
@@ -55,7 +60,7 @@ pub(crate) async fn find(
         let wanted = query.page_size().saturating_add(1);
         let conditions = Conditions::of(&query);
         if conditions.exact {
-            let statement = Order::of(&query).statement(conditions, "body", wanted, &schema);
+            let statement = Order::of(&query).statement(conditions, &["body"], wanted, &schema);
             let rows = one(&connections, &statement).await?;
             return column(rows).map_err(|error| Failure::of(&connections.place, &error));
         }
@@ -183,7 +188,7 @@ pub(crate) async fn ids(
         }
         let number = query.page_size();
         let order = Order::of(query).only(committed);
-        let statement = order.statement(conditions, "id", number, schema);
+        let statement = order.statement(conditions, &["id"], number, schema);
         let rows = one(connections, &statement).await?;
         let ids = column(rows).map_err(|error| Failure::of(&connections.place, &error))?;
         Ok(Some(ids))
@@ -232,13 +237,135 @@ pub(crate) async fn explain(
 ) -> Result<Vec<String>, StoreError> {
     let wanted = query.page_size().saturating_add(1);
     let mut statement =
-        Order::of(&query).statement(Conditions::of(&query), "body", wanted, &schema);
+        Order::of(&query).statement(Conditions::of(&query), &["body"], wanted, &schema);
     statement.sql.insert_str(0, "EXPLAIN (COSTS OFF) ");
     retry(&connections, || async {
         let rows = one(&connections, &statement).await?;
         column(rows).map_err(|error| Failure::of(&connections.place, &error))
     })
     .await
+}
+
+/// Returns the server's plan for a query if it were never to read a table as a whole.
+pub(crate) async fn explain_indexed(
+    connections: Connections,
+    schema: Schema,
+    query: Query,
+) -> Result<Vec<String>, StoreError> {
+    let wanted = query.page_size().saturating_add(1);
+    let mut statement =
+        Order::of(&query).statement(Conditions::of(&query), &["body"], wanted, &schema);
+    statement.sql.insert_str(0, "EXPLAIN (COSTS OFF) ");
+    retry(&connections, || async {
+        let mut connection = connections.read().await?;
+        let done = timeout(connection.limit(), async {
+            let transaction = connection.transaction().await?;
+            transaction
+                .batch_execute("SET LOCAL enable_seqscan = off")
+                .await?;
+            let rows = transaction
+                .query_typed(&statement.sql, &statement.typed())
+                .await?;
+            transaction.rollback().await?;
+            column(rows)
+        })
+        .await;
+        connection.settle(done)
+    })
+    .await
+}
+
+/// Sends the bytes of the entries a query asks for, in order and some at a time, all of one
+/// snapshot; ends when nobody receives them any more.
+pub(crate) async fn export(
+    connections: Connections,
+    schema: Schema,
+    query: Query,
+    lines: mpsc::Sender<Vec<String>>,
+) -> Result<(), StoreError> {
+    // What was handed out cannot be taken back.
+    let begun = AtomicBool::new(false);
+    retry(&connections, || async {
+        let sent = send(&connections, &schema, &query, &lines, &begun).await;
+        sent.map_err(|failure| Failure {
+            retry: failure.retry && !begun.load(Ordering::Relaxed),
+            ..failure
+        })
+    })
+    .await
+}
+
+async fn send(
+    connections: &Connections,
+    schema: &Schema,
+    query: &Query,
+    lines: &mpsc::Sender<Vec<String>>,
+    begun: &AtomicBool,
+) -> Result<(), Failure> {
+    let mut connection = connections.read().await?;
+    let place = connections.place.clone();
+    // However long all of it takes; each statement has its limit.
+    let done = timeout(Duration::MAX, async {
+        let transaction = connection
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()
+            .await?;
+        // The receiver may be as slow as somebody who reads.
+        transaction
+            .batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            .await?;
+        let mut order = Order::of(query);
+        let mut left = query.limit_or_none().unwrap_or(usize::MAX);
+        while left > 0 {
+            let conditions = Conditions::of(query);
+            let exact = conditions.exact;
+            let number = if exact { left.min(EXPORTED) } else { EXPORTED };
+            let columns = ["body", "ts", "id"];
+            let statement = order.statement(conditions, &columns, number, schema);
+            let rows = transaction
+                .query_typed(&statement.sql, &statement.typed())
+                .await?;
+            let full = rows.len() == number;
+            if let Some(last) = rows.last() {
+                order.by = By::Time(Some((last.try_get(1)?, last.try_get(2)?)));
+            }
+            let mut bodies = column::<String>(rows)?;
+            let mut damaged = None;
+            if !exact {
+                let mut matching = Vec::new();
+                for body in bodies {
+                    match read_entry(&body, &place) {
+                        Ok(entry) if query.matches(&entry) => matching.push(body),
+                        Ok(_) => {}
+                        Err(error) => {
+                            damaged = Some(error);
+                            break;
+                        }
+                    }
+                }
+                matching.truncate(left);
+                bodies = matching;
+            }
+            left -= bodies.len();
+            if !bodies.is_empty() {
+                begun.store(true, Ordering::Relaxed);
+                if lines.send(bodies).await.is_err() {
+                    break;
+                }
+            }
+            match damaged {
+                Some(error) if left > 0 => return Ok(Err(error)),
+                _ if !full => break,
+                _ => {}
+            }
+        }
+        transaction.commit().await?;
+        Ok(Ok(()))
+    })
+    .await;
+    connection.settle(done)?.map_err(Failure::last)
 }
 
 /// Reads an entry of its bytes.
@@ -274,12 +401,9 @@ async fn one(connections: &Connections, statement: &Statement) -> Result<Vec<Row
             return connection.query(&prepared, &statement.params()).await;
         }
         // Planned each time for the values at hand: which index is best depends on them.
-        let params: Vec<_> = statement
-            .params
-            .iter()
-            .map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone()))
-            .collect();
-        connection.query_typed(&statement.sql, &params).await
+        connection
+            .query_typed(&statement.sql, &statement.typed())
+            .await
     })
     .await;
     connection.settle(done)
@@ -306,7 +430,7 @@ async fn scan(
         let mut order = order;
         let mut number = CANDIDATES;
         loop {
-            let statement = order.statement(Conditions::of(query), "body", number, schema);
+            let statement = order.statement(Conditions::of(query), &["body"], number, schema);
             let prepared = transaction.prepare(&statement.sql).await?;
             let rows = transaction.query(&prepared, &statement.params()).await?;
             let full = rows.len() == number;
@@ -344,6 +468,13 @@ impl Statement {
             .map(|(value, _)| &**value as &(dyn ToSql + Sync))
             .collect()
     }
+
+    fn typed(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
+        self.params
+            .iter()
+            .map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone()))
+            .collect()
+    }
 }
 
 /// The order of an answer, where in it to begin, and whose entries are in it.
@@ -354,9 +485,16 @@ struct Order {
 }
 
 enum By {
-    Time(Option<Cursor>),
+    Time(Option<Place>),
     /// Entries about no object are left out.
-    Object(Option<ObjectRef>, Option<Cursor>),
+    Object(Option<ObjectRef>, Option<Place>),
+}
+
+/// A time and an id.
+type Place = (i64, Uuid);
+
+fn place_of(cursor: Cursor) -> Place {
+    (cursor.timestamp().timestamp_micros(), cursor.id())
 }
 
 impl Order {
@@ -364,7 +502,7 @@ impl Order {
     fn of(query: &Query) -> Self {
         Self {
             descending: query.is_newest_first(),
-            by: By::Time(query.cursor()),
+            by: By::Time(query.cursor().map(place_of)),
             committed: None,
         }
     }
@@ -387,12 +525,12 @@ impl Order {
     }
 
     fn go_on_after(&mut self, entry: &LogEntry) {
-        let cursor = Some(Cursor::of(entry));
+        let place = Some(place_of(Cursor::of(entry)));
         self.by = match self.by {
-            By::Time(_) => By::Time(cursor),
+            By::Time(_) => By::Time(place),
             By::Object(..) => {
                 let object = ObjectRef::new(entry.model.as_str(), entry.object_pk.as_str());
-                By::Object(Some(object), cursor)
+                By::Object(Some(object), place)
             }
         };
     }
@@ -407,11 +545,11 @@ impl Order {
     /// What comes after the place where to begin.
     fn begin(&self, conditions: &mut Conditions) {
         let sign = if self.descending { '<' } else { '>' };
-        let (object, cursor) = match &self.by {
-            By::Time(cursor) => (None, cursor),
-            By::Object(object, cursor) => {
+        let (object, after) = match &self.by {
+            By::Time(after) => (None, after),
+            By::Object(object, after) => {
                 conditions.common.push("e.object_pk <> ''".to_owned());
-                (object.as_ref(), cursor)
+                (object.as_ref(), after)
             }
         };
         let mut place = Vec::new();
@@ -420,10 +558,9 @@ impl Order {
             let pk = conditions.param(key(&object.object_pk).into_owned());
             place.push(("e.object_pk", pk));
         }
-        if let Some(cursor) = cursor {
-            let ts = conditions.param(cursor.timestamp().timestamp_micros());
-            place.push(("e.ts", ts));
-            place.push(("e.id", conditions.param(cursor.id())));
+        if let Some((ts, id)) = after {
+            place.push(("e.ts", conditions.param(*ts)));
+            place.push(("e.id", conditions.param(*id)));
         }
         if !place.is_empty() {
             let (columns, values): (Vec<_>, Vec<_>) = place.into_iter().unzip();
@@ -445,11 +582,11 @@ impl Order {
         }
     }
 
-    /// The first entries in this order, each as one column.
+    /// The first entries in this order, each as these columns.
     fn statement(
         &self,
         mut conditions: Conditions,
-        column: &str,
+        wanted: &[&str],
         number: usize,
         schema: &Schema,
     ) -> Statement {
@@ -468,7 +605,11 @@ impl Order {
             .map(|column| format!("e.{column} {direction}"))
             .collect();
         let end = format!(" ORDER BY {} LIMIT {limit}", order.join(", "));
-        let mut sql = format!("SELECT e.{column}");
+        let prefixed = |columns: &[&str]| {
+            let columns: Vec<_> = columns.iter().map(|column| format!("e.{column}")).collect();
+            columns.join(", ")
+        };
+        let mut sql = format!("SELECT {}", prefixed(wanted));
         if let [only] = &conditions.branches[..] {
             conditions.write_from(&mut sql, only);
         } else {
@@ -476,10 +617,9 @@ impl Order {
             sql.push_str(" FROM (");
             for (number, branch) in conditions.branches.iter().enumerate() {
                 sql.push_str(if number > 0 { " UNION ALL (" } else { "(" });
-                let _ = write!(sql, "SELECT e.{column} AS {column}");
-                for key in columns.iter().filter(|key| **key != column) {
-                    let _ = write!(sql, ", e.{key} AS {key}");
-                }
+                let keys = columns.iter().filter(|key| !wanted.contains(key));
+                let both: Vec<_> = wanted.iter().chain(keys).copied().collect();
+                let _ = write!(sql, "SELECT {}", prefixed(&both));
                 conditions.write_from(&mut sql, branch);
                 sql.push_str(&end);
                 sql.push(')');

@@ -43,8 +43,10 @@ CREATE INDEX audit_entry_parent ON {schema}.audit_entry (parent_model, parent_pk
 CREATE INDEX audit_entry_transaction ON {schema}.audit_entry (transaction_id, ts, id)
     WHERE transaction_id IS NOT NULL;
 CREATE INDEX audit_entry_fields ON {schema}.audit_entry USING gin (fields);
+-- What is not in it yet is read as a whole by everybody who follows the trail, so that it must
+-- not wait for a vacuum.
 CREATE INDEX audit_entry_xact ON {schema}.audit_entry
-    USING brin (xact) WITH (pages_per_range = 32);
+    USING brin (xact) WITH (pages_per_range = 32, autosummarize = on);
 
 -- Ids for which there is no month: of another version, or made before the trail began.
 CREATE TABLE {schema}.audit_entry_rest PARTITION OF {schema}.audit_entry DEFAULT;

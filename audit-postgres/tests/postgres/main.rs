@@ -10,8 +10,10 @@ mod conformance;
 #[cfg(unix)]
 mod crash;
 mod faults;
+mod follow;
 mod guard;
 mod import;
+mod lookup;
 mod plans;
 mod processes;
 mod projections;
@@ -51,6 +53,8 @@ fn main() {
         projections::TESTS,
         purge::TESTS,
         import::TESTS,
+        lookup::TESTS,
+        follow::TESTS,
         triggers::TESTS,
     ];
     let mut trials: Vec<_> = tests
