@@ -9,6 +9,9 @@ use audit_import::ImportError;
 
 use crate::exit::Exit;
 
+/// Where a store on a server says that something is wrong before there is a server.
+const URL: &str = "the connection's URL";
+
 /// Why the command did not do what it was asked for.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -130,6 +133,7 @@ impl Error {
             | Self::Usage { .. }
             | Self::Ambiguous { .. }
             | Self::Trail(audit_core::Error::Query { .. }) => Exit::Usage,
+            Self::Server(StoreError::Backend { place, .. }) if place == URL => Exit::Usage,
             Self::Store(_) | Self::Server(_) | Self::Trail(_) => Exit::Store,
             Self::NotFound { .. } => Exit::NotFound,
             Self::Input { .. } | Self::Tables(_) | Self::Line { .. } => Exit::Data,
@@ -213,7 +217,7 @@ fn server_hint(error: &StoreError) -> Option<&'static str> {
         StoreError::Foreign { .. } => {
             "--schema names the schema of the trail; `auditlog import --create` makes one"
         }
-        StoreError::Backend { place, .. } if place == "the connection's URL" => {
+        StoreError::Backend { place, .. } if place == URL => {
             "it has the form postgres://user:password@host:port/database"
         }
         StoreError::Backend { source, .. } => return refused_hint(error, &source.to_string()),

@@ -84,8 +84,9 @@ fn without_password(url: &str) -> String {
     };
     let mut shown = match place.rsplit_once('@') {
         Some((login, place)) => match login.split_once(':') {
+            // What stands for one.
+            Some((_, "password")) | None => format!("{login}@{place}"),
             Some((user, _)) => format!("{user}:***@{place}"),
-            None => format!("{login}@{place}"),
         },
         None => place.to_owned(),
     };

@@ -97,13 +97,13 @@ impl Failure {
         {
             return Self::again(StoreError::Io {
                 place,
-                source: Arc::new(io::Error::new(io.kind(), error.to_string())),
+                source: Arc::new(io::Error::new(io.kind(), with_cause(error))),
             });
         }
         if error.is_closed() {
             return Self::again(lost(place, "the connection was closed"));
         }
-        let message = error.to_string();
+        let message = with_cause(error);
         if message.contains("TLS") {
             return Self::last(StoreError::backend(
                 place,
@@ -186,6 +186,15 @@ impl fmt::Display for ServerError {
 }
 
 impl StdError for ServerError {}
+
+/// The driver's text, and its cause if that is not in it.
+fn with_cause(error: &Error) -> String {
+    let text = error.to_string();
+    match StdError::source(error).map(ToString::to_string) {
+        Some(cause) if !text.contains(&cause) => format!("{text}: {cause}"),
+        _ => text,
+    }
+}
 
 /// Returns the SQLSTATE with which the server refused, such as `42501` where the role may not do
 /// it and `28P01` for a wrong password; `None` if it is no answer of a PostgreSQL server.

@@ -32,6 +32,9 @@ const REST: &str = "\
 SELECT xact, ts, id, body FROM {schema}.audit_entry WHERE xact = $1 AND (ts, id) > ($2, $3)
 ORDER BY ts, id LIMIT $4";
 
+/// How long the first span is at most.
+const FIRST: i64 = 10_000;
+
 /// By how much a span is made longer after one that was not too long, or shorter.
 const FACTOR: i64 = 4;
 
@@ -216,9 +219,10 @@ impl Reading<'_> {
             }
             xact += 1;
         }
-        // Nobody knows how much the transactions of a span wrote: it grows until it is too
-        // much, so that neither many that wrote nothing nor one that wrote much take long.
-        let (mut length, mut grows) = (1_i64, true);
+        // Nobody knows how much the transactions of a span wrote: it becomes longer until that
+        // is too much, and then shorter, so that neither many that wrote nothing nor one that
+        // wrote much take long. Where it is too much, no more is read than there is room for.
+        let (mut length, mut grows) = (self.left().min(FIRST), true);
         while xact < horizon && self.left() > 0 {
             let end = xact.saturating_add(length).min(horizon);
             let one_more = self.left().saturating_add(1);

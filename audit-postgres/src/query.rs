@@ -26,8 +26,11 @@ const CANDIDATES: usize = 256;
 const MOST_CANDIDATES: usize = 4096;
 /// How many entries of several objects an answer holds.
 const OBJECTS: usize = 500;
-/// How many entries an export reads at a time.
-const EXPORTED: usize = 500;
+/// How many entries an export reads at first, and at most at a time.
+const EXPORTED: usize = 32;
+const MOST_EXPORTED: usize = 500;
+/// About how many bytes it reads at a time, as far as entries are of one size.
+const EXPORTED_BYTES: usize = 4 << 20;
 
 /// Page sizes whose statements have them as a number, so that they are planned for it.
 const USUAL_PAGES: [usize; 8] = [1, 10, 20, 25, 50, 100, 500, 1000];
@@ -318,10 +321,13 @@ async fn send(
             .await?;
         let mut order = Order::of(query);
         let mut left = query.limit_or_none().unwrap_or(usize::MAX);
+        let mut number = EXPORTED;
         while left > 0 {
             let conditions = Conditions::of(query);
             let exact = conditions.exact;
-            let number = if exact { left.min(EXPORTED) } else { EXPORTED };
+            if exact {
+                number = number.min(left);
+            }
             let columns = ["body", "ts", "id"];
             let statement = order.statement(conditions, &columns, number, schema);
             let rows = transaction
@@ -332,6 +338,9 @@ async fn send(
                 order.by = By::Time(Some((last.try_get(1)?, last.try_get(2)?)));
             }
             let mut bodies = column::<String>(rows)?;
+            let bytes: usize = bodies.iter().map(String::len).sum();
+            let average = bytes / bodies.len().max(1);
+            number = (EXPORTED_BYTES / average.max(1)).clamp(1, MOST_EXPORTED);
             let mut damaged = None;
             if !exact {
                 let mut matching = Vec::new();

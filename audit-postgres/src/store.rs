@@ -758,8 +758,9 @@ impl Store for PostgresStore {
 
     /// Hands out the bytes as they are stored, all of one snapshot: what is committed meanwhile
     /// is not in it. `line` is called on the thread that calls this, in no runtime of the
-    /// store's, and the server is asked for the next entries meanwhile, 500 at a time. Where an
-    /// entry has to be read to tell whether the query asks for it, it is.
+    /// store's, and the server is asked for the next entries meanwhile: up to 500 at a time, fewer
+    /// if they are large. Where an entry has to be read to tell whether the query asks for it,
+    /// it is.
     ///
     /// The snapshot lasts as long as the export: the server keeps what is removed until then.
     fn export(

@@ -148,7 +148,7 @@ fn tables_tell_their_versions_and_sizes(scratch: &Scratch) {
     store.close().unwrap();
 }
 
-/// Makes roles of a test's own, and returns the names of the writer and the reader.
+/// Makes roles of a test's own, and returns the names of the owner, the writer and the reader.
 fn roles(scratch: &Scratch, sql: &Sql) -> [String; 3] {
     let names = ["o", "w", "r"].map(|role| format!("{}_{role}", scratch.schema));
     let script = Roles::new(&scratch.schema)
@@ -158,17 +158,7 @@ fn roles(scratch: &Scratch, sql: &Sql) -> [String; 3] {
         .sql()
         .unwrap();
     sql.run(&script).unwrap();
-    for name in &names {
-        sql.run(&format!("ALTER ROLE {name} LOGIN")).unwrap();
-    }
     names
-}
-
-/// The URL of the same database for another user.
-fn for_user(url: &str, user: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap();
-    let (_, place) = rest.split_once('@').unwrap();
-    format!("{scheme}://{user}@{place}")
 }
 
 fn a_reader_may_look_everything_up(scratch: &Scratch) {
@@ -178,7 +168,9 @@ fn a_reader_may_look_everything_up(scratch: &Scratch) {
     let sql = scratch.sql();
     let names = roles(scratch, &sql);
     let options = scratch.options().read_only();
-    let reader = options.connect(&for_user(&scratch.url, &names[2])).unwrap();
+    let reader = options
+        .connect(&scratch.with_option("role", &names[2]))
+        .unwrap();
     assert_eq!(reader.with_id_prefix("", 99).unwrap().len(), 50);
     assert_eq!(reader.by_ids(&[sample[7].id]).unwrap(), sample[7..8]);
     assert!(!reader.models().unwrap().is_empty());
@@ -192,7 +184,9 @@ fn a_reader_may_look_everything_up(scratch: &Scratch) {
     reader.explain_indexed(&Query::new()).unwrap();
     // One that may only write is told so by the code.
     let options = scratch.options().migrate(false);
-    let writer = options.connect(&for_user(&scratch.url, &names[1])).unwrap();
+    let writer = options
+        .connect(&scratch.with_option("role", &names[1]))
+        .unwrap();
     let error = writer.models().unwrap_err();
     assert_eq!(audit_postgres::sqlstate(&error), Some("42501"), "{error}");
     for store in [reader, writer, store] {

@@ -211,6 +211,16 @@ fn plans_beside_the_queries(sql: &Sql) {
          WHERE inhparent = 'audit_entry_xact'::regclass"
         )
     );
+    let vacuumed = "SELECT count(*) FROM pg_class AS c JOIN pg_inherits AS i ON i.inhrelid = c.oid \
+         WHERE i.inhparent = 'audit_entry'::regclass \
+         AND 'autovacuum_vacuum_insert_scale_factor=0' = ANY (c.reloptions)";
+    assert_eq!(
+        sql.value(vacuumed),
+        sql.value(
+            "SELECT count(*) FROM pg_inherits \
+         WHERE inhparent = 'audit_entry'::regclass"
+        )
+    );
     // The models, one step each.
     let models = plan(
         "SELECT e.model FROM audit_entry AS e WHERE e.model > 'Invoice' ORDER BY e.model LIMIT 1",
