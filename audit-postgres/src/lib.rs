@@ -104,9 +104,11 @@
 //!     entries.iter().for_each(handle);
 //!     keep(next.to_string());
 //!     position = next;
-//!     # return Ok::<(), Box<dyn std::error::Error>>(());
-//!     // An answer without entries: nothing more for the moment.
+//!     if entries.is_empty() {
+//!         break; // nothing more for the moment
+//!     }
 //! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Partitions and retention
