@@ -63,6 +63,9 @@ pub struct FieldDescription {
     pub path: Path,
     /// What of it is recorded.
     pub recorded: Recorded,
+    /// What separates its tokens from those of other fields, if it is hashed as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_domain: Option<String>,
     /// The level an entry is raised to when it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
@@ -183,6 +186,7 @@ fn add(
         // A flattened map: nobody knows its fields before there is a value.
         Place::Inline | Place::Keys => return,
     };
+    let hashed = outer == Recorded::Clear && field.sensitivity == Sensitivity::Hashed;
     fields.push(FieldDescription {
         name: field.name.to_owned(),
         path,
@@ -190,6 +194,7 @@ fn add(
             Recorded::Clear => recorded(field, depth),
             outer => outer,
         },
+        hash_domain: hashed.then(|| field.domain.to_owned()),
         level: field.level,
         ignored: field.ignored,
         identity: field.identity,
@@ -290,6 +295,13 @@ mod tests {
         assert_eq!(
             json["fields"][1],
             json!({"name": "email", "path": "email", "recorded": {"masked": "email"}})
+        );
+        assert_eq!(
+            json["fields"][2],
+            json!({
+                "name": "token", "path": "token", "recorded": "hashed",
+                "hash_domain": "User.token"
+            })
         );
         let read: ModelDescription = serde_json::from_value(json).unwrap();
         assert_eq!(read, described);

@@ -315,6 +315,70 @@ BEGIN
 END
 $audit$;
 
+-- The keys of hashed fields, as the two blocks that HMAC makes of one (RFC 2104). The highest
+-- version makes the tokens.
+CREATE TABLE IF NOT EXISTS {schema}.audit_hash_key (
+    version integer PRIMARY KEY CHECK (version > 0),
+    inner_block bytea NOT NULL,
+    outer_block bytea NOT NULL
+);
+
+-- Gives the database the key of a version, so that triggers make the tokens of the program.
+CREATE OR REPLACE FUNCTION {schema}.audit_set_hash_key(number integer, key bytea) RETURNS void
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    block bytea := CASE WHEN octet_length(key) > 64 THEN sha256(key) ELSE key END;
+    one bytea := decode(repeat('36', 64), 'hex');
+    other bytea := decode(repeat('5c', 64), 'hex');
+BEGIN
+    IF octet_length(key) < 16 THEN
+        RAISE EXCEPTION 'a hash key has 16 bytes or more, and this one has %', octet_length(key);
+    END IF;
+    FOR place IN 0 .. octet_length(block) - 1 LOOP
+        one := set_byte(one, place, get_byte(one, place) # get_byte(block, place));
+        other := set_byte(other, place, get_byte(other, place) # get_byte(block, place));
+    END LOOP;
+    INSERT INTO {schema}.audit_hash_key VALUES (number, one, other) ON CONFLICT DO NOTHING;
+    IF NOT EXISTS (
+        SELECT FROM {schema}.audit_hash_key AS k WHERE k.version = number AND k.inner_block = one
+    ) THEN
+        RAISE EXCEPTION 'version % of the hash key is another key; give a new key a new version',
+            number;
+    END IF;
+END
+$audit$;
+
+-- The change of a hashed field: with tokens if the database has a key, else masked.
+CREATE OR REPLACE FUNCTION {schema}.audit_hashed_change(
+    path text, old text, new text, domain text
+) RETURNS text
+LANGUAGE plpgsql STABLE
+AS $audit$
+DECLARE
+    key record;
+    given text[] := ARRAY[old, new];
+BEGIN
+    IF old IS NOT DISTINCT FROM new THEN
+        RETURN NULL;
+    END IF;
+    SELECT k.version, k.inner_block, k.outer_block INTO key
+    FROM {schema}.audit_hash_key AS k ORDER BY k.version DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN {schema}.audit_change(path, old, new, 'all');
+    END IF;
+    FOR side IN 1..2 LOOP
+        CONTINUE WHEN given[side] IS NULL OR given[side] = 'null';
+        given[side] := '"h' || key.version || ':' || left(encode(sha256(key.outer_block || sha256(
+            key.inner_block || convert_to(domain, 'UTF8') || decode('00', 'hex')
+                || convert_to(given[side], 'UTF8')
+        )), 'hex'), 32) || '"';
+    END LOOP;
+    RETURN path || ':{' || concat_ws(',', '"new":' || given[2], '"old":' || given[1])
+        || ',"redaction":"hashed"},';
+END
+$audit$;
+
 -- The form in which a text is stored in a column that is searched (FORMAT.md).
 CREATE OR REPLACE FUNCTION {schema}.audit_key(given text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT
@@ -446,5 +510,5 @@ END
 $audit$;
 
 REVOKE EXECUTE ON FUNCTION {schema}.audit_capture, {schema}.audit_transaction_id,
-    {schema}.audit_setting FROM PUBLIC;
-REVOKE ALL ON {schema}.audit_touched FROM PUBLIC;
+    {schema}.audit_setting, {schema}.audit_hashed_change, {schema}.audit_set_hash_key FROM PUBLIC;
+REVOKE ALL ON {schema}.audit_touched, {schema}.audit_hash_key FROM PUBLIC;

@@ -4,11 +4,11 @@ mod context;
 mod error;
 mod sql;
 
-use audit_core::{Auditable, Level, Mask, ModelDescription, Recorded};
+use audit_core::{Auditable, FieldDescription, Level, Mask, ModelDescription, Recorded};
 
 pub use self::context::{TriggerContext, set_context_in};
 pub use self::error::TriggerError;
-use self::sql::{Function, Ident, Table};
+use self::sql::{Function, Ident, Shown, Table};
 use crate::row::key;
 use crate::schema::Schema;
 
@@ -39,9 +39,16 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// # What is recorded
 ///
 /// The columns of the model's fields, by the model's own rules. A skipped field is not in the
-/// SQL at all. A masked one is masked by the database as the library does it. A hashed one is
-/// masked whole, since the key must not be in the database; so is one that has something
-/// hidden inside, and one with a mask function of its own. A field that a function of the
+/// SQL at all. A masked one is masked by the database as the library does it. One that has
+/// something hidden inside is masked whole, and so is one with a mask function of its own.
+///
+/// A hashed field is masked whole too, until the owner of the tables gives the database the
+/// key of [`hash_key`](audit_core::AuditLogBuilder::hash_key) with
+/// `SELECT audit_set_hash_key(version, key)`; from then on its tokens are those of the
+/// program. The key is then in the table `audit_hash_key`, which only its owner reads, and in
+/// backups of the database.
+///
+/// A field that a function of the
 /// program makes another value of (`#[audit(with = ..)]`) is recorded as the column has it:
 /// [`mask`](Self::mask) or [`omit`](Self::omit) it if that tells too much.
 ///
@@ -170,7 +177,8 @@ impl Triggers {
     pub fn sql(&self) -> Result<String, TriggerError> {
         let schema = self.named_schema()?;
         let function = self.function()?;
-        Ok(format!("{}\n{}", schema.fill(SHARED), function.install()))
+        let (install, advice) = (function.install(), function.advice());
+        Ok(format!("{}\n{install}{advice}", schema.fill(SHARED)))
     }
 
     /// Returns the SQL that removes the triggers of the table. What they recorded stays.
@@ -230,7 +238,7 @@ impl Triggers {
                 name: self.column_of(&field.name)?,
                 path: field.path.as_str().to_owned(),
                 key: key(&field.path.field()).into_owned(),
-                mask: mask(field.recorded, asked.map(|(_, mask)| *mask)),
+                shown: shown(field, asked.map(|(_, mask)| *mask)),
                 level: field.level.map(|level| level as u8),
                 ignored: field.ignored,
                 reference: field.reference,
@@ -274,12 +282,13 @@ impl Triggers {
     }
 }
 
-/// Returns the mask of a column; none for what is recorded in clear.
-fn mask(recorded: Recorded, asked: Option<Mask>) -> Option<Mask> {
-    match (recorded, asked) {
-        (Recorded::Clear, asked) => asked,
-        (Recorded::Masked(mask), None) => Some(mask),
+/// Returns how the values of a column are shown.
+fn shown(field: &FieldDescription, asked: Option<Mask>) -> Shown {
+    match (field.recorded, asked, &field.hash_domain) {
+        (Recorded::Clear, None, _) => Shown::Clear,
+        (Recorded::Clear, Some(mask), _) | (Recorded::Masked(mask), None, _) => Shown::Masked(mask),
+        (Recorded::Hashed, None, Some(domain)) => Shown::Hashed(domain.clone()),
         // Whatever else is hidden shows nothing here.
-        _ => Some(Mask::All),
+        _ => Shown::Masked(Mask::All),
     }
 }

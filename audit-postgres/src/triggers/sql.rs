@@ -109,13 +109,23 @@ impl fmt::Display for Table {
     }
 }
 
+/// How the values of a column are shown.
+#[derive(Clone, Debug)]
+pub(super) enum Shown {
+    Clear,
+    Masked(Mask),
+    /// As tokens of this domain if the database was given the key, else as a mask shows them
+    /// that shows nothing.
+    Hashed(String),
+}
+
 /// A column that is recorded.
 #[derive(Clone, Debug)]
 pub(super) struct Column {
     pub(super) name: Ident,
     pub(super) path: String,
     pub(super) key: String,
-    pub(super) mask: Option<Mask>,
+    pub(super) shown: Shown,
     pub(super) level: Option<u8>,
     pub(super) ignored: bool,
     pub(super) reference: bool,
@@ -193,6 +203,19 @@ impl Function {
             }
         }
         sql
+    }
+
+    /// What to do next where a column is hashed, as a comment.
+    pub(super) fn advice(&self) -> String {
+        let hashed = |column: &Column| matches!(column.shown, Shown::Hashed(_));
+        if !self.columns.iter().any(hashed) {
+            return String::new();
+        }
+        format!(
+            "\n-- Hashed fields are masked until the database has the program's key:\n\
+             -- SELECT {}.audit_set_hash_key(version, key);\n",
+            self.schema
+        )
     }
 
     pub(super) fn remove(&self) -> String {
@@ -463,26 +486,24 @@ impl Function {
         };
         // As JSON: a path may have quotes in it.
         let path = serde_json::Value::from(column.path.as_str()).to_string();
-        let mask = column.mask.map_or("NULL".to_owned(), |mask| {
-            let mask = if mask == Mask::Custom {
-                Mask::All
-            } else {
-                mask
-            };
-            Literal(mask.as_str()).to_string()
-        });
         let side = match rows {
             Rows::Came => Some(("new", &new)),
             Rows::Went => Some(("old", &old)),
             Rows::Changed => None,
         };
-        if let (Some((side, value)), None) = (side, column.mask) {
+        if let (Some((side, value)), Shown::Clear) = (side, &column.shown) {
             // What `audit_change` makes of it.
             let before = format!("{path}:{{\"{side}\":");
             return format!("{} || {value} || '}},'", Literal(&before));
         }
+        let (function, how) = match &column.shown {
+            Shown::Clear => ("audit_change", "NULL".to_owned()),
+            Shown::Masked(Mask::Custom) => ("audit_change", Literal("all").to_string()),
+            Shown::Masked(mask) => ("audit_change", Literal(mask.as_str()).to_string()),
+            Shown::Hashed(domain) => ("audit_hashed_change", Literal(domain).to_string()),
+        };
         let change = format!(
-            "{schema}.audit_change({}, {old}, {new}, {mask})",
+            "{schema}.{function}({}, {old}, {new}, {how})",
             Literal(&path)
         );
         match rows {
