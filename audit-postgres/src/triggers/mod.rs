@@ -90,6 +90,7 @@ pub struct Triggers {
     columns: Vec<(String, String)>,
     omitted: Vec<String>,
     masked: Vec<(String, Mask)>,
+    clear: Vec<String>,
     key: Option<Vec<String>>,
     watch: bool,
     truncate_in_bulk: bool,
@@ -106,6 +107,7 @@ impl Triggers {
             columns: Vec::new(),
             omitted: Vec::new(),
             masked: Vec::new(),
+            clear: Vec::new(),
             key: None,
             watch: false,
             truncate_in_bulk: false,
@@ -139,6 +141,13 @@ impl Triggers {
     /// Masks a field that the model has in clear.
     pub fn mask(mut self, field: impl Into<String>, mask: Mask) -> Self {
         self.masked.push((field.into(), mask));
+        self
+    }
+
+    /// Records a field as the column has it, of which the program records what a function,
+    /// `Display` or `Debug` makes of it. Unless this is said it is masked whole.
+    pub fn clear(mut self, field: impl Into<String>) -> Self {
+        self.clear.push(field.into());
         self
     }
 
@@ -177,7 +186,7 @@ impl Triggers {
     pub fn sql(&self) -> Result<String, TriggerError> {
         let schema = self.named_schema()?;
         let function = self.function()?;
-        let (install, advice) = (function.install(), function.advice());
+        let (install, advice) = (function.install()?, function.advice());
         Ok(format!("{}\n{install}{advice}", schema.fill(SHARED)))
     }
 
@@ -198,7 +207,8 @@ impl Triggers {
         let given = self.columns.iter().map(|(field, _)| field);
         let masked = self.masked.iter().map(|(field, _)| field);
         let keys = self.key.iter().flatten();
-        for field in given.chain(masked).chain(&self.omitted).chain(keys) {
+        let named = given.chain(masked).chain(&self.omitted).chain(&self.clear);
+        for field in named.chain(keys) {
             self.require(field)?;
         }
         let identity: Vec<String> = self.key.clone().unwrap_or_else(|| {
@@ -209,6 +219,9 @@ impl Triggers {
             return Err(TriggerError::NoIdentity {
                 model: self.model.model.clone(),
             });
+        }
+        for field in &identity {
+            self.require_clear(field, "the identity, which is recorded as it is")?;
         }
         let key_columns = identity
             .iter()
@@ -222,6 +235,7 @@ impl Triggers {
                     field: field.clone(),
                 });
             }
+            self.require_clear(field, "the parent's key, which is recorded as it is")?;
             parent = Some((model.clone(), self.column_of(field)?));
         }
         let mut recorded = Vec::new();
@@ -234,17 +248,22 @@ impl Triggers {
                 .iter()
                 .rev()
                 .find(|(name, _)| *name == field.name);
+            let clear = self.clear.contains(&field.name);
+            if clear && field.recorded != Recorded::Converted {
+                self.require_clear(&field.name, "shown")?;
+            }
             recorded.push(sql::Column {
+                field: field.name.clone(),
                 name: self.column_of(&field.name)?,
                 path: field.path.as_str().to_owned(),
                 key: key(&field.path.field()).into_owned(),
-                shown: shown(field, asked.map(|(_, mask)| *mask)),
+                shown: shown(field, clear, asked.map(|(_, mask)| *mask)),
                 level: field.level.map(|level| level as u8),
                 ignored: field.ignored,
                 reference: field.reference,
             });
         }
-        if self.model.model.contains('\0') || self.model.model.contains(sql::QUOTE) {
+        if self.model.model.contains('\0') {
             return Err(TriggerError::name(&self.model.model));
         }
         let level = |records: bool, level: Level| records.then_some(level as u8);
@@ -276,6 +295,24 @@ impl Triggers {
         })
     }
 
+    /// Refuses a field whose value does not stand in entries as it is.
+    fn require_clear(&self, name: &str, wanted: &'static str) -> Result<(), TriggerError> {
+        let mut fields = self.model.fields.iter();
+        let hidden = fields
+            .find(|field| field.name == name)
+            .is_some_and(|field| field.recorded != Recorded::Clear)
+            || self.masked.iter().any(|(masked, _)| masked == name)
+            || self.omitted.iter().any(|omitted| omitted == name);
+        if hidden {
+            return Err(TriggerError::Hidden {
+                model: self.model.model.clone(),
+                field: name.to_owned(),
+                wanted,
+            });
+        }
+        Ok(())
+    }
+
     fn column_of(&self, field: &str) -> Result<Ident, TriggerError> {
         let given = self.columns.iter().rev().find(|(name, _)| name == field);
         Ident::new(given.map_or(field, |(_, column)| column))
@@ -283,9 +320,10 @@ impl Triggers {
 }
 
 /// Returns how the values of a column are shown.
-fn shown(field: &FieldDescription, asked: Option<Mask>) -> Shown {
+fn shown(field: &FieldDescription, clear: bool, asked: Option<Mask>) -> Shown {
     match (field.recorded, asked, &field.hash_domain) {
         (Recorded::Clear, None, _) => Shown::Clear,
+        (Recorded::Converted, None, _) if clear => Shown::Clear,
         (Recorded::Clear, Some(mask), _) | (Recorded::Masked(mask), None, _) => Shown::Masked(mask),
         (Recorded::Hashed, None, Some(domain)) => Shown::Hashed(domain.clone()),
         // Whatever else is hidden shows nothing here.

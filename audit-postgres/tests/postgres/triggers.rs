@@ -477,7 +477,7 @@ fn mask_as_the_library_does(scratch: &Scratch) {
     for mask in [Mask::All, Mask::FirstHalf, Mask::Last4, Mask::Email] {
         let rows = sql
             .run(&format!(
-                "SELECT audit_text(audit_mask(to_json(t.text)::text, '{mask}')) \
+                "SELECT audit_text(audit_mask(to_json(t.text)::text, '{mask}', true)) \
                  FROM json_array_elements_text('{given}') WITH ORDINALITY AS t(text, place) \
                  ORDER BY place"
             ))
@@ -666,11 +666,13 @@ fn write_every_type_in_its_form(scratch: &Scratch) {
         "SET timezone = 'Asia/Kolkata'; SET datestyle = 'German'; SET bytea_output = 'escape'; \
          SET extra_float_digits = -5; SET intervalstyle = 'postgres_verbose'; \
          CREATE TYPE mood AS ENUM ('so \"so\"', 'well'); CREATE DOMAIN tiny AS numeric(9, 4); \
-         CREATE DOMAIN tinier AS tiny CHECK (value < 100); CREATE TYPE pair AS (a int, b text)",
+         CREATE DOMAIN tinier AS tiny CHECK (value < 100); CREATE TYPE pair AS (b text, a int); \
+         CREATE TYPE sale AS (amount numeric, at timestamptz, of pair, \"b a\" tiny[])",
     )
     .unwrap();
     let deep = format!("{}1{}", "[".repeat(300), "]".repeat(300));
-    let cases: Vec<(&str, String, Value)> = vec![
+    let cases: Vec<(&str, String, Value)> =
+        vec![
         ("integer", "-5".into(), json!(-5)),
         (
             "bigint",
@@ -707,7 +709,7 @@ fn write_every_type_in_its_form(scratch: &Scratch) {
             "E'\\x01\\x1f\\x7f\\\\u0001 \"''\\t \u{2028}\u{1f600}'".into(),
             json!("\u{1}\u{1f}\u{7f}\\u0001 \"'\t \u{2028}\u{1f600}"),
         ),
-        ("char(5)", "'ab'".into(), json!("ab")),
+        ("char(5)", "'ab'".into(), json!("ab   ")),
         (
             "uuid",
             "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'".into(),
@@ -786,7 +788,28 @@ fn write_every_type_in_its_form(scratch: &Scratch) {
         ("jsonb", format!("'{deep}'"), json!(deep)),
         ("json", "'{ \"a\" : 1, \"a\" : 2 }'".into(), json!({"a": 2})),
         ("json", "'\"\\u0000\"'".into(), json!("\"\\u0000\"")),
-        ("pair", "ROW(1, 'x')".into(), json!({"a": 1, "b": "x"})),
+        ("json", "'\"\\ud83d\"'".into(), json!("\"\\ud83d\"")),
+        ("json", "'[1e1000000]'".into(), json!("[1e1000000]")),
+        ("pair", "ROW('x', 1)".into(), json!({"a": 1, "b": "x"})),
+        (
+            "sale",
+            "ROW(1.50, '2026-01-31 13:37+02', ROW(NULL, 1), ARRAY[0.50])".into(),
+            json!({
+                "amount": "1.5", "at": "2026-01-31T11:37:00Z", "b a": ["0.5"],
+                "of": {"a": 1, "b": null}
+            }),
+        ),
+        (
+            "pair[]",
+            "ARRAY[ROW('{', 1), NULL]::pair[]".into(),
+            json!([{"a": 1, "b": "{"}, null]),
+        ),
+        ("mood[]", "ARRAY['well', 'so \"so\"']::mood[]".into(), json!(["well", "so \"so\""])),
+        ("tiny[]", "ARRAY[1.50, NULL]".into(), json!(["1.5", null])),
+        ("jsonb[]", "ARRAY['{\"b\": 1.0}', 'null']::jsonb[]".into(), json!([{"b": 1.0}, null])),
+        ("boolean[]", "ARRAY[true, false]".into(), json!([true, false])),
+        ("box[]", "'{(1,1),(0,0);(2,2),(1,1)}'".into(), json!("{(1,1),(0,0);(2,2),(1,1)}")),
+        ("int8range", "'[1,4)'".into(), json!("[1,4)")),
     ];
     for (number, (kind, literal, expected)) in cases.iter().enumerate() {
         let table = format!("things_{number}");
@@ -883,7 +906,7 @@ fn follow_a_row_that_gets_another_key(scratch: &Scratch) {
         ModelSchema::new("Order", "Order", FIELDS).with_parent("Customer", "customer");
     let store = scratch.store();
     let sql = scratch.sql();
-    sql.run("CREATE TABLE \"Or\"\"ders\" (shop text, \"no\" int, total int, customer int)")
+    sql.run("CREATE TABLE \"Or\"\"ders\" (shop text, \"no\" int, total int, customer int, PRIMARY KEY (\"no\", shop))")
         .unwrap();
     install(
         &sql,
@@ -994,8 +1017,10 @@ fn quote_every_name(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();
     let column = ODD.replace('"', "\"\"");
-    sql.run(&format!("CREATE TABLE things (id text, \"{column}\" text)"))
-        .unwrap();
+    sql.run(&format!(
+        "CREATE TABLE things (id text PRIMARY KEY, \"{column}\" text)"
+    ))
+    .unwrap();
     install(&sql, &on(scratch, THING.describe(), "things"));
     let long = "ü\u{1}".repeat(800);
     sql.run(&format!(
@@ -1029,7 +1054,7 @@ fn record_for_roles_that_may_not(scratch: &Scratch) {
             "SELECT * FROM audit_touched",
             "SELECT * FROM audit_hash_key",
             "SELECT audit_set_hash_key(1, decode(repeat('ab', 32), 'hex'))",
-            "SELECT audit_hashed_change('', 'a', 'b', '')",
+            "SELECT audit_hashed_change('', 'a', 'b', '', true)",
             "DELETE FROM audit_touched",
             "SELECT audit_capture('create', 'Account', 1, ARRAY['9'], ARRAY['x'], NULL, \
              ARRAY[NULL], ARRAY[''], ARRAY[''], ARRAY[20::smallint], NULL)",
