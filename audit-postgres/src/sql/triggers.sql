@@ -7,25 +7,22 @@
 
 DO $audit$
 DECLARE
-    trail oid := to_regclass('{schema}.audit_entry');
     keeper pg_roles;
     place pg_namespace;
     other record;
 BEGIN
-    IF trail IS NULL OR to_regprocedure('{schema}.audit_append(uuid[],bigint[],smallint[],text[],'
-        'text[],text[],text[],text[],text[],text[],text[],uuid[],text[],text[],text[])') IS NULL
-    THEN
+    SELECT n.* INTO place FROM pg_namespace AS n WHERE n.nspname = {schema_text};
+    SELECT r.* INTO keeper FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
+    WHERE c.relnamespace = place.oid AND c.relname = 'audit_entry';
+    IF NOT FOUND THEN
         RAISE EXCEPTION 'schema % has no trail: let the store connect once', {schema_text};
     END IF;
-    SELECT r.* INTO keeper FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
-    WHERE c.oid = trail;
     IF NOT pg_has_role(keeper.oid, 'USAGE') THEN
         RAISE EXCEPTION 'the trail in schema % belongs to the role %: run this as a member of it '
             'that also owns the table, or as a superuser', {schema_text}, keeper.rolname;
     END IF;
     -- The triggers' functions run with the rights of the trail's owner. Who can make functions
     -- beside those that they call could have theirs called instead.
-    SELECT n.* INTO place FROM pg_namespace AS n WHERE n.oid = {schema_text}::regnamespace;
     SELECT coalesce(r.rolname, 'PUBLIC') AS name INTO other
     FROM aclexplode(coalesce(place.nspacl, acldefault('n', place.nspowner))) AS a
     LEFT JOIN pg_roles AS r ON r.oid = CASE
@@ -626,7 +623,8 @@ DECLARE
 BEGIN
     FOR thing IN
         SELECT 'FUNCTION ' || p.oid::regprocedure FROM pg_proc AS p
-        WHERE p.pronamespace = {schema_text}::regnamespace AND starts_with(p.proname, 'audit_')
+        WHERE p.pronamespace = (SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = {schema_text})
+            AND starts_with(p.proname, 'audit_')
             AND p.proowner <> keeper
         UNION ALL
         SELECT 'TABLE ' || c.oid::regclass FROM pg_class AS c

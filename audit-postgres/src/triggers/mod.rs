@@ -45,12 +45,17 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// A hashed field is masked whole too, until the owner of the tables gives the database the
 /// key of [`hash_key`](audit_core::AuditLogBuilder::hash_key) with
 /// `SELECT audit_set_hash_key(version, key)`; from then on its tokens are those of the
-/// program. The key is then in the table `audit_hash_key`, which only its owner reads, and in
-/// backups of the database.
+/// program, unless its type has another form here (bytes, intervals, composite types and
+/// ranges stay masked). The key is then in the table `audit_hash_key`, which only its owner
+/// reads, and in backups of the database.
 ///
-/// A field that a function of the
-/// program makes another value of (`#[audit(with = ..)]`) is recorded as the column has it:
-/// [`mask`](Self::mask) or [`omit`](Self::omit) it if that tells too much.
+/// A field of which the program records what a function, `Display` or `Debug` makes of it is
+/// masked whole, unless [`clear`](Self::clear) says otherwise. A mask shows a part of texts,
+/// numbers, times and addresses, and nothing of any other type. Fields of the identity and the
+/// parent's key stand in entries as they are, so none of them may be hidden.
+///
+/// Conditions, snapshots and required reasons of `register_with` are the program's: triggers
+/// record every write, without a snapshot.
 ///
 /// A column with JSON, an array or a composite type is one value, old and new. `object_repr`
 /// is the model and the identity. A statement that gives a row another identity is a deletion
@@ -60,9 +65,12 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// # Limits
 ///
 /// Triggers do not fire in a session with `session_replication_role = replica`, and whoever
-/// owns the table can disable them. One partition of a partitioned table that is written by
-/// its own name fires none. A TRUNCATE in a transaction that is `REPEATABLE READ` or stricter
-/// also removes rows which that transaction does not see: these have no entry.
+/// owns the table can disable them. One partition of a partitioned table, or a table that
+/// inherits from this one, fires none when it is written by its own name. A TRUNCATE in a
+/// transaction that is `REPEATABLE READ` or stricter also removes rows which that transaction
+/// does not see: these have no entry. Where policies of the table would hide rows from the
+/// trail's owner, TRUNCATE fails. A value may have another form than in the program: FORMAT.md
+/// has the list.
 ///
 /// # Example: the SQL for a table
 /// ```
@@ -97,8 +105,8 @@ pub struct Triggers {
 }
 
 impl Triggers {
-    /// Begins with a model and its table, `table` or `schema.table`. Each field's column has
-    /// the field's name.
+    /// Begins with a model and its table, `schema.table`, or `table` for one in `public`. Each
+    /// field's column has the field's name.
     pub fn new(model: ModelDescription, table: impl Into<String>) -> Self {
         Self {
             model,
@@ -176,13 +184,21 @@ impl Triggers {
     }
 
     /// Returns the SQL that installs the triggers, to be run after the store's tables were
-    /// made, by a role that may call `audit_append` and owns the table. It may be run again,
-    /// such as after the model changed. Run it in one transaction, so that no write is missed
-    /// in between: `psql --single-transaction`, or a migration.
+    /// made, by a superuser or a member of both the role that owns the trail and the one that
+    /// owns the table. It may be run again, such as after the model changed. Run it in one
+    /// transaction, so that no write is missed in between: `psql --single-transaction`, or a
+    /// migration.
+    ///
+    /// It looks at the table first, and ends with one sentence if a column is missing, the key
+    /// does not lead to one row, another model has its triggers there, or others than the
+    /// trail's owner could put functions beside those that the triggers call.
+    ///
+    /// The triggers run with the rights of the trail's owner; for TRUNCATE it is granted to read
+    /// the table.
     ///
     /// # Errors
-    /// If a field that was named is none of the model's, nothing is the identity, or a name
-    /// cannot stand in SQL.
+    /// If a field that was named is none of the model's, or hidden where it would stand in
+    /// clear; if nothing is the identity, or a name cannot stand in SQL.
     pub fn sql(&self) -> Result<String, TriggerError> {
         let schema = self.named_schema()?;
         let function = self.function()?;

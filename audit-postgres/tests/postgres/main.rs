@@ -19,6 +19,7 @@ mod purge;
 mod schemas;
 mod scratch;
 mod tls;
+mod trigger_guard;
 mod triggers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,6 +53,7 @@ fn main() {
         purge::TESTS,
         import::TESTS,
         triggers::TESTS,
+        trigger_guard::TESTS,
     ];
     let mut trials: Vec<_> = tests
         .into_iter()
