@@ -112,7 +112,6 @@ impl Connections {
     /// Opens a connection outside of the pools, whose statements may take any time.
     ///
     /// It lives in the runtime that this is called in.
-    #[expect(dead_code, reason = "for indexes that are made while others write")]
     pub(crate) async fn detached(&self) -> Result<Detached, Failure> {
         let failed = |error| Failure::of(&self.place, &error);
         let connector = self.server.connector.clone();

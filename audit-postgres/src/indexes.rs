@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use audit_core::StoreError;
-use tokio_postgres::Client;
+use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error};
 
 use crate::connection::{Connections, retrying};
 use crate::error::Failure;
@@ -30,43 +31,74 @@ pub(crate) struct Index {
     pub(crate) definition: &'static str,
 }
 
-/// The indexes that are not in the script of a version.
-pub(crate) const INDEXES: [Index; 1] = [Index {
-    name: "audit_entry_notable",
-    definition: "(ts, id) WHERE level >= 30 OR outcome <> 'success'",
-}];
+/// The indexes that are not in the script of a version: of what is more than routine, and of
+/// other actions than the most frequent one. Most entries are in neither.
+pub(crate) const INDEXES: [Index; 2] = [
+    Index {
+        name: "audit_entry_notable",
+        definition: "(ts, id) WHERE level >= 30 OR outcome <> 'success'",
+    },
+    Index {
+        name: "audit_entry_action",
+        definition: "(action, ts, id) WHERE action <> 'update'",
+    },
+];
+
+impl Index {
+    /// The statement that makes it on tables that nobody writes to yet.
+    pub(crate) fn create(self) -> String {
+        let Self { name, definition } = self;
+        format!("CREATE INDEX {name} ON {{schema}}.audit_entry {definition}")
+    }
+}
+
+/// Returns whether an index is missing that the role may build.
+pub(crate) async fn are_missing(
+    connections: &Connections,
+    schema: &Schema,
+) -> Result<bool, StoreError> {
+    let looked = retrying(connections.deadline(), || async {
+        let connection = connections.read().await?;
+        let done = timeout(connection.limit(), async {
+            if !is_owner(&connection, schema).await? {
+                return Ok(false);
+            }
+            for index in &INDEXES {
+                if !is_complete(&connection, schema, index).await? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+        .await;
+        connection.settle(done)
+    });
+    looked.await.map_err(|failure| failure.error)
+}
 
 /// Builds the indexes that are missing, and returns how many there were. One process builds,
 /// others find it at work and return. What was interrupted goes on where it was.
 ///
 /// # Errors
-/// If the server cannot build them. Of a role that does not own the tables, nothing is asked.
+/// If the server cannot build them. A role that does not own the tables builds none.
 pub(crate) async fn build(connections: &Connections, schema: &Schema) -> Result<u32, StoreError> {
-    build_these(connections, schema, &INDEXES).await
-}
-
-async fn build_these(
-    connections: &Connections,
-    schema: &Schema,
-    indexes: &[Index],
-) -> Result<u32, StoreError> {
     let built = retrying(connections.deadline(), || async {
         // Not of the pool: it has limits that are too short, and readers who wait for it.
         let client = connections.detached().await?;
-        let built = build_with(&client, schema, indexes).await;
+        let built = build_with(&client, schema).await;
         built.map_err(|error| Failure::of(&connections.place, &error))
     });
     built.await.map_err(|failure| failure.error)
 }
 
-async fn build_with(
-    client: &Client,
-    schema: &Schema,
-    indexes: &[Index],
-) -> Result<u32, tokio_postgres::Error> {
+async fn is_owner(client: &Client, schema: &Schema) -> Result<bool, Error> {
     let owned = "SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class \
          WHERE oid = '{schema}.audit_entry'::regclass";
-    if !client.query_one(&schema.fill(owned), &[]).await?.try_get(0)? {
+    client.query_one(&schema.fill(owned), &[]).await?.try_get(0)
+}
+
+async fn build_with(client: &Client, schema: &Schema) -> Result<u32, Error> {
+    if !is_owner(client, schema).await? {
         return Ok(0);
     }
     client
@@ -82,7 +114,7 @@ async fn build_with(
         .await?
         .try_get(0)?;
     let mut built = 0;
-    for index in indexes {
+    for index in &INDEXES {
         if mine && !is_complete(client, schema, index).await? {
             log::info!("builds the index {} beside whoever writes", index.name);
             build_one(client, schema, index).await?;
@@ -92,11 +124,7 @@ async fn build_with(
     Ok(built)
 }
 
-async fn is_complete(
-    client: &Client,
-    schema: &Schema,
-    index: &Index,
-) -> Result<bool, tokio_postgres::Error> {
+async fn is_complete(client: &Client, schema: &Schema, index: &Index) -> Result<bool, Error> {
     let row = client
         .query_opt(
             "SELECT i.indisvalid FROM pg_catalog.pg_index AS i \
@@ -110,11 +138,7 @@ async fn is_complete(
 }
 
 /// The whole index is valid when all partitions have their part of it.
-async fn build_one(
-    client: &Client,
-    schema: &Schema,
-    index: &Index,
-) -> Result<(), tokio_postgres::Error> {
+async fn build_one(client: &Client, schema: &Schema, index: &Index) -> Result<(), Error> {
     let Index { name, definition } = index;
     // A partition that is made from here on brings its part along.
     patiently(
@@ -150,19 +174,14 @@ async fn build_one(
         client
             .batch_execute(&format!("SET lock_timeout = '{LOCK_TIMEOUT}'"))
             .await?;
-        let attach =
-            format!("ALTER INDEX {{schema}}.{name} ATTACH PARTITION {{schema}}.\"{own}\"");
+        let attach = format!("ALTER INDEX {{schema}}.{name} ATTACH PARTITION {{schema}}.\"{own}\"");
         patiently(client, &schema.fill(&attach)).await?;
     }
     Ok(())
 }
 
 /// Returns the partitions that have no part of an index.
-async fn parts_without(
-    client: &Client,
-    schema: &Schema,
-    name: &str,
-) -> Result<Vec<String>, tokio_postgres::Error> {
+async fn parts_without(client: &Client, schema: &Schema, name: &str) -> Result<Vec<String>, Error> {
     let rows = client
         .query(
             &schema.fill(
@@ -183,7 +202,7 @@ async fn parts_without(
 }
 
 /// Runs what needs a lock that keeps others waiting, with pauses in which they go on.
-async fn patiently(client: &Client, sql: &str) -> Result<(), tokio_postgres::Error> {
+async fn patiently(client: &Client, sql: &str) -> Result<(), Error> {
     let mut tries = 0;
     loop {
         tries += 1;

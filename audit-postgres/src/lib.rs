@@ -101,6 +101,7 @@ mod check;
 mod connection;
 mod error;
 mod import;
+mod indexes;
 mod options;
 mod query;
 mod reconcile;

@@ -12,6 +12,7 @@ mod crash;
 mod faults;
 mod guard;
 mod import;
+mod indexes;
 mod plans;
 mod processes;
 mod projections;
@@ -49,6 +50,7 @@ fn main() {
         asynchronous::TESTS,
         faults::TESTS,
         plans::TESTS,
+        indexes::TESTS,
         projections::TESTS,
         purge::TESTS,
         import::TESTS,
