@@ -38,6 +38,10 @@ pub(crate) struct Cli {
 pub(crate) struct Global {
     /// The store: the path of a file, or a database such as `postgres://user@host/database`;
     /// ./audit.db if there is one
+    ///
+    /// `sslmode=require` after a `?` demands an encrypted connection, and the variable
+    /// `PGSSLROOTCERT` names a file with the certificate of the server's authority. Others on
+    /// this machine may see what is on the line: a password is better in `AUDITLOG_STORE`.
     #[arg(
         long,
         short,

@@ -63,6 +63,9 @@ pub struct FieldDescription {
     pub path: Path,
     /// What of it is recorded.
     pub recorded: Recorded,
+    /// What separates its tokens from those of other fields, if it is hashed as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_domain: Option<String>,
     /// The level an entry is raised to when it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
@@ -90,6 +93,9 @@ pub enum Recorded {
     Hashed,
     /// Not all of it: something inside is masked, hashed or left out.
     Partial,
+    /// What a function of the program, or `Display` or `Debug`, makes of it: nobody else knows
+    /// how much of it that shows.
+    Converted,
     /// Nothing.
     Skipped,
 }
@@ -128,14 +134,9 @@ impl ModelSchema {
         } = settings.levels(self);
         let actions: ActionSet = settings.actions.unwrap_or(self.actions);
         let mut fields = Vec::new();
+        let only = self.fields.len() == 1;
         for field in self.fields {
-            add(
-                field,
-                Recorded::Clear,
-                self.fields.len() == 1,
-                DEPTH,
-                &mut fields,
-            );
+            add(field, Outer::NONE, only, DEPTH, &mut fields);
         }
         for field in &mut fields {
             settings.rules.describe(field);
@@ -156,23 +157,45 @@ impl ModelSchema {
     }
 }
 
-/// Adds a field, or the fields that stand in its place; `outer` is what is recorded of what
-/// it stands in.
+/// What is said of the field in whose place another one stands.
+#[derive(Clone, Copy)]
+struct Outer {
+    recorded: Recorded,
+    level: Option<Level>,
+    ignored: bool,
+}
+
+impl Outer {
+    const NONE: Self = Self {
+        recorded: Recorded::Clear,
+        level: None,
+        ignored: false,
+    };
+
+    fn around(self, field: &FieldSchema) -> Self {
+        Self {
+            recorded: match self.recorded {
+                Recorded::Clear => of_sensitivity(field.sensitivity),
+                recorded => recorded,
+            },
+            level: self.level.max(field.level),
+            ignored: self.ignored || field.ignored,
+        }
+    }
+}
+
+/// Adds a field, or the fields that stand in its place.
 fn add(
     field: &FieldSchema,
-    outer: Recorded,
+    outer: Outer,
     only: bool,
     depth: u32,
     fields: &mut Vec<FieldDescription>,
 ) {
     let inner = field.fields();
     if field.place == Place::Inline && !inner.is_empty() && depth > 0 {
-        let outer = match outer {
-            Recorded::Clear => of_sensitivity(field.sensitivity),
-            outer => outer,
-        };
         for inner in inner {
-            add(inner, outer, false, depth - 1, fields);
+            add(inner, outer.around(field), false, depth - 1, fields);
         }
         return;
     }
@@ -183,15 +206,23 @@ fn add(
         // A flattened map: nobody knows its fields before there is a value.
         Place::Inline | Place::Keys => return,
     };
+    // Of what hides something inside, the program hashes what that shows.
+    let hashed = outer.recorded == Recorded::Clear
+        && field.sensitivity == Sensitivity::Hashed
+        && !field.converted
+        && field.referenced.is_none()
+        && inside(field, depth) == Recorded::Clear;
+    let Outer { level, ignored, .. } = outer.around(field);
     fields.push(FieldDescription {
         name: field.name.to_owned(),
         path,
-        recorded: match outer {
+        recorded: match outer.recorded {
             Recorded::Clear => recorded(field, depth),
             outer => outer,
         },
-        level: field.level,
-        ignored: field.ignored,
+        hash_domain: hashed.then(|| field.domain.to_owned()),
+        level,
+        ignored,
         identity: field.identity,
         reference: field.referenced.is_some(),
     });
@@ -212,7 +243,13 @@ fn recorded(field: &FieldSchema, depth: u32) -> Recorded {
     if own != Recorded::Clear || field.referenced.is_some() {
         return own;
     }
+    inside(field, depth)
+}
+
+/// What of a field's value is recorded, by its type.
+fn inside(field: &FieldSchema, depth: u32) -> Recorded {
     match field.fields() {
+        _ if field.converted => Recorded::Converted,
         [] => Recorded::Clear,
         // Also a type that holds itself without end.
         _ if depth == 0 => Recorded::Partial,
@@ -231,10 +268,15 @@ fn recorded(field: &FieldSchema, depth: u32) -> Recorded {
 
 #[cfg(test)]
 mod tests {
+    use std::num::Wrapping;
+    use std::ops::Range;
+
     use serde_json::json;
 
     use super::*;
     use crate::__private::no_fields;
+    use crate::sensitive::Sensitive;
+    use crate::value::AuditValue;
 
     const SECRET: &[FieldSchema] = &[FieldSchema::inline("0", no_fields).with_mask(Mask::Last4)];
     const ADDRESS: &[FieldSchema] = &[
@@ -243,6 +285,9 @@ mod tests {
     ];
     const PLACE: &[FieldSchema] = &[FieldSchema::new("city", no_fields)];
     const ENDLESS: &[FieldSchema] = &[FieldSchema::new("next", || ENDLESS)];
+    const PAIR: fn() -> &'static [FieldSchema] =
+        <(String, Vec<Sensitive<String>>) as AuditValue>::fields;
+    const FLAT: &[FieldSchema] = &[FieldSchema::new("flag", no_fields)];
     const FIELDS: &[FieldSchema] = &[
         FieldSchema::new("id", no_fields).identity(),
         FieldSchema::new("email", no_fields).with_mask(Mask::Email),
@@ -253,6 +298,14 @@ mod tests {
         FieldSchema::new("birthplace", || PLACE),
         FieldSchema::inline("extra", || ADDRESS),
         FieldSchema::new("chain", || ENDLESS),
+        FieldSchema::new("pair", PAIR),
+        FieldSchema::new("span", <Range<Sensitive<u8>> as AuditValue>::fields),
+        FieldSchema::new("wrapped", <Wrapping<u8> as AuditValue>::fields),
+        FieldSchema::new("shown", no_fields).converted(),
+        FieldSchema::inline("flat", || FLAT)
+            .ignored()
+            .with_level(Level::Error),
+        FieldSchema::new("door", || ADDRESS).with_hash("User.door"),
     ];
 
     #[test]
@@ -276,8 +329,18 @@ mod tests {
                 ("city", Recorded::Clear),
                 ("door_code", Recorded::Skipped),
                 ("chain", Recorded::Partial),
+                ("pair", Recorded::Partial),
+                ("span", Recorded::Partial),
+                ("wrapped", Recorded::Clear),
+                ("shown", Recorded::Converted),
+                ("flag", Recorded::Clear),
+                ("door", Recorded::Hashed),
             ]
         );
+        let flag = &described.fields[14];
+        assert_eq!((flag.ignored, flag.level), (true, Some(Level::Error)));
+        // The program makes its token of what the door's owner hides.
+        assert_eq!(described.fields[15].hash_domain, None);
     }
 
     #[test]
@@ -290,6 +353,13 @@ mod tests {
         assert_eq!(
             json["fields"][1],
             json!({"name": "email", "path": "email", "recorded": {"masked": "email"}})
+        );
+        assert_eq!(
+            json["fields"][2],
+            json!({
+                "name": "token", "path": "token", "recorded": "hashed",
+                "hash_domain": "User.token"
+            })
         );
         let read: ModelDescription = serde_json::from_value(json).unwrap();
         assert_eq!(read, described);

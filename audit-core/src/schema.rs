@@ -34,6 +34,7 @@ pub struct FieldSchema {
     pub(crate) ignored: bool,
     pub(crate) whole: bool,
     pub(crate) identity: bool,
+    pub(crate) converted: bool,
     pub(crate) referenced: Option<&'static str>,
     /// Whether the field is recorded under its name as it is, and the name is its path: what
     /// most fields are, asked once for all of it.
@@ -81,6 +82,7 @@ impl FieldSchema {
             ignored: false,
             whole: false,
             identity: false,
+            converted: false,
             referenced: None,
             plain: true,
             nested,
@@ -177,6 +179,13 @@ impl FieldSchema {
         self
     }
 
+    /// Says that what is recorded is what a function of the program, or the value's `Display` or
+    /// `Debug`, makes of the value.
+    pub const fn converted(mut self) -> Self {
+        self.converted = true;
+        self
+    }
+
     /// Records only the identity of the entities the field holds, which are of this model.
     pub const fn referring_to(mut self, model: Option<&'static str>) -> Self {
         self.referenced = model;
@@ -224,6 +233,11 @@ impl FieldSchema {
     /// Returns whether the field is the identity or a part of it.
     pub const fn is_identity(&self) -> bool {
         self.identity
+    }
+
+    /// Returns whether another value is recorded than the field has.
+    pub const fn is_converted(&self) -> bool {
+        self.converted
     }
 
     /// Returns the model of the entities of which only the identity is recorded.

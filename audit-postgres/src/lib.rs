@@ -126,6 +126,7 @@ mod connection;
 mod error;
 mod follow;
 mod import;
+mod indexes;
 mod info;
 mod lookup;
 mod options;

@@ -12,9 +12,16 @@ use tokio_postgres::Row;
 use crate::connection::{Connections, retrying};
 use crate::schema::Schema;
 
-/// What the triggers saw, with what of it the program has no entry of. Entries of an access
-/// are none of a write; one of a bulk statement is one of all objects of its model that its
-/// transaction wrote.
+/// What the triggers saw, with what of it the program has no entry of.
+///
+/// An entry is one of a write if it tells of a success that fits what was done: of a deletion a
+/// deletion, of a row that came its creation or an update, else any of the three or what has
+/// changes. One of a bulk statement is one of all objects of its model that its transaction
+/// wrote. Numbers of transactions begin anew in another cluster, so both are of one day.
+///
+/// A session may name any `transaction_id`, also one that was used before: of so many
+/// transactions of the database that wrote an object under one id, as many are audited as the
+/// object has entries under it, the earliest first.
 const UNAUDITED: &str = "\
 WITH written AS MATERIALIZED (
     SELECT t.xact, t.at, t.transaction_id, t.action, t.model, t.object_pk, t.actor, t.role,
@@ -30,27 +37,46 @@ WITH written AS MATERIALIZED (
     WHERE e.ts >= $1 AND strpos(e.body, 'postgresql trigger') > 0
         AND {schema}.audit_json(e.body) #>> '{source,service}' = 'postgresql trigger'
 ), objects AS (
-    SELECT w.xact, w.model, w.object_pk, min(w.at) AS at, max(w.at) AS last,
+    SELECT w.xact, w.model, w.object_pk, min(w.at) AS at,
+        (extract(epoch FROM min(w.at)) * 1000000)::bigint AS first,
+        (extract(epoch FROM max(w.at)) * 1000000)::bigint AS last,
         array_agg(DISTINCT w.action) AS actions, min(w.transaction_id::text)::uuid AS transaction_id,
         min(w.actor) AS actor, min(w.role) AS role, min(w.application) AS application
     FROM written AS w
     GROUP BY w.xact, w.model, w.object_pk
 )
-SELECT (extract(epoch FROM o.at) * 1000000)::bigint, o.model, o.object_pk, o.xact, o.actions,
-    o.actor, o.role, o.application, count(*) OVER () AS unaudited
+SELECT o.first, o.model, o.object_pk, o.xact, o.actions, o.actor, o.role, o.application,
+    count(*) OVER () AS unaudited
 FROM objects AS o
-WHERE NOT EXISTS (
-    SELECT FROM {schema}.audit_entry AS e
-    WHERE e.model = o.model AND e.object_pk IN (o.object_pk, '') AND e.action <> 'access'
-        AND (
-            e.xact = o.xact OR e.transaction_id = o.transaction_id
-            OR e.ts BETWEEN (extract(epoch FROM o.at) * 1000000)::bigint - $2
-                AND (extract(epoch FROM o.last) * 1000000)::bigint + $2 AND $2 > 0
-        )
+LEFT JOIN LATERAL (
+    SELECT bool_or(e.xact = o.xact OR $2::bigint > 0 AND e.ts BETWEEN o.first - $2 AND o.last + $2) AS here,
+        count(*) FILTER (WHERE e.transaction_id = o.transaction_id) AS under_its_id
+    FROM {schema}.audit_entry AS e
+    WHERE e.model = o.model AND e.object_pk IN (o.object_pk, '') AND e.outcome = 'success'
+        AND e.ts BETWEEN o.first - greatest(86400000000, $2::bigint) AND o.last + greatest(86400000000, $2::bigint)
+        AND CASE
+            WHEN o.actions <@ '{update}' THEN e.action IN ('create', 'update', 'delete')
+                OR e.action <> 'access' AND e.changes IS NOT NULL
+            WHEN NOT o.actions @> '{delete}' THEN e.action IN ('create', 'update')
+            WHEN NOT o.actions @> '{create}' THEN e.action = 'delete'
+            ELSE e.action IN ('create', 'update', 'delete')
+        END
         AND (strpos(e.body, 'postgresql trigger') = 0
             OR {schema}.audit_json(e.body) #>> '{source,service}' IS DISTINCT FROM 'postgresql trigger')
+) AS told ON true
+WHERE NOT coalesce(told.here, false) AND told.under_its_id <= (
+    SELECT count(DISTINCT before.xact) FROM (
+        SELECT t.xact FROM {schema}.audit_touched AS t
+        WHERE t.transaction_id = o.transaction_id AND t.model = o.model
+            AND t.object_pk = o.object_pk AND t.xact <> o.xact AND t.at < o.at
+        UNION ALL
+        SELECT e.xact FROM {schema}.audit_entry AS e
+        WHERE e.transaction_id = o.transaction_id AND e.model = o.model
+            AND e.object_pk = o.object_pk AND e.xact <> o.xact AND e.ts < o.first
+            AND strpos(e.body, 'postgresql trigger') > 0
+    ) AS before
 )
-ORDER BY o.at, o.model, o.object_pk LIMIT $3";
+ORDER BY o.at, o.model, o.object_pk LIMIT greatest($3::bigint, 1)";
 
 /// What [`PostgresStore::reconcile`](crate::PostgresStore::reconcile) looks at.
 ///
@@ -99,7 +125,8 @@ impl Reconcile {
 
     /// Takes an entry of the same object that is so far away in time for one of the write,
     /// too. Unless this is set, it must be of the same transaction: of the database's own, or
-    /// by its `transaction_id`.
+    /// by its `transaction_id`. In any case it must tell of a success and of what was done: a
+    /// deletion of a deletion, a creation or an update of a row that came.
     pub fn within(mut self, time: Duration) -> Self {
         self.within = time;
         self
@@ -192,6 +219,8 @@ pub(crate) async fn reconcile(
         found.unaudited = count;
         found.writes.push(write);
     }
+    // One row at least has the number.
+    found.writes.truncate(options.limit as usize);
     Ok(found)
 }
 

@@ -8,6 +8,7 @@ use tokio_postgres::Error;
 
 use crate::connection::{Connections, retrying};
 use crate::error::Failure;
+use crate::indexes::INDEXES;
 
 /// The highest schema version this library knows, and the one it writes: the `version` of
 /// `audit_schema`.
@@ -18,8 +19,8 @@ pub const SCHEMA_VERSION: u32 = STEPS.len() as u32;
 /// was released never changes.
 ///
 /// A step must not keep others from writing for long: it adds what a default needs no rewrite
-/// for, indexes partition by partition, and what the functions of the version before can
-/// still write to.
+/// for, and what the functions of the version before can still write to. Indexes are no steps:
+/// they are built beside whoever writes (`indexes.rs`).
 const STEPS: [&str; 1] = [include_str!("sql/version_1.sql")];
 
 /// The names whose presence without `audit_schema` means that something else is there.
@@ -176,6 +177,13 @@ async fn take_step(
             create_schema(&transaction, schema).await?;
         }
         transaction.batch_execute(&schema.fill(step)).await?;
+        if from == 0 {
+            for index in INDEXES {
+                transaction
+                    .batch_execute(&schema.fill(&index.create()))
+                    .await?;
+            }
+        }
         transaction
             .batch_execute(&schema.fill(&format!(
                 "UPDATE {{schema}}.audit_schema SET version = {}",

@@ -17,6 +17,7 @@ use crate::check::{self, Check};
 use crate::connection::{Connections, retrying};
 use crate::follow::{self, Position};
 use crate::import;
+use crate::indexes;
 use crate::info::{self, SchemaInfo};
 use crate::lookup;
 use crate::options::{self, PostgresOptions};
@@ -301,6 +302,24 @@ impl PostgresStore {
         background::wait(self.with(move |connections, schema| async move {
             retention::maintain(&connections, &schema, months_ahead).await
         }))
+    }
+
+    /// Builds the indexes that a trail of an earlier version lacks, while others write and
+    /// read, and returns how many were missing. Takes as long as the server needs for it, and
+    /// goes on where it was when it was interrupted.
+    ///
+    /// A store whose role owns the tables does so in the background when it connects; the trail
+    /// is complete without them, and some questions take longer. To wait for it, or to learn of
+    /// an error, call this. While one process builds, others return 0.
+    ///
+    /// # Errors
+    /// If the server cannot build them. A role that does not own the tables builds none.
+    pub fn build_indexes(&self) -> Result<u32, StoreError> {
+        background::wait(
+            self.with(
+                |connections, schema| async move { indexes::build(&connections, &schema).await },
+            ),
+        )
     }
 
     /// Writes what is queued and closes the connections, for all clones of the store: what
@@ -701,12 +720,22 @@ async fn look(connections: &Connections, schema: &Schema) -> Result<Found, Store
     looked.await.map_err(|failure| failure.error)?
 }
 
-/// Makes partitions ahead as long as the store lives.
+/// Builds what is missing, and makes partitions ahead, as long as the store lives.
 async fn maintenance(connections: Connections, schema: Schema, options: PostgresOptions) {
     if !options.migrate {
         return;
     }
     loop {
+        match indexes::are_missing(&connections, &schema).await {
+            Ok(false) => {}
+            Ok(true) => match indexes::build(&connections, &schema).await {
+                Ok(_) => {}
+                Err(StoreError::Closed) => return,
+                Err(error) => log::warn!("indexes could not be built: {error}"),
+            },
+            Err(StoreError::Closed) => return,
+            Err(error) => log::warn!("it is not known whether indexes are missing: {error}"),
+        }
         tokio::time::sleep(MAINTENANCE).await;
         match retention::maintain(&connections, &schema, options.months_ahead).await {
             Ok(_) => {}

@@ -37,6 +37,8 @@ pub(super) fn table(name: &str, indexed: bool) -> String {
              CREATE INDEX ON {name} (parent_model, parent_pk, ts, id)
                  WHERE parent_model IS NOT NULL;
              CREATE INDEX ON {name} (transaction_id, ts, id) WHERE transaction_id IS NOT NULL;
+             CREATE INDEX ON {name} (ts, id) WHERE level >= 30 OR outcome <> 'success';
+             CREATE INDEX ON {name} (action, ts, id) WHERE action <> 'update';
              CREATE INDEX ON {name} USING gin (fields);
              CREATE INDEX ON {name} USING brin (xact) WITH (pages_per_range = 32);"
         )

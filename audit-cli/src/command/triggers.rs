@@ -23,7 +23,7 @@ const SCHEMA: &str = "public";
 ///
 /// The trail's tables are those in the schema `public`, unless --schema names another one.
 ///
-/// For instance: `auditlog triggers --models models.json --model User --table users | psql -1`
+/// For instance: `auditlog triggers --models models.json --model User --table public.users | psql -1`
 #[derive(Args, Debug)]
 pub(crate) struct TriggersArgs {
     /// The file with the models as JSON; `-` reads them from the standard input
@@ -32,7 +32,7 @@ pub(crate) struct TriggersArgs {
     /// The model's stored name; not needed if the file has one only
     #[arg(long)]
     model: Option<String>,
-    /// The table, `table` or `schema.table`
+    /// The table, `schema.table`, or `table` for one in the schema `public`
     #[arg(long)]
     table: String,
     /// The column of a field whose name it does not have; may be given several times
@@ -44,6 +44,10 @@ pub(crate) struct TriggersArgs {
     /// Mask a field: all, `first_half`, last4 or email; may be given several times
     #[arg(long, value_name = "FIELD=MASK", value_parser = masked)]
     mask: Vec<(String, Mask)>,
+    /// Record a field as the column has it, of which the program records what a function,
+    /// `Display` or `Debug` makes of it; without this it is masked. May be given several times
+    #[arg(long, value_name = "FIELD")]
+    clear: Vec<String>,
     /// A field of the identity, in the order of its parts, where that is not the fields' own
     #[arg(long, value_name = "FIELD")]
     key: Vec<String>,
@@ -87,6 +91,9 @@ pub(crate) fn run(args: &TriggersArgs, session: &mut Session) -> Result<Exit, Er
     for (field, mask) in &args.mask {
         triggers = triggers.mask(field, *mask);
     }
+    for field in &args.clear {
+        triggers = triggers.clear(field);
+    }
     if !args.key.is_empty() {
         triggers = triggers.key(&args.key);
     }
@@ -103,7 +110,8 @@ pub(crate) fn run(args: &TriggersArgs, session: &mut Session) -> Result<Exit, Er
     };
     let sql = sql.map_err(|error| Error::Usage {
         message: error.to_string(),
-        hint: "the models' JSON has the names of the fields",
+        hint: "`auditlog triggers --help` says what each flag takes; the models' JSON has the names \
+               of the fields",
     })?;
     session.out.write_all(sql.as_bytes())?;
     Ok(Exit::Done)

@@ -252,7 +252,7 @@ pub(crate) fn open(place: &Place, need: Need) -> Result<Arc<dyn TrailStore>, Err
         #[cfg(feature = "postgres")]
         Place::Server(server) => Ok(Arc::new(server.open(need)?)),
         #[cfg(not(feature = "postgres"))]
-        Place::Server(_) => Err(crate::command::absent::without("PostgreSQL")),
+        Place::Server(server) => Err(server.absent()),
     }
 }
 
@@ -263,6 +263,6 @@ pub(crate) fn exists(place: &Place) -> Result<bool, Error> {
         #[cfg(feature = "postgres")]
         Place::Server(server) => Ok(server.exists()?),
         #[cfg(not(feature = "postgres"))]
-        Place::Server(_) => Err(crate::command::absent::without("PostgreSQL")),
+        Place::Server(server) => Err(server.absent()),
     }
 }

@@ -1,6 +1,7 @@
 //! Where the store is that was named.
 
 use std::env;
+#[cfg(feature = "postgres")]
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -82,6 +83,13 @@ impl Server {
         &self.url
     }
 
+    /// Says that this build knows no databases.
+    #[cfg(not(feature = "postgres"))]
+    pub(crate) fn absent(&self) -> Error {
+        log::debug!("{self:?} is not opened");
+        crate::command::absent::without("PostgreSQL")
+    }
+
     /// Returns the schema, if one is named.
     #[cfg(feature = "postgres")]
     pub(crate) fn schema(&self) -> Option<&str> {
@@ -127,13 +135,16 @@ fn refuse_database(text: &str) -> Result<(), Error> {
         let before = text.split_once('@').map_or("", |(before, _)| before);
         before.contains(':')
     };
+    let begins = || {
+        ["postgres:", "postgresql:"]
+            .iter()
+            .any(|begin| lower.starts_with(begin))
+    };
     let message = match lower.split_once("://") {
         Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_lowercase()) => {
             format!("`{scheme}://` does not name a store")
         }
-        None if !lower.starts_with("postgres") && !lower.contains("password=") && !with_login() => {
-            return Ok(());
-        }
+        None if !begins() && !lower.contains("password=") && !with_login() => return Ok(()),
         _ => "the text given with --store names no store".to_owned(),
     };
     Err(Error::Usage {
@@ -166,6 +177,7 @@ mod tests {
             "/tmp/a@b.db",
             "C:\\trail\\audit.db",
             "no/such/file",
+            "postgres.db",
         ] {
             assert!(refuse_database(text).is_ok(), "{text}");
         }

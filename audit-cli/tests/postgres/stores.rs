@@ -521,7 +521,7 @@ pub(crate) fn a_wrong_password_is_told_and_not_shown() {
     let role = trail.role("r");
     trail.sql(&format!("ALTER ROLE {role} LOGIN PASSWORD 's3cret'"));
     let reader = for_user(&trail.url, &role);
-    let with = |password: &str| reader.replacen("@", &format!(":{password}@"), 1);
+    let with = |password: &str| reader.replacen('@', &format!(":{password}@"), 1);
     assert_eq!(
         trail.run_as(&with("s3cret"), &["log"]).status.code(),
         Some(0)

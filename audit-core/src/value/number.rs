@@ -9,6 +9,7 @@ use std::num::{
 use serde_json::{Number, Value};
 
 use super::AuditValue;
+use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
 
 /// The largest integer that every JSON reader keeps: 2^53 (RFC 8259, section 6).
@@ -103,6 +104,10 @@ macro_rules! transparent {
 
             fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
                 self.0.snapshot(cx)
+            }
+
+            fn fields() -> &'static [FieldSchema] {
+                T::fields()
             }
         }
     )*};

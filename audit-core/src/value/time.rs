@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::AuditValue;
 use crate::diff::Diff;
+use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
 
 fn instant(time: DateTime<Utc>) -> Value {
@@ -121,6 +122,12 @@ macro_rules! ranges {
                 let (start, end): (fn(&Self) -> &T, fn(&Self) -> &T) = ($start, $end);
                 cx.entry("start", start(self), start(new));
                 cx.entry("end", end(self), end(new));
+            }
+
+            fn fields() -> &'static [FieldSchema] {
+                const {
+                    &[FieldSchema::new("start", T::fields), FieldSchema::new("end", T::fields)]
+                }
             }
         }
     )*};

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::AuditValue;
 use crate::diff::Diff;
+use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
 
 macro_rules! tuples {
@@ -22,6 +23,10 @@ macro_rules! tuples {
 
             fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
                 $(cx.item($index, &self.$index, &new.$index);)+
+            }
+
+            fn fields() -> &'static [FieldSchema] {
+                const { &[$(FieldSchema::indexed($index, stringify!($index), $item::fields)),+] }
             }
         }
     )*};

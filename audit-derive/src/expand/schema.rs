@@ -140,6 +140,9 @@ fn settings(field: &Field<'_>, domain: &str) -> TokenStream {
     if settings.whole {
         out.extend(quote!(.whole()));
     }
+    if let Some(Form::With(_) | Form::Display | Form::Debug) = settings.form {
+        out.extend(quote!(.converted()));
+    }
     if let Some(Form::Reference) = settings.form {
         let ty = &field.original.ty;
         let model = quote!({ use __audit::NoModel as _; __audit::ModelOf::<#ty>::MODEL });

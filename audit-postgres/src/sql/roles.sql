@@ -18,7 +18,8 @@ BEGIN
         SELECT c.oid::regclass::text AS name, c.relkind = 'v' AS is_view
         FROM pg_catalog.pg_class AS c
         WHERE c.relnamespace = {schema_text}::regnamespace AND c.relkind IN ('r', 'p', 'v')
-            AND (c.relname IN ('audit_schema', 'audit_entry', 'audit_retention', 'audit_log', 'audit_touched')
+            AND (c.relname IN ('audit_schema', 'audit_entry', 'audit_retention', 'audit_log', 'audit_touched',
+                'audit_hash_key')
                 OR EXISTS (
                     SELECT 1 FROM pg_catalog.pg_inherits AS i
                     WHERE i.inhrelid = c.oid AND i.inhparent = '{schema}.audit_entry'::regclass

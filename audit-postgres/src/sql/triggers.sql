@@ -6,11 +6,45 @@
 -- part of the statement: a function in SQL is parsed and planned in each statement anew.
 
 DO $audit$
+DECLARE
+    keeper pg_roles;
+    place pg_namespace;
+    other record;
 BEGIN
-    IF to_regprocedure('{schema}.audit_append(uuid[],bigint[],smallint[],text[],text[],text[],'
-        'text[],text[],text[],text[],text[],uuid[],text[],text[],text[])') IS NULL
-    THEN
+    SELECT n.* INTO place FROM pg_namespace AS n WHERE n.nspname = {schema_text};
+    SELECT r.* INTO keeper FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
+    WHERE c.relnamespace = place.oid AND c.relname = 'audit_entry';
+    IF NOT FOUND THEN
         RAISE EXCEPTION 'schema % has no trail: let the store connect once', {schema_text};
+    END IF;
+    IF NOT pg_has_role(keeper.oid, 'USAGE') THEN
+        RAISE EXCEPTION 'the trail in schema % belongs to the role %: run this as a member of it '
+            'that also owns the table, or as a superuser', {schema_text}, keeper.rolname;
+    END IF;
+    -- The triggers' functions run with the rights of the trail's owner. Who can make functions
+    -- beside those that they call could have theirs called instead.
+    SELECT coalesce(r.rolname, 'PUBLIC') AS name INTO other
+    FROM aclexplode(coalesce(place.nspacl, acldefault('n', place.nspowner))) AS a
+    LEFT JOIN pg_roles AS r ON r.oid = CASE
+        WHEN a.grantee = to_regrole('pg_database_owner')
+        THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
+        ELSE a.grantee END
+    WHERE a.privilege_type = 'CREATE' AND NOT coalesce(
+        r.oid = keeper.oid OR r.rolsuper OR a.grantee = place.nspowner AND NOT keeper.rolsuper, false)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the role % may create functions in the schema %, which triggers could '
+            'run as %: REVOKE CREATE ON SCHEMA % FROM %, or keep the trail in a schema of its own',
+            other.name, {schema_text}, keeper.rolname, {schema_text}, other.name;
+    END IF;
+    SELECT p.oid::regprocedure AS name, r.rolname AS role INTO other
+    FROM pg_proc AS p JOIN pg_roles AS r ON r.oid = p.proowner
+    WHERE p.pronamespace = place.oid AND starts_with(p.proname, 'audit_')
+        AND r.oid <> keeper.oid AND NOT r.rolsuper
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the function % belongs to the role %, which could change what triggers '
+            'do: drop it', other.name, other.role;
     END IF;
 END
 $audit$;
@@ -29,6 +63,7 @@ CREATE TABLE IF NOT EXISTS {schema}.audit_touched (
     application    text        COLLATE "C" NOT NULL
 );
 CREATE INDEX IF NOT EXISTS audit_touched_at ON {schema}.audit_touched (at);
+CREATE INDEX IF NOT EXISTS audit_touched_transaction ON {schema}.audit_touched (transaction_id);
 
 -- The fewest digits that read back as the same double, in the form of an entry.
 CREATE OR REPLACE FUNCTION {schema}.audit_float(number double precision) RETURNS text
@@ -191,7 +226,7 @@ BEGIN
 END
 $audit$;
 
--- The items of an array of so many dimensions, by the type of its items.
+-- The items of an array of so many dimensions, each a text, by their type.
 CREATE OR REPLACE FUNCTION {schema}.audit_items(items jsonb, dimensions integer, type oid)
 RETURNS text
 LANGUAGE sql STABLE
@@ -199,53 +234,116 @@ AS $audit$
     SELECT '[' || coalesce(string_agg(
         CASE
             WHEN dimensions > 1 THEN {schema}.audit_items(e.value, dimensions - 1, type)
-            WHEN type IN ('json'::regtype, 'jsonb'::regtype)
-                OR jsonb_typeof(e.value) IN ('object', 'array')
-            THEN {schema}.audit_canonical(e.value, dimensions)
+            WHEN type IN ('json'::regtype, 'jsonb'::regtype) AND e.value <> 'null'
+            THEN {schema}.audit_canonical((e.value #>> '{}')::jsonb, dimensions)
             ELSE {schema}.audit_scalar(e.value #>> '{}', type)
         END, ',' ORDER BY e.ordinality
     ), '') || ']'
     FROM jsonb_array_elements(items) WITH ORDINALITY AS e
 $audit$;
 
--- A value as JSON in the form of an entry.
+-- What a type is in the end: a domain is what it stands for.
+CREATE OR REPLACE FUNCTION {schema}.audit_base(type oid) RETURNS pg_type
+LANGUAGE plpgsql STABLE
+AS $audit$
+DECLARE
+    known pg_type;
+BEGIN
+    SELECT t.* INTO known FROM pg_type AS t WHERE t.oid = type;
+    WHILE known.typbasetype <> 0 LOOP
+        SELECT t.* INTO known FROM pg_type AS t WHERE t.oid = known.typbasetype;
+    END LOOP;
+    RETURN known;
+END
+$audit$;
+
+-- A value as JSON in the form of an entry, never null. `format` makes a text by the type's own
+-- output; a cast, which whoever owns a type can make, would run with the rights of this.
 CREATE OR REPLACE FUNCTION {schema}.audit_value(value anyelement) RETURNS text
 LANGUAGE plpgsql STABLE
 AS $audit$
 DECLARE
     type oid := pg_typeof(value);
+    given text;
+    made text;
     known pg_type;
+    item pg_type;
+    attribute name;
+    part text;
 BEGIN
     IF value IS NOT DISTINCT FROM NULL THEN
         RETURN 'null';
-    ELSIF type IN (
+    END IF;
+    given := format('%s', value);
+    IF type IN (
         'text'::regtype, 'varchar'::regtype, 'uuid'::regtype, 'int4'::regtype, 'int8'::regtype,
         'bool'::regtype, 'numeric'::regtype, 'timestamptz'::regtype, 'date'::regtype
     ) THEN
-        RETURN {schema}.audit_scalar(value::text, type);
+        RETURN coalesce({schema}.audit_scalar(given, type), to_json(given)::text);
     END IF;
-    SELECT t.* INTO known FROM pg_type AS t WHERE t.oid = type;
-    WHILE known.typbasetype <> 0 LOOP
-        SELECT t.* INTO known FROM pg_type AS t WHERE t.oid = known.typbasetype;
-    END LOOP;
+    known := {schema}.audit_base(type);
     BEGIN
         IF known.oid IN ('json'::regtype, 'jsonb'::regtype) THEN
-            RETURN {schema}.audit_canonical(value::text::jsonb);
+            made := {schema}.audit_canonical(given::jsonb);
         ELSIF known.typcategory = 'A' AND known.typelem <> 0 THEN
-            RETURN {schema}.audit_items(
-                to_jsonb(value),
-                -- Items that begin with a brace are in quotes.
-                coalesce(length(substring(value::text FROM '^[^{]*(\{+)')), 1), known.typelem
-            );
+            item := {schema}.audit_base(known.typelem);
+            IF item.typtype = 'c' AND given ~ '^[{]("|[}]|NULL)' THEN
+                EXECUTE 'SELECT string_agg({schema}.audit_value(($1)[i]), '','' ORDER BY i) '
+                    'FROM generate_subscripts($1, 1) AS i' INTO made USING value;
+                made := '[' || coalesce(made, '') || ']';
+            ELSIF item.typdelim = ',' THEN
+                made := {schema}.audit_items(
+                    to_jsonb(given::text[]), coalesce(array_ndims(given::text[]), 1), item.oid
+                );
+            END IF;
         ELSIF known.typtype = 'c' THEN
-            RETURN {schema}.audit_canonical(to_jsonb(value));
+            FOR attribute IN
+                SELECT a.attname FROM pg_attribute AS a
+                WHERE a.attrelid = known.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+                ORDER BY a.attname COLLATE "C"
+            LOOP
+                EXECUTE format('SELECT {schema}.audit_value(($1).%I)', attribute)
+                    INTO part USING value;
+                made := concat_ws(',', made, to_json(attribute::text)::text || ':' || part);
+            END LOOP;
+            made := '{' || made || '}';
+        ELSE
+            made := {schema}.audit_scalar(given, known.oid);
         END IF;
     EXCEPTION
-        -- U+0000, or deeper than an entry goes: the text as it is.
-        WHEN untranslatable_character OR SQLSTATE 'AU003' OR statement_too_complex THEN
-            RETURN to_json(value::text)::text;
+        -- U+0000, a number that is too large, deeper than an entry goes: the text as it is. An
+        -- error would quote it.
+        WHEN data_exception OR program_limit_exceeded OR SQLSTATE 'AU003' THEN made := NULL;
     END;
-    RETURN {schema}.audit_scalar(value::text, known.oid);
+    RETURN coalesce(made, to_json(given)::text);
+END
+$audit$;
+
+-- Whether a type has one text that says what its value is, of which a mask may show a part.
+CREATE OR REPLACE FUNCTION {schema}.audit_is_text(type oid) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $audit$
+DECLARE
+    known pg_type := {schema}.audit_base(type);
+BEGIN
+    -- Texts, enums, numbers, times, addresses.
+    RETURN known.typcategory IN ('S', 'E', 'N', 'D', 'T', 'I', 'B') OR known.oid = 'uuid'::regtype;
+END
+$audit$;
+
+-- Whether a value of a type has the form here that it has in the program, so that both make the
+-- same token of it.
+CREATE OR REPLACE FUNCTION {schema}.audit_is_same(type oid) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $audit$
+DECLARE
+    known pg_type := {schema}.audit_base(type);
+BEGIN
+    IF known.typcategory = 'A' AND known.typelem <> 0 THEN
+        known := {schema}.audit_base(known.typelem);
+    END IF;
+    RETURN known.oid IN ('uuid'::regtype, 'json'::regtype, 'jsonb'::regtype)
+        OR known.typcategory IN ('S', 'E', 'N', 'D', 'I', 'B') AND known.oid <> 'money'::regtype;
 END
 $audit$;
 
@@ -259,8 +357,10 @@ BEGIN
 END
 $audit$;
 
--- A value in the form of an entry, as a mask shows it. Every other mask shows nothing.
-CREATE OR REPLACE FUNCTION {schema}.audit_mask(value text, mask text) RETURNS text
+-- A value in the form of an entry, as a mask shows it. Every other mask shows nothing, and none
+-- shows a part of what is no text.
+CREATE OR REPLACE FUNCTION {schema}.audit_mask(value text, mask text, is_text boolean)
+RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT
 AS $audit$
 DECLARE
@@ -269,7 +369,7 @@ DECLARE
 BEGIN
     IF value = 'null' THEN
         RETURN value;
-    ELSIF left(value, 1) IN ('{', '[') THEN
+    ELSIF NOT is_text OR left(value, 1) IN ('{', '[') THEN
         RETURN CASE mask WHEN 'last4' THEN '"****"' ELSE '"***"' END;
     ELSIF value IN ('true', 'false') THEN
         RETURN '"***"';
@@ -296,8 +396,9 @@ END
 $audit$;
 
 -- A change at a path, or null if both sides are the same; null as a side is no value at all.
-CREATE OR REPLACE FUNCTION {schema}.audit_change(path text, old text, new text, mask text)
-RETURNS text
+CREATE OR REPLACE FUNCTION {schema}.audit_change(
+    path text, old text, new text, mask text, is_text boolean
+) RETURNS text
 LANGUAGE plpgsql IMMUTABLE
 AS $audit$
 BEGIN
@@ -305,13 +406,78 @@ BEGIN
         RETURN NULL;
     END IF;
     IF mask IS NOT NULL THEN
-        old := {schema}.audit_mask(old, mask);
-        new := {schema}.audit_mask(new, mask);
+        old := {schema}.audit_mask(old, mask, is_text);
+        new := {schema}.audit_mask(new, mask, is_text);
     END IF;
     RETURN path || ':{'
         || concat_ws(',', '"new":' || new, '"old":' || old,
             CASE WHEN mask IS NOT NULL THEN '"redaction":"masked"' END)
         || '},';
+END
+$audit$;
+
+-- The keys of hashed fields, as the two blocks that HMAC makes of one (RFC 2104). The highest
+-- version makes the tokens.
+CREATE TABLE IF NOT EXISTS {schema}.audit_hash_key (
+    version integer PRIMARY KEY CHECK (version > 0),
+    inner_block bytea NOT NULL,
+    outer_block bytea NOT NULL
+);
+
+-- Gives the database the key of a version, so that triggers make the tokens of the program.
+CREATE OR REPLACE FUNCTION {schema}.audit_set_hash_key(number integer, key bytea) RETURNS void
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp
+AS $audit$
+DECLARE
+    block bytea := CASE WHEN octet_length(key) > 64 THEN sha256(key) ELSE key END;
+    one bytea := decode(repeat('36', 64), 'hex');
+    other bytea := decode(repeat('5c', 64), 'hex');
+BEGIN
+    IF octet_length(key) < 16 THEN
+        RAISE EXCEPTION 'a hash key has 16 bytes or more, and this one has %', octet_length(key);
+    END IF;
+    FOR place IN 0 .. octet_length(block) - 1 LOOP
+        one := set_byte(one, place, get_byte(one, place) # get_byte(block, place));
+        other := set_byte(other, place, get_byte(other, place) # get_byte(block, place));
+    END LOOP;
+    INSERT INTO {schema}.audit_hash_key VALUES (number, one, other) ON CONFLICT DO NOTHING;
+    IF NOT EXISTS (
+        SELECT FROM {schema}.audit_hash_key AS k WHERE k.version = number AND k.inner_block = one
+    ) THEN
+        RAISE EXCEPTION 'version % of the hash key is another key; give a new key a new version',
+            number;
+    END IF;
+END
+$audit$;
+
+-- The change of a hashed field: with tokens if the database has a key and makes those of the
+-- program, else masked.
+CREATE OR REPLACE FUNCTION {schema}.audit_hashed_change(
+    path text, old text, new text, domain text, is_same boolean
+) RETURNS text
+LANGUAGE plpgsql STABLE
+AS $audit$
+DECLARE
+    key record;
+    given text[] := ARRAY[old, new];
+BEGIN
+    IF old IS NOT DISTINCT FROM new THEN
+        RETURN NULL;
+    END IF;
+    SELECT k.version, k.inner_block, k.outer_block INTO key
+    FROM {schema}.audit_hash_key AS k ORDER BY k.version DESC LIMIT 1;
+    IF NOT FOUND OR NOT is_same THEN
+        RETURN {schema}.audit_change(path, old, new, 'all', false);
+    END IF;
+    FOR side IN 1..2 LOOP
+        CONTINUE WHEN given[side] IS NULL OR given[side] = 'null';
+        given[side] := '"h' || key.version || ':' || left(encode(sha256(key.outer_block || sha256(
+            key.inner_block || convert_to(domain, 'UTF8') || decode('00', 'hex')
+                || convert_to(given[side], 'UTF8')
+        )), 'hex'), 32) || '"';
+    END LOOP;
+    RETURN path || ':{' || concat_ws(',', '"new":' || given[2], '"old":' || given[1])
+        || ',"redaction":"hashed"},';
 END
 $audit$;
 
@@ -446,5 +612,34 @@ END
 $audit$;
 
 REVOKE EXECUTE ON FUNCTION {schema}.audit_capture, {schema}.audit_transaction_id,
-    {schema}.audit_setting FROM PUBLIC;
-REVOKE ALL ON {schema}.audit_touched FROM PUBLIC;
+    {schema}.audit_setting, {schema}.audit_hashed_change, {schema}.audit_set_hash_key FROM PUBLIC;
+REVOKE ALL ON {schema}.audit_touched, {schema}.audit_hash_key FROM PUBLIC;
+
+-- Everything belongs to the trail's owner, whoever ran this, and who reads entries reads notes.
+DO $audit$
+DECLARE
+    keeper oid := (SELECT c.relowner FROM pg_class AS c WHERE c.oid = '{schema}.audit_entry'::regclass);
+    thing text;
+BEGIN
+    FOR thing IN
+        SELECT 'FUNCTION ' || p.oid::regprocedure FROM pg_proc AS p
+        WHERE p.pronamespace = (SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = {schema_text})
+            AND starts_with(p.proname, 'audit_')
+            AND p.proowner <> keeper
+        UNION ALL
+        SELECT 'TABLE ' || c.oid::regclass FROM pg_class AS c
+        WHERE c.oid IN ('{schema}.audit_touched'::regclass, '{schema}.audit_hash_key'::regclass)
+            AND c.relowner <> keeper
+    LOOP
+        EXECUTE format('ALTER %s OWNER TO %s', thing, keeper::regrole);
+    END LOOP;
+    FOR thing IN
+        SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+        FROM pg_class AS c, aclexplode(c.relacl) AS a
+        WHERE c.oid = '{schema}.audit_entry'::regclass AND a.privilege_type = 'SELECT'
+            AND a.grantee <> keeper
+    LOOP
+        EXECUTE format('GRANT SELECT ON {schema}.audit_touched TO %s', thing);
+    END LOOP;
+END
+$audit$;

@@ -27,6 +27,21 @@ pub enum TriggerError {
         /// The field.
         field: String,
     },
+    /// The field is hidden, and identities stand in clear; or it is hidden by the model, and
+    /// cannot be shown.
+    Hidden {
+        /// The model.
+        model: String,
+        /// The field.
+        field: String,
+        /// What was asked for.
+        wanted: &'static str,
+    },
+    /// A table has one name, or a schema's and its own.
+    Table {
+        /// What was given.
+        name: String,
+    },
     /// A name cannot stand in SQL.
     Name {
         /// The name.
@@ -58,6 +73,19 @@ impl fmt::Display for TriggerError {
                 f,
                 "the field `{field}` with the key of the parent of `{model}` has no column; \
                  name it with `column`"
+            ),
+            Self::Hidden {
+                model,
+                field,
+                wanted,
+            } => write!(
+                f,
+                "the field `{field}` of `{model}` is hidden and cannot be {wanted}"
+            ),
+            Self::Table { name } => write!(
+                f,
+                "`{}` is no table's name; give `table` or `schema.table`",
+                name.escape_debug()
             ),
             Self::Name { name } => write!(
                 f,

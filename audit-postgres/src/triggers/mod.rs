@@ -4,11 +4,11 @@ mod context;
 mod error;
 mod sql;
 
-use audit_core::{Auditable, Level, Mask, ModelDescription, Recorded};
+use audit_core::{Auditable, FieldDescription, Level, Mask, ModelDescription, Recorded};
 
 pub use self::context::{TriggerContext, set_context_in};
 pub use self::error::TriggerError;
-use self::sql::{Function, Ident, Table};
+use self::sql::{Function, Ident, Shown, Table};
 use crate::row::key;
 use crate::schema::Schema;
 
@@ -39,11 +39,23 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// # What is recorded
 ///
 /// The columns of the model's fields, by the model's own rules. A skipped field is not in the
-/// SQL at all. A masked one is masked by the database as the library does it. A hashed one is
-/// masked whole, since the key must not be in the database; so is one that has something
-/// hidden inside, and one with a mask function of its own. A field that a function of the
-/// program makes another value of (`#[audit(with = ..)]`) is recorded as the column has it:
-/// [`mask`](Self::mask) or [`omit`](Self::omit) it if that tells too much.
+/// SQL at all. A masked one is masked by the database as the library does it. One that has
+/// something hidden inside is masked whole, and so is one with a mask function of its own.
+///
+/// A hashed field is masked whole too, until the owner of the tables gives the database the
+/// key of [`hash_key`](audit_core::AuditLogBuilder::hash_key) with
+/// `SELECT audit_set_hash_key(version, key)`; from then on its tokens are those of the
+/// program, unless its type has another form here (bytes, intervals, composite types and
+/// ranges stay masked). The key is then in the table `audit_hash_key`, which only its owner
+/// reads, and in backups of the database.
+///
+/// A field of which the program records what a function, `Display` or `Debug` makes of it is
+/// masked whole, unless [`clear`](Self::clear) says otherwise. A mask shows a part of texts,
+/// numbers, times and addresses, and nothing of any other type. Fields of the identity and the
+/// parent's key stand in entries as they are, so none of them may be hidden.
+///
+/// Conditions, snapshots and required reasons of `register_with` are the program's: triggers
+/// record every write, without a snapshot.
 ///
 /// A column with JSON, an array or a composite type is one value, old and new. `object_repr`
 /// is the model and the identity. A statement that gives a row another identity is a deletion
@@ -53,9 +65,12 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// # Limits
 ///
 /// Triggers do not fire in a session with `session_replication_role = replica`, and whoever
-/// owns the table can disable them. One partition of a partitioned table that is written by
-/// its own name fires none. A TRUNCATE in a transaction that is `REPEATABLE READ` or stricter
-/// also removes rows which that transaction does not see: these have no entry.
+/// owns the table can disable them. One partition of a partitioned table, or a table that
+/// inherits from this one, fires none when it is written by its own name. A TRUNCATE in a
+/// transaction that is `REPEATABLE READ` or stricter also removes rows which that transaction
+/// does not see: these have no entry. Where policies of the table would hide rows from the
+/// trail's owner, TRUNCATE fails. A value may have another form than in the program: FORMAT.md
+/// has the list.
 ///
 /// # Example: the SQL for a table
 /// ```
@@ -83,14 +98,15 @@ pub struct Triggers {
     columns: Vec<(String, String)>,
     omitted: Vec<String>,
     masked: Vec<(String, Mask)>,
+    clear: Vec<String>,
     key: Option<Vec<String>>,
     watch: bool,
     truncate_in_bulk: bool,
 }
 
 impl Triggers {
-    /// Begins with a model and its table, `table` or `schema.table`. Each field's column has
-    /// the field's name.
+    /// Begins with a model and its table, `schema.table`, or `table` for one in `public`. Each
+    /// field's column has the field's name.
     pub fn new(model: ModelDescription, table: impl Into<String>) -> Self {
         Self {
             model,
@@ -99,6 +115,7 @@ impl Triggers {
             columns: Vec::new(),
             omitted: Vec::new(),
             masked: Vec::new(),
+            clear: Vec::new(),
             key: None,
             watch: false,
             truncate_in_bulk: false,
@@ -135,6 +152,13 @@ impl Triggers {
         self
     }
 
+    /// Records a field as the column has it, of which the program records what a function,
+    /// `Display` or `Debug` makes of it. Unless this is said it is masked whole.
+    pub fn clear(mut self, field: impl Into<String>) -> Self {
+        self.clear.push(field.into());
+        self
+    }
+
     /// Names the fields of the identity in their order, where it is not that of the fields.
     pub fn key<F: Into<String>>(mut self, fields: impl IntoIterator<Item = F>) -> Self {
         self.key = Some(fields.into_iter().map(Into::into).collect());
@@ -160,17 +184,26 @@ impl Triggers {
     }
 
     /// Returns the SQL that installs the triggers, to be run after the store's tables were
-    /// made, by a role that may call `audit_append` and owns the table. It may be run again,
-    /// such as after the model changed. Run it in one transaction, so that no write is missed
-    /// in between: `psql --single-transaction`, or a migration.
+    /// made, by a superuser or a member of both the role that owns the trail and the one that
+    /// owns the table. It may be run again, such as after the model changed. Run it in one
+    /// transaction, so that no write is missed in between: `psql --single-transaction`, or a
+    /// migration.
+    ///
+    /// It looks at the table first, and ends with one sentence if a column is missing, the key
+    /// does not lead to one row, another model has its triggers there, or others than the
+    /// trail's owner could put functions beside those that the triggers call.
+    ///
+    /// The triggers run with the rights of the trail's owner; for TRUNCATE it is granted to read
+    /// the table.
     ///
     /// # Errors
-    /// If a field that was named is none of the model's, nothing is the identity, or a name
-    /// cannot stand in SQL.
+    /// If a field that was named is none of the model's, or hidden where it would stand in
+    /// clear; if nothing is the identity, or a name cannot stand in SQL.
     pub fn sql(&self) -> Result<String, TriggerError> {
         let schema = self.named_schema()?;
         let function = self.function()?;
-        Ok(format!("{}\n{}", schema.fill(SHARED), function.install()))
+        let (install, advice) = (function.install()?, function.advice());
+        Ok(format!("{}\n{install}{advice}", schema.fill(SHARED)))
     }
 
     /// Returns the SQL that removes the triggers of the table. What they recorded stays.
@@ -190,7 +223,8 @@ impl Triggers {
         let given = self.columns.iter().map(|(field, _)| field);
         let masked = self.masked.iter().map(|(field, _)| field);
         let keys = self.key.iter().flatten();
-        for field in given.chain(masked).chain(&self.omitted).chain(keys) {
+        let named = given.chain(masked).chain(&self.omitted).chain(&self.clear);
+        for field in named.chain(keys) {
             self.require(field)?;
         }
         let identity: Vec<String> = self.key.clone().unwrap_or_else(|| {
@@ -201,6 +235,9 @@ impl Triggers {
             return Err(TriggerError::NoIdentity {
                 model: self.model.model.clone(),
             });
+        }
+        for field in &identity {
+            self.require_clear(field, "the identity, which is recorded as it is")?;
         }
         let key_columns = identity
             .iter()
@@ -214,6 +251,7 @@ impl Triggers {
                     field: field.clone(),
                 });
             }
+            self.require_clear(field, "the parent's key, which is recorded as it is")?;
             parent = Some((model.clone(), self.column_of(field)?));
         }
         let mut recorded = Vec::new();
@@ -226,17 +264,22 @@ impl Triggers {
                 .iter()
                 .rev()
                 .find(|(name, _)| *name == field.name);
+            let clear = self.clear.contains(&field.name);
+            if clear && field.recorded != Recorded::Converted {
+                self.require_clear(&field.name, "shown")?;
+            }
             recorded.push(sql::Column {
+                field: field.name.clone(),
                 name: self.column_of(&field.name)?,
                 path: field.path.as_str().to_owned(),
                 key: key(&field.path.field()).into_owned(),
-                mask: mask(field.recorded, asked.map(|(_, mask)| *mask)),
+                shown: shown(field, clear, asked.map(|(_, mask)| *mask)),
                 level: field.level.map(|level| level as u8),
                 ignored: field.ignored,
                 reference: field.reference,
             });
         }
-        if self.model.model.contains('\0') || self.model.model.contains(sql::QUOTE) {
+        if self.model.model.contains('\0') {
             return Err(TriggerError::name(&self.model.model));
         }
         let level = |records: bool, level: Level| records.then_some(level as u8);
@@ -268,18 +311,38 @@ impl Triggers {
         })
     }
 
+    /// Refuses a field whose value does not stand in entries as it is.
+    fn require_clear(&self, name: &str, wanted: &'static str) -> Result<(), TriggerError> {
+        let mut fields = self.model.fields.iter();
+        let hidden = fields
+            .find(|field| field.name == name)
+            .is_some_and(|field| field.recorded != Recorded::Clear)
+            || self.masked.iter().any(|(masked, _)| masked == name)
+            || self.omitted.iter().any(|omitted| omitted == name);
+        if hidden {
+            return Err(TriggerError::Hidden {
+                model: self.model.model.clone(),
+                field: name.to_owned(),
+                wanted,
+            });
+        }
+        Ok(())
+    }
+
     fn column_of(&self, field: &str) -> Result<Ident, TriggerError> {
         let given = self.columns.iter().rev().find(|(name, _)| name == field);
         Ident::new(given.map_or(field, |(_, column)| column))
     }
 }
 
-/// Returns the mask of a column; none for what is recorded in clear.
-fn mask(recorded: Recorded, asked: Option<Mask>) -> Option<Mask> {
-    match (recorded, asked) {
-        (Recorded::Clear, asked) => asked,
-        (Recorded::Masked(mask), None) => Some(mask),
+/// Returns how the values of a column are shown.
+fn shown(field: &FieldDescription, clear: bool, asked: Option<Mask>) -> Shown {
+    match (field.recorded, asked, &field.hash_domain) {
+        (Recorded::Clear, None, _) => Shown::Clear,
+        (Recorded::Converted, None, _) if clear => Shown::Clear,
+        (Recorded::Clear, Some(mask), _) | (Recorded::Masked(mask), None, _) => Shown::Masked(mask),
+        (Recorded::Hashed, None, Some(domain)) => Shown::Hashed(domain.clone()),
         // Whatever else is hidden shows nothing here.
-        _ => Some(Mask::All),
+        _ => Shown::Masked(Mask::All),
     }
 }

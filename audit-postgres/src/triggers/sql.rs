@@ -10,12 +10,16 @@ use super::TriggerError;
 pub(super) const QUOTE: &str = "$audit$";
 /// How many entries are made at a time.
 const BATCH: u32 = 1_000;
-/// Settings of the function, in which the values' texts have one form. To compile a statement
-/// takes longer than to run it for one row; and a plan that was made for one row is kept for
-/// many, for which loops inside loops would never end.
+/// Settings of the function, in which the values' texts have one form, whatever the session's.
+/// To compile a statement takes longer than to run it for one row; and a plan that was made for
+/// one row is kept for many, for which loops inside loops would never end. Where policies of the
+/// table hide rows from the trail's owner, TRUNCATE fails instead of passing over them.
 const SETTINGS: &str = "SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' \
      SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601' SET bytea_output = 'hex' \
-     SET extra_float_digits = 1 SET jit = off SET enable_nestloop = off";
+     SET extra_float_digits = 1 SET standard_conforming_strings = on SET array_nulls = on \
+     SET row_security = off SET jit = off SET enable_nestloop = off";
+/// Where the table's name goes that is known when the trigger runs. No name has a U+0000.
+const TABLE: &str = "\0";
 
 /// A name, in quotes where it is printed.
 #[derive(Clone, Debug)]
@@ -42,12 +46,14 @@ struct Literal<'t>(&'t str);
 impl fmt::Display for Literal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.replace('\'', "''");
-        if text.contains(|c: char| c == '\\' || c.is_control()) {
+        // A line end may stand in a text as it is.
+        let odd = |c: char| c == '\\' || (c.is_ascii_control() && c != '\n');
+        if text.contains(odd) {
             f.write_str("E'")?;
             for c in text.chars() {
                 match c {
                     '\\' => f.write_str("\\\\")?,
-                    c if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c))?,
+                    c if odd(c) => write!(f, "\\x{:02x}", u32::from(c))?,
                     c => f.write_char(c)?,
                 }
             }
@@ -58,24 +64,28 @@ impl fmt::Display for Literal<'_> {
     }
 }
 
-/// A table, with its schema where that was named.
+/// A table with its schema.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
-    schema: Option<Ident>,
+    schema: Ident,
     name: Ident,
 }
 
 impl Table {
     pub(super) fn parse(text: &str) -> Result<Self, TriggerError> {
-        Ok(match text.split_once('.') {
-            Some((schema, name)) => Self {
-                schema: Some(Ident::new(schema)?),
-                name: Ident::new(name)?,
-            },
-            None => Self {
-                schema: None,
-                name: Ident::new(text)?,
-            },
+        let parts: Vec<_> = text.split('.').collect();
+        let (schema, name) = match parts[..] {
+            [name] => ("public", name),
+            [schema, name] => (schema, name),
+            _ => {
+                return Err(TriggerError::Table {
+                    name: text.to_owned(),
+                });
+            }
+        };
+        Ok(Self {
+            schema: Ident::new(schema)?,
+            name: Ident::new(name)?,
         })
     }
 
@@ -102,20 +112,28 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(schema) = &self.schema {
-            write!(f, "{schema}.")?;
-        }
-        self.name.fmt(f)
+        write!(f, "{}.{}", self.schema, self.name)
     }
+}
+
+/// How the values of a column are shown.
+#[derive(Clone, Debug)]
+pub(super) enum Shown {
+    Clear,
+    Masked(Mask),
+    /// As tokens of this domain if the database was given the key, else as a mask shows them
+    /// that shows nothing.
+    Hashed(String),
 }
 
 /// A column that is recorded.
 #[derive(Clone, Debug)]
 pub(super) struct Column {
+    pub(super) field: String,
     pub(super) name: Ident,
     pub(super) path: String,
     pub(super) key: String,
-    pub(super) mask: Option<Mask>,
+    pub(super) shown: Shown,
     pub(super) level: Option<u8>,
     pub(super) ignored: bool,
     pub(super) reference: bool,
@@ -149,15 +167,20 @@ enum Rows {
 }
 
 impl Function {
-    pub(super) fn install(&self) -> String {
+    pub(super) fn install(&self) -> Result<String, TriggerError> {
         let Self { schema, table, .. } = self;
         let function = table.function();
+        let (check, body) = (self.check(), self.body());
+        if check.contains(QUOTE) || body.contains(QUOTE) {
+            return Err(TriggerError::name(QUOTE));
+        }
         let mut sql = format!(
-            "CREATE OR REPLACE FUNCTION {schema}.{function}() RETURNS trigger\n\
-             LANGUAGE plpgsql SECURITY DEFINER {SETTINGS}\nAS {QUOTE}\nBEGIN\n    {}\n    \
+            "DO {QUOTE}\n{check}{QUOTE};\n\n\
+             CREATE OR REPLACE FUNCTION {schema}.{function}() RETURNS trigger\n\
+             LANGUAGE plpgsql SECURITY DEFINER {SETTINGS}\nAS {QUOTE}\nBEGIN\n    {body}\n    \
              RETURN NULL;\nEND\n{QUOTE};\nREVOKE EXECUTE ON FUNCTION {schema}.{function} \
-             FROM PUBLIC;\n\n{}",
-            self.body(),
+             FROM PUBLIC;\nCOMMENT ON FUNCTION {schema}.{function}() IS {};\n\n{}",
+            Literal(&self.comment()),
             self.drop_triggers()
         );
         let tables = [
@@ -192,7 +215,66 @@ impl Function {
                 );
             }
         }
-        sql
+        let _ok = writeln!(
+            sql,
+            "DO {QUOTE}\nBEGIN\n    EXECUTE format('ALTER FUNCTION %s OWNER TO %s', {}, (\n        \
+             SELECT c.relowner::regrole FROM pg_class AS c \
+             WHERE c.oid = {}::regclass));\nEND\n{QUOTE};",
+            Literal(&format!("{schema}.{function}()")),
+            Literal(&format!("{schema}.audit_entry")),
+        );
+        Ok(sql)
+    }
+
+    /// What the function says of itself, so that another model's is not replaced unseen.
+    fn comment(&self) -> String {
+        format!("triggers of the model {}", self.model)
+    }
+
+    /// Looks whether the table is as the triggers need it.
+    fn check(&self) -> String {
+        let Self { schema, table, .. } = self;
+        let array = |texts: &[&str]| {
+            let texts: Vec<_> = texts.iter().map(|text| Literal(text).to_string()).collect();
+            format!("ARRAY[{}]::text[]", texts.join(", "))
+        };
+        let keys: Vec<_> = self.key.iter().map(|key| key.0.as_str()).collect();
+        let parent = self.parent.iter().map(|(_, column)| column.0.as_str());
+        // What is needed, and for which field; an identity's field may be left out.
+        let (needed, of): (Vec<_>, Vec<_>) = self
+            .columns
+            .iter()
+            .map(|column| (column.name.0.as_str(), column.field.as_str()))
+            .chain(keys.iter().copied().chain(parent).map(|key| (key, key)))
+            .unzip();
+        let (needed, of, keys) = (array(&needed), array(&of), array(&keys));
+        let truncates = self.delete.is_some() && !self.watch && !self.truncate_in_bulk;
+        format!(
+            "DECLARE\n    table_name text := {};\n    trail_name text := {};\n    \
+             function_name text := {};\n    model_name text := {};\n    \
+             model_comment text := {};\n    names text[] := {needed};\n    \
+             fields text[] := {of};\n    keys text[] := {keys};\n    \
+             truncates boolean := {truncates};\n{}",
+            Literal(&table.to_string()),
+            Literal(&format!("{schema}.audit_entry")),
+            Literal(&format!("{schema}.{}()", table.function())),
+            Literal(&self.model),
+            Literal(&self.comment()),
+            include_str!("../sql/check_table.sql")
+        )
+    }
+
+    /// What to do next where a column is hashed, as a comment.
+    pub(super) fn advice(&self) -> String {
+        let hashed = |column: &Column| matches!(column.shown, Shown::Hashed(_));
+        if !self.columns.iter().any(hashed) {
+            return String::new();
+        }
+        format!(
+            "\n-- Hashed fields are masked until the database has the program's key:\n\
+             -- SELECT {}.audit_set_hash_key(version, key);\n",
+            self.schema
+        )
     }
 
     pub(super) fn remove(&self) -> String {
@@ -218,7 +300,9 @@ impl Function {
     }
 
     fn body(&self) -> String {
-        let audited = "current_setting('auditlog.audited', true) = 'on'";
+        // As the server reads its own settings.
+        let audited =
+            "lower(current_setting('auditlog.audited', true)) IN ('on', 'true', 'yes', '1')";
         let watched = self.branches(true);
         if self.watch {
             return watched;
@@ -389,7 +473,14 @@ impl Function {
                 .columns
                 .iter()
                 .filter(|column| !column.ignored)
-                .map(|column| format!("record_image_ne(ROW(o.{0}), ROW(n.{0}))", column.name))
+                .map(|column| {
+                    let name = &column.name;
+                    format!(
+                        "record_image_ne(ROW(o.{name}), ROW(n.{name})) AND {0}.audit_value(o.{name}) \
+                         <> {0}.audit_value(n.{name})",
+                        self.schema
+                    )
+                })
                 .collect();
             let _ok = write!(
                 condition,
@@ -427,8 +518,20 @@ impl Function {
             return self.note("delete", "''", "");
         }
         if !self.truncate_in_bulk {
-            let rows = format!("{} AS o", self.table);
-            return self.captured("delete", level, Rows::Went, &rows, "");
+            // By what the table is called now. What inherits from it has triggers of its own.
+            let rows = format!("{TABLE} AS o");
+            let captured = self.captured("delete", level, Rows::Went, &rows, "");
+            let statement = captured
+                .trim()
+                .trim_end_matches(';')
+                .replacen("PERFORM", "SELECT", 1);
+            let parts: Vec<_> = statement
+                .split(TABLE)
+                .map(|part| Literal(part).to_string())
+                .collect();
+            let named = "\n        || CASE (SELECT c.relkind FROM pg_class AS c WHERE c.oid = TG_RELID)\n            \
+                 WHEN 'p' THEN '' ELSE 'ONLY ' END || TG_RELID::regclass || ";
+            return format!("        EXECUTE {};\n", parts.join(named));
         }
         format!(
             "        PERFORM {schema}.audit_capture('delete', {model}, {version}, ARRAY[''], \
@@ -463,26 +566,32 @@ impl Function {
         };
         // As JSON: a path may have quotes in it.
         let path = serde_json::Value::from(column.path.as_str()).to_string();
-        let mask = column.mask.map_or("NULL".to_owned(), |mask| {
-            let mask = if mask == Mask::Custom {
-                Mask::All
-            } else {
-                mask
-            };
-            Literal(mask.as_str()).to_string()
-        });
         let side = match rows {
             Rows::Came => Some(("new", &new)),
             Rows::Went => Some(("old", &old)),
             Rows::Changed => None,
         };
-        if let (Some((side, value)), None) = (side, column.mask) {
+        if let (Some((side, value)), Shown::Clear) = (side, &column.shown) {
             // What `audit_change` makes of it.
             let before = format!("{path}:{{\"{side}\":");
             return format!("{} || {value} || '}},'", Literal(&before));
         }
+        let of = if rows == Rows::Went { "o" } else { "n" };
+        let is = |what: &str| format!("{schema}.{what}(pg_typeof({of}.{name}))");
+        let mask = |mask: Mask| (Literal(mask.as_str()).to_string(), is("audit_is_text"));
+        let (function, (how, is)) = match &column.shown {
+            Shown::Clear => ("audit_change", ("NULL".to_owned(), "true".to_owned())),
+            Shown::Masked(Mask::All | Mask::Custom) => {
+                ("audit_change", ("'all'".to_owned(), "false".to_owned()))
+            }
+            Shown::Masked(shows) => ("audit_change", mask(*shows)),
+            Shown::Hashed(domain) => (
+                "audit_hashed_change",
+                (Literal(domain).to_string(), is("audit_is_same")),
+            ),
+        };
         let change = format!(
-            "{schema}.audit_change({}, {old}, {new}, {mask})",
+            "{schema}.{function}({}, {old}, {new}, {how}, {is})",
             Literal(&path)
         );
         match rows {
@@ -500,10 +609,10 @@ impl Function {
         format!(
             "CASE WHEN {column} IS NOT DISTINCT FROM NULL THEN 'null' \
              WHEN pg_typeof({column}) IN ('text'::regtype, 'varchar'::regtype, 'uuid'::regtype, \
-             'date'::regtype) THEN to_json({column}::text)::text \
-             WHEN pg_typeof({column}) IN ('int2'::regtype, 'int4'::regtype, 'bool'::regtype) \
-             OR pg_typeof({column}) = 'int8'::regtype AND length({column}::text) <= 15 \
-             THEN {column}::text ELSE {}.audit_value({column}) END",
+             'date'::regtype) THEN to_json(format('%s', {column}))::text \
+             WHEN pg_typeof({column}) IN ('int2'::regtype, 'int4'::regtype) \
+             OR pg_typeof({column}) = 'int8'::regtype AND length(format('%s', {column})) <= 15 \
+             THEN format('%s', {column}) ELSE {}.audit_value({column}) END",
             self.schema
         )
     }
@@ -528,10 +637,16 @@ impl Function {
         }
     }
 
+    /// By the texts, since not every type's operators are in the search path.
     fn same_key(&self, one: &str, other: &str) -> String {
         self.key
             .iter()
-            .map(|column| format!("{one}.{column} = {other}.{column}"))
+            .map(|column| {
+                format!(
+                    "format('%s', {one}.{column}) COLLATE \"C\" \
+                     = format('%s', {other}.{column}) COLLATE \"C\""
+                )
+            })
             .collect::<Vec<_>>()
             .join(" AND ")
     }

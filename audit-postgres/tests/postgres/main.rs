@@ -13,6 +13,7 @@ mod faults;
 mod follow;
 mod guard;
 mod import;
+mod indexes;
 mod lookup;
 mod plans;
 mod processes;
@@ -21,6 +22,7 @@ mod purge;
 mod schemas;
 mod scratch;
 mod tls;
+mod trigger_guard;
 mod triggers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,12 +52,14 @@ fn main() {
         asynchronous::TESTS,
         faults::TESTS,
         plans::TESTS,
+        indexes::TESTS,
         projections::TESTS,
         purge::TESTS,
         import::TESTS,
         lookup::TESTS,
         follow::TESTS,
         triggers::TESTS,
+        trigger_guard::TESTS,
     ];
     let mut trials: Vec<_> = tests
         .into_iter()

@@ -1,7 +1,7 @@
 //! Each question people ask is answered through an index, on a table of 120,000 entries in
 //! four months.
 
-use audit_core::{LogEntry, ObjectRef, Query, Store};
+use audit_core::{Action, Level, LogEntry, ObjectRef, Outcome, Query, Store};
 use audit_postgres::PostgresStore;
 use audit_testkit::entries;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -32,6 +32,15 @@ fn fill(store: &PostgresStore) -> DateTime<Utc> {
             entry.correlation_id = Some(format!("req-{}", number / 3));
             entry.transaction_id =
                 (number % 5 == 0).then(|| Uuid::from_u64_pair(7, number as u64 / 40));
+            // Most entries are routine.
+            (entry.level, entry.outcome, entry.action) =
+                (Level::Info, Outcome::Success, Action::Update);
+            if number % 700 == 0 {
+                (entry.level, entry.outcome) = (Level::Error, Outcome::Failure);
+            }
+            if number % 900 == 0 {
+                entry.action = "exported".into();
+            }
             if let Some(actor) = &mut entry.actor {
                 actor.id = format!("user-{}", number % 50);
             }
@@ -67,7 +76,7 @@ fn plans(scratch: &Scratch) {
     sql.run("ANALYZE audit_entry").unwrap();
     let day = begin + TimeDelta::days(40);
     let object = || Query::new().model_name("User").object_pk(7);
-    let questions: [(&str, Query, &[&str]); 11] = [
+    let questions: [(&str, Query, &[&str]); 14] = [
         ("an object's history", object(), &["model_object_pk_ts_id"]),
         (
             "an actor's day",
@@ -107,6 +116,21 @@ fn plans(scratch: &Scratch) {
             "a time range",
             Query::new().since(day).until(day + TimeDelta::days(1)),
             &["_ts_id_idx"],
+        ),
+        (
+            "what failed",
+            Query::new().outcome(Outcome::Failure),
+            &["notable", "_ts_id_idx1"],
+        ),
+        (
+            "what is an error",
+            Query::new().level_at_least(Level::Error),
+            &["notable", "_ts_id_idx1"],
+        ),
+        (
+            "a rare action",
+            Query::new().action("exported"),
+            &["action_ts_id_idx"],
         ),
         ("everything in order", Query::new(), &["_ts_id_idx"]),
         (

@@ -39,6 +39,10 @@ pub(crate) const TESTS: &[Test] = &[
         mask_as_the_library_does,
     ),
     (
+        "triggers::hash_as_the_library_does",
+        hash_as_the_library_does,
+    ),
+    (
         "triggers::never_see_what_is_skipped",
         never_see_what_is_skipped,
     ),
@@ -413,7 +417,7 @@ fn tell_as_the_library_does(scratch: &Scratch) {
     for (entry, draft) in found.iter().zip(&drafts) {
         let expected = draft.entry().unwrap();
         let mut changes = serde_json::to_value(&expected.changes).unwrap();
-        // The one thing that differs: there is no key in the database.
+        // The one thing that differs: the database was given no key.
         if let Some(token) = changes.get_mut("token") {
             token["redaction"] = json!("masked");
         }
@@ -473,7 +477,7 @@ fn mask_as_the_library_does(scratch: &Scratch) {
     for mask in [Mask::All, Mask::FirstHalf, Mask::Last4, Mask::Email] {
         let rows = sql
             .run(&format!(
-                "SELECT audit_text(audit_mask(to_json(t.text)::text, '{mask}')) \
+                "SELECT audit_text(audit_mask(to_json(t.text)::text, '{mask}', true)) \
                  FROM json_array_elements_text('{given}') WITH ORDINALITY AS t(text, place) \
                  ORDER BY place"
             ))
@@ -487,6 +491,104 @@ fn mask_as_the_library_does(scratch: &Scratch) {
             );
         }
     }
+}
+
+#[derive(Auditable, Clone)]
+#[audit(crate = audit_core, model = "Va'ult")]
+struct Vault {
+    id: i32,
+    #[audit(hash)]
+    text: Option<String>,
+    #[audit(hash)]
+    number: i64,
+    #[audit(hash)]
+    flag: bool,
+    #[audit(hash)]
+    float: f64,
+    #[audit(hash)]
+    texts: Vec<String>,
+    #[audit(hash)]
+    any: Value,
+}
+
+fn hash_as_the_library_does(scratch: &Scratch) {
+    let store = scratch.store();
+    let sql = scratch.sql();
+    sql.run(
+        "CREATE TABLE vaults (id integer PRIMARY KEY, text text, number bigint, flag boolean, \
+         float double precision, texts text[], \"any\" jsonb)",
+    )
+    .unwrap();
+    install(&sql, &on(scratch, Vault::schema().describe(), "vaults"));
+    // A key as long as a block of the hash, shorter ones, and one that is hashed itself.
+    for (version, length) in [(1_u32, 32), (2, 16), (3, 64), (4, 65), (5, 200)] {
+        let key: String = ('0'..='z')
+            .cycle()
+            .filter(char::is_ascii_alphanumeric)
+            .take(length)
+            .collect();
+        for _again in 0..2 {
+            sql.run(&format!(
+                "SELECT audit_set_hash_key({version}, '{key}'::bytea)"
+            ))
+            .unwrap();
+        }
+        let log = AuditLog::builder()
+            .store(MemoryStore::new())
+            .hash_key(version, key)
+            .build();
+        log.register::<Vault>();
+        let vault = Vault {
+            id: i32::try_from(version).unwrap(),
+            text: Some("O'Fallon\\\n\u{1}\u{7f}\"\u{1f600}".to_owned()),
+            number: (1 << 53) + 1,
+            flag: true,
+            float: 1e30,
+            texts: vec!["a".to_owned(), "\"b".to_owned()],
+            any: json!({"b": [1, 2.5, null], "a": "ü"}),
+        };
+        let after = Vault {
+            text: None,
+            number: -7,
+            flag: false,
+            any: Value::Null,
+            ..vault.clone()
+        };
+        sql.run(&format!(
+            "INSERT INTO vaults VALUES ({version}, E'O''Fallon\\\\\n\\x01\u{7f}\"\u{1f600}', \
+             9007199254740993, true, 1e30, ARRAY['a', '\"b'], '{{\"b\":[1,2.5,null],\"a\":\"ü\"}}'); \
+             UPDATE vaults SET text = NULL, number = -7, flag = false, \"any\" = NULL \
+             WHERE id = {version}; DELETE FROM vaults"
+        ))
+        .unwrap();
+        let found = all(&store, &sql);
+        let found = &found[found.len() - 3..];
+        let drafts = [
+            log.created(&vault),
+            log.updated(&vault, &after),
+            log.deleted(&after),
+        ];
+        for (entry, draft) in found.iter().zip(&drafts) {
+            assert_eq!(entry.changes, draft.entry().unwrap().changes);
+        }
+        let token = found[0].changes["text"].new.clone().unwrap();
+        assert!(token.as_str().unwrap().starts_with(&format!("h{version}:")));
+    }
+    for (attempt, said) in [
+        (
+            "SELECT audit_set_hash_key(6, '\\x00112233')",
+            "a hash key has 16 bytes or more, and this one has 4",
+        ),
+        (
+            "SELECT audit_set_hash_key(5, decode(repeat('00', 32), 'hex'))",
+            "version 5 of the hash key is another key; give a new key a new version",
+        ),
+    ] {
+        let error = sql.run(attempt).unwrap_err();
+        assert_eq!(error.as_db_error().unwrap().message(), said);
+    }
+    // The keys stay out of the trail.
+    assert!(store.check().unwrap().is_ok());
 }
 
 #[derive(Auditable)]
@@ -515,6 +617,8 @@ fn never_see_what_is_skipped(scratch: &Scratch) {
          VALUES (1, 'needle1@example.com', 'needle2', 'needle3', 'needle4')",
         "UPDATE accounts SET password = 'needle5'",
         "UPDATE accounts SET token = 'needle6', password = 'needle5', role = 'x'",
+        "SELECT audit_set_hash_key(1, decode(repeat('ab', 32), 'hex'))",
+        "UPDATE accounts SET token = 'needle8'",
         "SET auditlog.audited = 'on'; UPDATE accounts SET phone = 'needle7'; \
          RESET auditlog.audited",
         "INSERT INTO tenants VALUES (1, '{\"city\": \"Bonn\", \"door\": \"needle8\"}')",
@@ -526,7 +630,7 @@ fn never_see_what_is_skipped(scratch: &Scratch) {
     }
     let found = all(&store, &sql);
     // Only the password changed: no entry.
-    assert_eq!(found.len(), 6);
+    assert_eq!(found.len(), 7);
     let home = &found
         .iter()
         .find(|entry| entry.model == "Tenant")
@@ -562,11 +666,13 @@ fn write_every_type_in_its_form(scratch: &Scratch) {
         "SET timezone = 'Asia/Kolkata'; SET datestyle = 'German'; SET bytea_output = 'escape'; \
          SET extra_float_digits = -5; SET intervalstyle = 'postgres_verbose'; \
          CREATE TYPE mood AS ENUM ('so \"so\"', 'well'); CREATE DOMAIN tiny AS numeric(9, 4); \
-         CREATE DOMAIN tinier AS tiny CHECK (value < 100); CREATE TYPE pair AS (a int, b text)",
+         CREATE DOMAIN tinier AS tiny CHECK (value < 100); CREATE TYPE pair AS (b text, a int); \
+         CREATE TYPE sale AS (amount numeric, at timestamptz, of pair, \"b a\" tiny[])",
     )
     .unwrap();
     let deep = format!("{}1{}", "[".repeat(300), "]".repeat(300));
-    let cases: Vec<(&str, String, Value)> = vec![
+    let cases: Vec<(&str, String, Value)> =
+        vec![
         ("integer", "-5".into(), json!(-5)),
         (
             "bigint",
@@ -603,7 +709,7 @@ fn write_every_type_in_its_form(scratch: &Scratch) {
             "E'\\x01\\x1f\\x7f\\\\u0001 \"''\\t \u{2028}\u{1f600}'".into(),
             json!("\u{1}\u{1f}\u{7f}\\u0001 \"'\t \u{2028}\u{1f600}"),
         ),
-        ("char(5)", "'ab'".into(), json!("ab")),
+        ("char(5)", "'ab'".into(), json!("ab   ")),
         (
             "uuid",
             "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'".into(),
@@ -682,7 +788,28 @@ fn write_every_type_in_its_form(scratch: &Scratch) {
         ("jsonb", format!("'{deep}'"), json!(deep)),
         ("json", "'{ \"a\" : 1, \"a\" : 2 }'".into(), json!({"a": 2})),
         ("json", "'\"\\u0000\"'".into(), json!("\"\\u0000\"")),
-        ("pair", "ROW(1, 'x')".into(), json!({"a": 1, "b": "x"})),
+        ("json", "'\"\\ud83d\"'".into(), json!("\"\\ud83d\"")),
+        ("json", "'[1e1000000]'".into(), json!("[1e1000000]")),
+        ("pair", "ROW('x', 1)".into(), json!({"a": 1, "b": "x"})),
+        (
+            "sale",
+            "ROW(1.50, '2026-01-31 13:37+02', ROW(NULL, 1), ARRAY[0.50])".into(),
+            json!({
+                "amount": "1.5", "at": "2026-01-31T11:37:00Z", "b a": ["0.5"],
+                "of": {"a": 1, "b": null}
+            }),
+        ),
+        (
+            "pair[]",
+            "ARRAY[ROW('{', 1), NULL]::pair[]".into(),
+            json!([{"a": 1, "b": "{"}, null]),
+        ),
+        ("mood[]", "ARRAY['well', 'so \"so\"']::mood[]".into(), json!(["well", "so \"so\""])),
+        ("tiny[]", "ARRAY[1.50, NULL]".into(), json!(["1.5", null])),
+        ("jsonb[]", "ARRAY['{\"b\": 1.0}', 'null']::jsonb[]".into(), json!([{"b": 1.0}, null])),
+        ("boolean[]", "ARRAY[true, false]".into(), json!([true, false])),
+        ("box[]", "'{(1,1),(0,0);(2,2),(1,1)}'".into(), json!("{(1,1),(0,0);(2,2),(1,1)}")),
+        ("int8range", "'[1,4)'".into(), json!("[1,4)")),
     ];
     for (number, (kind, literal, expected)) in cases.iter().enumerate() {
         let table = format!("things_{number}");
@@ -779,7 +906,7 @@ fn follow_a_row_that_gets_another_key(scratch: &Scratch) {
         ModelSchema::new("Order", "Order", FIELDS).with_parent("Customer", "customer");
     let store = scratch.store();
     let sql = scratch.sql();
-    sql.run("CREATE TABLE \"Or\"\"ders\" (shop text, \"no\" int, total int, customer int)")
+    sql.run("CREATE TABLE \"Or\"\"ders\" (shop text, \"no\" int, total int, customer int, PRIMARY KEY (\"no\", shop))")
         .unwrap();
     install(
         &sql,
@@ -890,8 +1017,10 @@ fn quote_every_name(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();
     let column = ODD.replace('"', "\"\"");
-    sql.run(&format!("CREATE TABLE things (id text, \"{column}\" text)"))
-        .unwrap();
+    sql.run(&format!(
+        "CREATE TABLE things (id text PRIMARY KEY, \"{column}\" text)"
+    ))
+    .unwrap();
     install(&sql, &on(scratch, THING.describe(), "things"));
     let long = "ü\u{1}".repeat(800);
     sql.run(&format!(
@@ -923,6 +1052,9 @@ fn record_for_roles_that_may_not(scratch: &Scratch) {
         for attempt in [
             "SELECT * FROM audit_entry",
             "SELECT * FROM audit_touched",
+            "SELECT * FROM audit_hash_key",
+            "SELECT audit_set_hash_key(1, decode(repeat('ab', 32), 'hex'))",
+            "SELECT audit_hashed_change('', 'a', 'b', '', true)",
             "DELETE FROM audit_touched",
             "SELECT audit_capture('create', 'Account', 1, ARRAY['9'], ARRAY['x'], NULL, \
              ARRAY[NULL], ARRAY[''], ARRAY[''], ARRAY[20::smallint], NULL)",
