@@ -26,12 +26,17 @@ impl Server {
     /// Connects to the trail; one that is not there is made only where that is needed.
     pub(crate) fn open(&self, need: Need) -> Result<PostgresStore, StoreError> {
         let options = self.options();
-        let options = match need {
-            Need::Read => options.read_only(),
-            Need::Write => options.migrate(false),
-            Need::Create => options,
-        };
-        options.connect(self.url())
+        match need {
+            Need::Read => options.read_only().connect(self.url()),
+            Need::Create if !self.exists()? => {
+                let store = options.connect(self.url())?;
+                // What is built beside whoever writes would end with this program.
+                store.build_indexes()?;
+                Ok(store)
+            }
+            // One that is there is its owner's to upgrade, which may take long.
+            Need::Write | Need::Create => options.migrate(false).connect(self.url()),
+        }
     }
 
     /// Returns whether there is a trail.
