@@ -85,12 +85,12 @@ BEGIN
         FROM pg_catalog.pg_proc AS p
         WHERE p.pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = place)
             AND p.proname IN (
-            'audit_keep', 'audit_compare', 'audit_append', 'audit_first_id',
+            'audit_keep', 'audit_compare', 'audit_append', 'audit_first_id', 'audit_lock',
             'audit_add_partition', 'audit_fence', 'audit_maintain', 'audit_drop_partition',
             'audit_micros', 'audit_json',
             -- Of the triggers. Those of single tables stay with whoever made them.
             'audit_float', 'audit_integer', 'audit_canonical', 'audit_scalar', 'audit_items',
-            'audit_value', 'audit_text', 'audit_mask', 'audit_change', 'audit_set_hash_key',
+            'audit_base', 'audit_value', 'audit_is_text', 'audit_is_same', 'audit_text', 'audit_mask', 'audit_change', 'audit_set_hash_key',
             'audit_hashed_change', 'audit_key', 'audit_setting', 'audit_transaction_id',
             'audit_capture'
         )

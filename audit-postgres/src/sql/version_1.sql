@@ -152,6 +152,30 @@ AS $audit$
     SELECT (lpad(to_hex((day - date '1970-01-01')::bigint * 86400000), 12, '0') || repeat('0', 20))::uuid
 $audit$;
 
+-- Takes tables away from everybody. Who waits for that keeps everybody waiting behind: each try
+-- takes a tenth of a second at most. `changed` are those tables, and others that are changed.
+CREATE FUNCTION {schema}.audit_lock(changed text, taken text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $audit$
+BEGIN
+    -- Nobody waits behind this but a vacuum: one that is under way ends, if it is automatic.
+    PERFORM set_config('lock_timeout', '3s', true);
+    EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', changed);
+    PERFORM set_config('lock_timeout', '100ms', true);
+    FOR attempt IN 1..8 LOOP
+        BEGIN
+            EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', taken);
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            IF attempt = 8 THEN
+                RAISE;
+            END IF;
+            PERFORM pg_sleep(0.3);
+        END;
+    END LOOP;
+END
+$audit$;
+
 -- Makes the partition of a month, and moves entries there that lie in `audit_entry_rest`.
 -- Returns whether there was none.
 CREATE FUNCTION {schema}.audit_add_partition(month date) RETURNS boolean
@@ -194,21 +218,9 @@ BEGIN
     LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %s', part, grantee);
     END LOOP;
-    -- Who waits for the lock on the rest keeps everybody waiting behind: a tenth of a second at
-    -- a time.
-    PERFORM set_config('lock_timeout', '100ms', true);
-    FOR attempt IN 1..10 LOOP
-        BEGIN
-            LOCK TABLE ONLY {schema}.audit_entry IN SHARE UPDATE EXCLUSIVE MODE;
-            LOCK TABLE {schema}.audit_entry_rest IN ACCESS EXCLUSIVE MODE;
-            EXIT;
-        EXCEPTION WHEN lock_not_available THEN
-            IF attempt = 10 THEN
-                RAISE;
-            END IF;
-            PERFORM pg_sleep(0.2);
-        END;
-    END LOOP;
+    PERFORM {schema}.audit_lock(
+        'ONLY {schema}.audit_entry, {schema}.audit_entry_rest', '{schema}.audit_entry_rest'
+    );
     SELECT EXISTS (
         SELECT 1 FROM {schema}.audit_entry_rest AS r WHERE r.id >= low AND r.id < high
     ) INTO misplaced;
@@ -265,7 +277,9 @@ BEGIN
         SELECT 1 FROM pg_constraint
         WHERE conrelid = '{schema}.audit_entry_rest'::regclass AND conname = fence
     ) THEN
-        PERFORM set_config('lock_timeout', '100ms', true);
+        PERFORM {schema}.audit_lock(
+            '{schema}.audit_entry_rest', '{schema}.audit_entry_rest'
+        );
         EXECUTE format(
             'ALTER TABLE {schema}.audit_entry_rest
                 ADD CONSTRAINT %I CHECK (id < %L OR id >= %L) NOT VALID',
@@ -297,9 +311,7 @@ $audit$;
 -- Drops the partition of a month if all of its entries are from before a time, and returns
 -- how many there were; null if it has others.
 CREATE FUNCTION {schema}.audit_drop_partition(part regclass, before bigint) RETURNS bigint
--- To drop it takes a lock on the whole trail. Who waits for that keeps everybody waiting behind:
--- a tenth of a second at a time.
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s'
 AS $audit$
 DECLARE
     last bigint;
@@ -319,17 +331,11 @@ BEGIN
         RETURN NULL;
     END IF;
     EXECUTE format('SELECT count(*) FROM %s', part) INTO entries;
-    FOR attempt IN 1..5 LOOP
-        BEGIN
-            EXECUTE format('DROP TABLE %s', part);
-            EXIT;
-        EXCEPTION WHEN lock_not_available THEN
-            IF attempt = 5 THEN
-                RAISE;
-            END IF;
-            PERFORM pg_sleep(0.4);
-        END;
-    END LOOP;
+    PERFORM {schema}.audit_lock(
+        format('ONLY {schema}.audit_entry, {schema}.audit_entry_rest, %s', part),
+        format('ONLY {schema}.audit_entry, {schema}.audit_entry_rest, %s', part)
+    );
+    EXECUTE format('DROP TABLE %s', part);
     RETURN entries;
 END
 $audit$;
@@ -366,7 +372,7 @@ CREATE VIEW {schema}.audit_log AS SELECT
 FROM {schema}.audit_entry;
 
 REVOKE EXECUTE ON FUNCTION {schema}.audit_keep, {schema}.audit_compare, {schema}.audit_append,
-    {schema}.audit_add_partition, {schema}.audit_fence, {schema}.audit_maintain,
+    {schema}.audit_lock, {schema}.audit_add_partition, {schema}.audit_fence, {schema}.audit_maintain,
     {schema}.audit_drop_partition FROM PUBLIC;
 
 -- What only the owner needs, whatever default privileges say.
