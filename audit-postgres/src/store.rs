@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::background::{self, Background};
 use crate::check::{self, Check};
 use crate::connection::{Connections, retrying};
-use crate::import;
+use crate::import::{self, Months};
 use crate::indexes;
 use crate::options::{self, PostgresOptions};
 use crate::query;
@@ -65,6 +65,7 @@ struct Shared {
     seats: Seats,
     schema: Schema,
     read_only: bool,
+    migrate: bool,
     commits: Arc<AtomicU64>,
 }
 
@@ -139,6 +140,7 @@ impl PostgresStore {
                 seats,
                 schema,
                 read_only: options.read_only,
+                migrate: options.migrate,
                 commits,
             }),
         })
@@ -243,6 +245,9 @@ impl PostgresStore {
     /// What is stored already with the same content counts as kept, at the cost of
     /// [`append`](Store::append). Blocks the thread.
     ///
+    /// A month of which there are 2,000 entries or more gets a partition, if the role owns the
+    /// tables; the entries of others are kept in `audit_entry_rest`.
+    ///
     /// # Errors
     /// As [`append`](Store::append); the steps before stay done, and to call it again with all
     /// of the entries goes on.
@@ -252,10 +257,18 @@ impl PostgresStore {
         }
         let mut entries = entries.into_iter();
         let (mut imported, mut fresh) = (0, true);
+        let mut months = Months::default();
         loop {
             let step: Vec<_> = entries.by_ref().take(IMPORT).collect();
             if step.is_empty() {
                 return Ok(imported);
+            }
+            let due = months.count(&step);
+            if self.shared.migrate && !due.is_empty() {
+                months = background::wait(self.with(|connections, schema| async move {
+                    months.make(&connections, &schema, &due).await;
+                    Ok(months)
+                }))?;
             }
             // Where one step has known entries, the next ones may well have, too.
             fresh = fresh && self.copy(&step)?;
@@ -475,8 +488,13 @@ async fn prepare(
             operation: "keep a trail in a database whose encoding is not UTF-8",
         });
     }
-    let name = options.schema.as_ref().or(current.as_ref());
-    let schema = Schema::named(name.map_or("public", String::as_str))?;
+    let Some(name) = options.schema.as_ref().or(current.as_ref()) else {
+        return Err(StoreError::Unsupported {
+            operation: "tell where the trail belongs, as no schema of the connection's search \
+                        path exists; name one with `PostgresOptions::schema`",
+        });
+    };
+    let schema = Schema::named(name)?;
     let place = format!("schema `{}` of {place}", schema.name());
     let connections = connections.at(&place);
     match look(&connections, &schema).await? {
