@@ -316,7 +316,7 @@ async fn end_of_window(
     let order = Order::of(&everything).after(after);
     let mut statement = order.statement(conditions, &["ts", "id"], 1, schema);
     statement.one_index = false;
-    statement.sql.push_str(&format!(" OFFSET {}", window - 1));
+    let _ = write!(statement.sql, " OFFSET {}", window - 1);
     let rows = one(connections, &statement).await?;
     let ends = pairs(&rows).map_err(|error| Failure::of(&connections.place, &error))?;
     Ok(ends.into_iter().next())

@@ -81,13 +81,16 @@ async fn maintain_beside(
 ) -> Result<u32, Failure> {
     let mut made = 0;
     for (month, is_ahead) in missing_months(connections, schema, months_ahead).await? {
-        let fence = match is_ahead {
-            true => raise_fence(connections, schema, &month).await?,
-            false => None,
+        let fence = if is_ahead {
+            raise_fence(connections, schema, &month).await?
+        } else {
+            None
         };
-        // A valid fence makes it quick; entries that are in the way do not.
+        // Quick with a fence; without one the rest is read while everybody waits.
         let added = add_partition(connections, schema, &month).await;
-        if let (Err(_), Some(fence)) = (&added, fence) {
+        if added.is_err()
+            && let Some(fence) = fence
+        {
             remove_fence(connections, schema, &fence).await?;
         }
         match added {

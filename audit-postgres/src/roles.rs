@@ -87,15 +87,16 @@ impl Roles {
         while let Some(at) = rest.find('{') {
             let (before, place) = rest.split_at(at);
             sql.push_str(before);
-            let found = roles.iter().find_map(|(name, role)| {
+            let filled = roles.iter().find_map(|(name, role)| {
                 let end = place.strip_prefix(name)?;
-                let text = end.strip_prefix("_text}").map(|end| (end, text(role)));
-                text.or_else(|| Some((end.strip_prefix('}')?, identifier(role))))
+                match end.strip_prefix("_text}") {
+                    Some(end) => Some((end, text(role))),
+                    None => Some((end.strip_prefix('}')?, identifier(role))),
+                }
             });
-            (rest, _) = match found {
-                Some((end, name)) => (end, sql.push_str(&name)),
-                None => (&place[1..], sql.push('{')),
-            };
+            let (end, name) = filled.unwrap_or_else(|| (&place[1..], "{".to_owned()));
+            sql.push_str(&name);
+            rest = end;
         }
         sql.push_str(rest);
         Ok(sql)

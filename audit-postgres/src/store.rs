@@ -81,8 +81,8 @@ impl PostgresStore {
     /// - [`StoreError::Io`]: the server is not to be reached.
     /// - [`StoreError::Foreign`]: tables of another program have the trail's names.
     /// - [`StoreError::NewerSchema`]: a later version of this library made the tables.
-    /// - [`StoreError::Unsupported`]: the database's encoding is not UTF-8, or the schema's
-    ///   name is odd.
+    /// - [`StoreError::Unsupported`]: the database's encoding is not UTF-8, the schema's name is
+    ///   odd, or none is named and the search path has none that exists.
     /// - [`StoreError::Backend`]: the settings are wrong, or the server refuses them.
     pub fn connect(url: &str) -> Result<Self, StoreError> {
         PostgresOptions::new().connect(url)
@@ -597,7 +597,8 @@ impl Store for PostgresStore {
 
     /// Drops whole partitions where the query says no more than
     /// [`until`](Query::until), and removes the rest in steps of 5,000, between which others
-    /// write. What is committed after it began stays, but for what is written into such a
+    /// write. A partition that somebody reads is emptied, and dropped by a later purge; see the
+    /// [crate's documentation](crate). What is committed after it began stays, but for what is written into such a
     /// partition before it is dropped.
     ///
     /// It goes by the number of the transaction that wrote an entry. Of entries that another

@@ -227,7 +227,9 @@ fn a_check_reads_each_entry_once(scratch: &Scratch, sql: &Sql) {
     store.close().unwrap();
     let entries = ENTRIES as u64;
     let read = scratch.settled(sql, fetched, before + entries) - before;
-    assert!(read < 2 * entries, "{read} rows were read");
+    // With what other sessions read that report late. From the beginning for each page it would
+    // be sixty times as many.
+    assert!(read < 5 * entries, "{read} rows were read");
 }
 
 fn assert_index(plan: &str, question: &str, indexes: &[&str]) {
