@@ -1,9 +1,9 @@
 //! The arguments that all commands share, and the list of commands.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 
 #[cfg(not(feature = "postgres"))]
 use crate::command::absent;
@@ -36,16 +36,26 @@ pub(crate) struct Cli {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "For all commands")]
 pub(crate) struct Global {
-    /// The store's file; ./audit.db if there is one
+    /// The store: the path of a file, or a database such as `postgres://user@host/database`;
+    /// ./audit.db if there is one
+    ///
+    /// `sslmode=require` after a `?` demands an encrypted connection, and the variable
+    /// `PGSSLROOTCERT` names a file with the certificate of the server's authority. Others on
+    /// this machine may see what is on the line: a password is better in `AUDITLOG_STORE`.
     #[arg(
         long,
         short,
         global = true,
-        value_name = "PATH",
+        value_name = "PATH|URL",
         env = "AUDITLOG_STORE",
-        hide_env_values = true
+        hide_env_values = true,
+        value_hint = ValueHint::FilePath
     )]
-    pub(crate) store: Option<PathBuf>,
+    pub(crate) store: Option<OsString>,
+    /// The schema of the trail's tables in the database, or what `AUDITLOG_SCHEMA` says; the
+    /// session's own if not given. Not for files
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) schema: Option<String>,
     /// Print JSON, one value a line
     #[arg(long, global = true)]
     pub(crate) json: bool,

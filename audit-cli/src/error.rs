@@ -9,6 +9,9 @@ use audit_import::ImportError;
 
 use crate::exit::Exit;
 
+/// Where a store on a server says that something is wrong before there is a server.
+const URL: &str = "the connection's URL";
+
 /// Why the command did not do what it was asked for.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -17,6 +20,8 @@ pub(crate) enum Error {
     NoStore,
     /// The store cannot be opened, read or written.
     Store(StoreError),
+    /// The same of a store on a server.
+    Server(StoreError),
     /// The trail could not be read or an entry not be recorded.
     Trail(audit_core::Error),
     /// The text is no query.
@@ -108,6 +113,16 @@ impl Error {
         }
     }
 
+    /// Says of a store's error that the store is on a server: something else is to be done then.
+    pub(crate) fn of_server(self) -> Self {
+        match self {
+            Self::Store(error) | Self::Trail(audit_core::Error::Store(error)) => {
+                Self::Server(error)
+            }
+            error => error,
+        }
+    }
+
     /// Returns the code the command ends with.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -118,7 +133,8 @@ impl Error {
             | Self::Usage { .. }
             | Self::Ambiguous { .. }
             | Self::Trail(audit_core::Error::Query { .. }) => Exit::Usage,
-            Self::Store(_) | Self::Trail(_) => Exit::Store,
+            Self::Server(StoreError::Backend { place, .. }) if place == URL => Exit::Usage,
+            Self::Store(_) | Self::Server(_) | Self::Trail(_) => Exit::Store,
             Self::NotFound { .. } => Exit::NotFound,
             Self::Input { .. } | Self::Tables(_) | Self::Line { .. } => Exit::Data,
             Self::File { .. } | Self::Output(_) | Self::Signals(_) => Exit::Output,
@@ -144,6 +160,7 @@ impl Error {
         let text = match self {
             Self::NoStore => "name one with --store or the variable AUDITLOG_STORE",
             Self::Store(error) | Self::Trail(audit_core::Error::Store(error)) => store_hint(error)?,
+            Self::Server(error) => server_hint(error)?,
             Self::Twice { .. } => "leave one of them out",
             Self::NotFound {
                 near: Some(near), ..
@@ -182,11 +199,65 @@ fn store_hint(error: &StoreError) -> Option<&'static str> {
     })
 }
 
+/// Returns what to do when a store on a server fails.
+fn server_hint(error: &StoreError) -> Option<&'static str> {
+    Some(match error {
+        StoreError::Io { source, .. } if source.kind() == io::ErrorKind::TimedOut => {
+            "check that the server can be reached and is not too busy, or ask for less"
+        }
+        StoreError::Io { .. } => "check the host and the port in the URL, and that the server runs",
+        StoreError::ReadOnly { .. } => {
+            "connect as a role that may: entries are added by the writer and removed by the owner \
+             of the tables, who also upgrades them"
+        }
+        StoreError::Busy { .. } => {
+            "try again; somebody holds a lock, or the server takes no more connections"
+        }
+        StoreError::Full { .. } => "make room on the server",
+        StoreError::Foreign { .. } => {
+            "--schema names the schema of the trail; `auditlog import --create` makes one"
+        }
+        StoreError::Backend { place, .. } if place == URL => {
+            "it has the form postgres://user:password@host:port/database"
+        }
+        StoreError::Backend { source, .. } => return refused_hint(error, &source.to_string()),
+        other => return store_hint(other),
+    })
+}
+
+/// Returns what to do when a server refuses.
+#[cfg(feature = "postgres")]
+fn refused_hint(error: &StoreError, message: &str) -> Option<&'static str> {
+    Some(match audit_postgres::sqlstate(error) {
+        Some("28P01" | "28000") => {
+            "check the user and the password in the URL, and what the server lets in"
+        }
+        Some("3D000") => "check the name of the database, the last part of the URL",
+        Some("42501") => {
+            "connect as a role that may read the trail: the reader or the owner of \
+             `auditlog::postgres::Roles`"
+        }
+        None if message.contains("password") => {
+            "add the password to the URL: postgres://user:password@host/database"
+        }
+        None if message.contains("certificate") || message.contains("TLS") => {
+            "the variable PGSSLROOTCERT names a file with the certificate of the server's authority"
+        }
+        _ => return None,
+    })
+}
+
+/// Nothing else refuses.
+#[cfg(not(feature = "postgres"))]
+fn refused_hint(_error: &StoreError, _message: &str) -> Option<&'static str> {
+    None
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoStore => f.write_str("no store was named, and ./audit.db does not exist"),
-            Self::Store(error) => error.fmt(f),
+            Self::Store(error) | Self::Server(error) => error.fmt(f),
             Self::Trail(error) => error.fmt(f),
             Self::Query { source, .. } => write!(f, "the query cannot be read: {source}"),
             Self::Value { argument, message } => write!(f, "{argument}: {message}"),
@@ -217,7 +288,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Store(error) => Some(error),
+            Self::Store(error) | Self::Server(error) => Some(error),
             Self::Trail(error) => Some(error),
             Self::Query { source, .. } => Some(source),
             Self::Input { source, .. } | Self::File { source, .. } | Self::Output(source) => {

@@ -9,6 +9,7 @@ mod interrupt;
 mod output;
 mod progress;
 mod report;
+mod store;
 mod text;
 mod trail;
 mod warnings;
@@ -32,7 +33,10 @@ fn main() -> ExitCode {
             report::print_usage(&error);
             return Exit::Usage.into();
         }
-        Err(error) => error.exit(),
+        Err(error) => {
+            report::print_usage_lines(&error);
+            return Exit::Usage.into();
+        }
     };
     let json = cli.global.json;
     let colour = cli.global.color;

@@ -31,15 +31,19 @@ pub(crate) fn print(error: &Error, json: bool, colour: When) {
         };
         lines(error, style)
     };
+    say(&message);
+}
+
+/// Writes on the error output, without the passwords of URLs.
+fn say(message: &str) {
     // Where the error output cannot be written, the exit code is all that is left.
-    let _lost = io::stderr().write_all(message.as_bytes());
+    let _lost = io::stderr().write_all(text::without_passwords(message).as_bytes());
 }
 
 /// Tells on the error output what was passed over.
 pub(crate) fn warn(error: &Error) {
     let message = text::safe(&error.to_string()).into_owned();
-    // There is nowhere else to say it.
-    let _lost = writeln!(io::stderr(), "warning: {message}");
+    say(&format!("warning: {message}\n"));
 }
 
 /// Tells as JSON that the arguments are wrong.
@@ -49,8 +53,18 @@ pub(crate) fn print_usage(error: &clap::Error) {
     let (message, rest) = text.split_once('\n').unwrap_or((&text, ""));
     let message = message.trim_start_matches("error: ");
     let hint = Some(rest.trim()).filter(|hint| !hint.is_empty());
-    let line = json_line(Exit::Usage, message, None, hint);
-    let _lost = io::stderr().write_all(line.as_bytes());
+    say(&json_line(Exit::Usage, message, None, hint));
+}
+
+/// Tells for people that the arguments are wrong.
+pub(crate) fn print_usage_lines(error: &clap::Error) {
+    let message = error.render();
+    let coloured = output::is_coloured(When::Auto, io::stderr().is_terminal());
+    say(&if coloured {
+        message.ansi().to_string()
+    } else {
+        message.to_string()
+    });
 }
 
 fn json_line(exit: Exit, message: &str, column: Option<usize>, hint: Option<&str>) -> String {

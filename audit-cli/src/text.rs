@@ -57,6 +57,52 @@ pub(crate) fn safe_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// Leaves the passwords of URLs out of what is said about a mistake.
+pub(crate) fn without_passwords(text: &str) -> Cow<'_, str> {
+    if !text.contains("://") {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, url) = rest.split_at(at + "://".len());
+        shown.push_str(before);
+        let end = url.find(|c: char| c.is_whitespace() || "'\"`".contains(c));
+        let (url, after) = url.split_at(end.unwrap_or(url.len()));
+        shown.push_str(&without_password(url));
+        rest = after;
+    }
+    shown.push_str(rest);
+    Cow::Owned(shown)
+}
+
+/// Leaves the password out of what follows the scheme of a URL.
+fn without_password(url: &str) -> String {
+    let (place, parameters) = match url.split_once('?') {
+        Some((place, parameters)) if !parameters.contains('@') => (place, Some(parameters)),
+        _ => (url, None),
+    };
+    let mut shown = match place.rsplit_once('@') {
+        Some((login, place)) => match login.split_once(':') {
+            // What stands for one.
+            Some((_, "password")) | None => format!("{login}@{place}"),
+            Some((user, _)) => format!("{user}:***@{place}"),
+        },
+        None => place.to_owned(),
+    };
+    for (number, parameter) in parameters.iter().flat_map(|all| all.split('&')).enumerate() {
+        shown.push(if number == 0 { '?' } else { '&' });
+        match parameter.split_once('=') {
+            Some((name, _)) if name.to_ascii_lowercase().contains("password") => {
+                shown.push_str(name);
+                shown.push_str("=***");
+            }
+            _ => shown.push_str(parameter),
+        }
+    }
+    shown
+}
+
 /// Shows a value as JSON.
 pub(crate) fn value(value: &Value) -> String {
     safe(&value.to_string()).into_owned()
@@ -155,6 +201,25 @@ pub(crate) fn thousands(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_of_urls_are_not_shown() {
+        for (text, shown) in [
+            (
+                "error: 'postgres://ann:s3c@r/et@h:5432/db?a=b' is none",
+                "error: 'postgres://ann:***@h:5432/db?a=b' is none",
+            ),
+            ("postgres://ann@h/db", "postgres://ann@h/db"),
+            (
+                "x://h/db?password=s3cret&a=b y",
+                "x://h/db?password=***&a=b y",
+            ),
+            ("x://u:a@h and x://u:s3?c@h", "x://u:***@h and x://u:***@h"),
+            ("no URL: a@b", "no URL: a@b"),
+        ] {
+            assert_eq!(without_passwords(text), shown);
+        }
+    }
 
     #[test]
     fn what_a_terminal_acts_on_is_escaped() {

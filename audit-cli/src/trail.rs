@@ -1,53 +1,32 @@
 //! The trail that a command works on.
 
 use std::env;
-use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use audit_core::{
-    Action, Actor, AuditLog, History, Level, LogEntry, ObjectRef, Query, Source, Store, StoreError,
-};
-use audit_sqlite::{SqliteOptions, SqliteStore};
+use audit_core::{Action, Actor, AuditLog, History, Level, LogEntry, ObjectRef, Query, Source};
 use serde_json::Value;
 
 use crate::args::Global;
 use crate::error::Error;
-
-/// The file that is taken where none is named.
-const DEFAULT: &str = "audit.db";
-
-/// What a command does with the trail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// It reads, and this is recorded where it is asked for.
-    Read,
-    /// It writes.
-    Write,
-    /// It writes, and a file that does not exist is made.
-    Create,
-}
+use crate::store::{self, Need, Place, TrailStore};
 
 /// An open trail.
 #[derive(Debug)]
 pub(crate) struct Trail {
-    pub(crate) store: SqliteStore,
+    pub(crate) store: Arc<dyn TrailStore>,
     pub(crate) log: AuditLog,
 }
 
 impl Trail {
     /// Opens the trail.
     pub(crate) fn open(global: &Global, need: Need) -> Result<Self, Error> {
-        let path = path(global)?;
-        require_file(&path)?;
-        let writes = need != Need::Read || global.record_access;
-        let store = if need == Need::Create && !path.exists() {
-            SqliteOptions::new().open(&path)?
-        } else {
-            open(&path, writes).map_err(|error| explained(error, &path))?
+        let need = match need {
+            Need::Read if global.record_access => Need::Write,
+            need => need,
         };
+        let store = store::open(&Place::of(global)?, need)?;
         let log = AuditLog::builder()
-            .store(store.clone())
+            .store(Arc::clone(&store))
             .source(Source::service("auditlog").version(env!("CARGO_PKG_VERSION")))
             .build();
         Ok(Self { store, log })
@@ -130,79 +109,6 @@ impl Trail {
             Err(error @ Error::NotFound { .. }) => Ok(Some(error)),
             other => other.map(|()| None),
         }
-    }
-}
-
-/// Returns whether the store's file is there.
-///
-/// # Errors
-/// [`Error::NoStore`] if none is named.
-pub(crate) fn exists(global: &Global) -> Result<bool, Error> {
-    Ok(path(global)?.exists())
-}
-
-/// Returns the file that is named, or the one in the folder.
-fn path(global: &Global) -> Result<PathBuf, Error> {
-    match &global.store {
-        Some(path) => Ok(path.clone()),
-        None if Path::new(DEFAULT).is_file() => Ok(DEFAULT.into()),
-        None => Err(Error::NoStore),
-    }
-}
-
-/// Refuses what is no file before anything waits for it, as for the other end of a pipe.
-fn require_file(path: &Path) -> Result<(), StoreError> {
-    let found = match path.metadata() {
-        Ok(found) if found.is_dir() => "a folder",
-        Ok(found) if !found.is_file() => "a pipe, a socket or a device",
-        // What cannot be looked at cannot be opened either, and that is told.
-        _ => return Ok(()),
-    };
-    Err(StoreError::Foreign {
-        place: path.display().to_string(),
-        found: found.to_owned(),
-    })
-}
-
-/// Puts what the system says in the place of what SQLite makes of it.
-fn explained(error: StoreError, path: &Path) -> StoreError {
-    if !matches!(error, StoreError::Io { .. }) {
-        return error;
-    }
-    // Nothing of the file is open any more, so that no lock is lost when this closes it.
-    match File::open(path) {
-        Ok(_) => error,
-        Err(source) => StoreError::Io {
-            place: path.display().to_string(),
-            source: Arc::new(source),
-        },
-    }
-}
-
-/// Opens a file of the store's own, or an application's that has the trail's tables in it.
-fn open(path: &Path, writes: bool) -> Result<SqliteStore, StoreError> {
-    let own = SqliteOptions::new().create(false);
-    let reading = own.clone().read_only().open(path);
-    let (options, store) = match reading {
-        Err(foreign @ StoreError::Foreign { .. }) => {
-            let shared = own.shared_file();
-            match shared.clone().read_only().open(path) {
-                Ok(store) => (shared, Ok(store)),
-                // Not the trail's tables either: what was found first says more.
-                Err(StoreError::Foreign { .. }) => return Err(foreign),
-                Err(error) => (shared, Err(error)),
-            }
-        }
-        reading => (own, reading),
-    };
-    match store {
-        // An older schema is upgraded by whoever may write.
-        Err(StoreError::ReadOnly { .. }) if writes => options.open(path),
-        Ok(store) if writes => {
-            drop(store);
-            options.open(path)
-        }
-        store => store,
     }
 }
 

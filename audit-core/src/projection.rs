@@ -1,8 +1,12 @@
 //! What stores that search by columns agree on.
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::path::{Path, PathSegment};
+
+/// How many hexadecimal digits an id has.
+const DIGITS: usize = 32;
 
 /// Returns the first microsecond that is not before a time.
 ///
@@ -30,9 +34,39 @@ pub fn is_verbatim_in_json(text: &str) -> bool {
     !text.chars().any(|c| c < ' ' || c == '"' || c == '\\')
 }
 
+/// Returns the lowest and the highest id that begin with some hexadecimal digits, hyphens
+/// aside; `None` if no id begins so.
+pub fn id_range(prefix: &str) -> Option<[Uuid; 2]> {
+    let digits: String = prefix.chars().filter(|c| *c != '-').collect();
+    if digits.len() > DIGITS || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let filled = |fill: &str| {
+        let text = format!("{digits}{}", fill.repeat(DIGITS - digits.len()));
+        Uuid::parse_str(&text).ok()
+    };
+    Some([filled("0")?, filled("f")?])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_prefix_is_a_range_of_ids() {
+        let ids = |prefix: &str| id_range(prefix).map(|ids| ids.map(|id| id.to_string()));
+        assert_eq!(
+            ids("019b-1C"),
+            Some([
+                "019b1c00-0000-0000-0000-000000000000".to_owned(),
+                "019b1cff-ffff-ffff-ffff-ffffffffffff".to_owned(),
+            ])
+        );
+        let whole = "019b1c2d-3e4f-7a5b-8c6d-7e8f90a1b2c3";
+        assert_eq!(ids(whole), Some([whole.to_owned(), whole.to_owned()]));
+        assert_eq!(ids("019g"), None);
+        assert_eq!(ids(&"0".repeat(33)), None);
+    }
 
     #[test]
     fn a_time_between_microseconds_counts_as_the_later_one() {

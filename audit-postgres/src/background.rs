@@ -58,9 +58,16 @@ impl Background {
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.begin(work)?.await
+    }
+
+    /// Begins work on the thread, and returns what waits for it and gives it up when dropped.
+    pub(crate) fn begin<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<GivenUp<T>, StoreError> {
         self.check_thread()?;
-        let task = GivenUp(self.handle.spawn(work));
-        task.await
+        Ok(GivenUp(self.handle.spawn(work)))
     }
 
     /// Refuses to wait for the thread on the thread itself, as from a logger that records.
@@ -94,7 +101,7 @@ impl Background {
 pub(crate) type Life = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A task that is aborted when nobody waits for it.
-struct GivenUp<T>(task::JoinHandle<Result<T, StoreError>>);
+pub(crate) struct GivenUp<T>(task::JoinHandle<Result<T, StoreError>>);
 
 impl<T> Future for GivenUp<T> {
     type Output = Result<T, StoreError>;

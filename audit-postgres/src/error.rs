@@ -108,13 +108,13 @@ impl Failure {
         {
             return Self::again(StoreError::Io {
                 place,
-                source: Arc::new(io::Error::new(io.kind(), error.to_string())),
+                source: Arc::new(io::Error::new(io.kind(), with_cause(error))),
             });
         }
         if error.is_closed() {
             return Self::again(lost(place, "the connection was closed"));
         }
-        let message = error.to_string();
+        let message = with_cause(error);
         if message.contains("TLS") {
             return Self::last(StoreError::backend(
                 place,
@@ -173,8 +173,7 @@ impl Failure {
     }
 
     fn has_code(&self, code: &str) -> bool {
-        matches!(&self.error, StoreError::Backend { source, .. }
-            if source.downcast_ref::<ServerError>().is_some_and(|error| error.code == code))
+        sqlstate(&self.error) == Some(code)
     }
 
     /// Of a role that may not write, tells that the store can be read only.
@@ -213,6 +212,32 @@ impl fmt::Display for ServerError {
 }
 
 impl StdError for ServerError {}
+
+/// The driver's text, and its cause if that is not in it.
+fn with_cause(error: &Error) -> String {
+    let text = error.to_string();
+    match StdError::source(error).map(ToString::to_string) {
+        Some(cause) if !text.contains(&cause) => format!("{text}: {cause}"),
+        _ => text,
+    }
+}
+
+/// Returns the SQLSTATE with which the server refused, such as `42501` where the role may not do
+/// it and `28P01` for a wrong password; `None` if it is no answer of a PostgreSQL server.
+///
+/// # Example: the URL of the connection is none
+/// ```
+/// let error = audit_postgres::PostgresStore::connect("postgres://:port").unwrap_err();
+/// assert_eq!(audit_postgres::sqlstate(&error), None);
+/// ```
+pub fn sqlstate(error: &StoreError) -> Option<&str> {
+    match error {
+        StoreError::Backend { source, .. } => source
+            .downcast_ref::<ServerError>()
+            .map(|error| error.code.as_str()),
+        _ => None,
+    }
+}
 
 fn lost(place: String, message: &str) -> StoreError {
     StoreError::Io {

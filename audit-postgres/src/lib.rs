@@ -87,6 +87,30 @@
 //! accidents away, not an owner who wants to change the trail; [`Roles`] makes the role of
 //! the application one that can only add.
 //!
+//! # Following the trail
+//!
+//! The order of times and ids is not that of commits: what was drafted early, or in a
+//! transaction that took long, becomes visible after later entries.
+//! [`committed_after`](PostgresStore::committed_after) goes by the transactions instead and
+//! passes nothing over:
+//! ```no_run
+//! # fn handle(_: &audit_core::LogEntry) {}
+//! # fn keep(_: String) {}
+//! # let store = audit_postgres::PostgresStore::connect("postgres://app@db.example/app")?;
+//! # let kept = "0";
+//! let mut position: audit_postgres::Position = kept.parse()?;
+//! loop {
+//!     let (entries, next) = store.committed_after(&position, 500)?;
+//!     entries.iter().for_each(handle);
+//!     keep(next.to_string());
+//!     position = next;
+//!     if entries.is_empty() {
+//!         break; // nothing more for the moment
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Partitions and retention
 //!
 //! The tables are partitioned by the month in which an entry's id was made, so that an id is
@@ -140,8 +164,11 @@ mod caller;
 mod check;
 mod connection;
 mod error;
+mod follow;
 mod import;
 mod indexes;
+mod info;
+mod lookup;
 mod options;
 mod query;
 mod reconcile;
@@ -159,6 +186,9 @@ pub use crate::caller::{
     Error, InSchema, OnPrepared, Prepared, RecordIn, Schema, Target, WriteIn, append_in, in_schema,
 };
 pub use crate::check::{Check, Mismatch};
+pub use crate::error::sqlstate;
+pub use crate::follow::{ParsePositionError, Position};
+pub use crate::info::SchemaInfo;
 pub use crate::options::PostgresOptions;
 pub use crate::reconcile::{Reconcile, Reconciliation, UnauditedWrite};
 pub use crate::roles::Roles;

@@ -4,11 +4,14 @@
 //! [`Query::matches`](audit_core::Query::matches) decides about the entries it returns.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use audit_core::projection::{is_verbatim_in_json, is_whole_field, micros_up};
 use audit_core::{Action, Cursor, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
 use deadpool_postgres::Transaction;
 use serde_json::Value;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 use tokio_postgres::{Error, IsolationLevel, Row};
@@ -26,6 +29,12 @@ const MOST_CANDIDATES: usize = 4096;
 const MOST_READ: usize = 100_000;
 /// How many entries of several objects an answer holds.
 const OBJECTS: usize = 500;
+/// How many entries an export reads at first, and at most at a time.
+const EXPORTED: usize = 32;
+const MOST_EXPORTED: usize = 500;
+/// About how many bytes it reads at a time, as far as entries are of one size.
+const EXPORTED_BYTES: usize = 4 << 20;
+
 /// Page sizes whose statements have them as a number, so that they are planned for it.
 const USUAL_PAGES: [usize; 8] = [1, 10, 20, 25, 50, 100, 500, 1000];
 
@@ -339,8 +348,138 @@ pub(crate) async fn explain(
     .await
 }
 
+/// Returns the server's plan for a query if it were never to read a table as a whole.
+pub(crate) async fn explain_indexed(
+    connections: Connections,
+    schema: Schema,
+    query: Query,
+) -> Result<Vec<String>, StoreError> {
+    let wanted = query.page_size().saturating_add(1);
+    let mut statement =
+        Order::of(&query).statement(Conditions::of(&query), &["body"], wanted, &schema);
+    statement.sql.insert_str(0, "EXPLAIN (COSTS OFF) ");
+    retry(&connections, || async {
+        let mut connection = connections.read().await?;
+        let done = timeout(connection.limit(), async {
+            let transaction = connection.transaction().await?;
+            transaction
+                .batch_execute("SET LOCAL enable_seqscan = off")
+                .await?;
+            let rows = transaction
+                .query_typed(&statement.sql, &statement.typed())
+                .await?;
+            transaction.rollback().await?;
+            column(rows)
+        })
+        .await;
+        connection.settle(done)
+    })
+    .await
+}
+
+/// Sends the bytes of the entries a query asks for, in order and some at a time, all of one
+/// snapshot; ends when nobody receives them any more.
+pub(crate) async fn export(
+    connections: Connections,
+    schema: Schema,
+    query: Query,
+    lines: mpsc::Sender<Vec<String>>,
+) -> Result<(), StoreError> {
+    // What was handed out cannot be taken back.
+    let begun = AtomicBool::new(false);
+    retry(&connections, || async {
+        let sent = send(&connections, &schema, &query, &lines, &begun).await;
+        sent.map_err(|failure| Failure {
+            retry: failure.retry && !begun.load(Ordering::Relaxed),
+            ..failure
+        })
+    })
+    .await
+}
+
+async fn send(
+    connections: &Connections,
+    schema: &Schema,
+    query: &Query,
+    lines: &mpsc::Sender<Vec<String>>,
+    begun: &AtomicBool,
+) -> Result<(), Failure> {
+    let mut connection = connections.read().await?;
+    let place = connections.place.clone();
+    // However long all of it takes; each statement has its limit.
+    let done = timeout(Duration::MAX, async {
+        let transaction = connection
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()
+            .await?;
+        // The receiver may be as slow as somebody who reads.
+        transaction
+            .batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            .await?;
+        let mut order = Order::of(query);
+        let mut left = query.limit_or_none().unwrap_or(usize::MAX);
+        let mut number = EXPORTED;
+        while left > 0 {
+            let conditions = Conditions::of(query);
+            let exact = conditions.exact;
+            if exact {
+                number = number.min(left);
+            }
+            let columns = ["body", "ts", "id"];
+            let statement = order.statement(conditions, &columns, number, schema);
+            let rows = transaction
+                .query_typed(&statement.sql, &statement.typed())
+                .await?;
+            let full = rows.len() == number;
+            if let Some(last) = rows.last() {
+                order.by = By::Time(Some((last.try_get(1)?, last.try_get(2)?)));
+            }
+            let ids = rows.iter().map(|row| row.try_get::<_, Uuid>(2));
+            let ids = ids.collect::<Result<Vec<_>, _>>()?;
+            let mut bodies = column::<String>(rows)?;
+            let bytes: usize = bodies.iter().map(String::len).sum();
+            let average = bytes / bodies.len().max(1);
+            number = (EXPORTED_BYTES / average.max(1)).clamp(1, MOST_EXPORTED);
+            let mut damaged = None;
+            if !exact {
+                let mut matching = Vec::new();
+                for (id, body) in ids.into_iter().zip(bodies) {
+                    match read_entry_with(id, &body, &place) {
+                        Ok(entry) if query.matches(&entry) => matching.push(body),
+                        Ok(_) => {}
+                        Err(error) => {
+                            damaged = Some(error);
+                            break;
+                        }
+                    }
+                }
+                matching.truncate(left);
+                bodies = matching;
+            }
+            left -= bodies.len();
+            if !bodies.is_empty() {
+                begun.store(true, Ordering::Relaxed);
+                if lines.send(bodies).await.is_err() {
+                    break;
+                }
+            }
+            match damaged {
+                Some(error) if left > 0 => return Ok(Err(error)),
+                _ if !full => break,
+                _ => {}
+            }
+        }
+        transaction.commit().await?;
+        Ok(Ok(()))
+    })
+    .await;
+    connection.settle(done)?.map_err(Failure::last)
+}
+
 /// Reads an entry of its bytes; one that is unreadable is named by the id that its column has.
-fn read_entry_with(id: Uuid, body: &str, place: &str) -> Result<LogEntry, StoreError> {
+pub(crate) fn read_entry_with(id: Uuid, body: &str, place: &str) -> Result<LogEntry, StoreError> {
     read_entry(body, place).map_err(|error| match error {
         StoreError::Corrupt { place, detail } => StoreError::Corrupt {
             place,

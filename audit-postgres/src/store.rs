@@ -1,6 +1,7 @@
 //! The store.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,12 +10,16 @@ use audit_core::{AsyncStore, LogEntry, ObjectRef, Page, Query, Store, StoreError
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::background::{self, Background};
 use crate::check::{self, Check};
 use crate::connection::{Connections, retrying};
+use crate::follow::{self, Position};
 use crate::import::{self, Months};
 use crate::indexes;
+use crate::info::{self, SchemaInfo};
+use crate::lookup;
 use crate::options::{self, PostgresOptions};
 use crate::query;
 use crate::reconcile::{self, Reconcile, Reconciliation};
@@ -26,6 +31,8 @@ use crate::writer::{Batch, Job, Writer};
 
 /// How many entries a step of an import has.
 const IMPORT: usize = 10_000;
+/// How many answers of the server wait for whoever exports them.
+const EXPORTS: usize = 2;
 /// How often a store looks whether partitions are missing.
 const MAINTENANCE: Duration = Duration::from_secs(6 * 60 * 60);
 
@@ -405,6 +412,207 @@ impl PostgresStore {
         self.shared.commits.load(Ordering::Relaxed)
     }
 
+    /// Returns how the server would find the entries of a query if the trail were so large
+    /// that it never read a table as a whole: which index leads to them, however few there are.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub fn explain_indexed(&self, query: &Query) -> Result<Vec<String>, StoreError> {
+        let query = query.clone();
+        background::wait(
+            self.with(|connections, schema| query::explain_indexed(connections, schema, query)),
+        )
+    }
+
+    /// Returns the entries whose id begins with some hexadecimal digits, hyphens aside, by
+    /// id and no more than `limit` of them.
+    ///
+    /// # Errors
+    /// If the entries cannot be read. What is no part of an id begins none.
+    pub fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        let prefix = prefix.to_owned();
+        let found = self.with_blocking(|connections, schema| {
+            lookup::with_id_prefix(connections, schema, prefix, limit)
+        })?;
+        lookup::read(&found, self.place())
+    }
+
+    /// Finds entries as [`with_id_prefix`](Self::with_id_prefix) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`with_id_prefix`](Self::with_id_prefix).
+    pub async fn with_id_prefix_async(
+        &self,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let prefix = prefix.to_owned();
+        let found = self
+            .with(|connections, schema| lookup::with_id_prefix(connections, schema, prefix, limit));
+        lookup::read(&found.await?, self.place())
+    }
+
+    /// Returns the entries that have one of the ids, in the order of the ids given; of an id
+    /// that no entry has, none.
+    ///
+    /// # Errors
+    /// If the entries cannot be read.
+    pub fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
+        let wanted = ids.to_vec();
+        let found =
+            self.with_blocking(|connections, schema| lookup::by_ids(connections, schema, wanted))?;
+        lookup::in_order(ids, &found, self.place())
+    }
+
+    /// Finds entries as [`by_ids`](Self::by_ids) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`by_ids`](Self::by_ids).
+    pub async fn by_ids_async(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
+        let wanted = ids.to_vec();
+        let found = self.with(|connections, schema| lookup::by_ids(connections, schema, wanted));
+        lookup::in_order(ids, &found.await?, self.place())
+    }
+
+    /// Returns the stored names of all models, sorted; an event has the empty one. Takes a
+    /// step in the index for each, however many entries there are.
+    ///
+    /// # Errors
+    /// If the entries cannot be read.
+    pub fn models(&self) -> Result<Vec<String>, StoreError> {
+        self.with_blocking(lookup::models)
+    }
+
+    /// Returns the models as [`models`](Self::models) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`models`](Self::models).
+    pub async fn models_async(&self) -> Result<Vec<String>, StoreError> {
+        self.with(lookup::models).await
+    }
+
+    /// Returns the place up to which [`committed_after`](Self::committed_after) has nothing
+    /// more to give: whoever goes on from there gets what is written from now on. What was
+    /// written a moment ago comes, too, if a transaction that began to write before it is open.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub fn position(&self) -> Result<Position, StoreError> {
+        self.with_blocking(follow::position)
+    }
+
+    /// Returns the place as [`position`](Self::position) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`position`](Self::position).
+    pub async fn position_async(&self) -> Result<Position, StoreError> {
+        self.with(follow::position).await
+    }
+
+    /// Returns the entries after a place, no more than `limit` of them, and the place to go on
+    /// from: nothing is passed over, however late it was committed, and no entry comes twice.
+    /// An answer without entries says that there is nothing more for the moment; the place
+    /// that comes with it is to be kept all the same.
+    ///
+    /// The order is that of the numbers of transactions, which each gets when it first writes
+    /// something, and within one that of time and id. It is the same for everybody. An entry
+    /// is given out when every transaction of the server that began to write before its own is
+    /// over, in whatever database: one that stays open holds back what later ones have
+    /// committed. What is rolled back never comes.
+    ///
+    /// The order of queries is another one, that of time. What is removed by
+    /// [`purge`](Store::purge) before its turn does not come. Entries that another server wrote,
+    /// and a dump or a replication brought here, have numbers of that server, and come when
+    /// this one has reached them, if they are not below the place.
+    ///
+    /// # Errors
+    /// If the entries cannot be read; [`StoreError::Unsupported`] for a place that the server
+    /// has not come to, as after a restore of an earlier state or on another server.
+    ///
+    /// # Example: what was written since
+    /// ```
+    /// use audit_core::{LogEntry, Store};
+    /// use audit_postgres::{PostgresStore, Position};
+    ///
+    /// # let Some(server) = audit_testkit::PostgresServer::find() else { return Ok(()) };
+    /// # let name = format!("audit_doc_follow_{}", std::process::id());
+    /// # let store = PostgresStore::options().schema(&name).connect(server.url())?;
+    /// let entry = LogEntry::new("update", "User", "42", "bob");
+    /// store.append(&[entry.clone()])?;
+    /// # // Another test's transaction may be open.
+    /// # let mut seen = Vec::new();
+    /// # let mut from = Position::BEGINNING;
+    /// # while seen.is_empty() {
+    /// #     let (entries, next) = store.committed_after(&from, 100)?;
+    /// #     seen.extend(entries);
+    /// #     from = next;
+    /// # }
+    /// # assert_eq!(seen, [entry.clone()]);
+    /// let (entries, next) = store.committed_after(&Position::BEGINNING, 100)?;
+    /// assert_eq!(entries, [entry]);
+    /// assert!(store.committed_after(&next, 100)?.0.is_empty());
+    /// # store.close()?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// #     let (client, connection) =
+    /// #         tokio_postgres::connect(server.url(), tokio_postgres::NoTls).await?;
+    /// #     tokio::spawn(connection);
+    /// #     client.batch_execute(&format!("DROP SCHEMA {name} CASCADE")).await
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn committed_after(
+        &self,
+        position: &Position,
+        limit: usize,
+    ) -> Result<(Vec<LogEntry>, Position), StoreError> {
+        let position = *position;
+        let (found, next) = self.with_blocking(|connections, schema| {
+            follow::committed_after(connections, schema, position, limit)
+        })?;
+        Ok((lookup::read(&found, self.place())?, next))
+    }
+
+    /// Returns entries as [`committed_after`](Self::committed_after) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`committed_after`](Self::committed_after).
+    pub async fn committed_after_async(
+        &self,
+        position: &Position,
+        limit: usize,
+    ) -> Result<(Vec<LogEntry>, Position), StoreError> {
+        let position = *position;
+        let found = self.with(|connections, schema| {
+            follow::committed_after(connections, schema, position, limit)
+        });
+        let (found, next) = found.await?;
+        Ok((lookup::read(&found, self.place())?, next))
+    }
+
+    /// Returns what the trail's tables are, apart from the entries: versions, partitions,
+    /// sizes, rights. A role that may only read is enough.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub fn schema_info(&self) -> Result<SchemaInfo, StoreError> {
+        self.with_blocking(info::read)
+    }
+
+    /// Returns what the tables are as [`schema_info`](Self::schema_info) does, without
+    /// blocking.
+    ///
+    /// # Errors
+    /// As [`schema_info`](Self::schema_info).
+    pub async fn schema_info_async(&self) -> Result<SchemaInfo, StoreError> {
+        self.with(info::read).await
+    }
+
+    /// Names the schema, the database and the server, as errors do: without the password.
+    pub fn place(&self) -> &str {
+        &self.shared.connections.place
+    }
+
     /// Runs work on the store's thread.
     async fn with<T, F>(&self, work: impl FnOnce(Connections, Schema) -> F) -> Result<T, StoreError>
     where
@@ -593,6 +801,44 @@ impl Store for PostgresStore {
         query.check()?;
         let (query, after) = (query.clone(), after.cloned());
         self.with_blocking(|connections, schema| query::objects(connections, schema, query, after))
+    }
+
+    /// Hands out the bytes as they are stored, all of one snapshot: what is committed meanwhile
+    /// is not in it. `line` is called on the thread that calls this, in no runtime of the
+    /// store's, and the server is asked for the next entries meanwhile: up to 500 at a time, fewer
+    /// if they are large. Where an entry has to be read to tell whether the query asks for it,
+    /// it is.
+    ///
+    /// The snapshot lasts as long as the export: the server keeps what is removed until then.
+    fn export(
+        &self,
+        query: &Query,
+        line: &mut dyn FnMut(&str) -> io::Result<()>,
+    ) -> Result<u64, StoreError> {
+        query.check()?;
+        if self.shared.jobs.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        let (send, mut lines) = mpsc::channel(EXPORTS);
+        // Given up with its connection when this returns early.
+        let reading = self.shared.background.begin(query::export(
+            self.shared.connections.clone(),
+            self.shared.schema.clone(),
+            query.clone(),
+            send,
+        ))?;
+        let mut count = 0;
+        while let Some(bodies) = background::wait(lines.recv()) {
+            for body in &bodies {
+                line(body).map_err(|error| StoreError::Io {
+                    place: "the output".to_owned(),
+                    source: Arc::new(error),
+                })?;
+                count += 1;
+            }
+        }
+        background::wait(reading)?;
+        Ok(count)
     }
 
     /// Drops whole partitions where the query says no more than

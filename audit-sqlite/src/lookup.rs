@@ -1,5 +1,6 @@
 //! Entries by id or by the order of commits, which queries do not know.
 
+use audit_core::projection::id_range;
 use audit_core::{LogEntry, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
@@ -7,16 +8,13 @@ use uuid::Uuid;
 use crate::error::at;
 use crate::query::read_entry;
 
-/// How many hexadecimal digits an id has.
-const DIGITS: usize = 32;
-
 pub(crate) fn with_id_prefix(
     connection: &Connection,
     prefix: &str,
     limit: usize,
     place: &str,
 ) -> Result<Vec<LogEntry>, StoreError> {
-    let Some([first, last]) = range(prefix) else {
+    let Some([first, last]) = id_range(prefix) else {
         return Ok(Vec::new());
     };
     let mut statement = connection
@@ -34,19 +32,6 @@ pub(crate) fn with_id_prefix(
         entries.push(read_entry(row, place)?);
     }
     Ok(entries)
-}
-
-/// Returns the lowest and the highest id that begin with some digits.
-fn range(prefix: &str) -> Option<[Uuid; 2]> {
-    let digits: String = prefix.chars().filter(|c| *c != '-').collect();
-    if digits.len() > DIGITS || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    let filled = |fill: &str| {
-        let text = format!("{digits}{}", fill.repeat(DIGITS - digits.len()));
-        Uuid::parse_str(&text).ok()
-    };
-    Some([filled("0")?, filled("f")?])
 }
 
 pub(crate) fn by_ids(
@@ -112,25 +97,4 @@ pub(crate) fn models(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         )?
         .query_map([], |row| row.get(0))?
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_is_a_range_of_ids() {
-        let ids = |prefix: &str| range(prefix).map(|ids| ids.map(|id| id.to_string()));
-        assert_eq!(
-            ids("019b-1C"),
-            Some([
-                "019b1c00-0000-0000-0000-000000000000".to_owned(),
-                "019b1cff-ffff-ffff-ffff-ffffffffffff".to_owned(),
-            ])
-        );
-        let whole = "019b1c2d-3e4f-7a5b-8c6d-7e8f90a1b2c3";
-        assert_eq!(ids(whole), Some([whole.to_owned(), whole.to_owned()]));
-        assert_eq!(ids("019g"), None);
-        assert_eq!(ids(&"0".repeat(33)), None);
-    }
 }

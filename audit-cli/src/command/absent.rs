@@ -1,4 +1,4 @@
-//! Commands that are not in this build.
+//! What is not in this build.
 
 use std::ffi::OsString;
 
@@ -17,9 +17,14 @@ pub(crate) struct AbsentArgs {
 
 /// Says how to come by a command.
 pub(crate) fn run(args: &AbsentArgs, command: &str) -> Result<Exit, Error> {
-    log::debug!("`{command}` was given {:?}", args.given);
-    Err(Error::Usage {
-        message: format!("this `auditlog` was built without `{command}`"),
+    log::debug!("`{command}` was given {} arguments", args.given.len());
+    Err(without(&format!("`{command}`")))
+}
+
+/// Says how to come by what is not in this build.
+pub(crate) fn without(what: &str) -> Error {
+    Error::Usage {
+        message: format!("this `auditlog` was built without {what}"),
         hint: "install audit-cli with its feature `postgres`, which is on by default",
-    })
+    }
 }

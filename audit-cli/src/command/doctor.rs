@@ -1,7 +1,6 @@
 //! `doctor`: whether the store is as it should be.
 
-use audit_core::{ENTRY_FORMAT, ObjectRef, Query, StoreError};
-use audit_sqlite::{Check, FileInfo, SCHEMA_VERSION, rusqlite};
+use audit_core::{ENTRY_FORMAT, ObjectRef, Query};
 use chrono::TimeDelta;
 use clap::Args;
 use serde::Serialize;
@@ -11,22 +10,15 @@ use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, Part};
+use crate::store::{Engine, Health, Named, Partitions, Plan, Problem, Sizes};
 use crate::text;
-use crate::trail::Trail;
 
 /// How many complaints of one kind are shown.
 const SHOWN: usize = 20;
-/// The first SQLite that cannot corrupt a file which two connections write and checkpoint at
-/// the same moment.
-const SQLITE_FIXED: i32 = 3_051_003;
-
-/// What to do about a file that cannot be read as a whole.
-const SAVE: &str = "restore it from a backup; `auditlog export` prints the entries up to the \
-                    damage, and `auditlog export order:newest` those after it";
-
 /// Check the store: every byte and entry, versions, indexes, sizes
 ///
-/// Reads all of the file. If something is wrong, the exit code is 5.
+/// Reads all of the store. If something is wrong, the exit code is 5. In PostgreSQL it looks at
+/// partitions, rights and triggers, too; a role that may only read is enough.
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {}
 
@@ -34,10 +26,13 @@ pub(crate) struct DoctorArgs {}
 #[derive(Debug, Serialize)]
 struct Findings {
     healthy: bool,
-    path: String,
+    #[serde(flatten)]
+    place: Named,
     entries: u64,
     versions: Versions,
     sizes: Option<Sizes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partitions: Option<Partitions>,
     indexes: Vec<Plan>,
     problems: Vec<Problem>,
 }
@@ -48,37 +43,13 @@ struct Versions {
     entry_format: u32,
     schema: Option<u32>,
     schema_known: u32,
-    sqlite: &'static str,
-    journal_mode: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Sizes {
-    file_bytes: u64,
-    free_bytes: u64,
-    wal_bytes: u64,
-    entry_bytes: u64,
-    bytes_an_entry: u64,
-}
-
-/// How a question that people ask is answered.
-#[derive(Debug, Serialize)]
-struct Plan {
-    question: &'static str,
-    /// Whether an index leads to the entries.
-    indexed: bool,
-    steps: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Problem {
-    what: String,
-    advice: &'static str,
+    #[serde(flatten)]
+    engine: Engine,
 }
 
 pub(crate) fn run(_args: &DoctorArgs, session: &mut Session) -> Result<Exit, Error> {
     let trail = session.read("doctor", "")?;
-    let findings = examine(&trail, session)?;
+    let findings = Findings::of(trail.store.examine(&questions(session))?);
     let out = &mut session.out;
     if out.is_json() {
         out.json(&findings)?;
@@ -92,87 +63,25 @@ pub(crate) fn run(_args: &DoctorArgs, session: &mut Session) -> Result<Exit, Err
     })
 }
 
-fn examine(trail: &Trail, session: &Session) -> Result<Findings, Error> {
-    let mut problems = Vec::new();
-    let check = found(trail.store.check(), &mut problems)?;
-    let info = found(trail.store.file_info(), &mut problems)?;
-    let mut plans = Vec::new();
-    for (question, query) in questions(session) {
-        let Some(plan) = found(trail.store.explain(&query), &mut problems)? else {
-            break;
-        };
-        let indexed = !plan
-            .iter()
-            .any(|step| step.starts_with("SCAN") && !step.contains("USING"));
-        if !indexed {
-            problems.push(Problem {
-                what: format!("{question}: no index leads to the entries"),
-                advice: "an index was dropped; export the trail and import it into a new store",
-            });
+impl Findings {
+    fn of(health: Health) -> Self {
+        Self {
+            healthy: health.problems.is_empty(),
+            place: health.place,
+            entries: health.entries,
+            versions: Versions {
+                command: env!("CARGO_PKG_VERSION"),
+                entry_format: ENTRY_FORMAT,
+                schema: health.schema,
+                schema_known: health.schema_known,
+                engine: health.engine,
+            },
+            sizes: health.sizes,
+            partitions: health.partitions,
+            indexes: health.indexes,
+            problems: health.problems,
         }
-        plans.push(Plan {
-            question,
-            indexed,
-            steps: plan,
-        });
     }
-    if let Some(check) = &check {
-        complaints(check, &mut problems);
-    }
-    if rusqlite::version_number() < SQLITE_FIXED {
-        problems.push(Problem {
-            what: format!(
-                "SQLite {} can corrupt a file that several connections write",
-                rusqlite::version()
-            ),
-            advice: "build the command with SQLite 3.51.3 or later",
-        });
-    }
-    Ok(Findings {
-        healthy: problems.is_empty(),
-        path: trail.store.path().display().to_string(),
-        entries: check.as_ref().map_or(0, |check| check.entries),
-        versions: Versions {
-            command: env!("CARGO_PKG_VERSION"),
-            entry_format: ENTRY_FORMAT,
-            schema: info.as_ref().map(|info| info.schema_version),
-            schema_known: SCHEMA_VERSION,
-            sqlite: rusqlite::version(),
-            journal_mode: info.as_ref().map(|info| info.journal_mode.clone()),
-        },
-        sizes: info.as_ref().map(sizes),
-        indexes: plans,
-        problems,
-    })
-}
-
-/// Takes damage down as a problem, and passes on any other error.
-fn found<T>(
-    result: Result<T, StoreError>,
-    problems: &mut Vec<Problem>,
-) -> Result<Option<T>, Error> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(StoreError::Corrupt { detail, .. }) => {
-            problems.push(Problem {
-                what: format!("the file is damaged: {detail}"),
-                advice: SAVE,
-            });
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn complaints(check: &Check, problems: &mut Vec<Problem>) {
-    problems.extend(check.integrity.iter().map(|complaint| Problem {
-        what: format!("integrity: {complaint}"),
-        advice: SAVE,
-    }));
-    problems.extend(check.mismatches.iter().map(|mismatch| Problem {
-        what: mismatch.to_string(),
-        advice: "somebody wrote to the file by other means; compare it with a backup",
-    }));
 }
 
 /// Returns the questions that people ask, each with what names it.
@@ -206,25 +115,19 @@ fn questions(session: &Session) -> [(&'static str, Query); 9] {
     ]
 }
 
-fn sizes(info: &FileInfo) -> Sizes {
-    let file_bytes = info.page_size * info.pages;
-    let used = file_bytes - (info.page_size * info.free_pages).min(file_bytes);
-    Sizes {
-        file_bytes,
-        free_bytes: file_bytes - used,
-        wal_bytes: info.wal_bytes,
-        entry_bytes: info.entry_bytes,
-        bytes_an_entry: used.checked_div(info.entries).unwrap_or_default(),
-    }
-}
-
 fn print(findings: &Findings, out: &mut Output) -> Result<(), Error> {
+    let width = if findings.partitions.is_some() { 10 } else { 9 };
     let mut line = |name: &str, value: String| {
-        let name = out.paint(Part::Heading, format!("{name:<9}"));
+        let name = out.paint(Part::Heading, format!("{name:<width$}"));
         out.line(format!("{name} {value}"))
     };
     let versions = &findings.versions;
-    line("file", text::safe(&findings.path).into_owned())?;
+    let (kind, place) = match &findings.place {
+        Named::File(path) => ("file", path),
+        #[cfg(feature = "postgres")]
+        Named::Database(place) => ("database", place),
+    };
+    line(kind, text::safe(place).into_owned())?;
     line("entries", text::thousands(findings.entries))?;
     let schema = versions
         .schema
@@ -232,26 +135,24 @@ fn print(findings: &Findings, out: &mut Output) -> Result<(), Error> {
     line(
         "versions",
         format!(
-            "tables {schema} (up to {} known), entries {}, SQLite {}, auditlog {}",
-            versions.schema_known, versions.entry_format, versions.sqlite, versions.command
+            "tables {schema} (up to {} known), entries {}, {}, auditlog {}",
+            versions.schema_known,
+            versions.entry_format,
+            text::safe(&versions.engine.to_string()),
+            versions.command
         ),
     )?;
     if let Some(sizes) = &findings.sizes {
+        line("sizes", sizes.told(findings.entries))?;
+    }
+    if let Some(partitions) = &findings.partitions {
+        let months = partitions.months as u64;
         line(
-            "sizes",
+            "partitions",
             format!(
-                "{} bytes, {} of them free, {} in the write-ahead log; {} an entry, of which {} \
-                 are the entry itself",
-                text::thousands(sizes.file_bytes),
-                text::thousands(sizes.free_bytes),
-                text::thousands(sizes.wal_bytes),
-                text::thousands(sizes.bytes_an_entry),
-                text::thousands(
-                    sizes
-                        .entry_bytes
-                        .checked_div(findings.entries)
-                        .unwrap_or_default()
-                ),
+                "{}, and {} outside of them",
+                text::counted(months, "month", "months"),
+                text::counted(partitions.rest_entries, "entry", "entries")
             ),
         )?;
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use audit_core::{Cursor, LogEntry, Outcome, Query, Store};
+use audit_core::{Cursor, LogEntry, Outcome, Query};
 use clap::Args;
 use uuid::Uuid;
 
@@ -29,7 +29,8 @@ const PATHS: usize = 4;
 /// List entries, the newest first
 ///
 /// On a terminal the newest 50; elsewhere, and with --all, all of them. With --follow the
-/// newest 10, oldest first, and then each entry as it is written, until Ctrl-C.
+/// newest 10, oldest first, and then each entry as it is written, until Ctrl-C. In PostgreSQL
+/// an entry comes when every transaction that began to write before its own is over.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct LogArgs {
@@ -147,8 +148,8 @@ fn follow(
     session: &mut Session,
 ) -> Result<Exit, Error> {
     interrupt::watch()?;
-    // What is written after this is read by number; what is read before that may be the same.
-    let mut seq = trail.store.last_seq()?;
+    // What is written after this is followed; what is read before that may be the same.
+    let mut news = trail.store.follow()?;
     let mut page = trail.store.find(query)?.entries;
     page.reverse();
     let mut shown: HashSet<Uuid> = HashSet::new();
@@ -158,17 +159,14 @@ fn follow(
     }
     session.out.flush()?;
     while !interrupt::is_requested() && !Output::is_closed() {
-        let appended = trail.store.appended_after(seq, STEP)?;
-        let full = appended.len() == STEP;
-        for (number, entry) in appended {
-            seq = number;
-            if query.matches(&entry) && !shown.contains(&entry.id) {
-                printer.print("", &entry, &mut session.out)?;
+        let written = news.next(STEP)?;
+        for entry in &written {
+            if query.matches(entry) && !shown.remove(&entry.id) {
+                printer.print("", entry, &mut session.out)?;
             }
         }
         session.out.flush()?;
-        if !full {
-            shown.clear();
+        if written.is_empty() {
             interrupt::wait(Duration::from_millis(args.interval));
         }
     }

@@ -27,6 +27,7 @@ use crate::args::{Cli, Command, Global};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::store::Place;
 use crate::trail::Trail;
 
 /// What a command runs with.
@@ -85,6 +86,12 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
     };
     // What was printed before an error is shown before it, too.
     let flushed = session.out.flush();
-    let exit = exit?;
+    let exit = match exit {
+        // What to do about it is another thing with a server.
+        Err(error) if Place::of(&session.global).is_ok_and(|place| place.is_server()) => {
+            return Err(error.of_server());
+        }
+        exit => exit?,
+    };
     flushed.map(|()| exit)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, IsTerminal};
 
-use audit_core::{AuditLog, Level, Outcome, Query, Store};
+use audit_core::{AuditLog, Level, Outcome, Query};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use serde::Serialize;
@@ -13,8 +13,9 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::filter::FilterArgs;
 use crate::output::Part;
+use crate::store::Need;
 use crate::text;
-use crate::trail::{self, Need, Trail};
+use crate::trail::{self, Trail};
 use crate::zone::Zone;
 
 /// The action of the entries that tell of a removal.

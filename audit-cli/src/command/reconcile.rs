@@ -1,14 +1,21 @@
 //! `reconcile`: what was written without an entry of the program.
 
-use audit_postgres::{PostgresStore, Reconcile, Reconciliation};
+use std::env;
+
+use audit_core::StoreError;
+use audit_postgres::{Reconcile, Reconciliation};
 use clap::Args;
 
 use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, Part};
+use crate::store::{self, Need, Server};
 use crate::text;
 use crate::zone::Zone;
+
+/// The variable that names the database.
+const VARIABLE: &str = "AUDITLOG_POSTGRES_URL";
 
 /// Report what was written to PostgreSQL without an entry of the program
 ///
@@ -17,17 +24,14 @@ use crate::zone::Zone;
 /// none, the exit code is 5.
 #[derive(Args, Debug)]
 pub(crate) struct ReconcileArgs {
-    /// The database
+    /// The database; that of --store if not given
     #[arg(
         long,
         value_name = "URL",
-        env = "AUDITLOG_POSTGRES_URL",
+        env = VARIABLE,
         hide_env_values = true
     )]
-    postgres: String,
-    /// The schema of the trail's tables; the session's own if not given
-    #[arg(long, value_name = "NAME")]
-    schema: Option<String>,
+    postgres: Option<String>,
     /// Written at this time or later
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -60,15 +64,13 @@ pub(crate) fn run(args: &ReconcileArgs, session: &mut Session) -> Result<Exit, E
         Some(time) => Some(session.time("--forget-before", time)?),
         None => None,
     };
-    let mut store = PostgresStore::options().migrate(false).pool_size(1);
-    if let Some(schema) = &args.schema {
-        store = store.schema(schema);
-    }
-    let store = store.connect(&args.postgres)?;
-    let found = store.reconcile(options.limit(args.limit))?;
+    let server = Server::new(args.url(session)?, &session.global);
+    let failed = |error: StoreError| Error::from(error).of_server();
+    let store = server.open(Need::Write).map_err(failed)?;
+    let found = store.reconcile(options.limit(args.limit)).map_err(failed)?;
     print(&found, session)?;
     if let Some(before) = forget {
-        store.forget_touched(before)?;
+        store.forget_touched(before).map_err(failed)?;
     }
     store.close()?;
     Ok(if found.is_ok() {
@@ -76,6 +78,24 @@ pub(crate) fn run(args: &ReconcileArgs, session: &mut Session) -> Result<Exit, E
     } else {
         Exit::Unhealthy
     })
+}
+
+impl ReconcileArgs {
+    /// Returns the URL that was named. What was written on the line counts more than what the
+    /// variables say.
+    fn url<'a>(&'a self, session: &'a Session) -> Result<&'a str, Error> {
+        let own = self.postgres.as_deref();
+        let shared = store::url(session.global.store.as_deref());
+        let on_the_line =
+            |name: &str, value: &str| env::var_os(name).is_none_or(|set| set != value);
+        let own_line = own.filter(|url| on_the_line(VARIABLE, url));
+        let shared_line = shared.filter(|url| on_the_line("AUDITLOG_STORE", url));
+        let url = own_line.or(shared_line).or(own).or(shared);
+        url.ok_or_else(|| Error::Usage {
+            message: "no database was named".to_owned(),
+            hint: "name one with --postgres or --store: postgres://user@host/database",
+        })
+    }
 }
 
 fn print(found: &Reconciliation, session: &mut Session) -> Result<(), Error> {

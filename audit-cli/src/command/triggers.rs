@@ -10,12 +10,18 @@ use clap::Args;
 use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::store;
+
+/// The schema of the trail's tables where none is named.
+const SCHEMA: &str = "public";
 
 /// Print SQL that installs triggers on a model's table in PostgreSQL
 ///
 /// The triggers record whatever writes to the table in the form of the program's own entries,
 /// with what the model skips and masks. The models come from the program, as JSON:
 /// `serde_json::to_string(&auditlog::described())`.
+///
+/// The trail's tables are those in the schema `public`, unless --schema names another one.
 ///
 /// For instance: `auditlog triggers --models models.json --model User --table public.users | psql -1`
 #[derive(Args, Debug)]
@@ -29,9 +35,6 @@ pub(crate) struct TriggersArgs {
     /// The table, `schema.table`, or `table` for one in the schema `public`
     #[arg(long)]
     table: String,
-    /// The schema of the trail's tables
-    #[arg(long, value_name = "NAME", default_value = "public")]
-    schema: String,
     /// The column of a field whose name it does not have; may be given several times
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = pair)]
     column: Vec<(String, String)>,
@@ -76,7 +79,9 @@ fn masked(text: &str) -> Result<(String, Mask), String> {
 
 pub(crate) fn run(args: &TriggersArgs, session: &mut Session) -> Result<Exit, Error> {
     let model = model(args)?;
-    let mut triggers = Triggers::new(model, &args.table).schema(&args.schema);
+    let schema = store::schema(&session.global);
+    let mut triggers =
+        Triggers::new(model, &args.table).schema(schema.as_deref().unwrap_or(SCHEMA));
     for (field, column) in &args.column {
         triggers = triggers.column(field, column);
     }

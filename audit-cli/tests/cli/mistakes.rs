@@ -175,6 +175,51 @@ fn a_store_that_is_none() {
 }
 
 #[test]
+fn what_names_no_store_is_not_shown() {
+    let folder = scratch::folder();
+    for (store, expected) in [
+        (
+            "postgress://ann:s3cret@h/db",
+            "`postgress://` does not name a store",
+        ),
+        ("sqlite://s3cret.db", "`sqlite://` does not name a store"),
+        ("host=h password=s3cret", "names no store"),
+        ("ann:s3cret@h/db", "names no store"),
+    ] {
+        let said = stderr(Path::new(store), &["log"], 2);
+        assert!(said.contains(expected), "{said}");
+        assert!(
+            said.contains("hint: a store is the path of a file, or"),
+            "{said}"
+        );
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+    // Nor where a URL is not expected.
+    for args in [
+        &["postgres://ann:s3cret@h/db"][..],
+        &["log", "postgres://ann:s3cret@h/db"],
+        &["log", "--limit", "postgres://ann:s3cret@h/db"],
+        &["log", "--since", "postgres://ann:s3cret@h/db", "--json"],
+    ] {
+        let said = stderr(&trail(&folder), args, 2);
+        fs::remove_file(folder.join("audit.db")).expect("removed");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+    let store = trail(&folder);
+    let said = stderr(&store, &["log", "--schema", "audit"], 2);
+    assert!(said.contains("--schema is for PostgreSQL"), "{said}");
+    assert!(said.contains("\nhint: leave it out"), "{said}");
+    // A variable is for whatever stores there are.
+    let output = auditlog()
+        .env("AUDITLOG_SCHEMA", "audit")
+        .args(["log", "--json", "--store"])
+        .arg(&store)
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
 fn the_trail_in_an_applications_own_database_is_read() {
     let folder = scratch::folder();
     let file = folder.join("app.db");
@@ -318,5 +363,12 @@ fn a_command_that_was_left_out_says_so() {
         let said = stderr(&store, args, 2);
         assert!(said.contains("was built without `"), "{said}");
         assert!(said.contains("feature `postgres`"), "{said}");
+    }
+    let url = std::path::Path::new("postgres://ann:s3cret@127.0.0.1/db");
+    for command in ["log", "doctor", "schema"] {
+        let said = stderr(url, &[command, "--schema", "audit"], 2);
+        assert!(said.contains("was built without PostgreSQL\n"), "{said}");
+        assert!(said.contains("feature `postgres`"), "{said}");
+        assert!(!said.contains("s3cret"), "{said}");
     }
 }

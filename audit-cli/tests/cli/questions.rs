@@ -1,8 +1,33 @@
 //! Questions to the trail: `log`, `show`, `history`, `blame`, `as-of`, `diff`, `stats`,
-//! `schema`.
+//! `schema`. Each is asked of a store with the trail of `scratch::trail`, of whatever kind.
 
-use crate::scratch::{self, HOSTILE, json, run, stderr, stdout, trail};
+use std::path::Path;
+
 use serde_json::{Value, json};
+
+use crate::scratch::{HOSTILE, json, run, stderr, stdout};
+
+/// Hands the names of all questions to a macro, which makes tests of them.
+macro_rules! questions {
+    ($tests:ident) => {
+        $tests! {
+            log_lists_the_newest_first_and_filters
+            days_are_those_of_the_zone
+            log_shows_what_changed
+            hostile_texts_reach_no_terminal
+            show_finds_an_entry_by_the_beginning_of_its_id
+            history_counts_versions
+            blame_names_who_set_what
+            as_of_tells_what_was_and_what_is_missing
+            diff_compares_versions
+            stats_count
+            schema_tells_what_the_trail_is_of
+            zones_west_of_greenwich_are_read
+        }
+    };
+}
+
+pub(crate) use questions;
 
 fn column<'l>(lines: &'l [Value], key: &str) -> Vec<&'l str> {
     lines
@@ -11,19 +36,17 @@ fn column<'l>(lines: &'l [Value], key: &str) -> Vec<&'l str> {
         .collect()
 }
 
-#[test]
-fn log_lists_the_newest_first_and_filters() {
-    let store = trail(&scratch::folder());
-    let all = json(&store, &["log"]);
+pub(crate) fn log_lists_the_newest_first_and_filters(store: &Path) {
+    let all = json(store, &["log"]);
     assert_eq!(all.len(), 9);
     let times = column(&all, "timestamp");
     assert!(times.is_sorted_by(|a, b| a >= b), "{times:?}");
-    let oldest = json(&store, &["log", "--oldest-first", "--limit", "1"]);
+    let oldest = json(store, &["log", "--oldest-first", "--limit", "1"]);
     assert_eq!(oldest[0]["timestamp"], "2026-01-01T10:00:00.000000Z");
 
     let count = |args: &[&str]| {
         let args: Vec<&str> = ["log"].iter().chain(args).copied().collect();
-        json(&store, &args).len()
+        json(store, &args).len()
     };
     assert_eq!(count(&["model:User"]), 6);
     assert_eq!(count(&["--model", "User", "actor:alice"]), 2);
@@ -48,24 +71,19 @@ fn log_lists_the_newest_first_and_filters() {
     assert_eq!(count(&["actor:nobody"]), 0);
 }
 
-#[test]
-fn days_are_those_of_the_zone() {
-    let store = trail(&scratch::folder());
+pub(crate) fn days_are_those_of_the_zone(store: &Path) {
     let args = ["log", "--until", "2026-01-02"];
-    assert_eq!(json(&store, &args).len(), 2);
+    assert_eq!(json(store, &args).len(), 2);
     // Half past eleven in the evening in Greenwich is the next day in Berlin.
     let berlin = ["log", "--until", "2026-01-02", "--tz", "Europe/Berlin"];
-    assert_eq!(json(&store, &berlin).len(), 1);
-    let line = stdout(
-        &store,
-        &["log", "until:2026-01-02", "--tz", "Europe/Berlin"],
-    );
+    assert_eq!(json(store, &berlin).len(), 1);
+    let line = stdout(store, &["log", "until:2026-01-02", "--tz", "Europe/Berlin"]);
     assert!(
         line.starts_with(
             "2026-01-01T11:00:00.000000+01:00 INFO     create   User 42 (bob) by alice"
         )
     );
-    let days = json(&store, &["stats", "--by", "day", "--tz", "Europe/Berlin"]);
+    let days = json(store, &["stats", "--by", "day", "--tz", "Europe/Berlin"]);
     assert_eq!(
         column(&days, "key"),
         ["2026-01-01", "2026-01-02", "2026-01-03"]
@@ -74,10 +92,8 @@ fn days_are_those_of_the_zone() {
     assert_eq!(days[1]["count"], 5);
 }
 
-#[test]
-fn log_shows_what_changed() {
-    let store = trail(&scratch::folder());
-    let text = stdout(&store, &["log", "--changes", "--changed-to", "city=Bonn"]);
+pub(crate) fn log_shows_what_changed(store: &Path) {
+    let text = stdout(store, &["log", "--changes", "--changed-to", "city=Bonn"]);
     let lines: Vec<&str> = text.lines().collect();
     assert!(
         lines[0].contains(" update   User 42 (bob) by alice \"ticket 4711\" "),
@@ -88,16 +104,14 @@ fn log_shows_what_changed() {
         lines[2],
         "    email: \"bob@old.example\" -> \"bob@new.example\""
     );
-    let text = stdout(&store, &["log", "--changes", "actor:bob"]);
+    let text = stdout(store, &["log", "--changes", "actor:bob"]);
     assert!(
         text.contains("    phone: \"****4567\" -> \"****4321\" (masked)"),
         "{text}"
     );
 }
 
-#[test]
-fn hostile_texts_reach_no_terminal() {
-    let store = trail(&scratch::folder());
+pub(crate) fn hostile_texts_reach_no_terminal(store: &Path) {
     let commands: [&[&str]; 8] = [
         &["log", "--changes"],
         &["history", "User", "43", "--changes"],
@@ -109,7 +123,7 @@ fn hostile_texts_reach_no_terminal() {
         &["export", "--format", "csv", "--rows", "change"],
     ];
     for args in commands {
-        let output = run(&store, args);
+        let output = run(store, args);
         let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
         assert!(!text.is_empty());
         let raw = text.chars().find(|c| {
@@ -118,30 +132,22 @@ fn hostile_texts_reach_no_terminal() {
         assert_eq!(raw, None, "{args:?}: {text}");
         assert!(!text.contains("\nfake line"), "{args:?}: {text}");
     }
-    let shown = stdout(&store, &["log", "actor:mallory"]);
+    let shown = stdout(store, &["log", "actor:mallory"]);
     assert!(
         shown.contains(r#""=1+2\u{1b}[31m\u{1b}[2J\u{9b}2J\r\nfake line\u{202e}txt""#),
         "{shown}"
     );
     // To a program it is what it is.
-    assert_eq!(
-        json(&store, &["log", "actor:mallory"])[0]["reason"],
-        HOSTILE
-    );
+    assert_eq!(json(store, &["log", "actor:mallory"])[0]["reason"], HOSTILE);
 }
 
-#[test]
-fn show_finds_an_entry_by_the_beginning_of_its_id() {
-    let store = trail(&scratch::folder());
-    let entry = json(&store, &["log", "correlation:req-1"]).remove(0);
+pub(crate) fn show_finds_an_entry_by_the_beginning_of_its_id(store: &Path) {
+    let entry = json(store, &["log", "correlation:req-1"]).remove(0);
     let id = entry["id"].as_str().expect("an id");
-    assert_eq!(json(&store, &["show", id]), std::slice::from_ref(&entry));
+    assert_eq!(json(store, &["show", id]), std::slice::from_ref(&entry));
     let upper = id.to_uppercase().replace('-', "");
-    assert_eq!(
-        json(&store, &["show", &upper]),
-        std::slice::from_ref(&entry)
-    );
-    let text = stdout(&store, &["show", id]);
+    assert_eq!(json(store, &["show", &upper]), std::slice::from_ref(&entry));
+    let text = stdout(store, &["show", id]);
     for line in [
         "object          User 42 (bob)",
         "actor kind      user",
@@ -152,7 +158,7 @@ fn show_finds_an_entry_by_the_beginning_of_its_id() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line}: {text}");
     }
-    let several = stderr(&store, &["show", "0"], 2);
+    let several = stderr(store, &["show", "0"], 2);
     assert!(
         several.contains("the ids of several entries begin with `0`:"),
         "{several}"
@@ -161,13 +167,11 @@ fn show_finds_an_entry_by_the_beginning_of_its_id() {
     assert!(several.contains("hint: give more digits"), "{several}");
 }
 
-#[test]
-fn history_counts_versions() {
-    let store = trail(&scratch::folder());
-    let lines = json(&store, &["history", "User", "42"]);
+pub(crate) fn history_counts_versions(store: &Path) {
+    let lines = json(store, &["history", "User", "42"]);
     let versions: Vec<_> = lines.iter().map(|line| line["version"].as_u64()).collect();
     assert_eq!(versions, [Some(1), Some(2), Some(3), None]);
-    let text = stdout(&store, &["history", "User", "42"]);
+    let text = stdout(store, &["history", "User", "42"]);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "User 42 (bob), 3 versions");
     let second = "   2 2026-01-01T23:30:00.000000Z INFO     update   by alice (city, email) \"ticket 4711\" ";
@@ -176,14 +180,12 @@ fn history_counts_versions() {
         lines[4].starts_with("   - 2026-01-02T12:00:00.000000Z DEBUG    access   by dave "),
         "{text}"
     );
-    let text = stdout(&store, &["history", "User", "42", "--changes"]);
+    let text = stdout(store, &["history", "User", "42", "--changes"]);
     assert!(text.contains("\n    logins: 0 -> -3\n"), "{text}");
 }
 
-#[test]
-fn blame_names_who_set_what() {
-    let store = trail(&scratch::folder());
-    let parts = json(&store, &["blame", "User", "42"]);
+pub(crate) fn blame_names_who_set_what(store: &Path) {
+    let parts = json(store, &["blame", "User", "42"]);
     let found: Vec<_> = parts
         .iter()
         .map(|part| {
@@ -209,21 +211,19 @@ fn blame_names_who_set_what() {
         .collect();
     assert_eq!(found, expected);
     assert_eq!(
-        json(&store, &["blame", "User", "42", "--path", "city"]).len(),
+        json(store, &["blame", "User", "42", "--path", "city"]).len(),
         1
     );
-    let gone = stderr(&store, &["blame", "User", "43"], 1);
+    let gone = stderr(store, &["blame", "User", "43"], 1);
     assert!(gone.contains("it was deleted"), "{gone}");
-    let none = stderr(&store, &["blame", "User", "42", "--path", "shoe"], 1);
+    let none = stderr(store, &["blame", "User", "42", "--path", "shoe"], 1);
     assert!(none.contains("no part `shoe`"), "{none}");
 }
 
-#[test]
-fn as_of_tells_what_was_and_what_is_missing() {
-    let store = trail(&scratch::folder());
+pub(crate) fn as_of_tells_what_was_and_what_is_missing(store: &Path) {
     let at = |args: &[&str]| {
         let args: Vec<&str> = ["as-of", "User"].iter().chain(args).copied().collect();
-        json(&store, &args)
+        json(store, &args)
     };
     let first = at(&["42", "2026-01-01T12:00:00Z"]).remove(0);
     assert_eq!(first["state"]["city"], "Mainz");
@@ -233,7 +233,7 @@ fn as_of_tells_what_was_and_what_is_missing() {
         json!([{"path": "phone", "reason": "recorded masked"}])
     );
     assert_eq!(at(&["42", "--version", "2"])[0]["state"]["city"], "Bonn");
-    let text = stdout(&store, &["as-of", "User", "42", "2026-01-01T12:00:00Z"]);
+    let text = stdout(store, &["as-of", "User", "42", "2026-01-01T12:00:00Z"]);
     assert!(
         text.contains("\nincomplete: phone is recorded masked\n"),
         "{text}"
@@ -248,40 +248,36 @@ fn as_of_tells_what_was_and_what_is_missing() {
         (["43", "2026-01-04"], 7),
         (["44", "2026-01-04"], 1),
     ] {
-        let output = run(&store, &["as-of", "User", args[0], args[1]]);
+        let output = run(store, &["as-of", "User", args[0], args[1]]);
         assert_eq!(output.status.code(), Some(code), "{args:?}");
     }
-    let version = stderr(&store, &["as-of", "User", "42", "--version", "4"], 1);
+    let version = stderr(store, &["as-of", "User", "42", "--version", "4"], 1);
     assert!(
         version.contains("no version 4 of `User` `42`, which has 3 versions"),
         "{version}"
     );
 }
 
-#[test]
-fn diff_compares_versions() {
-    let store = trail(&scratch::folder());
-    let forth = json(&store, &["diff", "User", "42", "1", "2"]).remove(0);
+pub(crate) fn diff_compares_versions(store: &Path) {
+    let forth = json(store, &["diff", "User", "42", "1", "2"]).remove(0);
     assert_eq!(forth["city"], json!({"old": "Mainz", "new": "Bonn"}));
-    let back = json(&store, &["diff", "User", "42", "2", "1"]).remove(0);
+    let back = json(store, &["diff", "User", "42", "2", "1"]).remove(0);
     assert_eq!(back["city"], json!({"old": "Bonn", "new": "Mainz"}));
     // To the newest, where none is named.
     assert_eq!(
-        json(&store, &["diff", "User", "42", "2"])[0]["logins"]["new"],
+        json(store, &["diff", "User", "42", "2"])[0]["logins"]["new"],
         -3
     );
     assert_eq!(
-        stdout(&store, &["diff", "User", "42", "2", "2"]),
+        stdout(store, &["diff", "User", "42", "2", "2"]),
         "version 2 and version 2 are the same\n"
     );
-    let none = stderr(&store, &["diff", "User", "42", "1", "9"], 1);
+    let none = stderr(store, &["diff", "User", "42", "1", "9"], 1);
     assert!(none.contains("no version 9"), "{none}");
 }
 
-#[test]
-fn stats_count() {
-    let store = trail(&scratch::folder());
-    let lines = json(&store, &["stats", "--by", "action"]);
+pub(crate) fn stats_count(store: &Path) {
+    let lines = json(store, &["stats", "--by", "action"]);
     let counts: Vec<_> = lines
         .iter()
         .map(|line| (line["key"].as_str().expect("a key"), line["count"].as_u64()))
@@ -296,9 +292,9 @@ fn stats_count() {
             ("login_failed", Some(1))
         ]
     );
-    let hours = json(&store, &["stats", "--by", "hour", "model:User"]);
+    let hours = json(store, &["stats", "--by", "hour", "model:User"]);
     assert_eq!(column(&hours, "key"), ["03", "09", "10", "11", "12", "23"]);
-    let text = stdout(&store, &["stats", "--by", "actor", "--top", "2"]);
+    let text = stdout(store, &["stats", "--by", "actor", "--top", "2"]);
     assert!(text.starts_with("9 entries\n"), "{text}");
     assert!(
         text.contains("\nand 4 smaller ones; --top 0 shows all\n"),
@@ -306,10 +302,8 @@ fn stats_count() {
     );
 }
 
-#[test]
-fn schema_tells_what_the_trail_is_of() {
-    let store = trail(&scratch::folder());
-    let models = json(&store, &["schema"]);
+pub(crate) fn schema_tells_what_the_trail_is_of(store: &Path) {
+    let models = json(store, &["schema"]);
     assert_eq!(column(&models, "model"), ["", "Invoice", "User"]);
     let user = &models[2];
     assert_eq!(user["entries"], 6);
@@ -320,7 +314,7 @@ fn schema_tells_what_the_trail_is_of() {
     assert_eq!(user["schema_versions"], json!({"1": 6}));
     assert_eq!(user["fields"]["phone"]["redactions"], json!({"masked": 4}));
     assert_eq!(user["fields"]["city"]["entries"], 4);
-    let text = stdout(&store, &["schema", "User"]);
+    let text = stdout(store, &["schema", "User"]);
     let phone = text
         .lines()
         .find(|line| line.starts_with("phone"))
@@ -331,16 +325,14 @@ fn schema_tells_what_the_trail_is_of() {
     );
 }
 
-#[test]
-fn zones_west_of_greenwich_are_read() {
-    let store = trail(&scratch::folder());
+pub(crate) fn zones_west_of_greenwich_are_read(store: &Path) {
     for tz in [&["--tz", "-05:00"][..], &["--tz=-05:00"]] {
-        let shown = stdout(&store, &[&["log", "limit:1", "order:oldest"], tz].concat());
+        let shown = stdout(store, &[&["log", "limit:1", "order:oldest"], tz].concat());
         assert!(
             shown.contains("2026-01-01T05:00:00.000000-05:00"),
             "{shown}"
         );
     }
-    let said = scratch::stderr(&store, &["log", "--tz", "-5 hours"], 2);
+    let said = stderr(store, &["log", "--tz", "-5 hours"], 2);
     assert!(said.contains("expected utc, local, an offset"), "{said}");
 }

@@ -139,6 +139,8 @@ pub(crate) fn auditlog() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_auditlog"));
     for name in [
         "AUDITLOG_STORE",
+        "AUDITLOG_SCHEMA",
+        "AUDITLOG_POSTGRES_URL",
         "AUDITLOG_TZ",
         "AUDITLOG_ACTOR",
         "AUDITLOG_RECORD_ACCESS",

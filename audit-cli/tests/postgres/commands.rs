@@ -1,5 +1,6 @@
 //! `triggers` and `reconcile` on a real server; without one they are reported as ignored.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
@@ -9,6 +10,9 @@ use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
+
+use crate::stores;
+use crate::trail::Trail;
 
 #[derive(Auditable)]
 #[audit(model = "User")]
@@ -224,12 +228,26 @@ pub(crate) fn run(arguments: &Arguments) -> Conclusion {
             let url = Arc::clone(&url);
             Trial::test(name, move || {
                 let scratch = Scratch::new(&url, name);
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&scratch)))
+                panic::catch_unwind(AssertUnwindSafe(|| test(&scratch)))
                     .map_err(|_| Failed::from("it panicked"))
             })
             .with_ignored_flag(missing)
         })
         .collect();
+    for (name, test) in stores::QUESTIONS.iter().chain(stores::TESTS) {
+        let url = Arc::clone(&url);
+        let trial = Trial::test(*name, move || {
+            let mut trail = Trail::new(&url, name.rsplit("::").next().unwrap_or(name));
+            panic::catch_unwind(AssertUnwindSafe(|| test(&mut trail)))
+                .map_err(|_| Failed::from("it panicked"))
+        });
+        trials.push(trial.with_ignored_flag(missing));
+    }
+    let trial = Trial::test(stores::PASSWORDS, || {
+        panic::catch_unwind(stores::a_wrong_password_is_told_and_not_shown)
+            .map_err(|_| Failed::from("it panicked"))
+    });
+    trials.push(trial.with_ignored_flag(!PostgresServer::can_start()));
     if missing {
         eprintln!("no PostgreSQL server: set AUDITLOG_TEST_POSTGRES_URL to the URL of one");
         let required = std::env::var("CI").is_ok_and(|ci| ci == "true");

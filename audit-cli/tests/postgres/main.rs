@@ -1,7 +1,18 @@
-//! The commands for PostgreSQL; what cannot be run is reported as ignored.
+//! The command with PostgreSQL; what cannot be run is reported as ignored.
 
 #[cfg(feature = "postgres")]
 mod commands;
+#[cfg(feature = "postgres")]
+#[path = "../cli/questions.rs"]
+mod questions;
+#[cfg(feature = "postgres")]
+#[path = "../cli/scratch.rs"]
+#[expect(dead_code, reason = "some of it is for files")]
+mod scratch;
+#[cfg(feature = "postgres")]
+mod stores;
+#[cfg(feature = "postgres")]
+mod trail;
 
 use libtest_mimic::Arguments;
 
@@ -12,8 +23,8 @@ fn main() {
 
 #[cfg(not(feature = "postgres"))]
 fn main() {
-    eprintln!("`triggers` and `reconcile` are not tested: the feature `postgres` is off");
-    let ignored = libtest_mimic::Trial::test("triggers_and_reconcile", || Ok(()));
+    eprintln!("PostgreSQL is not tested: the feature `postgres` is off");
+    let ignored = libtest_mimic::Trial::test("the_command_with_postgresql", || Ok(()));
     let trials = vec![
         ignored
             .with_kind("without the feature `postgres`")

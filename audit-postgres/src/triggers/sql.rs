@@ -234,32 +234,26 @@ impl Function {
     /// Looks whether the table is as the triggers need it.
     fn check(&self) -> String {
         let Self { schema, table, .. } = self;
-        let texts = |texts: &mut dyn Iterator<Item = String>| {
-            let texts: Vec<_> = texts.map(|text| Literal(&text).to_string()).collect();
+        let array = |texts: &[&str]| {
+            let texts: Vec<_> = texts.iter().map(|text| Literal(text).to_string()).collect();
             format!("ARRAY[{}]::text[]", texts.join(", "))
         };
-        let columns = self.columns.iter();
-        let parent = self.parent.iter().map(|(_, column)| &column.0);
-        let keys = self.key.iter().map(|key| &key.0);
-        let named = keys.clone().chain(parent);
-        let fields = texts(
-            &mut columns
-                .clone()
-                .map(|column| column.field.clone())
-                .chain(named.clone().cloned()),
-        );
-        let names = texts(
-            &mut columns
-                .map(|column| column.name.0.clone())
-                .chain(named.cloned()),
-        );
-        let keys = texts(&mut keys.cloned());
+        let keys: Vec<_> = self.key.iter().map(|key| key.0.as_str()).collect();
+        let parent = self.parent.iter().map(|(_, column)| column.0.as_str());
+        // What is needed, and for which field; an identity's field may be left out.
+        let (needed, of): (Vec<_>, Vec<_>) = self
+            .columns
+            .iter()
+            .map(|column| (column.name.0.as_str(), column.field.as_str()))
+            .chain(keys.iter().copied().chain(parent).map(|key| (key, key)))
+            .unzip();
+        let (needed, of, keys) = (array(&needed), array(&of), array(&keys));
         let truncates = self.delete.is_some() && !self.watch && !self.truncate_in_bulk;
         format!(
             "DECLARE\n    table_name text := {};\n    trail_name text := {};\n    \
              function_name text := {};\n    model_name text := {};\n    \
-             model_comment text := {};\n    names text[] := {names};\n    \
-             fields text[] := {fields};\n    keys text[] := {keys};\n    \
+             model_comment text := {};\n    names text[] := {needed};\n    \
+             fields text[] := {of};\n    keys text[] := {keys};\n    \
              truncates boolean := {truncates};\n{}",
             Literal(&table.to_string()),
             Literal(&format!("{schema}.audit_entry")),

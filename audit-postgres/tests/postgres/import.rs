@@ -44,13 +44,18 @@ fn months_are_made_for_what_is_imported(scratch: &Scratch) {
     let store = scratch.store();
     let mut sample = entries(10_300, 1);
     let months = ["2019-03-05", "2019-04-05", "2019-05-05"];
-    for (number, entry) in sample.iter_mut().enumerate() {
+    for (number, entry) in (0_u32..).zip(&mut sample) {
         // The last one seldom.
-        let month = if number % 100 == 0 { 2 } else { number % 2 };
+        let month = if number % 100 == 0 {
+            2
+        } else {
+            number as usize % 2
+        };
         let time = format!("{}T00:00:00Z", months[month]).parse::<chrono::DateTime<chrono::Utc>>();
-        entry.timestamp = time.unwrap() + chrono::TimeDelta::minutes((number % 9_000) as i64);
+        entry.timestamp = time.unwrap() + chrono::TimeDelta::minutes(i64::from(number % 9_000));
         let millis = entry.timestamp.timestamp_millis().cast_unsigned();
-        entry.id = uuid::Uuid::from_u64_pair((millis << 16) | 0x7000, (0b10 << 62) | number as u64);
+        entry.id =
+            uuid::Uuid::from_u64_pair((millis << 16) | 0x7000, (0b10 << 62) | u64::from(number));
     }
     assert_eq!(store.import(sample.clone()).unwrap(), 10_300);
     let sql = scratch.sql();

@@ -10,9 +10,11 @@ mod conformance;
 #[cfg(unix)]
 mod crash;
 mod faults;
+mod follow;
 mod guard;
 mod import;
 mod indexes;
+mod lookup;
 mod plans;
 mod processes;
 mod projections;
@@ -54,6 +56,8 @@ fn main() {
         projections::TESTS,
         purge::TESTS,
         import::TESTS,
+        lookup::TESTS,
+        follow::TESTS,
         triggers::TESTS,
         trigger_guard::TESTS,
     ];

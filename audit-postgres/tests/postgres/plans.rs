@@ -178,12 +178,90 @@ fn plans_beside_the_queries(sql: &Sql) {
          ORDER BY model, object_pk, ts, id LIMIT 256",
     );
     assert_index(&objects, "the next objects", &["model_object_pk_ts_id"]);
-    // The block range index is for those who follow the trail: a fraction of the size.
-    let newest = sql.value("SELECT max(xact) FROM audit_entry");
-    let new = plan(&format!(
-        "SELECT body FROM audit_entry WHERE xact >= {newest}"
-    ));
-    assert_index(&new, "what is new", &["xact_idx"]);
+    // The block range index is for those who follow the trail: a fraction of the size. What it
+    // does not know yet is read as a whole.
+    for month in MONTHS {
+        let summarize = format!("SELECT brin_summarize_new_values('audit_entry_{month}_xact_idx')");
+        sql.run(&summarize).unwrap();
+    }
+    let newest: i64 = sql
+        .value("SELECT max(xact) FROM audit_entry")
+        .parse()
+        .unwrap();
+    sql.run("SET enable_seqscan = off").unwrap();
+    let span = format!("xact >= {newest} AND xact < {}", newest + 1);
+    for new in [
+        format!("SELECT xact, ts, id, body FROM audit_entry WHERE {span} LIMIT 501"),
+        format!(
+            "SELECT xact, ts, id, body FROM audit_entry WHERE xact = {newest} \
+             AND (ts, id) > (0, '00000000-0000-0000-0000-000000000000') ORDER BY ts, id LIMIT 500"
+        ),
+    ] {
+        let plan = plan(&new);
+        assert_index(&plan, "what is new", &["xact_idx"]);
+        for month in MONTHS {
+            assert!(
+                plan.contains(&format!("audit_entry_{month}_xact_idx")),
+                "{plan}"
+            );
+        }
+    }
+    // Of 30,000 entries a month, the blocks of the transaction.
+    let found = format!(
+        "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) \
+         SELECT body FROM audit_entry WHERE {span} LIMIT 5000"
+    );
+    let lines = sql.run(&found).unwrap();
+    let read: u64 = lines
+        .iter()
+        .flatten()
+        .flatten()
+        .filter_map(|line| line.split("lossy=").nth(1)?.trim().parse::<u64>().ok())
+        .sum();
+    let blocks: u64 = sql
+        .value("SELECT pg_relation_size('audit_entry_2026_04') / 8192")
+        .parse()
+        .unwrap();
+    assert!(
+        (1..blocks / 4).contains(&read),
+        "{read} of {blocks}: {lines:?}"
+    );
+    sql.run("RESET enable_seqscan").unwrap();
+    // The index of each month is kept up without waiting for a vacuum.
+    let options = "SELECT count(*) FROM pg_class AS c JOIN pg_inherits AS i ON i.inhrelid = c.oid \
+         WHERE i.inhparent = 'audit_entry_xact'::regclass AND 'autosummarize=on' = ANY (c.reloptions)";
+    assert_eq!(
+        sql.value(options),
+        sql.value(
+            "SELECT count(*) FROM pg_inherits \
+         WHERE inhparent = 'audit_entry_xact'::regclass"
+        )
+    );
+    let vacuumed = "SELECT count(*) FROM pg_class AS c JOIN pg_inherits AS i ON i.inhrelid = c.oid \
+         WHERE i.inhparent = 'audit_entry'::regclass \
+         AND 'autovacuum_vacuum_insert_scale_factor=0' = ANY (c.reloptions)";
+    assert_eq!(
+        sql.value(vacuumed),
+        sql.value(
+            "SELECT count(*) FROM pg_inherits \
+         WHERE inhparent = 'audit_entry'::regclass"
+        )
+    );
+    // The models, one step each.
+    let models = plan(
+        "SELECT e.model FROM audit_entry AS e WHERE e.model > 'Invoice' ORDER BY e.model LIMIT 1",
+    );
+    assert_index(
+        &models,
+        "the next model",
+        &["model_ts_id", "model_object_pk_ts_id"],
+    );
+    let ids = plan(
+        "SELECT body FROM audit_entry WHERE id BETWEEN \
+         '019b8000-0000-0000-0000-000000000000' AND '019b80ff-ffff-ffff-ffff-ffffffffffff' \
+         ORDER BY id LIMIT 11",
+    );
+    assert_index(&ids, "the beginning of an id", &["_pkey"]);
     let size = |index: &str| -> u64 {
         sql.value(&format!(
             "SELECT pg_relation_size('audit_entry_2026_02_{index}')"

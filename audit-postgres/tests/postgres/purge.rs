@@ -275,7 +275,7 @@ fn a_count_that_takes_too_long_goes_by_months(scratch: &Scratch) {
         let reader = scratch
             .options()
             .read_only()
-            .statement_timeout(Duration::from_millis(1_000))
+            .statement_timeout(Duration::from_secs(1))
             .connect(&scratch.with_option("role", &role))
             .unwrap();
         // 1.7 seconds for all, half a second for each month.

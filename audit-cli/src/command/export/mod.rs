@@ -6,8 +6,7 @@ mod target;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use audit_core::{Query, Store};
-use audit_sqlite::SqliteStore;
+use audit_core::Query;
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -18,6 +17,7 @@ use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::filter::FilterArgs;
+use crate::store::TrailStore;
 use crate::{interrupt, progress, text};
 
 /// Write entries as JSON lines or CSV, the oldest first
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &ExportArgs, session: &mut Session) -> Result<Exit, Erro
     let target = Target::open(
         args.output.as_deref(),
         args.force,
-        trail.store.path(),
+        trail.store.file(),
         &mut session.out,
     )?;
     let mut export = Export {
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &ExportArgs, session: &mut Session) -> Result<Exit, Erro
         written: 0,
     };
     match args.format() {
-        Format::Jsonl => export.json_lines(&trail.store, &query)?,
+        Format::Jsonl => export.json_lines(&*trail.store, &query)?,
         Format::Csv => export.rows(&Csv::new(args.rows, session.global.tz), &query)?,
     }
     let Export {
@@ -132,7 +132,7 @@ struct Export<'e> {
 impl Export<'_> {
     /// Writes the stored bytes of each entry, all of one look at the store: nothing that is
     /// removed meanwhile is missing, and nothing is written anew.
-    fn json_lines(&mut self, store: &SqliteStore, query: &Query) -> Result<(), Error> {
+    fn json_lines(&mut self, store: &dyn TrailStore, query: &Query) -> Result<(), Error> {
         let mut failed = None;
         let done = store.export(query, &mut |line| {
             let step = self.target.json_line(line).and_then(|()| self.step());

@@ -27,13 +27,13 @@ impl<'o> Target<'o> {
     pub(super) fn open(
         path: Option<&Path>,
         replace: bool,
-        store: &Path,
+        store: Option<&Path>,
         out: &'o mut Output,
     ) -> Result<Self, Error> {
         let Some(path) = path else {
             return Ok(Self::Output(out));
         };
-        if is_of_store(path, store) {
+        if store.is_some_and(|store| is_of_store(path, store)) {
             return Err(Error::Usage {
                 message: format!("{} is a file of the store itself", path.display()),
                 hint: "give another name; --force does not replace the store",

@@ -5,7 +5,7 @@ mod format;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use audit_core::{LogEntry, Store, StoreError};
+use audit_core::{LogEntry, StoreError};
 use clap::Args;
 use serde_json::json;
 use uuid::Uuid;
@@ -15,7 +15,8 @@ use super::Session;
 use crate::args::Global;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::trail::{self, Need, Trail};
+use crate::store::{self, Need, Place};
+use crate::trail::{self, Trail};
 use crate::{interrupt, progress, report, text};
 
 /// How many entries are appended at a time.
@@ -82,7 +83,7 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
     };
     // A store that is to be made is made for the first entry: none is left for what has none.
     let trail = match need {
-        Need::Create if !trail::exists(&session.global)? => None,
+        Need::Create if !store::exists(&Place::of(&session.global)?)? => None,
         need => Some(Trail::open(&session.global, need)?),
     };
     interrupt::watch()?;

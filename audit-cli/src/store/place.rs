@@ -1,0 +1,194 @@
+//! Where the store is that was named.
+
+use std::env;
+#[cfg(feature = "postgres")]
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::args::Global;
+use crate::error::Error;
+
+/// The file that is taken where none is named.
+const DEFAULT: &str = "audit.db";
+
+/// How the URL of a database begins.
+const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+
+/// Where a store is.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// In a file.
+    File(PathBuf),
+    /// In a database.
+    Server(Server),
+}
+
+/// A database, and the schema of the trail in it.
+#[derive(Clone)]
+pub(crate) struct Server {
+    /// With the password, perhaps.
+    url: String,
+    schema: Option<String>,
+}
+
+impl Place {
+    /// Returns the store that is named, or the file in the folder.
+    ///
+    /// # Errors
+    /// [`Error::NoStore`] if there is neither; [`Error::Usage`] if it is named in a way that
+    /// means nothing.
+    pub(crate) fn of(global: &Global) -> Result<Self, Error> {
+        let path = match global.store.as_deref() {
+            Some(store) => match store.to_str() {
+                Some(url) if is_url(url) => {
+                    return Ok(Self::Server(Server::new(url, global)));
+                }
+                Some(text) if !Path::new(text).exists() => {
+                    refuse_database(text)?;
+                    text.into()
+                }
+                _ => store.into(),
+            },
+            None if Path::new(DEFAULT).is_file() => DEFAULT.into(),
+            None => return Err(Error::NoStore),
+        };
+        if global.schema.is_some() {
+            return Err(Error::Usage {
+                message: "--schema is for PostgreSQL, and the store is a file".to_owned(),
+                hint: "leave it out, or name a database: --store postgres://user@host/database",
+            });
+        }
+        Ok(Self::File(path))
+    }
+
+    /// Returns whether it is a database.
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self, Self::Server(_))
+    }
+}
+
+impl Server {
+    /// Takes a URL, and the schema that was named for it.
+    pub(crate) fn new(url: &str, global: &Global) -> Self {
+        Self {
+            url: url.to_owned(),
+            schema: schema(global),
+        }
+    }
+
+    /// Returns the URL, which is not for printing.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Says that this build knows no databases.
+    #[cfg(not(feature = "postgres"))]
+    pub(crate) fn absent(&self) -> Error {
+        log::debug!("{self:?} is not opened");
+        crate::command::absent::without("PostgreSQL")
+    }
+
+    /// Returns the schema, if one is named.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Of the URL no more than its length.
+        f.debug_struct("Server")
+            .field("url", &self.url.len())
+            .field("schema", &self.schema)
+            .finish()
+    }
+}
+
+/// Returns the schema that is named by the flag or by the variable.
+pub(crate) fn schema(global: &Global) -> Option<String> {
+    let named = || env::var("AUDITLOG_SCHEMA").ok();
+    global
+        .schema
+        .clone()
+        .or_else(named)
+        .filter(|name| !name.is_empty())
+}
+
+/// Returns the URL of a database that is named as the store.
+#[cfg(feature = "postgres")]
+pub(crate) fn url(store: Option<&OsStr>) -> Option<&str> {
+    store?.to_str().filter(|text| is_url(text))
+}
+
+fn is_url(text: &str) -> bool {
+    SCHEMES.iter().any(|scheme| text.starts_with(scheme))
+}
+
+/// Refuses what is no file, but looks like a database of some kind, without showing it: there
+/// may be a password in it.
+fn refuse_database(text: &str) -> Result<(), Error> {
+    let lower = text.to_ascii_lowercase();
+    let with_login = || {
+        let before = text.split_once('@').map_or("", |(before, _)| before);
+        before.contains(':')
+    };
+    let begins = || {
+        ["postgres:", "postgresql:"]
+            .iter()
+            .any(|begin| lower.starts_with(begin))
+    };
+    let message = match lower.split_once("://") {
+        Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_lowercase()) => {
+            format!("`{scheme}://` does not name a store")
+        }
+        None if !begins() && !lower.contains("password=") && !with_login() => return Ok(()),
+        _ => "the text given with --store names no store".to_owned(),
+    };
+    Err(Error::Usage {
+        message,
+        hint: "a store is the path of a file, or a database of PostgreSQL: \
+               postgres://user@host/database",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_database_is_refused_and_not_shown() {
+        for text in [
+            "postgress://ann:s3cret@h/db",
+            "POSTGRES://ann:s3cret@h/db",
+            "postgres:/ann:s3cret@h/db",
+            "mysql://ann:s3cret@h/db",
+            "host=h password=s3cret",
+            "ann:s3cret@h/db",
+            "s3cret@x://h",
+        ] {
+            let error = refuse_database(text).unwrap_err();
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+        for text in [
+            "audit.db",
+            "/tmp/a@b.db",
+            "C:\\trail\\audit.db",
+            "no/such/file",
+            "postgres.db",
+        ] {
+            assert!(refuse_database(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_not_in_what_is_printed_for_debugging() {
+        let server = Server {
+            url: "postgres://ann:s3cret@h/db".to_owned(),
+            schema: None,
+        };
+        assert!(!format!("{server:?}").contains("s3cret"));
+    }
+}

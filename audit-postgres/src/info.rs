@@ -1,0 +1,211 @@
+//! What the tables of a trail are, apart from the entries in them.
+
+use audit_core::StoreError;
+use tokio::time::timeout;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Error, IsolationLevel, Transaction};
+use uuid::Uuid;
+
+use crate::connection::{Connections, retrying};
+use crate::schema::Schema;
+
+/// What [`PostgresStore::schema_info`](crate::PostgresStore::schema_info) found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SchemaInfo {
+    /// The version of the trail's tables.
+    pub schema_version: u32,
+    /// The version of the server.
+    pub server_version: String,
+    /// The names of the partitions of months, sorted.
+    pub partitions: Vec<String>,
+    /// Those of this month and the next that are missing: entries of that time go to
+    /// `audit_entry_rest`.
+    pub missing_partitions: Vec<String>,
+    /// How many entries lie in `audit_entry_rest`, since their ids are of no month that has a
+    /// partition.
+    pub rest_entries: u64,
+    /// About how many entries there are, as the server estimated when it last analyzed them.
+    pub entries_estimate: u64,
+    /// How many bytes the tables have, without their indexes.
+    pub table_bytes: u64,
+    /// How many bytes the indexes have.
+    pub index_bytes: u64,
+    /// The names of the indexes that all partitions have, sorted.
+    pub indexes: Vec<String>,
+    /// The role that owns the tables.
+    pub owner: String,
+    /// The roles but the owner that were given the right to change or remove entries, sorted.
+    pub may_change: Vec<String>,
+    /// The tables whose triggers against changes are gone or disabled, sorted.
+    pub unguarded: Vec<String>,
+}
+
+/// The table of all entries: its owner, and what the server and the schema say.
+const TRAIL: &str = "\
+SELECT s.version, current_setting('server_version'), pg_get_userbyid(c.relowner)::text
+FROM {schema}.audit_schema AS s, pg_class AS c WHERE c.oid = '{schema}.audit_entry'::regclass";
+
+/// Its partitions, with the ids they are for; that for the rest has none.
+const PARTITIONS: &str = "\
+SELECT c.relname::text, b.ids[1]::uuid, b.ids[2]::uuid, greatest(c.reltuples, 0)::bigint,
+    coalesce(pg_table_size(c.oid), 0), coalesce(pg_indexes_size(c.oid), 0)
+FROM pg_inherits AS i
+JOIN pg_class AS c ON c.oid = i.inhrelid
+CROSS JOIN LATERAL (SELECT regexp_match(
+    pg_get_expr(c.relpartbound, c.oid), $$FROM \\('([0-9a-f-]+)'\\) TO \\('([0-9a-f-]+)'\\)$$
+)) AS b(ids)
+WHERE i.inhparent = '{schema}.audit_entry'::regclass
+ORDER BY c.relname";
+
+const MISSING: &str = "\
+SELECT n.name FROM generate_series(0, 1) AS ahead
+CROSS JOIN LATERAL (SELECT 'audit_entry_' || to_char(
+    date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead), 'YYYY_MM'
+)) AS n(name)
+WHERE NOT EXISTS (
+    SELECT FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+    WHERE i.inhparent = '{schema}.audit_entry'::regclass AND c.relname = n.name
+)
+ORDER BY n.name";
+
+const INDEXES: &str = "\
+SELECT c.relname::text FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid
+WHERE x.indrelid = '{schema}.audit_entry'::regclass AND x.indisvalid
+ORDER BY c.relname";
+
+const MAY_CHANGE: &str = "\
+SELECT DISTINCT CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee)::text END
+FROM pg_class AS c CROSS JOIN LATERAL aclexplode(c.relacl) AS g
+WHERE g.grantee <> c.relowner AND g.privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER')
+    AND (c.oid = '{schema}.audit_entry'::regclass OR c.oid IN (
+        SELECT inhrelid FROM pg_inherits WHERE inhparent = '{schema}.audit_entry'::regclass
+    ))
+ORDER BY 1";
+
+const UNGUARDED: &str = "\
+SELECT c.relname::text FROM pg_class AS c
+WHERE (c.oid = '{schema}.audit_entry'::regclass OR c.oid IN (
+        SELECT inhrelid FROM pg_inherits WHERE inhparent = '{schema}.audit_entry'::regclass
+    ))
+    AND 2 > (
+        SELECT count(*) FROM pg_trigger AS t
+        WHERE t.tgrelid = c.oid AND t.tgname IN ('audit_entry_keep', 'audit_entry_keep_all')
+            AND t.tgenabled IN ('O', 'A')
+    )
+ORDER BY c.relname";
+
+/// Not in the table itself, which a reader has no right to.
+const REST: &str = "SELECT count(*) FROM {schema}.audit_entry WHERE id BETWEEN $1 AND $2";
+
+pub(crate) async fn read(
+    connections: Connections,
+    schema: Schema,
+) -> Result<SchemaInfo, StoreError> {
+    retrying(connections.deadline(), || async {
+        let mut connection = connections.read().await?;
+        let done = timeout(connection.limit(), async {
+            let transaction = connection
+                .build_transaction()
+                .isolation_level(IsolationLevel::RepeatableRead)
+                .read_only(true)
+                .start()
+                .await?;
+            let info = info(&transaction, &schema).await?;
+            transaction.commit().await?;
+            Ok(info)
+        })
+        .await;
+        connection.settle(done)
+    })
+    .await
+    .map_err(|failure| failure.error)
+}
+
+async fn info(transaction: &Transaction<'_>, schema: &Schema) -> Result<SchemaInfo, Error> {
+    // The names without a schema are the server's own, whatever the search path has.
+    transaction
+        .batch_execute("SET LOCAL search_path = pg_catalog, pg_temp")
+        .await?;
+    let trail = transaction.query_one(&schema.fill(TRAIL), &[]).await?;
+    let mut info = SchemaInfo {
+        schema_version: trail.try_get::<_, i32>(0)?.unsigned_abs(),
+        server_version: trail.try_get(1)?,
+        partitions: Vec::new(),
+        missing_partitions: names(transaction, schema, MISSING).await?,
+        rest_entries: 0,
+        entries_estimate: 0,
+        table_bytes: 0,
+        index_bytes: 0,
+        indexes: names(transaction, schema, INDEXES).await?,
+        owner: trail.try_get(2)?,
+        may_change: names(transaction, schema, MAY_CHANGE).await?,
+        unguarded: names(transaction, schema, UNGUARDED).await?,
+    };
+    let mut months: Vec<[Uuid; 2]> = Vec::new();
+    for row in transaction.query(&schema.fill(PARTITIONS), &[]).await? {
+        let number = |column: usize| row.try_get::<_, i64>(column).map(i64::unsigned_abs);
+        info.entries_estimate += number(3)?;
+        info.table_bytes += number(4)?;
+        info.index_bytes += number(5)?;
+        if let (Some(low), Some(high)) = (row.try_get(1)?, row.try_get(2)?) {
+            months.push([low, high]);
+            info.partitions.push(row.try_get(0)?);
+        }
+    }
+    let sql = schema.fill(REST);
+    for [first, last] in between(months) {
+        let params = [(&first as _, Type::UUID), (&last as _, Type::UUID)];
+        for row in transaction.query_typed(&sql, &params).await? {
+            info.rest_entries += row.try_get::<_, i64>(0)?.unsigned_abs();
+        }
+    }
+    Ok(info)
+}
+
+/// Returns the only column of a statement.
+async fn names(
+    transaction: &Transaction<'_>,
+    schema: &Schema,
+    sql: &str,
+) -> Result<Vec<String>, Error> {
+    let rows = transaction.query(&schema.fill(sql), &[]).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// Returns the first and the last id of each span that lies in no month, of which each has its
+/// first id and the first one after it.
+fn between(mut months: Vec<[Uuid; 2]>) -> Vec<[Uuid; 2]> {
+    months.sort_unstable();
+    let mut spans = Vec::new();
+    let mut next = 0;
+    for [low, high] in months {
+        let low = low.as_u128();
+        if low > next {
+            spans.push([Uuid::from_u128(next), Uuid::from_u128(low - 1)]);
+        }
+        next = next.max(high.as_u128());
+    }
+    spans.push([Uuid::from_u128(next), Uuid::max()]);
+    spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_between_months() {
+        let spans = |months: &[[u128; 2]]| -> Vec<[u128; 2]> {
+            let months = months.iter().map(|ids| ids.map(Uuid::from_u128)).collect();
+            let spans = between(months).into_iter();
+            spans.map(|ids| ids.map(|id| id.as_u128())).collect()
+        };
+        assert_eq!(spans(&[]), [[0, u128::MAX]]);
+        assert_eq!(spans(&[[0, 10]]), [[10, u128::MAX]]);
+        assert_eq!(
+            spans(&[[40, 50], [10, 20], [20, 30]]),
+            [[0, 9], [30, 39], [50, u128::MAX]]
+        );
+    }
+}

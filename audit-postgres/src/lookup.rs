@@ -1,0 +1,126 @@
+//! Entries by id, and models, which queries do not know.
+
+use std::collections::HashMap;
+
+use audit_core::projection::id_range;
+use audit_core::{LogEntry, StoreError};
+use tokio::time::timeout;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row};
+use uuid::Uuid;
+
+use crate::connection::{Connections, retrying};
+use crate::query::{read_entry, read_entry_with};
+use crate::schema::Schema;
+
+/// From one to the next in the index, however many entries each has, and the bytes of an entry
+/// where the key is not the name itself.
+const MODELS: &str = "\
+WITH RECURSIVE found (model) AS (
+    (SELECT e.model FROM {schema}.audit_entry AS e ORDER BY e.model LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT e.model FROM {schema}.audit_entry AS e
+        WHERE e.model > f.model ORDER BY e.model LIMIT 1
+    ) FROM found AS f WHERE f.model IS NOT NULL
+)
+SELECT f.model, CASE WHEN strpos(f.model, E'\\x01') > 0 THEN (
+    SELECT e.body FROM {schema}.audit_entry AS e WHERE e.model = f.model ORDER BY e.ts, e.id LIMIT 1
+) END
+FROM found AS f WHERE f.model IS NOT NULL";
+
+/// Returns the bytes of the entries whose id begins with some digits, by id.
+pub(crate) async fn with_id_prefix(
+    connections: Connections,
+    schema: Schema,
+    prefix: String,
+    limit: usize,
+) -> Result<Vec<String>, StoreError> {
+    let Some([first, last]) = id_range(&prefix) else {
+        return Ok(Vec::new());
+    };
+    let sql = "SELECT body FROM {schema}.audit_entry WHERE id BETWEEN $1 AND $2 \
+               ORDER BY id LIMIT $3";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let params: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&first, Type::UUID),
+        (&last, Type::UUID),
+        (&limit, Type::INT8),
+    ];
+    rows(&connections, &schema, sql, &params, |row| row.try_get(0)).await
+}
+
+/// Returns the bytes of the entries that have one of the ids, by id.
+pub(crate) async fn by_ids(
+    connections: Connections,
+    schema: Schema,
+    ids: Vec<Uuid>,
+) -> Result<HashMap<Uuid, String>, StoreError> {
+    let sql = "SELECT id, body FROM {schema}.audit_entry WHERE id = ANY ($1)";
+    let params: [(&(dyn ToSql + Sync), Type); 1] = [(&ids, Type::UUID_ARRAY)];
+    let found = rows(&connections, &schema, sql, &params, |row| {
+        Ok((row.try_get(0)?, row.try_get(1)?))
+    });
+    Ok(found.await?.into_iter().collect())
+}
+
+/// Returns the names of all models, sorted.
+pub(crate) async fn models(
+    connections: Connections,
+    schema: Schema,
+) -> Result<Vec<String>, StoreError> {
+    let found = rows(&connections, &schema, MODELS, &[], |row| {
+        Ok((
+            row.try_get::<_, String>(0)?,
+            row.try_get::<_, Option<String>>(1)?,
+        ))
+    });
+    let mut models = Vec::new();
+    for (key, body) in found.await? {
+        models.push(match body {
+            Some(body) => read_entry(&body, &connections.place)?.model,
+            None => key,
+        });
+    }
+    // A key has not quite the order of what it stands for.
+    models.sort_unstable();
+    Ok(models)
+}
+
+/// Reads entries of their bytes, on the thread of whoever asked.
+pub(crate) fn read(bodies: &[String], place: &str) -> Result<Vec<LogEntry>, StoreError> {
+    bodies.iter().map(|body| read_entry(body, place)).collect()
+}
+
+/// Reads entries in the order of some ids.
+pub(crate) fn in_order(
+    ids: &[Uuid],
+    bodies: &HashMap<Uuid, String>,
+    place: &str,
+) -> Result<Vec<LogEntry>, StoreError> {
+    ids.iter()
+        .filter_map(|id| Some(read_entry_with(*id, bodies.get(id)?, place)))
+        .collect()
+}
+
+/// Runs a statement that is planned for the values at hand.
+async fn rows<T>(
+    connections: &Connections,
+    schema: &Schema,
+    sql: &str,
+    params: &[(&(dyn ToSql + Sync), Type)],
+    read: impl Fn(&Row) -> Result<T, Error>,
+) -> Result<Vec<T>, StoreError> {
+    let sql = schema.fill(sql);
+    retrying(connections.deadline(), || async {
+        let connection = connections.read().await?;
+        let done = timeout(connection.limit(), async {
+            let rows = connection.query_typed(&sql, params).await?;
+            rows.iter().map(&read).collect()
+        })
+        .await;
+        connection.settle(done)
+    })
+    .await
+    .map_err(|failure| failure.error)
+}

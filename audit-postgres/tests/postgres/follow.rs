@@ -1,0 +1,254 @@
+//! Following the trail: nothing is passed over, nothing comes twice.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use audit_core::{LogEntry, Store, StoreError};
+use audit_postgres::{Position, PostgresStore};
+use audit_testkit::entries;
+use uuid::Uuid;
+
+use crate::Test;
+use crate::scratch::{Scratch, sorted};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "follow::what_is_committed_late_is_not_passed_over",
+        what_is_committed_late_is_not_passed_over,
+    ),
+    (
+        "follow::a_limit_smaller_than_a_transaction",
+        a_limit_smaller_than_a_transaction,
+    ),
+    (
+        "follow::numbers_that_wrote_nothing",
+        numbers_that_wrote_nothing,
+    ),
+    (
+        "follow::each_entry_comes_once_while_many_write",
+        each_entry_comes_once_while_many_write,
+    ),
+    (
+        "follow::a_place_that_was_not_reached",
+        a_place_that_was_not_reached,
+    ),
+];
+
+/// Waits for entries as whoever follows does: other tests' transactions hold them back.
+struct Follower<'s> {
+    store: &'s PostgresStore,
+    position: Position,
+}
+
+impl<'s> Follower<'s> {
+    fn new(store: &'s PostgresStore) -> Self {
+        let position = store.position().unwrap();
+        Self { store, position }
+    }
+
+    /// Reads once, and keeps the place as text.
+    fn read(&mut self, limit: usize) -> Vec<LogEntry> {
+        let (entries, next) = self.store.committed_after(&self.position, limit).unwrap();
+        assert!(entries.len() <= limit);
+        assert!(next >= self.position, "{next} after {}", self.position);
+        self.position = next.to_string().parse().unwrap();
+        entries
+    }
+
+    /// Reads until there are so many.
+    fn next(&mut self, number: usize, limit: usize) -> Vec<LogEntry> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut found = Vec::new();
+        while found.len() < number {
+            assert!(Instant::now() < deadline, "{} of {number}", found.len());
+            found.extend(self.read(limit.min(number - found.len())));
+        }
+        found
+    }
+}
+
+fn what_is_committed_late_is_not_passed_over(scratch: &Scratch) {
+    let store = scratch.store();
+    let sample = entries(60, 1);
+    let mut follower = Follower::new(&store);
+    let (early, lost) = (scratch.sql(), scratch.sql());
+    early.run("BEGIN").unwrap();
+    early.append(&sample[..5]);
+    lost.run("BEGIN").unwrap();
+    lost.append(&sample[5..10]);
+    // A savepoint is no transaction of its own.
+    early.run("SAVEPOINT inside").unwrap();
+    early.append(&sample[10..12]);
+    early.run("SAVEPOINT gone").unwrap();
+    early.append(&sample[12..14]);
+    early.run("ROLLBACK TO gone").unwrap();
+    store.append(&sample[20..40]).unwrap();
+    // The later ones are there, and are held back.
+    assert_eq!(store.query().count().unwrap(), 20);
+    for _ in 0..3 {
+        assert_eq!(follower.read(100), []);
+    }
+    lost.run("ROLLBACK").unwrap();
+    assert_eq!(follower.read(100), []);
+    early.run("COMMIT").unwrap();
+    let found = follower.next(27, 100);
+    let own = [&sample[..5], &sample[10..12]].concat();
+    assert_eq!(found[..7], sorted(own));
+    assert_eq!(found[7..], sorted(sample[20..40].to_vec()));
+    assert_eq!(follower.read(100), []);
+    // One that only reads holds nobody back.
+    early
+        .run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM audit_entry")
+        .unwrap();
+    store.append(&sample[40..]).unwrap();
+    assert_eq!(follower.next(20, 100), sorted(sample[40..].to_vec()));
+    early.run("COMMIT").unwrap();
+
+    // From the beginning it is all the same again, also for a future.
+    let mut again = Follower {
+        store: &store,
+        position: Position::BEGINNING,
+    };
+    let all = again.next(47, 10);
+    assert_eq!(all[..7], found[..7]);
+    futures::executor::block_on(async {
+        let (entries, next) = store
+            .committed_after_async(&Position::BEGINNING, 47)
+            .await
+            .unwrap();
+        assert_eq!(entries, all);
+        assert!(store.position_async().await.unwrap() >= next);
+    });
+    store.close().unwrap();
+}
+
+fn a_limit_smaller_than_a_transaction(scratch: &Scratch) {
+    let store = scratch.store();
+    let sample = entries(1_000, 2);
+    // One transaction, then many small ones, then one.
+    store.append(&sample[..400]).unwrap();
+    for entry in &sample[400..500] {
+        store.append(std::slice::from_ref(entry)).unwrap();
+    }
+    store.append(&sample[500..]).unwrap();
+    let mut expected = sorted(sample[..400].to_vec());
+    expected.extend_from_slice(&sample[400..500]);
+    expected.extend(sorted(sample[500..].to_vec()));
+    for limit in [1, 7, 100, 399, 400, 401, 999, 1_000, 5_000] {
+        let mut follower = Follower {
+            store: &store,
+            position: Position::BEGINNING,
+        };
+        assert!(follower.next(1_000, limit) == expected, "{limit}");
+        assert_eq!(follower.read(limit), []);
+    }
+    // An answer is full as long as there is enough.
+    let (first, next) = store.committed_after(&Position::BEGINNING, 450).unwrap();
+    assert_eq!(first.len(), 450);
+    let (none, same) = store.committed_after(&next, 0).unwrap();
+    assert_eq!((none.len(), same), (0, next));
+    let (rest, _) = store.committed_after(&next, usize::MAX).unwrap();
+    assert_eq!(rest.len(), 550);
+    store.close().unwrap();
+}
+
+fn numbers_that_wrote_nothing(scratch: &Scratch) {
+    let store = scratch.store();
+    let sql = scratch.sql();
+    let sample = entries(30, 3);
+    let mut follower = Follower::new(&store);
+    for part in sample.chunks(10) {
+        store.append(part).unwrap();
+        // 400 numbers without an entry.
+        sql.run(
+            "CREATE PROCEDURE pg_temp.spend() LANGUAGE plpgsql AS $$ BEGIN \
+                 FOR n IN 1..400 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$; ",
+        )
+        .unwrap();
+        sql.run("CALL pg_temp.spend()").unwrap();
+        sql.run("DROP PROCEDURE pg_temp.spend()").unwrap();
+    }
+    let mut expected = Vec::new();
+    for part in sample.chunks(10) {
+        expected.extend(sorted(part.to_vec()));
+    }
+    assert_eq!(follower.next(30, 30), expected);
+    assert_eq!(follower.read(30), []);
+    store.close().unwrap();
+}
+
+fn each_entry_comes_once_while_many_write(scratch: &Scratch) {
+    let store = scratch.store();
+    let writing = AtomicBool::new(true);
+    let kept: Vec<LogEntry> = thread::scope(|scope| {
+        let writers: Vec<_> = (0..4_u64)
+            .map(|writer| {
+                let store = &store;
+                scope.spawn(move || {
+                    let sql = scratch.sql();
+                    let mut kept = Vec::new();
+                    for round in 0..40_u64 {
+                        let sample = entries(7, (writer << 32) + round);
+                        if writer < 2 {
+                            store.append(&sample).unwrap();
+                            kept.extend(sample);
+                            continue;
+                        }
+                        sql.run("BEGIN").unwrap();
+                        sql.append(&sample[..3]);
+                        sql.append(&sample[3..]);
+                        if round % 3 == 0 {
+                            sql.run("ROLLBACK").unwrap();
+                        } else {
+                            sql.run("COMMIT").unwrap();
+                            kept.extend(sample);
+                        }
+                    }
+                    kept
+                })
+            })
+            .collect();
+        let follower = scope.spawn(|| {
+            let mut follower = Follower {
+                store: &store,
+                position: Position::BEGINNING,
+            };
+            let mut seen = HashSet::<Uuid>::new();
+            let deadline = Instant::now() + Duration::from_secs(60);
+            loop {
+                // It is asked before, so that what was written until then is read.
+                let over = !writing.load(Ordering::SeqCst);
+                let found = follower.read(5);
+                for entry in &found {
+                    assert!(seen.insert(entry.id), "{} came twice", entry.id);
+                }
+                if over && seen.len() as u64 == store.query().count().unwrap() {
+                    return seen;
+                }
+                assert!(Instant::now() < deadline, "{} were seen", seen.len());
+            }
+        });
+        let kept: Vec<_> = writers
+            .into_iter()
+            .flat_map(|writer| writer.join().unwrap())
+            .collect();
+        writing.store(false, Ordering::SeqCst);
+        let seen = follower.join().unwrap();
+        assert_eq!(seen, kept.iter().map(|entry| entry.id).collect());
+        kept
+    });
+    assert_eq!(store.query().count().unwrap(), kept.len() as u64);
+    store.close().unwrap();
+}
+
+fn a_place_that_was_not_reached(scratch: &Scratch) {
+    let store = scratch.store();
+    store.append(&entries(3, 9)).unwrap();
+    let far: Position = (i64::MAX - 1).to_string().parse().unwrap();
+    let error = store.committed_after(&far, 5).unwrap_err();
+    assert!(matches!(error, StoreError::Unsupported { .. }), "{error:?}");
+    assert!(error.to_string().contains("begin anew"), "{error}");
+    store.close().unwrap();
+}

@@ -1,0 +1,328 @@
+//! What a store finds by other means than a query, and what it says about its tables.
+
+use audit_core::{LogEntry, Query, Store, StoreError};
+use audit_postgres::{PostgresStore, Roles, SCHEMA_VERSION};
+use audit_testkit::entries;
+use chrono::{Months, Utc};
+use uuid::Uuid;
+
+use crate::Test;
+use crate::scratch::{Scratch, Sql, sorted};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "lookup::entries_are_found_by_the_beginning_of_their_id",
+        entries_are_found_by_the_beginning_of_their_id,
+    ),
+    ("lookup::models_are_listed_once", models_are_listed_once),
+    (
+        "lookup::tables_tell_their_versions_and_sizes",
+        tables_tell_their_versions_and_sizes,
+    ),
+    (
+        "lookup::a_reader_may_look_everything_up",
+        a_reader_may_look_everything_up,
+    ),
+    ("lookup::an_export_is_one_look", an_export_is_one_look),
+    (
+        "lookup::an_export_that_fails_leaves_its_connection",
+        an_export_that_fails_leaves_its_connection,
+    ),
+    (
+        "lookup::an_export_works_in_every_runtime",
+        an_export_works_in_every_runtime,
+    ),
+];
+
+fn entries_are_found_by_the_beginning_of_their_id(scratch: &Scratch) {
+    let store = scratch.store();
+    let mut sample: Vec<LogEntry> = ["a0", "a1", "b0"]
+        .into_iter()
+        .map(|action| LogEntry::new(action, "User", "1", "bob"))
+        .collect();
+    sample[0].id = Uuid::from_u128(0xa000_0000 << 96 | 1);
+    sample[1].id = Uuid::from_u128(0xa100_0000 << 96 | 2);
+    sample[2].id = Uuid::from_u128(0xb000_0000 << 96 | 3);
+    store.append(&sample).unwrap();
+    let found = |prefix: &str, limit| store.with_id_prefix(prefix, limit).unwrap();
+    assert_eq!(found("a", 9), sample[..2]);
+    assert_eq!(found("A1", 9), sample[1..2]);
+    assert_eq!(found("a1000000-00", 9), sample[1..2]);
+    assert_eq!(found("", 9), sample);
+    assert_eq!(found("", 2), sample[..2]);
+    assert_eq!(found("c", 9), []);
+    assert_eq!(found("%", 9), []);
+    assert_eq!(found(&sample[2].id.to_string(), 9), sample[2..]);
+    let ids = [sample[2].id, Uuid::nil(), sample[0].id];
+    let expected = [sample[2].clone(), sample[0].clone()];
+    assert_eq!(store.by_ids(&ids).unwrap(), expected);
+    pollster(async {
+        assert_eq!(store.by_ids_async(&ids).await.unwrap(), expected);
+        let found = store.with_id_prefix_async("a", 1).await.unwrap();
+        assert_eq!(found, sample[..1]);
+    });
+    store.close().unwrap();
+}
+
+fn pollster(future: impl Future<Output = ()>) {
+    futures::executor::block_on(future);
+}
+
+fn models_are_listed_once(scratch: &Scratch) {
+    let store = scratch.store();
+    assert_eq!(store.models().unwrap(), [""; 0]);
+    let long = "x".repeat(3000);
+    let odd = ["a\0b", "a\u{1}b", "a\0", &long];
+    let plain = ["User", "", "Invoice", "User", ""];
+    let sample: Vec<_> = plain
+        .iter()
+        .chain(&odd)
+        .map(|model| LogEntry::new("update", *model, "1", "x"))
+        .collect();
+    store.append(&sample).unwrap();
+    let mut expected = ["", "Invoice", "User", "a\0", "a\0b", "a\u{1}b", &long];
+    expected.sort_unstable();
+    assert_eq!(store.models().unwrap(), expected);
+    pollster(async { assert_eq!(store.models_async().await.unwrap(), expected) });
+    store.close().unwrap();
+}
+
+fn tables_tell_their_versions_and_sizes(scratch: &Scratch) {
+    let store = scratch.store();
+    let sql = scratch.sql();
+    let mut sample = entries(300, 1);
+    let now = chrono::DateTime::<Utc>::from(std::time::SystemTime::now());
+    for (number, entry) in sample.iter_mut().enumerate() {
+        // Of this month, and of long ago, for which there is no partition.
+        let millis = if number < 100 {
+            7
+        } else {
+            now.timestamp_millis()
+        };
+        let high = (millis.cast_unsigned() << 16) | 0x7000;
+        entry.id = Uuid::from_u64_pair(high, (0b10 << 62) | number as u64);
+    }
+    store.append(&sample).unwrap();
+    sql.run("ANALYZE audit_entry").unwrap();
+    let info = store.schema_info().unwrap();
+    assert_eq!(info.schema_version, SCHEMA_VERSION);
+    assert_eq!(info.server_version, sql.value("SHOW server_version"));
+    assert_eq!(info.partitions.len(), 4);
+    assert_eq!(info.missing_partitions, [""; 0]);
+    assert_eq!(info.rest_entries, 100);
+    assert_eq!(info.entries_estimate, 300);
+    assert_eq!(info.owner, sql.value("SELECT current_user"));
+    assert_eq!(info.may_change, [""; 0]);
+    assert_eq!(info.unguarded, [""; 0]);
+    assert!(info.indexes.contains(&"audit_entry_object".to_owned()));
+    let size = |function: &str| {
+        let sizes = format!(
+            "SELECT sum({function}(inhrelid)) FROM pg_inherits \
+             WHERE inhparent = 'audit_entry'::regclass"
+        );
+        sql.value(&sizes).parse::<u64>().unwrap()
+    };
+    assert_eq!(info.table_bytes, size("pg_table_size"));
+    assert_eq!(info.index_bytes, size("pg_indexes_size"));
+
+    let next = (now + Months::new(1))
+        .format("audit_entry_%Y_%m")
+        .to_string();
+    sql.run(&format!(
+        "DROP TABLE {next}; DROP INDEX audit_entry_actor; \
+         GRANT DELETE ON audit_entry TO PUBLIC; \
+         ALTER TABLE audit_entry_rest DISABLE TRIGGER audit_entry_keep_all"
+    ))
+    .unwrap();
+    let info = store.schema_info().unwrap();
+    assert_eq!(info.missing_partitions, [next]);
+    assert_eq!(info.partitions.len(), 3);
+    assert!(!info.indexes.contains(&"audit_entry_actor".to_owned()));
+    assert_eq!(info.may_change, ["PUBLIC"]);
+    assert_eq!(info.unguarded, ["audit_entry_rest"]);
+    // With few entries the server reads the table; by an index it would be another one.
+    let by_object = Query::new().model_name("User").object_pk("1");
+    let plan = store.explain_indexed(&by_object).unwrap().join("\n");
+    assert!(!plan.contains("Seq Scan"), "{plan}");
+    assert!(plan.contains("object_pk"), "{plan}");
+    store.close().unwrap();
+}
+
+/// Makes roles of a test's own, and returns the names of the owner, the writer and the reader.
+fn roles(scratch: &Scratch, sql: &Sql) -> [String; 3] {
+    let names = ["o", "w", "r"].map(|role| format!("{}_{role}", scratch.schema));
+    let script = Roles::new(&scratch.schema)
+        .owner(&names[0])
+        .writer(&names[1])
+        .reader(&names[2])
+        .sql()
+        .unwrap();
+    sql.run(&script).unwrap();
+    names
+}
+
+fn a_reader_may_look_everything_up(scratch: &Scratch) {
+    let store = scratch.store();
+    let sample = sorted(entries(50, 4));
+    store.append(&sample).unwrap();
+    let sql = scratch.sql();
+    let names = roles(scratch, &sql);
+    let options = scratch.options().read_only();
+    let reader = options
+        .connect(&scratch.with_option("role", &names[2]))
+        .unwrap();
+    assert_eq!(reader.with_id_prefix("", 99).unwrap().len(), 50);
+    assert_eq!(reader.by_ids(&[sample[7].id]).unwrap(), sample[7..8]);
+    assert!(!reader.models().unwrap().is_empty());
+    let info = reader.schema_info().unwrap();
+    assert_eq!(info.owner, names[0]);
+    assert_eq!(info.may_change, [""; 0]);
+    assert_eq!(info.unguarded, [""; 0]);
+    reader.position().unwrap();
+    assert_eq!(exported(&reader, &Query::new()).unwrap().len(), 50);
+    assert!(reader.check().unwrap().is_ok());
+    reader.explain_indexed(&Query::new()).unwrap();
+    // One that may only write is told so by the code.
+    let options = scratch.options().migrate(false);
+    let writer = options
+        .connect(&scratch.with_option("role", &names[1]))
+        .unwrap();
+    let error = writer.models().unwrap_err();
+    assert_eq!(audit_postgres::sqlstate(&error), Some("42501"), "{error}");
+    for store in [reader, writer, store] {
+        store.close().unwrap();
+    }
+    sql.run(&format!("DROP SCHEMA {} CASCADE", scratch.schema))
+        .unwrap();
+    let names = names.join(", ");
+    sql.run(&format!("DROP OWNED BY {names}; DROP ROLE {names}"))
+        .unwrap();
+}
+
+fn exported(store: &PostgresStore, query: &Query) -> Result<Vec<String>, StoreError> {
+    let mut lines = Vec::new();
+    let count = store.export(query, &mut |line| {
+        lines.push(line.to_owned());
+        Ok(())
+    })?;
+    assert_eq!(count, lines.len() as u64);
+    Ok(lines)
+}
+
+fn an_export_is_one_look(scratch: &Scratch) {
+    let store = scratch.store();
+    let sample = sorted(entries(3_000, 5));
+    store.append(&sample).unwrap();
+    let body = |entry: &LogEntry| entry.to_canonical_json().unwrap();
+    let expected: Vec<_> = sample.iter().map(body).collect();
+    // What is removed and what comes while it runs.
+    let mut lines = Vec::new();
+    let mut late = entries(1, 6);
+    late[0].timestamp = sample[2_999].timestamp;
+    store
+        .export(&Query::new(), &mut |line| {
+            if lines.is_empty() {
+                store.append(&late).unwrap();
+                assert_eq!(store.purge(&Query::new()).unwrap(), 3_001);
+            }
+            lines.push(line.to_owned());
+            Ok(())
+        })
+        .unwrap();
+    assert!(lines == expected, "another look");
+    assert_eq!(exported(&store, &Query::new()).unwrap(), [""; 0]);
+
+    store.append(&sample).unwrap();
+    for limit in [0, 1, 499, 500, 501, 1_500, 9_999] {
+        let lines = exported(&store, &Query::new().limit(limit)).unwrap();
+        assert!(lines == expected[..limit.min(3_000)], "{limit}");
+        let newest = Query::new().newest_first().limit(limit);
+        let lines = exported(&store, &newest).unwrap();
+        assert!(
+            lines.iter().eq(expected.iter().rev().take(limit)),
+            "{limit}"
+        );
+    }
+    // Questions that columns do not decide, and that have two parts.
+    let some = sample
+        .iter()
+        .find_map(|entry| entry.parent.clone())
+        .unwrap();
+    for query in [
+        Query::new().text("a"),
+        Query::new().text("a").limit(700),
+        Query::new().parent(some),
+        Query::new().after(audit_core::Cursor::of(&sample[2_000])),
+    ] {
+        let found = store.find(&query.clone().limit(query.limit_or_none().unwrap_or(9_999)));
+        let found: Vec<_> = found.unwrap().entries.iter().map(body).collect();
+        assert!(!found.is_empty(), "{query}");
+        assert!(exported(&store, &query).unwrap() == found, "{query}");
+    }
+    store.close().unwrap();
+}
+
+fn an_export_that_fails_leaves_its_connection(scratch: &Scratch) {
+    // One connection for everybody.
+    let store = scratch
+        .options()
+        .pool_size(1)
+        .connect(&scratch.url)
+        .unwrap();
+    store.append(&entries(5_000, 7)).unwrap();
+    let this_thread = std::thread::current().id();
+    for after in [0, 3, 600] {
+        let mut handed = 0;
+        let error = store
+            .export(&Query::new(), &mut |_| {
+                assert_eq!(std::thread::current().id(), this_thread);
+                handed += 1;
+                if handed > after {
+                    return Err(std::io::Error::other("enough"));
+                }
+                Ok(())
+            })
+            .unwrap_err();
+        assert!(error.to_string().contains("enough"), "{error}");
+        assert_eq!(handed, after + 1);
+        // The only connection of the thread that the export was read on.
+        pollster(async { assert_eq!(store.count_async(&Query::new()).await.unwrap(), 5_000) });
+    }
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        store.export(&Query::new(), &mut |_| {
+            std::panic::resume_unwind(Box::new("enough"))
+        })
+    }));
+    assert!(panicked.is_err());
+    pollster(async { assert_eq!(store.count_async(&Query::new()).await.unwrap(), 5_000) });
+    let other = store.clone();
+    store.close().unwrap();
+    let closed = exported(&other, &Query::new());
+    assert!(matches!(closed, Err(StoreError::Closed)), "{closed:?}");
+}
+
+fn an_export_works_in_every_runtime(scratch: &Scratch) {
+    let store = scratch.store();
+    store.append(&entries(1_200, 8)).unwrap();
+    let current = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    current.block_on(async {
+        assert_eq!(exported(&store, &Query::new()).unwrap().len(), 1_200);
+    });
+    let multi = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let other = store.clone();
+    let lines = multi.spawn(async move { exported(&other, &Query::new()).unwrap().len() });
+    assert_eq!(multi.block_on(lines).unwrap(), 1_200);
+    // Whoever receives the lines may use a runtime, and the store.
+    let mut counted = 0;
+    store
+        .export(&Query::new().limit(3), &mut |_| {
+            counted += current.block_on(store.count_async(&Query::new())).unwrap();
+            counted += store.count(&Query::new()).unwrap();
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(counted, 6 * 1_200);
+    store.close().unwrap();
+}
