@@ -348,13 +348,13 @@ fn default_privileges_reach_no_partition(scratch: &Scratch) {
     let made = Made::new(&sql, &[&role]);
     sql.run(&format!(
         "ALTER DEFAULT PRIVILEGES IN SCHEMA {0} GRANT ALL ON TABLES TO {role}, PUBLIC; \
-         SELECT audit_add_partition('2027-01-01')",
+         SELECT audit_add_partition('2031-01-01')",
         scratch.schema
     ))
     .unwrap();
     let others = sql.value(
         "SELECT count(*) FROM pg_class, aclexplode(relacl) AS a \
-         WHERE pg_class.oid = 'audit_entry_2027_01'::regclass AND a.grantee <> relowner",
+         WHERE pg_class.oid = 'audit_entry_2031_01'::regclass AND a.grantee <> relowner",
     );
     assert_eq!(others, "0");
     drop(made);
