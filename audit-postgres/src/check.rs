@@ -1,9 +1,11 @@
 //! Whether a trail holds what it should.
 
-use std::fmt;
+use std::time::Duration;
+use std::{fmt, panic};
 
 use audit_core::{LogEntry, StoreError};
 use serde_json::Value;
+use tokio::task;
 use tokio::time::timeout;
 use tokio_postgres::{Error, IsolationLevel};
 use uuid::Uuid;
@@ -12,8 +14,10 @@ use crate::connection::{Connections, retrying};
 use crate::row::Row;
 use crate::schema::Schema;
 
-/// How many entries are read at a time.
+/// How many entries are read at a time at most.
 const ENTRIES: usize = 1_000;
+/// How many bytes of them, an entry that is larger by itself aside.
+const BYTES: usize = 8 << 20;
 
 /// What [`PostgresStore::check`](crate::PostgresStore::check) found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +33,11 @@ impl Check {
     /// Returns whether nothing is wrong.
     pub fn is_ok(&self) -> bool {
         self.mismatches.is_empty()
+    }
+
+    fn add(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.mismatches.extend(other.mismatches);
     }
 }
 
@@ -52,48 +61,65 @@ impl fmt::Display for Mismatch {
 }
 
 pub(crate) async fn check(connections: &Connections, schema: &Schema) -> Result<Check, StoreError> {
+    let (first, next) = (page(schema, ""), page(schema, "WHERE a.id > $1"));
     retrying(connections.deadline(), || async {
         let mut connection = connections.read().await?;
         // However long all of it takes; each statement has its limit.
-        let limit = std::time::Duration::MAX;
-        let done = timeout(limit, async {
+        let done = timeout(Duration::MAX, async {
             let transaction = connection
                 .build_transaction()
                 .isolation_level(IsolationLevel::RepeatableRead)
                 .read_only(true)
                 .start()
                 .await?;
-            let statement = transaction
-                .prepare(&schema.fill(&format!(
-                    "SELECT id, ts, level, action, outcome, model, object_pk, parent_model, \
-                     parent_pk, actor, correlation_id, transaction_id, fields, changes::text, \
-                     body FROM {{schema}}.audit_entry WHERE id > $1 OR $2 ORDER BY id \
-                     LIMIT {ENTRIES}"
-                )))
-                .await?;
             let mut check = Check::default();
-            let mut after = None;
-            loop {
-                let rows = transaction
-                    .query(
-                        &statement,
-                        &[&after.unwrap_or(Uuid::nil()), &after.is_none()],
-                    )
-                    .await?;
-                for row in &rows {
-                    after = Some(row.try_get(0)?);
-                    check_row(row, &mut check)?;
-                }
-                if rows.len() < ENTRIES {
-                    return Ok(check);
+            let mut rows = transaction.query(&first, &[]).await?;
+            let next = transaction.prepare(&next).await?;
+            while let Some(last) = rows.last() {
+                let after: Uuid = last.try_get(0)?;
+                // While these are looked at, the next ones come.
+                let looked = task::spawn_blocking(move || check_rows(&rows));
+                rows = transaction.query(&next, &[&after]).await?;
+                match looked.await {
+                    Ok(found) => check.add(found?),
+                    Err(error) => panic::resume_unwind(error.into_panic()),
                 }
             }
+            Ok(check)
         })
         .await;
         connection.settle(done)
     })
     .await
     .map_err(|failure| failure.error)
+}
+
+/// The statement for the next entries that meet a condition, in the order of ids.
+fn page(schema: &Schema, condition: &str) -> String {
+    // The sizes of bodies are known without reading them.
+    schema.fill(&format!(
+        "SELECT e.id, e.ts, e.level, e.action, e.outcome, e.model, e.object_pk, e.parent_model, \
+         e.parent_pk, e.actor, e.correlation_id, e.transaction_id, e.fields, e.changes::text, \
+         e.body \
+         FROM (\
+             SELECT p.*, row_number() OVER up AS number, \
+                 sum(octet_length(p.body)) OVER up AS bytes \
+             FROM (\
+                 SELECT a.* FROM {{schema}}.audit_entry AS a {condition} \
+                 ORDER BY a.id LIMIT {ENTRIES}\
+             ) AS p \
+             WINDOW up AS (ORDER BY p.id ROWS UNBOUNDED PRECEDING)\
+         ) AS e \
+         WHERE e.number = 1 OR e.bytes <= {BYTES} ORDER BY e.id"
+    ))
+}
+
+fn check_rows(rows: &[tokio_postgres::Row]) -> Result<Check, Error> {
+    let mut check = Check::default();
+    for row in rows {
+        check_row(row, &mut check)?;
+    }
+    Ok(check)
 }
 
 fn check_row(found: &tokio_postgres::Row, check: &mut Check) -> Result<(), Error> {

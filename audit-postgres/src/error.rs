@@ -13,6 +13,9 @@ use uuid::Uuid;
 /// The SQLSTATE of `audit_compare`: the id is taken. The id is the error's detail.
 const CONFLICT: &str = "AU001";
 
+/// How the constraints begin that `audit_fence` makes.
+const FENCE: &str = "audit_entry_rest_awaits_";
+
 /// What went wrong in one attempt.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -59,6 +62,7 @@ impl Failure {
                 ServerError {
                     code: code.to_owned(),
                     message: db.message().to_owned(),
+                    hint: db.hint().map(str::to_owned),
                 },
             )
         };
@@ -67,15 +71,22 @@ impl Failure {
                 Some(id) => Self::last(StoreError::Conflict { id }),
                 None => Self::last(server()),
             },
-            // Serialization failure, deadlock, too many connections.
-            "40001" | "40P01" | "53300" => Self::again(StoreError::Busy { place: place() }),
+            // Serialization failure, deadlock.
+            "40001" | "40P01" => Self::again(StoreError::Busy { place: place() }),
+            // A partition is being made for the id.
+            "23514" if db.constraint().is_some_and(|name| name.starts_with(FENCE)) => {
+                Self::again(StoreError::Busy { place: place() })
+            }
+            // Out of memory, such as that for locks, and too many connections: others give some
+            // of theirs back.
+            "53200" | "53300" => Self::again(server()),
             // The server ends, restarts, or has cut the connection.
             "57P01" | "57P02" | "57P03" | "57P05" => Self::again(lost(place(), db.message())),
             // A lock was not to be had in time.
             "55P03" => Self::last(StoreError::Busy { place: place() }),
             "57014" => Self::timeout(&place(), "a statement took longer than it may"),
-            // Disk full, out of memory.
-            "53100" | "53200" => Self::last(StoreError::Full { place: place() }),
+            // Disk full.
+            "53100" => Self::last(StoreError::Full { place: place() }),
             // Read-only transaction, insufficient privilege.
             "25006" => Self::last(StoreError::ReadOnly { place: place() }),
             // Damaged data, damaged index.
@@ -156,6 +167,11 @@ impl Failure {
         self.has_code("23505")
     }
 
+    /// Whether what was asked for took longer than it may.
+    pub(crate) fn is_timeout(&self) -> bool {
+        is_timeout(&self.error)
+    }
+
     fn has_code(&self, code: &str) -> bool {
         sqlstate(&self.error) == Some(code)
     }
@@ -171,17 +187,27 @@ impl Failure {
     }
 }
 
-/// An error the server reported: its message and its code, without the detail, which may
-/// quote what was to be stored.
+/// Whether something took longer than it may.
+pub(crate) fn is_timeout(error: &StoreError) -> bool {
+    matches!(error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::TimedOut)
+}
+
+/// An error the server reported: its message, its code and its hint, without the detail, which
+/// may quote what was to be stored.
 #[derive(Debug)]
 struct ServerError {
     code: String,
     message: String,
+    hint: Option<String>,
 }
 
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (SQLSTATE {})", self.message, self.code)
+        write!(f, "{} (SQLSTATE {})", self.message, self.code)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {}", hint.trim_end_matches('.')),
+            None => Ok(()),
+        }
     }
 }
 

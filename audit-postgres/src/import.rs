@@ -1,14 +1,77 @@
 //! Many entries at once, by `COPY`.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 
-use audit_core::StoreError;
+use audit_core::{LogEntry, StoreError};
+use chrono::DateTime;
 use tokio::time::timeout;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 
 use crate::connection::{Connections, Doubt, retrying};
+use crate::retention;
 use crate::row::{COPY, Row, VALUE_TYPES, Values};
 use crate::schema::Schema;
+
+/// How many entries a month has that gets a partition: each takes every question some time and
+/// locks, and fewer entries do no harm in the rest.
+const MONTH: u64 = 2_000;
+
+/// The months of imported entries, by the first day of each.
+#[derive(Default)]
+pub(crate) struct Months {
+    counts: BTreeMap<String, u64>,
+    /// Whether it was found that none can be made.
+    given_up: bool,
+}
+
+impl Months {
+    /// Counts entries, and returns the months that have come to need a partition.
+    pub(crate) fn count(&mut self, entries: &[LogEntry]) -> Vec<String> {
+        let mut due = Vec::new();
+        let millis = |entry: &LogEntry| {
+            let is_time = entry.id.get_version_num() == 7;
+            is_time.then(|| i64::try_from(entry.id.as_u128() >> 80).ok())?
+        };
+        for time in entries.iter().filter_map(millis) {
+            let Some(time) = DateTime::from_timestamp_millis(time) else {
+                continue;
+            };
+            let month = time.format("%Y-%m-01").to_string();
+            let count = self.counts.entry(month).or_default();
+            *count += 1;
+            if *count == MONTH && !self.given_up {
+                due.push(time.format("%Y-%m-01").to_string());
+            }
+        }
+        due
+    }
+
+    /// Makes partitions, as far as the role may and nobody has to wait for long: without them
+    /// the entries go to the rest.
+    pub(crate) async fn make(
+        &mut self,
+        connections: &Connections,
+        schema: &Schema,
+        due: &[String],
+    ) {
+        for month in due {
+            match retention::add_partition(connections, schema, month).await {
+                Ok(_) => {}
+                Err(failure) => {
+                    if !failure.is_forbidden() {
+                        log::warn!(
+                            "the partition of {month} could not be made: {}",
+                            failure.error
+                        );
+                    }
+                    self.given_up = true;
+                    return;
+                }
+            }
+        }
+    }
+}
 
 /// Copies rows, all or none. Returns false, and has copied nothing, if one of them is there
 /// already or twice among them.

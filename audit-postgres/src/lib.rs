@@ -117,7 +117,47 @@
 //! unique over all of them. A store whose role owns the tables makes the next months'
 //! partitions when it connects and every six hours.
 //! [`purge`](audit_core::Store::purge) with nothing but
-//! [`until`](audit_core::Query::until) drops the months that have nothing later.
+//! [`until`](audit_core::Query::until) drops the months that have nothing later. To drop one takes
+//! the whole trail away from everybody for a moment; where somebody reads without an end it is
+//! tried for two seconds, in which nobody waits for longer than some tenths, and the entries are
+//! removed row by row instead. The next purge drops what is empty.
+//!
+//! What has an id of a month without a partition goes to `audit_entry_rest`. While that is larger
+//! than 16 MB it is read before the partition of a coming month is made, while everybody goes on;
+//! an entry with an id of that month, such as by a clock that is wrong, is refused for as long and
+//! tried again. The partition of a month that has begun is made only if that takes less than three
+//! seconds, as readers wait. `SELECT audit_add_partition('2026-03-01')` of the owner makes it
+//! whatever it takes. By hand the other way is three statements, each in a transaction of its own:
+//! `SELECT audit_fence('2027-03-01')`,
+//! `ALTER TABLE audit_entry_rest VALIDATE CONSTRAINT audit_entry_rest_awaits_2027_03`, and
+//! `SELECT audit_add_partition('2027-03-01')` or `SELECT audit_maintain()`. Who stops after the
+//! first drops the constraint again: until then no entry of that month is taken.
+//!
+//! A question whose statement is planned locks each partition with its indexes: 13 locks for each
+//! of them, whatever the time that is asked about. The server has room for
+//! `max_locks_per_transaction` times `max_connections` locks, 6,400 by default. That is 8 questions
+//! at a time on 60 months; then it fails with `out of shared memory` until others have ended, which
+//! the store waits for until [`retry_timeout`](PostgresOptions::retry_timeout). For more months or
+//! more questions at a time set `max_locks_per_transaction` to 13 times their product, divided by
+//! `max_connections`.
+//!
+//! A [`count`](audit_core::Store::count) that takes longer than
+//! [`statement_timeout`](PostgresOptions::statement_timeout) begins anew, month by month, and each
+//! has that limit. What `purge` looks for in bytes and not in columns, it looks for among fewer
+//! entries at a time if a statement takes too long.
+//!
+//! # Encryption and passwords
+//!
+//! Servers are checked by their certificates, clients by their password. Certificates of clients
+//! (`sslcert` and `sslkey` in a URL) are not supported: the driver refuses the settings by name.
+//!
+//! # What a writer can do
+//!
+//! A role that may only add can still add what is wrong: entries in another's name, of another
+//! time, or bytes that are no entry. The server takes the number of its transaction and nothing
+//! else from somewhere it can trust. [`PostgresStore::check`] finds what contradicts itself, and
+//! whoever reads an entry that cannot be read gets an error with its id; the owner removes it by
+//! what its columns say.
 
 mod background;
 mod caller;

@@ -10,7 +10,7 @@ use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use crate::connection::{Connections, retrying};
-use crate::query::read_entry;
+use crate::query::{read_entry, read_entry_with};
 use crate::schema::Schema;
 
 /// From one to the next in the index, however many entries each has, and the bytes of an entry
@@ -99,8 +99,7 @@ pub(crate) fn in_order(
     place: &str,
 ) -> Result<Vec<LogEntry>, StoreError> {
     ids.iter()
-        .filter_map(|id| bodies.get(id))
-        .map(|body| read_entry(body, place))
+        .filter_map(|id| Some(read_entry_with(*id, bodies.get(id)?, place)))
         .collect()
 }
 

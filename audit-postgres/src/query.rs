@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use audit_core::projection::{is_verbatim_in_json, is_whole_field, micros_up};
 use audit_core::{Action, Cursor, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
+use deadpool_postgres::Transaction;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -16,7 +17,7 @@ use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 use tokio_postgres::{Error, IsolationLevel, Row};
 use uuid::Uuid;
 
-use crate::connection::{Connections, retrying};
+use crate::connection::{Connection, Connections, retrying};
 use crate::error::Failure;
 use crate::row::{json, key};
 use crate::schema::Schema;
@@ -24,6 +25,8 @@ use crate::schema::Schema;
 /// How many candidates are read at first where SQL cannot decide, and at most at a time.
 const CANDIDATES: usize = 256;
 const MOST_CANDIDATES: usize = 4096;
+/// How many candidates a step of a purge reads.
+const MOST_READ: usize = 100_000;
 /// How many entries of several objects an answer holds.
 const OBJECTS: usize = 500;
 /// How many entries an export reads at first, and at most at a time.
@@ -40,7 +43,7 @@ type Param = (Box<dyn ToSql + Sync + Send>, Type);
 /// The answer to a query as it came: the entries' bytes, in order, one more than a page holds
 /// if there are more.
 pub(crate) struct Found {
-    bodies: Vec<String>,
+    entries: Vec<(Uuid, String)>,
 }
 
 impl Found {
@@ -48,7 +51,9 @@ impl Found {
     pub(crate) fn into_page(self, query: &Query, place: &str) -> Result<Page, StoreError> {
         Page::collect(
             query,
-            self.bodies.iter().map(|body| read_entry(body, place)),
+            self.entries
+                .iter()
+                .map(|(id, body)| read_entry_with(*id, body, place)),
         )
     }
 }
@@ -63,9 +68,10 @@ pub(crate) async fn find(
         let wanted = query.page_size().saturating_add(1);
         let conditions = Conditions::of(&query);
         if conditions.exact {
-            let statement = Order::of(&query).statement(conditions, &["body"], wanted, &schema);
+            let columns = ["id", "body"];
+            let statement = Order::of(&query).statement(conditions, &columns, wanted, &schema);
             let rows = one(&connections, &statement).await?;
-            return column(rows).map_err(|error| Failure::of(&connections.place, &error));
+            return pairs(&rows).map_err(|error| Failure::of(&connections.place, &error));
         }
         let mut found = Vec::new();
         scan(
@@ -75,7 +81,7 @@ pub(crate) async fn find(
             Order::of(&query),
             |entry, body| {
                 if query.matches(&entry) {
-                    found.push(body);
+                    found.push((entry.id, body));
                 }
                 found.len() < wanted
             },
@@ -84,7 +90,7 @@ pub(crate) async fn find(
         Ok(found)
     })
     .await
-    .map(|bodies| Found { bodies })
+    .map(|entries| Found { entries })
 }
 
 /// Returns how many entries a query asks for, its limit and cursor aside.
@@ -97,11 +103,13 @@ pub(crate) async fn count(
     retry(&connections, || async {
         let conditions = Conditions::of(&query);
         if conditions.exact {
-            let rows = one(&connections, &conditions.count(&schema)).await?;
-            let count: Result<i64, _> = rows.iter().map(|row| row.try_get::<_, i64>(0)).sum();
-            return match count {
-                Ok(count) => Ok(count.unsigned_abs()),
-                Err(error) => Err(Failure::of(&connections.place, &error)),
+            return match one(&connections, &conditions.count(&schema)).await {
+                Ok(rows) => sum(&rows).map_err(|error| Failure::of(&connections.place, &error)),
+                // Too many for one statement.
+                Err(failure) if failure.is_timeout() => {
+                    count_by_months(&connections, &schema, &query).await
+                }
+                Err(failure) => Err(failure),
             };
         }
         let mut count = 0;
@@ -119,6 +127,67 @@ pub(crate) async fn count(
         Ok(count)
     })
     .await
+}
+
+/// Counts in one snapshot, but with a statement for each partition: those of months by their
+/// ids, and what is left between them.
+async fn count_by_months(
+    connections: &Connections,
+    schema: &Schema,
+    query: &Query,
+) -> Result<u64, Failure> {
+    let mut connection = connections.read().await?;
+    let limit = connection.limit();
+    let months = async {
+        let begun = timeout(limit, async {
+            let transaction = snapshot(&mut connection).await?;
+            let ends = schema.fill(
+                "SELECT {schema}.audit_first_id((month + make_interval(months => later))::date) \
+                 FROM pg_catalog.pg_inherits AS i \
+                 JOIN pg_catalog.pg_class AS c ON c.oid = i.inhrelid, \
+                 to_timestamp(substr(c.relname, 13), 'YYYY_MM') AS month, \
+                 generate_series(0, 1) AS later \
+                 WHERE i.inhparent = '{schema}.audit_entry'::regclass \
+                 AND c.relname ~ '^audit_entry_[0-9]{4}_[0-9]{2}$' \
+                 GROUP BY 1 ORDER BY 1",
+            );
+            let rows = transaction.query(&ends, &[]).await?;
+            Ok((transaction, column::<Uuid>(rows)?))
+        });
+        let (transaction, ends) = match begun.await? {
+            Ok(begun) => begun,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut count = 0;
+        let ends: Vec<_> = ends.into_iter().map(Some).collect();
+        let begins = std::iter::once(None).chain(ends.iter().copied());
+        for (begin, end) in begins.zip(ends.iter().copied().chain([None])) {
+            let mut conditions = Conditions::of(query);
+            for (sign, id) in [(">=", begin), ("<", end)] {
+                if let Some(id) = id {
+                    let id = conditions.param(id);
+                    conditions.common.push(format!("e.id {sign} {id}"));
+                }
+            }
+            let statement = conditions.count(schema);
+            // Planned for the ids at hand, so that it is about one partition.
+            let params = statement.typed();
+            let rows = transaction.query_typed(&statement.sql, &params);
+            match timeout(limit, rows).await?.and_then(|rows| sum(&rows)) {
+                Ok(more) => count += more,
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(count))
+    };
+    let done = months.await;
+    connection.settle(done)
+}
+
+/// Returns the sum of the only column of rows.
+fn sum(rows: &[Row]) -> Result<u64, Error> {
+    let numbers = rows.iter().map(|row| row.try_get::<_, i64>(0));
+    numbers.sum::<Result<i64, _>>().map(i64::unsigned_abs)
 }
 
 /// Returns the entries a query asks for of the next objects; see
@@ -176,60 +245,90 @@ pub(crate) async fn committed(connections: &Connections) -> Result<Committed, St
     .await
 }
 
-/// Returns the ids of some of the entries a query asks for that are of these transactions, if
-/// columns alone tell them.
-pub(crate) async fn ids(
+/// Returns where some of the entries are that a query asks for and that are of these
+/// transactions, after a place, if columns alone tell them.
+pub(crate) async fn places(
     connections: &Connections,
     schema: &Schema,
     query: &Query,
+    after: Option<Place>,
     committed: &Committed,
-) -> Result<Option<Vec<Uuid>>, StoreError> {
+) -> Result<Option<Vec<Place>>, StoreError> {
     retry(connections, || async {
         let conditions = Conditions::of(query);
         if !conditions.exact {
             return Ok(None);
         }
-        let number = query.page_size();
-        let order = Order::of(query).only(committed);
-        let statement = order.statement(conditions, &["id"], number, schema);
+        let order = Order::of(query).only(committed).after(after);
+        let statement = order.statement(conditions, &["ts", "id"], query.page_size(), schema);
         let rows = one(connections, &statement).await?;
-        let ids = column(rows).map_err(|error| Failure::of(&connections.place, &error))?;
-        Ok(Some(ids))
+        let places = pairs(&rows).map_err(|error| Failure::of(&connections.place, &error))?;
+        Ok(Some(places))
     })
     .await
 }
 
-/// Returns the ids of the next entries a query asks for that are of these transactions, and
-/// where to go on; reads the entries.
+/// The ids of some entries, and after which place there may be more.
+pub(crate) struct Reached {
+    pub(crate) ids: Vec<Uuid>,
+    pub(crate) next: Option<Place>,
+}
+
+/// Returns the ids of the next entries a query asks for that are of these transactions; reads
+/// the entries. With a window, looks at no more entries of the trail than that.
 pub(crate) async fn next_ids(
     connections: &Connections,
     schema: &Schema,
     query: &Query,
+    after: Option<Place>,
     committed: &Committed,
-) -> Result<(Vec<Uuid>, Option<Cursor>), StoreError> {
+    window: Option<u32>,
+) -> Result<Reached, StoreError> {
     retry(connections, || async {
-        let mut ids = Vec::new();
-        let mut next = None;
-        scan(
-            connections,
-            schema,
-            query,
-            Order::of(query).only(committed),
-            |entry, _| {
-                if query.matches(&entry) {
-                    ids.push(entry.id);
-                }
-                let full = ids.len() >= query.page_size();
-                if full {
-                    next = Some(Cursor::of(&entry));
-                }
-                !full
-            },
-        )
+        let end = match window {
+            Some(window) => end_of_window(connections, schema, query, after, window).await?,
+            None => None,
+        };
+        let (mut ids, mut read, mut next) = (Vec::new(), 0, end);
+        let order = Order::of(query).only(committed).after(after).until(end);
+        scan(connections, schema, query, order, |entry, _| {
+            if query.matches(&entry) {
+                ids.push(entry.id);
+            }
+            read += 1;
+            let full = ids.len() >= query.page_size() || read >= MOST_READ;
+            if full {
+                next = Some(place_of(Cursor::of(&entry)));
+            }
+            !full
+        })
         .await?;
-        Ok((ids, next))
+        Ok(Reached { ids, next })
     })
     .await
+}
+
+/// Returns the place of the last of so many entries after a place, whatever they are; none if
+/// there are no more than that.
+async fn end_of_window(
+    connections: &Connections,
+    schema: &Schema,
+    query: &Query,
+    after: Option<Place>,
+    window: u32,
+) -> Result<Option<Place>, Failure> {
+    let mut everything = Query::new();
+    if query.is_newest_first() {
+        everything = everything.newest_first();
+    }
+    let conditions = Conditions::of(&everything);
+    let order = Order::of(&everything).after(after);
+    let mut statement = order.statement(conditions, &["ts", "id"], 1, schema);
+    statement.one_index = false;
+    let _ = write!(statement.sql, " OFFSET {}", window - 1);
+    let rows = one(connections, &statement).await?;
+    let ends = pairs(&rows).map_err(|error| Failure::of(&connections.place, &error))?;
+    Ok(ends.into_iter().next())
 }
 
 /// Returns the server's plan for a query, a line a step.
@@ -337,6 +436,8 @@ async fn send(
             if let Some(last) = rows.last() {
                 order.by = By::Time(Some((last.try_get(1)?, last.try_get(2)?)));
             }
+            let ids = rows.iter().map(|row| row.try_get::<_, Uuid>(2));
+            let ids = ids.collect::<Result<Vec<_>, _>>()?;
             let mut bodies = column::<String>(rows)?;
             let bytes: usize = bodies.iter().map(String::len).sum();
             let average = bytes / bodies.len().max(1);
@@ -344,8 +445,8 @@ async fn send(
             let mut damaged = None;
             if !exact {
                 let mut matching = Vec::new();
-                for body in bodies {
-                    match read_entry(&body, &place) {
+                for (id, body) in ids.into_iter().zip(bodies) {
+                    match read_entry_with(id, &body, &place) {
                         Ok(entry) if query.matches(&entry) => matching.push(body),
                         Ok(_) => {}
                         Err(error) => {
@@ -377,6 +478,17 @@ async fn send(
     connection.settle(done)?.map_err(Failure::last)
 }
 
+/// Reads an entry of its bytes; one that is unreadable is named by the id that its column has.
+pub(crate) fn read_entry_with(id: Uuid, body: &str, place: &str) -> Result<LogEntry, StoreError> {
+    read_entry(body, place).map_err(|error| match error {
+        StoreError::Corrupt { place, detail } => StoreError::Corrupt {
+            place,
+            detail: format!("{detail}; its id is {id}"),
+        },
+        error => error,
+    })
+}
+
 /// Reads an entry of its bytes.
 pub(crate) fn read_entry(body: &str, place: &str) -> Result<LogEntry, StoreError> {
     LogEntry::from_json(body).map_err(|error| StoreError::Corrupt {
@@ -399,6 +511,13 @@ fn column<T: FromSqlOwned>(rows: Vec<Row>) -> Result<Vec<T>, Error> {
     rows.into_iter().map(|row| row.try_get(0)).collect()
 }
 
+/// Returns the two columns of rows.
+fn pairs<A: FromSqlOwned, B: FromSqlOwned>(rows: &[Row]) -> Result<Vec<(A, B)>, Error> {
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
+}
+
 /// Runs one statement.
 async fn one(connections: &Connections, statement: &Statement) -> Result<Vec<Row>, Failure> {
     let connection = connections.read().await?;
@@ -418,49 +537,64 @@ async fn one(connections: &Connections, statement: &Statement) -> Result<Vec<Row
     connection.settle(done)
 }
 
-/// Reads candidates in an order from one snapshot, as long as they are asked for.
+/// Reads candidates in an order from one snapshot, as long as they are asked for. Each
+/// statement has its limit, however long all of it takes.
 async fn scan(
     connections: &Connections,
     schema: &Schema,
     query: &Query,
-    order: Order,
+    mut order: Order,
     mut consume: impl FnMut(LogEntry, String) -> bool,
 ) -> Result<(), Failure> {
     let mut connection = connections.read().await?;
     let limit = connection.limit();
     let place = connections.place.clone();
-    let done = timeout(limit, async {
-        let transaction = connection
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await?;
-        let mut order = order;
+    let pages = async {
+        let transaction = match timeout(limit, snapshot(&mut connection)).await? {
+            Ok(transaction) => transaction,
+            Err(error) => return Ok(Err(error)),
+        };
         let mut number = CANDIDATES;
         loop {
-            let statement = order.statement(Conditions::of(query), &["body"], number, schema);
-            let prepared = transaction.prepare(&statement.sql).await?;
-            let rows = transaction.query(&prepared, &statement.params()).await?;
-            let full = rows.len() == number;
-            for body in column::<String>(rows)? {
-                let entry = match read_entry(&body, &place) {
+            let statement = order.statement(Conditions::of(query), &["id", "body"], number, schema);
+            let page = timeout(limit, async {
+                let prepared = transaction.prepare(&statement.sql).await?;
+                let rows = transaction.query(&prepared, &statement.params()).await?;
+                pairs::<Uuid, String>(&rows)
+            });
+            let page = match page.await? {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error)),
+            };
+            let full = page.len() == number;
+            for (id, body) in page {
+                let entry = match read_entry_with(id, &body, &place) {
                     Ok(entry) => entry,
-                    Err(error) => return Ok(Err(error)),
+                    Err(error) => return Ok(Ok(Err(error))),
                 };
                 order.go_on_after(&entry);
                 if !consume(entry, body) {
-                    return Ok(Ok(()));
+                    return Ok(Ok(Ok(())));
                 }
             }
             if !full {
-                return Ok(Ok(()));
+                return Ok(Ok(Ok(())));
             }
             number = (number * 2).min(MOST_CANDIDATES);
         }
-    })
-    .await;
+    };
+    let done = pages.await;
     connection.settle(done)?.map_err(Failure::last)
+}
+
+/// Begins to read from one snapshot.
+async fn snapshot(connection: &mut Connection) -> Result<Transaction<'_>, Error> {
+    connection
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await
 }
 
 struct Statement {
@@ -490,6 +624,8 @@ impl Statement {
 struct Order {
     descending: bool,
     by: By,
+    /// The last place that is still in it.
+    until: Option<Place>,
     committed: Option<Committed>,
 }
 
@@ -500,7 +636,7 @@ enum By {
 }
 
 /// A time and an id.
-type Place = (i64, Uuid);
+pub(crate) type Place = (i64, Uuid);
 
 fn place_of(cursor: Cursor) -> Place {
     (cursor.timestamp().timestamp_micros(), cursor.id())
@@ -512,6 +648,7 @@ impl Order {
         Self {
             descending: query.is_newest_first(),
             by: By::Time(query.cursor().map(place_of)),
+            until: None,
             committed: None,
         }
     }
@@ -524,11 +661,31 @@ impl Order {
         }
     }
 
+    /// Begins after a place, if there is one.
+    fn after(self, place: Option<Place>) -> Self {
+        match place {
+            Some(_) => Self {
+                by: By::Time(place),
+                ..self
+            },
+            None => self,
+        }
+    }
+
+    /// Ends with a place, if there is one.
+    fn until(self, place: Option<Place>) -> Self {
+        Self {
+            until: place,
+            ..self
+        }
+    }
+
     /// By object, and by time within each, after all of an object.
     fn by_object(after: Option<&ObjectRef>) -> Self {
         Self {
             descending: false,
             by: By::Object(after.cloned(), None),
+            until: None,
             committed: None,
         }
     }
@@ -578,6 +735,13 @@ impl Order {
                 columns.join(", "),
                 values.join(", ")
             ));
+        }
+        if let Some((ts, id)) = self.until {
+            let sign = if self.descending { '>' } else { '<' };
+            let (ts, id) = (conditions.param(ts), conditions.param(id));
+            conditions
+                .common
+                .push(format!("(e.ts, e.id) {sign}= ({ts}, {id})"));
         }
         if let Some(Committed(snapshot)) = &self.committed {
             let snapshot = conditions.param(snapshot.clone());

@@ -5,16 +5,25 @@ use std::time::Duration;
 use audit_core::projection::micros_up;
 use audit_core::{Query, StoreError};
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 
 use crate::connection::{Connections, retrying};
-use crate::error::Failure;
+use crate::error::{Failure, is_timeout};
 use crate::query;
 use crate::schema::Schema;
 
 /// How many entries a step removes.
 const STEP: usize = 5_000;
-/// How long it may take to count the entries of a month.
-const COUNTING: Duration = Duration::from_secs(60 * 60);
+/// How long it may take to count the entries of a month, or to read those of none.
+const READING: Duration = Duration::from_secs(60 * 60);
+/// How many bytes of entries without a month take a while to be read: a tenth of a second or more.
+const LARGE: i64 = 16 << 20;
+/// How long it may take to make a partition that others may wait for.
+const MAKING: &str = "3s";
+/// Of how many entries a step looks for what is rare at most, and at least, where to look for it
+/// without an end takes too long.
+const WIDEST: u32 = 65_536;
+const NARROWEST: u32 = 1_024;
 
 /// Makes the partitions of this month and the next ones, if the role may.
 pub(crate) async fn maintain(
@@ -22,25 +31,197 @@ pub(crate) async fn maintain(
     schema: &Schema,
     months_ahead: u8,
 ) -> Result<u32, StoreError> {
-    let made = retrying(connections.deadline(), || async {
-        let connection = connections.write().await?;
+    let made = if is_rest_large(connections, schema).await? {
+        maintain_beside(connections, schema, months_ahead).await
+    } else {
+        retrying(connections.deadline(), || async {
+            let connection = connections.read().await?;
+            let done = timeout(connection.limit(), async {
+                let sql = schema.fill("SELECT {schema}.audit_maintain($1)");
+                let row = connection
+                    .query_one(&sql, &[&i32::from(months_ahead)])
+                    .await?;
+                row.try_get::<_, i32>(0).map(i32::unsigned_abs)
+            })
+            .await;
+            connection.settle(done)
+        })
+        .await
+    };
+    match made {
+        Ok(made) => Ok(made),
+        // The owner's task.
+        Err(failure) if failure.is_forbidden() => Ok(0),
+        Err(failure) => Err(failure.error),
+    }
+}
+
+/// Whether `audit_entry_rest` is so large that to read all of it takes a while.
+async fn is_rest_large(connections: &Connections, schema: &Schema) -> Result<bool, StoreError> {
+    let looked = retrying(connections.deadline(), || async {
+        let connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
-            let sql = schema.fill("SELECT {schema}.audit_maintain($1)");
-            let row = connection
-                .query_one(&sql, &[&i32::from(months_ahead)])
-                .await?;
-            row.try_get::<_, i32>(0)
+            let sql =
+                schema.fill("SELECT pg_relation_size('{schema}.audit_entry_rest'::regclass) > $1");
+            connection.query_one(&sql, &[&LARGE]).await?.try_get(0)
         })
         .await;
         connection.settle(done)
     })
     .await;
-    match made {
-        Ok(made) => Ok(made.unsigned_abs()),
-        // The owner's task.
-        Err(failure) if failure.is_forbidden() => Ok(0),
-        Err(failure) => Err(failure.error),
+    looked.map_err(|failure| failure.error)
+}
+
+/// Makes partitions beside a large `audit_entry_rest`: it is read before, while everybody goes
+/// on, and not when they are attached, while everybody waits.
+async fn maintain_beside(
+    connections: &Connections,
+    schema: &Schema,
+    months_ahead: u8,
+) -> Result<u32, Failure> {
+    let mut made = 0;
+    for (month, is_ahead) in missing_months(connections, schema, months_ahead).await? {
+        let fence = if is_ahead {
+            raise_fence(connections, schema, &month).await?
+        } else {
+            None
+        };
+        // Quick with a fence; without one the rest is read while everybody waits.
+        let added = add_partition(connections, schema, &month).await;
+        if added.is_err()
+            && let Some(fence) = fence
+        {
+            remove_fence(connections, schema, &fence).await?;
+        }
+        match added {
+            Ok(added) => made += u32::from(added),
+            Err(failure) if failure.is_timeout() => log::warn!(
+                "{}: {month} gets no partition by itself, as its entries are among many others; \
+                 `SELECT audit_add_partition('{month}')` makes it, while everybody waits",
+                connections.place
+            ),
+            Err(failure) => return Err(failure),
+        }
     }
+    Ok(made)
+}
+
+/// Returns the first days of the months without a partition, and whether they are yet to come.
+async fn missing_months(
+    connections: &Connections,
+    schema: &Schema,
+    months_ahead: u8,
+) -> Result<Vec<(String, bool)>, Failure> {
+    retrying(connections.deadline(), || async {
+        let connection = connections.read().await?;
+        let done = timeout(connection.limit(), async {
+            let sql = schema.fill(
+                "SELECT to_char(month, 'YYYY-MM-DD'), ahead > 0 \
+                 FROM generate_series(0, $1::integer) AS ahead, LATERAL ( \
+                     SELECT date_trunc('month', now() AT TIME ZONE 'UTC') \
+                         + make_interval(months => ahead) AS month \
+                 ) AS m WHERE to_regclass(quote_ident({schema_text}) || '.audit_entry_' \
+                     || to_char(month, 'YYYY_MM')) IS NULL ORDER BY month",
+            );
+            let rows = connection.query(&sql, &[&i32::from(months_ahead)]).await?;
+            rows.iter()
+                .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+                .collect()
+        })
+        .await;
+        connection.settle(done)
+    })
+    .await
+}
+
+/// Keeps a month's ids out of the rest, and reads the rest for whether there are any. Returns
+/// the constraint's name unless there is a partition by now, or there are entries in the way.
+async fn raise_fence(
+    connections: &Connections,
+    schema: &Schema,
+    month: &str,
+) -> Result<Option<String>, Failure> {
+    let raised = retrying(connections.deadline(), || async {
+        let connection = connections.read().await?;
+        let done = timeout(connection.limit(), async {
+            let sql = schema.fill("SELECT {schema}.audit_fence($1::text::date)");
+            connection.query_one(&sql, &[&month]).await?.try_get(0)
+        })
+        .await;
+        connection.settle(done)
+    });
+    let Some(fence): Option<String> = raised.await? else {
+        return Ok(None);
+    };
+    let validated = retrying(connections.deadline(), || async {
+        let mut connection = connections.read().await?;
+        let done = timeout(READING, async {
+            let transaction = connection.transaction().await?;
+            transaction
+                .batch_execute("SET LOCAL statement_timeout = 0")
+                .await?;
+            let sql = schema.fill(&format!(
+                "ALTER TABLE {{schema}}.audit_entry_rest VALIDATE CONSTRAINT {fence}"
+            ));
+            match transaction.batch_execute(&sql).await {
+                Err(error) if error.code() == Some(&SqlState::CHECK_VIOLATION) => Ok(false),
+                Err(error) => Err(error),
+                Ok(()) => transaction.commit().await.map(|()| true),
+            }
+        })
+        .await;
+        connection.settle(done)
+    })
+    .await;
+    if let Ok(true) = validated {
+        return Ok(Some(fence));
+    }
+    remove_fence(connections, schema, &fence).await?;
+    validated.map(|_| None)
+}
+
+/// Lets a month's ids into the rest again.
+async fn remove_fence(
+    connections: &Connections,
+    schema: &Schema,
+    fence: &str,
+) -> Result<(), Failure> {
+    retrying(connections.deadline(), || async {
+        let connection = connections.read().await?;
+        let done = timeout(connection.limit(), async {
+            let sql = schema.fill(&format!(
+                "ALTER TABLE {{schema}}.audit_entry_rest DROP CONSTRAINT IF EXISTS {fence}"
+            ));
+            connection.batch_execute(&sql).await
+        })
+        .await;
+        connection.settle(done)
+    })
+    .await
+}
+
+/// Makes the partition of a month unless there is one, if that takes little time, and returns
+/// whether it did.
+pub(crate) async fn add_partition(
+    connections: &Connections,
+    schema: &Schema,
+    month: &str,
+) -> Result<bool, Failure> {
+    retrying(connections.deadline(), || async {
+        let mut connection = connections.read().await?;
+        let done = timeout(connection.limit(), async {
+            let transaction = connection.transaction().await?;
+            let limit = format!("SET LOCAL statement_timeout = '{MAKING}'");
+            transaction.batch_execute(&limit).await?;
+            let sql = schema.fill("SELECT {schema}.audit_add_partition($1::text::date)");
+            let added = transaction.query_one(&sql, &[&month]).await?.try_get(0)?;
+            transaction.commit().await?;
+            Ok(added)
+        })
+        .await;
+        connection.settle(done)
+    })
+    .await
 }
 
 /// Removes what a query asks for of what is there now: whole partitions where a time alone
@@ -58,24 +239,42 @@ pub(crate) async fn purge(
     let mut removed = 0;
     if let Some(before) = only_before(&query) {
         for part in whole_partitions(connections, schema, before).await? {
-            removed += drop_partition(connections, schema, &part, before).await?;
+            match drop_partition(connections, schema, &part, before).await? {
+                Some(entries) => removed += entries,
+                // Somebody reads without an end. They are emptied instead, and dropped by
+                // another purge: each try keeps everybody waiting a little.
+                None => break,
+            }
         }
     }
-    let mut query = query.limit(STEP);
+    let query = query.limit(STEP);
+    let mut after = None;
     // Where columns alone tell, an entry whose bytes are damaged goes too.
-    while let Some(ids) = query::ids(connections, schema, &query, &committed).await? {
-        if ids.is_empty() {
+    while let Some(places) = query::places(connections, schema, &query, after, &committed).await? {
+        let Some(last) = places.last() else {
             return Ok(removed);
-        }
+        };
+        after = Some(*last);
+        let ids: Vec<_> = places.iter().map(|(_, id)| *id).collect();
         removed += remove(connections, schema, &ids).await?;
     }
+    let mut window = None;
     loop {
-        let (ids, next) = query::next_ids(connections, schema, &query, &committed).await?;
-        if !ids.is_empty() {
-            removed += remove(connections, schema, &ids).await?;
+        let reached = query::next_ids(connections, schema, &query, after, &committed, window);
+        let reached = match reached.await {
+            Ok(reached) => reached,
+            // A statement that looks for what is rare reads without an end: no further, then.
+            Err(error) if is_timeout(&error) && window.is_none_or(|window| window > NARROWEST) => {
+                window = Some(window.map_or(WIDEST, |window| (window / 4).max(NARROWEST)));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if !reached.ids.is_empty() {
+            removed += remove(connections, schema, &reached.ids).await?;
         }
-        match next {
-            Some(next) => query = query.after(next),
+        match reached.next {
+            Some(next) => after = Some(next),
             None => return Ok(removed),
         }
     }
@@ -120,16 +319,17 @@ async fn whole_partitions(
     .map_err(|failure| failure.error)
 }
 
-/// Drops a partition whose entries may all go, and returns how many there were.
+/// Drops a partition whose entries may all go, and returns how many there were; `None` if it is
+/// in use.
 async fn drop_partition(
     connections: &Connections,
     schema: &Schema,
     part: &u32,
     before: i64,
-) -> Result<u64, StoreError> {
+) -> Result<Option<u64>, StoreError> {
     let dropped = retrying(connections.deadline(), || async {
         let mut connection = connections.read().await?;
-        let done = timeout(COUNTING, async {
+        let done = timeout(READING, async {
             let transaction = connection.transaction().await?;
             transaction
                 .batch_execute("SET LOCAL statement_timeout = 0")
@@ -145,12 +345,11 @@ async fn drop_partition(
     })
     .await;
     match dropped {
-        Ok(entries) => Ok(entries.unwrap_or(0).unsigned_abs()),
-        // Somebody reads without an end: it is emptied instead.
+        Ok(entries) => Ok(Some(entries.unwrap_or(0).unsigned_abs())),
         Err(Failure {
             error: StoreError::Busy { .. },
             ..
-        }) => Ok(0),
+        }) => Ok(None),
         Err(failure) => Err(failure.or_read_only(&connections.place).error),
     }
 }

@@ -15,12 +15,19 @@ use crate::schema::Schema;
 /// Triggers refuse UPDATE, TRUNCATE and, outside retention, DELETE to everybody, the owner
 /// and superusers included.
 ///
+/// The owner gets the schema, too, and nobody else may make anything in it. In `public`, and in
+/// a schema that holds tables of others, the schema's owner stays and only the right to CREATE
+/// is taken from the writer, the reader and PUBLIC. The script fails if the writer or the
+/// reader could still drop the trail: as a superuser, or because it owns the schema itself, as a
+/// member of another role or as the owner of the database. The trail belongs in a schema of its
+/// own then. Whoever owns the database can drop all of it in any case.
+///
 /// # Example: the script for a schema
 /// ```
 /// use audit_postgres::Roles;
 ///
 /// let sql = Roles::new("audit").writer("app").sql()?;
-/// assert!(sql.contains(r#"GRANT INSERT ON "audit".audit_entry TO "app";"#));
+/// assert!(sql.contains(r#"GRANT SELECT ON "audit".audit_schema TO "app", "audit_reader";"#));
 /// # Ok::<(), audit_core::StoreError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -64,21 +71,87 @@ impl Roles {
     /// Returns the SQL. It may be run again, such as after an upgrade.
     ///
     /// # Errors
-    /// [`StoreError::Unsupported`] if a name has other characters than letters, digits, `_`
-    /// and `-`.
+    /// [`StoreError::Unsupported`] if the schema's name has other characters than letters,
+    /// digits, `_` and `-`, and if a role's is none: it is empty, has more than 63 bytes, holds
+    /// U+0000 or `$audit$`, or is `public` or `none`.
     pub fn sql(&self) -> Result<String, StoreError> {
-        let mut sql = Schema::named(&self.schema)?.fill(include_str!("sql/roles.sql"));
-        for (place, role) in [
-            ("owner", &self.owner),
-            ("writer", &self.writer),
-            ("reader", &self.reader),
-        ] {
-            // A role's name follows the rule of a schema's.
-            let role = Schema::named(role)?;
-            sql = sql
-                .replace(&format!("{{{place}}}"), &format!("\"{}\"", role.name()))
-                .replace(&format!("{{{place}_text}}"), &format!("'{}'", role.name()));
+        let roles = [
+            ("{owner", role(&self.owner)?),
+            ("{writer", role(&self.writer)?),
+            ("{reader", role(&self.reader)?),
+        ];
+        let script = Schema::named(&self.schema)?.fill(include_str!("sql/roles.sql"));
+        // Piece by piece: a name may look like a place for another one.
+        let mut sql = String::new();
+        let mut rest = &*script;
+        while let Some(at) = rest.find('{') {
+            let (before, place) = rest.split_at(at);
+            sql.push_str(before);
+            let filled = roles.iter().find_map(|(name, role)| {
+                let end = place.strip_prefix(name)?;
+                match end.strip_prefix("_text}") {
+                    Some(end) => Some((end, text(role))),
+                    None => Some((end.strip_prefix('}')?, identifier(role))),
+                }
+            });
+            let (end, name) = filled.unwrap_or_else(|| (&place[1..], "{".to_owned()));
+            sql.push_str(&name);
+            rest = end;
         }
+        sql.push_str(rest);
         Ok(sql)
+    }
+}
+
+/// Takes a role's name that the script can hold once it is quoted.
+fn role(name: &str) -> Result<&str, StoreError> {
+    // Even in quotes the two words are no names of roles.
+    let odd = name.is_empty() || name.len() > 63 || matches!(name, "public" | "none");
+    if odd || name.contains('\0') || name.contains("$audit$") {
+        return Err(StoreError::Unsupported {
+            operation: "use a role whose name is empty, has more than 63 bytes, holds U+0000 or \
+                        `$audit$`, or is `public` or `none`",
+        });
+    }
+    Ok(name)
+}
+
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Returns a text that reads the same whatever a session says of backslashes.
+fn text(name: &str) -> String {
+    let escape = if name.contains('\\') { "E" } else { "" };
+    format!(
+        "{escape}'{}'",
+        name.replace('\'', "''").replace('\\', "\\\\")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_roles_are_quoted() {
+        let sql = Roles::new("audit")
+            .owner("{reader}")
+            .writer("o'hara@ex.com \"app\"")
+            .reader(r"domain\app")
+            .sql()
+            .unwrap();
+        for part in [
+            "owner_role text := '{reader}';",
+            r#"writer_role text := 'o''hara@ex.com "app"';"#,
+            r"reader_role text := E'domain\\app';",
+            r#"TO "o'hara@ex.com ""app""", "domain\app";"#,
+        ] {
+            assert!(sql.contains(part), "{part}:\n{sql}");
+        }
+        for name in ["", "public", "none", "a\0", "$audit$", &"x".repeat(64)] {
+            let error = Roles::new("audit").writer(name).sql().unwrap_err();
+            assert!(error.to_string().contains("role"), "{error}");
+        }
     }
 }

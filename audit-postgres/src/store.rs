@@ -16,7 +16,7 @@ use crate::background::{self, Background};
 use crate::check::{self, Check};
 use crate::connection::{Connections, retrying};
 use crate::follow::{self, Position};
-use crate::import;
+use crate::import::{self, Months};
 use crate::indexes;
 use crate::info::{self, SchemaInfo};
 use crate::lookup;
@@ -72,6 +72,7 @@ struct Shared {
     seats: Seats,
     schema: Schema,
     read_only: bool,
+    migrate: bool,
     commits: Arc<AtomicU64>,
 }
 
@@ -87,8 +88,8 @@ impl PostgresStore {
     /// - [`StoreError::Io`]: the server is not to be reached.
     /// - [`StoreError::Foreign`]: tables of another program have the trail's names.
     /// - [`StoreError::NewerSchema`]: a later version of this library made the tables.
-    /// - [`StoreError::Unsupported`]: the database's encoding is not UTF-8, or the schema's
-    ///   name is odd.
+    /// - [`StoreError::Unsupported`]: the database's encoding is not UTF-8, the schema's name is
+    ///   odd, or none is named and the search path has none that exists.
     /// - [`StoreError::Backend`]: the settings are wrong, or the server refuses them.
     pub fn connect(url: &str) -> Result<Self, StoreError> {
         PostgresOptions::new().connect(url)
@@ -146,6 +147,7 @@ impl PostgresStore {
                 seats,
                 schema,
                 read_only: options.read_only,
+                migrate: options.migrate,
                 commits,
             }),
         })
@@ -250,6 +252,9 @@ impl PostgresStore {
     /// What is stored already with the same content counts as kept, at the cost of
     /// [`append`](Store::append). Blocks the thread.
     ///
+    /// A month of which there are 2,000 entries or more gets a partition, if the role owns the
+    /// tables; the entries of others are kept in `audit_entry_rest`.
+    ///
     /// # Errors
     /// As [`append`](Store::append); the steps before stay done, and to call it again with all
     /// of the entries goes on.
@@ -259,10 +264,18 @@ impl PostgresStore {
         }
         let mut entries = entries.into_iter();
         let (mut imported, mut fresh) = (0, true);
+        let mut months = Months::default();
         loop {
             let step: Vec<_> = entries.by_ref().take(IMPORT).collect();
             if step.is_empty() {
                 return Ok(imported);
+            }
+            let due = months.count(&step);
+            if self.shared.migrate && !due.is_empty() {
+                months = background::wait(self.with(|connections, schema| async move {
+                    months.make(&connections, &schema, &due).await;
+                    Ok(months)
+                }))?;
             }
             // Where one step has known entries, the next ones may well have, too.
             fresh = fresh && self.copy(&step)?;
@@ -683,8 +696,13 @@ async fn prepare(
             operation: "keep a trail in a database whose encoding is not UTF-8",
         });
     }
-    let name = options.schema.as_ref().or(current.as_ref());
-    let schema = Schema::named(name.map_or("public", String::as_str))?;
+    let Some(name) = options.schema.as_ref().or(current.as_ref()) else {
+        return Err(StoreError::Unsupported {
+            operation: "tell where the trail belongs, as no schema of the connection's search \
+                        path exists; name one with `PostgresOptions::schema`",
+        });
+    };
+    let schema = Schema::named(name)?;
     let place = format!("schema `{}` of {place}", schema.name());
     let connections = connections.at(&place);
     match look(&connections, &schema).await? {
@@ -825,7 +843,8 @@ impl Store for PostgresStore {
 
     /// Drops whole partitions where the query says no more than
     /// [`until`](Query::until), and removes the rest in steps of 5,000, between which others
-    /// write. What is committed after it began stays, but for what is written into such a
+    /// write. A partition that somebody reads is emptied, and dropped by a later purge; see the
+    /// [crate's documentation](crate). What is committed after it began stays, but for what is written into such a
     /// partition before it is dropped.
     ///
     /// It goes by the number of the transaction that wrote an entry. Of entries that another

@@ -85,14 +85,17 @@ CREATE TRIGGER audit_entry_keep_all BEFORE TRUNCATE ON {schema}.audit_entry_rest
 -- Raises AU001 with the id if one of the entries is stored with another content. With the
 -- owner's rights, so that a role that may only insert can be told of a conflict.
 CREATE FUNCTION {schema}.audit_compare(ids uuid[], bodies text[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- Planned for the values, it reads all of the trail for a large batch, and not an index for each id.
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
 AS $audit$
 DECLARE
     given record;
 BEGIN
     SELECT g.id, e.id IS NULL AS gone INTO given
     FROM unnest(ids, bodies) AS g(id, body)
-    LEFT JOIN {schema}.audit_entry AS e ON e.id = g.id
+    LEFT JOIN LATERAL (
+        SELECT a.id, a.body FROM {schema}.audit_entry AS a WHERE a.id = g.id LIMIT 1
+    ) AS e ON true
     WHERE e.body IS DISTINCT FROM g.body
     ORDER BY gone, g.id
     LIMIT 1;
@@ -153,22 +156,54 @@ AS $audit$
     SELECT (lpad(to_hex((day - date '1970-01-01')::bigint * 86400000), 12, '0') || repeat('0', 20))::uuid
 $audit$;
 
+-- Takes tables away from everybody. Who waits for that keeps everybody waiting behind: each try
+-- takes a tenth of a second at most. `changed` are those tables, and others that are changed.
+CREATE FUNCTION {schema}.audit_lock(changed text, taken text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $audit$
+BEGIN
+    -- Nobody waits behind this but a vacuum: one that is under way ends, if it is automatic.
+    PERFORM set_config('lock_timeout', '3s', true);
+    EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', changed);
+    PERFORM set_config('lock_timeout', '100ms', true);
+    FOR attempt IN 1..8 LOOP
+        BEGIN
+            EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', taken);
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            IF attempt = 8 THEN
+                RAISE;
+            END IF;
+            PERFORM pg_sleep(0.3);
+        END;
+    END LOOP;
+END
+$audit$;
+
 -- Makes the partition of a month, and moves entries there that lie in `audit_entry_rest`.
 -- Returns whether there was none.
 CREATE FUNCTION {schema}.audit_add_partition(month date) RETURNS boolean
--- Who waits for the lock on the rest keeps everybody waiting behind: not for long.
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s'
 AS $audit$
 DECLARE
     first_day date := date_trunc('month', month)::date;
     low uuid := {schema}.audit_first_id(first_day);
     high uuid := {schema}.audit_first_id((first_day + interval '1 month')::date);
-    part text := quote_ident({schema_text}) || '.audit_entry_' || to_char(first_day, 'YYYY_MM');
+    name text := 'audit_entry_' || to_char(first_day, 'YYYY_MM');
+    part text := quote_ident({schema_text}) || '.' || name;
+    fence text := 'audit_entry_rest_awaits_' || to_char(first_day, 'YYYY_MM');
+    grantee text;
     misplaced boolean;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('auditlog ' || {schema_text}, 0));
-    IF to_regclass(part) IS NOT NULL THEN
+    IF EXISTS (
+        SELECT 1 FROM pg_inherits
+        WHERE inhparent = '{schema}.audit_entry'::regclass AND inhrelid = to_regclass(part)
+    ) THEN
         RETURN false;
+    ELSIF to_regclass(part) IS NOT NULL THEN
+        RAISE EXCEPTION '% is no partition of the trail', part
+            USING ERRCODE = 'duplicate_table', HINT = 'Rename it, so that the month can have one.';
     END IF;
     EXECUTE format(
         'CREATE TABLE %s (LIKE {schema}.audit_entry INCLUDING DEFAULTS INCLUDING CONSTRAINTS)
@@ -183,7 +218,17 @@ BEGIN
         'ALTER TABLE %s OWNER TO %I', part,
         (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = '{schema}.audit_entry'::regclass)
     );
-    LOCK TABLE {schema}.audit_entry_rest IN ACCESS EXCLUSIVE MODE;
+    -- Nobody else needs it, whatever default privileges say.
+    FOR grantee IN
+        SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END
+        FROM pg_class AS c, aclexplode(c.relacl) AS a
+        WHERE c.oid = part::regclass AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s', part, grantee);
+    END LOOP;
+    PERFORM {schema}.audit_lock(
+        'ONLY {schema}.audit_entry, {schema}.audit_entry_rest', '{schema}.audit_entry_rest'
+    );
     SELECT EXISTS (
         SELECT 1 FROM {schema}.audit_entry_rest AS r WHERE r.id >= low AND r.id < high
     ) INTO misplaced;
@@ -197,16 +242,60 @@ BEGIN
         ) USING low, high;
         DELETE FROM {schema}.audit_retention;
     END IF;
+    -- Reads all of the rest, unless there is a valid fence.
     EXECUTE format(
         'ALTER TABLE {schema}.audit_entry ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)',
         part, low, high
     );
+    IF EXISTS (
+        SELECT 1 FROM pg_constraint
+        WHERE conrelid = '{schema}.audit_entry_rest'::regclass AND conname = fence
+    ) THEN
+        EXECUTE format('ALTER TABLE {schema}.audit_entry_rest DROP CONSTRAINT %I', fence);
+    END IF;
     EXECUTE format(
         'CREATE TRIGGER audit_entry_keep_all BEFORE TRUNCATE ON %s
             FOR EACH STATEMENT EXECUTE FUNCTION {schema}.audit_keep()',
         part
     );
     RETURN true;
+END
+$audit$;
+
+-- Keeps the ids of a month that is yet to come out of `audit_entry_rest`, by a constraint whose
+-- name it returns; null if the month has a partition. Once
+-- ALTER TABLE audit_entry_rest VALIDATE CONSTRAINT .. has read the rest, while others read and
+-- write, `audit_add_partition` need not read it. Until then nothing with such an id is taken.
+CREATE FUNCTION {schema}.audit_fence(month date) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s'
+AS $audit$
+DECLARE
+    first_day date := date_trunc('month', month)::date;
+    fence text := 'audit_entry_rest_awaits_' || to_char(first_day, 'YYYY_MM');
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('auditlog ' || {schema_text}, 0));
+    IF first_day <= now() AT TIME ZONE 'UTC' THEN
+        RAISE EXCEPTION 'entries of % may be written now', to_char(first_day, 'YYYY-MM')
+            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF to_regclass(
+        quote_ident({schema_text}) || '.audit_entry_' || to_char(first_day, 'YYYY_MM')
+    ) IS NOT NULL THEN
+        RETURN NULL;
+    ELSIF NOT EXISTS (
+        SELECT 1 FROM pg_constraint
+        WHERE conrelid = '{schema}.audit_entry_rest'::regclass AND conname = fence
+    ) THEN
+        PERFORM {schema}.audit_lock(
+            '{schema}.audit_entry_rest', '{schema}.audit_entry_rest'
+        );
+        EXECUTE format(
+            'ALTER TABLE {schema}.audit_entry_rest
+                ADD CONSTRAINT %I CHECK (id < %L OR id >= %L) NOT VALID',
+            fence, {schema}.audit_first_id(first_day),
+            {schema}.audit_first_id((first_day + interval '1 month')::date)
+        );
+    END IF;
+    RETURN fence;
 END
 $audit$;
 
@@ -230,7 +319,7 @@ $audit$;
 -- Drops the partition of a month if all of its entries are from before a time, and returns
 -- how many there were; null if it has others.
 CREATE FUNCTION {schema}.audit_drop_partition(part regclass, before bigint) RETURNS bigint
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s'
 AS $audit$
 DECLARE
     last bigint;
@@ -246,10 +335,14 @@ BEGIN
     -- Nobody writes to it from here on, but everybody reads.
     EXECUTE format('LOCK TABLE %s IN SHARE MODE', part);
     EXECUTE format('SELECT ts FROM %s ORDER BY ts DESC LIMIT 1', part) INTO last;
-    IF last IS NULL OR last >= before THEN
+    IF last >= before THEN
         RETURN NULL;
     END IF;
     EXECUTE format('SELECT count(*) FROM %s', part) INTO entries;
+    PERFORM {schema}.audit_lock(
+        format('ONLY {schema}.audit_entry, {schema}.audit_entry_rest, %s', part),
+        format('ONLY {schema}.audit_entry, {schema}.audit_entry_rest, %s', part)
+    );
     EXECUTE format('DROP TABLE %s', part);
     RETURN entries;
 END
@@ -264,8 +357,9 @@ AS $audit$ SELECT (extract(epoch FROM moment) * 1000000)::bigint $audit$;
 CREATE FUNCTION {schema}.audit_json(body text) RETURNS json
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $audit$
-    SELECT CASE WHEN strpos(body, '\u0000') = 0 THEN body
-        ELSE regexp_replace(body, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\u0001\\u0002', 'g')
+    -- In the form that reads the same whatever a session says of backslashes.
+    SELECT CASE WHEN strpos(body, E'\\u0000') = 0 THEN body
+        ELSE regexp_replace(body, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u0000', E'\\1\\\\u0001\\\\u0002', 'g')
     END::json
 $audit$;
 
@@ -286,5 +380,22 @@ CREATE VIEW {schema}.audit_log AS SELECT
 FROM {schema}.audit_entry;
 
 REVOKE EXECUTE ON FUNCTION {schema}.audit_keep, {schema}.audit_compare, {schema}.audit_append,
-    {schema}.audit_add_partition, {schema}.audit_maintain, {schema}.audit_drop_partition
-    FROM PUBLIC;
+    {schema}.audit_lock, {schema}.audit_add_partition, {schema}.audit_fence, {schema}.audit_maintain,
+    {schema}.audit_drop_partition FROM PUBLIC;
+
+-- What only the owner needs, whatever default privileges say.
+DO $audit$
+DECLARE
+    thing record;
+BEGIN
+    FOR thing IN
+        SELECT DISTINCT c.oid::regclass::text AS name,
+            CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee
+        FROM pg_catalog.pg_class AS c, aclexplode(c.relacl) AS a
+        WHERE c.oid IN ('{schema}.audit_entry_rest'::regclass, '{schema}.audit_retention'::regclass)
+            AND a.grantee <> c.relowner
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s', thing.name, thing.grantee);
+    END LOOP;
+END
+$audit$;

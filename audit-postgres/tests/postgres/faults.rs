@@ -50,6 +50,14 @@ pub(crate) const TESTS: &[Test] = &[
     ),
     ("faults::a_held_lock_is_busy", a_held_lock_is_busy),
     (
+        "faults::what_the_server_has_no_memory_for_is_tried_again",
+        what_the_server_has_no_memory_for_is_tried_again,
+    ),
+    (
+        "faults::an_entry_that_cannot_be_read_is_named",
+        an_entry_that_cannot_be_read_is_named,
+    ),
+    (
         "faults::a_slow_statement_times_out",
         a_slow_statement_times_out,
     ),
@@ -596,5 +604,66 @@ fn an_exhausted_pool_times_out(scratch: &Scratch) {
         assert!(first.join().unwrap().is_ok());
         append.join().unwrap().unwrap();
     });
+    assert_kept(&store, &sample);
+}
+
+/// Such as for the locks of many partitions.
+fn what_the_server_has_no_memory_for_is_tried_again(scratch: &Scratch) {
+    let store = scratch.store();
+    let sql = scratch.sql();
+    sql.run(
+        "CREATE SEQUENCE tries; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ \
+         BEGIN IF nextval(TG_ARGV[0]) > 2 THEN RETURN NEW; END IF; \
+         RAISE 'out of shared memory' USING ERRCODE = '53200', \
+             HINT = 'You might need to increase max_locks_per_transaction.'; END $$",
+    )
+    .unwrap();
+    sql.run(&format!(
+        "CREATE TRIGGER fail BEFORE INSERT ON audit_entry \
+         FOR EACH ROW EXECUTE FUNCTION fail('{}.tries')",
+        scratch.schema
+    ))
+    .unwrap();
+    store.append(&entries(1, 1)).unwrap();
+    assert_eq!(sql.value("SELECT last_value FROM tries"), "3");
+    sql.run("ALTER SEQUENCE tries RESTART; ALTER SEQUENCE tries INCREMENT BY -1 MINVALUE -1000")
+        .unwrap();
+    let store = scratch
+        .options()
+        .retry_timeout(Duration::from_millis(100))
+        .connect(&scratch.url)
+        .unwrap();
+    let error = store.append(&entries(1, 2)).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, StoreError::Backend { .. }), "{error:?}");
+    assert!(
+        text.contains("out of shared memory") && text.contains("max_locks_per_transaction"),
+        "{text}"
+    );
+}
+
+/// A role that may add entries may add what is none.
+fn an_entry_that_cannot_be_read_is_named(scratch: &Scratch) {
+    let store = scratch.store();
+    let sample = entries(3, 1);
+    store.append(&sample).unwrap();
+    let id = "0198c5a0-0000-7000-8000-000000000001";
+    let sql = scratch.sql();
+    sql.run(&format!(
+        "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body) \
+         VALUES ('{id}', 0, 20, 'create', 'success', 'M', '1', '{{}}', '{{\"e\":1')"
+    ))
+    .unwrap();
+    for query in [
+        Query::new(),
+        Query::new().text("e"),
+        Query::new().parent(audit_core::ObjectRef::new("M", "1")),
+    ] {
+        let error = store.find(&query).unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+        assert!(error.to_string().contains(id), "{error}");
+    }
+    // Its columns are enough to remove it.
+    assert_eq!(store.purge(&Query::new().model_name("M")).unwrap(), 1);
     assert_kept(&store, &sample);
 }

@@ -13,6 +13,18 @@ pub(crate) const TESTS: &[Test] = &[
         triggers_refuse_what_the_owner_tries,
     ),
     ("guard::each_role_may_do_its_own", each_role_may_do_its_own),
+    (
+        "guard::who_made_the_trail_can_become_its_writer",
+        who_made_the_trail_can_become_its_writer,
+    ),
+    (
+        "guard::a_role_that_could_drop_the_trail_is_none",
+        a_role_that_could_drop_the_trail_is_none,
+    ),
+    (
+        "guard::default_privileges_reach_no_partition",
+        default_privileges_reach_no_partition,
+    ),
 ];
 
 /// The SQLSTATE of what a role may not do.
@@ -189,4 +201,161 @@ fn check_roles(scratch: &Scratch, owner: &audit_postgres::PostgresStore, sql: &S
     assert_eq!(owners, role("owner"));
     let end = sample.iter().map(|entry| entry.timestamp).max().unwrap();
     assert!(new_owner.purge(&Query::new().until(end)).unwrap() > 0);
+}
+
+/// Roles that are dropped at the end, with what they own.
+struct Made<'s> {
+    sql: &'s Sql,
+    names: Vec<String>,
+}
+
+impl<'s> Made<'s> {
+    fn new(sql: &'s Sql, names: &[&str]) -> Self {
+        for name in names {
+            sql.run(&format!("CREATE ROLE \"{name}\" NOLOGIN"))
+                .expect("the server's role may make roles");
+        }
+        Self {
+            sql,
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+}
+
+impl Drop for Made<'_> {
+    fn drop(&mut self) {
+        self.sql.run("RESET ROLE").unwrap();
+        for name in &self.names {
+            let gone = self.sql.run(&format!(
+                "DROP OWNED BY \"{name}\" CASCADE; DROP ROLE \"{name}\""
+            ));
+            if let Err(error) = gone {
+                eprintln!("role {name} is left: {error}");
+            }
+        }
+    }
+}
+
+/// The program's role made the trail by connecting first, as it does unless it may not.
+fn who_made_the_trail_can_become_its_writer(scratch: &Scratch) {
+    let sql = Sql::connect(&scratch.url);
+    let role = |name: &str| format!("{}_{name}", scratch.schema);
+    let app = format!("{} app@ex.com", scratch.schema);
+    let made = Made::new(&sql, &[&app, &role("owner"), &role("reader")]);
+    let database = sql.value("SELECT quote_ident(current_database())");
+    sql.run(&format!("GRANT CREATE ON DATABASE {database} TO \"{app}\""))
+        .unwrap();
+    // A URL's setting of a role with a space in it.
+    let url = scratch.with_option("role", &app.replace(' ', "%5C%20").replace('@', "%40"));
+    let store = scratch.options().connect(&url).unwrap();
+    let mut sample = entries(20, 1);
+    store.append(&sample).unwrap();
+    let script = Roles::new(&scratch.schema)
+        .owner(role("owner"))
+        .writer(&app)
+        .reader(role("reader"))
+        .sql()
+        .unwrap();
+    for _again in 0..2 {
+        sql.run(&script).unwrap();
+    }
+
+    sql.run(&format!(
+        "SET search_path = {}; SET ROLE \"{app}\"",
+        scratch.schema
+    ))
+    .unwrap();
+    let part = sql.value(
+        "SELECT max(relname) FROM pg_class WHERE relname ~ '^audit_entry_[0-9]{4}_[0-9]{2}$' \
+         AND relnamespace = current_schema()::regnamespace",
+    );
+    for attempt in [
+        format!("DROP TABLE {part}"),
+        format!("DROP SCHEMA {} CASCADE", scratch.schema),
+        "DROP FUNCTION audit_keep CASCADE".to_owned(),
+        "CREATE TABLE audit_entry_2099_03 (id uuid)".to_owned(),
+        "CREATE OR REPLACE FUNCTION audit_keep() RETURNS trigger LANGUAGE plpgsql \
+         AS 'BEGIN RETURN OLD; END'"
+            .to_owned(),
+        // The number of another transaction.
+        "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body, \
+         xact) VALUES (gen_random_uuid(), 0, 20, 'a', 'success', 'M', '1', '{}', '{}', 1)"
+            .to_owned(),
+    ] {
+        assert_eq!(sql.state(&attempt), FORBIDDEN, "{attempt}");
+    }
+    let more = entries(20, 2);
+    store.append(&more).unwrap();
+    sql.append(&entries(1, 3));
+    assert_eq!(store.import(entries(50, 4)).unwrap(), 50);
+    sample.extend(more);
+    assert_eq!(scratch.store().count(&Query::new()).unwrap(), 91);
+
+    // The name of a coming month is taken by something else: that is said.
+    sql.run("RESET ROLE; CREATE TABLE audit_entry_2099_03 (id uuid)")
+        .unwrap();
+    assert_eq!(
+        sql.state("SELECT audit_add_partition('2099-03-01')"),
+        "42P07"
+    );
+    drop(made);
+}
+
+fn a_role_that_could_drop_the_trail_is_none(scratch: &Scratch) {
+    let store = scratch.store();
+    let sql = scratch.sql();
+    let role = |name: &str| format!("{}_{name}", scratch.schema);
+    let names = ["owner", "writer", "reader", "team"].map(role);
+    let made = Made::new(&sql, &names.each_ref().map(String::as_str));
+    let script = Roles::new(&scratch.schema)
+        .owner(role("owner"))
+        .writer(role("writer"))
+        .reader(role("reader"))
+        .sql()
+        .unwrap();
+    let (schema, writer, team) = (&scratch.schema, role("writer"), role("team"));
+    let cases = [
+        // Others have tables there, so that the schema keeps its owner.
+        format!("CREATE TABLE others (id int); ALTER SCHEMA {schema} OWNER TO {writer}"),
+        format!("ALTER SCHEMA {schema} OWNER TO {team}; GRANT {team} TO {writer}"),
+        format!(
+            "ALTER SCHEMA {schema} OWNER TO postgres; GRANT CREATE ON SCHEMA {schema} TO {team}"
+        ),
+        format!(
+            "REVOKE ALL ON SCHEMA {schema} FROM {team}; GRANT {} TO {writer}",
+            role("owner")
+        ),
+    ];
+    for case in cases {
+        let case = case.replace(
+            "postgres",
+            &sql.value("SELECT quote_ident(session_user::text)"),
+        );
+        sql.run(&case).unwrap();
+        assert_eq!(sql.state(&script), "0LP01", "{case}");
+    }
+    sql.run(&format!("REVOKE {} FROM {writer}", role("owner")))
+        .unwrap();
+    sql.run(&script).unwrap();
+    drop(made);
+    drop(store);
+}
+
+fn default_privileges_reach_no_partition(scratch: &Scratch) {
+    let _store = scratch.store();
+    let sql = scratch.sql();
+    let role = format!("{}_other", scratch.schema);
+    let made = Made::new(&sql, &[&role]);
+    sql.run(&format!(
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA {0} GRANT ALL ON TABLES TO {role}, PUBLIC; \
+         SELECT audit_add_partition('2031-01-01')",
+        scratch.schema
+    ))
+    .unwrap();
+    let others = sql.value(
+        "SELECT count(*) FROM pg_class, aclexplode(relacl) AS a \
+         WHERE pg_class.oid = 'audit_entry_2031_01'::regclass AND a.grantee <> relowner",
+    );
+    assert_eq!(others, "0");
+    drop(made);
 }

@@ -9,6 +9,14 @@ use crate::scratch::{Scratch, assert_kept};
 pub(crate) const TESTS: &[Test] = &[
     ("import::many_entries_are_copied", many_entries_are_copied),
     (
+        "import::months_are_made_for_what_is_imported",
+        months_are_made_for_what_is_imported,
+    ),
+    (
+        "import::large_entries_are_checked",
+        large_entries_are_checked,
+    ),
+    (
         "import::what_is_known_is_kept_once",
         what_is_known_is_kept_once,
     ),
@@ -29,6 +37,57 @@ fn many_entries_are_copied(scratch: &Scratch) {
     assert_eq!(store.import(sample.clone()).unwrap(), 10_300);
     assert_eq!(store.commits(), 0, "nothing was appended");
     assert_kept(&store, &sample);
+}
+
+/// Months with many entries get a partition before those are there, others do not.
+fn months_are_made_for_what_is_imported(scratch: &Scratch) {
+    let store = scratch.store();
+    let mut sample = entries(10_300, 1);
+    let months = ["2019-03-05", "2019-04-05", "2019-05-05"];
+    for (number, entry) in (0_u32..).zip(&mut sample) {
+        // The last one seldom.
+        let month = if number % 100 == 0 {
+            2
+        } else {
+            number as usize % 2
+        };
+        let time = format!("{}T00:00:00Z", months[month]).parse::<chrono::DateTime<chrono::Utc>>();
+        entry.timestamp = time.unwrap() + chrono::TimeDelta::minutes(i64::from(number % 9_000));
+        let millis = entry.timestamp.timestamp_millis().cast_unsigned();
+        entry.id =
+            uuid::Uuid::from_u64_pair((millis << 16) | 0x7000, (0b10 << 62) | u64::from(number));
+    }
+    assert_eq!(store.import(sample.clone()).unwrap(), 10_300);
+    let sql = scratch.sql();
+    let of = |table: &str| sql.value(&format!("SELECT count(*) FROM {table}"));
+    assert_eq!(of("audit_entry_2019_03"), "5047");
+    assert_eq!(of("audit_entry_2019_04"), "5150");
+    assert_eq!(of("audit_entry_rest"), "103");
+    assert_kept(&store, &sample);
+
+    // Who leaves the tables to another role makes none.
+    let store = scratch.options().migrate(false).connect(&scratch.url);
+    let mut more = entries(3_000, 2);
+    for (number, entry) in (0_u64..).zip(&mut more) {
+        entry.id =
+            uuid::Uuid::from_u64_pair((1_400_000_000_000 << 16) | 0x7000, 0b10 << 62 | number);
+    }
+    assert_eq!(store.unwrap().import(more).unwrap(), 3_000);
+    assert_eq!(of("audit_entry_rest"), "3103");
+}
+
+/// Pages of a check end by bytes, too.
+fn large_entries_are_checked(scratch: &Scratch) {
+    let store = scratch.store();
+    let mut sample = entries(20, 1);
+    for (number, entry) in sample.iter_mut().enumerate() {
+        let length = [3_usize << 20, 9 << 20, 10][number.min(5) % 3];
+        entry.reason = Some("x".repeat(length));
+    }
+    store.append(&sample).unwrap();
+    let check = store.check().unwrap();
+    assert!(check.is_ok(), "{:?}", check.mismatches.first());
+    assert_eq!(check.entries, 20);
 }
 
 fn what_is_known_is_kept_once(scratch: &Scratch) {

@@ -161,7 +161,9 @@ fn plans(scratch: &Scratch) {
         }
     }
     plans_beside_the_queries(&sql);
+    known_entries_are_looked_up(&sql);
     store.close().unwrap();
+    a_check_reads_each_entry_once(scratch, &sql);
 }
 
 fn plans_beside_the_queries(sql: &Sql) {
@@ -268,6 +270,44 @@ fn plans_beside_the_queries(sql: &Sql) {
         .unwrap()
     };
     assert!(size("xact_idx") * 10 < size("ts_id_idx"));
+}
+
+/// To repeat entries reads those, and not the trail.
+fn known_entries_are_looked_up(sql: &Sql) {
+    let read = "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables \
+         WHERE schemaname = current_schema()";
+    sql.run(
+        "CREATE TEMP TABLE known AS \
+         SELECT id, body FROM audit_entry_2026_02 ORDER BY id LIMIT 4000; BEGIN",
+    )
+    .unwrap();
+    // With what the statements before read.
+    let before: u64 = sql.value(read).parse().unwrap();
+    // Once more than a plan for the values is made.
+    for _again in 0..7 {
+        sql.run("SELECT audit_compare(array_agg(id), array_agg(body)) FROM known")
+            .unwrap();
+    }
+    let read = sql.value(read).parse::<u64>().unwrap() - before;
+    sql.run("ROLLBACK").unwrap();
+    assert!(read <= 7 * 4_000, "{read} rows were read");
+}
+
+/// Also after so many pages that their plan is for any place.
+fn a_check_reads_each_entry_once(scratch: &Scratch, sql: &Sql) {
+    let fetched = "SELECT sum(idx_tup_fetch + seq_tup_read)::bigint FROM pg_stat_user_tables \
+         WHERE schemaname = current_schema() AND relname ~ '^audit_entry'";
+    let before = scratch.settled(sql, fetched, 0);
+    let store = scratch.store();
+    let check = store.check().unwrap();
+    assert_eq!(check.entries, ENTRIES as u64);
+    assert!(check.is_ok(), "{:?}", check.mismatches.first());
+    store.close().unwrap();
+    let entries = ENTRIES as u64;
+    let read = scratch.settled(sql, fetched, before + entries) - before;
+    // With what other sessions read that report late. From the beginning for each page it would
+    // be sixty times as many.
+    assert!(read < 5 * entries, "{read} rows were read");
 }
 
 fn assert_index(plan: &str, question: &str, indexes: &[&str]) {

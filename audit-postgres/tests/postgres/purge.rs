@@ -1,6 +1,7 @@
 //! Retention.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use audit_core::{Query, Store};
 use audit_testkit::entries;
@@ -16,7 +17,23 @@ pub(crate) const TESTS: &[Test] = &[
         "purge::a_partition_in_use_is_emptied_instead",
         a_partition_in_use_is_emptied_instead,
     ),
+    (
+        "purge::readers_hardly_wait_for_a_purge",
+        readers_hardly_wait_for_a_purge,
+    ),
     ("purge::many_entries_go_in_steps", many_entries_go_in_steps),
+    (
+        "purge::a_step_goes_on_where_the_last_one_ended",
+        a_step_goes_on_where_the_last_one_ended,
+    ),
+    (
+        "purge::what_takes_too_long_is_done_in_parts",
+        what_takes_too_long_is_done_in_parts,
+    ),
+    (
+        "purge::a_count_that_takes_too_long_goes_by_months",
+        a_count_that_takes_too_long_goes_by_months,
+    ),
     (
         "purge::what_is_written_meanwhile_stays",
         what_is_written_meanwhile_stays,
@@ -117,7 +134,7 @@ fn a_partition_in_use_is_emptied_instead(scratch: &Scratch) {
     let (_, sample) = three_months(scratch);
     let store = scratch
         .options()
-        .lock_timeout(std::time::Duration::from_millis(200))
+        .lock_timeout(Duration::from_millis(200))
         .connect(&scratch.url)
         .unwrap();
     let reader = scratch.sql();
@@ -127,7 +144,40 @@ fn a_partition_in_use_is_emptied_instead(scratch: &Scratch) {
     let before = sample[60].timestamp;
     assert_eq!(store.purge(&Query::new().until(before)).unwrap(), 60);
     assert_kept(&store, &sample[60..]);
+    let sql = scratch.sql();
+    assert!(tables(&sql).starts_with("audit_entry_2026_01"));
     reader.run("COMMIT").unwrap();
+    // It is empty, and dropped by the next purge.
+    assert_eq!(store.purge(&Query::new().until(before)).unwrap(), 0);
+    assert_eq!(tables(&sql), "audit_entry_2026_02 audit_entry_2026_03");
+}
+
+/// Whoever waits for a table to be dropped keeps others waiting.
+fn readers_hardly_wait_for_a_purge(scratch: &Scratch) {
+    let (store, sample) = three_months(scratch);
+    let holder = scratch.sql();
+    holder
+        .run("BEGIN; SELECT count(*) FROM audit_entry")
+        .unwrap();
+    let reader = scratch.sql();
+    let longest = thread::scope(|scope| {
+        let end = sample[149].timestamp + TimeDelta::days(1);
+        let store = &store;
+        let purge = scope.spawn(move || store.purge(&Query::new().until(end)));
+        let mut longest = Duration::ZERO;
+        while !purge.is_finished() {
+            let begin = Instant::now();
+            reader.value("SELECT count(*) FROM audit_entry");
+            longest = longest.max(begin.elapsed());
+        }
+        assert_eq!(purge.join().unwrap().unwrap(), 150);
+        longest
+    });
+    holder.run("COMMIT").unwrap();
+    assert!(
+        longest < Duration::from_secs(2),
+        "a reader waited for {longest:?}"
+    );
 }
 
 fn many_entries_go_in_steps(scratch: &Scratch) {
@@ -146,6 +196,99 @@ fn many_entries_go_in_steps(scratch: &Scratch) {
         scratch.sql().value("SELECT count(*) FROM audit_retention"),
         "0"
     );
+}
+
+/// Dead entries of the steps before are not read again by each step.
+fn a_step_goes_on_where_the_last_one_ended(scratch: &Scratch) {
+    let store = scratch.store();
+    let sql = scratch.sql();
+    let sample = entries(20_001, 1);
+    store.append(&sample).unwrap();
+    sql.run("ANALYZE audit_entry").unwrap();
+    // As long as somebody may still see them, nobody cleans up.
+    let old = scratch.sql();
+    old.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM audit_schema")
+        .unwrap();
+    let end = DateTime::<Utc>::MAX_UTC;
+    assert_eq!(store.purge(&Query::new().until(end)).unwrap(), 20_001);
+    store.close().unwrap();
+    old.run("COMMIT").unwrap();
+    let read = "SELECT coalesce(sum(idx_tup_read), 0)::bigint FROM pg_stat_user_indexes \
+         WHERE schemaname = current_schema() AND indexrelname = 'audit_entry_rest_ts_id_idx'";
+    let read = scratch.settled(&sql, read, 15_000);
+    assert!(read < 30_000, "{read} index entries were read");
+}
+
+/// A statement that looks for what is rare has a limit, too.
+fn what_takes_too_long_is_done_in_parts(scratch: &Scratch) {
+    let writer = scratch.store();
+    let mut sample = entries(3, 1);
+    for (entry, year) in sample.iter_mut().zip([2001, 2011, 2021]) {
+        entry.timestamp = format!("{year}-01-01T00:00:00Z").parse().unwrap();
+        entry.reason = Some("needle".to_owned());
+    }
+    writer.append(&sample).unwrap();
+    // Not looked at further, as their bytes have no needle.
+    scratch
+        .sql()
+        .run(
+            "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body) \
+             SELECT gen_random_uuid(), audit_micros('2001-01-01'::timestamptz \
+                 + number * interval '8 hours'), 20, 'update', 'success', 'M', '1', '{}', \
+                 repeat(md5(number::text), 300) FROM generate_series(1, 20000) AS number",
+        )
+        .unwrap();
+    let store = scratch
+        .options()
+        .statement_timeout(Duration::from_millis(300))
+        .connect(&scratch.url)
+        .unwrap();
+    for query in [Query::new(), Query::new().newest_first()] {
+        let query = query.text("needle");
+        assert_eq!(store.purge(&query).unwrap(), 3);
+        writer.append(&sample).unwrap();
+    }
+}
+
+/// A policy makes each entry take its time.
+fn a_count_that_takes_too_long_goes_by_months(scratch: &Scratch) {
+    let (store, mut sample) = three_months(scratch);
+    let mut others = entries(20, 7);
+    for entry in &mut others {
+        entry.id = Uuid::from_u128(entry.id.as_u128() >> 40);
+    }
+    store.append(&others).unwrap();
+    sample.extend(others);
+    let sql = scratch.sql();
+    let role = format!("{}_slow", scratch.schema);
+    sql.run(&format!(
+        "CREATE FUNCTION slow() RETURNS boolean LANGUAGE sql COST 1000000 \
+             AS 'SELECT pg_sleep(0.01) IS NOT NULL'; \
+         CREATE ROLE {role}; GRANT USAGE ON SCHEMA {} TO {role}; \
+         GRANT SELECT ON audit_schema, audit_entry TO {role}; \
+         CREATE POLICY slow ON audit_entry USING (slow()); \
+         ALTER TABLE audit_entry ENABLE ROW LEVEL SECURITY",
+        scratch.schema
+    ))
+    .unwrap();
+    let counted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let reader = scratch
+            .options()
+            .read_only()
+            .statement_timeout(Duration::from_secs(1))
+            .connect(&scratch.with_option("role", &role))
+            .unwrap();
+        // 1.7 seconds for all, half a second for each month.
+        let count = reader.count(&Query::new()).unwrap();
+        let june: DateTime<Utc> = "2026-06-01T00:00:00Z".parse().unwrap();
+        (count, reader.count(&Query::new().until(june)).unwrap())
+    }));
+    sql.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .unwrap();
+    let early = sample
+        .iter()
+        .filter(|entry| entry.timestamp < "2026-06-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap());
+    assert_eq!(counted.unwrap(), (170, early.count() as u64));
 }
 
 /// With conditions that SQL decides, and with one that it does not.

@@ -40,6 +40,22 @@ pub(crate) const TESTS: &[Test] = &[
         a_partition_takes_what_waits_for_it,
     ),
     (
+        "schemas::a_large_rest_is_read_beside_others",
+        a_large_rest_is_read_beside_others,
+    ),
+    (
+        "schemas::a_month_whose_entries_wait_in_a_large_rest",
+        a_month_whose_entries_wait_in_a_large_rest,
+    ),
+    (
+        "schemas::a_search_path_to_nowhere_is_an_error",
+        a_search_path_to_nowhere_is_an_error,
+    ),
+    (
+        "schemas::backslashes_may_be_escapes",
+        backslashes_may_be_escapes,
+    ),
+    (
         "schemas::people_can_read_the_view",
         people_can_read_the_view,
     ),
@@ -218,6 +234,107 @@ fn a_partition_takes_what_waits_for_it(scratch: &Scratch) {
     assert!(store.check().unwrap().is_ok());
     store.append(&sample).unwrap();
     assert_eq!(store.count(&Query::new()).unwrap(), 60);
+}
+
+/// More than 16 MB of entries without a month; bytes that nobody reads.
+fn enlarge_rest(sql: &Sql) {
+    sql.run(
+        "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body) \
+         SELECT overlay(md5(number::text) PLACING 'ff' FROM 1)::uuid, number, 20, 'update', 'success', 'M', '1', '{}', \
+             repeat('x', 1000) FROM generate_series(1, 20000) AS number",
+    )
+    .unwrap();
+    let size = sql.value("SELECT pg_relation_size('audit_entry_rest') > 16 << 20");
+    assert_eq!(size, "t");
+}
+
+const FENCES: &str = "SELECT count(*) FROM pg_constraint WHERE conname ~ '^audit_entry_rest_awaits' \
+     AND conrelid = 'audit_entry_rest'::regclass";
+
+fn a_large_rest_is_read_beside_others(scratch: &Scratch) {
+    let store = scratch.store();
+    let sql = scratch.sql();
+    enlarge_rest(&sql);
+    assert_eq!(store.maintain(6).unwrap(), 3);
+    assert_eq!(sql.value(FENCES), "0");
+
+    // What it does, step by step: the last one reads nothing.
+    let next = sql.value("SELECT (date_trunc('month', now()) + interval '9 months')::date");
+    let fence = sql.value(&format!("SELECT audit_fence('{next}')"));
+    let again = sql.value(&format!("SELECT audit_fence('{next}')"));
+    assert_eq!(fence, again);
+    let of_month = format!(
+        "INSERT INTO audit_entry SELECT audit_first_id('{next}'), 0, 20, 'a', 'success', 'M', \
+         '1', NULL, NULL, NULL, NULL, NULL, '{{}}', NULL, '{{}}'"
+    );
+    assert_eq!(sql.state(&of_month), "23514");
+    let read = "SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_xact_user_tables \
+         WHERE relid = 'audit_entry_rest'::regclass";
+    sql.run(&format!(
+        "ALTER TABLE audit_entry_rest VALIDATE CONSTRAINT {fence}; BEGIN"
+    ))
+    .unwrap();
+    let before = sql.value(read);
+    sql.run(&format!("SELECT audit_add_partition('{next}')"))
+        .unwrap();
+    assert_eq!(sql.value(read), before, "the rest was read again");
+    sql.run("COMMIT").unwrap();
+    assert_eq!(sql.value(FENCES), "0");
+    sql.run(&of_month).unwrap();
+    assert_eq!(sql.value(&format!("SELECT audit_fence('{next}')")), "");
+    assert_eq!(sql.state("SELECT audit_fence(now()::date)"), "22023");
+
+    // By hand, whether or not somebody was interrupted.
+    let next = sql.value("SELECT (date_trunc('month', now()) + interval '10 months')::date");
+    sql.run(&format!("SELECT audit_fence('{next}')")).unwrap();
+    assert_eq!(sql.value("SELECT audit_maintain(10)"), "3");
+    assert_eq!(sql.value(FENCES), "0");
+}
+
+fn a_month_whose_entries_wait_in_a_large_rest(scratch: &Scratch) {
+    let store = scratch.options().months_ahead(1).connect(&scratch.url);
+    let store = store.unwrap();
+    let sql = scratch.sql();
+    enlarge_rest(&sql);
+    // In the future, as of a clock that is wrong.
+    let mut entry = entries(1, 1).remove(0);
+    let now = audit_core::LogEntry::new("create", "User", "1", "bob").timestamp;
+    let later = now + chrono::Months::new(2);
+    let millis = later.timestamp_millis().cast_unsigned();
+    entry.id = uuid::Uuid::from_u64_pair((millis << 16) | 0x7000, 0b10 << 62);
+    store.append(std::slice::from_ref(&entry)).unwrap();
+    assert_eq!(store.maintain(3).unwrap(), 2);
+    assert_eq!(sql.value(FENCES), "0");
+    let month = later
+        .format("SELECT body FROM audit_entry_%Y_%m")
+        .to_string();
+    assert_eq!(sql.value(&month), entry.to_canonical_json().unwrap());
+}
+
+fn a_search_path_to_nowhere_is_an_error(scratch: &Scratch) {
+    let error = PostgresStore::connect(&scratch.with_option("search_path", "nowhere")).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        matches!(error, StoreError::Unsupported { .. }) && text.contains("PostgresOptions::schema"),
+        "{text}"
+    );
+}
+
+fn backslashes_may_be_escapes(scratch: &Scratch) {
+    let url = scratch.with_option("standard_conforming_strings", "off");
+    let store = scratch.options().connect(&url).unwrap();
+    let mut entry = entries(1, 1).remove(0);
+    entry.object_repr = "tick\\u0000\0\0et\\\0".into();
+    store.append(std::slice::from_ref(&entry)).unwrap();
+    let sql = scratch.sql();
+    for setting in ["on", "off"] {
+        let shown = sql.run(&format!(
+            "SET standard_conforming_strings = {setting}; SELECT object_repr FROM audit_log"
+        ));
+        let text = "tick\\u0000\u{1}\u{2}\u{1}\u{2}et\\\u{1}\u{2}";
+        assert_eq!(shown.unwrap()[0][0].as_deref(), Some(text));
+    }
+    assert!(store.check().unwrap().is_ok());
 }
 
 fn people_can_read_the_view(scratch: &Scratch) {

@@ -61,6 +61,26 @@ impl Scratch {
         }
     }
 
+    /// Waits until a counter of the server, which come late, has at least some value and rises
+    /// no more.
+    pub(crate) fn settled(&self, sql: &Sql, counter: &str, minimum: u64) -> u64 {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut last = 0;
+        loop {
+            let now = sql.value(counter).parse().unwrap();
+            if now >= minimum && now == last {
+                return now;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{}: {counter} is {now}",
+                self.schema
+            );
+            last = now;
+            thread::sleep(Duration::from_millis(700));
+        }
+    }
+
     /// A connection beside the store's, in the schema.
     pub(crate) fn sql(&self) -> Sql {
         let sql = Sql::connect(&self.url);
