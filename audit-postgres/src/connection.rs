@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use audit_core::StoreError;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use tokio::runtime::Handle;
 use tokio::time::error::Elapsed;
-use tokio_postgres::Error;
+use tokio::time::timeout;
+use tokio_postgres::{Client, Error};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::Failure;
 use crate::options::PostgresOptions;
@@ -19,6 +22,12 @@ use crate::tls;
 /// the server for dead.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Where and how sessions are opened.
+struct Server {
+    config: tokio_postgres::Config,
+    connector: MakeRustlsConnect,
+}
+
 /// The connections of a store.
 ///
 /// Writing has a connection of its own, so that readers never keep entries waiting.
@@ -26,6 +35,7 @@ const GRACE: Duration = Duration::from_secs(2);
 pub(crate) struct Connections {
     reads: Pool,
     writes: Pool,
+    server: Arc<Server>,
     /// Where the server is, for errors.
     pub(crate) place: Arc<str>,
     limit: Duration,
@@ -75,6 +85,10 @@ impl Connections {
         Ok(Self {
             reads: pool(options.pool_size.max(1), reading)?,
             writes: pool(1, limits)?,
+            server: Arc::new(Server {
+                config: config.clone(),
+                connector,
+            }),
             place: place.into(),
             limit: options.statement_timeout + GRACE,
             retry_timeout: options.retry_timeout,
@@ -93,6 +107,34 @@ impl Connections {
 
     pub(crate) async fn write(&self) -> Result<Connection, Failure> {
         self.get(&self.writes).await
+    }
+
+    /// Opens a connection outside of the pools, whose statements may take any time.
+    ///
+    /// It lives in the runtime that this is called in.
+    #[expect(dead_code, reason = "for indexes that are made while others write")]
+    pub(crate) async fn detached(&self) -> Result<Detached, Failure> {
+        let failed = |error| Failure::of(&self.place, &error);
+        let connector = self.server.connector.clone();
+        let opened = self.server.config.connect(connector).await;
+        let (client, connection) = opened.map_err(failed)?;
+        let runtime = Handle::current();
+        let place = Arc::clone(&self.place);
+        runtime.spawn(async move {
+            if let Err(error) = connection.await {
+                log::debug!("{place}: a connection ended: {error}");
+            }
+        });
+        let detached = Detached {
+            client,
+            server: Arc::clone(&self.server),
+            runtime,
+        };
+        let settings = "SET statement_timeout = 0; SET lock_timeout = 0; \
+                        SET idle_in_transaction_session_timeout = 0; \
+                        SET client_min_messages = warning";
+        detached.batch_execute(settings).await.map_err(failed)?;
+        Ok(detached)
     }
 
     async fn get(&self, pool: &Pool) -> Result<Connection, Failure> {
@@ -114,6 +156,45 @@ impl Connections {
     pub(crate) fn close(&self) {
         self.reads.close();
         self.writes.close();
+    }
+}
+
+/// A connection of its own. When it is dropped, what it is busy with is cancelled, and the
+/// session ends.
+pub(crate) struct Detached {
+    client: Client,
+    server: Arc<Server>,
+    runtime: Handle,
+}
+
+impl Deref for Detached {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl DerefMut for Detached {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        if self.client.is_closed() {
+            return;
+        }
+        let token = self.client.cancel_token();
+        let connector = self.server.connector.clone();
+        // The driver ends the session as soon as the answer to the last statement is there.
+        self.runtime.spawn(async move {
+            let cancelled = timeout(GRACE, token.cancel_query(connector)).await;
+            if !matches!(cancelled, Ok(Ok(()))) {
+                log::debug!("a statement that nobody waits for could not be cancelled");
+            }
+        });
     }
 }
 
