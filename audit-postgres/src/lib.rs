@@ -109,6 +109,7 @@ mod roles;
 mod row;
 mod schema;
 mod seats;
+mod server;
 mod store;
 mod tls;
 mod triggers;

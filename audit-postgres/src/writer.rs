@@ -156,7 +156,8 @@ impl Writer {
     async fn try_commit(&self, parts: &[Columns<'_>], doubt: &Doubt) -> Result<(), Failure> {
         let mut connection = self.connections.write().await?;
         // An allowance for each of them.
-        let limit = connection.limit() * u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        let number = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        let limit = connection.limit().saturating_mul(number);
         let done = timeout(limit, async {
             let statement = connection.prepare_cached(&self.sql).await?;
             if let [part] = parts {
