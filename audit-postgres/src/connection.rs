@@ -277,7 +277,8 @@ impl Doubt {
 }
 
 /// A connection for one attempt. Unless the attempt is settled, what it is busy with is
-/// cancelled when it is dropped; only after that is there room for another one in the pool.
+/// cancelled when it is dropped, and it is closed; only then is there room for another one in
+/// the pool.
 pub(crate) struct Connection {
     object: Option<Object>,
     connections: Connections,
@@ -298,11 +299,10 @@ impl Connection {
             }
             Ok(Err(error)) => {
                 let failure = Failure::of(&place, &error);
-                let io = matches!(failure.error, StoreError::Io { .. });
-                if io && failure.retry {
+                if failure.retry && matches!(failure.error, StoreError::Io { .. }) {
                     // It is lost; the server has noticed, or will.
                     close(self.object.take());
-                } else if !io && error.as_db_error().is_some() {
+                } else if error.as_db_error().is_some() {
                     drop(self.object.take());
                 }
                 Err(failure)
@@ -350,9 +350,8 @@ impl Drop for Connection {
         }
         let server = Arc::clone(&self.connections.server);
         let ending = self.runtime.spawn(async move {
-            if !server.stop(&object).await {
-                close(Some(object));
-            }
+            server.stop(&object).await;
+            close(Some(object));
         });
         let mut all = self.connections.ending();
         all.retain(|ending| !ending.is_finished());

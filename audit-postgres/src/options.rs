@@ -105,8 +105,8 @@ impl PostgresOptions {
     /// are in no runtime (8 each, opened as they are needed; from 1 to 1,000). Writing has one
     /// of its own.
     ///
-    /// There are never more: what a dropped future was busy with is cancelled, and its
-    /// connection is free again when it has ended. If the server does not do so in some
+    /// It is a bound: what a dropped future was busy with is cancelled, and another connection
+    /// is opened in its place when it has ended. If that takes the server longer than four
     /// seconds, it is taken for dead.
     pub fn pool_size(mut self, connections: usize) -> Self {
         self.pool_size = connections.clamp(1, MOST_CONNECTIONS);

@@ -157,8 +157,10 @@ impl Taken<'_> {
                 runtime: Some(runtime),
             }) => runtime.block_on(async {
                 let done = work(connections.clone()).await;
-                // Nobody drives the connection between two questions.
+                // Nobody drives the connection between two questions: what is given up ends
+                // now, and a transaction that was only read in is told to.
                 connections.ended().await;
+                tokio::task::yield_now().await;
                 done
             }),
             _ => Err(StoreError::Closed),

@@ -18,6 +18,7 @@ mod projections;
 mod purge;
 mod schemas;
 mod scratch;
+mod sessions;
 mod tls;
 mod triggers;
 
@@ -46,6 +47,7 @@ fn main() {
         concurrency::TESTS,
         processes::TESTS,
         asynchronous::TESTS,
+        sessions::TESTS,
         faults::TESTS,
         plans::TESTS,
         projections::TESTS,
