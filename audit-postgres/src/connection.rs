@@ -96,6 +96,18 @@ impl Connections {
         })
     }
 
+    /// Connects in the runtime that this is called in.
+    #[cfg(test)]
+    pub(crate) fn to(config: &tokio_postgres::Config) -> Self {
+        let options = PostgresOptions::new();
+        let server = Server::new(config, &options).unwrap();
+        let runtimes = Runtimes {
+            reads: Handle::current(),
+            writes: Handle::current(),
+        };
+        Self::new(Arc::new(server), &options, "a test", runtimes).unwrap()
+    }
+
     /// Names the place anew, now that the schema is known.
     pub(crate) fn at(mut self, place: &str) -> Self {
         self.place = place.into();

@@ -18,11 +18,11 @@ use crate::options::{self, PostgresOptions};
 use crate::query;
 use crate::reconcile::{self, Reconcile, Reconciliation};
 use crate::retention;
-use crate::row::{APPEND, Row};
+use crate::row::APPEND;
 use crate::schema::{self, Found, SCHEMA_VERSION, Schema};
 use crate::seats::Seats;
 use crate::server::Server;
-use crate::writer::{Batch, Job, Writer};
+use crate::writer::{Batch, Job, Writer, rows};
 
 /// How many entries a step of an import has.
 const IMPORT: usize = 10_000;
@@ -42,6 +42,10 @@ const MAINTENANCE: Duration = Duration::from_secs(6 * 60 * 60);
 /// **Retries:** after a deadlock, a serialization failure or a lost connection a call tries
 /// again until [`retry_timeout`](PostgresOptions::retry_timeout). No entry is stored twice:
 /// the id tells the server what it has already.
+///
+/// **Size:** an entry whose canonical form, with its changes and the names of their fields beside
+/// it, takes more than 1,000,000,000 bytes is [`StoreError::Invalid`]: the server would end the
+/// session.
 ///
 /// **Concurrency:** threads and tasks that append at the same moment share one statement.
 /// Any number of processes may write to and read from one database. A clone is the same
@@ -188,7 +192,7 @@ impl PostgresStore {
         if entries.is_empty() {
             return Ok(());
         }
-        let rows = entries.iter().map(Row::of).collect::<Result<_, _>>()?;
+        let rows = rows(entries)?;
         let deadline = self.shared.connections.deadline();
         self.shared
             .enqueue(|done| {
@@ -287,7 +291,7 @@ impl PostgresStore {
     }
 
     fn copy(&self, entries: &[LogEntry]) -> Result<bool, StoreError> {
-        let rows: Vec<_> = entries.iter().map(Row::of).collect::<Result<_, _>>()?;
+        let rows = rows(entries)?;
         background::wait(self.with(|connections, schema| async move {
             import::copy(&connections, &schema, &rows).await
         }))
