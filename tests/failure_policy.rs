@@ -88,6 +88,7 @@ fn fail_open_asks_a_store_that_fails_only_now_and_then() {
     let log = AuditLog::builder()
         .store(Arc::clone(&store))
         .on_error(FailOpen)
+        .spool(usize::MAX)
         .build();
     store.fail_appends(full());
     let begin = Instant::now();
@@ -294,6 +295,39 @@ fn an_entry_that_will_never_be_taken_keeps_no_other_waiting() {
     log.flush().expect("flushed");
     assert_eq!(numbers(&log), [1]);
     assert_eq!((log.stats().spooled, log.stats().lost), (0, 1));
+}
+
+#[test]
+fn an_entry_that_only_the_others_show_to_be_bad_keeps_none_waiting() {
+    let odd = || Fault::Before(StoreError::backend("the server", "it does not like that"));
+    let store = Arc::new(FaultStore::new(MemoryStore::new()));
+    let log = AuditLog::builder()
+        .store(Arc::clone(&store))
+        .on_error(FailOpen)
+        .build();
+    let record = |n| log.event("tick").extra("n", n).record().expect("goes on");
+    store.fail_appends(odd());
+    record(0);
+    // As long as the store takes nothing, it may be the store.
+    assert!(log.flush().is_err());
+    for n in 1..20 {
+        record(n);
+    }
+    let before = store.appends();
+    assert!(log.flush().is_err());
+    assert!(store.appends() <= before + 9, "each was tried in vain");
+    assert_eq!((log.stats().spooled, log.stats().lost), (20, 0));
+    // All at once, and the first and the third alone.
+    store.heal();
+    for append in [1, 2, 4] {
+        store.fail_append(append, odd());
+    }
+    log.flush().expect("flushed");
+    assert_eq!((log.stats().spooled, log.stats().lost), (0, 2));
+    assert_eq!(
+        numbers(&log),
+        [&[1], &(3..20).collect::<Vec<_>>()[..]].concat()
+    );
 }
 
 #[test]

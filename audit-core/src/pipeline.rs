@@ -86,6 +86,9 @@ pub(crate) struct Pipeline {
 /// How many objects with unrecorded changes are remembered, for tests to name them.
 const UNRECORDED: usize = 16;
 
+/// How many entries in a row the store may not take before it is the store that fails.
+const ODD: usize = 8;
+
 #[derive(Debug, Default)]
 struct Counts {
     recorded: AtomicU64,
@@ -247,10 +250,10 @@ impl Pipeline {
             match self.store.append(entries) {
                 Ok(()) => {
                     turn.works();
-                    written.extend(turn.settle(all));
+                    written.extend(turn.settle(0..all));
                 }
-                // One of them will never be taken: it must not keep the others waiting.
-                Err(error) if is_hopeless(&error) => {
+                // One of them may never be taken: it must not keep the others waiting.
+                Err(error) if is_hopeless(&error) || error.may_concern_entries() => {
                     if let Err(error) = self.drain_each(&mut turn, &mut written, &mut lost) {
                         break Err(error);
                     }
@@ -269,26 +272,32 @@ impl Pipeline {
         outcome
     }
 
-    /// Writes one entry after the other of those that a turn has taken.
+    /// Writes one entry after the other of those that a turn has taken. What the store does not
+    /// take is lost if it takes what comes after it.
     fn drain_each(
         &self,
         turn: &mut Turn<'_>,
         written: &mut Vec<LogEntry>,
         lost: &mut Vec<(LogEntry, StoreError)>,
     ) -> Result<(), StoreError> {
-        while let Some(entry) = turn.next() {
+        // Of the entries at the front, which were passed over.
+        let mut odd = Vec::new();
+        while let Some(entry) = turn.entry(odd.len()) {
+            let at = odd.len();
             match self.store.append(std::slice::from_ref(entry)) {
                 Ok(()) => {
                     turn.works();
-                    written.extend(turn.settle(1));
+                    written.extend(turn.settle(at..at + 1));
+                    lost.extend(turn.settle(0..at).zip(odd.drain(..)));
                 }
                 Err(error) if is_hopeless(&error) => {
-                    lost.extend(turn.settle(1).map(|entry| (entry, error.clone())));
+                    lost.extend(turn.settle(at..at + 1).map(|entry| (entry, error.clone())));
                 }
+                Err(error) if error.may_concern_entries() && at + 1 < ODD => odd.push(error),
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        odd.pop().map_or(Ok(()), Err)
     }
 
     /// Writes entries to the log output, the last place there is.

@@ -1,6 +1,7 @@
 //! Entries that wait for a store that failed.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -228,20 +229,18 @@ impl Turn<'_> {
         Some(self.taken.make_contiguous())
     }
 
-    /// Returns the next entry that was taken.
-    pub(crate) fn next(&self) -> Option<&LogEntry> {
-        self.taken.front()
+    /// Returns one of the entries that were taken.
+    pub(crate) fn entry(&self, at: usize) -> Option<&LogEntry> {
+        self.taken.get(at)
     }
 
-    /// Returns so many of the entries that were taken, which wait no longer: the store has
-    /// them, or never will.
-    pub(crate) fn settle(&mut self, entries: usize) -> impl Iterator<Item = LogEntry> + '_ {
-        let mut state = self.spool.lock();
-        if let Some(turn) = &mut state.turn {
-            turn.taken -= entries;
+    /// Returns some of the entries that were taken, which wait no longer: the store has them,
+    /// or never will.
+    pub(crate) fn settle(&mut self, which: Range<usize>) -> impl Iterator<Item = LogEntry> + '_ {
+        if let Some(turn) = &mut self.spool.lock().turn {
+            turn.taken -= which.len();
         }
-        drop(state);
-        self.taken.drain(..entries)
+        self.taken.drain(which)
     }
 
     /// Says that the store has taken entries.
