@@ -140,12 +140,11 @@ where
     let mut drafts = Vec::with_capacity(old.len());
     for old in old {
         let key = keys::of::<E>(&old);
-        match kept.next_if(|row| keys::of::<E>(row) == key) {
-            Some(new) => drafts.push(audit_core::updated(&old, &new)),
-            None => {
-                drafts.push(audit_core::deleted(&old));
-                gone.push(old);
-            }
+        if let Some(new) = kept.next_if(|row| keys::of::<E>(row) == key) {
+            drafts.push(audit_core::updated(&old, &new));
+        } else {
+            drafts.push(audit_core::deleted(&old));
+            gone.push(old);
         }
     }
     end(transaction, drafts.into_iter()).await?;

@@ -7,7 +7,7 @@
 //! what is written here like its own. For MySQL and MariaDB the module `mysql` makes the tables.
 //!
 //! Statements are prepared once for a connection, as sqlx does with its own. Behind a pool that
-//! hands each transaction another session, such as PgBouncer's, set
+//! hands each transaction another session, such as `PgBouncer`'s, set
 //! `PgConnectOptions::statement_cache_capacity(0)`, for them as for yours. On MySQL they are not
 //! kept.
 //!
@@ -58,6 +58,8 @@ use std::future::Future;
 
 use audit_core::LogEntry;
 use sqlx::Database;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 
 #[cfg(feature = "postgres")]
@@ -132,7 +134,7 @@ fn failure(taken: Option<uuid::Uuid>, error: sqlx::Error) -> Error {
         let source = Some(error);
         return Error::Conflict { id, source };
     }
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     Error::Write {
         hint: audit_sql::hint(code.as_deref(), message(&error)),
         source: error,

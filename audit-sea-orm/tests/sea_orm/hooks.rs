@@ -383,23 +383,19 @@ async fn a_deletion_that_fails_leaves_no_entry_where_the_transaction_goes_on(sho
 
 /// Makes a trigger for a table of which the rest is said for each database.
 async fn trigger(shop: &Shop<'_>, when: &str, sqlite: &str, postgres: &str) {
-    match shop.database.get_database_backend() {
-        DbBackend::Sqlite => {
-            shop.run(&format!("CREATE TRIGGER spoil {when} ON item {sqlite}"))
-                .await;
-        }
-        _ => {
-            shop.run(&format!(
-                "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-                     {postgres} END $$"
-            ))
-            .await;
-            shop.run(&format!(
-                "CREATE TRIGGER spoil {when} ON item FOR EACH ROW EXECUTE FUNCTION spoil()"
-            ))
-            .await;
-        }
+    if shop.database.get_database_backend() == DbBackend::Sqlite {
+        let made = format!("CREATE TRIGGER spoil {when} ON item {sqlite}");
+        return shop.run(&made).await;
     }
+    shop.run(&format!(
+        "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             {postgres} END $$"
+    ))
+    .await;
+    shop.run(&format!(
+        "CREATE TRIGGER spoil {when} ON item FOR EACH ROW EXECUTE FUNCTION spoil()"
+    ))
+    .await;
 }
 
 async fn what_a_trigger_prevents_is_not_recorded(shop: &Shop<'_>) {
@@ -407,15 +403,12 @@ async fn what_a_trigger_prevents_is_not_recorded(shop: &Shop<'_>) {
     let ignore = "WHEN OLD.name = 'lamp' BEGIN SELECT RAISE(IGNORE); END";
     let skip = "IF OLD.name = 'lamp' THEN RETURN NULL; END IF;
                 IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW;";
-    match shop.database.get_database_backend() {
-        DbBackend::Sqlite => {
-            trigger(shop, "BEFORE DELETE", ignore, skip).await;
-            shop.run(&format!(
-                "CREATE TRIGGER spoil_too BEFORE UPDATE ON item {ignore}"
-            ))
-            .await;
-        }
-        _ => trigger(shop, "BEFORE DELETE OR UPDATE", ignore, skip).await,
+    if shop.database.get_database_backend() == DbBackend::Sqlite {
+        trigger(shop, "BEFORE DELETE", ignore, skip).await;
+        let too = format!("CREATE TRIGGER spoil_too BEFORE UPDATE ON item {ignore}");
+        shop.run(&too).await;
+    } else {
+        trigger(shop, "BEFORE DELETE OR UPDATE", ignore, skip).await;
     }
     let transaction = shop.database.begin().await.unwrap();
     let lamps = item::Column::Name.eq("lamp");

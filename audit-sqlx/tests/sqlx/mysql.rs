@@ -473,7 +473,7 @@ fn character_sets(server: &str) {
 fn latin1(server: &str) {
     let trail = Trail::new(server);
     let mut kept = entries(1, 1);
-    kept[0].object_repr = "Zoë 語 𝄞".to_owned();
+    kept[0].object_repr = String::from("Zoë 語 𝄞");
     runtime().block_on(async {
         let options: MySqlConnectOptions = trail.url().parse().expect("a URL");
         let connected = options.charset("latin1").connect().await;
