@@ -187,7 +187,8 @@ mod triggers;
 mod writer;
 
 pub use crate::caller::{
-    Error, InSchema, OnPrepared, Prepared, RecordIn, Schema, Target, WriteIn, append_in, in_schema,
+    Error, InSchema, OnPrepared, Prepared, RecordIn, Runs, Schema, Target, WriteIn, append_in,
+    in_schema,
 };
 pub use crate::check::{Check, Mismatch};
 pub use crate::error::sqlstate;
