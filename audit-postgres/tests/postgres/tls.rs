@@ -1,5 +1,8 @@
 //! Encryption, with a server of the test's own and a certificate of its own authority.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use audit_core::{Query, Store, StoreError};
 use audit_postgres::PostgresStore;
 use audit_testkit::{PostgresServer, entries};
@@ -55,6 +58,8 @@ fn connections_are_encrypted_and_servers_checked() {
     };
     let trusting = PostgresStore::options()
         .schema("tls")
+        .lock_timeout(Duration::from_secs(300))
+        .statement_timeout(Duration::from_secs(300))
         .root_certificates(&roots);
     let encrypted = || {
         Sql::connect(server.url()).value(
@@ -72,9 +77,10 @@ fn connections_are_encrypted_and_servers_checked() {
         store.append(&entries(5, 1)).unwrap();
         assert_eq!(store.count(&Query::new()).unwrap(), 5);
         assert_eq!(encrypted(), expected, "{host}, {mode}");
+        what_is_given_up_is_cancelled(&store, server.url());
         store.close().unwrap();
         while !encrypted().is_empty() {
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
     }
     // A name that the certificate does not have, and an authority that nobody trusts.
@@ -93,4 +99,29 @@ fn connections_are_encrypted_and_servers_checked() {
         .clone()
         .root_certificates(folder.path().join("none.pem"));
     assert!(missing.connect(&url("db.test", "require")).is_err());
+}
+
+/// A question that waits for a lock would do so for much longer than this waits for its end.
+fn what_is_given_up_is_cancelled(store: &PostgresStore, url: &str) {
+    let (lock, sql) = (Sql::connect(url), Sql::connect(url));
+    lock.run("BEGIN; LOCK TABLE tls.audit_entry IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let query = Query::new();
+    let given_up = runtime.block_on(async {
+        let patience = Duration::from_millis(100);
+        tokio::time::timeout(patience, store.find_async(&query)).await
+    });
+    assert!(given_up.is_err());
+    let busy = "SELECT count(*) FROM pg_stat_activity \
+         WHERE application_name = 'auditlog' AND state <> 'idle'";
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while sql.value(busy) != "0" {
+        assert!(Instant::now() < deadline, "it is still busy");
+        thread::sleep(Duration::from_millis(2));
+    }
+    lock.run("COMMIT").unwrap();
 }
