@@ -1,7 +1,7 @@
 //! Entries in a transaction of the caller's own.
 
 use audit_core::{LogEntry, StoreError};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use crate::error::at;
 use crate::row::{Failure, Inserter, Row};
@@ -108,8 +108,12 @@ fn append_one(connection: &Connection, entry: &LogEntry) -> Result<(), Error> {
     let row = Row::of(entry)?;
     let mut inserter = Inserter::new(connection).map_err(unwritten)?;
     inserter.insert(&row).map_err(|failure| {
-        if matches!(failure, Failure::Driver { begun: true, .. }) && !connection.is_autocommit() {
-            undo(connection, &row);
+        if let Failure::Driver {
+            begun: Some(seq), ..
+        } = failure
+            && !connection.is_autocommit()
+        {
+            undo(connection, seq, &row);
         }
         failure.into()
     })
@@ -138,10 +142,10 @@ fn unwritten(source: rusqlite::Error) -> Error {
     Error::Write { source, hint }
 }
 
-/// Removes the entry that was inserted last and could not be finished, or, if that is not
-/// possible, everything that the transaction has done: nobody may commit a part of an entry.
-fn undo(connection: &Connection, row: &Row<'_>) {
-    let Err(error) = remove(connection, row) else {
+/// Removes an entry that could not be finished, or, if that is not possible, everything that the
+/// transaction has done: nobody may commit a part of an entry.
+fn undo(connection: &Connection, seq: i64, row: &Row<'_>) {
+    let Err(error) = remove(connection, seq, row) else {
         return;
     };
     log::error!("a part of an audit entry cannot be undone without its transaction: {error}");
@@ -154,18 +158,7 @@ fn undo(connection: &Connection, row: &Row<'_>) {
 }
 
 /// As retention removes an entry; the rest of the transaction stays as it is.
-fn remove(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<()> {
-    let id = &row.id.as_bytes()[..];
-    let seq: Option<i64> = connection
-        .query_row(
-            "SELECT seq FROM main.audit_entry WHERE id = ? AND seq = last_insert_rowid()",
-            [id],
-            |row| row.get(0),
-        )
-        .optional()?;
-    let Some(seq) = seq else {
-        return Ok(());
-    };
+fn remove(connection: &Connection, seq: i64, row: &Row<'_>) -> rusqlite::Result<()> {
     connection.execute(
         "INSERT INTO main.audit_retention (before) VALUES (?)",
         [i64::MAX],
@@ -177,7 +170,11 @@ fn remove(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<()> {
             params![field, row.ts, seq],
         )?;
     }
-    connection.execute("DELETE FROM main.audit_entry WHERE seq = ?", [seq])?;
+    // By both: what was inserted before may have been a row of another table.
+    connection.execute(
+        "DELETE FROM main.audit_entry WHERE seq = ? AND id = ?",
+        params![seq, &row.id.as_bytes()[..]],
+    )?;
     connection.execute(
         "DELETE FROM main.audit_retention WHERE rowid = ?",
         [retention],

@@ -14,17 +14,14 @@ pub(crate) enum Failure {
     Conflict(Uuid),
     Driver {
         error: rusqlite::Error,
-        /// Whether a part of the entry is there all the same.
-        begun: bool,
+        /// The `seq` of the entry, if a part of it is there all the same.
+        begun: Option<i64>,
     },
 }
 
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Driver {
-            error,
-            begun: false,
-        }
+        Self::Driver { error, begun: None }
     }
 }
 
@@ -85,7 +82,7 @@ impl<'c> Inserter<'c> {
         // A trigger that fails after it leaves the row.
         let inserted = inserted.map_err(|error| Failure::Driver {
             error,
-            begun: self.connection.changes() > 0,
+            begun: (self.connection.changes() > 0).then(|| self.connection.last_insert_rowid()),
         })?;
         if inserted == 0 {
             return self.compare(row);
@@ -96,7 +93,10 @@ impl<'c> Inserter<'c> {
         let seq = self.connection.last_insert_rowid();
         for field in &row.fields {
             let inserted = self.change.execute(params![field, row.ts, seq]);
-            inserted.map_err(|error| Failure::Driver { error, begun: true })?;
+            inserted.map_err(|error| Failure::Driver {
+                error,
+                begun: Some(seq),
+            })?;
         }
         Ok(())
     }

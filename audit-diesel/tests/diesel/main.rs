@@ -1,9 +1,11 @@
 //! Entries in transactions of diesel and diesel-async.
 
-use audit_core::Receipt;
+use audit_core::{AuditLog, Receipt};
 use audit_diesel::{Error, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
-use audit_testkit::callers::{End, Failure, Place, Step, Suite, main as suites};
-use diesel::{Connection, PgConnection, SqliteConnection};
+use audit_testkit::callers::{
+    Database as _, End, Failure, Place, Sqlite, Step, Suite, main as suites, trial,
+};
+use diesel::{Connection, PgConnection, RunQueryDsl as _, SqliteConnection};
 
 mod asynchronous;
 
@@ -16,7 +18,34 @@ fn main() {
         Suite::postgres_in_schema("diesel_async_in_schema", asynchronous::run_in_schema),
         Suite::sqlite("diesel_async_sqlite", asynchronous::run_sqlite),
     ];
-    suites(&all, |_, _| Vec::new());
+    suites(&all, |_, _| {
+        let name = "an_error_of_the_application_says_nothing_of_entries".to_owned();
+        vec![trial(name, false, own_error)]
+    });
+}
+
+/// A closure returns this crate's error for both.
+fn own_error() {
+    let database = Sqlite::new();
+    let mut connection = SqliteConnection::establish(&database.place().url).expect("a database");
+    let log = AuditLog::builder().build();
+    let failed = connection.transaction(|connection| {
+        diesel::sql_query("INSERT INTO account VALUES (1, 1)").execute(connection)?;
+        log.event("deposited").record_in(connection)?;
+        diesel::sql_query("INSERT INTO account VALUES (1, 1)").execute(connection)?;
+        Ok::<_, Error>(())
+    });
+    let error = failed.expect_err("the account is there");
+    assert!(matches!(error, Error::Driver(_)), "{error:?}");
+    assert_eq!(error.to_string(), "UNIQUE constraint failed: account.id");
+    database.make_unwritable();
+    let failed = connection.transaction(|connection| log.event("lost").record_in(connection));
+    let said = failed.expect_err("there is no trail").to_string();
+    assert!(
+        said.starts_with("writing the audit entries failed: "),
+        "{said}"
+    );
+    assert_eq!(said.matches("no such table").count(), 1, "{said}");
 }
 
 /// How a transaction of diesel ends without being kept.
