@@ -7,6 +7,7 @@ use tokio_postgres::{Error, IsolationLevel, Transaction};
 use uuid::Uuid;
 
 use crate::connection::{Connections, retrying};
+use crate::indexes;
 use crate::schema::Schema;
 
 /// What [`PostgresStore::schema_info`](crate::PostgresStore::schema_info) found.
@@ -33,6 +34,9 @@ pub struct SchemaInfo {
     pub index_bytes: u64,
     /// The names of the indexes that all partitions have, sorted.
     pub indexes: Vec<String>,
+    /// Those that an earlier version's tables lack, or that were dropped, of the ones that
+    /// [`build_indexes`](crate::PostgresStore::build_indexes) builds.
+    pub missing_indexes: Vec<String>,
     /// The role that owns the tables.
     pub owner: String,
     /// The roles but the owner that were given the right to change or remove entries, sorted.
@@ -138,10 +142,15 @@ async fn info(transaction: &Transaction<'_>, schema: &Schema) -> Result<SchemaIn
         table_bytes: 0,
         index_bytes: 0,
         indexes: names(transaction, schema, INDEXES).await?,
+        missing_indexes: Vec::new(),
         owner: trail.try_get(2)?,
         may_change: names(transaction, schema, MAY_CHANGE).await?,
         unguarded: names(transaction, schema, UNGUARDED).await?,
     };
+    let missing = indexes::INDEXES.iter().map(|index| index.name.to_owned());
+    info.missing_indexes = missing
+        .filter(|name| !info.indexes.contains(name))
+        .collect();
     let mut months: Vec<[Uuid; 2]> = Vec::new();
     for row in transaction.query(&schema.fill(PARTITIONS), &[]).await? {
         let number = |column: usize| row.try_get::<_, i64>(column).map(i64::unsigned_abs);

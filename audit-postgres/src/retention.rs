@@ -116,7 +116,8 @@ async fn missing_months(
         let connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
             let sql = schema.fill(
-                "SELECT to_char(month, 'YYYY-MM-DD'), ahead > 0 \
+                "SELECT to_char(month, 'YYYY-MM-DD'), \
+                     month > now() AT TIME ZONE 'UTC' + interval '2 days' \
                  FROM generate_series(0, $1::integer) AS ahead, LATERAL ( \
                      SELECT date_trunc('month', now() AT TIME ZONE 'UTC') \
                          + make_interval(months => ahead) AS month \

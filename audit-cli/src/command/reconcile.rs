@@ -53,12 +53,17 @@ pub(crate) fn run(args: &ReconcileArgs, session: &mut Session) -> Result<Exit, E
         None => Reconcile::all(),
     };
     if let Some(within) = &args.within {
-        let begin = session.time("--within", within)?;
-        let within = (session.now - begin).to_std().map_err(|_| Error::Value {
+        let no_duration = || Error::Value {
             argument: "--within",
             message: "this is no duration such as 5s".to_owned(),
-        })?;
-        options = options.within(within);
+        };
+        // A day or a time of day is a time, too.
+        let counted = within.starts_with(|first: char| first.is_ascii_digit());
+        if !counted || within.contains(['-', ':']) {
+            return Err(no_duration());
+        }
+        let begin = session.time("--within", within)?;
+        options = options.within((session.now - begin).to_std().map_err(|_| no_duration())?);
     }
     let forget = match &args.forget_before {
         Some(time) => Some(session.time("--forget-before", time)?),

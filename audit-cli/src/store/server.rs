@@ -149,6 +149,11 @@ fn complaints(info: &SchemaInfo, problems: &mut Vec<Problem>) {
         "run `SELECT audit_maintain()` as the owner of the tables, or let a program connect as it",
     );
     complain(
+        &info.missing_indexes,
+        "is missing: some questions read the whole trail",
+        "let a program connect as the owner of the tables: it builds the index while others write",
+    );
+    complain(
         &info.may_change,
         "was given the right to change or remove entries",
         "take it away, as the SQL of `auditlog::postgres::Roles` does",

@@ -138,6 +138,10 @@ fn a_write_past_the_program_is_reported(scratch: &Scratch) {
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "{text:?}");
+    for no_duration in ["2020-01-01", "today", "5"] {
+        let (code, text) = scratch.reconcile(&["--within", no_duration]);
+        assert_eq!(code, 2, "{text}");
+    }
     let (code, text) = scratch.reconcile(&["--json", "--within", "5s"]);
     let line: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(code, 5);

@@ -84,18 +84,20 @@ BEGIN
         SELECT p.oid::regprocedure::text AS name
         FROM pg_catalog.pg_proc AS p
         WHERE p.pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = place)
-            AND p.proname IN (
-            'audit_keep', 'audit_compare', 'audit_append', 'audit_first_id', 'audit_lock',
-            'audit_add_partition', 'audit_fence', 'audit_maintain', 'audit_drop_partition',
-            'audit_micros', 'audit_json',
-            -- Of the triggers. Those of single tables stay with whoever made them.
-            'audit_float', 'audit_integer', 'audit_canonical', 'audit_scalar', 'audit_items',
-            'audit_base', 'audit_value', 'audit_is_text', 'audit_is_same', 'audit_text', 'audit_mask', 'audit_change', 'audit_set_hash_key',
-            'audit_hashed_change', 'audit_key', 'audit_setting', 'audit_transaction_id',
-            'audit_capture'
-        )
+            -- Those of triggers run with their owner's rights and call the others, so that they
+            -- go along.
+            AND starts_with(p.proname, 'audit_')
     LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO %I', thing.name, owner_role);
+    END LOOP;
+    -- To delete each object that is truncated, its row is read.
+    FOR thing IN
+        SELECT DISTINCT t.tgrelid::regclass::text AS name
+        FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
+        WHERE p.pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = place)
+            AND starts_with(p.proname, 'audit_on_') AND t.tgname = 'auditlog_truncate'
+    LOOP
+        EXECUTE format('GRANT SELECT ON %s TO %I', thing.name, owner_role);
     END LOOP;
 END
 $audit$;

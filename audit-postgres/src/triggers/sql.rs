@@ -612,7 +612,9 @@ impl Function {
              'date'::regtype) THEN to_json(format('%s', {column}))::text \
              WHEN pg_typeof({column}) IN ('int2'::regtype, 'int4'::regtype) \
              OR pg_typeof({column}) = 'int8'::regtype AND length(format('%s', {column})) <= 15 \
-             THEN format('%s', {column}) ELSE {}.audit_value({column}) END",
+             THEN format('%s', {column}) WHEN pg_typeof({column}) = 'bool'::regtype \
+             THEN CASE format('%s', {column}) WHEN 't' THEN 'true' ELSE 'false' END \
+             ELSE {}.audit_value({column}) END",
             self.schema
         )
     }

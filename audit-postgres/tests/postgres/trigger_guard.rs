@@ -355,6 +355,21 @@ fn owners_of_trail_and_table_install(scratch: &Scratch) {
             assert_eq!(sql.state(&format!("TRUNCATE {app}.items")), "42501");
             sql.run("RESET ROLE").unwrap();
             assert_eq!(deleted(&store), ["1"]);
+            // The trail gets another owner, and its triggers with it.
+            let script = audit_postgres::Roles::new(schema.as_str())
+                .owner(both)
+                .reader(reader)
+                .writer(writer);
+            sql.run(&format!("GRANT USAGE ON SCHEMA {app} TO {both}"))
+                .unwrap();
+            sql.run(&script.sql().unwrap()).unwrap();
+            assert_eq!(sql.value(&owners), *both);
+            sql.run(&format!(
+                "ALTER TABLE {app}.items DISABLE ROW LEVEL SECURITY; SET ROLE {app}; \
+                 TRUNCATE {app}.items; RESET ROLE"
+            ))
+            .unwrap();
+            assert_eq!(deleted(&store), ["1", "2"]);
             sql.run(&format!("DROP SCHEMA {app} CASCADE")).unwrap();
         },
     );
