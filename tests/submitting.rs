@@ -4,13 +4,13 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use audit_testkit::{Fault, FaultStore};
 use auditlog::prelude::*;
-use auditlog::{Error, Query, Receipt, Store, StoreError};
+use auditlog::{Query, Receipt, Store, StoreError};
 use tokio::task::yield_now;
 
 /// A store that waits, and a log whose queue has room for one.
@@ -149,12 +149,17 @@ fn a_hook_hears_of_what_a_cancelled_task_leaves() {
     assert!(lost.load(Ordering::SeqCst));
 }
 
-/// Submits two entries that share a batch, whose append fails as planned from then on.
-fn submit_together(store: &Arc<FaultStore<MemoryStore>>, plan: &[Fault]) -> [Error; 2] {
+/// Submits entries that share a batch, whose append fails as planned from then on.
+fn submit_together<const N: usize>(
+    store: &Arc<FaultStore<MemoryStore>>,
+    policy: auditlog::FailurePolicy,
+    plan: impl FnOnce(&FaultStore<MemoryStore>),
+) -> [auditlog::Result<Receipt>; N] {
     let (open, gate) = mpsc::channel::<()>();
     let gate = Mutex::new(gate);
     let log = AuditLog::builder()
         .store(Arc::clone(store))
+        .on_error(policy)
         .after(move |entry, _| {
             if entry.action == "first" {
                 let gate = gate.lock().expect("a gate");
@@ -166,42 +171,127 @@ fn submit_together(store: &Arc<FaultStore<MemoryStore>>, plan: &[Fault]) -> [Err
     while store.appends() == 0 {
         thread::yield_now();
     }
-    let tickets = ["second", "third"].map(|name| log.event(name).submit());
-    for (number, fault) in (1..).zip(plan) {
-        store.fail_append(number, fault.clone());
-    }
+    let tickets = [(); N].map(|()| log.event("next").submit());
+    plan(store);
     open.send(()).expect("a writer");
     first.wait().expect("a receipt");
-    tickets.map(|ticket| ticket.wait().expect_err("a failure"))
+    tickets.map(auditlog::Ticket::wait)
 }
 
 #[test]
 fn what_a_batch_left_open_stays_open() {
-    let unconfirmed = || StoreError::backend("the server", "gone").unconfirmed("the server");
-    let refused = Fault::Before(StoreError::backend("the server", "refused"));
+    let unconfirmed = StoreError::backend("the server", "gone").unconfirmed("the server");
     let store = Arc::new(FaultStore::new(MemoryStore::new()));
-    let plan = [
-        Fault::After(unconfirmed()),
-        refused.clone(),
-        refused.clone(),
-    ];
-    for error in submit_together(&store, &plan) {
+    let results = submit_together::<2>(&store, FailClosed, |store| {
+        store.fail_append(1, Fault::After(unconfirmed.clone()));
+    });
+    for result in results {
+        let error = result.expect_err("a failure");
         assert!(error.is_unconfirmed(), "{error:?}");
     }
     assert_eq!(store.count(&Query::new()).expect("a count"), 3);
+    assert_eq!(store.appends(), 2);
+}
 
-    // What an entry itself is refused for was so in the batch.
-    let store = Arc::new(FaultStore::new(MemoryStore::new()));
-    let taken = StoreError::Conflict {
+#[test]
+fn a_failure_of_the_store_is_everybodys_at_once() {
+    let place = || "the server".to_owned();
+    let failures = [
+        StoreError::Io {
+            place: place(),
+            source: Arc::new(std::io::ErrorKind::TimedOut.into()),
+        },
+        StoreError::Busy { place: place() },
+        StoreError::Full { place: place() },
+        StoreError::ReadOnly { place: place() },
+        StoreError::Closed,
+        StoreError::Closed.unconfirmed(place()),
+    ];
+    for failure in failures {
+        let store = Arc::new(FaultStore::new(MemoryStore::new()));
+        let plan = Fault::Before(failure.clone());
+        let results =
+            submit_together::<20>(&store, FailClosed, |store| store.fail_appends(plan.clone()));
+        for result in results {
+            let error = result.expect_err("a failure").to_string();
+            assert!(error.contains(&failure.to_string()), "{error}");
+        }
+        assert_eq!(store.appends(), 2, "{failure}");
+
+        let store = Arc::new(FaultStore::new(MemoryStore::new()));
+        let results = submit_together::<20>(&store, FailOpen, |store| store.fail_appends(plan));
+        for result in results {
+            let receipt = result.expect("goes on");
+            assert!(!receipt.is_recorded(), "{receipt:?}");
+        }
+        // The log that goes away tries a last time.
+        assert!(store.appends() <= 3, "{failure}: {}", store.appends());
+    }
+}
+
+#[test]
+fn a_bad_entry_harms_nobody_elses() {
+    let bad = StoreError::Conflict {
         id: uuid::Uuid::nil(),
     };
-    let plan = [Fault::Before(unconfirmed()), Fault::Before(taken), refused];
-    let [second, third] = submit_together(&store, &plan);
-    assert!(
-        matches!(second, Error::Store(StoreError::Conflict { .. })),
-        "{second:?}"
-    );
-    assert!(third.is_unconfirmed(), "{third:?}");
+    let odd = StoreError::backend("the server", "it does not like that");
+    for error in [bad, odd] {
+        let store = Arc::new(FaultStore::new(MemoryStore::new()));
+        let [first, second, third] = submit_together(&store, FailClosed, |store| {
+            store.fail_append(1, Fault::Before(error.clone()));
+            store.fail_append(3, Fault::Before(error));
+        });
+        first.expect("a receipt");
+        second.expect_err("a bad entry");
+        third.expect("a receipt");
+    }
+    // Of the others, too, each is not tried in vain when the store fails meanwhile.
+    let store = Arc::new(FaultStore::new(MemoryStore::new()));
+    let odd = StoreError::backend("the server", "it does not like that");
+    let results = submit_together::<20>(&store, FailClosed, |store| {
+        store.fail_append(1, Fault::Before(odd));
+        store.fail_appends(Fault::Before(StoreError::Closed));
+    });
+    assert!(results.iter().all(Result::is_err));
+    assert_eq!(store.appends(), 3);
+}
+
+#[test]
+fn whoever_shuts_down_waits_for_the_end() {
+    let store = Arc::new(FaultStore::new(MemoryStore::new()));
+    let log = AuditLog::builder()
+        .store(Arc::clone(&store))
+        .queue(usize::MAX)
+        .build();
+    store.hold_appends();
+    let mut tickets = vec![log.event("first").submit()];
+    thread::scope(|scope| {
+        let first = scope.spawn(|| log.shutdown().expect("shut down"));
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            let mut ticket = log.event("late").submit();
+            if Pin::new(&mut ticket).poll(&mut cx).is_ready() {
+                break;
+            }
+            tickets.push(ticket);
+            thread::yield_now();
+        }
+        let (done, second) = mpsc::channel();
+        let (log, ended) = (&log, &store);
+        scope.spawn(move || {
+            log.shutdown().expect("shut down");
+            let kept = ended.inner().count(&Query::new()).expect("a count");
+            done.send(kept).expect("somebody waits");
+        });
+        let early = second.recv_timeout(Duration::from_millis(200));
+        store.heal();
+        assert!(early.is_err(), "the second one did not wait");
+        assert_eq!(second.recv().expect("an end"), tickets.len() as u64);
+        first.join().expect("no panic");
+    });
+    for ticket in tickets {
+        ticket.wait().expect("a receipt");
+    }
 }
 
 #[test]

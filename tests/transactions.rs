@@ -226,3 +226,94 @@ fn a_tracked_object_of_a_failed_transaction_is_unrecorded_again() {
     assert_eq!(counts, [Some(2.into()), Some(3.into())]);
     assert_eq!(audit.log().stats().unrecorded, 0);
 }
+
+#[test]
+fn a_tracked_object_is_written_into_a_transaction_of_the_callers_own() {
+    let audit = testing::capture();
+    auditlog::register::<Item>();
+    let mut item = Tracked::new(Item { id: 7, count: 1 });
+    item.count = 2;
+    let pending = item.pending_with(|draft| draft.reason("ticket 7"));
+    let pending = pending.expect("an entry");
+    assert_eq!(pending.entries()[0].reason.as_deref(), Some("ticket 7"));
+    drop(pending);
+    assert_eq!(item.changes().len(), 1, "nobody wrote it");
+
+    let pending = item.pending().expect("an entry");
+    assert_eq!(pending.entries()[0].changes["count"].old, Some(1.into()));
+    assert!(matches!(pending.written()[..], [Receipt::Recorded(_)]));
+    assert!(item.changes().is_empty());
+    drop(item);
+    assert_eq!(audit.log().stats().unrecorded, 0);
+    assert!(audit.entries().is_empty(), "it was written elsewhere");
+}
+
+#[test]
+fn a_unit_takes_tracked_objects() {
+    let audit = testing::capture();
+    auditlog::register::<Item>();
+    let mut item = Tracked::new(Item { id: 7, count: 1 });
+    item.count = 2;
+    let mut unit = auditlog::unit();
+    unit.tracked_with(&mut item, |draft| draft.reason("ticket 7"));
+    unit.discard();
+    assert_eq!(item.changes().len(), 1, "nobody wrote it");
+
+    let mut unit = auditlog::unit();
+    unit.tracked(&mut item);
+    item.count = 3;
+    unit.tracked(&mut item);
+    let pending = unit.pending().expect("entries");
+    let news: Vec<_> = pending
+        .entries()
+        .iter()
+        .map(|entry| entry.changes["count"].new.clone())
+        .collect();
+    assert_eq!(news, [Some(2.into()), Some(3.into())]);
+    pending.written();
+    drop(item);
+    assert_eq!(audit.log().stats().unrecorded, 0);
+
+    // What is not recorded stays unrecorded, and nobody is warned of it.
+    let mut item = Tracked::new(Item { id: 7, count: 1 });
+    item.count = 2;
+    let pending = auditlog::disabled(|| item.pending()).expect("nothing");
+    assert!(pending.entries().is_empty());
+    pending.written();
+    assert_eq!(item.changes().len(), 1);
+    item.discard();
+}
+
+#[test]
+fn an_async_transaction_is_written_into_one_of_the_callers_own() {
+    let audit = testing::capture();
+    let work = async {
+        event("one")?;
+        auditlog::event("two").submit().await?;
+        Ok::<_, Error>(7)
+    };
+    let (value, pending) = block_on(auditlog::transaction_async(work).pending()).expect("entries");
+    assert_eq!(value, 7);
+    let id = pending.entries()[0].transaction_id.expect("an id");
+    assert!(
+        pending
+            .entries()
+            .iter()
+            .all(|entry| entry.transaction_id == Some(id))
+    );
+    assert_eq!(pending.written().len(), 2);
+    assert!(audit.entries().is_empty(), "they were written elsewhere");
+
+    let failing = async {
+        event("phantom")?;
+        Err::<(), _>(Error::ShutDown)
+    };
+    assert!(block_on(auditlog::transaction_async(failing).pending::<Error>()).is_err());
+    let inside = auditlog::transaction_async(async {
+        let inner = auditlog::transaction_async(async { event("part") }).pending();
+        assert!(matches!(inner.await, Err(Error::PartOfTransaction)));
+        Ok::<_, Error>(())
+    });
+    block_on(inside).expect("an end");
+    assert!(audit.entries().is_empty());
+}

@@ -407,21 +407,33 @@ impl Draft {
     }
 
     /// Returns the entry, for a store that writes it into a transaction of the caller's own;
-    /// `None` if there is none. Hooks have seen it; sinks never will.
+    /// `None` if there is none. Hooks have seen it; sinks never will. Inside an audit transaction
+    /// it has the id of that.
     ///
     /// # Errors
     /// If the entry cannot be made, as for [`record`](Self::record).
     pub fn into_entry(self) -> Result<Option<LogEntry>> {
-        Ok(self.prepare()?.ok().map(|ready| ready.entry))
+        let transaction = Staging::id_of(&self.log);
+        let mut entry = self.prepare_entry()?.ok();
+        if let Some(entry) = &mut entry {
+            entry.transaction_id = transaction.or(entry.transaction_id);
+        }
+        Ok(entry)
     }
 
     /// Makes the entry, for an adapter of a database driver to write into a transaction of the
-    /// caller's own.
+    /// caller's own. Inside an audit transaction it has the id of that.
     ///
     /// # Errors
     /// If the entry cannot be made, as for [`record`](Self::record).
     pub fn pending(self) -> Result<Pending> {
-        Pending::of([self], None)
+        let transaction = Staging::id_of(&self.log);
+        Pending::of([self], transaction)
+    }
+
+    /// Returns whether the context or the registration says that nothing is recorded.
+    pub(crate) fn is_skipped(&self) -> bool {
+        matches!(self.state, State::Skipped(_))
     }
 
     /// Returns the entry to be written to `log`, or the receipt if there is none.

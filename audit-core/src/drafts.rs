@@ -3,7 +3,9 @@
 use crate::draft::Draft;
 use crate::error::Result;
 use crate::log::AuditLog;
+use crate::pending::Pending;
 use crate::receipt::Receipt;
+use crate::transaction::Staging;
 
 /// Drafts that are recorded as one batch.
 #[derive(Debug)]
@@ -40,6 +42,15 @@ impl Drafts {
     /// [`Error::is_unconfirmed`](crate::Error::is_unconfirmed).
     pub fn record(self) -> Result<Vec<Receipt>> {
         self.log.record_all(self.drafts)
+    }
+
+    /// Makes the entries, for an adapter of a database driver to write into a transaction of the
+    /// caller's own.
+    ///
+    /// # Errors
+    /// If one of them cannot be made, as for [`Draft::record`]; then there are none.
+    pub fn pending(self) -> Result<Pending> {
+        Pending::of(self.drafts, Staging::id_of(&self.log))
     }
 }
 

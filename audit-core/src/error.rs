@@ -155,7 +155,11 @@ fn suggest(f: &mut fmt::Formatter<'_>, near: Option<&str>) -> fmt::Result {
 /// Why a store did not keep or find entries; after [`Unconfirmed`](Self::Unconfirmed) it may
 /// have kept them.
 ///
-/// Cloned for everybody whose entries were in one batch.
+/// Cloned for everybody whose entries were in one batch. [`Conflict`](Self::Conflict) and
+/// [`Invalid`](Self::Invalid) concern an entry itself, and [`Backend`](Self::Backend) and
+/// [`Unsupported`](Self::Unsupported) may: after these a log tries what each caller
+/// [submitted](crate::Draft::submit) alone. All other errors concern the store, and are given to
+/// every caller whose entries were in the batch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -277,6 +281,11 @@ impl StoreError {
     /// kept.
     pub(crate) fn concerns_entries(&self) -> bool {
         matches!(self, Self::Conflict { .. } | Self::Invalid { .. })
+    }
+
+    /// Returns whether an entry itself may be what the store does not take.
+    pub(crate) fn may_concern_entries(&self) -> bool {
+        self.concerns_entries() || matches!(self, Self::Backend { .. } | Self::Unsupported { .. })
     }
 
     /// Returns whether trying again later may help.

@@ -41,6 +41,7 @@ mod schema;
 mod sensitive;
 mod sink;
 mod snapshot;
+mod spool;
 mod store;
 mod suggest;
 pub mod testing;

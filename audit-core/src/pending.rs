@@ -37,7 +37,8 @@ use crate::transaction::{Outcome, Staging};
 pub struct Pending {
     entries: Vec<LogEntry>,
     receipts: Vec<Receipt>,
-    /// The transaction that kept the entries back.
+    /// What waits to hear whether the entries were written: the transaction that kept them back,
+    /// or tracked objects.
     staging: Option<Arc<Staging>>,
 }
 
@@ -67,6 +68,12 @@ impl Pending {
         Ok(pending)
     }
 
+    /// Tells when the entries are written, or that they are not going to be.
+    pub(crate) fn telling(mut self, staging: Arc<Staging>) -> Self {
+        self.staging = Some(staging);
+        self
+    }
+
     /// Takes over what a transaction kept back.
     pub(crate) fn kept_back(entries: Vec<LogEntry>, staging: Arc<Staging>) -> Self {
         let recorded = entries.iter().map(|entry| Receipt::Recorded(entry.id));
@@ -80,6 +87,11 @@ impl Pending {
     /// Returns the entries; there may be none, since what did not change has none.
     pub fn entries(&self) -> &[LogEntry] {
         &self.entries
+    }
+
+    /// Returns the receipts as they will be.
+    pub(crate) fn receipts(&self) -> &[Receipt] {
+        &self.receipts
     }
 
     /// Returns the receipts, in the order of the drafts, now that the entries are written.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ use crate::entry::LogEntry;
 use crate::error::{Result, StoreError};
 use crate::receipt::Receipt;
 use crate::sink::Sink;
+use crate::spool::{Pass, Spool, Turn};
 use crate::store::Store;
 
 /// What becomes of an entry that the store does not take.
@@ -26,6 +27,10 @@ pub enum FailurePolicy {
     /// line goes to the log, and [`LogStats`] counts it. What can wait no longer goes to
     /// the log as a whole. An entry that the store had kept without confirming it is not kept
     /// a second time.
+    ///
+    /// After a failure what is recorded waits without the store being asked, for 100 ms at
+    /// first and 10 seconds at most. The first to record something after that writes what waits;
+    /// so does [`flush`](crate::AuditLog::flush), at any time.
     FailOpen,
 }
 
@@ -73,14 +78,16 @@ pub(crate) struct Pipeline {
     sinks: Vec<Arc<dyn Sink>>,
     after: Vec<AfterHook>,
     policy: FailurePolicy,
-    room: usize,
-    spool: Mutex<VecDeque<LogEntry>>,
+    spool: Spool,
     last_unrecorded: Mutex<VecDeque<String>>,
     counts: Counts,
 }
 
 /// How many objects with unrecorded changes are remembered, for tests to name them.
 const UNRECORDED: usize = 16;
+
+/// How many entries in a row the store may not take before it is the store that fails.
+const ODD: usize = 8;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -104,8 +111,7 @@ impl Pipeline {
             sinks,
             after,
             policy,
-            room,
-            spool: Mutex::default(),
+            spool: Spool::new(room),
             last_unrecorded: Mutex::default(),
             counts: Counts::default(),
         }
@@ -113,44 +119,82 @@ impl Pipeline {
 
     /// Writes entries under the log's policy.
     pub(crate) fn write(&self, entries: &[LogEntry]) -> Result<Kept> {
-        self.write_after(None, entries)
-    }
-
-    /// Writes entries as [`write`](Self::write) does, after a batch with them failed with
-    /// `doubt`, if that left open whether they are kept.
-    pub(crate) fn write_after(
-        &self,
-        doubt: Option<&StoreError>,
-        entries: &[LogEntry],
-    ) -> Result<Kept> {
-        match self.write_quietly(entries) {
-            Ok(()) => Ok(Kept::Stored),
-            Err(error) => {
-                let error = match doubt {
-                    // What stands in their way now did so in the batch.
-                    Some(doubt) if !error.concerns_entries() => doubt.clone(),
-                    _ => error,
-                };
-                add(&self.counts.failed, entries.len());
-                if self.policy == FailurePolicy::FailOpen {
-                    return Ok(self.keep_for_later(entries, &error));
-                }
-                for entry in entries {
-                    self.after(entry, &Err(error.clone().into()));
-                }
-                Err(error.into())
-            }
-        }
+        self.attempt(entries)
+            .or_else(|error| self.refuse_one(entries, &error))
     }
 
     /// Writes entries; if the store does not take them, nothing but the error tells.
-    pub(crate) fn write_quietly(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+    ///
+    /// Under [`FailurePolicy::FailOpen`] a store that is known to fail is not asked: the
+    /// entries wait for it.
+    pub(crate) fn attempt(&self, entries: &[LogEntry]) -> Result<Kept, StoreError> {
         if self.policy == FailurePolicy::FailOpen {
-            self.retry()?;
+            match self.spool.pass(entries) {
+                Pass::Free => {}
+                Pass::Turn(turn) => self.drain(turn)?,
+                Pass::Full(error) => return Err(error),
+                Pass::Spooled(waiting, error) => {
+                    add(&self.counts.failed, entries.len());
+                    warn_of_waiting(waiting, &error);
+                    self.tell(entries, Kept::Spooled);
+                    return Ok(Kept::Spooled);
+                }
+            }
         }
         self.store.append(entries)?;
         self.announce(entries);
-        Ok(())
+        Ok(Kept::Stored)
+    }
+
+    fn refuse_one(&self, entries: &[LogEntry], error: &StoreError) -> Result<Kept> {
+        let refused = self.refuse(&[entries], error);
+        let none = || Err(error.clone().into());
+        refused.into_iter().next().unwrap_or_else(none)
+    }
+
+    /// Says for each part of what the store did not take what becomes of it under the log's
+    /// policy.
+    pub(crate) fn refuse(&self, parts: &[&[LogEntry]], error: &StoreError) -> Vec<Result<Kept>> {
+        add(
+            &self.counts.failed,
+            parts.iter().map(|part| part.len()).sum(),
+        );
+        if self.policy != FailurePolicy::FailOpen {
+            let refuse = |part: &&[LogEntry]| {
+                for entry in *part {
+                    self.after(entry, &Err(error.clone().into()));
+                }
+                Err(error.clone().into())
+            };
+            return parts.iter().map(refuse).collect();
+        }
+        let (kept, waiting) = if is_hopeless(error) {
+            (vec![false; parts.len()], 0)
+        } else {
+            self.spool.keep(parts, error)
+        };
+        // Nothing is logged under a lock: a logger may record entries itself.
+        if kept.contains(&true) {
+            warn_of_waiting(waiting, error);
+        }
+        let keep = |(part, kept): (&&[LogEntry], bool)| {
+            let kept = if kept {
+                Kept::Spooled
+            } else {
+                self.lose(part, &error.to_string());
+                Kept::Lost
+            };
+            self.tell(part, kept);
+            Ok(kept)
+        };
+        parts.iter().zip(kept).map(keep).collect()
+    }
+
+    /// Tells hooks of entries that the store does not have.
+    fn tell(&self, entries: &[LogEntry], kept: Kept) {
+        for entry in entries {
+            self.after(entry, &Ok(kept.receipt(entry.id)));
+        }
     }
 
     /// Tells everybody that the store has the entries.
@@ -187,42 +231,40 @@ impl Pipeline {
         }
     }
 
-    fn lock_spool(&self) -> MutexGuard<'_, VecDeque<LogEntry>> {
-        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Writes what waits for the store, in order.
     fn retry(&self) -> Result<(), StoreError> {
-        let mut spool = self.lock_spool();
-        if spool.is_empty() {
-            return Ok(());
+        match self.spool.turn()? {
+            Some(turn) => self.drain(turn),
+            None => Ok(()),
         }
-        // The lock is held meanwhile, so that nothing overtakes what waits.
+    }
+
+    fn drain(&self, mut turn: Turn<'_>) -> Result<(), StoreError> {
         let mut written = Vec::new();
         let mut lost = Vec::new();
-        let outcome = match self.store.append(spool.make_contiguous()) {
-            Ok(()) => {
-                written.extend(spool.drain(..));
-                Ok(())
-            }
-            // One of them will never be taken: it must not keep the others waiting.
-            Err(error) if is_hopeless(&error) => loop {
-                let Some(entry) = spool.pop_front() else {
-                    break Ok(());
-                };
-                match self.store.append(std::slice::from_ref(&entry)) {
-                    Ok(()) => written.push(entry),
-                    Err(error) if is_hopeless(&error) => lost.push((entry, error)),
-                    Err(error) => {
-                        spool.push_front(entry);
+        let outcome = loop {
+            let Some(entries) = turn.take() else {
+                break Ok(());
+            };
+            let all = entries.len();
+            match self.store.append(entries) {
+                Ok(()) => {
+                    turn.works();
+                    written.extend(turn.settle(0..all));
+                }
+                // One of them may never be taken: it must not keep the others waiting.
+                Err(error) if is_hopeless(&error) || error.may_concern_entries() => {
+                    if let Err(error) = self.drain_each(&mut turn, &mut written, &mut lost) {
                         break Err(error);
                     }
                 }
-            },
-            Err(error) => Err(error),
+                Err(error) => break Err(error),
+            }
         };
-        // Before anybody is told, who may record entries too.
-        drop(spool);
+        if let Err(error) = &outcome {
+            turn.fail(error);
+        }
+        // The turn is over before anybody is told, who may record entries too.
         self.announce(&written);
         for (entry, error) in lost {
             self.lose(std::slice::from_ref(&entry), &error.to_string());
@@ -230,29 +272,32 @@ impl Pipeline {
         outcome
     }
 
-    fn keep_for_later(&self, entries: &[LogEntry], error: &StoreError) -> Kept {
-        let mut spool = self.lock_spool();
-        let room = !is_hopeless(error) && spool.len() + entries.len() <= self.room;
-        if room {
-            spool.extend(entries.iter().cloned());
+    /// Writes one entry after the other of those that a turn has taken. What the store does not
+    /// take is lost if it takes what comes after it.
+    fn drain_each(
+        &self,
+        turn: &mut Turn<'_>,
+        written: &mut Vec<LogEntry>,
+        lost: &mut Vec<(LogEntry, StoreError)>,
+    ) -> Result<(), StoreError> {
+        // Of the entries at the front, which were passed over.
+        let mut odd = Vec::new();
+        while let Some(entry) = turn.entry(odd.len()) {
+            let at = odd.len();
+            match self.store.append(std::slice::from_ref(entry)) {
+                Ok(()) => {
+                    turn.works();
+                    written.extend(turn.settle(at..at + 1));
+                    lost.extend(turn.settle(0..at).zip(odd.drain(..)));
+                }
+                Err(error) if is_hopeless(&error) => {
+                    lost.extend(turn.settle(at..at + 1).map(|entry| (entry, error.clone())));
+                }
+                Err(error) if error.may_concern_entries() && at + 1 < ODD => odd.push(error),
+                Err(error) => return Err(error),
+            }
         }
-        let waiting = spool.len();
-        // Before anything is logged: a logger may record entries itself.
-        drop(spool);
-        let kept = if room {
-            crate::critical!(
-                target: "auditlog",
-                "the audit store failed; {waiting} entries wait for it: {error}"
-            );
-            Kept::Spooled
-        } else {
-            self.lose(entries, &error.to_string());
-            Kept::Lost
-        };
-        for entry in entries {
-            self.after(entry, &Ok(kept.receipt(entry.id)));
-        }
-        kept
+        odd.pop().map_or(Ok(()), Err)
     }
 
     /// Writes entries to the log output, the last place there is.
@@ -271,9 +316,7 @@ impl Pipeline {
     /// Reports entries whose callers gave them up before the writer had them.
     pub(crate) fn abandon(&self, entries: &[LogEntry]) {
         self.lose(entries, "its task was cancelled while the queue was full");
-        for entry in entries {
-            self.after(entry, &Ok(Receipt::Lost(entry.id)));
-        }
+        self.tell(entries, Kept::Lost);
     }
 
     pub(crate) fn flush(&self) -> Result<()> {
@@ -290,8 +333,7 @@ impl Pipeline {
     /// Tries a last time to write what waits, and gives up what cannot be.
     pub(crate) fn give_up(&self) {
         if let Err(error) = self.retry() {
-            let waiting = Vec::from(std::mem::take(&mut *self.lock_spool()));
-            self.lose(&waiting, &error.to_string());
+            self.lose(&self.spool.clear(), &error.to_string());
         }
     }
 
@@ -325,12 +367,19 @@ impl Pipeline {
         LogStats {
             recorded: get(&self.counts.recorded),
             failed: get(&self.counts.failed),
-            spooled: self.lock_spool().len() as u64,
+            spooled: self.spool.len() as u64,
             lost: get(&self.counts.lost),
             sink_failures: get(&self.counts.sink_failures),
             unrecorded: get(&self.counts.unrecorded),
         }
     }
+}
+
+fn warn_of_waiting(waiting: usize, error: &StoreError) {
+    crate::critical!(
+        target: "auditlog",
+        "the audit store failed; {waiting} entries wait for it: {error}"
+    );
 }
 
 /// Whether the store will never take the entry, however often it is tried.

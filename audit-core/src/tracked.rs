@@ -10,6 +10,7 @@ use crate::diff::try_diff;
 use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::log::AuditLog;
+use crate::pending::Pending;
 use crate::receipt::Receipt;
 use crate::transaction::{Outcome, Staging};
 
@@ -84,7 +85,8 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
     }
 
     /// Drafts the entry of the update, to look at it; [`record_with`](Self::record_with)
-    /// records one with a reason or extra data.
+    /// records one with a reason or extra data, [`pending_with`](Self::pending_with) makes one for
+    /// a transaction of the caller's own.
     pub fn draft(&self) -> Draft {
         self.log.updated(self.original(), &self.both().current)
     }
@@ -121,15 +123,47 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
     pub fn record_with(&mut self, finish: impl FnOnce(Draft) -> Draft) -> Result<Receipt> {
         let receipt = finish(self.draft()).record()?;
         if !matches!(receipt, Receipt::Skipped(_)) {
-            let before = self.original().clone();
-            self.staged
-                .retain(|(staging, _)| staging.outcome() == Outcome::Open);
-            let staging = Staging::of(&self.log);
-            self.staged.extend(staging.map(|staging| (staging, before)));
-            let both = self.both_mut();
-            both.original = both.current.clone();
+            self.stage(Staging::of(&self.log));
         }
         Ok(receipt)
+    }
+
+    /// Makes the entry of the changes, for an adapter of a database driver to write into a
+    /// transaction of the caller's own: `tracked.pending()?.write_in(&mut transaction)`. From now
+    /// on changes are counted from here; if the entry is not written, they are unrecorded again.
+    ///
+    /// If the transaction is rolled back after that, nobody tells this object: read it again.
+    /// [`Unit::tracked`](crate::Unit::tracked) writes the entry together with others.
+    ///
+    /// # Errors
+    /// As [`Draft::record`]; the changes then stay unrecorded.
+    pub fn pending(&mut self) -> Result<Pending> {
+        self.pending_with(|draft| draft)
+    }
+
+    /// Makes the entry as [`pending`](Self::pending) does, with what `finish` adds to the draft,
+    /// such as a reason.
+    ///
+    /// # Errors
+    /// As [`Draft::record`]; the changes then stay unrecorded.
+    pub fn pending_with(&mut self, finish: impl FnOnce(Draft) -> Draft) -> Result<Pending> {
+        let pending = finish(self.draft()).pending()?;
+        if matches!(pending.receipts(), [Receipt::Skipped(_)]) {
+            return Ok(pending);
+        }
+        let staging = Staging::apart(&self.log);
+        self.stage(Some(Arc::clone(&staging)));
+        Ok(pending.telling(staging))
+    }
+
+    /// Takes the changes for recorded; with a transaction, unless that fails.
+    pub(crate) fn stage(&mut self, staging: Option<Arc<Staging>>) {
+        let before = self.original().clone();
+        self.staged
+            .retain(|(staging, _)| staging.outcome() == Outcome::Open);
+        self.staged.extend(staging.map(|staging| (staging, before)));
+        let both = self.both_mut();
+        both.original = both.current.clone();
     }
 
     /// Takes back the changes: the object is as it was when it was wrapped or last recorded.

@@ -1,7 +1,7 @@
 //! Transactions: entries that are written together or not at all.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll};
@@ -117,8 +117,20 @@ impl Staging {
         Arc::<Self>::find(|staging| staging.log.is(log).then(|| Arc::clone(staging)))
     }
 
-    pub(crate) fn id(&self) -> Uuid {
-        self.id
+    /// The id of the transaction that is open on this thread for a log.
+    pub(crate) fn id_of(log: &AuditLog) -> Option<Uuid> {
+        Self::of(log).map(|staging| staging.id)
+    }
+
+    /// What tells whether entries were written that are kept elsewhere.
+    pub(crate) fn apart(log: &AuditLog) -> Arc<Self> {
+        Arc::new(Self {
+            log: log.clone(),
+            id: Uuid::nil(),
+            entries: Mutex::new(None),
+            outer: None,
+            outcome: Mutex::new(Outcome::Open),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Vec<LogEntry>>> {
@@ -286,26 +298,14 @@ where
         let this = &mut *self;
         loop {
             match &mut this.state {
-                State::Running(future) => {
-                    let entered = Arc::clone(&this.staging).enter();
-                    let polled = future.as_mut().poll(cx);
-                    drop(entered);
-                    match polled {
-                        Poll::Pending => return Poll::Pending,
-                        Poll::Ready(Err(error)) => {
-                            this.end();
-                            return Poll::Ready(Err(error));
-                        }
-                        Poll::Ready(Ok(value)) => {
-                            let entries = match this.staging.end() {
-                                Ok(entries) => entries,
-                                Err(error) => return Poll::Ready(Err(error.into())),
-                            };
-                            let ticket = this.staging.log.enqueue(entries);
-                            this.state = State::Writing(ticket, Some(value));
-                        }
+                State::Running(_) => match this.poll_running(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Ready(Ok((value, entries))) => {
+                        let ticket = this.staging.log.enqueue(entries);
+                        this.state = State::Writing(ticket, Some(value));
                     }
-                }
+                },
                 State::Writing(ticket, value) => match Pin::new(ticket).poll(cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(written) => {
@@ -329,6 +329,76 @@ where
 }
 
 impl<F, T> InTransaction<F, T> {
+    /// Runs the future to its end and makes the entries, for an adapter of a database driver to
+    /// write into a transaction of the caller's own: what was recorded inside goes there instead
+    /// of to the log's store. Sinks never see it.
+    ///
+    /// # Errors
+    /// What the future returned, and [`Error::PartOfTransaction`] if it is inside another
+    /// transaction; there are no entries then.
+    ///
+    /// # Example: a function that records by itself, in a transaction of the database
+    /// ```
+    /// # use audit_core as auditlog;
+    /// async fn charge() -> Result<u32, auditlog::Error> {
+    ///     auditlog::event("charged").submit().await?;
+    ///     Ok(100)
+    /// }
+    ///
+    /// # let audit = auditlog::testing::capture();
+    /// # futures::executor::block_on(async {
+    /// let (amount, pending) = auditlog::transaction_async(charge()).pending().await?;
+    /// // pending.write_in(&mut transaction).await?;
+    /// assert_eq!((amount, pending.entries().len()), (100, 1));
+    /// # Ok::<(), auditlog::Error>(())
+    /// # })?;
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
+    pub async fn pending<E>(mut self) -> Result<(T, Pending), E>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        if self.staging.outer.is_some() {
+            return Err(Error::PartOfTransaction.into());
+        }
+        let (value, entries) = poll_fn(|cx| self.poll_running(cx)).await?;
+        Ok((
+            value,
+            Pending::kept_back(entries, Arc::clone(&self.staging)),
+        ))
+    }
+
+    /// Polls the future inside the transaction; when it has succeeded, it is gone and the
+    /// transaction at its end.
+    fn poll_running<E>(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(T, Vec<LogEntry>), E>>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        let State::Running(future) = &mut self.state else {
+            return Poll::Ready(Err(Error::TransactionEnded.into()));
+        };
+        let entered = Arc::clone(&self.staging).enter();
+        let polled = future.as_mut().poll(cx);
+        drop(entered);
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => {
+                self.end();
+                Poll::Ready(Err(error))
+            }
+            Poll::Ready(Ok(value)) => {
+                let entries = self.staging.end();
+                self.state = State::Done;
+                Poll::Ready(match entries {
+                    Ok(entries) => Ok((value, entries)),
+                    Err(error) => Err(error.into()),
+                })
+            }
+        }
+    }
+
     /// Drops the future inside the transaction, and then what it recorded.
     fn end(&mut self) {
         let entered = Arc::clone(&self.staging).enter();

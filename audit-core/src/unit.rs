@@ -1,6 +1,7 @@
 //! Units of work: the entries of one transaction of the caller's own.
 
 use std::fmt;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -11,7 +12,8 @@ use crate::entry::LogEntry;
 use crate::error::Result;
 use crate::log::AuditLog;
 use crate::pending::Pending;
-use crate::transaction::Staging;
+use crate::tracked::Tracked;
+use crate::transaction::{Outcome, Staging};
 
 /// Starts a unit of work of the current log; see [`Unit`].
 pub fn unit() -> Unit {
@@ -25,8 +27,8 @@ pub fn unit() -> Unit {
 /// have one `transaction_id`: that of the [transaction](crate::transaction()) it is made in,
 /// or one of its own.
 ///
-/// Dropped with entries that nobody wrote, and without [`discard`](Self::discard), it warns through `log` and counts in
-/// [`LogStats::unrecorded`](crate::LogStats::unrecorded).
+/// Dropped with entries that nobody wrote, and without [`discard`](Self::discard), it warns through
+/// `log` and counts in [`LogStats::unrecorded`](crate::LogStats::unrecorded).
 ///
 /// # Example: two changes, one unit
 /// ```
@@ -48,14 +50,17 @@ pub struct Unit {
     log: AuditLog,
     id: Uuid,
     drafts: Vec<Draft>,
+    /// What tracked objects wait for.
+    staging: Option<Arc<Staging>>,
 }
 
 impl Unit {
     pub(crate) fn of(log: &AuditLog) -> Self {
         Self {
             log: log.clone(),
-            id: Staging::of(log).map_or_else(|| log.fresh_id(), |staging| staging.id()),
+            id: Staging::id_of(log).unwrap_or_else(|| log.fresh_id()),
             drafts: Vec::new(),
+            staging: None,
         }
     }
 
@@ -99,6 +104,39 @@ impl Unit {
         self
     }
 
+    /// Adds drafts, such as those of [`created_many`](crate::created_many).
+    pub fn add_all(&mut self, drafts: impl IntoIterator<Item = Draft>) -> &mut Self {
+        self.drafts.extend(drafts);
+        self
+    }
+
+    /// Adds the update of a tracked object, whose changes count as recorded from here on: unless
+    /// the unit is not written, or the context or the registration says that nothing is recorded.
+    ///
+    /// If the transaction is rolled back after that, nobody tells the object: read it again.
+    pub fn tracked<T: Auditable + Clone + 'static>(
+        &mut self,
+        object: &mut Tracked<T>,
+    ) -> &mut Self {
+        self.tracked_with(object, |draft| draft)
+    }
+
+    /// Adds the update of a tracked object as [`tracked`](Self::tracked) does, with what `finish`
+    /// adds to the draft, such as a reason.
+    pub fn tracked_with<T: Auditable + Clone + 'static>(
+        &mut self,
+        object: &mut Tracked<T>,
+        finish: impl FnOnce(Draft) -> Draft,
+    ) -> &mut Self {
+        let draft = finish(object.draft());
+        if !draft.is_skipped() {
+            let apart = || Staging::apart(&self.log);
+            let staging = self.staging.get_or_insert_with(apart);
+            object.stage(Some(Arc::clone(staging)));
+        }
+        self.add(draft)
+    }
+
     /// Returns the entries as they would be written, before hooks see them.
     pub fn entries(&self) -> impl Iterator<Item = &LogEntry> {
         self.drafts.iter().filter_map(Draft::entry)
@@ -118,7 +156,11 @@ impl Unit {
         for draft in &drafts {
             draft.must_be_of(&self.log)?;
         }
-        Pending::of(drafts, Some(self.id))
+        let pending = Pending::of(drafts, Some(self.id))?;
+        Ok(match self.staging.take() {
+            Some(staging) => pending.telling(staging),
+            None => pending,
+        })
     }
 }
 
@@ -133,6 +175,9 @@ impl fmt::Debug for Unit {
 
 impl Drop for Unit {
     fn drop(&mut self) {
+        if let Some(staging) = &self.staging {
+            staging.settle(Outcome::RolledBack);
+        }
         let lost: Vec<_> = self
             .entries()
             .map(|entry| format!("{} {} {}", entry.action, entry.model, entry.object_pk))
@@ -204,6 +249,28 @@ mod tests {
         assert_eq!(log.unit().id(), transaction.id());
         drop(transaction);
         assert_ne!(log.unit().id(), log.unit().id());
+    }
+
+    #[test]
+    fn a_unit_takes_many_drafts_at_once() {
+        let log = AuditLog::builder().build();
+        let mut unit = log.unit();
+        unit.add_all(["charged", "shipped"].map(|name| log.event(name)));
+        assert_eq!(unit.pending().unwrap().written().len(), 2);
+    }
+
+    #[test]
+    fn a_draft_in_a_transaction_shares_its_id() {
+        let log = AuditLog::builder().build();
+        let transaction = log.begin();
+        let id = Some(transaction.id());
+        let pending = log.event("charged").pending().unwrap();
+        assert_eq!(pending.entries()[0].transaction_id, id);
+        let entry = log.event("charged").into_entry().unwrap().unwrap();
+        assert_eq!(entry.transaction_id, id);
+        drop(transaction);
+        let pending = log.event("charged").pending().unwrap();
+        assert_eq!(pending.entries()[0].transaction_id, None);
     }
 
     #[test]

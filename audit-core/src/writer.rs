@@ -1,8 +1,9 @@
 //! The thread behind `submit`, which writes what comes in batches.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 
 use crate::entry::LogEntry;
 use crate::error::{Result, StoreError};
@@ -18,6 +19,8 @@ const BATCH: usize = 512;
 #[derive(Debug)]
 pub(crate) struct Writer {
     queue: Arc<Queue>,
+    id: ThreadId,
+    /// There until the thread has ended and was waited for.
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -35,6 +38,7 @@ impl Writer {
             })?;
         Ok(Self {
             queue,
+            id: thread.thread().id(),
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -42,10 +46,7 @@ impl Writer {
     /// Whether this is the writer's own thread, as in a sink or a hook: it cannot wait for
     /// itself.
     pub(crate) fn is_current(&self) -> bool {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        thread
-            .as_ref()
-            .is_some_and(|thread| thread.thread().id() == thread::current().id())
+        self.id == thread::current().id()
     }
 
     pub(crate) fn submit(&self, entries: Vec<LogEntry>) -> Ticket {
@@ -57,16 +58,16 @@ impl Writer {
         self.queue.push(Job::Barrier)
     }
 
-    /// Takes no more jobs and returns when those it has are done.
+    /// Takes no more jobs and returns when those it has are done, to each who calls it. On the
+    /// writer's own thread it returns at once.
     pub(crate) fn stop(&self) {
         self.queue.close();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(thread) = thread
-            && thread.thread().id() != thread::current().id()
+        if self.is_current() {
+            return;
+        }
+        // Held meanwhile, so that whoever else stops it waits as long.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take()
             && thread.join().is_err()
         {
             log::error!(target: "auditlog", "the audit writer thread panicked");
@@ -101,39 +102,65 @@ fn write(pipeline: &Pipeline, queue: &Queue) {
     }
 }
 
-/// Writes a batch; if it fails as a whole, each part alone, so that a bad entry harms
-/// nobody else's.
-fn settle(
-    pipeline: &Pipeline,
-    entries: &[LogEntry],
-    slots: Vec<(Arc<Slot>, std::ops::Range<usize>)>,
-) {
-    let mut doubt = None;
-    if slots.len() > 1 {
-        match pipeline.write_quietly(entries) {
-            Ok(()) => {
+/// Writes a batch. If one entry may be why the store does not take it, each part is tried
+/// alone, so that a bad entry harms nobody else's. Any other failure is everybody's: to try
+/// each alone would take as many times as long, and fail as well.
+fn settle(pipeline: &Pipeline, entries: &[LogEntry], slots: Vec<(Arc<Slot>, Range<usize>)>) {
+    let (barriers, slots): (Vec<_>, Vec<_>) =
+        slots.into_iter().partition(|(_, part)| part.is_empty());
+    match &slots[..] {
+        [] => {}
+        [(slot, _)] => slot.settle(receipt(pipeline.write(entries), entries)),
+        _ => match pipeline.attempt(entries) {
+            Ok(kept) => {
                 for (slot, part) in slots {
-                    slot.settle(Ok(receipt(Kept::Stored, &entries[part])));
+                    slot.settle(receipt(Ok(kept), &entries[part]));
                 }
-                return;
             }
-            Err(error @ StoreError::Unconfirmed { .. }) => doubt = Some(error),
-            Err(_) => {}
-        }
+            Err(error) if error.may_concern_entries() => settle_each(pipeline, entries, &slots),
+            Err(error) => refuse(pipeline, entries, &slots, &error),
+        },
     }
-    for (slot, part) in slots {
-        let part = &entries[part];
-        let written = if part.is_empty() {
-            Ok(Kept::Stored)
-        } else {
-            pipeline.write_after(doubt.as_ref(), part)
-        };
-        slot.settle(written.map(|kept| receipt(kept, part)));
+    for (barrier, _) in barriers {
+        barrier.settle(Ok(Receipt::Unchanged));
     }
 }
 
-fn receipt(kept: Kept, entries: &[LogEntry]) -> Receipt {
-    entries
+/// Writes each part alone, until the store fails.
+fn settle_each(pipeline: &Pipeline, entries: &[LogEntry], slots: &[(Arc<Slot>, Range<usize>)]) {
+    for (at, (slot, part)) in slots.iter().enumerate() {
+        let part = &entries[part.clone()];
+        match pipeline.attempt(part) {
+            Ok(kept) => slot.settle(receipt(Ok(kept), part)),
+            Err(error)
+                if error.may_concern_entries()
+                    // Of the next ones it is known that they are not kept.
+                    || matches!(error, StoreError::Unconfirmed { .. }) =>
+            {
+                refuse(pipeline, entries, &slots[at..=at], &error);
+            }
+            Err(error) => return refuse(pipeline, entries, &slots[at..], &error),
+        }
+    }
+}
+
+fn refuse(
+    pipeline: &Pipeline,
+    entries: &[LogEntry],
+    slots: &[(Arc<Slot>, Range<usize>)],
+    error: &StoreError,
+) {
+    let part = |(_, part): &(Arc<Slot>, Range<usize>)| &entries[part.clone()];
+    let parts: Vec<_> = slots.iter().map(part).collect();
+    let refused = pipeline.refuse(&parts, error);
+    for (((slot, _), part), refused) in slots.iter().zip(parts).zip(refused) {
+        slot.settle(receipt(refused, part));
+    }
+}
+
+fn receipt(written: Result<Kept>, entries: &[LogEntry]) -> Result<Receipt> {
+    let kept = written?;
+    Ok(entries
         .first()
-        .map_or(Receipt::Unchanged, |entry| kept.receipt(entry.id))
+        .map_or(Receipt::Unchanged, |entry| kept.receipt(entry.id)))
 }

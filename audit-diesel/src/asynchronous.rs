@@ -49,6 +49,12 @@ use crate::Error;
 audit_sql::face!(async &mut (impl Target + Send));
 
 /// A connection of diesel-async, or one of a pool; of PostgreSQL also one of these `in_schema`.
+#[diagnostic::on_unimplemented(
+    message = "entries of `audit-diesel` cannot be written into `{Self}`",
+    label = "no connection of diesel-async to PostgreSQL or SQLite",
+    note = "the feature of the database must be on: `postgres` or `sqlite`",
+    note = "for diesel itself, use the traits at the root of `audit_diesel`"
+)]
 pub trait Target {
     /// Writes entries by one statement.
     #[doc(hidden)]
@@ -144,7 +150,7 @@ mod sqlite {
 
     use super::AuditBackend;
     use crate::sqlite::failure;
-    use crate::{Error, message};
+    use crate::{Error, failed, message};
 
     impl AuditBackend for Sqlite {
         async fn append<C: AsyncConnection<Backend = Self>>(
@@ -162,15 +168,13 @@ mod sqlite {
                 return Ok(());
             };
             if !is_conflict(message(&error)) {
-                return Err(Error::Driver(error));
+                return Err(failed(None, error));
             }
             let find = sql_query(FIND_CONFLICT)
                 .bind::<Binary, _>(&ids)
                 .bind::<Text, _>(&entries);
-            Err(failure(
-                error,
-                find.get_result(connection).await.optional()?,
-            ))
+            let found = find.get_result(connection).await.optional();
+            Err(failure(error, found))
         }
     }
 }

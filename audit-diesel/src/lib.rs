@@ -6,6 +6,11 @@
 //! the application's own file (`SqliteOptions::shared_file`). The store reads, checks and purges
 //! what is written here like its own.
 //!
+//! The closure of `transaction` may return this crate's [`Error`]: `?` makes [`Error::Driver`] of
+//! what diesel says to your own statements. Where the traits of another adapter are in scope too,
+//! or both of this crate's, `record_in` may be ambiguous (E0034): name the trait,
+//! `audit_diesel::RecordIn::record_in(draft, connection)`.
+//!
 //! # Example: a change and its entry
 #![cfg_attr(feature = "sqlite", doc = "```")]
 #![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
@@ -59,13 +64,24 @@ audit_sql::face!(sync &mut impl Target);
 impl From<Error> for diesel::result::Error {
     fn from(error: Error) -> Self {
         match error {
-            Error::Conflict { source, .. } | Error::Driver(source) => source,
-            Error::Entry(error) => Self::SerializationError(Box::new(error)),
+            Error::Conflict {
+                source: Some(source),
+                ..
+            }
+            | Error::Write { source, .. }
+            | Error::Driver(source) => source,
+            error => Self::SerializationError(Box::new(error)),
         }
     }
 }
 
 /// A connection of diesel, or one of a pool; of PostgreSQL also one of these `in_schema`.
+#[diagnostic::on_unimplemented(
+    message = "entries of `audit-diesel` cannot be written into `{Self}`",
+    label = "no connection of diesel to PostgreSQL or SQLite",
+    note = "the feature of the database must be on: `postgres` or `sqlite`",
+    note = "for diesel-async, use the traits of `audit_diesel::asynchronous`"
+)]
 pub trait Target {
     /// Writes entries by one statement.
     #[doc(hidden)]
@@ -93,13 +109,28 @@ impl<C: LoadConnection<Backend: AuditBackend>> Target for C {
 /// same content counts as written.
 ///
 /// PostgreSQL's trail is found by the connection's search path, unless `in_schema` names its
-/// schema. Outside a transaction the call is one of its own.
+/// schema. The role needs what `audit_postgres::Roles` gives a writer: INSERT on `audit_entry`, and
+/// for more than one entry EXECUTE on `audit_append`. Outside a transaction the call is one of its own.
 ///
 /// # Errors
 /// [`Error::Conflict`] if another entry has the id of one of these, and whatever the database
 /// says.
 pub fn append_in(target: &mut impl Target, entries: &[LogEntry]) -> Result<(), Error> {
     target.append(entries)
+}
+
+/// Makes an error of what the driver said; with an id, that is taken.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+fn failed(taken: Option<uuid::Uuid>, error: diesel::result::Error) -> Error {
+    if let Some(id) = taken {
+        let source = Some(error);
+        return Error::Conflict { id, source };
+    }
+    Error::Write {
+        // diesel tells no code.
+        hint: audit_sql::hint(None, message(&error)),
+        source: error,
+    }
 }
 
 /// Returns what the database said of a failed statement.

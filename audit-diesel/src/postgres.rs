@@ -78,8 +78,6 @@ pub(crate) fn append_one(
 
 /// Tells a conflict from other failures.
 pub(crate) fn failure(error: diesel::result::Error) -> Error {
-    match postgres::conflict(message(&error)) {
-        Some(id) => Error::Conflict { id, source: error },
-        None => Error::Driver(error),
-    }
+    let conflict = postgres::conflict(message(&error));
+    crate::failed(conflict, error)
 }

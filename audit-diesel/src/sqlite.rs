@@ -6,10 +6,10 @@ use diesel::connection::LoadConnection;
 use diesel::result::OptionalExtension;
 use diesel::sql_types::{Binary, Text};
 use diesel::sqlite::Sqlite;
-use diesel::{QueryableByName, RunQueryDsl, sql_query};
+use diesel::{QueryResult, QueryableByName, RunQueryDsl, sql_query};
 use uuid::Uuid;
 
-use crate::{AuditBackend, Error, message};
+use crate::{AuditBackend, Error, failed, message};
 
 /// The id that is taken.
 #[derive(QueryableByName)]
@@ -34,19 +34,23 @@ impl AuditBackend for Sqlite {
             return Ok(());
         };
         if !is_conflict(message(&error)) {
-            return Err(Error::Driver(error));
+            return Err(failed(None, error));
         }
         let find = sql_query(FIND_CONFLICT)
             .bind::<Binary, _>(&ids)
             .bind::<Text, _>(&entries);
-        Err(failure(error, find.get_result(connection).optional()?))
+        let found = find.get_result(connection).optional();
+        Err(failure(error, found))
     }
 }
 
 /// Names the id that is taken.
-pub(crate) fn failure(error: diesel::result::Error, taken: Option<Taken>) -> Error {
-    match taken.and_then(|taken| Uuid::from_slice(&taken.id).ok()) {
-        Some(id) => Error::Conflict { id, source: error },
-        None => Error::Driver(error),
+pub(crate) fn failure(error: diesel::result::Error, found: QueryResult<Option<Taken>>) -> Error {
+    match found {
+        Ok(taken) => {
+            let id = taken.and_then(|taken| Uuid::from_slice(&taken.id).ok());
+            failed(id, error)
+        }
+        Err(error) => failed(None, error),
     }
 }

@@ -1,6 +1,6 @@
-//! The thread that talks to the server.
+//! The threads that talk to the server: one writes, one reads.
 //!
-//! It has a small runtime of its own. Callers, be they threads or futures of any runtime,
+//! Each has a small runtime of its own. Callers, be they threads or futures of any runtime,
 //! hand work over and wait for the answer, so that the store neither needs a runtime of the
 //! caller's nor minds one.
 
@@ -23,8 +23,8 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Starts the thread; it ends when the future that is sent to it does.
-    pub(crate) fn start() -> Result<(Self, oneshot::Sender<Life>), StoreError> {
+    /// Starts a thread; it ends when the future that is sent to it does.
+    pub(crate) fn start(name: &str) -> Result<(Self, oneshot::Sender<Life>), StoreError> {
         let failed = |source| StoreError::Io {
             place: "the thread of the PostgreSQL store".to_owned(),
             source: Arc::new(source),
@@ -36,7 +36,7 @@ impl Background {
         let handle = runtime.handle().clone();
         let (life, begun) = oneshot::channel::<Life>();
         let thread = thread::Builder::new()
-            .name("audit-postgres".to_owned())
+            .name(name.to_owned())
             .spawn(move || {
                 runtime.block_on(async {
                     if let Ok(life) = begun.await {
@@ -53,21 +53,25 @@ impl Background {
         Ok((background, life))
     }
 
+    /// Returns the thread's runtime.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.handle
+    }
+
     /// Runs work on the thread. The work is given up when the caller is no longer interested.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.begin(work)?.await
+        self.begin(work).await
     }
 
     /// Begins work on the thread, and returns what waits for it and gives it up when dropped.
     pub(crate) fn begin<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-    ) -> Result<GivenUp<T>, StoreError> {
-        self.check_thread()?;
-        Ok(GivenUp(self.handle.spawn(work)))
+    ) -> GivenUp<T> {
+        GivenUp(self.handle.spawn(work))
     }
 
     /// Refuses to wait for the thread on the thread itself, as from a logger that records.

@@ -5,6 +5,8 @@ use std::future::Future;
 use audit_core::{LogEntry, StoreError};
 use audit_sql::postgres;
 pub use audit_sql::postgres::Schema;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 use tokio_postgres::{GenericClient, Statement};
 
 use crate::row::{APPEND, COLUMN_TYPES, Columns, INSERT, Row, VALUE_TYPES, Values};
@@ -12,17 +14,77 @@ use crate::row::{APPEND, COLUMN_TYPES, Columns, INSERT, Row, VALUE_TYPES, Values
 audit_sql::error!(tokio_postgres::Error);
 audit_sql::face!(async &(impl Target + Sync));
 
-/// A transaction, or whatever else of `tokio-postgres` can run statements: a client, one of a
-/// pool, one of these [`in_schema`], or with statements that are [`Prepared`].
+/// What runs statements on a connection to PostgreSQL: a client or a transaction of
+/// `tokio-postgres` or of `deadpool-postgres`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a client nor a transaction of `tokio-postgres` or `deadpool-postgres`",
+    note = "the versions of these crates must be those that `audit-postgres` uses"
+)]
+pub trait Runs: Sync {
+    /// The client or transaction of `tokio-postgres`.
+    #[doc(hidden)]
+    type Client: GenericClient + Sync;
+
+    #[doc(hidden)]
+    fn client(&self) -> &Self::Client;
+}
+
+impl Runs for tokio_postgres::Client {
+    type Client = Self;
+
+    fn client(&self) -> &Self {
+        self
+    }
+}
+
+impl Runs for tokio_postgres::Transaction<'_> {
+    type Client = Self;
+
+    fn client(&self) -> &Self {
+        self
+    }
+}
+
+impl Runs for deadpool_postgres::Client {
+    type Client = tokio_postgres::Client;
+
+    fn client(&self) -> &tokio_postgres::Client {
+        self
+    }
+}
+
+impl Runs for deadpool_postgres::ClientWrapper {
+    type Client = tokio_postgres::Client;
+
+    fn client(&self) -> &tokio_postgres::Client {
+        self
+    }
+}
+
+impl<'c> Runs for deadpool_postgres::Transaction<'c> {
+    type Client = tokio_postgres::Transaction<'c>;
+
+    fn client(&self) -> &tokio_postgres::Transaction<'c> {
+        self
+    }
+}
+
+/// What entries are written into: a client or a transaction of `tokio-postgres` or of
+/// `deadpool-postgres`, one of these [`in_schema`], or with statements that are [`Prepared`].
+#[diagnostic::on_unimplemented(
+    message = "entries of `audit-postgres` cannot be written into `{Self}`",
+    label = "neither a client nor a transaction of `tokio-postgres` or `deadpool-postgres`",
+    note = "with another driver, use the traits of its crate: `audit-sqlx`, `audit-diesel` or `audit-sea-orm`"
+)]
 pub trait Target {
     /// Writes entries by one statement.
     #[doc(hidden)]
     fn append(&self, entries: &[LogEntry]) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
-impl<C: GenericClient + Sync> Target for C {
+impl<C: Runs> Target for C {
     async fn append(&self, entries: &[LogEntry]) -> Result<(), Error> {
-        append(self, None, entries).await
+        append(self.client(), None, entries).await
     }
 }
 
@@ -33,19 +95,16 @@ pub struct InSchema<'s, C> {
     client: &'s C,
 }
 
-impl<C: GenericClient + Sync> Target for InSchema<'_, C> {
+impl<C: Runs> Target for InSchema<'_, C> {
     async fn append(&self, entries: &[LogEntry]) -> Result<(), Error> {
-        append(self.client, Some(self.schema), entries).await
+        append(self.client.client(), Some(self.schema), entries).await
     }
 }
 
 /// Names the schema of the trail, where the connection's search path does not have it.
 ///
 /// # Example: see [`append_in`]
-pub fn in_schema<'s, C: GenericClient + Sync>(
-    schema: &'s Schema,
-    client: &'s C,
-) -> InSchema<'s, C> {
+pub fn in_schema<'s, C: Runs>(schema: &'s Schema, client: &'s C) -> InSchema<'s, C> {
     InSchema { schema, client }
 }
 
@@ -92,20 +151,18 @@ impl Prepared {
     /// else for the one that the search path has when they are used.
     ///
     /// # Errors
-    /// What the server says, such as that there is no trail.
-    pub async fn new(
-        client: &impl GenericClient,
-        schema: Option<&Schema>,
-    ) -> Result<Self, tokio_postgres::Error> {
+    /// [`Error::Write`] with what the server says, such as that there is no trail.
+    pub async fn new(client: &impl Runs, schema: Option<&Schema>) -> Result<Self, Error> {
+        let client = client.client();
         let (one, many) = (placed(INSERT, schema), placed(APPEND, schema));
         Ok(Self {
-            one: client.prepare_typed(&one, &VALUE_TYPES).await?,
-            many: client.prepare_typed(&many, &COLUMN_TYPES).await?,
+            one: prepare(client, &one, &VALUE_TYPES).await?,
+            many: prepare(client, &many, &COLUMN_TYPES).await?,
         })
     }
 
     /// Names a transaction of the connection as what entries are written into.
-    pub fn on<'p, C: GenericClient + Sync>(&'p self, client: &'p C) -> OnPrepared<'p, C> {
+    pub fn on<'p, C: Runs>(&'p self, client: &'p C) -> OnPrepared<'p, C> {
         OnPrepared {
             prepared: self,
             client,
@@ -121,15 +178,16 @@ pub struct OnPrepared<'p, C> {
     client: &'p C,
 }
 
-impl<C: GenericClient + Sync> Target for OnPrepared<'_, C> {
+impl<C: Runs> Target for OnPrepared<'_, C> {
     async fn append(&self, entries: &[LogEntry]) -> Result<(), Error> {
         let Prepared { one, many } = self.prepared;
+        let client = self.client.client();
         let rows = rows(entries)?;
         let inserted = match &rows[..] {
             [] => return Ok(()),
             [row] => {
                 let values = Values::of(row);
-                let inserted = self.client.execute(one, &values.params()).await;
+                let inserted = client.execute(one, &values.params()).await;
                 inserted.map_err(failure)? == 1
             }
             _ => false,
@@ -137,7 +195,7 @@ impl<C: GenericClient + Sync> Target for OnPrepared<'_, C> {
         if !inserted {
             let rows: Vec<_> = rows.iter().collect();
             let params = Columns::of(&rows);
-            let appended = self.client.execute(many, &params.params()).await;
+            let appended = client.execute(many, &params.params()).await;
             appended.map_err(failure)?;
         }
         Ok(())
@@ -219,6 +277,17 @@ async fn append(
     Ok(())
 }
 
+async fn prepare(
+    client: &impl GenericClient,
+    statement: &str,
+    types: &[Type],
+) -> Result<Statement, Error> {
+    client
+        .prepare_typed(statement, types)
+        .await
+        .map_err(failure)
+}
+
 fn rows(entries: &[LogEntry]) -> Result<Vec<Row>, StoreError> {
     entries.iter().map(Row::of).collect()
 }
@@ -235,7 +304,13 @@ fn placed(statement: &str, schema: Option<&Schema>) -> String {
 fn failure(error: tokio_postgres::Error) -> Error {
     let message = error.as_db_error().map_or("", |error| error.message());
     match postgres::conflict(message) {
-        Some(id) => Error::Conflict { id, source: error },
-        None => Error::Driver(error),
+        Some(id) => Error::Conflict {
+            id,
+            source: Some(error),
+        },
+        None => Error::Write {
+            hint: audit_sql::hint(error.code().map(SqlState::code), message),
+            source: error,
+        },
     }
 }

@@ -2,77 +2,79 @@
 
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use audit_core::StoreError;
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::error::Elapsed;
-use tokio::time::timeout;
 use tokio_postgres::{Client, Error};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::error::Failure;
+use crate::error::{Failure, is_timeout};
 use crate::options::PostgresOptions;
-use crate::tls;
+use crate::server::{Opener, Server};
 
 /// How much longer than the server's own limit a client waits for an answer, before it takes
 /// the server for dead.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// Where and how sessions are opened.
-struct Server {
-    config: tokio_postgres::Config,
-    connector: MakeRustlsConnect,
-}
 
 /// The connections of a store.
 ///
 /// Writing has a connection of its own, so that readers never keep entries waiting.
 #[derive(Clone)]
 pub(crate) struct Connections {
-    reads: Pool,
-    writes: Pool,
+    reads: Side,
+    writes: Side,
     server: Arc<Server>,
     /// Where the server is, for errors.
     pub(crate) place: Arc<str>,
     limit: Duration,
     retry_timeout: Duration,
+    ending: Arc<Ending>,
+}
+
+/// A pool, and the runtime in which its connections live.
+#[derive(Clone)]
+struct Side {
+    pool: Pool,
+    runtime: Handle,
+}
+
+/// What ends what nobody waits for any more.
+type Ending = Mutex<Vec<JoinHandle<()>>>;
+
+/// The runtimes of connections.
+pub(crate) struct Runtimes {
+    pub(crate) reads: Handle,
+    pub(crate) writes: Handle,
 }
 
 impl Connections {
     pub(crate) fn new(
-        config: &tokio_postgres::Config,
+        server: Arc<Server>,
         options: &PostgresOptions,
         place: &str,
+        runtimes: Runtimes,
     ) -> Result<Self, StoreError> {
-        let connector = tls::connector(config, options)?;
-        let pool = |size: usize, settings: String| {
-            let manager = Manager::from_config(
-                config.clone(),
-                connector.clone(),
-                ManagerConfig {
-                    recycling_method: RecyclingMethod::Fast,
-                },
-            );
-            Pool::builder(manager)
+        let side = |size: usize, settings: String, runtime: Handle| {
+            let opener = Opener {
+                server: Arc::clone(&server),
+                settings,
+            };
+            let recycling = ManagerConfig {
+                recycling_method: RecyclingMethod::Fast,
+            };
+            let hosts = tokio_postgres::Config::new();
+            let pool = Pool::builder(Manager::from_connect(hosts, opener, recycling))
                 .max_size(size)
                 .runtime(deadpool_postgres::Runtime::Tokio1)
                 .wait_timeout(Some(options.pool_timeout))
-                .create_timeout(Some(options.connect_timeout))
-                .post_create(Hook::async_fn(move |client, _| {
-                    let settings = settings.clone();
-                    Box::pin(async move {
-                        client
-                            .batch_execute(&settings)
-                            .await
-                            .map_err(HookError::Backend)
-                    })
-                }))
                 .build()
-                .map_err(|error| StoreError::backend(place, error))
+                .map_err(|error| StoreError::backend(place, error))?;
+            Ok::<_, StoreError>(Side { pool, runtime })
         };
         let limits = format!(
             "SET statement_timeout = {}; SET lock_timeout = {}; \
@@ -83,16 +85,26 @@ impl Connections {
         );
         let reading = format!("{limits}; SET jit = off");
         Ok(Self {
-            reads: pool(options.pool_size.max(1), reading)?,
-            writes: pool(1, limits)?,
-            server: Arc::new(Server {
-                config: config.clone(),
-                connector,
-            }),
+            reads: side(options.pool_size, reading, runtimes.reads)?,
+            writes: side(1, limits, runtimes.writes)?,
+            server,
             place: place.into(),
             limit: options.statement_timeout + GRACE,
             retry_timeout: options.retry_timeout,
+            ending: Arc::default(),
         })
+    }
+
+    /// Connects in the runtime that this is called in.
+    #[cfg(test)]
+    pub(crate) fn to(config: &tokio_postgres::Config) -> Self {
+        let options = PostgresOptions::new();
+        let server = Server::new(config, &options).unwrap();
+        let runtimes = Runtimes {
+            reads: Handle::current(),
+            writes: Handle::current(),
+        };
+        Self::new(Arc::new(server), &options, "a test", runtimes).unwrap()
     }
 
     /// Names the place anew, now that the schema is known.
@@ -106,45 +118,65 @@ impl Connections {
     }
 
     pub(crate) async fn write(&self) -> Result<Connection, Failure> {
-        self.get(&self.writes).await
+        let got = self.get(&self.writes).await;
+        got.map_err(|failure| Failure {
+            // Who has it is done with it in a while.
+            retry: failure.retry || is_timeout(&failure.error),
+            ..failure
+        })
+    }
+
+    async fn get(&self, side: &Side) -> Result<Connection, Failure> {
+        let pool = side.pool.clone();
+        // A task of its own: a session that is being opened for a caller that goes away is
+        // opened, and the pool has it. Given up halfway it would exist beside the pool.
+        let got = side.runtime.spawn(async move { pool.get().await }).await;
+        let object = match got {
+            Ok(Ok(object)) => object,
+            Ok(Err(error)) => return Err(Failure::of_pool(&self.place, &error)),
+            Err(error) if error.is_panic() => {
+                let error = StoreError::backend(&*self.place, "opening a connection panicked");
+                return Err(Failure::last(error));
+            }
+            Err(_) => return Err(Failure::last(StoreError::Closed)),
+        };
+        Ok(Connection {
+            object: Some(object),
+            connections: self.clone(),
+            runtime: side.runtime.clone(),
+        })
     }
 
     /// Opens a connection outside of the pools, whose statements may take any time.
-    ///
-    /// It lives in the runtime that this is called in.
     pub(crate) async fn detached(&self) -> Result<Detached, Failure> {
-        let failed = |error| Failure::of(&self.place, &error);
-        let connector = self.server.connector.clone();
-        let opened = self.server.config.connect(connector).await;
-        let (client, connection) = opened.map_err(failed)?;
-        let runtime = Handle::current();
-        let place = Arc::clone(&self.place);
-        runtime.spawn(async move {
-            if let Err(error) = connection.await {
-                log::debug!("{place}: a connection ended: {error}");
-            }
-        });
-        let detached = Detached {
-            client,
-            server: Arc::clone(&self.server),
-            runtime,
-        };
         let settings = "SET statement_timeout = 0; SET lock_timeout = 0; \
                         SET idle_in_transaction_session_timeout = 0; \
                         SET client_min_messages = warning";
-        detached.batch_execute(settings).await.map_err(failed)?;
-        Ok(detached)
+        let (server, runtime) = (Arc::clone(&self.server), self.reads.runtime.clone());
+        let opened = runtime.spawn(async move { server.open(settings).await });
+        match opened.await {
+            // The driver goes on until the session has ended.
+            Ok(Ok((client, _driver))) => Ok(Detached {
+                client,
+                server: Arc::clone(&self.server),
+                runtime,
+            }),
+            Ok(Err(error)) => Err(Failure::of(&self.place, &error)),
+            Err(_) => Err(Failure::last(StoreError::Closed)),
+        }
     }
 
-    async fn get(&self, pool: &Pool) -> Result<Connection, Failure> {
-        match pool.get().await {
-            Ok(object) => Ok(Connection {
-                object: Some(object),
-                place: Arc::clone(&self.place),
-                limit: self.limit,
-            }),
-            Err(error) => Err(Failure::of_pool(&self.place, &error)),
+    /// Returns when what was given up so far has ended.
+    pub(crate) async fn ended(&self) {
+        let ending = std::mem::take(&mut *self.ending());
+        for ending in ending {
+            // One that panicked has ended, too.
+            let _panicked = ending.await;
         }
+    }
+
+    fn ending(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns until when a call that begins now goes on trying.
@@ -153,8 +185,8 @@ impl Connections {
     }
 
     pub(crate) fn close(&self) {
-        self.reads.close();
-        self.writes.close();
+        self.reads.pool.close();
+        self.writes.pool.close();
     }
 }
 
@@ -182,18 +214,10 @@ impl DerefMut for Detached {
 
 impl Drop for Detached {
     fn drop(&mut self) {
-        if self.client.is_closed() {
-            return;
+        if !self.client.is_closed() {
+            // The driver ends the session as soon as the answer to the last statement is there.
+            self.runtime.spawn(self.server.cancel(&self.client));
         }
-        let token = self.client.cancel_token();
-        let connector = self.server.connector.clone();
-        // The driver ends the session as soon as the answer to the last statement is there.
-        self.runtime.spawn(async move {
-            let cancelled = timeout(GRACE, token.cancel_query(connector)).await;
-            if !matches!(cancelled, Ok(Ok(()))) {
-                log::debug!("a statement that nobody waits for could not be cancelled");
-            }
-        });
     }
 }
 
@@ -258,12 +282,13 @@ impl Doubt {
     }
 }
 
-/// A connection for one attempt. Unless the attempt is settled it is closed when dropped:
-/// nobody knows what it is still busy with.
+/// A connection for one attempt. Unless the attempt is settled, what it is busy with is
+/// cancelled when it is dropped, and it is closed; only then is there room for another one in
+/// the pool.
 pub(crate) struct Connection {
     object: Option<Object>,
-    place: Arc<str>,
-    limit: Duration,
+    connections: Connections,
+    runtime: Handle,
 }
 
 impl Connection {
@@ -272,22 +297,24 @@ impl Connection {
         mut self,
         result: Result<Result<T, Error>, Elapsed>,
     ) -> Result<T, Failure> {
+        let place = Arc::clone(&self.connections.place);
         match result {
             Ok(Ok(value)) => {
                 drop(self.object.take());
                 Ok(value)
             }
             Ok(Err(error)) => {
-                let failure = Failure::of(&self.place, &error);
-                let usable = error.as_db_error().is_some()
-                    && !matches!(failure.error, StoreError::Io { .. });
-                if usable {
+                let failure = Failure::of(&place, &error);
+                if failure.retry && matches!(failure.error, StoreError::Io { .. }) {
+                    // It is lost; the server has noticed, or will.
+                    close(self.object.take());
+                } else if error.as_db_error().is_some() {
                     drop(self.object.take());
                 }
                 Err(failure)
             }
             Err(_) => Err(Failure::timeout(
-                &self.place,
+                &place,
                 "the server did not answer in time",
             )),
         }
@@ -295,7 +322,7 @@ impl Connection {
 
     /// How long the whole attempt may take.
     pub(crate) fn limit(&self) -> Duration {
-        self.limit
+        self.connections.limit
     }
 }
 
@@ -321,8 +348,24 @@ impl DerefMut for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(object) = self.object.take() {
-            drop(Object::take(object));
+        let Some(object) = self.object.take() else {
+            return;
+        };
+        if object.is_closed() {
+            return close(Some(object));
         }
+        let server = Arc::clone(&self.connections.server);
+        let ending = self.runtime.spawn(async move {
+            server.stop(&object).await;
+            close(Some(object));
+        });
+        let mut all = self.connections.ending();
+        all.retain(|ending| !ending.is_finished());
+        all.push(ending);
     }
+}
+
+/// Closes a connection instead of giving it back to its pool.
+fn close(object: Option<Object>) {
+    drop(object.map(Object::take));
 }

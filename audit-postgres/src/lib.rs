@@ -51,10 +51,10 @@
 //! [`append_async`](PostgresStore::append_async), [`find_async`](PostgresStore::find_async)
 //! and their siblings need no particular runtime, and `submit().await` and
 //! [`Query::all_async`](audit_core::Query::all_async) of a log with this store work in any.
-//! The store has one thread of its own, on which their connections live, and that to write. A
-//! thread that is in no runtime reads from a connection that it drives itself. Calls of the
-//! blocking methods inside a task block that task's thread, as every blocking call does, but
-//! neither panic nor deadlock.
+//! The store has two threads of its own: on one lives the connection that writes, on the other
+//! those that read for futures, so that no question slows what is appended. A thread that is in
+//! no runtime reads from a connection that it drives itself. Calls of the blocking methods inside
+//! a task block that task's thread, as every blocking call does, but neither panic nor deadlock.
 //!
 //! **Queue.** What is appended waits in a queue of [1024 batches](PostgresOptions::queue)
 //! while a statement is under way; the next statement takes all of it, up to 4,096 entries. A
@@ -64,6 +64,9 @@
 //! **Cancellation.** A dropped future of `append_async` has kept all of its entries or none:
 //! none before it was polled or while it waited for room, and from then on what the server
 //! makes of it. To append the same entries again is always right.
+//!
+//! What any other dropped future was busy with is cancelled on the server, and its connection
+//! counts for the [pool](PostgresOptions::pool_size) until that has happened.
 //!
 //! **Shutdown.** [`close`](PostgresStore::close) writes what is queued, tells whoever waits,
 //! and closes the connections. The log's own `shutdown` comes before it.
@@ -177,13 +180,15 @@ mod roles;
 mod row;
 mod schema;
 mod seats;
+mod server;
 mod store;
 mod tls;
 mod triggers;
 mod writer;
 
 pub use crate::caller::{
-    Error, InSchema, OnPrepared, Prepared, RecordIn, Schema, Target, WriteIn, append_in, in_schema,
+    Error, InSchema, OnPrepared, Prepared, RecordIn, Runs, Schema, Target, WriteIn, append_in,
+    in_schema,
 };
 pub use crate::check::{Check, Mismatch};
 pub use crate::error::sqlstate;

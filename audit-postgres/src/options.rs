@@ -12,10 +12,18 @@ use crate::background;
 use crate::store::PostgresStore;
 use crate::tls;
 
+/// The longest that anything may take; the server counts milliseconds in 31 bits.
+const LONGEST: Duration = Duration::from_secs(24 * 24 * 60 * 60);
+/// How many connections a pool has at most.
+const MOST_CONNECTIONS: usize = 1000;
+/// How many batches wait at most.
+const MOST_BATCHES: usize = 1_000_000;
+
 /// Settings for connecting a [`PostgresStore`].
 ///
 /// Every wait has a limit, and what is not done by then is an error: [`StoreError::Busy`] for
-/// a lock, [`StoreError::Io`] of the kind `TimedOut` for anything else.
+/// a lock, [`StoreError::Io`] of the kind `TimedOut` for anything else. No limit is longer than
+/// 24 days, which stand for anything longer.
 ///
 /// # Example: a schema of its own, and short waits
 /// ```no_run
@@ -95,16 +103,21 @@ impl PostgresOptions {
     }
 
     /// Sets how many connections may read at a time for futures, and how many for threads that
-    /// are in no runtime (8 each, opened as they are needed). Writing has one of its own.
+    /// are in no runtime (8 each, opened as they are needed; from 1 to 1,000). Writing has one
+    /// of its own.
+    ///
+    /// It is a bound: what a dropped future was busy with is cancelled, and another connection
+    /// is opened in its place when it has ended. If that takes the server longer than four
+    /// seconds, it is taken for dead.
     pub fn pool_size(mut self, connections: usize) -> Self {
-        self.pool_size = connections;
+        self.pool_size = connections.clamp(1, MOST_CONNECTIONS);
         self
     }
 
-    /// Sets how many batches wait to be written (1024); then `append` waits for room. Nothing
-    /// is ever dropped to make room.
+    /// Sets how many batches wait to be written (1024; from 1 to 1,000,000); then `append` waits
+    /// for room. Nothing is ever dropped to make room.
     pub fn queue(mut self, batches: usize) -> Self {
-        self.queue = batches.max(1);
+        self.queue = batches.clamp(1, MOST_BATCHES);
         self
     }
 
@@ -114,36 +127,37 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets how long a new connection may take (5 seconds).
+    /// Sets how long a new connection may take (5 seconds), for each address of each host that
+    /// is tried.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.connect_timeout = timeout.min(LONGEST);
         self
     }
 
     /// Sets how long a reader waits for a connection of the pool (5 seconds).
     pub fn pool_timeout(mut self, timeout: Duration) -> Self {
-        self.pool_timeout = timeout;
+        self.pool_timeout = timeout.min(LONGEST);
         self
     }
 
     /// Sets how long a statement may take (30 seconds). Two seconds later, the server is
     /// taken for dead.
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
-        self.statement_timeout = timeout;
+        self.statement_timeout = timeout.min(LONGEST);
         self
     }
 
     /// Sets how long to wait for a lock that somebody else holds (5 seconds), before the call
     /// fails with [`StoreError::Busy`].
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
-        self.lock_timeout = timeout;
+        self.lock_timeout = timeout.min(LONGEST);
         self
     }
 
-    /// Sets how long a call goes on trying after a lost connection, a deadlock or a
-    /// serialization failure (10 seconds).
+    /// Sets how long a call goes on trying after a lost connection, one that could not be had, a
+    /// deadlock or a serialization failure (10 seconds).
     pub fn retry_timeout(mut self, timeout: Duration) -> Self {
-        self.retry_timeout = timeout;
+        self.retry_timeout = timeout.min(LONGEST);
         self
     }
 

@@ -226,7 +226,6 @@ mod tests {
     use tokio_postgres::{Client, NoTls};
 
     use super::*;
-    use crate::options::PostgresOptions;
     use crate::store::PostgresStore;
     use crate::tls;
 
@@ -279,7 +278,7 @@ mod tests {
         let (connections, client) = runtime.block_on(async {
             let mut config = url.parse().unwrap();
             tls::settle_mode(&mut config);
-            let connections = Connections::new(&config, &PostgresOptions::new(), "a test").unwrap();
+            let connections = Connections::to(&config);
             let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
             tokio::spawn(connection);
             (connections, client)
@@ -328,7 +327,7 @@ mod tests {
                 thread::yield_now();
             }
             // Two at once, with connections of their own.
-            let (other, ..) = connect(server.url(), &name);
+            let (other, .., _drives_it) = connect(server.url(), &name);
             let (first, second) = runtime.block_on(async {
                 tokio::join!(
                     migrate_by(&connections, &schema, &steps),

@@ -5,18 +5,19 @@
 //! at a connection with a runtime of its own.
 
 use std::future::Future;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use audit_core::StoreError;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::connection::Connections;
+use crate::connection::{Connections, Runtimes};
 use crate::error::Failure;
 use crate::options::PostgresOptions;
+use crate::server::Server;
 
 /// The seats of a store, made as they are needed.
 pub(crate) struct Seats {
-    config: tokio_postgres::Config,
+    server: Arc<Server>,
     options: PostgresOptions,
     state: Mutex<State>,
     freed: Condvar,
@@ -30,9 +31,9 @@ struct State {
 }
 
 impl Seats {
-    pub(crate) fn new(config: tokio_postgres::Config, options: PostgresOptions) -> Self {
+    pub(crate) fn new(server: Arc<Server>, options: PostgresOptions) -> Self {
         Self {
-            config,
+            server,
             options,
             state: Mutex::default(),
             freed: Condvar::new(),
@@ -48,7 +49,7 @@ impl Seats {
         if Handle::try_current().is_ok() {
             return Ok(None);
         }
-        let most = self.options.pool_size.max(1);
+        let most = self.options.pool_size;
         let all_taken =
             |state: &mut State| state.free.is_empty() && state.made >= most && !state.closed;
         let (mut state, waited) = self
@@ -69,9 +70,8 @@ impl Seats {
             return Ok(Some(taken));
         }
         state.made += 1;
-        // To make one reads files, for which nobody else waits.
         drop(state);
-        match Seat::new(&self.config, &self.options, place) {
+        match Seat::new(&self.server, &self.options, place) {
             Ok(seat) => {
                 taken.seat = Some(seat);
                 Ok(Some(taken))
@@ -106,7 +106,7 @@ struct Seat {
 
 impl Seat {
     fn new(
-        config: &tokio_postgres::Config,
+        server: &Arc<Server>,
         options: &PostgresOptions,
         place: &str,
     ) -> Result<Self, StoreError> {
@@ -116,8 +116,12 @@ impl Seat {
             source: source.into(),
         })?;
         let options = options.clone().pool_size(1);
+        let runtimes = Runtimes {
+            reads: runtime.handle().clone(),
+            writes: runtime.handle().clone(),
+        };
         Ok(Self {
-            connections: Connections::new(config, &options, place)?,
+            connections: Connections::new(Arc::clone(server), &options, place, runtimes)?,
             runtime: Some(runtime),
         })
     }
@@ -151,7 +155,14 @@ impl Taken<'_> {
             Some(Seat {
                 connections,
                 runtime: Some(runtime),
-            }) => runtime.block_on(work(connections.clone())),
+            }) => runtime.block_on(async {
+                let done = work(connections.clone()).await;
+                // Nobody drives the connection between two questions: what is given up ends
+                // now, and a transaction that was only read in is told to.
+                connections.ended().await;
+                tokio::task::yield_now().await;
+                done
+            }),
             _ => Err(StoreError::Closed),
         }
     }

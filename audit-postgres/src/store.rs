@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::background::{self, Background};
 use crate::check::{self, Check};
-use crate::connection::{Connections, retrying};
+use crate::connection::{Connections, Runtimes, retrying};
 use crate::follow::{self, Position};
 use crate::import::{self, Months};
 use crate::indexes;
@@ -24,10 +24,11 @@ use crate::options::{self, PostgresOptions};
 use crate::query;
 use crate::reconcile::{self, Reconcile, Reconciliation};
 use crate::retention;
-use crate::row::{APPEND, Row};
+use crate::row::APPEND;
 use crate::schema::{self, Found, SCHEMA_VERSION, Schema};
 use crate::seats::Seats;
-use crate::writer::{Batch, Job, Writer};
+use crate::server::Server;
+use crate::writer::{Batch, Job, Writer, rows};
 
 /// How many entries a step of an import has.
 const IMPORT: usize = 10_000;
@@ -50,12 +51,16 @@ const MAINTENANCE: Duration = Duration::from_secs(6 * 60 * 60);
 /// again until [`retry_timeout`](PostgresOptions::retry_timeout). No entry is stored twice:
 /// the id tells the server what it has already.
 ///
+/// **Size:** an entry whose canonical form, with its changes and the names of their fields beside
+/// it, takes more than 1,000,000,000 bytes is [`StoreError::Invalid`]: the server would end the
+/// session.
+///
 /// **Concurrency:** threads and tasks that append at the same moment share one statement.
 /// Any number of processes may write to and read from one database. A clone is the same
 /// store. A process that forked must connect anew.
 ///
-/// **Async:** the store has a thread of its own for futures and for writing. The methods of [`Store`] block the thread
-/// that calls them, and may do so inside any runtime; those that end in `_async` are for any
+/// **Async:** the store has two threads of its own: one writes, one reads for futures. The
+/// methods of [`Store`] block the thread that calls them, and may do so inside any runtime; those that end in `_async` are for any
 /// runtime. A future of [`append_async`](Self::append_async) that is dropped leaves all of
 /// its entries kept or none; it never leaves a part.
 ///
@@ -66,7 +71,8 @@ pub struct PostgresStore {
 }
 
 struct Shared {
-    background: Background,
+    writing: Background,
+    reading: Background,
     jobs: mpsc::Sender<Job>,
     connections: Connections,
     seats: Seats,
@@ -112,15 +118,32 @@ impl PostgresStore {
         config: tokio_postgres::Config,
         options: PostgresOptions,
     ) -> Result<Self, StoreError> {
-        let (background, life) = Background::start()?;
+        let (writing, life) = Background::start("audit-postgres")?;
+        let (reading, reads) = Background::start("audit-pg-reads")?;
         let place = options::place(&config);
-        let seats = Seats::new(config.clone(), options.clone());
+        let server = {
+            let options = options.clone();
+            // It may have files to read.
+            writing.run(async move { Server::new(&config, &options) })
+        };
+        let server = Arc::new(server.await?);
+        let seats = Seats::new(Arc::clone(&server), options.clone());
+        let runtimes = Runtimes {
+            reads: reading.runtime().clone(),
+            writes: writing.runtime().clone(),
+        };
+        // Each lives until the writer ends.
+        let (alive, ended) = oneshot::channel::<()>();
+        let read = reads.send(Box::pin(async move {
+            let _ended = ended.await;
+        }));
+        if read.is_err() {
+            return Err(StoreError::Closed);
+        }
+        let connections = Connections::new(server, &options, &place, runtimes)?;
         let begun = {
             let options = options.clone();
-            background.run(async move {
-                let connections = Connections::new(&config, &options, &place)?;
-                prepare(connections, &options, &place).await
-            })
+            writing.run(async move { prepare(connections, &options, &place).await })
         };
         let (connections, schema) = begun.await?;
         let (jobs, queue) = mpsc::channel(options.queue);
@@ -135,13 +158,15 @@ impl PostgresStore {
             // Goes when the writer ends.
             let _maintenance = tokio::spawn(maintenance);
             writer.run(queue).await;
+            drop(alive);
         }));
         if lived.is_err() {
             return Err(StoreError::Closed);
         }
         Ok(Self {
             shared: Arc::new(Shared {
-                background,
+                writing,
+                reading,
                 jobs,
                 connections,
                 seats,
@@ -177,7 +202,7 @@ impl PostgresStore {
         if entries.is_empty() {
             return Ok(());
         }
-        let rows = entries.iter().map(Row::of).collect::<Result<_, _>>()?;
+        let rows = rows(entries)?;
         let deadline = self.shared.connections.deadline();
         self.shared
             .enqueue(|done| {
@@ -229,8 +254,8 @@ impl PostgresStore {
             .await
     }
 
-    /// Removes entries as [`purge`](Store::purge) does, without blocking. Dropped, it stops
-    /// after the step it is at.
+    /// Removes entries as [`purge`](Store::purge) does, without blocking. Dropped, it stops; of
+    /// the step it is at all is removed or nothing.
     ///
     /// # Errors
     /// As [`purge`](Store::purge).
@@ -287,7 +312,7 @@ impl PostgresStore {
     }
 
     fn copy(&self, entries: &[LogEntry]) -> Result<bool, StoreError> {
-        let rows: Vec<_> = entries.iter().map(Row::of).collect::<Result<_, _>>()?;
+        let rows = rows(entries)?;
         background::wait(self.with(|connections, schema| async move {
             import::copy(&connections, &schema, &rows).await
         }))
@@ -345,7 +370,8 @@ impl PostgresStore {
     /// [`StoreError::Closed`] if it is closed already.
     pub fn close(self) -> Result<(), StoreError> {
         background::wait(self.clone().close_async())?;
-        self.shared.background.join();
+        self.shared.writing.join();
+        self.shared.reading.join();
         Ok(())
     }
 
@@ -364,11 +390,9 @@ impl PostgresStore {
     /// # Errors
     /// If the entries cannot be read. What is wrong with them is in the [`Check`].
     pub fn check(&self) -> Result<Check, StoreError> {
-        background::wait(
-            self.with(
-                |connections, schema| async move { check::check(&connections, &schema).await },
-            ),
-        )
+        self.with_blocking(|connections, schema| async move {
+            check::check(&connections, &schema).await
+        })
     }
 
     /// Finds what was written to tables with [`Triggers`](crate::Triggers) without an entry of
@@ -613,7 +637,7 @@ impl PostgresStore {
         &self.shared.connections.place
     }
 
-    /// Runs work on the store's thread.
+    /// Runs work on the thread that reads.
     async fn with<T, F>(&self, work: impl FnOnce(Connections, Schema) -> F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -623,7 +647,8 @@ impl PostgresStore {
             return Err(StoreError::Closed);
         }
         let work = work(self.shared.connections.clone(), self.shared.schema.clone());
-        self.shared.background.run(work).await
+        self.shared.check_thread()?;
+        self.shared.reading.run(work).await
     }
 
     /// Runs work on this thread if it may wait for a connection of its own, else on the store's.
@@ -653,12 +678,17 @@ impl PostgresStore {
 }
 
 impl Shared {
+    fn check_thread(&self) -> Result<(), StoreError> {
+        self.writing.check_thread()?;
+        self.reading.check_thread()
+    }
+
     /// Puts a job into the queue and waits for its answer.
     async fn enqueue<T>(
         &self,
         job: impl FnOnce(oneshot::Sender<T>) -> Job,
     ) -> Result<T, StoreError> {
-        self.background.check_thread()?;
+        self.check_thread()?;
         let (done, answer) = oneshot::channel();
         if self.jobs.send(job(done)).await.is_err() {
             return Err(StoreError::Closed);
@@ -821,12 +851,13 @@ impl Store for PostgresStore {
         }
         let (send, mut lines) = mpsc::channel(EXPORTS);
         // Given up with its connection when this returns early.
-        let reading = self.shared.background.begin(query::export(
+        self.shared.check_thread()?;
+        let reading = self.shared.reading.begin(query::export(
             self.shared.connections.clone(),
             self.shared.schema.clone(),
             query.clone(),
             send,
-        ))?;
+        ));
         let mut count = 0;
         while let Some(bodies) = background::wait(lines.recv()) {
             for body in &bodies {
@@ -844,8 +875,8 @@ impl Store for PostgresStore {
     /// Drops whole partitions where the query says no more than
     /// [`until`](Query::until), and removes the rest in steps of 5,000, between which others
     /// write. A partition that somebody reads is emptied, and dropped by a later purge; see the
-    /// [crate's documentation](crate). What is committed after it began stays, but for what is written into such a
-    /// partition before it is dropped.
+    /// [crate's documentation](crate). What is committed after it began stays, but for what is
+    /// written into such a partition before it is dropped.
     ///
     /// It goes by the number of the transaction that wrote an entry. Of entries that another
     /// cluster wrote, and a dump or a replication brought here, those stay whose numbers are

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_core::StoreError;
+use audit_core::{LogEntry, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task;
 use tokio::time::timeout;
@@ -22,11 +22,36 @@ const GROUP_ROWS: usize = 4096;
 /// How many bytes share a statement at most; a batch with more takes several in one
 /// transaction.
 const GROUP_BYTES: usize = 16 << 20;
+/// How many bytes a row may have. A message of a gigabyte makes the server end the session.
+const MOST_BYTES: usize = 1_000_000_000;
 /// How long a statement waits at most for those who shared the last one.
 const GATHER: Duration = Duration::from_micros(200);
 
 /// Batches whose time is up within this of each other are given up together.
 const TOGETHER: Duration = Duration::from_millis(50);
+
+/// Makes the rows of entries.
+///
+/// # Errors
+/// [`StoreError::Invalid`] for an entry that is no row, or one that the server cannot be sent.
+pub(crate) fn rows(entries: &[LogEntry]) -> Result<Vec<Row>, StoreError> {
+    rows_within(entries, MOST_BYTES)
+}
+
+fn rows_within(entries: &[LogEntry], most: usize) -> Result<Vec<Row>, StoreError> {
+    let row = |entry| {
+        let row = Row::of(entry)?;
+        let names: usize = row.fields.iter().map(String::len).sum();
+        if row.bytes() + names > most {
+            return Err(StoreError::Invalid {
+                id: entry.id,
+                detail: format!("it takes more than {most} bytes"),
+            });
+        }
+        Ok(row)
+    };
+    entries.iter().map(row).collect()
+}
 
 type Outcome = Result<(), StoreError>;
 
@@ -156,7 +181,8 @@ impl Writer {
     async fn try_commit(&self, parts: &[Columns<'_>], doubt: &Doubt) -> Result<(), Failure> {
         let mut connection = self.connections.write().await?;
         // An allowance for each of them.
-        let limit = connection.limit() * u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        let number = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        let limit = connection.limit().saturating_mul(number);
         let done = timeout(limit, async {
             let statement = connection.prepare_cached(&self.sql).await?;
             if let [part] = parts {
@@ -251,4 +277,24 @@ fn parts<'r>(rows: &[&'r Row]) -> Vec<Columns<'r>> {
     }
     parts.push(Columns::of(&rows[begin..]));
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use audit_testkit::entries;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_that_is_too_large_is_invalid() {
+        let mut sample = entries(3, 1);
+        sample[1].reason = Some("r".repeat(10_000));
+        let Err(StoreError::Invalid { id, detail }) = rows_within(&sample, 10_000) else {
+            panic!("it is taken");
+        };
+        assert_eq!(id, sample[1].id);
+        assert_eq!(detail, "it takes more than 10000 bytes");
+        assert_eq!(rows_within(&sample, 100_000).unwrap().len(), 3);
+        assert_eq!(rows(&sample).unwrap().len(), 3);
+    }
 }

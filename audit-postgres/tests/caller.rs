@@ -14,6 +14,8 @@ fn main() {
     let all = [
         Suite::postgres("tokio_postgres", run),
         Suite::postgres_in_schema("tokio_postgres_in_schema", run),
+        Suite::postgres("deadpool_postgres", run_deadpool),
+        Suite::postgres_in_schema("deadpool_postgres_in_schema", run_deadpool),
         Suite::postgres("tokio_postgres_prepared", run_prepared).without(NO_TRAIL),
         Suite::postgres_in_schema("tokio_postgres_prepared_in_schema", run_prepared)
             .without(NO_TRAIL),
@@ -67,6 +69,61 @@ fn run_either(
             End::RollBack => transaction.rollback().await?,
         }
         Ok(receipts)
+    })
+}
+
+/// With clients of a pool.
+fn run_deadpool(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut config = deadpool_postgres::Config::new();
+        config.url = Some(place.url.clone());
+        let pool = config.create_pool(None, NoTls)?;
+        let mut client = pool.get().await?;
+        let schema = place.schema.as_deref().map(Schema::named).transpose()?;
+        // Outside of a transaction, and with statements that are prepared.
+        match &schema {
+            Some(schema) => append_in(&in_schema(schema, &client), &[]).await?,
+            None => append_in(&client, &[]).await?,
+        }
+        let mut receipts = Vec::new();
+        let mut transaction = client.transaction().await?;
+        take_pooled(&mut transaction, schema.as_ref(), steps, &mut receipts).await?;
+        match end {
+            End::Commit => transaction.commit().await?,
+            End::RollBack => transaction.rollback().await?,
+        }
+        Ok(receipts)
+    })
+}
+
+fn take_pooled<'a>(
+    transaction: &'a mut deadpool_postgres::Transaction<'_>,
+    schema: Option<&'a Schema>,
+    steps: Vec<Step>,
+    receipts: &'a mut Vec<Receipt>,
+) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>> {
+    Box::pin(async move {
+        for step in steps {
+            match step {
+                Step::Sql(sql) => transaction.batch_execute(&sql).await?,
+                Step::Savepoint(steps, end) => {
+                    let mut savepoint = transaction.transaction().await?;
+                    take_pooled(&mut savepoint, schema, steps, receipts).await?;
+                    match end {
+                        End::Commit => savepoint.commit().await?,
+                        End::RollBack => savepoint.rollback().await?,
+                    }
+                }
+                step => match schema {
+                    Some(schema) => write(&in_schema(schema, transaction), step, receipts).await?,
+                    None => write(transaction, step, receipts).await?,
+                },
+            }
+        }
+        Ok(())
     })
 }
 

@@ -1,11 +1,14 @@
 //! What SeaORM does without hooks, with an entry for each row.
 //!
 //! Each function is one transaction, a savepoint inside the caller's: rows and entries come and
-//! go together. The entries are one [`Unit`](audit_core::Unit), written by one statement.
+//! go together. The entries are one [`Unit`](audit_core::Unit), written by one statement. Rows are
+//! locked when they are read, for which a role of PostgreSQL needs UPDATE on the table, also to
+//! delete.
 
 use audit_core::{Auditable, Draft};
+use sea_orm::sea_query::IntoCondition;
 use sea_orm::{
-    ActiveModelTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
+    ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, Iterable as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, TransactionSession,
     TransactionTrait, UpdateMany,
 };
@@ -16,7 +19,11 @@ use crate::target::WriteIn as _;
 /// How many rows a statement names by their keys.
 const ROWS: usize = 200;
 
-/// Inserts rows and records each; returns them as they are stored.
+/// How many values a statement inserts: SQLite takes 32,766.
+const VALUES: usize = 30_000;
+
+/// Inserts rows and records each; returns them as they are stored. So many rows that a statement
+/// cannot take their values are inserted by several.
 ///
 /// # Errors
 /// Whatever the database says; then nothing is inserted or recorded.
@@ -30,9 +37,17 @@ where
     C: TransactionTrait,
 {
     let transaction = connection.begin().await?;
-    let inserted = E::insert_many(rows)
-        .exec_with_returning(&transaction)
-        .await?;
+    let mut rows = rows.into_iter();
+    let many = (VALUES / E::Column::iter().count().max(1)).max(1);
+    let mut inserted = Vec::new();
+    loop {
+        let part: Vec<A> = rows.by_ref().take(many).collect();
+        if part.is_empty() {
+            break;
+        }
+        let part = E::insert_many(part).exec_with_returning(&transaction);
+        inserted.extend(part.await?);
+    }
     let drafts = inserted.iter().map(audit_core::created);
     end(transaction, drafts).await?;
     Ok(inserted)
@@ -49,7 +64,7 @@ where
 /// Whatever the database says; then nothing is updated or recorded.
 pub async fn update_many<E, C>(
     connection: &C,
-    matching: Condition,
+    matching: impl IntoCondition,
     change: impl Fn(UpdateMany<E>) -> UpdateMany<E>,
 ) -> Result<Vec<E::Model>, DbErr>
 where
@@ -89,12 +104,18 @@ where
     Ok(updated)
 }
 
-/// Deletes the rows that match and records each; returns them as they were, in the order of
-/// their keys.
+/// Deletes the rows that match and records each that is gone; returns these as they were, in the
+/// order of their keys.
+///
+/// A row that a trigger or a policy of the database keeps is not recorded as deleted; if the trigger
+/// has changed it, such as to mark it as deleted, that is recorded as an update.
 ///
 /// # Errors
 /// Whatever the database says; then nothing is deleted or recorded.
-pub async fn delete_many<E, C>(connection: &C, matching: Condition) -> Result<Vec<E::Model>, DbErr>
+pub async fn delete_many<E, C>(
+    connection: &C,
+    matching: impl IntoCondition,
+) -> Result<Vec<E::Model>, DbErr>
 where
     E: EntityTrait<Model: Auditable + Sync + 'static>,
     C: TransactionTrait,
@@ -104,16 +125,34 @@ where
         .lock_exclusive()
         .all(&transaction)
         .await?;
+    let mut kept = Vec::new();
     for part in old.chunks(ROWS) {
         let these = keys::any_of::<E>(part);
-        E::delete_many().filter(these).exec(&transaction).await?;
+        let delete = E::delete_many().filter(these.clone());
+        let deleted = delete.exec(&transaction).await?.rows_affected;
+        if usize::try_from(deleted) != Ok(part.len()) {
+            kept.extend(ordered::<E>(these).all(&transaction).await?);
+        }
     }
-    end(transaction, old.iter().map(audit_core::deleted)).await?;
-    Ok(old)
+    // In the order of the keys, as the others.
+    let mut kept = kept.into_iter().peekable();
+    let mut gone = Vec::with_capacity(old.len());
+    let mut drafts = Vec::with_capacity(old.len());
+    for old in old {
+        let key = keys::of::<E>(&old);
+        if let Some(new) = kept.next_if(|row| keys::of::<E>(row) == key) {
+            drafts.push(audit_core::updated(&old, &new));
+        } else {
+            drafts.push(audit_core::deleted(&old));
+            gone.push(old);
+        }
+    }
+    end(transaction, drafts.into_iter()).await?;
+    Ok(gone)
 }
 
 /// Selects rows in the order of their keys.
-fn ordered<E: EntityTrait>(matching: Condition) -> Select<E> {
+fn ordered<E: EntityTrait>(matching: impl IntoCondition) -> Select<E> {
     keys::columns::<E>().fold(E::find().filter(matching), |select, key| {
         select.order_by_asc(key)
     })

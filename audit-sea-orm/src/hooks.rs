@@ -1,9 +1,13 @@
 //! What the hooks of an audited model do, for those who write their own and call these too.
+//!
+//! A model with hooks of its own calls all four functions, each as the last thing that its hook
+//! does: [`before_save`] runs the update itself, and [`after_delete`] records what
+//! [`before_delete`] has read.
 
 use audit_core::Auditable;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
-    Iterable as _, QueryFilter as _, QuerySelect as _, TryIntoModel,
+    ActiveModelBehavior, ActiveModelTrait, ActiveValue, ConnectionTrait, DbErr, EntityTrait,
+    IntoActiveModel, Iterable as _, QueryFilter as _, QuerySelect as _, TryIntoModel,
 };
 
 use crate::keys;
@@ -19,22 +23,31 @@ type ModelOf<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
 /// own calls the functions of [`hooks`](crate::hooks) in them. The model must be registered, as
 /// for every entry.
 ///
+/// An entry is written after the statement that it tells of, and only if that has done it: what
+/// fails, or what a trigger or a policy of the database keeps from happening, has none, also where
+/// the transaction goes on.
+///
 /// **Always pass a transaction.** SeaORM opens none around a hook and its statement: on a plain
-/// connection an update that fails leaves the entry of a change that never happened, since its
-/// entry is written before it.
+/// connection a change stays without its entry if that cannot be written.
 ///
 /// | call | recorded |
 /// |---|---|
 /// | `ActiveModel::insert` | yes, with generated keys and defaults |
 /// | `ActiveModel::update`, `save` | yes; see below |
-/// | `ActiveModel::update_without_returning` | yes |
+/// | `ActiveModel::update_without_returning` | yes; the result says that it affected no rows |
 /// | `ActiveModel::delete`, `Model::delete` | yes |
+/// | `ActiveModelEx::insert`, `update`, `save`, `delete` | as the same call of `ActiveModel`, for each of the nested rows too |
+/// | the links of a `via` relation, where `ActiveModelEx::delete` removes them or a save replaces them | **no**: SeaORM deletes them by `Junction::delete_many` |
 /// | `Entity::insert`, `insert_many`, `update`, `update_many`, `delete`, `delete_by_id`, `delete_many` | **no**: SeaORM runs no hooks; [`bulk`](crate::bulk) has functions that record |
 /// | statements of `execute_raw`, `execute_unprepared`, triggers, `ON DELETE CASCADE` | **no** |
 ///
-/// An update reads the row first, locked where the database can, and records it against the
-/// values that are set: what the database computes itself (`ON UPDATE`, generated columns) is
-/// not in the entry. A row that is not there has none.
+/// An update reads the row first, locked where the database can, updates it in `before_save`, and
+/// records what the database has made of it, generated columns included. SeaORM then has nothing
+/// left to update and reads the row once more. A deletion reads the row first, and afterwards
+/// whether it is gone. Where a trigger marks a row as deleted instead, the entry is that of an
+/// update.
+///
+/// On PostgreSQL the role needs UPDATE on the table, also to delete: a row cannot be locked without.
 ///
 /// # Example: see the [crate](crate)
 #[macro_export]
@@ -76,37 +89,49 @@ macro_rules! audited {
             {
                 $crate::hooks::before_delete(self, connection).await
             }
+
+            async fn after_delete<C>(
+                self,
+                connection: &C,
+            ) -> ::std::result::Result<Self, $crate::__sea_orm::DbErr>
+            where
+                C: $crate::__sea_orm::ConnectionTrait,
+            {
+                $crate::hooks::after_delete(self, connection).await
+            }
         }
     };
 }
 
-/// Records an update that is about to happen; of an insert, nothing yet.
+/// Updates the row and records that; of an insert, nothing yet.
+///
+/// Returns an active model in which nothing is left to update. SeaORM runs no hook after an update
+/// that failed, nor after any of `update_without_returning`, so there is no other place from which
+/// an entry can be written if the update succeeds and only then.
 ///
 /// # Errors
-/// If the row cannot be read or the entry not be written: SeaORM then does not update.
+/// If the row cannot be read or updated or the entry not be written.
 pub async fn before_save<A, C>(active: A, connection: &C, insert: bool) -> Result<A, DbErr>
 where
-    A: ActiveModelTrait + TryIntoModel<ModelOf<A>> + Send,
+    A: ActiveModelBehavior + Send,
     C: ConnectionTrait,
     ModelOf<A>: Auditable + IntoActiveModel<A> + Sync + 'static,
 {
-    if insert {
+    let nothing = || {
+        let mut columns = <A::Entity as EntityTrait>::Column::iter();
+        columns.all(|column| !matches!(active.get(column), ActiveValue::Set(_)))
+    };
+    if insert || nothing() {
         return Ok(active);
     }
-    let Some(old) = stored(&active, connection).await? else {
+    let Some(old) = stored(&active, connection, Lock::Exclusive).await? else {
         return Ok(active);
     };
-    let mut merged = old.clone().into_active_model();
-    for column in <A::Entity as EntityTrait>::Column::iter() {
-        if let ActiveValue::Set(value) = active.get(column) {
-            merged.set(column, value);
-        }
-    }
-    let new = merged.try_into_model()?;
+    let new = A::Entity::update(active).exec(connection).await?;
     audit_core::updated(&old, &new)
         .record_in(connection)
         .await?;
-    Ok(active)
+    Ok(new.into_active_model())
 }
 
 /// Records an insert that happened; of an update, nothing more.
@@ -128,35 +153,73 @@ where
     Ok(model)
 }
 
-/// Records a deletion that is about to happen.
+/// Reads a row that is about to be deleted; [`after_delete`] records it.
 ///
 /// # Errors
-/// If the row cannot be read or the entry not be written: SeaORM then does not delete.
-pub async fn before_delete<A, C>(active: A, connection: &C) -> Result<A, DbErr>
+/// If the row cannot be read: SeaORM then does not delete.
+pub async fn before_delete<A, C>(mut active: A, connection: &C) -> Result<A, DbErr>
 where
     A: ActiveModelTrait + Send,
     C: ConnectionTrait,
-    ModelOf<A>: Auditable + Sync + 'static,
+    ModelOf<A>: IntoActiveModel<A>,
 {
-    if let Some(old) = stored(&active, connection).await? {
-        audit_core::deleted(&old).record_in(connection).await?;
+    if let Some(old) = stored(&active, connection, Lock::Exclusive).await? {
+        return Ok(old.into_active_model());
+    }
+    // So that it is not taken for one that was read.
+    for key in keys::columns::<A::Entity>() {
+        if let Some(value) = active.get(key).into_value() {
+            active.set(key, value);
+        }
     }
     Ok(active)
 }
 
-/// Reads the row of an active model, and locks it where the database can.
+/// Records a deletion that happened, given what [`before_delete`] returned.
+///
+/// # Errors
+/// If the entry cannot be written: roll the transaction back, in which the row is gone.
+pub async fn after_delete<A, C>(active: A, connection: &C) -> Result<A, DbErr>
+where
+    A: ActiveModelTrait + TryIntoModel<ModelOf<A>> + Send,
+    C: ConnectionTrait,
+    ModelOf<A>: Auditable + Sync + 'static,
+{
+    let was_read = keys::columns::<A::Entity>().all(|key| active.get(key).is_unchanged());
+    if !was_read {
+        return Ok(active);
+    }
+    let old = active.clone().try_into_model()?;
+    let draft = match stored(&active, connection, Lock::None).await? {
+        None => audit_core::deleted(&old),
+        // A trigger or a policy has kept it, if not as it was.
+        Some(new) => audit_core::updated(&old, &new),
+    };
+    draft.record_in(connection).await?;
+    Ok(active)
+}
+
+/// Whether a row is locked when it is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lock {
+    None,
+    /// Where the database can.
+    Exclusive,
+}
+
+/// Reads the row of an active model.
 async fn stored<A: ActiveModelTrait>(
     active: &A,
     connection: &impl ConnectionTrait,
+    lock: Lock,
 ) -> Result<Option<ModelOf<A>>, DbErr> {
-    match keys::that_of(active) {
-        None => Ok(None),
-        Some(key) => {
-            A::Entity::find()
-                .filter(key)
-                .lock_exclusive()
-                .one(connection)
-                .await
-        }
-    }
+    let Some(key) = keys::that_of(active) else {
+        return Ok(None);
+    };
+    let row = A::Entity::find().filter(key);
+    let row = match lock {
+        Lock::None => row,
+        Lock::Exclusive => row.lock_exclusive(),
+    };
+    row.one(connection).await
 }

@@ -6,6 +6,10 @@
 //! the application's own file (`SqliteOptions::shared_file`). The store reads, checks and purges
 //! what is written here like its own.
 //!
+//! Statements are prepared once for a connection, as SeaORM does with its own. Where the traits of
+//! another adapter are in scope too, `record_in` may be ambiguous (E0034): name the trait,
+//! `audit_sea_orm::RecordIn::record_in(draft, &transaction)`.
+//!
 //! # Three ways
 //!
 //! - [`RecordIn`] and [`WriteIn`]: `draft.record_in(&transaction)`, `unit.write_in(&transaction)`.
@@ -13,6 +17,55 @@
 //! - [`audited!`]: hooks that record what `insert`, `update`, `save` and `delete` of an active
 //!   model do. SeaORM runs no hooks for other calls; [`audited!`] has the list.
 //! - [`bulk`]: `insert_many`, `update_many` and `delete_many`, which record each row.
+//!
+//! # Entities in the format of SeaORM 2
+//!
+//! `#[sea_orm::model]` copies what stands in `#[derive(..)]` and every attribute to `ModelEx`, whose
+//! relations are no tracked values. Give the derive and its attribute to the model alone:
+//!
+//! ```
+//! mod user {
+//!     use sea_orm::entity::prelude::*;
+//!
+//!     #[sea_orm::model]
+//!     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+//!     #[sea_orm(
+//!         table_name = "user",
+//!         model_attrs(derive(audit_derive::Auditable), audit(model = "User", crate = audit_core))
+//!     )]
+//!     pub struct Model {
+//!         #[sea_orm(primary_key)]
+//!         pub id: i32,
+//!         pub name: String,
+//!         pub password_hash: String,
+//!         #[sea_orm(has_many)]
+//!         pub notes: HasMany<super::note::Entity>,
+//!     }
+//!
+//!     audit_sea_orm::audited!(ActiveModel);
+//! }
+//! # mod note {
+//! #     use sea_orm::entity::prelude::*;
+//! #     #[sea_orm::model]
+//! #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+//! #     #[sea_orm(table_name = "note")]
+//! #     pub struct Model {
+//! #         #[sea_orm(primary_key)]
+//! #         pub id: i32,
+//! #         pub user_id: i32,
+//! #         #[sea_orm(belongs_to, from = "user_id", to = "id")]
+//! #         pub user: BelongsTo<super::user::Entity>,
+//! #     }
+//! #     impl ActiveModelBehavior for ActiveModel {}
+//! # }
+//!
+//! // `#[audit(..)]` on a field would be copied too: say it here.
+//! audit_core::register_with::<user::Model>(|user| user.exclude("password_hash"))?;
+//! # Ok::<(), audit_core::RegistrationError>(())
+//! ```
+//!
+//! A field that is no column, `#[sea_orm(ignore)]`, is not read from the database and would be
+//! recorded as its default: give it `#[audit(skip)]`, or exclude it as above.
 //!
 //! # Example: a model that is audited by itself
 //! ```

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use audit_core::{LogEntry, StoreError};
 pub use audit_sql::postgres::Schema;
 use audit_sql::{postgres, sqlite};
+use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Statement, Value};
 use uuid::Uuid;
 
@@ -18,8 +19,13 @@ audit_sql::face!(async &(impl Target + Sync));
 impl From<Error> for DbErr {
     fn from(error: Error) -> Self {
         match error {
-            Error::Conflict { source, .. } | Error::Driver(source) => source,
-            Error::Entry(error) => Self::TryIntoErr {
+            Error::Conflict {
+                source: Some(source),
+                ..
+            }
+            | Error::Write { source, .. }
+            | Error::Driver(source) => source,
+            error => Self::TryIntoErr {
                 from: "audit draft",
                 into: "audit entry",
                 source: Arc::new(error),
@@ -29,6 +35,10 @@ impl From<Error> for DbErr {
 }
 
 /// A transaction of SeaORM, or a connection; of PostgreSQL also one of these [`in_schema`].
+#[diagnostic::on_unimplemented(
+    message = "entries of `audit-sea-orm` cannot be written into `{Self}`",
+    label = "neither a transaction nor a connection of SeaORM"
+)]
 pub trait Target {
     /// Writes entries by one statement.
     #[doc(hidden)]
@@ -67,7 +77,8 @@ impl<C: ConnectionTrait> Target for InSchema<'_, C> {
 /// same content counts as written.
 ///
 /// PostgreSQL's trail is found by the connection's search path, unless [`in_schema`] names its
-/// schema. Outside a transaction the call is one of its own.
+/// schema. The role needs what `audit_postgres::Roles` gives a writer: INSERT on `audit_entry`, and
+/// for more than one entry EXECUTE on `audit_append`. Outside a transaction the call is one of its own.
 ///
 /// # Errors
 /// [`Error::Conflict`] if another entry has the id of one of these, [`StoreError::Unsupported`]
@@ -120,9 +131,21 @@ async fn append_postgres(
 
 /// Tells a conflict in PostgreSQL from other failures.
 fn failure(error: DbErr) -> Error {
-    match postgres::conflict(&message(&error)) {
-        Some(id) => Error::Conflict { id, source: error },
-        None => Error::Driver(error),
+    let conflict = said_by(&error).and_then(|said| postgres::conflict(said.message()));
+    failed(conflict, error)
+}
+
+/// Makes an error of what SeaORM said; with an id, that is taken.
+fn failed(taken: Option<Uuid>, error: DbErr) -> Error {
+    if let Some(id) = taken {
+        let source = Some(error);
+        return Error::Conflict { id, source };
+    }
+    let said = said_by(&error);
+    let hint = said.and_then(|said| audit_sql::hint(said.code().as_deref(), said.message()));
+    Error::Write {
+        source: error,
+        hint,
     }
 }
 
@@ -141,26 +164,24 @@ async fn append_sqlite(
     let Err(error) = connection.execute_raw(statement(sqlite::APPEND)).await else {
         return Ok(());
     };
-    if !sqlite::is_conflict(&message(&error)) {
-        return Err(Error::Driver(error));
+    if !said_by(&error).is_some_and(|said| sqlite::is_conflict(said.message())) {
+        return Err(failed(None, error));
     }
     let found = connection
         .query_one_raw(statement(sqlite::FIND_CONFLICT))
-        .await?;
-    let id: Option<Vec<u8>> = found.map(|row| row.try_get_by_index(0)).transpose()?;
-    match id.and_then(|id| Uuid::from_slice(&id).ok()) {
-        Some(id) => Err(Error::Conflict { id, source: error }),
-        None => Err(Error::Driver(error)),
-    }
+        .await
+        .and_then(|row| row.map(|row| row.try_get_by_index(0)).transpose());
+    let found: Option<Vec<u8>> = found.map_err(|error| failed(None, error))?;
+    let id = found.and_then(|id| Uuid::from_slice(&id).ok());
+    Err(failed(id, error))
 }
 
 /// Returns what the database said of a failed statement.
-fn message(error: &DbErr) -> String {
+fn said_by(error: &DbErr) -> Option<&dyn DatabaseError> {
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
         error
     else {
-        return String::new();
+        return None;
     };
-    let error = error.as_database_error();
-    error.map_or_else(String::new, |error| error.message().to_owned())
+    error.as_database_error()
 }

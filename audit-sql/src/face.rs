@@ -54,13 +54,14 @@ macro_rules! face {
             > + Send;
         }
 
-        /// Writes a unit of work, or what an audit transaction kept back
-        /// ([`Transaction::pending`]($crate::__core::Transaction::pending)), into a transaction of
-        /// the caller's own.
+        /// Writes a unit of work, many drafts, the changes of a
+        /// [tracked object]($crate::__core::Tracked::pending), or what an audit transaction kept
+        /// back ([`Transaction::pending`]($crate::__core::Transaction::pending)), into a
+        /// transaction of the caller's own.
         pub trait WriteIn: Sized {
-            /// Writes all entries into a transaction by one statement: they are kept if that
-            /// commits. The receipts come in the order of the drafts. Sinks do not see the
-            /// entries.
+            /// Writes all entries into a transaction, or none, as [`append_in`] does: they are kept
+            /// if that commits. The receipts come in the order of the drafts. Sinks do not see
+            /// the entries.
             ///
             /// # Errors
             /// As [`append_in`], and if an entry cannot be made, as for
@@ -94,6 +95,15 @@ macro_rules! face {
             }
         }
 
+        impl WriteIn for $crate::__core::Drafts {
+            async fn write_in(
+                self,
+                target: $target,
+            ) -> ::std::result::Result<::std::vec::Vec<$crate::__core::Receipt>, Error> {
+                WriteIn::write_in(self.pending()?, target).await
+            }
+        }
+
         impl WriteIn for $crate::__core::Pending {
             async fn write_in(
                 self,
@@ -118,13 +128,14 @@ macro_rules! face {
             ) -> ::std::result::Result<$crate::__core::Receipt, Error>;
         }
 
-        /// Writes a unit of work, or what an audit transaction kept back
-        /// ([`Transaction::pending`]($crate::__core::Transaction::pending)), into a transaction of
-        /// the caller's own.
+        /// Writes a unit of work, many drafts, the changes of a
+        /// [tracked object]($crate::__core::Tracked::pending), or what an audit transaction kept
+        /// back ([`Transaction::pending`]($crate::__core::Transaction::pending)), into a
+        /// transaction of the caller's own.
         pub trait WriteIn: Sized {
-            /// Writes all entries into a transaction by one statement: they are kept if that
-            /// commits. The receipts come in the order of the drafts. Sinks do not see the
-            /// entries.
+            /// Writes all entries into a transaction, or none, as [`append_in`] does: they are kept
+            /// if that commits. The receipts come in the order of the drafts. Sinks do not see
+            /// the entries.
             ///
             /// # Errors
             /// As [`append_in`], and if an entry cannot be made, as for
@@ -148,6 +159,15 @@ macro_rules! face {
         }
 
         impl WriteIn for $crate::__core::Unit {
+            fn write_in(
+                self,
+                target: $target,
+            ) -> ::std::result::Result<::std::vec::Vec<$crate::__core::Receipt>, Error> {
+                WriteIn::write_in(self.pending()?, target)
+            }
+        }
+
+        impl WriteIn for $crate::__core::Drafts {
             fn write_in(
                 self,
                 target: $target,

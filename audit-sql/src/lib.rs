@@ -25,6 +25,9 @@ pub mod mysql;
 pub mod postgres;
 pub mod sqlite;
 
+pub use crate::error::hint;
+#[doc(hidden)]
+pub use crate::error::said as __said;
 #[doc(hidden)]
 pub use audit_core as __core;
 #[doc(hidden)]

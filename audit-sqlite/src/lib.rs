@@ -72,7 +72,7 @@ mod schema;
 mod store;
 mod writer;
 
-pub use crate::caller::{RecordIn, WriteIn, append_in, install};
+pub use crate::caller::{Error, RecordIn, WriteIn, append_in, install};
 pub use crate::check::{Check, Mismatch};
 pub use crate::info::FileInfo;
 pub use crate::options::{Durability, SqliteOptions};

@@ -379,8 +379,10 @@ fn commit(connection: &Connection, place: &str) -> Outcome {
 fn insert(connection: &Connection, rows: &[Row<'_>], place: &str) -> Outcome {
     #[cfg(test)]
     assert!(rows.iter().all(|row| row.action != tests::PANIC));
-    let mut inserter = Inserter::new(connection, place)?;
-    rows.iter().try_for_each(|row| inserter.insert(row))
+    let mut inserter = Inserter::new(connection).map_err(at(place))?;
+    rows.iter()
+        .try_for_each(|row| inserter.insert(row))
+        .map_err(|failure| failure.at(place))
 }
 
 fn run(connection: &Connection, sql: &str, place: &str) -> Outcome {

@@ -2,9 +2,9 @@
 
 mod scratch;
 
-use audit_core::{Query, Store, StoreError};
-use audit_sqlite::rusqlite::Connection;
-use audit_sqlite::{SqliteStore, append_in, install};
+use audit_core::{AuditLog, Query, Store, StoreError};
+use audit_sqlite::rusqlite::{self, Connection, ErrorCode};
+use audit_sqlite::{Error, RecordIn as _, SqliteStore, WriteIn as _, append_in, install};
 use audit_testkit::entries;
 
 fn database() -> (Connection, std::path::PathBuf) {
@@ -88,7 +88,7 @@ fn a_failed_append_keeps_nothing_of_it_and_leaves_the_transaction_open() {
         .execute("INSERT INTO account VALUES (1, 100)", [])
         .unwrap();
     let error = append_in(&transaction, &[sample[1].clone(), other]).unwrap_err();
-    assert!(matches!(error, StoreError::Conflict { id } if id == sample[0].id));
+    assert!(matches!(error, Error::Conflict { id, .. } if id == sample[0].id));
     append_in(&transaction, &sample[..4]).unwrap();
     transaction.commit().unwrap();
     assert_eq!(
@@ -193,7 +193,8 @@ fn a_full_disk_commits_no_part_of_an_entry() {
             .iter()
             .find_map(|entry| append_in(&connection, std::slice::from_ref(entry)).err())
             .expect("there is no room for all");
-        assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+        let code = error.driver().and_then(rusqlite::Error::sqlite_error_code);
+        assert_eq!(code, Some(ErrorCode::DiskFull), "{error:?}");
         // As somebody who does not look at errors would.
         assert!(connection.execute_batch("COMMIT").is_err());
         assert_eq!(count(&connection, "audit_entry"), 0);
@@ -209,4 +210,148 @@ fn a_full_disk_commits_no_part_of_an_entry() {
         .open(&file)
         .unwrap();
     assert!(store.check().unwrap().is_ok());
+}
+
+/// What an application does that goes on after a failure.
+fn goes_on(mut connection: Connection, sql: &str, writes: impl Fn(&Connection) -> Option<Error>) {
+    let transaction = connection.transaction().unwrap();
+    transaction
+        .execute("INSERT INTO account VALUES (1, 100)", [])
+        .unwrap();
+    append_in(&transaction, &entries(1, 1)).unwrap();
+    transaction.execute_batch(sql).unwrap();
+    assert!(writes(&transaction).is_some(), "{sql}");
+    assert!(!transaction.is_autocommit(), "{sql}");
+    assert_eq!(count(&transaction, "audit_entry"), 1, "{sql}");
+    assert_eq!(count(&transaction, "audit_retention"), 0, "{sql}");
+    transaction.execute_batch("DROP TRIGGER spoil").unwrap();
+    append_in(&transaction, &entries(2, 2)).unwrap();
+    transaction.commit().unwrap();
+    assert_eq!(count(&connection, "account"), 1, "{sql}");
+    assert_eq!(count(&connection, "audit_entry"), 3, "{sql}");
+    let fields = "(SELECT DISTINCT e.seq FROM audit_change c JOIN audit_entry e USING (seq))";
+    let orphans = "(SELECT 1 FROM audit_change WHERE seq NOT IN (SELECT seq FROM audit_entry))";
+    assert_eq!(count(&connection, orphans), 0, "{sql}");
+    assert!(count(&connection, fields) <= 3, "{sql}");
+}
+
+/// An entry that has changes.
+fn with_changes() -> audit_core::LogEntry {
+    let mut all = entries(20, 9).into_iter();
+    all.find(|entry| entry.changes.len() > 1)
+        .expect("an entry with changes")
+}
+
+#[test]
+fn a_failed_entry_undoes_only_itself() {
+    let one = |connection: &Connection| append_in(connection, &[with_changes()]).err();
+    let two = |connection: &Connection| {
+        append_in(connection, &[with_changes(), entries(1, 7).remove(0)]).err()
+    };
+    for sql in [
+        // Before the row, after it, and with its changes.
+        "CREATE TRIGGER spoil BEFORE INSERT ON audit_entry BEGIN
+             SELECT RAISE(ABORT, 'no'); END",
+        "CREATE TRIGGER spoil AFTER INSERT ON audit_entry BEGIN
+             SELECT RAISE(ABORT, 'no'); END",
+        "CREATE TRIGGER spoil AFTER INSERT ON audit_entry BEGIN
+             SELECT RAISE(FAIL, 'no'); END",
+        "CREATE TRIGGER spoil AFTER INSERT ON audit_entry BEGIN
+             INSERT INTO account VALUES (1, 0); END",
+        "CREATE TRIGGER spoil BEFORE INSERT ON audit_change BEGIN
+             SELECT RAISE(ABORT, 'no'); END",
+        "CREATE TRIGGER spoil AFTER INSERT ON audit_change
+             WHEN (SELECT count(*) FROM audit_change WHERE seq = NEW.seq) > 1 BEGIN
+             SELECT RAISE(FAIL, 'no'); END",
+    ] {
+        goes_on(database().0, sql, one);
+        goes_on(database().0, sql, two);
+        // And in a savepoint of the caller's.
+        let in_savepoint = |connection: &Connection| {
+            connection.execute_batch("SAVEPOINT mine").unwrap();
+            let failed = one(connection);
+            connection.execute_batch("RELEASE mine").unwrap();
+            failed
+        };
+        goes_on(database().0, sql, in_savepoint);
+    }
+}
+
+#[test]
+fn an_entry_that_finds_the_file_locked_leaves_the_transaction_open() {
+    let (mut connection, file) = database();
+    connection.execute_batch("PRAGMA busy_timeout = 0").unwrap();
+    let other = Connection::open(&file).unwrap();
+    let transaction = connection.transaction().unwrap();
+    assert_eq!(count(&transaction, "account"), 0);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let log = AuditLog::builder().build();
+    let error = log.event("charged").record_in(&transaction).unwrap_err();
+    let code = error.driver().and_then(rusqlite::Error::sqlite_error_code);
+    assert_eq!(code, Some(ErrorCode::DatabaseBusy), "{error}");
+    assert!(!transaction.is_autocommit());
+    other.execute_batch("ROLLBACK").unwrap();
+
+    // Another try, and no commit.
+    log.event("charged").record_in(&transaction).unwrap();
+    transaction
+        .execute("INSERT INTO account VALUES (1, 100)", [])
+        .unwrap();
+    transaction.rollback().unwrap();
+    assert_eq!(count(&connection, "account"), 0);
+    assert_eq!(count(&connection, "audit_entry"), 0);
+}
+
+/// An entry of which a part would stay is worse than a transaction that is gone.
+#[test]
+fn an_entry_that_cannot_be_undone_takes_the_transaction_with_it() {
+    let (connection, _file) = database();
+    connection
+        .execute_batch(
+            "CREATE TRIGGER spoil BEFORE INSERT ON audit_change BEGIN
+                 SELECT RAISE(ABORT, 'no'); END;
+             CREATE TRIGGER spoil_more BEFORE DELETE ON audit_entry BEGIN
+                 SELECT RAISE(ABORT, 'no'); END;
+             BEGIN",
+        )
+        .unwrap();
+    append_in(&connection, &[with_changes()]).unwrap_err();
+    assert!(connection.is_autocommit());
+    assert_eq!(count(&connection, "audit_entry"), 0);
+}
+
+#[test]
+fn the_error_is_that_of_every_adapter() {
+    fn charge(connection: &Connection, log: &AuditLog) -> rusqlite::Result<()> {
+        log.event("charged").record_in(connection)?;
+        log.unit().write_in(connection)?;
+        Ok(())
+    }
+    let (connection, _file) = database();
+    let log = AuditLog::builder().build();
+    charge(&connection, &log).unwrap();
+
+    let entry = with_changes();
+    let mut other = entry.clone();
+    other.reason = Some("another".to_owned());
+    let error = append_in(&connection, &[entry.clone(), other]).unwrap_err();
+    assert!(
+        matches!(&error, Error::Conflict { id, .. } if *id == entry.id),
+        "{error}"
+    );
+    assert_eq!(
+        error.to_string(),
+        format!("another entry has the id {}", entry.id)
+    );
+    assert_eq!(count(&connection, "audit_entry"), 1);
+
+    let without = Connection::open_in_memory().unwrap();
+    for sample in [&entries(1, 1)[..], &entries(2, 1)[..]] {
+        let error = append_in(&without, sample).unwrap_err();
+        assert!(matches!(error, Error::Write { hint: Some(_), .. }));
+        let said = error.to_string();
+        assert!(said.contains("audit_sqlite::install"), "{said}");
+        assert_eq!(said.matches("no such table").count(), 1, "{said}");
+    }
+    assert!(charge(&without, &log).is_err());
 }

@@ -6,6 +6,14 @@
 //! the application's own file (`SqliteOptions::shared_file`). The store reads, checks and purges
 //! what is written here like its own. For MySQL and MariaDB the module `mysql` makes the tables.
 //!
+//! Statements are prepared once for a connection, as sqlx does with its own. Behind a pool that
+//! hands each transaction another session, such as `PgBouncer`'s, set
+//! `PgConnectOptions::statement_cache_capacity(0)`, for them as for yours. On MySQL they are not
+//! kept.
+//!
+//! With several adapters in one module, `record_in` is ambiguous where a draft has it from two
+//! traits (E0034): name the trait, `audit_sqlx::RecordIn::record_in(draft, &mut transaction)`.
+//!
 //! # Example: a change and its entry
 #![cfg_attr(feature = "sqlite", doc = "```")]
 #![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
@@ -50,6 +58,8 @@ use std::future::Future;
 
 use audit_core::LogEntry;
 use sqlx::Database;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 
 #[cfg(feature = "postgres")]
@@ -63,13 +73,24 @@ audit_sql::face!(async &mut (impl Target + Send));
 impl From<Error> for sqlx::Error {
     fn from(error: Error) -> Self {
         match error {
-            Error::Conflict { source, .. } | Error::Driver(source) => source,
-            Error::Entry(error) => Self::Encode(Box::new(error)),
+            Error::Conflict {
+                source: Some(source),
+                ..
+            }
+            | Error::Write { source, .. }
+            | Error::Driver(source) => source,
+            error => Self::Encode(Box::new(error)),
         }
     }
 }
 
 /// A transaction of sqlx, or a connection; of PostgreSQL also one of these `in_schema`.
+#[diagnostic::on_unimplemented(
+    message = "entries of `audit-sqlx` cannot be written into `{Self}`",
+    label = "neither a transaction nor a connection of sqlx",
+    note = "the feature of the database must be on: `postgres`, `sqlite` or `mysql`",
+    note = "a pool is no target: begin a transaction, and record in `&mut transaction`"
+)]
 pub trait Target {
     /// Writes entries by one statement.
     #[doc(hidden)]
@@ -93,7 +114,8 @@ impl<D: Database<Connection: Target>> Target for PoolConnection<D> {
 /// same content counts as written.
 ///
 /// PostgreSQL's trail is found by the connection's search path, unless `in_schema` names its
-/// schema. Outside a transaction the call is one of its own.
+/// schema. The role needs what `audit_postgres::Roles` gives a writer: INSERT on `audit_entry`, and
+/// for more than one entry EXECUTE on `audit_append`. Outside a transaction the call is one of its own.
 ///
 /// # Errors
 /// [`Error::Conflict`] if another entry has the id of one of these, and whatever the database
@@ -103,4 +125,26 @@ pub async fn append_in(
     entries: &[LogEntry],
 ) -> Result<(), Error> {
     target.append(entries).await
+}
+
+/// Makes an error of what the driver said; with an id, that is taken.
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+fn failure(taken: Option<uuid::Uuid>, error: sqlx::Error) -> Error {
+    if let Some(id) = taken {
+        let source = Some(error);
+        return Error::Conflict { id, source };
+    }
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    Error::Write {
+        hint: audit_sql::hint(code.as_deref(), message(&error)),
+        source: error,
+    }
+}
+
+/// Returns what the database said of a failed statement.
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+fn message(error: &sqlx::Error) -> &str {
+    error
+        .as_database_error()
+        .map_or("", |error| error.message())
 }

@@ -15,6 +15,12 @@
 //! SELECT on `audit_schema`, and nothing else. UPDATE is for the check of an id that is there
 //! already; the trigger refuses every other.
 //!
+//! The trail is that of the database that is chosen when an entry is written, whatever character
+//! set the connection has. So that this holds after a `USE`, the statement is prepared for each
+//! call anew, which is one more exchange with the server. It is a single packet: entries that are
+//! together longer than the server's `max_allowed_packet`, 16 MB or more by default, fail as a
+//! whole, and the server may close the connection; write them in several calls.
+//!
 //! # Example: a change and its entry
 //! ```no_run
 //! use audit_sqlx::{RecordIn as _, mysql};
@@ -40,7 +46,7 @@ use audit_sql::mysql::{self, SCHEMA, SCHEMA_VERSION};
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::{MySqlConnection, Row as _};
 
-use crate::{Error, Target};
+use crate::{Error, Target, message};
 
 /// A lock that is the server's, by a name for the connection's database.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('auditlog ', SHA1(DATABASE())), 10)";
@@ -54,15 +60,12 @@ impl Target for MySqlConnection {
         if entries.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query(mysql::APPEND).bind(mysql::rows(entries)?);
+        // A prepared statement that is kept would write to the database that was chosen then.
+        let query = sqlx::query(mysql::APPEND).persistent(false);
+        let query = query.bind(mysql::rows(entries)?.into_bytes());
         query.execute(self).await.map_err(|error| {
-            let message = error
-                .as_database_error()
-                .map_or("", |error| error.message());
-            match mysql::conflict(message) {
-                Some(id) => Error::Conflict { id, source: error },
-                None => Error::Driver(error),
-            }
+            let conflict = mysql::conflict(message(&error));
+            crate::failure(conflict, error)
         })?;
         Ok(())
     }
@@ -245,8 +248,9 @@ pub async fn entries_after(
     after: Option<Cursor>,
     limit: u32,
 ) -> Result<Vec<LogEntry>, StoreError> {
-    const ALL: &str = "SELECT CONVERT(body USING utf8mb4) FROM audit_entry ORDER BY ts, id LIMIT ?";
-    const AFTER: &str = "SELECT CONVERT(body USING utf8mb4) FROM audit_entry \
+    // As bytes, which no character set of the connection changes.
+    const ALL: &str = "SELECT CAST(`body` AS BINARY) FROM audit_entry ORDER BY ts, id LIMIT ?";
+    const AFTER: &str = "SELECT CAST(`body` AS BINARY) FROM audit_entry \
         WHERE ts >= ? AND (ts > ? OR id > ?) ORDER BY ts, id LIMIT ?";
     let query = match after {
         None => sqlx::query_scalar(ALL),
@@ -258,13 +262,16 @@ pub async fn entries_after(
                 .bind(cursor.id().as_bytes().to_vec())
         }
     };
-    let bodies: Result<Vec<String>, _> = query.bind(limit).fetch_all(connection).await;
+    let query = query.bind(limit).persistent(false);
+    let bodies: Result<Vec<Vec<u8>>, _> = query.fetch_all(connection).await;
     let bodies = bodies.map_err(|error| StoreError::backend("audit_entry", error))?;
+    let corrupt = |error: &dyn std::error::Error| StoreError::Corrupt {
+        place: "audit_entry".to_owned(),
+        detail: format!("an entry cannot be read: {error}"),
+    };
     let entries = bodies.iter().map(|body| {
-        LogEntry::from_json(body).map_err(|error| StoreError::Corrupt {
-            place: "audit_entry".to_owned(),
-            detail: format!("an entry cannot be read: {error}"),
-        })
+        let body = str::from_utf8(body).map_err(|error| corrupt(&error))?;
+        LogEntry::from_json(body).map_err(|error| corrupt(&error))
     });
     entries.collect()
 }

@@ -6,7 +6,7 @@ use audit_sql::postgres::{self, Row};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::{Error, Target};
+use crate::{Error, Target, message};
 
 /// A transaction, and the schema in which the trail lies; [`in_schema`] makes it.
 #[derive(Debug)]
@@ -60,11 +60,6 @@ async fn append(
 
 /// Tells a conflict from other failures.
 fn failure(error: sqlx::Error) -> Error {
-    let message = error
-        .as_database_error()
-        .map_or("", |error| error.message());
-    match postgres::conflict(message) {
-        Some(id) => Error::Conflict { id, source: error },
-        None => Error::Driver(error),
-    }
+    let conflict = postgres::conflict(message(&error));
+    crate::failure(conflict, error)
 }

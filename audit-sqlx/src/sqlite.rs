@@ -5,7 +5,7 @@ use audit_sql::sqlite::{APPEND, Batch, FIND_CONFLICT, is_conflict};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use crate::{Error, Target};
+use crate::{Error, Target, failure, message};
 
 impl Target for SqliteConnection {
     async fn append(&mut self, entries: &[LogEntry]) -> Result<(), Error> {
@@ -17,19 +17,15 @@ impl Target for SqliteConnection {
         let Err(error) = append.execute(&mut *self).await else {
             return Ok(());
         };
-        if !error
-            .as_database_error()
-            .is_some_and(|error| is_conflict(error.message()))
-        {
-            return Err(Error::Driver(error));
+        if !is_conflict(message(&error)) {
+            return Err(failure(None, error));
         }
         let find = sqlx::query_scalar(FIND_CONFLICT)
             .bind(&ids[..])
             .bind(&entries);
-        let found: Option<Vec<u8>> = find.fetch_optional(self).await?;
-        match found.and_then(|id| Uuid::from_slice(&id).ok()) {
-            Some(id) => Err(Error::Conflict { id, source: error }),
-            None => Err(Error::Driver(error)),
-        }
+        let found = find.fetch_optional(self).await;
+        let found: Option<Vec<u8>> = found.map_err(|error| failure(None, error))?;
+        let id = found.and_then(|id| Uuid::from_slice(&id).ok());
+        Err(failure(id, error))
     }
 }

@@ -45,6 +45,14 @@ pub(crate) const TESTS: &[Test] = &[
         a_server_that_comes_back_is_used_again,
     ),
     (
+        "faults::a_silent_host_is_passed_over",
+        a_silent_host_is_passed_over,
+    ),
+    (
+        "faults::a_connection_that_is_not_had_in_time_is_tried_again",
+        a_connection_that_is_not_had_in_time_is_tried_again,
+    ),
+    (
         "faults::each_batch_has_its_own_time",
         each_batch_has_its_own_time,
     ),
@@ -406,6 +414,52 @@ fn no_server_is_an_error_at_once(scratch: &Scratch) {
     );
     let error = PostgresStore::connect("postgres://h/d?colour=red").unwrap_err();
     assert!(matches!(error, StoreError::Backend { .. }), "{error:?}");
+}
+
+/// Of several hosts the first accepts and never says a word.
+fn a_silent_host_is_passed_over(scratch: &Scratch) {
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = address(&scratch.url).expect("the server's URL has a host and a port");
+    let hosts = format!("{},{address}", mute.local_addr().unwrap());
+    let store = scratch
+        .options()
+        .connect_timeout(Duration::from_millis(300))
+        .retry_timeout(Duration::ZERO)
+        .connect(&scratch.url.replacen(&address, &hosts, 1))
+        .unwrap();
+    let sample = entries(5, 1);
+    store.append(&sample).unwrap();
+    assert_kept(&store, &sample);
+    let found = futures::executor::block_on(store.find_async(&Query::new()));
+    assert_eq!(found.unwrap().entries.len(), 5);
+}
+
+fn a_connection_that_is_not_had_in_time_is_tried_again(scratch: &Scratch) {
+    let network = Network::to(&scratch.url).expect("the server's URL has a host and a port");
+    let store = scratch
+        .options()
+        .connect_timeout(Duration::from_millis(300))
+        .retry_timeout(Duration::from_secs(60))
+        .connect(&network.url(&scratch.url))
+        .unwrap();
+    let sample = entries(10, 1);
+    store.append(&sample[..5]).unwrap();
+    network.cut();
+    network.set(SILENT);
+    let connected = || network.open.lock().unwrap().len();
+    let before = connected();
+    thread::scope(|scope| {
+        let append = scope.spawn(|| store.append(&sample));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // What was connected meanwhile is never answered.
+        while connected() < before + 4 && !append.is_finished() {
+            assert!(Instant::now() < deadline, "nobody tries again");
+            thread::sleep(Duration::from_millis(2));
+        }
+        network.set(WORKS);
+        append.join().unwrap().unwrap();
+    });
+    assert_kept(&store, &sample);
 }
 
 fn a_server_that_comes_back_is_used_again(scratch: &Scratch) {

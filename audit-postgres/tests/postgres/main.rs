@@ -21,6 +21,7 @@ mod projections;
 mod purge;
 mod schemas;
 mod scratch;
+mod sessions;
 mod tls;
 mod trigger_guard;
 mod triggers;
@@ -50,6 +51,7 @@ fn main() {
         concurrency::TESTS,
         processes::TESTS,
         asynchronous::TESTS,
+        sessions::TESTS,
         faults::TESTS,
         plans::TESTS,
         indexes::TESTS,

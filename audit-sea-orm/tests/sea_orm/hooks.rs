@@ -10,8 +10,8 @@ use libtest_mimic::Trial;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, Condition, ConnectionTrait, Database,
-    DatabaseConnection, EntityTrait as _, ExprTrait as _, ModelTrait as _, PaginatorTrait as _,
-    QueryFilter as _, Schema, Set, TransactionTrait as _,
+    DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _, ExprTrait as _,
+    ModelTrait as _, PaginatorTrait as _, QueryFilter as _, Schema, Set, TransactionTrait as _,
 };
 
 mod item {
@@ -55,6 +55,73 @@ mod place {
     audit_sea_orm::audited!(ActiveModel);
 }
 
+/// The format of SeaORM 2, with a relation by way of a junction.
+mod post {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(
+        table_name = "post",
+        model_attrs(derive(audit_derive::Auditable), audit(model = "Post", crate = audit_core))
+    )]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key)]
+        pub(crate) id: i32,
+        pub(crate) title: String,
+        #[sea_orm(has_many, via = "post_tag")]
+        pub(crate) tags: HasMany<super::tag::Entity>,
+    }
+
+    audit_sea_orm::audited!(ActiveModel);
+}
+
+mod tag {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(
+        table_name = "tag",
+        model_attrs(derive(audit_derive::Auditable), audit(model = "Tag", crate = audit_core))
+    )]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key)]
+        pub(crate) id: i32,
+        pub(crate) name: String,
+        #[sea_orm(has_many, via = "post_tag")]
+        pub(crate) posts: HasMany<super::post::Entity>,
+    }
+
+    audit_sea_orm::audited!(ActiveModel);
+}
+
+mod post_tag {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(
+        table_name = "post_tag",
+        model_attrs(
+            derive(audit_derive::Auditable),
+            audit(model = "PostTag", id(post_id, tag_id), crate = audit_core)
+        )
+    )]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) post_id: i32,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) tag_id: i32,
+        #[sea_orm(belongs_to, from = "post_id", to = "id")]
+        pub(crate) post: BelongsTo<super::post::Entity>,
+        #[sea_orm(belongs_to, from = "tag_id", to = "id")]
+        pub(crate) tag: BelongsTo<super::tag::Entity>,
+    }
+
+    audit_sea_orm::audited!(ActiveModel);
+}
+
 /// A database with the tables, and its trail.
 struct Shop<'p> {
     database: DatabaseConnection,
@@ -75,6 +142,11 @@ impl Shop<'_> {
     async fn items(&self) -> u64 {
         let items = item::Entity::find().count(&self.database).await;
         items.expect("a number")
+    }
+
+    async fn run(&self, statement: &str) {
+        let done = self.database.execute_unprepared(statement).await;
+        done.expect(statement);
     }
 
     /// Adds items by name without any entry.
@@ -108,8 +180,14 @@ pub(crate) fn trials(url: Option<&str>) -> Vec<Trial> {
         an_update_that_changes_nothing_is_not_recorded,
         what_is_rolled_back_is_not_recorded,
         an_update_that_fails_in_a_transaction_leaves_nothing,
-        an_update_that_fails_outside_leaves_its_entry,
-        a_trail_that_cannot_be_written_stops_the_hooks,
+        an_update_that_fails_leaves_no_entry_where_the_transaction_goes_on,
+        a_deletion_that_fails_leaves_no_entry_where_the_transaction_goes_on,
+        what_a_trigger_prevents_is_not_recorded,
+        what_a_trigger_makes_of_it_is_recorded,
+        a_row_that_is_not_there_has_no_entry,
+        entities_of_the_new_format_are_recorded_and_links_are_not,
+        many_rows_are_inserted_by_several_statements,
+        a_trail_that_cannot_be_written_fails_the_call,
         statements_of_entities_run_no_hooks,
         rows_are_inserted_in_bulk,
         rows_are_updated_in_bulk,
@@ -141,6 +219,9 @@ fn run(place: &dyn Place, test: Test) {
     let log = AuditLog::builder().build();
     log.register::<item::Model>();
     log.register::<place::Model>();
+    log.register::<post::Model>();
+    log.register::<tag::Model>();
+    log.register::<post_tag::Model>();
     let _entered = log.enter();
     let url = place.place().url;
     let url = if url.contains("://") {
@@ -158,6 +239,9 @@ fn run(place: &dyn Place, test: Test) {
         for table in [
             schema.create_table_from_entity(item::Entity),
             schema.create_table_from_entity(place::Entity),
+            schema.create_table_from_entity(post::Entity),
+            schema.create_table_from_entity(tag::Entity),
+            schema.create_table_from_entity(post_tag::Entity),
         ] {
             database.execute(&table).await.expect("a table");
         }
@@ -245,14 +329,207 @@ async fn an_update_that_fails_in_a_transaction_leaves_nothing(shop: &Shop<'_>) {
     assert_eq!(shop.entries("Item"), []);
 }
 
-/// A limit of the hooks, which their documentation names.
-async fn an_update_that_fails_outside_leaves_its_entry(shop: &Shop<'_>) {
+/// On PostgreSQL a failed statement ends the transaction, but for a savepoint.
+async fn goes_on<T, F>(shop: &Shop<'_>, attempt: impl FnOnce(DatabaseTransaction) -> F)
+where
+    F: Future<Output = (DatabaseTransaction, Result<T, DbErr>)>,
+{
+    let transaction = shop.database.begin().await.unwrap();
+    if shop.database.get_database_backend() == DbBackend::Sqlite {
+        let (transaction, failed) = attempt(transaction).await;
+        assert!(failed.is_err());
+        named("table").insert(&transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+    } else {
+        let savepoint = transaction.begin().await.unwrap();
+        let (savepoint, failed) = attempt(savepoint).await;
+        assert!(failed.is_err());
+        savepoint.rollback().await.unwrap();
+        named("table").insert(&transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+    }
+    let entries = shop.entries("Item");
+    let actions: Vec<_> = entries.iter().map(|entry| entry.action.clone()).collect();
+    assert_eq!(actions, [Action::Create]);
+}
+
+async fn an_update_that_fails_leaves_no_entry_where_the_transaction_goes_on(shop: &Shop<'_>) {
     shop.stocked(&["lamp", "chair"]).await;
+    goes_on(shop, async |transaction| {
+        rename(&transaction).await;
+        (transaction, Err::<(), _>(DbErr::RecordNotUpdated))
+    })
+    .await;
+    // Outside of a transaction, too.
     rename(&shop.database).await;
     assert_eq!(shop.entries("Item").len(), 1);
 }
 
-async fn a_trail_that_cannot_be_written_stops_the_hooks(shop: &Shop<'_>) {
+async fn a_deletion_that_fails_leaves_no_entry_where_the_transaction_goes_on(shop: &Shop<'_>) {
+    shop.stocked(&["lamp"]).await;
+    let lamp = item::Entity::find().one(&shop.database).await;
+    let lamp = lamp.unwrap().unwrap();
+    shop.run("CREATE TABLE part (item integer REFERENCES item (id))")
+        .await;
+    shop.run(&format!("INSERT INTO part VALUES ({})", lamp.id))
+        .await;
+    goes_on(shop, async |transaction| {
+        let deleted = lamp.delete(&transaction).await;
+        (transaction, deleted)
+    })
+    .await;
+    assert_eq!(shop.items().await, 2);
+}
+
+/// Makes a trigger for a table of which the rest is said for each database.
+async fn trigger(shop: &Shop<'_>, when: &str, sqlite: &str, postgres: &str) {
+    if shop.database.get_database_backend() == DbBackend::Sqlite {
+        let made = format!("CREATE TRIGGER spoil {when} ON item {sqlite}");
+        return shop.run(&made).await;
+    }
+    shop.run(&format!(
+        "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             {postgres} END $$"
+    ))
+    .await;
+    shop.run(&format!(
+        "CREATE TRIGGER spoil {when} ON item FOR EACH ROW EXECUTE FUNCTION spoil()"
+    ))
+    .await;
+}
+
+async fn what_a_trigger_prevents_is_not_recorded(shop: &Shop<'_>) {
+    shop.stocked(&["lamp", "chair", "table"]).await;
+    let ignore = "WHEN OLD.name = 'lamp' BEGIN SELECT RAISE(IGNORE); END";
+    let skip = "IF OLD.name = 'lamp' THEN RETURN NULL; END IF;
+                IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW;";
+    if shop.database.get_database_backend() == DbBackend::Sqlite {
+        trigger(shop, "BEFORE DELETE", ignore, skip).await;
+        let too = format!("CREATE TRIGGER spoil_too BEFORE UPDATE ON item {ignore}");
+        shop.run(&too).await;
+    } else {
+        trigger(shop, "BEFORE DELETE OR UPDATE", ignore, skip).await;
+    }
+    let transaction = shop.database.begin().await.unwrap();
+    let lamps = item::Column::Name.eq("lamp");
+    let lamp = item::Entity::find().filter(lamps).one(&transaction).await;
+    let lamp = lamp.unwrap().unwrap();
+    let mut changed: item::ActiveModel = lamp.clone().into();
+    changed.stock = Set(2);
+    let failed = changed.clone().update(&transaction).await;
+    assert!(matches!(failed, Err(DbErr::RecordNotUpdated)), "{failed:?}");
+    let failed = changed.update_without_returning(&transaction).await;
+    assert!(matches!(failed, Err(DbErr::RecordNotUpdated)), "{failed:?}");
+    let deleted = lamp.delete(&transaction).await.unwrap();
+    assert_eq!(deleted.rows_affected, 0);
+
+    let deleted =
+        bulk::delete_many::<item::Entity, _>(&transaction, item::Column::Name.ne("table")).await;
+    assert_eq!(deleted.unwrap().len(), 1);
+    transaction.commit().await.unwrap();
+    assert_eq!(shop.items().await, 2);
+    let entries = shop.entries("Item");
+    assert_one_unit(&entries, &Action::Delete, 1);
+    assert_eq!(entries[0].changes["name"].old, Some("chair".into()));
+}
+
+async fn what_a_trigger_makes_of_it_is_recorded(shop: &Shop<'_>) {
+    shop.stocked(&["lamp", "chair"]).await;
+    // Deleted rows stay, as marked.
+    let mark = "BEGIN UPDATE item SET stock = -1 WHERE id = OLD.id; SELECT RAISE(IGNORE); END";
+    let postgres = "UPDATE item SET stock = -1 WHERE id = OLD.id; RETURN NULL;";
+    trigger(shop, "BEFORE DELETE", mark, postgres).await;
+    let transaction = shop.database.begin().await.unwrap();
+    let items = item::Entity::find().all(&transaction).await.unwrap();
+    items[0].clone().delete(&transaction).await.unwrap();
+    let deleted =
+        bulk::delete_many::<item::Entity, _>(&transaction, item::Column::Id.eq(items[1].id)).await;
+    assert_eq!(deleted.unwrap(), []);
+    transaction.commit().await.unwrap();
+    let entries = shop.entries("Item");
+    assert_eq!(entries.len(), 2);
+    for entry in entries {
+        assert_eq!(entry.action, Action::Update);
+        assert_eq!(entry.changes["stock"].new, Some((-1).into()));
+    }
+}
+
+async fn a_row_that_is_not_there_has_no_entry(shop: &Shop<'_>) {
+    shop.stocked(&["lamp"]).await;
+    let transaction = shop.database.begin().await.unwrap();
+    let lamp = item::Entity::find().one(&transaction).await;
+    let lamp = lamp.unwrap().unwrap();
+    item::Entity::delete_many()
+        .exec(&transaction)
+        .await
+        .unwrap();
+    let mut changed: item::ActiveModel = lamp.clone().into();
+    changed.stock = Set(2);
+    assert!(changed.clone().update(&transaction).await.is_err());
+    assert!(
+        changed
+            .update_without_returning(&transaction)
+            .await
+            .is_err()
+    );
+    let deleted = lamp.delete(&transaction).await.unwrap();
+    assert_eq!(deleted.rows_affected, 0);
+    let place = place::ActiveModel {
+        shelf: Set("a".to_owned()),
+        slot: Set(1),
+        full: Set(true),
+    };
+    place.delete(&transaction).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(shop.entries("Item"), []);
+    assert_eq!(shop.entries("Place"), []);
+}
+
+/// What SeaORM does to links by itself is a limit, which the documentation of the hooks names.
+async fn entities_of_the_new_format_are_recorded_and_links_are_not(shop: &Shop<'_>) {
+    let transaction = shop.database.begin().await.unwrap();
+    let post = post::ActiveModel::builder()
+        .set_title("hello")
+        .add_tag(tag::ActiveModel::builder().set_name("rust"))
+        .save(&transaction)
+        .await
+        .unwrap();
+    let mut post = post;
+    post.title = Set("hello again".to_owned());
+    let post = post.save(&transaction).await.unwrap();
+    post.delete(&transaction).await.unwrap();
+    transaction.commit().await.unwrap();
+
+    let actions = |model: &str| -> Vec<_> {
+        let entries = shop.entries(model).into_iter();
+        entries.map(|entry| entry.action).collect()
+    };
+    assert_eq!(
+        actions("Post"),
+        [Action::Create, Action::Update, Action::Delete]
+    );
+    assert_eq!(actions("Tag"), [Action::Create]);
+    assert_eq!(shop.place.number("SELECT count(*) FROM post_tag"), 0);
+    assert_eq!(actions("PostTag"), [Action::Create], "SeaORM runs no hook");
+    assert_eq!(
+        shop.entries("Post")[1].changes["title"].new,
+        Some("hello again".into())
+    );
+}
+
+async fn many_rows_are_inserted_by_several_statements(shop: &Shop<'_>) {
+    let rows = (0..20_000).map(|n| named(&format!("item {n}")));
+    let inserted = bulk::insert_many::<item::Entity, _, _>(&shop.database, rows).await;
+    assert_eq!(inserted.unwrap().len(), 20_000);
+    assert_eq!(shop.items().await, 20_000);
+    let none = bulk::insert_many::<item::Entity, item::ActiveModel, _>(&shop.database, []).await;
+    assert_eq!(none.unwrap(), []);
+    shop.place.check();
+    let query = Query::new().model_name("Item");
+    assert_eq!(shop.place.store().count(&query).unwrap(), 20_000);
+}
+
+async fn a_trail_that_cannot_be_written_fails_the_call(shop: &Shop<'_>) {
     shop.stocked(&["lamp"]).await;
     shop.place.make_unwritable();
     let lamp = item::Entity::find()
@@ -262,15 +539,17 @@ async fn a_trail_that_cannot_be_written_stops_the_hooks(shop: &Shop<'_>) {
         .unwrap();
     let mut changed: item::ActiveModel = lamp.clone().into();
     changed.stock = Set(2);
-    assert!(changed.update(&shop.database).await.is_err());
-    assert!(lamp.clone().delete(&shop.database).await.is_err());
-    let found = item::Entity::find().all(&shop.database).await.unwrap();
-    assert_eq!(found, [lamp]);
-
+    let transaction = shop.database.begin().await.unwrap();
+    assert!(changed.update(&transaction).await.is_err());
+    transaction.rollback().await.unwrap();
+    let transaction = shop.database.begin().await.unwrap();
+    assert!(lamp.clone().delete(&transaction).await.is_err());
+    transaction.rollback().await.unwrap();
     let transaction = shop.database.begin().await.unwrap();
     assert!(named("chair").insert(&transaction).await.is_err());
     transaction.rollback().await.unwrap();
-    assert_eq!(shop.items().await, 1);
+    let found = item::Entity::find().all(&shop.database).await.unwrap();
+    assert_eq!(found, [lamp]);
 }
 
 /// A limit of SeaORM, which the documentation of the hooks names.

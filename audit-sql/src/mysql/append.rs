@@ -8,17 +8,22 @@ use uuid::fmt::Simple;
 use crate::postgres::Row;
 
 /// The statement that keeps entries, all or none. Its only parameter is the text that [`rows`]
-/// makes.
+/// makes, bound as bytes: a text would be converted to the connection's character set, which may
+/// lack characters.
+///
+/// The server finds the table when it prepares the statement, which must not be used again after
+/// another database is chosen (`USE`).
 ///
 /// An entry that is there already is "updated" to what it is; a trigger fails the statement if
 /// that would change it. In the order of the ids, so that two writers of the same entries
 /// cannot lock each other out. The texts have a character set of their own: that of the database
-/// may lack characters, for which there would be question marks.
+/// may lack characters, for which there would be question marks. `body` is quoted, since it is a
+/// keyword where MariaDB's `sql_mode` is `ORACLE`.
 pub const APPEND: &str = "INSERT INTO audit_entry (id, ts, level, action, outcome, model, \
-    object_pk, parent_model, parent_pk, actor, correlation_id, transaction_id, fields, body) \
+    object_pk, parent_model, parent_pk, actor, correlation_id, transaction_id, fields, `body`) \
     SELECT UNHEX(j.id), j.ts, j.level, j.action, j.outcome, j.model, j.object_pk, \
     j.parent_model, j.parent_pk, j.actor, j.correlation_id, UNHEX(j.transaction_id), j.fields, \
-    j.body FROM JSON_TABLE(?, '$[*]' COLUMNS (\
+    j.`body` FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (\
     id char(32) CHARSET utf8mb4 PATH '$.id' ERROR ON EMPTY ERROR ON ERROR, \
     ts bigint PATH '$.ts' ERROR ON EMPTY ERROR ON ERROR, \
     level smallint PATH '$.level' ERROR ON EMPTY ERROR ON ERROR, \
@@ -32,8 +37,8 @@ pub const APPEND: &str = "INSERT INTO audit_entry (id, ts, level, action, outcom
     correlation_id varchar(1000) CHARSET utf8mb4 PATH '$.correlation_id' ERROR ON ERROR, \
     transaction_id char(32) CHARSET utf8mb4 PATH '$.transaction_id' ERROR ON ERROR, \
     fields longtext CHARSET utf8mb4 PATH '$.fields' ERROR ON EMPTY ERROR ON ERROR, \
-    body longtext CHARSET utf8mb4 PATH '$.body' ERROR ON EMPTY ERROR ON ERROR)) AS j \
-    ORDER BY j.id ON DUPLICATE KEY UPDATE ts = VALUES(ts), body = VALUES(body)";
+    `body` longtext CHARSET utf8mb4 PATH '$.body' ERROR ON EMPTY ERROR ON ERROR)) AS j \
+    ORDER BY j.id ON DUPLICATE KEY UPDATE ts = VALUES(ts), `body` = VALUES(`body`)";
 
 /// What the message of a failed statement begins with if an id is taken.
 const CONFLICT: &str = "another audit entry has the id ";

@@ -9,8 +9,8 @@ use audit_sqlx::{Error, append_in, mysql};
 use audit_testkit::callers::{Database, Mysql, Place, trial};
 use audit_testkit::{MysqlServer, entries};
 use libtest_mimic::Trial;
-use sqlx::mysql::MySqlRow;
-use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, Row as _};
+use sqlx::mysql::{MySqlConnectOptions, MySqlRow};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, MySqlConnection, Row as _};
 use tokio::runtime::{Builder, Runtime};
 
 /// How the suite finds a server, and makes databases in it.
@@ -234,13 +234,15 @@ fn check(row: &MySqlRow) {
 /// A test, and its name.
 type Test = (&'static str, fn(&str));
 
-const TESTS: [Test; 9] = [
+const TESTS: [Test; 11] = [
     ("an_entry_stays_as_it_is", entries_stay),
     ("several_may_make_the_tables", racing_creation),
     ("other_tables_are_left_alone", foreign_tables),
     ("a_role_may_only_add", adding_role),
     ("a_trail_is_complete_or_not_there", unfinished),
     ("no_character_set_changes_an_entry", character_sets),
+    ("no_character_set_of_a_connection_changes_an_entry", latin1),
+    ("the_trail_is_that_of_the_chosen_database", chosen_database),
     ("no_mode_of_the_server_changes_an_entry", modes),
     ("many_writers_keep_each_entry_once", many_writers),
     ("the_view_shows_the_trail", view),
@@ -468,6 +470,41 @@ fn character_sets(server: &str) {
     }
 }
 
+fn latin1(server: &str) {
+    let trail = Trail::new(server);
+    let mut kept = entries(1, 1);
+    kept[0].object_repr = String::from("Zoë 語 𝄞");
+    runtime().block_on(async {
+        let options: MySqlConnectOptions = trail.url().parse().expect("a URL");
+        let connected = options.charset("latin1").connect().await;
+        let mut connection = connected.expect("a database");
+        append_in(&mut connection, &kept).await.expect("an entry");
+        append_in(&mut connection, &kept)
+            .await
+            .expect("the same entry");
+        let found = mysql::entries_after(&mut connection, None, 9).await;
+        assert_eq!(found.expect("entries"), kept);
+    });
+    assert_eq!(trail.entries(), kept);
+    trail.check();
+}
+
+fn chosen_database(server: &str) {
+    let (first, second) = (Trail::new(server), Trail::new(server));
+    let kept = entries(2, 1);
+    runtime().block_on(async {
+        let mut connection = first.connect().await;
+        append_in(&mut connection, &kept[..1]).await.expect("one");
+        let chosen = AssertSqlSafe(format!("USE {}", second.name));
+        let done = sqlx::raw_sql(chosen).execute(&mut connection).await;
+        done.expect("the other database");
+        append_in(&mut connection, &kept[1..]).await.expect("two");
+        let found = mysql::entries_after(&mut connection, None, 9).await;
+        assert_eq!(found.expect("entries"), kept[1..]);
+    });
+    assert_eq!(first.entries(), kept[..1]);
+}
+
 fn modes(server: &str) {
     let trail = Trail::new(server);
     let mut kept = entries(12, 2);
@@ -483,8 +520,10 @@ fn modes(server: &str) {
         "SET sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES'",
         "SET sql_mode = 'PAD_CHAR_TO_FULL_LENGTH,HIGH_NOT_PRECEDENCE'",
         "SET collation_connection = utf8mb4_general_ci",
+        "SET sql_mode = 'ORACLE'",
+        "SET NAMES latin1",
     ];
-    for (setting, entries) in settings.iter().zip(kept.chunks(3)) {
+    for (setting, entries) in settings.iter().zip(kept.chunks(2)) {
         trail.append(setting, entries).expect(setting);
         trail.append(setting, entries).expect("the same entries");
     }

@@ -1,0 +1,324 @@
+//! Where the server is, how a session of it is opened, and how it is told to stop.
+
+use std::collections::hash_map::RandomState;
+use std::future::Future;
+use std::hash::BuildHasher as _;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use audit_core::StoreError;
+use deadpool_postgres::Connect;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::config::{Host, LoadBalanceHosts};
+use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::options::PostgresOptions;
+use crate::tls;
+
+/// How long a session may take to do as it is told, before it is given up.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The hosts that a connection's settings name, any of which will do.
+pub(crate) struct Server {
+    /// Settings with one host each.
+    hosts: Vec<Config>,
+    shuffled: bool,
+    connector: MakeRustlsConnect,
+    /// How long each address of a host has.
+    patience: Duration,
+}
+
+impl Server {
+    pub(crate) fn new(config: &Config, options: &PostgresOptions) -> Result<Self, StoreError> {
+        Ok(Self {
+            hosts: hosts(config),
+            shuffled: config.get_load_balance_hosts() == LoadBalanceHosts::Random,
+            connector: tls::connector(config, options)?,
+            patience: options.connect_timeout,
+        })
+    }
+
+    /// Opens a session at the first address that answers in its time, and runs statements that
+    /// set it up. Its driver is a task of the runtime that this is called in.
+    ///
+    /// # Errors
+    /// That of the address that was tried last.
+    pub(crate) async fn open(&self, settings: &str) -> Result<(Client, JoinHandle<()>), Error> {
+        let mut last = None;
+        for host in in_order(self.hosts.iter(), self.shuffled) {
+            let configs = match timeout(self.patience, addresses(host)).await {
+                Ok(Some(addresses)) => in_order(addresses, self.shuffled)
+                    .into_iter()
+                    .map(|address| at(host, address))
+                    .collect(),
+                // The driver does the same, and has the error for it.
+                Ok(None) => vec![host.clone()],
+                Err(_) => {
+                    last = Some(timed_out().await);
+                    continue;
+                }
+            };
+            for config in configs {
+                match timeout(self.patience, self.open_at(&config, settings)).await {
+                    Ok(Ok(session)) => return Ok(session),
+                    Ok(Err(error)) => last = Some(error),
+                    Err(_) => last = Some(timed_out().await),
+                }
+            }
+        }
+        match last {
+            Some(error) => Err(error),
+            None => Err(timed_out().await),
+        }
+    }
+
+    async fn open_at(
+        &self,
+        config: &Config,
+        settings: &str,
+    ) -> Result<(Client, JoinHandle<()>), Error> {
+        let (client, connection) = config.connect(self.connector.clone()).await?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                log::debug!("a connection to PostgreSQL ended: {error}");
+            }
+        });
+        let mut driver = Driver(Some(driver));
+        client.batch_execute(settings).await?;
+        match driver.0.take() {
+            Some(driver) => Ok((client, driver)),
+            None => unreachable!("it was there"),
+        }
+    }
+
+    /// Cancels what a session is busy with, and returns when it is idle or given up. It must not
+    /// be used again: what cancels may reach the server late, and end something else.
+    pub(crate) async fn stop(&self, client: &Client) {
+        self.cancel(client).await;
+        // Answered when what was cancelled is. Whatever the answer, nothing runs any more.
+        let _idle = timeout(GRACE, client.batch_execute("")).await;
+    }
+
+    /// Cancels what a session is busy with, and returns when the server was told.
+    pub(crate) fn cancel(&self, client: &Client) -> impl Future<Output = ()> + Send + 'static {
+        let (token, connector) = (client.cancel_token(), self.connector.clone());
+        async move {
+            let cancelled = timeout(GRACE, token.cancel_query(connector)).await;
+            if !matches!(cancelled, Ok(Ok(()))) {
+                log::debug!("a statement that nobody waits for could not be cancelled");
+            }
+        }
+    }
+}
+
+/// The driver of a session that may not come to be: of a server that is silent it would wait
+/// for ever.
+struct Driver(Option<JoinHandle<()>>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(driver) = &self.0 {
+            driver.abort();
+        }
+    }
+}
+
+/// Opens the sessions of a pool.
+pub(crate) struct Opener {
+    pub(crate) server: Arc<Server>,
+    pub(crate) settings: String,
+}
+
+impl Connect for Opener {
+    fn connect(
+        &self,
+        // The hosts are of it.
+        _: &Config,
+    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
+        Box::pin(self.server.open(&self.settings))
+    }
+}
+
+/// Returns settings for each host alone, or those given if they do not go together: then the
+/// driver says so.
+fn hosts(config: &Config) -> Vec<Config> {
+    let (names, addresses) = (config.get_hosts(), config.get_hostaddrs());
+    let number = names.len().max(addresses.len());
+    let one_each = |length| length == 0 || length == number;
+    let ports = config.get_ports().len();
+    if !(one_each(names.len()) && one_each(addresses.len()) && (ports == 1 || one_each(ports))) {
+        return vec![config.clone()];
+    }
+    (0..number)
+        .map(|at| only(config, names.get(at), addresses.get(at).copied(), at))
+        .collect()
+}
+
+/// Returns settings with one host.
+fn only(config: &Config, name: Option<&Host>, address: Option<IpAddr>, at: usize) -> Config {
+    let mut one = Config::new();
+    match name {
+        Some(Host::Tcp(name)) => _ = one.host(name),
+        #[cfg(unix)]
+        Some(Host::Unix(folder)) => _ = one.host_path(folder),
+        None => {}
+    }
+    if let Some(address) = address {
+        one.hostaddr(address);
+    }
+    let ports = config.get_ports();
+    if let Some(port) = ports.get(at).or(ports.first()) {
+        one.port(*port);
+    }
+    if let Some(user) = config.get_user() {
+        one.user(user);
+    }
+    if let Some(password) = config.get_password() {
+        one.password(password);
+    }
+    if let Some(database) = config.get_dbname() {
+        one.dbname(database);
+    }
+    if let Some(options) = config.get_options() {
+        one.options(options);
+    }
+    if let Some(name) = config.get_application_name() {
+        one.application_name(name);
+    }
+    if let Some(timeout) = config.get_connect_timeout() {
+        one.connect_timeout(*timeout);
+    }
+    if let Some(timeout) = config.get_tcp_user_timeout() {
+        one.tcp_user_timeout(*timeout);
+    }
+    if let Some(interval) = config.get_keepalives_interval() {
+        one.keepalives_interval(interval);
+    }
+    if let Some(retries) = config.get_keepalives_retries() {
+        one.keepalives_retries(retries);
+    }
+    one.keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle())
+        .ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .target_session_attrs(config.get_target_session_attrs())
+        .channel_binding(config.get_channel_binding())
+        .load_balance_hosts(config.get_load_balance_hosts());
+    one
+}
+
+/// Looks the addresses of a host up, if it is known by its name alone.
+async fn addresses(config: &Config) -> Option<Vec<IpAddr>> {
+    let ([Host::Tcp(name)], []) = (config.get_hosts(), config.get_hostaddrs()) else {
+        return None;
+    };
+    let found = tokio::net::lookup_host((name.as_str(), 0)).await.ok()?;
+    let addresses: Vec<_> = found.map(|address: SocketAddr| address.ip()).collect();
+    (!addresses.is_empty()).then_some(addresses)
+}
+
+fn at(config: &Config, address: IpAddr) -> Config {
+    let mut config = config.clone();
+    config.hostaddr(address);
+    config
+}
+
+fn in_order<T>(items: impl IntoIterator<Item = T>, shuffled: bool) -> Vec<T> {
+    let mut items: Vec<_> = items.into_iter().collect();
+    if shuffled {
+        items.sort_by_cached_key(|_| RandomState::new().hash_one(()));
+    }
+    items
+}
+
+/// Makes the driver's error of a session that was not opened in time.
+async fn timed_out() -> Error {
+    let mut config = Config::new();
+    config.user("nobody");
+    match config.connect_raw(TimedOut, NoTls).await {
+        Err(error) => error,
+        Ok(_) => unreachable!("nothing can be said to it"),
+    }
+}
+
+/// A stream that timed out.
+struct TimedOut;
+
+impl TimedOut {
+    fn error() -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, "the server did not answer in time")
+    }
+}
+
+impl AsyncRead for TimedOut {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(Self::error()))
+    }
+}
+
+impl AsyncWrite for TimedOut {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(Self::error()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(Self::error()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_host_has_all_of_the_settings() {
+        let settings = "user=u password=p dbname=d options='-c a=b' application_name=n \
+                        sslmode=require sslnegotiation=direct connect_timeout=3 \
+                        tcp_user_timeout=4 keepalives=0 keepalives_idle=5 \
+                        keepalives_interval=6 keepalives_retries=7 \
+                        target_session_attrs=read-write channel_binding=require \
+                        load_balance_hosts=random";
+        let config = |hosts: &str| format!("{hosts} {settings}").parse::<Config>().unwrap();
+        assert_eq!(
+            hosts(&config("host=a,b hostaddr=192.0.2.1,192.0.2.2 port=1,2")),
+            [
+                config("host=a hostaddr=192.0.2.1 port=1"),
+                config("host=b hostaddr=192.0.2.2 port=2"),
+            ]
+        );
+        assert_eq!(
+            hosts(&config("host=/run,b port=1")),
+            [config("host=/run port=1"), config("host=b port=1")]
+        );
+        for whole in [config("hostaddr=192.0.2.1"), config("host=a,b port=1,2,3")] {
+            assert_eq!(hosts(&whole), std::slice::from_ref(&whole));
+        }
+    }
+
+    #[test]
+    fn random_order_is_random_and_complete() {
+        let mut orders = std::collections::BTreeSet::new();
+        for _ in 0..200 {
+            let order = in_order(0..3, true);
+            assert_eq!(order.iter().sum::<i32>(), 3);
+            orders.insert(order);
+        }
+        assert_eq!(orders.len(), 6);
+        assert_eq!(in_order(0..3, false), [0, 1, 2]);
+    }
+}
