@@ -128,8 +128,8 @@
 //! What has an id of a month without a partition goes to `audit_entry_rest`. While that is larger
 //! than 16 MB it is read before the partition of a coming month is made, while everybody goes on;
 //! an entry with an id of that month, such as by a clock that is wrong, is refused for as long and
-//! tried again. The partition of a month that has begun is made only if that takes less than three
-//! seconds, as readers wait. `SELECT audit_add_partition('2026-03-01')` of the owner makes it
+//! tried again. The partition of a month that has begun, or does within two days, is made only if
+//! that takes less than three seconds, as readers wait. `SELECT audit_add_partition('2026-03-01')` of the owner makes it
 //! whatever it takes. By hand the other way is three statements, each in a transaction of its own:
 //! `SELECT audit_fence('2027-03-01')`,
 //! `ALTER TABLE audit_entry_rest VALIDATE CONSTRAINT audit_entry_rest_awaits_2027_03`, and
