@@ -185,8 +185,10 @@ fn with_roles(scratch: &Scratch, names: &[&str], work: impl FnOnce(&Sql, &[Strin
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&sql, &roles)));
     sql.run("ROLLBACK; RESET SESSION AUTHORIZATION").unwrap();
     for role in &roles {
-        sql.run(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))
-            .unwrap();
+        sql.run(&format!(
+            "DROP SCHEMA IF EXISTS {role} CASCADE; DROP OWNED BY {role} CASCADE; DROP ROLE {role}"
+        ))
+        .unwrap();
     }
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
@@ -370,7 +372,6 @@ fn owners_of_trail_and_table_install(scratch: &Scratch) {
             ))
             .unwrap();
             assert_eq!(deleted(&store), ["1", "2"]);
-            sql.run(&format!("DROP SCHEMA {app} CASCADE")).unwrap();
         },
     );
 }
