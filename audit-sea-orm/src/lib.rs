@@ -59,9 +59,11 @@
 //! #     impl ActiveModelBehavior for ActiveModel {}
 //! # }
 //!
-//! // `#[audit(..)]` on a field would be copied too: say it here.
-//! audit_core::register_with::<user::Model>(|user| user.exclude("password_hash"))?;
-//! # Ok::<(), audit_core::RegistrationError>(())
+//! fn main() -> Result<(), audit_core::RegistrationError> {
+//!     // `#[audit(..)]` on a field would be copied too: say it here.
+//!     audit_core::register_with::<user::Model>(|user| user.exclude("password_hash"))?;
+//!     Ok(())
+//! }
 //! ```
 //!
 //! A field that is no column, `#[sea_orm(ignore)]`, is not read from the database and would be
