@@ -158,9 +158,11 @@ impl Taken<'_> {
             }) => runtime.block_on(async {
                 let done = work(connections.clone()).await;
                 // Nobody drives the connection between two questions: what is given up ends
-                // now, and a transaction that was only read in is told to.
+                // now, and a transaction that failed is told to.
                 connections.ended().await;
-                tokio::task::yield_now().await;
+                if done.is_err() {
+                    tokio::task::yield_now().await;
+                }
                 done
             }),
             _ => Err(StoreError::Closed),

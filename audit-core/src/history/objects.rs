@@ -13,9 +13,9 @@ use crate::query::Query;
 use crate::store::Page;
 
 /// How many entries the search for a state reads at first, and then at a time: sizes for which
-/// stores keep plans.
-const FIRST: usize = 25;
-const MORE: [usize; 3] = [100, 500, 1000];
+/// stores keep plans. Each page costs a server that has many partitions a look at all of them.
+const FIRST: usize = 100;
+const MORE: usize = 1000;
 
 /// Returns what an object was at a time, from the current log: see [`AuditLog::as_of`].
 ///
@@ -194,8 +194,6 @@ struct Backwards {
     entries: Vec<LogEntry>,
     /// What to ask for next.
     next: Option<Query>,
-    /// How long the pages after it are; then they stay as they are.
-    sizes: std::array::IntoIter<usize, 3>,
 }
 
 impl Backwards {
@@ -207,7 +205,6 @@ impl Backwards {
         Self {
             entries: Vec::new(),
             next: Some(up_to(query, time).newest_first().limit(FIRST)),
-            sizes: MORE.into_iter(),
         }
     }
 
@@ -221,8 +218,7 @@ impl Backwards {
                 return Ok(());
             }
         }
-        let size = self.sizes.next().unwrap_or(query.page_size());
-        self.next = page.next.map(|next| query.after(next).limit(size));
+        self.next = page.next.map(|next| query.after(next).limit(MORE));
         Ok(())
     }
 
