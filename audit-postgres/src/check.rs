@@ -85,6 +85,7 @@ pub(crate) async fn check(connections: &Connections, schema: &Schema) -> Result<
                     Err(error) => panic::resume_unwind(error.into_panic()),
                 }
             }
+            transaction.commit().await?;
             Ok(check)
         })
         .await;
