@@ -174,7 +174,7 @@ mod tests {
         }
         for text in [
             "audit.db",
-            "/tmp/a@b.db",
+            "/data/a@b.db",
             "C:\\trail\\audit.db",
             "no/such/file",
             "postgres.db",
