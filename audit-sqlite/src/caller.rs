@@ -1,7 +1,9 @@
 //! Entries in a transaction of the caller's own.
 
 use audit_core::{LogEntry, StoreError};
-use rusqlite::{Connection, params};
+use audit_sql::sqlite::{APPEND, Batch, FIND_CONFLICT, is_conflict};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use uuid::Uuid;
 
 use crate::error::at;
 use crate::row::{Failure, Inserter, Row};
@@ -64,9 +66,9 @@ pub fn install(connection: &Connection) -> Result<(), StoreError> {
 /// that is there already with the same content counts as written. The database needs
 /// [`install`] once before.
 ///
-/// Nothing travels between this and the database, so several entries are not one statement, as with
-/// other drivers, but prepared ones in a savepoint, which take a third of the time. They change
-/// [`Connection::last_insert_rowid`]: ask for the rowid of your own row before.
+/// Several entries are one statement, in a savepoint. A single entry in a transaction is an
+/// `INSERT` in each table it has rows in, which changes [`Connection::last_insert_rowid`]: ask for
+/// the rowid of your own row before.
 ///
 /// # Errors
 /// [`Error::Conflict`] if another entry has the id of one of these, and whatever SQLite says. The
@@ -119,12 +121,32 @@ fn append_one(connection: &Connection, entry: &LogEntry) -> Result<(), Error> {
     })
 }
 
+/// Writes entries by one statement. The savepoint is for triggers of the application's own on the
+/// trail's tables, of which one that fails with `FAIL` leaves what the statement did before.
 fn append_all(connection: &Connection, entries: &[LogEntry]) -> Result<(), Error> {
+    let Batch { ids, entries } = Batch::of(entries)?;
     in_savepoint(connection, unwritten, || {
-        let mut inserter = Inserter::new(connection).map_err(unwritten)?;
-        entries
-            .iter()
-            .try_for_each(|entry| Ok(inserter.insert(&Row::of(entry)?)?))
+        let appended = connection
+            .prepare_cached(APPEND)
+            .and_then(|mut append| append.execute(params![ids, entries]));
+        let Err(error) = appended else {
+            return Ok(());
+        };
+        if !is_conflict(&error.to_string()) {
+            return Err(unwritten(error));
+        }
+        let found: Option<Uuid> = connection
+            .query_row(FIND_CONFLICT, params![ids, entries], |row| row.get(0))
+            .optional()
+            .map_err(unwritten)?
+            .and_then(|id: Vec<u8>| Uuid::from_slice(&id).ok());
+        Err(match found {
+            Some(id) => Error::Conflict {
+                id,
+                source: Some(error),
+            },
+            None => unwritten(error),
+        })
     })
 }
 

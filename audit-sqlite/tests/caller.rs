@@ -52,6 +52,8 @@ fn commit_keeps_both_and_rollback_neither() {
         .execute("INSERT INTO account VALUES (1, 100)", [])
         .unwrap();
     append_in(&transaction, &sample[..5]).unwrap();
+    // One statement, whose trigger does the rest.
+    assert_eq!(transaction.last_insert_rowid(), 1);
     transaction.commit().unwrap();
     assert_eq!(
         (
