@@ -134,7 +134,9 @@
 //! `SELECT audit_fence('2027-03-01')`,
 //! `ALTER TABLE audit_entry_rest VALIDATE CONSTRAINT audit_entry_rest_awaits_2027_03`, and
 //! `SELECT audit_add_partition('2027-03-01')` or `SELECT audit_maintain()`. Who stops after the
-//! first drops the constraint again: until then no entry of that month is taken.
+//! first drops the constraint again: until then no entry of that month is taken. One that was left
+//! is removed, a day before its month begins at the latest, by every store that may write, or by
+//! `SELECT audit_lift_fences()`, whichever role calls it.
 //!
 //! A question whose statement is planned locks each partition with its indexes: 13 locks for each
 //! of them, whatever the time that is asked about. The server has room for
@@ -181,6 +183,7 @@ mod row;
 mod schema;
 mod seats;
 mod server;
+mod statement;
 mod store;
 mod tls;
 mod triggers;

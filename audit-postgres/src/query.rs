@@ -1,4 +1,4 @@
-//! Queries as SQL.
+//! The answers to queries.
 //!
 //! SQL narrows a query down and orders it; what it cannot say exactly,
 //! [`Query::matches`](audit_core::Query::matches) decides about the entries it returns.
@@ -7,20 +7,18 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use audit_core::projection::{is_verbatim_in_json, is_whole_field, micros_up};
-use audit_core::{Action, Cursor, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
+use audit_core::{Cursor, LogEntry, ObjectRef, Page, Query, StoreError};
 use deadpool_postgres::Transaction;
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
+use tokio_postgres::types::FromSqlOwned;
 use tokio_postgres::{Error, IsolationLevel, Row};
 use uuid::Uuid;
 
 use crate::connection::{Connection, Connections, retrying};
 use crate::error::Failure;
-use crate::row::{json, key};
 use crate::schema::Schema;
+use crate::statement::{Conditions, Order, Place, Statement, place_of};
 
 /// How many candidates are read at first where SQL cannot decide, and at most at a time.
 const CANDIDATES: usize = 256;
@@ -34,11 +32,6 @@ const EXPORTED: usize = 32;
 const MOST_EXPORTED: usize = 500;
 /// About how many bytes it reads at a time, as far as entries are of one size.
 const EXPORTED_BYTES: usize = 4 << 20;
-
-/// Page sizes whose statements have them as a number, so that they are planned for it.
-const USUAL_PAGES: [usize; 8] = [1, 10, 20, 25, 50, 100, 500, 1000];
-
-type Param = (Box<dyn ToSql + Sync + Send>, Type);
 
 /// The answer to a query as it came: the entries' bytes, in order, one more than a page holds
 /// if there are more.
@@ -228,7 +221,7 @@ pub(crate) async fn objects(
 
 /// Which transactions were committed at a moment: what `pg_current_snapshot` says.
 #[derive(Clone, Debug)]
-pub(crate) struct Committed(String);
+pub(crate) struct Committed(pub(crate) String);
 
 /// Returns which transactions are committed now.
 pub(crate) async fn committed(connections: &Connections) -> Result<Committed, StoreError> {
@@ -435,7 +428,7 @@ async fn send(
                 .await?;
             let full = rows.len() == number;
             if let Some(last) = rows.last() {
-                order.by = By::Time(Some((last.try_get(1)?, last.try_get(2)?)));
+                order = order.after(Some((last.try_get(1)?, last.try_get(2)?)));
             }
             let ids = rows.iter().map(|row| row.try_get::<_, Uuid>(2));
             let ids = ids.collect::<Result<Vec<_>, _>>()?;
@@ -604,416 +597,4 @@ async fn snapshot(connection: &mut Connection) -> Result<Transaction<'_>, Error>
         .read_only(true)
         .start()
         .await
-}
-
-struct Statement {
-    sql: String,
-    params: Vec<Param>,
-    /// Whether one index serves it best, whatever the values are.
-    one_index: bool,
-}
-
-impl Statement {
-    fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
-        self.params
-            .iter()
-            .map(|(value, _)| &**value as &(dyn ToSql + Sync))
-            .collect()
-    }
-
-    fn typed(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
-        self.params
-            .iter()
-            .map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone()))
-            .collect()
-    }
-}
-
-/// The order of an answer, where in it to begin, and whose entries are in it.
-struct Order {
-    descending: bool,
-    by: By,
-    /// The last place that is still in it.
-    until: Option<Place>,
-    committed: Option<Committed>,
-}
-
-enum By {
-    Time(Option<Place>),
-    /// Entries about no object are left out.
-    Object(Option<ObjectRef>, Option<Place>),
-}
-
-/// A time and an id.
-pub(crate) type Place = (i64, Uuid);
-
-fn place_of(cursor: Cursor) -> Place {
-    (cursor.timestamp().timestamp_micros(), cursor.id())
-}
-
-impl Order {
-    /// The order that a query asks for, after its cursor.
-    fn of(query: &Query) -> Self {
-        Self {
-            descending: query.is_newest_first(),
-            by: By::Time(query.cursor().map(place_of)),
-            until: None,
-            committed: None,
-        }
-    }
-
-    /// Leaves out what is not of these transactions.
-    fn only(self, committed: &Committed) -> Self {
-        Self {
-            committed: Some(committed.clone()),
-            ..self
-        }
-    }
-
-    /// Begins after a place, if there is one.
-    fn after(self, place: Option<Place>) -> Self {
-        match place {
-            Some(_) => Self {
-                by: By::Time(place),
-                ..self
-            },
-            None => self,
-        }
-    }
-
-    /// Ends with a place, if there is one.
-    fn until(self, place: Option<Place>) -> Self {
-        Self {
-            until: place,
-            ..self
-        }
-    }
-
-    /// By object, and by time within each, after all of an object.
-    fn by_object(after: Option<&ObjectRef>) -> Self {
-        Self {
-            descending: false,
-            by: By::Object(after.cloned(), None),
-            until: None,
-            committed: None,
-        }
-    }
-
-    fn go_on_after(&mut self, entry: &LogEntry) {
-        let place = Some(place_of(Cursor::of(entry)));
-        self.by = match self.by {
-            By::Time(_) => By::Time(place),
-            By::Object(..) => {
-                let object = ObjectRef::new(entry.model.as_str(), entry.object_pk.as_str());
-                By::Object(Some(object), place)
-            }
-        };
-    }
-
-    fn columns(&self) -> &'static [&'static str] {
-        match self.by {
-            By::Time(_) => &["ts", "id"],
-            By::Object(..) => &["model", "object_pk", "ts", "id"],
-        }
-    }
-
-    /// What comes after the place where to begin.
-    fn begin(&self, conditions: &mut Conditions) {
-        let sign = if self.descending { '<' } else { '>' };
-        let (object, after) = match &self.by {
-            By::Time(after) => (None, after),
-            By::Object(object, after) => {
-                conditions.common.push("e.object_pk <> ''".to_owned());
-                (object.as_ref(), after)
-            }
-        };
-        let mut place = Vec::new();
-        if let Some(object) = object {
-            place.push(("e.model", conditions.param(key(&object.model).into_owned())));
-            let pk = conditions.param(key(&object.object_pk).into_owned());
-            place.push(("e.object_pk", pk));
-        }
-        if let Some((ts, id)) = after {
-            place.push(("e.ts", conditions.param(*ts)));
-            place.push(("e.id", conditions.param(*id)));
-        }
-        if !place.is_empty() {
-            let (columns, values): (Vec<_>, Vec<_>) = place.into_iter().unzip();
-            conditions.common.push(format!(
-                "({}) {sign} ({})",
-                columns.join(", "),
-                values.join(", ")
-            ));
-        }
-        if let Some((ts, id)) = self.until {
-            let sign = if self.descending { '>' } else { '<' };
-            let (ts, id) = (conditions.param(ts), conditions.param(id));
-            conditions
-                .common
-                .push(format!("(e.ts, e.id) {sign}= ({ts}, {id})"));
-        }
-        if let Some(Committed(snapshot)) = &self.committed {
-            let snapshot = conditions.param(snapshot.clone());
-            // The first line says no more than the second, and costs less. What has a number
-            // that was not given out yet came from another cluster, by a dump or a replication.
-            conditions.common.push(format!(
-                "(e.xact < pg_snapshot_xmin({snapshot}::text::pg_snapshot)::text::bigint \
-                 OR pg_visible_in_snapshot(e.xact::text::xid8, {snapshot}::text::pg_snapshot) \
-                 OR e.xact >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
-            ));
-        }
-    }
-
-    /// The first entries in this order, each as these columns.
-    fn statement(
-        &self,
-        mut conditions: Conditions,
-        wanted: &[&str],
-        number: usize,
-        schema: &Schema,
-    ) -> Statement {
-        self.begin(&mut conditions);
-        let direction = if self.descending { "DESC" } else { "ASC" };
-        // Most pages look for one entry more, to know whether there are any.
-        let limit = if USUAL_PAGES.contains(&number.saturating_sub(1)) {
-            number.to_string()
-        } else {
-            conditions.one_index = false;
-            conditions.param(i64::try_from(number).unwrap_or(i64::MAX))
-        };
-        let columns = self.columns();
-        let order: Vec<_> = columns
-            .iter()
-            .map(|column| format!("e.{column} {direction}"))
-            .collect();
-        let end = format!(" ORDER BY {} LIMIT {limit}", order.join(", "));
-        let prefixed = |columns: &[&str]| {
-            let columns: Vec<_> = columns.iter().map(|column| format!("e.{column}")).collect();
-            columns.join(", ")
-        };
-        let mut sql = format!("SELECT {}", prefixed(wanted));
-        if let [only] = &conditions.branches[..] {
-            conditions.write_from(&mut sql, only);
-        } else {
-            // Each part in order and no longer than needed; the server merges them.
-            sql.push_str(" FROM (");
-            for (number, branch) in conditions.branches.iter().enumerate() {
-                sql.push_str(if number > 0 { " UNION ALL (" } else { "(" });
-                let keys = columns.iter().filter(|key| !wanted.contains(key));
-                let both: Vec<_> = wanted.iter().chain(keys).copied().collect();
-                let _ = write!(sql, "SELECT {}", prefixed(&both));
-                conditions.write_from(&mut sql, branch);
-                sql.push_str(&end);
-                sql.push(')');
-            }
-            sql.push_str(") AS e");
-        }
-        sql.push_str(&end);
-        conditions.statement(&sql, schema)
-    }
-}
-
-/// What a query asks for, as far as SQL can say it.
-struct Conditions {
-    /// What all rows meet.
-    common: Vec<String>,
-    /// What the rows of each part of the answer meet; no row is in two of them.
-    branches: Vec<String>,
-    params: Vec<Param>,
-    /// Whether this is all that the query asks for.
-    exact: bool,
-    /// Whether one index serves it best, whatever the values are.
-    one_index: bool,
-}
-
-impl Conditions {
-    fn of(query: &Query) -> Self {
-        let filter = query.filter();
-        let mut conditions = Self {
-            common: Vec::new(),
-            branches: vec![String::new()],
-            params: Vec::new(),
-            exact: true,
-            one_index: one_index(filter),
-        };
-        conditions.equal("e.model", filter.model.as_deref());
-        conditions.equal("e.object_pk", filter.object_pk.as_deref());
-        conditions.equal("e.actor", filter.actor.as_deref());
-        conditions.equal("e.correlation_id", filter.correlation_id.as_deref());
-        if let Some(id) = filter.transaction_id {
-            let id = conditions.param(id);
-            conditions.common.push(format!("e.transaction_id = {id}"));
-        }
-        conditions.equal(
-            "e.outcome",
-            filter.outcome.as_ref().map(|outcome| outcome.as_str()),
-        );
-        if let Some(action) = &filter.action {
-            conditions.equal("e.action", Some(action.as_str()));
-            // A custom action that is called like one of the four is read back as that one.
-            conditions.exact &= Action::named(action.as_str().to_owned()) == *action;
-        }
-        if let Some(level) = filter.level_at_least {
-            let level = conditions.param(i16::from(level as u8));
-            conditions.common.push(format!("e.level >= {level}"));
-        }
-        if let Some(level) = filter.level_below {
-            let level = conditions.param(i16::from(level as u8));
-            conditions.common.push(format!("e.level < {level}"));
-        }
-        if let Some(since) = filter.since {
-            let since = conditions.param(micros_up(since));
-            conditions.common.push(format!("e.ts >= {since}"));
-        }
-        if let Some(until) = filter.until {
-            let until = conditions.param(micros_up(until));
-            conditions.common.push(format!("e.ts < {until}"));
-        }
-        if let Some(root) = &filter.parent {
-            let model = conditions.param(key(&root.model).into_owned());
-            let pk = conditions.param(key(&root.object_pk).into_owned());
-            conditions.branches = vec![
-                format!("e.parent_model = {model} AND e.parent_pk = {pk}"),
-                format!(
-                    "e.model = {model} AND e.object_pk = {pk} \
-                     AND (e.parent_model IS DISTINCT FROM {model} \
-                     OR e.parent_pk IS DISTINCT FROM {pk})"
-                ),
-            ];
-        }
-        conditions.changed(filter);
-        if let Some(wanted) = &filter.text {
-            conditions.exact = false;
-            if is_verbatim_in_json(wanted) {
-                let wanted = conditions.param(wanted.to_ascii_lowercase());
-                // The column's collation makes `lower` change ASCII letters only.
-                conditions
-                    .common
-                    .push(format!("strpos(lower(e.body), {wanted}) > 0"));
-            }
-        }
-        conditions
-    }
-
-    fn changed(&mut self, filter: &Filter) {
-        let valued = || filter.changed_from.iter().chain(&filter.changed_to);
-        self.exact &= valued().next().is_none() && filter.changed.iter().all(is_whole_field);
-        let mut fields: Vec<_> = filter
-            .changed
-            .iter()
-            .chain(valued().map(|(path, _)| path))
-            // Everything lies inside the object itself.
-            .filter(|path| !path.segments().is_empty())
-            .map(|path| key(&path.field()).into_owned())
-            .collect();
-        fields.sort_unstable();
-        fields.dedup();
-        if !fields.is_empty() {
-            let fields = self.param(fields);
-            self.common.push(format!("e.fields @> {fields}"));
-        }
-        for (side, wanted) in [("old", &filter.changed_from), ("new", &filter.changed_to)] {
-            for (_, value) in wanted {
-                self.became(side, value);
-            }
-        }
-    }
-
-    /// Something was or became the value; at which path, which has several spellings, is left
-    /// to Rust.
-    fn became(&mut self, side: &str, value: &Value) {
-        let Ok(value) = json(value) else {
-            return;
-        };
-        let value = self.param(value);
-        self.common.push(format!(
-            "EXISTS (SELECT 1 FROM jsonb_each(e.changes) AS c \
-             WHERE c.value -> '{side}' = {value}::text::jsonb)"
-        ));
-    }
-
-    fn equal(&mut self, column: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            let value = self.param(key(value).into_owned());
-            self.common.push(format!("{column} = {value}"));
-        }
-    }
-
-    fn param<T: Typed + Sync + Send + 'static>(&mut self, value: T) -> String {
-        self.params.push((Box::new(value), T::TYPE));
-        format!("${}", self.params.len())
-    }
-
-    fn write_from(&self, sql: &mut String, branch: &str) {
-        sql.push_str(" FROM {schema}.audit_entry AS e");
-        let conditions = self.common.iter().map(String::as_str);
-        let branch = Some(branch).filter(|branch| !branch.is_empty());
-        for (number, condition) in conditions.chain(branch).enumerate() {
-            let word = if number == 0 { "WHERE" } else { "AND" };
-            let _ = write!(sql, " {word} {condition}");
-        }
-    }
-
-    /// The number of entries, a row for each part of the answer.
-    fn count(self, schema: &Schema) -> Statement {
-        let mut sql = String::new();
-        for (number, branch) in self.branches.iter().enumerate() {
-            sql.push_str(if number > 0 { " UNION ALL " } else { "" });
-            sql.push_str("SELECT count(*)");
-            self.write_from(&mut sql, branch);
-        }
-        self.statement(&sql, schema)
-    }
-
-    fn statement(self, sql: &str, schema: &Schema) -> Statement {
-        Statement {
-            sql: schema.fill(sql),
-            params: self.params,
-            one_index: self.one_index,
-        }
-    }
-}
-
-/// Whether a filter names nothing but what one index begins with, and times, which all of
-/// them go on with.
-fn one_index(filter: &Filter) -> bool {
-    let mut rest = filter.clone();
-    rest.since = None;
-    rest.until = None;
-    let object = rest.model.take().is_some();
-    let keys = [
-        object,
-        rest.actor.take().is_some(),
-        rest.correlation_id.take().is_some(),
-        rest.transaction_id.take().is_some(),
-    ];
-    if object {
-        rest.object_pk = None;
-    }
-    keys.into_iter().filter(|given| *given).count() <= 1 && rest == Filter::default()
-}
-
-/// A value with its type, which needs no asking for.
-trait Typed: ToSql {
-    const TYPE: Type;
-}
-
-impl Typed for String {
-    const TYPE: Type = Type::TEXT;
-}
-
-impl Typed for Vec<String> {
-    const TYPE: Type = Type::TEXT_ARRAY;
-}
-
-impl Typed for i16 {
-    const TYPE: Type = Type::INT2;
-}
-
-impl Typed for i64 {
-    const TYPE: Type = Type::INT8;
-}
-
-impl Typed for Uuid {
-    const TYPE: Type = Type::UUID;
 }

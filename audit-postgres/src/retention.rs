@@ -31,6 +31,7 @@ pub(crate) async fn maintain(
     schema: &Schema,
     months_ahead: u8,
 ) -> Result<u32, StoreError> {
+    lift_fences(connections, schema).await?;
     let made = if is_rest_large(connections, schema).await? {
         maintain_beside(connections, schema, months_ahead).await
     } else {
@@ -52,6 +53,37 @@ pub(crate) async fn maintain(
         Ok(made) => Ok(made),
         // The owner's task.
         Err(failure) if failure.is_forbidden() => Ok(0),
+        Err(failure) => Err(failure.error),
+    }
+}
+
+/// Lets the ids of a month that has all but begun into the rest, if somebody was interrupted who
+/// made its partition, and the role may.
+pub(crate) async fn lift_fences(
+    connections: &Connections,
+    schema: &Schema,
+) -> Result<(), StoreError> {
+    let lifted = retrying(connections.deadline(), || async {
+        let connection = connections.read().await?;
+        let done = timeout(connection.limit(), async {
+            let sql = schema.fill("SELECT {schema}.audit_lift_fences()");
+            connection.query_one(&sql, &[]).await?.try_get::<_, i32>(0)
+        })
+        .await;
+        connection.settle(done)
+    })
+    .await;
+    match lifted {
+        Ok(0) => Ok(()),
+        Ok(number) => {
+            log::warn!(
+                "{}: {number} months have no partition, as whoever was to make them did not; their \
+                 entries go to `audit_entry_rest`",
+                connections.place
+            );
+            Ok(())
+        }
+        Err(failure) if failure.is_forbidden() => Ok(()),
         Err(failure) => Err(failure.error),
     }
 }

@@ -768,10 +768,19 @@ async fn look(connections: &Connections, schema: &Schema) -> Result<Found, Store
     looked.await.map_err(|failure| failure.error)?
 }
 
-/// Builds what is missing, and makes partitions ahead, as long as the store lives.
+/// Builds what is missing, and makes partitions ahead, as long as the store lives; where that is
+/// left to others, sees that no month stays closed.
 async fn maintenance(connections: Connections, schema: Schema, options: PostgresOptions) {
-    if !options.migrate {
+    if options.read_only {
         return;
+    }
+    while !options.migrate {
+        match retention::lift_fences(&connections, &schema).await {
+            Ok(()) => {}
+            Err(StoreError::Closed) => return,
+            Err(error) => log::warn!("it is not known whether every month is let in: {error}"),
+        }
+        tokio::time::sleep(MAINTENANCE).await;
     }
     loop {
         match indexes::are_missing(&connections, &schema).await {

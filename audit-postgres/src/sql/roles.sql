@@ -108,7 +108,8 @@ GRANT INSERT (
     id, ts, level, action, outcome, model, object_pk, parent_model, parent_pk, actor,
     correlation_id, transaction_id, fields, changes, body
 ) ON {schema}.audit_entry TO {writer};
-GRANT EXECUTE ON FUNCTION {schema}.audit_append, {schema}.audit_compare TO {writer};
+GRANT EXECUTE ON FUNCTION {schema}.audit_append, {schema}.audit_compare, {schema}.audit_lift_fences
+    TO {writer};
 GRANT SELECT ON {schema}.audit_entry, {schema}.audit_log TO {reader};
 
 DO $audit$

@@ -300,6 +300,32 @@ BEGIN
 END
 $audit$;
 
+-- Removes what `audit_fence` left for months that have begun or do within a day: whoever was to make
+-- their partitions is gone. Returns for how many. Whoever adds entries may call it, with the owner's
+-- rights, as what it removes refuses them.
+CREATE FUNCTION {schema}.audit_lift_fences() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s'
+AS $audit$
+DECLARE
+    fences text[];
+    fence text;
+BEGIN
+    SELECT array_agg(c.conname ORDER BY c.conname) INTO fences
+    FROM pg_constraint AS c,
+        substring(c.conname FROM '^audit_entry_rest_awaits_([0-9]{4}_[0-9]{2})$') AS month
+    WHERE c.conrelid = '{schema}.audit_entry_rest'::regclass
+        AND to_date(month, 'YYYY_MM') <= now() AT TIME ZONE 'UTC' + interval '1 day';
+    IF fences IS NULL THEN
+        RETURN 0;
+    END IF;
+    PERFORM {schema}.audit_lock('{schema}.audit_entry_rest', '{schema}.audit_entry_rest');
+    FOREACH fence IN ARRAY fences LOOP
+        EXECUTE format('ALTER TABLE {schema}.audit_entry_rest DROP CONSTRAINT IF EXISTS %I', fence);
+    END LOOP;
+    RETURN cardinality(fences);
+END
+$audit$;
+
 -- Makes the partitions of this month and of the next ones, and returns how many were missing.
 CREATE FUNCTION {schema}.audit_maintain(months_ahead integer DEFAULT 3) RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -381,8 +407,8 @@ CREATE VIEW {schema}.audit_log AS SELECT
 FROM {schema}.audit_entry;
 
 REVOKE EXECUTE ON FUNCTION {schema}.audit_keep, {schema}.audit_compare, {schema}.audit_append,
-    {schema}.audit_lock, {schema}.audit_add_partition, {schema}.audit_fence, {schema}.audit_maintain,
-    {schema}.audit_drop_partition FROM PUBLIC;
+    {schema}.audit_lock, {schema}.audit_add_partition, {schema}.audit_fence, {schema}.audit_lift_fences,
+    {schema}.audit_maintain, {schema}.audit_drop_partition FROM PUBLIC;
 
 -- What only the owner needs, whatever default privileges say.
 DO $audit$

@@ -1,5 +1,8 @@
 //! Nobody changes or removes entries: roles that may not, and triggers for those who may.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use audit_core::{Query, Store, StoreError};
 use audit_postgres::Roles;
 use audit_testkit::entries;
@@ -24,6 +27,10 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "guard::default_privileges_reach_no_partition",
         default_privileges_reach_no_partition,
+    ),
+    (
+        "guard::no_month_stays_closed_to_a_writer",
+        no_month_stays_closed_to_a_writer,
     ),
 ];
 
@@ -339,6 +346,62 @@ fn a_role_that_could_drop_the_trail_is_none(scratch: &Scratch) {
     sql.run(&script).unwrap();
     drop(made);
     drop(store);
+}
+
+/// What an owner left who was to make a month's partition and did not.
+fn no_month_stays_closed_to_a_writer(scratch: &Scratch) {
+    drop(scratch.store());
+    let sql = scratch.sql();
+    let role = |name: &str| format!("{}_{name}", scratch.schema);
+    let made = Made::new(&sql, &[&role("owner"), &role("writer"), &role("reader")]);
+    let script = Roles::new(&scratch.schema)
+        .owner(role("owner"))
+        .writer(role("writer"))
+        .reader(role("reader"))
+        .sql()
+        .unwrap();
+    sql.run(&script).unwrap();
+    let later = sql.value("SELECT (date_trunc('month', now()) + interval '9 months')::date");
+    sql.run(&format!("SELECT audit_fence('{later}')")).unwrap();
+    let close = "ALTER TABLE audit_entry_rest ADD CONSTRAINT audit_entry_rest_awaits_2026_02 CHECK \
+         (id < audit_first_id('2026-02-01') OR id >= audit_first_id('2026-03-01')) NOT VALID";
+    let of_month = "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, \
+         fields, body) SELECT audit_first_id('2026-02-01'), 0, 20, 'a', 'success', 'M', '1', '{}', \
+         '{}' ON CONFLICT DO NOTHING";
+    let fences = "SELECT string_agg(conname, ' ') FROM pg_constraint \
+         WHERE conname ~ '^audit_entry_rest_awaits' AND conrelid = 'audit_entry_rest'::regclass";
+    let is_open = || {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while sql.value(fences).contains("2026_02") {
+            assert!(Instant::now() < deadline, "the month stays closed");
+            thread::sleep(Duration::from_millis(5));
+        }
+        sql.run(of_month).unwrap();
+    };
+    let url = scratch.with_option("role", &role("writer"));
+    for migrate in [true, false] {
+        sql.run(close).unwrap();
+        assert_eq!(sql.state(of_month), "23514");
+        let store = scratch.options().migrate(migrate).connect(&url).unwrap();
+        is_open();
+        store.close().unwrap();
+    }
+    // With any client, but not whoever may read only.
+    sql.run(close).unwrap();
+    sql.run(&format!("SET ROLE {}", role("reader"))).unwrap();
+    assert_eq!(sql.state("SELECT audit_lift_fences()"), FORBIDDEN);
+    sql.run(&format!("SET ROLE {}", role("writer"))).unwrap();
+    assert_eq!(sql.value("SELECT audit_lift_fences()"), "1");
+    assert_eq!(sql.value("SELECT audit_lift_fences()"), "0");
+    sql.run("RESET ROLE").unwrap();
+    is_open();
+    // What is being made is left alone.
+    let month = later[..7].replace('-', "_");
+    assert_eq!(
+        sql.value(fences),
+        format!("audit_entry_rest_awaits_{month}")
+    );
+    drop(made);
 }
 
 fn default_privileges_reach_no_partition(scratch: &Scratch) {
