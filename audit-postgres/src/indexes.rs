@@ -52,11 +52,19 @@ impl Index {
     }
 }
 
-/// Returns whether an index is missing that the role may build.
-pub(crate) async fn are_missing(
+/// Builds the indexes that are missing and that the role may build, if there are any.
+pub(crate) async fn build_missing(
     connections: &Connections,
     schema: &Schema,
-) -> Result<bool, StoreError> {
+) -> Result<(), StoreError> {
+    if are_missing(connections, schema).await? {
+        build(connections, schema).await?;
+    }
+    Ok(())
+}
+
+/// Returns whether an index is missing that the role may build.
+async fn are_missing(connections: &Connections, schema: &Schema) -> Result<bool, StoreError> {
     let looked = retrying(connections.deadline(), || async {
         let connection = connections.read().await?;
         let done = timeout(connection.limit(), async {

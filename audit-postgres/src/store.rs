@@ -774,30 +774,35 @@ async fn maintenance(connections: Connections, schema: Schema, options: Postgres
     if options.read_only {
         return;
     }
-    while !options.migrate {
-        match retention::lift_fences(&connections, &schema).await {
-            Ok(()) => {}
-            Err(StoreError::Closed) => return,
-            Err(error) => log::warn!("it is not known whether every month is let in: {error}"),
+    let goes_on = |done: Result<(), StoreError>, what: &str| match done {
+        Ok(()) => true,
+        Err(StoreError::Closed) => false,
+        Err(error) => {
+            log::warn!("{what}: {error}");
+            true
         }
-        tokio::time::sleep(MAINTENANCE).await;
-    }
+    };
     loop {
-        match indexes::are_missing(&connections, &schema).await {
-            Ok(false) => {}
-            Ok(true) => match indexes::build(&connections, &schema).await {
-                Ok(_) => {}
-                Err(StoreError::Closed) => return,
-                Err(error) => log::warn!("indexes could not be built: {error}"),
-            },
-            Err(StoreError::Closed) => return,
-            Err(error) => log::warn!("it is not known whether indexes are missing: {error}"),
+        let is_open = if options.migrate {
+            goes_on(
+                indexes::build_missing(&connections, &schema).await,
+                "indexes could not be built",
+            )
+        } else {
+            goes_on(
+                retention::lift_fences(&connections, &schema).await,
+                "a month may be closed to its entries",
+            )
+        };
+        if !is_open {
+            return;
         }
         tokio::time::sleep(MAINTENANCE).await;
-        match retention::maintain(&connections, &schema, options.months_ahead).await {
-            Ok(_) => {}
-            Err(StoreError::Closed) => return,
-            Err(error) => log::warn!("partitions could not be made: {error}"),
+        if options.migrate {
+            let made = retention::maintain(&connections, &schema, options.months_ahead).await;
+            if !goes_on(made.map(|_| ()), "partitions could not be made") {
+                return;
+            }
         }
     }
 }
