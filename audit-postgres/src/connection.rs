@@ -269,10 +269,15 @@ impl Doubt {
         answer
     }
 
+    /// Whether entries may be there of an attempt that was not told so.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Says of the last attempt's failure what it means for all of them.
     pub(crate) fn about(&self, failure: Failure, place: &str) -> Failure {
         // What stands in the way of these entries did so before, too.
-        if !self.0.load(Ordering::Relaxed) || failure.concerns_content() {
+        if !self.is_open() || failure.concerns_content() {
             return failure;
         }
         Failure {

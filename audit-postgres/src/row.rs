@@ -54,6 +54,19 @@ pub(crate) const VALUE_TYPES: [Type; 15] = [
 pub(crate) const APPEND: &str = "SELECT {schema}.audit_append($1, $2, $3, $4, $5, $6, $7, $8, \
      $9, $10, $11, $12, $13, $14, $15)";
 
+/// Takes [`Columns`]: what [`APPEND`] inserts, in four fifths of the time that it takes for a few.
+/// It is an error if an id is taken, by the same entry or another one.
+pub(crate) const INSERT_ALL: &str = concat!(
+    "INSERT INTO {schema}.audit_entry (",
+    columns!(),
+    ") SELECT g.id, g.ts, g.level, g.action, g.outcome, g.model, g.object_pk, g.parent_model, \
+     g.parent_pk, g.actor, g.correlation_id, g.transaction_id, \
+     (pg_catalog.string_to_array(g.fields, E'\\x01\\x05'))[2:], g.changes::pg_catalog.jsonb, g.body \
+     FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS g(",
+    columns!(),
+    ") ORDER BY g.id"
+);
+
 /// The types of [`Columns`].
 pub(crate) const COLUMN_TYPES: [Type; 15] = [
     Type::UUID_ARRAY,

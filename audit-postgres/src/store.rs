@@ -24,7 +24,6 @@ use crate::options::{self, PostgresOptions};
 use crate::query;
 use crate::reconcile::{self, Reconcile, Reconciliation};
 use crate::retention;
-use crate::row::APPEND;
 use crate::schema::{self, Found, SCHEMA_VERSION, Schema};
 use crate::seats::Seats;
 use crate::server::Server;
@@ -148,11 +147,7 @@ impl PostgresStore {
         let (connections, schema) = begun.await?;
         let (jobs, queue) = mpsc::channel(options.queue);
         let commits = Arc::new(AtomicU64::new(0));
-        let writer = Writer {
-            connections: connections.clone(),
-            sql: schema.fill(APPEND).into(),
-            commits: Arc::clone(&commits),
-        };
+        let writer = Writer::new(connections.clone(), &schema, Arc::clone(&commits));
         let maintenance = maintenance(connections.clone(), schema.clone(), options.clone());
         let lived = life.send(Box::pin(async move {
             // Goes when the writer ends.

@@ -4,7 +4,7 @@
 //! for all of them. The slower a commit is, the more entries share the next one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,12 @@ use audit_core::{LogEntry, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 
 use crate::connection::{Connections, Doubt, retrying};
 use crate::error::Failure;
-use crate::row::{Columns, Row};
+use crate::row::{APPEND, COLUMN_TYPES, Columns, INSERT_ALL, Row};
+use crate::schema::Schema;
 
 /// How many rows share a statement at most, a batch that is larger by itself aside.
 const GROUP_ROWS: usize = 4096;
@@ -26,6 +28,9 @@ const GROUP_BYTES: usize = 16 << 20;
 const MOST_BYTES: usize = 1_000_000_000;
 /// How long a statement waits at most for those who shared the last one.
 const GATHER: Duration = Duration::from_micros(200);
+
+/// How many groups after one with an entry that was there are taken for such, too.
+const KNOWN: u32 = 32;
 
 /// Batches whose time is up within this of each other are given up together.
 const TOGETHER: Duration = Duration::from_millis(50);
@@ -85,13 +90,25 @@ impl Batch {
 
 /// Writes what comes through the queue, until it is closed and empty.
 pub(crate) struct Writer {
-    pub(crate) connections: Connections,
-    /// The call of `audit_append`.
-    pub(crate) sql: Arc<str>,
-    pub(crate) commits: Arc<AtomicU64>,
+    connections: Connections,
+    insert: String,
+    append: String,
+    /// How many groups are not taken for new ones.
+    known: AtomicU32,
+    commits: Arc<AtomicU64>,
 }
 
 impl Writer {
+    pub(crate) fn new(connections: Connections, schema: &Schema, commits: Arc<AtomicU64>) -> Self {
+        Self {
+            connections,
+            insert: schema.fill(INSERT_ALL),
+            append: schema.fill(APPEND),
+            known: AtomicU32::new(0),
+            commits,
+        }
+    }
+
     pub(crate) async fn run(self, mut queue: mpsc::Receiver<Job>) {
         let this = Arc::new(self);
         let mut closing = Vec::new();
@@ -180,17 +197,30 @@ impl Writer {
 
     async fn try_commit(&self, parts: &[Columns<'_>], doubt: &Doubt) -> Result<(), Failure> {
         let mut connection = self.connections.write().await?;
-        // An allowance for each of them.
+        // An allowance for each of them, and for the statement that is tried first.
         let number = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-        let limit = connection.limit().saturating_mul(number);
+        let limit = connection.limit().saturating_mul(number.saturating_add(1));
         let done = timeout(limit, async {
-            let statement = connection.prepare_cached(&self.sql).await?;
+            if let [part] = parts
+                && self.takes_for_new(doubt)
+            {
+                let insert = connection.prepare_typed_cached(&self.insert, &COLUMN_TYPES);
+                let insert = insert.await?;
+                let params = part.params();
+                let inserted = doubt.commit(connection.execute(&insert, &params)).await;
+                match inserted {
+                    // By the same entry, perhaps.
+                    Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                        self.known.store(KNOWN, Ordering::Relaxed);
+                    }
+                    done => return done.map(|_| ()),
+                }
+            }
+            let statement = connection.prepare_cached(&self.append).await?;
             if let [part] = parts {
                 let params = part.params();
-                doubt
-                    .commit(connection.execute(&statement, &params))
-                    .await?;
-                return Ok(());
+                let appended = doubt.commit(connection.execute(&statement, &params));
+                return appended.await.map(|_| ());
             }
             let transaction = connection.transaction().await?;
             for part in parts {
@@ -200,6 +230,17 @@ impl Writer {
         })
         .await;
         connection.settle(done)
+    }
+
+    /// Whether rows are inserted without a look at whether they are there: nearly all are new, but
+    /// not those that may have been committed, nor those that come after some that were there, as
+    /// when somebody appends again what they have.
+    fn takes_for_new(&self, doubt: &Doubt) -> bool {
+        let fewer = |known: u32| known.checked_sub(1);
+        let known = self
+            .known
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        known.is_err() && !doubt.is_open()
     }
 }
 
