@@ -47,6 +47,11 @@ fn main() -> ExitCode {
             }
         };
     }
+    #[cfg(feature = "postgres")]
+    if wanted == [postgres::awake::ARGUMENT] {
+        postgres::awake::run();
+        return ExitCode::SUCCESS;
+    }
     for name in &wanted {
         if !GROUPS.iter().any(|(group, _)| group == name) {
             let known: Vec<_> = GROUPS.iter().map(|(group, _)| *group).collect();

@@ -4,6 +4,7 @@
 //! the same questions, but neither partitions nor triggers; rows called `lean` have a table
 //! with a primary key only, for comparison.
 
+pub(crate) mod awake;
 mod bulk;
 mod caller;
 mod group;

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::background::{self, Background};
+use crate::background::{self, Background, GivenUp};
 use crate::check::{self, Check};
 use crate::connection::{Connections, Runtimes, retrying};
 use crate::follow::{self, Position};
@@ -285,8 +285,20 @@ impl PostgresStore {
         let mut entries = entries.into_iter();
         let (mut imported, mut fresh) = (0, true);
         let mut months = Months::default();
+        let mut under_way: Option<(Vec<LogEntry>, GivenUp<bool>)> = None;
         loop {
+            // While the server takes the last step.
             let step: Vec<_> = entries.by_ref().take(IMPORT).collect();
+            let made = if fresh { rows(&step) } else { Ok(Vec::new()) };
+            if let Some((last, copied)) = under_way.take() {
+                // Where one step has known entries, the next ones may well have, too.
+                fresh = background::wait(copied)?;
+                if !fresh {
+                    self.append(&last)?;
+                }
+                imported += last.len() as u64;
+            }
+            let rows = made?;
             if step.is_empty() {
                 return Ok(imported);
             }
@@ -297,20 +309,16 @@ impl PostgresStore {
                     Ok(months)
                 }))?;
             }
-            // Where one step has known entries, the next ones may well have, too.
-            fresh = fresh && self.copy(&step)?;
-            if !fresh {
+            if fresh {
+                let copied = self.begin(|connections, schema| async move {
+                    import::copy(&connections, &schema, &rows).await
+                })?;
+                under_way = Some((step, copied));
+            } else {
                 self.append(&step)?;
+                imported += step.len() as u64;
             }
-            imported += step.len() as u64;
         }
-    }
-
-    fn copy(&self, entries: &[LogEntry]) -> Result<bool, StoreError> {
-        let rows = rows(entries)?;
-        background::wait(self.with(|connections, schema| async move {
-            import::copy(&connections, &schema, &rows).await
-        }))
     }
 
     /// Returns when everything appended before is written, or known not to be.
@@ -638,12 +646,24 @@ impl PostgresStore {
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
+        self.begin(work)?.await
+    }
+
+    /// Begins work on the thread that reads.
+    fn begin<T, F>(
+        &self,
+        work: impl FnOnce(Connections, Schema) -> F,
+    ) -> Result<GivenUp<T>, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
         if self.shared.jobs.is_closed() {
             return Err(StoreError::Closed);
         }
-        let work = work(self.shared.connections.clone(), self.shared.schema.clone());
         self.shared.check_thread()?;
-        self.shared.reading.run(work).await
+        let work = work(self.shared.connections.clone(), self.shared.schema.clone());
+        Ok(self.shared.reading.begin(work))
     }
 
     /// Runs work on this thread if it may wait for a connection of its own, else on the store's.

@@ -12,12 +12,12 @@ use super::raw::{COLUMNS, Jsonb, Raw, RawRow};
 use crate::history::{Outcome, generate};
 use crate::measure::{Budget, median, row};
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 9;
 /// Entries of a batch, and batches of a round.
 const BATCH: usize = 1_000;
 const BATCHES: usize = 10;
 /// Entries of an import.
-const IMPORTED: usize = 20_000;
+const IMPORTED: usize = 40_000;
 
 pub(super) fn run(store: &PostgresStore, raw: &Raw) -> Outcome<()> {
     // As if they were made now: their ids have a month.
