@@ -135,8 +135,8 @@
 //! `ALTER TABLE audit_entry_rest VALIDATE CONSTRAINT audit_entry_rest_awaits_2027_03`, and
 //! `SELECT audit_add_partition('2027-03-01')` or `SELECT audit_maintain()`. Who stops after the
 //! first drops the constraint again: until then no entry of that month is taken. One that was left
-//! is removed, a day before its month begins at the latest, by every store that may write, or by
-//! `SELECT audit_lift_fences()`, whichever role calls it.
+//! is removed in the last day before its month begins, or later, by every store that may write, when
+//! it connects and every six hours, and by `SELECT audit_lift_fences()` of a writer or the owner.
 //!
 //! A question whose statement is planned locks each partition with its indexes: 13 locks for each
 //! of them, whatever the time that is asked about. The server has room for

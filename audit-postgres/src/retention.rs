@@ -31,7 +31,6 @@ pub(crate) async fn maintain(
     schema: &Schema,
     months_ahead: u8,
 ) -> Result<u32, StoreError> {
-    lift_fences(connections, schema).await?;
     let made = if is_rest_large(connections, schema).await? {
         maintain_beside(connections, schema, months_ahead).await
     } else {
@@ -49,6 +48,11 @@ pub(crate) async fn maintain(
         })
         .await
     };
+    // After those that may be made have been, as a fence is what makes them in no time.
+    match lift_fences(connections, schema).await {
+        Ok(()) | Err(StoreError::Closed) => {}
+        Err(error) => log::warn!("a month may be closed to its entries: {error}"),
+    }
     match made {
         Ok(made) => Ok(made),
         // The owner's task.

@@ -27,7 +27,7 @@ use crate::retention;
 use crate::schema::{self, Found, SCHEMA_VERSION, Schema};
 use crate::seats::Seats;
 use crate::server::Server;
-use crate::writer::{Batch, Job, Writer, rows};
+use crate::writer::{Batch, Job, Known, Writer, rows};
 
 /// How many entries a step of an import has.
 const IMPORT: usize = 10_000;
@@ -78,6 +78,7 @@ struct Shared {
     schema: Schema,
     read_only: bool,
     migrate: bool,
+    known: Arc<Known>,
     commits: Arc<AtomicU64>,
 }
 
@@ -147,7 +148,13 @@ impl PostgresStore {
         let (connections, schema) = begun.await?;
         let (jobs, queue) = mpsc::channel(options.queue);
         let commits = Arc::new(AtomicU64::new(0));
-        let writer = Writer::new(connections.clone(), &schema, Arc::clone(&commits));
+        let known = Arc::new(Known::default());
+        let writer = Writer::new(
+            connections.clone(),
+            &schema,
+            Arc::clone(&known),
+            Arc::clone(&commits),
+        );
         let maintenance = maintenance(connections.clone(), schema.clone(), options.clone());
         let lived = life.send(Box::pin(async move {
             // Goes when the writer ends.
@@ -168,6 +175,7 @@ impl PostgresStore {
                 schema,
                 read_only: options.read_only,
                 migrate: options.migrate,
+                known,
                 commits,
             }),
         })
@@ -277,7 +285,8 @@ impl PostgresStore {
     ///
     /// # Errors
     /// As [`append`](Store::append); the steps before stay done, and to call it again with all
-    /// of the entries goes on.
+    /// of the entries goes on. The entries of the next step are taken from the iterator while the
+    /// server keeps the last one, whose error comes after that.
     pub fn import(&self, entries: impl IntoIterator<Item = LogEntry>) -> Result<u64, StoreError> {
         if self.shared.read_only {
             return Err(self.read_only());
@@ -294,7 +303,7 @@ impl PostgresStore {
                 // Where one step has known entries, the next ones may well have, too.
                 fresh = background::wait(copied)?;
                 if !fresh {
-                    self.append(&last)?;
+                    self.append_known(&last)?;
                 }
                 imported += last.len() as u64;
             }
@@ -315,10 +324,15 @@ impl PostgresStore {
                 })?;
                 under_way = Some((step, copied));
             } else {
-                self.append(&step)?;
+                self.append_known(&step)?;
                 imported += step.len() as u64;
             }
         }
+    }
+
+    fn append_known(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        self.shared.known.expect();
+        self.append(entries)
     }
 
     /// Returns when everything appended before is written, or known not to be.

@@ -93,18 +93,22 @@ pub(crate) struct Writer {
     connections: Connections,
     insert: String,
     append: String,
-    /// How many groups are not taken for new ones.
-    known: AtomicU32,
+    known: Arc<Known>,
     commits: Arc<AtomicU64>,
 }
 
 impl Writer {
-    pub(crate) fn new(connections: Connections, schema: &Schema, commits: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(
+        connections: Connections,
+        schema: &Schema,
+        known: Arc<Known>,
+        commits: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             connections,
             insert: schema.fill(INSERT_ALL),
             append: schema.fill(APPEND),
-            known: AtomicU32::new(0),
+            known,
             commits,
         }
     }
@@ -197,25 +201,28 @@ impl Writer {
 
     async fn try_commit(&self, parts: &[Columns<'_>], doubt: &Doubt) -> Result<(), Failure> {
         let mut connection = self.connections.write().await?;
-        // An allowance for each of them, and for the statement that is tried first.
+        // An allowance for each of them.
         let number = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-        let limit = connection.limit().saturating_mul(number.saturating_add(1));
-        let done = timeout(limit, async {
-            if let [part] = parts
-                && self.takes_for_new(doubt)
-            {
+        let limit = connection.limit().saturating_mul(number);
+        if let [part] = parts
+            && !self.known.is_expected()
+            && !doubt.is_open()
+        {
+            let inserted = timeout(limit, async {
                 let insert = connection.prepare_typed_cached(&self.insert, &COLUMN_TYPES);
                 let insert = insert.await?;
                 let params = part.params();
-                let inserted = doubt.commit(connection.execute(&insert, &params)).await;
-                match inserted {
-                    // By the same entry, perhaps.
-                    Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
-                        self.known.store(KNOWN, Ordering::Relaxed);
-                    }
-                    done => return done.map(|_| ()),
+                doubt.commit(connection.execute(&insert, &params)).await
+            });
+            match inserted.await {
+                // By the same entry, perhaps.
+                Ok(Err(error)) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                    self.known.expect();
                 }
+                done => return connection.settle(done).map(|_| ()),
             }
+        }
+        let done = timeout(limit, async {
             let statement = connection.prepare_cached(&self.append).await?;
             if let [part] = parts {
                 let params = part.params();
@@ -231,16 +238,26 @@ impl Writer {
         .await;
         connection.settle(done)
     }
+}
 
-    /// Whether rows are inserted without a look at whether they are there: nearly all are new, but
-    /// not those that may have been committed, nor those that come after some that were there, as
-    /// when somebody appends again what they have.
-    fn takes_for_new(&self, doubt: &Doubt) -> bool {
-        let fewer = |known: u32| known.checked_sub(1);
-        let known = self
-            .known
+/// Whether entries that come are likely to be there, as when somebody appends again what they
+/// have. Nearly all others are new, and are inserted without a look at whether they are.
+#[derive(Debug, Default)]
+pub(crate) struct Known(AtomicU32);
+
+impl Known {
+    /// Expects such entries in the next groups.
+    pub(crate) fn expect(&self) {
+        self.0.store(KNOWN, Ordering::Relaxed);
+    }
+
+    /// Whether the next group may have such entries.
+    fn is_expected(&self) -> bool {
+        let fewer = |groups: u32| groups.checked_sub(1);
+        let groups = self
+            .0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
-        known.is_err() && !doubt.is_open()
+        groups.is_ok()
     }
 }
 

@@ -66,7 +66,8 @@ pub fn install(connection: &Connection) -> Result<(), StoreError> {
 /// that is there already with the same content counts as written. The database needs
 /// [`install`] once before.
 ///
-/// Several entries are one statement, in a savepoint. A single entry in a transaction is an
+/// Several entries are one statement, in a savepoint; as JSON they must not be longer than SQLite
+/// takes a text, which is a gigabyte by default. A single entry in a transaction is an
 /// `INSERT` in each table it has rows in, which changes [`Connection::last_insert_rowid`]: ask for
 /// the rowid of your own row before.
 ///

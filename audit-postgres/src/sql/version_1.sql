@@ -112,14 +112,16 @@ END
 $audit$;
 
 -- Keeps entries, all or none; what is stored already with the same content counts as kept.
--- `fields` are the changed fields, each after U+0001 U+0005.
+-- `fields` are the changed fields, each after U+0001 U+0005. Names are qualified and the search path
+-- is the session's, so that a trigger of an application's own finds with it what it finds with an
+-- INSERT; `unnest` of several arrays is the server's own whatever the path is.
 CREATE FUNCTION {schema}.audit_append(
     ids uuid[], times bigint[], levels smallint[], actions text[], outcomes text[],
     models text[], object_pks text[], parent_models text[], parent_pks text[], actors text[],
     correlation_ids text[], transaction_ids uuid[], fields text[], changes text[], bodies text[]
 ) RETURNS void
 -- Its INSERT has one plan, and making it anew takes longer than inserting an entry.
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
 AS $audit$
 DECLARE
     inserted bigint;
@@ -132,7 +134,7 @@ BEGIN
     )
     SELECT g.id, g.ts, g.level, g.action, g.outcome, g.model, g.object_pk, g.parent_model,
         g.parent_pk, g.actor, g.correlation_id, g.transaction_id,
-        (string_to_array(g.fields, E'\x01\x05'))[2:], g.changes::jsonb, g.body
+        (pg_catalog.string_to_array(g.fields, E'\x01\x05'))[2:], g.changes::pg_catalog.jsonb, g.body
     FROM unnest(
         ids, times, levels, actions, outcomes, models, object_pks, parent_models, parent_pks,
         actors, correlation_ids, transaction_ids, fields, changes, bodies
@@ -143,7 +145,7 @@ BEGIN
     ORDER BY g.id
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS inserted = ROW_COUNT;
-    IF inserted < cardinality(ids) THEN
+    IF inserted OPERATOR(pg_catalog.<) pg_catalog.cardinality(ids) THEN
         PERFORM {schema}.audit_compare(ids, bodies);
     END IF;
 END
@@ -300,29 +302,40 @@ BEGIN
 END
 $audit$;
 
+-- Returns the constraints of `audit_fence` whose months have begun or do within a day.
+CREATE FUNCTION {schema}.audit_fences_left() RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $audit$
+    SELECT c.conname::text
+    FROM pg_constraint AS c,
+        substring(c.conname FROM '^audit_entry_rest_awaits_([0-9]{4}_[0-9]{2})$') AS month
+    WHERE c.conrelid = '{schema}.audit_entry_rest'::regclass
+        AND to_date(month, 'YYYY_MM') <= now() AT TIME ZONE 'UTC' + interval '1 day'
+    ORDER BY 1
+$audit$;
+
 -- Removes what `audit_fence` left for months that have begun or do within a day: whoever was to make
 -- their partitions is gone. Returns for how many. Whoever adds entries may call it, with the owner's
--- rights, as what it removes refuses them.
+-- rights, as what it removes refuses them. Where nothing can be written it removes nothing.
 CREATE FUNCTION {schema}.audit_lift_fences() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s'
 AS $audit$
 DECLARE
-    fences text[];
     fence text;
+    lifted integer := 0;
 BEGIN
-    SELECT array_agg(c.conname ORDER BY c.conname) INTO fences
-    FROM pg_constraint AS c,
-        substring(c.conname FROM '^audit_entry_rest_awaits_([0-9]{4}_[0-9]{2})$') AS month
-    WHERE c.conrelid = '{schema}.audit_entry_rest'::regclass
-        AND to_date(month, 'YYYY_MM') <= now() AT TIME ZONE 'UTC' + interval '1 day';
-    IF fences IS NULL THEN
+    IF current_setting('transaction_read_only')::boolean
+        OR NOT EXISTS (SELECT 1 FROM {schema}.audit_fences_left())
+    THEN
         RETURN 0;
     END IF;
     PERFORM {schema}.audit_lock('{schema}.audit_entry_rest', '{schema}.audit_entry_rest');
-    FOREACH fence IN ARRAY fences LOOP
+    -- Those that nobody else has removed meanwhile.
+    FOR fence IN SELECT l.name FROM {schema}.audit_fences_left() AS l(name) LOOP
         EXECUTE format('ALTER TABLE {schema}.audit_entry_rest DROP CONSTRAINT IF EXISTS %I', fence);
+        lifted := lifted + 1;
     END LOOP;
-    RETURN cardinality(fences);
+    RETURN lifted;
 END
 $audit$;
 
@@ -407,8 +420,8 @@ CREATE VIEW {schema}.audit_log AS SELECT
 FROM {schema}.audit_entry;
 
 REVOKE EXECUTE ON FUNCTION {schema}.audit_keep, {schema}.audit_compare, {schema}.audit_append,
-    {schema}.audit_lock, {schema}.audit_add_partition, {schema}.audit_fence, {schema}.audit_lift_fences,
-    {schema}.audit_maintain, {schema}.audit_drop_partition FROM PUBLIC;
+    {schema}.audit_lock, {schema}.audit_add_partition, {schema}.audit_fence, {schema}.audit_fences_left,
+    {schema}.audit_lift_fences, {schema}.audit_maintain, {schema}.audit_drop_partition FROM PUBLIC;
 
 -- What only the owner needs, whatever default privileges say.
 DO $audit$

@@ -7,7 +7,7 @@ use audit_postgres::{PostgresStore, SCHEMA_VERSION};
 use audit_testkit::entries;
 
 use crate::Test;
-use crate::scratch::{Scratch, Sql};
+use crate::scratch::{Scratch, Sql, assert_kept};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -50,6 +50,10 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "schemas::a_search_path_to_nowhere_is_an_error",
         a_search_path_to_nowhere_is_an_error,
+    ),
+    (
+        "schemas::a_trigger_of_an_application_finds_its_tables",
+        a_trigger_of_an_application_finds_its_tables,
     ),
     (
         "schemas::backslashes_may_be_escapes",
@@ -318,6 +322,41 @@ fn a_search_path_to_nowhere_is_an_error(scratch: &Scratch) {
         matches!(error, StoreError::Unsupported { .. }) && text.contains("PostgresOptions::schema"),
         "{text}"
     );
+}
+
+/// By the session's search path, however an entry is written; and what that path has of the names
+/// of the server's functions is not called.
+fn a_trigger_of_an_application_finds_its_tables(scratch: &Scratch) {
+    let path = format!("{},pg_catalog", scratch.schema);
+    let url = scratch.with_option("search_path", &path);
+    let store = scratch.options().connect(&url).unwrap();
+    let sql = scratch.sql();
+    sql.run(
+        "CREATE TABLE outbox (id uuid);
+         CREATE FUNCTION publish() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN INSERT INTO outbox VALUES (NEW.id); RETURN NULL; END $$;
+         CREATE TRIGGER publish AFTER INSERT ON audit_entry FOR EACH ROW EXECUTE FUNCTION publish();
+         CREATE FUNCTION string_to_array(text, text) RETURNS text[] LANGUAGE sql
+             AS $$ SELECT ARRAY['wrong', 'wrong'] $$;
+         CREATE FUNCTION cardinality(anyarray) RETURNS integer LANGUAGE sql AS $$ SELECT 0 $$;
+         CREATE FUNCTION unnest(anyarray) RETURNS SETOF anyelement LANGUAGE sql
+             AS $$ SELECT NULL::anyelement WHERE false $$;",
+    )
+    .unwrap();
+    let sample = entries(30, 1);
+    store.append(&sample[..10]).unwrap();
+    // What is there already makes the store ask the function.
+    store.append(&sample[..20]).unwrap();
+    store.append(&sample[20..]).unwrap();
+    let mut other = sample[29].clone();
+    other.reason = Some("another".into());
+    assert!(matches!(
+        store.append(&[other]),
+        Err(StoreError::Conflict { .. })
+    ));
+    assert_eq!(sql.value("SELECT count(*) FROM outbox"), "30");
+    assert_kept(&store, &sample);
+    assert!(store.check().unwrap().is_ok());
 }
 
 fn backslashes_may_be_escapes(scratch: &Scratch) {

@@ -148,8 +148,13 @@ fn reading_keeps_no_writer_waiting(scratch: &Scratch) {
     };
     let (query, waker) = (Query::new(), Arc::new(keeping).into());
     let mut find = pin!(store.find_async(&query));
+    // So that the answer does not come before it is waited for.
+    let sql = scratch.sql();
+    sql.run("BEGIN; LOCK TABLE audit_entry IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
     let asked = find.as_mut().poll(&mut Context::from_waker(&waker));
     assert!(asked.is_pending());
+    sql.run("COMMIT").unwrap();
     is_kept.recv().unwrap();
     let (done, answer) = mpsc::channel();
     let written = thread::scope(|scope| {
