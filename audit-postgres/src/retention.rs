@@ -61,8 +61,8 @@ pub(crate) async fn maintain(
     }
 }
 
-/// Lets the ids of a month that has all but begun into the rest, if somebody was interrupted who
-/// made its partition, and the role may.
+/// Lets the ids of a month that has begun or does within a day into the rest, if somebody was
+/// interrupted who made its partition, and the role may.
 pub(crate) async fn lift_fences(
     connections: &Connections,
     schema: &Schema,
@@ -81,8 +81,8 @@ pub(crate) async fn lift_fences(
         Ok(0) => Ok(()),
         Ok(number) => {
             log::warn!(
-                "{}: {number} months have no partition, as whoever was to make them did not; their \
-                 entries go to `audit_entry_rest`",
+                "{}: entries were refused that belong to a month whose partition nobody finished; \
+                 they go to `audit_entry_rest` now (constraints of `audit_fence` removed: {number})",
                 connections.place
             );
             Ok(())

@@ -91,6 +91,7 @@ impl Batch {
 /// Writes what comes through the queue, until it is closed and empty.
 pub(crate) struct Writer {
     connections: Connections,
+    /// What keeps rows that are new, and the call of `audit_append`, which keeps any.
     insert: String,
     append: String,
     known: Arc<Known>,

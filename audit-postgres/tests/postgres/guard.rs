@@ -102,11 +102,7 @@ fn each_role_may_do_its_own(scratch: &Scratch) {
     let (store, sql) = filled(scratch);
     let schema = &scratch.schema;
     let role = |name: &str| format!("{schema}_{name}");
-    let roles = Roles::new(schema)
-        .owner(role("owner"))
-        .writer(role("writer"))
-        .reader(role("reader"));
-    let script = roles.sql().unwrap();
+    let script = script(scratch);
     for _again in 0..2 {
         sql.run(&script).expect("the server's role may make roles");
     }
@@ -208,6 +204,17 @@ fn check_roles(scratch: &Scratch, owner: &audit_postgres::PostgresStore, sql: &S
     assert_eq!(owners, role("owner"));
     let end = sample.iter().map(|entry| entry.timestamp).max().unwrap();
     assert!(new_owner.purge(&Query::new().until(end)).unwrap() > 0);
+}
+
+/// The script for roles with names of the test's own.
+fn script(scratch: &Scratch) -> String {
+    let role = |name: &str| format!("{}_{name}", scratch.schema);
+    Roles::new(&scratch.schema)
+        .owner(role("owner"))
+        .writer(role("writer"))
+        .reader(role("reader"))
+        .sql()
+        .unwrap()
 }
 
 /// Roles that are dropped at the end, with what they own.
@@ -314,12 +321,7 @@ fn a_role_that_could_drop_the_trail_is_none(scratch: &Scratch) {
     let role = |name: &str| format!("{}_{name}", scratch.schema);
     let names = ["owner", "writer", "reader", "team"].map(role);
     let made = Made::new(&sql, &names.each_ref().map(String::as_str));
-    let script = Roles::new(&scratch.schema)
-        .owner(role("owner"))
-        .writer(role("writer"))
-        .reader(role("reader"))
-        .sql()
-        .unwrap();
+    let script = script(scratch);
     let (schema, writer, team) = (&scratch.schema, role("writer"), role("team"));
     let cases = [
         // Others have tables there, so that the schema keeps its owner.
@@ -354,12 +356,7 @@ fn no_month_stays_closed_to_a_writer(scratch: &Scratch) {
     let sql = scratch.sql();
     let role = |name: &str| format!("{}_{name}", scratch.schema);
     let made = Made::new(&sql, &[&role("owner"), &role("writer"), &role("reader")]);
-    let script = Roles::new(&scratch.schema)
-        .owner(role("owner"))
-        .writer(role("writer"))
-        .reader(role("reader"))
-        .sql()
-        .unwrap();
+    let script = script(scratch);
     sql.run(&script).unwrap();
     let later = sql.value("SELECT (date_trunc('month', now()) + interval '9 months')::date");
     sql.run(&format!("SELECT audit_fence('{later}')")).unwrap();
