@@ -180,7 +180,9 @@ fn check_row(found: &tokio_postgres::Row, check: &mut Check) -> Result<(), Error
 fn same_json(found: Option<&str>, given: Option<&str>) -> bool {
     fn same(a: &Value, b: &Value) -> bool {
         match (a, b) {
-            (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+            (Value::Number(a), Value::Number(b)) => {
+                a == b || (a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64()
+            }
             (Value::Array(a), Value::Array(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
             }

@@ -125,13 +125,37 @@ BEGIN
 END
 $audit$;
 
+-- A number of JSON in the form of an entry: an integer of 64 bits, with a sign or without, as it
+-- is; another number if the shortest form of its double is the same decimal; else a text of its
+-- digits.
+CREATE OR REPLACE FUNCTION {schema}.audit_number(number numeric) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT
+AS $audit$
+DECLARE
+    plain numeric := trim_scale(number);
+    is_integer boolean := scale(plain) = 0
+        AND plain BETWEEN -9223372036854775808 AND 18446744073709551615;
+    shortest text;
+BEGIN
+    IF is_integer AND scale(number) = 0 THEN
+        RETURN number::text;
+    ELSIF plain = 0 THEN
+        RETURN '0.0';
+    ELSIF abs(plain) BETWEEN 3e-324 AND 1.7976931348623157e308 THEN
+        shortest := {schema}.audit_float(plain::double precision);
+        IF shortest::numeric = plain THEN
+            RETURN shortest;
+        END IF;
+    END IF;
+    RETURN CASE WHEN is_integer THEN plain::text ELSE '"' || plain::text || '"' END;
+END
+$audit$;
+
 -- JSON in the form of an entry. What nests too deep for it is refused with AU003.
 CREATE OR REPLACE FUNCTION {schema}.audit_canonical(value jsonb, depth integer DEFAULT 0)
 RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT
 AS $audit$
-DECLARE
-    number numeric;
 BEGIN
     IF depth > 90 THEN
         RAISE EXCEPTION 'the value nests too deep' USING ERRCODE = 'AU003';
@@ -151,14 +175,7 @@ BEGIN
                 ) FROM jsonb_array_elements(value) WITH ORDINALITY AS e
             ), '') || ']';
         WHEN 'number' THEN
-            number := value::numeric;
-            IF scale(number) = 0 AND number BETWEEN -9223372036854775808 AND 18446744073709551615
-            THEN
-                RETURN {schema}.audit_integer(number);
-            ELSIF number = 0 OR abs(number) BETWEEN 1e-307 AND 1e308 THEN
-                RETURN {schema}.audit_float(number::double precision);
-            END IF;
-            RETURN '"' || number::text || '"';
+            RETURN {schema}.audit_number(value::numeric);
         WHEN 'string' THEN
             RETURN to_json(value #>> '{}')::text;
         ELSE
@@ -188,7 +205,8 @@ BEGIN
         WHEN 'float8'::regtype, 'float4'::regtype THEN
             RETURN {schema}.audit_float(given::double precision);
         WHEN 'numeric'::regtype THEN
-            RETURN '"' || trim_scale(given::numeric)::text || '"';
+            -- With its scale: 10.50 is not 10.5, though both are the same value.
+            RETURN '"' || given || '"';
         WHEN 'timestamptz'::regtype, 'timestamp'::regtype, 'time'::regtype THEN
             -- Most times: a year of four digits, and a fraction of six or none.
             IF type = 'timestamptz'::regtype AND length(given) IN (22, 29)
@@ -316,6 +334,41 @@ BEGIN
         WHEN data_exception OR program_limit_exceeded OR SQLSTATE 'AU003' THEN made := NULL;
     END;
     RETURN coalesce(made, to_json(given)::text);
+END
+$audit$;
+
+-- Whether two values of a type that can be spelled in several ways, which numbers with a scale can,
+-- are one value. Of every other type the form of an entry tells.
+CREATE OR REPLACE FUNCTION {schema}.audit_same(old anyelement, new anyelement) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $audit$
+DECLARE
+    type oid := pg_typeof(old);
+    known pg_type;
+BEGIN
+    IF old IS NOT DISTINCT FROM NULL OR new IS NOT DISTINCT FROM NULL OR type IN (
+        'text'::regtype, 'varchar'::regtype, 'uuid'::regtype, 'int4'::regtype, 'int8'::regtype,
+        'bool'::regtype, 'timestamptz'::regtype, 'date'::regtype
+    ) THEN
+        RETURN false;
+    END IF;
+    known := {schema}.audit_base(type);
+    IF known.oid = 'numeric'::regtype THEN
+        RETURN format('%s', old)::numeric = format('%s', new)::numeric;
+    ELSIF known.oid IN ('json'::regtype, 'jsonb'::regtype) THEN
+        RETURN format('%s', old)::jsonb = format('%s', new)::jsonb;
+    ELSIF known.typcategory = 'A' AND known.typelem <> 0 THEN
+        known := {schema}.audit_base(known.typelem);
+        IF known.oid = 'numeric'::regtype THEN
+            RETURN format('%s', old)::numeric[] = format('%s', new)::numeric[];
+        ELSIF known.oid IN ('json'::regtype, 'jsonb'::regtype) THEN
+            RETURN format('%s', old)::jsonb[] = format('%s', new)::jsonb[];
+        END IF;
+    END IF;
+    RETURN false;
+EXCEPTION
+    -- What is no `jsonb`, such as U+0000 in `json`. An error would quote it.
+    WHEN data_exception OR program_limit_exceeded THEN RETURN false;
 END
 $audit$;
 

@@ -476,8 +476,9 @@ impl Function {
                 .map(|column| {
                     let name = &column.name;
                     format!(
-                        "record_image_ne(ROW(o.{name}), ROW(n.{name})) AND {0}.audit_value(o.{name}) \
-                         <> {0}.audit_value(n.{name})",
+                        "record_image_ne(ROW(o.{name}), ROW(n.{name})) \
+                         AND NOT {0}.audit_same(o.{name}, n.{name}) \
+                         AND {0}.audit_value(o.{name}) <> {0}.audit_value(n.{name})",
                         self.schema
                     )
                 })
@@ -595,10 +596,11 @@ impl Function {
             Literal(&path)
         );
         match rows {
-            // By the bytes: not every type can be compared.
-            Rows::Changed => {
-                format!("CASE WHEN record_image_ne(ROW(o.{name}), ROW(n.{name})) THEN {change} END")
-            }
+            // By the bytes first: not every type can be compared.
+            Rows::Changed => format!(
+                "CASE WHEN NOT record_image_ne(ROW(o.{name}), ROW(n.{name})) THEN NULL \
+                 WHEN {schema}.audit_same(o.{name}, n.{name}) THEN NULL ELSE {change} END"
+            ),
             Rows::Came | Rows::Went => change,
         }
     }

@@ -55,6 +55,14 @@ pub(crate) const TESTS: &[Test] = &[
         write_floats_as_the_library_does,
     ),
     (
+        "triggers::keep_numbers_of_json_exact",
+        keep_numbers_of_json_exact,
+    ),
+    (
+        "triggers::compare_numbers_by_value",
+        compare_numbers_by_value,
+    ),
+    (
         "triggers::follow_a_row_that_gets_another_key",
         follow_a_row_that_gets_another_key,
     ),
@@ -689,7 +697,7 @@ fn write_every_type_in_its_form(scratch: &Scratch) {
             "-9223372036854775808".into(),
             json!("-9223372036854775808"),
         ),
-        ("numeric", "1.50".into(), json!("1.5")),
+        ("numeric", "1.50".into(), json!("1.50")),
         ("numeric", "100".into(), json!("100")),
         ("numeric", "'NaN'".into(), json!("NaN")),
         (
@@ -697,7 +705,7 @@ fn write_every_type_in_its_form(scratch: &Scratch) {
             "1e30".into(),
             json!("1000000000000000000000000000000"),
         ),
-        ("tinier", "1.2500".into(), json!("1.25")),
+        ("tinier", "1.25".into(), json!("1.2500")),
         ("double precision", "0.1".into(), json!(0.1)),
         ("double precision", "'-0'".into(), json!(0.0)),
         ("double precision", "'Infinity'".into(), json!("Infinity")),
@@ -760,7 +768,7 @@ fn write_every_type_in_its_form(scratch: &Scratch) {
             "ARRAY['2026-01-31 13:37:00+02'::timestamptz]".into(),
             json!(["2026-01-31T11:37:00Z"]),
         ),
-        ("numeric[]", "'{1.50,NaN}'".into(), json!(["1.5", "NaN"])),
+        ("numeric[]", "'{1.50,NaN}'".into(), json!(["1.50", "NaN"])),
         ("float8[]", "'{1,NaN}'".into(), json!([1.0, "NaN"])),
         (
             "jsonb[]",
@@ -771,7 +779,7 @@ fn write_every_type_in_its_form(scratch: &Scratch) {
             "jsonb",
             "'{\"b\": 1.50, \"aa\": [null, true, \"\\u0001\"], \"\": {}, \"a\": 9007199254740993}'"
                 .into(),
-            json!({"": {}, "a": "9007199254740993", "aa": [null, true, "\u{1}"], "b": 1.5}),
+            json!({"": {}, "a": 9_007_199_254_740_993_i64, "aa": [null, true, "\u{1}"], "b": 1.5}),
         ),
         (
             "jsonb",
@@ -795,7 +803,7 @@ fn write_every_type_in_its_form(scratch: &Scratch) {
             "sale",
             "ROW(1.50, '2026-01-31 13:37+02', ROW(NULL, 1), ARRAY[0.50])".into(),
             json!({
-                "amount": "1.5", "at": "2026-01-31T11:37:00Z", "b a": ["0.5"],
+                "amount": "1.50", "at": "2026-01-31T11:37:00Z", "b a": ["0.5000"],
                 "of": {"a": 1, "b": null}
             }),
         ),
@@ -805,7 +813,7 @@ fn write_every_type_in_its_form(scratch: &Scratch) {
             json!([{"a": 1, "b": "{"}, null]),
         ),
         ("mood[]", "ARRAY['well', 'so \"so\"']::mood[]".into(), json!(["well", "so \"so\""])),
-        ("tiny[]", "ARRAY[1.50, NULL]".into(), json!(["1.5", null])),
+        ("tiny[]", "ARRAY[1.50, NULL]".into(), json!(["1.5000", null])),
         ("jsonb[]", "ARRAY['{\"b\": 1.0}', 'null']::jsonb[]".into(), json!([{"b": 1.0}, null])),
         ("boolean[]", "ARRAY[true, false]".into(), json!([true, false])),
         ("box[]", "'{(1,1),(0,0);(2,2),(1,1)}'".into(), json!("{(1,1),(0,0);(2,2),(1,1)}")),
@@ -893,6 +901,112 @@ fn write_floats_as_the_library_does(scratch: &Scratch) {
             "{number:e}"
         );
     }
+}
+
+/// Numbers of JSON, and how an entry has each: FORMAT.md.
+const JSON_NUMBERS: &[(&str, &str)] = &[
+    ("0", "0"),
+    ("-5", "-5"),
+    ("1.0", "1.0"),
+    ("1e2", "100"),
+    ("-0.0", "0.0"),
+    ("0.1", "0.1"),
+    ("1.50", "1.5"),
+    ("9007199254740993", "9007199254740993"),
+    ("-9223372036854775808", "-9223372036854775808"),
+    ("18446744073709551615", "18446744073709551615"),
+    ("18446744073709551616", "\"18446744073709551616\""),
+    ("-9223372036854775809", "\"-9223372036854775809\""),
+    ("12345678901234567890123", "\"12345678901234567890123\""),
+    ("1e30", "1e+30"),
+    ("1.7976931348623157e308", "1.7976931348623157e+308"),
+    ("5e-324", "5e-324"),
+    ("0.12345678901234567891", "\"0.12345678901234567891\""),
+    ("9007199254740993.5", "\"9007199254740993.5\""),
+    ("9007199254740993.0", "9007199254740993"),
+];
+
+fn keep_numbers_of_json_exact(scratch: &Scratch) {
+    const FIELDS: &[FieldSchema] = &[field("id").identity(), field("value")];
+    const READING: ModelSchema = ModelSchema::new("Reading", "Reading", FIELDS);
+    let store = scratch.store();
+    let sql = scratch.sql();
+    sql.run("CREATE TABLE readings (id integer PRIMARY KEY, value jsonb)")
+        .unwrap();
+    install(&sql, &on(scratch, READING.describe(), "readings"));
+    for (number, (given, form)) in JSON_NUMBERS.iter().enumerate() {
+        sql.run(&format!(
+            "INSERT INTO readings VALUES ({number}, '{{\"n\": {given}}}')"
+        ))
+        .unwrap();
+        let body = sql.value(&format!(
+            "SELECT body FROM audit_entry WHERE object_pk = '{number}'"
+        ));
+        let expected = format!("\"value\":{{\"new\":{{\"n\":{form}}}}}");
+        assert!(body.contains(&expected), "{given}: {body}");
+    }
+    // Those that differ by less than a double can tell.
+    let pairs = [
+        (
+            "123456789012345678901234567890",
+            "123456789012345678901234567891",
+        ),
+        ("18446744073709551615", "18446744073709551616"),
+        ("0.12345678901234567890", "0.12345678901234567891"),
+        ("9007199254740993.5", "9007199254740993.25"),
+    ];
+    for (number, (old, new)) in (1000..).zip(pairs) {
+        sql.run(&format!(
+            "INSERT INTO readings VALUES ({number}, '{old}'); \
+             UPDATE readings SET value = '{new}' WHERE id = {number}"
+        ))
+        .unwrap();
+        let updates = Query::new()
+            .model_name("Reading")
+            .object_pk(number)
+            .action("update");
+        assert_eq!(store.count(&updates).unwrap(), 1, "{old} to {new}");
+    }
+    all(&store, &sql);
+}
+
+/// Two spellings of one number are no change, whatever holds it.
+fn compare_numbers_by_value(scratch: &Scratch) {
+    const FIELDS: &[FieldSchema] = &[
+        field("id").identity(),
+        field("price"),
+        field("prices"),
+        field("facts"),
+    ];
+    const ITEM: ModelSchema = ModelSchema::new("Item", "Item", FIELDS);
+    let store = scratch.store();
+    let sql = scratch.sql();
+    sql.run(
+        "CREATE DOMAIN price AS numeric; CREATE TABLE items (id integer PRIMARY KEY, \
+         price price, prices numeric[], facts jsonb); \
+         CREATE TABLE watched (LIKE items INCLUDING ALL)",
+    )
+    .unwrap();
+    install(&sql, &on(scratch, ITEM.describe(), "items"));
+    install(&sql, &on(scratch, ITEM.describe(), "watched").watch());
+    for table in ["items", "watched"] {
+        sql.run(&format!(
+            "INSERT INTO {table} VALUES (1, 10.50, '{{1.0,NULL}}', '{{\"a\": [1.0, 1e0]}}'); \
+             UPDATE {table} SET price = 10.5, prices = '{{1.00,NULL}}', \
+                 facts = '{{\"a\": [1.00, 1.0]}}'; \
+             UPDATE {table} SET price = 10.51"
+        ))
+        .unwrap();
+    }
+    let found = all(&store, &sql);
+    let [created, updated] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(created.changes["price"].new, Some(json!("10.50")));
+    assert_eq!(updated.changes.len(), 1);
+    assert_eq!(updated.changes["price"].old, Some(json!("10.5")));
+    let noted = "SELECT string_agg(action, ' ' ORDER BY at) FROM audit_touched";
+    assert_eq!(sql.value(noted), "create update");
 }
 
 fn follow_a_row_that_gets_another_key(scratch: &Scratch) {
