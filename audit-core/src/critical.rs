@@ -4,7 +4,9 @@
 ///
 /// `log` has nothing above its `Error`: the record has that level, and the key-value
 /// `severity = "CRITICAL"`, by which `auditlog::logging` prints and filters it. The syntax is
-/// that of `log`'s own macros; the calling crate need not depend on `log`.
+/// that of `log`'s own macros; the calling crate need not depend on `log`. Line ends, control
+/// characters and characters that turn the direction of writing are escaped in the message, so
+/// that it stays one line under every logger.
 ///
 /// # Example: with and without a target and key-values
 /// ```
@@ -23,20 +25,27 @@ macro_rules! critical {
             target: $target,
             severity = "CRITICAL",
             $($key $(:$capture)? $(= $value)?),+;
-            $($message)+
+            "{}", $crate::__private::OneLine(::core::format_args!($($message)+))
         )
     };
     (target: $target:expr, $($message:tt)+) => {
-        $crate::__private::log::error!(target: $target, severity = "CRITICAL"; $($message)+)
+        $crate::__private::log::error!(
+            target: $target,
+            severity = "CRITICAL";
+            "{}", $crate::__private::OneLine(::core::format_args!($($message)+))
+        )
     };
     ($($key:tt $(:$capture:tt)? $(= $value:expr)?),+; $($message:tt)+) => {
         $crate::__private::log::error!(
             severity = "CRITICAL",
             $($key $(:$capture)? $(= $value)?),+;
-            $($message)+
+            "{}", $crate::__private::OneLine(::core::format_args!($($message)+))
         )
     };
     ($($message:tt)+) => {
-        $crate::__private::log::error!(severity = "CRITICAL"; $($message)+)
+        $crate::__private::log::error!(
+            severity = "CRITICAL";
+            "{}", $crate::__private::OneLine(::core::format_args!($($message)+))
+        )
     };
 }

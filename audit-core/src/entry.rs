@@ -16,6 +16,7 @@ use crate::canonical::{self, Canonical};
 use crate::change::Changes;
 use crate::error::StoreError;
 use crate::level::Level;
+use crate::one_line::OneLine;
 use crate::query::Query;
 use crate::value::nesting;
 
@@ -234,9 +235,9 @@ impl fmt::Display for LogEntry {
             f,
             "{}: {}: {} by {}",
             canonical::timestamp(self.timestamp),
-            self.action,
-            self.object_repr,
-            self.actor()
+            OneLine(&self.action),
+            OneLine(&self.object_repr),
+            OneLine(self.actor())
         )
     }
 }

@@ -27,6 +27,7 @@ mod lint;
 mod log;
 mod mask;
 mod memory;
+mod one_line;
 mod options;
 mod path;
 mod pending;

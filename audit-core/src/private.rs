@@ -10,6 +10,7 @@ pub use crate::diff::Diff;
 pub use crate::entry::ObjectRef;
 pub use crate::level::Level;
 pub use crate::mask::Mask;
+pub use crate::one_line::{OneLine, OneLineWriter, is_forging};
 pub use crate::repr::{Repr, composite_key, key_text};
 pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
 pub use crate::snapshot::{ArraySnapshot, ObjectSnapshot, Snapshot};

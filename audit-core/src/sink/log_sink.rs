@@ -1,7 +1,7 @@
 //! Entries as records of the `log` crate.
 
 use std::borrow::Cow;
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 
 use log::kv::{self, Key, Source, Value, VisitSource};
 use log::{Metadata, Record};
@@ -11,6 +11,7 @@ use crate::action::{Action, Outcome};
 use crate::actor::Actor;
 use crate::change::{Change, Changes};
 use crate::entry::LogEntry;
+use crate::one_line::{OneLine, escaped};
 
 /// A sink that makes one record of the `log` crate of each entry.
 ///
@@ -84,8 +85,8 @@ impl Sink for LogSink {
         } else {
             Cow::Owned(format!(
                 "{}::{}",
-                Escaped(&self.target),
-                Escaped(&entry.model)
+                OneLine(&self.target),
+                OneLine(&entry.model)
             ))
         };
         let metadata = Metadata::builder().level(level).target(&target).build();
@@ -99,7 +100,7 @@ impl Sink for LogSink {
                 .key_values(&Fields::of(entry, self.values))
                 .args(format_args!(
                     "{}",
-                    Escaped(Sentence {
+                    OneLine(Sentence {
                         entry,
                         values: self.values
                     })
@@ -300,44 +301,4 @@ fn paths(changes: &Changes) -> String {
         names.push_str(path.as_str());
     }
     names
-}
-
-/// Whether a character could make one entry look like several, or like another one.
-fn is_forging(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{2028}' | '\u{2029}' // line and paragraph separator
-            | '\u{61c}' | '\u{200e}' | '\u{200f}' // marks of direction
-            | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') // embeddings and overrides
-}
-
-fn escaped(text: &str) -> Cow<'_, str> {
-    if text.contains(is_forging) {
-        Cow::Owned(Escaped(text).to_string())
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-/// Anything displayable, with the forging characters escaped as Rust writes them.
-struct Escaped<T>(T);
-
-impl<T: Display> Display for Escaped<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(EscapingWriter(f), "{}", self.0)
-    }
-}
-
-struct EscapingWriter<'f, 'b>(&'f mut fmt::Formatter<'b>);
-
-impl Write for EscapingWriter<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        while let Some((start, c)) = rest.char_indices().find(|(_, c)| is_forging(*c)) {
-            self.0.write_str(&rest[..start])?;
-            write!(self.0, "{}", c.escape_default())?;
-            rest = &rest[start + c.len_utf8()..];
-        }
-        self.0.write_str(rest)
-    }
 }

@@ -1,0 +1,48 @@
+//! Text that stays on one line of a log.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Write};
+
+/// Returns whether a character could make one line look like several, or like another one.
+pub fn is_forging(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{2028}' | '\u{2029}' // line and paragraph separator
+            | '\u{61c}' | '\u{200e}' | '\u{200f}' // marks of direction
+            | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') // embeddings and overrides
+}
+
+/// Escapes the forging characters of a text, as [`OneLine`] prints them.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    if text.contains(is_forging) {
+        Cow::Owned(OneLine(text).to_string())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Prints a value with its forging characters escaped as Rust writes them: `\n`, `\u{202e}`.
+#[derive(Clone, Copy, Debug)]
+pub struct OneLine<T>(pub T);
+
+impl<T: Display> Display for OneLine<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(OneLineWriter(f), "{}", self.0)
+    }
+}
+
+/// Escapes the forging characters of what is written through it.
+#[derive(Debug)]
+pub struct OneLineWriter<'w, W: ?Sized>(pub &'w mut W);
+
+impl<W: Write + ?Sized> Write for OneLineWriter<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((start, c)) = rest.char_indices().find(|(_, c)| is_forging(*c)) {
+            self.0.write_str(&rest[..start])?;
+            write!(self.0, "{}", c.escape_default())?;
+            rest = &rest[start + c.len_utf8()..];
+        }
+        self.0.write_str(rest)
+    }
+}
