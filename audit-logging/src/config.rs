@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use audit_core::Level;
 use flexi_logger::{LogSpecification, Logger};
 
 use crate::error::LoggingError;
-use crate::file::LogFile;
+use crate::file::{LogFile, OpenError};
 use crate::gate::Gate;
 use crate::output::{Layout, Output, Place, SharedOutput, Stream};
 use crate::rotation::{Rotation, Rule};
@@ -46,6 +47,7 @@ pub struct BasicConfig {
     datefmt: Option<String>,
     filename: Option<PathBuf>,
     append: bool,
+    shared: bool,
     rotation: Option<Rotation>,
     stream: Option<Stream>,
     utc: bool,
@@ -66,6 +68,7 @@ impl Default for BasicConfig {
             datefmt: None,
             filename: None,
             append: true,
+            shared: false,
             rotation: None,
             stream: None,
             utc: false,
@@ -77,6 +80,10 @@ impl BasicConfig {
     /// Sets the lowest level that is printed; by default [`Level::Warning`], as in Python.
     ///
     /// `trace!` lies below [`Level::Debug`] and is never printed.
+    ///
+    /// At [`Level::Debug`] the target `tokio_postgres` stays at [`Level::Info`], because that
+    /// driver logs the parameters of every statement, the bodies of entries among them.
+    /// [`target`](Self::target) with that name sets another level.
     pub fn level(mut self, level: Level) -> Self {
         self.level = level;
         self
@@ -101,6 +108,9 @@ impl BasicConfig {
     /// | `{module}` | the path of the module in which the call stands |
     /// | `{filename}`, `{pathname}`, `{lineno}` | the source file, its path and the line |
     /// | `{process}`, `{thread}`, `{threadName}` | the process's id, the thread's number and name |
+    ///
+    /// Each record is one line: line ends, control characters and characters that turn the
+    /// direction of writing are escaped in every field, as `\n` or `\u{202e}`.
     ///
     /// Fill, alignment, width and precision follow a colon as in Python: `{levelname:<8}`.
     /// `{{` and `}}` are braces.
@@ -139,8 +149,25 @@ impl BasicConfig {
     }
 
     /// Puts the file aside from time to time.
+    ///
+    /// The file belongs to this process then: [`init`](Self::init) of a second process on the
+    /// same file is [`LoggingError::InUse`], unless it is [`shared`](Self::shared). The file is
+    /// locked for that (`flock`); on a file system without locks, and on systems other than
+    /// Unix, keep to one process a file.
     pub fn rotate(mut self, rotation: Rotation) -> Self {
         self.rotation = Some(rotation);
+        self
+    }
+
+    /// Lets other processes write to the file as well; by default they may not if one of them
+    /// rotates it.
+    ///
+    /// A shared file is not rotated by this process, whatever [`rotate`](Self::rotate) says. On
+    /// Unix each line goes to the file that is at the path at that time, as with Python's
+    /// `WatchedFileHandler`, so another process or a tool such as logrotate may put it aside.
+    /// Lines of up to 4 KiB do not mix on a local disk.
+    pub fn shared(mut self) -> Self {
+        self.shared = true;
         self
     }
 
@@ -165,6 +192,11 @@ impl BasicConfig {
     /// opened, or settings contradict one another. Except for an empty file that may have come
     /// into being, nothing has changed then.
     pub fn init(self) -> Result<LoggerHandle, LoggingError> {
+        static SET: AtomicBool = AtomicBool::new(false);
+        // The lock of a file that is ours already would look like that of another process.
+        if SET.load(Ordering::Acquire) {
+            return Err(LoggingError::AlreadySet);
+        }
         let output = Arc::new(self.output()?);
         let thresholds = Thresholds::new(self.level, self.targets);
         let spec = LogSpecification::builder()
@@ -195,6 +227,7 @@ impl BasicConfig {
             log::set_max_level(level_before);
             return Err(LoggingError::AlreadySet);
         }
+        SET.store(true, Ordering::Release);
         if let Place::File(file) = &mut *place
             && !self.append
         {
@@ -225,12 +258,17 @@ impl BasicConfig {
             (None, _) if self.rotation.is_some() => return Err(LoggingError::RotationWithoutFile),
             (None, stream) => Place::Stream(stream.unwrap_or_default()),
             (Some(path), None) => {
-                LogFile::open(path, self.rotation, Instant::now(self.utc), self.utc)
-                    .map(Place::File)
-                    .map_err(|source| LoggingError::File {
-                        path: path.clone(),
-                        source,
-                    })?
+                let now = Instant::now(self.utc);
+                let file = LogFile::open(path, self.rotation, self.shared, now, self.utc).map_err(
+                    |error| match error {
+                        OpenError::InUse => LoggingError::InUse { path: path.clone() },
+                        OpenError::Io(source) => LoggingError::File {
+                            path: path.clone(),
+                            source,
+                        },
+                    },
+                )?;
+                Place::File(file)
             }
         };
         Ok(Output {

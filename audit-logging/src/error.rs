@@ -46,6 +46,11 @@ pub enum LoggingError {
         /// What the system said.
         source: io::Error,
     },
+    /// Another process writes to the file, and one of the two rotates it.
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// The stream cannot be written.
     Stream {
         /// What the system said.
@@ -91,6 +96,12 @@ impl fmt::Display for LoggingError {
             Self::File { path, source } => {
                 write!(f, "the log file {}: {source}", path.display())
             }
+            Self::InUse { path } => write!(
+                f,
+                "the log file {} is in use by another process, and one of the two rotates it; \
+                 give each process a file, or add `.shared()`, which does not rotate",
+                path.display()
+            ),
             Self::Stream { source } => write!(f, "the stream: {source}"),
             Self::Backend { source } => write!(f, "the logger: {source}"),
         }

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use audit_core::__private::is_forging;
 use log::kv::{self, Key, VisitSource, VisitValue};
 use serde_json::Value;
 
@@ -55,7 +56,25 @@ impl Object<'_> {
             self.line.push(',');
         }
         // `Value` prints as JSON, texts with their quotes and escapes.
-        write!(self.line, "{}:{value}", Value::from(key))
+        write!(EscapingWriter(self.line), "{}:{value}", Value::from(key))
+    }
+}
+
+/// Escapes in JSON the line ends and the turns of direction that JSON itself allows in a text;
+/// they occur within texts alone.
+struct EscapingWriter<'l>(&'l mut String);
+
+impl Write for EscapingWriter<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((start, c)) = rest.char_indices().find(|(_, c)| is_forging(*c)) {
+            self.0.push_str(&rest[..start]);
+            // All of them are of the basic plane.
+            write!(self.0, "\\u{:04x}", u32::from(c))?;
+            rest = &rest[start + c.len_utf8()..];
+        }
+        self.0.push_str(rest);
+        Ok(())
     }
 }
 

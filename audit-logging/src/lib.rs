@@ -50,6 +50,8 @@
 //! - [`.json()`](BasicConfig::json) prints JSON lines with the key-values.
 //! - Records of every library that uses the `log` crate arrive here, as those of all loggers do
 //!   at Python's root.
+//! - One record is one line: line ends, control characters and turned writing are escaped.
+//! - A file that is rotated belongs to one process, see [`BasicConfig::shared`].
 //! - A line that cannot be written is reported on standard error, as Python does while
 //!   `logging.raiseExceptions` is set.
 

@@ -90,60 +90,105 @@ impl Rotation {
     /// Moves the file out of the way, and removes what is kept no longer.
     pub(crate) fn put_aside(self, path: &Path, period: &str) -> io::Result<()> {
         if self.keep == Some(0) {
-            return missing_is_fine(fs::remove_file(path));
+            missing_is_fine(fs::remove_file(path))?;
         }
         match self.rule {
             Rule::Size(_) => self.shift(path),
             Rule::Day | Rule::Hour => {
-                let mut aside = with_suffix(path, period);
-                let mut number = 0_u32;
-                while aside.try_exists()? {
-                    number += 1;
-                    aside = with_suffix(path, &format!("{period}.{number}"));
+                if self.keep != Some(0) {
+                    let mut aside = with_suffix(path, period);
+                    let mut number = 0_u32;
+                    while aside.try_exists()? {
+                        number += 1;
+                        aside = with_suffix(path, &format!("{period}.{number}"));
+                    }
+                    missing_is_fine(fs::rename(path, aside))?;
                 }
-                missing_is_fine(fs::rename(path, aside))?;
                 self.prune(path, period)
             }
         }
     }
 
     /// Makes `.1` of the file, `.2` of `.1`, up to the first number that is free or, where
-    /// none is, over the last one that is kept.
+    /// none is, over the last one that is kept; what a larger `keep` left behind that goes.
+    /// The numbers of folders are passed over.
     fn shift(self, path: &Path) -> io::Result<()> {
-        let numbered = |number: usize| with_suffix(path, &number.to_string());
-        let last = self.keep.unwrap_or(usize::MAX);
-        let mut free = 1;
-        while free < last && numbered(free).try_exists()? {
-            free += 1;
+        let keep = self.keep.unwrap_or(usize::MAX);
+        let mut numbered = (1_u64..).map(|number| with_suffix(path, &number.to_string()));
+        // The names of old files, the newest first, and behind them a free one if fewer are
+        // there than are kept.
+        let mut slots = Vec::new();
+        let mut complete = false;
+        while !complete && slots.len() < keep {
+            let Some(slot) = numbered.next() else { break };
+            match Found::at(&slot)? {
+                Found::Folder => continue,
+                Found::File => {}
+                Found::Nothing => complete = true,
+            }
+            slots.push(slot);
         }
-        for number in (1..free).rev() {
-            fs::rename(numbered(number), numbered(number + 1))?;
+        for pair in slots.windows(2).rev() {
+            fs::rename(&pair[0], &pair[1])?;
         }
-        missing_is_fine(fs::rename(path, numbered(1)))
+        if let Some(first) = slots.first() {
+            missing_is_fine(fs::rename(path, first))?;
+        }
+        let mut result = Ok(());
+        // Only without a gap: a number far off is the name of somebody else's file.
+        for surplus in numbered.take_while(|_| !complete) {
+            match Found::at(&surplus)? {
+                Found::Folder => {}
+                Found::File => result = result.and(missing_is_fine(fs::remove_file(surplus))),
+                Found::Nothing => break,
+            }
+        }
+        result
     }
 
-    /// Removes the oldest files that a period names.
+    /// Removes the oldest files that a period names. One that cannot be removed keeps none of
+    /// the others.
     fn prune(self, path: &Path, period: &str) -> io::Result<()> {
-        let (Some(keep), Some(name)) = (self.keep, path.file_name()) else {
+        let (Some(keep), Some(name), Some(directory)) =
+            (self.keep, path.file_name(), path.parent())
+        else {
             return Ok(());
-        };
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
         };
         let mut old: Vec<(String, u32, PathBuf)> = Vec::new();
         for file in fs::read_dir(directory)? {
             let file = file?;
-            if let Some((period, number)) = aside_of(&file.file_name(), name, period) {
+            if let Some((period, number)) = aside_of(&file.file_name(), name, period)
+                && Found::at(&file.path())? == Found::File
+            {
                 old.push((period, number, file.path()));
             }
         }
         old.sort();
         let surplus = old.len().saturating_sub(keep);
+        let mut result = Ok(());
         for (_, _, path) in old.into_iter().take(surplus) {
-            missing_is_fine(fs::remove_file(path))?;
+            result = result.and(missing_is_fine(fs::remove_file(path)));
         }
-        Ok(())
+        result
+    }
+}
+
+/// What is at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Folder,
+    File,
+}
+
+impl Found {
+    fn at(path: &Path) -> io::Result<Self> {
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_dir() => Ok(Self::Folder),
+            Ok(_) => Ok(Self::File),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::Nothing),
+            Err(error) => Err(error),
+        }
     }
 }
 

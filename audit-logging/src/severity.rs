@@ -40,8 +40,15 @@ pub(crate) struct Thresholds {
     targets: Vec<(String, Level)>,
 }
 
+/// The target of PostgreSQL's driver, which logs every parameter of a statement, and so the
+/// bodies of entries, at [`Level::Debug`].
+const DRIVER: &str = "tokio_postgres";
+
 impl Thresholds {
     pub(crate) fn new(root: Level, mut targets: Vec<(String, Level)>) -> Self {
+        if root < Level::Info && targets.iter().all(|(target, _)| target != DRIVER) {
+            targets.push((DRIVER.to_owned(), Level::Info));
+        }
         // Stable: of two levels for one target the later one counts.
         targets.reverse();
         targets.sort_by_key(|(target, _)| std::cmp::Reverse(target.len()));
@@ -115,5 +122,22 @@ mod tests {
             assert_eq!(thresholds.of(target), level, "{target}");
         }
         assert_eq!(thresholds.max(), LevelFilter::Debug);
+    }
+
+    #[test]
+    fn the_parameters_of_statements_are_printed_only_where_they_are_asked_for() {
+        let of = |root, targets: &[(&str, Level)]| {
+            let targets = targets
+                .iter()
+                .map(|(target, level)| ((*target).to_owned(), *level));
+            Thresholds::new(root, targets.collect()).of("tokio_postgres::query")
+        };
+        assert_eq!(of(Level::Debug, &[]), Level::Info);
+        assert_eq!(of(Level::Debug, &[("shop", Level::Debug)]), Level::Info);
+        assert_eq!(of(Level::Error, &[]), Level::Error);
+        let named = [("tokio_postgres", Level::Debug)];
+        assert_eq!(of(Level::Debug, &named), Level::Debug);
+        let below = [("tokio_postgres::query", Level::Debug)];
+        assert_eq!(of(Level::Debug, &below), Level::Debug);
     }
 }

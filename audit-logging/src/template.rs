@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 use std::path::Path;
 use std::str::FromStr;
 
-use audit_core::__private::nearest;
+use audit_core::__private::{OneLineWriter, nearest};
 use audit_core::Level;
 use log::Record;
 
@@ -107,8 +107,13 @@ impl Field {
         )
     }
 
+    /// Writes the field with line ends and other forging characters escaped.
     fn write(self, line: &mut String, of: &Line<'_, '_>) -> fmt::Result {
         let record = of.record;
+        if self == Self::Thread {
+            return write_thread_number(line);
+        }
+        let line = &mut OneLineWriter(line);
         match self {
             Self::Asctime => of.time_format.write(line, of.now),
             Self::Levelname => line.write_str(of.level.as_str()),
@@ -120,7 +125,7 @@ impl Field {
             Self::Pathname => line.write_str(record.file().unwrap_or_default()),
             Self::Lineno => write!(line, "{}", record.line().unwrap_or_default()),
             Self::Process => write!(line, "{}", std::process::id()),
-            Self::Thread => write_thread_number(line),
+            Self::Thread => Ok(()),
             Self::ThreadName => line.write_str(std::thread::current().name().unwrap_or_default()),
         }
     }

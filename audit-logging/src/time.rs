@@ -76,7 +76,7 @@ impl TimeFormat {
         Ok(this)
     }
 
-    pub(crate) fn write(&self, line: &mut String, time: Instant) -> fmt::Result {
+    pub(crate) fn write(&self, line: &mut impl Write, time: Instant) -> fmt::Result {
         write!(line, "{}", time.0.format_with_items(self.items.iter()))
     }
 }

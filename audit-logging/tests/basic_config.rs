@@ -1,11 +1,11 @@
 //! `basic_config()` from outside: what stands on the streams and in the files.
 //!
-//! A logger can be set once in a process, so each case runs in a process of its own: a test
-//! starts this same binary for itself alone, and in there `in_child` runs the case.
+//! A logger can be set once in a process, so each case runs in a process of its own.
 
-use std::error::Error;
+mod scratch;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use audit_core::{Actor, LogEntry, LogSink, Sink};
@@ -15,40 +15,7 @@ use audit_logging::{
 };
 use serde_json::{Value, json};
 
-const CHILD: &str = "AUDIT_LOGGING_TEST_CHILD";
-const BEGIN: &str = "--- begin ---\n";
-
-struct Printed {
-    stdout: String,
-    stderr: String,
-}
-
-/// Runs `case(argument)` in a process of its own and returns what it printed.
-fn in_child(argument: &str, case: impl FnOnce(&str) -> Result<(), Box<dyn Error>>) -> Printed {
-    if let Ok(argument) = std::env::var(CHILD) {
-        print!("{BEGIN}");
-        let result = case(&argument);
-        if let Err(error) = &result {
-            println!("{error}");
-        }
-        std::process::exit(i32::from(result.is_err()));
-    }
-    let test = std::thread::current().name().unwrap().to_owned();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args([&*test, "--exact", "--nocapture"])
-        .env(CHILD, argument)
-        .env("TZ", "UTC")
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{stdout}\n{stderr}");
-    let (_, stdout) = stdout.split_once(BEGIN).unwrap();
-    Printed {
-        stdout: stdout.to_owned(),
-        stderr,
-    }
-}
+use crate::scratch::{CHILD, Directory, in_child};
 
 fn five_calls() {
     debug!("one");
@@ -56,37 +23,6 @@ fn five_calls() {
     warning!("three");
     error!("four");
     critical!("five");
-}
-
-/// An empty directory that goes away with its owner. In the child it is the parent's.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        let test = std::thread::current().name().unwrap().to_owned();
-        let path = match std::env::var(CHILD) {
-            Ok(path) => PathBuf::from(path),
-            Err(_) => std::env::temp_dir().join(format!("{test}-{}", std::process::id())),
-        };
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn as_str(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.0.join(name)).unwrap()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        if std::env::var_os(CHILD).is_none() {
-            fs::remove_dir_all(&self.0).unwrap();
-        }
-    }
 }
 
 #[test]
