@@ -7,9 +7,7 @@ use crate::mask::Mask;
 use crate::options::Settings;
 use crate::path::Path;
 use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Place, Sensitivity};
-
-/// How deep the fields of fields are looked at; what is deeper counts as hidden.
-const DEPTH: u32 = 12;
+use crate::visited::{Visited, any_inside};
 
 /// A model as data, which can be written as JSON and read by a program without the type, such
 /// as the command `auditlog triggers`.
@@ -136,7 +134,7 @@ impl ModelSchema {
         let mut fields = Vec::new();
         let only = self.fields.len() == 1;
         for field in self.fields {
-            add(field, Outer::NONE, only, DEPTH, &mut fields);
+            add(field, Outer::NONE, only, &mut Vec::new(), &mut fields);
         }
         for field in &mut fields {
             settings.rules.describe(field);
@@ -158,7 +156,7 @@ impl ModelSchema {
 }
 
 /// What is said of the field in whose place another one stands.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct Outer {
     recorded: Recorded,
     level: Option<Level>,
@@ -184,18 +182,23 @@ impl Outer {
     }
 }
 
-/// Adds a field, or the fields that stand in its place.
+/// Adds a field, or the fields that stand in its place: those of each type once, since types
+/// may stand in each other's place.
 fn add(
     field: &FieldSchema,
     outer: Outer,
     only: bool,
-    depth: u32,
+    entered: &mut Vec<(*const FieldSchema, Outer)>,
     fields: &mut Vec<FieldDescription>,
 ) {
     let inner = field.fields();
-    if field.place == Place::Inline && !inner.is_empty() && depth > 0 {
-        for inner in inner {
-            add(inner, outer.around(field), false, depth - 1, fields);
+    if field.place == Place::Inline && !inner.is_empty() {
+        let key = (inner.as_ptr(), outer.around(field));
+        if !entered.contains(&key) {
+            entered.push(key);
+            for inner in inner {
+                add(inner, key.1, false, entered, fields);
+            }
         }
         return;
     }
@@ -211,13 +214,13 @@ fn add(
         && field.sensitivity == Sensitivity::Hashed
         && !field.converted
         && field.referenced.is_none()
-        && inside(field, depth) == Recorded::Clear;
+        && inside(field) == Recorded::Clear;
     let Outer { level, ignored, .. } = outer.around(field);
     fields.push(FieldDescription {
         name: field.name.to_owned(),
         path,
         recorded: match outer.recorded {
-            Recorded::Clear => recorded(field, depth),
+            Recorded::Clear => recorded(field),
             outer => outer,
         },
         hash_domain: hashed.then(|| field.domain.to_owned()),
@@ -238,29 +241,38 @@ fn of_sensitivity(sensitivity: Sensitivity) -> Recorded {
 }
 
 /// What of a field is recorded, by itself and by its type.
-fn recorded(field: &FieldSchema, depth: u32) -> Recorded {
+fn recorded(field: &FieldSchema) -> Recorded {
     let own = of_sensitivity(field.sensitivity);
     if own != Recorded::Clear || field.referenced.is_some() {
         return own;
     }
-    inside(field, depth)
+    inside(field)
 }
 
 /// What of a field's value is recorded, by its type.
-fn inside(field: &FieldSchema, depth: u32) -> Recorded {
-    match field.fields() {
-        _ if field.converted => Recorded::Converted,
-        [] => Recorded::Clear,
-        // Also a type that holds itself without end.
-        _ if depth == 0 => Recorded::Partial,
-        // A newtype, which has the form of what it holds.
-        [inner] if inner.is_inline() => recorded(inner, depth - 1),
-        inner => {
-            let clear = |inner: &FieldSchema| recorded(inner, depth - 1) == Recorded::Clear;
-            if inner.iter().all(clear) {
-                Recorded::Clear
-            } else {
-                Recorded::Partial
+fn inside(field: &FieldSchema) -> Recorded {
+    let mut field = field;
+    let mut visited = Visited::default();
+    loop {
+        match field.fields() {
+            _ if field.converted => return Recorded::Converted,
+            // A newtype, which has the form of what it holds.
+            [inner] if inner.is_inline() && visited.enter(field.fields()) => {
+                let own = of_sensitivity(inner.sensitivity);
+                if own != Recorded::Clear || inner.referenced.is_some() {
+                    return own;
+                }
+                field = inner;
+            }
+            inner => {
+                let hidden = |inner: &FieldSchema| {
+                    inner.converted || of_sensitivity(inner.sensitivity) != Recorded::Clear
+                };
+                return if any_inside(inner, hidden) {
+                    Recorded::Partial
+                } else {
+                    Recorded::Clear
+                };
             }
         }
     }
@@ -328,7 +340,8 @@ mod tests {
                 ("birthplace", Recorded::Clear),
                 ("city", Recorded::Clear),
                 ("door_code", Recorded::Skipped),
-                ("chain", Recorded::Partial),
+                // A type that holds itself hides nothing for that.
+                ("chain", Recorded::Clear),
                 ("pair", Recorded::Partial),
                 ("span", Recorded::Partial),
                 ("wrapped", Recorded::Clear),

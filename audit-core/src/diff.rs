@@ -21,6 +21,10 @@ use crate::value::AuditValue;
 /// stack is made for them.
 pub const MAX_DEPTH: usize = 100;
 
+/// How many steps a comparison takes into fields and items, before the values count as ones
+/// whose parts are shared without end.
+const MAX_STEPS: usize = 1 << 26;
+
 /// Compares two values and returns what changed, secrets masked.
 ///
 /// Pure: neither the registry nor the context plays a part. Changes come in declaration
@@ -105,6 +109,8 @@ struct Output {
     found: usize,
     /// How deep the values themselves are, in a probe that another probe asked for.
     base: usize,
+    /// How many steps the comparison took into fields and items.
+    steps: usize,
     env: Env,
 }
 
@@ -145,6 +151,7 @@ impl Output {
             probing: false,
             found: 0,
             base: 0,
+            steps: 0,
             env,
         }
     }
@@ -189,7 +196,8 @@ impl Output {
 
 impl Diff<'_> {
     /// Returns whether both values are the same, by asking for the first difference.
-    pub(crate) fn probe<T: AuditValue + ?Sized>(old: &T, new: &T) -> bool {
+    #[doc(hidden)]
+    pub fn probe<T: AuditValue + ?Sized>(old: &T, new: &T) -> bool {
         let base = PROBED.get() + 1;
         if base > 2 * MAX_DEPTH {
             return false;
@@ -399,6 +407,17 @@ impl Diff<'_> {
     }
 
     fn below(&mut self, node: &Node<'_>, report: &mut dyn FnMut(&mut Diff<'_>)) {
+        if self.out.env.failed() {
+            // The first error ends the walk: values may hold each other in a ring.
+            self.out.found += 1;
+            return;
+        }
+        self.out.steps += 1;
+        if self.out.steps > MAX_STEPS {
+            self.out.found += 1;
+            self.out.env.fail(ValueError::TooLarge { limit: MAX_STEPS });
+            return;
+        }
         let depth = self.out.base + node.depth() + node.inlined();
         // A probe counts steps of both kinds together, and is not to call different what only
         // nests as deep as it may.

@@ -351,6 +351,11 @@ pub enum ValueError {
         /// The limit, in objects and arrays.
         limit: usize,
     },
+    /// The value has too many parts, as one does whose parts are shared many times over.
+    TooLarge {
+        /// The limit, in objects and arrays.
+        limit: usize,
+    },
     /// The value has no JSON form.
     Unrepresentable {
         /// Why not.
@@ -370,6 +375,7 @@ impl fmt::Display for ValueError {
                     None => write!(f, ", at `{path}`"),
                 }
             }
+            Self::TooLarge { limit } => write!(f, "it has more than {limit} parts"),
             Self::Unrepresentable { message } => f.write_str(message),
         }
     }

@@ -51,6 +51,7 @@ mod tracked;
 mod transaction;
 mod unit;
 mod value;
+mod visited;
 mod walk;
 mod whole;
 mod writer;

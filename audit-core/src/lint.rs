@@ -5,6 +5,7 @@ use std::fmt;
 use crate::auditable::Auditable;
 use crate::log::AuditLog;
 use crate::schema::{FieldSchema, ModelSchema, Sensitivity};
+use crate::visited::Visited;
 
 /// Words that name secrets, alone or joined to others (`api_key`, `userPassword`).
 const SECRET_WORDS: [&str; 26] = [
@@ -36,8 +37,8 @@ const SECRET_WORDS: [&str; 26] = [
     "token",
 ];
 
-/// How deep fields are looked at; recursive types have no end.
-const DEPTH: usize = 8;
+/// How many findings a type may have before its fields are reported at one place only.
+const REPEATED: usize = 200;
 
 /// A field that looks secret by its name and is recorded in clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,21 +80,45 @@ pub fn lint_registered() -> Vec<LintFinding> {
 }
 
 fn lint_schema(schema: &ModelSchema) -> Vec<LintFinding> {
-    let mut findings = Vec::new();
-    walk(schema.name(), schema.fields(), "", DEPTH, &mut findings);
-    findings
+    let mut walk = Lint {
+        model: schema.name(),
+        findings: Vec::new(),
+        around: Visited::default(),
+        done: Visited::default(),
+    };
+    walk.fields(schema.fields(), "");
+    walk.findings
 }
 
-fn walk(
+/// A walk over the fields of a model. A type that holds itself is not entered again.
+struct Lint {
     model: &'static str,
-    fields: &[FieldSchema],
-    prefix: &str,
-    depth: usize,
-    findings: &mut Vec<LintFinding>,
-) {
-    for field in fields {
-        if field.sensitivity() != Sensitivity::Clear || depth == 0 {
-            continue;
+    findings: Vec<LintFinding>,
+    /// The types around the present one.
+    around: Visited,
+    /// The types that are not entered again: those without a finding, and all others once there
+    /// are many findings.
+    done: Visited,
+}
+
+impl Lint {
+    fn fields(&mut self, fields: &'static [FieldSchema], prefix: &str) {
+        if self.done.has(fields) || !self.around.enter(fields) {
+            return;
+        }
+        let before = self.findings.len();
+        for field in fields {
+            self.field(field, prefix);
+        }
+        self.around.leave(fields);
+        if self.findings.len() == before || before >= REPEATED {
+            self.done.enter(fields);
+        }
+    }
+
+    fn field(&mut self, field: &'static FieldSchema, prefix: &str) {
+        if field.sensitivity() != Sensitivity::Clear {
+            return;
         }
         let path = match (field.is_inline(), prefix) {
             (true, prefix) => prefix.to_owned(),
@@ -106,16 +131,16 @@ fn walk(
             .iter()
             .any(|inner| inner.is_inline() && inner.sensitivity() != Sensitivity::Clear);
         if hidden {
-            continue;
+            return;
         }
         if let Some(word) = secret_word(field.name()) {
-            findings.push(LintFinding {
-                model,
+            self.findings.push(LintFinding {
+                model: self.model,
                 path: path.clone(),
                 word,
             });
         }
-        walk(model, inner, &path, depth - 1, findings);
+        self.fields(inner, &path);
     }
 }
 

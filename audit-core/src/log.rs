@@ -32,6 +32,7 @@ use crate::ticket::Ticket;
 use crate::tracked::Tracked;
 use crate::transaction::{InTransaction, Staging, Transaction, transaction_in};
 use crate::unit::Unit;
+use crate::visited::any_inside;
 use crate::writer::Writer;
 
 /// An audit log: where entries go, and which types are recorded.
@@ -239,14 +240,9 @@ impl AuditLog {
     }
 
     fn warn_of_hashes<T: Auditable>(&self) {
-        fn hashes(fields: &[FieldSchema], depth: u32) -> bool {
-            fields.iter().any(|field| {
-                field.sensitivity == Sensitivity::Hashed
-                    || (depth > 0 && hashes(field.fields(), depth - 1))
-            })
-        }
+        let hashed = |field: &FieldSchema| field.sensitivity == Sensitivity::Hashed;
         if self.shared.keys.is_ephemeral()
-            && hashes(T::schema().fields(), 8)
+            && any_inside(T::schema().fields(), hashed)
             && !self.shared.warned.swap(true, Ordering::Relaxed)
         {
             log::warn!(

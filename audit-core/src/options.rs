@@ -14,6 +14,7 @@ use crate::mask::Mask;
 use crate::rules::Rules;
 use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
 use crate::suggest;
+use crate::visited::Visited;
 
 /// When entries of a model hold a snapshot of the whole object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -297,13 +298,23 @@ pub(crate) fn find_field(schema: &ModelSchema, field: &str) -> Result<Vec<String
 
 /// The fields that have a name of their own: those of inline fields stand in their place.
 fn visible(fields: &'static [FieldSchema]) -> Vec<&'static FieldSchema> {
-    let mut found = Vec::new();
-    for field in fields {
-        if field.is_inline() {
-            found.extend(visible(field.fields()));
-        } else {
-            found.push(field);
+    fn collect(
+        fields: &'static [FieldSchema],
+        visited: &mut Visited,
+        found: &mut Vec<&'static FieldSchema>,
+    ) {
+        if !visited.enter(fields) {
+            return;
+        }
+        for field in fields {
+            if field.is_inline() {
+                collect(field.fields(), visited, found);
+            } else {
+                found.push(field);
+            }
         }
     }
+    let mut found = Vec::new();
+    collect(fields, &mut Visited::default(), &mut found);
     found
 }

@@ -19,6 +19,7 @@ pub use crate::value::{
     AsSet, AuditValue, Debugged, Displayed, Keyed, MaskedWith, ModelOf, NoModel, Referenced,
     Serialized, Via,
 };
+pub use crate::visited::newtype_fields;
 pub use crate::walk::{Fields, Walk};
 
 /// The fields of a type that has none, or whose fields do not matter.

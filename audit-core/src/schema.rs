@@ -5,6 +5,7 @@ use std::fmt;
 use crate::level::Level;
 use crate::mask::Mask;
 use crate::value::AuditValue;
+use crate::visited::Visited;
 
 /// What of a field's value may reach the trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,9 @@ pub struct FieldSchema {
     pub(crate) plain: bool,
     pub(crate) nested: fn() -> &'static [FieldSchema],
 }
+
+/// How many maps may hold each other before they count as a type that holds nothing but itself.
+const MAPS: usize = 64;
 
 /// Where a field's value sits in its parent's JSON form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,20 +258,56 @@ impl FieldSchema {
     /// Returns the fields of this field's type, of a map or a list those of its values; empty
     /// for a type without fields.
     pub fn fields(&self) -> &'static [FieldSchema] {
-        match self.inside() {
-            [
-                values @ Self {
-                    place: Place::Keys, ..
-                },
-            ] => values.fields(),
-            fields => fields,
+        let mut fields = self.inside();
+        for _ in 0..MAPS {
+            match fields {
+                [
+                    values @ Self {
+                        place: Place::Keys, ..
+                    },
+                ] => fields = values.inside(),
+                fields => return fields,
+            }
         }
+        &[]
+    }
+
+    /// Returns whether the field's type is a map.
+    pub(crate) fn holds_map(&self) -> bool {
+        matches!(self.inside(), [inner] if inner.place == Place::Keys)
     }
 
     /// Returns what is one step inside: the fields, or of a map what is under its keys.
     pub(crate) fn inside(&self) -> &'static [FieldSchema] {
         (self.nested)()
     }
+}
+
+/// Returns the first answer of the fields that stand at one place: those of a level, and for a
+/// field whose value has no place of its own the fields of its type.
+pub(crate) fn in_place<R>(
+    level: &'static [FieldSchema],
+    ask: &dyn Fn(&'static FieldSchema) -> Option<R>,
+) -> Option<R> {
+    fn walk<R>(
+        level: &'static [FieldSchema],
+        ask: &dyn Fn(&'static FieldSchema) -> Option<R>,
+        visited: &mut Option<Visited>,
+    ) -> Option<R> {
+        level.iter().find_map(|field| {
+            if field.is_inline() {
+                let inner = field.inside();
+                let first = visited.get_or_insert_default().enter(inner);
+                return if first {
+                    walk(inner, ask, visited)
+                } else {
+                    None
+                };
+            }
+            ask(field)
+        })
+    }
+    walk(level, ask, &mut None)
 }
 
 impl fmt::Debug for FieldSchema {

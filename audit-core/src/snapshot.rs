@@ -13,6 +13,10 @@ use crate::schema::{FieldSchema, Place, Sensitivity};
 use crate::value::AuditValue;
 use crate::walk::Fields;
 
+/// How many objects and arrays a value may have once it is recorded: more than fit into an entry
+/// of the largest size that a log takes by default.
+const MAX_PARTS: usize = 1 << 20;
+
 /// Returns a value as JSON, with every secret in its masked form and skipped fields left out.
 ///
 /// # Panics
@@ -48,6 +52,8 @@ pub(crate) fn key_value<T: AuditValue + ?Sized>(value: &T) -> Value {
 pub(crate) struct Env {
     keys: Option<Arc<HashKeys>>,
     error: Option<Box<ValueError>>,
+    /// How many objects and arrays were built.
+    built: usize,
     /// Which top-level fields are redacted, and how; kept where somebody asks.
     redactions: Option<Box<Redactions>>,
 }
@@ -89,6 +95,12 @@ impl Env {
     #[inline]
     pub(crate) fn take_error(&mut self) -> Option<ValueError> {
         self.error.take().map(|error| *error)
+    }
+
+    /// Returns whether there is an error, after which nothing is worth a further look.
+    #[inline]
+    pub(crate) fn failed(&self) -> bool {
+        self.error.is_some()
     }
 
     fn hash(&mut self, domain: &str, value: &Value) -> String {
@@ -138,8 +150,16 @@ impl<'a> Snapshot<'a> {
 
     /// Goes one level down for `build`, or fails at the depth limit.
     pub(crate) fn nested(&mut self, build: impl FnOnce(&mut Self) -> Value) -> Value {
+        if self.env.failed() {
+            return Value::Null;
+        }
         if self.depth >= MAX_DEPTH {
             return self.too_deep();
+        }
+        self.env.built += 1;
+        if self.env.built > MAX_PARTS {
+            self.env.fail(ValueError::TooLarge { limit: MAX_PARTS });
+            return Value::Null;
         }
         self.depth += 1;
         let value = build(self);
@@ -150,6 +170,9 @@ impl<'a> Snapshot<'a> {
     /// Stays on this level for `build`, counted nevertheless: a type may hold itself in its own
     /// place.
     fn inline(&mut self, build: impl FnOnce(&mut Self) -> Value) -> Value {
+        if self.env.failed() {
+            return Value::Null;
+        }
         if self.inlined >= MAX_DEPTH {
             return self.too_deep();
         }

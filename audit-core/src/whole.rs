@@ -11,6 +11,7 @@ use crate::path::Path;
 use crate::registry::Registration;
 use crate::schema::{FieldSchema, Sensitivity};
 use crate::snapshot::{Env, Snapshot};
+use crate::visited::any_inside;
 
 /// A snapshot, and which of its fields are redacted.
 pub(crate) struct Whole {
@@ -52,7 +53,7 @@ impl Whole {
             Change {
                 redaction: self.redaction(name, value, registration).or_else(|| {
                     // A flattened field is noted as one; its own fields tell of theirs.
-                    fallback.and_then(|field| redaction_of(field, 8))
+                    fallback.and_then(redaction_of)
                 }),
                 ..Change::new(path, old, new)
             }
@@ -122,15 +123,16 @@ impl Whole {
 pub(crate) type Sides = (Option<Value>, Option<Value>);
 
 /// How a field's whole value is redacted.
-fn redaction_of(field: &FieldSchema, depth: u32) -> Option<Redaction> {
+pub(crate) fn redaction_of(field: &FieldSchema) -> Option<Redaction> {
+    let redacted = |field: &FieldSchema| {
+        matches!(
+            field.sensitivity,
+            Sensitivity::Masked(_) | Sensitivity::Hashed
+        )
+    };
     match field.sensitivity {
         Sensitivity::Masked(_) => Some(Redaction::Masked),
         Sensitivity::Hashed => Some(Redaction::Hashed),
-        _ if depth == 0 => None,
-        _ => field
-            .fields()
-            .iter()
-            .any(|inner| redaction_of(inner, depth - 1).is_some())
-            .then_some(Redaction::Partial),
+        _ => any_inside(field.fields(), redacted).then_some(Redaction::Partial),
     }
 }

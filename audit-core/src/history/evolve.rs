@@ -1,6 +1,6 @@
 //! Entries of former schemas, in the form of the present one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use crate::log::AuditLog;
 use crate::path::{ParsePathError, Path, PathSegment};
 use crate::registry::Registration;
 use crate::rules;
-use crate::schema::{FieldSchema, Place};
+use crate::schema::{FieldSchema, Place, in_place};
+use crate::visited::any_inside;
 
 /// What brings an entry of one schema version to the next.
 pub(crate) type Upcaster = Box<dyn Fn(&mut Upcast<'_>) + Send + Sync>;
@@ -276,21 +277,9 @@ fn upcast(registration: &Registration, fields: Level, entry: &mut LogEntry) -> R
     Ok(())
 }
 
-/// Whether any field had another name, however deep. Each type is asked once: types may
-/// contain themselves.
+/// Whether any field had another name, however deep.
 fn has_aliases(fields: Level) -> bool {
-    let mut known = HashSet::new();
-    let mut waiting = vec![fields];
-    while let Some(level) = waiting.pop() {
-        if level.iter().any(|field| !field.aliases().is_empty()) {
-            return true;
-        }
-        if known.insert(level.as_ptr_range().start) {
-            let inner = level.iter().map(FieldSchema::inside);
-            waiting.extend(inner.filter(|inner| !inner.is_empty()));
-        }
-    }
-    false
+    any_inside(fields, |field| !field.aliases().is_empty())
 }
 
 /// What a type has at one place: fields, what is under the keys of a map, or both.
@@ -303,42 +292,32 @@ enum Member {
     Value(Level),
 }
 
-/// How many types that stand in each other's place are looked through.
-const INLINE: usize = 8;
-
 /// Finds a member by its present name or a former one.
 fn member(level: Level, name: &str) -> Option<Member> {
-    let named = find(level, INLINE, &|field| field.name() == name);
+    let named = find(level, &|field| field.name() == name);
     named
-        .or_else(|| find(level, INLINE, &|field| field.aliases().contains(&name)))
+        .or_else(|| find(level, &|field| field.aliases().contains(&name)))
         .map(Member::Field)
-        .or_else(|| map_values(level, INLINE).map(Member::Value))
+        .or_else(|| map_values(level).map(Member::Value))
 }
 
-fn find(
-    level: Level,
-    depth: usize,
-    wanted: &impl Fn(&FieldSchema) -> bool,
-) -> Option<&'static FieldSchema> {
-    level.iter().find_map(|field| match field.place {
-        Place::Inline if depth > 0 => find(field.inside(), depth - 1, wanted),
+fn find(level: Level, wanted: &dyn Fn(&FieldSchema) -> bool) -> Option<&'static FieldSchema> {
+    in_place(level, &|field| match field.place {
         Place::Inline | Place::Keys => None,
         Place::Named | Place::Indexed(_) => wanted(field).then_some(field),
     })
 }
 
 /// What is under the keys of the map that stands here, alone or beside fields.
-fn map_values(level: Level, depth: usize) -> Option<Level> {
-    level.iter().find_map(|field| match field.place {
-        Place::Keys => Some(field.inside()),
-        Place::Inline if depth > 0 => map_values(field.inside(), depth - 1),
-        _ => None,
+fn map_values(level: Level) -> Option<Level> {
+    in_place(level, &|field| {
+        (field.place == Place::Keys).then(|| field.inside())
     })
 }
 
 /// Whether every name here is the key of a map.
 fn is_map(level: Level) -> bool {
-    map_values(level, INLINE).is_some() && find(level, INLINE, &|_| true).is_none()
+    map_values(level).is_some() && find(level, &|_| true).is_none()
 }
 
 /// Gives a member another name, unless there is one of that name.

@@ -1,6 +1,6 @@
 //! States out of entries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -124,11 +124,11 @@ pub(super) fn rebuild(fields: &[FieldSchema], entries: &[LogEntry]) -> Reconstru
             missing.insert(0, Missing { path, reason });
         }
         let mut found = BTreeMap::new();
-        hidden(fields, &state, &mut Vec::new(), &mut found);
+        hidden(fields, &state, &mut Visit::default(), &mut found);
         let found = found.into_iter();
         missing.extend(found.map(|(path, reason)| Missing { path, reason }));
         redacted(&entries[start..], &state, &mut missing);
-        refer(fields, &state, &mut Vec::new(), &mut references);
+        refer(fields, &state, &mut Visit::default(), &mut references);
     }
     Reconstruction {
         state,
@@ -281,31 +281,60 @@ pub(super) fn empty(changes: &Changes) -> Value {
     }
 }
 
+/// A walk over a state by the fields of its type.
+///
+/// Several types may describe one value, such as the variants of an untagged enum, and each may
+/// hold itself: below the first of them no type visits a value twice.
+#[derive(Default)]
+struct Visit {
+    at: Vec<PathSegment>,
+    /// Whether another type may describe the present value too.
+    shared: bool,
+    seen: HashSet<(*const Value, *const FieldSchema)>,
+}
+
+impl Visit {
+    /// Returns whether the fields of a type are to visit a value.
+    fn enter(&mut self, fields: &[FieldSchema], value: &Value) -> bool {
+        !fields.is_empty() && (!self.shared || self.seen.insert((value, fields.as_ptr())))
+    }
+
+    /// Runs `visit` on a value that is described by other types too.
+    fn sharing(&mut self, visit: impl FnOnce(&mut Self)) {
+        let before = std::mem::replace(&mut self.shared, true);
+        visit(self);
+        self.shared = before;
+    }
+}
+
 /// Finds the fields that a state does not have in clear: those that are masked or tokens
 /// where it holds them, and those that are never recorded where it holds what they are in.
 fn hidden(
     fields: &[FieldSchema],
     value: &Value,
-    at: &mut Vec<PathSegment>,
+    visit: &mut Visit,
     found: &mut BTreeMap<Path, MissingReason>,
 ) {
+    if !visit.enter(fields, value) {
+        return;
+    }
     match value {
         Value::Array(items) => {
             for item in items {
-                hidden(fields, item, at, found);
+                hidden(fields, item, visit, found);
             }
             return;
         }
         // A map: the fields are those of its values.
         Value::Object(inner)
-            if !at.is_empty()
+            if !visit.at.is_empty()
                 && !inner.is_empty()
                 && !fields
                     .iter()
                     .any(|field| field.is_inline() || inner.contains_key(field.name())) =>
         {
             for value in inner.values() {
-                hidden(fields, value, at, found);
+                hidden(fields, value, visit, found);
             }
             return;
         }
@@ -328,18 +357,28 @@ fn hidden(
             Sensitivity::Clear => None,
         };
         if !inline {
-            at.push(PathSegment::Name(field.name().to_owned()));
+            visit.at.push(PathSegment::Name(field.name().to_owned()));
         }
         let held = inner.is_some_and(|inner| !inner.is_null());
         match (reason, inner) {
             (Some(reason), _) if held || reason == MissingReason::Skipped => {
-                found.insert(Path::from_segments(at), reason);
+                found.insert(Path::from_segments(&visit.at), reason);
             }
-            (None, Some(inner)) if held => hidden(field.fields(), inner, at, found),
+            (None, Some(inner)) if held && inline => {
+                visit.sharing(|visit| match (field.holds_map(), inner) {
+                    (true, Value::Object(entries)) => {
+                        for value in entries.values() {
+                            hidden(field.fields(), value, visit, found);
+                        }
+                    }
+                    _ => hidden(field.fields(), inner, visit, found),
+                });
+            }
+            (None, Some(inner)) if held => hidden(field.fields(), inner, visit, found),
             _ => {}
         }
         if !inline {
-            at.pop();
+            visit.at.pop();
         }
     }
 }
@@ -379,37 +418,65 @@ fn redacted(entries: &[LogEntry], state: &Value, missing: &mut Vec<Missing>) {
 fn refer(
     fields: &[FieldSchema],
     value: &Value,
-    at: &mut Vec<PathSegment>,
+    visit: &mut Visit,
     references: &mut Vec<(Path, ObjectRef)>,
 ) {
-    for field in fields {
-        if field.is_inline() {
-            refer(field.fields(), value, at, references);
-            continue;
+    if !visit.enter(fields, value) {
+        return;
+    }
+    if let Value::Array(items) = value {
+        for (index, item) in items.iter().enumerate() {
+            visit.at.push(PathSegment::Index(index));
+            refer(fields, item, visit, references);
+            visit.at.pop();
         }
-        let Some(inner) = value.get(field.name()) else {
+        return;
+    }
+    for field in fields {
+        let inline = field.is_inline();
+        let Some(inner) = (if inline {
+            Some(value)
+        } else {
+            value.get(field.name())
+        }) else {
             continue;
         };
-        at.push(PathSegment::Name(field.name().to_owned()));
+        if inline {
+            visit.sharing(|visit| refer_inside(field, inner, visit, references));
+            continue;
+        }
+        visit.at.push(PathSegment::Name(field.name().to_owned()));
         match (field.referenced(), inner) {
             (Some(model), Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
-                    at.push(PathSegment::Index(index));
-                    note(model, item, at, references);
-                    at.pop();
+                    visit.at.push(PathSegment::Index(index));
+                    note(model, item, &visit.at, references);
+                    visit.at.pop();
                 }
             }
-            (Some(model), inner) => note(model, inner, at, references),
-            (None, Value::Array(items)) => {
-                for (index, item) in items.iter().enumerate() {
-                    at.push(PathSegment::Index(index));
-                    refer(field.fields(), item, at, references);
-                    at.pop();
-                }
-            }
-            (None, inner) => refer(field.fields(), inner, at, references),
+            (Some(model), inner) => note(model, inner, &visit.at, references),
+            (None, inner) => refer_inside(field, inner, visit, references),
         }
-        at.pop();
+        visit.at.pop();
+    }
+}
+
+/// Lists the objects that a field's value refers to.
+fn refer_inside(
+    field: &FieldSchema,
+    value: &Value,
+    visit: &mut Visit,
+    references: &mut Vec<(Path, ObjectRef)>,
+) {
+    match value {
+        Value::Object(entries) if field.holds_map() => {
+            for (key, value) in entries {
+                visit.at.push(PathSegment::Name(key.clone()));
+                refer(field.fields(), value, visit, references);
+                visit.at.pop();
+            }
+        }
+        _ => refer(field.fields(), value, visit, references),
     }
 }
 

@@ -1,8 +1,8 @@
 //! `AuditValue` for structs.
 
-use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Attribute, Meta};
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{Attribute, Meta, Type};
 
 use super::field::{self, Spot};
 use super::schema;
@@ -16,7 +16,11 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
             let fields = schema::fields(body, &container.model(), &container.identity);
             nothing(&quote!(const FIELDS: &'static [__audit::FieldSchema] = #fields;))
         }
-        Shape::Inline(only) if body.fields[only].is_plain() && container.identity.is_empty() => {
+        Shape::Inline(only)
+            if body.fields[only].is_plain()
+                && container.identity.is_empty()
+                && !holds_itself(&container.input.ident, &body.fields[only].original.ty) =>
+        {
             delegating(container, body, only)
         }
         Shape::Inline(only) => newtype(container, body, only),
@@ -40,10 +44,31 @@ fn nothing(fields: &TokenStream) -> TokenStream {
     }
 }
 
+/// Whether a newtype may hold itself, which takes a pointer: what it holds then depends on what
+/// it is, and the levels of a value must be counted.
+fn holds_itself(own: &Ident, ty: &Type) -> bool {
+    fn in_tokens(own: &Ident, tokens: TokenStream) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Group(group) => in_tokens(own, group.stream()),
+            TokenTree::Ident(ident) => {
+                ident == *own || POINTERS.iter().any(|pointer| ident == pointer)
+            }
+            TokenTree::Punct(punct) => punct.as_char() == '&',
+            TokenTree::Literal(_) => false,
+        })
+    }
+    in_tokens(own, ty.to_token_stream())
+}
+
+const POINTERS: [&str; 5] = ["Arc", "Box", "Cow", "Rc", "Self"];
+
 /// A newtype about which nothing was said is what it holds:
 ///
 /// ```text
 /// const COMPOSITE: bool = <u64 as __audit::AuditValue>::COMPOSITE;
+/// fn same(&self, __new: &Self) -> bool {
+///     if Self::COMPOSITE { Diff::probe(self, __new) } else { <u64 as AuditValue>::same(..) }
+/// }
 /// fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
 ///     <u64 as __audit::AuditValue>::snapshot(&self.0, __cx)
 /// }
@@ -58,7 +83,11 @@ fn delegating(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenS
         const COMPOSITE: ::core::primitive::bool = <#ty as __audit::AuditValue>::COMPOSITE;
         #[inline]
         fn same(&self, __new: &Self) -> ::core::primitive::bool {
-            <#ty as __audit::AuditValue>::same(#this, #other)
+            if <Self as __audit::AuditValue>::COMPOSITE {
+                __audit::Diff::probe(self, __new)
+            } else {
+                <#ty as __audit::AuditValue>::same(#this, #other)
+            }
         }
         #[inline]
         fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
@@ -74,7 +103,7 @@ fn delegating(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenS
         }
         #[inline]
         fn fields() -> &'static [__audit::FieldSchema] {
-            <#ty as __audit::AuditValue>::fields()
+            __audit::newtype_fields(<#ty as __audit::AuditValue>::fields)
         }
     }
 }
