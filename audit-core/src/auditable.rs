@@ -23,7 +23,8 @@ pub trait Auditable: AuditValue {
     /// The stored name of the type, which stays when the type is renamed.
     const MODEL: &'static str;
 
-    /// Returns the identity as text; the parts of a composite one are joined with `|`.
+    /// Returns the identity as text; the parts of a composite one are joined with `|`. Empty
+    /// while the object has no key, or only a part of one: it cannot be recorded then.
     fn object_pk(&self) -> String;
 
     /// Returns the object as people read it, with masked fields masked; by default the

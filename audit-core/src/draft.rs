@@ -67,6 +67,16 @@ struct Ready {
     complete: bool,
     /// Whether snapshots are due by the number of entries.
     counted: bool,
+    /// The end of the object under its former key, where an update changed its identity.
+    ended: Option<Box<Ended>>,
+}
+
+/// The first entry of an identity change; the second one is the draft's own.
+#[derive(Debug)]
+struct Ended {
+    entry: LogEntry,
+    /// The level by action.
+    base: Level,
 }
 
 /// An object of any type, so that what makes an entry is compiled once.
@@ -107,7 +117,7 @@ enum Content<'c> {
     /// Every field as old.
     Went,
     /// What a comparison with the old object finds.
-    Changed(&'c Compare<'c>),
+    Changed(&'c Compare<'c>, &'c dyn Entity),
     /// All of it, and no change.
     Present,
     /// Nothing.
@@ -125,7 +135,7 @@ impl Draft {
 
     pub(crate) fn updated<T: Auditable + 'static>(log: &AuditLog, old: &T, new: &T) -> Self {
         let difference = |env, rules: Option<&Rules>| compare(old, new, env, rules);
-        let content = Content::Changed(&difference);
+        let content = Content::Changed(&difference, old);
         Self::make(log, Action::Update, T::schema(), new, &content)
     }
 
@@ -214,10 +224,7 @@ impl Draft {
                         }
                         State::Ready(ready)
                     }
-                    Err(source) => State::Failed(Error::Value {
-                        model: schema.name.to_owned(),
-                        source,
-                    }),
+                    Err(error) => State::Failed(error),
                 }
             }
             Err(reason) => State::Skipped(reason),
@@ -232,6 +239,7 @@ impl Draft {
         if let State::Ready(ready) = &mut self.state {
             ready.complete(&self.log);
             edit(ready);
+            ready.share();
             ready.settle_level();
         }
         self
@@ -289,11 +297,14 @@ impl Draft {
 
     /// Records only changes of these fields, given by path, as Django's `update_fields`
     /// does; an update of other fields is then unchanged. An unknown field is an error when
-    /// the draft is recorded.
+    /// the draft is recorded, and so is an update that changes the identity.
     pub fn only<F: AsRef<str>>(mut self, fields: impl IntoIterator<Item = F>) -> Self {
         let State::Ready(ready) = &mut self.state else {
             return self;
         };
+        if ready.ended.is_some() {
+            return self.identity_changed();
+        }
         let mut paths: Vec<Path> = Vec::new();
         for field in fields {
             let field = field.as_ref();
@@ -327,14 +338,26 @@ impl Draft {
         self
     }
 
+    fn identity_changed(mut self) -> Self {
+        if let State::Ready(ready) = &mut self.state {
+            let model = std::mem::take(&mut ready.entry.model);
+            self.state = State::Failed(Error::IdentityChanged { model });
+        }
+        self
+    }
+
     /// Records the entry also if nothing changed.
     pub fn force(self) -> Self {
         self.edit(|ready| ready.needs_change = false)
     }
 
     /// Sets what changed, for an action that carries changes of its own. They are recorded
-    /// as they are given: what is secret must be masked already.
+    /// as they are given: what is secret must be masked already. For an update that changes
+    /// the identity it is an error when the draft is recorded.
     pub fn changes(self, changes: Changes) -> Self {
+        if matches!(&self.state, State::Ready(ready) if ready.ended.is_some()) {
+            return self.identity_changed();
+        }
         self.edit(|ready| {
             ready.notable = !changes.is_empty();
             ready.entry.changes = changes;
@@ -351,7 +374,8 @@ impl Draft {
         self.extra("affected", objects)
     }
 
-    /// Returns the entry as it would be recorded; `None` if there would be none.
+    /// Returns the entry as it would be recorded; `None` if there would be none. Of a changed
+    /// identity it is the creation under the new key; see [`entries`](Self::entries).
     pub fn entry(&self) -> Option<&LogEntry> {
         match &self.state {
             State::Ready(ready) if !ready.is_unchanged() => Some(&ready.entry),
@@ -359,12 +383,30 @@ impl Draft {
         }
     }
 
+    /// Returns the entries as they would be recorded, in their order: one for most drafts, and
+    /// two for an update that changes the identity of its object.
+    pub fn entries(&self) -> impl Iterator<Item = &LogEntry> {
+        let ready = match &self.state {
+            State::Ready(ready) if !ready.is_unchanged() => Some(ready),
+            _ => None,
+        };
+        ready.into_iter().flat_map(|ready| {
+            let ended = ready.ended.as_ref().map(|ended| &ended.entry);
+            ended.into_iter().chain([&ready.entry])
+        })
+    }
+
     /// Records the entry and returns when the store has it; inside a transaction, when it
     /// is kept back for the end of that.
     ///
+    /// An update that changes the identity of its object is two entries in one batch: the
+    /// deletion of the object under its former key, and its creation with all of its state under
+    /// the new one. Each names the other as its [`counterpart`](LogEntry::counterpart), and the
+    /// receipt has the id of the creation.
+    ///
     /// # Errors
-    /// If the entry cannot be made (a value nests too deep, a reason is missing, a field of
-    /// [`only`](Self::only) is unknown) or the store does not take it. Then nothing was
+    /// If the entry cannot be made (the object has no key, a value nests too deep, a reason is
+    /// missing, a field of [`only`](Self::only) is unknown) or the store does not take it. Then nothing was
     /// recorded, unless [`Error::is_unconfirmed`]: then nobody knows. What is drafted and
     /// recorded anew has another id and may be there twice.
     pub fn record(self) -> Result<Receipt> {
@@ -375,10 +417,16 @@ impl Draft {
         };
         let id = ready.entry.id;
         if let Some(staging) = Staging::of(&log) {
-            staging.stage([ready.entry])?;
+            staging.stage(ready.into_entries())?;
             return Ok(Receipt::Recorded(id));
         }
-        Ok(log.write(std::slice::from_ref(&ready.entry))?.receipt(id))
+        let kept = if ready.ended.is_some() {
+            let entries: Vec<LogEntry> = ready.into_entries().collect();
+            log.write(&entries)?
+        } else {
+            log.write(std::slice::from_ref(&ready.entry))?
+        };
+        Ok(kept.receipt(id))
     }
 
     /// Leaves the entry to the log's writer thread, which writes what comes in batches and
@@ -397,9 +445,9 @@ impl Draft {
             Ok(Ok(ready)) => match Staging::of(&log) {
                 Some(staging) => {
                     let receipt = Receipt::Recorded(ready.entry.id);
-                    Ticket::settled(staging.stage([ready.entry]).map(|()| receipt))
+                    Ticket::settled(staging.stage(ready.into_entries()).map(|()| receipt))
                 }
-                None => log.enqueue(vec![ready.entry]),
+                None => log.enqueue(ready.into_entries().collect()),
             },
             Ok(Err(receipt)) => Ticket::settled(Ok(receipt)),
             Err(error) => Ticket::settled(Err(error)),
@@ -411,14 +459,34 @@ impl Draft {
     /// it has the id of that.
     ///
     /// # Errors
-    /// If the entry cannot be made, as for [`record`](Self::record).
+    /// If the entry cannot be made, as for [`record`](Self::record), and
+    /// [`Error::IdentityChanged`] if there are two; [`into_entries`](Self::into_entries) returns
+    /// both.
     pub fn into_entry(self) -> Result<Option<LogEntry>> {
+        let mut entries = self.into_entries()?;
+        match entries.len() {
+            0 | 1 => Ok(entries.pop()),
+            _ => Err(Error::IdentityChanged {
+                model: entries.swap_remove(0).model,
+            }),
+        }
+    }
+
+    /// Returns the entries as [`into_entry`](Self::into_entry) does: none, one, or the two of a
+    /// changed identity, which belong into one transaction.
+    ///
+    /// # Errors
+    /// If the entry cannot be made, as for [`record`](Self::record).
+    pub fn into_entries(self) -> Result<Vec<LogEntry>> {
         let transaction = Staging::id_of(&self.log);
-        let mut entry = self.prepare_entry()?.ok();
-        if let Some(entry) = &mut entry {
+        let Ok(ready) = self.prepare()? else {
+            return Ok(Vec::new());
+        };
+        let mut entries: Vec<LogEntry> = ready.into_entries().collect();
+        for entry in &mut entries {
             entry.transaction_id = transaction.or(entry.transaction_id);
         }
-        Ok(entry)
+        Ok(entries)
     }
 
     /// Makes the entry, for an adapter of a database driver to write into a transaction of the
@@ -436,10 +504,10 @@ impl Draft {
         matches!(self.state, State::Skipped(_))
     }
 
-    /// Returns the entry to be written to `log`, or the receipt if there is none.
-    pub(crate) fn settle(self, log: &AuditLog) -> Result<Result<LogEntry, Receipt>> {
+    /// Adds what is to be written to `log`, and returns the receipt.
+    pub(crate) fn settle(self, log: &AuditLog, entries: &mut Vec<LogEntry>) -> Result<Receipt> {
         self.must_be_of(log)?;
-        self.prepare_entry()
+        self.prepare_entries(entries)
     }
 
     pub(crate) fn must_be_of(&self, log: &AuditLog) -> Result<()> {
@@ -450,9 +518,17 @@ impl Draft {
         }
     }
 
-    /// Returns the entry, or the receipt if there is none.
-    pub(crate) fn prepare_entry(self) -> Result<Result<LogEntry, Receipt>> {
-        Ok(self.prepare()?.map(|ready| ready.entry))
+    /// Adds what is to be written, and returns the receipt: of what was added last, or that
+    /// there is nothing.
+    pub(crate) fn prepare_entries(self, entries: &mut Vec<LogEntry>) -> Result<Receipt> {
+        Ok(match self.prepare()? {
+            Ok(ready) => {
+                let receipt = Receipt::Recorded(ready.entry.id);
+                entries.extend(ready.into_entries());
+                receipt
+            }
+            Err(receipt) => receipt,
+        })
     }
 
     fn prepare(self) -> Result<Result<Box<Ready>, Receipt>> {
@@ -464,31 +540,36 @@ impl Draft {
         if ready.is_unchanged() {
             return Ok(Err(Receipt::Unchanged));
         }
-        if ready.entry.level < self.log.shared().min_level {
+        let shared = self.log.shared();
+        // Both entries of an identity change are recorded, or neither.
+        if ready.each().all(|entry| entry.level < shared.min_level) {
             return Ok(Err(Receipt::Skipped(SkipReason::BelowLevel)));
         }
-        for hook in &self.log.shared().before {
-            if hook(&mut ready.entry) == Flow::Veto {
-                return Ok(Err(Receipt::Skipped(SkipReason::Vetoed)));
+        for hook in &shared.before {
+            for entry in ready.each_mut() {
+                if hook(entry) == Flow::Veto {
+                    return Ok(Err(Receipt::Skipped(SkipReason::Vetoed)));
+                }
             }
         }
-        let no_reason = ready
-            .entry
-            .reason
-            .as_ref()
-            .is_none_or(|reason| reason.trim().is_empty());
-        if ready.require_reason && no_reason {
+        let no_reason = |entry: &LogEntry| {
+            let reason = entry.reason.as_ref();
+            reason.is_none_or(|reason| reason.trim().is_empty())
+        };
+        if ready.require_reason && ready.each().any(no_reason) {
             return Err(Error::ReasonRequired {
                 model: ready.entry.model.clone(),
                 action: ready.entry.action.clone(),
             });
         }
         if ready.counted {
-            if ready.entry.outcome != Outcome::Success {
-                // What did not happen says nothing of the object.
-                ready.entry.snapshot = None;
+            for entry in ready.each_mut() {
+                if entry.outcome != Outcome::Success {
+                    // What did not happen says nothing of the object.
+                    entry.snapshot = None;
+                }
+                shared.cadence.count(entry);
             }
-            self.log.shared().cadence.count(&ready.entry);
         }
         Ok(Ok(ready))
     }
@@ -553,6 +634,7 @@ impl Ready {
             model: String::new(),
             object_pk: String::new(),
             parent: None,
+            counterpart: None,
             changes: Changes::new(),
             snapshot: None,
             actor: None,
@@ -584,6 +666,7 @@ impl Ready {
             notable: true,
             complete: false,
             counted: false,
+            ended: None,
         }
     }
 
@@ -592,10 +675,64 @@ impl Ready {
         if !self.complete {
             self.complete = true;
             let now = log.now();
+            if let Some(ended) = &mut self.ended {
+                // First, so that it orders before the other.
+                ended.entry.id = (log.shared().ids)(now);
+            }
             self.entry.id = (log.shared().ids)(now);
             self.entry.timestamp = now;
             Context::fill(&mut self.entry);
+            self.share();
         }
+    }
+
+    /// Gives the other entry of an identity change all that both have in common.
+    fn share(&mut self) {
+        let Some(ended) = &mut self.ended else {
+            return;
+        };
+        let entry = &self.entry;
+        ended.entry = LogEntry {
+            id: ended.entry.id,
+            level: ended.entry.level,
+            action: Action::Delete,
+            object_pk: std::mem::take(&mut ended.entry.object_pk),
+            object_repr: std::mem::take(&mut ended.entry.object_repr),
+            parent: ended.entry.parent.take(),
+            counterpart: ended.entry.counterpart.take(),
+            changes: std::mem::take(&mut ended.entry.changes),
+            snapshot: ended.entry.snapshot.take(),
+            timestamp: entry.timestamp,
+            outcome: entry.outcome,
+            model: entry.model.clone(),
+            actor: entry.actor.clone(),
+            correlation_id: entry.correlation_id.clone(),
+            trace_id: entry.trace_id.clone(),
+            transaction_id: entry.transaction_id,
+            remote_addr: entry.remote_addr,
+            remote_port: entry.remote_port,
+            reason: entry.reason.clone(),
+            additional_data: entry.additional_data.clone(),
+            schema_version: entry.schema_version,
+            source: entry.source.clone(),
+        };
+    }
+
+    /// Returns the entries, in their order.
+    fn each(&self) -> impl Iterator<Item = &LogEntry> {
+        let ended = self.ended.as_ref().map(|ended| &ended.entry);
+        ended.into_iter().chain([&self.entry])
+    }
+
+    fn each_mut(&mut self) -> impl Iterator<Item = &mut LogEntry> {
+        let ended = self.ended.as_mut().map(|ended| &mut ended.entry);
+        ended.into_iter().chain([&mut self.entry])
+    }
+
+    fn into_entries(self: Box<Self>) -> impl Iterator<Item = LogEntry> {
+        let this = *self;
+        let ended = this.ended.map(|ended| ended.entry);
+        ended.into_iter().chain([this.entry])
     }
 
     fn of(log: &AuditLog, action: Action, registration: &Registration) -> Self {
@@ -620,24 +757,33 @@ impl Ready {
         object: &dyn Entity,
         content: &Content<'_>,
         registration: &Registration,
-    ) -> Result<(), ValueError> {
+    ) -> Result<()> {
         let settings = &registration.settings;
         let rules = Some(&settings.rules).filter(|rules| !rules.is_empty());
-        let mut repr = Repr::new(Env::with_keys(log.hash_keys()), rules);
-        object.write_repr(&mut repr);
-        let (text, env) = repr.finish();
-        if let Some(error) = env.into_error() {
-            return Err(error);
-        }
-        self.entry.object_repr = text;
+        let schema = registration.schema;
         self.entry.object_pk = object.pk();
+        let former = match content {
+            Content::Changed(_, old) => {
+                let former = old.pk();
+                self.must_have_key(&former)?;
+                (former != self.entry.object_pk).then_some((former, *old))
+            }
+            _ => None,
+        };
+        self.must_have_key(&self.entry.object_pk)?;
+        self.entry.object_repr = text_of(log, object, rules, schema)?;
         self.entry.parent = object.root();
-        if let Content::Changed(compare) = content {
-            let difference = compare(Env::with_keys(log.hash_keys()), rules)?;
+        if let Content::Changed(compare, _) = content {
+            let difference = compare(Env::with_keys(log.hash_keys()), rules)
+                .map_err(|source| invalid(schema, source))?;
             self.entry.changes = difference.changes;
             self.raised = difference.level;
             self.needs_change = true;
             self.notable = difference.notable;
+        }
+        self.counted = matches!(settings.snapshot, SnapshotPolicy::Every(_));
+        if let Some((former, old)) = former {
+            return self.change_identity(log, former, (old, object), registration);
         }
         let cadence = &log.shared().cadence;
         let wanted = match (content, settings.snapshot) {
@@ -646,24 +792,64 @@ impl Ready {
             | (_, SnapshotPolicy::Never)
             | (Content::Came | Content::Went, SnapshotPolicy::Every(_)) => false,
             (_, SnapshotPolicy::Always) => true,
-            (Content::Changed(_), SnapshotPolicy::Every(every)) => {
+            (Content::Changed(..), SnapshotPolicy::Every(every)) => {
                 self.notable && cadence.is_due(&*log.shared().pipeline.store, &self.entry, every)
             }
         };
-        self.counted = matches!(settings.snapshot, SnapshotPolicy::Every(_));
-        if wanted || matches!(content, Content::Came | Content::Went) {
-            let keys = log.hash_keys();
-            let whole = Whole::of(keys, registration, |cx| object.record(cx))?;
-            match content {
-                Content::Came => {
-                    self.entry.changes = whole.changes(registration, |value| (None, Some(value)));
-                }
-                Content::Went => {
-                    self.entry.changes = whole.changes(registration, |value| (Some(value), None));
-                }
-                Content::Changed(_) | Content::Present | Content::Same => {}
+        match content {
+            Content::Came => fill_whole(&mut self.entry, log, object, registration, CAME, wanted),
+            Content::Went => fill_whole(&mut self.entry, log, object, registration, WENT, wanted),
+            _ if wanted => {
+                self.entry.snapshot = Some(whole(log, object, registration)?.snapshot);
+                Ok(())
             }
-            self.entry.snapshot = wanted.then_some(whole.snapshot);
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes of an update the end of the object under its former key, and its beginning under
+    /// the new one.
+    fn change_identity(
+        &mut self,
+        log: &AuditLog,
+        former: String,
+        (old, new): (&dyn Entity, &dyn Entity),
+        registration: &Registration,
+    ) -> Result<()> {
+        let settings = &registration.settings;
+        let rules = Some(&settings.rules).filter(|rules| !rules.is_empty());
+        let levels = settings.levels(registration.schema);
+        let wanted = settings.snapshot == SnapshotPolicy::Always;
+        let model = self.entry.model.clone();
+        let mut ended = Self::new(
+            log,
+            Action::Delete,
+            Some(registration.schema),
+            levels.delete,
+        );
+        ended.entry.object_repr = text_of(log, old, rules, registration.schema)?;
+        ended.entry.parent = old.root();
+        ended.entry.counterpart = Some(ObjectRef::new(&*model, &*self.entry.object_pk));
+        fill_whole(&mut ended.entry, log, old, registration, WENT, wanted)?;
+        self.entry.counterpart = Some(ObjectRef::new(model, &*former));
+        ended.entry.object_pk = former;
+        self.entry.action = Action::Create;
+        self.base = levels.create;
+        self.needs_change = false;
+        self.notable = true;
+        self.ended = Some(Box::new(Ended {
+            entry: ended.entry,
+            base: levels.delete,
+        }));
+        fill_whole(&mut self.entry, log, new, registration, CAME, wanted)
+    }
+
+    fn must_have_key(&self, key: &str) -> Result<()> {
+        if key.is_empty() {
+            return Err(Error::NoKey {
+                model: self.entry.model.clone(),
+                action: self.entry.action.clone(),
+            });
         }
         Ok(())
     }
@@ -678,7 +864,60 @@ impl Ready {
             Outcome::Failure => Some(Level::Error),
             Outcome::Denied => Some(Level::Warning),
         };
-        let raised = Some(self.base).max(self.raised).max(by_outcome);
-        self.entry.level = self.fixed.or(raised).unwrap_or(self.base);
+        let (raised, fixed) = (self.raised.max(by_outcome), self.fixed);
+        let level = |base: Level| fixed.unwrap_or(raised.map_or(base, |raised| raised.max(base)));
+        self.entry.level = level(self.base);
+        if let Some(ended) = &mut self.ended {
+            ended.entry.level = level(ended.base);
+        }
     }
+}
+
+/// What makes the two sides of a change of each value of an object that came or went.
+type Side = fn(Value) -> (Option<Value>, Option<Value>);
+
+const CAME: Side = |value| (None, Some(value));
+const WENT: Side = |value| (Some(value), None);
+
+fn invalid(schema: &ModelSchema, source: ValueError) -> Error {
+    Error::Value {
+        model: schema.name.to_owned(),
+        source,
+    }
+}
+
+/// Returns the object as people read it, with what is masked masked.
+fn text_of(
+    log: &AuditLog,
+    object: &dyn Entity,
+    rules: Option<&Rules>,
+    schema: &ModelSchema,
+) -> Result<String> {
+    let mut repr = Repr::new(Env::with_keys(log.hash_keys()), rules);
+    object.write_repr(&mut repr);
+    let (text, env) = repr.finish();
+    match env.into_error() {
+        Some(source) => Err(invalid(schema, source)),
+        None => Ok(text),
+    }
+}
+
+fn whole(log: &AuditLog, object: &dyn Entity, registration: &Registration) -> Result<Whole> {
+    Whole::of(log.hash_keys(), registration, |cx| object.record(cx))
+        .map_err(|source| invalid(registration.schema, source))
+}
+
+/// Records every field of an object, and if it is wanted a snapshot.
+fn fill_whole(
+    entry: &mut LogEntry,
+    log: &AuditLog,
+    object: &dyn Entity,
+    registration: &Registration,
+    side: Side,
+    snapshot: bool,
+) -> Result<()> {
+    let whole = whole(log, object, registration)?;
+    entry.changes = whole.changes(registration, side);
+    entry.snapshot = snapshot.then_some(whole.snapshot);
+    Ok(())
 }

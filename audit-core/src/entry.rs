@@ -56,6 +56,9 @@ pub struct LogEntry {
     pub object_repr: String,
     /// The aggregate root the object belongs to.
     pub parent: Option<ObjectRef>,
+    /// The other half of an identity change: the deletion of the object under its former key
+    /// names the object under its new key, and the creation under the new key names the former.
+    pub counterpart: Option<ObjectRef>,
     /// What changed. A creation has every field as new, a deletion every field as old.
     pub changes: Changes,
     /// The whole object after the change (before it, for a deletion), if asked for.
@@ -181,6 +184,7 @@ impl LogEntry {
             object_pk: object_pk.into(),
             object_repr: object_repr.into(),
             parent: None,
+            counterpart: None,
             changes: Changes::new(),
             snapshot: None,
             actor: None,
@@ -255,7 +259,7 @@ pub(crate) fn to_micros(time: DateTime<Utc>) -> DateTime<Utc> {
 impl Serialize for LogEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // In the order of the names, so that the canonical form needs no second pass.
-        let mut entry = serializer.serialize_struct("LogEntry", 22)?;
+        let mut entry = serializer.serialize_struct("LogEntry", 23)?;
         macro_rules! optional {
             ($field:ident) => {
                 if let Some(value) = &self.$field {
@@ -273,6 +277,7 @@ impl Serialize for LogEntry {
             entry.serialize_field("changes", &self.changes)?;
         }
         optional!(correlation_id);
+        optional!(counterpart);
         entry.serialize_field("id", &self.id)?;
         entry.serialize_field("level", &self.level)?;
         entry.serialize_field("model", &self.model)?;
@@ -321,6 +326,7 @@ struct Stored {
     #[serde(default)]
     changes: Changes,
     correlation_id: Option<String>,
+    counterpart: Option<ObjectRef>,
     id: Uuid,
     level: Level,
     model: String,
@@ -368,6 +374,7 @@ impl<'de> Deserialize<'de> for LogEntry {
             object_pk: stored.object_pk,
             object_repr: stored.object_repr,
             parent: stored.parent,
+            counterpart: stored.counterpart,
             changes: stored.changes,
             snapshot: stored.snapshot,
             actor: stored.actor,

@@ -44,6 +44,20 @@ pub enum Error {
         /// A field with a similar name.
         suggestion: Option<String>,
     },
+    /// An object has no key: its identity, or a part of it, is `None` or empty text.
+    NoKey {
+        /// The model.
+        model: String,
+        /// The action that was to be recorded.
+        action: Action,
+    },
+    /// The identity of an object changed in an update whose draft can hold one entry only, or
+    /// only some fields: [`Draft::only`](crate::Draft::only),
+    /// [`Draft::changes`](crate::Draft::changes), [`Draft::into_entry`](crate::Draft::into_entry).
+    IdentityChanged {
+        /// The model.
+        model: String,
+    },
     /// A custom action or an event has a name that it cannot have: none, or that of one of
     /// the four actions.
     ActionName {
@@ -97,6 +111,14 @@ impl fmt::Display for Error {
                 write!(f, "`{model}` has no field `{}`", field.escape_debug())?;
                 suggest(f, suggestion.as_deref())
             }
+            Self::NoKey { model, action } => write!(
+                f,
+                "the {action} of a `{model}` without a key cannot be recorded: record the object after the insert that gives it one"
+            ),
+            Self::IdentityChanged { model } => write!(
+                f,
+                "the identity of a `{model}` changed, which takes two whole entries: record the update without `only` or `changes`, and with `into_entries` instead of `into_entry`"
+            ),
             Self::ActionName { name } => write!(
                 f,
                 "`{}` is no name for a custom action or an event: it must not be empty, create, update, delete or access",

@@ -399,24 +399,17 @@ impl AuditLog {
     pub fn record_all(&self, drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
         let mut receipts = Vec::new();
         let mut entries = Vec::new();
-        let mut places = Vec::new();
         for draft in drafts {
-            match draft.settle(self)? {
-                Ok(entry) => {
-                    places.push(receipts.len());
-                    receipts.push(Receipt::Recorded(entry.id));
-                    entries.push(entry);
-                }
-                Err(receipt) => receipts.push(receipt),
-            }
+            receipts.push(draft.settle(self, &mut entries)?);
         }
         if let Some(staging) = Staging::of(self) {
             staging.stage(entries)?;
         } else {
-            let ids: Vec<Uuid> = entries.iter().map(|entry| entry.id).collect();
             let kept = self.write(&entries)?;
-            for (place, id) in places.into_iter().zip(ids) {
-                receipts[place] = kept.receipt(id);
+            for receipt in &mut receipts {
+                if let Receipt::Recorded(id) = *receipt {
+                    *receipt = kept.receipt(id);
+                }
             }
         }
         Ok(receipts)
@@ -433,13 +426,12 @@ impl AuditLog {
 
     /// Leaves entries to the writer thread.
     pub(crate) fn enqueue(&self, entries: Vec<LogEntry>) -> Ticket {
-        if entries.is_empty() {
+        let Some(id) = entries.last().map(|entry| entry.id) else {
             return Ticket::settled(Ok(Receipt::Unchanged));
-        }
+        };
         match self.open().and_then(|()| self.writer()) {
             // The writer cannot wait for room in its own queue.
             Ok(writer) if writer.is_current() => {
-                let id = entries[0].id;
                 let written = self.shared.pipeline.write(&entries);
                 Ticket::settled(written.map(|kept| kept.receipt(id)))
             }

@@ -54,15 +54,11 @@ impl Pending {
             staging: None,
         };
         for draft in drafts {
-            let receipt = match draft.prepare_entry()? {
-                Ok(mut entry) => {
-                    entry.transaction_id = transaction.or(entry.transaction_id);
-                    let receipt = Receipt::Recorded(entry.id);
-                    pending.entries.push(entry);
-                    receipt
-                }
-                Err(receipt) => receipt,
-            };
+            let first = pending.entries.len();
+            let receipt = draft.prepare_entries(&mut pending.entries)?;
+            for entry in &mut pending.entries[first..] {
+                entry.transaction_id = transaction.or(entry.transaction_id);
+            }
             pending.receipts.push(receipt);
         }
         Ok(pending)

@@ -69,8 +69,12 @@ pub fn key_text<T: AuditValue + ?Sized>(value: &T) -> String {
 }
 
 /// Joins the parts of a composite identity with `|`; a `|` or `\` inside a part gets a `\`.
+/// Where a part is empty there is no key yet, and the text is empty.
 #[doc(hidden)]
 pub fn composite_key(parts: &[String]) -> String {
+    if parts.iter().any(String::is_empty) {
+        return String::new();
+    }
     let escaped: Vec<String> = parts
         .iter()
         .map(|part| part.replace('\\', "\\\\").replace('|', "\\|"))

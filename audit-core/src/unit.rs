@@ -139,7 +139,7 @@ impl Unit {
 
     /// Returns the entries as they would be written, before hooks see them.
     pub fn entries(&self) -> impl Iterator<Item = &LogEntry> {
-        self.drafts.iter().filter_map(Draft::entry)
+        self.drafts.iter().flat_map(Draft::entries)
     }
 
     /// Drops the drafts on purpose, as for a transaction that is rolled back.

@@ -160,7 +160,8 @@ fn refuse(
 
 fn receipt(written: Result<Kept>, entries: &[LogEntry]) -> Result<Receipt> {
     let kept = written?;
+    // Of the two entries of an identity change the last one is the new object's.
     Ok(entries
-        .first()
+        .last()
         .map_or(Receipt::Unchanged, |entry| kept.receipt(entry.id)))
 }

@@ -67,6 +67,9 @@ fn entry(random: &mut Random, time: DateTime<Utc>) -> LogEntry {
         }
     });
     entry.remote_port = random.one_in(5).then_some(4711);
+    entry.counterpart = random
+        .one_in(8)
+        .then(|| ObjectRef::new("Account", "former"));
     entry.reason = random
         .one_in(4)
         .then(|| format!("ticket {}", random.below(100)));

@@ -1,6 +1,6 @@
 //! `show`: one entry, all of it.
 
-use audit_core::LogEntry;
+use audit_core::{Action, LogEntry};
 use clap::Args;
 
 use super::Session;
@@ -120,6 +120,12 @@ fn fields(entry: &LogEntry, zone: Zone) -> Vec<(&'static str, String)> {
     }
     let parent = entry.parent.as_ref();
     optional("parent", parent.map(|parent| safe(&parent.to_string())));
+    let counterpart = entry.counterpart.as_ref();
+    let side = match entry.action {
+        Action::Delete => "goes on as",
+        _ => "was before",
+    };
+    optional(side, counterpart.map(|other| safe(&other.to_string())));
     optional("reason", entry.reason.as_deref().map(safe));
     optional("correlation id", entry.correlation_id.as_deref().map(safe));
     optional("transaction", entry.transaction_id.map(|id| id.to_string()));

@@ -133,6 +133,11 @@ impl AuditLog {
 /// A version is what an entry that changed something, or holds a snapshot, made of the object;
 /// an entry of what failed or was denied makes none. Versions count from 1. States have the
 /// form of a [snapshot](crate::snapshot()), secrets masked.
+///
+/// Entries without a key, such as those of events and [bulk](crate::bulk()) statements, belong to
+/// no object's history. Where the identity of an object changed, its history under the former key
+/// ends with a deletion and the one under the new key begins with a creation, and each of these
+/// entries names the other object as its [`counterpart`](LogEntry::counterpart).
 #[derive(Clone, Debug)]
 pub struct History {
     object: ObjectRef,
@@ -162,11 +167,17 @@ pub struct Blame<'h> {
 
 impl History {
     fn read(log: &AuditLog, object: ObjectRef, evolution: &Evolution) -> Result<Self> {
+        if object.object_pk.is_empty() {
+            return Self::of(object, Vec::new(), evolution);
+        }
         let entries = Self::question(log, &object).all()?;
         Self::of(object, entries, evolution)
     }
 
     async fn read_async(log: &AuditLog, object: ObjectRef, evolution: &Evolution) -> Result<Self> {
+        if object.object_pk.is_empty() {
+            return Self::of(object, Vec::new(), evolution);
+        }
         let entries = Self::question(log, &object).all_async().await?;
         Self::of(object, entries, evolution)
     }

@@ -198,6 +198,12 @@ struct Backwards {
 
 impl Backwards {
     fn of(log: &AuditLog, object: &ObjectRef, time: DateTime<Utc>) -> Self {
+        if object.object_pk.is_empty() {
+            return Self {
+                entries: Vec::new(),
+                next: None,
+            };
+        }
         let query = log
             .query()
             .model_name(&object.model)
@@ -252,7 +258,13 @@ pub struct Histories {
 
 impl Histories {
     fn read(&mut self) -> Result<Option<History>> {
-        let Some(first) = self.next_entry()? else {
+        let mut first = self.next_entry()?;
+        // What has no key is of no object: events and bulk statements.
+        while let Some(entry) = first.take_if(|entry| entry.object_pk.is_empty()) {
+            self.last = Some(ObjectRef::new(entry.model, entry.object_pk));
+            first = self.next_entry()?;
+        }
+        let Some(first) = first else {
             return Ok(None);
         };
         let object = ObjectRef::new(first.model.as_str(), first.object_pk.as_str());

@@ -128,7 +128,13 @@ impl<T: Auditable> Reference for T {
     const MODEL: &'static str = T::MODEL;
 
     fn identity(&self) -> Value {
-        Value::String(self.object_pk())
+        let key = self.object_pk();
+        // An object without a key cannot be referred to.
+        if key.is_empty() {
+            Value::Null
+        } else {
+            Value::String(key)
+        }
     }
 }
 
