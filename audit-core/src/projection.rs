@@ -1,9 +1,11 @@
 //! What stores that search by columns agree on.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::path::{Path, PathSegment};
+use crate::value::{decimal, nesting};
 
 /// How many hexadecimal digits an id has.
 const DIGITS: usize = 32;
@@ -46,6 +48,38 @@ pub fn id_range(prefix: &str) -> Option<[Uuid; 2]> {
         Uuid::parse_str(&text).ok()
     };
     Some([filled("0")?, filled("f")?])
+}
+
+/// Returns the text that stands for a number of JSON, or `None` if the trail holds a number
+/// (FORMAT.md, "Numbers in JSON").
+///
+/// # Example: a double rounds the second number
+/// ```
+/// use audit_core::projection::number_text;
+///
+/// assert_eq!(number_text("0.1"), None);
+/// assert_eq!(number_text("18446744073709551616.0").as_deref(), Some("18446744073709551616"));
+/// ```
+pub fn number_text(spelling: &str) -> Option<String> {
+    match decimal::spelled(spelling) {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Returns the digits of a value that is a number or the text of one, in one form for equal
+/// numbers.
+pub fn digits(value: &Value) -> Option<String> {
+    match value {
+        Value::Number(number) => decimal::digits(&number.to_string()),
+        Value::String(text) => decimal::digits(text),
+        _ => None,
+    }
+}
+
+/// Compares JSON values as the trail does: numbers by value.
+pub fn equal_json(a: &Value, b: &Value) -> bool {
+    nesting::equal(a, b)
 }
 
 #[cfg(test)]

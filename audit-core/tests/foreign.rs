@@ -55,7 +55,7 @@ fn numbers_are_exact_and_nan_is_no_null() {
             "short": 0.1,
             "shape": ["Unit", {"New": 1}, {"Tuple": [1, 2]}, {"Struct": {"x": 1}}],
             "map": {"1": null, "18446744073709551615": "x"},
-            "json": {"n": "18446744073709551615"},
+            "json": {"n": 18_446_744_073_709_551_615_u64},
         })
     );
     assert!(Serialized(&nan).same(&Serialized(&foreign(f64::NAN))));
@@ -106,5 +106,69 @@ fn an_error_does_not_quote_the_value() {
     assert_eq!(
         error.to_string(),
         "a field marked `#[audit(serde)]` could not be serialized"
+    );
+}
+
+#[derive(Serialize)]
+struct Pointers<'v> {
+    bare: &'v Value,
+    boxed: Box<Value>,
+    optional: Option<Value>,
+    list: Vec<Value>,
+    map: BTreeMap<String, Value>,
+    object: serde_json::Map<String, Value>,
+    number: serde_json::Number,
+    newtype: Newtype,
+    beside: (u64, Value),
+    typed: Generic<Value>,
+}
+
+#[derive(Serialize)]
+struct Newtype(Value);
+
+#[derive(Serialize)]
+struct Generic<T> {
+    id: u64,
+    value: T,
+}
+
+#[test]
+fn integers_of_a_json_value_are_numbers_wherever_it_is() {
+    let value = json!(u64::MAX);
+    let pointers = Pointers {
+        bare: &value,
+        boxed: Box::new(value.clone()),
+        optional: Some(value.clone()),
+        list: vec![value.clone(), json!([i64::MIN])],
+        map: BTreeMap::from([("n".to_owned(), value.clone())]),
+        object: serde_json::Map::from_iter([("n".to_owned(), value.clone())]),
+        number: u64::MAX.into(),
+        newtype: Newtype(value.clone()),
+        beside: (u64::MAX, value.clone()),
+        typed: Generic {
+            id: u64::MAX,
+            value: value.clone(),
+        },
+    };
+    let text = u64::MAX.to_string();
+    let mut expected = serde_json::to_value(&pointers).unwrap();
+    // An integer of a type of Rust stays a text beyond 2^53.
+    expected["beside"][0] = text.clone().into();
+    expected["typed"]["id"] = text.into();
+    assert_eq!(snapshot(&Serialized(&pointers)), expected);
+}
+
+#[test]
+fn two_spellings_of_one_number_are_no_change() {
+    let (old, new) = (json!({"a": [1, 2.5]}), json!({"a": [1.0, 2.5]}));
+    assert!(diff(&old, &new).is_empty());
+    assert!(diff(&json!(u64::MAX), &json!(u64::MAX - 1)).len() == 1);
+    assert!(
+        diff(
+            &json!(9_007_199_254_740_993_u64),
+            &json!("9007199254740993")
+        )
+        .len()
+            == 1
     );
 }

@@ -7,8 +7,10 @@
 use std::fmt::{self, Display};
 
 use serde::ser::{self, Serialize, Serializer};
+use serde_json::Value;
 
 use super::escape::quote;
+use crate::value::decimal::spelled;
 
 /// The struct as which `serde_json` has numbers serialized whose digits it keeps
 /// (its feature `arbitrary_precision`, which another crate may turn on).
@@ -166,7 +168,13 @@ impl<'j> Serializer for &'j mut Json {
 
     fn serialize_str(self, value: &str) -> Result<(), Refused> {
         if std::mem::take(&mut self.digits) {
-            self.text.push_str(value);
+            match spelled(value) {
+                Value::Number(float) if float.is_f64() => {
+                    push_float(&mut self.text, &float.to_string());
+                }
+                Value::String(digits) => quote(&digits, &mut self.text),
+                integer => self.text.push_str(&integer.to_string()),
+            }
         } else {
             quote(value, &mut self.text);
         }
@@ -422,20 +430,24 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_keep_their_digits_are_no_texts() {
-        struct Exact;
+    fn numbers_that_keep_their_digits_have_one_form() {
+        struct Exact(&'static str);
 
         impl Serialize for Exact {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let mut number = serializer.serialize_struct(EXACT_NUMBER, 1)?;
-                number.serialize_field(EXACT_NUMBER, "1.000000000000000000001")?;
+                number.serialize_field(EXACT_NUMBER, self.0)?;
                 number.end()
             }
         }
 
         assert_eq!(
-            write(&[Exact, Exact], 0).unwrap(),
-            "[1.000000000000000000001,1.000000000000000000001]"
+            write(
+                &["1.000000000000000000001", "1E1", "-0", "1e30"].map(Exact),
+                0
+            )
+            .unwrap(),
+            r#"["1.000000000000000000001",10.0,0,1e+30]"#
         );
     }
 

@@ -10,6 +10,7 @@ use super::edit::{Edit, Item, Items, Kept, Label, Malformed, Moved, Replace, Tra
 use super::{Change, Changes};
 use crate::mask::HIDDEN;
 use crate::path::{PathSegment, Segment};
+use crate::value::decimal::ByValue;
 use crate::value::{compare_values, nesting};
 
 impl Changes {
@@ -398,8 +399,8 @@ fn same(expected: Option<&Value>, found: Option<&Value>) -> bool {
 struct Lookup<'s> {
     array: &'s [Value],
     /// Made when an item is not where it was.
-    keys: HashMap<String, HashMap<&'s Value, usize>>,
-    members: Option<HashMap<&'s Value, usize>>,
+    keys: HashMap<String, HashMap<ByValue<'s>, usize>>,
+    members: Option<HashMap<ByValue<'s>, usize>>,
 }
 
 impl<'s> Lookup<'s> {
@@ -435,7 +436,11 @@ impl<'s> Lookup<'s> {
         let there = self.array.get(index);
         match (label, value) {
             (Label::Key { field, value }, _) => {
-                if there.is_some_and(|item| item.get(field) == Some(value)) {
+                let has_key = |item: &Value| {
+                    item.get(field)
+                        .is_some_and(|found| nesting::equal(found, value))
+                };
+                if there.is_some_and(has_key) {
                     return Some(index);
                 }
                 if !self.keys.contains_key(field) {
@@ -444,12 +449,12 @@ impl<'s> Lookup<'s> {
                         if let Some(key) = item.get(field)
                             && !matches!(key, Value::Array(_) | Value::Object(_))
                         {
-                            keys.entry(key).or_insert(index);
+                            keys.entry(ByValue(key)).or_insert(index);
                         }
                     }
                     self.keys.insert(field.clone(), keys);
                 }
-                self.keys.get(field)?.get(value).copied()
+                self.keys.get(field)?.get(&ByValue(value)).copied()
             }
             (Label::Member(_), Some(value)) => {
                 if there.is_some_and(|item| nesting::equal(item, value)) {
@@ -460,10 +465,10 @@ impl<'s> Lookup<'s> {
                     let members = array.iter().enumerate();
                     members
                         .filter(|(_, member)| !nesting::too_deep(member))
-                        .map(|(index, member)| (member, index))
+                        .map(|(index, member)| (ByValue(member), index))
                         .collect()
                 });
-                (!nesting::too_deep(value)).then(|| members.get(value).copied())?
+                (!nesting::too_deep(value)).then(|| members.get(&ByValue(value)).copied())?
             }
             (Label::Member(name), None) => {
                 let named = |item: &Value| *name == member_text(item) || *name == exact_text(item);

@@ -12,6 +12,7 @@ use crate::change::{Change, Changes, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::path::{Path, PathSegment};
 use crate::schema::{FieldSchema, Sensitivity};
+use crate::value::nesting;
 
 /// What an object was, as far as the trail tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -252,7 +253,11 @@ fn put(state: &mut Value, segments: &[PathSegment], new: Option<&Value>) {
             let Value::Array(items) = state else {
                 return;
             };
-            let known = items.iter().position(|item| item.get(field) == Some(value));
+            let has_key = |item: &Value| {
+                item.get(field)
+                    .is_some_and(|found| nesting::equal(found, value))
+            };
+            let known = items.iter().position(has_key);
             let at = known.unwrap_or_else(|| {
                 items.push(Value::Object(Map::from_iter([(
                     field.clone(),

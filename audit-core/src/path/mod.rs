@@ -17,6 +17,7 @@ pub(crate) use self::parse::MAX_INDEX;
 pub use self::parse::ParsePathError;
 use self::parse::{Literal, Parser, Step};
 pub(crate) use self::walk::{Node, Segment};
+use crate::value::decimal::number_value;
 
 /// Where in an object a change happened, as text: a `JSONPath` (RFC 9535) without `$.`.
 ///
@@ -340,8 +341,7 @@ impl Literal<'_> {
             Self::Text(text) => Value::String(text.clone().into_owned()),
             // The parser took it for a JSON scalar already.
             Self::Scalar(scalar) => match serde_json::from_str(scalar).unwrap_or_default() {
-                // Zero has no sign, as everywhere else.
-                Value::Number(zero) if zero.as_f64() == Some(0.0) && zero.is_f64() => 0.0.into(),
+                Value::Number(number) => number_value(&number),
                 scalar => scalar,
             },
         }

@@ -15,6 +15,7 @@ use crate::canonical;
 use crate::entry::ObjectRef;
 use crate::path::Path;
 use crate::suggest;
+use crate::value::decimal::spelled;
 use crate::value::normalize;
 
 /// The keys, in the order in which a query is printed.
@@ -65,7 +66,8 @@ impl Query {
     /// | `after:<cursor>` | after a page |
     ///
     /// The value of `changed_from` and `changed_to` is JSON where it is JSON, and a text
-    /// otherwise. A slash in a parent's model is written `\/`. A term that can be there once
+    /// otherwise; numbers are compared by value, also those that the trail holds as texts.
+    /// A slash in a parent's model is written `\/`. A term that can be there once
     /// is an error the second time, unless it says the same.
     ///
     /// # Errors
@@ -400,10 +402,12 @@ fn path_and_value(text: &str) -> Result<(Path, Value), String> {
         .find_map(|(at, _)| Some((text[..at].parse::<Path>().ok()?, &text[at + 1..])));
     let (path, value) = split.ok_or("expected a path and a value, `status=open`")?;
     let value = match serde_json::from_str(value) {
-        Ok(value) => value,
+        // From its text, since a reader of JSON may round a number.
+        Ok(Value::Number(_)) => spelled(value.trim()),
+        Ok(value) => normalize(&value),
         Err(_) => Value::String(value.to_owned()),
     };
-    Ok((path, normalize(&value)))
+    Ok((path, value))
 }
 
 /// Prints a value so that it is read as the same.

@@ -21,7 +21,7 @@ use crate::level::Level;
 use crate::log::AuditLog;
 use crate::path::{ParsePathError, Path};
 use crate::store::{Page, Store};
-use crate::value::AuditValue;
+use crate::value::{AuditValue, decimal};
 
 pub use self::language::ParseQueryError;
 pub use self::time::{ParseTimeError, parse_time};
@@ -195,6 +195,9 @@ impl Query {
     }
 
     /// Keeps entries in which the value at a path became `new`.
+    ///
+    /// Numbers are compared by value, also those that the trail holds as texts: decimals and
+    /// large integers.
     ///
     /// A text that is no path makes the query fail when it is run.
     pub fn changed_to(mut self, path: impl AsRef<str>, new: impl AuditValue) -> Self {
@@ -425,16 +428,20 @@ impl Filter {
             })
             && self.changed.iter().all(|path| entry.changes.touches(path))
             && self.changed_from.iter().all(|(path, old)| {
-                entry
-                    .changes
-                    .get(path)
-                    .is_some_and(|change| change.old.as_ref() == Some(old))
+                entry.changes.get(path).is_some_and(|change| {
+                    change
+                        .old
+                        .as_ref()
+                        .is_some_and(|found| decimal::matches(found, old))
+                })
             })
             && self.changed_to.iter().all(|(path, new)| {
-                entry
-                    .changes
-                    .get(path)
-                    .is_some_and(|change| change.new.as_ref() == Some(new))
+                entry.changes.get(path).is_some_and(|change| {
+                    change
+                        .new
+                        .as_ref()
+                        .is_some_and(|found| decimal::matches(found, new))
+                })
             })
             && self
                 .text

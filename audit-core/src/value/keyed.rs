@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::AuditValue;
+use super::decimal::ByValue;
 use crate::change::Move;
 use crate::diff::Diff;
 use crate::path::{PathSegment, Segment};
@@ -43,9 +44,9 @@ where
             .map(|item| key_value((self.key)(item)))
             .collect();
         let mut known = std::collections::HashSet::with_capacity(keys.len());
-        let identify = keys
-            .iter()
-            .all(|key| !matches!(key, Value::Array(_) | Value::Object(_)) && known.insert(key));
+        let identify = keys.iter().all(|key| {
+            !matches!(key, Value::Array(_) | Value::Object(_)) && known.insert(ByValue(key))
+        });
         identify.then_some(keys)
     }
 
@@ -92,14 +93,14 @@ where
         };
 
         // Where each item behind the common beginning is in the new list.
-        let mut places: HashMap<&Value, usize> = new_keys
+        let mut places: HashMap<ByValue<'_>, usize> = new_keys
             .iter()
             .enumerate()
             .skip(prefix)
-            .map(|(index, key)| (key, index))
+            .map(|(index, key)| (ByValue(key), index))
             .collect();
         let pairs: Vec<(usize, Option<usize>)> = (prefix..old_items.len())
-            .map(|index| (index, places.remove(&old_keys[index])))
+            .map(|index| (index, places.remove(&ByValue(&old_keys[index]))))
             .collect();
         let mut came: Vec<usize> = places.into_values().collect();
         came.sort_unstable();

@@ -1,5 +1,6 @@
 //! Values whose changes can be tracked.
 
+pub(crate) mod decimal;
 mod foreign;
 mod keyed;
 mod list;
@@ -18,7 +19,7 @@ mod wrap;
 use serde_json::Value;
 
 pub use self::keyed::Keyed;
-pub(crate) use self::number::integer_value;
+
 pub use self::set::AsSet;
 pub(crate) use self::tree::{compare_values, normalize};
 pub use self::wrap::{

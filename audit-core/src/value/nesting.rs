@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value, map};
 
+use super::decimal::equal_scalars;
+
 /// How deep values are followed by recursion. Nothing that the diff records, and nothing that
 /// `serde_json` reads, is deeper.
 const LIMIT: usize = 128;
@@ -21,7 +23,7 @@ pub(crate) fn too_deep(value: &Value) -> bool {
     deeper(value, LIMIT)
 }
 
-/// Compares two values. Values that nest too deep to compare are not equal.
+/// Compares two values, numbers by value. Values that nest too deep to compare are not equal.
 pub(crate) fn equal(a: &Value, b: &Value) -> bool {
     fn within(a: &Value, b: &Value, limit: usize) -> bool {
         match (a, b) {
@@ -31,7 +33,7 @@ pub(crate) fn equal(a: &Value, b: &Value) -> bool {
                     && a.iter().zip(b).all(|(a, b)| within(a, b, limit - 1))
             }
             (Value::Object(a), Value::Object(b)) => limit > 0 && fields(a, b, limit),
-            (a, b) => a == b,
+            (a, b) => a == b || equal_scalars(a, b),
         }
     }
     fn fields(a: &Map<String, Value>, b: &Map<String, Value>, limit: usize) -> bool {

@@ -16,7 +16,7 @@ use crate::snapshot::Snapshot;
 const EXACT: u128 = 1 << 53;
 
 /// An integer as JSON: a number up to 2^53 either way, a text beyond.
-pub(crate) fn integer_value(number: i128) -> Value {
+pub(super) fn integer_value(number: i128) -> Value {
     match i64::try_from(number) {
         Ok(small) if number.unsigned_abs() <= EXACT => Value::Number(small.into()),
         _ => Value::String(number.to_string()),
@@ -24,7 +24,7 @@ pub(crate) fn integer_value(number: i128) -> Value {
 }
 
 /// A float as JSON. Zero has no sign; what JSON has no number for is a text.
-pub(crate) fn float_value(number: f64) -> Value {
+pub(super) fn float_value(number: f64) -> Value {
     let number = if number == 0.0 { 0.0 } else { number };
     match Number::from_f64(number) {
         Some(number) => Value::Number(number),

@@ -11,13 +11,17 @@ use serde::ser::{
 };
 use serde_json::{Map, Value};
 
-use super::integer_value;
-use super::number::float_value;
+use super::decimal::spelled;
+use super::number::{float_value, integer_value};
 use crate::diff::MAX_DEPTH;
 
 /// Returns what serde writes of a value.
 pub(super) fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, Failure> {
-    value.serialize(Recorder { depth: 0 })
+    let root = Recorder {
+        depth: 0,
+        json: false,
+    };
+    root.write(value)
 }
 
 /// Why serde could not write a value. Not what the type said, which may quote the value.
@@ -49,18 +53,57 @@ impl Error for Failure {
 /// How `serde_json` hands over a number or a text that it keeps as it was written.
 const VERBATIM: &str = "$serde_json::private::";
 
+/// What the only field of an object is the text of.
+#[derive(Clone, Copy, PartialEq)]
+enum Verbatim {
+    No,
+    Number,
+    Json,
+}
+
+/// Whether a type, by its name, is a JSON value or a number, or a type of the standard library
+/// around one. `serde` hands over the integers of a `Value` as those of any type; a name that
+/// this does not know makes a text of an integer beyond 2^53.
+fn is_json(name: &str) -> bool {
+    let inner = name.trim_end_matches('>');
+    let found = inner.ends_with("serde_json::value::Value")
+        || inner.ends_with("serde_json::number::Number");
+    found
+        && (inner.len() == name.len() || {
+            let outer = name.trim_start_matches(['&', ' ']);
+            ["alloc::", "core::", "std::", "serde_json::"]
+                .iter()
+                .any(|known| outer.starts_with(known))
+        })
+}
+
 #[derive(Clone, Copy)]
 struct Recorder {
     depth: usize,
+    /// Whether the value is inside a `serde_json::Value`, whose integers are numbers.
+    json: bool,
 }
 
 impl Recorder {
+    fn write<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Value, Failure> {
+        self.json |= is_json(std::any::type_name::<T>());
+        value.serialize(self)
+    }
+
+    fn integer(self, number: i128) -> Value {
+        match (i64::try_from(number), u64::try_from(number)) {
+            (Ok(small), _) if self.json => small.into(),
+            (_, Ok(large)) if self.json => large.into(),
+            _ => integer_value(number),
+        }
+    }
+
     fn nested(self) -> Result<Self, Failure> {
         let depth = self.depth + 1;
         if depth > MAX_DEPTH {
             return Err(Failure::TooDeep);
         }
-        Ok(Self { depth })
+        Ok(Self { depth, ..self })
     }
 
     fn items(self, variant: Option<&'static str>) -> Result<Items, Failure> {
@@ -87,7 +130,7 @@ impl Recorder {
             done: Map::new(),
             key: String::new(),
             variant,
-            verbatim: false,
+            verbatim: Verbatim::No,
         })
     }
 }
@@ -102,7 +145,7 @@ fn named(variant: Option<&'static str>, value: Value) -> Value {
 macro_rules! integers {
     ($($method:ident: $integer:ty,)*) => {$(
         fn $method(self, number: $integer) -> Result<Value, Failure> {
-            Ok(integer_value(number.into()))
+            Ok(self.integer(number.into()))
         }
     )*};
 }
@@ -126,7 +169,7 @@ impl Serializer for Recorder {
 
     fn serialize_u128(self, number: u128) -> Result<Value, Failure> {
         Ok(match i128::try_from(number) {
-            Ok(number) => integer_value(number),
+            Ok(number) => self.integer(number),
             Err(_) => Value::String(number.to_string()),
         })
     }
@@ -162,7 +205,7 @@ impl Serializer for Recorder {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Value, Failure> {
-        value.serialize(self)
+        self.write(value)
     }
 
     fn serialize_unit(self) -> Result<Value, Failure> {
@@ -188,7 +231,7 @@ impl Serializer for Recorder {
         value: &T,
     ) -> Result<Value, Failure> {
         // A level, since a type may hold itself in its own place.
-        value.serialize(self.nested()?)
+        self.nested()?.write(value)
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -198,7 +241,7 @@ impl Serializer for Recorder {
         variant: &'static str,
         value: &T,
     ) -> Result<Value, Failure> {
-        Ok(named(Some(variant), value.serialize(self.nested()?)?))
+        Ok(named(Some(variant), self.nested()?.write(value)?))
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Items, Failure> {
@@ -229,7 +272,11 @@ impl Serializer for Recorder {
 
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields, Failure> {
         let mut fields = self.fields(None)?;
-        fields.verbatim = name.starts_with(VERBATIM);
+        fields.verbatim = match name.strip_prefix(VERBATIM) {
+            None => Verbatim::No,
+            Some("Number") => Verbatim::Number,
+            Some(_) => Verbatim::Json,
+        };
         Ok(fields)
     }
 
@@ -253,7 +300,7 @@ struct Items {
 
 impl Items {
     fn push<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Failure> {
-        self.done.push(item.serialize(self.inner)?);
+        self.done.push(self.inner.write(item)?);
         Ok(())
     }
 }
@@ -288,12 +335,12 @@ struct Fields {
     done: Map<String, Value>,
     key: String,
     variant: Option<&'static str>,
-    verbatim: bool,
+    verbatim: Verbatim,
 }
 
 impl Fields {
     fn put<T: Serialize + ?Sized>(&mut self, key: String, value: &T) -> Result<(), Failure> {
-        let value = value.serialize(self.inner)?;
+        let value = self.inner.write(value)?;
         // Two keys with one text would lose a value.
         match self.done.insert(key, value) {
             None => Ok(()),
@@ -302,12 +349,16 @@ impl Fields {
     }
 
     fn into_value(self) -> Result<Value, Failure> {
-        if self.verbatim {
+        if self.verbatim != Verbatim::No {
             let text = self.done.values().next().and_then(Value::as_str);
-            let value = text.and_then(|text| serde_json::from_str::<Value>(text).ok());
-            return value
-                .map(|value| super::normalize(&value))
-                .ok_or(Failure::Refused);
+            return match (self.verbatim, text) {
+                (Verbatim::Number, Some(digits)) => Ok(spelled(digits)),
+                (_, Some(json)) => match serde_json::from_str(json) {
+                    Ok(value) => Ok(super::normalize(&value)),
+                    Err(_) => Err(Failure::Refused),
+                },
+                (_, None) => Err(Failure::Refused),
+            };
         }
         Ok(named(self.variant, Value::Object(self.done)))
     }

@@ -4,24 +4,16 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
 
-use super::number::float_value;
-use super::{AuditValue, integer_value, nesting};
+use super::decimal::{compare_numbers, number_value};
+use super::{AuditValue, nesting};
 use crate::diff::Diff;
 use crate::path::Segment;
 use crate::snapshot::Snapshot;
 
-/// Makes the numbers of a value ones that every JSON reader keeps.
+/// Gives the numbers of a value the form that the trail has for them.
 pub(crate) fn normalize(value: &Value) -> Value {
     match value {
-        Value::Number(number) => {
-            if let Some(small) = number.as_i64() {
-                integer_value(small.into())
-            } else if let Some(large) = number.as_u64() {
-                integer_value(large.into())
-            } else {
-                float_value(number.as_f64().unwrap_or_default())
-            }
-        }
+        Value::Number(number) => number_value(number),
         Value::Array(items) => Value::Array(items.iter().map(normalize).collect()),
         Value::Object(fields) => Value::Object(
             fields
@@ -47,15 +39,7 @@ pub(crate) fn compare_values(a: &Value, b: &Value) -> Ordering {
     }
     match (a, b) {
         (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
-            (Some(a), Some(b)) => a.cmp(&b),
-            // An integer before the float of its value, so that only equal values are equal.
-            (integer, other) => a
-                .as_f64()
-                .unwrap_or(f64::NAN)
-                .total_cmp(&b.as_f64().unwrap_or(f64::NAN))
-                .then(other.is_some().cmp(&integer.is_some())),
-        },
+        (Value::Number(a), Value::Number(b)) => compare_numbers(a, b),
         (Value::String(a), Value::String(b)) => a.cmp(b),
         (Value::Array(a), Value::Array(b)) => {
             let items = a.iter().zip(b).map(|(a, b)| compare_values(a, b));
