@@ -43,7 +43,7 @@ pub(crate) fn typed(
             #[expect(clippy::cast_precision_loss, reason = "the column holds floats")]
             float(*number as f64)
         }
-        (_, Sql::Integer(number)) => json::exact(&Value::from(*number))?,
+        (_, Sql::Integer(number)) => audit_core::snapshot(number),
         (_, Sql::Real(number)) => float(*number),
         (Kind::Json, Sql::Text(text)) => {
             if let Ok(value) = json::parse(text) {
