@@ -3,8 +3,8 @@
 use std::time::Duration;
 use std::{fmt, panic};
 
+use audit_core::projection::equal_json;
 use audit_core::{LogEntry, StoreError};
-use serde_json::Value;
 use tokio::task;
 use tokio::time::timeout;
 use tokio_postgres::{Error, IsolationLevel};
@@ -178,27 +178,11 @@ fn check_row(found: &tokio_postgres::Row, check: &mut Check) -> Result<(), Error
 
 /// Whether `jsonb` holds what was given: it writes numbers in another way.
 fn same_json(found: Option<&str>, given: Option<&str>) -> bool {
-    fn same(a: &Value, b: &Value) -> bool {
-        match (a, b) {
-            (Value::Number(a), Value::Number(b)) => {
-                a == b || (a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64()
-            }
-            (Value::Array(a), Value::Array(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
-            }
-            (Value::Object(a), Value::Object(b)) => {
-                a.len() == b.len()
-                    && a.iter()
-                        .all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
-            }
-            (a, b) => a == b,
-        }
-    }
     match (found, given) {
         (None, None) => true,
         (Some(found), Some(given)) => {
             match (serde_json::from_str(found), serde_json::from_str(given)) {
-                (Ok(found), Ok(given)) => same(&found, &given),
+                (Ok(found), Ok(given)) => equal_json(&found, &given),
                 _ => false,
             }
         }

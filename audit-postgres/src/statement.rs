@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use audit_core::projection::{is_verbatim_in_json, is_whole_field, micros_up};
+use audit_core::projection::{digits, is_verbatim_in_json, is_whole_field, micros_up};
 use audit_core::{Action, Cursor, Filter, LogEntry, ObjectRef, Query};
 use serde_json::Value;
 use tokio_postgres::types::{ToSql, Type};
@@ -14,6 +14,11 @@ use crate::schema::Schema;
 
 /// Page sizes whose statements have them as a number, so that they are planned for it.
 const USUAL_PAGES: [usize; 8] = [1, 10, 20, 25, 50, 100, 500, 1000];
+
+/// A number without an exponent, as a regular expression.
+const DECIMAL: &str = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$";
+/// The most characters of a number that the server compares.
+const LONG: usize = 200;
 
 type Param = (Box<dyn ToSql + Sync + Send>, Type);
 
@@ -334,13 +339,30 @@ impl Conditions {
     /// Something was or became the value; at which path, which has several spellings, is left
     /// to Rust.
     fn became(&mut self, side: &str, value: &Value) {
-        let Ok(value) = json(value) else {
+        let Ok(text) = json(value) else {
             return;
         };
-        let value = self.param(value);
+        let number = digits(value);
+        if number
+            .as_ref()
+            .is_some_and(|number| number.len() > LONG || number.contains('E'))
+        {
+            return;
+        }
+        let value = self.param(text);
+        let mut condition = format!("c.value -> '{side}' = {value}::text::jsonb");
+        if let Some(number) = number {
+            // A decimal is a text, and its scale does not matter.
+            let number = self.param(number);
+            condition = format!(
+                "({condition} OR CASE WHEN length(c.value ->> '{side}') > {LONG} \
+                 OR c.value ->> '{side}' ~ '[0-9][eE][+-]?[0-9]+$' THEN true \
+                 WHEN c.value ->> '{side}' ~ '{DECIMAL}' \
+                 THEN (c.value ->> '{side}')::numeric = {number}::text::numeric ELSE false END)"
+            );
+        }
         self.common.push(format!(
-            "EXISTS (SELECT 1 FROM jsonb_each(e.changes) AS c \
-             WHERE c.value -> '{side}' = {value}::text::jsonb)"
+            "EXISTS (SELECT 1 FROM jsonb_each(e.changes) AS c WHERE {condition})"
         ));
     }
 
