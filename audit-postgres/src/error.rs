@@ -10,6 +10,8 @@ use deadpool_postgres::{HookError, PoolError, TimeoutType};
 use tokio_postgres::Error;
 use uuid::Uuid;
 
+use crate::pooler::Pooled;
+
 /// The SQLSTATE of `audit_compare`: the id is taken. The id is the error's detail.
 const CONFLICT: &str = "AU001";
 
@@ -62,7 +64,7 @@ impl Failure {
                 ServerError {
                     code: code.to_owned(),
                     message: db.message().to_owned(),
-                    hint: db.hint().map(str::to_owned),
+                    hint: hint(code).or(db.hint()).map(str::to_owned),
                 },
             )
         };
@@ -101,6 +103,13 @@ impl Failure {
 
     fn of_driver(place: String, error: &Error) -> Self {
         let cause = StdError::source(error);
+        let is_pooled = cause
+            .and_then(|cause| cause.downcast_ref::<io::Error>()?.get_ref())
+            .and_then(|inner| inner.downcast_ref::<Pooled>())
+            .is_some();
+        if is_pooled {
+            return Self::last(StoreError::backend(place, Pooled));
+        }
         if let Some(io) = cause.and_then(|cause| cause.downcast_ref::<io::Error>())
             && io
                 .get_ref()
@@ -115,6 +124,14 @@ impl Failure {
             return Self::again(lost(place, "the connection was closed"));
         }
         let message = with_cause(error);
+        if message.contains("does not support TLS") {
+            return Self::last(StoreError::backend(
+                place,
+                "the server offers no encryption, which another machine must: turn its `ssl` on, \
+                 or write `sslmode=disable` into the URL to send everything in clear, the password \
+                 included",
+            ));
+        }
         if message.contains("TLS") {
             return Self::last(StoreError::backend(
                 place,
@@ -185,6 +202,15 @@ impl Failure {
         }
         self
     }
+}
+
+/// What an error of the server comes from that its own text does not say.
+fn hint(code: &str) -> Option<&'static str> {
+    // A prepared statement that is there already, or is not.
+    ["42P05", "26000"].contains(&code).then_some(
+        "a pooler that pools by transaction leads to this: connect to the server itself, or to a \
+         pool that pools by session",
+    )
 }
 
 /// Whether something took longer than it may.

@@ -44,7 +44,8 @@
 //! synchronous replication they survive the loss of the machine.
 //!
 //! A pooler between the store and the server, such as `PgBouncer`, must pool by session: the
-//! store prepares statements and sets limits once for each connection.
+//! store prepares statements and sets limits once for each connection. One that pools by
+//! transaction is an error when the store connects.
 //!
 //! # In async code
 //!
@@ -153,8 +154,9 @@
 //!
 //! # Encryption and passwords
 //!
-//! Servers are checked by their certificates, clients by their password. Certificates of clients
-//! (`sslcert` and `sslkey` in a URL) are not supported: the driver refuses the settings by name.
+//! Servers are checked by their certificates, clients by their password. A connection to another
+//! machine is encrypted unless its URL has `sslmode=prefer` or `sslmode=disable`. Certificates of
+//! clients (`sslcert` and `sslkey` in a URL) are not supported.
 //!
 //! # What a writer can do
 //!
@@ -175,6 +177,7 @@ mod indexes;
 mod info;
 mod lookup;
 mod options;
+mod pooler;
 mod query;
 mod reconcile;
 mod retention;
@@ -187,6 +190,7 @@ mod statement;
 mod store;
 mod tls;
 mod triggers;
+mod url;
 mod writer;
 
 pub use crate::caller::{

@@ -1,6 +1,5 @@
 //! How a store is connected.
 
-use std::error::Error as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use tokio_postgres::config::Host;
 
 use crate::background;
 use crate::store::PostgresStore;
-use crate::tls;
+use crate::{tls, url};
 
 /// The longest that anything may take; the server counts milliseconds in 31 bits.
 const LONGEST: Duration = Duration::from_secs(24 * 24 * 60 * 60);
@@ -162,7 +161,7 @@ impl PostgresOptions {
     }
 
     /// Sets a file with the certificates (PEM) of the authorities that may vouch for the
-    /// server, instead of those of the operating system.
+    /// server, instead of those of the operating system and of `sslrootcert` in the URL.
     pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Self {
         self.root_certificates = Some(file.into());
         self
@@ -170,7 +169,8 @@ impl PostgresOptions {
 
     /// Connects, from synchronous code or where blocking does no harm.
     ///
-    /// `url` is a `postgres://` URL or a text of `key=value` pairs, as libpq takes them.
+    /// `url` is a `postgres://` URL or a text of `key=value` pairs, as libpq takes them; see
+    /// [`PostgresStore::connect`].
     ///
     /// # Errors
     /// As [`PostgresStore::connect`].
@@ -183,8 +183,13 @@ impl PostgresOptions {
     /// # Errors
     /// As [`PostgresStore::connect`].
     pub async fn connect_async(&self, url: &str) -> Result<PostgresStore, StoreError> {
-        let mut config =
-            read(url).map_err(|why| StoreError::backend("the connection's URL", why))?;
+        let target =
+            url::read(url).map_err(|why| StoreError::backend("the connection's URL", why))?;
+        let mut options = self.clone();
+        if options.root_certificates.is_none() {
+            options.root_certificates = target.root_certificates;
+        }
+        let mut config = target.config;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             config.host("localhost");
         }
@@ -199,37 +204,9 @@ impl PostgresOptions {
                 .keepalives_interval(Duration::from_secs(10))
                 .keepalives_retries(3);
         }
-        tls::settle_mode(&mut config);
-        PostgresStore::open(config, self.clone()).await
+        tls::settle_mode(&mut config, target.has_mode);
+        PostgresStore::open(config, options).await
     }
-}
-
-/// Reads a URL or a text of pairs. What is said about one that is none shows nothing that could
-/// be of the password.
-fn read(url: &str) -> Result<Config, String> {
-    let rest = ["postgres://", "postgresql://"]
-        .iter()
-        .find_map(|scheme| url.strip_prefix(scheme));
-    if let Some(rest) = rest {
-        let before = rest.split('?').next().unwrap_or_default();
-        if before.matches('@').count() > 1 {
-            // The end of the password would be taken for a host, which errors name.
-            return Err(
-                "it has a second `@`; write `%40` for one in a name or password".to_owned(),
-            );
-        }
-    }
-    url.parse().map_err(|error: tokio_postgres::Error| {
-        let cause = error.source().map(ToString::to_string);
-        match cause {
-            // Named by its text, which the beginning of a password may have become.
-            Some(cause) if cause.starts_with("unknown option") => {
-                "it has a parameter that is unknown".to_owned()
-            }
-            Some(cause) => cause,
-            None => error.to_string(),
-        }
-    })
 }
 
 /// Names a server and a database for errors, without the password.
@@ -259,27 +236,4 @@ pub(crate) fn place(config: &Config) -> String {
             hosts.join(", ")
         }
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_said_of_a_url_shows_no_password() {
-        for (url, said) in [
-            ("postgres://ann:s3cr@t@h/db", "second `@`"),
-            ("postgresql://ann:s3cr@t/x@h/db", "second `@`"),
-            ("postgres://ann@h/db?s3cr=t", "parameter that is unknown"),
-            ("postgres://ann:s3cr-h-db", "invalid"),
-            ("postgres://ann:pw@h:s3cr/db", "`port`"),
-            ("postgres://ann:pw@h/db?sslmode=s3cr", "`sslmode`"),
-            ("password=s3cr nonsense", ""),
-        ] {
-            let error = read(url).unwrap_err();
-            assert!(error.contains(said), "{url}: {error}");
-            assert!(!error.contains("s3cr"), "{url}: {error}");
-        }
-        assert!(read("postgres://a%40b:c%40d@h/db?application_name=a@b").is_ok());
-    }
 }

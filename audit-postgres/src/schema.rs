@@ -277,7 +277,7 @@ mod tests {
         let schema = Schema::named(name).unwrap();
         let (connections, client) = runtime.block_on(async {
             let mut config = url.parse().unwrap();
-            tls::settle_mode(&mut config);
+            tls::settle_mode(&mut config, true);
             let connections = Connections::to(&config);
             let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
             tokio::spawn(connection);

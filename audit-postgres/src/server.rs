@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::options::PostgresOptions;
-use crate::tls;
+use crate::{pooler, tls};
 
 /// How long a session may take to do as it is told, before it is given up.
 const GRACE: Duration = Duration::from_secs(2);
@@ -33,6 +34,8 @@ pub(crate) struct Server {
     connector: MakeRustlsConnect,
     /// How long each address of a host has.
     patience: Duration,
+    /// Whether it is known that no pooler in between pools by transaction.
+    looked: AtomicBool,
 }
 
 impl Server {
@@ -42,6 +45,7 @@ impl Server {
             shuffled: config.get_load_balance_hosts() == LoadBalanceHosts::Random,
             connector: tls::connector(config, options)?,
             patience: options.connect_timeout,
+            looked: AtomicBool::new(false),
         })
     }
 
@@ -49,7 +53,8 @@ impl Server {
     /// set it up. Its driver is a task of the runtime that this is called in.
     ///
     /// # Errors
-    /// That of the address that was tried last.
+    /// That of the address that was tried last; a [`pooler::Pooled`] if a pooler in between pools by
+    /// transaction.
     pub(crate) async fn open(&self, settings: &str) -> Result<(Client, JoinHandle<()>), Error> {
         let mut last = None;
         for host in in_order(self.hosts.iter(), self.shuffled) {
@@ -91,6 +96,13 @@ impl Server {
             }
         });
         let mut driver = Driver(Some(driver));
+        if !self.looked.load(Ordering::Relaxed) {
+            // Before anything is set: what is set there belongs to the application's sessions.
+            if pooler::pools_by_transaction(&client, config, &self.connector).await? {
+                return Err(pooler::error().await);
+            }
+            self.looked.store(true, Ordering::Relaxed);
+        }
         client.batch_execute(settings).await?;
         match driver.0.take() {
             Some(driver) => Ok((client, driver)),
@@ -240,40 +252,40 @@ fn in_order<T>(items: impl IntoIterator<Item = T>, shuffled: bool) -> Vec<T> {
 
 /// Makes the driver's error of a session that was not opened in time.
 async fn timed_out() -> Error {
+    let error = || io::Error::new(io::ErrorKind::TimedOut, "the server did not answer in time");
+    failed(error).await
+}
+
+/// Makes an error of the driver's from one of the system's.
+pub(crate) async fn failed(error: fn() -> io::Error) -> Error {
     let mut config = Config::new();
     config.user("nobody");
-    match config.connect_raw(TimedOut, NoTls).await {
+    match config.connect_raw(Failing(error), NoTls).await {
         Err(error) => error,
-        Ok(_) => unreachable!("nothing can be said to it"),
+        Ok(_) => unreachable!("the stream always fails"),
     }
 }
 
-/// A stream that timed out.
-struct TimedOut;
+/// A stream that fails.
+struct Failing(fn() -> io::Error);
 
-impl TimedOut {
-    fn error() -> io::Error {
-        io::Error::new(io::ErrorKind::TimedOut, "the server did not answer in time")
-    }
-}
-
-impl AsyncRead for TimedOut {
+impl AsyncRead for Failing {
     fn poll_read(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
         _: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Poll::Ready(Err(Self::error()))
+        Poll::Ready(Err(self.0()))
     }
 }
 
-impl AsyncWrite for TimedOut {
+impl AsyncWrite for Failing {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(Err(Self::error()))
+        Poll::Ready(Err(self.0()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Err(Self::error()))
+        Poll::Ready(Err(self.0()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -85,10 +85,18 @@ struct Shared {
 impl PostgresStore {
     /// Connects to a server, and makes the trail's tables if they do not exist.
     ///
-    /// `url` is a `postgres://` URL or a text of `key=value` pairs. `sslmode` may be
-    /// `disable`, `prefer` (the default) or `require`. Encryption is used whenever the server
-    /// offers it, but not to this machine itself unless it is required, and the server's
-    /// certificate is always checked: see [`PostgresOptions::root_certificates`].
+    /// `url` is a `postgres://` URL or a text of `key=value` pairs.
+    ///
+    /// **Encryption.** Without `sslmode`, a connection to another machine must be encrypted, and
+    /// one to this machine is not. `sslmode` may be `disable`, `prefer` (encrypted if the server
+    /// offers it, in clear otherwise, the password included) or `require`; `verify-ca` and
+    /// `verify-full` mean `require`, since the server's certificate and the name in it are always
+    /// checked. `sslrootcert` names the file with the authorities, as
+    /// [`PostgresOptions::root_certificates`] does.
+    ///
+    /// **Other parameters.** Those of libpq that the store cannot follow, and those of other
+    /// programs, such as `sslcert`, `schema` or `pgbouncer`, are an error that names the parameter
+    /// and the setting to use instead.
     ///
     /// # Errors
     /// - [`StoreError::Io`]: the server is not to be reached.
@@ -96,7 +104,8 @@ impl PostgresStore {
     /// - [`StoreError::NewerSchema`]: a later version of this library made the tables.
     /// - [`StoreError::Unsupported`]: the database's encoding is not UTF-8, the schema's name is
     ///   odd, or none is named and the search path has none that exists.
-    /// - [`StoreError::Backend`]: the settings are wrong, or the server refuses them.
+    /// - [`StoreError::Backend`]: the settings are wrong, the server refuses them, or a pooler in
+    ///   between pools by transaction.
     pub fn connect(url: &str) -> Result<Self, StoreError> {
         PostgresOptions::new().connect(url)
     }

@@ -13,17 +13,19 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::options::PostgresOptions;
 
-/// Settles whether connections are encrypted: as the settings say, and, where they do not
-/// say, whenever the server can and is another machine.
-pub(crate) fn settle_mode(config: &mut Config) {
+/// Sets whether connections are encrypted: to this machine only where the URL requires it, to any
+/// other one always, unless the URL has an `sslmode` that says otherwise.
+pub(crate) fn settle_mode(config: &mut Config, has_mode: bool) {
     let hosts = config.get_hosts();
     let local = if hosts.is_empty() {
         config.get_hostaddrs().iter().all(IpAddr::is_loopback)
     } else {
         hosts.iter().all(is_local)
     };
-    if config.get_ssl_mode() == SslMode::Prefer && local {
+    if local && config.get_ssl_mode() == SslMode::Prefer {
         config.ssl_mode(SslMode::Disable);
+    } else if !local && !has_mode {
+        config.ssl_mode(SslMode::Require);
     }
 }
 
@@ -49,7 +51,15 @@ pub(crate) fn connector(
     if config.get_ssl_mode() != SslMode::Disable {
         if let Some(file) = &options.root_certificates {
             let place = file.display().to_string();
-            let failed = |error| StoreError::backend(place.as_str(), error);
+            let failed = |error: String| {
+                StoreError::backend(
+                    place.as_str(),
+                    format!(
+                        "the root certificates (`sslrootcert`, PGSSLROOTCERT or \
+                         `PostgresOptions::root_certificates`) cannot be read: {error}"
+                    ),
+                )
+            };
             let certificates = CertificateDer::pem_file_iter(file)
                 .and_then(Iterator::collect::<Result<Vec<_>, _>>)
                 .map_err(|error| failed(error.to_string()))?;
@@ -79,10 +89,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_is_spoken_to_in_clear_unless_told() {
+    fn only_this_machine_is_reached_without_encryption() {
         let mode = |settings: &str| {
             let mut config: Config = settings.parse().unwrap();
-            settle_mode(&mut config);
+            settle_mode(&mut config, settings.contains("sslmode"));
             config.get_ssl_mode()
         };
         for local in [
@@ -100,9 +110,11 @@ mod tests {
             "host=db.example hostaddr=127.0.0.1",
             "hostaddr=192.0.2.1",
         ] {
-            assert_eq!(mode(remote), SslMode::Prefer, "{remote}");
+            assert_eq!(mode(remote), SslMode::Require, "{remote}");
         }
         assert_eq!(mode("host=localhost sslmode=require"), SslMode::Require);
+        assert_eq!(mode("host=localhost sslmode=prefer"), SslMode::Disable);
+        assert_eq!(mode("host=db.example sslmode=prefer"), SslMode::Prefer);
         assert_eq!(mode("host=db.example sslmode=disable"), SslMode::Disable);
     }
 }

@@ -16,6 +16,7 @@ mod import;
 mod indexes;
 mod lookup;
 mod plans;
+mod pooler;
 mod processes;
 mod projections;
 mod purge;
@@ -69,21 +70,25 @@ fn main() {
         .map(|(name, test)| trial(*name, missing, &url, *test))
         .collect();
     trials.extend(conformance::trials(missing, &url));
-    trials.push(tls::trial());
+    trials.extend(tls::trials());
+    trials.extend(pooler::trials(missing, &url));
     #[cfg(unix)]
     trials.extend(crash::trials());
     if missing {
         eprintln!("no PostgreSQL server: set AUDITLOG_TEST_POSTGRES_URL to the URL of one");
-        let required = std::env::var("CI").is_ok_and(|ci| ci == "true");
-        trials.push(
-            Trial::test("there_is_a_server", || Err("no PostgreSQL server".into()))
-                .with_ignored_flag(!required),
-        );
+        trials.push(required("PostgreSQL server"));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Stops a server that was started.
     drop(server);
     conclusion.exit();
+}
+
+/// Makes a trial that fails with `CI=true`, as something is missing that tests need.
+fn required(missing: &'static str) -> Trial {
+    let required = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    let name = format!("there_is_a_{}", missing.replace(' ', "_").to_lowercase());
+    Trial::test(name, move || Err(format!("no {missing}").into())).with_ignored_flag(!required)
 }
 
 /// Makes a trial of a test.

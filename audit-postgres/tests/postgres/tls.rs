@@ -1,5 +1,7 @@
 //! Encryption, with a server of the test's own and a certificate of its own authority.
 
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,16 @@ use crate::scratch::Sql;
 
 const NAME: &str = "tls::connections_are_encrypted_and_servers_checked";
 
-pub(crate) fn trial() -> Trial {
+pub(crate) fn trials() -> [Trial; 2] {
+    let name = "tls::a_server_that_cannot_encrypt_gets_no_password";
+    let no_password = Trial::test(name, || {
+        a_server_that_cannot_encrypt_gets_no_password();
+        Ok(())
+    });
+    [encrypted(), no_password]
+}
+
+fn encrypted() -> Trial {
     let missing = !PostgresServer::can_start();
     if missing {
         eprintln!("{NAME} is skipped: `initdb` and `pg_ctl` are not installed");
@@ -68,6 +79,7 @@ fn connections_are_encrypted_and_servers_checked() {
         )
     };
     for (host, mode, expected) in [
+        ("db.test", "verify-full", "true"),
         ("db.test", "prefer", "true"),
         ("db.test", "require", "true"),
         ("db.test", "disable", "false"),
@@ -99,6 +111,61 @@ fn connections_are_encrypted_and_servers_checked() {
         .clone()
         .root_certificates(folder.path().join("none.pem"));
     assert!(missing.connect(&url("db.test", "require")).is_err());
+}
+
+/// A server that is another machine by its name, says that it cannot encrypt, and asks for the
+/// password in clear.
+fn a_server_that_cannot_encrypt_gets_no_password() {
+    for (mode, is_sent) in [
+        ("", false),
+        ("sslmode=require", false),
+        ("sslmode=verify-full", false),
+        ("sslmode=prefer", true),
+        ("sslmode=disable", true),
+    ] {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || password_in_clear(&listener));
+        let error = PostgresStore::options()
+            .connect_timeout(Duration::from_secs(5))
+            .retry_timeout(Duration::ZERO)
+            .connect(&format!(
+                "host=db.example hostaddr=127.0.0.1 port={port} user=app password=in-clear {mode}"
+            ))
+            .unwrap_err();
+        assert_eq!(server.join().unwrap(), is_sent, "{mode}: {error}");
+        if !is_sent {
+            let said = error.to_string();
+            assert!(said.contains("sslmode=disable"), "{said}");
+            assert!(!said.contains("in-clear"), "{said}");
+        }
+    }
+}
+
+/// Serves one connection, and returns whether a password came.
+fn password_in_clear(listener: &TcpListener) -> bool {
+    let (mut client, _) = listener.accept().unwrap();
+    client
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let mut serve = || -> std::io::Result<bool> {
+        let mut head = [0; 8];
+        client.read_exact(&mut head)?;
+        let mut length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        if head[4..] == 80_877_103_u32.to_be_bytes() {
+            client.write_all(b"N")?;
+            let mut head = [0; 8];
+            client.read_exact(&mut head)?;
+            length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        }
+        client.read_exact(&mut vec![0; length - 8])?;
+        // AuthenticationCleartextPassword.
+        client.write_all(b"R\0\0\0\x08\0\0\0\x03")?;
+        let mut answer = [0; 64];
+        let length = client.read(&mut answer)?;
+        Ok(answer[..length].windows(8).any(|part| part == b"in-clear"))
+    };
+    serve().unwrap_or(false)
 }
 
 /// A question that waits for a lock would do so for much longer than this waits for its end.

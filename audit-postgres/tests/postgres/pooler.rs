@@ -1,0 +1,58 @@
+//! The store behind a `PgBouncer`.
+
+use std::sync::Arc;
+
+use audit_core::{Query, Store};
+use audit_testkit::{PgBouncer, entries};
+use libtest_mimic::Trial;
+
+use crate::scratch::{Scratch, Sql};
+use crate::{Test, required, trial};
+
+/// The tests, ignored where `PgBouncer` is not installed; with `CI=true` that is a failure.
+pub(crate) fn trials(missing_server: bool, url: &Arc<str>) -> Vec<Trial> {
+    let missing = missing_server || !PgBouncer::can_start();
+    let tests: [Test; 2] = [
+        (
+            "pooler::by_transaction_is_refused_and_left_as_it_was",
+            by_transaction_is_refused_and_left_as_it_was,
+        ),
+        (
+            "pooler::by_session_works_however_small_it_is",
+            by_session_works_however_small_it_is,
+        ),
+    ];
+    let mut trials: Vec<_> = tests
+        .into_iter()
+        .map(|(name, test)| trial(name, missing, url, test))
+        .collect();
+    trials.extend((missing && !missing_server).then(|| required("PgBouncer")));
+    trials
+}
+
+fn by_transaction_is_refused_and_left_as_it_was(scratch: &Scratch) {
+    let limits = "SELECT current_setting('statement_timeout') || ' ' \
+         || current_setting('lock_timeout') || ' ' || current_setting('client_min_messages')";
+    for size in [1, 4] {
+        let pool = PgBouncer::start(&scratch.url, "transaction", size).expect("it is installed");
+        let application = Sql::connect(pool.url());
+        let before = application.value(limits);
+        for _again in 0..3 {
+            let error = scratch.options().connect(pool.url()).unwrap_err();
+            let said = error.to_string();
+            assert!(said.contains("pools by transaction"), "{said}");
+            assert!(said.contains("pool_mode = session"), "{said}");
+            assert_eq!(application.value(limits), before);
+        }
+    }
+}
+
+fn by_session_works_however_small_it_is(scratch: &Scratch) {
+    for size in [3, 8] {
+        let pool = PgBouncer::start(&scratch.url, "session", size).expect("it is installed");
+        let store = scratch.options().pool_size(1).connect(pool.url()).unwrap();
+        store.append(&entries(3, 1)).unwrap();
+        assert_eq!(store.count(&Query::new()).unwrap(), 3);
+        store.close().unwrap();
+    }
+}
