@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{Filter, Query, parse_time};
 use crate::action::Action;
@@ -145,7 +146,10 @@ impl Query {
             }
             "outcome" => filter.outcome = Some(read(text).map_err(error)?),
             "correlation" => filter.correlation_id = Some(text.to_owned()),
-            "transaction" => filter.transaction_id = Some(read(text).map_err(error)?),
+            "transaction" => {
+                let id = Uuid::try_parse(text);
+                filter.transaction_id = Some(id.map_err(|_| error(expected("a UUID", text)))?);
+            }
             "changed" => filter.changed.push(read(text).map_err(error)?),
             "changed_from" => filter
                 .changed_from
@@ -157,9 +161,12 @@ impl Query {
             "order" => match text {
                 "newest" => self.newest_first = true,
                 "oldest" => self.newest_first = false,
-                _ => return Err(error(format!("expected newest or oldest, not `{text}`"))),
+                _ => return Err(error(expected("newest or oldest", text))),
             },
-            "limit" => self.limit = Some(read(text).map_err(error)?),
+            "limit" => {
+                let limit = text.parse();
+                self.limit = Some(limit.map_err(|_| error(expected("a number of entries", text)))?);
+            }
             "after" => self.after = Some(read(text).map_err(error)?),
             _ => {
                 let hint = match suggest::nearest(key, KEYS) {
@@ -336,6 +343,11 @@ fn quoted(value: &str) -> String {
         return value.to_owned();
     }
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Says what a value should have been.
+fn expected(what: &str, text: &str) -> String {
+    format!("expected {what}, not `{}`", text.escape_debug())
 }
 
 /// Reads a value of a type that says itself what is wrong.
