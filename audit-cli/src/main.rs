@@ -2,6 +2,7 @@
 
 mod args;
 mod command;
+mod encoding;
 mod error;
 mod exit;
 mod filter;

@@ -117,16 +117,17 @@ impl Trail {
 /// # Errors
 /// If no name is known.
 pub(crate) fn actor(global: &Global) -> Result<Actor, Error> {
+    let is_name = |name: &String| !name.trim().is_empty();
     let login = || {
         ["USER", "LOGNAME", "USERNAME"]
             .into_iter()
-            .find_map(|name| env::var(name).ok())
+            .find_map(|name| env::var(name).ok().filter(is_name))
     };
     global
         .recorded_actor
         .clone()
+        .filter(is_name)
         .or_else(login)
-        .filter(|name| !name.trim().is_empty())
         .map(Actor::user)
         .ok_or(Error::Usage {
             message: "this is recorded in the trail, and nobody's name is known".to_owned(),

@@ -44,7 +44,8 @@ impl FromStr for Zone {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if ["utc", "z"]
+        // A variable without a value is unset, as in shells.
+        if ["", "utc", "z"]
             .iter()
             .any(|name| text.eq_ignore_ascii_case(name))
         {

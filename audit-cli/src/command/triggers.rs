@@ -8,6 +8,7 @@ use audit_postgres::Triggers;
 use clap::Args;
 
 use super::Session;
+use crate::encoding;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::store;
@@ -119,18 +120,25 @@ pub(crate) fn run(args: &TriggersArgs, session: &mut Session) -> Result<Exit, Er
 
 /// Reads the file and finds the model.
 fn model(args: &TriggersArgs) -> Result<ModelDescription, Error> {
-    let text = if args.models == "-" {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_| text)
+    let bytes = if args.models == "-" {
+        let mut bytes = Vec::new();
+        io::stdin().read_to_end(&mut bytes).map(|_| bytes)
     } else {
-        fs::read_to_string(&args.models)
+        fs::read(&args.models)
     };
-    let text = text.map_err(|source| Error::Input {
+    let bytes = bytes.map_err(|source| Error::Input {
         place: args.models.clone(),
         source,
     })?;
-    let mut models: Vec<ModelDescription> =
-        serde_json::from_str(&text).map_err(|error| Error::Line {
+    if let Some(encoding) = encoding::foreign(&bytes) {
+        return Err(Error::Line {
+            place: args.models.clone(),
+            message: format!("the file is {encoding}, not UTF-8"),
+            kept: "convert it, for instance with iconv".to_owned(),
+        });
+    }
+    let mut models: Vec<ModelDescription> = serde_json::from_slice(encoding::without_mark(&bytes))
+        .map_err(|error| Error::Line {
             place: args.models.clone(),
             message: error.to_string(),
             kept: "the file holds what `serde_json::to_string(&auditlog::described())` returns"

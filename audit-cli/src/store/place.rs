@@ -15,6 +15,14 @@ const DEFAULT: &str = "audit.db";
 /// How the URL of a database begins.
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
+/// What comes before the colon where other programs name a database.
+const DATABASES: [&str; 6] = ["file", "sqlite", "sqlite3", "jdbc", "mysql", "mariadb"];
+
+/// The keys of libpq's connection strings, by which one is known.
+const LIBPQ: [&str; 8] = [
+    "host", "hostaddr", "port", "user", "password", "dbname", "service", "sslmode",
+];
+
 /// Where a store is.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
@@ -39,7 +47,9 @@ impl Place {
     /// [`Error::NoStore`] if there is neither; [`Error::Usage`] if it is named in a way that
     /// means nothing.
     pub(crate) fn of(global: &Global) -> Result<Self, Error> {
-        let path = match global.store.as_deref() {
+        // A variable without a value is unset, as in shells.
+        let named = global.store.as_deref().filter(|store| !store.is_empty());
+        let path = match named {
             Some(store) => match store.to_str() {
                 Some(url) if is_url(url) => {
                     return Ok(Self::Server(Server::new(url, global)));
@@ -131,6 +141,32 @@ fn is_url(text: &str) -> bool {
 /// may be a password in it.
 fn refuse_database(text: &str) -> Result<(), Error> {
     let lower = text.to_ascii_lowercase();
+    // What other programs take for the name of a database.
+    let scheme = lower
+        .split_once(':')
+        .filter(|(scheme, _)| DATABASES.contains(scheme));
+    if let Some((scheme, _)) = scheme {
+        return Err(Error::Usage {
+            message: format!("`{scheme}:` does not name a store"),
+            hint: "give the path of the file alone",
+        });
+    }
+    let parameters = lower
+        .split_once('?')
+        .is_some_and(|(_, parameters)| parameters.contains('='));
+    if parameters || lower == ":memory:" {
+        return Err(Error::Usage {
+            message: "the text given with --store names no file".to_owned(),
+            hint: "give the path of a file, without parameters; the command opens it as it needs",
+        });
+    }
+    let mut words = lower.split_whitespace();
+    let mut pairs = || {
+        words.any(|word| {
+            word.split_once('=')
+                .is_some_and(|(key, _)| LIBPQ.contains(&key))
+        })
+    };
     let with_login = || {
         let before = text.split_once('@').map_or("", |(before, _)| before);
         before.contains(':')
@@ -144,7 +180,7 @@ fn refuse_database(text: &str) -> Result<(), Error> {
         Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_lowercase()) => {
             format!("`{scheme}://` does not name a store")
         }
-        None if !begins() && !lower.contains("password=") && !with_login() => return Ok(()),
+        None if !begins() && !pairs() && !with_login() => return Ok(()),
         _ => "the text given with --store names no store".to_owned(),
     };
     Err(Error::Usage {
@@ -168,6 +204,14 @@ mod tests {
             "host=h password=s3cret",
             "ann:s3cret@h/db",
             "s3cret@x://h",
+            "file:audit.db?password=s3cret",
+            "sqlite:audit.db",
+            "sqlite:///data/audit.db",
+            "jdbc:sqlite:s3cret.db",
+            "audit.db?mode=ro",
+            ":memory:",
+            "host=db user=app dbname=app",
+            "service=s3cret",
         ] {
             let error = refuse_database(text).unwrap_err();
             assert!(!error.to_string().contains("s3cret"), "{error}");
@@ -178,6 +222,9 @@ mod tests {
             "C:\\trail\\audit.db",
             "no/such/file",
             "postgres.db",
+            "why?.db",
+            "profile:audit.db",
+            "name=audit.db",
         ] {
             assert!(refuse_database(text).is_ok(), "{text}");
         }

@@ -35,7 +35,9 @@ fn an_export_is_what_the_store_has_and_makes_it_again() {
     assert_eq!(said, "9 entries read: 9 new, 0 known already\n");
     let said = stdout(&copy, &["import", text(&file)]);
     assert_eq!(said, "9 entries read: 0 new, 9 known already\n");
-    assert_eq!(stdout(&copy, &["export"]), printed);
+    let again = stdout(&copy, &["export"]);
+    assert_eq!(scratch::without_imports(&again), printed);
+    assert_eq!(again.lines().count(), 9 + 2);
     assert_eq!(
         stdout(&copy, &["export", "model:Invoice"]).lines().count(),
         2
@@ -165,7 +167,8 @@ fn what_can_be_read_of_a_damaged_store_is_saved() {
     let import = ["import", "--create", "--keep-going", text(&file)];
     let said = stderr(&copy, &import, 4);
     assert!(said.contains("saved.jsonl:5:2: no entry"), "{said}");
-    assert_eq!(stdout(&copy, &["export"]), saved.replace("no entry\n", ""));
+    let again = scratch::without_imports(&stdout(&copy, &["export"]));
+    assert_eq!(again, saved.replace("no entry\n", ""));
     // Not even text.
     Connection::open(&store)
         .and_then(|file| {
@@ -280,4 +283,15 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     lines.next().expect("a line").expect("UTF-8");
     drop(lines);
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn csv_begins_with_a_byte_order_mark_where_it_is_asked_for() {
+    let folder = scratch::folder();
+    let store = trail(&folder);
+    let plain = stdout(&store, &["export", "--format", "csv"]);
+    let marked = stdout(&store, &["export", "--format", "csv", "--bom"]);
+    assert_eq!(marked, format!("\u{feff}{plain}"));
+    let said = stderr(&store, &["export", "--bom"], 2);
+    assert!(said.contains("--bom is for CSV"), "{said}");
 }

@@ -31,7 +31,8 @@ fn a_bad_line_is_named_and_what_was_kept_is_said() {
         said.contains("kept: 2,000 entries up to line 2000, 2,000 of them new; nothing after it"),
         "{said}"
     );
-    assert_eq!(json(&store, &["log"]).len(), 2_009);
+    // With the record of its beginning, and that of its failure.
+    assert_eq!(json(&store, &["log"]).len(), 2_009 + 2);
 
     fs::write(&file, good.join("\n\n")).expect("written");
     let dry = stdout(&store, &["import", "--dry-run", text(&file)]);
@@ -108,7 +109,8 @@ fn what_cannot_be_kept_is_refused() {
     let error = said(&format!("{fresh}\n\u{0}"));
     assert!(error.contains("standard input:2:1: no entry"), "{error}");
     assert!(error.contains("nothing was kept"), "{error}");
-    assert_eq!(json(&store, &["log"]).len(), 10);
+    // With what tells of the one import that kept something.
+    assert_eq!(json(&store, &["log"]).len(), 10 + 1);
 }
 
 #[test]
@@ -163,7 +165,7 @@ fn a_conflict_costs_only_the_entry_that_has_it() {
             format!("2,098 entries read: {new} new, {known} known already, 2 passed over\n")
         );
     }
-    assert_eq!(json(&store, &["log"]).len(), 2_099);
+    assert_eq!(json(&store, &["log", "model:User"]).len(), 2_099);
 }
 
 #[test]
@@ -242,17 +244,123 @@ fn tables_of_other_libraries_are_read() {
 }
 
 #[test]
-fn an_import_can_be_recorded() {
+fn an_import_is_recorded() {
     let folder = scratch::folder();
     let store = trail(&folder);
     let file = folder.join("trail.jsonl");
     stdout(&store, &["export", "-o", text(&file)]);
-    stdout(
-        &store,
-        &["import", text(&file), "--record", "--as", "carol"],
-    );
-    let entry = json(&store, &["log", "-n", "1"]).remove(0);
+    stdout(&store, &["import", "--dry-run", text(&file)]);
+    assert_eq!(json(&store, &["log"]).len(), 9);
+    stdout(&store, &["import", text(&file), "--as", "carol"]);
+    let entries = json(&store, &["log"]);
+    assert_eq!(entries.len(), 10);
+    let entry = &entries[0];
     assert_eq!(entry["action"], "import");
     assert_eq!(entry["actor"]["id"], "carol");
-    assert_eq!(entry["additional_data"]["known"], 9);
+    let data = &entry["additional_data"];
+    assert_eq!(data["file"], text(&file));
+    let digest = hmac_sha256::Hash::hash(&fs::read(&file).expect("a file"));
+    let digest = digest.map(|byte| format!("{byte:02x}")).concat();
+    assert_eq!(data["sha256"], digest);
+    assert_eq!(
+        (&data["read"], &data["new"], &data["known"]),
+        (&9.into(), &0.into(), &9.into())
+    );
+
+    let output = auditlog()
+        .env_remove("USER")
+        .arg("--store")
+        .arg(&store)
+        .args(["import", text(&file)])
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn nothing_of_an_import_is_kept_without_what_tells_of_it() {
+    let folder = scratch::folder();
+    let store = folder.join("audit.db");
+    let mut lines: Vec<String> = (0..1_500)
+        .map(|number| {
+            let entry = LogEntry::new("update", "User", number.to_string(), "x");
+            entry.to_canonical_json().expect("JSON")
+        })
+        .collect();
+    lines.push("no entry".to_owned());
+    let file = folder.join("trail.jsonl");
+    fs::write(&file, lines.join("\n")).expect("written");
+    stderr(&store, &["import", "--create", text(&file)], 4);
+    let told = json(&store, &["log", "action:import", "order:oldest"]);
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0]["outcome"], "success");
+    assert!(told[0]["additional_data"].get("new").is_none());
+    assert_eq!(told[1]["outcome"], "failure");
+    assert_eq!(told[1]["additional_data"]["new"], 1_000);
+    assert_eq!(
+        told[1]["additional_data"]["sha256"].as_str().map(str::len),
+        Some(64)
+    );
+    assert_eq!(json(&store, &["log", "model:User"]).len(), 1_000);
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over_and_utf_16_is_named() {
+    let folder = scratch::folder();
+    let store = trail(&folder);
+    let lines = stdout(&store, &["export"]);
+    let file = folder.join("marked.jsonl");
+    // As two marked files behind one another.
+    fs::write(&file, format!("\u{feff}{lines}\u{feff}{lines}")).expect("written");
+    for args in [
+        &["import", "--create", text(&file)][..],
+        &["import", "--keep-going", text(&file)],
+    ] {
+        let said = stdout(&folder.join("marked.db"), args);
+        assert!(said.starts_with("18 entries read: "), "{said}");
+    }
+    let wide = |mark: &str, order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("{mark}{lines}")
+            .encode_utf16()
+            .flat_map(order)
+            .collect()
+    };
+    for bytes in [
+        wide("\u{feff}", u16::to_le_bytes),
+        wide("\u{feff}", u16::to_be_bytes),
+        wide("", u16::to_le_bytes),
+    ] {
+        fs::write(&file, bytes).expect("written");
+        let other = folder.join("wide.db");
+        let args = ["import", "--create", "--keep-going", text(&file)];
+        let said = stderr(&other, &args, 4);
+        assert!(said.contains("the file is UTF-16, not UTF-8"), "{said}");
+        assert!(!other.exists());
+    }
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_refused() {
+    let folder = scratch::folder();
+    let store = folder.join("audit.db");
+    let file = folder.join("trail.jsonl");
+    let mut entry = LogEntry::new("update", "User", "1", "x");
+    entry.additional_data = serde_json::from_str(r#"{"a":[{"b":1}]}"#).expect("JSON");
+    let line = entry.to_canonical_json().expect("JSON");
+    for (from, to, key) in [
+        (r#""b":1"#, r#""b":1,"b":2"#, "b"),
+        (r#"{"a":[{"b":1}]}"#, r#"{"a":[],"a":[{"b":1}]}"#, "a"),
+        (
+            r#""id":"#,
+            r#""changes":{"x":{"new":{"c":1,"c":2}}},"id":"#,
+            "c",
+        ),
+    ] {
+        fs::write(&file, line.replacen(from, to, 1)).expect("written");
+        let said = stderr(&store, &["import", "--create", text(&file)], 4);
+        assert!(
+            said.contains(&format!("the key `{key}` is there twice")),
+            "{said}"
+        );
+    }
 }

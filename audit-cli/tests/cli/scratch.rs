@@ -181,6 +181,14 @@ pub(crate) fn stderr(store: &Path, args: &[&str], code: i32) -> String {
     errors
 }
 
+/// Leaves out of an export what tells of imports.
+pub(crate) fn without_imports(export: &str) -> String {
+    let others = export
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with(r#"{"action":"import","#));
+    others.collect()
+}
+
 /// Runs the command with `--json` and returns the values, one a line.
 pub(crate) fn json(store: &Path, args: &[&str]) -> Vec<Value> {
     let mut args = args.to_vec();

@@ -262,11 +262,14 @@ fn what_is_exported_is_imported(trail: &mut Trail) {
         entry("User", "x").to_canonical_json().expect("JSON")
     );
     std::fs::write(file, more).expect("written");
-    let said = trail.stdout(&["import", "--record", "--create", file]);
+    let said = trail.stdout(&["import", "--create", file]);
     assert_eq!(said, "10 entries read: 1 new, 9 known already\n");
-    let told = trail.stdout(&["log", "action:import", "--json"]);
-    assert_eq!(told.lines().count(), 1);
-    assert!(told.contains("\"new\":1"), "{told}");
+    let told = trail.stdout(&["log", "action:import", "order:oldest", "--json"]);
+    let told: Vec<&str> = told.lines().collect();
+    // That which was refused kept nothing.
+    assert_eq!(told.len(), 2);
+    assert!(told[0].contains("\"new\":0"), "{told:?}");
+    assert!(told[1].contains("\"new\":1"), "{told:?}");
 }
 
 fn what_may_go_is_removed_and_told(trail: &mut Trail) {

@@ -40,6 +40,9 @@ pub(crate) struct ExportArgs {
     /// A row of CSV for each of these
     #[arg(long, value_enum, default_value_t)]
     rows: Rows,
+    /// Begin CSV with a byte order mark, by which Excel knows that it is UTF-8
+    #[arg(long)]
+    bom: bool,
     /// The file; the standard output if not given
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -58,6 +61,12 @@ enum Format {
 }
 
 pub(crate) fn run(args: &ExportArgs, session: &mut Session) -> Result<Exit, Error> {
+    if args.bom && args.format() != Format::Csv {
+        return Err(Error::Usage {
+            message: "--bom is for CSV, and JSON lines have no byte order mark".to_owned(),
+            hint: "leave it out, or add --format csv",
+        });
+    }
     let query = args.filter.read(session.global.tz, session.now)?;
     let trail = session.read("export", &query.to_string())?;
     let _bound = trail.enter();
@@ -83,7 +92,12 @@ pub(crate) fn run(args: &ExportArgs, session: &mut Session) -> Result<Exit, Erro
     };
     match args.format() {
         Format::Jsonl => export.json_lines(&*trail.store, &query)?,
-        Format::Csv => export.rows(&Csv::new(args.rows, session.global.tz), &query)?,
+        Format::Csv => {
+            if args.bom {
+                export.target.write("\u{feff}".as_bytes())?;
+            }
+            export.rows(&Csv::new(args.rows, session.global.tz), &query)?;
+        }
     }
     let Export {
         target, written, ..

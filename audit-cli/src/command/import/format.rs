@@ -1,6 +1,7 @@
 //! The forms of files that can be imported. Another one is a variant of [`Format`] and a
 //! function that gives what its file has, one after the other.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,8 +9,10 @@ use std::path::Path;
 
 use audit_core::LogEntry;
 use clap::ValueEnum;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use hmac_sha256::Hash;
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::encoding;
 use crate::error::Error;
 
 /// How long a line may be: longer ones are no entries.
@@ -129,15 +132,27 @@ impl Format {
     }
 
     /// Reads a file, in its order, and holds no more of it than an entry. Returns what could
-    /// not be carried over exactly.
-    pub(super) fn read(self, file: &Path, each: Each<'_>) -> Result<Vec<String>, Error> {
+    /// not be carried over exactly. The checksum is that of all its bytes, also if its lines
+    /// are read no further than to one that is no entry.
+    pub(super) fn read(
+        self,
+        file: &Path,
+        checksum: &mut Checksum,
+        each: Each<'_>,
+    ) -> Result<Vec<String>, Error> {
         let library = match self {
             Self::Jsonl => {
                 let reader = open(file).map_err(|source| Error::Input {
                     place: place(file),
                     source,
                 })?;
-                return json_lines(reader, &place(file), each).map(|()| Vec::new());
+                let mut reader = Summed::new(reader);
+                let read = json_lines(&mut reader, &place(file), each);
+                // Not after an interrupt, and not where the file cannot be read.
+                if matches!(read, Ok(()) | Err(Error::Line { .. })) {
+                    *checksum = reader.finish();
+                }
+                return read.map(|()| Vec::new());
             }
             Self::Tables => None,
             Self::Audited => Some(audit_import::Format::Audited),
@@ -152,7 +167,60 @@ impl Format {
                 hint: "name the SQLite file",
             });
         }
+        *checksum = File::open(file)
+            .map(|file| Summed::new(BufReader::new(file)).finish())
+            .map_err(|source| Error::Input {
+                place: place(file),
+                source,
+            })?;
         tables(file, library, each)
+    }
+}
+
+/// The SHA-256 of a file in hexadecimal digits; `None` where not all of it was read.
+pub(super) type Checksum = Option<String>;
+
+/// Sums up what is read.
+struct Summed<R> {
+    reader: R,
+    hash: Hash,
+}
+
+impl<R: BufRead> Summed<R> {
+    fn new(reader: R) -> Self {
+        Self {
+            reader,
+            hash: Hash::new(),
+        }
+    }
+
+    /// Reads the rest, and returns the checksum of all.
+    fn finish(mut self) -> Checksum {
+        io::copy(&mut self, &mut io::sink()).ok()?;
+        let digits = self.hash.finalize().map(|byte| format!("{byte:02x}"));
+        Some(digits.concat())
+    }
+}
+
+impl<R: BufRead> Read for Summed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl<R: BufRead> BufRead for Summed<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.reader.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        // What was filled before is there again at once.
+        if let Ok(filled) = self.reader.fill_buf() {
+            self.hash.update(&filled[..count.min(filled.len())]);
+        }
+        self.reader.consume(count);
     }
 }
 
@@ -206,7 +274,7 @@ fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
 }
 
 /// Reads an entry a line; empty lines do not count.
-fn json_lines(mut reader: Box<dyn BufRead>, place: &str, each: Each<'_>) -> Result<(), Error> {
+fn json_lines(reader: &mut impl BufRead, place: &str, each: Each<'_>) -> Result<(), Error> {
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
@@ -223,13 +291,23 @@ fn json_lines(mut reader: Box<dyn BufRead>, place: &str, each: Each<'_>) -> Resu
                 place: format!("{place}:{number}"),
                 source,
             })?;
+        if number == 1
+            && let Some(encoding) = encoding::foreign(&bytes)
+        {
+            return Err(Error::Line {
+                place: place.to_owned(),
+                message: format!("the file is {encoding}, not UTF-8"),
+                kept: "nothing was kept; convert the file, for instance with iconv".to_owned(),
+            });
+        }
         let found = match read {
             0 => break,
             length if length as u64 > LONGEST => {
                 let message = format!("the line is longer than {LONGEST} bytes");
                 Err(fault(None, message))
             }
-            _ => match std::str::from_utf8(&bytes) {
+            // A mark may begin any line: files with one are put behind one another, too.
+            _ => match std::str::from_utf8(encoding::without_mark(&bytes)) {
                 Ok(text) if text.trim_end().is_empty() => continue,
                 Ok(text) => entry(text.trim_end())
                     .map(|entry| Found { entry, number })
@@ -254,71 +332,115 @@ fn entry(text: &str) -> Result<LogEntry, (Option<usize>, String)> {
         let column = (error.column() > 0).then(|| error.column());
         (column, format!("no entry: {message}"))
     })?;
-    let UnknownKey(unknown) =
-        serde_json::from_str(text).map_err(|error| (None, error.to_string()))?;
-    match unknown {
-        Some(key) => {
-            let key = key.escape_debug();
-            Err((
-                None,
-                format!("no entry: unknown key `{key}`, which would be lost"),
-            ))
-        }
+    // In `additional_data` and in values, the last of two equal keys would replace the first.
+    let Checked(wrong) = serde_json::from_str(text).map_err(|error| (None, error.to_string()))?;
+    match wrong {
+        Some(wrong) => Err((None, format!("no entry: {wrong}"))),
         None => Ok(read),
     }
 }
 
-/// The first key of an entry's JSON that entries do not have, as a path.
-struct UnknownKey(Option<String>);
+/// What of an entry's JSON would be lost, if anything: a key that entries do not have, or one
+/// that is there twice.
+struct Checked(Option<String>);
 
-impl<'de> Deserialize<'de> for UnknownKey {
+impl<'de> Deserialize<'de> for Checked {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let unknown = Keys(&KEYS).deserialize(deserializer)?;
-        Ok(Self(unknown))
+        Keys::Of("", &KEYS).deserialize(deserializer).map(Self)
     }
 }
 
-/// Looks for a key that is none of these; what is no object has none.
-struct Keys<'k>(&'k [&'k str]);
+/// Looks for a key that would be lost, and names it.
+#[derive(Clone, Copy)]
+enum Keys {
+    /// Of an object that has a name and these keys.
+    Of(&'static str, &'static [&'static str]),
+    /// Of a value, in which objects have any keys.
+    Any,
+}
 
-impl<'de> DeserializeSeed<'de> for Keys<'_> {
+impl Keys {
+    /// Returns what the value of a key may have.
+    fn inside(self, key: &str) -> Self {
+        let known = INNER.iter().find(|(name, _)| *name == key);
+        match (self, known) {
+            (Self::Of("", _), Some((name, keys))) => Self::Of(name, keys),
+            _ => Self::Any,
+        }
+    }
+
+    fn refusal(self, key: &str, twice: bool) -> Option<String> {
+        let shown = key.escape_debug();
+        match self {
+            _ if twice => Some(format!("the key `{shown}` is there twice")),
+            Self::Of(name, keys) if !keys.contains(&key) => {
+                let dot = if name.is_empty() { "" } else { "." };
+                Some(format!(
+                    "unknown key `{name}{dot}{shown}`, which would be lost"
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Keys {
     type Value = Option<String>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_option(self)
+        deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Keys<'_> {
+impl<'de> Visitor<'de> for Keys {
     type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("JSON")
     }
 
-    fn visit_none<E>(self) -> Result<Self::Value, E> {
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
         Ok(None)
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut wrong = None;
+        while let Some(inside) = items.next_element_seed(Self::Any)? {
+            wrong = wrong.or(inside);
+        }
+        Ok(wrong)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut unknown = None;
+        let mut wrong = None;
+        let mut known = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
-            let inner = INNER.iter().find(|(name, _)| *name == key);
-            if !self.0.contains(&key.as_str()) {
-                let IgnoredAny = map.next_value()?;
-                unknown.get_or_insert(key);
-            } else if let Some((name, keys)) = inner
-                && let Some(key) = map.next_value_seed(Keys(keys))?
-            {
-                unknown.get_or_insert(format!("{name}.{key}"));
-            } else if inner.is_none() {
-                let IgnoredAny = map.next_value()?;
-            }
+            let inside = map.next_value_seed(self.inside(&key))?;
+            wrong = wrong
+                .or_else(|| self.refusal(&key, known.contains(&key)))
+                .or(inside);
+            known.insert(key);
         }
-        Ok(unknown)
+        Ok(wrong)
     }
 }

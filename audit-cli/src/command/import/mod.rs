@@ -3,14 +3,14 @@
 mod format;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use audit_core::{LogEntry, StoreError};
+use audit_core::{Actor, Level, LogEntry, Outcome, StoreError};
 use clap::Args;
 use serde_json::json;
 use uuid::Uuid;
 
-use self::format::{Fault, Format, Found};
+use self::format::{Checksum, Fault, Format, Found};
 use super::Session;
 use crate::args::Global;
 use crate::error::Error;
@@ -27,6 +27,10 @@ const BATCH: usize = 1000;
 /// JSON lines, or a SQLite file with the audit tables of django-auditlog,
 /// django-simple-history, SQLAlchemy-Continuum, `PaperTrail` or audited. An entry that the trail
 /// has already is passed over, so that a file may be imported again.
+///
+/// An entry `import` in the trail tells who imported what: the file's name and its SHA-256, the
+/// form, and how many entries were new. It is written with the first entries that are kept,
+/// and again with the last ones if there are more than a thousand.
 ///
 /// What is wrong ends the import with the place; it says what was kept until then. With
 /// --keep-going it is told and passed over, and the exit code is 4 in the end. With --dry-run
@@ -48,10 +52,13 @@ pub(crate) struct ImportArgs {
     /// Make the store if it does not exist, unless there is nothing to keep in it
     #[arg(long)]
     create: bool,
-    /// Record in the trail that this was imported
-    #[arg(long)]
+    /// Has no effect: an import is always recorded
+    #[arg(long, hide = true)]
     record: bool,
 }
+
+/// The action of the entries that tell of an import.
+const RECORD: &str = "import";
 
 /// What came of it so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,8 +73,7 @@ struct Tally {
 }
 
 pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Error> {
-    let actor = args
-        .record
+    let actor = (!args.dry_run)
         .then(|| trail::actor(&session.global))
         .transpose()?;
     let need = match (args.dry_run, args.create) {
@@ -92,55 +98,33 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
         global: &global,
         trail,
         place: &place,
+        format: format.name(),
         unit: format.unit(),
-        dry_run: args.dry_run,
+        actor,
+        begun: false,
         keep_going: args.keep_going,
         conflicts: Vec::new(),
         tally: Tally::default(),
     };
-    let bar = progress::bar(None, "importing");
-    let mut batch: Vec<Found> = Vec::with_capacity(BATCH);
-    let losses = format.read(&args.file, &mut |found| {
-        match found {
-            Ok(found) => batch.push(found),
-            Err(fault) if args.keep_going => {
-                import.tally.skipped += 1;
-                let error = import.fault(&fault);
-                bar.suspend(|| report::warn(&error));
-            }
-            Err(fault) => return Err(import.fault(&fault)),
-        }
-        if batch.len() == BATCH {
-            import.keep(&batch)?;
-            bar.set_position(import.tally.read);
-            batch.clear();
-            bar.suspend(|| import.warn_of_conflicts());
-        }
-        if interrupt::is_requested() {
-            return Err(Error::Interrupted {
-                done: import.kept(),
-            });
-        }
-        Ok(())
-    })?;
-    import.keep(&batch)?;
-    bar.finish_and_clear();
+    let mut checksum = None;
+    let read = import.read(format, &args.file, &mut checksum);
     import.warn_of_conflicts();
+    let losses = match read {
+        Ok((rest, losses)) => {
+            let kept = import.keep(&rest, Part::End(checksum.as_deref()));
+            import.warn_of_conflicts();
+            kept.map(|()| losses)
+        }
+        Err(error) => Err(error),
+    };
+    let losses = match losses {
+        Ok(losses) => losses,
+        Err(error) => {
+            import.record_failure(checksum.as_deref());
+            return Err(error);
+        }
+    };
     let tally = import.tally;
-    if tally.skipped == 0 {
-        import.trail()?;
-    }
-    if let (Some(actor), Some(trail), false) = (actor, &import.trail, args.dry_run) {
-        trail
-            .log
-            .event("import")
-            .actor(actor)
-            .extra("file", place.as_str())
-            .extra("format", format.name())
-            .extra("new", tally.new)
-            .extra("known", tally.known)
-            .record()?;
-    }
     print(tally, &losses, args.dry_run, session)?;
     Ok(if tally.skipped == 0 {
         Exit::Done
@@ -182,14 +166,33 @@ fn print(
     ))
 }
 
+/// Which of its entries an import keeps.
+#[derive(Clone, Copy)]
+enum Part<'c> {
+    /// Others follow.
+    Begin,
+    /// The last ones, with the checksum of the file if all of it was read.
+    End(Option<&'c str>),
+}
+
+impl Part<'_> {
+    fn is_end(self) -> bool {
+        matches!(self, Self::End(_))
+    }
+}
+
 /// An import that goes on.
 struct Import<'i> {
     global: &'i Global,
     /// `None` until there is something to make the store for.
     trail: Option<Trail>,
     place: &'i str,
+    format: String,
     unit: &'static str,
-    dry_run: bool,
+    /// Who imports; `None` where nothing is to be kept.
+    actor: Option<Actor>,
+    /// Whether an entry in the trail tells of this import.
+    begun: bool,
     keep_going: bool,
     /// What was passed over of the last batch.
     conflicts: Vec<Error>,
@@ -206,11 +209,45 @@ impl Import<'_> {
         Ok(self.trail.insert(trail))
     }
 
+    /// Reads a file and keeps what it has but for the last entries, which are returned with
+    /// what could not be carried over exactly.
+    fn read(
+        &mut self,
+        format: Format,
+        file: &Path,
+        checksum: &mut Checksum,
+    ) -> Result<(Vec<Found>, Vec<String>), Error> {
+        let bar = progress::bar(None, "importing");
+        let mut batch: Vec<Found> = Vec::with_capacity(BATCH);
+        let losses = format.read(file, checksum, &mut |found| {
+            match found {
+                Ok(found) => {
+                    if batch.len() == BATCH {
+                        self.keep(&batch, Part::Begin)?;
+                        bar.set_position(self.tally.read);
+                        batch.clear();
+                        bar.suspend(|| self.warn_of_conflicts());
+                    }
+                    batch.push(found);
+                }
+                Err(fault) if self.keep_going => {
+                    self.tally.skipped += 1;
+                    let error = self.fault(&fault);
+                    bar.suspend(|| report::warn(&error));
+                }
+                Err(fault) => return Err(self.fault(&fault)),
+            }
+            if interrupt::is_requested() {
+                return Err(Error::Interrupted { done: self.kept() });
+            }
+            Ok(())
+        })?;
+        bar.finish_and_clear();
+        Ok((batch, losses))
+    }
+
     /// Keeps a batch, and counts what was new in it.
-    fn keep(&mut self, batch: &[Found]) -> Result<(), Error> {
-        let Some(last) = batch.last() else {
-            return Ok(());
-        };
+    fn keep(&mut self, batch: &[Found], part: Part<'_>) -> Result<(), Error> {
         let stored = match &self.trail {
             Some(trail) => {
                 let ids: Vec<Uuid> = batch.iter().map(|found| found.entry.id).collect();
@@ -236,36 +273,52 @@ impl Import<'_> {
                 }
             }
         }
-        let mut kept = new.len();
-        if !self.dry_run && !new.is_empty() {
-            kept = self.append(&new)?;
+        let mut tally = self.tally;
+        tally.read += (batch.len() - refused) as u64;
+        tally.new += new.len() as u64;
+        tally.known += (batch.len() - refused - new.len()) as u64;
+        tally.until = batch.last().map_or(tally.until, |found| found.number);
+        // A store is made for a file without any line that is wrong, and else for an entry.
+        let needed = !new.is_empty() || self.trail.is_some() || tally.skipped == 0;
+        if self.actor.is_some() && needed && (!new.is_empty() || part.is_end()) {
+            self.append(&new, tally, part)
+        } else {
+            self.tally = tally;
+            Ok(())
         }
-        let read = batch.len() - refused - (new.len() - kept);
-        self.tally.read += read as u64;
-        self.tally.new += kept as u64;
-        self.tally.known += (read - kept) as u64;
-        self.tally.until = last.number;
-        Ok(())
     }
 
-    /// Appends entries that the store had not a moment ago, and returns how many it took.
-    fn append(&mut self, new: &[&Found]) -> Result<usize, Error> {
-        let entries: Vec<LogEntry> = new.iter().map(|found| found.entry.clone()).collect();
-        let store = &self.trail()?.store;
-        match store.append(&entries) {
-            Ok(()) => return Ok(new.len()),
+    /// Appends entries that the store had not a moment ago, with the entry that tells of the
+    /// import if they are the first or the last ones. The count is what it is if all are kept.
+    fn append(&mut self, new: &[&Found], tally: Tally, part: Part<'_>) -> Result<(), Error> {
+        let tells = part.is_end() || !self.begun;
+        let mut entries: Vec<LogEntry> = new.iter().map(|found| found.entry.clone()).collect();
+        if tells {
+            entries.extend(self.record(Outcome::Success, tally, part)?);
+        }
+        match self.trail()?.store.append(&entries) {
+            Ok(()) => {
+                self.begun = true;
+                self.tally = tally;
+                return Ok(());
+            }
             Err(StoreError::Conflict { .. } | StoreError::Invalid { .. }) if self.keep_going => {}
             Err(error) => return Err(self.refused(new, error)),
         }
         // Nothing of a batch is kept that has an entry which the store refuses.
-        let mut kept = 0;
+        if !self.begun {
+            let record = self.record(Outcome::Success, self.tally, Part::Begin)?;
+            self.trail()?.store.append(record.as_slice())?;
+            self.begun = true;
+        }
+        let mut count = 0;
         for found in new {
             match self
                 .trail()?
                 .store
                 .append(std::slice::from_ref(&found.entry))
             {
-                Ok(()) => kept += 1,
+                Ok(()) => count += 1,
                 Err(error @ (StoreError::Conflict { .. } | StoreError::Invalid { .. })) => {
                     let error = self.refused(&[found], error);
                     self.pass_over(error)?;
@@ -273,7 +326,64 @@ impl Import<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(kept)
+        let lost = new.len() as u64 - count;
+        self.tally = Tally {
+            read: tally.read - lost,
+            new: tally.new - lost,
+            skipped: self.tally.skipped,
+            ..tally
+        };
+        if part.is_end() {
+            let record = self.record(Outcome::Success, self.tally, part)?;
+            self.trail()?.store.append(record.as_slice())?;
+        }
+        Ok(())
+    }
+
+    /// Makes the entry that tells of the import: at its beginning without what came of it.
+    fn record(
+        &mut self,
+        outcome: Outcome,
+        tally: Tally,
+        part: Part<'_>,
+    ) -> Result<Option<LogEntry>, Error> {
+        let Some(actor) = self.actor.clone() else {
+            return Ok(None);
+        };
+        let (place, format) = (self.place, self.format.clone());
+        let mut draft = self
+            .trail()?
+            .log
+            .event(RECORD)
+            .actor(actor)
+            .level(Level::Warning)
+            .outcome(outcome)
+            .extra("file", place)
+            .extra("format", format);
+        if let Part::End(checksum) = part {
+            if let Some(checksum) = checksum {
+                draft = draft.extra("sha256", checksum);
+            }
+            draft = draft
+                .extra("read", tally.read)
+                .extra("new", tally.new)
+                .extra("known", tally.known)
+                .extra("skipped", tally.skipped);
+        }
+        Ok(draft.into_entry()?)
+    }
+
+    /// Tells in the trail what was kept of an import that ends before its end.
+    fn record_failure(&mut self, checksum: Option<&str>) {
+        if !self.begun {
+            return;
+        }
+        let told = self
+            .record(Outcome::Failure, self.tally, Part::End(checksum))
+            .and_then(|entry| Ok(self.trail()?.store.append(entry.as_slice())?));
+        if let Err(error) = told {
+            report::warn(&error);
+        }
     }
 
     /// Goes on past an entry that cannot be kept, if that was asked for.
@@ -334,7 +444,7 @@ impl Import<'_> {
         let Tally {
             read, new, until, ..
         } = self.tally;
-        if self.dry_run || read == 0 {
+        if self.actor.is_none() || read == 0 {
             return "nothing was kept; correct the file and import it again".to_owned();
         }
         format!(
