@@ -24,7 +24,8 @@ const COLUMNS: &[&str] = &[
     "created_at",
 ];
 
-/// What the library puts in place of a redacted value, unless it is told otherwise.
+/// What the library puts in place of a redacted value, unless a model's `redaction_value` says
+/// otherwise.
 const REDACTED: &str = "[REDACTED]";
 
 #[derive(Debug)]
@@ -152,7 +153,9 @@ fn changes(fields: Map<String, Value>, action: &Action, losses: &mut Losses<'_>)
         let hidden = [&old, &new]
             .into_iter()
             .flatten()
-            .any(|value| value == REDACTED);
+            .any(|value| value == REDACTED)
+            // The library records what changed only, so a pair of equal values is redacted.
+            || old.is_some() && old == new;
         if hidden {
             losses.add(&field, LossKind::Masked);
         }

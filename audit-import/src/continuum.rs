@@ -183,9 +183,9 @@ impl Continuum {
             Some(other) => Action::named(format!("operation {other}")),
             None => return Err(record.error("operation_type", "is null")),
         };
-        let state = version.state(&record, cx)?;
+        let mut state = version.state(&record, cx)?;
         let previous = match step.prev {
-            Some(row) if action == Action::Update => {
+            Some(row) if matches!(action, Action::Update | Action::Delete) => {
                 let previous = version.record(row, cx)?;
                 // A key may be used again; nothing is left of what was deleted.
                 match previous.integer("operation_type")? {
@@ -197,7 +197,16 @@ impl Continuum {
         };
         let mut draft = Draft::new(FORMAT, action, &version.model, &version.pk(&state));
         draft.entry.changes = match draft.entry.action {
-            Action::Delete => between(Some(&state), None),
+            Action::Delete => {
+                // `NullDeletePlugin` writes nulls into the row of a deletion; what went is what
+                // the version before has.
+                for (field, value) in previous.into_iter().flatten() {
+                    if let Some(Value::Null) = state.get(&field) {
+                        state.insert(field, value);
+                    }
+                }
+                between(Some(&state), None)
+            }
             _ => between(previous.as_ref(), Some(&state)),
         };
         draft.entry.snapshot = Some(Value::Object(state));

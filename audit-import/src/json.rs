@@ -1,21 +1,95 @@
 //! JSON texts, read without rounding a number.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use serde_json::{Value, json};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value, json};
 
 /// Reads JSON; numbers that a double would round come as texts (FORMAT.md, "Numbers in JSON").
 ///
-/// Returns what is wrong, without the text itself.
+/// Returns what is wrong, without the text itself: a key that is there twice as well, of which
+/// only the last value would be read.
 pub(crate) fn parse(text: &str) -> Result<Value, String> {
-    serde_json::from_str(&quote_rounded(text)).map_err(|error| {
-        format!(
-            "is no JSON that can be read ({:?} error at line {}, column {})",
-            error.classify(),
-            error.line(),
-            error.column()
-        )
-    })
+    let text = quote_rounded(text);
+    serde_json::from_str(&text)
+        .map(|Unique(value)| value)
+        .map_err(|error| {
+            if error.is_data() {
+                return format!(
+                    "is JSON with a key that is there twice (line {}, column {})",
+                    error.line(),
+                    error.column()
+                );
+            }
+            format!(
+                "is no JSON that can be read ({:?} error at line {}, column {})",
+                error.classify(),
+                error.line(),
+                error.column()
+            )
+        })
+}
+
+/// A value whose objects have each key once.
+struct Unique(Value);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UniqueVisitor).map(Self)
+    }
+}
+
+struct UniqueVisitor;
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Unique(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some((key, Unique(value))) = map.next_entry::<String, _>()? {
+            if object.insert(key, value).is_some() {
+                return Err(de::Error::custom("a key that is there twice"));
+            }
+        }
+        Ok(object.into())
+    }
 }
 
 /// Puts quotes around the text of each number that is stored as one.
@@ -139,6 +213,10 @@ mod tests {
         assert_eq!(
             parse(r#"{"secret": "#),
             Err("is no JSON that can be read (Eof error at line 1, column 11)".to_owned())
+        );
+        assert_eq!(
+            parse(r#"{"a": [{"pin": 1, "pin": 2}]}"#),
+            Err("is JSON with a key that is there twice (line 1, column 27)".to_owned())
         );
         assert!(parse(&"[".repeat(100_000)).is_err());
         assert!(exact(&(0..200).fold(json!(1), |inner, _| json!([inner]))).is_err());

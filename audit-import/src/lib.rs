@@ -28,7 +28,8 @@
 //!
 //! All the rest is in `additional_data`: under `imported` the `format`, the `table`, the row's
 //! `id`, and every other column by its name; of django-auditlog also its own additional data,
-//! at the top. An actor's `display` is the name that the table of users has now.
+//! at the top, or where that is no object (a list, a text, a number) beside the row's own values
+//! as `additional_data.imported.additional_data`. An actor's `display` is the name that the table of users has now.
 //! [`Entries::report`] tells what could not be carried over exactly.
 //!
 //! # Values
@@ -69,6 +70,15 @@
 //!   the new values, so that what was changed past the library shows from the next version on
 //!   (the library dates it back). A table without `object_changes` has its changes from the
 //!   version after.
+//! - A deletion under SQLAlchemy-Continuum's `NullDeletePlugin`, which writes nulls into the
+//!   row: a field that is null there has the value of the version before. Of a deletion without a
+//!   version before the nulls are kept.
+//! - PaperTrail and audited: a Ruby object around one value (a time of day, an `Enumerize` value,
+//!   a `SafeBuffer`, a `Set`, a `Duration`, an `IPAddr`, a `Pathname`) is that value; other objects
+//!   are their parts. Either is reported once for each type. Of two equal keys in JSON, or two
+//!   keys of YAML that are one text, the row is an error.
+//! - audited: a pair of two equal values is a masked one, whatever `redaction_value` is: the
+//!   library records what changed only.
 //! - audited: instants of YAML are in UTC, the zone is left out.
 //!
 //! Times without an offset are taken for UTC, which Django and Rails write by default.

@@ -22,6 +22,7 @@ struct Key {
     table: String,
     kind: LossKind,
     column: String,
+    what: String,
 }
 
 /// One thing that entries do not say as exactly as the tables do.
@@ -34,6 +35,8 @@ pub struct Loss {
     pub table: String,
     /// The column or field.
     pub column: String,
+    /// The Ruby type, where [`kind`](Self::kind) is of one; else empty.
+    pub what: String,
     /// What it is.
     pub kind: LossKind,
     /// How many rows it concerns.
@@ -63,6 +66,8 @@ pub enum LossKind {
     AssumedUtc,
     /// A Ruby type that JSON has no counterpart of: its parts, or its text, are kept.
     RubyType,
+    /// A Ruby object that wraps one value: that value is kept.
+    RubyValue,
     /// A decimal whose scale the table does not tell: trailing zeros are left out.
     DecimalScale,
     /// What changed, where the library keeps the object before a change only and nothing
@@ -92,6 +97,7 @@ impl fmt::Display for LossKind {
             Self::TimeZone => "the zone of an instant is left out, the instant is in UTC",
             Self::AssumedUtc => "an instant without an offset is taken for UTC",
             Self::RubyType => "a Ruby type without a counterpart, kept by its parts or text",
+            Self::RubyValue => "a Ruby object around one value, of which that value is kept",
             Self::DecimalScale => "the scale of a decimal is not told, trailing zeros are left out",
             Self::NoChanges => "what changed is not told",
             Self::PairOrList => "a pair of old and new, or a list of two: taken for a pair",
@@ -110,6 +116,9 @@ impl fmt::Display for Loss {
             write!(f, ".{}", self.column)?;
         }
         write!(f, ": {}", self.kind)?;
+        if !self.what.is_empty() {
+            write!(f, ": `{}`", self.what.escape_debug())?;
+        }
         if self.rows > 0 {
             let s = if self.rows == 1 { "" } else { "s" };
             write!(f, " ({} row{s}, first {})", self.rows, self.first)?;
@@ -135,6 +144,7 @@ impl Report {
             format: key.format,
             table: key.table.clone(),
             column: key.column.clone(),
+            what: key.what.clone(),
             kind: key.kind,
             rows: *rows,
             first: first.clone(),
@@ -157,15 +167,29 @@ impl Report {
         column: &str,
         kind: LossKind,
     ) {
+        self.add_of(format, table, row, column, kind, "");
+    }
+
+    fn add_of(
+        &mut self,
+        format: Format,
+        table: &str,
+        row: Option<&str>,
+        column: &str,
+        kind: LossKind,
+        what: &str,
+    ) {
         let mut key = Key {
             format,
             table: table.to_owned(),
             kind,
             column: column.to_owned(),
+            what: what.to_owned(),
         };
-        // A hostile file may have any number of fields.
+        // A hostile file may have any number of fields and types.
         if self.losses.len() >= MOST && !self.losses.contains_key(&key) {
             "...".clone_into(&mut key.column);
+            key.what.clear();
         }
         let (rows, first) = self.losses.entry(key).or_default();
         if let Some(row) = row {
@@ -187,7 +211,12 @@ pub(crate) struct Losses<'r> {
 
 impl Losses<'_> {
     pub(crate) fn add(&mut self, column: &str, kind: LossKind) {
+        self.add_of(column, kind, "");
+    }
+
+    /// Reports a loss of one of several types.
+    pub(crate) fn add_of(&mut self, column: &str, kind: LossKind, what: &str) {
         self.report
-            .add(self.format, self.table, Some(self.row), column, kind);
+            .add_of(self.format, self.table, Some(self.row), column, kind, what);
     }
 }

@@ -156,8 +156,11 @@ pub(crate) fn payload(
         if notes.zone {
             losses.add(column, LossKind::TimeZone);
         }
-        if notes.ruby {
-            losses.add(column, LossKind::RubyType);
+        for name in &notes.types {
+            losses.add_of(column, LossKind::RubyType, name);
+        }
+        for name in &notes.values {
+            losses.add_of(column, LossKind::RubyValue, name);
         }
         value
     };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use audit_core::{Action, LogEntry, MemoryStore, Query, Store};
+use audit_core::{Action, LogEntry, MemoryStore, Query, Redaction, Store};
 use audit_import::{Format, Import, ImportError, LossKind, detect};
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -394,4 +394,185 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_pair_of_equal_values_is_known_as_masked() {
+    let database = Database::new(AUDITS);
+    for sql in [
+        // The model has a `redaction_value` of its own.
+        audit(
+            1,
+            "update",
+            r#"{"code":["(secret)","(secret)"]}"#,
+            "'2024-02-29 10:00:00'",
+        ),
+        audit(
+            2,
+            "update",
+            r#"{"code":[7,7],"hall":["A","B"]}"#,
+            "'2024-02-29 10:00:01'",
+        ),
+        audit(
+            3,
+            "update",
+            "{\"hall\":[\"A\",\"[REDACTED]\"]}",
+            "'2024-02-29 10:00:02'",
+        ),
+    ] {
+        database.run(&sql);
+    }
+    let entries = database.entries();
+    let redaction = |entry: usize, field: &str| entries[entry].changes[field].redaction;
+    assert_eq!(redaction(0, "code"), Some(Redaction::Masked));
+    assert_eq!(redaction(1, "code"), Some(Redaction::Masked));
+    assert_eq!(redaction(1, "hall"), None);
+    assert_eq!(redaction(2, "hall"), Some(Redaction::Masked));
+    assert_eq!(database.losses(), [LossKind::Masked, LossKind::Masked]);
+}
+
+#[test]
+fn what_went_with_a_null_deletion_is_what_the_version_before_has() {
+    let database = Database::new(
+        "CREATE TABLE \"transaction\" (id INTEGER NOT NULL PRIMARY KEY, issued_at DATETIME);
+         CREATE TABLE crate_version (id INTEGER NOT NULL, label VARCHAR(80), kilos NUMERIC(10, 3), sealed BOOLEAN, \
+            notes JSON, transaction_id INTEGER NOT NULL, operation_type SMALLINT NOT NULL, PRIMARY KEY (id, transaction_id));
+         INSERT INTO \"transaction\" VALUES (1, '2024-03-01 10:00:00'), (2, '2024-03-01 11:00:00'), (3, '2024-03-01 12:00:00');
+         INSERT INTO crate_version VALUES (1, 'blue', 1.5, 1, '{\"top\": 2}', 1, 0), (1, 'green', 1.5, 1, '{\"top\": 2}', 2, 1),
+            (1, NULL, NULL, 1, 'null', 3, 2), (2, 'red', NULL, 0, 'null', 1, 0), (2, 'red', NULL, 0, 'null', 2, 2),
+            (2, 'red', NULL, 0, 'null', 3, 0);",
+    );
+    let entries = database.entries();
+    let deleted: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.action == Action::Delete)
+        .collect();
+    let state = |entry: &LogEntry| {
+        let old = entry.changes.iter();
+        let old = old.map(|change| {
+            (
+                change.path.to_string(),
+                change.old.clone().expect("a value"),
+            )
+        });
+        serde_json::Value::Object(old.collect())
+    };
+    let second = json!({"id": 2, "label": "red", "kilos": null, "sealed": false, "notes": null});
+    let first =
+        json!({"id": 1, "label": "green", "kilos": "1.500", "sealed": true, "notes": {"top": 2}});
+    assert_eq!(
+        [state(deleted[0]), state(deleted[1])],
+        [second, first.clone()]
+    );
+    assert_eq!(deleted[1].snapshot, Some(first));
+    // A key that is used again begins anew.
+    assert_eq!(entries.last().expect("an entry").changes["label"].old, None);
+}
+
+#[test]
+fn ruby_objects_around_one_value_are_that_value() {
+    let yaml = "---
+opens:
+-
+- !ruby/object:ActiveRecord::Type::Time::Value
+  utc: 2000-01-01 13:45:00.000000000 Z
+  zone: &1 !ruby/object:ActiveSupport::TimeZone
+    name: Etc/UTC
+  time: 2000-01-01 13:45:00.000000000 Z
+status:
+-
+- !ruby/string:Enumerize::Value
+  str: open
+  value: 1
+note:
+-
+- !ruby/string:ActiveSupport::SafeBuffer hello
+every:
+-
+- !ruby/object:ActiveSupport::Duration
+  value: 60
+  parts:
+    :minutes: 1
+tags:
+- !ruby/object:Set
+  hash: {}
+- !ruby/object:Set
+  hash:
+    a: true
+    1: true
+    '1': true
+hosts:
+- !ruby/object:IPAddr
+  family: 2
+  addr: 167772160
+  mask_addr: 4278190080
+- !ruby/object:IPAddr
+  family: 10
+  addr: 1
+  mask_addr: 340282366920938463463374607431768211455
+price:
+-
+- !ruby/object:Shop::Price
+  cents: 5
+";
+    let database = Database::new(AUDITS);
+    database.run(&audit(1, "update", yaml, "'2024-02-29 10:00:00'"));
+    database.run(&audit(2, "update", yaml, "'2024-02-29 10:00:01'"));
+    let import = Import::open(database.path()).expect("audit tables");
+    let mut read = import.entries().expect("readable");
+    let error = (&mut read).collect::<Result<Vec<_>, _>>().unwrap_err();
+    // The members `1` and `'1'` would be one key.
+    assert!(error.to_string().contains("there twice"), "{error}");
+
+    let database = Database::new(AUDITS);
+    let yaml = yaml.replace("    '1': true\n", "");
+    database.run(&audit(1, "update", &yaml, "'2024-02-29 10:00:00'"));
+    database.run(&audit(2, "update", &yaml, "'2024-02-29 10:00:01'"));
+    let import = Import::open(database.path()).expect("audit tables");
+    let mut read = import.entries().expect("readable");
+    let entries: Vec<_> = (&mut read).map(|entry| entry.expect("a row")).collect();
+    let changes = &entries[0].changes;
+    for (field, value) in [
+        ("opens", json!("2000-01-01T13:45:00.000000Z")),
+        ("status", json!("open")),
+        ("note", json!("hello")),
+        ("every", json!(60)),
+        ("tags", json!(["a", 1])),
+        ("hosts", json!("::1")),
+        ("price", json!({"cents": 5})),
+    ] {
+        assert_eq!(changes[field].new, Some(value), "{field}");
+    }
+    assert_eq!(changes["hosts"].old, Some(json!("10.0.0.0/8")));
+    assert_eq!(changes["tags"].old, Some(json!([])));
+    // Each kind is told once, with the number of rows.
+    let losses: Vec<_> = read
+        .report()
+        .losses()
+        .filter(|loss| loss.kind != LossKind::AssumedUtc)
+        .map(|loss| (loss.kind, loss.what, loss.rows))
+        .collect();
+    let kinds = [
+        (LossKind::RubyType, "Shop::Price"),
+        (LossKind::RubyType, "Symbol"),
+        (LossKind::RubyValue, "ActiveSupport::Duration"),
+        (LossKind::RubyValue, "ActiveSupport::SafeBuffer"),
+        (LossKind::RubyValue, "Enumerize::Value"),
+        (LossKind::RubyValue, "IPAddr"),
+        (LossKind::RubyValue, "Set"),
+    ];
+    assert_eq!(losses, kinds.map(|(kind, what)| (kind, what.to_owned(), 2)));
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_an_error() {
+    let database = Database::new(AUDITS);
+    database.run(&audit(
+        1,
+        "update",
+        r#"{"pin":[1,2],"pin":[1,3]}"#,
+        "'2024-02-29 10:00:00'",
+    ));
+    let error = database.read().remove(0).unwrap_err().to_string();
+    assert!(error.contains("a key that is there twice"), "{error}");
 }

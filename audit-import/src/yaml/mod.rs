@@ -6,6 +6,7 @@
 
 mod ruby;
 mod scalar;
+mod separators;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,6 +16,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 use serde_json::{Map, Value};
 
 pub(crate) use self::ruby::Notes;
+use self::separators::Marks;
 
 /// Why a text is not read.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub(crate) enum YamlError {
     TooLarge,
     /// An alias refers to nothing, or to what it is in.
     Alias,
+    /// A hash has two keys that are one text.
+    Twice,
     /// It has more or less than one document.
     Documents,
 }
@@ -41,6 +45,7 @@ impl fmt::Display for YamlError {
             Self::TooDeep => write!(f, "is YAML that nests deeper than {MAX_DEPTH} levels"),
             Self::TooLarge => f.write_str("is YAML whose aliases unfold to too much"),
             Self::Alias => f.write_str("is YAML with an alias of nothing"),
+            Self::Twice => f.write_str("is YAML with a key that is there twice"),
             Self::Documents => f.write_str("is not one YAML document"),
         }
     }
@@ -48,8 +53,11 @@ impl fmt::Display for YamlError {
 
 /// Reads one document; what JSON has no place for is noted.
 pub(crate) fn parse(text: &str, notes: &mut Notes) -> Result<Value, YamlError> {
+    let (text, marks) = Marks::replace(text);
     let mut reader = Reader {
-        parser: Parser::new_from_str(text),
+        parser: Parser::new_from_str(&text),
+        marks,
+        keys: ruby::Keys::default(),
         anchors: HashMap::new(),
         depth: 0,
         // Ruby repeats a time zone by alias, at most once an instant.
@@ -61,6 +69,9 @@ pub(crate) fn parse(text: &str, notes: &mut Notes) -> Result<Value, YamlError> {
 
 struct Reader<'t, 'n> {
     parser: Parser<'t, StrInput<'t>>,
+    /// What stands for separators of lines and paragraphs.
+    marks: Marks,
+    keys: ruby::Keys,
     /// What aliases stand for, and how large it is.
     anchors: HashMap<usize, (Value, usize)>,
     depth: usize,
@@ -106,6 +117,7 @@ impl<'t> Reader<'t, '_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = tag.as_deref().map(full_name);
                 let plain = style == ScalarStyle::Plain;
+                let text = self.marks.restore(&text);
                 let value = ruby::scalar(&text, plain, tag.as_deref(), self.notes);
                 self.keep(anchor, &value);
                 Ok(value)
@@ -128,6 +140,7 @@ impl<'t> Reader<'t, '_> {
             Event::MappingStart(anchor, tag) => {
                 self.enter()?;
                 let mut fields = Map::new();
+                let mut keys = Vec::new();
                 loop {
                     let key = match self.next()? {
                         Event::MappingEnd => break,
@@ -135,11 +148,16 @@ impl<'t> Reader<'t, '_> {
                     };
                     let event = self.next()?;
                     let value = self.node(event)?;
-                    fields.insert(crate::value::key_text(&key), value);
+                    if fields.insert(crate::value::key_text(&key), value).is_some() {
+                        return Err(YamlError::Twice);
+                    }
+                    keys.push(key);
                 }
                 self.depth -= 1;
                 let tag = tag.as_deref().map(full_name);
-                let value = ruby::mapping(fields, tag.as_deref(), self.notes);
+                self.keys.own = keys;
+                let value = ruby::mapping(fields, &self.keys, tag.as_deref(), self.notes);
+                self.keys.last = std::mem::take(&mut self.keys.own);
                 self.keep(anchor, &value);
                 Ok(value)
             }
@@ -220,7 +238,7 @@ mod tests {
                 "scan": {"$base64": "AP8QYnl0ZXM="},
             }))
         );
-        assert!(notes.zone && !notes.ruby);
+        assert!(notes.zone && notes.types.is_empty() && notes.values.is_empty());
     }
 
     #[test]

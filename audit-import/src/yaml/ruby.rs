@@ -1,17 +1,39 @@
 //! Values of Ruby's types, by their tags.
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use serde_json::{Map, Value, json};
 
 use super::scalar::{self, Plain};
 use crate::time;
 
 /// What JSON has no place for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Notes {
     /// A zone other than UTC of an instant that is kept in UTC.
     pub(crate) zone: bool,
-    /// A type that is kept by its parts or its text: a symbol, a range, an object.
-    pub(crate) ruby: bool,
+    /// The types that are kept by their parts or their text: a symbol, a range, an object.
+    pub(crate) types: BTreeSet<String>,
+    /// The types that wrap one value, of which that value is kept.
+    pub(crate) values: BTreeSet<String>,
+}
+
+/// How many types are told apart: a hostile text may have any number.
+const MOST: usize = 100;
+
+impl Notes {
+    fn kept_by_parts(&mut self, name: &str) {
+        if self.types.len() < MOST {
+            self.types.insert(class_of(name).to_owned());
+        }
+    }
+
+    fn kept_by_value(&mut self, name: &str) {
+        if self.values.len() < MOST {
+            self.values.insert(class_of(name).to_owned());
+        }
+    }
 }
 
 /// Resolves a scalar.
@@ -23,7 +45,7 @@ pub(super) fn scalar(text: &str, plain: bool, tag: Option<&str>, notes: &mut Not
         return match scalar::resolve(text) {
             Plain::Value(value) => value,
             Plain::Symbol(name) => {
-                notes.ruby = true;
+                notes.kept_by_parts("Symbol");
                 Value::String(name)
             }
         };
@@ -44,8 +66,12 @@ pub(super) fn scalar(text: &str, plain: bool, tag: Option<&str>, notes: &mut Not
             Plain::Value(value) => value,
             Plain::Symbol(name) => Value::String(name),
         },
-        _ => {
-            notes.ruby = true;
+        name if name.starts_with("ruby/string:") => {
+            notes.kept_by_value(name);
+            Value::from(text)
+        }
+        name => {
+            notes.kept_by_parts(name);
             Value::from(text)
         }
     }
@@ -53,23 +79,31 @@ pub(super) fn scalar(text: &str, plain: bool, tag: Option<&str>, notes: &mut Not
 
 /// Resolves a list.
 pub(super) fn sequence(items: Vec<Value>, tag: Option<&str>, notes: &mut Notes) -> Value {
-    if tag.is_some_and(|tag| name_of(tag) != "seq") {
-        notes.ruby = true;
+    if let Some(name) = tag.map(name_of)
+        && name != "seq"
+    {
+        notes.kept_by_parts(name);
     }
     Value::Array(items)
 }
 
-/// Resolves a hash or an object.
+/// Resolves a hash or an object. The keys are those of the hash itself, and of the hash that
+/// was read last, as they were before they became texts.
 pub(super) fn mapping(
     mut fields: Map<String, Value>,
+    keys: &Keys,
     tag: Option<&str>,
     notes: &mut Notes,
 ) -> Value {
     let Some(tag) = tag else {
         return Value::Object(fields);
     };
-    match name_of(tag) {
-        "ruby/object:ActiveSupport::TimeWithZone" if fields.get("utc").is_some() => {
+    let name = name_of(tag);
+    let wrapped = match name {
+        "ruby/object:ActiveSupport::TimeWithZone"
+        | "ruby/object:ActiveRecord::Type::Time::Value"
+            if fields.contains_key("utc") =>
+        {
             let zone = fields.get("zone").and_then(|zone| zone.get("name"));
             if zone
                 .and_then(Value::as_str)
@@ -77,19 +111,75 @@ pub(super) fn mapping(
             {
                 notes.zone = true;
             }
-            fields.remove("utc").unwrap_or_default()
+            return fields.remove("utc").unwrap_or_default();
         }
-        "ruby/object:ActiveModel::Type::Binary::Data" if fields.get("value").is_some() => {
-            fields.remove("value").unwrap_or_default()
+        "ruby/object:ActiveModel::Type::Binary::Data" if fields.contains_key("value") => {
+            return fields.remove("value").unwrap_or_default();
         }
         // Kept for the name that an instant asks for.
-        "ruby/object:ActiveSupport::TimeZone" | "map" => Value::Object(fields),
-        name if name.ends_with("HashWithIndifferentAccess") => Value::Object(fields),
-        _ => {
-            notes.ruby = true;
-            Value::Object(fields)
+        "ruby/object:ActiveSupport::TimeZone" | "map" => return Value::Object(fields),
+        name if name.ends_with("HashWithIndifferentAccess") => return Value::Object(fields),
+        "ruby/object:ActiveSupport::Duration" => fields.remove("value"),
+        "ruby/object:Pathname" => fields.remove("path"),
+        "ruby/object:IPAddr" => address(&fields).map(Value::String),
+        "ruby/object:Set" | "ruby/object:SortedSet" => {
+            members(fields.get("hash"), &keys.last).map(Value::Array)
         }
+        "ruby/set" | "set" => Some(Value::Array(keys.own.clone())),
+        name if name.starts_with("ruby/string") => fields.remove("str"),
+        _ => None,
+    };
+    if let Some(value) = wrapped {
+        notes.kept_by_value(name);
+        value
+    } else {
+        notes.kept_by_parts(name);
+        Value::Object(fields)
     }
+}
+
+/// The keys of hashes as they were before they became texts.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    /// Of the hash at hand.
+    pub(super) own: Vec<Value>,
+    /// Of the one that ended last.
+    pub(super) last: Vec<Value>,
+}
+
+/// Returns the members of a set: the keys of the hash in it.
+fn members(hash: Option<&Value>, last: &[Value]) -> Option<Vec<Value>> {
+    let texts: Vec<&String> = hash?.as_object()?.keys().collect();
+    let is_last = texts.len() == last.len()
+        && last
+            .iter()
+            .all(|key| texts.contains(&&crate::value::key_text(key)));
+    Some(if is_last {
+        last.to_vec()
+    } else {
+        texts.into_iter().map(|text| text.clone().into()).collect()
+    })
+}
+
+/// Writes an `IPAddr` as an address, with the length of its mask where that is shorter.
+fn address(fields: &Map<String, Value>) -> Option<String> {
+    let number = |name: &str| match fields.get(name)? {
+        Value::Number(number) => number.as_u64().map(u128::from),
+        Value::String(digits) => digits.parse().ok(),
+        _ => None,
+    };
+    let (address, mask) = (number("addr")?, number("mask_addr")?);
+    // The family's number of IPv6 differs by system; that of IPv4 is 2 everywhere.
+    let (address, bits) = if number("family")? == 2 {
+        let address = u32::try_from(address).ok()?;
+        (IpAddr::V4(Ipv4Addr::from_bits(address)), 32)
+    } else {
+        (IpAddr::V6(Ipv6Addr::from_bits(address)), 128)
+    };
+    Some(match mask.count_ones() {
+        ones if ones >= bits => address.to_string(),
+        ones => format!("{address}/{ones}"),
+    })
 }
 
 /// Returns a tag's name without what says where it is defined.
@@ -102,6 +192,12 @@ fn name_of(tag: &str) -> &str {
         None if tag == "!" => tag,
         None => tag.trim_start_matches('!'),
     }
+}
+
+/// Returns the class that a tag's name has, or the name.
+fn class_of(name: &str) -> &str {
+    let class = name.split_once(':').map(|(_, class)| class);
+    class.filter(|class| !class.is_empty()).unwrap_or(name)
 }
 
 fn is_utc(zone: &str) -> bool {
@@ -187,11 +283,16 @@ mod tests {
         let mut notes = Notes::default();
         mapping(
             Map::new(),
+            &Keys::default(),
             Some("!ruby/hash:ActiveSupport::HashWithIndifferentAccess"),
             &mut notes,
         );
-        assert!(!notes.ruby);
-        mapping(Map::new(), Some("!ruby/object:Set"), &mut notes);
-        assert!(notes.ruby);
+        assert_eq!(notes, Notes::default());
+        for tag in ["!ruby/object:Shop::Price", "!ruby/object:IPAddr"] {
+            mapping(Map::new(), &Keys::default(), Some(tag), &mut notes);
+        }
+        let types: Vec<_> = notes.types.iter().collect();
+        assert_eq!(types, ["IPAddr", "Shop::Price"]);
+        assert!(notes.values.is_empty());
     }
 }
