@@ -18,7 +18,7 @@ use crate::log::{AuditLog, BeforeHook, Flow, Shared};
 use crate::memory::MemoryStore;
 use crate::pipeline::{FailurePolicy, Pipeline};
 use crate::receipt::Receipt;
-use crate::registry::Registry;
+use crate::registry::{Registry, UnregisteredPolicy};
 use crate::sink::Sink;
 use crate::store::Store;
 
@@ -28,6 +28,7 @@ pub struct AuditLogBuilder {
     store: Option<Arc<dyn Store>>,
     sinks: Vec<Arc<dyn Sink>>,
     policy: FailurePolicy,
+    unregistered: UnregisteredPolicy,
     spool: usize,
     queue: usize,
     keys: Option<HashKeys>,
@@ -48,6 +49,7 @@ impl AuditLogBuilder {
             store: None,
             sinks: Vec::new(),
             policy: FailurePolicy::default(),
+            unregistered: UnregisteredPolicy::default(),
             spool: 10_000,
             queue: 1024,
             keys: None,
@@ -76,6 +78,13 @@ impl AuditLogBuilder {
     /// gets the error ([`FailurePolicy::FailClosed`]).
     pub fn on_error(mut self, policy: FailurePolicy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Sets what happens when something is to be recorded of a type that is not registered; by
+    /// default a warning for each type ([`UnregisteredPolicy::Warn`]).
+    pub fn unregistered(mut self, policy: UnregisteredPolicy) -> Self {
+        self.unregistered = policy;
         self
     }
 
@@ -164,6 +173,7 @@ impl AuditLogBuilder {
             cadence: Cadence::default(),
             keys: self.keys.map_or_else(HashKeys::ephemeral, Arc::new),
             min_level: self.min_level,
+            unregistered: self.unregistered,
             clock: self.clock,
             ids: self.ids,
             before: self.before,

@@ -49,3 +49,12 @@ macro_rules! critical {
         )
     };
 }
+
+/// Warns through `log`, or on standard error where the program has set up no logger.
+pub(crate) fn warn_or_print(message: &str) {
+    if log::max_level() == log::LevelFilter::Off {
+        eprintln!("auditlog: {message}");
+    } else {
+        log::warn!(target: "auditlog", "{message}");
+    }
+}

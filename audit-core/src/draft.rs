@@ -198,7 +198,7 @@ impl Draft {
                 ready.complete(log);
                 State::Ready(Box::new(ready))
             }
-            Err(reason) => State::Skipped(reason),
+            Err(state) => state,
         };
         Self {
             log: log.clone(),
@@ -227,7 +227,7 @@ impl Draft {
                     Err(error) => State::Failed(error),
                 }
             }
-            Err(reason) => State::Skipped(reason),
+            Err(state) => state,
         };
         Self {
             log: log.clone(),
@@ -591,15 +591,16 @@ fn admit(
     action: &Action,
     schema: &'static ModelSchema,
     object: Option<&dyn Entity>,
-) -> Result<std::sync::Arc<Registration>, SkipReason> {
+) -> Result<std::sync::Arc<Registration>, State> {
     if Context::is_current_disabled() {
-        return Err(SkipReason::Disabled);
+        return Err(State::Skipped(SkipReason::Disabled));
     }
-    let registration = log
-        .shared()
-        .registry
-        .get(schema.name)
-        .ok_or(SkipReason::NotRegistered)?;
+    let Some(registration) = log.shared().registry.get(schema.name) else {
+        return Err(match log.report_unregistered(schema) {
+            Ok(()) => State::Skipped(SkipReason::NotRegistered),
+            Err(error) => State::Failed(error),
+        });
+    };
     let actions = registration
         .settings
         .actions
@@ -612,7 +613,7 @@ fn admit(
         Action::Custom(_) => true,
     };
     if !recorded || object.is_some_and(|object| !object.admitted(&registration)) {
-        return Err(SkipReason::ActionExcluded);
+        return Err(State::Skipped(SkipReason::ActionExcluded));
     }
     Ok(registration)
 }

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -44,6 +45,14 @@ pub enum Error {
         /// A field with a similar name.
         suggestion: Option<String>,
     },
+    /// The type is not registered, and the log was built to
+    /// [reject](crate::UnregisteredPolicy::Error) such drafts.
+    NotRegistered {
+        /// The model.
+        model: String,
+        /// The name of the Rust type.
+        type_name: &'static str,
+    },
     /// An object has no key: its identity, or a part of it, is `None` or empty text.
     NoKey {
         /// The model.
@@ -75,6 +84,14 @@ pub enum Error {
     AlreadyInstalled,
     /// The log was shut down.
     ShutDown,
+    /// The log did not shut down in time. The store has not confirmed all entries; those it is
+    /// writing now may still be kept.
+    ShutdownTimedOut {
+        /// How long the caller waited.
+        waited: Duration,
+    },
+    /// The result of a ticket was taken before.
+    ResultTaken,
     /// A batch has a draft that another log made.
     OtherLog,
     /// The transaction the entry belonged to has ended.
@@ -111,6 +128,10 @@ impl fmt::Display for Error {
                 write!(f, "`{model}` has no field `{}`", field.escape_debug())?;
                 suggest(f, suggestion.as_deref())
             }
+            Self::NotRegistered { model, type_name } => write!(
+                f,
+                "`{model}` is not registered with the audit log: call `auditlog::register::<{type_name}>()` when the program starts"
+            ),
             Self::NoKey { model, action } => write!(
                 f,
                 "the {action} of a `{model}` without a key cannot be recorded: record the object after the insert that gives it one"
@@ -130,6 +151,11 @@ impl fmt::Display for Error {
                 "a global audit log is installed already; use `AuditLog::enter` for another one in a scope",
             ),
             Self::ShutDown => f.write_str("the audit log was shut down"),
+            Self::ShutdownTimedOut { waited } => write!(
+                f,
+                "the audit log did not shut down within {waited:?}: the store has not confirmed all entries"
+            ),
+            Self::ResultTaken => f.write_str("the result of the ticket was taken before"),
             Self::OtherLog => {
                 f.write_str("a draft in the batch was made by another audit log: record it there")
             }

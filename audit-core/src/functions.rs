@@ -13,7 +13,9 @@ use crate::options::RegisterOptions;
 use crate::receipt::Receipt;
 use crate::schema::ModelSchema;
 
-/// Registers a type with the current log: from now on its objects are recorded.
+/// Registers a type with the current log: from now on its objects are recorded. Nothing is recorded
+/// of a type that is not registered; what is said of it then decides
+/// [`UnregisteredPolicy`](crate::UnregisteredPolicy).
 ///
 /// Again is no error.
 ///
@@ -42,7 +44,8 @@ pub fn register_with<T: Auditable + 'static>(
     AuditLog::current().register_with(options)
 }
 
-/// Ends the recording of a type by the current log; returns whether it was registered.
+/// Ends the recording of a type by the current log; returns whether it was registered. Drafts of
+/// it are then skipped without a warning.
 pub fn unregister<T: Auditable>() -> bool {
     AuditLog::current().unregister::<T>()
 }

@@ -5,6 +5,8 @@ mod action;
 mod actor;
 mod ambient;
 mod auditable;
+#[cfg(feature = "auto")]
+mod auto;
 mod builder;
 mod cadence;
 mod canonical;
@@ -66,6 +68,8 @@ pub mod __private;
 pub use crate::action::{Action, Outcome, ParseOutcomeError};
 pub use crate::actor::{Actor, ActorKind};
 pub use crate::auditable::Auditable;
+#[cfg(feature = "auto")]
+pub use crate::auto::{register_all, try_register_all};
 pub use crate::builder::AuditLogBuilder;
 pub use crate::change::{
     ApplyError, Change, Changes, Conflict, ConflictKind, Move, Rebase, Redaction,
@@ -97,6 +101,7 @@ pub use crate::query::{
     Cursor, Entries, Filter, ParseCursorError, ParseQueryError, ParseTimeError, Query, parse_time,
 };
 pub use crate::receipt::{Receipt, SkipReason};
+pub use crate::registry::UnregisteredPolicy;
 pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Sensitivity};
 pub use crate::sensitive::Sensitive;
 pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};
@@ -109,6 +114,24 @@ pub use crate::tracked::Tracked;
 pub use crate::transaction::{InTransaction, Transaction, begin, transaction, transaction_async};
 pub use crate::unit::{Unit, unit};
 pub use crate::value::AuditValue;
+
+/// Lists a derived entity for `register_all`; nothing without the feature `auto`.
+#[cfg(feature = "auto")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __derived {
+    ($type:ty) => {
+        $crate::__private::inventory::submit! { $crate::__private::Derived::of::<$type>() }
+    };
+}
+
+/// Lists a derived entity for `register_all`; nothing without the feature `auto`.
+#[cfg(not(feature = "auto"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __derived {
+    ($type:ty) => {};
+}
 
 /// What most programs import.
 pub mod prelude {

@@ -4,7 +4,10 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -14,18 +17,19 @@ use crate::ambient::{Ambient, Entered};
 use crate::auditable::Auditable;
 use crate::builder::AuditLogBuilder;
 use crate::cadence::Cadence;
+use crate::critical::warn_or_print;
 use crate::description::ModelDescription;
 use crate::draft::Draft;
 use crate::drafts::Drafts;
 use crate::entry::{LogEntry, Source};
-use crate::error::{Error, RegistrationError, Result};
+use crate::error::{Error, RegistrationError, Result, StoreError};
 use crate::hash::HashKeys;
 use crate::level::Level;
 use crate::options::RegisterOptions;
 use crate::pipeline::{Kept, LogStats, Pipeline};
 use crate::query::Query;
 use crate::receipt::Receipt;
-use crate::registry::Registry;
+use crate::registry::{Registry, Unknown, UnregisteredPolicy};
 use crate::schema::{FieldSchema, ModelSchema, Sensitivity};
 use crate::store::Store;
 use crate::ticket::Ticket;
@@ -63,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) cadence: Cadence,
     pub(crate) keys: Arc<HashKeys>,
     pub(crate) min_level: Level,
+    pub(crate) unregistered: UnregisteredPolicy,
     pub(crate) clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
     pub(crate) ids: Box<dyn Fn(DateTime<Utc>) -> Uuid + Send + Sync>,
     pub(crate) before: Vec<BeforeHook>,
@@ -87,6 +92,9 @@ pub enum Flow {
     /// Do not record the entry: the receipt is `Skipped(Vetoed)`.
     Veto,
 }
+
+/// How long [`AuditLog::shutdown`] waits for a store that does not answer.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(25);
 
 /// How many objects a batch of [`AuditLog::baseline`] holds.
 const BASELINE: usize = 1_000;
@@ -219,7 +227,8 @@ impl AuditLog {
             .register(Some(options(RegisterOptions::new())))
     }
 
-    /// Ends the recording of a type; returns whether it was registered.
+    /// Ends the recording of a type; returns whether it was registered. Drafts of it are then
+    /// skipped without a warning, also where it never was registered.
     pub fn unregister<T: Auditable>(&self) -> bool {
         self.shared.registry.unregister::<T>()
     }
@@ -251,6 +260,31 @@ impl AuditLog {
                 T::MODEL
             );
         }
+    }
+
+    /// Reports a type of which something was to be recorded and that is not registered, as the
+    /// log's policy says.
+    #[cold]
+    pub(crate) fn report_unregistered(&self, schema: &ModelSchema) -> Result<()> {
+        let unknown = self.shared.registry.note_unknown(schema.name);
+        if unknown == Unknown::OnPurpose {
+            return Ok(());
+        }
+        self.shared.pipeline.note_unregistered();
+        match self.shared.unregistered {
+            UnregisteredPolicy::Warn if unknown == Unknown::First => warn_or_print(&format!(
+                "`{name}` is not registered with the audit log, so nothing is recorded of it: call `auditlog::register::<{name}>()` when the program starts, or `auditlog::unregister::<{name}>()` if it is left out on purpose",
+                name = schema.type_name,
+            )),
+            UnregisteredPolicy::Warn | UnregisteredPolicy::Ignore => {}
+            UnregisteredPolicy::Error => {
+                return Err(Error::NotRegistered {
+                    model: schema.name.to_owned(),
+                    type_name: schema.type_name,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Drafts the entry of a creation.
@@ -463,9 +497,8 @@ impl AuditLog {
             return Err(Error::ShutDown);
         }
         if self.is(&FALLBACK) && !self.shared.warned.swap(true, Ordering::Relaxed) {
-            log::warn!(
-                target: "auditlog",
-                "no audit log is installed: entries are kept in memory only"
+            warn_or_print(
+                "no audit log is installed, so entries are kept in memory only and lost when the program ends: build one with a store and call `install`",
             );
         }
         Ok(())
@@ -489,10 +522,79 @@ impl AuditLog {
     /// Takes no more entries, and returns when those it has are written and durable. What is
     /// recorded afterwards is [`Error::ShutDown`]; the trail can still be read.
     ///
+    /// Waits as long as entries are being written, and up to 25 s for a store that does not
+    /// answer; [`shutdown_within`](Self::shutdown_within) sets a limit.
+    ///
     /// # Errors
-    /// As [`flush`](Self::flush).
+    /// As [`flush`](Self::flush), and [`Error::ShutdownTimedOut`] if the store does not answer.
     pub fn shutdown(&self) -> Result<()> {
+        self.shut_down(SHUTDOWN_PATIENCE, true)
+    }
+
+    /// Shuts the log down as [`shutdown`](Self::shutdown) does, but waits no longer than `limit`.
+    /// The store goes on with what it has begun as long as the process runs.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush), and [`Error::ShutdownTimedOut`] if entries are not confirmed by
+    /// then.
+    ///
+    /// # Example: the end of a program
+    /// ```
+    /// use std::time::Duration;
+    /// use audit_core::AuditLog;
+    ///
+    /// let log = AuditLog::builder().build();
+    /// let ticket = log.event("stopped").submit();
+    /// log.shutdown_within(Duration::from_secs(10))?;
+    /// assert!(ticket.wait()?.is_recorded());
+    /// # Ok::<(), audit_core::Error>(())
+    /// ```
+    pub fn shutdown_within(&self, limit: Duration) -> Result<()> {
+        self.shut_down(limit, false)
+    }
+
+    /// Waits for a thread that shuts the log down; with `patient`, as long as that gets on.
+    fn shut_down(&self, limit: Duration, patient: bool) -> Result<()> {
         self.shared.closed.store(true, Ordering::Release);
+        // The writer cannot wait for itself, as when a sink shuts the log down.
+        if self.shared.writer.get().is_some_and(Writer::is_current) {
+            return self.end();
+        }
+        let (done, result) = mpsc::sync_channel(1);
+        let log = self.clone();
+        let ending = thread::Builder::new()
+            .name("auditlog-shutdown".to_owned())
+            .spawn(move || {
+                let ended = log.end();
+                // Before the caller goes on, who may hold the last handle.
+                drop(log);
+                // If the caller has stopped waiting, it knows what it needs to.
+                done.send(ended).ok();
+            });
+        if ending.is_err() {
+            return self.end();
+        }
+        let written = || {
+            let stats = self.stats();
+            stats.recorded + stats.failed + stats.lost
+        };
+        loop {
+            let before = written();
+            match result.recv_timeout(limit) {
+                Ok(ended) => return ended,
+                Err(RecvTimeoutError::Timeout) if patient && written() != before => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(Error::ShutdownTimedOut { waited: limit });
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    let error = StoreError::backend("the shutdown", "it panicked");
+                    return Err(error.unconfirmed("the store").into());
+                }
+            }
+        }
+    }
+
+    fn end(&self) -> Result<()> {
         // One that is being started is stopped too.
         drop(self.shared.starting.lock());
         if let Some(writer) = self.shared.writer.get() {

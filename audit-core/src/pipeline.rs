@@ -53,6 +53,9 @@ pub struct LogStats {
     /// [`Tracked`](crate::Tracked) objects and [`Unit`](crate::Unit)s that were dropped with
     /// unrecorded changes.
     pub unrecorded: u64,
+    /// Drafts of types that are not registered, without those that were unregistered on purpose:
+    /// nothing was recorded of them.
+    pub unregistered: u64,
 }
 
 /// Where a written entry is.
@@ -96,6 +99,7 @@ struct Counts {
     lost: AtomicU64,
     sink_failures: AtomicU64,
     unrecorded: AtomicU64,
+    unregistered: AtomicU64,
 }
 
 impl Pipeline {
@@ -141,9 +145,13 @@ impl Pipeline {
                 }
             }
         }
-        self.store.append(entries)?;
+        self.append(entries)?;
         self.announce(entries);
         Ok(Kept::Stored)
+    }
+
+    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        guarded(|| self.store.append(entries))
     }
 
     fn refuse_one(&self, entries: &[LogEntry], error: &StoreError) -> Result<Kept> {
@@ -247,7 +255,7 @@ impl Pipeline {
                 break Ok(());
             };
             let all = entries.len();
-            match self.store.append(entries) {
+            match self.append(entries) {
                 Ok(()) => {
                     turn.works();
                     written.extend(turn.settle(0..all));
@@ -284,7 +292,7 @@ impl Pipeline {
         let mut odd = Vec::new();
         while let Some(entry) = turn.entry(odd.len()) {
             let at = odd.len();
-            match self.store.append(std::slice::from_ref(entry)) {
+            match self.append(std::slice::from_ref(entry)) {
                 Ok(()) => {
                     turn.works();
                     written.extend(turn.settle(at..at + 1));
@@ -321,7 +329,7 @@ impl Pipeline {
 
     pub(crate) fn flush(&self) -> Result<()> {
         self.retry()?;
-        self.store.flush()?;
+        guarded(|| self.store.flush())?;
         for sink in &self.sinks {
             if let Err(error) = sink.flush() {
                 log::error!(target: "auditlog", "a sink could not be flushed: {error}");
@@ -335,6 +343,11 @@ impl Pipeline {
         if let Err(error) = self.retry() {
             self.lose(&self.spool.clear(), &error.to_string());
         }
+    }
+
+    /// Counts a draft of a type that is not registered.
+    pub(crate) fn note_unregistered(&self) {
+        add(&self.counts.unregistered, 1);
     }
 
     /// Notes an object that was dropped with unrecorded changes.
@@ -371,8 +384,17 @@ impl Pipeline {
             lost: get(&self.counts.lost),
             sink_failures: get(&self.counts.sink_failures),
             unrecorded: get(&self.counts.unrecorded),
+            unregistered: get(&self.counts.unregistered),
         }
     }
+}
+
+/// Makes an error of a panic of the store. The entries may be kept or not.
+fn guarded(run: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        let error = StoreError::backend("the store", "it panicked");
+        Err(error.unconfirmed("the store"))
+    })
 }
 
 fn warn_of_waiting(waiting: usize, error: &StoreError) {

@@ -41,7 +41,7 @@ impl Receipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// The type is not registered.
+    /// The type is not registered; see [`UnregisteredPolicy`](crate::UnregisteredPolicy).
     NotRegistered,
     /// The context says not to record.
     Disabled,

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::auditable::Auditable;
 use crate::description::ModelDescription;
@@ -12,10 +12,47 @@ use crate::history::Upcaster;
 use crate::options::{Finished, RegisterOptions, Settings, When};
 use crate::schema::{FieldSchema, ModelSchema, Sensitivity};
 
+/// What happens when something is to be recorded of a type that is not registered.
+///
+/// Registration is the switch of the audit trail: a type that is not registered is out of its
+/// scope, and its drafts are `Skipped(NotRegistered)`. A type that was
+/// [unregistered](crate::AuditLog::unregister) is out of scope on purpose, and nothing is said of
+/// it under any policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnregisteredPolicy {
+    /// One warning for each type, through `log` or on standard error where the program has set up
+    /// no logger; [`LogStats::unregistered`](crate::LogStats::unregistered) counts the drafts.
+    #[default]
+    Warn,
+    /// Nothing but the count.
+    Ignore,
+    /// The draft fails with [`Error::NotRegistered`](crate::Error::NotRegistered).
+    Error,
+}
+
 /// The registered types of a log, by model name.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     models: RwLock<BTreeMap<&'static str, Arc<Registration>>>,
+    /// What is known of models that are not registered.
+    absent: Mutex<BTreeMap<&'static str, Absent>>,
+}
+
+/// Why a model that is not registered is not reported (again).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absent {
+    Reported,
+    /// It was unregistered on purpose.
+    Unregistered,
+}
+
+/// What to say of a model that is not registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    First,
+    Again,
+    OnPurpose,
 }
 
 /// A registered type.
@@ -83,17 +120,42 @@ impl Registry {
             Some(_) if !replace => {}
             _ => {
                 models.insert(T::MODEL, Arc::new(registration));
+                self.absent().remove(T::MODEL);
             }
         }
         Ok(())
     }
 
     pub(crate) fn unregister<T: Auditable>(&self) -> bool {
+        self.absent().insert(T::MODEL, Absent::Unregistered);
         self.models
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(T::MODEL)
             .is_some()
+    }
+
+    fn absent(&self) -> MutexGuard<'_, BTreeMap<&'static str, Absent>> {
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that something was to be recorded of a model that is not registered.
+    pub(crate) fn note_unknown(&self, model: &'static str) -> Unknown {
+        let mut absent = self.absent();
+        match absent.get(model) {
+            Some(Absent::Unregistered) => Unknown::OnPurpose,
+            Some(Absent::Reported) => Unknown::Again,
+            None => {
+                absent.insert(model, Absent::Reported);
+                Unknown::First
+            }
+        }
+    }
+
+    /// Returns whether a model was unregistered on purpose.
+    #[cfg(feature = "auto")]
+    pub(crate) fn is_unregistered(&self, model: &str) -> bool {
+        self.absent().get(model) == Some(&Absent::Unregistered)
     }
 
     pub(crate) fn get(&self, model: &str) -> Option<Arc<Registration>> {
@@ -122,15 +184,19 @@ impl Registry {
 
     /// Takes over what another registry has and this one has not.
     pub(crate) fn adopt(&self, other: &Self) {
-        let other = other
+        let other_models = other
             .models
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
-        for (model, registration) in other {
+        for (model, registration) in other_models {
             models.entry(model).or_insert(registration);
         }
+        let unregistered = other.absent().clone().into_iter();
+        let unregistered = unregistered.filter(|(_, absent)| *absent == Absent::Unregistered);
+        let unregistered = unregistered.filter(|(model, _)| !models.contains_key(model));
+        self.absent().extend(unregistered);
     }
 }
 

@@ -107,12 +107,16 @@ impl Ticket {
     /// Waits until the entry is written.
     ///
     /// # Errors
-    /// As [`Draft::record`](crate::Draft::record).
+    /// As [`Draft::record`](crate::Draft::record), and [`Error::ResultTaken`] if the ticket was
+    /// awaited to its end before.
     pub fn wait(self) -> Result<Receipt> {
         let mut state = self.slot.lock();
         loop {
             if let Some(result) = state.result.take() {
                 return result;
+            }
+            if state.taken {
+                return Err(Error::ResultTaken);
             }
             state = self
                 .slot
@@ -136,7 +140,7 @@ impl Future for Ticket {
                 state.taken = true;
                 Poll::Ready(result)
             }
-            None if state.taken => Poll::Ready(Err(Error::TransactionEnded)),
+            None if state.taken => Poll::Ready(Err(Error::ResultTaken)),
             None => {
                 state.waker = Some(cx.waker().clone());
                 Poll::Pending

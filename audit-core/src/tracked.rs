@@ -16,8 +16,10 @@ use crate::transaction::{Outcome, Staging};
 
 /// An object that remembers what it was, so that its changes can be recorded.
 ///
-/// Use it like the object itself. Dropped with changes that nobody recorded, it warns
-/// through `log` and counts in [`LogStats::unrecorded`](crate::LogStats::unrecorded).
+/// Use it like the object itself. Dropped with unrecorded changes, it warns through `log` and
+/// counts in [`LogStats::unrecorded`](crate::LogStats::unrecorded). It does not where the changes
+/// did not happen: after a [`save`](Self::save) that failed, and in a
+/// [transaction](crate::transaction()) that is rolled back.
 #[must_use = "changes of a tracked object are recorded by `save` or `record`"]
 pub struct Tracked<T: Auditable + Clone + 'static> {
     log: AuditLog,
@@ -25,6 +27,8 @@ pub struct Tracked<T: Auditable + Clone + 'static> {
     object: Option<Both<T>>,
     /// What was recorded in transactions that may still fail, with the state before.
     staged: Vec<(Arc<Staging>, T)>,
+    /// The last [`save`](Self::save) failed, and nothing changed since.
+    unsaved: bool,
 }
 
 struct Both<T> {
@@ -46,6 +50,7 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
                 current: object,
             }),
             staged: Vec::new(),
+            unsaved: false,
         }
     }
 
@@ -100,7 +105,14 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
         &mut self,
         persist: impl FnOnce(&mut T) -> Result<R, E>,
     ) -> Result<R, E> {
-        let saved = persist(&mut self.both_mut().current)?;
+        let saved = match persist(&mut self.both_mut().current) {
+            Ok(saved) => saved,
+            Err(error) => {
+                self.unsaved = true;
+                return Err(error);
+            }
+        };
+        self.unsaved = false;
         self.record()?;
         Ok(saved)
     }
@@ -166,6 +178,16 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
         both.original = both.current.clone();
     }
 
+    /// Returns whether the changes were recorded in a transaction that failed, and nothing
+    /// changed since.
+    fn was_rolled_back(&self, both: &Both<T>) -> bool {
+        let failed = |(staging, _): &(Arc<Staging>, T)| {
+            !staging.is_apart() && staging.outcome() == Outcome::RolledBack
+        };
+        self.staged.iter().any(failed)
+            && try_diff(&both.original, &both.current).is_ok_and(|changes| changes.is_empty())
+    }
+
     /// Takes back the changes: the object is as it was when it was wrapped or last recorded.
     pub fn discard(&mut self) {
         self.both_mut().current = self.original().clone();
@@ -190,6 +212,7 @@ impl<T: Auditable + Clone + 'static> Deref for Tracked<T> {
 
 impl<T: Auditable + Clone + 'static> DerefMut for Tracked<T> {
     fn deref_mut(&mut self) -> &mut T {
+        self.unsaved = false;
         &mut self.both_mut().current
     }
 }
@@ -210,10 +233,10 @@ impl<T: Auditable + Clone + 'static> Drop for Tracked<T> {
         let Some(both) = &self.object else {
             return;
         };
-        let (original, current) = (self.original_of(both), &both.current);
-        if !self.log.is_registered::<T>() {
+        if self.unsaved || self.was_rolled_back(both) {
             return;
         }
+        let (original, current) = (self.original_of(both), &both.current);
         let paths = match try_diff(original, current) {
             Ok(changes) if changes.is_empty() => return,
             Ok(changes) => changes
@@ -223,11 +246,26 @@ impl<T: Auditable + Clone + 'static> Drop for Tracked<T> {
                 .join(", "),
             Err(error) => format!("unknown fields, since {error}"),
         };
+        if !self.log.is_registered::<T>() {
+            if let Err(error) = self.log.report_unregistered(T::schema()) {
+                log::warn!(target: "auditlog", "a tracked object was dropped: {error}");
+            }
+            return;
+        }
         let what = format!("{} {}: {paths}", T::MODEL, current.object_pk());
-        log::warn!(
-            target: "auditlog",
-            "a tracked object was dropped with unrecorded changes: {what}"
-        );
-        self.log.shared().pipeline.note_unrecorded(what);
+        match Staging::of(&self.log) {
+            // Whether the changes happened is known when the transaction ends.
+            Some(staging) => staging.note_dropped(what),
+            None => report_dropped(&self.log, what),
+        }
     }
+}
+
+/// Reports an object that was dropped with unrecorded changes.
+pub(crate) fn report_dropped(log: &AuditLog, what: String) {
+    log::warn!(
+        target: "auditlog",
+        "a tracked object was dropped with unrecorded changes: {what}"
+    );
+    log.shared().pipeline.note_unrecorded(what);
 }

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::log::AuditLog;
 use crate::pending::Pending;
 use crate::ticket::Ticket;
+use crate::tracked::report_dropped;
 
 /// Runs `run` in a transaction of the current log.
 ///
@@ -86,6 +87,8 @@ pub(crate) struct Staging {
     /// The transaction this one is a part of.
     outer: Option<Arc<Staging>>,
     outcome: Mutex<Outcome>,
+    /// Tracked objects that were dropped inside with unrecorded changes.
+    dropped: Mutex<Vec<String>>,
 }
 
 /// How a transaction ended.
@@ -109,6 +112,7 @@ impl Staging {
             entries: Mutex::new(Some(Vec::new())),
             outer,
             outcome: Mutex::new(Outcome::Open),
+            dropped: Mutex::default(),
         })
     }
 
@@ -130,6 +134,7 @@ impl Staging {
             entries: Mutex::new(None),
             outer: None,
             outcome: Mutex::new(Outcome::Open),
+            dropped: Mutex::default(),
         })
     }
 
@@ -165,6 +170,35 @@ impl Staging {
 
     pub(crate) fn settle(&self, outcome: Outcome) {
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
+        let dropped = std::mem::take(&mut *self.dropped());
+        if outcome == Outcome::RolledBack {
+            return;
+        }
+        for what in dropped {
+            match &self.outer {
+                Some(outer) => outer.note_dropped(what),
+                None => report_dropped(&self.log, what),
+            }
+        }
+    }
+
+    fn dropped(&self) -> MutexGuard<'_, Vec<String>> {
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a tracked object that was dropped with unrecorded changes, which did not happen if
+    /// the transaction is rolled back.
+    pub(crate) fn note_dropped(&self, what: String) {
+        match self.outcome() {
+            Outcome::Open => self.dropped().push(what),
+            Outcome::Committed => report_dropped(&self.log, what),
+            Outcome::RolledBack => {}
+        }
+    }
+
+    /// Returns whether the entries are kept elsewhere than here.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.id.is_nil()
     }
 
     /// Returns how the transaction ended; a part that succeeded ends with the whole.

@@ -233,3 +233,12 @@ fn what_a_query_asks_for_survives_as_text() {
     let error = Query::parse(&invalid).expect_err("a path that is none");
     assert!(error.to_string().contains("items["), "{error}");
 }
+
+/// Takes hours if the text is read again for each `=`.
+#[test]
+fn a_long_path_is_read_once() {
+    let text = format!("changed_to:a['{}'", "=".repeat(1_000_000));
+    assert!(Query::parse(&text).is_err());
+    let text = format!("changed_to:a['{}']=1", "=".repeat(1_000_000));
+    assert!(Query::parse(&text).is_ok());
+}

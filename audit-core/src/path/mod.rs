@@ -13,9 +13,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
-pub(crate) use self::parse::MAX_INDEX;
 pub use self::parse::ParsePathError;
 use self::parse::{Literal, Parser, Step};
+pub(crate) use self::parse::{MAX_INDEX, split_at_equals};
 pub(crate) use self::walk::{Node, Segment};
 use crate::value::decimal::number_value;
 

@@ -76,6 +76,18 @@ pub(super) enum Literal<'t> {
     Text(Cow<'t, str>),
 }
 
+/// Splits `path=value` at the `=` that ends the path: a path may have others in its brackets.
+pub(crate) fn split_at_equals(text: &str) -> Option<(&str, &str)> {
+    let mut parser = Parser::new(text);
+    if text.starts_with("$=") {
+        parser.at = 1;
+    }
+    while parser.at == 0 || !parser.rest().starts_with('=') {
+        parser.next().ok()??;
+    }
+    Some((&text[..parser.at], &text[parser.at + 1..]))
+}
+
 /// Reads a path step by step.
 pub(super) struct Parser<'t> {
     text: &'t str,
@@ -286,6 +298,29 @@ impl<'t> Parser<'t> {
                 char::from_u32(code).ok_or("a character")
             }
             _ => Err("a pair of surrogates"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::split_at_equals;
+    use crate::path::Path;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        /// What the split finds is the first `=` that leaves a path.
+        #[test]
+        fn the_first_equals_after_a_path_splits(text in "[$a0.'=\\[\\] ]{0,12}") {
+            let first = text.match_indices('=').find_map(|(at, _)| {
+                text[..at].parse::<Path>().is_ok().then(|| (&text[..at], &text[at + 1..]))
+            });
+            let found = split_at_equals(&text);
+            let found = found.filter(|(path, _)| path.parse::<Path>().is_ok());
+            prop_assert_eq!(found, first);
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{Filter, Query, parse_time};
 use crate::action::Action;
 use crate::canonical;
 use crate::entry::ObjectRef;
-use crate::path::Path;
+use crate::path::{Path, split_at_equals};
 use crate::suggest;
 use crate::value::decimal::spelled;
 use crate::value::normalize;
@@ -408,10 +408,8 @@ fn parent(text: &str) -> Result<ObjectRef, String> {
 
 /// Splits `path=value` after the path.
 fn path_and_value(text: &str) -> Result<(Path, Value), String> {
-    // A path may have `=` in brackets, so the first one that leaves a path counts.
-    let split = text
-        .match_indices('=')
-        .find_map(|(at, _)| Some((text[..at].parse::<Path>().ok()?, &text[at + 1..])));
+    let split =
+        split_at_equals(text).and_then(|(path, value)| Some((path.parse::<Path>().ok()?, value)));
     let (path, value) = split.ok_or("expected a path and a value, `status=open`")?;
     let value = match serde_json::from_str(value) {
         // From its text, since a reader of JSON may round a number.
