@@ -1,11 +1,16 @@
 //! What the derive's expansion names. Not public: it changes with the derive.
 
+#[cfg(feature = "auto")]
+pub use inventory;
 pub use log;
 pub use serde::Serialize;
 pub use serde_json::Value;
 pub use std::string::String;
 
+pub use crate::__derived as derived;
 pub use crate::auditable::Auditable;
+#[cfg(feature = "auto")]
+pub use crate::auto::Derived;
 pub use crate::diff::Diff;
 pub use crate::entry::ObjectRef;
 pub use crate::level::Level;

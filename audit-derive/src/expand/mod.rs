@@ -23,6 +23,7 @@ pub(crate) use self::field::member;
 ///     impl __audit::AuditValue for User { /* value.rs, enums.rs */ }
 ///     impl __audit::Fields for User { /* value.rs: only for a struct with fields */ }
 ///     impl __audit::Auditable for User { /* entity.rs */ }
+///     __audit::derived! { User }
 /// };
 /// ```
 ///
@@ -55,6 +56,12 @@ pub(crate) fn expand(container: &Container<'_>) -> TokenStream {
             impl #params __audit::Auditable for #ident #arguments #clause { #items }
         }
     });
+    // `register_all` cannot know with which arguments a generic type is used.
+    let listed = entity.is_some() && container.input.generics.params.is_empty();
+    let listed = listed.then(|| match &allow {
+        None => quote!(__audit::derived! { #ident }),
+        Some(allow) => quote!(#allow const _: () = { __audit::derived! { #ident } };),
+    });
     in_scope(
         container.settings.crate_path.as_ref(),
         &quote! {
@@ -63,6 +70,7 @@ pub(crate) fn expand(container: &Container<'_>) -> TokenStream {
             impl #params __audit::AuditValue for #ident #arguments #clause { #value }
             #walk
             #entity
+            #listed
         },
     )
 }
