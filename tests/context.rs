@@ -32,7 +32,7 @@ fn an_inner_context_inherits_and_restores() {
     }
     assert_eq!(actor_now(), "alice");
     drop(outer);
-    assert_eq!(actor_now(), "system");
+    assert_eq!(actor_now(), "(unknown)");
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn guards_may_be_dropped_in_any_order() {
     drop(first);
     assert_eq!(actor_now(), "second");
     drop(second);
-    assert_eq!(actor_now(), "system");
+    assert_eq!(actor_now(), "(unknown)");
 }
 
 #[test]
@@ -52,14 +52,14 @@ fn a_panic_restores_the_context() {
         panic!("on purpose");
     }));
     assert!(panicked.is_err());
-    assert_eq!(actor_now(), "system");
+    assert_eq!(actor_now(), "(unknown)");
 }
 
 #[test]
 fn nothing_leaks_to_other_threads() {
     let _who = auditlog::context().actor("alice").enter();
     let other = std::thread::spawn(actor_now).join().expect("the thread");
-    assert_eq!(other, "system");
+    assert_eq!(other, "(unknown)");
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_guard_held_across_an_await_stays_with_its_future() {
         assert_eq!(entry.actor(), entry.additional_data["task"]);
     }
     assert_eq!(audit.entries().len(), 2);
-    assert_eq!(actor_now(), "system");
+    assert_eq!(actor_now(), "(unknown)");
 }
 
 #[test]
@@ -213,4 +213,23 @@ fn a_future_moves_between_threads_with_its_context_and_log() {
         .expect("the thread")
         .expect("a receipt");
     assert_eq!(audit.last().expect("an entry").actor(), "alice");
+}
+
+#[test]
+fn an_actor_can_be_required() {
+    let log = AuditLog::builder().require_actor().build();
+    let refused = log.event("login").record();
+    assert!(
+        matches!(refused, Err(auditlog::Error::ActorRequired { .. })),
+        "{refused:?}"
+    );
+    assert!(log.event("login").submit().wait().is_err());
+    assert!(log.event("login").actor("").record().is_err());
+    log.event("login").actor("ann").record().expect("recorded");
+    log.event("sweep")
+        .actor(Actor::system("cleaner"))
+        .record()
+        .expect("recorded");
+    assert_eq!(log.query().count().expect("a count"), 2);
+    assert_eq!(log.query().actor("system").count().expect("a count"), 0);
 }

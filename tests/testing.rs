@@ -177,7 +177,7 @@ fn a_failed_match_lists_what_each_entry_misses() {
     let expected = [
         "expected 1 and found 0 entries with model User, changes email: \"a\" -> \"c\", reason ticket; 2 were recorded:",
         "  update User \"42\" by alice: changes email: \"a\" -> \"b\"; no reason",
-        "  login  \"\" by system: no model; does not change email; no reason",
+        "  login  \"\" by (unknown): no model; does not change email; no reason",
     ];
     assert_eq!(text, expected.join("\n"));
     let text = panic_text(|| audit.matching().by("alice").none());

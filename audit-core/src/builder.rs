@@ -33,6 +33,7 @@ pub struct AuditLogBuilder {
     queue: usize,
     keys: Option<HashKeys>,
     min_level: Level,
+    require_actor: bool,
     clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
     ids: Box<dyn Fn(DateTime<Utc>) -> Uuid + Send + Sync>,
     before: Vec<BeforeHook>,
@@ -54,6 +55,7 @@ impl AuditLogBuilder {
             queue: 1024,
             keys: None,
             min_level: Level::Debug,
+            require_actor: false,
             clock: Box::new(clock::now),
             ids: Box::new(ids::fresh),
             before: Vec::new(),
@@ -116,6 +118,15 @@ impl AuditLogBuilder {
         self
     }
 
+    /// Makes every entry without a known actor an error
+    /// ([`Error::ActorRequired`](crate::Error::ActorRequired)), events too. A program that acts by
+    /// itself says so with an actor of its own, [`Actor::system`](crate::Actor::system).
+    /// [`RegisterOptions::require_actor`](crate::RegisterOptions::require_actor) asks it of one type.
+    pub fn require_actor(mut self) -> Self {
+        self.require_actor = true;
+        self
+    }
+
     /// Records nothing below this level.
     pub fn min_level(mut self, level: Level) -> Self {
         self.min_level = level;
@@ -173,6 +184,7 @@ impl AuditLogBuilder {
             cadence: Cadence::default(),
             keys: self.keys.map_or_else(HashKeys::ephemeral, Arc::new),
             min_level: self.min_level,
+            require_actor: self.require_actor,
             unregistered: self.unregistered,
             clock: self.clock,
             ids: self.ids,

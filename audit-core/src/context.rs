@@ -7,13 +7,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
+use futures_core::Stream;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::actor::Actor;
 use crate::ambient::{Ambient, Entered, Frames};
 use crate::entry::LogEntry;
+use crate::error::{Error, Result};
 use crate::log::AuditLog;
+use crate::transaction::Staging;
 use crate::value::AuditValue;
 
 /// Starts a context that inherits the current one.
@@ -29,17 +32,68 @@ use crate::value::AuditValue;
 /// }
 /// auditlog::event("sweep").record()?;
 /// assert_eq!(audit.entries()[0].actor(), "alice");
-/// assert_eq!(audit.entries()[1].actor(), "system");
+/// assert_eq!(audit.entries()[1].actor(), "(unknown)");
 /// # Ok::<(), auditlog::Error>(())
 /// ```
 pub fn context() -> Context {
     Context::current()
 }
 
+/// Sets the actor of the innermost context that is entered here, for what is recorded in it from now
+/// on: where a request learns who makes it, after its context was entered.
+///
+/// It stays with the context: a future [in a context](FutureExt::in_audit_context) has it on every
+/// later poll, and it ends with the context.
+///
+/// # Errors
+/// [`Error::NoContext`] if no context is entered here.
+///
+/// # Example: after authentication
+/// ```
+/// use audit_core as auditlog;
+///
+/// # let audit = auditlog::testing::capture();
+/// let _request = auditlog::context().correlation_id("req-1").enter();
+/// auditlog::event("login_failed").record()?;
+/// auditlog::set_actor("alice")?;
+/// auditlog::event("login").record()?;
+/// assert_eq!(audit.entries()[0].actor(), "(unknown)");
+/// assert_eq!(audit.entries()[1].actor(), "alice");
+/// # Ok::<(), auditlog::Error>(())
+/// ```
+pub fn set_actor<Form>(actor: impl IntoActor<Form>) -> Result<()> {
+    let actor = Some(actor.into_source().0);
+    let before = Arc::<ContextData>::change_innermost(|data| {
+        std::mem::replace(&mut Arc::make_mut(data).actor, actor)
+    });
+    // Dropped outside of the borrow: a function that names the actor may hold anything.
+    before.map(drop).ok_or(Error::NoContext)
+}
+
 /// Runs `run` without recording anything: drafts in it are `Skipped(Disabled)`.
-pub fn disabled<R>(run: impl FnOnce() -> R) -> R {
+///
+/// A closure that returns a future does not compile, since the future would run afterwards: give
+/// the future itself the context, `future.in_audit_context(context().disabled())`.
+///
+/// ```compile_fail
+/// # use audit_core as auditlog;
+/// auditlog::disabled(|| async { auditlog::event("import").record() });
+/// ```
+pub fn disabled<R: RunsInScope>(run: impl FnOnce() -> R) -> R {
     context().disabled().scope(run)
 }
+
+/// What a closure may return that runs in a scope: anything but an `async` block or the future of
+/// an `async fn`, which would run when the scope has ended.
+///
+/// For a future use [`in_audit_context`](FutureExt::in_audit_context) or
+/// [`transaction_async`](crate::transaction_async). A handle of what was started inside, such as a
+/// [`Ticket`](crate::Ticket), may be returned, and so may a boxed future, which must not be meant to
+/// run inside.
+pub trait RunsInScope: Sized {}
+
+// Futures of `async` code are the types that are not `Unpin`.
+impl<T: Unpin> RunsInScope for T {}
 
 /// Who acts, why, and from where: what entries take from their surroundings.
 ///
@@ -232,7 +286,9 @@ impl Context {
         self.data.actor.as_ref().and_then(ActorSource::resolve)
     }
 
-    /// Enters the context on this thread until the guard is dropped.
+    /// Enters the context on this thread until the guard is dropped. For synchronous code: see
+    /// [`ContextGuard`] for why it must not be held across `.await`, and
+    /// [`in_audit_context`](FutureExt::in_audit_context) for the form for futures.
     #[must_use = "the context ends when the guard is dropped; bind it to a name"]
     pub fn enter(self) -> ContextGuard {
         ContextGuard {
@@ -240,8 +296,14 @@ impl Context {
         }
     }
 
-    /// Runs `run` in the context.
-    pub fn scope<R>(self, run: impl FnOnce() -> R) -> R {
+    /// Runs `run` in the context. A closure that returns a future does not compile: use
+    /// [`in_audit_context`](FutureExt::in_audit_context).
+    ///
+    /// ```compile_fail
+    /// # use audit_core as auditlog;
+    /// auditlog::context().actor("job").scope(|| async { auditlog::event("swept").record() });
+    /// ```
+    pub fn scope<R: RunsInScope>(self, run: impl FnOnce() -> R) -> R {
         let _entered = self.enter();
         run()
     }
@@ -363,6 +425,42 @@ impl<'de> Deserialize<'de> for Context {
 }
 
 /// Leaves the context when dropped. Stays on its thread.
+///
+/// # Not across `.await`
+/// The context belongs to the thread. Futures that take turns on one thread (`join!`, `select!`,
+/// `FuturesUnordered`, `LocalSet`) and hold guards across `.await` see each other's contexts: an
+/// entry may get the actor of another request, or none be made beside a
+/// [`disabled`](Context::disabled) one. Guards that are dropped in another order than innermost
+/// first are detected, and the log is warned. The form for futures has no such limit:
+///
+/// ```
+/// use audit_core as auditlog;
+/// use auditlog::FutureExt as _;
+///
+/// # let audit = auditlog::testing::capture();
+/// async fn request() -> auditlog::Result<()> {
+///     auditlog::event("asked").submit().await?;
+///     Ok(())
+/// }
+///
+/// # futures::executor::block_on(async {
+/// let one = request().in_audit_context(auditlog::context().actor("one"));
+/// let two = request().in_audit_context(auditlog::context().actor("two"));
+/// let (first, second) = futures::future::join(one, two).await;
+/// # (first.unwrap(), second.unwrap());
+/// # });
+/// # assert_eq!(audit.entries().len(), 2);
+/// ```
+///
+/// Clippy finds guards that are held across `.await` with these lines in `clippy.toml`:
+///
+/// ```toml
+/// await-holding-invalid-types = [
+///     "audit_core::ContextGuard",
+///     "audit_core::LogGuard",
+///     "audit_core::Transaction",
+/// ]
+/// ```
 #[must_use = "the context ends when the guard is dropped; bind it to a name"]
 pub struct ContextGuard {
     _entered: Entered<Arc<ContextData>>,
@@ -383,29 +481,44 @@ pub trait FutureExt: Future + Sized {
     /// goes along too. Needs no particular runtime.
     fn in_audit_context(self, context: Context) -> InContext<Self> {
         InContext {
-            future: Some(Box::pin(self)),
-            contexts: Frames::with(context.data),
-            log: AuditLog::entered(),
+            inner: Some(Box::pin(self)),
+            frames: Carried::of(context),
         }
     }
 }
 
 impl<F: Future> FutureExt for F {}
 
-/// A future that runs in a context; see [`FutureExt::in_audit_context`].
+/// A future or a stream that runs in a context; see [`FutureExt::in_audit_context`].
 #[must_use = "a future does nothing until it is polled"]
 pub struct InContext<F> {
     // Boxed, so that it can be polled and dropped in place without unsafe code.
-    future: Option<Pin<Box<F>>>,
-    contexts: Frames<Arc<ContextData>>,
-    log: Option<AuditLog>,
+    inner: Option<Pin<Box<F>>>,
+    frames: Carried,
 }
 
-impl<F> InContext<F> {
-    fn run<R>(&mut self, run: impl FnOnce(&mut Option<Pin<Box<F>>>) -> R) -> R {
-        let _log = self.log.clone().map(Ambient::enter);
+/// What goes along with a future or a stream: its context and the log of its maker, and the guards
+/// that it holds itself.
+struct Carried {
+    contexts: Frames<Arc<ContextData>>,
+    logs: Frames<AuditLog>,
+    transactions: Frames<Arc<Staging>>,
+}
+
+impl Carried {
+    fn of(context: Context) -> Self {
+        Self {
+            contexts: Frames::with(context.data),
+            logs: AuditLog::entered().map_or_else(Frames::new, Frames::with),
+            transactions: Frames::new(),
+        }
+    }
+
+    fn run<R>(&mut self, run: impl FnOnce() -> R) -> R {
+        let _log = AuditLog::resume(&mut self.logs);
         let _contexts = Arc::<ContextData>::swap(&mut self.contexts);
-        run(&mut self.future)
+        let _transactions = Arc::<Staging>::resume(&mut self.transactions);
+        run()
     }
 }
 
@@ -422,15 +535,66 @@ impl<F: Future> Future for InContext<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
-        self.run(|future| match future {
+        let Self { inner, frames } = &mut *self;
+        frames.run(|| match inner {
             Some(future) => future.as_mut().poll(cx),
             None => Poll::Pending,
         })
     }
 }
 
+/// Carries a context through the life of a stream.
+pub trait StreamExt: Stream + Sized {
+    /// Runs the stream in `context` as [`FutureExt::in_audit_context`] runs a future: whenever it is
+    /// asked for an item, and while it is dropped. For what is read after the function that made it
+    /// has returned, such as the body of a response.
+    ///
+    /// # Example: rows that are sent later
+    /// ```
+    /// use audit_core as auditlog;
+    /// use auditlog::StreamExt as _;
+    /// use futures::{StreamExt as _, stream};
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// let rows = stream::iter(0..2).inspect(|row| {
+    ///     auditlog::event("row sent").extra("row", *row).record().expect("recorded");
+    /// });
+    /// let body = rows.in_audit_context(auditlog::context().actor("reader"));
+    /// assert_eq!(futures::executor::block_on(body.collect::<Vec<u32>>()), [0, 1]);
+    /// assert!(audit.entries().iter().all(|entry| entry.actor() == "reader"));
+    /// ```
+    fn in_audit_context(self, context: Context) -> InContext<Self> {
+        InContext {
+            inner: Some(Box::pin(self)),
+            frames: Carried::of(context),
+        }
+    }
+}
+
+impl<S: Stream> StreamExt for S {}
+
+impl<S: Stream> Stream for InContext<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<S::Item>> {
+        let Self { inner, frames } = &mut *self;
+        frames.run(|| match inner {
+            Some(stream) => stream.as_mut().poll_next(cx),
+            None => Poll::Ready(None),
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.inner {
+            Some(stream) => stream.size_hint(),
+            None => (0, Some(0)),
+        }
+    }
+}
+
 impl<F> Drop for InContext<F> {
     fn drop(&mut self) {
-        self.run(|future| *future = None);
+        let Self { inner, frames } = self;
+        frames.run(|| *inner = None);
     }
 }

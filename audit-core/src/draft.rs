@@ -59,6 +59,7 @@ struct Ready {
     /// The level the caller set.
     fixed: Option<Level>,
     require_reason: bool,
+    require_actor: bool,
     /// Whether the entry is only worth recording if something changed.
     needs_change: bool,
     notable: bool,
@@ -562,6 +563,12 @@ impl Draft {
                 action: ready.entry.action.clone(),
             });
         }
+        if ready.require_actor && ready.each().any(|entry| entry.actor.is_none()) {
+            return Err(Error::ActorRequired {
+                model: ready.entry.model.clone(),
+                action: ready.entry.action.clone(),
+            });
+        }
         if ready.counted {
             for entry in ready.each_mut() {
                 if entry.outcome != Outcome::Success {
@@ -663,6 +670,7 @@ impl Ready {
             raised: None,
             fixed: None,
             require_reason: false,
+            require_actor: log.shared().require_actor,
             needs_change: false,
             notable: true,
             complete: false,
@@ -748,6 +756,7 @@ impl Ready {
         };
         let mut ready = Self::new(log, action, Some(schema), base);
         ready.require_reason = schema.require_reason || registration.settings.require_reason;
+        ready.require_actor |= registration.settings.require_actor;
         ready
     }
 

@@ -23,6 +23,9 @@ use crate::value::nesting;
 /// The version of an entry's stored form that this library writes (FORMAT.md).
 pub const ENTRY_FORMAT: u32 = 1;
 
+/// What stands for the actor where none is known.
+pub(crate) const UNKNOWN_ACTOR: &str = "(unknown)";
+
 /// One line of the trail: who did what to which object, when, why and from where.
 ///
 /// Times are kept to the microsecond. In JSON (and in every store) an entry has one
@@ -33,7 +36,7 @@ pub const ENTRY_FORMAT: u32 = 1;
 /// use audit_core::{Action, LogEntry};
 ///
 /// let entry = LogEntry::new(Action::Update, "User", "42", "bob");
-/// assert!(entry.to_string().ends_with(": update: bob by system"));
+/// assert!(entry.to_string().ends_with(": update: bob by (unknown)"));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -205,9 +208,10 @@ impl LogEntry {
         Query::new()
     }
 
-    /// Returns the actor's name, `system` where none is known.
+    /// Returns the actor's name, and `(unknown)` where no actor is known. An actor that is called
+    /// `(unknown)` differs by its [`actor`](Self#structfield.actor), which is `None` here.
     pub fn actor(&self) -> &str {
-        self.actor.as_ref().map_or("system", Actor::name)
+        self.actor.as_ref().map_or(UNKNOWN_ACTOR, Actor::name)
     }
 
     /// Returns the canonical form: JSON with sorted keys and no white space (FORMAT.md).

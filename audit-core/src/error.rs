@@ -36,6 +36,15 @@ pub enum Error {
         /// What was to be recorded.
         action: Action,
     },
+    /// The log or the model records nothing without an actor, and none is known.
+    ActorRequired {
+        /// The model; empty for an event.
+        model: String,
+        /// What was to be recorded.
+        action: Action,
+    },
+    /// No context is entered here.
+    NoContext,
     /// A draft was limited to a field that the model does not have.
     UnknownField {
         /// The model.
@@ -96,6 +105,9 @@ pub enum Error {
     OtherLog,
     /// The transaction the entry belonged to has ended.
     TransactionEnded,
+    /// The transaction mixed with one of another future on its thread: a guard was held across
+    /// `.await`. None of its entries is written.
+    TransactionMixed,
     /// A transaction inside another was to be written elsewhere, which only the whole can be.
     PartOfTransaction,
     /// The logger could not be set up.
@@ -124,6 +136,16 @@ impl fmt::Display for Error {
                 f,
                 "`{model}` records nothing without a reason: add `.reason(..)` to the {action} draft or the context"
             ),
+            Self::ActorRequired { model, action } if model.is_empty() => write!(
+                f,
+                "the event `{}` is not recorded without an actor: set one in the context",
+                action.as_str().escape_debug()
+            ),
+            Self::ActorRequired { model, action } => write!(
+                f,
+                "the {action} of a `{model}` is not recorded without an actor: set one in the context"
+            ),
+            Self::NoContext => f.write_str("no audit context is entered here"),
             Self::UnknownField { model, field, suggestion } => {
                 write!(f, "`{model}` has no field `{}`", field.escape_debug())?;
                 suggest(f, suggestion.as_deref())
@@ -160,6 +182,9 @@ impl fmt::Display for Error {
                 f.write_str("a draft in the batch was made by another audit log: record it there")
             }
             Self::TransactionEnded => f.write_str("the audit transaction has ended already"),
+            Self::TransactionMixed => f.write_str(
+                "the audit transaction mixed with another one on its thread, and none of its entries is written: do not hold its guard across `.await`; use `transaction_async`",
+            ),
             Self::PartOfTransaction => f.write_str(
                 "the audit transaction is a part of another one: write the outer one",
             ),

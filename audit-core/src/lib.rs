@@ -75,7 +75,8 @@ pub use crate::change::{
     ApplyError, Change, Changes, Conflict, ConflictKind, Move, Rebase, Redaction,
 };
 pub use crate::context::{
-    Context, ContextGuard, FutureExt, InContext, IntoActor, context, disabled,
+    Context, ContextGuard, FutureExt, InContext, IntoActor, RunsInScope, StreamExt, context,
+    disabled, set_actor,
 };
 pub use crate::description::{FieldDescription, ModelDescription, Recorded};
 pub use crate::diff::{Diff, MAX_DEPTH, diff, try_diff};
@@ -141,6 +142,6 @@ pub mod prelude {
     pub use crate::SnapshotPolicy::{Always, Every};
     pub use crate::{
         Action, Actor, AuditLog, Auditable, FutureExt as _, JsonLinesSink, Level, LogEntry,
-        LogSink, MemoryStore, Outcome, Receipt, Sink, Tracked,
+        LogSink, MemoryStore, Outcome, Receipt, Sink, StreamExt as _, Tracked,
     };
 }

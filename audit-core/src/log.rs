@@ -17,6 +17,7 @@ use crate::ambient::{Ambient, Entered};
 use crate::auditable::Auditable;
 use crate::builder::AuditLogBuilder;
 use crate::cadence::Cadence;
+use crate::context::RunsInScope;
 use crate::critical::warn_or_print;
 use crate::description::ModelDescription;
 use crate::draft::Draft;
@@ -67,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) cadence: Cadence,
     pub(crate) keys: Arc<HashKeys>,
     pub(crate) min_level: Level,
+    pub(crate) require_actor: bool,
     pub(crate) unregistered: UnregisteredPolicy,
     pub(crate) clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
     pub(crate) ids: Box<dyn Fn(DateTime<Utc>) -> Uuid + Send + Sync>,
@@ -347,10 +349,11 @@ impl AuditLog {
     ///
     /// # Errors
     /// What `run` returned, or that the batch could not be written.
-    pub fn transaction<T, E: From<Error>>(
-        &self,
-        run: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
+    pub fn transaction<T, E>(&self, run: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+    where
+        T: RunsInScope,
+        E: From<Error>,
+    {
         let transaction = self.begin();
         let value = run()?;
         transaction.commit()?;

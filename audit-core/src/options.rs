@@ -57,6 +57,7 @@ pub(crate) struct Settings {
     pub(crate) actions: Option<ActionSet>,
     pub(crate) snapshot: SnapshotPolicy,
     pub(crate) require_reason: bool,
+    pub(crate) require_actor: bool,
 }
 
 impl Settings {
@@ -182,6 +183,13 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
     /// Makes an entry without a reason an error.
     pub fn require_reason(mut self) -> Self {
         self.set.require_reason = true;
+        self
+    }
+
+    /// Makes an entry without a known actor an error; see
+    /// [`AuditLogBuilder::require_actor`](crate::AuditLogBuilder::require_actor).
+    pub fn require_actor(mut self) -> Self {
+        self.set.require_actor = true;
         self
     }
 

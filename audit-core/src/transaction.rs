@@ -3,12 +3,14 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll};
 
 use uuid::Uuid;
 
-use crate::ambient::{Ambient, Entered};
+use crate::ambient::{Ambient, Entered, Frames};
+use crate::context::RunsInScope;
 use crate::entry::LogEntry;
 use crate::error::{Error, Result};
 use crate::log::AuditLog;
@@ -44,11 +46,25 @@ use crate::tracked::report_dropped;
 /// assert!(failed.is_err());
 /// assert!(audit.entries().is_empty());
 /// ```
-pub fn transaction<T, E: From<Error>>(run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+///
+/// A closure that returns a future does not compile, since the future would run afterwards:
+///
+/// ```compile_fail
+/// # use audit_core as auditlog;
+/// auditlog::transaction(|| Ok::<_, auditlog::Error>(async { auditlog::event("charged").record() }));
+/// ```
+pub fn transaction<T, E>(run: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+where
+    T: RunsInScope,
+    E: From<Error>,
+{
     AuditLog::current().transaction(run)
 }
 
 /// Begins a transaction of the current log on this thread; see [`transaction`].
+///
+/// For synchronous code: see [`Transaction`] for why the guard must not be held across `.await`,
+/// and [`transaction_async`] for the form for futures.
 pub fn begin() -> Transaction {
     AuditLog::current().begin()
 }
@@ -71,9 +87,11 @@ where
 }
 
 pub(crate) fn transaction_in<F, T>(log: &AuditLog, future: F) -> InTransaction<F, T> {
+    let staging = Staging::within(log);
     InTransaction {
         state: State::Running(Box::pin(future)),
-        staging: Staging::within(log),
+        frames: Frames::with(Arc::clone(&staging)),
+        staging,
     }
 }
 
@@ -89,6 +107,8 @@ pub(crate) struct Staging {
     outcome: Mutex<Outcome>,
     /// Tracked objects that were dropped inside with unrecorded changes.
     dropped: Mutex<Vec<String>>,
+    /// Whether entries of another future may be among these, or the other way round.
+    mixed: AtomicBool,
 }
 
 /// How a transaction ended.
@@ -113,6 +133,7 @@ impl Staging {
             outer,
             outcome: Mutex::new(Outcome::Open),
             dropped: Mutex::default(),
+            mixed: AtomicBool::new(false),
         })
     }
 
@@ -135,6 +156,7 @@ impl Staging {
             outer: None,
             outcome: Mutex::new(Outcome::Open),
             dropped: Mutex::default(),
+            mixed: AtomicBool::new(false),
         })
     }
 
@@ -144,6 +166,7 @@ impl Staging {
 
     /// Keeps entries back until the transaction ends.
     pub(crate) fn stage(&self, entries: impl IntoIterator<Item = LogEntry>) -> Result<()> {
+        self.check_mixed()?;
         let mut staged = self.lock();
         let staged = staged.as_mut().ok_or(Error::TransactionEnded)?;
         staged.extend(entries.into_iter().map(|mut entry| {
@@ -153,8 +176,24 @@ impl Staging {
         Ok(())
     }
 
+    /// Notes that the transaction mixed with that of another future.
+    pub(crate) fn mix(&self) {
+        self.mixed.store(true, Ordering::Relaxed);
+    }
+
+    fn check_mixed(&self) -> Result<()> {
+        if self.mixed.load(Ordering::Relaxed) {
+            return Err(Error::TransactionMixed);
+        }
+        Ok(())
+    }
+
     /// Ends the transaction and returns its entries; those of a part go to the whole.
     fn end(&self) -> Result<Vec<LogEntry>> {
+        if let Err(mixed) = self.check_mixed() {
+            self.discard();
+            return Err(mixed);
+        }
         let entries = self.lock().take().ok_or(Error::TransactionEnded)?;
         match &self.outer {
             Some(outer) => outer.stage(entries).map(|()| Vec::new()),
@@ -214,6 +253,14 @@ impl Staging {
 /// An open transaction on this thread; see [`transaction`].
 ///
 /// Dropped without [`commit`](Self::commit), it leaves no entries.
+///
+/// # Not across `.await`
+/// The transaction belongs to the thread. Futures that take turns on one thread (`join!`, `select!`,
+/// `FuturesUnordered`, `LocalSet`) and hold such guards across `.await` record into each other's
+/// transactions. Guards that are then dropped in another order than innermost first are detected:
+/// `commit` returns [`Error::TransactionMixed`], nothing of either transaction is written, and the
+/// log is warned. Use [`transaction_async`], which keeps the entries of each future apart;
+/// [`ContextGuard`](crate::ContextGuard) names a lint that finds such guards.
 #[must_use = "a transaction that is dropped without `commit` records nothing"]
 pub struct Transaction {
     staging: Arc<Staging>,
@@ -248,11 +295,10 @@ impl Transaction {
     ///
     /// # Errors
     /// If the batch could not be written; then no entry of it was, unless
-    /// [`Error::is_unconfirmed`].
+    /// [`Error::is_unconfirmed`]. [`Error::TransactionMixed`] if the guard of another transaction
+    /// that began later is not dropped yet.
     pub fn commit(mut self) -> Result<()> {
-        let entries = self.staging.end()?;
-        // Left before it is written: sinks and hooks may record on their own account.
-        drop(self.entered.take());
+        let entries = self.end()?;
         let written = self.staging.log.write(&entries);
         self.staging.settle(match &written {
             Ok(_) => Outcome::Committed,
@@ -261,18 +307,29 @@ impl Transaction {
         written.map(drop)
     }
 
+    /// Leaves the transaction, before anything is written: sinks and hooks may record on their own
+    /// account, and whether its guard mixed with others is known then.
+    fn end(&mut self) -> Result<Vec<LogEntry>> {
+        if let Some(mut entered) = self.entered.take()
+            && !entered.leave()
+        {
+            self.staging.mix();
+        }
+        self.staging.end()
+    }
+
     /// Ends the transaction and makes its entries, for an adapter to write into a transaction
     /// of the caller's own: what was recorded inside goes there instead of to the log's store.
     /// Sinks never see it.
     ///
     /// # Errors
-    /// [`Error::PartOfTransaction`] if it is inside another one; its entries are gone then.
+    /// [`Error::PartOfTransaction`] if it is inside another one, and
+    /// [`Error::TransactionMixed`] as for [`commit`](Self::commit); its entries are gone then.
     pub fn pending(mut self) -> Result<Pending> {
         if self.staging.outer.is_some() {
             return Err(Error::PartOfTransaction);
         }
-        let entries = self.staging.end()?;
-        drop(self.entered.take());
+        let entries = self.end()?;
         Ok(Pending::kept_back(entries, Arc::clone(&self.staging)))
     }
 
@@ -301,6 +358,8 @@ impl fmt::Debug for Transaction {
 #[must_use = "a future does nothing until it is polled"]
 pub struct InTransaction<F, T> {
     state: State<F, T>,
+    /// This transaction, and those that the future has begun inside.
+    frames: Frames<Arc<Staging>>,
     staging: Arc<Staging>,
 }
 
@@ -413,9 +472,9 @@ impl<F, T> InTransaction<F, T> {
         let State::Running(future) = &mut self.state else {
             return Poll::Ready(Err(Error::TransactionEnded.into()));
         };
-        let entered = Arc::clone(&self.staging).enter();
+        let resumed = Arc::<Staging>::resume(&mut self.frames);
         let polled = future.as_mut().poll(cx);
-        drop(entered);
+        drop(resumed);
         match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(error)) => {
@@ -435,11 +494,11 @@ impl<F, T> InTransaction<F, T> {
 
     /// Drops the future inside the transaction, and then what it recorded.
     fn end(&mut self) {
-        let entered = Arc::clone(&self.staging).enter();
+        let resumed = Arc::<Staging>::resume(&mut self.frames);
         if let State::Running(future) = std::mem::replace(&mut self.state, State::Done) {
             drop(future);
         }
-        drop(entered);
+        drop(resumed);
         self.staging.discard();
     }
 }

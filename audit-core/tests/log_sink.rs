@@ -99,9 +99,9 @@ fn a_message_reads_as_a_sentence() {
     );
 
     let mut plain = LogEntry::new("create", "User", "42", "User 42");
-    assert_eq!(message(&plain), "system created User 42");
+    assert_eq!(message(&plain), "(unknown) created User 42");
     plain.object_repr = "42".into();
-    assert_eq!(message(&plain), "system created User 42");
+    assert_eq!(message(&plain), "(unknown) created User 42");
 
     let mut bulk = update();
     bulk.object_pk.clear();
@@ -137,7 +137,7 @@ fn an_outcome_other_than_success_is_said() {
     );
     let mut event = LogEntry::new("login", "", "", "");
     event.outcome = Outcome::Failure;
-    assert_eq!(message(&event), "system failed to perform login");
+    assert_eq!(message(&event), "(unknown) failed to perform login");
 }
 
 #[test]

@@ -272,7 +272,7 @@ fn entries_print_at_their_level() {
     });
     assert_eq!(
         printed.stderr,
-        "CRITICAL:auditlog::User:system updated User 42 (bob)\n"
+        "CRITICAL:auditlog::User:(unknown) updated User 42 (bob)\n"
     );
 }
 

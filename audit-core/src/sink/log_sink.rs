@@ -17,7 +17,7 @@ use crate::one_line::{OneLine, escaped};
 ///
 /// - Level: the entry's, by [`Level::to_log`](crate::Level::to_log).
 /// - Target: `auditlog::<model>`, or `auditlog` for an event without an object.
-/// - Message: `alice updated User 42 (bob): email, address.city`. The text in brackets is left
+/// - Message: `alice updated User 42 (bob): email, address.city`; `(unknown)` where no actor is known. The text in brackets is left
 ///   out where it says nothing new. A failed or denied try reads `alice failed to update ..` or
 ///   `alice was not allowed to update ..`.
 /// - Key-values, each left out where the entry has none: `audit_id`, `severity` (the level's
@@ -248,20 +248,18 @@ impl<'e> Fields<'e> {
     }
 
     fn push_actor(&mut self, actor: Option<&'e Actor>) {
-        match actor {
-            Some(actor) => {
-                self.push("actor", &actor.id);
-                self.push(
-                    "actor_display",
-                    actor.display.as_deref().unwrap_or_default(),
-                );
-                self.push(
-                    "on_behalf_of",
-                    actor.on_behalf_of.as_deref().unwrap_or_default(),
-                );
-            }
-            None => self.push("actor", "system"),
-        }
+        let Some(actor) = actor else {
+            return;
+        };
+        self.push("actor", &actor.id);
+        self.push(
+            "actor_display",
+            actor.display.as_deref().unwrap_or_default(),
+        );
+        self.push(
+            "on_behalf_of",
+            actor.on_behalf_of.as_deref().unwrap_or_default(),
+        );
     }
 
     fn push(&mut self, key: &'static str, text: &'e str) {

@@ -1,6 +1,6 @@
 //! The macro that asserts an entry.
 
-use crate::entry::LogEntry;
+use crate::entry::{LogEntry, UNKNOWN_ACTOR};
 
 /// What [`assert_audited!`](crate::assert_audited) looks for.
 #[doc(hidden)]
@@ -30,7 +30,7 @@ impl Expected {
             let found = entry
                 .actor
                 .as_ref()
-                .map_or("system", |actor| actor.id.as_str());
+                .map_or(UNKNOWN_ACTOR, |actor| actor.id.as_str());
             expect("the actor", actor, found);
         }
         for (path, old, new) in &self.changes {

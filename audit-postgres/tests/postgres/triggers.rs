@@ -354,7 +354,7 @@ fn take_the_context_of_the_program(scratch: &Scratch) {
         (entry.actor().to_string(), entry.reason.clone())
     };
     assert_eq!(by("1"), ("ann".to_owned(), None));
-    assert_eq!(by("2"), ("system".to_owned(), None));
+    assert_eq!(by("2"), ("(unknown)".to_owned(), None));
 
     let error = TriggerContext::of(&Context::new().reason("a\0b")).unwrap_err();
     assert!(
