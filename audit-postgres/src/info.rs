@@ -1,9 +1,10 @@
 //! What the tables of a trail are, apart from the entries in them.
 
 use audit_core::StoreError;
+use serde::Deserialize;
 use tokio::time::timeout;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Error, IsolationLevel, Transaction};
+use tokio_postgres::{Error, IsolationLevel, Row, Transaction};
 use uuid::Uuid;
 
 use crate::connection::{Connections, retrying};
@@ -43,6 +44,20 @@ pub struct SchemaInfo {
     pub may_change: Vec<String>,
     /// The tables whose triggers against changes are gone or disabled, sorted.
     pub unguarded: Vec<String>,
+    /// The columns that [`Triggers`](crate::Triggers) need and that were renamed or dropped, each
+    /// with its table: every write to the table fails.
+    pub missing_columns: Vec<String>,
+    /// The triggers of [`Triggers`](crate::Triggers) that are gone or disabled, each with its table:
+    /// such writes are not recorded.
+    pub missing_triggers: Vec<String>,
+}
+
+/// What the triggers of a table need.
+#[derive(Deserialize)]
+struct Needs {
+    columns: Vec<String>,
+    events: Vec<String>,
+    table: String,
 }
 
 /// The table of all entries: its owner, and what the server and the schema say.
@@ -95,9 +110,28 @@ WHERE (c.oid = '{schema}.audit_entry'::regclass OR c.oid IN (
     AND 2 > (
         SELECT count(*) FROM pg_trigger AS t
         WHERE t.tgrelid = c.oid AND t.tgname IN ('audit_entry_keep', 'audit_entry_keep_all')
-            AND t.tgenabled IN ('O', 'A')
+            AND t.tgenabled = 'A'
     )
 ORDER BY c.relname";
+
+/// The functions of triggers on the application's tables, with what each says that it needs, a row
+/// for each table that has triggers of it.
+const TRIGGERS: &str = "\
+SELECT p.proname::text, obj_description(p.oid, 'pg_proc'), t.relation::regclass::text,
+    coalesce(t.enabled, '{}'), coalesce(c.columns, '{}')
+FROM pg_proc AS p
+LEFT JOIN LATERAL (
+    SELECT g.tgrelid AS relation,
+        array_agg(g.tgname::text) FILTER (WHERE g.tgenabled IN ('O', 'A')) AS enabled
+    FROM pg_trigger AS g WHERE g.tgfoid = p.oid AND NOT g.tgisinternal GROUP BY g.tgrelid
+) AS t ON true
+LEFT JOIN LATERAL (
+    SELECT array_agg(a.attname::text) AS columns FROM pg_attribute AS a
+    WHERE a.attrelid = t.relation AND a.attnum > 0 AND NOT a.attisdropped
+) AS c ON true
+WHERE p.pronamespace = (SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = {schema_text})
+    AND starts_with(p.proname, 'audit_on_') AND p.prorettype = 'trigger'::regtype
+ORDER BY 1, 3";
 
 /// Not in the table itself, which a reader has no right to.
 const REST: &str = "SELECT count(*) FROM {schema}.audit_entry WHERE id BETWEEN $1 AND $2";
@@ -146,7 +180,12 @@ async fn info(transaction: &Transaction<'_>, schema: &Schema) -> Result<SchemaIn
         owner: trail.try_get(2)?,
         may_change: names(transaction, schema, MAY_CHANGE).await?,
         unguarded: names(transaction, schema, UNGUARDED).await?,
+        missing_columns: Vec::new(),
+        missing_triggers: Vec::new(),
     };
+    for row in transaction.query(&schema.fill(TRIGGERS), &[]).await? {
+        look_at_triggers(&row, &mut info)?;
+    }
     let missing = indexes::INDEXES.iter().map(|index| index.name.to_owned());
     info.missing_indexes = missing
         .filter(|name| !info.indexes.contains(name))
@@ -170,6 +209,35 @@ async fn info(transaction: &Transaction<'_>, schema: &Schema) -> Result<SchemaIn
         }
     }
     Ok(info)
+}
+
+/// Looks whether the triggers of a function are there, and its table's columns.
+fn look_at_triggers(row: &Row, info: &mut SchemaInfo) -> Result<(), Error> {
+    let comment: Option<String> = row.try_get(1)?;
+    let needs = comment.as_deref().and_then(|comment| {
+        let (_, needs) = comment.split_once('\n')?;
+        serde_json::from_str::<Needs>(needs).ok()
+    });
+    let table: Option<String> = row.try_get(2)?;
+    let Some(needs) = needs else {
+        // Of triggers that were installed by hand, what is there is what is wanted.
+        if table.is_none() {
+            let function: String = row.try_get(0)?;
+            info.missing_triggers.push(format!("{function}()"));
+        }
+        return Ok(());
+    };
+    let (enabled, columns): (Vec<String>, Vec<String>) = (row.try_get(3)?, row.try_get(4)?);
+    let place = table.as_deref().unwrap_or(&needs.table);
+    let gone = needs.columns.iter().filter(|name| !columns.contains(name));
+    let gone = gone.filter(|_| table.is_some());
+    info.missing_columns
+        .extend(gone.map(|name| format!("{place}.{name}")));
+    let triggers = needs.events.iter().map(|event| format!("auditlog_{event}"));
+    let gone = triggers.filter(|name| !enabled.contains(name));
+    info.missing_triggers
+        .extend(gone.map(|name| format!("{place}.{name}")));
+    Ok(())
 }
 
 /// Returns the only column of a statement.

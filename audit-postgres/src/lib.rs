@@ -87,8 +87,9 @@
 //! `deadpool-postgres`; the crates `audit-sqlx`, `audit-diesel` and `audit-sea-orm` do the same
 //! for those drivers. The store reads such entries like its own.
 //!
-//! Triggers refuse UPDATE and TRUNCATE, and DELETE outside retention, to everybody. They keep
-//! accidents away, not an owner who wants to change the trail; [`Roles`] makes the role of
+//! Triggers refuse UPDATE and TRUNCATE, and DELETE outside retention, to everybody, also in sessions
+//! with `session_replication_role = replica`. A publication of the trail publishes inserts alone
+//! (`WITH (publish = 'insert')`), since its subscriber refuses the rest. The triggers keep accidents away, not an owner who wants to change the trail; [`Roles`] makes the role of
 //! the application one that can only add.
 //!
 //! # Following the trail

@@ -2,7 +2,7 @@
 
 use audit_core::StoreError;
 pub(crate) use audit_sql::postgres::Schema;
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::{GenericClient, Transaction};
 use tokio::time::timeout;
 use tokio_postgres::Error;
 
@@ -158,43 +158,81 @@ async fn take_step(
     let place = connections.place.clone();
     let done = timeout(connection.limit(), async {
         let transaction = connection.transaction().await?;
-        // One after the other; whoever comes second finds it done.
-        transaction
-            .execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended('auditlog ' || $1, 0))",
-                &[&schema.name()],
-            )
-            .await?;
-        let from = match look_for(&transaction, schema, &place, steps.len()).await? {
+        match step(&transaction, schema, steps, &place).await {
+            Ok(Ok(left)) => {
+                transaction.commit().await?;
+                Ok(Ok(left))
+            }
+            // Another process made the first tables at the same moment: the names are unique, and
+            // whoever comes second waits for the first and learns of it by this error.
+            Err(error) if is_taken(&error) => {
+                transaction.rollback().await?;
+                match look_for(&*connection, schema, &place, steps.len()).await? {
+                    Ok(Found::Nothing) => Err(error),
+                    Ok(Found::Version(_)) => Ok(Ok(false)),
+                    Err(error) => Ok(Err(error)),
+                }
+            }
+            failed => failed,
+        }
+    })
+    .await;
+    connection.settle(done)?.map_err(Failure::last)
+}
+
+async fn step(
+    transaction: &Transaction<'_>,
+    schema: &Schema,
+    steps: &[&str],
+    place: &str,
+) -> Result<Result<bool, StoreError>, Error> {
+    let mut from = 0;
+    // The second time behind a lock that only the owner can take: a lock by number could be held by
+    // any role that may connect.
+    for locked in [false, true] {
+        from = match look_for(transaction, schema, place, steps.len()).await? {
             Ok(Found::Nothing) => 0,
             Ok(Found::Version(version)) => version,
             Err(error) => return Ok(Err(error)),
         };
-        let Some(step) = steps.get(from as usize) else {
+        if from as usize >= steps.len() {
             return Ok(Ok(true));
-        };
-        if from == 0 {
-            create_schema(&transaction, schema).await?;
         }
-        transaction.batch_execute(&schema.fill(step)).await?;
-        if from == 0 {
-            for index in INDEXES {
-                transaction
-                    .batch_execute(&schema.fill(&index.create()))
-                    .await?;
-            }
+        if from == 0 || locked {
+            break;
         }
-        transaction
-            .batch_execute(&schema.fill(&format!(
-                "UPDATE {{schema}}.audit_schema SET version = {}",
-                from + 1
-            )))
-            .await?;
-        transaction.commit().await?;
-        Ok(Ok(from as usize + 1 == steps.len()))
-    })
-    .await;
-    connection.settle(done)?.map_err(Failure::last)
+        let lock = "LOCK TABLE {schema}.audit_schema IN SHARE UPDATE EXCLUSIVE MODE";
+        transaction.batch_execute(&schema.fill(lock)).await?;
+    }
+    if from == 0 {
+        create_schema(transaction, schema).await?;
+    }
+    transaction
+        .batch_execute(&schema.fill(steps[from as usize]))
+        .await?;
+    if from == 0 {
+        for index in INDEXES {
+            transaction
+                .batch_execute(&schema.fill(&index.create()))
+                .await?;
+        }
+    }
+    transaction
+        .batch_execute(&schema.fill(&format!(
+            "UPDATE {{schema}}.audit_schema SET version = {}",
+            from + 1
+        )))
+        .await?;
+    Ok(Ok(from as usize + 1 == steps.len()))
+}
+
+/// Whether a name is taken: of a schema, a table, a function or another object, also by a
+/// transaction that was open.
+fn is_taken(error: &Error) -> bool {
+    let codes = ["42P06", "42P07", "42710", "42723", "23505"];
+    error
+        .code()
+        .is_some_and(|code| codes.contains(&code.code()))
 }
 
 /// Makes the schema itself, unless it is there: to make it anyway needs a right of its own.

@@ -47,14 +47,22 @@ impl PostgresServer {
     /// Starts a server of its own from installed programs, with further settings, and files
     /// that it finds in its folder: `{folder}` in the value of a setting.
     pub fn start(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Option<Self> {
-        Cluster::start(settings, files, None).map(Self::of)
+        let programs = [find_program("initdb")?, find_program("pg_ctl")?];
+        Cluster::start(programs, settings, files, None).map(Self::of)
+    }
+
+    /// Starts a server of its own from the programs in the folder `bin` of a folder.
+    pub fn start_from(folder: &Path, settings: &[(&str, &str)]) -> Option<Self> {
+        let programs = ["initdb", "pg_ctl"].map(|name| folder.join("bin").join(name));
+        Cluster::start(programs, settings, &[], None).map(Self::of)
     }
 
     /// Starts a server of its own whose write-ahead log lies in a place, such as a small file
     /// system, which the server's user must be able to enter. What it leaves there is the
     /// caller's to remove.
     pub fn start_with_wal_in(place: &Path) -> Option<Self> {
-        Cluster::start(&[], &[], Some(place)).map(Self::of)
+        let programs = [find_program("initdb")?, find_program("pg_ctl")?];
+        Cluster::start(programs, &[], &[], Some(place)).map(Self::of)
     }
 
     fn of(cluster: Cluster) -> Self {
@@ -155,11 +163,11 @@ struct Cluster {
 
 impl Cluster {
     fn start(
+        [init, control]: [PathBuf; 2],
         settings: &[(&str, &str)],
         files: &[(&str, &str)],
         wal: Option<&Path>,
     ) -> Option<Self> {
-        let (init, control) = (find_program("initdb")?, find_program("pg_ctl")?);
         let port = free_port()?;
         let folder = env::temp_dir().join(format!("audit-pg-{}-{port}", std::process::id()));
         fs::create_dir_all(&folder).ok()?;

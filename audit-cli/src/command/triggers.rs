@@ -52,6 +52,12 @@ pub(crate) struct TriggersArgs {
     /// A field of the identity, in the order of its parts, where that is not the fields' own
     #[arg(long, value_name = "FIELD")]
     key: Vec<String>,
+    /// Record the rows under another model's name, such as one for each schema that has the table
+    #[arg(long, value_name = "NAME")]
+    model_name: Option<String>,
+    /// Fire in sessions with `session_replication_role = replica`, too
+    #[arg(long)]
+    always: bool,
     /// Make no entries, only notes for `auditlog reconcile`
     #[arg(long)]
     watch: bool,
@@ -97,6 +103,12 @@ pub(crate) fn run(args: &TriggersArgs, session: &mut Session) -> Result<Exit, Er
     }
     if !args.key.is_empty() {
         triggers = triggers.key(&args.key);
+    }
+    if let Some(name) = &args.model_name {
+        triggers = triggers.model_name(name);
+    }
+    if args.always {
+        triggers = triggers.always();
     }
     if args.watch {
         triggers = triggers.watch();

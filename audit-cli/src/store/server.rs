@@ -159,6 +159,18 @@ fn complaints(info: &SchemaInfo, problems: &mut Vec<Problem>) {
         "take it away, as the SQL of `auditlog::postgres::Roles` does",
     );
     complain(
+        &info.missing_columns,
+        "was renamed or dropped, and triggers need it: every write to the table fails",
+        "run the SQL of `auditlog triggers` for the table again, with `--column FIELD=COLUMN` or \
+         `--omit FIELD`",
+    );
+    complain(
+        &info.missing_triggers,
+        "is missing or disabled: such writes are not recorded",
+        "run the SQL of `auditlog triggers` for the table again, or that of \
+         `auditlog triggers --drop` if the table is not to be recorded",
+    );
+    complain(
         &info.unguarded,
         "lacks the triggers that refuse changes",
         "enable them, or make them again by the statements in audit-postgres/src/sql/version_1.sql",

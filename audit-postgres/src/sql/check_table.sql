@@ -24,6 +24,15 @@ BEGIN
             quote_ident(missing.column), quote_ident(missing.field), model_name, missing.field,
             missing.field;
     END IF;
+    -- PostgreSQL 18: a virtual column has no value in the rows that a trigger gets.
+    SELECT g.column, g.field INTO missing FROM unnest(names, fields) AS g("column", field)
+    JOIN pg_attribute AS a ON a.attrelid = checked AND a.attname = g.column
+    WHERE a.attgenerated = 'v' LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'the column % of the table % is virtual and has no value in a trigger: leave '
+            'the field out (--omit %), or make the column STORED', quote_ident(missing.column),
+            checked, missing.field;
+    END IF;
     IF EXISTS (
         SELECT FROM pg_attribute AS a
         WHERE a.attrelid = checked AND a.attname = ANY (keys) AND NOT a.attnotnull
@@ -39,7 +48,9 @@ BEGIN
         RAISE EXCEPTION 'the columns % do not lead to one row of the table %: they need a primary '
             'key, or NOT NULL and a unique index', array_to_string(keys, ', '), checked;
     END IF;
-    installed := obj_description(to_regprocedure(function_name), 'pg_proc');
+    installed := split_part(
+        obj_description(to_regprocedure(function_name), 'pg_proc'), E'\n', 1
+    );
     IF installed <> model_comment THEN
         RAISE EXCEPTION 'the table % has the %: remove those first (--drop)', checked, installed;
     END IF;

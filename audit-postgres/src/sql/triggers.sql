@@ -585,11 +585,11 @@ $audit$;
 
 -- Keeps the entries of what triggers saw: `given` has of each object its key, its parent's
 -- key, its changes with a comma behind each, the changed fields as `audit_append` takes them,
--- and its level. All have one time and one action.
+-- and its level. All have one time, one action and one table.
 CREATE OR REPLACE FUNCTION {schema}.audit_capture(
     action text, model text, schema_version integer, object_pks text[], reprs text[],
     parent_model text, parent_pks text[], changes text[], fields text[], levels smallint[],
-    matching text
+    matching text, written text
 ) RETURNS void
 LANGUAGE plpgsql
 AS $audit$
@@ -618,7 +618,8 @@ BEGIN
         || '},', '')
         || '"additional_data":{' || '"application":'
         || to_json(coalesce(current_setting('application_name', true), ''))::text
-        || coalesce(',"matching":' || to_json(matching)::text, '') || ',"role":' || to_json(session_user::text)::text || '}';
+        || coalesce(',"matching":' || to_json(matching)::text, '') || ',"role":' || to_json(session_user::text)::text
+        || ',"table":' || to_json(written)::text || '}';
     before_model := ',"model":' || to_json(model)::text || ',"object_pk":';
     before_parent := ',"outcome":"success"';
     after_parent :=

@@ -81,6 +81,11 @@ CREATE TRIGGER audit_entry_keep_all BEFORE TRUNCATE ON {schema}.audit_entry
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.audit_keep();
 CREATE TRIGGER audit_entry_keep_all BEFORE TRUNCATE ON {schema}.audit_entry_rest
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.audit_keep();
+-- In sessions with session_replication_role = replica, too.
+ALTER TABLE {schema}.audit_entry ENABLE ALWAYS TRIGGER audit_entry_keep;
+ALTER TABLE {schema}.audit_entry ENABLE ALWAYS TRIGGER audit_entry_keep_all;
+ALTER TABLE {schema}.audit_entry_rest ENABLE ALWAYS TRIGGER audit_entry_keep;
+ALTER TABLE {schema}.audit_entry_rest ENABLE ALWAYS TRIGGER audit_entry_keep_all;
 
 -- Raises AU001 with the id if one of the entries is stored with another content. With the
 -- owner's rights, so that a role that may only insert can be told of a conflict.
@@ -197,7 +202,8 @@ DECLARE
     grantee text;
     misplaced boolean;
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('auditlog ' || {schema_text}, 0));
+    -- One at a time, by a lock that only the owner can take; nobody who reads or removes waits for it.
+    LOCK TABLE {schema}.audit_retention IN SHARE UPDATE EXCLUSIVE MODE;
     IF EXISTS (
         SELECT 1 FROM pg_inherits
         WHERE inhparent = '{schema}.audit_entry'::regclass AND inhrelid = to_regclass(part)
@@ -260,6 +266,9 @@ BEGIN
             FOR EACH STATEMENT EXECUTE FUNCTION {schema}.audit_keep()',
         part
     );
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER audit_entry_keep_all', part);
+    -- Comes along from the table of all entries, but not in every version of the server as it is there.
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER audit_entry_keep', part);
     RETURN true;
 END
 $audit$;
@@ -275,7 +284,8 @@ DECLARE
     first_day date := date_trunc('month', month)::date;
     fence text := 'audit_entry_rest_awaits_' || to_char(first_day, 'YYYY_MM');
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('auditlog ' || {schema_text}, 0));
+    -- One at a time, by a lock that only the owner can take; nobody who reads or removes waits for it.
+    LOCK TABLE {schema}.audit_retention IN SHARE UPDATE EXCLUSIVE MODE;
     -- Clocks differ, and an entry that is refused is lost to who does not try again.
     IF first_day <= now() AT TIME ZONE 'UTC' + interval '2 days' THEN
         RAISE EXCEPTION 'entries of % may be written now', to_char(first_day, 'YYYY-MM')

@@ -20,8 +20,8 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 ///
 /// The entries have the form of the program's own and are kept by the same function, in the
 /// transaction of the write. They come from the service `postgresql trigger`, and their
-/// `additional_data` has the `role` that logged in and the `application` it named. The rest
-/// is what the transaction says:
+/// `additional_data` has the `role` that logged in, the `application` it named and the `table` that
+/// was written. The rest is what the transaction says:
 ///
 /// | `SET LOCAL ..` or `set_config(.., true)` | becomes |
 /// |---|---|
@@ -62,15 +62,37 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// and a creation. TRUNCATE is a deletion of each object, and takes as long as DELETE does, or,
 /// with [`truncate_in_bulk`](Self::truncate_in_bulk), one entry for all of them.
 ///
+/// # After a migration
+///
+/// The triggers read their columns by name. If one is renamed or dropped, every write to the table
+/// fails until they are installed again; the error names the trigger and the column. A migration
+/// that renames a column installs them in the same transaction, with [`column`](Self::column) or
+/// [`omit`](Self::omit). [`PostgresStore::schema_info`](crate::PostgresStore::schema_info), and so
+/// `auditlog doctor`, finds triggers that are outdated, disabled or gone, as after a table was made
+/// anew.
+///
 /// # Limits
 ///
-/// Triggers do not fire in a session with `session_replication_role = replica`, and whoever
-/// owns the table can disable them. One partition of a partitioned table, or a table that
-/// inherits from this one, fires none when it is written by its own name. A TRUNCATE in a
-/// transaction that is `REPEATABLE READ` or stricter also removes rows which that transaction
-/// does not see: these have no entry. Where policies of the table would hide rows from the
-/// trail's owner, TRUNCATE fails. A value may have another form than in the program: FORMAT.md
-/// has the list.
+/// - **Replication.** Triggers do not fire in a session with `session_replication_role = replica`,
+///   unless [`always`](Self::always) is set. What a logical subscription applies fires none in any
+///   case: the server runs only triggers for rows there. Install the triggers on the publisher.
+/// - **Rights.** The owner of the table can disable or drop its triggers.
+/// - **Partitions and children.** A partition, or a table that inherits from this one, fires none
+///   when it is written by its own name. An UPDATE of the whole table that moves a row to another
+///   partition is an update, unless the partition key is a part of the identity: then it is a
+///   deletion and a creation. To move rows without an entry, write both partitions by their own
+///   names; a DELETE from a partition and an INSERT into the whole table records a creation alone,
+///   which [`reconcile`](crate::PostgresStore::reconcile) reports.
+/// - **Restoring.** `pg_restore --data-only`, or a data dump loaded with `psql`, records a creation
+///   of each row unless the dump was made, or is restored, with `--disable-triggers`. A dump with
+///   the schema creates the triggers after the rows and records nothing.
+/// - **TRUNCATE.** In a transaction that is `REPEATABLE READ` or stricter it also removes rows which
+///   that transaction does not see: these have no entry. Where policies of the table would hide
+///   rows from the trail's owner, TRUNCATE fails.
+/// - **Virtual columns** (PostgreSQL 18) have no value in a trigger: the installation refuses them.
+/// - **Schemas.** Tables of one model in several schemas share their objects' histories, unless
+///   each has its own [`model_name`](Self::model_name).
+/// - **Forms.** A value may have another form than in the program: FORMAT.md has the list.
 ///
 /// # Example: the SQL for a table
 /// ```
@@ -100,8 +122,10 @@ pub struct Triggers {
     masked: Vec<(String, Mask)>,
     clear: Vec<String>,
     key: Option<Vec<String>>,
+    model_name: Option<String>,
     watch: bool,
     truncate_in_bulk: bool,
+    always: bool,
 }
 
 impl Triggers {
@@ -117,8 +141,10 @@ impl Triggers {
             masked: Vec::new(),
             clear: Vec::new(),
             key: None,
+            model_name: None,
             watch: false,
             truncate_in_bulk: false,
+            always: false,
         }
     }
 
@@ -162,6 +188,21 @@ impl Triggers {
     /// Names the fields of the identity in their order, where it is not that of the fields.
     pub fn key<F: Into<String>>(mut self, fields: impl IntoIterator<Item = F>) -> Self {
         self.key = Some(fields.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Records the rows as objects of a model with another name, such as one for each schema that
+    /// has a table of the model: objects of one name and one identity have one history.
+    pub fn model_name(mut self, name: impl Into<String>) -> Self {
+        self.model_name = Some(name.into());
+        self
+    }
+
+    /// Makes the triggers fire in sessions with `session_replication_role = replica`, too
+    /// (`ENABLE ALWAYS`). Such sessions load rows that are recorded elsewhere: a subscription
+    /// copies a table in one when it begins.
+    pub fn always(mut self) -> Self {
+        self.always = true;
         self
     }
 
@@ -279,14 +320,15 @@ impl Triggers {
                 reference: field.reference,
             });
         }
-        if self.model.model.contains('\0') {
-            return Err(TriggerError::name(&self.model.model));
+        let name = self.model_name.as_ref().unwrap_or(&self.model.model);
+        if name.is_empty() || name.contains('\0') {
+            return Err(TriggerError::name(name));
         }
         let level = |records: bool, level: Level| records.then_some(level as u8);
         Ok(Function {
             schema,
             table: Table::parse(&self.table)?,
-            model: self.model.model.clone(),
+            model: name.clone(),
             version: self.model.schema_version,
             create: level(self.model.records_create, self.model.create_level),
             update: level(self.model.records_update, self.model.update_level),
@@ -296,6 +338,7 @@ impl Triggers {
             columns: recorded,
             watch: self.watch,
             truncate_in_bulk: self.truncate_in_bulk,
+            always: self.always,
         })
     }
 

@@ -20,6 +20,11 @@ const SETTINGS: &str = "SET search_path = pg_catalog, pg_temp SET timezone = 'UT
      SET row_security = off SET jit = off SET enable_nestloop = off";
 /// Where the table's name goes that is known when the trigger runs. No name has a U+0000.
 const TABLE: &str = "\0";
+/// The name of the rows whose columns are read. The server's error names it if a column was renamed
+/// or dropped: `column an auditlog trigger needs (..).phone does not exist`.
+const NEEDED: &str = "\"an auditlog trigger needs (run `auditlog triggers` again)\"";
+/// The table that was written, as the server calls it.
+const WRITTEN: &str = "TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME";
 
 /// A name, in quotes where it is printed.
 #[derive(Clone, Debug)]
@@ -156,6 +161,7 @@ pub(super) struct Function {
     pub(super) columns: Vec<Column>,
     pub(super) watch: bool,
     pub(super) truncate_in_bulk: bool,
+    pub(super) always: bool,
 }
 
 /// The rows a statement wrote: `o` as they were, `n` as they are.
@@ -180,10 +186,10 @@ impl Function {
              LANGUAGE plpgsql SECURITY DEFINER {SETTINGS}\nAS {QUOTE}\nBEGIN\n    {body}\n    \
              RETURN NULL;\nEND\n{QUOTE};\nREVOKE EXECUTE ON FUNCTION {schema}.{function} \
              FROM PUBLIC;\nCOMMENT ON FUNCTION {schema}.{function}() IS {};\n\n{}",
-            Literal(&self.comment()),
+            Literal(&format!("{}\n{}", self.comment(), self.needs())),
             self.drop_triggers()
         );
-        let tables = [
+        let triggers = [
             ("insert", "NEW TABLE AS auditlog_new", self.create),
             (
                 "update",
@@ -194,7 +200,7 @@ impl Function {
             ("delete", "OLD TABLE AS auditlog_old", self.delete),
             ("truncate", "", self.delete),
         ];
-        for (event, rows, level) in tables {
+        for (event, rows, level) in triggers {
             if level.is_some() {
                 let _ok = writeln!(
                     sql,
@@ -213,6 +219,12 @@ impl Function {
                         "\n    REFERENCING "
                     },
                 );
+                if self.always {
+                    let _ok = writeln!(
+                        sql,
+                        "ALTER TABLE {table} ENABLE ALWAYS TRIGGER auditlog_{event};"
+                    );
+                }
             }
         }
         let _ok = writeln!(
@@ -229,6 +241,47 @@ impl Function {
     /// What the function says of itself, so that another model's is not replaced unseen.
     fn comment(&self) -> String {
         format!("triggers of the model {}", self.model)
+    }
+
+    /// What the triggers need, for `schema_info`: the second line of the function's comment.
+    fn needs(&self) -> String {
+        let mut columns: Vec<_> = self.needed().map(|name| name.0.as_str()).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let mut events = vec![];
+        events.extend(self.create.map(|_| "insert"));
+        events.extend(
+            self.update
+                .or(self.create)
+                .or(self.delete)
+                .map(|_| "update"),
+        );
+        events.extend(self.delete.iter().flat_map(|_| ["delete", "truncate"]));
+        serde_json::json!({
+            "columns": columns,
+            "events": events,
+            "table": format!("{}.{}", self.table.schema.0, self.table.name.0),
+        })
+        .to_string()
+    }
+
+    /// The columns that the triggers read.
+    fn needed(&self) -> impl Iterator<Item = &Ident> {
+        let parent = self.parent.iter().map(|(_, column)| column);
+        let recorded = self.columns.iter().map(|column| &column.name);
+        recorded.chain(&self.key).chain(parent)
+    }
+
+    /// The rows of a table as a relation with the columns that are read.
+    fn rows(&self, table: &str) -> String {
+        let mut columns: Vec<_> = self.needed().map(ToString::to_string).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let columns: Vec<_> = columns
+            .iter()
+            .map(|column| format!("{NEEDED}.{column}"))
+            .collect();
+        format!("(SELECT {} FROM {table} AS {NEEDED})", columns.join(", "))
     }
 
     /// Looks whether the table is as the triggers need it.
@@ -359,13 +412,23 @@ impl Function {
 
     fn statement(&self, rows: Rows, watch: bool, condition: &str) -> String {
         let (action, level, from) = match rows {
-            Rows::Came => ("create", self.create, "auditlog_new AS n".to_owned()),
-            Rows::Went => ("delete", self.delete, "auditlog_old AS o".to_owned()),
+            Rows::Came => (
+                "create",
+                self.create,
+                format!("{} AS n", self.rows("auditlog_new")),
+            ),
+            Rows::Went => (
+                "delete",
+                self.delete,
+                format!("{} AS o", self.rows("auditlog_old")),
+            ),
             Rows::Changed => (
                 "update",
                 self.update,
                 format!(
-                    "auditlog_old AS o JOIN auditlog_new AS n ON {}",
+                    "{} AS o JOIN {} AS n ON {}",
+                    self.rows("auditlog_old"),
+                    self.rows("auditlog_new"),
                     self.same_key("o", "n")
                 ),
             ),
@@ -373,11 +436,12 @@ impl Function {
         if watch {
             self.touched(action, rows, &from, condition)
         } else {
-            self.captured(action, level.unwrap_or_default(), rows, &from, condition)
+            let level = level.unwrap_or_default();
+            self.captured(action, level, rows, &format!("{from}{condition}"), WRITTEN)
         }
     }
 
-    fn captured(&self, action: &str, level: u8, rows: Rows, from: &str, condition: &str) -> String {
+    fn captured(&self, action: &str, level: u8, rows: Rows, from: &str, written: &str) -> String {
         let Self { schema, .. } = self;
         let row = if rows == Rows::Went { "o" } else { "n" };
         let mut columns: Vec<_> = self.columns.iter().enumerate().collect();
@@ -451,12 +515,12 @@ impl Function {
             "        PERFORM {schema}.audit_capture(\n            \
              '{action}', {model}, {version}, array_agg(r.pk), array_agg({repr} || r.pk), \
              {parent_model},\n            array_agg(r.parent), array_agg(r.changes), \
-             array_agg(r.fields), array_agg(r.level), NULL\n        ) FROM (\n        \
+             array_agg(r.fields), array_agg(r.level), NULL, {written}\n        ) FROM (\n        \
              SELECT s.pk, s.parent, {changes} AS changes,\n            {fields} AS fields,\n            \
              greatest({level}{levels})::smallint AS level,\n            \
              (row_number() OVER () - 1) / {BATCH} AS batch\n        FROM (\n            \
              SELECT {pk} AS pk, {parent} AS parent{values}\n            \
-             FROM {from}{condition} OFFSET 0\n        ) AS s{notable}\n        \
+             FROM {from} OFFSET 0\n        ) AS s{notable}\n        \
              ) AS r GROUP BY r.batch;\n",
             model = Literal(&self.model),
             version = self.version,
@@ -520,8 +584,8 @@ impl Function {
         }
         if !self.truncate_in_bulk {
             // By what the table is called now. What inherits from it has triggers of its own.
-            let rows = format!("{TABLE} AS o");
-            let captured = self.captured("delete", level, Rows::Went, &rows, "");
+            let rows = format!("{} AS o", self.rows(TABLE));
+            let captured = self.captured("delete", level, Rows::Went, &rows, "$1");
             let statement = captured
                 .trim()
                 .trim_end_matches(';')
@@ -532,12 +596,13 @@ impl Function {
                 .collect();
             let named = "\n        || CASE (SELECT c.relkind FROM pg_class AS c WHERE c.oid = TG_RELID)\n            \
                  WHEN 'p' THEN '' ELSE 'ONLY ' END || TG_RELID::regclass || ";
-            return format!("        EXECUTE {};\n", parts.join(named));
+            let parts = parts.join(named);
+            return format!("        EXECUTE {parts} USING {WRITTEN};\n");
         }
         format!(
             "        PERFORM {schema}.audit_capture('delete', {model}, {version}, ARRAY[''], \
              ARRAY[{repr}], NULL, ARRAY[NULL::text], ARRAY[''], ARRAY[''], \
-             ARRAY[{level}::smallint], 'TRUNCATE');\n",
+             ARRAY[{level}::smallint], 'TRUNCATE', {WRITTEN});\n",
             schema = self.schema,
             model = Literal(&self.model),
             version = self.version,

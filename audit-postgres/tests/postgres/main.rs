@@ -25,6 +25,7 @@ mod scratch;
 mod sessions;
 mod tls;
 mod trigger_guard;
+mod trigger_tables;
 mod triggers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -63,6 +64,7 @@ fn main() {
         follow::TESTS,
         triggers::TESTS,
         trigger_guard::TESTS,
+        trigger_tables::TESTS,
     ];
     let mut trials: Vec<_> = tests
         .into_iter()
@@ -72,6 +74,7 @@ fn main() {
     trials.extend(conformance::trials(missing, &url));
     trials.extend(tls::trials());
     trials.extend(pooler::trials(missing, &url));
+    trials.extend(trigger_tables::trials());
     #[cfg(unix)]
     trials.extend(crash::trials());
     if missing {

@@ -187,10 +187,14 @@ fn many_entries_go_in_steps(scratch: &Scratch) {
     store.append(&sample).unwrap();
     // With a condition that SQL decides, and with one that it does not.
     let middle = sample[6_000].timestamp;
-    assert_eq!(store.purge(&Query::new().until(middle)).unwrap(), 6_000);
+    let before = sample.partition_point(|entry| entry.timestamp < middle) as u64;
+    assert_eq!(store.purge(&Query::new().until(middle)).unwrap(), before);
     let removed = store.purge(&Query::new().changed("address.city")).unwrap();
     assert!(removed > 100);
-    assert_eq!(store.count(&Query::new()).unwrap(), 6_001 - removed);
+    assert_eq!(
+        store.count(&Query::new()).unwrap(),
+        12_001 - before - removed
+    );
     assert!(store.check().unwrap().is_ok());
     assert_eq!(
         scratch.sql().value("SELECT count(*) FROM audit_retention"),
@@ -334,8 +338,9 @@ fn what_another_cluster_wrote_goes(scratch: &Scratch) {
     store.append(&entries(30, 1)).unwrap();
     let sql = scratch.sql();
     sql.run(
-        "SET session_replication_role = replica; \
-         UPDATE audit_entry SET xact = xact + (1::bigint << 60)",
+        "ALTER TABLE audit_entry DISABLE TRIGGER ALL; \
+         UPDATE audit_entry SET xact = xact + (1::bigint << 60); \
+         ALTER TABLE audit_entry ENABLE ALWAYS TRIGGER audit_entry_keep",
     )
     .unwrap();
     assert_eq!(store.purge(&Query::new()).unwrap(), 30);

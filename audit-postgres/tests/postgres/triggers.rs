@@ -1171,7 +1171,7 @@ fn record_for_roles_that_may_not(scratch: &Scratch) {
             "SELECT audit_hashed_change('', 'a', 'b', '', true)",
             "DELETE FROM audit_touched",
             "SELECT audit_capture('create', 'Account', 1, ARRAY['9'], ARRAY['x'], NULL, \
-             ARRAY[NULL], ARRAY[''], ARRAY[''], ARRAY[20::smallint], NULL)",
+             ARRAY[NULL], ARRAY[''], ARRAY[''], ARRAY[20::smallint], NULL, '')",
         ] {
             assert_eq!(sql.state(attempt), "42501", "{attempt}");
         }
