@@ -6,6 +6,7 @@ pub use log;
 pub use serde::Serialize;
 pub use serde_json::Value;
 pub use std::string::String;
+pub use std::vec::Vec;
 
 pub use crate::__derived as derived;
 pub use crate::auditable::Auditable;
@@ -21,8 +22,8 @@ pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
 pub use crate::snapshot::{ArraySnapshot, ObjectSnapshot, Snapshot};
 pub use crate::suggest::nearest;
 pub use crate::value::{
-    AsSet, AuditValue, Debugged, Displayed, Keyed, MaskedWith, ModelOf, NoModel, Referenced,
-    Serialized, Via,
+    AsSet, AuditValue, Concealed, Debugged, Displayed, Keyed, MaskOf, MaskedWith, ModelOf, NoModel,
+    Recorder, Referenced, Serialized, SerializedWith, Via,
 };
 pub use crate::visited::newtype_fields;
 pub use crate::walk::{Fields, Walk};
@@ -30,6 +31,11 @@ pub use crate::walk::{Fields, Walk};
 /// The fields of a type that has none, or whose fields do not matter.
 pub fn no_fields() -> &'static [FieldSchema] {
     &[]
+}
+
+/// Returns what serde's `into` makes of a value before it is written.
+pub fn convert<T: Clone + Into<U>, U>(value: &T) -> U {
+    value.clone().into()
 }
 
 /// Levels by action; what is not given stays at the default.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 use crate::level::Level;
 use crate::mask::Mask;
 use crate::value::AuditValue;
@@ -37,6 +39,10 @@ pub struct FieldSchema {
     pub(crate) identity: bool,
     pub(crate) converted: bool,
     pub(crate) referenced: Option<&'static str>,
+    pub(crate) reading: Reading,
+    /// Of a variant's description: the key that holds the variant's name, in the same object or
+    /// in the one around it.
+    pub(crate) tag: Option<&'static str>,
     /// Whether the field is recorded under its name as it is, and the name is its path: what
     /// most fields are, asked once for all of it.
     pub(crate) plain: bool,
@@ -57,6 +63,17 @@ pub(crate) enum Place {
     Inline,
     /// Under each key of a map: what the map's type says of its values.
     Keys,
+}
+
+/// How serde reads a field back from what is recorded of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Under the stored name.
+    Stored,
+    /// Under another name.
+    Under(&'static str),
+    /// Not at all: serde sets a default.
+    Never,
 }
 
 impl FieldSchema {
@@ -88,6 +105,8 @@ impl FieldSchema {
             identity: false,
             converted: false,
             referenced: None,
+            reading: Reading::Stored,
+            tag: None,
             plain: true,
             nested,
         }
@@ -196,6 +215,27 @@ impl FieldSchema {
         self
     }
 
+    /// Says that serde reads the field under another name than it is stored under.
+    #[doc(hidden)]
+    pub const fn read_under(mut self, name: &'static str) -> Self {
+        self.reading = Reading::Under(name);
+        self
+    }
+
+    /// Says that serde does not read the field.
+    #[doc(hidden)]
+    pub const fn unread(mut self) -> Self {
+        self.reading = Reading::Never;
+        self
+    }
+
+    /// Says that the field describes the variant whose name stands under the key `tag`.
+    #[doc(hidden)]
+    pub const fn tagged(mut self, tag: &'static str) -> Self {
+        self.tag = Some(tag);
+        self
+    }
+
     /// Returns the stored name.
     pub const fn name(&self) -> &'static str {
         self.name
@@ -275,6 +315,47 @@ impl FieldSchema {
     /// Returns whether the field's type is a map.
     pub(crate) fn holds_map(&self) -> bool {
         matches!(self.inside(), [inner] if inner.place == Place::Keys)
+    }
+
+    /// Whether the field describes what an object holds. A variant of a tagged enum does where
+    /// the tag in the object, or in the one around it, has the variant's name.
+    pub(crate) fn applies_to(&self, value: &Value, around: Option<&Map<String, Value>>) -> bool {
+        let Some(tag) = self.tag else { return true };
+        let own = value.as_object().and_then(|object| object.get(tag));
+        own.or_else(|| around.and_then(|object| object.get(tag)))
+            .is_none_or(|name| name == self.name)
+    }
+
+    /// Returns the fields of the tuple that an array holds, which may be those of a variant;
+    /// `None` for a list, also of such tuples.
+    pub(crate) fn tuple<'f>(
+        fields: &'f [FieldSchema],
+        items: &[Value],
+        around: Option<&Map<String, Value>>,
+    ) -> Option<&'f [FieldSchema]> {
+        let indexed = |field: &&FieldSchema| matches!(field.place, Place::Indexed(_));
+        let fits = |fields: &[FieldSchema]| {
+            let positions = fields.iter().filter(indexed).count();
+            let tuple = |item: &Value| item.as_array().is_some_and(|item| item.len() == positions);
+            // Serde writes an empty array of a tuple all of whose fields it skips.
+            let skipped = |field: &FieldSchema| field.sensitivity == Sensitivity::Skipped;
+            match positions {
+                0 => items.is_empty() && fields.len() > 1 && fields.iter().all(skipped),
+                _ => items.len() == positions && !items.iter().all(tuple),
+            }
+        };
+        if fits(fields) {
+            return Some(fields);
+        }
+        let inline = fields.iter().filter(|field| field.is_inline());
+        inline
+            .filter(|field| field.sensitivity == Sensitivity::Clear)
+            .filter(|field| {
+                let tag = field.tag.and_then(|tag| around?.get(tag));
+                tag.is_none_or(|name| name == field.name)
+            })
+            .map(FieldSchema::inside)
+            .find(|inner| fits(inner))
     }
 
     /// Returns what is one step inside: the fields, or of a map what is under its keys.

@@ -1,5 +1,6 @@
 //! Snapshots: a value as JSON, secrets masked.
 
+use std::mem;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -117,6 +118,8 @@ pub struct Snapshot<'a> {
     depth: usize,
     inlined: usize,
     redacted: bool,
+    /// Whether the value's members go into the object around it.
+    flattened: bool,
 }
 
 impl<'a> Snapshot<'a> {
@@ -126,6 +129,7 @@ impl<'a> Snapshot<'a> {
             depth,
             inlined: 0,
             redacted: false,
+            flattened: false,
         }
     }
 
@@ -161,9 +165,11 @@ impl<'a> Snapshot<'a> {
             self.env.fail(ValueError::TooLarge { limit: MAX_PARTS });
             return Value::Null;
         }
+        let flattened = mem::replace(&mut self.flattened, false);
         self.depth += 1;
         let value = build(self);
         self.depth -= 1;
+        self.flattened = flattened;
         value
     }
 
@@ -247,9 +253,35 @@ impl<'a> Snapshot<'a> {
         })
     }
 
+    /// Records a struct with named fields and the tag that serde writes beside them.
+    #[doc(hidden)]
+    #[inline]
+    pub fn tagged_object<T: Fields>(
+        &mut self,
+        tag: &'static FieldSchema,
+        name: &'static str,
+        value: &T,
+    ) -> Value {
+        self.object(|object| {
+            object.visit(tag, name);
+            value.walk(value, object);
+        })
+    }
+
+    /// Records an enum's variant without data: its name, or where the value is flattened into
+    /// an object, a null under its name, as serde has it.
+    #[doc(hidden)]
+    pub fn unit(&mut self, name: &'static str) -> Value {
+        if self.flattened {
+            Value::Object(Map::from_iter([(name.to_owned(), Value::Null)]))
+        } else {
+            Value::String(name.to_owned())
+        }
+    }
+
     /// Returns what the trail may hold of a field of the present object or array.
     fn part<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) -> Value {
-        let before = std::mem::take(&mut self.redacted);
+        let before = mem::take(&mut self.redacted);
         let value = self.field_value(field, value);
         if self.redacted
             && self.depth == 1
@@ -329,8 +361,11 @@ impl ObjectSnapshot<'_, '_> {
         if field.sensitivity == Sensitivity::Skipped {
             return;
         }
+        let inline = field.place == Place::Inline;
+        self.cx.flattened = inline;
         let value = self.cx.part(field, value);
-        if field.place == Place::Inline {
+        self.cx.flattened = false;
+        if inline {
             match value {
                 Value::Object(fields) => self.map.extend(fields),
                 Value::Null => {}
@@ -342,6 +377,13 @@ impl ObjectSnapshot<'_, '_> {
         } else {
             self.map.insert(field.name.to_owned(), value);
         }
+    }
+
+    /// Adds what `build` records under a name.
+    #[inline(never)]
+    pub fn put(&mut self, name: &'static str, build: impl FnOnce(&mut Snapshot<'_>) -> Value) {
+        let value = build(self.cx);
+        self.map.insert(name.to_owned(), value);
     }
 
     /// Adds a field unless it is absent.

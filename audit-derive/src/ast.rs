@@ -6,7 +6,7 @@ use syn::{DeriveInput, ExprPath, Fields, GenericArgument, Ident, Member, PathArg
 use crate::case::Case;
 use crate::errors::Errors;
 use crate::repr::{self, Piece};
-use crate::serde_attr::SerdeAttrs;
+use crate::serde_attr::{Names, SerdeAttrs};
 use crate::setting::{ContainerSettings, FieldSettings, Form, Redaction, VariantSettings};
 use crate::suggest;
 
@@ -20,6 +20,20 @@ pub(crate) struct Container<'a> {
     pub(crate) repr: Option<Vec<Piece>>,
     /// The field that holds the parent's key.
     pub(crate) parent_key: Option<usize>,
+    /// What is recorded in place of the fields.
+    pub(crate) conversion: Option<Conversion>,
+    /// The key and the name that serde's `tag` adds to a struct.
+    pub(crate) struct_tag: Option<(String, String)>,
+}
+
+/// What is recorded in place of a type's fields.
+pub(crate) enum Conversion {
+    /// What serde writes of it.
+    Serde,
+    /// Its `Display` text.
+    Display,
+    /// What it is converted into, by serde's `into`.
+    Into(Box<Type>),
 }
 
 /// What a type is made of.
@@ -52,6 +66,8 @@ pub(crate) enum Shape {
 pub(crate) enum Tagging {
     External,
     Internal(String),
+    /// The keys of the name and of the content.
+    Adjacent(String, String),
     Untagged,
 }
 
@@ -62,6 +78,12 @@ pub(crate) struct Variant<'a> {
     pub(crate) body: Body<'a>,
     /// The stored name.
     pub(crate) name: String,
+    /// The name that serde reads.
+    pub(crate) read_name: String,
+    /// serde's `untagged` on the variant itself.
+    pub(crate) untagged: bool,
+    /// serde's `with` or `serialize_with`, which is not followed.
+    pub(crate) serializer: Option<ExprPath>,
 }
 
 /// A field of a struct or a variant.
@@ -71,10 +93,18 @@ pub(crate) struct Field<'a> {
     pub(crate) member: Member,
     /// The stored name.
     pub(crate) name: String,
+    /// The name that serde reads.
+    pub(crate) read_name: String,
     pub(crate) skipped: bool,
-    /// serde does not write the field, and `skip = false` does not say otherwise.
+    /// serde does not write the field.
     pub(crate) serde_skipped: bool,
+    /// serde does not read the field.
+    pub(crate) serde_unread: bool,
+    /// The index in the array of a tuple; `None` of a field that serde leaves out of it.
+    pub(crate) position: Option<usize>,
     pub(crate) flatten: bool,
+    /// serde writes the field by a function of its own.
+    pub(crate) has_serializer: bool,
     pub(crate) presence: Presence,
     /// Former names that serde's `alias` gives.
     pub(crate) serde_aliases: Vec<syn::LitStr>,
@@ -94,16 +124,17 @@ impl<'a> Container<'a> {
     pub(crate) fn read(input: &'a DeriveInput, errors: &mut Errors) -> Option<Self> {
         let settings = ContainerSettings::read(&input.attrs, errors);
         let serde = SerdeAttrs::read(&input.attrs);
-        let fields_case = settings.rename_all_fields.or(serde.rename_all_fields);
-        let case = settings.rename_all.or(serde.rename_all);
+        let case = Names::both(settings.rename_all).or(&serde.rename_all);
         let mut data = match &input.data {
-            syn::Data::Struct(data) => Data::Struct(Body::read(&data.fields, case, errors)),
+            syn::Data::Struct(data) => Data::Struct(Body::read(&data.fields, &case, errors)),
             syn::Data::Enum(data) => {
-                let variants = data
-                    .variants
-                    .iter()
-                    .map(|variant| Variant::read(variant, case, fields_case, errors))
-                    .collect();
+                let fields = Names::both(settings.rename_all_fields).or(&serde.rename_all_fields);
+                let cases = Cases {
+                    variants: case,
+                    fields,
+                };
+                let read = |variant| Variant::read(variant, &cases, &settings, errors);
+                let variants = data.variants.iter().map(read).collect();
                 let tagging = tagging(&serde, &variants);
                 Data::Enum(variants, tagging)
             }
@@ -116,30 +147,30 @@ impl<'a> Container<'a> {
                 return None;
             }
         };
-        let mut container = match &mut data {
-            Data::Struct(body) => {
-                if settings.transparent || serde.transparent {
-                    body.make_transparent();
-                }
-                let identity = identity(&settings, body, errors);
-                body.skip_fields(&settings, &identity, errors);
-                Self {
-                    input,
-                    settings,
-                    data,
-                    identity,
-                    repr: None,
-                    parent_key: None,
-                }
+        let mut identity = Vec::new();
+        let mut struct_tag = None;
+        if let Data::Struct(body) = &mut data {
+            if settings.transparent || serde.transparent {
+                body.make_transparent();
             }
-            Data::Enum(..) => Self {
-                input,
-                settings,
-                data,
-                identity: Vec::new(),
-                repr: None,
-                parent_key: None,
-            },
+            identity = self::identity(&settings, body, errors);
+            body.skip_fields(&settings, &identity, errors);
+            if body.shape == Shape::Named {
+                struct_tag = serde.tag.map(|tag| {
+                    let name = serde.rename.writing;
+                    (tag, name.unwrap_or_else(|| input.ident.unraw().to_string()))
+                });
+            }
+        }
+        let mut container = Self {
+            input,
+            conversion: conversion(&settings, serde.into),
+            settings,
+            data,
+            identity,
+            repr: None,
+            parent_key: None,
+            struct_tag,
         };
         container.resolve_names(errors);
         Some(container)
@@ -168,7 +199,7 @@ impl<'a> Container<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn read(fields: &'a Fields, case: Option<Case>, errors: &mut Errors) -> Self {
+    fn read(fields: &'a Fields, case: &Names<Case>, errors: &mut Errors) -> Self {
         let shape = match fields {
             Fields::Named(_) => Shape::Named,
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => Shape::Inline(0),
@@ -244,40 +275,107 @@ impl<'a> Body<'a> {
             field.skipped = match field.settings.skip {
                 Some(skip) => skip,
                 None if identity.contains(&place) => false,
-                None => left_out || field.serde_skipped,
+                None => left_out || (field.serde_skipped && !settings.serde_skip_recorded),
             };
             // What is not the one field of a transparent struct has no place to stand.
             field.skipped |= inline.is_some_and(|inline| inline != place);
         }
+        self.place_fields();
     }
+
+    /// Numbers the fields of a tuple as its array has them: serde leaves out what it skips, and
+    /// what only the trail skips is a null.
+    fn place_fields(&mut self) {
+        let mut next = 0;
+        for field in &mut self.fields {
+            let left_out = field.skipped && field.serde_skipped;
+            field.position = (self.shape == Shape::Tuple && !left_out).then_some(next);
+            next += usize::from(!left_out);
+        }
+    }
+
+    /// Records none of the fields.
+    fn skip_all(&mut self) {
+        for field in &mut self.fields {
+            field.serde_skipped = true;
+            field.skipped = field.settings.skip.unwrap_or(true);
+        }
+        self.place_fields();
+        if self.tracked().next().is_none() {
+            self.shape = Shape::Unit;
+        }
+    }
+}
+
+/// How the variants of an enum and the fields of its variants are spelt.
+struct Cases {
+    variants: Names<Case>,
+    fields: Names<Case>,
 }
 
 impl<'a> Variant<'a> {
     fn read(
         original: &'a syn::Variant,
-        case: Option<Case>,
-        fields_case: Option<Case>,
+        cases: &Cases,
+        container: &ContainerSettings,
         errors: &mut Errors,
     ) -> Self {
         let settings = VariantSettings::read(&original.attrs, errors);
         let serde = SerdeAttrs::read(&original.attrs);
-        let own_case = settings.rename_all.or(serde.rename_all).or(fields_case);
-        let mut body = Body::read(&original.fields, own_case, errors);
-        body.skip_fields(&ContainerSettings::default(), &[], errors);
+        let own_case = Names::both(settings.rename_all)
+            .or(&serde.rename_all)
+            .or(&cases.fields);
+        let mut body = Body::read(&original.fields, &own_case, errors);
+        let inherited = ContainerSettings {
+            serde_skip_recorded: container.serde_skip_recorded,
+            ..ContainerSettings::default()
+        };
+        body.skip_fields(&inherited, &[], errors);
+        if serde.skip_writing && !container.serde_skip_recorded {
+            body.skip_all();
+        }
+        // serde writes a variant whose only field it skips as one without data.
+        if matches!(body.shape, Shape::Inline(only) if body.fields[only].skipped) {
+            body.shape = Shape::Unit;
+        }
         let ident = original.ident.unraw().to_string();
+        let spelt =
+            |case: Option<Case>| case.map_or_else(|| ident.clone(), |case| case.variant(&ident));
         let name = settings
             .rename
             .clone()
-            .or(serde.rename)
-            .unwrap_or_else(|| case.map_or_else(|| ident.clone(), |case| case.variant(&ident)));
+            .or(serde.rename.writing)
+            .unwrap_or_else(|| spelt(cases.variants.writing));
+        let read_name = serde
+            .rename
+            .reading
+            .unwrap_or_else(|| spelt(cases.variants.reading));
         Self {
             original,
             settings,
             body,
+            read_name: read_as(&name, read_name, &serde.aliases),
             name,
+            untagged: serde.untagged,
+            serializer: serde.serializer,
         }
     }
 
+    /// Returns where the variant stands in an enum that is tagged so.
+    pub(crate) fn tagging<'t>(&self, of_enum: &'t Tagging) -> &'t Tagging {
+        if self.untagged {
+            &Tagging::Untagged
+        } else {
+            of_enum
+        }
+    }
+
+    /// Whether the variant has fields, recorded or not, so that it is described.
+    pub(crate) fn has_fields(&self) -> bool {
+        !self.body.fields.is_empty()
+    }
+
+    /// Whether the variant is recorded as one without data.
     pub(crate) fn is_unit(&self) -> bool {
         self.body.shape == Shape::Unit
     }
@@ -287,38 +385,47 @@ impl<'a> Field<'a> {
     fn read(
         original: &'a syn::Field,
         member: Member,
-        case: Option<Case>,
+        case: &Names<Case>,
         errors: &mut Errors,
     ) -> Self {
-        let settings = FieldSettings::read(&original.attrs, errors);
+        let mut settings = FieldSettings::read(&original.attrs, errors);
         let serde = SerdeAttrs::read(&original.attrs);
         let flatten = settings.flatten || (serde.flatten && original.ident.is_some());
-        let presence = match serde.skip_if {
-            _ if settings.skip_none => Presence::SkipNone,
-            // A flattened field that is absent has nothing to leave out.
-            Some(_) if flatten => Presence::Always,
-            Some(path) if is_none_path(&path) && inner_of_option(&original.ty).is_some() => {
-                Presence::SkipNone
-            }
-            Some(path) => Presence::SkipIf(path),
-            None => Presence::Always,
+        let has_serializer = serde.serializer.is_some();
+        let written = serde.serializer.filter(|_| !settings.serde_ignored);
+        if let (None | Some(Form::Serde), Some(path)) = (&settings.form, written) {
+            settings.form = Some(Form::SerdeWith(path));
+        }
+        let presence = presence(&settings, serde.skip_if, flatten, &original.ty);
+        let spelt = |case: Option<Case>| {
+            let name = source_name(&member);
+            case.filter(|_| original.ident.is_some())
+                .map_or_else(|| name.clone(), |case| case.field(&name))
         };
-        let name = match (&settings.rename, serde.rename, &original.ident) {
-            (_, _, None) => source_name(&member),
-            (Some(name), _, _) => name.value(),
-            (None, Some(name), _) => name,
-            (None, None, Some(ident)) => {
-                let ident = ident.unraw().to_string();
-                case.map_or_else(|| ident.clone(), |case| case.field(&ident))
+        let (name, read_name) = match (&settings.rename, &original.ident) {
+            (_, None) => (source_name(&member), source_name(&member)),
+            (rename, Some(_)) => {
+                let name = match (rename, serde.rename.writing) {
+                    (Some(name), _) => name.value(),
+                    (None, Some(name)) => name,
+                    (None, None) => spelt(case.writing),
+                };
+                let reading = serde.rename.reading;
+                let read_name = reading.unwrap_or_else(|| spelt(case.reading));
+                (name, read_name)
             }
         };
         Self {
             original,
             member,
+            read_name: read_as(&name, read_name, &serde.aliases),
             name,
             skipped: false,
-            serde_skipped: serde.skip,
+            serde_skipped: serde.skip_writing,
+            serde_unread: serde.skip_reading,
+            position: None,
             flatten,
+            has_serializer,
             presence,
             serde_aliases: serde.aliases,
             settings,
@@ -354,7 +461,14 @@ impl<'a> Field<'a> {
     pub(crate) fn is_foreign(&self) -> bool {
         matches!(
             self.settings.form,
-            Some(Form::Serde | Form::Display | Form::Debug | Form::With(_) | Form::Reference)
+            Some(
+                Form::Serde
+                    | Form::SerdeWith(_)
+                    | Form::Display
+                    | Form::Debug
+                    | Form::With(_)
+                    | Form::Reference
+            )
         )
     }
 }
@@ -392,15 +506,57 @@ fn identity(settings: &ContainerSettings, body: &Body<'_>, errors: &mut Errors) 
         .collect()
 }
 
-/// Follows serde's tagging where the trail's form can be the same: not for adjacent tags, and
-/// not for a tag inside a tuple, which serde refuses.
+/// Returns when a field is absent. A flattened field that is absent has nothing to leave out.
+fn presence(
+    settings: &FieldSettings,
+    skip_if: Option<ExprPath>,
+    flatten: bool,
+    ty: &Type,
+) -> Presence {
+    let serialized = matches!(settings.form, Some(Form::SerdeWith(_)));
+    match skip_if {
+        // serde's function takes the `Option` and not what it holds.
+        _ if settings.skip_none && serialized => {
+            Presence::SkipIf(syn::parse_quote!(::core::option::Option::is_none))
+        }
+        _ if settings.skip_none => Presence::SkipNone,
+        Some(_) if flatten => Presence::Always,
+        Some(path) if is_none_path(&path) && inner_of_option(ty).is_some() && !serialized => {
+            Presence::SkipNone
+        }
+        Some(path) => Presence::SkipIf(path),
+        None => Presence::Always,
+    }
+}
+
+/// Returns the name under which serde reads what is stored under `name`, which is that name if
+/// serde knows it as an alias.
+fn read_as(name: &str, read_name: String, aliases: &[syn::LitStr]) -> String {
+    if aliases.iter().any(|alias| alias.value() == name) {
+        name.to_owned()
+    } else {
+        read_name
+    }
+}
+
+/// Returns what is recorded in place of a type's fields: by its own attribute, else by serde's.
+fn conversion(settings: &ContainerSettings, into: Option<Type>) -> Option<Conversion> {
+    match settings.form {
+        Some(Form::Serde) => Some(Conversion::Serde),
+        Some(_) => Some(Conversion::Display),
+        None => into.map(|into| Conversion::Into(Box::new(into))),
+    }
+}
+
+/// Follows serde's tagging, but not a tag inside a tuple, which serde refuses.
 fn tagging(serde: &SerdeAttrs, variants: &Vec<Variant<'_>>) -> Tagging {
-    match &serde.tag {
+    match (&serde.tag, &serde.content) {
         _ if serde.untagged => Tagging::Untagged,
-        Some(tag) if !serde.content => {
+        (Some(tag), Some(content)) => Tagging::Adjacent(tag.clone(), content.clone()),
+        (Some(tag), None) => {
             let tuple = variants
                 .iter()
-                .any(|variant| variant.body.shape == Shape::Tuple);
+                .any(|variant| !variant.untagged && variant.body.shape == Shape::Tuple);
             if tuple {
                 Tagging::External
             } else {
@@ -423,20 +579,47 @@ fn is_none_path(path: &ExprPath) -> bool {
         if *option == "Option" && *is_none == "is_none")
 }
 
+/// How a type holds values of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// One or none.
+    Option,
+    /// In a list.
+    Items,
+    /// One, behind a pointer.
+    One,
+}
+
 /// Returns `T` of a type written as `Option<T>`.
 pub(crate) fn inner_of_option(ty: &Type) -> Option<&Type> {
+    match container(ty)? {
+        (Holds::Option, inner) => Some(inner),
+        _ => None,
+    }
+}
+
+/// Returns `T` of a type written as `Option<T>`, `Vec<T>`, `Box<T>` or the like.
+pub(crate) fn container(ty: &Type) -> Option<(Holds, &Type)> {
     let path = match ty {
-        Type::Group(group) => return inner_of_option(&group.elem),
-        Type::Paren(paren) => return inner_of_option(&paren.elem),
+        Type::Group(group) => return container(&group.elem),
+        Type::Paren(paren) => return container(&paren.elem),
+        Type::Array(array) => return Some((Holds::Items, &array.elem)),
+        Type::Slice(slice) => return Some((Holds::Items, &slice.elem)),
         Type::Path(path) if path.qself.is_none() => &path.path,
         _ => return None,
     };
-    let last = path.segments.last().filter(|last| last.ident == "Option")?;
+    let last = path.segments.last()?;
+    let holds = match last.ident.to_string().as_str() {
+        "Option" => Holds::Option,
+        "Vec" | "VecDeque" => Holds::Items,
+        "Box" | "Rc" | "Arc" => Holds::One,
+        _ => return None,
+    };
     let PathArguments::AngleBracketed(arguments) = &last.arguments else {
         return None;
     };
     match arguments.args.first() {
-        Some(GenericArgument::Type(inner)) if arguments.args.len() == 1 => Some(inner),
+        Some(GenericArgument::Type(inner)) if arguments.args.len() == 1 => Some((holds, inner)),
         _ => None,
     }
 }

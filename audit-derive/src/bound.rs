@@ -4,11 +4,11 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{
-    GenericArgument, Generics, Ident, Path, PathArguments, ReturnType, Token, Type, TypeParamBound,
-    TypePath, WherePredicate, parse_quote,
+    GenericArgument, Generics, Ident, Path, PathArguments, PathSegment, ReturnType, Token, Type,
+    TypeParamBound, TypePath, WherePredicate, parse_quote,
 };
 
-use crate::ast::{Container, Data, Field};
+use crate::ast::{Container, Conversion, Data, Field};
 use crate::setting::Form;
 
 /// Returns the type's generics with the bounds that the implementation needs.
@@ -28,22 +28,68 @@ pub(crate) fn with_bounds(container: &Container<'_>) -> Generics {
     if params.is_empty() {
         return generics;
     }
-    let mut predicates: Vec<(String, WherePredicate)> = Vec::new();
-    for field in recorded(container) {
-        let Some(bound) = bound(field) else { continue };
-        for used in used_in(&field.original.ty, &params) {
-            let predicate: WherePredicate = parse_quote!(#used: #bound);
-            let text = predicate.to_token_stream().to_string();
-            if predicates.iter().all(|(known, _)| *known != text) {
-                predicates.push((text, predicate));
+    let mut predicates = Predicates::default();
+    match &container.conversion {
+        Some(conversion) => predicates.of_conversion(conversion),
+        None => {
+            for field in recorded(container) {
+                predicates.of_field(field, &params);
             }
         }
     }
     let clause = generics.make_where_clause();
     clause
         .predicates
-        .extend(predicates.into_iter().map(|(_, predicate)| predicate));
+        .extend(predicates.0.into_iter().map(|(_, predicate)| predicate));
     generics
+}
+
+/// Bounds, each once, with their texts.
+#[derive(Default)]
+struct Predicates(Vec<(String, WherePredicate)>);
+
+impl Predicates {
+    fn add(&mut self, predicate: WherePredicate) {
+        let text = predicate.to_token_stream().to_string();
+        if self.0.iter().all(|(known, _)| *known != text) {
+            self.0.push((text, predicate));
+        }
+    }
+
+    /// Adds what a type needs that is recorded in another form.
+    fn of_conversion(&mut self, conversion: &Conversion) {
+        match conversion {
+            Conversion::Serde => self.add(parse_quote!(Self: __audit::Serialize)),
+            Conversion::Display => self.add(parse_quote!(Self: ::core::fmt::Display)),
+            Conversion::Into(into) => {
+                self.add(parse_quote!(Self: ::core::clone::Clone));
+                self.add(parse_quote!(Self: ::core::convert::Into<#into>));
+                self.add(parse_quote!(#into: __audit::AuditValue));
+            }
+        }
+    }
+
+    /// Adds what a recorded field needs of the type parameters it uses.
+    fn of_field(&mut self, field: &Field<'_>, params: &[Ident]) {
+        let Some(bound) = bound(field) else { return };
+        let mut uses = Uses::default();
+        visit(&field.original.ty, params, &mut uses);
+        for used in uses.values {
+            self.add(parse_quote!(#used: #bound));
+        }
+        if field.is_foreign() {
+            return;
+        }
+        for used in uses.hashed {
+            self.add(parse_quote!(#used: ::core::cmp::Eq + ::core::hash::Hash));
+        }
+        for used in uses.ordered {
+            self.add(parse_quote!(#used: ::core::cmp::Ord));
+        }
+        for used in uses.hashers {
+            self.add(parse_quote!(#used: ::core::hash::BuildHasher));
+        }
+    }
 }
 
 fn recorded<'c>(container: &'c Container<'_>) -> Vec<&'c Field<'c>> {
@@ -60,7 +106,7 @@ fn recorded<'c>(container: &'c Container<'_>) -> Vec<&'c Field<'c>> {
 /// function knows the type.
 fn bound(field: &Field<'_>) -> Option<TokenStream> {
     match &field.settings.form {
-        Some(Form::With(_)) => None,
+        Some(Form::With(_) | Form::SerdeWith(_)) => None,
         Some(Form::Serde) => Some(quote!(__audit::Serialize)),
         Some(Form::Display) => Some(quote!(::core::fmt::Display)),
         Some(Form::Debug) => Some(quote!(::core::fmt::Debug)),
@@ -69,15 +115,20 @@ fn bound(field: &Field<'_>) -> Option<TokenStream> {
     }
 }
 
-/// Returns what of `params` a type uses: the parameter itself, or its associated type where
-/// only that is used.
-fn used_in(ty: &Type, params: &[Ident]) -> Vec<TokenStream> {
-    let mut found = Vec::new();
-    visit(ty, params, &mut found);
-    found
+/// What of the parameters a type uses: a parameter itself, or its associated type where only
+/// that is used.
+#[derive(Default)]
+struct Uses {
+    values: Vec<TokenStream>,
+    /// Keys of hash maps and members of hash sets.
+    hashed: Vec<TokenStream>,
+    /// Keys of sorted maps and members of sorted sets.
+    ordered: Vec<TokenStream>,
+    /// Hashers of hash maps and sets.
+    hashers: Vec<TokenStream>,
 }
 
-fn visit(ty: &Type, params: &[Ident], found: &mut Vec<TokenStream>) {
+fn visit(ty: &Type, params: &[Ident], found: &mut Uses) {
     match ty {
         Type::Path(path) => visit_path(path, params, found),
         Type::Reference(ty) => visit(&ty.elem, params, found),
@@ -92,7 +143,7 @@ fn visit(ty: &Type, params: &[Ident], found: &mut Vec<TokenStream>) {
     }
 }
 
-fn visit_path(ty: &TypePath, params: &[Ident], found: &mut Vec<TokenStream>) {
+fn visit_path(ty: &TypePath, params: &[Ident], found: &mut Uses) {
     let uses = |path: &Path| {
         path.leading_colon.is_none()
             && path
@@ -101,30 +152,70 @@ fn visit_path(ty: &TypePath, params: &[Ident], found: &mut Vec<TokenStream>) {
                 .is_some_and(|first| params.contains(&first.ident))
     };
     if let Some(qself) = &ty.qself {
-        let mut inner = Vec::new();
+        let mut inner = Uses::default();
         visit(&qself.ty, params, &mut inner);
-        if !inner.is_empty() {
-            found.push(ty.to_token_stream());
+        if !inner.values.is_empty() {
+            found.values.push(ty.to_token_stream());
         }
         return;
     }
     if uses(&ty.path) {
-        found.push(ty.to_token_stream());
+        found.values.push(ty.to_token_stream());
         return;
     }
-    // It holds no value of its parameter.
-    if ty
-        .path
-        .segments
-        .last()
-        .is_some_and(|last| last.ident == "PhantomData")
-    {
+    let Some(last) = ty.path.segments.last() else {
         return;
+    };
+    match last.ident.to_string().as_str() {
+        // It holds no value of its parameter.
+        "PhantomData" => {}
+        "HashMap" | "IndexMap" => visit_keyed(last, 2, params, found, |found| &mut found.hashed),
+        "HashSet" | "IndexSet" => visit_keyed(last, 1, params, found, |found| &mut found.hashed),
+        "BTreeMap" => visit_keyed(last, 2, params, found, |found| &mut found.ordered),
+        "BTreeSet" | "BinaryHeap" => {
+            visit_keyed(last, 1, params, found, |found| &mut found.ordered);
+        }
+        _ => visit_arguments(&ty.path, params, found),
     }
-    visit_arguments(&ty.path, params, found);
 }
 
-fn visit_arguments(path: &Path, params: &[Ident], found: &mut Vec<TokenStream>) {
+/// Visits the arguments of a map or a set: the first is its key, those after the `held` that
+/// it holds values of are its hasher.
+fn visit_keyed(
+    segment: &PathSegment,
+    held: usize,
+    params: &[Ident],
+    found: &mut Uses,
+    keys: impl Fn(&mut Uses) -> &mut Vec<TokenStream>,
+) {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return;
+    };
+    let types = arguments.args.iter().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    });
+    for (place, ty) in types.enumerate() {
+        let mut inner = Uses::default();
+        visit(ty, params, &mut inner);
+        if inner.values.is_empty() {
+            continue;
+        }
+        if place >= held {
+            found.hashers.push(ty.to_token_stream());
+            continue;
+        }
+        if place == 0 {
+            keys(found).push(ty.to_token_stream());
+        }
+        found.values.append(&mut inner.values);
+        found.hashed.append(&mut inner.hashed);
+        found.ordered.append(&mut inner.ordered);
+        found.hashers.append(&mut inner.hashers);
+    }
+}
+
+fn visit_arguments(path: &Path, params: &[Ident], found: &mut Uses) {
     for segment in &path.segments {
         match &segment.arguments {
             PathArguments::None => {}
@@ -153,7 +244,7 @@ fn visit_arguments(path: &Path, params: &[Ident], found: &mut Vec<TokenStream>) 
 fn visit_bounds(
     bounds: &Punctuated<TypeParamBound, Token![+]>,
     params: &[Ident],
-    found: &mut Vec<TokenStream>,
+    found: &mut Uses,
 ) {
     for bound in bounds {
         if let TypeParamBound::Trait(bound) = bound {

@@ -6,13 +6,16 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::LitStr;
 
-use crate::ast::{Body, Container, Data, Field, Presence, Shape, inner_of_option};
+use crate::ast::{
+    Body, Container, Conversion, Data, Field, Presence, Shape, Tagging, Variant, inner_of_option,
+};
 use crate::errors::Errors;
-use crate::setting::{Equality, Form, Redaction};
+use crate::setting::{Equality, FieldSettings, Form, Redaction};
 use crate::symbol::{
     ACTIONS, ALIAS, DEBUG, DISPLAY, EQ, FLATTEN, HASH, ID, IGNORE, KEY, LEVEL, LEVELS, MASK,
-    MASK_WITH, MODEL, ONLY, PARENT, REFERENCE, RENAME, RENAME_ALL_FIELDS, REPR, REQUIRE_REASON,
-    SERDE, SET, SKIP, SKIP_NONE, TOLERANCE, TRANSPARENT, VALUE, VERSION, WHOLE, WITH,
+    MASK_WITH, MODEL, ONLY, PARENT, REFERENCE, RENAME, RENAME_ALL, RENAME_ALL_FIELDS, REPR,
+    REQUIRE_REASON, SERDE, SERDE_SKIP, SET, SKIP, SKIP_NONE, TOLERANCE, TRANSPARENT, VALUE,
+    VERSION, WHOLE, WITH,
 };
 
 /// Checks a type against every rule.
@@ -25,14 +28,16 @@ pub(crate) fn all(container: &Container<'_>, errors: &mut Errors) {
             no_variants_no_variant_fields(container, errors);
             body_rules(body, errors);
         }
-        Data::Enum(variants, _) => {
+        Data::Enum(variants, tagging) => {
             enum_is_no_entity(container, errors);
             for variant in variants {
                 no_identity_in_variant(&variant.body, errors);
+                variant_is_written_by_serde(container, variant, errors);
                 body_rules(&variant.body, errors);
             }
             let names: Vec<_> = variants
                 .iter()
+                .filter(|variant| *variant.tagging(tagging) != Tagging::Untagged)
                 .map(|variant| StoredName {
                     name: &variant.name,
                     token: variant.original.ident.to_token_stream(),
@@ -44,6 +49,8 @@ pub(crate) fn all(container: &Container<'_>, errors: &mut Errors) {
     }
     needs_identity(container, errors);
     identity_given_once(container, errors);
+    converted_type_has_no_fields(container, errors);
+    converted_type_is_a_value(container, errors);
 }
 
 fn body_rules(body: &Body<'_>, errors: &mut Errors) {
@@ -53,6 +60,7 @@ fn body_rules(body: &Body<'_>, errors: &mut Errors) {
         skip_none_needs_option(field, errors);
         tuple_fields_have_no_name(field, errors);
         key_is_a_field_name(field, errors);
+        serde_is_set_aside_with_cause(field, errors);
     }
     if body.shape == Shape::Named {
         let stored = body
@@ -204,6 +212,100 @@ fn tuple_fields_have_no_name(field: &Field<'_>, errors: &mut Errors) {
             errors.at(
                 token,
                 format!("`{word}` needs a named field; a tuple's field is stored by its index"),
+            );
+        }
+    }
+}
+
+/// `serde = false` is for a field with serde's `with` or `serialize_with`.
+fn serde_is_set_aside_with_cause(field: &Field<'_>, errors: &mut Errors) {
+    let FieldSettings {
+        given,
+        serde_ignored,
+        ..
+    } = &field.settings;
+    if let Some(token) = given.get(SERDE)
+        && *serde_ignored
+        && !field.has_serializer
+    {
+        errors.at(
+            token,
+            "`serde = false` has no effect, since the field has no `with` or `serialize_with` \
+             of serde",
+        );
+    }
+}
+
+/// A variant that serde writes by a function is recorded by serde or not at all.
+fn variant_is_written_by_serde(
+    container: &Container<'_>,
+    variant: &Variant<'_>,
+    errors: &mut Errors,
+) {
+    if let Some(path) = &variant.serializer
+        && container.conversion.is_none()
+    {
+        errors.at(
+            path,
+            "serde's `with` and `serialize_with` on a variant are not followed; put \
+             `#[audit(serde)]` on the enum to record it as serde writes it",
+        );
+    }
+}
+
+/// What is recorded in place of the fields of a type knows nothing of their attributes, so a
+/// mask there would hide nothing.
+fn converted_type_has_no_fields(container: &Container<'_>, errors: &mut Errors) {
+    let Some(conversion) = &container.conversion else {
+        return;
+    };
+    let (form, advice) = match conversion {
+        Conversion::Serde => (
+            "as serde writes it",
+            "put the mask on the field that holds it",
+        ),
+        Conversion::Display => ("as its text", "put the mask on the field that holds it"),
+        Conversion::Into(_) => (
+            "as the type of serde's `into`",
+            "put the attribute on that type",
+        ),
+    };
+    let bodies: Vec<&Body<'_>> = match &container.data {
+        Data::Struct(body) => vec![body],
+        Data::Enum(variants, _) => variants.iter().map(|variant| &variant.body).collect(),
+    };
+    let of_fields = bodies.iter().flat_map(|body| &body.fields);
+    let of_fields = of_fields.flat_map(|field| field.settings.given.iter());
+    let of_type = [ONLY, RENAME_ALL, RENAME_ALL_FIELDS, TRANSPARENT, SERDE_SKIP]
+        .into_iter()
+        .filter_map(|word| Some((word, container.settings.given.get(word)?)));
+    for (word, token) in of_fields.filter(|(word, _)| *word != ID).chain(of_type) {
+        errors.at(
+            token,
+            format!("`{word}` has no effect, since the type is recorded {form}; {advice}"),
+        );
+    }
+}
+
+/// A type is recorded in one form, and an entity by its fields.
+fn converted_type_is_a_value(container: &Container<'_>, errors: &mut Errors) {
+    let given = &container.settings.given;
+    if let (Some(_), Some(token)) = (given.get(SERDE), given.get(DISPLAY)) {
+        errors.at(
+            token,
+            "`display` contradicts `serde`: a type is recorded in one form",
+        );
+    }
+    for word in [SERDE, DISPLAY] {
+        if let Some(token) = given.get(word)
+            && !container.identity.is_empty()
+        {
+            errors.at(
+                token,
+                format!(
+                    "`{word}` is for values, and an entity is recorded by its fields; put it on \
+                     the fields, or `value` on the struct if it has no identity"
+                ),
             );
         }
     }

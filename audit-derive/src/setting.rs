@@ -12,8 +12,8 @@ use crate::suggest;
 use crate::symbol::{
     ACTION_NAMES, ACTIONS, ALIAS, BOUND, CRATE, DEBUG, DISPLAY, EQ, FLATTEN, HASH, ID, IGNORE, KEY,
     LABEL, LEVEL, LEVEL_NAMES, LEVELS, MASK, MASK_NAMES, MASK_WITH, MODEL, ONLY, PARENT, Place,
-    REFERENCE, RENAME, RENAME_ALL, RENAME_ALL_FIELDS, REPR, REQUIRE_REASON, SERDE, SET, SKIP,
-    SKIP_NONE, TOLERANCE, TRANSPARENT, VALUE, VERSION, WHOLE, WITH,
+    REFERENCE, RENAME, RENAME_ALL, RENAME_ALL_FIELDS, REPR, REQUIRE_REASON, SERDE, SERDE_SKIP, SET,
+    SKIP, SKIP_NONE, TOLERANCE, TRANSPARENT, VALUE, VERSION, WHOLE, WITH,
 };
 
 /// A level by the variant of `Level` that it names.
@@ -55,6 +55,10 @@ pub(crate) struct ContainerSettings {
     pub(crate) require_reason: bool,
     pub(crate) transparent: bool,
     pub(crate) value: bool,
+    /// The form in which the whole type is recorded: `Form::Serde` or `Form::Display`.
+    pub(crate) form: Option<Form>,
+    /// Whether fields and variants that serde skips are recorded.
+    pub(crate) serde_skip_recorded: bool,
     pub(crate) bound: Option<Punctuated<WherePredicate, Token![,]>>,
     pub(crate) crate_path: Option<ExprPath>,
 }
@@ -71,6 +75,8 @@ pub(crate) struct VariantSettings {
 /// How a field's value is made into one that can be tracked.
 pub(crate) enum Form {
     Serde,
+    /// As the function of serde's `with` or `serialize_with` writes it.
+    SerdeWith(ExprPath),
     Display,
     Debug,
     With(ExprPath),
@@ -112,6 +118,8 @@ pub(crate) struct FieldSettings {
     pub(crate) redaction: Redaction,
     pub(crate) level: Option<LevelName>,
     pub(crate) form: Option<Form>,
+    /// `serde = false`: the type's own form, whatever serde's `with` says.
+    pub(crate) serde_ignored: bool,
     pub(crate) equality: Option<Equality>,
     pub(crate) whole: bool,
     pub(crate) skip_none: bool,
@@ -138,6 +146,11 @@ impl ContainerSettings {
                 (REQUIRE_REASON, _) => found.require_reason = true,
                 (TRANSPARENT, _) => found.transparent = true,
                 (VALUE, _) => found.value = true,
+                (SERDE, _) => found.form = Some(Form::Serde),
+                (DISPLAY, _) => found.form = Some(Form::Display),
+                (SERDE_SKIP, Value::Text(text)) => {
+                    found.serde_skip_recorded = serde_skip(&text, errors);
+                }
                 (BOUND, Value::Text(text)) => found.bound = bound(&text, errors),
                 (CRATE, Value::Path(path)) => found.crate_path = Some(path),
                 _ => {}
@@ -179,6 +192,7 @@ impl FieldSettings {
             redaction: Redaction::None,
             level: None,
             form: None,
+            serde_ignored: false,
             equality: None,
             whole: false,
             skip_none: false,
@@ -210,6 +224,7 @@ impl FieldSettings {
             (REFERENCE, _) => self.form = Some(Form::Reference),
             (KEY, Value::Text(text)) => self.form = not_empty(text, errors).map(Form::Key),
             (SET, _) => self.form = Some(Form::Set),
+            (SERDE, Value::Bool(false)) => self.serde_ignored = true,
             (SERDE, _) => self.form = Some(Form::Serde),
             (DISPLAY, _) => self.form = Some(Form::Display),
             (DEBUG, _) => self.form = Some(Form::Debug),
@@ -230,6 +245,16 @@ fn not_empty(text: LitStr, errors: &mut Errors) -> Option<LitStr> {
         return None;
     }
     Some(text)
+}
+
+/// Reads `serde_skip = "record"`, the one value that there is.
+fn serde_skip(text: &LitStr, errors: &mut Errors) -> bool {
+    let name = text.value();
+    if name != "record" {
+        let hint = suggest::hint(&name, ["record"]);
+        errors.at(text, format!("unknown value `{name}`{hint}"));
+    }
+    true
 }
 
 fn case(text: &LitStr, errors: &mut Errors) -> Option<Case> {

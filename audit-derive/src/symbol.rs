@@ -27,6 +27,7 @@ pub(crate) const RENAME_ALL_FIELDS: &str = "rename_all_fields";
 pub(crate) const REPR: &str = "repr";
 pub(crate) const REQUIRE_REASON: &str = "require_reason";
 pub(crate) const SERDE: &str = "serde";
+pub(crate) const SERDE_SKIP: &str = "serde_skip";
 pub(crate) const SET: &str = "set";
 pub(crate) const SKIP: &str = "skip";
 pub(crate) const SKIP_NONE: &str = "skip_none";
@@ -104,6 +105,7 @@ const CONTAINER: &[Word] = &[
     word(ACTIONS, Takes::Names, "actions(create, update, delete)"),
     word(BOUND, Takes::Text, "bound = \"T: AuditValue\""),
     word(CRATE, Takes::Path, "crate = path::to::auditlog"),
+    word(DISPLAY, Takes::Nothing, "display"),
     word(ID, Takes::TextOrNames, "id = \"field\""),
     word(
         LEVELS,
@@ -125,6 +127,8 @@ const CONTAINER: &[Word] = &[
     ),
     word(REPR, Takes::Text, "repr = \"{field}\""),
     word(REQUIRE_REASON, Takes::Nothing, "require_reason"),
+    word(SERDE, Takes::Nothing, "serde"),
+    word(SERDE_SKIP, Takes::Text, "serde_skip = \"record\""),
     word(TRANSPARENT, Takes::Nothing, "transparent"),
     word(VALUE, Takes::Nothing, "value"),
     word(VERSION, Takes::Number, "version = 2"),
@@ -153,7 +157,7 @@ const FIELD: &[Word] = &[
     word(MASK_WITH, Takes::Path, "mask_with = path::to::function"),
     word(REFERENCE, Takes::Nothing, "reference"),
     word(RENAME, Takes::Text, "rename = \"stored_name\""),
-    word(SERDE, Takes::Nothing, "serde"),
+    word(SERDE, Takes::Bool, "serde"),
     word(SET, Takes::Nothing, "set"),
     word(SKIP, Takes::Bool, "skip = false"),
     word(SKIP_NONE, Takes::Nothing, "skip_none"),
@@ -175,6 +179,26 @@ pub(crate) fn words(place: Place) -> &'static [Word] {
 pub(crate) fn find(name: &str, place: Place) -> Option<&'static Word> {
     words(place).iter().find(|word| word.name == name)
 }
+
+/// The words of serde's attributes that are read, on a type, a variant or a field.
+pub(crate) const SERDE_WORDS: [&str; 16] = [
+    "alias",
+    "content",
+    "flatten",
+    "into",
+    "rename",
+    "rename_all",
+    "rename_all_fields",
+    "serialize_with",
+    "skip",
+    "skip_deserializing",
+    "skip_serializing",
+    "skip_serializing_if",
+    "tag",
+    "transparent",
+    "untagged",
+    "with",
+];
 
 /// The levels, each with the variant of `Level` it names.
 pub(crate) const LEVEL_NAMES: [(&str, &str); 7] = [

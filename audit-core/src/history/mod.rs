@@ -2,7 +2,9 @@
 
 mod evolve;
 mod exact;
+mod hidden;
 mod objects;
+mod readable;
 mod rebuild;
 
 use std::collections::BTreeMap;

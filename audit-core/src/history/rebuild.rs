@@ -1,17 +1,19 @@
 //! States out of entries.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Map, Value};
 
 use super::exact::Exact;
+use super::hidden::{Visit, find};
+use super::readable::Readable;
 use crate::action::{Action, Outcome};
 use crate::change::{Change, Changes, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::path::{Path, PathSegment};
-use crate::schema::{FieldSchema, Sensitivity};
+use crate::schema::FieldSchema;
 use crate::value::nesting;
 
 /// What an object was, as far as the trail tells.
@@ -27,6 +29,8 @@ pub struct Reconstruction {
     /// The objects it refers to by fields marked `#[audit(reference)]`, by path. What one of
     /// them was at the same time tells [`AuditLog::object_as_of`](crate::AuditLog::object_as_of).
     pub references: Vec<(Path, ObjectRef)>,
+    /// How serde reads the state.
+    pub(super) readable: Readable,
 }
 
 /// A part of a state that the trail does not tell.
@@ -79,13 +83,16 @@ impl Reconstruction {
     /// `#[serde(untagged)]`, where serde reads a value before it knows the type.
     ///
     /// # Errors
-    /// If the state does not make a `T`.
+    /// If the state does not make a `T`, or holds a field that serde skips when it reads a `T`.
     pub fn typed<T: DeserializeOwned>(&self) -> Result<Option<T>, serde_json::Error> {
-        if self.exists() {
-            T::deserialize(Exact(self.state.clone())).map(Some)
-        } else {
-            Ok(None)
+        if !self.exists() {
+            return Ok(None);
         }
+        let state = self
+            .readable
+            .prepare(&self.state)
+            .map_err(serde_json::Error::custom)?;
+        T::deserialize(Exact(state)).map(Some)
     }
 }
 
@@ -106,7 +113,7 @@ pub(crate) fn stands_alone(entry: &LogEntry) -> bool {
 }
 
 /// Folds entries of an object, oldest first, into its state.
-pub(super) fn rebuild(fields: &[FieldSchema], entries: &[LogEntry]) -> Reconstruction {
+pub(super) fn rebuild(fields: &'static [FieldSchema], entries: &[LogEntry]) -> Reconstruction {
     let start = entries.iter().rposition(stands_alone).unwrap_or_default();
     let mut fold = Fold::default();
     for entry in entries[start..].iter().filter(|entry| makes_version(entry)) {
@@ -125,7 +132,7 @@ pub(super) fn rebuild(fields: &[FieldSchema], entries: &[LogEntry]) -> Reconstru
             missing.insert(0, Missing { path, reason });
         }
         let mut found = BTreeMap::new();
-        hidden(fields, &state, &mut Visit::default(), &mut found);
+        find(fields, &state, &mut found);
         let found = found.into_iter();
         missing.extend(found.map(|(path, reason)| Missing { path, reason }));
         redacted(&entries[start..], &state, &mut missing);
@@ -136,6 +143,7 @@ pub(super) fn rebuild(fields: &[FieldSchema], entries: &[LogEntry]) -> Reconstru
         complete: missing.is_empty(),
         missing,
         references,
+        readable: Readable::new(fields),
     }
 }
 
@@ -283,108 +291,6 @@ pub(super) fn empty(changes: &Changes) -> Value {
         Some(None) => Value::Null,
         Some(Some(PathSegment::Index(_) | PathSegment::Match { .. })) => Value::Array(Vec::new()),
         Some(Some(PathSegment::Name(_))) | None => Value::Object(Map::new()),
-    }
-}
-
-/// A walk over a state by the fields of its type.
-///
-/// Several types may describe one value, such as the variants of an untagged enum, and each may
-/// hold itself: below the first of them no type visits a value twice.
-#[derive(Default)]
-struct Visit {
-    at: Vec<PathSegment>,
-    /// Whether another type may describe the present value too.
-    shared: bool,
-    seen: HashSet<(*const Value, *const FieldSchema)>,
-}
-
-impl Visit {
-    /// Returns whether the fields of a type are to visit a value.
-    fn enter(&mut self, fields: &[FieldSchema], value: &Value) -> bool {
-        !fields.is_empty() && (!self.shared || self.seen.insert((value, fields.as_ptr())))
-    }
-
-    /// Runs `visit` on a value that is described by other types too.
-    fn sharing(&mut self, visit: impl FnOnce(&mut Self)) {
-        let before = std::mem::replace(&mut self.shared, true);
-        visit(self);
-        self.shared = before;
-    }
-}
-
-/// Finds the fields that a state does not have in clear: those that are masked or tokens
-/// where it holds them, and those that are never recorded where it holds what they are in.
-fn hidden(
-    fields: &[FieldSchema],
-    value: &Value,
-    visit: &mut Visit,
-    found: &mut BTreeMap<Path, MissingReason>,
-) {
-    if !visit.enter(fields, value) {
-        return;
-    }
-    match value {
-        Value::Array(items) => {
-            for item in items {
-                hidden(fields, item, visit, found);
-            }
-            return;
-        }
-        // A map: the fields are those of its values.
-        Value::Object(inner)
-            if !visit.at.is_empty()
-                && !inner.is_empty()
-                && !fields
-                    .iter()
-                    .any(|field| field.is_inline() || inner.contains_key(field.name())) =>
-        {
-            for value in inner.values() {
-                hidden(fields, value, visit, found);
-            }
-            return;
-        }
-        Value::Object(_) => {}
-        // What is inline may be a scalar.
-        _ if fields.iter().any(FieldSchema::is_inline) && !value.is_null() => {}
-        _ => return,
-    }
-    for field in fields {
-        let inline = field.is_inline();
-        let inner = if inline {
-            Some(value)
-        } else {
-            value.get(field.name())
-        };
-        let reason = match field.sensitivity() {
-            Sensitivity::Skipped => Some(MissingReason::Skipped),
-            Sensitivity::Masked(_) => Some(MissingReason::Masked),
-            Sensitivity::Hashed => Some(MissingReason::Hashed),
-            Sensitivity::Clear => None,
-        };
-        if !inline {
-            visit.at.push(PathSegment::Name(field.name().to_owned()));
-        }
-        let held = inner.is_some_and(|inner| !inner.is_null());
-        match (reason, inner) {
-            (Some(reason), _) if held || reason == MissingReason::Skipped => {
-                found.insert(Path::from_segments(&visit.at), reason);
-            }
-            (None, Some(inner)) if held && inline => {
-                visit.sharing(|visit| match (field.holds_map(), inner) {
-                    (true, Value::Object(entries)) => {
-                        for value in entries.values() {
-                            hidden(field.fields(), value, visit, found);
-                        }
-                    }
-                    _ => hidden(field.fields(), inner, visit, found),
-                });
-            }
-            (None, Some(inner)) if held => hidden(field.fields(), inner, visit, found),
-            _ => {}
-        }
-        if !inline {
-            visit.at.pop();
-        }
     }
 }
 

@@ -19,11 +19,12 @@ mod wrap;
 use serde_json::Value;
 
 pub use self::keyed::Keyed;
-
+pub use self::serialize::Recorder;
 pub use self::set::AsSet;
 pub(crate) use self::tree::{compare_values, normalize};
 pub use self::wrap::{
-    Debugged, Displayed, MaskedWith, ModelOf, NoModel, Referenced, Serialized, Via,
+    Concealed, Debugged, Displayed, MaskOf, MaskedWith, ModelOf, NoModel, Referenced, Serialized,
+    SerializedWith, Via,
 };
 
 use crate::diff::Diff;
@@ -61,7 +62,8 @@ use crate::snapshot::Snapshot;
     label = "not an `AuditValue`",
     note = "derive it with `#[derive(Auditable)]` if the type is yours",
     note = "for a type of another crate put `#[audit(serde)]`, `#[audit(display)]`, `#[audit(debug)]` or `#[audit(with = path)]` on the field",
-    note = "or leave the field out with `#[audit(skip)]`"
+    note = "or leave the field out with `#[audit(skip)]`",
+    note = "`auditlog` implements it for types of `bigdecimal`, `bytes`, `indexmap`, `jiff`, `rust_decimal`, `secrecy`, `time` and `url`, each behind the feature of that name"
 )]
 pub trait AuditValue {
     /// Whether a difference may lie inside, at a path below the value's own.

@@ -17,16 +17,12 @@ use crate::diff::MAX_DEPTH;
 
 /// Returns what serde writes of a value.
 pub(super) fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, Failure> {
-    let root = Recorder {
-        depth: 0,
-        json: false,
-    };
-    root.write(value)
+    Recorder::START.write(value)
 }
 
 /// Why serde could not write a value. Not what the type said, which may quote the value.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub enum Failure {
     /// It nests deeper than [`MAX_DEPTH`].
     TooDeep,
     /// Its type refused, or a map's key is no scalar.
@@ -54,7 +50,7 @@ impl Error for Failure {
 const VERBATIM: &str = "$serde_json::private::";
 
 /// What the only field of an object is the text of.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Verbatim {
     No,
     Number,
@@ -77,14 +73,20 @@ fn is_json(name: &str) -> bool {
         })
 }
 
-#[derive(Clone, Copy)]
-struct Recorder {
+/// Writes a value as the trail holds it.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorder {
     depth: usize,
     /// Whether the value is inside a `serde_json::Value`, whose integers are numbers.
     json: bool,
 }
 
 impl Recorder {
+    pub(super) const START: Self = Self {
+        depth: 0,
+        json: false,
+    };
+
     fn write<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Value, Failure> {
         self.json |= is_json(std::any::type_name::<T>());
         value.serialize(self)
@@ -292,7 +294,8 @@ impl Serializer for Recorder {
 }
 
 /// An array that is being written.
-struct Items {
+#[derive(Debug)]
+pub struct Items {
     inner: Recorder,
     done: Vec<Value>,
     variant: Option<&'static str>,
@@ -330,7 +333,8 @@ arrays! {
 }
 
 /// An object that is being written.
-struct Fields {
+#[derive(Debug)]
+pub struct Fields {
     inner: Recorder,
     done: Map<String, Value>,
     key: String,

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::serialize::{Failure, to_value};
+use super::serialize::{Failure, Recorder, to_value};
 use super::{AuditValue, nesting};
 use crate::auditable::Auditable;
 use crate::diff::Diff;
@@ -19,22 +19,45 @@ pub struct Serialized<'v, T: ?Sized>(pub &'v T);
 
 impl<T: Serialize + ?Sized> AuditValue for Serialized<'_, T> {
     fn same(&self, other: &Self) -> bool {
-        match (to_value(self.0), to_value(other.0)) {
-            (Ok(old), Ok(new)) => nesting::equal(&old, &new),
-            // The snapshot then meets the error and reports it.
-            _ => false,
-        }
+        same_written(&to_value(self.0), &to_value(other.0))
     }
 
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        // Not the type's own error: it may quote the value.
-        match to_value(self.0) {
-            Ok(value) => value,
-            Err(Failure::TooDeep) => cx.too_deep(),
-            Err(Failure::Refused) => {
-                cx.fail("a field marked `#[audit(serde)]` could not be serialized")
-            }
-        }
+        written(to_value(self.0), cx)
+    }
+}
+
+/// A field with serde's `with` or `serialize_with`: the value as that function writes it.
+#[derive(Debug)]
+pub struct SerializedWith<'v, T: ?Sized, F>(pub &'v T, pub F);
+
+impl<T: ?Sized, F: Fn(&T, Recorder) -> Result<Value, Failure>> AuditValue
+    for SerializedWith<'_, T, F>
+{
+    fn same(&self, other: &Self) -> bool {
+        let write = |value: &Self| value.1(value.0, Recorder::START);
+        same_written(&write(self), &write(other))
+    }
+
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        written(self.1(self.0, Recorder::START), cx)
+    }
+}
+
+fn same_written(old: &Result<Value, Failure>, new: &Result<Value, Failure>) -> bool {
+    match (old, new) {
+        (Ok(old), Ok(new)) => nesting::equal(old, new),
+        // The snapshot then meets the error and reports it.
+        _ => false,
+    }
+}
+
+fn written(value: Result<Value, Failure>, cx: &mut Snapshot<'_>) -> Value {
+    // Not the type's own error: it may quote the value.
+    match value {
+        Ok(value) => value,
+        Err(Failure::TooDeep) => cx.too_deep(),
+        Err(Failure::Refused) => cx.fail("serde could not serialize a field or its type"),
     }
 }
 
@@ -94,6 +117,68 @@ impl<T: AuditValue + ?Sized, F: Fn(&T) -> Value> AuditValue for MaskedWith<'_, T
 
     fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
         self.1(self.0)
+    }
+}
+
+/// A field marked `#[audit(mask)]`: of an [`AuditValue`] the value itself, of any other type
+/// what can be [compared](Concealed).
+#[derive(Debug)]
+pub struct MaskOf<'v, T: ?Sized>(&'v T);
+
+impl<'v, T: ?Sized> MaskOf<'v, T> {
+    /// Borrows the value.
+    pub fn new(value: &'v T) -> Self {
+        Self(value)
+    }
+}
+
+impl<'v, T: AuditValue + ?Sized> MaskOf<'v, T> {
+    /// Returns the value.
+    pub fn conceal(self) -> &'v T {
+        self.0
+    }
+}
+
+/// What stands in for an [`AuditValue`] where nothing of a value is shown. A method of the type
+/// itself goes before it.
+pub trait Concealed<'v, T: ?Sized> {
+    /// Returns the value as one that is compared and never shown.
+    fn conceal(self) -> Compared<'v, T>
+    where
+        T: Comparable;
+}
+
+impl<'v, T: ?Sized> Concealed<'v, T> for MaskOf<'v, T> {
+    fn conceal(self) -> Compared<'v, T>
+    where
+        T: Comparable,
+    {
+        Compared(self.0)
+    }
+}
+
+/// What `#[audit(mask)]` needs of a type that is no [`AuditValue`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is masked, but is neither an `AuditValue` nor can its values be compared",
+    label = "not `PartialEq`",
+    note = "derive `PartialEq` if the type is yours, or say how it is recorded: `#[audit(mask, serde)]`, `#[audit(mask, debug)]`",
+    note = "or leave the field out with `#[audit(skip)]`"
+)]
+pub trait Comparable: PartialEq {}
+
+impl<T: PartialEq + ?Sized> Comparable for T {}
+
+/// A value that is compared and never shown.
+#[derive(Debug)]
+pub struct Compared<'v, T: ?Sized>(&'v T);
+
+impl<T: PartialEq + ?Sized> AuditValue for Compared<'_, T> {
+    fn same(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        cx.hidden()
     }
 }
 

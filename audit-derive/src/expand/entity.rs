@@ -115,17 +115,20 @@ fn repr(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {
         Piece::Text(text) => quote!(__audit::Repr::text(__r, #text);),
         Piece::Field(place) => {
             let field = &body.fields[*place];
-            field::repr(
-                field,
-                body.shape,
-                *place,
-                &Spot::of(&quote!(self), field, packed),
-            )
+            // The fields of what is recorded in place of the type are others.
+            let description = if container.conversion.is_some() {
+                let name = &field.name;
+                quote!(const { __audit::FieldSchema::new(#name, __audit::no_fields) })
+            } else {
+                quote!(__f[#place])
+            };
+            let spot = Spot::of(&quote!(self), field, packed);
+            field::repr(field, body.shape, &description, &spot)
         }
     });
     let bind = pieces
         .iter()
-        .any(|piece| matches!(piece, Piece::Field(_)))
+        .any(|piece| matches!(piece, Piece::Field(_)) && container.conversion.is_none())
         .then(|| quote!(let __f = <Self as __audit::AuditValue>::FIELDS;));
     Some(quote! {
         #[inline]

@@ -22,7 +22,8 @@ pub(crate) fn items(
             fn snapshot(&self, _: &mut __audit::Snapshot<'_>) -> __audit::Value { match *self {} }
         };
     }
-    if *tagging == Tagging::External && variants.iter().all(Variant::is_unit) {
+    let bare = |variant: &Variant<'_>| !variant.has_fields() && !variant.untagged;
+    if *tagging == Tagging::External && variants.iter().all(bare) {
         return names_only(variants);
     }
     with_data(container, variants, tagging)
@@ -32,8 +33,8 @@ pub(crate) fn items(
 ///
 /// ```text
 /// fn same(&self, __new: &Self) -> bool { discriminant(self) == discriminant(__new) }
-/// fn snapshot(&self, _: &mut __audit::Snapshot<'_>) -> __audit::Value {
-///     ::core::convert::From::from(match self { Self::Open { .. } => "Open", /* ... */ })
+/// fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
+///     __audit::Snapshot::unit(__cx, match self { Self::Open { .. } => "Open", /* ... */ })
 /// }
 /// ```
 fn names_only(variants: &[Variant<'_>]) -> TokenStream {
@@ -47,8 +48,8 @@ fn names_only(variants: &[Variant<'_>]) -> TokenStream {
             ::core::mem::discriminant(self) == ::core::mem::discriminant(__new)
         }
         #[inline]
-        fn snapshot(&self, _: &mut __audit::Snapshot<'_>) -> __audit::Value {
-            ::core::convert::From::from(match self { #(#arms)* })
+        fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
+            __audit::Snapshot::unit(__cx, match self { #(#arms)* })
         }
     }
 }
@@ -70,15 +71,14 @@ fn with_data(
     tagging: &Tagging,
 ) -> TokenStream {
     let schema = schema::variants(variants, tagging, &container.model());
-    // The tag has the first place in the fields.
-    let mut place = usize::from(matches!(tagging, Tagging::Internal(_)));
+    let mut places = schema::Places::new(variants, tagging);
     let mut diffs = TokenStream::new();
     let mut snapshots = TokenStream::new();
     for variant in variants {
-        snapshots.extend(snapshot_arm(variant, tagging, place));
+        let description = places.next(variant, tagging);
+        snapshots.extend(snapshot_arm(variant, tagging, &description));
         if !variant.is_unit() {
-            diffs.extend(diff_arm(variant, tagging, place));
-            place += 1;
+            diffs.extend(diff_arm(variant, tagging, &description));
         }
     }
     // After the only variant, which holds data, nothing else can come.
@@ -123,75 +123,95 @@ fn binding(prefix: &str, index: usize) -> Ident {
     format_ident!("__{prefix}{index}")
 }
 
-fn diff_arm(variant: &Variant<'_>, tagging: &Tagging, place: usize) -> TokenStream {
+/// `description` is the variant's, as in `__f[1]`.
+fn diff_arm(variant: &Variant<'_>, tagging: &Tagging, description: &TokenStream) -> TokenStream {
     let (old, new) = (pattern(variant, "a"), pattern(variant, "b"));
     let body = &variant.body;
-    let field = |index: usize, place: usize| {
+    let field = |index: usize, description: &TokenStream| {
         let from = Spot::bound(&binding("a", index));
         let to = Spot::bound(&binding("b", index));
-        field::diff(&body.fields[index], body.shape, place, &from, &to)
+        field::diff(&body.fields[index], body.shape, description, &from, &to)
     };
     let report = if let Shape::Inline(only) = body.shape {
-        field(only, place)
+        field(only, description)
     } else {
-        let fields = body.tracked().map(|(index, _)| field(index, index));
-        let fields = quote! {
-            let __f = __audit::FieldSchema::fields(&__f[#place]);
+        let fields = body
+            .tracked()
+            .map(|(index, _)| field(index, &quote!(__f[#index])));
+        quote! {
+            let __f = __audit::FieldSchema::fields(&#description);
             #(#fields)*
-        };
-        match tagging {
-            _ if body.tracked().next().is_none() => TokenStream::new(),
-            Tagging::External => {
-                let name = &variant.name;
-                quote!(__audit::Diff::variant(__cx, #name, |__cx| { #fields });)
-            }
-            Tagging::Internal(_) | Tagging::Untagged => fields,
         }
+    };
+    let inline = matches!(body.shape, Shape::Inline(_));
+    let report = match variant.tagging(tagging) {
+        _ if body.tracked().next().is_none() => TokenStream::new(),
+        Tagging::External if !inline => {
+            let name = &variant.name;
+            quote!(__audit::Diff::variant(__cx, #name, |__cx| { #report });)
+        }
+        Tagging::Adjacent(_, content) => {
+            quote!(__audit::Diff::variant(__cx, #content, |__cx| { #report });)
+        }
+        Tagging::External | Tagging::Internal(_) | Tagging::Untagged => report,
     };
     quote!((#old, #new) => { #report })
 }
 
-fn snapshot_arm(variant: &Variant<'_>, tagging: &Tagging, place: usize) -> TokenStream {
-    let (pattern, body, name) = (pattern(variant, "a"), &variant.body, &variant.name);
-    let spot = |index| Spot::bound(&binding("a", index));
+fn snapshot_arm(
+    variant: &Variant<'_>,
+    tagging: &Tagging,
+    description: &TokenStream,
+) -> TokenStream {
+    let (pattern, name) = (pattern(variant, "a"), &variant.name);
     let tag = quote!(__audit::ObjectSnapshot::visit(__o, &__f[0], #name););
-    let shape = (!variant.is_unit()).then_some(body.shape);
-    let content = match (shape, tagging) {
-        (None, Tagging::External) => quote!(::core::convert::From::from(#name)),
-        (None, Tagging::Internal(_)) => value::collection(Shape::Named, &tag),
-        (None, Tagging::Untagged) => quote!(__audit::Value::Null),
-        (Some(Shape::Inline(only)), Tagging::Internal(_)) => {
-            let value = field::shown(&body.fields[only], &spot(only).reference);
-            let visit = quote!(__audit::ObjectSnapshot::visit(__o, &__f[#place], #value););
+    let content = match (variant.tagging(tagging), variant.body.shape) {
+        (Tagging::External, Shape::Unit) => quote!(__audit::Snapshot::unit(__cx, #name)),
+        (Tagging::Internal(_) | Tagging::Adjacent(..), Shape::Unit) => {
+            value::collection(Shape::Named, &tag)
+        }
+        (Tagging::Untagged, Shape::Unit) => quote!(__audit::Value::Null),
+        (Tagging::External, _) => {
+            let content = content(variant, description);
+            quote!(__audit::Snapshot::variant(__cx, #name, |__cx| #content))
+        }
+        (Tagging::Untagged, _) => content(variant, description),
+        (Tagging::Adjacent(_, key), _) => {
+            let content = content(variant, description);
+            let put = quote!(__audit::ObjectSnapshot::put(__o, #key, |__cx| #content););
+            value::collection(Shape::Named, &quote!(#tag #put))
+        }
+        (Tagging::Internal(_), Shape::Inline(only)) => {
+            let field = &variant.body.fields[only];
+            let value = field::shown(field, &Spot::bound(&binding("a", only)).reference);
+            let visit = quote!(__audit::ObjectSnapshot::visit(__o, &#description, #value););
             value::collection(Shape::Named, &quote!(#tag #visit))
         }
-        (Some(Shape::Inline(only)), _) => {
-            let value = field::shown(&body.fields[only], &spot(only).reference);
-            let value = quote!(__audit::Snapshot::field_value(__cx, &__f[#place], #value));
-            named(tagging, name, &value)
-        }
-        (Some(shape), _) => {
-            let fields = 0..body.fields.len();
-            let values: TokenStream = fields
-                .map(|index| value::value(body, index, &spot(index)))
-                .collect();
-            let bind = (!values.is_empty())
-                .then(|| quote!(let __f = __audit::FieldSchema::fields(&__f[#place]);));
-            let tag = matches!(tagging, Tagging::Internal(_)).then_some(tag);
-            named(
-                tagging,
-                name,
-                &value::collection(shape, &quote!(#tag #bind #values)),
-            )
+        (Tagging::Internal(_), shape) => {
+            let fields = fields(variant, description);
+            value::collection(shape, &quote!(#tag #fields))
         }
     };
     quote!(#pattern => #content,)
 }
 
-/// Puts a variant's content under its name, where serde does.
-fn named(tagging: &Tagging, name: &str, content: &TokenStream) -> TokenStream {
-    match tagging {
-        Tagging::External => quote!(__audit::Snapshot::variant(__cx, #name, |__cx| #content)),
-        Tagging::Internal(_) | Tagging::Untagged => content.clone(),
+/// Records what a variant with data holds, without its name.
+fn content(variant: &Variant<'_>, description: &TokenStream) -> TokenStream {
+    if let Shape::Inline(only) = variant.body.shape {
+        let field = &variant.body.fields[only];
+        let value = field::shown(field, &Spot::bound(&binding("a", only)).reference);
+        return quote!(__audit::Snapshot::field_value(__cx, &#description, #value));
     }
+    value::collection(variant.body.shape, &fields(variant, description))
+}
+
+/// Records the fields of a variant in an object or an array called `__o`.
+fn fields(variant: &Variant<'_>, description: &TokenStream) -> TokenStream {
+    let body = &variant.body;
+    let values: TokenStream = (0..body.fields.len())
+        .map(|index| value::value(body, index, &Spot::bound(&binding("a", index))))
+        .collect();
+    let bind = (!values.is_empty())
+        .then(|| quote!(let __f = __audit::FieldSchema::fields(&#description);));
+    quote!(#bind #values)
 }

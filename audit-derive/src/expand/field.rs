@@ -5,8 +5,8 @@ use quote::quote;
 use syn::ext::IdentExt;
 use syn::{Ident, Index, LitStr, Member, Type};
 
-use crate::ast::{Field, Presence, Shape, inner_of_option};
-use crate::setting::{Equality, Form};
+use crate::ast::{Field, Holds, Presence, Shape, container, inner_of_option};
+use crate::setting::{Equality, Form, Redaction};
 
 /// Where a value of the field is found: as a reference, and as the place itself.
 pub(crate) struct Spot {
@@ -37,7 +37,7 @@ impl Spot {
     }
 }
 
-/// Compares the field, whose description is `__f[index]`:
+/// Compares the field, whose description is `description`:
 ///
 /// ```text
 /// __audit::Diff::visit(__cx, &__f[0], &self.name, &__new.name);
@@ -45,7 +45,7 @@ impl Spot {
 pub(crate) fn diff(
     field: &Field<'_>,
     shape: Shape,
-    index: usize,
+    description: &TokenStream,
     old: &Spot,
     new: &Spot,
 ) -> TokenStream {
@@ -60,17 +60,17 @@ pub(crate) fn diff(
         present(presence, &new.reference),
     );
     let report = match (wrapped(field, presence), presence) {
-        (None, _) => quote!(__audit::Diff::#method(__cx, &__f[#index], #from, #to);),
+        (None, _) => quote!(__audit::Diff::#method(__cx, &#description, #from, #to);),
         // One closure for both, since the two wrapped values must be of one type.
         (Some(wrapped), Presence::Always) => quote! {
             let [__a, __b] = [#from, #to].map(|__v| #wrapped);
-            __audit::Diff::#method(__cx, &__f[#index], &__a, &__b);
+            __audit::Diff::#method(__cx, &#description, &__a, &__b);
         },
         (Some(wrapped), _) => quote! {
             let [__a, __b] = [#from, #to].map(|__v| ::core::option::Option::map(__v, |__v| #wrapped));
             __audit::Diff::#method(
                 __cx,
-                &__f[#index],
+                &#description,
                 ::core::option::Option::as_ref(&__a),
                 ::core::option::Option::as_ref(&__b),
             );
@@ -136,11 +136,12 @@ fn same(field: &Field<'_>, old: &Spot, new: &Spot) -> Option<TokenStream> {
         Equality::Function(path) => quote!(#path(#from, #to)),
         Equality::Tolerance(tolerance) if inner_of_option(&field.original.ty).is_some() => {
             let (old, new) = (&old.place, &new.place);
+            let ty = inner_of_option(&field.original.ty);
             quote! {
                 match (#old, #new) {
                     (::core::option::Option::None, ::core::option::Option::None) => true,
                     (::core::option::Option::Some(__a), ::core::option::Option::Some(__b)) => {
-                        __audit::within(__a, __b, #tolerance)
+                        __audit::within::<#ty>(__a, __b, #tolerance)
                     }
                     _ => false,
                 }
@@ -148,7 +149,8 @@ fn same(field: &Field<'_>, old: &Spot, new: &Spot) -> Option<TokenStream> {
         }
         Equality::Tolerance(tolerance) => {
             let (old, new) = (&old.place, &new.place);
-            quote!(__audit::within(#old, #new, #tolerance))
+            let ty = &field.original.ty;
+            quote!(__audit::within::<#ty>(#old, #new, #tolerance))
         }
     })
 }
@@ -200,18 +202,23 @@ pub(crate) fn shown(field: &Field<'_>, value: &TokenStream) -> TokenStream {
 }
 
 /// Shows the field in a text called `__r`.
-pub(crate) fn repr(field: &Field<'_>, shape: Shape, index: usize, value: &Spot) -> TokenStream {
+pub(crate) fn repr(
+    field: &Field<'_>,
+    shape: Shape,
+    description: &TokenStream,
+    value: &Spot,
+) -> TokenStream {
     let presence = presence(field, shape);
     let value = &value.reference;
     if let (Some(wrapped), Presence::SkipNone) = (wrapped(field, presence), presence) {
         return quote! {
             if let ::core::option::Option::Some(__v) = #value {
-                __audit::Repr::field(__r, &__f[#index], &#wrapped);
+                __audit::Repr::field(__r, &#description, &#wrapped);
             }
         };
     }
     let value = shown(field, value);
-    quote!(__audit::Repr::field(__r, &__f[#index], #value);)
+    quote!(__audit::Repr::field(__r, &#description, #value);)
 }
 
 /// Only in an object can a field be absent.
@@ -241,11 +248,17 @@ fn present(presence: &Presence, value: &TokenStream) -> TokenStream {
 /// Returns the wrapper around a reference called `__v`, if the field has one.
 fn wrapped(field: &Field<'_>, presence: &Presence) -> Option<TokenStream> {
     let ty = inner(field, presence);
-    let form = field.settings.form.as_ref()?;
+    let Some(form) = &field.settings.form else {
+        return masked(field, ty);
+    };
     Some(match form {
-        Form::Serde => quote!(__audit::Serialized(__v)),
-        Form::Display => quote!(__audit::Displayed(__v)),
-        Form::Debug => quote!(__audit::Debugged(__v)),
+        Form::Serde => spanned(quote!(Serialized), ty),
+        // In a closure, since the function is generic over what it writes to.
+        Form::SerdeWith(path) => quote! {
+            __audit::SerializedWith(__v, |__v: &#ty, __s: __audit::Recorder| #path(__v, __s))
+        },
+        Form::Display => looking_through(ty, &|ty| spanned(quote!(Displayed), ty)),
+        Form::Debug => looking_through(ty, &|ty| spanned(quote!(Debugged), ty)),
         Form::Reference => quote!(__audit::Referenced(__v)),
         Form::Set => quote!(__audit::AsSet(__v)),
         // Called in a closure, so that `&String` fits a function of `&str`.
@@ -259,6 +272,78 @@ fn wrapped(field: &Field<'_>, presence: &Presence) -> Option<TokenStream> {
             quote!(__audit::Keyed::new(__v, #name, |__item| &__item.#member))
         }
     })
+}
+
+/// Names the type in full, so that what it lacks is reported where the user wrote it.
+fn spanned(wrapper: TokenStream, ty: &Type) -> TokenStream {
+    quote!(__audit::#wrapper::<#ty>(__v))
+}
+
+/// Wraps what an option, a list or a box called `__v` holds, however deep, and anything else
+/// as it is:
+///
+/// ```text
+/// ::core::option::Option::map(::core::option::Option::as_ref(__v), |__v| __audit::Displayed(__v))
+/// ```
+fn looking_through(ty: &Type, wrap: &dyn Fn(&Type) -> TokenStream) -> TokenStream {
+    match container(ty) {
+        Some((Holds::Option, inner)) => {
+            let inner = looking_through(inner, wrap);
+            quote! {
+                ::core::option::Option::map(::core::option::Option::as_ref(__v), |__v| #inner)
+            }
+        }
+        Some((Holds::Items, inner)) => {
+            let inner = looking_through(inner, wrap);
+            quote! {
+                ::core::iter::Iterator::collect::<__audit::Vec<_>>(::core::iter::Iterator::map(
+                    ::core::iter::IntoIterator::into_iter(__v),
+                    |__v| #inner,
+                ))
+            }
+        }
+        Some((Holds::One, inner)) => {
+            let inner = looking_through(inner, wrap);
+            quote!({ let __v = &**__v; #inner })
+        }
+        None => wrap(ty),
+    }
+}
+
+/// Wraps a value of which nothing is shown, so that its type need not be an `AuditValue`.
+fn masked(field: &Field<'_>, ty: &Type) -> Option<TokenStream> {
+    if !is_concealed(field) {
+        return None;
+    }
+    let wrap = |ty: &Type| {
+        quote!({
+            use __audit::Concealed as _;
+            __audit::MaskOf::<#ty>::new(__v).conceal()
+        })
+    };
+    Some(match inner_of_option(ty) {
+        Some(inner) => {
+            let inner = wrap(inner);
+            quote! {
+                ::core::option::Option::map(::core::option::Option::as_ref(__v), |__v| #inner)
+            }
+        }
+        None => wrap(ty),
+    })
+}
+
+/// Whether nothing is shown of the field, so that its type need not be an `AuditValue`.
+pub(super) fn is_concealed(field: &Field<'_>) -> bool {
+    let settings = &field.settings;
+    settings.redaction == Redaction::Mask("All")
+        && settings.form.is_none()
+        && !is_text(&field.original.ty)
+}
+
+/// Whether a type is a text, as most masked fields are, perhaps an optional one.
+fn is_text(ty: &Type) -> bool {
+    let ty = inner_of_option(ty).unwrap_or(ty);
+    matches!(ty, Type::Path(path) if path.path.is_ident("String"))
 }
 
 /// Returns the type that is wrapped: what the `Option` holds, if its `None` is absence.

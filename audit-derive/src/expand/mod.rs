@@ -1,5 +1,6 @@
 //! The code that the derive emits.
 
+mod converted;
 mod entity;
 mod enums;
 mod field;
@@ -36,11 +37,15 @@ pub(crate) fn expand(container: &Container<'_>) -> TokenStream {
     let allow = uses_deprecated(container).then(|| quote!(#[allow(deprecated)]));
     let (value, walk, entity) = match &container.data {
         Data::Struct(body) => (
-            value::items(container, body),
+            converted::items(container).unwrap_or_else(|| value::items(container, body)),
             value::walk(container, body),
             entity::items(container, body),
         ),
-        Data::Enum(variants, tagging) => (enums::items(container, variants, tagging), None, None),
+        Data::Enum(variants, tagging) => {
+            let items = converted::items(container);
+            let items = items.unwrap_or_else(|| enums::items(container, variants, tagging));
+            (items, None, None)
+        }
     };
     let walk = walk.map(|items| {
         quote! {

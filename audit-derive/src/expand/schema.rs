@@ -3,7 +3,8 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
-use crate::ast::{Body, Field, Shape, Tagging, Variant};
+use super::field::is_concealed;
+use crate::ast::{Body, Container, Field, Shape, Tagging, Variant};
 use crate::setting::{Form, Redaction};
 
 /// Describes every field of a struct or a variant, skipped ones too:
@@ -15,30 +16,39 @@ use crate::setting::{Form, Redaction};
 /// ]
 /// ```
 ///
+/// The tag that serde adds to a struct comes last.
+pub(crate) fn of_struct(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
+    let fields = fields(body, &container.model(), &container.identity);
+    let tag = container
+        .struct_tag
+        .as_ref()
+        .map(|(tag, _)| quote!(__audit::FieldSchema::new(#tag, __audit::no_fields)));
+    quote!(&[#(#fields,)* #tag])
+}
+
 /// `domain` is what separates the hash of one field from that of another.
-pub(crate) fn fields(body: &Body<'_>, domain: &str, identity: &[usize]) -> TokenStream {
-    let fields = body.fields.iter().enumerate().map(|(index, field)| {
+fn fields(body: &Body<'_>, domain: &str, identity: &[usize]) -> Vec<TokenStream> {
+    let describe = |(index, field): (usize, &Field<'_>)| {
         let name = &field.name;
         let nested = nested(field);
-        let place = match body.shape {
-            Shape::Tuple => quote!(indexed(#index, #name, #nested)),
-            Shape::Inline(_) => quote!(inline(#name, #nested)),
-            _ if field.flatten => quote!(inline(#name, #nested)),
+        let place = match field.position {
+            Some(position) => quote!(indexed(#position, #name, #nested)),
+            None if body.shape != Shape::Named || field.flatten => quote!(inline(#name, #nested)),
             // The shortest form for the most fields: the compiler reads it once for each.
-            _ if has_fields(field) && is_word(name) => {
+            None if has_fields(field) && is_word(name) => {
                 let ty = &field.original.ty;
                 quote!(of::<#ty>(#name))
             }
-            _ => quote!(new(#name, #nested)),
+            None => quote!(new(#name, #nested)),
         };
         let settings = settings(field, &format!("{domain}.{name}"));
         let identity = identity.contains(&index).then(|| quote!(.identity()));
         quote!(__audit::FieldSchema::#place #settings #identity)
-    });
-    quote!(&[#(#fields),*])
+    };
+    body.fields.iter().enumerate().map(describe).collect()
 }
 
-/// Describes every variant that holds data:
+/// Describes every variant that has fields, behind the tag where there is one:
 ///
 /// ```text
 /// &[
@@ -47,40 +57,101 @@ pub(crate) fn fields(body: &Body<'_>, domain: &str, identity: &[usize]) -> Token
 /// ]
 /// ```
 pub(crate) fn variants(variants: &[Variant<'_>], tagging: &Tagging, domain: &str) -> TokenStream {
-    let tag = match tagging {
-        Tagging::Internal(tag) => {
-            Some(quote!(__audit::FieldSchema::new(#tag, __audit::no_fields),))
-        }
-        _ => None,
+    let described = |untagged: bool| {
+        variants
+            .iter()
+            .filter(move |variant| variant.has_fields() && variant.untagged == untagged)
+            .map(|variant| self::variant(variant, tagging, domain))
     };
+    let (tagged, untagged) = (described(false), described(true));
+    match tagging {
+        Tagging::External | Tagging::Untagged => quote!(&[#(#tagged,)* #(#untagged),*]),
+        Tagging::Internal(tag) => quote! {
+            &[__audit::FieldSchema::new(#tag, __audit::no_fields), #(#tagged,)* #(#untagged),*]
+        },
+        Tagging::Adjacent(tag, content) => quote! {
+            &[
+                __audit::FieldSchema::new(#tag, __audit::no_fields),
+                __audit::FieldSchema::new(#content, || const { &[#(#tagged),*] }),
+                #(#untagged),*
+            ]
+        },
+    }
+}
+
+/// Describes one variant.
+fn variant(variant: &Variant<'_>, tagging: &Tagging, domain: &str) -> TokenStream {
+    let name = &variant.name;
+    let domain = format!("{domain}.{name}");
+    let tagging = variant.tagging(tagging);
     let place = match tagging {
         Tagging::External => quote!(new),
-        Tagging::Internal(_) | Tagging::Untagged => quote!(inline),
+        Tagging::Internal(_) | Tagging::Adjacent(..) | Tagging::Untagged => quote!(inline),
     };
-    let variants = variants
-        .iter()
-        .filter(|variant| !variant.is_unit())
-        .map(|variant| {
-            let name = &variant.name;
-            let domain = format!("{domain}.{name}");
-            let (nested, inner) = if let Shape::Inline(only) = variant.body.shape {
-                let field = &variant.body.fields[only];
-                (nested(field), Some(settings(field, &domain)))
-            } else {
-                let fields = fields(&variant.body, &domain, &[]);
-                (quote!(|| const { #fields }), None)
-            };
-            // A label of the variant comes last and so stands before its field's.
-            let label = variant
-                .settings
-                .label
-                .as_ref()
-                .map(|label| quote!(.with_label(#label)));
-            let aliases = &variant.settings.aliases;
-            let aliases = (!aliases.is_empty()).then(|| quote!(.with_aliases(&[#(#aliases),*])));
-            quote!(__audit::FieldSchema::#place(#name, #nested) #inner #label #aliases)
-        });
-    quote!(&[#tag #(#variants),*])
+    let (nested, inner) = if let Shape::Inline(only) = variant.body.shape {
+        let field = &variant.body.fields[only];
+        (nested(field), Some(settings(field, &domain)))
+    } else {
+        let fields = fields(&variant.body, &domain, &[]);
+        (quote!(|| const { &[#(#fields),*] }), None)
+    };
+    // A label of the variant comes last and so stands before its field's.
+    let label = variant
+        .settings
+        .label
+        .as_ref()
+        .map(|label| quote!(.with_label(#label)));
+    let aliases = &variant.settings.aliases;
+    let aliases = (!aliases.is_empty()).then(|| quote!(.with_aliases(&[#(#aliases),*])));
+    let tag = match tagging {
+        Tagging::Internal(tag) | Tagging::Adjacent(tag, _) => Some(quote!(.tagged(#tag))),
+        Tagging::External if variant.read_name != *name => {
+            let read_name = &variant.read_name;
+            Some(quote!(.read_under(#read_name)))
+        }
+        Tagging::External | Tagging::Untagged => None,
+    };
+    quote!(__audit::FieldSchema::#place(#name, #nested) #inner #label #aliases #tag)
+}
+
+/// Numbers the variants as [`variants`] describes them.
+pub(crate) struct Places {
+    tagged: usize,
+    untagged: usize,
+}
+
+impl Places {
+    pub(crate) fn new(variants: &[Variant<'_>], tagging: &Tagging) -> Self {
+        let tags = match tagging {
+            Tagging::External | Tagging::Untagged => 0,
+            Tagging::Internal(_) => 1,
+            Tagging::Adjacent(..) => 2,
+        };
+        let among = !matches!(tagging, Tagging::Adjacent(..));
+        let tagged = variants
+            .iter()
+            .filter(|variant| variant.has_fields() && !variant.untagged && among)
+            .count();
+        Self {
+            tagged: if among { tags } else { 0 },
+            untagged: tags + tagged,
+        }
+    }
+
+    /// Returns where the next variant is described: `__f[1]`.
+    pub(crate) fn next(&mut self, variant: &Variant<'_>, tagging: &Tagging) -> TokenStream {
+        let place = if variant.untagged {
+            &mut self.untagged
+        } else {
+            &mut self.tagged
+        };
+        let index = *place;
+        *place += usize::from(variant.has_fields());
+        match variant.tagging(tagging) {
+            Tagging::Adjacent(..) => quote!(__audit::FieldSchema::fields(&__f[1])[#index]),
+            _ => quote!(__f[#index]),
+        }
+    }
 }
 
 /// Whether a name can stand in a path as it is, as every identifier can: what `of` takes.
@@ -91,7 +162,7 @@ fn is_word(name: &str) -> bool {
 
 /// Whether the fields of the field's type count.
 fn has_fields(field: &Field<'_>) -> bool {
-    let masked = matches!(field.settings.form, Some(Form::MaskWith(_)));
+    let masked = matches!(field.settings.form, Some(Form::MaskWith(_))) || is_concealed(field);
     !(field.skipped || masked || field.is_foreign())
 }
 
@@ -120,6 +191,14 @@ fn settings(field: &Field<'_>, domain: &str) -> TokenStream {
     }
     if field.skipped {
         out.extend(quote!(.skipped()));
+    }
+    if field.serde_unread {
+        out.extend(quote!(.unread()));
+    } else if field.read_name != field.name && !field.flatten {
+        let name = &field.read_name;
+        out.extend(quote!(.read_under(#name)));
+    }
+    if field.skipped {
         return out;
     }
     match settings.redaction {

@@ -13,7 +13,7 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
     match body.shape {
         Shape::Unit => nothing(&TokenStream::new()),
         Shape::Inline(only) if body.fields[only].skipped => {
-            let fields = schema::fields(body, &container.model(), &container.identity);
+            let fields = schema::of_struct(container, body);
             nothing(&quote!(const FIELDS: &'static [__audit::FieldSchema] = #fields;))
         }
         Shape::Inline(only)
@@ -124,11 +124,11 @@ fn delegating(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenS
 /// ```
 fn newtype(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenStream {
     let packed = is_packed(&container.input.attrs);
-    let schema = schema::fields(body, &container.model(), &container.identity);
+    let schema = schema::of_struct(container, body);
     let field = &body.fields[only];
     let old = Spot::of(&quote!(self), field, packed);
     let new = Spot::of(&quote!(__new), field, packed);
-    let diff = field::diff(field, body.shape, only, &old, &new);
+    let diff = field::diff(field, body.shape, &quote!(__f[#only]), &old, &new);
     let value = field::shown(field, &old.reference);
     quote! {
         const COMPOSITE: ::core::primitive::bool = true;
@@ -159,11 +159,21 @@ fn newtype(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenStre
 /// }
 /// ```
 fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
-    let schema = schema::fields(body, &container.model(), &container.identity);
-    let collect = if body.shape == Shape::Tuple {
-        quote!(struct_array)
-    } else {
-        quote!(struct_object)
+    let schema = schema::of_struct(container, body);
+    let record = match &container.struct_tag {
+        Some((_, name)) => {
+            let tag = body.fields.len();
+            quote! {
+                __audit::Snapshot::tagged_object(
+                    __cx,
+                    &<Self as __audit::AuditValue>::FIELDS[#tag],
+                    #name,
+                    self,
+                )
+            }
+        }
+        None if body.shape == Shape::Tuple => quote!(__audit::Snapshot::struct_array(__cx, self)),
+        None => quote!(__audit::Snapshot::struct_object(__cx, self)),
     };
     quote! {
         const COMPOSITE: ::core::primitive::bool = true;
@@ -174,7 +184,7 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
         }
         #[inline]
         fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
-            __audit::Snapshot::#collect(__cx, self)
+            #record
         }
     }
 }
@@ -188,7 +198,7 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
 /// }
 /// ```
 pub(super) fn walk(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {
-    if matches!(body.shape, Shape::Unit | Shape::Inline(_)) {
+    if container.conversion.is_some() || matches!(body.shape, Shape::Unit | Shape::Inline(_)) {
         return None;
     }
     let packed = is_packed(&container.input.attrs);
@@ -202,7 +212,7 @@ pub(super) fn walk(container: &Container<'_>, body: &Body<'_>) -> Option<TokenSt
                 let new = Spot::of(&quote!(__new), field, packed);
                 field::walk(field, shape, index, &old, &new)
             }
-            (true, Shape::Tuple) => quote!(__audit::Walk::skip(__w);),
+            (true, _) if field.position.is_some() => quote!(__audit::Walk::skip(__w);),
             (true, _) => TokenStream::new(),
         })
         .collect();
@@ -223,12 +233,15 @@ pub(super) fn walk(container: &Container<'_>, body: &Body<'_>) -> Option<TokenSt
     })
 }
 
-/// Records one field of an object or an array; a skipped one leaves a null in an array.
+/// Records one field of an object or an array; a skipped one that has a place in an array
+/// leaves a null there.
 pub(super) fn value(body: &Body<'_>, index: usize, spot: &Spot) -> TokenStream {
     let field = &body.fields[index];
     match (field.skipped, body.shape) {
         (false, shape) => field::snapshot(field, shape, index, spot),
-        (true, Shape::Tuple) => quote!(__audit::ArraySnapshot::visit(__o, &__f[#index], &());),
+        (true, _) if field.position.is_some() => {
+            quote!(__audit::ArraySnapshot::visit(__o, &__f[#index], &());)
+        }
         (true, _) => TokenStream::new(),
     }
 }

@@ -1,0 +1,224 @@
+//! Finds what a state does not have in clear.
+
+use std::collections::{BTreeMap, HashSet};
+use std::mem;
+
+use serde_json::{Map, Value};
+
+use super::rebuild::MissingReason;
+use crate::path::{Path, PathSegment};
+use crate::schema::{FieldSchema, Place, Sensitivity};
+
+/// Finds the fields that a state does not have in clear: those that are masked or tokens
+/// where it holds them, and those that are never recorded where it holds what they are in.
+pub(super) fn find(
+    fields: &[FieldSchema],
+    state: &Value,
+    found: &mut BTreeMap<Path, MissingReason>,
+) {
+    hidden(fields, state, None, &mut Visit::default(), found);
+}
+
+/// A walk over a state by the fields of its type.
+///
+/// Several types may describe one value, such as the variants of an untagged enum, and each may
+/// hold itself: below the first of them no type visits a value twice.
+#[derive(Default)]
+pub(super) struct Visit {
+    pub(super) at: Vec<PathSegment>,
+    /// Whether another type may describe the present value too.
+    shared: bool,
+    seen: HashSet<(*const Value, *const FieldSchema)>,
+}
+
+impl Visit {
+    /// Returns whether the fields of a type are to visit a value.
+    pub(super) fn enter(&mut self, fields: &[FieldSchema], value: &Value) -> bool {
+        !fields.is_empty() && (!self.shared || self.seen.insert((value, fields.as_ptr())))
+    }
+
+    /// Runs `visit` on a value that is described by other types too.
+    pub(super) fn sharing(&mut self, visit: impl FnOnce(&mut Self)) {
+        let before = mem::replace(&mut self.shared, true);
+        visit(self);
+        self.shared = before;
+    }
+
+    fn path(&self) -> Path {
+        Path::from_segments(&self.at)
+    }
+}
+
+/// `around` is the object that holds the value, which may say which variant it is.
+fn hidden(
+    fields: &[FieldSchema],
+    value: &Value,
+    around: Option<&Map<String, Value>>,
+    visit: &mut Visit,
+    found: &mut BTreeMap<Path, MissingReason>,
+) {
+    if !visit.enter(fields, value) {
+        return;
+    }
+    match value {
+        Value::Array(items) => return hidden_items(fields, items, around, visit, found),
+        // A map: the fields are those of its values.
+        Value::Object(inner)
+            if !visit.at.is_empty()
+                && !inner.is_empty()
+                && !fields
+                    .iter()
+                    .any(|field| field.is_inline() || inner.contains_key(field.name())) =>
+        {
+            for value in inner.values() {
+                hidden(fields, value, Some(inner), visit, found);
+            }
+            return;
+        }
+        // A variant that serde writes as one without data, since its fields are skipped.
+        Value::String(name) => {
+            let mut variants = fields.iter().filter(|field| field.place == Place::Named);
+            if let Some(variant) = variants.find(|variant| variant.name() == name) {
+                hidden(variant.fields(), &Value::Null, None, visit, found);
+            }
+        }
+        _ => {}
+    }
+    for field in fields {
+        if field.applies_to(value, around) {
+            hidden_field(field, fields.len() == 1, value, visit, found);
+        }
+    }
+}
+
+/// `only` says that the type has no other field.
+fn hidden_field(
+    field: &FieldSchema,
+    only: bool,
+    value: &Value,
+    visit: &mut Visit,
+    found: &mut BTreeMap<Path, MissingReason>,
+) {
+    let inline = field.is_inline();
+    let inner = if inline {
+        Some(value)
+    } else {
+        value.get(field.name())
+    };
+    if !inline {
+        visit.at.push(PathSegment::Name(field.name().to_owned()));
+    }
+    let held = inner.is_some_and(|inner| !inner.is_null());
+    match (reason(field), inner) {
+        // Of a null only a type that has no other field can be said to miss one.
+        (Some(MissingReason::Skipped), _)
+            if value.is_object() || (inline && (!value.is_null() || only)) =>
+        {
+            found.insert(visit.path(), MissingReason::Skipped);
+        }
+        (Some(reason), _) if held => {
+            found.insert(visit.path(), reason);
+        }
+        (None, Some(inner)) if held && inline => {
+            visit.sharing(|visit| match (field.holds_map(), inner) {
+                (true, Value::Object(entries)) => {
+                    for value in entries.values() {
+                        hidden(field.fields(), value, None, visit, found);
+                    }
+                }
+                _ => hidden(field.fields(), inner, None, visit, found),
+            });
+        }
+        (None, Some(inner)) if held => {
+            hidden(field.fields(), inner, value.as_object(), visit, found);
+        }
+        (None, _) if value.is_object() && is_left_out(field, value, inner.is_none()) => {
+            found.insert(visit.path(), MissingReason::Skipped);
+        }
+        _ => {}
+    }
+    if !inline {
+        visit.at.pop();
+    }
+}
+
+/// Finds what the items of a list, or the fields of a tuple, do not have in clear. A field that
+/// has no place in a tuple is reported at the tuple's path.
+fn hidden_items(
+    fields: &[FieldSchema],
+    items: &[Value],
+    around: Option<&Map<String, Value>>,
+    visit: &mut Visit,
+    found: &mut BTreeMap<Path, MissingReason>,
+) {
+    if let Some(tuple) = FieldSchema::tuple(fields, items, around) {
+        return hidden_in_tuple(tuple, items, visit, found);
+    }
+    for item in items {
+        match item.as_array() {
+            // The place in the list is not part of the path.
+            Some(inner) => {
+                let mut inside = BTreeMap::new();
+                let at = mem::take(&mut visit.at);
+                hidden_items(fields, inner, None, visit, &mut inside);
+                visit.at = at;
+                let reasons = inside.into_values();
+                found.extend(reasons.map(|reason| (visit.path(), reason)));
+            }
+            None => hidden(fields, item, None, visit, found),
+        }
+    }
+}
+
+fn hidden_in_tuple(
+    fields: &[FieldSchema],
+    items: &[Value],
+    visit: &mut Visit,
+    found: &mut BTreeMap<Path, MissingReason>,
+) {
+    for field in fields {
+        let Place::Indexed(index) = field.place else {
+            if let Some(reason) = reason(field) {
+                found.insert(visit.path(), reason);
+            }
+            continue;
+        };
+        visit.at.push(PathSegment::Index(index));
+        match (reason(field), items.get(index)) {
+            (Some(reason), Some(item)) if reason == MissingReason::Skipped || !item.is_null() => {
+                found.insert(visit.path(), reason);
+            }
+            (None, Some(item)) => hidden(field.fields(), item, None, visit, found),
+            _ => {}
+        }
+        visit.at.pop();
+    }
+}
+
+/// Whether nothing is recorded of a field since its type has but one field, which is skipped;
+/// where the field is absent, since the variant that it is has no other.
+fn is_left_out(field: &FieldSchema, object: &Value, absent: bool) -> bool {
+    let only = |fields: &[FieldSchema]| match fields {
+        [only] => only.is_inline() && reason(only) == Some(MissingReason::Skipped),
+        _ => false,
+    };
+    let variant = |field: &FieldSchema| {
+        field.tag.is_some() && field.applies_to(object, None) && only(field.fields())
+    };
+    let fields = field.fields();
+    if absent {
+        fields.iter().any(variant)
+    } else {
+        only(fields)
+    }
+}
+
+/// Why a field is not in clear, if it is not.
+fn reason(field: &FieldSchema) -> Option<MissingReason> {
+    match field.sensitivity() {
+        Sensitivity::Skipped => Some(MissingReason::Skipped),
+        Sensitivity::Masked(_) => Some(MissingReason::Masked),
+        Sensitivity::Hashed => Some(MissingReason::Hashed),
+        Sensitivity::Clear => None,
+    }
+}

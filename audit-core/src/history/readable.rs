@@ -1,0 +1,170 @@
+//! Brings a recorded state into the form in which serde reads it.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use crate::path::{Path, PathSegment};
+use crate::schema::{FieldSchema, Place, Reading, Sensitivity};
+
+/// The fields of the type that a state is of, as far as reading it back depends on them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Readable(&'static [FieldSchema]);
+
+/// Two states are the same whatever is known of their type.
+impl PartialEq for Readable {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// A field that is recorded and that serde does not read.
+pub(super) struct Unread(Path);
+
+impl std::fmt::Display for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "`{}` is recorded, but serde does not read it and would set a default: \
+             remove `#[serde(skip)]` or `#[serde(skip_deserializing)]` from the field",
+            self.0
+        )
+    }
+}
+
+impl Readable {
+    pub(super) fn new(fields: &'static [FieldSchema]) -> Self {
+        Self(fields)
+    }
+
+    /// Returns the state with the names that serde reads.
+    ///
+    /// # Errors
+    /// If it holds a field that serde does not read.
+    pub(super) fn prepare(self, state: &Value) -> Result<Value, Unread> {
+        let mut state = state.clone();
+        if reads_otherwise(self.0) {
+            prepare(&mut state, None, self.0, &mut Vec::new())?;
+        }
+        Ok(state)
+    }
+}
+
+/// Whether serde reads any field in another way than it is stored, however deep. Each type is
+/// looked at once, since types may contain themselves.
+fn reads_otherwise(fields: &'static [FieldSchema]) -> bool {
+    let mut seen = HashSet::new();
+    let mut waiting = vec![fields];
+    while let Some(level) = waiting.pop() {
+        if level.iter().any(|field| field.reading != Reading::Stored) {
+            return true;
+        }
+        if seen.insert(level.as_ptr_range().start) {
+            let inner = level.iter().map(FieldSchema::inside);
+            waiting.extend(inner.filter(|inner| !inner.is_empty()));
+        }
+    }
+    false
+}
+
+/// `around` is the object that holds the value, which may say which variant it is.
+fn prepare(
+    value: &mut Value,
+    around: Option<&Map<String, Value>>,
+    fields: &'static [FieldSchema],
+    at: &mut Vec<PathSegment>,
+) -> Result<(), Unread> {
+    prepare_once(value, around, fields, at, &mut Vec::new())
+}
+
+/// `seen` has the types that have described the value: one may stand in its own place.
+fn prepare_once(
+    value: &mut Value,
+    around: Option<&Map<String, Value>>,
+    fields: &'static [FieldSchema],
+    at: &mut Vec<PathSegment>,
+    seen: &mut Vec<*const FieldSchema>,
+) -> Result<(), Unread> {
+    if fields.is_empty() || seen.contains(&fields.as_ptr()) {
+        return Ok(());
+    }
+    seen.push(fields.as_ptr());
+    if let Value::Array(items) = value {
+        return prepare_items(items, around, fields, at);
+    }
+    // Renamed at the end, so that no new name is taken for a stored one.
+    let mut names = Vec::new();
+    for field in fields {
+        if !field.applies_to(value, around) {
+            continue;
+        }
+        match field.place {
+            Place::Inline if field.sensitivity != Sensitivity::Skipped => {
+                prepare_once(value, around, field.inside(), at, seen)?;
+            }
+            Place::Keys => {
+                for (key, value) in value.as_object_mut().into_iter().flatten() {
+                    at.push(PathSegment::Name(key.clone()));
+                    prepare(value, None, field.inside(), at)?;
+                    at.pop();
+                }
+            }
+            Place::Named => {
+                let Some(object) = value.as_object_mut() else {
+                    continue;
+                };
+                let Some(mut inner) = object.remove(field.name) else {
+                    continue;
+                };
+                at.push(PathSegment::Name(field.name.to_owned()));
+                if field.reading == Reading::Never {
+                    return Err(Unread(Path::from_segments(at)));
+                }
+                let prepared = prepare(&mut inner, Some(object), field.inside(), at);
+                at.pop();
+                prepared?;
+                object.insert(field.name.to_owned(), inner);
+                if let Reading::Under(name) = field.reading {
+                    names.push((field.name, name));
+                }
+            }
+            Place::Inline | Place::Indexed(_) => {}
+        }
+    }
+    if let Some(object) = value.as_object_mut() {
+        let taken: Vec<_> = names
+            .into_iter()
+            .filter_map(|(stored, name)| Some((name, object.remove(stored)?)))
+            .collect();
+        for (name, value) in taken {
+            object.insert(name.to_owned(), value);
+        }
+    }
+    Ok(())
+}
+
+/// The items of a list, or the fields of a tuple.
+fn prepare_items(
+    items: &mut [Value],
+    around: Option<&Map<String, Value>>,
+    fields: &'static [FieldSchema],
+    at: &mut Vec<PathSegment>,
+) -> Result<(), Unread> {
+    let tuple = FieldSchema::tuple(fields, items, around);
+    for (index, item) in items.iter_mut().enumerate() {
+        let position = tuple
+            .into_iter()
+            .flatten()
+            .find(|field| field.place == Place::Indexed(index));
+        at.push(PathSegment::Index(index));
+        match position {
+            Some(field) if field.reading == Reading::Never => {
+                return Err(Unread(Path::from_segments(at)));
+            }
+            Some(field) => prepare(item, None, field.inside(), at)?,
+            None => prepare(item, None, fields, at)?,
+        }
+        at.pop();
+    }
+    Ok(())
+}

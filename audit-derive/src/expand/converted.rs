@@ -1,0 +1,82 @@
+//! `AuditValue` for types that are recorded as something else than their fields.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::Type;
+
+use crate::ast::{Container, Conversion};
+use crate::symbol::{DISPLAY, SERDE};
+
+/// Emits the items of the implementation, if the type is recorded in another form.
+pub(crate) fn items(container: &Container<'_>) -> Option<TokenStream> {
+    Some(match container.conversion.as_ref()? {
+        Conversion::Serde => wrapped(container, SERDE, &quote!(Serialized)),
+        Conversion::Display => wrapped(container, DISPLAY, &quote!(Displayed)),
+        Conversion::Into(into) => through(into),
+    })
+}
+
+/// A type that is recorded as serde writes it, or as its text:
+///
+/// ```text
+/// fn same(&self, __new: &Self) -> bool {
+///     __audit::AuditValue::same(&__audit::Serialized(self), &__audit::Serialized(__new))
+/// }
+/// fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
+///     __audit::AuditValue::snapshot(&__audit::Serialized(self), __cx)
+/// }
+/// ```
+fn wrapped(container: &Container<'_>, word: &str, wrapper: &TokenStream) -> TokenStream {
+    // A trait that the type lacks is reported at the word that asks for it.
+    let span = container
+        .settings
+        .given
+        .get(word)
+        .map_or_else(proc_macro2::Span::call_site, proc_macro2::Ident::span);
+    let this = quote_spanned!(span=> &__audit::#wrapper(self));
+    quote! {
+        #[inline]
+        fn same(&self, __new: &Self) -> ::core::primitive::bool {
+            __audit::AuditValue::same(#this, &__audit::#wrapper(__new))
+        }
+        #[inline]
+        fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
+            __audit::AuditValue::snapshot(#this, __cx)
+        }
+    }
+}
+
+/// A type that serde converts before it writes it is recorded as what it is converted into:
+///
+/// ```text
+/// const COMPOSITE: bool = <String as __audit::AuditValue>::COMPOSITE;
+/// fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
+///     <String as __audit::AuditValue>::snapshot(&__audit::convert(self), __cx)
+/// }
+/// // and so on for every method
+/// ```
+fn through(into: &Type) -> TokenStream {
+    let value = quote!(<#into as __audit::AuditValue>);
+    let this = quote!(&__audit::convert::<Self, #into>(self));
+    let new = quote!(&__audit::convert::<Self, #into>(__new));
+    quote! {
+        const COMPOSITE: ::core::primitive::bool = #value::COMPOSITE;
+        const FIELDS: &'static [__audit::FieldSchema] = #value::FIELDS;
+        #[inline]
+        fn same(&self, __new: &Self) -> ::core::primitive::bool { #value::same(#this, #new) }
+        #[inline]
+        fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
+            #value::snapshot(#this, __cx)
+        }
+        #[inline]
+        fn diff(&self, __new: &Self, __cx: &mut __audit::Diff<'_>) {
+            #value::diff(#this, #new, __cx);
+        }
+        #[inline]
+        fn write_text(&self, __out: &mut __audit::String, __cx: &mut __audit::Snapshot<'_>) {
+            #value::write_text(#this, __out, __cx);
+        }
+        #[inline]
+        fn fields() -> &'static [__audit::FieldSchema] { #value::fields() }
+    }
+}
