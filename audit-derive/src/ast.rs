@@ -87,6 +87,7 @@ pub(crate) struct Variant<'a> {
 }
 
 /// A field of a struct or a variant.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
 pub(crate) struct Field<'a> {
     pub(crate) original: &'a syn::Field,
     pub(crate) settings: FieldSettings,

@@ -60,10 +60,10 @@ impl<T> Names<T> {
         self.reading = found.reading.or(self.reading.take());
     }
 
-    fn and_then<U>(self, convert: impl Fn(T) -> Option<U>) -> Names<U> {
+    fn and_then<U>(&self, convert: impl Fn(&T) -> Option<U>) -> Names<U> {
         Names {
-            writing: self.writing.and_then(&convert),
-            reading: self.reading.and_then(&convert),
+            writing: self.writing.as_ref().and_then(&convert),
+            reading: self.reading.as_ref().and_then(&convert),
         }
     }
 }
@@ -139,7 +139,7 @@ impl SerdeAttrs {
     }
 }
 
-fn case(text: LitStr) -> Option<Case> {
+fn case(text: &LitStr) -> Option<Case> {
     Case::from_name(&text.value())
 }
 

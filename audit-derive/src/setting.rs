@@ -39,6 +39,10 @@ impl Given {
 }
 
 /// The attributes of a type.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word that stands or does not"
+)]
 #[derive(Default)]
 pub(crate) struct ContainerSettings {
     pub(crate) given: Given,

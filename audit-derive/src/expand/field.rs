@@ -252,13 +252,13 @@ fn wrapped(field: &Field<'_>, presence: &Presence) -> Option<TokenStream> {
         return masked(field, ty);
     };
     Some(match form {
-        Form::Serde => spanned(quote!(Serialized), ty),
+        Form::Serde => spanned(&quote!(Serialized), ty),
         // In a closure, since the function is generic over what it writes to.
         Form::SerdeWith(path) => quote! {
             __audit::SerializedWith(__v, |__v: &#ty, __s: __audit::Recorder| #path(__v, __s))
         },
-        Form::Display => looking_through(ty, &|ty| spanned(quote!(Displayed), ty)),
-        Form::Debug => looking_through(ty, &|ty| spanned(quote!(Debugged), ty)),
+        Form::Display => looking_through(ty, &|ty| spanned(&quote!(Displayed), ty)),
+        Form::Debug => looking_through(ty, &|ty| spanned(&quote!(Debugged), ty)),
         Form::Reference => quote!(__audit::Referenced(__v)),
         Form::Set => quote!(__audit::AsSet(__v)),
         // Called in a closure, so that `&String` fits a function of `&str`.
@@ -275,7 +275,7 @@ fn wrapped(field: &Field<'_>, presence: &Presence) -> Option<TokenStream> {
 }
 
 /// Names the type in full, so that what it lacks is reported where the user wrote it.
-fn spanned(wrapper: TokenStream, ty: &Type) -> TokenStream {
+fn spanned(wrapper: &TokenStream, ty: &Type) -> TokenStream {
     quote!(__audit::#wrapper::<#ty>(__v))
 }
 

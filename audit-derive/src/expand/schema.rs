@@ -147,9 +147,10 @@ impl Places {
         };
         let index = *place;
         *place += usize::from(variant.has_fields());
-        match variant.tagging(tagging) {
-            Tagging::Adjacent(..) => quote!(__audit::FieldSchema::fields(&__f[1])[#index]),
-            _ => quote!(__f[#index]),
+        if let Tagging::Adjacent(..) = variant.tagging(tagging) {
+            quote!(__audit::FieldSchema::fields(&__f[1])[#index])
+        } else {
+            quote!(__f[#index])
         }
     }
 }
