@@ -18,14 +18,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Actor {
+    // In the order of the names, which is that of the canonical form.
+    /// The name as it was at the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display: Option<String>,
     /// The stable id, by which entries are found.
     pub id: String,
     /// What kind of actor it is.
     #[serde(default)]
     pub kind: ActorKind,
-    /// The name as it was at the time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub display: Option<String>,
     /// The id of whoever the actor acted for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<String>,

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::cadence::Cadence;
-use crate::clock;
+use crate::clock::Clock;
 use crate::entry::{LogEntry, Source};
 use crate::error::Result;
 use crate::hash::HashKeys;
@@ -34,7 +34,7 @@ pub struct AuditLogBuilder {
     keys: Option<HashKeys>,
     min_level: Level,
     require_actor: bool,
-    clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    clock: Clock,
     ids: Box<dyn Fn(DateTime<Utc>) -> Uuid + Send + Sync>,
     before: Vec<BeforeHook>,
     after: Vec<AfterHook>,
@@ -56,7 +56,7 @@ impl AuditLogBuilder {
             keys: None,
             min_level: Level::Debug,
             require_actor: false,
-            clock: Box::new(clock::now),
+            clock: Clock::System,
             ids: Box::new(ids::fresh),
             before: Vec::new(),
             after: Vec::new(),
@@ -133,13 +133,18 @@ impl AuditLogBuilder {
         self
     }
 
-    /// Sets where times come from.
+    /// Sets where times come from; the system's clock unless given.
+    ///
+    /// The times that a log gives never go back. If the clock steps back, entries get the last
+    /// time given until the clock has caught up, and their ids keep them in order. Only
+    /// [`Draft::at`](crate::Draft::at) dates an entry back.
     pub fn clock(mut self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
-        self.clock = Box::new(clock);
+        self.clock = Clock::custom(clock);
         self
     }
 
-    /// Sets where ids come from; they must be unique. Entries of one time are ordered by id.
+    /// Sets where ids come from. They must be unique, and should grow: entries of one time are
+    /// ordered by id.
     pub fn ids(mut self, ids: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
         self.ids = Box::new(move |_| ids());
         self

@@ -286,7 +286,8 @@ impl Draft {
         self.edit(|ready| ready.fixed = Some(level))
     }
 
-    /// Sets when it happened, to the microsecond.
+    /// Sets when it happened, to the microsecond: any time, also one before that of the last
+    /// entry.
     pub fn at(self, time: impl Into<DateTime<Utc>>) -> Self {
         self.edit(|ready| ready.entry.timestamp = to_micros(time.into()))
     }

@@ -17,6 +17,7 @@ use crate::ambient::{Ambient, Entered};
 use crate::auditable::Auditable;
 use crate::builder::AuditLogBuilder;
 use crate::cadence::Cadence;
+use crate::clock::Clock;
 use crate::context::RunsInScope;
 use crate::critical::warn_or_print;
 use crate::description::ModelDescription;
@@ -70,7 +71,7 @@ pub(crate) struct Shared {
     pub(crate) min_level: Level,
     pub(crate) require_actor: bool,
     pub(crate) unregistered: UnregisteredPolicy,
-    pub(crate) clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    pub(crate) clock: Clock,
     pub(crate) ids: Box<dyn Fn(DateTime<Utc>) -> Uuid + Send + Sync>,
     pub(crate) before: Vec<BeforeHook>,
     pub(crate) source: Source,
@@ -614,7 +615,7 @@ impl AuditLog {
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        crate::entry::to_micros((self.shared.clock)())
+        self.shared.clock.now()
     }
 
     pub(crate) fn fresh_id(&self) -> Uuid {

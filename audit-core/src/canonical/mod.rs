@@ -95,6 +95,7 @@ mod tests {
     use uuid::Uuid;
 
     use crate::action::Outcome;
+    use crate::actor::Actor;
     use crate::change::{Change, Changes};
     use crate::entry::{LogEntry, ObjectRef, Source};
 
@@ -139,7 +140,8 @@ mod tests {
             Change::new("a['x y']".parse().unwrap(), Some(json!("\u{7f}")), None),
         ]);
         entry.snapshot = Some(json!({"b": -1.5e300, "a": {"\"": u64::MAX}}));
-        entry.actor = Some("ann".into());
+        let actor = Actor::user("ann").display("Ann").on_behalf_of("bob");
+        entry.actor = Some(actor);
         entry.correlation_id = Some("c".to_owned());
         entry.trace_id = Some("t".to_owned());
         entry.transaction_id = Some(Uuid::max());
@@ -150,9 +152,11 @@ mod tests {
             .additional_data
             .insert("key".to_owned(), json!([true]));
         entry.source = Source::service("web").host("h").version("1");
-        assert_eq!(
-            entry.to_canonical_json().unwrap(),
-            serde_json::to_string(&entry).unwrap()
-        );
+        let text = entry.to_canonical_json().unwrap();
+        assert_eq!(text, serde_json::to_string(&entry).unwrap());
+        // Every key is set, and sorted at every level.
+        assert_eq!(text.matches("\"display\"").count(), 1);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(text, super::text(&value));
     }
 }

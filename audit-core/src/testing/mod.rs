@@ -10,7 +10,6 @@ mod matching;
 mod redacted;
 mod unaudited;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -69,7 +68,9 @@ pub struct Capture {
 #[derive(Debug, Default)]
 struct Fixed {
     time: Mutex<Option<DateTime<Utc>>>,
-    ids: AtomicU64,
+    /// The last id. Ids that count up begin after those of the running clock, if there are any:
+    /// entries of one time are ordered by id.
+    last: Mutex<u128>,
 }
 
 impl Fixed {
@@ -82,14 +83,15 @@ impl Fixed {
     }
 
     fn id(&self) -> Uuid {
-        match self.time() {
-            Some(_) => {
-                let number = self.ids.fetch_add(1, Ordering::Relaxed) + 1;
-                // Version and variant as a real one has, so that nothing stumbles.
-                Uuid::from_u128((0x7 << 76) | (0b10 << 62) | u128::from(number))
-            }
-            None => crate::ids::fresh(clock::now()),
-        }
+        let stopped = self.time().is_some();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = if stopped {
+            // Version and variant as a real one has, so that nothing stumbles.
+            (*last).max((0x7 << 76) | (0b10 << 62)) + 1
+        } else {
+            crate::ids::fresh(clock::now()).as_u128()
+        };
+        Uuid::from_u128(*last)
     }
 }
 
@@ -106,7 +108,8 @@ impl Capture {
         self
     }
 
-    /// Stops the clock at a time.
+    /// Stops the clock at a time. One before the last entry's moves no timestamp back: those of
+    /// a log never go back, and [`Draft::at`](crate::Draft::at) dates an entry back.
     pub fn set_time(&self, time: DateTime<Utc>) {
         *self
             .fixed
