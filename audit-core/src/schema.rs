@@ -38,6 +38,7 @@ pub struct FieldSchema {
     pub(crate) whole: bool,
     pub(crate) identity: bool,
     pub(crate) converted: bool,
+    pub(crate) approximate: bool,
     pub(crate) referenced: Option<&'static str>,
     pub(crate) reading: Reading,
     /// Of a variant's description: the key that holds the variant's name, in the same object or
@@ -104,6 +105,7 @@ impl FieldSchema {
             whole: false,
             identity: false,
             converted: false,
+            approximate: false,
             referenced: None,
             reading: Reading::Stored,
             tag: None,
@@ -206,6 +208,13 @@ impl FieldSchema {
     /// `Debug`, makes of the value.
     pub const fn converted(mut self) -> Self {
         self.converted = true;
+        self
+    }
+
+    /// Says that the field has an equality of its own, as by `eq` or `tolerance`: values that
+    /// are recorded in different forms may be equal.
+    pub const fn approximate(mut self) -> Self {
+        self.approximate = true;
         self
     }
 

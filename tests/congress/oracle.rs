@@ -112,6 +112,7 @@ impl Oracle {
         self.check_states(log)?;
         self.check_histories(log)?;
         self.check_time_travel(log)?;
+        check_chains(log)?;
         self.check_actors_and_windows(log)
     }
 
@@ -342,6 +343,22 @@ impl Oracle {
         }
         Ok(())
     }
+}
+
+/// Checks that every entry starts from what the one before it left, read with the type and
+/// without it.
+fn check_chains(log: &AuditLog) -> Result<(), Failed> {
+    let nameless = AuditLog::builder().store(log.store()).build();
+    log.register::<Legislator>();
+    for log in [log, &nameless] {
+        for history in log.histories(log.query())? {
+            let history = history?;
+            if let Some(found) = history.breaks().first() {
+                return Err(format!("a false break of {}: {found:?}", history.object()).into());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> Result<(), Failed> {

@@ -179,6 +179,16 @@ pub enum ConflictKind {
 }
 
 impl Conflict {
+    /// A place that has changed since; the change leads from what it held to what it holds.
+    pub(crate) fn changed_since(change: Change) -> Self {
+        Self {
+            path: change.path,
+            kind: ConflictKind::Changed,
+            expected: change.old,
+            found: change.new,
+        }
+    }
+
     /// A place whose value cannot be put back, since only a masked form is known.
     pub(crate) fn hidden(path: Path) -> Self {
         Self {

@@ -283,17 +283,17 @@ fn has_aliases(fields: Level) -> bool {
 }
 
 /// What a type has at one place: fields, what is under the keys of a map, or both.
-type Level = &'static [FieldSchema];
+pub(super) type Level = &'static [FieldSchema];
 
 /// What a name in an object stands for.
-enum Member {
+pub(super) enum Member {
     Field(&'static FieldSchema),
     /// A map's key; its value has these.
     Value(Level),
 }
 
 /// Finds a member by its present name or a former one.
-fn member(level: Level, name: &str) -> Option<Member> {
+pub(super) fn member(level: Level, name: &str) -> Option<Member> {
     let named = find(level, &|field| field.name() == name);
     named
         .or_else(|| find(level, &|field| field.aliases().contains(&name)))

@@ -1,5 +1,7 @@
 //! The history of one object: its versions, what it was when, and who set what.
 
+mod between;
+mod chain;
 mod evolve;
 mod exact;
 mod hidden;
@@ -157,6 +159,14 @@ pub struct Version<'h> {
     pub entry: &'h LogEntry,
 }
 
+impl Version<'_> {
+    /// Returns whether the entry says by itself what it made of the object: a creation, a
+    /// deletion, or one with a snapshot.
+    pub fn tells_all(&self) -> bool {
+        stands_alone(self.entry)
+    }
+}
+
 /// Who set a part of an object last.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -164,6 +174,19 @@ pub struct Blame<'h> {
     /// The part: a field, a map's key, a whole list that is matched by position.
     pub path: Path,
     /// The entry that set it, which has who, when and why.
+    pub entry: &'h LogEntry,
+    /// Whether the part, or something in it, changed without an entry since the object was last
+    /// told in full; see [`History::breaks`].
+    pub unrecorded: bool,
+}
+
+/// A break in the chain of an object's entries.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Break<'h> {
+    /// The part that changed without an entry; `$` for the object itself.
+    pub path: Path,
+    /// The first entry after that.
     pub entry: &'h LogEntry,
 }
 
@@ -260,22 +283,52 @@ impl History {
     /// Returns what changed from one version to another, in either direction; `None` if one
     /// of them does not exist. A version in which the object did not exist is a null. What
     /// the trail holds masked or as a token is marked so.
+    ///
+    /// Tells what the entries between the versions tell, in one: items of a keyed list by their
+    /// key, members of a set by themselves. Applied to the state of the one version the changes
+    /// give that of the other.
     pub fn diff(&self, from: usize, to: usize) -> Option<Changes> {
-        let (from, to) = (self.at_version(from)?, self.at_version(to)?);
-        let mut changes = crate::diff(&from.state, &to.state);
-        mark_hidden(&mut changes, &[&from, &to]);
+        let states = (self.at_version(from)?, self.at_version(to)?);
+        let mut changes = self.changes(from, &states.0.state, to, &states.1.state);
+        mark_hidden(&mut changes, &[&states.0, &states.1]);
         Some(changes)
+    }
+
+    /// Returns the changes that lead from the state of a version to that of another.
+    fn changes(&self, from: usize, old: &Value, to: usize, new: &Value) -> Changes {
+        if old.is_null() || new.is_null() {
+            return crate::diff(old, new);
+        }
+        let (first, last) = (from.min(to), from.max(to));
+        let ids: Vec<Uuid> = self
+            .versions()
+            .skip(first)
+            .take(last - first)
+            .map(|version| version.entry.id)
+            .collect();
+        let between: Vec<&LogEntry> = self
+            .entries
+            .iter()
+            .filter(|entry| ids.contains(&entry.id))
+            .collect();
+        if from <= to {
+            between::changes(self.fields, &self.entries, &between, old, new)
+        } else {
+            between::changes(self.fields, &self.entries, &between, new, old).invert()
+        }
     }
 
     /// Returns the changes that lead from the newest version back to another; `None` if there
     /// is no such version. [`Changes::rebase`] fits them to an object that has moved on and
     /// reports the conflicts.
     ///
-    /// What the trail does not have in clear cannot be put back and is left out: the
-    /// [`missing`](Reconstruction::missing) parts of [`at_version`](Self::at_version). An
-    /// object that was deleted is one change of `$`, from a null.
+    /// Tells what [`diff`](Self::diff) tells, but for what the trail does not have in clear,
+    /// which cannot be put back and is left out: the [`missing`](Reconstruction::missing) parts
+    /// of [`at_version`](Self::at_version). An object that was deleted is one change of `$`,
+    /// from a null.
     pub fn revert_to(&self, number: usize) -> Option<Changes> {
         let (mut latest, mut target) = (self.latest(), self.at_version(number)?);
+        let newest = self.versions().count();
         let hidden: Vec<Path> = latest
             .missing
             .iter()
@@ -283,11 +336,22 @@ impl History {
             .filter(|part| matches!(part.reason, MissingReason::Masked | MissingReason::Hashed))
             .map(|part| part.path.clone())
             .collect();
+        if hidden.is_empty() {
+            return Some(self.changes(newest, &latest.state, number, &target.state));
+        }
         for path in &hidden {
             take_out(&mut latest.state, &path.segments());
             take_out(&mut target.state, &path.segments());
         }
-        Some(crate::diff(&latest.state, &target.state))
+        if latest.state.is_null() || target.state.is_null() {
+            return Some(crate::diff(&latest.state, &target.state));
+        }
+        Some(between::compare(
+            self.fields,
+            &self.entries,
+            &latest.state,
+            &target.state,
+        ))
     }
 
     /// Returns what undoes one entry in the newest version, and what stands in the way of it:
@@ -295,11 +359,15 @@ impl History {
     /// is no such entry, or if it changed nothing, like one of what was denied.
     ///
     /// Of a deletion it brings the object back: one change of `$`, from a null, without what
-    /// the trail does not have in clear.
+    /// the trail does not have in clear. Of a creation it is one change of `$` to a null, unless
+    /// something changed since, which stands in the way; nothing if the object was deleted.
     pub fn undo(&self, entry: Uuid) -> Option<Rebase> {
         let entry = self.entries.iter().find(|known| known.id == entry)?;
         if !makes_version(entry) {
             return None;
+        }
+        if entry.action == Action::Create {
+            return Some(self.undo_creation(entry));
         }
         let mut back = entry.changes.invert();
         let mut hidden = Vec::new();
@@ -329,21 +397,48 @@ impl History {
         Some(rebase)
     }
 
+    fn undo_creation(&self, entry: &LogEntry) -> Rebase {
+        let mut rebase = Rebase::default();
+        let later = self.entries.iter().skip_while(|known| known.id != entry.id);
+        let ends = |entry: &&LogEntry| {
+            makes_version(entry) && matches!(entry.action, Action::Create | Action::Delete)
+        };
+        if later.skip(1).any(|entry| ends(&entry)) {
+            rebase.done.push(Path::ROOT);
+            return rebase;
+        }
+        let end = self.entries.iter().position(|known| known.id == entry.id);
+        let created = rebuild(self.fields, &self.entries[..=end.unwrap_or_default()]).state;
+        let latest = self.latest();
+        let since = between::compare(self.fields, &self.entries, &created, &latest.state);
+        if since.is_empty() {
+            rebase.changes = crate::diff(&latest.state, &Value::Null);
+            mark_hidden(&mut rebase.changes, &[&latest]);
+        } else {
+            rebase.conflicts = since.into_iter().map(Conflict::changed_since).collect();
+        }
+        rebase
+    }
+
     /// Returns who set each part of the newest version, by path. A part that was set with
     /// what it is in, and not since, is not listed on its own. Where a snapshot, such as a
     /// baseline, shows what no entry before it tells, its entry is named.
     pub fn blame(&self) -> Vec<Blame<'_>> {
         let mut parts = Parts::default();
-        let mut fold = Fold::default();
-        for entry in self.entries.iter().filter(|entry| makes_version(entry)) {
+        let mut fold = Fold::of(self.fields);
+        for (index, entry) in self.entries.iter().enumerate() {
+            if !makes_version(entry) {
+                continue;
+            }
+            let earlier = &self.entries[..index];
             if entry.action == Action::Delete {
                 parts.by_path.clear();
-                fold.step(entry);
+                fold.step(earlier, entry);
                 continue;
             }
             parts.set(&entry.changes, entry);
             if let Some(snapshot) = &entry.snapshot {
-                fold.change(entry);
+                fold.change(earlier, entry);
                 if fold.state != *snapshot {
                     let state = match &fold.state {
                         // Each field by itself, and not all in one.
@@ -353,10 +448,73 @@ impl History {
                     parts.set(&crate::diff(state, snapshot), entry);
                 }
             }
-            fold.step(entry);
+            fold.step(earlier, entry);
         }
-        let parts = parts.by_path.into_iter();
-        parts.map(|(path, entry)| Blame { path, entry }).collect()
+        let unrecorded: Vec<&Path> = fold.unrecorded().collect();
+        let parts = parts.by_path.into_iter().map(|(path, entry)| Blame {
+            unrecorded: unrecorded
+                .iter()
+                .any(|part| part.is_within(&path) || path.is_within(part)),
+            path,
+            entry,
+        });
+        parts.collect()
+    }
+
+    /// Returns where the chain of entries is broken: an entry starts from another value than
+    /// the entries before it left, since something changed in between without an entry. Oldest
+    /// first.
+    ///
+    /// Values that count as equal break no chain, and neither do values that cannot be compared,
+    /// because they are masked, or because no entry before mentions them. Of an object that was
+    /// deleted or created without an entry the path is `$`.
+    ///
+    /// # Example: a change past the trail
+    /// ```
+    /// # use audit_core as auditlog;
+    /// # use auditlog::{AuditLog, LogEntry, ObjectRef, Store};
+    /// # use serde_json::json;
+    /// # let log = AuditLog::builder().build();
+    /// # for (action, old, new) in [("create", None, "draft"), ("update", Some("1"), "2")] {
+    /// #     let mut entry = LogEntry::new(action, "Doc", "9", "Doc 9");
+    /// #     let old = old.map(Into::into);
+    /// #     entry.changes = [auditlog::Change::new("status".parse()?, old, Some(new.into()))].into_iter().collect();
+    /// #     log.store().append(&[entry])?;
+    /// # }
+    /// // Created as "draft"; the next entry says that "1" became "2".
+    /// let history = log.history_of(ObjectRef::new("Doc", "9"))?;
+    /// assert_eq!(history.breaks().len(), 1);
+    /// assert_eq!(history.breaks()[0].path, "status");
+    /// assert_eq!(history.latest().state, json!({"status": "2"}));
+    /// assert!(!history.latest().complete);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn breaks(&self) -> Vec<Break<'_>> {
+        let mut found: Vec<Break<'_>> = Vec::new();
+        let mut fold = Fold::of(self.fields);
+        let mut start = 0;
+        for (index, entry) in self.entries.iter().enumerate() {
+            if !makes_version(entry) {
+                continue;
+            }
+            let earlier = &self.entries[start..index];
+            let mut parts = Vec::new();
+            if stands_alone(entry) || fold.state.is_null() {
+                parts = fold.breaks(earlier, entry);
+            }
+            let gaps = fold.step(earlier, entry);
+            parts.extend(rebuild::unrecorded(&gaps).cloned());
+            if stands_alone(entry) {
+                start = index;
+            }
+            let first = found.len();
+            for path in parts {
+                if !found[first..].iter().any(|known| known.path == path) {
+                    found.push(Break { path, entry });
+                }
+            }
+        }
+        found
     }
 }
 

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Map, Value};
 
+use super::chain::{self, Link};
+use super::evolve::Level;
 use super::exact::Exact;
 use super::hidden::{Visit, find};
 use super::readable::Readable;
@@ -55,8 +57,9 @@ pub enum MissingReason {
     Hashed,
     /// The trail begins after the object did.
     StartsLater,
-    /// An entry started from another state than the entries before it led to, and what it
-    /// says could not be put into place: something changed in between without an entry.
+    /// An entry started from another value than the entries before it led to: something changed
+    /// in between without an entry. The state has what that entry says, where it could be put
+    /// into place.
     Unrecorded,
 }
 
@@ -113,16 +116,19 @@ pub(crate) fn stands_alone(entry: &LogEntry) -> bool {
 }
 
 /// Folds entries of an object, oldest first, into its state.
-pub(super) fn rebuild(fields: &'static [FieldSchema], entries: &[LogEntry]) -> Reconstruction {
+pub(super) fn rebuild(fields: Level, entries: &[LogEntry]) -> Reconstruction {
     let start = entries.iter().rposition(stands_alone).unwrap_or_default();
-    let mut fold = Fold::default();
-    for entry in entries[start..].iter().filter(|entry| makes_version(entry)) {
-        fold.step(entry);
+    let mut fold = Fold::of(fields);
+    for (index, entry) in entries.iter().enumerate().skip(start) {
+        if makes_version(entry) {
+            fold.step(&entries[start..index], entry);
+        }
     }
     let Fold {
         state,
         mut missing,
         starts_later,
+        ..
     } = fold;
     let mut references = Vec::new();
     if !state.is_null() {
@@ -148,84 +154,183 @@ pub(super) fn rebuild(fields: &'static [FieldSchema], entries: &[LogEntry]) -> R
 }
 
 /// A state on its way through the entries of an object.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Fold {
     pub(super) state: Value,
+    fields: Level,
     missing: Vec<Missing>,
     /// Whether the trail begins after the object did.
     starts_later: bool,
 }
 
 impl Fold {
-    /// Goes on to the version that an entry made.
-    pub(super) fn step(&mut self, entry: &LogEntry) {
+    /// Begins before the first entry of an object of a type with these fields.
+    pub(super) fn of(fields: Level) -> Self {
+        Self {
+            state: Value::Null,
+            fields,
+            missing: Vec::new(),
+            starts_later: false,
+        }
+    }
+
+    /// Goes on to the version that an entry made; `earlier` are the entries before, from one
+    /// that says all of the object. Returns the parts that are found missing.
+    pub(super) fn step(&mut self, earlier: &[LogEntry], entry: &LogEntry) -> Vec<Missing> {
         match (&entry.action, &entry.snapshot) {
-            (Action::Delete, _) => *self = Self::default(),
+            (Action::Delete, _) => *self = Self::of(self.fields),
             (_, Some(snapshot)) => {
                 *self = Self {
                     state: snapshot.clone(),
-                    ..Self::default()
+                    ..Self::of(self.fields)
                 }
             }
             (action, None) => {
                 if *action == Action::Create {
-                    *self = Self::default();
+                    *self = Self::of(self.fields);
                 }
-                self.change(entry);
+                return self.change(earlier, entry);
             }
         }
+        Vec::new()
     }
 
-    /// Applies the changes of an entry, whatever else it says.
-    pub(super) fn change(&mut self, entry: &LogEntry) {
+    /// Applies the changes of an entry, whatever else it says. Returns the parts that are found
+    /// missing.
+    pub(super) fn change(&mut self, earlier: &[LogEntry], entry: &LogEntry) -> Vec<Missing> {
         let created = entry.action == Action::Create;
         if self.state.is_null() && (created || !entry.changes.is_empty()) {
             self.state = empty(&entry.changes);
             self.starts_later = !created && !self.state.is_null();
         }
-        self.apply(&entry.changes);
+        let gaps = self.apply(earlier, &entry.changes);
+        for part in &gaps {
+            if !self.missing.contains(part) {
+                self.missing.push(part.clone());
+            }
+        }
+        gaps
+    }
+
+    /// Returns the parts that changed without an entry since the object was last told in full.
+    pub(super) fn unrecorded(&self) -> impl Iterator<Item = &Path> {
+        unrecorded(&self.missing)
+    }
+
+    /// Returns where an entry that [says all of the object](stands_alone) starts from another
+    /// state than this one, which the entries before it led to.
+    pub(super) fn breaks(&self, earlier: &[LogEntry], entry: &LogEntry) -> Vec<Path> {
+        if self.state.is_null() {
+            // What was deleted is deleted again, or told of as if it was there.
+            let last = earlier.iter().rfind(|entry| makes_version(entry));
+            let gone = last.is_some_and(|last| last.action == Action::Delete);
+            let back = gone && entry.action != Action::Create;
+            return back.then_some(Path::ROOT).into_iter().collect();
+        }
+        if entry.action == Action::Create {
+            return vec![Path::ROOT];
+        }
+        let mut after = self.clone();
+        let gaps = after.change(earlier, entry);
+        let mut parts: Vec<Path> = unrecorded(&gaps).cloned().collect();
+        if entry.action != Action::Delete
+            && !after.starts_later
+            && let Some(snapshot) = &entry.snapshot
+        {
+            let told = after.link(earlier).differing(&after.state, snapshot);
+            parts.extend(told);
+        }
+        parts
+    }
+
+    fn link<'e>(&self, earlier: &'e [LogEntry]) -> Link<'e> {
+        Link {
+            fields: self.fields,
+            earlier,
+            partial: self.starts_later,
+        }
     }
 
     /// Applies changes; where the state has something else than a change starts from, the
-    /// change is taken at its word.
-    fn apply(&mut self, changes: &Changes) {
+    /// change is taken at its word. Returns the parts that are found missing.
+    fn apply(&mut self, earlier: &[LogEntry], changes: &Changes) -> Vec<Missing> {
+        let note = |path| Missing {
+            path,
+            reason: MissingReason::Unrecorded,
+        };
+        let mut gaps = Vec::new();
+        if !self.starts_later {
+            gaps.extend(chain::displaced(changes, &self.state).into_iter().map(note));
+        }
+        if changes.apply(&mut self.state).is_err() {
+            gaps.extend(self.apply_anyway(earlier, changes));
+        } else if !self.starts_later {
+            gaps.extend(chain::misplaced(changes, &self.state).into_iter().map(note));
+        }
+        gaps
+    }
+
+    fn apply_anyway(&mut self, earlier: &[LogEntry], changes: &Changes) -> Vec<Missing> {
+        let link = self.link(earlier);
+        let changes = &link.fit(changes, &self.state);
         if changes.apply(&mut self.state).is_ok() {
-            return;
+            return Vec::new();
         }
-        let rebase = changes.rebase(&self.state);
-        if rebase.changes.apply(&mut self.state).is_err() {
-            return;
-        }
-        for conflict in rebase.conflicts {
+        let conflicts = changes.conflicts(&self.state);
+        let mut gaps: Vec<Missing> = Vec::new();
+        let mut misfits: Vec<&Change> = Vec::new();
+        for conflict in &conflicts {
             let change = changes.get(&conflict.path);
-            let forced = change.map(|change| {
-                let found = change.path.find_in(&self.state).cloned();
-                let change = Change {
-                    old: found,
-                    ..change.clone()
-                };
-                Changes::from_iter([change])
-            });
-            if forced.is_some_and(|forced| forced.apply(&mut self.state).is_ok()) {
+            if let Some(part) = link.new_part(&conflict.path, &self.state) {
+                // What held the place is only not known.
+                misfits.extend(change);
+                let reason = MissingReason::StartsLater;
+                gaps.extend((!self.starts_later).then_some(Missing { path: part, reason }));
                 continue;
             }
-            if self.starts_later {
-                // What held the place was there before the trail; it is only not known.
-                if let Some(change) = change {
-                    put(
-                        &mut self.state,
-                        &change.path.segments(),
-                        change.new.as_ref(),
-                    );
-                }
+            if self.starts_later && !is_certain(&conflict.path, &self.state) {
                 continue;
             }
-            self.missing.push(Missing {
-                path: conflict.path,
+            gaps.push(Missing {
+                path: conflict.path.clone(),
                 reason: MissingReason::Unrecorded,
             });
         }
+        let rebase = changes.rebase(&self.state);
+        if rebase.changes.apply(&mut self.state).is_ok() {
+            for conflict in rebase.conflicts {
+                let Some(change) = changes.get(&conflict.path) else {
+                    continue;
+                };
+                let forced = Change {
+                    old: change.path.find_in(&self.state).cloned(),
+                    ..change.clone()
+                };
+                let forced = Changes::from_iter([forced]);
+                let fits = forced.apply(&mut self.state).is_ok();
+                if !fits && (self.starts_later || misfits.contains(&change)) {
+                    let segments = change.path.segments();
+                    put(&mut self.state, &segments, change.new.as_ref());
+                }
+            }
+        }
+        gaps
     }
+}
+
+/// Returns the parts among those that are missing that changed without an entry.
+pub(super) fn unrecorded(missing: &[Missing]) -> impl Iterator<Item = &Path> {
+    let unrecorded = |part: &&Missing| part.reason == MissingReason::Unrecorded;
+    missing.iter().filter(unrecorded).map(|part| &part.path)
+}
+
+/// Whether a state of which only parts are known certainly has another value at a path.
+fn is_certain(path: &Path, state: &Value) -> bool {
+    let named = |segment: &PathSegment| matches!(segment, PathSegment::Name(_));
+    path.segments().iter().all(named)
+        && path
+            .find_in(state)
+            .is_some_and(|found| !found.is_null() && !found.is_object() && !found.is_array())
 }
 
 /// Puts a value into place, with what has to hold it; a place in a list that is matched by

@@ -150,7 +150,7 @@ where
 
 /// Returns the fewest items, as old and new index, that must move for the rest to keep its
 /// order: all but a longest run of ascending new indices (patience sorting).
-fn moves(pairs: &[(usize, Option<usize>)]) -> Vec<(usize, usize)> {
+pub(crate) fn moves(pairs: &[(usize, Option<usize>)]) -> Vec<(usize, usize)> {
     let kept: Vec<(usize, usize)> = pairs
         .iter()
         .filter_map(|(old, new)| Some((*old, (*new)?)))

@@ -19,6 +19,7 @@ mod wrap;
 use serde_json::Value;
 
 pub use self::keyed::Keyed;
+pub(crate) use self::keyed::moves;
 pub use self::serialize::Recorder;
 pub use self::set::AsSet;
 pub(crate) use self::tree::{compare_values, normalize};

@@ -220,6 +220,9 @@ fn settings(field: &Field<'_>, domain: &str) -> TokenStream {
     if settings.whole {
         out.extend(quote!(.whole()));
     }
+    if settings.equality.is_some() {
+        out.extend(quote!(.approximate()));
+    }
     if let Some(Form::With(_) | Form::Display | Form::Debug) = settings.form {
         out.extend(quote!(.converted()));
     }

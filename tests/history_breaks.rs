@@ -1,0 +1,506 @@
+//! A change that no entry tells of breaks the chain of an object's entries, and the history
+//! says so; what only looks different does not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use auditlog::prelude::*;
+use auditlog::{AuditLog, Change, MissingReason, ObjectRef, Reconstruction, testing};
+use serde_json::{Value, json};
+
+#[derive(Auditable, Clone)]
+struct Doc {
+    id: u32,
+    status: String,
+    #[audit(key = "sku")]
+    lines: Vec<Line>,
+    tags: BTreeSet<String>,
+    notes: Vec<String>,
+    labels: BTreeMap<String, u32>,
+    #[audit(whole)]
+    place: Place,
+}
+
+#[derive(Auditable, Clone)]
+struct Line {
+    sku: String,
+    price: u32,
+}
+
+#[derive(Auditable, Clone)]
+struct Place {
+    city: String,
+    zip: Option<String>,
+}
+
+fn doc() -> Doc {
+    Doc {
+        id: 9,
+        status: "draft".into(),
+        lines: ["A", "B", "C"]
+            .map(|sku| Line {
+                sku: sku.into(),
+                price: 1,
+            })
+            .into(),
+        tags: ["m", "t"].map(str::to_owned).into(),
+        notes: vec!["first".into(), "second".into()],
+        labels: BTreeMap::from([("a".into(), 1)]),
+        place: Place {
+            city: "Bonn".into(),
+            zip: None,
+        },
+    }
+}
+
+/// Records the creation, makes `unrecorded` of the object without an entry, and records what
+/// `recorded` makes of that.
+fn lived(unrecorded: fn(&mut Doc), recorded: fn(&mut Doc)) -> (testing::Capture, Doc) {
+    let audit = testing::capture();
+    auditlog::register::<Doc>();
+    let mut doc = doc();
+    auditlog::created(&doc).record().expect("recorded");
+    unrecorded(&mut doc);
+    auditlog::update(&mut doc, recorded)
+        .record()
+        .expect("recorded");
+    (audit, doc)
+}
+
+fn unrecorded(state: &Reconstruction) -> Vec<&str> {
+    assert_eq!(state.complete, state.missing.is_empty());
+    let missing = state.missing.iter();
+    missing
+        .filter(|part| part.reason == MissingReason::Unrecorded)
+        .map(|part| part.path.as_str())
+        .collect()
+}
+
+#[test]
+fn a_break_is_named_wherever_the_object_is_read() {
+    let (audit, doc) = lived(|doc| doc.status = "1".into(), |doc| doc.status = "2".into());
+    let history = auditlog::history::<Doc>(9).expect("a history");
+    let latest = history.latest();
+    assert_eq!(latest.state, auditlog::snapshot(&doc));
+    assert_eq!(unrecorded(&latest), ["status"]);
+    assert_eq!(
+        unrecorded(&history.at_version(1).expect("a version")),
+        [""; 0]
+    );
+    let breaks: Vec<_> = history
+        .breaks()
+        .into_iter()
+        .map(|found| (found.path.to_string(), found.entry.id))
+        .collect();
+    assert_eq!(breaks, [("status".to_owned(), history.entries()[1].id)]);
+    let blame: Vec<_> = history
+        .blame()
+        .into_iter()
+        .filter(|part| part.unrecorded)
+        .map(|part| part.path.to_string())
+        .collect();
+    assert_eq!(blame, ["status"]);
+
+    let log = audit.log();
+    let now = chrono::Utc::now() + chrono::TimeDelta::hours(1);
+    assert_eq!(
+        unrecorded(&log.as_of::<Doc>(9, now).expect("a state")),
+        ["status"]
+    );
+    let all: Vec<_> = log.objects_as_of::<Doc>(now).expect("states").collect();
+    assert_eq!(
+        unrecorded(&all[0].as_ref().expect("a state").at),
+        ["status"]
+    );
+    // Without the type.
+    let other = AuditLog::builder().store(log.store()).build();
+    let object = ObjectRef::new("Doc", "9");
+    let nameless = other.history_of(object).expect("a history");
+    assert_eq!(unrecorded(&nameless.latest()), ["status"]);
+}
+
+#[test]
+fn breaks_inside_lists_sets_maps_and_values_are_found() {
+    type Edit = fn(&mut Doc);
+    let cases: [(&str, Edit, Edit); 9] = [
+        (
+            "labels.a",
+            |doc| doc.labels = [("a".into(), 5)].into(),
+            |doc| doc.labels = [("a".into(), 6)].into(),
+        ),
+        (
+            "labels.b",
+            |doc| {
+                doc.labels.insert("b".into(), 5);
+            },
+            |doc| {
+                doc.labels.insert("b".into(), 6);
+            },
+        ),
+        (
+            "labels.a",
+            |doc| doc.labels.clear(),
+            |doc| {
+                doc.labels.insert("a".into(), 6);
+            },
+        ),
+        (
+            "place",
+            |doc| doc.place.city = "Ulm".into(),
+            |doc| doc.place.city = "Trier".into(),
+        ),
+        (
+            "lines[sku='B'].price",
+            |doc| doc.lines[1].price = 5,
+            |doc| doc.lines[1].price = 6,
+        ),
+        (
+            "lines",
+            |doc| {
+                doc.lines.remove(0);
+            },
+            |doc| doc.lines[0].price = 6,
+        ),
+        (
+            "tags",
+            |doc| {
+                doc.tags.insert("a".into());
+            },
+            |doc| {
+                doc.tags.remove("t");
+            },
+        ),
+        (
+            "tags",
+            |doc| {
+                doc.tags.insert("a".into());
+            },
+            |doc| {
+                doc.tags.insert("z".into());
+            },
+        ),
+        (
+            "notes[0]",
+            |doc| doc.notes[0] = "other".into(),
+            |doc| doc.notes[0] = "third".into(),
+        ),
+    ];
+    for (path, before, after) in cases {
+        let (audit, _) = lived(before, after);
+        let latest = auditlog::history::<Doc>(9).expect("a history").latest();
+        assert_eq!(
+            unrecorded(&latest),
+            [path],
+            "{}",
+            audit.entries()[1].changes
+        );
+        // What was recorded breaks nothing.
+        drop(audit);
+        let (_audit, doc) = lived(|_| {}, after);
+        let latest = auditlog::history::<Doc>(9).expect("a history").latest();
+        assert_eq!(unrecorded(&latest), [""; 0]);
+        assert_eq!(latest.state, auditlog::snapshot(&doc));
+    }
+}
+
+#[test]
+fn a_full_snapshot_ends_what_is_missing_and_shows_what_was() {
+    let (_audit, mut doc) = lived(|_| {}, |doc| doc.status = "2".into());
+    doc.status = "3".into();
+    auditlog::baseline::<Doc>([&doc]).expect("recorded");
+    let history = auditlog::history::<Doc>(9).expect("a history");
+    assert!(history.latest().complete);
+    let breaks: Vec<_> = history
+        .breaks()
+        .iter()
+        .map(|found| found.path.to_string())
+        .collect();
+    assert_eq!(breaks, ["status"]);
+}
+
+#[test]
+fn what_was_deleted_or_created_without_an_entry_is_named() {
+    let (_audit, doc) = lived(|_| {}, |doc| doc.status = "2".into());
+    let paths = || -> Vec<String> {
+        let history = auditlog::history::<Doc>(9).expect("a history");
+        history
+            .breaks()
+            .iter()
+            .map(|found| found.path.to_string())
+            .collect()
+    };
+    auditlog::created(&doc).record().expect("recorded");
+    assert_eq!(paths(), ["$"]);
+    // The deletion tells what the object was.
+    let other = Doc {
+        status: "5".into(),
+        ..doc.clone()
+    };
+    auditlog::deleted(&other).record().expect("recorded");
+    assert_eq!(paths(), ["$", "status"]);
+    let later = Doc {
+        status: "6".into(),
+        ..doc.clone()
+    };
+    auditlog::updated(&other, &later)
+        .record()
+        .expect("recorded");
+    assert_eq!(paths(), ["$", "status", "$"]);
+}
+
+/// Makes a history of entries by hand, as other programs and machines write them.
+fn recorded(entries: &[(&str, Value)]) -> AuditLog {
+    let log = AuditLog::builder().build();
+    for (action, changes) in entries {
+        let mut entry = auditlog::LogEntry::new(*action, "Row", "1", "Row 1");
+        entry.changes = serde_json::from_value(changes.clone()).expect("changes");
+        log.store().append(&[entry]).expect("appended");
+    }
+    log
+}
+
+fn breaks(entries: &[(&str, Value)]) -> Vec<String> {
+    let log = recorded(entries);
+    let history = log
+        .history_of(ObjectRef::new("Row", "1"))
+        .expect("a history");
+    let told: Vec<String> = history
+        .breaks()
+        .iter()
+        .map(|found| found.path.to_string())
+        .collect();
+    let missing: Vec<String> = unrecorded(&history.latest())
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(told, missing);
+    told
+}
+
+#[test]
+fn values_that_count_as_equal_break_nothing() {
+    let alike = [
+        (json!("10.50"), json!("10.5")),
+        (json!("10"), json!("10.0")),
+        (json!(1), json!(1.0)),
+        (
+            json!("2026-01-01T12:00:00Z"),
+            json!("2026-01-01T13:00:00+01:00"),
+        ),
+        (
+            json!("2026-01-01T12:00:00Z"),
+            json!("2026-01-01T13:00:00+01:00[Europe/Berlin]"),
+        ),
+        (json!(["a", "b"]), json!(["b", "a"])),
+        (
+            json!({"a": {"x": "1.0"}}),
+            json!({"a": {"x": "1.00", "y": null}}),
+        ),
+        (json!("****4567"), json!("+49 123 4567")),
+        (json!("h1:00112233445566778899aabbccddeeff"), json!("A")),
+        (json!("3"), json!(3)),
+        (json!(2.5), json!("2.50")),
+        (json!("True"), json!(true)),
+        (
+            json!("{'a': None, 'b': [True]}"),
+            json!("{\"a\": null, \"b\": [true]}"),
+        ),
+        (json!("{'a': None}"), json!({"a": null})),
+    ];
+    for (left, found) in alike {
+        let entries = [
+            ("create", json!({"f": {"new": left}, "g": {"new": 1}})),
+            ("update", json!({"f": {"old": found, "new": "other"}})),
+        ];
+        assert_eq!(breaks(&entries), [""; 0], "{left} {found}");
+    }
+    let different = [
+        (json!("10.50"), json!("10.51")),
+        (json!("007"), json!("7")),
+        (json!(1), json!("2")),
+        (
+            json!("2026-01-01T12:00:00Z"),
+            json!("2026-01-01T12:00:00+01:00"),
+        ),
+        (json!(["a", "b"]), json!(["a", "c"])),
+        (json!({"card": 1}), json!({"voucher": 1})),
+        (json!(null), json!(false)),
+        (
+            json!(9_007_199_254_740_993_u64),
+            json!(9_007_199_254_740_992_u64),
+        ),
+    ];
+    for (left, found) in different {
+        let entries = [
+            ("create", json!({"f": {"new": left}})),
+            ("update", json!({"f": {"old": found, "new": "other"}})),
+        ];
+        assert_eq!(breaks(&entries), ["f"], "{left} {found}");
+    }
+}
+
+#[test]
+fn what_cannot_be_compared_breaks_nothing() {
+    for redaction in ["masked", "hashed"] {
+        let entries = [
+            (
+                "create",
+                json!({"f": {"new": "***", "redaction": redaction}}),
+            ),
+            (
+                "update",
+                json!({"f": {"old": "a", "new": "b", "redaction": redaction}}),
+            ),
+            ("update", json!({"f": {"new": "c", "redaction": redaction}})),
+        ];
+        assert_eq!(breaks(&entries), [""; 0]);
+    }
+    // The clear parts of what is redacted in part are compared.
+    let partly = |amount: u32| {
+        [
+            (
+                "create",
+                json!({"f": {"new": {"pin": "***", "amount": 1}, "redaction": "partial"}}),
+            ),
+            (
+                "update",
+                json!({"f": {"old": {"pin": "*", "amount": amount}, "new": null, "redaction": "partial"}}),
+            ),
+        ]
+    };
+    assert_eq!(breaks(&partly(1)), [""; 0]);
+    assert_eq!(breaks(&partly(2)), ["f"]);
+}
+
+#[test]
+fn levels_of_absence_and_new_fields_break_nothing() {
+    let created = ("create", json!({"id": {"new": 1}, "in": {"new": {"a": 1}}}));
+    let quiet = [
+        json!({"nick": {"old": null, "new": "x"}}),
+        json!({"nick": {"new": "x"}}),
+        // Fields that the type did not have before.
+        json!({"added": {"old": 0, "new": 1}}),
+        json!({"in.added": {"old": 0, "new": 1}}),
+        json!({"in": {"old": {"a": 1, "added": 0}, "new": {"a": 2, "added": 0}}}),
+        json!({"group.name": {"old": "x", "new": "y"}}),
+    ];
+    for changes in quiet {
+        let entries = [created.clone(), ("update", changes.clone())];
+        assert_eq!(breaks(&entries), [""; 0], "{changes}");
+    }
+    // One that was told to be gone is not new.
+    let entries = [
+        ("create", json!({"id": {"new": 1}, "nick": {"new": "a"}})),
+        ("update", json!({"nick": {"old": "a"}})),
+        ("update", json!({"nick": {"old": "b", "new": "c"}})),
+    ];
+    assert_eq!(breaks(&entries), ["nick"]);
+}
+
+#[test]
+fn a_trail_that_begins_later_knows_only_what_it_told() {
+    let entries = [
+        ("update", json!({"a": {"old": 1, "new": 2}})),
+        (
+            "update",
+            json!({"b": {"old": 1, "new": 2}, "in.x": {"old": 1, "new": 2}}),
+        ),
+        (
+            "update",
+            json!({"in": {"old": {"x": 2, "y": 1}, "new": {"x": 2, "y": 2}}}),
+        ),
+    ];
+    assert_eq!(breaks(&entries), [""; 0]);
+    let mut broken = entries.to_vec();
+    broken.push(("update", json!({"a": {"old": 1, "new": 3}})));
+    assert_eq!(breaks(&broken), ["a"]);
+}
+
+#[test]
+fn fields_with_rules_of_their_own_break_nothing() {
+    fn same(old: &str, new: &str) -> bool {
+        old.eq_ignore_ascii_case(new)
+    }
+
+    #[derive(Auditable, Clone)]
+    struct Sensor {
+        id: u32,
+        #[audit(tolerance = 0.1)]
+        heat: f64,
+        #[audit(eq = same)]
+        name: String,
+        #[audit(ignore)]
+        seen: u32,
+        #[audit(mask = "last4")]
+        serial: String,
+        state: u8,
+    }
+    let _audit = testing::capture();
+    auditlog::register::<Sensor>();
+    let old = Sensor {
+        id: 1,
+        heat: 1.0,
+        name: "a".into(),
+        seen: 1,
+        serial: "1234567".into(),
+        state: 1,
+    };
+    auditlog::created(&old).record().expect("recorded");
+    let mut now = Sensor {
+        heat: 1.05,
+        name: "A".into(),
+        seen: 2,
+        ..old
+    };
+    auditlog::update(&mut now, |sensor| {
+        sensor.heat = 2.0;
+        sensor.name = "b".into();
+        sensor.seen = 3;
+        sensor.serial = "7654321".into();
+    })
+    .record()
+    .expect("recorded");
+    let history = auditlog::history::<Sensor>(1).expect("a history");
+    assert_eq!(unrecorded(&history.latest()), [""; 0]);
+    assert_eq!(history.latest().state, auditlog::snapshot(&now));
+    // The state itself still breaks.
+    now.state = 5;
+    auditlog::update(&mut now, |sensor| sensor.state = 6)
+        .record()
+        .expect("recorded");
+    let history = auditlog::history::<Sensor>(1).expect("a history");
+    assert_eq!(unrecorded(&history.latest()), ["state"]);
+}
+
+#[test]
+fn an_old_value_that_is_written_otherwise_does_not_upset_its_list() {
+    let entries = [
+        ("create", json!({"l": {"new": ["1.0", "b", "c"]}})),
+        (
+            "update",
+            json!({"l[0]": {"old": "1.00"}, "l[2]": {"old": "c"}}),
+        ),
+    ];
+    assert_eq!(breaks(&entries), [""; 0]);
+    let history = recorded(&entries).history_of(ObjectRef::new("Row", "1"));
+    assert_eq!(
+        history.expect("a history").latest().state,
+        json!({"l": ["b"]})
+    );
+}
+
+#[test]
+fn a_change_made_by_hand_needs_no_index() {
+    let change = |path: &str, old: Value, new: Value| {
+        Change::new(path.parse().expect("a path"), Some(old), Some(new))
+    };
+    let log = recorded(&[("create", json!({"l": {"new": [{"k": "a", "n": 1}]}}))]);
+    let mut entry = auditlog::LogEntry::new("update", "Row", "1", "Row 1");
+    entry.changes = [change("l[k='a'].n", json!(1), json!(2))]
+        .into_iter()
+        .collect();
+    log.store().append(&[entry]).expect("appended");
+    let history = log
+        .history_of(ObjectRef::new("Row", "1"))
+        .expect("a history");
+    assert!(history.breaks().is_empty() && history.latest().complete);
+}
