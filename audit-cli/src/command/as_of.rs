@@ -1,6 +1,6 @@
 //! `as-of`: what an object was at a time.
 
-use audit_core::{Missing, ObjectRef, Reconstruction};
+use audit_core::{Missing, MissingReason, ObjectRef, Reconstruction};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
@@ -208,6 +208,13 @@ fn print(found: &Reconstruction, out: &mut Output) -> Result<(), Error> {
         let path = text::safe(missing.path.as_str());
         let line = match missing.path.as_str() {
             "$" => format!("incomplete: {}", missing.reason),
+            _ if matches!(
+                missing.reason,
+                MissingReason::Unrecorded | MissingReason::StartsLater
+            ) =>
+            {
+                format!("incomplete: {path}: {}", missing.reason)
+            }
             _ => format!("incomplete: {path} is {}", missing.reason),
         };
         let line = out.paint(Part::Bad, line);

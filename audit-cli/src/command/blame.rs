@@ -1,6 +1,6 @@
 //! `blame`: who set which part of an object.
 
-use audit_core::{Blame, History, Path};
+use audit_core::{Blame, History, MissingReason, Path};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
@@ -34,6 +34,8 @@ struct Line<'h> {
     actor: Option<&'h str>,
     reason: Option<&'h str>,
     entry: Uuid,
+    /// Whether the part changed without an entry since the object was last told in full.
+    unrecorded: bool,
 }
 
 pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error> {
@@ -83,6 +85,7 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
                 actor: entry.actor.as_ref().map(|actor| actor.id.as_str()),
                 reason: entry.reason.as_deref(),
                 entry: entry.id,
+                unrecorded: part.unrecorded,
             })?;
         }
         return Ok(Exit::Done);
@@ -108,6 +111,12 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
     }
     Output::keep_whole(&mut table, [3, 4]);
     out.table(&table)?;
+    for part in parts.iter().filter(|part| part.unrecorded) {
+        let path = text::safe(part.path.as_str());
+        let line = format!("incomplete: {path}: {}", MissingReason::Unrecorded);
+        let line = out.paint(Part::Bad, line);
+        out.line(line)?;
+    }
     Ok(Exit::Done)
 }
 

@@ -1,6 +1,8 @@
 //! `doctor`: whether the store is as it should be.
 
-use audit_core::{ENTRY_FORMAT, ObjectRef, Query};
+use std::fmt;
+
+use audit_core::{ENTRY_FORMAT, History, ObjectRef, Path, Query, StoreError};
 use chrono::TimeDelta;
 use clap::Args;
 use serde::Serialize;
@@ -12,12 +14,14 @@ use crate::exit::Exit;
 use crate::output::{Output, Part};
 use crate::store::{Engine, Health, Named, Partitions, Plan, Problem, Sizes};
 use crate::text;
+use crate::trail::Trail;
 
 /// How many complaints of one kind are shown.
 const SHOWN: usize = 20;
 /// Check the store: every byte and entry, versions, indexes, sizes
 ///
-/// Reads all of the store. If something is wrong, the exit code is 5. In PostgreSQL it looks at
+/// Reads all of the store. If something is wrong, the exit code is 5. An object that changed
+/// without an entry is named, and is wrong until a later entry tells of all of it. In PostgreSQL it looks at
 /// partitions, rights and triggers, too; a role that may only read is enough.
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {}
@@ -35,6 +39,20 @@ struct Findings {
     partitions: Option<Partitions>,
     indexes: Vec<Plan>,
     problems: Vec<Problem>,
+    breaks: Vec<Break>,
+}
+
+/// A place where an object changed without an entry.
+#[derive(Debug, Serialize)]
+struct Break {
+    #[serde(flatten)]
+    object: ObjectRef,
+    /// The version that starts from other values than the one before it left.
+    version: usize,
+    entry: Uuid,
+    paths: Vec<Path>,
+    /// Whether a later entry tells of the whole object, so that its state is known again.
+    resolved: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -49,7 +67,8 @@ struct Versions {
 
 pub(crate) fn run(_args: &DoctorArgs, session: &mut Session) -> Result<Exit, Error> {
     let trail = session.read("doctor", "")?;
-    let findings = Findings::of(trail.store.examine(&questions(session))?);
+    let mut findings = Findings::of(trail.store.examine(&questions(session))?);
+    findings.add_breaks(&trail)?;
     let out = &mut session.out;
     if out.is_json() {
         out.json(&findings)?;
@@ -80,7 +99,79 @@ impl Findings {
             partitions: health.partitions,
             indexes: health.indexes,
             problems: health.problems,
+            breaks: Vec::new(),
         }
+    }
+
+    /// Finds the objects that changed without an entry. Those whose state is not known in full
+    /// since are problems.
+    fn add_breaks(&mut self, trail: &Trail) -> Result<(), Error> {
+        for history in trail.log.histories(trail.log.query())? {
+            match history {
+                Ok(history) => self.add_breaks_of(&history),
+                // Damage is among the problems already; what lies behind it cannot be read.
+                Err(audit_core::Error::Store(StoreError::Corrupt { .. })) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.healthy = self.problems.is_empty();
+        Ok(())
+    }
+
+    fn add_breaks_of(&mut self, history: &History) {
+        let first = self.breaks.len();
+        for found in history.breaks() {
+            if let Some(last) = self.breaks[first..].last_mut()
+                && last.entry == found.entry.id
+            {
+                last.paths.push(found.path);
+                continue;
+            }
+            let version = history
+                .versions()
+                .find(|version| version.entry.id == found.entry.id);
+            self.breaks.push(Break {
+                object: history.object().clone(),
+                version: version.map_or(0, |version| version.number),
+                entry: found.entry.id,
+                paths: vec![found.path],
+                resolved: true,
+            });
+        }
+        if first == self.breaks.len() {
+            return;
+        }
+        let full = history.versions().rfind(|version| version.tells_all());
+        let known_from = full.map_or(0, |version| version.number);
+        for found in &mut self.breaks[first..] {
+            found.resolved = found.version <= known_from;
+            if !found.resolved {
+                self.problems.push(Problem {
+                    what: found.to_string(),
+                    advice: "`auditlog history` of the object shows where; find out what writes \
+                             past the trail, and record a baseline of the object",
+                });
+            }
+        }
+    }
+}
+
+impl fmt::Display for Break {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            object,
+            version,
+            paths,
+            ..
+        } = self;
+        let paths: Vec<&str> = paths.iter().map(Path::as_str).collect();
+        write!(
+            f,
+            "`{}` `{}` changed without an entry before version {version}: {}",
+            object.model,
+            object.object_pk,
+            paths.join(", ")
+        )
     }
 }
 
@@ -113,6 +204,18 @@ fn questions(session: &Session) -> [(&'static str, Query); 9] {
         ),
         ("everything in order", Query::new()),
     ]
+}
+
+/// Says how many complaints are not shown.
+fn more(count: usize, out: &mut Output) -> Result<(), Error> {
+    let left = count.saturating_sub(SHOWN);
+    if left == 0 {
+        return Ok(());
+    }
+    out.line(format!(
+        "and {} more; --json has all",
+        text::thousands(left as u64)
+    ))
 }
 
 fn print(findings: &Findings, out: &mut Output) -> Result<(), Error> {
@@ -172,13 +275,14 @@ fn print(findings: &Findings, out: &mut Output) -> Result<(), Error> {
             problem.advice
         ))?;
     }
-    let left = findings.problems.len().saturating_sub(SHOWN);
-    if left > 0 {
-        out.line(format!(
-            "and {} more; --json has all",
-            text::thousands(left as u64)
-        ))?;
+    more(findings.problems.len(), out)?;
+    let resolved = || findings.breaks.iter().filter(|found| found.resolved);
+    for found in resolved().take(SHOWN) {
+        let mark = out.paint(Part::Heading, "note:");
+        let told = text::safe(&found.to_string()).into_owned();
+        out.line(format!("{mark} {told}; a later entry tells of all of it"))?;
     }
+    more(resolved().count(), out)?;
     let verdict = if findings.healthy {
         out.paint(Part::Good, "healthy")
     } else {

@@ -1,8 +1,11 @@
 //! `history`: what happened to one object.
 
-use audit_core::LogEntry;
+use std::collections::HashMap;
+
+use audit_core::{LogEntry, MissingReason, Path};
 use clap::Args;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::Session;
 use super::log::Printer;
@@ -14,7 +17,8 @@ use crate::text;
 /// Show what happened to an object, oldest first, with the versions
 ///
 /// Each line begins with the version that the entry made, `-` if it made none, as of an
-/// access.
+/// access. A line that begins with `!` names a part that changed without an entry: the next
+/// entry starts from another value than the entries before it left.
 #[derive(Args, Debug)]
 pub(crate) struct HistoryArgs {
     /// The model's stored name
@@ -31,12 +35,22 @@ pub(crate) struct HistoryArgs {
 struct Line<'h> {
     /// The version that the entry made; null if it made none, as of an access.
     version: Option<usize>,
+    /// The parts that changed without an entry before this one.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    unrecorded: &'h [&'h Path],
     entry: &'h LogEntry,
 }
 
 pub(crate) fn run(args: &HistoryArgs, session: &mut Session) -> Result<Exit, Error> {
     let trail = session.read("history", &format!("{} {}", args.model, args.pk))?;
     let history = trail.history(&args.model, &args.pk)?;
+    let mut unrecorded: HashMap<Uuid, Vec<&Path>> = HashMap::new();
+    let breaks = history.breaks();
+    for found in &breaks {
+        let paths = unrecorded.entry(found.entry.id).or_default();
+        paths.push(&found.path);
+    }
+    let unrecorded = |entry: &LogEntry| unrecorded.get(&entry.id).map_or(&[][..], Vec::as_slice);
     let zone = session.global.tz;
     let out = &mut session.out;
     let mut versions = history.versions().peekable();
@@ -46,7 +60,11 @@ pub(crate) fn run(args: &HistoryArgs, session: &mut Session) -> Result<Exit, Err
     });
     if out.is_json() {
         for (version, entry) in numbered {
-            out.json(&Line { version, entry })?;
+            out.json(&Line {
+                version,
+                unrecorded: unrecorded(entry),
+                entry,
+            })?;
         }
         return Ok(Exit::Done);
     }
@@ -61,6 +79,14 @@ pub(crate) fn run(args: &HistoryArgs, session: &mut Session) -> Result<Exit, Err
         zone,
     };
     for (version, entry) in numbered {
+        for path in unrecorded(entry) {
+            let path = text::safe(path.as_str());
+            let line = out.paint(
+                Part::Bad,
+                format!("   ! {path}: {}", MissingReason::Unrecorded),
+            );
+            out.line(line)?;
+        }
         let version = version.map_or_else(|| "-".to_owned(), |number| number.to_string());
         let version = out.paint(Part::Heading, format!("{version:>4} "));
         printer.print(&version, entry, out)?;

@@ -23,6 +23,7 @@ macro_rules! questions {
             stats_count
             schema_tells_what_the_trail_is_of
             zones_west_of_greenwich_are_read
+            a_change_without_an_entry_is_told
         }
     };
 }
@@ -335,4 +336,59 @@ pub(crate) fn zones_west_of_greenwich_are_read(store: &Path) {
     }
     let said = stderr(store, &["log", "--tz", "-5 hours"], 2);
     assert!(said.contains("expected utc, local, an offset"), "{said}");
+}
+
+pub(crate) fn a_change_without_an_entry_is_told(store: &Path) {
+    // The trail says that the invoice is at 0; this entry of another program starts from 55.
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("break-{}.jsonl", std::process::id()));
+    let entry = json!({
+        "action": "update", "changes": {"total": {"old": 55, "new": 60}},
+        "id": "0193a5e4-b001-7000-8000-000000000000", "level": "INFO", "model": "Invoice",
+        "object_pk": "A/7", "object_repr": "Invoice A/7", "outcome": "success",
+        "schema_version": 1, "timestamp": "2026-01-04T00:00:00.000000Z", "v": 1,
+    });
+    std::fs::write(&file, format!("{entry}\n")).expect("written");
+    stdout(store, &["doctor"]);
+    stdout(store, &["import", file.to_str().expect("UTF-8")]);
+    std::fs::remove_file(&file).expect("removed");
+
+    let asked = json(store, &["as-of", "Invoice", "A/7", "2026-01-05"]).remove(0);
+    assert_eq!(asked["state"]["total"], 60);
+    assert_eq!(asked["complete"], false);
+    assert_eq!(
+        asked["missing"],
+        json!([{"path": "total", "reason": "changed without an entry"}])
+    );
+    let before = json(store, &["as-of", "Invoice", "A/7", "2026-01-03T12:00:00Z"]).remove(0);
+    assert_eq!(before["complete"], true);
+    let text = stdout(store, &["as-of", "Invoice", "A/7", "2026-01-05"]);
+    let line = "incomplete: total: changed without an entry\n";
+    assert!(text.ends_with(line), "{text}");
+    let all = stdout(store, &["as-of", "Invoice", "2026-01-05"]);
+    assert!(all.contains("(incomplete)"), "{all}");
+
+    let lines = json(store, &["history", "Invoice", "A/7"]);
+    assert_eq!(lines[2]["unrecorded"], json!(["total"]));
+    assert_eq!(lines[1].get("unrecorded"), None);
+    let text = stdout(store, &["history", "Invoice", "A/7"]);
+    assert!(
+        text.contains("! total: changed without an entry\n   3 "),
+        "{text}"
+    );
+
+    let blame = json(store, &["blame", "Invoice", "A/7", "--path", "total"]);
+    assert_eq!(blame[0]["unrecorded"], true);
+    let text = stdout(store, &["blame", "Invoice", "A/7"]);
+    assert!(text.ends_with(line), "{text}");
+
+    let output = run(store, &["doctor"]);
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let told = "problem: `Invoice` `A/7` changed without an entry before version 3: total; ";
+    assert!(text.contains(told), "{text}");
+    let output = run(store, &["doctor", "--json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(found["breaks"][0]["paths"], json!(["total"]));
+    assert_eq!(found["breaks"][0]["resolved"], false);
 }
