@@ -43,9 +43,10 @@ pub fn try_snapshot<T: AuditValue + ?Sized>(value: &T) -> Result<Value, ValueErr
     }
 }
 
-/// A value that identifies an item.
+/// A value that identifies an item: the same for values that are the same to the trail.
 pub(crate) fn key_value<T: AuditValue + ?Sized>(value: &T) -> Value {
-    value.snapshot(&mut Snapshot::at_depth(&mut Env::default(), 0))
+    let mut env = Env::default();
+    value.snapshot(&mut Snapshot::at_depth(&mut env, 0).comparable())
 }
 
 /// What taking snapshots needs and leaves behind.
@@ -120,6 +121,8 @@ pub struct Snapshot<'a> {
     redacted: bool,
     /// Whether the value's members go into the object around it.
     flattened: bool,
+    /// Whether values that are the same to the trail must have one form.
+    comparable: bool,
 }
 
 impl<'a> Snapshot<'a> {
@@ -130,7 +133,19 @@ impl<'a> Snapshot<'a> {
             inlined: 0,
             redacted: false,
             flattened: false,
+            comparable: false,
         }
+    }
+
+    /// Gives values that are the same to the trail one form, whatever their scale.
+    pub(crate) fn comparable(mut self) -> Self {
+        self.comparable = true;
+        self
+    }
+
+    /// Whether values that are the same to the trail must have one form.
+    pub(crate) fn is_comparable(&self) -> bool {
+        self.comparable
     }
 
     /// Whether a masked or hashed field was met.
@@ -312,7 +327,10 @@ impl<'a> Snapshot<'a> {
             }
             Sensitivity::Hashed => {
                 self.redacted = true;
-                match value.snapshot(self) {
+                let before = std::mem::replace(&mut self.comparable, true);
+                let value = value.snapshot(self);
+                self.comparable = before;
+                match value {
                     Value::Null => Value::Null,
                     value => Value::String(self.env.hash(field.domain, &value)),
                 }

@@ -109,12 +109,15 @@ impl Report {
         self.step(segment, inside)
     }
 
-    fn replace(&mut self, replace: Replace, state: Option<&Value>) -> Option<Replace> {
+    fn replace(&mut self, mut replace: Replace, state: Option<&Value>) -> Option<Replace> {
         if same(replace.old.as_ref(), state) {
             return Some(replace);
         }
         let kind = if same(replace.new.as_ref(), state) {
             ConflictKind::Done
+        } else if same_up_to_scale(replace.old.as_ref(), state) {
+            replace.old = state.cloned();
+            return Some(replace);
         } else {
             ConflictKind::Changed
         };
@@ -224,7 +227,7 @@ impl Report {
             let place = lookup.find(label.as_ref(), Some(&item.value), index);
             let state = place.and_then(|place| array.get(place));
             let free = place.is_some_and(|place| !found.removed.contains_key(&place));
-            if free && same(Some(&item.value), state) {
+            if free && same_up_to_scale(Some(&item.value), state) {
                 if let Some(place) = place {
                     found.removed.insert(place, item);
                 }
@@ -392,6 +395,13 @@ fn same(expected: Option<&Value>, found: Option<&Value>) -> bool {
         (Some(expected), Some(found)) => nesting::equal(expected, found),
         (None, None) => true,
         _ => false,
+    }
+}
+
+fn same_up_to_scale(expected: Option<&Value>, found: Option<&Value>) -> bool {
+    match (expected, found) {
+        (Some(expected), Some(found)) => nesting::equal_up_to_scale(expected, found),
+        (expected, found) => same(expected, found),
     }
 }
 

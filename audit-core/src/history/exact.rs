@@ -7,6 +7,8 @@ use serde::de::{Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Map, Value};
 
+use super::parts::{system_text, time_parts};
+
 /// A recorded value.
 pub(super) struct Exact(pub(super) Value);
 
@@ -121,12 +123,27 @@ impl<'de> Deserializer<'de> for Exact {
                 }
                 visitor.visit_enum(MapAccessDeserializer::new(entries(fields)))
             }
+            Value::String(text) if name == "OsString" => {
+                visitor.visit_enum(MapAccessDeserializer::new(entries(system_text(&text))))
+            }
             unit => unit.deserialize_enum(name, variants, visitor),
         }
     }
 
+    /// Tuples are what the crate `time` reads its types from, whose texts are recorded.
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match self.0.as_str().and_then(|text| time_parts(text, length)) {
+            Some(parts) => Self(parts).deserialize_any(visitor),
+            None => self.deserialize_any(visitor),
+        }
+    }
+
     forward_to_deserialize_any! {
-        bool char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
+        bool char str string bytes byte_buf unit unit_struct seq tuple_struct map struct
         identifier ignored_any
     }
 }

@@ -7,6 +7,7 @@ mod exact;
 mod hidden;
 mod objects;
 mod readable;
+mod parts;
 mod rebuild;
 
 use std::collections::BTreeMap;

@@ -82,7 +82,8 @@ impl Reconstruction {
     }
 
     /// Makes an object of the state; `None` if it did not exist. Numbers that are stored as
-    /// texts because of their size are read as numbers, but not below `#[serde(flatten)]` or
+    /// texts because of their size are read as numbers, and the texts that are recorded of
+    /// `OsString` and of the crate `time` as their types have them, but not below `#[serde(flatten)]` or
     /// `#[serde(untagged)]`, where serde reads a value before it knows the type.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use crate::level::Level;
 use crate::log::AuditLog;
 use crate::path::{ParsePathError, Path};
 use crate::store::{Page, Store};
-use crate::value::{AuditValue, decimal};
+use crate::value::{AuditValue, nesting};
 
 pub use self::language::ParseQueryError;
 pub use self::time::{ParseTimeError, parse_time};
@@ -432,7 +432,7 @@ impl Filter {
                     change
                         .old
                         .as_ref()
-                        .is_some_and(|found| decimal::matches(found, old))
+                        .is_some_and(|found| nesting::equal_up_to_scale(found, old))
                 })
             })
             && self.changed_to.iter().all(|(path, new)| {
@@ -440,7 +440,7 @@ impl Filter {
                     change
                         .new
                         .as_ref()
-                        .is_some_and(|found| decimal::matches(found, new))
+                        .is_some_and(|found| nesting::equal_up_to_scale(found, new))
                 })
             })
             && self

@@ -54,50 +54,88 @@ macro_rules! texts {
     )*};
 }
 
-#[cfg(feature = "rust_decimal")]
-texts! {
-    /// Recorded as text without trailing zeros: 1.50 and 1.5 are the same.
-    rust_decimal::Decimal => |number| number.normalize().to_string();
+/// Decimals: compared by value, recorded as text with their scale.
+#[cfg(any(feature = "rust_decimal", feature = "bigdecimal"))]
+macro_rules! decimals {
+    ($($type:ty;)*) => {$(
+        /// Compared by value, recorded as text with its scale: an update of 10.50 to 10.5 is no
+        /// change.
+        impl crate::value::AuditValue for $type {
+            #[inline]
+            fn same(&self, other: &Self) -> bool {
+                self == other
+            }
+
+            fn snapshot(&self, cx: &mut crate::snapshot::Snapshot<'_>) -> serde_json::Value {
+                let text = self.to_string();
+                let text = if cx.is_comparable() {
+                    crate::value::decimal::digits(&text).unwrap_or(text)
+                } else {
+                    text
+                };
+                serde_json::Value::String(text)
+            }
+        }
+    )*};
 }
 
+#[cfg(feature = "rust_decimal")]
+decimals! { rust_decimal::Decimal; }
+
 #[cfg(feature = "bigdecimal")]
-texts! {
-    /// Recorded as text without trailing zeros: 1.50 and 1.5 are the same.
-    bigdecimal::BigDecimal => |number| number.normalized().to_plain_string();
-}
+decimals! { bigdecimal::BigDecimal; }
 
 #[cfg(feature = "url")]
 texts! {
     url::Url => |url| url.as_str().to_owned();
 }
 
-#[cfg(feature = "bytes")]
+#[cfg(feature = "ulid")]
 texts! {
-    /// Recorded in hexadecimal.
-    bytes::Bytes => |bytes| hexadecimal(bytes);
-    /// Recorded in hexadecimal.
-    bytes::BytesMut => |bytes| hexadecimal(bytes);
+    ulid::Ulid => ToString::to_string;
+}
+
+#[cfg(feature = "semver")]
+texts! {
+    semver::Version => ToString::to_string;
+    semver::VersionReq => ToString::to_string;
+}
+
+#[cfg(feature = "ipnetwork")]
+texts! {
+    ipnetwork::IpNetwork => ToString::to_string;
+    ipnetwork::Ipv4Network => ToString::to_string;
+    ipnetwork::Ipv6Network => ToString::to_string;
+}
+
+/// Bytes: a list of numbers, as a `Vec<u8>` is, but one value.
+#[cfg(feature = "bytes")]
+macro_rules! bytes {
+    ($($type:ty;)*) => {$(
+        /// Recorded as a list of numbers, as serde has it.
+        impl crate::value::AuditValue for $type {
+            #[inline]
+            fn same(&self, other: &Self) -> bool {
+                self == other
+            }
+
+            fn snapshot(&self, _: &mut crate::snapshot::Snapshot<'_>) -> serde_json::Value {
+                self.iter().copied().map(serde_json::Value::from).collect()
+            }
+        }
+    )*};
 }
 
 #[cfg(feature = "bytes")]
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a `String` cannot fail.
-            let _ok = write!(text, "{byte:02x}");
-            text
-        })
-}
+bytes! { bytes::Bytes; bytes::BytesMut; }
 
 #[cfg(feature = "jiff")]
 texts! {
     /// Recorded in UTC (RFC 3339).
     jiff::Timestamp => ToString::to_string;
-    /// Compared as an instant: another zone alone is no change. Recorded in UTC.
-    jiff::Zoned => |time| time.timestamp().to_string();
+    /// Compared as an instant: another zone alone is no change. Recorded in UTC with a zone that
+    /// jiff reads without a database of zones (RFC 9557): `2026-01-31T13:37:00Z[+00:00]`.
+    jiff::Zoned => |time| format!("{}[+00:00]", time.timestamp());
     jiff::civil::Date => ToString::to_string;
     jiff::civil::Time => ToString::to_string;
     jiff::civil::DateTime => ToString::to_string;
@@ -121,47 +159,34 @@ impl crate::value::AuditValue for jiff::Span {
 
 #[cfg(feature = "time")]
 texts! {
-    /// Compared as an instant: another offset alone is no change. Recorded in UTC (RFC 3339).
+    /// Compared as an instant: another offset alone is no change. Recorded in UTC, as
+    /// `2026-01-31 13:37:00.0 +00:00:00`.
     time::OffsetDateTime => |time| {
         let utc = time.to_offset(time::UtcOffset::UTC);
-        format!("{}T{}Z", date_text(utc.date()), time_text(utc.time()))
+        format!("{} {} +00:00:00", utc.date(), time_text(utc.time()))
     };
-    time::Date => |date| date_text(*date);
+    /// Recorded as `2026-01-31`.
+    time::Date => ToString::to_string;
+    /// Recorded as `13:37:00.0`.
     time::Time => |time| time_text(*time);
-    time::PrimitiveDateTime => |time| {
-        format!("{}T{}", date_text(time.date()), time_text(time.time()))
-    };
-    /// Recorded in seconds.
+    /// Recorded as `2026-01-31 13:37:00.0`.
+    time::PrimitiveDateTime => |time| format!("{} {}", time.date(), time_text(time.time()));
+    /// Recorded in seconds with nine digits of a fraction: `-1.500000000`.
     time::Duration => |duration| {
-        let nanos = duration.whole_nanoseconds();
-        let sign = if nanos < 0 { "-" } else { "" };
-        let nanos = nanos.unsigned_abs();
-        let fraction = fraction_text(u32::try_from(nanos % 1_000_000_000).unwrap_or(0));
-        format!("{sign}{}{fraction}s", nanos / 1_000_000_000)
+        let sign = if duration.is_negative() { "-" } else { "" };
+        let seconds = duration.whole_seconds().unsigned_abs();
+        format!("{sign}{seconds}.{:09}", duration.subsec_nanoseconds().unsigned_abs())
     };
 }
 
-#[cfg(feature = "time")]
-fn date_text(date: time::Date) -> String {
-    format!(
-        "{:04}-{:02}-{:02}",
-        date.year(),
-        u8::from(date.month()),
-        date.day()
-    )
-}
-
+/// A time of day as the crate `time` has it for people (its feature `serde-human-readable`).
 #[cfg(feature = "time")]
 fn time_text(time: time::Time) -> String {
     let (hour, minute, second, nanos) = time.as_hms_nano();
-    format!("{hour:02}:{minute:02}:{second:02}{}", fraction_text(nanos))
-}
-
-#[cfg(feature = "time")]
-fn fraction_text(nanos: u32) -> String {
-    let digits = format!(".{nanos:09}");
-    digits
-        .trim_end_matches('0')
-        .trim_end_matches('.')
-        .to_owned()
+    let digits = format!("{nanos:09}");
+    let fraction = match digits.trim_end_matches('0') {
+        "" => "0",
+        fraction => fraction,
+    };
+    format!("{hour:02}:{minute:02}:{second:02}.{fraction}")
 }

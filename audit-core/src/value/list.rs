@@ -1,14 +1,14 @@
 //! Lists: compared by position, after the common beginning and end are set aside.
 
-use std::collections::{LinkedList, VecDeque};
+use std::collections::{BinaryHeap, LinkedList, VecDeque};
 
 use serde_json::Value;
 
-use super::AuditValue;
+use super::{AuditValue, compare_values};
 use crate::diff::Diff;
 use crate::path::Segment;
 use crate::schema::FieldSchema;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, key_value};
 
 /// Compares two lists in linear time.
 ///
@@ -94,4 +94,41 @@ lists! {
     [] VecDeque<T>;
     [] LinkedList<T>;
     [, const N: usize] [T; N];
+}
+
+/// The items of a heap in ascending order, which its own order says little about. Items that
+/// compare as equal are ordered by their form.
+fn ascending<T: AuditValue + Ord>(heap: &BinaryHeap<T>) -> Vec<&T> {
+    let mut items: Vec<&T> = heap.iter().collect();
+    items.sort_by(|a, b| {
+        a.cmp(b)
+            .then_with(|| compare_values(&key_value(*a), &key_value(*b)))
+    });
+    items
+}
+
+/// Recorded as a list in ascending order, and compared as such.
+impl<T: AuditValue + Ord> AuditValue for BinaryHeap<T> {
+    const COMPOSITE: bool = true;
+
+    fn same(&self, other: &Self) -> bool {
+        self.len() == other.len() && {
+            let (old, new) = (ascending(self), ascending(other));
+            old.into_iter().zip(new).all(|(old, new)| old.same(new))
+        }
+    }
+
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        let items = ascending(self);
+        cx.nested(|cx| items.into_iter().map(|item| item.snapshot(cx)).collect())
+    }
+
+    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+        let (old, new) = (ascending(self), ascending(new));
+        diff_lists(old.iter().copied(), new.iter().copied(), cx);
+    }
+
+    fn fields() -> &'static [FieldSchema] {
+        T::fields()
+    }
 }

@@ -1,7 +1,9 @@
 //! Values whose changes can be tracked.
 
 pub(crate) mod decimal;
+mod either;
 mod foreign;
+mod interior;
 mod keyed;
 mod list;
 mod map;

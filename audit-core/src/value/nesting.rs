@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, map};
 
-use super::decimal::equal_scalars;
+use super::decimal::{equal_scalars, matches};
 
 /// How deep values are followed by recursion. Nothing that the diff records, and nothing that
 /// `serde_json` reads, is deeper.
@@ -25,23 +25,31 @@ pub(crate) fn too_deep(value: &Value) -> bool {
 
 /// Compares two values, numbers by value. Values that nest too deep to compare are not equal.
 pub(crate) fn equal(a: &Value, b: &Value) -> bool {
-    fn within(a: &Value, b: &Value, limit: usize) -> bool {
-        match (a, b) {
-            (Value::Array(a), Value::Array(b)) => {
-                limit > 0
-                    && a.len() == b.len()
-                    && a.iter().zip(b).all(|(a, b)| within(a, b, limit - 1))
-            }
-            (Value::Object(a), Value::Object(b)) => limit > 0 && fields(a, b, limit),
-            (a, b) => a == b || equal_scalars(a, b),
+    within(a, b, LIMIT, &|a, b| a == b || equal_scalars(a, b))
+}
+
+/// Compares two recorded values up to how their numbers are stored: a decimal is a text with its
+/// scale, and the update of a scale alone leaves no entry. So the next change of the value starts
+/// from another text than the change before has left.
+pub(crate) fn equal_up_to_scale(a: &Value, b: &Value) -> bool {
+    within(a, b, LIMIT, &matches)
+}
+
+fn within(a: &Value, b: &Value, limit: usize, same: &dyn Fn(&Value, &Value) -> bool) -> bool {
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) => {
+            limit > 0
+                && a.len() == b.len()
+                && a.iter().zip(b).all(|(a, b)| within(a, b, limit - 1, same))
         }
+        (Value::Object(a), Value::Object(b)) => {
+            limit > 0
+                && a.len() == b.len()
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| within(a, b, limit - 1, same)))
+        }
+        (a, b) => same(a, b),
     }
-    fn fields(a: &Map<String, Value>, b: &Map<String, Value>, limit: usize) -> bool {
-        a.len() == b.len()
-            && a.iter()
-                .all(|(key, a)| b.get(key).is_some_and(|b| within(a, b, limit - 1)))
-    }
-    within(a, b, LIMIT)
 }
 
 /// Compares two objects as [`equal`] does.

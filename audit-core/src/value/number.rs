@@ -1,5 +1,6 @@
-//! Numbers and booleans.
+//! Numbers, booleans, and what wraps numbers.
 
+use std::cmp::Reverse;
 use std::fmt::Display;
 use std::num::{
     NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize, NonZeroU8,
@@ -9,6 +10,7 @@ use std::num::{
 use serde_json::{Number, Value};
 
 use super::AuditValue;
+use crate::diff::Diff;
 use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
 
@@ -19,6 +21,15 @@ const EXACT: u128 = 1 << 53;
 pub(super) fn integer_value(number: i128) -> Value {
     match i64::try_from(number) {
         Ok(small) if number.unsigned_abs() <= EXACT => Value::Number(small.into()),
+        _ => Value::String(number.to_string()),
+    }
+}
+
+/// An integer as a JSON value has it: a number if it has 64 bits, a text beyond.
+pub(super) fn json_integer(number: i128) -> Value {
+    match (i64::try_from(number), u64::try_from(number)) {
+        (Ok(small), _) => small.into(),
+        (_, Ok(large)) => large.into(),
         _ => Value::String(number.to_string()),
     }
 }
@@ -94,6 +105,7 @@ wrapped_integers!(
 
 macro_rules! transparent {
     ($($wrapper:ident),*) => {$(
+        /// Recorded as what it holds.
         impl<T: AuditValue> AuditValue for $wrapper<T> {
             const COMPOSITE: bool = T::COMPOSITE;
 
@@ -106,6 +118,14 @@ macro_rules! transparent {
                 self.0.snapshot(cx)
             }
 
+            fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+                self.0.diff(&new.0, cx);
+            }
+
+            fn write_text(&self, out: &mut String, cx: &mut Snapshot<'_>) {
+                self.0.write_text(out, cx);
+            }
+
             fn fields() -> &'static [FieldSchema] {
                 T::fields()
             }
@@ -113,7 +133,7 @@ macro_rules! transparent {
     )*};
 }
 
-transparent!(Wrapping, Saturating);
+transparent!(Wrapping, Saturating, Reverse);
 
 /// NaN is the same as NaN, and 0.0 the same as -0.0: an update from one to the other
 /// changes nothing that a person would call a change.

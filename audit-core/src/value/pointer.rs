@@ -1,6 +1,5 @@
 //! Values behind a pointer or an `Option`: recorded as what they hold.
 
-use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -88,50 +87,6 @@ impl<T: AuditValue> AuditValue for Option<T> {
         if let Some(value) = self {
             value.write_text(out, cx);
         }
-    }
-
-    fn fields() -> &'static [FieldSchema] {
-        T::fields()
-    }
-}
-
-impl<T: AuditValue + Copy> AuditValue for Cell<T> {
-    const COMPOSITE: bool = T::COMPOSITE;
-
-    #[inline]
-    fn same(&self, other: &Self) -> bool {
-        self.get().same(&other.get())
-    }
-
-    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        self.get().snapshot(cx)
-    }
-
-    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
-        self.get().diff(&new.get(), cx);
-    }
-
-    fn fields() -> &'static [FieldSchema] {
-        T::fields()
-    }
-}
-
-/// # Panics
-/// Comparing or recording one that is mutably borrowed panics, as `borrow` does.
-impl<T: AuditValue> AuditValue for RefCell<T> {
-    const COMPOSITE: bool = T::COMPOSITE;
-
-    #[inline]
-    fn same(&self, other: &Self) -> bool {
-        self.borrow().same(&other.borrow())
-    }
-
-    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        self.borrow().snapshot(cx)
-    }
-
-    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
-        self.borrow().diff(&new.borrow(), cx);
     }
 
     fn fields() -> &'static [FieldSchema] {

@@ -12,7 +12,7 @@ use serde::ser::{
 use serde_json::{Map, Value};
 
 use super::decimal::spelled;
-use super::number::{float_value, integer_value};
+use super::number::{float_value, integer_value, json_integer};
 use crate::diff::MAX_DEPTH;
 
 /// Returns what serde writes of a value.
@@ -93,10 +93,10 @@ impl Recorder {
     }
 
     fn integer(self, number: i128) -> Value {
-        match (i64::try_from(number), u64::try_from(number)) {
-            (Ok(small), _) if self.json => small.into(),
-            (_, Ok(large)) if self.json => large.into(),
-            _ => integer_value(number),
+        if self.json {
+            json_integer(number)
+        } else {
+            integer_value(number)
         }
     }
 

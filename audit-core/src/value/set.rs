@@ -6,7 +6,6 @@ use std::hash::{BuildHasher, Hash};
 
 use serde_json::Value;
 
-use super::decimal::one_form;
 use super::{AuditValue, compare_values};
 use crate::change::{Redaction, exact_text, member_text};
 use crate::diff::Diff;
@@ -155,7 +154,7 @@ impl<'v, T: AuditValue> AsSet<'v, T> {
         let mut known: HashMap<Value, Vec<&'v T>> = HashMap::with_capacity(self.0.len());
         let mut members = Vec::with_capacity(self.0.len());
         for member in self.0 {
-            let value = one_form(key_value(member));
+            let value = key_value(member);
             let alike = known.entry(value.clone()).or_default();
             if !alike.iter().any(|known| T::same(known, member)) {
                 alike.push(member);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::AuditValue;
+use super::{AuditValue, Serialized};
 use crate::snapshot::Snapshot;
 
 impl AuditValue for str {
@@ -82,19 +82,39 @@ macro_rules! displayed {
     )*};
 }
 
-displayed!(
-    char,
-    IpAddr,
-    Ipv4Addr,
-    Ipv6Addr,
-    SocketAddr,
-    SocketAddrV4,
-    SocketAddrV6,
-    uuid::Uuid
-);
+displayed!(char, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, uuid::Uuid);
 
-/// Bytes that are no text are recorded as `\u{fffd}`, but compared as they are.
-macro_rules! lossy {
+/// Compared without the flow information, which its text does not have.
+impl AuditValue for SocketAddrV6 {
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        self.ip() == other.ip()
+            && self.port() == other.port()
+            && self.scope_id() == other.scope_id()
+    }
+
+    fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
+        Value::String(self.to_string())
+    }
+}
+
+impl AuditValue for SocketAddr {
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::V6(old), Self::V6(new)) => old.same(new),
+            (old, new) => old == new,
+        }
+    }
+
+    fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
+        Value::String(self.to_string())
+    }
+}
+
+/// Recorded as text. What is no text is recorded as serde has an `OsString`,
+/// `{"Unix": [47, 255]}`, so that two such names do not look alike.
+macro_rules! system_texts {
     ($($type:ty),*) => {$(
         impl AuditValue for $type {
             #[inline]
@@ -102,11 +122,15 @@ macro_rules! lossy {
                 self == other
             }
 
-            fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
-                Value::String(self.to_string_lossy().into_owned())
+            fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+                let name: &OsStr = self.as_ref();
+                match name.to_str() {
+                    Some(text) => Value::String(text.to_owned()),
+                    None => Serialized(name).snapshot(cx),
+                }
             }
         }
     )*};
 }
 
-lossy!(Path, PathBuf, OsStr, OsString);
+system_texts!(Path, PathBuf, OsStr, OsString);

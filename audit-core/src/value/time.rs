@@ -7,9 +7,10 @@ use chrono::{
     DateTime, FixedOffset, Month, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta,
     TimeZone, Utc, Weekday,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::AuditValue;
+use super::number::json_integer;
 use crate::diff::Diff;
 use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
@@ -30,24 +31,59 @@ impl<Tz: TimeZone> AuditValue for DateTime<Tz> {
     }
 }
 
-/// Recorded in UTC (RFC 3339), to the nanosecond.
+/// Recorded as serde has it: `{"secs_since_epoch": 1, "nanos_since_epoch": 500000000}`. Seconds
+/// before 1970 are negative, which serde refuses, and their nanoseconds count forwards.
 impl AuditValue for SystemTime {
     #[inline]
     fn same(&self, other: &Self) -> bool {
         self == other
     }
 
-    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        // chrono's own conversion panics on a time it cannot hold.
-        let since = match self.duration_since(Self::UNIX_EPOCH) {
-            Ok(after) => TimeDelta::from_std(after).ok(),
-            Err(before) => TimeDelta::from_std(before.duration())
-                .ok()
-                .map(|delta| -delta),
+    fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
+        let (seconds, nanos) = match self.duration_since(Self::UNIX_EPOCH) {
+            Ok(after) => (i128::from(after.as_secs()), after.subsec_nanos()),
+            Err(before) => {
+                let before = before.duration();
+                let seconds = -i128::from(before.as_secs());
+                match before.subsec_nanos() {
+                    0 => (seconds, 0),
+                    nanos => (seconds - 1, 1_000_000_000 - nanos),
+                }
+            }
         };
-        match since.and_then(|since| DateTime::UNIX_EPOCH.checked_add_signed(since)) {
-            Some(time) => instant(time),
-            None => cx.fail("the time is beyond what RFC 3339 can say"),
+        Value::Object(Map::from_iter([
+            ("secs_since_epoch".to_owned(), json_integer(seconds)),
+            ("nanos_since_epoch".to_owned(), nanos.into()),
+        ]))
+    }
+}
+
+/// Recorded as serde has it: `{"secs": 1, "nanos": 500000000}`.
+impl AuditValue for Duration {
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
+        Value::Object(Map::from_iter([
+            ("secs".to_owned(), self.as_secs().into()),
+            ("nanos".to_owned(), self.subsec_nanos().into()),
+        ]))
+    }
+}
+
+/// Recorded as serde has it: seconds, rounded down, and nanoseconds.
+impl AuditValue for TimeDelta {
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        match serde_json::to_value(self) {
+            Ok(value) => value,
+            Err(_) => cx.fail("a `TimeDelta` could not be serialized"),
         }
     }
 }
@@ -82,18 +118,6 @@ displayed! {
     Weekday => |day| day.to_string();
     /// Recorded as `January`.
     Month => |month| month.name().to_owned();
-    /// Recorded as ISO 8601, such as `PT90S`.
-    TimeDelta => |delta| delta.to_string();
-    /// Recorded in seconds with all nine digits that are not zero, such as `1.5s`.
-    Duration => seconds;
-}
-
-fn seconds(duration: &Duration) -> String {
-    let fraction = format!("{:09}", duration.subsec_nanos());
-    match fraction.trim_end_matches('0') {
-        "" => format!("{}s", duration.as_secs()),
-        fraction => format!("{}.{fraction}s", duration.as_secs()),
-    }
 }
 
 macro_rules! ranges {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
 
-use super::decimal::{compare_numbers, number_value};
+use super::decimal::{compare_numbers, number_value, one_form};
 use super::{AuditValue, nesting};
 use crate::diff::Diff;
 use crate::path::Segment;
@@ -81,6 +81,7 @@ impl AuditValue for Value {
         match self {
             Value::Array(items) => items.snapshot(cx),
             Value::Object(fields) => fields.snapshot(cx),
+            scalar if cx.is_comparable() => one_form(normalize(scalar)),
             scalar => normalize(scalar),
         }
     }

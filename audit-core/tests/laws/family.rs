@@ -499,7 +499,7 @@ fn maps() -> BoxedStrategy<Maps> {
         vec(
             prop_oneof![
                 Just(Value::from(1)),
-                Just(Value::from(1.0)),
+                Just(Value::from(1.5)),
                 Just(Value::from("1")),
                 Just(Value::from("\"1\"")),
                 Just(Value::Null),

@@ -10,7 +10,7 @@ fn scalar() -> BoxedStrategy<Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),
         (0..4i64).prop_map(Value::from),
-        prop::sample::select(vec![0.0, -0.0, 1.0, 1.5, -2e300, 5e-324]).prop_map(Value::from),
+        prop::sample::select(vec![0.25, -0.5, 1.5, -2e300, 5e-324]).prop_map(Value::from),
         prop::sample::select(vec![i64::MIN, i64::MAX, 1 << 53, (1 << 53) + 1])
             .prop_map(Value::from),
         Just(Value::Number(Number::from(u64::MAX))),
@@ -71,4 +71,40 @@ pub(crate) fn triple() -> BoxedStrategy<(Value, Value, Value)> {
             (a, b, c)
         })
         .boxed()
+}
+
+/// Two values of few numbers, spelled as integers and as floats.
+pub(crate) fn spellings() -> impl Strategy<Value = (Value, Value)> {
+    let number = || {
+        prop_oneof![
+            (0..3).prop_map(Value::from),
+            prop::sample::select(vec![-0.0, 0.0, 1.0, 2.0, 2.5]).prop_map(Value::from),
+            Just(Value::from(1_u64 << 60)),
+            Just(Value::from(2_f64.powi(60))),
+        ]
+    };
+    let list = || prop::collection::vec(number(), 0..3).prop_map(Value::from);
+    let object = || {
+        let fields = prop::collection::btree_map("[ab]", prop_oneof![number(), list()], 0..3);
+        fields.prop_map(|fields| fields.into_iter().collect::<Value>())
+    };
+    (object(), object())
+}
+
+/// The same value with integers as floats, where a float has the same digits.
+pub(crate) fn respelled(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_i64() {
+            Some(small @ -1000..=1000) => {
+                Value::from(f64::from(i32::try_from(small).unwrap_or_default()))
+            }
+            _ => value.clone(),
+        },
+        Value::Array(items) => items.iter().map(respelled).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, value)| (key.clone(), respelled(value)))
+            .collect(),
+        other => other.clone(),
+    }
 }

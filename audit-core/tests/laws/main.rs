@@ -12,6 +12,7 @@ mod family;
 mod json;
 mod model;
 
+use audit_core::projection::equal_json;
 use audit_core::{AuditValue, Changes, Path, diff, snapshot};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -115,6 +116,20 @@ proptest! {
     #[test]
     fn of_json((a, b, c) in json::triple()) {
         laws::<Value>(&a, &b, &c);
+    }
+
+    /// Equal numbers have several spellings, and an update from one to another is no change:
+    /// applying then leaves the spelling that was there.
+    #[test]
+    fn of_spellings((a, b) in json::spellings()) {
+        let changes = diff::<Value>(&a, &b);
+        prop_assert_eq!(changes.is_empty(), equal_json(&a, &b));
+        prop_assert_eq!(diff(&b, &a).is_empty(), changes.is_empty());
+        prop_assert!(equal_json(&applied(&changes, &snapshot(&a)), &snapshot(&b)));
+        prop_assert!(equal_json(&applied(&changes.invert(), &snapshot(&b)), &snapshot(&a)));
+        // Also onto the other spelling of the state that they were made from.
+        let respelled = json::respelled(&snapshot(&a));
+        prop_assert!(equal_json(&applied(&changes, &respelled), &snapshot(&b)));
     }
 
     /// Where nothing is masked, no value is replaced whole on the way and no list is matched
