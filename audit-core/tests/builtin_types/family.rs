@@ -109,6 +109,7 @@ pub(crate) fn members() -> Vec<Member> {
     members.extend(collections());
     members.extend(chrono_types());
     members.extend(crates());
+    members.extend(times());
     members
 }
 
@@ -162,10 +163,7 @@ fn standard() -> Vec<Member> {
         serde("String", text),
         written("str", text.prop_map(|text| &*text.leak())),
         serde("char", any::<char>()),
-        serde(
-            "Cow",
-            text.prop_map(|text| Cow::<'static, str>::Owned(text)),
-        ),
+        serde("Cow", text.prop_map(Cow::<'static, str>::Owned)),
         serde("IpAddr", any::<IpAddr>()),
         serde("Ipv4Addr", any::<Ipv4Addr>()),
         serde("Ipv6Addr", any::<Ipv6Addr>()),
@@ -313,10 +311,6 @@ fn crates() -> Vec<Member> {
     let requirement = "(>=|<|=|\\^|~)[0-9]\\.[0-9]\\.[0-9]";
     let v4 = || (any::<Ipv4Addr>(), 0..=32u8);
     let v6 = || (any::<Ipv6Addr>(), 0..=128u8);
-    let zoned = vec!["UTC", "America/New_York", "Asia/Kathmandu"];
-    let seconds = -62_000_000_000..250_000_000_000_i64;
-    let offset = (-23..=23i8, 0..60i8)
-        .prop_map(|(h, m)| time::UtcOffset::from_hms(h, if h < 0 { -m } else { m }, 0).unwrap());
     vec![
         serde(
             "rust_decimal::Decimal",
@@ -370,6 +364,19 @@ fn crates() -> Vec<Member> {
                 ipnetwork::Ipv6Network::new(address, prefix).unwrap()
             }),
         ),
+        alone(
+            "SecretBox",
+            any::<u8>().prop_map(|secret| secrecy::SecretBox::new(Box::new(secret))),
+        ),
+    ]
+}
+
+fn times() -> Vec<Member> {
+    let zoned = vec!["UTC", "America/New_York", "Asia/Kathmandu"];
+    let seconds = -62_000_000_000..250_000_000_000_i64;
+    let offset = (-23..=23i8, 0..60i8)
+        .prop_map(|(h, m)| time::UtcOffset::from_hms(h, if h < 0 { -m } else { m }, 0).unwrap());
+    vec![
         serde("jiff::Timestamp", jiff_instant()),
         own(
             "jiff::Zoned",
@@ -383,11 +390,11 @@ fn crates() -> Vec<Member> {
         serde("jiff::civil::DateTime", jiff_civil()),
         serde(
             "jiff::civil::Date",
-            jiff_civil().prop_map(|time| time.date()),
+            jiff_civil().prop_map(jiff::civil::DateTime::date),
         ),
         serde(
             "jiff::civil::Time",
-            jiff_civil().prop_map(|time| time.time()),
+            jiff_civil().prop_map(jiff::civil::DateTime::time),
         ),
         serde("jiff::SignedDuration", jiff_duration()),
         serde(
@@ -419,10 +426,6 @@ fn crates() -> Vec<Member> {
                 let nanos = i32::try_from(nanos).unwrap();
                 time::Duration::new(seconds, if seconds < 0 { -nanos } else { nanos })
             }),
-        ),
-        alone(
-            "SecretBox",
-            any::<u8>().prop_map(|secret| secrecy::SecretBox::new(Box::new(secret))),
         ),
     ]
 }
