@@ -120,3 +120,163 @@ fn the_lint_names_what_looks_secret_and_is_in_clear() {
         "{text}"
     );
 }
+
+#[test]
+fn a_short_hash_key_is_refused() {
+    for key in [Vec::new(), vec![7; 15]] {
+        let builder = || {
+            AuditLog::builder()
+                .hash_key(1, [7; 32])
+                .hash_key(2, key.clone())
+        };
+        let refused = builder().try_build().map(|_| ()).expect_err("a weak key");
+        assert!(
+            refused.to_string().contains("version 2") && refused.to_string().contains("16 bytes"),
+            "{refused}"
+        );
+        assert!(builder().install().is_err());
+        // Where the error is only logged, no token is made with the weak key.
+        assert!(token(&builder().build(), &person("A-1"), "ssn").starts_with("h1:"));
+        let alone = AuditLog::builder().hash_key(2, key.clone()).build();
+        assert!(token(&alone, &person("A-1"), "ssn").starts_with("h0:"));
+    }
+    assert!(AuditLog::builder().hash_key(1, [7; 16]).try_build().is_ok());
+}
+
+#[test]
+fn the_email_mask_shows_only_addresses() {
+    use auditlog::Mask;
+    for text in [
+        "P@ssw0rd!",
+        "P@ssw0rd",
+        "hunter2 @ home: the rest of a secret",
+        "a b@c d",
+        "Ann <ann@example.com>",
+        "ann@example.com, bob@example.com",
+        "pass word@example.com",
+        "ann@example..com",
+        "ann@.com",
+        "@example.com",
+        "ann@",
+        "ann@exa\nmple.com",
+        "",
+    ] {
+        assert_eq!(Mask::Email.apply(text), "***", "{text}");
+    }
+    for (text, masked) in [
+        ("ann@example.com", "a***@example.com"),
+        ("ann+x@mail.ex-ample.co", "a***@mail.ex-ample.co"),
+        ("a@example.com", "***@example.com"),
+    ] {
+        assert_eq!(Mask::Email.apply(text), masked);
+    }
+}
+
+#[test]
+fn a_key_that_hides_something_inside_is_refused() {
+    #[derive(Auditable)]
+    struct Key {
+        tenant: u32,
+        #[audit(mask)]
+        number: String,
+    }
+    #[derive(Auditable)]
+    enum Either {
+        Number(u32),
+        Hidden(#[audit(hash)] String),
+    }
+    #[derive(Auditable)]
+    struct Account {
+        id: Key,
+    }
+    #[derive(Auditable)]
+    struct Composite {
+        #[audit(id)]
+        tenant: u32,
+        #[audit(id)]
+        key: (u32, Option<Either>),
+    }
+    #[derive(Auditable)]
+    struct Wrapped {
+        id: Option<Sensitive<String>>,
+    }
+    #[derive(Auditable)]
+    struct Team {
+        id: u32,
+    }
+    #[derive(Auditable)]
+    #[audit(parent(Team, key = "team"))]
+    struct Member {
+        id: u32,
+        team: Sensitive<String>,
+    }
+    #[derive(Auditable)]
+    #[audit(parent(Team, key = "team"))]
+    struct Renamed {
+        id: u32,
+        #[audit(rename = "team_key")]
+        team: Key,
+    }
+    let log = AuditLog::builder().build();
+    let refusals = [
+        (log.try_register::<Account>(), "`Account.id`"),
+        (log.try_register::<Composite>(), "`Composite.key`"),
+        (log.try_register::<Wrapped>(), "`Wrapped.id`"),
+        (log.try_register::<Member>(), "`Member.team`"),
+        (log.try_register::<Renamed>(), "`Renamed.team_key`"),
+    ];
+    for (refused, field) in refusals {
+        let error = refused.expect_err(field).to_string();
+        assert!(error.contains(field), "{error}");
+    }
+    assert!(log.try_register::<Team>().is_ok());
+    let constructed = (Either::Number(1), Either::Hidden(String::new()));
+    drop(constructed);
+}
+
+#[test]
+fn a_map_with_hidden_keys_is_recorded() {
+    use std::collections::{BTreeMap, HashMap};
+
+    #[derive(Auditable, Clone)]
+    struct Sessions {
+        id: u32,
+        by_token: BTreeMap<Sensitive<String>, u32>,
+        unordered: HashMap<Sensitive<String>, u32>,
+    }
+    let sessions = |tokens: &[(&str, u32)]| {
+        let entries = tokens
+            .iter()
+            .map(|(token, seen)| (Sensitive::new((*token).to_owned()), *seen));
+        Sessions {
+            id: 1,
+            by_token: entries.clone().collect(),
+            unordered: entries.collect(),
+        }
+    };
+    let versions = [
+        sessions(&[]),
+        sessions(&[("hunter2", 1)]),
+        sessions(&[("hunter3", 1)]),
+        sessions(&[("hunter3", 1), ("hunter4", 2), ("hunter5", 1)]),
+        sessions(&[("hunter5", 1), ("hunter4", 2), ("hunter3", 3)]),
+        sessions(&[("hunter4", 2)]),
+    ];
+    let log = AuditLog::builder().build();
+    log.register::<Sessions>();
+    for old in &versions {
+        for new in &versions {
+            let changes = auditlog::diff(old, new);
+            let mut state = auditlog::snapshot(old);
+            changes.apply(&mut state).expect("the changes fit");
+            assert_eq!(state, auditlog::snapshot(new), "{changes}");
+            log.updated(old, new).record().expect("a receipt");
+        }
+    }
+    for entry in log.query().all().expect("entries") {
+        let line = entry.to_canonical_json().expect("a form");
+        assert!(!line.contains("hunter"), "{line}");
+    }
+    let replaced = log.updated(&versions[1], &versions[2]);
+    assert!(replaced.entry().is_some(), "another key is a change");
+}

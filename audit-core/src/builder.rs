@@ -10,8 +10,8 @@ use uuid::Uuid;
 use crate::cadence::Cadence;
 use crate::clock::Clock;
 use crate::entry::{LogEntry, Source};
-use crate::error::Result;
-use crate::hash::HashKeys;
+use crate::error::{Error, Result};
+use crate::hash::{HashKeys, MIN_KEY};
 use crate::ids;
 use crate::level::Level;
 use crate::log::{AuditLog, BeforeHook, Flow, Shared};
@@ -32,6 +32,8 @@ pub struct AuditLogBuilder {
     spool: usize,
     queue: usize,
     keys: Option<HashKeys>,
+    /// The versions of keys that are too short.
+    weak_keys: Vec<u32>,
     min_level: Level,
     require_actor: bool,
     clock: Clock,
@@ -54,6 +56,7 @@ impl AuditLogBuilder {
             spool: 10_000,
             queue: 1024,
             keys: None,
+            weak_keys: Vec::new(),
             min_level: Level::Debug,
             require_actor: false,
             clock: Clock::System,
@@ -109,11 +112,19 @@ impl AuditLogBuilder {
     /// version is used; earlier ones stay so that their tokens can be made again.
     ///
     /// Without a key each process makes up its own, and tokens of different processes
-    /// cannot be compared. A key should have 32 random bytes and live where secrets do.
+    /// cannot be compared. A key should have 32 random bytes and live where secrets do. A key of
+    /// fewer than 16 bytes, such as that of an unset variable, is never used:
+    /// [`install`](Self::install) and [`try_build`](Self::try_build) return
+    /// [`Error::WeakHashKey`], and [`build`](Self::build) logs an error and goes without it.
     pub fn hash_key(mut self, version: u32, key: impl Into<Vec<u8>>) -> Self {
+        let key = key.into();
+        if key.len() < MIN_KEY {
+            self.weak_keys.push(version);
+            return self;
+        }
         match &mut self.keys {
-            Some(keys) => keys.add(version, key.into()),
-            None => self.keys = Some(HashKeys::new(version, key.into())),
+            Some(keys) => keys.add(version, key),
+            None => self.keys = Some(HashKeys::new(version, key)),
         }
         self
     }
@@ -174,8 +185,22 @@ impl AuditLogBuilder {
         self
     }
 
+    /// Builds the log, and returns what is wrong with the settings as an error.
+    ///
+    /// # Errors
+    /// [`Error::WeakHashKey`] if a hash key has fewer than 16 bytes.
+    pub fn try_build(self) -> Result<AuditLog> {
+        match self.weak_keys.first() {
+            Some(&version) => Err(Error::WeakHashKey { version }),
+            None => Ok(self.build()),
+        }
+    }
+
     /// Builds the log.
     pub fn build(self) -> AuditLog {
+        for &version in &self.weak_keys {
+            log::error!(target: "auditlog", "{}", Error::WeakHashKey { version });
+        }
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         AuditLog::from_shared(Shared {
             pipeline: Arc::new(Pipeline::new(
@@ -206,9 +231,10 @@ impl AuditLogBuilder {
     /// Builds the log and makes it the global one; see [`AuditLog::install`].
     ///
     /// # Errors
-    /// [`Error::AlreadyInstalled`](crate::Error::AlreadyInstalled); a program installs once.
+    /// - [`Error::AlreadyInstalled`]: a program installs once.
+    /// - [`Error::WeakHashKey`] if a hash key has fewer than 16 bytes.
     pub fn install(self) -> Result<AuditLog> {
-        self.build().install()
+        self.try_build()?.install()
     }
 }
 

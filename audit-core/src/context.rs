@@ -264,7 +264,8 @@ impl Context {
     /// Adds something to the `additional_data` of entries.
     pub fn extra(mut self, key: impl Into<String>, value: impl AuditValue) -> Self {
         // A context has nobody to give an error to; the entry then tells what happened.
-        let value = crate::snapshot::try_snapshot(&value)
+        let value = AuditLog::current()
+            .snapshot(&value)
             .unwrap_or_else(|error| format!("(not recorded: {error})").into());
         self.data().extra.insert(key.into(), value);
         self

@@ -6,6 +6,7 @@ use crate::level::Level;
 use crate::mask::Mask;
 use crate::options::Settings;
 use crate::path::Path;
+use crate::rules::{RulesByModel, rules_of};
 use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Place, Sensitivity};
 use crate::visited::{Visited, any_inside};
 
@@ -120,10 +121,15 @@ impl ModelSchema {
     /// Returns the model as data, as its attributes have it: without what `register_with`
     /// sets, which [`AuditLog::described`](crate::AuditLog::described) has.
     pub fn describe(&self) -> ModelDescription {
-        self.describe_with(&Settings::default())
+        self.describe_with(&Settings::default(), &RulesByModel::new())
     }
 
-    pub(crate) fn describe_with(&self, settings: &Settings) -> ModelDescription {
+    /// Describes the model under what `register_with` set for it and for the models inside it.
+    pub(crate) fn describe_with(
+        &self,
+        settings: &Settings,
+        rules: &RulesByModel,
+    ) -> ModelDescription {
         let ActionLevels {
             create,
             update,
@@ -134,7 +140,14 @@ impl ModelSchema {
         let mut fields = Vec::new();
         let only = self.fields.len() == 1;
         for field in self.fields {
-            add(field, Outer::NONE, only, &mut Vec::new(), &mut fields);
+            add(
+                field,
+                Outer::NONE,
+                only,
+                rules,
+                &mut Vec::new(),
+                &mut fields,
+            );
         }
         for field in &mut fields {
             settings.rules.describe(field);
@@ -188,6 +201,7 @@ fn add(
     field: &FieldSchema,
     outer: Outer,
     only: bool,
+    rules: &RulesByModel,
     entered: &mut Vec<(*const FieldSchema, Outer)>,
     fields: &mut Vec<FieldDescription>,
 ) {
@@ -196,8 +210,13 @@ fn add(
         let key = (inner.as_ptr(), outer.around(field));
         if !entered.contains(&key) {
             entered.push(key);
+            let first = fields.len();
             for inner in inner {
-                add(inner, key.1, false, entered, fields);
+                add(inner, key.1, false, rules, entered, fields);
+            }
+            if let Some(rules) = rules_of(rules, inner) {
+                let inside = fields[first..].iter_mut();
+                inside.for_each(|field| rules.describe(field));
             }
         }
         return;
@@ -214,13 +233,13 @@ fn add(
         && field.sensitivity == Sensitivity::Hashed
         && !field.converted
         && field.referenced.is_none()
-        && inside(field) == Recorded::Clear;
+        && inside(field, rules) == Recorded::Clear;
     let Outer { level, ignored, .. } = outer.around(field);
     fields.push(FieldDescription {
         name: field.name.to_owned(),
         path,
         recorded: match outer.recorded {
-            Recorded::Clear => recorded(field),
+            Recorded::Clear => recorded(field, rules),
             outer => outer,
         },
         hash_domain: hashed.then(|| field.domain.to_owned()),
@@ -241,16 +260,17 @@ fn of_sensitivity(sensitivity: Sensitivity) -> Recorded {
 }
 
 /// What of a field is recorded, by itself and by its type.
-fn recorded(field: &FieldSchema) -> Recorded {
+fn recorded(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
     let own = of_sensitivity(field.sensitivity);
     if own != Recorded::Clear || field.referenced.is_some() {
         return own;
     }
-    inside(field)
+    inside(field, rules)
 }
 
 /// What of a field's value is recorded, by its type.
-fn inside(field: &FieldSchema) -> Recorded {
+fn inside(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
+    let ruled = |field: &FieldSchema| field.model.is_some_and(|model| rules.contains_key(model));
     let mut field = field;
     let mut visited = Visited::default();
     loop {
@@ -258,17 +278,23 @@ fn inside(field: &FieldSchema) -> Recorded {
             _ if field.converted => return Recorded::Converted,
             // A newtype, which has the form of what it holds.
             [inner] if inner.is_inline() && visited.enter(field.fields()) => {
-                let own = of_sensitivity(inner.sensitivity);
+                let own = match of_sensitivity(inner.sensitivity) {
+                    Recorded::Clear if ruled(inner) => Recorded::Partial,
+                    own => own,
+                };
                 if own != Recorded::Clear || inner.referenced.is_some() {
                     return own;
                 }
                 field = inner;
             }
-            inner => {
+            _ => {
                 let hidden = |inner: &FieldSchema| {
-                    inner.converted || of_sensitivity(inner.sensitivity) != Recorded::Clear
+                    inner.converted
+                        || ruled(inner)
+                        || of_sensitivity(inner.sensitivity) != Recorded::Clear
                 };
-                return if any_inside(inner, hidden) {
+                // From the map itself, whose keys may hide something too.
+                return if any_inside(field.inside(), hidden) {
                     Recorded::Partial
                 } else {
                     Recorded::Clear

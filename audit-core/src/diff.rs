@@ -97,6 +97,14 @@ pub struct Diff<'a> {
     at: Option<&'a Node<'a>>,
 }
 
+/// What was found before an entity was entered.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Entered {
+    changes: usize,
+    notable: bool,
+}
+
 #[derive(Debug)]
 struct Output {
     changes: Vec<Change>,
@@ -271,6 +279,55 @@ impl Diff<'_> {
     /// Answers a probe: the values differ.
     pub(crate) fn differs(&mut self) {
         self.out.found += 1;
+    }
+
+    /// Begins to compare two entities. What is reported until [`leave`](Self::leave) comes
+    /// under the rules that `register_with` set for their model.
+    #[doc(hidden)]
+    #[inline]
+    pub fn enter(&mut self) -> Option<Entered> {
+        if self.out.env.ruling().is_some() && !self.out.probing {
+            Some(Entered {
+                changes: self.out.changes.len(),
+                notable: mem::take(&mut self.out.notable),
+            })
+        } else {
+            None
+        }
+    }
+
+    /// Ends the comparison of two entities with these fields.
+    #[doc(hidden)]
+    #[inline]
+    pub fn leave(&mut self, fields: &'static [FieldSchema], entered: Option<Entered>) {
+        if let Some(entered) = entered {
+            self.rule(fields, &entered);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn rule(&mut self, fields: &'static [FieldSchema], entered: &Entered) {
+        let outermost = self.at.is_none();
+        let out = &mut *self.out;
+        let rules = out
+            .env
+            .ruling()
+            .and_then(|ruling| ruling.of(fields, outermost));
+        if let Some(rules) = rules {
+            let mut list = out.changes.split_off(entered.changes);
+            rules.apply_to_changes(&mut list, self.at.map_or(0, Node::depth));
+            out.notable &= !list.is_empty();
+            out.changes.append(&mut list);
+        }
+        out.notable |= entered.notable;
+    }
+
+    /// Whether paths may not show what a field of these holds, by the rules of their model.
+    pub(crate) fn hides_field(&self, fields: &'static [FieldSchema], name: &str) -> bool {
+        let ruling = self.out.env.ruling();
+        let rules = ruling.and_then(|ruling| ruling.of(fields, false));
+        rules.is_some_and(|rules| rules.hides_field(name))
     }
 
     /// Reports a field of a struct: compares, and records what differs.
@@ -499,6 +556,12 @@ impl Diff<'_> {
         let mut cx = Snapshot::at_depth(&mut self.out.env, depth);
         let value = item.snapshot(&mut cx);
         (value, cx.redacted())
+    }
+
+    /// Returns the text of a map's key, and whether something in it is hidden.
+    pub(crate) fn key_text<T: AuditValue + ?Sized>(&mut self, key: &T) -> (String, bool) {
+        let depth = self.at.map_or(0, Node::depth) + 1;
+        Snapshot::at_depth(&mut self.out.env, depth).key_text(key)
     }
 
     /// Reports that the value cannot be represented.

@@ -256,7 +256,7 @@ impl Draft {
         let State::Ready(ready) = &self.state else {
             return self;
         };
-        let mut env = Env::with_keys(self.log.hash_keys());
+        let mut env = self.log.env();
         let value = value.snapshot(&mut Snapshot::at_depth(&mut env, 0));
         if let Some(source) = env.into_error() {
             let model = ready.entry.model.clone();
@@ -770,7 +770,7 @@ impl Ready {
         registration: &Registration,
     ) -> Result<()> {
         let settings = &registration.settings;
-        let rules = Some(&settings.rules).filter(|rules| !rules.is_empty());
+        let rules = registration.rules();
         let schema = registration.schema;
         self.entry.object_pk = object.pk();
         let former = match content {
@@ -785,7 +785,7 @@ impl Ready {
         self.entry.object_repr = text_of(log, object, rules, schema)?;
         self.entry.parent = object.root();
         if let Content::Changed(compare, _) = content {
-            let difference = compare(Env::with_keys(log.hash_keys()), rules)
+            let difference = compare(log.env().below_the_outermost(), rules)
                 .map_err(|source| invalid(schema, source))?;
             self.entry.changes = difference.changes;
             self.raised = difference.level;
@@ -828,7 +828,7 @@ impl Ready {
         registration: &Registration,
     ) -> Result<()> {
         let settings = &registration.settings;
-        let rules = Some(&settings.rules).filter(|rules| !rules.is_empty());
+        let rules = registration.rules();
         let levels = settings.levels(registration.schema);
         let wanted = settings.snapshot == SnapshotPolicy::Always;
         let model = self.entry.model.clone();
@@ -904,7 +904,7 @@ fn text_of(
     rules: Option<&Rules>,
     schema: &ModelSchema,
 ) -> Result<String> {
-    let mut repr = Repr::new(Env::with_keys(log.hash_keys()), rules);
+    let mut repr = Repr::new(log.env(), rules);
     object.write_repr(&mut repr);
     let (text, env) = repr.finish();
     match env.into_error() {
@@ -914,7 +914,7 @@ fn text_of(
 }
 
 fn whole(log: &AuditLog, object: &dyn Entity, registration: &Registration) -> Result<Whole> {
-    Whole::of(log.hash_keys(), registration, |cx| object.record(cx))
+    Whole::of(log.env(), registration, |cx| object.record(cx))
         .map_err(|source| invalid(registration.schema, source))
 }
 

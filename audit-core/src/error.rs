@@ -91,6 +91,11 @@ pub enum Error {
     Registration(RegistrationError),
     /// There is a global log already.
     AlreadyInstalled,
+    /// A hash key is too short to hide anything.
+    WeakHashKey {
+        /// The key's version.
+        version: u32,
+    },
     /// The log was shut down.
     ShutDown,
     /// The log did not shut down in time. The store has not confirmed all entries; those it is
@@ -171,6 +176,10 @@ impl fmt::Display for Error {
             Self::Registration(error) => error.fmt(f),
             Self::AlreadyInstalled => f.write_str(
                 "a global audit log is installed already; use `AuditLog::enter` for another one in a scope",
+            ),
+            Self::WeakHashKey { version } => write!(
+                f,
+                "the hash key of version {version} has fewer than 16 bytes and is not used: give `hash_key` 32 random bytes"
             ),
             Self::ShutDown => f.write_str("the audit log was shut down"),
             Self::ShutdownTimedOut { waited } => write!(
@@ -469,7 +478,8 @@ pub enum RegistrationError {
         /// The type that wanted it.
         rejected: String,
     },
-    /// The identity or the key of the parent would be hidden, by which entries are found.
+    /// The identity or the key of the parent, by which entries are found, would be hidden or
+    /// has something masked inside.
     HiddenKey {
         /// The model.
         model: String,

@@ -19,6 +19,10 @@ pub(crate) struct HashKeys {
     keys: BTreeMap<u32, Vec<u8>>,
 }
 
+/// How many bytes a key has at least: with fewer the values behind tokens can be found by trying
+/// keys.
+pub(crate) const MIN_KEY: usize = 16;
+
 impl HashKeys {
     pub(crate) fn new(version: u32, key: Vec<u8>) -> Self {
         Self {

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::action::Action;
@@ -24,7 +25,7 @@ use crate::description::ModelDescription;
 use crate::draft::Draft;
 use crate::drafts::Drafts;
 use crate::entry::{LogEntry, Source};
-use crate::error::{Error, RegistrationError, Result, StoreError};
+use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
 use crate::hash::HashKeys;
 use crate::level::Level;
 use crate::options::RegisterOptions;
@@ -33,11 +34,13 @@ use crate::query::Query;
 use crate::receipt::Receipt;
 use crate::registry::{Registry, Unknown, UnregisteredPolicy};
 use crate::schema::{FieldSchema, ModelSchema, Sensitivity};
+use crate::snapshot::{Env, Snapshot};
 use crate::store::Store;
 use crate::ticket::Ticket;
 use crate::tracked::Tracked;
 use crate::transaction::{InTransaction, Staging, Transaction, transaction_in};
 use crate::unit::Unit;
+use crate::value::AuditValue;
 use crate::visited::any_inside;
 use crate::writer::Writer;
 
@@ -177,6 +180,18 @@ impl AuditLog {
 
     pub(crate) fn hash_keys(&self) -> Arc<HashKeys> {
         Arc::clone(&self.shared.keys)
+    }
+
+    /// Returns what values are walked with: the keys of this log, and the rules of its models.
+    pub(crate) fn env(&self) -> Env {
+        Env::with_keys(self.hash_keys()).under(self.shared.registry.ruling())
+    }
+
+    /// Takes a snapshot of a value under the rules of this log's models.
+    pub(crate) fn snapshot<T: AuditValue + ?Sized>(&self, value: &T) -> Result<Value, ValueError> {
+        let mut env = self.env();
+        let value = value.snapshot(&mut Snapshot::at_depth(&mut env, 0));
+        env.into_error().map_or(Ok(value), Err)
     }
 
     /// Returns the store.

@@ -21,7 +21,8 @@ pub enum Mask {
     /// `****` and the last four characters; of a text shorter than eight nothing is shown.
     Last4,
     /// The first character and the domain of an address: `a***@example.com`.
-    /// What is no address is hidden whole.
+    /// What is no address is hidden whole: a domain has ASCII letters, digits, `-` and
+    /// at least one `.`, so that nothing is shown of a password with an `@` in it.
     Email,
     /// What the type's own function returned (`mask_with`).
     Custom,
@@ -73,7 +74,7 @@ impl Mask {
                 masked
             }
             Self::Email => match text.rsplit_once('@') {
-                Some((local, domain)) if !local.is_empty() && !domain.is_empty() => {
+                Some((local, domain)) if is_local_part(local) && is_domain(domain) => {
                     let mut rest = local.chars();
                     let first = rest.next().filter(|_| rest.next().is_some());
                     format!(
@@ -103,6 +104,20 @@ impl Mask {
             (mask, value) => Value::String(mask.apply(&scalar_text(&value))),
         }
     }
+}
+
+// What these two take is what the function `audit_mask` of the PostgreSQL triggers takes.
+
+fn is_local_part(text: &str) -> bool {
+    let other = |c: char| c <= ' ' || "\u{7f}@<>()[]\",;:\\".contains(c);
+    !text.is_empty() && !text.contains(other)
+}
+
+fn is_domain(text: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    text.contains('.') && text.split('.').all(label)
 }
 
 /// A scalar's text: a string itself, anything else its JSON.

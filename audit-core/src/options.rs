@@ -11,8 +11,8 @@ use crate::error::RegistrationError;
 use crate::history::{Upcast, Upcaster};
 use crate::level::Level;
 use crate::mask::Mask;
-use crate::rules::Rules;
-use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
+use crate::rules::{FieldPath, FieldStep, Rules, is_at};
+use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Place};
 use crate::suggest;
 use crate::visited::Visited;
 
@@ -235,13 +235,16 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
     }
 
     /// Finds a field that may be hidden: every entry shows what it is found by.
-    fn find_hidable(&mut self, field: &str) -> Option<Vec<String>> {
+    fn find_hidable(&mut self, field: &str) -> Option<FieldPath> {
         let path = self.find(field)?;
         let schema = T::schema();
-        let shown = path.first().is_some_and(|name| {
-            schema.field(name).is_some_and(FieldSchema::is_identity)
-                || schema.parent_key == Some(name)
-        });
+        let mut keys = schema
+            .fields
+            .iter()
+            .filter(|field| field.identity)
+            .map(FieldSchema::name)
+            .chain(schema.parent_key);
+        let shown = keys.any(|name| is_at(&path, name));
         if shown {
             self.errors.push(RegistrationError::HiddenKey {
                 model: T::MODEL.to_owned(),
@@ -253,7 +256,7 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
     }
 
     /// Finds a field by its path and keeps an error if there is none.
-    fn find(&mut self, field: &str) -> Option<Vec<String>> {
+    fn find(&mut self, field: &str) -> Option<FieldPath> {
         match find_field(T::schema(), field) {
             Ok(path) => Some(path),
             Err(suggestion) => {
@@ -277,25 +280,35 @@ impl<T> fmt::Debug for RegisterOptions<T> {
 }
 
 /// Finds a field by its path; the error is a near name.
-pub(crate) fn find_field(schema: &ModelSchema, field: &str) -> Result<Vec<String>, Option<String>> {
+///
+/// A map needs no step of the path: `homes.city` is the city of each home.
+pub(crate) fn find_field(schema: &ModelSchema, field: &str) -> Result<FieldPath, Option<String>> {
     let path = crate::path::Path::from_str(field).map_err(|_| None)?;
     let mut fields = schema.fields;
-    let mut found = Vec::new();
+    let mut found = FieldPath::new();
     for segment in path.segments() {
         // A rule is for a field, not for one item of a list.
         let crate::path::PathSegment::Name(name) = segment else {
             return Err(None);
         };
+        for map in nested_maps(fields) {
+            found.push(FieldStep::Key);
+            fields = map.inside();
+        }
         let candidates = visible(fields);
         let Some(field) = candidates.iter().find(|field| field.name == name) else {
             let near = suggest::nearest(&name, candidates.iter().map(|field| field.name));
             return Err(near.map(|near| {
-                found.push(near.to_owned());
-                found.join(".")
+                found.push(FieldStep::Field(near));
+                let names = found.iter().filter_map(|step| match step {
+                    FieldStep::Field(name) => Some(*name),
+                    FieldStep::Key => None,
+                });
+                names.collect::<Vec<_>>().join(".")
             }));
         };
-        fields = field.fields();
-        found.push(name);
+        fields = field.inside();
+        found.push(FieldStep::Field(field.name));
     }
     if found.is_empty() {
         Err(None)
@@ -304,7 +317,26 @@ pub(crate) fn find_field(schema: &ModelSchema, field: &str) -> Result<Vec<String
     }
 }
 
-/// The fields that have a name of their own: those of inline fields stand in their place.
+/// The descriptions of a map and of the maps that it holds at once.
+fn nested_maps(fields: &'static [FieldSchema]) -> Vec<&'static FieldSchema> {
+    let mut maps = Vec::new();
+    let mut visited = Visited::default();
+    let mut fields = fields;
+    while let [
+        map @ FieldSchema {
+            place: Place::Keys, ..
+        },
+    ] = fields
+        && visited.enter(fields)
+    {
+        maps.push(map);
+        fields = map.inside();
+    }
+    maps
+}
+
+/// The fields that have a name of their own: those of inline fields stand in their place. The
+/// positions of a tuple have none, and neither has what a flattened map holds.
 fn visible(fields: &'static [FieldSchema]) -> Vec<&'static FieldSchema> {
     fn collect(
         fields: &'static [FieldSchema],
@@ -315,10 +347,10 @@ fn visible(fields: &'static [FieldSchema]) -> Vec<&'static FieldSchema> {
             return;
         }
         for field in fields {
-            if field.is_inline() {
-                collect(field.fields(), visited, found);
-            } else {
-                found.push(field);
+            match field.place {
+                Place::Named => found.push(field),
+                Place::Inline => collect(field.inside(), visited, found),
+                Place::Indexed(_) | Place::Keys => {}
             }
         }
     }

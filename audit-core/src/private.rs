@@ -22,8 +22,8 @@ pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
 pub use crate::snapshot::{ArraySnapshot, ObjectSnapshot, Snapshot};
 pub use crate::suggest::nearest;
 pub use crate::value::{
-    AsSet, AuditValue, Concealed, Debugged, Displayed, Keyed, MaskOf, MaskedWith, ModelOf, NoModel,
-    Recorder, Referenced, Serialized, SerializedWith, Via,
+    AsSet, AuditValue, Concealed, Debugged, Displayed, FieldsOf, Keyed, MaskOf, MaskedWith,
+    ModelOf, NoFields, NoModel, Recorder, Referenced, Serialized, SerializedWith, Via,
 };
 pub use crate::visited::newtype_fields;
 pub use crate::walk::{Fields, Walk};

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::auditable::Auditable;
@@ -10,7 +11,8 @@ use crate::description::ModelDescription;
 use crate::error::RegistrationError;
 use crate::history::Upcaster;
 use crate::options::{Finished, RegisterOptions, Settings, When};
-use crate::schema::{FieldSchema, ModelSchema, Sensitivity};
+use crate::rules::{Rules, RulesByModel, Ruling};
+use crate::schema::{ModelSchema, hides};
 
 /// What happens when something is to be recorded of a type that is not registered.
 ///
@@ -35,6 +37,9 @@ pub enum UnregisteredPolicy {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     models: RwLock<BTreeMap<&'static str, Arc<Registration>>>,
+    /// The rules of all models; `None` where no model has any.
+    rules: RwLock<Option<Arc<RulesByModel>>>,
+    ruled: AtomicBool,
     /// What is known of models that are not registered.
     absent: Mutex<BTreeMap<&'static str, Absent>>,
 }
@@ -67,6 +72,11 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
+    /// Returns the rules, if there are any.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        Some(&self.settings.rules).filter(|rules| !rules.is_empty())
+    }
+
     /// Whether the type's condition holds for an object.
     pub(crate) fn admits(&self, object: &dyn Any) -> bool {
         self.when.as_ref().is_none_or(|when| when(object))
@@ -101,7 +111,7 @@ impl Registry {
             when,
             upcasters,
         };
-        if let Some(field) = hidden_identity(T::schema()) {
+        if let Some(field) = hidden_key(T::schema()) {
             return Err(RegistrationError::HiddenKey {
                 model: T::MODEL.to_owned(),
                 field: field.to_owned(),
@@ -121,6 +131,7 @@ impl Registry {
             _ => {
                 models.insert(T::MODEL, Arc::new(registration));
                 self.absent().remove(T::MODEL);
+                self.collect_rules(&models);
             }
         }
         Ok(())
@@ -128,11 +139,33 @@ impl Registry {
 
     pub(crate) fn unregister<T: Auditable>(&self) -> bool {
         self.absent().insert(T::MODEL, Absent::Unregistered);
-        self.models
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(T::MODEL)
-            .is_some()
+        let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
+        let known = models.remove(T::MODEL).is_some();
+        self.collect_rules(&models);
+        known
+    }
+
+    /// Collects the rules of all models, under the lock of these.
+    fn collect_rules(&self, models: &BTreeMap<&'static str, Arc<Registration>>) {
+        let rules: RulesByModel = models
+            .iter()
+            .filter(|(_, registration)| !registration.settings.rules.is_empty())
+            .map(|(model, registration)| (*model, registration.settings.rules.clone()))
+            .collect();
+        let ruled = !rules.is_empty();
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) =
+            ruled.then(|| Arc::new(rules));
+        self.ruled.store(ruled, Ordering::Release);
+    }
+
+    /// Returns the rules that values are walked under; `None` where no model has any.
+    #[inline]
+    pub(crate) fn ruling(&self) -> Option<Ruling> {
+        if !self.ruled.load(Ordering::Acquire) {
+            return None;
+        }
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        rules.clone().map(Ruling::new)
     }
 
     fn absent(&self) -> MutexGuard<'_, BTreeMap<&'static str, Absent>> {
@@ -175,10 +208,19 @@ impl Registry {
     }
 
     pub(crate) fn described(&self) -> Vec<ModelDescription> {
+        let rules = self
+            .rules
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let rules = rules.unwrap_or_default();
         let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
         models
             .values()
-            .map(|registration| registration.schema.describe_with(&registration.settings))
+            .map(|registration| {
+                let (schema, settings) = (registration.schema, &registration.settings);
+                schema.describe_with(settings, &rules)
+            })
             .collect()
     }
 
@@ -193,6 +235,7 @@ impl Registry {
         for (model, registration) in other_models {
             models.entry(model).or_insert(registration);
         }
+        self.collect_rules(&models);
         let unregistered = other.absent().clone().into_iter();
         let unregistered = unregistered.filter(|(_, absent)| *absent == Absent::Unregistered);
         let unregistered = unregistered.filter(|(model, _)| !models.contains_key(model));
@@ -200,18 +243,13 @@ impl Registry {
     }
 }
 
-/// Finds an identity whose type hides what it is: all objects would have one key.
-fn hidden_identity(schema: &ModelSchema) -> Option<&'static str> {
-    let hides = |field: &FieldSchema| {
-        let inner = field.fields();
-        inner.iter().any(|inner| {
-            inner.is_inline()
-                && !matches!(
-                    inner.sensitivity(),
-                    Sensitivity::Clear | Sensitivity::Skipped
-                )
-        })
-    };
-    let mut identity = schema.fields.iter().filter(|field| field.identity);
-    identity.find(|field| hides(field)).map(|field| field.name)
+/// Finds an identity, or a key of the parent, that hides something inside: several objects
+/// would have one key.
+fn hidden_key(schema: &ModelSchema) -> Option<&'static str> {
+    let mut keys = schema
+        .fields
+        .iter()
+        .filter(|field| field.identity || schema.parent_key == Some(field.name));
+    keys.find(|field| hides(field.fields()))
+        .map(|field| field.name)
 }

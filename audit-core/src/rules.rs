@@ -1,15 +1,29 @@
 //! Rules that `register_with` adds to a type's own attributes.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::change::{Change, Redaction};
+use serde_json::{Map, Value};
+
+use crate::change::{Change, Redaction, member_text};
 use crate::description::{FieldDescription, Recorded};
 use crate::diff::Difference;
 use crate::mask::Mask;
 use crate::path::{Path, PathSegment};
+use crate::schema::FieldSchema;
 
-/// A field by the names that lead to it, such as `["address", "street"]`.
-type FieldPath = Vec<String>;
+/// One step of the way to a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FieldStep {
+    /// A field by its stored name.
+    Field(&'static str),
+    /// Any key of a map: keys are data, and are not taken for fields.
+    Key,
+}
+
+/// A field by the steps that lead to it, such as `address`, `street`. Lists and sets need no
+/// step: a rule is for all items.
+pub(crate) type FieldPath = Vec<FieldStep>;
 
 /// What of a model's values is left out or masked besides what the type says.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +33,79 @@ pub(crate) struct Rules {
     pub(crate) mask: Vec<(FieldPath, Mask)>,
 }
 
+/// The rules of all registered models that have some.
+pub(crate) type RulesByModel = BTreeMap<&'static str, Rules>;
+
+/// The rules under which values are walked.
+#[derive(Clone, Debug)]
+pub(crate) struct Ruling {
+    models: Arc<RulesByModel>,
+    /// Whether the caller applies the rules of the outermost value itself.
+    outermost_by_caller: bool,
+}
+
+impl Ruling {
+    pub(crate) fn new(models: Arc<RulesByModel>) -> Self {
+        Self {
+            models,
+            outermost_by_caller: false,
+        }
+    }
+
+    /// Leaves the outermost value to the caller.
+    pub(crate) fn below_the_outermost(mut self) -> Self {
+        self.outermost_by_caller = true;
+        self
+    }
+
+    /// Returns the rules of the model whose fields these are.
+    pub(crate) fn of(&self, fields: &[FieldSchema], outermost: bool) -> Option<&Rules> {
+        if outermost && self.outermost_by_caller {
+            return None;
+        }
+        rules_of(&self.models, fields)
+    }
+}
+
+/// Returns the rules of the model whose fields these are.
+pub(crate) fn rules_of<'r>(models: &'r RulesByModel, fields: &[FieldSchema]) -> Option<&'r Rules> {
+    let model = fields.iter().find_map(|field| field.model)?;
+    models.get(model)
+}
+
+/// How a field lies to a place.
+#[derive(Debug, PartialEq, Eq)]
+enum Relation<'f> {
+    /// The field is the place, or the place lies inside it; with the number of segments that
+    /// lead to the field.
+    Around(usize),
+    /// The field lies inside the place; with the steps that are left.
+    Inside(&'f [FieldStep]),
+    /// Neither.
+    Apart,
+}
+
+/// Compares a field with a path; indices and matched items are no steps.
+fn relation<'f>(field: &'f [FieldStep], segments: &[PathSegment]) -> Relation<'f> {
+    let mut rest = field;
+    for (index, segment) in segments.iter().enumerate() {
+        let Some((step, later)) = rest.split_first() else {
+            return Relation::Around(index);
+        };
+        if let PathSegment::Name(name) = segment {
+            match step {
+                FieldStep::Field(field) if field != name => return Relation::Apart,
+                FieldStep::Field(_) | FieldStep::Key => rest = later,
+            }
+        }
+    }
+    if rest.is_empty() {
+        Relation::Around(segments.len())
+    } else {
+        Relation::Inside(rest)
+    }
+}
+
 impl Rules {
     pub(crate) fn is_empty(&self) -> bool {
         self.include.is_none() && self.exclude.is_empty() && self.mask.is_empty()
@@ -26,19 +113,18 @@ impl Rules {
 
     /// Returns the mask of a top-level field in `object_repr`; an excluded field is hidden.
     pub(crate) fn for_repr(&self, field: &str) -> Option<Mask> {
-        let top = |path: &FieldPath| path.first().is_some_and(|name| name == field);
-        let left_out = self.exclude.iter().any(top)
+        let left_out = self.exclude.iter().any(|path| is_at(path, field))
             || self
                 .include
                 .as_ref()
-                .is_some_and(|fields| !fields.iter().any(top));
+                .is_some_and(|fields| !fields.iter().any(|path| is_at(path, field)));
         if left_out {
             return Some(Mask::All);
         }
         // A mask below the field hides all of it: the text shows more than one field.
         self.mask
             .iter()
-            .find(|(path, _)| top(path))
+            .find(|(path, _)| is_at(path, field))
             .map(
                 |(path, mask)| {
                     if path.len() == 1 { *mask } else { Mask::All }
@@ -49,7 +135,7 @@ impl Rules {
     /// Applies the rules to a top-level field's description. What they say of something inside
     /// makes it partial.
     pub(crate) fn describe(&self, field: &mut FieldDescription) {
-        let top = |path: &&FieldPath| path.first() == Some(&field.name);
+        let top = |path: &&FieldPath| is_at(path, &field.name);
         let whole = |path: &FieldPath| path.len() == 1;
         let excluded: Vec<_> = self.exclude.iter().filter(top).collect();
         let included: Option<Vec<_>> = self
@@ -76,143 +162,146 @@ impl Rules {
     /// Applies the rules to what a diff found.
     pub(crate) fn apply(&self, difference: &mut Difference) {
         let list = difference.changes.list_mut();
-        self.hide_keys(list);
-        list.retain_mut(|change| {
-            let names = names(&change.path);
-            if let Some(include) = &self.include
-                && !include
-                    .iter()
-                    .any(|field| leads_to(field, &names) || leads_to(&names, field))
-            {
-                return false;
-            }
-            if self.exclude.iter().any(|field| leads_to(field, &names)) {
-                return false;
-            }
-            for value in [&mut change.old, &mut change.new].into_iter().flatten() {
-                self.redact(&names, value);
-            }
-            true
-        });
-        for (field, mask) in &self.mask {
-            Self::mask_changes(list, field, *mask);
-        }
+        self.apply_to_changes(list, 0);
         difference.notable &= !list.is_empty();
     }
 
-    /// Applies the rules to a whole object.
-    pub(crate) fn apply_to_snapshot(&self, snapshot: &mut Value) {
-        self.redact(&[], snapshot);
+    /// Applies the rules to the changes of an object that stands `outer` segments below the
+    /// beginning of their paths.
+    pub(crate) fn apply_to_changes(&self, list: &mut Vec<Change>, outer: usize) {
+        self.hide_keys(list, outer);
+        let mut renamed = false;
+        list.retain_mut(|change| {
+            let segments = change.path.segments();
+            let (segments, member) = split_member(&segments[outer..], change);
+            if let Some(include) = &self.include
+                && include
+                    .iter()
+                    .all(|field| relation(field, segments) == Relation::Apart)
+            {
+                return false;
+            }
+            if self
+                .exclude
+                .iter()
+                .any(|field| matches!(relation(field, segments), Relation::Around(_)))
+            {
+                return false;
+            }
+            let mut redacted = false;
+            for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+                let before = member.then(|| value.clone());
+                redacted |= self.redact(segments, value);
+                renamed |= before.is_some_and(|before| before != *value);
+            }
+            if redacted {
+                change.redaction.get_or_insert(Redaction::Partial);
+            }
+            true
+        });
+        if renamed {
+            name_members(list);
+        }
+        for (field, mask) in &self.mask {
+            mask_changes(list, field, *mask, outer);
+        }
     }
 
-    /// Redacts a value that stands at `names`.
-    fn redact(&self, names: &[String], value: &mut Value) {
+    /// Applies the rules to a whole object; returns whether anything is masked.
+    pub(crate) fn apply_to_snapshot(&self, snapshot: &mut Value) -> bool {
+        self.redact(&[], snapshot)
+    }
+
+    /// Applies the rules to a value that stands at `place`, but for masks of the value as a
+    /// whole; returns whether anything is masked.
+    fn redact(&self, place: &[PathSegment], value: &mut Value) -> bool {
         if let Some(include) = &self.include {
-            // Only the top level is chosen by inclusion; deeper fields by what they lead to.
-            keep(value, names, include);
+            let relations: Vec<_> = include.iter().map(|field| relation(field, place)).collect();
+            let whole = |relation: &Relation<'_>| matches!(relation, Relation::Around(_));
+            if !relations.iter().any(whole) {
+                let inside: Vec<_> = relations
+                    .into_iter()
+                    .filter_map(|relation| match relation {
+                        Relation::Inside(rest) => Some(rest),
+                        Relation::Around(_) | Relation::Apart => None,
+                    })
+                    .collect();
+                keep(value, &inside);
+            }
         }
         for field in &self.exclude {
-            if let Some(rest) = below(field, names) {
-                edit(value, rest, &mut |fields, name| {
-                    fields.remove(name);
+            if let Relation::Inside(rest) = relation(field, place) {
+                edit(value, rest, &mut |fields, step| match step {
+                    FieldStep::Field(name) => drop(fields.remove(name)),
+                    FieldStep::Key => fields.clear(),
                 });
             }
         }
+        let mut masked = false;
         for (field, mask) in &self.mask {
-            if let Some(rest) = below(field, names) {
-                edit(value, rest, &mut |fields, name| {
-                    if let Some(value) = fields.get_mut(name) {
+            if let Relation::Inside(rest) = relation(field, place) {
+                edit(value, rest, &mut |fields, step| {
+                    let hidden = fields.iter_mut().filter(|(name, _)| step.leads_to(name));
+                    for (_, value) in hidden.filter(|(_, value)| !value.is_null()) {
                         *value = mask.apply_to_value(value.take());
+                        masked = true;
                     }
                 });
             }
         }
+        masked
     }
 
-    /// Masks the changes at a field. Those inside it become one change of the field: the path
-    /// of a change inside would tell a part of the value.
-    fn mask_changes(list: &mut Vec<Change>, field: &FieldPath, mask: Mask) {
-        let mut folded: Vec<Path> = Vec::new();
-        list.retain_mut(|change| {
-            let names = names(&change.path);
-            if !leads_to(field, &names) {
-                let mut values = [&change.old, &change.new].into_iter().flatten();
-                if below(field, &names).is_some()
-                    && values.any(|value| value.is_object() || value.is_array())
-                {
-                    change.redaction.get_or_insert(Redaction::Partial);
-                }
-                return true;
-            }
-            let segments = change.path.segments();
-            let (place, inside) = segments.split_at(outer(&segments, field));
-            change.redaction = Some(Redaction::Masked);
-            if inside.is_empty() && change.moved.is_empty() {
-                for value in [&mut change.old, &mut change.new].into_iter().flatten() {
-                    *value = mask.apply_to_value(value.take());
-                }
-                return true;
-            }
-            // What the mask makes of any list or object.
-            let whole = mask.apply_to_value(Value::Array(Vec::new()));
-            let matched = |segment: &&PathSegment| matches!(segment, PathSegment::Match { .. });
-            let located = place.iter().filter(matched).count();
-            change.at = change.at.iter().copied().take(located).collect();
-            change.path = Path::from_segments(place);
-            change.old = Some(whole.clone());
-            change.new = Some(whole);
-            change.moved = Box::default();
-            let first = !folded.contains(&change.path);
-            if first {
-                folded.push(change.path.clone());
-            }
-            first
-        });
+    /// Whether paths may not show what a field holds, to which these segments lead.
+    fn hides(&self, segments: &[PathSegment]) -> bool {
+        let around = |field: &FieldPath| matches!(relation(field, segments), Relation::Around(_));
+        self.include
+            .as_ref()
+            .is_some_and(|include| !include.iter().any(around))
+            || self.exclude.iter().any(around)
+            || self.mask.iter().any(|(field, _)| around(field))
     }
 
-    /// Whether paths may not show what a field holds.
-    fn hides(&self, field: &[String]) -> bool {
-        let left_out = |include: &Vec<FieldPath>| !include.iter().any(|path| leads_to(path, field));
-        self.include.as_ref().is_some_and(left_out)
-            || self.exclude.iter().any(|path| leads_to(path, field))
-            || self.mask.iter().any(|(path, _)| leads_to(path, field))
+    /// Whether paths may not show what a field of the model itself holds.
+    pub(crate) fn hides_field(&self, name: &str) -> bool {
+        self.hides(&[PathSegment::Name(name.to_owned())])
     }
 
     /// Names by index the items whose key may not be shown.
-    fn hide_keys(&self, list: &mut Vec<Change>) {
+    fn hide_keys(&self, list: &mut Vec<Change>, outer: usize) {
         let mut hidden: Vec<Path> = Vec::new();
         for change in list.iter_mut() {
-            let mut names = Vec::new();
+            let mut way: Vec<PathSegment> = Vec::new();
             let mut at = std::mem::take(&mut change.at).into_iter();
             let mut shown = Vec::with_capacity(at.len());
             let mut segments = change.path.segments();
             let mut renamed = false;
-            for segment in &mut segments {
-                match segment {
-                    PathSegment::Name(name) => names.push(name.clone()),
-                    PathSegment::Index(_) => {}
-                    PathSegment::Match { field, .. } => {
-                        let index = at.next().unwrap_or_default();
-                        names.push(field.clone());
-                        if self.hides(&names) {
-                            *segment = PathSegment::Index(index);
-                            renamed = true;
-                        } else {
-                            shown.push(index);
-                        }
-                        names.pop();
+            for (number, segment) in segments.iter_mut().enumerate() {
+                if let PathSegment::Match { field, .. } = segment {
+                    let index = at.next().unwrap_or_default();
+                    way.push(PathSegment::Name(field.clone()));
+                    let hides = number >= outer && self.hides(&way);
+                    way.pop();
+                    if hides {
+                        *segment = PathSegment::Index(index);
+                        renamed = true;
+                    } else {
+                        shown.push(index);
                     }
+                }
+                if number >= outer {
+                    way.push(segment.clone());
                 }
             }
             shown.extend(at);
             change.at = shown.into();
             for step in &mut change.moved {
                 if let PathSegment::Match { field, .. } = &step.item {
-                    names.push(field.clone());
-                    if self.hides(&names) {
+                    way.push(PathSegment::Name(field.clone()));
+                    if self.hides(&way) {
                         step.item = PathSegment::Index(step.from);
                     }
-                    names.pop();
+                    way.pop();
                 }
             }
             if renamed {
@@ -221,26 +310,108 @@ impl Rules {
             }
         }
         hidden.sort();
-        if hidden.windows(2).all(|pair| pair[0] != pair[1]) {
-            return;
+        if hidden.windows(2).any(|pair| pair[0] == pair[1]) {
+            // What went and what came at one index are one change.
+            merge_alike(list, |change| hidden.binary_search(&change.path).is_ok());
         }
-        // What went and what came at one index are one change.
-        let mut merged: Vec<Change> = Vec::with_capacity(list.len());
-        for change in list.drain(..) {
-            let known = merged.iter_mut().find(|known| {
-                known.path == change.path && hidden.binary_search(&change.path).is_ok()
-            });
-            match known {
-                Some(known) => {
-                    known.old = known.old.take().or(change.old);
-                    known.new = known.new.take().or(change.new);
-                    known.redaction = known.redaction.or(change.redaction);
-                }
-                None => merged.push(change),
-            }
-        }
-        *list = merged;
     }
+}
+
+/// Masks the changes at a field. Those inside it become one change of the field: the path
+/// of a change inside would tell a part of the value.
+fn mask_changes(list: &mut Vec<Change>, field: &FieldPath, mask: Mask, outer: usize) {
+    let mut folded: Vec<Path> = Vec::new();
+    list.retain_mut(|change| {
+        let segments = change.path.segments();
+        let Relation::Around(length) = relation(field, &segments[outer..]) else {
+            return true;
+        };
+        let (place, inside) = segments.split_at(outer + length);
+        change.redaction = Some(Redaction::Masked);
+        if inside.is_empty() && change.moved.is_empty() {
+            for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+                *value = mask.apply_to_value(value.take());
+            }
+            return true;
+        }
+        // What the mask makes of any list or object.
+        let whole = mask.apply_to_value(Value::Array(Vec::new()));
+        let matched = |segment: &&PathSegment| matches!(segment, PathSegment::Match { .. });
+        let located = place.iter().filter(matched).count();
+        change.at = change.at.iter().copied().take(located).collect();
+        change.path = Path::from_segments(place);
+        change.old = Some(whole.clone());
+        change.new = Some(whole);
+        change.moved = Box::default();
+        let first = !folded.contains(&change.path);
+        if first {
+            folded.push(change.path.clone());
+        }
+        first
+    });
+}
+
+/// Splits off the member of a set, which has an index beside its text: no step leads to it.
+fn split_member<'s>(segments: &'s [PathSegment], change: &Change) -> (&'s [PathSegment], bool) {
+    let matched = |segment: &&PathSegment| matches!(segment, PathSegment::Match { .. });
+    let all = change.path.segments();
+    match segments.split_last() {
+        Some((PathSegment::Name(_), rest))
+            if change.at.len() > all.iter().filter(matched).count() =>
+        {
+            (rest, true)
+        }
+        _ => (segments, false),
+    }
+}
+
+/// Names the members of sets by what may be shown of them.
+fn name_members(list: &mut Vec<Change>) {
+    for change in list.iter_mut() {
+        let mut segments = change.path.segments();
+        let (_, member) = split_member(&segments, change);
+        let value = change.new.as_ref().or(change.old.as_ref());
+        if let (true, Some(value @ (Value::Object(_) | Value::Array(_)))) = (member, value)
+            && let Some(PathSegment::Name(name)) = segments.last_mut()
+        {
+            *name = member_text(value).into_owned();
+            change.path = Path::from_segments(&segments);
+        }
+    }
+    merge_alike(list, |change| !change.at.is_empty());
+}
+
+/// Makes one change of those that have one path, where `concerned` says so.
+fn merge_alike(list: &mut Vec<Change>, concerned: impl Fn(&Change) -> bool) {
+    let mut known: BTreeMap<Path, usize> = BTreeMap::new();
+    let mut merged: Vec<Change> = Vec::with_capacity(list.len());
+    for change in list.drain(..) {
+        if concerned(&change) {
+            if let Some(earlier) = known.get(&change.path).map(|index| &mut merged[*index]) {
+                earlier.old = earlier.old.take().or(change.old);
+                earlier.new = earlier.new.take().or(change.new);
+                earlier.redaction = earlier.redaction.or(change.redaction);
+                continue;
+            }
+            known.insert(change.path.clone(), merged.len());
+        }
+        merged.push(change);
+    }
+    *list = merged;
+}
+
+impl FieldStep {
+    fn leads_to(self, name: &str) -> bool {
+        match self {
+            Self::Field(field) => field == name,
+            Self::Key => true,
+        }
+    }
+}
+
+/// Whether a field is the top-level one of this name, or lies inside it.
+pub(crate) fn is_at(path: &[FieldStep], name: &str) -> bool {
+    matches!(path.first(), Some(FieldStep::Field(first)) if *first == name)
 }
 
 /// The names on the way of a path; indices and keys of items are no names.
@@ -252,85 +423,46 @@ pub(crate) fn names(path: &Path) -> Vec<String> {
     path.segments().into_iter().filter_map(name).collect()
 }
 
-/// How many segments of a path it takes to pass all names of a field.
-pub(crate) fn outer(segments: &[PathSegment], field: &[String]) -> usize {
-    let mut wanted = field.iter();
-    let mut next = wanted.next();
-    for (index, segment) in segments.iter().enumerate() {
-        if let (PathSegment::Name(name), Some(field)) = (segment, next)
-            && name == field
-        {
-            next = wanted.next();
-            if next.is_none() {
-                return index + 1;
-            }
-        }
-    }
-    segments.len()
-}
-
-/// Whether `field` is on the way to `names`. Between two names of a field a path may have
-/// the keys of a map, so that `homes.street` leads to `homes.summer.street`.
-pub(crate) fn leads_to(field: &[String], names: &[String]) -> bool {
-    below(field, names).is_some_and(<[String]>::is_empty)
-}
-
-/// What of `field` is still to come after `names`; `None` if `names` lead elsewhere.
-pub(crate) fn below<'f>(field: &'f [String], names: &[String]) -> Option<&'f [String]> {
-    if let (Some(first), Some(name)) = (field.first(), names.first())
-        && first != name
-    {
-        return None;
-    }
-    let mut rest = field;
-    for name in names {
-        if rest.first() == Some(name) {
-            rest = &rest[1..];
-        }
-    }
-    Some(rest)
-}
-
-/// Runs `change` on every object that has the field which `rest` leads to.
-pub(crate) fn edit(
+/// Runs `change` on every object in which the last of the steps is taken.
+fn edit(
     value: &mut Value,
-    rest: &[String],
-    change: &mut impl FnMut(&mut serde_json::Map<String, Value>, &str),
+    steps: &[FieldStep],
+    change: &mut impl FnMut(&mut Map<String, Value>, FieldStep),
 ) {
-    let Some((first, later)) = rest.split_first() else {
+    let Some((first, later)) = steps.split_first() else {
         return;
     };
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| edit(item, rest, change)),
+        Value::Array(items) => items.iter_mut().for_each(|item| edit(item, steps, change)),
+        Value::Object(fields) if later.is_empty() => change(fields, *first),
         Value::Object(fields) => {
-            if later.is_empty() {
-                change(fields, first);
-            }
-            for (name, value) in fields {
-                edit(value, if name == first { later } else { rest }, change);
-            }
+            let on_the_way = fields.iter_mut().filter(|(name, _)| first.leads_to(name));
+            on_the_way.for_each(|(_, value)| edit(value, later, change));
         }
         _ => {}
     }
 }
 
-/// Leaves in an object that stands at `names` what one of the fields leads to.
-fn keep(value: &mut Value, names: &[String], include: &[FieldPath]) {
+/// Leaves in a value what one of the fields leads to.
+fn keep(value: &mut Value, fields: &[&[FieldStep]]) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| keep(item, names, include)),
-        Value::Object(fields) => {
-            let mut at = names.to_vec();
-            let all = std::mem::take(fields);
-            for (name, mut value) in all {
-                at.push(name);
-                let whole = include.iter().any(|field| leads_to(field, &at));
-                if whole || include.iter().any(|field| leads_to(&at, field)) {
-                    if !whole {
-                        keep(&mut value, &at, include);
-                    }
-                    fields.insert(at[at.len() - 1].clone(), value);
+        Value::Array(items) => items.iter_mut().for_each(|item| keep(item, fields)),
+        Value::Object(object) => {
+            for (name, mut value) in std::mem::take(object) {
+                let later: Vec<&[FieldStep]> = fields
+                    .iter()
+                    .filter_map(|field| match field.split_first() {
+                        Some((step, later)) if step.leads_to(&name) => Some(later),
+                        _ => None,
+                    })
+                    .collect();
+                if later.is_empty() {
+                    continue;
                 }
-                at.pop();
+                if !later.iter().any(|later| later.is_empty()) {
+                    keep(&mut value, &later);
+                }
+                object.insert(name, value);
             }
         }
         _ => {}
@@ -354,11 +486,11 @@ mod tests {
         serde_json::to_value::<Changes>(difference.changes).unwrap()
     }
 
-    fn field(path: &str) -> FieldPath {
-        path.split('.').map(str::to_owned).collect()
+    fn field(path: &'static str) -> FieldPath {
+        path.split('.').map(FieldStep::Field).collect()
     }
 
-    fn masking(path: &str) -> Rules {
+    fn masking(path: &'static str) -> Rules {
         Rules {
             mask: vec![(field(path), Mask::All)],
             ..Rules::default()

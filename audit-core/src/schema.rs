@@ -4,10 +4,11 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::__private::no_fields;
 use crate::level::Level;
 use crate::mask::Mask;
 use crate::value::AuditValue;
-use crate::visited::Visited;
+use crate::visited::{Visited, any_inside};
 
 /// What of a field's value may reach the trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +37,19 @@ pub struct FieldSchema {
     pub(crate) level: Option<Level>,
     pub(crate) ignored: bool,
     pub(crate) whole: bool,
+    /// The model whose identity the field is, or a part of it.
+    pub(crate) model: Option<&'static str>,
     pub(crate) identity: bool,
     pub(crate) converted: bool,
     pub(crate) approximate: bool,
+    /// Whether the value is recorded by another way than as its type says (`serde`, `debug`,
+    /// `display`): what its type hides is then in clear.
+    pub(crate) bypassed: bool,
+    /// Whether the field was looked at and holds no secret.
+    pub(crate) not_secret: bool,
+    pub(crate) absent: Absent,
+    /// The field's name in the program, where it is stored under another one.
+    pub(crate) source: Option<&'static str>,
     pub(crate) referenced: Option<&'static str>,
     pub(crate) reading: Reading,
     /// Of a variant's description: the key that holds the variant's name, in the same object or
@@ -48,6 +59,8 @@ pub struct FieldSchema {
     /// most fields are, asked once for all of it.
     pub(crate) plain: bool,
     pub(crate) nested: fn() -> &'static [FieldSchema],
+    /// The fields of a map's keys.
+    pub(crate) keys: fn() -> &'static [FieldSchema],
 }
 
 /// How many maps may hold each other before they count as a type that holds nothing but itself.
@@ -77,6 +90,16 @@ pub(crate) enum Reading {
     Never,
 }
 
+/// When a field is left out of its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absent {
+    Never,
+    /// If it is null.
+    WhenNull,
+    /// If a predicate of the program says so.
+    Sometimes,
+}
+
 impl FieldSchema {
     /// Describes a named field; `nested` gives the fields of its type.
     pub const fn new(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
@@ -103,14 +126,20 @@ impl FieldSchema {
             level: None,
             ignored: false,
             whole: false,
+            model: None,
             identity: false,
             converted: false,
             approximate: false,
+            bypassed: false,
+            not_secret: false,
+            absent: Absent::Never,
+            source: None,
             referenced: None,
             reading: Reading::Stored,
             tag: None,
             plain: true,
             nested,
+            keys: no_fields,
         }
     }
 
@@ -135,9 +164,14 @@ impl FieldSchema {
         field
     }
 
-    /// Describes the values of a map; `nested` gives the fields of their type.
-    pub(crate) const fn keys(nested: fn() -> &'static [FieldSchema]) -> Self {
+    /// Describes what a map holds: `keys` gives the fields of the keys' type, `nested` those of
+    /// the values' type.
+    pub(crate) const fn keys(
+        keys: fn() -> &'static [FieldSchema],
+        nested: fn() -> &'static [FieldSchema],
+    ) -> Self {
         let mut field = Self::word("", nested);
+        field.keys = keys;
         field.place = Place::Keys;
         field.plain = false;
         field
@@ -201,6 +235,50 @@ impl FieldSchema {
     /// Marks the field as the identity or a part of it.
     pub const fn identity(mut self) -> Self {
         self.identity = true;
+        self
+    }
+
+    /// Marks the field as the identity of a model or a part of it.
+    #[doc(hidden)]
+    pub const fn identifying(mut self, model: &'static str) -> Self {
+        self.identity = true;
+        self.model = Some(model);
+        self
+    }
+
+    /// Gives the field's name in the program, which is stored under another one.
+    #[doc(hidden)]
+    pub const fn with_source(mut self, name: &'static str) -> Self {
+        self.source = Some(name);
+        self
+    }
+
+    /// Says that the field is left out where it is null.
+    #[doc(hidden)]
+    pub const fn skipping_none(mut self) -> Self {
+        self.absent = Absent::WhenNull;
+        self
+    }
+
+    /// Says that the field is left out where a predicate of the program says so.
+    #[doc(hidden)]
+    pub const fn skipping_some(mut self) -> Self {
+        self.absent = Absent::Sometimes;
+        self
+    }
+
+    /// Says that the value is recorded past its own type, whatever that hides.
+    #[doc(hidden)]
+    pub const fn bypassing(mut self) -> Self {
+        self.bypassed = true;
+        self.plain = false;
+        self
+    }
+
+    /// Says that the field holds no secret, whatever its name suggests to
+    /// [`lint`](crate::lint::lint).
+    pub const fn not_secret(mut self) -> Self {
+        self.not_secret = true;
         self
     }
 
@@ -369,8 +447,38 @@ impl FieldSchema {
 
     /// Returns what is one step inside: the fields, or of a map what is under its keys.
     pub(crate) fn inside(&self) -> &'static [FieldSchema] {
-        (self.nested)()
+        if self.bypassed { &[] } else { (self.nested)() }
     }
+
+    /// Returns the fields of the type past which the value is recorded.
+    pub(crate) fn passed_by(&self) -> &'static [FieldSchema] {
+        if self.bypassed { (self.nested)() } else { &[] }
+    }
+
+    /// Whether the value is recorded in clear and in the form of its type.
+    pub(crate) fn is_as_its_type_says(&self) -> bool {
+        self.sensitivity == Sensitivity::Clear
+            && !self.converted
+            && !self.bypassed
+            && self.referenced.is_none()
+    }
+
+    /// Returns the field's name in the program.
+    pub(crate) fn source(&self) -> &'static str {
+        self.source.unwrap_or(self.name)
+    }
+}
+
+/// Whether a value with these fields has something masked or hashed inside.
+pub(crate) fn hides(fields: &'static [FieldSchema]) -> bool {
+    // No walk for the types without fields, which most are.
+    !fields.is_empty()
+        && any_inside(fields, |field| {
+            matches!(
+                field.sensitivity,
+                Sensitivity::Masked(_) | Sensitivity::Hashed
+            )
+        })
 }
 
 /// Returns the first answer of the fields that stand at one place: those of a level, and for a

@@ -10,6 +10,7 @@ use crate::diff::MAX_DEPTH;
 use crate::error::ValueError;
 use crate::hash::HashKeys;
 use crate::mask::HIDDEN;
+use crate::rules::Ruling;
 use crate::schema::{FieldSchema, Place, Sensitivity};
 use crate::value::AuditValue;
 use crate::walk::Fields;
@@ -43,7 +44,8 @@ pub fn try_snapshot<T: AuditValue + ?Sized>(value: &T) -> Result<Value, ValueErr
     }
 }
 
-/// A value that identifies an item: the same for values that are the same to the trail.
+/// A value that identifies an item: the same for values that are the same to the trail. Not to be
+/// shown.
 pub(crate) fn key_value<T: AuditValue + ?Sized>(value: &T) -> Value {
     let mut env = Env::default();
     value.snapshot(&mut Snapshot::at_depth(&mut env, 0).comparable())
@@ -58,6 +60,8 @@ pub(crate) struct Env {
     built: usize,
     /// Which top-level fields are redacted, and how; kept where somebody asks.
     redactions: Option<Box<Redactions>>,
+    /// The rules of registered models; `None` outside of a log, and where no model has any.
+    ruling: Option<Ruling>,
 }
 
 /// Redactions by top-level field. Boxed, since a diff has an `Env` and needs none.
@@ -73,6 +77,23 @@ impl Env {
             keys: Some(keys),
             ..Self::default()
         }
+    }
+
+    /// Walks values under these rules.
+    pub(crate) fn under(mut self, ruling: Option<Ruling>) -> Self {
+        self.ruling = ruling;
+        self
+    }
+
+    /// Leaves the rules of the outermost value to the caller.
+    pub(crate) fn below_the_outermost(mut self) -> Self {
+        self.ruling = self.ruling.map(Ruling::below_the_outermost);
+        self
+    }
+
+    #[inline]
+    pub(crate) fn ruling(&self) -> Option<&Ruling> {
+        self.ruling.as_ref()
     }
 
     /// Keeps how the top-level fields are redacted.
@@ -212,6 +233,16 @@ impl<'a> Snapshot<'a> {
         Value::Null
     }
 
+    /// Returns the text of a map's key, and whether something in it is hidden.
+    pub(crate) fn key_text<T: AuditValue + ?Sized>(&mut self, key: &T) -> (String, bool) {
+        let mut text = String::with_capacity(20);
+        let mut cx = Snapshot::at_depth(self.env, self.depth);
+        key.write_text(&mut text, &mut cx);
+        let redacted = cx.redacted;
+        self.redacted |= redacted;
+        (text, redacted)
+    }
+
     /// Builds the object of a struct with named fields.
     #[doc(hidden)]
     #[inline(never)]
@@ -245,6 +276,28 @@ impl<'a> Snapshot<'a> {
     #[inline]
     pub fn struct_object<T: Fields>(&mut self, value: &T) -> Value {
         self.object(|object| value.walk(value, object))
+    }
+
+    /// Applies to an entity what `register_with` set for its model.
+    #[doc(hidden)]
+    #[inline]
+    pub fn entity(&mut self, fields: &'static [FieldSchema], value: Value) -> Value {
+        if self.env.ruling.is_some() {
+            self.ruled(fields, value)
+        } else {
+            value
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ruled(&mut self, fields: &'static [FieldSchema], mut value: Value) -> Value {
+        let outermost = self.depth == 0 && self.inlined == 0;
+        let rules = self.env.ruling.as_ref();
+        if let Some(rules) = rules.and_then(|ruling| ruling.of(fields, outermost)) {
+            self.redacted |= rules.apply_to_snapshot(&mut value);
+        }
+        value
     }
 
     /// Records a tuple struct.

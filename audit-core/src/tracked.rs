@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use crate::auditable::Auditable;
 use crate::change::Changes;
-use crate::diff::try_diff;
+use crate::diff::{Difference, compare, try_diff};
 use crate::draft::Draft;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ValueError};
 use crate::log::AuditLog;
 use crate::pending::Pending;
 use crate::receipt::Receipt;
+use crate::registry::Registration;
+use crate::repr::Repr;
 use crate::transaction::{Outcome, Staging};
 
 /// An object that remembers what it was, so that its changes can be recorded.
@@ -69,12 +71,24 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
         }
     }
 
-    /// Returns what changed since it was wrapped or last recorded.
+    /// Returns what changed since it was wrapped or last recorded, under the rules that
+    /// `register_with` set in the object's log.
     ///
     /// # Panics
     /// As [`diff`](crate::diff()), if a value cannot be compared.
     pub fn changes(&self) -> Changes {
-        crate::diff(self.original(), &self.both().current)
+        match self.difference(self.both()) {
+            Ok(difference) => difference.changes,
+            Err(error) => panic!("cannot diff the values: {error}"),
+        }
+    }
+
+    /// Compares as the entry of the update does.
+    fn difference(&self, both: &Both<T>) -> Result<Difference, ValueError> {
+        let registration = self.log.shared().registry.get(T::MODEL);
+        let rules = registration.as_deref().and_then(Registration::rules);
+        let env = self.log.env().below_the_outermost();
+        compare(self.original_of(both), &both.current, env, rules)
     }
 
     /// Returns the object as it was when it was wrapped or last recorded. What was recorded
@@ -220,9 +234,15 @@ impl<T: Auditable + Clone + 'static> DerefMut for Tracked<T> {
 /// Shows the object as its entries do, secrets masked.
 impl<T: Auditable + Clone + 'static> fmt::Debug for Tracked<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let changes = try_diff(self.original(), &self.both().current);
+        let both = self.both();
+        let registration = self.log.shared().registry.get(T::MODEL);
+        let rules = registration.as_deref().and_then(Registration::rules);
+        let mut repr = Repr::new(self.log.env(), rules);
+        both.current.repr_into(&mut repr);
+        let (object, _) = repr.finish();
+        let changes = self.difference(both).map(|difference| difference.changes);
         f.debug_struct("Tracked")
-            .field("object", &self.both().current.object_repr())
+            .field("object", &object)
             .field("changes", &changes)
             .finish_non_exhaustive()
     }
@@ -236,10 +256,10 @@ impl<T: Auditable + Clone + 'static> Drop for Tracked<T> {
         if self.unsaved || self.was_rolled_back(both) {
             return;
         }
-        let (original, current) = (self.original_of(both), &both.current);
-        let paths = match try_diff(original, current) {
-            Ok(changes) if changes.is_empty() => return,
-            Ok(changes) => changes
+        let paths = match self.difference(both) {
+            // Also where only what is ignored or left out changed: that makes no entry.
+            Ok(difference) if !difference.notable => return,
+            Ok(Difference { changes, .. }) => changes
                 .paths()
                 .map(ToString::to_string)
                 .collect::<Vec<_>>()
@@ -252,7 +272,7 @@ impl<T: Auditable + Clone + 'static> Drop for Tracked<T> {
             }
             return;
         }
-        let what = format!("{} {}: {paths}", T::MODEL, current.object_pk());
+        let what = format!("{} {}: {paths}", T::MODEL, both.current.object_pk());
         match Staging::of(&self.log) {
             // Whether the changes happened is known when the transaction ends.
             Some(staging) => staging.note_dropped(what),

@@ -1,14 +1,12 @@
 //! All of an object, for the entries that say all of it.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use crate::change::{Change, Changes, Redaction};
 use crate::error::ValueError;
-use crate::hash::HashKeys;
 use crate::path::Path;
 use crate::registry::Registration;
+use crate::rules::{FieldPath, is_at};
 use crate::schema::{FieldSchema, Sensitivity};
 use crate::snapshot::{Env, Snapshot};
 use crate::visited::any_inside;
@@ -22,11 +20,11 @@ pub(crate) struct Whole {
 impl Whole {
     /// Takes a snapshot under the rules of the registration.
     pub(crate) fn of(
-        keys: Arc<HashKeys>,
+        env: Env,
         registration: &Registration,
         record: impl FnOnce(&mut Snapshot<'_>) -> Value,
     ) -> Result<Self, ValueError> {
-        let mut env = Env::with_keys(keys).noting_redactions();
+        let mut env = env.below_the_outermost().noting_redactions();
         let mut snapshot = record(&mut Snapshot::at_depth(&mut env, 0));
         let redactions = env.take_redactions();
         if let Some(error) = env.into_error() {
@@ -101,7 +99,7 @@ impl Whole {
         registration: &Registration,
     ) -> Option<Redaction> {
         let masks = &registration.settings.rules.mask;
-        let of_field = |(path, _): &&(Vec<String>, _)| path.first().is_some_and(|top| top == name);
+        let of_field = |(path, _): &&(FieldPath, _)| is_at(path, name);
         if masks
             .iter()
             .filter(of_field)

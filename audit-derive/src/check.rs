@@ -13,8 +13,8 @@ use crate::errors::Errors;
 use crate::setting::{Equality, FieldSettings, Form, Redaction};
 use crate::symbol::{
     ACTIONS, ALIAS, DEBUG, DISPLAY, EQ, FLATTEN, HASH, ID, IGNORE, KEY, LEVEL, LEVELS, MASK,
-    MASK_WITH, MODEL, ONLY, PARENT, REFERENCE, RENAME, RENAME_ALL, RENAME_ALL_FIELDS, REPR,
-    REQUIRE_REASON, SERDE, SERDE_SKIP, SET, SKIP, SKIP_NONE, TOLERANCE, TRANSPARENT, VALUE,
+    MASK_WITH, MODEL, NOT_SECRET, ONLY, PARENT, REFERENCE, RENAME, RENAME_ALL, RENAME_ALL_FIELDS,
+    REPR, REQUIRE_REASON, SERDE, SERDE_SKIP, SET, SKIP, SKIP_NONE, TOLERANCE, TRANSPARENT, VALUE,
     VERSION, WHOLE, WITH,
 };
 
@@ -98,6 +98,11 @@ const CONTRADICTIONS: &[(&str, &[&str], &str)] = &[
         ID,
         &[SKIP, MASK, MASK_WITH, HASH, FLATTEN, SKIP_NONE],
         IDENTITY_IS_CLEAR,
+    ),
+    (
+        NOT_SECRET,
+        &[MASK, MASK_WITH, HASH, SKIP],
+        "what is hidden is a secret",
     ),
     (MASK, &[MASK_WITH, HASH], "a field is redacted in one way"),
     (MASK_WITH, &[HASH], "a field is redacted in one way"),

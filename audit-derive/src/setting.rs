@@ -11,9 +11,9 @@ use crate::errors::Errors;
 use crate::suggest;
 use crate::symbol::{
     ACTION_NAMES, ACTIONS, ALIAS, BOUND, CRATE, DEBUG, DISPLAY, EQ, FLATTEN, HASH, ID, IGNORE, KEY,
-    LABEL, LEVEL, LEVEL_NAMES, LEVELS, MASK, MASK_NAMES, MASK_WITH, MODEL, ONLY, PARENT, Place,
-    REFERENCE, RENAME, RENAME_ALL, RENAME_ALL_FIELDS, REPR, REQUIRE_REASON, SERDE, SERDE_SKIP, SET,
-    SKIP, SKIP_NONE, TOLERANCE, TRANSPARENT, VALUE, VERSION, WHOLE, WITH,
+    LABEL, LEVEL, LEVEL_NAMES, LEVELS, MASK, MASK_NAMES, MASK_WITH, MODEL, NOT_SECRET, ONLY,
+    PARENT, Place, REFERENCE, RENAME, RENAME_ALL, RENAME_ALL_FIELDS, REPR, REQUIRE_REASON, SERDE,
+    SERDE_SKIP, SET, SKIP, SKIP_NONE, TOLERANCE, TRANSPARENT, VALUE, VERSION, WHOLE, WITH,
 };
 
 /// A level by the variant of `Level` that it names.
@@ -74,6 +74,7 @@ pub(crate) struct VariantSettings {
     pub(crate) rename_all: Option<Case>,
     pub(crate) aliases: Vec<LitStr>,
     pub(crate) label: Option<LitStr>,
+    pub(crate) not_secret: bool,
 }
 
 /// How a field's value is made into one that can be tracked.
@@ -118,6 +119,7 @@ pub(crate) struct FieldSettings {
     pub(crate) ignore: bool,
     pub(crate) rename: Option<LitStr>,
     pub(crate) aliases: Vec<LitStr>,
+    pub(crate) not_secret: bool,
     pub(crate) label: Option<LitStr>,
     pub(crate) redaction: Redaction,
     pub(crate) level: Option<LevelName>,
@@ -176,6 +178,7 @@ impl VariantSettings {
                 (RENAME_ALL, Value::Text(text)) => found.rename_all = case(&text, errors),
                 (ALIAS, Value::Text(text)) => found.aliases.extend(not_empty(text, errors)),
                 (LABEL, Value::Text(text)) => found.label = not_empty(text, errors),
+                (NOT_SECRET, _) => found.not_secret = true,
                 _ => {}
             }
         }
@@ -193,6 +196,7 @@ impl FieldSettings {
             rename: None,
             aliases: Vec::new(),
             label: None,
+            not_secret: false,
             redaction: Redaction::None,
             level: None,
             form: None,
@@ -217,6 +221,7 @@ impl FieldSettings {
             (RENAME, Value::Text(text)) => self.rename = not_empty(text, errors),
             (ALIAS, Value::Text(text)) => self.aliases.extend(not_empty(text, errors)),
             (LABEL, Value::Text(text)) => self.label = not_empty(text, errors),
+            (NOT_SECRET, _) => self.not_secret = true,
             (MASK, Value::Nothing) => self.redaction = Redaction::Mask("All"),
             (MASK, Value::Text(text)) => self.redaction = Redaction::Mask(mask(&text, errors)),
             (MASK_WITH, Value::Path(path)) => {

@@ -18,6 +18,7 @@ pub(crate) const LEVELS: &str = "levels";
 pub(crate) const MASK: &str = "mask";
 pub(crate) const MASK_WITH: &str = "mask_with";
 pub(crate) const MODEL: &str = "model";
+pub(crate) const NOT_SECRET: &str = "not_secret";
 pub(crate) const ONLY: &str = "only";
 pub(crate) const PARENT: &str = "parent";
 pub(crate) const REFERENCE: &str = "reference";
@@ -137,6 +138,7 @@ const CONTAINER: &[Word] = &[
 const VARIANT: &[Word] = &[
     word(ALIAS, Takes::Text, "alias = \"former_name\""),
     word(LABEL, Takes::Text, "label = \"Display name\""),
+    word(NOT_SECRET, Takes::Nothing, "not_secret"),
     word(RENAME, Takes::Text, "rename = \"stored_name\""),
     word(RENAME_ALL, Takes::Text, "rename_all = \"camelCase\""),
 ];
@@ -155,6 +157,7 @@ const FIELD: &[Word] = &[
     word(LEVEL, Takes::Text, "level = \"warning\""),
     word(MASK, Takes::MaybeText, "mask = \"last4\""),
     word(MASK_WITH, Takes::Path, "mask_with = path::to::function"),
+    word(NOT_SECRET, Takes::Nothing, "not_secret"),
     word(REFERENCE, Takes::Nothing, "reference"),
     word(RENAME, Takes::Text, "rename = \"stored_name\""),
     word(SERDE, Takes::Bool, "serde"),

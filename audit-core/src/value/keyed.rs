@@ -9,15 +9,18 @@ use super::decimal::ByValue;
 use crate::change::Move;
 use crate::diff::Diff;
 use crate::path::{PathSegment, Segment};
-use crate::schema::{FieldSchema, Sensitivity};
+use crate::schema::{Absent, FieldSchema, Place, hides};
 use crate::snapshot::{Snapshot, key_value};
 
 /// `#[audit(key = "field")]`: a list whose items are matched by that field.
 ///
 /// Compared in the time that one look at each item takes, plus that of sorting where items
 /// changed their order. A list is compared by position, as without a key, where the key does
-/// not identify: if two items of the old or of the new list have the same key, if a key is a
-/// list or an object, and if the field is masked, hashed or skipped, since paths show keys.
+/// not identify: if two items of the old or of the new list have the same key, or if a key is a
+/// list or an object. It is also compared by position where items are not recorded with the key
+/// as it is: if the field is masked, hashed, skipped or recorded in another form, by the item's
+/// type or by what `register_with` sets for it, since paths show keys and `apply` finds items by
+/// them.
 #[derive(Debug)]
 pub struct Keyed<'v, T, F> {
     items: &'v [T],
@@ -31,29 +34,37 @@ where
     K: AuditValue + ?Sized + 'v,
     F: Fn(&'v T) -> &'v K,
 {
-    /// Wraps a list; `key` gives the field called `field` of an item.
+    /// Wraps a list; `key` gives the field that the program calls `field` of an item.
     pub fn new(items: &'v [T], field: &'static str, key: F) -> Self {
         Self { items, field, key }
     }
 
-    /// Returns the keys of all items; `None` if they do not identify.
-    fn keys(&self) -> Option<Vec<Value>> {
+    /// Returns the keys of all items; `None` if they do not identify, or are not recorded.
+    fn keys(&self, absent: Absent) -> Option<Vec<Value>> {
         let keys: Vec<Value> = self
             .items
             .iter()
             .map(|item| key_value((self.key)(item)))
             .collect();
         let mut known = std::collections::HashSet::with_capacity(keys.len());
-        let identify = keys.iter().all(|key| {
-            !matches!(key, Value::Array(_) | Value::Object(_)) && known.insert(ByValue(key))
+        let identify = keys.iter().all(|key| match key {
+            Value::Array(_) | Value::Object(_) => false,
+            Value::Null if absent == Absent::WhenNull => false,
+            key => known.insert(ByValue(key)),
         });
         identify.then_some(keys)
     }
 
-    /// Whether paths may show the keys.
-    fn shown(&self) -> bool {
-        let key = T::fields().iter().find(|field| field.name == self.field);
-        key.is_none_or(|key| key.sensitivity == Sensitivity::Clear)
+    /// Returns the field, if items are recorded with their keys as they are.
+    fn stored_key(&self, cx: &Diff<'_>) -> Option<&'static FieldSchema> {
+        let fields = T::fields();
+        let key = fields.iter().find(|field| field.source() == self.field)?;
+        let shown = key.place == Place::Named
+            && key.is_as_its_type_says()
+            && key.absent != Absent::Sometimes
+            && !hides(K::fields())
+            && !cx.hides_field(fields, key.name);
+        shown.then_some(key)
     }
 }
 
@@ -83,12 +94,10 @@ where
         if prefix == old_items.len() && prefix == new_items.len() {
             return;
         }
-        let keys = if self.shown() {
-            self.keys().zip(new.keys())
-        } else {
-            None
-        };
-        let Some((old_keys, new_keys)) = keys else {
+        let keys = self
+            .stored_key(cx)
+            .and_then(|key| Some((key.name, self.keys(key.absent)?, new.keys(key.absent)?)));
+        let Some((field, old_keys, new_keys)) = keys else {
             return old_items.diff(new_items, cx);
         };
 
@@ -109,7 +118,7 @@ where
         if !moved.is_empty() {
             let moved = moved.into_iter().map(|(from, to)| Move {
                 item: PathSegment::Match {
-                    field: self.field.to_owned(),
+                    field: field.to_owned(),
                     value: old_keys[from].clone(),
                 },
                 from,
@@ -118,7 +127,7 @@ where
             cx.reorder(moved.collect());
         }
         let segment = |value, index| Segment::Match {
-            field: self.field,
+            field,
             value,
             index,
         };

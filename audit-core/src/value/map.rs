@@ -1,14 +1,14 @@
 //! Maps: compared key by key, whatever the order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
-use super::AuditValue;
+use super::{AuditValue, compare_values};
 use crate::diff::Diff;
 use crate::path::Segment;
-use crate::repr::key_text;
 use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
 
@@ -19,14 +19,58 @@ fn snapshot_map<'v, K: AuditValue + 'v, V: AuditValue + 'v>(
 ) -> Value {
     cx.nested(|cx| {
         let mut object = Map::new();
+        let mut hidden = false;
+        let mut alike: Vec<(String, Value)> = Vec::new();
         for (key, value) in entries {
+            let (text, redacted) = cx.key_text(key);
+            hidden |= redacted;
             let value = value.snapshot(cx);
-            if object.insert(key_text(key), value).is_some() {
-                return cx.fail(AMBIGUOUS);
+            match object.entry(text) {
+                Entry::Vacant(entry) => {
+                    entry.insert(value);
+                }
+                Entry::Occupied(entry) => alike.push((entry.key().clone(), value)),
             }
+        }
+        match (alike.is_empty(), hidden) {
+            (true, _) => {}
+            (false, true) => number_alike(&mut object, alike),
+            (false, false) => return cx.fail(AMBIGUOUS),
         }
         Value::Object(object)
     })
+}
+
+/// Numbers entries whose keys look the same because they are hidden: `***`, `*** (2)`, .. in the
+/// order of their values, so that equal maps have equal snapshots.
+fn number_alike(object: &mut Map<String, Value>, alike: Vec<(String, Value)>) {
+    let mut groups: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for (text, value) in alike {
+        groups.entry(text).or_default().push(value);
+    }
+    for (text, mut values) in groups {
+        values.extend(object.remove(&text));
+        values.sort_by(compare_values);
+        let mut number = 1;
+        for value in values {
+            let mut name = text.clone();
+            while object.contains_key(&name) {
+                number += 1;
+                name = format!("{text} ({number})");
+            }
+            object.insert(name, value);
+        }
+    }
+}
+
+/// Whether two keys of a map look the same.
+fn look_alike<'v, K: AuditValue + 'v>(
+    keys: impl Iterator<Item = &'v K>,
+    cx: &mut Diff<'_>,
+) -> bool {
+    let mut known = HashSet::new();
+    keys.into_iter()
+        .any(|key| !known.insert(cx.key_text(key).0))
 }
 
 /// Why two entries cannot be told apart once they are recorded. Not the key: it may be long.
@@ -93,27 +137,40 @@ macro_rules! maps {
                     return probe_maps(self.iter().map(|(key, old)| (old, new.get(key))), cx);
                 }
                 let mut differing = Vec::new();
+                let mut hidden = false;
                 let mut common = 0;
                 for (key, old) in self {
                     let new = new.get(key);
                     common += usize::from(new.is_some());
                     match new {
                         Some(new) if cx.same(old, new) => {}
-                        new => differing.push((key_text(key), Some(old), new)),
+                        new => {
+                            let (text, redacted) = cx.key_text(key);
+                            hidden |= redacted;
+                            differing.push((text, Some(old), new));
+                        }
                     }
                 }
                 if common < new.len() {
                     for (key, new) in new {
                         if !self.contains_key(key) {
-                            differing.push((key_text(key), None, Some(new)));
+                            let (text, redacted) = cx.key_text(key);
+                            hidden |= redacted;
+                            differing.push((text, None, Some(new)));
                         }
                     }
+                }
+                if hidden
+                    && (look_alike(self.keys().chain(new.keys().filter(|key| !self.contains_key(*key))), cx))
+                {
+                    // Entries are told apart by what is not shown: the map is recorded whole.
+                    return cx.replace(Some(self), Some(new));
                 }
                 diff_maps(differing, cx);
             }
 
             fn fields() -> &'static [FieldSchema] {
-                const { &[FieldSchema::keys(V::fields)] }
+                const { &[FieldSchema::keys(K::fields, V::fields)] }
             }
         }
     )*};

@@ -26,8 +26,8 @@ pub use self::serialize::Recorder;
 pub use self::set::AsSet;
 pub(crate) use self::tree::{compare_values, normalize};
 pub use self::wrap::{
-    Concealed, Debugged, Displayed, MaskOf, MaskedWith, ModelOf, NoModel, Referenced, Serialized,
-    SerializedWith, Via,
+    Concealed, Debugged, Displayed, FieldsOf, MaskOf, MaskedWith, ModelOf, NoFields, NoModel,
+    Referenced, Serialized, SerializedWith, Via,
 };
 
 use crate::diff::Diff;

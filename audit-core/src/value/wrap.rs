@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use super::serialize::{Failure, Recorder, to_value};
 use super::{AuditValue, nesting};
+use crate::__private::no_fields;
 use crate::auditable::Auditable;
 use crate::diff::Diff;
+use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
 
 /// `#[audit(serde)]`: the value as serde writes it.
@@ -258,3 +260,24 @@ pub trait NoModel {
 }
 
 impl<T: ?Sized> NoModel for ModelOf<T> {}
+
+/// The fields of a type that is recorded past its own description, as
+/// `FieldsOf::<T>::FIELDS`: what it would hide is then in clear, which the lint reports.
+///
+/// For a type that is no [`AuditValue`] [`NoFields`] answers, which a type's own constant goes
+/// before.
+#[derive(Debug)]
+pub struct FieldsOf<T: ?Sized>(PhantomData<T>);
+
+impl<T: AuditValue + ?Sized> FieldsOf<T> {
+    /// The fields.
+    pub const FIELDS: fn() -> &'static [FieldSchema] = T::fields;
+}
+
+/// What [`FieldsOf`] says of a type that is no [`AuditValue`].
+pub trait NoFields {
+    /// None.
+    const FIELDS: fn() -> &'static [FieldSchema] = no_fields;
+}
+
+impl<T: ?Sized> NoFields for FieldsOf<T> {}

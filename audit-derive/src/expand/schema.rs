@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
 use super::field::is_concealed;
-use crate::ast::{Body, Container, Field, Shape, Tagging, Variant};
+use crate::ast::{Body, Container, Field, Presence, Shape, Tagging, Variant};
 use crate::setting::{Form, Redaction};
 
 /// Describes every field of a struct or a variant, skipped ones too:
@@ -42,7 +42,9 @@ fn fields(body: &Body<'_>, domain: &str, identity: &[usize]) -> Vec<TokenStream>
             None => quote!(new(#name, #nested)),
         };
         let settings = settings(field, &format!("{domain}.{name}"));
-        let identity = identity.contains(&index).then(|| quote!(.identity()));
+        let identity = identity
+            .contains(&index)
+            .then(|| quote!(.identifying(#domain)));
         quote!(__audit::FieldSchema::#place #settings #identity)
     };
     body.fields.iter().enumerate().map(describe).collect()
@@ -111,7 +113,8 @@ fn variant(variant: &Variant<'_>, tagging: &Tagging, domain: &str) -> TokenStrea
         }
         Tagging::External | Tagging::Untagged => None,
     };
-    quote!(__audit::FieldSchema::#place(#name, #nested) #inner #label #aliases #tag)
+    let accepted = variant.settings.not_secret.then(|| quote!(.not_secret()));
+    quote!(__audit::FieldSchema::#place(#name, #nested) #inner #label #aliases #tag #accepted)
 }
 
 /// Numbers the variants as [`variants`] describes them.
@@ -169,16 +172,28 @@ fn has_fields(field: &Field<'_>) -> bool {
 
 /// Gives the fields of the field's type, unless it has none that count.
 fn nested(field: &Field<'_>) -> TokenStream {
+    let ty = &field.original.ty;
+    if let (false, Some(Form::Serde | Form::SerdeWith(_) | Form::Display | Form::Debug)) =
+        (field.skipped, &field.settings.form)
+    {
+        return quote!({ use __audit::NoFields as _; __audit::FieldsOf::<#ty>::FIELDS });
+    }
     if !has_fields(field) {
         return quote!(__audit::no_fields);
     }
-    let ty = &field.original.ty;
     quote!(<#ty as __audit::AuditValue>::fields)
 }
 
 fn settings(field: &Field<'_>, domain: &str) -> TokenStream {
     let settings = &field.settings;
     let mut out = TokenStream::new();
+    let source = field.source_name();
+    if source != field.name {
+        out.extend(quote!(.with_source(#source)));
+    }
+    if settings.not_secret {
+        out.extend(quote!(.not_secret()));
+    }
     if let Some(label) = &settings.label {
         out.extend(quote!(.with_label(#label)));
     }
@@ -225,6 +240,14 @@ fn settings(field: &Field<'_>, domain: &str) -> TokenStream {
     }
     if let Some(Form::With(_) | Form::Display | Form::Debug) = settings.form {
         out.extend(quote!(.converted()));
+    }
+    if let Some(Form::Serde | Form::SerdeWith(_) | Form::Display | Form::Debug) = settings.form {
+        out.extend(quote!(.bypassing()));
+    }
+    match field.presence {
+        Presence::Always => {}
+        Presence::SkipNone => out.extend(quote!(.skipping_none())),
+        Presence::SkipIf(_) => out.extend(quote!(.skipping_some())),
     }
     if let Some(Form::Reference) = settings.form {
         let ty = &field.original.ty;

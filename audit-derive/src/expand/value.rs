@@ -129,7 +129,10 @@ fn newtype(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenStre
     let old = Spot::of(&quote!(self), field, packed);
     let new = Spot::of(&quote!(__new), field, packed);
     let diff = field::diff(field, body.shape, &quote!(__f[#only]), &old, &new);
+    let diff = ruled_diff(container, diff);
     let value = field::shown(field, &old.reference);
+    let value = quote!(__audit::Snapshot::field_value(__cx, &__f[#only], #value));
+    let value = ruled_snapshot(container, value);
     quote! {
         const COMPOSITE: ::core::primitive::bool = true;
         const FIELDS: &'static [__audit::FieldSchema] = #schema;
@@ -141,8 +144,37 @@ fn newtype(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenStre
         #[inline]
         fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
             let __f = <Self as __audit::AuditValue>::FIELDS;
-            __audit::Snapshot::field_value(__cx, &__f[#only], #value)
+            #value
         }
+    }
+}
+
+/// Compares an entity under what `register_with` set for it:
+///
+/// ```text
+/// let __r = __audit::Diff::enter(__cx);
+/// /* compare */
+/// __audit::Diff::leave(__cx, <Self as __audit::AuditValue>::FIELDS, __r);
+/// ```
+fn ruled_diff(container: &Container<'_>, diff: TokenStream) -> TokenStream {
+    if container.identity.is_empty() {
+        return diff;
+    }
+    quote! {
+        let __r = __audit::Diff::enter(__cx);
+        #diff
+        __audit::Diff::leave(__cx, <Self as __audit::AuditValue>::FIELDS, __r);
+    }
+}
+
+/// Records an entity under what `register_with` set for it.
+fn ruled_snapshot(container: &Container<'_>, value: TokenStream) -> TokenStream {
+    if container.identity.is_empty() {
+        return value;
+    }
+    quote! {
+        let __value = #value;
+        __audit::Snapshot::entity(__cx, <Self as __audit::AuditValue>::FIELDS, __value)
     }
 }
 
@@ -175,16 +207,19 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
         None if body.shape == Shape::Tuple => quote!(__audit::Snapshot::struct_array(__cx, self)),
         None => quote!(__audit::Snapshot::struct_object(__cx, self)),
     };
+    let diff = quote!(__audit::Fields::walk(self, __new, __cx););
+    let diff = ruled_diff(container, diff);
+    let value = ruled_snapshot(container, record);
     quote! {
         const COMPOSITE: ::core::primitive::bool = true;
         const FIELDS: &'static [__audit::FieldSchema] = #schema;
         #[inline]
         fn diff(&self, __new: &Self, __cx: &mut __audit::Diff<'_>) {
-            __audit::Fields::walk(self, __new, __cx);
+            #diff
         }
         #[inline]
         fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
-            #record
+            #value
         }
     }
 }
