@@ -302,3 +302,27 @@ fn a_change_that_names_an_item_without_the_key_finds_it_by_position() {
         json!({"parts[0].qty": {"old": 1, "new": 2}})
     );
 }
+
+#[test]
+fn tuples_are_matched_by_a_position() {
+    #[derive(Auditable, Clone)]
+    struct Prices {
+        id: u32,
+        #[audit(key = "0")]
+        prices: Vec<(String, u32)>,
+    }
+    let prices = |prices: &[(&str, u32)]| Prices {
+        id: 1,
+        prices: prices
+            .iter()
+            .map(|(name, price)| ((*name).to_owned(), *price))
+            .collect(),
+    };
+    let changes = auditlog::diff(
+        &prices(&[("a", 1), ("b", 1)]),
+        &prices(&[("a", 2), ("b", 1)]),
+    );
+    let mut state = auditlog::snapshot(&prices(&[("b", 1), ("a", 1)]));
+    changes.apply(&mut state).unwrap();
+    assert_eq!(state, auditlog::snapshot(&prices(&[("b", 1), ("a", 2)])));
+}

@@ -9,7 +9,7 @@ use super::apply::perform;
 use super::edit::{Edit, Item, Items, Kept, Label, Moved, Replace, below, compile, join, render};
 use super::resolve::{exact_text, member_text};
 use super::{Change, Changes, Redaction};
-use crate::path::Path;
+use crate::path::{Path, key_of};
 use crate::value::nesting;
 
 impl Changes {
@@ -440,7 +440,7 @@ fn rekeys(edit: &Edit, label: &Label) -> bool {
 /// Whether an item has another key than its label says.
 fn renames(item: &Value, label: &Label) -> bool {
     match label {
-        Label::Key { field, value } => item.get(field).is_some_and(|key| key != value),
+        Label::Key { field, value } => key_of(item, field).is_some_and(|key| key != value),
         Label::Member(_) => false,
     }
 }

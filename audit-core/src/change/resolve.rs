@@ -9,7 +9,7 @@ use super::apply::{Conflict, ConflictKind};
 use super::edit::{Edit, Item, Items, Kept, Label, Malformed, Moved, Replace, Trail, compile};
 use super::{Change, Changes};
 use crate::mask::HIDDEN;
-use crate::path::{PathSegment, Segment};
+use crate::path::{PathSegment, Segment, key_of};
 use crate::value::decimal::ByValue;
 use crate::value::{compare_values, nesting};
 
@@ -435,7 +435,8 @@ impl<'s> Lookup<'s> {
         self.present(label, value, index).or_else(|| {
             // An item that does not show its key is taken by index.
             let item = self.array.get(index)?;
-            let unknown = matches!(label, Label::Key { field, .. } if item.get(field).is_none());
+            let unknown =
+                matches!(label, Label::Key { field, .. } if key_of(item, field).is_none());
             unknown.then_some(index)
         })
     }
@@ -447,8 +448,7 @@ impl<'s> Lookup<'s> {
         match (label, value) {
             (Label::Key { field, value }, _) => {
                 let has_key = |item: &Value| {
-                    item.get(field)
-                        .is_some_and(|found| nesting::equal(found, value))
+                    key_of(item, field).is_some_and(|found| nesting::equal(found, value))
                 };
                 if there.is_some_and(has_key) {
                     return Some(index);
@@ -456,7 +456,7 @@ impl<'s> Lookup<'s> {
                 if !self.keys.contains_key(field) {
                     let mut keys = HashMap::new();
                     for (index, item) in self.array.iter().enumerate() {
-                        if let Some(key) = item.get(field)
+                        if let Some(key) = key_of(item, field)
                             && !matches!(key, Value::Array(_) | Value::Object(_))
                         {
                             keys.entry(ByValue(key)).or_insert(index);

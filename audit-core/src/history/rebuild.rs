@@ -14,7 +14,7 @@ use super::readable::Readable;
 use crate::action::{Action, Outcome};
 use crate::change::{Change, Changes, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
-use crate::path::{Path, PathSegment};
+use crate::path::{Path, PathSegment, key_of};
 use crate::schema::FieldSchema;
 use crate::value::nesting;
 
@@ -368,8 +368,7 @@ fn put(state: &mut Value, segments: &[PathSegment], new: Option<&Value>) {
                 return;
             };
             let has_key = |item: &Value| {
-                item.get(field)
-                    .is_some_and(|found| nesting::equal(found, value))
+                key_of(item, field).is_some_and(|found| nesting::equal(found, value))
             };
             let known = items.iter().position(has_key);
             let at = known.unwrap_or_else(|| {

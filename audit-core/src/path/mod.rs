@@ -141,7 +141,7 @@ impl Path {
                 PathSegment::Match { field, value: key } => value
                     .as_array()?
                     .iter()
-                    .find(|item| item.get(field) == Some(key)),
+                    .find(|item| key_of(item, field) == Some(key)),
             })
     }
 
@@ -345,6 +345,15 @@ impl Literal<'_> {
                 scalar => scalar,
             },
         }
+    }
+}
+
+/// Returns the key of a list's item: a field of a struct, or a position of a tuple.
+pub(crate) fn key_of<'v>(item: &'v Value, field: &str) -> Option<&'v Value> {
+    match item {
+        Value::Object(fields) => fields.get(field),
+        Value::Array(parts) => parts.get(field.parse::<usize>().ok()?),
+        _ => None,
     }
 }
 

@@ -59,7 +59,7 @@ where
     fn stored_key(&self, cx: &Diff<'_>) -> Option<&'static FieldSchema> {
         let fields = T::fields();
         let key = fields.iter().find(|field| field.source() == self.field)?;
-        let shown = key.place == Place::Named
+        let shown = matches!(key.place, Place::Named | Place::Indexed(_))
             && key.is_as_its_type_says()
             && key.absent != Absent::Sometimes
             && !hides(K::fields())
