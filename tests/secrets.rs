@@ -280,3 +280,99 @@ fn a_map_with_hidden_keys_is_recorded() {
     let replaced = log.updated(&versions[1], &versions[2]);
     assert!(replaced.entry().is_some(), "another key is a change");
 }
+
+#[test]
+fn the_lint_finds_what_is_recorded_past_its_type() {
+    #[derive(Auditable, Clone, Debug, Serialize)]
+    struct Login {
+        #[audit(mask)]
+        access: String,
+    }
+    #[derive(Auditable, Clone, Debug, Serialize)]
+    struct Place {
+        city: String,
+    }
+    impl std::fmt::Display for Login {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(&self.access)
+        }
+    }
+    #[derive(Auditable)]
+    struct Site {
+        id: u32,
+        #[audit(serde)]
+        login: Login,
+        #[audit(debug)]
+        former: Vec<Option<Login>>,
+        #[audit(display)]
+        shown: Login,
+        #[audit(serde, mask)]
+        masked: Login,
+        #[audit(serde)]
+        place: Place,
+        #[audit(serde)]
+        version: std::num::NonZeroU8,
+        #[audit(serde, not_secret)]
+        accepted: Login,
+        by_type: Login,
+    }
+    let findings = lint::<Site>();
+    let found: Vec<_> = findings
+        .iter()
+        .map(|finding| (finding.path.as_str(), finding.word))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("login", "access"),
+            ("former", "access"),
+            ("shown", "access")
+        ]
+    );
+    let text = findings[0].to_string();
+    assert!(
+        text.contains("`Site.login`") && text.contains("`access`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn findings_can_be_accepted() {
+    #[derive(Auditable)]
+    enum Credential {
+        Password(String),
+        #[audit(not_secret)]
+        Token {
+            name: String,
+        },
+        #[audit(not_secret)]
+        ApiKey(u32),
+    }
+    #[derive(Auditable)]
+    struct Account {
+        id: u32,
+        #[audit(not_secret)]
+        ticket: u32,
+        #[audit(not_secret)]
+        credential: Credential,
+        pin: String,
+    }
+    let paths: Vec<_> = lint::<Account>()
+        .into_iter()
+        .map(|finding| finding.path)
+        .collect();
+    assert_eq!(paths, ["credential.Password", "pin"]);
+    let all = [
+        Credential::Password(String::new()),
+        Credential::Token {
+            name: String::new(),
+        },
+        Credential::ApiKey(1),
+    ];
+    drop(all);
+
+    let audit = auditlog::testing::capture();
+    auditlog::register_with::<Account>(|o| o.mask("pin").exclude("credential")).expect("options");
+    assert_eq!(auditlog::lint_registered(), []);
+    drop(audit);
+}

@@ -90,7 +90,7 @@ pub use crate::history::{
     Reconstruction, Upcast, Version, as_of, as_of_async, history, history_async, objects_as_of,
 };
 pub use crate::level::{Level, ParseLevelError};
-pub use crate::lint::{LintFinding, lint, lint_registered};
+pub use crate::lint::{LintFinding, LintReason, lint, lint_registered};
 pub use crate::log::{AuditLog, Flow, LogGuard, ShutdownGuard};
 pub use crate::mask::{Mask, ParseMaskError};
 pub use crate::memory::MemoryStore;

@@ -11,7 +11,7 @@ use crate::error::RegistrationError;
 use crate::history::{Upcast, Upcaster};
 use crate::level::Level;
 use crate::mask::Mask;
-use crate::rules::{FieldPath, FieldStep, Rules, is_at};
+use crate::rules::{FieldPath, FieldStep, Rules, RulesByModel, is_at, rules_of};
 use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Place};
 use crate::suggest;
 use crate::visited::Visited;
@@ -315,6 +315,27 @@ pub(crate) fn find_field(schema: &ModelSchema, field: &str) -> Result<FieldPath,
     } else {
         Ok(found)
     }
+}
+
+/// Whether a field is left out or masked by the rules of the model or of a model inside it.
+pub(crate) fn is_hidden(schema: &ModelSchema, field: &str, rules: &RulesByModel) -> bool {
+    let Ok(path) = find_field(schema, field) else {
+        return false;
+    };
+    let mut fields = schema.fields;
+    for (at, step) in path.iter().enumerate() {
+        if rules_of(rules, fields).is_some_and(|rules| rules.cover(&path[at..])) {
+            return true;
+        }
+        fields = match step {
+            FieldStep::Key => fields.first().map_or(&[][..], FieldSchema::inside),
+            FieldStep::Field(name) => visible(fields)
+                .into_iter()
+                .find(|field| field.name == *name)
+                .map_or(&[][..], FieldSchema::inside),
+        };
+    }
+    false
 }
 
 /// The descriptions of a map and of the maps that it holds at once.

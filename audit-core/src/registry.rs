@@ -158,6 +158,12 @@ impl Registry {
         self.ruled.store(ruled, Ordering::Release);
     }
 
+    /// Returns the rules of all models.
+    pub(crate) fn rules(&self) -> Arc<RulesByModel> {
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        rules.clone().unwrap_or_default()
+    }
+
     /// Returns the rules that values are walked under; `None` where no model has any.
     #[inline]
     pub(crate) fn ruling(&self) -> Option<Ruling> {
@@ -208,12 +214,7 @@ impl Registry {
     }
 
     pub(crate) fn described(&self) -> Vec<ModelDescription> {
-        let rules = self
-            .rules
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let rules = rules.unwrap_or_default();
+        let rules = self.rules();
         let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
         models
             .values()

@@ -262,6 +262,17 @@ impl Rules {
             || self.mask.iter().any(|(field, _)| around(field))
     }
 
+    /// Whether a field is left out or masked.
+    pub(crate) fn cover(&self, field: &[FieldStep]) -> bool {
+        self.exclude.iter().any(|path| field.starts_with(path))
+            || self.mask.iter().any(|(path, _)| field.starts_with(path))
+            || self.include.as_ref().is_some_and(|include| {
+                !include
+                    .iter()
+                    .any(|path| field.starts_with(path) || path.starts_with(field))
+            })
+    }
+
     /// Whether paths may not show what a field of the model itself holds.
     pub(crate) fn hides_field(&self, name: &str) -> bool {
         self.hides(&[PathSegment::Name(name.to_owned())])
