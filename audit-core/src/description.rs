@@ -270,7 +270,8 @@ fn recorded(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
 
 /// What of a field's value is recorded, by its type.
 fn inside(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
-    let ruled = |field: &FieldSchema| field.model.is_some_and(|model| rules.contains_key(model));
+    let has_rules =
+        |field: &FieldSchema| field.model.is_some_and(|model| rules.contains_key(model));
     let mut field = field;
     let mut visited = Visited::default();
     loop {
@@ -279,7 +280,7 @@ fn inside(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
             // A newtype, which has the form of what it holds.
             [inner] if inner.is_inline() && visited.enter(field.fields()) => {
                 let own = match of_sensitivity(inner.sensitivity) {
-                    Recorded::Clear if ruled(inner) => Recorded::Partial,
+                    Recorded::Clear if has_rules(inner) => Recorded::Partial,
                     own => own,
                 };
                 if own != Recorded::Clear || inner.referenced.is_some() {
@@ -290,7 +291,7 @@ fn inside(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
             _ => {
                 let hidden = |inner: &FieldSchema| {
                     inner.converted
-                        || ruled(inner)
+                        || has_rules(inner)
                         || of_sensitivity(inner.sensitivity) != Recorded::Clear
                 };
                 // From the map itself, whose keys may hide something too.

@@ -152,10 +152,9 @@ impl Registry {
             .filter(|(_, registration)| !registration.settings.rules.is_empty())
             .map(|(model, registration)| (*model, registration.settings.rules.clone()))
             .collect();
-        let ruled = !rules.is_empty();
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) =
-            ruled.then(|| Arc::new(rules));
-        self.ruled.store(ruled, Ordering::Release);
+        let any = !rules.is_empty();
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = any.then(|| Arc::new(rules));
+        self.ruled.store(any, Ordering::Release);
     }
 
     /// Returns the rules of all models.
