@@ -59,7 +59,12 @@ where
     fn stored_key(&self, cx: &Diff<'_>) -> Option<&'static FieldSchema> {
         let fields = T::fields();
         let key = fields.iter().find(|field| field.source() == self.field)?;
-        let shown = matches!(key.place, Place::Named | Place::Indexed(_))
+        let stored = match key.place {
+            Place::Named => true,
+            Place::Indexed(at) => key.name.parse() == Ok(at),
+            Place::Inline | Place::Keys => false,
+        };
+        let shown = stored
             && key.is_as_its_type_says()
             && key.absent != Absent::Sometimes
             && !hides(K::fields())
