@@ -1,15 +1,18 @@
 //! Whether a file holds what it should.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use audit_core::{LogEntry, StoreError};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::at;
 use crate::row::Row;
+use crate::{lookup, schema};
 
 /// What [`SqliteStore::check`](crate::SqliteStore::check) found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,12 +24,55 @@ pub struct Check {
     pub integrity: Vec<String>,
     /// Where columns and bytes disagree.
     pub mismatches: Vec<Mismatch>,
+    /// The tables, indexes, triggers and views that differ from those that this version of the
+    /// library makes.
+    pub schema: Vec<SchemaDifference>,
+    /// Whether `audit_retention` has a row, with which anybody may remove entries.
+    pub retention_open: bool,
+    /// How many numbers up to the newest entry's no entry has any more: entries were removed.
+    pub removed: u64,
+    /// How many removed entries the entries `prune` tell of.
+    pub pruned: u64,
+}
+
+/// A table, index, trigger or view of the trail that is not as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum SchemaDifference {
+    /// It is missing: its kind and name.
+    Missing(&'static str, String),
+    /// It is another one.
+    Changed(&'static str, String),
+    /// A trigger or an index on the trail's tables that the library did not make.
+    Unknown(&'static str, String),
+}
+
+impl fmt::Display for SchemaDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(kind, name) => {
+                write!(f, "the {kind} `{}` is missing", name.escape_debug())
+            }
+            Self::Changed(kind, name) => {
+                write!(f, "the {kind} `{}` was changed", name.escape_debug())
+            }
+            Self::Unknown(kind, name) => write!(
+                f,
+                "the {kind} `{}` on the trail's tables is not the trail's",
+                name.escape_debug()
+            ),
+        }
+    }
 }
 
 impl Check {
-    /// Returns whether nothing is wrong.
+    /// Returns whether nothing is wrong. Removed entries alone are not: a program may remove
+    /// what it need not keep.
     pub fn is_ok(&self) -> bool {
-        self.integrity.is_empty() && self.mismatches.is_empty()
+        self.integrity.is_empty()
+            && self.mismatches.is_empty()
+            && self.schema.is_empty()
+            && !self.retention_open
     }
 }
 
@@ -53,7 +99,12 @@ impl fmt::Display for Mismatch {
 pub(crate) fn check(connection: &Connection, place: &str) -> Result<Check, StoreError> {
     // One snapshot for all of it.
     connection.execute_batch("BEGIN").map_err(at(place))?;
-    let checked = read(connection).map_err(at(place));
+    let checked = read(connection)
+        .and_then(|mut check| {
+            protection(connection, &mut check)?;
+            Ok(check)
+        })
+        .map_err(at(place));
     connection.execute_batch("ROLLBACK").map_err(at(place))?;
     checked
 }
@@ -89,6 +140,10 @@ fn read(connection: &Connection) -> rusqlite::Result<Check> {
         if row.body != body {
             differs("body");
         }
+        if entry.model.is_empty() && entry.action.as_str() == "prune" {
+            let count = entry.additional_data.get("count");
+            check.pruned += count.and_then(Value::as_u64).unwrap_or_default();
+        }
         for (column, expected) in columns(&row) {
             // Not as an owned `Value`: older versions of rusqlite panic at text that is no UTF-8.
             if found.get_ref(column)? != expected {
@@ -111,6 +166,61 @@ fn read(connection: &Connection) -> rusqlite::Result<Check> {
         find_surplus_changes(connection, &mut check)?;
     }
     Ok(check)
+}
+
+/// The kinds of what a schema has, as SQLite calls them.
+const KINDS: [&str; 4] = ["table", "index", "trigger", "view"];
+
+/// Compares what protects the entries, and leads to them, with what the library makes.
+fn protection(connection: &Connection, check: &mut Check) -> rusqlite::Result<()> {
+    let made = Connection::open_in_memory()?;
+    schema::make(&made)?;
+    let (made, found) = (objects(&made)?, objects(connection)?);
+    for (name, (kind, sql)) in &made {
+        match found.get(name) {
+            None => check
+                .schema
+                .push(SchemaDifference::Missing(kind, name.clone())),
+            Some((_, other)) if sql == other => {}
+            Some(_) => check
+                .schema
+                .push(SchemaDifference::Changed(kind, name.clone())),
+        }
+    }
+    let others = found.iter().filter(|(name, _)| !made.contains_key(*name));
+    for (name, (kind, _)) in others {
+        check
+            .schema
+            .push(SchemaDifference::Unknown(kind, name.clone()));
+    }
+    let retention = "SELECT EXISTS (SELECT 1 FROM main.audit_retention)";
+    if found.contains_key("audit_retention") {
+        check.retention_open = connection.query_row(retention, [], |row| row.get(0))?;
+    }
+    let newest = lookup::last_seq(connection)?.unsigned_abs();
+    check.removed = newest.saturating_sub(check.entries);
+    Ok(())
+}
+
+/// What a schema has by name: its kind, and the SQL without what says nothing.
+type Objects = BTreeMap<String, (&'static str, String)>;
+
+/// Returns what there is of the trail's, and on its tables.
+fn objects(connection: &Connection) -> rusqlite::Result<Objects> {
+    let mut statement = connection.prepare(
+        "SELECT type, name, sql FROM main.sqlite_master WHERE sql IS NOT NULL \
+         AND tbl_name IN ('audit_schema', 'audit_entry', 'audit_change', 'audit_retention', \
+         'audit_log', 'audit_append')",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut objects = Objects::new();
+    while let Some(row) = rows.next()? {
+        let (kind, name, sql): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let kind = KINDS.into_iter().find(|known| *known == kind);
+        let words: Vec<&str> = sql.split_whitespace().collect();
+        objects.insert(name, (kind.unwrap_or("object"), words.join(" ")));
+    }
+    Ok(objects)
 }
 
 /// Finds the rows of `audit_change` that no entry accounts for.

@@ -59,9 +59,12 @@
 //! [`Store::flush`]: audit_core::Store::flush
 //! [`Store::purge`]: audit_core::Store::purge
 
+mod backup;
 mod caller;
 mod check;
+mod damage;
 mod error;
+mod file;
 mod info;
 mod lookup;
 mod options;
@@ -73,7 +76,8 @@ mod store;
 mod writer;
 
 pub use crate::caller::{Error, RecordIn, WriteIn, append_in, install};
-pub use crate::check::{Check, Mismatch};
+pub use crate::check::{Check, Mismatch, SchemaDifference};
+pub use crate::damage::Damaged;
 pub use crate::info::FileInfo;
 pub use crate::options::{Durability, SqliteOptions};
 pub use crate::schema::{APPLICATION_ID, SCHEMA_VERSION};

@@ -5,13 +5,15 @@ use audit_core::{LogEntry, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
+use crate::damage::Tolerance;
 use crate::error::at;
-use crate::query::read_entry;
+use crate::query::read_or_pass;
 
 pub(crate) fn with_id_prefix(
     connection: &Connection,
     prefix: &str,
     limit: usize,
+    tolerance: &Tolerance,
     place: &str,
 ) -> Result<Vec<LogEntry>, StoreError> {
     let Some([first, last]) = id_range(prefix) else {
@@ -29,7 +31,7 @@ pub(crate) fn with_id_prefix(
         .map_err(at(place))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next().map_err(at(place))? {
-        entries.push(read_entry(row, place)?);
+        entries.extend(read_or_pass(row, tolerance, place)?);
     }
     Ok(entries)
 }
@@ -37,6 +39,7 @@ pub(crate) fn with_id_prefix(
 pub(crate) fn by_ids(
     connection: &Connection,
     ids: &[Uuid],
+    tolerance: &Tolerance,
     place: &str,
 ) -> Result<Vec<LogEntry>, StoreError> {
     let mut statement = connection
@@ -45,10 +48,12 @@ pub(crate) fn by_ids(
     let mut entries = Vec::new();
     for id in ids {
         let found = statement
-            .query_row([&id.as_bytes()[..]], |row| Ok(read_entry(row, place)))
+            .query_row([&id.as_bytes()[..]], |row| {
+                Ok(read_or_pass(row, tolerance, place))
+            })
             .optional()
             .map_err(at(place))?;
-        entries.extend(found.transpose()?);
+        entries.extend(found.transpose()?.flatten());
     }
     Ok(entries)
 }
@@ -69,18 +74,19 @@ pub(crate) fn appended_after(
     connection: &Connection,
     seq: i64,
     limit: usize,
+    tolerance: &Tolerance,
     place: &str,
 ) -> Result<Vec<(i64, LogEntry)>, StoreError> {
     let mut statement = connection
-        .prepare_cached(
-            "SELECT seq, body FROM main.audit_entry WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-        )
+        .prepare_cached("SELECT seq, body FROM main.audit_entry WHERE seq > ?1 ORDER BY seq")
         .map_err(at(place))?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![seq, limit]).map_err(at(place))?;
+    let mut rows = statement.query([seq]).map_err(at(place))?;
     let mut entries = Vec::new();
-    while let Some(row) = rows.next().map_err(at(place))? {
-        entries.push((row.get(0).map_err(at(place))?, read_entry(row, place)?));
+    while entries.len() < limit
+        && let Some(row) = rows.next().map_err(at(place))?
+    {
+        let seq = row.get(0).map_err(at(place))?;
+        entries.extend(read_or_pass(row, tolerance, place)?.map(|entry| (seq, entry)));
     }
     Ok(entries)
 }

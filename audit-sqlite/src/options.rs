@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{at, store_error};
+use crate::file;
 use crate::schema::{self, Found, Owner, SCHEMA_VERSION};
 use crate::store::SqliteStore;
 
@@ -51,6 +52,7 @@ pub enum Durability {
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until `open` is called"]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting")]
 pub struct SqliteOptions {
     pub(crate) durability: Durability,
     pub(crate) busy_timeout: Duration,
@@ -58,6 +60,8 @@ pub struct SqliteOptions {
     pub(crate) read_only: bool,
     pub(crate) shared_file: bool,
     pub(crate) max_bytes: Option<u64>,
+    pub(crate) mode: u32,
+    pub(crate) passes_over_damaged: bool,
 }
 
 impl Default for SqliteOptions {
@@ -69,6 +73,8 @@ impl Default for SqliteOptions {
             read_only: false,
             shared_file: false,
             max_bytes: None,
+            mode: 0o600,
+            passes_over_damaged: false,
         }
     }
 }
@@ -128,13 +134,38 @@ impl SqliteOptions {
         self
     }
 
+    /// Sets the permissions of a file that is made, on Unix: `0o600` by default, so that the
+    /// trail is its owner's only. The process's umask applies, and the files beside it
+    /// (`-wal`, `-shm`) have the same. A file that exists keeps its own.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Lets readers pass over rows that are no entries, where by default the first one is
+    /// [`StoreError::Corrupt`]: one such row, which whoever may write can add, hides no others.
+    /// Ask [`SqliteStore::damaged`] afterwards which they were.
+    pub fn pass_over_damaged(mut self) -> Self {
+        self.passes_over_damaged = true;
+        self
+    }
+
     /// Opens the store.
     ///
     /// # Errors
     /// As [`SqliteStore::open`].
     pub fn open(&self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
         let path = path.as_ref();
-        if path == Path::new(":memory:") || path.as_os_str().is_empty() {
+        if path.as_os_str().is_empty() {
+            return Err(StoreError::Io {
+                place: "the path of the store".to_owned(),
+                source: Arc::new(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "it is empty; name a file",
+                )),
+            });
+        }
+        if path == Path::new(":memory:") {
             return Err(StoreError::Unsupported {
                 operation: "keep a database in memory, which each of its connections would have \
                             for itself; use `MemoryStore`",
@@ -155,6 +186,9 @@ impl SqliteOptions {
         })?;
         if self.read_only {
             return self.open_reading(path);
+        }
+        if self.create {
+            file::create(&path, self.mode);
         }
         let connection = self.open_writing(&path)?;
         Ok(SqliteStore::new(path, Some(connection), Access::Read, self))
@@ -309,6 +343,13 @@ impl SqliteOptions {
                 io_error(error)
             }
             Err(_) => match std::fs::File::create_new(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let folder = path.parent().unwrap_or(path).display();
+                    io_error(io::Error::new(
+                        io::ErrorKind::NotFound,
+                        format!("the folder {folder} does not exist"),
+                    ))
+                }
                 Err(error) => io_error(error),
                 // Possible after all: an empty file is an empty database.
                 Ok(_) => StoreError::Io { place, source },

@@ -13,6 +13,7 @@ use audit_core::{Action, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
+use crate::damage::Tolerance;
 use crate::error::at;
 use crate::row::{changed_fields, top_level_field};
 
@@ -20,16 +21,20 @@ use crate::row::{changed_fields, top_level_field};
 pub(crate) fn find(
     connection: &Connection,
     query: &Query,
+    tolerance: &Tolerance,
     place: &str,
 ) -> Result<Page, StoreError> {
-    let statement = Statement::entries(query);
-    statement.run(connection, place, |entries| Page::collect(query, entries))
+    let statement = Statement::entries_for(query, tolerance);
+    statement.run(connection, tolerance, place, |entries| {
+        Page::collect(query, entries)
+    })
 }
 
 /// Returns how many entries a query asks for, its limit and cursor aside.
 pub(crate) fn count(
     connection: &Connection,
     query: &Query,
+    tolerance: &Tolerance,
     place: &str,
 ) -> Result<u64, StoreError> {
     query.check()?;
@@ -46,7 +51,7 @@ pub(crate) fn count(
         return Ok(count.unsigned_abs());
     }
     let statement = Statement::entries(&query);
-    statement.run(connection, place, |entries| {
+    statement.run(connection, tolerance, place, |entries| {
         let mut count = 0;
         for entry in entries {
             count += u64::from(query.matches(&entry?));
@@ -64,10 +69,11 @@ pub(crate) fn objects(
     connection: &Connection,
     query: &Query,
     after: Option<&ObjectRef>,
+    tolerance: &Tolerance,
     place: &str,
 ) -> Result<Vec<LogEntry>, StoreError> {
     query.check()?;
-    Statement::objects(query, after).run(connection, place, |entries| {
+    Statement::objects(query, after).run(connection, tolerance, place, |entries| {
         let mut found: Vec<LogEntry> = Vec::new();
         for entry in entries {
             let entry = entry?;
@@ -103,16 +109,20 @@ pub(crate) fn explain_objects(
     Statement::objects(query, after).plan(connection, place)
 }
 
-/// Hands out the JSON of the entries a query asks for.
+/// Hands out the JSON of the entries a query asks for, no more than one line a row: bytes that
+/// are no entry come as they are, and as the text of a JSON string where they have line ends.
 pub(crate) fn export(
     connection: &Connection,
     query: &Query,
+    tolerance: &Tolerance,
     place: &str,
     line: &mut dyn FnMut(&str) -> io::Result<()>,
 ) -> Result<u64, StoreError> {
     query.check()?;
     let limit = query.limit_or_none().unwrap_or(usize::MAX);
-    let statement = Statement::entries(&query.clone().limit(limit));
+    let mut statement = Statement::entries_for(&query.clone().limit(limit), tolerance);
+    let all_said = statement.exact;
+    statement.exact &= !tolerance.passes_over();
     let mut prepared = connection
         .prepare_cached(&statement.sql)
         .map_err(at(place))?;
@@ -123,10 +133,23 @@ pub(crate) fn export(
     while count < limit
         && let Some(row) = rows.next().map_err(at(place))?
     {
-        if !statement.exact && !query.matches(&read_entry(row, place)?) {
+        let seq = row.get(0).map_err(at(place))?;
+        let Some(body) = tolerance.read(seq, body(row, place))? else {
             continue;
+        };
+        let mut escaped = None;
+        if !statement.exact {
+            match tolerance.read(seq, read_entry(row, place))? {
+                Some(entry) if query.matches(&entry) => {}
+                // Its columns say that it is asked for.
+                None if all_said => {}
+                _ => continue,
+            }
         }
-        line(body(row, place)?).map_err(|error| StoreError::Io {
+        if body.contains(['\n', '\r']) {
+            escaped = Some(serde_json::Value::from(body).to_string());
+        }
+        line(escaped.as_deref().unwrap_or(body)).map_err(|error| StoreError::Io {
             place: "the output".to_owned(),
             source: Arc::new(error),
         })?;
@@ -169,9 +192,10 @@ pub(crate) fn stored(
                 let fields = changed_fields(&entry).map(Cow::into_owned).collect();
                 (entry.timestamp.timestamp_micros(), Some(fields))
             }
-            Ok(_) => continue,
             // The columns say that it is one of those, and it must not stay for ever.
             Err(StoreError::Corrupt { .. }) if statement.exact => (0, None),
+            // Of a damaged one, nothing but its bytes could say that it is.
+            Ok(_) | Err(StoreError::Corrupt { .. }) => continue,
             Err(error) => return Err(error),
         };
         found.push(Stored {
@@ -195,6 +219,16 @@ pub(crate) fn explain(
 /// Reads the entry of a row whose first columns are `seq` and `body`.
 pub(crate) fn read_entry(row: &Row<'_>, place: &str) -> Result<LogEntry, StoreError> {
     LogEntry::from_json(body(row, place)?).map_err(|error| corrupt(row, place, &error))
+}
+
+/// The same; `None` if it is no entry and is passed over.
+pub(crate) fn read_or_pass(
+    row: &Row<'_>,
+    tolerance: &Tolerance,
+    place: &str,
+) -> Result<Option<LogEntry>, StoreError> {
+    let seq = row.get(0).map_err(at(place))?;
+    tolerance.read(seq, read_entry(row, place))
 }
 
 fn body<'r>(row: &'r Row<'_>, place: &str) -> Result<&'r str, StoreError> {
@@ -226,8 +260,17 @@ impl Statement {
         Self::entries_to(query, None)
     }
 
+    /// The same for readers that may pass over some: not only as many rows as a page has.
+    fn entries_for(query: &Query, tolerance: &Tolerance) -> Self {
+        Self::build(query, None, !tolerance.passes_over())
+    }
+
     /// The same, none of them written after the one with the number `last`.
     fn entries_to(query: &Query, last: Option<i64>) -> Self {
+        Self::build(query, last, true)
+    }
+
+    fn build(query: &Query, last: Option<i64>, limited: bool) -> Self {
         let mut conditions = Conditions::of(query);
         if let Some(last) = last {
             let last = conditions.param(Value::Integer(last));
@@ -258,7 +301,7 @@ impl Statement {
             let _ = write!(sql, " ORDER BY at {direction}, id {direction}");
         }
         let mut params = conditions.params;
-        if exact {
+        if exact && limited {
             // One more than the page, which tells whether there is another one.
             let limit = i64::try_from(query.page_size()).unwrap_or(i64::MAX);
             params.push(Value::Integer(limit.saturating_add(1)));
@@ -322,6 +365,7 @@ impl Statement {
     fn run<T>(
         &self,
         connection: &Connection,
+        tolerance: &Tolerance,
         place: &str,
         consume: impl FnOnce(
             &mut dyn Iterator<Item = Result<LogEntry, StoreError>>,
@@ -331,9 +375,16 @@ impl Statement {
         let mut rows = prepared
             .query(params_from_iter(&self.params))
             .map_err(at(place))?;
-        let mut entries = std::iter::from_fn(|| match rows.next() {
-            Ok(row) => row.map(|row| read_entry(row, place)),
-            Err(error) => Some(Err(at(place)(error))),
+        let mut entries = std::iter::from_fn(|| {
+            loop {
+                let row = match rows.next() {
+                    Ok(row) => row?,
+                    Err(error) => return Some(Err(at(place)(error))),
+                };
+                if let Some(found) = read_or_pass(row, tolerance, place).transpose() {
+                    return Some(found);
+                }
+            }
         });
         consume(&mut entries)
     }

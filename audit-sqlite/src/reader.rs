@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use audit_core::StoreError;
 use rusqlite::Connection;
 
+use crate::file::OpenFile;
 use crate::options::{self, Access, SqliteOptions};
 
 /// How many connections are kept for the next reader.
@@ -19,6 +20,8 @@ pub(crate) struct Readers {
     path: PathBuf,
     access: Access,
     options: SqliteOptions,
+    /// The file that the store writes to, if it does.
+    file: Option<Arc<OpenFile>>,
     /// Empty once closed.
     idle: Mutex<Option<Vec<Connection>>>,
 }
@@ -30,11 +33,17 @@ impl fmt::Debug for Readers {
 }
 
 impl Readers {
-    pub(crate) fn new(path: PathBuf, access: Access, options: SqliteOptions) -> Self {
+    pub(crate) fn new(
+        path: PathBuf,
+        access: Access,
+        options: SqliteOptions,
+        file: Option<Arc<OpenFile>>,
+    ) -> Self {
         Self {
             path,
             access,
             options,
+            file,
             idle: Mutex::new(Some(Vec::new())),
         }
     }
@@ -45,6 +54,12 @@ impl Readers {
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let idle = self.lock().as_mut().ok_or(StoreError::Closed)?.pop();
+        // Another file in its place, and the write-ahead log of this one, make no trail.
+        if let Some(file) = &self.file
+            && (idle.is_none() || file.was_moved())
+        {
+            file.check()?;
+        }
         let connection = match idle {
             Some(connection) => connection,
             None => options::connect(&self.path, self.access, &self.options)?,

@@ -59,7 +59,8 @@ CREATE TABLE main.audit_change (
     PRIMARY KEY (field, ts, seq)
 ) STRICT, WITHOUT ROWID;
 
--- Holds a row only inside a transaction of `purge`: entries from before it may go.
+-- Holds a row only inside a transaction of `purge`: entries from before it may go, and all if
+-- it is the last time there is.
 CREATE TABLE main.audit_retention (
     before INTEGER NOT NULL
 ) STRICT;
@@ -68,7 +69,7 @@ CREATE TRIGGER main.audit_entry_keep_updated BEFORE UPDATE ON audit_entry BEGIN
     SELECT RAISE(ABORT, 'an audit entry cannot be changed');
 END;
 CREATE TRIGGER main.audit_entry_keep_deleted BEFORE DELETE ON audit_entry
-WHEN NOT EXISTS (SELECT 1 FROM audit_retention WHERE before > OLD.ts) BEGIN
+WHEN NOT EXISTS (SELECT 1 FROM audit_retention WHERE before > OLD.ts OR before = 9223372036854775807) BEGIN
     SELECT RAISE(ABORT, 'an audit entry can be removed only by retention');
 END;
 -- INSERT OR REPLACE removes rows without asking the trigger above.
@@ -81,7 +82,7 @@ CREATE TRIGGER main.audit_change_keep_updated BEFORE UPDATE ON audit_change BEGI
     SELECT RAISE(ABORT, 'an audit entry cannot be changed');
 END;
 CREATE TRIGGER main.audit_change_keep_deleted BEFORE DELETE ON audit_change
-WHEN NOT EXISTS (SELECT 1 FROM audit_retention WHERE before > OLD.ts) BEGIN
+WHEN NOT EXISTS (SELECT 1 FROM audit_retention WHERE before > OLD.ts OR before = 9223372036854775807) BEGIN
     SELECT RAISE(ABORT, 'an audit entry can be removed only by retention');
 END;
 
@@ -228,9 +229,7 @@ pub(crate) fn migrate(
     if from == SCHEMA_VERSION {
         return Ok(());
     }
-    for step in STEPS[from as usize..].iter().copied().flatten() {
-        connection.execute_batch(step).map_err(at(place))?;
-    }
+    run_steps(connection, from).map_err(at(place))?;
     connection
         .execute_batch(&format!(
             "UPDATE main.audit_schema SET version = {SCHEMA_VERSION}"
@@ -245,6 +244,19 @@ pub(crate) fn migrate(
             .map_err(at(place))?;
     }
     Ok(())
+}
+
+/// Makes the tables in an empty database.
+pub(crate) fn make(connection: &Connection) -> rusqlite::Result<()> {
+    run_steps(connection, 0)
+}
+
+fn run_steps(connection: &Connection, from: u32) -> rusqlite::Result<()> {
+    STEPS[from as usize..]
+        .iter()
+        .copied()
+        .flatten()
+        .try_for_each(|step| connection.execute_batch(step))
 }
 
 #[cfg(test)]

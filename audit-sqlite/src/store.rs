@@ -4,21 +4,25 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use audit_core::projection::micros_up;
 use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
+use crate::backup;
 use crate::check::{self, Check};
+use crate::damage::{Damaged, Tolerance};
 use crate::error::at;
+use crate::file::OpenFile;
 use crate::info::{self, FileInfo};
 use crate::lookup;
 use crate::options::{Access, Durability, SqliteOptions};
 use crate::query;
 use crate::reader::Readers;
 use crate::row::Row;
-use crate::writer::Writer;
+use crate::writer::{Writer, checkpoint};
 
 /// How many rows a step of [`Store::purge`] removes before writers get their turn.
 const PURGE_ROWS: usize = 2_000;
@@ -37,6 +41,13 @@ const PURGE_PAGES: i64 = 2_000;
 /// them again is right in either case. After [`StoreError::Full`], [`StoreError::Busy`],
 /// [`StoreError::Io`] and that one the store works again as soon as the cause is gone.
 ///
+/// **A file that is deleted, moved or replaced** while it is open is found by device and inode
+/// of its path at each commit: what was appended is [`StoreError::Unconfirmed`] then, later
+/// calls are [`StoreError::Io`] until the store is opened again, and the write-ahead log is
+/// emptied into the old file, so that it does not damage a backup put in its place. Windows has no
+/// such numbers for it, and lets nobody delete or replace an open file. Transactions of an
+/// application ([`append_in`](crate::append_in)) are the application's to check.
+///
 /// **Concurrency:** threads that append at the same moment share one commit. Readers never
 /// wait for writers, nor writers for readers. Other processes may open the same file.
 /// A clone is the same store. A process that forked must open the file anew.
@@ -54,6 +65,8 @@ struct Shared {
     path: PathBuf,
     place: String,
     durability: Durability,
+    busy_timeout: Duration,
+    tolerance: Tolerance,
 }
 
 impl SqliteStore {
@@ -89,13 +102,21 @@ impl SqliteStore {
         options: &SqliteOptions,
     ) -> Self {
         let place = path.display().to_string();
+        let file = connection.is_some().then(|| Arc::new(OpenFile::at(&path)));
         Self {
-            readers: Arc::new(Readers::new(path.clone(), access, options.clone())),
+            readers: Arc::new(Readers::new(
+                path.clone(),
+                access,
+                options.clone(),
+                file.clone(),
+            )),
             shared: Arc::new(Shared {
-                writer: connection.map(|connection| Writer::new(connection, place.clone())),
+                writer: connection.map(|connection| Writer::new(connection, place.clone(), file)),
                 path,
                 place,
                 durability: options.durability,
+                busy_timeout: options.busy_timeout,
+                tolerance: Tolerance::new(options.passes_over_damaged),
             }),
         }
     }
@@ -155,8 +176,9 @@ impl SqliteStore {
     /// # Errors
     /// If the file cannot be read. What is no part of an id begins none.
     pub fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
-        self.readers
-            .with(|connection| lookup::with_id_prefix(connection, prefix, limit, self.place()))
+        self.readers.with(|connection| {
+            lookup::with_id_prefix(connection, prefix, limit, self.tolerance(), self.place())
+        })
     }
 
     /// Returns the entries that have one of the ids, in the order of the ids given; of an id
@@ -166,7 +188,7 @@ impl SqliteStore {
     /// If the file cannot be read.
     pub fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
         self.readers
-            .with(|connection| lookup::by_ids(connection, ids, self.place()))
+            .with(|connection| lookup::by_ids(connection, ids, self.tolerance(), self.place()))
     }
 
     /// Returns the number of the newest commit's last entry, 0 if there was none ever.
@@ -189,8 +211,9 @@ impl SqliteStore {
         seq: i64,
         limit: usize,
     ) -> Result<Vec<(i64, LogEntry)>, StoreError> {
-        self.readers
-            .with(|connection| lookup::appended_after(connection, seq, limit, self.place()))
+        self.readers.with(|connection| {
+            lookup::appended_after(connection, seq, limit, self.tolerance(), self.place())
+        })
     }
 
     /// Returns the stored names of all models, sorted; an event has the empty one.
@@ -211,8 +234,33 @@ impl SqliteStore {
             .with(|connection| info::read(connection, &self.shared.path))
     }
 
+    /// Returns the rows that this store's readers passed over so far because they are no
+    /// entries: none unless [`SqliteOptions::pass_over_damaged`] asks for it.
+    pub fn damaged(&self) -> Damaged {
+        self.shared.tolerance.damaged()
+    }
+
+    /// Copies the file, as it is at one moment, to a new file with SQLite's backup API. Others
+    /// may write meanwhile.
+    ///
+    /// The copy has everything that the write-ahead log has, and appears under its name when it
+    /// is complete and on the disk. To copy the file itself by other means leaves out what is
+    /// in the log. A file shared with an application is copied with the application's tables.
+    ///
+    /// # Errors
+    /// - [`StoreError::Io`]: there is a file of that name, or it cannot be written.
+    /// - [`StoreError::Full`]: there is no room for it.
+    pub fn backup(&self, to: impl AsRef<Path>) -> Result<(), StoreError> {
+        self.readers
+            .with(|connection| backup::to_file(connection, to.as_ref(), self.place()))
+    }
+
     fn place(&self) -> &str {
         &self.shared.place
+    }
+
+    fn tolerance(&self) -> &Tolerance {
+        &self.shared.tolerance
     }
 
     /// Returns how SQLite would find the entries of the next objects, for tests.
@@ -282,12 +330,12 @@ impl Store for SqliteStore {
 
     fn find(&self, query: &Query) -> Result<Page, StoreError> {
         self.readers
-            .with(|connection| query::find(connection, query, &self.shared.place))
+            .with(|connection| query::find(connection, query, self.tolerance(), self.place()))
     }
 
     fn count(&self, query: &Query) -> Result<u64, StoreError> {
         self.readers
-            .with(|connection| query::count(connection, query, &self.shared.place))
+            .with(|connection| query::count(connection, query, self.tolerance(), self.place()))
     }
 
     fn objects(
@@ -295,8 +343,9 @@ impl Store for SqliteStore {
         query: &Query,
         after: Option<&ObjectRef>,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        self.readers
-            .with(|connection| query::objects(connection, query, after, &self.shared.place))
+        self.readers.with(|connection| {
+            query::objects(connection, query, after, self.tolerance(), self.place())
+        })
     }
 
     /// Hands out the bytes as they are stored, unless an entry has to be read to tell whether
@@ -307,8 +356,9 @@ impl Store for SqliteStore {
         query: &Query,
         line: &mut dyn FnMut(&str) -> io::Result<()>,
     ) -> Result<u64, StoreError> {
-        self.readers
-            .with(|connection| query::export(connection, query, &self.shared.place, line))
+        self.readers.with(|connection| {
+            query::export(connection, query, self.tolerance(), self.place(), line)
+        })
     }
 
     /// Removes what a query asks for in steps of 2,000 entries, between which others write;
@@ -341,23 +391,28 @@ impl Store for SqliteStore {
         Ok(removed)
     }
 
-    /// With [`Durability::Full`] everything appended is on the disk already. With
-    /// [`Durability::Relaxed`] the write-ahead log is copied into the file, and both are
-    /// synced; that waits for the queries of the moment.
+    /// Copies the write-ahead log into the file and empties it, so that the file alone is the
+    /// trail. With [`Durability::Relaxed`] both are synced, and that waits for the queries of
+    /// the moment; with [`Durability::Full`] everything appended is on the disk already, and
+    /// what others keep from being copied is left in the log.
     fn flush(&self) -> Result<(), StoreError> {
-        let (Some(writer), Durability::Relaxed) = (&self.shared.writer, self.shared.durability)
-        else {
+        let Some(writer) = &self.shared.writer else {
             return Ok(());
         };
         let place = &self.shared.place;
-        let busy = writer.exclusive(|connection| {
-            connection
-                .query_row("PRAGMA main.wal_checkpoint(FULL)", [], |row| {
-                    row.get::<_, bool>(0)
-                })
-                .map_err(at(place))
-        })?;
-        if busy {
+        let wait = self.shared.busy_timeout;
+        if self.shared.durability == Durability::Full {
+            return writer.exclusive(|connection| {
+                connection.busy_timeout(Duration::ZERO).map_err(at(place))?;
+                let copied = checkpoint(connection, "TRUNCATE");
+                connection.busy_timeout(wait).map_err(at(place))?;
+                match copied.map_err(at(place)) {
+                    Err(StoreError::Busy { .. }) => Ok(()),
+                    copied => copied.map(|_busy| ()),
+                }
+            });
+        }
+        if writer.exclusive(|connection| checkpoint(connection, "TRUNCATE").map_err(at(place)))? {
             return Err(StoreError::Busy {
                 place: place.clone(),
             });

@@ -15,6 +15,7 @@ use audit_core::StoreError;
 use rusqlite::Connection;
 
 use crate::error::{at, concerns_one_batch};
+use crate::file::OpenFile;
 use crate::row::{Inserter, Row};
 
 /// How many rows share a commit at most, a batch that is larger by itself aside.
@@ -30,6 +31,8 @@ pub(crate) struct Writer {
     /// Locked only by the leader; empty once closed.
     connection: Mutex<Option<Connection>>,
     place: String,
+    /// `None` in memory.
+    file: Option<Arc<OpenFile>>,
     commits: AtomicU64,
 }
 
@@ -63,11 +66,12 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(connection: Connection, place: String) -> Self {
+    pub(crate) fn new(connection: Connection, place: String, file: Option<Arc<OpenFile>>) -> Self {
         Self {
             line: Mutex::default(),
             connection: Mutex::new(Some(connection)),
             place,
+            file,
             commits: AtomicU64::new(0),
         }
     }
@@ -101,13 +105,40 @@ impl Writer {
     ) -> Result<T, StoreError> {
         self.take_turn(|connection| {
             let connection = connection.as_ref().ok_or(StoreError::Closed)?;
-            recover(connection, &self.place)?;
+            self.ready(connection)?;
             let done = work(connection);
             if done.is_err() {
                 roll_back(connection, &self.place);
             }
-            done
+            done.and_then(|done| self.confirm(connection).map(|()| done))
         })
+    }
+
+    /// Makes sure that a transaction may begin: a file that was moved gets no more.
+    fn ready(&self, connection: &Connection) -> Outcome {
+        recover(connection, &self.place)?;
+        match &self.file {
+            Some(file) if file.was_moved() => file.check(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes sure that what was committed is in the file that has the store's path.
+    ///
+    /// A file that was moved gets what is in its write-ahead log, which is then empty: whatever
+    /// has the path now would take the log for its own.
+    fn confirm(&self, connection: &Connection) -> Outcome {
+        let Some(Err(moved)) = self.file.as_ref().map(|file| file.check()) else {
+            return Ok(());
+        };
+        let emptied = checkpoint(connection, "TRUNCATE");
+        if !matches!(emptied, Ok(false)) {
+            log::error!(
+                "{}: the write-ahead log of the file that was there could not be emptied ({emptied:?})",
+                self.place
+            );
+        }
+        Err(moved.unconfirmed(&*self.place))
     }
 
     /// Closes the connection when all that wait before have had their turn.
@@ -178,10 +209,11 @@ impl Writer {
     fn commit_one(&self, rows: &[Row<'_>]) -> Outcome {
         let connection = self.connection();
         let connection = connection.as_ref().ok_or(StoreError::Closed)?;
-        recover(connection, &self.place)?;
+        self.ready(connection)?;
         let done = begin(connection, &self.place)
             .and_then(|()| insert(connection, rows, &self.place))
-            .and_then(|()| commit(connection, &self.place));
+            .and_then(|()| commit(connection, &self.place))
+            .and_then(|()| self.confirm(connection));
         match done {
             Ok(()) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
@@ -253,7 +285,7 @@ impl Writer {
         connection: &Connection,
         jobs: &[&[Row<'_>]],
     ) -> Result<Vec<Outcome>, StoreError> {
-        recover(connection, &self.place)?;
+        self.ready(connection)?;
         let done = begin(connection, &self.place)
             .and_then(|()| {
                 jobs.iter()
@@ -268,6 +300,7 @@ impl Writer {
             }
             done => done,
         };
+        let done = done.and_then(|outcomes| self.confirm(connection).map(|()| outcomes));
         match &done {
             Ok(_) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
@@ -364,6 +397,13 @@ impl Drop for Group {
     }
 }
 
+/// Copies the write-ahead log into the file, and returns whether others kept that from being
+/// complete.
+pub(crate) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<bool> {
+    let sql = format!("PRAGMA main.wal_checkpoint({mode})");
+    connection.query_row(&sql, [], |row| row.get(0))
+}
+
 fn begin(connection: &Connection, place: &str) -> Outcome {
     run(connection, "BEGIN IMMEDIATE", place)
 }
@@ -425,7 +465,7 @@ mod tests {
     fn writer() -> Writer {
         let connection = Connection::open_in_memory().unwrap();
         schema::migrate(&connection, Owner::Store, "x").unwrap();
-        Writer::new(connection, "x".to_owned())
+        Writer::new(connection, "x".to_owned(), None)
     }
 
     fn append(writer: &Writer, action: &'static str) -> Outcome {

@@ -193,9 +193,16 @@ fn a_path_that_is_none_says_why() {
     assert!(!folder.join("audit.db").exists());
     let error = SqliteStore::open(&folder).unwrap_err();
     assert!(matches!(error, StoreError::Foreign { .. }), "{error:?}");
-    for path in [":memory:", ""] {
+    for (path, said) in [
+        (":memory:", "MemoryStore"),
+        ("", "the path of the store: it is empty"),
+        (
+            folder.join("no/audit.db").to_str().unwrap(),
+            "/no does not exist",
+        ),
+    ] {
         let error = SqliteStore::open(path).unwrap_err();
-        assert!(error.to_string().contains("MemoryStore"), "{error}");
+        assert!(error.to_string().contains(said), "{error}");
     }
 }
 
