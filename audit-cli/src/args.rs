@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 #[cfg(not(feature = "postgres"))]
 use crate::command::absent;
 use crate::command::{
-    as_of, blame, completions, diff, doctor, export, history, import, log, man, prune, schema,
-    show, stats,
+    as_of, backup, blame, completions, diff, doctor, export, history, import, log, man, prune,
+    schema, show, stats,
 };
 #[cfg(feature = "postgres")]
 use crate::command::{reconcile, triggers};
@@ -108,6 +108,7 @@ pub(crate) enum Command {
     Stats(stats::StatsArgs),
     Export(export::ExportArgs),
     Import(import::ImportArgs),
+    Backup(backup::BackupArgs),
     Prune(prune::PruneArgs),
     Schema(schema::SchemaArgs),
     Doctor(doctor::DoctorArgs),

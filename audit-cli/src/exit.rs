@@ -71,7 +71,9 @@ impl Exit {
             Self::Done => "done; an empty answer to a question is an answer",
             Self::NotFound => "the trail has no such entry, object or version",
             Self::Usage => "wrong arguments, a query or a time that cannot be read",
-            Self::Store => "the store cannot be opened, read or written",
+            Self::Store => {
+                "the store cannot be opened, read or written, or has rows that are no entries"
+            }
             Self::Data => "what was to be imported is not what it should be",
             Self::Unhealthy => "doctor or reconcile found something wrong",
             Self::Output => "the output could not be written",

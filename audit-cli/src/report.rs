@@ -46,6 +46,28 @@ pub(crate) fn warn(error: &Error) {
     say(&format!("warning: {message}\n"));
 }
 
+/// How many rows that are no entries are named.
+const DAMAGED: usize = 20;
+
+/// Names the rows that were passed over because they are no entries, and returns whether there
+/// are any.
+pub(crate) fn damaged(rows: &[String]) -> bool {
+    for row in rows.iter().take(DAMAGED) {
+        say(&format!(
+            "warning: the store is damaged: {}\n",
+            text::safe(row)
+        ));
+    }
+    if rows.len() > DAMAGED {
+        let more = text::thousands((rows.len() - DAMAGED) as u64);
+        say(&format!("warning: and {more} more such rows\n"));
+    }
+    if !rows.is_empty() {
+        say("hint: `auditlog doctor` tells more; all other entries were read\n");
+    }
+    !rows.is_empty()
+}
+
 /// Tells as JSON that the arguments are wrong.
 pub(crate) fn print_usage(error: &clap::Error) {
     let text = error.to_string();

@@ -3,6 +3,7 @@
 #[cfg(not(feature = "postgres"))]
 pub(crate) mod absent;
 pub(crate) mod as_of;
+pub(crate) mod backup;
 pub(crate) mod blame;
 pub(crate) mod completions;
 pub(crate) mod diff;
@@ -27,7 +28,8 @@ use crate::args::{Cli, Command, Global};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::store::Place;
+use crate::report;
+use crate::store::{self, Place};
 use crate::trail::Trail;
 
 /// What a command runs with.
@@ -70,6 +72,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Stats(args) => stats::run(args, session),
         Command::Export(args) => export::run(args, session),
         Command::Import(args) => import::run(args, session),
+        Command::Backup(args) => backup::run(args, session),
         Command::Prune(args) => prune::run(args, session),
         Command::Schema(args) => schema::run(args, session),
         Command::Doctor(args) => doctor::run(args, session),
@@ -86,6 +89,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
     };
     // What was printed before an error is shown before it, too.
     let flushed = session.out.flush();
+    let damaged = report::damaged(&store::passed_over());
     let exit = match exit {
         // What to do about it is another thing with a server.
         Err(error) if Place::of(&session.global).is_ok_and(|place| place.is_server()) => {
@@ -93,5 +97,9 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         }
         exit => exit?,
     };
-    flushed.map(|()| exit)
+    flushed?;
+    Ok(match exit {
+        Exit::Done if damaged => Exit::Store,
+        exit => exit,
+    })
 }

@@ -51,6 +51,8 @@ pub(crate) struct PruneArgs {
 #[derive(Debug, Default)]
 struct Survey {
     count: u64,
+    /// How many of them are rows that are no entries.
+    damaged: u64,
     models: BTreeMap<String, u64>,
     oldest: Option<DateTime<Utc>>,
     newest: Option<DateTime<Utc>>,
@@ -236,13 +238,18 @@ impl Survey {
             ..Self::default()
         };
         for span in records.around(query) {
-            for entry in span.iter()? {
+            let mut read = 0;
+            for entry in span.clone().iter()? {
                 let entry = entry?;
-                survey.count += 1;
+                read += 1;
                 survey.oldest.get_or_insert(entry.timestamp);
                 survey.newest = Some(entry.timestamp);
                 *survey.models.entry(entry.model).or_default() += 1;
             }
+            // By their columns, rows that are no entries are among those that go.
+            let counted = span.count()?.max(read);
+            survey.count += counted;
+            survey.damaged += counted - read;
         }
         Ok(survey)
     }
@@ -258,8 +265,15 @@ impl Survey {
                 "{told} of earlier removals within it stay; `action:{RECORD}` asks for such"
             ))?;
         }
+        if self.damaged > 0 {
+            let rows = text::counted(self.damaged, "row", "rows");
+            out.line(format!("{rows} among them that are no entries"))?;
+        }
         let (Some(oldest), Some(newest)) = (self.oldest, self.newest) else {
-            return out.line("no entries");
+            return match self.damaged {
+                0 => out.line("no entries"),
+                _ => Ok(()),
+            };
         };
         let mut table = out.new_table(["MODEL", "ENTRIES"]);
         for (model, count) in &self.models {

@@ -8,6 +8,8 @@ use audit_core::{LogEntry, Query, StoreError};
 use audit_sqlite::{Check, FileInfo, SCHEMA_VERSION, SqliteOptions, SqliteStore, rusqlite};
 use uuid::Uuid;
 
+use crate::text;
+
 use super::{Damage, Engine, Follow, Health, Named, Need, Problem, Sizes, TrailStore, plans};
 
 /// The first SQLite that cannot corrupt a file which two connections write and checkpoint at
@@ -24,7 +26,7 @@ const DAMAGE: Damage = Damage {
 pub(super) fn open(path: &Path, need: Need) -> Result<SqliteStore, StoreError> {
     require_file(path)?;
     if need == Need::Create && !path.exists() {
-        return SqliteOptions::new().open(path);
+        return SqliteOptions::new().pass_over_damaged().open(path);
     }
     open_existing(path, need != Need::Read).map_err(|error| explained(error, path))
 }
@@ -60,7 +62,7 @@ fn explained(error: StoreError, path: &Path) -> StoreError {
 
 /// Opens a file of the store's own, or an application's that has the trail's tables in it.
 fn open_existing(path: &Path, writes: bool) -> Result<SqliteStore, StoreError> {
-    let own = SqliteOptions::new().create(false);
+    let own = SqliteOptions::new().create(false).pass_over_damaged();
     let reading = own.clone().read_only().open(path);
     let (options, store) = match reading {
         Err(foreign @ StoreError::Foreign { .. }) => {
@@ -111,6 +113,23 @@ impl TrailStore for SqliteStore {
 
     fn file(&self) -> Option<&Path> {
         Some(self.path())
+    }
+
+    fn damaged(&self) -> Vec<String> {
+        let damaged = self.damaged();
+        let mut told: Vec<String> = damaged
+            .rows
+            .iter()
+            .map(|(seq, detail)| format!("row {seq} is no entry and is passed over: {detail}"))
+            .collect();
+        if damaged.more {
+            told.push("there are more such rows".to_owned());
+        }
+        told
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        self.backup(to)
     }
 
     fn examine(&self, questions: &[(&'static str, Query)]) -> Result<Health, StoreError> {
@@ -180,6 +199,30 @@ fn complaints(check: &Check, problems: &mut Vec<Problem>) {
         what: mismatch.to_string(),
         advice: "somebody wrote to the file by other means; compare it with a backup",
     }));
+    problems.extend(check.schema.iter().map(|difference| Problem {
+        what: difference.to_string(),
+        advice: "somebody changed the trail's tables; export the trail and import it into a new \
+                 store",
+    }));
+    if check.retention_open {
+        problems.push(Problem {
+            what: "`audit_retention` has a row, with which entries can be removed".to_owned(),
+            advice: "remove it with `DELETE FROM audit_retention`, and find out who put it there",
+        });
+    }
+    if check.removed > check.pruned {
+        problems.push(Problem {
+            what: format!(
+                "{} removed, of which entries of `prune` tell {}",
+                match check.removed {
+                    1 => "1 entry was".to_owned(),
+                    removed => format!("{} entries were", text::thousands(removed)),
+                },
+                text::thousands(check.pruned)
+            ),
+            advice: "compare the trail with a backup, unless a program removes entries by itself",
+        });
+    }
 }
 
 fn sizes(info: &FileInfo) -> Sizes {

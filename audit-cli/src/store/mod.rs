@@ -7,7 +7,7 @@ mod server;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use audit_core::{LogEntry, Query, Store, StoreError};
 use serde::Serialize;
@@ -49,6 +49,18 @@ pub(crate) trait TrailStore: Store {
 
     /// Returns the file, if the store is one.
     fn file(&self) -> Option<&Path>;
+
+    /// Returns the rows that were passed over because they are no entries, as sentences.
+    fn damaged(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Copies the store to a new file.
+    fn backup(&self, _to: &Path) -> Result<(), StoreError> {
+        Err(StoreError::Unsupported {
+            operation: "be copied to a file by this command",
+        })
+    }
 
     /// Reads all of the store and tells how it is, and how it finds the answers to questions.
     fn examine(&self, questions: &[(&'static str, Query)]) -> Result<Health, StoreError>;
@@ -245,15 +257,31 @@ impl Damage {
     }
 }
 
+/// The stores that the command has opened, to ask in the end what they passed over.
+static OPENED: Mutex<Vec<Arc<dyn TrailStore>>> = Mutex::new(Vec::new());
+
 /// Opens a store.
 pub(crate) fn open(place: &Place, need: Need) -> Result<Arc<dyn TrailStore>, Error> {
-    match place {
-        Place::File(path) => Ok(Arc::new(file::open(path, need)?)),
+    let store: Arc<dyn TrailStore> = match place {
+        Place::File(path) => Arc::new(file::open(path, need)?),
         #[cfg(feature = "postgres")]
-        Place::Server(server) => Ok(Arc::new(server.open(need)?)),
+        Place::Server(server) => Arc::new(server.open(need)?),
         #[cfg(not(feature = "postgres"))]
-        Place::Server(server) => Err(server.absent()),
-    }
+        Place::Server(server) => return Err(server.absent()),
+    };
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    opened.push(Arc::clone(&store));
+    Ok(store)
+}
+
+/// Closes what was opened, and returns what was passed over, each once.
+pub(crate) fn passed_over() -> Vec<String> {
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    let stores = std::mem::take(&mut *opened);
+    let mut told: Vec<String> = stores.iter().flat_map(|store| store.damaged()).collect();
+    let mut known = std::collections::HashSet::new();
+    told.retain(|row| known.insert(row.clone()));
+    told
 }
 
 /// Returns whether there is a store.

@@ -159,8 +159,10 @@ fn what_can_be_read_of_a_damaged_store_is_saved() {
     };
     // No entry, but its bytes can be had.
     scratch::damage(&store, "'no entry'", 5);
-    let saved = printed(&["export"], 0);
+    let saved = printed(&["export"], 3);
     assert_eq!(saved, whole.replace(lines[4], "no entry"));
+    let said = stderr(&store, &["export"], 3);
+    assert!(said.contains("row 5 is no entry"), "{said}");
     let file = folder.join("saved.jsonl");
     fs::write(&file, &saved).expect("written");
     let copy = folder.join("copy.db");
@@ -175,13 +177,23 @@ fn what_can_be_read_of_a_damaged_store_is_saved() {
             file.execute_batch("UPDATE audit_entry SET body = CAST(x'ff' AS TEXT) WHERE seq = 5")
         })
         .expect("damaged");
-    assert_eq!(
-        printed(&["export"], 3).lines().collect::<Vec<_>>(),
-        lines[..4]
-    );
-    let after: Vec<&str> = lines[5..].iter().rev().copied().collect();
-    let newest = printed(&["export", "order:newest"], 3);
-    assert_eq!(newest.lines().collect::<Vec<_>>(), after);
+    let mut others = lines.clone();
+    others.remove(4);
+    assert_eq!(printed(&["export"], 3).lines().collect::<Vec<_>>(), others);
+    // More than one line.
+    Connection::open(&store)
+        .and_then(|file| {
+            file.execute_batch(
+                "UPDATE audit_entry SET body = 'two' || char(10) || 'lines' WHERE seq = 5",
+            )
+        })
+        .expect("damaged");
+    let text = serde_json::Value::from("two\nlines").to_string();
+    assert_eq!(printed(&["export"], 3), whole.replace(lines[4], &text));
+    for rows in ["entry", "change"] {
+        let csv = printed(&["export", "--format", "csv", "--rows", rows], 3);
+        assert!(!csv.contains("two"), "{csv}");
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -1,6 +1,7 @@
 //! `prune`, `doctor`, recorded reading, completions and the manual.
 
 use std::fs;
+use std::path::Path;
 
 use crate::scratch::{self, auditlog, json, run, stderr, stdout, trail};
 use auditlog::sqlite::rusqlite::Connection;
@@ -134,12 +135,113 @@ fn prune_refuses_what_is_too_much_or_means_nothing() {
 }
 
 #[test]
-fn prune_does_not_pass_over_what_it_cannot_read() {
+fn prune_names_what_it_cannot_read() {
     let store = trail(&scratch::folder());
     scratch::damage(&store, "'no entry'", 7);
     let said = stderr(&store, &["prune", "--keep-last", "4", "--yes"], 3);
-    assert!(said.contains("entry 7 of "), "{said}");
+    assert!(said.contains("row 7 is no entry"), "{said}");
     assert!(said.contains("hint: `auditlog doctor`"), "{said}");
+    let output = run(&store, &["log", "--json"]);
+    let left = String::from_utf8(output.stdout).expect("UTF-8");
+    // The four that are kept, and what tells of the others.
+    assert_eq!(left.lines().count(), 4 + 1);
+    // By its columns the row is one of those that may go.
+    let output = run(
+        &store,
+        &["prune", "--action", "login_failed", "--yes", "--json"],
+    );
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let told = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(told.contains("\"removed\":1"), "{told}");
+    assert_eq!(json(&store, &["log"]).len(), 4 + 2);
+}
+
+#[test]
+fn one_row_that_is_no_entry_hides_no_others() {
+    let store = trail(&scratch::folder());
+    let connection = Connection::open(&store).expect("a database");
+    connection
+        .execute_batch(
+            "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, body) \
+             VALUES (randomblob(16), 9223372036854775807, 20, 'x', 'success', 'User', '42', 'no json')",
+        )
+        .expect("inserted");
+    for (args, lines) in [
+        (&["log"][..], 9),
+        (&["log", "--all", "model:User"], 6),
+        (&["history", "User", "42"], 4),
+        (&["blame", "User", "42"], 1),
+        (&["diff", "User", "42", "1"], 1),
+        (&["stats"], 1),
+        (&["schema"], 1),
+        (&["export"], 10),
+        (&["export", "--format", "csv"], 10),
+    ] {
+        let output = run(&store, args);
+        let told = String::from_utf8(output.stdout).expect("UTF-8");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
+        assert!(told.lines().count() >= lines, "{args:?}: {told}");
+        assert!(said.contains("row 10 is no entry"), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn doctor_finds_that_what_protects_the_trail_is_gone() {
+    for (sql, expected) in [
+        (
+            "DROP TRIGGER audit_entry_keep_updated",
+            "the trigger `audit_entry_keep_updated` is missing",
+        ),
+        (
+            "DROP INDEX audit_entry_object",
+            "the index `audit_entry_object` is missing",
+        ),
+        (
+            "INSERT INTO audit_retention VALUES (9223372036854775807)",
+            "`audit_retention` has a row",
+        ),
+        (
+            "INSERT INTO audit_retention VALUES (9223372036854775807); \
+             DELETE FROM audit_entry WHERE seq = 3; DELETE FROM audit_change WHERE seq = 3; \
+             DELETE FROM audit_retention",
+            "1 entry was removed, of which entries of `prune` tell 0",
+        ),
+    ] {
+        let store = trail(&scratch::folder());
+        stdout(&store, &["doctor"]);
+        Connection::open(&store)
+            .and_then(|file| file.execute_batch(sql))
+            .expect("changed");
+        let output = run(&store, &["doctor"]);
+        assert_eq!(output.status.code(), Some(5), "{sql}");
+        let told = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(told.contains(expected), "{told}");
+    }
+    // What was pruned is told.
+    let store = trail(&scratch::folder());
+    stdout(&store, &["prune", "--older-than", "2026-01-02", "--yes"]);
+    stdout(&store, &["doctor"]);
+}
+
+#[test]
+fn a_backup_is_the_trail() {
+    let folder = scratch::folder();
+    let store = trail(&folder);
+    let copy = folder.join("copy.db");
+    let name = copy.to_str().expect("UTF-8");
+    let said = stdout(&store, &["backup", name]);
+    assert_eq!(said, format!("copied to {name}\n"));
+    assert_eq!(stdout(&copy, &["export"]), stdout(&store, &["export"]));
+    stdout(&copy, &["doctor"]);
+    let said = stderr(&store, &["backup", name], 3);
+    assert!(said.contains("copy.db"), "{said}");
+    let said = stderr(
+        Path::new("postgres://nobody@127.0.0.1:1/none"),
+        &["backup", "other.db"],
+        2,
+    );
+    assert!(said.contains("pg_dump"), "{said}");
 }
 
 #[test]

@@ -27,9 +27,9 @@ use crate::{interrupt, progress, text};
 /// spreadsheet would take for a formula (it begins with = + - @, a tab or a line break) has an
 /// apostrophe before it. A file appears under its name only when it is complete.
 ///
-/// Of a damaged store JSON lines on the standard output are all up to the first entry whose
-/// bytes cannot be had, and with `order:newest` all after the last such entry. What can be had
-/// and is no entry is written as it is; `import --keep-going` passes over it.
+/// A row that is no entry is named and the exit code is 3. JSON lines have its bytes as they are,
+/// or as a JSON text where they have line ends, so that a row is never more than one line;
+/// `import --keep-going` passes over it. A row that is no text is left out, and CSV has neither.
 #[derive(Args, Debug)]
 pub(crate) struct ExportArgs {
     #[command(flatten)]

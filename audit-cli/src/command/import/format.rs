@@ -22,12 +22,13 @@ const LONGEST: u64 = 64 << 20;
 const SQLITE: &[u8] = b"SQLite format 3\0";
 
 /// The keys of an entry's JSON (FORMAT.md): another one would be lost.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 23] = [
     "action",
     "actor",
     "additional_data",
     "changes",
     "correlation_id",
+    "counterpart",
     "id",
     "level",
     "model",
@@ -49,8 +50,9 @@ const KEYS: [&str; 22] = [
 
 /// The keys of the objects that an entry has besides: those of the changes are checked where
 /// they are read, and values, snapshots and additional data have any.
-const INNER: [(&str, &[&str]); 3] = [
+const INNER: [(&str, &[&str]); 4] = [
     ("actor", &["display", "id", "kind", "on_behalf_of"]),
+    ("counterpart", &["model", "object_pk"]),
     ("parent", &["model", "object_pk"]),
     ("source", &["host", "service", "version"]),
 ];
@@ -442,5 +444,55 @@ impl<'de> Visitor<'de> for Keys {
             known.insert(key);
         }
         Ok(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use audit_core::{Action, Actor, ObjectRef, Source};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// An entry that says everything there is to say.
+    fn full() -> LogEntry {
+        let mut entry = LogEntry::new(Action::Update, "User", "1", "bob");
+        entry.actor = Some(Actor::user("alice").display("Alice").on_behalf_of("carol"));
+        entry.additional_data.insert("a".to_owned(), json!(1));
+        let changes = json!({"name": {"old": "a", "new": "b"}});
+        entry.changes = serde_json::from_value(changes).expect("changes");
+        entry.correlation_id = Some("c".to_owned());
+        entry.counterpart = Some(ObjectRef::new("User", "2"));
+        entry.parent = Some(ObjectRef::new("Company", "3"));
+        entry.reason = Some("why".to_owned());
+        entry.remote_addr = "127.0.0.1".parse().ok();
+        entry.remote_port = Some(1);
+        entry.snapshot = Some(json!({"name": "b"}));
+        entry.source = Source::service("s").version("1").host("h");
+        entry.trace_id = Some("t".to_owned());
+        entry.transaction_id = Some(entry.id);
+        entry
+    }
+
+    #[test]
+    fn every_key_that_an_entry_may_have_is_known() {
+        let json = full().to_canonical_json().expect("JSON");
+        assert_eq!(entry(&json), Ok(full_as(&json)));
+        let Value::Object(fields) = serde_json::from_str(&json).expect("JSON") else {
+            panic!("no object: {json}");
+        };
+        let mut known = KEYS.to_vec();
+        known.sort_unstable();
+        let keys: Vec<&str> = fields.keys().map(String::as_str).collect();
+        assert_eq!(keys, known);
+        for (name, inner) in INNER {
+            let fields = fields[name].as_object().expect("an object");
+            let keys: Vec<&str> = fields.keys().map(String::as_str).collect();
+            assert_eq!(keys, inner, "{name}");
+        }
+    }
+
+    fn full_as(json: &str) -> LogEntry {
+        LogEntry::from_json(json).expect("an entry")
     }
 }
