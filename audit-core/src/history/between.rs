@@ -10,7 +10,7 @@ use crate::diff::{self, Diff};
 use crate::entry::LogEntry;
 use crate::path::{PathSegment, Segment};
 use crate::snapshot::Snapshot;
-use crate::value::{AuditValue, compare_values, moves};
+use crate::value::{AuditValue, compare_values, moves, nesting};
 
 /// Returns the changes that lead from the state `from` to the state `to`; `entries` are all of
 /// the object, `between` those that lead from one to the other, and `fields` those of its type,
@@ -30,7 +30,7 @@ pub(super) fn changes(
         .iter()
         .fold(Changes::new(), |all, entry| all.compose(&entry.changes));
     let mut state = from.clone();
-    if composed.apply(&mut state).is_ok() && state == *to {
+    if composed.apply(&mut state).is_ok() && nesting::equal_up_to_scale(&state, to) {
         composed
     } else {
         compare(fields, entries, from, to)
@@ -161,7 +161,7 @@ impl AuditValue for Node<'_> {
     const COMPOSITE: bool = true;
 
     fn same(&self, other: &Self) -> bool {
-        self.value == other.value
+        nesting::equal(self.value, other.value)
     }
 
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
@@ -170,7 +170,7 @@ impl AuditValue for Node<'_> {
 
     fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
         match (self.value, new.value) {
-            (old, new) if old == new => {}
+            (old, new) if nesting::equal(old, new) => {}
             _ if cx.probing() => cx.differs(),
             (old, new) if self.whole || self.kind() == Some(&Kind::Whole) => {
                 cx.replace(Some(old), Some(new));

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 
 /// What the derive puts around a field; no type of a field itself.
-const OF_THE_DERIVE: [&str; 9] = [
+const OF_THE_DERIVE: [&str; 10] = [
     "AsSet",
+    "Compared",
     "Debugged",
     "Displayed",
     "Keyed",
