@@ -206,7 +206,7 @@ fn add(
     fields: &mut Vec<FieldDescription>,
 ) {
     let inner = field.fields();
-    if field.place == Place::Inline && !inner.is_empty() {
+    if field.is_inline() && !inner.is_empty() {
         let key = (inner.as_ptr(), outer.around(field));
         if !entered.contains(&key) {
             entered.push(key);
@@ -225,8 +225,8 @@ fn add(
         Place::Named => Path::of_field(field.name),
         Place::Indexed(index) => Path::of_index(index),
         Place::Inline if only => Path::ROOT,
-        // A flattened map: nobody knows its fields before there is a value.
-        Place::Inline | Place::Keys => return,
+        // A flattened map: its fields are known with a value only.
+        Place::Inline | Place::Flat(_) | Place::Keys => return,
     };
     // Of what hides something inside, the program hashes what that shows.
     let hashed = outer.recorded == Recorded::Clear
@@ -335,13 +335,13 @@ mod tests {
         FieldSchema::new("card", || SECRET),
         FieldSchema::new("home", || ADDRESS),
         FieldSchema::new("birthplace", || PLACE),
-        FieldSchema::inline("extra", || ADDRESS),
+        FieldSchema::flattened("extra", || ADDRESS, no_fields),
         FieldSchema::new("chain", || ENDLESS),
         FieldSchema::new("pair", PAIR),
         FieldSchema::new("span", <Range<Sensitive<u8>> as AuditValue>::fields),
         FieldSchema::new("wrapped", <Wrapping<u8> as AuditValue>::fields),
         FieldSchema::new("shown", no_fields).converted(),
-        FieldSchema::inline("flat", || FLAT)
+        FieldSchema::flattened("flat", || FLAT, no_fields)
             .ignored()
             .with_level(Level::Error),
         FieldSchema::new("door", || ADDRESS).with_hash("User.door"),

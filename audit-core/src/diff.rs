@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use crate::change::{Change, Changes, Move, Redaction};
 use crate::error::ValueError;
+use crate::flat::{self, Standing};
 use crate::level::Level;
 use crate::mask::HIDDEN;
-use crate::path::{Node, Path, Segment};
+use crate::path::{Node, Path, PathSegment, Segment};
 use crate::rules::Rules;
 use crate::schema::{FieldSchema, Place, Sensitivity};
 use crate::snapshot::{Env, Snapshot};
-use crate::value::AuditValue;
+use crate::value::{AuditValue, nesting};
 
 /// How deep values may nest, counted in objects and arrays.
 ///
@@ -76,6 +77,9 @@ pub(crate) struct Difference {
     pub(crate) level: Option<Level>,
     /// Whether a field changed that is not ignored.
     pub(crate) notable: bool,
+    /// The changed keys of flattened maps that are not recorded, since a declared field has
+    /// their name.
+    pub(crate) passed_over: Vec<String>,
 }
 
 /// Compares under the rules that `register_with` set.
@@ -102,18 +106,21 @@ pub struct Diff<'a> {
 #[derive(Debug)]
 pub struct Entered {
     changes: usize,
-    notable: bool,
+    notable: usize,
 }
 
 #[derive(Debug)]
 struct Output {
     changes: Vec<Change>,
     level: Option<Level>,
-    notable: bool,
+    /// How many changes are not ignored.
+    notable: usize,
     /// Inside a field marked `ignore`.
     ignoring: bool,
     /// Only whether anything differs is asked; nothing is recorded.
     probing: bool,
+    /// Whether a probe asked for the changes of a flattened value.
+    in_probe: bool,
     found: usize,
     /// How deep the values themselves are, in a probe that another probe asked for.
     base: usize,
@@ -154,9 +161,10 @@ impl Output {
         Self {
             changes: Vec::new(),
             level: None,
-            notable: false,
+            notable: 0,
             ignoring: false,
             probing: false,
+            in_probe: false,
             found: 0,
             base: 0,
             steps: 0,
@@ -193,7 +201,8 @@ impl Output {
         let mut difference = Difference {
             changes: Changes::from_vec(self.changes),
             level: self.level,
-            notable: self.notable,
+            notable: self.notable > 0,
+            passed_over: self.env.take_passed_over(),
         };
         if let Some(rules) = rules {
             rules.apply(&mut difference);
@@ -317,10 +326,12 @@ impl Diff<'_> {
         if let Some(rules) = rules {
             let mut list = out.changes.split_off(entered.changes);
             rules.apply_to_changes(&mut list, self.at.map_or(0, Node::depth));
-            out.notable &= !list.is_empty();
+            if list.is_empty() {
+                out.notable = 0;
+            }
             out.changes.append(&mut list);
         }
-        out.notable |= entered.notable;
+        out.notable += entered.notable;
     }
 
     /// Whether paths may not show what a field of these holds, by the rules of their model.
@@ -425,6 +436,7 @@ impl Diff<'_> {
             }
             // Counted nevertheless: a type may hold itself in its own place.
             Place::Inline | Place::Keys => self.below(&Node::inline(self.at), report),
+            Place::Flat(_) => self.flat(field, report),
         }
         self.out.ignoring = ignoring;
         if self.out.found > found {
@@ -478,7 +490,8 @@ impl Diff<'_> {
         let depth = self.out.base + node.depth() + node.inlined();
         // A probe counts steps of both kinds together, and is not to call different what only
         // nests as deep as it may.
-        let limit = if self.out.probing {
+        let probe = self.out.probing || self.out.in_probe;
+        let limit = if probe {
             depth > 2 * MAX_DEPTH
         } else {
             node.depth().max(node.inlined()) > MAX_DEPTH
@@ -491,17 +504,157 @@ impl Diff<'_> {
             });
             return;
         }
-        let _depth = self.out.probing.then(|| Probing::at(depth));
+        let _depth = probe.then(|| Probing::at(depth));
         report(&mut Diff {
             out: &mut *self.out,
             at: Some(node),
         });
     }
 
+    /// Reports a flattened field: what stands at the parent's own path becomes changes at its
+    /// names.
+    #[cold]
+    #[inline(never)]
+    fn flat(&mut self, field: &'static FieldSchema, report: &mut dyn FnMut(&mut Diff<'_>)) {
+        if !self.out.probing {
+            return self.spread(field, report);
+        }
+        // Whether anything differs shows in the changes only: not every difference is recorded.
+        if self.out.found > 0 {
+            return;
+        }
+        let out = &mut *self.out;
+        let before = (out.changes.len(), out.level, out.notable, out.in_probe);
+        out.probing = false;
+        out.in_probe = true;
+        self.spread(field, report);
+        let out = &mut *self.out;
+        out.found = usize::from(out.changes.len() > before.0 || out.env.failed());
+        out.probing = true;
+        out.changes.truncate(before.0);
+        (_, out.level, out.notable, out.in_probe) = before;
+    }
+
+    fn spread(&mut self, field: &'static FieldSchema, report: &mut dyn FnMut(&mut Diff<'_>)) {
+        let (start, notable) = (self.out.changes.len(), self.out.notable);
+        let node = Node::flat(self.at);
+        self.below(&node, report);
+        if self.out.changes.len() == start {
+            return;
+        }
+        let ignoring = self.out.ignoring;
+        self.out.ignoring |= self.out.notable == notable;
+        self.name_parts(field, &node, start);
+        self.out.ignoring = ignoring;
+    }
+
+    /// Gives the changes from `start` on, which are of a flattened field, their names.
+    fn name_parts(&mut self, field: &'static FieldSchema, node: &Node<'_>, start: usize) {
+        let place = node.to_path();
+        for change in self.out.changes.split_off(start) {
+            if change.path != place {
+                let name = change.path.segments().into_iter().nth(node.depth());
+                let Some(PathSegment::Name(name)) = name else {
+                    return self.fail(flat::no_object(field));
+                };
+                if self.admits(field, &name, start) {
+                    self.out.changes.push(change);
+                } else {
+                    self.drop_change();
+                }
+                continue;
+            }
+            // One change becomes as many as there are names.
+            self.drop_change();
+            let Some(parts) = flat::parts(field, change) else {
+                return self.fail(flat::no_object(field));
+            };
+            for part in parts {
+                if !self.admits(field, &part.name, start) {
+                    continue;
+                }
+                let ignoring = self.out.ignoring;
+                self.out.ignoring |= part.field.is_some_and(FieldSchema::is_ignored);
+                let node = Node::below(Some(node), Segment::Name(&part.name));
+                Diff {
+                    out: &mut *self.out,
+                    at: Some(&node),
+                }
+                .push(part.old, part.new, part.redaction);
+                self.out.ignoring = ignoring;
+                let level = part.field.and_then(FieldSchema::level);
+                self.out.level = self.out.level.max(level);
+            }
+        }
+    }
+
+    /// Returns whether a change at `name` of a flattened field is recorded; fails if the changes
+    /// before `start` are of another field of that name.
+    fn admits(&mut self, field: &'static FieldSchema, name: &str, start: usize) -> bool {
+        match flat::standing(field, name) {
+            Standing::PassedOver => {
+                self.out.env.pass_over(field, name);
+                false
+            }
+            Standing::Taken => {
+                self.fail(flat::taken(name));
+                false
+            }
+            Standing::Free => {
+                // A flattened value inside another one is judged with that.
+                if !self.at.is_some_and(Node::is_flat) {
+                    let path = Node::below(self.at, Segment::Name(name)).to_path();
+                    let other = |change: &Change| change.path.is_within(&path);
+                    if self.out.changes[..start].iter().any(other) {
+                        self.fail(flat::twice(field));
+                    }
+                }
+                true
+            }
+        }
+    }
+
+    /// Takes back a change that was counted.
+    fn drop_change(&mut self) {
+        self.out.found -= 1;
+        let counted = usize::from(!self.out.ignoring);
+        self.out.notable = self.out.notable.saturating_sub(counted);
+    }
+
+    /// Takes back the last change: a value that is recorded as before was not changed.
+    #[cold]
+    #[inline(never)]
+    fn retract(&mut self) {
+        self.out.changes.pop();
+        self.drop_change();
+    }
+
+    /// Answers a probe about a value that was replaced: it differs if it is recorded in another
+    /// form.
+    #[cold]
+    #[inline(never)]
+    fn probe_replaced<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) {
+        if self.out.found == 0 {
+            let depth = self.at.map_or(0, Node::depth);
+            let flattened = self.at.is_some_and(Node::is_flat);
+            let mut cx = Snapshot::at_depth(&mut self.out.env, depth).flattened(flattened);
+            let (old, new) = (old.snapshot(&mut cx), new.snapshot(&mut cx));
+            if !cx.redacted() && nesting::equal(&old, &new) {
+                return;
+            }
+        }
+        self.out.found += 1;
+    }
+
     /// Records that the value at the present path was replaced: absent (`None`) and null
-    /// are told apart.
+    /// are told apart. Two values with the same recorded form are no change.
     #[inline]
     pub fn replace<T: AuditValue + ?Sized>(&mut self, old: Option<&T>, new: Option<&T>) {
+        if self.out.probing
+            && let (Some(old), Some(new)) = (old, new)
+        {
+            return self.probe_replaced(old, new);
+        }
         let Some((change, mut cx)) = self.open() else {
             return;
         };
@@ -513,6 +666,8 @@ impl Diff<'_> {
         }
         if cx.redacted() {
             change.redaction = Some(Redaction::Partial);
+        } else if alike(change) {
+            self.retract();
         }
     }
 
@@ -548,6 +703,9 @@ impl Diff<'_> {
             fill(&mut change.new, shown(value));
         }
         change.redaction = whole.or(cx.redacted().then_some(Redaction::Partial));
+        if change.redaction.is_none() && alike(change) {
+            self.retract();
+        }
     }
 
     /// Returns an item's snapshot and whether something in it is redacted.
@@ -585,6 +743,9 @@ impl Diff<'_> {
         new: Option<Value>,
         redaction: Option<Redaction>,
     ) {
+        if old.is_some() && old == new && redaction.is_none() {
+            return;
+        }
         if let Some((change, _)) = self.open() {
             change.old = old;
             change.new = new;
@@ -603,7 +764,7 @@ impl Diff<'_> {
         if out.probing {
             return None;
         }
-        out.notable |= !out.ignoring;
+        out.notable += usize::from(!out.ignoring);
         if out.changes.capacity() == 0 {
             make_room(&mut out.changes);
         }
@@ -617,7 +778,20 @@ impl Diff<'_> {
             locate(change, self.at);
         }
         let depth = self.at.map_or(0, Node::depth);
-        Some((change, Snapshot::at_depth(&mut out.env, depth)))
+        let flattened = self.at.is_some_and(Node::is_flat);
+        Some((
+            change,
+            Snapshot::at_depth(&mut out.env, depth).flattened(flattened),
+        ))
+    }
+}
+
+/// Whether both sides of a change are there and the same.
+#[inline]
+fn alike(change: &Change) -> bool {
+    match (&change.old, &change.new) {
+        (Some(old), Some(new)) => nesting::equal(old, new),
+        _ => false,
     }
 }
 

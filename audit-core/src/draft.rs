@@ -788,6 +788,7 @@ impl Ready {
             let difference = compare(log.env().below_the_outermost(), rules)
                 .map_err(|source| invalid(schema, source))?;
             self.entry.changes = difference.changes;
+            pass_over(&mut self.entry, difference.passed_over);
             self.raised = difference.level;
             self.needs_change = true;
             self.notable = difference.notable;
@@ -811,7 +812,9 @@ impl Ready {
             Content::Came => fill_whole(&mut self.entry, log, object, registration, CAME, wanted),
             Content::Went => fill_whole(&mut self.entry, log, object, registration, WENT, wanted),
             _ if wanted => {
-                self.entry.snapshot = Some(whole(log, object, registration)?.snapshot);
+                let whole = whole(log, object, registration)?;
+                pass_over(&mut self.entry, whole.passed_over);
+                self.entry.snapshot = Some(whole.snapshot);
                 Ok(())
             }
             _ => Ok(()),
@@ -918,6 +921,22 @@ fn whole(log: &AuditLog, object: &dyn Entity, registration: &Registration) -> Re
         .map_err(|source| invalid(registration.schema, source))
 }
 
+/// Names the keys of flattened maps that are not recorded, since a declared field has their name,
+/// in `additional_data.passed_over`.
+fn pass_over(entry: &mut LogEntry, keys: Vec<String>) {
+    if keys.is_empty() {
+        return;
+    }
+    let member = entry.additional_data.entry("passed_over");
+    if let Value::Array(known) = member.or_insert_with(|| Value::Array(Vec::new())) {
+        for key in keys.into_iter().map(Value::String) {
+            if !known.contains(&key) {
+                known.push(key);
+            }
+        }
+    }
+}
+
 /// Records every field of an object, and if it is wanted a snapshot.
 fn fill_whole(
     entry: &mut LogEntry,
@@ -929,6 +948,7 @@ fn fill_whole(
 ) -> Result<()> {
     let whole = whole(log, object, registration)?;
     entry.changes = whole.changes(registration, side);
+    pass_over(entry, whole.passed_over);
     entry.snapshot = snapshot.then_some(whole.snapshot);
     Ok(())
 }

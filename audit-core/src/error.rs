@@ -486,6 +486,25 @@ pub enum RegistrationError {
         /// The field.
         field: String,
     },
+    /// A field of a flattened value has the name of another field of the same object, or of the
+    /// tag of an enum.
+    NameTaken {
+        /// The model.
+        model: String,
+        /// The flattened field, or the enum's variant.
+        field: String,
+        /// The name.
+        name: String,
+    },
+    /// Two maps are flattened into one object.
+    TwoMaps {
+        /// The model.
+        model: String,
+        /// The one field.
+        field: String,
+        /// The other field.
+        other: String,
+    },
     /// The options name an action that is none of the four.
     UnknownAction {
         /// The model.
@@ -518,6 +537,18 @@ impl fmt::Display for RegistrationError {
             Self::HiddenKey { model, field } => write!(
                 f,
                 "`{model}.{field}` cannot be hidden: every entry has it in clear, to be found by; give `{model}` a key that is no secret"
+            ),
+            Self::NameTaken { model, field, name } => write!(
+                f,
+                "`{model}` would record two values as `{name}`, one of them from inside `{field}`: rename one of the fields with #[audit(rename = \"...\")], or do not flatten `{field}`"
+            ),
+            Self::TwoMaps {
+                model,
+                field,
+                other,
+            } => write!(
+                f,
+                "`{model}` flattens the maps `{field}` and `{other}` into one object, where a key does not show which map it is of: flatten one of them only"
             ),
             Self::UnknownAction { model, action } => write!(
                 f,

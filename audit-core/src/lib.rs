@@ -20,6 +20,7 @@ mod draft;
 mod drafts;
 mod entry;
 mod error;
+mod flat;
 mod functions;
 mod hash;
 mod history;

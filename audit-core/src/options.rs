@@ -370,7 +370,7 @@ fn visible(fields: &'static [FieldSchema]) -> Vec<&'static FieldSchema> {
         for field in fields {
             match field.place {
                 Place::Named => found.push(field),
-                Place::Inline => collect(field.inside(), visited, found),
+                Place::Inline | Place::Flat(_) => collect(field.inside(), visited, found),
                 Place::Indexed(_) | Place::Keys => {}
             }
         }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crate::auditable::Auditable;
 use crate::description::ModelDescription;
 use crate::error::RegistrationError;
+use crate::flat;
 use crate::history::Upcaster;
 use crate::options::{Finished, RegisterOptions, Settings, When};
 use crate::rules::{Rules, RulesByModel, Ruling};
@@ -111,6 +112,7 @@ impl Registry {
             when,
             upcasters,
         };
+        flat::check(T::MODEL, T::schema().fields)?;
         if let Some(field) = hidden_key(T::schema()) {
             return Err(RegistrationError::HiddenKey {
                 model: T::MODEL.to_owned(),

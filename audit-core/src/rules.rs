@@ -492,6 +492,7 @@ mod tests {
             changes: serde_json::from_value(changes).unwrap(),
             level: None,
             notable: true,
+            passed_over: Vec::new(),
         };
         rules.apply(&mut difference);
         serde_json::to_value::<Changes>(difference.changes).unwrap()

@@ -67,14 +67,16 @@ pub struct FieldSchema {
 const MAPS: usize = 64;
 
 /// Where a field's value sits in its parent's JSON form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
     /// Under its name, in an object.
     Named,
     /// At an index, in an array (tuple structs).
     Indexed(usize),
-    /// In the parent's own place (newtypes, `flatten`).
+    /// In the parent's own place (newtypes, the variants of untagged enums).
     Inline,
+    /// In the parent's object, among the fields that the function returns (`flatten`).
+    Flat(fn() -> &'static [FieldSchema]),
     /// Under each key of a map: what the map's type says of its values.
     Keys,
 }
@@ -155,11 +157,23 @@ impl FieldSchema {
         field
     }
 
-    /// Describes a field whose value stands in its parent's place: the field of a newtype,
-    /// or one that serde flattens.
+    /// Describes a field whose value stands in its parent's place, such as that of a newtype.
     pub const fn inline(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
         let mut field = Self::word(name, nested);
         field.place = Place::Inline;
+        field.plain = false;
+        field
+    }
+
+    /// Describes a field whose own fields, or whose keys, stand in its parent's object, as with
+    /// serde's `flatten`; `siblings` gives the fields of the parent.
+    pub const fn flattened(
+        name: &'static str,
+        nested: fn() -> &'static [FieldSchema],
+        siblings: fn() -> &'static [FieldSchema],
+    ) -> Self {
+        let mut field = Self::word(name, nested);
+        field.place = Place::Flat(siblings);
         field.plain = false;
         field
     }
@@ -379,7 +393,7 @@ impl FieldSchema {
     /// Returns whether the fields of this field's type stand in the parent's own object,
     /// as with serde's `flatten`.
     pub const fn is_inline(&self) -> bool {
-        matches!(self.place, Place::Inline)
+        matches!(self.place, Place::Inline | Place::Flat(_))
     }
 
     /// Returns the fields of this field's type, of a map or a list those of its values; empty
@@ -401,7 +415,13 @@ impl FieldSchema {
 
     /// Returns whether the field's type is a map.
     pub(crate) fn holds_map(&self) -> bool {
-        matches!(self.inside(), [inner] if inner.place == Place::Keys)
+        matches!(
+            self.inside(),
+            [Self {
+                place: Place::Keys,
+                ..
+            }]
+        )
     }
 
     /// Whether the field describes what an object holds. A variant of a tagged enum does where

@@ -8,10 +8,12 @@ use serde_json::{Map, Value};
 use crate::change::Redaction;
 use crate::diff::MAX_DEPTH;
 use crate::error::ValueError;
+use crate::flat::{self, Standing};
 use crate::hash::HashKeys;
 use crate::mask::HIDDEN;
+use crate::path::{Path, PathSegment};
 use crate::rules::Ruling;
-use crate::schema::{FieldSchema, Place, Sensitivity};
+use crate::schema::{FieldSchema, Sensitivity};
 use crate::value::AuditValue;
 use crate::walk::Fields;
 
@@ -58,6 +60,8 @@ pub(crate) struct Env {
     error: Option<Box<ValueError>>,
     /// How many objects and arrays were built.
     built: usize,
+    /// The keys of flattened maps that have the name of a declared field.
+    passed_over: Option<Box<Vec<String>>>,
     /// Which top-level fields are redacted, and how; kept where somebody asks.
     redactions: Option<Box<Redactions>>,
     /// The rules of registered models; `None` outside of a log, and where no model has any.
@@ -104,6 +108,20 @@ impl Env {
 
     pub(crate) fn take_redactions(&mut self) -> Vec<(&'static str, Redaction)> {
         self.redactions.take().unwrap_or_default().fields
+    }
+
+    /// Notes a key of a flattened map whose name a declared field has.
+    pub(crate) fn pass_over(&mut self, field: &FieldSchema, key: &str) {
+        let segments = [field.name, key].map(|name| PathSegment::Name(name.to_owned()));
+        let path = Path::from_segments(&segments).to_string();
+        let known = self.passed_over.get_or_insert_default();
+        if !known.contains(&path) {
+            known.push(path);
+        }
+    }
+
+    pub(crate) fn take_passed_over(&mut self) -> Vec<String> {
+        self.passed_over.take().map_or_else(Vec::new, |keys| *keys)
     }
 
     /// Keeps the first error.
@@ -167,6 +185,12 @@ impl<'a> Snapshot<'a> {
     /// Whether values that are the same to the trail must have one form.
     pub(crate) fn is_comparable(&self) -> bool {
         self.comparable
+    }
+
+    /// Sets whether the value's members go into the object around it.
+    pub(crate) fn flattened(mut self, flattened: bool) -> Self {
+        self.flattened = flattened;
+        self
     }
 
     /// Whether a masked or hashed field was met.
@@ -369,9 +393,7 @@ impl<'a> Snapshot<'a> {
         value: &T,
     ) -> Value {
         match field.sensitivity {
-            Sensitivity::Clear if field.place == Place::Inline => {
-                self.inline(|cx| value.snapshot(cx))
-            }
+            Sensitivity::Clear if field.is_inline() => self.inline(|cx| value.snapshot(cx)),
             Sensitivity::Clear => value.snapshot(self),
             Sensitivity::Skipped => Value::Null,
             Sensitivity::Masked(mask) => {
@@ -432,21 +454,40 @@ impl ObjectSnapshot<'_, '_> {
         if field.sensitivity == Sensitivity::Skipped {
             return;
         }
-        let inline = field.place == Place::Inline;
-        self.cx.flattened = inline;
+        self.cx.flattened = field.is_inline();
         let value = self.cx.part(field, value);
         self.cx.flattened = false;
-        if inline {
-            match value {
-                Value::Object(fields) => self.map.extend(fields),
-                Value::Null => {}
-                _ => {
-                    self.cx
-                        .fail(format!("the flattened field `{}` is no object", field.name));
+        if field.is_inline() {
+            self.flatten(field, value);
+        } else if self.map.insert(field.name.to_owned(), value).is_some() {
+            self.cx.fail(flat::taken(field.name));
+        }
+    }
+
+    /// Adds the fields of a flattened value.
+    #[cold]
+    fn flatten(&mut self, field: &'static FieldSchema, value: Value) {
+        let fields = match value {
+            Value::Object(fields) => fields,
+            Value::Null => return,
+            _ => {
+                self.cx.fail(flat::no_object(field));
+                return;
+            }
+        };
+        for (name, value) in fields {
+            match flat::standing(field, &name) {
+                Standing::PassedOver => self.cx.env.pass_over(field, &name),
+                Standing::Free if !self.map.contains_key(&name) => {
+                    self.map.insert(name, value);
+                }
+                Standing::Taken => {
+                    self.cx.fail(flat::taken(&name));
+                }
+                Standing::Free => {
+                    self.cx.fail(flat::twice(field));
                 }
             }
-        } else {
-            self.map.insert(field.name.to_owned(), value);
         }
     }
 
@@ -454,7 +495,9 @@ impl ObjectSnapshot<'_, '_> {
     #[inline(never)]
     pub fn put(&mut self, name: &'static str, build: impl FnOnce(&mut Snapshot<'_>) -> Value) {
         let value = build(self.cx);
-        self.map.insert(name.to_owned(), value);
+        if self.map.insert(name.to_owned(), value).is_some() {
+            self.cx.fail(flat::taken(name));
+        }
     }
 
     /// Adds a field unless it is absent.

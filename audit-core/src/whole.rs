@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::change::{Change, Changes, Redaction};
 use crate::error::ValueError;
+use crate::flat;
 use crate::path::Path;
 use crate::registry::Registration;
 use crate::rules::{FieldPath, is_at};
@@ -15,6 +16,8 @@ use crate::visited::any_inside;
 pub(crate) struct Whole {
     pub(crate) snapshot: Value,
     redactions: Vec<(&'static str, Redaction)>,
+    /// The keys of flattened maps that are not recorded.
+    pub(crate) passed_over: Vec<String>,
 }
 
 impl Whole {
@@ -27,6 +30,7 @@ impl Whole {
         let mut env = env.below_the_outermost().noting_redactions();
         let mut snapshot = record(&mut Snapshot::at_depth(&mut env, 0));
         let redactions = env.take_redactions();
+        let passed_over = env.take_passed_over();
         if let Some(error) = env.into_error() {
             return Err(error);
         }
@@ -36,6 +40,7 @@ impl Whole {
         Ok(Self {
             snapshot,
             redactions,
+            passed_over,
         })
     }
 
@@ -68,11 +73,8 @@ impl Whole {
                     .collect();
                 for (name, value) in object {
                     if !known.iter().any(|(known, _)| known == name) {
-                        let field = fields
-                            .iter()
-                            .filter(|field| field.is_inline())
-                            .flat_map(FieldSchema::fields)
-                            .find(|field| field.name == name);
+                        let mut inline = fields.iter().filter(|field| field.is_inline());
+                        let field = inline.find_map(|field| flat::member(field, name));
                         list.push(change(Path::of_key(name), value, name, field));
                     }
                 }

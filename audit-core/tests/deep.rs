@@ -34,7 +34,7 @@ const TREE: &[FieldSchema] = &[
     FieldSchema::new("whole", no_fields).whole(),
     FieldSchema::new("masked", no_fields).with_mask(Mask::All),
     FieldSchema::new("masked_with", no_fields).with_mask(Mask::Custom),
-    FieldSchema::inline("flat", no_fields),
+    FieldSchema::flattened("flat", no_fields, no_fields),
 ];
 
 impl AuditValue for Tree {

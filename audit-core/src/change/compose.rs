@@ -324,6 +324,7 @@ fn compose_items(mut first: Items, mut next: Items) -> Result<Option<Edit>, Mism
     relabel(&mut items);
     rename(&mut items);
     reunite(&mut items);
+    reunite_alike(&mut items);
     relax(&mut items);
     let empty = items.removed.is_empty()
         && items.inserted.is_empty()
@@ -521,6 +522,28 @@ fn reunite(items: &mut Items) {
         if let Some(edit) = edit {
             items.kept.insert(old, Kept { label, edit });
         }
+    }
+}
+
+/// Makes of an item that goes, and of the same value that comes at its index, one that moves:
+/// one path would have the value on both sides.
+fn reunite_alike(items: &mut Items) {
+    let clear = |item: &Item| item.label.is_none() && item.redaction.is_none();
+    let alike: Vec<usize> = items
+        .removed
+        .iter()
+        .filter(|(index, went)| {
+            let came = items.inserted.get(index);
+            clear(went)
+                && came.is_some_and(|came| clear(came) && nesting::equal(&went.value, &came.value))
+        })
+        .map(|(index, _)| *index)
+        .collect();
+    for index in alike {
+        items.removed.remove(&index);
+        items.inserted.remove(&index);
+        let label = None;
+        items.moved.insert(index, Moved { label, to: index });
     }
 }
 

@@ -303,7 +303,7 @@ pub(super) fn member(level: Level, name: &str) -> Option<Member> {
 
 fn find(level: Level, wanted: &dyn Fn(&FieldSchema) -> bool) -> Option<&'static FieldSchema> {
     in_place(level, &|field| match field.place {
-        Place::Inline | Place::Keys => None,
+        Place::Inline | Place::Flat(_) | Place::Keys => None,
         Place::Named | Place::Indexed(_) => wanted(field).then_some(field),
     })
 }
@@ -311,7 +311,7 @@ fn find(level: Level, wanted: &dyn Fn(&FieldSchema) -> bool) -> Option<&'static 
 /// What is under the keys of the map that stands here, alone or beside fields.
 fn map_values(level: Level) -> Option<Level> {
     in_place(level, &|field| {
-        (field.place == Place::Keys).then(|| field.inside())
+        matches!(field.place, Place::Keys).then(|| field.inside())
     })
 }
 

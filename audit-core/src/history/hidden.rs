@@ -77,7 +77,8 @@ fn hidden(
         }
         // A variant that serde writes as one without data, since its fields are skipped.
         Value::String(name) => {
-            let mut variants = fields.iter().filter(|field| field.place == Place::Named);
+            let named = |field: &&FieldSchema| matches!(field.place, Place::Named);
+            let mut variants = fields.iter().filter(named);
             if let Some(variant) = variants.find(|variant| variant.name() == name) {
                 hidden(variant.fields(), &Value::Null, None, visit, found);
             }

@@ -6,8 +6,8 @@ mod evolve;
 mod exact;
 mod hidden;
 mod objects;
-mod readable;
 mod parts;
+mod readable;
 mod rebuild;
 
 use std::collections::BTreeMap;

@@ -99,7 +99,7 @@ fn prepare_once(
             continue;
         }
         match field.place {
-            Place::Inline if field.sensitivity != Sensitivity::Skipped => {
+            Place::Inline | Place::Flat(_) if field.sensitivity != Sensitivity::Skipped => {
                 prepare_once(value, around, field.inside(), at, seen)?;
             }
             Place::Keys => {
@@ -128,7 +128,7 @@ fn prepare_once(
                     names.push((field.name, name));
                 }
             }
-            Place::Inline | Place::Indexed(_) => {}
+            Place::Inline | Place::Flat(_) | Place::Indexed(_) => {}
         }
     }
     if let Some(object) = value.as_object_mut() {
@@ -155,7 +155,7 @@ fn prepare_items(
         let position = tuple
             .into_iter()
             .flatten()
-            .find(|field| field.place == Place::Indexed(index));
+            .find(|field| matches!(field.place, Place::Indexed(at) if at == index));
         at.push(PathSegment::Index(index));
         match position {
             Some(field) if field.reading == Reading::Never => {

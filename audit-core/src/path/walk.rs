@@ -16,6 +16,8 @@ pub(crate) struct Node<'n> {
     depth: usize,
     /// Whether this is its parent's place.
     inline: bool,
+    /// Whether this is a flattened value, or stands in the place of one.
+    flat: bool,
     /// How many steps up to here are their parent's place.
     inlined: usize,
     /// How many steps up to here need an index beside their text.
@@ -54,6 +56,7 @@ impl<'n> Node<'n> {
             parent,
             depth: depth + 1,
             inline: false,
+            flat: false,
             inlined,
             located: located + usize::from(segment.index().is_some()),
         }
@@ -64,10 +67,23 @@ impl<'n> Node<'n> {
         let node = Self::below(parent, Segment::Field(""));
         Self {
             inline: true,
+            flat: parent.is_some_and(|parent| parent.flat),
             depth: node.depth - 1,
             inlined: node.inlined + 1,
             ..node
         }
+    }
+
+    /// Returns the parent's own object, in which a flattened value stands.
+    pub(crate) fn flat(parent: Option<&'n Node<'n>>) -> Self {
+        Self {
+            flat: true,
+            ..Self::inline(parent)
+        }
+    }
+
+    pub(crate) fn is_flat(&self) -> bool {
+        self.flat
     }
 
     pub(crate) fn inlined(&self) -> usize {

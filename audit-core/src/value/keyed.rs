@@ -62,7 +62,7 @@ where
         let stored = match key.place {
             Place::Named => true,
             Place::Indexed(at) => key.name.parse() == Ok(at),
-            Place::Inline | Place::Keys => false,
+            Place::Inline | Place::Flat(_) | Place::Keys => false,
         };
         let shown = stored
             && key.is_as_its_type_says()

@@ -85,6 +85,16 @@ fn diff_maps<'v, V: AuditValue + 'v>(
         return;
     }
     differing.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    // A key that went and one that came may have one text, as `None` and `Some(None)` have.
+    differing.dedup_by(|second, first| {
+        let one = first.0 == second.0 && (first.1.is_none() || second.1.is_none());
+        let one = one && (first.2.is_none() || second.2.is_none());
+        if one {
+            first.1 = first.1.or(second.1);
+            first.2 = first.2.or(second.2);
+        }
+        one
+    });
     if differing.windows(2).any(|pair| pair[0].0 == pair[1].0) {
         cx.fail(AMBIGUOUS.to_owned());
         return;

@@ -55,6 +55,13 @@ pointers! {
     [T: AuditValue + ?Sized] Arc<T>, T, |a, b| Arc::ptr_eq(a, b);
 }
 
+/// Returns whether a value is recorded as a null.
+#[cold]
+#[inline(never)]
+fn is_null<T: AuditValue>(value: &T) -> bool {
+    crate::snapshot::try_snapshot(value).is_ok_and(|value| value.is_null())
+}
+
 /// `None` is a null.
 impl<T: AuditValue> AuditValue for Option<T> {
     const COMPOSITE: bool = T::COMPOSITE;
@@ -64,7 +71,8 @@ impl<T: AuditValue> AuditValue for Option<T> {
         match (self, other) {
             (Some(old), Some(new)) => old.same(new),
             (None, None) => true,
-            _ => false,
+            // `None` and `Some(None)` have one recorded form.
+            (Some(value), None) | (None, Some(value)) => is_null(value),
         }
     }
 

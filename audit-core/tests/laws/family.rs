@@ -46,7 +46,7 @@ tracked!(Everything {
     shape: field("shape");
     tree: field("tree");
     json: field("json");
-    flat: FieldSchema::inline("flat", no_fields);
+    flat: FieldSchema::flattened("flat", no_fields, no_fields);
     wrapped: field("wrapped");
 });
 

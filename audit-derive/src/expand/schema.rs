@@ -18,22 +18,36 @@ use crate::setting::{Form, Redaction};
 ///
 /// The tag that serde adds to a struct comes last.
 pub(crate) fn of_struct(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
-    let fields = fields(body, &container.model(), &container.identity);
     let tag = container
         .struct_tag
         .as_ref()
-        .map(|(tag, _)| quote!(__audit::FieldSchema::new(#tag, __audit::no_fields)));
+        .map(|(tag, _)| described_tag(tag));
+    let fields = fields(tag.as_ref(), body, &container.model(), &container.identity);
     quote!(&[#(#fields,)* #tag])
 }
 
-/// `domain` is what separates the hash of one field from that of another.
-fn fields(body: &Body<'_>, domain: &str, identity: &[usize]) -> Vec<TokenStream> {
+fn described_tag(tag: &str) -> TokenStream {
+    quote!(__audit::FieldSchema::new(#tag, __audit::no_fields))
+}
+
+/// `domain` is what separates the hash of one field from that of another; `tag` is described
+/// beside the fields.
+fn fields(
+    tag: Option<&TokenStream>,
+    body: &Body<'_>,
+    domain: &str,
+    identity: &[usize],
+) -> Vec<TokenStream> {
     let describe = |(index, field): (usize, &Field<'_>)| {
         let name = &field.name;
         let nested = nested(field);
         let place = match field.position {
             Some(position) => quote!(indexed(#position, #name, #nested)),
-            None if body.shape != Shape::Named || field.flatten => quote!(inline(#name, #nested)),
+            None if body.shape != Shape::Named => quote!(inline(#name, #nested)),
+            None if field.flatten => {
+                let siblings = siblings(tag, body, index);
+                quote!(flattened(#name, #nested, #siblings))
+            }
             // The shortest form for the most fields: the compiler reads it once for each.
             None if has_fields(field) && is_word(name) => {
                 let ty = &field.original.ty;
@@ -48,6 +62,31 @@ fn fields(body: &Body<'_>, domain: &str, identity: &[usize]) -> Vec<TokenStream>
         quote!(__audit::FieldSchema::#place #settings #identity)
     };
     body.fields.iter().enumerate().map(describe).collect()
+}
+
+/// Describes what stands in one object with a flattened field:
+///
+/// ```text
+/// || const { &[
+///     __audit::FieldSchema::new("name", __audit::no_fields),
+///     __audit::FieldSchema::inline("other", <Other as __audit::AuditValue>::fields),
+/// ] }
+/// ```
+fn siblings(tag: Option<&TokenStream>, body: &Body<'_>, place: usize) -> TokenStream {
+    let others = body.fields.iter().enumerate();
+    let others = others.filter(|(index, _)| *index != place);
+    let others = others.map(|(_, field)| {
+        let name = &field.name;
+        let skipped = field.skipped.then(|| quote!(.skipped()));
+        if field.flatten {
+            let nested = nested(field);
+            quote!(__audit::FieldSchema::inline(#name, #nested) #skipped)
+        } else {
+            quote!(__audit::FieldSchema::new(#name, __audit::no_fields) #skipped)
+        }
+    });
+    let all = tag.into_iter().cloned().chain(others);
+    quote!(|| const { &[#(#all),*] })
 }
 
 /// Describes every variant that has fields, behind the tag where there is one:
@@ -86,16 +125,24 @@ fn variant(variant: &Variant<'_>, tagging: &Tagging, domain: &str) -> TokenStrea
     let name = &variant.name;
     let domain = format!("{domain}.{name}");
     let tagging = variant.tagging(tagging);
-    let place = match tagging {
-        Tagging::External => quote!(new),
-        Tagging::Internal(_) | Tagging::Adjacent(..) | Tagging::Untagged => quote!(inline),
+    let beside = match tagging {
+        Tagging::Internal(tag) => Some(described_tag(tag)),
+        _ => None,
     };
     let (nested, inner) = if let Shape::Inline(only) = variant.body.shape {
         let field = &variant.body.fields[only];
         (nested(field), Some(settings(field, &domain)))
     } else {
-        let fields = fields(&variant.body, &domain, &[]);
+        let fields = fields(beside.as_ref(), &variant.body, &domain, &[]);
         (quote!(|| const { &[#(#fields),*] }), None)
+    };
+    let described = match (tagging, variant.body.shape) {
+        (Tagging::External, _) => quote!(new(#name, #nested)),
+        // The content's fields stand beside the tag.
+        (Tagging::Internal(_), Shape::Inline(_)) => {
+            quote!(flattened(#name, #nested, || const { &[#beside] }))
+        }
+        _ => quote!(inline(#name, #nested)),
     };
     // A label of the variant comes last and so stands before its field's.
     let label = variant
@@ -114,7 +161,7 @@ fn variant(variant: &Variant<'_>, tagging: &Tagging, domain: &str) -> TokenStrea
         Tagging::External | Tagging::Untagged => None,
     };
     let accepted = variant.settings.not_secret.then(|| quote!(.not_secret()));
-    quote!(__audit::FieldSchema::#place(#name, #nested) #inner #label #aliases #tag #accepted)
+    quote!(__audit::FieldSchema::#described #inner #label #aliases #tag #accepted)
 }
 
 /// Numbers the variants as [`variants`] describes them.
