@@ -284,6 +284,10 @@ proptest! {
         let [before, between, after] = [&a, &b, &c].map(snapshot);
         let (first, second) = (diff(&a, &b), diff(&b, &c));
         prop_assert!(diff(&a, &a.clone()).is_empty());
+        for change in first.iter().chain(&first.compose(&second)) {
+            let seen = change.old != change.new || change.redaction.is_some();
+            prop_assert!(seen || !change.moved.is_empty(), "{change:?}");
+        }
         prop_assert_eq!(&applied(&first, &before), &between);
         prop_assert_eq!(&applied(&first.invert(), &between), &before);
         prop_assert_eq!(&first.invert().invert(), &first);

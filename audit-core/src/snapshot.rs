@@ -61,7 +61,7 @@ pub(crate) struct Env {
     /// How many objects and arrays were built.
     built: usize,
     /// The keys of flattened maps that have the name of a declared field.
-    passed_over: Option<Box<Vec<String>>>,
+    passed_over: Option<Box<PassedOver>>,
     /// Which top-level fields are redacted, and how; kept where somebody asks.
     redactions: Option<Box<Redactions>>,
     /// The rules of registered models; `None` outside of a log, and where no model has any.
@@ -72,6 +72,12 @@ pub(crate) struct Env {
 #[derive(Debug, Default)]
 struct Redactions {
     fields: Vec<(&'static str, Redaction)>,
+}
+
+/// Keys by the flattened field and the key. Boxed, as [`Redactions`] are.
+#[derive(Debug, Default)]
+struct PassedOver {
+    keys: Vec<String>,
 }
 
 impl Env {
@@ -114,14 +120,14 @@ impl Env {
     pub(crate) fn pass_over(&mut self, field: &FieldSchema, key: &str) {
         let segments = [field.name, key].map(|name| PathSegment::Name(name.to_owned()));
         let path = Path::from_segments(&segments).to_string();
-        let known = self.passed_over.get_or_insert_default();
+        let known = &mut self.passed_over.get_or_insert_default().keys;
         if !known.contains(&path) {
             known.push(path);
         }
     }
 
     pub(crate) fn take_passed_over(&mut self) -> Vec<String> {
-        self.passed_over.take().map_or_else(Vec::new, |keys| *keys)
+        self.passed_over.take().unwrap_or_default().keys
     }
 
     /// Keeps the first error.

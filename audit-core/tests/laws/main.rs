@@ -88,16 +88,26 @@ fn stored(changes: &Changes) {
     assert_eq!(serde_json::to_string(&read).unwrap(), text);
 }
 
+/// A change has two sides that differ, or something in it is redacted.
+fn can_be_seen(changes: &Changes) {
+    for change in changes {
+        let seen = change.old != change.new || change.redaction.is_some();
+        assert!(seen || !change.moved.is_empty(), "{changes:#?}");
+    }
+}
+
 fn laws<T: AuditValue>(a: &T, b: &T, c: &T) {
     let (from, middle, to) = (snapshot(a), snapshot(b), snapshot(c));
     assert!(diff(a, a).is_empty());
     assert!(a.same(a));
     let (one, two) = (diff(a, b), diff(b, c));
     assert_eq!(one.is_empty(), a.same(b), "{one:#?}");
+    can_be_seen(&one);
     lead(&one, &from, &middle);
     lead(&two, &middle, &to);
 
     let both = one.compose(&two);
+    can_be_seen(&both);
     lead(&both, &from, &to);
     let back = one.compose(&diff(b, a));
     lead(&back, &from, &from);
