@@ -71,6 +71,9 @@ fn variants_of_an_untagged_enum() {
         &holder(vec![Reference::Pair(1, 2)]),
     );
     assert_eq!(diff(&list, &Reference::Pair(1, 3)).len(), 1);
+    // Two spellings of one number.
+    let (one, same) = (Reference::Number(1), Reference::Float(1.0));
+    assert!(one.same(&same) && diff(&one, &same).is_empty());
 }
 
 #[test]

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use auditlog::prelude::*;
-use auditlog::{AuditValue, Changes, diff, snapshot};
+use auditlog::{Changes, diff, snapshot};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -135,7 +135,7 @@ fn loose() -> BoxedStrategy<Loose> {
         Just(Loose::Unit(())),
         Just(Loose::Nothing),
         prop_oneof![Just(u64::MAX), 0..2u64].prop_map(Loose::Number),
-        prop_oneof![Just(f64::NAN), Just(1.0), Just(-0.0)].prop_map(Loose::Float),
+        prop_oneof![Just(f64::NAN), Just(0.5), Just(-1.5)].prop_map(Loose::Float),
         text().prop_map(Loose::Text),
         flag().prop_map(Loose::Flag),
         part().prop_map(Loose::Part),
