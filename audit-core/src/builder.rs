@@ -22,6 +22,9 @@ use crate::registry::{Registry, UnregisteredPolicy};
 use crate::sink::Sink;
 use crate::store::Store;
 
+/// How many bytes an entry has at most, unless the builder sets another limit.
+const MAX_ENTRY_BYTES: usize = 16 << 20;
+
 /// Builds an [`AuditLog`].
 #[must_use = "a builder does nothing until `build` or `install`"]
 pub struct AuditLogBuilder {
@@ -36,6 +39,7 @@ pub struct AuditLogBuilder {
     weak_keys: Vec<u32>,
     min_level: Level,
     require_actor: bool,
+    max_entry_bytes: usize,
     clock: Clock,
     ids: Box<dyn Fn(DateTime<Utc>) -> Uuid + Send + Sync>,
     before: Vec<BeforeHook>,
@@ -59,6 +63,7 @@ impl AuditLogBuilder {
             weak_keys: Vec::new(),
             min_level: Level::Debug,
             require_actor: false,
+            max_entry_bytes: MAX_ENTRY_BYTES,
             clock: Clock::System,
             ids: Box::new(ids::fresh),
             before: Vec::new(),
@@ -185,6 +190,25 @@ impl AuditLogBuilder {
         self
     }
 
+    /// Sets how many bytes the canonical form of an entry has at most (16 MiB by default). A draft
+    /// of a larger one fails with [`Error::TooLarge`](crate::Error::TooLarge) before the store is
+    /// asked, whichever store that is.
+    ///
+    /// # Example: a value that does not belong into a trail
+    /// ```
+    /// use audit_core::{AuditLog, Error};
+    ///
+    /// let log = AuditLog::builder().max_entry_bytes(1_000).build();
+    /// let error = log.event("uploaded").extra("body", "x".repeat(2_000)).record().unwrap_err();
+    /// assert!(matches!(error, Error::TooLarge { limit: 1_000, .. }));
+    /// assert_eq!(log.query().count()?, 0);
+    /// # Ok::<(), audit_core::Error>(())
+    /// ```
+    pub fn max_entry_bytes(mut self, bytes: usize) -> Self {
+        self.max_entry_bytes = bytes;
+        self
+    }
+
     /// Builds the log, and returns what is wrong with the settings as an error.
     ///
     /// # Errors
@@ -215,6 +239,7 @@ impl AuditLogBuilder {
             keys: self.keys.map_or_else(HashKeys::ephemeral, Arc::new),
             min_level: self.min_level,
             require_actor: self.require_actor,
+            max_entry_bytes: self.max_entry_bytes,
             unregistered: self.unregistered,
             clock: self.clock,
             ids: self.ids,

@@ -21,6 +21,7 @@ use crate::registry::Registration;
 use crate::repr::Repr;
 use crate::rules::Rules;
 use crate::schema::ModelSchema;
+use crate::size;
 use crate::snapshot::{Env, Snapshot};
 use crate::ticket::Ticket;
 use crate::transaction::Staging;
@@ -569,6 +570,9 @@ impl Draft {
                 model: ready.entry.model.clone(),
                 action: ready.entry.action.clone(),
             });
+        }
+        for entry in ready.each() {
+            size::check(entry, shared.max_entry_bytes)?;
         }
         if ready.counted {
             for entry in ready.each_mut() {

@@ -43,6 +43,16 @@ pub enum Error {
         /// What was to be recorded.
         action: Action,
     },
+    /// The canonical form of the entry has more bytes than the log records.
+    TooLarge {
+        /// The model; empty for an event.
+        model: String,
+        /// How many bytes it has, or how many its texts alone have.
+        bytes: usize,
+        /// How many it may have:
+        /// [`AuditLogBuilder::max_entry_bytes`](crate::AuditLogBuilder::max_entry_bytes).
+        limit: usize,
+    },
     /// No context is entered here.
     NoContext,
     /// A draft was limited to a field that the model does not have.
@@ -140,6 +150,15 @@ impl fmt::Display for Error {
             Self::ReasonRequired { model, action } => write!(
                 f,
                 "`{model}` records nothing without a reason: add `.reason(..)` to the {action} draft or the context"
+            ),
+            Self::TooLarge {
+                model,
+                bytes,
+                limit,
+            } => write!(
+                f,
+                "an entry of `{model}` has {bytes} bytes or more, and the limit is {limit}: skip or \
+                 hash the field, or set `max_entry_bytes` of the log's builder"
             ),
             Self::ActorRequired { model, action } if model.is_empty() => write!(
                 f,

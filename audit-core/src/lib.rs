@@ -44,6 +44,7 @@ mod rules;
 mod schema;
 mod sensitive;
 mod sink;
+mod size;
 mod snapshot;
 mod spool;
 mod store;

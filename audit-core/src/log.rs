@@ -73,6 +73,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Arc<HashKeys>,
     pub(crate) min_level: Level,
     pub(crate) require_actor: bool,
+    pub(crate) max_entry_bytes: usize,
     pub(crate) unregistered: UnregisteredPolicy,
     pub(crate) clock: Clock,
     pub(crate) ids: Box<dyn Fn(DateTime<Utc>) -> Uuid + Send + Sync>,
