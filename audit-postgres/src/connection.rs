@@ -179,6 +179,11 @@ impl Connections {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns whether this is the first of all who ask, and may change the trail's functions.
+    pub(crate) fn begin_adoption(&self) -> bool {
+        self.server.begin_adoption()
+    }
+
     /// Returns until when a call that begins now goes on trying.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.retry_timeout

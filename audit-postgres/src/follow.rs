@@ -16,8 +16,12 @@ use crate::schema::Schema;
 /// Which transactions are over: all below the first number. The second was not given out yet.
 /// A server that follows another one may not have come as far.
 const HORIZON: &str = "\
-SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint, pg_is_in_recovery()
+SELECT pg_snapshot_xmin(s)::text::bigint + {schema}.audit_xact_base(),
+    pg_snapshot_xmax(s)::text::bigint + {schema}.audit_xact_base(), pg_is_in_recovery()
 FROM pg_current_snapshot() AS s";
+
+/// Raises the numbers of this server above those of entries that a restore brought.
+const ADOPT: &str = "SELECT {schema}.audit_adopt()";
 
 /// What transactions of a span of numbers wrote, in any order.
 const SPAN: &str = "\
@@ -121,12 +125,14 @@ impl std::error::Error for ParsePositionError {}
 /// Returns the place up to which nothing more comes.
 pub(crate) async fn position(
     connections: Connections,
-    _schema: Schema,
+    schema: Schema,
 ) -> Result<Position, StoreError> {
+    adopt(&connections, &schema).await;
+    let sql = schema.fill(HORIZON);
     retrying(connections.deadline(), || async {
         let connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
-            let row = connection.query_one(HORIZON, &[]).await?;
+            let row = connection.query_one(&sql, &[]).await?;
             row.try_get(0).map(Position::before)
         })
         .await;
@@ -136,6 +142,40 @@ pub(crate) async fn position(
     .map_err(|failure| failure.error)
 }
 
+/// Looks once whether the trail was restored from a server that has numbered more transactions, and
+/// then raises the numbers of this one.
+async fn adopt(connections: &Connections, schema: &Schema) {
+    if !connections.begin_adoption() {
+        return;
+    }
+    let sql = schema.fill(ADOPT);
+    let adopted = retrying(connections.deadline(), || async {
+        let connection = connections.read().await?;
+        let done = timeout(connection.limit(), async {
+            let row = connection.query_one(&sql, &[]).await?;
+            row.try_get::<_, Option<i64>>(0)
+        })
+        .await;
+        connection.settle(done)
+    })
+    .await;
+    match adopted {
+        Ok(None) => {}
+        Ok(Some(_)) => log::info!(
+            "{}: the trail was restored from another server; whoever follows it gets all of it",
+            connections.place
+        ),
+        // A role that does not own the tables, a server that follows another one.
+        Err(failure) if failure.is_forbidden() => {}
+        Err(failure) if matches!(failure.error, StoreError::ReadOnly { .. }) => {}
+        Err(failure) => log::warn!(
+            "{}: entries of another server may be given out late: {}",
+            connections.place,
+            failure.error
+        ),
+    }
+}
+
 /// Returns the bytes of the next entries, and the place after them.
 pub(crate) async fn committed_after(
     connections: Connections,
@@ -143,7 +183,8 @@ pub(crate) async fn committed_after(
     position: Position,
     limit: usize,
 ) -> Result<(Vec<String>, Position), StoreError> {
-    let [span, one, rest] = [SPAN, ONE, REST].map(|sql| schema.fill(sql));
+    adopt(&connections, &schema).await;
+    let [horizon, span, one, rest] = [HORIZON, SPAN, ONE, REST].map(|sql| schema.fill(sql));
     retrying(connections.deadline(), || async {
         let mut connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
@@ -158,7 +199,7 @@ pub(crate) async fn committed_after(
             transaction
                 .batch_execute("SET LOCAL enable_seqscan = off")
                 .await?;
-            let row = transaction.query_one(HORIZON, &[]).await?;
+            let row = transaction.query_one(&horizon, &[]).await?;
             let (horizon, unused): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
             if position.xact > unused && !row.try_get::<_, bool>(2)? {
                 return Ok(None);

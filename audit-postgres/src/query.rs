@@ -219,19 +219,28 @@ pub(crate) async fn objects(
     .await
 }
 
-/// Which transactions were committed at a moment: what `pg_current_snapshot` says.
+/// Which transactions were committed at a moment: what `pg_current_snapshot` says, and what was added
+/// to their numbers.
 #[derive(Clone, Debug)]
-pub(crate) struct Committed(pub(crate) String);
+pub(crate) struct Committed {
+    pub(crate) snapshot: String,
+    pub(crate) base: i64,
+}
 
 /// Returns which transactions are committed now.
-pub(crate) async fn committed(connections: &Connections) -> Result<Committed, StoreError> {
+pub(crate) async fn committed(
+    connections: &Connections,
+    schema: &Schema,
+) -> Result<Committed, StoreError> {
+    let sql = schema.fill("SELECT pg_current_snapshot()::text, {schema}.audit_xact_base()");
     retry(connections, || async {
         let connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
-            let row = connection
-                .query_one("SELECT pg_current_snapshot()::text", &[])
-                .await?;
-            row.try_get(0).map(Committed)
+            let row = connection.query_one(&sql, &[]).await?;
+            Ok(Committed {
+                snapshot: row.try_get(0)?,
+                base: row.try_get(1)?,
+            })
         })
         .await;
         connection.settle(done)

@@ -272,7 +272,7 @@ pub(crate) async fn purge(
     query: &Query,
 ) -> Result<u64, StoreError> {
     let query = query.clone().without_limits();
-    let committed = query::committed(connections).await?;
+    let committed = query::committed(connections, schema).await?;
     let mut removed = 0;
     if let Some(before) = only_before(&query) {
         for part in whole_partitions(connections, schema, before).await? {

@@ -36,6 +36,8 @@ pub(crate) struct Server {
     patience: Duration,
     /// Whether it is known that no pooler in between pools by transaction.
     looked: AtomicBool,
+    /// Whether the store may not, or need not any more, look for entries of another server.
+    adopted: AtomicBool,
 }
 
 impl Server {
@@ -46,7 +48,13 @@ impl Server {
             connector: tls::connector(config, options)?,
             patience: options.connect_timeout,
             looked: AtomicBool::new(false),
+            adopted: AtomicBool::new(options.read_only),
         })
+    }
+
+    /// Returns whether this is the first call, of a store that may write.
+    pub(crate) fn begin_adoption(&self) -> bool {
+        !self.adopted.swap(true, Ordering::Relaxed)
     }
 
     /// Opens a session at the first address that answers in its time, and runs statements that

@@ -169,14 +169,17 @@ impl Order {
                 .common
                 .push(format!("(e.ts, e.id) {sign}= ({ts}, {id})"));
         }
-        if let Some(Committed(snapshot)) = &self.committed {
+        if let Some(Committed { snapshot, base }) = &self.committed {
             let snapshot = conditions.param(snapshot.clone());
+            let base = conditions.param(*base);
             // The first line says no more than the second, and costs less. What has a number
             // that was not given out yet came from another cluster, by a dump or a replication.
             conditions.common.push(format!(
-                "(e.xact < pg_snapshot_xmin({snapshot}::text::pg_snapshot)::text::bigint \
-                 OR pg_visible_in_snapshot(e.xact::text::xid8, {snapshot}::text::pg_snapshot) \
-                 OR e.xact >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
+                "(e.xact < pg_snapshot_xmin({snapshot}::text::pg_snapshot)::text::bigint + {base} \
+                 OR pg_visible_in_snapshot(greatest(e.xact - {base}, 3)::text::xid8, \
+                     {snapshot}::text::pg_snapshot) \
+                 OR e.xact >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint \
+                     + {{schema}}.audit_xact_base())"
             ));
         }
     }

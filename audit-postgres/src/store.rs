@@ -571,9 +571,13 @@ impl PostgresStore {
     /// committed. What is rolled back never comes.
     ///
     /// The order of queries is another one, that of time. What is removed by
-    /// [`purge`](Store::purge) before its turn does not come. Entries that another server wrote,
-    /// and a dump or a replication brought here, have numbers of that server, and come when
-    /// this one has reached them, if they are not below the place.
+    /// [`purge`](Store::purge) before its turn does not come.
+    ///
+    /// **After a restore** entries have the numbers of the server that wrote them. The first call of
+    /// a store whose role owns the tables raises the numbers of this server above those, and gives
+    /// out everything from [`Position::BEGINNING`]. Until such a store has asked, other roles get
+    /// entries with numbers that this server has not reached when it has. A place of the other
+    /// server means nothing here.
     ///
     /// # Errors
     /// If the entries cannot be read; [`StoreError::Unsupported`] for a place that the server

@@ -110,6 +110,7 @@ GRANT INSERT (
 ) ON {schema}.audit_entry TO {writer};
 GRANT EXECUTE ON FUNCTION {schema}.audit_append, {schema}.audit_compare, {schema}.audit_lift_fences
     TO {writer};
+GRANT EXECUTE ON FUNCTION {schema}.audit_xact_base TO {writer}, {reader};
 GRANT SELECT ON {schema}.audit_entry, {schema}.audit_log TO {reader};
 
 DO $audit$

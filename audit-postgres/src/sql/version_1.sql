@@ -8,6 +8,12 @@ CREATE TABLE {schema}.audit_schema (
 );
 INSERT INTO {schema}.audit_schema (version) VALUES (0);
 
+-- What is added to the numbers of this server's transactions, so that they are above those of a server
+-- from which the trail was restored. A constant, which the planner takes in; `audit_adopt` changes it.
+CREATE FUNCTION {schema}.audit_xact_base() RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $audit$ SELECT 0::bigint $audit$;
+
 -- `body` is the entry; every other column but `xact` is a projection of it. The texts are in
 -- their key form, in which they fit an index and hold no U+0000 (FORMAT.md).
 CREATE TABLE {schema}.audit_entry (
@@ -28,7 +34,16 @@ CREATE TABLE {schema}.audit_entry (
     body           text     COLLATE "C" NOT NULL,
     -- The number of the transaction that wrote it: whoever follows the trail asks for what is
     -- newer than what was seen, and older than every transaction that is still open.
-    xact           bigint   NOT NULL DEFAULT pg_current_xact_id()::text::bigint
+    xact           bigint   NOT NULL
+        DEFAULT pg_current_xact_id()::text::bigint + {schema}.audit_xact_base(),
+    -- What no entry is, whoever writes it: one line that begins as an entry, a level, an outcome, and
+    -- a time that the library can show. More would take as long as the rest of an insert.
+    CONSTRAINT audit_entry_body CHECK (
+        starts_with(body, '{"action":"') AND strpos(body, E'\n') = 0 AND strpos(body, E'\r') = 0
+    ),
+    CONSTRAINT audit_entry_level CHECK (level IN (10, 20, 30, 40, 50)),
+    CONSTRAINT audit_entry_outcome CHECK (outcome IN ('success', 'failure', 'denied')),
+    CONSTRAINT audit_entry_ts CHECK (ts BETWEEN -8334601228800000000 AND 8210266876799999999)
 ) PARTITION BY RANGE (id);
 
 CREATE INDEX audit_entry_time ON {schema}.audit_entry (ts, id);
@@ -398,6 +413,36 @@ BEGIN
 END
 $audit$;
 
+-- Raises the numbers of transactions above those of entries that another server wrote, and a dump
+-- brought here: whoever follows the trail would get these only when this server has come as far.
+-- Returns the new base, or null where there are none. Writers wait for a moment.
+CREATE FUNCTION {schema}.audit_adopt() RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' SET enable_seqscan = off
+AS $audit$
+DECLARE
+    last bigint;
+    later bigint;
+BEGIN
+    -- No transaction that this statement sees has a number that was not given out.
+    SELECT max(e.xact) INTO last FROM {schema}.audit_entry AS e
+    WHERE e.xact >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+        + {schema}.audit_xact_base();
+    IF last IS NULL THEN
+        RETURN NULL;
+    END IF;
+    -- What is being written has the old base, and is committed before this is.
+    LOCK TABLE {schema}.audit_entry IN SHARE ROW EXCLUSIVE MODE;
+    SELECT max(e.xact) INTO later FROM {schema}.audit_entry AS e WHERE e.xact > last;
+    last := greatest(last, later) + 1;
+    EXECUTE format(
+        'CREATE OR REPLACE FUNCTION {schema}.audit_xact_base() RETURNS bigint
+            LANGUAGE sql IMMUTABLE PARALLEL SAFE AS %L',
+        'SELECT ' || last || '::bigint'
+    );
+    RETURN last;
+END
+$audit$;
+
 -- For conditions on `ts`: WHERE ts >= audit_micros(now() - interval '1 day').
 CREATE FUNCTION {schema}.audit_micros(moment timestamptz) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -431,7 +476,8 @@ FROM {schema}.audit_entry;
 
 REVOKE EXECUTE ON FUNCTION {schema}.audit_keep, {schema}.audit_compare, {schema}.audit_append,
     {schema}.audit_lock, {schema}.audit_add_partition, {schema}.audit_fence, {schema}.audit_fences_left,
-    {schema}.audit_lift_fences, {schema}.audit_maintain, {schema}.audit_drop_partition FROM PUBLIC;
+    {schema}.audit_lift_fences, {schema}.audit_maintain, {schema}.audit_drop_partition,
+    {schema}.audit_adopt FROM PUBLIC;
 
 -- What only the owner needs, whatever default privileges say.
 DO $audit$

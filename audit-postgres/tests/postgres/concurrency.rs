@@ -228,7 +228,7 @@ fn a_deadlock_is_tried_again(scratch: &Scratch) {
     let insert = |entry: &LogEntry| {
         format!(
             "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body) \
-             VALUES ('{}', 0, 0, '', '', '', '', '{{}}', '')",
+             VALUES ('{}', 0, 20, '', 'success', '', '', '{{}}', '{{\"action\":\"')",
             entry.id
         )
     };

@@ -707,7 +707,7 @@ fn an_entry_that_cannot_be_read_is_named(scratch: &Scratch) {
     let sql = scratch.sql();
     sql.run(&format!(
         "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body) \
-         VALUES ('{id}', 0, 20, 'create', 'success', 'M', '1', '{{}}', '{{\"e\":1')"
+         VALUES ('{id}', 0, 20, 'create', 'success', 'M', '1', '{{}}', '{{\"action\":\"e')"
     ))
     .unwrap();
     for query in [

@@ -34,6 +34,10 @@ pub(crate) const TESTS: &[Test] = &[
         "follow::a_place_that_was_not_reached",
         a_place_that_was_not_reached,
     ),
+    (
+        "follow::a_restored_trail_comes_as_a_whole",
+        a_restored_trail_comes_as_a_whole,
+    ),
 ];
 
 /// Waits for entries as whoever follows does: other tests' transactions hold them back.
@@ -251,4 +255,79 @@ fn a_place_that_was_not_reached(scratch: &Scratch) {
     assert!(matches!(error, StoreError::Unsupported { .. }), "{error:?}");
     assert!(error.to_string().contains("begin anew"), "{error}");
     store.close().unwrap();
+}
+
+/// A trail that was restored on a server that has numbered fewer transactions, while others write,
+/// and again.
+fn a_restored_trail_comes_as_a_whole(scratch: &Scratch) {
+    let sql = scratch.sql();
+    let before = scratch.store();
+    let mut there = entries(20, 1);
+    before.append(&there).unwrap();
+    for restores in 0..2_u64 {
+        // What `pg_restore` does: the rows come with the numbers that they had.
+        let restored = entries(30, 100 + restores);
+        for entry in &restored {
+            before.append(std::slice::from_ref(entry)).unwrap();
+        }
+        let ids: Vec<_> = restored
+            .iter()
+            .map(|entry| format!("'{}'", entry.id))
+            .collect();
+        sql.run(&format!(
+            "ALTER TABLE audit_entry DISABLE TRIGGER USER; \
+             UPDATE audit_entry SET xact = xact + 1000000000 WHERE id IN ({}); \
+             ALTER TABLE audit_entry ENABLE ALWAYS TRIGGER audit_entry_keep; \
+             ALTER TABLE audit_entry ENABLE ALWAYS TRIGGER audit_entry_keep_all",
+            ids.join(", ")
+        ))
+        .unwrap();
+        there.extend(restored);
+        // A transaction that is open over it all, and a writer that goes on.
+        let open = scratch.sql();
+        let late = entries(5, 200 + restores);
+        open.run("BEGIN").unwrap();
+        let done = AtomicBool::new(false);
+        let meanwhile = thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut written = Vec::new();
+                for seed in 0.. {
+                    if done.load(Ordering::SeqCst) {
+                        return written;
+                    }
+                    let more = entries(2, 10_000 * (restores + 1) + seed);
+                    before.append(&more).unwrap();
+                    written.extend(more);
+                }
+                written
+            });
+            open.append(&late);
+            let store = scratch.store();
+            let adopted = scope.spawn(move || store.position().unwrap());
+            thread::sleep(Duration::from_millis(200));
+            open.run("COMMIT").unwrap();
+            adopted.join().unwrap();
+            done.store(true, Ordering::SeqCst);
+            writer.join().unwrap()
+        });
+        there.extend(late);
+        there.extend(meanwhile);
+        let store = scratch.store();
+        let mut follower = Follower {
+            store: &store,
+            position: Position::BEGINNING,
+        };
+        let mut given = follower.next(there.len(), 100);
+        assert!(follower.read(10).is_empty());
+        given.sort_by_key(|entry| entry.id);
+        let mut expected = there.clone();
+        expected.sort_by_key(|entry| entry.id);
+        assert!(given == expected, "each entry comes once");
+        // What is written from here on comes after it.
+        let new = entries(3, 300 + restores);
+        store.append(&new).unwrap();
+        assert_eq!(follower.next(3, 3).len(), 3);
+        there.extend(new);
+        assert!(store.check().unwrap().is_ok());
+    }
 }

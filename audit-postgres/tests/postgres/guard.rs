@@ -3,14 +3,19 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_core::{Query, Store, StoreError};
+use audit_core::{LogEntry, Query, Store, StoreError};
 use audit_postgres::Roles;
 use audit_testkit::entries;
+use chrono::{DateTime, Utc};
 
 use crate::Test;
-use crate::scratch::{Scratch, Sql};
+use crate::scratch::{Scratch, Sql, assert_kept};
 
 pub(crate) const TESTS: &[Test] = &[
+    (
+        "guard::rows_that_are_no_entry_are_refused",
+        rows_that_are_no_entry_are_refused,
+    ),
     (
         "guard::triggers_refuse_what_the_owner_tries",
         triggers_refuse_what_the_owner_tries,
@@ -364,7 +369,7 @@ fn no_month_stays_closed_to_a_writer(scratch: &Scratch) {
          (id < audit_first_id('2026-02-01') OR id >= audit_first_id('2026-03-01')) NOT VALID";
     let of_month = "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, \
          fields, body) SELECT audit_first_id('2026-02-01'), 0, 20, 'a', 'success', 'M', '1', '{}', \
-         '{}' ON CONFLICT DO NOTHING";
+         '{\"action\":\"' ON CONFLICT DO NOTHING";
     let fences = "SELECT string_agg(conname, ' ') FROM pg_constraint \
          WHERE conname ~ '^audit_entry_rest_awaits' AND conrelid = 'audit_entry_rest'::regclass";
     let is_open = || {
@@ -418,4 +423,46 @@ fn default_privileges_reach_no_partition(scratch: &Scratch) {
     );
     assert_eq!(others, "0");
     drop(made);
+}
+
+/// Whoever writes them: a role that may only add entries must not make the others unreadable.
+fn rows_that_are_no_entry_are_refused(scratch: &Scratch) {
+    let store = scratch.store();
+    let sql = scratch.sql();
+    let sample = entries(3, 1);
+    store.append(&sample).unwrap();
+    let insert = |ts: &str, level: &str, outcome: &str, body: &str| {
+        format!(
+            "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body) \
+             VALUES (gen_random_uuid(), {ts}, {level}, 'x', '{outcome}', 'User', '1', '{{}}', {body})"
+        )
+    };
+    let body = "'{\"action\":\"x\"}'";
+    for attempt in [
+        insert("1", "20", "success", "'no json'"),
+        insert("1", "20", "success", "''"),
+        insert(
+            "1",
+            "20",
+            "success",
+            "E'{\"action\":\"x\"}\\n{\"action\":\"forged\"}'",
+        ),
+        insert("1", "20", "success", "E'{\"action\":\"x\"}\\r'"),
+        insert("9223372036854775807", "20", "success", body),
+        insert("-9223372036854775808", "20", "success", body),
+        insert("1", "21", "success", body),
+        insert("1", "20", "won", body),
+    ] {
+        assert_eq!(sql.state(&attempt), "23514", "{attempt}");
+    }
+    assert_kept(&store, &sample);
+    // The first and the last times that an entry can have.
+    let ends = [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC];
+    let ends = ends.map(|time| {
+        let mut entry = LogEntry::new("noted", "Note", "1", "a note");
+        entry.timestamp = time;
+        entry
+    });
+    store.append(&ends).unwrap();
+    assert_eq!(store.count(&Query::new()).unwrap(), 5);
 }

@@ -31,9 +31,12 @@ fn every_column_is_checked(scratch: &Scratch) {
     );
     for (column, value) in [
         ("ts", "ts + 1"),
-        ("level", "level + 1"),
+        ("level", "CASE level WHEN 10 THEN 20 ELSE 10 END"),
         ("action", "action || ' '"),
-        ("outcome", "'unknown'"),
+        (
+            "outcome",
+            "CASE outcome WHEN 'denied' THEN 'success' ELSE 'denied' END",
+        ),
         ("model", "'Other'"),
         ("object_pk", "object_pk || '0'"),
         ("parent_model", "'Other'"),
@@ -82,7 +85,7 @@ fn a_damaged_entry_is_corrupt_and_can_be_removed(scratch: &Scratch) {
         .unwrap();
     let id = sample[7].id;
     sql.run(&format!(
-        "UPDATE audit_entry SET body = 'no json' WHERE id = '{id}'"
+        "UPDATE audit_entry SET body = '{{\"action\":\"no json' WHERE id = '{id}'"
     ))
     .unwrap();
     sql.run("ALTER TABLE audit_entry ENABLE TRIGGER USER")
