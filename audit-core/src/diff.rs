@@ -716,6 +716,22 @@ impl Diff<'_> {
         (value, cx.redacted())
     }
 
+    /// Whether values with these fields are not recorded with all that they have.
+    pub(crate) fn shows_parts(&self, fields: &'static [FieldSchema]) -> bool {
+        self.out.env.shows_parts(fields)
+    }
+
+    /// Records that a value was replaced, unless no difference is to be seen.
+    pub(crate) fn replace_seen<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) {
+        let (old, old_redacted) = self.record(old);
+        let (new, new_redacted) = self.record(new);
+        let redacted = old_redacted || new_redacted;
+        if redacted || old != new {
+            let redaction = redacted.then_some(Redaction::Partial);
+            self.push(Some(old), Some(new), redaction);
+        }
+    }
+
     /// Returns the text of a map's key, and whether something in it is hidden.
     pub(crate) fn key_text<T: AuditValue + ?Sized>(&mut self, key: &T) -> (String, bool) {
         let depth = self.at.map_or(0, Node::depth) + 1;

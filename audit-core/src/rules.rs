@@ -58,6 +58,13 @@ impl Ruling {
         self
     }
 
+    /// Whether a field is the identity of a model with rules.
+    pub(crate) fn has(&self, field: &FieldSchema) -> bool {
+        field
+            .model
+            .is_some_and(|model| self.models.contains_key(model))
+    }
+
     /// Returns the rules of the model whose fields these are.
     pub(crate) fn of(&self, fields: &[FieldSchema], outermost: bool) -> Option<&Rules> {
         if outermost && self.outermost_by_caller {

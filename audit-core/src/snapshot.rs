@@ -15,6 +15,7 @@ use crate::path::{Path, PathSegment};
 use crate::rules::Ruling;
 use crate::schema::{FieldSchema, Sensitivity};
 use crate::value::AuditValue;
+use crate::visited::any_inside;
 use crate::walk::Fields;
 
 /// How many objects and arrays a value may have once it is recorded: more than fit into an entry
@@ -99,6 +100,16 @@ impl Env {
     pub(crate) fn below_the_outermost(mut self) -> Self {
         self.ruling = self.ruling.map(Ruling::below_the_outermost);
         self
+    }
+
+    /// Whether values with these fields are not recorded with all that they have.
+    pub(crate) fn shows_parts(&self, fields: &'static [FieldSchema]) -> bool {
+        // No walk for the types without fields, which most keys are of.
+        !fields.is_empty()
+            && any_inside(fields, |field| {
+                field.sensitivity != Sensitivity::Clear
+                    || self.ruling.as_ref().is_some_and(|ruling| ruling.has(field))
+            })
     }
 
     #[inline]
@@ -261,6 +272,11 @@ impl<'a> Snapshot<'a> {
             limit: MAX_DEPTH,
         });
         Value::Null
+    }
+
+    /// Whether values with these fields are not recorded with all that they have.
+    pub(crate) fn shows_parts(&self, fields: &'static [FieldSchema]) -> bool {
+        self.env.shows_parts(fields)
     }
 
     /// Returns the text of a map's key, and whether something in it is hidden.

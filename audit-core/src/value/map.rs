@@ -32,10 +32,11 @@ fn snapshot_map<'v, K: AuditValue + 'v, V: AuditValue + 'v>(
                 Entry::Occupied(entry) => alike.push((entry.key().clone(), value)),
             }
         }
-        match (alike.is_empty(), hidden) {
-            (true, _) => {}
-            (false, true) => number_alike(&mut object, alike),
-            (false, false) => return cx.fail(AMBIGUOUS),
+        if !alike.is_empty() {
+            if !(hidden || cx.shows_parts(K::fields())) {
+                return cx.fail(AMBIGUOUS);
+            }
+            number_alike(&mut object, alike);
         }
         Value::Object(object)
     })
@@ -63,14 +64,28 @@ fn number_alike(object: &mut Map<String, Value>, alike: Vec<(String, Value)>) {
     }
 }
 
-/// Whether two keys of a map look the same.
+/// Whether two keys of a map look the same, or a key of the old map like one that only the new
+/// map has.
 fn look_alike<'v, K: AuditValue + 'v>(
-    keys: impl Iterator<Item = &'v K>,
+    old: impl Iterator<Item = &'v K>,
+    new: impl Iterator<Item = &'v K>,
+    in_old: impl Fn(&K) -> bool,
     cx: &mut Diff<'_>,
 ) -> bool {
     let mut known = HashSet::new();
-    keys.into_iter()
-        .any(|key| !known.insert(cx.key_text(key).0))
+    for key in old {
+        if !known.insert(cx.key_text(key).0) {
+            return true;
+        }
+    }
+    let mut seen = HashSet::new();
+    for key in new {
+        let text = cx.key_text(key).0;
+        if (known.contains(&text) && !in_old(key)) || !seen.insert(text) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Why two entries cannot be told apart once they are recorded. Not the key: it may be long.
@@ -170,11 +185,10 @@ macro_rules! maps {
                         }
                     }
                 }
-                if hidden
-                    && (look_alike(self.keys().chain(new.keys().filter(|key| !self.contains_key(*key))), cx))
+                if (hidden || cx.shows_parts(K::fields())) && look_alike(self.keys(), new.keys(), |key| self.contains_key(key), cx)
                 {
                     // Entries are told apart by what is not shown: the map is recorded whole.
-                    return cx.replace(Some(self), Some(new));
+                    return cx.replace_seen(self, new);
                 }
                 diff_maps(differing, cx);
             }
