@@ -31,6 +31,20 @@ pub enum ImportError {
         /// The library.
         format: Format,
     },
+    /// No table has a column that was said to be a part of an entry.
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+    },
+    /// A column was said to be what no part of an entry is.
+    NoPart {
+        /// What it was said to be.
+        part: String,
+        /// What it can be.
+        parts: &'static [&'static str],
+    },
     /// The database cannot be read on; nothing comes after this.
     Read {
         /// What was read: a table, or the schema.
@@ -98,6 +112,18 @@ impl fmt::Display for ImportError {
             Self::NotFound { path, format } => {
                 write!(f, "{} has no audit tables of {format}", path.display())
             }
+            Self::NoColumn { path, column } => write!(
+                f,
+                "no table of {} has a column `{}`",
+                path.display(),
+                column.escape_debug()
+            ),
+            Self::NoPart { part, parts } => write!(
+                f,
+                "a column cannot be said to be `{}`; expected one of {}",
+                part.escape_debug(),
+                parts.join(", ")
+            ),
             Self::Read { table, source } => write!(f, "cannot read {table}: {source}"),
             Self::Unsupported { table, detail } => write!(f, "cannot read {table}: {detail}"),
             Self::Row {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error::ImportError;
 use crate::format::Format;
-use crate::losses::Report;
+use crate::losses::{Columns, Report};
 use crate::schema::Schema;
 use crate::source::{Reading, Source, Step};
 use crate::{audited, continuum, django_auditlog, paper_trail, simple_history};
@@ -67,8 +67,12 @@ pub struct Import {
     path: PathBuf,
     connection: Connection,
     sources: Vec<Box<dyn Source>>,
+    columns: Columns,
     plans: Cell<u64>,
 }
+
+/// What a column can be said to be with [`Import::column`].
+const PARTS: [&str; 4] = ["correlation_id", "reason", "remote_addr", "trace_id"];
 
 impl fmt::Debug for Import {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,6 +102,7 @@ impl Import {
             path: path.to_owned(),
             connection,
             sources,
+            columns: Columns::default(),
             plans: Cell::new(0),
         })
     }
@@ -114,6 +119,39 @@ impl Import {
                 format,
             });
         }
+        Ok(self)
+    }
+
+    /// Says which part of an entry a column of another name is: `correlation_id`, `reason`,
+    /// `remote_addr` or `trace_id`. Columns that applications add to the tables are known by a
+    /// few names, such as `remote_ip` or `request_id`; others are kept in `additional_data`.
+    ///
+    /// # Errors
+    /// - [`ImportError::NoColumn`] if no table has the column.
+    /// - [`ImportError::NoPart`] if `part` is none of the four.
+    pub fn column(mut self, column: &str, part: &str) -> Result<Self, ImportError> {
+        let Some(part) = PARTS.into_iter().find(|known| *known == part) else {
+            return Err(ImportError::NoPart {
+                part: part.to_owned(),
+                parts: &PARTS,
+            });
+        };
+        let exists: bool = self
+            .connection
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM sqlite_master AS t, pragma_table_info(t.name) AS c \
+                 WHERE t.type = 'table' AND c.name = ?1)",
+                [column],
+                |row| row.get(0),
+            )
+            .map_err(|error| ImportError::read("the schema", error))?;
+        if !exists {
+            return Err(ImportError::NoColumn {
+                path: self.path,
+                column: column.to_owned(),
+            });
+        }
+        self.columns.insert(column.to_owned(), part);
         Ok(self)
     }
 
@@ -137,6 +175,7 @@ impl Import {
         }
         Ok(Entries {
             connection: &self.connection,
+            columns: &self.columns,
             queues,
             report,
         })
@@ -150,6 +189,7 @@ impl Import {
 #[derive(Debug)]
 pub struct Entries<'i> {
     connection: &'i Connection,
+    columns: &'i Columns,
     queues: Vec<Queue<'i>>,
     report: Report,
 }
@@ -168,7 +208,7 @@ impl Iterator for Entries<'_> {
         // Nearly always one queue; of several the one whose next entry is the oldest.
         for queue in &mut self.queues {
             if queue.ahead.is_none() {
-                queue.ahead = queue.read(self.connection, &mut self.report);
+                queue.ahead = queue.read(self.connection, self.columns, &mut self.report);
             }
         }
         let mut oldest: Option<usize> = None;
@@ -244,6 +284,7 @@ impl<'i> Queue<'i> {
     fn read(
         &mut self,
         connection: &Connection,
+        columns: &Columns,
         report: &mut Report,
     ) -> Option<Result<LogEntry, ImportError>> {
         if self.steps.is_empty()
@@ -252,10 +293,12 @@ impl<'i> Queue<'i> {
             return Some(Err(ImportError::read(self.source.format().as_str(), error)));
         }
         let step = self.steps.pop_front()?;
-        Some(
-            self.source
-                .entry(&step, &mut Reading { connection, report }),
-        )
+        let mut reading = Reading {
+            connection,
+            report,
+            columns,
+        };
+        Some(self.source.entry(&step, &mut reading))
     }
 
     fn refill(&mut self, connection: &Connection) -> rusqlite::Result<()> {

@@ -201,12 +201,17 @@ impl Report {
     }
 }
 
-/// Where the losses of one row go.
+/// The parts of an entry that columns of other names were said to be, by column.
+pub(crate) type Columns = BTreeMap<String, &'static str>;
+
+/// Where the losses of one row go, and what its columns are.
 pub(crate) struct Losses<'r> {
     pub(crate) report: &'r mut Report,
     pub(crate) format: Format,
     pub(crate) table: &'r str,
     pub(crate) row: &'r str,
+    /// What columns were said to be.
+    pub(crate) columns: &'r Columns,
 }
 
 impl Losses<'_> {

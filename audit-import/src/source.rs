@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::error::ImportError;
 use crate::format::Format;
-use crate::losses::{LossKind, Losses, Report};
+use crate::losses::{Columns, LossKind, Losses, Report};
 use crate::record::Record;
 use crate::schema::{Schema, Table, quoted};
 
@@ -84,6 +84,7 @@ pub(crate) fn rows_by_time<'t>(
 pub(crate) struct Reading<'r> {
     pub(crate) connection: &'r Connection,
     pub(crate) report: &'r mut Report,
+    pub(crate) columns: &'r Columns,
 }
 
 impl Reading<'_> {
@@ -98,6 +99,7 @@ impl Reading<'_> {
             format,
             table,
             row,
+            columns: self.columns,
         }
     }
 
@@ -107,6 +109,7 @@ impl Reading<'_> {
         Reading {
             connection: self.connection,
             report,
+            columns: self.columns,
         }
     }
 
@@ -173,7 +176,7 @@ impl Draft {
             other => other.to_string(),
         };
         let entry = &mut self.entry;
-        let place = match name {
+        let place = match losses.columns.get(name).copied().unwrap_or(name) {
             "remote_addr" | "remote_address" | "remote_ip" | "ip_address" | "ip" | "client_ip"
                 if entry.remote_addr.is_none() =>
             {

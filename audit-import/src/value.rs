@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::format::Format;
-    use crate::losses::Report;
+    use crate::losses::{Columns, Report};
 
     fn value(kind: Kind, value: &Sql) -> (Value, Vec<LossKind>) {
         let mut report = Report::default();
@@ -124,6 +124,7 @@ mod tests {
             format: Format::DjangoSimpleHistory,
             table: "t",
             row: "1",
+            columns: &Columns::default(),
         };
         let made = typed(value, kind, Zone::Utc, "c", &mut losses).expect("a value");
         (made, report.losses().map(|loss| loss.kind).collect())

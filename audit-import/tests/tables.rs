@@ -576,3 +576,36 @@ fn a_key_that_is_there_twice_is_an_error() {
     let error = database.read().remove(0).unwrap_err().to_string();
     assert!(error.contains("a key that is there twice"), "{error}");
 }
+
+#[test]
+fn a_column_of_another_name_can_be_said_to_be_a_part() {
+    let database = Database::new(AUDITS);
+    database
+        .run("ALTER TABLE audits ADD COLUMN remote TEXT; ALTER TABLE audits ADD COLUMN why TEXT;");
+    database.run(&audit(
+        1,
+        "update",
+        r#"{"a":[1,2]}"#,
+        "'2024-02-29 10:00:00'",
+    ));
+    database.run("UPDATE audits SET remote = '192.0.2.7', why = 'ticket 7'");
+    let plain = database.entries().remove(0);
+    assert_eq!((plain.remote_addr, plain.reason.as_deref()), (None, None));
+    let import = Import::open(database.path())
+        .and_then(|import| import.column("remote", "remote_addr"))
+        .and_then(|import| import.column("why", "reason"))
+        .expect("columns");
+    let entry = import.entries().expect("readable").next();
+    let entry = entry.expect("a row").expect("an entry");
+    assert_eq!(entry.remote_addr, "192.0.2.7".parse().ok());
+    assert_eq!(entry.reason.as_deref(), Some("ticket 7"));
+    assert!(entry.additional_data["imported"].get("remote").is_none());
+    for (column, part, said) in [
+        ("nowhere", "reason", "has a column `nowhere`"),
+        ("why", "because", "expected one of correlation_id, reason"),
+    ] {
+        let error = Import::open(database.path()).and_then(|import| import.column(column, part));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}

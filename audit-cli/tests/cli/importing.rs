@@ -236,6 +236,28 @@ fn tables_of_other_libraries_are_read() {
         4,
     );
     assert!(said.contains("app.sqlite3"), "{said}");
+    let mapped = folder.join("mapped.db");
+    let args = [
+        "import",
+        "--create",
+        "--keep-going",
+        "--map",
+        "username=reason",
+        text(&file),
+    ];
+    stderr(&mapped, &args, 4);
+    for (map, code, expected) in [
+        ("nowhere=reason", 4, "has a column `nowhere`"),
+        (
+            "comment=because",
+            4,
+            "expected one of correlation_id, reason",
+        ),
+        ("comment", 2, "expected a column and what it is"),
+    ] {
+        let said = stderr(&mapped, &["import", "--map", map, text(&file)], code);
+        assert!(said.contains(expected), "{said}");
+    }
     let said = stderr(&store, &["import", "--format", "tables", "-"], 2);
     assert!(
         said.contains("tables cannot be read from the standard input"),

@@ -139,10 +139,17 @@ impl Format {
     pub(super) fn read(
         self,
         file: &Path,
+        map: &[(String, String)],
         checksum: &mut Checksum,
         each: Each<'_>,
     ) -> Result<Vec<String>, Error> {
         let library = match self {
+            Self::Jsonl if !map.is_empty() => {
+                return Err(Error::Usage {
+                    message: "--map is for columns of tables, and JSON lines have none".to_owned(),
+                    hint: "leave it out",
+                });
+            }
             Self::Jsonl => {
                 let reader = open(file).map_err(|source| Error::Input {
                     place: place(file),
@@ -175,7 +182,7 @@ impl Format {
                 place: place(file),
                 source,
             })?;
-        tables(file, library, each)
+        tables(file, library, map, each)
     }
 }
 
@@ -230,9 +237,13 @@ impl<R: BufRead> BufRead for Summed<R> {
 fn tables(
     file: &Path,
     library: Option<audit_import::Format>,
+    map: &[(String, String)],
     each: Each<'_>,
 ) -> Result<Vec<String>, Error> {
     let mut import = audit_import::Import::open(file)?;
+    for (column, part) in map {
+        import = import.column(column, part)?;
+    }
     if let Some(library) = library {
         import = import.format(library)?;
     }

@@ -3,7 +3,7 @@
 mod format;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use audit_core::{Actor, Level, LogEntry, Outcome, StoreError};
 use clap::Args;
@@ -43,6 +43,10 @@ pub(crate) struct ImportArgs {
     /// The form of the file; all tables of a SQLite file and else JSON lines, if not given
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// What a column of another name is: `correlation_id`, `reason`, `remote_addr` or `trace_id`. May
+    /// be given several times
+    #[arg(long, value_name = "COLUMN=PART", value_parser = pair)]
+    map: Vec<(String, String)>,
     /// Pass over lines and rows that are no entries, or others than the trail has by that id
     #[arg(long)]
     keep_going: bool,
@@ -59,6 +63,13 @@ pub(crate) struct ImportArgs {
 
 /// The action of the entries that tell of an import.
 const RECORD: &str = "import";
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((column, part)) if !column.is_empty() => Ok((column.to_owned(), part.to_owned())),
+        _ => Err("expected a column and what it is, remote=remote_addr".to_owned()),
+    }
+}
 
 /// What came of it so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,7 +118,7 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
         tally: Tally::default(),
     };
     let mut checksum = None;
-    let read = import.read(format, &args.file, &mut checksum);
+    let read = import.read(format, args, &mut checksum);
     import.warn_of_conflicts();
     let losses = match read {
         Ok((rest, losses)) => {
@@ -214,12 +225,12 @@ impl Import<'_> {
     fn read(
         &mut self,
         format: Format,
-        file: &Path,
+        args: &ImportArgs,
         checksum: &mut Checksum,
     ) -> Result<(Vec<Found>, Vec<String>), Error> {
         let bar = progress::bar(None, "importing");
         let mut batch: Vec<Found> = Vec::with_capacity(BATCH);
-        let losses = format.read(file, checksum, &mut |found| {
+        let losses = format.read(&args.file, &args.map, checksum, &mut |found| {
             match found {
                 Ok(found) => {
                     if batch.len() == BATCH {
