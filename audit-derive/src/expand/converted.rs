@@ -33,15 +33,15 @@ fn wrapped(container: &Container<'_>, word: &str, wrapper: &TokenStream) -> Toke
         .given
         .get(word)
         .map_or_else(proc_macro2::Span::call_site, proc_macro2::Ident::span);
-    let this = quote_spanned!(span=> &__audit::#wrapper(self));
+    let wrapper = quote_spanned!(span=> __audit::#wrapper);
     quote! {
         #[inline]
         fn same(&self, __new: &Self) -> ::core::primitive::bool {
-            __audit::AuditValue::same(#this, &__audit::#wrapper(__new))
+            __audit::AuditValue::same(&#wrapper(self), &#wrapper(__new))
         }
         #[inline]
         fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
-            __audit::AuditValue::snapshot(#this, __cx)
+            __audit::AuditValue::snapshot(&#wrapper(self), __cx)
         }
     }
 }

@@ -255,7 +255,8 @@ fn settings(field: &Field<'_>, domain: &str) -> TokenStream {
     if field.skipped {
         out.extend(quote!(.skipped()));
     }
-    if field.serde_unread {
+    // A `Debug` text is in no form that serde reads, but would make a text of a text.
+    if field.serde_unread || matches!(settings.form, Some(Form::Debug)) {
         out.extend(quote!(.unread()));
     } else if field.read_name != field.name && !field.flatten {
         let name = &field.read_name;
