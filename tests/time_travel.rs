@@ -87,7 +87,7 @@ fn all_objects_of_a_type_at_a_time() {
         states
             .map(|state| {
                 let state = state.expect("readable");
-                let person: Person = state.at.typed().expect("a person").expect("exists");
+                let person: Person = state.at.typed_lossy().expect("a person").expect("exists");
                 (state.object.object_pk, person.name)
             })
             .collect()

@@ -9,6 +9,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::action::Action;
+use crate::history::TypedError;
 use crate::path::ParsePathError;
 
 /// The result of most functions of this crate.
@@ -97,6 +98,8 @@ pub enum Error {
         /// What is wrong with the path.
         source: ParsePathError,
     },
+    /// A state makes no object of a type.
+    Typed(TypedError),
     /// A type could not be registered.
     Registration(RegistrationError),
     /// There is a global log already.
@@ -192,6 +195,7 @@ impl fmt::Display for Error {
                 name.escape_debug()
             ),
             Self::Query { source } => write!(f, "the query cannot be run: {source}"),
+            Self::Typed(error) => error.fmt(f),
             Self::Registration(error) => error.fmt(f),
             Self::AlreadyInstalled => f.write_str(
                 "a global audit log is installed already; use `AuditLog::enter` for another one in a scope",
@@ -227,6 +231,7 @@ impl StdError for Error {
             Self::Store(error) => Some(error),
             Self::Value { source, .. } => Some(source),
             Self::Query { source } => Some(source),
+            Self::Typed(error) => Some(error),
             Self::Registration(error) => Some(error),
             Self::Logging { source } => Some(&**source),
             _ => None,
@@ -237,6 +242,12 @@ impl StdError for Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<TypedError> for Error {
+    fn from(error: TypedError) -> Self {
+        Self::Typed(error)
     }
 }
 

@@ -89,7 +89,8 @@ pub use crate::error::{Error, RegistrationError, Result, StoreError, ValueError}
 pub use crate::functions::*;
 pub use crate::history::{
     Blame, Break, Histories, History, Missing, MissingReason, ObjectState, ObjectStates,
-    Reconstruction, Upcast, Version, as_of, as_of_async, history, history_async, objects_as_of,
+    Reconstruction, TypedError, Upcast, Version, as_of, as_of_async, history, history_async,
+    objects_as_of,
 };
 pub use crate::level::{Level, ParseLevelError};
 pub use crate::lint::{LintFinding, LintReason, lint, lint_registered};

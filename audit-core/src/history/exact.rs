@@ -1,42 +1,129 @@
 //! Reads a recorded state as a type: numbers may be texts, since large ones are stored so.
 
-use serde::de::value::{
-    MapAccessDeserializer, MapDeserializer, SeqDeserializer, StringDeserializer,
+use std::cell::RefCell;
+
+use serde::de::value::{MapAccessDeserializer, StringDeserializer};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess,
+    SeqAccess, Visitor,
 };
-use serde::de::{Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
-use serde_json::{Error, Map, Value};
+use serde_json::{Error, Value, map};
 
 use super::parts::{system_text, time_parts};
+use crate::path::{Path, PathSegment};
+
+/// Reads a value as a `T`.
+///
+/// # Errors
+/// The path of the innermost value that does not make its part of a `T`, and why. Inside a value
+/// that serde buffers, as below `flatten` and `untagged`, the path ends where the buffer begins.
+pub(super) fn read<T: DeserializeOwned>(value: Value) -> Result<T, (Path, Error)> {
+    let failed = Failed::default();
+    let read = T::deserialize(Exact {
+        value,
+        failed: &failed,
+    });
+    read.map_err(|error| {
+        let mut segments = failed.0.into_inner();
+        segments.reverse();
+        (Path::from_segments(&segments), error)
+    })
+}
+
+/// The steps to a value that could not be read, the last step first.
+#[derive(Default)]
+struct Failed(RefCell<Vec<PathSegment>>);
+
+impl Failed {
+    /// Notes the step to a value that could not be read. An error that the reader recovered
+    /// from leaves no step: the next value that can be read clears them.
+    fn note<T>(
+        &self,
+        read: Result<T, Error>,
+        step: impl FnOnce() -> PathSegment,
+    ) -> Result<T, Error> {
+        let mut steps = self.0.borrow_mut();
+        match &read {
+            Ok(_) => steps.clear(),
+            Err(_) => steps.push(step()),
+        }
+        read
+    }
+}
 
 /// A recorded value.
-pub(super) struct Exact(pub(super) Value);
-
-impl IntoDeserializer<'_, Error> for Exact {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
+struct Exact<'f> {
+    value: Value,
+    failed: &'f Failed,
 }
 
 /// A field's name or a map's key: a text, whatever the type of the keys.
 struct Key(String);
 
-impl IntoDeserializer<'_, Error> for Key {
-    type Deserializer = Self;
+/// What is inside an object.
+struct Entries<'f> {
+    left: map::IntoIter,
+    next: Option<(String, Value)>,
+    failed: &'f Failed,
+}
 
-    fn into_deserializer(self) -> Self {
-        self
+impl<'de> MapAccess<'de> for Entries<'_> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
+        let Some((key, value)) = self.left.next() else {
+            return Ok(None);
+        };
+        let read = seed.deserialize(Key(key.clone()));
+        let read = self.failed.note(read, || PathSegment::Name(key.clone()))?;
+        self.next = Some((key, value));
+        Ok(Some(read))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        let Some((key, value)) = self.next.take() else {
+            return Err(Error::custom("a value was asked for before its key"));
+        };
+        let failed = self.failed;
+        let read = seed.deserialize(Exact { value, failed });
+        failed.note(read, || PathSegment::Name(key))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left.len())
     }
 }
 
-/// Reads what is inside an object.
-fn entries<'de>(
-    object: Map<String, Value>,
-) -> MapDeserializer<'de, impl Iterator<Item = (Key, Exact)>, Error> {
-    let entries = object.into_iter();
-    MapDeserializer::new(entries.map(|(key, value)| (Key(key), Exact(value))))
+/// What is inside an array.
+struct Items<'f> {
+    left: std::vec::IntoIter<Value>,
+    index: usize,
+    failed: &'f Failed,
+}
+
+impl<'de> SeqAccess<'de> for Items<'_> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Error> {
+        let Some(value) = self.left.next() else {
+            return Ok(None);
+        };
+        let (index, failed) = (self.index, self.failed);
+        self.index += 1;
+        let read = seed.deserialize(Exact { value, failed });
+        failed.note(read, || PathSegment::Index(index)).map(Some)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left.len())
+    }
 }
 
 macro_rules! parsed {
@@ -71,31 +158,46 @@ macro_rules! numbers {
     };
 }
 
-impl<'de> Deserializer<'de> for Exact {
+impl<'de> Deserializer<'de> for Exact<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0 {
+        let failed = self.failed;
+        match self.value {
             Value::Array(items) => {
-                let mut items = SeqDeserializer::new(items.into_iter().map(Exact));
+                let length = items.len();
+                let mut items = Items {
+                    left: items.into_iter(),
+                    index: 0,
+                    failed,
+                };
                 let value = visitor.visit_seq(&mut items)?;
-                items.end()?;
+                if items.left.len() > 0 {
+                    return Err(Error::invalid_length(length, &"fewer items in the array"));
+                }
                 Ok(value)
             }
             Value::Object(fields) => {
-                let mut fields = entries(fields);
+                let length = fields.len();
+                let mut fields = Entries {
+                    left: fields.into_iter(),
+                    next: None,
+                    failed,
+                };
                 let value = visitor.visit_map(&mut fields)?;
-                fields.end()?;
+                if fields.left.len() > 0 {
+                    return Err(Error::invalid_length(length, &"fewer fields in the object"));
+                }
                 Ok(value)
             }
             scalar => scalar.deserialize_any(visitor),
         }
     }
 
-    numbers!(|value| value.0.as_str());
+    numbers!(|value| value.value.as_str());
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.0.is_null() {
+        if self.value.is_null() {
             visitor.visit_none()
         } else {
             visitor.visit_some(self)
@@ -116,15 +218,23 @@ impl<'de> Deserializer<'de> for Exact {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        match self.0 {
+        match self.value {
             Value::Object(fields) => {
                 if fields.len() != 1 {
                     return Err(Error::custom("expected an object of one variant"));
                 }
-                visitor.visit_enum(MapAccessDeserializer::new(entries(fields)))
+                visitor.visit_enum(MapAccessDeserializer::new(Entries {
+                    left: fields.into_iter(),
+                    next: None,
+                    failed: self.failed,
+                }))
             }
             Value::String(text) if name == "OsString" => {
-                visitor.visit_enum(MapAccessDeserializer::new(entries(system_text(&text))))
+                visitor.visit_enum(MapAccessDeserializer::new(Entries {
+                    left: system_text(&text).into_iter(),
+                    next: None,
+                    failed: self.failed,
+                }))
             }
             unit => unit.deserialize_enum(name, variants, visitor),
         }
@@ -136,8 +246,12 @@ impl<'de> Deserializer<'de> for Exact {
         length: usize,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        match self.0.as_str().and_then(|text| time_parts(text, length)) {
-            Some(parts) => Self(parts).deserialize_any(visitor),
+        match self
+            .value
+            .as_str()
+            .and_then(|text| time_parts(text, length))
+        {
+            Some(value) => Self { value, ..self }.deserialize_any(visitor),
             None => self.deserialize_any(visitor),
         }
     }

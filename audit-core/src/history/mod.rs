@@ -9,6 +9,7 @@ mod objects;
 mod parts;
 mod readable;
 mod rebuild;
+mod typed;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ pub use self::objects::{Histories, ObjectState, ObjectStates, as_of, as_of_async
 use self::rebuild::{Fold, empty, rebuild};
 pub use self::rebuild::{Missing, MissingReason, Reconstruction};
 pub(crate) use self::rebuild::{makes_version, stands_alone};
+pub use self::typed::TypedError;
 use crate::action::Action;
 use crate::auditable::Auditable;
 use crate::change::{Changes, Conflict, Rebase, Redaction};
@@ -257,16 +259,28 @@ impl History {
         rebuild(self.fields, &self.entries[..end])
     }
 
-    /// Returns the object as it was at a time; `None` while it did not exist.
+    /// Returns the object as it was at a time; `None` while it did not exist. See
+    /// [`Reconstruction::typed`].
     ///
     /// # Errors
-    /// If the state does not make a `T`, for instance because a field is not recorded and has
-    /// no default, or is recorded in another form than `T` is serialized in.
+    /// [`TypedError`] if the state is not complete, or does not make a `T`.
     pub fn as_of_typed<T: DeserializeOwned>(
         &self,
         time: impl Into<DateTime<Utc>>,
-    ) -> Result<Option<T>, serde_json::Error> {
+    ) -> Result<Option<T>, TypedError> {
         self.as_of(time).typed()
+    }
+
+    /// Returns what is known of the object as it was at a time; `None` while it did not exist.
+    /// See [`Reconstruction::typed_lossy`].
+    ///
+    /// # Errors
+    /// [`TypedError::Form`] if the state does not make a `T`.
+    pub fn as_of_typed_lossy<T: DeserializeOwned>(
+        &self,
+        time: impl Into<DateTime<Utc>>,
+    ) -> Result<Option<T>, TypedError> {
+        self.as_of(time).typed_lossy()
     }
 
     /// Returns what the object is, by its newest entry.

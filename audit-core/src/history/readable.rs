@@ -18,35 +18,25 @@ impl PartialEq for Readable {
     }
 }
 
-/// A field that is recorded and that serde does not read.
-pub(super) struct Unread(Path);
-
-impl std::fmt::Display for Unread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "`{}` is recorded, but serde does not read it and would set a default: \
-             remove `#[serde(skip)]` or `#[serde(skip_deserializing)]` from the field",
-            self.0
-        )
-    }
-}
-
 impl Readable {
     pub(super) fn new(fields: &'static [FieldSchema]) -> Self {
         Self(fields)
     }
 
-    /// Returns the state with the names that serde reads.
-    ///
-    /// # Errors
-    /// If it holds a field that serde does not read.
-    pub(super) fn prepare(self, state: &Value) -> Result<Value, Unread> {
+    /// Returns the fields of the type; empty if it is not known.
+    pub(super) fn fields(self) -> &'static [FieldSchema] {
+        self.0
+    }
+
+    /// Returns the state with the names that serde reads, and the parts that it holds and that
+    /// serde does not read.
+    pub(super) fn prepare(self, state: &Value) -> (Value, Vec<Path>) {
         let mut state = state.clone();
+        let mut unread = Vec::new();
         if reads_otherwise(self.0) {
-            prepare(&mut state, None, self.0, &mut Vec::new())?;
+            prepare(&mut state, None, self.0, &mut Vec::new(), &mut unread);
         }
-        Ok(state)
+        (state, unread)
     }
 }
 
@@ -73,8 +63,9 @@ fn prepare(
     around: Option<&Map<String, Value>>,
     fields: &'static [FieldSchema],
     at: &mut Vec<PathSegment>,
-) -> Result<(), Unread> {
-    prepare_once(value, around, fields, at, &mut Vec::new())
+    unread: &mut Vec<Path>,
+) {
+    prepare_once(value, around, fields, at, &mut Vec::new(), unread);
 }
 
 /// `seen` has the types that have described the value: one may stand in its own place.
@@ -84,13 +75,14 @@ fn prepare_once(
     fields: &'static [FieldSchema],
     at: &mut Vec<PathSegment>,
     seen: &mut Vec<*const FieldSchema>,
-) -> Result<(), Unread> {
+    unread: &mut Vec<Path>,
+) {
     if fields.is_empty() || seen.contains(&fields.as_ptr()) {
-        return Ok(());
+        return;
     }
     seen.push(fields.as_ptr());
     if let Value::Array(items) = value {
-        return prepare_items(items, around, fields, at);
+        return prepare_items(items, around, fields, at, unread);
     }
     // Renamed at the end, so that no new name is taken for a stored one.
     let mut names = Vec::new();
@@ -100,12 +92,12 @@ fn prepare_once(
         }
         match field.place {
             Place::Inline | Place::Flat(_) if field.sensitivity != Sensitivity::Skipped => {
-                prepare_once(value, around, field.inside(), at, seen)?;
+                prepare_once(value, around, field.inside(), at, seen, unread);
             }
             Place::Keys => {
                 for (key, value) in value.as_object_mut().into_iter().flatten() {
                     at.push(PathSegment::Name(key.clone()));
-                    prepare(value, None, field.inside(), at)?;
+                    prepare(value, None, field.inside(), at, unread);
                     at.pop();
                 }
             }
@@ -118,11 +110,11 @@ fn prepare_once(
                 };
                 at.push(PathSegment::Name(field.name.to_owned()));
                 if field.reading == Reading::Never {
-                    return Err(Unread(Path::from_segments(at)));
+                    unread.push(Path::from_segments(at));
+                } else {
+                    prepare(&mut inner, Some(object), field.inside(), at, unread);
                 }
-                let prepared = prepare(&mut inner, Some(object), field.inside(), at);
                 at.pop();
-                prepared?;
                 object.insert(field.name.to_owned(), inner);
                 if let Reading::Under(name) = field.reading {
                     names.push((field.name, name));
@@ -140,7 +132,6 @@ fn prepare_once(
             object.insert(name.to_owned(), value);
         }
     }
-    Ok(())
 }
 
 /// The items of a list, or the fields of a tuple.
@@ -149,7 +140,8 @@ fn prepare_items(
     around: Option<&Map<String, Value>>,
     fields: &'static [FieldSchema],
     at: &mut Vec<PathSegment>,
-) -> Result<(), Unread> {
+    unread: &mut Vec<Path>,
+) {
     let tuple = FieldSchema::tuple(fields, items, around);
     for (index, item) in items.iter_mut().enumerate() {
         let position = tuple
@@ -159,12 +151,11 @@ fn prepare_items(
         at.push(PathSegment::Index(index));
         match position {
             Some(field) if field.reading == Reading::Never => {
-                return Err(Unread(Path::from_segments(at)));
+                unread.push(Path::from_segments(at));
             }
-            Some(field) => prepare(item, None, field.inside(), at)?,
-            None => prepare(item, None, fields, at)?,
+            Some(field) => prepare(item, None, field.inside(), at, unread),
+            None => prepare(item, None, fields, at, unread),
         }
         at.pop();
     }
-    Ok(())
 }

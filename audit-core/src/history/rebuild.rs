@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Map, Value};
 
 use super::chain::{self, Link};
 use super::evolve::Level;
-use super::exact::Exact;
 use super::hidden::{Visit, find};
 use super::readable::Readable;
 use crate::action::{Action, Outcome};
@@ -79,24 +77,6 @@ impl Reconstruction {
     /// Returns whether the object existed.
     pub fn exists(&self) -> bool {
         !self.state.is_null()
-    }
-
-    /// Makes an object of the state; `None` if it did not exist. Numbers that are stored as
-    /// texts because of their size are read as numbers, and the texts that are recorded of
-    /// `OsString` and of the crate `time` as their types have them, but not below `#[serde(flatten)]` or
-    /// `#[serde(untagged)]`, where serde reads a value before it knows the type.
-    ///
-    /// # Errors
-    /// If the state does not make a `T`, or holds a field that serde skips when it reads a `T`.
-    pub fn typed<T: DeserializeOwned>(&self) -> Result<Option<T>, serde_json::Error> {
-        if !self.exists() {
-            return Ok(None);
-        }
-        let state = self
-            .readable
-            .prepare(&self.state)
-            .map_err(serde_json::Error::custom)?;
-        T::deserialize(Exact(state)).map(Some)
     }
 }
 

@@ -1,0 +1,218 @@
+//! States as objects of a type.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::evolve::{Level, Member, member};
+use super::exact;
+use super::rebuild::{Missing, MissingReason, Reconstruction};
+use crate::path::{Path, PathSegment};
+use crate::schema::{FieldSchema, Place, Reading, Sensitivity, in_place};
+
+/// How many missing parts an error names.
+const NAMED: usize = 10;
+
+/// Why a state makes no object of a type.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TypedError {
+    /// The state is not complete. [`Reconstruction::typed_lossy`] reads what there is.
+    Incomplete {
+        /// The parts that are missing.
+        missing: Vec<Missing>,
+    },
+    /// A part of the state is recorded, but serde does not read it and would set a default, as
+    /// for a field that is marked `#[serde(skip)]` and is the identity.
+    NotRead {
+        /// The part.
+        path: Path,
+    },
+    /// The state is not in the form that the type is read from.
+    Form {
+        /// The innermost value that cannot be read.
+        path: Path,
+        /// What serde says.
+        source: serde_json::Error,
+        /// Which attribute helps.
+        help: &'static str,
+    },
+}
+
+impl fmt::Display for TypedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Incomplete { missing } => {
+                f.write_str("the state is not complete: ")?;
+                for (number, part) in missing.iter().take(NAMED).enumerate() {
+                    let comma = if number > 0 { ", " } else { "" };
+                    write!(f, "{comma}`{}` ({})", part.path, part.reason)?;
+                }
+                if missing.len() > NAMED {
+                    write!(f, " and {} more", missing.len() - NAMED)?;
+                }
+                f.write_str("; `typed_lossy` reads what there is")
+            }
+            Self::NotRead { path } => write!(
+                f,
+                "`{path}` is recorded, but serde does not read it and would set a default: \
+                 remove `#[serde(skip)]` or `#[serde(skip_deserializing)]` from the field"
+            ),
+            Self::Form { path, source, help } => {
+                write!(f, "`{path}` cannot be read: {source}; {help}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for TypedError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Form { source, .. } => Some(source),
+            Self::Incomplete { .. } | Self::NotRead { .. } => None,
+        }
+    }
+}
+
+impl Reconstruction {
+    /// Makes an object of the state; `None` if it did not exist. Numbers that are stored as
+    /// texts because of their size are read as numbers, and the texts that are recorded of
+    /// `OsString` and of the crate `time` as their types have them, but not below
+    /// `#[serde(flatten)]` or `#[serde(untagged)]`, where serde reads a value before it knows the
+    /// type.
+    ///
+    /// A field that is marked `#[serde(skip)]` is not recorded either, and gets the default that
+    /// serde gives it.
+    ///
+    /// # Errors
+    /// - [`TypedError::Incomplete`] if a part of the state is missing, masked or a token.
+    /// - [`TypedError::NotRead`] if a part is recorded that serde does not read.
+    /// - [`TypedError::Form`] if the state does not make a `T`.
+    pub fn typed<T: DeserializeOwned>(&self) -> Result<Option<T>, TypedError> {
+        let obstacle = |part: &&Missing| !self.is_defaulted(part);
+        let missing: Vec<Missing> = self.missing.iter().filter(obstacle).cloned().collect();
+        if self.exists() && !missing.is_empty() {
+            return Err(TypedError::Incomplete { missing });
+        }
+        let (state, unread) = self.readable.prepare(&self.state);
+        match unread.into_iter().next() {
+            Some(path) if self.exists() => Err(TypedError::NotRead { path }),
+            _ => self.read(state),
+        }
+    }
+
+    /// Makes an object of what the state has, as [`typed`](Self::typed) does of a complete one:
+    /// of a masked field the masked text, and of a missing one the default, where the type has
+    /// `#[serde(default)]`.
+    ///
+    /// # Errors
+    /// [`TypedError::Form`] if the state does not make a `T`.
+    pub fn typed_lossy<T: DeserializeOwned>(&self) -> Result<Option<T>, TypedError> {
+        self.read(self.readable.prepare(&self.state).0)
+    }
+
+    fn read<T: DeserializeOwned>(&self, state: Value) -> Result<Option<T>, TypedError> {
+        if !self.exists() {
+            return Ok(None);
+        }
+        exact::read(state).map(Some).map_err(|(path, source)| {
+            let help = self.help(&path, &source);
+            TypedError::Form { path, source, help }
+        })
+    }
+
+    /// Whether serde skips a missing part too, and sets its default.
+    fn is_defaulted(&self, part: &Missing) -> bool {
+        if part.reason != MissingReason::Skipped {
+            return false;
+        }
+        let (field, inside) = field_at(self.readable.fields(), &part.path);
+        match field {
+            Some(field) if is_skipped(field) => field.reading == Reading::Never,
+            // What has no path of its own: the only field, or one of a tuple in a list.
+            _ => {
+                let mut skipped = Vec::new();
+                skipped_in_place(inside, &mut Vec::new(), &mut skipped);
+                let never = |field: &&FieldSchema| field.reading == Reading::Never;
+                !skipped.is_empty() && skipped.iter().all(never)
+            }
+        }
+    }
+
+    /// Returns which attribute helps where a value cannot be read.
+    fn help(&self, path: &Path, error: &serde_json::Error) -> &'static str {
+        if error.to_string().starts_with("missing field") {
+            return "`#[serde(default)]` on the field fills in what the trail does not have";
+        }
+        match field_at(self.readable.fields(), path).0 {
+            Some(field) if field.converted => {
+                "the field is recorded by `display`, `debug` or `with`: `#[audit(serde)]` records \
+                 what serde reads"
+            }
+            Some(field) if field.referenced.is_some() => {
+                "the field is recorded by `#[audit(reference)]`, as a key"
+            }
+            _ => {
+                "if the type changed since, `register_with(|o| o.upcast(..))` reads former entries; \
+                 if it is serialized by hand, mark it `#[audit(serde)]`"
+            }
+        }
+    }
+}
+
+fn is_skipped(field: &FieldSchema) -> bool {
+    field.sensitivity == Sensitivity::Skipped
+}
+
+/// Collects the fields of a level that are not recorded, of types that stand in its place too.
+fn skipped_in_place(
+    level: Level,
+    seen: &mut Vec<*const FieldSchema>,
+    skipped: &mut Vec<&'static FieldSchema>,
+) {
+    if seen.contains(&level.as_ptr()) {
+        return;
+    }
+    seen.push(level.as_ptr());
+    for field in level {
+        if is_skipped(field) {
+            skipped.push(field);
+        } else if field.is_inline() {
+            skipped_in_place(field.inside(), seen, skipped);
+        }
+    }
+}
+
+/// Finds the field that a path leads to, and the fields of what is there.
+fn field_at(fields: Level, path: &Path) -> (Option<&'static FieldSchema>, Level) {
+    let mut level = fields;
+    let mut found = None;
+    for segment in path.segments() {
+        match segment {
+            PathSegment::Name(name) => match member(level, &name) {
+                Some(Member::Field(field)) => {
+                    found = Some(field);
+                    level = field.inside();
+                }
+                Some(Member::Value(values)) => {
+                    found = None;
+                    level = values;
+                }
+                None => return (None, &[]),
+            },
+            PathSegment::Index(index) => {
+                let position = in_place(level, &|field| {
+                    matches!(field.place, Place::Indexed(at) if at == index).then_some(field)
+                });
+                // An item of a list has the fields of its list.
+                if let Some(field) = position {
+                    found = Some(field);
+                    level = field.inside();
+                }
+            }
+            PathSegment::Match { .. } => {}
+        }
+    }
+    (found, level)
+}
