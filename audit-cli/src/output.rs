@@ -24,6 +24,9 @@ pub(crate) enum When {
     Never,
 }
 
+/// How many characters of a value a terminal shows.
+const LONGEST: usize = 200;
+
 /// What a part of a line is; a colour only underlines what the text says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part {
@@ -71,6 +74,24 @@ impl Output {
     /// Returns whether a person reads along.
     pub(crate) fn is_terminal(&self) -> bool {
         self.terminal
+    }
+
+    /// Cuts a value that would flood a terminal, and says how long it is; what a program reads
+    /// is all of it.
+    pub(crate) fn cut(&self, value: String) -> String {
+        if !self.terminal {
+            return value;
+        }
+        match value.char_indices().nth(LONGEST) {
+            Some((end, _)) => {
+                let length = text::thousands(value.chars().count() as u64);
+                format!(
+                    "{}... ({length} characters; --json shows all)",
+                    &value[..end]
+                )
+            }
+            None => value,
+        }
     }
 
     /// Prints a line; what of it was stored is escaped already.

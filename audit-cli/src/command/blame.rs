@@ -96,7 +96,10 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
         let version = version(part, &history);
         table.add_row([
             out.cell(Part::Object, text::safe(part.path.as_str())),
-            out.cell(Part::Heading, text::side(value(part, &latest.state))),
+            out.cell(
+                Part::Heading,
+                out.cut(text::side(value(part, &latest.state))),
+            ),
             out.cell(Part::Actor, text::actor(entry)),
             out.cell(Part::Quiet, zone.show(entry.timestamp)),
             out.cell(

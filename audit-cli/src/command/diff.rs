@@ -66,8 +66,8 @@ pub(crate) fn run(args: &DiffArgs, session: &mut Session) -> Result<Exit, Error>
         table.add_row([
             out.cell(part, sign),
             out.cell(Part::Object, text::safe(change.path.as_str())),
-            out.cell(Part::Bad, old),
-            out.cell(Part::Good, new),
+            out.cell(Part::Bad, out.cut(old)),
+            out.cell(Part::Good, out.cut(new)),
         ]);
     }
     out.table(&table)?;

@@ -195,7 +195,8 @@ impl Printer {
         if self.changes {
             for change in &entry.changes {
                 let path = out.paint(Part::Heading, text::safe(change.path.as_str()));
-                out.line(format!("    {path}: {}", text::change(change)))?;
+                let told = out.cut(text::change(change));
+                out.line(format!("    {path}: {told}"))?;
             }
         }
         Ok(())
@@ -221,7 +222,7 @@ impl Printer {
             parts.push(format!("({})", text::paths(entry.changes.paths(), PATHS)));
         }
         if let Some(reason) = &entry.reason {
-            parts.push(format!("\"{}\"", text::safe(reason)));
+            parts.push(format!("\"{}\"", out.cut(text::safe(reason).into_owned())));
         }
         parts.push(out.paint(Part::Quiet, entry.id.to_string()));
         parts.join(" ")

@@ -337,3 +337,27 @@ fn progress_is_shown_on_a_terminal() {
         .collect();
     assert_eq!(left, ["trail.jsonl"]);
 }
+
+#[test]
+fn a_long_value_is_cut_on_a_terminal_alone() {
+    let folder = scratch::folder();
+    let store = folder.join("audit.db");
+    let mut entry = LogEntry::new("update", "Page", "1", "page");
+    let long = "ü".repeat(5_000);
+    entry.changes = serde_json::from_value(serde_json::json!({
+        "body": {"old": "short", "new": long.as_str()}
+    }))
+    .expect("changes");
+    SqliteStore::open(&store)
+        .expect("a store")
+        .append(&[entry])
+        .expect("appended");
+    for args in [&["log", "--changes"][..], &["blame", "Page", "1"]] {
+        let mut terminal = Terminal::run(&store, args, &[]);
+        assert_eq!(terminal.end(), 0);
+        let raw = terminal.raw();
+        assert!(raw.matches('ü').count() <= 200, "{raw}");
+        assert!(raw.contains("characters"), "{raw}");
+        assert!(scratch::stdout(&store, args).contains(&long), "{args:?}");
+    }
+}
