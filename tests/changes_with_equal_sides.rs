@@ -1,5 +1,5 @@
 //! A change whose old and new value are recorded alike does not exist, unless something in it is
-//! redacted: an update that nobody can see makes no entry.
+//! redacted: an update without a visible change makes no entry.
 
 #![expect(clippy::option_option, reason = "absent, null and value differ")]
 

@@ -248,7 +248,7 @@ struct Outer {
 
 #[derive(Auditable, Clone, Debug, Serialize)]
 struct Middle {
-    middle: u8,
+    level: u8,
     #[serde(flatten)]
     below: Option<Box<Tagged>>,
     #[serde(flatten)]
@@ -260,7 +260,7 @@ fn flattened_values_inside_flattened_values() {
     let outer = |inner| Outer { id: 1, inner };
     let middle = |below: Option<Tagged>, rest: &[&str]| {
         Some(Middle {
-            middle: 1,
+            level: 1,
             below: below.map(Box::new),
             rest: rest.iter().map(|key| ((*key).to_owned(), 1)).collect(),
         })

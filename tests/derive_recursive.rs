@@ -333,15 +333,15 @@ fn ring(way: u8) -> Rc<Node> {
     let all = nodes(0..3);
     for one in &all {
         match way {
-            0 => *one.links.borrow_mut() = all.clone(),
+            0 => one.links.borrow_mut().clone_from(&all),
             1 => {
                 let named = all
                     .iter()
                     .map(|node| (node.number.to_string(), node.clone()));
                 *one.by_name.borrow_mut() = named.collect();
             }
-            2 => *one.secret.borrow_mut() = all.clone(),
-            _ => *one.whole.borrow_mut() = all.clone(),
+            2 => one.secret.borrow_mut().clone_from(&all),
+            _ => one.whole.borrow_mut().clone_from(&all),
         }
     }
     all[0].clone()

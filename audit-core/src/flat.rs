@@ -215,11 +215,7 @@ fn taken_name(
     let inside = siblings.iter().filter(|sibling| {
         sibling.name != field.name
             && sibling.sensitivity != Sensitivity::Skipped
-            && match sibling.place {
-                Place::Named => true,
-                Place::Inline | Place::Flat(_) => true,
-                Place::Indexed(_) | Place::Keys => false,
-            }
+            && matches!(sibling.place, Place::Named | Place::Inline | Place::Flat(_))
     });
     let mut others = inside.flat_map(|sibling| match sibling.place {
         Place::Named => vec![sibling.name],
