@@ -85,11 +85,12 @@ BEGIN
         -- Most numbers: few digits, and none to be moved.
         RETURN given || CASE WHEN strpos(given, '.') = 0 THEN '.0' ELSE '' END;
     END IF;
-    -- The server's own text is at times a digit longer than it has to be.
+    -- The server's own text is at times a digit longer than it has to be, as 9.999999999999999e+22 for
+    -- 1e+23: it takes no decimal that lies in the middle of two doubles.
     FOR places IN REVERSE 16..15 LOOP
         parts := regexp_match(given, '^(-?)(\d+)(?:\.(\d+))?(?:e([-+]\d+))?$');
         digits := ltrim(parts[2] || coalesce(parts[3], ''), '0');
-        EXIT WHEN length(digits) <= places;
+        CONTINUE WHEN length(digits) <= places;
         exponent := coalesce(parts[4]::integer, 0) - length(coalesce(parts[3], ''))
             + length(digits) - places;
         shorter := parts[1]
@@ -125,9 +126,9 @@ BEGIN
 END
 $audit$;
 
--- A number of JSON in the form of an entry: an integer of 64 bits, with a sign or without, as it
--- is; another number if the shortest form of its double is the same decimal; else a text of its
--- digits.
+-- A number of JSON in the form of an entry (FORMAT.md, "Numbers in JSON"): an integer of 64 bits, with
+-- a sign or without, as it is; another number if the shortest form of its double is the same decimal;
+-- else a text of its digits, one for each value.
 CREATE OR REPLACE FUNCTION {schema}.audit_number(number numeric) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT
 AS $audit$
@@ -136,6 +137,9 @@ DECLARE
     is_integer boolean := scale(plain) = 0
         AND plain BETWEEN -9223372036854775808 AND 18446744073709551615;
     shortest text;
+    digits text;
+    exponent integer;
+    zeros integer;
 BEGIN
     IF is_integer AND scale(number) = 0 THEN
         RETURN number::text;
@@ -147,7 +151,25 @@ BEGIN
             RETURN shortest;
         END IF;
     END IF;
-    RETURN CASE WHEN is_integer THEN plain::text ELSE '"' || plain::text || '"' END;
+    IF is_integer THEN
+        RETURN plain::text;
+    END IF;
+    digits := abs(plain)::text;
+    IF scale(plain) = 0 THEN
+        exponent := length(digits) - 1;
+        zeros := length(digits) - length(rtrim(digits, '0'));
+    ELSIF left(digits, 2) = '0.' THEN
+        zeros := length(digits) - 2 - length(ltrim(substr(digits, 3), '0'));
+        exponent := -zeros - 1;
+    ELSE
+        zeros := 0;
+    END IF;
+    IF zeros > 32 THEN
+        digits := trim(BOTH '0' FROM replace(digits, '.', ''));
+        digits := left(digits, 1) || CASE WHEN length(digits) > 1 THEN '.' ELSE '' END
+            || substr(digits, 2) || 'E' || exponent;
+    END IF;
+    RETURN '"' || CASE WHEN plain < 0 THEN '-' ELSE '' END || digits || '"';
 END
 $audit$;
 
