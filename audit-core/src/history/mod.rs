@@ -439,13 +439,25 @@ impl History {
     /// what it is in, and not since, is not listed on its own. Where a snapshot, such as a
     /// baseline, shows what no entry before it tells, its entry is named.
     pub fn blame(&self) -> Vec<Blame<'_>> {
+        self.blame_of(&self.entries)
+    }
+
+    /// Returns the same of a version, as of one before the object was deleted; `None` if there
+    /// is no version of that number.
+    pub fn blame_at(&self, number: usize) -> Option<Vec<Blame<'_>>> {
+        let id = self.versions().nth(number.checked_sub(1)?)?.entry.id;
+        let last = self.entries.iter().position(|entry| entry.id == id)?;
+        Some(self.blame_of(&self.entries[..=last]))
+    }
+
+    fn blame_of<'h>(&'h self, entries: &'h [LogEntry]) -> Vec<Blame<'h>> {
         let mut parts = Parts::default();
         let mut fold = Fold::of(self.fields);
-        for (index, entry) in self.entries.iter().enumerate() {
+        for (index, entry) in entries.iter().enumerate() {
             if !makes_version(entry) {
                 continue;
             }
-            let earlier = &self.entries[..index];
+            let earlier = &entries[..index];
             if entry.action == Action::Delete {
                 parts.by_path.clear();
                 fold.step(earlier, entry);
