@@ -7,12 +7,15 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Session;
+use super::as_of::no_version;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, Part};
 use crate::text;
 
 /// Show who set each part of an object last, when and why
+///
+/// Of an object that was deleted, the parts are those of the version before.
 #[derive(Args, Debug)]
 pub(crate) struct BlameArgs {
     /// The model's stored name
@@ -22,6 +25,9 @@ pub(crate) struct BlameArgs {
     /// Only this path, what is inside it, and what it is inside of
     #[arg(long)]
     path: Option<String>,
+    /// As of this version, as `history` counts them
+    #[arg(long, value_name = "NUMBER")]
+    version: Option<usize>,
 }
 
 /// A part as JSON.
@@ -53,15 +59,20 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
     };
     let trail = session.read("blame", &format!("{} {}", args.model, args.pk))?;
     let history = trail.history(&args.model, &args.pk)?;
-    let latest = history.latest();
-    if !latest.exists() {
-        return Err(Error::NotFound {
-            what: format!("present `{}` `{}`: it was deleted", args.model, args.pk),
-            near: None,
-            hint: "`auditlog history` shows who deleted it",
-        });
+    let newest = history.versions().count();
+    let number = args.version.unwrap_or(newest);
+    let mut shown = number;
+    let mut latest = history
+        .at_version(number)
+        .ok_or_else(|| no_version(number, &history))?;
+    if !latest.exists()
+        && let Some(before) = number
+            .checked_sub(1)
+            .and_then(|before| history.at_version(before))
+    {
+        (latest, shown) = (before, number - 1);
     }
-    let mut parts = history.blame();
+    let mut parts = history.blame_at(shown).unwrap_or_default();
     if let Some(wanted) = &wanted {
         parts.retain(|part| part.path.is_within(wanted) || wanted.is_within(&part.path));
         if parts.is_empty() {
@@ -74,6 +85,11 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
     }
     let zone = session.global.tz;
     let out = &mut session.out;
+    if shown != number && !out.is_json() {
+        let note = format!("deleted in version {number}; these are the parts of version {shown}");
+        let note = out.paint(Part::Quiet, note);
+        out.line(note)?;
+    }
     if out.is_json() {
         for part in &parts {
             let entry = part.entry;

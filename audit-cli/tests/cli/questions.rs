@@ -215,8 +215,27 @@ pub(crate) fn blame_names_who_set_what(store: &Path) {
         json(store, &["blame", "User", "42", "--path", "city"]).len(),
         1
     );
-    let gone = stderr(store, &["blame", "User", "43"], 1);
-    assert!(gone.contains("it was deleted"), "{gone}");
+    // Of what was deleted, the version before.
+    let gone = stdout(store, &["blame", "User", "43"]);
+    assert!(
+        gone.starts_with("deleted in version 2; these are the parts of version 1\n"),
+        "{gone}"
+    );
+    let gone = json(store, &["blame", "User", "43", "--path", "city"]);
+    assert_eq!(
+        (&gone[0]["value"], &gone[0]["version"]),
+        (&"Mainz".into(), &1.into())
+    );
+    let first = json(
+        store,
+        &["blame", "User", "42", "--path", "city", "--version", "1"],
+    );
+    assert_eq!(
+        (&first[0]["value"], &first[0]["version"]),
+        (&"Mainz".into(), &1.into())
+    );
+    let none = stderr(store, &["blame", "User", "42", "--version", "9"], 1);
+    assert!(none.contains("version 9"), "{none}");
     let none = stderr(store, &["blame", "User", "42", "--path", "shoe"], 1);
     assert!(none.contains("no part `shoe`"), "{none}");
 }
