@@ -21,6 +21,7 @@ pub use crate::repr::{Repr, composite_key, key_text};
 pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
 pub use crate::snapshot::{ArraySnapshot, ObjectSnapshot, Snapshot};
 pub use crate::suggest::nearest;
+pub use crate::value::within_time;
 pub use crate::value::{
     AsSet, AuditValue, Concealed, Debugged, Displayed, FieldsOf, Keyed, MaskOf, MaskedWith,
     ModelOf, NoFields, NoModel, Recorder, Referenced, Serialized, SerializedWith, Via,

@@ -54,6 +54,11 @@ pub(crate) fn key_value<T: AuditValue + ?Sized>(value: &T) -> Value {
     value.snapshot(&mut Snapshot::at_depth(&mut env, 0).comparable())
 }
 
+/// A value in the form in which it is recorded.
+pub(crate) fn stored_value<T: AuditValue + ?Sized>(value: &T) -> Value {
+    value.snapshot(&mut Snapshot::at_depth(&mut Env::default(), 0))
+}
+
 /// What taking snapshots needs and leaves behind.
 #[derive(Debug, Default)]
 pub(crate) struct Env {

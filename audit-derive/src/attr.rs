@@ -227,9 +227,13 @@ fn read_path(input: ParseStream<'_>, name: &Ident, word: &Word) -> syn::Result<E
 fn read_float(input: ParseStream<'_>, name: &Ident, word: &Word) -> syn::Result<Lit> {
     let literal: Lit = assigned(input, name, word)?;
     match literal {
-        Lit::Float(_) | Lit::Int(_) => Ok(literal),
+        // A text is a length of time.
+        Lit::Float(_) | Lit::Int(_) | Lit::Str(_) => Ok(literal),
         other => {
-            let message = format!("expected a number, as in `{}`", word.example);
+            let message = format!(
+                "expected a number, as in `{}`, or a length of time, as in `{name} = \"1us\"`",
+                word.example
+            );
             Err(syn::Error::new_spanned(other, message))
         }
     }

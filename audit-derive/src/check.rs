@@ -198,7 +198,10 @@ fn skip_none_needs_option(field: &Field<'_>, errors: &mut Errors) {
         );
     }
     if let Presence::SkipIf(path) = &field.presence
-        && matches!(field.settings.equality, Some(Equality::Tolerance(_)))
+        && matches!(
+            field.settings.equality,
+            Some(Equality::Tolerance(_) | Equality::TimeTolerance(_))
+        )
     {
         errors.at(
             path,

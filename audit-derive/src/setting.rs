@@ -105,6 +105,8 @@ pub(crate) enum Equality {
     Function(ExprPath),
     /// The literal as the float that the helper takes.
     Tolerance(TokenStream),
+    /// The literal as the nanoseconds that the helper takes.
+    TimeTolerance(TokenStream),
 }
 
 /// The attributes of a field.
@@ -370,6 +372,7 @@ fn tolerance(literal: &syn::Lit, errors: &mut Errors) -> Option<Equality> {
     let (digits, suffix) = match literal {
         syn::Lit::Float(float) => (float.base10_digits(), float.suffix()),
         syn::Lit::Int(int) => (int.base10_digits(), int.suffix()),
+        syn::Lit::Str(text) => return time_tolerance(text, errors),
         _ => return None,
     };
     match digits.parse::<f64>() {
@@ -386,4 +389,34 @@ fn tolerance(literal: &syn::Lit, errors: &mut Errors) -> Option<Equality> {
             None
         }
     }
+}
+
+/// The units of a length of time, in nanoseconds.
+const TIME_UNITS: [(&str, u64); 7] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("\u{b5}s", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
+
+fn time_tolerance(text: &LitStr, errors: &mut Errors) -> Option<Equality> {
+    let value = text.value();
+    let digits = value.trim_start_matches(|c: char| c.is_ascii_digit());
+    let (number, unit) = value.split_at(value.len() - digits.len());
+    let unit = TIME_UNITS.iter().find(|(name, _)| *name == unit.trim());
+    let nanos = unit.and_then(|(_, nanos)| number.parse::<u64>().ok()?.checked_mul(*nanos));
+    let Some(nanos) = nanos else {
+        errors.at(
+            text,
+            "the tolerance is a number, or for times a whole number with one of the units \
+             `ns`, `us`, `ms`, `s`, `m` and `h`, as in `tolerance = \"1us\"`",
+        );
+        return None;
+    };
+    let mut literal = Literal::u64_suffixed(nanos);
+    literal.set_span(text.span());
+    Some(Equality::TimeTolerance(quote!(#literal)))
 }

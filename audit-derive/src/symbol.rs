@@ -73,7 +73,7 @@ pub(crate) enum Takes {
     Path,
     /// `= 3`.
     Number,
-    /// `= 1e-9`.
+    /// `= 1e-9`, or `= "1us"`.
     Float,
     /// `(a, b)`.
     Names,

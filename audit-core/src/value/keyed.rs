@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use super::AuditValue;
 use super::decimal::ByValue;
+use super::listed::{Items, Listed};
 use crate::change::Move;
 use crate::diff::Diff;
 use crate::path::{PathSegment, Segment};
 use crate::schema::{Absent, FieldSchema, Place, hides};
-use crate::snapshot::{Snapshot, key_value};
+use crate::snapshot::{Snapshot, stored_value};
 
 /// `#[audit(key = "field")]`: a list whose items are matched by that field.
 ///
@@ -22,29 +23,28 @@ use crate::snapshot::{Snapshot, key_value};
 /// type or by what `register_with` sets for it, since paths show keys and `apply` finds items by
 /// them.
 #[derive(Debug)]
-pub struct Keyed<'v, T, F> {
-    items: &'v [T],
+pub struct Keyed<'v, L: ?Sized, F> {
+    items: &'v L,
     field: &'static str,
     key: F,
 }
 
-impl<'v, T, K, F> Keyed<'v, T, F>
+impl<'v, L, K, F> Keyed<'v, L, F>
 where
-    T: AuditValue,
+    L: Listed + ?Sized,
     K: AuditValue + ?Sized + 'v,
-    F: Fn(&'v T) -> &'v K,
+    F: Fn(&'v L::Item) -> &'v K,
 {
     /// Wraps a list; `key` gives the field that the program calls `field` of an item.
-    pub fn new(items: &'v [T], field: &'static str, key: F) -> Self {
+    pub fn new(items: &'v L, field: &'static str, key: F) -> Self {
         Self { items, field, key }
     }
 
     /// Returns the keys of all items; `None` if they do not identify, or are not recorded.
-    fn keys(&self, absent: Absent) -> Option<Vec<Value>> {
-        let keys: Vec<Value> = self
-            .items
+    fn keys(&self, items: Items<'v, L::Item>, absent: Absent) -> Option<Vec<Value>> {
+        let keys: Vec<Value> = items
             .iter()
-            .map(|item| key_value((self.key)(item)))
+            .map(|item| stored_value((self.key)(item)))
             .collect();
         let mut known = std::collections::HashSet::with_capacity(keys.len());
         let identify = keys.iter().all(|key| match key {
@@ -57,7 +57,7 @@ where
 
     /// Returns the field, if items are recorded with their keys as they are.
     fn stored_key(&self, cx: &Diff<'_>) -> Option<&'static FieldSchema> {
-        let fields = T::fields();
+        let fields = L::Item::fields();
         let key = fields.iter().find(|field| field.source() == self.field)?;
         let stored = match key.place {
             Place::Named => true,
@@ -73,35 +73,50 @@ where
     }
 }
 
-impl<'v, T, K, F> AuditValue for Keyed<'v, T, F>
+impl<'v, L, K, F> AuditValue for Keyed<'v, L, F>
 where
-    T: AuditValue,
+    L: Listed + ?Sized,
     K: AuditValue + ?Sized + 'v,
-    F: Fn(&'v T) -> &'v K,
+    F: Fn(&'v L::Item) -> &'v K,
 {
     const COMPOSITE: bool = true;
 
     fn same(&self, other: &Self) -> bool {
-        self.items.same(other.items)
+        match (self.items.list(), other.items.list()) {
+            (Some(old), Some(new)) => old.same(new),
+            (None, None) => true,
+            _ => false,
+        }
     }
 
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        self.items.snapshot(cx)
+        match self.items.list() {
+            Some(items) => cx.nested(|cx| items.iter().map(|item| item.snapshot(cx)).collect()),
+            None => Value::Null,
+        }
     }
 
     fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+        let (old_items, new_items) = match (self.items.list(), new.items.list()) {
+            (Some(old), Some(new)) => (old, new),
+            (None, None) => return,
+            _ => return cx.replace(Some(self), Some(new)),
+        };
         if cx.probing() {
-            return self.items.diff(new.items, cx);
+            return old_items.diff(new_items, cx);
         }
-        let (old_items, new_items) = (self.items, new.items);
-        let both = old_items.iter().zip(new_items);
+        let both = old_items.iter().zip(new_items.iter());
         let prefix = both.take_while(|(old, new)| old.same(new)).count();
         if prefix == old_items.len() && prefix == new_items.len() {
             return;
         }
-        let keys = self
-            .stored_key(cx)
-            .and_then(|key| Some((key.name, self.keys(key.absent)?, new.keys(key.absent)?)));
+        let keys = self.stored_key(cx).and_then(|key| {
+            Some((
+                key.name,
+                self.keys(old_items, key.absent)?,
+                new.keys(new_items, key.absent)?,
+            ))
+        });
         let Some((field, old_keys, new_keys)) = keys else {
             return old_items.diff(new_items, cx);
         };
@@ -137,12 +152,12 @@ where
             index,
         };
         for (index, place) in pairs {
-            let old = &old_items[index];
+            let old = old_items.at(index);
             let segment = segment(&old_keys[index], index);
             match place {
                 Some(place) => {
-                    let new = &new_items[place];
-                    if T::COMPOSITE || !old.same(new) {
+                    let new = new_items.at(place);
+                    if L::Item::COMPOSITE || !old.same(new) {
                         cx.at(segment, |cx| old.diff(new, cx));
                     }
                 }
@@ -150,7 +165,7 @@ where
             }
         }
         for index in came {
-            let new = &new_items[index];
+            let new = new_items.at(index);
             cx.at(segment(&new_keys[index], index), |cx| {
                 cx.replace(None, Some(new));
             });
@@ -158,7 +173,7 @@ where
     }
 
     fn fields() -> &'static [FieldSchema] {
-        T::fields()
+        L::Item::fields()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::snapshot::{Snapshot, key_value};
 /// What stands between the common prefix and the common suffix is compared pair by pair;
 /// what is left over on one side was inserted (paths count in the new list) or removed
 /// (paths count in the old one).
-fn diff_lists<'v, T, L>(old: L, new: L, cx: &mut Diff<'_>)
+pub(super) fn diff_lists<'v, T, L>(old: L, new: L, cx: &mut Diff<'_>)
 where
     T: AuditValue + 'v,
     L: ExactSizeIterator<Item = &'v T> + DoubleEndedIterator + Clone,

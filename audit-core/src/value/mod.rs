@@ -6,7 +6,9 @@ mod foreign;
 mod interior;
 mod keyed;
 mod list;
+mod listed;
 mod map;
+mod moment;
 pub(crate) mod nesting;
 mod number;
 mod pointer;
@@ -22,6 +24,7 @@ use serde_json::Value;
 
 pub use self::keyed::Keyed;
 pub(crate) use self::keyed::moves;
+pub use self::moment::within_time;
 pub use self::serialize::Recorder;
 pub use self::set::AsSet;
 pub(crate) use self::tree::{compare_values, normalize};

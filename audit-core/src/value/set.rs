@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hash};
 
 use serde_json::Value;
 
+use super::listed::{Items, Listed};
 use super::{AuditValue, compare_values};
 use crate::change::{Redaction, exact_text, member_text};
 use crate::diff::Diff;
@@ -145,29 +146,22 @@ impl<'m> Named<'m> for Differing<'m> {
 ///
 /// Members are the same if they are equal to the trail and have the same snapshot.
 #[derive(Debug)]
-pub struct AsSet<'v, T>(pub &'v [T]);
+pub struct AsSet<'v, L: ?Sized>(pub &'v L);
 
-impl<'v, T: AuditValue> AsSet<'v, T> {
-    /// The members, each once, by their snapshots. Members that only look the same because
-    /// they are masked stay apart.
-    fn members(&self) -> AsSetMembers<'v, T> {
-        let mut known: HashMap<Value, Vec<&'v T>> = HashMap::with_capacity(self.0.len());
-        let mut members = Vec::with_capacity(self.0.len());
-        for member in self.0 {
-            let value = key_value(member);
-            let alike = known.entry(value.clone()).or_default();
-            if !alike.iter().any(|known| T::same(known, member)) {
-                alike.push(member);
-                members.push((member, value));
-            }
+/// The members of a list, each once, by their snapshots. Members that only look the same because
+/// they are masked stay apart.
+fn members<T: AuditValue>(items: Items<'_, T>) -> AsSetMembers<'_, T> {
+    let mut known: HashMap<Value, Vec<&T>> = HashMap::with_capacity(items.len());
+    let mut members = Vec::with_capacity(items.len());
+    for member in items.iter() {
+        let value = key_value(member);
+        let alike = known.entry(value.clone()).or_default();
+        if !alike.iter().any(|known| T::same(known, member)) {
+            alike.push(member);
+            members.push((member, value));
         }
-        AsSetMembers { known, members }
     }
-
-    /// Whether both lists are the same item by item, which needs no index to see.
-    fn identical(&self, other: &Self) -> bool {
-        self.0.len() == other.0.len() && self.0.iter().zip(other.0).all(|(old, new)| old.same(new))
-    }
+    AsSetMembers { known, members }
 }
 
 /// A list's members with an index.
@@ -190,31 +184,48 @@ impl<'v, T: AuditValue> AsSetMembers<'v, T> {
     }
 }
 
-impl<T: AuditValue> AuditValue for AsSet<'_, T> {
+impl<L: Listed + ?Sized> AuditValue for AsSet<'_, L> {
     const COMPOSITE: bool = true;
 
     fn same(&self, other: &Self) -> bool {
-        self.identical(other) || {
-            let (old, new) = (self.members(), other.members());
-            let mut all = old.without(&new).chain(new.without(&old));
-            !all.any(|(_, alone)| alone)
+        match (self.0.list(), other.0.list()) {
+            // Most are the same item by item, which needs no index to see.
+            (Some(old), Some(new)) => {
+                old.same(new) || {
+                    let (old, new) = (members(old), members(new));
+                    let mut all = old.without(&new).chain(new.without(&old));
+                    !all.any(|(_, alone)| alone)
+                }
+            }
+            (None, None) => true,
+            _ => false,
         }
     }
 
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        let members = self.members();
-        snapshot_set(members.members.iter().map(|(member, _)| *member), cx)
+        match self.0.list() {
+            Some(items) => {
+                let members = members(items);
+                snapshot_set(members.members.iter().map(|(member, _)| *member), cx)
+            }
+            None => Value::Null,
+        }
     }
 
     fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
-        if !self.identical(new) {
-            let (old, new) = (self.members(), new.members());
-            diff_sets(old.without(&new), new.without(&old), cx);
+        match (self.0.list(), new.0.list()) {
+            (Some(old), Some(new)) if old.same(new) => {}
+            (Some(old), Some(new)) => {
+                let (old, new) = (members(old), members(new));
+                diff_sets(old.without(&new), new.without(&old), cx);
+            }
+            (None, None) => {}
+            _ => cx.replace(Some(self), Some(new)),
         }
     }
 
     fn fields() -> &'static [FieldSchema] {
-        T::fields()
+        L::Item::fields()
     }
 }
 

@@ -77,7 +77,7 @@ pub(crate) fn by_name(items: &[Part]) -> impl AuditValue + '_ {
     Keyed::new(items, "name", |part: &Part| &part.name)
 }
 
-pub(crate) fn as_set<T: AuditValue>(members: &[T]) -> AsSet<'_, T> {
+pub(crate) fn as_set<T: AuditValue>(members: &[T]) -> AsSet<'_, [T]> {
     AsSet(members)
 }
 

@@ -152,6 +152,21 @@ fn same(field: &Field<'_>, old: &Spot, new: &Spot) -> Option<TokenStream> {
             let ty = &field.original.ty;
             quote!(__audit::within::<#ty>(#old, #new, #tolerance))
         }
+        Equality::TimeTolerance(tolerance) => {
+            let ty = &field.original.ty;
+            let Some(ty) = inner_of_option(ty) else {
+                return Some(quote!(__audit::within_time::<#ty>(#from, #to, #tolerance)));
+            };
+            quote! {
+                match (#from, #to) {
+                    (::core::option::Option::None, ::core::option::Option::None) => true,
+                    (::core::option::Option::Some(__a), ::core::option::Option::Some(__b)) => {
+                        __audit::within_time::<#ty>(__a, __b, #tolerance)
+                    }
+                    _ => false,
+                }
+            }
+        }
     })
 }
 
