@@ -11,6 +11,13 @@
 //! `PgConnectOptions::statement_cache_capacity(0)`, for them as for yours. On MySQL they are not
 //! kept.
 //!
+//! **Cancelled `begin`.** In sqlx 0.9.0 a future of `Pool::begin` that is dropped can return its
+//! connection to the pool with an open transaction of PostgreSQL. What the next user of the connection
+//! runs outside of a transaction is then not committed, entries of `record_in` included. Do not cancel
+//! `begin` (`select!`, `timeout`), or call `record_in` with a transaction that you commit: a
+//! transaction inside that open one has its `commit` answered without being durable either, so close
+//! a connection whose `begin` was cancelled.
+//!
 //! With several adapters in one module, `record_in` is ambiguous where a draft has it from two
 //! traits (E0034): name the trait, `audit_sqlx::RecordIn::record_in(draft, &mut transaction)`.
 //!
