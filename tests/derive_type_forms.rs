@@ -267,3 +267,21 @@ fn a_generic_type_can_be_recorded_as_serde_writes_it() {
     let changes = diff(&pair("b"), &pair("c"));
     assert_eq!(changes["$"].new, Some(json!(["a", "c"])));
 }
+
+#[derive(Auditable, Clone)]
+struct Holder<T> {
+    id: u32,
+    value: T,
+}
+
+#[test]
+fn a_second_instance_of_a_generic_entity_is_named() {
+    let log = AuditLog::builder().build();
+    log.register::<Holder<u8>>();
+    let error = log
+        .try_register::<Holder<u16>>()
+        .expect_err("one model name");
+    let message = error.to_string();
+    assert!(message.contains("Holder<u8>` and"), "{message}");
+    assert!(message.contains("every instance"), "{message}");
+}

@@ -553,9 +553,26 @@ pub enum RegistrationError {
     },
 }
 
+/// Returns the name of a generic type without its arguments.
+fn generic(type_name: &str) -> Option<&str> {
+    type_name.split_once('<').map(|(name, _)| name)
+}
+
 impl fmt::Display for RegistrationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ModelTaken {
+                model,
+                registered,
+                rejected,
+            } if generic(registered).is_some() && generic(registered) == generic(rejected) => {
+                write!(
+                    f,
+                    "`{registered}` and `{rejected}` are both stored as `{model}`, since an \
+                     attribute of a generic type holds for every instance: register one, and put \
+                     the other in a struct of its own with #[audit(model = \"...\")]"
+                )
+            }
             Self::ModelTaken {
                 model,
                 registered,
