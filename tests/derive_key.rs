@@ -11,10 +11,18 @@ fn first_digit(text: &str) -> String {
     text.chars().take(1).collect()
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the derive passes a reference"
+)]
 fn tenfold(number: &u32) -> u32 {
     number * 10
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }

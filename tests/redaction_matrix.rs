@@ -124,9 +124,8 @@ impl Outputs {
             let Some(at) = text.find(SECRET) else {
                 continue;
             };
-            let from = text.floor_char_boundary(at.saturating_sub(200));
-            let to = text.ceil_char_boundary((at + 60).min(text.len()));
-            panic!("{way}: a secret is in the {what}: {}", &text[from..to]);
+            let shown: String = text[at..].chars().take(60).collect();
+            panic!("{way}: a secret is in the {what}: {shown}");
         }
     }
 }
@@ -192,7 +191,7 @@ macro_rules! hidden {
                 id: u32,
                 name: String,
                 $($field)*
-                leaf: $type,
+                held: $type,
             }
 
             #[derive(Auditable, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -218,7 +217,7 @@ macro_rules! hidden {
                 plain: Leaf,
                 nested: Nested,
                 list: Vec<Leaf>,
-                #[audit(key = "leaf")]
+                #[audit(key = "held")]
                 keyed: Vec<Leaf>,
                 #[audit(key = "id")]
                 keyed_by_another: Vec<Leaf>,
@@ -256,7 +255,7 @@ macro_rules! hidden {
 
             fn leaf(id: u32, number: u32) -> Leaf {
                 let make: fn(u32) -> $type = $make;
-                Leaf { id, name: format!("visible {number}"), leaf: make(number) }
+                Leaf { id, name: format!("visible {number}"), held: make(number) }
             }
 
             fn root(number: u32) -> Root {
@@ -313,7 +312,7 @@ macro_rules! hidden {
 
                 let states: Vec<Root> = (0..4).map(root).collect();
                 let extra = |number: usize| -> Vec<Box<dyn Fn(Draft) -> Draft>> {
-                    let number = number as u32;
+                    let number = u32::try_from(number).expect("few states");
                     vec![
                         Box::new(move |draft| draft.extra("leaf", leaf(1, number))),
                         Box::new(move |draft| draft.extra("list", vec![Some(leaf(2, number))])),
@@ -367,10 +366,10 @@ hidden! {
     converted [#[audit(with = length)]] String, secret, |o| o;
     sensitive [] Sensitive<String>, |number| secret(number).into(), |o| o;
     sensitive_inside [] Vec<Sensitive<String>>, |number| vec![secret(number).into()], |o| o;
-    masked_at_run_time [] String, secret, |o| o.mask("leaf");
-    masked_in_part_at_run_time [] String, secret, |o| o.mask_as("leaf", Mask::Last4);
+    masked_at_run_time [] String, secret, |o| o.mask("held");
+    masked_in_part_at_run_time [] String, secret, |o| o.mask_as("held", Mask::Last4);
     renamed_and_masked_at_run_time [#[audit(rename = "other")]] String, secret, |o| o.mask("other");
-    masked_map_at_run_time [] BTreeMap<String, u32>, |number| [(secret(number), 1)].into(), |o| o.mask("leaf");
-    excluded_at_run_time [] String, secret, |o| o.exclude("leaf");
+    masked_map_at_run_time [] BTreeMap<String, u32>, |number| [(secret(number), 1)].into(), |o| o.mask("held");
+    excluded_at_run_time [] String, secret, |o| o.exclude("held");
     not_included_at_run_time [] String, secret, |o| o.include(["id", "name"]);
 }
