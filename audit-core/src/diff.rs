@@ -1,6 +1,7 @@
 //! The diff: what changed from one value to another.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::{iter, mem};
 
 use serde_json::Value;
@@ -8,6 +9,7 @@ use serde_json::Value;
 use crate::change::{Change, Changes, Move, Redaction};
 use crate::error::ValueError;
 use crate::flat::{self, Standing};
+use crate::frozen::Before;
 use crate::level::Level;
 use crate::mask::HIDDEN;
 use crate::path::{Node, Path, PathSegment, Segment};
@@ -94,6 +96,40 @@ pub(crate) fn compare<T: AuditValue + ?Sized>(
     out.into_difference(rules)
 }
 
+/// Compares as [`compare`] does, and the fields that clones share with what they were before.
+pub(crate) fn compare_with<T: AuditValue + ?Sized>(
+    (old, before): (&T, &Before),
+    (new, after): (&T, &Before),
+    env: Env,
+    rules: Option<&Rules>,
+) -> Result<Difference, ValueError> {
+    let mut out = Output::new(env);
+    out.shared = Some(Arc::clone(before.names()));
+    out.compare(old, new);
+    out.shared = None;
+    before.diff(
+        after,
+        &mut Diff {
+            out: &mut out,
+            at: None,
+        },
+    );
+    // In the order of the declaration, as the walk over all fields would find them.
+    let place = |change: &Change| {
+        let top = change.path.segments().into_iter().next();
+        T::FIELDS.iter().position(|field| match &top {
+            Some(PathSegment::Name(name)) => field.name == name,
+            Some(PathSegment::Index(index)) => {
+                matches!(field.place, Place::Indexed(at) if at == *index)
+            }
+            _ => false,
+        })
+    };
+    out.changes
+        .sort_by_cached_key(|change| place(change).unwrap_or(usize::MAX));
+    out.into_difference(rules)
+}
+
 /// Where [`AuditValue::diff`] reports changes.
 #[derive(Debug)]
 pub struct Diff<'a> {
@@ -127,6 +163,8 @@ struct Output {
     /// How many steps the comparison took into fields and items.
     steps: usize,
     env: Env,
+    /// The fields of the outermost value that are compared with what they were before.
+    shared: Option<Arc<[&'static str]>>,
 }
 
 thread_local! {
@@ -169,6 +207,7 @@ impl Output {
             base: 0,
             steps: 0,
             env,
+            shared: None,
         }
     }
 
@@ -361,6 +400,9 @@ impl Diff<'_> {
         old: Option<&T>,
         new: Option<&T>,
     ) {
+        if self.passes(field) {
+            return;
+        }
         match (old, new) {
             (None, None) => {}
             (Some(old), Some(new)) => self.visit(field, old, new),
@@ -375,6 +417,9 @@ impl Diff<'_> {
         old: &T,
         new: &T,
     ) {
+        if self.passes(field) {
+            return;
+        }
         if self.out.probing {
             // Inside, so that the depth is counted; what of it may be shown does not matter.
             if self.out.found == 0 && field.sensitivity != Sensitivity::Skipped {
@@ -397,6 +442,9 @@ impl Diff<'_> {
         old: &T,
         new: &T,
     ) {
+        if self.passes(field) {
+            return;
+        }
         if self.out.probing && !T::COMPOSITE {
             // That it differs is all that is asked.
             self.out.found += usize::from(field.sensitivity != Sensitivity::Skipped);
@@ -422,10 +470,23 @@ impl Diff<'_> {
         }
     }
 
+    /// Whether a field is compared elsewhere, with what it was before.
+    #[inline]
+    fn passes(&self, field: &FieldSchema) -> bool {
+        match &self.out.shared {
+            None => false,
+            Some(shared) => self.at.is_none() && shared.contains(&field.name),
+        }
+    }
+
     /// Runs `report` at the field's path and keeps the field's level and `ignore`.
     ///
     /// Not generic, as all that follows: it is compiled once, not for every type.
-    fn field(&mut self, field: &'static FieldSchema, report: &mut dyn FnMut(&mut Diff<'_>)) {
+    pub(crate) fn field(
+        &mut self,
+        field: &'static FieldSchema,
+        report: &mut dyn FnMut(&mut Diff<'_>),
+    ) {
         let found = self.out.found;
         let ignoring = self.out.ignoring;
         self.out.ignoring |= field.ignored;

@@ -8,9 +8,10 @@ use crate::action::{Action, Outcome};
 use crate::auditable::Auditable;
 use crate::change::Changes;
 use crate::context::{Context, IntoActor};
-use crate::diff::{Difference, compare};
+use crate::diff::{Difference, compare, compare_with};
 use crate::entry::{LogEntry, ObjectRef, to_micros};
 use crate::error::{Error, Result, ValueError};
+use crate::frozen::Before;
 use crate::level::Level;
 use crate::log::{AuditLog, Flow};
 use crate::options::{SnapshotPolicy, find_field};
@@ -112,6 +113,36 @@ impl<T: Auditable + 'static> Entity for T {
     }
 }
 
+/// An object that shares some fields with a later state of itself, as it was.
+struct Former<'o> {
+    old: &'o dyn Entity,
+    before: &'o Before,
+}
+
+impl Entity for Former<'_> {
+    fn admitted(&self, registration: &Registration) -> bool {
+        self.old.admitted(registration)
+    }
+
+    fn pk(&self) -> String {
+        self.before.key().to_owned()
+    }
+
+    fn write_repr(&self, repr: &mut Repr<'_>) {
+        self.old.write_repr(repr);
+    }
+
+    fn root(&self) -> Option<ObjectRef> {
+        self.old.root()
+    }
+
+    fn record(&self, cx: &mut Snapshot<'_>) -> Value {
+        let mut snapshot = self.old.record(cx);
+        self.before.restore(&mut snapshot);
+        snapshot
+    }
+}
+
 /// What an entry says of its object.
 enum Content<'c> {
     /// Every field as new.
@@ -138,6 +169,32 @@ impl Draft {
     pub(crate) fn updated<T: Auditable + 'static>(log: &AuditLog, old: &T, new: &T) -> Self {
         let difference = |env, rules: Option<&Rules>| compare(old, new, env, rules);
         let content = Content::Changed(&difference, old);
+        Self::make(log, Action::Update, T::schema(), new, &content)
+    }
+
+    /// An update of an object that shares some fields with its clones, given what these were.
+    pub(crate) fn updated_since<T: Auditable + 'static>(
+        log: &AuditLog,
+        old: &T,
+        before: Result<&Before, &ValueError>,
+        new: &T,
+    ) -> Self {
+        let before = match before {
+            Ok(before) => before,
+            Err(error) => {
+                let error = invalid(T::schema(), error.clone());
+                return Self {
+                    log: log.clone(),
+                    state: State::Failed(error),
+                };
+            }
+        };
+        let difference = |env, rules: Option<&Rules>| {
+            let after = Before::of(new, before.names(), log.env())?;
+            compare_with((old, before), (new, &after), env, rules)
+        };
+        let former = Former { old, before };
+        let content = Content::Changed(&difference, &former);
         Self::make(log, Action::Update, T::schema(), new, &content)
     }
 

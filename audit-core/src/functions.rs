@@ -96,7 +96,9 @@ pub fn event(name: impl Into<Action>) -> Draft {
     AuditLog::current().event(name)
 }
 
-/// Changes an object with `change`, and drafts the entry of the update.
+/// Changes an object with `change`, and drafts the entry of the update. What the object shares with
+/// its clones, as in an `Rc<RefCell<_>>` or an `Arc<Mutex<_>>`, is compared with what it was before;
+/// [`updated`] cannot do that.
 pub fn update<T: Auditable + Clone + 'static>(
     object: &mut T,
     change: impl FnOnce(&mut T),

@@ -21,6 +21,7 @@ mod drafts;
 mod entry;
 mod error;
 mod flat;
+mod frozen;
 mod functions;
 mod hash;
 mod history;

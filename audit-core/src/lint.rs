@@ -336,7 +336,7 @@ impl Lint<'_> {
                     return Some(name);
                 }
                 waiting.push((inner.inside(), name));
-                waiting.push(((inner.keys)(), name));
+                waiting.push((inner.of_keys(), name));
             }
         }
         None

@@ -26,6 +26,7 @@ use crate::draft::Draft;
 use crate::drafts::Drafts;
 use crate::entry::{LogEntry, Source};
 use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
+use crate::frozen::Before;
 use crate::hash::HashKeys;
 use crate::level::Level;
 use crate::options::RegisterOptions;
@@ -336,15 +337,37 @@ impl AuditLog {
         Draft::event(self, name.into())
     }
 
-    /// Changes an object and drafts the entry of the update.
+    /// Changes an object and drafts the entry of the update. What the object shares with its clones,
+    /// as in an `Rc<RefCell<_>>` or an `Arc<Mutex<_>>`, is compared with what it was before.
     pub fn update<T: Auditable + Clone + 'static>(
         &self,
         object: &mut T,
         change: impl FnOnce(&mut T),
     ) -> Draft {
         let old = object.clone();
+        // A clone with shared cells changes with the object.
+        let before = self.before(object);
         change(object);
-        self.updated(&old, object)
+        self.updated_since(&old, before.as_ref(), object)
+    }
+
+    /// Captures what clones of an object share with it; `None` for most types, which share nothing.
+    pub(crate) fn before<T: Auditable>(&self, object: &T) -> Option<Result<Before, ValueError>> {
+        let shared = self.shared.registry.shared(T::MODEL)?;
+        Some(Before::of(object, &shared, self.env()))
+    }
+
+    /// Drafts the entry of an update, given what was captured before it.
+    pub(crate) fn updated_since<T: Auditable + 'static>(
+        &self,
+        old: &T,
+        before: Option<&Result<Before, ValueError>>,
+        new: &T,
+    ) -> Draft {
+        match before {
+            None => self.updated(old, new),
+            Some(before) => Draft::updated_since(self, old, before.as_ref(), new),
+        }
     }
 
     /// Drafts the entry of a statement that changed many objects at once.

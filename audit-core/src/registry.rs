@@ -10,6 +10,7 @@ use crate::auditable::Auditable;
 use crate::description::ModelDescription;
 use crate::error::RegistrationError;
 use crate::flat;
+use crate::frozen::shared_fields;
 use crate::history::Upcaster;
 use crate::options::{Finished, RegisterOptions, Settings, When};
 use crate::rules::{Rules, RulesByModel, Ruling};
@@ -41,6 +42,8 @@ pub(crate) struct Registry {
     /// The rules of all models; `None` where no model has any.
     rules: RwLock<Option<Arc<RulesByModel>>>,
     ruled: AtomicBool,
+    /// Whether a model with shared fields was ever registered.
+    shares: AtomicBool,
     /// What is known of models that are not registered.
     absent: Mutex<BTreeMap<&'static str, Absent>>,
 }
@@ -67,6 +70,8 @@ pub(crate) struct Registration {
     /// The type, by its full name: the registry does not need it to outlive everything.
     type_name: &'static str,
     pub(crate) settings: Settings,
+    /// The fields that a clone of an object shares with it, and that may change behind its back.
+    pub(crate) shared: Arc<[&'static str]>,
     when: Option<When>,
     /// What leads from each older schema version to the next.
     pub(crate) upcasters: BTreeMap<u32, Upcaster>,
@@ -108,6 +113,7 @@ impl Registry {
         let registration = Registration {
             schema: T::schema(),
             type_name,
+            shared: shared_fields(T::FIELDS),
             settings,
             when,
             upcasters,
@@ -131,6 +137,9 @@ impl Registry {
             // Registering again without options keeps those it has.
             Some(_) if !replace => {}
             _ => {
+                if !registration.shared.is_empty() {
+                    self.shares.store(true, Ordering::Release);
+                }
                 models.insert(T::MODEL, Arc::new(registration));
                 self.absent().remove(T::MODEL);
                 self.collect_rules(&models);
@@ -198,6 +207,17 @@ impl Registry {
         self.absent().get(model) == Some(&Absent::Unregistered)
     }
 
+    /// Returns the fields of a model that clones share; `None` if there are none.
+    #[inline]
+    pub(crate) fn shared(&self, model: &str) -> Option<Arc<[&'static str]>> {
+        // No look at the model in a program without any, which most are.
+        if !self.shares.load(Ordering::Acquire) {
+            return None;
+        }
+        let shared = Arc::clone(&self.get(model)?.shared);
+        (!shared.is_empty()).then_some(shared)
+    }
+
     pub(crate) fn get(&self, model: &str) -> Option<Arc<Registration>> {
         self.models
             .read()
@@ -234,6 +254,8 @@ impl Registry {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
+        self.shares
+            .fetch_or(other.shares.load(Ordering::Acquire), Ordering::AcqRel);
         for (model, registration) in other_models {
             models.entry(model).or_insert(registration);
         }

@@ -61,10 +61,21 @@ pub struct FieldSchema {
     pub(crate) nested: fn() -> &'static [FieldSchema],
     /// The fields of a map's keys.
     pub(crate) keys: fn() -> &'static [FieldSchema],
+    pub(crate) through: Through,
 }
 
 /// How many maps may hold each other before they count as a type that holds nothing but itself.
 const MAPS: usize = 64;
+
+/// What stands between a field and what is inside, without a place of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Through {
+    Nothing,
+    /// A pointer whose clones share what it points to.
+    Pointer,
+    /// A cell that changes through a shared reference.
+    Cell,
+}
 
 /// Where a field's value sits in its parent's JSON form.
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +153,7 @@ impl FieldSchema {
             plain: true,
             nested,
             keys: no_fields,
+            through: Through::Nothing,
         }
     }
 
@@ -188,6 +200,20 @@ impl FieldSchema {
         field.keys = keys;
         field.place = Place::Keys;
         field.plain = false;
+        field
+    }
+
+    /// Describes what a pointer that clones share points to.
+    pub(crate) const fn pointer(nested: fn() -> &'static [FieldSchema]) -> Self {
+        let mut field = Self::word("", nested);
+        field.through = Through::Pointer;
+        field
+    }
+
+    /// Describes what a cell holds that changes through a shared reference.
+    pub(crate) const fn cell(nested: fn() -> &'static [FieldSchema]) -> Self {
+        let mut field = Self::word("", nested);
+        field.through = Through::Cell;
         field
     }
 
@@ -467,7 +493,22 @@ impl FieldSchema {
 
     /// Returns what is one step inside: the fields, or of a map what is under its keys.
     pub(crate) fn inside(&self) -> &'static [FieldSchema] {
-        if self.bypassed { &[] } else { (self.nested)() }
+        if self.bypassed {
+            &[]
+        } else {
+            behind(self.nested_raw())
+        }
+    }
+
+    /// Returns the fields of a map's keys.
+    pub(crate) fn of_keys(&self) -> &'static [FieldSchema] {
+        behind((self.keys)())
+    }
+
+    /// Returns what is inside, pointers and cells by themselves, also of a value that is recorded
+    /// past its type.
+    pub(crate) fn nested_raw(&self) -> &'static [FieldSchema] {
+        (self.nested)()
     }
 
     /// Returns the fields of the type past which the value is recorded.
@@ -526,6 +567,27 @@ pub(crate) fn in_place<R>(
         })
     }
     walk(level, ask, &mut None)
+}
+
+/// How many pointers and cells may stand around each other before they count as a type that holds
+/// nothing but itself.
+const POINTERS: u32 = 128;
+
+/// Returns the fields of what pointers and cells hold.
+pub(crate) fn behind(mut fields: &'static [FieldSchema]) -> &'static [FieldSchema] {
+    for _ in 0..POINTERS {
+        match fields {
+            [
+                FieldSchema {
+                    through: Through::Pointer | Through::Cell,
+                    nested,
+                    ..
+                },
+            ] => fields = nested(),
+            _ => return fields,
+        }
+    }
+    &[]
 }
 
 impl fmt::Debug for FieldSchema {

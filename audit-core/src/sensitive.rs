@@ -87,6 +87,9 @@ impl<T: AuditValue> AuditValue for Sensitive<T> {
     }
 
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        if cx.is_capturing() {
+            return cx.capture_secret(&mut |cx| self.0.snapshot(cx), &mut |cx| cx.hidden());
+        }
         cx.hidden()
     }
 

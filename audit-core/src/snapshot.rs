@@ -9,6 +9,7 @@ use crate::change::Redaction;
 use crate::diff::MAX_DEPTH;
 use crate::error::ValueError;
 use crate::flat::{self, Standing};
+use crate::frozen::{Capture, Tag};
 use crate::hash::HashKeys;
 use crate::mask::HIDDEN;
 use crate::path::{Path, PathSegment};
@@ -72,6 +73,8 @@ pub(crate) struct Env {
     redactions: Option<Box<Redactions>>,
     /// The rules of registered models; `None` outside of a log, and where no model has any.
     ruling: Option<Ruling>,
+    /// What is captured of values that are compared after they changed.
+    capture: Option<Box<Capture>>,
 }
 
 /// Redactions by top-level field. Boxed, since a diff has an `Env` and needs none.
@@ -146,6 +149,19 @@ impl Env {
         self.passed_over.take().unwrap_or_default().keys
     }
 
+    /// Captures values with what tells how they are compared.
+    pub(crate) fn capturing(mut self) -> Self {
+        self.capture = Some(Box::default());
+        self
+    }
+
+    pub(crate) fn take_capture(&mut self) -> Capture {
+        self.capture
+            .take()
+            .map(|capture| *capture)
+            .unwrap_or_default()
+    }
+
     /// Keeps the first error.
     pub(crate) fn fail(&mut self, error: ValueError) {
         self.error.get_or_insert_with(|| Box::new(error));
@@ -213,6 +229,29 @@ impl<'a> Snapshot<'a> {
     pub(crate) fn flattened(mut self, flattened: bool) -> Self {
         self.flattened = flattened;
         self
+    }
+
+    /// Whether values are captured, to be compared after they changed.
+    #[inline]
+    pub(crate) fn is_capturing(&self) -> bool {
+        self.env.capture.is_some()
+    }
+
+    pub(crate) fn capture(&mut self) -> Option<&mut Capture> {
+        self.env.capture.as_deref_mut()
+    }
+
+    /// Runs `snapshot` as if nothing were captured.
+    pub(crate) fn uncaptured(&mut self, snapshot: &mut dyn FnMut(&mut Self) -> Value) -> Value {
+        let capture = self.env.capture.take();
+        let value = snapshot(self);
+        self.env.capture = capture;
+        value
+    }
+
+    /// Notes that a value is shown in another form.
+    pub(crate) fn redact(&mut self) {
+        self.redacted = true;
     }
 
     /// Whether a masked or hashed field was met.
@@ -345,10 +384,23 @@ impl<'a> Snapshot<'a> {
     fn ruled(&mut self, fields: &'static [FieldSchema], mut value: Value) -> Value {
         let outermost = self.depth == 0 && self.inlined == 0;
         let rules = self.env.ruling.as_ref();
+        if let Some(capture) = &self.env.capture {
+            return match rules.and_then(|ruling| ruling.of(fields, outermost)) {
+                Some(rules) => capture.under(rules, &value),
+                None => value,
+            };
+        }
         if let Some(rules) = rules.and_then(|ruling| ruling.of(fields, outermost)) {
             self.redacted |= rules.apply_to_snapshot(&mut value);
         }
         value
+    }
+
+    /// Whether paths may not show what a field of these holds, by the rules of their model.
+    pub(crate) fn hides_field(&self, fields: &'static [FieldSchema], name: &str) -> bool {
+        let ruling = self.env.ruling();
+        let rules = ruling.and_then(|ruling| ruling.of(fields, false));
+        rules.is_some_and(|rules| rules.hides_field(name))
     }
 
     /// Records a tuple struct.
@@ -368,6 +420,9 @@ impl<'a> Snapshot<'a> {
     ) -> Value {
         self.nested(|cx| {
             let content = content(cx);
+            if cx.is_capturing() {
+                return cx.tagged(Tag::Variant(name), content);
+            }
             Value::Object(Map::from_iter([(name.to_owned(), content)]))
         })
     }
@@ -419,6 +474,14 @@ impl<'a> Snapshot<'a> {
         field: &'static FieldSchema,
         value: &T,
     ) -> Value {
+        if self.is_capturing() {
+            return self.capture_field(
+                field,
+                T::COMPOSITE,
+                &mut |cx| cx.inline(|cx| value.snapshot(cx)),
+                &mut |cx| cx.field_value(field, value),
+            );
+        }
         match field.sensitivity {
             Sensitivity::Clear if field.is_inline() => self.inline(|cx| value.snapshot(cx)),
             Sensitivity::Clear => value.snapshot(self),
@@ -484,7 +547,9 @@ impl ObjectSnapshot<'_, '_> {
         self.cx.flattened = field.is_inline();
         let value = self.cx.part(field, value);
         self.cx.flattened = false;
-        if field.is_inline() {
+        if self.cx.is_capturing() {
+            self.map.insert(field.name.to_owned(), value);
+        } else if field.is_inline() {
             self.flatten(field, value);
         } else if self.map.insert(field.name.to_owned(), value).is_some() {
             self.cx.fail(flat::taken(field.name));

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use crate::auditable::Auditable;
 use crate::change::Changes;
-use crate::diff::{Difference, compare, try_diff};
+use crate::diff::{Difference, compare, compare_with};
 use crate::draft::Draft;
 use crate::error::{Error, Result, ValueError};
+use crate::frozen::Before;
 use crate::log::AuditLog;
 use crate::pending::Pending;
 use crate::receipt::Receipt;
@@ -28,14 +29,46 @@ pub struct Tracked<T: Auditable + Clone + 'static> {
     /// `None` only while it is taken apart.
     object: Option<Both<T>>,
     /// What was recorded in transactions that may still fail, with the state before.
-    staged: Vec<(Arc<Staging>, T)>,
+    staged: Vec<(Arc<Staging>, Original<T>)>,
     /// The last [`save`](Self::save) failed, and nothing changed since.
     unsaved: bool,
 }
 
 struct Both<T> {
-    original: T,
+    original: Original<T>,
     current: T,
+}
+
+/// An object as it was.
+#[derive(Clone)]
+struct Original<T> {
+    object: T,
+    /// What the object shares with the present one, as it was.
+    before: Option<Result<Before, ValueError>>,
+}
+
+impl<T: Auditable + Clone> Original<T> {
+    fn of(log: &AuditLog, object: &T) -> Self {
+        Self {
+            object: object.clone(),
+            before: log.before(object),
+        }
+    }
+
+    /// Compares it with what the object is now, as the entry of the update does.
+    fn difference(&self, log: &AuditLog, current: &T) -> Result<Difference, ValueError> {
+        let registration = log.shared().registry.get(T::MODEL);
+        let rules = registration.as_deref().and_then(Registration::rules);
+        let env = log.env().below_the_outermost();
+        match &self.before {
+            None => compare(&self.object, current, env, rules),
+            Some(Err(error)) => Err(error.clone()),
+            Some(Ok(before)) => {
+                let after = Before::of(current, before.names(), log.env())?;
+                compare_with((&self.object, before), (current, &after), env, rules)
+            }
+        }
+    }
 }
 
 impl<T: Auditable + Clone + 'static> Tracked<T> {
@@ -45,10 +78,11 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
     }
 
     pub(crate) fn in_log(log: AuditLog, object: T) -> Self {
+        let original = Original::of(&log, &object);
         Self {
             log,
             object: Some(Both {
-                original: object.clone(),
+                original,
                 current: object,
             }),
             staged: Vec::new(),
@@ -85,20 +119,19 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
 
     /// Compares as the entry of the update does.
     fn difference(&self, both: &Both<T>) -> Result<Difference, ValueError> {
-        let registration = self.log.shared().registry.get(T::MODEL);
-        let rules = registration.as_deref().and_then(Registration::rules);
-        let env = self.log.env().below_the_outermost();
-        compare(self.original_of(both), &both.current, env, rules)
+        self.original_of(both).difference(&self.log, &both.current)
     }
 
     /// Returns the object as it was when it was wrapped or last recorded. What was recorded
-    /// in a transaction that failed was not.
+    /// in a transaction that failed was not. What it shares with its clones, as in an
+    /// `Rc<RefCell<_>>`, is as it is now.
     pub fn original(&self) -> &T {
-        self.original_of(self.both())
+        &self.original_of(self.both()).object
     }
 
-    fn original_of<'o>(&'o self, both: &'o Both<T>) -> &'o T {
-        let failed = |(staging, _): &&(Arc<Staging>, T)| staging.outcome() == Outcome::RolledBack;
+    fn original_of<'o>(&'o self, both: &'o Both<T>) -> &'o Original<T> {
+        let failed =
+            |(staging, _): &&(Arc<Staging>, Original<T>)| staging.outcome() == Outcome::RolledBack;
         let before = self.staged.iter().find(failed);
         before.map_or(&both.original, |(_, before)| before)
     }
@@ -107,7 +140,11 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
     /// records one with a reason or extra data, [`pending_with`](Self::pending_with) makes one for
     /// a transaction of the caller's own.
     pub fn draft(&self) -> Draft {
-        self.log.updated(self.original(), &self.both().current)
+        let both = self.both();
+        let original = self.original_of(both);
+        let before = original.before.as_ref();
+        self.log
+            .updated_since(&original.object, before, &both.current)
     }
 
     /// Persists the object with `persist`, and records its changes if that succeeds.
@@ -184,25 +221,29 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
 
     /// Takes the changes for recorded; with a transaction, unless that fails.
     pub(crate) fn stage(&mut self, staging: Option<Arc<Staging>>) {
-        let before = self.original().clone();
+        let before = self.original_of(self.both()).clone();
         self.staged
             .retain(|(staging, _)| staging.outcome() == Outcome::Open);
         self.staged.extend(staging.map(|staging| (staging, before)));
-        let both = self.both_mut();
-        both.original = both.current.clone();
+        let original = Original::of(&self.log, &self.both().current);
+        self.both_mut().original = original;
     }
 
     /// Returns whether the changes were recorded in a transaction that failed, and nothing
     /// changed since.
     fn was_rolled_back(&self, both: &Both<T>) -> bool {
-        let failed = |(staging, _): &(Arc<Staging>, T)| {
+        let failed = |(staging, _): &(Arc<Staging>, Original<T>)| {
             !staging.is_apart() && staging.outcome() == Outcome::RolledBack
         };
         self.staged.iter().any(failed)
-            && try_diff(&both.original, &both.current).is_ok_and(|changes| changes.is_empty())
+            && both
+                .original
+                .difference(&self.log, &both.current)
+                .is_ok_and(|difference| !difference.notable)
     }
 
-    /// Takes back the changes: the object is as it was when it was wrapped or last recorded.
+    /// Takes back the changes: the object is as it was when it was wrapped or last recorded, but
+    /// for what it shares with its clones, as in an `Rc<RefCell<_>>`.
     pub fn discard(&mut self) {
         self.both_mut().current = self.original().clone();
     }

@@ -40,7 +40,7 @@ pub(crate) fn any_inside(
                 return true;
             }
             waiting.extend(fields.iter().map(FieldSchema::inside));
-            waiting.extend(fields.iter().map(|field| (field.keys)()));
+            waiting.extend(fields.iter().map(FieldSchema::of_keys));
         }
     }
     false

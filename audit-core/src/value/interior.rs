@@ -18,6 +18,7 @@ use std::{ptr, thread};
 use serde_json::Value;
 
 use super::AuditValue;
+use crate::__private::no_fields;
 use crate::diff::Diff;
 use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
@@ -184,7 +185,7 @@ macro_rules! guarded {
             }
 
             fn fields() -> &'static [FieldSchema] {
-                T::fields()
+                const { &[FieldSchema::cell(T::fields)] }
             }
         }
     )*};
@@ -220,7 +221,7 @@ impl<T: AuditValue + Copy> AuditValue for Cell<T> {
     }
 
     fn fields() -> &'static [FieldSchema] {
-        T::fields()
+        const { &[FieldSchema::cell(T::fields)] }
     }
 }
 
@@ -248,7 +249,7 @@ macro_rules! once {
             }
 
             fn fields() -> &'static [FieldSchema] {
-                T::fields()
+                const { &[FieldSchema::cell(T::fields)] }
             }
         }
     )*};
@@ -266,6 +267,10 @@ macro_rules! atomics {
 
             fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
                 self.load(Ordering::SeqCst).snapshot(cx)
+            }
+
+            fn fields() -> &'static [FieldSchema] {
+                const { &[FieldSchema::cell(no_fields)] }
             }
         }
     )*};

@@ -9,8 +9,9 @@ use super::decimal::ByValue;
 use super::listed::{Items, Listed};
 use crate::change::Move;
 use crate::diff::Diff;
+use crate::frozen::Tag;
 use crate::path::{PathSegment, Segment};
-use crate::schema::{Absent, FieldSchema, Place, hides};
+use crate::schema::{Absent, FieldSchema, Place, behind, hides};
 use crate::snapshot::{Snapshot, stored_value};
 
 /// `#[audit(key = "field")]`: a list whose items are matched by that field.
@@ -25,8 +26,10 @@ use crate::snapshot::{Snapshot, stored_value};
 #[derive(Debug)]
 pub struct Keyed<'v, L: ?Sized, F> {
     items: &'v L,
-    field: &'static str,
+    field: &'v str,
     key: F,
+    /// It is known that paths may show the keys.
+    captured: bool,
 }
 
 impl<'v, L, K, F> Keyed<'v, L, F>
@@ -37,7 +40,22 @@ where
 {
     /// Wraps a list; `key` gives the field that the program calls `field` of an item.
     pub fn new(items: &'v L, field: &'static str, key: F) -> Self {
-        Self { items, field, key }
+        Self {
+            items,
+            field,
+            key,
+            captured: false,
+        }
+    }
+
+    /// Wraps the items of a list that was [captured](crate::frozen).
+    pub(crate) fn captured(items: &'v L, field: &'v str, key: F) -> Self {
+        Self {
+            items,
+            field,
+            key,
+            captured: true,
+        }
     }
 
     /// Returns the keys of all items; `None` if they do not identify, or are not recorded.
@@ -55,9 +73,16 @@ where
         identify.then_some(keys)
     }
 
-    /// Returns the field, if items are recorded with their keys as they are.
-    fn stored_key(&self, cx: &Diff<'_>) -> Option<&'static FieldSchema> {
-        let fields = L::Item::fields();
+    /// Returns the name of the field and when it is absent, if items are recorded with their keys as
+    /// they are. `hidden` tells whether rules of the model hide a field.
+    fn stored_key(
+        &self,
+        hidden: impl FnOnce(&'static [FieldSchema], &str) -> bool,
+    ) -> Option<(&'v str, Absent)> {
+        if self.captured {
+            return Some((self.field, Absent::Never));
+        }
+        let fields = behind(L::Item::fields());
         let key = fields.iter().find(|field| field.source() == self.field)?;
         let stored = match key.place {
             Place::Named => true,
@@ -68,8 +93,8 @@ where
             && key.is_as_its_type_says()
             && key.absent != Absent::Sometimes
             && !hides(K::fields())
-            && !cx.hides_field(fields, key.name);
-        shown.then_some(key)
+            && !hidden(fields, key.name);
+        shown.then_some((key.name, key.absent))
     }
 }
 
@@ -90,10 +115,18 @@ where
     }
 
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        match self.items.list() {
-            Some(items) => cx.nested(|cx| items.iter().map(|item| item.snapshot(cx)).collect()),
-            None => Value::Null,
+        let Some(items) = self.items.list() else {
+            return Value::Null;
+        };
+        let list = cx.nested(|cx| items.iter().map(|item| item.snapshot(cx)).collect());
+        if cx.is_capturing()
+            && let Some((field, absent)) =
+                self.stored_key(|fields, name| cx.hides_field(fields, name))
+            && self.keys(items, absent).is_some()
+        {
+            return cx.tagged(Tag::Keyed(field), list);
         }
+        list
     }
 
     fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
@@ -110,12 +143,10 @@ where
         if prefix == old_items.len() && prefix == new_items.len() {
             return;
         }
-        let keys = self.stored_key(cx).and_then(|key| {
-            Some((
-                key.name,
-                self.keys(old_items, key.absent)?,
-                new.keys(new_items, key.absent)?,
-            ))
+        let key = self.stored_key(|fields, name| cx.hides_field(fields, name));
+        let keys = key.and_then(|(name, absent)| {
+            let (old, new) = (self.keys(old_items, absent)?, new.keys(new_items, absent)?);
+            Some((name, old, new))
         });
         let Some((field, old_keys, new_keys)) = keys else {
             return old_items.diff(new_items, cx);

@@ -12,7 +12,7 @@ use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
 
 macro_rules! pointers {
-    ($($(#[$doc:meta])* [$($generics:tt)*] $pointer:ty, $inner:ident, |$a:ident, $b:ident| $shared:expr;)*) => {$(
+    ($($(#[$doc:meta])* [$($generics:tt)*] $pointer:ty, $inner:ident, |$a:ident, $b:ident| $shared:expr, $fields:expr;)*) => {$(
         $(#[$doc])*
         impl<$($generics)*> AuditValue for $pointer {
             const COMPOSITE: bool = $inner::COMPOSITE;
@@ -39,20 +39,20 @@ macro_rules! pointers {
             }
 
             fn fields() -> &'static [FieldSchema] {
-                $inner::fields()
+                $fields
             }
         }
     )*};
 }
 
 pointers! {
-    ['r, T: AuditValue + ?Sized] &'r T, T, |_a, _b| false;
-    ['r, T: AuditValue + ?Sized] &'r mut T, T, |_a, _b| false;
-    [T: AuditValue + ?Sized] Box<T>, T, |_a, _b| false;
+    ['r, T: AuditValue + ?Sized] &'r T, T, |_a, _b| false, const { &[FieldSchema::pointer(T::fields)] };
+    ['r, T: AuditValue + ?Sized] &'r mut T, T, |_a, _b| false, T::fields();
+    [T: AuditValue + ?Sized] Box<T>, T, |_a, _b| false, T::fields();
     /// Two handles of one value are the same without a look inside.
-    [T: AuditValue + ?Sized] Rc<T>, T, |a, b| Rc::ptr_eq(a, b);
+    [T: AuditValue + ?Sized] Rc<T>, T, |a, b| Rc::ptr_eq(a, b), const { &[FieldSchema::pointer(T::fields)] };
     /// Two handles of one value are the same without a look inside.
-    [T: AuditValue + ?Sized] Arc<T>, T, |a, b| Arc::ptr_eq(a, b);
+    [T: AuditValue + ?Sized] Arc<T>, T, |a, b| Arc::ptr_eq(a, b), const { &[FieldSchema::pointer(T::fields)] };
 }
 
 /// Returns whether a value is recorded as a null.

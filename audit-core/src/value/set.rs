@@ -10,6 +10,7 @@ use super::listed::{Items, Listed};
 use super::{AuditValue, compare_values};
 use crate::change::{Redaction, exact_text, member_text};
 use crate::diff::Diff;
+use crate::frozen::Tag;
 use crate::path::Segment;
 use crate::schema::FieldSchema;
 use crate::snapshot::{Snapshot, key_value};
@@ -23,7 +24,7 @@ pub(super) fn snapshot_set<'v, T: AuditValue + 'v>(
     cx.nested(|cx| {
         let mut members: Vec<Value> = members.map(|member| member.snapshot(cx)).collect();
         members.sort_by(compare_values);
-        Value::Array(members)
+        cx.tagged(Tag::Set, Value::Array(members))
     })
 }
 

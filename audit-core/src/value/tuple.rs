@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::AuditValue;
 use crate::diff::Diff;
+use crate::frozen::Tag;
 use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
 
@@ -18,7 +19,10 @@ macro_rules! tuples {
             }
 
             fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-                cx.nested(|cx| Value::Array(vec![$(self.$index.snapshot(cx)),+]))
+                cx.nested(|cx| {
+                    let items = Value::Array(vec![$(self.$index.snapshot(cx)),+]);
+                    cx.tagged(Tag::Tuple, items)
+                })
             }
 
             fn diff(&self, new: &Self, cx: &mut Diff<'_>) {

@@ -117,7 +117,10 @@ impl<T: AuditValue + ?Sized, F: Fn(&T) -> Value> AuditValue for MaskedWith<'_, T
         self.0.same(other.0)
     }
 
-    fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        if cx.is_capturing() {
+            return cx.capture_secret(&mut |cx| self.0.snapshot(cx), &mut |_| self.1(self.0));
+        }
         self.1(self.0)
     }
 }
