@@ -36,10 +36,10 @@ CREATE TABLE {schema}.audit_entry (
     -- newer than what was seen, and older than every transaction that is still open.
     xact           bigint   NOT NULL
         DEFAULT pg_current_xact_id()::text::bigint + {schema}.audit_xact_base(),
-    -- What no entry is, whoever writes it: one line that begins as an entry, a level, an outcome, and
+    -- What no entry is, whoever writes it: one line that begins as an object, a level, an outcome, and
     -- a time that the library can show. More would take as long as the rest of an insert.
     CONSTRAINT audit_entry_body CHECK (
-        starts_with(body, '{"action":"') AND strpos(body, E'\n') = 0 AND strpos(body, E'\r') = 0
+        starts_with(body, '{') AND strpos(body, E'\n') = 0 AND strpos(body, E'\r') = 0
     ),
     CONSTRAINT audit_entry_level CHECK (level IN (10, 20, 30, 40, 50)),
     CONSTRAINT audit_entry_outcome CHECK (outcome IN ('success', 'failure', 'denied')),
