@@ -1,6 +1,7 @@
 //! The diff: what changed from one value to another.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::{iter, mem};
 
@@ -612,13 +613,14 @@ impl Diff<'_> {
     /// Gives the changes from `start` on, which are of a flattened field, their names.
     fn name_parts(&mut self, field: &'static FieldSchema, node: &Node<'_>, start: usize) {
         let place = node.to_path();
+        let taken = self.names_before(start, &place, node.depth());
         for change in self.out.changes.split_off(start) {
             if change.path != place {
                 let name = change.path.segments().into_iter().nth(node.depth());
                 let Some(PathSegment::Name(name)) = name else {
                     return self.fail(flat::no_object(field));
                 };
-                if self.admits(field, &name, start) {
+                if self.admits(field, &name, &taken) {
                     self.out.changes.push(change);
                 } else {
                     self.drop_change();
@@ -631,7 +633,7 @@ impl Diff<'_> {
                 return self.fail(flat::no_object(field));
             };
             for part in parts {
-                if !self.admits(field, &part.name, start) {
+                if !self.admits(field, &part.name, &taken) {
                     continue;
                 }
                 let ignoring = self.out.ignoring;
@@ -649,9 +651,32 @@ impl Diff<'_> {
         }
     }
 
-    /// Returns whether a change at `name` of a flattened field is recorded; fails if the changes
-    /// before `start` are of another field of that name.
-    fn admits(&mut self, field: &'static FieldSchema, name: &str, start: usize) -> bool {
+    /// Returns the names that changes before `start` have in the object at a place, whose changes
+    /// are the last ones.
+    fn names_before(&self, start: usize, place: &Path, depth: usize) -> BTreeSet<String> {
+        if self.at.is_some_and(Node::is_flat) {
+            // Judged with the value that this one is flattened into.
+            return BTreeSet::new();
+        }
+        let here = self.out.changes[..start].iter().rev();
+        here.take_while(|change| change.path.is_within(place))
+            .filter_map(
+                |change| match change.path.segments().into_iter().nth(depth) {
+                    Some(PathSegment::Name(name)) => Some(name),
+                    _ => None,
+                },
+            )
+            .collect()
+    }
+
+    /// Returns whether a change at `name` of a flattened field is recorded; fails if the name is
+    /// `taken` by a change of another field.
+    fn admits(
+        &mut self,
+        field: &'static FieldSchema,
+        name: &str,
+        taken: &BTreeSet<String>,
+    ) -> bool {
         match flat::standing(field, name) {
             Standing::PassedOver => {
                 self.out.env.pass_over(field, name);
@@ -662,13 +687,8 @@ impl Diff<'_> {
                 false
             }
             Standing::Free => {
-                // A flattened value inside another one is judged with that.
-                if !self.at.is_some_and(Node::is_flat) {
-                    let path = Node::below(self.at, Segment::Name(name)).to_path();
-                    let other = |change: &Change| change.path.is_within(&path);
-                    if self.out.changes[..start].iter().any(other) {
-                        self.fail(flat::twice(field));
-                    }
+                if taken.contains(name) {
+                    self.fail(flat::twice(field));
                 }
                 true
             }
