@@ -406,3 +406,87 @@ fn a_composite_identity_changes_by_a_part() {
     assert_eq!(last.object_pk, "2|a\\|b");
     assert_eq!(last.counterpart.unwrap().object_pk, "1|a\\|b");
 }
+
+/// Each account as the trail has it now, by key, where its history has no break.
+fn roles(keys: [&str; 3]) -> [Option<String>; 3] {
+    keys.map(|key| {
+        let history = auditlog::history::<Account>(key).unwrap();
+        assert!(history.breaks().is_empty(), "{key}: {:?}", history.breaks());
+        let latest = history.latest();
+        let now = Utc::now() + chrono::TimeDelta::seconds(1);
+        let alone = auditlog::as_of::<Account>(key, now).unwrap();
+        assert_eq!(alone.state, latest.state, "{key}");
+        assert_eq!(history.as_of(now).state, latest.state, "{key}");
+        let versions = history.versions().count();
+        assert_eq!(
+            history.blame_at(versions).unwrap().is_empty(),
+            !latest.exists()
+        );
+        latest.state["role"].as_str().map(str::to_owned)
+    })
+}
+
+fn three() -> [Account; 3] {
+    let all = [("1", "x"), ("2", "y"), ("3", "z")].map(|(login, role)| account(login, role));
+    auditlog::created_many(&all).record().unwrap();
+    all
+}
+
+#[test]
+fn objects_swap_their_keys_in_one_batch() {
+    let _audit = captured();
+    let [one, two, _] = three();
+    let swapped = [
+        auditlog::updated(&one, &account("2", "x")),
+        auditlog::updated(&two, &account("1", "y")),
+    ];
+    auditlog::record_all(swapped).unwrap();
+    let expected = [Some("y".into()), Some("x".into()), Some("z".into())];
+    assert_eq!(roles(["1", "2", "3"]), expected);
+    let states = auditlog::objects_as_of::<Account>(Utc::now()).unwrap();
+    assert_eq!(states.count(), 3);
+}
+
+#[test]
+fn objects_move_up_by_one_key_in_a_transaction() {
+    let _audit = captured();
+    let all = three();
+    let moved = auditlog::transaction(|| {
+        for (old, key) in all.iter().zip(["2", "3", "4"]) {
+            auditlog::updated(old, &account(key, &old.role)).record()?;
+        }
+        Ok::<(), Error>(())
+    });
+    moved.unwrap();
+    let expected = [Some("x".into()), Some("y".into()), Some("z".into())];
+    assert_eq!(roles(["2", "3", "4"]), expected);
+    assert_eq!(roles(["1", "2", "3"])[0], None);
+}
+
+#[test]
+fn a_key_that_is_taken_and_given_up_in_one_batch_is_free() {
+    let _audit = captured();
+    let one = account("1", "x");
+    auditlog::created(&one).record().unwrap();
+    let there_and_back = [
+        auditlog::updated(&one, &account("2", "x")),
+        auditlog::updated(&account("2", "x"), &account("3", "x")),
+    ];
+    auditlog::record_all(there_and_back).unwrap();
+    assert_eq!(roles(["1", "2", "3"]), [None, None, Some("x".into())]);
+}
+
+#[test]
+fn going_back_to_where_an_object_was_not_takes_it_with_what_is_masked() {
+    let _audit = captured();
+    let one = account("1", "x");
+    auditlog::created(&one).record().unwrap();
+    auditlog::deleted(&one).record().unwrap();
+    auditlog::created(&one).record().unwrap();
+    let history = auditlog::history::<Account>("1").unwrap();
+    let back = history.revert_to(2).unwrap();
+    let mut state = history.latest().state;
+    back.apply(&mut state).unwrap();
+    assert!(state.is_null());
+    assert_eq!(back["$"].redaction, Some(auditlog::Redaction::Partial));
+}

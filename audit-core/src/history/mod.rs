@@ -4,6 +4,7 @@ mod between;
 mod chain;
 mod evolve;
 mod exact;
+mod handover;
 mod hidden;
 mod objects;
 mod parts;
@@ -144,7 +145,9 @@ impl AuditLog {
 /// Entries without a key, such as those of events and [bulk](crate::bulk()) statements, belong to
 /// no object's history. Where the identity of an object changed, its history under the former key
 /// ends with a deletion and the one under the new key begins with a creation, and each of these
-/// entries names the other object as its [`counterpart`](LogEntry::counterpart).
+/// entries names the other object as its [`counterpart`](LogEntry::counterpart). If objects swap
+/// their keys in one batch or transaction, the deletion of the former object comes before the
+/// creation of the next one, also if it was recorded after it.
 #[derive(Clone, Debug)]
 pub struct History {
     object: ObjectRef,
@@ -219,6 +222,7 @@ impl History {
         for entry in &mut entries {
             evolution.bring(entry)?;
         }
+        handover::order(evolution.fields, &mut entries);
         Ok(Self {
             object,
             entries,
@@ -253,10 +257,13 @@ impl History {
     /// Returns what the object was at a time, entries of that very time included.
     pub fn as_of(&self, time: impl Into<DateTime<Utc>>) -> Reconstruction {
         let time = time.into();
-        let end = self
-            .entries
-            .partition_point(|entry| entry.timestamp <= time);
-        rebuild(self.fields, &self.entries[..end])
+        // Not a binary search: at a handover of the key the timestamps may go back.
+        let later = |entry: &LogEntry| entry.timestamp > time;
+        let end = self.entries.iter().position(later);
+        rebuild(
+            self.fields,
+            &self.entries[..end.unwrap_or(self.entries.len())],
+        )
     }
 
     /// Returns the object as it was at a time; `None` while it did not exist. See
@@ -353,6 +360,12 @@ impl History {
             .collect();
         if hidden.is_empty() {
             return Some(self.changes(newest, &latest.state, number, &target.state));
+        }
+        if target.state.is_null() {
+            // Nothing is put back: the object goes with what is hidden in it.
+            let mut changes = crate::diff(&latest.state, &target.state);
+            mark_hidden(&mut changes, &[&latest]);
+            return Some(changes);
         }
         for path in &hidden {
             take_out(&mut latest.state, &path.segments());

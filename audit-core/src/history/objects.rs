@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::History;
 use super::evolve::Evolution;
+use super::handover;
 use super::rebuild::{Reconstruction, rebuild, stands_alone};
 use crate::auditable::Auditable;
 use crate::entry::{LogEntry, ObjectRef};
@@ -218,7 +219,8 @@ impl Backwards {
     fn add(&mut self, query: Query, page: Page, evolution: &Evolution) -> Result<()> {
         for mut entry in page.entries {
             evolution.bring(&mut entry)?;
-            let enough = stands_alone(&entry);
+            // A key may have been handed over: the end of the former object comes before.
+            let enough = stands_alone(&entry) && entry.counterpart.is_none();
             self.entries.push(entry);
             if enough {
                 return Ok(());
@@ -230,6 +232,7 @@ impl Backwards {
 
     fn state(mut self, evolution: &Evolution) -> Reconstruction {
         self.entries.reverse();
+        handover::order(evolution.fields, &mut self.entries);
         rebuild(evolution.fields, &self.entries)
     }
 }
