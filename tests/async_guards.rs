@@ -95,7 +95,7 @@ fn transactions_that_mix_fail_their_commit() {
     assert!(is_mixed(&one) && is_mixed(&two), "{one:?} {two:?}");
     assert!(seen(&audit).is_empty());
 
-    // What comes later is not concerned.
+    // Later entries are not affected.
     auditlog::transaction(|| auditlog::event("later").record()).unwrap();
     assert_eq!(seen(&audit), ["later by (unknown)"]);
 }

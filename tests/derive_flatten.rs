@@ -130,7 +130,7 @@ enum Tagged {
     Point,
 }
 
-/// What serde refuses to write.
+/// Values that serde refuses to write.
 #[derive(Auditable, Clone, Debug, Deserialize)]
 #[serde(tag = "kind")]
 enum Optional {

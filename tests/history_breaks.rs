@@ -193,7 +193,7 @@ fn breaks_inside_lists_sets_maps_and_values_are_found() {
             "{}",
             audit.entries()[1].changes
         );
-        // What was recorded breaks nothing.
+        // A recorded change is not a break.
         drop(audit);
         let (_audit, doc) = lived(|_| {}, after);
         let latest = auditlog::history::<Doc>(9).expect("a history").latest();

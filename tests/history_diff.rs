@@ -1,4 +1,4 @@
-//! What changed between versions is told as the entries tell it.
+//! The difference of two versions agrees with the entries between them.
 
 use std::collections::BTreeSet;
 
@@ -176,7 +176,7 @@ fn undoing_a_creation_leaves_no_object() {
     undo.changes.apply(&mut state).expect("it fits");
     assert!(state.is_null(), "{state}");
 
-    // What happened since stands in the way, and nothing is half undone.
+    // A later change is a conflict, and nothing is undone in part.
     let mut changed = cart(&[("A", 1)]);
     auditlog::update(&mut changed, |cart| cart.items[0].price = 2)
         .record()

@@ -254,7 +254,7 @@ fn levels_are_those_of_the_two_actions() {
             .iter()
             .all(|entry| entry.level == Level::Error)
     );
-    // What failed changed nothing.
+    // A failed operation changed nothing.
     assert!(
         !auditlog::history::<Account>("three")
             .unwrap()

@@ -1,4 +1,4 @@
-//! Types that nobody registered, and a program without a log: who is told, and how.
+//! Reports about types that are not registered, and about a program without a log.
 
 use std::process::Command;
 use std::sync::Mutex;

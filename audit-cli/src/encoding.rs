@@ -1,6 +1,6 @@
 //! Texts of files that went through tools of Windows.
 
-/// What a file in UTF-8 may begin with.
+/// The byte order mark of UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Returns the bytes without the byte order mark of UTF-8.

@@ -72,7 +72,7 @@ impl Exit {
             Self::NotFound => "the trail has no such entry, object or version",
             Self::Usage => "wrong arguments, a query or a time that cannot be read",
             Self::Store => {
-                "the store cannot be opened, read or written, or has rows that are no entries"
+                "the store cannot be opened, read or written, or has rows that are not entries"
             }
             Self::Data => "what was to be imported is not what it should be",
             Self::Unhealthy => "doctor or reconcile found something wrong",

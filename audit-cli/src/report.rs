@@ -63,7 +63,7 @@ pub(crate) fn damaged(rows: &[String]) -> bool {
         say(&format!("warning: and {more} more such rows\n"));
     }
     if !rows.is_empty() {
-        say("hint: `auditlog doctor` tells more; all other entries were read\n");
+        say("hint: run `auditlog doctor` for details; all other entries were read\n");
     }
     !rows.is_empty()
 }

@@ -65,7 +65,7 @@ impl<T> Stack<T> {
 
 /// A thing that is entered in a thread.
 pub(crate) trait Ambient: Sized + 'static {
-    /// What it is, for the warning about guards that mix.
+    /// The kind of guard, for the warning about guards that mix.
     const NAME: &'static str;
 
     /// Runs `read` with the frames of this thread; `None` while the thread ends.

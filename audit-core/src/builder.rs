@@ -223,7 +223,12 @@ impl AuditLogBuilder {
     /// Builds the log.
     pub fn build(self) -> AuditLog {
         for &version in &self.weak_keys {
-            log::error!(target: "auditlog", "{}", Error::WeakHashKey { version });
+            let error = Error::WeakHashKey { version };
+            if log::max_level() == log::LevelFilter::Off {
+                eprintln!("auditlog: {error}");
+            } else {
+                log::error!(target: "auditlog", "{error}");
+            }
         }
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         AuditLog::from_shared(Shared {

@@ -83,13 +83,17 @@ pub fn disabled<R: RunsInScope>(run: impl FnOnce() -> R) -> R {
     context().disabled().scope(run)
 }
 
-/// What a closure may return that runs in a scope: anything but an `async` block or the future of
-/// an `async fn`, which would run when the scope has ended.
+/// A value that a closure may return from a scope: any type but an `async` block or the future of
+/// an `async fn`, which would run after the scope has ended.
 ///
 /// For a future use [`in_audit_context`](FutureExt::in_audit_context) or
-/// [`transaction_async`](crate::transaction_async). A handle of what was started inside, such as a
-/// [`Ticket`](crate::Ticket), may be returned, and so may a boxed future, which must not be meant to
-/// run inside.
+/// [`transaction_async`](crate::transaction_async). A closure may return a handle such as a
+/// [`Ticket`](crate::Ticket). A boxed future compiles too, and runs outside of the scope.
+#[diagnostic::on_unimplemented(
+    message = "the closure returns a future, which would run after the scope has ended",
+    label = "this scope ends before the future runs",
+    note = "give the future its context with `future.in_audit_context(context)`, or use `transaction_async`"
+)]
 pub trait RunsInScope: Sized {}
 
 // Futures of `async` code are the types that are not `Unpin`.
@@ -498,8 +502,8 @@ pub struct InContext<F> {
     frames: Carried,
 }
 
-/// What goes along with a future or a stream: its context and the log of its maker, and the guards
-/// that it holds itself.
+/// The state that goes along with a future or a stream: its context, the log of its maker, and the
+/// guards that it holds itself.
 struct Carried {
     contexts: Frames<Arc<ContextData>>,
     logs: Frames<AuditLog>,

@@ -138,7 +138,7 @@ pub struct Diff<'a> {
     at: Option<&'a Node<'a>>,
 }
 
-/// What was found before an entity was entered.
+/// The state of the walk before an entity was entered.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Entered {

@@ -143,12 +143,12 @@ impl Entity for Former<'_> {
     }
 }
 
-/// What an entry says of its object.
+/// The content of an entry, by the kind of draft.
 enum Content<'c> {
     /// Every field as new.
-    Came,
+    Created,
     /// Every field as old.
-    Went,
+    Deleted,
     /// What a comparison with the old object finds.
     Changed(&'c Compare<'c>, &'c dyn Entity),
     /// All of it, and no change.
@@ -159,11 +159,11 @@ enum Content<'c> {
 
 impl Draft {
     pub(crate) fn created<T: Auditable + 'static>(log: &AuditLog, new: &T) -> Self {
-        Self::make(log, Action::Create, T::schema(), new, &Content::Came)
+        Self::make(log, Action::Create, T::schema(), new, &Content::Created)
     }
 
     pub(crate) fn deleted<T: Auditable + 'static>(log: &AuditLog, old: &T) -> Self {
-        Self::make(log, Action::Delete, T::schema(), old, &Content::Went)
+        Self::make(log, Action::Delete, T::schema(), old, &Content::Deleted)
     }
 
     pub(crate) fn updated<T: Auditable + 'static>(log: &AuditLog, old: &T, new: &T) -> Self {
@@ -634,7 +634,7 @@ impl Draft {
         if ready.counted {
             for entry in ready.each_mut() {
                 if entry.outcome != Outcome::Success {
-                    // What did not happen says nothing of the object.
+                    // An entry of a failure does not change the object's state.
                     entry.snapshot = None;
                 }
                 shared.cadence.count(entry);
@@ -863,15 +863,19 @@ impl Ready {
             (Content::Present, _) => true,
             (Content::Same, _)
             | (_, SnapshotPolicy::Never)
-            | (Content::Came | Content::Went, SnapshotPolicy::Every(_)) => false,
+            | (Content::Created | Content::Deleted, SnapshotPolicy::Every(_)) => false,
             (_, SnapshotPolicy::Always) => true,
             (Content::Changed(..), SnapshotPolicy::Every(every)) => {
                 self.notable && cadence.is_due(&*log.shared().pipeline.store, &self.entry, every)
             }
         };
         match content {
-            Content::Came => fill_whole(&mut self.entry, log, object, registration, CAME, wanted),
-            Content::Went => fill_whole(&mut self.entry, log, object, registration, WENT, wanted),
+            Content::Created => {
+                fill_whole(&mut self.entry, log, object, registration, CREATED, wanted)
+            }
+            Content::Deleted => {
+                fill_whole(&mut self.entry, log, object, registration, DELETED, wanted)
+            }
             _ if wanted => {
                 let whole = whole(log, object, registration)?;
                 pass_over(&mut self.entry, whole.passed_over);
@@ -905,7 +909,7 @@ impl Ready {
         ended.entry.object_repr = text_of(log, old, rules, registration.schema)?;
         ended.entry.parent = old.root();
         ended.entry.counterpart = Some(ObjectRef::new(&*model, &*self.entry.object_pk));
-        fill_whole(&mut ended.entry, log, old, registration, WENT, wanted)?;
+        fill_whole(&mut ended.entry, log, old, registration, DELETED, wanted)?;
         self.entry.counterpart = Some(ObjectRef::new(model, &*former));
         ended.entry.object_pk = former;
         self.entry.action = Action::Create;
@@ -916,7 +920,7 @@ impl Ready {
             entry: ended.entry,
             base: levels.delete,
         }));
-        fill_whole(&mut self.entry, log, new, registration, CAME, wanted)
+        fill_whole(&mut self.entry, log, new, registration, CREATED, wanted)
     }
 
     fn must_have_key(&self, key: &str) -> Result<()> {
@@ -948,11 +952,11 @@ impl Ready {
     }
 }
 
-/// What makes the two sides of a change of each value of an object that came or went.
+/// Makes the two sides of each change of an object that was created or deleted.
 type Side = fn(Value) -> (Option<Value>, Option<Value>);
 
-const CAME: Side = |value| (None, Some(value));
-const WENT: Side = |value| (Some(value), None);
+const CREATED: Side = |value| (None, Some(value));
+const DELETED: Side = |value| (Some(value), None);
 
 fn invalid(schema: &ModelSchema, source: ValueError) -> Error {
     Error::Value {

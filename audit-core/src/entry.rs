@@ -23,7 +23,7 @@ use crate::value::nesting;
 /// The version of an entry's stored form that this library writes (FORMAT.md).
 pub const ENTRY_FORMAT: u32 = 1;
 
-/// What stands for the actor where none is known.
+/// The text that is printed for an unknown actor.
 pub(crate) const UNKNOWN_ACTOR: &str = "(unknown)";
 
 /// One line of the trail: who did what to which object, when, why and from where.

@@ -34,14 +34,14 @@ pub enum Error {
     ReasonRequired {
         /// The model.
         model: String,
-        /// What was to be recorded.
+        /// The action.
         action: Action,
     },
     /// The log or the model records nothing without an actor, and none is known.
     ActorRequired {
         /// The model; empty for an event.
         model: String,
-        /// What was to be recorded.
+        /// The action.
         action: Action,
     },
     /// The canonical form of the entry has more bytes than the log records.
@@ -165,14 +165,14 @@ impl fmt::Display for Error {
             ),
             Self::ActorRequired { model, action } if model.is_empty() => write!(
                 f,
-                "the event `{}` is not recorded without an actor: set one in the context",
+                "the event `{}` is not recorded without an actor: set one with `auditlog::context().actor(..)` or on the draft",
                 action.as_str().escape_debug()
             ),
             Self::ActorRequired { model, action } => write!(
                 f,
-                "the {action} of a `{model}` is not recorded without an actor: set one in the context"
+                "the {action} of a `{model}` is not recorded without an actor: set one with `auditlog::context().actor(..)` or on the draft"
             ),
-            Self::NoContext => f.write_str("no audit context is entered here"),
+            Self::NoContext => f.write_str("no audit context is entered here: enter one with `auditlog::context().enter()`, or give a future one with `in_audit_context`"),
             Self::UnknownField { model, field, suggestion } => {
                 write!(f, "`{model}` has no field `{}`", field.escape_debug())?;
                 suggest(f, suggestion.as_deref())
@@ -191,7 +191,7 @@ impl fmt::Display for Error {
             ),
             Self::ActionName { name } => write!(
                 f,
-                "`{}` is no name for a custom action or an event: it must not be empty, create, update, delete or access",
+                "`{}` is not a valid name of a custom action or an event: it must not be empty, create, update, delete or access",
                 name.escape_debug()
             ),
             Self::Query { source } => write!(f, "the query cannot be run: {source}"),
@@ -341,7 +341,7 @@ pub enum StoreError {
     Io {
         /// Which file, or which server.
         place: String,
-        /// What the system said.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
     /// It is unknown whether the entries are kept: the commit was asked for, and its answer

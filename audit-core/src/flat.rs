@@ -79,7 +79,7 @@ pub(crate) fn no_object(field: &FieldSchema) -> String {
     format!("the flattened field `{}` is not an object", field.name)
 }
 
-/// What a replaced flattened value had and has under one of its names.
+/// The old and the new value of a replaced flattened value under one of its names.
 pub(crate) struct Part {
     pub(crate) name: String,
     pub(crate) old: Option<Value>,

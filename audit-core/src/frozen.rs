@@ -1,4 +1,4 @@
-//! What values were before a change, for objects that share parts of themselves with their clones.
+//! Captures values before a change, for objects that share parts of themselves with their clones.
 //!
 //! A clone of an object with an `Rc<RefCell<_>>` changes with the original, so the two cannot be
 //! compared afterwards. Where the schema says that a field is shared, its value is captured before
@@ -29,7 +29,7 @@ static TAG: LazyLock<String> = LazyLock::new(|| {
     format!("\0{:016x}{:016x}", random.hash_one(0), random.hash_one(1))
 });
 
-/// What a tag says of the value `v` that it holds.
+/// The meaning of a tag for the value `v` that it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tag<'n> {
     /// A field of a struct, by its number in the capture.
@@ -66,7 +66,7 @@ impl Tag<'_> {
     }
 }
 
-/// What is known of a capture besides its JSON.
+/// The parts of a capture besides its JSON.
 #[derive(Debug, Default)]
 pub(crate) struct Capture {
     fields: Vec<&'static FieldSchema>,
@@ -435,7 +435,7 @@ impl AuditValue for Frozen {
     }
 }
 
-/// What the shared fields of an object were before a change.
+/// The shared fields of an object before a change.
 #[derive(Clone, Debug)]
 pub(crate) struct Before {
     names: Arc<[&'static str]>,

@@ -207,11 +207,11 @@ impl fmt::Display for LintFinding {
         match self.reason {
             LintReason::SecretName => write!(
                 f,
-                "`{model}.{path}` is recorded in clear and looks secret (`{word}`): add #[audit(mask)], #[audit(hash)] or #[audit(skip)], or #[audit(not_secret)] if it is none"
+                "`{model}.{path}` is recorded in clear and looks secret (`{word}`): add #[audit(mask)], #[audit(hash)] or #[audit(skip)], or #[audit(not_secret)] if it is not secret"
             ),
             LintReason::HiddenByItsType => write!(
                 f,
-                "`{model}.{path}` is recorded past its type, which hides `{word}`: remove `serde`, `display` or `debug`, or add #[audit(mask)], or #[audit(not_secret)] if it is not shown"
+                "`{model}.{path}` is recorded without the masks of its type, which hides `{word}`: remove `serde`, `display` or `debug`, or add #[audit(mask)], or #[audit(not_secret)] if it is not shown"
             ),
         }
     }

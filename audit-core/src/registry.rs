@@ -16,7 +16,7 @@ use crate::options::{Finished, RegisterOptions, Settings, When};
 use crate::rules::{Rules, RulesByModel, Ruling};
 use crate::schema::{ModelSchema, hides};
 
-/// What happens when something is to be recorded of a type that is not registered.
+/// The behaviour of a draft whose type is not registered.
 ///
 /// Registration is the switch of the audit trail: a type that is not registered is out of its
 /// scope, and its drafts are `Skipped(NotRegistered)`. A type that was
@@ -44,7 +44,7 @@ pub(crate) struct Registry {
     ruled: AtomicBool,
     /// Whether a model with shared fields was ever registered.
     shares: AtomicBool,
-    /// What is known of models that are not registered.
+    /// The state of models that are not registered.
     absent: Mutex<BTreeMap<&'static str, Absent>>,
 }
 
@@ -56,7 +56,7 @@ enum Absent {
     Unregistered,
 }
 
-/// What to say of a model that is not registered.
+/// The report about a model that is not registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unknown {
     First,

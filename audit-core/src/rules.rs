@@ -329,7 +329,7 @@ impl Rules {
         }
         hidden.sort();
         if hidden.windows(2).any(|pair| pair[0] == pair[1]) {
-            // What went and what came at one index are one change.
+            // A removal and an insertion at one index are one change.
             merge_alike(list, |change| hidden.binary_search(&change.path).is_ok());
         }
     }

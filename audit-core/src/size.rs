@@ -120,7 +120,7 @@ pub(crate) fn check(entry: &LogEntry, limit: usize) -> Result<()> {
     let bytes = if size.texts > limit {
         size.texts
     } else {
-        // What has no canonical form is refused by the store.
+        // The store rejects an entry without a canonical form.
         entry.to_canonical_json().map_or(0, |text| text.len())
     };
     if bytes <= limit {

@@ -73,7 +73,7 @@ pub(crate) struct Env {
     redactions: Option<Box<Redactions>>,
     /// The rules of registered models; `None` outside of a log, and where no model has any.
     ruling: Option<Ruling>,
-    /// What is captured of values that are compared after they changed.
+    /// The capture of values that are compared after they changed.
     capture: Option<Box<Capture>>,
 }
 

@@ -15,17 +15,17 @@ use crate::receipt::Receipt;
 /// A future that needs no particular runtime and never blocks; [`wait`](Self::wait) blocks
 /// instead.
 ///
-/// While the log's [queue](crate::AuditLogBuilder::queue) has room, the entry is handed over
-/// at once, and written also if the ticket is dropped, but then nobody hears if it could not
-/// be. While the queue is full, the entry waits for room, without anybody's help, and what
-/// becomes of it then if the ticket is dropped depends:
+/// While the log's [queue](crate::AuditLogBuilder::queue) has capacity, the entry is handed over
+/// at once. It is written also if the ticket is dropped, but then no caller gets the error of a
+/// failed write. While the queue is full, the entry waits for capacity by itself, and dropping the
+/// ticket has one of two effects:
 ///
-/// - A ticket that was polled was awaited, and its task is cancelled. The entry is taken back:
-///   it is not kept, goes to the log output as a whole, and counts as
+/// - A ticket that was polled belongs to a cancelled task. The entry is taken back: it is not
+///   kept, goes to the log output as a whole, and counts as
 ///   [`lost`](crate::LogStats::lost).
-/// - A ticket that nobody awaited, as in `drop(draft.submit())`, blocks until there is room:
-///   await it where blocking is not an option.
-#[must_use = "nobody hears of an entry that could not be written unless the ticket is awaited"]
+/// - Dropping a ticket that was never polled, as in `drop(draft.submit())`, blocks until the queue
+///   has capacity: await the ticket where blocking is not an option.
+#[must_use = "a failed write is reported only by the ticket: await it, or call `wait`"]
 pub struct Ticket {
     slot: Arc<Slot>,
     /// Where the entry is, if it was to wait for room.

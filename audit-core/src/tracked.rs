@@ -43,7 +43,7 @@ struct Both<T> {
 #[derive(Clone)]
 struct Original<T> {
     object: T,
-    /// What the object shares with the present one, as it was.
+    /// The former values of the parts that the object shares with the present one.
     before: Option<Result<Before, ValueError>>,
 }
 

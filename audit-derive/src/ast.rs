@@ -20,19 +20,19 @@ pub(crate) struct Container<'a> {
     pub(crate) repr: Option<Vec<Piece>>,
     /// The field that holds the parent's key.
     pub(crate) parent_key: Option<usize>,
-    /// What is recorded in place of the fields.
+    /// The form that is recorded in place of the fields.
     pub(crate) conversion: Option<Conversion>,
     /// The key and the name that serde's `tag` adds to a struct.
     pub(crate) struct_tag: Option<(String, String)>,
 }
 
-/// What is recorded in place of a type's fields.
+/// The form that is recorded in place of a type's fields.
 pub(crate) enum Conversion {
-    /// What serde writes of it.
+    /// The form that serde writes.
     Serde,
     /// Its `Display` text.
     Display,
-    /// What it is converted into, by serde's `into`.
+    /// The type it is converted into, by serde's `into`.
     Into(Box<Type>),
 }
 

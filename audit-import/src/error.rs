@@ -40,9 +40,9 @@ pub enum ImportError {
     },
     /// A column was said to be what no part of an entry is.
     NoPart {
-        /// What it was said to be.
+        /// The kind that was given.
         part: String,
-        /// What it can be.
+        /// The kinds that exist.
         parts: &'static [&'static str],
     },
     /// The database cannot be read on; nothing comes after this.

@@ -210,7 +210,7 @@ pub(crate) struct Losses<'r> {
     pub(crate) format: Format,
     pub(crate) table: &'r str,
     pub(crate) row: &'r str,
-    /// What columns were said to be.
+    /// The kinds that were given for columns.
     pub(crate) columns: &'r Columns,
 }
 

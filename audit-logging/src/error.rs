@@ -43,7 +43,7 @@ pub enum LoggingError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// Another process writes to the file, and one of the two rotates it.
@@ -53,7 +53,7 @@ pub enum LoggingError {
     },
     /// The stream cannot be written.
     Stream {
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The logger underneath refused in another way.

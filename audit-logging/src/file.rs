@@ -28,7 +28,7 @@ pub(crate) struct LogFile {
 pub(crate) enum OpenError {
     /// Another process writes to it.
     InUse,
-    /// What the system said.
+    /// The error of the system.
     Io(io::Error),
 }
 

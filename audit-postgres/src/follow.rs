@@ -162,7 +162,7 @@ async fn adopt(connections: &Connections, schema: &Schema) {
     match adopted {
         Ok(None) => {}
         Ok(Some(_)) => log::info!(
-            "{}: the trail was restored from another server; whoever follows it gets all of it",
+            "{}: the trail was restored from another server; followers get all of it",
             connections.place
         ),
         // A role that does not own the tables, a server that follows another one.

@@ -52,7 +52,7 @@ pub struct SchemaInfo {
     pub missing_triggers: Vec<String>,
 }
 
-/// What the triggers of a table need.
+/// The columns and settings that the triggers of a table need.
 #[derive(Deserialize)]
 struct Needs {
     columns: Vec<String>,

@@ -164,7 +164,7 @@ async fn take_step(
                 Ok(Ok(left))
             }
             // Another process made the first tables at the same moment: the names are unique, and
-            // whoever comes second waits for the first and learns of it by this error.
+            // the second process waits for the first, and then gets this error.
             Err(error) if is_taken(&error) => {
                 transaction.rollback().await?;
                 match look_for(&*connection, schema, &place, steps.len()).await? {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 
-/// What a URL says.
+/// The settings in a URL.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) config: Config,
@@ -232,7 +232,7 @@ impl Reading {
             }
             "gssencmode" if ["disable", "prefer"].contains(&value) => {}
             "gssencmode" => return invalid("`disable`: encryption by GSSAPI is not supported"),
-            // What the driver does anyway, or has no effect in libpq either.
+            // The driver's own behaviour, or without effect in libpq too.
             "sslcompression" if value == "0" => {}
             "sslcompression" => return invalid("`0`: compression by TLS is not supported"),
             "sslsni" if value == "1" => {}

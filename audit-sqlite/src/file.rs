@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use audit_core::StoreError;
 
-/// What tells the open file from another one that is put in its place.
+/// Identifies the open file, to detect another one in its place.
 ///
 /// The file is looked at by its path alone: to open and close it by other means than SQLite
 /// would take away the locks of every connection of this process.
@@ -84,7 +84,7 @@ impl OpenFile {
             place: self.path.display().to_string(),
             source: Arc::new(io::Error::new(
                 io::ErrorKind::NotFound,
-                format!("{what}; entries go to no file there, so open the store again"),
+                format!("{what}; no entry is written from now on until the store is opened again"),
             )),
         })
     }

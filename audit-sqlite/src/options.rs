@@ -343,7 +343,10 @@ impl SqliteOptions {
                 io_error(error)
             }
             Err(_) => match std::fs::File::create_new(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && path.parent().is_some_and(|folder| !folder.exists()) =>
+                {
                     let folder = path.parent().unwrap_or(path).display();
                     io_error(io::Error::new(
                         io::ErrorKind::NotFound,

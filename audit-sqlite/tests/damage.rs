@@ -176,7 +176,7 @@ fn open_retention_and_removed_entries_are_found() {
     let store = SqliteStore::open(&file).unwrap();
     let sample = entries(10, 1);
     store.append(&sample).unwrap();
-    // What is appended again leaves no gap.
+    // A repeated append leaves no gap.
     store.append(&sample).unwrap();
     store.append(&entries(10, 2)).unwrap();
     assert_eq!(store.check().unwrap().removed, 0);

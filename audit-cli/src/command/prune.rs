@@ -267,7 +267,7 @@ impl Survey {
         }
         if self.damaged > 0 {
             let rows = text::counted(self.damaged, "row", "rows");
-            out.line(format!("{rows} among them that are no entries"))?;
+            out.line(format!("{rows} of these are not valid entries"))?;
         }
         let (Some(oldest), Some(newest)) = (self.oldest, self.newest) else {
             return match self.damaged {

@@ -26,6 +26,10 @@ const SCHEMA: &str = "public";
 ///
 /// For instance: `auditlog triggers --models models.json --model User --table public.users | psql -1`
 #[derive(Args, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct TriggersArgs {
     /// The file with the models as JSON; `-` reads them from the standard input
     #[arg(long, value_name = "FILE")]

@@ -201,7 +201,7 @@ fn complaints(check: &Check, problems: &mut Vec<Problem>) {
     }));
     problems.extend(check.schema.iter().map(|difference| Problem {
         what: difference.to_string(),
-        advice: "somebody changed the trail's tables; export the trail and import it into a new \
+        advice: "the trail's tables were changed by hand; export the trail and import it into a new \
                  store",
     }));
     if check.retention_open {
@@ -213,7 +213,7 @@ fn complaints(check: &Check, problems: &mut Vec<Problem>) {
     if check.removed > check.pruned {
         problems.push(Problem {
             what: format!(
-                "{} removed, of which entries of `prune` tell {}",
+                "{} removed, and the entries of `prune` account for {}",
                 match check.removed {
                     1 => "1 entry was".to_owned(),
                     removed => format!("{} entries were", text::thousands(removed)),

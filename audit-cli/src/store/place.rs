@@ -15,7 +15,7 @@ const DEFAULT: &str = "audit.db";
 /// How the URL of a database begins.
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
-/// What comes before the colon where other programs name a database.
+/// The schemes by which other programs name a database.
 const DATABASES: [&str; 6] = ["file", "sqlite", "sqlite3", "jdbc", "mysql", "mariadb"];
 
 /// The keys of libpq's connection strings, by which one is known.
@@ -141,7 +141,7 @@ fn is_url(text: &str) -> bool {
 /// may be a password in it.
 fn refuse_database(text: &str) -> Result<(), Error> {
     let lower = text.to_ascii_lowercase();
-    // What other programs take for the name of a database.
+    // Other programs read these as names of a database.
     let scheme = lower
         .split_once(':')
         .filter(|(scheme, _)| DATABASES.contains(scheme));
@@ -156,7 +156,7 @@ fn refuse_database(text: &str) -> Result<(), Error> {
         .is_some_and(|(_, parameters)| parameters.contains('='));
     if parameters || lower == ":memory:" {
         return Err(Error::Usage {
-            message: "the text given with --store names no file".to_owned(),
+            message: "the text given with --store is not the name of a file".to_owned(),
             hint: "give the path of a file, without parameters; the command opens it as it needs",
         });
     }

@@ -205,7 +205,7 @@ fn doctor_finds_that_what_protects_the_trail_is_gone() {
             "INSERT INTO audit_retention VALUES (9223372036854775807); \
              DELETE FROM audit_entry WHERE seq = 3; DELETE FROM audit_change WHERE seq = 3; \
              DELETE FROM audit_retention",
-            "1 entry was removed, of which entries of `prune` tell 0",
+            "1 entry was removed, and the entries of `prune` account for 0",
         ),
     ] {
         let store = trail(&scratch::folder());
@@ -218,7 +218,7 @@ fn doctor_finds_that_what_protects_the_trail_is_gone() {
         let told = String::from_utf8(output.stdout).expect("UTF-8");
         assert!(told.contains(expected), "{told}");
     }
-    // What was pruned is told.
+    // `doctor` takes pruned entries into account.
     let store = trail(&scratch::folder());
     stdout(&store, &["prune", "--older-than", "2026-01-02", "--yes"]);
     stdout(&store, &["doctor"]);

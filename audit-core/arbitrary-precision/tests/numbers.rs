@@ -77,7 +77,7 @@ fn two_spellings_of_one_number_are_no_change() {
     let (long, longer) = ("0.12345678901234567890", "0.12345678901234567891");
     let changes = auditlog::diff(&holder(long), &holder(longer));
     assert_eq!(changes.len(), 2, "{changes}");
-    // What is recorded alike is the same.
+    // Values with equal recorded forms are the same.
     assert!(auditlog::diff(&json("1E400"), &json("\"1E400\"")).is_empty());
 }
 

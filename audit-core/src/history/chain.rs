@@ -12,7 +12,7 @@ use crate::path::{Path, PathSegment};
 use crate::schema::{FieldSchema, Sensitivity};
 use crate::value::{compare_values, nesting};
 
-/// What is known where an entry meets the state that the entries before it led to.
+/// Compares an entry with the state that the entries before it led to.
 #[derive(Clone, Copy)]
 pub(super) struct Link<'e> {
     /// The fields of the type; empty if it is not known.
@@ -23,9 +23,9 @@ pub(super) struct Link<'e> {
     pub(super) partial: bool,
 }
 
-/// What the type says of a path.
+/// The properties of a path by the type.
 struct Declared {
-    /// What the last step of the path names.
+    /// The kind of the last step of the path.
     end: End,
     /// The fields of what is there.
     inside: Level,

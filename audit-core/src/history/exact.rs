@@ -61,7 +61,7 @@ struct Exact<'f> {
 /// A field's name or a map's key: a text, whatever the type of the keys.
 struct Key(String);
 
-/// What is inside an object.
+/// The values inside an object.
 struct Entries<'f> {
     left: map::IntoIter,
     next: Option<(String, Value)>,
@@ -98,7 +98,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 }
 
-/// What is inside an array.
+/// The values inside an array.
 struct Items<'f> {
     left: std::vec::IntoIter<Value>,
     index: usize,

@@ -40,8 +40,8 @@ impl Readable {
     }
 }
 
-/// Whether serde reads any field in another way than it is stored, however deep. Each type is
-/// looked at once, since types may contain themselves.
+/// Returns whether serde reads any field, at any depth, in another form than the stored one. Visits
+/// each type once, since types may contain themselves.
 fn reads_otherwise(fields: &'static [FieldSchema]) -> bool {
     let mut seen = HashSet::new();
     let mut waiting = vec![fields];

@@ -33,7 +33,7 @@ pub enum TypedError {
     Form {
         /// The innermost value that cannot be read.
         path: Path,
-        /// What serde says.
+        /// The message of serde.
         source: serde_json::Error,
         /// Which attribute helps.
         help: &'static str,

@@ -46,9 +46,9 @@ trait Guarded {
 
     /// Whether another thread may release what is held.
     const SHARED: bool = true;
-    /// What an error says of a value that is held.
+    /// The message of the error for a locked value.
     const HELD: &'static str;
-    /// What an error says of a value that is poisoned.
+    /// The message of the error for a poisoned value.
     const POISONED: &'static str;
 
     /// Reads the value without waiting.

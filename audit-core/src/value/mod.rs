@@ -69,7 +69,7 @@ use crate::snapshot::Snapshot;
     note = "derive it with `#[derive(Auditable)]` if the type is yours",
     note = "for a type of another crate put `#[audit(serde)]`, `#[audit(display)]`, `#[audit(debug)]` or `#[audit(with = path)]` on the field",
     note = "or leave the field out with `#[audit(skip)]`",
-    note = "`auditlog` implements it for types of `bigdecimal`, `bytes`, `indexmap`, `jiff`, `rust_decimal`, `secrecy`, `time` and `url`, each behind the feature of that name"
+    note = "`auditlog` implements it for types of `bigdecimal`, `bytes`, `indexmap`, `ipnetwork`, `jiff`, `rust_decimal`, `secrecy`, `semver`, `time`, `ulid` and `url`, each behind the cargo feature of that name"
 )]
 pub trait AuditValue {
     /// Whether a difference may lie inside, at a path below the value's own.

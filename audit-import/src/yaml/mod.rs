@@ -69,7 +69,7 @@ pub(crate) fn parse(text: &str, notes: &mut Notes) -> Result<Value, YamlError> {
 
 struct Reader<'t, 'n> {
     parser: Parser<'t, StrInput<'t>>,
-    /// What stands for separators of lines and paragraphs.
+    /// The characters that replace separators of lines and paragraphs.
     marks: Marks,
     keys: ruby::Keys,
     /// What aliases stand for, and how large it is.

@@ -323,7 +323,7 @@ fn a_restored_trail_comes_as_a_whole(scratch: &Scratch) {
         let mut expected = there.clone();
         expected.sort_by_key(|entry| entry.id);
         assert!(given == expected, "each entry comes once");
-        // What is written from here on comes after it.
+        // Later entries come after it.
         let new = entries(3, 300 + restores);
         store.append(&new).unwrap();
         assert_eq!(follower.next(3, 3).len(), 3);

@@ -425,7 +425,7 @@ fn default_privileges_reach_no_partition(scratch: &Scratch) {
     drop(made);
 }
 
-/// Whoever writes them: a role that may only add entries must not make the others unreadable.
+/// A role that may only add entries must not make the others unreadable.
 fn rows_that_are_no_entry_are_refused(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();

@@ -353,8 +353,8 @@ fn entry(text: &str) -> Result<LogEntry, (Option<usize>, String)> {
     }
 }
 
-/// What of an entry's JSON would be lost, if anything: a key that entries do not have, or one
-/// that is there twice.
+/// The message about a part of an entry's JSON that would be lost, if any: an unknown key, or a
+/// duplicate one.
 struct Checked(Option<String>);
 
 impl<'de> Deserialize<'de> for Checked {

@@ -200,7 +200,7 @@ struct Import<'i> {
     place: &'i str,
     format: String,
     unit: &'static str,
-    /// Who imports; `None` where nothing is to be kept.
+    /// The importing user; `None` if nothing is to be kept.
     actor: Option<Actor>,
     /// Whether an entry in the trail tells of this import.
     begun: bool,
