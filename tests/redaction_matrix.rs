@@ -361,6 +361,7 @@ hidden! {
     masked_option [#[audit(mask)]] Option<String>, |number| Some(secret(number)), |o| o;
     masked_list [#[audit(mask)]] Vec<String>, |number| vec![secret(number)], |o| o;
     hashed [#[audit(hash)]] String, secret, |o| o;
+    hashed_identity [#[audit(id, hash)]] String, secret, |o| o;
     hashed_list [#[audit(hash)]] Vec<String>, |number| vec![secret(number)], |o| o;
     skipped [#[audit(skip)]] String, secret, |o| o;
     converted [#[audit(with = length)]] String, secret, |o| o;

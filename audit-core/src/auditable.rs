@@ -23,8 +23,20 @@ pub trait Auditable: AuditValue {
     /// The stored name of the type, which stays when the type is renamed.
     const MODEL: &'static str;
 
+    /// The parts of the identity, each with what its tokens are made for if it is hashed. Empty
+    /// if no part is.
+    #[doc(hidden)]
+    const HASHED_KEY: &'static [Option<&'static str>] = &[];
+
+    /// Whether entries name the object or its parent by a token.
+    #[doc(hidden)]
+    const HASHES_KEYS: bool = !Self::HASHED_KEY.is_empty();
+
     /// Returns the identity as text; the parts of a composite one are joined with `|`. Empty
     /// while the object has no key, or only a part of one: it cannot be recorded then.
+    ///
+    /// A part that is hashed is a token, made with the key of the log that drafts an entry, or
+    /// else of the [current log](crate::AuditLog::current).
     fn object_pk(&self) -> String;
 
     /// Returns the object as people read it, with masked fields masked; by default the
@@ -65,6 +77,8 @@ macro_rules! pointers {
         /// The entity it points to.
         impl<T: Auditable> Auditable for $pointer<T> {
             const MODEL: &'static str = T::MODEL;
+            const HASHED_KEY: &'static [Option<&'static str>] = T::HASHED_KEY;
+            const HASHES_KEYS: bool = T::HASHES_KEYS;
 
             fn object_pk(&self) -> String {
                 T::object_pk(self)

@@ -114,7 +114,9 @@ impl AuditLogBuilder {
     }
 
     /// Adds the key for fields marked `#[audit(hash)]`. Of several the one with the highest
-    /// version is used; earlier ones stay so that their tokens can be made again.
+    /// version is used; earlier ones stay so that their tokens can be made again. Hashed
+    /// identities use the one with the lowest version, so that objects keep their histories when
+    /// a key is added.
     ///
     /// Without a key each process makes up its own, and tokens of different processes
     /// cannot be compared. A key should have 32 random bytes and live where secrets do. A key of

@@ -85,6 +85,8 @@ struct Ended {
 /// An object of any type, so that what makes an entry is compiled once.
 trait Entity {
     fn admitted(&self, registration: &Registration) -> bool;
+    /// Whether entries name the object or its parent by a token.
+    fn hashes_keys(&self) -> bool;
     fn pk(&self) -> String;
     fn write_repr(&self, repr: &mut Repr<'_>);
     fn root(&self) -> Option<ObjectRef>;
@@ -94,6 +96,10 @@ trait Entity {
 impl<T: Auditable + 'static> Entity for T {
     fn admitted(&self, registration: &Registration) -> bool {
         registration.admits(self.entity())
+    }
+
+    fn hashes_keys(&self) -> bool {
+        T::HASHES_KEYS
     }
 
     fn pk(&self) -> String {
@@ -122,6 +128,10 @@ struct Former<'o> {
 impl Entity for Former<'_> {
     fn admitted(&self, registration: &Registration) -> bool {
         self.old.admitted(registration)
+    }
+
+    fn hashes_keys(&self) -> bool {
+        self.old.hashes_keys()
     }
 
     fn pk(&self) -> String {
@@ -275,7 +285,13 @@ impl Draft {
         let state = match admit(log, &action, schema, Some(object)) {
             Ok(registration) => {
                 let mut ready = Box::new(Ready::of(log, action, &registration));
-                match ready.describe(log, object, content, &registration) {
+                let mut describe = || ready.describe(log, object, content, &registration);
+                let described = if object.hashes_keys() {
+                    log.hash_keys().entered(describe)
+                } else {
+                    describe()
+                };
+                match described {
                     Ok(()) => {
                         ready.settle_level();
                         if !ready.is_unchanged() {

@@ -12,9 +12,11 @@ use uuid::Uuid;
 
 use crate::action::{Action, Outcome};
 use crate::actor::Actor;
+use crate::auditable::Auditable;
 use crate::canonical::{self, Canonical};
 use crate::change::Changes;
 use crate::error::StoreError;
+use crate::hash::{HashKeys, KeyForm};
 use crate::level::Level;
 use crate::one_line::OneLine;
 use crate::query::Query;
@@ -105,6 +107,26 @@ impl ObjectRef {
             model: model.into(),
             object_pk: object_pk.into(),
         }
+    }
+
+    /// Returns the object of a type with this key, as entries of the current log name it. A part
+    /// of the key that the type hashes is given in clear or as a token.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`42` reads better than `&42`"
+    )]
+    pub fn of<T: Auditable>(pk: impl ToString) -> Self {
+        Self::keyed::<T>(None, pk.to_string())
+    }
+
+    /// As [`of`](Self::of), with keys other than those of the current log.
+    pub(crate) fn keyed<T: Auditable>(keys: Option<&HashKeys>, pk: String) -> Self {
+        let object_pk = match keys {
+            _ if T::HASHED_KEY.is_empty() => pk,
+            Some(keys) => keys.object_key(T::HASHED_KEY, pk, KeyForm::Any),
+            None => HashKeys::current().object_key(T::HASHED_KEY, pk, KeyForm::Any),
+        };
+        Self::new(T::MODEL, object_pk)
     }
 }
 

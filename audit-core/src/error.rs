@@ -516,6 +516,12 @@ pub enum RegistrationError {
         /// The field.
         field: String,
     },
+    /// The identity or the key of the parent is hashed, and the log has no hash key: after a
+    /// restart no object would be found.
+    NoHashKey {
+        /// The model.
+        model: String,
+    },
     /// A field of a flattened value has the name of another field of the same object, or of the
     /// tag of an enum.
     NameTaken {
@@ -584,6 +590,10 @@ impl fmt::Display for RegistrationError {
             Self::HiddenKey { model, field } => write!(
                 f,
                 "`{model}.{field}` cannot be hidden: every entry has it in clear, to be found by; give `{model}` a key that is no secret"
+            ),
+            Self::NoHashKey { model } => write!(
+                f,
+                "`{model}` is found by a hashed key, and the log has no hash key: set `AuditLog::builder().hash_key(..)`"
             ),
             Self::NameTaken { model, field, name } => write!(
                 f,

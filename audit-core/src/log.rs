@@ -24,7 +24,7 @@ use crate::critical::warn_or_print;
 use crate::description::ModelDescription;
 use crate::draft::Draft;
 use crate::drafts::Drafts;
-use crate::entry::{LogEntry, Source};
+use crate::entry::{LogEntry, ObjectRef, Source};
 use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
 use crate::frozen::Before;
 use crate::hash::HashKeys;
@@ -203,7 +203,7 @@ impl AuditLog {
 
     /// Asks this log's store.
     pub fn query(&self) -> Query {
-        Query::of(self.store())
+        Query::of(self.store()).with_keys(self.hash_keys())
     }
 
     /// Returns what the log has counted since it was built.
@@ -226,9 +226,9 @@ impl AuditLog {
     /// Registers a type as [`register`](Self::register) does.
     ///
     /// # Errors
-    /// [`RegistrationError::ModelTaken`] if another type has the model name.
+    /// [`RegistrationError`] as from [`register_with`](Self::register_with).
     pub fn try_register<T: Auditable + 'static>(&self) -> Result<(), RegistrationError> {
-        self.warn_of_hashes::<T>();
+        self.check_hashes::<T>()?;
         self.shared.registry.register::<T>(None)
     }
 
@@ -241,7 +241,7 @@ impl AuditLog {
         &self,
         options: impl FnOnce(RegisterOptions<T>) -> RegisterOptions<T>,
     ) -> Result<(), RegistrationError> {
-        self.warn_of_hashes::<T>();
+        self.check_hashes::<T>()?;
         self.shared
             .registry
             .register(Some(options(RegisterOptions::new())))
@@ -268,7 +268,14 @@ impl AuditLog {
         self.shared.registry.described()
     }
 
-    fn warn_of_hashes<T: Auditable>(&self) {
+    /// Checks that the tokens of a type outlive the process if its objects are found by them, and
+    /// warns of other tokens that do not.
+    fn check_hashes<T: Auditable>(&self) -> Result<(), RegistrationError> {
+        if T::HASHES_KEYS && self.shared.keys.is_ephemeral() {
+            return Err(RegistrationError::NoHashKey {
+                model: T::MODEL.to_owned(),
+            });
+        }
         let hashed = |field: &FieldSchema| field.sensitivity == Sensitivity::Hashed;
         if self.shared.keys.is_ephemeral()
             && any_inside(T::schema().fields(), hashed)
@@ -280,6 +287,7 @@ impl AuditLog {
                 T::MODEL
             );
         }
+        Ok(())
     }
 
     /// Reports a type of which something was to be recorded and that is not registered, as the
@@ -354,7 +362,21 @@ impl AuditLog {
     /// Captures what clones of an object share with it; `None` for most types, which share nothing.
     pub(crate) fn before<T: Auditable>(&self, object: &T) -> Option<Result<Before, ValueError>> {
         let shared = self.shared.registry.shared(T::MODEL)?;
-        Some(Before::of(object, &shared, self.env()))
+        Some(self.naming::<T, _>(|| Before::of(object, &shared, self.env())))
+    }
+
+    /// Runs a function that names an object of a type: a token in its key is this log's.
+    pub(crate) fn naming<T: Auditable, R>(&self, run: impl FnOnce() -> R) -> R {
+        if T::HASHES_KEYS {
+            self.hash_keys().entered(run)
+        } else {
+            run()
+        }
+    }
+
+    /// Returns the object that entries of this log name, given its key in clear or as stored.
+    pub(crate) fn object_ref<T: Auditable>(&self, pk: String) -> ObjectRef {
+        ObjectRef::keyed::<T>(Some(&self.shared.keys), pk)
     }
 
     /// Drafts the entry of an update, given what was captured before it.

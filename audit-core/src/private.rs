@@ -14,6 +14,7 @@ pub use crate::auditable::Auditable;
 pub use crate::auto::Derived;
 pub use crate::diff::Diff;
 pub use crate::entry::ObjectRef;
+pub use crate::hash::{hashed_key, hashes_keys, parent_key};
 pub use crate::level::Level;
 pub use crate::mask::Mask;
 pub use crate::one_line::{OneLine, OneLineWriter, is_forging};

@@ -81,3 +81,23 @@ pub fn composite_key(parts: &[String]) -> String {
         .collect();
     escaped.join("|")
 }
+
+/// Returns the parts of a composite identity.
+pub(crate) fn key_parts(key: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut characters = key.chars();
+    while let Some(character) = characters.next() {
+        let character = match character {
+            '|' => {
+                parts.push(String::new());
+                continue;
+            }
+            '\\' => characters.next().unwrap_or('\\'),
+            other => other,
+        };
+        if let Some(part) = parts.last_mut() {
+            part.push(character);
+        }
+    }
+    parts
+}

@@ -183,9 +183,11 @@ impl Env {
     }
 
     fn hash(&mut self, domain: &str, value: &Value) -> String {
-        self.keys
-            .get_or_insert_with(HashKeys::current)
-            .token(domain, value)
+        self.keys().token(domain, value)
+    }
+
+    fn keys(&mut self) -> &Arc<HashKeys> {
+        self.keys.get_or_insert_with(HashKeys::current)
     }
 }
 
@@ -212,6 +214,11 @@ impl<'a> Snapshot<'a> {
             flattened: false,
             comparable: false,
         }
+    }
+
+    /// Returns the keys that make tokens.
+    pub(crate) fn keys(&mut self) -> Arc<HashKeys> {
+        Arc::clone(self.env.keys())
     }
 
     /// Gives values that are the same to the trail one form, whatever their scale.

@@ -279,7 +279,8 @@ impl<T: Auditable + Clone + 'static> fmt::Debug for Tracked<T> {
         let registration = self.log.shared().registry.get(T::MODEL);
         let rules = registration.as_deref().and_then(Registration::rules);
         let mut repr = Repr::new(self.log.env(), rules);
-        both.current.repr_into(&mut repr);
+        self.log
+            .naming::<T, _>(|| both.current.repr_into(&mut repr));
         let (object, _) = repr.finish();
         let changes = self.difference(both).map(|difference| difference.changes);
         f.debug_struct("Tracked")
@@ -313,7 +314,8 @@ impl<T: Auditable + Clone + 'static> Drop for Tracked<T> {
             }
             return;
         }
-        let what = format!("{} {}: {paths}", T::MODEL, both.current.object_pk());
+        let key = self.log.naming::<T, _>(|| both.current.object_pk());
+        let what = format!("{} {key}: {paths}", T::MODEL);
         match Staging::of(&self.log) {
             // Whether the changes happened is known when the transaction ends.
             Some(staging) => staging.note_dropped(what),

@@ -96,7 +96,7 @@ const CONTRADICTIONS: &[(&str, &[&str], &str)] = &[
     ),
     (
         ID,
-        &[SKIP, MASK, MASK_WITH, HASH, FLATTEN, SKIP_NONE],
+        &[SKIP, MASK, MASK_WITH, FLATTEN, SKIP_NONE],
         IDENTITY_IS_CLEAR,
     ),
     (
@@ -137,7 +137,8 @@ const CONTRADICTIONS: &[(&str, &[&str], &str)] = &[
     (EQ, &[TOLERANCE], "two values are compared in one way"),
 ];
 
-const IDENTITY_IS_CLEAR: &str = "the identity names the object in every entry";
+const IDENTITY_IS_CLEAR: &str =
+    "the identity names the object in every entry, in clear or as the token of `hash`";
 const ONE_FORM: &str = "a field is recorded in one form";
 
 /// No two attributes of a field contradict each other.
@@ -357,7 +358,7 @@ fn unique_names(names: &[StoredName<'_>], what: &str, errors: &mut Errors) {
     }
 }
 
-/// The identity stands in clear in every entry; an identity found by its name alone gets a
+/// The identity stands in every entry, in clear or as a token; an identity found by its name alone gets a
 /// way out in the message.
 fn redacted_identity(container: &Container<'_>, body: &Body<'_>, errors: &mut Errors) {
     for field in container.identity.iter().map(|place| &body.fields[*place]) {
@@ -365,7 +366,7 @@ fn redacted_identity(container: &Container<'_>, body: &Body<'_>, errors: &mut Er
             // `contradictions` speaks of it.
             continue;
         }
-        let redacting = [SKIP, MASK, MASK_WITH, HASH, FLATTEN, SKIP_NONE];
+        let redacting = [SKIP, MASK, MASK_WITH, FLATTEN, SKIP_NONE];
         for (word, token) in field.settings.given.iter() {
             if redacting.contains(&word) && !(word == SKIP && field.settings.skip == Some(false)) {
                 let name = field.source_name();
@@ -381,17 +382,21 @@ fn redacted_identity(container: &Container<'_>, body: &Body<'_>, errors: &mut Er
     }
 }
 
-/// The parent's key stands in clear in every entry, so its field cannot be a secret.
+/// The parent's key stands in every entry, so its field is in clear, or hashed as the parent's
+/// identity is, which the expansion checks.
 fn parent_key_is_recorded(container: &Container<'_>, body: &Body<'_>, errors: &mut Errors) {
     let (Some((_, key)), Some(place)) = (&container.settings.parent, container.parent_key) else {
         return;
     };
     let field = &body.fields[place];
-    if field.skipped || field.settings.redaction != Redaction::None {
+    if field.skipped || matches!(field.settings.redaction, Redaction::Mask(_)) {
         let name = field.source_name();
         errors.at(
             key,
-            format!("`{name}` is skipped, masked or hashed, but the parent's key stands in clear"),
+            format!(
+                "`{name}` is skipped or masked, but the parent's key stands in every entry, in \
+                 clear or as the token of `hash`"
+            ),
         );
     }
 }

@@ -99,7 +99,7 @@ impl AuditLog {
         reason = "`42` reads better than `&42`"
     )]
     pub fn history<T: Auditable>(&self, pk: impl ToString) -> Result<History> {
-        let object = ObjectRef::new(T::MODEL, pk.to_string());
+        let object = self.object_ref::<T>(pk.to_string());
         let evolution = Evolution::of(self, T::MODEL).with_fields(T::FIELDS);
         History::read(self, object, &evolution)
     }
@@ -110,7 +110,7 @@ impl AuditLog {
     /// # Errors
     /// As [`history`](Self::history).
     pub async fn history_async<T: Auditable>(&self, pk: impl ToString) -> Result<History> {
-        let object = ObjectRef::new(T::MODEL, pk.to_string());
+        let object = self.object_ref::<T>(pk.to_string());
         let evolution = Evolution::of(self, T::MODEL).with_fields(T::FIELDS);
         History::read_async(self, object, &evolution).await
     }

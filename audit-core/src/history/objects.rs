@@ -68,7 +68,7 @@ impl AuditLog {
         pk: impl ToString,
         time: impl Into<DateTime<Utc>>,
     ) -> Result<Reconstruction> {
-        let object = ObjectRef::new(T::MODEL, pk.to_string());
+        let object = self.object_ref::<T>(pk.to_string());
         let evolution = Evolution::of(self, T::MODEL).with_fields(T::FIELDS);
         self.state_of(&object, time.into(), &evolution)
     }
@@ -83,7 +83,7 @@ impl AuditLog {
         pk: impl ToString,
         time: impl Into<DateTime<Utc>>,
     ) -> Result<Reconstruction> {
-        let object = ObjectRef::new(T::MODEL, pk.to_string());
+        let object = self.object_ref::<T>(pk.to_string());
         let evolution = Evolution::of(self, T::MODEL).with_fields(T::FIELDS);
         self.state_of_async(&object, time.into(), &evolution).await
     }

@@ -17,6 +17,7 @@ use crate::auditable::Auditable;
 use crate::canonical;
 use crate::entry::{LogEntry, ObjectRef, to_micros};
 use crate::error::{Error, Result, StoreError};
+use crate::hash::HashKeys;
 use crate::level::Level;
 use crate::log::AuditLog;
 use crate::path::{ParsePathError, Path};
@@ -37,6 +38,8 @@ const PAGE: usize = 500;
 #[must_use = "a query does nothing until `all`, `iter`, `first`, `count` or `page` runs it"]
 pub struct Query {
     store: Option<Arc<dyn Store>>,
+    /// What makes the tokens of hashed identities, if not the current log's keys.
+    keys: Option<Arc<HashKeys>>,
     filter: Filter,
     newest_first: bool,
     limit: Option<usize>,
@@ -97,6 +100,12 @@ impl Query {
         }
     }
 
+    /// Makes the tokens of hashed identities with these keys.
+    pub(crate) fn with_keys(mut self, keys: Arc<HashKeys>) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
     /// Keeps entries of a model.
     pub fn model<T: Auditable>(self) -> Self {
         self.model_name(T::MODEL)
@@ -108,9 +117,16 @@ impl Query {
         self
     }
 
-    /// Keeps entries of one object.
+    /// Keeps entries of one object. A part of the key that the type hashes is given in clear or
+    /// as a token.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`42` reads better than `&42`"
+    )]
     pub fn object<T: Auditable>(self, pk: impl ToString) -> Self {
-        self.model::<T>().object_pk(pk)
+        let keys = self.keys.clone();
+        let object = ObjectRef::keyed::<T>(keys.as_deref(), pk.to_string());
+        self.model::<T>().object_pk(object.object_pk)
     }
 
     /// Keeps entries of objects with this identity.

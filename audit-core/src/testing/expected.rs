@@ -106,7 +106,8 @@ macro_rules! assert_audited {
         $crate::testing::Expected {
             action: ::core::stringify!($action),
             model: <$model as $crate::Auditable>::MODEL,
-            object_pk: $crate::assert_audited!(@text $($pk)? $($key)?),
+            object_pk: $crate::assert_audited!(@text $($pk)? $($key)?)
+                .map(|pk| $crate::ObjectRef::of::<$model>(pk).object_pk),
             changes: ::std::vec![$($((
                 $path,
                 $crate::snapshot(&$old),

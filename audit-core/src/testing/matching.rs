@@ -2,7 +2,7 @@
 
 use crate::action::{Action, Outcome};
 use crate::auditable::Auditable;
-use crate::entry::LogEntry;
+use crate::entry::{LogEntry, ObjectRef};
 use crate::level::Level;
 use crate::value::AuditValue;
 
@@ -48,9 +48,11 @@ impl Matching {
         reason = "`42` reads better than `&42`"
     )]
     pub fn object<T: Auditable>(self, pk: impl ToString) -> Self {
-        self.model::<T>().field("object", &pk.to_string(), |entry| {
-            Some(entry.object_pk.clone())
-        })
+        let object = ObjectRef::of::<T>(pk);
+        self.model::<T>()
+            .field("object", &object.object_pk, |entry| {
+                Some(entry.object_pk.clone())
+            })
     }
 
     /// Asks for an entry of an actor, by id.

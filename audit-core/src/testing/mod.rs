@@ -44,6 +44,7 @@ pub fn capture() -> Capture {
         .store(store.clone())
         .clock(move || time.now())
         .ids(move || ids.id())
+        .hash_key(1, *b"the key of logs that are tested.")
         .build();
     let guard = log.enter();
     Capture {

@@ -196,8 +196,12 @@ impl<T: Reference + ?Sized> AuditValue for Referenced<'_, T> {
         self.0.identity() == other.0.identity()
     }
 
-    fn snapshot(&self, _: &mut Snapshot<'_>) -> Value {
-        self.0.identity()
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        if T::HASHED {
+            cx.keys().entered(|| self.0.identity())
+        } else {
+            self.0.identity()
+        }
     }
 }
 
@@ -209,6 +213,8 @@ impl<T: Reference + ?Sized> AuditValue for Referenced<'_, T> {
 pub trait Reference {
     /// The model of the entities.
     const MODEL: &'static str;
+    /// Whether the identity is a token, or has one inside.
+    const HASHED: bool;
 
     /// Returns the identity as JSON.
     fn identity(&self) -> Value;
@@ -216,6 +222,7 @@ pub trait Reference {
 
 impl<T: Auditable> Reference for T {
     const MODEL: &'static str = T::MODEL;
+    const HASHED: bool = !T::HASHED_KEY.is_empty();
 
     fn identity(&self) -> Value {
         let key = self.object_pk();
@@ -230,6 +237,7 @@ impl<T: Auditable> Reference for T {
 
 impl<T: Reference> Reference for Option<T> {
     const MODEL: &'static str = T::MODEL;
+    const HASHED: bool = T::HASHED;
 
     fn identity(&self) -> Value {
         self.as_ref().map_or(Value::Null, Reference::identity)
@@ -238,6 +246,7 @@ impl<T: Reference> Reference for Option<T> {
 
 impl<T: Reference> Reference for Vec<T> {
     const MODEL: &'static str = T::MODEL;
+    const HASHED: bool = T::HASHED;
 
     fn identity(&self) -> Value {
         Value::Array(self.iter().map(Reference::identity).collect())

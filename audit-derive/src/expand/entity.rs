@@ -1,18 +1,22 @@
 //! `Auditable`, for structs with an identity.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 
 use super::field::{self, Spot};
 use super::value::is_packed;
 use crate::ast::{Body, Container, Data};
 use crate::repr::Piece;
+use crate::setting::Redaction;
 
 /// Emits the items of the implementation; none for a mere value:
 ///
 /// ```text
 /// const MODEL: &'static str = "User";
+/// const HASHED_KEY: &'static [Option<&'static str>] = &[None]; // only with a hashed part
+/// const HASHES_KEYS: bool = __audit::hashes_keys(..); // only with `parent(...)`
 /// fn object_pk(&self) -> __audit::String { __audit::key_text(&self.id) }
 /// fn schema() -> &'static __audit::ModelSchema { /* only where attributes say more */ }
 /// fn object_repr(&self) -> __audit::String { __audit::Repr::of(self) } // only with `repr`
@@ -24,12 +28,14 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> Option<TokenS
         return None;
     }
     let model = container.model();
-    let key = identity(container, body);
+    let hashed = hashed(container, body, &model);
+    let key = identity(container, body, &model);
     let schema = schema(container, &model);
     let repr = repr(container, body);
     let parent = parent(container, body);
     Some(quote! {
         const MODEL: &'static ::core::primitive::str = #model;
+        #hashed
         #[inline]
         fn object_pk(&self) -> __audit::String { #key }
         #schema
@@ -45,11 +51,55 @@ fn key_text(container: &Container<'_>, body: &Body<'_>, place: usize) -> TokenSt
     quote!(__audit::key_text(#value))
 }
 
-fn identity(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
-    let parts = container
+/// Returns what the tokens of a field are made for, as its description says; `None` if the field
+/// is not hashed.
+fn domain(body: &Body<'_>, place: usize, model: &str) -> Option<String> {
+    let field = &body.fields[place];
+    (field.settings.redaction == Redaction::Hash).then(|| format!("{model}.{}", field.name))
+}
+
+/// Says which parts of the identity, or whether the parent's key, are hashed.
+fn hashed(container: &Container<'_>, body: &Body<'_>, model: &str) -> Option<TokenStream> {
+    let domains: Vec<_> = container
         .identity
         .iter()
-        .map(|place| key_text(container, body, *place));
+        .map(|place| domain(body, *place, model))
+        .collect();
+    let own = domains.iter().any(Option::is_some).then(|| {
+        let domains = domains.iter().map(|domain| match domain {
+            Some(domain) => quote!(::core::option::Option::Some(#domain)),
+            None => quote!(::core::option::Option::None),
+        });
+        quote! {
+            const HASHED_KEY:
+                &'static [::core::option::Option<&'static ::core::primitive::str>] =
+                &[#(#domains),*];
+        }
+    });
+    let parent = container.settings.parent.as_ref().and_then(|(parent, _)| {
+        let place = container.parent_key?;
+        let is_hashed = body.fields[place].settings.redaction == Redaction::Hash;
+        // The error of a hash in only one of the two is reported at the parent's type.
+        let check = quote_spanned!(parent.span()=> __audit::hashes_keys);
+        Some(quote! {
+            const HASHES_KEYS: ::core::primitive::bool = #check(
+                <Self as __audit::Auditable>::HASHED_KEY,
+                <#parent as __audit::Auditable>::HASHED_KEY,
+                #is_hashed,
+            );
+        })
+    });
+    (own.is_some() || parent.is_some()).then(|| quote!(#own #parent))
+}
+
+fn identity(container: &Container<'_>, body: &Body<'_>, model: &str) -> TokenStream {
+    let parts = container.identity.iter().map(|place| {
+        let text = key_text(container, body, *place);
+        match domain(body, *place, model) {
+            Some(domain) => quote!(__audit::hashed_key(#domain, &#text)),
+            None => text,
+        }
+    });
     if container.identity.len() == 1 {
         quote!(#(#parts)*)
     } else {
@@ -144,7 +194,7 @@ fn parent(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {
     Some(quote! {
         #[inline]
         fn parent(&self) -> ::core::option::Option<__audit::ObjectRef> {
-            let __key = #key;
+            let __key = __audit::parent_key::<#model>(#key);
             if __audit::String::is_empty(&__key) {
                 ::core::option::Option::None
             } else {

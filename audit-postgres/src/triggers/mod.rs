@@ -52,7 +52,8 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// A field of which the program records what a function, `Display` or `Debug` makes of it is
 /// masked whole, unless [`clear`](Self::clear) says otherwise. A mask shows a part of texts,
 /// numbers, times and addresses, and nothing of any other type. Fields of the identity and the
-/// parent's key stand in entries as they are, so none of them may be hidden.
+/// parent's key stand in entries as they are, so none of them may be hidden: a model with a hashed
+/// identity is recorded by the program only.
 ///
 /// Conditions, snapshots and required reasons of `register_with` are the program's: triggers
 /// record every write, without a snapshot.

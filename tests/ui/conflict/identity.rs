@@ -7,8 +7,8 @@ struct Masked {
 }
 
 #[derive(Auditable)]
-struct Hashed {
-    #[audit(hash)]
+struct MaskedByName {
+    #[audit(mask)]
     id: String,
 }
 
