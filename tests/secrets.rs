@@ -43,6 +43,88 @@ fn keyed(keys: &[(u32, u8)]) -> AuditLog {
 }
 
 #[test]
+fn what_a_type_in_another_form_would_hide_is_found() {
+    use serde::Serialize;
+
+    #[derive(Auditable, Clone, Serialize)]
+    struct Card {
+        #[audit(mask = "last4")]
+        digits: String,
+    }
+
+    #[derive(Auditable, Clone, Serialize)]
+    #[audit(serde)]
+    enum Payment {
+        Cash,
+        ByCard { card: Option<Card> },
+    }
+
+    #[derive(Auditable, Clone)]
+    #[audit(display)]
+    struct Shown(Card);
+
+    impl std::fmt::Display for Shown {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(&self.0.digits)
+        }
+    }
+
+    #[derive(Auditable, Clone, Serialize)]
+    #[audit(serde)]
+    struct Harmless<T> {
+        amount: u32,
+        #[serde(skip)]
+        card: Option<Card>,
+        other: T,
+    }
+
+    #[derive(Auditable, Clone)]
+    struct Order {
+        id: u32,
+        payments: Vec<Payment>,
+        shown: Shown,
+        harmless: Harmless<u32>,
+        #[audit(not_secret)]
+        accepted: Shown,
+    }
+
+    let findings = lint::<Order>();
+    let found: Vec<_> = findings
+        .iter()
+        .map(|finding| (finding.path.as_str(), finding.word, finding.reason))
+        .collect();
+    let by_type = auditlog::LintReason::HiddenByItsType;
+    assert_eq!(
+        found,
+        [
+            ("payments", "digits", by_type),
+            ("shown", "digits", by_type)
+        ]
+    );
+    let order = Order {
+        id: 1,
+        payments: vec![Payment::Cash, Payment::ByCard { card: None }],
+        shown: Shown(Card { digits: "4".into() }),
+        harmless: Harmless {
+            amount: 1,
+            card: None,
+            other: 2,
+        },
+        accepted: Shown(Card { digits: "5".into() }),
+    };
+    assert!(order.harmless.card.is_none());
+    let state = auditlog::snapshot(&order);
+    assert_eq!(
+        state["payments"],
+        serde_json::json!(["Cash", { "ByCard": { "card": null } }])
+    );
+    assert_eq!(
+        state["harmless"],
+        serde_json::json!({ "amount": 1, "other": 2 })
+    );
+}
+
+#[test]
 fn equal_values_of_a_field_have_equal_tokens_under_one_key() {
     let (ann, bob) = (person("A-1"), person("B-2"));
     let log = keyed(&[(1, 7)]);

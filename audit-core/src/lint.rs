@@ -311,7 +311,11 @@ impl Lint<'_> {
                     reason,
                 }));
         }
-        self.fields(inner, &path);
+        match inner {
+            // What is accepted of the field is so of what stands in its place.
+            [only] if field.not_secret && only.is_inline() => self.fields(only.fields(), &path),
+            inner => self.fields(inner, &path),
+        }
     }
 
     /// Returns the name of a field that the type hides past which a value is recorded.

@@ -106,8 +106,7 @@ macro_rules! assert_audited {
         $crate::testing::Expected {
             action: ::core::stringify!($action),
             model: <$model as $crate::Auditable>::MODEL,
-            object_pk: $crate::assert_audited!(@text $($pk)? $($key)?)
-                .map(|pk| $crate::ObjectRef::of::<$model>(pk).object_pk),
+            object_pk: $crate::assert_audited!(@key $model $($pk)? $($key)?),
             changes: ::std::vec![$($((
                 $path,
                 $crate::snapshot(&$old),
@@ -116,6 +115,10 @@ macro_rules! assert_audited {
             actor: $crate::assert_audited!(@text $($actor)?),
         }
         .check(&$audit.entries())
+    };
+    (@key $model:ident) => { ::core::option::Option::None };
+    (@key $model:ident $key:expr) => {
+        ::core::option::Option::Some($crate::ObjectRef::of::<$model>(&$key).object_pk)
     };
     (@text) => { ::core::option::Option::None };
     (@text $value:expr) => { ::core::option::Option::Some(::std::string::ToString::to_string(&$value)) };

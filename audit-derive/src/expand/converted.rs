@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::Type;
 
-use crate::ast::{Container, Conversion};
+use crate::ast::{Body, Container, Conversion, Data};
 use crate::symbol::{DISPLAY, SERDE};
 
 /// Emits the items of the implementation, if the type is recorded in another form.
@@ -16,9 +16,13 @@ pub(crate) fn items(container: &Container<'_>) -> Option<TokenStream> {
     })
 }
 
-/// A type that is recorded as serde writes it, or as its text:
+/// A type that is recorded as serde writes it, or as its text. Its fields describe nothing that is
+/// recorded, but the lint looks there for what their types would hide:
 ///
 /// ```text
+/// const FIELDS: &'static [__audit::FieldSchema] = &[__audit::FieldSchema::inline("", || const {
+///     &[__audit::FieldSchema::new("phone", __audit::FieldsOf::<Phone>::FIELDS)]
+/// }).bypassing()];
 /// fn same(&self, __new: &Self) -> bool {
 ///     __audit::AuditValue::same(&__audit::Serialized(self), &__audit::Serialized(__new))
 /// }
@@ -34,7 +38,9 @@ fn wrapped(container: &Container<'_>, word: &str, wrapper: &TokenStream) -> Toke
         .get(word)
         .map_or_else(proc_macro2::Span::call_site, proc_macro2::Ident::span);
     let wrapper = quote_spanned!(span=> __audit::#wrapper);
+    let fields = passed_by(container);
     quote! {
+        #fields
         #[inline]
         fn same(&self, __new: &Self) -> ::core::primitive::bool {
             __audit::AuditValue::same(&#wrapper(self), &#wrapper(__new))
@@ -44,6 +50,33 @@ fn wrapped(container: &Container<'_>, word: &str, wrapper: &TokenStream) -> Toke
             __audit::AuditValue::snapshot(&#wrapper(self), __cx)
         }
     }
+}
+
+fn passed_by(container: &Container<'_>) -> Option<TokenStream> {
+    let bodies: Vec<&Body<'_>> = match &container.data {
+        Data::Struct(body) => vec![body],
+        Data::Enum(variants, _) => variants.iter().map(|variant| &variant.body).collect(),
+    };
+    let written = bodies.iter().flat_map(|body| &body.fields);
+    let described: Vec<_> = written
+        .filter(|field| !field.serde_skipped)
+        .map(|field| {
+            let (name, ty) = (field.source_name(), &field.original.ty);
+            quote!(__audit::FieldSchema::new(#name, __audit::FieldsOf::<#ty>::FIELDS))
+        })
+        .collect();
+    (!described.is_empty()).then(|| {
+        quote! {
+            const FIELDS: &'static [__audit::FieldSchema] = &[__audit::FieldSchema::inline(
+                "",
+                || const {
+                    use __audit::NoFields as _;
+                    &[#(#described),*]
+                },
+            )
+            .bypassing()];
+        }
+    })
 }
 
 /// A type that serde converts before it writes it is recorded as what it is converted into:
