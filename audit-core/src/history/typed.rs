@@ -28,6 +28,8 @@ pub enum TypedError {
     NotRead {
         /// The part.
         path: Path,
+        /// What helps.
+        help: &'static str,
     },
     /// The state is not in the form that the type is read from.
     Form {
@@ -54,11 +56,12 @@ impl fmt::Display for TypedError {
                 }
                 f.write_str("; `typed_lossy` reads what there is")
             }
-            Self::NotRead { path } => write!(
-                f,
-                "`{path}` is recorded, but serde does not read it and would set a default: \
-                 remove `#[serde(skip)]` or `#[serde(skip_deserializing)]` from the field"
-            ),
+            Self::NotRead { path, help } => {
+                write!(
+                    f,
+                    "`{path}` is recorded, but serde does not read it: {help}"
+                )
+            }
             Self::Form { path, source, help } => {
                 write!(f, "`{path}` cannot be read: {source}; {help}")
             }
@@ -74,6 +77,9 @@ impl std::error::Error for TypedError {
         }
     }
 }
+
+const CONVERTED: &str = "the field is recorded by `display`, `debug` or `with`: \
+                         `#[audit(serde)]` records what serde reads";
 
 impl Reconstruction {
     /// Makes an object of the state; `None` if it did not exist. Numbers that are stored as
@@ -96,9 +102,19 @@ impl Reconstruction {
             return Err(TypedError::Incomplete { missing });
         }
         let (state, unread) = self.readable.prepare(&self.state);
+        let object = self.read(state)?;
         match unread.into_iter().next() {
-            Some(path) if self.exists() => Err(TypedError::NotRead { path }),
-            _ => self.read(state),
+            Some(path) if self.exists() => {
+                let help = match field_at(self.readable.fields(), &path).0 {
+                    Some(field) if field.converted => CONVERTED,
+                    _ => {
+                        "it would set a default; remove `#[serde(skip)]` or \
+                         `#[serde(skip_deserializing)]` from the field"
+                    }
+                };
+                Err(TypedError::NotRead { path, help })
+            }
+            _ => Ok(object),
         }
     }
 
@@ -146,10 +162,7 @@ impl Reconstruction {
             return "`#[serde(default)]` on the field fills in what the trail does not have";
         }
         match field_at(self.readable.fields(), path).0 {
-            Some(field) if field.converted => {
-                "the field is recorded by `display`, `debug` or `with`: `#[audit(serde)]` records \
-                 what serde reads"
-            }
+            Some(field) if field.converted => CONVERTED,
             Some(field) if field.referenced.is_some() => {
                 "the field is recorded by `#[audit(reference)]`, as a key"
             }

@@ -43,10 +43,6 @@ impl Matching {
     }
 
     /// Asks for an entry of an object.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "`42` reads better than `&42`"
-    )]
     pub fn object<T: Auditable>(self, pk: impl ToString) -> Self {
         let object = ObjectRef::of::<T>(pk);
         self.model::<T>()

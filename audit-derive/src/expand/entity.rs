@@ -66,9 +66,11 @@ fn hashed(container: &Container<'_>, body: &Body<'_>, model: &str) -> Option<Tok
         .map(|place| domain(body, *place, model))
         .collect();
     let own = domains.iter().any(Option::is_some).then(|| {
-        let domains = domains.iter().map(|domain| match domain {
-            Some(domain) => quote!(::core::option::Option::Some(#domain)),
-            None => quote!(::core::option::Option::None),
+        let domains = domains.iter().map(|domain| {
+            domain.as_ref().map_or_else(
+                || quote!(::core::option::Option::None),
+                |domain| quote!(::core::option::Option::Some(#domain)),
+            )
         });
         quote! {
             const HASHED_KEY:
