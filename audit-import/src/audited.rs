@@ -1,15 +1,18 @@
 //! The audits of audited.
 
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
+
 use audit_core::{Action, Change, Changes, LogEntry, ObjectRef};
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::error::ImportError;
 use crate::format::Format;
-use crate::losses::{LossKind, Losses};
+use crate::losses::{LossKind, Losses, Report};
 use crate::rails::Changelog;
 use crate::record::Record;
-use crate::schema::{Schema, Table};
+use crate::schema::{Schema, Table, quoted};
 use crate::source::{Draft, Reading, Source, Step, Users, change, masked, user_name};
 use crate::{ids, rails};
 
@@ -24,14 +27,70 @@ const COLUMNS: &[&str] = &[
     "created_at",
 ];
 
-/// What the library puts in place of a redacted value, unless a model's `redaction_value` says
-/// otherwise.
-const REDACTED: &str = "[REDACTED]";
+/// The placeholders of redacted attributes, unless a model's `redaction_value` says otherwise,
+/// and of encrypted ones.
+const REDACTED: [&str; 2] = ["[REDACTED]", "[FILTERED]"];
+
+/// The most placeholders that are kept for one model or field; a model has one.
+const MOST_PLACEHOLDERS: usize = 16;
 
 #[derive(Debug)]
 struct Audited {
     tables: Vec<Table>,
     schema: Schema,
+    /// Read from the tables before the first entry.
+    placeholders: OnceCell<HashMap<String, Placeholders>>,
+}
+
+/// The values that stand in the place of redacted ones in the audits of a model.
+///
+/// The library records only what changed, so both sides of a pair are equal only if they are
+/// redacted.
+#[derive(Debug, Default)]
+struct Placeholders {
+    /// The texts of all fields: a model has one `redaction_value`.
+    texts: HashSet<String>,
+    /// The values of each field.
+    of_field: HashMap<String, HashSet<Value>>,
+}
+
+impl Placeholders {
+    /// Adds the value of a pair with two equal sides.
+    fn add(&mut self, field: &str, value: &Value) {
+        if let Value::String(text) = value
+            && is_word(text)
+            && self.texts.len() < MOST_PLACEHOLDERS
+        {
+            self.texts.insert(text.clone());
+        }
+        let known = self.of_field.entry(field.to_owned()).or_default();
+        if known.len() < MOST_PLACEHOLDERS {
+            known.insert(value.clone());
+        }
+    }
+
+    /// Returns whether a value of a field is redacted; of a list, whether all its items are.
+    fn has(&self, field: &str, value: &Value) -> bool {
+        let is_one = |value: &Value| {
+            let text = value.as_str();
+            text.is_some_and(|text| REDACTED.contains(&text) || self.texts.contains(text))
+                || self
+                    .of_field
+                    .get(field)
+                    .is_some_and(|known| known.contains(value))
+        };
+        match value {
+            Value::Array(items) if !items.is_empty() => is_one(value) || items.iter().all(is_one),
+            value => is_one(value),
+        }
+    }
+}
+
+/// Returns whether a text is neither empty, nor a number or a time, of which rounding may leave
+/// two equal sides.
+fn is_word(text: &str) -> bool {
+    text.chars()
+        .any(|c| !c.is_ascii_digit() && !" +-.,:/TZ".contains(c))
 }
 
 pub(crate) fn find(
@@ -45,6 +104,7 @@ pub(crate) fn find(
     Ok(Some(Box::new(Audited {
         tables,
         schema: schema.clone(),
+        placeholders: OnceCell::new(),
     })))
 }
 
@@ -78,10 +138,11 @@ impl Changelog for Audited {
         ) {
             draft.entry.parent = Some(ObjectRef::new(model, pk));
         }
+        let placeholders = self.placeholders(&model, cx)?;
         let mut losses = cx.losses(FORMAT, name, record.id());
         draft.entry.reason = record.text("comment")?;
         if let Some(fields) = rails::payload(record, "audited_changes", &mut losses)? {
-            draft.entry.changes = changes(fields, &draft.entry.action, &mut losses);
+            draft.entry.changes = changes(fields, &draft.entry.action, placeholders, &mut losses);
         }
         for column in &record.table().columns {
             let column = column.name.as_str();
@@ -99,6 +160,24 @@ impl Changelog for Audited {
 }
 
 impl Audited {
+    /// Returns the placeholders of a model, which are read from all tables at the first call.
+    fn placeholders(
+        &self,
+        model: &str,
+        cx: &mut Reading<'_>,
+    ) -> Result<Option<&Placeholders>, ImportError> {
+        let found = if let Some(found) = self.placeholders.get() {
+            found
+        } else {
+            let mut found = HashMap::new();
+            for table in &self.tables {
+                find_placeholders(table, &mut found, cx)?;
+            }
+            self.placeholders.get_or_init(|| found)
+        };
+        Ok(found.get(model))
+    }
+
     /// Sets who it was: a record of any class, or a name.
     fn user(
         &self,
@@ -137,8 +216,56 @@ const READ: &[&str] = &[
     "version",
 ];
 
+/// Finds the placeholders in the pairs of a table. A row that cannot be read is passed over: it
+/// is reported when its entry is made.
+fn find_placeholders(
+    table: &Table,
+    found: &mut HashMap<String, Placeholders>,
+    cx: &mut Reading<'_>,
+) -> Result<(), ImportError> {
+    let connection = cx.connection;
+    let failed = |error| ImportError::read(&table.name, error);
+    let sql = format!(
+        "SELECT rowid FROM {} WHERE action NOT IN ('create', 'destroy')",
+        quoted(&table.name)
+    );
+    let mut statement = connection.prepare(&sql).map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    let mut report = Report::default();
+    let mut quiet = cx.quietly(&mut report);
+    while let Some(row) = rows.next().map_err(failed)? {
+        let record = quiet.record(table, row.get(0).map_err(failed)?)?;
+        let mut losses = quiet.losses(FORMAT, &table.name, "");
+        let (Ok(model), Ok(Some(fields))) = (
+            record.text("auditable_type"),
+            rails::payload(&record, "audited_changes", &mut losses),
+        ) else {
+            continue;
+        };
+        let equal = fields.iter().filter_map(|(field, stored)| match stored {
+            Value::Array(pair) => match pair.as_slice() {
+                [old, new] if old == new => Some((field, old)),
+                _ => None,
+            },
+            _ => None,
+        });
+        for (field, value) in equal {
+            let of_model = found.entry(model.clone().unwrap_or_default()).or_default();
+            of_model.add(field, value);
+        }
+    }
+    Ok(())
+}
+
 /// Reads what the library stores: plain values of what came or went, pairs of what changed.
-fn changes(fields: Map<String, Value>, action: &Action, losses: &mut Losses<'_>) -> Changes {
+fn changes(
+    fields: Map<String, Value>,
+    action: &Action,
+    placeholders: Option<&Placeholders>,
+    losses: &mut Losses<'_>,
+) -> Changes {
+    let unknown = Placeholders::default();
+    let placeholders = placeholders.unwrap_or(&unknown);
     let read = |(field, stored): (String, Value)| {
         let (old, new) = match (action, stored) {
             (Action::Create, value) => (None, Some(value)),
@@ -150,12 +277,11 @@ fn changes(fields: Map<String, Value>, action: &Action, losses: &mut Losses<'_>)
             // Of several audits combined into one the creation may be part.
             (_, value) => (None, Some(value)),
         };
-        let hidden = [&old, &new]
-            .into_iter()
-            .flatten()
-            .any(|value| value == REDACTED)
-            // The library records what changed only, so a pair of equal values is redacted.
-            || old.is_some() && old == new;
+        let hidden = old.is_some() && old == new
+            || [&old, &new]
+                .into_iter()
+                .flatten()
+                .any(|value| placeholders.has(&field, value));
         if hidden {
             losses.add(&field, LossKind::Masked);
         }

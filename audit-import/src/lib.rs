@@ -29,7 +29,8 @@
 //! All the rest is in `additional_data`: under `imported` the `format`, the `table`, the row's
 //! `id`, and every other column by its name; of django-auditlog also its own additional data,
 //! at the top, or where that is no object (a list, a text, a number) beside the row's own values
-//! as `additional_data.imported.additional_data`. An actor's `display` is the name that the table of users has now.
+//! as `additional_data.imported.additional_data`, as is a member `imported` of it. An actor's
+//! `display` is the name that the table of users has now.
 //! [`Entries::report`] tells what could not be carried over exactly.
 //!
 //! # Values
@@ -42,8 +43,8 @@
 //! PaperTrail's are given the types of the model's own table, as the library gives them, where
 //! that table is found by Rails' rules: JSON that is stored as text is parsed, and instants are
 //! written in one form. YAML is read as Ruby reads it, with the types of Ruby and Rails.
-//! Numbers beyond 2^53 are text, bytes an object with `$base64`, masked values are as the
-//! library masked them.
+//! Numbers that a double would round are text, except integers of 64 bits. Bytes are an object
+//! with `$base64`, and masked values are as the library masked them.
 //!
 //! A creation has all its fields as new and nothing as old, a deletion all as old and nothing
 //! as new, also where the library stores a null, a default or the text `None` on the other
@@ -78,7 +79,9 @@
 //!   are their parts. Either is reported once for each type. Of two equal keys in JSON, or two
 //!   keys of YAML that are one text, the row is an error.
 //! - audited: a pair of two equal values is a masked one, whatever `redaction_value` is: the
-//!   library records what changed only.
+//!   library records what changed only. All pairs are read before the first entry, so that the
+//!   same value is known as masked in a creation, a deletion, and another field of the model.
+//!   A `redaction_value` that is in no pair is taken for the value of the field.
 //! - audited: instants of YAML are in UTC, the zone is left out.
 //!
 //! Times without an offset are taken for UTC, which Django and Rails write by default.

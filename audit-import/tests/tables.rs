@@ -432,6 +432,54 @@ fn a_pair_of_equal_values_is_known_as_masked() {
 }
 
 #[test]
+fn a_placeholder_is_known_before_its_first_pair() {
+    let database = Database::new(AUDITS);
+    let rows = [
+        (
+            "create",
+            r#"{"code":"(secret)","pin":"(secret)","count":7,"tags":["(secret)","(secret)","(secret)"]}"#,
+        ),
+        (
+            "update",
+            r#"{"hall":["A","(secret)"],"code":["(secret)","(secret)"]}"#,
+        ),
+        (
+            "update",
+            r#"{"count":[7,7],"seen":["2024-02-29T10:00:00.000Z","2024-02-29T10:00:00.000Z"]}"#,
+        ),
+        (
+            "update",
+            r#"{"rooms":7,"opened":"2024-02-29T10:00:00.000Z"}"#,
+        ),
+        ("create", r#"{"key":"[FILTERED]"}"#),
+        ("destroy", r#"{"code":"(secret)","hall":"A"}"#),
+    ];
+    for (id, (action, changes)) in (1..).zip(rows) {
+        database.run(&audit(
+            id,
+            action,
+            changes,
+            &format!("'2024-02-29 10:00:0{id}'"),
+        ));
+    }
+    // A row that cannot be read hides no placeholder.
+    database.run(&audit(7, "update", "{", "'2024-02-29 10:00:07'"));
+    let entries: Vec<LogEntry> = database.read().into_iter().flatten().collect();
+    let masked = |entry: usize| -> Vec<&str> {
+        let changes = entries[entry].changes.iter();
+        let masked = changes.filter(|change| change.redaction == Some(Redaction::Masked));
+        masked.map(|change| change.path.as_str()).collect()
+    };
+    assert_eq!(masked(0), ["code", "count", "pin", "tags"]);
+    assert_eq!(masked(1), ["code", "hall"]);
+    assert_eq!(masked(2), ["count", "seen"]);
+    // Rounding may leave a number or a time equal: it hides no other field.
+    assert_eq!(masked(3), [""; 0]);
+    assert_eq!(masked(4), ["key"]);
+    assert_eq!(masked(5), ["code"]);
+}
+
+#[test]
 fn what_went_with_a_null_deletion_is_what_the_version_before_has() {
     let database = Database::new(
         "CREATE TABLE \"transaction\" (id INTEGER NOT NULL PRIMARY KEY, issued_at DATETIME);

@@ -31,7 +31,7 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
         return Err("no transaction".to_owned());
     }
 
-    let state = &told_entry["state"];
+    let state = &state_of(told_entry, oracle);
     if state.is_null() {
         // A transaction without versions.
         same("snapshot", &entry.snapshot, &None)?;
@@ -63,6 +63,30 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
     } else {
         same("changes", &said, &told(&told_entry["changes"]).fields)
     }
+}
+
+/// The state that a version tells. Under `NullDeletePlugin` a deletion has nulls, and what went is
+/// told by the version before; a null that was one before stays.
+fn state_of(told: &Value, oracle: &Oracle) -> Value {
+    let mut state = told["state"].clone();
+    let before = before(told, oracle).filter(|known| known["action"] != "delete");
+    if let (Some(fields), Some(before), true) =
+        (state.as_object_mut(), before, told["action"] == "delete")
+    {
+        for (field, value) in fields.iter_mut().filter(|(_, value)| value.is_null()) {
+            *value = before["state"].get(field).cloned().unwrap_or_default();
+        }
+    }
+    state
+}
+
+/// Returns the version before.
+fn before<'o>(told: &Value, oracle: &'o Oracle) -> Option<&'o Value> {
+    let at = oracle.entries().iter().position(|known| known == told)?;
+    oracle.entries()[..at]
+        .iter()
+        .rev()
+        .find(|known| known["table"] == told["table"] && known["object_pk"] == told["object_pk"])
 }
 
 /// Whether the version before was a deletion.

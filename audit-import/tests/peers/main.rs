@@ -96,11 +96,11 @@ fn check(database: &Path, oracle: &Path) -> Result<(), Failed> {
     oracle.check_entries(&entries)?;
     for (entry, told) in entries.iter().zip(oracle.entries()) {
         let checked = match format {
-            Format::DjangoAuditlog => django_auditlog::check(entry, told),
+            Format::DjangoAuditlog => django_auditlog::check(entry, told, &oracle),
             Format::DjangoSimpleHistory => simple_history::check(entry, told, &oracle),
             Format::SqlAlchemyContinuum => continuum::check(entry, told, &oracle),
             Format::PaperTrail => paper_trail::check(entry, told, &oracle),
-            _ => audited::check(entry, told),
+            _ => audited::check(entry, told, &oracle),
         };
         checked.map_err(|problem| {
             format!(
