@@ -50,6 +50,15 @@ pub fn id_range(prefix: &str) -> Option<[Uuid; 2]> {
     Some([filled("0")?, filled("f")?])
 }
 
+/// Returns the digits of an id's end as stores compare them, lowercase and without hyphens;
+/// `None` if no id ends so.
+pub fn id_suffix(suffix: &str) -> Option<String> {
+    let digits: String = suffix.chars().filter(|c| *c != '-').collect();
+    let fits = (1..=DIGITS).contains(&digits.len());
+    (fits && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+        .then(|| digits.to_ascii_lowercase())
+}
+
 /// Returns the text that stands for a number of JSON, or `None` if the trail holds a number
 /// (FORMAT.md, "Numbers in JSON").
 ///

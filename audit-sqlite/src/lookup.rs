@@ -1,6 +1,6 @@
 //! Entries by id or by the order of commits, which queries do not know.
 
-use audit_core::projection::id_range;
+use audit_core::projection::{id_range, id_suffix};
 use audit_core::{LogEntry, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
@@ -29,6 +29,33 @@ pub(crate) fn with_id_prefix(
     let mut rows = statement
         .query(params![&first.as_bytes()[..], &last.as_bytes()[..], limit])
         .map_err(at(place))?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next().map_err(at(place))? {
+        entries.extend(read_or_pass(row, tolerance, place)?);
+    }
+    Ok(entries)
+}
+
+pub(crate) fn with_id_suffix(
+    connection: &Connection,
+    suffix: &str,
+    limit: usize,
+    tolerance: &Tolerance,
+    place: &str,
+) -> Result<Vec<LogEntry>, StoreError> {
+    let Some(digits) = id_suffix(suffix) else {
+        return Ok(Vec::new());
+    };
+    // The inner query reads the index of the ids, and no bodies.
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT seq, body FROM main.audit_entry WHERE seq IN (\
+             SELECT seq FROM main.audit_entry WHERE substr(lower(hex(id)), -length(?1)) = ?1) \
+             ORDER BY id LIMIT ?2",
+        )
+        .map_err(at(place))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![digits, limit]).map_err(at(place))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next().map_err(at(place))? {
         entries.extend(read_or_pass(row, tolerance, place)?);

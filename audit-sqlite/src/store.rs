@@ -181,6 +181,17 @@ impl SqliteStore {
         })
     }
 
+    /// Returns the entries whose id ends with some hexadecimal digits, hyphens aside, by id and no
+    /// more than `limit` of them. Reads all ids, for which there is no index.
+    ///
+    /// # Errors
+    /// If the file cannot be read. What is no part of an id ends none.
+    pub fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.readers.with(|connection| {
+            lookup::with_id_suffix(connection, suffix, limit, self.tolerance(), self.place())
+        })
+    }
+
     /// Returns the entries that have one of the ids, in the order of the ids given; of an id
     /// that no entry has, none.
     ///

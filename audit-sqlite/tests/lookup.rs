@@ -36,6 +36,28 @@ fn entries_are_found_by_the_beginning_of_their_id() {
 }
 
 #[test]
+fn entries_are_found_by_the_end_of_their_id() {
+    let store = SqliteStore::open(scratch::file("audit.db")).unwrap();
+    let mut sample = entries(3, 1);
+    for (entry, id) in sample
+        .iter_mut()
+        .zip([0xabc_def0, 0x1abc_def0, 0x2abc_def1])
+    {
+        entry.id = Uuid::from_u128(0xa000_0000 << 96 | id);
+    }
+    store.append(&sample).unwrap();
+    let found = |suffix: &str, limit| store.with_id_suffix(suffix, limit).unwrap();
+    assert_eq!(found("0", 9), sample[..2]);
+    assert_eq!(found("0", 1), sample[..1]);
+    assert_eq!(found("00ABCDEF0", 9), sample[..1]);
+    assert_eq!(found("1a-bcdef0", 9), sample[1..2]);
+    assert_eq!(found(&sample[2].id.to_string(), 9), sample[2..]);
+    for nothing in ["", "-", "_", "%", "5", "é", &"0".repeat(33)] {
+        assert_eq!(found(nothing, 9), [], "{nothing}");
+    }
+}
+
+#[test]
 fn what_is_written_late_is_appended_all_the_same() {
     let store = SqliteStore::open(scratch::file("audit.db")).unwrap();
     assert_eq!(store.last_seq().unwrap(), 0);
