@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::error::Elapsed;
 use tokio_postgres::{Client, Error};
 
+use crate::damage::Tolerance;
 use crate::error::{Failure, is_timeout};
 use crate::options::PostgresOptions;
 use crate::server::{Opener, Server};
@@ -31,6 +32,8 @@ pub(crate) struct Connections {
     server: Arc<Server>,
     /// Where the server is, for errors.
     pub(crate) place: Arc<str>,
+    /// What readers do with rows that are no entries.
+    pub(crate) tolerance: Tolerance,
     limit: Duration,
     retry_timeout: Duration,
     ending: Arc<Ending>,
@@ -89,6 +92,7 @@ impl Connections {
             writes: side(1, limits, runtimes.writes)?,
             server,
             place: place.into(),
+            tolerance: options.tolerance.clone(),
             limit: options.statement_timeout + GRACE,
             retry_timeout: options.retry_timeout,
             ending: Arc::default(),

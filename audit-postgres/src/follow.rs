@@ -176,13 +176,13 @@ async fn adopt(connections: &Connections, schema: &Schema) {
     }
 }
 
-/// Returns the bytes of the next entries, and the place after them.
+/// Returns the ids and the bytes of the next entries, and the place after them.
 pub(crate) async fn committed_after(
     connections: Connections,
     schema: Schema,
     position: Position,
     limit: usize,
-) -> Result<(Vec<String>, Position), StoreError> {
+) -> Result<(Vec<(Uuid, String)>, Position), StoreError> {
     adopt(&connections, &schema).await;
     let [horizon, span, one, rest] = [HORIZON, SPAN, ONE, REST].map(|sql| schema.fill(sql));
     retrying(connections.deadline(), || async {
@@ -232,7 +232,7 @@ struct Reading<'t> {
     transaction: &'t Transaction<'t>,
     /// For a span of numbers, for one of them, and for the rest of one.
     sql: [&'t str; 3],
-    found: Vec<String>,
+    found: Vec<(Uuid, String)>,
     limit: usize,
 }
 
@@ -242,7 +242,7 @@ impl Reading<'_> {
         mut self,
         position: Position,
         horizon: i64,
-    ) -> Result<(Vec<String>, Position), Error> {
+    ) -> Result<(Vec<(Uuid, String)>, Position), Error> {
         let mut xact = position.xact;
         if self.limit == 0 || xact >= horizon {
             return Ok((self.found, position));
@@ -311,7 +311,8 @@ impl Reading<'_> {
             xact: *xact,
             after: Some((*ts, *id)),
         });
-        self.found.extend(taken.into_iter().map(|(_, body)| body));
+        let found = taken.into_iter().map(|((_, _, id), body)| (id, body));
+        self.found.extend(found);
         Ok(last.filter(|_| self.left() == 0))
     }
 }

@@ -171,6 +171,7 @@ mod background;
 mod caller;
 mod check;
 mod connection;
+mod damage;
 mod error;
 mod follow;
 mod import;
@@ -199,6 +200,7 @@ pub use crate::caller::{
     in_schema,
 };
 pub use crate::check::{Check, Mismatch};
+pub use crate::damage::Damaged;
 pub use crate::error::sqlstate;
 pub use crate::follow::{ParsePositionError, Position};
 pub use crate::info::SchemaInfo;

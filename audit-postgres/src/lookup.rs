@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use audit_core::projection::id_range;
+use audit_core::projection::{id_range, id_suffix};
 use audit_core::{LogEntry, StoreError};
 use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
@@ -10,6 +10,7 @@ use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use crate::connection::{Connections, retrying};
+use crate::damage::Tolerance;
 use crate::query::{read_entry, read_entry_with};
 use crate::schema::Schema;
 
@@ -29,17 +30,17 @@ SELECT f.model, CASE WHEN strpos(f.model, E'\\x01') > 0 THEN (
 ) END
 FROM found AS f WHERE f.model IS NOT NULL";
 
-/// Returns the bytes of the entries whose id begins with some digits, by id.
+/// Returns the ids and the bytes of the entries whose id begins with some digits, by id.
 pub(crate) async fn with_id_prefix(
     connections: Connections,
     schema: Schema,
     prefix: String,
     limit: usize,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<(Uuid, String)>, StoreError> {
     let Some([first, last]) = id_range(&prefix) else {
         return Ok(Vec::new());
     };
-    let sql = "SELECT body FROM {schema}.audit_entry WHERE id BETWEEN $1 AND $2 \
+    let sql = "SELECT id, body FROM {schema}.audit_entry WHERE id BETWEEN $1 AND $2 \
                ORDER BY id LIMIT $3";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let params: [(&(dyn ToSql + Sync), Type); 3] = [
@@ -47,7 +48,29 @@ pub(crate) async fn with_id_prefix(
         (&last, Type::UUID),
         (&limit, Type::INT8),
     ];
-    rows(&connections, &schema, sql, &params, |row| row.try_get(0)).await
+    rows(&connections, &schema, sql, &params, pair).await
+}
+
+/// Returns the ids and the bytes of the entries whose id ends with some digits, by id. Reads all
+/// ids.
+pub(crate) async fn with_id_suffix(
+    connections: Connections,
+    schema: Schema,
+    suffix: String,
+    limit: usize,
+) -> Result<Vec<(Uuid, String)>, StoreError> {
+    let Some(digits) = id_suffix(&suffix) else {
+        return Ok(Vec::new());
+    };
+    let sql = "SELECT id, body FROM {schema}.audit_entry \
+               WHERE right(encode(uuid_send(id), 'hex'), length($1)) = $1 ORDER BY id LIMIT $2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let params: [(&(dyn ToSql + Sync), Type); 2] = [(&digits, Type::TEXT), (&limit, Type::INT8)];
+    rows(&connections, &schema, sql, &params, pair).await
+}
+
+fn pair(row: &Row) -> Result<(Uuid, String), Error> {
+    Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
 /// Returns the bytes of the entries that have one of the ids, by id.
@@ -58,9 +81,7 @@ pub(crate) async fn by_ids(
 ) -> Result<HashMap<Uuid, String>, StoreError> {
     let sql = "SELECT id, body FROM {schema}.audit_entry WHERE id = ANY ($1)";
     let params: [(&(dyn ToSql + Sync), Type); 1] = [(&ids, Type::UUID_ARRAY)];
-    let found = rows(&connections, &schema, sql, &params, |row| {
-        Ok((row.try_get(0)?, row.try_get(1)?))
-    });
+    let found = rows(&connections, &schema, sql, &params, pair);
     Ok(found.await?.into_iter().collect())
 }
 
@@ -78,7 +99,11 @@ pub(crate) async fn models(
     let mut models = Vec::new();
     for (key, body) in found.await? {
         models.push(match body {
-            Some(body) => read_entry(&body, &connections.place)?.model,
+            Some(body) => match read_entry(&body, &connections.place) {
+                Ok(entry) => entry.model,
+                Err(_) if connections.tolerance.passes_over() => key,
+                Err(error) => return Err(error),
+            },
             None => key,
         });
     }
@@ -87,9 +112,20 @@ pub(crate) async fn models(
     Ok(models)
 }
 
-/// Reads entries of their bytes, on the thread of whoever asked.
-pub(crate) fn read(bodies: &[String], place: &str) -> Result<Vec<LogEntry>, StoreError> {
-    bodies.iter().map(|body| read_entry(body, place)).collect()
+/// Reads entries of their ids and bytes, on the thread of whoever asked.
+pub(crate) fn read(
+    found: &[(Uuid, String)],
+    place: &str,
+    tolerance: &Tolerance,
+) -> Result<Vec<LogEntry>, StoreError> {
+    found
+        .iter()
+        .filter_map(|(id, body)| {
+            tolerance
+                .read(*id, read_entry_with(*id, body, place))
+                .transpose()
+        })
+        .collect()
 }
 
 /// Reads entries in the order of some ids.
@@ -97,9 +133,15 @@ pub(crate) fn in_order(
     ids: &[Uuid],
     bodies: &HashMap<Uuid, String>,
     place: &str,
+    tolerance: &Tolerance,
 ) -> Result<Vec<LogEntry>, StoreError> {
     ids.iter()
-        .filter_map(|id| Some(read_entry_with(*id, bodies.get(id)?, place)))
+        .filter_map(|id| {
+            let body = bodies.get(id)?;
+            tolerance
+                .read(*id, read_entry_with(*id, body, place))
+                .transpose()
+        })
         .collect()
 }
 

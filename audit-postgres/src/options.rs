@@ -8,6 +8,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 use crate::background;
+use crate::damage::Tolerance;
 use crate::store::PostgresStore;
 use crate::{tls, url};
 
@@ -41,6 +42,8 @@ pub struct PostgresOptions {
     pub(crate) schema: Option<String>,
     pub(crate) migrate: bool,
     pub(crate) read_only: bool,
+    /// Shared by all connections of a store.
+    pub(crate) tolerance: Tolerance,
     pub(crate) pool_size: usize,
     pub(crate) queue: usize,
     pub(crate) months_ahead: u8,
@@ -58,6 +61,7 @@ impl Default for PostgresOptions {
             schema: None,
             migrate: true,
             read_only: false,
+            tolerance: Tolerance::new(false),
             pool_size: 8,
             queue: 1024,
             months_ahead: 3,
@@ -75,6 +79,14 @@ impl PostgresOptions {
     /// Begins with the defaults.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Lets readers pass over rows that are no entries, where by default the first one is
+    /// [`StoreError::Corrupt`]: one such row, which a role that may write can add, hides no others.
+    /// Ask [`PostgresStore::damaged`] afterwards which they were.
+    pub fn pass_over_damaged(mut self) -> Self {
+        self.tolerance = Tolerance::new(true);
+        self
     }
 
     /// Sets the schema in which the trail's tables lie; it is created if it does not exist.

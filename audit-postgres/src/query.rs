@@ -16,6 +16,7 @@ use tokio_postgres::{Error, IsolationLevel, Row};
 use uuid::Uuid;
 
 use crate::connection::{Connection, Connections, retrying};
+use crate::damage::Tolerance;
 use crate::error::Failure;
 use crate::schema::Schema;
 use crate::statement::{Conditions, Order, Place, Statement, place_of};
@@ -41,12 +42,19 @@ pub(crate) struct Found {
 
 impl Found {
     /// Reads the entries, which costs time that the caller's thread has.
-    pub(crate) fn into_page(self, query: &Query, place: &str) -> Result<Page, StoreError> {
+    pub(crate) fn into_page(
+        self,
+        query: &Query,
+        place: &str,
+        tolerance: &Tolerance,
+    ) -> Result<Page, StoreError> {
         Page::collect(
             query,
-            self.entries
-                .iter()
-                .map(|(id, body)| read_entry_with(*id, body, place)),
+            self.entries.iter().filter_map(|(id, body)| {
+                tolerance
+                    .read(*id, read_entry_with(*id, body, place))
+                    .transpose()
+            }),
         )
     }
 }
@@ -60,7 +68,8 @@ pub(crate) async fn find(
     retry(&connections, || async {
         let wanted = query.page_size().saturating_add(1);
         let conditions = Conditions::of(&query);
-        if conditions.exact {
+        // Rows that are passed over take the place of others in one statement's answer.
+        if conditions.exact && !connections.tolerance.passes_over() {
             let columns = ["id", "body"];
             let statement = Order::of(&query).statement(conditions, &columns, wanted, &schema);
             let rows = one(&connections, &statement).await?;
@@ -381,7 +390,8 @@ pub(crate) async fn explain_indexed(
 }
 
 /// Sends the bytes of the entries a query asks for, in order and some at a time, all of one
-/// snapshot; ends when nobody receives them any more.
+/// snapshot; ends when nobody receives them any more. A row is one line: bytes with line ends, which
+/// are no entry, come as the text of a JSON string.
 pub(crate) async fn export(
     connections: Connections,
     schema: Schema,
@@ -409,6 +419,7 @@ async fn send(
 ) -> Result<(), Failure> {
     let mut connection = connections.read().await?;
     let place = connections.place.clone();
+    let tolerance = &connections.tolerance;
     // However long all of it takes; each statement has its limit.
     let done = timeout(Duration::MAX, async {
         let transaction = connection
@@ -446,11 +457,13 @@ async fn send(
             let average = bytes / bodies.len().max(1);
             number = (EXPORTED_BYTES / average.max(1)).clamp(1, MOST_EXPORTED);
             let mut damaged = None;
-            if !exact {
+            if !exact || tolerance.passes_over() {
                 let mut matching = Vec::new();
                 for (id, body) in ids.into_iter().zip(bodies) {
-                    match read_entry_with(id, &body, &place) {
-                        Ok(entry) if query.matches(&entry) => matching.push(body),
+                    match tolerance.read(id, read_entry_with(id, &body, &place)) {
+                        Ok(Some(entry)) if query.matches(&entry) => matching.push(body),
+                        // Its columns say that it is asked for.
+                        Ok(None) if exact => matching.push(body),
                         Ok(_) => {}
                         Err(error) => {
                             damaged = Some(error);
@@ -460,6 +473,11 @@ async fn send(
                 }
                 matching.truncate(left);
                 bodies = matching;
+            }
+            for body in &mut bodies {
+                if body.contains(['\n', '\r']) {
+                    *body = serde_json::Value::from(std::mem::take(body)).to_string();
+                }
             }
             left -= bodies.len();
             if !bodies.is_empty() {
@@ -552,6 +570,7 @@ async fn scan(
     let mut connection = connections.read().await?;
     let limit = connection.limit();
     let place = connections.place.clone();
+    let tolerance = &connections.tolerance;
     let pages = async {
         let transaction = match timeout(limit, snapshot(&mut connection)).await? {
             Ok(transaction) => transaction,
@@ -559,29 +578,50 @@ async fn scan(
         };
         let mut number = CANDIDATES;
         loop {
-            let statement = order.statement(Conditions::of(query), &["id", "body"], number, schema);
+            let columns = ["id", "body", "ts"];
+            let statement = order.statement(Conditions::of(query), &columns, number, schema);
             let page = timeout(limit, async {
                 let prepared = transaction.prepare(&statement.sql).await?;
                 let rows = transaction.query(&prepared, &statement.params()).await?;
-                pairs::<Uuid, String>(&rows)
+                let read = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+                rows.iter()
+                    .map(read)
+                    .collect::<Result<Vec<(Uuid, String, i64)>, Error>>()
             });
             let page = match page.await? {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
             let full = page.len() == number;
-            for (id, body) in page {
+            // A page that does not tell where the next one begins: that one is longer.
+            let (mut advanced, mut stuck) = (false, None);
+            for (id, body, ts) in page {
                 let entry = match read_entry_with(id, &body, &place) {
                     Ok(entry) => entry,
-                    Err(error) => return Ok(Ok(Err(error))),
+                    Err(error) => {
+                        if let Err(error) = tolerance.read::<()>(id, Err(error.clone())) {
+                            return Ok(Ok(Err(error)));
+                        }
+                        if !order.go_on_after_row((ts, id)) && !advanced {
+                            stuck = Some(error);
+                        }
+                        continue;
+                    }
                 };
                 order.go_on_after(&entry);
+                advanced = true;
+                stuck = None;
                 if !consume(entry, body) {
                     return Ok(Ok(Ok(())));
                 }
             }
             if !full {
                 return Ok(Ok(Ok(())));
+            }
+            if let Some(error) = stuck
+                && number == MOST_CANDIDATES
+            {
+                return Ok(Ok(Err(error)));
             }
             number = (number * 2).min(MOST_CANDIDATES);
         }

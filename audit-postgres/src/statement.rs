@@ -127,6 +127,16 @@ impl Order {
         };
     }
 
+    /// Goes on after a row that is no entry. Returns whether it can: the columns do not tell the
+    /// object.
+    pub(crate) fn go_on_after_row(&mut self, place: Place) -> bool {
+        let by_time = matches!(self.by, By::Time(_));
+        if by_time {
+            self.by = By::Time(Some(place));
+        }
+        by_time
+    }
+
     fn columns(&self) -> &'static [&'static str] {
         match self.by {
             By::Time(_) => &["ts", "id"],

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::background::{self, Background, GivenUp};
 use crate::check::{self, Check};
 use crate::connection::{Connections, Runtimes, retrying};
+use crate::damage::{Damaged, Tolerance};
 use crate::follow::{self, Position};
 use crate::import::{self, Months};
 use crate::indexes;
@@ -125,8 +126,10 @@ impl PostgresStore {
 
     pub(crate) async fn open(
         config: tokio_postgres::Config,
-        options: PostgresOptions,
+        mut options: PostgresOptions,
     ) -> Result<Self, StoreError> {
+        // Each store names its own rows, also where several are opened with the same settings.
+        options.tolerance = Tolerance::new(options.tolerance.passes_over());
         let (writing, life) = Background::start("audit-postgres")?;
         let (reading, reads) = Background::start("audit-pg-reads")?;
         let place = options::place(&config);
@@ -237,7 +240,7 @@ impl PostgresStore {
         let found = self
             .with(|connections, schema| query::find(connections, schema, asked))
             .await?;
-        found.into_page(query, &self.shared.connections.place)
+        found.into_page(query, self.place(), self.tolerance())
     }
 
     /// Counts entries as [`count`](Store::count) does, without blocking.
@@ -484,7 +487,7 @@ impl PostgresStore {
         let found = self.with_blocking(|connections, schema| {
             lookup::with_id_prefix(connections, schema, prefix, limit)
         })?;
-        lookup::read(&found, self.place())
+        lookup::read(&found, self.place(), self.tolerance())
     }
 
     /// Finds entries as [`with_id_prefix`](Self::with_id_prefix) does, without blocking.
@@ -499,7 +502,20 @@ impl PostgresStore {
         let prefix = prefix.to_owned();
         let found = self
             .with(|connections, schema| lookup::with_id_prefix(connections, schema, prefix, limit));
-        lookup::read(&found.await?, self.place())
+        lookup::read(&found.await?, self.place(), self.tolerance())
+    }
+
+    /// Returns the entries whose id ends with some hexadecimal digits, hyphens aside, by id and no
+    /// more than `limit` of them. Reads all ids, for which there is no index.
+    ///
+    /// # Errors
+    /// If the entries cannot be read. What is no part of an id ends none.
+    pub fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        let suffix = suffix.to_owned();
+        let found = self.with_blocking(|connections, schema| {
+            lookup::with_id_suffix(connections, schema, suffix, limit)
+        })?;
+        lookup::read(&found, self.place(), self.tolerance())
     }
 
     /// Returns the entries that have one of the ids, in the order of the ids given; of an id
@@ -511,7 +527,7 @@ impl PostgresStore {
         let wanted = ids.to_vec();
         let found =
             self.with_blocking(|connections, schema| lookup::by_ids(connections, schema, wanted))?;
-        lookup::in_order(ids, &found, self.place())
+        lookup::in_order(ids, &found, self.place(), self.tolerance())
     }
 
     /// Finds entries as [`by_ids`](Self::by_ids) does, without blocking.
@@ -521,7 +537,7 @@ impl PostgresStore {
     pub async fn by_ids_async(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
         let wanted = ids.to_vec();
         let found = self.with(|connections, schema| lookup::by_ids(connections, schema, wanted));
-        lookup::in_order(ids, &found.await?, self.place())
+        lookup::in_order(ids, &found.await?, self.place(), self.tolerance())
     }
 
     /// Returns the stored names of all models, sorted; an event has the empty one. Takes a
@@ -624,7 +640,7 @@ impl PostgresStore {
         let (found, next) = self.with_blocking(|connections, schema| {
             follow::committed_after(connections, schema, position, limit)
         })?;
-        Ok((lookup::read(&found, self.place())?, next))
+        Ok((lookup::read(&found, self.place(), self.tolerance())?, next))
     }
 
     /// Returns entries as [`committed_after`](Self::committed_after) does, without blocking.
@@ -641,7 +657,7 @@ impl PostgresStore {
             follow::committed_after(connections, schema, position, limit)
         });
         let (found, next) = found.await?;
-        Ok((lookup::read(&found, self.place())?, next))
+        Ok((lookup::read(&found, self.place(), self.tolerance())?, next))
     }
 
     /// Returns what the trail's tables are, apart from the entries: versions, partitions,
@@ -665,6 +681,16 @@ impl PostgresStore {
     /// Names the schema, the database and the server, as errors do: without the password.
     pub fn place(&self) -> &str {
         &self.shared.connections.place
+    }
+
+    /// Returns the rows that this store's readers passed over so far because they are no
+    /// entries. Empty unless [`PostgresOptions::pass_over_damaged`] is set.
+    pub fn damaged(&self) -> Damaged {
+        self.tolerance().damaged()
+    }
+
+    fn tolerance(&self) -> &Tolerance {
+        &self.shared.connections.tolerance
     }
 
     /// Runs work on the thread that reads.
@@ -868,7 +894,7 @@ impl Store for PostgresStore {
         let asked = query.clone();
         let found =
             self.with_blocking(|connections, schema| query::find(connections, schema, asked))?;
-        found.into_page(query, &self.shared.connections.place)
+        found.into_page(query, self.place(), self.tolerance())
     }
 
     fn count(&self, query: &Query) -> Result<u64, StoreError> {
@@ -893,7 +919,8 @@ impl Store for PostgresStore {
     /// is not in it. `line` is called on the thread that calls this, in no runtime of the
     /// store's, and the server is asked for the next entries meanwhile: up to 500 at a time, fewer
     /// if they are large. Where an entry has to be read to tell whether the query asks for it,
-    /// it is.
+    /// it is. A row is one line: bytes with line ends, which are no entry, come as the text of a
+    /// JSON string.
     ///
     /// The snapshot lasts as long as the export: the server keeps what is removed until then.
     fn export(

@@ -456,7 +456,7 @@ BEGIN
         WHEN 'last4' THEN '****' || CASE WHEN size >= 8 THEN right(given, 4) ELSE '' END
         WHEN 'email' THEN (
             SELECT CASE
-                -- What is no address, such as a password with an `@` in it, is hidden whole.
+                -- What is no address, such as a secret with an `@` in it, is hidden whole.
                 WHEN given !~ '^[^\u0001-\u0020\u007f@<>()\[\]",;:\\]+@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]+$'
                     THEN '***'
                 ELSE CASE WHEN d < size - 2 THEN left(given, 1) ELSE '' END

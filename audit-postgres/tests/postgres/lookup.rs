@@ -53,6 +53,16 @@ fn entries_are_found_by_the_beginning_of_their_id(scratch: &Scratch) {
     assert_eq!(found("c", 9), []);
     assert_eq!(found("%", 9), []);
     assert_eq!(found(&sample[2].id.to_string(), 9), sample[2..]);
+    let ends = |suffix: &str, limit| store.with_id_suffix(suffix, limit).unwrap();
+    assert_eq!(ends("2", 9), sample[1..2]);
+    assert_eq!(ends("0-0000-000000000003", 9), sample[2..]);
+    assert_eq!(
+        ends(&sample[2].id.to_string().to_uppercase(), 9),
+        sample[2..]
+    );
+    for nothing in ["", "-", "%", "5", &"0".repeat(33)] {
+        assert_eq!(ends(nothing, 9), [], "{nothing}");
+    }
     let ids = [sample[2].id, Uuid::nil(), sample[0].id];
     let expected = [sample[2].clone(), sample[0].clone()];
     assert_eq!(store.by_ids(&ids).unwrap(), expected);
