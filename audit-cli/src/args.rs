@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use crate::command::absent;
 use crate::command::{
     as_of, backup, blame, completions, diff, doctor, export, history, import, log, man, prune,
-    schema, show, stats,
+    schema, show, stats, undo,
 };
 #[cfg(feature = "postgres")]
 use crate::command::{reconcile, triggers};
@@ -75,6 +75,13 @@ pub(crate) struct Global {
     /// When to use colours; `NO_COLOR` turns them off where this is auto
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
     pub(crate) color: When,
+    /// Print long answers without a pager
+    ///
+    /// On a terminal, `log`, `show`, `history`, `blame`, `as-of`, `diff` and `undo` print through the
+    /// program of the variable `AUDITLOG_PAGER` or `PAGER`, or `less`. An empty variable does
+    /// without one, too.
+    #[arg(long, global = true)]
+    pub(crate) no_pager: bool,
     /// Under which name to record what is removed, imported or read; the name of the login
     /// if not given
     #[arg(
@@ -105,6 +112,7 @@ pub(crate) enum Command {
     Blame(blame::BlameArgs),
     AsOf(as_of::AsOfArgs),
     Diff(diff::DiffArgs),
+    Undo(undo::UndoArgs),
     Stats(stats::StatsArgs),
     Export(export::ExportArgs),
     Import(import::ImportArgs),
@@ -124,4 +132,20 @@ pub(crate) enum Command {
     Reconcile(absent::AbsentArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
+}
+
+impl Command {
+    /// Returns whether a person may get more of it than a screen shows.
+    pub(crate) fn is_paged(&self) -> bool {
+        match self {
+            Self::Log(args) => !args.follows(),
+            Self::Show(_)
+            | Self::History(_)
+            | Self::Blame(_)
+            | Self::AsOf(_)
+            | Self::Diff(_)
+            | Self::Undo(_) => true,
+            _ => false,
+        }
+    }
 }

@@ -61,10 +61,10 @@ pub(crate) enum Error {
         /// What to do.
         hint: &'static str,
     },
-    /// Several entries' ids begin so.
+    /// Several entries' ids begin or end so.
     Ambiguous {
-        /// How they begin.
-        prefix: String,
+        /// How they begin or end.
+        part: String,
         /// Some of the entries.
         entries: Vec<String>,
     },
@@ -266,8 +266,8 @@ impl fmt::Display for Error {
             }
             Self::Usage { message, .. } => f.write_str(message),
             Self::NotFound { what, .. } => write!(f, "the trail has no {what}"),
-            Self::Ambiguous { prefix, entries } => {
-                write!(f, "the ids of several entries begin with `{prefix}`:")?;
+            Self::Ambiguous { part, entries } => {
+                write!(f, "the ids of several entries begin or end with `{part}`:")?;
                 entries
                     .iter()
                     .try_for_each(|entry| write!(f, "\n  {entry}"))

@@ -20,6 +20,11 @@ pub(crate) fn watch() -> Result<(), Error> {
     .map_err(Error::Signals)
 }
 
+/// Notices Ctrl-C, but leaves it to a program in the foreground to end.
+pub(crate) fn leave() -> Result<(), Error> {
+    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst)).map_err(Error::Signals)
+}
+
 /// Returns whether there was one.
 pub(crate) fn is_requested() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)

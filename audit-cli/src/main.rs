@@ -8,6 +8,7 @@ mod exit;
 mod filter;
 mod interrupt;
 mod output;
+mod pager;
 mod progress;
 mod report;
 mod store;

@@ -8,8 +8,10 @@ use audit_core::Level;
 use clap::ValueEnum;
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::error::Error;
+use crate::pager::{Pager, Sink};
 use crate::text;
 
 /// When to use colours.
@@ -26,6 +28,9 @@ pub(crate) enum When {
 
 /// How many characters of a value a terminal shows.
 const LONGEST: usize = 200;
+
+/// The width below which a column of words is broken into letters.
+const NARROWEST: u16 = 10;
 
 /// What a part of a line is; a colour only underlines what the text says.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +54,7 @@ pub(crate) enum Part {
 /// The standard output.
 #[derive(Debug)]
 pub(crate) struct Output {
-    out: BufWriter<io::Stdout>,
+    out: BufWriter<Sink>,
     json: bool,
     colour: bool,
     terminal: bool,
@@ -59,7 +64,7 @@ impl Output {
     pub(crate) fn new(json: bool, colour: When) -> Self {
         let terminal = io::stdout().is_terminal();
         Self {
-            out: BufWriter::new(io::stdout()),
+            out: BufWriter::new(Sink::Stdout(io::stdout())),
             json,
             colour: is_coloured(colour, terminal),
             terminal,
@@ -113,8 +118,38 @@ impl Output {
         self.json_line(&json)
     }
 
-    /// Prints a table.
+    /// Prints a table; on a terminal that is too narrow for its columns, a block of lines for each row.
     pub(crate) fn table(&mut self, table: &Table) -> Result<(), Error> {
+        if self.terminal && width().is_some_and(|width| least_width(table) > usize::from(width)) {
+            let blocks = self.blocks(table);
+            return self.lines_of(&blocks);
+        }
+        self.lines_of(table)
+    }
+
+    /// Makes a table of two columns, with the headings and the values of each row.
+    fn blocks(&self, table: &Table) -> Table {
+        let mut blocks = self.new_table([]);
+        let headings: Vec<Cell> = match table.header() {
+            Some(header) => header.cell_iter().cloned().collect(),
+            None => Vec::new(),
+        };
+        for (number, row) in table.row_iter().enumerate() {
+            if number > 0 {
+                blocks.add_row([Cell::new(""), Cell::new("")]);
+            }
+            for (heading, cell) in headings.iter().zip(row.cell_iter()) {
+                blocks.add_row([heading.clone(), cell.clone()]);
+            }
+        }
+        for column in blocks.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        Self::keep_whole(&mut blocks, [0]);
+        blocks
+    }
+
+    fn lines_of(&mut self, table: &Table) -> Result<(), Error> {
         for line in table.lines() {
             self.line(line.trim_end())?;
         }
@@ -146,7 +181,9 @@ impl Output {
             .into_iter()
             .map(|heading| self.cell(Part::Heading, heading))
             .collect();
-        table.set_header(headings);
+        if !headings.is_empty() {
+            table.set_header(headings);
+        }
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
         }
@@ -210,6 +247,33 @@ impl Output {
         format!("{style}{content}{style:#}")
     }
 
+    /// Shows what follows through a pager, if a person reads along.
+    pub(crate) fn page(&mut self, wanted: bool) {
+        if wanted
+            && self.terminal
+            && let Some(pager) = Pager::from_environment()
+        {
+            self.out.get_mut().page(pager);
+        }
+    }
+
+    /// Says that everything is printed, and waits until a pager is closed.
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
+        let flushed = self.out.flush();
+        self.out.get_mut().finish()?;
+        Ok(flushed?)
+    }
+
+    /// Shows an id: on a terminal its last 12 digits, which are random and enough to ask for it. Ids
+    /// begin with the time, so those of one batch share their beginning.
+    pub(crate) fn id(&self, id: Uuid) -> String {
+        let text = id.to_string();
+        match text.rsplit_once('-') {
+            Some((_, end)) if self.terminal => end.to_owned(),
+            _ => text,
+        }
+    }
+
     /// Gives everything printed so far to whoever reads it.
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
         Ok(self.out.flush()?)
@@ -245,6 +309,23 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+/// Returns how many columns of a terminal a table needs to be readable.
+fn least_width(table: &Table) -> usize {
+    table
+        .column_iter()
+        .zip(table.column_max_content_widths())
+        .map(|(column, content)| {
+            let whole = column.constraint() == Some(&ColumnConstraint::ContentWidth);
+            let least = if whole {
+                content
+            } else {
+                content.min(NARROWEST)
+            };
+            usize::from(least) + usize::from(column.padding_width())
+        })
+        .sum()
 }
 
 /// Decides about colours.

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Session;
 use super::as_of::no_version;
+use super::{Session, entry};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, Part};
@@ -15,13 +15,17 @@ use crate::text;
 
 /// Show who set each part of an object last, when and why
 ///
-/// Of an object that was deleted, the parts are those of the version before.
+/// Of an object that was deleted, the parts are those of the version before. With an entry's ID
+/// alone, the object is that of the entry, as of the version that it made.
 #[derive(Args, Debug)]
+#[command(override_usage = "auditlog blame [OPTIONS] <MODEL> <PK>
+       auditlog blame [OPTIONS] <ID>")]
 pub(crate) struct BlameArgs {
-    /// The model's stored name
+    /// The model's stored name, or the id of an entry
+    #[arg(value_name = "MODEL|ID")]
     model: String,
     /// The object's key
-    pk: String,
+    pk: Option<String>,
     /// Only this path, what is inside it, and what it is inside of
     #[arg(long)]
     path: Option<String>,
@@ -57,10 +61,13 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
         }
         None => None,
     };
-    let trail = session.read("blame", &format!("{} {}", args.model, args.pk))?;
-    let history = trail.history(&args.model, &args.pk)?;
+    let asked = entry::Asked::new(&args.model, args.pk.as_deref())?;
+    let trail = session.read("blame", &asked.to_string())?;
+    let (object, entry) = asked.find(&trail, session.global.tz)?;
+    let history = trail.history(&object.model, &object.object_pk)?;
+    let of_entry = entry.and_then(|entry| version(entry, &history));
     let newest = history.versions().count();
-    let number = args.version.unwrap_or(newest);
+    let number = args.version.or(of_entry).unwrap_or(newest);
     let mut shown = number;
     let mut latest = history
         .at_version(number)
@@ -77,7 +84,10 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
         parts.retain(|part| part.path.is_within(wanted) || wanted.is_within(&part.path));
         if parts.is_empty() {
             return Err(Error::NotFound {
-                what: format!("part `{wanted}` of `{}` `{}`", args.model, args.pk),
+                what: format!(
+                    "part `{wanted}` of `{}` `{}`",
+                    object.model, object.object_pk
+                ),
                 near: None,
                 hint: "without --path all parts are shown",
             });
@@ -96,7 +106,7 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
             out.json(&Line {
                 path: &part.path,
                 value: value(part, &latest.state),
-                version: version(part, &history),
+                version: version(part.entry.id, &history),
                 time: crate::zone::Zone::UTC.show_aligned(entry.timestamp),
                 actor: entry.actor.as_ref().map(|actor| actor.id.as_str()),
                 reason: entry.reason.as_deref(),
@@ -109,7 +119,7 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
     let mut table = out.new_table(["PATH", "VALUE", "BY", "TIME", "VERSION", "REASON"]);
     for part in &parts {
         let entry = part.entry;
-        let version = version(part, &history);
+        let version = version(part.entry.id, &history);
         table.add_row([
             out.cell(Part::Object, text::safe(part.path.as_str())),
             out.cell(
@@ -146,9 +156,9 @@ fn value<'h>(part: &Blame<'h>, state: &'h Value) -> Option<&'h Value> {
         .or_else(|| part.entry.changes.get(part.path.as_str())?.new.as_ref())
 }
 
-fn version(part: &Blame<'_>, history: &History) -> Option<usize> {
+fn version(entry: Uuid, history: &History) -> Option<usize> {
     history
         .versions()
-        .find(|version| version.entry.id == part.entry.id)
+        .find(|version| version.entry.id == entry)
         .map(|version| version.number)
 }

@@ -7,8 +7,8 @@ use clap::Args;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Session;
 use super::log::Printer;
+use super::{Session, entry};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Part;
@@ -19,12 +19,17 @@ use crate::text;
 /// Each line begins with the version that the entry made, `-` if it made none, as of an
 /// access. A line that begins with `!` names a part that changed without an entry: the next
 /// entry starts from another value than the entries before it left.
+///
+/// With an entry's ID alone, the object is that of the entry.
 #[derive(Args, Debug)]
+#[command(override_usage = "auditlog history [OPTIONS] <MODEL> <PK>
+       auditlog history [OPTIONS] <ID>")]
 pub(crate) struct HistoryArgs {
-    /// The model's stored name
+    /// The model's stored name, or the id of an entry
+    #[arg(value_name = "MODEL|ID")]
     model: String,
     /// The object's key
-    pk: String,
+    pk: Option<String>,
     /// Show what changed, with the values
     #[arg(long, short)]
     changes: bool,
@@ -42,8 +47,10 @@ struct Line<'h> {
 }
 
 pub(crate) fn run(args: &HistoryArgs, session: &mut Session) -> Result<Exit, Error> {
-    let trail = session.read("history", &format!("{} {}", args.model, args.pk))?;
-    let history = trail.history(&args.model, &args.pk)?;
+    let asked = entry::Asked::new(&args.model, args.pk.as_deref())?;
+    let trail = session.read("history", &asked.to_string())?;
+    let (object, _) = asked.find(&trail, session.global.tz)?;
+    let history = trail.history(&object.model, &object.object_pk)?;
     let mut unrecorded: HashMap<Uuid, Vec<&Path>> = HashMap::new();
     let breaks = history.breaks();
     for found in &breaks {

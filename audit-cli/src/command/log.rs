@@ -28,7 +28,8 @@ const PATHS: usize = 4;
 
 /// List entries, the newest first
 ///
-/// On a terminal the newest 50; elsewhere, and with --all, all of them. With --follow the
+/// On a terminal the newest 50, with the last 12 digits of their ids, which `show`, `undo`, `blame` and
+/// `history` take; elsewhere, and with --all, all of them. With --follow the
 /// newest 10, oldest first, and then each entry as it is written, until Ctrl-C. In PostgreSQL
 /// an entry comes when every transaction that began to write before its own is over.
 #[derive(Args, Debug)]
@@ -91,6 +92,11 @@ pub(crate) fn run(args: &LogArgs, session: &mut Session) -> Result<Exit, Error> 
 }
 
 impl LogArgs {
+    /// Returns whether what is written from now on is shown, too.
+    pub(crate) fn follows(&self) -> bool {
+        self.follow
+    }
+
     fn query(&self, session: &Session) -> Result<Query, Error> {
         let query = self.filter.read(session.global.tz, session.now)?;
         let newest = match (self.oldest_first, self.newest_first || self.follow) {
@@ -224,7 +230,7 @@ impl Printer {
         if let Some(reason) = &entry.reason {
             parts.push(format!("\"{}\"", out.cut(text::safe(reason).into_owned())));
         }
-        parts.push(out.paint(Part::Quiet, entry.id.to_string()));
+        parts.push(out.paint(Part::Quiet, out.id(entry.id)));
         parts.join(" ")
     }
 }

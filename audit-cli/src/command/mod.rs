@@ -8,6 +8,7 @@ pub(crate) mod blame;
 pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod entry;
 pub(crate) mod export;
 pub(crate) mod history;
 pub(crate) mod import;
@@ -21,6 +22,7 @@ pub(crate) mod show;
 pub(crate) mod stats;
 #[cfg(feature = "postgres")]
 pub(crate) mod triggers;
+pub(crate) mod undo;
 
 use chrono::{DateTime, Utc};
 
@@ -62,6 +64,9 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         now: Utc::now(),
     };
     let session = &mut session;
+    session
+        .out
+        .page(cli.command.is_paged() && !session.global.no_pager);
     let exit = match &cli.command {
         Command::Log(args) => log::run(args, session),
         Command::Show(args) => show::run(args, session),
@@ -69,6 +74,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Blame(args) => blame::run(args, session),
         Command::AsOf(args) => as_of::run(args, session),
         Command::Diff(args) => diff::run(args, session),
+        Command::Undo(args) => undo::run(args, session),
         Command::Stats(args) => stats::run(args, session),
         Command::Export(args) => export::run(args, session),
         Command::Import(args) => import::run(args, session),
@@ -88,13 +94,15 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Man(args) => man::run(args, session),
     };
     // What was printed before an error is shown before it, too.
-    let flushed = session.out.flush();
+    let flushed = session.out.finish();
     let damaged = report::damaged(&store::passed_over());
     let exit = match exit {
         // What to do about it is another thing with a server.
         Err(error) if Place::of(&session.global).is_ok_and(|place| place.is_server()) => {
             return Err(error.of_server());
         }
+        // What a pager could not show is more than a closed one.
+        Err(error) if error.is_closed_pipe() => return Err(flushed.err().unwrap_or(error)),
         exit => exit?,
     };
     flushed?;

@@ -3,69 +3,31 @@
 use audit_core::{Action, LogEntry};
 use clap::Args;
 
-use super::Session;
+use super::{Session, entry};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, Part};
 use crate::text;
 use crate::zone::Zone;
 
-/// How many of the entries that an ambiguous id could mean are listed.
-const CANDIDATES: usize = 10;
-
 /// Show an entry
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
-    /// The entry's id, or as many of its first digits as no other id begins with
+    /// The entry's id, or enough of its first or last digits to tell it from the others
     id: String,
 }
 
 pub(crate) fn run(args: &ShowArgs, session: &mut Session) -> Result<Exit, Error> {
-    let digits = args.id.chars().filter(|c| *c != '-');
-    if args.id.is_empty() || !digits.clone().all(|c| c.is_ascii_hexdigit()) || digits.count() > 32 {
-        return Err(Error::Value {
-            argument: "<ID>",
-            message: format!(
-                "`{}` is no beginning of an id; expected hexadecimal digits such as 019b1c2d-3e4f",
-                args.id.escape_debug()
-            ),
-        });
-    }
-    let trail = session.read("show", &args.id)?;
-    let found = trail.store.with_id_prefix(&args.id, CANDIDATES + 1)?;
+    entry::check(&args.id)?;
     let zone = session.global.tz;
-    match &found[..] {
-        [] => Err(Error::NotFound {
-            what: format!("entry whose id begins with `{}`", args.id),
-            near: None,
-            hint: "`auditlog log` ends each line with the entry's id",
-        }),
-        [entry] if session.out.is_json() => {
-            session.out.json_line(&entry.to_canonical_json()?)?;
-            Ok(Exit::Done)
-        }
-        [entry] => {
-            print(entry, zone, &mut session.out)?;
-            Ok(Exit::Done)
-        }
-        several => {
-            let mut entries: Vec<String> = several
-                .iter()
-                .take(CANDIDATES)
-                .map(|entry| {
-                    let (id, time) = (entry.id, zone.show(entry.timestamp));
-                    format!("{id} {time} {} {}", entry.action, text::object(entry))
-                })
-                .collect();
-            if several.len() > CANDIDATES {
-                entries.push("and more".to_owned());
-            }
-            Err(Error::Ambiguous {
-                prefix: args.id.clone(),
-                entries,
-            })
-        }
+    let trail = session.read("show", &args.id)?;
+    let entry = entry::find(&trail, &args.id, zone)?;
+    if session.out.is_json() {
+        session.out.json_line(&entry.to_canonical_json()?)?;
+    } else {
+        print(&entry, zone, &mut session.out)?;
     }
+    Ok(Exit::Done)
 }
 
 fn print(entry: &LogEntry, zone: Zone, out: &mut Output) -> Result<(), Error> {

@@ -92,6 +92,10 @@ impl TrailStore for SqliteStore {
         self.with_id_prefix(prefix, limit)
     }
 
+    fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.with_id_suffix(suffix, limit)
+    }
+
     fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
         self.by_ids(ids)
     }

@@ -35,6 +35,9 @@ pub(crate) trait TrailStore: Store {
     /// Returns the entries whose id begins with some digits, by id.
     fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError>;
 
+    /// Returns the entries whose id ends with some digits, by id.
+    fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError>;
+
     /// Returns the entries that have one of the ids.
     fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError>;
 

@@ -52,6 +52,7 @@ impl Server {
     fn options(&self) -> PostgresOptions {
         let mut options = PostgresStore::options()
             .pool_size(2)
+            .pass_over_damaged()
             .statement_timeout(PATIENCE);
         if let Some(schema) = self.schema() {
             options = options.schema(schema);
@@ -67,6 +68,10 @@ impl Server {
 impl TrailStore for PostgresStore {
     fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.with_id_prefix(prefix, limit)
+    }
+
+    fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.with_id_suffix(suffix, limit)
     }
 
     fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
@@ -90,6 +95,19 @@ impl TrailStore for PostgresStore {
 
     fn file(&self) -> Option<&Path> {
         None
+    }
+
+    fn damaged(&self) -> Vec<String> {
+        let damaged = self.damaged();
+        let mut told: Vec<String> = damaged
+            .rows
+            .iter()
+            .map(|(id, detail)| format!("row {id} is no entry and is passed over: {detail}"))
+            .collect();
+        if damaged.more {
+            told.push("there are more such rows".to_owned());
+        }
+        told
     }
 
     fn examine(&self, questions: &[(&'static str, Query)]) -> Result<Health, StoreError> {

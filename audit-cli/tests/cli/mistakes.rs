@@ -91,7 +91,7 @@ fn flags_say_what_they_expect() {
     let time = stderr(&store, &["as-of", "User", "42", "noon"], 2);
     assert!(time.contains("<TIME>: `noon` is no time"), "{time}");
     let id = stderr(&store, &["show", "bob"], 2);
-    assert!(id.contains("`bob` is no beginning of an id"), "{id}");
+    assert!(id.contains("`bob` is no part of an id"), "{id}");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn what_is_not_there_is_named_with_what_is_near() {
     assert!(said.contains("no entry of `User` `99`"), "{said}");
     let said = stderr(&store, &["show", "ffffffff"], 1);
     assert!(
-        said.contains("no entry whose id begins with `ffffffff`"),
+        said.contains("no entry whose id begins or ends with `ffffffff`"),
         "{said}"
     );
 }

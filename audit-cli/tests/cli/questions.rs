@@ -16,6 +16,8 @@ macro_rules! questions {
             log_shows_what_changed
             hostile_texts_reach_no_terminal
             show_finds_an_entry_by_the_beginning_of_its_id
+            an_entry_is_found_by_the_end_of_its_id
+            an_undo_is_previewed_and_changes_nothing
             history_counts_versions
             blame_names_who_set_what
             as_of_tells_what_was_and_what_is_missing
@@ -161,11 +163,95 @@ pub(crate) fn show_finds_an_entry_by_the_beginning_of_its_id(store: &Path) {
     }
     let several = stderr(store, &["show", "0"], 2);
     assert!(
-        several.contains("the ids of several entries begin with `0`:"),
+        several.contains("the ids of several entries begin or end with `0`:"),
         "{several}"
     );
     assert!(several.contains(id), "{several}");
     assert!(several.contains("hint: give more digits"), "{several}");
+}
+
+pub(crate) fn an_entry_is_found_by_the_end_of_its_id(store: &Path) {
+    let entry = json(store, &["log", "correlation:req-1"]).remove(0);
+    let id = entry["id"].as_str().expect("an id");
+    let end = id.rsplit('-').next().expect("an end");
+    assert_eq!(json(store, &["show", end]), std::slice::from_ref(&entry));
+    let upper = end.to_uppercase();
+    assert_eq!(json(store, &["show", &upper]), std::slice::from_ref(&entry));
+    assert_eq!(json(store, &["undo", end])[0]["entry"], id);
+    assert_eq!(
+        json(store, &["history", end]),
+        json(store, &["history", "User", "42"])
+    );
+    assert_eq!(
+        json(store, &["blame", end]),
+        json(store, &["blame", "User", "42", "--version", "2"])
+    );
+    let said = stderr(store, &["blame", "User"], 2);
+    assert!(said.contains("the key of the `User` is missing"), "{said}");
+    let event = json(store, &["log", "actor:mallory"]).remove(0);
+    let event = event["id"].as_str().expect("an id");
+    for command in ["history", "blame", "undo"] {
+        let said = stderr(store, &[command, event], 2);
+        assert!(said.contains("is about no object"), "{said}");
+    }
+    // Digits at the end of one id, and at the beginning of others.
+    let several = stderr(store, &["undo", "0"], 2);
+    assert!(several.contains("begin or end with `0`:"), "{several}");
+    assert!(several.contains(id), "{several}");
+}
+
+pub(crate) fn an_undo_is_previewed_and_changes_nothing(store: &Path) {
+    let before = json(store, &["log"]);
+    let id = |query: &str| {
+        let entry = json(store, &["log", query]).remove(0);
+        entry["id"].as_str().expect("an id").to_owned()
+    };
+    let undo = |query: &str| json(store, &["undo", &id(query)]).remove(0);
+
+    let moved = undo("correlation:req-1");
+    assert_eq!(
+        moved["changes"]["city"],
+        json!({"old": "Bonn", "new": "Mainz"})
+    );
+    assert_eq!(moved["conflicts"], json!([]));
+    let text = stdout(store, &["undo", &id("correlation:req-1")]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "undo of update of User 42 (bob), 2026-01-01T23:30:00Z by alice",
+            r#"  city: "Bonn" -> "Mainz""#,
+            r#"  email: "bob@new.example" -> "bob@old.example""#,
+            "this is a preview, nothing was written",
+        ]
+    );
+
+    // The trail has the old number only masked.
+    let called = undo("actor:bob");
+    assert_eq!(called["changes"]["logins"], json!({"old": -3, "new": 0}));
+    assert_eq!(called["conflicts"][0]["kind"], "hidden");
+    assert_eq!(called["conflicts"][0]["path"], "phone");
+    let text = stdout(store, &["undo", &id("actor:bob")]);
+    assert!(text.contains("  conflict: `phone` "), "{text}");
+
+    // A creation that was built upon, and one of what is gone.
+    let created = undo("model:User object:42 action:create");
+    assert_eq!(created["changes"], json!({}));
+    assert_eq!(created["conflicts"][0]["kind"], "changed");
+    assert_eq!(created["conflicts"][0]["expected"], "Mainz");
+    let gone = stdout(store, &["undo", &id("model:User object:43 action:create")]);
+    assert!(gone.contains("the object is deleted already"), "{gone}");
+    let deleted = undo("model:User object:43 action:delete");
+    assert_eq!(deleted["changes"]["$"]["old"], Value::Null);
+    let back = stdout(store, &["undo", &id("model:User object:43 action:delete")]);
+    assert!(back.contains("  brings the object back: {"), "{back}");
+
+    let access = stderr(store, &["undo", &id("action:access")], 2);
+    assert!(
+        access.contains("changed nothing that can be undone"),
+        "{access}"
+    );
+    assert_eq!(json(store, &["log"]), before);
 }
 
 pub(crate) fn history_counts_versions(store: &Path) {

@@ -30,9 +30,19 @@ struct Terminal {
 impl Terminal {
     /// Runs the command on a store.
     fn run(store: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::sized(COLUMNS, store, args, variables)
+    }
+
+    /// Runs the command in a terminal with so many columns.
+    fn sized(
+        columns: NonZero<u16>,
+        store: &Path,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let size = PtySize {
             rows: ROWS.get(),
-            cols: COLUMNS.get(),
+            cols: columns.get(),
             ..PtySize::default()
         };
         let pair = native_pty_system().openpty(size).expect("a terminal");
@@ -41,6 +51,7 @@ impl Terminal {
         command.env("TERM", "xterm-256color");
         command.env("LANG", "C.UTF-8");
         command.env("USER", "tester");
+        command.env("PAGER", "cat");
         for (name, value) in variables {
             command.env(name, value);
         }
@@ -48,7 +59,7 @@ impl Terminal {
         command.args(args);
         let child = pair.slave.spawn_command(command).expect("the command runs");
         drop(pair.slave);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, columns, 0)));
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let mut reader = pair.master.try_clone_reader().expect("a reader");
         let (shown, kept) = (Arc::clone(&screen), Arc::clone(&bytes));
@@ -360,4 +371,141 @@ fn a_long_value_is_cut_on_a_terminal_alone() {
         assert!(raw.contains("characters"), "{raw}");
         assert!(scratch::stdout(&store, args).contains(&long), "{args:?}");
     }
+}
+
+#[test]
+fn a_pager_shows_long_answers_on_a_terminal() {
+    let folder = scratch::folder();
+    let store = trail(&folder);
+    let shown = folder.join("shown");
+    let pager = format!("cat > '{}'; echo the pager ran", shown.display());
+    let answer = |args: &[&str], variables: &[(&str, &str)]| {
+        let _none = std::fs::remove_file(&shown);
+        let mut terminal = Terminal::run(&store, args, variables);
+        assert_eq!(terminal.end(), 0, "{args:?}: {}", terminal.text());
+        let shown = std::fs::read_to_string(&shown).ok();
+        assert_eq!(shown.is_some(), terminal.text().contains("the pager ran"));
+        shown
+    };
+    let id = json(&store, &["log", "correlation:req-1"])[0]["id"].to_string();
+    let id = id.trim_matches('"');
+    for args in [
+        &["log"][..],
+        &["show", id],
+        &["history", "User", "42"],
+        &["blame", "User", "42"],
+        &["as-of", "User", "42", "now"],
+        &["diff", "User", "42", "1"],
+        &["undo", id],
+    ] {
+        let text = answer(args, &[("PAGER", &pager)]).expect("paged");
+        assert!(is_coloured(&text), "{args:?}: {text}");
+        assert!(text.contains("bob"), "{args:?}: {text}");
+    }
+    // Another variable goes before, colours can be turned off, and a pager can, too.
+    let pagers = [("PAGER", "false"), ("AUDITLOG_PAGER", pager.as_str())];
+    let text = answer(&["log", "--color", "never"], &pagers).expect("paged");
+    assert!(!is_coloured(&text), "{text}");
+    assert_eq!(answer(&["log", "--no-pager"], &[("PAGER", &pager)]), None);
+    let off = [("PAGER", pager.as_str()), ("AUDITLOG_PAGER", "")];
+    assert_eq!(answer(&["log"], &off), None);
+    assert_eq!(answer(&["stats"], &[("PAGER", &pager)]), None);
+    // A program that reads the output gets it as it is.
+    let piped = scratch::auditlog()
+        .args(["log", "--store"])
+        .arg(&store)
+        .env("PAGER", &pager)
+        .output()
+        .expect("the command runs");
+    assert_eq!(piped.stdout, scratch::run(&store, &["log"]).stdout);
+    assert!(!piped.stdout.is_empty() && !shown.exists());
+}
+
+#[test]
+fn a_pager_that_is_quit_or_missing_is_no_error() {
+    let store = scratch::folder().join("audit.db");
+    let sqlite = SqliteStore::open(&store).expect("a store");
+    let entries: Vec<LogEntry> = (0..5_000)
+        .map(|number| LogEntry::new("update", "User", number.to_string(), "a name"))
+        .collect();
+    sqlite.append(&entries).expect("appended");
+    // Quit after a line, and before the first: a pipe does not hold all of it.
+    for pager in ["head -n 1", "true"] {
+        let mut terminal = Terminal::run(&store, &["log", "--all"], &[("PAGER", pager)]);
+        assert_eq!(terminal.end(), 0, "{}", terminal.text());
+        assert!(!terminal.text().contains("error"), "{}", terminal.text());
+    }
+    let args = &["log", "-n", "1"];
+    let mut terminal = Terminal::run(&store, args, &[("PAGER", "no-such-pager")]);
+    assert_eq!(terminal.end(), 0);
+    let text = terminal.text();
+    assert!(
+        text.contains("the pager `no-such-pager` cannot be run"),
+        "{text}"
+    );
+    assert!(text.contains("User 4999"), "{text}");
+    // A shell that cannot run it has read the answer: that is an error.
+    let mut terminal = Terminal::run(&store, args, &[("PAGER", "no-such-pager '-x'")]);
+    assert_eq!(terminal.end(), 6, "{}", terminal.text());
+    // Ctrl-C is the pager's, which is not left behind.
+    let pager = "trap '' INT; sed -n '1p'; echo waiting; cat > /dev/null; echo closed";
+    let mut terminal = Terminal::run(&store, &["log", "--all"], &[("PAGER", pager)]);
+    terminal.until("waiting");
+    terminal.press("\u{3}");
+    assert_eq!(terminal.end(), 0);
+    terminal.until("closed");
+}
+
+#[test]
+fn what_a_terminal_shows_of_an_id_is_enough_to_ask_for_it() {
+    let store = scratch::folder().join("audit.db");
+    let sqlite = SqliteStore::open(&store).expect("a store");
+    let entries: Vec<LogEntry> = (0..20)
+        .map(|number| LogEntry::new("update", "User", number.to_string(), ""))
+        .collect();
+    sqlite.append(&entries).expect("appended");
+    let mut terminal = Terminal::run(&store, &["log", "--color", "never"], &[]);
+    assert_eq!(terminal.end(), 0);
+    let text = terminal.text();
+    let ids: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split(' ').next_back())
+        .collect();
+    assert_eq!(ids.len(), 20, "{text}");
+    for (entry, short) in entries.iter().rev().zip(ids) {
+        assert_eq!(short.len(), 12, "{text}");
+        let found = json(&store, &["show", short]).remove(0);
+        assert_eq!(found["id"], entry.id.to_string());
+    }
+}
+
+#[test]
+fn tables_fit_into_sixty_columns() {
+    const NARROW: NonZero<u16> = NonZero::new(60).unwrap();
+    let store = trail(&scratch::folder());
+    for args in [
+        &["blame", "User", "42"][..],
+        &["blame", "User", "43"],
+        &["diff", "User", "42", "1", "2"],
+        &["as-of", "User", "42", "now"],
+        &["stats"],
+        &["stats", "--by", "action,model,actor"],
+        &["schema"],
+    ] {
+        let mut terminal = Terminal::sized(NARROW, &store, args, &[("NO_COLOR", "1")]);
+        assert_eq!(terminal.end(), 0, "{args:?}");
+        let raw = terminal.raw();
+        let table: Vec<&str> = raw.lines().filter(|line| line.contains("  ")).collect();
+        assert!(
+            table
+                .iter()
+                .all(|line| line.trim_end().chars().count() <= 60),
+            "{args:?}:\n{raw}"
+        );
+    }
+    let mut terminal = Terminal::sized(NARROW, &store, &["blame", "User", "42"], &[]);
+    assert_eq!(terminal.end(), 0);
+    let text = terminal.text();
+    assert!(text.contains("2026-01-01T23:30:00Z"), "{text}");
+    assert!(text.contains("ticket"), "{text}");
 }

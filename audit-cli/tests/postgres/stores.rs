@@ -48,6 +48,10 @@ pub(crate) const TESTS: &[Test] = &[
     ),
     ("reading_is_recorded", reading_is_recorded),
     (
+        "rows_that_are_no_entries_hide_no_others",
+        rows_that_are_no_entries_hide_no_others,
+    ),
+    (
         "a_healthy_trail_and_one_that_is_not",
         a_healthy_trail_and_one_that_is_not,
     ),
@@ -359,6 +363,56 @@ fn a_healthy_trail_and_one_that_is_not(trail: &mut Trail) {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// One that the checks let in, and one that was there before them.
+fn rows_that_are_no_entries_hide_no_others(trail: &mut Trail) {
+    let insert = |id: &str, body: &str| {
+        format!(
+            "INSERT INTO {}.audit_entry \
+             (id, ts, level, action, outcome, model, object_pk, fields, body) \
+             VALUES ('{id}', 1767400000000000, 20, 'x', 'success', 'User', '42', '{{}}', {body});",
+            trail.schema
+        )
+    };
+    let ids = [
+        "019b0000-0000-7000-8000-00000000000a",
+        "019b0000-0000-7000-8000-00000000000b",
+    ];
+    trail.sql(&insert(ids[0], r#"'{"action":"x"}'"#));
+    trail.sql(&format!(
+        "ALTER TABLE {}.audit_entry DROP CONSTRAINT audit_entry_body",
+        trail.schema
+    ));
+    trail.sql(&insert(ids[1], r"E'no json\n{}'"));
+    for (args, lines) in [
+        (&["log"][..], 9),
+        (&["log", "--all", "model:User"], 6),
+        (&["history", "User", "42"], 4),
+        (&["blame", "User", "42"], 1),
+        (&["diff", "User", "42", "1"], 1),
+        (&["as-of", "User", "now"], 1),
+        (&["stats"], 1),
+        (&["export"], 11),
+        (&["export", "--format", "csv"], 10),
+    ] {
+        let output = trail.run(args);
+        let told = String::from_utf8(output.stdout).expect("UTF-8");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
+        assert!(told.lines().count() >= lines, "{args:?}: {told}");
+        if args == ["export"] {
+            assert_eq!(told.lines().count(), lines, "{told}");
+            assert!(told.contains("\n\"no json\\n{}\"\n"), "{told}");
+        }
+        for id in ids {
+            let named = said.contains(&format!("row {id} is no entry"));
+            assert!(named, "{args:?}: {said}");
+        }
+    }
+    let said = trail.run(&["show", ids[0]]);
+    assert_eq!(said.status.code(), Some(1), "{said:?}");
+    assert!(String::from_utf8_lossy(&said.stderr).contains(ids[0]));
 }
 
 /// Checks that the command says what is wrong and what to do, and shows no password.
