@@ -1,5 +1,7 @@
 //! Reading a state as an object: nothing comes back that the trail does not have.
 
+use std::collections::BTreeMap;
+
 use auditlog::prelude::*;
 use auditlog::{AuditLog, MissingReason, Reconstruction, TypedError, testing};
 use serde::de::DeserializeOwned;
@@ -272,4 +274,35 @@ fn errors_name_the_field_and_what_helps() {
     let error = latest.typed::<Kinds>().expect_err("a text").to_string();
     assert!(error.starts_with("`kind` cannot be read"), "{error}");
     assert!(error.contains("`#[audit(serde)]`"), "{error}");
+}
+
+#[test]
+fn variants_that_describe_one_value_take_no_more_steps_with_its_depth() {
+    #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Tree {
+        Leaf(u32),
+        Branch(BTreeMap<String, Tree>),
+        Twig(BTreeMap<String, Box<Tree>>),
+        Other(BTreeMap<String, Back>),
+    }
+    #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Back {
+        Branch(BTreeMap<String, Tree>),
+        Back(BTreeMap<String, Back>),
+    }
+    #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Forest {
+        id: u32,
+        #[audit(rename = "stem")]
+        tree: Tree,
+    }
+    // One step for each way through the variants would be 3^50 steps.
+    let tree = (0..50).fold(Tree::Leaf(1), |tree, _| {
+        Tree::Branch(BTreeMap::from([("a".to_owned(), tree)]))
+    });
+    let forest = Forest { id: 1, tree };
+    let read = latest(&forest).typed::<Forest>().expect("complete");
+    assert_eq!(read, Some(forest));
 }
