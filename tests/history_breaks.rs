@@ -2,6 +2,7 @@
 //! says so; what only looks different does not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
 
 use auditlog::prelude::*;
 use auditlog::{AuditLog, Change, MissingReason, ObjectRef, Reconstruction, testing};
@@ -101,7 +102,7 @@ fn a_break_is_named_wherever_the_object_is_read() {
     assert_eq!(blame, ["status"]);
 
     let log = audit.log();
-    let now = chrono::Utc::now() + chrono::TimeDelta::hours(1);
+    let now = SystemTime::now() + Duration::from_secs(3600);
     assert_eq!(
         unrecorded(&log.as_of::<Doc>(9, now).expect("a state")),
         ["status"]
@@ -290,7 +291,6 @@ fn values_that_count_as_equal_break_nothing() {
             json!("2026-01-01T12:00:00Z"),
             json!("2026-01-01T13:00:00+01:00[Europe/Berlin]"),
         ),
-        (json!(["a", "b"]), json!(["b", "a"])),
         (
             json!({"a": {"x": "1.0"}}),
             json!({"a": {"x": "1.00", "y": null}}),
@@ -305,6 +305,15 @@ fn values_that_count_as_equal_break_nothing() {
             json!("{\"a\": null, \"b\": [true]}"),
         ),
         (json!("{'a': None}"), json!({"a": null})),
+        // As PaperTrail has it in changes and in objects.
+        (
+            json!("--- !ruby/hash:ActiveSupport::HashWithIndifferentAccess\na: 1\nb:\n- 2\n"),
+            json!("---\n:a: 1\nb:\n- 2\n"),
+        ),
+        (
+            json!("--- !ruby/hash:ActiveSupport::HashWithIndifferentAccess {}\n"),
+            json!("--- {}\n"),
+        ),
     ];
     for (left, found) in alike {
         let entries = [
@@ -322,6 +331,8 @@ fn values_that_count_as_equal_break_nothing() {
             json!("2026-01-01T12:00:00+01:00"),
         ),
         (json!(["a", "b"]), json!(["a", "c"])),
+        (json!(["a", "b"]), json!(["b", "a"])),
+        (json!("---\na: 1\n"), json!("---\na: 2\n")),
         (json!({"card": 1}), json!({"voucher": 1})),
         (json!(null), json!(false)),
         (
@@ -434,7 +445,7 @@ fn fields_with_rules_of_their_own_break_nothing() {
         serial: String,
         state: u8,
     }
-    let _audit = testing::capture();
+    let audit = testing::capture();
     auditlog::register::<Sensor>();
     let old = Sensor {
         id: 1,
@@ -462,6 +473,19 @@ fn fields_with_rules_of_their_own_break_nothing() {
     let history = auditlog::history::<Sensor>(1).expect("a history");
     assert_eq!(unrecorded(&history.latest()), [""; 0]);
     assert_eq!(history.latest().state, auditlog::snapshot(&now));
+    // Without the type the entries tell which fields these are, in a snapshot too.
+    now.seen = 4;
+    now.heat += 0.05;
+    auditlog::baseline::<Sensor>([&now]).expect("recorded");
+    now.seen = 5;
+    auditlog::deleted(&now).record().expect("recorded");
+    auditlog::created(&now).record().expect("recorded");
+    let nameless = AuditLog::builder().store(audit.log().store()).build();
+    let nameless = || {
+        let history = nameless.history_of(ObjectRef::new("Sensor", "1"));
+        history.expect("a history")
+    };
+    assert!(nameless().breaks().is_empty(), "{:?}", nameless().breaks());
     // The state itself still breaks.
     now.state = 5;
     auditlog::update(&mut now, |sensor| sensor.state = 6)
@@ -469,6 +493,102 @@ fn fields_with_rules_of_their_own_break_nothing() {
         .expect("recorded");
     let history = auditlog::history::<Sensor>(1).expect("a history");
     assert_eq!(unrecorded(&history.latest()), ["state"]);
+    assert_eq!(unrecorded(&nameless().latest()), ["state"]);
+}
+
+#[test]
+fn loose_fields_are_told_wherever_they_are() {
+    #[derive(Auditable, Clone)]
+    struct Device {
+        id: u32,
+        parts: Vec<Part>,
+        names: BTreeMap<String, Part>,
+        at: Spot,
+        label: String,
+    }
+    #[derive(Auditable, Clone)]
+    struct Part {
+        name: String,
+        #[audit(ignore)]
+        seen: u32,
+    }
+    #[derive(Auditable, Clone)]
+    struct Spot(String, #[audit(tolerance = 0.5)] f64);
+
+    let audit = testing::capture();
+    auditlog::register::<Device>();
+    let part = Part {
+        name: "a".into(),
+        seen: 1,
+    };
+    let device = Device {
+        id: 1,
+        parts: vec![part.clone()],
+        names: BTreeMap::from([("b".into(), part)]),
+        at: Spot("c".into(), 1.0),
+        label: "d".into(),
+    };
+    auditlog::created(&device).record().expect("recorded");
+    let loose = |at: usize| -> Vec<String> {
+        let entry = &audit.entries()[at];
+        let text = entry.to_canonical_json().expect("JSON");
+        assert_eq!(
+            *entry,
+            auditlog::LogEntry::from_json(&text).expect("an entry")
+        );
+        let loose = entry.changes.iter().filter(|change| change.loose);
+        loose.map(|change| change.path.to_string()).collect()
+    };
+    assert_eq!(loose(0), ["at", "names", "parts"]);
+    let mut now = device.clone();
+    auditlog::update(&mut now, |device| {
+        device.parts[0].seen = 2;
+        device.parts[0].name = "e".into();
+        device.at = Spot("f".into(), 2.0);
+        device.label = "g".into();
+    })
+    .record()
+    .expect("recorded");
+    assert_eq!(loose(1), ["at[1]", "parts[0].seen"]);
+}
+
+#[test]
+fn only_a_set_may_be_in_another_order() {
+    // Members that came and went one by one are those of a set.
+    let entries = [
+        ("create", json!({"s": {"new": ["a", "b"]}})),
+        ("update", json!({"s['c']": {"at": [2], "new": "c"}})),
+        (
+            "update",
+            json!({"s": {"old": ["c", "a", "b"], "new": ["a"]}}),
+        ),
+    ];
+    assert_eq!(breaks(&entries), [""; 0]);
+    // The type tells too.
+    let (audit, doc) = lived(|_| {}, |doc| doc.status = "2".into());
+    let trigger = |path: &str, old: Value, new: Value| {
+        let mut entry = auditlog::LogEntry::new("update", "Doc", "9", "Doc 9");
+        let changes = json!({path: {"old": old, "new": new}});
+        entry.changes = serde_json::from_value(changes).expect("changes");
+        audit.log().store().append(&[entry]).expect("appended");
+        let latest = auditlog::history::<Doc>(9).expect("a history").latest();
+        let paths = unrecorded(&latest).into_iter().map(str::to_owned);
+        paths.collect::<Vec<_>>()
+    };
+    assert_eq!(doc.tags.len(), 2);
+    assert_eq!(trigger("tags", json!(["t", "m"]), json!(["m"])), [""; 0]);
+    let turned = trigger("notes", json!(["second", "first"]), json!(["first"]));
+    assert_eq!(turned, ["notes"]);
+}
+
+#[test]
+fn a_key_that_came_without_an_entry_is_found_where_keys_come_and_go() {
+    let created = ("create", json!({"m": {"new": {"a": 1}}}));
+    let unseen = ("update", json!({"m.b": {"old": 5, "new": 6}}));
+    // It may be a field that the type had not.
+    assert_eq!(breaks(&[created.clone(), unseen.clone()]), [""; 0]);
+    let seen = ("update", json!({"m.c": {"new": 1}}));
+    assert_eq!(breaks(&[created, seen, unseen]), ["m.b"]);
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub struct ModelDescription {
 /// A top-level field of a [`ModelDescription`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
 pub struct FieldDescription {
     /// The stored name.
     pub name: String,
@@ -71,6 +72,10 @@ pub struct FieldDescription {
     /// Whether a change of it alone makes no entry.
     #[serde(default, skip_serializing_if = "is_false")]
     pub ignored: bool,
+    /// Whether it, or something inside, may change without an entry, so that its changes are
+    /// marked [`loose`](crate::Change::loose).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub loose: bool,
     /// Whether it is the identity or a part of it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub identity: bool,
@@ -174,6 +179,7 @@ struct Outer {
     recorded: Recorded,
     level: Option<Level>,
     ignored: bool,
+    loose: bool,
 }
 
 impl Outer {
@@ -181,6 +187,7 @@ impl Outer {
         recorded: Recorded::Clear,
         level: None,
         ignored: false,
+        loose: false,
     };
 
     fn around(self, field: &FieldSchema) -> Self {
@@ -191,6 +198,7 @@ impl Outer {
             },
             level: self.level.max(field.level),
             ignored: self.ignored || field.ignored,
+            loose: self.loose || field.is_loose(),
         }
     }
 }
@@ -234,7 +242,12 @@ fn add(
         && !field.converted
         && field.referenced.is_none()
         && inside(field, rules) == Recorded::Clear;
-    let Outer { level, ignored, .. } = outer.around(field);
+    let Outer {
+        level,
+        ignored,
+        loose,
+        ..
+    } = outer.around(field);
     fields.push(FieldDescription {
         name: field.name.to_owned(),
         path,
@@ -245,6 +258,7 @@ fn add(
         hash_domain: hashed.then(|| field.domain.to_owned()),
         level,
         ignored,
+        loose: loose || any_inside(field.inside(), FieldSchema::is_loose),
         identity: field.identity,
         reference: field.referenced.is_some(),
     });
@@ -379,6 +393,9 @@ mod tests {
         );
         let flag = &described.fields[14];
         assert_eq!((flag.ignored, flag.level), (true, Some(Level::Error)));
+        let loose = described.fields.iter().filter(|field| field.loose);
+        let loose: Vec<&str> = loose.map(|field| &*field.name).collect();
+        assert_eq!(loose, ["flag"]);
         // The program makes its token of what the door's owner hides.
         assert_eq!(described.fields[15].hash_domain, None);
     }

@@ -12,6 +12,7 @@ use crate::diff::{Difference, compare, compare_with};
 use crate::entry::{LogEntry, ObjectRef, to_micros};
 use crate::error::{Error, Result, ValueError};
 use crate::frozen::Before;
+use crate::history::mark_loose;
 use crate::level::Level;
 use crate::log::{AuditLog, Flow};
 use crate::options::{SnapshotPolicy, find_field};
@@ -293,6 +294,11 @@ impl Draft {
                 };
                 match described {
                     Ok(()) => {
+                        if registration.loose {
+                            for entry in ready.each_mut() {
+                                mark_loose(schema.fields, &mut entry.changes);
+                            }
+                        }
                         ready.settle_level();
                         if !ready.is_unchanged() {
                             ready.complete(log);

@@ -14,7 +14,8 @@ use crate::frozen::shared_fields;
 use crate::history::Upcaster;
 use crate::options::{Finished, RegisterOptions, Settings, When};
 use crate::rules::{Rules, RulesByModel, Ruling};
-use crate::schema::{ModelSchema, hides};
+use crate::schema::{FieldSchema, ModelSchema, hides};
+use crate::visited::any_inside;
 
 /// The behaviour of a draft whose type is not registered.
 ///
@@ -75,6 +76,8 @@ pub(crate) struct Registration {
     when: Option<When>,
     /// What leads from each older schema version to the next.
     pub(crate) upcasters: BTreeMap<u32, Upcaster>,
+    /// Whether any field, however deep, may change without an entry.
+    pub(crate) loose: bool,
 }
 
 impl Registration {
@@ -117,6 +120,7 @@ impl Registry {
             settings,
             when,
             upcasters,
+            loose: any_inside(T::schema().fields, FieldSchema::is_loose),
         };
         flat::check(T::MODEL, T::schema().fields)?;
         if let Some(field) = hidden_key(T::schema()) {

@@ -37,6 +37,8 @@ pub struct FieldSchema {
     pub(crate) level: Option<Level>,
     pub(crate) ignored: bool,
     pub(crate) whole: bool,
+    /// Whether the value is a set.
+    pub(crate) set: bool,
     /// The model whose identity the field is, or a part of it.
     pub(crate) model: Option<&'static str>,
     pub(crate) identity: bool,
@@ -125,7 +127,9 @@ impl FieldSchema {
     /// needs no quotes in a path: the derive looks, and the compiler need not for each field.
     #[doc(hidden)]
     pub const fn of<T: AuditValue + ?Sized>(name: &'static str) -> Self {
-        Self::word(name, T::fields)
+        let mut field = Self::word(name, T::fields);
+        field.set = T::SET;
+        field
     }
 
     const fn word(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
@@ -139,6 +143,7 @@ impl FieldSchema {
             level: None,
             ignored: false,
             whole: false,
+            set: false,
             model: None,
             identity: false,
             converted: false,
@@ -269,6 +274,13 @@ impl FieldSchema {
     pub const fn whole(mut self) -> Self {
         self.whole = true;
         self.plain = false;
+        self
+    }
+
+    /// Says that the value is a set, whose members have no order.
+    #[doc(hidden)]
+    pub const fn as_set(mut self) -> Self {
+        self.set = true;
         self
     }
 
@@ -409,6 +421,12 @@ impl FieldSchema {
     /// Returns whether another value is recorded than the field has.
     pub const fn is_converted(&self) -> bool {
         self.converted
+    }
+
+    /// Whether the field's value may change without an entry, or count as unchanged by a rule of
+    /// its own.
+    pub(crate) fn is_loose(&self) -> bool {
+        self.ignored || self.approximate
     }
 
     /// Returns the model of the entities of which only the identity is recorded.

@@ -110,6 +110,7 @@ fn compose_by_path(first: &Changes, next: &Changes) -> Changes {
             redaction: join(first.redaction, last.redaction),
             at: first.at.clone(),
             moved: first.moved.clone(),
+            loose: false,
         }
     });
     Changes::from_vec(list.collect())

@@ -453,6 +453,7 @@ impl Trail {
             redaction: replace.redaction,
             at: self.at.as_slice().into(),
             moved: Box::default(),
+            loose: false,
         });
     }
 

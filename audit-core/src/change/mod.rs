@@ -40,6 +40,13 @@ pub struct Change {
     /// The items of a keyed list that changed their order, by index; `old` and `new` are
     /// absent then. Empty for every other change.
     pub moved: Box<[Move]>,
+    /// Whether the value may change without an entry, so that another old value than the entries
+    /// before left is no [break](crate::History::breaks): the field, or a field in the value, is
+    /// marked `ignore`, `eq` or `tolerance`, or another library recorded it that does not tell of
+    /// every change.
+    ///
+    /// Set in recorded entries only; what is computed from changes is without it.
+    pub loose: bool,
 }
 
 /// An item that changed its place in a list.
@@ -65,6 +72,7 @@ impl Change {
             redaction: None,
             at: Box::default(),
             moved: Box::default(),
+            loose: false,
         }
     }
 }
@@ -78,6 +86,7 @@ impl Clone for Change {
             redaction: self.redaction,
             at: self.at.clone(),
             moved: self.moved.clone(),
+            loose: self.loose,
         }
     }
 }
@@ -96,6 +105,7 @@ impl PartialEq for Change {
             && self.redaction == other.redaction
             && self.at == other.at
             && self.moved == other.moved
+            && self.loose == other.loose
     }
 }
 
@@ -108,6 +118,7 @@ impl fmt::Debug for Change {
             .field("redaction", &self.redaction)
             .field("at", &self.at)
             .field("moved", &self.moved)
+            .field("loose", &self.loose)
             .finish()
     }
 }
@@ -165,7 +176,8 @@ pub enum Redaction {
 ///
 /// # Stored form
 /// In JSON an object by path. Of each change only what is there is stored, so that absence
-/// differs from a null; `at` and `moved` are left out when they are empty.
+/// differs from a null; `at` and `moved` are left out when they are empty, `loose` where it is
+/// false.
 /// ```json
 /// {
 ///   "email": {"new": "a@new.example", "old": "a@old.example"},

@@ -17,6 +17,8 @@ use crate::value::nesting;
 struct StoredRef<'a> {
     #[serde(skip_serializing_if = "<[usize]>::is_empty")]
     at: &'a [usize],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    loose: bool,
     #[serde(skip_serializing_if = "MovedRef::is_empty")]
     moved: MovedRef<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +71,8 @@ fn item_text(item: &PathSegment) -> String {
 struct Stored {
     #[serde(default)]
     at: Vec<usize>,
+    #[serde(default)]
+    loose: bool,
     #[serde(default)]
     moved: Moved,
     #[serde(default, deserialize_with = "present")]
@@ -139,6 +143,7 @@ impl Serialize for Changes {
             }
             let stored = StoredRef {
                 at: &change.at,
+                loose: change.loose,
                 moved: MovedRef(&change.moved),
                 new: change.new.as_ref().map(Canonical),
                 old: change.old.as_ref().map(Canonical),
@@ -171,6 +176,7 @@ impl<'de> Deserialize<'de> for Changes {
                         redaction: stored.redaction,
                         at: stored.at.into(),
                         moved: stored.moved.0.into(),
+                        loose: stored.loose,
                     });
                 }
                 list.sort_by(|a, b| a.path.cmp(&b.path));

@@ -44,7 +44,7 @@ pub(super) fn compare(fields: Level, entries: &[LogEntry], from: &Value, to: &Va
 
 /// How the parts of an object are told, as far as entries show, by their paths without items.
 #[derive(Debug, Default)]
-struct Told {
+pub(super) struct Told {
     kinds: HashMap<Vec<String>, Kind>,
 }
 
@@ -59,7 +59,7 @@ enum Kind {
 }
 
 impl Told {
-    fn by(entries: &[LogEntry]) -> Self {
+    pub(super) fn by(entries: &[LogEntry]) -> Self {
         let mut told = Self::default();
         for change in entries.iter().flat_map(|entry| &entry.changes) {
             let holds = |value: &Option<Value>| {
@@ -96,6 +96,11 @@ impl Told {
             }
         }
         told
+    }
+
+    /// Whether entries show that members come and go at a path.
+    pub(super) fn is_set(&self, names: &[String]) -> bool {
+        self.kinds.get(names) == Some(&Kind::Set)
     }
 
     fn diff(&self, fields: Level, from: &Value, to: &Value) -> Changes {

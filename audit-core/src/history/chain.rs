@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::between::Told;
 use super::evolve::{Level, Member, member};
 use crate::change::{Change, Changes, Move, Redaction};
 use crate::entry::LogEntry;
@@ -12,13 +13,27 @@ use crate::path::{Path, PathSegment};
 use crate::schema::{FieldSchema, Sensitivity};
 use crate::value::{compare_values, nesting};
 
+/// The entries before an entry, oldest first.
+#[derive(Clone, Copy)]
+pub(super) struct Earlier<'e> {
+    pub(super) all: &'e [LogEntry],
+    /// The index of the one that last told of all of the object.
+    pub(super) start: usize,
+}
+
+impl<'e> Earlier<'e> {
+    /// Returns the entries since the object was last told in full.
+    fn counting(self) -> &'e [LogEntry] {
+        self.all.get(self.start..).unwrap_or_default()
+    }
+}
+
 /// Compares an entry with the state that the entries before it led to.
 #[derive(Clone, Copy)]
 pub(super) struct Link<'e> {
     /// The fields of the type; empty if it is not known.
     pub(super) fields: Level,
-    /// The entries before, as far back as they count.
-    pub(super) earlier: &'e [LogEntry],
+    pub(super) earlier: Earlier<'e>,
     /// Whether the trail begins after the object did, so that the state has parts only.
     pub(super) partial: bool,
 }
@@ -27,11 +42,35 @@ pub(super) struct Link<'e> {
 struct Declared {
     /// The kind of the last step of the path.
     end: End,
-    /// The fields of what is there.
-    inside: Level,
+    /// What is there.
+    spot: Spot,
     /// Whether values there are compared at all: not if they are redacted, or if the field is
     /// ignored or has an equality of its own.
     comparable: bool,
+}
+
+/// What is known of a value besides the value.
+#[derive(Clone, Debug, Default)]
+struct Spot {
+    /// The fields of its type.
+    inside: Level,
+    /// Whether its type is a set.
+    set: bool,
+    /// Its path without items.
+    names: Vec<String>,
+}
+
+impl Spot {
+    fn member(&self, name: &str, known: Option<&Member>) -> Self {
+        let (inside, set) = match known {
+            Some(Member::Field(field)) => (field.inside(), field.set),
+            Some(Member::Value(values)) => (*values, false),
+            None => (Level::default(), false),
+        };
+        let mut names = self.names.clone();
+        names.push(name.to_owned());
+        Self { inside, set, names }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,14 +106,15 @@ impl Link<'_> {
             return false;
         }
         let found = change.path.find_in(state);
-        let declared = self.declared(&segments);
+        let mut declared = self.declared(&segments);
+        declared.comparable &= !change.loose;
         match (&change.old, found) {
             (None, None) => false,
             (Some(old), Some(found)) => {
                 !nesting::equal(old, found)
                     && (!declared.comparable
                         || is_hidden(change.redaction)
-                        || self.alike(old, found, declared.inside, change.redaction.is_some()))
+                        || self.alike(old, found, &declared.spot, change.redaction.is_some()))
             }
             (None, Some(found)) => {
                 found.is_null() || !declared.comparable || is_hidden(change.redaction)
@@ -99,7 +139,29 @@ impl Link<'_> {
     /// Whether the state lacks a part because no entry could tell of it: the trail begins
     /// later, or the type has a field that it had not.
     fn is_new(&self, segments: &[PathSegment], end: End) -> bool {
-        self.partial || (end != End::MapKey && !self.mentioned(segments))
+        self.partial || (end != End::MapKey && !self.mentioned(segments) && !self.is_key(segments))
+    }
+
+    /// Whether earlier entries show that the last name of a path is the key of a map: other
+    /// keys came or went beside it.
+    fn is_key(&self, segments: &[PathSegment]) -> bool {
+        let Some((_, map @ [_, ..])) = segments.split_last() else {
+            // The names of the object itself are its fields.
+            return false;
+        };
+        let changes = self.earlier.all.iter().flat_map(|entry| &entry.changes);
+        changes
+            .filter(|change| change.at.is_empty() && change.moved.is_empty())
+            .filter(|change| change.old.is_some() != change.new.is_some())
+            .any(|change| {
+                let other = change.path.segments();
+                matches!(other.split_last(), Some((PathSegment::Name(_), beside)) if beside == map)
+            })
+    }
+
+    /// Whether earlier entries show that the members of an array come and go, as those of a set.
+    fn is_set(&self, spot: &Spot) -> bool {
+        spot.set || Told::by(self.earlier.all).is_set(&spot.names)
     }
 
     /// Returns the outermost part on the way to a path that a state lacks because no entry could
@@ -121,6 +183,19 @@ impl Link<'_> {
         None
     }
 
+    /// Whether earlier entries say that a value, or what it is in, changes without an entry.
+    fn is_loose(&self, path: &Path) -> bool {
+        let changes = self
+            .earlier
+            .all
+            .iter()
+            .rev()
+            .flat_map(|entry| &entry.changes);
+        let mut around = changes.filter(|change| path.is_within(&change.path));
+        let exact = around.clone().find(|change| change.path == *path);
+        exact.map_or_else(|| around.any(|change| change.loose), |change| change.loose)
+    }
+
     /// Whether an earlier entry has a value at a path.
     fn mentioned(&self, segments: &[PathSegment]) -> bool {
         let path = Path::from_segments(segments);
@@ -130,7 +205,7 @@ impl Link<'_> {
                 .as_ref()
                 .is_some_and(|value| rest.find_in(value).is_some())
         };
-        self.earlier.iter().any(|entry| {
+        self.earlier.counting().iter().any(|entry| {
             let changed = entry.changes.iter().any(|change| {
                 let depth = change.path.segments().len();
                 change.path.is_within(&path)
@@ -144,42 +219,41 @@ impl Link<'_> {
     fn declared(&self, segments: &[PathSegment]) -> Declared {
         let mut found = Declared {
             end: End::Unknown,
-            inside: self.fields,
+            spot: Spot {
+                inside: self.fields,
+                ..Spot::default()
+            },
             comparable: true,
         };
         for segment in segments {
             let PathSegment::Name(name) = segment else {
                 // An item has the fields of its list.
                 found.end = End::Unknown;
+                found.spot.set = false;
                 continue;
             };
-            match member(found.inside, name) {
+            let known = member(found.spot.inside, name);
+            found.end = match &known {
                 Some(Member::Field(field)) => {
                     found.comparable &= is_comparable(field);
-                    found.end = End::Field;
-                    found.inside = field.inside();
+                    End::Field
                 }
-                Some(Member::Value(values)) => {
-                    found.end = End::MapKey;
-                    found.inside = values;
-                }
-                None => {
-                    found.end = End::Unknown;
-                    found.inside = &[];
-                }
-            }
+                Some(Member::Value(_)) => End::MapKey,
+                None => End::Unknown,
+            };
+            found.spot = found.spot.member(name, known.as_ref());
         }
         found
     }
 
     /// Whether two values count as the same, as far as the trail can tell.
-    fn alike(&self, old: &Value, found: &Value, level: Level, redacted: bool) -> bool {
+    fn alike(&self, old: &Value, found: &Value, spot: &Spot, redacted: bool) -> bool {
         match (old, found) {
             (Value::Array(old), Value::Array(found)) => {
-                self.alike_lists(old, found, level, redacted)
+                self.alike_lists(old, found, spot, redacted)
             }
             (Value::Object(old), Value::Object(found)) => {
-                self.alike_objects(old, found, level, redacted)
+                self.alike_objects(old, found, spot, redacted)
             }
             (Value::String(_), _) | (_, Value::String(_)) if redacted => true,
             (Value::String(text), _) | (_, Value::String(text)) if looks_redacted(text) => true,
@@ -188,6 +262,7 @@ impl Link<'_> {
                     || same_decimal(old, found)
                     || same_instant(old, found)
                     || (is_printed(old) && printed(old) == printed(found))
+                    || same_yaml(old, found)
             }
             // What was recorded as text and is typed since, as by the libraries of imports.
             (Value::String(text), value) | (value, Value::String(text)) => prints(text, value),
@@ -199,11 +274,15 @@ impl Link<'_> {
         }
     }
 
-    fn alike_lists(&self, old: &[Value], found: &[Value], level: Level, redacted: bool) -> bool {
+    fn alike_lists(&self, old: &[Value], found: &[Value], spot: &Spot, redacted: bool) -> bool {
+        let item = Spot {
+            set: false,
+            ..spot.clone()
+        };
         let same = |old: &[&Value], found: &[&Value]| {
             old.iter()
                 .zip(found)
-                .all(|(old, found)| self.alike(old, found, level, redacted))
+                .all(|(old, found)| self.alike(old, found, &item, redacted))
         };
         if old.len() != found.len() {
             return false;
@@ -212,7 +291,10 @@ impl Link<'_> {
         if same(&old, &found) {
             return true;
         }
-        // A set may be recorded in another order, as by a trigger.
+        // A set may be recorded in another order, as by a trigger; so may its masked members.
+        if !redacted && !self.is_set(spot) {
+            return false;
+        }
         for list in [&mut old, &mut found] {
             list.sort_by(|a, b| compare_values(a, b));
         }
@@ -223,24 +305,20 @@ impl Link<'_> {
         &self,
         old: &Map<String, Value>,
         found: &Map<String, Value>,
-        level: Level,
+        spot: &Spot,
         redacted: bool,
     ) -> bool {
         let mut shared = old.is_empty() || found.is_empty();
         let with_old = old.iter().all(|(name, value)| {
-            let known = member(level, name);
-            let inside = match &known {
-                Some(Member::Field(field)) => field.inside(),
-                Some(Member::Value(values)) => values,
-                None => &[],
-            };
+            let known = member(spot.inside, name);
             if matches!(known, Some(Member::Field(field)) if !is_comparable(field)) {
                 return true;
             }
             match found.get(name) {
                 Some(found) => {
                     shared = true;
-                    self.alike(value, found, inside, redacted)
+                    let inside = spot.member(name, known.as_ref());
+                    self.alike(value, found, &inside, redacted)
                 }
                 // A field that the type had not yet.
                 None => value.is_null() || !matches!(known, Some(Member::Value(_))),
@@ -251,7 +329,7 @@ impl Link<'_> {
             && found.iter().all(|(name, value)| {
                 old.contains_key(name)
                     || value.is_null()
-                    || match member(level, name) {
+                    || match member(spot.inside, name) {
                         Some(Member::Field(field)) => !is_comparable(field),
                         Some(Member::Value(_)) => false,
                         // A field that the type has no more.
@@ -268,7 +346,8 @@ impl Link<'_> {
             if parts.last() == Some(&path) {
                 continue;
             }
-            let told = Change::new(path.clone(), path.find_in(snapshot).cloned(), None);
+            let mut told = Change::new(path.clone(), path.find_in(snapshot).cloned(), None);
+            told.loose = self.is_loose(&path);
             let same = match (&told.old, path.find_in(state)) {
                 (Some(old), Some(found)) => nesting::equal(old, found),
                 (old, found) => old.is_none() && found.is_none(),
@@ -322,6 +401,27 @@ fn is_printed(text: &str) -> bool {
 fn printed(text: &str) -> String {
     let text = text.replace('\'', "\"").replace("None", "null");
     text.replace("True", "true").replace("False", "false")
+}
+
+/// Whether two texts are one YAML document of Ruby, but for the names of types and whether keys
+/// are symbols: Rails writes a hash in either form.
+fn same_yaml(a: &str, b: &str) -> bool {
+    let untyped = |text: &str| {
+        let mut plain = String::with_capacity(text.len());
+        for line in text.lines() {
+            let mut parts = line.split(" !ruby/");
+            let first = parts.next().unwrap_or_default();
+            let (indent, key) = first.split_at(first.len() - first.trim_start().len());
+            plain.push_str(indent);
+            plain.push_str(key.strip_prefix(':').unwrap_or(key));
+            for part in parts {
+                plain.push_str(&part[part.find(' ').unwrap_or(part.len())..]);
+            }
+            plain.push('\n');
+        }
+        plain
+    };
+    a.starts_with("---") && b.starts_with("---") && untyped(a) == untyped(b)
 }
 
 /// Whether two texts are one decimal number in two scales.

@@ -6,6 +6,7 @@
 
 use chrono::TimeDelta;
 
+use super::chain::Earlier;
 use super::evolve::Level;
 use super::rebuild::{Fold, makes_version, stands_alone};
 use crate::action::Action;
@@ -27,19 +28,23 @@ pub(super) fn order(fields: Level, entries: &mut [LogEntry]) {
         if !fold.state.is_null()
             && is_handover(&entries[index..])
             && fold
-                .breaks(&entries[start..index], &entries[index + 1])
+                .breaks(earlier(&entries[..index], start), &entries[index + 1])
                 .is_empty()
         {
             entries.swap(index, index + 1);
         }
         let entry = &entries[index];
         if makes_version(entry) {
-            fold.step(&entries[start..index], entry);
+            fold.step(earlier(&entries[..index], start), entry);
         }
         if stands_alone(entry) {
             start = index;
         }
     }
+}
+
+fn earlier(all: &[LogEntry], start: usize) -> Earlier<'_> {
+    Earlier { all, start }
 }
 
 /// Whether entries begin with the beginning of one object and the end of another, or of the same,

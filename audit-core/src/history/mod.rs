@@ -6,6 +6,7 @@ mod evolve;
 mod exact;
 mod handover;
 mod hidden;
+mod loose;
 mod objects;
 mod parts;
 mod readable;
@@ -19,9 +20,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use self::chain::Earlier;
 use self::evolve::Evolution;
 pub use self::evolve::Upcast;
 pub(crate) use self::evolve::Upcaster;
+pub(crate) use self::loose::mark as mark_loose;
 pub use self::objects::{Histories, ObjectState, ObjectStates, as_of, as_of_async, objects_as_of};
 use self::rebuild::{Fold, empty, rebuild};
 pub use self::rebuild::{Missing, MissingReason, Reconstruction};
@@ -470,7 +473,10 @@ impl History {
             if !makes_version(entry) {
                 continue;
             }
-            let earlier = &entries[..index];
+            let earlier = Earlier {
+                all: &entries[..index],
+                start: 0,
+            };
             if entry.action == Action::Delete {
                 parts.by_path.clear();
                 fold.step(earlier, entry);
@@ -506,7 +512,8 @@ impl History {
     /// first.
     ///
     /// Values that count as equal break no chain, and neither do values that cannot be compared,
-    /// because they are masked, or because no entry before mentions them. Of an object that was
+    /// because they are masked, because they are [loose](crate::Change::loose), or because no
+    /// entry before mentions them. Of an object that was
     /// deleted or created without an entry the path is `$`.
     ///
     /// # Example: a change past the trail
@@ -537,7 +544,10 @@ impl History {
             if !makes_version(entry) {
                 continue;
             }
-            let earlier = &self.entries[start..index];
+            let earlier = Earlier {
+                all: &self.entries[..index],
+                start,
+            };
             let mut parts = Vec::new();
             if stands_alone(entry) || fold.state.is_null() {
                 parts = fold.breaks(earlier, entry);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::chain::{self, Link};
+use super::chain::{self, Earlier, Link};
 use super::evolve::Level;
 use super::hidden::{Visit, find};
 use super::readable::Readable;
@@ -102,7 +102,8 @@ pub(super) fn rebuild(fields: Level, entries: &[LogEntry]) -> Reconstruction {
     let mut fold = Fold::of(fields);
     for (index, entry) in entries.iter().enumerate().skip(start) {
         if makes_version(entry) {
-            fold.step(&entries[start..index], entry);
+            let before = &entries[..index];
+            fold.step(Earlier { all: before, start }, entry);
         }
     }
     let Fold {
@@ -155,9 +156,9 @@ impl Fold {
         }
     }
 
-    /// Goes on to the version that an entry made; `earlier` are the entries before, from one
-    /// that says all of the object. Returns the parts that are found missing.
-    pub(super) fn step(&mut self, earlier: &[LogEntry], entry: &LogEntry) -> Vec<Missing> {
+    /// Goes on to the version that an entry made; `earlier` are the entries before.
+    /// Returns the parts that are found missing.
+    pub(super) fn step(&mut self, earlier: Earlier<'_>, entry: &LogEntry) -> Vec<Missing> {
         match (&entry.action, &entry.snapshot) {
             (Action::Delete, _) => *self = Self::of(self.fields),
             (_, Some(snapshot)) => {
@@ -178,7 +179,7 @@ impl Fold {
 
     /// Applies the changes of an entry, whatever else it says. Returns the parts that are found
     /// missing.
-    pub(super) fn change(&mut self, earlier: &[LogEntry], entry: &LogEntry) -> Vec<Missing> {
+    pub(super) fn change(&mut self, earlier: Earlier<'_>, entry: &LogEntry) -> Vec<Missing> {
         let created = entry.action == Action::Create;
         if self.state.is_null() && (created || !entry.changes.is_empty()) {
             self.state = empty(&entry.changes);
@@ -200,10 +201,10 @@ impl Fold {
 
     /// Returns where an entry that [says all of the object](stands_alone) starts from another
     /// state than this one, which the entries before it led to.
-    pub(super) fn breaks(&self, earlier: &[LogEntry], entry: &LogEntry) -> Vec<Path> {
+    pub(super) fn breaks(&self, earlier: Earlier<'_>, entry: &LogEntry) -> Vec<Path> {
         if self.state.is_null() {
             // What was deleted is deleted again, or told of as if it was there.
-            let last = earlier.iter().rfind(|entry| makes_version(entry));
+            let last = earlier.all.iter().rfind(|entry| makes_version(entry));
             let gone = last.is_some_and(|last| last.action == Action::Delete);
             let back = gone && entry.action != Action::Create;
             return back.then_some(Path::ROOT).into_iter().collect();
@@ -224,7 +225,7 @@ impl Fold {
         parts
     }
 
-    fn link<'e>(&self, earlier: &'e [LogEntry]) -> Link<'e> {
+    fn link<'e>(&self, earlier: Earlier<'e>) -> Link<'e> {
         Link {
             fields: self.fields,
             earlier,
@@ -234,7 +235,7 @@ impl Fold {
 
     /// Applies changes; where the state has something else than a change starts from, the
     /// change is taken at its word. Returns the parts that are found missing.
-    fn apply(&mut self, earlier: &[LogEntry], changes: &Changes) -> Vec<Missing> {
+    fn apply(&mut self, earlier: Earlier<'_>, changes: &Changes) -> Vec<Missing> {
         let note = |path| Missing {
             path,
             reason: MissingReason::Unrecorded,
@@ -251,7 +252,7 @@ impl Fold {
         gaps
     }
 
-    fn apply_anyway(&mut self, earlier: &[LogEntry], changes: &Changes) -> Vec<Missing> {
+    fn apply_anyway(&mut self, earlier: Earlier<'_>, changes: &Changes) -> Vec<Missing> {
         let link = self.link(earlier);
         let changes = &link.fit(changes, &self.state);
         if changes.apply(&mut self.state).is_ok() {

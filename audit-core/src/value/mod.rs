@@ -77,6 +77,10 @@ pub trait AuditValue {
     /// `false` (the default) for a value that is recorded as one old and one new value.
     const COMPOSITE: bool = false;
 
+    /// Whether the value is a set, whose members have no order.
+    #[doc(hidden)]
+    const SET: bool = false;
+
     /// The fields of the type, in declaration order; empty for a type without fields.
     const FIELDS: &'static [FieldSchema] = &[];
 

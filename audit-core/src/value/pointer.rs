@@ -16,6 +16,7 @@ macro_rules! pointers {
         $(#[$doc])*
         impl<$($generics)*> AuditValue for $pointer {
             const COMPOSITE: bool = $inner::COMPOSITE;
+            const SET: bool = $inner::SET;
 
             #[inline]
             fn same(&self, other: &Self) -> bool {
@@ -65,6 +66,7 @@ fn is_null<T: AuditValue>(value: &T) -> bool {
 /// `None` is a null.
 impl<T: AuditValue> AuditValue for Option<T> {
     const COMPOSITE: bool = T::COMPOSITE;
+    const SET: bool = T::SET;
 
     #[inline]
     fn same(&self, other: &Self) -> bool {

@@ -241,6 +241,7 @@ macro_rules! sets {
     ($([$($bound:tt)*] [$($generics:tt)*] $set:ty;)*) => {$(
         impl<T: AuditValue $($bound)* $($generics)*> AuditValue for $set {
             const COMPOSITE: bool = true;
+            const SET: bool = true;
 
             #[inline]
             fn same(&self, other: &Self) -> bool {

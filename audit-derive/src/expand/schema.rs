@@ -286,6 +286,9 @@ fn settings(field: &Field<'_>, domain: &str) -> TokenStream {
     if settings.equality.is_some() {
         out.extend(quote!(.approximate()));
     }
+    if let Some(Form::Set) = settings.form {
+        out.extend(quote!(.as_set()));
+    }
     if let Some(Form::With(_) | Form::Display | Form::Debug) = settings.form {
         out.extend(quote!(.converted()));
     }

@@ -318,6 +318,7 @@ impl Triggers {
                 shown: shown(field, clear, asked.map(|(_, mask)| *mask)),
                 level: field.level.map(|level| level as u8),
                 ignored: field.ignored,
+                loose: field.loose,
                 reference: field.reference,
             });
         }

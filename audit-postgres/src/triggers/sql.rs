@@ -141,6 +141,7 @@ pub(super) struct Column {
     pub(super) shown: Shown,
     pub(super) level: Option<u8>,
     pub(super) ignored: bool,
+    pub(super) loose: bool,
     pub(super) reference: bool,
 }
 
@@ -163,6 +164,9 @@ pub(super) struct Function {
     pub(super) truncate_in_bulk: bool,
     pub(super) always: bool,
 }
+
+/// What the change of a column begins with that may change without an entry.
+const LOOSE: &str = "\"loose\":true,";
 
 /// The rows a statement wrote: `o` as they were, `n` as they are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -640,7 +644,8 @@ impl Function {
         };
         if let (Some((side, value)), Shown::Clear) = (side, &column.shown) {
             // What `audit_change` makes of it.
-            let before = format!("{path}:{{\"{side}\":");
+            let loose = if column.loose { LOOSE } else { "" };
+            let before = format!("{path}:{{{loose}\"{side}\":");
             return format!("{} || {value} || '}},'", Literal(&before));
         }
         let of = if rows == Rows::Went { "o" } else { "n" };
@@ -661,6 +666,16 @@ impl Function {
             "{schema}.{function}({}, {old}, {new}, {how}, {is})",
             Literal(&path)
         );
+        let change = if column.loose {
+            // In the order of the names.
+            format!(
+                "{} || substr({change}, {})",
+                Literal(&format!("{path}:{{{LOOSE}")),
+                path.chars().count() + ":{".len() + 1
+            )
+        } else {
+            change
+        };
         match rows {
             // By the bytes first: not every type can be compared.
             Rows::Changed => format!(
