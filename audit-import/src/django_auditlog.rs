@@ -11,7 +11,7 @@ use crate::error::ImportError;
 use crate::format::Format;
 use crate::losses::{LossKind, Losses, Report};
 use crate::record::Record;
-use crate::schema::{Schema, Table};
+use crate::schema::{Schema, Table, quoted};
 use crate::source::{
     Draft, Reading, Source, Step, Users, change, masked, membership, of_step, rows_by_time,
     user_name,
@@ -35,12 +35,38 @@ const COLUMNS: &[&str] = &[
 struct DjangoAuditlog {
     tables: Vec<LogTable>,
     models: ContentTypes,
+    schema: Schema,
 }
 
 #[derive(Debug)]
 struct LogTable {
     table: Table,
     users: Option<Users>,
+    /// Whether version 2 wrote any row: it names the object of a foreign key by its text, and
+    /// version 3 by its key.
+    upgraded: bool,
+}
+
+impl LogTable {
+    fn of(connection: &Connection, schema: &Schema, table: &Table) -> Result<Self, ImportError> {
+        let read = || {
+            let sql = format!(
+                "SELECT EXISTS (SELECT 1 FROM {} WHERE changes IS NULL AND changes_text <> '')",
+                quoted(&table.name)
+            );
+            connection.query_row(&sql, [], |row| row.get(0))
+        };
+        let upgraded = if table.has("changes_text") {
+            read().map_err(|error| ImportError::read(&table.name, error))?
+        } else {
+            false
+        };
+        Ok(Self {
+            users: Users::referred(schema, table, "actor_id"),
+            table: table.clone(),
+            upgraded,
+        })
+    }
 }
 
 pub(crate) fn find(
@@ -50,10 +76,7 @@ pub(crate) fn find(
     let mut tables = Vec::new();
     for table in schema.with(COLUMNS) {
         table.check_rows(connection)?;
-        tables.push(LogTable {
-            users: Users::referred(schema, table, "actor_id"),
-            table: table.clone(),
-        });
+        tables.push(LogTable::of(connection, schema, table)?);
     }
     let Some(first) = tables.first() else {
         return Ok(None);
@@ -61,7 +84,11 @@ pub(crate) fn find(
     let named = first.table.refers("content_type_id");
     let named = named.and_then(|key| schema.table(&key.table));
     let models = ContentTypes::read(connection, named.or_else(|| ContentTypes::table(schema)))?;
-    Ok(Some(Box::new(DjangoAuditlog { tables, models })))
+    Ok(Some(Box::new(DjangoAuditlog {
+        tables,
+        models,
+        schema: schema.clone(),
+    })))
 }
 
 impl Source for DjangoAuditlog {
@@ -138,11 +165,28 @@ impl DjangoAuditlog {
             other => draft.keep("additional_data", other),
         }
         changes(record, &mut draft, &mut losses)?;
+        if log.upgraded {
+            self.loosen_keys(&mut draft.entry);
+        }
         extra_columns(record, &mut draft)?;
         let time = record.time("timestamp")?;
         let order = ids::order(step.rank, ids::number(record.id()));
         ids::stamp(&mut draft.entry, FORMAT, name, record.id(), time, order);
         Ok(draft.finish(FORMAT, name, record.id()))
+    }
+
+    /// Marks the foreign keys of an entry, whose two forms cannot be compared.
+    fn loosen_keys(&self, entry: &mut LogEntry) {
+        let Some(live) = self.schema.table(&entry.model.replace('.', "_")) else {
+            return;
+        };
+        let changes = std::mem::take(&mut entry.changes);
+        let marked = changes.into_iter().map(|mut change| {
+            let field = change.path.as_str();
+            change.loose |= !live.has(field) && live.has(&format!("{field}_id"));
+            change
+        });
+        entry.changes = marked.collect();
     }
 
     fn model(&self, record: &Record<'_>, losses: &mut Losses<'_>) -> Result<String, ImportError> {
@@ -260,6 +304,9 @@ fn changes(
                 list.extend(membership(&field, old, new).map(|mut change| {
                     // The other members are not known, nor the places among them.
                     change.at = Box::default();
+                    // Adding from the other side is not listed here, and a `clear` lists every
+                    // row of the other model.
+                    change.loose = true;
                     change
                 }));
             }

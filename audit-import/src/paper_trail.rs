@@ -30,6 +30,9 @@ const READ: &[&str] = &[
     "transaction_id",
 ];
 
+/// The field that a touch sets, and a save of ignored fields: the library does not list either.
+const TOUCHED: &str = "updated_at";
+
 /// Old and new of each field.
 type Pairs = Vec<(String, (Value, Value))>;
 
@@ -151,10 +154,14 @@ impl PaperTrail {
         draft.entry.changes = match (&action, stored, &before) {
             (_, Some(pairs), _) => pairs
                 .into_iter()
-                .map(|(field, (old, new))| match action {
-                    Action::Create => change(&field, None, Some(new)),
-                    Action::Delete => change(&field, Some(old), None),
-                    _ => change(&field, Some(old), Some(new)),
+                .map(|(field, (old, new))| {
+                    let mut made = match action {
+                        Action::Create => change(&field, None, Some(new)),
+                        Action::Delete => change(&field, Some(old), None),
+                        _ => change(&field, Some(old), Some(new)),
+                    };
+                    made.loose = field == TOUCHED;
+                    made
                 })
                 .collect(),
             (Action::Delete, None, Some(before)) => between(Some(before), None),

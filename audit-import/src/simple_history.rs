@@ -385,6 +385,10 @@ impl HistoryTable {
         let pk = pk.ok_or_else(|| record.error(&self.key, "is null, expected the object's key"))?;
         let mut draft = Draft::new(FORMAT, action, &self.model, &pk);
         draft.entry.changes = self.changes(&draft.entry.action, previous.as_ref(), &state);
+        if draft.entry.action == Action::Delete {
+            // The relations are gone before the library looks at them.
+            self.loosen_sets(&mut draft.entry);
+        }
         draft.entry.snapshot = Some(Value::Object(state.whole(&self.sets)));
         draft.actor(actor, user);
         draft.entry.reason = record.text("history_change_reason")?;
@@ -397,6 +401,16 @@ impl HistoryTable {
         let order = ids::order(step.rank, ids::number(record.id()));
         ids::stamp(&mut draft.entry, FORMAT, name, record.id(), time, order);
         Ok(draft.finish(FORMAT, name, record.id()))
+    }
+
+    fn loosen_sets(&self, entry: &mut LogEntry) {
+        let changes = std::mem::take(&mut entry.changes);
+        let marked = changes.into_iter().map(|mut change| {
+            let field = change.path.as_str();
+            change.loose |= self.sets.iter().any(|set| set.field == field);
+            change
+        });
+        entry.changes = marked.collect();
     }
 
     fn record(&self, row: i64, cx: &Reading<'_>) -> Result<Record<'_>, ImportError> {

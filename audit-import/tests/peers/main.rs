@@ -6,6 +6,7 @@
 //! reported as ignored, by name. Every file in the folder is read, also one unknown here.
 
 mod audited;
+mod breaks;
 mod continuum;
 mod django_auditlog;
 mod oracle;
@@ -110,6 +111,8 @@ fn check(database: &Path, oracle: &Path) -> Result<(), Failed> {
         })?;
     }
     stored::check(&entries, &oracle, format)?;
+    let name = database.file_stem().and_then(std::ffi::OsStr::to_str);
+    breaks::check(name.unwrap_or_default(), &entries, &oracle)?;
     if std::fs::read(database)? != before {
         return Err("the file was written to".into());
     }
