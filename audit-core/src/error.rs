@@ -323,6 +323,9 @@ pub enum StoreError {
         /// What is wrong with it.
         source: ParsePathError,
     },
+    /// The groups of the query ([`Query::any_of`](crate::Query::any_of),
+    /// [`Query::not`](crate::Query::not)) are nested more than 32 deep.
+    QueryTooDeep,
     /// The store holds what it cannot have written.
     Corrupt {
         /// Where.
@@ -429,6 +432,9 @@ impl fmt::Display for StoreError {
             Self::Conflict { id } => write!(f, "another entry has the id {id}"),
             Self::Invalid { id, detail } => write!(f, "entry {id} cannot be stored: {detail}"),
             Self::InvalidQuery { source } => write!(f, "the query is invalid: {source}"),
+            Self::QueryTooDeep => {
+                f.write_str("the query is invalid: its groups are nested more than 32 deep")
+            }
             Self::Corrupt { place, detail } => write!(f, "{place} is damaged: {detail}"),
             Self::Unsupported { operation } => write!(f, "this store cannot {operation}"),
             Self::Closed => f.write_str("the store is closed"),

@@ -103,7 +103,8 @@ pub use crate::path::{ParsePathError, Path, PathSegment};
 pub use crate::pending::Pending;
 pub use crate::pipeline::{FailurePolicy, LogStats};
 pub use crate::query::{
-    Cursor, Entries, Filter, ParseCursorError, ParseQueryError, ParseTimeError, Query, parse_time,
+    Cursor, Entries, Filter, Group, ParseCursorError, ParseQueryError, ParseTimeError, Query,
+    parse_time,
 };
 pub use crate::receipt::{Receipt, SkipReason};
 pub use crate::registry::UnregisteredPolicy;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::path::{Path, PathSegment};
+pub use crate::query::narrow::{Condition, Narrowed, WriteConditions, narrow};
 use crate::value::{decimal, nesting};
 
 /// How many hexadecimal digits an id has.

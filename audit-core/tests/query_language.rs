@@ -242,3 +242,208 @@ fn a_long_path_is_read_once() {
     let text = format!("changed_to:a['{}']=1", "=".repeat(1_000_000));
     assert!(Query::parse(&text).is_ok());
 }
+
+#[test]
+fn alternatives_bind_less_tightly_than_a_space() {
+    let one = |model: &str| Query::new().model_name(model);
+    let both = || Query::new().any_of([one("A"), one("B").actor("x")]);
+    let word = |text: &str| Query::new().text(text);
+    for (text, query) in [
+        ("model:A OR model:B actor:x", both()),
+        ("(model:A OR (model:B) actor:x)", {
+            let group = Query::new().actor("x").any_of([one("B")]);
+            Query::new().any_of([one("A"), group])
+        }),
+        ("model:A OR model:B AND actor:x order:newest", {
+            both().newest_first()
+        }),
+        ("NOT(model:A OR model:B actor:x)", Query::new().not(both())),
+        ("NOT model:A model:B", one("B").not(one("A"))),
+        ("NOT NOT model:A", {
+            Query::new().not(Query::new().not(one("A")))
+        }),
+        ("NOT ()", Query::new().any_of([])),
+        ("a b AND c", word("a b").any_of([word("c")])),
+        ("a NOT b c", word("a").not(word("b")).any_of([word("c")])),
+        // Words and values that only look like it.
+        ("a or b", word("a or b")),
+        ("not a", word("not a")),
+        ("\"OR\"", word("OR")),
+        ("text:OR", word("OR")),
+        ("-a", word("-a")),
+        ("f(x) (actor:g(y))", {
+            word("f(x)").any_of([Query::new().actor("g(y)")])
+        }),
+        ("\"(a)\" \":)\"", word("(a) :)")),
+    ] {
+        let read = parse(text);
+        assert_eq!(read.filter(), query.filter(), "{text}");
+        assert_eq!(read.is_newest_first(), query.is_newest_first(), "{text}");
+        let printed = query.to_string();
+        assert_eq!(parse(&printed).filter(), query.filter(), "{printed}");
+    }
+}
+
+#[test]
+fn mistakes_in_groups_are_pointed_at() {
+    let or = "as a word to look for it is written `\"OR\"`";
+    for (text, message) in [
+        (
+            "OR model:A",
+            format!("`OR` lacks a condition before it at column 1; {or}"),
+        ),
+        (
+            "model:A OR",
+            format!("`OR` lacks a condition after it at column 9; {or}"),
+        ),
+        (
+            "(model:A OR OR model:B)",
+            format!("`OR` lacks a condition before it at column 13; {or}"),
+        ),
+        (
+            "model:A OR limit:5",
+            format!("`OR` lacks a condition after it at column 9; {or}"),
+        ),
+        (
+            "model:A AND",
+            "`AND` lacks a condition after it at column 9; \
+             as a word to look for it is written `\"AND\"`"
+                .to_owned(),
+        ),
+        (
+            "(NOT)",
+            "`NOT` lacks a condition after it at column 2; \
+             as a word to look for it is written `\"NOT\"`"
+                .to_owned(),
+        ),
+        (
+            "model:A ()",
+            "nothing is in the parentheses at column 9; \
+             as a part of a text they stand in double quotes"
+                .to_owned(),
+        ),
+        (
+            "model:A (actor:x OR (actor:y)",
+            "the parenthesis is not closed at column 9; \
+             as a part of a text it stands in double quotes"
+                .to_owned(),
+        ),
+        (
+            "model:A OR model:B)",
+            "`)` closes no group at column 19; as a part of a text it stands in double quotes"
+                .to_owned(),
+        ),
+        (
+            "model:(A OR B)",
+            "the value of `model` begins with `(` at column 7; write alternatives as \
+             `(model:a OR model:b)`, and a value with parentheses in double quotes"
+                .to_owned(),
+        ),
+        (
+            "(model:A limit:5)",
+            "`limit` is about the whole query and cannot be in a group or after `NOT` \
+             at column 10; write it outside of all parentheses"
+                .to_owned(),
+        ),
+        (
+            "NOT order:newest",
+            "`order` is about the whole query and cannot be in a group or after `NOT` \
+             at column 5; write it outside of all parentheses"
+                .to_owned(),
+        ),
+        (
+            "model:A OR (model:B model:C)",
+            "`model` is given twice, first as `B`, at column 21; \
+             with `OR` between them, one of the two is enough"
+                .to_owned(),
+        ),
+        (
+            "-model:A",
+            "unknown key `-model` at column 1; the opposite of a term is `NOT model:...`"
+                .to_owned(),
+        ),
+        (
+            "model:A OR actr:x",
+            "unknown key `actr` at column 12; did you mean `actor`?".to_owned(),
+        ),
+    ] {
+        let error = Query::parse(text).expect_err(text);
+        assert_eq!(error.to_string(), message);
+    }
+}
+
+/// A deep text or a deep query is an error, however deep it is, and the stack does not overflow.
+#[test]
+fn nesting_has_a_limit() {
+    let nested = |depth: usize| format!("{}model:A{}", "(".repeat(depth), ")".repeat(depth));
+    assert_eq!(parse(&nested(32)).to_string(), nested(32));
+    let column = |text: &str| Query::parse(text).expect_err("too deep").column();
+    assert_eq!(column(&nested(33)), 33);
+    assert_eq!(column(&"(".repeat(1_000_000)), 33);
+    assert_eq!(column(&"NOT ".repeat(1_000_000)), 4 * 32 + 1);
+    assert_eq!(column(&"NOT (".repeat(1_000_000)), 5 * 32 + 1);
+    // Printed, it would be in parentheses, one more than there may be.
+    assert_eq!(column(&format!("model:B OR {}", nested(32))), 1);
+
+    let mut query = Query::new().model_name("A");
+    for _ in 0..100_000 {
+        query = Query::new().not(query).any_of([Query::new().actor("x")]);
+    }
+    let error = query.check().expect_err("too deep");
+    assert!(matches!(error, audit_core::StoreError::QueryTooDeep));
+    assert!(query.clone().all().is_err());
+    assert!(Query::parse(&query.to_string()).is_err());
+}
+
+#[test]
+fn an_invalid_path_in_a_group_makes_the_query_fail() {
+    let invalid = || Query::new().changed("items[");
+    for query in [
+        Query::new().any_of([Query::new().model_name("A"), invalid()]),
+        Query::new().not(invalid()),
+    ] {
+        assert!(query.check().is_err());
+        assert!(Query::parse(&query.to_string()).is_err());
+    }
+}
+
+fn grouped() -> impl Strategy<Value = Query> {
+    query().prop_recursive(4, 24, 3, |inner| {
+        let several = proptest::collection::vec(inner.clone(), 0..4);
+        (query(), several, inner).prop_map(|(query, several, unwanted)| {
+            // Only conditions may be in a group; those of `query` are next to it.
+            query.any_of(several).not(unwanted)
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn groups_are_printed_and_read_as_the_same(query in grouped()) {
+        let text = query.to_string();
+        let read = Query::parse(&text).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
+        prop_assert_eq!(read.filter(), query.filter());
+        prop_assert_eq!(read.to_string(), text);
+    }
+
+    /// What is read at all is printed as what is read as the same.
+    #[test]
+    fn any_text_of_the_grammar_is_printed_as_the_same(
+        parts in proptest::collection::vec(
+            prop_oneof![
+                Just("("), Just(")"), Just("OR"), Just("AND"), Just("NOT"), Just("NOT("),
+                Just("model:A"), Just("model:B"), Just("actor:f(x)"), Just("word"), Just("\"(\""),
+                Just("limit:5"), Just("level:<info"), Just("()"), Just("text:x"),
+            ],
+            0..12,
+        )
+    ) {
+        let text = parts.join(" ");
+        if let Ok(query) = Query::parse(&text) {
+            let printed = query.to_string();
+            let read = Query::parse(&printed)
+                .map_err(|error| TestCaseError::fail(format!("{text}: {printed}: {error}")))?;
+            prop_assert_eq!(read.filter(), query.filter(), "{}: {}", text, printed);
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! Queries as text: `model:User actor:alice changed:email since:2h level:>=warning`.
 //!
-//! Terms are separated by blanks and all hold. A term is `key:value`; anything else is a text
-//! to look for. A value with blanks or quotes stands in double quotes, with `\"` and `\\`.
+//! Terms are separated by blanks and all hold, unless `OR` is between them. A term is
+//! `key:value`; anything else is a text to look for. A value with blanks or quotes stands in
+//! double quotes, with `\"` and `\\`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,9 +11,10 @@ use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Filter, Query, parse_time};
+use super::grammar::{self, Known};
+use super::tokens::Term;
+use super::{Query, parse_time};
 use crate::action::Action;
-use crate::canonical;
 use crate::entry::ObjectRef;
 use crate::path::{Path, split_at_equals};
 use crate::suggest;
@@ -68,11 +70,62 @@ impl Query {
     ///
     /// The value of `changed_from` and `changed_to` is JSON where it is JSON, and a text
     /// otherwise; numbers are compared by value, also those that the trail holds as texts.
-    /// A slash in a parent's model is written `\/`. A term that can be there once
-    /// is an error the second time, unless it says the same.
+    /// A slash in a parent's model is written `\/`. Next to each other, a term that can be there
+    /// once is an error the second time, unless it says the same.
+    ///
+    /// # Alternatives and negations
+    /// A space means "and", and so does `AND`. `OR` separates alternatives and binds less
+    /// tightly: `model:User actor:alice OR level:>=error` finds Alice's entries about users, and
+    /// all errors. `NOT` keeps what does not meet the next term or the next parentheses. The three
+    /// words are written in capitals; `or` is a word to look for, and so is `"OR"`.
+    ///
+    /// ```text
+    /// query        = [ alternatives ]
+    /// alternatives = all { "OR" all }
+    /// all          = condition { [ "AND" ] condition }
+    /// condition    = "NOT" condition | "NOT" "(" ")" | "(" alternatives ")" | term
+    /// term         = key ":" value | value
+    /// value        = characters other than blanks, or in double quotes
+    /// ```
+    ///
+    /// - A negation is the exact complement: `NOT actor:alice` keeps entries without an actor
+    ///   too, and `NOT (a b)` keeps what fails `a` or `b`. `NOT ()` keeps no entry.
+    /// - `order:`, `limit:` and `after:` are about the whole query. They may be anywhere outside
+    ///   of parentheses.
+    /// - A term does not begin with `(`, and a `)` in it has its own `(`, as in `f(x)`. Other
+    ///   values with parentheses stand in double quotes: `text:":)"`.
+    /// - Words with nothing but terms between them are one text: `two words`. With `AND` between
+    ///   them they are two texts, in any order.
+    /// - Parentheses and `NOT` are nested no more than 32 deep.
+    ///
+    /// [`any_of`](Self::any_of) and [`not`](Self::not) are the same in Rust.
     ///
     /// # Errors
     /// [`ParseQueryError`], which points at the column.
+    ///
+    /// # Example: alternatives and a negation
+    /// ```
+    /// use audit_core::Query;
+    ///
+    /// let text = "(model:User OR model:Invoice) NOT actor:alice order:newest";
+    /// let query = Query::new()
+    ///     .any_of([
+    ///         Query::new().model_name("User"),
+    ///         Query::new().model_name("Invoice"),
+    ///     ])
+    ///     .not(Query::new().actor("alice"))
+    ///     .newest_first();
+    /// assert_eq!(Query::parse(text)?.filter(), query.filter());
+    /// assert_eq!(query.to_string(), text);
+    ///
+    /// let error = Query::parse("model:User model:Invoice").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`model` is given twice, first as `User`, at column 12; \
+    ///      with `OR` between them, one of the two is enough"
+    /// );
+    /// # Ok::<(), audit_core::ParseQueryError>(())
+    /// ```
     ///
     /// # Example: `Display` prints what `parse` reads
     /// ```
@@ -99,26 +152,10 @@ impl Query {
     /// [`ParseQueryError`], which points at the column.
     #[expect(clippy::needless_pass_by_value, reason = "a time in UTC is `Copy`")]
     pub fn parse_at<Z: TimeZone>(text: &str, now: DateTime<Z>) -> Result<Self, ParseQueryError> {
-        let mut query = Self::new();
-        let mut words: Vec<String> = Vec::new();
-        let mut known: Vec<(&'static str, String)> = Vec::new();
-        for term in terms(text)? {
-            match &term.key {
-                None => words.push(term.value),
-                Some((key, column)) => {
-                    query = query.with_term(key, *column, &term, &now)?;
-                    once(&mut known, key, *column, &term)?;
-                }
-            }
-        }
-        if !words.is_empty() {
-            let known = query.filter.text.take();
-            query.filter.text = Some(known.into_iter().chain(words).collect::<Vec<_>>().join(" "));
-        }
-        Ok(query)
+        grammar::read(text, &now)
     }
 
-    fn with_term<Z: TimeZone>(
+    pub(super) fn with_term<Z: TimeZone>(
         mut self,
         key: &str,
         key_column: usize,
@@ -169,7 +206,11 @@ impl Query {
             }
             "after" => self.after = Some(read(text).map_err(error)?),
             _ => {
+                let opposite = key.strip_prefix(['-', '!']);
                 let hint = match suggest::nearest(key, KEYS) {
+                    _ if opposite.is_some_and(|key| KEYS.contains(&key)) => {
+                        format!("the opposite of a term is `NOT {}:...`", &key[1..])
+                    }
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("expected one of {}", KEYS.join(", ")),
                 };
@@ -192,159 +233,6 @@ impl FromStr for Query {
     }
 }
 
-/// The text that [`Query::parse`] reads, with absolute times.
-impl fmt::Display for Query {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut terms: Vec<String> = Vec::new();
-        let mut term = |key: &str, value: &str| terms.push(format!("{key}:{}", quoted(value)));
-        let Filter {
-            model,
-            object_pk,
-            parent,
-            action,
-            actor,
-            level_at_least,
-            level_below,
-            outcome,
-            correlation_id,
-            transaction_id,
-            changed,
-            changed_from,
-            changed_to,
-            since,
-            until,
-            text,
-        } = &self.filter;
-        let mut optional = |key: &str, value: Option<String>| {
-            if let Some(value) = value {
-                term(key, &value);
-            }
-        };
-        optional("model", model.clone());
-        optional("object", object_pk.clone());
-        let parent = parent.as_ref();
-        optional(
-            "parent",
-            parent.map(|root| {
-                let model = root.model.replace('\\', "\\\\").replace('/', "\\/");
-                format!("{model}/{}", root.object_pk)
-            }),
-        );
-        optional("action", action.as_ref().map(ToString::to_string));
-        optional("actor", actor.clone());
-        let level = level_at_least.map(|level| format!(">={}", level.as_str().to_lowercase()));
-        optional("level", level);
-        let level = level_below.map(|level| format!("<{}", level.as_str().to_lowercase()));
-        optional("level", level);
-        optional("outcome", outcome.map(|outcome| outcome.to_string()));
-        optional("correlation", correlation_id.clone());
-        optional("transaction", transaction_id.map(|id| id.to_string()));
-        for path in changed {
-            optional("changed", Some(path.to_string()));
-        }
-        for (key, conditions) in [("changed_from", changed_from), ("changed_to", changed_to)] {
-            for (path, value) in conditions {
-                optional(key, Some(format!("{path}={}", value_text(value))));
-            }
-        }
-        optional("since", since.map(canonical::timestamp));
-        optional("until", until.map(canonical::timestamp));
-        optional("text", text.clone());
-        optional("order", self.newest_first.then(|| "newest".to_owned()));
-        optional("limit", self.limit.map(|limit| limit.to_string()));
-        optional("after", self.after.map(|cursor| cursor.to_string()));
-        // A query that says less than was meant must not be read as one that means it.
-        let invalid = self.invalid.as_ref();
-        optional("changed", invalid.map(|error| error.text().to_owned()));
-        f.write_str(&terms.join(" "))
-    }
-}
-
-/// A term of a query; a text to look for has no key.
-struct Term {
-    key: Option<(String, usize)>,
-    value: String,
-    /// Where the value begins, from 1.
-    column: usize,
-}
-
-/// Splits a text into terms.
-fn terms(text: &str) -> Result<Vec<Term>, ParseQueryError> {
-    let mut terms = Vec::new();
-    let mut chars = text.chars().enumerate().peekable();
-    while let Some(&(at, c)) = chars.peek() {
-        if c.is_whitespace() {
-            chars.next();
-            continue;
-        }
-        let mut term = Term {
-            key: None,
-            value: String::new(),
-            column: at + 1,
-        };
-        let mut bare = true;
-        while let Some(&(at, c)) = chars.peek() {
-            match c {
-                c if c.is_whitespace() => break,
-                '"' => {
-                    bare = false;
-                    chars.next();
-                    quoted_part(&mut chars, at, &mut term.value)?;
-                }
-                // The first colon ends the key, unless something before it was quoted.
-                ':' if bare && term.key.is_none() => {
-                    chars.next();
-                    term.key = Some((std::mem::take(&mut term.value), term.column));
-                    term.column = at + 2;
-                }
-                c => {
-                    chars.next();
-                    term.value.push(c);
-                }
-            }
-        }
-        if let (Some((key, _)), true, true) = (&term.key, bare, term.value.is_empty()) {
-            let message = format!("`{}` lacks a value", key.escape_debug());
-            return Err(ParseQueryError::at(term.column, message));
-        }
-        terms.push(term);
-    }
-    Ok(terms)
-}
-
-/// Reads on to the closing quote.
-fn quoted_part(
-    chars: &mut impl Iterator<Item = (usize, char)>,
-    opened: usize,
-    value: &mut String,
-) -> Result<(), ParseQueryError> {
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => return Ok(()),
-            '\\' => {
-                let Some((_, c @ ('"' | '\\'))) = chars.next() else {
-                    let message = "expected `\\\"` or `\\\\`".to_owned();
-                    return Err(ParseQueryError::at(at + 1, message));
-                };
-                value.push(c);
-            }
-            c => value.push(c),
-        }
-    }
-    Err(ParseQueryError::at(
-        opened + 1,
-        "the quote is not closed".to_owned(),
-    ))
-}
-
-fn quoted(value: &str) -> String {
-    let plain = |c: char| !c.is_whitespace() && c != '"' && c != '\\';
-    if !value.is_empty() && value.chars().all(plain) {
-        return value.to_owned();
-    }
-    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
 /// Says what a value should have been.
 fn expected(what: &str, text: &str) -> String {
     format!("expected {what}, not `{}`", text.escape_debug())
@@ -356,8 +244,8 @@ fn read<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
 }
 
 /// Refuses a second value where only one can hold.
-fn once(
-    known: &mut Vec<(&'static str, String)>,
+pub(super) fn once(
+    known: &mut Known,
     key: &str,
     column: usize,
     term: &Term,
@@ -373,14 +261,18 @@ fn once(
     };
     match known.iter().find(|(known, _)| *known == key) {
         Some((_, value)) if *value == term.value => Ok(()),
-        Some((_, value)) => Err(ParseQueryError::at(
-            column,
-            format!(
+        Some((_, value)) => {
+            let message = format!(
                 "`{}` is given twice, first as `{}`,",
                 key.trim_end_matches(":<"),
                 value.escape_debug()
-            ),
-        )),
+            );
+            let error = ParseQueryError::at(column, message);
+            Err(match key {
+                "order" | "limit" | "after" => error,
+                _ => error.hint("with `OR` between them, one of the two is enough"),
+            })
+        }
         None => {
             known.push((key, term.value.clone()));
             Ok(())
@@ -420,14 +312,6 @@ fn path_and_value(text: &str) -> Result<(Path, Value), String> {
     Ok((path, value))
 }
 
-/// Prints a value so that it is read as the same.
-fn value_text(value: &Value) -> String {
-    match value {
-        Value::String(text) if serde_json::from_str::<Value>(text).is_err() => text.clone(),
-        other => canonical::text(other),
-    }
-}
-
 /// Reads a time and says what is wrong.
 fn time<Z: TimeZone>(text: &str, now: &DateTime<Z>) -> Result<DateTime<Utc>, String> {
     parse_time(text, now).map_err(|error| error.to_string())
@@ -442,11 +326,19 @@ pub struct ParseQueryError {
 }
 
 impl ParseQueryError {
-    fn at(column: usize, message: String) -> Self {
+    pub(super) fn at(column: usize, message: String) -> Self {
         Self {
             column,
             message,
             hint: None,
+        }
+    }
+
+    /// Adds what to do about it.
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
         }
     }
 

@@ -1,8 +1,13 @@
 //! Questions to the trail.
 
 mod asynchronous;
+mod display;
+mod grammar;
+mod group;
 mod language;
+pub(crate) mod narrow;
 mod time;
+mod tokens;
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,6 +29,7 @@ use crate::path::{ParsePathError, Path};
 use crate::store::{Page, Store};
 use crate::value::{AuditValue, nesting};
 
+pub use self::group::Group;
 pub use self::language::ParseQueryError;
 pub use self::time::{ParseTimeError, parse_time};
 
@@ -45,6 +51,8 @@ pub struct Query {
     limit: Option<usize>,
     after: Option<Cursor>,
     invalid: Option<ParsePathError>,
+    /// Whether groups were nested deeper than is allowed, and left out.
+    too_deep: bool,
 }
 
 /// The conditions of a [`Query`], all of which an entry meets.
@@ -84,6 +92,8 @@ pub struct Filter {
     /// A text that the object's repr, the reason, the actor or a changed value contains,
     /// in any case of ASCII letters.
     pub text: Option<String>,
+    /// Alternatives and negations, all of which hold besides the other conditions.
+    pub groups: Vec<Group>,
 }
 
 impl Query {
@@ -343,6 +353,9 @@ impl Query {
         if let Some(error) = self.invalid {
             return Err(Error::Query { source: error });
         }
+        if self.too_deep {
+            return Err(StoreError::QueryTooDeep.into());
+        }
         if self.store.is_none() {
             self.store = Some(AuditLog::current().store());
         }
@@ -374,13 +387,15 @@ impl Query {
         self.after
     }
 
-    /// Returns an error if a path of the query is none, for stores to begin with: such a
-    /// query says less than was meant.
+    /// Returns an error if a path of the query is invalid or its groups are nested too deep,
+    /// for stores to begin with: such a query says less than was meant.
     ///
     /// # Errors
-    /// [`StoreError::InvalidQuery`], with the path's error.
+    /// - [`StoreError::InvalidQuery`], with the path's error.
+    /// - [`StoreError::QueryTooDeep`].
     pub fn check(&self) -> Result<(), StoreError> {
         match &self.invalid {
+            None if self.too_deep => Err(StoreError::QueryTooDeep),
             Some(source) => Err(StoreError::InvalidQuery {
                 source: source.clone(),
             }),
@@ -463,6 +478,7 @@ impl Filter {
                 .text
                 .as_ref()
                 .is_none_or(|text| contains_text(entry, text))
+            && self.groups.iter().all(|group| group.matches(entry))
     }
 }
 

@@ -1,0 +1,254 @@
+//! Groups of a query as SQL.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Filter, Group};
+use crate::action::{Action, Outcome};
+use crate::entry::ObjectRef;
+use crate::level::Level;
+use crate::path::Path;
+
+/// How many conditions in groups are put into one statement: a database limits how deep an
+/// expression is.
+const MOST_CONDITIONS: usize = 200;
+
+/// A single condition of a [`Filter`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Condition<'f> {
+    /// [`Filter::model`].
+    Model(&'f str),
+    /// [`Filter::object_pk`].
+    ObjectPk(&'f str),
+    /// [`Filter::parent`].
+    Parent(&'f ObjectRef),
+    /// [`Filter::action`].
+    Action(&'f Action),
+    /// [`Filter::actor`].
+    Actor(&'f str),
+    /// [`Filter::level_at_least`].
+    LevelAtLeast(Level),
+    /// [`Filter::level_below`].
+    LevelBelow(Level),
+    /// [`Filter::outcome`].
+    Outcome(Outcome),
+    /// [`Filter::correlation_id`].
+    CorrelationId(&'f str),
+    /// [`Filter::transaction_id`].
+    TransactionId(Uuid),
+    /// One of [`Filter::changed`].
+    Changed(&'f Path),
+    /// One of [`Filter::changed_from`].
+    ChangedFrom(&'f Path, &'f Value),
+    /// One of [`Filter::changed_to`].
+    ChangedTo(&'f Path, &'f Value),
+    /// [`Filter::since`].
+    Since(DateTime<Utc>),
+    /// [`Filter::until`].
+    Until(DateTime<Utc>),
+    /// [`Filter::text`].
+    Text(&'f str),
+}
+
+/// An SQL expression that every wanted row meets, and others may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Narrowed {
+    /// The expression; `None` if every row meets it.
+    pub sql: Option<String>,
+    /// Whether no other rows meet it.
+    pub exact: bool,
+}
+
+impl Narrowed {
+    /// An expression that the wanted rows meet and no others.
+    pub fn exactly(sql: impl Into<String>) -> Self {
+        Self {
+            sql: Some(sql.into()),
+            exact: true,
+        }
+    }
+
+    /// An expression that other rows may meet as well.
+    pub fn at_least(sql: impl Into<String>) -> Self {
+        Self {
+            sql: Some(sql.into()),
+            exact: false,
+        }
+    }
+
+    /// A condition that SQL cannot express.
+    pub fn unknown() -> Self {
+        Self {
+            sql: None,
+            exact: false,
+        }
+    }
+
+    fn all(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self {
+            sql: None,
+            exact: true,
+        };
+        for part in parts {
+            all.exact &= part.exact;
+            all.sql = match (all.sql, part.sql) {
+                (Some(sql), Some(more)) => Some(format!("{sql} AND {more}")),
+                (sql, more) => sql.or(more),
+            };
+        }
+        all
+    }
+
+    fn any(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut sql: Option<String> = None;
+        let (mut exact, mut narrows) = (true, true);
+        for part in parts {
+            exact &= part.exact;
+            match (&mut sql, part.sql) {
+                (Some(sql), Some(more)) => {
+                    sql.push_str(" OR ");
+                    sql.push_str(&more);
+                }
+                (None, Some(more)) => sql = Some(more),
+                (_, None) => narrows = false,
+            }
+        }
+        let sql = narrows.then(|| match sql {
+            Some(sql) => format!("({sql})"),
+            // Of no alternatives, none holds.
+            None => "1 = 0".to_owned(),
+        });
+        Self { sql, exact }
+    }
+}
+
+/// Writes the conditions of groups as SQL for [`narrow`].
+pub trait WriteConditions {
+    /// Writes a single condition, or its negation.
+    ///
+    /// The SQL may be combined by `AND` and `OR` as it is. `NOT` is never put before it, so a
+    /// null counts as false: the negation of a condition on a column must be true where the
+    /// column is null.
+    fn condition(&mut self, condition: Condition<'_>, negated: bool) -> Narrowed;
+
+    /// Returns how many parameters there are.
+    fn parameters(&self) -> usize;
+
+    /// Removes the parameters after the first `number`, whose SQL was dropped.
+    fn remove_parameters(&mut self, number: usize);
+}
+
+/// Returns SQL that all groups of a filter imply.
+pub fn narrow(filter: &Filter, to: &mut impl WriteConditions) -> Narrowed {
+    if filter.groups.is_empty() {
+        return Narrowed::all([]);
+    }
+    if filter.groups.iter().map(size).sum::<usize>() > MOST_CONDITIONS {
+        return Narrowed::unknown();
+    }
+    Narrowed::all(filter.groups.iter().map(|group| of(group, false, to)))
+}
+
+fn size(group: &Group) -> usize {
+    let size = |filter: &Filter| {
+        filter.conditions().count() + filter.groups.iter().map(size).sum::<usize>() + 1
+    };
+    match group {
+        Group::AnyOf(filters) => filters.iter().map(size).sum(),
+        Group::Not(filter) => size(filter),
+    }
+}
+
+fn of(group: &Group, negated: bool, to: &mut impl WriteConditions) -> Narrowed {
+    match group {
+        Group::Not(filter) => conjunction(filter, !negated, to),
+        Group::AnyOf(filters) => combined(!negated, to, |to| {
+            filters
+                .iter()
+                .map(|filter| conjunction(filter, negated, to))
+                .collect()
+        }),
+    }
+}
+
+fn conjunction(filter: &Filter, negated: bool, to: &mut impl WriteConditions) -> Narrowed {
+    combined(negated, to, |to| {
+        let mut parts: Vec<_> = filter
+            .conditions()
+            .map(|single| to.condition(single, negated))
+            .collect();
+        parts.extend(filter.groups.iter().map(|group| of(group, negated, to)));
+        parts
+    })
+}
+
+/// Combines parts as alternatives or as a conjunction.
+fn combined<W: WriteConditions>(
+    alternatives: bool,
+    to: &mut W,
+    parts: impl FnOnce(&mut W) -> Vec<Narrowed>,
+) -> Narrowed {
+    let before = to.parameters();
+    let parts = parts(to);
+    if !alternatives {
+        return Narrowed::all(parts);
+    }
+    let any = Narrowed::any(parts);
+    if any.sql.is_none() {
+        to.remove_parameters(before);
+    }
+    any
+}
+
+impl Filter {
+    /// Returns the conditions outside of groups.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = Condition<'_>> {
+        let Self {
+            model,
+            object_pk,
+            parent,
+            action,
+            actor,
+            level_at_least,
+            level_below,
+            outcome,
+            correlation_id,
+            transaction_id,
+            changed,
+            changed_from,
+            changed_to,
+            since,
+            until,
+            text,
+            groups: _,
+        } = self;
+        let single = [
+            model.as_deref().map(Condition::Model),
+            object_pk.as_deref().map(Condition::ObjectPk),
+            parent.as_ref().map(Condition::Parent),
+            action.as_ref().map(Condition::Action),
+            actor.as_deref().map(Condition::Actor),
+            level_at_least.map(Condition::LevelAtLeast),
+            level_below.map(Condition::LevelBelow),
+            outcome.map(Condition::Outcome),
+            correlation_id.as_deref().map(Condition::CorrelationId),
+            transaction_id.map(Condition::TransactionId),
+            since.map(Condition::Since),
+            until.map(Condition::Until),
+            text.as_deref().map(Condition::Text),
+        ];
+        let from = changed_from
+            .iter()
+            .map(|(path, value)| Condition::ChangedFrom(path, value));
+        let to = changed_to
+            .iter()
+            .map(|(path, value)| Condition::ChangedTo(path, value));
+        single
+            .into_iter()
+            .flatten()
+            .chain(changed.iter().map(Condition::Changed))
+            .chain(from)
+            .chain(to)
+    }
+}

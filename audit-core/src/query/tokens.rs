@@ -1,0 +1,164 @@
+//! The tokens of a query's text.
+
+use std::iter::{Enumerate, Peekable};
+use std::str::Chars;
+
+use super::language::ParseQueryError;
+
+/// A token and its column, from 1.
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) column: usize,
+}
+
+pub(super) enum Kind {
+    Open,
+    Close,
+    And,
+    Or,
+    Not,
+    Term(Term),
+}
+
+/// A term of a query; a text to look for has no key.
+pub(super) struct Term {
+    pub(super) key: Option<(String, usize)>,
+    pub(super) value: String,
+    /// Where the value begins, from 1.
+    pub(super) column: usize,
+}
+
+type Rest<'t> = Peekable<Enumerate<Chars<'t>>>;
+
+/// Splits a text into tokens.
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseQueryError> {
+    let mut tokens = Vec::new();
+    let mut chars = text.chars().enumerate().peekable();
+    // How many parentheses of groups are open.
+    let mut open = 0_usize;
+    while let Some(&(at, c)) = chars.peek() {
+        let column = at + 1;
+        let kind = match c {
+            c if c.is_whitespace() => {
+                chars.next();
+                continue;
+            }
+            '(' => {
+                chars.next();
+                open += 1;
+                Kind::Open
+            }
+            ')' => {
+                open = open.checked_sub(1).ok_or_else(|| stray(column))?;
+                chars.next();
+                Kind::Close
+            }
+            _ => term(&mut chars, column, open > 0)?,
+        };
+        tokens.push(Token { kind, column });
+    }
+    Ok(tokens)
+}
+
+/// Reads a term or a word that combines terms.
+fn term(chars: &mut Rest<'_>, column: usize, in_group: bool) -> Result<Kind, ParseQueryError> {
+    let mut term = Term {
+        key: None,
+        value: String::new(),
+        column,
+    };
+    let mut bare = true;
+    // How many parentheses are open that belong to the term: `f(x)`.
+    let mut own = 0_usize;
+    while let Some(&(at, c)) = chars.peek() {
+        match c {
+            c if c.is_whitespace() => break,
+            '"' => {
+                bare = false;
+                quoted_part(chars, at, &mut term.value)?;
+                continue;
+            }
+            // The first colon ends the key, unless something before it was quoted.
+            ':' if bare && term.key.is_none() => {
+                chars.next();
+                term.key = Some((std::mem::take(&mut term.value), term.column));
+                term.column = at + 2;
+                continue;
+            }
+            '(' => {
+                if bare && term.key.is_none() && combining(&term.value).is_some() {
+                    break;
+                }
+                if let (Some((key, _)), true, true) = (&term.key, bare, term.value.is_empty()) {
+                    return Err(group_as_value(key, term.column));
+                }
+                own += 1;
+            }
+            ')' if own > 0 => own -= 1,
+            ')' if in_group => break,
+            ')' => return Err(stray(at + 1)),
+            _ => {}
+        }
+        chars.next();
+        term.value.push(c);
+    }
+    if !bare {
+        return Ok(Kind::Term(term));
+    }
+    match &term.key {
+        None => Ok(combining(&term.value).unwrap_or(Kind::Term(term))),
+        Some((key, _)) if term.value.is_empty() => {
+            let message = format!("`{}` lacks a value", key.escape_debug());
+            Err(ParseQueryError::at(term.column, message))
+        }
+        Some(_) => Ok(Kind::Term(term)),
+    }
+}
+
+/// Returns what a word does that combines terms.
+fn combining(word: &str) -> Option<Kind> {
+    match word {
+        "AND" => Some(Kind::And),
+        "OR" => Some(Kind::Or),
+        "NOT" => Some(Kind::Not),
+        _ => None,
+    }
+}
+
+fn stray(column: usize) -> ParseQueryError {
+    ParseQueryError::at(column, "`)` closes no group".to_owned())
+        .hint("as a part of a text it stands in double quotes")
+}
+
+fn group_as_value(key: &str, column: usize) -> ParseQueryError {
+    let key = key.escape_debug();
+    ParseQueryError::at(column, format!("the value of `{key}` begins with `(`")).hint(format!(
+        "write alternatives as `({key}:a OR {key}:b)`, and a value with parentheses in double quotes"
+    ))
+}
+
+/// Reads on to the closing quote.
+fn quoted_part(
+    chars: &mut Rest<'_>,
+    opened: usize,
+    value: &mut String,
+) -> Result<(), ParseQueryError> {
+    chars.next();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Ok(()),
+            '\\' => {
+                let Some((_, c @ ('"' | '\\'))) = chars.next() else {
+                    let message = "expected `\\\"` or `\\\\`".to_owned();
+                    return Err(ParseQueryError::at(at + 1, message));
+                };
+                value.push(c);
+            }
+            c => value.push(c),
+        }
+    }
+    Err(ParseQueryError::at(
+        opened + 1,
+        "the quote is not closed".to_owned(),
+    ))
+}
