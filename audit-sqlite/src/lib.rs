@@ -65,6 +65,7 @@ mod check;
 mod damage;
 mod error;
 mod file;
+mod groups;
 mod info;
 mod lookup;
 mod options;

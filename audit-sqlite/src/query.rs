@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
-use audit_core::projection::{is_verbatim_in_json, is_whole_field, micros_up};
+use audit_core::projection::{is_verbatim_in_json, is_whole_field, micros_up, narrow};
 use audit_core::{Action, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
@@ -391,7 +391,7 @@ impl Statement {
 }
 
 /// What a query asks for, as far as SQL can say it.
-struct Conditions {
+pub(crate) struct Conditions {
     /// Where the rows come from.
     from: &'static str,
     /// The column with the entry's time, of the table that comes first.
@@ -400,7 +400,7 @@ struct Conditions {
     common: Vec<String>,
     /// What the rows of each part of the answer meet; no row is in two of them.
     branches: Vec<String>,
-    params: Vec<Value>,
+    pub(crate) params: Vec<Value>,
     /// Whether this is all that the query asks for.
     exact: bool,
 }
@@ -495,6 +495,9 @@ impl Conditions {
                     .push(format!("instr(lower(e.body), {wanted}) > 0"));
             }
         }
+        let groups = narrow(filter, &mut conditions);
+        conditions.exact &= groups.exact;
+        conditions.common.extend(groups.sql);
         conditions
     }
 
@@ -575,7 +578,7 @@ impl Conditions {
         }
     }
 
-    fn param(&mut self, value: Value) -> String {
+    pub(crate) fn param(&mut self, value: Value) -> String {
         self.params.push(value);
         format!("?{}", self.params.len())
     }

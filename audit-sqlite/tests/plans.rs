@@ -150,3 +150,54 @@ fn a_transaction() {
         "audit_entry_transaction (transaction_id=?",
     );
 }
+
+/// The conditions next to a group lead to an index as they do without it.
+#[test]
+fn groups_beside_plain_conditions() {
+    let either = |query: Query| {
+        query
+            .any_of([
+                Query::new().action("update"),
+                Query::new().changed("email").actor("alice"),
+            ])
+            .not(Query::new().correlation_id("req-1"))
+    };
+    let object = Query::new().model_name("User").object_pk(7);
+    assert_plan(
+        either(object),
+        "audit_entry_object (model=? AND object_pk=?",
+    );
+    assert_plan(
+        either(Query::new().model_name("User")),
+        "audit_entry_model (model=?",
+    );
+    assert_plan(
+        either(Query::new().changed("email")),
+        "PRIMARY KEY (field=?",
+    );
+    assert_plan(
+        either(Query::new().parent(ObjectRef::new("Company", "1"))),
+        "audit_entry_parent (parent_model=? AND parent_pk=?",
+    );
+}
+
+/// A group with one alternative is as good as its conditions.
+#[test]
+fn conditions_in_parentheses() {
+    let object = Query::new().model_name("User").object_pk(7);
+    assert_plan(
+        Query::new().any_of([object]),
+        "audit_entry_object (model=? AND object_pk=?",
+    );
+}
+
+/// Alternatives that each have an index are read through it and put in order.
+#[test]
+fn alternatives_with_an_index_each() {
+    let store = SqliteStore::open(scratch::file("audit.db")).unwrap();
+    store.append(&entries(200, 1)).unwrap();
+    let actors = ["alice", "bob"].map(|actor| Query::new().actor(actor));
+    let query = Query::new().any_of(actors);
+    let plan = store.explain(&query).unwrap().join("\n");
+    assert!(plan.contains("audit_entry_actor (actor=?"), "{plan}");
+}
