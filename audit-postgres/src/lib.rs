@@ -174,6 +174,7 @@ mod connection;
 mod damage;
 mod error;
 mod follow;
+mod groups;
 mod import;
 mod indexes;
 mod info;

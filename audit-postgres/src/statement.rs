@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use audit_core::projection::{digits, is_verbatim_in_json, is_whole_field, micros_up};
+use audit_core::projection::{digits, is_verbatim_in_json, is_whole_field, micros_up, narrow};
 use audit_core::{Action, Cursor, Filter, LogEntry, ObjectRef, Query};
 use serde_json::Value;
 use tokio_postgres::types::{ToSql, Type};
@@ -20,7 +20,7 @@ const DECIMAL: &str = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$";
 /// The most characters of a number that the server compares.
 const LONG: usize = 200;
 
-type Param = (Box<dyn ToSql + Sync + Send>, Type);
+pub(crate) type Param = (Box<dyn ToSql + Sync + Send>, Type);
 
 /// A statement and the values of its parameters.
 pub(crate) struct Statement {
@@ -249,7 +249,7 @@ pub(crate) struct Conditions {
     pub(crate) common: Vec<String>,
     /// What the rows of each part of the answer meet; no row is in two of them.
     branches: Vec<String>,
-    params: Vec<Param>,
+    pub(crate) params: Vec<Param>,
     /// Whether this is all that the query asks for.
     pub(crate) exact: bool,
     /// Whether one index serves it best, whatever the values are.
@@ -322,6 +322,9 @@ impl Conditions {
                     .push(format!("strpos(lower(e.body), {wanted}) > 0"));
             }
         }
+        let groups = narrow(filter, &mut conditions);
+        conditions.exact &= groups.exact;
+        conditions.common.extend(groups.sql);
         conditions
     }
 

@@ -76,7 +76,7 @@ fn plans(scratch: &Scratch) {
     sql.run("ANALYZE audit_entry").unwrap();
     let day = begin + TimeDelta::days(40);
     let object = || Query::new().model_name("User").object_pk(7);
-    let questions: [(&str, Query, &[&str]); 14] = [
+    let questions: [(&str, Query, &[&str]); 17] = [
         ("an object's history", object(), &["model_object_pk_ts_id"]),
         (
             "an actor's day",
@@ -144,6 +144,26 @@ fn plans(scratch: &Scratch) {
             "a transaction",
             Query::new().transaction(Uuid::from_u64_pair(7, 77)),
             &["transaction_id_ts_id"],
+        ),
+        (
+            "an object's history, with a group",
+            object()
+                .any_of([
+                    Query::new().level_at_least(Level::Info),
+                    Query::new().actor("x"),
+                ])
+                .not(Query::new().actor("y")),
+            &["model_object_pk_ts_id"],
+        ),
+        (
+            "conditions in parentheses",
+            Query::new().any_of([object()]),
+            &["model_object_pk_ts_id"],
+        ),
+        (
+            "two correlation ids",
+            Query::new().any_of(["req-7", "req-70"].map(|id| Query::new().correlation_id(id))),
+            &["correlation_id_ts_id"],
         ),
     ];
     for (question, query, indexes) in questions {
