@@ -13,8 +13,8 @@ use crate::zone::Zone;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Which entries")]
 pub(crate) struct FilterArgs {
-    /// A query such as `model:User actor:alice changed:email since:2h level:>=warning`;
-    /// other words are looked for as a text
+    /// A query such as `model:User actor:alice changed:email since:2h level:>=warning`, with
+    /// `OR`, `NOT` and parentheses; other words are looked for as a text
     #[arg(value_name = "QUERY")]
     query: Vec<String>,
     /// Of this model
@@ -83,7 +83,8 @@ impl FilterArgs {
             text: own.clone(),
             source,
         })?;
-        let mut text = own;
+        // Printed, alternatives are in parentheses, so that a term after them is about all.
+        let mut text = query.to_string();
         for (flag, key, value) in self.terms()? {
             let term = format!("{key}:{}", quoted(&value));
             let read = parse(&term).map_err(|error| Error::Value {

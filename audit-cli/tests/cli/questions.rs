@@ -68,6 +68,19 @@ pub(crate) fn log_lists_the_newest_first_and_filters(store: &Path) {
         count(&["--since", "2026-01-03", "--until", "2026-01-03T02:00:00Z"]),
         1
     );
+    let users_and_invoices = count(&["model:User"]) + count(&["model:Invoice"]);
+    assert_eq!(count(&["model:User OR model:Invoice"]), users_and_invoices);
+    assert_eq!(count(&["NOT actor:alice"]), 9 - count(&["actor:alice"]));
+    // A flag is about all alternatives.
+    assert!(count(&["actor:alice"]) > 2);
+    assert_eq!(
+        count(&["actor:nobody OR actor:alice", "--model", "User"]),
+        2
+    );
+    assert_eq!(
+        count(&["actor:alice OR actor:nobody", "--model", "User"]),
+        2
+    );
     assert_eq!(count(&["limit:3"]), 3);
     assert_eq!(count(&["limit:3", "--limit", "2"]), 2);
     assert_eq!(count(&["limit:3", "order:oldest", "-n", "0"]), 3);
