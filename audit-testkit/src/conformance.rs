@@ -30,6 +30,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::entries;
+pub use crate::groups::{
+    filters_by_groups, filters_by_many_alternatives, filters_by_random_queries,
+    purges_what_random_queries_ask_for,
+};
 
 /// Makes one `#[test]` of each check of [`conformance`](mod@crate::conformance).
 ///
@@ -114,6 +118,9 @@ macro_rules! __for_each_check {
             filters_by_text
             filters_by_odd_texts
             filters_by_several
+            filters_by_groups
+            filters_by_many_alternatives
+            filters_by_random_queries
             filters_exactly
             counts_apart_from_limit_and_cursor
             exports_bytes
@@ -125,6 +132,7 @@ macro_rules! __for_each_check {
             goes_on_after_any_object
             purges_what_is_older
             purges_what_a_query_asks_for
+            purges_what_random_queries_ask_for
             purges_and_takes_new_entries
             keeps_what_threads_append_at_once
             keeps_once_what_threads_append_twice
@@ -999,7 +1007,7 @@ pub fn stops_an_export_that_fails(store: &dyn Store) {
     assert_eq!(count, 3);
 }
 
-fn exported(store: &dyn Store, query: &Query) -> Vec<String> {
+pub(crate) fn exported(store: &dyn Store, query: &Query) -> Vec<String> {
     let mut lines = Vec::new();
     let count = must(store.export(query, &mut |line| {
         lines.push(line.to_owned());
@@ -1113,7 +1121,7 @@ pub fn goes_on_after_any_object(store: &dyn Store) {
 }
 
 /// Reads all answers of `objects`.
-fn objects(store: &dyn Store, query: &Query) -> Vec<Vec<LogEntry>> {
+pub(crate) fn objects(store: &dyn Store, query: &Query) -> Vec<Vec<LogEntry>> {
     let mut answers: Vec<Vec<LogEntry>> = Vec::new();
     loop {
         let after = answers.last().and_then(|answer| answer.last()).map(object);
@@ -1327,7 +1335,7 @@ const ODD_TEXTS: [&str; 14] = [
 ];
 
 #[track_caller]
-fn must<T>(result: Result<T, StoreError>) -> T {
+pub(crate) fn must<T>(result: Result<T, StoreError>) -> T {
     match result {
         Ok(value) => value,
         Err(error) => panic!("the store failed: {error}"),
@@ -1335,12 +1343,12 @@ fn must<T>(result: Result<T, StoreError>) -> T {
 }
 
 #[track_caller]
-fn append(store: &dyn Store, entries: &[LogEntry]) {
+pub(crate) fn append(store: &dyn Store, entries: &[LogEntry]) {
     must(store.append(entries));
 }
 
 #[track_caller]
-fn count(store: &dyn Store, query: Query) -> u64 {
+pub(crate) fn count(store: &dyn Store, query: Query) -> u64 {
     must(store.count(&query))
 }
 
@@ -1353,17 +1361,17 @@ fn assert_conflict(result: Result<(), StoreError>, id: Uuid) {
 }
 
 #[track_caller]
-fn all(store: &dyn Store) -> Vec<LogEntry> {
+pub(crate) fn all(store: &dyn Store) -> Vec<LogEntry> {
     find(store, Query::new())
 }
 
 #[track_caller]
-fn find(store: &dyn Store, query: Query) -> Vec<LogEntry> {
+pub(crate) fn find(store: &dyn Store, query: Query) -> Vec<LogEntry> {
     paged(store, &query, 500)
 }
 
 #[track_caller]
-fn paged(store: &dyn Store, query: &Query, size: usize) -> Vec<LogEntry> {
+pub(crate) fn paged(store: &dyn Store, query: &Query, size: usize) -> Vec<LogEntry> {
     let mut query = query.clone().limit(size);
     let mut found: Vec<LogEntry> = Vec::new();
     let mut cursors = BTreeSet::new();
@@ -1400,7 +1408,12 @@ fn sample(store: &dyn Store) -> Vec<LogEntry> {
 
 /// Checks that a query finds and counts what a predicate says, in both directions and in pages.
 #[track_caller]
-fn check(store: &dyn Store, sample: &[LogEntry], query: Query, wanted: impl Fn(&LogEntry) -> bool) {
+pub(crate) fn check(
+    store: &dyn Store,
+    sample: &[LogEntry],
+    query: Query,
+    wanted: impl Fn(&LogEntry) -> bool,
+) {
     let mut expected = sorted(sample.iter().filter(|e| wanted(e)).cloned().collect());
     let filter = format!("{:?}", query.filter());
     assert!(!expected.is_empty(), "the sample has nothing for {filter}");
@@ -1436,7 +1449,7 @@ fn directed(query: Query, newest_first: bool) -> Query {
     }
 }
 
-fn sorted(mut entries: Vec<LogEntry>) -> Vec<LogEntry> {
+pub(crate) fn sorted(mut entries: Vec<LogEntry>) -> Vec<LogEntry> {
     entries.sort_by_key(|entry| (entry.timestamp, entry.id));
     entries
 }

@@ -18,6 +18,7 @@ pub mod callers;
 pub mod conformance;
 mod disk;
 mod fault;
+mod groups;
 mod mysql;
 mod pooler;
 mod postgres;
