@@ -5,6 +5,7 @@ use std::{fmt, panic};
 
 use audit_core::projection::equal_json;
 use audit_core::{LogEntry, StoreError};
+use audit_sql::checksum;
 use tokio::task;
 use tokio::time::timeout;
 use tokio_postgres::{Error, IsolationLevel};
@@ -41,13 +42,14 @@ impl Check {
     }
 }
 
-/// A column that does not say what the entry's bytes say. Shows neither.
+/// A column that does not match the entry's bytes. Contains neither.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mismatch {
     /// The entry's `id`, as the column has it.
     pub id: Uuid,
-    /// The column; `body` if the bytes are no entry or not its canonical form.
+    /// The column; `body` if the bytes are no entry or not its canonical form, `checksum` if
+    /// they do not match their checksum.
     pub column: &'static str,
 }
 
@@ -55,6 +57,11 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.column {
             "body" => write!(f, "the bytes of entry {} are not canonical", self.id),
+            "checksum" => write!(
+                f,
+                "entry {}: its bytes do not match their checksum",
+                self.id
+            ),
             column => write!(f, "`{column}` of entry {} differs from its bytes", self.id),
         }
     }
@@ -101,7 +108,7 @@ fn page(schema: &Schema, condition: &str) -> String {
     schema.fill(&format!(
         "SELECT e.id, e.ts, e.level, e.action, e.outcome, e.model, e.object_pk, e.parent_model, \
          e.parent_pk, e.actor, e.correlation_id, e.transaction_id, e.fields, e.changes::text, \
-         e.body \
+         e.body, e.checksum \
          FROM (\
              SELECT p.*, row_number() OVER up AS number, \
                  sum(octet_length(p.body)) OVER up AS bytes \
@@ -128,6 +135,9 @@ fn check_row(found: &tokio_postgres::Row, check: &mut Check) -> Result<(), Error
     let id: Uuid = found.try_get(0)?;
     let mut differs = |column| check.mismatches.push(Mismatch { id, column });
     let body: &str = found.try_get("body")?;
+    if found.try_get::<_, &[u8]>("checksum")? != checksum(body.as_bytes()) {
+        differs("checksum");
+    }
     let Some(row) = LogEntry::from_json(body)
         .ok()
         .and_then(|entry| Row::of(&entry).ok())

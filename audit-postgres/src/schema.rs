@@ -299,9 +299,10 @@ mod tests {
         CREATE FUNCTION {schema}.audit_append_from(given text, remote text) RETURNS void
         LANGUAGE sql AS $$
             INSERT INTO {schema}.audit_entry (
-                id, ts, level, action, outcome, model, object_pk, fields, body, remote
+                id, ts, level, action, outcome, model, object_pk, fields, body, checksum,
+                remote
             ) SELECT (given::json ->> 'id')::uuid, 0, 20, 'create', 'success', 'M', '1', '{}',
-                given, remote
+                given, sha256(convert_to(given, 'UTF8')), remote
         $$;
     "#;
 

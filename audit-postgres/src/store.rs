@@ -413,8 +413,10 @@ impl PostgresStore {
         self.shared.enqueue(Job::Close).await
     }
 
-    /// Checks for every entry that its bytes are a canonical form and that all columns say
-    /// what the bytes say. Reads all of the trail.
+    /// Checks for every entry that its bytes match their checksum and are a canonical form, and
+    /// that all columns match the bytes. Reads all of the trail.
+    ///
+    /// The checksum finds damage, not tampering: a user who can change the bytes can change it.
     ///
     /// # Errors
     /// If the entries cannot be read. What is wrong with them is in the [`Check`].

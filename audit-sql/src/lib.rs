@@ -19,12 +19,14 @@
 //! # Ok::<(), audit_core::StoreError>(())
 //! ```
 
+mod checksum;
 mod error;
 mod face;
 pub mod mysql;
 pub mod postgres;
 pub mod sqlite;
 
+pub use crate::checksum::checksum;
 pub use crate::error::hint;
 #[doc(hidden)]
 pub use crate::error::said as __said;

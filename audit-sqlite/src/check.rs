@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use audit_core::{LogEntry, StoreError};
+use audit_sql::checksum;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use serde_json::Value;
@@ -76,14 +77,16 @@ impl Check {
     }
 }
 
-/// A column that does not say what the entry's bytes say. Shows neither.
+/// A column that does not match the entry's bytes. Contains neither.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mismatch {
     /// The entry's `seq`.
     pub seq: i64,
-    /// The column; `body` if the bytes are no entry or not its canonical form,
-    /// `audit_change` for the table of changed fields.
+    /// The entry's `id`, as the column has it; `None` if the column has no id.
+    pub id: Option<Uuid>,
+    /// The column; `body` if the bytes are no entry or not its canonical form, `checksum` if
+    /// they do not match their checksum, `audit_change` for the table of changed fields.
     pub column: &'static str,
 }
 
@@ -91,6 +94,13 @@ impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.column {
             "body" => write!(f, "the bytes of entry {} are not canonical", self.seq),
+            "checksum" => {
+                match self.id {
+                    Some(id) => write!(f, "entry {id}")?,
+                    None => write!(f, "entry {}", self.seq)?,
+                }
+                f.write_str(": its bytes do not match their checksum")
+            }
             column => write!(f, "`{column}` of entry {} differs from its bytes", self.seq),
         }
     }
@@ -127,8 +137,16 @@ fn read(connection: &Connection) -> rusqlite::Result<Check> {
     while let Some(found) = rows.next()? {
         check.entries += 1;
         let seq = found.get("seq")?;
-        let mut differs = |column| check.mismatches.push(Mismatch { seq, column });
-        let body = found.get_ref("body")?.as_str().unwrap_or_default();
+        let id = found.get_ref("id")?.as_blob().ok();
+        let id = id.and_then(|id| Uuid::from_slice(id).ok());
+        let mut differs = |column| check.mismatches.push(Mismatch { seq, id, column });
+        let body = found.get_ref("body")?;
+        if found.get_ref("checksum")?
+            != ValueRef::Blob(&checksum(body.as_bytes().unwrap_or_default()))
+        {
+            differs("checksum");
+        }
+        let body = body.as_str().unwrap_or_default();
         let Ok(entry) = LogEntry::from_json(body) else {
             differs("body");
             continue;
@@ -244,6 +262,7 @@ fn find_surplus_changes(connection: &Connection, check: &mut Check) -> rusqlite:
         if !accounted {
             check.mismatches.push(Mismatch {
                 seq: found.get(0)?,
+                id: None,
                 column: "audit_change",
             });
         }

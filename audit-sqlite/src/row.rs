@@ -53,7 +53,7 @@ impl<'c> Inserter<'c> {
                 // undone after a failure is undone by whoever holds the transaction.
                 "INSERT OR FAIL INTO main.audit_entry (id, ts, level, action, outcome, model, \
                  object_pk, parent_model, parent_pk, actor, correlation_id, \
-                 transaction_id, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 transaction_id, checksum, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
                  ON CONFLICT (id) DO NOTHING",
             )?,
             change: connection.prepare_cached(
@@ -77,6 +77,7 @@ impl<'c> Inserter<'c> {
             row.actor,
             row.correlation_id,
             row.transaction_id.as_ref().map(|id| &id.as_bytes()[..]),
+            &row.checksum[..],
             row.body,
         ]);
         // A trigger that fails after it leaves the row.

@@ -16,8 +16,8 @@ pub const SCHEMA_VERSION: u32 = STEPS.len() as u32;
 /// What leads from each version to the next. A step that was released never changes.
 const STEPS: [&[&str]; 1] = [&[VERSION_1, audit_sql::sqlite::SCHEMA]];
 
-/// `body` is the entry; every other column of `audit_entry` and the table `audit_change` are
-/// projections of it. `seq` grows in the order of commits and is never used again.
+/// `body` is the entry, and `checksum` the SHA-256 of its bytes; every other column of
+/// `audit_entry` and the table `audit_change` are projections of it. `seq` grows in the order of commits and is never used again.
 const VERSION_1: &str = "
 CREATE TABLE main.audit_schema (
     version INTEGER NOT NULL
@@ -38,6 +38,7 @@ CREATE TABLE main.audit_entry (
     actor          TEXT,
     correlation_id TEXT,
     transaction_id BLOB,
+    checksum       BLOB    NOT NULL,
     body           TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX main.audit_entry_time ON audit_entry (ts);

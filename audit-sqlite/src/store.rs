@@ -147,8 +147,10 @@ impl SqliteStore {
         }
     }
 
-    /// Checks the file: SQLite's own integrity check, and for every entry that its bytes are
-    /// a canonical form and that all columns say what the bytes say.
+    /// Checks the file: SQLite's own integrity check, and for every entry that its bytes match
+    /// their checksum and are a canonical form, and that all columns match the bytes.
+    ///
+    /// The checksum finds damage, not tampering: a user who can change the bytes can change it.
     ///
     /// Reads all of the file, as it is when the call begins, and does not keep others from
     /// writing.

@@ -4,7 +4,8 @@ mod scratch;
 
 use std::path::PathBuf;
 
-use audit_core::{Query, Store, StoreError};
+use audit_core::{LogEntry, Query, Store, StoreError};
+use audit_sql::sqlite::{APPEND, Batch};
 use audit_sqlite::{SqliteStore, rusqlite::Connection};
 use audit_testkit::entries;
 
@@ -56,6 +57,7 @@ fn every_column_is_checked() {
         ("actor", "'mallory'"),
         ("correlation_id", "'other'"),
         ("transaction_id", "randomblob(16)"),
+        ("checksum", "randomblob(32)"),
     ] {
         connection
             .execute_batch(&format!(
@@ -69,7 +71,7 @@ fn every_column_is_checked() {
         .iter()
         .filter(|(_, c)| *c != "audit_change")
         .count();
-    assert_eq!(columns, 12);
+    assert_eq!(columns, 13);
 }
 
 #[test]
@@ -81,7 +83,62 @@ fn bytes_that_are_not_canonical_are_found() {
             [],
         )
         .unwrap();
-    assert_eq!(mismatches(&store), [(9, "body")]);
+    assert_eq!(mismatches(&store), [(9, "checksum"), (9, "body")]);
+}
+
+/// A byte that no column shows, in an entry that is still canonical.
+#[test]
+fn a_changed_byte_that_still_reads_is_found() {
+    let (store, connection, _file) = unguarded();
+    let mut entry = LogEntry::new("refund", "Payment", "1", "payment 1");
+    entry.reason = Some("refund of 100".to_owned());
+    store.append(std::slice::from_ref(&entry)).unwrap();
+    assert_eq!(mismatches(&store), []);
+    connection
+        .execute_batch(
+            "UPDATE audit_entry SET body = replace(body, 'refund of 100', 'refund of 900')",
+        )
+        .unwrap();
+    let read = store.by_ids(&[entry.id]).unwrap().remove(0);
+    assert_eq!(read.reason.as_deref(), Some("refund of 900"));
+    let told: Vec<_> = store.check().unwrap().mismatches;
+    let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+    let id = entry.id;
+    assert_eq!(
+        told,
+        [format!("entry {id}: its bytes do not match their checksum")]
+    );
+}
+
+/// One entry, a group, and the view through which adapters write.
+#[test]
+fn every_writer_makes_the_checksum_of_the_bytes() {
+    let file = scratch::file("audit.db");
+    let store = SqliteStore::open(&file).unwrap();
+    let mut sample = entries(60, 1);
+    sample[3].reason = Some("a\0b \u{1} é 漢".to_owned());
+    sample[41].reason = sample[3].reason.clone();
+    store.append(&sample[..1]).unwrap();
+    store.append(&sample[..40]).unwrap();
+    let connection = Connection::open(&file).unwrap();
+    audit_sqlite::append_in(&connection, &sample[40..50]).unwrap();
+    let batch = Batch::of(&sample[50..]).unwrap();
+    connection
+        .execute(APPEND, (&batch.ids, &batch.entries))
+        .unwrap();
+    let mut rows = connection
+        .prepare("SELECT CAST(body AS BLOB), checksum FROM audit_entry")
+        .unwrap();
+    let rows: Vec<(Vec<u8>, Vec<u8>)> = rows
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(rows.len(), sample.len());
+    for (body, made) in rows {
+        assert_eq!(made, audit_sql::checksum(&body));
+    }
+    assert!(store.check().unwrap().is_ok());
 }
 
 #[test]
@@ -134,7 +191,7 @@ fn an_entry_that_cannot_be_read_is_named() {
         assert!(matches!(&error, StoreError::Corrupt { .. }), "{error:?}");
         assert!(error.to_string().contains("entry 5 of"), "{error}");
         assert!(store.count(&Query::new().text("\\")).is_err());
-        assert_eq!(mismatches(&store)[0], (5, "body"));
+        assert_eq!(mismatches(&store)[..2], [(5, "checksum"), (5, "body")]);
         // What does not touch it is still found.
         assert!(store.count(&Query::new()).is_ok());
     }

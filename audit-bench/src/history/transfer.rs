@@ -11,6 +11,7 @@ use auditlog::{LogEntry, Store};
 
 use super::{Outcome, ROUNDS, generate};
 use crate::measure::{Budget, median, row};
+use sha2::{Digest as _, Sha256};
 
 /// How many entries an import has.
 const IMPORTED: usize = 100_000;
@@ -118,7 +119,7 @@ fn insert(connection: &Connection, line: &str) -> Outcome<()> {
     connection
         .prepare_cached(
             "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, actor,
-             correlation_id, body) VALUES (?, ?, 20, ?, 'success', ?, ?, ?, ?, ?)",
+             correlation_id, checksum, body) VALUES (?, ?, 20, ?, 'success', ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             &id.as_bytes()[..],
@@ -128,6 +129,7 @@ fn insert(connection: &Connection, line: &str) -> Outcome<()> {
             text("object_pk"),
             entry["actor"]["id"].as_str(),
             text("correlation_id"),
+            &Sha256::digest(line)[..],
             line
         ])?;
     let seq = connection.last_insert_rowid();

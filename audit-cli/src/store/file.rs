@@ -201,7 +201,12 @@ fn complaints(check: &Check, problems: &mut Vec<Problem>) {
     }));
     problems.extend(check.mismatches.iter().map(|mismatch| Problem {
         what: mismatch.to_string(),
-        advice: "somebody wrote to the file by other means; compare it with a backup",
+        advice: match mismatch.column {
+            "checksum" => {
+                "the entry was damaged or changed after it was written; compare it with a backup"
+            }
+            _ => "somebody wrote to the file by other means; compare it with a backup",
+        },
     }));
     problems.extend(check.schema.iter().map(|difference| Problem {
         what: difference.to_string(),

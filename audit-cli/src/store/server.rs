@@ -125,7 +125,10 @@ impl TrailStore for PostgresStore {
         let mismatches = check.iter().flat_map(|check| &check.mismatches);
         problems.extend(mismatches.map(|mismatch| Problem {
             what: mismatch.to_string(),
-            advice: "somebody wrote to the table by other means; compare it with a backup",
+            advice: match mismatch.column {
+            "checksum" => "the entry was damaged or changed after it was written; compare it with a backup",
+            _ => "somebody wrote to the table by other means; compare it with a backup",
+        },
         }));
         complaints(&info, &mut problems);
         let entries = check.map_or(0, |check| check.entries);

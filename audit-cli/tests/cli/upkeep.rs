@@ -162,8 +162,8 @@ fn one_row_that_is_no_entry_hides_no_others() {
     let connection = Connection::open(&store).expect("a database");
     connection
         .execute_batch(
-            "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, body) \
-             VALUES (randomblob(16), 9223372036854775807, 20, 'x', 'success', 'User', '42', 'no json')",
+            "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, checksum, body) \
+             VALUES (randomblob(16), 9223372036854775807, 20, 'x', 'success', 'User', '42', x'00', 'no json')",
         )
         .expect("inserted");
     for (args, lines) in [
@@ -300,6 +300,48 @@ fn a_healthy_store_is_called_so() {
             .as_array()
             .is_some_and(|plans| plans.len() == 9)
     );
+}
+
+#[test]
+fn a_damaged_byte_is_found_by_its_checksum() {
+    for (column, damage) in [
+        ("body", "replace(body, '2026', '2027')"),
+        (
+            "body",
+            "CAST(substr(CAST(body AS BLOB), 1, 40) || x'00' || \
+             substr(CAST(body AS BLOB), 42) AS TEXT)",
+        ),
+        ("checksum", "CAST(x'01' || substr(checksum, 2) AS BLOB)"),
+    ] {
+        let store = trail(&scratch::folder());
+        let connection = Connection::open(&store).expect("a database");
+        let id: String = connection
+            .query_row(
+                "SELECT json_extract(body, '$.id') FROM audit_entry WHERE seq = 3",
+                [],
+                |row| row.get(0),
+            )
+            .expect("an id");
+        connection
+            .execute_batch(&format!(
+                "CREATE TEMP TABLE kept AS SELECT sql FROM sqlite_master \
+                 WHERE name = 'audit_entry_keep_updated';
+                 DROP TRIGGER audit_entry_keep_updated;
+                 UPDATE audit_entry SET {column} = {damage} WHERE seq = 3;"
+            ))
+            .expect("damaged");
+        let sql: String = connection
+            .query_row("SELECT sql FROM kept", [], |row| row.get(0))
+            .expect("a trigger");
+        connection.execute_batch(&sql).expect("a trigger");
+        drop(connection);
+        let output = run(&store, &["doctor"]);
+        assert_eq!(output.status.code(), Some(5), "{damage}: {output:?}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let expected = format!("problem: entry {id}: its bytes do not match their checksum; ");
+        assert!(text.contains(&expected), "{damage}: {text}");
+        assert_eq!(text.matches("do not match").count(), 1, "{damage}: {text}");
+    }
 }
 
 #[test]

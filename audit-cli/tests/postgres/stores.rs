@@ -341,6 +341,8 @@ fn a_healthy_trail_and_one_that_is_not(trail: &mut Trail) {
         "SET search_path = {}, pg_catalog; \
          ALTER TABLE audit_entry DISABLE TRIGGER audit_entry_keep; \
          UPDATE audit_entry SET actor = 'mallory' WHERE actor = 'dave'; \
+         UPDATE audit_entry SET checksum = set_byte(checksum, 31, 255 - get_byte(checksum, 31)) \
+         WHERE actor = 'mallory'; \
          DROP INDEX audit_entry_actor; DROP INDEX audit_entry_time; \
          GRANT DELETE ON audit_entry TO {}_w; \
          DO $$ BEGIN EXECUTE 'DROP TABLE audit_entry_' || to_char(now() AT TIME ZONE 'UTC' + interval '1 month', 'YYYY_MM'); END $$",
@@ -351,6 +353,7 @@ fn a_healthy_trail_and_one_that_is_not(trail: &mut Trail) {
     let text = String::from_utf8_lossy(&output.stdout);
     for problem in [
         "problem: `actor` of entry ",
+        ": its bytes do not match their checksum; ",
         "problem: everything in order: no index leads to the entries; ",
         " is missing: entries of the month go to `audit_entry_rest`",
         "_w` was given the right to change or remove entries; ",

@@ -106,7 +106,7 @@ GRANT SELECT ON {schema}.audit_schema TO {writer}, {reader};
 -- But for `xact`, which is the number of the transaction that inserts.
 GRANT INSERT (
     id, ts, level, action, outcome, model, object_pk, parent_model, parent_pk, actor,
-    correlation_id, transaction_id, fields, changes, body
+    correlation_id, transaction_id, fields, changes, body, checksum
 ) ON {schema}.audit_entry TO {writer};
 GRANT EXECUTE ON FUNCTION {schema}.audit_append, {schema}.audit_compare, {schema}.audit_lift_fences
     TO {writer};

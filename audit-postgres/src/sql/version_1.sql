@@ -14,7 +14,7 @@ CREATE FUNCTION {schema}.audit_xact_base() RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $audit$ SELECT 0::bigint $audit$;
 
--- `body` is the entry; every other column but `xact` is a projection of it. The texts are in
+-- `body` is the entry; every other column but `checksum` and `xact` is a projection of it. The texts are in
 -- their key form, in which they fit an index and hold no U+0000 (FORMAT.md).
 CREATE TABLE {schema}.audit_entry (
     id             uuid     NOT NULL PRIMARY KEY,
@@ -32,6 +32,8 @@ CREATE TABLE {schema}.audit_entry (
     fields         text[]   COLLATE "C" NOT NULL,
     changes        jsonb,
     body           text     COLLATE "C" NOT NULL,
+    -- The SHA-256 of the body's bytes, made by the writer: it finds damage.
+    checksum       bytea    NOT NULL,
     -- The number of the transaction that wrote it: whoever follows the trail asks for what is
     -- newer than what was seen, and older than every transaction that is still open.
     xact           bigint   NOT NULL
@@ -138,7 +140,8 @@ $audit$;
 CREATE FUNCTION {schema}.audit_append(
     ids uuid[], times bigint[], levels smallint[], actions text[], outcomes text[],
     models text[], object_pks text[], parent_models text[], parent_pks text[], actors text[],
-    correlation_ids text[], transaction_ids uuid[], fields text[], changes text[], bodies text[]
+    correlation_ids text[], transaction_ids uuid[], fields text[], changes text[], bodies text[],
+    checksums bytea[]
 ) RETURNS void
 -- Its INSERT has one plan, and making it anew takes longer than inserting an entry.
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
@@ -150,17 +153,18 @@ BEGIN
     -- out.
     INSERT INTO {schema}.audit_entry (
         id, ts, level, action, outcome, model, object_pk, parent_model, parent_pk, actor,
-        correlation_id, transaction_id, fields, changes, body
+        correlation_id, transaction_id, fields, changes, body, checksum
     )
     SELECT g.id, g.ts, g.level, g.action, g.outcome, g.model, g.object_pk, g.parent_model,
         g.parent_pk, g.actor, g.correlation_id, g.transaction_id,
-        (pg_catalog.string_to_array(g.fields, E'\x01\x05'))[2:], g.changes::pg_catalog.jsonb, g.body
+        (pg_catalog.string_to_array(g.fields, E'\x01\x05'))[2:], g.changes::pg_catalog.jsonb, g.body,
+        g.checksum
     FROM unnest(
         ids, times, levels, actions, outcomes, models, object_pks, parent_models, parent_pks,
-        actors, correlation_ids, transaction_ids, fields, changes, bodies
+        actors, correlation_ids, transaction_ids, fields, changes, bodies, checksums
     ) AS g(
         id, ts, level, action, outcome, model, object_pk, parent_model, parent_pk, actor,
-        correlation_id, transaction_id, fields, changes, body
+        correlation_id, transaction_id, fields, changes, body, checksum
     )
     ORDER BY g.id
     ON CONFLICT DO NOTHING;

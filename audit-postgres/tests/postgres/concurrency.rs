@@ -227,8 +227,8 @@ fn a_deadlock_is_tried_again(scratch: &Scratch) {
     let sql = scratch.sql();
     let insert = |entry: &LogEntry| {
         format!(
-            "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body) \
-             VALUES ('{}', 0, 20, '', 'success', '', '', '{{}}', '{{\"action\":\"')",
+            "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body, checksum) \
+             VALUES ('{}', 0, 20, '', 'success', '', '', '{{}}', '{{\"action\":\"', '')",
             entry.id
         )
     };

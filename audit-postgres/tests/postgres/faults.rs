@@ -706,8 +706,8 @@ fn an_entry_that_cannot_be_read_is_named(scratch: &Scratch) {
     let id = "0198c5a0-0000-7000-8000-000000000001";
     let sql = scratch.sql();
     sql.run(&format!(
-        "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body) \
-         VALUES ('{id}', 0, 20, 'create', 'success', 'M', '1', '{{}}', '{{\"action\":\"e')"
+        "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body, checksum) \
+         VALUES ('{id}', 0, 20, 'create', 'success', 'M', '1', '{{}}', '{{\"action\":\"e', '')"
     ))
     .unwrap();
     for query in [

@@ -298,7 +298,7 @@ fn who_made_the_trail_can_become_its_writer(scratch: &Scratch) {
             .to_owned(),
         // The number of another transaction.
         "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body, \
-         xact) VALUES (gen_random_uuid(), 0, 20, 'a', 'success', 'M', '1', '{}', '{}', 1)"
+         checksum, xact) VALUES (gen_random_uuid(), 0, 20, 'a', 'success', 'M', '1', '{}', '{}', '', 1)"
             .to_owned(),
     ] {
         assert_eq!(sql.state(&attempt), FORBIDDEN, "{attempt}");
@@ -368,8 +368,8 @@ fn no_month_stays_closed_to_a_writer(scratch: &Scratch) {
     let close = "ALTER TABLE audit_entry_rest ADD CONSTRAINT audit_entry_rest_awaits_2026_02 CHECK \
          (id < audit_first_id('2026-02-01') OR id >= audit_first_id('2026-03-01')) NOT VALID";
     let of_month = "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, \
-         fields, body) SELECT audit_first_id('2026-02-01'), 0, 20, 'a', 'success', 'M', '1', '{}', \
-         '{\"action\":\"' ON CONFLICT DO NOTHING";
+         fields, body, checksum) SELECT audit_first_id('2026-02-01'), 0, 20, 'a', 'success', 'M', '1', '{}', \
+         '{\"action\":\"', '' ON CONFLICT DO NOTHING";
     let fences = "SELECT string_agg(conname, ' ') FROM pg_constraint \
          WHERE conname ~ '^audit_entry_rest_awaits' AND conrelid = 'audit_entry_rest'::regclass";
     let is_open = || {
@@ -433,8 +433,8 @@ fn rows_that_are_no_entry_are_refused(scratch: &Scratch) {
     store.append(&sample).unwrap();
     let insert = |ts: &str, level: &str, outcome: &str, body: &str| {
         format!(
-            "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body) \
-             VALUES (gen_random_uuid(), {ts}, {level}, 'x', '{outcome}', 'User', '1', '{{}}', {body})"
+            "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body, checksum) \
+             VALUES (gen_random_uuid(), {ts}, {level}, 'x', '{outcome}', 'User', '1', '{{}}', {body}, '')"
         )
     };
     let body = "'{\"action\":\"x\"}'";

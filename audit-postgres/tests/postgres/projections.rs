@@ -12,6 +12,14 @@ pub(crate) const TESTS: &[Test] = &[
         every_column_is_checked,
     ),
     (
+        "projections::a_changed_byte_that_still_reads_is_found",
+        a_changed_byte_that_still_reads_is_found,
+    ),
+    (
+        "projections::every_writer_makes_the_checksum_of_the_bytes",
+        every_writer_makes_the_checksum_of_the_bytes,
+    ),
+    (
         "projections::a_damaged_entry_is_corrupt_and_can_be_removed",
         a_damaged_entry_is_corrupt_and_can_be_removed,
     ),
@@ -47,6 +55,7 @@ fn every_column_is_checked(scratch: &Scratch) {
         ("fields", "fields || 'other'::text"),
         ("changes", "changes || '{\"other\": {\"new\": 1}}'"),
         ("body", "body || ' '"),
+        ("checksum", "sha256(checksum)"),
     ] {
         // The statement after the change is the change undone.
         sql.run(&format!(
@@ -60,7 +69,11 @@ fn every_column_is_checked(scratch: &Scratch) {
             .iter()
             .map(|found| (found.id.to_string(), found.column))
             .collect();
-        assert_eq!(found, [(id.clone(), column)]);
+        let mut expected = vec![(id.clone(), column)];
+        if column == "body" {
+            expected.insert(0, (id.clone(), "checksum"));
+        }
+        assert_eq!(found, expected);
         sql.run(&format!(
             "DELETE FROM audit_entry WHERE id = '{id}'; \
              INSERT INTO audit_entry SELECT * FROM kept; DROP TABLE kept"
@@ -74,6 +87,49 @@ fn every_column_is_checked(scratch: &Scratch) {
     let check = store.check().unwrap();
     assert_eq!(check.mismatches.len(), 1);
     assert_eq!(check.mismatches[0].column, "id");
+}
+
+/// A byte that no column shows, in an entry that is still canonical.
+fn a_changed_byte_that_still_reads_is_found(scratch: &Scratch) {
+    let store = scratch.store();
+    let mut sample = entries(20, 1);
+    sample[7].reason = Some("refund of 100".to_owned());
+    store.append(&sample).unwrap();
+    let sql = scratch.sql();
+    sql.run("ALTER TABLE audit_entry DISABLE TRIGGER USER")
+        .unwrap();
+    let id = sample[7].id;
+    sql.run(&format!(
+        "UPDATE audit_entry SET body = replace(body, 'refund of 100', 'refund of 900') \
+         WHERE id = '{id}'"
+    ))
+    .unwrap();
+    let read = store.by_ids(&[id]).unwrap().remove(0);
+    assert_eq!(read.reason.as_deref(), Some("refund of 900"));
+    let check = store.check().unwrap();
+    let told: Vec<_> = check.mismatches.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [format!("entry {id}: its bytes do not match their checksum")]
+    );
+    assert!(!check.is_ok());
+}
+
+/// One entry, a few, many, an import, and the server's own arithmetic.
+fn every_writer_makes_the_checksum_of_the_bytes(scratch: &Scratch) {
+    let store = scratch.store();
+    let mut sample = entries(400, 1);
+    sample[3].reason = Some("a\0b \u{1} é 漢 \\u0000".to_owned());
+    store.append(&sample[..1]).unwrap();
+    store.append(&sample[1..5]).unwrap();
+    store.append(&sample[..200]).unwrap();
+    assert_eq!(store.import(sample[200..].to_vec()).unwrap(), 200);
+    let sql = scratch.sql();
+    let wrong = "SELECT count(*) FROM audit_entry \
+         WHERE checksum IS DISTINCT FROM sha256(convert_to(body, 'UTF8'))";
+    assert_eq!(sql.value(wrong), "0");
+    assert_eq!(sql.value("SELECT count(*) FROM audit_entry"), "400");
+    assert!(store.check().unwrap().is_ok());
 }
 
 fn a_damaged_entry_is_corrupt_and_can_be_removed(scratch: &Scratch) {
@@ -97,6 +153,8 @@ fn a_damaged_entry_is_corrupt_and_can_be_removed(scratch: &Scratch) {
     assert_eq!(store.count(&Query::new()).unwrap(), 20);
     let error = store.append(&sample[7..8]).unwrap_err();
     assert!(matches!(error, StoreError::Conflict { .. }), "{error:?}");
-    assert_eq!(store.check().unwrap().mismatches[0].column, "body");
+    let check = store.check().unwrap();
+    let found: Vec<_> = check.mismatches.iter().map(|found| found.column).collect();
+    assert_eq!(found, ["checksum", "body"]);
     assert_eq!(store.purge(&Query::new()).unwrap(), 20);
 }

@@ -236,10 +236,10 @@ fn what_takes_too_long_is_done_in_parts(scratch: &Scratch) {
     scratch
         .sql()
         .run(
-            "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body) \
+            "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body, checksum) \
              SELECT gen_random_uuid(), audit_micros('2001-01-01'::timestamptz \
                  + number * interval '8 hours'), 20, 'update', 'success', 'M', '1', '{}', \
-                 '{\"action\":\"' || repeat(md5(number::text), 300) FROM generate_series(1, 20000) AS number",
+                 '{\"action\":\"' || repeat(md5(number::text), 300), '' FROM generate_series(1, 20000) AS number",
         )
         .unwrap();
     let store = scratch

@@ -243,9 +243,9 @@ fn a_partition_takes_what_waits_for_it(scratch: &Scratch) {
 /// More than 16 MB of entries without a month; bytes that nobody reads.
 fn enlarge_rest(sql: &Sql) {
     sql.run(
-        "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body) \
-         SELECT overlay(md5(number::text) PLACING 'ff' FROM 1)::uuid, number, 20, 'update', 'success', 'M', '1', '{}', \
-             '{\"action\":\"' || repeat('x', 1000) FROM generate_series(1, 20000) AS number",
+        "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body, \
+         checksum) SELECT overlay(md5(number::text) PLACING 'ff' FROM 1)::uuid, number, 20, 'update', 'success', 'M', '1', '{}', \
+             '{\"action\":\"' || repeat('x', 1000), '' FROM generate_series(1, 20000) AS number",
     )
     .unwrap();
     let size = sql.value("SELECT pg_relation_size('audit_entry_rest') > 16 << 20");
@@ -269,7 +269,7 @@ fn a_large_rest_is_read_beside_others(scratch: &Scratch) {
     assert_eq!(fence, again);
     let of_month = format!(
         "INSERT INTO audit_entry SELECT audit_first_id('{next}'), 0, 20, 'a', 'success', 'M', \
-         '1', NULL, NULL, NULL, NULL, NULL, '{{}}', NULL, '{{\"action\":\"'"
+         '1', NULL, NULL, NULL, NULL, NULL, '{{}}', NULL, '{{\"action\":\"', ''"
     );
     assert_eq!(sql.state(&of_month), "23514");
     let read = "SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_xact_user_tables \

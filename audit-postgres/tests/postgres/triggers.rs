@@ -1214,8 +1214,8 @@ fn finds_what_was_not_audited(scratch: &Scratch) {
     let kept = entry("1");
     store.append(std::slice::from_ref(&kept)).unwrap();
     let template = "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, \
-         fields, body) SELECT gen_random_uuid(), ts, level, action, outcome, model, '2', fields, \
-         body FROM audit_entry LIMIT 1";
+         fields, body, checksum) SELECT gen_random_uuid(), ts, level, action, outcome, model, '2', fields, \
+         body, checksum FROM audit_entry LIMIT 1";
     sql.run(&format!(
         "BEGIN; UPDATE accounts SET role = 'a' WHERE id = 2; {template}; COMMIT"
     ))

@@ -5,6 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use uuid::fmt::Simple;
 
+use crate::checksum::push_hex;
 use crate::postgres::Row;
 
 /// The statement that keeps entries, all or none. Its only parameter is the text that [`rows`]
@@ -20,10 +21,11 @@ use crate::postgres::Row;
 /// may lack characters, for which there would be question marks. `body` is quoted, since it is a
 /// keyword where MariaDB's `sql_mode` is `ORACLE`.
 pub const APPEND: &str = "INSERT INTO audit_entry (id, ts, level, action, outcome, model, \
-    object_pk, parent_model, parent_pk, actor, correlation_id, transaction_id, fields, `body`) \
+    object_pk, parent_model, parent_pk, actor, correlation_id, transaction_id, fields, `body`, \
+    checksum) \
     SELECT UNHEX(j.id), j.ts, j.level, j.action, j.outcome, j.model, j.object_pk, \
     j.parent_model, j.parent_pk, j.actor, j.correlation_id, UNHEX(j.transaction_id), j.fields, \
-    j.`body` FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (\
+    j.`body`, UNHEX(j.checksum) FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (\
     id char(32) CHARSET utf8mb4 PATH '$.id' ERROR ON EMPTY ERROR ON ERROR, \
     ts bigint PATH '$.ts' ERROR ON EMPTY ERROR ON ERROR, \
     level smallint PATH '$.level' ERROR ON EMPTY ERROR ON ERROR, \
@@ -37,7 +39,8 @@ pub const APPEND: &str = "INSERT INTO audit_entry (id, ts, level, action, outcom
     correlation_id varchar(1000) CHARSET utf8mb4 PATH '$.correlation_id' ERROR ON ERROR, \
     transaction_id char(32) CHARSET utf8mb4 PATH '$.transaction_id' ERROR ON ERROR, \
     fields longtext CHARSET utf8mb4 PATH '$.fields' ERROR ON EMPTY ERROR ON ERROR, \
-    `body` longtext CHARSET utf8mb4 PATH '$.body' ERROR ON EMPTY ERROR ON ERROR)) AS j \
+    `body` longtext CHARSET utf8mb4 PATH '$.body' ERROR ON EMPTY ERROR ON ERROR, \
+    checksum char(64) CHARSET utf8mb4 PATH '$.checksum' ERROR ON EMPTY ERROR ON ERROR)) AS j \
     ORDER BY j.id ON DUPLICATE KEY UPDATE ts = VALUES(ts), `body` = VALUES(`body`)";
 
 /// What the message of a failed statement begins with if an id is taken.
@@ -61,6 +64,7 @@ struct Columns<'r> {
     /// A JSON array.
     fields: String,
     body: &'r str,
+    checksum: String,
 }
 
 /// Returns entries as the statement's parameter.
@@ -86,10 +90,17 @@ pub fn rows(entries: &[LogEntry]) -> Result<String, StoreError> {
             transaction_id: row.transaction_id.map(Uuid::simple),
             fields: serde_json::to_string(&row.fields)?,
             body: &row.body,
+            checksum: hex(&row.checksum),
         })
     });
     let columns = columns.collect::<Result<Vec<_>, _>>().map_err(invalid)?;
     serde_json::to_string(&columns).map_err(invalid)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    push_hex(bytes, &mut text);
+    text
 }
 
 /// Returns the id that the message of a failed statement says is taken.

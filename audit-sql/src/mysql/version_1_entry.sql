@@ -2,7 +2,7 @@
 -- transactional here, and whoever comes after a process that was killed goes on. The table has its
 -- name when it has its triggers, without which an entry could be overwritten.
 
--- `body` is the entry; every other column is a projection of it. The texts are in their key
+-- `body` is the entry, `checksum` its SHA-256; every other column is a projection of it. The texts are in their key
 -- form, in which they fit an index (FORMAT.md), as bytes: no collation, no padding.
 CREATE TABLE IF NOT EXISTS audit_entry_unfinished (
     id             binary(16)      NOT NULL PRIMARY KEY,
@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS audit_entry_unfinished (
     transaction_id binary(16),
     fields         longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     body           longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    checksum       binary(32)      NOT NULL,
     KEY audit_entry_time (ts, id),
     KEY audit_entry_object (model, object_pk, ts, id),
     KEY audit_entry_model (model, ts, id),
@@ -40,7 +41,8 @@ BEGIN
         AND NEW.actor <=> OLD.actor AND NEW.correlation_id <=> OLD.correlation_id
         AND NEW.transaction_id <=> OLD.transaction_id
         AND CAST(NEW.fields AS binary) <=> CAST(OLD.fields AS binary)
-        AND CAST(NEW.body AS binary) <=> CAST(OLD.body AS binary))
+        AND CAST(NEW.body AS binary) <=> CAST(OLD.body AS binary)
+        AND NEW.checksum <=> OLD.checksum)
     THEN
         SET problem = CONCAT('another audit entry has the id ', LOWER(HEX(OLD.id)),
             ', and an entry cannot be changed');

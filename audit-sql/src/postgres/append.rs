@@ -18,11 +18,13 @@ macro_rules! append {
              array_agg(g.action), array_agg(g.outcome), array_agg(g.model), \
              array_agg(g.object_pk), array_agg(g.parent_model), array_agg(g.parent_pk), \
              array_agg(g.actor), array_agg(g.correlation_id), array_agg(g.transaction_id), \
-             array_agg(g.fields), array_agg(g.changes), array_agg(g.body)) \
+             array_agg(g.fields), array_agg(g.changes), array_agg(g.body), \
+             array_agg(g.checksum)) \
              FROM pg_catalog.json_to_recordset($1::text::json) AS g (id uuid, ts bigint, \
              level smallint, action text, outcome text, model text, object_pk text, \
              parent_model text, parent_pk text, actor text, correlation_id text, \
-             transaction_id uuid, fields text, changes text, body text)"
+             transaction_id uuid, fields text, changes text, body text, \
+             checksum bytea)"
         )
     };
 }
@@ -34,12 +36,12 @@ macro_rules! append_one {
             "INSERT INTO ",
             $schema,
             "audit_entry (id, ts, level, action, outcome, model, object_pk, parent_model, \
-             parent_pk, actor, correlation_id, transaction_id, fields, changes, body) \
-             VALUES ($1::text::pg_catalog.uuid, $2::text::pg_catalog.int8, \
+             parent_pk, actor, correlation_id, transaction_id, fields, changes, body, \
+             checksum) VALUES ($1::text::pg_catalog.uuid, $2::text::pg_catalog.int8, \
              $3::text::pg_catalog.int2, $4::text, $5::text, $6::text, $7::text, $8::text, \
              $9::text, $10::text, $11::text, $12::text::pg_catalog.uuid, \
              (pg_catalog.string_to_array($13::text, E'\\x01\\x05'))[2:], \
-             $14::text::pg_catalog.jsonb, $15::text) ON CONFLICT DO NOTHING"
+             $14::text::pg_catalog.jsonb, $15::text, $16::text::pg_catalog.bytea) ON CONFLICT DO NOTHING"
         )
     };
 }

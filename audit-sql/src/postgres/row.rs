@@ -1,12 +1,14 @@
 //! An entry as a row: its canonical bytes, and the columns that are projections of it.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use audit_core::{Changes, LogEntry, StoreError};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
+
+use crate::checksum;
+use crate::checksum::push_hex;
 
 /// How long a key may be, in bytes; two of them and a place in time fit one row of an index.
 const KEY_BYTES: usize = 1000;
@@ -49,6 +51,9 @@ pub struct Row {
     pub changes: Option<String>,
     /// The canonical JSON.
     pub body: String,
+    /// The checksum of its bytes.
+    #[serde(serialize_with = "as_bytea")]
+    pub checksum: [u8; 32],
 }
 
 impl Row {
@@ -90,6 +95,7 @@ impl Row {
                 id: entry.id,
                 detail: error.to_string(),
             })?,
+            checksum: checksum(body.as_bytes()),
             body,
         })
     }
@@ -100,7 +106,7 @@ impl Row {
     }
 
     /// The columns as the texts that [`append_one`](super::append_one) takes, in its order.
-    pub fn texts(&self) -> [Option<Cow<'_, str>>; 15] {
+    pub fn texts(&self) -> [Option<Cow<'_, str>>; 16] {
         fn optional(text: Option<&String>) -> Option<Cow<'_, str>> {
             text.map(|text| text.as_str().into())
         }
@@ -120,6 +126,7 @@ impl Row {
             Some(self.joined_fields().into()),
             optional(self.changes.as_ref()),
             Some(self.body.as_str().into()),
+            Some(bytea(&self.checksum).into()),
         ]
     }
 
@@ -127,6 +134,18 @@ impl Row {
     pub fn joined_fields(&self) -> String {
         join(&self.fields)
     }
+}
+
+/// Returns bytes as the text of a `bytea`.
+fn bytea(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 + 2 * bytes.len());
+    text.push_str("\\x");
+    push_hex(bytes, &mut text);
+    text
+}
+
+fn as_bytea<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&bytea(bytes))
 }
 
 fn joined<S: Serializer>(fields: &[String], serializer: S) -> Result<S::Ok, S::Error> {
@@ -161,10 +180,7 @@ pub fn key(text: &str) -> Cow<'_, str> {
     }
     let mut key = escaped[..end].to_owned();
     key.push_str("\u{1}\u{4}");
-    for byte in hmac_sha256::Hash::hash(text.as_bytes()) {
-        // Writing to a `String` cannot fail.
-        let _ok = write!(key, "{byte:02x}");
-    }
+    push_hex(&checksum(text.as_bytes()), &mut key);
     Cow::Owned(key)
 }
 

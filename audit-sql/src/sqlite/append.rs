@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::row::Row;
 
-/// What [`Batch`] has of an entry in its blob: the id, and the transaction's.
-const IDS: usize = 32;
+/// How many bytes [`Batch`] has of an entry in its blob: the id, the transaction's, and the
+/// checksum.
+const IDS: usize = 64;
 
 /// What the trigger says if an id is taken.
 const CONFLICT: &str = "another audit entry has one of these ids";
@@ -35,8 +36,8 @@ pub const SCHEMA: &str = concat!(
 CREATE VIEW main.audit_append (ids, entries) AS SELECT NULL, NULL WHERE 0;
 CREATE TRIGGER main.audit_append_entries INSTEAD OF INSERT ON audit_append BEGIN
     INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, parent_model,
-                             parent_pk, actor, correlation_id, transaction_id, body)
-    SELECT substr(NEW.ids, j.key * 32 + 1, 16), json_extract(j.value, '$[0]'),
+                             parent_pk, actor, correlation_id, transaction_id, checksum, body)
+    SELECT substr(NEW.ids, j.key * 64 + 1, 16), json_extract(j.value, '$[0]'),
            json_extract(j.value, '$[1]'), ",
     text!(2),
     ", ",
@@ -55,20 +56,21 @@ CREATE TRIGGER main.audit_append_entries INSTEAD OF INSERT ON audit_append BEGIN
     text!(9),
     ",
            CASE json_extract(j.value, '$[10]')
-               WHEN 1 THEN substr(NEW.ids, j.key * 32 + 17, 16) END,
+               WHEN 1 THEN substr(NEW.ids, j.key * 64 + 17, 16) END,
+           substr(NEW.ids, j.key * 64 + 33, 32),
            json_extract(j.value, '$[12]')
     FROM json_each(NEW.entries) AS j
     WHERE true ORDER BY j.key
     ON CONFLICT (id) DO NOTHING;
     SELECT RAISE(ABORT, 'another audit entry has one of these ids') WHERE EXISTS (
         SELECT 1 FROM json_each(NEW.entries) AS j
-        JOIN audit_entry AS e ON e.id = substr(NEW.ids, j.key * 32 + 1, 16)
+        JOIN audit_entry AS e ON e.id = substr(NEW.ids, j.key * 64 + 1, 16)
         WHERE e.body <> json_extract(j.value, '$[12]')
     );
     INSERT INTO audit_change (field, ts, seq)
     SELECT replace(replace(f.value, char(1, 2), char(0)), char(1, 3), char(1)), e.ts, e.seq
     FROM json_each(NEW.entries) AS j, json_each(j.value, '$[11]') AS f
-    JOIN audit_entry AS e ON e.id = substr(NEW.ids, j.key * 32 + 1, 16)
+    JOIN audit_entry AS e ON e.id = substr(NEW.ids, j.key * 64 + 1, 16)
     WHERE true
     ON CONFLICT DO NOTHING;
 END;
@@ -80,14 +82,14 @@ pub const APPEND: &str = "INSERT INTO main.audit_append (ids, entries) VALUES (?
 
 /// The query that returns the id that is taken, with the same parameters.
 pub const FIND_CONFLICT: &str = "SELECT e.id FROM json_each(?2) AS j \
-    JOIN main.audit_entry AS e ON e.id = substr(?1, j.key * 32 + 1, 16) \
+    JOIN main.audit_entry AS e ON e.id = substr(?1, j.key * 64 + 1, 16) \
     WHERE e.body <> json_extract(j.value, '$[12]') ORDER BY j.key LIMIT 1";
 
 /// Entries as the parameters of [`APPEND`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// A blob: for each entry its id and that of its transaction, which is zeros where it has
-    /// none.
+    /// A blob: for each entry its id, that of its transaction, or zeros if it has no
+    /// transaction, and the checksum of its bytes.
     pub ids: Vec<u8>,
     /// A text: the other columns as JSON, where a text has U+0000 as U+0001 U+0002 and U+0001
     /// as U+0001 U+0003, since SQLite's functions end a text at U+0000.
@@ -108,6 +110,7 @@ impl Batch {
             let row = Row::of(entry)?;
             ids.extend(row.id.as_bytes());
             ids.extend(row.transaction_id.unwrap_or_default().as_bytes());
+            ids.extend(row.checksum);
             rows.push(columns(&row));
             if let Some(other) = bodies.insert(row.id, row.body.clone())
                 && other != row.body

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use audit_core::{LogEntry, Path, PathSegment, StoreError};
 use uuid::Uuid;
 
+use crate::checksum;
+
 /// What is inserted for an entry.
 #[derive(Debug, PartialEq)]
 pub struct Row<'e> {
@@ -34,6 +36,8 @@ pub struct Row<'e> {
     pub transaction_id: Option<Uuid>,
     /// The canonical JSON.
     pub body: String,
+    /// The checksum of its bytes.
+    pub checksum: [u8; 32],
     /// The top-level fields that changed, sorted, each once.
     pub fields: Vec<Cow<'e, str>>,
 }
@@ -45,6 +49,7 @@ impl<'e> Row<'e> {
     /// [`StoreError::Invalid`] if the entry has no canonical form.
     pub fn of(entry: &'e LogEntry) -> Result<Self, StoreError> {
         let parent = entry.parent.as_ref();
+        let body = entry.to_canonical_json()?;
         Ok(Self {
             id: entry.id,
             ts: entry.timestamp.timestamp_micros(),
@@ -58,7 +63,8 @@ impl<'e> Row<'e> {
             actor: entry.actor.as_ref().map(|actor| actor.id.as_str().into()),
             correlation_id: entry.correlation_id.as_deref().map(Cow::Borrowed),
             transaction_id: entry.transaction_id,
-            body: entry.to_canonical_json()?,
+            checksum: checksum(body.as_bytes()),
+            body,
             fields: changed_fields(entry).collect(),
         })
     }
@@ -82,6 +88,7 @@ impl<'e> Row<'e> {
             correlation_id: self.correlation_id.map(owned),
             transaction_id: self.transaction_id,
             body: self.body,
+            checksum: self.checksum,
             fields: self.fields.into_iter().map(owned).collect(),
         }
     }

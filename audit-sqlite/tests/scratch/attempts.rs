@@ -8,9 +8,9 @@ pub(crate) const ATTEMPTS: [&str; 12] = [
     "UPDATE OR IGNORE audit_entry SET seq = seq + 100",
     "REPLACE INTO audit_entry SELECT * FROM audit_entry",
     "REPLACE INTO audit_entry SELECT seq, randomblob(16), ts, level, 'x', outcome, model, \
-     object_pk, NULL, NULL, NULL, NULL, NULL, '{}' FROM audit_entry",
+     object_pk, NULL, NULL, NULL, NULL, NULL, checksum, '{}' FROM audit_entry",
     "REPLACE INTO audit_entry SELECT seq + 100, id, ts, level, 'x', outcome, model, \
-     object_pk, NULL, NULL, NULL, NULL, NULL, '{}' FROM audit_entry",
+     object_pk, NULL, NULL, NULL, NULL, NULL, checksum, '{}' FROM audit_entry",
     "INSERT INTO audit_entry SELECT * FROM audit_entry WHERE true \
      ON CONFLICT DO UPDATE SET body = '{}'",
     "DELETE FROM audit_change",
