@@ -64,19 +64,13 @@ fn id(time: DateTime<Utc>, number: usize) -> Uuid {
     Uuid::from_u64_pair((millis << 16) | 0x7000, (0b10 << 62) | number as u64)
 }
 
-fn plans(scratch: &Scratch) {
-    let store = scratch.store();
-    let sql = scratch.sql();
-    for month in MONTHS {
-        let day = month.replace('_', "-") + "-01";
-        sql.run(&format!("SELECT audit_add_partition('{day}')"))
-            .unwrap();
-    }
-    let begin = fill(&store);
-    sql.run("ANALYZE audit_entry").unwrap();
+/// A question, its query, and the indexes that may answer it.
+type Question = (&'static str, Query, &'static [&'static str]);
+
+fn questions(begin: DateTime<Utc>) -> Vec<Question> {
     let day = begin + TimeDelta::days(40);
     let object = || Query::new().model_name("User").object_pk(7);
-    let questions: [(&str, Query, &[&str]); 17] = [
+    vec![
         ("an object's history", object(), &["model_object_pk_ts_id"]),
         (
             "an actor's day",
@@ -165,8 +159,20 @@ fn plans(scratch: &Scratch) {
             Query::new().any_of(["req-7", "req-70"].map(|id| Query::new().correlation_id(id))),
             &["correlation_id_ts_id"],
         ),
-    ];
-    for (question, query, indexes) in questions {
+    ]
+}
+
+fn plans(scratch: &Scratch) {
+    let store = scratch.store();
+    let sql = scratch.sql();
+    for month in MONTHS {
+        let day = month.replace('_', "-") + "-01";
+        sql.run(&format!("SELECT audit_add_partition('{day}')"))
+            .unwrap();
+    }
+    let begin = fill(&store);
+    sql.run("ANALYZE audit_entry").unwrap();
+    for (question, query, indexes) in questions(begin) {
         let first = store.find(&query.clone().limit(1)).unwrap();
         assert_eq!(first.entries.len(), 1, "the sample answers {question}");
         for query in [query.clone(), query.clone().newest_first()] {
