@@ -35,6 +35,18 @@ pub fn no_fields() -> &'static [FieldSchema] {
     &[]
 }
 
+/// Describes a named field of a type, of which `AuditValue::AS_FIELD` is given. The name is taken
+/// for one that needs no quotes in a path: the derive looks, and the compiler need not for each
+/// field.
+pub const fn field(
+    name: &'static str,
+    (nested, set): (fn() -> &'static [FieldSchema], bool),
+) -> FieldSchema {
+    let mut field = FieldSchema::word(name, nested);
+    field.set = set;
+    field
+}
+
 /// Returns what serde's `into` makes of a value before it is written.
 pub fn convert<T: Clone + Into<U>, U>(value: &T) -> U {
     value.clone().into()

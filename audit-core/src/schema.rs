@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use crate::__private::no_fields;
 use crate::level::Level;
 use crate::mask::Mask;
-use crate::value::AuditValue;
 use crate::visited::{Visited, any_inside};
 
 /// What of a field's value may reach the trail.
@@ -123,16 +122,7 @@ impl FieldSchema {
         field
     }
 
-    /// Describes a named field of a type that can be tracked. The name is taken for one that
-    /// needs no quotes in a path: the derive looks, and the compiler need not for each field.
-    #[doc(hidden)]
-    pub const fn of<T: AuditValue + ?Sized>(name: &'static str) -> Self {
-        let mut field = Self::word(name, T::fields);
-        field.set = T::SET;
-        field
-    }
-
-    const fn word(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
+    pub(crate) const fn word(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
         Self {
             name,
             place: Place::Named,

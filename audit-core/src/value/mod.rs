@@ -34,8 +34,10 @@ pub use self::wrap::{
 };
 
 use crate::diff::Diff;
+use crate::repr::Repr;
 use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
+use crate::walk::Walk;
 
 /// A value whose changes can be tracked: anything that can stand in a tracked field.
 ///
@@ -81,6 +83,10 @@ pub trait AuditValue {
     #[doc(hidden)]
     const SET: bool = false;
 
+    /// What a field of the type is described by: the type's fields, and whether it is a set.
+    #[doc(hidden)]
+    const AS_FIELD: (fn() -> &'static [FieldSchema], bool) = (Self::fields, Self::SET);
+
     /// The fields of the type, in declaration order; empty for a type without fields.
     const FIELDS: &'static [FieldSchema] = &[];
 
@@ -118,5 +124,52 @@ pub trait AuditValue {
     #[doc(hidden)]
     fn fields() -> &'static [FieldSchema] {
         Self::FIELDS
+    }
+
+    /// Visits the value as a field of a struct, named by its place in the type's fields.
+    #[doc(hidden)]
+    #[inline]
+    fn visit_field<W: Walk>(
+        &self,
+        new: &Self,
+        walk: &mut W,
+        fields: &'static [FieldSchema],
+        index: usize,
+    ) {
+        walk.visit(fields, index, self, new);
+    }
+
+    /// Visits the value as a field of a struct that may be absent.
+    #[doc(hidden)]
+    #[inline]
+    fn visit_optional_field<W: Walk>(
+        old: Option<&Self>,
+        new: Option<&Self>,
+        walk: &mut W,
+        fields: &'static [FieldSchema],
+        index: usize,
+    ) {
+        walk.visit_optional(fields, index, old, new);
+    }
+
+    /// Returns the value as it is recorded under a field's settings.
+    #[doc(hidden)]
+    #[inline]
+    fn field_value(&self, cx: &mut Snapshot<'_>, field: &'static FieldSchema) -> Value {
+        cx.field_value(field, self)
+    }
+
+    /// Returns the value as the text of a key.
+    #[doc(hidden)]
+    #[inline]
+    fn field_key(&self) -> String {
+        crate::repr::key_text(self)
+    }
+
+    /// Shows the value in the text of its holder.
+    #[doc(hidden)]
+    #[inline]
+    fn field_repr(&self, repr: &mut Repr<'_>, field: &'static FieldSchema) {
+        repr.field(field, self);
     }
 }

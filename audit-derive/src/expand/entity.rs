@@ -17,7 +17,7 @@ use crate::setting::Redaction;
 /// const MODEL: &'static str = "User";
 /// const HASHED_KEY: &'static [Option<&'static str>] = &[None]; // only with a hashed part
 /// const HASHES_KEYS: bool = __audit::hashes_keys(..); // only with `parent(...)`
-/// fn object_pk(&self) -> __audit::String { __audit::key_text(&self.id) }
+/// fn object_pk(&self) -> __audit::String { <u64 as __audit::AuditValue>::field_key(&self.id) }
 /// fn schema() -> &'static __audit::ModelSchema { /* only where attributes say more */ }
 /// fn object_repr(&self) -> __audit::String { __audit::Repr::of(self) } // only with `repr`
 /// fn repr_into(&self, __r: &mut __audit::Repr<'_>) { /* the pieces of `repr` */ }
@@ -47,8 +47,7 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> Option<TokenS
 fn key_text(container: &Container<'_>, body: &Body<'_>, place: usize) -> TokenStream {
     let field = &body.fields[place];
     let spot = Spot::of(&quote!(self), field, is_packed(&container.input.attrs));
-    let value = field::shown(field, &spot.reference);
-    quote!(__audit::key_text(#value))
+    field::key(field, &spot.reference)
 }
 
 /// Returns what the tokens of a field are made for, as its description says; `None` if the field

@@ -183,8 +183,8 @@ fn snapshot_arm(
         }
         (Tagging::Internal(_), Shape::Inline(only)) => {
             let field = &variant.body.fields[only];
-            let value = field::shown(field, &Spot::bound(&binding("a", only)).reference);
-            let visit = quote!(__audit::ObjectSnapshot::visit(__o, &#description, #value););
+            let value = Spot::bound(&binding("a", only)).reference;
+            let visit = field::collect(field, description, &value);
             value::collection(Shape::Named, &quote!(#tag #visit))
         }
         (Tagging::Internal(_), shape) => {
@@ -199,8 +199,8 @@ fn snapshot_arm(
 fn content(variant: &Variant<'_>, description: &TokenStream) -> TokenStream {
     if let Shape::Inline(only) = variant.body.shape {
         let field = &variant.body.fields[only];
-        let value = field::shown(field, &Spot::bound(&binding("a", only)).reference);
-        return quote!(__audit::Snapshot::field_value(__cx, &#description, #value));
+        let value = Spot::bound(&binding("a", only)).reference;
+        return field::record(field, description, &value);
     }
     value::collection(variant.body.shape, &fields(variant, description))
 }

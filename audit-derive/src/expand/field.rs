@@ -60,6 +60,10 @@ pub(crate) fn diff(
         present(presence, &new.reference),
     );
     let report = match (wrapped(field, presence), presence) {
+        (None, _) if field.settings.equality.is_none() => {
+            let fields = quote!(::core::slice::from_ref(&#description));
+            visit(field, presence, &quote!(__cx), &fields, 0, [&from, &to])
+        }
         (None, _) => quote!(__audit::Diff::#method(__cx, &#description, #from, #to);),
         // One closure for both, since the two wrapped values must be of one type.
         (Some(wrapped), Presence::Always) => quote! {
@@ -82,7 +86,7 @@ pub(crate) fn diff(
 /// Visits the field, whose description is `__f[index]`, in a walk called `__w`:
 ///
 /// ```text
-/// __audit::Walk::visit(__w, __f, 0, &self.name, &__new.name);
+/// <String as __audit::AuditValue>::visit_field(&self.name, &__new.name, __w, __f, 0);
 /// ```
 pub(crate) fn walk(
     field: &Field<'_>,
@@ -104,11 +108,14 @@ pub(crate) fn walk(
         present(presence, &new.reference),
     );
     match (wrapped(field, presence), presence) {
-        (None, Presence::Always) if same.is_none() => {
-            // The type in full: what it lacks is then said once, where the user wrote it.
-            let ty = &field.original.ty;
-            quote!(__audit::Walk::visit::<#ty>(__w, __f, #index, #from, #to);)
-        }
+        (None, _) if same.is_none() => visit(
+            field,
+            presence,
+            &quote!(__w),
+            &quote!(__f),
+            index,
+            [&from, &to],
+        ),
         (None, _) => quote!(__audit::Walk::#method(__w, #same __f, #index, #from, #to);),
         // One closure for both, since the two wrapped values must be of one type.
         (Some(wrapped), Presence::Always) => quote! {
@@ -192,11 +199,13 @@ pub(crate) fn snapshot(field: &Field<'_>, shape: Shape, index: usize, value: &Sp
     let presence = presence(field, shape);
     let value = present(presence, &value.reference);
     match (presence, wrapped(field, presence)) {
-        (Presence::Always, _) => {
-            let value = shown(field, &value);
-            quote!(#collector::visit(__o, &__f[#index], #value);)
+        (_, None) => {
+            let [walk, fields] = [quote!(__o), quote!(__f)];
+            visit(field, presence, &walk, &fields, index, [&value, &value])
         }
-        (_, None) => quote!(#collector::visit_optional(__o, &__f[#index], #value);),
+        (Presence::Always, Some(wrapped)) => {
+            quote!(#collector::visit(__o, &__f[#index], &{ let __v = #value; #wrapped });)
+        }
         (_, Some(wrapped)) => quote! {
             #collector::visit_optional(
                 __o,
@@ -216,6 +225,69 @@ pub(crate) fn shown(field: &Field<'_>, value: &TokenStream) -> TokenStream {
     }
 }
 
+/// Visits the field as the method of its type, which is named in full as the schema names it:
+///
+/// ```text
+/// <String as __audit::AuditValue>::visit_field(&self.name, &__new.name, __w, __f, 0);
+/// ```
+///
+/// Of a type that is no `AuditValue` the compiler then says the same at the same place for each
+/// use, and prints it once.
+fn visit(
+    field: &Field<'_>,
+    presence: &Presence,
+    walk: &TokenStream,
+    fields: &TokenStream,
+    index: usize,
+    [old, new]: [&TokenStream; 2],
+) -> TokenStream {
+    let ty = inner(field, presence);
+    let method = match presence {
+        Presence::Always => quote!(visit_field),
+        Presence::SkipNone | Presence::SkipIf(_) => quote!(visit_optional_field),
+    };
+    quote!(<#ty as __audit::AuditValue>::#method(#old, #new, #walk, #fields, #index);)
+}
+
+/// Records what a variant holds in the object called `__o`, beside the tag.
+pub(crate) fn collect(
+    field: &Field<'_>,
+    description: &TokenStream,
+    value: &TokenStream,
+) -> TokenStream {
+    if wrapped(field, &Presence::Always).is_some() {
+        let value = shown(field, value);
+        return quote!(__audit::ObjectSnapshot::visit(__o, &#description, #value););
+    }
+    let fields = quote!(::core::slice::from_ref(&#description));
+    let walk = quote!(__o);
+    visit(field, &Presence::Always, &walk, &fields, 0, [value, value])
+}
+
+/// Records the field, whose description is `description`, in the place of its holder.
+pub(crate) fn record(
+    field: &Field<'_>,
+    description: &TokenStream,
+    value: &TokenStream,
+) -> TokenStream {
+    if wrapped(field, &Presence::Always).is_some() {
+        let value = shown(field, value);
+        return quote!(__audit::Snapshot::field_value(__cx, &#description, #value));
+    }
+    let ty = &field.original.ty;
+    quote!(<#ty as __audit::AuditValue>::field_value(#value, __cx, &#description))
+}
+
+/// Returns the field's value as the text of a key.
+pub(crate) fn key(field: &Field<'_>, value: &TokenStream) -> TokenStream {
+    if wrapped(field, &Presence::Always).is_some() {
+        let value = shown(field, value);
+        return quote!(__audit::key_text(#value));
+    }
+    let ty = &field.original.ty;
+    quote!(<#ty as __audit::AuditValue>::field_key(#value))
+}
+
 /// Shows the field in a text called `__r`.
 pub(crate) fn repr(
     field: &Field<'_>,
@@ -232,8 +304,12 @@ pub(crate) fn repr(
             }
         };
     }
-    let value = shown(field, value);
-    quote!(__audit::Repr::field(__r, &#description, #value);)
+    if wrapped(field, &Presence::Always).is_some() {
+        let value = shown(field, value);
+        return quote!(__audit::Repr::field(__r, &#description, #value););
+    }
+    let ty = &field.original.ty;
+    quote!(<#ty as __audit::AuditValue>::field_repr(#value, __r, &#description);)
 }
 
 /// Only in an object can a field be absent.
@@ -362,7 +438,7 @@ fn is_text(ty: &Type) -> bool {
 }
 
 /// Returns the type that is wrapped: what the `Option` holds, if its `None` is absence.
-fn inner<'f>(field: &'f Field<'_>, presence: &Presence) -> &'f Type {
+pub(super) fn inner<'f>(field: &'f Field<'_>, presence: &Presence) -> &'f Type {
     let ty = &field.original.ty;
     match presence {
         Presence::SkipNone => inner_of_option(ty).unwrap_or(ty),

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
-use super::field::is_concealed;
+use super::field::{inner, is_concealed};
 use crate::ast::{Body, Container, Field, Presence, Shape, Tagging, Variant};
 use crate::setting::{Form, Redaction};
 
@@ -11,7 +11,7 @@ use crate::setting::{Form, Redaction};
 ///
 /// ```text
 /// &[
-///     __audit::FieldSchema::of::<String>("name"),
+///     __audit::field("name", <String as __audit::AuditValue>::AS_FIELD),
 ///     __audit::FieldSchema::new("token", __audit::no_fields).skipped(),
 /// ]
 /// ```
@@ -41,25 +41,27 @@ fn fields(
     let describe = |(index, field): (usize, &Field<'_>)| {
         let name = &field.name;
         let nested = nested(field);
-        let place = match field.position {
-            Some(position) => quote!(indexed(#position, #name, #nested)),
-            None if body.shape != Shape::Named => quote!(inline(#name, #nested)),
+        let described = match field.position {
+            Some(position) => quote!(__audit::FieldSchema::indexed(#position, #name, #nested)),
+            None if body.shape != Shape::Named => {
+                quote!(__audit::FieldSchema::inline(#name, #nested))
+            }
             None if field.flatten => {
                 let siblings = siblings(tag, body, index);
-                quote!(flattened(#name, #nested, #siblings))
+                quote!(__audit::FieldSchema::flattened(#name, #nested, #siblings))
             }
             // The shortest form for the most fields: the compiler reads it once for each.
             None if has_fields(field) && is_word(name) => {
-                let ty = &field.original.ty;
-                quote!(of::<#ty>(#name))
+                let ty = inner(field, &field.presence);
+                quote!(__audit::field(#name, <#ty as __audit::AuditValue>::AS_FIELD))
             }
-            None => quote!(new(#name, #nested)),
+            None => quote!(__audit::FieldSchema::new(#name, #nested)),
         };
         let settings = settings(field, &format!("{domain}.{name}"));
         let identity = identity
             .contains(&index)
             .then(|| quote!(.identifying(#domain)));
-        quote!(__audit::FieldSchema::#place #settings #identity)
+        quote!(#described #settings #identity)
     };
     body.fields.iter().enumerate().map(describe).collect()
 }
@@ -205,7 +207,7 @@ impl Places {
     }
 }
 
-/// Whether a name can stand in a path as it is, as every identifier can: what `of` takes.
+/// Whether a name can stand in a path as it is, as every identifier can: what `field` takes.
 fn is_word(name: &str) -> bool {
     let digit = name.starts_with(|first: char| first.is_ascii_digit());
     !name.is_empty() && !digit && name.chars().all(|c| c.is_alphanumeric() || c == '_')
@@ -228,6 +230,7 @@ fn nested(field: &Field<'_>) -> TokenStream {
     if !has_fields(field) {
         return quote!(__audit::no_fields);
     }
+    let ty = inner(field, &field.presence);
     quote!(<#ty as __audit::AuditValue>::fields)
 }
 

@@ -130,8 +130,7 @@ fn newtype(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenStre
     let new = Spot::of(&quote!(__new), field, packed);
     let diff = field::diff(field, body.shape, &quote!(__f[#only]), &old, &new);
     let diff = ruled_diff(container, diff);
-    let value = field::shown(field, &old.reference);
-    let value = quote!(__audit::Snapshot::field_value(__cx, &__f[#only], #value));
+    let value = field::record(field, &quote!(__f[#only]), &old.reference);
     let value = ruled_snapshot(container, value);
     quote! {
         const COMPOSITE: ::core::primitive::bool = true;
@@ -229,7 +228,7 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
 /// ```text
 /// fn walk<__W: __audit::Walk>(&self, __new: &Self, __w: &mut __W) {
 ///     let __f = <Self as __audit::AuditValue>::FIELDS;
-///     __audit::Walk::visit(__w, __f, 0, &self.name, &__new.name);
+///     <String as __audit::AuditValue>::visit_field(&self.name, &__new.name, __w, __f, 0);
 /// }
 /// ```
 pub(super) fn walk(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {
