@@ -39,6 +39,7 @@ struct Guest {
 }
 
 #[derive(Auditable, Clone)]
+#[expect(clippy::vec_box, reason = "a reference behind a pointer")]
 struct Request {
     id: u32,
     #[audit(reference)]

@@ -53,7 +53,8 @@ impl Store for Panics {
 
 #[test]
 fn an_entry_at_which_the_store_panicked_is_counted() {
-    let record: [fn(&AuditLog) -> Result<Receipt, Error>; 2] = [
+    type Record = fn(&AuditLog) -> Result<Receipt, Error>;
+    let record: [Record; 2] = [
         |log| log.event("x").record(),
         |log| log.event("x").submit().wait(),
     ];
