@@ -105,7 +105,7 @@ fn an_error_does_not_quote_the_value() {
     let error = try_snapshot(&Serialized(&Refuses)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "a field marked `#[audit(serde)]` could not be serialized"
+        "serde could not serialize a field or its type"
     );
 }
 
