@@ -15,6 +15,8 @@ struct Doc {
     #[audit(key = "sku")]
     lines: Vec<Line>,
     tags: BTreeSet<String>,
+    #[audit(rename = "more-tags", skip_none)]
+    more_tags: Option<BTreeSet<String>>,
     notes: Vec<String>,
     labels: BTreeMap<String, u32>,
     #[audit(whole)]
@@ -44,6 +46,7 @@ fn doc() -> Doc {
             })
             .into(),
         tags: ["m", "t"].map(str::to_owned).into(),
+        more_tags: Some(["m", "t"].map(str::to_owned).into()),
         notes: vec!["first".into(), "second".into()],
         labels: BTreeMap::from([("a".into(), 1)]),
         place: Place {
@@ -576,7 +579,9 @@ fn only_a_set_may_be_in_another_order() {
         paths.collect::<Vec<_>>()
     };
     assert_eq!(doc.tags.len(), 2);
-    assert_eq!(trigger("tags", json!(["t", "m"]), json!(["m"])), [""; 0]);
+    for tags in ["tags", "['more-tags']"] {
+        assert_eq!(trigger(tags, json!(["t", "m"]), json!(["m"])), [""; 0]);
+    }
     let turned = trigger("notes", json!(["second", "first"]), json!(["first"]));
     assert_eq!(turned, ["notes"]);
 }

@@ -47,6 +47,16 @@ pub const fn field(
     field
 }
 
+/// Describes a named field as [`field`] does, under a name that may need quotes in a path.
+pub const fn quoted_field(
+    name: &'static str,
+    (nested, set): (fn() -> &'static [FieldSchema], bool),
+) -> FieldSchema {
+    let mut field = FieldSchema::new(name, nested);
+    field.set = set;
+    field
+}
+
 /// Returns what serde's `into` makes of a value before it is written.
 pub fn convert<T: Clone + Into<U>, U>(value: &T) -> U {
     value.clone().into()

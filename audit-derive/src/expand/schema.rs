@@ -50,10 +50,15 @@ fn fields(
                 let siblings = siblings(tag, body, index);
                 quote!(__audit::FieldSchema::flattened(#name, #nested, #siblings))
             }
-            // The shortest form for the most fields: the compiler reads it once for each.
-            None if has_fields(field) && is_word(name) => {
+            None if has_fields(field) => {
                 let ty = inner(field, &field.presence);
-                quote!(__audit::field(#name, <#ty as __audit::AuditValue>::AS_FIELD))
+                let described = quote!(<#ty as __audit::AuditValue>::AS_FIELD);
+                // Most names are words, which the compiler then need not look through.
+                if is_word(name) {
+                    quote!(__audit::field(#name, #described))
+                } else {
+                    quote!(__audit::quoted_field(#name, #described))
+                }
             }
             None => quote!(__audit::FieldSchema::new(#name, #nested)),
         };
