@@ -140,7 +140,7 @@ fn prune_names_what_it_cannot_read() {
     scratch::damage(&store, "'no entry'", 7);
     let said = stderr(&store, &["prune", "--keep-last", "4", "--yes"], 3);
     assert!(said.contains("row 7 is no entry"), "{said}");
-    assert!(said.contains("hint: `auditlog doctor`"), "{said}");
+    assert!(said.contains("hint: run `auditlog doctor`"), "{said}");
     let output = run(&store, &["log", "--json"]);
     let left = String::from_utf8(output.stdout).expect("UTF-8");
     // The four that are kept, and what tells of the others.

@@ -373,8 +373,9 @@ fn rows_that_are_no_entries_hide_no_others(trail: &mut Trail) {
     let insert = |id: &str, body: &str| {
         format!(
             "INSERT INTO {}.audit_entry \
-             (id, ts, level, action, outcome, model, object_pk, fields, body) \
-             VALUES ('{id}', 1767400000000000, 20, 'x', 'success', 'User', '42', '{{}}', {body});",
+             (id, ts, level, action, outcome, model, object_pk, fields, body, checksum) \
+             VALUES ('{id}', 1767400000000000, 20, 'x', 'success', 'User', '42', '{{}}', {body}, \
+             sha256(convert_to({body}, 'UTF8')));",
             trail.schema
         )
     };
