@@ -8,8 +8,8 @@ use std::thread;
 
 use audit_core::Store;
 use audit_postgres::PostgresStore;
-use audit_sqlite::SqliteStore;
 use audit_sqlite::rusqlite::Connection;
+use audit_sqlite::{SchemaDifference, SqliteStore};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
@@ -243,7 +243,10 @@ impl Database for Sqlite {
     }
 
     fn check(&self) {
-        let check = self.store.check().expect("a check");
+        let mut check = self.store.check().expect("a check");
+        // The trigger that counts statements stands on a view of the trail.
+        let counted = SchemaDifference::Unknown("trigger", "counted".to_owned());
+        check.schema.retain(|difference| *difference != counted);
         assert!(check.is_ok(), "{check:?}");
     }
 }
