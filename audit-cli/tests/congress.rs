@@ -136,6 +136,7 @@ fn ask(store: &Path, args: &[&str]) -> Result<(Vec<Value>, i32), Failed> {
         .args(["--json", "--store"])
         .arg(store)
         .args(args)
+        .env("AUDITLOG_ACTOR", "tester")
         .env_remove("AUDITLOG_TZ")
         .env_remove("AUDITLOG_RECORD_ACCESS")
         .output()?;
