@@ -240,22 +240,18 @@ fn errors_name_the_field_and_what_helps() {
     }
     #[derive(Deserialize, Debug)]
     struct Text {
-        #[expect(dead_code, reason = "only that it cannot be read matters")]
         items: Vec<TextItem>,
     }
     #[derive(Deserialize, Debug)]
     struct TextItem {
-        #[expect(dead_code, reason = "only that it cannot be read matters")]
         count: bool,
     }
     #[derive(Deserialize, Debug)]
     struct More {
-        #[expect(dead_code, reason = "only that it is missing matters")]
         more: u8,
     }
     #[derive(Deserialize, Debug)]
     struct Kinds {
-        #[expect(dead_code, reason = "only that it cannot be read matters")]
         kind: Kind,
     }
     let latest = latest(&Stored {
