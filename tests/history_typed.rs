@@ -239,18 +239,22 @@ fn errors_name_the_field_and_what_helps() {
         level: u8,
     }
     #[derive(Deserialize, Debug)]
+    #[allow(dead_code, reason = "only whether it can be read matters")]
     struct Text {
         items: Vec<TextItem>,
     }
     #[derive(Deserialize, Debug)]
+    #[allow(dead_code, reason = "only whether it can be read matters")]
     struct TextItem {
         count: bool,
     }
     #[derive(Deserialize, Debug)]
+    #[allow(dead_code, reason = "only whether it can be read matters")]
     struct More {
         more: u8,
     }
     #[derive(Deserialize, Debug)]
+    #[allow(dead_code, reason = "only whether it can be read matters")]
     struct Kinds {
         kind: Kind,
     }
