@@ -4,9 +4,9 @@
 //! The data is not part of this repository; see `tests/congress` of the workspace, whose
 //! replay this is. Without it the tests are reported as ignored.
 
-#[path = "../../tests/congress/model.rs"]
+#[path = "../../../tests/congress/model.rs"]
 mod model;
-#[path = "../../tests/congress/replay.rs"]
+#[path = "../../../tests/congress/replay.rs"]
 mod replay;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +103,7 @@ static REPLAYED: LazyLock<Result<Replayed, Failed>> = LazyLock::new(|| {
 });
 
 fn data() -> Option<PathBuf> {
-    replay::data_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+    replay::data_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
 }
 
 fn main() {

@@ -58,7 +58,7 @@ fn main() {
 
 fn data_folder() -> PathBuf {
     let named = std::env::var_os("AUDITLOG_TEST_DATA").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     named.unwrap_or(beside).join("peers")
 }
 

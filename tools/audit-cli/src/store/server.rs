@@ -116,7 +116,7 @@ impl TrailStore for PostgresStore {
         let info = self.schema_info()?;
         let indexes = plans(
             questions,
-            "an index was dropped; make it again by the statement in audit-postgres/src/sql/version_1.sql",
+            "an index was dropped; make it again by the statement in stores/audit-postgres/src/sql/version_1.sql",
             |query| self.explain_indexed(query),
             |step| step.contains("Seq Scan on audit_entry"),
             DAMAGE,
@@ -194,7 +194,7 @@ fn complaints(info: &SchemaInfo, problems: &mut Vec<Problem>) {
     complain(
         &info.unguarded,
         "lacks the triggers that refuse changes",
-        "enable them, or make them again by the statements in audit-postgres/src/sql/version_1.sql",
+        "enable them, or make them again by the statements in stores/audit-postgres/src/sql/version_1.sql",
     );
 }
 

@@ -908,7 +908,7 @@ fn write_floats_as_the_library_does(scratch: &Scratch) {
 }
 
 /// Numbers of JSON, and what an entry holds of each: those of the library.
-const JSON_NUMBERS: &str = include_str!("../../../audit-core/tests/fixtures/numbers.tsv");
+const JSON_NUMBERS: &str = include_str!("../../../../audit-core/tests/fixtures/numbers.tsv");
 
 fn keep_numbers_of_json_exact(scratch: &Scratch) {
     const FIELDS: &[FieldSchema] = &[field("id").identity(), field("value")];

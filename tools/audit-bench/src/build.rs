@@ -119,7 +119,7 @@ fn build(place: &Path, name: &str, command: &str, target: &str) -> Outcome<f64> 
 
 fn write_workspace(place: &Path) -> Outcome<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
+        .join("../..")
         .canonicalize()?;
     let path = root.to_str().ok_or("the checkout's path is no UTF-8")?;
     fs::write(
