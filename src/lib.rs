@@ -29,12 +29,12 @@ pub use audit_core::__private;
 
 #[cfg(feature = "derive")]
 pub mod recipes {
-    #![doc = include_str!("../RECIPES.md")]
+    #![doc = include_str!("../docs/recipes.md")]
 }
 
 #[cfg(feature = "derive")]
 pub mod testing_guide {
-    #![doc = include_str!("../TESTING.md")]
+    #![doc = include_str!("../docs/testing.md")]
 }
 
 /// What most programs import.

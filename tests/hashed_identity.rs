@@ -110,7 +110,7 @@ fn entries_have_the_token_in_place_of_the_key() {
 
 #[test]
 fn the_token_is_stable() {
-    // FORMAT.md: HMAC-SHA256 over `Session.token`, a zero byte and `"abc"`, cut to 128 bits.
+    // docs/format.md: HMAC-SHA256 over `Session.token`, a zero byte and `"abc"`, cut to 128 bits.
     let log = keyed(&[(1, 7)]);
     assert_eq!(
         recorded_key(&log, "abc"),

@@ -22,7 +22,7 @@ use crate::one_line::OneLine;
 use crate::query::Query;
 use crate::value::nesting;
 
-/// The version of an entry's stored form that this library writes (FORMAT.md).
+/// The version of an entry's stored form that this library writes (docs/format.md).
 pub const ENTRY_FORMAT: u32 = 1;
 
 /// The text that is printed for an unknown actor.
@@ -31,7 +31,7 @@ pub(crate) const UNKNOWN_ACTOR: &str = "(unknown)";
 /// One line of the trail: who did what to which object, when, why and from where.
 ///
 /// Times are kept to the microsecond. In JSON (and in every store) an entry has one
-/// canonical form, see FORMAT.md; what is `None` or empty is left out there.
+/// canonical form, see docs/format.md; what is `None` or empty is left out there.
 ///
 /// # Example: `Display`
 /// ```
@@ -236,7 +236,7 @@ impl LogEntry {
         self.actor.as_ref().map_or(UNKNOWN_ACTOR, Actor::name)
     }
 
-    /// Returns the canonical form: JSON with sorted keys and no white space (FORMAT.md).
+    /// Returns the canonical form: JSON with sorted keys and no white space (docs/format.md).
     ///
     /// Equal entries have equal bytes, and the entry read back from them is equal.
     ///

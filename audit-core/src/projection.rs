@@ -61,7 +61,7 @@ pub fn id_suffix(suffix: &str) -> Option<String> {
 }
 
 /// Returns the text that stands for a number of JSON, or `None` if the trail holds a number
-/// (FORMAT.md, "Numbers in JSON").
+/// (docs/format.md, "Numbers in JSON").
 ///
 /// # Example: a double rounds the second number
 /// ```

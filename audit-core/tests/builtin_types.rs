@@ -1,5 +1,5 @@
 //! Every type that can be recorded without a derive: what is recorded is what serde writes, or
-//! FORMAT.md has the type in its table of differences; and `typed` gives the value back.
+//! docs/format.md has the type in its table of differences; and `typed` gives the value back.
 #![cfg(all(
     feature = "bigdecimal",
     feature = "bytes",

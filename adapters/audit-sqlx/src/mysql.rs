@@ -3,7 +3,7 @@
 //! There is no store for them yet: [`create_trail`] makes the tables, entries are written into
 //! transactions as with every driver, and [`entries_after`] reads them in order, such as to
 //! follow the trail into a store that answers questions. With SQL, the view `audit_log` shows
-//! them; on MariaDB it shows no changes of an entry that is nested deeper than 32. FORMAT.md
+//! them; on MariaDB it shows no changes of an entry that is nested deeper than 32. docs/format.md
 //! describes the tables.
 //!
 //! MariaDB from 10.6 and MySQL from 8.0.29 have what the statements need. The tests run on

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::{Sink, SinkError};
 use crate::entry::LogEntry;
 
-/// A sink that writes each entry's canonical JSON (FORMAT.md) as one line.
+/// A sink that writes each entry's canonical JSON (docs/format.md) as one line.
 ///
 /// When `emit` returns `Ok`, the operating system has the whole line: a crash of the program
 /// does not lose it. With [`sync`](Self::sync) the disk has it: a crash of the machine does not

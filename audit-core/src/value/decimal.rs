@@ -125,7 +125,7 @@ fn parse_exponent(text: &str) -> Option<i64> {
     Some(if text.starts_with('-') { -size } else { size })
 }
 
-/// Returns a number of a JSON value as the trail holds it (FORMAT.md, "Numbers in JSON").
+/// Returns a number of a JSON value as the trail holds it (docs/format.md, "Numbers in JSON").
 pub(crate) fn number_value(number: &Number) -> Value {
     if *KEEPS_DIGITS {
         return spelled(&number.to_string());

@@ -124,9 +124,9 @@ fn name(ty: &str) -> String {
     ty.split('<').next().unwrap().trim().to_owned()
 }
 
-/// The types of the table in FORMAT.md whose form is not serde's.
+/// The types of the table in docs/format.md whose form is not serde's.
 pub(super) fn documented() -> BTreeSet<String> {
-    let format = concat!(env!("CARGO_MANIFEST_DIR"), "/../FORMAT.md");
+    let format = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/format.md");
     let format = fs::read_to_string(format).unwrap();
     let (_, table) = format
         .split_once("### Where the form is not serde's")

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 
-/// Reads JSON; numbers that a double would round come as texts (FORMAT.md, "Numbers in JSON").
+/// Reads JSON; numbers that a double would round come as texts (docs/format.md, "Numbers in JSON").
 ///
 /// Returns what is wrong, without the text itself: a key that is there twice as well, of which
 /// only the last value would be read.

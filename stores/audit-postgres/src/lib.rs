@@ -78,7 +78,7 @@
 //! `SELECT * FROM audit_log ORDER BY ts DESC LIMIT 20`. For a condition on the time use the
 //! column: `WHERE ts >= audit_micros(now() - interval '1 day')`. `changes` is `jsonb`. A
 //! change and its entry come and go together if both are written in one transaction: the
-//! function `audit_append`, described in FORMAT.md, may be called from any driver.
+//! function `audit_append`, described in docs/format.md, may be called from any driver.
 //!
 //! # In the caller's own transaction
 //!

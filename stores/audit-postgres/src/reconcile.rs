@@ -162,7 +162,7 @@ impl Reconciliation {
 pub struct UnauditedWrite {
     /// When it was written first in the transaction.
     pub at: DateTime<Utc>,
-    /// Its model, in key form (FORMAT.md), which is the name itself up to 1,000 bytes.
+    /// Its model, in key form (docs/format.md), which is the name itself up to 1,000 bytes.
     pub model: String,
     /// Its identity, in key form; empty for all objects (TRUNCATE).
     pub object_pk: String,

@@ -126,7 +126,7 @@ BEGIN
 END
 $audit$;
 
--- A number of JSON in the form of an entry (FORMAT.md, "Numbers in JSON"): an integer of 64 bits, with
+-- A number of JSON in the form of an entry (docs/format.md, "Numbers in JSON"): an integer of 64 bits, with
 -- a sign or without, as it is; another number if the shortest form of its double is the same decimal;
 -- else a text of its digits, one for each value.
 CREATE OR REPLACE FUNCTION {schema}.audit_number(number numeric) RETURNS text
@@ -558,7 +558,7 @@ BEGIN
 END
 $audit$;
 
--- The form in which a text is stored in a column that is searched (FORMAT.md).
+-- The form in which a text is stored in a column that is searched (docs/format.md).
 CREATE OR REPLACE FUNCTION {schema}.audit_key(given text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT
 AS $audit$

@@ -15,7 +15,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $audit$ SELECT 0::bigint $audit$;
 
 -- `body` is the entry; every other column but `checksum` and `xact` is a projection of it. The texts are in
--- their key form, in which they fit an index and hold no U+0000 (FORMAT.md).
+-- their key form, in which they fit an index and hold no U+0000 (docs/format.md).
 CREATE TABLE {schema}.audit_entry (
     id             uuid     NOT NULL PRIMARY KEY,
     ts             bigint   NOT NULL,

@@ -93,7 +93,7 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// - **Virtual columns** (PostgreSQL 18) have no value in a trigger: the installation refuses them.
 /// - **Schemas.** Tables of one model in several schemas share their objects' histories, unless
 ///   each has its own [`model_name`](Self::model_name).
-/// - **Forms.** A value may have another form than in the program: FORMAT.md has the list.
+/// - **Forms.** A value may have another form than in the program: docs/format.md has the list.
 ///
 /// # Example: the SQL for a table
 /// ```

@@ -3,7 +3,7 @@
 -- name when it has its triggers, without which an entry could be overwritten.
 
 -- `body` is the entry, `checksum` its SHA-256; every other column is a projection of it. The texts are in their key
--- form, in which they fit an index (FORMAT.md), as bytes: no collation, no padding.
+-- form, in which they fit an index (docs/format.md), as bytes: no collation, no padding.
 CREATE TABLE IF NOT EXISTS audit_entry_unfinished (
     id             binary(16)      NOT NULL PRIMARY KEY,
     ts             bigint          NOT NULL,

@@ -32,7 +32,7 @@ macro_rules! text {
 /// changes.
 pub const SCHEMA: &str = concat!(
     "
--- Each row that is inserted is a batch of entries (FORMAT.md).
+-- Each row that is inserted is a batch of entries (docs/format.md).
 CREATE VIEW main.audit_append (ids, entries) AS SELECT NULL, NULL WHERE 0;
 CREATE TRIGGER main.audit_append_entries INSTEAD OF INSERT ON audit_append BEGIN
     INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, parent_model,

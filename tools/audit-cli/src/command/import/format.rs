@@ -21,7 +21,7 @@ const LONGEST: u64 = 64 << 20;
 /// What a SQLite file begins with.
 const SQLITE: &[u8] = b"SQLite format 3\0";
 
-/// The keys of an entry's JSON (FORMAT.md): another one would be lost.
+/// The keys of an entry's JSON (docs/format.md): another one would be lost.
 const KEYS: [&str; 23] = [
     "action",
     "actor",
