@@ -28,7 +28,7 @@ use self::replay::without_key;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let data = replay::data_folder(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let data = replay::data_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     let server = PostgresServer::find();
     if data.is_none() {
         eprintln!("the replays are skipped: set AUDITLOG_TEST_DATA to the data's folder");
