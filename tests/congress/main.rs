@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use audit_testkit::PostgresServer;
+use audit_testbed::PostgresServer;
 use auditlog::postgres::PostgresStore;
 use auditlog::prelude::*;
 use auditlog::sqlite::SqliteStore;

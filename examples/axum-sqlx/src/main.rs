@@ -11,7 +11,7 @@ mod service;
 use std::error::Error;
 use std::process::ExitCode;
 
-use audit_testkit::PostgresServer;
+use audit_testbed::PostgresServer;
 use auditlog::prelude::*;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;

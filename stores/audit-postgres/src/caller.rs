@@ -116,7 +116,7 @@ pub fn in_schema<'s, C: Runs>(schema: &'s Schema, client: &'s C) -> InSchema<'s,
 /// use audit_postgres::{PostgresStore, Prepared, RecordIn as _, Schema};
 /// use tokio_postgres::NoTls;
 ///
-/// # let Some(server) = audit_testkit::PostgresServer::find() else { return Ok(()) };
+/// # let Some(server) = audit_testbed::PostgresServer::find() else { return Ok(()) };
 /// # let url = server.url().to_owned();
 /// # let name = format!("audit_doc_prepared_{}", std::process::id());
 /// # let store = PostgresStore::options().schema(&name).connect(&url)?;
@@ -221,7 +221,7 @@ impl<C: Runs> Target for OnPrepared<'_, C> {
 /// use audit_postgres::{PostgresStore, Schema, append_in, in_schema};
 /// use tokio_postgres::NoTls;
 ///
-/// # let Some(server) = audit_testkit::PostgresServer::find() else { return Ok(()) };
+/// # let Some(server) = audit_testbed::PostgresServer::find() else { return Ok(()) };
 /// # let url = server.url().to_owned();
 /// # let name = format!("audit_doc_caller_{}", std::process::id());
 /// # let store = PostgresStore::options().schema(&name).connect(&url)?;

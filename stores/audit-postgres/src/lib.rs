@@ -10,7 +10,7 @@
 //! use audit_core::{LogEntry, Query, Store};
 //! use audit_postgres::PostgresStore;
 //!
-//! # let Some(server) = audit_testkit::PostgresServer::find() else { return Ok(()) };
+//! # let Some(server) = audit_testbed::PostgresServer::find() else { return Ok(()) };
 //! # let url = server.url();
 //! # let name = format!("audit_doc_{}", std::process::id());
 //! # let schema = name.as_str();

@@ -259,7 +259,8 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use audit_core::{Query, Store};
-    use audit_testkit::{PostgresServer, entries};
+    use audit_testbed::PostgresServer;
+    use audit_testkit::entries;
     use tokio::runtime::{Builder, Runtime};
     use tokio_postgres::{Client, NoTls};
 

@@ -606,7 +606,7 @@ impl PostgresStore {
     /// use audit_core::{LogEntry, Store};
     /// use audit_postgres::{PostgresStore, Position};
     ///
-    /// # let Some(server) = audit_testkit::PostgresServer::find() else { return Ok(()) };
+    /// # let Some(server) = audit_testbed::PostgresServer::find() else { return Ok(()) };
     /// # let name = format!("audit_doc_follow_{}", std::process::id());
     /// # let store = PostgresStore::options().schema(&name).connect(server.url())?;
     /// let entry = LogEntry::new("update", "User", "42", "bob");

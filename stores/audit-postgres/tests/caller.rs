@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use audit_core::Receipt;
 use audit_postgres::{Prepared, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
-use audit_testkit::callers::{End, Failure, Place, Step, Suite, main as suites};
+use audit_testbed::callers::{End, Failure, Place, Step, Suite, main as suites};
 use tokio_postgres::{NoTls, Transaction};
 
 fn main() {

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use audit_core::Receipt;
 use audit_sqlite::rusqlite::{Connection, Result as SqlResult, Savepoint, Transaction};
 use audit_sqlite::{RecordIn as _, WriteIn as _, append_in};
-use audit_testkit::callers::{End, Failure, Place, Step, Suite, main as suites};
+use audit_testbed::callers::{End, Failure, Place, Step, Suite, main as suites};
 
 fn main() {
     // A unit is several prepared statements here: nothing travels between them.

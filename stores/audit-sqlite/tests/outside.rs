@@ -14,7 +14,8 @@ use std::thread;
 
 use audit_core::{Query, Store, StoreError};
 use audit_sqlite::SqliteStore;
-use audit_testkit::{SmallDisk, entries};
+use audit_testbed::SmallDisk;
+use audit_testkit::entries;
 use libtest_mimic::{Arguments, Trial};
 
 use self::attempts::ATTEMPTS;

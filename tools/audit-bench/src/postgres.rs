@@ -12,7 +12,7 @@ mod questions;
 mod raw;
 mod triggers;
 
-use audit_testkit::PostgresServer;
+use audit_testbed::PostgresServer;
 
 use crate::history::Outcome;
 

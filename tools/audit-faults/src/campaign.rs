@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_testkit::PostgresServer;
+use audit_testbed::PostgresServer;
 use tokio_postgres::NoTls;
 
 use crate::{Outcome, verdict};

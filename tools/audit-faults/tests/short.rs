@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use audit_testkit::PostgresServer;
+use audit_testbed::PostgresServer;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {

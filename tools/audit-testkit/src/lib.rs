@@ -13,21 +13,10 @@
 //! audit_testkit::conformance::keeps_bytes(&audit_core::MemoryStore::new());
 //! ```
 
-#[cfg(feature = "callers")]
-pub mod callers;
 pub mod conformance;
-mod disk;
 mod fault;
 mod groups;
-mod mysql;
-mod pooler;
-mod postgres;
-mod process;
 mod sample;
 
-pub use crate::disk::SmallDisk;
 pub use crate::fault::{Fault, FaultStore};
-pub use crate::mysql::MysqlServer;
-pub use crate::pooler::PgBouncer;
-pub use crate::postgres::PostgresServer;
 pub use crate::sample::entries;

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use audit_core::Receipt;
 use audit_diesel::asynchronous::{RecordIn as _, Target, WriteIn as _, append_in};
 use audit_diesel::{Error, Schema, in_schema};
-use audit_testkit::callers::{End, Failure, Place, Step};
+use audit_testbed::callers::{End, Failure, Place, Step};
 use diesel::SqliteConnection;
 use diesel_async::pg::AsyncPgConnection;
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;

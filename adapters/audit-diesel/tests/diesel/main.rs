@@ -2,7 +2,7 @@
 
 use audit_core::{AuditLog, Receipt};
 use audit_diesel::{Error, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
-use audit_testkit::callers::{
+use audit_testbed::callers::{
     Database as _, End, Failure, Place, Sqlite, Step, Suite, main as suites, trial,
 };
 use diesel::{Connection, PgConnection, RunQueryDsl as _, SqliteConnection};

@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use audit_core::Receipt;
 use audit_sea_orm::{Error, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
-use audit_testkit::callers::{End, Failure, Place, Step, Suite, main as suites};
+use audit_testbed::callers::{End, Failure, Place, Step, Suite, main as suites};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseTransaction, TransactionTrait as _};
 
 fn main() {

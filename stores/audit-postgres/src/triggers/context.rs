@@ -132,7 +132,7 @@ impl TriggerContext {
 /// use audit_postgres::set_context_in;
 /// use tokio_postgres::NoTls;
 ///
-/// # let Some(server) = audit_testkit::PostgresServer::find() else { return Ok(()) };
+/// # let Some(server) = audit_testbed::PostgresServer::find() else { return Ok(()) };
 /// # let url = server.url().to_owned();
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {

@@ -8,7 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use audit_core::{LogEntry, Query, Store, StoreError};
-use audit_testkit::{PostgresServer, SmallDisk, entries};
+use audit_testbed::{PostgresServer, SmallDisk};
+use audit_testkit::entries;
 use libtest_mimic::Trial;
 
 use crate::scratch::{Scratch, Sql, assert_kept};

@@ -31,7 +31,7 @@ mod triggers;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use audit_testkit::PostgresServer;
+use audit_testbed::PostgresServer;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use self::scratch::Scratch;

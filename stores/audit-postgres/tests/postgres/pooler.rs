@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use audit_core::{Query, Store};
-use audit_testkit::{PgBouncer, entries};
+use audit_testbed::PgBouncer;
+use audit_testkit::entries;
 use libtest_mimic::Trial;
 
 use crate::scratch::{Scratch, Sql};

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use audit_core::{Query, Store, StoreError};
 use audit_postgres::PostgresStore;
-use audit_testkit::{PostgresServer, entries};
+use audit_testbed::PostgresServer;
+use audit_testkit::entries;
 use libtest_mimic::Trial;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use audit_core::{FieldSchema, LogEntry, ModelSchema, Query, Store};
 use audit_postgres::{PostgresStore, SchemaInfo, Triggers};
-use audit_testkit::PostgresServer;
+use audit_testbed::PostgresServer;
 use libtest_mimic::Trial;
 use serde_json::json;
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Instant;
 
-use audit_testkit::PostgresServer;
+use audit_testbed::PostgresServer;
 use auditlog::postgres::PostgresStore;
 use auditlog::prelude::*;
 use auditlog::{ObjectRef, Query, Store as _};

@@ -4,7 +4,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use audit_testkit::PostgresServer;
+use audit_testbed::PostgresServer;
 use auditlog::{AuditLog, Auditable, MemoryStore, ModelDescription};
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use serde_json::{Value, json};

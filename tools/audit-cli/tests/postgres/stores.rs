@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use audit_testkit::PostgresServer;
+use audit_testbed::PostgresServer;
 use auditlog::{LogEntry, Store};
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 
-use audit_testkit::MysqlServer;
+use audit_testbed::MysqlServer;
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {

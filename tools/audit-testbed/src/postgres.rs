@@ -20,7 +20,7 @@ const VARIABLE: &str = "AUDITLOG_TEST_POSTGRES_URL";
 ///
 /// # Example: a server, or the names of the tests that are skipped
 /// ```
-/// use audit_testkit::PostgresServer;
+/// use audit_testbed::PostgresServer;
 ///
 /// match PostgresServer::find() {
 ///     Some(server) => assert!(server.url().starts_with("postgres")),

@@ -6,7 +6,7 @@ use audit_core::{
 
 use super::database::Database;
 use super::{End, Failure, Run, Step};
-use crate::entries;
+use audit_testkit::entries;
 
 /// A driver, and a database that has a trail and the table `account`.
 pub(crate) struct Caller<'d> {

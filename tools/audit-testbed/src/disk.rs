@@ -8,7 +8,7 @@ use std::process::Command;
 ///
 /// # Example: two megabytes, where that is permitted
 /// ```
-/// use audit_testkit::SmallDisk;
+/// use audit_testbed::SmallDisk;
 ///
 /// let folder = std::env::temp_dir().join(format!("audit-doc-{}", std::process::id()));
 /// if let Some(disk) = SmallDisk::mount(&folder, "size=2m") {

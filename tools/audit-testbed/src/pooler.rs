@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Example: a pool, or the names of the tests that are skipped
 /// ```
-/// use audit_testkit::PgBouncer;
+/// use audit_testbed::PgBouncer;
 ///
 /// if !PgBouncer::can_start() {
 ///     eprintln!("skipped: PgBouncer is not installed");

@@ -1,0 +1,15 @@
+//! Servers and disks for the tests of this workspace, and the suite that every adapter passes.
+//! Tools for users' own tests are in `audit-testkit`.
+
+#[cfg(feature = "callers")]
+pub mod callers;
+mod disk;
+mod mysql;
+mod pooler;
+mod postgres;
+mod process;
+
+pub use crate::disk::SmallDisk;
+pub use crate::mysql::MysqlServer;
+pub use crate::pooler::PgBouncer;
+pub use crate::postgres::PostgresServer;
