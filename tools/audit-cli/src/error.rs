@@ -123,6 +123,15 @@ impl Error {
         }
     }
 
+    /// Says how to come by what is not in this build.
+    #[cfg(not(feature = "postgres"))]
+    pub(crate) fn absent(what: &str) -> Self {
+        Self::Usage {
+            message: format!("this `auditlog` was built without {what}"),
+            hint: "install audit-cli with its feature `postgres`, which is on by default",
+        }
+    }
+
     /// Returns the code the command ends with.
     pub(crate) fn exit(&self) -> Exit {
         match self {

@@ -1,16 +1,17 @@
 //! The command `auditlog`: asks an audit trail, exports, imports and tends it.
 
-mod args;
 mod command;
 mod encoding;
 mod error;
 mod exit;
 mod filter;
+mod global;
 mod interrupt;
 mod output;
 mod pager;
 mod progress;
 mod report;
+mod session;
 mod store;
 mod text;
 mod trail;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::Cli;
+use crate::command::Cli;
 use crate::exit::Exit;
 
 fn main() -> ExitCode {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use audit_core::{Action, Actor, AuditLog, History, Level, LogEntry, ObjectRef, Query, Source};
 use serde_json::Value;
 
-use crate::args::Global;
 use crate::error::Error;
+use crate::global::Global;
 use crate::store::{self, Need, Place, TrailStore};
 
 /// An open trail.

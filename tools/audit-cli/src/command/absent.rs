@@ -18,13 +18,5 @@ pub(crate) struct AbsentArgs {
 /// Says how to come by a command.
 pub(crate) fn run(args: &AbsentArgs, command: &str) -> Result<Exit, Error> {
     log::debug!("`{command}` was given {} arguments", args.given.len());
-    Err(without(&format!("`{command}`")))
-}
-
-/// Says how to come by what is not in this build.
-pub(crate) fn without(what: &str) -> Error {
-    Error::Usage {
-        message: format!("this `auditlog` was built without {what}"),
-        hint: "install audit-cli with its feature `postgres`, which is on by default",
-    }
+    Err(Error::absent(&format!("`{command}`")))
 }

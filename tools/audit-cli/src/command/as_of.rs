@@ -6,10 +6,10 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, Part};
+use crate::session::Session;
 use crate::text;
 use crate::zone::Zone;
 

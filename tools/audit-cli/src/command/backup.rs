@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use serde_json::json;
 
-use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::session::Session;
 use crate::store::Place;
 use crate::text;
 

@@ -7,10 +7,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::as_of::no_version;
-use super::{Session, entry};
+use super::entry;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, Part};
+use crate::session::Session;
 use crate::text;
 
 /// Show who set each part of an object last, when and why

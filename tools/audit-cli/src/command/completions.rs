@@ -2,13 +2,12 @@
 
 use std::io::Write;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::Session;
-use crate::args::Cli;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::session::Session;
 
 /// Print a script that completes arguments in a shell
 ///
@@ -20,9 +19,13 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &CompletionsArgs, session: &mut Session) -> Result<Exit, Error> {
+pub(crate) fn run(
+    args: &CompletionsArgs,
+    mut all: Command,
+    session: &mut Session,
+) -> Result<Exit, Error> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "auditlog", &mut script);
+    clap_complete::generate(args.shell, &mut all, "auditlog", &mut script);
     session.out.write_all(&script)?;
     Ok(Exit::Done)
 }

@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use super::Session;
 use super::as_of::no_version;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Part;
+use crate::session::Session;
 use crate::text;
 
 /// Show what changed from one version of an object to another

@@ -8,10 +8,10 @@ use clap::Args;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, Part};
+use crate::session::Session;
 use crate::store::{Engine, Health, Named, Partitions, Plan, Problem, Sizes};
 use crate::text;
 use crate::trail::Trail;

@@ -7,11 +7,12 @@ use clap::Args;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::entry;
 use super::log::Printer;
-use super::{Session, entry};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::Part;
+use crate::session::Session;
 use crate::text;
 
 /// Show what happened to an object, oldest first, with the versions

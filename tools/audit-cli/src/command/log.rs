@@ -7,12 +7,12 @@ use audit_core::{Cursor, LogEntry, Outcome, Query};
 use clap::Args;
 use uuid::Uuid;
 
-use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::filter::FilterArgs;
 use crate::interrupt;
 use crate::output::{Output, Part};
+use crate::session::Session;
 use crate::text;
 use crate::trail::Trail;
 use crate::zone::Zone;

@@ -4,13 +4,12 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 use clap_mangen::Man;
 
-use super::Session;
-use crate::args::Cli;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::session::Session;
 
 /// Print a page of the manual
 ///
@@ -24,8 +23,7 @@ pub(crate) struct ManArgs {
     dir: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &ManArgs, session: &mut Session) -> Result<Exit, Error> {
-    let mut all = Cli::command();
+pub(crate) fn run(args: &ManArgs, mut all: Command, session: &mut Session) -> Result<Exit, Error> {
     all.build();
     if let Some(folder) = &args.dir {
         write(folder, "auditlog.1", all.clone())?;

@@ -1,58 +1,99 @@
-//! The commands, one a file.
+//! The command line: the list of commands, one a file, and how one is run.
 
 #[cfg(not(feature = "postgres"))]
-pub(crate) mod absent;
-pub(crate) mod as_of;
-pub(crate) mod backup;
-pub(crate) mod blame;
-pub(crate) mod completions;
-pub(crate) mod diff;
-pub(crate) mod doctor;
-pub(crate) mod entry;
-pub(crate) mod export;
-pub(crate) mod history;
-pub(crate) mod import;
-pub(crate) mod log;
-pub(crate) mod man;
-pub(crate) mod prune;
+mod absent;
+mod as_of;
+mod backup;
+mod blame;
+mod completions;
+mod diff;
+mod doctor;
+mod entry;
+mod export;
+mod history;
+mod import;
+mod log;
+mod man;
+mod prune;
 #[cfg(feature = "postgres")]
-pub(crate) mod reconcile;
-pub(crate) mod schema;
-pub(crate) mod show;
-pub(crate) mod stats;
+mod reconcile;
+mod schema;
+mod show;
+mod stats;
 #[cfg(feature = "postgres")]
-pub(crate) mod triggers;
-pub(crate) mod undo;
+mod triggers;
+mod undo;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::args::{Cli, Command, Global};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::global::Global;
 use crate::output::Output;
 use crate::report;
+use crate::session::Session;
 use crate::store::{self, Place};
-use crate::trail::Trail;
 
-/// What a command runs with.
-#[derive(Debug)]
-pub(crate) struct Session {
+/// Asks an audit trail who changed what, when and why; exports, imports and tends it.
+///
+/// Every command prints text for people, or with --json one JSON value a line. Times are read
+/// as RFC 3339, as a date, as `yesterday`, or as a duration ago such as `2h`. JSON has times
+/// in UTC, text in the zone of --tz.
+#[derive(Debug, Parser)]
+#[command(name = "auditlog", version, after_long_help = Exit::help())]
+#[command(max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
     pub(crate) global: Global,
-    pub(crate) out: Output,
-    /// When the command began: relative times count from here.
-    pub(crate) now: DateTime<Utc>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
 }
 
-impl Session {
-    /// Opens the trail to read it.
-    fn read(&self, command: &str, asked: &str) -> Result<Trail, Error> {
-        Trail::read(&self.global, command, asked)
-    }
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Log(log::LogArgs),
+    Show(show::ShowArgs),
+    History(history::HistoryArgs),
+    Blame(blame::BlameArgs),
+    AsOf(as_of::AsOfArgs),
+    Diff(diff::DiffArgs),
+    Undo(undo::UndoArgs),
+    Stats(stats::StatsArgs),
+    Export(export::ExportArgs),
+    Import(import::ImportArgs),
+    Backup(backup::BackupArgs),
+    Prune(prune::PruneArgs),
+    Schema(schema::SchemaArgs),
+    Doctor(doctor::DoctorArgs),
+    #[cfg(feature = "postgres")]
+    Triggers(triggers::TriggersArgs),
+    #[cfg(feature = "postgres")]
+    Reconcile(reconcile::ReconcileArgs),
+    #[cfg(not(feature = "postgres"))]
+    #[command(hide = true)]
+    Triggers(absent::AbsentArgs),
+    #[cfg(not(feature = "postgres"))]
+    #[command(hide = true)]
+    Reconcile(absent::AbsentArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
+}
 
-    /// Reads a time that was given for an argument.
-    fn time(&self, argument: &'static str, text: &str) -> Result<DateTime<Utc>, Error> {
-        audit_core::parse_time(text, &self.global.tz.at(self.now))
-            .map_err(|error| Error::time(argument, &error))
+impl Command {
+    /// Returns whether a person may get more of it than a screen shows.
+    pub(crate) fn is_paged(&self) -> bool {
+        match self {
+            Self::Log(args) => !args.follows(),
+            Self::Show(_)
+            | Self::History(_)
+            | Self::Blame(_)
+            | Self::AsOf(_)
+            | Self::Diff(_)
+            | Self::Undo(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -90,8 +131,8 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Triggers(args) => absent::run(args, "triggers"),
         #[cfg(not(feature = "postgres"))]
         Command::Reconcile(args) => absent::run(args, "reconcile"),
-        Command::Completions(args) => completions::run(args, session),
-        Command::Man(args) => man::run(args, session),
+        Command::Completions(args) => completions::run(args, Cli::command(), session),
+        Command::Man(args) => man::run(args, Cli::command(), session),
     };
     // What was printed before an error is shown before it, too.
     let flushed = session.out.finish();

@@ -8,11 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use serde::Serialize;
 
-use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::filter::FilterArgs;
 use crate::output::Part;
+use crate::session::Session;
 use crate::store::Need;
 use crate::text;
 use crate::trail::{self, Trail};

@@ -6,10 +6,10 @@ use audit_core::StoreError;
 use audit_postgres::{Reconcile, Reconciliation};
 use clap::Args;
 
-use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, Part};
+use crate::session::Session;
 use crate::store::{self, Need, Server};
 use crate::text;
 use crate::zone::Zone;

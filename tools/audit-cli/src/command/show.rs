@@ -3,10 +3,11 @@
 use audit_core::{Action, LogEntry};
 use clap::Args;
 
-use super::{Session, entry};
+use super::entry;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, Part};
+use crate::session::Session;
 use crate::text;
 use crate::zone::Zone;
 

@@ -7,11 +7,11 @@ use chrono::{DateTime, Timelike, Utc};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::filter::FilterArgs;
 use crate::output::{self, Output, Part};
+use crate::session::Session;
 use crate::text;
 use crate::zone::Zone;
 

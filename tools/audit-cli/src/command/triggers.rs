@@ -7,10 +7,10 @@ use audit_core::{Mask, ModelDescription};
 use audit_postgres::Triggers;
 use clap::Args;
 
-use super::Session;
 use crate::encoding;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::session::Session;
 use crate::store;
 
 /// The schema of the trail's tables where none is named.

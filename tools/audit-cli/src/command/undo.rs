@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Session, entry};
+use super::entry;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, Part};
+use crate::session::Session;
 use crate::text;
 
 /// Preview what undoing an entry would change; writes nothing

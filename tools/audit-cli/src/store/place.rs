@@ -6,8 +6,8 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::args::Global;
 use crate::error::Error;
+use crate::global::Global;
 
 /// The file that is taken where none is named.
 const DEFAULT: &str = "audit.db";
@@ -97,7 +97,7 @@ impl Server {
     #[cfg(not(feature = "postgres"))]
     pub(crate) fn absent(&self) -> Error {
         log::debug!("{self:?} is not opened");
-        crate::command::absent::without("PostgreSQL")
+        Error::absent("PostgreSQL")
     }
 
     /// Returns the schema, if one is named.

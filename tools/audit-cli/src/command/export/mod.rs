@@ -13,10 +13,10 @@ use serde_json::json;
 
 use self::csv::{Csv, Rows};
 use self::target::Target;
-use super::Session;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::filter::FilterArgs;
+use crate::session::Session;
 use crate::store::TrailStore;
 use crate::{interrupt, progress, text};
 

@@ -11,10 +11,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use self::format::{Checksum, Fault, Format, Found};
-use super::Session;
-use crate::args::Global;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::global::Global;
+use crate::session::Session;
 use crate::store::{self, Need, Place};
 use crate::trail::{self, Trail};
 use crate::{interrupt, progress, report, text};

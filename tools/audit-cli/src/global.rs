@@ -1,36 +1,12 @@
-//! The arguments that all commands share, and the list of commands.
+//! The arguments that all commands share.
 
 use std::ffi::OsString;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, ValueHint};
 
-#[cfg(not(feature = "postgres"))]
-use crate::command::absent;
-use crate::command::{
-    as_of, backup, blame, completions, diff, doctor, export, history, import, log, man, prune,
-    schema, show, stats, undo,
-};
-#[cfg(feature = "postgres")]
-use crate::command::{reconcile, triggers};
-use crate::exit::Exit;
 use crate::output::When;
 use crate::zone::Zone;
-
-/// Asks an audit trail who changed what, when and why; exports, imports and tends it.
-///
-/// Every command prints text for people, or with --json one JSON value a line. Times are read
-/// as RFC 3339, as a date, as `yesterday`, or as a duration ago such as `2h`. JSON has times
-/// in UTC, text in the zone of --tz.
-#[derive(Debug, Parser)]
-#[command(name = "auditlog", version, after_long_help = Exit::help())]
-#[command(max_term_width = 100)]
-pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) global: Global,
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
 
 /// What all commands understand.
 #[derive(Args, Clone, Debug)]
@@ -101,51 +77,4 @@ pub(crate) struct Global {
         value_parser = FalseyValueParser::new()
     )]
     pub(crate) record_access: bool,
-}
-
-/// What can be done.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Log(log::LogArgs),
-    Show(show::ShowArgs),
-    History(history::HistoryArgs),
-    Blame(blame::BlameArgs),
-    AsOf(as_of::AsOfArgs),
-    Diff(diff::DiffArgs),
-    Undo(undo::UndoArgs),
-    Stats(stats::StatsArgs),
-    Export(export::ExportArgs),
-    Import(import::ImportArgs),
-    Backup(backup::BackupArgs),
-    Prune(prune::PruneArgs),
-    Schema(schema::SchemaArgs),
-    Doctor(doctor::DoctorArgs),
-    #[cfg(feature = "postgres")]
-    Triggers(triggers::TriggersArgs),
-    #[cfg(feature = "postgres")]
-    Reconcile(reconcile::ReconcileArgs),
-    #[cfg(not(feature = "postgres"))]
-    #[command(hide = true)]
-    Triggers(absent::AbsentArgs),
-    #[cfg(not(feature = "postgres"))]
-    #[command(hide = true)]
-    Reconcile(absent::AbsentArgs),
-    Completions(completions::CompletionsArgs),
-    Man(man::ManArgs),
-}
-
-impl Command {
-    /// Returns whether a person may get more of it than a screen shows.
-    pub(crate) fn is_paged(&self) -> bool {
-        match self {
-            Self::Log(args) => !args.follows(),
-            Self::Show(_)
-            | Self::History(_)
-            | Self::Blame(_)
-            | Self::AsOf(_)
-            | Self::Diff(_)
-            | Self::Undo(_) => true,
-            _ => false,
-        }
-    }
 }

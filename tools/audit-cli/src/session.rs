@@ -1,0 +1,30 @@
+//! What a command runs with.
+
+use chrono::{DateTime, Utc};
+
+use crate::error::Error;
+use crate::global::Global;
+use crate::output::Output;
+use crate::trail::Trail;
+
+/// What a command runs with.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) global: Global,
+    pub(crate) out: Output,
+    /// When the command began: relative times count from here.
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl Session {
+    /// Opens the trail to read it.
+    pub(crate) fn read(&self, command: &str, asked: &str) -> Result<Trail, Error> {
+        Trail::read(&self.global, command, asked)
+    }
+
+    /// Reads a time that was given for an argument.
+    pub(crate) fn time(&self, argument: &'static str, text: &str) -> Result<DateTime<Utc>, Error> {
+        audit_core::parse_time(text, &self.global.tz.at(self.now))
+            .map_err(|error| Error::time(argument, &error))
+    }
+}
