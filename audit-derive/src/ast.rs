@@ -183,7 +183,16 @@ impl<'a> Container<'a> {
             return;
         };
         if let Some(text) = &self.settings.repr {
-            self.repr = Some(repr::parse(text, body, errors));
+            self.repr = Some(repr::parse(text, errors, |name, errors| {
+                let place = body.find(name, text, errors)?;
+                if body.fields[place].skipped {
+                    errors.at(
+                        text,
+                        format!("`{name}` is a skipped field, which `repr` cannot show"),
+                    );
+                }
+                Some(place)
+            }));
         }
         if let Some((_, key)) = &self.settings.parent {
             self.parent_key = body.find(&key.value(), key, errors);

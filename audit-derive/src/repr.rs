@@ -2,7 +2,6 @@
 
 use syn::LitStr;
 
-use crate::ast::Body;
 use crate::errors::Errors;
 
 /// A piece of the template.
@@ -13,8 +12,13 @@ pub(crate) enum Piece {
     Field(usize),
 }
 
-/// Reads a template; what is wrong in it becomes an error on the literal.
-pub(crate) fn parse(literal: &LitStr, body: &Body<'_>, errors: &mut Errors) -> Vec<Piece> {
+/// Reads a template; what is wrong in it becomes an error on the literal, and so does what `find`
+/// has against a field it names.
+pub(crate) fn parse(
+    literal: &LitStr,
+    errors: &mut Errors,
+    find: impl Fn(&str, &mut Errors) -> Option<usize>,
+) -> Vec<Piece> {
     let pieces = match split(&literal.value()) {
         Ok(pieces) => pieces,
         Err(message) => {
@@ -27,16 +31,7 @@ pub(crate) fn parse(literal: &LitStr, body: &Body<'_>, errors: &mut Errors) -> V
         match piece {
             Split::Text(text) => found.push(Piece::Text(text)),
             Split::Name(name) => {
-                let Some(place) = body.find(&name, literal, errors) else {
-                    continue;
-                };
-                if body.fields[place].skipped {
-                    errors.at(
-                        literal,
-                        format!("`{name}` is a skipped field, which `repr` cannot show"),
-                    );
-                }
-                found.push(Piece::Field(place));
+                found.extend(find(&name, errors).map(Piece::Field));
             }
         }
     }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::field::Names;
+
 /// Why the logger could not be set up.
 ///
 /// It converts into [`audit_core::Error`], so `?` works in a
@@ -73,7 +75,7 @@ impl fmt::Display for LoggingError {
                 write!(f, "the format has an unknown placeholder `{}`", name.escape_debug())?;
                 match suggestion {
                     Some(near) => write!(f, "; did you mean `{near}`?"),
-                    None => write!(f, "; there are {}", crate::template::Names),
+                    None => write!(f, "; there are {}", Names),
                 }
             }
             Self::MalformedFormat { format, reason } => {

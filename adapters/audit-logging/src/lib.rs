@@ -57,6 +57,7 @@
 
 mod config;
 mod error;
+mod field;
 mod file;
 mod gate;
 mod json;

@@ -1,14 +1,15 @@
 //! The line as text: `{levelname}:{name}:{message}`.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Write};
 use std::path::Path;
 use std::str::FromStr;
 
-use audit_core::__private::{OneLineWriter, nearest};
+use audit_core::__private::OneLineWriter;
 use audit_core::Level;
 use log::Record;
 
 use crate::error::LoggingError;
+use crate::field::Field;
 use crate::time::{Instant, TimeFormat};
 
 /// A format, read once.
@@ -23,90 +24,7 @@ enum Piece {
     Field(Field, Option<Padding>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
-    Asctime,
-    Levelname,
-    Levelno,
-    Name,
-    Message,
-    Module,
-    Filename,
-    Pathname,
-    Lineno,
-    Process,
-    Thread,
-    ThreadName,
-}
-
-const FIELDS: [(&str, Field); 12] = [
-    ("asctime", Field::Asctime),
-    ("levelname", Field::Levelname),
-    ("levelno", Field::Levelno),
-    ("name", Field::Name),
-    ("message", Field::Message),
-    ("module", Field::Module),
-    ("filename", Field::Filename),
-    ("pathname", Field::Pathname),
-    ("lineno", Field::Lineno),
-    ("process", Field::Process),
-    ("thread", Field::Thread),
-    ("threadName", Field::ThreadName),
-];
-
-/// What other loggers call the same things.
-const OTHER_NAMES: [(&str, &str); 13] = [
-    ("time", "asctime"),
-    ("timestamp", "asctime"),
-    ("date", "asctime"),
-    ("level", "levelname"),
-    ("severity", "levelname"),
-    ("target", "name"),
-    ("logger", "name"),
-    ("msg", "message"),
-    ("args", "message"),
-    ("module_path", "module"),
-    ("file", "filename"),
-    ("line", "lineno"),
-    ("pid", "process"),
-];
-
-/// Prints the placeholders for an error.
-pub(crate) struct Names;
-
-impl Display for Names {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, (name, _)) in FIELDS.iter().enumerate() {
-            let separator = if number == 0 { "" } else { ", " };
-            write!(f, "{separator}`{name}`")?;
-        }
-        Ok(())
-    }
-}
-
 impl Field {
-    fn named(name: &str) -> Result<Self, LoggingError> {
-        FIELDS
-            .into_iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, field)| field)
-            .ok_or_else(|| LoggingError::UnknownPlaceholder {
-                name: name.to_owned(),
-                suggestion: OTHER_NAMES
-                    .into_iter()
-                    .find(|(other, _)| other.eq_ignore_ascii_case(name))
-                    .map(|(_, ours)| ours)
-                    .or_else(|| nearest(name, FIELDS.into_iter().map(|(known, _)| known))),
-            })
-    }
-
-    fn is_number(self) -> bool {
-        matches!(
-            self,
-            Self::Levelno | Self::Lineno | Self::Process | Self::Thread
-        )
-    }
-
     /// Writes the field with line ends and other forging characters escaped.
     fn write(self, line: &mut String, of: &Line<'_, '_>) -> fmt::Result {
         let record = of.record;
@@ -184,7 +102,10 @@ impl FromStr for Template {
                     Some((name, spec)) => (name, Some(spec)),
                     None => (placeholder, None),
                 };
-                let field = Field::named(name)?;
+                let field = Field::named(name).ok_or_else(|| LoggingError::UnknownPlaceholder {
+                    name: name.to_owned(),
+                    suggestion: Field::suggestion(name),
+                })?;
                 let padding = match spec {
                     Some(spec) => Padding::read(spec, field.is_number()).ok_or_else(|| {
                         malformed("after `:` only fill, alignment, width and precision are known, as in `{levelname:<8}`")

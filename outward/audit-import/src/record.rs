@@ -1,6 +1,7 @@
 //! A row of a table.
 
 use chrono::{DateTime, Utc};
+use rusqlite::Connection;
 use rusqlite::types::{Value as Sql, ValueRef};
 use uuid::Uuid;
 
@@ -18,12 +19,27 @@ pub(crate) struct Record<'t> {
 }
 
 impl<'t> Record<'t> {
-    pub(crate) fn new(table: &'t Table, values: Vec<Sql>) -> Self {
-        Self {
+    /// Reads the row of a table that has this number.
+    pub(crate) fn read(
+        table: &'t Table,
+        connection: &Connection,
+        row: i64,
+    ) -> Result<Option<Self>, ImportError> {
+        let failed = |error| ImportError::read(&table.name, error);
+        let mut statement = connection.prepare_cached(&table.select).map_err(failed)?;
+        let mut rows = statement.query([row]).map_err(failed)?;
+        let Some(found) = rows.next().map_err(failed)? else {
+            return Ok(None);
+        };
+        let mut values = Vec::with_capacity(table.columns.len());
+        for index in 0..table.columns.len() {
+            values.push(owned(found.get_ref(index).map_err(failed)?));
+        }
+        Ok(Some(Self {
             table,
             values,
             id: String::new(),
-        }
+        }))
     }
 
     pub(crate) fn named(mut self, id: String) -> Self {

@@ -1,10 +1,8 @@
 //! What tables a database has, and what their columns were declared to hold.
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::ImportError;
-use crate::record::Record;
 
 /// What a column holds, by its declared type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +44,7 @@ pub(crate) struct Table {
     pub(crate) columns: Vec<Column>,
     pub(crate) foreign_keys: Vec<ForeignKey>,
     /// Reads a row by its number.
-    select: String,
+    pub(crate) select: String,
 }
 
 /// All tables of a database.
@@ -183,26 +181,6 @@ impl Table {
             statement.query_row([number], |row| row.get(0)).optional()
         };
         read().map_err(|error| ImportError::read(&self.name, error))
-    }
-
-    /// Reads a row by its number.
-    pub(crate) fn record(
-        &self,
-        connection: &Connection,
-        row: i64,
-    ) -> Result<Option<Record<'_>>, ImportError> {
-        let failed = |error| ImportError::read(&self.name, error);
-        let mut statement = connection.prepare_cached(&self.select).map_err(failed)?;
-        let mut rows = statement.query([row]).map_err(failed)?;
-        let Some(found) = rows.next().map_err(failed)? else {
-            return Ok(None);
-        };
-        let mut values = Vec::with_capacity(self.columns.len());
-        for index in 0..self.columns.len() {
-            let value: ValueRef<'_> = found.get_ref(index).map_err(failed)?;
-            values.push(crate::record::owned(value));
-        }
-        Ok(Some(Record::new(self, values)))
     }
 }
 

@@ -115,7 +115,7 @@ impl Reading<'_> {
 
     /// Reads a row that is there, since the same transaction listed it.
     pub(crate) fn record<'t>(&self, table: &'t Table, row: i64) -> Result<Record<'t>, ImportError> {
-        let record = table.record(self.connection, row)?;
+        let record = Record::read(table, self.connection, row)?;
         record.ok_or_else(|| ImportError::Row {
             table: table.name.clone(),
             row: row.to_string(),

@@ -1,78 +1,18 @@
 //! `diff`: the derive beside code written by hand that builds the same values, and beside
 //! serde's way to JSON and compare.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::error::Error;
 
 use serde_json::Value;
 
 use crate::allocations;
+use crate::by_hand::{ByHand, push, through_json};
 use crate::measure::{Budget, compare, row};
-use crate::model::{Account, Address, Basket, Item, Order, Status, Wide};
-
-/// What a change is, as code by hand would have it: the fields of `auditlog::Change`.
-#[expect(dead_code, reason = "built to be as large as what it stands beside")]
-pub(crate) struct ByHand {
-    path: Cow<'static, str>,
-    old: Option<Value>,
-    new: Option<Value>,
-    redaction: Option<u8>,
-}
-
-pub(crate) fn push(
-    changes: &mut Vec<ByHand>,
-    path: impl Into<Cow<'static, str>>,
-    old: Value,
-    new: Value,
-) {
-    changes.push(ByHand {
-        path: path.into(),
-        old: Some(old),
-        new: Some(new),
-        redaction: None,
-    });
-}
-
-/// How long the lists are.
-pub(crate) const LISTS: [u32; 3] = [20, 200, 2000];
-
-/// The account with one field changed.
-pub(crate) fn account_one(old: &Account) -> Account {
-    Account {
-        email: "new@example.com".to_owned(),
-        ..old.clone()
-    }
-}
-
-/// The account with six fields changed.
-pub(crate) fn account_six(old: &Account) -> Account {
-    Account {
-        username: "bob".to_owned(),
-        email: "bob@example.com".to_owned(),
-        phone: None,
-        balance: 99.5,
-        logins: 18,
-        status: Status::Suspended,
-        ..old.clone()
-    }
-}
-
-/// The wide struct with one field changed.
-pub(crate) fn wide_one(old: &Wide) -> Wide {
-    let mut new = old.clone();
-    "another text".clone_into(&mut new.f37);
-    new
-}
-
-/// The order with an item and a label changed.
-pub(crate) fn order_two(old: &Order) -> Order {
-    let mut new = old.clone();
-    new.items[7].qty += 1;
-    new.labels
-        .insert("label07".to_owned(), "another value".to_owned());
-    new
-}
+use crate::model::{
+    Account, Address, Basket, Item, LISTS, Order, Status, Wide, account_one, account_six,
+    order_two, wide_one,
+};
 
 #[cfg_attr(
     not(feature = "peers"),
@@ -320,24 +260,4 @@ fn item_by_hand(index: usize, a: &Item, b: &Item, changes: &mut Vec<ByHand>) {
             b.price.into(),
         );
     }
-}
-
-/// The way without a diff of one's own: both to JSON, and compare the top-level fields.
-pub(crate) fn through_json<T: serde::Serialize>(old: &T, new: &T) -> Vec<ByHand> {
-    let (Ok(Value::Object(old)), Ok(Value::Object(mut new))) =
-        (serde_json::to_value(old), serde_json::to_value(new))
-    else {
-        return Vec::new();
-    };
-    old.into_iter()
-        .filter_map(|(name, old)| {
-            let new = new.remove(&name)?;
-            (old != new).then(|| ByHand {
-                path: name.into(),
-                old: Some(old),
-                new: Some(new),
-                redaction: None,
-            })
-        })
-        .collect()
 }

@@ -9,6 +9,7 @@
 
 mod allocations;
 mod build;
+mod by_hand;
 mod diff;
 mod draft;
 mod history;

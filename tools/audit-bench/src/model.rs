@@ -66,10 +66,10 @@ macro_rules! wide {
             }
 
             /// A compare by hand that builds what the diff builds.
-            pub(crate) fn by_hand(&self, new: &Self) -> Vec<crate::diff::ByHand> {
+            pub(crate) fn by_hand(&self, new: &Self) -> Vec<crate::by_hand::ByHand> {
                 let mut changes = Vec::new();
                 $(if self.$field != new.$field {
-                    crate::diff::push(
+                    crate::by_hand::push(
                         &mut changes,
                         stringify!($field),
                         serde_json::Value::from(self.$field.clone()),
@@ -193,4 +193,44 @@ impl Basket {
         new.items[middle].qty += 1;
         new
     }
+}
+
+/// How long the lists are.
+pub(crate) const LISTS: [u32; 3] = [20, 200, 2000];
+
+/// The account with one field changed.
+pub(crate) fn account_one(old: &Account) -> Account {
+    Account {
+        email: "new@example.com".to_owned(),
+        ..old.clone()
+    }
+}
+
+/// The account with six fields changed.
+pub(crate) fn account_six(old: &Account) -> Account {
+    Account {
+        username: "bob".to_owned(),
+        email: "bob@example.com".to_owned(),
+        phone: None,
+        balance: 99.5,
+        logins: 18,
+        status: Status::Suspended,
+        ..old.clone()
+    }
+}
+
+/// The wide struct with one field changed.
+pub(crate) fn wide_one(old: &Wide) -> Wide {
+    let mut new = old.clone();
+    "another text".clone_into(&mut new.f37);
+    new
+}
+
+/// The order with an item and a label changed.
+pub(crate) fn order_two(old: &Order) -> Order {
+    let mut new = old.clone();
+    new.items[7].qty += 1;
+    new.labels
+        .insert("label07".to_owned(), "another value".to_owned());
+    new
 }

@@ -16,9 +16,9 @@ use serde_diff::SerdeDiff;
 use structdiff::StructDiff;
 
 use self::mirror::{of_structdiff, of_traits};
-use crate::diff::{LISTS, account_one, account_six, order_two, through_json, wide_one};
+use crate::by_hand::through_json;
 use crate::measure::{Budget, compare};
-use crate::model;
+use crate::model::{self, LISTS, account_one, account_six, order_two, wide_one};
 
 pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     let account = model::Account::sample();
