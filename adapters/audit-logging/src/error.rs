@@ -75,7 +75,7 @@ impl fmt::Display for LoggingError {
                 write!(f, "the format has an unknown placeholder `{}`", name.escape_debug())?;
                 match suggestion {
                     Some(near) => write!(f, "; did you mean `{near}`?"),
-                    None => write!(f, "; there are {}", Names),
+                    None => write!(f, "; there are {Names}"),
                 }
             }
             Self::MalformedFormat { format, reason } => {
