@@ -39,6 +39,14 @@ pub trait Auditable: AuditValue {
     /// else of the [current log](crate::AuditLog::current).
     fn object_pk(&self) -> String;
 
+    /// Returns whether two objects are known to have one key, without making it. After `false`
+    /// the keys are compared.
+    #[doc(hidden)]
+    #[inline]
+    fn keeps_key(&self, _other: &Self) -> bool {
+        false
+    }
+
     /// Returns the object as people read it, with masked fields masked; by default the
     /// model and the identity, `User 42`.
     fn object_repr(&self) -> String {
@@ -82,6 +90,10 @@ macro_rules! pointers {
 
             fn object_pk(&self) -> String {
                 T::object_pk(self)
+            }
+
+            fn keeps_key(&self, other: &Self) -> bool {
+                T::keeps_key(self, other)
             }
 
             fn object_repr(&self) -> String {

@@ -79,10 +79,13 @@ pub(crate) fn now() -> DateTime<Utc> {
         .duration_since(SystemTime::UNIX_EPOCH)
         .ok()
         .and_then(|since| i64::try_from(since.as_micros()).ok())
-        .filter(|micros| from_micros(*micros).is_some())
+        .filter(|micros| *micros <= LAST)
         .unwrap_or(0);
     from_micros(LATEST.clamp(micros)).unwrap_or(DateTime::UNIX_EPOCH)
 }
+
+/// The last microsecond that has a date.
+const LAST: i64 = DateTime::<Utc>::MAX_UTC.timestamp_micros();
 
 fn from_micros(micros: i64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_micros(micros)

@@ -17,6 +17,7 @@ use crate::path::{Node, Path, PathSegment, Segment};
 use crate::rules::Rules;
 use crate::schema::{FieldSchema, Place, Sensitivity};
 use crate::snapshot::{Env, Snapshot};
+use crate::value::decimal::equal_scalars;
 use crate::value::{AuditValue, nesting};
 
 /// How deep values may nest, counted in objects and arrays.
@@ -736,6 +737,16 @@ impl Diff<'_> {
         {
             return self.probe_replaced(old, new);
         }
+        // Of a plain type, values that differ have forms that differ.
+        let plain = match (old, new) {
+            (Some(old), Some(new)) if T::PLAIN => {
+                if old.same(new) {
+                    return;
+                }
+                true
+            }
+            _ => false,
+        };
         let Some((change, mut cx)) = self.open() else {
             return;
         };
@@ -747,7 +758,7 @@ impl Diff<'_> {
         }
         if cx.redacted() {
             change.redaction = Some(Redaction::Partial);
-        } else if alike(change) {
+        } else if !plain && alike(change) {
             self.retract();
         }
     }
@@ -883,10 +894,17 @@ impl Diff<'_> {
     }
 }
 
-/// Whether both sides of a change are there and the same.
+/// Whether both sides of a change are present and equal.
 #[inline]
 fn alike(change: &Change) -> bool {
     match (&change.old, &change.new) {
+        // What most changes are of, without the walk into arrays and objects.
+        (Some(Value::String(old)), Some(Value::String(new))) => old == new,
+        (Some(Value::Bool(old)), Some(Value::Bool(new))) => old == new,
+        (Some(Value::Null), Some(other)) | (Some(other), Some(Value::Null)) => other.is_null(),
+        (Some(old @ Value::Number(_)), Some(new @ Value::Number(_))) => {
+            old == new || equal_scalars(old, new)
+        }
         (Some(old), Some(new)) => nesting::equal(old, new),
         _ => false,
     }

@@ -154,14 +154,22 @@ impl Entity for Former<'_> {
     }
 }
 
+/// The state of an object before an update.
+#[derive(Clone, Copy)]
+struct Old<'o> {
+    object: &'o dyn Entity,
+    /// Whether the new state is known to have the same key.
+    keeps_key: bool,
+}
+
 /// The content of an entry, by the kind of draft.
 enum Content<'c> {
     /// Every field as new.
     Created,
     /// Every field as old.
     Deleted,
-    /// What a comparison with the old object finds.
-    Changed(&'c Compare<'c>, &'c dyn Entity),
+    /// What a comparison with the old object finds, which may have another key.
+    Changed(&'c Compare<'c>, Old<'c>),
     /// All of it, and no change.
     Present,
     /// Nothing.
@@ -179,6 +187,10 @@ impl Draft {
 
     pub(crate) fn updated<T: Auditable + 'static>(log: &AuditLog, old: &T, new: &T) -> Self {
         let difference = |env, rules: Option<&Rules>| compare(old, new, env, rules);
+        let old = Old {
+            object: old,
+            keeps_key: old.keeps_key(new),
+        };
         let content = Content::Changed(&difference, old);
         Self::make(log, Action::Update, T::schema(), new, &content)
     }
@@ -205,7 +217,11 @@ impl Draft {
             compare_with((old, before), (new, &after), env, rules)
         };
         let former = Former { old, before };
-        let content = Content::Changed(&difference, &former);
+        let old = Old {
+            object: &former,
+            keeps_key: false,
+        };
+        let content = Content::Changed(&difference, old);
         Self::make(log, Action::Update, T::schema(), new, &content)
     }
 
@@ -857,18 +873,19 @@ impl Ready {
         let schema = registration.schema;
         self.entry.object_pk = object.pk();
         let former = match content {
-            Content::Changed(_, old) => {
-                let former = old.pk();
+            Content::Changed(_, old) if !old.keeps_key => {
+                let former = old.object.pk();
                 self.must_have_key(&former)?;
-                (former != self.entry.object_pk).then_some((former, *old))
+                (former != self.entry.object_pk).then_some((former, old.object))
             }
             _ => None,
         };
         self.must_have_key(&self.entry.object_pk)?;
-        self.entry.object_repr = text_of(log, object, rules, schema)?;
+        let (text, env) = text_of(log, object, rules, schema)?;
+        self.entry.object_repr = text;
         self.entry.parent = object.root();
         if let Content::Changed(compare, _) = content {
-            let difference = compare(log.env().below_the_outermost(), rules)
+            let difference = compare(env.below_the_outermost(), rules)
                 .map_err(|source| invalid(schema, source))?;
             self.entry.changes = difference.changes;
             pass_over(&mut self.entry, difference.passed_over);
@@ -928,7 +945,7 @@ impl Ready {
             Some(registration.schema),
             levels.delete,
         );
-        ended.entry.object_repr = text_of(log, old, rules, registration.schema)?;
+        (ended.entry.object_repr, _) = text_of(log, old, rules, registration.schema)?;
         ended.entry.parent = old.root();
         ended.entry.counterpart = Some(ObjectRef::new(&*model, &*self.entry.object_pk));
         fill_whole(&mut ended.entry, log, old, registration, DELETED, wanted)?;
@@ -987,19 +1004,20 @@ fn invalid(schema: &ModelSchema, source: ValueError) -> Error {
     }
 }
 
-/// Returns the object as people read it, with what is masked masked.
+/// Returns the object as people read it, with what is masked masked, and the `Env` of the walk,
+/// which serves for another.
 fn text_of(
     log: &AuditLog,
     object: &dyn Entity,
     rules: Option<&Rules>,
     schema: &ModelSchema,
-) -> Result<String> {
+) -> Result<(String, Env)> {
     let mut repr = Repr::new(log.env(), rules);
     object.write_repr(&mut repr);
-    let (text, env) = repr.finish();
-    match env.into_error() {
+    let (text, mut env) = repr.finish();
+    match env.take_error() {
         Some(source) => Err(invalid(schema, source)),
-        None => Ok(text),
+        None => Ok((text, env)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What stores that search by columns agree on.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
@@ -35,6 +37,27 @@ pub fn is_whole_field(path: &Path) -> bool {
 /// have it does not have it anywhere.
 pub fn is_verbatim_in_json(text: &str) -> bool {
     !text.chars().any(|c| c < ' ' || c == '"' || c == '\\')
+}
+
+/// Returns stored bytes as one line of an export: as they are, or as the text of a JSON string where
+/// they have line ends, which no canonical entry has.
+///
+/// ```
+/// use audit_core::projection::line;
+///
+/// assert_eq!(line("{\"id\":1}"), "{\"id\":1}");
+/// assert_eq!(line("a\nb"), "\"a\\nb\"");
+/// ```
+pub fn line(body: &str) -> Cow<'_, str> {
+    // Without an early end, so that many bytes are compared at once.
+    let line_ends = body.bytes().fold(0, |found, byte| {
+        found | u8::from(matches!(byte, b'\n' | b'\r'))
+    });
+    if line_ends > 0 {
+        Cow::Owned(Value::from(body).to_string())
+    } else {
+        Cow::Borrowed(body)
+    }
 }
 
 /// Returns the lowest and the highest id that begin with some hexadecimal digits, hyphens

@@ -64,29 +64,24 @@ pub(crate) fn stored_value<T: AuditValue + ?Sized>(value: &T) -> Value {
 #[derive(Debug, Default)]
 pub(crate) struct Env {
     keys: Option<Arc<HashKeys>>,
-    error: Option<Box<ValueError>>,
     /// How many objects and arrays were built.
     built: usize,
-    /// The keys of flattened maps that have the name of a declared field.
-    passed_over: Option<Box<PassedOver>>,
-    /// Which top-level fields are redacted, and how; kept where somebody asks.
-    redactions: Option<Box<Redactions>>,
     /// The rules of registered models; `None` outside of a log, and where no model has any.
     ruling: Option<Ruling>,
+    /// The results of a walk besides its value; `None` for most walks.
+    notes: Option<Box<Notes>>,
+}
+
+/// Results of a walk besides its value. Boxed, since every diff makes and drops an `Env`.
+#[derive(Debug, Default)]
+struct Notes {
+    error: Option<ValueError>,
+    /// The keys of flattened maps that have the name of a declared field, as paths.
+    passed_over: Vec<String>,
+    /// The redactions of top-level fields, where the caller asked for them.
+    redactions: Option<Vec<(&'static str, Redaction)>>,
     /// The capture of values that are compared after they changed.
     capture: Option<Box<Capture>>,
-}
-
-/// Redactions by top-level field. Boxed, since a diff has an `Env` and needs none.
-#[derive(Debug, Default)]
-struct Redactions {
-    fields: Vec<(&'static str, Redaction)>,
-}
-
-/// Keys by the flattened field and the key. Boxed, as [`Redactions`] are.
-#[derive(Debug, Default)]
-struct PassedOver {
-    keys: Vec<String>,
 }
 
 impl Env {
@@ -127,44 +122,49 @@ impl Env {
 
     /// Keeps how the top-level fields are redacted.
     pub(crate) fn noting_redactions(mut self) -> Self {
-        self.redactions = Some(Box::default());
+        self.notes().redactions = Some(Vec::new());
         self
     }
 
     pub(crate) fn take_redactions(&mut self) -> Vec<(&'static str, Redaction)> {
-        self.redactions.take().unwrap_or_default().fields
+        let notes = self.notes.as_mut();
+        notes
+            .and_then(|notes| notes.redactions.take())
+            .unwrap_or_default()
     }
 
     /// Notes a key of a flattened map whose name a declared field has.
     pub(crate) fn pass_over(&mut self, field: &FieldSchema, key: &str) {
         let segments = [field.name, key].map(|name| PathSegment::Name(name.to_owned()));
         let path = Path::from_segments(&segments).to_string();
-        let known = &mut self.passed_over.get_or_insert_default().keys;
+        let known = &mut self.notes().passed_over;
         if !known.contains(&path) {
             known.push(path);
         }
     }
 
     pub(crate) fn take_passed_over(&mut self) -> Vec<String> {
-        self.passed_over.take().unwrap_or_default().keys
+        let notes = self.notes.as_mut();
+        notes.map_or_else(Vec::new, |notes| mem::take(&mut notes.passed_over))
     }
 
     /// Captures values with what tells how they are compared.
     pub(crate) fn capturing(mut self) -> Self {
-        self.capture = Some(Box::default());
+        self.notes().capture = Some(Box::default());
         self
     }
 
     pub(crate) fn take_capture(&mut self) -> Capture {
-        self.capture
-            .take()
+        let notes = self.notes.as_mut();
+        notes
+            .and_then(|notes| notes.capture.take())
             .map(|capture| *capture)
             .unwrap_or_default()
     }
 
     /// Keeps the first error.
     pub(crate) fn fail(&mut self, error: ValueError) {
-        self.error.get_or_insert_with(|| Box::new(error));
+        self.notes().error.get_or_insert(error);
     }
 
     pub(crate) fn into_error(mut self) -> Option<ValueError> {
@@ -173,13 +173,26 @@ impl Env {
 
     #[inline]
     pub(crate) fn take_error(&mut self) -> Option<ValueError> {
-        self.error.take().map(|error| *error)
+        self.notes.as_mut()?.error.take()
     }
 
     /// Returns whether there is an error, after which nothing is worth a further look.
     #[inline]
     pub(crate) fn failed(&self) -> bool {
-        self.error.is_some()
+        self.notes
+            .as_ref()
+            .is_some_and(|notes| notes.error.is_some())
+    }
+
+    /// Returns where the results of the walk are kept.
+    #[cold]
+    fn notes(&mut self) -> &mut Notes {
+        self.notes.get_or_insert_default()
+    }
+
+    #[inline]
+    fn capture(&self) -> Option<&Capture> {
+        self.notes.as_ref()?.capture.as_deref()
     }
 
     fn hash(&mut self, domain: &str, value: &Value) -> String {
@@ -241,18 +254,21 @@ impl<'a> Snapshot<'a> {
     /// Whether values are captured, to be compared after they changed.
     #[inline]
     pub(crate) fn is_capturing(&self) -> bool {
-        self.env.capture.is_some()
+        self.env.capture().is_some()
     }
 
     pub(crate) fn capture(&mut self) -> Option<&mut Capture> {
-        self.env.capture.as_deref_mut()
+        self.env.notes.as_mut()?.capture.as_deref_mut()
     }
 
     /// Runs `snapshot` as if nothing were captured.
     pub(crate) fn uncaptured(&mut self, snapshot: &mut dyn FnMut(&mut Self) -> Value) -> Value {
-        let capture = self.env.capture.take();
+        let notes = self.env.notes.as_mut();
+        let Some(capture) = notes.and_then(|notes| notes.capture.take()) else {
+            return snapshot(self);
+        };
         let value = snapshot(self);
-        self.env.capture = capture;
+        self.env.notes().capture = Some(capture);
         value
     }
 
@@ -391,7 +407,7 @@ impl<'a> Snapshot<'a> {
     fn ruled(&mut self, fields: &'static [FieldSchema], mut value: Value) -> Value {
         let outermost = self.depth == 0 && self.inlined == 0;
         let rules = self.env.ruling.as_ref();
-        if let Some(capture) = &self.env.capture {
+        if let Some(capture) = self.env.capture() {
             return match rules.and_then(|ruling| ruling.of(fields, outermost)) {
                 Some(rules) => capture.under(rules, &value),
                 None => value,
@@ -466,9 +482,10 @@ impl<'a> Snapshot<'a> {
         let value = self.field_value(field, value);
         if self.redacted
             && self.depth == 1
-            && let Some(redactions) = &mut self.env.redactions
+            && let Some(notes) = &mut self.env.notes
+            && let Some(redactions) = &mut notes.redactions
         {
-            redactions.fields.push((field.name, redaction(field)));
+            redactions.push((field.name, redaction(field)));
         }
         self.redacted |= before;
         value

@@ -21,7 +21,7 @@ mod locks;
 #[path = "builtin_types/source.rs"]
 mod source;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
@@ -31,7 +31,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::to_value;
+use serde_json::{Value, to_value};
 
 #[derive(Auditable, Serialize, Deserialize)]
 #[audit(crate = audit_core)]
@@ -60,14 +60,29 @@ struct Member {
 
 fn run<S: Strategy>(strategy: &S, law: impl Fn(S::Value)) -> Result<(), String>
 where
-    S::Value: Debug,
+    S::Value: AuditValue + Debug,
 {
     let mut runner = TestRunner::default();
+    let before = RefCell::new(None);
     let result = runner.run(strategy, |value| {
+        if S::Value::PLAIN {
+            is_plain(&before, &value);
+        }
         law(value);
         Ok(())
     });
     result.map_err(|error| error.to_string())
+}
+
+/// Compares a value of a plain type with the one before: their texts differ exactly if their forms
+/// do, and no form is a null.
+fn is_plain<T: AuditValue>(before: &RefCell<Option<(String, Value)>>, value: &T) {
+    let (text, form) = (value.field_key(), snapshot(value));
+    assert!(!form.is_null());
+    assert!(value.shares_key(value));
+    if let Some((other_text, other)) = before.replace(Some((text.clone(), form.clone()))) {
+        assert_eq!(text == other_text, form == other, "{text} and {other_text}");
+    }
 }
 
 fn agrees<T: AuditValue + Serialize>(value: &T) {

@@ -61,6 +61,19 @@ impl Json {
         }
     }
 
+    /// Writes a number that `serde_json` keeps the digits of.
+    #[cold]
+    #[inline(never)]
+    fn number(&mut self, digits: &str) {
+        match spelled(digits) {
+            Value::Number(float) if float.is_f64() => {
+                push_float(&mut self.text, &float.to_string());
+            }
+            Value::String(digits) => quote(&digits, &mut self.text),
+            integer => self.text.push_str(&integer.to_string()),
+        }
+    }
+
     /// Opens what is inside an enum's variant.
     fn variant(&mut self, name: &str, open: &str, close: &'static str) -> Open<'_> {
         self.text.push('{');
@@ -168,13 +181,7 @@ impl<'j> Serializer for &'j mut Json {
 
     fn serialize_str(self, value: &str) -> Result<(), Refused> {
         if std::mem::take(&mut self.digits) {
-            match spelled(value) {
-                Value::Number(float) if float.is_f64() => {
-                    push_float(&mut self.text, &float.to_string());
-                }
-                Value::String(digits) => quote(&digits, &mut self.text),
-                integer => self.text.push_str(&integer.to_string()),
-            }
+            self.number(value);
         } else {
             quote(value, &mut self.text);
         }

@@ -18,21 +18,25 @@ pub(crate) fn timestamp(time: DateTime<Utc>) -> String {
         Ok(year) if year <= 9999 && clock.nanosecond() < 1_000_000_000 => year,
         _ => return time.to_rfc3339_opts(SecondsFormat::Micros, true),
     };
-    let mut text = String::with_capacity(27);
-    let mut number = |number: u32, digits: u32, after: char| {
-        for place in (0..digits).rev() {
-            text.extend(char::from_digit(number / 10_u32.pow(place) % 10, 10));
-        }
-        text.push(after);
-    };
-    number(year, 4, '-');
-    number(date.month(), 2, '-');
-    number(date.day(), 2, 'T');
-    number(clock.hour(), 2, ':');
-    number(clock.minute(), 2, ':');
-    number(clock.second(), 2, '.');
-    number(clock.nanosecond() / 1000, 6, 'Z');
-    text
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let micros = clock.nanosecond() / 1000;
+    for (at, two_digits) in [
+        (0, year / 100),
+        (2, year % 100),
+        (5, date.month()),
+        (8, date.day()),
+        (11, clock.hour()),
+        (14, clock.minute()),
+        (17, clock.second()),
+        (20, micros / 10_000),
+        (22, micros / 100 % 100),
+        (24, micros % 100),
+    ] {
+        let digit = |number| u8::try_from(number).unwrap_or_default();
+        text[at] += digit(two_digits / 10);
+        text[at + 1] += digit(two_digits % 10);
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// A value that serializes with sorted keys, even where another crate of the program makes

@@ -83,6 +83,11 @@ pub trait AuditValue {
     #[doc(hidden)]
     const SET: bool = false;
 
+    /// Whether two values have the same text exactly if they are the same, and none is recorded as
+    /// a null.
+    #[doc(hidden)]
+    const PLAIN: bool = false;
+
     /// What a field of the type is described by: the type's fields, and whether it is a set.
     #[doc(hidden)]
     const AS_FIELD: (fn() -> &'static [FieldSchema], bool) = (Self::fields, Self::SET);
@@ -164,6 +169,13 @@ pub trait AuditValue {
     #[inline]
     fn field_key(&self) -> String {
         crate::repr::key_text(self)
+    }
+
+    /// Returns whether two values are known to have one text as a key, without making it.
+    #[doc(hidden)]
+    #[inline]
+    fn shares_key(&self, other: &Self) -> bool {
+        Self::PLAIN && self.same(other)
     }
 
     /// Shows the value in the text of its holder.

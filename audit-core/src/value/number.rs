@@ -54,6 +54,8 @@ fn beyond(number: &dyn Display) -> Value {
 macro_rules! integers {
     ($($integer:ty),*) => {$(
         impl AuditValue for $integer {
+            const PLAIN: bool = true;
+
             #[inline]
             fn same(&self, other: &Self) -> bool {
                 self == other
@@ -138,6 +140,8 @@ transparent!(Wrapping, Saturating, Reverse);
 /// NaN is the same as NaN, and 0.0 the same as -0.0: an update from one to the other
 /// changes nothing that a person would call a change.
 impl AuditValue for f64 {
+    const PLAIN: bool = true;
+
     #[inline]
     #[expect(clippy::float_cmp, reason = "any difference is a change")]
     fn same(&self, other: &Self) -> bool {
@@ -152,6 +156,8 @@ impl AuditValue for f64 {
 
 /// Compared as `f64` is; recorded with the fewest digits that name this `f32`.
 impl AuditValue for f32 {
+    const PLAIN: bool = true;
+
     #[inline]
     #[expect(clippy::float_cmp, reason = "any difference is a change")]
     fn same(&self, other: &Self) -> bool {
@@ -165,6 +171,8 @@ impl AuditValue for f32 {
 }
 
 impl AuditValue for bool {
+    const PLAIN: bool = true;
+
     #[inline]
     fn same(&self, other: &Self) -> bool {
         self == other

@@ -17,6 +17,7 @@ macro_rules! pointers {
         impl<$($generics)*> AuditValue for $pointer {
             const COMPOSITE: bool = $inner::COMPOSITE;
             const SET: bool = $inner::SET;
+            const PLAIN: bool = $inner::PLAIN;
 
             #[inline]
             fn same(&self, other: &Self) -> bool {
@@ -60,7 +61,7 @@ pointers! {
 #[cold]
 #[inline(never)]
 fn is_null<T: AuditValue>(value: &T) -> bool {
-    crate::snapshot::try_snapshot(value).is_ok_and(|value| value.is_null())
+    !T::PLAIN && crate::snapshot::try_snapshot(value).is_ok_and(|value| value.is_null())
 }
 
 /// `None` is a null.

@@ -11,6 +11,8 @@ use super::{AuditValue, Serialized};
 use crate::snapshot::Snapshot;
 
 impl AuditValue for str {
+    const PLAIN: bool = true;
+
     #[inline]
     fn same(&self, other: &Self) -> bool {
         self == other
@@ -27,6 +29,8 @@ impl AuditValue for str {
 }
 
 impl AuditValue for String {
+    const PLAIN: bool = true;
+
     #[inline]
     fn same(&self, other: &Self) -> bool {
         self == other
@@ -44,6 +48,7 @@ impl AuditValue for String {
 
 impl<T: AuditValue + ToOwned + ?Sized> AuditValue for Cow<'_, T> {
     const COMPOSITE: bool = T::COMPOSITE;
+    const PLAIN: bool = T::PLAIN;
 
     #[inline]
     fn same(&self, other: &Self) -> bool {
@@ -70,6 +75,8 @@ impl<T: AuditValue + ToOwned + ?Sized> AuditValue for Cow<'_, T> {
 macro_rules! displayed {
     ($($type:ty),* $(,)?) => {$(
         impl AuditValue for $type {
+            const PLAIN: bool = true;
+
             #[inline]
             fn same(&self, other: &Self) -> bool {
                 self == other

@@ -18,6 +18,9 @@ use crate::setting::Redaction;
 /// const HASHED_KEY: &'static [Option<&'static str>] = &[None]; // only with a hashed part
 /// const HASHES_KEYS: bool = __audit::hashes_keys(..); // only with `parent(...)`
 /// fn object_pk(&self) -> __audit::String { <u64 as __audit::AuditValue>::field_key(&self.id) }
+/// fn keeps_key(&self, __new: &Self) -> bool { // only with a key of one field, as it is
+///     <u64 as __audit::AuditValue>::shares_key(&self.id, &__new.id)
+/// }
 /// fn schema() -> &'static __audit::ModelSchema { /* only where attributes say more */ }
 /// fn object_repr(&self) -> __audit::String { __audit::Repr::of(self) } // only with `repr`
 /// fn repr_into(&self, __r: &mut __audit::Repr<'_>) { /* the pieces of `repr` */ }
@@ -30,6 +33,7 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> Option<TokenS
     let model = container.model();
     let hashed = hashed(container, body, &model);
     let key = identity(container, body, &model);
+    let same = keeps_key(container, body);
     let schema = schema(container, &model);
     let repr = repr(container, body);
     let parent = parent(container, body);
@@ -38,6 +42,7 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> Option<TokenS
         #hashed
         #[inline]
         fn object_pk(&self) -> __audit::String { #key }
+        #same
         #schema
         #repr
         #parent
@@ -91,6 +96,24 @@ fn hashed(container: &Container<'_>, body: &Body<'_>, model: &str) -> Option<Tok
         })
     });
     (own.is_some() || parent.is_some()).then(|| quote!(#own #parent))
+}
+
+fn keeps_key(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {
+    let [place] = *container.identity.as_slice() else {
+        return None;
+    };
+    let field = &body.fields[place];
+    if field.settings.redaction == Redaction::Hash {
+        return None;
+    }
+    let packed = is_packed(&container.input.attrs);
+    let [old, new] =
+        [quote!(self), quote!(__new)].map(|object| Spot::of(&object, field, packed).reference);
+    let same = field::shares_key(field, &old, &new)?;
+    Some(quote! {
+        #[inline]
+        fn keeps_key(&self, __new: &Self) -> ::core::primitive::bool { #same }
+    })
 }
 
 fn identity(container: &Container<'_>, body: &Body<'_>, model: &str) -> TokenStream {

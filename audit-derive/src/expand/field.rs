@@ -288,6 +288,18 @@ pub(crate) fn key(field: &Field<'_>, value: &TokenStream) -> TokenStream {
     quote!(<#ty as __audit::AuditValue>::field_key(#value))
 }
 
+/// Returns whether two values of the field are known to be one key; `None` for a field that is
+/// recorded in another form.
+pub(crate) fn shares_key(
+    field: &Field<'_>,
+    old: &TokenStream,
+    new: &TokenStream,
+) -> Option<TokenStream> {
+    let ty = &field.original.ty;
+    let plain = wrapped(field, &Presence::Always).is_none();
+    plain.then(|| quote!(<#ty as __audit::AuditValue>::shares_key(#old, #new)))
+}
+
 /// Shows the field in a text called `__r`.
 pub(crate) fn repr(
     field: &Field<'_>,

@@ -3,6 +3,7 @@
 //! SQL narrows a query down and orders it; what it cannot say exactly,
 //! [`Query::matches`](audit_core::Query::matches) decides about the entries it returns.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -475,8 +476,8 @@ async fn send(
                 bodies = matching;
             }
             for body in &mut bodies {
-                if body.contains(['\n', '\r']) {
-                    *body = serde_json::Value::from(std::mem::take(body)).to_string();
+                if let Cow::Owned(line) = audit_core::projection::line(body) {
+                    *body = line;
                 }
             }
             left -= bodies.len();

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
-use audit_core::projection::{is_verbatim_in_json, is_whole_field, micros_up, narrow};
+use audit_core::projection::{self, is_verbatim_in_json, is_whole_field, micros_up, narrow};
 use audit_core::{Action, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
@@ -137,7 +137,6 @@ pub(crate) fn export(
         let Some(body) = tolerance.read(seq, body(row, place))? else {
             continue;
         };
-        let mut escaped = None;
         if !statement.exact {
             match tolerance.read(seq, read_entry(row, place))? {
                 Some(entry) if query.matches(&entry) => {}
@@ -146,10 +145,7 @@ pub(crate) fn export(
                 _ => continue,
             }
         }
-        if body.contains(['\n', '\r']) {
-            escaped = Some(serde_json::Value::from(body).to_string());
-        }
-        line(escaped.as_deref().unwrap_or(body)).map_err(|error| StoreError::Io {
+        line(&projection::line(body)).map_err(|error| StoreError::Io {
             place: "the output".to_owned(),
             source: Arc::new(error),
         })?;
