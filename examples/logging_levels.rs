@@ -55,7 +55,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     five_calls();
 
     // With a `LogSink` each audit entry is a line at its own level, too.
-    AuditLog::builder().sink(LogSink::new()).install()?;
+    AuditLog::builder()
+        .store(MemoryStore::new())
+        .sink(LogSink::new())
+        .install()?;
     auditlog::event("login_failed")
         .actor("mallory")
         .level(Level::Warning)

@@ -20,7 +20,7 @@ use crate::pipeline::{FailurePolicy, Pipeline};
 use crate::receipt::Receipt;
 use crate::registry::{Registry, UnregisteredPolicy};
 use crate::sink::Sink;
-use crate::store::Store;
+use crate::store::{NoStore, Store};
 
 /// How many bytes an entry has at most, unless the builder sets another limit.
 const MAX_ENTRY_BYTES: usize = 16 << 20;
@@ -72,7 +72,11 @@ impl AuditLogBuilder {
         }
     }
 
-    /// Sets where the trail is kept; without one, in memory.
+    /// Sets where the trail is kept.
+    ///
+    /// Without a store, [`build`](Self::build) and [`try_build`](Self::try_build) keep the trail in
+    /// memory. A log that [`install`](Self::install) made serves `record_in` alone: every other way
+    /// to record, and every query, returns [`StoreError::NoStore`](crate::StoreError::NoStore).
     pub fn store(mut self, store: impl Store + 'static) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -260,12 +264,14 @@ impl AuditLogBuilder {
         })
     }
 
-    /// Builds the log and makes it the global one; see [`AuditLog::install`].
+    /// Builds the log and makes it the global one; see [`AuditLog::install`]. Without a
+    /// [`store`](Self::store) it serves `record_in` alone.
     ///
     /// # Errors
     /// - [`Error::AlreadyInstalled`]: a program installs once.
     /// - [`Error::WeakHashKey`] if a hash key has fewer than 16 bytes.
-    pub fn install(self) -> Result<AuditLog> {
+    pub fn install(mut self) -> Result<AuditLog> {
+        self.store.get_or_insert_with(|| Arc::new(NoStore));
         self.try_build()?.install()
     }
 }

@@ -146,6 +146,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Store(error @ StoreError::NoStore) => write!(f, "{error}"),
             Self::Store(error) => write!(f, "the store failed: {error}"),
             Self::Value { model, source } => {
                 write!(f, "a value of `{model}` cannot be recorded: {source}")
@@ -338,6 +339,8 @@ pub enum StoreError {
         /// What it cannot do.
         operation: &'static str,
     },
+    /// The log was installed without a store.
+    NoStore,
     /// The store was closed.
     Closed,
     /// Reading or writing a file failed, or a connection did.
@@ -437,6 +440,10 @@ impl fmt::Display for StoreError {
             }
             Self::Corrupt { place, detail } => write!(f, "{place} is damaged: {detail}"),
             Self::Unsupported { operation } => write!(f, "this store cannot {operation}"),
+            Self::NoStore => f.write_str(
+                "the audit log was installed without a store: add one with `.store(..)`, or record \
+                 in the caller's own transaction with `record_in`",
+            ),
             Self::Closed => f.write_str("the store is closed"),
             Self::Io { place, source } => write!(f, "{place}: {source}"),
             Self::Unconfirmed { place, source } => write!(

@@ -113,7 +113,7 @@ static INSTALLED: OnceLock<AuditLog> = OnceLock::new();
 static FALLBACK: LazyLock<AuditLog> = LazyLock::new(|| AuditLog::builder().build());
 
 impl AuditLog {
-    /// Starts building a log; without a store it keeps the trail in memory.
+    /// Starts building a log.
     pub fn builder() -> AuditLogBuilder {
         AuditLogBuilder::new()
     }

@@ -406,7 +406,10 @@ fn warn_of_waiting(waiting: usize, error: &StoreError) {
 
 /// Whether the store will never take the entry, however often it is tried.
 fn is_hopeless(error: &StoreError) -> bool {
-    matches!(error, StoreError::Unsupported { .. } | StoreError::Closed) || error.concerns_entries()
+    matches!(
+        error,
+        StoreError::Unsupported { .. } | StoreError::NoStore | StoreError::Closed
+    ) || error.concerns_entries()
 }
 
 fn add(count: &AtomicU64, number: usize) {

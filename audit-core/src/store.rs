@@ -151,6 +151,20 @@ pub trait Store: Send + Sync + fmt::Debug {
     }
 }
 
+/// The store of a log that was installed without one.
+#[derive(Debug)]
+pub(crate) struct NoStore;
+
+impl Store for NoStore {
+    fn append(&self, _: &[LogEntry]) -> Result<(), StoreError> {
+        Err(StoreError::NoStore)
+    }
+
+    fn find(&self, _: &Query) -> Result<Page, StoreError> {
+        Err(StoreError::NoStore)
+    }
+}
+
 /// The answer of an [`AsyncStore`].
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
