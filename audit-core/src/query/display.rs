@@ -4,8 +4,11 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::narrow::Condition;
 use super::{Filter, Group, Query};
 use crate::canonical;
+use crate::level::Level;
+use crate::path::Path;
 
 /// The text that [`Query::parse`] reads, with absolute times.
 impl fmt::Display for Query {
@@ -29,61 +32,37 @@ impl fmt::Display for Query {
 
 /// Returns the terms of a filter, all of which hold.
 fn terms(filter: &Filter) -> Vec<String> {
-    let Filter {
-        model,
-        object_pk,
-        parent,
-        action,
-        actor,
-        level_at_least,
-        level_below,
-        outcome,
-        correlation_id,
-        transaction_id,
-        changed,
-        changed_from,
-        changed_to,
-        since,
-        until,
-        text,
-        groups,
-    } = filter;
-    let mut terms: Vec<String> = Vec::new();
-    let mut optional = |key: &str, value: Option<String>| {
-        terms.extend(value.map(|value| term(key, &value)));
+    let groups = filter.groups.iter().map(group);
+    filter.conditions().map(single).chain(groups).collect()
+}
+
+fn single(condition: Condition<'_>) -> String {
+    let level = |sign: &str, level: Level| {
+        term("level", &format!("{sign}{}", level.as_str().to_lowercase()))
     };
-    optional("model", model.clone());
-    optional("object", object_pk.clone());
-    let parent = parent.as_ref();
-    optional(
-        "parent",
-        parent.map(|root| {
+    let valued =
+        |key: &str, path: &Path, value: &Value| term(key, &format!("{path}={}", value_text(value)));
+    match condition {
+        Condition::Model(model) => term("model", model),
+        Condition::ObjectPk(pk) => term("object", pk),
+        Condition::Parent(root) => {
             let model = root.model.replace('\\', "\\\\").replace('/', "\\/");
-            format!("{model}/{}", root.object_pk)
-        }),
-    );
-    optional("action", action.as_ref().map(ToString::to_string));
-    optional("actor", actor.clone());
-    let level = level_at_least.map(|level| format!(">={}", level.as_str().to_lowercase()));
-    optional("level", level);
-    let level = level_below.map(|level| format!("<{}", level.as_str().to_lowercase()));
-    optional("level", level);
-    optional("outcome", outcome.map(|outcome| outcome.to_string()));
-    optional("correlation", correlation_id.clone());
-    optional("transaction", transaction_id.map(|id| id.to_string()));
-    for path in changed {
-        optional("changed", Some(path.to_string()));
-    }
-    for (key, conditions) in [("changed_from", changed_from), ("changed_to", changed_to)] {
-        for (path, value) in conditions {
-            optional(key, Some(format!("{path}={}", value_text(value))));
+            term("parent", &format!("{model}/{}", root.object_pk))
         }
+        Condition::Action(action) => term("action", action.as_str()),
+        Condition::Actor(id) => term("actor", id),
+        Condition::LevelAtLeast(least) => level(">=", least),
+        Condition::LevelBelow(below) => level("<", below),
+        Condition::Outcome(outcome) => term("outcome", outcome.as_str()),
+        Condition::CorrelationId(id) => term("correlation", id),
+        Condition::TransactionId(id) => term("transaction", &id.to_string()),
+        Condition::Changed(path) => term("changed", path.as_str()),
+        Condition::ChangedFrom(path, value) => valued("changed_from", path, value),
+        Condition::ChangedTo(path, value) => valued("changed_to", path, value),
+        Condition::Since(time) => term("since", &canonical::timestamp(time)),
+        Condition::Until(time) => term("until", &canonical::timestamp(time)),
+        Condition::Text(text) => term("text", text),
     }
-    optional("since", since.map(canonical::timestamp));
-    optional("until", until.map(canonical::timestamp));
-    optional("text", text.clone());
-    terms.extend(groups.iter().map(group));
-    terms
 }
 
 fn group(group: &Group) -> String {

@@ -202,7 +202,7 @@ fn combined<W: WriteConditions>(
 }
 
 impl Filter {
-    /// Returns the conditions outside of groups.
+    /// Returns the conditions outside of groups, in the order in which they are printed.
     pub(super) fn conditions(&self) -> impl Iterator<Item = Condition<'_>> {
         let Self {
             model,
@@ -234,9 +234,6 @@ impl Filter {
             outcome.map(Condition::Outcome),
             correlation_id.as_deref().map(Condition::CorrelationId),
             transaction_id.map(Condition::TransactionId),
-            since.map(Condition::Since),
-            until.map(Condition::Until),
-            text.as_deref().map(Condition::Text),
         ];
         let from = changed_from
             .iter()
@@ -250,5 +247,8 @@ impl Filter {
             .chain(changed.iter().map(Condition::Changed))
             .chain(from)
             .chain(to)
+            .chain(since.map(Condition::Since))
+            .chain(until.map(Condition::Until))
+            .chain(text.as_deref().map(Condition::Text))
     }
 }
