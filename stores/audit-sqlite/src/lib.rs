@@ -74,6 +74,7 @@ mod reader;
 mod row;
 mod schema;
 mod store;
+mod url;
 mod writer;
 
 pub use crate::caller::{Error, RecordIn, WriteIn, append_in, install};

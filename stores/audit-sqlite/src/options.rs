@@ -14,6 +14,7 @@ use crate::error::{at, store_error};
 use crate::file;
 use crate::schema::{self, Found, Owner, SCHEMA_VERSION};
 use crate::store::SqliteStore;
+use crate::url;
 
 /// Statements each connection keeps prepared.
 const STATEMENTS: usize = 32;
@@ -171,6 +172,7 @@ impl SqliteOptions {
                             for itself; use `MemoryStore`",
             });
         }
+        url::refuse(path)?;
         if std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 1) {
             // SQLite would take it for an empty database and write over it.
             return Err(StoreError::Foreign {

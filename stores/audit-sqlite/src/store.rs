@@ -13,7 +13,6 @@ use uuid::Uuid;
 
 use crate::backup;
 use crate::check::{self, Check};
-use crate::damage::{Damaged, Tolerance};
 use crate::error::at;
 use crate::file::OpenFile;
 use crate::info::{self, FileInfo};
@@ -23,6 +22,7 @@ use crate::query;
 use crate::reader::Readers;
 use crate::row::Row;
 use crate::writer::{Writer, checkpoint};
+use crate::damage::{Damaged, Tolerance};
 
 /// How many rows a step of [`Store::purge`] removes before writers get their turn.
 const PURGE_ROWS: usize = 2_000;
@@ -85,7 +85,8 @@ impl SqliteStore {
     /// - [`StoreError::Corrupt`]: it is damaged.
     /// - [`StoreError::Unsupported`]: the path is `:memory:`; use
     ///   [`MemoryStore`](audit_core::MemoryStore).
-    /// - [`StoreError::Io`]: its folder does not exist, or the system failed otherwise.
+    /// - [`StoreError::Io`]: its folder does not exist, the path is the URL of a database, or the
+    ///   system failed otherwise.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         SqliteOptions::new().open(path)
     }

@@ -207,9 +207,48 @@ fn a_path_that_is_none_says_why() {
 }
 
 #[test]
+fn the_url_of_a_database_is_refused_and_not_shown() {
+    for (path, said) in [
+        ("postgres://ann:s3cret@h/db", "PostgresStore::connect"),
+        ("POSTGRESQL://h/s3cret", "PostgresStore::connect"),
+        ("postgres:/h/s3cret", "PostgresStore::connect"),
+        ("host=db password=s3cret", "PostgresStore::connect"),
+        ("dbname=s3cret", "PostgresStore::connect"),
+        ("mysql://ann:s3cret@h/db", "audit_sqlx::mysql"),
+        ("mariadb://s3cret@h/db", "audit_sqlx::mysql"),
+        ("sqlite://s3cret.db", "the path of the file alone"),
+        ("sqlite:s3cret.db", "the path of the file alone"),
+        ("file:s3cret.db?mode=ro", "the path of the file alone"),
+        ("jdbc:sqlite:s3cret.db", "the path of the file alone"),
+        ("mongodb://ann:s3cret@h/db", "`mongodb:`; name a file"),
+    ] {
+        for create in [true, false] {
+            let options = SqliteStore::options().create(create);
+            let error = options.open(path).unwrap_err();
+            let StoreError::Io { source, .. } = &error else {
+                panic!("{path}: {error:?}");
+            };
+            assert_eq!(source.kind(), io::ErrorKind::InvalidInput, "{path}");
+            assert!(error.to_string().contains(said), "{path}: {error}");
+            assert!(
+                !format!("{error} {error:?}").contains("s3cret"),
+                "{error:?}"
+            );
+        }
+        assert!(!Path::new(path).exists(), "{path}");
+    }
+}
+
+#[test]
 fn a_path_is_a_path_whatever_it_is_called() {
     let folder = scratch::folder();
-    for name in ["file:x.db?mode=memory", "a'b.db", "ü \u{1F980}.db", "-x.db"] {
+    for name in [
+        "file:x.db?mode=memory",
+        "a'b.db",
+        "ü \u{1F980}.db",
+        "-x.db",
+        "host=x.db",
+    ] {
         let file = folder.join(name);
         let store = SqliteStore::open(&file).unwrap();
         store.append(&entries(1, 1)).unwrap();
