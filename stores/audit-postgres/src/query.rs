@@ -16,8 +16,8 @@ use tokio_postgres::types::FromSqlOwned;
 use tokio_postgres::{Error, IsolationLevel, Row};
 use uuid::Uuid;
 
-use crate::connection::{Connection, Connections, retrying};
 use crate::damage::Tolerance;
+use crate::connection::{Connection, Connections, retrying};
 use crate::error::Failure;
 use crate::schema::Schema;
 use crate::statement::{Conditions, Order, Place, Statement, place_of};
@@ -579,50 +579,43 @@ async fn scan(
         };
         let mut number = CANDIDATES;
         loop {
-            let columns = ["id", "body", "ts"];
+            // By an object's columns, since the bytes of a damaged row do not tell it.
+            let mut columns = vec!["id", "body", "ts"];
+            if order.is_by_object() {
+                columns.extend(["model", "object_pk"]);
+            }
             let statement = order.statement(Conditions::of(query), &columns, number, schema);
             let page = timeout(limit, async {
                 let prepared = transaction.prepare(&statement.sql).await?;
                 let rows = transaction.query(&prepared, &statement.params()).await?;
-                let read = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
-                rows.iter()
-                    .map(read)
-                    .collect::<Result<Vec<(Uuid, String, i64)>, Error>>()
+                if let Some(last) = rows.last() {
+                    let object = if order.is_by_object() {
+                        Some((last.try_get(3)?, last.try_get(4)?))
+                    } else {
+                        None
+                    };
+                    order.go_on_after((last.try_get(2)?, last.try_get(0)?), object);
+                }
+                pairs::<Uuid, String>(&rows)
             });
             let page = match page.await? {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
             let full = page.len() == number;
-            // A page that does not tell where the next one begins: that one is longer.
-            let (mut advanced, mut stuck) = (false, None);
-            for (id, body, ts) in page {
-                let entry = match read_entry_with(id, &body, &place) {
-                    Ok(entry) => entry,
-                    Err(error) => {
-                        if let Err(error) = tolerance.read::<()>(id, Err(error.clone())) {
-                            return Ok(Ok(Err(error)));
+            for (id, body) in page {
+                match tolerance.read(id, read_entry_with(id, &body, &place)) {
+                    Ok(Some(entry)) => {
+                        if !consume(entry, body) {
+                            return Ok(Ok(Ok(())));
                         }
-                        if !order.go_on_after_row((ts, id)) && !advanced {
-                            stuck = Some(error);
-                        }
-                        continue;
                     }
-                };
-                order.go_on_after(&entry);
-                advanced = true;
-                stuck = None;
-                if !consume(entry, body) {
-                    return Ok(Ok(Ok(())));
+                    Ok(None) => {}
+                    Err(error) => return Ok(Ok(Err(error))),
                 }
             }
             if !full {
                 return Ok(Ok(Ok(())));
-            }
-            if let Some(error) = stuck
-                && number == MOST_CANDIDATES
-            {
-                return Ok(Ok(Err(error)));
             }
             number = (number * 2).min(MOST_CANDIDATES);
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use audit_core::projection::{digits, is_verbatim_in_json, is_whole_field, micros_up, narrow};
-use audit_core::{Action, Cursor, Filter, LogEntry, ObjectRef, Query};
+use audit_core::{Action, Cursor, Filter, ObjectRef, Query};
 use serde_json::Value;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
@@ -58,8 +58,11 @@ pub(crate) struct Order {
 enum By {
     Time(Option<Place>),
     /// Entries about no object are left out.
-    Object(Option<ObjectRef>, Option<Place>),
+    Object(Option<Object>, Option<Place>),
 }
+
+/// A model and an identity in key form, as the columns have them.
+pub(crate) type Object = (String, String);
 
 /// A time and an id.
 pub(crate) type Place = (i64, Uuid);
@@ -110,31 +113,29 @@ impl Order {
     pub(crate) fn by_object(after: Option<&ObjectRef>) -> Self {
         Self {
             descending: false,
-            by: By::Object(after.cloned(), None),
+            by: By::Object(
+                after.map(|object| {
+                    let pk = key(&object.object_pk).into_owned();
+                    (key(&object.model).into_owned(), pk)
+                }),
+                None,
+            ),
             until: None,
             committed: None,
         }
     }
 
-    pub(crate) fn go_on_after(&mut self, entry: &LogEntry) {
-        let place = Some(place_of(Cursor::of(entry)));
+    /// Goes on after a row, whatever its bytes are.
+    pub(crate) fn go_on_after(&mut self, place: Place, object: Option<Object>) {
         self.by = match self.by {
-            By::Time(_) => By::Time(place),
-            By::Object(..) => {
-                let object = ObjectRef::new(entry.model.as_str(), entry.object_pk.as_str());
-                By::Object(Some(object), place)
-            }
+            By::Time(_) => By::Time(Some(place)),
+            By::Object(..) => By::Object(object, Some(place)),
         };
     }
 
-    /// Goes on after a row that is no entry. Returns whether it can: the columns do not tell the
-    /// object.
-    pub(crate) fn go_on_after_row(&mut self, place: Place) -> bool {
-        let by_time = matches!(self.by, By::Time(_));
-        if by_time {
-            self.by = By::Time(Some(place));
-        }
-        by_time
+    /// Returns whether it goes by object, so that to go on takes one.
+    pub(crate) fn is_by_object(&self) -> bool {
+        matches!(self.by, By::Object(..))
     }
 
     fn columns(&self) -> &'static [&'static str] {
@@ -155,10 +156,9 @@ impl Order {
             }
         };
         let mut place = Vec::new();
-        if let Some(object) = object {
-            place.push(("e.model", conditions.param(key(&object.model).into_owned())));
-            let pk = conditions.param(key(&object.object_pk).into_owned());
-            place.push(("e.object_pk", pk));
+        if let Some((model, pk)) = object {
+            place.push(("e.model", conditions.param(model.clone())));
+            place.push(("e.object_pk", conditions.param(pk.clone())));
         }
         if let Some((ts, id)) = after {
             place.push(("e.ts", conditions.param(*ts)));

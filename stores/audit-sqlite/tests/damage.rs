@@ -7,7 +7,7 @@ use std::path::Path;
 use audit_core::{LogEntry, Query, Store, StoreError};
 use audit_sqlite::rusqlite::Connection;
 use audit_sqlite::{SchemaDifference, SqliteStore};
-use audit_testkit::entries;
+use audit_testkit::{DamagedRows, entries, passes_over_damaged_rows};
 
 /// What a role that may insert can leave.
 const ROWS: [&str; 5] = [
@@ -75,6 +75,36 @@ fn rows_that_are_no_entries_hide_no_others() {
         let with_pk = |entry: &&LogEntry| !entry.object_pk.is_empty();
         sample.iter().filter(with_pk).count()
     });
+}
+
+#[test]
+fn many_damaged_rows_in_a_row_hide_no_others() {
+    let file = scratch::file("audit.db");
+    let store = SqliteStore::options()
+        .pass_over_damaged()
+        .open(&file)
+        .unwrap();
+    passes_over_damaged_rows(&store, &mut |rows| {
+        let DamagedRows {
+            count,
+            model,
+            object_pk,
+            ts,
+            ..
+        } = rows;
+        let body = DamagedRows::BODY;
+        run(
+            &file,
+            &format!(
+                "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count})
+                 INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, checksum, body)
+                 SELECT randomblob(16), {ts}, 20, 'x', 'success', '{model}', '{object_pk}', x'00', '{body}'
+                 FROM n"
+            ),
+        );
+    });
+    assert_eq!(store.damaged().rows.len(), 1_000);
+    assert!(store.damaged().more);
 }
 
 #[test]

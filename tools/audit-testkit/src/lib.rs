@@ -14,9 +14,11 @@
 //! ```
 
 pub mod conformance;
+mod damage;
 mod fault;
 mod groups;
 mod sample;
 
+pub use crate::damage::{DamagedRows, passes_over_damaged_rows};
 pub use crate::fault::{Fault, FaultStore};
 pub use crate::sample::entries;

@@ -1,7 +1,7 @@
 //! The columns say what the entries say, and a check shows where they do not.
 
 use audit_core::{Query, Store, StoreError};
-use audit_testkit::entries;
+use audit_testkit::{DamagedRows, entries, passes_over_damaged_rows};
 
 use crate::Test;
 use crate::scratch::Scratch;
@@ -22,6 +22,10 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "projections::a_damaged_entry_is_corrupt_and_can_be_removed",
         a_damaged_entry_is_corrupt_and_can_be_removed,
+    ),
+    (
+        "projections::many_damaged_rows_in_a_row_hide_no_others",
+        many_damaged_rows_in_a_row_hide_no_others,
     ),
 ];
 
@@ -130,6 +134,30 @@ fn every_writer_makes_the_checksum_of_the_bytes(scratch: &Scratch) {
     assert_eq!(sql.value(wrong), "0");
     assert_eq!(sql.value("SELECT count(*) FROM audit_entry"), "400");
     assert!(store.check().unwrap().is_ok());
+}
+
+fn many_damaged_rows_in_a_row_hide_no_others(scratch: &Scratch) {
+    let options = scratch.options().pass_over_damaged();
+    let store = options.connect(&scratch.url).unwrap();
+    let sql = scratch.sql();
+    passes_over_damaged_rows(&store, &mut |rows| {
+        let DamagedRows {
+            count,
+            model,
+            object_pk,
+            ts,
+            ..
+        } = rows;
+        let body = DamagedRows::BODY;
+        sql.run(&format!(
+            "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, \
+             body, checksum, xact) SELECT gen_random_uuid(), {ts}, 20, 'x', 'success', '{model}', \
+             '{object_pk}', '{{}}', '{body}', '', 3 FROM generate_series(1, {count})"
+        ))
+        .unwrap();
+    });
+    assert_eq!(store.damaged().rows.len(), 1_000);
+    assert!(store.damaged().more);
 }
 
 fn a_damaged_entry_is_corrupt_and_can_be_removed(scratch: &Scratch) {
