@@ -15,7 +15,6 @@ use uuid::Uuid;
 use crate::background::{self, Background, GivenUp};
 use crate::check::{self, Check};
 use crate::connection::{Connections, Runtimes, retrying};
-use crate::damage::{Damaged, Tolerance};
 use crate::follow::{self, Position};
 use crate::import::{self, Months};
 use crate::indexes;
@@ -29,6 +28,7 @@ use crate::schema::{self, Found, SCHEMA_VERSION, Schema};
 use crate::seats::Seats;
 use crate::server::Server;
 use crate::writer::{Batch, Job, Known, Writer, rows};
+use crate::damage::{Damaged, Tolerance};
 
 /// How many entries a step of an import has.
 const IMPORT: usize = 10_000;
@@ -518,6 +518,21 @@ impl PostgresStore {
             lookup::with_id_suffix(connections, schema, suffix, limit)
         })?;
         lookup::read(&found, self.place(), self.tolerance())
+    }
+
+    /// Finds entries as [`with_id_suffix`](Self::with_id_suffix) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`with_id_suffix`](Self::with_id_suffix).
+    pub async fn with_id_suffix_async(
+        &self,
+        suffix: &str,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let suffix = suffix.to_owned();
+        let found = self
+            .with(|connections, schema| lookup::with_id_suffix(connections, schema, suffix, limit));
+        lookup::read(&found.await?, self.place(), self.tolerance())
     }
 
     /// Returns the entries that have one of the ids, in the order of the ids given; of an id

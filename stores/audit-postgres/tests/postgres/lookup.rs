@@ -70,6 +70,8 @@ fn entries_are_found_by_the_beginning_of_their_id(scratch: &Scratch) {
         assert_eq!(store.by_ids_async(&ids).await.unwrap(), expected);
         let found = store.with_id_prefix_async("a", 1).await.unwrap();
         assert_eq!(found, sample[..1]);
+        let found = store.with_id_suffix_async("2", 9).await.unwrap();
+        assert_eq!(found, sample[1..2]);
     });
     store.close().unwrap();
 }
