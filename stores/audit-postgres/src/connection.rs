@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::error::Elapsed;
 use tokio_postgres::{Client, Error};
 
-use crate::damage::Tolerance;
+use crate::Tolerance;
 use crate::error::{Failure, is_timeout};
 use crate::options::PostgresOptions;
 use crate::server::{Opener, Server};

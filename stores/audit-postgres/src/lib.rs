@@ -171,7 +171,6 @@ mod background;
 mod caller;
 mod check;
 mod connection;
-mod damage;
 mod error;
 mod follow;
 mod groups;
@@ -201,7 +200,6 @@ pub use crate::caller::{
     in_schema,
 };
 pub use crate::check::{Check, Mismatch};
-pub use crate::damage::Damaged;
 pub use crate::error::sqlstate;
 pub use crate::follow::{ParsePositionError, Position};
 pub use crate::info::SchemaInfo;
@@ -211,3 +209,9 @@ pub use crate::roles::Roles;
 pub use crate::schema::SCHEMA_VERSION;
 pub use crate::store::PostgresStore;
 pub use crate::triggers::{TriggerContext, TriggerError, Triggers, set_context_in};
+
+/// The rows that readers passed over because they are no entries, by their `id`; see
+/// [`PostgresStore::damaged`].
+pub type Damaged = audit_sql::Damaged<uuid::Uuid>;
+/// Whether readers pass over damaged rows.
+type Tolerance = audit_sql::Tolerance<uuid::Uuid>;

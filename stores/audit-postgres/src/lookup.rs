@@ -9,8 +9,8 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
+use crate::Tolerance;
 use crate::connection::{Connections, retrying};
-use crate::damage::Tolerance;
 use crate::query::{read_entry, read_entry_with};
 use crate::schema::Schema;
 

@@ -7,8 +7,8 @@ use audit_core::StoreError;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
+use crate::Tolerance;
 use crate::background;
-use crate::damage::Tolerance;
 use crate::store::PostgresStore;
 use crate::{tls, url};
 

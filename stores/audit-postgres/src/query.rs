@@ -16,7 +16,7 @@ use tokio_postgres::types::FromSqlOwned;
 use tokio_postgres::{Error, IsolationLevel, Row};
 use uuid::Uuid;
 
-use crate::damage::Tolerance;
+use crate::Tolerance;
 use crate::connection::{Connection, Connections, retrying};
 use crate::error::Failure;
 use crate::schema::Schema;

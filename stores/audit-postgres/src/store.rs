@@ -28,7 +28,7 @@ use crate::schema::{self, Found, SCHEMA_VERSION, Schema};
 use crate::seats::Seats;
 use crate::server::Server;
 use crate::writer::{Batch, Job, Known, Writer, rows};
-use crate::damage::{Damaged, Tolerance};
+use crate::{Damaged, Tolerance};
 
 /// How many entries a step of an import has.
 const IMPORT: usize = 10_000;

@@ -20,16 +20,20 @@
 //! ```
 
 mod checksum;
+mod damage;
 mod error;
 mod face;
+mod groups;
 pub mod mysql;
 pub mod postgres;
 pub mod sqlite;
 
 pub use crate::checksum::checksum;
+pub use crate::damage::{Damaged, Tolerance};
 pub use crate::error::hint;
 #[doc(hidden)]
 pub use crate::error::said as __said;
+pub use crate::groups::{ConditionSql, condition};
 #[doc(hidden)]
 pub use audit_core as __core;
 #[doc(hidden)]

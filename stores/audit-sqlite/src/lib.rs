@@ -62,7 +62,6 @@
 mod backup;
 mod caller;
 mod check;
-mod damage;
 mod error;
 mod file;
 mod groups;
@@ -79,10 +78,15 @@ mod writer;
 
 pub use crate::caller::{Error, RecordIn, WriteIn, append_in, install};
 pub use crate::check::{Check, Mismatch, SchemaDifference};
-pub use crate::damage::Damaged;
 pub use crate::info::FileInfo;
 pub use crate::options::{Durability, SqliteOptions};
 pub use crate::schema::{APPLICATION_ID, SCHEMA_VERSION};
 pub use crate::store::SqliteStore;
 #[doc(no_inline)]
 pub use rusqlite;
+
+/// The rows that readers passed over because they are no entries, by their `seq`; see
+/// [`SqliteStore::damaged`].
+pub type Damaged = audit_sql::Damaged<i64>;
+/// Whether readers pass over damaged rows.
+type Tolerance = audit_sql::Tolerance<i64>;

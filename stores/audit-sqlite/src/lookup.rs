@@ -5,7 +5,7 @@ use audit_core::{LogEntry, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use crate::damage::Tolerance;
+use crate::Tolerance;
 use crate::error::at;
 use crate::query::read_or_pass;
 

@@ -13,7 +13,7 @@ use audit_core::{Action, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use crate::damage::Tolerance;
+use crate::Tolerance;
 use crate::error::at;
 use crate::row::{changed_fields, top_level_field};
 

@@ -22,7 +22,7 @@ use crate::query;
 use crate::reader::Readers;
 use crate::row::Row;
 use crate::writer::{Writer, checkpoint};
-use crate::damage::{Damaged, Tolerance};
+use crate::{Damaged, Tolerance};
 
 /// How many rows a step of [`Store::purge`] removes before writers get their turn.
 const PURGE_ROWS: usize = 2_000;
