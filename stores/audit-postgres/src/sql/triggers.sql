@@ -607,18 +607,19 @@ BEGIN
 END
 $audit$;
 
--- Keeps the entries of what triggers saw: `given` has of each object its key, its parent's
--- key, its changes with a comma behind each, the changed fields as `audit_append` takes them,
--- and its level. All have one time, one action and one table.
+-- Keeps the entries of rows that a statement wrote: of each object its key, its parent's key, its
+-- other key if the statement changed it, its changes with a comma behind each, the changed fields as
+-- `audit_append` takes them, and its level. All have one action, one table and one time: the current
+-- one, unless a moment is given.
 CREATE OR REPLACE FUNCTION {schema}.audit_capture(
     action text, model text, schema_version integer, object_pks text[], reprs text[],
-    parent_model text, parent_pks text[], changes text[], fields text[], levels smallint[],
-    matching text, written text
+    parent_model text, parent_pks text[], counterparts text[], changes text[], fields text[],
+    levels smallint[], matching text, written text, given_moment timestamptz
 ) RETURNS void
 LANGUAGE plpgsql
 AS $audit$
 DECLARE
-    moment timestamptz := clock_timestamp();
+    moment timestamptz := coalesce(given_moment, clock_timestamp());
     micros bigint := (extract(epoch FROM moment) * 1000000)::bigint;
     -- Of version 7: milliseconds, and the rest of the time in twelve bits.
     first_half text := lpad(to_hex(micros / 1000), 12, '0') || '7'
@@ -672,6 +673,8 @@ BEGIN
         SELECT o.*, before_changes
             || CASE WHEN o.changes <> '' THEN ',"changes":{' || left(o.changes, -1) || '}' ELSE '' END
             || coalesce(',"correlation_id":' || to_json(correlation)::text, '')
+            || coalesce(',"counterpart":{"model":' || to_json(model)::text
+                || ',"object_pk":' || to_json(o.counterpart)::text || '}', '')
             || ',"id":"' || o.id || '","level":"'
             || CASE o.level WHEN 10 THEN 'DEBUG' WHEN 20 THEN 'INFO' WHEN 30 THEN 'WARNING'
                 WHEN 40 THEN 'ERROR' ELSE 'CRITICAL' END || '"'
@@ -681,10 +684,17 @@ BEGIN
                 || ',"object_pk":' || to_json(o.parent_pk)::text || '}', '')
             || after_parent AS body
         FROM (
-            SELECT (first_half || substr(replace(gen_random_uuid()::text, '-', ''), 17))::uuid AS id,
-                g.*
-            FROM unnest(object_pks, reprs, parent_pks, changes, fields, levels)
-                AS g(object_pk, repr, parent_pk, changes, fields, level)
+            SELECT (first_half || CASE
+                    WHEN g.counterpart IS NULL THEN g.digits
+                    -- Of one time, the ends come before the beginnings.
+                    ELSE translate(left(g.digits, 1), CASE action WHEN 'delete' THEN 'ab' ELSE '89' END,
+                        CASE action WHEN 'delete' THEN '89' ELSE 'ab' END) || substr(g.digits, 2)
+                END)::uuid AS id, g.*
+            FROM (
+                SELECT substr(replace(gen_random_uuid()::text, '-', ''), 17) AS digits, u.*
+                FROM unnest(object_pks, reprs, parent_pks, counterparts, changes, fields, levels)
+                    AS u(object_pk, repr, parent_pk, counterpart, changes, fields, level)
+            ) AS g
         ) AS o
         -- The planner would make the body twice, for itself and for its checksum.
         OFFSET 0

@@ -8,7 +8,7 @@ use audit_core::{Auditable, FieldDescription, Level, Mask, ModelDescription, Rec
 
 pub use self::context::{TriggerContext, set_context_in};
 pub use self::error::TriggerError;
-use self::sql::{Function, Ident, Shown, Table};
+use self::sql::{Function, Ident, Recording, Shown, Table};
 use crate::row::key;
 use crate::schema::Schema;
 
@@ -59,8 +59,10 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// record every write, without a snapshot.
 ///
 /// A column with JSON, an array or a composite type is one value, old and new. `object_repr`
-/// is the model and the identity. A statement that gives a row another identity is a deletion
-/// and a creation. TRUNCATE is a deletion of each object, and takes as long as DELETE does, or,
+/// is the model and the identity. An UPDATE that gives a row another identity is recorded as the
+/// program does it: a deletion under the former one and a creation under the new one with the whole
+/// row, each naming the other as its [`counterpart`](audit_core::LogEntry::counterpart), if updates
+/// are recorded. TRUNCATE is a deletion of each object, and takes as long as DELETE does, or,
 /// with [`truncate_in_bulk`](Self::truncate_in_bulk), one entry for all of them.
 ///
 /// # After a migration
@@ -84,6 +86,8 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 ///   deletion and a creation. To move rows without an entry, write both partitions by their own
 ///   names; a DELETE from a partition and an INSERT into the whole table records a creation alone,
 ///   which [`reconcile`](crate::PostgresStore::reconcile) reports.
+///   An UPDATE of which a trigger of a partition refuses a row (`BEFORE INSERT .. RETURN NULL`) has the
+///   deletion of that row, and the entries of its rows with another identity name no counterpart.
 /// - **Restoring.** `pg_restore --data-only`, or a data dump loaded with `psql`, records a creation
 ///   of each row unless the dump was made, or is restored, with `--disable-triggers`. A dump with
 ///   the schema creates the triggers after the rows and records nothing.
@@ -326,15 +330,18 @@ impl Triggers {
         if name.is_empty() || name.contains('\0') {
             return Err(TriggerError::name(name));
         }
-        let level = |records: bool, level: Level| records.then_some(level as u8);
+        let recording = |is_on: bool, level: Level| Recording {
+            is_on,
+            level: level as u8,
+        };
         Ok(Function {
             schema,
             table: Table::parse(&self.table)?,
             model: name.clone(),
             version: self.model.schema_version,
-            create: level(self.model.records_create, self.model.create_level),
-            update: level(self.model.records_update, self.model.update_level),
-            delete: level(self.model.records_delete, self.model.delete_level),
+            create: recording(self.model.records_create, self.model.create_level),
+            update: recording(self.model.records_update, self.model.update_level),
+            delete: recording(self.model.records_delete, self.model.delete_level),
             key: key_columns,
             parent,
             columns: recorded,

@@ -145,6 +145,13 @@ pub(super) struct Column {
     pub(super) reference: bool,
 }
 
+/// Whether an action is recorded, and its level.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recording {
+    pub(super) is_on: bool,
+    pub(super) level: u8,
+}
+
 /// The function of the triggers of a table.
 #[derive(Clone, Debug)]
 pub(super) struct Function {
@@ -152,10 +159,9 @@ pub(super) struct Function {
     pub(super) table: Table,
     pub(super) model: String,
     pub(super) version: u32,
-    /// The level of each action; none if it is not recorded.
-    pub(super) create: Option<u8>,
-    pub(super) update: Option<u8>,
-    pub(super) delete: Option<u8>,
+    pub(super) create: Recording,
+    pub(super) update: Recording,
+    pub(super) delete: Recording,
     pub(super) key: Vec<Ident>,
     /// The model of the parent, and the column of its key.
     pub(super) parent: Option<(String, Ident)>,
@@ -168,12 +174,52 @@ pub(super) struct Function {
 /// What the change of a column begins with that may change without an entry.
 const LOOSE: &str = "\"loose\":true,";
 
+/// Where a row is in its transition table.
+const PLACE: &str = "\"an auditlog place\"";
+/// The key of a row, where places do not pair.
+const KEY: &str = "\"an auditlog key\"";
+
 /// The rows a statement wrote: `o` as they were, `n` as they are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rows {
+    /// Without a row before.
     Came,
+    /// Without a row after.
     Went,
+    /// Under the same key.
     Changed,
+    /// Under the key that an UPDATE took from them.
+    Ended,
+    /// Under the key that an UPDATE gave them.
+    Begun,
+}
+
+impl Rows {
+    /// Returns the name of the action.
+    fn action(self) -> &'static str {
+        match self {
+            Self::Came | Self::Begun => "create",
+            Self::Went | Self::Ended => "delete",
+            Self::Changed => "update",
+        }
+    }
+
+    /// Returns the row that has the key of the entry.
+    fn row(self) -> &'static str {
+        match self {
+            Self::Went | Self::Ended => "o",
+            Self::Came | Self::Begun | Self::Changed => "n",
+        }
+    }
+
+    /// Returns the side that each change of the entry has, if it is one alone.
+    fn side(self) -> Option<&'static str> {
+        match self {
+            Self::Came | Self::Begun => Some("new"),
+            Self::Went | Self::Ended => Some("old"),
+            Self::Changed => None,
+        }
+    }
 }
 
 impl Function {
@@ -187,25 +233,20 @@ impl Function {
         let mut sql = format!(
             "DO {QUOTE}\n{check}{QUOTE};\n\n\
              CREATE OR REPLACE FUNCTION {schema}.{function}() RETURNS trigger\n\
-             LANGUAGE plpgsql SECURITY DEFINER {SETTINGS}\nAS {QUOTE}\nBEGIN\n    {body}\n    \
-             RETURN NULL;\nEND\n{QUOTE};\nREVOKE EXECUTE ON FUNCTION {schema}.{function} \
+             LANGUAGE plpgsql SECURITY DEFINER {SETTINGS}\nAS {QUOTE}\n<<auditlog>>\nDECLARE\n    \
+             paired boolean;\n    moment timestamptz;\nBEGIN\n    {body}\n    RETURN NULL;\nEND\n{QUOTE};\nREVOKE EXECUTE ON FUNCTION {schema}.{function} \
              FROM PUBLIC;\nCOMMENT ON FUNCTION {schema}.{function}() IS {};\n\n{}",
             Literal(&format!("{}\n{}", self.comment(), self.needs())),
             self.drop_triggers()
         );
-        let triggers = [
-            ("insert", "NEW TABLE AS auditlog_new", self.create),
-            (
-                "update",
-                "OLD TABLE AS auditlog_old NEW TABLE AS auditlog_new",
-                // A row that gets another identity went, and came.
-                self.update.or(self.create).or(self.delete),
-            ),
-            ("delete", "OLD TABLE AS auditlog_old", self.delete),
-            ("truncate", "", self.delete),
-        ];
-        for (event, rows, level) in triggers {
-            if level.is_some() {
+        for (event, is_on) in self.events() {
+            let rows = match event {
+                "insert" => "NEW TABLE AS auditlog_new",
+                "update" => "OLD TABLE AS auditlog_old NEW TABLE AS auditlog_new",
+                "delete" => "OLD TABLE AS auditlog_old",
+                _ => "",
+            };
+            if is_on {
                 let _ok = writeln!(
                     sql,
                     "CREATE TRIGGER auditlog_{event} {} {} ON {table}{}{rows}\n    \
@@ -252,21 +293,26 @@ impl Function {
         let mut columns: Vec<_> = self.needed().map(|name| name.0.as_str()).collect();
         columns.sort_unstable();
         columns.dedup();
-        let mut events = vec![];
-        events.extend(self.create.map(|_| "insert"));
-        events.extend(
-            self.update
-                .or(self.create)
-                .or(self.delete)
-                .map(|_| "update"),
-        );
-        events.extend(self.delete.iter().flat_map(|_| ["delete", "truncate"]));
+        let events = self.events().into_iter().filter(|(_, is_on)| *is_on);
+        let events: Vec<_> = events.map(|(event, _)| event).collect();
         serde_json::json!({
             "columns": columns,
             "events": events,
             "table": format!("{}.{}", self.table.schema.0, self.table.name.0),
         })
         .to_string()
+    }
+
+    /// The events of the table, and whether each has a trigger.
+    fn events(&self) -> [(&'static str, bool); 4] {
+        let (create, delete) = (self.create.is_on, self.delete.is_on);
+        [
+            ("insert", create),
+            // Of a row that is lost on its way to another partition, too.
+            ("update", self.update.is_on || create || delete),
+            ("delete", delete),
+            ("truncate", delete),
+        ]
     }
 
     /// The columns that the triggers read.
@@ -278,14 +324,39 @@ impl Function {
 
     /// The rows of a table as a relation with the columns that are read.
     fn rows(&self, table: &str) -> String {
-        let mut columns: Vec<_> = self.needed().map(ToString::to_string).collect();
-        columns.sort_unstable();
-        columns.dedup();
-        let columns: Vec<_> = columns
-            .iter()
+        format!("(SELECT {} FROM {table} AS {NEEDED})", self.read())
+    }
+
+    /// The columns of a row that are read.
+    fn read(&self) -> String {
+        let mut columns: Vec<_> = self
+            .needed()
             .map(|column| format!("{NEEDED}.{column}"))
             .collect();
-        format!("(SELECT {} FROM {table} AS {NEEDED})", columns.join(", "))
+        columns.sort_unstable();
+        columns.dedup();
+        columns.join(", ")
+    }
+
+    /// The rows of an UPDATE, each as it was beside the same one as it is.
+    ///
+    /// The server puts a row into both tables before it comes to the next one, so that a row has one
+    /// place in both. A row that a trigger refuses on its way to another partition is in the old
+    /// table alone: then rows pair by their keys.
+    fn pairs(&self) -> String {
+        let placed = |table: &str| {
+            format!(
+                "(SELECT {}, CASE WHEN auditlog.paired THEN row_number() OVER () ELSE 0 END AS {PLACE}, \
+                 CASE WHEN auditlog.paired THEN '' ELSE {} END AS {KEY} FROM {table} AS {NEEDED})",
+                self.read(),
+                self.key_text(NEEDED),
+            )
+        };
+        format!(
+            "{} AS o JOIN {} AS n ON o.{PLACE} = n.{PLACE} AND o.{KEY} = n.{KEY}",
+            placed("auditlog_old"),
+            placed("auditlog_new")
+        )
     }
 
     /// Looks whether the table is as the triggers need it.
@@ -305,7 +376,7 @@ impl Function {
             .chain(keys.iter().copied().chain(parent).map(|key| (key, key)))
             .unzip();
         let (needed, of, keys) = (array(&needed), array(&of), array(&keys));
-        let truncates = self.delete.is_some() && !self.watch && !self.truncate_in_bulk;
+        let truncates = self.delete.is_on && !self.watch && !self.truncate_in_bulk;
         format!(
             "DECLARE\n    table_name text := {};\n    trail_name text := {};\n    \
              function_name text := {};\n    model_name text := {};\n    \
@@ -373,40 +444,15 @@ impl Function {
     /// What is done for each kind of statement.
     fn branches(&self, watch: bool) -> String {
         let mut sql = String::new();
-        let unpaired = |of: &str, other: &str| {
-            format!(
-                " WHERE NOT EXISTS (SELECT FROM auditlog_{} AS {other} WHERE {})",
-                if other == "o" { "old" } else { "new" },
-                self.same_key(of, other)
-            )
-        };
-        let mut update = String::new();
-        if self.update.is_some() {
-            update += &self.statement(Rows::Changed, watch, "");
-        }
-        if self.delete.is_some() {
-            update += &self.statement(Rows::Went, watch, &unpaired("o", "n"));
-        }
-        if self.create.is_some() {
-            update += &self.statement(Rows::Came, watch, &unpaired("n", "o"));
-        }
+        let update = self.updated(watch);
         let branches = [
-            (
-                "INSERT",
-                self.create.map(|_| self.statement(Rows::Came, watch, "")),
-            ),
-            ("UPDATE", Some(update)),
-            (
-                "DELETE",
-                self.delete.map(|_| self.statement(Rows::Went, watch, "")),
-            ),
-            (
-                "TRUNCATE",
-                self.delete.map(|level| self.truncated(level, watch)),
-            ),
+            ("INSERT", self.statement(Rows::Came, watch, "")),
+            ("UPDATE", update),
+            ("DELETE", self.statement(Rows::Went, watch, "")),
+            ("TRUNCATE", self.truncated(watch)),
         ];
-        for (event, statements) in branches {
-            if let Some(statements) = statements {
+        for ((event, statements), (_, is_on)) in branches.into_iter().zip(self.events()) {
+            if is_on {
                 let word = if sql.is_empty() { "IF" } else { "ELSIF" };
                 let _ok = write!(sql, "{word} TG_OP = '{event}' THEN\n{statements}    ");
             }
@@ -414,40 +460,67 @@ impl Function {
         sql + "END IF;"
     }
 
+    /// What is done for an UPDATE. One that gives a row another key is recorded as an update is, or
+    /// not at all: as the end of one object and the beginning of another.
+    fn updated(&self, watch: bool) -> String {
+        let mut sql = "        auditlog.paired := (SELECT count(*) FROM auditlog_old) \
+                       = (SELECT count(*) FROM auditlog_new);\n"
+            .to_owned();
+        let same = self.same_key("o", "n");
+        if self.update.is_on {
+            sql += &self.statement(Rows::Changed, watch, &same);
+            let moved = format!("NOT ({same})");
+            let _ok = write!(
+                sql,
+                "        IF auditlog.paired AND EXISTS (SELECT FROM {} WHERE {moved}) THEN\n        \
+                 auditlog.moment := clock_timestamp();\n{}{}        END IF;\n",
+                self.pairs(),
+                self.statement(Rows::Ended, watch, &moved),
+                self.statement(Rows::Begun, watch, &moved),
+            );
+        }
+        if self.create.is_on || self.delete.is_on {
+            sql += "        IF NOT auditlog.paired THEN\n";
+            let alone = |table, other| {
+                format!("NOT EXISTS (SELECT FROM auditlog_{table} AS {other} WHERE {same})")
+            };
+            if self.delete.is_on {
+                sql += &self.statement(Rows::Went, watch, &alone("new", "n"));
+            }
+            if self.create.is_on {
+                sql += &self.statement(Rows::Came, watch, &alone("old", "o"));
+            }
+            sql += "        END IF;\n";
+        }
+        sql
+    }
+
+    /// Records rows of a statement that meet a condition, if it is not empty.
     fn statement(&self, rows: Rows, watch: bool, condition: &str) -> String {
-        let (action, level, from) = match rows {
-            Rows::Came => (
-                "create",
-                self.create,
-                format!("{} AS n", self.rows("auditlog_new")),
-            ),
-            Rows::Went => (
-                "delete",
-                self.delete,
-                format!("{} AS o", self.rows("auditlog_old")),
-            ),
-            Rows::Changed => (
-                "update",
-                self.update,
-                format!(
-                    "{} AS o JOIN {} AS n ON {}",
-                    self.rows("auditlog_old"),
-                    self.rows("auditlog_new"),
-                    self.same_key("o", "n")
-                ),
-            ),
+        let from = match rows {
+            Rows::Came => format!("{} AS n", self.rows("auditlog_new")),
+            Rows::Went => format!("{} AS o", self.rows("auditlog_old")),
+            Rows::Changed | Rows::Ended | Rows::Begun => self.pairs(),
         };
+        let conditions: Vec<_> = [condition]
+            .into_iter()
+            .filter(|condition| !condition.is_empty())
+            .collect();
         if watch {
-            self.touched(action, rows, &from, condition)
+            self.touched(rows, &from, &conditions)
         } else {
-            let level = level.unwrap_or_default();
-            self.captured(action, level, rows, &format!("{from}{condition}"), WRITTEN)
+            self.captured(rows, &format!("{from}{}", all_of(&conditions)), WRITTEN)
         }
     }
 
-    fn captured(&self, action: &str, level: u8, rows: Rows, from: &str, written: &str) -> String {
+    fn captured(&self, rows: Rows, from: &str, written: &str) -> String {
         let Self { schema, .. } = self;
-        let row = if rows == Rows::Went { "o" } else { "n" };
+        let row = rows.row();
+        let Recording { level, .. } = match rows {
+            Rows::Came | Rows::Begun => self.create,
+            Rows::Went | Rows::Ended => self.delete,
+            Rows::Changed => self.update,
+        };
         let mut columns: Vec<_> = self.columns.iter().enumerate().collect();
         // A function takes 100 arguments, so that texts are put together with an operator.
         let joined = |columns: &[(usize, &Column)], of: &dyn Fn(usize, &Column) -> String| {
@@ -469,16 +542,7 @@ impl Function {
                 );
                 sql
             });
-        let levels = columns
-            .iter()
-            .filter(|_| rows == Rows::Changed)
-            .filter_map(|(index, column)| {
-                let level = column.level?;
-                Some(format!(
-                    ", CASE WHEN s.c{index} IS NOT NULL THEN {level} END"
-                ))
-            })
-            .collect::<String>();
+        let (levels, raised) = self.levels(rows);
         let notable = if rows == Rows::Changed {
             let parts: Vec<_> = columns
                 .iter()
@@ -515,17 +579,25 @@ impl Function {
             ),
             None => ("NULL".to_owned(), "NULL::text".to_owned()),
         };
+        let (counterpart, moment) = match rows {
+            Rows::Ended => (self.pk("n"), "auditlog.moment"),
+            Rows::Begun => (self.pk("o"), "auditlog.moment"),
+            _ => ("NULL::text".to_owned(), "NULL"),
+        };
         format!(
             "        PERFORM {schema}.audit_capture(\n            \
              '{action}', {model}, {version}, array_agg(r.pk), array_agg({repr} || r.pk), \
-             {parent_model},\n            array_agg(r.parent), array_agg(r.changes), \
-             array_agg(r.fields), array_agg(r.level), NULL, {written}\n        ) FROM (\n        \
-             SELECT s.pk, s.parent, {changes} AS changes,\n            {fields} AS fields,\n            \
+             {parent_model},\n            array_agg(r.parent), array_agg(r.counterpart), \
+             array_agg(r.changes), array_agg(r.fields), array_agg(r.level), NULL, {written}, \
+             {moment}\n        ) FROM (\n        \
+             SELECT s.pk, s.parent, s.counterpart, {changes} AS changes,\n            \
+             {fields} AS fields,\n            \
              greatest({level}{levels})::smallint AS level,\n            \
              (row_number() OVER () - 1) / {BATCH} AS batch\n        FROM (\n            \
-             SELECT {pk} AS pk, {parent} AS parent{values}\n            \
+             SELECT {pk} AS pk, {parent} AS parent, {counterpart} AS counterpart{values}{raised}\n            \
              FROM {from} OFFSET 0\n        ) AS s{notable}\n        \
              ) AS r GROUP BY r.batch;\n",
+            action = rows.action(),
             model = Literal(&self.model),
             version = self.version,
             repr = Literal(&format!("{} ", self.model)),
@@ -533,38 +605,60 @@ impl Function {
         )
     }
 
-    fn touched(&self, action: &str, rows: Rows, from: &str, condition: &str) -> String {
-        let row = if rows == Rows::Went { "o" } else { "n" };
-        let mut condition = condition.to_owned();
-        if rows == Rows::Changed {
-            let parts: Vec<_> = self
-                .columns
-                .iter()
-                .filter(|column| !column.ignored)
-                .map(|column| {
-                    let name = &column.name;
-                    format!(
-                        "record_image_ne(ROW(o.{name}), ROW(n.{name})) \
-                         AND NOT {0}.audit_same(o.{name}, n.{name}) \
-                         AND {0}.audit_value(o.{name}) <> {0}.audit_value(n.{name})",
-                        self.schema
-                    )
-                })
-                .collect();
-            let _ok = write!(
-                condition,
-                " WHERE {}",
-                if parts.is_empty() {
-                    "false".to_owned()
-                } else {
-                    parts.join(" OR ")
+    /// The levels to which changed columns raise an entry: as arguments, and as the columns that
+    /// these need.
+    fn levels(&self, rows: Rows) -> (String, String) {
+        let (mut levels, mut raised) = (String::new(), String::new());
+        for (index, column) in self.columns.iter().enumerate() {
+            let Some(level) = column.level else {
+                continue;
+            };
+            let _ok = match rows {
+                Rows::Came | Rows::Went => Ok(()),
+                Rows::Changed => write!(
+                    levels,
+                    ", CASE WHEN s.c{index} IS NOT NULL THEN {level} END"
+                ),
+                Rows::Ended | Rows::Begun => {
+                    let differs = self.differs(column);
+                    let sql =
+                        format!(",\n            CASE WHEN {differs} THEN {level} END AS l{index}");
+                    raised += &sql;
+                    write!(levels, ", s.l{index}")
                 }
-            );
+            };
+        }
+        (levels, raised)
+    }
+
+    fn touched(&self, rows: Rows, from: &str, conditions: &[&str]) -> String {
+        let differing: String;
+        let mut conditions = conditions.to_vec();
+        if rows == Rows::Changed {
+            let notable = self.columns.iter().filter(|column| !column.ignored);
+            let parts: Vec<_> = notable.map(|column| self.differs(column)).collect();
+            differing = if parts.is_empty() {
+                "false".to_owned()
+            } else {
+                format!("({})", parts.join(" OR "))
+            };
+            conditions.push(&differing);
         }
         self.note(
-            action,
-            &format!("{}.audit_key({})", self.schema, self.pk(row)),
-            &format!(" FROM {from}{condition}"),
+            rows.action(),
+            &format!("{}.audit_key({})", self.schema, self.pk(rows.row())),
+            &format!(" FROM {from}{}", all_of(&conditions)),
+        )
+    }
+
+    /// Whether a column of `o` and `n` has two values.
+    fn differs(&self, column: &Column) -> String {
+        let (schema, name) = (&self.schema, &column.name);
+        // By the bytes first: not every type can be compared.
+        format!(
+            "record_image_ne(ROW(o.{name}), ROW(n.{name})) \
+             AND NOT {schema}.audit_same(o.{name}, n.{name}) \
+             AND {schema}.audit_value(o.{name}) <> {schema}.audit_value(n.{name})"
         )
     }
 
@@ -583,14 +677,14 @@ impl Function {
         )
     }
 
-    fn truncated(&self, level: u8, watch: bool) -> String {
+    fn truncated(&self, watch: bool) -> String {
         if watch {
             return self.note("delete", "''", "");
         }
         if !self.truncate_in_bulk {
             // By what the table is called now. What inherits from it has triggers of its own.
             let rows = format!("{} AS o", self.rows(TABLE));
-            let captured = self.captured("delete", level, Rows::Went, &rows, "$1");
+            let captured = self.captured(Rows::Went, &rows, "$1");
             let statement = captured
                 .trim()
                 .trim_end_matches(';')
@@ -606,9 +700,10 @@ impl Function {
         }
         format!(
             "        PERFORM {schema}.audit_capture('delete', {model}, {version}, ARRAY[''], \
-             ARRAY[{repr}], NULL, ARRAY[NULL::text], ARRAY[''], ARRAY[''], \
-             ARRAY[{level}::smallint], 'TRUNCATE', {WRITTEN});\n",
+             ARRAY[{repr}], NULL, NULL, NULL, ARRAY[''], ARRAY[''], \
+             ARRAY[{level}::smallint], 'TRUNCATE', {WRITTEN}, NULL);\n",
             schema = self.schema,
+            level = self.delete.level,
             model = Literal(&self.model),
             version = self.version,
             repr = Literal(&format!("{} in bulk", self.model)),
@@ -630,25 +725,21 @@ impl Function {
                 value
             }
         };
-        let (old, new) = match rows {
-            Rows::Came => ("NULL".to_owned(), value("n")),
-            Rows::Went => (value("o"), "NULL".to_owned()),
-            Rows::Changed => (value("o"), value("n")),
+        let none = || "NULL".to_owned();
+        let (old, new) = match rows.side() {
+            Some("new") => (none(), value("n")),
+            Some(_) => (value("o"), none()),
+            None => (value("o"), value("n")),
         };
         // As JSON: a path may have quotes in it.
         let path = serde_json::Value::from(column.path.as_str()).to_string();
-        let side = match rows {
-            Rows::Came => Some(("new", &new)),
-            Rows::Went => Some(("old", &old)),
-            Rows::Changed => None,
-        };
-        if let (Some((side, value)), Shown::Clear) = (side, &column.shown) {
+        if let (Some(side), Shown::Clear) = (rows.side(), &column.shown) {
             // What `audit_change` makes of it.
             let loose = if column.loose { LOOSE } else { "" };
             let before = format!("{path}:{{{loose}\"{side}\":");
-            return format!("{} || {value} || '}},'", Literal(&before));
+            return format!("{} || {} || '}},'", Literal(&before), value(rows.row()));
         }
-        let of = if rows == Rows::Went { "o" } else { "n" };
+        let of = rows.row();
         let is = |what: &str| format!("{schema}.{what}(pg_typeof({of}.{name}))");
         let mask = |mask: Mask| (Literal(mask.as_str()).to_string(), is("audit_is_text"));
         let (function, (how, is)) = match &column.shown {
@@ -677,12 +768,12 @@ impl Function {
             change
         };
         match rows {
-            // By the bytes first: not every type can be compared.
+            // As `differs` does.
             Rows::Changed => format!(
                 "CASE WHEN NOT record_image_ne(ROW(o.{name}), ROW(n.{name})) THEN NULL \
                  WHEN {schema}.audit_same(o.{name}, n.{name}) THEN NULL ELSE {change} END"
             ),
-            Rows::Came | Rows::Went => change,
+            _ => change,
         }
     }
 
@@ -722,6 +813,15 @@ impl Function {
         }
     }
 
+    /// The columns of the key of a row as one text: its parts in quotes where they need some.
+    fn key_text(&self, row: &str) -> String {
+        let parts = self.key.iter();
+        let parts: Vec<_> = parts
+            .map(|name| format!("quote_literal(format('%s', {row}.{name}))"))
+            .collect();
+        format!("({}) COLLATE \"C\"", parts.join(" || "))
+    }
+
     /// By the texts, since not every type's operators are in the search path.
     fn same_key(&self, one: &str, other: &str) -> String {
         self.key
@@ -734,6 +834,15 @@ impl Function {
             })
             .collect::<Vec<_>>()
             .join(" AND ")
+    }
+}
+
+/// Conditions that hold together, as they follow a relation.
+fn all_of(conditions: &[&str]) -> String {
+    if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
     }
 }
 

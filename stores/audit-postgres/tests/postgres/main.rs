@@ -25,6 +25,7 @@ mod scratch;
 mod sessions;
 mod tls;
 mod trigger_guard;
+mod trigger_keys;
 mod trigger_tables;
 mod triggers;
 
@@ -64,6 +65,7 @@ fn main() {
         follow::TESTS,
         triggers::TESTS,
         trigger_guard::TESTS,
+        trigger_keys::TESTS,
         trigger_tables::TESTS,
     ];
     let mut trials: Vec<_> = tests
