@@ -3,7 +3,9 @@
 use std::env;
 use std::sync::Arc;
 
-use audit_core::{Action, Actor, AuditLog, History, Level, LogEntry, ObjectRef, Query, Source};
+use audit_core::{
+    Action, Actor, AuditLog, Filter, Group, History, Level, LogEntry, ObjectRef, Query, Source,
+};
 use serde_json::Value;
 
 use crate::error::Error;
@@ -100,14 +102,42 @@ impl Trail {
         })
     }
 
-    /// Names a model that a query asks for and the trail does not have, with the near name.
-    pub(crate) fn unknown_model(&self, query: &Query) -> Result<Option<Error>, Error> {
-        let Some(model) = &query.filter().model else {
-            return Ok(None);
-        };
-        match self.require_model(model) {
-            Err(error @ Error::NotFound { .. }) => Ok(Some(error)),
-            other => other.map(|()| None),
+    /// Looks for the models that a query names, in groups too: where some entries were found
+    /// although there is no such model, that is logged as a warning.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] of the first one, with the near name, if no entry was found.
+    pub(crate) fn check_models(&self, query: &Query, found: bool) -> Result<(), Error> {
+        if found && query.filter().groups.is_empty() {
+            return Ok(());
+        }
+        let mut models = Vec::new();
+        models_of(query.filter(), &mut models);
+        for model in models {
+            match self.require_model(model) {
+                Err(error @ Error::NotFound { .. }) if found => {
+                    let hint = error.hint().unwrap_or_default();
+                    log::warn!("{error}; {hint}");
+                }
+                checked => checked?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Collects the models that a filter names.
+fn models_of<'f>(filter: &'f Filter, models: &mut Vec<&'f str>) {
+    models.extend(filter.model.as_deref());
+    for group in &filter.groups {
+        match group {
+            Group::AnyOf(alternatives) => {
+                for alternative in alternatives {
+                    models_of(alternative, models);
+                }
+            }
+            Group::Not(filter) => models_of(filter, models),
+            _ => {}
         }
     }
 }
@@ -130,7 +160,8 @@ pub(crate) fn actor(global: &Global) -> Result<Actor, Error> {
         .or_else(login)
         .map(Actor::user)
         .ok_or(Error::Usage {
-            message: "this is recorded in the trail, and nobody's name is known".to_owned(),
+            message: "this is recorded in the trail, and the name of its actor is missing"
+                .to_owned(),
             hint: "name who does it with --as or the variable AUDITLOG_ACTOR",
         })
 }

@@ -80,11 +80,7 @@ pub(crate) fn run(args: &LogArgs, session: &mut Session) -> Result<Exit, Error> 
         last = Some(Cursor::of(&entry));
         shown += 1;
     }
-    if shown == 0
-        && let Some(error) = trail.unknown_model(&query)?
-    {
-        return Err(error);
-    }
+    trail.check_models(&query, shown > 0)?;
     if session.out.is_terminal() && !session.out.is_json() {
         tell_about_more(shown, last, query, session)?;
     }

@@ -89,11 +89,7 @@ pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error
         }
         None => (query, Survey::default()),
     };
-    if survey.count == 0
-        && let Some(error) = trail.unknown_model(&query)?
-    {
-        return Err(error);
-    }
+    trail.check_models(&query, survey.count > 0)?;
     drop(bound);
     drop(trail);
     if !session.out.is_json() {

@@ -128,11 +128,7 @@ pub(crate) fn run(args: &StatsArgs, session: &mut Session) -> Result<Exit, Error
             count.last = count.last.max(entry.timestamp);
         }
     }
-    if total == 0
-        && let Some(error) = trail.unknown_model(&query)?
-    {
-        return Err(error);
-    }
+    trail.check_models(&query, total > 0)?;
     let out = &mut session.out;
     if !out.is_json() {
         out.line(text::counted(total, "entry", "entries"))?;

@@ -107,6 +107,8 @@ fn what_is_not_there_is_named_with_what_is_near() {
         &["stats", "--model", "Usr"],
         &["schema", "Usr"],
         &["prune", "--model", "Usr"],
+        &["log", "(model:Usr OR model:Usr object:1) actor:x"],
+        &["export", "NOT (level:error OR NOT model:Usr)"],
     ] {
         let said = stderr(&store, args, 1);
         assert!(
@@ -114,6 +116,23 @@ fn what_is_not_there_is_named_with_what_is_near() {
             "{args:?}: {said}"
         );
     }
+    // Where the rest of the query finds entries, they are shown.
+    for query in ["(model:Usr OR model:User)", "NOT model:Usr"] {
+        for command in ["log", "stats", "export"] {
+            let output = run(&store, &[command, query]);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                output.status.success() && !output.stdout.is_empty(),
+                "{said}"
+            );
+            let warning = "warning: the trail has no model `Usr`; did you mean `User`?\n";
+            assert_eq!(said, warning, "{command} {query}");
+        }
+    }
+    assert_eq!(
+        stderr(&store, &["log", "(model:User OR model:Invoice)"], 0),
+        ""
+    );
     let said = stderr(&store, &["history", "User", "99"], 1);
     assert!(said.contains("no entry of `User` `99`"), "{said}");
     let said = stderr(&store, &["show", "ffffffff"], 1);

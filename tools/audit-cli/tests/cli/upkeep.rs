@@ -128,7 +128,7 @@ fn prune_refuses_what_is_too_much_or_means_nothing() {
     assert!(nobody.stdout.is_empty(), "{nobody:?}");
     let said = String::from_utf8_lossy(&nobody.stderr);
     assert!(
-        said.contains("nobody's name is known\nhint: name who does it with --as"),
+        said.contains("the name of its actor is missing\nhint: name who does it with --as"),
         "{said}"
     );
     assert_eq!(json(&store, &["log"]).len(), 9);

@@ -104,11 +104,7 @@ pub(crate) fn run(args: &ExportArgs, session: &mut Session) -> Result<Exit, Erro
     } = export;
     target.finish()?;
     bar.finish_and_clear();
-    if written == 0
-        && let Some(error) = trail.unknown_model(&query)?
-    {
-        return Err(error);
-    }
+    trail.check_models(&query, written > 0)?;
     let out = &mut session.out;
     match &args.output {
         Some(path) if out.is_json() => {
