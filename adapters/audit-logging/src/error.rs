@@ -83,7 +83,7 @@ impl fmt::Display for LoggingError {
             }
             Self::DateFormat { format } => write!(
                 f,
-                "the date format `{}` is no strftime format; an example is `%Y-%m-%d %H:%M:%S`",
+                "the date format `{}` is not a strftime format; an example is `%Y-%m-%d %H:%M:%S`",
                 format.escape_debug()
             ),
             Self::StreamAndFile => {

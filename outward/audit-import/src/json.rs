@@ -23,7 +23,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, String> {
                 );
             }
             format!(
-                "is no JSON that can be read ({:?} error at line {}, column {})",
+                "is not JSON that can be read ({:?} error at line {}, column {})",
                 error.classify(),
                 error.line(),
                 error.column()
@@ -212,7 +212,7 @@ mod tests {
     fn broken_json_is_named_without_its_text() {
         assert_eq!(
             parse(r#"{"secret": "#),
-            Err("is no JSON that can be read (Eof error at line 1, column 11)".to_owned())
+            Err("is not JSON that can be read (Eof error at line 1, column 11)".to_owned())
         );
         assert_eq!(
             parse(r#"{"a": [{"pin": 1, "pin": 2}]}"#),

@@ -223,7 +223,7 @@ impl PaperTrail {
                     (side(), side())
                 }
                 _ => {
-                    let detail = "has a field that is no pair of old and new";
+                    let detail = "has a field that is not a pair of old and new";
                     return Err(record.error("object_changes", detail));
                 }
             };

@@ -167,7 +167,7 @@ pub(crate) fn payload(
     match json::exact(&value).map_err(failed)? {
         Value::Null => Ok(None),
         Value::Object(fields) => Ok(Some(fields)),
-        _ => Err(failed("is no hash of fields".to_owned())),
+        _ => Err(failed("is not a hash of fields".to_owned())),
     }
 }
 

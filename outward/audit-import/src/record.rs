@@ -95,7 +95,7 @@ impl<'t> Record<'t> {
                 Ok(number) => Ok(Some(number)),
                 Err(_) => Err(self.error(column, "is text, expected a number")),
             },
-            _ => Err(self.error(column, "is no whole number")),
+            _ => Err(self.error(column, "is not a whole number")),
         }
     }
 
@@ -104,10 +104,10 @@ impl<'t> Record<'t> {
         let text = self
             .text(column)?
             .ok_or_else(|| self.error(column, "is null, expected a time"))?;
-        let read = time::parse(&text).ok_or_else(|| self.error(column, "is no time"))?;
+        let read = time::parse(&text).ok_or_else(|| self.error(column, "is not a time"))?;
         // What entries keep.
         DateTime::from_timestamp_micros(read.utc.timestamp_micros())
-            .ok_or_else(|| self.error(column, "is no time"))
+            .ok_or_else(|| self.error(column, "is not a time"))
     }
 
     pub(crate) fn error(&self, column: &str, detail: impl Into<String>) -> ImportError {

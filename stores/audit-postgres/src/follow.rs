@@ -104,7 +104,7 @@ impl FromStr for Position {
     }
 }
 
-/// The text is no position.
+/// The text is not a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsePositionError {
     text: String,
@@ -114,7 +114,7 @@ impl fmt::Display for ParsePositionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` is no position; expected what a `Position` printed",
+            "`{}` is not a position; expected what a `Position` printed",
             self.text.escape_debug()
         )
     }
@@ -341,7 +341,7 @@ mod tests {
         let more = format!("812_5_{}_", id.simple());
         for text in ["", "x", "-1", "812_", "812_5", "812_5_x", &more] {
             let error = text.parse::<Position>().unwrap_err();
-            assert!(error.to_string().contains("is no position"), "{error}");
+            assert!(error.to_string().contains("is not a position"), "{error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Indexes that came after the tables: built beside whoever writes, partition by partition.
+//! Indexes that came after the tables: built while others write, partition by partition.
 //!
 //! A version of the schema is what a program must know to write; no program must know an
 //! index. So an index has no step of its own: it is there or made, and programs from before it
@@ -124,7 +124,7 @@ async fn build_with(client: &Client, schema: &Schema) -> Result<u32, Error> {
     let mut built = 0;
     for index in &INDEXES {
         if mine && !is_complete(client, schema, index).await? {
-            log::info!("builds the index {} beside whoever writes", index.name);
+            log::info!("builds the index {} while others write", index.name);
             build_one(client, schema, index).await?;
             built += 1;
         }

@@ -81,7 +81,7 @@ pub(crate) async fn lift_fences(
         Ok(0) => Ok(()),
         Ok(number) => {
             log::warn!(
-                "{}: entries were refused that belong to a month whose partition nobody finished; \
+                "{}: entries were refused that belong to a month whose partition was not finished; \
                  they go to `audit_entry_rest` now (constraints of `audit_fence` removed: {number})",
                 connections.place
             );

@@ -20,7 +20,7 @@ pub const SCHEMA_VERSION: u32 = STEPS.len() as u32;
 ///
 /// A step must not keep others from writing for long: it adds what a default needs no rewrite
 /// for, and what the functions of the version before can still write to. Indexes are no steps:
-/// they are built beside whoever writes (`indexes.rs`).
+/// they are built while others write (`indexes.rs`).
 const STEPS: [&str; 1] = [include_str!("sql/version_1.sql")];
 
 /// The names whose presence without `audit_schema` means that something else is there.

@@ -132,7 +132,7 @@ impl Server {
         async move {
             let cancelled = timeout(GRACE, token.cancel_query(connector)).await;
             if !matches!(cancelled, Ok(Ok(()))) {
-                log::debug!("a statement that nobody waits for could not be cancelled");
+                log::debug!("a statement without a waiting caller could not be cancelled");
             }
         }
     }

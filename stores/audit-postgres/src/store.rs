@@ -483,7 +483,7 @@ impl PostgresStore {
     /// id and no more than `limit` of them.
     ///
     /// # Errors
-    /// If the entries cannot be read. What is no part of an id begins none.
+    /// If the entries cannot be read. What is not part of an id begins none.
     pub fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         let prefix = prefix.to_owned();
         let found = self.with_blocking(|connections, schema| {
@@ -511,7 +511,7 @@ impl PostgresStore {
     /// more than `limit` of them. Reads all ids, for which there is no index.
     ///
     /// # Errors
-    /// If the entries cannot be read. What is no part of an id ends none.
+    /// If the entries cannot be read. What is not part of an id ends none.
     pub fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         let suffix = suffix.to_owned();
         let found = self.with_blocking(|connections, schema| {

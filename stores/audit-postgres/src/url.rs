@@ -275,7 +275,7 @@ fn refuse_other(text: &str) -> Result<(), String> {
     if let Some((scheme, _)) = lower.split_once(':')
         && (OTHER_SCHEMES.contains(&scheme) || scheme == "jdbc")
     {
-        return Err(format!("`{scheme}:` is no URL of PostgreSQL; {FORM}"));
+        return Err(format!("`{scheme}:` is not a URL of PostgreSQL; {FORM}"));
     }
     let is_file = [".db", ".sqlite", ".sqlite3"]
         .iter()
@@ -287,7 +287,7 @@ fn refuse_other(text: &str) -> Result<(), String> {
         ));
     }
     if lower.contains("://") || !text.contains('=') {
-        return Err(format!("it is no URL of PostgreSQL; {FORM}"));
+        return Err(format!("it is not a URL of PostgreSQL; {FORM}"));
     }
     Ok(())
 }
@@ -414,9 +414,9 @@ mod tests {
         for (text, said) in [
             ("audit.db", "`audit.db` looks like a file of SQLite"),
             ("data/trail.sqlite3", "SqliteStore::open"),
-            ("mysql://h/db", "`mysql:` is no URL"),
-            ("sqlite:audit.db", "`sqlite:` is no URL"),
-            ("jdbc:postgresql://h/db", "`jdbc:` is no URL"),
+            ("mysql://h/db", "`mysql:` is not a URL"),
+            ("sqlite:audit.db", "`sqlite:` is not a URL"),
+            ("jdbc:postgresql://h/db", "`jdbc:` is not a URL"),
             (" ", "empty"),
         ] {
             let error = read(text).unwrap_err();

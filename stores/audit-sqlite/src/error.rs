@@ -41,7 +41,7 @@ pub(crate) fn store_error(place: &str, error: Error) -> StoreError {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy { place: place() },
         ErrorCode::NotADatabase => StoreError::Foreign {
             place: place(),
-            found: "a file that is no SQLite database".to_owned(),
+            found: "a file that is not an SQLite database".to_owned(),
         },
         ErrorCode::DatabaseCorrupt => StoreError::Corrupt {
             place: place(),

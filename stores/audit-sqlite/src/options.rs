@@ -177,7 +177,7 @@ impl SqliteOptions {
             // SQLite would take it for an empty database and write over it.
             return Err(StoreError::Foreign {
                 place: path.display().to_string(),
-                found: "a file that is no SQLite database".to_owned(),
+                found: "a file that is not an SQLite database".to_owned(),
             });
         }
         warn_of_old_sqlite();

@@ -217,7 +217,7 @@ pub(crate) fn read_entry(row: &Row<'_>, place: &str) -> Result<LogEntry, StoreEr
     LogEntry::from_json(body(row, place)?).map_err(|error| corrupt(row, place, &error))
 }
 
-/// The same; `None` if it is no entry and is passed over.
+/// The same; `None` if it is not an entry and is passed over.
 pub(crate) fn read_or_pass(
     row: &Row<'_>,
     tolerance: &Tolerance,

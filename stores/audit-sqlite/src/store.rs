@@ -177,7 +177,7 @@ impl SqliteStore {
     /// id and no more than `limit` of them.
     ///
     /// # Errors
-    /// If the file cannot be read. What is no part of an id begins none.
+    /// If the file cannot be read. What is not part of an id begins none.
     pub fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.readers.with(|connection| {
             lookup::with_id_prefix(connection, prefix, limit, self.tolerance(), self.place())
@@ -188,7 +188,7 @@ impl SqliteStore {
     /// more than `limit` of them. Reads all ids, for which there is no index.
     ///
     /// # Errors
-    /// If the file cannot be read. What is no part of an id ends none.
+    /// If the file cannot be read. What is not part of an id ends none.
     pub fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.readers.with(|connection| {
             lookup::with_id_suffix(connection, suffix, limit, self.tolerance(), self.place())

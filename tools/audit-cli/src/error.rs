@@ -220,7 +220,7 @@ fn server_hint(error: &StoreError) -> Option<&'static str> {
              of the tables, who also upgrades them"
         }
         StoreError::Busy { .. } => {
-            "try again; somebody holds a lock, or the server takes no more connections"
+            "try again; another session holds a lock, or the server takes no more connections"
         }
         StoreError::Full { .. } => "make room on the server",
         StoreError::Foreign { .. } => {

@@ -71,7 +71,7 @@ pub(crate) fn read(file: &Path) -> Outcome<Vec<Group>> {
     let mut groups: Vec<Group> = Vec::new();
     let mut numbers: HashMap<Uuid, usize> = HashMap::new();
     for line in std::fs::read_to_string(file)?.lines() {
-        let odd = || format!("{}: `{line}` is no line of a journal", file.display());
+        let odd = || format!("{}: `{line}` is not a line of a journal", file.display());
         let mut parts = line.split(' ');
         let name = parts.next().ok_or_else(odd)?;
         let (word, _) = WORDS

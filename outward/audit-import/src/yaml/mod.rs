@@ -40,7 +40,7 @@ impl fmt::Display for YamlError {
         match self {
             Self::Syntax { line, column } => write!(
                 f,
-                "is no YAML that can be read (error at line {line}, column {column})"
+                "is not YAML that can be read (error at line {line}, column {column})"
             ),
             Self::TooDeep => write!(f, "is YAML that nests deeper than {MAX_DEPTH} levels"),
             Self::TooLarge => f.write_str("is YAML whose aliases unfold to too much"),
@@ -272,7 +272,7 @@ mod tests {
     fn an_error_says_where_and_not_what() {
         let error = read("pin: 1\nb: [hunter2").unwrap_err().to_string();
         assert!(
-            error.starts_with("is no YAML that can be read (error at line "),
+            error.starts_with("is not YAML that can be read (error at line "),
             "{error}"
         );
         assert!(!error.contains("hunter2"));

@@ -84,7 +84,7 @@ impl fmt::Display for TriggerError {
             ),
             Self::Table { name } => write!(
                 f,
-                "`{}` is no table's name; give `table` or `schema.table`",
+                "`{}` is not a table name; give `table` or `schema.table`",
                 name.escape_debug()
             ),
             Self::Name { name } => write!(

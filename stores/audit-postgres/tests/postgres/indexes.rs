@@ -1,4 +1,4 @@
-//! Indexes that came later are built beside whoever writes.
+//! Indexes that came later are built while others write.
 
 use std::thread;
 

@@ -435,7 +435,7 @@ fn a_table_that_does_not_fit_is_refused(scratch: &Scratch) {
     };
     assert_eq!(
         told("a.b.c"),
-        "`a.b.c` is no table's name; give `table` or `schema.table`"
+        "`a.b.c` is not a table name; give `table` or `schema.table`"
     );
     let odd = ModelSchema::new("$audit$", "Odd", ID);
     assert!(Triggers::new(odd.describe(), "odd").sql().is_err());

@@ -26,7 +26,7 @@ pub(crate) fn check(id: &str) -> Result<(), Error> {
     Err(Error::Value {
         argument: "<ID>",
         message: format!(
-            "`{}` is no part of an id; expected hexadecimal digits such as 0c9d8e7f6a5b",
+            "`{}` is not part of an id; expected hexadecimal digits such as 0c9d8e7f6a5b",
             id.escape_debug()
         ),
     })

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &ReconcileArgs, session: &mut Session) -> Result<Exit, E
     if let Some(within) = &args.within {
         let no_duration = || Error::Value {
             argument: "--within",
-            message: "this is no duration such as 5s".to_owned(),
+            message: "this is not a duration such as 5s".to_owned(),
         };
         // A day or a time of day is a time, too.
         let counted = within.starts_with(|first: char| first.is_ascii_digit());

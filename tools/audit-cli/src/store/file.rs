@@ -124,7 +124,7 @@ impl TrailStore for SqliteStore {
         let mut told: Vec<String> = damaged
             .rows
             .iter()
-            .map(|(seq, detail)| format!("row {seq} is no entry and is passed over: {detail}"))
+            .map(|(seq, detail)| format!("row {seq} is not an entry and is passed over: {detail}"))
             .collect();
         if damaged.more {
             told.push("there are more such rows".to_owned());
@@ -205,7 +205,7 @@ fn complaints(check: &Check, problems: &mut Vec<Problem>) {
             "checksum" => {
                 "the entry was damaged or changed after it was written; compare it with a backup"
             }
-            _ => "somebody wrote to the file by other means; compare it with a backup",
+            _ => "another program wrote to the file; compare it with a backup",
         },
     }));
     problems.extend(check.schema.iter().map(|difference| Problem {

@@ -30,7 +30,7 @@ impl Server {
             Need::Read => options.read_only().connect(self.url()),
             Need::Create if !self.exists()? => {
                 let store = options.connect(self.url())?;
-                // What is built beside whoever writes would end with this program.
+                // What is built while others write would end with this program.
                 store.build_indexes()?;
                 Ok(store)
             }
@@ -102,7 +102,7 @@ impl TrailStore for PostgresStore {
         let mut told: Vec<String> = damaged
             .rows
             .iter()
-            .map(|(id, detail)| format!("row {id} is no entry and is passed over: {detail}"))
+            .map(|(id, detail)| format!("row {id} is not an entry and is passed over: {detail}"))
             .collect();
         if damaged.more {
             told.push("there are more such rows".to_owned());
@@ -127,7 +127,7 @@ impl TrailStore for PostgresStore {
             what: mismatch.to_string(),
             advice: match mismatch.column {
             "checksum" => "the entry was damaged or changed after it was written; compare it with a backup",
-            _ => "somebody wrote to the table by other means; compare it with a backup",
+            _ => "another program wrote to the table; compare it with a backup",
         },
         }));
         complaints(&info, &mut problems);

@@ -91,7 +91,7 @@ fn flags_say_what_they_expect() {
     let time = stderr(&store, &["as-of", "User", "42", "noon"], 2);
     assert!(time.contains("<TIME>: `noon` is no time"), "{time}");
     let id = stderr(&store, &["show", "bob"], 2);
-    assert!(id.contains("`bob` is no part of an id"), "{id}");
+    assert!(id.contains("`bob` is not part of an id"), "{id}");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_store_that_is_none() {
     .expect("written");
     said(
         "text.db",
-        "is no audit store: a file that is no SQLite database",
+        "is no audit store: a file that is not an SQLite database",
     );
     Connection::open(store("foreign.db"))
         .and_then(|other| other.execute_batch("CREATE TABLE invoices (id)"))

@@ -327,7 +327,7 @@ fn json_lines(reader: &mut impl BufRead, place: &str, each: Each<'_>) -> Result<
                     .map_err(|(column, message)| fault(column, message)),
                 Err(error) => {
                     let column = error.valid_up_to() + 1;
-                    Err(fault(Some(column), "the line is no UTF-8".to_owned()))
+                    Err(fault(Some(column), "the line is not UTF-8".to_owned()))
                 }
             },
         };
