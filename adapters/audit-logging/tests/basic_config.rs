@@ -336,7 +336,10 @@ fn mistakes_are_errors_and_leave_the_way_free() {
                 "did you mean `levelname`?",
             ),
             (basic_config().format("{message"), "is malformed"),
-            (basic_config().datefmt("%Q"), "`%Q` is not a strftime format"),
+            (
+                basic_config().datefmt("%Q"),
+                "`%Q` is not a strftime format",
+            ),
             (basic_config().filename(&missing), "missing"),
             (basic_config().filename(directory), "directory"),
             (

@@ -28,14 +28,14 @@ pub(crate) enum Error {
     Query {
         /// The text.
         text: String,
-        /// What is wrong with it.
+        /// The error in it.
         source: ParseQueryError,
     },
     /// The value of an argument is none.
     Value {
         /// The argument.
         argument: &'static str,
-        /// What is wrong with the value.
+        /// The error in the value.
         message: String,
     },
     /// A flag and the query ask for the same thing.
@@ -49,21 +49,21 @@ pub(crate) enum Error {
     Usage {
         /// Why not.
         message: String,
-        /// What to do.
+        /// The remedy.
         hint: &'static str,
     },
     /// The trail does not have it.
     NotFound {
-        /// What it does not have.
+        /// The missing thing.
         what: String,
         /// A similar name that it has.
         near: Option<String>,
-        /// What to do.
+        /// The remedy.
         hint: &'static str,
     },
     /// Several entries' ids begin or end so.
     Ambiguous {
-        /// How they begin or end.
+        /// The beginning or end of the ids.
         part: String,
         /// Some of the entries.
         entries: Vec<String>,
@@ -81,9 +81,9 @@ pub(crate) enum Error {
     Line {
         /// Where: the file, the line and the column where they are known.
         place: String,
-        /// What is wrong.
+        /// The fault.
         message: String,
-        /// What of the file was kept.
+        /// The part of the file that was kept.
         kept: String,
     },
     /// A file cannot be written.
@@ -99,7 +99,7 @@ pub(crate) enum Error {
     Signals(ctrlc::Error),
     /// It was interrupted.
     Interrupted {
-        /// What was done and what was not.
+        /// The parts that were done and those that were not.
         done: String,
     },
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-/// How the command ended.
+/// The exit code of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -15,11 +15,11 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The store cannot be opened, read or written.
     Store = 3,
-    /// What was to be read in is not what it should be.
+    /// The input is invalid.
     Data = 4,
     /// `doctor` or `reconcile` found something wrong.
     Unhealthy = 5,
-    /// What was to be printed or written could not be.
+    /// The output could not be written.
     Output = 6,
     /// The object did not exist at the time.
     Absent = 7,

@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 use crate::output::When;
 use crate::zone::Zone;
 
-/// What all commands understand.
+/// The arguments of all commands.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "For all commands")]
 pub(crate) struct Global {

@@ -26,13 +26,13 @@ pub(crate) enum When {
     Never,
 }
 
-/// How many characters of a value a terminal shows.
+/// The number of characters of a value that a terminal shows.
 const LONGEST: usize = 200;
 
 /// The width below which a column of words is broken into letters.
 const NARROWEST: u16 = 10;
 
-/// What a part of a line is; a colour only underlines what the text says.
+/// The kind of a part of a line, which has a colour of its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part {
     /// A time or an id.
@@ -163,7 +163,7 @@ impl Output {
         if self.terminal {
             table.set_content_arrangement(ContentArrangement::Dynamic);
         } else {
-            // What a program reads is not broken into lines.
+            // Output for programs is not broken into lines.
             table.set_content_arrangement(ContentArrangement::Disabled);
             table.force_no_tty();
         }

@@ -118,7 +118,7 @@ impl Sink {
         if let Self::Running(running) = self {
             running.input = None;
             let status = running.child.wait()?;
-            // What a shell says of a command that it cannot run.
+            // The exit code of a shell for a command that it cannot run.
             if matches!(status.code(), Some(126 | 127)) {
                 return Err(io::Error::other("the pager cannot be run"));
             }
@@ -137,7 +137,7 @@ impl Write for Sink {
                         let name = pager.command.to_string_lossy();
                         let name = text::safe(&name);
                         let mut errors = io::stderr();
-                        // What matters is the answer, which comes without a pager.
+                        // The answer is printed without a pager.
                         let _lost =
                             writeln!(errors, "warning: the pager `{name}` cannot be run: {error}");
                     }

@@ -46,7 +46,7 @@ pub(crate) fn warn(error: &Error) {
     say(&format!("warning: {message}\n"));
 }
 
-/// How many rows that are no entries are named.
+/// The number of damaged rows that are named.
 const DAMAGED: usize = 20;
 
 /// Names the rows that were passed over because they are no entries, and returns whether there

@@ -7,7 +7,7 @@ use crate::global::Global;
 use crate::output::Output;
 use crate::trail::Trail;
 
-/// What a command runs with.
+/// The settings and output of a command.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) global: Global,

@@ -14,10 +14,10 @@ fn is_unsafe(c: char) -> bool {
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
             // Separators of lines and paragraphs.
             | '\u{2028}' | '\u{2029}'
-            // What is blank and is no blank: fillers, and a pattern of Braille without dots.
+            // Characters that look blank: fillers, and a pattern of Braille without dots.
             | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
             | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
-            // What has no width and hides differences; joiners are a part of many scripts.
+            // Characters without a width, which hide differences; joiners are a part of many scripts.
             | '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}')
 }
@@ -84,7 +84,7 @@ fn without_password(url: &str) -> String {
     };
     let mut shown = match place.rsplit_once('@') {
         Some((login, place)) => match login.split_once(':') {
-            // What stands for one.
+            // A character that stands for one.
             Some((_, "password")) | None => format!("{login}@{place}"),
             Some((user, _)) => format!("{user}:***@{place}"),
         },

@@ -16,7 +16,7 @@ pub(crate) enum Zone {
     Fixed(FixedOffset),
     /// A place of the IANA database.
     Place(Tz),
-    /// What the system says.
+    /// The zone of the system.
     Local,
 }
 
@@ -71,7 +71,7 @@ impl FromStr for Zone {
     }
 }
 
-/// What a time has of its zone: the offset then, and the zone itself, so that other times can
+/// The zone of a time: the offset then, and the zone itself, so that other times can
 /// be told in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ZoneOffset {

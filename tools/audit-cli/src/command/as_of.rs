@@ -35,7 +35,7 @@ pub(crate) struct AsOfArgs {
     version: Option<usize>,
 }
 
-/// What is asked for.
+/// The object or the model in question.
 enum Asked<'a> {
     /// An object at a time.
     Object(&'a str, DateTime<Utc>),

@@ -16,7 +16,7 @@ use crate::store::{Engine, Health, Named, Partitions, Plan, Problem, Sizes};
 use crate::text;
 use crate::trail::Trail;
 
-/// How many complaints of one kind are shown.
+/// The number of findings of one kind that are shown.
 const SHOWN: usize = 20;
 /// Check the store: every byte and entry, versions, indexes, sizes
 ///
@@ -26,7 +26,7 @@ const SHOWN: usize = 20;
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {}
 
-/// What was found, as JSON.
+/// The findings as JSON.
 #[derive(Debug, Serialize)]
 struct Findings {
     healthy: bool,

@@ -10,9 +10,9 @@ use crate::text;
 use crate::trail::Trail;
 use crate::zone::Zone;
 
-/// How many of the entries that an ambiguous id could mean are listed.
+/// The number of entries that are listed for an ambiguous id.
 const CANDIDATES: usize = 10;
-/// How many hexadecimal digits an id has.
+/// The number of hexadecimal digits of an id.
 const DIGITS: usize = 32;
 
 /// Refuses what can be no part of an id, before a store is opened.

@@ -17,13 +17,13 @@ use crate::text;
 use crate::trail::Trail;
 use crate::zone::Zone;
 
-/// How many entries a terminal gets.
+/// The number of entries that a terminal shows.
 const SCREENFUL: usize = 50;
-/// How many entries come before those that are followed.
+/// The number of entries shown before those that are followed.
 const TAIL: usize = 10;
-/// How many entries are read at a time while following.
+/// The number of entries read at a time while following.
 const STEP: usize = 500;
-/// How many changed paths a line shows.
+/// The number of changed paths in a line.
 const PATHS: usize = 4;
 
 /// List entries, the newest first
@@ -150,7 +150,7 @@ fn follow(
     session: &mut Session,
 ) -> Result<Exit, Error> {
     interrupt::watch()?;
-    // What is written after this is followed; what is read before that may be the same.
+    // Entries written after this are followed; those read before may be among them.
     let mut news = trail.store.follow()?;
     let mut page = trail.store.find(query)?.entries;
     page.reverse();
@@ -175,7 +175,7 @@ fn follow(
     Ok(Exit::Done)
 }
 
-/// How an entry is printed in a list.
+/// Prints the entries of a list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Printer {
     /// With the changes below.

@@ -50,7 +50,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What can be done.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Log(log::LogArgs),
@@ -134,15 +134,15 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Completions(args) => completions::run(args, Cli::command(), session),
         Command::Man(args) => man::run(args, Cli::command(), session),
     };
-    // What was printed before an error is shown before it, too.
+    // Output printed before an error is shown before it, too.
     let flushed = session.out.finish();
     let damaged = report::damaged(&store::passed_over());
     let exit = match exit {
-        // What to do about it is another thing with a server.
+        // A server has hints of its own.
         Err(error) if Place::of(&session.global).is_ok_and(|place| place.is_server()) => {
             return Err(error.of_server());
         }
-        // What a pager could not show is more than a closed one.
+        // A pager that failed is more than one that was closed.
         Err(error) if error.is_closed_pipe() => return Err(flushed.err().unwrap_or(error)),
         exit => exit?,
     };

@@ -47,20 +47,20 @@ pub(crate) struct PruneArgs {
     yes: bool,
 }
 
-/// What would go.
+/// The entries that would be removed.
 #[derive(Debug, Default)]
 struct Survey {
     count: u64,
-    /// How many of them are rows that are no entries.
+    /// The number of damaged rows among them.
     damaged: u64,
     models: BTreeMap<String, u64>,
     oldest: Option<DateTime<Utc>>,
     newest: Option<DateTime<Utc>>,
-    /// How many records of earlier removals stay.
+    /// The number of records of earlier removals that stay.
     records: u64,
 }
 
-/// What would go or went as JSON.
+/// The entries that would be removed or were, as JSON.
 #[derive(Serialize)]
 struct Report<'s> {
     query: String,
@@ -148,7 +148,7 @@ impl PruneArgs {
         let older = older
             .map(|time| session.time("--older-than", time))
             .transpose()?;
-        // What is written from now on stays, above all the entry that tells of this.
+        // Entries written from now on stay, above all the record of this removal.
         let until = [query.filter().until, older, Some(session.now)];
         Ok(match until.into_iter().flatten().min() {
             Some(until) => unlimited.until(until),

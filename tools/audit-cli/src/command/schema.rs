@@ -22,7 +22,7 @@ pub(crate) struct SchemaArgs {
     model: Option<String>,
 }
 
-/// What the entries of a model say about it.
+/// A model as its entries describe it.
 #[derive(Debug)]
 struct Model {
     entries: u64,
@@ -33,14 +33,14 @@ struct Model {
     fields: BTreeMap<String, Field>,
 }
 
-/// What the entries say about a top-level field.
+/// A top-level field as the entries describe it.
 #[derive(Debug, Default, Serialize)]
 struct Field {
-    /// How many entries changed it or something inside.
+    /// The number of entries that changed it or something inside.
     entries: u64,
     /// The JSON types of its values.
     types: BTreeMap<&'static str, u64>,
-    /// How values of it or inside it were hidden.
+    /// The redactions of values of it or inside it.
     redactions: BTreeMap<String, u64>,
 }
 

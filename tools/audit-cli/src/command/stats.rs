@@ -15,7 +15,7 @@ use crate::session::Session;
 use crate::text;
 use crate::zone::Zone;
 
-/// How wide the longest bar is at most.
+/// The largest width of the longest bar.
 const BAR: u16 = 40;
 /// Parts of a block, an eighth to a whole.
 const BLOCKS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
@@ -35,7 +35,7 @@ pub(crate) struct StatsArgs {
     top: usize,
 }
 
-/// What entries are counted by.
+/// A property by which entries are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum By {
     /// Who did it
@@ -89,7 +89,7 @@ impl By {
     }
 }
 
-/// How many, from when to when.
+/// The number of entries, and the time of the first and the last.
 #[derive(Clone, Copy, Debug)]
 struct Count {
     number: u64,

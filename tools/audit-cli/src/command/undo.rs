@@ -31,7 +31,7 @@ struct Answer<'r> {
     entry: Uuid,
     model: &'r str,
     object_pk: &'r str,
-    /// What would change.
+    /// The changes that it would make.
     changes: &'r Changes,
     conflicts: Vec<InTheWay<'r>>,
     /// The parts that are as they would be already.

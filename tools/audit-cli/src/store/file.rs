@@ -36,7 +36,7 @@ fn require_file(path: &Path) -> Result<(), StoreError> {
     let found = match path.metadata() {
         Ok(found) if found.is_dir() => "a folder",
         Ok(found) if !found.is_file() => "a pipe, a socket or a device",
-        // What cannot be looked at cannot be opened either, and that is told.
+        // A file that cannot be examined cannot be opened either, which is reported.
         _ => return Ok(()),
     };
     Err(StoreError::Foreign {

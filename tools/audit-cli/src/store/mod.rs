@@ -19,7 +19,7 @@ pub(crate) use self::place::{Server, schema, url};
 use crate::error::Error;
 use crate::text;
 
-/// What a command does with the trail.
+/// The access of a command to the trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
     /// It reads, and writes nothing, not even that it reads.
@@ -30,7 +30,7 @@ pub(crate) enum Need {
     Create,
 }
 
-/// What commands ask of a store beside what every store answers.
+/// The questions of commands that not every store answers.
 pub(crate) trait TrailStore: Store {
     /// Returns the entries whose id begins with some digits, by id.
     fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError>;
@@ -69,14 +69,14 @@ pub(crate) trait TrailStore: Store {
     fn examine(&self, questions: &[(&'static str, Query)]) -> Result<Health, StoreError>;
 }
 
-/// What is written after a moment, in the order of commits.
+/// The entries written after a moment, in the order of commits.
 pub(crate) trait Follow: fmt::Debug {
     /// Returns what comes next, no more than `limit` entries; none if there is nothing for the
     /// moment.
     fn next(&mut self, limit: usize) -> Result<Vec<LogEntry>, StoreError>;
 }
 
-/// How a store is.
+/// The state of a store.
 #[derive(Debug)]
 pub(crate) struct Health {
     pub(crate) place: Named,
@@ -101,7 +101,7 @@ pub(crate) enum Named {
     Database(String),
 }
 
-/// What runs a store.
+/// The database of a store.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Engine {
@@ -123,7 +123,7 @@ impl fmt::Display for Engine {
     }
 }
 
-/// How large a store is.
+/// The size of a store.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Sizes {
@@ -182,11 +182,11 @@ pub(crate) struct Partitions {
     pub(crate) months: usize,
     /// Those of this month and the next that are not there.
     pub(crate) missing: Vec<String>,
-    /// How many entries are of no month that has one.
+    /// The number of entries outside of the months that have one.
     pub(crate) rest_entries: u64,
 }
 
-/// How a question that people ask is answered.
+/// The plan of a frequent query.
 #[derive(Debug, Serialize)]
 pub(crate) struct Plan {
     pub(crate) question: &'static str,
@@ -232,7 +232,7 @@ fn plans(
     Ok(plans)
 }
 
-/// What is damaged, and what to do about it.
+/// The damage, and the remedy.
 #[derive(Clone, Copy, Debug)]
 struct Damage {
     what: &'static str,

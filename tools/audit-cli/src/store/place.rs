@@ -12,7 +12,7 @@ use crate::global::Global;
 /// The file that is taken where none is named.
 const DEFAULT: &str = "audit.db";
 
-/// How the URL of a database begins.
+/// The schemes of a URL of PostgreSQL.
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 /// The schemes by which other programs name a database.

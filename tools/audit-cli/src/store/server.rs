@@ -13,7 +13,7 @@ use super::{
     Damage, Engine, Follow, Health, Named, Need, Partitions, Problem, Sizes, TrailStore, plans,
 };
 
-/// How long a statement may take: whoever waits can interrupt it.
+/// The limit of a statement: the user can interrupt it before.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 const DAMAGE: Damage = Damage {
@@ -30,7 +30,7 @@ impl Server {
             Need::Read => options.read_only().connect(self.url()),
             Need::Create if !self.exists()? => {
                 let store = options.connect(self.url())?;
-                // What is built while others write would end with this program.
+                // An index that is built in the background would end with this program.
                 store.build_indexes()?;
                 Ok(store)
             }

@@ -162,7 +162,7 @@ fn what_can_be_read_of_a_damaged_store_is_saved() {
     let saved = printed(&["export"], 3);
     assert_eq!(saved, whole.replace(lines[4], "no entry"));
     let said = stderr(&store, &["export"], 3);
-    assert!(said.contains("row 5 is no entry"), "{said}");
+    assert!(said.contains("row 5 is not an entry"), "{said}");
     let file = folder.join("saved.jsonl");
     fs::write(&file, &saved).expect("written");
     let copy = folder.join("copy.db");

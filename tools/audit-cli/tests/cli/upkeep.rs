@@ -139,7 +139,7 @@ fn prune_names_what_it_cannot_read() {
     let store = trail(&scratch::folder());
     scratch::damage(&store, "'no entry'", 7);
     let said = stderr(&store, &["prune", "--keep-last", "4", "--yes"], 3);
-    assert!(said.contains("row 7 is no entry"), "{said}");
+    assert!(said.contains("row 7 is not an entry"), "{said}");
     assert!(said.contains("hint: run `auditlog doctor`"), "{said}");
     let output = run(&store, &["log", "--json"]);
     let left = String::from_utf8(output.stdout).expect("UTF-8");
@@ -182,7 +182,7 @@ fn one_row_that_is_no_entry_hides_no_others() {
         let said = String::from_utf8(output.stderr).expect("UTF-8");
         assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
         assert!(told.lines().count() >= lines, "{args:?}: {told}");
-        assert!(said.contains("row 10 is no entry"), "{args:?}: {said}");
+        assert!(said.contains("row 10 is not an entry"), "{args:?}: {said}");
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::text;
 use crate::zone::Zone;
 
-/// What a row is made of.
+/// The unit of a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Rows {
     /// An entry, with its changes as JSON

@@ -104,7 +104,7 @@ impl<'o> Target<'o> {
     }
 }
 
-/// What SQLite appends to the name of a database for the files beside it.
+/// The endings that SQLite appends to the name of a database for the files beside it.
 const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
 /// Returns whether a path leads to one of the store's files, or to where SQLite would look

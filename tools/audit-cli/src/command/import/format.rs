@@ -15,10 +15,10 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess
 use crate::encoding;
 use crate::error::Error;
 
-/// How long a line may be: longer ones are no entries.
+/// The largest length of a line in bytes: longer ones are not entries.
 const LONGEST: u64 = 64 << 20;
 
-/// What a SQLite file begins with.
+/// The first bytes of an SQLite file.
 const SQLITE: &[u8] = b"SQLite format 3\0";
 
 /// The keys of an entry's JSON (docs/format.md): another one would be lost.
@@ -91,11 +91,11 @@ pub(super) struct Fault {
     pub(super) line: Option<u64>,
     /// Where in it, in bytes from 1.
     pub(super) column: Option<usize>,
-    /// What is wrong.
+    /// The fault.
     pub(super) message: String,
 }
 
-/// What a file has, one after the other; after an error it gets nothing more.
+/// The entries of a file; nothing follows an error.
 pub(super) type Each<'e> = &'e mut dyn FnMut(Result<Found, Fault>) -> Result<(), Error>;
 
 impl Format {
@@ -225,7 +225,7 @@ impl<R: BufRead> BufRead for Summed<R> {
     }
 
     fn consume(&mut self, count: usize) {
-        // What was filled before is there again at once.
+        // Bytes that were read before are there again at once.
         if let Ok(filled) = self.reader.fill_buf() {
             self.hash.update(&filled[..count.min(filled.len())]);
         }

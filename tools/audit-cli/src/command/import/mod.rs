@@ -19,7 +19,7 @@ use crate::store::{self, Need, Place};
 use crate::trail::{self, Trail};
 use crate::{interrupt, progress, report, text};
 
-/// How many entries are appended at a time.
+/// The number of entries appended at a time.
 const BATCH: usize = 1000;
 
 /// Read entries out of a file into the trail
@@ -32,8 +32,8 @@ const BATCH: usize = 1000;
 /// form, and how many entries were new. It is written with the first entries that are kept,
 /// and again with the last ones if there are more than a thousand.
 ///
-/// What is wrong ends the import with the place; it says what was kept until then. With
-/// --keep-going it is told and passed over, and the exit code is 4 in the end. With --dry-run
+/// An invalid entry ends the import; the error has its place and the number of entries kept. With
+/// --keep-going it is reported and skipped, and the exit code is 4 in the end. With --dry-run
 /// all of the file is checked and nothing is kept.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -43,8 +43,8 @@ pub(crate) struct ImportArgs {
     /// The form of the file; all tables of a SQLite file and else JSON lines, if not given
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// What a column of another name is: `correlation_id`, `reason`, `remote_addr` or `trace_id`. May
-    /// be given several times
+    /// The part of an entry in a column of another name: `correlation_id`, `reason`, `remote_addr`
+    /// or `trace_id`. May be given several times
     #[arg(long, value_name = "COLUMN=PART", value_parser = pair)]
     map: Vec<(String, String)>,
     /// Pass over lines and rows that are no entries, or others than the trail has by that id
@@ -71,7 +71,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// What came of it so far.
+/// The result so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     read: u64,
@@ -205,7 +205,7 @@ struct Import<'i> {
     /// Whether an entry in the trail tells of this import.
     begun: bool,
     keep_going: bool,
-    /// What was passed over of the last batch.
+    /// The entries of the last batch that were skipped.
     conflicts: Vec<Error>,
     tally: Tally,
 }
