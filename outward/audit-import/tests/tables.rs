@@ -141,7 +141,7 @@ fn a_broken_row_is_named_and_the_others_are_read() {
             "row 2 of audits: audited_changes is not JSON that can be read (Eof error at line 1, column 22)",
             "row 3 of audits: audited_changes is not YAML that can be read (error at line 3, column 1)",
             "row 4 of audits: audited_changes is not a hash of fields",
-            "row 6 of audits: created_at is no time",
+            "row 6 of audits: created_at is not a time",
         ]
     );
     assert!(

@@ -93,7 +93,7 @@ fn a_text_file_is_foreign() {
     let file = scratch::file("notes.txt");
     for text in ["x", "hello world\n", &"a longer text\n".repeat(1000)] {
         fs::write(&file, text).unwrap();
-        assert_foreign(&file, "no SQLite database");
+        assert_foreign(&file, "not an SQLite database");
     }
 }
 

@@ -410,7 +410,7 @@ fn rows_that_are_no_entries_hide_no_others(trail: &mut Trail) {
             assert!(told.contains("\n\"no json\\n{}\"\n"), "{told}");
         }
         for id in ids {
-            let named = said.contains(&format!("row {id} is no entry"));
+            let named = said.contains(&format!("row {id} is not an entry"));
             assert!(named, "{args:?}: {said}");
         }
     }
