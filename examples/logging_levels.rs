@@ -19,7 +19,7 @@ use std::fs;
 use std::process::Command;
 
 use auditlog::logging::{basic_config, debug, error, info, warning};
-use auditlog::{AuditLog, Level, LogSink};
+use auditlog::{AuditLog, Level, LogSink, MemoryStore};
 
 const LINES: [&str; 5] = [
     "DEBUG:logging_levels:cache is warm",
