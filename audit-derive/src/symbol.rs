@@ -183,6 +183,72 @@ pub(crate) fn find(name: &str, place: Place) -> Option<&'static Word> {
     words(place).iter().find(|word| word.name == name)
 }
 
+/// Words that cannot stand together on one field, and why.
+pub(crate) const CONTRADICTIONS: &[(&str, &[&str], &str)] = &[
+    (SKIP, RECORDING, "a skipped field is not recorded at all"),
+    (
+        ID,
+        &[SKIP, MASK, MASK_WITH, FLATTEN, SKIP_NONE],
+        IDENTITY_IS_CLEAR,
+    ),
+    (
+        NOT_SECRET,
+        &[MASK, MASK_WITH, HASH, SKIP],
+        "what is hidden is a secret",
+    ),
+    (MASK, &[MASK_WITH, HASH], "a field is redacted in one way"),
+    (MASK_WITH, &[HASH], "a field is redacted in one way"),
+    (
+        MASK_WITH,
+        &[SERDE, DISPLAY, DEBUG, WITH, REFERENCE, KEY, SET],
+        "the function's result is what is recorded",
+    ),
+    (
+        FLATTEN,
+        &[
+            MASK, MASK_WITH, HASH, WHOLE, KEY, SET, SERDE, DISPLAY, DEBUG, WITH, REFERENCE, RENAME,
+            ALIAS, SKIP_NONE, TOLERANCE,
+        ],
+        "a flattened field has no place of its own",
+    ),
+    (
+        WHOLE,
+        &[KEY, SET],
+        "a value recorded whole has no items to match",
+    ),
+    (
+        SERDE,
+        &[DISPLAY, DEBUG, WITH, REFERENCE, KEY, SET],
+        ONE_FORM,
+    ),
+    (DISPLAY, &[DEBUG, WITH, REFERENCE, KEY, SET], ONE_FORM),
+    (DEBUG, &[WITH, REFERENCE, KEY, SET], ONE_FORM),
+    (WITH, &[REFERENCE, KEY, SET], ONE_FORM),
+    (REFERENCE, &[KEY, SET], ONE_FORM),
+    (KEY, &[SET], "the items of a list are matched in one way"),
+    (EQ, &[TOLERANCE], "two values are compared in one way"),
+];
+
+pub(crate) const IDENTITY_IS_CLEAR: &str =
+    "the identity names the object in every entry, in clear or as the token of `hash`";
+const ONE_FORM: &str = "a field is recorded in one form";
+
+/// The words that say how a field is recorded, and so contradict `skip`.
+pub(crate) const RECORDING: &[&str] = &[
+    MASK, MASK_WITH, HASH, LEVEL, IGNORE, REFERENCE, KEY, SET, WHOLE, SERDE, DISPLAY, DEBUG, WITH,
+    EQ, TOLERANCE, SKIP_NONE, FLATTEN,
+];
+
+/// Returns why two words cannot stand together on one field.
+pub(crate) fn contradiction(one: &str, other: &str) -> Option<&'static str> {
+    CONTRADICTIONS
+        .iter()
+        .find(|(first, rest, _)| {
+            (*first == one && rest.contains(&other)) || (*first == other && rest.contains(&one))
+        })
+        .map(|(_, _, why)| *why)
+}
+
 /// The words of serde's attributes that are read, on a type, a variant or a field.
 pub(crate) const SERDE_WORDS: [&str; 16] = [
     "alias",

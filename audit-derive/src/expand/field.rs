@@ -5,7 +5,7 @@ use quote::quote;
 use syn::ext::IdentExt;
 use syn::{Ident, Index, LitStr, Member, Type};
 
-use crate::ast::{Field, Holds, Presence, Shape, container, inner_of_option};
+use crate::ast::{Field, Holds, Presence, Shape, held, held_by_option};
 use crate::setting::{Equality, Form, Redaction};
 
 /// Where a value of the field is found: as a reference, and as the place itself.
@@ -141,9 +141,9 @@ fn same(field: &Field<'_>, old: &Spot, new: &Spot) -> Option<TokenStream> {
     let (from, to) = (&old.reference, &new.reference);
     Some(match field.settings.equality.as_ref()? {
         Equality::Function(path) => quote!(#path(#from, #to)),
-        Equality::Tolerance(tolerance) if inner_of_option(&field.original.ty).is_some() => {
+        Equality::Tolerance(tolerance) if held_by_option(&field.original.ty).is_some() => {
             let (old, new) = (&old.place, &new.place);
-            let ty = inner_of_option(&field.original.ty);
+            let ty = held_by_option(&field.original.ty);
             quote! {
                 match (#old, #new) {
                     (::core::option::Option::None, ::core::option::Option::None) => true,
@@ -161,7 +161,7 @@ fn same(field: &Field<'_>, old: &Spot, new: &Spot) -> Option<TokenStream> {
         }
         Equality::TimeTolerance(tolerance) => {
             let ty = &field.original.ty;
-            let Some(ty) = inner_of_option(ty) else {
+            let Some(ty) = held_by_option(ty) else {
                 return Some(quote!(__audit::within_time::<#ty>(#from, #to, #tolerance)));
             };
             quote! {
@@ -389,7 +389,7 @@ fn spanned(wrapper: &TokenStream, ty: &Type) -> TokenStream {
 /// ::core::option::Option::map(::core::option::Option::as_ref(__v), |__v| __audit::Displayed(__v))
 /// ```
 fn looking_through(ty: &Type, wrap: &dyn Fn(&Type) -> TokenStream) -> TokenStream {
-    match container(ty) {
+    match held(ty) {
         Some((Holds::Option, inner)) => {
             let inner = looking_through(inner, wrap);
             quote! {
@@ -424,7 +424,7 @@ fn masked(field: &Field<'_>, ty: &Type) -> Option<TokenStream> {
             __audit::MaskOf::<#ty>::new(__v).conceal()
         })
     };
-    Some(match inner_of_option(ty) {
+    Some(match held_by_option(ty) {
         Some(inner) => {
             let inner = wrap(inner);
             quote! {
@@ -445,7 +445,7 @@ pub(super) fn is_concealed(field: &Field<'_>) -> bool {
 
 /// Whether a type is a text, as most masked fields are, perhaps an optional one.
 fn is_text(ty: &Type) -> bool {
-    let ty = inner_of_option(ty).unwrap_or(ty);
+    let ty = held_by_option(ty).unwrap_or(ty);
     matches!(ty, Type::Path(path) if path.path.is_ident("String"))
 }
 
@@ -453,7 +453,7 @@ fn is_text(ty: &Type) -> bool {
 pub(super) fn inner<'f>(field: &'f Field<'_>, presence: &Presence) -> &'f Type {
     let ty = &field.original.ty;
     match presence {
-        Presence::SkipNone => inner_of_option(ty).unwrap_or(ty),
+        Presence::SkipNone => held_by_option(ty).unwrap_or(ty),
         _ => ty,
     }
 }

@@ -1,0 +1,115 @@
+//! What the attributes of one field must keep.
+
+use crate::ast::{Field, Presence, held_by_option};
+use crate::errors::Errors;
+use crate::expand;
+use crate::setting::{Equality, FieldSettings, Form};
+use crate::symbol::{
+    ALIAS, FLATTEN, RECORDING, RENAME, SERDE, SKIP, SKIP_NONE, contradiction,
+};
+
+/// No two attributes of a field contradict each other.
+pub(super) fn contradictions(field: &Field<'_>, errors: &mut Errors) {
+    let given: Vec<_> = field
+        .settings
+        .given
+        .iter()
+        .filter(|(word, _)| *word != SKIP || field.settings.skip == Some(true))
+        .collect();
+    for (place, (word, token)) in given.iter().enumerate() {
+        let earlier = given[..place]
+            .iter()
+            .find_map(|(other, _)| Some((other, contradiction(word, other)?)));
+        if let Some((other, why)) = earlier {
+            errors.at(token, format!("`{word}` contradicts `{other}`: {why}"));
+        }
+    }
+}
+
+/// An attribute that says how a field is recorded needs a field that is recorded: where only
+/// serde skips it, the user says which is meant.
+pub(super) fn serde_skips_what_is_set(field: &Field<'_>, errors: &mut Errors) {
+    if !field.serde_skipped || !field.skipped || field.settings.skip.is_some() {
+        return;
+    }
+    let set = field
+        .settings
+        .given
+        .iter()
+        .find(|(word, _)| RECORDING.contains(word));
+    if let Some((word, token)) = set {
+        errors.at(
+            token,
+            format!(
+                "`{word}` has no effect, since serde skips the field and so does the trail; \
+                 add `skip = false` to record it"
+            ),
+        );
+    }
+}
+
+/// `skip_none` and a tolerance on an optional field look into an `Option`.
+pub(super) fn skip_none_needs_option(field: &Field<'_>, errors: &mut Errors) {
+    if let Some(token) = field.settings.given.get(SKIP_NONE)
+        && held_by_option(&field.original.ty).is_none()
+    {
+        errors.at(
+            token,
+            "`skip_none` needs a field whose type is written as `Option<...>`",
+        );
+    }
+    if let Presence::SkipIf(path) = &field.presence
+        && matches!(
+            field.settings.equality,
+            Some(Equality::Tolerance(_) | Equality::TimeTolerance(_))
+        )
+    {
+        errors.at(
+            path,
+            "a field with a `tolerance` cannot be left out by a predicate",
+        );
+    }
+}
+
+/// A tuple's fields are stored by their index.
+pub(super) fn tuple_fields_have_no_name(field: &Field<'_>, errors: &mut Errors) {
+    if field.original.ident.is_some() {
+        return;
+    }
+    for word in [RENAME, ALIAS, FLATTEN] {
+        if let Some(token) = field.settings.given.get(word) {
+            errors.at(
+                token,
+                format!("`{word}` needs a named field; a tuple's field is stored by its index"),
+            );
+        }
+    }
+}
+
+/// `serde = false` is for a field with serde's `with` or `serialize_with`.
+pub(super) fn serde_is_set_aside_with_cause(field: &Field<'_>, errors: &mut Errors) {
+    let FieldSettings {
+        given,
+        serde_ignored,
+        ..
+    } = &field.settings;
+    if let Some(token) = given.get(SERDE)
+        && *serde_ignored
+        && !field.has_serializer
+    {
+        errors.at(
+            token,
+            "`serde = false` has no effect, since the field has no `with` or `serialize_with` \
+             of serde",
+        );
+    }
+}
+
+/// `key` names a field of the list's items.
+pub(super) fn key_is_a_field_name(field: &Field<'_>, errors: &mut Errors) {
+    if let Some(Form::Key(key)) = &field.settings.form
+        && expand::member(key).is_none()
+    {
+        errors.at(key, format!("`{}` is not the name of a field", key.value()));
+    }
+}

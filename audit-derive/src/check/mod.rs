@@ -1,0 +1,47 @@
+//! The rules that a type must keep, one function each.
+
+mod field;
+mod form;
+mod identity;
+mod names;
+
+use crate::ast::{Body, Container, Data};
+use crate::errors::Errors;
+
+/// Checks a type against every rule.
+pub(crate) fn all(container: &Container<'_>, errors: &mut Errors) {
+    match &container.data {
+        Data::Struct(body) => {
+            identity::redacted_identity(container, body, errors);
+            identity::parent_key_is_recorded(container, body, errors);
+            form::transparent_has_one_field(container, body, errors);
+            form::no_variants_no_variant_fields(container, errors);
+            fields(body, errors);
+        }
+        Data::Enum(variants, tagging) => {
+            identity::enum_is_no_entity(container, errors);
+            for variant in variants {
+                identity::no_identity_in_variant(&variant.body, errors);
+                form::variant_is_written_by_serde(container, variant, errors);
+                fields(&variant.body, errors);
+            }
+            names::unique_variants(variants, tagging, errors);
+        }
+    }
+    identity::needs_identity(container, errors);
+    identity::identity_given_once(container, errors);
+    form::converted_type_has_no_fields(container, errors);
+    form::converted_type_is_a_value(container, errors);
+}
+
+fn fields(body: &Body<'_>, errors: &mut Errors) {
+    for field in &body.fields {
+        field::contradictions(field, errors);
+        field::serde_skips_what_is_set(field, errors);
+        field::skip_none_needs_option(field, errors);
+        field::tuple_fields_have_no_name(field, errors);
+        field::key_is_a_field_name(field, errors);
+        field::serde_is_set_aside_with_cause(field, errors);
+    }
+    names::unique_fields(body, errors);
+}
