@@ -406,6 +406,76 @@ mod colliding {
         pub(super) inside: Vec<Tagged>,
     }
 
+    #[derive(Auditable, Clone, Copy, Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub(super) enum State {
+        Open,
+        Closed,
+    }
+
+    #[derive(Auditable, Clone, Debug)]
+    pub(super) struct FieldAndUnit {
+        pub(super) id: u32,
+        pub(super) open: bool,
+        #[audit(flatten)]
+        pub(super) state: Option<Box<State>>,
+    }
+
+    #[derive(Auditable, Clone, Copy, Debug)]
+    pub(super) struct Newtype(pub(super) State);
+
+    #[derive(Auditable, Clone, Copy, Debug)]
+    pub(super) enum Mixed {
+        #[audit(rename = "closed")]
+        Unit,
+        Data(u8),
+    }
+
+    #[derive(Auditable, Clone, Debug)]
+    pub(super) struct TwoUnits {
+        pub(super) id: u32,
+        #[audit(flatten)]
+        pub(super) state: Newtype,
+        #[audit(flatten)]
+        pub(super) other: Mixed,
+    }
+
+    #[derive(Auditable, Clone, Debug, Deserialize)]
+    #[serde(tag = "open")]
+    pub(super) enum TagAndUnit {
+        Content(State),
+    }
+
+    #[derive(Auditable, Clone, Debug)]
+    pub(super) struct WithTagAndUnit {
+        pub(super) id: u32,
+        pub(super) inside: Vec<TagAndUnit>,
+    }
+
+    #[derive(Auditable, Clone, Debug, Deserialize)]
+    #[serde(untagged)]
+    pub(super) enum Untagged {
+        State(State),
+        Number(u8),
+    }
+
+    #[derive(Auditable, Clone, Debug)]
+    pub(super) struct FieldAndUntagged {
+        pub(super) id: u32,
+        pub(super) closed: bool,
+        #[audit(flatten)]
+        pub(super) state: Untagged,
+    }
+
+    #[derive(Auditable, Clone, Debug)]
+    pub(super) struct MapAndUnit {
+        pub(super) id: u32,
+        #[audit(flatten)]
+        pub(super) labels: BTreeMap<String, u8>,
+        #[audit(flatten)]
+        pub(super) state: State,
+    }
+
     #[derive(Auditable, Clone, Debug)]
     pub(super) struct Skipping {
         pub(super) id: u32,
@@ -468,6 +538,67 @@ fn a_name_that_is_taken_is_an_error_at_registration() {
         &Tagged::Content(Kind { kind: 1 }),
         &Tagged::Content(Kind { kind: 2 }),
     );
+}
+
+#[test]
+fn a_name_that_a_variant_without_data_has_is_taken() {
+    use colliding::*;
+
+    fn taken<T: Auditable + 'static>() -> String {
+        match log().try_register::<T>() {
+            Err(RegistrationError::NameTaken { name, .. }) => name,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(taken::<FieldAndUnit>(), "open");
+    assert_eq!(taken::<TwoUnits>(), "closed");
+    assert_eq!(taken::<WithTagAndUnit>(), "open");
+    assert_eq!(taken::<FieldAndUntagged>(), "closed");
+
+    let field = |state| FieldAndUnit {
+        id: 1,
+        open: true,
+        state: Some(Box::new(state)),
+    };
+    is_refused(&field(State::Open), &field(State::Closed));
+    let units = |other| TwoUnits {
+        id: 1,
+        state: Newtype(State::Closed),
+        other,
+    };
+    is_refused(&units(Mixed::Unit), &units(Mixed::Data(1)));
+    let untagged = |state| FieldAndUntagged {
+        id: 1,
+        closed: true,
+        state: Untagged::State(state),
+    };
+    is_refused(&untagged(State::Closed), &untagged(State::Open));
+    is_refused(
+        &TagAndUnit::Content(State::Open),
+        &TagAndUnit::Content(State::Closed),
+    );
+    let number = FieldAndUntagged {
+        state: Untagged::Number(1),
+        ..untagged(State::Open)
+    };
+    assert!(try_snapshot(&number).is_err(), "a number is no object");
+}
+
+#[test]
+fn a_variant_without_data_goes_before_a_key() {
+    use colliding::{MapAndUnit, State};
+
+    let object = |state, label| MapAndUnit {
+        id: 1,
+        labels: [("open".to_owned(), label), ("free".to_owned(), 1)].into(),
+        state,
+    };
+    log().register::<MapAndUnit>();
+    let (old, new) = (object(State::Open, 1), object(State::Closed, 2));
+    assert_eq!(snapshot(&old), json!({"id": 1, "free": 1, "open": null}));
+    assert_eq!(snapshot(&new), json!({"id": 1, "free": 1, "closed": null}));
+    let changes = diff(&old, &new);
+    assert_eq!(applied(&changes, &snapshot(&old)), snapshot(&new));
 }
 
 #[test]

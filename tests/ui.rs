@@ -16,6 +16,7 @@ fn ui() {
         "malformed",
         "precondition",
         "bounds",
+        "form",
         "repr",
     ] {
         cases.compile_fail(format!("ui/{theme}/*.rs"));

@@ -30,18 +30,27 @@ pub(crate) fn standing(field: &'static FieldSchema, name: &str) -> Standing {
     let claims = |sibling: &&FieldSchema| match sibling.place {
         Place::Named => sibling.name == name,
         Place::Inline | Place::Flat(_) => {
-            sibling.name != field.name && declared(sibling, name).is_some()
+            sibling.name != field.name && declares(sibling, name)
         }
         Place::Indexed(_) | Place::Keys => false,
     };
     let Some(sibling) = siblings().iter().find(claims) else {
         return Standing::Free;
     };
-    match declared(field, name) {
-        None => Standing::PassedOver,
-        Some(_) if sibling.sensitivity == Sensitivity::Skipped => Standing::Free,
-        Some(_) => Standing::Taken,
+    match declares(field, name) {
+        false => Standing::PassedOver,
+        true if sibling.sensitivity == Sensitivity::Skipped => Standing::Free,
+        true => Standing::Taken,
     }
+}
+
+/// Whether the type of a flattened field declares a name: as a recorded field or as a variant
+/// without data.
+fn declares(field: &FieldSchema, name: &str) -> bool {
+    (field.units)().contains(&name)
+        || declared(field, name).is_some()
+        || (field.inside().iter().any(FieldSchema::is_inline)
+            && declared_names(field).contains(&name))
 }
 
 /// Returns the recorded field of this name that the type of a flattened field declares.
@@ -135,7 +144,8 @@ fn hides(redaction: Option<Redaction>) -> bool {
     matches!(redaction, Some(Redaction::Masked | Redaction::Partial))
 }
 
-/// The recorded names that the type of a flattened field declares.
+/// The recorded names that the type of a flattened field declares, with those of its variants
+/// without data.
 fn declared_names(field: &FieldSchema) -> Vec<&'static str> {
     names_below(field, &[])
 }
@@ -146,7 +156,7 @@ fn names_below(field: &FieldSchema, around: &[FieldSchema]) -> Vec<&'static str>
     let names_of =
         |fields: &[FieldSchema]| -> Vec<&str> { fields.iter().map(|field| field.name).collect() };
     let around = names_of(around);
-    let mut names = Vec::new();
+    let mut names = (field.units)().to_vec();
     let mut visited = Visited::default();
     let mut waiting = vec![field.inside()];
     while let Some(level) = waiting.pop() {
@@ -158,7 +168,10 @@ fn names_below(field: &FieldSchema, around: &[FieldSchema]) -> Vec<&'static str>
                 Place::Named if inner.sensitivity != Sensitivity::Skipped => {
                     names.push(inner.name);
                 }
-                Place::Inline | Place::Flat(_) => waiting.push(inner.inside()),
+                Place::Inline | Place::Flat(_) => {
+                    names.extend((inner.units)());
+                    waiting.push(inner.inside());
+                }
                 Place::Named | Place::Indexed(_) | Place::Keys => {}
             }
         }

@@ -25,9 +25,9 @@ pub use crate::suggest::nearest;
 pub use crate::value::within_time;
 pub use crate::value::{
     AsSet, AuditValue, Concealed, Debugged, Displayed, FieldsOf, Keyed, MaskOf, MaskedWith,
-    ModelOf, NoFields, NoModel, Recorder, Referenced, Serialized, SerializedWith, Via,
+    ModelOf, NoFields, NoModel, Recorder, Referenced, Serialized, SerializedWith, Via, masked,
 };
-pub use crate::visited::newtype_fields;
+pub use crate::visited::of_newtype;
 pub use crate::walk::{Fields, Walk};
 
 /// The fields of a type that has none, or whose fields do not matter.
@@ -95,9 +95,21 @@ pub const fn action_set(create: bool, update: bool, delete: bool) -> ActionSet {
     }
 }
 
+/// A number that `#[audit(tolerance = ..)]` compares.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a float, which a `tolerance` needs",
+    label = "not a float",
+    note = "`#[audit(tolerance = 1e-9)]` goes on a float or an `Option` of one, and `#[audit(tolerance = \"1us\")]` on a time",
+    note = "for another type give its equality with `#[audit(eq = path)]`"
+)]
+pub trait Measured: Copy + Into<f64> {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Copy + Into<f64>> Measured for T {}
+
 /// Whether two floats differ by no more than `tolerance`; NaN is within NaN.
 #[expect(clippy::float_cmp, reason = "equal infinities differ by NaN")]
-pub fn within<T: Copy + Into<f64>>(old: T, new: T, tolerance: f64) -> bool {
+pub fn within<T: Measured>(old: T, new: T, tolerance: f64) -> bool {
     let (old, new): (f64, f64) = (old.into(), new.into());
     // Equal covers the infinities, whose difference is NaN.
     old == new || (old.is_nan() && new.is_nan()) || (old - new).abs() <= tolerance

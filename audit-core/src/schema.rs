@@ -60,6 +60,8 @@ pub struct FieldSchema {
     /// most fields are, asked once for all of it.
     pub(crate) plain: bool,
     pub(crate) nested: fn() -> &'static [FieldSchema],
+    /// Of a field without a place of its own: the keys that its type's variants without data are.
+    pub(crate) units: fn() -> &'static [&'static str],
     /// The fields of a map's keys.
     pub(crate) keys: fn() -> &'static [FieldSchema],
     pub(crate) through: Through,
@@ -147,6 +149,7 @@ impl FieldSchema {
             tag: None,
             plain: true,
             nested,
+            units: || &[],
             keys: no_fields,
             through: Through::Nothing,
         }
@@ -362,6 +365,14 @@ impl FieldSchema {
     #[doc(hidden)]
     pub const fn tagged(mut self, tag: &'static str) -> Self {
         self.tag = Some(tag);
+        self
+    }
+
+    /// Gives the names of the variants without data of the type of a field that has no place of its
+    /// own.
+    #[doc(hidden)]
+    pub const fn with_units(mut self, units: fn() -> &'static [&'static str]) -> Self {
+        self.units = units;
         self
     }
 

@@ -53,16 +53,16 @@ thread_local! {
     static NESTED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Returns the fields of what a newtype holds; none if the newtype holds nothing but itself, as
-/// `struct Outline(Vec<Outline>)` does.
+/// Returns the fields, or the names, of what a newtype holds; empty if the newtype holds nothing
+/// but itself, as `struct Outline(Vec<Outline>)` does.
 #[doc(hidden)]
-pub fn newtype_fields(inner: fn() -> &'static [FieldSchema]) -> &'static [FieldSchema] {
+pub fn of_newtype<T>(inner: fn() -> &'static [T]) -> &'static [T] {
     let nested = NESTED.get();
     if nested >= NEWTYPES {
         return &[];
     }
     NESTED.set(nested + 1);
-    let fields = inner();
+    let found = inner();
     NESTED.set(nested);
-    fields
+    found
 }

@@ -66,7 +66,7 @@ impl<T: AuditValue> AuditValue for Bound<T> {
         match self {
             Self::Included(value) => cx.variant("Included", |cx| value.snapshot(cx)),
             Self::Excluded(value) => cx.variant("Excluded", |cx| value.snapshot(cx)),
-            Self::Unbounded => Value::String("Unbounded".to_owned()),
+            Self::Unbounded => cx.unit("Unbounded"),
         }
     }
 
@@ -86,6 +86,10 @@ impl<T: AuditValue> AuditValue for Bound<T> {
                 FieldSchema::new("Excluded", T::fields),
             ]
         }
+    }
+
+    fn unit_names() -> &'static [&'static str] {
+        &["Unbounded"]
     }
 }
 

@@ -187,6 +187,10 @@ macro_rules! guarded {
             fn fields() -> &'static [FieldSchema] {
                 const { &[FieldSchema::cell(T::fields)] }
             }
+
+            fn unit_names() -> &'static [&'static str] {
+                T::unit_names()
+            }
         }
     )*};
 }
@@ -223,6 +227,10 @@ impl<T: AuditValue + Copy> AuditValue for Cell<T> {
     fn fields() -> &'static [FieldSchema] {
         const { &[FieldSchema::cell(T::fields)] }
     }
+
+    fn unit_names() -> &'static [&'static str] {
+        T::unit_names()
+    }
 }
 
 macro_rules! once {
@@ -250,6 +258,10 @@ macro_rules! once {
 
             fn fields() -> &'static [FieldSchema] {
                 const { &[FieldSchema::cell(T::fields)] }
+            }
+
+            fn unit_names() -> &'static [&'static str] {
+                T::unit_names()
             }
         }
     )*};

@@ -30,7 +30,7 @@ pub use self::set::AsSet;
 pub(crate) use self::tree::{compare_values, normalize};
 pub use self::wrap::{
     Concealed, Debugged, Displayed, FieldsOf, MaskOf, MaskedWith, ModelOf, NoFields, NoModel,
-    Referenced, Serialized, SerializedWith, Via,
+    Referenced, Serialized, SerializedWith, Via, masked,
 };
 
 use crate::diff::Diff;
@@ -129,6 +129,13 @@ pub trait AuditValue {
     #[doc(hidden)]
     fn fields() -> &'static [FieldSchema] {
         Self::FIELDS
+    }
+
+    /// Returns the names of an enum's variants without data, which are keys of the object into
+    /// which the enum is flattened.
+    #[doc(hidden)]
+    fn unit_names() -> &'static [&'static str] {
+        &[]
     }
 
     /// Visits the value as a field of a struct, named by its place in the type's fields.

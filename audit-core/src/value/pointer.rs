@@ -43,6 +43,10 @@ macro_rules! pointers {
             fn fields() -> &'static [FieldSchema] {
                 $fields
             }
+
+            fn unit_names() -> &'static [&'static str] {
+                $inner::unit_names()
+            }
         }
     )*};
 }
@@ -102,6 +106,10 @@ impl<T: AuditValue> AuditValue for Option<T> {
 
     fn fields() -> &'static [FieldSchema] {
         T::fields()
+    }
+
+    fn unit_names() -> &'static [&'static str] {
+        T::unit_names()
     }
 }
 

@@ -70,6 +70,10 @@ impl<T: AuditValue + ToOwned + ?Sized> AuditValue for Cow<'_, T> {
     fn fields() -> &'static [crate::schema::FieldSchema] {
         T::fields()
     }
+
+    fn unit_names() -> &'static [&'static str] {
+        T::unit_names()
+    }
 }
 
 macro_rules! displayed {

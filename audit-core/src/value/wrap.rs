@@ -19,7 +19,7 @@ use crate::snapshot::Snapshot;
 #[derive(Debug)]
 pub struct Serialized<'v, T: ?Sized>(pub &'v T);
 
-impl<T: Serialize + ?Sized> AuditValue for Serialized<'_, T> {
+impl<T: Serializable + ?Sized> AuditValue for Serialized<'_, T> {
     fn same(&self, other: &Self) -> bool {
         same_written(&to_value(self.0), &to_value(other.0))
     }
@@ -28,6 +28,18 @@ impl<T: Serialize + ?Sized> AuditValue for Serialized<'_, T> {
         written(to_value(self.0), cx)
     }
 }
+
+/// What `#[audit(serde)]` needs of a type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is to be recorded as serde writes it, but does not implement `Serialize`",
+    label = "no `serde::Serialize`",
+    note = "derive `serde::Serialize` if the type is yours, or say how it is recorded otherwise: `#[audit(display)]`, `#[audit(debug)]`, `#[audit(with = path)]`",
+    note = "or leave the field out with `#[audit(skip)]`"
+)]
+pub trait Serializable: Serialize {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + ?Sized> Serializable for T {}
 
 /// A field with serde's `with` or `serialize_with`: the value as that function writes it.
 #[derive(Debug)]
@@ -83,16 +95,40 @@ macro_rules! formatted {
 
 formatted! {
     /// `#[audit(display)]`: the value's `Display` text.
-    Displayed, fmt::Display, "{}";
+    Displayed, Displayable, "{}";
     /// `#[audit(debug)]`: the value's `Debug` text.
-    Debugged, fmt::Debug, "{:?}";
+    Debugged, Debuggable, "{:?}";
 }
+
+/// What `#[audit(display)]` needs of a type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is to be recorded as its text, but does not implement `Display`",
+    label = "no `std::fmt::Display`",
+    note = "implement `std::fmt::Display` if the type is yours, or say how it is recorded otherwise: `#[audit(serde)]`, `#[audit(debug)]`, `#[audit(with = path)]`",
+    note = "or leave the field out with `#[audit(skip)]`"
+)]
+pub trait Displayable: fmt::Display {}
+
+#[diagnostic::do_not_recommend]
+impl<T: fmt::Display + ?Sized> Displayable for T {}
+
+/// What `#[audit(debug)]` needs of a type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is to be recorded as its `Debug` text, but does not implement `Debug`",
+    label = "no `std::fmt::Debug`",
+    note = "derive `Debug` if the type is yours, or say how it is recorded otherwise: `#[audit(serde)]`, `#[audit(display)]`, `#[audit(with = path)]`",
+    note = "or leave the field out with `#[audit(skip)]`"
+)]
+pub trait Debuggable: fmt::Debug {}
+
+#[diagnostic::do_not_recommend]
+impl<T: fmt::Debug + ?Sized> Debuggable for T {}
 
 /// `#[audit(with = path)]`: what a function makes of the value.
 #[derive(Debug)]
 pub struct Via<'v, T: ?Sized, F>(pub &'v T, pub F);
 
-impl<T: ?Sized, U: AuditValue, F: Fn(&T) -> U> AuditValue for Via<'_, T, F> {
+impl<T: ?Sized, U: Returned, F: Fn(&T) -> U> AuditValue for Via<'_, T, F> {
     const COMPOSITE: bool = U::COMPOSITE;
 
     fn same(&self, other: &Self) -> bool {
@@ -108,11 +144,22 @@ impl<T: ?Sized, U: AuditValue, F: Fn(&T) -> U> AuditValue for Via<'_, T, F> {
     }
 }
 
+/// What a function of `#[audit(with = path)]` may return.
+#[diagnostic::on_unimplemented(
+    message = "the function of `with` returns `{Self}`, which is not an `AuditValue`",
+    label = "not an `AuditValue`",
+    note = "return a text, a number or another type that is recorded, or derive `Auditable` if the type is yours"
+)]
+pub trait Returned: AuditValue {}
+
+#[diagnostic::do_not_recommend]
+impl<T: AuditValue> Returned for T {}
+
 /// `#[audit(mask_with = path)]`: compared as it is, shown as a function masks it.
 #[derive(Debug)]
 pub struct MaskedWith<'v, T: ?Sized, F>(pub &'v T, pub F);
 
-impl<T: AuditValue + ?Sized, F: Fn(&T) -> Value> AuditValue for MaskedWith<'_, T, F> {
+impl<T: Maskable + ?Sized, F: Fn(&T) -> Value> AuditValue for MaskedWith<'_, T, F> {
     fn same(&self, other: &Self) -> bool {
         self.0.same(other.0)
     }
@@ -123,6 +170,34 @@ impl<T: AuditValue + ?Sized, F: Fn(&T) -> Value> AuditValue for MaskedWith<'_, T
         }
         self.1(self.0)
     }
+}
+
+/// What `#[audit(mask_with = path)]` needs of a type, whose values are compared.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is masked by a function, but its values cannot be compared, since it is not an `AuditValue`",
+    label = "not an `AuditValue`",
+    note = "derive `Auditable` if the type is yours; for another type use `#[audit(mask)]`, which shows nothing, or `#[audit(with = path)]`, which compares what the function returns",
+    note = "or leave the field out with `#[audit(skip)]`"
+)]
+pub trait Maskable: AuditValue {}
+
+#[diagnostic::do_not_recommend]
+impl<T: AuditValue + ?Sized> Maskable for T {}
+
+/// What a function of `#[audit(mask_with = path)]` may return.
+#[diagnostic::on_unimplemented(
+    message = "the function of `mask_with` returns `{Self}`, which is no JSON value",
+    label = "not `Into<serde_json::Value>`",
+    note = "return a `String`, or another type that is `Into<serde_json::Value>`"
+)]
+pub trait Shown: Into<Value> {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Into<Value>> Shown for T {}
+
+/// Returns what a function shows in place of a value.
+pub fn masked<T: Shown>(shown: T) -> Value {
+    shown.into()
 }
 
 /// A field marked `#[audit(mask)]`: of an [`AuditValue`] the value itself, of any other type
@@ -171,13 +246,14 @@ impl<'v, T: ?Sized> Concealed<'v, T> for MaskOf<'v, T> {
 )]
 pub trait Comparable: PartialEq {}
 
+#[diagnostic::do_not_recommend]
 impl<T: PartialEq + ?Sized> Comparable for T {}
 
 /// A value that is compared and never shown.
 #[derive(Debug)]
 pub struct Compared<'v, T: ?Sized>(&'v T);
 
-impl<T: PartialEq + ?Sized> AuditValue for Compared<'_, T> {
+impl<T: Comparable + ?Sized> AuditValue for Compared<'_, T> {
     fn same(&self, other: &Self) -> bool {
         self.0 == other.0
     }
@@ -220,6 +296,7 @@ pub trait Reference {
     fn identity(&self) -> Value;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Auditable> Reference for T {
     const MODEL: &'static str = T::MODEL;
     const HASHED: bool = !T::HASHED_KEY.is_empty();

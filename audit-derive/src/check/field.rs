@@ -5,7 +5,7 @@ use crate::errors::Errors;
 use crate::expand;
 use crate::setting::{Equality, FieldSettings, Form};
 use crate::symbol::{
-    ALIAS, FLATTEN, RECORDING, RENAME, SERDE, SKIP, SKIP_NONE, contradiction,
+    ALIAS, FLATTEN, KEY, RECORDING, RENAME, SERDE, SKIP, SKIP_NONE, contradiction,
 };
 
 /// No two attributes of a field contradict each other.
@@ -14,7 +14,11 @@ pub(super) fn contradictions(field: &Field<'_>, errors: &mut Errors) {
         .settings
         .given
         .iter()
-        .filter(|(word, _)| *word != SKIP || field.settings.skip == Some(true))
+        .filter(|(word, _)| match *word {
+            SKIP => field.settings.skip == Some(true),
+            SERDE => !field.settings.serde_ignored,
+            _ => true,
+        })
         .collect();
     for (place, (word, token)) in given.iter().enumerate() {
         let earlier = given[..place]
@@ -22,6 +26,22 @@ pub(super) fn contradictions(field: &Field<'_>, errors: &mut Errors) {
             .find_map(|(other, _)| Some((other, contradiction(word, other)?)));
         if let Some((other, why)) = earlier {
             errors.at(token, format!("`{word}` contradicts `{other}`: {why}"));
+        }
+    }
+}
+
+/// A field that only serde flattens takes no attribute either that needs a place of its own.
+pub(super) fn serde_flattens_what_has_a_place(field: &Field<'_>, errors: &mut Errors) {
+    let given = &field.settings.given;
+    if !field.flatten || field.skipped || given.get(FLATTEN).is_some() {
+        return;
+    }
+    for (word, token) in given.iter().filter(|(word, _)| *word != SKIP) {
+        if let Some(why) = contradiction(word, FLATTEN) {
+            errors.at(
+                token,
+                format!("`{word}` contradicts serde's `flatten`: {why}"),
+            );
         }
     }
 }
@@ -83,6 +103,22 @@ pub(super) fn tuple_fields_have_no_name(field: &Field<'_>, errors: &mut Errors) 
                 format!("`{word}` needs a named field; a tuple's field is stored by its index"),
             );
         }
+    }
+}
+
+/// The items of a list are matched where the list is recorded, and not what a function of serde
+/// writes of it.
+pub(super) fn serde_writes_no_list(field: &Field<'_>, errors: &mut Errors) {
+    let settings = &field.settings;
+    if let Some(token) = settings.given.get(KEY)
+        && field.has_serializer
+        && !settings.serde_ignored
+    {
+        errors.at(
+            token,
+            "`key` contradicts serde's `with` or `serialize_with`, which writes another form; add \
+             `serde = false` to record the list itself",
+        );
     }
 }
 

@@ -37,10 +37,12 @@ pub(crate) fn all(container: &Container<'_>, errors: &mut Errors) {
 fn fields(body: &Body<'_>, errors: &mut Errors) {
     for field in &body.fields {
         field::contradictions(field, errors);
+        field::serde_flattens_what_has_a_place(field, errors);
         field::serde_skips_what_is_set(field, errors);
         field::skip_none_needs_option(field, errors);
         field::tuple_fields_have_no_name(field, errors);
         field::key_is_a_field_name(field, errors);
+        field::serde_writes_no_list(field, errors);
         field::serde_is_set_aside_with_cause(field, errors);
     }
     names::unique_fields(body, errors);

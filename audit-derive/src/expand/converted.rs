@@ -1,6 +1,6 @@
 //! `AuditValue` for types that are recorded as something else than their fields.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Type;
 
@@ -24,30 +24,33 @@ pub(crate) fn items(container: &Container<'_>) -> Option<TokenStream> {
 ///     &[__audit::FieldSchema::new("phone", __audit::FieldsOf::<Phone>::FIELDS)]
 /// }).bypassing()];
 /// fn same(&self, __new: &Self) -> bool {
-///     __audit::AuditValue::same(&__audit::Serialized(self), &__audit::Serialized(__new))
+///     <__audit::Serialized<'_, Self> as __audit::AuditValue>::same(
+///         &__audit::Serialized(self),
+///         &__audit::Serialized(__new),
+///     )
 /// }
 /// fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
-///     __audit::AuditValue::snapshot(&__audit::Serialized(self), __cx)
+///     <__audit::Serialized<'_, Self> as __audit::AuditValue>::snapshot(
+///         &__audit::Serialized(self),
+///         __cx,
+///     )
 /// }
 /// ```
 fn wrapped(container: &Container<'_>, word: &str, wrapper: &TokenStream) -> TokenStream {
-    // A trait that the type lacks is reported at the word that asks for it.
-    let span = container
-        .settings
-        .given
-        .get(word)
-        .map_or_else(proc_macro2::Span::call_site, proc_macro2::Ident::span);
-    let wrapper = quote_spanned!(span=> __audit::#wrapper);
+    // A trait that the type lacks is reported at the word that asks for it, once for both uses.
+    let word = container.settings.given.get(word).map(Ident::span);
+    let span = word.map_or_else(Span::call_site, |span| span.resolved_at(Span::call_site()));
+    let wrapped = quote_spanned!(span=> <__audit::#wrapper<'_, Self> as __audit::AuditValue>);
     let fields = passed_by(container);
     quote! {
         #fields
         #[inline]
         fn same(&self, __new: &Self) -> ::core::primitive::bool {
-            __audit::AuditValue::same(&#wrapper(self), &#wrapper(__new))
+            #wrapped::same(&__audit::#wrapper(self), &__audit::#wrapper(__new))
         }
         #[inline]
         fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
-            __audit::AuditValue::snapshot(&#wrapper(self), __cx)
+            #wrapped::snapshot(&__audit::#wrapper(self), __cx)
         }
     }
 }
@@ -111,5 +114,7 @@ fn through(into: &Type) -> TokenStream {
         }
         #[inline]
         fn fields() -> &'static [__audit::FieldSchema] { #value::fields() }
+        #[inline]
+        fn unit_names() -> &'static [&'static ::core::primitive::str] { #value::unit_names() }
     }
 }

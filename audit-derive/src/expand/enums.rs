@@ -22,11 +22,35 @@ pub(crate) fn items(
             fn snapshot(&self, _: &mut __audit::Snapshot<'_>) -> __audit::Value { match *self {} }
         };
     }
+    let units = unit_names(variants, tagging);
     let bare = |variant: &Variant<'_>| !variant.has_fields() && !variant.untagged;
     if *tagging == Tagging::External && variants.iter().all(bare) {
-        return names_only(variants);
+        let items = names_only(variants);
+        return quote!(#items #units);
     }
-    with_data(container, variants, tagging)
+    let items = with_data(container, variants, tagging);
+    quote!(#items #units)
+}
+
+/// Names the variants without data, which are keys where the enum is flattened and serde gives it
+/// no tag:
+///
+/// ```text
+/// fn unit_names() -> &'static [&'static str] { &["Open", /* ... */] }
+/// ```
+fn unit_names(variants: &[Variant<'_>], tagging: &Tagging) -> Option<TokenStream> {
+    let units: Vec<&str> = variants
+        .iter()
+        .filter(|variant| *variant.tagging(tagging) == Tagging::External)
+        .filter(|variant| !variant.has_fields())
+        .map(|variant| variant.name.as_str())
+        .collect();
+    (!units.is_empty()).then(|| {
+        quote! {
+            #[inline]
+            fn unit_names() -> &'static [&'static ::core::primitive::str] { &[#(#units),*] }
+        }
+    })
 }
 
 /// An enum without data is its variant's name:

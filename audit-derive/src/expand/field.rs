@@ -1,12 +1,12 @@
 //! One field: how its value is compared, recorded and shown.
 
-use proc_macro2::TokenStream;
-use quote::quote;
-use syn::ext::IdentExt;
-use syn::{Ident, Index, LitStr, Member, Type};
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Ident, Type};
 
-use crate::ast::{Field, Holds, Presence, Shape, held, held_by_option};
-use crate::setting::{Equality, Form, Redaction};
+use super::form::{self, shown, span, wrapped};
+use crate::ast::{Field, Presence, Shape, held_by_option};
+use crate::setting::Equality;
 
 /// Where a value of the field is found: as a reference, and as the place itself.
 pub(crate) struct Spot {
@@ -51,36 +51,28 @@ pub(crate) fn diff(
 ) -> TokenStream {
     let presence = presence(field, shape);
     let method = match (&field.settings.equality, presence) {
-        (_, Presence::SkipNone | Presence::SkipIf(_)) => quote!(visit_optional),
-        (Some(_), Presence::Always) => quote!(changed),
-        (None, Presence::Always) => quote!(visit),
+        (_, Presence::SkipNone | Presence::SkipIf(_)) => "visit_optional",
+        (Some(_), Presence::Always) => "changed",
+        (None, Presence::Always) => "visit",
     };
     let (from, to) = (
         present(presence, &old.reference),
         present(presence, &new.reference),
     );
-    let report = match (wrapped(field, presence), presence) {
-        (None, _) if field.settings.equality.is_none() => {
-            let fields = quote!(::core::slice::from_ref(&#description));
-            visit(field, presence, &quote!(__cx), &fields, 0, [&from, &to])
-        }
-        (None, _) => quote!(__audit::Diff::#method(__cx, &#description, #from, #to);),
-        // One closure for both, since the two wrapped values must be of one type.
-        (Some(wrapped), Presence::Always) => quote! {
-            let [__a, __b] = [#from, #to].map(|__v| #wrapped);
-            __audit::Diff::#method(__cx, &#description, &__a, &__b);
-        },
-        (Some(wrapped), _) => quote! {
-            let [__a, __b] = [#from, #to].map(|__v| ::core::option::Option::map(__v, |__v| #wrapped));
-            __audit::Diff::#method(
-                __cx,
-                &#description,
-                ::core::option::Option::as_ref(&__a),
-                ::core::option::Option::as_ref(&__b),
-            );
-        },
+    let form = form::of_both(field, presence, &from, &to);
+    let (bind, from, to) = match &form {
+        None => (None, &from, &to),
+        Some([bind, from, to]) => (Some(bind), from, to),
     };
-    guarded(field, old, new, report)
+    let report = if field.settings.equality.is_none() {
+        let fields = quote!(::core::slice::from_ref(&#description));
+        visit(field, presence, &quote!(__cx), &fields, 0, [from, to])
+    } else {
+        let span = span(field);
+        let method = Ident::new(method, span);
+        quote_spanned!(span=> __audit::Diff::#method(__cx, &#description, #from, #to);)
+    };
+    guarded(field, old, new, quote!(#bind #report))
 }
 
 /// Visits the field, whose description is `__f[index]`, in a walk called `__w`:
@@ -96,43 +88,28 @@ pub(crate) fn walk(
     new: &Spot,
 ) -> TokenStream {
     let presence = presence(field, shape);
-    let same = same(field, old, new).map(|same| quote!(|| #same,));
-    let method = match (presence, &same) {
-        (Presence::Always, None) => quote!(visit),
-        (Presence::Always, Some(_)) => quote!(visit_unless),
-        (_, None) => quote!(visit_optional),
-        (_, Some(_)) => quote!(visit_optional_unless),
-    };
     let (from, to) = (
         present(presence, &old.reference),
         present(presence, &new.reference),
     );
-    match (wrapped(field, presence), presence) {
-        (None, _) if same.is_none() => visit(
-            field,
-            presence,
-            &quote!(__w),
-            &quote!(__f),
-            index,
-            [&from, &to],
-        ),
-        (None, _) => quote!(__audit::Walk::#method(__w, #same __f, #index, #from, #to);),
-        // One closure for both, since the two wrapped values must be of one type.
-        (Some(wrapped), Presence::Always) => quote! {
-            let [__a, __b] = [#from, #to].map(|__v| #wrapped);
-            __audit::Walk::#method(__w, #same __f, #index, &__a, &__b);
-        },
-        (Some(wrapped), _) => quote! {
-            let [__a, __b] = [#from, #to].map(|__v| ::core::option::Option::map(__v, |__v| #wrapped));
-            __audit::Walk::#method(
-                __w,
-                #same
-                __f,
-                #index,
-                ::core::option::Option::as_ref(&__a),
-                ::core::option::Option::as_ref(&__b),
-            );
-        },
+    let form = form::of_both(field, presence, &from, &to);
+    let (bind, from, to) = match &form {
+        None => (None, &from, &to),
+        Some([bind, from, to]) => (Some(bind), from, to),
+    };
+    let Some(same) = same(field, old, new) else {
+        let (walk, fields) = (quote!(__w), quote!(__f));
+        let visit = visit(field, presence, &walk, &fields, index, [from, to]);
+        return quote!(#bind #visit);
+    };
+    let span = span(field);
+    let method = match presence {
+        Presence::Always => quote_spanned!(span=> visit_unless),
+        Presence::SkipNone | Presence::SkipIf(_) => quote_spanned!(span=> visit_optional_unless),
+    };
+    quote_spanned! {span=>
+        #bind
+        __audit::Walk::#method(__w, || #same, __f, #index, #from, #to);
     }
 }
 
@@ -140,7 +117,10 @@ pub(crate) fn walk(
 fn same(field: &Field<'_>, old: &Spot, new: &Spot) -> Option<TokenStream> {
     let (from, to) = (&old.reference, &new.reference);
     Some(match field.settings.equality.as_ref()? {
-        Equality::Function(path) => quote!(#path(#from, #to)),
+        Equality::Function(path) => quote_spanned! {form::at(path)=> {
+            let (__a, __b) = (#from, #to);
+            #path(__a, __b)
+        }},
         Equality::Tolerance(tolerance) if held_by_option(&field.original.ty).is_some() => {
             let (old, new) = (&old.place, &new.place);
             let ty = held_by_option(&field.original.ty);
@@ -191,38 +171,22 @@ fn guarded(field: &Field<'_>, old: &Spot, new: &Spot, report: TokenStream) -> To
 /// __audit::ObjectSnapshot::visit(__o, &__f[0], &self.name);
 /// ```
 pub(crate) fn snapshot(field: &Field<'_>, shape: Shape, index: usize, value: &Spot) -> TokenStream {
-    let collector = if shape == Shape::Tuple {
-        quote!(__audit::ArraySnapshot)
-    } else {
-        quote!(__audit::ObjectSnapshot)
-    };
     let presence = presence(field, shape);
     let value = present(presence, &value.reference);
-    match (presence, wrapped(field, presence)) {
-        (_, None) => {
-            let [walk, fields] = [quote!(__o), quote!(__f)];
-            visit(field, presence, &walk, &fields, index, [&value, &value])
-        }
-        (Presence::Always, Some(wrapped)) => {
-            quote!(#collector::visit(__o, &__f[#index], &{ let __v = #value; #wrapped });)
-        }
-        (_, Some(wrapped)) => quote! {
-            #collector::visit_optional(
-                __o,
-                &__f[#index],
-                ::core::option::Option::as_ref(&::core::option::Option::map(#value, |__v| #wrapped)),
-            );
+    let (walk, fields) = (quote!(__o), quote!(__f));
+    let Some(wrapped) = wrapped(field, presence) else {
+        return visit(field, presence, &walk, &fields, index, [&value, &value]);
+    };
+    let span = span(field);
+    let value = match presence {
+        Presence::Always => quote_spanned!(span=> &{ let __v = #value; #wrapped }),
+        Presence::SkipNone | Presence::SkipIf(_) => quote_spanned! {span=>
+            ::core::option::Option::as_ref(&::core::option::Option::map(#value, |__v| #wrapped))
         },
-    }
-}
-
-/// Returns a reference to the value as it is recorded, present as it is: `&self.name`, or
-/// `&__audit::Displayed(&self.name)`.
-pub(crate) fn shown(field: &Field<'_>, value: &TokenStream) -> TokenStream {
-    match wrapped(field, &Presence::Always) {
-        None => value.clone(),
-        Some(wrapped) => quote!(&{ let __v = #value; #wrapped }),
-    }
+    };
+    let shown = quote_spanned!(span=> __n);
+    let visit = visit(field, presence, &walk, &fields, index, [&shown, &shown]);
+    quote_spanned!(span=> match #value { __n => { #visit } })
 }
 
 /// Visits the field as the method of its type, which is named in full as the schema names it:
@@ -241,12 +205,22 @@ fn visit(
     index: usize,
     [old, new]: [&TokenStream; 2],
 ) -> TokenStream {
-    let ty = inner(field, presence);
+    let (value, span) = as_value(field, presence);
     let method = match presence {
-        Presence::Always => quote!(visit_field),
-        Presence::SkipNone | Presence::SkipIf(_) => quote!(visit_optional_field),
+        Presence::Always => quote_spanned!(span=> visit_field),
+        Presence::SkipNone | Presence::SkipIf(_) => quote_spanned!(span=> visit_optional_field),
     };
-    quote!(<#ty as __audit::AuditValue>::#method(#old, #new, #walk, #fields, #index);)
+    quote_spanned!(span=> #value::#method(#old, #new, #walk, #fields, #index);)
+}
+
+/// Names what is recorded as an `AuditValue`: the field's type, or what its form makes of it.
+fn as_value(field: &Field<'_>, presence: &Presence) -> (TokenStream, Span) {
+    if wrapped(field, presence).is_some() {
+        let span = span(field);
+        return (quote_spanned!(span=> <_ as __audit::AuditValue>), span);
+    }
+    let ty = inner(field, presence);
+    (quote!(<#ty as __audit::AuditValue>), Span::call_site())
 }
 
 /// Records what a variant holds in the object called `__o`, beside the tag.
@@ -255,13 +229,16 @@ pub(crate) fn collect(
     description: &TokenStream,
     value: &TokenStream,
 ) -> TokenStream {
-    if wrapped(field, &Presence::Always).is_some() {
-        let value = shown(field, value);
-        return quote!(__audit::ObjectSnapshot::visit(__o, &#description, #value););
-    }
+    let always = &Presence::Always;
     let fields = quote!(::core::slice::from_ref(&#description));
     let walk = quote!(__o);
-    visit(field, &Presence::Always, &walk, &fields, 0, [value, value])
+    if wrapped(field, always).is_none() {
+        return visit(field, always, &walk, &fields, 0, [value, value]);
+    }
+    let (span, value) = (span(field), shown(field, value));
+    let shown = quote_spanned!(span=> __n);
+    let visit = visit(field, always, &walk, &fields, 0, [&shown, &shown]);
+    quote_spanned!(span=> match #value { __n => { #visit } })
 }
 
 /// Records the field, whose description is `description`, in the place of its holder.
@@ -270,22 +247,16 @@ pub(crate) fn record(
     description: &TokenStream,
     value: &TokenStream,
 ) -> TokenStream {
-    if wrapped(field, &Presence::Always).is_some() {
-        let value = shown(field, value);
-        return quote!(__audit::Snapshot::field_value(__cx, &#description, #value));
-    }
-    let ty = &field.original.ty;
-    quote!(<#ty as __audit::AuditValue>::field_value(#value, __cx, &#description))
+    let (as_value, span) = as_value(field, &Presence::Always);
+    let value = shown(field, value);
+    quote_spanned!(span=> #as_value::field_value(#value, __cx, &#description))
 }
 
 /// Returns the field's value as the text of a key.
 pub(crate) fn key(field: &Field<'_>, value: &TokenStream) -> TokenStream {
-    if wrapped(field, &Presence::Always).is_some() {
-        let value = shown(field, value);
-        return quote!(__audit::key_text(#value));
-    }
-    let ty = &field.original.ty;
-    quote!(<#ty as __audit::AuditValue>::field_key(#value))
+    let (as_value, span) = as_value(field, &Presence::Always);
+    let value = shown(field, value);
+    quote_spanned!(span=> #as_value::field_key(#value))
 }
 
 /// Returns whether two values of the field are known to be one key; `None` for a field that is
@@ -310,18 +281,15 @@ pub(crate) fn repr(
     let presence = presence(field, shape);
     let value = &value.reference;
     if let (Some(wrapped), Presence::SkipNone) = (wrapped(field, presence), presence) {
-        return quote! {
+        return quote_spanned! {span(field)=>
             if let ::core::option::Option::Some(__v) = #value {
-                __audit::Repr::field(__r, &#description, &#wrapped);
+                <_ as __audit::AuditValue>::field_repr(&#wrapped, __r, &#description);
             }
         };
     }
-    if wrapped(field, &Presence::Always).is_some() {
-        let value = shown(field, value);
-        return quote!(__audit::Repr::field(__r, &#description, #value););
-    }
-    let ty = &field.original.ty;
-    quote!(<#ty as __audit::AuditValue>::field_repr(#value, __r, &#description);)
+    let (as_value, span) = as_value(field, &Presence::Always);
+    let value = shown(field, value);
+    quote_spanned!(span=> #as_value::field_repr(#value, __r, &#description);)
 }
 
 /// Only in an object can a field be absent.
@@ -348,132 +316,11 @@ fn present(presence: &Presence, value: &TokenStream) -> TokenStream {
     }
 }
 
-/// Returns the wrapper around a reference called `__v`, if the field has one.
-fn wrapped(field: &Field<'_>, presence: &Presence) -> Option<TokenStream> {
-    let ty = inner(field, presence);
-    let Some(form) = &field.settings.form else {
-        return masked(field, ty);
-    };
-    Some(match form {
-        Form::Serde => spanned(&quote!(Serialized), ty),
-        // In a closure, since the function is generic over what it writes to.
-        Form::SerdeWith(path) => quote! {
-            __audit::SerializedWith(__v, |__v: &#ty, __s: __audit::Recorder| #path(__v, __s))
-        },
-        Form::Display => looking_through(ty, &|ty| spanned(&quote!(Displayed), ty)),
-        Form::Debug => looking_through(ty, &|ty| spanned(&quote!(Debugged), ty)),
-        Form::Reference => quote!(__audit::Referenced(__v)),
-        Form::Set => quote!(__audit::AsSet(__v)),
-        // Called in a closure, so that `&String` fits a function of `&str`.
-        Form::With(path) => quote!(__audit::Via(__v, |__v: &#ty| #path(__v))),
-        Form::MaskWith(path) => quote! {
-            __audit::MaskedWith(__v, |__v: &#ty| ::core::convert::Into::into(#path(__v)))
-        },
-        Form::Key(key) => {
-            let member = member(key)?;
-            let name = key.value();
-            quote!(__audit::Keyed::new(__v, #name, |__item| &__item.#member))
-        }
-    })
-}
-
-/// Names the type in full, so that what it lacks is reported where the user wrote it.
-fn spanned(wrapper: &TokenStream, ty: &Type) -> TokenStream {
-    quote!(__audit::#wrapper::<#ty>(__v))
-}
-
-/// Wraps what an option, a list or a box called `__v` holds, however deep, and anything else
-/// as it is:
-///
-/// ```text
-/// ::core::option::Option::map(::core::option::Option::as_ref(__v), |__v| __audit::Displayed(__v))
-/// ```
-fn looking_through(ty: &Type, wrap: &dyn Fn(&Type) -> TokenStream) -> TokenStream {
-    match held(ty) {
-        Some((Holds::Option, inner)) => {
-            let inner = looking_through(inner, wrap);
-            quote! {
-                ::core::option::Option::map(::core::option::Option::as_ref(__v), |__v| #inner)
-            }
-        }
-        Some((Holds::Items, inner)) => {
-            let inner = looking_through(inner, wrap);
-            quote! {
-                ::core::iter::Iterator::collect::<__audit::Vec<_>>(::core::iter::Iterator::map(
-                    ::core::iter::IntoIterator::into_iter(__v),
-                    |__v| #inner,
-                ))
-            }
-        }
-        Some((Holds::One, inner)) => {
-            let inner = looking_through(inner, wrap);
-            quote!({ let __v = &**__v; #inner })
-        }
-        None => wrap(ty),
-    }
-}
-
-/// Wraps a value of which nothing is shown, so that its type need not be an `AuditValue`.
-fn masked(field: &Field<'_>, ty: &Type) -> Option<TokenStream> {
-    if !is_concealed(field) {
-        return None;
-    }
-    let wrap = |ty: &Type| {
-        quote!({
-            use __audit::Concealed as _;
-            __audit::MaskOf::<#ty>::new(__v).conceal()
-        })
-    };
-    Some(match held_by_option(ty) {
-        Some(inner) => {
-            let inner = wrap(inner);
-            quote! {
-                ::core::option::Option::map(::core::option::Option::as_ref(__v), |__v| #inner)
-            }
-        }
-        None => wrap(ty),
-    })
-}
-
-/// Whether nothing is shown of the field, so that its type need not be an `AuditValue`.
-pub(super) fn is_concealed(field: &Field<'_>) -> bool {
-    let settings = &field.settings;
-    settings.redaction == Redaction::Mask("All")
-        && settings.form.is_none()
-        && !is_text(&field.original.ty)
-}
-
-/// Whether a type is a text, as most masked fields are, perhaps an optional one.
-fn is_text(ty: &Type) -> bool {
-    let ty = held_by_option(ty).unwrap_or(ty);
-    matches!(ty, Type::Path(path) if path.path.is_ident("String"))
-}
-
 /// Returns the type that is wrapped: what the `Option` holds, if its `None` is absence.
 pub(super) fn inner<'f>(field: &'f Field<'_>, presence: &Presence) -> &'f Type {
     let ty = &field.original.ty;
     match presence {
         Presence::SkipNone => held_by_option(ty).unwrap_or(ty),
         _ => ty,
-    }
-}
-
-/// Returns the field that a text names: an identifier, raw where it must be, or an index.
-pub(crate) fn member(text: &LitStr) -> Option<Member> {
-    let name = text.value();
-    if let Ok(index) = name.parse::<u32>() {
-        return Some(Member::Unnamed(Index {
-            index,
-            span: text.span(),
-        }));
-    }
-    if let Ok(ident) = text.parse::<Ident>() {
-        return Some(Member::Named(ident));
-    }
-    match text.parse_with(Ident::parse_any) {
-        Ok(ident) if !["self", "Self", "super", "crate", "_"].contains(&name.as_str()) => Some(
-            Member::Named(Ident::new_raw(&ident.to_string(), text.span())),
-        ),
-        _ => None,
     }
 }

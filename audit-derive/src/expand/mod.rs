@@ -4,6 +4,7 @@ mod converted;
 mod entity;
 mod enums;
 mod field;
+mod form;
 mod schema;
 mod value;
 
@@ -14,7 +15,7 @@ use syn::{Attribute, ExprPath};
 use crate::ast::{Container, Data};
 use crate::bound;
 
-pub(crate) use self::field::member;
+pub(crate) use self::form::member;
 
 /// Emits the implementations, for a mere value without the last:
 ///

@@ -3,7 +3,8 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 
-use super::field::{inner, is_concealed};
+use super::field::inner;
+use super::form::is_concealed;
 use crate::ast::{Body, Container, Field, Presence, Shape, Tagging, Variant};
 use crate::setting::{Form, Redaction};
 
@@ -44,11 +45,12 @@ fn fields(
         let described = match field.position {
             Some(position) => quote!(__audit::FieldSchema::indexed(#position, #name, #nested)),
             None if body.shape != Shape::Named => {
-                quote!(__audit::FieldSchema::inline(#name, #nested))
+                let units = units(field);
+                quote!(__audit::FieldSchema::inline(#name, #nested) #units)
             }
             None if field.flatten => {
-                let siblings = siblings(tag, body, index);
-                quote!(__audit::FieldSchema::flattened(#name, #nested, #siblings))
+                let (siblings, units) = (siblings(tag, body, index), units(field));
+                quote!(__audit::FieldSchema::flattened(#name, #nested, #siblings) #units)
             }
             None if has_fields(field) => {
                 let ty = inner(field, &field.presence);
@@ -86,8 +88,8 @@ fn siblings(tag: Option<&TokenStream>, body: &Body<'_>, place: usize) -> TokenSt
         let name = &field.name;
         let skipped = field.skipped.then(|| quote!(.skipped()));
         if field.flatten {
-            let nested = nested(field);
-            quote!(__audit::FieldSchema::inline(#name, #nested) #skipped)
+            let (nested, units) = (nested(field), units(field));
+            quote!(__audit::FieldSchema::inline(#name, #nested) #units #skipped)
         } else {
             quote!(__audit::FieldSchema::new(#name, __audit::no_fields) #skipped)
         }
@@ -138,7 +140,9 @@ fn variant(variant: &Variant<'_>, tagging: &Tagging, domain: &str) -> TokenStrea
     };
     let (nested, inner) = if let Shape::Inline(only) = variant.body.shape {
         let field = &variant.body.fields[only];
-        (nested(field), Some(settings(field, &domain)))
+        let units = (*tagging != Tagging::External).then(|| units(field));
+        let settings = settings(field, &domain);
+        (nested(field), Some(quote!(#units #settings)))
     } else {
         let fields = fields(beside.as_ref(), &variant.body, &domain, &[]);
         (quote!(|| const { &[#(#fields),*] }), None)
@@ -221,15 +225,23 @@ fn is_word(name: &str) -> bool {
 /// Whether the fields of the field's type count.
 fn has_fields(field: &Field<'_>) -> bool {
     let masked = matches!(field.settings.form, Some(Form::MaskWith(_))) || is_concealed(field);
-    !(field.skipped || masked || field.is_foreign())
+    !(field.skipped || masked || field.is_foreign() || is_matched(field))
+}
+
+/// Whether the field's type is a list whose items are matched. Where it is not, or its items are no
+/// values, the field's form says so.
+fn is_matched(field: &Field<'_>) -> bool {
+    matches!(field.settings.form, Some(Form::Key(_) | Form::Set))
 }
 
 /// Gives the fields of the field's type, unless it has none that count.
 fn nested(field: &Field<'_>) -> TokenStream {
     let ty = &field.original.ty;
-    if let (false, Some(Form::Serde | Form::SerdeWith(_) | Form::Display | Form::Debug)) =
-        (field.skipped, &field.settings.form)
-    {
+    let passed_by = matches!(
+        field.settings.form,
+        Some(Form::Serde | Form::SerdeWith(_) | Form::Display | Form::Debug)
+    );
+    if !field.skipped && (passed_by || is_matched(field)) {
         return quote!({ use __audit::NoFields as _; __audit::FieldsOf::<#ty>::FIELDS });
     }
     if !has_fields(field) {
@@ -237,6 +249,15 @@ fn nested(field: &Field<'_>) -> TokenStream {
     }
     let ty = inner(field, &field.presence);
     quote!(<#ty as __audit::AuditValue>::fields)
+}
+
+/// Gives the keys that the variants without data of the type of a field are, which has no place of
+/// its own.
+fn units(field: &Field<'_>) -> Option<TokenStream> {
+    has_fields(field).then(|| {
+        let ty = inner(field, &field.presence);
+        quote!(.with_units(<#ty as __audit::AuditValue>::unit_names))
+    })
 }
 
 fn settings(field: &Field<'_>, domain: &str) -> TokenStream {

@@ -103,7 +103,11 @@ fn delegating(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenS
         }
         #[inline]
         fn fields() -> &'static [__audit::FieldSchema] {
-            __audit::newtype_fields(<#ty as __audit::AuditValue>::fields)
+            __audit::of_newtype(<#ty as __audit::AuditValue>::fields)
+        }
+        #[inline]
+        fn unit_names() -> &'static [&'static ::core::primitive::str] {
+            __audit::of_newtype(<#ty as __audit::AuditValue>::unit_names)
         }
     }
 }

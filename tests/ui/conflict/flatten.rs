@@ -1,6 +1,7 @@
 use auditlog::Auditable;
+use serde::Serialize;
 
-#[derive(Auditable)]
+#[derive(Auditable, Serialize)]
 struct Inner {
     x: u8,
 }
@@ -12,6 +13,14 @@ struct Outer {
     inner: Inner,
     #[audit(whole, flatten)]
     other: Inner,
+}
+
+#[derive(Auditable, Serialize)]
+struct Written {
+    id: u32,
+    #[serde(flatten)]
+    #[audit(mask, level = "error", rename = "other")]
+    inner: Inner,
 }
 
 fn main() {}

@@ -1,7 +1,7 @@
 //! A type that is recorded in another form has no use for the attributes of its fields.
 
 use auditlog::Auditable;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 #[derive(Auditable, Clone, Serialize)]
 #[audit(serde, display, rename_all = "camelCase")]
@@ -29,10 +29,14 @@ impl From<Converted> for String {
     }
 }
 
-#[derive(Auditable)]
+#[derive(Auditable, Serialize)]
 enum Written {
     #[serde(serialize_with = "write")]
     Data(u8),
+}
+
+fn write<S: Serializer>(data: &u8, serializer: S) -> Result<S::Ok, S::Error> {
+    data.serialize(serializer)
 }
 
 fn main() {}

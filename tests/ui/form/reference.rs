@@ -1,3 +1,5 @@
+//! `reference` on what has no identity.
+
 use auditlog::Auditable;
 
 #[derive(Auditable)]
@@ -10,6 +12,10 @@ struct User {
     id: u64,
     #[audit(reference)]
     address: Address,
+    #[audit(reference)]
+    former: Vec<Address>,
+    #[audit(reference)]
+    age: u8,
 }
 
 fn main() {}
