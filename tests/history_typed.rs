@@ -1,6 +1,7 @@
 //! Reading a state as an object: nothing comes back that the trail does not have.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use auditlog::prelude::*;
 use auditlog::{AuditLog, MissingReason, Reconstruction, TypedError, testing};
@@ -238,23 +239,19 @@ fn errors_name_the_field_and_what_helps() {
     struct Kind {
         level: u8,
     }
-    #[derive(Deserialize, Debug)]
-    #[allow(dead_code, reason = "only whether it can be read matters")]
+    #[derive(Deserialize)]
     struct Text {
         items: Vec<TextItem>,
     }
-    #[derive(Deserialize, Debug)]
-    #[allow(dead_code, reason = "only whether it can be read matters")]
+    #[derive(Deserialize)]
     struct TextItem {
         count: bool,
     }
-    #[derive(Deserialize, Debug)]
-    #[allow(dead_code, reason = "only whether it can be read matters")]
+    #[derive(Deserialize)]
     struct More {
         more: u8,
     }
-    #[derive(Deserialize, Debug)]
-    #[allow(dead_code, reason = "only whether it can be read matters")]
+    #[derive(Deserialize)]
     struct Kinds {
         kind: Kind,
     }
@@ -263,15 +260,24 @@ fn errors_name_the_field_and_what_helps() {
         items: vec![Item { count: 1 }, Item { count: 2 }],
         kind: Kind { level: 1 },
     });
-    let error = latest.typed::<Text>().expect_err("no boolean").to_string();
+    /// Reads a state as a `T` and of that a part: the error.
+    fn refused<T: DeserializeOwned, P: Debug>(
+        state: &Reconstruction,
+        part: impl FnOnce(T) -> P,
+    ) -> String {
+        let read = state.typed::<T>().map(|object| object.map(part));
+        read.expect_err("not readable").to_string()
+    }
+    let first = |text: Text| text.items.first().map(|item| item.count);
+    let error = refused(&latest, first);
     assert!(
         error.starts_with("`items[0].count` cannot be read: invalid type"),
         "{error}"
     );
-    let error = latest.typed::<More>().expect_err("missing").to_string();
+    let error = refused(&latest, |more: More| more.more);
     assert!(error.contains("missing field `more`"), "{error}");
     assert!(error.contains("`#[serde(default)]`"), "{error}");
-    let error = latest.typed::<Kinds>().expect_err("a text").to_string();
+    let error = refused(&latest, |kinds: Kinds| kinds.kind.level);
     assert!(error.starts_with("`kind` cannot be read"), "{error}");
     assert!(error.contains("`#[audit(serde)]`"), "{error}");
 }
