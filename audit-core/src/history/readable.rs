@@ -5,6 +5,7 @@ use std::mem;
 
 use serde_json::{Map, Value};
 
+use crate::flat::{self, Standing};
 use crate::path::{Path, PathSegment};
 use crate::schema::{FieldSchema, Place, Reading, Sensitivity};
 
@@ -130,6 +131,16 @@ impl Walk {
                 continue;
             }
             match field.place {
+                Place::Flat(_) if field.reading == Reading::Never => {
+                    let keys = value.as_object().into_iter().flat_map(Map::keys);
+                    let own = keys.filter(|name| {
+                        let described = flat::member(field, name).is_some();
+                        described && flat::standing(field, name) == Standing::Free
+                    });
+                    for name in own {
+                        self.leave_unread(PathSegment::Name(name.clone()));
+                    }
+                }
                 Place::Inline | Place::Flat(_) if field.sensitivity != Sensitivity::Skipped => {
                     let shared = mem::replace(&mut self.shared, true);
                     self.prepare_once(value, around, field.inside(), in_place);
