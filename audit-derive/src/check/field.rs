@@ -106,19 +106,22 @@ pub(super) fn tuple_fields_have_no_name(field: &Field<'_>, errors: &mut Errors) 
     }
 }
 
-/// The items of a list are matched where the list is recorded, and not what a function of serde
-/// writes of it.
-pub(super) fn serde_writes_no_list(field: &Field<'_>, errors: &mut Errors) {
+/// What looks inside a value needs the type's own form, and not what a function of serde writes.
+pub(super) fn serde_writes_another_form(field: &Field<'_>, errors: &mut Errors) {
     let settings = &field.settings;
-    if let Some(token) = settings.given.get(KEY)
-        && field.has_serializer
-        && !settings.serde_ignored
-    {
-        errors.at(
-            token,
-            "`key` contradicts serde's `with` or `serialize_with`, which writes another form; add \
-             `serde = false` to record the list itself",
-        );
+    if !field.has_serializer || settings.serde_ignored {
+        return;
+    }
+    for word in [KEY, FLATTEN] {
+        if let Some(token) = settings.given.get(word) {
+            errors.at(
+                token,
+                format!(
+                    "`{word}` contradicts serde's `with` or `serialize_with`, which writes another \
+                     form; add `serde = false` to record the type's own"
+                ),
+            );
+        }
     }
 }
 

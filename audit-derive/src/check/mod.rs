@@ -42,7 +42,7 @@ fn fields(body: &Body<'_>, errors: &mut Errors) {
         field::skip_none_needs_option(field, errors);
         field::tuple_fields_have_no_name(field, errors);
         field::key_is_a_field_name(field, errors);
-        field::serde_writes_no_list(field, errors);
+        field::serde_writes_another_form(field, errors);
         field::serde_is_set_aside_with_cause(field, errors);
     }
     names::unique_fields(body, errors);
