@@ -10,6 +10,7 @@ use auditlog::{diff, snapshot};
 use serde::de::DeserializeOwned;
 use serde::{Deserializer, Serializer};
 use serde_json::json;
+use serde_repr::{Deserialize_repr, Serialize_repr};
 
 fn comes_back<T>(object: &T)
 where
@@ -284,4 +285,101 @@ fn a_second_instance_of_a_generic_entity_is_named() {
     let message = error.to_string();
     assert!(message.contains("Holder<u8>` and"), "{message}");
     assert!(message.contains("every instance"), "{message}");
+}
+
+/// A number in JSON, by another derive than serde's own.
+#[derive(
+    Auditable,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize_repr,
+    Deserialize_repr,
+)]
+#[audit(serde)]
+#[repr(i16)]
+enum Priority {
+    Low = -1,
+    High = 300,
+}
+
+#[test]
+fn an_enum_that_serde_repr_writes_is_a_number() {
+    #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Task {
+        id: u32,
+        priority: Priority,
+        former: Option<Priority>,
+        all: Vec<Priority>,
+        by_priority: BTreeMap<Priority, u8>,
+        #[audit(mask)]
+        hidden: Priority,
+    }
+    #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Shown {
+        id: u32,
+        priority: Priority,
+        former: Option<Priority>,
+        all: Vec<Priority>,
+        by_priority: BTreeMap<Priority, u8>,
+    }
+    let shown = Shown {
+        id: 1,
+        priority: Priority::High,
+        former: Some(Priority::Low),
+        all: vec![Priority::Low, Priority::High],
+        by_priority: [(Priority::Low, 1), (Priority::High, 2)].into(),
+    };
+    assert_eq!(snapshot(&shown)["priority"], 300);
+    comes_back(&shown);
+
+    let task = |priority| Task {
+        id: 1,
+        priority,
+        former: None,
+        all: vec![priority],
+        by_priority: [(priority, 1)].into(),
+        hidden: priority,
+    };
+    let changes = diff(&task(Priority::Low), &task(Priority::High));
+    assert_eq!(changes["priority"].old, Some(json!(-1)));
+    assert_eq!(changes["priority"].new, Some(json!(300)));
+    assert_eq!(changes["all[0]"].new, Some(json!(300)));
+    assert_eq!(changes["by_priority['300']"].new, Some(json!(1)));
+    assert_eq!(changes["hidden"].new, Some(json!("***")));
+}
+
+#[test]
+fn a_type_that_another_derive_writes_is_named_where_it_cannot_be_read() {
+    #[derive(Auditable, Clone, Copy, Debug, PartialEq, Serialize_repr, Deserialize_repr)]
+    #[repr(u8)]
+    enum State {
+        Open = 1,
+        Closed = 2,
+    }
+    #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Door {
+        id: u32,
+        states: Vec<State>,
+    }
+    let door = Door {
+        id: 1,
+        states: vec![State::Open, State::Closed],
+    };
+    // No derive sees another one: the enum is recorded by its names.
+    assert_eq!(snapshot(&door)["states"], json!(["Open", "Closed"]));
+    let log = AuditLog::builder().build();
+    log.register::<Door>();
+    log.created(&door).record().expect("a receipt");
+    let latest = log.history::<Door>(1).expect("a history").latest();
+    let error = latest.typed::<Door>().expect_err("no number").to_string();
+    assert!(
+        error.starts_with("`states[0]` cannot be read: invalid type"),
+        "{error}"
+    );
+    assert!(error.contains("`#[audit(serde)]`"), "{error}");
 }
