@@ -1,23 +1,26 @@
 //! Entities and values with each attribute of a type and of a variant.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::hash::Hash;
 
 use auditlog::prelude::*;
 
 use crate::Raw;
-use crate::family::Owner;
-use crate::law::{self, attributes, check};
+use crate::family::{Made, Owner};
+use crate::law::{Member, Object, attributes};
 
 /// Adds an entity, called `Entity`.
 macro_rules! entity {
     ($out:ident, |$raw:ident| $make:expr, $($item:tt)*) => {{
         $($item)*
-        fn entity($raw: &Raw) -> Entity {
-            $make
+        fn entity($raw: &Raw) -> Box<dyn Object> {
+            let entity: Entity = $make;
+            Box::new(entity)
         }
-        $out.push(law::Member {
+        $out.push(Member {
             attributes: attributes(stringify!($($item)*)),
-            law: |attributes, [a, b, c]| check(attributes, [&entity(a), &entity(b), &entity(c)]),
+            make: entity,
         });
     }};
 }
@@ -29,7 +32,7 @@ macro_rules! value {
             $out,
             |$raw| Entity { id: 1, value: $make, list: vec![$make] },
             $($item)*
-            #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
             struct Entity {
                 id: u8,
                 value: Form,
@@ -58,11 +61,11 @@ macro_rules! variants {
                 2 => Form::YesOrNo(raw.after > 0),
                 _ => Form::OneOwned(Owned { owner_name: raw.text.clone() }),
             },
-            #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
             struct Owned {
                 owner_name: Option<String>,
             }
-            #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
             $($of_type)*
             enum Form {
                 $($first)*
@@ -82,14 +85,16 @@ macro_rules! variants {
 }
 
 /// Adds the types.
-pub(crate) fn types(members: &mut Vec<law::Member>) {
+pub(crate) fn types(members: &mut Vec<Member>) {
     enums(members);
     structs(members);
     other_forms(members);
     entities(members);
+    flattened(members);
+    generic(members);
 }
 
-fn enums(members: &mut Vec<law::Member>) {
+fn enums(members: &mut Vec<Member>) {
     macro_rules! of_each {
         ($([$($of_type:tt)*])*) => {$(
             variants! {
@@ -127,7 +132,7 @@ fn enums(members: &mut Vec<law::Member>) {
     value! {
         members,
         |raw| if raw.number > 0 { Form::Kept(raw.after) } else { Form::Idle },
-        #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "t", content = "c")]
         enum Form {
             Kept(u8),
@@ -137,7 +142,7 @@ fn enums(members: &mut Vec<law::Member>) {
     value! {
         members,
         |raw| if raw.number > 0 { Form::Busy(raw.after, 0, raw.number) } else { Form::Idle(0) },
-        #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
         enum Form {
             Busy(u8, #[serde(skip)] u8, i16),
             Idle(#[serde(skip)] u8),
@@ -146,7 +151,7 @@ fn enums(members: &mut Vec<law::Member>) {
     value! {
         members,
         |raw| if raw.number > 0 { Form::Busy } else { Form::Idle },
-        #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all(serialize = "camelCase"))]
         enum Form {
             #[serde(alias = "busy")]
@@ -157,7 +162,7 @@ fn enums(members: &mut Vec<law::Member>) {
     }
 }
 
-fn structs(members: &mut Vec<law::Member>) {
+fn structs(members: &mut Vec<Member>) {
     macro_rules! of_each {
         ($([$($of_type:tt)*])*) => {$(
             value! {
@@ -166,7 +171,7 @@ fn structs(members: &mut Vec<law::Member>) {
                     first_text: raw.text.clone(),
                     second_number: raw.number,
                 },
-                #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+                #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
                 $($of_type)*
                 struct Form {
                     first_text: Option<String>,
@@ -190,13 +195,13 @@ fn structs(members: &mut Vec<law::Member>) {
     value! {
         members,
         |raw| Form(raw.after, 0, raw.number),
-        #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
         struct Form(u8, #[serde(skip)] u8, i16);
     }
     value! {
         members,
         |raw| Form { text: raw.text.clone(), rest: () },
-        #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(transparent)]
         struct Form {
             text: Option<String>,
@@ -207,7 +212,7 @@ fn structs(members: &mut Vec<law::Member>) {
     value! {
         members,
         |raw| Form { text: raw.text.clone() },
-        #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(transparent)]
         #[audit(transparent)]
         struct Form {
@@ -217,7 +222,7 @@ fn structs(members: &mut Vec<law::Member>) {
     value! {
         members,
         |raw| Form { hidden: raw.number, text: raw.text.clone() },
-        #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
         #[audit(serde_skip = "record")]
         struct Form {
             #[serde(skip)]
@@ -227,11 +232,11 @@ fn structs(members: &mut Vec<law::Member>) {
     }
 }
 
-fn other_forms(members: &mut Vec<law::Member>) {
+fn other_forms(members: &mut Vec<Member>) {
     value! {
         members,
         |raw| Form { text: raw.text.clone().unwrap_or_default() },
-        #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(from = "String", into = "String")]
         struct Form {
             text: String,
@@ -250,7 +255,7 @@ fn other_forms(members: &mut Vec<law::Member>) {
     value! {
         members,
         |raw| Form(raw.number),
-        #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         #[audit(display)]
         struct Form(i16);
@@ -274,11 +279,162 @@ fn other_forms(members: &mut Vec<law::Member>) {
     }
 }
 
-fn entities(members: &mut Vec<law::Member>) {
+/// Enums that stand in the object around them, by how they are tagged.
+fn flattened(members: &mut Vec<Member>) {
+    macro_rules! of_each {
+        ($([$($of_type:tt)*])*) => {$(
+            entity! {
+                members,
+                |raw| Entity {
+                    id: 1,
+                    form: match raw.number {
+                        0 => Form::None,
+                        1 => Form::Text { text: raw.text.clone() },
+                        _ => Form::Owned(Owned { owner: raw.number }),
+                    },
+                    maybe: (raw.after > 0).then(|| Maybe::Data { number: raw.number }),
+                },
+                #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
+                struct Owned {
+                    owner: i16,
+                }
+                #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
+                $($of_type)*
+                enum Form {
+                    None,
+                    Text { text: Option<String> },
+                    Owned(Owned),
+                }
+                #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
+                enum Maybe {
+                    Data { number: i16 },
+                }
+                #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
+                struct Entity {
+                    id: u8,
+                    #[serde(flatten)]
+                    form: Form,
+                    #[serde(flatten)]
+                    maybe: Option<Maybe>,
+                }
+            }
+        )*};
+    }
+    of_each! {
+        []
+        [#[serde(tag = "kind")]]
+        [#[serde(tag = "kind", content = "data")]]
+    }
+    entity! {
+        members,
+        |raw| Entity {
+            id: 1,
+            state: if raw.after > 0 { State::Open } else { State::Closed },
+            labels: HashMap::made(raw),
+        },
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum State {
+            Open,
+            Closed,
+        }
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
+        struct Entity {
+            id: u8,
+            #[serde(flatten)]
+            state: State,
+            labels: HashMap<String, u8>,
+        }
+    }
+    entity! {
+        members,
+        |raw| Entity {
+            id: 1,
+            form: match raw.number {
+                0 => Form::Text { text: raw.text.clone() },
+                _ => Form::Owned { owner: raw.number },
+            },
+        },
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Owned { owner: i16 },
+            Text { text: Option<String> },
+        }
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
+        struct Entity {
+            id: u8,
+            #[serde(flatten)]
+            form: Form,
+        }
+    }
+}
+
+/// Types with parameters, and what maps hold.
+fn generic(members: &mut Vec<Member>) {
+    entity! {
+        members,
+        |raw| Entity {
+            id: 1,
+            pair: Pair { left: raw.text.clone(), right: HashMap::made(raw) },
+            other: Pair { left: raw.number, right: Pair { left: raw.after, right: () } },
+            either: if raw.after > 0 { Either::Left(raw.number) } else { Either::Right { of: [raw.after] } },
+        },
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "UPPERCASE")]
+        struct Pair<L, R> {
+            left: L,
+            right: R,
+        }
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "side", content = "value")]
+        enum Either<L, R> {
+            Left(L),
+            Right {
+                #[serde(rename = "from")]
+                of: R,
+            },
+        }
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
+        struct Entity {
+            id: u8,
+            pair: Pair<Option<String>, HashMap<String, u8>>,
+            other: Pair<i16, Pair<u8, ()>>,
+            either: Either<i16, [u8; 1]>,
+        }
+    }
+    entity! {
+        members,
+        |raw| Entity {
+            id: 1,
+            maps: Maps {
+                by_name: HashMap::made(raw),
+                by_number: raw.items.iter().map(|item| (item.0, Some(item.1))).collect(),
+                nested: [(raw.after, HashMap::made(raw))].into(),
+            },
+        },
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
+        struct Maps<K, V>
+        where
+            K: Hash + Eq,
+        {
+            by_name: HashMap<String, V>,
+            by_number: HashMap<K, Option<V>>,
+            nested: BTreeMap<u8, HashMap<String, V>>,
+        }
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
+        struct Entity {
+            id: u8,
+            maps: Maps<u8, u8>,
+        }
+    }
+}
+
+fn entities(members: &mut Vec<Member>) {
     entity! {
         members,
         |raw| Entity { number: 1, owner: raw.after, text: raw.text.clone() },
-        #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
         #[audit(
             model = "entity",
             repr = "{text}",
@@ -298,7 +454,7 @@ fn entities(members: &mut Vec<law::Member>) {
     entity! {
         members,
         |raw| Entity { number: 1, text: raw.text.clone() },
-        #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
         struct Entity {
             #[audit(id)]
             #[serde(rename = "no")]
@@ -309,7 +465,7 @@ fn entities(members: &mut Vec<law::Member>) {
     entity! {
         members,
         |raw| Entity { number: 1, text: raw.text.clone() },
-        #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
         struct Entity {
             #[audit(id)]
             #[serde(skip)]
@@ -320,7 +476,7 @@ fn entities(members: &mut Vec<law::Member>) {
     entity! {
         members,
         |raw| Entity { id: 1, text: raw.text.clone() },
-        #[derive(Auditable, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Auditable, Clone, PartialEq, Serialize, Deserialize)]
         #[audit(bound = "")]
         struct Entity {
             id: u8,
