@@ -289,16 +289,7 @@ fn a_second_instance_of_a_generic_entity_is_named() {
 
 /// A number in JSON, by another derive than serde's own.
 #[derive(
-    Auditable,
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize_repr,
-    Deserialize_repr,
+    Auditable, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize_repr, Deserialize_repr,
 )]
 #[audit(serde)]
 #[repr(i16)]

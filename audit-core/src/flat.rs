@@ -29,9 +29,7 @@ pub(crate) fn standing(field: &'static FieldSchema, name: &str) -> Standing {
     };
     let claims = |sibling: &&FieldSchema| match sibling.place {
         Place::Named => sibling.name == name,
-        Place::Inline | Place::Flat(_) => {
-            sibling.name != field.name && declares(sibling, name)
-        }
+        Place::Inline | Place::Flat(_) => sibling.name != field.name && declares(sibling, name),
         Place::Indexed(_) | Place::Keys => false,
     };
     let Some(sibling) = siblings().iter().find(claims) else {

@@ -40,17 +40,17 @@ fn wrapped(container: &Container<'_>, word: &str, wrapper: &TokenStream) -> Toke
     // A trait that the type lacks is reported at the word that asks for it, once for both uses.
     let word = container.settings.given.get(word).map(Ident::span);
     let span = word.map_or_else(Span::call_site, |span| span.resolved_at(Span::call_site()));
-    let wrapped = quote_spanned!(span=> <__audit::#wrapper<'_, Self> as __audit::AuditValue>);
+    let value = quote_spanned!(span=> <__audit::#wrapper<'_, Self> as __audit::AuditValue>);
     let fields = passed_by(container);
     quote! {
         #fields
         #[inline]
         fn same(&self, __new: &Self) -> ::core::primitive::bool {
-            #wrapped::same(&__audit::#wrapper(self), &__audit::#wrapper(__new))
+            #value::same(&__audit::#wrapper(self), &__audit::#wrapper(__new))
         }
         #[inline]
         fn snapshot(&self, __cx: &mut __audit::Snapshot<'_>) -> __audit::Value {
-            #wrapped::snapshot(&__audit::#wrapper(self), __cx)
+            #value::snapshot(&__audit::#wrapper(self), __cx)
         }
     }
 }
