@@ -221,6 +221,15 @@ fn a_break_in_the_chain_is_an_obstacle() {
     );
 }
 
+/// Returns the error of reading a part of a state that is read as a `T`.
+fn refused<T: DeserializeOwned, P: Debug>(
+    state: &Reconstruction,
+    part: impl FnOnce(T) -> P,
+) -> String {
+    let read = state.typed::<T>().map(|object| object.map(part));
+    read.expect_err("not readable").to_string()
+}
+
 #[test]
 fn errors_name_the_field_and_what_helps() {
     #[derive(Auditable, Clone, Serialize)]
@@ -260,14 +269,6 @@ fn errors_name_the_field_and_what_helps() {
         items: vec![Item { count: 1 }, Item { count: 2 }],
         kind: Kind { level: 1 },
     });
-    /// Reads a state as a `T` and of that a part: the error.
-    fn refused<T: DeserializeOwned, P: Debug>(
-        state: &Reconstruction,
-        part: impl FnOnce(T) -> P,
-    ) -> String {
-        let read = state.typed::<T>().map(|object| object.map(part));
-        read.expect_err("not readable").to_string()
-    }
     let first = |text: Text| text.items.first().map(|item| item.count);
     let error = refused(&latest, first);
     assert!(
