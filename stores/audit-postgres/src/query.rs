@@ -82,6 +82,7 @@ pub(crate) async fn find(
             &schema,
             &query,
             Order::of(&query),
+            &connections.tolerance,
             |entry, body| {
                 if query.matches(&entry) {
                     found.push((entry.id, body));
@@ -121,6 +122,7 @@ pub(crate) async fn count(
             &schema,
             &query,
             Order::of(&query),
+            &connections.tolerance,
             |entry, _| {
                 count += u64::from(query.matches(&entry));
                 true
@@ -210,6 +212,7 @@ pub(crate) async fn objects(
             &schema,
             &query,
             Order::by_object(after.as_ref()),
+            &connections.tolerance,
             |entry, _| {
                 let same = |last: &LogEntry| {
                     last.object_pk == entry.object_pk && last.model == entry.model
@@ -304,17 +307,26 @@ pub(crate) async fn next_ids(
         };
         let (mut ids, mut read, mut next) = (Vec::new(), 0, end);
         let order = Order::of(query).only(committed).after(after).until(end);
-        scan(connections, schema, query, order, |entry, _| {
-            if query.matches(&entry) {
-                ids.push(entry.id);
-            }
-            read += 1;
-            let full = ids.len() >= query.page_size() || read >= MOST_READ;
-            if full {
-                next = Some(place_of(Cursor::of(&entry)));
-            }
-            !full
-        })
+        // A damaged row does not match what only its bytes could say.
+        let passing_over = Tolerance::new(true);
+        scan(
+            connections,
+            schema,
+            query,
+            order,
+            &passing_over,
+            |entry, _| {
+                if query.matches(&entry) {
+                    ids.push(entry.id);
+                }
+                read += 1;
+                let full = ids.len() >= query.page_size() || read >= MOST_READ;
+                if full {
+                    next = Some(place_of(Cursor::of(&entry)));
+                }
+                !full
+            },
+        )
         .await?;
         Ok(Reached { ids, next })
     })
@@ -566,12 +578,12 @@ async fn scan(
     schema: &Schema,
     query: &Query,
     mut order: Order,
+    tolerance: &Tolerance,
     mut consume: impl FnMut(LogEntry, String) -> bool,
 ) -> Result<(), Failure> {
     let mut connection = connections.read().await?;
     let limit = connection.limit();
     let place = connections.place.clone();
-    let tolerance = &connections.tolerance;
     let pages = async {
         let transaction = match timeout(limit, snapshot(&mut connection)).await? {
             Ok(transaction) => transaction,
