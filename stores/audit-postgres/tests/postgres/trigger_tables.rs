@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use serde_json::json;
 
 use crate::scratch::{Scratch, Sql};
-use crate::{Test, required, trial};
+use crate::{Test, required, trial, trigger_keys};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -48,13 +48,17 @@ pub(crate) fn trials() -> Vec<Trial> {
     let none: Arc<str> = Arc::from("");
     let mut trials = vec![
         trial(
-            "trigger_tables::a_virtual_column_is_refused",
+            "trigger_tables::virtual_columns_and_keys_of_postgresql_18",
             missing,
             &none,
             move |_| {
                 let folder = folder.as_deref().expect("it is named");
                 let server = PostgresServer::start_from(folder, &[]).expect("a server of 18");
                 a_virtual_column_is_refused(&Scratch::new(server.url()));
+                // How it orders the rows of a statement is not documented.
+                for (_, test) in trigger_keys::TESTS {
+                    test(&Scratch::new(server.url()));
+                }
             },
         ),
         trial(
