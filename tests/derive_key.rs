@@ -334,3 +334,110 @@ fn tuples_are_matched_by_a_position() {
     changes.apply(&mut state).unwrap();
     assert_eq!(state, auditlog::snapshot(&prices(&[("b", 1), ("a", 2)])));
 }
+
+/// Keys that are decimals: 10.50 and 10.5 are one key.
+#[cfg(feature = "rust_decimal")]
+mod decimals {
+    use auditlog::testing;
+    use rust_decimal::Decimal;
+
+    use super::*;
+
+    #[derive(Auditable, Clone)]
+    struct Rate {
+        limit: Decimal,
+        fee: u32,
+    }
+
+    #[derive(Auditable, Clone)]
+    struct Tariff {
+        id: u32,
+        #[audit(key = "limit")]
+        rates: Vec<Rate>,
+        note: u32,
+    }
+
+    fn tariff(rates: &[(&str, u32)]) -> Tariff {
+        let rate = |(limit, fee): &(&str, u32)| Rate {
+            limit: limit.parse().expect("a decimal"),
+            fee: *fee,
+        };
+        Tariff {
+            id: 1,
+            rates: rates.iter().map(rate).collect(),
+            note: 0,
+        }
+    }
+
+    #[test]
+    fn an_item_whose_key_has_another_scale_is_the_same() {
+        let old = tariff(&[("10.50", 1), ("7", 2), ("3.0", 3)]);
+        let same = tariff(&[("10.5", 1), ("7.00", 2), ("3", 3)]);
+        assert_eq!(auditlog::diff(&old, &same), Changes::new());
+        let moved = tariff(&[("3", 3), ("10.5", 4), ("8", 5)]);
+        let changes = auditlog::diff(&old, &moved);
+        let paths: Vec<_> = changes.paths().map(ToString::to_string).collect();
+        assert_eq!(
+            paths,
+            [
+                "rates",
+                "rates[limit='10.50'].fee",
+                "rates[limit='7']",
+                "rates[limit='8']"
+            ]
+        );
+        // To a state in either scale.
+        for state in [&old, &same] {
+            let mut state = auditlog::snapshot(state);
+            changes.apply(&mut state).expect("applied");
+            let fees: Vec<_> = (0..3)
+                .map(|index| state["rates"][index]["fee"].clone())
+                .collect();
+            assert_eq!(fees, [json!(3), json!(4), json!(5)]);
+            changes.invert().apply(&mut state).expect("undone");
+        }
+        let list = tariff(&[("1.0", 1), ("1.00", 2)]);
+        let next = tariff(&[("1.0", 2), ("1.00", 2)]);
+        // Two items with one key: compared by position.
+        assert_eq!(
+            auditlog::diff(&list, &next).paths().next().expect("a path"),
+            "rates[0].fee"
+        );
+    }
+
+    #[test]
+    fn a_history_goes_on_where_the_scale_of_a_key_changed() {
+        let audit = testing::capture();
+        auditlog::register::<Tariff>();
+        let first = tariff(&[("10.50", 1), ("7", 2)]);
+        auditlog::created(&first).record().expect("recorded");
+        // The database gives the decimal back in another scale.
+        let mut second = tariff(&[("10.5", 1), ("7", 2)]);
+        let draft = auditlog::update(&mut second, |tariff| tariff.rates[0].fee = 9);
+        draft.record().expect("recorded");
+        let mut third = tariff(&[("10.500", 9), ("7", 2)]);
+        let draft = auditlog::update(&mut third, |tariff| tariff.rates.swap(0, 1));
+        draft.record().expect("recorded");
+        let mut fourth = tariff(&[("7.0", 2), ("10.5000", 9)]);
+        let draft = auditlog::update(&mut fourth, |tariff| drop(tariff.rates.remove(1)));
+        draft.record().expect("recorded");
+        let history = auditlog::history::<Tariff>(1).expect("a history");
+        assert!(history.breaks().is_empty(), "{:?}", history.breaks());
+        assert!(history.latest().complete);
+        let fees = |version| -> Vec<serde_json::Value> {
+            let state = history.at_version(version).expect("a version").state;
+            let rates = state["rates"].as_array().expect("a list");
+            rates.iter().map(|rate| rate["fee"].clone()).collect()
+        };
+        assert_eq!(fees(2), [9, 2]);
+        assert_eq!(fees(3), [2, 9]);
+        assert_eq!(fees(4), [2]);
+        let changes = history.diff(1, 3).expect("two versions");
+        let paths: Vec<_> = changes.paths().map(ToString::to_string).collect();
+        assert!(
+            paths.iter().any(|path| path.ends_with("].fee")),
+            "{paths:?}"
+        );
+        assert_eq!(audit.entries().len(), 4);
+    }
+}

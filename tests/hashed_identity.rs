@@ -241,6 +241,12 @@ fn children_and_references_name_the_object_by_its_token() {
     let root = ObjectRef::new("Session", &*stored);
     let query = log.query().parent(root.clone());
     assert_eq!(query.count().expect("readable"), 2);
+    let entered = log.enter();
+    let query = log.query().parent(ObjectRef::of::<Session>(SECRET));
+    assert_eq!(query.count().expect("readable"), 2);
+    let query = log.query().parent(ObjectRef::new("Session", SECRET));
+    assert_eq!(query.count().expect("readable"), 0, "it hashes nothing");
+    drop(entered);
 
     let request = |token: &str| Request {
         id: 1,

@@ -3,8 +3,10 @@
 //! The ways are the modules of `hidden!`, the positions the fields of `Root` there. A new way to
 //! hide a value, or a new kind of value that can hold one, belongs in one of the two.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use auditlog::prelude::*;
@@ -156,7 +158,7 @@ fn record_all<T: Auditable + Clone + 'static>(
             let mut tracked = log.track(old.clone());
             *tracked = new.clone();
             outputs.push("tracked object", format!("{tracked:?} {tracked:#?}"));
-            let changes = tracked.changes();
+            let changes = tracked.changes().unwrap();
             outputs.push("changes", format!("{changes} {changes:?}"));
             outputs.push("patch", changes.to_json_patch().to_string());
             outputs.push("inverse", format!("{:?}", changes.invert()));
@@ -178,6 +180,30 @@ fn record_all<T: Auditable + Clone + 'static>(
     }
     for blame in history.blame() {
         outputs.push("blame", format!("{blame:?}"));
+    }
+}
+
+/// Asserts that what is hidden in a flattened leaf is marked as redacted, and nothing else is.
+fn check_marks(way: &str, entry: &LogEntry) {
+    let clear = ["not_hidden", "converted"].contains(&way);
+    for change in &entry.changes {
+        let path = change.path.as_str();
+        let marked = match path.split('[').next() {
+            Some("code") => true,
+            Some("held" | "other") => !clear,
+            _ => false,
+        };
+        let values = || [&change.old, &change.new].into_iter().flatten();
+        if values().all(serde_json::Value::is_null) {
+            continue;
+        }
+        let found = change.redaction;
+        assert_eq!(
+            found.is_some(),
+            marked,
+            "{way}: {} {change:?}",
+            entry.action
+        );
     }
 }
 
@@ -253,6 +279,31 @@ macro_rules! hidden {
                 leaf: Leaf,
             }
 
+            /// A leaf flattened with a field that its own type masks.
+            #[derive(Auditable, Clone, Debug)]
+            struct Both {
+                #[audit(mask)]
+                code: u32,
+                #[audit(flatten)]
+                leaf: Leaf,
+            }
+
+            #[derive(Auditable, Clone, Debug)]
+            struct Perhaps {
+                #[audit(id)]
+                key: u32,
+                #[audit(flatten)]
+                both: Option<Both>,
+            }
+
+            #[derive(Auditable, Clone, Debug)]
+            struct Shared {
+                #[audit(id)]
+                key: u32,
+                #[audit(flatten)]
+                both: Rc<RefCell<Option<Both>>>,
+            }
+
             fn leaf(id: u32, number: u32) -> Leaf {
                 let make: fn(u32) -> $type = $make;
                 Leaf { id, name: format!("visible {number}"), held: make(number) }
@@ -305,6 +356,7 @@ macro_rules! hidden {
                     .build();
                 log.register_with::<Root>(|o| o.snapshot(Always)).expect("options");
                 log.register_with::<Flat>(|o| o.snapshot(Always)).expect("options");
+                log.register_with::<Perhaps>(|o| o.snapshot(Always)).expect("options");
                 let options: fn(RegisterOptions<Leaf>) -> RegisterOptions<Leaf> = $options;
                 log.register_with::<Leaf>(|o| options(o.snapshot(Always))).expect("options");
                 let _entered = log.enter();
@@ -332,6 +384,24 @@ macro_rules! hidden {
                 record_all(&log, &[flat(0), flat(1), flat(2)], none, &mut outputs);
                 let leaves: Vec<Leaf> = (0..3).map(|number| leaf(1, number)).collect();
                 record_all(&log, &leaves, none, &mut outputs);
+
+                let both = |number| Both { code: 1, leaf: leaf(number, number) };
+                let perhaps = [None, Some(both(0)), Some(both(1))];
+                let perhaps = perhaps.map(|both| Perhaps { key: 1, both });
+                record_all(&log, &perhaps, none, &mut outputs);
+                log.register_with::<Shared>(|o| o.snapshot(Always)).expect("options");
+                for (old, new) in [(None, Some(both(0))), (Some(both(1)), None)] {
+                    let mut shared = Shared { key: 1, both: Rc::new(RefCell::new(old)) };
+                    let draft = log.update(&mut shared, |shared| {
+                        shared.both.replace(new);
+                    });
+                    draft.record().expect("a receipt");
+                }
+                for model in ["Perhaps", "Shared"] {
+                    let entries = log.query().model_name(model).all().expect("entries");
+                    assert!(!entries.is_empty());
+                    entries.iter().for_each(|entry| check_marks(stringify!($way), entry));
+                }
 
                 outputs.push("descriptions", serde_json::to_string(&log.described()).expect("JSON"));
                 for entry in log.query().all().expect("entries") {

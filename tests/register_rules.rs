@@ -205,7 +205,7 @@ fn in_a_tracked_object() {
     tracked.phone = person(9).phone;
     tracked.pets = person(9).pets;
     assert_hidden(&format!("{tracked:?}"));
-    let changes = tracked.changes();
+    let changes = tracked.changes().unwrap();
     assert_hidden(&changes.to_string());
     assert_eq!(changes.len(), 1, "{changes}");
     drop(tracked);

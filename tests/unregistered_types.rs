@@ -52,7 +52,24 @@ macro_rules! entity {
     )*};
 }
 
-entity! { Forgotten Watched Collected Ignored Refused Silent Quiet Printed }
+entity! { Forgotten Watched Collected Ignored Refused Silent Quiet Printed Dropped }
+
+#[derive(Auditable)]
+struct Hashed {
+    id: u32,
+    #[audit(hash)]
+    token: String,
+}
+
+#[derive(Debug)]
+struct Full;
+
+impl Sink for Full {
+    fn emit(&self, _: &LogEntry) -> Result<(), auditlog::SinkError> {
+        let full = std::io::ErrorKind::StorageFull.into();
+        Err(auditlog::SinkError::io("a file", full))
+    }
+}
 
 #[test]
 fn a_forgotten_type_is_reported_once_and_counted() {
@@ -152,6 +169,19 @@ fn records_without_a_log() {
     for name in ["started", "stopped"] {
         auditlog::event(name).record().unwrap();
     }
+    let log = AuditLog::builder().sink(Full).build();
+    log.register::<Dropped>();
+    log.register::<Hashed>();
+    for _ in 0..2 {
+        let mut tracked = log.track(Dropped::new());
+        tracked.text = "b".into();
+        drop(tracked);
+        let (id, token) = (1, "t".into());
+        log.created(&Hashed { id, token }).record().unwrap();
+        let mut unit = log.unit();
+        unit.created(&Dropped::new());
+    }
+    assert_eq!(log.stats().unrecorded, 4);
 }
 
 #[test]
@@ -170,4 +200,20 @@ fn without_a_logger_warnings_go_to_standard_error() {
     let lines = |text: &str| printed.lines().filter(|line| line.contains(text)).count();
     assert_eq!(lines("no audit log is installed"), 1, "{printed}");
     assert_eq!(lines("`Printed` is not registered"), 1, "{printed}");
+    assert_eq!(
+        lines("dropped with unrecorded changes: Dropped 1: text"),
+        1,
+        "{printed}"
+    );
+    assert_eq!(
+        lines("`Hashed` has hashed fields and the log has no hash key"),
+        1,
+        "{printed}"
+    );
+    assert_eq!(
+        lines("a unit of work was dropped unwritten"),
+        1,
+        "{printed}"
+    );
+    assert_eq!(lines("a sink did not take entry"), 1, "{printed}");
 }

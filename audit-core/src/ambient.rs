@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 
 use crate::context::ContextData;
-use crate::critical::warn_or_print;
+use crate::critical::log_or_print;
 use crate::log::AuditLog;
 use crate::transaction::Staging;
 
@@ -212,9 +212,12 @@ fn report_mixed(name: &str) {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
     if count.is_power_of_two() {
-        warn_or_print(&format!(
-            "the guard of an audit {name} was dropped before one that was entered after it ({count} so far), so entries may have the wrong actor or transaction: do not hold guards across `.await`; use `in_audit_context` and `transaction_async` for futures"
-        ));
+        log_or_print(
+            log::Level::Warn,
+            &format!(
+                "the guard of an audit {name} was dropped before one that was entered after it ({count} so far), so entries may have the wrong actor or transaction: do not hold guards across `.await`; use `in_audit_context` and `transaction_async` for futures"
+            ),
+        );
     }
 }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::cadence::Cadence;
 use crate::clock::Clock;
+use crate::critical::log_or_print;
 use crate::entry::{LogEntry, Source};
 use crate::error::{Error, Result};
 use crate::hash::{HashKeys, MIN_KEY};
@@ -230,11 +231,7 @@ impl AuditLogBuilder {
     pub fn build(self) -> AuditLog {
         for &version in &self.weak_keys {
             let error = Error::WeakHashKey { version };
-            if log::max_level() == log::LevelFilter::Off {
-                eprintln!("auditlog: {error}");
-            } else {
-                log::error!(target: "auditlog", "{error}");
-            }
+            log_or_print(log::Level::Error, &error.to_string());
         }
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         AuditLog::from_shared(Shared {

@@ -1,5 +1,9 @@
 //! The call that `log` lacks: one above `error!`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use log::Level;
+
 /// Logs a message at [`Level::Critical`](crate::Level::Critical).
 ///
 /// `log` has nothing above its `Error`: the record has that level, and the key-value
@@ -50,11 +54,19 @@ macro_rules! critical {
     };
 }
 
-/// Warns through `log`, or on standard error where the program has set up no logger.
-pub(crate) fn warn_or_print(message: &str) {
+/// Reports through `log`, or on standard error where the program has set up no logger.
+pub(crate) fn log_or_print(level: Level, message: &str) {
     if log::max_level() == log::LevelFilter::Off {
         eprintln!("auditlog: {message}");
     } else {
-        log::warn!(target: "auditlog", "{message}");
+        log::log!(target: "auditlog", level, "{message}");
+    }
+}
+
+/// Reports through `log` each time, or on standard error the first time where the program has set
+/// up no logger. `printed` tells reports of one kind from others.
+pub(crate) fn log_or_print_once(printed: &AtomicBool, level: Level, message: &str) {
+    if log::max_level() != log::LevelFilter::Off || !printed.swap(true, Ordering::Relaxed) {
+        log_or_print(level, message);
     }
 }

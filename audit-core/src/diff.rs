@@ -16,7 +16,7 @@ use crate::mask::HIDDEN;
 use crate::path::{Node, Path, PathSegment, Segment};
 use crate::rules::Rules;
 use crate::schema::{FieldSchema, Place, Sensitivity};
-use crate::snapshot::{Env, Snapshot};
+use crate::snapshot::{Env, Redactions, Snapshot};
 use crate::value::decimal::equal_scalars;
 use crate::value::{AuditValue, nesting};
 
@@ -601,18 +601,26 @@ impl Diff<'_> {
     fn spread(&mut self, field: &'static FieldSchema, report: &mut dyn FnMut(&mut Diff<'_>)) {
         let (start, notable) = (self.out.changes.len(), self.out.notable);
         let node = Node::flat(self.at);
+        let around = self.out.env.note_redactions();
         self.below(&node, report);
+        let redactions = self.out.env.take_redactions(around);
         if self.out.changes.len() == start {
             return;
         }
         let ignoring = self.out.ignoring;
         self.out.ignoring |= self.out.notable == notable;
-        self.name_parts(field, &node, start);
+        self.name_parts(field, &node, start, &redactions);
         self.out.ignoring = ignoring;
     }
 
     /// Gives the changes from `start` on, which are of a flattened field, their names.
-    fn name_parts(&mut self, field: &'static FieldSchema, node: &Node<'_>, start: usize) {
+    fn name_parts(
+        &mut self,
+        field: &'static FieldSchema,
+        node: &Node<'_>,
+        start: usize,
+        redactions: &Redactions,
+    ) {
         let place = node.to_path();
         let taken = self.names_before(start, &place, node.depth());
         for change in self.out.changes.split_off(start) {
@@ -630,7 +638,7 @@ impl Diff<'_> {
             }
             // One change becomes as many as there are names.
             self.drop_change();
-            let Some(parts) = flat::parts(field, change) else {
+            let Some(parts) = flat::parts(field, change, redactions) else {
                 return self.fail(flat::no_object(field));
             };
             for part in parts {

@@ -997,7 +997,7 @@ type Side = fn(Value) -> (Option<Value>, Option<Value>);
 const CREATED: Side = |value| (None, Some(value));
 const DELETED: Side = |value| (Some(value), None);
 
-fn invalid(schema: &ModelSchema, source: ValueError) -> Error {
+pub(crate) fn invalid(schema: &ModelSchema, source: ValueError) -> Error {
     Error::Value {
         model: schema.name.to_owned(),
         source,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::change::{Change, Redaction};
 use crate::error::RegistrationError;
 use crate::schema::{FieldSchema, Place, Sensitivity, in_place};
+use crate::snapshot::Redactions;
 use crate::visited::Visited;
 use crate::whole::redaction_of;
 
@@ -97,8 +98,13 @@ pub(crate) struct Part {
 }
 
 /// Splits the replacement of a flattened value into its names, in declaration order and then
-/// by key. Returns `None` if one of the values is not an object.
-pub(crate) fn parts(field: &'static FieldSchema, change: Change) -> Option<Vec<Part>> {
+/// by key; `redactions` are those of its members. Returns `None` if one of the values is not an
+/// object.
+pub(crate) fn parts(
+    field: &'static FieldSchema,
+    change: Change,
+    redactions: &Redactions,
+) -> Option<Vec<Part>> {
     fn fields(value: Option<Value>) -> Option<Map<String, Value>> {
         match value {
             None | Some(Value::Null) => Some(Map::new()),
@@ -113,10 +119,11 @@ pub(crate) fn parts(field: &'static FieldSchema, change: Change) -> Option<Vec<P
         .into_iter()
         .map(|name| {
             let described = member(field, &name);
+            let of_type = || change.redaction.and(described).and_then(redaction_of);
             Part {
                 old: old.remove(&name),
                 new: new.remove(&name),
-                redaction: change.redaction.and(described).and_then(redaction_of),
+                redaction: redactions.of(&name).or_else(of_type),
                 field: described.filter(|field| matches!(field.place, Place::Named)),
                 name,
             }

@@ -6,6 +6,7 @@
 //! structs, and what is behind a mask. It is compared as the values themselves are, and shows
 //! what a snapshot shows.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
@@ -263,6 +264,53 @@ impl Frozen {
             && matches!(fields[0].field.place, Place::Named))
     }
 
+    /// Returns the members in which something is redacted, by the names that they have in an
+    /// object into which the value is flattened.
+    fn redactions(&self) -> Vec<(Cow<'static, str>, Redaction)> {
+        match self {
+            Self::Struct(fields) => {
+                let redacted = fields.iter().filter(|field| field.value.is_redacted());
+                redacted
+                    .flat_map(|FrozenField { field, value, .. }| match field.place {
+                        Place::Named => {
+                            let redaction = hidden(field).unwrap_or(Redaction::Partial);
+                            vec![(field.name.into(), redaction)]
+                        }
+                        _ => value.redactions(),
+                    })
+                    .collect()
+            }
+            Self::Map(entries) => {
+                let redacted = entries.iter().filter(|(_, value)| value.is_redacted());
+                redacted
+                    .map(|(key, _)| (key.clone().into(), Redaction::Partial))
+                    .collect()
+            }
+            Self::Variant(name, content) if !content.is_called(name) => {
+                vec![(name.clone().into(), Redaction::Partial)]
+            }
+            Self::Variant(_, content) | Self::Whole(content) => content.redactions(),
+            Self::Secret {
+                clear,
+                shown: Value::Object(shown),
+            } => {
+                // What rules hide of an entity differs from it.
+                let value = clear.shown();
+                let differs = |(name, shown): &(&String, &Value)| value.get(name) != Some(shown);
+                let ruled = shown.iter().filter(differs).map(|(name, shown)| {
+                    let redaction = if shown.is_object() || shown.is_array() {
+                        Redaction::Partial
+                    } else {
+                        Redaction::Masked
+                    };
+                    (name.clone().into(), redaction)
+                });
+                clear.redactions().into_iter().chain(ruled).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn is_redacted(&self) -> bool {
         match self {
             Self::Leaf(_) => false,
@@ -394,6 +442,7 @@ impl AuditValue for Frozen {
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
         if self.is_redacted() {
             cx.redact();
+            cx.note_members(|| self.redactions());
         }
         self.shown()
     }

@@ -117,7 +117,9 @@ pub use crate::store::{AsyncStore, Page, Store, StoreFuture};
 pub use crate::suggest::nearest;
 pub use crate::ticket::Ticket;
 pub use crate::tracked::Tracked;
-pub use crate::transaction::{InTransaction, Transaction, begin, transaction, transaction_async};
+pub use crate::transaction::{
+    Attempt, InTransaction, Transaction, begin, transaction, transaction_async,
+};
 pub use crate::unit::{Unit, unit};
 pub use crate::value::AuditValue;
 

@@ -20,7 +20,7 @@ use crate::builder::AuditLogBuilder;
 use crate::cadence::Cadence;
 use crate::clock::Clock;
 use crate::context::RunsInScope;
-use crate::critical::warn_or_print;
+use crate::critical::log_or_print;
 use crate::description::ModelDescription;
 use crate::draft::Draft;
 use crate::drafts::Drafts;
@@ -39,7 +39,7 @@ use crate::snapshot::{Env, Snapshot};
 use crate::store::Store;
 use crate::ticket::Ticket;
 use crate::tracked::Tracked;
-use crate::transaction::{InTransaction, Staging, Transaction, transaction_in};
+use crate::transaction::{Attempt, InTransaction, Staging, Transaction, transaction_in};
 use crate::unit::Unit;
 use crate::value::AuditValue;
 use crate::visited::any_inside;
@@ -155,9 +155,9 @@ impl AuditLog {
         }
         installed.shared.registry.adopt(&FALLBACK.shared.registry);
         if FALLBACK.query().first()?.is_some() {
-            log::warn!(
-                target: "auditlog",
-                "entries were recorded before the audit log was installed; they are in memory only"
+            log_or_print(
+                log::Level::Warn,
+                "entries were recorded before the audit log was installed; they are in memory only",
             );
         }
         Ok(self)
@@ -281,11 +281,11 @@ impl AuditLog {
             && any_inside(T::schema().fields(), hashed)
             && !self.shared.warned.swap(true, Ordering::Relaxed)
         {
-            log::warn!(
-                target: "auditlog",
+            let message = format!(
                 "`{}` has hashed fields and the log has no hash key: their tokens can be compared within this process only; set `AuditLog::builder().hash_key(..)`",
                 T::MODEL
             );
+            log_or_print(log::Level::Warn, &message);
         }
         Ok(())
     }
@@ -300,10 +300,13 @@ impl AuditLog {
         }
         self.shared.pipeline.note_unregistered();
         match self.shared.unregistered {
-            UnregisteredPolicy::Warn if unknown == Unknown::First => warn_or_print(&format!(
-                "`{name}` is not registered with the audit log, so nothing is recorded of it: call `auditlog::register::<{name}>()` when the program starts, or `auditlog::unregister::<{name}>()` if it is left out on purpose",
-                name = schema.type_name,
-            )),
+            UnregisteredPolicy::Warn if unknown == Unknown::First => log_or_print(
+                log::Level::Warn,
+                &format!(
+                    "`{name}` is not registered with the audit log, so nothing is recorded of it: call `auditlog::register::<{name}>()` when the program starts, or `auditlog::unregister::<{name}>()` if it is left out on purpose",
+                    name = schema.type_name,
+                ),
+            ),
             UnregisteredPolicy::Warn | UnregisteredPolicy::Ignore => {}
             UnregisteredPolicy::Error => {
                 return Err(Error::NotRegistered {
@@ -411,13 +414,14 @@ impl AuditLog {
     ///
     /// # Errors
     /// What `run` returned, or that the batch could not be written.
-    pub fn transaction<T, E>(&self, run: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+    pub fn transaction<T, E, R>(&self, run: impl FnOnce() -> R) -> Result<T, E>
     where
         T: RunsInScope,
         E: From<Error>,
+        R: Attempt<T, E>,
     {
         let transaction = self.begin();
-        let value = run()?;
+        let value = run().result()?;
         transaction.commit()?;
         Ok(value)
     }
@@ -562,7 +566,8 @@ impl AuditLog {
             return Err(Error::ShutDown);
         }
         if self.is(&FALLBACK) && !self.shared.warned.swap(true, Ordering::Relaxed) {
-            warn_or_print(
+            log_or_print(
+                log::Level::Warn,
                 "no audit log is installed, so entries are kept in memory only and lost when the program ends: build one with a store and call `install`",
             );
         }

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
 use crate::builder::AfterHook;
+use crate::critical::log_or_print_once;
 use crate::entry::LogEntry;
 use crate::error::{Result, StoreError};
 use crate::receipt::Receipt;
@@ -210,6 +211,7 @@ impl Pipeline {
         add(&self.counts.recorded, entries.len());
         for entry in entries {
             for sink in &self.sinks {
+                static PRINTED: AtomicBool = AtomicBool::new(false);
                 let emitted = catch_unwind(AssertUnwindSafe(|| sink.emit(entry)));
                 let error = match emitted {
                     Ok(Ok(())) => continue,
@@ -217,11 +219,11 @@ impl Pipeline {
                     Err(_) => "it panicked".to_owned(),
                 };
                 add(&self.counts.sink_failures, 1);
-                log::error!(
-                    target: "auditlog",
+                let message = format!(
                     "a sink did not take entry {}, which the store has: {error}",
                     entry.id
                 );
+                log_or_print_once(&PRINTED, log::Level::Error, &message);
             }
             if !self.after.is_empty() {
                 self.after(entry, &Ok(Receipt::Recorded(entry.id)));
@@ -231,10 +233,12 @@ impl Pipeline {
 
     fn after(&self, entry: &LogEntry, result: &Result<Receipt>) {
         for hook in &self.after {
+            static PRINTED: AtomicBool = AtomicBool::new(false);
             // Whatever it does, the entry is as it is, and others wait to hear of it.
             if catch_unwind(AssertUnwindSafe(|| hook(entry, result))).is_err() {
                 add(&self.counts.sink_failures, 1);
-                log::error!(target: "auditlog", "an `after` hook panicked at entry {}", entry.id);
+                let message = format!("an `after` hook panicked at entry {}", entry.id);
+                log_or_print_once(&PRINTED, log::Level::Error, &message);
             }
         }
     }
@@ -332,7 +336,9 @@ impl Pipeline {
         guarded(|| self.store.flush())?;
         for sink in &self.sinks {
             if let Err(error) = sink.flush() {
-                log::error!(target: "auditlog", "a sink could not be flushed: {error}");
+                static PRINTED: AtomicBool = AtomicBool::new(false);
+                let message = format!("a sink could not be flushed: {error}");
+                log_or_print_once(&PRINTED, log::Level::Error, &message);
             }
         }
         Ok(())

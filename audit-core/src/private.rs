@@ -25,7 +25,8 @@ pub use crate::suggest::nearest;
 pub use crate::value::within_time;
 pub use crate::value::{
     AsSet, AuditValue, Concealed, Debugged, Displayed, FieldsOf, Keyed, MaskOf, MaskedWith,
-    ModelOf, NoFields, NoModel, Recorder, Referenced, Serialized, SerializedWith, Via, masked,
+    ModelOf, NoFields, NoModel, Recorder, Referenced, Serialized, SerializedWith, Via, fields_of,
+    masked,
 };
 pub use crate::visited::of_newtype;
 pub use crate::walk::{Fields, Walk};
@@ -53,6 +54,28 @@ pub const fn quoted_field(
     (nested, set): (fn() -> &'static [FieldSchema], bool),
 ) -> FieldSchema {
     let mut field = FieldSchema::new(name, nested);
+    field.set = set;
+    field
+}
+
+/// Describes the field at `index` of a tuple, of whose type `AuditValue::AS_FIELD` is given;
+/// `name` is the index as text.
+pub const fn indexed_field(
+    index: usize,
+    name: &'static str,
+    (nested, set): (fn() -> &'static [FieldSchema], bool),
+) -> FieldSchema {
+    let mut field = FieldSchema::indexed(index, name, nested);
+    field.set = set;
+    field
+}
+
+/// Describes a field in its parent's place, of whose type `AuditValue::AS_FIELD` is given.
+pub const fn inline_field(
+    name: &'static str,
+    (nested, set): (fn() -> &'static [FieldSchema], bool),
+) -> FieldSchema {
+    let mut field = FieldSchema::inline(name, nested);
     field.set = set;
     field
 }

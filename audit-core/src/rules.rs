@@ -1,5 +1,6 @@
 //! Rules that `register_with` adds to a type's own attributes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -217,6 +218,21 @@ impl Rules {
     /// Applies the rules to a whole object; returns whether anything is masked.
     pub(crate) fn apply_to_snapshot(&self, snapshot: &mut Value) -> bool {
         self.redact(&[], snapshot)
+    }
+
+    /// Returns the fields of an object in which a mask of these rules hides something, and how.
+    pub(crate) fn masked(&self, object: &Value) -> Vec<(Cow<'static, str>, Redaction)> {
+        let of_field = |(path, _): &(FieldPath, Mask)| match path.split_first() {
+            Some((FieldStep::Field(name), inside)) => {
+                let there = object.get(name).filter(|value| !value.is_null());
+                there.map(|_| match inside {
+                    [] => ((*name).into(), Redaction::Masked),
+                    _ => ((*name).into(), Redaction::Partial),
+                })
+            }
+            _ => None,
+        };
+        self.mask.iter().filter_map(of_field).collect()
     }
 
     /// Applies the rules to a value that stands at `place`, but for masks of the value as a

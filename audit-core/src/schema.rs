@@ -46,6 +46,9 @@ pub struct FieldSchema {
     /// Whether the value is recorded by another way than as its type says (`serde`, `debug`,
     /// `display`): what its type hides is then in clear.
     pub(crate) bypassed: bool,
+    /// Whether nothing that is recorded is described by the fields of the type, such as what a
+    /// mask hides or a function converts.
+    pub(crate) opaque: bool,
     /// Whether the field was looked at and holds no secret.
     pub(crate) not_secret: bool,
     pub(crate) absent: Absent,
@@ -141,6 +144,7 @@ impl FieldSchema {
             converted: false,
             approximate: false,
             bypassed: false,
+            opaque: false,
             not_secret: false,
             absent: Absent::Never,
             source: None,
@@ -189,12 +193,13 @@ impl FieldSchema {
     }
 
     /// Describes what a map holds: `keys` gives the fields of the keys' type, `nested` those of
-    /// the values' type.
+    /// the values' type, and whether these are sets.
     pub(crate) const fn keys(
         keys: fn() -> &'static [FieldSchema],
-        nested: fn() -> &'static [FieldSchema],
+        (nested, set): (fn() -> &'static [FieldSchema], bool),
     ) -> Self {
         let mut field = Self::word("", nested);
+        field.set = set;
         field.keys = keys;
         field.place = Place::Keys;
         field.plain = false;
@@ -317,6 +322,14 @@ impl FieldSchema {
     pub const fn bypassing(mut self) -> Self {
         self.bypassed = true;
         self.plain = false;
+        self
+    }
+
+    /// Says that the fields of the type describe nothing that is recorded. They still tell whether
+    /// the value shares cells with its clones.
+    #[doc(hidden)]
+    pub const fn opaque(mut self) -> Self {
+        self.opaque = true;
         self
     }
 
@@ -512,7 +525,7 @@ impl FieldSchema {
 
     /// Returns what is one step inside: the fields, or of a map what is under its keys.
     pub(crate) fn inside(&self) -> &'static [FieldSchema] {
-        if self.bypassed {
+        if self.bypassed || self.opaque {
             &[]
         } else {
             behind(self.nested_raw())
@@ -524,8 +537,8 @@ impl FieldSchema {
         behind((self.keys)())
     }
 
-    /// Returns what is inside, pointers and cells by themselves, also of a value that is recorded
-    /// past its type.
+    /// Returns what is inside, pointers and cells by themselves, also of a value whose recorded
+    /// form the fields do not describe.
     pub(crate) fn nested_raw(&self) -> &'static [FieldSchema] {
         (self.nested)()
     }

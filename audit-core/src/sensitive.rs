@@ -5,16 +5,18 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::__private::no_fields;
 use crate::diff::Diff;
 use crate::mask::Mask;
 use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
 use crate::value::AuditValue;
 
-/// Tells that what is inside is hidden, whatever the field's own attributes say.
-pub(crate) const HIDDEN_FIELD: &[FieldSchema] =
-    &[FieldSchema::inline("0", no_fields).with_mask(Mask::All)];
+/// Describes a value that is hidden, whatever the field's own attributes say.
+pub(crate) const fn hidden_field(nested: fn() -> &'static [FieldSchema]) -> FieldSchema {
+    FieldSchema::inline("0", nested)
+        .with_mask(Mask::All)
+        .opaque()
+}
 
 /// A value that is never recorded in clear: changes show `***`, and so does `Debug`.
 ///
@@ -98,6 +100,6 @@ impl<T: AuditValue> AuditValue for Sensitive<T> {
     }
 
     fn fields() -> &'static [FieldSchema] {
-        HIDDEN_FIELD
+        const { &[hidden_field(T::fields)] }
     }
 }

@@ -1,5 +1,7 @@
 //! Snapshots: a value as JSON, secrets masked.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 
@@ -51,8 +53,15 @@ pub fn try_snapshot<T: AuditValue + ?Sized>(value: &T) -> Result<Value, ValueErr
 /// A value that identifies an item: the same for values that are the same to the trail. Not to be
 /// shown.
 pub(crate) fn key_value<T: AuditValue + ?Sized>(value: &T) -> Value {
+    identifying(value).0
+}
+
+/// Returns what [`key_value`] does, and whether it may be recorded in another form.
+pub(crate) fn identifying<T: AuditValue + ?Sized>(value: &T) -> (Value, bool) {
     let mut env = Env::default();
-    value.snapshot(&mut Snapshot::at_depth(&mut env, 0).comparable())
+    let mut cx = Snapshot::at_depth(&mut env, 0).comparable();
+    let value = value.snapshot(&mut cx);
+    (value, cx.respelled)
 }
 
 /// A value in the form in which it is recorded.
@@ -68,6 +77,8 @@ pub(crate) struct Env {
     built: usize,
     /// The rules of registered models; `None` outside of a log, and where no model has any.
     ruling: Option<Ruling>,
+    /// Whether redactions are noted.
+    noting: bool,
     /// The results of a walk besides its value; `None` for most walks.
     notes: Option<Box<Notes>>,
 }
@@ -78,10 +89,29 @@ struct Notes {
     error: Option<ValueError>,
     /// The keys of flattened maps that have the name of a declared field, as paths.
     passed_over: Vec<String>,
-    /// The redactions of top-level fields, where the caller asked for them.
-    redactions: Option<Vec<(&'static str, Redaction)>>,
+    /// The redactions of top-level fields, where the caller asked for them and there are any.
+    redactions: Option<Redactions>,
     /// The capture of values that are compared after they changed.
     capture: Option<Box<Capture>>,
+}
+
+/// Redactions by the name of a top-level field.
+#[derive(Debug, Default)]
+pub(crate) struct Redactions(HashMap<Cow<'static, str>, Redaction>);
+
+impl Redactions {
+    /// Returns how the field of this name is redacted.
+    pub(crate) fn of(&self, name: &str) -> Option<Redaction> {
+        self.0.get(name).copied()
+    }
+
+    /// Notes a redaction; one of all of the value comes before one of a part.
+    fn note(&mut self, name: Cow<'static, str>, redaction: Redaction) {
+        let known = self.0.entry(name).or_insert(redaction);
+        if *known == Redaction::Partial {
+            *known = redaction;
+        }
+    }
 }
 
 impl Env {
@@ -122,15 +152,27 @@ impl Env {
 
     /// Keeps how the top-level fields are redacted.
     pub(crate) fn noting_redactions(mut self) -> Self {
-        self.notes().redactions = Some(Vec::new());
+        self.noting = true;
         self
     }
 
-    pub(crate) fn take_redactions(&mut self) -> Vec<(&'static str, Redaction)> {
-        let notes = self.notes.as_mut();
-        notes
-            .and_then(|notes| notes.redactions.take())
-            .unwrap_or_default()
+    /// Begins to note the redactions of a flattened value; returns those of what is around it.
+    pub(crate) fn note_redactions(&mut self) -> (bool, Option<Redactions>) {
+        let around = self.notes.as_mut();
+        let around = around.and_then(|notes| notes.redactions.take());
+        (mem::replace(&mut self.noting, true), around)
+    }
+
+    /// Ends the noting, and goes on with that of `around`.
+    pub(crate) fn take_redactions(
+        &mut self,
+        (noting, around): (bool, Option<Redactions>),
+    ) -> Redactions {
+        self.noting = noting;
+        let Some(notes) = &mut self.notes else {
+            return Redactions::default();
+        };
+        mem::replace(&mut notes.redactions, around).unwrap_or_default()
     }
 
     /// Notes a key of a flattened map whose name a declared field has.
@@ -206,6 +248,7 @@ impl Env {
 
 /// Where [`AuditValue::snapshot`] gets the depth, the keys and a place for errors.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
 pub struct Snapshot<'a> {
     env: &'a mut Env,
     depth: usize,
@@ -213,8 +256,13 @@ pub struct Snapshot<'a> {
     redacted: bool,
     /// Whether the value's members go into the object around it.
     flattened: bool,
+    /// The depth of the objects whose members' redactions are noted: the outermost one, and what
+    /// is flattened into it.
+    noted_depth: usize,
     /// Whether values that are the same to the trail must have one form.
     comparable: bool,
+    /// Whether that form is not the recorded one.
+    respelled: bool,
 }
 
 impl<'a> Snapshot<'a> {
@@ -225,7 +273,9 @@ impl<'a> Snapshot<'a> {
             inlined: 0,
             redacted: false,
             flattened: false,
+            noted_depth: 1,
             comparable: false,
+            respelled: false,
         }
     }
 
@@ -240,15 +290,65 @@ impl<'a> Snapshot<'a> {
         self
     }
 
-    /// Whether values that are the same to the trail must have one form.
-    pub(crate) fn is_comparable(&self) -> bool {
-        self.comparable
+    /// Returns the recorded form of a value, or where values that are the same to the trail must
+    /// have one form, what `one_form` makes of it.
+    #[inline]
+    pub(crate) fn spelled(&mut self, value: Value, one_form: fn(Value) -> Value) -> Value {
+        if !self.comparable {
+            return value;
+        }
+        let one = one_form(value.clone());
+        self.respelled |= one != value;
+        one
     }
 
     /// Sets whether the value's members go into the object around it.
     pub(crate) fn flattened(mut self, flattened: bool) -> Self {
         self.flattened = flattened;
+        if flattened {
+            self.noted_depth = self.depth;
+        }
         self
+    }
+
+    /// Notes how the members of the present value are redacted, if it is flattened into an object
+    /// whose redactions are noted.
+    pub(crate) fn note_members(
+        &mut self,
+        members: impl FnOnce() -> Vec<(Cow<'static, str>, Redaction)>,
+    ) {
+        if self.flattened
+            && let Some(redactions) = self.noted()
+        {
+            for (name, redaction) in members() {
+                redactions.note(name, redaction);
+            }
+        }
+    }
+
+    /// Returns the redactions of the members of the present object, if they are noted.
+    fn noted(&mut self) -> Option<&mut Redactions> {
+        let noted = self.is_noting();
+        noted.then(|| self.env.notes().redactions.get_or_insert_default())
+    }
+
+    /// Whether the redactions of the members of the present object are noted.
+    pub(crate) fn is_noting(&self) -> bool {
+        self.env.noting && self.depth == self.noted_depth
+    }
+
+    /// Records what is under a key, in an object whose redactions are noted.
+    #[cold]
+    pub(crate) fn noted_value<T: AuditValue + ?Sized>(&mut self, key: &str, value: &T) -> Value {
+        let before = mem::take(&mut self.redacted);
+        let value = value.snapshot(self);
+        if self.redacted
+            && let Some(redactions) = self.noted()
+        {
+            redactions.note(key.to_owned().into(), Redaction::Partial);
+        }
+        self.redacted |= before;
+        value
     }
 
     /// Whether values are captured, to be compared after they changed.
@@ -310,10 +410,15 @@ impl<'a> Snapshot<'a> {
             return Value::Null;
         }
         let flattened = mem::replace(&mut self.flattened, false);
+        let noted_depth = self.noted_depth;
+        if flattened && noted_depth == self.depth {
+            self.noted_depth += 1;
+        }
         self.depth += 1;
         let value = build(self);
         self.depth -= 1;
         self.flattened = flattened;
+        self.noted_depth = noted_depth;
         value
     }
 
@@ -414,7 +519,12 @@ impl<'a> Snapshot<'a> {
             };
         }
         if let Some(rules) = rules.and_then(|ruling| ruling.of(fields, outermost)) {
-            self.redacted |= rules.apply_to_snapshot(&mut value);
+            let masked = rules.apply_to_snapshot(&mut value);
+            let members = masked.then(|| rules.masked(&value));
+            self.redacted |= masked;
+            if let Some(members) = members {
+                self.note_members(|| members);
+            }
         }
         value
     }
@@ -480,12 +590,12 @@ impl<'a> Snapshot<'a> {
     fn part<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) -> Value {
         let before = mem::take(&mut self.redacted);
         let value = self.field_value(field, value);
+        // A flattened field has no name; its members are noted.
         if self.redacted
-            && self.depth == 1
-            && let Some(notes) = &mut self.env.notes
-            && let Some(redactions) = &mut notes.redactions
+            && !field.is_inline()
+            && let Some(redactions) = self.noted()
         {
-            redactions.push((field.name, redaction(field)));
+            redactions.note(field.name.into(), redaction(field));
         }
         self.redacted |= before;
         value

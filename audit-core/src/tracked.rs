@@ -3,11 +3,13 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::auditable::Auditable;
 use crate::change::Changes;
+use crate::critical::log_or_print_once;
 use crate::diff::{Difference, compare, compare_with};
-use crate::draft::Draft;
+use crate::draft::{Draft, invalid};
 use crate::error::{Error, Result, ValueError};
 use crate::frozen::Before;
 use crate::log::AuditLog;
@@ -19,9 +21,10 @@ use crate::transaction::{Outcome, Staging};
 
 /// An object that remembers what it was, so that its changes can be recorded.
 ///
-/// Use it like the object itself. Dropped with unrecorded changes, it warns through `log` and
-/// counts in [`LogStats::unrecorded`](crate::LogStats::unrecorded). It does not where the changes
-/// did not happen: after a [`save`](Self::save) that failed, and in a
+/// Use it like the object itself. Dropped with unrecorded changes, it warns through `log`, or the
+/// first time on standard error if the program has set up no logger, and counts in
+/// [`LogStats::unrecorded`](crate::LogStats::unrecorded). It does not where the changes did not
+/// happen: after a [`save`](Self::save) that failed, and in a
 /// [transaction](crate::transaction()) that is rolled back.
 #[must_use = "changes of a tracked object are recorded by `save` or `record`"]
 pub struct Tracked<T: Auditable + Clone + 'static> {
@@ -108,12 +111,13 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
     /// Returns what changed since it was wrapped or last recorded, under the rules that
     /// `register_with` set in the object's log.
     ///
-    /// # Panics
-    /// As [`diff`](crate::diff()), if a value cannot be compared.
-    pub fn changes(&self) -> Changes {
+    /// # Errors
+    /// [`Error::Value`] if a value cannot be compared, such as one whose lock is held, or one that
+    /// holds itself.
+    pub fn changes(&self) -> Result<Changes> {
         match self.difference(self.both()) {
-            Ok(difference) => difference.changes,
-            Err(error) => panic!("cannot diff the values: {error}"),
+            Ok(difference) => Ok(difference.changes),
+            Err(source) => Err(invalid(T::schema(), source)),
         }
     }
 
@@ -272,7 +276,9 @@ impl<T: Auditable + Clone + 'static> DerefMut for Tracked<T> {
     }
 }
 
-/// Shows the object as its entries do, secrets masked.
+/// Shows the object as its entries do, secrets masked, and its changes. A value that cannot be read,
+/// such as one whose lock is held, is missing from the object, and the error stands in place of the
+/// changes.
 impl<T: Auditable + Clone + 'static> fmt::Debug for Tracked<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let both = self.both();
@@ -282,11 +288,13 @@ impl<T: Auditable + Clone + 'static> fmt::Debug for Tracked<T> {
         self.log
             .naming::<T, _>(|| both.current.repr_into(&mut repr));
         let (object, _) = repr.finish();
-        let changes = self.difference(both).map(|difference| difference.changes);
-        f.debug_struct("Tracked")
-            .field("object", &object)
-            .field("changes", &changes)
-            .finish_non_exhaustive()
+        let mut shown = f.debug_struct("Tracked");
+        shown.field("object", &object);
+        match self.difference(both) {
+            Ok(difference) => shown.field("changes", &difference.changes),
+            Err(error) => shown.field("changes", &format_args!("<{error}>")),
+        };
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -310,7 +318,9 @@ impl<T: Auditable + Clone + 'static> Drop for Tracked<T> {
         };
         if !self.log.is_registered::<T>() {
             if let Err(error) = self.log.report_unregistered(T::schema()) {
-                log::warn!(target: "auditlog", "a tracked object was dropped: {error}");
+                static PRINTED: AtomicBool = AtomicBool::new(false);
+                let message = format!("a tracked object was dropped: {error}");
+                log_or_print_once(&PRINTED, log::Level::Warn, &message);
             }
             return;
         }
@@ -326,9 +336,8 @@ impl<T: Auditable + Clone + 'static> Drop for Tracked<T> {
 
 /// Reports an object that was dropped with unrecorded changes.
 pub(crate) fn report_dropped(log: &AuditLog, what: String) {
-    log::warn!(
-        target: "auditlog",
-        "a tracked object was dropped with unrecorded changes: {what}"
-    );
+    static PRINTED: AtomicBool = AtomicBool::new(false);
+    let message = format!("a tracked object was dropped with unrecorded changes: {what}");
+    log_or_print_once(&PRINTED, log::Level::Warn, &message);
     log.shared().pipeline.note_unrecorded(what);
 }

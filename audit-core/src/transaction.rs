@@ -47,18 +47,38 @@ use crate::tracked::report_dropped;
 /// assert!(audit.entries().is_empty());
 /// ```
 ///
-/// A closure that returns a future does not compile, since the future would run afterwards:
+/// A closure that returns a future, or one in a `Result`, does not compile, since the future would
+/// run afterwards; [`transaction_async`] takes a future.
 ///
 /// ```compile_fail
 /// # use audit_core as auditlog;
 /// auditlog::transaction(|| Ok::<_, auditlog::Error>(async { auditlog::event("charged").record() }));
 /// ```
-pub fn transaction<T, E>(run: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+pub fn transaction<T, E, R>(run: impl FnOnce() -> R) -> Result<T, E>
 where
     T: RunsInScope,
     E: From<Error>,
+    R: Attempt<T, E>,
 {
     AuditLog::current().transaction(run)
+}
+
+/// What the closure of [`transaction`] returns: a `Result`.
+#[diagnostic::on_unimplemented(
+    message = "the closure of a transaction returns a `Result`, not `{Self}`",
+    label = "not a `Result`",
+    note = "a future would run after the transaction has ended: use `transaction_async`"
+)]
+pub trait Attempt<T, E>: Sized {
+    /// Returns the result.
+    #[doc(hidden)]
+    fn result(self) -> Result<T, E>;
+}
+
+impl<T, E> Attempt<T, E> for Result<T, E> {
+    fn result(self) -> Self {
+        self
+    }
 }
 
 /// Begins a transaction of the current log on this thread; see [`transaction`].

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use uuid::Uuid;
 
 use crate::action::Action;
 use crate::auditable::Auditable;
+use crate::critical::log_or_print_once;
 use crate::draft::Draft;
 use crate::entry::LogEntry;
 use crate::error::Result;
@@ -175,6 +177,7 @@ impl fmt::Debug for Unit {
 
 impl Drop for Unit {
     fn drop(&mut self) {
+        static PRINTED: AtomicBool = AtomicBool::new(false);
         if let Some(staging) = &self.staging {
             staging.settle(Outcome::RolledBack);
         }
@@ -186,7 +189,8 @@ impl Drop for Unit {
             return;
         }
         let what = format!("a unit of work: {}", lost.join(", "));
-        log::warn!(target: "auditlog", "a unit of work was dropped unwritten: {}", lost.join(", "));
+        let message = format!("a unit of work was dropped unwritten: {}", lost.join(", "));
+        log_or_print_once(&PRINTED, log::Level::Warn, &message);
         self.log.shared().pipeline.note_unrecorded(what);
     }
 }

@@ -9,13 +9,13 @@ use crate::path::Path;
 use crate::registry::Registration;
 use crate::rules::{FieldPath, is_at};
 use crate::schema::{FieldSchema, Sensitivity};
-use crate::snapshot::{Env, Snapshot};
+use crate::snapshot::{Env, Redactions, Snapshot};
 use crate::visited::any_inside;
 
 /// A snapshot, and which of its fields are redacted.
 pub(crate) struct Whole {
     pub(crate) snapshot: Value,
-    redactions: Vec<(&'static str, Redaction)>,
+    redactions: Redactions,
     /// The keys of flattened maps that are not recorded.
     pub(crate) passed_over: Vec<String>,
 }
@@ -29,7 +29,7 @@ impl Whole {
     ) -> Result<Self, ValueError> {
         let mut env = env.below_the_outermost().noting_redactions();
         let mut snapshot = record(&mut Snapshot::at_depth(&mut env, 0));
-        let redactions = env.take_redactions();
+        let redactions = env.take_redactions((false, None));
         let passed_over = env.take_passed_over();
         if let Some(error) = env.into_error() {
             return Err(error);
@@ -55,7 +55,7 @@ impl Whole {
             let (old, new) = sides(value.clone());
             Change {
                 redaction: self.redaction(name, value, registration).or_else(|| {
-                    // A flattened field is noted as one; its own fields tell of theirs.
+                    // Noted where it is not null: what is hidden may be.
                     fallback.and_then(redaction_of)
                 }),
                 ..Change::new(path, old, new)
@@ -110,11 +110,10 @@ impl Whole {
         {
             return Some(Redaction::Masked);
         }
-        let noted = self.redactions.iter().find(|(noted, _)| *noted == name);
         let inside = value.is_object() || value.is_array();
         let partial = inside && masks.iter().any(|mask| of_field(&mask));
-        noted
-            .map(|(_, redaction)| *redaction)
+        self.redactions
+            .of(name)
             .or_else(|| partial.then_some(Redaction::Partial))
     }
 }

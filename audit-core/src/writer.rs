@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
 
+use crate::critical::log_or_print;
 use crate::entry::LogEntry;
 use crate::error::{Result, StoreError};
 use crate::pipeline::{Kept, Pipeline};
@@ -70,7 +71,7 @@ impl Writer {
         if let Some(thread) = thread.take()
             && thread.join().is_err()
         {
-            log::error!(target: "auditlog", "the audit writer thread panicked");
+            log_or_print(log::Level::Error, "the audit writer thread panicked");
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Applying changes: to the state they were made from, to one that has moved on, and to one
 //! they do not fit.
 
-use audit_core::{Change, Changes, ConflictKind, Redaction, diff};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use audit_core::{Change, Changes, ConflictKind, Redaction, diff, snapshot};
 use serde_json::{Value, json};
 
 fn changes(list: &[(&str, Option<Value>, Option<Value>)]) -> Changes {
@@ -219,4 +222,20 @@ fn moves_are_patched_in_any_number() {
         changes.invert().apply(&mut state).unwrap();
         assert_eq!(state, letters(old));
     }
+}
+
+/// Quadratic work would take minutes.
+#[test]
+fn a_large_set_is_changed_in_near_linear_time() {
+    let set = |prefix: char| -> BTreeSet<String> {
+        (0..40_000).map(|n| format!("{prefix}{n:05}")).collect()
+    };
+    let (old, new) = (set('a'), set('b'));
+    let changes = diff(&old, &new);
+    let mut state = snapshot(&old);
+    let start = Instant::now();
+    changes.apply(&mut state).unwrap();
+    assert_eq!(state, snapshot(&new));
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(30), "{took:?}");
 }

@@ -442,7 +442,9 @@ fn rekeys(edit: &Edit, label: &Label) -> bool {
 /// Whether an item has another key than its label says.
 fn renames(item: &Value, label: &Label) -> bool {
     match label {
-        Label::Key { field, value } => key_of(item, field).is_some_and(|key| key != value),
+        Label::Key { field, value } => {
+            key_of(item, field).is_some_and(|key| !nesting::equal_up_to_scale(key, value))
+        }
         Label::Member(_) => false,
     }
 }

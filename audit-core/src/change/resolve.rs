@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use super::apply::{Conflict, ConflictKind};
-use super::edit::{Edit, Item, Items, Kept, Label, Malformed, Moved, Replace, Trail, compile};
+use super::edit::{
+    Edit, Item, Items, Kept, Label, Malformed, Moved, Replace, Trail, below, compile,
+};
 use super::{Change, Changes};
 use crate::mask::HIDDEN;
-use crate::path::{PathSegment, Segment, key_of};
+use crate::path::{PathSegment, Segment, find_item, key_of};
 use crate::value::decimal::ByValue;
 use crate::value::{compare_values, nesting};
 
@@ -355,10 +357,10 @@ impl Report {
 /// Gives a set's new members the indices that keep its array sorted.
 fn sort_in(mut members: Vec<Item>, array: &[Value], found: &mut Items) {
     members.sort_by(|a, b| compare_values(&a.value, &b.value));
+    let removed: Vec<usize> = found.removed.keys().copied().collect();
     for (number, item) in members.into_iter().enumerate() {
         let before = array.partition_point(|known| compare_values(known, &item.value).is_lt());
-        let removed = found.removed.range(..before).count();
-        let mut index = before - removed + number;
+        let mut index = before - below(&removed, before) + number;
         while found.inserted.contains_key(&index) {
             index += 1;
         }
@@ -433,11 +435,14 @@ impl<'s> Lookup<'s> {
             return (index < self.array.len()).then_some(index);
         };
         self.present(label, value, index).or_else(|| {
-            // An item that does not show its key is taken by index.
-            let item = self.array.get(index)?;
-            let unknown =
-                matches!(label, Label::Key { field, .. } if key_of(item, field).is_none());
-            unknown.then_some(index)
+            let Label::Key { field, value } = label else {
+                return None;
+            };
+            // A key may be stored in another scale. An item that does not show its key is taken by
+            // index.
+            let unknown = |item: &Value| key_of(item, field).is_none();
+            find_item(self.array, field, value)
+                .or_else(|| self.array.get(index).is_some_and(unknown).then_some(index))
         })
     }
 

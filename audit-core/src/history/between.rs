@@ -8,8 +8,9 @@ use super::evolve::{Level, Member, member};
 use crate::change::{Changes, Move, exact_text, member_text};
 use crate::diff::{self, Diff};
 use crate::entry::LogEntry;
-use crate::path::{PathSegment, Segment};
+use crate::path::{PathSegment, Segment, key_of};
 use crate::snapshot::Snapshot;
+use crate::value::decimal::{ByValue, digits};
 use crate::value::{AuditValue, compare_values, moves, nesting};
 
 /// Returns the changes that lead from the state `from` to the state `to`; `entries` are all of
@@ -133,7 +134,7 @@ impl<'v> Node<'v> {
         at.push(name);
         let (level, whole) = match member(self.level, name) {
             Some(Member::Field(field)) => (field.inside(), field.whole),
-            Some(Member::Value(values)) => (values, false),
+            Some(Member::Value(values)) => (values.inside(), false),
             None => (Level::default(), false),
         };
         Self {
@@ -214,9 +215,39 @@ impl AuditValue for Node<'_> {
 fn identify(items: &[Value], field: &str) -> bool {
     let mut known = HashSet::with_capacity(items.len());
     items.iter().all(|item| {
-        item.get(field)
-            .is_some_and(|key| !key.is_array() && !key.is_object() && known.insert(key))
+        key_of(item, field)
+            .is_some_and(|key| !key.is_array() && !key.is_object() && known.insert(ByValue(key)))
     })
+}
+
+/// Returns where the items of a list are in another one, as far as they are there, by keys that
+/// tell the items of both apart: first by the very key, then by one that is the same number in
+/// another scale.
+fn matched(field: &str, old: &[Node<'_>], new: &[Node<'_>]) -> Vec<Option<usize>> {
+    fn key<'v>(item: &Node<'v>, field: &str) -> Option<&'v Value> {
+        key_of(item.value, field)
+    }
+    let mut places: HashMap<ByValue<'_>, usize> = HashMap::with_capacity(new.len());
+    for (index, item) in new.iter().enumerate() {
+        places.extend(key_of(item.value, field).map(|key| (ByValue(key), index)));
+    }
+    let mut found: Vec<Option<usize>> = old
+        .iter()
+        .map(|item| places.remove(&ByValue(key(item, field)?)))
+        .collect();
+    let decimal = |key: &Value| digits(key.as_str()?);
+    let mut scaled: HashMap<String, usize> = places
+        .into_iter()
+        .filter_map(|(key, index)| Some((decimal(key.0)?, index)))
+        .collect();
+    for (item, place) in old.iter().zip(&mut found) {
+        if place.is_none() && !scaled.is_empty() {
+            *place = key(item, field)
+                .and_then(decimal)
+                .and_then(|key| scaled.remove(&key));
+        }
+    }
+    found
 }
 
 /// Whether an array is as a set's snapshot is: sorted, and each member once.
@@ -225,19 +256,11 @@ fn is_set(members: &[Value]) -> bool {
 }
 
 fn diff_keyed(field: &str, old: &[Node<'_>], new: &[Node<'_>], cx: &mut Diff<'_>) {
-    let mut places: HashMap<&Value, usize> = new
-        .iter()
-        .enumerate()
-        .filter_map(|(index, item)| Some((item.value.get(field)?, index)))
-        .collect();
-    let key = |item: &Node<'_>| item.value.get(field).cloned().unwrap_or_default();
-    let pairs: Vec<(usize, Option<usize>)> = old
-        .iter()
-        .enumerate()
-        .map(|(index, item)| (index, places.remove(&key(item))))
-        .collect();
-    let mut came: Vec<usize> = places.into_values().collect();
-    came.sort_unstable();
+    let key = |item: &Node<'_>| key_of(item.value, field).cloned().unwrap_or_default();
+    let pairs: Vec<(usize, Option<usize>)> =
+        matched(field, old, new).into_iter().enumerate().collect();
+    let stay: HashSet<usize> = pairs.iter().filter_map(|(_, place)| *place).collect();
+    let came = (0..new.len()).filter(|index| !stay.contains(index));
     let moved: Vec<Move> = moves(&pairs)
         .into_iter()
         .map(|(from, to)| Move {

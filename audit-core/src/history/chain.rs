@@ -9,9 +9,10 @@ use super::between::Told;
 use super::evolve::{Level, Member, member};
 use crate::change::{Change, Changes, Move, Redaction};
 use crate::entry::LogEntry;
-use crate::path::{Path, PathSegment};
-use crate::schema::{FieldSchema, Sensitivity};
+use crate::path::{Path, PathSegment, key_of};
+use crate::schema::{FieldSchema, Place, Sensitivity};
 use crate::value::{compare_values, nesting};
+use crate::visited::Visited;
 
 /// The entries before an entry, oldest first.
 #[derive(Clone, Copy)]
@@ -62,15 +63,51 @@ struct Spot {
 
 impl Spot {
     fn member(&self, name: &str, known: Option<&Member>) -> Self {
-        let (inside, set) = match known {
-            Some(Member::Field(field)) => (field.inside(), field.set),
-            Some(Member::Value(values)) => (*values, false),
-            None => (Level::default(), false),
-        };
+        let known = known.map(|known| match known {
+            Member::Field(field) | Member::Value(field) => *field,
+        });
         let mut names = self.names.clone();
         names.push(name.to_owned());
-        Self { inside, set, names }
+        Self {
+            inside: known.map_or(Level::default(), FieldSchema::inside),
+            set: known.is_some_and(may_be_set),
+            names,
+        }
     }
+
+    /// Returns what is known of an item of an array; `position` is its field in a tuple.
+    fn item(&self, position: Option<&'static FieldSchema>) -> Self {
+        Self {
+            // An item of a list has the fields of its list.
+            inside: position.map_or(self.inside, FieldSchema::inside),
+            set: position.is_some_and(may_be_set),
+            names: self.names.clone(),
+        }
+    }
+}
+
+/// Whether a field may hold a set, as far as its type tells: perhaps in a newtype, as one of the
+/// variants of an enum, or as what a function makes of the value.
+fn may_be_set(field: &FieldSchema) -> bool {
+    let holds_set = |field: &FieldSchema| field.set || field.converted;
+    let mut visited = Visited::default();
+    let mut waiting = vec![field.inside()];
+    let mut found = holds_set(field);
+    while let (false, Some(level)) = (found, waiting.pop()) {
+        if visited.enter(level) {
+            let inline = level.iter().filter(|field| field.is_inline());
+            found = inline.clone().any(holds_set);
+            waiting.extend(inline.map(FieldSchema::inside));
+        }
+    }
+    found
+}
+
+/// Returns the field at a position, if an array with these fields is a tuple.
+fn position(inside: Level, array: &[Value], index: usize) -> Option<&'static FieldSchema> {
+    let positions = FieldSchema::tuple(inside, array, None)?;
+    let at = |field: &&FieldSchema| matches!(field.place, Place::Indexed(at) if at == index);
+    positions.iter().find(at)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -106,7 +143,7 @@ impl Link<'_> {
             return false;
         }
         let found = change.path.find_in(state);
-        let mut declared = self.declared(&segments);
+        let mut declared = self.declared(&segments, state);
         declared.comparable &= !change.loose;
         match (&change.old, found) {
             (None, None) => false,
@@ -175,7 +212,7 @@ impl Link<'_> {
             };
             let Some(inner) = value.as_object()?.get(name) else {
                 let part = &segments[..=index];
-                let new = self.is_new(part, self.declared(part).end);
+                let new = self.is_new(part, self.declared(part, state).end);
                 return new.then(|| Path::from_segments(part));
             };
             value = inner;
@@ -216,7 +253,8 @@ impl Link<'_> {
         })
     }
 
-    fn declared(&self, segments: &[PathSegment]) -> Declared {
+    /// Returns the properties of a path, which leads into a state: that tells tuples from lists.
+    fn declared(&self, segments: &[PathSegment], state: &Value) -> Declared {
         let mut found = Declared {
             end: End::Unknown,
             spot: Spot {
@@ -225,11 +263,19 @@ impl Link<'_> {
             },
             comparable: true,
         };
-        for segment in segments {
+        for (number, segment) in segments.iter().enumerate() {
             let PathSegment::Name(name) = segment else {
-                // An item has the fields of its list.
+                let array = Path::from_segments(&segments[..number]);
+                let array = array.find_in(state).and_then(Value::as_array);
+                let position = match (segment, array) {
+                    (PathSegment::Index(index), Some(array)) => {
+                        position(found.spot.inside, array, *index)
+                    }
+                    _ => None,
+                };
+                found.comparable &= position.is_none_or(is_comparable);
                 found.end = End::Unknown;
-                found.spot.set = false;
+                found.spot = found.spot.item(position);
                 continue;
             };
             let known = member(found.spot.inside, name);
@@ -275,18 +321,26 @@ impl Link<'_> {
     }
 
     fn alike_lists(&self, old: &[Value], found: &[Value], spot: &Spot, redacted: bool) -> bool {
-        let item = Spot {
-            set: false,
-            ..spot.clone()
-        };
+        if old.len() != found.len() {
+            return false;
+        }
+        if FieldSchema::tuple(spot.inside, old, None).is_some() {
+            return old
+                .iter()
+                .zip(found)
+                .enumerate()
+                .all(|(index, (value, there))| {
+                    let field = position(spot.inside, old, index);
+                    field.is_some_and(|field| !is_comparable(field))
+                        || self.alike(value, there, &spot.item(field), redacted)
+                });
+        }
+        let item = spot.item(None);
         let same = |old: &[&Value], found: &[&Value]| {
             old.iter()
                 .zip(found)
                 .all(|(old, found)| self.alike(old, found, &item, redacted))
         };
-        if old.len() != found.len() {
-            return false;
-        }
         let (mut old, mut found): (Vec<_>, Vec<_>) = (old.iter().collect(), found.iter().collect());
         if same(&old, &found) {
             return true;
@@ -353,7 +407,8 @@ impl Link<'_> {
                 (old, found) => old.is_none() && found.is_none(),
             };
             // A field that the type has no more.
-            let gone = told.old.is_none() && self.declared(&path.segments()).end == End::Unknown;
+            let end = || self.declared(&path.segments(), state).end;
+            let gone = told.old.is_none() && end() == End::Unknown;
             if !same && !gone && !self.is_respelled(&told, state) {
                 parts.push(path);
             }
@@ -480,10 +535,10 @@ pub(super) fn misplaced(changes: &Changes, after: &Value) -> Vec<Path> {
         };
         let set = Path::from_segments(set);
         if let Some(members) = set.find_in(after).and_then(Value::as_array)
-            && is_sorted(members)
             && !members
                 .get(place)
                 .is_some_and(|member| nesting::equal(member, new))
+            && is_sorted(members)
         {
             sets.push(set);
         }
@@ -500,7 +555,9 @@ fn is_sorted(members: &[Value]) -> bool {
 fn displaced_list(change: &Change, before: &Value) -> Option<Path> {
     let segments = change.path.segments();
     let has_key = |item: &Value, segment: &PathSegment| match segment {
-        PathSegment::Match { field, value } => item.get(field) == Some(value),
+        PathSegment::Match { field, value } => {
+            key_of(item, field).is_some_and(|key| nesting::equal_up_to_scale(key, value))
+        }
         _ => true,
     };
     let mut at = change.at.iter().copied();
@@ -524,7 +581,7 @@ fn displaced_list(change: &Change, before: &Value) -> Option<Path> {
                 let there = members
                     .get(at.next()?)
                     .is_some_and(|member| nesting::equal(member, old));
-                return (is_sorted(members) && !there)
+                return (!there && is_sorted(members))
                     .then(|| Path::from_segments(&segments[..index]));
             }
             PathSegment::Name(name) => value.get(name)?,

@@ -152,7 +152,7 @@ impl<'n> Search<'n> {
             None if wanted != name => (None, self.rest),
             None => (None, later),
             Some(level) => match member(level, name) {
-                Some(Member::Value(values)) if is_map(level) => (Some(values), self.rest),
+                Some(Member::Value(values)) if is_map(level) => (Some(values.inside()), self.rest),
                 Some(Member::Field(field)) if wanted == name => (Some(field.inside()), later),
                 _ if wanted == name => (None, later),
                 _ => return None,
@@ -288,8 +288,8 @@ pub(super) type Level = &'static [FieldSchema];
 /// What a name in an object stands for.
 pub(super) enum Member {
     Field(&'static FieldSchema),
-    /// A map's key; its value has these.
-    Value(Level),
+    /// A map's key; this describes its value.
+    Value(&'static FieldSchema),
 }
 
 /// Finds a member by its present name or a former one.
@@ -309,9 +309,9 @@ fn find(level: Level, wanted: &dyn Fn(&FieldSchema) -> bool) -> Option<&'static 
 }
 
 /// What is under the keys of the map that stands here, alone or beside fields.
-fn map_values(level: Level) -> Option<Level> {
+fn map_values(level: Level) -> Option<&'static FieldSchema> {
     in_place(level, &|field| {
-        matches!(field.place, Place::Keys).then(|| field.inside())
+        matches!(field.place, Place::Keys).then_some(field)
     })
 }
 
@@ -365,7 +365,7 @@ fn rename_change(change: &mut Change, fields: Level) -> Path {
         if let PathSegment::Name(_) = segment {
             match found {
                 Some(Member::Field(field)) => level = field.inside(),
-                Some(Member::Value(values)) => level = values,
+                Some(Member::Value(values)) => level = values.inside(),
                 // The member of a set, or a field that there is no more.
                 None => {}
             }
@@ -408,7 +408,7 @@ fn rename_value(value: &mut Value, level: Level) {
                             former.push((name.clone(), field.name()));
                         }
                     }
-                    Some(Member::Value(values)) => rename_value(inner, values),
+                    Some(Member::Value(values)) => rename_value(inner, values.inside()),
                     None => {}
                 }
             }

@@ -30,7 +30,7 @@ fn is_loose(fields: Level, change: &Change) -> bool {
             PathSegment::Name(name) => match member(level, &name) {
                 Some(Member::Field(field)) => Some(field),
                 Some(Member::Value(values)) => {
-                    level = values;
+                    level = values.inside();
                     None
                 }
                 // The member of a set.

@@ -12,9 +12,8 @@ use super::readable::Readable;
 use crate::action::{Action, Outcome};
 use crate::change::{Change, Changes, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
-use crate::path::{Path, PathSegment, key_of};
+use crate::path::{Path, PathSegment, find_item};
 use crate::schema::FieldSchema;
-use crate::value::nesting;
 
 /// What an object was, as far as the trail tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -348,11 +347,7 @@ fn put(state: &mut Value, segments: &[PathSegment], new: Option<&Value>) {
             let Value::Array(items) = state else {
                 return;
             };
-            let has_key = |item: &Value| {
-                key_of(item, field).is_some_and(|found| nesting::equal(found, value))
-            };
-            let known = items.iter().position(has_key);
-            let at = known.unwrap_or_else(|| {
+            let at = find_item(items, field, value).unwrap_or_else(|| {
                 items.push(Value::Object(Map::from_iter([(
                     field.clone(),
                     value.clone(),

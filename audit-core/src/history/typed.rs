@@ -210,7 +210,7 @@ fn field_at(fields: Level, path: &Path) -> (Option<&'static FieldSchema>, Level)
                 }
                 Some(Member::Value(values)) => {
                     found = None;
-                    level = values;
+                    level = values.inside();
                 }
                 None => return (None, &[]),
             },

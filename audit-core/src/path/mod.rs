@@ -18,6 +18,7 @@ use self::parse::{Literal, Parser, Step};
 pub(crate) use self::parse::{MAX_INDEX, split_at_equals};
 pub(crate) use self::walk::{Node, Segment};
 use crate::value::decimal::number_value;
+use crate::value::nesting;
 
 /// Where in an object a change happened, as text: a `JSONPath` (RFC 9535) without `$.`.
 ///
@@ -138,10 +139,10 @@ impl Path {
             .try_fold(state, |value, segment| match segment {
                 PathSegment::Name(name) => value.get(name),
                 PathSegment::Index(index) => value.get(index),
-                PathSegment::Match { field, value: key } => value
-                    .as_array()?
-                    .iter()
-                    .find(|item| key_of(item, field) == Some(key)),
+                PathSegment::Match { field, value: key } => {
+                    let items = value.as_array()?;
+                    items.get(find_item(items, field, key)?)
+                }
             })
     }
 
@@ -355,6 +356,16 @@ pub(crate) fn key_of<'v>(item: &'v Value, field: &str) -> Option<&'v Value> {
         Value::Array(parts) => parts.get(field.parse::<usize>().ok()?),
         _ => None,
     }
+}
+
+/// Returns the index of the item of a list that has this key. A decimal may be stored in another
+/// scale: without an item of the very key, the one whose key is the same number is meant.
+pub(crate) fn find_item(items: &[Value], field: &str, key: &Value) -> Option<usize> {
+    let position = |same: fn(&Value, &Value) -> bool| {
+        let has_key = |item| key_of(item, field).is_some_and(|found| same(found, key));
+        items.iter().position(has_key)
+    };
+    position(nesting::equal).or_else(|| position(nesting::equal_up_to_scale))
 }
 
 /// Whether a name can stand without quotes (RFC 9535, `member-name-shorthand`).

@@ -150,6 +150,11 @@ impl Query {
     }
 
     /// Keeps entries of an aggregate: of its root and of the objects that belong to it.
+    ///
+    /// Entries name a root whose type hashes its key by the token:
+    /// [`ObjectRef::of::<Root>(key)`](ObjectRef::of) makes it from the key in clear with the hash key
+    /// of the current log, and takes a token as it is. [`ObjectRef::new`] hashes nothing, so a key in
+    /// clear finds no entry.
     pub fn parent(mut self, root: ObjectRef) -> Self {
         self.filter.parent = Some(root);
         self

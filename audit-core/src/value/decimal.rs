@@ -236,6 +236,15 @@ pub(crate) fn one_form(value: Value) -> Value {
     }
 }
 
+/// Gives texts that are one number in several scales one form.
+#[cfg(any(feature = "rust_decimal", feature = "bigdecimal"))]
+pub(crate) fn one_scale(value: Value) -> Value {
+    match value.as_str().and_then(digits) {
+        Some(digits) => Value::String(digits),
+        None => value,
+    }
+}
+
 /// A value as a key of a map: equal where the trail has the values for equal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ByValue<'v>(pub(crate) &'v Value);

@@ -6,6 +6,7 @@ use std::ops::Bound;
 use serde_json::Value;
 
 use super::AuditValue;
+use crate::__private::field;
 use crate::diff::Diff;
 use crate::schema::FieldSchema;
 use crate::snapshot::Snapshot;
@@ -39,12 +40,7 @@ impl<T: AuditValue, E: AuditValue> AuditValue for Result<T, E> {
     }
 
     fn fields() -> &'static [FieldSchema] {
-        const {
-            &[
-                FieldSchema::new("Ok", T::fields),
-                FieldSchema::new("Err", E::fields),
-            ]
-        }
+        const { &[field("Ok", T::AS_FIELD), field("Err", E::AS_FIELD)] }
     }
 }
 
@@ -82,8 +78,8 @@ impl<T: AuditValue> AuditValue for Bound<T> {
     fn fields() -> &'static [FieldSchema] {
         const {
             &[
-                FieldSchema::new("Included", T::fields),
-                FieldSchema::new("Excluded", T::fields),
+                field("Included", T::AS_FIELD),
+                field("Excluded", T::AS_FIELD),
             ]
         }
     }

@@ -7,7 +7,7 @@ mod secret {
 
     use crate::diff::Diff;
     use crate::schema::FieldSchema;
-    use crate::sensitive::HIDDEN_FIELD;
+    use crate::sensitive::hidden_field;
     use crate::snapshot::Snapshot;
     use crate::value::AuditValue;
 
@@ -19,6 +19,11 @@ mod secret {
         }
 
         fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+            if cx.is_capturing() {
+                return cx.capture_secret(&mut |cx| self.expose_secret().snapshot(cx), &mut |cx| {
+                    cx.hidden()
+                });
+            }
             cx.hidden()
         }
 
@@ -27,7 +32,7 @@ mod secret {
         }
 
         fn fields() -> &'static [FieldSchema] {
-            HIDDEN_FIELD
+            const { &[hidden_field(T::fields)] }
         }
     }
 }
@@ -54,6 +59,9 @@ macro_rules! texts {
     )*};
 }
 
+#[cfg(any(feature = "rust_decimal", feature = "bigdecimal"))]
+use crate::value::decimal::one_scale;
+
 /// Decimals: compared by value, recorded as text with their scale.
 #[cfg(any(feature = "rust_decimal", feature = "bigdecimal"))]
 macro_rules! decimals {
@@ -67,13 +75,7 @@ macro_rules! decimals {
             }
 
             fn snapshot(&self, cx: &mut crate::snapshot::Snapshot<'_>) -> serde_json::Value {
-                let text = self.to_string();
-                let text = if cx.is_comparable() {
-                    crate::value::decimal::digits(&text).unwrap_or(text)
-                } else {
-                    text
-                };
-                serde_json::Value::String(text)
+                cx.spelled(serde_json::Value::String(self.to_string()), one_scale)
             }
         }
     )*};

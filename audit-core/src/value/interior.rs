@@ -149,6 +149,7 @@ macro_rules! guarded {
         $(#[$doc])*
         impl<T: AuditValue + ?Sized> AuditValue for $cell<T> {
             const COMPOSITE: bool = T::COMPOSITE;
+            const SET: bool = T::SET;
 
             fn same(&self, other: &Self) -> bool {
                 // A value that cannot be read is not the same: the snapshot reports why.
@@ -206,6 +207,7 @@ guarded! {
 
 impl<T: AuditValue + Copy> AuditValue for Cell<T> {
     const COMPOSITE: bool = T::COMPOSITE;
+    const SET: bool = T::SET;
 
     #[inline]
     fn same(&self, other: &Self) -> bool {
@@ -238,6 +240,7 @@ macro_rules! once {
         /// Null until it is set.
         impl<T: AuditValue> AuditValue for $cell<T> {
             const COMPOSITE: bool = T::COMPOSITE;
+            const SET: bool = T::SET;
 
             #[inline]
             fn same(&self, other: &Self) -> bool {

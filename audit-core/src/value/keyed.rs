@@ -12,7 +12,7 @@ use crate::diff::Diff;
 use crate::frozen::Tag;
 use crate::path::{PathSegment, Segment};
 use crate::schema::{Absent, FieldSchema, Place, behind, hides};
-use crate::snapshot::{Snapshot, stored_value};
+use crate::snapshot::{Snapshot, identifying, stored_value};
 
 /// `#[audit(key = "field")]`: a list whose items are matched by that field.
 ///
@@ -59,18 +59,25 @@ where
     }
 
     /// Returns the keys of all items; `None` if they do not identify, or are not recorded.
-    fn keys(&self, items: Items<'v, L::Item>, absent: Absent) -> Option<Vec<Value>> {
-        let keys: Vec<Value> = items
-            .iter()
-            .map(|item| stored_value((self.key)(item)))
-            .collect();
+    fn keys(&self, items: Items<'v, L::Item>, absent: Absent) -> Option<Keys> {
+        let mut respelled = false;
+        let key = |item| {
+            let (key, other) = identifying((self.key)(item));
+            respelled |= other;
+            key
+        };
+        let keys: Vec<Value> = items.iter().map(key).collect();
         let mut known = std::collections::HashSet::with_capacity(keys.len());
         let identify = keys.iter().all(|key| match key {
             Value::Array(_) | Value::Object(_) => false,
             Value::Null if absent == Absent::WhenNull => false,
             key => known.insert(ByValue(key)),
         });
-        identify.then_some(keys)
+        let stored = |item| stored_value((self.key)(item));
+        identify.then(|| Keys {
+            stored: respelled.then(|| items.iter().map(stored).collect()),
+            keys,
+        })
     }
 
     /// Returns the name of the field and when it is absent, if items are recorded with their keys as
@@ -95,6 +102,21 @@ where
             && !hides(K::fields())
             && !hidden(fields, key.name);
         shown.then_some((key.name, key.absent))
+    }
+}
+
+/// The keys of the items of a list.
+struct Keys {
+    /// Equal for keys that are the same to the trail, such as decimals in two scales.
+    keys: Vec<Value>,
+    /// As they are recorded, if that is another form.
+    stored: Option<Vec<Value>>,
+}
+
+impl Keys {
+    /// Returns the keys as they are recorded.
+    fn stored(&self) -> &[Value] {
+        self.stored.as_ref().unwrap_or(&self.keys)
     }
 }
 
@@ -151,16 +173,18 @@ where
         let Some((field, old_keys, new_keys)) = keys else {
             return old_items.diff(new_items, cx);
         };
+        let (old_stored, new_stored) = (old_keys.stored(), new_keys.stored());
 
         // Where each item behind the common beginning is in the new list.
         let mut places: HashMap<ByValue<'_>, usize> = new_keys
+            .keys
             .iter()
             .enumerate()
             .skip(prefix)
             .map(|(index, key)| (ByValue(key), index))
             .collect();
         let pairs: Vec<(usize, Option<usize>)> = (prefix..old_items.len())
-            .map(|index| (index, places.remove(&ByValue(&old_keys[index]))))
+            .map(|index| (index, places.remove(&ByValue(&old_keys.keys[index]))))
             .collect();
         let mut came: Vec<usize> = places.into_values().collect();
         came.sort_unstable();
@@ -170,7 +194,7 @@ where
             let moved = moved.into_iter().map(|(from, to)| Move {
                 item: PathSegment::Match {
                     field: field.to_owned(),
-                    value: old_keys[from].clone(),
+                    value: old_stored[from].clone(),
                 },
                 from,
                 to,
@@ -184,7 +208,7 @@ where
         };
         for (index, place) in pairs {
             let old = old_items.at(index);
-            let segment = segment(&old_keys[index], index);
+            let segment = segment(&old_stored[index], index);
             match place {
                 Some(place) => {
                     let new = new_items.at(place);
@@ -197,7 +221,7 @@ where
         }
         for index in came {
             let new = new_items.at(index);
-            cx.at(segment(&new_keys[index], index), |cx| {
+            cx.at(segment(&new_stored[index], index), |cx| {
                 cx.replace(None, Some(new));
             });
         }

@@ -21,10 +21,15 @@ fn snapshot_map<'v, K: AuditValue + 'v, V: AuditValue + 'v>(
         let mut object = Map::new();
         let mut hidden = false;
         let mut alike: Vec<(String, Value)> = Vec::new();
+        let noting = cx.is_noting();
         for (key, value) in entries {
             let (text, redacted) = cx.key_text(key);
             hidden |= redacted;
-            let value = value.snapshot(cx);
+            let value = if noting {
+                cx.noted_value(&text, value)
+            } else {
+                value.snapshot(cx)
+            };
             match object.entry(text) {
                 Entry::Vacant(entry) => {
                     entry.insert(value);
@@ -194,7 +199,7 @@ macro_rules! maps {
             }
 
             fn fields() -> &'static [FieldSchema] {
-                const { &[FieldSchema::keys(K::fields, V::fields)] }
+                const { &[FieldSchema::keys(K::fields, V::AS_FIELD)] }
             }
         }
     )*};

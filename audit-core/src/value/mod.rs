@@ -30,7 +30,7 @@ pub use self::set::AsSet;
 pub(crate) use self::tree::{compare_values, normalize};
 pub use self::wrap::{
     Concealed, Debugged, Displayed, FieldsOf, MaskOf, MaskedWith, ModelOf, NoFields, NoModel,
-    Referenced, Serialized, SerializedWith, Via, masked,
+    Referenced, Serialized, SerializedWith, Via, fields_of, masked,
 };
 
 use crate::diff::Diff;

@@ -110,6 +110,7 @@ macro_rules! transparent {
         /// Recorded as what it holds.
         impl<T: AuditValue> AuditValue for $wrapper<T> {
             const COMPOSITE: bool = T::COMPOSITE;
+            const SET: bool = T::SET;
 
             #[inline]
             fn same(&self, other: &Self) -> bool {

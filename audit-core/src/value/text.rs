@@ -49,6 +49,7 @@ impl AuditValue for String {
 impl<T: AuditValue + ToOwned + ?Sized> AuditValue for Cow<'_, T> {
     const COMPOSITE: bool = T::COMPOSITE;
     const PLAIN: bool = T::PLAIN;
+    const SET: bool = T::SET;
 
     #[inline]
     fn same(&self, other: &Self) -> bool {

@@ -81,8 +81,7 @@ impl AuditValue for Value {
         match self {
             Value::Array(items) => items.snapshot(cx),
             Value::Object(fields) => fields.snapshot(cx),
-            scalar if cx.is_comparable() => one_form(normalize(scalar)),
-            scalar => normalize(scalar),
+            scalar => cx.spelled(normalize(scalar), one_form),
         }
     }
 

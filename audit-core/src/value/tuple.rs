@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::AuditValue;
+use crate::__private::indexed_field;
 use crate::diff::Diff;
 use crate::frozen::Tag;
 use crate::schema::FieldSchema;
@@ -30,7 +31,7 @@ macro_rules! tuples {
             }
 
             fn fields() -> &'static [FieldSchema] {
-                const { &[$(FieldSchema::indexed($index, stringify!($index), $item::fields)),+] }
+                const { &[$(indexed_field($index, stringify!($index), $item::AS_FIELD)),+] }
             }
         }
     )*};

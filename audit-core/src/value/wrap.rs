@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::RefUnwindSafe;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -242,12 +243,13 @@ impl<'v, T: ?Sized> Concealed<'v, T> for MaskOf<'v, T> {
     message = "`{Self}` is masked, but is neither an `AuditValue` nor can its values be compared",
     label = "not `PartialEq`",
     note = "derive `PartialEq` if the type is yours, or say how it is recorded: `#[audit(mask, serde)]`, `#[audit(mask, debug)]`",
+    note = "a value with a cell inside, such as `Rc<RefCell<_>>`, may change with the clone that it is compared with: there `PartialEq` is not enough",
     note = "or leave the field out with `#[audit(skip)]`"
 )]
 pub trait Comparable: PartialEq {}
 
 #[diagnostic::do_not_recommend]
-impl<T: PartialEq + ?Sized> Comparable for T {}
+impl<T: PartialEq + RefUnwindSafe + ?Sized> Comparable for T {}
 
 /// A value that is compared and never shown.
 #[derive(Debug)]
@@ -350,8 +352,9 @@ pub trait NoModel {
 
 impl<T: ?Sized> NoModel for ModelOf<T> {}
 
-/// The fields of a type that is recorded past its own description, as
-/// `FieldsOf::<T>::FIELDS`: what it would hide is then in clear, which the lint reports.
+/// The fields of a type that is recorded past its own description, for [`fields_of`]: what it
+/// would hide is then in clear, which the lint reports, and cells that it shares with its clones
+/// are captured.
 ///
 /// For a type that is no [`AuditValue`] [`NoFields`] answers, which a type's own constant goes
 /// before.
@@ -360,13 +363,41 @@ pub struct FieldsOf<T: ?Sized>(PhantomData<T>);
 
 impl<T: AuditValue + ?Sized> FieldsOf<T> {
     /// The fields.
-    pub const FIELDS: fn() -> &'static [FieldSchema] = T::fields;
+    pub const FIELDS: Option<fn() -> &'static [FieldSchema]> = Some(T::fields);
 }
 
-/// What [`FieldsOf`] says of a type that is no [`AuditValue`].
+// The one property of the standard library that a type passes on from what it holds and that a
+// cell takes away, also behind a pointer; a lock of `std::sync` does not.
+impl<T: RefUnwindSafe + ?Sized> FieldsOf<T> {
+    /// Whether values do not change behind a shared reference.
+    pub const FIXED: bool = true;
+}
+
+/// What [`FieldsOf`] says of a type that is no [`AuditValue`], or may have cells inside.
 pub trait NoFields {
     /// None.
-    const FIELDS: fn() -> &'static [FieldSchema] = no_fields;
+    const FIELDS: Option<fn() -> &'static [FieldSchema]> = None;
+    /// Not as far as the type tells.
+    const FIXED: bool = false;
 }
 
 impl<T: ?Sized> NoFields for FieldsOf<T> {}
+
+/// Returns the fields of a type that may be no [`AuditValue`]; of another one, whether it may
+/// share cells with its clones.
+pub const fn fields_of(
+    fields: Option<fn() -> &'static [FieldSchema]>,
+    fixed: bool,
+) -> fn() -> &'static [FieldSchema] {
+    match fields {
+        Some(fields) => fields,
+        None if fixed => no_fields,
+        None => shared_cell,
+    }
+}
+
+/// Describes a value that shares a cell with its clones.
+fn shared_cell() -> &'static [FieldSchema] {
+    const CELL: &[FieldSchema] = &[FieldSchema::cell(no_fields)];
+    const { &[FieldSchema::pointer(|| CELL)] }
+}

@@ -4,6 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Type;
 
+use super::schema::fields_of;
 use crate::ast::{Body, Container, Conversion, Data};
 use crate::symbol::{DISPLAY, SERDE};
 
@@ -21,7 +22,7 @@ pub(crate) fn items(container: &Container<'_>) -> Option<TokenStream> {
 ///
 /// ```text
 /// const FIELDS: &'static [__audit::FieldSchema] = &[__audit::FieldSchema::inline("", || const {
-///     &[__audit::FieldSchema::new("phone", __audit::FieldsOf::<Phone>::FIELDS)]
+///     &[__audit::FieldSchema::new("phone", /* the fields of `Phone`, if it has any */)]
 /// }).bypassing()];
 /// fn same(&self, __new: &Self) -> bool {
 ///     <__audit::Serialized<'_, Self> as __audit::AuditValue>::same(
@@ -64,18 +65,16 @@ fn passed_by(container: &Container<'_>) -> Option<TokenStream> {
     let described: Vec<_> = written
         .filter(|field| !field.serde_skipped)
         .map(|field| {
-            let (name, ty) = (field.source_name(), &field.original.ty);
-            quote!(__audit::FieldSchema::new(#name, __audit::FieldsOf::<#ty>::FIELDS))
+            let name = field.source_name();
+            let nested = fields_of(&field.original.ty, false);
+            quote!(__audit::FieldSchema::new(#name, #nested))
         })
         .collect();
     (!described.is_empty()).then(|| {
         quote! {
             const FIELDS: &'static [__audit::FieldSchema] = &[__audit::FieldSchema::inline(
                 "",
-                || const {
-                    use __audit::NoFields as _;
-                    &[#(#described),*]
-                },
+                || const { &[#(#described),*] },
             )
             .bypassing()];
         }
@@ -97,6 +96,7 @@ fn through(into: &Type) -> TokenStream {
     let new = quote!(&__audit::convert::<Self, #into>(__new));
     quote! {
         const COMPOSITE: ::core::primitive::bool = #value::COMPOSITE;
+        const SET: ::core::primitive::bool = #value::SET;
         const FIELDS: &'static [__audit::FieldSchema] = #value::FIELDS;
         #[inline]
         fn same(&self, __new: &Self) -> ::core::primitive::bool { #value::same(#this, #new) }

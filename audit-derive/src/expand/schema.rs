@@ -1,7 +1,8 @@
 //! The constant that describes a type's fields.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::Type;
 
 use super::field::inner;
 use super::form::is_concealed;
@@ -43,18 +44,20 @@ fn fields(
         let name = &field.name;
         let nested = nested(field);
         let described = match field.position {
-            Some(position) => quote!(__audit::FieldSchema::indexed(#position, #name, #nested)),
+            Some(position) => {
+                let described = as_field(field);
+                quote!(__audit::indexed_field(#position, #name, #described))
+            }
             None if body.shape != Shape::Named => {
-                let units = units(field);
-                quote!(__audit::FieldSchema::inline(#name, #nested) #units)
+                let (described, units) = (as_field(field), units(field));
+                quote!(__audit::inline_field(#name, #described) #units)
             }
             None if field.flatten => {
                 let (siblings, units) = (siblings(tag, body, index), units(field));
                 quote!(__audit::FieldSchema::flattened(#name, #nested, #siblings) #units)
             }
             None if has_fields(field) => {
-                let ty = inner(field, &field.presence);
-                let described = quote!(<#ty as __audit::AuditValue>::AS_FIELD);
+                let described = as_field(field);
                 // Most names are words, which the compiler then need not look through.
                 if is_word(name) {
                     quote!(__audit::field(#name, #described))
@@ -102,8 +105,8 @@ fn siblings(tag: Option<&TokenStream>, body: &Body<'_>, place: usize) -> TokenSt
 ///
 /// ```text
 /// &[
-///     __audit::FieldSchema::new("Card", || const { &[/* the variant's fields */] }),
-///     __audit::FieldSchema::new("Cash", <u64 as __audit::AuditValue>::fields),
+///     __audit::quoted_field("Card", (|| const { &[/* the variant's fields */] }, false)),
+///     __audit::quoted_field("Cash", <u64 as __audit::AuditValue>::AS_FIELD),
 /// ]
 /// ```
 pub(crate) fn variants(variants: &[Variant<'_>], tagging: &Tagging, domain: &str) -> TokenStream {
@@ -138,22 +141,23 @@ fn variant(variant: &Variant<'_>, tagging: &Tagging, domain: &str) -> TokenStrea
         Tagging::Internal(tag) => Some(described_tag(tag)),
         _ => None,
     };
-    let (nested, inner) = if let Shape::Inline(only) = variant.body.shape {
+    let (described, inner) = if let Shape::Inline(only) = variant.body.shape {
         let field = &variant.body.fields[only];
         let units = (*tagging != Tagging::External).then(|| units(field));
         let settings = settings(field, &domain);
-        (nested(field), Some(quote!(#units #settings)))
+        (as_field(field), Some(quote!(#units #settings)))
     } else {
         let fields = fields(beside.as_ref(), &variant.body, &domain, &[]);
-        (quote!(|| const { &[#(#fields),*] }), None)
+        (quote!((|| const { &[#(#fields),*] }, false)), None)
     };
     let described = match (tagging, variant.body.shape) {
-        (Tagging::External, _) => quote!(new(#name, #nested)),
+        (Tagging::External, _) => quote!(quoted_field(#name, #described)),
         // The content's fields stand beside the tag.
-        (Tagging::Internal(_), Shape::Inline(_)) => {
-            quote!(flattened(#name, #nested, || const { &[#beside] }))
+        (Tagging::Internal(_), Shape::Inline(only)) => {
+            let nested = nested(&variant.body.fields[only]);
+            quote!(FieldSchema::flattened(#name, #nested, || const { &[#beside] }))
         }
-        _ => quote!(inline(#name, #nested)),
+        _ => quote!(inline_field(#name, #described)),
     };
     // A label of the variant comes last and so stands before its field's.
     let label = variant
@@ -172,7 +176,7 @@ fn variant(variant: &Variant<'_>, tagging: &Tagging, domain: &str) -> TokenStrea
         Tagging::External | Tagging::Untagged => None,
     };
     let accepted = variant.settings.not_secret.then(|| quote!(.not_secret()));
-    quote!(__audit::FieldSchema::#described #inner #label #aliases #tag #accepted)
+    quote!(__audit::#described #inner #label #aliases #tag #accepted)
 }
 
 /// Numbers the variants as [`variants`] describes them.
@@ -222,10 +226,9 @@ fn is_word(name: &str) -> bool {
     !name.is_empty() && !digit && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// Whether the fields of the field's type count.
+/// Whether the fields of the field's type describe what is recorded.
 fn has_fields(field: &Field<'_>) -> bool {
-    let masked = matches!(field.settings.form, Some(Form::MaskWith(_))) || is_concealed(field);
-    !(field.skipped || masked || field.is_foreign() || is_matched(field))
+    !(field.skipped || is_opaque(field) || is_bypassing(field) || is_matched(field))
 }
 
 /// Whether the field's type is a list whose items are matched. Where it is not, or its items are no
@@ -234,18 +237,42 @@ fn is_matched(field: &Field<'_>) -> bool {
     matches!(field.settings.form, Some(Form::Key(_) | Form::Set))
 }
 
-/// Gives the fields of the field's type, unless it has none that count.
-fn nested(field: &Field<'_>) -> TokenStream {
-    let ty = &field.original.ty;
-    let passed_by = matches!(
+/// Whether what is recorded is in the form of its type, but not as the type says.
+fn is_bypassing(field: &Field<'_>) -> bool {
+    matches!(
         field.settings.form,
         Some(Form::Serde | Form::SerdeWith(_) | Form::Display | Form::Debug)
-    );
-    if !field.skipped && (passed_by || is_matched(field)) {
-        return quote!({ use __audit::NoFields as _; __audit::FieldsOf::<#ty>::FIELDS });
-    }
-    if !has_fields(field) {
+    )
+}
+
+/// Whether the fields of the field's type only tell whether it shares cells with its clones.
+fn is_opaque(field: &Field<'_>) -> bool {
+    let form = &field.settings.form;
+    matches!(
+        form,
+        Some(Form::MaskWith(_) | Form::With(_) | Form::Reference)
+    ) || is_concealed(field)
+}
+
+/// Gives the fields of the field's type:
+///
+/// ```text
+/// <String as __audit::AuditValue>::fields
+/// ```
+///
+/// Of a type that may be no `AuditValue`:
+///
+/// ```text
+/// { use __audit::NoFields as _; __audit::fields_of(FieldsOf::<Phone>::FIELDS, FieldsOf::<Phone>::FIXED) }
+/// ```
+fn nested(field: &Field<'_>) -> TokenStream {
+    if field.skipped {
         return quote!(__audit::no_fields);
+    }
+    // What is compared as it is has no cells that could be captured.
+    let compared = is_concealed(field) || is_matched(field);
+    if compared || field.is_foreign() {
+        return fields_of(&field.original.ty, compared);
     }
     let ty = inner(field, &field.presence);
     quote!(<#ty as __audit::AuditValue>::fields)
@@ -259,6 +286,44 @@ fn units(field: &Field<'_>) -> Option<TokenStream> {
         quote!(.with_units(<#ty as __audit::AuditValue>::unit_names))
     })
 }
+
+/// Gives what describes a field of the field's type: its fields, and whether it is a set.
+fn as_field(field: &Field<'_>) -> TokenStream {
+    if has_fields(field) {
+        let ty = inner(field, &field.presence);
+        quote!(<#ty as __audit::AuditValue>::AS_FIELD)
+    } else {
+        let nested = nested(field);
+        quote!((#nested, false))
+    }
+}
+
+/// Gives the fields of a type that may be no `AuditValue`. If it is none, its values may share
+/// cells with their clones unless the type is `compared` or tells that it has no cells.
+pub(super) fn fields_of(ty: &Type, compared: bool) -> TokenStream {
+    let fixed = if compared {
+        quote!(true)
+    } else if names_lock(ty.to_token_stream()) {
+        quote!(false)
+    } else {
+        quote!(__audit::FieldsOf::<#ty>::FIXED)
+    };
+    quote!({
+        use __audit::NoFields as _;
+        __audit::fields_of(__audit::FieldsOf::<#ty>::FIELDS, #fixed)
+    })
+}
+
+/// Whether a type names a lock of the standard library: `FIXED` does not tell these.
+fn names_lock(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => names_lock(group.stream()),
+        TokenTree::Ident(ident) => LOCKS.iter().any(|lock| ident == lock),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
+const LOCKS: [&str; 3] = ["Mutex", "OnceLock", "RwLock"];
 
 fn settings(field: &Field<'_>, domain: &str) -> TokenStream {
     let settings = &field.settings;
@@ -321,8 +386,10 @@ fn settings(field: &Field<'_>, domain: &str) -> TokenStream {
     if let Some(Form::With(_) | Form::Display | Form::Debug) = settings.form {
         out.extend(quote!(.converted()));
     }
-    if let Some(Form::Serde | Form::SerdeWith(_) | Form::Display | Form::Debug) = settings.form {
+    if is_bypassing(field) {
         out.extend(quote!(.bypassing()));
+    } else if is_opaque(field) {
+        out.extend(quote!(.opaque()));
     }
     match field.presence {
         Presence::Always => {}

@@ -81,6 +81,7 @@ fn delegating(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenS
     let other = Spot::of(&quote!(__new), &body.fields[only], packed).reference;
     quote! {
         const COMPOSITE: ::core::primitive::bool = <#ty as __audit::AuditValue>::COMPOSITE;
+        const SET: ::core::primitive::bool = <#ty as __audit::AuditValue>::SET;
         #[inline]
         fn same(&self, __new: &Self) -> ::core::primitive::bool {
             if <Self as __audit::AuditValue>::COMPOSITE {
