@@ -97,6 +97,7 @@ pub fn disabled<R: RunsInScope>(run: impl FnOnce() -> R) -> R {
 pub trait RunsInScope: Sized {}
 
 // Futures of `async` code are the types that are not `Unpin`.
+#[diagnostic::do_not_recommend]
 impl<T: Unpin> RunsInScope for T {}
 
 /// Who acts, why, and from where: what entries take from their surroundings.

@@ -241,7 +241,7 @@ impl<'v, T: ?Sized> Concealed<'v, T> for MaskOf<'v, T> {
 /// What `#[audit(mask)]` needs of a type that is no [`AuditValue`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is masked, but is neither an `AuditValue` nor can its values be compared",
-    label = "not `PartialEq`",
+    label = "not `PartialEq`, or with a cell inside",
     note = "derive `PartialEq` if the type is yours, or say how it is recorded: `#[audit(mask, serde)]`, `#[audit(mask, debug)]`",
     note = "a value with a cell inside, such as `Rc<RefCell<_>>`, may change with the clone that it is compared with: there `PartialEq` is not enough",
     note = "or leave the field out with `#[audit(skip)]`"

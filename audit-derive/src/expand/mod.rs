@@ -25,6 +25,7 @@ pub(crate) use self::form::member;
 ///     impl __audit::AuditValue for User { /* value.rs, enums.rs */ }
 ///     impl __audit::Fields for User { /* value.rs: only for a struct with fields */ }
 ///     impl __audit::Auditable for User { /* entity.rs */ }
+///     const _: bool = <User as __audit::Auditable>::HASHES_KEYS; // only with `parent(...)`
 ///     __audit::derived! { User }
 /// };
 /// ```
@@ -62,6 +63,14 @@ pub(crate) fn expand(container: &Container<'_>) -> TokenStream {
             impl #params __audit::Auditable for #ident #arguments #clause { #items }
         }
     });
+    // Nothing else asks for the constant before code is made of a record.
+    let checked = container.settings.parent.is_some() && container.input.generics.params.is_empty();
+    let checked = (entity.is_some() && checked).then(|| {
+        quote! {
+            #allow
+            const _: ::core::primitive::bool = <#ident as __audit::Auditable>::HASHES_KEYS;
+        }
+    });
     // `register_all` cannot know with which arguments a generic type is used.
     let listed = entity.is_some() && container.input.generics.params.is_empty();
     let listed = listed.then(|| match &allow {
@@ -76,6 +85,7 @@ pub(crate) fn expand(container: &Container<'_>) -> TokenStream {
             impl #params __audit::AuditValue for #ident #arguments #clause { #value }
             #walk
             #entity
+            #checked
             #listed
         },
     )
