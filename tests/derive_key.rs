@@ -419,7 +419,7 @@ mod decimals {
         let draft = auditlog::update(&mut third, |tariff| tariff.rates.swap(0, 1));
         draft.record().expect("recorded");
         let mut fourth = tariff(&[("7.0", 2), ("10.5000", 9)]);
-        let draft = auditlog::update(&mut fourth, |tariff| drop(tariff.rates.remove(1)));
+        let draft = auditlog::update(&mut fourth, |tariff| tariff.rates.truncate(1));
         draft.record().expect("recorded");
         let history = auditlog::history::<Tariff>(1).expect("a history");
         assert!(history.breaks().is_empty(), "{:?}", history.breaks());

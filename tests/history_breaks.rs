@@ -714,7 +714,7 @@ fn a_set_is_known_wherever_it_is() {
         let audit = testing::capture();
         auditlog::register::<Sets>();
         auditlog::created(&sets).record().expect("recorded");
-        append(&audit, "Sets", path, old);
+        append(&audit, "Sets", path, &old);
         let latest = auditlog::history::<Sets>(1).expect("a history").latest();
         assert_eq!(unrecorded(&latest), [""; 0], "{path}");
     }
@@ -724,14 +724,14 @@ fn a_set_is_known_wherever_it_is() {
         auditlog::created(&Row(1, 0, tags(), New(tags())))
             .record()
             .expect("recorded");
-        append(&audit, "Row", path, old);
+        append(&audit, "Row", path, &old);
         let latest = auditlog::history::<Row>(1).expect("a history").latest();
         assert_eq!(unrecorded(&latest), [""; 0], "{path}");
     }
 }
 
 /// Appends an entry that another process made of an object with the key 1.
-fn append(audit: &testing::Capture, model: &str, path: &str, old: Value) {
+fn append(audit: &testing::Capture, model: &str, path: &str, old: &Value) {
     let mut entry = auditlog::LogEntry::new("update", model, "1", "1");
     let changes = json!({path: {"old": old, "new": null}});
     entry.changes = serde_json::from_value(changes).expect("changes");
@@ -763,7 +763,7 @@ fn an_item_of_a_tuple_that_is_no_set_keeps_its_order() {
             pairs: vec![pair(), pair()],
         };
         auditlog::created(&tuples).record().expect("recorded");
-        append(&audit, "Tuples", path, json!(["t", "m"]));
+        append(&audit, "Tuples", path, &json!(["t", "m"]));
         let latest = auditlog::history::<Tuples>(1).expect("a history").latest();
         assert_eq!(unrecorded(&latest), [part], "{path}");
     }

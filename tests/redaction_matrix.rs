@@ -400,7 +400,9 @@ macro_rules! hidden {
                 for model in ["Perhaps", "Shared"] {
                     let entries = log.query().model_name(model).all().expect("entries");
                     assert!(!entries.is_empty());
-                    entries.iter().for_each(|entry| check_marks(stringify!($way), entry));
+                    for entry in &entries {
+                        check_marks(stringify!($way), entry);
+                    }
                 }
 
                 outputs.push("descriptions", serde_json::to_string(&log.described()).expect("JSON"));

@@ -429,7 +429,7 @@ const SECRET: u32 = 424_242;
 fn is_told<T: Auditable + Clone + 'static>(
     case: &str,
     new: impl Fn() -> T,
-    set: fn(&T),
+    set: impl Fn(&T),
     clear: bool,
 ) {
     let log = log();
@@ -505,9 +505,9 @@ macro_rules! conceals {
                         inside: Inside,
                         kinds: Vec<Kind>,
                     }
-                    fn set($field: &$type) {
+                    let set = |$field: &$type| {
                         $change;
-                    }
+                    };
                     let around = || Around {
                         id: 1,
                         new: New($value),
@@ -593,20 +593,20 @@ fn a_value_recorded_in_another_form_is_captured() {
         })*};
     }
     forms! {
-        "serde": [serde] Handle = Default::default(), |field| field.0.set(SECRET), true;
+        "serde": [serde] Handle = Handle::default(), |field| field.0.set(SECRET), true;
         "serde, a lock": [serde] &'static Mutex<Foreign> = Box::leak(Box::default()), |field| field.lock().unwrap().0 = SECRET, true;
         "serde, a cell": [serde] Option<&'static RefCell<Foreign>> = Some(Box::leak(Box::default())), |field| field.unwrap().borrow_mut().0 = SECRET, true;
-        "serde, masked": [serde, mask] Handle = Default::default(), |field| field.0.set(SECRET), false;
-        "serde, hashed": [serde, hash] Handle = Default::default(), |field| field.0.set(SECRET), false;
-        "debug": [debug] Handle = Default::default(), |field| field.0.set(SECRET), true;
-        "debug, masked": [debug, mask = "last4"] Handle = Default::default(), |field| field.0.set(SECRET), false;
-        "display": [display] Handle = Default::default(), |field| field.0.set(SECRET), true;
+        "serde, masked": [serde, mask] Handle = Handle::default(), |field| field.0.set(SECRET), false;
+        "serde, hashed": [serde, hash] Handle = Handle::default(), |field| field.0.set(SECRET), false;
+        "debug": [debug] Handle = Handle::default(), |field| field.0.set(SECRET), true;
+        "debug, masked": [debug, mask = "last4"] Handle = Handle::default(), |field| field.0.set(SECRET), false;
+        "display": [display] Handle = Handle::default(), |field| field.0.set(SECRET), true;
         "display, in a list": [display] Vec<Handle> = vec![Handle::default()], |field| field[0].0.set(SECRET), true;
-        "a function": [with = Handle::read] Handle = Default::default(), |field| field.0.set(SECRET), true;
-        "a function, masked": [with = Handle::read, mask] Handle = Default::default(), |field| field.0.set(SECRET), false;
-        "a function of a value": [with = read] Rc<RefCell<u32>> = Default::default(), |field| *field.borrow_mut() = SECRET, true;
+        "a function": [with = Handle::read] Handle = Handle::default(), |field| field.0.set(SECRET), true;
+        "a function, masked": [with = Handle::read, mask] Handle = Handle::default(), |field| field.0.set(SECRET), false;
+        "a function of a value": [with = read] Rc<RefCell<u32>> = Rc::default(), |field| *field.borrow_mut() = SECRET, true;
         "a sensitive value": [] Sensitive<Rc<Cell<u32>>> = Sensitive::default(), |field| field.expose().set(SECRET), false;
-        "a sensitive value behind a pointer": [] Rc<RefCell<Sensitive<u32>>> = Default::default(), |field| *field.borrow_mut() = Sensitive::new(SECRET), false;
+        "a sensitive value behind a pointer": [] Rc<RefCell<Sensitive<u32>>> = Rc::default(), |field| *field.borrow_mut() = Sensitive::new(SECRET), false;
     }
 }
 
