@@ -270,9 +270,8 @@ fn nested(field: &Field<'_>) -> TokenStream {
         return quote!(__audit::no_fields);
     }
     // What is compared as it is has no cells that could be captured.
-    let compared = is_concealed(field) || is_matched(field);
-    if compared || field.is_foreign() {
-        return fields_of(&field.original.ty, compared);
+    if !has_fields(field) {
+        return fields_of(&field.original.ty, !field.is_foreign());
     }
     let ty = inner(field, &field.presence);
     quote!(<#ty as __audit::AuditValue>::fields)
