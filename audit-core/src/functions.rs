@@ -3,15 +3,15 @@
 use std::borrow::Borrow;
 
 use crate::action::Action;
-use crate::auditable::Auditable;
-use crate::description::ModelDescription;
-use crate::draft::Draft;
-use crate::drafts::Drafts;
 use crate::error::{RegistrationError, Result};
 use crate::log::AuditLog;
-use crate::options::RegisterOptions;
-use crate::receipt::Receipt;
-use crate::schema::ModelSchema;
+use crate::pipeline::receipt::Receipt;
+use crate::record::draft::Draft;
+use crate::record::drafts::Drafts;
+use crate::registry::description::ModelDescription;
+use crate::registry::options::RegisterOptions;
+use crate::value::auditable::Auditable;
+use crate::value::schema::ModelSchema;
 
 /// Registers a type with the current log: from now on its objects are recorded. Nothing is recorded
 /// of a type that is not registered; what is said of it then decides

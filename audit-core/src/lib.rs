@@ -3,66 +3,27 @@
 
 mod action;
 mod actor;
-mod ambient;
-mod auditable;
-#[cfg(feature = "auto")]
-mod auto;
-mod builder;
-mod cadence;
-mod canonical;
 mod change;
-mod clock;
 mod context;
 mod critical;
-mod description;
-mod diff;
-mod draft;
-mod drafts;
 mod entry;
 mod error;
-mod flat;
-mod frozen;
 mod functions;
-mod hash;
 mod history;
-mod ids;
+mod json;
 mod level;
-mod lint;
 mod log;
 mod mask;
-mod memory;
 mod one_line;
-mod options;
 mod path;
-mod pending;
 mod pipeline;
-mod query;
-mod queue;
-mod receipt;
+mod record;
 mod registry;
-mod repr;
-mod rules;
-mod schema;
-mod sensitive;
 mod sink;
-mod size;
-mod snapshot;
-mod spool;
 mod store;
 mod suggest;
 pub mod testing;
-mod ticket;
-mod tracked;
-mod transaction;
-mod unit;
 mod value;
-mod visited;
-mod walk;
-mod whole;
-mod writer;
-
-#[doc(hidden)]
-pub mod projection;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -70,10 +31,6 @@ pub mod __private;
 
 pub use crate::action::{Action, Outcome, ParseOutcomeError};
 pub use crate::actor::{Actor, ActorKind};
-pub use crate::auditable::Auditable;
-#[cfg(feature = "auto")]
-pub use crate::auto::{register_all, try_register_all};
-pub use crate::builder::AuditLogBuilder;
 pub use crate::change::{
     ApplyError, Change, Changes, Conflict, ConflictKind, Move, Rebase, Redaction,
 };
@@ -81,10 +38,6 @@ pub use crate::context::{
     Context, ContextGuard, FutureExt, InContext, IntoActor, RunsInScope, StreamExt, context,
     disabled, set_actor,
 };
-pub use crate::description::{FieldDescription, ModelDescription, Recorded};
-pub use crate::diff::{Diff, MAX_DEPTH, diff, try_diff};
-pub use crate::draft::Draft;
-pub use crate::drafts::Drafts;
 pub use crate::entry::{ENTRY_FORMAT, LogEntry, ObjectRef, Source};
 pub use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
 pub use crate::functions::*;
@@ -94,34 +47,44 @@ pub use crate::history::{
     objects_as_of,
 };
 pub use crate::level::{Level, ParseLevelError};
-pub use crate::lint::{LintFinding, LintReason, lint, lint_registered};
+#[cfg(feature = "auto")]
+pub use crate::log::auto::{register_all, try_register_all};
+pub use crate::log::builder::AuditLogBuilder;
 pub use crate::log::{AuditLog, Flow, LogGuard, ShutdownGuard};
 pub use crate::mask::{Mask, ParseMaskError};
-pub use crate::memory::MemoryStore;
-pub use crate::options::{RegisterOptions, SnapshotPolicy};
 pub use crate::path::{ParsePathError, Path, PathSegment};
-pub use crate::pending::Pending;
+pub use crate::pipeline::receipt::{Receipt, SkipReason};
+pub use crate::pipeline::ticket::Ticket;
 pub use crate::pipeline::{FailurePolicy, LogStats};
-pub use crate::query::{
+pub use crate::record::draft::Draft;
+pub use crate::record::drafts::Drafts;
+pub use crate::record::pending::Pending;
+pub use crate::record::tracked::Tracked;
+pub use crate::record::transaction::{
+    Attempt, InTransaction, Transaction, begin, transaction, transaction_async,
+};
+pub use crate::record::unit::{Unit, unit};
+pub use crate::registry::UnregisteredPolicy;
+pub use crate::registry::description::{FieldDescription, ModelDescription, Recorded};
+pub use crate::registry::lint::{LintFinding, LintReason, lint, lint_registered};
+pub use crate::registry::options::{RegisterOptions, SnapshotPolicy};
+pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};
+pub use crate::store::memory::MemoryStore;
+#[doc(hidden)]
+pub use crate::store::projection;
+pub use crate::store::query::{
     Cursor, Entries, Filter, Group, ParseCursorError, ParseQueryError, ParseTimeError, Query,
     parse_time,
 };
-pub use crate::receipt::{Receipt, SkipReason};
-pub use crate::registry::UnregisteredPolicy;
-pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Sensitivity};
-pub use crate::sensitive::Sensitive;
-pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};
-pub use crate::snapshot::{Snapshot, snapshot, try_snapshot};
 pub use crate::store::{AsyncStore, Page, Store, StoreFuture};
 #[doc(hidden)]
 pub use crate::suggest::nearest;
-pub use crate::ticket::Ticket;
-pub use crate::tracked::Tracked;
-pub use crate::transaction::{
-    Attempt, InTransaction, Transaction, begin, transaction, transaction_async,
-};
-pub use crate::unit::{Unit, unit};
 pub use crate::value::AuditValue;
+pub use crate::value::auditable::Auditable;
+pub use crate::value::diff::{Diff, MAX_DEPTH, diff, try_diff};
+pub use crate::value::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Sensitivity};
+pub use crate::value::sensitive::Sensitive;
+pub use crate::value::snapshot::{Snapshot, snapshot, try_snapshot};
 
 /// Lists a derived entity for `register_all`; nothing without the feature `auto`.
 #[cfg(feature = "auto")]

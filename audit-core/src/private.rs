@@ -9,27 +9,27 @@ pub use std::string::String;
 pub use std::vec::Vec;
 
 pub use crate::__derived as derived;
-pub use crate::auditable::Auditable;
-#[cfg(feature = "auto")]
-pub use crate::auto::Derived;
-pub use crate::diff::Diff;
 pub use crate::entry::ObjectRef;
-pub use crate::hash::{hashed_key, hashes_keys, parent_key};
 pub use crate::level::Level;
+#[cfg(feature = "auto")]
+pub use crate::log::auto::Derived;
 pub use crate::mask::Mask;
 pub use crate::one_line::{OneLine, OneLineWriter, is_forging};
-pub use crate::repr::{Repr, composite_key, key_text};
-pub use crate::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
-pub use crate::snapshot::{ArraySnapshot, ObjectSnapshot, Snapshot};
 pub use crate::suggest::nearest;
+pub use crate::value::auditable::Auditable;
+pub use crate::value::diff::Diff;
+pub use crate::value::hash::{hashed_key, hashes_keys, parent_key};
+pub use crate::value::repr::{Repr, composite_key, key_text};
+pub use crate::value::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
+pub use crate::value::snapshot::{ArraySnapshot, ObjectSnapshot, Snapshot};
+pub use crate::value::visited::of_newtype;
+pub use crate::value::walk::{Fields, Walk};
 pub use crate::value::within_time;
 pub use crate::value::{
     AsSet, AuditValue, Concealed, Debugged, Displayed, FieldsOf, Keyed, MaskOf, MaskedWith,
     ModelOf, NoFields, NoModel, Recorder, Referenced, Serialized, SerializedWith, Via, fields_of,
     masked,
 };
-pub use crate::visited::of_newtype;
-pub use crate::walk::{Fields, Walk};
 
 /// The fields of a type that has none, or whose fields do not matter.
 pub fn no_fields() -> &'static [FieldSchema] {

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::edit::{Edit, Items, render};
 use super::{Change, Changes};
+use crate::json::nesting;
 use crate::path::Path;
-use crate::value::nesting;
 
 impl Changes {
     /// Makes of the state these changes were made from the state they lead to.

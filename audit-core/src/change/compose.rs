@@ -9,8 +9,8 @@ use super::apply::perform;
 use super::edit::{Edit, Item, Items, Kept, Label, Moved, Replace, below, compile, join, render};
 use super::resolve::{exact_text, member_text};
 use super::{Change, Changes, Redaction};
+use crate::json::nesting;
 use crate::path::{Path, key_of};
-use crate::value::nesting;
 
 impl Changes {
     /// Returns the changes that undo these: what was added is removed, what was removed comes

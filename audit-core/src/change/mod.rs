@@ -17,8 +17,8 @@ use serde_json::Value;
 pub use self::apply::{ApplyError, Conflict, ConflictKind, Rebase};
 pub(crate) use self::resolve::{exact_text, member_text};
 pub(crate) use self::stored::present;
+use crate::json::nesting::{self, Printed};
 use crate::path::{Path, PathSegment};
-use crate::value::nesting::{self, Printed};
 
 /// One place of an object that changed.
 #[non_exhaustive]

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::Changes;
 use super::edit::{Edit, Items, below, compile};
+use crate::json::nesting;
 use crate::path::PathSegment;
-use crate::value::nesting;
 
 impl Changes {
     /// Returns the changes as a JSON Patch (RFC 6902) for the state they were made from.

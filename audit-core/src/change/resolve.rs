@@ -10,10 +10,11 @@ use super::edit::{
     Edit, Item, Items, Kept, Label, Malformed, Moved, Replace, Trail, below, compile,
 };
 use super::{Change, Changes};
+use crate::json::nesting;
+use crate::json::number::ByValue;
 use crate::mask::HIDDEN;
 use crate::path::{PathSegment, Segment, find_item, key_of};
-use crate::value::decimal::ByValue;
-use crate::value::{compare_values, nesting};
+use crate::value::compare_values;
 
 impl Changes {
     /// Finds the places of the changes in a state. Returns what applies, with the indices that
@@ -509,7 +510,7 @@ pub(crate) fn exact_text(member: &Value) -> Cow<'_, str> {
     if nesting::too_deep(member) {
         return Cow::Borrowed("");
     }
-    Cow::Owned(crate::canonical::text(member))
+    Cow::Owned(crate::json::canonical::text(member))
 }
 
 /// Looks up the indices that changes made by hand do not have.

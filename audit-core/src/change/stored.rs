@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::{Change, Changes, Move, Redaction};
-use crate::canonical::Canonical;
+use crate::json::canonical::Canonical;
+use crate::json::nesting;
 use crate::path::{Path, PathSegment};
-use crate::value::nesting;
 
 /// A change without its path, as it is stored.
 #[derive(Serialize)]

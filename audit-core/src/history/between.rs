@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::evolve::{Level, Member, member};
 use crate::change::{Changes, Move, exact_text, member_text};
-use crate::diff::{self, Diff};
 use crate::entry::LogEntry;
+use crate::json::nesting;
+use crate::json::number::{ByValue, digits};
 use crate::path::{PathSegment, Segment, key_of};
-use crate::snapshot::Snapshot;
-use crate::value::decimal::{ByValue, digits};
-use crate::value::{AuditValue, compare_values, moves, nesting};
+use crate::value::diff::{self, Diff};
+use crate::value::snapshot::Snapshot;
+use crate::value::{AuditValue, compare_values, moves};
 
 /// Returns the changes that lead from the state `from` to the state `to`; `entries` are all of
 /// the object, `between` those that lead from one to the other, and `fields` those of its type,

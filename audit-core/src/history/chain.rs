@@ -9,10 +9,11 @@ use super::between::Told;
 use super::evolve::{Level, Member, member};
 use crate::change::{Change, Changes, Move, Redaction};
 use crate::entry::LogEntry;
+use crate::json::nesting;
 use crate::path::{Path, PathSegment, key_of};
-use crate::schema::{FieldSchema, Place, Sensitivity};
-use crate::value::{compare_values, nesting};
-use crate::visited::Visited;
+use crate::value::compare_values;
+use crate::value::schema::{FieldSchema, Place, Sensitivity};
+use crate::value::visited::Visited;
 
 /// The entries before an entry, oldest first.
 #[derive(Clone, Copy)]

@@ -11,10 +11,9 @@ use crate::entry::LogEntry;
 use crate::error::{Error, Result};
 use crate::log::AuditLog;
 use crate::path::{ParsePathError, Path, PathSegment};
-use crate::registry::Registration;
-use crate::rules;
-use crate::schema::{FieldSchema, Place, in_place};
-use crate::visited::any_inside;
+use crate::registry::{Registration, rules};
+use crate::value::schema::{FieldSchema, Place, in_place};
+use crate::value::visited::any_inside;
 
 /// What brings an entry of one schema version to the next.
 pub(crate) type Upcaster = Box<dyn Fn(&mut Upcast<'_>) + Send + Sync>;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::rebuild::MissingReason;
 use crate::path::{Path, PathSegment};
-use crate::schema::{FieldSchema, Place, Sensitivity};
+use crate::value::schema::{FieldSchema, Place, Sensitivity};
 
 /// Finds the fields that a state does not have in clear: those that are masked or tokens
 /// where it holds them, and those that are never recorded where it holds what they are in.

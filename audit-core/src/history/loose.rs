@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::evolve::{Level, Member, member};
 use crate::change::{Change, Changes};
 use crate::path::PathSegment;
-use crate::schema::{FieldSchema, Place, in_place};
-use crate::visited::any_inside;
+use crate::value::schema::{FieldSchema, Place, in_place};
+use crate::value::visited::any_inside;
 
 /// Marks the changes that are of, or that hold, fields which may change without an entry.
 pub(crate) fn mark(fields: Level, changes: &mut Changes) {

@@ -1,6 +1,7 @@
 //! The history of one object: its versions, what it was when, and who set what.
 
 mod between;
+pub(crate) mod cadence;
 mod chain;
 mod evolve;
 mod exact;
@@ -31,14 +32,14 @@ pub use self::rebuild::{Missing, MissingReason, Reconstruction};
 pub(crate) use self::rebuild::{makes_version, stands_alone};
 pub use self::typed::TypedError;
 use crate::action::Action;
-use crate::auditable::Auditable;
 use crate::change::{Changes, Conflict, Rebase, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::error::Result;
 use crate::log::AuditLog;
 use crate::path::{Path, PathSegment};
-use crate::query::Query;
-use crate::schema::FieldSchema;
+use crate::store::query::Query;
+use crate::value::auditable::Auditable;
+use crate::value::schema::FieldSchema;
 
 /// Reads the history of an object from the current log.
 ///

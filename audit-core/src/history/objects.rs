@@ -2,16 +2,15 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::History;
 use super::evolve::Evolution;
-use super::handover;
 use super::rebuild::{Reconstruction, rebuild, stands_alone};
-use crate::auditable::Auditable;
+use super::{History, handover};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::error::Result;
 use crate::log::AuditLog;
-use crate::query::Query;
 use crate::store::Page;
+use crate::store::query::Query;
+use crate::value::auditable::Auditable;
 
 /// How many entries the search for a state reads at first, and then at a time: sizes for which
 /// stores keep plans. Each page costs a server that has many partitions a look at all of them.

@@ -5,9 +5,9 @@ use std::mem;
 
 use serde_json::{Map, Value};
 
-use crate::flat::{self, Standing};
 use crate::path::{Path, PathSegment};
-use crate::schema::{FieldSchema, Place, Reading, Sensitivity};
+use crate::value::flat::{self, Standing};
+use crate::value::schema::{FieldSchema, Place, Reading, Sensitivity};
 
 /// The fields of the type that a state is of, as far as reading it back depends on them.
 #[derive(Clone, Copy, Debug, Default)]

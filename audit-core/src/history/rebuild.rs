@@ -13,7 +13,7 @@ use crate::action::{Action, Outcome};
 use crate::change::{Change, Changes, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::path::{Path, PathSegment, find_item};
-use crate::schema::FieldSchema;
+use crate::value::schema::FieldSchema;
 
 /// What an object was, as far as the trail tells.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,7 @@ use super::evolve::{Level, Member, member};
 use super::exact;
 use super::rebuild::{Missing, MissingReason, Reconstruction};
 use crate::path::{Path, PathSegment};
-use crate::schema::{FieldSchema, Place, Reading, Sensitivity, in_place};
+use crate::value::schema::{FieldSchema, Place, Reading, Sensitivity, in_place};
 
 /// How many missing parts an error names.
 const NAMED: usize = 10;

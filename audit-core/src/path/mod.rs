@@ -17,8 +17,8 @@ pub use self::parse::ParsePathError;
 use self::parse::{Literal, Parser, Step};
 pub(crate) use self::parse::{MAX_INDEX, split_at_equals};
 pub(crate) use self::walk::{Node, Segment};
-use crate::value::decimal::number_value;
-use crate::value::nesting;
+use crate::json::nesting;
+use crate::json::number::number_value;
 
 /// Where in an object a change happened, as text: a `JSONPath` (RFC 9535) without `$.`.
 ///

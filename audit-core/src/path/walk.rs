@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{Path, is_plain};
-use crate::schema::FieldSchema;
+use crate::value::schema::FieldSchema;
 
 /// One step below another, kept on the stack while the diff walks.
 #[derive(Debug)]

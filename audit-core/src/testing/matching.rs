@@ -1,10 +1,10 @@
 //! Looking for entries by what they should be.
 
 use crate::action::{Action, Outcome};
-use crate::auditable::Auditable;
 use crate::entry::{LogEntry, ObjectRef};
 use crate::level::Level;
 use crate::value::AuditValue;
+use crate::value::auditable::Auditable;
 
 /// Entries that meet conditions, and what a test expects of them.
 ///

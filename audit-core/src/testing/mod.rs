@@ -18,10 +18,9 @@ use uuid::Uuid;
 pub use self::expected::Expected;
 pub use self::matching::Matching;
 pub use self::unaudited::NoUnauditedChanges;
-use crate::clock;
-use crate::entry::LogEntry;
+use crate::entry::{LogEntry, clock};
 use crate::log::{AuditLog, LogGuard};
-use crate::memory::MemoryStore;
+use crate::store::memory::MemoryStore;
 
 /// Gives this thread a log of its own, in memory and with an empty registry, until the
 /// capture is dropped. Tests that run in parallel never see each other's entries.
@@ -90,7 +89,7 @@ impl Fixed {
             // Version and variant as a real one has, so that nothing stumbles.
             (*last).max((0x7 << 76) | (0b10 << 62)) + 1
         } else {
-            crate::ids::fresh(clock::now()).as_u128()
+            crate::entry::ids::fresh(clock::now()).as_u128()
         };
         Uuid::from_u128(*last)
     }

@@ -1,43 +1,36 @@
 //! Values whose changes can be tracked.
 
-pub(crate) mod decimal;
-mod either;
-mod foreign;
-mod interior;
-mod keyed;
-mod list;
-mod listed;
-mod map;
-mod moment;
-pub(crate) mod nesting;
-mod number;
-mod pointer;
-mod serialize;
-mod set;
-mod text;
-mod time;
-mod tree;
-mod tuple;
-mod wrap;
+pub(crate) mod auditable;
+pub(crate) mod diff;
+pub(crate) mod flat;
+pub(crate) mod frozen;
+pub(crate) mod hash;
+pub(crate) mod impls;
+pub(crate) mod repr;
+pub(crate) mod schema;
+pub(crate) mod sensitive;
+pub(crate) mod snapshot;
+pub(crate) mod visited;
+pub(crate) mod walk;
 
 use serde_json::Value;
 
-pub use self::keyed::Keyed;
-pub(crate) use self::keyed::moves;
-pub use self::moment::within_time;
-pub use self::serialize::Recorder;
-pub use self::set::AsSet;
-pub(crate) use self::tree::{compare_values, normalize};
-pub use self::wrap::{
+pub use self::impls::keyed::Keyed;
+pub(crate) use self::impls::keyed::moves;
+pub use self::impls::moment::within_time;
+pub use self::impls::serialize::Recorder;
+pub use self::impls::set::AsSet;
+pub(crate) use self::impls::tree::{compare_values, normalize};
+pub use self::impls::wrap::{
     Concealed, Debugged, Displayed, FieldsOf, MaskOf, MaskedWith, ModelOf, NoFields, NoModel,
     Referenced, Serialized, SerializedWith, Via, fields_of, masked,
 };
 
-use crate::diff::Diff;
-use crate::repr::Repr;
-use crate::schema::FieldSchema;
-use crate::snapshot::Snapshot;
-use crate::walk::Walk;
+use self::diff::Diff;
+use self::repr::Repr;
+use self::schema::FieldSchema;
+use self::snapshot::Snapshot;
+use self::walk::Walk;
 
 /// A value whose changes can be tracked: anything that can stand in a tracked field.
 ///
@@ -175,7 +168,7 @@ pub trait AuditValue {
     #[doc(hidden)]
     #[inline]
     fn field_key(&self) -> String {
-        crate::repr::key_text(self)
+        crate::value::repr::key_text(self)
     }
 
     /// Returns whether two values are known to have one text as a key, without making it.

@@ -18,11 +18,11 @@ const OF_THE_DERIVE: [&str; 10] = [
     "Via",
 ];
 
-/// Returns the names of the types for which `src/value` implements `AuditValue`, by itself or by
+/// Returns the names of the types for which `src/value/impls` implements `AuditValue`, by itself or by
 /// a macro.
 pub(super) fn implemented() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/value");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/value/impls");
     for file in fs::read_dir(folder).unwrap() {
         let source = fs::read_to_string(file.unwrap().path()).unwrap();
         let source: String = source

@@ -1,0 +1,248 @@
+//! What belongs to the running thread, or to the future it polls: the log in use, the
+//! context, and the open transaction.
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard};
+
+use super::ContextData;
+use crate::critical::log_or_print;
+use crate::log::AuditLog;
+use crate::record::transaction::Staging;
+
+thread_local! {
+    static LOGS: Stack<AuditLog> = const { Stack::new() };
+    static CONTEXTS: Stack<Arc<ContextData>> = const { Stack::new() };
+    static TRANSACTIONS: Stack<Arc<Staging>> = const { Stack::new() };
+    /// The number of the next frame of the thread.
+    static NEXT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The number of a frame that no guard leaves: a future begins with it.
+const UNGUARDED: u64 = u64::MAX;
+
+/// What is entered on a thread, innermost last.
+struct Stack<T> {
+    frames: RefCell<Frames<T>>,
+}
+
+/// The frames of a thread, or those that a suspended future keeps.
+///
+/// A frame is found by its number when its guard is dropped. Guards of one scope are dropped
+/// innermost first; in any other order, frames of futures that share a thread have mixed.
+#[derive(Debug)]
+pub(crate) struct Frames<T> {
+    list: Vec<(u64, T)>,
+    /// Where the frames of each future that is being polled begin, outermost first.
+    bases: Vec<usize>,
+}
+
+impl<T> Frames<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            list: Vec::new(),
+            bases: Vec::new(),
+        }
+    }
+
+    /// Frames that begin with one.
+    pub(crate) fn with(value: T) -> Self {
+        Self {
+            list: vec![(UNGUARDED, value)],
+            bases: Vec::new(),
+        }
+    }
+}
+
+impl<T> Stack<T> {
+    const fn new() -> Self {
+        Self {
+            frames: RefCell::new(Frames::new()),
+        }
+    }
+}
+
+/// A thing that is entered in a thread.
+pub(crate) trait Ambient: Sized + 'static {
+    /// The kind of guard, for the warning about guards that mix.
+    const NAME: &'static str;
+
+    /// Runs `read` with the frames of this thread; `None` while the thread ends.
+    #[doc(hidden)]
+    fn with_frames<R>(read: impl FnOnce(&mut Frames<Self>) -> R) -> Option<R>;
+
+    /// Notes that its frame mixed with those of another future.
+    fn mixed(&self) {}
+
+    /// Returns the innermost one.
+    fn innermost() -> Option<Self>
+    where
+        Self: Clone,
+    {
+        Self::find(|value| Some(value.clone()))
+    }
+
+    /// Returns what `find` makes of the innermost one for which it makes something.
+    fn find<R>(find: impl FnMut(&Self) -> Option<R>) -> Option<R> {
+        Self::with_frames(|frames| {
+            let mut find = find;
+            frames.list.iter().rev().find_map(|(_, value)| find(value))
+        })
+        .flatten()
+    }
+
+    /// Changes the innermost one; `None` if there is none.
+    fn change_innermost<R>(change: impl FnOnce(&mut Self) -> R) -> Option<R> {
+        Self::with_frames(|frames| frames.list.last_mut().map(|(_, value)| change(value))).flatten()
+    }
+
+    /// Enters `self` until the guard is dropped.
+    fn enter(self) -> Entered<Self> {
+        let number = Self::with_frames(|frames| {
+            let number = NEXT.try_with(|next| next.replace(next.get() + 1)).ok()?;
+            frames.list.push((number, self));
+            Some(number)
+        });
+        Entered {
+            number: number.flatten(),
+            _thread: PhantomData,
+            _kind: PhantomData,
+        }
+    }
+
+    /// Makes `frames` those of the thread until the guard is dropped, which takes them back.
+    fn swap(frames: &mut Frames<Self>) -> Swapped<'_, Self> {
+        Self::with_frames(|current| std::mem::swap(current, frames));
+        Swapped { frames }
+    }
+
+    /// Puts `frames` on top of those of the thread until the guard is dropped, which takes them
+    /// back together with what was entered since.
+    fn resume(frames: &mut Frames<Self>) -> Resumed<'_, Self> {
+        Self::with_frames(|current| {
+            current.bases.push(current.list.len());
+            current.list.append(&mut frames.list);
+        });
+        Resumed { frames }
+    }
+}
+
+macro_rules! ambient {
+    ($($type:ty: $name:literal in $stack:ident $({ $($item:item)* })?;)*) => {$(
+        impl Ambient for $type {
+            const NAME: &'static str = $name;
+
+            fn with_frames<R>(read: impl FnOnce(&mut Frames<Self>) -> R) -> Option<R> {
+                $stack.try_with(|stack| read(&mut stack.frames.borrow_mut())).ok()
+            }
+
+            $($($item)*)?
+        }
+    )*};
+}
+
+ambient! {
+    AuditLog: "log" in LOGS;
+    Arc<ContextData>: "context" in CONTEXTS;
+    Arc<Staging>: "transaction" in TRANSACTIONS {
+        fn mixed(&self) {
+            self.mix();
+        }
+    };
+}
+
+/// Leaves what was entered when dropped. Stays on its thread.
+#[derive(Debug)]
+pub(crate) struct Entered<T: Ambient> {
+    /// `None` once it is left, and on a thread that ends.
+    number: Option<u64>,
+    // As a lock's guard: it stays on its thread, but may be looked at from others.
+    _thread: PhantomData<MutexGuard<'static, ()>>,
+    _kind: PhantomData<T>,
+}
+
+impl<T: Ambient> Entered<T> {
+    /// Leaves what was entered, and returns whether nothing that was entered later is left.
+    pub(crate) fn leave(&mut self) -> bool {
+        let Some(number) = self.number.take() else {
+            return true;
+        };
+        let left = T::with_frames(|frames| {
+            let mut known = frames.list.iter();
+            let at = known.rposition(|(known, _)| *known == number)?;
+            let mixed = at + 1 < frames.list.len();
+            if mixed {
+                for (_, value) in &frames.list[at..] {
+                    value.mixed();
+                }
+            }
+            for base in &mut frames.bases {
+                *base -= usize::from(*base > at);
+            }
+            Some((mixed, frames.list.remove(at)))
+        });
+        let ordered = match left {
+            // The thread ends.
+            None => true,
+            // It was left where it was not entered.
+            Some(None) => false,
+            // Dropped outside of the borrow: dropping a log may enter another.
+            Some(Some((mixed, frame))) => {
+                drop(frame);
+                !mixed
+            }
+        };
+        if !ordered {
+            report_mixed(T::NAME);
+        }
+        ordered
+    }
+}
+
+impl<T: Ambient> Drop for Entered<T> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// Warns of guards that were dropped out of order, each time that their number has doubled.
+#[cold]
+fn report_mixed(name: &str) {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
+    if count.is_power_of_two() {
+        log_or_print(
+            log::Level::Warn,
+            &format!(
+                "the guard of an audit {name} was dropped before one that was entered after it ({count} so far), so entries may have the wrong actor or transaction: do not hold guards across `.await`; use `in_audit_context` and `transaction_async` for futures"
+            ),
+        );
+    }
+}
+
+/// Takes a future's frames back from the thread when dropped.
+pub(crate) struct Swapped<'f, T: Ambient> {
+    frames: &'f mut Frames<T>,
+}
+
+impl<T: Ambient> Drop for Swapped<'_, T> {
+    fn drop(&mut self) {
+        T::with_frames(|current| std::mem::swap(current, self.frames));
+    }
+}
+
+/// Takes a future's frames off those of the thread when dropped.
+pub(crate) struct Resumed<'f, T: Ambient> {
+    frames: &'f mut Frames<T>,
+}
+
+impl<T: Ambient> Drop for Resumed<'_, T> {
+    fn drop(&mut self) {
+        T::with_frames(|current| {
+            if let Some(base) = current.bases.pop() {
+                self.frames.list = current.list.split_off(base.min(current.list.len()));
+            }
+        });
+    }
+}

@@ -1,0 +1,608 @@
+//! The context: who acts, why, and from where.
+
+pub(crate) mod ambient;
+
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+use futures_core::Stream;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use self::ambient::{Ambient, Entered, Frames};
+use crate::actor::Actor;
+use crate::entry::LogEntry;
+use crate::error::{Error, Result};
+use crate::log::AuditLog;
+use crate::record::transaction::Staging;
+use crate::value::AuditValue;
+
+/// Starts a context that inherits the current one.
+///
+/// # Example: everything recorded in the scope has the actor
+/// ```
+/// use audit_core as auditlog;
+///
+/// let audit = auditlog::testing::capture();
+/// {
+///     let _who = auditlog::context().actor("alice").correlation_id("req-1").enter();
+///     auditlog::event("login").record()?;
+/// }
+/// auditlog::event("sweep").record()?;
+/// assert_eq!(audit.entries()[0].actor(), "alice");
+/// assert_eq!(audit.entries()[1].actor(), "(unknown)");
+/// # Ok::<(), auditlog::Error>(())
+/// ```
+pub fn context() -> Context {
+    Context::current()
+}
+
+/// Sets the actor of the innermost context that is entered here, for what is recorded in it from now
+/// on: where a request learns who makes it, after its context was entered.
+///
+/// It stays with the context: a future [in a context](FutureExt::in_audit_context) has it on every
+/// later poll, and it ends with the context.
+///
+/// # Errors
+/// [`Error::NoContext`] if no context is entered here.
+///
+/// # Example: after authentication
+/// ```
+/// use audit_core as auditlog;
+///
+/// # let audit = auditlog::testing::capture();
+/// let _request = auditlog::context().correlation_id("req-1").enter();
+/// auditlog::event("login_failed").record()?;
+/// auditlog::set_actor("alice")?;
+/// auditlog::event("login").record()?;
+/// assert_eq!(audit.entries()[0].actor(), "(unknown)");
+/// assert_eq!(audit.entries()[1].actor(), "alice");
+/// # Ok::<(), auditlog::Error>(())
+/// ```
+pub fn set_actor<Form>(actor: impl IntoActor<Form>) -> Result<()> {
+    let actor = Some(actor.into_source().0);
+    let before = Arc::<ContextData>::change_innermost(|data| {
+        std::mem::replace(&mut Arc::make_mut(data).actor, actor)
+    });
+    // Dropped outside of the borrow: a function that names the actor may hold anything.
+    before.map(drop).ok_or(Error::NoContext)
+}
+
+/// Runs `run` without recording anything: drafts in it are `Skipped(Disabled)`.
+///
+/// A closure that returns a future does not compile, since the future would run afterwards: give
+/// the future itself the context, `future.in_audit_context(context().disabled())`.
+///
+/// ```compile_fail
+/// # use audit_core as auditlog;
+/// auditlog::disabled(|| async { auditlog::event("import").record() });
+/// ```
+pub fn disabled<R: RunsInScope>(run: impl FnOnce() -> R) -> R {
+    context().disabled().scope(run)
+}
+
+/// A value that a closure may return from a scope: any type but an `async` block or the future of
+/// an `async fn`, which would run after the scope has ended.
+///
+/// For a future use [`in_audit_context`](FutureExt::in_audit_context) or
+/// [`transaction_async`](crate::transaction_async). A closure may return a handle such as a
+/// [`Ticket`](crate::Ticket). A boxed future compiles too, and runs outside of the scope.
+#[diagnostic::on_unimplemented(
+    message = "the closure returns a future, which would run after the scope has ended",
+    label = "this scope ends before the future runs",
+    note = "give the future its context with `future.in_audit_context(context)`, or use `transaction_async`"
+)]
+pub trait RunsInScope: Sized {}
+
+// Futures of `async` code are the types that are not `Unpin`.
+#[diagnostic::do_not_recommend]
+impl<T: Unpin> RunsInScope for T {}
+
+/// Who acts, why, and from where: what entries take from their surroundings.
+///
+/// A context is a value. It is entered for a scope ([`enter`](Self::enter),
+/// [`scope`](Self::scope)) or for a future
+/// ([`in_audit_context`](FutureExt::in_audit_context)), inherits what the current one has
+/// and restores it afterwards. It does not pass to other threads or tasks by itself; take
+/// [`Context::current`] along, also as JSON in a job's headers.
+#[derive(Clone, Default)]
+#[must_use = "a context does nothing until it is entered"]
+pub struct Context {
+    data: Arc<ContextData>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct ContextData {
+    actor: Option<ActorSource>,
+    correlation_id: Option<String>,
+    trace_id: Option<String>,
+    remote_addr: Option<IpAddr>,
+    remote_port: Option<u16>,
+    reason: Option<String>,
+    extra: Map<String, Value>,
+    disabled: bool,
+}
+
+/// An actor, or how to find out who it is.
+#[derive(Clone)]
+enum ActorSource {
+    Known(Actor),
+    Asked(Arc<dyn Fn() -> Option<Actor> + Send + Sync>),
+}
+
+impl ActorSource {
+    fn resolve(&self) -> Option<Actor> {
+        let actor = match self {
+            Self::Known(actor) => Some(actor.clone()),
+            Self::Asked(ask) => ask(),
+        };
+        // An empty id names nobody.
+        actor.filter(|actor| !actor.id.trim().is_empty())
+    }
+}
+
+/// What can be given as an actor: an [`Actor`] or its id, or a function that returns one (or
+/// an `Option` of one) when an entry is made. An empty id names nobody.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` names no actor",
+    note = "give an `Actor`, an id (`&str`, `String` or `Uuid`), or a function that returns one of these or an `Option` of it"
+)]
+pub trait IntoActor<Form> {
+    #[doc(hidden)]
+    fn into_source(self) -> ActorForm;
+}
+
+/// An actor in one of the forms of [`IntoActor`].
+#[doc(hidden)]
+pub struct ActorForm(ActorSource);
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum ByValue {}
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum ByCall {}
+
+impl<A: Into<Actor>> IntoActor<ByValue> for A {
+    fn into_source(self) -> ActorForm {
+        ActorForm(ActorSource::Known(self.into()))
+    }
+}
+
+impl<F, A> IntoActor<(ByCall, A)> for F
+where
+    F: Fn() -> A + Send + Sync + 'static,
+    A: MaybeActor,
+{
+    fn into_source(self) -> ActorForm {
+        ActorForm(ActorSource::Asked(Arc::new(move || self().into_actor())))
+    }
+}
+
+/// What a function that is asked for the actor may return: an actor, its id, or an option of
+/// one.
+#[doc(hidden)]
+pub trait MaybeActor {
+    fn into_actor(self) -> Option<Actor>;
+}
+
+impl<A: Into<Actor>> MaybeActor for Option<A> {
+    fn into_actor(self) -> Option<Actor> {
+        self.map(Into::into)
+    }
+}
+
+macro_rules! actors {
+    ($($type:ty),*) => {$(
+        impl MaybeActor for $type {
+            fn into_actor(self) -> Option<Actor> {
+                Some(self.into())
+            }
+        }
+    )*};
+}
+
+actors!(Actor, &str, String, uuid::Uuid);
+
+impl ActorForm {
+    pub(crate) fn resolve(&self) -> Option<Actor> {
+        self.0.resolve()
+    }
+}
+
+impl Context {
+    /// Makes a context that inherits nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the context that entries made now take from.
+    pub fn current() -> Self {
+        Self {
+            data: Arc::<ContextData>::innermost().unwrap_or_default(),
+        }
+    }
+
+    fn data(&mut self) -> &mut ContextData {
+        Arc::make_mut(&mut self.data)
+    }
+
+    /// Sets who acts: an [`Actor`], its id, or a function that is asked for each entry.
+    pub fn actor<Form>(mut self, actor: impl IntoActor<Form>) -> Self {
+        self.data().actor = Some(actor.into_source().0);
+        self
+    }
+
+    /// Sets what ties together all that a request or job does.
+    pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
+        self.data().correlation_id = Some(id.into());
+        self
+    }
+
+    /// Sets the trace id of distributed tracing.
+    pub fn trace_id(mut self, id: impl Into<String>) -> Self {
+        self.data().trace_id = Some(id.into());
+        self
+    }
+
+    /// Sets the address the request came from.
+    pub fn remote_addr(mut self, addr: impl Into<IpAddr>) -> Self {
+        self.data().remote_addr = Some(addr.into());
+        self
+    }
+
+    /// Sets the port the request came from.
+    pub fn remote_port(mut self, port: u16) -> Self {
+        self.data().remote_port = Some(port);
+        self
+    }
+
+    /// Sets why it is done.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.data().reason = Some(reason.into());
+        self
+    }
+
+    /// Adds something to the `additional_data` of entries.
+    pub fn extra(mut self, key: impl Into<String>, value: impl AuditValue) -> Self {
+        // A context has nobody to give an error to; the entry then tells what happened.
+        let value = AuditLog::current()
+            .snapshot(&value)
+            .unwrap_or_else(|error| format!("(not recorded: {error})").into());
+        self.data().extra.insert(key.into(), value);
+        self
+    }
+
+    /// Records nothing: drafts are `Skipped(Disabled)`.
+    pub fn disabled(mut self) -> Self {
+        self.data().disabled = true;
+        self
+    }
+
+    /// Returns whether nothing is recorded in this context.
+    pub fn is_disabled(&self) -> bool {
+        self.data.disabled
+    }
+
+    /// Returns who acts, asking if that is left to a function.
+    pub fn resolve_actor(&self) -> Option<Actor> {
+        self.data.actor.as_ref().and_then(ActorSource::resolve)
+    }
+
+    /// Enters the context on this thread until the guard is dropped. For synchronous code: see
+    /// [`ContextGuard`] for why it must not be held across `.await`, and
+    /// [`in_audit_context`](FutureExt::in_audit_context) for the form for futures.
+    #[must_use = "the context ends when the guard is dropped; bind it to a name"]
+    pub fn enter(self) -> ContextGuard {
+        ContextGuard {
+            _entered: self.data.enter(),
+        }
+    }
+
+    /// Runs `run` in the context. A closure that returns a future does not compile: use
+    /// [`in_audit_context`](FutureExt::in_audit_context).
+    ///
+    /// ```compile_fail
+    /// # use audit_core as auditlog;
+    /// auditlog::context().actor("job").scope(|| async { auditlog::event("swept").record() });
+    /// ```
+    pub fn scope<R: RunsInScope>(self, run: impl FnOnce() -> R) -> R {
+        let _entered = self.enter();
+        run()
+    }
+
+    pub(crate) fn is_current_disabled() -> bool {
+        Arc::<ContextData>::find(|data| Some(data.disabled)).unwrap_or(false)
+    }
+
+    /// Gives an entry what the current context has.
+    pub(crate) fn fill(entry: &mut LogEntry) {
+        // Asking for the actor happens outside the borrow: the function may use a context.
+        if let Some(data) = Arc::<ContextData>::innermost() {
+            Self { data }.complete(entry);
+        }
+    }
+
+    /// Gives an entry what this context has, as drafts take it: for adapters that make entries
+    /// in another way, or hand over who acts.
+    ///
+    /// # Example: who acts
+    /// ```
+    /// use audit_core::{Context, LogEntry};
+    ///
+    /// let mut entry = LogEntry::new("update", "User", "42", "bob");
+    /// Context::new().actor("alice").reason("moved").complete(&mut entry);
+    /// assert_eq!(entry.actor(), "alice");
+    /// assert_eq!(entry.reason.as_deref(), Some("moved"));
+    /// ```
+    pub fn complete(&self, entry: &mut LogEntry) {
+        let data = &self.data;
+        entry.actor = data.actor.as_ref().and_then(ActorSource::resolve);
+        entry.correlation_id.clone_from(&data.correlation_id);
+        entry.trace_id.clone_from(&data.trace_id);
+        entry.remote_addr = data.remote_addr;
+        entry.remote_port = data.remote_port;
+        entry.reason.clone_from(&data.reason);
+        if !data.extra.is_empty() {
+            entry.additional_data.clone_from(&data.extra);
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let data = &self.data;
+        let actor = match &data.actor {
+            Some(ActorSource::Known(actor)) => Some(actor.to_string()),
+            Some(ActorSource::Asked(_)) => Some("(asked when an entry is made)".to_owned()),
+            None => None,
+        };
+        f.debug_struct("Context")
+            .field("actor", &actor)
+            .field("correlation_id", &data.correlation_id)
+            .field("trace_id", &data.trace_id)
+            .field("remote_addr", &data.remote_addr)
+            .field("remote_port", &data.remote_port)
+            .field("reason", &data.reason)
+            .field("extra", &data.extra)
+            .field("disabled", &data.disabled)
+            .finish()
+    }
+}
+
+/// The form in which a context travels.
+#[derive(Serialize, Deserialize)]
+struct Travelling {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    actor: Option<Actor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remote_addr: Option<IpAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remote_port: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    extra: Map<String, Value>,
+}
+
+/// Asks for the actor if that is left to a function: a job acts for whoever started it. That
+/// recording is [disabled](Context::disabled) does not travel: headers come from outside.
+impl Serialize for Context {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let data = ContextData::clone(&self.data);
+        let travelling = Travelling {
+            actor: self.resolve_actor(),
+            correlation_id: data.correlation_id,
+            trace_id: data.trace_id,
+            remote_addr: data.remote_addr,
+            remote_port: data.remote_port,
+            reason: data.reason,
+            extra: data.extra,
+        };
+        travelling.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Context {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let travelling = Travelling::deserialize(deserializer)?;
+        let data = ContextData {
+            actor: travelling.actor.map(ActorSource::Known),
+            correlation_id: travelling.correlation_id,
+            trace_id: travelling.trace_id,
+            remote_addr: travelling.remote_addr,
+            remote_port: travelling.remote_port,
+            reason: travelling.reason,
+            extra: travelling.extra,
+            // Nobody outside may switch the audit off.
+            disabled: false,
+        };
+        Ok(Self {
+            data: Arc::new(data),
+        })
+    }
+}
+
+/// Leaves the context when dropped. Stays on its thread.
+///
+/// # Not across `.await`
+/// The context belongs to the thread. Futures that take turns on one thread (`join!`, `select!`,
+/// `FuturesUnordered`, `LocalSet`) and hold guards across `.await` see each other's contexts: an
+/// entry may get the actor of another request, or none be made beside a
+/// [`disabled`](Context::disabled) one. Guards that are dropped in another order than innermost
+/// first are detected, and the log is warned. The form for futures has no such limit:
+///
+/// ```
+/// use audit_core as auditlog;
+/// use auditlog::FutureExt as _;
+///
+/// # let audit = auditlog::testing::capture();
+/// async fn request() -> auditlog::Result<()> {
+///     auditlog::event("asked").submit().await?;
+///     Ok(())
+/// }
+///
+/// # futures::executor::block_on(async {
+/// let one = request().in_audit_context(auditlog::context().actor("one"));
+/// let two = request().in_audit_context(auditlog::context().actor("two"));
+/// let (first, second) = futures::future::join(one, two).await;
+/// # (first.unwrap(), second.unwrap());
+/// # });
+/// # assert_eq!(audit.entries().len(), 2);
+/// ```
+///
+/// Clippy finds guards that are held across `.await` with these lines in `clippy.toml`:
+///
+/// ```toml
+/// await-holding-invalid-types = [
+///     "audit_core::ContextGuard",
+///     "audit_core::LogGuard",
+///     "audit_core::Transaction",
+/// ]
+/// ```
+#[must_use = "the context ends when the guard is dropped; bind it to a name"]
+pub struct ContextGuard {
+    _entered: Entered<Arc<ContextData>>,
+}
+
+impl fmt::Debug for ContextGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContextGuard").finish_non_exhaustive()
+    }
+}
+
+/// Carries a context through the life of a future.
+pub trait FutureExt: Future + Sized {
+    /// Runs the future in `context`: on every poll, on whatever thread, and while it is
+    /// dropped, so that what a cancelled future records in a `Drop` still has its actor.
+    ///
+    /// The log that is entered now (as by [`testing::capture`](crate::testing::capture))
+    /// goes along too. Needs no particular runtime.
+    fn in_audit_context(self, context: Context) -> InContext<Self> {
+        InContext {
+            inner: Some(Box::pin(self)),
+            frames: Carried::of(context),
+        }
+    }
+}
+
+impl<F: Future> FutureExt for F {}
+
+/// A future or a stream that runs in a context; see [`FutureExt::in_audit_context`].
+#[must_use = "a future does nothing until it is polled"]
+pub struct InContext<F> {
+    // Boxed, so that it can be polled and dropped in place without unsafe code.
+    inner: Option<Pin<Box<F>>>,
+    frames: Carried,
+}
+
+/// The state that goes along with a future or a stream: its context, the log of its maker, and the
+/// guards that it holds itself.
+struct Carried {
+    contexts: Frames<Arc<ContextData>>,
+    logs: Frames<AuditLog>,
+    transactions: Frames<Arc<Staging>>,
+}
+
+impl Carried {
+    fn of(context: Context) -> Self {
+        Self {
+            contexts: Frames::with(context.data),
+            logs: AuditLog::entered().map_or_else(Frames::new, Frames::with),
+            transactions: Frames::new(),
+        }
+    }
+
+    fn run<R>(&mut self, run: impl FnOnce() -> R) -> R {
+        let _log = AuditLog::resume(&mut self.logs);
+        let _contexts = Arc::<ContextData>::swap(&mut self.contexts);
+        let _transactions = Arc::<Staging>::resume(&mut self.transactions);
+        run()
+    }
+}
+
+impl<F> fmt::Debug for InContext<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InContext").finish_non_exhaustive()
+    }
+}
+
+// What is pinned is behind the box.
+impl<F> Unpin for InContext<F> {}
+
+impl<F: Future> Future for InContext<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+        let Self { inner, frames } = &mut *self;
+        frames.run(|| match inner {
+            Some(future) => future.as_mut().poll(cx),
+            None => Poll::Pending,
+        })
+    }
+}
+
+/// Carries a context through the life of a stream.
+pub trait StreamExt: Stream + Sized {
+    /// Runs the stream in `context` as [`FutureExt::in_audit_context`] runs a future: whenever it is
+    /// asked for an item, and while it is dropped. For what is read after the function that made it
+    /// has returned, such as the body of a response.
+    ///
+    /// # Example: rows that are sent later
+    /// ```
+    /// use audit_core as auditlog;
+    /// use auditlog::StreamExt as _;
+    /// use futures::{StreamExt as _, stream};
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// let rows = stream::iter(0..2).inspect(|row| {
+    ///     auditlog::event("row sent").extra("row", *row).record().expect("recorded");
+    /// });
+    /// let body = rows.in_audit_context(auditlog::context().actor("reader"));
+    /// assert_eq!(futures::executor::block_on(body.collect::<Vec<u32>>()), [0, 1]);
+    /// assert!(audit.entries().iter().all(|entry| entry.actor() == "reader"));
+    /// ```
+    fn in_audit_context(self, context: Context) -> InContext<Self> {
+        InContext {
+            inner: Some(Box::pin(self)),
+            frames: Carried::of(context),
+        }
+    }
+}
+
+impl<S: Stream> StreamExt for S {}
+
+impl<S: Stream> Stream for InContext<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<S::Item>> {
+        let Self { inner, frames } = &mut *self;
+        frames.run(|| match inner {
+            Some(stream) => stream.as_mut().poll_next(cx),
+            None => Poll::Ready(None),
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.inner {
+            Some(stream) => stream.size_hint(),
+            None => (0, Some(0)),
+        }
+    }
+}
+
+impl<F> Drop for InContext<F> {
+    fn drop(&mut self) {
+        let Self { inner, frames } = self;
+        frames.run(|| *inner = None);
+    }
+}

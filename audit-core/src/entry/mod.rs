@@ -1,0 +1,422 @@
+//! The entry: one line of the trail.
+
+pub(crate) mod clock;
+pub(crate) mod ids;
+pub(crate) mod size;
+
+use std::fmt;
+use std::net::IpAddr;
+
+use chrono::{DateTime, Timelike, Utc};
+use serde::de::{self, Deserializer};
+use serde::ser::{self, SerializeStruct, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::action::{Action, Outcome};
+use crate::actor::Actor;
+use crate::change::Changes;
+use crate::error::StoreError;
+use crate::json::canonical::{self, Canonical};
+use crate::json::nesting;
+use crate::level::Level;
+use crate::one_line::OneLine;
+use crate::store::query::Query;
+use crate::value::auditable::Auditable;
+use crate::value::hash::{HashKeys, KeyForm};
+
+/// The version of an entry's stored form that this library writes (docs/format.md).
+pub const ENTRY_FORMAT: u32 = 1;
+
+/// The text that is printed for an unknown actor.
+pub(crate) const UNKNOWN_ACTOR: &str = "(unknown)";
+
+/// One line of the trail: who did what to which object, when, why and from where.
+///
+/// Times are kept to the microsecond. In JSON (and in every store) an entry has one
+/// canonical form, see docs/format.md; what is `None` or empty is left out there.
+///
+/// # Example: `Display`
+/// ```
+/// use audit_core::{Action, LogEntry};
+///
+/// let entry = LogEntry::new(Action::Update, "User", "42", "bob");
+/// assert!(entry.to_string().ends_with(": update: bob by (unknown)"));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct LogEntry {
+    /// The entry's own id, a UUID of version 7.
+    pub id: Uuid,
+    /// When it happened.
+    pub timestamp: DateTime<Utc>,
+    /// How much it matters.
+    pub level: Level,
+    /// What was done.
+    pub action: Action,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The stored name of the object's type; empty for an event without an object.
+    pub model: String,
+    /// The object's identity as text; empty for an event or a bulk statement.
+    pub object_pk: String,
+    /// The object as people read it, as it was then.
+    pub object_repr: String,
+    /// The aggregate root the object belongs to.
+    pub parent: Option<ObjectRef>,
+    /// The other half of an identity change: the deletion of the object under its former key
+    /// names the object under its new key, and the creation under the new key names the former.
+    pub counterpart: Option<ObjectRef>,
+    /// What changed. A creation has every field as new, a deletion every field as old.
+    pub changes: Changes,
+    /// The whole object after the change (before it, for a deletion), if asked for.
+    pub snapshot: Option<Value>,
+    /// Who did it; `None` where nobody is known.
+    pub actor: Option<Actor>,
+    /// What ties together all that one request or job did.
+    pub correlation_id: Option<String>,
+    /// The trace id of distributed tracing.
+    pub trace_id: Option<String>,
+    /// What ties together the entries of one transaction.
+    pub transaction_id: Option<Uuid>,
+    /// From which address.
+    pub remote_addr: Option<IpAddr>,
+    /// From which port.
+    pub remote_port: Option<u16>,
+    /// Why.
+    pub reason: Option<String>,
+    /// What else the program wanted to keep.
+    pub additional_data: Map<String, Value>,
+    /// The version of the object's type, from `#[audit(version = ..)]`.
+    pub schema_version: u32,
+    /// Which program recorded it.
+    pub source: Source,
+}
+
+/// Which object; ordered by model, then by identity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ObjectRef {
+    /// The stored name of its type.
+    pub model: String,
+    /// Its identity as text.
+    pub object_pk: String,
+}
+
+impl ObjectRef {
+    /// Makes a reference.
+    pub fn new(model: impl Into<String>, object_pk: impl Into<String>) -> Self {
+        Self {
+            model: model.into(),
+            object_pk: object_pk.into(),
+        }
+    }
+
+    /// Returns the object of a type with this key, as entries of the current log name it. A part
+    /// of the key that the type hashes is given in clear or as a token.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`42` reads better than `&42`"
+    )]
+    pub fn of<T: Auditable>(pk: impl ToString) -> Self {
+        Self::keyed::<T>(None, pk.to_string())
+    }
+
+    /// As [`of`](Self::of), with keys other than those of the current log.
+    pub(crate) fn keyed<T: Auditable>(keys: Option<&HashKeys>, pk: String) -> Self {
+        let object_pk = match keys {
+            _ if T::HASHED_KEY.is_empty() => pk,
+            Some(keys) => keys.object_key(T::HASHED_KEY, pk, KeyForm::Any),
+            None => HashKeys::current().object_key(T::HASHED_KEY, pk, KeyForm::Any),
+        };
+        Self::new(T::MODEL, object_pk)
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.model, self.object_pk)
+    }
+}
+
+/// Which program recorded an entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Source {
+    /// The host it ran on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The service's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The service's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+impl Source {
+    /// Names a service.
+    pub fn service(name: impl Into<String>) -> Self {
+        Self {
+            service: Some(name.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the service's version.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// Sets the host.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<&str> for Source {
+    fn from(service: &str) -> Self {
+        Self::service(service)
+    }
+}
+
+impl From<String> for Source {
+    fn from(service: String) -> Self {
+        Self::service(service)
+    }
+}
+
+impl LogEntry {
+    /// Makes an entry by hand, at the present time and with a fresh id: for stores' tests
+    /// and imports. Programs record through [`created`](crate::created) and its siblings.
+    pub fn new(
+        action: impl Into<Action>,
+        model: impl Into<String>,
+        object_pk: impl Into<String>,
+        object_repr: impl Into<String>,
+    ) -> Self {
+        let now = crate::entry::clock::now();
+        Self {
+            id: crate::entry::ids::fresh(now),
+            timestamp: now,
+            level: Level::Info,
+            action: action.into(),
+            outcome: Outcome::Success,
+            model: model.into(),
+            object_pk: object_pk.into(),
+            object_repr: object_repr.into(),
+            parent: None,
+            counterpart: None,
+            changes: Changes::new(),
+            snapshot: None,
+            actor: None,
+            correlation_id: None,
+            trace_id: None,
+            transaction_id: None,
+            remote_addr: None,
+            remote_port: None,
+            reason: None,
+            additional_data: Map::new(),
+            schema_version: 1,
+            source: Source::default(),
+        }
+    }
+
+    /// Asks the current log for its entries, like `LogEntry.objects` in django-auditlog.
+    pub fn objects() -> Query {
+        Query::new()
+    }
+
+    /// Returns the actor's name, and `(unknown)` where no actor is known. An actor that is called
+    /// `(unknown)` differs by its [`actor`](Self#structfield.actor), which is `None` here.
+    pub fn actor(&self) -> &str {
+        self.actor.as_ref().map_or(UNKNOWN_ACTOR, Actor::name)
+    }
+
+    /// Returns the canonical form: JSON with sorted keys and no white space (docs/format.md).
+    ///
+    /// Equal entries have equal bytes, and the entry read back from them is equal.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] if a value nests deeper than a JSON reader goes, or two changes
+    /// are at one path. A draft makes no such entry, but a hook may.
+    pub fn to_canonical_json(&self) -> Result<String, StoreError> {
+        canonical::entry(self).map_err(|refused| StoreError::Invalid {
+            id: self.id,
+            detail: refused.to_string(),
+        })
+    }
+
+    /// Reads the canonical form, or any other JSON of an entry.
+    ///
+    /// # Errors
+    /// If the text is no entry, or one of a later format.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+}
+
+impl fmt::Display for LogEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {}: {} by {}",
+            canonical::timestamp(self.timestamp),
+            OneLine(&self.action),
+            OneLine(&self.object_repr),
+            OneLine(self.actor())
+        )
+    }
+}
+
+/// Cuts a time to what entries keep: microseconds.
+pub(crate) fn to_micros(time: DateTime<Utc>) -> DateTime<Utc> {
+    let nanos = time.timestamp_subsec_nanos();
+    if nanos.is_multiple_of(1000) {
+        return time;
+    }
+    // Never fails: cutting digits of a valid fraction leaves a valid one.
+    time.with_nanosecond(nanos - nanos % 1000).unwrap_or(time)
+}
+
+impl Serialize for LogEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // In the order of the names, so that the canonical form needs no second pass.
+        let mut entry = serializer.serialize_struct("LogEntry", 23)?;
+        macro_rules! optional {
+            ($field:ident) => {
+                if let Some(value) = &self.$field {
+                    entry.serialize_field(stringify!($field), value)?;
+                }
+            };
+        }
+        entry.serialize_field("action", &self.action)?;
+        optional!(actor);
+        if !self.additional_data.is_empty() {
+            check_depth("additional_data", self.additional_data.values())?;
+            entry.serialize_field("additional_data", &canonical::Object(&self.additional_data))?;
+        }
+        if !self.changes.is_empty() {
+            entry.serialize_field("changes", &self.changes)?;
+        }
+        optional!(correlation_id);
+        optional!(counterpart);
+        entry.serialize_field("id", &self.id)?;
+        entry.serialize_field("level", &self.level)?;
+        entry.serialize_field("model", &self.model)?;
+        entry.serialize_field("object_pk", &self.object_pk)?;
+        entry.serialize_field("object_repr", &self.object_repr)?;
+        entry.serialize_field("outcome", &self.outcome)?;
+        optional!(parent);
+        optional!(reason);
+        optional!(remote_addr);
+        optional!(remote_port);
+        entry.serialize_field("schema_version", &self.schema_version)?;
+        if let Some(snapshot) = &self.snapshot {
+            check_depth("snapshot", [snapshot])?;
+            entry.serialize_field("snapshot", &Canonical(snapshot))?;
+        }
+        if !self.source.is_empty() {
+            entry.serialize_field("source", &self.source)?;
+        }
+        entry.serialize_field("timestamp", &canonical::timestamp(self.timestamp))?;
+        optional!(trace_id);
+        optional!(transaction_id);
+        entry.serialize_field("v", &ENTRY_FORMAT)?;
+        entry.end()
+    }
+}
+
+/// Refuses what neither the stack nor a JSON reader is made for.
+fn check_depth<'v, E: ser::Error>(
+    field: &str,
+    values: impl IntoIterator<Item = &'v Value>,
+) -> Result<(), E> {
+    if values.into_iter().any(nesting::too_deep) {
+        return Err(E::custom(format_args!(
+            "`{field}` nests too deep to be stored"
+        )));
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    action: Action,
+    actor: Option<Actor>,
+    #[serde(default)]
+    additional_data: Map<String, Value>,
+    #[serde(default)]
+    changes: Changes,
+    correlation_id: Option<String>,
+    counterpart: Option<ObjectRef>,
+    id: Uuid,
+    level: Level,
+    model: String,
+    object_pk: String,
+    object_repr: String,
+    #[serde(default)]
+    outcome: Outcome,
+    parent: Option<ObjectRef>,
+    reason: Option<String>,
+    remote_addr: Option<IpAddr>,
+    remote_port: Option<u16>,
+    #[serde(default = "first")]
+    schema_version: u32,
+    #[serde(default, deserialize_with = "crate::change::present")]
+    snapshot: Option<Value>,
+    #[serde(default)]
+    source: Source,
+    timestamp: DateTime<Utc>,
+    trace_id: Option<String>,
+    transaction_id: Option<Uuid>,
+    #[serde(default = "first")]
+    v: u32,
+}
+
+fn first() -> u32 {
+    1
+}
+
+impl<'de> Deserialize<'de> for LogEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored = Stored::deserialize(deserializer)?;
+        if stored.v > ENTRY_FORMAT {
+            return Err(de::Error::custom(format!(
+                "the entry has format {}, and this library knows formats up to {ENTRY_FORMAT}",
+                stored.v
+            )));
+        }
+        Ok(Self {
+            id: stored.id,
+            timestamp: to_micros(stored.timestamp),
+            level: stored.level,
+            action: stored.action,
+            outcome: stored.outcome,
+            model: stored.model,
+            object_pk: stored.object_pk,
+            object_repr: stored.object_repr,
+            parent: stored.parent,
+            counterpart: stored.counterpart,
+            changes: stored.changes,
+            snapshot: stored.snapshot,
+            actor: stored.actor,
+            correlation_id: stored.correlation_id,
+            trace_id: stored.trace_id,
+            transaction_id: stored.transaction_id,
+            remote_addr: stored.remote_addr,
+            remote_port: stored.remote_port,
+            reason: stored.reason,
+            additional_data: stored.additional_data,
+            schema_version: stored.schema_version,
+            source: stored.source,
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! How large an entry is, without writing it where that is plain.
+
+use serde_json::Value;
+
+use super::LogEntry;
+use crate::error::{Error, Result};
+use crate::path::PathSegment;
+
+/// How many bytes a byte of a text takes at most, as `\u0000`, in a path `\\u0000`.
+const ESCAPED: usize = 8;
+/// How many bytes a value takes at most beside its texts, with what is around it.
+const NODE: usize = 64;
+/// How many bytes the other members of an entry take at most, with their names.
+const REST: usize = 1_024;
+/// How deep values are followed. Deeper ones have no canonical form.
+const DEPTH: usize = 128;
+
+/// The texts of an entry and its values, counted.
+#[derive(Default)]
+struct Size {
+    texts: usize,
+    nodes: usize,
+    too_deep: bool,
+}
+
+impl Size {
+    fn text(&mut self, text: &str) {
+        self.texts += text.len();
+        self.nodes += 1;
+    }
+
+    fn value(&mut self, value: &Value, depth: usize) {
+        self.nodes += 1;
+        match value {
+            Value::String(text) => self.texts += text.len(),
+            Value::Array(_) | Value::Object(_) if depth == 0 => self.too_deep = true,
+            Value::Array(items) => {
+                for item in items {
+                    self.value(item, depth - 1);
+                }
+            }
+            Value::Object(fields) => {
+                for (key, field) in fields {
+                    self.texts += key.len();
+                    self.value(field, depth - 1);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn of(entry: &LogEntry) -> Self {
+        let mut size = Self::default();
+        for change in &entry.changes {
+            size.text(change.path.as_str());
+            // Of a move the item, written as a path, and two indices.
+            size.nodes += change.at.len();
+            for moved in &change.moved {
+                size.nodes += 2;
+                match &moved.item {
+                    PathSegment::Name(name) => size.texts += name.len(),
+                    PathSegment::Match { field, value } => {
+                        size.texts += field.len();
+                        size.value(value, DEPTH);
+                    }
+                    PathSegment::Index(_) => {}
+                }
+            }
+            for side in [&change.old, &change.new].into_iter().flatten() {
+                size.value(side, DEPTH);
+            }
+        }
+        if let Some(snapshot) = &entry.snapshot {
+            size.value(snapshot, DEPTH);
+        }
+        for (key, value) in &entry.additional_data {
+            size.text(key);
+            size.value(value, DEPTH);
+        }
+        let texts = [&entry.model, &entry.object_pk, &entry.object_repr];
+        for text in texts {
+            size.text(text);
+        }
+        let optional = [
+            &entry.reason,
+            &entry.correlation_id,
+            &entry.trace_id,
+            &entry.source.service,
+            &entry.source.version,
+            &entry.source.host,
+        ];
+        for text in optional.into_iter().flatten() {
+            size.text(text);
+        }
+        if let Some(actor) = &entry.actor {
+            size.text(&actor.id);
+            let names = [&actor.display, &actor.on_behalf_of];
+            for text in names.into_iter().flatten() {
+                size.text(text);
+            }
+        }
+        if let Some(parent) = &entry.parent {
+            size.text(&parent.model);
+            size.text(&parent.object_pk);
+        }
+        size.text(entry.action.as_str());
+        size
+    }
+}
+
+/// Refuses an entry whose canonical form has more bytes than a limit.
+///
+/// # Errors
+/// Returns [`Error::TooLarge`] if it has.
+pub(crate) fn check(entry: &LogEntry, limit: usize) -> Result<()> {
+    let size = Size::of(entry);
+    if size.texts * ESCAPED + size.nodes * NODE + REST <= limit || size.too_deep {
+        return Ok(());
+    }
+    let bytes = if size.texts > limit {
+        size.texts
+    } else {
+        // The store rejects an entry without a canonical form.
+        entry.to_canonical_json().map_or(0, |text| text.len())
+    };
+    if bytes <= limit {
+        return Ok(());
+    }
+    Err(Error::TooLarge {
+        model: entry.model.clone(),
+        bytes,
+        limit,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::change::{Change, Changes};
+
+    fn entry(text: &str, items: usize) -> LogEntry {
+        let mut entry = LogEntry::new("update", text, text, text);
+        let value = json!({text: vec![text; items], "n": vec![1.5e300; items]});
+        let path = "a".parse().unwrap();
+        entry.changes = Changes::from_iter([Change::new(path, Some(value.clone()), None)]);
+        entry.additional_data.insert(text.to_owned(), value.clone());
+        entry.snapshot = Some(value);
+        entry.reason = Some(text.to_owned());
+        entry.actor = Some(text.into());
+        entry
+    }
+
+    proptest! {
+        /// The limit is that of the canonical form, to the byte.
+        #[test]
+        fn the_limit_is_exact(text in "[a\\x00\u{e9}\"\\n]{0,40}", items in 0_usize..40, off in 0_usize..3) {
+            let entry = entry(&text, items);
+            let bytes = entry.to_canonical_json().unwrap().len();
+            let size = Size::of(&entry);
+            prop_assert!(size.texts <= bytes);
+            prop_assert!(size.texts * ESCAPED + size.nodes * NODE + REST >= bytes);
+            prop_assert!(check(&entry, bytes + off).is_ok());
+            prop_assert!(check(&entry, bytes - 1 - off).is_err());
+        }
+    }
+}

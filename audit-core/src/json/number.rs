@@ -1,0 +1,401 @@
+//! Decimal numbers as text: compared by value, whatever their spelling.
+
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+use std::sync::LazyLock;
+
+use serde_json::{Number, Value};
+
+use super::nesting;
+use crate::value::impls::number::float_value;
+
+/// The most zeros that pad the plain form of a number; beyond, the form has an exponent.
+const MAX_PADDING: i64 = 32;
+
+/// The most digits of an exponent. A larger one leaves the text as it is.
+const MAX_EXPONENT_DIGITS: usize = 15;
+
+/// Whether `serde_json` keeps the digits of numbers (its feature `arbitrary_precision`, which
+/// another crate of the program may switch on).
+static KEEPS_DIGITS: LazyLock<bool> = LazyLock::new(|| {
+    let number = serde_json::from_str::<Number>("1.00");
+    number.is_ok_and(|number| number.to_string() == "1.00")
+});
+
+/// A number: `0.digits * 10^point`, without zeros at either end of its digits.
+#[derive(Debug, PartialEq, Eq)]
+struct Decimal {
+    negative: bool,
+    digits: String,
+    point: i64,
+}
+
+impl Decimal {
+    /// Reads a number as JSON spells it; `None` if the text is no number.
+    fn parse(text: &str) -> Option<Self> {
+        let (negative, unsigned) = match text.strip_prefix('-') {
+            Some(unsigned) => (true, unsigned),
+            None => (false, text),
+        };
+        let (coefficient, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((coefficient, exponent)) => (coefficient, parse_exponent(exponent)?),
+            None => (unsigned, 0),
+        };
+        let (whole, fraction) = match coefficient.split_once('.') {
+            Some((_, "")) => return None,
+            Some(parts) => parts,
+            None => (coefficient, ""),
+        };
+        let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let leading_zero = whole.len() > 1 && whole.starts_with('0');
+        if whole.is_empty() || leading_zero || !is_digits(whole) || !is_digits(fraction) {
+            return None;
+        }
+        let mut digits = String::with_capacity(whole.len() + fraction.len());
+        digits.push_str(whole);
+        digits.push_str(fraction);
+        digits.truncate(digits.trim_end_matches('0').len());
+        let zeros = digits.len() - digits.trim_start_matches('0').len();
+        digits.drain(..zeros);
+        if digits.is_empty() {
+            return Some(Self {
+                negative: false,
+                digits,
+                point: 0,
+            });
+        }
+        let point = i64::try_from(whole.len()).ok()? - i64::try_from(zeros).ok()? + exponent;
+        Some(Self {
+            negative,
+            digits,
+            point,
+        })
+    }
+
+    /// Returns the one text that the trail has for this value: plain digits, or with an exponent
+    /// where more than [`MAX_PADDING`] zeros would pad them.
+    fn to_text(&self) -> String {
+        let sign = if self.negative { "-" } else { "" };
+        let digits = self.digits.as_str();
+        if digits.is_empty() {
+            return "0".to_owned();
+        }
+        let length = i64::try_from(digits.len()).unwrap_or(i64::MAX);
+        let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or_default());
+        match self.point {
+            point if point > length.saturating_add(MAX_PADDING) || point < -MAX_PADDING => {
+                let (first, rest) = digits.split_at(1);
+                let dot = if rest.is_empty() { "" } else { "." };
+                format!("{sign}{first}{dot}{rest}E{}", point - 1)
+            }
+            point if point >= length => format!("{sign}{digits}{}", zeros(point - length)),
+            point if point > 0 => {
+                let (whole, fraction) = digits.split_at(usize::try_from(point).unwrap_or_default());
+                format!("{sign}{whole}.{fraction}")
+            }
+            point => format!("{sign}0.{}{digits}", zeros(-point)),
+        }
+    }
+
+    fn compare(&self, other: &Self) -> Ordering {
+        let sign = |number: &Self| match (number.digits.is_empty(), number.negative) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => -1,
+        };
+        let size = || {
+            let point = self.point.cmp(&other.point);
+            point.then_with(|| self.digits.cmp(&other.digits))
+        };
+        match (sign(self), sign(other)) {
+            (1, 1) => size(),
+            (-1, -1) => size().reverse(),
+            (a, b) => a.cmp(&b),
+        }
+    }
+}
+
+fn parse_exponent(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let valid = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !valid || digits.trim_start_matches('0').len() > MAX_EXPONENT_DIGITS {
+        return None;
+    }
+    let size: i64 = digits.parse().ok()?;
+    Some(if text.starts_with('-') { -size } else { size })
+}
+
+/// Returns a number of a JSON value as the trail holds it (docs/format.md, "Numbers in JSON").
+pub(crate) fn number_value(number: &Number) -> Value {
+    if *KEEPS_DIGITS {
+        return spelled(&number.to_string());
+    }
+    match number.as_f64() {
+        Some(float) if number.is_f64() => float_value(float),
+        _ => Value::Number(number.clone()),
+    }
+}
+
+/// Returns what the trail holds of a number that JSON spells so.
+pub(crate) fn spelled(text: &str) -> Value {
+    if let Some(integer) = integer(text) {
+        return integer;
+    }
+    let Some(decimal) = Decimal::parse(text) else {
+        return Value::String(text.to_owned());
+    };
+    // Rust's `LowerExp` writes the fewest digits that read back as the same double.
+    let float = text.parse::<f64>().ok().filter(|float| float.is_finite());
+    if let Some(float) = float
+        && Decimal::parse(&format!("{float:e}")).as_ref() == Some(&decimal)
+    {
+        return float_value(float);
+    }
+    let text = decimal.to_text();
+    integer(&text).unwrap_or(Value::String(text))
+}
+
+/// Returns the one text that the trail has for the value of a number; `None` if the text is no
+/// number.
+pub(crate) fn digits(text: &str) -> Option<String> {
+    Decimal::parse(text).map(|number| number.to_text())
+}
+
+fn integer(text: &str) -> Option<Value> {
+    match (text.parse::<i64>(), text.parse::<u64>()) {
+        (Ok(small), _) => Some(small.into()),
+        (_, Ok(large)) => Some(large.into()),
+        _ => None,
+    }
+}
+
+/// Compares two values that are no arrays or objects and not alike: numbers by value, and a
+/// number that is stored as a text with that text.
+#[cold]
+pub(crate) fn equal_scalars(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => {
+            // Without digits of their own, numbers of one kind have only one spelling.
+            (*KEEPS_DIGITS || a.is_f64() != b.is_f64()) && compare_numbers(a, b).is_eq()
+        }
+        (Value::Number(number), Value::String(text))
+        | (Value::String(text), Value::Number(number)) => {
+            *KEEPS_DIGITS
+                && matches!(number_value(number), Value::String(stored) if stored == *text)
+        }
+        _ => false,
+    }
+}
+
+/// Compares two numbers by value.
+pub(crate) fn compare_numbers(a: &Number, b: &Number) -> Ordering {
+    if let (Some(a), Some(b)) = (a.as_i64(), b.as_i64()) {
+        return a.cmp(&b);
+    }
+    if let (Some(a), Some(b)) = (a.as_u64(), b.as_u64()) {
+        return a.cmp(&b);
+    }
+    let (a, b) = (a.to_string(), b.to_string());
+    match (Decimal::parse(&a), Decimal::parse(&b)) {
+        (Some(a), Some(b)) => a.compare(&b),
+        (a_number, b_number) => (a_number.is_some().cmp(&b_number.is_some())).then(a.cmp(&b)),
+    }
+}
+
+/// Compares two texts as numbers; false if one of them is no number.
+pub(crate) fn equal_texts(a: &str, b: &str) -> bool {
+    // Most texts are no numbers, which their first byte tells.
+    let numeric = |text: &str| text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+    a == b
+        || (numeric(a)
+            && numeric(b)
+            && Decimal::parse(a).is_some_and(|a| Some(a) == Decimal::parse(b)))
+}
+
+/// Compares two values that are no arrays or objects: numbers by value, also where one is stored
+/// as a text.
+pub(crate) fn matches(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::String(a), Value::String(b)) => equal_texts(a, b),
+        (Value::Number(number), Value::String(text))
+        | (Value::String(text), Value::Number(number)) => equal_texts(&number.to_string(), text),
+        (a, b) => a == b || equal_scalars(a, b),
+    }
+}
+
+/// Gives equal numbers one form, for a map whose keys are values.
+pub(crate) fn one_form(value: Value) -> Value {
+    match &value {
+        Value::Number(number) if !number.is_i64() && !number.is_u64() => {
+            match Decimal::parse(&number.to_string()) {
+                Some(decimal) => spelled(&decimal.to_text()),
+                None => value,
+            }
+        }
+        _ => value,
+    }
+}
+
+/// Gives texts that are one number in several scales one form.
+#[cfg(any(feature = "rust_decimal", feature = "bigdecimal"))]
+pub(crate) fn one_scale(value: Value) -> Value {
+    match value.as_str().and_then(digits) {
+        Some(digits) => Value::String(digits),
+        None => value,
+    }
+}
+
+/// A value as a key of a map: equal where the trail has the values for equal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ByValue<'v>(pub(crate) &'v Value);
+
+impl PartialEq for ByValue<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        nesting::equal(self.0, other.0)
+    }
+}
+
+impl Eq for ByValue<'_> {}
+
+impl Hash for ByValue<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.0 {
+            Value::Number(number) => {
+                // Equal decimals are nearest to the same double.
+                let float = number.as_f64().unwrap_or_default();
+                (if float == 0.0 { 0.0 } else { float })
+                    .to_bits()
+                    .hash(state);
+            }
+            Value::String(text) => text.hash(state),
+            Value::Bool(value) => value.hash(state),
+            Value::Null => {}
+            Value::Array(items) => items.len().hash(state),
+            Value::Object(fields) => fields.len().hash(state),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Spellings of numbers and what the trail holds of them. Triggers of databases are tested
+    /// with the same file.
+    const NUMBERS: &str = include_str!("../../tests/fixtures/numbers.tsv");
+
+    fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
+        let rows = NUMBERS.lines().filter(|row| !row.starts_with('#'));
+        rows.map(|row| row.split_once('\t').unwrap())
+    }
+
+    #[test]
+    fn every_spelling_has_its_form() {
+        assert!(rows().count() > 50);
+        for (spelling, stored) in rows() {
+            let value = spelled(spelling);
+            let text = stored.strip_prefix('"');
+            let expected = match text.and_then(|text| text.strip_suffix('"')) {
+                Some(text) => Value::String(text.to_owned()),
+                None => spelled(stored),
+            };
+            assert_eq!(value.is_number(), text.is_none(), "{spelling} is {value}");
+            assert!(nesting::equal(&value, &expected), "{spelling} is {value}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_a_form_is_the_same() {
+        for (spelling, _) in rows() {
+            let value = spelled(spelling);
+            let again = match &value {
+                Value::Number(number) => number_value(number),
+                text => spelled(text.as_str().unwrap()),
+            };
+            assert_eq!(again, value, "{spelling}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_ordered_by_value() {
+        let ascending = [
+            json!(-1e300),
+            json!(i64::MIN),
+            json!(-1.5),
+            json!(-1),
+            json!(0),
+            json!(5e-324),
+            json!(0.1),
+            json!(1),
+            json!(1.5),
+            json!(10),
+            json!(9_007_199_254_740_992_u64),
+            json!(9_007_199_254_740_993_u64),
+            json!(u64::MAX - 1),
+            json!(u64::MAX),
+            json!(1e300),
+        ];
+        for (index, a) in ascending.iter().enumerate() {
+            for (other, b) in ascending.iter().enumerate() {
+                let (Value::Number(a), Value::Number(b)) = (a, b) else {
+                    panic!("{a} or {b} is no number");
+                };
+                assert_eq!(compare_numbers(a, b), index.cmp(&other), "{a} and {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_exponent_does_not_make_a_long_text() {
+        assert_eq!(spelled("1e999999999999999"), "1E999999999999999");
+        assert_eq!(spelled("1e9999999999999999"), "1e9999999999999999");
+        assert_eq!(
+            spelled("-1e-99999999999999999999999"),
+            "-1e-99999999999999999999999"
+        );
+    }
+
+    #[test]
+    fn texts_are_equal_as_numbers_only_where_both_are_numbers() {
+        assert!(equal_texts("10.50", "10.5"));
+        assert!(equal_texts("1E+3", "1000"));
+        for (a, b) in [
+            ("1.1", "1.2"),
+            ("007", "7"),
+            ("1.", "1"),
+            ("", "0"),
+            ("+1", "1"),
+            ("1e", "1"),
+        ] {
+            assert!(!equal_texts(a, b), "{a} and {b}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_form_has_the_value(
+            whole in "0|[1-9][0-9]{0,30}", fraction in "(\\.[0-9]{1,30})?", exponent in "([eE][+-]?[0-9]{1,3})?",
+        ) {
+            let text = format!("{whole}{fraction}{exponent}");
+            let form = match spelled(&text) {
+                Value::Number(number) => number.to_string(),
+                form => form.as_str().unwrap().to_owned(),
+            };
+            prop_assert_eq!(Decimal::parse(&form), Decimal::parse(&text));
+        }
+
+        #[test]
+        fn equal_values_have_equal_hashes(number in any::<i64>(), zeros in "0{0,5}") {
+            use std::collections::HashSet;
+            let (plain, long) = (json!(number), spelled(&format!("{number}.{zeros}0e0")));
+            if long.is_number() {
+                prop_assert!(nesting::equal(&plain, &long));
+                let known = HashSet::from([ByValue(&plain)]);
+                prop_assert!(known.contains(&ByValue(&long)));
+            }
+        }
+    }
+}

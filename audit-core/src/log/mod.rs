@@ -1,0 +1,746 @@
+//! The audit log: a store, its registry, its sinks and its rules.
+
+#[cfg(feature = "auto")]
+pub(crate) mod auto;
+pub(crate) mod builder;
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use self::builder::AuditLogBuilder;
+use crate::action::Action;
+use crate::context::RunsInScope;
+use crate::context::ambient::{Ambient, Entered};
+use crate::critical::log_or_print;
+use crate::entry::clock::Clock;
+use crate::entry::{LogEntry, ObjectRef, Source};
+use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
+use crate::history::cadence::Cadence;
+use crate::level::Level;
+use crate::pipeline::receipt::Receipt;
+use crate::pipeline::ticket::Ticket;
+use crate::pipeline::writer::Writer;
+use crate::pipeline::{Kept, LogStats, Pipeline};
+use crate::record::draft::Draft;
+use crate::record::drafts::Drafts;
+use crate::record::tracked::Tracked;
+use crate::record::transaction::{Attempt, InTransaction, Staging, Transaction, transaction_in};
+use crate::record::unit::Unit;
+use crate::registry::description::ModelDescription;
+use crate::registry::options::RegisterOptions;
+use crate::registry::{Registry, Unknown, UnregisteredPolicy};
+use crate::store::Store;
+use crate::store::query::Query;
+use crate::value::AuditValue;
+use crate::value::auditable::Auditable;
+use crate::value::frozen::Before;
+use crate::value::hash::HashKeys;
+use crate::value::schema::{FieldSchema, ModelSchema, Sensitivity};
+use crate::value::snapshot::{Env, Snapshot};
+use crate::value::visited::any_inside;
+
+/// An audit log: where entries go, and which types are recorded.
+///
+/// A program usually [installs](AuditLogBuilder::install) one and uses the free functions
+/// ([`created`](crate::created), [`LogEntry::objects`], ..), which act on the *current* log:
+/// the one entered on this thread ([`enter`](Self::enter)), else the installed one, else one
+/// in memory. Logs are independent of each other, registry included. Cloning makes another
+/// handle of the same log.
+///
+/// # Example: a log of one's own
+/// ```
+/// use audit_core::{AuditLog, MemoryStore};
+///
+/// let log = AuditLog::builder().store(MemoryStore::new()).build();
+/// log.event("started").record()?;
+/// assert_eq!(log.query().count()?, 1);
+/// # Ok::<(), audit_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct AuditLog {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) registry: Registry,
+    pub(crate) cadence: Cadence,
+    pub(crate) keys: Arc<HashKeys>,
+    pub(crate) min_level: Level,
+    pub(crate) require_actor: bool,
+    pub(crate) max_entry_bytes: usize,
+    pub(crate) unregistered: UnregisteredPolicy,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Box<dyn Fn(DateTime<Utc>) -> Uuid + Send + Sync>,
+    pub(crate) before: Vec<BeforeHook>,
+    pub(crate) source: Source,
+    pub(crate) queue: usize,
+    pub(crate) writer: OnceLock<Writer>,
+    /// Held while the writer is started.
+    pub(crate) starting: Mutex<()>,
+    pub(crate) closed: AtomicBool,
+    pub(crate) warned: AtomicBool,
+}
+
+/// What looks at an entry before it is written and may change or veto it.
+pub(crate) type BeforeHook = Box<dyn Fn(&mut LogEntry) -> Flow + Send + Sync>;
+
+/// What a hook says about an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// Do not record the entry: the receipt is `Skipped(Vetoed)`.
+    Veto,
+}
+
+/// How long [`AuditLog::shutdown`] waits for a store that does not answer.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(25);
+
+/// How many objects a batch of [`AuditLog::baseline`] holds.
+const BASELINE: usize = 1_000;
+
+static INSTALLED: OnceLock<AuditLog> = OnceLock::new();
+
+/// What is current before any install.
+static FALLBACK: LazyLock<AuditLog> = LazyLock::new(|| AuditLog::builder().build());
+
+impl AuditLog {
+    /// Starts building a log.
+    pub fn builder() -> AuditLogBuilder {
+        AuditLogBuilder::new()
+    }
+
+    pub(crate) fn from_shared(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Returns the current log: the one entered on this thread, else the installed one,
+    /// else one in memory.
+    pub fn current() -> Self {
+        Self::entered().unwrap_or_else(|| INSTALLED.get().unwrap_or(&FALLBACK).clone())
+    }
+
+    /// Returns the log entered on this thread.
+    pub(crate) fn entered() -> Option<Self> {
+        Self::innermost()
+    }
+
+    /// Makes this log the global one. Types registered before, in the log in memory, are
+    /// registered in this one too.
+    ///
+    /// The global log is never dropped: a program that [submits](Draft::submit) entries ends
+    /// with [`shutdown`](Self::shutdown), or keeps the guard of
+    /// [`shutdown_on_drop`](Self::shutdown_on_drop) in `main`.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyInstalled`]; a program installs once.
+    pub fn install(self) -> Result<Self> {
+        let mut fresh = false;
+        let installed = INSTALLED.get_or_init(|| {
+            fresh = true;
+            self.clone()
+        });
+        if !fresh {
+            return Err(Error::AlreadyInstalled);
+        }
+        installed.shared.registry.adopt(&FALLBACK.shared.registry);
+        if FALLBACK.query().first()?.is_some() {
+            log_or_print(
+                log::Level::Warn,
+                "entries were recorded before the audit log was installed; they are in memory only",
+            );
+        }
+        Ok(self)
+    }
+
+    /// Makes this log the current one on this thread until the guard is dropped.
+    #[must_use = "the log is current until the guard is dropped; bind it to a name"]
+    pub fn enter(&self) -> LogGuard {
+        LogGuard {
+            _entered: Ambient::enter(self.clone()),
+        }
+    }
+
+    /// Returns whether both are handles of one log.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn hash_keys(&self) -> Arc<HashKeys> {
+        Arc::clone(&self.shared.keys)
+    }
+
+    /// Returns what values are walked with: the keys of this log, and the rules of its models.
+    pub(crate) fn env(&self) -> Env {
+        Env::with_keys(self.hash_keys()).under(self.shared.registry.ruling())
+    }
+
+    /// Takes a snapshot of a value under the rules of this log's models.
+    pub(crate) fn snapshot<T: AuditValue + ?Sized>(&self, value: &T) -> Result<Value, ValueError> {
+        let mut env = self.env();
+        let value = value.snapshot(&mut Snapshot::at_depth(&mut env, 0));
+        env.into_error().map_or(Ok(value), Err)
+    }
+
+    /// Returns the store.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.shared.pipeline.store)
+    }
+
+    /// Asks this log's store.
+    pub fn query(&self) -> Query {
+        Query::of(self.store()).with_keys(self.hash_keys())
+    }
+
+    /// Returns what the log has counted since it was built.
+    pub fn stats(&self) -> LogStats {
+        self.shared.pipeline.stats()
+    }
+
+    /// Registers a type: from now on its objects are recorded. Again is no error and keeps
+    /// the options it was registered with.
+    ///
+    /// # Panics
+    /// If another type has the model name; [`try_register`](Self::try_register) returns the
+    /// error.
+    pub fn register<T: Auditable + 'static>(&self) {
+        if let Err(error) = self.try_register::<T>() {
+            panic!("{error}");
+        }
+    }
+
+    /// Registers a type as [`register`](Self::register) does.
+    ///
+    /// # Errors
+    /// [`RegistrationError`] as from [`register_with`](Self::register_with).
+    pub fn try_register<T: Auditable + 'static>(&self) -> Result<(), RegistrationError> {
+        self.check_hashes::<T>()?;
+        self.shared.registry.register::<T>(None)
+    }
+
+    /// Registers a type with options on top of its attributes, in place of those it had.
+    ///
+    /// # Errors
+    /// [`RegistrationError`] if an option names a field or action that is none, or another
+    /// type has the model name.
+    pub fn register_with<T: Auditable + 'static>(
+        &self,
+        options: impl FnOnce(RegisterOptions<T>) -> RegisterOptions<T>,
+    ) -> Result<(), RegistrationError> {
+        self.check_hashes::<T>()?;
+        self.shared
+            .registry
+            .register(Some(options(RegisterOptions::new())))
+    }
+
+    /// Ends the recording of a type; returns whether it was registered. Drafts of it are then
+    /// skipped without a warning, also where it never was registered.
+    pub fn unregister<T: Auditable>(&self) -> bool {
+        self.shared.registry.unregister::<T>()
+    }
+
+    /// Returns whether a type is registered.
+    pub fn is_registered<T: Auditable>(&self) -> bool {
+        self.shared.registry.get(T::MODEL).is_some()
+    }
+
+    /// Returns the schemas of the registered types, by model name.
+    pub fn registered(&self) -> Vec<&'static ModelSchema> {
+        self.shared.registry.schemas()
+    }
+
+    /// Returns the registered models as data, with what `register_with` set.
+    pub fn described(&self) -> Vec<ModelDescription> {
+        self.shared.registry.described()
+    }
+
+    /// Checks that the tokens of a type outlive the process if its objects are found by them, and
+    /// warns of other tokens that do not.
+    fn check_hashes<T: Auditable>(&self) -> Result<(), RegistrationError> {
+        if T::HASHES_KEYS && self.shared.keys.is_ephemeral() {
+            return Err(RegistrationError::NoHashKey {
+                model: T::MODEL.to_owned(),
+            });
+        }
+        let hashed = |field: &FieldSchema| field.sensitivity == Sensitivity::Hashed;
+        if self.shared.keys.is_ephemeral()
+            && any_inside(T::schema().fields(), hashed)
+            && !self.shared.warned.swap(true, Ordering::Relaxed)
+        {
+            let message = format!(
+                "`{}` has hashed fields and the log has no hash key: their tokens can be compared within this process only; set `AuditLog::builder().hash_key(..)`",
+                T::MODEL
+            );
+            log_or_print(log::Level::Warn, &message);
+        }
+        Ok(())
+    }
+
+    /// Reports a type of which something was to be recorded and that is not registered, as the
+    /// log's policy says.
+    #[cold]
+    pub(crate) fn report_unregistered(&self, schema: &ModelSchema) -> Result<()> {
+        let unknown = self.shared.registry.note_unknown(schema.name);
+        if unknown == Unknown::OnPurpose {
+            return Ok(());
+        }
+        self.shared.pipeline.note_unregistered();
+        match self.shared.unregistered {
+            UnregisteredPolicy::Warn if unknown == Unknown::First => log_or_print(
+                log::Level::Warn,
+                &format!(
+                    "`{name}` is not registered with the audit log, so nothing is recorded of it: call `auditlog::register::<{name}>()` when the program starts, or `auditlog::unregister::<{name}>()` if it is left out on purpose",
+                    name = schema.type_name,
+                ),
+            ),
+            UnregisteredPolicy::Warn | UnregisteredPolicy::Ignore => {}
+            UnregisteredPolicy::Error => {
+                return Err(Error::NotRegistered {
+                    model: schema.name.to_owned(),
+                    type_name: schema.type_name,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Drafts the entry of a creation.
+    pub fn created<T: Auditable + 'static>(&self, new: &T) -> Draft {
+        Draft::created(self, new)
+    }
+
+    /// Drafts the entry of an update.
+    pub fn updated<T: Auditable + 'static>(&self, old: &T, new: &T) -> Draft {
+        Draft::updated(self, old, new)
+    }
+
+    /// Drafts the entry of a deletion.
+    pub fn deleted<T: Auditable + 'static>(&self, old: &T) -> Draft {
+        Draft::deleted(self, old)
+    }
+
+    /// Drafts the entry of a look at an object.
+    pub fn accessed<T: Auditable + 'static>(&self, object: &T) -> Draft {
+        Draft::object(self, Action::Access, object)
+    }
+
+    /// Drafts the entry of an action with a name of its own.
+    pub fn custom<T: Auditable + 'static>(&self, action: impl Into<Action>, object: &T) -> Draft {
+        Draft::custom(self, action.into(), object)
+    }
+
+    /// Drafts an entry without an object.
+    pub fn event(&self, name: impl Into<Action>) -> Draft {
+        Draft::event(self, name.into())
+    }
+
+    /// Changes an object and drafts the entry of the update. What the object shares with its clones,
+    /// as in an `Rc<RefCell<_>>` or an `Arc<Mutex<_>>`, is compared with what it was before.
+    pub fn update<T: Auditable + Clone + 'static>(
+        &self,
+        object: &mut T,
+        change: impl FnOnce(&mut T),
+    ) -> Draft {
+        let old = object.clone();
+        // A clone with shared cells changes with the object.
+        let before = self.before(object);
+        change(object);
+        self.updated_since(&old, before.as_ref(), object)
+    }
+
+    /// Captures what clones of an object share with it; `None` for most types, which share nothing.
+    pub(crate) fn before<T: Auditable>(&self, object: &T) -> Option<Result<Before, ValueError>> {
+        let shared = self.shared.registry.shared(T::MODEL)?;
+        Some(self.naming::<T, _>(|| Before::of(object, &shared, self.env())))
+    }
+
+    /// Runs a function that names an object of a type: a token in its key is this log's.
+    pub(crate) fn naming<T: Auditable, R>(&self, run: impl FnOnce() -> R) -> R {
+        if T::HASHES_KEYS {
+            self.hash_keys().entered(run)
+        } else {
+            run()
+        }
+    }
+
+    /// Returns the object that entries of this log name, given its key in clear or as stored.
+    pub(crate) fn object_ref<T: Auditable>(&self, pk: String) -> ObjectRef {
+        ObjectRef::keyed::<T>(Some(&self.shared.keys), pk)
+    }
+
+    /// Drafts the entry of an update, given what was captured before it.
+    pub(crate) fn updated_since<T: Auditable + 'static>(
+        &self,
+        old: &T,
+        before: Option<&Result<Before, ValueError>>,
+        new: &T,
+    ) -> Draft {
+        match before {
+            None => self.updated(old, new),
+            Some(before) => Draft::updated_since(self, old, before.as_ref(), new),
+        }
+    }
+
+    /// Drafts the entry of a statement that changed many objects at once.
+    pub fn bulk<T: Auditable + 'static>(&self, action: impl Into<Action>) -> Draft {
+        Draft::bulk(self, action.into(), T::schema())
+    }
+
+    /// Wraps an object whose changes are to be recorded.
+    pub fn track<T: Auditable + Clone + 'static>(&self, object: T) -> Tracked<T> {
+        Tracked::in_log(self.clone(), object)
+    }
+
+    /// Starts a unit of work: what is to be written into a transaction of the caller's own.
+    pub fn unit(&self) -> Unit {
+        Unit::of(self)
+    }
+
+    /// Runs `run` in a transaction of this log; see [`transaction`](crate::transaction).
+    ///
+    /// # Errors
+    /// What `run` returned, or that the batch could not be written.
+    pub fn transaction<T, E, R>(&self, run: impl FnOnce() -> R) -> Result<T, E>
+    where
+        T: RunsInScope,
+        E: From<Error>,
+        R: Attempt<T, E>,
+    {
+        let transaction = self.begin();
+        let value = run().result()?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// Begins a transaction of this log on this thread.
+    pub fn begin(&self) -> Transaction {
+        Transaction::begin(self)
+    }
+
+    /// Runs a future in a transaction of this log; see
+    /// [`transaction_async`](crate::transaction_async).
+    pub fn transaction_async<F, T, E>(&self, future: F) -> InTransaction<F, T>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        transaction_in(self, future)
+    }
+
+    /// Drafts the entries of many creations, which are recorded as one batch.
+    pub fn created_many<'o, T: Auditable + 'static>(
+        &self,
+        objects: impl IntoIterator<Item = &'o T>,
+    ) -> Drafts {
+        let drafts = objects.into_iter().map(|new| self.created(new));
+        Drafts::of(self, drafts)
+    }
+
+    /// Drafts the entries of many updates, each of an old and a new object, which are
+    /// recorded as one batch.
+    pub fn updated_many<'o, T: Auditable + 'static>(
+        &self,
+        objects: impl IntoIterator<Item = (&'o T, &'o T)>,
+    ) -> Drafts {
+        let pairs = objects.into_iter();
+        Drafts::of(self, pairs.map(|(old, new)| self.updated(old, new)))
+    }
+
+    /// Drafts the entries of many deletions, which are recorded as one batch.
+    pub fn deleted_many<'o, T: Auditable + 'static>(
+        &self,
+        objects: impl IntoIterator<Item = &'o T>,
+    ) -> Drafts {
+        let drafts = objects.into_iter().map(|old| self.deleted(old));
+        Drafts::of(self, drafts)
+    }
+
+    /// Records the present state of objects that were there before the trail was: see
+    /// [`baseline`](crate::baseline()).
+    ///
+    /// # Errors
+    /// If an entry cannot be made or written. The batches before stay.
+    pub fn baseline<T: Auditable + 'static>(
+        &self,
+        objects: impl IntoIterator<Item = impl Borrow<T>>,
+    ) -> Result<u64> {
+        let mut objects = objects.into_iter();
+        let mut recorded = 0;
+        loop {
+            let drafts: Vec<Draft> = objects
+                .by_ref()
+                .take(BASELINE)
+                .map(|object| Draft::baseline(self, object.borrow()))
+                .collect();
+            if drafts.is_empty() {
+                return Ok(recorded);
+            }
+            let receipts = self.record_all(drafts)?;
+            recorded += receipts.iter().filter(|r| r.id().is_some()).count() as u64;
+        }
+    }
+
+    /// Records drafts of this log as one batch, and returns their receipts in the same order.
+    ///
+    /// # Errors
+    /// If a draft cannot be recorded, is one of another log, or the batch cannot be written;
+    /// then none is, unless [`Error::is_unconfirmed`].
+    pub fn record_all(&self, drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
+        let mut receipts = Vec::new();
+        let mut entries = Vec::new();
+        for draft in drafts {
+            receipts.push(draft.settle(self, &mut entries)?);
+        }
+        if let Some(staging) = Staging::of(self) {
+            staging.stage(entries)?;
+        } else {
+            let kept = self.write(&entries)?;
+            for receipt in &mut receipts {
+                if let Receipt::Recorded(id) = *receipt {
+                    *receipt = kept.receipt(id);
+                }
+            }
+        }
+        Ok(receipts)
+    }
+
+    /// Writes entries and returns when the store has them.
+    pub(crate) fn write(&self, entries: &[LogEntry]) -> Result<Kept> {
+        if entries.is_empty() {
+            return Ok(Kept::Stored);
+        }
+        self.open()?;
+        self.shared.pipeline.write(entries)
+    }
+
+    /// Leaves entries to the writer thread.
+    pub(crate) fn enqueue(&self, entries: Vec<LogEntry>) -> Ticket {
+        let Some(id) = entries.last().map(|entry| entry.id) else {
+            return Ticket::settled(Ok(Receipt::Unchanged));
+        };
+        match self.open().and_then(|()| self.writer()) {
+            // The writer cannot wait for room in its own queue.
+            Ok(writer) if writer.is_current() => {
+                let written = self.shared.pipeline.write(&entries);
+                Ticket::settled(written.map(|kept| kept.receipt(id)))
+            }
+            Ok(writer) => writer.submit(entries),
+            Err(error) => Ticket::settled(Err(error)),
+        }
+    }
+
+    fn writer(&self) -> Result<&Writer> {
+        if let Some(writer) = self.shared.writer.get() {
+            return Ok(writer);
+        }
+        // Of two that come first at once one starts it.
+        let _starting = self
+            .shared
+            .starting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = self.shared.writer.get() {
+            return Ok(writer);
+        }
+        self.open()?;
+        let writer = Writer::start(Arc::clone(&self.shared.pipeline), self.shared.queue)?;
+        Ok(self.shared.writer.get_or_init(|| writer))
+    }
+
+    fn open(&self) -> Result<()> {
+        if self.shared.closed.load(Ordering::Acquire) {
+            return Err(Error::ShutDown);
+        }
+        if self.is(&FALLBACK) && !self.shared.warned.swap(true, Ordering::Relaxed) {
+            log_or_print(
+                log::Level::Warn,
+                "no audit log is installed, so entries are kept in memory only and lost when the program ends: build one with a store and call `install`",
+            );
+        }
+        Ok(())
+    }
+
+    /// Returns when everything submitted before is written and durable.
+    ///
+    /// # Errors
+    /// If the store failed, or entries are still waiting for it ([`FailurePolicy::FailOpen`]).
+    ///
+    /// [`FailurePolicy::FailOpen`]: crate::FailurePolicy::FailOpen
+    pub fn flush(&self) -> Result<()> {
+        if let Some(writer) = self.shared.writer.get()
+            && !writer.is_current()
+        {
+            writer.barrier().wait()?;
+        }
+        self.shared.pipeline.flush()
+    }
+
+    /// Takes no more entries, and returns when those it has are written and durable. What is
+    /// recorded afterwards is [`Error::ShutDown`]; the trail can still be read.
+    ///
+    /// Waits as long as entries are being written, and up to 25 s for a store that does not
+    /// answer; [`shutdown_within`](Self::shutdown_within) sets a limit.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush), and [`Error::ShutdownTimedOut`] if the store does not answer.
+    pub fn shutdown(&self) -> Result<()> {
+        self.shut_down(SHUTDOWN_PATIENCE, true)
+    }
+
+    /// Shuts the log down as [`shutdown`](Self::shutdown) does, but waits no longer than `limit`.
+    /// The store goes on with what it has begun as long as the process runs.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush), and [`Error::ShutdownTimedOut`] if entries are not confirmed by
+    /// then.
+    ///
+    /// # Example: the end of a program
+    /// ```
+    /// use std::time::Duration;
+    /// use audit_core::AuditLog;
+    ///
+    /// let log = AuditLog::builder().build();
+    /// let ticket = log.event("stopped").submit();
+    /// log.shutdown_within(Duration::from_secs(10))?;
+    /// assert!(ticket.wait()?.is_recorded());
+    /// # Ok::<(), audit_core::Error>(())
+    /// ```
+    pub fn shutdown_within(&self, limit: Duration) -> Result<()> {
+        self.shut_down(limit, false)
+    }
+
+    /// Waits for a thread that shuts the log down; with `patient`, as long as that gets on.
+    fn shut_down(&self, limit: Duration, patient: bool) -> Result<()> {
+        self.shared.closed.store(true, Ordering::Release);
+        // The writer cannot wait for itself, as when a sink shuts the log down.
+        if self.shared.writer.get().is_some_and(Writer::is_current) {
+            return self.end();
+        }
+        let (done, result) = mpsc::sync_channel(1);
+        let log = self.clone();
+        let ending = thread::Builder::new()
+            .name("auditlog-shutdown".to_owned())
+            .spawn(move || {
+                let ended = log.end();
+                // Before the caller goes on, who may hold the last handle.
+                drop(log);
+                // If the caller has stopped waiting, it knows what it needs to.
+                done.send(ended).ok();
+            });
+        if ending.is_err() {
+            return self.end();
+        }
+        let written = || {
+            let stats = self.stats();
+            stats.recorded + stats.failed + stats.lost
+        };
+        loop {
+            let before = written();
+            match result.recv_timeout(limit) {
+                Ok(ended) => return ended,
+                Err(RecvTimeoutError::Timeout) if patient && written() != before => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(Error::ShutdownTimedOut { waited: limit });
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    let error = StoreError::backend("the shutdown", "it panicked");
+                    return Err(error.unconfirmed("the store").into());
+                }
+            }
+        }
+    }
+
+    fn end(&self) -> Result<()> {
+        // One that is being started is stopped too.
+        drop(self.shared.starting.lock());
+        if let Some(writer) = self.shared.writer.get() {
+            writer.stop();
+        }
+        self.shared.pipeline.flush()
+    }
+
+    /// Shuts the log down when the guard is dropped, as at the end of `main`: what was
+    /// submitted is then written before the program ends. A failure goes to `log`.
+    #[must_use = "the log is shut down when the guard is dropped; bind it to a name"]
+    pub fn shutdown_on_drop(&self) -> ShutdownGuard {
+        ShutdownGuard { log: self.clone() }
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.shared.clock.now()
+    }
+
+    pub(crate) fn fresh_id(&self) -> Uuid {
+        (self.shared.ids)(self.now())
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.get() {
+            writer.stop();
+        }
+        self.pipeline.give_up();
+    }
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLog")
+            .field("store", &self.shared.pipeline.store)
+            .field(
+                "registered",
+                &self
+                    .registered()
+                    .iter()
+                    .map(|s| s.name())
+                    .collect::<Vec<_>>(),
+            )
+            .finish_non_exhaustive()
+    }
+}
+
+/// Shuts a log down when dropped.
+#[derive(Debug)]
+#[must_use = "the log is shut down when the guard is dropped; bind it to a name"]
+pub struct ShutdownGuard {
+    log: AuditLog,
+}
+
+impl Drop for ShutdownGuard {
+    fn drop(&mut self) {
+        if let Err(error) = self.log.shutdown() {
+            crate::critical!(target: "auditlog", "the audit log could not be shut down: {error}");
+        }
+    }
+}
+
+/// Makes another log current again when dropped. Stays on its thread.
+#[must_use = "the log is current until the guard is dropped; bind it to a name"]
+pub struct LogGuard {
+    _entered: Entered<AuditLog>,
+}
+
+impl fmt::Debug for LogGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogGuard").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,1058 @@
+//! Drafts: entries that are made but not yet recorded.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::full_snapshot::Whole;
+use super::pending::Pending;
+use super::transaction::Staging;
+use crate::action::{Action, Outcome};
+use crate::change::Changes;
+use crate::context::{Context, IntoActor};
+use crate::entry::{LogEntry, ObjectRef, size, to_micros};
+use crate::error::{Error, Result, ValueError};
+use crate::history::mark_loose;
+use crate::level::Level;
+use crate::log::{AuditLog, Flow};
+use crate::path::Path;
+use crate::pipeline::receipt::{Receipt, SkipReason};
+use crate::pipeline::ticket::Ticket;
+use crate::registry::Registration;
+use crate::registry::options::{SnapshotPolicy, find_field};
+use crate::registry::rules::Rules;
+use crate::value::AuditValue;
+use crate::value::auditable::Auditable;
+use crate::value::diff::{Difference, compare, compare_with};
+use crate::value::frozen::Before;
+use crate::value::repr::Repr;
+use crate::value::schema::ModelSchema;
+use crate::value::snapshot::{Env, Snapshot};
+
+/// An entry that is made but not yet recorded.
+///
+/// Who, why and from where come from the context at the time the draft is made; the methods
+/// override it.
+#[derive(Debug)]
+#[must_use = "a draft records nothing until `record` or `submit`"]
+pub struct Draft {
+    log: AuditLog,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Ready(Box<Ready>),
+    Skipped(SkipReason),
+    Failed(Error),
+}
+
+/// Compares the old object with the new one.
+type Compare<'c> = dyn Fn(Env, Option<&Rules>) -> Result<Difference, ValueError> + 'c;
+
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
+struct Ready {
+    entry: LogEntry,
+    schema: Option<&'static ModelSchema>,
+    /// The level by action, before fields and outcome raise it.
+    base: Level,
+    raised: Option<Level>,
+    /// The level the caller set.
+    fixed: Option<Level>,
+    require_reason: bool,
+    require_actor: bool,
+    /// Whether the entry is only worth recording if something changed.
+    needs_change: bool,
+    notable: bool,
+    /// Whether the entry has its id, its time and what the context gives; one that is not
+    /// recorded needs none of them.
+    complete: bool,
+    /// Whether snapshots are due by the number of entries.
+    counted: bool,
+    /// The end of the object under its former key, where an update changed its identity.
+    ended: Option<Box<Ended>>,
+}
+
+/// The first entry of an identity change; the second one is the draft's own.
+#[derive(Debug)]
+struct Ended {
+    entry: LogEntry,
+    /// The level by action.
+    base: Level,
+}
+
+/// An object of any type, so that what makes an entry is compiled once.
+trait Entity {
+    fn admitted(&self, registration: &Registration) -> bool;
+    /// Whether entries name the object or its parent by a token.
+    fn hashes_keys(&self) -> bool;
+    fn pk(&self) -> String;
+    fn write_repr(&self, repr: &mut Repr<'_>);
+    fn root(&self) -> Option<ObjectRef>;
+    fn record(&self, cx: &mut Snapshot<'_>) -> Value;
+}
+
+impl<T: Auditable + 'static> Entity for T {
+    fn admitted(&self, registration: &Registration) -> bool {
+        registration.admits(self.entity())
+    }
+
+    fn hashes_keys(&self) -> bool {
+        T::HASHES_KEYS
+    }
+
+    fn pk(&self) -> String {
+        self.object_pk()
+    }
+
+    fn write_repr(&self, repr: &mut Repr<'_>) {
+        self.repr_into(repr);
+    }
+
+    fn root(&self) -> Option<ObjectRef> {
+        self.parent()
+    }
+
+    fn record(&self, cx: &mut Snapshot<'_>) -> Value {
+        self.snapshot(cx)
+    }
+}
+
+/// An object that shares some fields with a later state of itself, as it was.
+struct Former<'o> {
+    old: &'o dyn Entity,
+    before: &'o Before,
+}
+
+impl Entity for Former<'_> {
+    fn admitted(&self, registration: &Registration) -> bool {
+        self.old.admitted(registration)
+    }
+
+    fn hashes_keys(&self) -> bool {
+        self.old.hashes_keys()
+    }
+
+    fn pk(&self) -> String {
+        self.before.key().to_owned()
+    }
+
+    fn write_repr(&self, repr: &mut Repr<'_>) {
+        self.old.write_repr(repr);
+    }
+
+    fn root(&self) -> Option<ObjectRef> {
+        self.old.root()
+    }
+
+    fn record(&self, cx: &mut Snapshot<'_>) -> Value {
+        let mut snapshot = self.old.record(cx);
+        self.before.restore(&mut snapshot);
+        snapshot
+    }
+}
+
+/// The state of an object before an update.
+#[derive(Clone, Copy)]
+struct Old<'o> {
+    object: &'o dyn Entity,
+    /// Whether the new state is known to have the same key.
+    keeps_key: bool,
+}
+
+/// The content of an entry, by the kind of draft.
+enum Content<'c> {
+    /// Every field as new.
+    Created,
+    /// Every field as old.
+    Deleted,
+    /// What a comparison with the old object finds, which may have another key.
+    Changed(&'c Compare<'c>, Old<'c>),
+    /// All of it, and no change.
+    Present,
+    /// Nothing.
+    Same,
+}
+
+impl Draft {
+    pub(crate) fn created<T: Auditable + 'static>(log: &AuditLog, new: &T) -> Self {
+        Self::make(log, Action::Create, T::schema(), new, &Content::Created)
+    }
+
+    pub(crate) fn deleted<T: Auditable + 'static>(log: &AuditLog, old: &T) -> Self {
+        Self::make(log, Action::Delete, T::schema(), old, &Content::Deleted)
+    }
+
+    pub(crate) fn updated<T: Auditable + 'static>(log: &AuditLog, old: &T, new: &T) -> Self {
+        let difference = |env, rules: Option<&Rules>| compare(old, new, env, rules);
+        let old = Old {
+            object: old,
+            keeps_key: old.keeps_key(new),
+        };
+        let content = Content::Changed(&difference, old);
+        Self::make(log, Action::Update, T::schema(), new, &content)
+    }
+
+    /// An update of an object that shares some fields with its clones, given what these were.
+    pub(crate) fn updated_since<T: Auditable + 'static>(
+        log: &AuditLog,
+        old: &T,
+        before: Result<&Before, &ValueError>,
+        new: &T,
+    ) -> Self {
+        let before = match before {
+            Ok(before) => before,
+            Err(error) => {
+                let error = invalid(T::schema(), error.clone());
+                return Self {
+                    log: log.clone(),
+                    state: State::Failed(error),
+                };
+            }
+        };
+        let difference = |env, rules: Option<&Rules>| {
+            let after = Before::of(new, before.names(), log.env())?;
+            compare_with((old, before), (new, &after), env, rules)
+        };
+        let former = Former { old, before };
+        let old = Old {
+            object: &former,
+            keeps_key: false,
+        };
+        let content = Content::Changed(&difference, old);
+        Self::make(log, Action::Update, T::schema(), new, &content)
+    }
+
+    /// An entry about an object that did not change.
+    pub(crate) fn object<T: Auditable + 'static>(
+        log: &AuditLog,
+        action: Action,
+        object: &T,
+    ) -> Self {
+        Self::make(log, action, T::schema(), object, &Content::Same)
+    }
+
+    /// The state of an object that was there before its trail.
+    pub(crate) fn baseline<T: Auditable + 'static>(log: &AuditLog, object: &T) -> Self {
+        let action = Action::Custom("baseline".into());
+        Self::make(log, action, T::schema(), object, &Content::Present)
+    }
+
+    /// An action with a name of its own about an object.
+    pub(crate) fn custom<T: Auditable + 'static>(
+        log: &AuditLog,
+        action: Action,
+        object: &T,
+    ) -> Self {
+        match own_name(&action) {
+            Ok(()) => Self::object(log, action, object),
+            Err(error) => Self {
+                log: log.clone(),
+                state: State::Failed(error),
+            },
+        }
+    }
+
+    pub(crate) fn event(log: &AuditLog, action: Action) -> Self {
+        if let Err(error) = own_name(&action) {
+            return Self {
+                log: log.clone(),
+                state: State::Failed(error),
+            };
+        }
+        if Context::is_current_disabled() {
+            return Self {
+                log: log.clone(),
+                state: State::Skipped(SkipReason::Disabled),
+            };
+        }
+        let mut ready = Ready::new(log, action, None, Level::Info);
+        ready.complete(log);
+        Self {
+            log: log.clone(),
+            state: State::Ready(Box::new(ready)),
+        }
+    }
+
+    pub(crate) fn bulk(log: &AuditLog, action: Action, schema: &'static ModelSchema) -> Self {
+        let state = match admit(log, &action, schema, None) {
+            Ok(registration) => {
+                let mut ready = Ready::of(log, action, &registration);
+                ready.entry.object_repr = format!("{} in bulk", schema.name);
+                ready.complete(log);
+                State::Ready(Box::new(ready))
+            }
+            Err(state) => state,
+        };
+        Self {
+            log: log.clone(),
+            state,
+        }
+    }
+
+    fn make(
+        log: &AuditLog,
+        action: Action,
+        schema: &'static ModelSchema,
+        object: &dyn Entity,
+        content: &Content<'_>,
+    ) -> Self {
+        let state = match admit(log, &action, schema, Some(object)) {
+            Ok(registration) => {
+                let mut ready = Box::new(Ready::of(log, action, &registration));
+                let mut describe = || ready.describe(log, object, content, &registration);
+                let described = if object.hashes_keys() {
+                    log.hash_keys().entered(describe)
+                } else {
+                    describe()
+                };
+                match described {
+                    Ok(()) => {
+                        if registration.loose {
+                            for entry in ready.each_mut() {
+                                mark_loose(schema.fields, &mut entry.changes);
+                            }
+                        }
+                        ready.settle_level();
+                        if !ready.is_unchanged() {
+                            ready.complete(log);
+                        }
+                        State::Ready(ready)
+                    }
+                    Err(error) => State::Failed(error),
+                }
+            }
+            Err(state) => state,
+        };
+        Self {
+            log: log.clone(),
+            state,
+        }
+    }
+
+    fn edit(mut self, edit: impl FnOnce(&mut Ready)) -> Self {
+        if let State::Ready(ready) = &mut self.state {
+            ready.complete(&self.log);
+            edit(ready);
+            ready.share();
+            ready.settle_level();
+        }
+        self
+    }
+
+    /// Sets why it was done.
+    pub fn reason(self, reason: impl Into<String>) -> Self {
+        self.edit(|ready| ready.entry.reason = Some(reason.into()))
+    }
+
+    /// Adds something to `additional_data`, masked where its type says so.
+    pub fn extra(self, key: impl Into<String>, value: impl AuditValue) -> Self {
+        let State::Ready(ready) = &self.state else {
+            return self;
+        };
+        let mut env = self.log.env();
+        let value = value.snapshot(&mut Snapshot::at_depth(&mut env, 0));
+        if let Some(source) = env.into_error() {
+            let model = ready.entry.model.clone();
+            return Self {
+                state: State::Failed(Error::Value { model, source }),
+                ..self
+            };
+        }
+        self.edit(|ready| {
+            ready.entry.additional_data.insert(key.into(), value);
+        })
+    }
+
+    /// Sets who did it.
+    pub fn actor<Form>(self, actor: impl IntoActor<Form>) -> Self {
+        let actor = actor.into_source().resolve();
+        self.edit(|ready| ready.entry.actor = actor)
+    }
+
+    /// Sets how it ended; a failure raises the level to error, a denial to warning.
+    pub fn outcome(self, outcome: Outcome) -> Self {
+        self.edit(|ready| ready.entry.outcome = outcome)
+    }
+
+    /// Sets the level, whatever fields and outcome say.
+    pub fn level(self, level: Level) -> Self {
+        self.edit(|ready| ready.fixed = Some(level))
+    }
+
+    /// Sets when it happened, to the microsecond: any time, also one before that of the last
+    /// entry.
+    pub fn at(self, time: impl Into<DateTime<Utc>>) -> Self {
+        self.edit(|ready| ready.entry.timestamp = to_micros(time.into()))
+    }
+
+    /// Sets what ties together all that a request or job does.
+    pub fn correlation_id(self, id: impl Into<String>) -> Self {
+        self.edit(|ready| ready.entry.correlation_id = Some(id.into()))
+    }
+
+    /// Records only changes of these fields, given by path, as Django's `update_fields`
+    /// does; an update of other fields is then unchanged. An unknown field is an error when
+    /// the draft is recorded, and so is an update that changes the identity.
+    pub fn only<F: AsRef<str>>(mut self, fields: impl IntoIterator<Item = F>) -> Self {
+        let State::Ready(ready) = &mut self.state else {
+            return self;
+        };
+        if ready.ended.is_some() {
+            return self.identity_changed();
+        }
+        let mut paths: Vec<Path> = Vec::new();
+        for field in fields {
+            let field = field.as_ref();
+            let known = ready
+                .schema
+                .map_or(Err(None), |schema| find_field(schema, field));
+            match (known, field.parse()) {
+                (Ok(_), Ok(path)) => paths.push(path),
+                (Err(suggestion), _) => return self.unknown_field(field, suggestion),
+                (_, Err(_)) => return self.unknown_field(field, None),
+            }
+        }
+        let changes = &mut ready.entry.changes;
+        changes.retain(|change| {
+            paths
+                .iter()
+                .any(|path| change.path.is_within(path) || path.is_within(&change.path))
+        });
+        ready.notable &= !changes.is_empty();
+        self
+    }
+
+    fn unknown_field(mut self, field: &str, suggestion: Option<String>) -> Self {
+        if let State::Ready(ready) = &self.state {
+            self.state = State::Failed(Error::UnknownField {
+                model: ready.entry.model.clone(),
+                field: field.to_owned(),
+                suggestion,
+            });
+        }
+        self
+    }
+
+    fn identity_changed(mut self) -> Self {
+        if let State::Ready(ready) = &mut self.state {
+            let model = std::mem::take(&mut ready.entry.model);
+            self.state = State::Failed(Error::IdentityChanged { model });
+        }
+        self
+    }
+
+    /// Records the entry also if nothing changed.
+    pub fn force(self) -> Self {
+        self.edit(|ready| ready.needs_change = false)
+    }
+
+    /// Sets what changed, for an action that carries changes of its own. They are recorded
+    /// as they are given: what is secret must be masked already. For an update that changes
+    /// the identity it is an error when the draft is recorded.
+    pub fn changes(self, changes: Changes) -> Self {
+        if matches!(&self.state, State::Ready(ready) if ready.ended.is_some()) {
+            return self.identity_changed();
+        }
+        self.edit(|ready| {
+            ready.notable = !changes.is_empty();
+            ready.entry.changes = changes;
+        })
+    }
+
+    /// Says which objects a bulk statement was for, in `additional_data.matching`.
+    pub fn matching(self, condition: impl Into<String>) -> Self {
+        self.extra("matching", condition.into())
+    }
+
+    /// Says how many objects a bulk statement changed, in `additional_data.affected`.
+    pub fn affected(self, objects: u64) -> Self {
+        self.extra("affected", objects)
+    }
+
+    /// Returns the entry as it would be recorded; `None` if there would be none. Of a changed
+    /// identity it is the creation under the new key; see [`entries`](Self::entries).
+    pub fn entry(&self) -> Option<&LogEntry> {
+        match &self.state {
+            State::Ready(ready) if !ready.is_unchanged() => Some(&ready.entry),
+            _ => None,
+        }
+    }
+
+    /// Returns the entries as they would be recorded, in their order: one for most drafts, and
+    /// two for an update that changes the identity of its object.
+    pub fn entries(&self) -> impl Iterator<Item = &LogEntry> {
+        let ready = match &self.state {
+            State::Ready(ready) if !ready.is_unchanged() => Some(ready),
+            _ => None,
+        };
+        ready.into_iter().flat_map(|ready| {
+            let ended = ready.ended.as_ref().map(|ended| &ended.entry);
+            ended.into_iter().chain([&ready.entry])
+        })
+    }
+
+    /// Records the entry and returns when the store has it; inside a transaction, when it
+    /// is kept back for the end of that.
+    ///
+    /// An update that changes the identity of its object is two entries in one batch: the
+    /// deletion of the object under its former key, and its creation with all of its state under
+    /// the new one. Each names the other as its [`counterpart`](LogEntry::counterpart), and the
+    /// receipt has the id of the creation.
+    ///
+    /// # Errors
+    /// If the entry cannot be made (the object has no key, a value nests too deep, a reason is
+    /// missing, a field of [`only`](Self::only) is unknown) or the store does not take it. Then nothing was
+    /// recorded, unless [`Error::is_unconfirmed`]: then nobody knows. What is drafted and
+    /// recorded anew has another id and may be there twice.
+    pub fn record(self) -> Result<Receipt> {
+        let log = self.log.clone();
+        let ready = match self.prepare()? {
+            Ok(ready) => ready,
+            Err(receipt) => return Ok(receipt),
+        };
+        let id = ready.entry.id;
+        if let Some(staging) = Staging::of(&log) {
+            staging.stage(ready.into_entries())?;
+            return Ok(Receipt::Recorded(id));
+        }
+        let kept = if ready.ended.is_some() {
+            let entries: Vec<LogEntry> = ready.into_entries().collect();
+            log.write(&entries)?
+        } else {
+            log.write(std::slice::from_ref(&ready.entry))?
+        };
+        Ok(kept.receipt(id))
+    }
+
+    /// Leaves the entry to the log's writer thread, which writes what comes in batches and
+    /// in order. Never blocks: where the [queue](crate::AuditLogBuilder::queue) is full, it is
+    /// the [`Ticket`] that waits for room, and says what becomes of the entry if it is dropped
+    /// then. Nothing is dropped to make room.
+    ///
+    /// What is still queued when the process ends is lost: end with
+    /// [`AuditLog::shutdown`] or [`flush`](AuditLog::flush), or wait for the tickets. From the
+    /// writer thread itself, as in a sink, the entry is written at once.
+    ///
+    /// Inside a transaction the entry is kept back for the end of that.
+    pub fn submit(self) -> Ticket {
+        let log = self.log.clone();
+        match self.prepare() {
+            Ok(Ok(ready)) => match Staging::of(&log) {
+                Some(staging) => {
+                    let receipt = Receipt::Recorded(ready.entry.id);
+                    Ticket::settled(staging.stage(ready.into_entries()).map(|()| receipt))
+                }
+                None => log.enqueue(ready.into_entries().collect()),
+            },
+            Ok(Err(receipt)) => Ticket::settled(Ok(receipt)),
+            Err(error) => Ticket::settled(Err(error)),
+        }
+    }
+
+    /// Returns the entry, for a store that writes it into a transaction of the caller's own;
+    /// `None` if there is none. Hooks have seen it; sinks never will. Inside an audit transaction
+    /// it has the id of that.
+    ///
+    /// # Errors
+    /// If the entry cannot be made, as for [`record`](Self::record), and
+    /// [`Error::IdentityChanged`] if there are two; [`into_entries`](Self::into_entries) returns
+    /// both.
+    pub fn into_entry(self) -> Result<Option<LogEntry>> {
+        let mut entries = self.into_entries()?;
+        match entries.len() {
+            0 | 1 => Ok(entries.pop()),
+            _ => Err(Error::IdentityChanged {
+                model: entries.swap_remove(0).model,
+            }),
+        }
+    }
+
+    /// Returns the entries as [`into_entry`](Self::into_entry) does: none, one, or the two of a
+    /// changed identity, which belong into one transaction.
+    ///
+    /// # Errors
+    /// If the entry cannot be made, as for [`record`](Self::record).
+    pub fn into_entries(self) -> Result<Vec<LogEntry>> {
+        let transaction = Staging::id_of(&self.log);
+        let Ok(ready) = self.prepare()? else {
+            return Ok(Vec::new());
+        };
+        let mut entries: Vec<LogEntry> = ready.into_entries().collect();
+        for entry in &mut entries {
+            entry.transaction_id = transaction.or(entry.transaction_id);
+        }
+        Ok(entries)
+    }
+
+    /// Makes the entry, for an adapter of a database driver to write into a transaction of the
+    /// caller's own. Inside an audit transaction it has the id of that.
+    ///
+    /// # Errors
+    /// If the entry cannot be made, as for [`record`](Self::record).
+    pub fn pending(self) -> Result<Pending> {
+        let transaction = Staging::id_of(&self.log);
+        Pending::of([self], transaction)
+    }
+
+    /// Returns whether the context or the registration says that nothing is recorded.
+    pub(crate) fn is_skipped(&self) -> bool {
+        matches!(self.state, State::Skipped(_))
+    }
+
+    /// Adds what is to be written to `log`, and returns the receipt.
+    pub(crate) fn settle(self, log: &AuditLog, entries: &mut Vec<LogEntry>) -> Result<Receipt> {
+        self.must_be_of(log)?;
+        self.prepare_entries(entries)
+    }
+
+    pub(crate) fn must_be_of(&self, log: &AuditLog) -> Result<()> {
+        if self.log.is(log) {
+            Ok(())
+        } else {
+            Err(Error::OtherLog)
+        }
+    }
+
+    /// Adds what is to be written, and returns the receipt: of what was added last, or that
+    /// there is nothing.
+    pub(crate) fn prepare_entries(self, entries: &mut Vec<LogEntry>) -> Result<Receipt> {
+        Ok(match self.prepare()? {
+            Ok(ready) => {
+                let receipt = Receipt::Recorded(ready.entry.id);
+                entries.extend(ready.into_entries());
+                receipt
+            }
+            Err(receipt) => receipt,
+        })
+    }
+
+    fn prepare(self) -> Result<Result<Box<Ready>, Receipt>> {
+        let mut ready = match self.state {
+            State::Ready(ready) => ready,
+            State::Skipped(reason) => return Ok(Err(Receipt::Skipped(reason))),
+            State::Failed(error) => return Err(error),
+        };
+        if ready.is_unchanged() {
+            return Ok(Err(Receipt::Unchanged));
+        }
+        let shared = self.log.shared();
+        // Both entries of an identity change are recorded, or neither.
+        if ready.each().all(|entry| entry.level < shared.min_level) {
+            return Ok(Err(Receipt::Skipped(SkipReason::BelowLevel)));
+        }
+        for hook in &shared.before {
+            for entry in ready.each_mut() {
+                if hook(entry) == Flow::Veto {
+                    return Ok(Err(Receipt::Skipped(SkipReason::Vetoed)));
+                }
+            }
+        }
+        let no_reason = |entry: &LogEntry| {
+            let reason = entry.reason.as_ref();
+            reason.is_none_or(|reason| reason.trim().is_empty())
+        };
+        if ready.require_reason && ready.each().any(no_reason) {
+            return Err(Error::ReasonRequired {
+                model: ready.entry.model.clone(),
+                action: ready.entry.action.clone(),
+            });
+        }
+        if ready.require_actor && ready.each().any(|entry| entry.actor.is_none()) {
+            return Err(Error::ActorRequired {
+                model: ready.entry.model.clone(),
+                action: ready.entry.action.clone(),
+            });
+        }
+        for entry in ready.each() {
+            size::check(entry, shared.max_entry_bytes)?;
+        }
+        if ready.counted {
+            for entry in ready.each_mut() {
+                if entry.outcome != Outcome::Success {
+                    // An entry of a failure does not change the object's state.
+                    entry.snapshot = None;
+                }
+                shared.cadence.count(entry);
+            }
+        }
+        Ok(Ok(ready))
+    }
+}
+
+/// Refuses what would be taken for one of the four actions, or for nothing.
+fn own_name(action: &Action) -> Result<()> {
+    match action {
+        Action::Custom(name) if !name.trim().is_empty() => Ok(()),
+        other => Err(Error::ActionName {
+            name: other.as_str().to_owned(),
+        }),
+    }
+}
+
+/// Whether an action on an object is to be recorded.
+fn admit(
+    log: &AuditLog,
+    action: &Action,
+    schema: &'static ModelSchema,
+    object: Option<&dyn Entity>,
+) -> Result<std::sync::Arc<Registration>, State> {
+    if Context::is_current_disabled() {
+        return Err(State::Skipped(SkipReason::Disabled));
+    }
+    let Some(registration) = log.shared().registry.get(schema.name) else {
+        return Err(match log.report_unregistered(schema) {
+            Ok(()) => State::Skipped(SkipReason::NotRegistered),
+            Err(error) => State::Failed(error),
+        });
+    };
+    let actions = registration
+        .settings
+        .actions
+        .unwrap_or(registration.schema.actions);
+    let recorded = match action {
+        Action::Create => actions.create,
+        Action::Update => actions.update,
+        Action::Delete => actions.delete,
+        Action::Access => actions.access,
+        Action::Custom(_) => true,
+    };
+    if !recorded || object.is_some_and(|object| !object.admitted(&registration)) {
+        return Err(State::Skipped(SkipReason::ActionExcluded));
+    }
+    Ok(registration)
+}
+
+impl Ready {
+    fn new(
+        log: &AuditLog,
+        action: Action,
+        schema: Option<&'static ModelSchema>,
+        base: Level,
+    ) -> Self {
+        let mut entry = LogEntry {
+            id: Uuid::nil(),
+            timestamp: DateTime::UNIX_EPOCH,
+            level: base,
+            object_repr: String::new(),
+            action,
+            outcome: Outcome::Success,
+            model: String::new(),
+            object_pk: String::new(),
+            parent: None,
+            counterpart: None,
+            changes: Changes::new(),
+            snapshot: None,
+            actor: None,
+            correlation_id: None,
+            trace_id: None,
+            transaction_id: None,
+            remote_addr: None,
+            remote_port: None,
+            reason: None,
+            additional_data: Map::new(),
+            schema_version: 1,
+            source: log.shared().source.clone(),
+        };
+        match schema {
+            Some(schema) => {
+                schema.name.clone_into(&mut entry.model);
+                entry.schema_version = schema.version;
+            }
+            None => entry.action.as_str().clone_into(&mut entry.object_repr),
+        }
+        Self {
+            entry,
+            schema,
+            base,
+            raised: None,
+            fixed: None,
+            require_reason: false,
+            require_actor: log.shared().require_actor,
+            needs_change: false,
+            notable: true,
+            complete: false,
+            counted: false,
+            ended: None,
+        }
+    }
+
+    /// Gives the entry its id, its time and what the context has.
+    fn complete(&mut self, log: &AuditLog) {
+        if !self.complete {
+            self.complete = true;
+            let now = log.now();
+            if let Some(ended) = &mut self.ended {
+                // First, so that it orders before the other.
+                ended.entry.id = (log.shared().ids)(now);
+            }
+            self.entry.id = (log.shared().ids)(now);
+            self.entry.timestamp = now;
+            Context::fill(&mut self.entry);
+            self.share();
+        }
+    }
+
+    /// Gives the other entry of an identity change all that both have in common.
+    fn share(&mut self) {
+        let Some(ended) = &mut self.ended else {
+            return;
+        };
+        let entry = &self.entry;
+        ended.entry = LogEntry {
+            id: ended.entry.id,
+            level: ended.entry.level,
+            action: Action::Delete,
+            object_pk: std::mem::take(&mut ended.entry.object_pk),
+            object_repr: std::mem::take(&mut ended.entry.object_repr),
+            parent: ended.entry.parent.take(),
+            counterpart: ended.entry.counterpart.take(),
+            changes: std::mem::take(&mut ended.entry.changes),
+            snapshot: ended.entry.snapshot.take(),
+            timestamp: entry.timestamp,
+            outcome: entry.outcome,
+            model: entry.model.clone(),
+            actor: entry.actor.clone(),
+            correlation_id: entry.correlation_id.clone(),
+            trace_id: entry.trace_id.clone(),
+            transaction_id: entry.transaction_id,
+            remote_addr: entry.remote_addr,
+            remote_port: entry.remote_port,
+            reason: entry.reason.clone(),
+            additional_data: entry.additional_data.clone(),
+            schema_version: entry.schema_version,
+            source: entry.source.clone(),
+        };
+    }
+
+    /// Returns the entries, in their order.
+    fn each(&self) -> impl Iterator<Item = &LogEntry> {
+        let ended = self.ended.as_ref().map(|ended| &ended.entry);
+        ended.into_iter().chain([&self.entry])
+    }
+
+    fn each_mut(&mut self) -> impl Iterator<Item = &mut LogEntry> {
+        let ended = self.ended.as_mut().map(|ended| &mut ended.entry);
+        ended.into_iter().chain([&mut self.entry])
+    }
+
+    fn into_entries(self: Box<Self>) -> impl Iterator<Item = LogEntry> {
+        let this = *self;
+        let ended = this.ended.map(|ended| ended.entry);
+        ended.into_iter().chain([this.entry])
+    }
+
+    fn of(log: &AuditLog, action: Action, registration: &Registration) -> Self {
+        let schema = registration.schema;
+        let levels = registration.settings.levels(schema);
+        let base = match &action {
+            Action::Create => levels.create,
+            Action::Update => levels.update,
+            Action::Delete => levels.delete,
+            Action::Access => levels.access,
+            Action::Custom(_) => levels.custom,
+        };
+        let mut ready = Self::new(log, action, Some(schema), base);
+        ready.require_reason = schema.require_reason || registration.settings.require_reason;
+        ready.require_actor |= registration.settings.require_actor;
+        ready
+    }
+
+    /// Names the object and says what became of it.
+    fn describe(
+        &mut self,
+        log: &AuditLog,
+        object: &dyn Entity,
+        content: &Content<'_>,
+        registration: &Registration,
+    ) -> Result<()> {
+        let settings = &registration.settings;
+        let rules = registration.rules();
+        let schema = registration.schema;
+        self.entry.object_pk = object.pk();
+        let former = match content {
+            Content::Changed(_, old) if !old.keeps_key => {
+                let former = old.object.pk();
+                self.must_have_key(&former)?;
+                (former != self.entry.object_pk).then_some((former, old.object))
+            }
+            _ => None,
+        };
+        self.must_have_key(&self.entry.object_pk)?;
+        let (text, env) = text_of(log, object, rules, schema)?;
+        self.entry.object_repr = text;
+        self.entry.parent = object.root();
+        if let Content::Changed(compare, _) = content {
+            let difference = compare(env.below_the_outermost(), rules)
+                .map_err(|source| invalid(schema, source))?;
+            self.entry.changes = difference.changes;
+            pass_over(&mut self.entry, difference.passed_over);
+            self.raised = difference.level;
+            self.needs_change = true;
+            self.notable = difference.notable;
+        }
+        self.counted = matches!(settings.snapshot, SnapshotPolicy::Every(_));
+        if let Some((former, old)) = former {
+            return self.change_identity(log, former, (old, object), registration);
+        }
+        let cadence = &log.shared().cadence;
+        let wanted = match (content, settings.snapshot) {
+            (Content::Present, _) => true,
+            (Content::Same, _)
+            | (_, SnapshotPolicy::Never)
+            | (Content::Created | Content::Deleted, SnapshotPolicy::Every(_)) => false,
+            (_, SnapshotPolicy::Always) => true,
+            (Content::Changed(..), SnapshotPolicy::Every(every)) => {
+                self.notable && cadence.is_due(&*log.shared().pipeline.store, &self.entry, every)
+            }
+        };
+        match content {
+            Content::Created => {
+                fill_whole(&mut self.entry, log, object, registration, CREATED, wanted)
+            }
+            Content::Deleted => {
+                fill_whole(&mut self.entry, log, object, registration, DELETED, wanted)
+            }
+            _ if wanted => {
+                let whole = whole(log, object, registration)?;
+                pass_over(&mut self.entry, whole.passed_over);
+                self.entry.snapshot = Some(whole.snapshot);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes of an update the end of the object under its former key, and its beginning under
+    /// the new one.
+    fn change_identity(
+        &mut self,
+        log: &AuditLog,
+        former: String,
+        (old, new): (&dyn Entity, &dyn Entity),
+        registration: &Registration,
+    ) -> Result<()> {
+        let settings = &registration.settings;
+        let rules = registration.rules();
+        let levels = settings.levels(registration.schema);
+        let wanted = settings.snapshot == SnapshotPolicy::Always;
+        let model = self.entry.model.clone();
+        let mut ended = Self::new(
+            log,
+            Action::Delete,
+            Some(registration.schema),
+            levels.delete,
+        );
+        (ended.entry.object_repr, _) = text_of(log, old, rules, registration.schema)?;
+        ended.entry.parent = old.root();
+        ended.entry.counterpart = Some(ObjectRef::new(&*model, &*self.entry.object_pk));
+        fill_whole(&mut ended.entry, log, old, registration, DELETED, wanted)?;
+        self.entry.counterpart = Some(ObjectRef::new(model, &*former));
+        ended.entry.object_pk = former;
+        self.entry.action = Action::Create;
+        self.base = levels.create;
+        self.needs_change = false;
+        self.notable = true;
+        self.ended = Some(Box::new(Ended {
+            entry: ended.entry,
+            base: levels.delete,
+        }));
+        fill_whole(&mut self.entry, log, new, registration, CREATED, wanted)
+    }
+
+    fn must_have_key(&self, key: &str) -> Result<()> {
+        if key.is_empty() {
+            return Err(Error::NoKey {
+                model: self.entry.model.clone(),
+                action: self.entry.action.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    fn is_unchanged(&self) -> bool {
+        self.needs_change && !self.notable
+    }
+
+    fn settle_level(&mut self) {
+        let by_outcome = match self.entry.outcome {
+            Outcome::Success => None,
+            Outcome::Failure => Some(Level::Error),
+            Outcome::Denied => Some(Level::Warning),
+        };
+        let (raised, fixed) = (self.raised.max(by_outcome), self.fixed);
+        let level = |base: Level| fixed.unwrap_or(raised.map_or(base, |raised| raised.max(base)));
+        self.entry.level = level(self.base);
+        if let Some(ended) = &mut self.ended {
+            ended.entry.level = level(ended.base);
+        }
+    }
+}
+
+/// Makes the two sides of each change of an object that was created or deleted.
+type Side = fn(Value) -> (Option<Value>, Option<Value>);
+
+const CREATED: Side = |value| (None, Some(value));
+const DELETED: Side = |value| (Some(value), None);
+
+pub(crate) fn invalid(schema: &ModelSchema, source: ValueError) -> Error {
+    Error::Value {
+        model: schema.name.to_owned(),
+        source,
+    }
+}
+
+/// Returns the object as people read it, with what is masked masked, and the `Env` of the walk,
+/// which serves for another.
+fn text_of(
+    log: &AuditLog,
+    object: &dyn Entity,
+    rules: Option<&Rules>,
+    schema: &ModelSchema,
+) -> Result<(String, Env)> {
+    let mut repr = Repr::new(log.env(), rules);
+    object.write_repr(&mut repr);
+    let (text, mut env) = repr.finish();
+    match env.take_error() {
+        Some(source) => Err(invalid(schema, source)),
+        None => Ok((text, env)),
+    }
+}
+
+fn whole(log: &AuditLog, object: &dyn Entity, registration: &Registration) -> Result<Whole> {
+    Whole::of(log.env(), registration, |cx| object.record(cx))
+        .map_err(|source| invalid(registration.schema, source))
+}
+
+/// Names the keys of flattened maps that are not recorded, since a declared field has their name,
+/// in `additional_data.passed_over`.
+fn pass_over(entry: &mut LogEntry, keys: Vec<String>) {
+    if keys.is_empty() {
+        return;
+    }
+    let member = entry.additional_data.entry("passed_over");
+    if let Value::Array(known) = member.or_insert_with(|| Value::Array(Vec::new())) {
+        for key in keys.into_iter().map(Value::String) {
+            if !known.contains(&key) {
+                known.push(key);
+            }
+        }
+    }
+}
+
+/// Records every field of an object, and if it is wanted a snapshot.
+fn fill_whole(
+    entry: &mut LogEntry,
+    log: &AuditLog,
+    object: &dyn Entity,
+    registration: &Registration,
+    side: Side,
+    snapshot: bool,
+) -> Result<()> {
+    let whole = whole(log, object, registration)?;
+    entry.changes = whole.changes(registration, side);
+    pass_over(entry, whole.passed_over);
+    entry.snapshot = snapshot.then_some(whole.snapshot);
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! All of an object, for the entries that say all of it.
+
+use serde_json::Value;
+
+use crate::change::{Change, Changes, Redaction};
+use crate::error::ValueError;
+use crate::path::Path;
+use crate::registry::Registration;
+use crate::registry::rules::{FieldPath, is_at};
+use crate::value::flat;
+use crate::value::schema::{FieldSchema, Sensitivity};
+use crate::value::snapshot::{Env, Redactions, Snapshot};
+use crate::value::visited::any_inside;
+
+/// A snapshot, and which of its fields are redacted.
+pub(crate) struct Whole {
+    pub(crate) snapshot: Value,
+    redactions: Redactions,
+    /// The keys of flattened maps that are not recorded.
+    pub(crate) passed_over: Vec<String>,
+}
+
+impl Whole {
+    /// Takes a snapshot under the rules of the registration.
+    pub(crate) fn of(
+        env: Env,
+        registration: &Registration,
+        record: impl FnOnce(&mut Snapshot<'_>) -> Value,
+    ) -> Result<Self, ValueError> {
+        let mut env = env.below_the_outermost().noting_redactions();
+        let mut snapshot = record(&mut Snapshot::at_depth(&mut env, 0));
+        let redactions = env.take_redactions((false, None));
+        let passed_over = env.take_passed_over();
+        if let Some(error) = env.into_error() {
+            return Err(error);
+        }
+        if !registration.settings.rules.is_empty() {
+            registration.settings.rules.apply_to_snapshot(&mut snapshot);
+        }
+        Ok(Self {
+            snapshot,
+            redactions,
+            passed_over,
+        })
+    }
+
+    /// Lists the top-level fields as changes, in declaration order.
+    pub(crate) fn changes(
+        &self,
+        registration: &Registration,
+        sides: fn(Value) -> Sides,
+    ) -> Changes {
+        let fields = registration.schema.fields;
+        let change = |path: Path, value: &Value, name: &str, fallback: Option<&FieldSchema>| {
+            let (old, new) = sides(value.clone());
+            Change {
+                redaction: self.redaction(name, value, registration).or_else(|| {
+                    // Noted where it is not null: what is hidden may be.
+                    fallback.and_then(redaction_of)
+                }),
+                ..Change::new(path, old, new)
+            }
+        };
+        match &self.snapshot {
+            Value::Object(object) => {
+                let declared = fields.iter().filter(|field| !field.is_inline());
+                let known: Vec<_> = declared
+                    .filter_map(|field| Some((field.name, object.get(field.name)?)))
+                    .collect();
+                let mut list: Vec<Change> = known
+                    .iter()
+                    .map(|(name, value)| change(Path::of_field(name), value, name, None))
+                    .collect();
+                for (name, value) in object {
+                    if !known.iter().any(|(known, _)| known == name) {
+                        let mut inline = fields.iter().filter(|field| field.is_inline());
+                        let field = inline.find_map(|field| flat::member(field, name));
+                        list.push(change(Path::of_key(name), value, name, field));
+                    }
+                }
+                Changes::from_vec(list)
+            }
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .map(|(index, value)| {
+                    let name = fields.get(index).map_or("", |field| field.name);
+                    change(Path::of_index(index), value, name, None)
+                })
+                .collect(),
+            Value::Null => Changes::new(),
+            scalar => Changes::from_vec(vec![change(Path::ROOT, scalar, "", fields.first())]),
+        }
+    }
+
+    /// How a top-level field is redacted, by its type and by what was set at run time.
+    fn redaction(
+        &self,
+        name: &str,
+        value: &Value,
+        registration: &Registration,
+    ) -> Option<Redaction> {
+        let masks = &registration.settings.rules.mask;
+        let of_field = |(path, _): &&(FieldPath, _)| is_at(path, name);
+        if masks
+            .iter()
+            .filter(of_field)
+            .any(|(path, _)| path.len() == 1)
+            && !value.is_null()
+        {
+            return Some(Redaction::Masked);
+        }
+        let inside = value.is_object() || value.is_array();
+        let partial = inside && masks.iter().any(|mask| of_field(&mask));
+        self.redactions
+            .of(name)
+            .or_else(|| partial.then_some(Redaction::Partial))
+    }
+}
+
+/// The old and the new value of a change.
+pub(crate) type Sides = (Option<Value>, Option<Value>);
+
+/// How a field's whole value is redacted.
+pub(crate) fn redaction_of(field: &FieldSchema) -> Option<Redaction> {
+    let redacted = |field: &FieldSchema| {
+        matches!(
+            field.sensitivity,
+            Sensitivity::Masked(_) | Sensitivity::Hashed
+        )
+    };
+    match field.sensitivity {
+        Sensitivity::Masked(_) => Some(Redaction::Masked),
+        Sensitivity::Hashed => Some(Redaction::Hashed),
+        _ => any_inside(field.fields(), redacted).then_some(Redaction::Partial),
+    }
+}

@@ -1,0 +1,343 @@
+//! Objects that remember what they were.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::draft::{Draft, invalid};
+use super::pending::Pending;
+use super::transaction::{Outcome, Staging};
+use crate::change::Changes;
+use crate::critical::log_or_print_once;
+use crate::error::{Error, Result, ValueError};
+use crate::log::AuditLog;
+use crate::pipeline::receipt::Receipt;
+use crate::registry::Registration;
+use crate::value::auditable::Auditable;
+use crate::value::diff::{Difference, compare, compare_with};
+use crate::value::frozen::Before;
+use crate::value::repr::Repr;
+
+/// An object that remembers what it was, so that its changes can be recorded.
+///
+/// Use it like the object itself. Dropped with unrecorded changes, it warns through `log`, or the
+/// first time on standard error if the program has set up no logger, and counts in
+/// [`LogStats::unrecorded`](crate::LogStats::unrecorded). It does not where the changes did not
+/// happen: after a [`save`](Self::save) that failed, and in a
+/// [transaction](crate::transaction()) that is rolled back.
+#[must_use = "changes of a tracked object are recorded by `save` or `record`"]
+pub struct Tracked<T: Auditable + Clone + 'static> {
+    log: AuditLog,
+    /// `None` only while it is taken apart.
+    object: Option<Both<T>>,
+    /// What was recorded in transactions that may still fail, with the state before.
+    staged: Vec<(Arc<Staging>, Original<T>)>,
+    /// The last [`save`](Self::save) failed, and nothing changed since.
+    unsaved: bool,
+}
+
+struct Both<T> {
+    original: Original<T>,
+    current: T,
+}
+
+/// An object as it was.
+#[derive(Clone)]
+struct Original<T> {
+    object: T,
+    /// The former values of the parts that the object shares with the present one.
+    before: Option<Result<Before, ValueError>>,
+}
+
+impl<T: Auditable + Clone> Original<T> {
+    fn of(log: &AuditLog, object: &T) -> Self {
+        Self {
+            object: object.clone(),
+            before: log.before(object),
+        }
+    }
+
+    /// Compares it with what the object is now, as the entry of the update does.
+    fn difference(&self, log: &AuditLog, current: &T) -> Result<Difference, ValueError> {
+        let registration = log.shared().registry.get(T::MODEL);
+        let rules = registration.as_deref().and_then(Registration::rules);
+        let env = log.env().below_the_outermost();
+        match &self.before {
+            None => compare(&self.object, current, env, rules),
+            Some(Err(error)) => Err(error.clone()),
+            Some(Ok(before)) => {
+                let after = Before::of(current, before.names(), log.env())?;
+                compare_with((&self.object, before), (current, &after), env, rules)
+            }
+        }
+    }
+}
+
+impl<T: Auditable + Clone + 'static> Tracked<T> {
+    /// Wraps an object as it is stored now.
+    pub fn new(object: T) -> Self {
+        Self::in_log(AuditLog::current(), object)
+    }
+
+    pub(crate) fn in_log(log: AuditLog, object: T) -> Self {
+        let original = Original::of(&log, &object);
+        Self {
+            log,
+            object: Some(Both {
+                original,
+                current: object,
+            }),
+            staged: Vec::new(),
+            unsaved: false,
+        }
+    }
+
+    fn both(&self) -> &Both<T> {
+        match &self.object {
+            Some(both) => both,
+            // Only `into_inner` takes it, and that consumes `self`.
+            None => unreachable!("a tracked object is used after it was taken apart"),
+        }
+    }
+
+    fn both_mut(&mut self) -> &mut Both<T> {
+        match &mut self.object {
+            Some(both) => both,
+            None => unreachable!("a tracked object is used after it was taken apart"),
+        }
+    }
+
+    /// Returns what changed since it was wrapped or last recorded, under the rules that
+    /// `register_with` set in the object's log.
+    ///
+    /// # Errors
+    /// [`Error::Value`] if a value cannot be compared, such as one whose lock is held, or one that
+    /// holds itself.
+    pub fn changes(&self) -> Result<Changes> {
+        match self.difference(self.both()) {
+            Ok(difference) => Ok(difference.changes),
+            Err(source) => Err(invalid(T::schema(), source)),
+        }
+    }
+
+    /// Compares as the entry of the update does.
+    fn difference(&self, both: &Both<T>) -> Result<Difference, ValueError> {
+        self.original_of(both).difference(&self.log, &both.current)
+    }
+
+    /// Returns the object as it was when it was wrapped or last recorded. What was recorded
+    /// in a transaction that failed was not. What it shares with its clones, as in an
+    /// `Rc<RefCell<_>>`, is as it is now.
+    pub fn original(&self) -> &T {
+        &self.original_of(self.both()).object
+    }
+
+    fn original_of<'o>(&'o self, both: &'o Both<T>) -> &'o Original<T> {
+        let failed =
+            |(staging, _): &&(Arc<Staging>, Original<T>)| staging.outcome() == Outcome::RolledBack;
+        let before = self.staged.iter().find(failed);
+        before.map_or(&both.original, |(_, before)| before)
+    }
+
+    /// Drafts the entry of the update, to look at it; [`record_with`](Self::record_with)
+    /// records one with a reason or extra data, [`pending_with`](Self::pending_with) makes one for
+    /// a transaction of the caller's own.
+    pub fn draft(&self) -> Draft {
+        let both = self.both();
+        let original = self.original_of(both);
+        let before = original.before.as_ref();
+        self.log
+            .updated_since(&original.object, before, &both.current)
+    }
+
+    /// Persists the object with `persist`, and records its changes if that succeeds.
+    ///
+    /// # Errors
+    /// What `persist` returned, or that the entry could not be recorded; the changes then
+    /// stay unrecorded.
+    pub fn save<R, E: From<Error>>(
+        &mut self,
+        persist: impl FnOnce(&mut T) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let saved = match persist(&mut self.both_mut().current) {
+            Ok(saved) => saved,
+            Err(error) => {
+                self.unsaved = true;
+                return Err(error);
+            }
+        };
+        self.unsaved = false;
+        self.record()?;
+        Ok(saved)
+    }
+
+    /// Records the changes; from now on changes are counted from here, unless nothing was
+    /// recorded because the context or the registration says so. Inside a transaction that
+    /// fails, they are unrecorded again.
+    ///
+    /// # Errors
+    /// As [`Draft::record`]; the changes then stay unrecorded.
+    pub fn record(&mut self) -> Result<Receipt> {
+        self.record_with(|draft| draft)
+    }
+
+    /// Records the changes as [`record`](Self::record) does, with what `finish` adds to the
+    /// draft, such as a reason.
+    ///
+    /// # Errors
+    /// As [`Draft::record`]; the changes then stay unrecorded.
+    pub fn record_with(&mut self, finish: impl FnOnce(Draft) -> Draft) -> Result<Receipt> {
+        let receipt = finish(self.draft()).record()?;
+        if !matches!(receipt, Receipt::Skipped(_)) {
+            self.stage(Staging::of(&self.log));
+        }
+        Ok(receipt)
+    }
+
+    /// Makes the entry of the changes, for an adapter of a database driver to write into a
+    /// transaction of the caller's own: `tracked.pending()?.write_in(&mut transaction)`. From now
+    /// on changes are counted from here; if the entry is not written, they are unrecorded again.
+    ///
+    /// If the transaction is rolled back after that, nobody tells this object: read it again.
+    /// [`Unit::tracked`](crate::Unit::tracked) writes the entry together with others.
+    ///
+    /// # Errors
+    /// As [`Draft::record`]; the changes then stay unrecorded.
+    pub fn pending(&mut self) -> Result<Pending> {
+        self.pending_with(|draft| draft)
+    }
+
+    /// Makes the entry as [`pending`](Self::pending) does, with what `finish` adds to the draft,
+    /// such as a reason.
+    ///
+    /// # Errors
+    /// As [`Draft::record`]; the changes then stay unrecorded.
+    pub fn pending_with(&mut self, finish: impl FnOnce(Draft) -> Draft) -> Result<Pending> {
+        let pending = finish(self.draft()).pending()?;
+        if matches!(pending.receipts(), [Receipt::Skipped(_)]) {
+            return Ok(pending);
+        }
+        let staging = Staging::apart(&self.log);
+        self.stage(Some(Arc::clone(&staging)));
+        Ok(pending.telling(staging))
+    }
+
+    /// Takes the changes for recorded; with a transaction, unless that fails.
+    pub(crate) fn stage(&mut self, staging: Option<Arc<Staging>>) {
+        let before = self.original_of(self.both()).clone();
+        self.staged
+            .retain(|(staging, _)| staging.outcome() == Outcome::Open);
+        self.staged.extend(staging.map(|staging| (staging, before)));
+        let original = Original::of(&self.log, &self.both().current);
+        self.both_mut().original = original;
+    }
+
+    /// Returns whether the changes were recorded in a transaction that failed, and nothing
+    /// changed since.
+    fn was_rolled_back(&self, both: &Both<T>) -> bool {
+        let failed = |(staging, _): &(Arc<Staging>, Original<T>)| {
+            !staging.is_apart() && staging.outcome() == Outcome::RolledBack
+        };
+        self.staged.iter().any(failed)
+            && both
+                .original
+                .difference(&self.log, &both.current)
+                .is_ok_and(|difference| !difference.notable)
+    }
+
+    /// Takes back the changes: the object is as it was when it was wrapped or last recorded, but
+    /// for what it shares with its clones, as in an `Rc<RefCell<_>>`.
+    pub fn discard(&mut self) {
+        self.both_mut().current = self.original().clone();
+    }
+
+    /// Returns the object; its unrecorded changes are the caller's affair from now on.
+    pub fn into_inner(mut self) -> T {
+        match self.object.take() {
+            Some(both) => both.current,
+            None => unreachable!("a tracked object is used after it was taken apart"),
+        }
+    }
+}
+
+impl<T: Auditable + Clone + 'static> Deref for Tracked<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.both().current
+    }
+}
+
+impl<T: Auditable + Clone + 'static> DerefMut for Tracked<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.unsaved = false;
+        &mut self.both_mut().current
+    }
+}
+
+/// Shows the object as its entries do, secrets masked, and its changes. A value that cannot be read,
+/// such as one whose lock is held, is missing from the object, and the error stands in place of the
+/// changes.
+impl<T: Auditable + Clone + 'static> fmt::Debug for Tracked<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let both = self.both();
+        let registration = self.log.shared().registry.get(T::MODEL);
+        let rules = registration.as_deref().and_then(Registration::rules);
+        let mut repr = Repr::new(self.log.env(), rules);
+        self.log
+            .naming::<T, _>(|| both.current.repr_into(&mut repr));
+        let (object, _) = repr.finish();
+        let mut shown = f.debug_struct("Tracked");
+        shown.field("object", &object);
+        match self.difference(both) {
+            Ok(difference) => shown.field("changes", &difference.changes),
+            Err(error) => shown.field("changes", &format_args!("<{error}>")),
+        };
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl<T: Auditable + Clone + 'static> Drop for Tracked<T> {
+    fn drop(&mut self) {
+        let Some(both) = &self.object else {
+            return;
+        };
+        if self.unsaved || self.was_rolled_back(both) {
+            return;
+        }
+        let paths = match self.difference(both) {
+            // Also where only what is ignored or left out changed: that makes no entry.
+            Ok(difference) if !difference.notable => return,
+            Ok(Difference { changes, .. }) => changes
+                .paths()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+            Err(error) => format!("unknown fields, since {error}"),
+        };
+        if !self.log.is_registered::<T>() {
+            if let Err(error) = self.log.report_unregistered(T::schema()) {
+                static PRINTED: AtomicBool = AtomicBool::new(false);
+                let message = format!("a tracked object was dropped: {error}");
+                log_or_print_once(&PRINTED, log::Level::Warn, &message);
+            }
+            return;
+        }
+        let key = self.log.naming::<T, _>(|| both.current.object_pk());
+        let what = format!("{} {key}: {paths}", T::MODEL);
+        match Staging::of(&self.log) {
+            // Whether the changes happened is known when the transaction ends.
+            Some(staging) => staging.note_dropped(what),
+            None => report_dropped(&self.log, what),
+        }
+    }
+}
+
+/// Reports an object that was dropped with unrecorded changes.
+pub(crate) fn report_dropped(log: &AuditLog, what: String) {
+    static PRINTED: AtomicBool = AtomicBool::new(false);
+    let message = format!("a tracked object was dropped with unrecorded changes: {what}");
+    log_or_print_once(&PRINTED, log::Level::Warn, &message);
+    log.shared().pipeline.note_unrecorded(what);
+}

@@ -1,0 +1,312 @@
+//! Units of work: the entries of one transaction of the caller's own.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use uuid::Uuid;
+
+use super::draft::Draft;
+use super::pending::Pending;
+use super::tracked::Tracked;
+use super::transaction::{Outcome, Staging};
+use crate::action::Action;
+use crate::critical::log_or_print_once;
+use crate::entry::LogEntry;
+use crate::error::Result;
+use crate::log::AuditLog;
+use crate::value::auditable::Auditable;
+
+/// Starts a unit of work of the current log; see [`Unit`].
+pub fn unit() -> Unit {
+    AuditLog::current().unit()
+}
+
+/// The drafts of one transaction of the caller's own, to be written into it by one statement.
+///
+/// It collects and does nothing else. The adapter of a database driver writes it: with its
+/// extension trait in scope, `unit.write_in(&mut transaction)` before the commit. Its entries
+/// have one `transaction_id`: that of the [transaction](crate::transaction()) it is made in,
+/// or one of its own.
+///
+/// Dropped with entries that nobody wrote, and without [`discard`](Self::discard), it warns through
+/// `log` and counts in [`LogStats::unrecorded`](crate::LogStats::unrecorded).
+///
+/// # Example: two changes, one unit
+/// ```
+/// use audit_core::AuditLog;
+///
+/// let log = AuditLog::builder().build();
+/// let mut unit = log.unit();
+/// unit.event("charged");
+/// unit.add(log.event("shipped").reason("express"));
+/// assert_eq!(unit.entries().count(), 2);
+///
+/// let pending = unit.pending()?; // what `write_in` of an adapter begins with
+/// let [charged, shipped] = pending.entries() else { unreachable!() };
+/// assert_eq!(charged.transaction_id, shipped.transaction_id);
+/// # Ok::<(), audit_core::Error>(())
+/// ```
+#[must_use = "a unit records nothing until an adapter writes it"]
+pub struct Unit {
+    log: AuditLog,
+    id: Uuid,
+    drafts: Vec<Draft>,
+    /// What tracked objects wait for.
+    staging: Option<Arc<Staging>>,
+}
+
+impl Unit {
+    pub(crate) fn of(log: &AuditLog) -> Self {
+        Self {
+            log: log.clone(),
+            id: Staging::id_of(log).unwrap_or_else(|| log.fresh_id()),
+            drafts: Vec::new(),
+            staging: None,
+        }
+    }
+
+    /// Returns the id that the entries have in common.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Adds a creation.
+    pub fn created<T: Auditable + 'static>(&mut self, new: &T) -> &mut Self {
+        self.add(self.log.created(new))
+    }
+
+    /// Adds an update; one that changes nothing adds no entry.
+    pub fn updated<T: Auditable + 'static>(&mut self, old: &T, new: &T) -> &mut Self {
+        self.add(self.log.updated(old, new))
+    }
+
+    /// Adds a deletion.
+    pub fn deleted<T: Auditable + 'static>(&mut self, old: &T) -> &mut Self {
+        self.add(self.log.deleted(old))
+    }
+
+    /// Adds an action with a name of its own.
+    pub fn custom<T: Auditable + 'static>(
+        &mut self,
+        action: impl Into<Action>,
+        object: &T,
+    ) -> &mut Self {
+        self.add(self.log.custom(action, object))
+    }
+
+    /// Adds an entry without an object.
+    pub fn event(&mut self, name: impl Into<Action>) -> &mut Self {
+        self.add(self.log.event(name))
+    }
+
+    /// Adds a draft, with its reason and whatever else it was given.
+    pub fn add(&mut self, draft: Draft) -> &mut Self {
+        self.drafts.push(draft);
+        self
+    }
+
+    /// Adds drafts, such as those of [`created_many`](crate::created_many).
+    pub fn add_all(&mut self, drafts: impl IntoIterator<Item = Draft>) -> &mut Self {
+        self.drafts.extend(drafts);
+        self
+    }
+
+    /// Adds the update of a tracked object, whose changes count as recorded from here on: unless
+    /// the unit is not written, or the context or the registration says that nothing is recorded.
+    ///
+    /// If the transaction is rolled back after that, nobody tells the object: read it again.
+    pub fn tracked<T: Auditable + Clone + 'static>(
+        &mut self,
+        object: &mut Tracked<T>,
+    ) -> &mut Self {
+        self.tracked_with(object, |draft| draft)
+    }
+
+    /// Adds the update of a tracked object as [`tracked`](Self::tracked) does, with what `finish`
+    /// adds to the draft, such as a reason.
+    pub fn tracked_with<T: Auditable + Clone + 'static>(
+        &mut self,
+        object: &mut Tracked<T>,
+        finish: impl FnOnce(Draft) -> Draft,
+    ) -> &mut Self {
+        let draft = finish(object.draft());
+        if !draft.is_skipped() {
+            let apart = || Staging::apart(&self.log);
+            let staging = self.staging.get_or_insert_with(apart);
+            object.stage(Some(Arc::clone(staging)));
+        }
+        self.add(draft)
+    }
+
+    /// Returns the entries as they would be written, before hooks see them.
+    pub fn entries(&self) -> impl Iterator<Item = &LogEntry> {
+        self.drafts.iter().flat_map(Draft::entries)
+    }
+
+    /// Drops the drafts on purpose, as for a transaction that is rolled back.
+    pub fn discard(mut self) {
+        self.drafts.clear();
+    }
+
+    /// Makes the entries, for an adapter to write.
+    ///
+    /// # Errors
+    /// If one of them cannot be made, as for [`Draft::record`]; then there are none.
+    pub fn pending(mut self) -> Result<Pending> {
+        let drafts = std::mem::take(&mut self.drafts);
+        for draft in &drafts {
+            draft.must_be_of(&self.log)?;
+        }
+        let pending = Pending::of(drafts, Some(self.id))?;
+        Ok(match self.staging.take() {
+            Some(staging) => pending.telling(staging),
+            None => pending,
+        })
+    }
+}
+
+impl fmt::Debug for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unit")
+            .field("id", &self.id)
+            .field("drafts", &self.drafts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        static PRINTED: AtomicBool = AtomicBool::new(false);
+        if let Some(staging) = &self.staging {
+            staging.settle(Outcome::RolledBack);
+        }
+        let lost: Vec<_> = self
+            .entries()
+            .map(|entry| format!("{} {} {}", entry.action, entry.model, entry.object_pk))
+            .collect();
+        if lost.is_empty() {
+            return;
+        }
+        let what = format!("a unit of work: {}", lost.join(", "));
+        let message = format!("a unit of work was dropped unwritten: {}", lost.join(", "));
+        log_or_print_once(&PRINTED, log::Level::Warn, &message);
+        self.log.shared().pipeline.note_unrecorded(what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::Error;
+    use crate::log::{AuditLog, Flow};
+    use crate::pipeline::receipt::Receipt;
+
+    #[test]
+    fn a_unit_that_nobody_writes_is_counted() {
+        let log = AuditLog::builder().build();
+        let mut unit = log.unit();
+        drop(log.unit());
+        let mut discarded = log.unit();
+        discarded.event("charged");
+        discarded.discard();
+        assert_eq!(log.stats().unrecorded, 0);
+        unit.event("charged");
+        drop(unit);
+        assert_eq!(log.stats().unrecorded, 1);
+    }
+
+    #[test]
+    fn a_unit_that_is_taken_is_not_counted() {
+        let log = AuditLog::builder()
+            .before(|entry| match entry.action.as_str() {
+                "secret" => Flow::Veto,
+                _ => Flow::Continue,
+            })
+            .build();
+        let mut unit = log.unit();
+        unit.event("charged").event("secret").event("shipped");
+        let id = unit.id();
+        let pending = unit.pending().unwrap();
+        assert_eq!(pending.entries().len(), 2);
+        assert!(
+            pending
+                .entries()
+                .iter()
+                .all(|entry| entry.transaction_id == Some(id))
+        );
+        let receipts = pending.written();
+        assert!(matches!(
+            receipts[..],
+            [
+                Receipt::Recorded(_),
+                Receipt::Skipped(_),
+                Receipt::Recorded(_)
+            ]
+        ));
+        assert_eq!(log.stats().unrecorded, 0);
+    }
+
+    #[test]
+    fn a_unit_in_a_transaction_shares_its_id() {
+        let log = AuditLog::builder().build();
+        let transaction = log.begin();
+        assert_eq!(log.unit().id(), transaction.id());
+        drop(transaction);
+        assert_ne!(log.unit().id(), log.unit().id());
+    }
+
+    #[test]
+    fn a_unit_takes_many_drafts_at_once() {
+        let log = AuditLog::builder().build();
+        let mut unit = log.unit();
+        unit.add_all(["charged", "shipped"].map(|name| log.event(name)));
+        assert_eq!(unit.pending().unwrap().written().len(), 2);
+    }
+
+    #[test]
+    fn a_draft_in_a_transaction_shares_its_id() {
+        let log = AuditLog::builder().build();
+        let transaction = log.begin();
+        let id = Some(transaction.id());
+        let pending = log.event("charged").pending().unwrap();
+        assert_eq!(pending.entries()[0].transaction_id, id);
+        let entry = log.event("charged").into_entry().unwrap().unwrap();
+        assert_eq!(entry.transaction_id, id);
+        drop(transaction);
+        let pending = log.event("charged").pending().unwrap();
+        assert_eq!(pending.entries()[0].transaction_id, None);
+    }
+
+    #[test]
+    fn a_unit_takes_drafts_of_its_own_log_only() {
+        let (log, other) = (AuditLog::builder().build(), AuditLog::builder().build());
+        let mut unit = log.unit();
+        unit.add(other.event("charged"));
+        assert!(matches!(unit.pending(), Err(Error::OtherLog)));
+    }
+
+    #[test]
+    fn what_a_transaction_kept_back_can_be_written_elsewhere() {
+        let log = AuditLog::builder().build();
+        let transaction = log.begin();
+        let id = transaction.id();
+        let receipt = log.event("charged").record().unwrap();
+        let pending = transaction.pending().unwrap();
+        assert_eq!(pending.entries()[0].transaction_id, Some(id));
+        assert_eq!(pending.written(), [receipt]);
+        assert_eq!(log.query().count().unwrap(), 0);
+        // The transaction is over: this one goes to the log's own store.
+        log.event("shipped").record().unwrap();
+        assert_eq!(log.query().count().unwrap(), 1);
+    }
+
+    #[test]
+    fn a_part_of_a_transaction_cannot_be_written_elsewhere() {
+        let log = AuditLog::builder().build();
+        let outer = log.begin();
+        let inner = log.begin();
+        log.event("charged").record().unwrap();
+        assert!(matches!(inner.pending(), Err(Error::PartOfTransaction)));
+        assert!(outer.is_empty());
+    }
+}

@@ -1,0 +1,424 @@
+//! What is known of a type, as data: for programs that do not have the type.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::options::Settings;
+use super::rules::{RulesByModel, rules_of};
+use crate::level::Level;
+use crate::mask::Mask;
+use crate::path::Path;
+use crate::value::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Place, Sensitivity};
+use crate::value::visited::{Visited, any_inside};
+
+/// A model as data, which can be written as JSON and read by a program without the type, such
+/// as the command `auditlog triggers`.
+///
+/// # Example: the models of a log for the command
+/// ```
+/// use audit_core::{AuditLog, MemoryStore, ModelDescription};
+///
+/// let log = AuditLog::builder().store(MemoryStore::new()).build();
+/// let json = serde_json::to_string(&log.described())?;
+/// let read: Vec<ModelDescription> = serde_json::from_str(&json)?;
+/// assert_eq!(read, log.described());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ModelDescription {
+    /// The stored name.
+    pub model: String,
+    /// The schema version stored with each entry.
+    pub schema_version: u32,
+    /// The level of a creation.
+    pub create_level: Level,
+    /// The level of an update.
+    pub update_level: Level,
+    /// The level of a deletion.
+    pub delete_level: Level,
+    /// Whether creations are recorded.
+    pub records_create: bool,
+    /// Whether updates are recorded.
+    pub records_update: bool,
+    /// Whether deletions are recorded.
+    pub records_delete: bool,
+    /// The model of the aggregate root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_model: Option<String>,
+    /// The field that holds the root's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_key: Option<String>,
+    /// The top-level fields, those of flattened ones included.
+    pub fields: Vec<FieldDescription>,
+}
+
+/// A top-level field of a [`ModelDescription`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
+pub struct FieldDescription {
+    /// The stored name.
+    pub name: String,
+    /// Where changes of it are recorded.
+    pub path: Path,
+    /// What of it is recorded.
+    pub recorded: Recorded,
+    /// What separates its tokens from those of other fields, if it is hashed as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_domain: Option<String>,
+    /// The level an entry is raised to when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
+    /// Whether a change of it alone makes no entry.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ignored: bool,
+    /// Whether it, or something inside, may change without an entry, so that its changes are
+    /// marked [`loose`](crate::Change::loose).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub loose: bool,
+    /// Whether it is the identity or a part of it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub identity: bool,
+    /// Whether only the identity of another entity is recorded, as a text.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub reference: bool,
+}
+
+/// What of a field is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Recorded {
+    /// The value as it is.
+    Clear,
+    /// A masked text.
+    Masked(#[serde(serialize_with = "write_mask", deserialize_with = "read_mask")] Mask),
+    /// A keyed token.
+    Hashed,
+    /// Not all of it: something inside is masked, hashed or left out.
+    Partial,
+    /// What a function of the program, or `Display` or `Debug`, makes of it: nobody else knows
+    /// how much of it that shows.
+    Converted,
+    /// Nothing.
+    Skipped,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks in this way")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks in this way")]
+fn write_mask<S: Serializer>(mask: &Mask, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(mask.as_str())
+}
+
+fn read_mask<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mask, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    if name == Mask::Custom.as_str() {
+        return Ok(Mask::Custom);
+    }
+    name.parse().map_err(de::Error::custom)
+}
+
+impl ModelSchema {
+    /// Returns the model as data, as its attributes have it: without what `register_with`
+    /// sets, which [`AuditLog::described`](crate::AuditLog::described) has.
+    pub fn describe(&self) -> ModelDescription {
+        self.describe_with(&Settings::default(), &RulesByModel::new())
+    }
+
+    /// Describes the model under what `register_with` set for it and for the models inside it.
+    pub(crate) fn describe_with(
+        &self,
+        settings: &Settings,
+        rules: &RulesByModel,
+    ) -> ModelDescription {
+        let ActionLevels {
+            create,
+            update,
+            delete,
+            ..
+        } = settings.levels(self);
+        let actions: ActionSet = settings.actions.unwrap_or(self.actions);
+        let mut fields = Vec::new();
+        let only = self.fields.len() == 1;
+        for field in self.fields {
+            add(
+                field,
+                Outer::NONE,
+                only,
+                rules,
+                &mut Vec::new(),
+                &mut fields,
+            );
+        }
+        for field in &mut fields {
+            settings.rules.describe(field);
+        }
+        ModelDescription {
+            model: self.name.to_owned(),
+            schema_version: self.version,
+            create_level: create,
+            update_level: update,
+            delete_level: delete,
+            records_create: actions.create,
+            records_update: actions.update,
+            records_delete: actions.delete,
+            parent_model: self.parent.map(str::to_owned),
+            parent_key: self.parent_key.map(str::to_owned),
+            fields,
+        }
+    }
+}
+
+/// What is said of the field in whose place another one stands.
+#[derive(Clone, Copy, PartialEq)]
+struct Outer {
+    recorded: Recorded,
+    level: Option<Level>,
+    ignored: bool,
+    loose: bool,
+}
+
+impl Outer {
+    const NONE: Self = Self {
+        recorded: Recorded::Clear,
+        level: None,
+        ignored: false,
+        loose: false,
+    };
+
+    fn around(self, field: &FieldSchema) -> Self {
+        Self {
+            recorded: match self.recorded {
+                Recorded::Clear => of_sensitivity(field.sensitivity),
+                recorded => recorded,
+            },
+            level: self.level.max(field.level),
+            ignored: self.ignored || field.ignored,
+            loose: self.loose || field.is_loose(),
+        }
+    }
+}
+
+/// Adds a field, or the fields that stand in its place: those of each type once, since types
+/// may stand in each other's place.
+fn add(
+    field: &FieldSchema,
+    outer: Outer,
+    only: bool,
+    rules: &RulesByModel,
+    entered: &mut Vec<(*const FieldSchema, Outer)>,
+    fields: &mut Vec<FieldDescription>,
+) {
+    let inner = field.fields();
+    if field.is_inline() && !inner.is_empty() {
+        let key = (inner.as_ptr(), outer.around(field));
+        if !entered.contains(&key) {
+            entered.push(key);
+            let first = fields.len();
+            for inner in inner {
+                add(inner, key.1, false, rules, entered, fields);
+            }
+            if let Some(rules) = rules_of(rules, inner) {
+                let inside = fields[first..].iter_mut();
+                inside.for_each(|field| rules.describe(field));
+            }
+        }
+        return;
+    }
+    let path = match field.place {
+        Place::Named => Path::of_field(field.name),
+        Place::Indexed(index) => Path::of_index(index),
+        Place::Inline if only => Path::ROOT,
+        // A flattened map: its fields are known with a value only.
+        Place::Inline | Place::Flat(_) | Place::Keys => return,
+    };
+    // Of what hides something inside, the program hashes what that shows.
+    let hashed = outer.recorded == Recorded::Clear
+        && field.sensitivity == Sensitivity::Hashed
+        && !field.converted
+        && field.referenced.is_none()
+        && inside(field, rules) == Recorded::Clear;
+    let Outer {
+        level,
+        ignored,
+        loose,
+        ..
+    } = outer.around(field);
+    fields.push(FieldDescription {
+        name: field.name.to_owned(),
+        path,
+        recorded: match outer.recorded {
+            Recorded::Clear => recorded(field, rules),
+            outer => outer,
+        },
+        hash_domain: hashed.then(|| field.domain.to_owned()),
+        level,
+        ignored,
+        loose: loose || any_inside(field.inside(), FieldSchema::is_loose),
+        identity: field.identity,
+        reference: field.referenced.is_some(),
+    });
+}
+
+fn of_sensitivity(sensitivity: Sensitivity) -> Recorded {
+    match sensitivity {
+        Sensitivity::Clear => Recorded::Clear,
+        Sensitivity::Masked(mask) => Recorded::Masked(mask),
+        Sensitivity::Hashed => Recorded::Hashed,
+        Sensitivity::Skipped => Recorded::Skipped,
+    }
+}
+
+/// What of a field is recorded, by itself and by its type.
+fn recorded(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
+    let own = of_sensitivity(field.sensitivity);
+    if own != Recorded::Clear || field.referenced.is_some() {
+        return own;
+    }
+    inside(field, rules)
+}
+
+/// What of a field's value is recorded, by its type.
+fn inside(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
+    let has_rules =
+        |field: &FieldSchema| field.model.is_some_and(|model| rules.contains_key(model));
+    let mut field = field;
+    let mut visited = Visited::default();
+    loop {
+        match field.fields() {
+            _ if field.converted => return Recorded::Converted,
+            // A newtype, which has the form of what it holds.
+            [inner] if inner.is_inline() && visited.enter(field.fields()) => {
+                let own = match of_sensitivity(inner.sensitivity) {
+                    Recorded::Clear if has_rules(inner) => Recorded::Partial,
+                    own => own,
+                };
+                if own != Recorded::Clear || inner.referenced.is_some() {
+                    return own;
+                }
+                field = inner;
+            }
+            _ => {
+                let hidden = |inner: &FieldSchema| {
+                    inner.converted
+                        || has_rules(inner)
+                        || of_sensitivity(inner.sensitivity) != Recorded::Clear
+                };
+                // From the map itself, whose keys may hide something too.
+                return if any_inside(field.inside(), hidden) {
+                    Recorded::Partial
+                } else {
+                    Recorded::Clear
+                };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::Wrapping;
+    use std::ops::Range;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::__private::no_fields;
+    use crate::value::AuditValue;
+    use crate::value::sensitive::Sensitive;
+
+    const SECRET: &[FieldSchema] = &[FieldSchema::inline("0", no_fields).with_mask(Mask::Last4)];
+    const ADDRESS: &[FieldSchema] = &[
+        FieldSchema::new("city", no_fields),
+        FieldSchema::new("door_code", no_fields).skipped(),
+    ];
+    const PLACE: &[FieldSchema] = &[FieldSchema::new("city", no_fields)];
+    const ENDLESS: &[FieldSchema] = &[FieldSchema::new("next", || ENDLESS)];
+    const PAIR: fn() -> &'static [FieldSchema] =
+        <(String, Vec<Sensitive<String>>) as AuditValue>::fields;
+    const FLAT: &[FieldSchema] = &[FieldSchema::new("flag", no_fields)];
+    const FIELDS: &[FieldSchema] = &[
+        FieldSchema::new("id", no_fields).identity(),
+        FieldSchema::new("email", no_fields).with_mask(Mask::Email),
+        FieldSchema::new("token", no_fields).with_hash("User.token"),
+        FieldSchema::new("pin", no_fields).skipped(),
+        FieldSchema::new("card", || SECRET),
+        FieldSchema::new("home", || ADDRESS),
+        FieldSchema::new("birthplace", || PLACE),
+        FieldSchema::flattened("extra", || ADDRESS, no_fields),
+        FieldSchema::new("chain", || ENDLESS),
+        FieldSchema::new("pair", PAIR),
+        FieldSchema::new("span", <Range<Sensitive<u8>> as AuditValue>::fields),
+        FieldSchema::new("wrapped", <Wrapping<u8> as AuditValue>::fields),
+        FieldSchema::new("shown", no_fields).converted(),
+        FieldSchema::flattened("flat", || FLAT, no_fields)
+            .ignored()
+            .with_level(Level::Error),
+        FieldSchema::new("door", || ADDRESS).with_hash("User.door"),
+    ];
+
+    #[test]
+    fn what_hides_something_inside_is_not_clear() {
+        let described = ModelSchema::new("User", "User", FIELDS).describe();
+        let recorded: Vec<_> = described
+            .fields
+            .iter()
+            .map(|field| (field.name.as_str(), field.recorded))
+            .collect();
+        assert_eq!(
+            recorded,
+            [
+                ("id", Recorded::Clear),
+                ("email", Recorded::Masked(Mask::Email)),
+                ("token", Recorded::Hashed),
+                ("pin", Recorded::Skipped),
+                ("card", Recorded::Masked(Mask::Last4)),
+                ("home", Recorded::Partial),
+                ("birthplace", Recorded::Clear),
+                ("city", Recorded::Clear),
+                ("door_code", Recorded::Skipped),
+                // A type that holds itself hides nothing for that.
+                ("chain", Recorded::Clear),
+                ("pair", Recorded::Partial),
+                ("span", Recorded::Partial),
+                ("wrapped", Recorded::Clear),
+                ("shown", Recorded::Converted),
+                ("flag", Recorded::Clear),
+                ("door", Recorded::Hashed),
+            ]
+        );
+        let flag = &described.fields[14];
+        assert_eq!((flag.ignored, flag.level), (true, Some(Level::Error)));
+        let loose = described.fields.iter().filter(|field| field.loose);
+        let loose: Vec<&str> = loose.map(|field| &*field.name).collect();
+        assert_eq!(loose, ["flag"]);
+        // The program makes its token of what the door's owner hides.
+        assert_eq!(described.fields[15].hash_domain, None);
+    }
+
+    #[test]
+    fn a_description_is_read_as_it_was_written() {
+        let described = ModelSchema::new("User", "User", FIELDS)
+            .with_version(3)
+            .with_parent("Team", "team_id")
+            .describe();
+        let json = serde_json::to_value(&described).unwrap();
+        assert_eq!(
+            json["fields"][1],
+            json!({"name": "email", "path": "email", "recorded": {"masked": "email"}})
+        );
+        assert_eq!(
+            json["fields"][2],
+            json!({
+                "name": "token", "path": "token", "recorded": "hashed",
+                "hash_domain": "User.token"
+            })
+        );
+        let read: ModelDescription = serde_json::from_value(json).unwrap();
+        assert_eq!(read, described);
+    }
+}

@@ -1,0 +1,438 @@
+//! Finds values that look secret and are recorded in clear.
+
+use std::fmt;
+
+use super::rules::{RulesByModel, rules_of};
+use crate::log::AuditLog;
+use crate::value::auditable::Auditable;
+use crate::value::schema::{FieldSchema, ModelSchema, Sensitivity};
+use crate::value::visited::Visited;
+
+/// Words that name secrets, alone or joined to others (`api_key`, `userPassword`).
+///
+/// What these lists find in the field names of public applications is in
+/// `tests/lint_field_names.txt`.
+const SECRET_WORDS: [&str; 38] = [
+    "akey",
+    "apikey",
+    "auth",
+    "bearer",
+    "bic",
+    "card",
+    "cookie",
+    "credential",
+    "credentials",
+    "cvc",
+    "cvv",
+    "iban",
+    "jwt",
+    "key",
+    "mfa",
+    "nonce",
+    "otp",
+    "pan",
+    "passcode",
+    "passphrase",
+    "passport",
+    "passwd",
+    "password",
+    "passwords",
+    "pin",
+    "pwd",
+    "salt",
+    "secret",
+    "secrets",
+    "seed",
+    "ssn",
+    "ticket",
+    "token",
+    "tokens",
+    "totp",
+    "twofactor",
+    "pepper",
+    "privkey",
+];
+
+/// Words that name a secret together with the word before them (`access_code`, which lets a user
+/// in, but not `country_code`).
+const SECRET_PAIRS: [(&[&str], &[&str]); 3] = [
+    (
+        &[
+            "access",
+            "activation",
+            "auth",
+            "authorization",
+            "backup",
+            "confirmation",
+            "device",
+            "invitation",
+            "invite",
+            "login",
+            "recovery",
+            "reset",
+            "scratch",
+            "security",
+            "sms",
+            "user",
+            "verification",
+        ],
+        &["code", "codes"],
+    ),
+    (&["security"], &["stamp", "answer", "answers"]),
+    (&["captcha"], &["answer"]),
+];
+
+/// Words that, before a secret word, name something public (`public_key`, `primary_key`).
+const PUBLIC_BEFORE: [&str; 16] = [
+    "cache",
+    "foreign",
+    "group",
+    "idempotency",
+    "object",
+    "partition",
+    "primary",
+    "public",
+    "pub",
+    "publishable",
+    "row",
+    "sort",
+    "space",
+    "time",
+    "translation",
+    "unique",
+];
+
+/// Words that, at the end of a name, say that it is about a secret and not the secret itself
+/// (`password_iterations`, `api_token_id`).
+const ABOUT_AT_THE_END: [&str; 59] = [
+    "age",
+    "alg",
+    "algorithm",
+    "allowed",
+    "at",
+    "attempts",
+    "audience",
+    "brand",
+    "by",
+    "complexity",
+    "count",
+    "date",
+    "disabled",
+    "enabled",
+    "endpoint",
+    "exists",
+    "expired",
+    "expires",
+    "expiry",
+    "failures",
+    "format",
+    "id",
+    "ids",
+    "issuer",
+    "iter",
+    "iterations",
+    "kind",
+    "label",
+    "len",
+    "length",
+    "level",
+    "lifetime",
+    "limit",
+    "login",
+    "method",
+    "methods",
+    "mode",
+    "name",
+    "on",
+    "override",
+    "policy",
+    "prefix",
+    "provider",
+    "required",
+    "retries",
+    "scope",
+    "scopes",
+    "signing",
+    "size",
+    "state",
+    "status",
+    "strength",
+    "ttl",
+    "type",
+    "types",
+    "uri",
+    "url",
+    "uuid",
+    "version",
+];
+
+/// Words that, at the beginning of a name, make it a question or a number (`has_password`).
+const ABOUT_AT_THE_BEGINNING: [&str; 17] = [
+    "allow", "can", "enable", "has", "hide", "is", "max", "maximum", "min", "minimum", "must",
+    "num", "require", "requires", "show", "skip", "use",
+];
+
+/// How many findings a type may have before its fields are reported at one place only.
+const REPEATED: usize = 200;
+
+/// Why a field is a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LintReason {
+    /// Its name looks secret.
+    SecretName,
+    /// It is recorded by `serde`, `display` or `debug`, past its own type, which hides something.
+    HiddenByItsType,
+}
+
+/// A field that is recorded in clear and looks secret by its name or its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LintFinding {
+    /// The model.
+    pub model: &'static str,
+    /// The field's path.
+    pub path: String,
+    /// The word in its name that looks secret, or the field inside that its type hides.
+    pub word: &'static str,
+    /// Why it is a finding.
+    pub reason: LintReason,
+}
+
+impl fmt::Display for LintFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            model, path, word, ..
+        } = self;
+        match self.reason {
+            LintReason::SecretName => write!(
+                f,
+                "`{model}.{path}` is recorded in clear and looks secret (`{word}`): add #[audit(mask)], #[audit(hash)] or #[audit(skip)], or #[audit(not_secret)] if it is not secret"
+            ),
+            LintReason::HiddenByItsType => write!(
+                f,
+                "`{model}.{path}` is recorded without the masks of its type, which hides `{word}`: remove `serde`, `display` or `debug`, or add #[audit(mask)], or #[audit(not_secret)] if it is not shown"
+            ),
+        }
+    }
+}
+
+/// Returns the fields of a type that are recorded in clear and look secret: by their names
+/// (`password`, `api_key`, `iban`, ..), or because `serde`, `display` or `debug` records them past
+/// a type that masks, hashes or skips something.
+///
+/// `#[audit(not_secret)]` on a field or a variant accepts a finding.
+///
+/// For a test: `assert!(auditlog::lint::<User>().is_empty())`.
+pub fn lint<T: Auditable>() -> Vec<LintFinding> {
+    lint_schema(T::schema(), &RulesByModel::new())
+}
+
+/// Looks at all types that are registered with the current log as [`lint`] does at one. What
+/// `register_with` masks or excludes is no finding.
+pub fn lint_registered() -> Vec<LintFinding> {
+    let log = AuditLog::current();
+    let rules = log.shared().registry.rules();
+    let schemas = log.registered().into_iter();
+    schemas
+        .flat_map(|schema| lint_schema(schema, &rules))
+        .collect()
+}
+
+fn lint_schema(schema: &ModelSchema, rules: &RulesByModel) -> Vec<LintFinding> {
+    let mut walk = Lint {
+        model: schema.name(),
+        rules,
+        findings: Vec::new(),
+        around: Visited::default(),
+        done: Visited::default(),
+    };
+    walk.fields(schema.fields(), "");
+    walk.findings
+        .retain(|finding| !crate::registry::options::is_hidden(schema, &finding.path, rules));
+    walk.findings
+}
+
+/// A walk over the fields of a model. A type that holds itself is not entered again.
+struct Lint<'r> {
+    model: &'static str,
+    rules: &'r RulesByModel,
+    findings: Vec<LintFinding>,
+    /// The types around the present one.
+    around: Visited,
+    /// The types that are not entered again: those without a finding, and all others once there
+    /// are many findings.
+    done: Visited,
+}
+
+impl Lint<'_> {
+    fn fields(&mut self, fields: &'static [FieldSchema], prefix: &str) {
+        if self.done.has(fields) || !self.around.enter(fields) {
+            return;
+        }
+        let before = self.findings.len();
+        for field in fields {
+            self.field(field, prefix);
+        }
+        self.around.leave(fields);
+        if self.findings.len() == before || before >= REPEATED {
+            self.done.enter(fields);
+        }
+    }
+
+    fn field(&mut self, field: &'static FieldSchema, prefix: &str) {
+        if field.sensitivity() != Sensitivity::Clear {
+            return;
+        }
+        let path = match (field.is_inline(), prefix) {
+            (true, prefix) => prefix.to_owned(),
+            (false, "") => field.name().to_owned(),
+            (false, prefix) => format!("{prefix}.{}", field.name()),
+        };
+        let inner = field.fields();
+        // A newtype hides its value itself.
+        let hidden = inner
+            .iter()
+            .any(|inner| inner.is_inline() && inner.sensitivity() != Sensitivity::Clear);
+        if hidden {
+            return;
+        }
+        if !field.not_secret {
+            let finding = match (secret_word(field.name()), self.passed_by(field)) {
+                (_, Some(hidden)) => Some((hidden, LintReason::HiddenByItsType)),
+                (Some(word), None) => Some((word, LintReason::SecretName)),
+                (None, None) => None,
+            };
+            self.findings
+                .extend(finding.map(|(word, reason)| LintFinding {
+                    model: self.model,
+                    path: path.clone(),
+                    word,
+                    reason,
+                }));
+        }
+        match inner {
+            // What is accepted of the field is so of what stands in its place.
+            [only] if field.not_secret && only.is_inline() => self.fields(only.fields(), &path),
+            inner => self.fields(inner, &path),
+        }
+    }
+
+    /// Returns the name of a field that the type hides past which a value is recorded.
+    fn passed_by(&self, field: &FieldSchema) -> Option<&'static str> {
+        let mut visited = Visited::default();
+        let mut waiting = vec![(field.passed_by(), field.name)];
+        while let Some((fields, around)) = waiting.pop() {
+            if !visited.enter(fields) {
+                continue;
+            }
+            if rules_of(self.rules, fields).is_some() {
+                return Some(around);
+            }
+            for inner in fields {
+                // A newtype's field has no name of its own.
+                let name = if inner.is_inline() {
+                    around
+                } else {
+                    inner.name
+                };
+                if inner.sensitivity != Sensitivity::Clear {
+                    return Some(name);
+                }
+                waiting.push((inner.inside(), name));
+                waiting.push((inner.of_keys(), name));
+            }
+        }
+        None
+    }
+}
+
+fn secret_word(name: &str) -> Option<&'static str> {
+    let words = words(name);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (Some(first), Some(last)) = (words.first(), words.last()) else {
+        return None;
+    };
+    if ABOUT_AT_THE_BEGINNING.contains(first)
+        || (words.len() > 1 && ABOUT_AT_THE_END.contains(last))
+        || words.contains(&"required")
+    {
+        return None;
+    }
+    let public = |at: usize| at > 0 && PUBLIC_BEFORE.contains(&words[at - 1]);
+    words.iter().enumerate().find_map(|(at, word)| {
+        let before = at.checked_sub(1).map(|before| words[before]);
+        let alone = SECRET_WORDS.iter().find(|secret| *secret == word);
+        let paired = SECRET_PAIRS.iter().find_map(|(first, second)| {
+            first.contains(&before?).then_some(())?;
+            second.iter().find(|secret| *secret == word)
+        });
+        alone.filter(|_| !public(at)).or(paired).copied()
+    })
+}
+
+/// The words of a name in any case: `userPassword`, `user_password`, `USER-PASSWORD`.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut lower = false;
+    for c in name.chars() {
+        if !c.is_alphanumeric() || (c.is_uppercase() && lower) {
+            words.push(String::new());
+        }
+        lower = c.is_lowercase();
+        if c.is_alphanumeric() {
+            let last = words.len() - 1;
+            words[last].extend(c.to_lowercase());
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names of fields in public applications, each with what a person says of it.
+    const NAMES: &str = include_str!("../../tests/lint_field_names.txt");
+
+    #[test]
+    fn names_of_public_applications_are_told_apart() {
+        let (mut wrong, mut seen) = (Vec::new(), [0; 3]);
+        for line in NAMES.lines().filter(|line| !line.starts_with('#')) {
+            let (name, verdict) = line.rsplit_once(' ').expect("a name and a verdict");
+            let field = name.rsplit(['.', ' ']).next().expect("a field");
+            let found = secret_word(field);
+            let (kind, expected) = match verdict {
+                "secret" => (0, true),
+                "clear" => (1, false),
+                // A secret that its name does not tell.
+                "unnamed" => (2, false),
+                other => panic!("unknown verdict `{other}`"),
+            };
+            seen[kind] += 1;
+            if found.is_some() != expected {
+                wrong.push(format!("{name}: {verdict}, found {found:?}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(seen[0] > 50 && seen[1] > 60, "{seen:?}");
+    }
+
+    #[test]
+    fn names_are_read_in_any_case() {
+        for name in [
+            "userPassword",
+            "USER-PASSWORD",
+            "user_password",
+            "UserPassword",
+        ] {
+            assert_eq!(secret_word(name), Some("password"), "{name}");
+        }
+        for name in ["accessCode", "ACCESS_CODE", "Access-Code"] {
+            assert_eq!(secret_word(name), Some("code"), "{name}");
+        }
+        for name in ["keyboard", "tokenizer", "Pinned", "countryCode", "_", ""] {
+            assert_eq!(secret_word(name), None, "{name}");
+        }
+    }
+}

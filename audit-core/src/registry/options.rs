@@ -1,0 +1,381 @@
+//! What `register_with` sets for a type, besides its attributes.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use super::rules::{FieldPath, FieldStep, Rules, RulesByModel, is_at, rules_of};
+use crate::error::RegistrationError;
+use crate::history::{Upcast, Upcaster};
+use crate::level::Level;
+use crate::mask::Mask;
+use crate::suggest;
+use crate::value::auditable::Auditable;
+use crate::value::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Place};
+use crate::value::visited::Visited;
+
+/// When entries of a model hold a snapshot of the whole object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SnapshotPolicy {
+    /// Never: the changes say all.
+    #[default]
+    Never,
+    /// In each entry of a creation, an update or a deletion.
+    Always,
+    /// In every so many updates of an object, so that its state at a time is found without
+    /// reading all that came before.
+    ///
+    /// Entries are counted as they are recorded, by this process, from what the store has of
+    /// the object: with several writing processes, or transactions that are rolled back, it
+    /// may take a few more. The first update of an object that this process makes costs a
+    /// look into the store; 4,096 objects are remembered.
+    Every(u32),
+}
+
+/// Options of a registered type, on top of its attributes.
+///
+/// A field is named by its stored name, a nested one by its path (`address.street`); an
+/// unknown name makes the registration fail.
+#[must_use = "options do nothing until they are returned to `register_with`"]
+pub struct RegisterOptions<T> {
+    pub(crate) set: Settings,
+    when: Option<When>,
+    upcasters: BTreeMap<u32, Upcaster>,
+    errors: Vec<RegistrationError>,
+    _type: PhantomData<fn(T)>,
+}
+
+/// The options of a type, without the type.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) rules: Rules,
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) level: Option<Level>,
+    pub(crate) actions: Option<ActionSet>,
+    pub(crate) snapshot: SnapshotPolicy,
+    pub(crate) require_reason: bool,
+    pub(crate) require_actor: bool,
+}
+
+impl Settings {
+    pub(crate) fn levels(&self, schema: &ModelSchema) -> ActionLevels {
+        match self.level {
+            Some(level) => ActionLevels {
+                create: level,
+                update: level,
+                delete: level,
+                access: level,
+                custom: level,
+            },
+            None => schema.levels,
+        }
+    }
+}
+
+/// What was set for a type.
+#[derive(Default)]
+pub(crate) struct Finished {
+    pub(crate) settings: Settings,
+    pub(crate) when: Option<When>,
+    pub(crate) upcasters: BTreeMap<u32, Upcaster>,
+}
+
+/// The condition of a type, for an object of it.
+pub(crate) type When = Box<dyn Fn(&dyn Any) -> bool + Send + Sync>;
+
+impl<T: Auditable + 'static> RegisterOptions<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            set: Settings::default(),
+            when: None,
+            upcasters: BTreeMap::new(),
+            errors: Vec::new(),
+            _type: PhantomData,
+        }
+    }
+
+    pub(crate) fn finish(self) -> Result<Finished, RegistrationError> {
+        match self.errors.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(Finished {
+                settings: self.set,
+                when: self.when,
+                upcasters: self.upcasters,
+            }),
+        }
+    }
+
+    /// Leaves a field out of the trail. The identity and the key of the parent stay.
+    pub fn exclude(mut self, field: &str) -> Self {
+        if let Some(path) = self.find_hidable(field) {
+            self.set.rules.exclude.push(path);
+        }
+        self
+    }
+
+    /// Records only these fields.
+    pub fn include<'f>(mut self, fields: impl IntoIterator<Item = &'f str>) -> Self {
+        for field in fields {
+            if let Some(path) = self.find(field) {
+                self.set.rules.include.get_or_insert_default().push(path);
+            }
+        }
+        self
+    }
+
+    /// Hides a field's value.
+    pub fn mask(self, field: &str) -> Self {
+        self.mask_as(field, Mask::All)
+    }
+
+    /// Masks a field's value in one of the forms of [`Mask`]. The identity and the key of the
+    /// parent cannot be masked, since entries are found by them.
+    pub fn mask_as(mut self, field: &str, mask: Mask) -> Self {
+        if let Some(path) = self.find_hidable(field) {
+            self.set.rules.mask.push((path, mask));
+        }
+        self
+    }
+
+    /// Gives a field a display name.
+    pub fn label(mut self, field: &str, label: impl Into<String>) -> Self {
+        if self.find(field).is_some() {
+            self.set.labels.push((field.to_owned(), label.into()));
+        }
+        self
+    }
+
+    /// Records every action of the type at this level, unless a field or the outcome
+    /// raises it.
+    pub fn level(mut self, level: Level) -> Self {
+        self.set.level = Some(level);
+        self
+    }
+
+    /// Records only these actions, such as `["create", "delete"]`, and custom ones.
+    pub fn actions<A: AsRef<str>>(mut self, actions: impl IntoIterator<Item = A>) -> Self {
+        let mut set = ActionSet::NONE;
+        for action in actions {
+            match action.as_ref() {
+                "create" => set.create = true,
+                "update" => set.update = true,
+                "delete" => set.delete = true,
+                "access" => set.access = true,
+                other => self.errors.push(RegistrationError::UnknownAction {
+                    model: T::MODEL.to_owned(),
+                    action: other.to_owned(),
+                }),
+            }
+        }
+        self.set.actions = Some(set);
+        self
+    }
+
+    /// Keeps a snapshot of the object in entries.
+    pub fn snapshot(mut self, policy: SnapshotPolicy) -> Self {
+        self.set.snapshot = policy;
+        self
+    }
+
+    /// Makes an entry without a reason an error.
+    pub fn require_reason(mut self) -> Self {
+        self.set.require_reason = true;
+        self
+    }
+
+    /// Makes an entry without a known actor an error; see
+    /// [`AuditLogBuilder::require_actor`](crate::AuditLogBuilder::require_actor).
+    pub fn require_actor(mut self) -> Self {
+        self.set.require_actor = true;
+        self
+    }
+
+    /// Records only objects for which `condition` is true; an update is judged by the new
+    /// object, a deletion by the old one.
+    pub fn when(mut self, condition: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
+        let holds = move |object: &dyn Any| object.downcast_ref().is_none_or(&condition);
+        self.when = Some(Box::new(holds));
+        self
+    }
+
+    /// Says how [`history`](crate::history()) reads entries of a former schema version as ones
+    /// of the next: `upcast(1, ..)` leads from version 1 to 2, and on from there. The present
+    /// version is that of `#[audit(version = ..)]`. What is stored stays as it is.
+    ///
+    /// # Example: a field that was split off, and one in another unit
+    /// ```
+    /// # use audit_core as auditlog;
+    /// # use auditlog::RegisterOptions;
+    /// # use auditlog::{AuditValue, Snapshot, FieldSchema, ModelSchema};
+    /// # struct Item { id: u32, euros: f64 }
+    /// # impl AuditValue for Item { fn same(&self, o: &Self) -> bool { self.id == o.id } fn snapshot(&self, _: &mut Snapshot<'_>) -> serde_json::Value { self.euros.into() } }
+    /// # impl auditlog::Auditable for Item {
+    /// #     const MODEL: &'static str = "Item";
+    /// #     fn object_pk(&self) -> String { self.id.to_string() }
+    /// #     fn schema() -> &'static ModelSchema { const { &ModelSchema::new("Item", "Item", &[]).with_version(2) } }
+    /// # }
+    /// auditlog::register_with::<Item>(|item| {
+    ///     item.upcast(1, |older| {
+    ///         older.rename("cents", "euros");
+    ///         older.convert("euros", |cents| cents.as_f64().map_or(cents, |cents| (cents / 100.0).into()));
+    ///     })
+    /// })?;
+    /// # Ok::<(), auditlog::RegistrationError>(())
+    /// ```
+    pub fn upcast(
+        mut self,
+        from: u32,
+        step: impl Fn(&mut Upcast<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.upcasters.insert(from, Box::new(step));
+        self
+    }
+
+    /// Finds a field that may be hidden: every entry shows what it is found by.
+    fn find_hidable(&mut self, field: &str) -> Option<FieldPath> {
+        let path = self.find(field)?;
+        let schema = T::schema();
+        let mut keys = schema
+            .fields
+            .iter()
+            .filter(|field| field.identity)
+            .map(FieldSchema::name)
+            .chain(schema.parent_key);
+        let shown = keys.any(|name| is_at(&path, name));
+        if shown {
+            self.errors.push(RegistrationError::HiddenKey {
+                model: T::MODEL.to_owned(),
+                field: field.to_owned(),
+            });
+            return None;
+        }
+        Some(path)
+    }
+
+    /// Finds a field by its path and keeps an error if there is none.
+    fn find(&mut self, field: &str) -> Option<FieldPath> {
+        match find_field(T::schema(), field) {
+            Ok(path) => Some(path),
+            Err(suggestion) => {
+                self.errors.push(RegistrationError::UnknownField {
+                    model: T::MODEL.to_owned(),
+                    field: field.to_owned(),
+                    suggestion,
+                });
+                None
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for RegisterOptions<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegisterOptions")
+            .field("set", &self.set)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Finds a field by its path; the error is a near name.
+///
+/// A map needs no step of the path: `homes.city` is the city of each home.
+pub(crate) fn find_field(schema: &ModelSchema, field: &str) -> Result<FieldPath, Option<String>> {
+    let path = crate::path::Path::from_str(field).map_err(|_| None)?;
+    let mut fields = schema.fields;
+    let mut found = FieldPath::new();
+    for segment in path.segments() {
+        // A rule is for a field, not for one item of a list.
+        let crate::path::PathSegment::Name(name) = segment else {
+            return Err(None);
+        };
+        for map in nested_maps(fields) {
+            found.push(FieldStep::Key);
+            fields = map.inside();
+        }
+        let candidates = visible(fields);
+        let Some(field) = candidates.iter().find(|field| field.name == name) else {
+            let near = suggest::nearest(&name, candidates.iter().map(|field| field.name));
+            return Err(near.map(|near| {
+                found.push(FieldStep::Field(near));
+                let names = found.iter().filter_map(|step| match step {
+                    FieldStep::Field(name) => Some(*name),
+                    FieldStep::Key => None,
+                });
+                names.collect::<Vec<_>>().join(".")
+            }));
+        };
+        fields = field.inside();
+        found.push(FieldStep::Field(field.name));
+    }
+    if found.is_empty() {
+        Err(None)
+    } else {
+        Ok(found)
+    }
+}
+
+/// Whether a field is left out or masked by the rules of the model or of a model inside it.
+pub(crate) fn is_hidden(schema: &ModelSchema, field: &str, rules: &RulesByModel) -> bool {
+    let Ok(path) = find_field(schema, field) else {
+        return false;
+    };
+    let mut fields = schema.fields;
+    for (at, step) in path.iter().enumerate() {
+        if rules_of(rules, fields).is_some_and(|rules| rules.cover(&path[at..])) {
+            return true;
+        }
+        fields = match step {
+            FieldStep::Key => fields.first().map_or(&[][..], FieldSchema::inside),
+            FieldStep::Field(name) => visible(fields)
+                .into_iter()
+                .find(|field| field.name == *name)
+                .map_or(&[][..], FieldSchema::inside),
+        };
+    }
+    false
+}
+
+/// The descriptions of a map and of the maps that it holds at once.
+fn nested_maps(fields: &'static [FieldSchema]) -> Vec<&'static FieldSchema> {
+    let mut maps = Vec::new();
+    let mut visited = Visited::default();
+    let mut fields = fields;
+    while let [
+        map @ FieldSchema {
+            place: Place::Keys, ..
+        },
+    ] = fields
+        && visited.enter(fields)
+    {
+        maps.push(map);
+        fields = map.inside();
+    }
+    maps
+}
+
+/// The fields that have a name of their own: those of inline fields stand in their place. The
+/// positions of a tuple have none, and neither has what a flattened map holds.
+fn visible(fields: &'static [FieldSchema]) -> Vec<&'static FieldSchema> {
+    fn collect(
+        fields: &'static [FieldSchema],
+        visited: &mut Visited,
+        found: &mut Vec<&'static FieldSchema>,
+    ) {
+        if !visited.enter(fields) {
+            return;
+        }
+        for field in fields {
+            match field.place {
+                Place::Named => found.push(field),
+                Place::Inline | Place::Flat(_) => collect(field.inside(), visited, found),
+                Place::Indexed(_) | Place::Keys => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(fields, &mut Visited::default(), &mut found);
+    found
+}

@@ -1,0 +1,593 @@
+//! Rules that `register_with` adds to a type's own attributes.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::description::{FieldDescription, Recorded};
+use crate::change::{Change, Redaction, member_text};
+use crate::mask::Mask;
+use crate::path::{Path, PathSegment};
+use crate::value::diff::Difference;
+use crate::value::schema::FieldSchema;
+
+/// One step of the way to a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FieldStep {
+    /// A field by its stored name.
+    Field(&'static str),
+    /// Any key of a map: keys are data, and are not taken for fields.
+    Key,
+}
+
+/// A field by the steps that lead to it, such as `address`, `street`. Lists and sets need no
+/// step: a rule is for all items.
+pub(crate) type FieldPath = Vec<FieldStep>;
+
+/// What of a model's values is left out or masked besides what the type says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) include: Option<Vec<FieldPath>>,
+    pub(crate) exclude: Vec<FieldPath>,
+    pub(crate) mask: Vec<(FieldPath, Mask)>,
+}
+
+/// The rules of all registered models that have some.
+pub(crate) type RulesByModel = BTreeMap<&'static str, Rules>;
+
+/// The rules under which values are walked.
+#[derive(Clone, Debug)]
+pub(crate) struct Ruling {
+    models: Arc<RulesByModel>,
+    /// Whether the caller applies the rules of the outermost value itself.
+    outermost_by_caller: bool,
+}
+
+impl Ruling {
+    pub(crate) fn new(models: Arc<RulesByModel>) -> Self {
+        Self {
+            models,
+            outermost_by_caller: false,
+        }
+    }
+
+    /// Leaves the outermost value to the caller.
+    pub(crate) fn below_the_outermost(mut self) -> Self {
+        self.outermost_by_caller = true;
+        self
+    }
+
+    /// Whether a field is the identity of a model with rules.
+    pub(crate) fn has(&self, field: &FieldSchema) -> bool {
+        field
+            .model
+            .is_some_and(|model| self.models.contains_key(model))
+    }
+
+    /// Returns the rules of the model whose fields these are.
+    pub(crate) fn of(&self, fields: &[FieldSchema], outermost: bool) -> Option<&Rules> {
+        if outermost && self.outermost_by_caller {
+            return None;
+        }
+        rules_of(&self.models, fields)
+    }
+}
+
+/// Returns the rules of the model whose fields these are.
+pub(crate) fn rules_of<'r>(models: &'r RulesByModel, fields: &[FieldSchema]) -> Option<&'r Rules> {
+    let model = fields.iter().find_map(|field| field.model)?;
+    models.get(model)
+}
+
+/// How a field lies to a place.
+#[derive(Debug, PartialEq, Eq)]
+enum Relation<'f> {
+    /// The field is the place, or the place lies inside it; with the number of segments that
+    /// lead to the field.
+    Around(usize),
+    /// The field lies inside the place; with the steps that are left.
+    Inside(&'f [FieldStep]),
+    /// Neither.
+    Apart,
+}
+
+/// Compares a field with a path; indices and matched items are no steps.
+fn relation<'f>(field: &'f [FieldStep], segments: &[PathSegment]) -> Relation<'f> {
+    let mut rest = field;
+    for (index, segment) in segments.iter().enumerate() {
+        let Some((step, later)) = rest.split_first() else {
+            return Relation::Around(index);
+        };
+        if let PathSegment::Name(name) = segment {
+            match step {
+                FieldStep::Field(field) if field != name => return Relation::Apart,
+                FieldStep::Field(_) | FieldStep::Key => rest = later,
+            }
+        }
+    }
+    if rest.is_empty() {
+        Relation::Around(segments.len())
+    } else {
+        Relation::Inside(rest)
+    }
+}
+
+impl Rules {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.include.is_none() && self.exclude.is_empty() && self.mask.is_empty()
+    }
+
+    /// Returns the mask of a top-level field in `object_repr`; an excluded field is hidden.
+    pub(crate) fn for_repr(&self, field: &str) -> Option<Mask> {
+        let left_out = self.exclude.iter().any(|path| is_at(path, field))
+            || self
+                .include
+                .as_ref()
+                .is_some_and(|fields| !fields.iter().any(|path| is_at(path, field)));
+        if left_out {
+            return Some(Mask::All);
+        }
+        // A mask below the field hides all of it: the text shows more than one field.
+        self.mask
+            .iter()
+            .find(|(path, _)| is_at(path, field))
+            .map(
+                |(path, mask)| {
+                    if path.len() == 1 { *mask } else { Mask::All }
+                },
+            )
+    }
+
+    /// Applies the rules to a top-level field's description. What they say of something inside
+    /// makes it partial.
+    pub(crate) fn describe(&self, field: &mut FieldDescription) {
+        let top = |path: &&FieldPath| is_at(path, &field.name);
+        let whole = |path: &FieldPath| path.len() == 1;
+        let excluded: Vec<_> = self.exclude.iter().filter(top).collect();
+        let included: Option<Vec<_>> = self
+            .include
+            .as_ref()
+            .map(|include| include.iter().filter(top).collect());
+        let masked: Vec<_> = self.mask.iter().filter(|(path, _)| top(&path)).collect();
+        let left_out =
+            excluded.iter().any(|path| whole(path)) || included.as_ref().is_some_and(Vec::is_empty);
+        let partial = !excluded.is_empty()
+            || included.is_some_and(|included| !included.iter().any(|path| whole(path)));
+        let mask = masked.iter().find(|(path, _)| whole(path));
+        field.recorded = match (field.recorded, mask) {
+            (Recorded::Skipped, _) => Recorded::Skipped,
+            _ if left_out => Recorded::Skipped,
+            (Recorded::Clear, Some((_, mask))) => Recorded::Masked(*mask),
+            // One mask on top of another shows no more than each.
+            (_, Some(_)) => Recorded::Partial,
+            (Recorded::Clear, None) if partial || !masked.is_empty() => Recorded::Partial,
+            (recorded, None) => recorded,
+        };
+    }
+
+    /// Applies the rules to what a diff found.
+    pub(crate) fn apply(&self, difference: &mut Difference) {
+        let list = difference.changes.list_mut();
+        self.apply_to_changes(list, 0);
+        difference.notable &= !list.is_empty();
+    }
+
+    /// Applies the rules to the changes of an object that stands `outer` segments below the
+    /// beginning of their paths.
+    pub(crate) fn apply_to_changes(&self, list: &mut Vec<Change>, outer: usize) {
+        self.hide_keys(list, outer);
+        let mut renamed = false;
+        list.retain_mut(|change| {
+            let segments = change.path.segments();
+            let (segments, member) = split_member(&segments[outer..], change);
+            if let Some(include) = &self.include
+                && include
+                    .iter()
+                    .all(|field| relation(field, segments) == Relation::Apart)
+            {
+                return false;
+            }
+            if self
+                .exclude
+                .iter()
+                .any(|field| matches!(relation(field, segments), Relation::Around(_)))
+            {
+                return false;
+            }
+            let mut redacted = false;
+            for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+                let before = member.then(|| value.clone());
+                redacted |= self.redact(segments, value);
+                renamed |= before.is_some_and(|before| before != *value);
+            }
+            if redacted {
+                change.redaction.get_or_insert(Redaction::Partial);
+            }
+            true
+        });
+        if renamed {
+            name_members(list);
+        }
+        for (field, mask) in &self.mask {
+            mask_changes(list, field, *mask, outer);
+        }
+    }
+
+    /// Applies the rules to a whole object; returns whether anything is masked.
+    pub(crate) fn apply_to_snapshot(&self, snapshot: &mut Value) -> bool {
+        self.redact(&[], snapshot)
+    }
+
+    /// Returns the fields of an object in which a mask of these rules hides something, and how.
+    pub(crate) fn masked(&self, object: &Value) -> Vec<(Cow<'static, str>, Redaction)> {
+        let of_field = |(path, _): &(FieldPath, Mask)| match path.split_first() {
+            Some((FieldStep::Field(name), inside)) => {
+                let there = object.get(name).filter(|value| !value.is_null());
+                there.map(|_| match inside {
+                    [] => ((*name).into(), Redaction::Masked),
+                    _ => ((*name).into(), Redaction::Partial),
+                })
+            }
+            _ => None,
+        };
+        self.mask.iter().filter_map(of_field).collect()
+    }
+
+    /// Applies the rules to a value that stands at `place`, but for masks of the value as a
+    /// whole; returns whether anything is masked.
+    fn redact(&self, place: &[PathSegment], value: &mut Value) -> bool {
+        if let Some(include) = &self.include {
+            let relations: Vec<_> = include.iter().map(|field| relation(field, place)).collect();
+            let whole = |relation: &Relation<'_>| matches!(relation, Relation::Around(_));
+            if !relations.iter().any(whole) {
+                let inside: Vec<_> = relations
+                    .into_iter()
+                    .filter_map(|relation| match relation {
+                        Relation::Inside(rest) => Some(rest),
+                        Relation::Around(_) | Relation::Apart => None,
+                    })
+                    .collect();
+                keep(value, &inside);
+            }
+        }
+        for field in &self.exclude {
+            if let Relation::Inside(rest) = relation(field, place) {
+                edit(value, rest, &mut |fields, step| match step {
+                    FieldStep::Field(name) => drop(fields.remove(name)),
+                    FieldStep::Key => fields.clear(),
+                });
+            }
+        }
+        let mut masked = false;
+        for (field, mask) in &self.mask {
+            if let Relation::Inside(rest) = relation(field, place) {
+                edit(value, rest, &mut |fields, step| {
+                    let hidden = fields.iter_mut().filter(|(name, _)| step.leads_to(name));
+                    for (_, value) in hidden.filter(|(_, value)| !value.is_null()) {
+                        *value = mask.apply_to_value(value.take());
+                        masked = true;
+                    }
+                });
+            }
+        }
+        masked
+    }
+
+    /// Whether paths may not show what a field holds, to which these segments lead.
+    fn hides(&self, segments: &[PathSegment]) -> bool {
+        let around = |field: &FieldPath| matches!(relation(field, segments), Relation::Around(_));
+        self.include
+            .as_ref()
+            .is_some_and(|include| !include.iter().any(around))
+            || self.exclude.iter().any(around)
+            || self.mask.iter().any(|(field, _)| around(field))
+    }
+
+    /// Whether a field is left out or masked.
+    pub(crate) fn cover(&self, field: &[FieldStep]) -> bool {
+        self.exclude.iter().any(|path| field.starts_with(path))
+            || self.mask.iter().any(|(path, _)| field.starts_with(path))
+            || self.include.as_ref().is_some_and(|include| {
+                !include
+                    .iter()
+                    .any(|path| field.starts_with(path) || path.starts_with(field))
+            })
+    }
+
+    /// Whether paths may not show what a field of the model itself holds.
+    pub(crate) fn hides_field(&self, name: &str) -> bool {
+        self.hides(&[PathSegment::Name(name.to_owned())])
+    }
+
+    /// Names by index the items whose key may not be shown.
+    fn hide_keys(&self, list: &mut Vec<Change>, outer: usize) {
+        let mut hidden: Vec<Path> = Vec::new();
+        for change in list.iter_mut() {
+            let mut way: Vec<PathSegment> = Vec::new();
+            let mut at = std::mem::take(&mut change.at).into_iter();
+            let mut shown = Vec::with_capacity(at.len());
+            let mut segments = change.path.segments();
+            let mut renamed = false;
+            for (number, segment) in segments.iter_mut().enumerate() {
+                if let PathSegment::Match { field, .. } = segment {
+                    let index = at.next().unwrap_or_default();
+                    way.push(PathSegment::Name(field.clone()));
+                    let hides = number >= outer && self.hides(&way);
+                    way.pop();
+                    if hides {
+                        *segment = PathSegment::Index(index);
+                        renamed = true;
+                    } else {
+                        shown.push(index);
+                    }
+                }
+                if number >= outer {
+                    way.push(segment.clone());
+                }
+            }
+            shown.extend(at);
+            change.at = shown.into();
+            for step in &mut change.moved {
+                if let PathSegment::Match { field, .. } = &step.item {
+                    way.push(PathSegment::Name(field.clone()));
+                    if self.hides(&way) {
+                        step.item = PathSegment::Index(step.from);
+                    }
+                    way.pop();
+                }
+            }
+            if renamed {
+                change.path = Path::from_segments(&segments);
+                hidden.push(change.path.clone());
+            }
+        }
+        hidden.sort();
+        if hidden.windows(2).any(|pair| pair[0] == pair[1]) {
+            // A removal and an insertion at one index are one change.
+            merge_alike(list, |change| hidden.binary_search(&change.path).is_ok());
+        }
+    }
+}
+
+/// Masks the changes at a field. Those inside it become one change of the field: the path
+/// of a change inside would tell a part of the value.
+fn mask_changes(list: &mut Vec<Change>, field: &FieldPath, mask: Mask, outer: usize) {
+    let mut folded: Vec<Path> = Vec::new();
+    list.retain_mut(|change| {
+        let segments = change.path.segments();
+        let Relation::Around(length) = relation(field, &segments[outer..]) else {
+            return true;
+        };
+        let (place, inside) = segments.split_at(outer + length);
+        change.redaction = Some(Redaction::Masked);
+        if inside.is_empty() && change.moved.is_empty() {
+            for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+                *value = mask.apply_to_value(value.take());
+            }
+            return true;
+        }
+        // What the mask makes of any list or object.
+        let whole = mask.apply_to_value(Value::Array(Vec::new()));
+        let matched = |segment: &&PathSegment| matches!(segment, PathSegment::Match { .. });
+        let located = place.iter().filter(matched).count();
+        change.at = change.at.iter().copied().take(located).collect();
+        change.path = Path::from_segments(place);
+        change.old = Some(whole.clone());
+        change.new = Some(whole);
+        change.moved = Box::default();
+        let first = !folded.contains(&change.path);
+        if first {
+            folded.push(change.path.clone());
+        }
+        first
+    });
+}
+
+/// Splits off the member of a set, which has an index beside its text: no step leads to it.
+fn split_member<'s>(segments: &'s [PathSegment], change: &Change) -> (&'s [PathSegment], bool) {
+    let matched = |segment: &&PathSegment| matches!(segment, PathSegment::Match { .. });
+    let all = change.path.segments();
+    match segments.split_last() {
+        Some((PathSegment::Name(_), rest))
+            if change.at.len() > all.iter().filter(matched).count() =>
+        {
+            (rest, true)
+        }
+        _ => (segments, false),
+    }
+}
+
+/// Names the members of sets by what may be shown of them.
+fn name_members(list: &mut Vec<Change>) {
+    for change in list.iter_mut() {
+        let mut segments = change.path.segments();
+        let (_, member) = split_member(&segments, change);
+        let value = change.new.as_ref().or(change.old.as_ref());
+        if let (true, Some(value @ (Value::Object(_) | Value::Array(_)))) = (member, value)
+            && let Some(PathSegment::Name(name)) = segments.last_mut()
+        {
+            *name = member_text(value).into_owned();
+            change.path = Path::from_segments(&segments);
+        }
+    }
+    merge_alike(list, |change| !change.at.is_empty());
+}
+
+/// Makes one change of those that have one path, where `concerned` says so.
+fn merge_alike(list: &mut Vec<Change>, concerned: impl Fn(&Change) -> bool) {
+    let mut known: BTreeMap<Path, usize> = BTreeMap::new();
+    let mut merged: Vec<Change> = Vec::with_capacity(list.len());
+    for change in list.drain(..) {
+        if concerned(&change) {
+            if let Some(earlier) = known.get(&change.path).map(|index| &mut merged[*index]) {
+                earlier.old = earlier.old.take().or(change.old);
+                earlier.new = earlier.new.take().or(change.new);
+                earlier.redaction = earlier.redaction.or(change.redaction);
+                continue;
+            }
+            known.insert(change.path.clone(), merged.len());
+        }
+        merged.push(change);
+    }
+    *list = merged;
+}
+
+impl FieldStep {
+    fn leads_to(self, name: &str) -> bool {
+        match self {
+            Self::Field(field) => field == name,
+            Self::Key => true,
+        }
+    }
+}
+
+/// Whether a field is the top-level one of this name, or lies inside it.
+pub(crate) fn is_at(path: &[FieldStep], name: &str) -> bool {
+    matches!(path.first(), Some(FieldStep::Field(first)) if *first == name)
+}
+
+/// The names on the way of a path; indices and keys of items are no names.
+pub(crate) fn names(path: &Path) -> Vec<String> {
+    let name = |segment| match segment {
+        PathSegment::Name(name) => Some(name),
+        PathSegment::Index(_) | PathSegment::Match { .. } => None,
+    };
+    path.segments().into_iter().filter_map(name).collect()
+}
+
+/// Runs `change` on every object in which the last of the steps is taken.
+fn edit(
+    value: &mut Value,
+    steps: &[FieldStep],
+    change: &mut impl FnMut(&mut Map<String, Value>, FieldStep),
+) {
+    let Some((first, later)) = steps.split_first() else {
+        return;
+    };
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| edit(item, steps, change)),
+        Value::Object(fields) if later.is_empty() => change(fields, *first),
+        Value::Object(fields) => {
+            let on_the_way = fields.iter_mut().filter(|(name, _)| first.leads_to(name));
+            on_the_way.for_each(|(_, value)| edit(value, later, change));
+        }
+        _ => {}
+    }
+}
+
+/// Leaves in a value what one of the fields leads to.
+fn keep(value: &mut Value, fields: &[&[FieldStep]]) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| keep(item, fields)),
+        Value::Object(object) => {
+            for (name, mut value) in std::mem::take(object) {
+                let later: Vec<&[FieldStep]> = fields
+                    .iter()
+                    .filter_map(|field| match field.split_first() {
+                        Some((step, later)) if step.leads_to(&name) => Some(later),
+                        _ => None,
+                    })
+                    .collect();
+                if later.is_empty() {
+                    continue;
+                }
+                if !later.iter().any(|later| later.is_empty()) {
+                    keep(&mut value, &later);
+                }
+                object.insert(name, value);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::change::Changes;
+
+    fn ruled(rules: &Rules, changes: Value) -> Value {
+        let mut difference = Difference {
+            changes: serde_json::from_value(changes).unwrap(),
+            level: None,
+            notable: true,
+            passed_over: Vec::new(),
+        };
+        rules.apply(&mut difference);
+        serde_json::to_value::<Changes>(difference.changes).unwrap()
+    }
+
+    fn field(path: &'static str) -> FieldPath {
+        path.split('.').map(FieldStep::Field).collect()
+    }
+
+    fn masking(path: &'static str) -> Rules {
+        Rules {
+            mask: vec![(field(path), Mask::All)],
+            ..Rules::default()
+        }
+    }
+
+    #[test]
+    fn a_masked_list_does_not_show_its_items() {
+        let changes = json!({
+            "items": {"moved": {"[sku='A']": [0, 2]}},
+            "items[sku='A'].qty": {"old": 1, "new": 2, "at": [0]},
+            "roles['admin']": {"new": "admin", "at": [0]},
+            "name": {"old": "a", "new": "b"},
+        });
+        let mut rules = masking("items");
+        rules.mask.push((field("roles"), Mask::Last4));
+        assert_eq!(
+            ruled(&rules, changes),
+            json!({
+                "items": {"old": "***", "new": "***", "redaction": "masked"},
+                "roles": {"old": "****", "new": "****", "redaction": "masked"},
+                "name": {"old": "a", "new": "b"},
+            })
+        );
+    }
+
+    #[test]
+    fn every_item_keeps_its_own_masked_change() {
+        let changes = json!({
+            "items[sku='A'].price": {"old": 1, "new": 2, "at": [0]},
+            "items[sku='B'].price": {"new": 2, "at": [1]},
+            "items[sku='C'].price.net": {"old": 1, "at": [2]},
+        });
+        assert_eq!(
+            ruled(&masking("items.price"), changes),
+            json!({
+                "items[sku='A'].price": {"old": "***", "new": "***", "redaction": "masked", "at": [0]},
+                "items[sku='B'].price": {"new": "***", "redaction": "masked", "at": [1]},
+                "items[sku='C'].price": {"old": "***", "new": "***", "redaction": "masked", "at": [2]},
+            })
+        );
+    }
+
+    #[test]
+    fn a_masked_key_is_not_told_by_paths() {
+        let changes = json!({
+            "items": {"moved": {"[sku='A']": [3, 0]}},
+            "items[sku='A'].qty": {"old": 1, "new": 2, "at": [3]},
+            "items[sku='B']": {"old": {"sku": "B", "qty": 1}, "at": [1]},
+            "items[sku='C']": {"new": {"sku": "C", "qty": 1}, "at": [1]},
+        });
+        assert_eq!(
+            ruled(&masking("items.sku"), changes),
+            json!({
+                "items": {"moved": {"[3]": [3, 0]}},
+                "items[3].qty": {"old": 1, "new": 2},
+                "items[1]": {
+                    "old": {"sku": "***", "qty": 1},
+                    "new": {"sku": "***", "qty": 1},
+                    "redaction": "partial",
+                },
+            })
+        );
+    }
+}

@@ -1,0 +1,940 @@
+//! The diff: what changed from one value to another.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::{iter, mem};
+
+use serde_json::Value;
+
+use super::AuditValue;
+use super::flat::{self, Standing};
+use super::frozen::Before;
+use super::schema::{FieldSchema, Place, Sensitivity};
+use super::snapshot::{Env, Redactions, Snapshot};
+use crate::change::{Change, Changes, Move, Redaction};
+use crate::error::ValueError;
+use crate::json::nesting;
+use crate::json::number::equal_scalars;
+use crate::level::Level;
+use crate::mask::HIDDEN;
+use crate::path::{Node, Path, PathSegment, Segment};
+use crate::registry::rules::Rules;
+
+/// How deep values may nest, counted in objects and arrays.
+///
+/// Deeper values are an error ([`ValueError::TooDeep`]), since neither a JSON reader nor the
+/// stack is made for them.
+pub const MAX_DEPTH: usize = 100;
+
+/// How many steps a comparison takes into fields and items, before the values count as ones
+/// whose parts are shared without end.
+const MAX_STEPS: usize = 1 << 26;
+
+/// Compares two values and returns what changed, secrets masked.
+///
+/// Pure: neither the registry nor the context plays a part. Changes come in declaration
+/// order, those of a map or a set by key.
+///
+/// # Panics
+/// If a value nests deeper than [`MAX_DEPTH`] or a field marked `#[audit(serde)]` fails to
+/// serialize. [`try_diff`] returns the error.
+///
+/// # Example: one field of two
+/// ```
+/// # use std::collections::BTreeMap;
+/// let old = BTreeMap::from([("name", "ann"), ("city", "Bonn")]);
+/// let new = BTreeMap::from([("name", "ann"), ("city", "Mainz")]);
+/// let changes = audit_core::diff(&old, &new);
+/// assert_eq!(changes.len(), 1);
+/// assert_eq!(changes["city"].new, Some("Mainz".into()));
+/// ```
+#[inline]
+pub fn diff<T: AuditValue + ?Sized>(old: &T, new: &T) -> Changes {
+    match try_diff(old, new) {
+        Ok(changes) => changes,
+        Err(error) => refuse(&error),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse(error: &ValueError) -> ! {
+    panic!("cannot diff the values: {error}")
+}
+
+/// Compares two values as [`diff`] does and returns what fails as an error.
+///
+/// # Errors
+/// [`ValueError`] if a value nests deeper than [`MAX_DEPTH`] or cannot be serialized.
+#[inline]
+pub fn try_diff<T: AuditValue + ?Sized>(old: &T, new: &T) -> Result<Changes, ValueError> {
+    let mut out = Output::new(Env::default());
+    out.compare(old, new);
+    out.finish()
+}
+
+/// What a comparison found.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    pub(crate) changes: Changes,
+    /// The level that the changed fields ask for.
+    pub(crate) level: Option<Level>,
+    /// Whether a field changed that is not ignored.
+    pub(crate) notable: bool,
+    /// The changed keys of flattened maps that are not recorded, since a declared field has
+    /// their name.
+    pub(crate) passed_over: Vec<String>,
+}
+
+/// Compares under the rules that `register_with` set.
+pub(crate) fn compare<T: AuditValue + ?Sized>(
+    old: &T,
+    new: &T,
+    env: Env,
+    rules: Option<&Rules>,
+) -> Result<Difference, ValueError> {
+    let mut out = Output::new(env);
+    out.compare(old, new);
+    out.into_difference(rules)
+}
+
+/// Compares as [`compare`] does, and the fields that clones share with what they were before.
+pub(crate) fn compare_with<T: AuditValue + ?Sized>(
+    (old, before): (&T, &Before),
+    (new, after): (&T, &Before),
+    env: Env,
+    rules: Option<&Rules>,
+) -> Result<Difference, ValueError> {
+    let mut out = Output::new(env);
+    out.shared = Some(Arc::clone(before.names()));
+    out.compare(old, new);
+    out.shared = None;
+    before.diff(
+        after,
+        &mut Diff {
+            out: &mut out,
+            at: None,
+        },
+    );
+    // In the order of the declaration, as the walk over all fields would find them.
+    let place = |change: &Change| {
+        let top = change.path.segments().into_iter().next();
+        T::FIELDS.iter().position(|field| match &top {
+            Some(PathSegment::Name(name)) => field.name == name,
+            Some(PathSegment::Index(index)) => {
+                matches!(field.place, Place::Indexed(at) if at == *index)
+            }
+            _ => false,
+        })
+    };
+    out.changes
+        .sort_by_cached_key(|change| place(change).unwrap_or(usize::MAX));
+    out.into_difference(rules)
+}
+
+/// Where [`AuditValue::diff`] reports changes.
+#[derive(Debug)]
+pub struct Diff<'a> {
+    out: &'a mut Output,
+    at: Option<&'a Node<'a>>,
+}
+
+/// The state of the walk before an entity was entered.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Entered {
+    changes: usize,
+    notable: usize,
+}
+
+#[derive(Debug)]
+struct Output {
+    changes: Vec<Change>,
+    level: Option<Level>,
+    /// How many changes are not ignored.
+    notable: usize,
+    /// Inside a field marked `ignore`.
+    ignoring: bool,
+    /// Only whether anything differs is asked; nothing is recorded.
+    probing: bool,
+    /// Whether a probe asked for the changes of a flattened value.
+    in_probe: bool,
+    found: usize,
+    /// How deep the values themselves are, in a probe that another probe asked for.
+    base: usize,
+    /// How many steps the comparison took into fields and items.
+    steps: usize,
+    env: Env,
+    /// The fields of the outermost value that are compared with what they were before.
+    shared: Option<Arc<[&'static str]>>,
+}
+
+thread_local! {
+    /// How deep the present probe is: `AuditValue::same` has no context to count in, and of a
+    /// recursive type it may ask for a probe again at every level.
+    static PROBED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Sets the depth of the present probe, until it is dropped.
+struct Probing {
+    before: usize,
+}
+
+impl Probing {
+    fn at(depth: usize) -> Self {
+        Self {
+            before: PROBED.replace(depth),
+        }
+    }
+}
+
+impl Drop for Probing {
+    fn drop(&mut self) {
+        PROBED.set(self.before);
+    }
+}
+
+impl Output {
+    /// Made where it stays: moving it would cost as much as comparing a few fields.
+    #[inline]
+    fn new(env: Env) -> Self {
+        Self {
+            changes: Vec::new(),
+            level: None,
+            notable: 0,
+            ignoring: false,
+            probing: false,
+            in_probe: false,
+            found: 0,
+            base: 0,
+            steps: 0,
+            env,
+            shared: None,
+        }
+    }
+
+    #[inline]
+    fn compare<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) {
+        if T::COMPOSITE || !old.same(new) {
+            old.diff(
+                new,
+                &mut Diff {
+                    out: self,
+                    at: None,
+                },
+            );
+        }
+    }
+
+    #[inline]
+    fn finish(mut self) -> Result<Changes, ValueError> {
+        match self.env.take_error() {
+            Some(error) => Err(error),
+            None => Ok(Changes::from_vec(self.changes)),
+        }
+    }
+
+    /// Not generic: it is compiled once, not for every type.
+    fn into_difference(mut self, rules: Option<&Rules>) -> Result<Difference, ValueError> {
+        if let Some(error) = self.env.take_error() {
+            return Err(error);
+        }
+        let mut difference = Difference {
+            changes: Changes::from_vec(self.changes),
+            level: self.level,
+            notable: self.notable > 0,
+            passed_over: self.env.take_passed_over(),
+        };
+        if let Some(rules) = rules {
+            rules.apply(&mut difference);
+        }
+        Ok(difference)
+    }
+}
+
+impl Diff<'_> {
+    /// Returns whether both values are the same, by asking for the first difference.
+    #[doc(hidden)]
+    pub fn probe<T: AuditValue + ?Sized>(old: &T, new: &T) -> bool {
+        let base = PROBED.get() + 1;
+        if base > 2 * MAX_DEPTH {
+            return false;
+        }
+        let _depth = Probing::at(base);
+        let mut out = Output::new(Env::default());
+        out.probing = true;
+        out.base = base;
+        old.diff(
+            new,
+            &mut Diff {
+                out: &mut out,
+                at: None,
+            },
+        );
+        // A value too deep to compare is not the same: the diff then names the limit.
+        out.found == 0 && out.env.into_error().is_none()
+    }
+
+    /// Returns whether two values inside the present one are the same, in a probe at the
+    /// present path: none of its own starts for each of them.
+    pub(crate) fn same<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) -> bool {
+        if !T::COMPOSITE {
+            return old.same(new);
+        }
+        let (found, probing) = (self.out.found, self.out.probing);
+        self.out.found = 0;
+        self.out.probing = true;
+        old.diff(new, self);
+        let same = self.out.found == 0;
+        self.out.found = found;
+        self.out.probing = probing;
+        same
+    }
+
+    /// Returns how many pairs from the beginning are the same, in one probe of all.
+    pub(crate) fn common<'v, T: AuditValue + 'v>(
+        &mut self,
+        pairs: impl Iterator<Item = (&'v T, &'v T)>,
+    ) -> usize {
+        if !T::COMPOSITE {
+            return pairs.take_while(|(old, new)| old.same(new)).count();
+        }
+        let (found, probing) = (self.out.found, self.out.probing);
+        self.out.found = 0;
+        self.out.probing = true;
+        let mut common = 0;
+        for (old, new) in pairs {
+            old.diff(new, self);
+            if self.out.found > 0 {
+                break;
+            }
+            common += 1;
+        }
+        self.out.found = found;
+        self.out.probing = probing;
+        common
+    }
+
+    /// Whether only the fact of a difference is asked for.
+    pub(crate) fn probing(&self) -> bool {
+        self.out.probing
+    }
+
+    /// Whether a probe knows its answer.
+    #[inline]
+    pub(crate) fn answered(&self) -> bool {
+        self.out.probing && self.out.found > 0
+    }
+
+    /// Answers a probe: the values differ.
+    pub(crate) fn differs(&mut self) {
+        self.out.found += 1;
+    }
+
+    /// Begins to compare two entities. What is reported until [`leave`](Self::leave) comes
+    /// under the rules that `register_with` set for their model.
+    #[doc(hidden)]
+    #[inline]
+    pub fn enter(&mut self) -> Option<Entered> {
+        if self.out.env.ruling().is_some() && !self.out.probing {
+            Some(Entered {
+                changes: self.out.changes.len(),
+                notable: mem::take(&mut self.out.notable),
+            })
+        } else {
+            None
+        }
+    }
+
+    /// Ends the comparison of two entities with these fields.
+    #[doc(hidden)]
+    #[inline]
+    pub fn leave(&mut self, fields: &'static [FieldSchema], entered: Option<Entered>) {
+        if let Some(entered) = entered {
+            self.rule(fields, &entered);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn rule(&mut self, fields: &'static [FieldSchema], entered: &Entered) {
+        let outermost = self.at.is_none();
+        let out = &mut *self.out;
+        let rules = out
+            .env
+            .ruling()
+            .and_then(|ruling| ruling.of(fields, outermost));
+        if let Some(rules) = rules {
+            let mut list = out.changes.split_off(entered.changes);
+            rules.apply_to_changes(&mut list, self.at.map_or(0, Node::depth));
+            if list.is_empty() {
+                out.notable = 0;
+            }
+            out.changes.append(&mut list);
+        }
+        out.notable += entered.notable;
+    }
+
+    /// Whether paths may not show what a field of these holds, by the rules of their model.
+    pub(crate) fn hides_field(&self, fields: &'static [FieldSchema], name: &str) -> bool {
+        let ruling = self.out.env.ruling();
+        let rules = ruling.and_then(|ruling| ruling.of(fields, false));
+        rules.is_some_and(|rules| rules.hides_field(name))
+    }
+
+    /// Reports a field of a struct: compares, and records what differs.
+    #[doc(hidden)]
+    #[inline]
+    pub fn visit<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, old: &T, new: &T) {
+        if T::COMPOSITE {
+            self.nested(field, old, new);
+        } else if !old.same(new) {
+            self.changed(field, old, new);
+        }
+    }
+
+    /// Reports a field that may be absent, as with `skip_serializing_if`.
+    #[doc(hidden)]
+    #[inline(never)]
+    pub fn visit_optional<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        old: Option<&T>,
+        new: Option<&T>,
+    ) {
+        if self.passes(field) {
+            return;
+        }
+        match (old, new) {
+            (None, None) => {}
+            (Some(old), Some(new)) => self.visit(field, old, new),
+            (old, new) => self.field(field, &mut |cx| cx.replace_field(field, old, new)),
+        }
+    }
+
+    #[inline(never)]
+    pub(crate) fn nested<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        old: &T,
+        new: &T,
+    ) {
+        if self.passes(field) {
+            return;
+        }
+        if self.out.probing {
+            // Inside, so that the depth is counted; what of it may be shown does not matter.
+            if self.out.found == 0 && field.sensitivity != Sensitivity::Skipped {
+                self.field(field, &mut |cx| old.diff(new, cx));
+            }
+        } else if field.sensitivity == Sensitivity::Clear && !field.whole {
+            self.field(field, &mut |cx| old.diff(new, cx));
+        } else if !old.same(new) {
+            self.changed(field, old, new);
+        }
+    }
+
+    /// Records a field that is known to differ.
+    #[doc(hidden)]
+    #[cold]
+    #[inline(never)]
+    pub fn changed<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        old: &T,
+        new: &T,
+    ) {
+        if self.passes(field) {
+            return;
+        }
+        if self.out.probing && !T::COMPOSITE {
+            // That it differs is all that is asked.
+            self.out.found += usize::from(field.sensitivity != Sensitivity::Skipped);
+            return;
+        }
+        let clear = field.sensitivity == Sensitivity::Clear && !field.whole;
+        let node = Node::below(self.at, Segment::Declared(field));
+        if field.plain && !self.out.probing && node.depth() <= MAX_DEPTH {
+            // What `field` comes to, for most fields.
+            old.diff(
+                new,
+                &mut Diff {
+                    out: &mut *self.out,
+                    at: Some(&node),
+                },
+            );
+        } else if clear {
+            self.field(field, &mut |cx| old.diff(new, cx));
+        } else {
+            self.field(field, &mut |cx| {
+                cx.replace_field(field, Some(old), Some(new));
+            });
+        }
+    }
+
+    /// Whether a field is compared elsewhere, with what it was before.
+    #[inline]
+    fn passes(&self, field: &FieldSchema) -> bool {
+        match &self.out.shared {
+            None => false,
+            Some(shared) => self.at.is_none() && shared.contains(&field.name),
+        }
+    }
+
+    /// Runs `report` at the field's path and keeps the field's level and `ignore`.
+    ///
+    /// Not generic, as all that follows: it is compiled once, not for every type.
+    pub(crate) fn field(
+        &mut self,
+        field: &'static FieldSchema,
+        report: &mut dyn FnMut(&mut Diff<'_>),
+    ) {
+        let found = self.out.found;
+        let ignoring = self.out.ignoring;
+        self.out.ignoring |= field.ignored;
+        match field.place {
+            Place::Named => self.below(&Node::below(self.at, Segment::Declared(field)), report),
+            Place::Indexed(index) => {
+                self.below(&Node::below(self.at, Segment::Index(index)), report);
+            }
+            // Counted nevertheless: a type may hold itself in its own place.
+            Place::Inline | Place::Keys => self.below(&Node::inline(self.at), report),
+            Place::Flat(_) => self.flat(field, report),
+        }
+        self.out.ignoring = ignoring;
+        if self.out.found > found {
+            self.out.level = self.out.level.max(field.level);
+        }
+    }
+
+    /// Reports the fields of an enum's data variant, which both values are of.
+    #[doc(hidden)]
+    #[inline(never)]
+    pub fn variant(&mut self, name: &'static str, report: impl FnOnce(&mut Diff<'_>)) {
+        self.at(Segment::Field(name), report);
+    }
+
+    /// Reports the item at `index`.
+    pub(crate) fn item<T: AuditValue + ?Sized>(&mut self, index: usize, old: &T, new: &T) {
+        if T::COMPOSITE || !old.same(new) {
+            self.at(Segment::Index(index), |cx| old.diff(new, cx));
+        }
+    }
+
+    /// Reports the value under `name`.
+    pub(crate) fn entry<T: AuditValue + ?Sized>(&mut self, name: &'static str, old: &T, new: &T) {
+        if T::COMPOSITE || !old.same(new) {
+            self.at(Segment::Field(name), |cx| old.diff(new, cx));
+        }
+    }
+
+    /// Runs `report` one step below the present path.
+    pub(crate) fn at(&mut self, segment: Segment<'_>, report: impl FnOnce(&mut Diff<'_>)) {
+        let mut report = Some(report);
+        self.below(&Node::below(self.at, segment), &mut |cx| {
+            if let Some(report) = report.take() {
+                report(cx);
+            }
+        });
+    }
+
+    fn below(&mut self, node: &Node<'_>, report: &mut dyn FnMut(&mut Diff<'_>)) {
+        if self.out.env.failed() {
+            // The first error ends the walk: values may hold each other in a ring.
+            self.out.found += 1;
+            return;
+        }
+        self.out.steps += 1;
+        if self.out.steps > MAX_STEPS {
+            self.out.found += 1;
+            self.out.env.fail(ValueError::TooLarge { limit: MAX_STEPS });
+            return;
+        }
+        let depth = self.out.base + node.depth() + node.inlined();
+        // A probe counts steps of both kinds together, and is not to call different what only
+        // nests as deep as it may.
+        let probe = self.out.probing || self.out.in_probe;
+        let limit = if probe {
+            depth > 2 * MAX_DEPTH
+        } else {
+            node.depth().max(node.inlined()) > MAX_DEPTH
+        };
+        if limit {
+            self.out.found += 1;
+            self.out.env.fail(ValueError::TooDeep {
+                path: node.to_path().to_string(),
+                limit: MAX_DEPTH,
+            });
+            return;
+        }
+        let _depth = probe.then(|| Probing::at(depth));
+        report(&mut Diff {
+            out: &mut *self.out,
+            at: Some(node),
+        });
+    }
+
+    /// Reports a flattened field: what stands at the parent's own path becomes changes at its
+    /// names.
+    #[cold]
+    #[inline(never)]
+    fn flat(&mut self, field: &'static FieldSchema, report: &mut dyn FnMut(&mut Diff<'_>)) {
+        if !self.out.probing {
+            return self.spread(field, report);
+        }
+        // Whether anything differs shows in the changes only: not every difference is recorded.
+        if self.out.found > 0 {
+            return;
+        }
+        let out = &mut *self.out;
+        let before = (out.changes.len(), out.level, out.notable, out.in_probe);
+        out.probing = false;
+        out.in_probe = true;
+        self.spread(field, report);
+        let out = &mut *self.out;
+        out.found = usize::from(out.changes.len() > before.0 || out.env.failed());
+        out.probing = true;
+        out.changes.truncate(before.0);
+        (_, out.level, out.notable, out.in_probe) = before;
+    }
+
+    fn spread(&mut self, field: &'static FieldSchema, report: &mut dyn FnMut(&mut Diff<'_>)) {
+        let (start, notable) = (self.out.changes.len(), self.out.notable);
+        let node = Node::flat(self.at);
+        let around = self.out.env.note_redactions();
+        self.below(&node, report);
+        let redactions = self.out.env.take_redactions(around);
+        if self.out.changes.len() == start {
+            return;
+        }
+        let ignoring = self.out.ignoring;
+        self.out.ignoring |= self.out.notable == notable;
+        self.name_parts(field, &node, start, &redactions);
+        self.out.ignoring = ignoring;
+    }
+
+    /// Gives the changes from `start` on, which are of a flattened field, their names.
+    fn name_parts(
+        &mut self,
+        field: &'static FieldSchema,
+        node: &Node<'_>,
+        start: usize,
+        redactions: &Redactions,
+    ) {
+        let place = node.to_path();
+        let taken = self.names_before(start, &place, node.depth());
+        for change in self.out.changes.split_off(start) {
+            if change.path != place {
+                let name = change.path.segments().into_iter().nth(node.depth());
+                let Some(PathSegment::Name(name)) = name else {
+                    return self.fail(flat::no_object(field));
+                };
+                if self.admits(field, &name, &taken) {
+                    self.out.changes.push(change);
+                } else {
+                    self.drop_change();
+                }
+                continue;
+            }
+            // One change becomes as many as there are names.
+            self.drop_change();
+            let Some(parts) = flat::parts(field, change, redactions) else {
+                return self.fail(flat::no_object(field));
+            };
+            for part in parts {
+                if !self.admits(field, &part.name, &taken) {
+                    continue;
+                }
+                let ignoring = self.out.ignoring;
+                self.out.ignoring |= part.field.is_some_and(FieldSchema::is_ignored);
+                let node = Node::below(Some(node), Segment::Name(&part.name));
+                Diff {
+                    out: &mut *self.out,
+                    at: Some(&node),
+                }
+                .push(part.old, part.new, part.redaction);
+                self.out.ignoring = ignoring;
+                let level = part.field.and_then(FieldSchema::level);
+                self.out.level = self.out.level.max(level);
+            }
+        }
+    }
+
+    /// Returns the names that changes before `start` have in the object at a place, whose changes
+    /// are the last ones.
+    fn names_before(&self, start: usize, place: &Path, depth: usize) -> BTreeSet<String> {
+        if self.at.is_some_and(Node::is_flat) {
+            // Judged with the value that this one is flattened into.
+            return BTreeSet::new();
+        }
+        let here = self.out.changes[..start].iter().rev();
+        here.take_while(|change| change.path.is_within(place))
+            .filter_map(
+                |change| match change.path.segments().into_iter().nth(depth) {
+                    Some(PathSegment::Name(name)) => Some(name),
+                    _ => None,
+                },
+            )
+            .collect()
+    }
+
+    /// Returns whether a change at `name` of a flattened field is recorded; fails if the name is
+    /// `taken` by a change of another field.
+    fn admits(
+        &mut self,
+        field: &'static FieldSchema,
+        name: &str,
+        taken: &BTreeSet<String>,
+    ) -> bool {
+        match flat::standing(field, name) {
+            Standing::PassedOver => {
+                self.out.env.pass_over(field, name);
+                false
+            }
+            Standing::Taken => {
+                self.fail(flat::taken(name));
+                false
+            }
+            Standing::Free => {
+                if taken.contains(name) {
+                    self.fail(flat::twice(field));
+                }
+                true
+            }
+        }
+    }
+
+    /// Takes back a change that was counted.
+    fn drop_change(&mut self) {
+        self.out.found -= 1;
+        let counted = usize::from(!self.out.ignoring);
+        self.out.notable = self.out.notable.saturating_sub(counted);
+    }
+
+    /// Takes back the last change: a value that is recorded as before was not changed.
+    #[cold]
+    #[inline(never)]
+    fn retract(&mut self) {
+        self.out.changes.pop();
+        self.drop_change();
+    }
+
+    /// Answers a probe about a value that was replaced: it differs if it is recorded in another
+    /// form.
+    #[cold]
+    #[inline(never)]
+    fn probe_replaced<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) {
+        if self.out.found == 0 {
+            let depth = self.at.map_or(0, Node::depth);
+            let flattened = self.at.is_some_and(Node::is_flat);
+            let mut cx = Snapshot::at_depth(&mut self.out.env, depth).flattened(flattened);
+            let (old, new) = (old.snapshot(&mut cx), new.snapshot(&mut cx));
+            if !cx.redacted() && nesting::equal(&old, &new) {
+                return;
+            }
+        }
+        self.out.found += 1;
+    }
+
+    /// Records that the value at the present path was replaced: absent (`None`) and null
+    /// are told apart. Two values with the same recorded form are no change.
+    #[inline]
+    pub fn replace<T: AuditValue + ?Sized>(&mut self, old: Option<&T>, new: Option<&T>) {
+        if self.out.probing
+            && let (Some(old), Some(new)) = (old, new)
+        {
+            return self.probe_replaced(old, new);
+        }
+        // Of a plain type, values that differ have forms that differ.
+        let plain = match (old, new) {
+            (Some(old), Some(new)) if T::PLAIN => {
+                if old.same(new) {
+                    return;
+                }
+                true
+            }
+            _ => false,
+        };
+        let Some((change, mut cx)) = self.open() else {
+            return;
+        };
+        if let Some(value) = old {
+            fill(&mut change.old, value.snapshot(&mut cx));
+        }
+        if let Some(value) = new {
+            fill(&mut change.new, value.snapshot(&mut cx));
+        }
+        if cx.redacted() {
+            change.redaction = Some(Redaction::Partial);
+        } else if !plain && alike(change) {
+            self.retract();
+        }
+    }
+
+    /// Records that a value which is never shown was replaced.
+    pub(crate) fn hidden(&mut self) {
+        let hidden = || Some(Value::String(HIDDEN.to_owned()));
+        self.push(hidden(), hidden(), Some(Redaction::Masked));
+    }
+
+    fn replace_field<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        old: Option<&T>,
+        new: Option<&T>,
+    ) {
+        let whole = match field.sensitivity {
+            Sensitivity::Skipped => return,
+            Sensitivity::Clear => None,
+            Sensitivity::Masked(_) => Some(Redaction::Masked),
+            Sensitivity::Hashed => Some(Redaction::Hashed),
+        };
+        let Some((change, mut cx)) = self.open() else {
+            return;
+        };
+        let mut shown = |value: &T| match whole {
+            None => value.snapshot(&mut cx),
+            Some(_) => cx.field_value(field, value),
+        };
+        if let Some(value) = old {
+            fill(&mut change.old, shown(value));
+        }
+        if let Some(value) = new {
+            fill(&mut change.new, shown(value));
+        }
+        change.redaction = whole.or(cx.redacted().then_some(Redaction::Partial));
+        if change.redaction.is_none() && alike(change) {
+            self.retract();
+        }
+    }
+
+    /// Returns an item's snapshot and whether something in it is redacted.
+    pub(crate) fn record<T: AuditValue + ?Sized>(&mut self, item: &T) -> (Value, bool) {
+        let depth = self.at.map_or(0, Node::depth) + 1;
+        let mut cx = Snapshot::at_depth(&mut self.out.env, depth);
+        let value = item.snapshot(&mut cx);
+        (value, cx.redacted())
+    }
+
+    /// Whether values with these fields are not recorded with all that they have.
+    pub(crate) fn shows_parts(&self, fields: &'static [FieldSchema]) -> bool {
+        self.out.env.shows_parts(fields)
+    }
+
+    /// Records that a value was replaced, unless no difference is to be seen.
+    pub(crate) fn replace_seen<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) {
+        let (old, old_redacted) = self.record(old);
+        let (new, new_redacted) = self.record(new);
+        let redacted = old_redacted || new_redacted;
+        if redacted || old != new {
+            let redaction = redacted.then_some(Redaction::Partial);
+            self.push(Some(old), Some(new), redaction);
+        }
+    }
+
+    /// Returns the text of a map's key, and whether something in it is hidden.
+    pub(crate) fn key_text<T: AuditValue + ?Sized>(&mut self, key: &T) -> (String, bool) {
+        let depth = self.at.map_or(0, Node::depth) + 1;
+        Snapshot::at_depth(&mut self.out.env, depth).key_text(key)
+    }
+
+    /// Reports that the value cannot be represented.
+    pub(crate) fn fail(&mut self, message: String) {
+        self.out.found += 1;
+        self.out.env.fail(ValueError::Unrepresentable { message });
+    }
+
+    /// Records that items of the list at the present path changed their order.
+    pub(crate) fn reorder(&mut self, moved: Vec<Move>) {
+        self.push(None, None, None);
+        if let Some(change) = self.out.changes.last_mut() {
+            change.moved = moved.into_boxed_slice();
+        }
+    }
+
+    /// Records a change at the present path, with values that are redacted already.
+    pub(crate) fn push(
+        &mut self,
+        old: Option<Value>,
+        new: Option<Value>,
+        redaction: Option<Redaction>,
+    ) {
+        if old.is_some() && old == new && redaction.is_none() {
+            return;
+        }
+        if let Some((change, _)) = self.open() {
+            change.old = old;
+            change.new = new;
+            change.redaction = redaction;
+        }
+    }
+
+    /// Adds a change at the present path, to be filled in; none in a probe.
+    ///
+    /// Not generic, and the change is made where it stays: what is left to compile for every
+    /// type is to take the two values.
+    #[inline(never)]
+    fn open(&mut self) -> Option<(&mut Change, Snapshot<'_>)> {
+        let out = &mut *self.out;
+        out.found += 1;
+        if out.probing {
+            return None;
+        }
+        out.notable += usize::from(!out.ignoring);
+        if out.changes.capacity() == 0 {
+            make_room(&mut out.changes);
+        }
+        let name = Node::plain(self.at);
+        // Not pushed: that makes the change elsewhere first and copies it.
+        out.changes.extend(iter::once_with(|| {
+            Change::new(Path::of_plain(name.unwrap_or_default()), None, None)
+        }));
+        let change = out.changes.last_mut()?;
+        if name.is_none() {
+            locate(change, self.at);
+        }
+        let depth = self.at.map_or(0, Node::depth);
+        let flattened = self.at.is_some_and(Node::is_flat);
+        Some((
+            change,
+            Snapshot::at_depth(&mut out.env, depth).flattened(flattened),
+        ))
+    }
+}
+
+/// Whether both sides of a change are present and equal.
+#[inline]
+fn alike(change: &Change) -> bool {
+    match (&change.old, &change.new) {
+        // What most changes are of, without the walk into arrays and objects.
+        (Some(Value::String(old)), Some(Value::String(new))) => old == new,
+        (Some(Value::Bool(old)), Some(Value::Bool(new))) => old == new,
+        (Some(Value::Null), Some(other)) | (Some(other), Some(Value::Null)) => other.is_null(),
+        (Some(old @ Value::Number(_)), Some(new @ Value::Number(_))) => {
+            old == new || equal_scalars(old, new)
+        }
+        (Some(old), Some(new)) => nesting::equal(old, new),
+        _ => false,
+    }
+}
+
+/// Most updates change a few fields: growing would cost more than the room does.
+#[cold]
+#[inline(never)]
+fn make_room(changes: &mut Vec<Change>) {
+    *changes = Vec::with_capacity(6);
+}
+
+/// Says where a change is, whatever the path.
+#[inline(never)]
+fn locate(change: &mut Change, at: Option<&Node<'_>>) {
+    change.path = Node::render(at);
+    change.at = Node::indices(at);
+}
+
+/// Sets a value that is absent, without a look for something to drop.
+#[inline]
+fn fill(place: &mut Option<Value>, value: Value) {
+    mem::forget(place.replace(value));
+}

@@ -1,0 +1,586 @@
+//! Captures values before a change, for objects that share parts of themselves with their clones.
+//!
+//! A clone of an object with an `Rc<RefCell<_>>` changes with the original, so the two cannot be
+//! compared afterwards. Where the schema says that a field is shared, its value is captured before
+//! the change: as JSON with tags that tell what a snapshot does not, such as which objects are
+//! structs, and what is behind a mask. It is compared as the values themselves are, and shows
+//! what a snapshot shows.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock};
+
+use serde_json::{Map, Value, json};
+
+use super::auditable::Auditable;
+use super::diff::Diff;
+use super::schema::{FieldSchema, Place, Sensitivity, Through};
+use super::snapshot::{Env, Snapshot};
+use super::visited::Visited;
+use super::{AsSet, AuditValue, Keyed};
+use crate::change::Redaction;
+use crate::error::ValueError;
+use crate::path::Segment;
+use crate::registry::rules::Rules;
+
+/// The key of a tag. No value can guess it and pass for one.
+static TAG: LazyLock<String> = LazyLock::new(|| {
+    let random = RandomState::new();
+    format!("\0{:016x}{:016x}", random.hash_one(0), random.hash_one(1))
+});
+
+/// The meaning of a tag for the value `v` that it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tag<'n> {
+    /// A field of a struct, by its number in the capture.
+    Field(usize),
+    /// Masked or hashed.
+    Secret,
+    Set,
+    Tuple,
+    /// A data variant of an enum.
+    Variant(&'n str),
+    /// A list whose items are matched by this field.
+    Keyed(&'n str),
+    /// An object or array that is recorded as one value.
+    Whole,
+}
+
+impl Tag<'_> {
+    /// Puts the tag on a value.
+    fn on(self, value: Value) -> Value {
+        let (kind, more) = match self {
+            Self::Field(number) => ("field", json!(number)),
+            Self::Secret => ("secret", Value::Null),
+            Self::Set => ("set", Value::Null),
+            Self::Tuple => ("tuple", Value::Null),
+            Self::Variant(name) => ("variant", json!(name)),
+            Self::Keyed(field) => ("keyed", json!(field)),
+            Self::Whole => ("whole", Value::Null),
+        };
+        let kind = Value::String(kind.to_owned());
+        Value::Object(Map::from_iter([
+            (TAG.clone(), Value::Array(vec![kind, more])),
+            ("v".to_owned(), value),
+        ]))
+    }
+}
+
+/// The parts of a capture besides its JSON.
+#[derive(Debug, Default)]
+pub(crate) struct Capture {
+    fields: Vec<&'static FieldSchema>,
+}
+
+impl Capture {
+    /// Captures an entity that is compared in clear and shown under rules of `register_with`.
+    pub(crate) fn under(&self, rules: &Rules, value: &Value) -> Value {
+        let mut shown = Frozen::read(value.clone(), self).shown();
+        rules.apply_to_snapshot(&mut shown);
+        Tag::Secret.on(json!({"clear": value, "shown": shown}))
+    }
+}
+
+impl Snapshot<'_> {
+    /// Puts a tag on a value that is captured.
+    #[inline]
+    pub(crate) fn tagged(&self, tag: Tag<'_>, value: Value) -> Value {
+        if self.is_capturing() {
+            tag.on(value)
+        } else {
+            value
+        }
+    }
+
+    /// Captures a field's value.
+    #[cold]
+    pub(crate) fn capture_field(
+        &mut self,
+        field: &'static FieldSchema,
+        composite: bool,
+        snapshot: &mut dyn FnMut(&mut Self) -> Value,
+        shown: &mut dyn FnMut(&mut Self) -> Value,
+    ) -> Value {
+        let value = match field.sensitivity {
+            Sensitivity::Skipped => return Value::Null,
+            Sensitivity::Clear => {
+                let value = snapshot(self);
+                let tagged = value.get(TAG.as_str()).is_some();
+                let whole = !composite && !tagged && (value.is_object() || value.is_array());
+                if whole { Tag::Whole.on(value) } else { value }
+            }
+            Sensitivity::Masked(_) | Sensitivity::Hashed => self.capture_secret(snapshot, shown),
+        };
+        let Some(capture) = self.capture() else {
+            return value;
+        };
+        capture.fields.push(field);
+        Tag::Field(capture.fields.len() - 1).on(value)
+    }
+
+    /// Captures a value that is compared in clear and shown in another form.
+    pub(crate) fn capture_secret(
+        &mut self,
+        clear: &mut dyn FnMut(&mut Self) -> Value,
+        shown: &mut dyn FnMut(&mut Self) -> Value,
+    ) -> Value {
+        let clear = clear(self);
+        let shown = self.uncaptured(shown);
+        Tag::Secret.on(json!({"clear": clear, "shown": shown}))
+    }
+}
+
+/// A field of a captured struct.
+#[derive(Clone, Debug)]
+pub(crate) struct FrozenField {
+    /// Fields of a struct are captured in the order of their declaration.
+    number: usize,
+    field: &'static FieldSchema,
+    value: Frozen,
+}
+
+/// A captured value.
+#[derive(Clone, Debug)]
+pub(crate) enum Frozen {
+    Leaf(Value),
+    /// By the number of the field in the capture.
+    Struct(Vec<FrozenField>),
+    List(Vec<Frozen>),
+    Tuple(Vec<Frozen>),
+    Set(Vec<Frozen>),
+    /// Items that are matched by a field.
+    Keyed(String, Vec<Frozen>),
+    Map(BTreeMap<String, Frozen>),
+    Variant(String, Box<Frozen>),
+    Whole(Box<Frozen>),
+    Secret {
+        clear: Box<Frozen>,
+        shown: Value,
+    },
+}
+
+impl Frozen {
+    fn read(value: Value, capture: &Capture) -> Self {
+        match value {
+            Value::Array(items) => {
+                let items = items.into_iter().map(|item| Self::read(item, capture));
+                Self::fields_or(items.collect(), Self::List)
+            }
+            Value::Object(mut object) => match object.remove(TAG.as_str()) {
+                None => {
+                    let entries = object.into_iter();
+                    let entries = entries.map(|(key, value)| (key, Self::read(value, capture)));
+                    let (keys, values): (Vec<_>, Vec<_>) = entries.unzip();
+                    Self::fields_or(values, |values| {
+                        Self::Map(keys.into_iter().zip(values).collect())
+                    })
+                }
+                Some(tag) => {
+                    Self::read_tagged(&tag, object.remove("v").unwrap_or_default(), capture)
+                }
+            },
+            scalar => Self::Leaf(scalar),
+        }
+    }
+
+    fn read_tagged(tag: &Value, mut value: Value, capture: &Capture) -> Self {
+        let items = |value: Value| match Self::read(value, capture) {
+            Self::List(items) => items,
+            other => vec![other],
+        };
+        match tag[0].as_str() {
+            Some("field") => {
+                let number = tag[1]
+                    .as_u64()
+                    .and_then(|number| usize::try_from(number).ok());
+                let known = number.and_then(|number| Some((number, *capture.fields.get(number)?)));
+                let value = Self::read(value, capture);
+                match known {
+                    Some((number, field)) => Self::Struct(vec![FrozenField {
+                        number,
+                        field,
+                        value,
+                    }]),
+                    None => value,
+                }
+            }
+            Some("secret") => Self::Secret {
+                clear: Box::new(Self::read(value["clear"].take(), capture)),
+                shown: value["shown"].take(),
+            },
+            Some("set") => Self::Set(items(value)),
+            Some("tuple") => Self::Tuple(items(value)),
+            Some("keyed") => {
+                Self::Keyed(tag[1].as_str().unwrap_or_default().to_owned(), items(value))
+            }
+            Some("variant") => {
+                let name = tag[1].as_str().unwrap_or_default().to_owned();
+                Self::Variant(name, Box::new(Self::read(value, capture)))
+            }
+            _ => Self::Whole(Box::new(Self::read(value, capture))),
+        }
+    }
+
+    /// Makes a struct of parts that all are fields, and something else of others.
+    fn fields_or(parts: Vec<Self>, other: impl FnOnce(Vec<Self>) -> Self) -> Self {
+        let is_field = |part: &Self| matches!(part, Self::Struct(fields) if fields.len() == 1);
+        if parts.is_empty() || !parts.iter().all(is_field) {
+            return other(parts);
+        }
+        let fields = parts.into_iter().flat_map(|part| match part {
+            Self::Struct(fields) => fields,
+            _ => Vec::new(),
+        });
+        let mut fields: Vec<FrozenField> = fields.collect();
+        fields.sort_by_key(|field| field.number);
+        Self::Struct(fields)
+    }
+
+    /// Returns what a snapshot shows.
+    fn shown(&self) -> Value {
+        match self {
+            Self::Leaf(value) | Self::Secret { shown: value, .. } => value.clone(),
+            Self::List(items) | Self::Tuple(items) | Self::Set(items) | Self::Keyed(_, items) => {
+                items.iter().map(Self::shown).collect()
+            }
+            Self::Map(entries) => {
+                let entries = entries
+                    .iter()
+                    .map(|(key, value)| (key.clone(), value.shown()));
+                Value::Object(entries.collect())
+            }
+            Self::Variant(name, content) if content.is_called(name) => content.shown(),
+            Self::Variant(name, content) => json!({name: content.shown()}),
+            Self::Whole(value) => value.shown(),
+            Self::Struct(fields) => shown_struct(fields),
+        }
+    }
+
+    /// Whether it is what a variant with one field holds, whose schema has the variant's name.
+    fn is_called(&self, name: &str) -> bool {
+        matches!(self, Self::Struct(fields) if fields.len() == 1
+            && fields[0].field.name == name
+            && matches!(fields[0].field.place, Place::Named))
+    }
+
+    /// Returns the members in which something is redacted, by the names that they have in an
+    /// object into which the value is flattened.
+    fn redactions(&self) -> Vec<(Cow<'static, str>, Redaction)> {
+        match self {
+            Self::Struct(fields) => {
+                let redacted = fields.iter().filter(|field| field.value.is_redacted());
+                redacted
+                    .flat_map(|FrozenField { field, value, .. }| match field.place {
+                        Place::Named => {
+                            let redaction = hidden(field).unwrap_or(Redaction::Partial);
+                            vec![(field.name.into(), redaction)]
+                        }
+                        _ => value.redactions(),
+                    })
+                    .collect()
+            }
+            Self::Map(entries) => {
+                let redacted = entries.iter().filter(|(_, value)| value.is_redacted());
+                redacted
+                    .map(|(key, _)| (key.clone().into(), Redaction::Partial))
+                    .collect()
+            }
+            Self::Variant(name, content) if !content.is_called(name) => {
+                vec![(name.clone().into(), Redaction::Partial)]
+            }
+            Self::Variant(_, content) | Self::Whole(content) => content.redactions(),
+            Self::Secret {
+                clear,
+                shown: Value::Object(shown),
+            } => {
+                // What rules hide of an entity differs from it.
+                let value = clear.shown();
+                let differs = |(name, shown): &(&String, &Value)| value.get(name) != Some(shown);
+                let ruled = shown.iter().filter(differs).map(|(name, shown)| {
+                    let redaction = if shown.is_object() || shown.is_array() {
+                        Redaction::Partial
+                    } else {
+                        Redaction::Masked
+                    };
+                    (name.clone().into(), redaction)
+                });
+                clear.redactions().into_iter().chain(ruled).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_redacted(&self) -> bool {
+        match self {
+            Self::Leaf(_) => false,
+            Self::Secret { .. } => true,
+            Self::List(items) | Self::Tuple(items) | Self::Set(items) | Self::Keyed(_, items) => {
+                items.iter().any(Self::is_redacted)
+            }
+            Self::Map(entries) => entries.values().any(Self::is_redacted),
+            Self::Variant(_, content) | Self::Whole(content) => content.is_redacted(),
+            Self::Struct(fields) => fields.iter().any(|field| field.value.is_redacted()),
+        }
+    }
+}
+
+fn shown_struct(fields: &[FrozenField]) -> Value {
+    let mut object = Map::new();
+    let mut items = Vec::new();
+    for FrozenField { field, value, .. } in fields {
+        match field.place {
+            Place::Indexed(_) => items.push(value.shown()),
+            Place::Named => {
+                object.insert(field.name.to_owned(), value.shown());
+            }
+            _ => match value.shown() {
+                Value::Object(inner) => object.extend(inner),
+                // A newtype.
+                other => return other,
+            },
+        }
+    }
+    if items.is_empty() {
+        Value::Object(object)
+    } else {
+        Value::Array(items)
+    }
+}
+
+/// Matches the items of a list by a field.
+fn keyed<'v>(items: &'v [Frozen], field: &'v str) -> impl AuditValue + use<'v> {
+    Keyed::captured(items, field, move |item: &'v Frozen| match item {
+        Frozen::Struct(fields) => fields
+            .iter()
+            .find(|known| known.field.name == field)
+            .map_or(item, |known| &known.value),
+        _ => item,
+    })
+}
+
+/// How the values of a field are hidden.
+fn hidden(field: &FieldSchema) -> Option<Redaction> {
+    match field.sensitivity {
+        Sensitivity::Masked(_) => Some(Redaction::Masked),
+        Sensitivity::Hashed => Some(Redaction::Hashed),
+        Sensitivity::Clear | Sensitivity::Skipped => None,
+    }
+}
+
+/// Compares two structs as their derived code does.
+fn diff_struct(old: &[FrozenField], new: &[FrozenField], cx: &mut Diff<'_>) {
+    let find = |fields: &'_ [FrozenField], name: &str| {
+        fields.iter().position(|field| field.field.name == name)
+    };
+    for FrozenField { field, value, .. } in new {
+        let old = find(old, field.name).map(|at| &old[at].value);
+        diff_field(field, old, Some(value), cx);
+    }
+    for FrozenField { field, value, .. } in old {
+        if find(new, field.name).is_none() {
+            diff_field(field, Some(value), None, cx);
+        }
+    }
+}
+
+fn diff_field(
+    field: &'static FieldSchema,
+    old: Option<&Frozen>,
+    new: Option<&Frozen>,
+    cx: &mut Diff<'_>,
+) {
+    if let (Some(old), Some(new)) = (old, new) {
+        if old.same(new) {
+            return;
+        }
+        if hidden(field).is_none() && !field.whole {
+            return cx.field(field, &mut |cx| old.diff(new, cx));
+        }
+    }
+    cx.field(field, &mut |cx| {
+        if hidden(field).is_some() {
+            cx.push(
+                old.map(Frozen::shown),
+                new.map(Frozen::shown),
+                hidden(field),
+            );
+        } else {
+            cx.replace(old, new);
+        }
+    });
+}
+
+impl AuditValue for Frozen {
+    const COMPOSITE: bool = true;
+
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Leaf(old), Self::Leaf(new)) => old == new,
+            (Self::Tuple(old), Self::Tuple(new)) => old.same(new),
+            // Without a key where it does not identify.
+            (Self::Keyed(_, old) | Self::List(old), Self::Keyed(_, new) | Self::List(new)) => {
+                old.same(new)
+            }
+            (Self::Set(old), Self::Set(new)) => AsSet(old).same(&AsSet(new)),
+            (Self::Map(old), Self::Map(new)) => old.same(new),
+            (Self::Variant(old_name, old), Self::Variant(new_name, new)) => {
+                old_name == new_name && old.same(new)
+            }
+            (Self::Whole(old), Self::Whole(new))
+            | (Self::Secret { clear: old, .. }, Self::Secret { clear: new, .. }) => old.same(new),
+            (Self::Struct(old), Self::Struct(new)) => {
+                old.len() == new.len()
+                    && old.iter().zip(new).all(|(old, new)| {
+                        old.field.name == new.field.name && old.value.same(&new.value)
+                    })
+            }
+            _ => false,
+        }
+    }
+
+    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        if self.is_redacted() {
+            cx.redact();
+            cx.note_members(|| self.redactions());
+        }
+        self.shown()
+    }
+
+    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+        match (self, new) {
+            _ if self.same(new) => {}
+            (Self::Struct(old), Self::Struct(new)) => diff_struct(old, new, cx),
+            (Self::Keyed(field, old), Self::Keyed(_, new)) => {
+                keyed(old, field).diff(&keyed(new, field), cx);
+            }
+            (Self::Keyed(_, old) | Self::List(old), Self::Keyed(_, new) | Self::List(new)) => {
+                old.diff(new, cx);
+            }
+            (Self::Tuple(old), Self::Tuple(new)) => {
+                for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                    cx.item(index, old, new);
+                }
+            }
+            (Self::Set(old), Self::Set(new)) => AsSet(old).diff(&AsSet(new), cx),
+            (Self::Map(old), Self::Map(new)) => old.diff(new, cx),
+            (Self::Variant(name, old), Self::Variant(new_name, new)) if name == new_name => {
+                if old.is_called(name) {
+                    old.diff(new, cx);
+                } else {
+                    cx.at(Segment::Name(name), |cx| old.diff(new, cx));
+                }
+            }
+            (Self::Secret { shown: old, .. }, Self::Secret { shown: new, .. }) => {
+                let redaction = match (old, new) {
+                    (Value::Object(_) | Value::Array(_), _)
+                    | (_, Value::Object(_) | Value::Array(_)) => Redaction::Partial,
+                    _ => Redaction::Masked,
+                };
+                cx.push(Some(old.clone()), Some(new.clone()), Some(redaction));
+            }
+            (old, new) => cx.replace(Some(old), Some(new)),
+        }
+    }
+}
+
+/// The shared fields of an object before a change.
+#[derive(Clone, Debug)]
+pub(crate) struct Before {
+    names: Arc<[&'static str]>,
+    fields: Vec<FrozenField>,
+    key: String,
+}
+
+impl Before {
+    /// Captures the fields with these names.
+    pub(crate) fn of<T: Auditable>(
+        object: &T,
+        names: &Arc<[&'static str]>,
+        env: Env,
+    ) -> Result<Self, ValueError> {
+        let mut env = env.below_the_outermost().capturing();
+        let value = object.snapshot(&mut Snapshot::at_depth(&mut env, 0));
+        let capture = env.take_capture();
+        if let Some(error) = env.into_error() {
+            return Err(error);
+        }
+        let mut fields = match Frozen::read(value, &capture) {
+            Frozen::Struct(fields) => fields,
+            _ => Vec::new(),
+        };
+        fields.retain(|field| names.contains(&field.field.name));
+        Ok(Self {
+            names: Arc::clone(names),
+            fields,
+            key: object.object_pk(),
+        })
+    }
+
+    /// Returns the names of the fields that are compared with what they were.
+    pub(crate) fn names(&self) -> &Arc<[&'static str]> {
+        &self.names
+    }
+
+    /// Returns the key that the object had.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Reports how the fields differ from those of `new`.
+    pub(crate) fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
+        diff_struct(&self.fields, &new.fields, cx);
+    }
+
+    /// Puts what the fields were into a snapshot of the object.
+    pub(crate) fn restore(&self, snapshot: &mut Value) {
+        let shown = shown_struct(&self.fields);
+        match (snapshot, shown) {
+            (Value::Object(object), Value::Object(before)) => object.extend(before),
+            (Value::Array(items), Value::Array(_)) => {
+                for FrozenField { field, value, .. } in &self.fields {
+                    if let Place::Indexed(index) = field.place
+                        && let Some(item) = items.get_mut(index)
+                    {
+                        *item = value.shown();
+                    }
+                }
+            }
+            (Value::Object(_) | Value::Array(_), _) => {}
+            (snapshot, before) => *snapshot = before,
+        }
+    }
+}
+
+/// Returns the names of the fields whose values a clone of the object shares and may change: those
+/// with a cell behind a pointer. Looks at each type once.
+pub(crate) fn shared_fields(fields: &'static [FieldSchema]) -> Arc<[&'static str]> {
+    let is_wanted = |field: &&FieldSchema| {
+        field.sensitivity != Sensitivity::Skipped && is_shared(field.nested_raw(), false)
+    };
+    let wanted = fields.iter().filter(is_wanted);
+    wanted.map(|field| field.name).collect()
+}
+
+fn is_shared(fields: &'static [FieldSchema], pointed: bool) -> bool {
+    let (mut direct, mut behind) = (Visited::default(), Visited::default());
+    let mut waiting = vec![(fields, pointed)];
+    while let Some((fields, pointed)) = waiting.pop() {
+        let visited = if pointed { &mut behind } else { &mut direct };
+        if !visited.enter(fields) {
+            continue;
+        }
+        for field in fields {
+            if field.through == Through::Cell && pointed {
+                return true;
+            }
+            if field.sensitivity != Sensitivity::Skipped {
+                waiting.push((
+                    field.nested_raw(),
+                    pointed || field.through == Through::Pointer,
+                ));
+            }
+        }
+    }
+    false
+}

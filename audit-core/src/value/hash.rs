@@ -1,0 +1,224 @@
+//! Keyed pseudonyms for fields marked `#[audit(hash)]`.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock};
+
+use hmac_sha256::HMAC;
+use serde_json::Value;
+
+use super::auditable::Auditable;
+use super::repr::{composite_key, key_parts};
+use crate::json::canonical;
+
+/// The keys of an audit log, by version.
+///
+/// A token is `h<version>:` and the first 128 bits of HMAC-SHA256 (RFC 2104) over the
+/// field's name, a zero byte and the value's canonical JSON, in hexadecimal. Equal values
+/// of one field have equal tokens under one key; of two fields they have different ones.
+pub(crate) struct HashKeys {
+    keys: BTreeMap<u32, Vec<u8>>,
+}
+
+thread_local! {
+    /// The keys entered on this thread, in place of those of the current log.
+    static ENTERED: RefCell<Option<Arc<HashKeys>>> = const { RefCell::new(None) };
+}
+
+/// How many bytes a key has at least: with fewer the values behind tokens can be found by trying
+/// keys.
+pub(crate) const MIN_KEY: usize = 16;
+
+impl HashKeys {
+    pub(crate) fn new(version: u32, key: Vec<u8>) -> Self {
+        Self {
+            keys: BTreeMap::from([(version, key)]),
+        }
+    }
+
+    /// Adds a key. The highest version makes the tokens.
+    pub(crate) fn add(&mut self, version: u32, key: Vec<u8>) {
+        self.keys.insert(version, key);
+    }
+
+    /// The key of this process, for logs that were given none: its tokens start with `h0:`
+    /// and can be compared within this process only.
+    pub(crate) fn ephemeral() -> Arc<Self> {
+        static KEY: LazyLock<Arc<HashKeys>> = LazyLock::new(|| {
+            // `RandomState` is seeded with 128 bits of the system's entropy.
+            let key = (0..4u64)
+                .flat_map(|part| RandomState::new().hash_one(part).to_le_bytes())
+                .collect();
+            Arc::new(HashKeys::new(0, key))
+        });
+        Arc::clone(&KEY)
+    }
+
+    /// The keys entered on this thread, else those of the current log.
+    pub(crate) fn current() -> Arc<Self> {
+        let entered = ENTERED.with_borrow(Clone::clone);
+        entered.unwrap_or_else(|| crate::log::AuditLog::current().hash_keys())
+    }
+
+    /// Runs a function in which these keys make the tokens of [identities](Self::key_token):
+    /// `object_pk` has no other way to the keys of a log.
+    pub(crate) fn entered<R>(self: Arc<Self>, run: impl FnOnce() -> R) -> R {
+        struct Restore(Option<Arc<HashKeys>>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                ENTERED.set(self.0.take());
+            }
+        }
+        let _restore = Restore(ENTERED.replace(Some(self)));
+        run()
+    }
+
+    /// Whether a restart makes other tokens.
+    pub(crate) fn is_ephemeral(&self) -> bool {
+        self.keys.keys().all(|version| *version == 0)
+    }
+
+    /// Returns the token of a value, made with the highest version of the key.
+    pub(crate) fn token(&self, domain: &str, value: &Value) -> String {
+        let Some((version, key)) = self.keys.last_key_value() else {
+            return String::new();
+        };
+        token(*version, key, domain, value)
+    }
+
+    /// Returns the token of an identity's text, or of a part of it. The lowest version of the key
+    /// makes it, so that an object keeps its history when a version is added.
+    pub(crate) fn key_token(&self, domain: &str, text: &str) -> String {
+        let Some((version, key)) = self.keys.first_key_value() else {
+            return String::new();
+        };
+        token(*version, key, domain, &Value::String(text.to_owned()))
+    }
+
+    /// Returns the key under which an object is stored, given its key in clear. Tokens are
+    /// taken as they are if `form` allows for them.
+    pub(crate) fn object_key(
+        &self,
+        domains: &[Option<&str>],
+        key: String,
+        form: KeyForm,
+    ) -> String {
+        let hash = |domain: &str, text: String| {
+            if text.is_empty() || (form == KeyForm::Any && is_token(&text)) {
+                text
+            } else {
+                self.key_token(domain, &text)
+            }
+        };
+        match domains {
+            [] => key,
+            [Some(domain)] => hash(domain, key),
+            _ if key.is_empty() => key,
+            _ => {
+                let parts = key_parts(&key);
+                if parts.len() != domains.len() {
+                    // No key of the model. What it has in clear must not show either.
+                    return self.key_token("", &key);
+                }
+                let parts: Vec<String> = domains
+                    .iter()
+                    .zip(parts)
+                    .map(|(domain, part)| match domain {
+                        Some(domain) => hash(domain, part),
+                        None => part,
+                    })
+                    .collect();
+                composite_key(&parts)
+            }
+        }
+    }
+}
+
+/// The form of a key that is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyForm {
+    /// In clear, as in a value: a secret that looks like a token is hashed too.
+    Clear,
+    /// In clear or as a token, as in a query.
+    Any,
+}
+
+fn token(version: u32, key: &[u8], domain: &str, value: &Value) -> String {
+    let mut mac = HMAC::new(key);
+    mac.update(domain.as_bytes());
+    mac.update([0]);
+    mac.update(canonical::text(value).as_bytes());
+    let mut token = format!("h{version}:");
+    for byte in &mac.finalize()[..16] {
+        // Writing to a `String` cannot fail.
+        let _ok = write!(token, "{byte:02x}");
+    }
+    token
+}
+
+/// Returns whether a text has the form of a token.
+fn is_token(text: &str) -> bool {
+    let parts = text.strip_prefix('h').and_then(|rest| rest.split_once(':'));
+    parts.is_some_and(|(version, digest)| {
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        !version.is_empty()
+            && version.bytes().all(|byte| byte.is_ascii_digit())
+            && digest.len() == 32
+            && digest.bytes().all(is_hex)
+    })
+}
+
+/// Returns the token of an identity or of a part of it; empty for an empty text, which is the key
+/// of no object.
+#[doc(hidden)]
+pub fn hashed_key(domain: &str, text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    HashKeys::current().key_token(domain, text)
+}
+
+/// Returns the key under which the parent of an object is stored, given the parent's key in clear.
+#[doc(hidden)]
+pub fn parent_key<T: Auditable>(key: String) -> String {
+    if T::HASHED_KEY.is_empty() {
+        return key;
+    }
+    HashKeys::current().object_key(T::HASHED_KEY, key, KeyForm::Clear)
+}
+
+/// Returns whether an object's entries name an object by a token, itself or its parent.
+///
+/// # Panics
+/// If the parent's key would stand in clear in one place and hidden in the other. In a constant
+/// that is a compile error.
+#[doc(hidden)]
+pub const fn hashes_keys(
+    own: &[Option<&str>],
+    parent: &[Option<&str>],
+    is_parent_key_hashed: bool,
+) -> bool {
+    if is_parent_key_hashed {
+        assert!(
+            !parent.is_empty(),
+            "the field with the parent's key is hashed, but the parent's identity is not: its key would be in clear in every entry"
+        );
+    } else {
+        assert!(
+            parent.is_empty(),
+            "the parent's identity is hashed: put `#[audit(hash)]` on the field with its key, which would be in clear in the changes"
+        );
+    }
+    !own.is_empty() || !parent.is_empty()
+}
+
+impl fmt::Debug for HashKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the keys.
+        f.debug_struct("HashKeys")
+            .field("versions", &self.keys.keys())
+            .finish()
+    }
+}

@@ -1,0 +1,103 @@
+//! Builds `object_repr`, with masked fields masked.
+
+use serde_json::Value;
+
+use super::AuditValue;
+use super::auditable::Auditable;
+use super::schema::{FieldSchema, Sensitivity};
+use super::snapshot::{Env, Snapshot};
+use crate::mask::{Mask, scalar_text};
+use crate::registry::rules::Rules;
+
+/// Collects the text of an object.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Repr<'a> {
+    text: String,
+    env: Env,
+    rules: Option<&'a Rules>,
+}
+
+impl<'a> Repr<'a> {
+    /// Returns the text of an object.
+    pub fn of<T: Auditable + ?Sized>(object: &T) -> String {
+        let mut repr = Repr::new(Env::default(), None);
+        object.repr_into(&mut repr);
+        repr.text
+    }
+
+    pub(crate) fn new(env: Env, rules: Option<&'a Rules>) -> Self {
+        Self {
+            text: String::with_capacity(32),
+            env,
+            rules,
+        }
+    }
+
+    pub(crate) fn finish(self) -> (String, Env) {
+        (self.text, self.env)
+    }
+
+    /// Appends literal text.
+    pub fn text(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Appends what may be shown of a field.
+    pub fn field<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) {
+        let rule = self.rules.and_then(|rules| rules.for_repr(field.name));
+        let mut cx = Snapshot::at_depth(&mut self.env, 0);
+        match (rule, field.sensitivity) {
+            (None, Sensitivity::Clear) => value.write_text(&mut self.text, &mut cx),
+            (rule, _) => match rule
+                .unwrap_or(Mask::Custom)
+                .apply_to_value(cx.field_value(field, value))
+            {
+                Value::Null => {}
+                value => self.text.push_str(&scalar_text(&value)),
+            },
+        }
+    }
+}
+
+/// Returns a value's key text: what `object_pk` is made of.
+#[doc(hidden)]
+pub fn key_text<T: AuditValue + ?Sized>(value: &T) -> String {
+    let mut text = String::with_capacity(20);
+    value.write_text(&mut text, &mut Snapshot::at_depth(&mut Env::default(), 0));
+    text
+}
+
+/// Joins the parts of a composite identity with `|`; a `|` or `\` inside a part gets a `\`.
+/// Where a part is empty there is no key yet, and the text is empty.
+#[doc(hidden)]
+pub fn composite_key(parts: &[String]) -> String {
+    if parts.iter().any(String::is_empty) {
+        return String::new();
+    }
+    let escaped: Vec<String> = parts
+        .iter()
+        .map(|part| part.replace('\\', "\\\\").replace('|', "\\|"))
+        .collect();
+    escaped.join("|")
+}
+
+/// Returns the parts of a composite identity.
+pub(crate) fn key_parts(key: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut characters = key.chars();
+    while let Some(character) = characters.next() {
+        let character = match character {
+            '|' => {
+                parts.push(String::new());
+                continue;
+            }
+            '\\' => characters.next().unwrap_or('\\'),
+            other => other,
+        };
+        if let Some(part) = parts.last_mut() {
+            part.push(character);
+        }
+    }
+    parts
+}

@@ -1,0 +1,773 @@
+//! Snapshots: a value as JSON, secrets masked.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::mem;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::AuditValue;
+use super::diff::MAX_DEPTH;
+use super::flat::{self, Standing};
+use super::frozen::{Capture, Tag};
+use super::hash::HashKeys;
+use super::schema::{FieldSchema, Sensitivity};
+use super::visited::any_inside;
+use super::walk::Fields;
+use crate::change::Redaction;
+use crate::error::ValueError;
+use crate::mask::HIDDEN;
+use crate::path::{Path, PathSegment};
+use crate::registry::rules::Ruling;
+
+/// How many objects and arrays a value may have once it is recorded: more than fit into an entry
+/// of the largest size that a log takes by default.
+const MAX_PARTS: usize = 1 << 20;
+
+/// Returns a value as JSON, with every secret in its masked form and skipped fields left out.
+///
+/// # Panics
+/// If the value nests deeper than [`MAX_DEPTH`] or a field marked `#[audit(serde)]` fails to
+/// serialize. [`try_snapshot`] returns the error.
+pub fn snapshot<T: AuditValue + ?Sized>(value: &T) -> Value {
+    match try_snapshot(value) {
+        Ok(value) => value,
+        Err(error) => panic!("cannot take a snapshot of the value: {error}"),
+    }
+}
+
+/// Takes a snapshot as [`snapshot`] does and returns what fails as an error.
+///
+/// # Errors
+/// [`ValueError`] if the value nests deeper than [`MAX_DEPTH`] or cannot be serialized.
+pub fn try_snapshot<T: AuditValue + ?Sized>(value: &T) -> Result<Value, ValueError> {
+    let mut env = Env::default();
+    let value = value.snapshot(&mut Snapshot::at_depth(&mut env, 0));
+    match env.into_error() {
+        Some(error) => Err(error),
+        None => Ok(value),
+    }
+}
+
+/// A value that identifies an item: the same for values that are the same to the trail. Not to be
+/// shown.
+pub(crate) fn key_value<T: AuditValue + ?Sized>(value: &T) -> Value {
+    identifying(value).0
+}
+
+/// Returns what [`key_value`] does, and whether it may be recorded in another form.
+pub(crate) fn identifying<T: AuditValue + ?Sized>(value: &T) -> (Value, bool) {
+    let mut env = Env::default();
+    let mut cx = Snapshot::at_depth(&mut env, 0).comparable();
+    let value = value.snapshot(&mut cx);
+    (value, cx.respelled)
+}
+
+/// A value in the form in which it is recorded.
+pub(crate) fn stored_value<T: AuditValue + ?Sized>(value: &T) -> Value {
+    value.snapshot(&mut Snapshot::at_depth(&mut Env::default(), 0))
+}
+
+/// What taking snapshots needs and leaves behind.
+#[derive(Debug, Default)]
+pub(crate) struct Env {
+    keys: Option<Arc<HashKeys>>,
+    /// How many objects and arrays were built.
+    built: usize,
+    /// The rules of registered models; `None` outside of a log, and where no model has any.
+    ruling: Option<Ruling>,
+    /// Whether redactions are noted.
+    noting: bool,
+    /// The results of a walk besides its value; `None` for most walks.
+    notes: Option<Box<Notes>>,
+}
+
+/// Results of a walk besides its value. Boxed, since every diff makes and drops an `Env`.
+#[derive(Debug, Default)]
+struct Notes {
+    error: Option<ValueError>,
+    /// The keys of flattened maps that have the name of a declared field, as paths.
+    passed_over: Vec<String>,
+    /// The redactions of top-level fields, where the caller asked for them and there are any.
+    redactions: Option<Redactions>,
+    /// The capture of values that are compared after they changed.
+    capture: Option<Box<Capture>>,
+}
+
+/// Redactions by the name of a top-level field.
+#[derive(Debug, Default)]
+pub(crate) struct Redactions(HashMap<Cow<'static, str>, Redaction>);
+
+impl Redactions {
+    /// Returns how the field of this name is redacted.
+    pub(crate) fn of(&self, name: &str) -> Option<Redaction> {
+        self.0.get(name).copied()
+    }
+
+    /// Notes a redaction; one of all of the value comes before one of a part.
+    fn note(&mut self, name: Cow<'static, str>, redaction: Redaction) {
+        let known = self.0.entry(name).or_insert(redaction);
+        if *known == Redaction::Partial {
+            *known = redaction;
+        }
+    }
+}
+
+impl Env {
+    /// Hashes with these keys instead of the current log's.
+    pub(crate) fn with_keys(keys: Arc<HashKeys>) -> Self {
+        Self {
+            keys: Some(keys),
+            ..Self::default()
+        }
+    }
+
+    /// Walks values under these rules.
+    pub(crate) fn under(mut self, ruling: Option<Ruling>) -> Self {
+        self.ruling = ruling;
+        self
+    }
+
+    /// Leaves the rules of the outermost value to the caller.
+    pub(crate) fn below_the_outermost(mut self) -> Self {
+        self.ruling = self.ruling.map(Ruling::below_the_outermost);
+        self
+    }
+
+    /// Whether values with these fields are not recorded with all that they have.
+    pub(crate) fn shows_parts(&self, fields: &'static [FieldSchema]) -> bool {
+        // No walk for the types without fields, which most keys are of.
+        !fields.is_empty()
+            && any_inside(fields, |field| {
+                field.sensitivity != Sensitivity::Clear
+                    || self.ruling.as_ref().is_some_and(|ruling| ruling.has(field))
+            })
+    }
+
+    #[inline]
+    pub(crate) fn ruling(&self) -> Option<&Ruling> {
+        self.ruling.as_ref()
+    }
+
+    /// Keeps how the top-level fields are redacted.
+    pub(crate) fn noting_redactions(mut self) -> Self {
+        self.noting = true;
+        self
+    }
+
+    /// Begins to note the redactions of a flattened value; returns those of what is around it.
+    pub(crate) fn note_redactions(&mut self) -> (bool, Option<Redactions>) {
+        let around = self.notes.as_mut();
+        let around = around.and_then(|notes| notes.redactions.take());
+        (mem::replace(&mut self.noting, true), around)
+    }
+
+    /// Ends the noting, and goes on with that of `around`.
+    pub(crate) fn take_redactions(
+        &mut self,
+        (noting, around): (bool, Option<Redactions>),
+    ) -> Redactions {
+        self.noting = noting;
+        let Some(notes) = &mut self.notes else {
+            return Redactions::default();
+        };
+        mem::replace(&mut notes.redactions, around).unwrap_or_default()
+    }
+
+    /// Notes a key of a flattened map whose name a declared field has.
+    pub(crate) fn pass_over(&mut self, field: &FieldSchema, key: &str) {
+        let segments = [field.name, key].map(|name| PathSegment::Name(name.to_owned()));
+        let path = Path::from_segments(&segments).to_string();
+        let known = &mut self.notes().passed_over;
+        if !known.contains(&path) {
+            known.push(path);
+        }
+    }
+
+    pub(crate) fn take_passed_over(&mut self) -> Vec<String> {
+        let notes = self.notes.as_mut();
+        notes.map_or_else(Vec::new, |notes| mem::take(&mut notes.passed_over))
+    }
+
+    /// Captures values with what tells how they are compared.
+    pub(crate) fn capturing(mut self) -> Self {
+        self.notes().capture = Some(Box::default());
+        self
+    }
+
+    pub(crate) fn take_capture(&mut self) -> Capture {
+        let notes = self.notes.as_mut();
+        notes
+            .and_then(|notes| notes.capture.take())
+            .map(|capture| *capture)
+            .unwrap_or_default()
+    }
+
+    /// Keeps the first error.
+    pub(crate) fn fail(&mut self, error: ValueError) {
+        self.notes().error.get_or_insert(error);
+    }
+
+    pub(crate) fn into_error(mut self) -> Option<ValueError> {
+        self.take_error()
+    }
+
+    #[inline]
+    pub(crate) fn take_error(&mut self) -> Option<ValueError> {
+        self.notes.as_mut()?.error.take()
+    }
+
+    /// Returns whether there is an error, after which nothing is worth a further look.
+    #[inline]
+    pub(crate) fn failed(&self) -> bool {
+        self.notes
+            .as_ref()
+            .is_some_and(|notes| notes.error.is_some())
+    }
+
+    /// Returns where the results of the walk are kept.
+    #[cold]
+    fn notes(&mut self) -> &mut Notes {
+        self.notes.get_or_insert_default()
+    }
+
+    #[inline]
+    fn capture(&self) -> Option<&Capture> {
+        self.notes.as_ref()?.capture.as_deref()
+    }
+
+    fn hash(&mut self, domain: &str, value: &Value) -> String {
+        self.keys().token(domain, value)
+    }
+
+    fn keys(&mut self) -> &Arc<HashKeys> {
+        self.keys.get_or_insert_with(HashKeys::current)
+    }
+}
+
+/// Where [`AuditValue::snapshot`] gets the depth, the keys and a place for errors.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
+pub struct Snapshot<'a> {
+    env: &'a mut Env,
+    depth: usize,
+    inlined: usize,
+    redacted: bool,
+    /// Whether the value's members go into the object around it.
+    flattened: bool,
+    /// The depth of the objects whose members' redactions are noted: the outermost one, and what
+    /// is flattened into it.
+    noted_depth: usize,
+    /// Whether values that are the same to the trail must have one form.
+    comparable: bool,
+    /// Whether that form is not the recorded one.
+    respelled: bool,
+}
+
+impl<'a> Snapshot<'a> {
+    pub(crate) fn at_depth(env: &'a mut Env, depth: usize) -> Self {
+        Self {
+            env,
+            depth,
+            inlined: 0,
+            redacted: false,
+            flattened: false,
+            noted_depth: 1,
+            comparable: false,
+            respelled: false,
+        }
+    }
+
+    /// Returns the keys that make tokens.
+    pub(crate) fn keys(&mut self) -> Arc<HashKeys> {
+        Arc::clone(self.env.keys())
+    }
+
+    /// Gives values that are the same to the trail one form, whatever their scale.
+    pub(crate) fn comparable(mut self) -> Self {
+        self.comparable = true;
+        self
+    }
+
+    /// Returns the recorded form of a value, or where values that are the same to the trail must
+    /// have one form, what `one_form` makes of it.
+    #[inline]
+    pub(crate) fn spelled(&mut self, value: Value, one_form: fn(Value) -> Value) -> Value {
+        if !self.comparable {
+            return value;
+        }
+        let one = one_form(value.clone());
+        self.respelled |= one != value;
+        one
+    }
+
+    /// Sets whether the value's members go into the object around it.
+    pub(crate) fn flattened(mut self, flattened: bool) -> Self {
+        self.flattened = flattened;
+        if flattened {
+            self.noted_depth = self.depth;
+        }
+        self
+    }
+
+    /// Notes how the members of the present value are redacted, if it is flattened into an object
+    /// whose redactions are noted.
+    pub(crate) fn note_members(
+        &mut self,
+        members: impl FnOnce() -> Vec<(Cow<'static, str>, Redaction)>,
+    ) {
+        if self.flattened
+            && let Some(redactions) = self.noted()
+        {
+            for (name, redaction) in members() {
+                redactions.note(name, redaction);
+            }
+        }
+    }
+
+    /// Returns the redactions of the members of the present object, if they are noted.
+    fn noted(&mut self) -> Option<&mut Redactions> {
+        let noted = self.is_noting();
+        noted.then(|| self.env.notes().redactions.get_or_insert_default())
+    }
+
+    /// Whether the redactions of the members of the present object are noted.
+    pub(crate) fn is_noting(&self) -> bool {
+        self.env.noting && self.depth == self.noted_depth
+    }
+
+    /// Records what is under a key, in an object whose redactions are noted.
+    #[cold]
+    pub(crate) fn noted_value<T: AuditValue + ?Sized>(&mut self, key: &str, value: &T) -> Value {
+        let before = mem::take(&mut self.redacted);
+        let value = value.snapshot(self);
+        if self.redacted
+            && let Some(redactions) = self.noted()
+        {
+            redactions.note(key.to_owned().into(), Redaction::Partial);
+        }
+        self.redacted |= before;
+        value
+    }
+
+    /// Whether values are captured, to be compared after they changed.
+    #[inline]
+    pub(crate) fn is_capturing(&self) -> bool {
+        self.env.capture().is_some()
+    }
+
+    pub(crate) fn capture(&mut self) -> Option<&mut Capture> {
+        self.env.notes.as_mut()?.capture.as_deref_mut()
+    }
+
+    /// Runs `snapshot` as if nothing were captured.
+    pub(crate) fn uncaptured(&mut self, snapshot: &mut dyn FnMut(&mut Self) -> Value) -> Value {
+        let notes = self.env.notes.as_mut();
+        let Some(capture) = notes.and_then(|notes| notes.capture.take()) else {
+            return snapshot(self);
+        };
+        let value = snapshot(self);
+        self.env.notes().capture = Some(capture);
+        value
+    }
+
+    /// Notes that a value is shown in another form.
+    pub(crate) fn redact(&mut self) {
+        self.redacted = true;
+    }
+
+    /// Whether a masked or hashed field was met.
+    pub(crate) fn redacted(&self) -> bool {
+        self.redacted
+    }
+
+    /// Reports that the value cannot be represented; the draft or `try_snapshot` then fails.
+    pub fn fail(&mut self, message: impl Into<String>) -> Value {
+        self.env.fail(ValueError::Unrepresentable {
+            message: message.into(),
+        });
+        Value::Null
+    }
+
+    /// Stands for a value that is never shown.
+    pub(crate) fn hidden(&mut self) -> Value {
+        self.redacted = true;
+        Value::String(HIDDEN.to_owned())
+    }
+
+    /// Goes one level down for `build`, or fails at the depth limit.
+    pub(crate) fn nested(&mut self, build: impl FnOnce(&mut Self) -> Value) -> Value {
+        if self.env.failed() {
+            return Value::Null;
+        }
+        if self.depth >= MAX_DEPTH {
+            return self.too_deep();
+        }
+        self.env.built += 1;
+        if self.env.built > MAX_PARTS {
+            self.env.fail(ValueError::TooLarge { limit: MAX_PARTS });
+            return Value::Null;
+        }
+        let flattened = mem::replace(&mut self.flattened, false);
+        let noted_depth = self.noted_depth;
+        if flattened && noted_depth == self.depth {
+            self.noted_depth += 1;
+        }
+        self.depth += 1;
+        let value = build(self);
+        self.depth -= 1;
+        self.flattened = flattened;
+        self.noted_depth = noted_depth;
+        value
+    }
+
+    /// Stays on this level for `build`, counted nevertheless: a type may hold itself in its own
+    /// place.
+    fn inline(&mut self, build: impl FnOnce(&mut Self) -> Value) -> Value {
+        if self.env.failed() {
+            return Value::Null;
+        }
+        if self.inlined >= MAX_DEPTH {
+            return self.too_deep();
+        }
+        self.inlined += 1;
+        let value = build(self);
+        self.inlined -= 1;
+        value
+    }
+
+    /// Reports that the value nests too deep.
+    pub(crate) fn too_deep(&mut self) -> Value {
+        self.env.fail(ValueError::TooDeep {
+            path: String::new(),
+            limit: MAX_DEPTH,
+        });
+        Value::Null
+    }
+
+    /// Whether values with these fields are not recorded with all that they have.
+    pub(crate) fn shows_parts(&self, fields: &'static [FieldSchema]) -> bool {
+        self.env.shows_parts(fields)
+    }
+
+    /// Returns the text of a map's key, and whether something in it is hidden.
+    pub(crate) fn key_text<T: AuditValue + ?Sized>(&mut self, key: &T) -> (String, bool) {
+        let mut text = String::with_capacity(20);
+        let mut cx = Snapshot::at_depth(self.env, self.depth);
+        key.write_text(&mut text, &mut cx);
+        let redacted = cx.redacted;
+        self.redacted |= redacted;
+        (text, redacted)
+    }
+
+    /// Builds the object of a struct with named fields.
+    #[doc(hidden)]
+    #[inline(never)]
+    pub fn object(&mut self, fill: impl FnOnce(&mut ObjectSnapshot<'_, '_>)) -> Value {
+        self.nested(|cx| {
+            let mut object = ObjectSnapshot {
+                map: Map::new(),
+                cx,
+            };
+            fill(&mut object);
+            Value::Object(object.map)
+        })
+    }
+
+    /// Builds the array of a tuple struct.
+    #[doc(hidden)]
+    #[inline(never)]
+    pub fn array(&mut self, fill: impl FnOnce(&mut ArraySnapshot<'_, '_>)) -> Value {
+        self.nested(|cx| {
+            let mut array = ArraySnapshot {
+                items: Vec::new(),
+                cx,
+            };
+            fill(&mut array);
+            Value::Array(array.items)
+        })
+    }
+
+    /// Records a struct with named fields.
+    #[doc(hidden)]
+    #[inline]
+    pub fn struct_object<T: Fields>(&mut self, value: &T) -> Value {
+        self.object(|object| value.walk(value, object))
+    }
+
+    /// Applies to an entity what `register_with` set for its model.
+    #[doc(hidden)]
+    #[inline]
+    pub fn entity(&mut self, fields: &'static [FieldSchema], value: Value) -> Value {
+        if self.env.ruling.is_some() {
+            self.ruled(fields, value)
+        } else {
+            value
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ruled(&mut self, fields: &'static [FieldSchema], mut value: Value) -> Value {
+        let outermost = self.depth == 0 && self.inlined == 0;
+        let rules = self.env.ruling.as_ref();
+        if let Some(capture) = self.env.capture() {
+            return match rules.and_then(|ruling| ruling.of(fields, outermost)) {
+                Some(rules) => capture.under(rules, &value),
+                None => value,
+            };
+        }
+        if let Some(rules) = rules.and_then(|ruling| ruling.of(fields, outermost)) {
+            let masked = rules.apply_to_snapshot(&mut value);
+            let members = masked.then(|| rules.masked(&value));
+            self.redacted |= masked;
+            if let Some(members) = members {
+                self.note_members(|| members);
+            }
+        }
+        value
+    }
+
+    /// Whether paths may not show what a field of these holds, by the rules of their model.
+    pub(crate) fn hides_field(&self, fields: &'static [FieldSchema], name: &str) -> bool {
+        let ruling = self.env.ruling();
+        let rules = ruling.and_then(|ruling| ruling.of(fields, false));
+        rules.is_some_and(|rules| rules.hides_field(name))
+    }
+
+    /// Records a tuple struct.
+    #[doc(hidden)]
+    #[inline]
+    pub fn struct_array<T: Fields>(&mut self, value: &T) -> Value {
+        self.array(|array| value.walk(value, array))
+    }
+
+    /// Builds `{name: content}`, the form of an enum's data variant.
+    #[doc(hidden)]
+    #[inline(never)]
+    pub fn variant(
+        &mut self,
+        name: &'static str,
+        content: impl FnOnce(&mut Snapshot<'_>) -> Value,
+    ) -> Value {
+        self.nested(|cx| {
+            let content = content(cx);
+            if cx.is_capturing() {
+                return cx.tagged(Tag::Variant(name), content);
+            }
+            Value::Object(Map::from_iter([(name.to_owned(), content)]))
+        })
+    }
+
+    /// Records a struct with named fields and the tag that serde writes beside them.
+    #[doc(hidden)]
+    #[inline]
+    pub fn tagged_object<T: Fields>(
+        &mut self,
+        tag: &'static FieldSchema,
+        name: &'static str,
+        value: &T,
+    ) -> Value {
+        self.object(|object| {
+            object.visit(tag, name);
+            value.walk(value, object);
+        })
+    }
+
+    /// Records an enum's variant without data: its name, or where the value is flattened into
+    /// an object, a null under its name, as serde has it.
+    #[doc(hidden)]
+    pub fn unit(&mut self, name: &'static str) -> Value {
+        if self.flattened {
+            Value::Object(Map::from_iter([(name.to_owned(), Value::Null)]))
+        } else {
+            Value::String(name.to_owned())
+        }
+    }
+
+    /// Returns what the trail may hold of a field of the present object or array.
+    fn part<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) -> Value {
+        let before = mem::take(&mut self.redacted);
+        let value = self.field_value(field, value);
+        // A flattened field has no name; its members are noted.
+        if self.redacted
+            && !field.is_inline()
+            && let Some(redactions) = self.noted()
+        {
+            redactions.note(field.name.into(), redaction(field));
+        }
+        self.redacted |= before;
+        value
+    }
+
+    /// Returns what the trail may hold of a field's value; null for a skipped field.
+    #[doc(hidden)]
+    pub fn field_value<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        value: &T,
+    ) -> Value {
+        if self.is_capturing() {
+            return self.capture_field(
+                field,
+                T::COMPOSITE,
+                &mut |cx| cx.inline(|cx| value.snapshot(cx)),
+                &mut |cx| cx.field_value(field, value),
+            );
+        }
+        match field.sensitivity {
+            Sensitivity::Clear if field.is_inline() => self.inline(|cx| value.snapshot(cx)),
+            Sensitivity::Clear => value.snapshot(self),
+            Sensitivity::Skipped => Value::Null,
+            Sensitivity::Masked(mask) => {
+                self.redacted = true;
+                mask.apply_to_value(value.snapshot(self))
+            }
+            Sensitivity::Hashed => {
+                self.redacted = true;
+                let before = std::mem::replace(&mut self.comparable, true);
+                let value = value.snapshot(self);
+                self.comparable = before;
+                match value {
+                    Value::Null => Value::Null,
+                    value => Value::String(self.env.hash(field.domain, &value)),
+                }
+            }
+        }
+    }
+}
+
+/// How a field is redacted in whose value something is: as a whole if the field or its type
+/// says so, as in an update.
+fn redaction(field: &FieldSchema) -> Redaction {
+    let whole = |sensitivity| match sensitivity {
+        Sensitivity::Masked(_) => Some(Redaction::Masked),
+        Sensitivity::Hashed => Some(Redaction::Hashed),
+        Sensitivity::Clear | Sensitivity::Skipped => None,
+    };
+    let of_type = || {
+        let mut inline = field.fields().iter().filter(|inner| inner.is_inline());
+        inline.find_map(|inner| whole(inner.sensitivity))
+    };
+    whole(field.sensitivity)
+        .or_else(of_type)
+        .unwrap_or(Redaction::Partial)
+}
+
+/// Collects the fields of a struct.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ObjectSnapshot<'s, 'a> {
+    map: Map<String, Value>,
+    cx: &'s mut Snapshot<'a>,
+}
+
+impl ObjectSnapshot<'_, '_> {
+    /// Leaves out a skipped field.
+    #[expect(
+        clippy::unused_self,
+        clippy::needless_pass_by_ref_mut,
+        reason = "arrays need it"
+    )]
+    pub(crate) fn pass(&mut self) {}
+
+    /// Adds a field, or for an inline (flattened) one its own fields.
+    #[inline(never)]
+    pub fn visit<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) {
+        if field.sensitivity == Sensitivity::Skipped {
+            return;
+        }
+        self.cx.flattened = field.is_inline();
+        let value = self.cx.part(field, value);
+        self.cx.flattened = false;
+        if self.cx.is_capturing() {
+            self.map.insert(field.name.to_owned(), value);
+        } else if field.is_inline() {
+            self.flatten(field, value);
+        } else if self.map.insert(field.name.to_owned(), value).is_some() {
+            self.cx.fail(flat::taken(field.name));
+        }
+    }
+
+    /// Adds the fields of a flattened value.
+    #[cold]
+    fn flatten(&mut self, field: &'static FieldSchema, value: Value) {
+        let fields = match value {
+            Value::Object(fields) => fields,
+            Value::Null => return,
+            _ => {
+                self.cx.fail(flat::no_object(field));
+                return;
+            }
+        };
+        for (name, value) in fields {
+            match flat::standing(field, &name) {
+                Standing::PassedOver => self.cx.env.pass_over(field, &name),
+                Standing::Free if !self.map.contains_key(&name) => {
+                    self.map.insert(name, value);
+                }
+                Standing::Taken => {
+                    self.cx.fail(flat::taken(&name));
+                }
+                Standing::Free => {
+                    self.cx.fail(flat::twice(field));
+                }
+            }
+        }
+    }
+
+    /// Adds what `build` records under a name.
+    #[inline(never)]
+    pub fn put(&mut self, name: &'static str, build: impl FnOnce(&mut Snapshot<'_>) -> Value) {
+        let value = build(self.cx);
+        if self.map.insert(name.to_owned(), value).is_some() {
+            self.cx.fail(flat::taken(name));
+        }
+    }
+
+    /// Adds a field unless it is absent.
+    pub fn visit_optional<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        value: Option<&T>,
+    ) {
+        if let Some(value) = value {
+            self.visit(field, value);
+        }
+    }
+}
+
+/// Collects the fields of a tuple struct.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ArraySnapshot<'s, 'a> {
+    items: Vec<Value>,
+    cx: &'s mut Snapshot<'a>,
+}
+
+impl ArraySnapshot<'_, '_> {
+    /// Leaves a null for a skipped field, so that the others keep their index.
+    pub(crate) fn pass(&mut self) {
+        self.items.push(Value::Null);
+    }
+
+    /// Adds a field; a skipped one leaves a null, so that the others keep their index.
+    #[inline(never)]
+    pub fn visit<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) {
+        let value = self.cx.part(field, value);
+        self.items.push(value);
+    }
+
+    /// Adds a field; an absent one leaves a null.
+    pub fn visit_optional<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        value: Option<&T>,
+    ) {
+        match value {
+            Some(value) => self.visit(field, value),
+            None => self.items.push(Value::Null),
+        }
+    }
+}

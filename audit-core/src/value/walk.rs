@@ -1,0 +1,181 @@
+//! One walk over the fields of a struct, for comparing and for recording.
+//!
+//! The derive emits one body for both: it is half of what there is to compile.
+
+use super::AuditValue;
+use super::diff::Diff;
+use super::schema::FieldSchema;
+use super::snapshot::{ArraySnapshot, ObjectSnapshot};
+
+/// A struct whose fields can be walked.
+#[doc(hidden)]
+pub trait Fields: AuditValue {
+    /// Visits the fields of two values, which are one and the same when it is recorded.
+    fn walk<W: Walk>(&self, new: &Self, walk: &mut W);
+}
+
+/// What sees the fields of a walk; a field is named by its place in the type's fields.
+#[doc(hidden)]
+pub trait Walk {
+    /// Visits a field.
+    fn visit<T: AuditValue + ?Sized>(
+        &mut self,
+        fields: &'static [FieldSchema],
+        index: usize,
+        old: &T,
+        new: &T,
+    );
+
+    /// Visits a field that may be absent.
+    fn visit_optional<T: AuditValue + ?Sized>(
+        &mut self,
+        fields: &'static [FieldSchema],
+        index: usize,
+        old: Option<&T>,
+        new: Option<&T>,
+    );
+
+    /// Visits a field with an equality of its own.
+    fn visit_unless<T: AuditValue + ?Sized>(
+        &mut self,
+        same: impl FnOnce() -> bool,
+        fields: &'static [FieldSchema],
+        index: usize,
+        old: &T,
+        new: &T,
+    );
+
+    /// Visits a field that may be absent and has an equality of its own.
+    fn visit_optional_unless<T: AuditValue + ?Sized>(
+        &mut self,
+        same: impl FnOnce() -> bool,
+        fields: &'static [FieldSchema],
+        index: usize,
+        old: Option<&T>,
+        new: Option<&T>,
+    );
+
+    /// Passes a skipped field, which in an array leaves a null.
+    fn skip(&mut self) {}
+}
+
+impl Walk for Diff<'_> {
+    #[inline]
+    fn visit<T: AuditValue + ?Sized>(
+        &mut self,
+        fields: &'static [FieldSchema],
+        index: usize,
+        old: &T,
+        new: &T,
+    ) {
+        if T::COMPOSITE {
+            self.nested(&fields[index], old, new);
+        } else if !old.same(new) {
+            self.changed(&fields[index], old, new);
+        }
+    }
+
+    #[inline]
+    fn visit_optional<T: AuditValue + ?Sized>(
+        &mut self,
+        fields: &'static [FieldSchema],
+        index: usize,
+        old: Option<&T>,
+        new: Option<&T>,
+    ) {
+        match (old, new) {
+            (None, None) => {}
+            (Some(old), Some(new)) => Walk::visit(self, fields, index, old, new),
+            (old, new) => Diff::visit_optional(self, &fields[index], old, new),
+        }
+    }
+
+    #[inline]
+    fn visit_unless<T: AuditValue + ?Sized>(
+        &mut self,
+        same: impl FnOnce() -> bool,
+        fields: &'static [FieldSchema],
+        index: usize,
+        old: &T,
+        new: &T,
+    ) {
+        if !same() {
+            self.changed(&fields[index], old, new);
+        }
+    }
+
+    #[inline]
+    fn visit_optional_unless<T: AuditValue + ?Sized>(
+        &mut self,
+        same: impl FnOnce() -> bool,
+        fields: &'static [FieldSchema],
+        index: usize,
+        old: Option<&T>,
+        new: Option<&T>,
+    ) {
+        if !same() {
+            match (old, new) {
+                (Some(old), Some(new)) => self.changed(&fields[index], old, new),
+                (old, new) => Diff::visit_optional(self, &fields[index], old, new),
+            }
+        }
+    }
+}
+
+macro_rules! collectors {
+    ($($collector:ident)*) => {$(
+        impl Walk for $collector<'_, '_> {
+            #[inline]
+            fn visit<T: AuditValue + ?Sized>(
+                &mut self,
+                fields: &'static [FieldSchema],
+                index: usize,
+                _: &T,
+                new: &T,
+            ) {
+                $collector::visit(self, &fields[index], new);
+            }
+
+            #[inline]
+            fn visit_optional<T: AuditValue + ?Sized>(
+                &mut self,
+                fields: &'static [FieldSchema],
+                index: usize,
+                _: Option<&T>,
+                new: Option<&T>,
+            ) {
+                $collector::visit_optional(self, &fields[index], new);
+            }
+
+            #[inline]
+            fn visit_unless<T: AuditValue + ?Sized>(
+                &mut self,
+                _: impl FnOnce() -> bool,
+                fields: &'static [FieldSchema],
+                index: usize,
+                _: &T,
+                new: &T,
+            ) {
+                $collector::visit(self, &fields[index], new);
+            }
+
+            #[inline]
+            fn visit_optional_unless<T: AuditValue + ?Sized>(
+                &mut self,
+                _: impl FnOnce() -> bool,
+                fields: &'static [FieldSchema],
+                index: usize,
+                _: Option<&T>,
+                new: Option<&T>,
+            ) {
+                $collector::visit_optional(self, &fields[index], new);
+            }
+
+            fn skip(&mut self) {
+                self.pass();
+            }
+        }
+    )*};
+}
+
+collectors! { ObjectSnapshot ArraySnapshot }
