@@ -581,7 +581,7 @@ fn a_name_that_a_variant_without_data_has_is_taken() {
         state: Untagged::Number(1),
         ..untagged(State::Open)
     };
-    assert!(try_snapshot(&number).is_err(), "a number is no object");
+    assert!(try_snapshot(&number).is_err(), "a number is not an object");
 }
 
 #[test]

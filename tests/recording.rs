@@ -625,7 +625,7 @@ fn a_query_for_what_is_no_path_is_an_error() {
         .expect_err("no path");
     assert_eq!(
         error.to_string(),
-        "the query cannot be run: `a..b` is no path: expected a name at column 3"
+        "the query cannot be run: `a..b` is not a path: expected a name at column 3"
     );
     drop(audit);
 }

@@ -220,7 +220,7 @@ fn what_is_masked_alike_is_still_a_change() {
     let entry = audit.last().expect("an entry");
     assert_eq!(entry.changes.len(), 1);
     assert_eq!(entry.changes["pin"].old, entry.changes["pin"].new);
-    // A skipped field is no change at all.
+    // A skipped field is not a change at all.
     let mut skipped = customer(2);
     skipped.password = secret(6);
     let receipt = auditlog::updated(&old, &skipped)

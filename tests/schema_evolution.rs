@@ -49,7 +49,7 @@ fn keys_are_read_as_what_they_are() {
     let latest = auditlog::history::<Keys>(1).expect("readable").latest();
     assert_eq!(latest.typed::<Keys>().expect("typed"), Some(keys));
 
-    // A key that is no number stays an error that tells so.
+    // A key that is not a number stays an error that tells so.
     let mut wrong = latest.clone();
     wrong.state["small"] = json!({"seven": "7"});
     let error = wrong.typed::<Keys>().expect_err("no number").to_string();

@@ -422,7 +422,7 @@ impl fmt::Display for StoreError {
             Self::ReadOnly { place } => write!(f, "{place} can be read only"),
             Self::Busy { place } => write!(f, "{place} is locked by another process"),
             Self::Foreign { place, found } => {
-                write!(f, "{place} is no audit store: {found}")
+                write!(f, "{place} is not an audit store: {found}")
             }
             Self::NewerSchema {
                 place,
@@ -602,7 +602,7 @@ impl fmt::Display for RegistrationError {
             ),
             Self::HiddenKey { model, field } => write!(
                 f,
-                "`{model}.{field}` cannot be hidden: every entry has it in clear, to be found by; give `{model}` a key that is no secret"
+                "`{model}.{field}` cannot be hidden: every entry has it in clear, to be found by; give `{model}` a key that is not a secret"
             ),
             Self::NoHashKey { model } => write!(
                 f,

@@ -295,7 +295,7 @@ fn of_two_changes_at_one_path_the_later_is_collected() {
 #[test]
 fn what_is_stored_wrongly_is_refused() {
     let cases = [
-        (r#"{"a..b": {}}"#, "is no path"),
+        (r#"{"a..b": {}}"#, "is not a path"),
         (r#"{"a": {"now": 1}}"#, "unknown field `now`"),
         (
             r#"{"a.b": {"new": 1}, "a['b']": {"new": 2}}"#,

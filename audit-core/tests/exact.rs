@@ -19,7 +19,7 @@ fn integer(value: &JsonValue) -> String {
     match value {
         JsonValue::Number(number) => (*number as i64).to_string(),
         JsonValue::String(text) => text.clone(),
-        other => panic!("{other:?} is no number"),
+        other => panic!("{other:?} is not a number"),
     }
 }
 
@@ -27,7 +27,7 @@ fn float(value: &JsonValue) -> f64 {
     match value {
         JsonValue::Number(number) => *number,
         JsonValue::String(text) => text.parse().unwrap(),
-        other => panic!("{other:?} is no number"),
+        other => panic!("{other:?} is not a number"),
     }
 }
 

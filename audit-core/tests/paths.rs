@@ -163,7 +163,7 @@ fn errors_point_at_the_column() {
         let shown = text.escape_debug();
         assert_eq!(
             error.to_string(),
-            format!("`{shown}` is no path: expected {expected} at column {column}")
+            format!("`{shown}` is not a path: expected {expected} at column {column}")
         );
         assert_eq!(error.column(), column);
     }

@@ -60,7 +60,7 @@ fn mistakes_are_pointed_at() {
         ),
         (
             "since:soon",
-            "`soon` is no time; expected one such as 2h, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z at column 7",
+            "`soon` is not a time; expected one such as 2h, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z at column 7",
         ),
         ("model:", "`model` lacks a value at column 7"),
         ("model:\"User", "the quote is not closed at column 7"),
@@ -70,7 +70,7 @@ fn mistakes_are_pointed_at() {
         ),
         (
             "changed:a..b",
-            "`a..b` is no path: expected a name at column 3 at column 9",
+            "`a..b` is not a path: expected a name at column 3 at column 9",
         ),
         (
             "changed_to:status",

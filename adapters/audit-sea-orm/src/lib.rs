@@ -66,7 +66,7 @@
 //! }
 //! ```
 //!
-//! A field that is no column, `#[sea_orm(ignore)]`, is not read from the database and would be
+//! A field that is not a column, `#[sea_orm(ignore)]`, is not read from the database and would be
 //! recorded as its default: give it `#[audit(skip)]`, or exclude it as above.
 //!
 //! # Example: a model that is audited by itself

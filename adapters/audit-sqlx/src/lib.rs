@@ -96,7 +96,7 @@ impl From<Error> for sqlx::Error {
     message = "entries of `audit-sqlx` cannot be written into `{Self}`",
     label = "neither a transaction nor a connection of sqlx",
     note = "the feature of the database must be on: `postgres`, `sqlite` or `mysql`",
-    note = "a pool is no target: begin a transaction, and record in `&mut transaction`"
+    note = "a pool is not a target: begin a transaction, and record in `&mut transaction`"
 )]
 pub trait Target {
     /// Writes entries by one statement.

@@ -167,7 +167,7 @@ pub enum ConflictKind {
     Changed,
     /// It holds what the change leads to already.
     Done,
-    /// What should hold it is not there, or is no object or array.
+    /// What should hold it is not there, or is not an object or array.
     Missing,
     /// Another item of the same list is in conflict, so that its indices mean nothing.
     Displaced,

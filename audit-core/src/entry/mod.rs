@@ -257,7 +257,7 @@ impl LogEntry {
     /// Reads the canonical form, or any other JSON of an entry.
     ///
     /// # Errors
-    /// If the text is no entry, or one of a later format.
+    /// If the text is not an entry, or one of a later format.
     pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }

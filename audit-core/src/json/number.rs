@@ -31,7 +31,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// Reads a number as JSON spells it; `None` if the text is no number.
+    /// Reads a number as JSON spells it; `None` if the text is not a number.
     fn parse(text: &str) -> Option<Self> {
         let (negative, unsigned) = match text.strip_prefix('-') {
             Some(unsigned) => (true, unsigned),
@@ -202,7 +202,7 @@ pub(crate) fn compare_numbers(a: &Number, b: &Number) -> Ordering {
     }
 }
 
-/// Compares two texts as numbers; false if one of them is no number.
+/// Compares two texts as numbers; false if one of them is not a number.
 pub(crate) fn equal_texts(a: &str, b: &str) -> bool {
     // Most texts are no numbers, which their first byte tells.
     let numeric = |text: &str| text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
@@ -341,7 +341,7 @@ mod tests {
         for (index, a) in ascending.iter().enumerate() {
             for (other, b) in ascending.iter().enumerate() {
                 let (Value::Number(a), Value::Number(b)) = (a, b) else {
-                    panic!("{a} or {b} is no number");
+                    panic!("{a} or {b} is not a number");
                 };
                 assert_eq!(compare_numbers(a, b), index.cmp(&other), "{a} and {b}");
             }

@@ -343,7 +343,7 @@ impl ser::SerializeMap for Open<'_> {
         if self.json.text[start..].starts_with('"') {
             Ok(())
         } else {
-            Err(ser::Error::custom("a key of a map is no text"))
+            Err(ser::Error::custom("a key of a map is not a text"))
         }
     }
 
@@ -461,6 +461,6 @@ mod tests {
     #[test]
     fn a_key_that_is_no_text_is_refused() {
         let error = write(&BTreeMap::from([(1, 2)]), 0).unwrap_err();
-        assert_eq!(error.to_string(), "a key of a map is no text");
+        assert_eq!(error.to_string(), "a key of a map is not a text");
     }
 }

@@ -42,7 +42,7 @@ use crate::json::number::number_value;
 /// assert_eq!(path, "labels['a.b']");
 ///
 /// let error = "items[2".parse::<Path>().unwrap_err();
-/// assert_eq!(error.to_string(), "`items[2` is no path: expected `]` at column 8");
+/// assert_eq!(error.to_string(), "`items[2` is not a path: expected `]` at column 8");
 /// # Ok::<(), audit_core::ParsePathError>(())
 /// ```
 #[derive(Clone)]

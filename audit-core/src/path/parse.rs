@@ -18,7 +18,7 @@ pub(crate) const MAX_INDEX: usize = {
     }
 };
 
-/// The text is no path.
+/// The text is not a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsePathError {
     text: String,
@@ -27,7 +27,7 @@ pub struct ParsePathError {
 }
 
 impl ParsePathError {
-    /// Returns the text that is no path.
+    /// Returns the text that is not a path.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -48,7 +48,7 @@ impl fmt::Display for ParsePathError {
         };
         write!(
             f,
-            "`{}{more}` is no path: expected {} at column {}",
+            "`{}{more}` is not a path: expected {} at column {}",
             text.escape_debug(),
             self.expected,
             self.column

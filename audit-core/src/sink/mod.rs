@@ -39,7 +39,7 @@ pub use log_sink::LogSink;
 /// # Ok::<(), audit_core::SinkError>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no sink for audit entries",
+    message = "`{Self}` is not a sink for audit entries",
     note = "use `LogSink`, `JsonLinesSink` or `sink_fn(|entry| ..)`, or implement `Sink`"
 )]
 pub trait Sink: Send + Sync + fmt::Debug {

@@ -85,7 +85,7 @@ impl Matching {
     /// Asks for an entry that changed something at a path or inside it.
     ///
     /// # Panics
-    /// If the text is no path.
+    /// If the text is not a path.
     #[track_caller]
     pub fn changed(self, path: &str) -> Self {
         let wanted: crate::path::Path = match path.parse() {

@@ -99,11 +99,11 @@ impl Capture {
     /// Stops the clock at a time (RFC 3339), and makes ids count up from 1.
     ///
     /// # Panics
-    /// If the text is no time.
+    /// If the text is not a time.
     pub fn at(self, time: &str) -> Self {
         match time.parse() {
             Ok(time) => self.set_time(time),
-            Err(error) => panic!("`{time}` is no RFC 3339 time: {error}"),
+            Err(error) => panic!("`{time}` is not an RFC 3339 time: {error}"),
         }
         self
     }

@@ -128,7 +128,7 @@ proptest! {
         laws::<Value>(&a, &b, &c);
     }
 
-    /// Equal numbers have several spellings, and an update from one to another is no change:
+    /// Equal numbers have several spellings, and an update from one to another is not a change:
     /// applying then leaves the spelling that was there.
     #[test]
     fn of_spellings((a, b) in json::spellings()) {

@@ -28,7 +28,7 @@
 //!
 //! All the rest is in `additional_data`: under `imported` the `format`, the `table`, the row's
 //! `id`, and every other column by its name; of django-auditlog also its own additional data,
-//! at the top, or where that is no object (a list, a text, a number) beside the row's own values
+//! at the top, or where that is not an object (a list, a text, a number) beside the row's own values
 //! as `additional_data.imported.additional_data`, as is a member `imported` of it. An actor's
 //! `display` is the name that the table of users has now.
 //! [`Entries::report`] tells what could not be carried over exactly.

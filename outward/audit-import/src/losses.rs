@@ -76,7 +76,7 @@ pub enum LossKind {
     /// A change that may be a pair of old and new, or a list of two as the new value: it is
     /// taken for a pair.
     PairOrList,
-    /// Text that is no UTF-8: it is kept as bytes.
+    /// Text that is not UTF-8: it is kept as bytes.
     NotUtf8,
     /// JSON that cannot be read: it is kept as text.
     BadJson,

@@ -120,7 +120,7 @@ impl<'t> Record<'t> {
     }
 }
 
-/// Copies a value out of a row. Text that is no UTF-8 comes as bytes.
+/// Copies a value out of a row. Text that is not UTF-8 comes as bytes.
 pub(crate) fn owned(value: ValueRef<'_>) -> Sql {
     match value {
         ValueRef::Null => Sql::Null,

@@ -396,10 +396,10 @@ mod tests {
             ("postgres://ann:pw@h/db?sslmode=s3cr", "`sslmode`"),
             ("password=s3cr nonsense", "key without a value"),
             ("host=h password='s3cr", "quote"),
-            ("ann:s3cr@h/db", "no URL of PostgreSQL"),
-            ("s3cr", "no URL of PostgreSQL"),
+            ("ann:s3cr@h/db", "not a URL of PostgreSQL"),
+            ("s3cr", "not a URL of PostgreSQL"),
             ("mysql://ann:s3cr@h/db", "`mysql:`"),
-            ("s3cr@x://h", "no URL of PostgreSQL"),
+            ("s3cr@x://h", "not a URL of PostgreSQL"),
         ] {
             let error = read(url).unwrap_err();
             assert!(error.contains(said), "{url}: {error}");

@@ -163,7 +163,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Check> {
             check.pruned += count.and_then(Value::as_u64).unwrap_or_default();
         }
         for (column, expected) in columns(&row) {
-            // Not as an owned `Value`: older versions of rusqlite panic at text that is no UTF-8.
+            // Not as an owned `Value`: older versions of rusqlite panic at text that is not UTF-8.
             if found.get_ref(column)? != expected {
                 differs(column);
             }

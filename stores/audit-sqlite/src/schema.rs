@@ -38,7 +38,7 @@ CREATE TABLE main.audit_entry (
     actor          TEXT,
     correlation_id TEXT,
     transaction_id BLOB,
-    checksum       BLOB    NOT NULL,
+    checksum       BLOB    NOT NULL DEFAULT x'',
     body           TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX main.audit_entry_time ON audit_entry (ts);

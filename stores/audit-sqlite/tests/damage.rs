@@ -1,4 +1,4 @@
-//! A row that is no entry, and what protects the entries.
+//! A row that is not an entry, and what protects the entries.
 
 mod scratch;
 
@@ -30,8 +30,8 @@ fn blinded(file: &Path) -> Vec<LogEntry> {
             run(
                 file,
                 &format!(
-                    "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, checksum, body) \
-                     VALUES (randomblob(16), {ts}, 20, 'x', 'success', 'User', '{number}', x'00', {body})"
+                    "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, body) \
+                     VALUES (randomblob(16), {ts}, 20, 'x', 'success', 'User', '{number}', {body})"
                 ),
             );
         }

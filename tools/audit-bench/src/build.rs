@@ -121,7 +121,7 @@ fn write_workspace(place: &Path) -> Outcome<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
         .canonicalize()?;
-    let path = root.to_str().ok_or("the checkout's path is no UTF-8")?;
+    let path = root.to_str().ok_or("the checkout's path is not UTF-8")?;
     fs::write(
         place.join("Cargo.toml"),
         "[workspace]\nresolver = \"3\"\nmembers = [\"base\", \"serialize\", \"auditable\"]\n\

@@ -24,7 +24,7 @@ pub(crate) enum Error {
     Server(StoreError),
     /// The trail could not be read or an entry not be recorded.
     Trail(audit_core::Error),
-    /// The text is no query.
+    /// The text is not a query.
     Query {
         /// The text.
         text: String,
@@ -77,7 +77,7 @@ pub(crate) enum Error {
     },
     /// The tables of another library cannot be read.
     Tables(ImportError),
-    /// A line of a file is no entry, or not one that can be kept.
+    /// A line of a file is not an entry, or not one that can be kept.
     Line {
         /// Where: the file, the line and the column where they are known.
         place: String,

@@ -1507,7 +1507,7 @@ fn plain(number: usize) -> LogEntry {
 fn time(text: &str) -> DateTime<Utc> {
     match text.parse() {
         Ok(time) => time,
-        Err(error) => panic!("`{text}` is no time: {error}"),
+        Err(error) => panic!("`{text}` is not a time: {error}"),
     }
 }
 

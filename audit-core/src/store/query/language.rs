@@ -317,7 +317,7 @@ fn time<Z: TimeZone>(text: &str, now: &DateTime<Z>) -> Result<DateTime<Utc>, Str
     parse_time(text, now).map_err(|error| error.to_string())
 }
 
-/// The text is no query.
+/// The text is not a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseQueryError {
     column: usize,

@@ -205,7 +205,7 @@ impl Query {
     /// Keeps entries that changed something at a path or inside it: `address` finds
     /// `address.city` too. Creations and deletions change every field they have.
     ///
-    /// A text that is no path makes the query fail when it is run.
+    /// A text that is not a path makes the query fail when it is run.
     pub fn changed(mut self, path: impl AsRef<str>) -> Self {
         if let Some(path) = self.read_path(path.as_ref()) {
             self.filter.changed.push(path);
@@ -215,7 +215,7 @@ impl Query {
 
     /// Keeps entries in which the value at a path was `old` before.
     ///
-    /// A text that is no path makes the query fail when it is run.
+    /// A text that is not a path makes the query fail when it is run.
     pub fn changed_from(mut self, path: impl AsRef<str>, old: impl AuditValue) -> Self {
         if let Some(path) = self.read_path(path.as_ref()) {
             self.filter
@@ -230,7 +230,7 @@ impl Query {
     /// Numbers are compared by value, also those that the trail holds as texts: decimals and
     /// large integers.
     ///
-    /// A text that is no path makes the query fail when it is run.
+    /// A text that is not a path makes the query fail when it is run.
     pub fn changed_to(mut self, path: impl AsRef<str>, new: impl AuditValue) -> Self {
         if let Some(path) = self.read_path(path.as_ref()) {
             self.filter
@@ -607,7 +607,7 @@ impl FromStr for Cursor {
     }
 }
 
-/// The text is no cursor.
+/// The text is not a cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseCursorError {
     text: String,
@@ -617,7 +617,7 @@ impl fmt::Display for ParseCursorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` is no cursor; expected what a page's `next` printed",
+            "`{}` is not a cursor; expected what a page's `next` printed",
             self.text.escape_debug()
         )
     }

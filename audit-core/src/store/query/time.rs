@@ -19,7 +19,7 @@ const LOCAL_FORMS: [&str; 4] = [
 /// leaves out is taken for the first one after it.
 ///
 /// # Errors
-/// If the text is no time.
+/// If the text is not a time.
 ///
 /// # Example: the beginning of a day, elsewhere
 /// ```
@@ -90,7 +90,7 @@ fn duration(text: &str) -> Option<TimeDelta> {
     (!text.is_empty()).then_some(total)
 }
 
-/// The text is no time.
+/// The text is not a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseTimeError {
     text: String,
@@ -100,7 +100,7 @@ impl fmt::Display for ParseTimeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` is no time; expected one such as 2h, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z",
+            "`{}` is not a time; expected one such as 2h, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z",
             self.text.escape_debug()
         )
     }

@@ -135,7 +135,7 @@ bytes! { bytes::Bytes; bytes::BytesMut; }
 texts! {
     /// Recorded in UTC (RFC 3339).
     jiff::Timestamp => ToString::to_string;
-    /// Compared as an instant: another zone alone is no change. Recorded in UTC with a zone that
+    /// Compared as an instant: another zone alone is not a change. Recorded in UTC with a zone that
     /// jiff reads without a database of zones (RFC 9557): `2026-01-31T13:37:00Z[+00:00]`.
     jiff::Zoned => |time| format!("{}[+00:00]", time.timestamp());
     jiff::civil::Date => ToString::to_string;
@@ -161,7 +161,7 @@ impl crate::value::AuditValue for jiff::Span {
 
 #[cfg(feature = "time")]
 texts! {
-    /// Compared as an instant: another offset alone is no change. Recorded in UTC, as
+    /// Compared as an instant: another offset alone is not a change. Recorded in UTC, as
     /// `2026-01-31 13:37:00.0 +00:00:00`.
     time::OffsetDateTime => |time| {
         let utc = time.to_offset(time::UtcOffset::UTC);

@@ -124,7 +124,7 @@ impl AuditValue for SocketAddr {
     }
 }
 
-/// Recorded as text. What is no text is recorded as serde has an `OsString`,
+/// Recorded as text. What is not a text is recorded as serde has an `OsString`,
 /// `{"Unix": [47, 255]}`, so that two such names do not look alike.
 macro_rules! system_texts {
     ($($type:ty),*) => {$(

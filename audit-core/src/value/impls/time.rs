@@ -19,7 +19,7 @@ fn instant(time: DateTime<Utc>) -> Value {
     Value::String(time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
-/// Compared as an instant: another zone alone is no change. Recorded in UTC (RFC 3339).
+/// Compared as an instant: another zone alone is not a change. Recorded in UTC (RFC 3339).
 impl<Tz: TimeZone> AuditValue for DateTime<Tz> {
     #[inline]
     fn same(&self, other: &Self) -> bool {

@@ -188,7 +188,7 @@ impl<T: AuditValue + ?Sized> Maskable for T {}
 
 /// What a function of `#[audit(mask_with = path)]` may return.
 #[diagnostic::on_unimplemented(
-    message = "the function of `mask_with` returns `{Self}`, which is no JSON value",
+    message = "the function of `mask_with` returns `{Self}`, which is not a JSON value",
     label = "not `Into<serde_json::Value>`",
     note = "return a `String`, or another type that is `Into<serde_json::Value>`"
 )]
@@ -345,7 +345,7 @@ impl<T: Reference + ?Sized> ModelOf<T> {
     pub const MODEL: Option<&'static str> = Some(T::MODEL);
 }
 
-/// What [`ModelOf`] says of a type that is no reference.
+/// What [`ModelOf`] says of a type that is not a reference.
 pub trait NoModel {
     /// None.
     const MODEL: Option<&'static str> = None;

@@ -214,7 +214,7 @@ fn big_decimal(text: &str) -> Value {
     Value::String(plain_digits(number).unwrap_or_else(|| number.to_owned()))
 }
 
-/// Moves the point to where the exponent says; `None` if that is no number or far away.
+/// Moves the point to where the exponent says; `None` if that is not a number or far away.
 fn plain_digits(number: &str) -> Option<String> {
     let (sign, unsigned) = match number.strip_prefix('-') {
         Some(unsigned) => ("-", unsigned),

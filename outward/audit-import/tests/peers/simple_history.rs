@@ -45,7 +45,7 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
                     told.fields
                         .insert(field.clone(), (previous, state.get(field).cloned()));
                     if sides.0 == sides.1 {
-                        return Err(format!("{field} is no change"));
+                        return Err(format!("{field} is not a change"));
                     }
                 }
             }

@@ -433,7 +433,7 @@ END
 $audit$;
 
 -- A value in the form of an entry, as a mask shows it. Every other mask shows nothing, and none
--- shows a part of what is no text.
+-- shows a part of what is not a text.
 CREATE OR REPLACE FUNCTION {schema}.audit_mask(value text, mask text, is_text boolean)
 RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT

@@ -33,7 +33,7 @@ CREATE TABLE {schema}.audit_entry (
     changes        jsonb,
     body           text     COLLATE "C" NOT NULL,
     -- The SHA-256 of the body's bytes, made by the writer: it finds damage.
-    checksum       bytea    NOT NULL,
+    checksum       bytea    NOT NULL DEFAULT '',
     -- The number of the transaction that wrote it: whoever follows the trail asks for what is
     -- newer than what was seen, and older than every transaction that is still open.
     xact           bigint   NOT NULL

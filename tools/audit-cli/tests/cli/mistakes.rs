@@ -54,7 +54,7 @@ fn flags_say_what_they_expect() {
     for (args, said) in [
         (
             ["--since", "yestrday"],
-            "--since: `yestrday` is no time; expected one such as 2h",
+            "--since: `yestrday` is not a time; expected one such as 2h",
         ),
         (
             ["--level", "loud"],
@@ -89,7 +89,7 @@ fn flags_say_what_they_expect() {
         "{twice}"
     );
     let time = stderr(&store, &["as-of", "User", "42", "noon"], 2);
-    assert!(time.contains("<TIME>: `noon` is no time"), "{time}");
+    assert!(time.contains("<TIME>: `noon` is not a time"), "{time}");
     let id = stderr(&store, &["show", "bob"], 2);
     assert!(id.contains("`bob` is not part of an id"), "{id}");
 }
@@ -160,14 +160,14 @@ fn a_store_that_is_none() {
     .expect("written");
     said(
         "text.db",
-        "is no audit store: a file that is not an SQLite database",
+        "is not an audit store: a file that is not an SQLite database",
     );
     Connection::open(store("foreign.db"))
         .and_then(|other| other.execute_batch("CREATE TABLE invoices (id)"))
         .expect("a database");
     said(
         "foreign.db",
-        "is no audit store: a SQLite database that holds `invoices`",
+        "is not an audit store: a SQLite database that holds `invoices`",
     );
     let newer = trail(&folder);
     Connection::open(&newer)
@@ -178,7 +178,7 @@ fn a_store_that_is_none() {
         "has schema version 99, and this library knows versions up to",
     );
     fs::create_dir(store("folder.db")).expect("a folder");
-    said("folder.db", "folder.db is no audit store: a folder");
+    said("folder.db", "folder.db is not an audit store: a folder");
 
     let output = auditlog()
         .current_dir(store("folder.db"))
@@ -287,7 +287,10 @@ fn a_pipe_is_no_store_and_is_not_waited_for() {
             .expect("the command runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(3), "{said}");
-        assert!(said.contains("pipe is no audit store: a pipe"), "{said}");
+        assert!(
+            said.contains("pipe is not an audit store: a pipe"),
+            "{said}"
+        );
     }
 }
 
@@ -331,7 +334,7 @@ fn conditions_that_no_entry_meets_are_named() {
 fn a_key_without_a_time_is_told_what_is_missing() {
     let store = trail(&scratch::folder());
     let said = stderr(&store, &["as-of", "User", "42"], 2);
-    assert!(said.contains("<TIME>: `42` is no time"), "{said}");
+    assert!(said.contains("<TIME>: `42` is not a time"), "{said}");
     assert!(
         said.contains("\nhint: if it is the key of an object, add a time, or `now`\n"),
         "{said}"

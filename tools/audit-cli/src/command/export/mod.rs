@@ -27,9 +27,9 @@ use crate::{interrupt, progress, text};
 /// spreadsheet would take for a formula (it begins with = + - @, a tab or a line break) has an
 /// apostrophe before it. A file appears under its name only when it is complete.
 ///
-/// A row that is no entry is named and the exit code is 3. JSON lines have its bytes as they are,
+/// A row that is not an entry is named and the exit code is 3. JSON lines have its bytes as they are,
 /// or as a JSON text where they have line ends, so that a row is never more than one line;
-/// `import --keep-going` passes over it. A row that is no text is left out, and CSV has neither.
+/// `import --keep-going` passes over it. A row that is not a text is left out, and CSV has neither.
 #[derive(Args, Debug)]
 pub(crate) struct ExportArgs {
     #[command(flatten)]

@@ -84,7 +84,7 @@ pub(super) struct Found {
     pub(super) number: u64,
 }
 
-/// A line or row that is no entry.
+/// A line or row that is not an entry.
 #[derive(Debug)]
 pub(super) struct Fault {
     /// The line, from 1; of a row the message tells which it is.
@@ -135,7 +135,7 @@ impl Format {
 
     /// Reads a file, in its order, and holds no more of it than an entry. Returns what could
     /// not be carried over exactly. The checksum is that of all its bytes, also if its lines
-    /// are read no further than to one that is no entry.
+    /// are read no further than to one that is not an entry.
     pub(super) fn read(
         self,
         file: &Path,
