@@ -50,6 +50,7 @@ pub use crate::history::{
     Reconstruction, TypedError, Upcast, Version, as_of, as_of_async, history, history_async,
     objects_as_of,
 };
+pub use crate::json::nesting::MAX_DEPTH;
 pub use crate::level::{Level, ParseLevelError};
 #[cfg(feature = "auto")]
 pub use crate::log::auto::{register_all, try_register_all};
@@ -85,7 +86,7 @@ pub use crate::store::{AsyncStore, Page, Store, StoreFuture};
 pub use crate::suggest::nearest;
 pub use crate::value::AuditValue;
 pub use crate::value::auditable::Auditable;
-pub use crate::value::diff::{Diff, MAX_DEPTH, diff, try_diff};
+pub use crate::value::diff::{Diff, diff, try_diff};
 pub use crate::value::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Sensitivity};
 pub use crate::value::sensitive::Sensitive;
 pub use crate::value::snapshot::{Snapshot, snapshot, try_snapshot};

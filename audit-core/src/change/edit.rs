@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use super::{Change, Changes, Move, Redaction};
-use crate::json::nesting;
+use crate::json::nesting::{self, MAX_DEPTH};
 use crate::path::{MAX_INDEX, Path, PathSegment, Segment};
-use crate::value::diff::MAX_DEPTH;
 
 /// What happens to one value.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use super::edit::{
 use super::{Change, Changes};
 use crate::json::nesting;
 use crate::json::number::ByValue;
+use crate::json::order::compare_values;
 use crate::mask::HIDDEN;
 use crate::path::{PathSegment, Segment, find_item, key_of};
-use crate::value::compare_values;
 
 impl Changes {
     /// Finds the places of the changes in a state. Returns what applies, with the indices that

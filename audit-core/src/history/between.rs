@@ -9,10 +9,11 @@ use crate::change::{Changes, Move, exact_text, member_text};
 use crate::entry::LogEntry;
 use crate::json::nesting;
 use crate::json::number::{ByValue, digits};
+use crate::json::order::compare_values;
 use crate::path::{PathSegment, Segment, key_of};
 use crate::value::diff::{self, Diff};
 use crate::value::snapshot::Snapshot;
-use crate::value::{AuditValue, compare_values, moves};
+use crate::value::{AuditValue, moves};
 
 /// Returns the changes that lead from the state `from` to the state `to`; `entries` are all of
 /// the object, `between` those that lead from one to the other, and `fields` those of its type,

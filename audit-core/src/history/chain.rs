@@ -10,8 +10,8 @@ use super::evolve::{Level, Member, member};
 use crate::change::{Change, Changes, Move, Redaction};
 use crate::entry::LogEntry;
 use crate::json::nesting;
+use crate::json::order::compare_values;
 use crate::path::{Path, PathSegment, key_of};
-use crate::value::compare_values;
 use crate::value::schema::{FieldSchema, Place, Sensitivity};
 use crate::value::visited::Visited;
 

@@ -4,4 +4,5 @@ pub(crate) mod canonical;
 mod escape;
 pub(crate) mod nesting;
 pub(crate) mod number;
+pub(crate) mod order;
 pub(crate) mod writer;

@@ -5,6 +5,12 @@ use serde_json::{Map, Value, map};
 
 use super::number::{equal_scalars, matches};
 
+/// How deep values may nest, counted in objects and arrays.
+///
+/// Deeper values are an error ([`ValueError::TooDeep`](crate::ValueError::TooDeep)), since neither a JSON reader nor the
+/// stack is made for them.
+pub const MAX_DEPTH: usize = 100;
+
 /// How deep values are followed by recursion. Nothing that the diff records, and nothing that
 /// `serde_json` reads, is deeper.
 const LIMIT: usize = 128;

@@ -7,7 +7,6 @@ use std::sync::LazyLock;
 use serde_json::{Number, Value};
 
 use super::nesting;
-use crate::value::impls::number::float_value;
 
 /// The most zeros that pad the plain form of a number; beyond, the form has an exponent.
 const MAX_PADDING: i64 = 32;
@@ -123,6 +122,32 @@ fn parse_exponent(text: &str) -> Option<i64> {
     }
     let size: i64 = digits.parse().ok()?;
     Some(if text.starts_with('-') { -size } else { size })
+}
+
+/// A float as JSON. Zero has no sign; what JSON has no number for is a text.
+pub(crate) fn float_value(number: f64) -> Value {
+    let number = if number == 0.0 { 0.0 } else { number };
+    match Number::from_f64(number) {
+        Some(number) => Value::Number(number),
+        None if number.is_nan() => Value::String("NaN".to_owned()),
+        None if number > 0.0 => Value::String("Infinity".to_owned()),
+        None => Value::String("-Infinity".to_owned()),
+    }
+}
+
+/// Gives the numbers of a value the form that the trail has for them.
+pub(crate) fn normalize(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => number_value(number),
+        Value::Array(items) => Value::Array(items.iter().map(normalize).collect()),
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(key, value)| (key.clone(), normalize(value)))
+                .collect(),
+        ),
+        other => other.clone(),
+    }
 }
 
 /// Returns a number of a JSON value as the trail holds it (docs/format.md, "Numbers in JSON").

@@ -14,18 +14,12 @@ use super::schema::{FieldSchema, Place, Sensitivity};
 use super::snapshot::{Env, Redactions, Snapshot};
 use crate::change::{Change, Changes, Move, Redaction};
 use crate::error::ValueError;
-use crate::json::nesting;
+use crate::json::nesting::{self, MAX_DEPTH};
 use crate::json::number::equal_scalars;
 use crate::level::Level;
 use crate::mask::HIDDEN;
 use crate::path::{Node, Path, PathSegment, Segment};
 use crate::registry::rules::Rules;
-
-/// How deep values may nest, counted in objects and arrays.
-///
-/// Deeper values are an error ([`ValueError::TooDeep`]), since neither a JSON reader nor the
-/// stack is made for them.
-pub const MAX_DEPTH: usize = 100;
 
 /// How many steps a comparison takes into fields and items, before the values count as ones
 /// whose parts are shared without end.

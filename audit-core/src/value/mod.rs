@@ -20,7 +20,6 @@ pub(crate) use self::impls::keyed::moves;
 pub use self::impls::moment::within_time;
 pub use self::impls::serialize::Recorder;
 pub use self::impls::set::AsSet;
-pub(crate) use self::impls::tree::{compare_values, normalize};
 pub use self::impls::wrap::{
     Concealed, Debugged, Displayed, FieldsOf, MaskOf, MaskedWith, ModelOf, NoFields, NoModel,
     Referenced, Serialized, SerializedWith, Via, fields_of, masked,

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::AuditValue;
-use super::diff::MAX_DEPTH;
 use super::flat::{self, Standing};
 use super::frozen::{Capture, Tag};
 use super::hash::HashKeys;
@@ -17,6 +16,7 @@ use super::visited::any_inside;
 use super::walk::Fields;
 use crate::change::Redaction;
 use crate::error::ValueError;
+use crate::json::nesting::MAX_DEPTH;
 use crate::mask::HIDDEN;
 use crate::path::{Path, PathSegment};
 use crate::registry::rules::Ruling;

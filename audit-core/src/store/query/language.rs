@@ -16,10 +16,10 @@ use super::tokens::Term;
 use super::{Query, parse_time};
 use crate::action::Action;
 use crate::entry::ObjectRef;
+use crate::json::number::normalize;
 use crate::json::number::spelled;
 use crate::path::{Path, split_at_equals};
 use crate::suggest;
-use crate::value::normalize;
 
 /// The keys, in the order in which a query is printed.
 const KEYS: [&str; 18] = [

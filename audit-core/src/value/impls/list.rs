@@ -4,11 +4,12 @@ use std::collections::{BinaryHeap, LinkedList, VecDeque};
 
 use serde_json::Value;
 
+use crate::json::order::compare_values;
 use crate::path::Segment;
+use crate::value::AuditValue;
 use crate::value::diff::Diff;
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::{Snapshot, key_value};
-use crate::value::{AuditValue, compare_values};
 
 /// Compares two lists in linear time.
 ///

@@ -6,11 +6,12 @@ use std::hash::{BuildHasher, Hash};
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
+use crate::json::order::compare_values;
 use crate::path::Segment;
+use crate::value::AuditValue;
 use crate::value::diff::Diff;
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::Snapshot;
-use crate::value::{AuditValue, compare_values};
 
 /// Records a map as an object.
 fn snapshot_map<'v, K: AuditValue + 'v, V: AuditValue + 'v>(

@@ -7,8 +7,9 @@ use std::num::{
     NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize, Saturating, Wrapping,
 };
 
-use serde_json::{Number, Value};
+use serde_json::Value;
 
+use crate::json::number::float_value;
 use crate::value::AuditValue;
 use crate::value::diff::Diff;
 use crate::value::schema::FieldSchema;
@@ -31,17 +32,6 @@ pub(super) fn json_integer(number: i128) -> Value {
         (Ok(small), _) => small.into(),
         (_, Ok(large)) => large.into(),
         _ => Value::String(number.to_string()),
-    }
-}
-
-/// A float as JSON. Zero has no sign; what JSON has no number for is a text.
-pub(crate) fn float_value(number: f64) -> Value {
-    let number = if number == 0.0 { 0.0 } else { number };
-    match Number::from_f64(number) {
-        Some(number) => Value::Number(number),
-        None if number.is_nan() => Value::String("NaN".to_owned()),
-        None if number > 0.0 => Value::String("Infinity".to_owned()),
-        None => Value::String("-Infinity".to_owned()),
     }
 }
 

@@ -11,9 +11,9 @@ use serde::ser::{
 };
 use serde_json::{Map, Value};
 
-use super::number::{float_value, integer_value, json_integer};
-use crate::json::number::spelled;
-use crate::value::diff::MAX_DEPTH;
+use super::number::{integer_value, json_integer};
+use crate::json::nesting::MAX_DEPTH;
+use crate::json::number::{float_value, normalize, spelled};
 
 /// Returns what serde writes of a value.
 pub(super) fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, Failure> {
@@ -358,7 +358,7 @@ impl Fields {
             return match (self.verbatim, text) {
                 (Verbatim::Number, Some(digits)) => Ok(spelled(digits)),
                 (_, Some(json)) => match serde_json::from_str(json) {
-                    Ok(value) => Ok(crate::value::normalize(&value)),
+                    Ok(value) => Ok(normalize(&value)),
                     Err(_) => Err(Failure::Refused),
                 },
                 (_, None) => Err(Failure::Refused),

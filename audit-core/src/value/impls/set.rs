@@ -8,12 +8,13 @@ use serde_json::Value;
 
 use super::listed::{Items, Listed};
 use crate::change::{Redaction, exact_text, member_text};
+use crate::json::order::compare_values;
 use crate::path::Segment;
+use crate::value::AuditValue;
 use crate::value::diff::Diff;
 use crate::value::frozen::Tag;
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::{Snapshot, key_value};
-use crate::value::{AuditValue, compare_values};
 
 /// Records the members of a set as an array, ordered by value so that equal sets have
 /// equal snapshots.

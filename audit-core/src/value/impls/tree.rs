@@ -1,73 +1,13 @@
 //! JSON values, compared inside.
 
-use std::cmp::Ordering;
-
 use serde_json::{Map, Value};
 
 use crate::json::nesting;
-use crate::json::number::{compare_numbers, number_value, one_form};
+use crate::json::number::{normalize, one_form};
 use crate::path::Segment;
 use crate::value::AuditValue;
 use crate::value::diff::Diff;
 use crate::value::snapshot::Snapshot;
-
-/// Gives the numbers of a value the form that the trail has for them.
-pub(crate) fn normalize(value: &Value) -> Value {
-    match value {
-        Value::Number(number) => number_value(number),
-        Value::Array(items) => Value::Array(items.iter().map(normalize).collect()),
-        Value::Object(fields) => Value::Object(
-            fields
-                .iter()
-                .map(|(key, value)| (key.clone(), normalize(value)))
-                .collect(),
-        ),
-        other => other.clone(),
-    }
-}
-
-/// A total order of JSON values: null, booleans, numbers, texts, arrays, objects.
-pub(crate) fn compare_values(a: &Value, b: &Value) -> Ordering {
-    fn rank(value: &Value) -> u8 {
-        match value {
-            Value::Null => 0,
-            Value::Bool(_) => 1,
-            Value::Number(_) => 2,
-            Value::String(_) => 3,
-            Value::Array(_) => 4,
-            Value::Object(_) => 5,
-        }
-    }
-    match (a, b) {
-        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        (Value::Number(a), Value::Number(b)) => compare_numbers(a, b),
-        (Value::String(a), Value::String(b)) => a.cmp(b),
-        (Value::Array(a), Value::Array(b)) => {
-            let items = a.iter().zip(b).map(|(a, b)| compare_values(a, b));
-            items
-                .into_iter()
-                .find(|order| order.is_ne())
-                .unwrap_or(a.len().cmp(&b.len()))
-        }
-        (Value::Object(a), Value::Object(b)) => {
-            fn sorted(fields: &Map<String, Value>) -> Vec<(&String, &Value)> {
-                let mut fields: Vec<_> = fields.iter().collect();
-                fields.sort_by_key(|(key, _)| *key);
-                fields
-            }
-            let (a, b) = (sorted(a), sorted(b));
-            let fields = a
-                .iter()
-                .zip(&b)
-                .map(|(a, b)| a.0.cmp(b.0).then_with(|| compare_values(a.1, b.1)));
-            fields
-                .into_iter()
-                .find(|order| order.is_ne())
-                .unwrap_or(a.len().cmp(&b.len()))
-        }
-        _ => rank(a).cmp(&rank(b)),
-    }
-}
 
 /// Compared inside: an object key by key, an array as a list.
 impl AuditValue for Value {
