@@ -19,7 +19,7 @@ use crate::actor::Actor;
 use crate::change::Changes;
 use crate::error::StoreError;
 use crate::json::canonical::{self, Canonical};
-use crate::json::nesting;
+use crate::json::{nesting, writer};
 use crate::level::Level;
 use crate::one_line::OneLine;
 use crate::store::query::Query;
@@ -248,7 +248,8 @@ impl LogEntry {
     /// [`StoreError::Invalid`] if a value nests deeper than a JSON reader goes, or two changes
     /// are at one path. A draft makes no such entry, but a hook may.
     pub fn to_canonical_json(&self) -> Result<String, StoreError> {
-        canonical::entry(self).map_err(|refused| StoreError::Invalid {
+        // Most entries have less, so that the text need not grow.
+        writer::write(self, 640).map_err(|refused| StoreError::Invalid {
             id: self.id,
             detail: refused.to_string(),
         })
@@ -418,5 +419,55 @@ impl<'de> Deserialize<'de> for LogEntry {
             schema_version: stored.schema_version,
             source: stored.source,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::{LogEntry, ObjectRef, Source};
+    use crate::action::Outcome;
+    use crate::actor::Actor;
+    use crate::change::{Change, Changes};
+    use crate::json::canonical;
+
+    #[test]
+    fn an_entry_has_the_bytes_that_serde_json_writes() {
+        let mut entry = LogEntry::new("import", "Über\"Model\"", "a\\b", "line\nbreak\u{1}");
+        assert_eq!(
+            entry.to_canonical_json().unwrap(),
+            serde_json::to_string(&entry).unwrap()
+        );
+        entry.outcome = Outcome::Denied;
+        entry.parent = Some(ObjectRef::new("Root", "\t"));
+        entry.changes = Changes::from_vec(vec![
+            Change::new(
+                "b".parse().unwrap(),
+                None,
+                Some(json!({"z": 1, "a": [0.1, null]})),
+            ),
+            Change::new("a['x y']".parse().unwrap(), Some(json!("\u{7f}")), None),
+        ]);
+        entry.snapshot = Some(json!({"b": -1.5e300, "a": {"\"": u64::MAX}}));
+        let actor = Actor::user("ann").display("Ann").on_behalf_of("bob");
+        entry.actor = Some(actor);
+        entry.correlation_id = Some("c".to_owned());
+        entry.trace_id = Some("t".to_owned());
+        entry.transaction_id = Some(Uuid::max());
+        entry.remote_addr = Some([192, 0, 2, 1].into());
+        entry.remote_port = Some(443);
+        entry.reason = Some("\u{1f600}".to_owned());
+        entry
+            .additional_data
+            .insert("key".to_owned(), json!([true]));
+        entry.source = Source::service("web").host("h").version("1");
+        let text = entry.to_canonical_json().unwrap();
+        assert_eq!(text, serde_json::to_string(&entry).unwrap());
+        // Every key is set, and sorted at every level.
+        assert_eq!(text.matches("\"display\"").count(), 1);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(text, canonical::text(&value));
     }
 }

@@ -4,8 +4,7 @@ use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
 
-use super::writer::{Refused, write};
-use crate::entry::LogEntry;
+use super::writer::write;
 
 /// A time as entries store it: RFC 3339, UTC, six digits, so that texts order as times do.
 pub(crate) fn timestamp(time: DateTime<Utc>) -> String {
@@ -77,12 +76,6 @@ impl Serialize for Object<'_> {
     }
 }
 
-/// Returns the canonical text of an entry.
-pub(crate) fn entry(entry: &LogEntry) -> Result<String, Refused> {
-    // Room for most entries, so that the text need not grow.
-    write(entry, 640)
-}
-
 /// Returns the canonical text of a value.
 pub(crate) fn text(value: &Value) -> String {
     // A `Value` always serializes: its keys are texts and its numbers finite.
@@ -92,13 +85,6 @@ pub(crate) fn text(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-    use serde_json::json;
-    use uuid::Uuid;
-
-    use crate::action::Outcome;
-    use crate::actor::Actor;
-    use crate::change::{Change, Changes};
-    use crate::entry::{LogEntry, ObjectRef, Source};
 
     #[test]
     fn a_timestamp_is_what_chrono_makes_of_it() {
@@ -121,43 +107,5 @@ mod tests {
                 time.to_rfc3339_opts(SecondsFormat::Micros, true)
             );
         }
-    }
-
-    #[test]
-    fn an_entry_has_the_bytes_that_serde_json_writes() {
-        let mut entry = LogEntry::new("import", "Über\"Model\"", "a\\b", "line\nbreak\u{1}");
-        assert_eq!(
-            entry.to_canonical_json().unwrap(),
-            serde_json::to_string(&entry).unwrap()
-        );
-        entry.outcome = Outcome::Denied;
-        entry.parent = Some(ObjectRef::new("Root", "\t"));
-        entry.changes = Changes::from_vec(vec![
-            Change::new(
-                "b".parse().unwrap(),
-                None,
-                Some(json!({"z": 1, "a": [0.1, null]})),
-            ),
-            Change::new("a['x y']".parse().unwrap(), Some(json!("\u{7f}")), None),
-        ]);
-        entry.snapshot = Some(json!({"b": -1.5e300, "a": {"\"": u64::MAX}}));
-        let actor = Actor::user("ann").display("Ann").on_behalf_of("bob");
-        entry.actor = Some(actor);
-        entry.correlation_id = Some("c".to_owned());
-        entry.trace_id = Some("t".to_owned());
-        entry.transaction_id = Some(Uuid::max());
-        entry.remote_addr = Some([192, 0, 2, 1].into());
-        entry.remote_port = Some(443);
-        entry.reason = Some("\u{1f600}".to_owned());
-        entry
-            .additional_data
-            .insert("key".to_owned(), json!([true]));
-        entry.source = Source::service("web").host("h").version("1");
-        let text = entry.to_canonical_json().unwrap();
-        assert_eq!(text, serde_json::to_string(&entry).unwrap());
-        // Every key is set, and sorted at every level.
-        assert_eq!(text.matches("\"display\"").count(), 1);
-        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(text, super::text(&value));
     }
 }

@@ -42,7 +42,7 @@ impl ser::Error for Refused {
 }
 
 /// Returns the JSON of a value; `room` is how many bytes it has in most cases.
-pub(super) fn write(value: &impl Serialize, room: usize) -> Result<String, Refused> {
+pub(crate) fn write(value: &impl Serialize, room: usize) -> Result<String, Refused> {
     let mut json = Json {
         text: String::with_capacity(room),
         digits: false,
