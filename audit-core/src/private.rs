@@ -18,6 +18,7 @@ pub use crate::one_line::{OneLine, OneLineWriter, is_forging};
 pub use crate::suggest::nearest;
 pub use crate::value::auditable::Auditable;
 pub use crate::value::diff::Diff;
+pub use crate::value::fields::{field, indexed_field, inline_field, no_fields, quoted_field};
 pub use crate::value::hash::{hashed_key, hashes_keys, parent_key};
 pub use crate::value::repr::{Repr, composite_key, key_text};
 pub use crate::value::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema};
@@ -30,55 +31,6 @@ pub use crate::value::{
     ModelOf, NoFields, NoModel, Recorder, Referenced, Serialized, SerializedWith, Via, fields_of,
     masked,
 };
-
-/// The fields of a type that has none, or whose fields do not matter.
-pub fn no_fields() -> &'static [FieldSchema] {
-    &[]
-}
-
-/// Describes a named field of a type, of which `AuditValue::AS_FIELD` is given. The name is taken
-/// for one that needs no quotes in a path: the derive looks, and the compiler need not for each
-/// field.
-pub const fn field(
-    name: &'static str,
-    (nested, set): (fn() -> &'static [FieldSchema], bool),
-) -> FieldSchema {
-    let mut field = FieldSchema::word(name, nested);
-    field.set = set;
-    field
-}
-
-/// Describes a named field as [`field`] does, under a name that may need quotes in a path.
-pub const fn quoted_field(
-    name: &'static str,
-    (nested, set): (fn() -> &'static [FieldSchema], bool),
-) -> FieldSchema {
-    let mut field = FieldSchema::new(name, nested);
-    field.set = set;
-    field
-}
-
-/// Describes the field at `index` of a tuple, of whose type `AuditValue::AS_FIELD` is given;
-/// `name` is the index as text.
-pub const fn indexed_field(
-    index: usize,
-    name: &'static str,
-    (nested, set): (fn() -> &'static [FieldSchema], bool),
-) -> FieldSchema {
-    let mut field = FieldSchema::indexed(index, name, nested);
-    field.set = set;
-    field
-}
-
-/// Describes a field in its parent's place, of whose type `AuditValue::AS_FIELD` is given.
-pub const fn inline_field(
-    name: &'static str,
-    (nested, set): (fn() -> &'static [FieldSchema], bool),
-) -> FieldSchema {
-    let mut field = FieldSchema::inline(name, nested);
-    field.set = set;
-    field
-}
 
 /// Returns what serde's `into` makes of a value before it is written.
 pub fn convert<T: Clone + Into<U>, U>(value: &T) -> U {

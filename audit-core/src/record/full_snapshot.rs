@@ -8,9 +8,8 @@ use crate::path::Path;
 use crate::registry::Registration;
 use crate::registry::rules::{FieldPath, is_at};
 use crate::value::flat;
-use crate::value::schema::{FieldSchema, Sensitivity};
+use crate::value::schema::FieldSchema;
 use crate::value::snapshot::{Env, Redactions, Snapshot};
-use crate::value::visited::any_inside;
 
 /// A snapshot, and which of its fields are redacted.
 pub(crate) struct Whole {
@@ -56,7 +55,7 @@ impl Whole {
             Change {
                 redaction: self.redaction(name, value, registration).or_else(|| {
                     // Noted where it is not null: what is hidden may be.
-                    fallback.and_then(redaction_of)
+                    fallback.and_then(flat::redaction_of)
                 }),
                 ..Change::new(path, old, new)
             }
@@ -120,18 +119,3 @@ impl Whole {
 
 /// The old and the new value of a change.
 pub(crate) type Sides = (Option<Value>, Option<Value>);
-
-/// How a field's whole value is redacted.
-pub(crate) fn redaction_of(field: &FieldSchema) -> Option<Redaction> {
-    let redacted = |field: &FieldSchema| {
-        matches!(
-            field.sensitivity,
-            Sensitivity::Masked(_) | Sensitivity::Hashed
-        )
-    };
-    match field.sensitivity {
-        Sensitivity::Masked(_) => Some(Redaction::Masked),
-        Sensitivity::Hashed => Some(Redaction::Hashed),
-        _ => any_inside(field.fields(), redacted).then_some(Redaction::Partial),
-    }
-}

@@ -327,8 +327,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::__private::no_fields;
     use crate::value::AuditValue;
+    use crate::value::fields::no_fields;
     use crate::value::sensitive::Sensitive;
 
     const SECRET: &[FieldSchema] = &[FieldSchema::inline("0", no_fields).with_mask(Mask::Last4)];

@@ -6,10 +6,9 @@ use serde_json::{Map, Value};
 
 use super::schema::{FieldSchema, Place, Sensitivity, in_place};
 use super::snapshot::Redactions;
-use super::visited::Visited;
+use super::visited::{Visited, any_inside};
 use crate::change::{Change, Redaction};
 use crate::error::RegistrationError;
-use crate::record::full_snapshot::redaction_of;
 
 /// Whether a name of a flattened value may be recorded in the parent's object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +57,21 @@ fn declared(field: &FieldSchema, name: &str) -> Option<&'static FieldSchema> {
         let named = matches!(inner.place, Place::Named) && inner.name == name;
         (named && inner.sensitivity != Sensitivity::Skipped).then_some(inner)
     })
+}
+
+/// How a field's whole value is redacted.
+pub(crate) fn redaction_of(field: &FieldSchema) -> Option<Redaction> {
+    let redacted = |field: &FieldSchema| {
+        matches!(
+            field.sensitivity,
+            Sensitivity::Masked(_) | Sensitivity::Hashed
+        )
+    };
+    match field.sensitivity {
+        Sensitivity::Masked(_) => Some(Redaction::Masked),
+        Sensitivity::Hashed => Some(Redaction::Hashed),
+        _ => any_inside(field.fields(), redacted).then_some(Redaction::Partial),
+    }
 }
 
 /// Returns what describes the value under a name of a flattened field: the declared field, or

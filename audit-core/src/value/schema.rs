@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::fields::no_fields;
 use super::visited::{Visited, any_inside};
-use crate::__private::no_fields;
 use crate::level::Level;
 use crate::mask::Mask;
 

@@ -5,9 +5,9 @@ use std::ops::Bound;
 
 use serde_json::Value;
 
-use crate::__private::field;
 use crate::value::AuditValue;
 use crate::value::diff::Diff;
+use crate::value::fields::field;
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::Snapshot;
 

@@ -17,9 +17,9 @@ use std::{ptr, thread};
 
 use serde_json::Value;
 
-use crate::__private::no_fields;
 use crate::value::AuditValue;
 use crate::value::diff::Diff;
+use crate::value::fields::no_fields;
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::Snapshot;
 

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::__private::indexed_field;
 use crate::value::AuditValue;
 use crate::value::diff::Diff;
+use crate::value::fields::indexed_field;
 use crate::value::frozen::Tag;
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::Snapshot;

@@ -9,11 +9,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::serialize::{Failure, Recorder, to_value};
-use crate::__private::no_fields;
 use crate::json::nesting;
 use crate::value::AuditValue;
 use crate::value::auditable::Auditable;
 use crate::value::diff::Diff;
+use crate::value::fields::no_fields;
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::Snapshot;
 
