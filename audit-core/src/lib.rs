@@ -52,6 +52,7 @@ pub use crate::history::{
 };
 pub use crate::json::nesting::MAX_DEPTH;
 pub use crate::level::{Level, ParseLevelError};
+pub use crate::log::ask::Entries;
 #[cfg(feature = "auto")]
 pub use crate::log::auto::{register_all, try_register_all};
 pub use crate::log::builder::AuditLogBuilder;
@@ -78,8 +79,7 @@ pub use crate::store::memory::MemoryStore;
 #[doc(hidden)]
 pub use crate::store::projection;
 pub use crate::store::query::{
-    Cursor, Entries, Filter, Group, ParseCursorError, ParseQueryError, ParseTimeError, Query,
-    parse_time,
+    Cursor, Filter, Group, ParseCursorError, ParseQueryError, ParseTimeError, Query, parse_time,
 };
 pub use crate::store::{AsyncStore, Page, Store, StoreFuture};
 #[doc(hidden)]

@@ -22,9 +22,6 @@ use crate::json::canonical::{self, Canonical};
 use crate::json::{nesting, writer};
 use crate::level::Level;
 use crate::one_line::OneLine;
-use crate::store::query::Query;
-use crate::value::auditable::Auditable;
-use crate::value::hash::{HashKeys, KeyForm};
 
 /// The version of an entry's stored form that this library writes (docs/format.md).
 pub const ENTRY_FORMAT: u32 = 1;
@@ -111,26 +108,6 @@ impl ObjectRef {
             model: model.into(),
             object_pk: object_pk.into(),
         }
-    }
-
-    /// Returns the object of a type with this key, as entries of the current log name it. A part
-    /// of the key that the type hashes is given in clear or as a token.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "`42` reads better than `&42`"
-    )]
-    pub fn of<T: Auditable>(pk: impl ToString) -> Self {
-        Self::keyed::<T>(None, pk.to_string())
-    }
-
-    /// As [`of`](Self::of), with keys other than those of the current log.
-    pub(crate) fn keyed<T: Auditable>(keys: Option<&HashKeys>, pk: String) -> Self {
-        let object_pk = match keys {
-            _ if T::HASHED_KEY.is_empty() => pk,
-            Some(keys) => keys.object_key(T::HASHED_KEY, pk, KeyForm::Any),
-            None => HashKeys::current().object_key(T::HASHED_KEY, pk, KeyForm::Any),
-        };
-        Self::new(T::MODEL, object_pk)
     }
 }
 
@@ -227,11 +204,6 @@ impl LogEntry {
             schema_version: 1,
             source: Source::default(),
         }
-    }
-
-    /// Asks the current log for its entries, like `LogEntry.objects` in django-auditlog.
-    pub fn objects() -> Query {
-        Query::new()
     }
 
     /// Returns the actor's name, and `(unknown)` where no actor is known. An actor that is called

@@ -1,5 +1,7 @@
 //! The audit log: a store, its registry, its sinks and its rules.
 
+pub(crate) mod ask;
+mod ask_async;
 #[cfg(feature = "auto")]
 pub(crate) mod auto;
 pub(crate) mod builder;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::AuditValue;
+use super::hash::{HashKeys, KeyForm};
 use super::repr::Repr;
 use super::schema::ModelSchema;
 use crate::entry::ObjectRef;
@@ -123,3 +124,25 @@ macro_rules! pointers {
 }
 
 pointers!(Box, Rc, Arc);
+
+impl ObjectRef {
+    /// Returns the object of a type with this key, as entries of the current log name it. A part
+    /// of the key that the type hashes is given in clear or as a token.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`42` reads better than `&42`"
+    )]
+    pub fn of<T: Auditable>(pk: impl ToString) -> Self {
+        Self::keyed::<T>(None, pk.to_string())
+    }
+
+    /// As [`of`](Self::of), with keys other than those of the current log.
+    pub(crate) fn keyed<T: Auditable>(keys: Option<&HashKeys>, pk: String) -> Self {
+        let object_pk = match keys {
+            _ if T::HASHED_KEY.is_empty() => pk,
+            Some(keys) => keys.object_key(T::HASHED_KEY, pk, KeyForm::Any),
+            None => HashKeys::current().object_key(T::HASHED_KEY, pk, KeyForm::Any),
+        };
+        Self::new(T::MODEL, object_pk)
+    }
+}

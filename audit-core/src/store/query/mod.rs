@@ -1,6 +1,5 @@
 //! Questions to the trail.
 
-mod asynchronous;
 mod display;
 mod grammar;
 mod group;
@@ -19,12 +18,11 @@ use uuid::Uuid;
 
 use crate::action::{Action, Outcome};
 use crate::entry::{LogEntry, ObjectRef, to_micros};
-use crate::error::{Error, Result, StoreError};
+use crate::error::{Result, StoreError};
 use crate::json::{canonical, nesting};
 use crate::level::Level;
-use crate::log::AuditLog;
 use crate::path::{ParsePathError, Path};
-use crate::store::{Page, Store};
+use crate::store::Store;
 use crate::value::AuditValue;
 use crate::value::auditable::Auditable;
 use crate::value::hash::HashKeys;
@@ -34,7 +32,7 @@ pub use self::language::ParseQueryError;
 pub use self::time::{ParseTimeError, parse_time};
 
 /// How many entries [`Query::iter`] reads at a time, and a page holds without a limit.
-const PAGE: usize = 500;
+pub(crate) const PAGE: usize = 500;
 
 /// A question to the trail: which entries, in which order.
 ///
@@ -43,16 +41,16 @@ const PAGE: usize = 500;
 #[derive(Clone, Debug, Default)]
 #[must_use = "a query does nothing until `all`, `iter`, `first`, `count` or `page` runs it"]
 pub struct Query {
-    store: Option<Arc<dyn Store>>,
+    pub(crate) store: Option<Arc<dyn Store>>,
     /// What makes the tokens of hashed identities, if not the current log's keys.
     keys: Option<Arc<HashKeys>>,
     filter: Filter,
     newest_first: bool,
-    limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
     after: Option<Cursor>,
-    invalid: Option<ParsePathError>,
+    pub(crate) invalid: Option<ParsePathError>,
     /// Whether groups were nested deeper than is allowed, and left out.
-    too_deep: bool,
+    pub(crate) too_deep: bool,
 }
 
 /// The conditions of a [`Query`], all of which an entry meets.
@@ -293,80 +291,6 @@ impl Query {
         }
     }
 
-    /// Returns all entries. See [`iter`](Self::iter) for more than memory holds.
-    ///
-    /// # Errors
-    /// If the store cannot be read or a path of the query is none.
-    pub fn all(self) -> Result<Vec<LogEntry>> {
-        self.iter()?.collect()
-    }
-
-    /// Returns the entries one by one, reading a page at a time.
-    ///
-    /// # Errors
-    /// If a path of the query is none. What goes wrong while reading comes as an item, after
-    /// which there is no other.
-    #[expect(
-        clippy::iter_not_returning_iterator,
-        reason = "it does, if the query is valid"
-    )]
-    pub fn iter(self) -> Result<Entries> {
-        let query = self.bound()?;
-        Ok(Entries {
-            left: query.limit.unwrap_or(usize::MAX),
-            page: Vec::new().into_iter(),
-            query: Some(query),
-        })
-    }
-
-    /// Returns the first entry in the query's order, if there is one.
-    ///
-    /// # Errors
-    /// If the store cannot be read or a path of the query is none.
-    pub fn first(self) -> Result<Option<LogEntry>> {
-        if self.limit == Some(0) {
-            return Ok(None);
-        }
-        Ok(self.limit(1).page()?.entries.into_iter().next())
-    }
-
-    /// Returns how many entries there are; the limit and the cursor do not count.
-    ///
-    /// # Errors
-    /// If the store cannot be read or a path of the query is none.
-    pub fn count(self) -> Result<u64> {
-        let query = self.bound()?;
-        match &query.store {
-            Some(store) => Ok(store.count(&query)?),
-            None => Ok(0),
-        }
-    }
-
-    /// Returns one page: `limit` entries, or 500 without one.
-    ///
-    /// # Errors
-    /// If the store cannot be read or a path of the query is none.
-    pub fn page(self) -> Result<Page> {
-        let query = self.bound()?;
-        match &query.store {
-            Some(store) => Ok(store.find(&query)?),
-            None => Ok(Page::default()),
-        }
-    }
-
-    fn bound(mut self) -> Result<Self> {
-        if let Some(error) = self.invalid {
-            return Err(Error::Query { source: error });
-        }
-        if self.too_deep {
-            return Err(StoreError::QueryTooDeep.into());
-        }
-        if self.store.is_none() {
-            self.store = Some(AuditLog::current().store());
-        }
-        Ok(self)
-    }
-
     /// Returns the conditions.
     pub fn filter(&self) -> &Filter {
         &self.filter
@@ -514,38 +438,6 @@ fn contains_text(entry: &LogEntry, text: &str) -> bool {
                 .flatten()
                 .any(|value| has(&crate::mask::scalar_text(value)))
         })
-}
-
-/// The entries of a query, read a page at a time.
-#[derive(Debug)]
-pub struct Entries {
-    query: Option<Query>,
-    page: std::vec::IntoIter<LogEntry>,
-    left: usize,
-}
-
-impl Iterator for Entries {
-    type Item = Result<LogEntry>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if self.left == 0 {
-                return None;
-            }
-            if let Some(entry) = self.page.next() {
-                self.left -= 1;
-                return Some(Ok(entry));
-            }
-            let query = self.query.take()?;
-            match query.clone().limit(self.left.min(PAGE)).page() {
-                Ok(page) => {
-                    self.page = page.entries.into_iter();
-                    self.query = page.next.map(|next| query.after(next));
-                }
-                Err(error) => return Some(Err(error)),
-            }
-        }
-    }
 }
 
 /// A place in the order of entries: right after one of them.

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
 
-use super::{PAGE, Query};
 use crate::entry::LogEntry;
 use crate::error::{Result, StoreError};
 use crate::store::Page;
+use crate::store::query::{PAGE, Query};
 
 impl Query {
     /// Returns all entries as [`all`](Self::all) does, without blocking the thread.
