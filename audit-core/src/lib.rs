@@ -39,16 +39,17 @@ pub use crate::context::{
     disabled, set_actor,
 };
 pub use crate::entry::{ENTRY_FORMAT, LogEntry, ObjectRef, Source};
-pub use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
+pub use crate::error::{
+    Error, Missing, MissingReason, RegistrationError, Result, StoreError, TypedError, ValueError,
+};
 pub use crate::functions::{
     accessed, baseline, bulk, created, created_many, custom, deleted, deleted_many, described,
     event, is_registered, record_all, register, register_with, registered, try_register,
     unregister, update, updated, updated_many,
 };
 pub use crate::history::{
-    Blame, Break, Histories, History, Missing, MissingReason, ObjectState, ObjectStates,
-    Reconstruction, TypedError, Upcast, Version, as_of, as_of_async, history, history_async,
-    objects_as_of,
+    Blame, Break, Histories, History, ObjectState, ObjectStates, Reconstruction, Upcast, Version,
+    as_of, as_of_async, history, history_async, objects_as_of,
 };
 pub use crate::json::nesting::MAX_DEPTH;
 pub use crate::level::{Level, ParseLevelError};

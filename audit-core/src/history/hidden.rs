@@ -5,7 +5,7 @@ use std::mem;
 
 use serde_json::{Map, Value};
 
-use super::rebuild::MissingReason;
+use crate::error::MissingReason;
 use crate::path::{Path, PathSegment};
 use crate::value::schema::{FieldSchema, Place, Sensitivity};
 

@@ -1,7 +1,6 @@
 //! States out of entries.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde_json::{Map, Value};
 
@@ -12,6 +11,7 @@ use super::readable::Readable;
 use crate::action::{Action, Outcome};
 use crate::change::{Change, Changes, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
+use crate::error::{Missing, MissingReason};
 use crate::path::{Path, PathSegment, find_item};
 use crate::value::schema::FieldSchema;
 
@@ -30,46 +30,6 @@ pub struct Reconstruction {
     pub references: Vec<(Path, ObjectRef)>,
     /// How serde reads the state.
     pub(super) readable: Readable,
-}
-
-/// A part of a state that the trail does not tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Missing {
-    /// Where; `$` for all that no entry mentions.
-    pub path: Path,
-    /// Why.
-    pub reason: MissingReason,
-}
-
-/// Why a part of a state is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum MissingReason {
-    /// The field is not recorded.
-    Skipped,
-    /// Only a masked form is recorded.
-    Masked,
-    /// Only a token is recorded.
-    Hashed,
-    /// The trail begins after the object did.
-    StartsLater,
-    /// An entry started from another value than the entries before it led to: something changed
-    /// in between without an entry. The state has what that entry says, where it could be put
-    /// into place.
-    Unrecorded,
-}
-
-impl fmt::Display for MissingReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Skipped => "not recorded",
-            Self::Masked => "recorded masked",
-            Self::Hashed => "recorded as a token",
-            Self::StartsLater => "the trail begins later",
-            Self::Unrecorded => "changed without an entry",
-        })
-    }
 }
 
 impl Reconstruction {

@@ -1,82 +1,14 @@
 //! States as objects of a type.
 
-use std::fmt;
-
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::evolve::{Level, Member, member};
 use super::exact;
-use super::rebuild::{Missing, MissingReason, Reconstruction};
+use super::rebuild::Reconstruction;
+use crate::error::{Missing, MissingReason, TypedError};
 use crate::path::{Path, PathSegment};
 use crate::value::schema::{FieldSchema, Place, Reading, Sensitivity, in_place};
-
-/// How many missing parts an error names.
-const NAMED: usize = 10;
-
-/// Why a state makes no object of a type.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum TypedError {
-    /// The state is not complete. [`Reconstruction::typed_lossy`] reads what there is.
-    Incomplete {
-        /// The parts that are missing.
-        missing: Vec<Missing>,
-    },
-    /// A part of the state is recorded, but serde does not read it and would set a default, as
-    /// for a field that is marked `#[serde(skip)]` and is the identity.
-    NotRead {
-        /// The part.
-        path: Path,
-        /// What helps.
-        help: &'static str,
-    },
-    /// The state is not in the form that the type is read from.
-    Form {
-        /// The innermost value that cannot be read.
-        path: Path,
-        /// The message of serde.
-        source: serde_json::Error,
-        /// Which attribute helps.
-        help: &'static str,
-    },
-}
-
-impl fmt::Display for TypedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Incomplete { missing } => {
-                f.write_str("the state is not complete: ")?;
-                for (number, part) in missing.iter().take(NAMED).enumerate() {
-                    let comma = if number > 0 { ", " } else { "" };
-                    write!(f, "{comma}`{}` ({})", part.path, part.reason)?;
-                }
-                if missing.len() > NAMED {
-                    write!(f, " and {} more", missing.len() - NAMED)?;
-                }
-                f.write_str("; `typed_lossy` reads what there is")
-            }
-            Self::NotRead { path, help } => {
-                write!(
-                    f,
-                    "`{path}` is recorded, but serde does not read it: {help}"
-                )
-            }
-            Self::Form { path, source, help } => {
-                write!(f, "`{path}` cannot be read: {source}; {help}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for TypedError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Form { source, .. } => Some(source),
-            Self::Incomplete { .. } | Self::NotRead { .. } => None,
-        }
-    }
-}
 
 const CONVERTED: &str = "the field is recorded by `display`, `debug` or `with`: \
                          `#[audit(serde)]` records what serde reads";

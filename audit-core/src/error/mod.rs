@@ -1,0 +1,271 @@
+//! What can go wrong.
+
+mod registration;
+mod store;
+mod typed;
+mod value;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use crate::action::Action;
+use crate::path::ParsePathError;
+
+pub use self::registration::RegistrationError;
+pub use self::store::StoreError;
+pub use self::typed::{Missing, MissingReason, TypedError};
+pub use self::value::ValueError;
+
+/// The result of most functions of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an entry was not recorded, or the trail not read.
+///
+/// If [`is_unconfirmed`](Self::is_unconfirmed), the entry may be recorded all the same.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store refused or failed.
+    Store(StoreError),
+    /// A value cannot be recorded.
+    Value {
+        /// The model of the object.
+        model: String,
+        /// What is wrong with the value.
+        source: ValueError,
+    },
+    /// The model records nothing without a reason, and none was given.
+    ReasonRequired {
+        /// The model.
+        model: String,
+        /// The action.
+        action: Action,
+    },
+    /// The log or the model records nothing without an actor, and none is known.
+    ActorRequired {
+        /// The model; empty for an event.
+        model: String,
+        /// The action.
+        action: Action,
+    },
+    /// The canonical form of the entry has more bytes than the log records.
+    TooLarge {
+        /// The model; empty for an event.
+        model: String,
+        /// How many bytes it has, or how many its texts alone have.
+        bytes: usize,
+        /// How many it may have:
+        /// [`AuditLogBuilder::max_entry_bytes`](crate::AuditLogBuilder::max_entry_bytes).
+        limit: usize,
+    },
+    /// No context is entered here.
+    NoContext,
+    /// A draft was limited to a field that the model does not have.
+    UnknownField {
+        /// The model.
+        model: String,
+        /// The name that was given.
+        field: String,
+        /// A field with a similar name.
+        suggestion: Option<String>,
+    },
+    /// The type is not registered, and the log was built to
+    /// [reject](crate::UnregisteredPolicy::Error) such drafts.
+    NotRegistered {
+        /// The model.
+        model: String,
+        /// The name of the Rust type.
+        type_name: &'static str,
+    },
+    /// An object has no key: its identity, or a part of it, is `None` or empty text.
+    NoKey {
+        /// The model.
+        model: String,
+        /// The action that was to be recorded.
+        action: Action,
+    },
+    /// The identity of an object changed in an update whose draft can hold one entry only, or
+    /// only some fields: [`Draft::only`](crate::Draft::only),
+    /// [`Draft::changes`](crate::Draft::changes), [`Draft::into_entry`](crate::Draft::into_entry).
+    IdentityChanged {
+        /// The model.
+        model: String,
+    },
+    /// A custom action or an event has a name that it cannot have: none, or that of one of
+    /// the four actions.
+    ActionName {
+        /// The name.
+        name: String,
+    },
+    /// A query asks for a path that is none.
+    Query {
+        /// What is wrong with the path.
+        source: ParsePathError,
+    },
+    /// A state makes no object of a type.
+    Typed(TypedError),
+    /// A type could not be registered.
+    Registration(RegistrationError),
+    /// There is a global log already.
+    AlreadyInstalled,
+    /// A hash key is too short to hide anything.
+    WeakHashKey {
+        /// The key's version.
+        version: u32,
+    },
+    /// The log was shut down.
+    ShutDown,
+    /// The log did not shut down in time. The store has not confirmed all entries; those it is
+    /// writing now may still be kept.
+    ShutdownTimedOut {
+        /// How long the caller waited.
+        waited: Duration,
+    },
+    /// The result of a ticket was taken before.
+    ResultTaken,
+    /// A batch has a draft that another log made.
+    OtherLog,
+    /// The transaction the entry belonged to has ended.
+    TransactionEnded,
+    /// The transaction mixed with one of another future on its thread: a guard was held across
+    /// `.await`. None of its entries is written.
+    TransactionMixed,
+    /// A transaction inside another was to be written elsewhere, which only the whole can be.
+    PartOfTransaction,
+    /// The logger could not be set up.
+    Logging {
+        /// What the logger said.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// Returns whether it is unknown if the entries were recorded, as when the connection was
+    /// lost while they were committed. All other errors mean that they were not.
+    pub fn is_unconfirmed(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Unconfirmed { .. }))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error @ StoreError::NoStore) => write!(f, "{error}"),
+            Self::Store(error) => write!(f, "the store failed: {error}"),
+            Self::Value { model, source } => {
+                write!(f, "a value of `{model}` cannot be recorded: {source}")
+            }
+            Self::ReasonRequired { model, action } => write!(
+                f,
+                "`{model}` records nothing without a reason: add `.reason(..)` to the {action} draft or the context"
+            ),
+            Self::TooLarge {
+                model,
+                bytes,
+                limit,
+            } => write!(
+                f,
+                "an entry of `{model}` has {bytes} bytes or more, and the limit is {limit}: skip or \
+                 hash the field, or set `max_entry_bytes` of the log's builder"
+            ),
+            Self::ActorRequired { model, action } if model.is_empty() => write!(
+                f,
+                "the event `{}` is not recorded without an actor: set one with `auditlog::context().actor(..)` or on the draft",
+                action.as_str().escape_debug()
+            ),
+            Self::ActorRequired { model, action } => write!(
+                f,
+                "the {action} of a `{model}` is not recorded without an actor: set one with `auditlog::context().actor(..)` or on the draft"
+            ),
+            Self::NoContext => f.write_str("no audit context is entered here: enter one with `auditlog::context().enter()`, or give a future one with `in_audit_context`"),
+            Self::UnknownField { model, field, suggestion } => {
+                write!(f, "`{model}` has no field `{}`", field.escape_debug())?;
+                suggest(f, suggestion.as_deref())
+            }
+            Self::NotRegistered { model, type_name } => write!(
+                f,
+                "`{model}` is not registered with the audit log: call `auditlog::register::<{type_name}>()` when the program starts"
+            ),
+            Self::NoKey { model, action } => write!(
+                f,
+                "the {action} of a `{model}` without a key cannot be recorded: record the object after the insert that gives it one"
+            ),
+            Self::IdentityChanged { model } => write!(
+                f,
+                "the identity of a `{model}` changed, which takes two whole entries: record the update without `only` or `changes`, and with `into_entries` instead of `into_entry`"
+            ),
+            Self::ActionName { name } => write!(
+                f,
+                "`{}` is not a valid name of a custom action or an event: it must not be empty, create, update, delete or access",
+                name.escape_debug()
+            ),
+            Self::Query { source } => write!(f, "the query cannot be run: {source}"),
+            Self::Typed(error) => error.fmt(f),
+            Self::Registration(error) => error.fmt(f),
+            Self::AlreadyInstalled => f.write_str(
+                "a global audit log is installed already; use `AuditLog::enter` for another one in a scope",
+            ),
+            Self::WeakHashKey { version } => write!(
+                f,
+                "the hash key of version {version} has fewer than 16 bytes and is not used: give `hash_key` 32 random bytes"
+            ),
+            Self::ShutDown => f.write_str("the audit log was shut down"),
+            Self::ShutdownTimedOut { waited } => write!(
+                f,
+                "the audit log did not shut down within {waited:?}: the store has not confirmed all entries"
+            ),
+            Self::ResultTaken => f.write_str("the result of the ticket was taken before"),
+            Self::OtherLog => {
+                f.write_str("a draft in the batch was made by another audit log: record it there")
+            }
+            Self::TransactionEnded => f.write_str("the audit transaction has ended already"),
+            Self::TransactionMixed => f.write_str(
+                "the audit transaction mixed with another one on its thread, and none of its entries is written: do not hold its guard across `.await`; use `transaction_async`",
+            ),
+            Self::PartOfTransaction => f.write_str(
+                "the audit transaction is a part of another one: write the outer one",
+            ),
+            Self::Logging { source } => write!(f, "the logger could not be set up: {source}"),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Value { source, .. } => Some(source),
+            Self::Query { source } => Some(source),
+            Self::Typed(error) => Some(error),
+            Self::Registration(error) => Some(error),
+            Self::Logging { source } => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<TypedError> for Error {
+    fn from(error: TypedError) -> Self {
+        Self::Typed(error)
+    }
+}
+
+impl From<RegistrationError> for Error {
+    fn from(error: RegistrationError) -> Self {
+        Self::Registration(error)
+    }
+}
+
+fn suggest(f: &mut fmt::Formatter<'_>, near: Option<&str>) -> fmt::Result {
+    match near {
+        Some(near) => write!(f, "; did you mean `{near}`?"),
+        None => Ok(()),
+    }
+}
