@@ -6,9 +6,7 @@ mod ask_async;
 pub(crate) mod auto;
 pub(crate) mod builder;
 
-use std::borrow::Borrow;
 use std::fmt;
-use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
@@ -20,8 +18,6 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use self::builder::AuditLogBuilder;
-use crate::action::Action;
-use crate::context::RunsInScope;
 use crate::context::ambient::{Ambient, Entered};
 use crate::critical::log_or_print;
 use crate::entry::clock::Clock;
@@ -33,11 +29,6 @@ use crate::pipeline::receipt::Receipt;
 use crate::pipeline::ticket::Ticket;
 use crate::pipeline::writer::Writer;
 use crate::pipeline::{Kept, LogStats, Pipeline};
-use crate::record::draft::Draft;
-use crate::record::drafts::Drafts;
-use crate::record::tracked::Tracked;
-use crate::record::transaction::{Attempt, InTransaction, Staging, Transaction, transaction_in};
-use crate::record::unit::Unit;
 use crate::registry::description::ModelDescription;
 use crate::registry::options::RegisterOptions;
 use crate::registry::{Registry, Unknown, UnregisteredPolicy};
@@ -110,9 +101,6 @@ pub enum Flow {
 /// How long [`AuditLog::shutdown`] waits for a store that does not answer.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(25);
 
-/// How many objects a batch of [`AuditLog::baseline`] holds.
-const BASELINE: usize = 1_000;
-
 static INSTALLED: OnceLock<AuditLog> = OnceLock::new();
 
 /// What is current before any install.
@@ -144,7 +132,7 @@ impl AuditLog {
     /// Makes this log the global one. Types registered before, in the log in memory, are
     /// registered in this one too.
     ///
-    /// The global log is never dropped: a program that [submits](Draft::submit) entries ends
+    /// The global log is never dropped: a program that [submits](crate::Draft::submit) entries ends
     /// with [`shutdown`](Self::shutdown), or keeps the guard of
     /// [`shutdown_on_drop`](Self::shutdown_on_drop) in `main`.
     ///
@@ -324,50 +312,6 @@ impl AuditLog {
         Ok(())
     }
 
-    /// Drafts the entry of a creation.
-    pub fn created<T: Auditable + 'static>(&self, new: &T) -> Draft {
-        Draft::created(self, new)
-    }
-
-    /// Drafts the entry of an update.
-    pub fn updated<T: Auditable + 'static>(&self, old: &T, new: &T) -> Draft {
-        Draft::updated(self, old, new)
-    }
-
-    /// Drafts the entry of a deletion.
-    pub fn deleted<T: Auditable + 'static>(&self, old: &T) -> Draft {
-        Draft::deleted(self, old)
-    }
-
-    /// Drafts the entry of a look at an object.
-    pub fn accessed<T: Auditable + 'static>(&self, object: &T) -> Draft {
-        Draft::object(self, Action::Access, object)
-    }
-
-    /// Drafts the entry of an action with a name of its own.
-    pub fn custom<T: Auditable + 'static>(&self, action: impl Into<Action>, object: &T) -> Draft {
-        Draft::custom(self, action.into(), object)
-    }
-
-    /// Drafts an entry without an object.
-    pub fn event(&self, name: impl Into<Action>) -> Draft {
-        Draft::event(self, name.into())
-    }
-
-    /// Changes an object and drafts the entry of the update. What the object shares with its clones,
-    /// as in an `Rc<RefCell<_>>` or an `Arc<Mutex<_>>`, is compared with what it was before.
-    pub fn update<T: Auditable + Clone + 'static>(
-        &self,
-        object: &mut T,
-        change: impl FnOnce(&mut T),
-    ) -> Draft {
-        let old = object.clone();
-        // A clone with shared cells changes with the object.
-        let before = self.before(object);
-        change(object);
-        self.updated_since(&old, before.as_ref(), object)
-    }
-
     /// Captures what clones of an object share with it; `None` for most types, which share nothing.
     pub(crate) fn before<T: Auditable>(&self, object: &T) -> Option<Result<Before, ValueError>> {
         let shared = self.shared.registry.shared(T::MODEL)?;
@@ -386,142 +330,6 @@ impl AuditLog {
     /// Returns the object that entries of this log name, given its key in clear or as stored.
     pub(crate) fn object_ref<T: Auditable>(&self, pk: String) -> ObjectRef {
         ObjectRef::keyed::<T>(Some(&self.shared.keys), pk)
-    }
-
-    /// Drafts the entry of an update, given what was captured before it.
-    pub(crate) fn updated_since<T: Auditable + 'static>(
-        &self,
-        old: &T,
-        before: Option<&Result<Before, ValueError>>,
-        new: &T,
-    ) -> Draft {
-        match before {
-            None => self.updated(old, new),
-            Some(before) => Draft::updated_since(self, old, before.as_ref(), new),
-        }
-    }
-
-    /// Drafts the entry of a statement that changed many objects at once.
-    pub fn bulk<T: Auditable + 'static>(&self, action: impl Into<Action>) -> Draft {
-        Draft::bulk(self, action.into(), T::schema())
-    }
-
-    /// Wraps an object whose changes are to be recorded.
-    pub fn track<T: Auditable + Clone + 'static>(&self, object: T) -> Tracked<T> {
-        Tracked::in_log(self.clone(), object)
-    }
-
-    /// Starts a unit of work: what is to be written into a transaction of the caller's own.
-    pub fn unit(&self) -> Unit {
-        Unit::of(self)
-    }
-
-    /// Runs `run` in a transaction of this log; see [`transaction`](crate::transaction).
-    ///
-    /// # Errors
-    /// What `run` returned, or that the batch could not be written.
-    pub fn transaction<T, E, R>(&self, run: impl FnOnce() -> R) -> Result<T, E>
-    where
-        T: RunsInScope,
-        E: From<Error>,
-        R: Attempt<T, E>,
-    {
-        let transaction = self.begin();
-        let value = run().result()?;
-        transaction.commit()?;
-        Ok(value)
-    }
-
-    /// Begins a transaction of this log on this thread.
-    pub fn begin(&self) -> Transaction {
-        Transaction::begin(self)
-    }
-
-    /// Runs a future in a transaction of this log; see
-    /// [`transaction_async`](crate::transaction_async).
-    pub fn transaction_async<F, T, E>(&self, future: F) -> InTransaction<F, T>
-    where
-        F: Future<Output = Result<T, E>>,
-        E: From<Error>,
-    {
-        transaction_in(self, future)
-    }
-
-    /// Drafts the entries of many creations, which are recorded as one batch.
-    pub fn created_many<'o, T: Auditable + 'static>(
-        &self,
-        objects: impl IntoIterator<Item = &'o T>,
-    ) -> Drafts {
-        let drafts = objects.into_iter().map(|new| self.created(new));
-        Drafts::of(self, drafts)
-    }
-
-    /// Drafts the entries of many updates, each of an old and a new object, which are
-    /// recorded as one batch.
-    pub fn updated_many<'o, T: Auditable + 'static>(
-        &self,
-        objects: impl IntoIterator<Item = (&'o T, &'o T)>,
-    ) -> Drafts {
-        let pairs = objects.into_iter();
-        Drafts::of(self, pairs.map(|(old, new)| self.updated(old, new)))
-    }
-
-    /// Drafts the entries of many deletions, which are recorded as one batch.
-    pub fn deleted_many<'o, T: Auditable + 'static>(
-        &self,
-        objects: impl IntoIterator<Item = &'o T>,
-    ) -> Drafts {
-        let drafts = objects.into_iter().map(|old| self.deleted(old));
-        Drafts::of(self, drafts)
-    }
-
-    /// Records the present state of objects that were there before the trail was: see
-    /// [`baseline`](crate::baseline()).
-    ///
-    /// # Errors
-    /// If an entry cannot be made or written. The batches before stay.
-    pub fn baseline<T: Auditable + 'static>(
-        &self,
-        objects: impl IntoIterator<Item = impl Borrow<T>>,
-    ) -> Result<u64> {
-        let mut objects = objects.into_iter();
-        let mut recorded = 0;
-        loop {
-            let drafts: Vec<Draft> = objects
-                .by_ref()
-                .take(BASELINE)
-                .map(|object| Draft::baseline(self, object.borrow()))
-                .collect();
-            if drafts.is_empty() {
-                return Ok(recorded);
-            }
-            let receipts = self.record_all(drafts)?;
-            recorded += receipts.iter().filter(|r| r.id().is_some()).count() as u64;
-        }
-    }
-
-    /// Records drafts of this log as one batch, and returns their receipts in the same order.
-    ///
-    /// # Errors
-    /// If a draft cannot be recorded, is one of another log, or the batch cannot be written;
-    /// then none is, unless [`Error::is_unconfirmed`].
-    pub fn record_all(&self, drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
-        let mut receipts = Vec::new();
-        let mut entries = Vec::new();
-        for draft in drafts {
-            receipts.push(draft.settle(self, &mut entries)?);
-        }
-        if let Some(staging) = Staging::of(self) {
-            staging.stage(entries)?;
-        } else {
-            let kept = self.write(&entries)?;
-            for receipt in &mut receipts {
-                if let Receipt::Recorded(id) = *receipt {
-                    *receipt = kept.receipt(id);
-                }
-            }
-        }
-        Ok(receipts)
     }
 
     /// Writes entries and returns when the store has them.

@@ -175,44 +175,84 @@ enum Content<'c> {
     Same,
 }
 
-impl Draft {
-    pub(crate) fn created<T: Auditable + 'static>(log: &AuditLog, new: &T) -> Self {
-        Self::make(log, Action::Create, T::schema(), new, &Content::Created)
+impl AuditLog {
+    /// Drafts the entry of a creation.
+    pub fn created<T: Auditable + 'static>(&self, new: &T) -> Draft {
+        Draft::make(self, Action::Create, T::schema(), new, &Content::Created)
     }
 
-    pub(crate) fn deleted<T: Auditable + 'static>(log: &AuditLog, old: &T) -> Self {
-        Self::make(log, Action::Delete, T::schema(), old, &Content::Deleted)
-    }
-
-    pub(crate) fn updated<T: Auditable + 'static>(log: &AuditLog, old: &T, new: &T) -> Self {
+    /// Drafts the entry of an update.
+    pub fn updated<T: Auditable + 'static>(&self, old: &T, new: &T) -> Draft {
         let difference = |env, rules: Option<&Rules>| compare(old, new, env, rules);
         let old = Old {
             object: old,
             keeps_key: old.keeps_key(new),
         };
         let content = Content::Changed(&difference, old);
-        Self::make(log, Action::Update, T::schema(), new, &content)
+        Draft::make(self, Action::Update, T::schema(), new, &content)
     }
 
-    /// An update of an object that shares some fields with its clones, given what these were.
+    /// Drafts the entry of a deletion.
+    pub fn deleted<T: Auditable + 'static>(&self, old: &T) -> Draft {
+        Draft::make(self, Action::Delete, T::schema(), old, &Content::Deleted)
+    }
+
+    /// Drafts the entry of a look at an object.
+    pub fn accessed<T: Auditable + 'static>(&self, object: &T) -> Draft {
+        Draft::make(self, Action::Access, T::schema(), object, &Content::Same)
+    }
+
+    /// Drafts the entry of an action with a name of its own.
+    pub fn custom<T: Auditable + 'static>(&self, action: impl Into<Action>, object: &T) -> Draft {
+        let action = action.into();
+        match own_name(&action) {
+            Ok(()) => Draft::make(self, action, T::schema(), object, &Content::Same),
+            Err(error) => Draft::failed(self, error),
+        }
+    }
+
+    /// Drafts an entry without an object.
+    pub fn event(&self, name: impl Into<Action>) -> Draft {
+        let action = name.into();
+        if let Err(error) = own_name(&action) {
+            return Draft::failed(self, error);
+        }
+        if Context::is_current_disabled() {
+            return Draft::with(self, State::Skipped(SkipReason::Disabled));
+        }
+        let mut ready = Ready::new(self, action, None, Level::Info);
+        ready.complete(self);
+        Draft::with(self, State::Ready(Box::new(ready)))
+    }
+
+    /// Changes an object and drafts the entry of the update. What the object shares with its clones,
+    /// as in an `Rc<RefCell<_>>` or an `Arc<Mutex<_>>`, is compared with what it was before.
+    pub fn update<T: Auditable + Clone + 'static>(
+        &self,
+        object: &mut T,
+        change: impl FnOnce(&mut T),
+    ) -> Draft {
+        let old = object.clone();
+        // A clone with shared cells changes with the object.
+        let before = self.before(object);
+        change(object);
+        self.updated_since(&old, before.as_ref(), object)
+    }
+
+    /// Drafts the entry of an update, given what was captured before it.
     pub(crate) fn updated_since<T: Auditable + 'static>(
-        log: &AuditLog,
+        &self,
         old: &T,
-        before: Result<&Before, &ValueError>,
+        before: Option<&Result<Before, ValueError>>,
         new: &T,
-    ) -> Self {
+    ) -> Draft {
         let before = match before {
-            Ok(before) => before,
-            Err(error) => {
-                let error = invalid(T::schema(), error.clone());
-                return Self {
-                    log: log.clone(),
-                    state: State::Failed(error),
-                };
-            }
+            None => return self.updated(old, new),
+            Some(Ok(before)) => before,
+            Some(Err(error)) => return Draft::failed(self, invalid(T::schema(), error.clone())),
         };
         let difference = |env, rules: Option<&Rules>| {
-            let after = Before::of(new, before.names(), log.env())?;
+            let after = Before::of(new, before.names(), self.env())?;
             compare_with((old, before), (new, &after), env, rules)
         };
         let former = Former { old, before };
@@ -221,61 +261,34 @@ impl Draft {
             keeps_key: false,
         };
         let content = Content::Changed(&difference, old);
-        Self::make(log, Action::Update, T::schema(), new, &content)
+        Draft::make(self, Action::Update, T::schema(), new, &content)
     }
 
-    /// An entry about an object that did not change.
-    pub(crate) fn object<T: Auditable + 'static>(
-        log: &AuditLog,
-        action: Action,
-        object: &T,
-    ) -> Self {
-        Self::make(log, action, T::schema(), object, &Content::Same)
+    /// Drafts the entry of a statement that changed many objects at once.
+    pub fn bulk<T: Auditable + 'static>(&self, action: impl Into<Action>) -> Draft {
+        Draft::bulk(self, action.into(), T::schema())
     }
 
-    /// The state of an object that was there before its trail.
-    pub(crate) fn baseline<T: Auditable + 'static>(log: &AuditLog, object: &T) -> Self {
+    /// Drafts the entry of the state of an object that was there before its trail.
+    pub(super) fn baseline_of<T: Auditable + 'static>(&self, object: &T) -> Draft {
         let action = Action::Custom("baseline".into());
-        Self::make(log, action, T::schema(), object, &Content::Present)
+        Draft::make(self, action, T::schema(), object, &Content::Present)
     }
+}
 
-    /// An action with a name of its own about an object.
-    pub(crate) fn custom<T: Auditable + 'static>(
-        log: &AuditLog,
-        action: Action,
-        object: &T,
-    ) -> Self {
-        match own_name(&action) {
-            Ok(()) => Self::object(log, action, object),
-            Err(error) => Self {
-                log: log.clone(),
-                state: State::Failed(error),
-            },
-        }
-    }
-
-    pub(crate) fn event(log: &AuditLog, action: Action) -> Self {
-        if let Err(error) = own_name(&action) {
-            return Self {
-                log: log.clone(),
-                state: State::Failed(error),
-            };
-        }
-        if Context::is_current_disabled() {
-            return Self {
-                log: log.clone(),
-                state: State::Skipped(SkipReason::Disabled),
-            };
-        }
-        let mut ready = Ready::new(log, action, None, Level::Info);
-        ready.complete(log);
+impl Draft {
+    fn with(log: &AuditLog, state: State) -> Self {
         Self {
             log: log.clone(),
-            state: State::Ready(Box::new(ready)),
+            state,
         }
     }
 
-    pub(crate) fn bulk(log: &AuditLog, action: Action, schema: &'static ModelSchema) -> Self {
+    fn failed(log: &AuditLog, error: Error) -> Self {
+        Self::with(log, State::Failed(error))
+    }
+
+    fn bulk(log: &AuditLog, action: Action, schema: &'static ModelSchema) -> Self {
         let state = match admit(log, &action, schema, None) {
             Ok(registration) => {
                 let mut ready = Ready::of(log, action, &registration);
@@ -285,10 +298,7 @@ impl Draft {
             }
             Err(state) => state,
         };
-        Self {
-            log: log.clone(),
-            state,
-        }
+        Self::with(log, state)
     }
 
     fn make(
@@ -325,10 +335,7 @@ impl Draft {
             }
             Err(state) => state,
         };
-        Self {
-            log: log.clone(),
-            state,
-        }
+        Self::with(log, state)
     }
 
     fn edit(mut self, edit: impl FnOnce(&mut Ready)) -> Self {

@@ -1,11 +1,96 @@
 //! Many drafts at once.
 
+use std::borrow::Borrow;
+
 use super::draft::Draft;
 use super::pending::Pending;
 use super::transaction::Staging;
 use crate::error::Result;
 use crate::log::AuditLog;
 use crate::pipeline::receipt::Receipt;
+use crate::value::auditable::Auditable;
+
+/// How many objects a batch of [`AuditLog::baseline`] holds.
+const BASELINE: usize = 1_000;
+
+impl AuditLog {
+    /// Drafts the entries of many creations, which are recorded as one batch.
+    pub fn created_many<'o, T: Auditable + 'static>(
+        &self,
+        objects: impl IntoIterator<Item = &'o T>,
+    ) -> Drafts {
+        let drafts = objects.into_iter().map(|new| self.created(new));
+        Drafts::of(self, drafts)
+    }
+
+    /// Drafts the entries of many updates, each of an old and a new object, which are
+    /// recorded as one batch.
+    pub fn updated_many<'o, T: Auditable + 'static>(
+        &self,
+        objects: impl IntoIterator<Item = (&'o T, &'o T)>,
+    ) -> Drafts {
+        let pairs = objects.into_iter();
+        Drafts::of(self, pairs.map(|(old, new)| self.updated(old, new)))
+    }
+
+    /// Drafts the entries of many deletions, which are recorded as one batch.
+    pub fn deleted_many<'o, T: Auditable + 'static>(
+        &self,
+        objects: impl IntoIterator<Item = &'o T>,
+    ) -> Drafts {
+        let drafts = objects.into_iter().map(|old| self.deleted(old));
+        Drafts::of(self, drafts)
+    }
+
+    /// Records the present state of objects that were there before the trail was: see
+    /// [`baseline`](crate::baseline()).
+    ///
+    /// # Errors
+    /// If an entry cannot be made or written. The batches before stay.
+    pub fn baseline<T: Auditable + 'static>(
+        &self,
+        objects: impl IntoIterator<Item = impl Borrow<T>>,
+    ) -> Result<u64> {
+        let mut objects = objects.into_iter();
+        let mut recorded = 0;
+        loop {
+            let drafts: Vec<Draft> = objects
+                .by_ref()
+                .take(BASELINE)
+                .map(|object| self.baseline_of(object.borrow()))
+                .collect();
+            if drafts.is_empty() {
+                return Ok(recorded);
+            }
+            let receipts = self.record_all(drafts)?;
+            recorded += receipts.iter().filter(|r| r.id().is_some()).count() as u64;
+        }
+    }
+
+    /// Records drafts of this log as one batch, and returns their receipts in the same order.
+    ///
+    /// # Errors
+    /// If a draft cannot be recorded, is one of another log, or the batch cannot be written;
+    /// then none is, unless [`Error::is_unconfirmed`].
+    pub fn record_all(&self, drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
+        let mut receipts = Vec::new();
+        let mut entries = Vec::new();
+        for draft in drafts {
+            receipts.push(draft.settle(self, &mut entries)?);
+        }
+        if let Some(staging) = Staging::of(self) {
+            staging.stage(entries)?;
+        } else {
+            let kept = self.write(&entries)?;
+            for receipt in &mut receipts {
+                if let Receipt::Recorded(id) = *receipt {
+                    *receipt = kept.receipt(id);
+                }
+            }
+        }
+        Ok(receipts)
+    }
+}
 
 /// Drafts that are recorded as one batch.
 #[derive(Debug)]
@@ -16,7 +101,7 @@ pub struct Drafts {
 }
 
 impl Drafts {
-    pub(crate) fn of(log: &AuditLog, drafts: impl Iterator<Item = Draft>) -> Self {
+    fn of(log: &AuditLog, drafts: impl Iterator<Item = Draft>) -> Self {
         Self {
             log: log.clone(),
             drafts: drafts.collect(),

@@ -19,6 +19,13 @@ use crate::value::diff::{Difference, compare, compare_with};
 use crate::value::frozen::Before;
 use crate::value::repr::Repr;
 
+impl AuditLog {
+    /// Wraps an object whose changes are to be recorded.
+    pub fn track<T: Auditable + Clone + 'static>(&self, object: T) -> Tracked<T> {
+        Tracked::in_log(self.clone(), object)
+    }
+}
+
 /// An object that remembers what it was, so that its changes can be recorded.
 ///
 /// Use it like the object itself. Dropped with unrecorded changes, it warns through `log`, or the
@@ -80,7 +87,7 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
         Self::in_log(AuditLog::current(), object)
     }
 
-    pub(crate) fn in_log(log: AuditLog, object: T) -> Self {
+    fn in_log(log: AuditLog, object: T) -> Self {
         let original = Original::of(&log, &object);
         Self {
             log,

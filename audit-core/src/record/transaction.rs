@@ -103,15 +103,44 @@ where
     F: Future<Output = Result<T, E>>,
     E: From<Error>,
 {
-    transaction_in(&AuditLog::current(), future)
+    AuditLog::current().transaction_async(future)
 }
 
-pub(crate) fn transaction_in<F, T>(log: &AuditLog, future: F) -> InTransaction<F, T> {
-    let staging = Staging::within(log);
-    InTransaction {
-        state: State::Running(Box::pin(future)),
-        frames: Frames::with(Arc::clone(&staging)),
-        staging,
+impl AuditLog {
+    /// Runs `run` in a transaction of this log; see [`transaction`](crate::transaction).
+    ///
+    /// # Errors
+    /// What `run` returned, or that the batch could not be written.
+    pub fn transaction<T, E, R>(&self, run: impl FnOnce() -> R) -> Result<T, E>
+    where
+        T: RunsInScope,
+        E: From<Error>,
+        R: Attempt<T, E>,
+    {
+        let transaction = self.begin();
+        let value = run().result()?;
+        transaction.commit()?;
+        Ok(value)
+    }
+
+    /// Begins a transaction of this log on this thread.
+    pub fn begin(&self) -> Transaction {
+        Transaction::begin(self)
+    }
+
+    /// Runs a future in a transaction of this log; see
+    /// [`transaction_async`](crate::transaction_async).
+    pub fn transaction_async<F, T, E>(&self, future: F) -> InTransaction<F, T>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        let staging = Staging::within(self);
+        InTransaction {
+            state: State::Running(Box::pin(future)),
+            frames: Frames::with(Arc::clone(&staging)),
+            staging,
+        }
     }
 }
 
@@ -288,7 +317,7 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    pub(crate) fn begin(log: &AuditLog) -> Self {
+    fn begin(log: &AuditLog) -> Self {
         let staging = Staging::within(log);
         Self {
             entered: Some(Arc::clone(&staging).enter()),

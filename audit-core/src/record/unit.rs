@@ -22,6 +22,13 @@ pub fn unit() -> Unit {
     AuditLog::current().unit()
 }
 
+impl AuditLog {
+    /// Starts a unit of work: what is to be written into a transaction of the caller's own.
+    pub fn unit(&self) -> Unit {
+        Unit::of(self)
+    }
+}
+
 /// The drafts of one transaction of the caller's own, to be written into it by one statement.
 ///
 /// It collects and does nothing else. The adapter of a database driver writes it: with its
@@ -57,7 +64,7 @@ pub struct Unit {
 }
 
 impl Unit {
-    pub(crate) fn of(log: &AuditLog) -> Self {
+    fn of(log: &AuditLog) -> Self {
         Self {
             log: log.clone(),
             id: Staging::id_of(log).unwrap_or_else(|| log.fresh_id()),
