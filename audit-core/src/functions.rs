@@ -9,6 +9,7 @@ use crate::pipeline::receipt::Receipt;
 use crate::record::draft::Draft;
 use crate::record::drafts::Drafts;
 use crate::registry::description::ModelDescription;
+use crate::registry::lint::{LintFinding, lint_schema};
 use crate::registry::options::RegisterOptions;
 use crate::value::auditable::Auditable;
 use crate::value::schema::ModelSchema;
@@ -183,4 +184,15 @@ pub fn baseline<T: Auditable + 'static>(
 /// [`Error::is_unconfirmed`](crate::Error::is_unconfirmed).
 pub fn record_all(drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
     AuditLog::current().record_all(drafts)
+}
+
+/// Looks at all types that are registered with the current log as [`lint`](crate::lint()) does at one. What
+/// `register_with` masks or excludes is no finding.
+pub fn lint_registered() -> Vec<LintFinding> {
+    let log = AuditLog::current();
+    let rules = log.shared().registry.rules();
+    let schemas = log.registered().into_iter();
+    schemas
+        .flat_map(|schema| lint_schema(schema, &rules))
+        .collect()
 }

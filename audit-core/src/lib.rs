@@ -44,8 +44,8 @@ pub use crate::error::{
 };
 pub use crate::functions::{
     accessed, baseline, bulk, created, created_many, custom, deleted, deleted_many, described,
-    event, is_registered, record_all, register, register_with, registered, try_register,
-    unregister, update, updated, updated_many,
+    event, is_registered, lint_registered, record_all, register, register_with, registered,
+    try_register, unregister, update, updated, updated_many,
 };
 pub use crate::history::{
     Blame, Break, Histories, History, ObjectState, ObjectStates, Reconstruction, Upcast, Version,
@@ -73,7 +73,7 @@ pub use crate::record::transaction::{
 pub use crate::record::unit::{Unit, unit};
 pub use crate::registry::UnregisteredPolicy;
 pub use crate::registry::description::{FieldDescription, ModelDescription, Recorded};
-pub use crate::registry::lint::{LintFinding, LintReason, lint, lint_registered};
+pub use crate::registry::lint::{LintFinding, LintReason, lint};
 pub use crate::registry::options::{RegisterOptions, SnapshotPolicy};
 pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};
 pub use crate::store::memory::MemoryStore;

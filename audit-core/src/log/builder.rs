@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::history::cadence::Cadence;
 use crate::level::Level;
 use crate::pipeline::receipt::Receipt;
-use crate::pipeline::{FailurePolicy, Pipeline};
+use crate::pipeline::{AfterHook, FailurePolicy, Pipeline};
 use crate::registry::{Registry, UnregisteredPolicy};
 use crate::sink::Sink;
 use crate::store::memory::MemoryStore;
@@ -46,9 +46,6 @@ pub struct AuditLogBuilder {
     after: Vec<AfterHook>,
     source: Source,
 }
-
-/// What hears how the writing of an entry ended.
-pub(crate) type AfterHook = Box<dyn Fn(&LogEntry, &Result<Receipt>) + Send + Sync>;
 
 impl AuditLogBuilder {
     pub(crate) fn new() -> Self {

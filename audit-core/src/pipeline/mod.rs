@@ -19,9 +19,11 @@ use self::spool::{Pass, Spool, Turn};
 use crate::critical::log_or_print_once;
 use crate::entry::LogEntry;
 use crate::error::{Result, StoreError};
-use crate::log::builder::AfterHook;
 use crate::sink::Sink;
 use crate::store::Store;
+
+/// What hears how the writing of an entry ended.
+pub(crate) type AfterHook = Box<dyn Fn(&LogEntry, &Result<Receipt>) + Send + Sync>;
 
 /// What becomes of an entry that the store does not take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

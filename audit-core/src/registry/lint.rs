@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::rules::{RulesByModel, rules_of};
-use crate::log::AuditLog;
 use crate::value::auditable::Auditable;
 use crate::value::schema::{FieldSchema, ModelSchema, Sensitivity};
 use crate::value::visited::Visited;
@@ -228,18 +227,7 @@ pub fn lint<T: Auditable>() -> Vec<LintFinding> {
     lint_schema(T::schema(), &RulesByModel::new())
 }
 
-/// Looks at all types that are registered with the current log as [`lint`] does at one. What
-/// `register_with` masks or excludes is no finding.
-pub fn lint_registered() -> Vec<LintFinding> {
-    let log = AuditLog::current();
-    let rules = log.shared().registry.rules();
-    let schemas = log.registered().into_iter();
-    schemas
-        .flat_map(|schema| lint_schema(schema, &rules))
-        .collect()
-}
-
-fn lint_schema(schema: &ModelSchema, rules: &RulesByModel) -> Vec<LintFinding> {
+pub(crate) fn lint_schema(schema: &ModelSchema, rules: &RulesByModel) -> Vec<LintFinding> {
     let mut walk = Lint {
         model: schema.name(),
         rules,
