@@ -47,16 +47,16 @@ pub use crate::functions::{
     event, is_registered, lint_registered, record_all, register, register_with, registered,
     try_register, unregister, update, updated, updated_many,
 };
-pub use crate::history::{
-    Blame, Break, Histories, History, ObjectState, ObjectStates, Reconstruction, Upcast, Version,
-    as_of, as_of_async, history, history_async, objects_as_of,
-};
+pub use crate::history::{Blame, Break, History, Reconstruction, Version};
 pub use crate::json::nesting::MAX_DEPTH;
 pub use crate::level::{Level, ParseLevelError};
 pub use crate::log::ask::Entries;
 #[cfg(feature = "auto")]
 pub use crate::log::auto::{register_all, try_register_all};
 pub use crate::log::builder::AuditLogBuilder;
+pub use crate::log::past::{
+    Histories, ObjectState, ObjectStates, as_of, as_of_async, history, history_async, objects_as_of,
+};
 pub use crate::log::{AuditLog, Flow, LogGuard, ShutdownGuard};
 pub use crate::mask::{Mask, ParseMaskError};
 pub use crate::path::{ParsePathError, Path, PathSegment};
@@ -75,6 +75,7 @@ pub use crate::registry::UnregisteredPolicy;
 pub use crate::registry::description::{FieldDescription, ModelDescription, Recorded};
 pub use crate::registry::lint::{LintFinding, LintReason, lint};
 pub use crate::registry::options::{RegisterOptions, SnapshotPolicy};
+pub use crate::registry::upcast::Upcast;
 pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};
 pub use crate::store::memory::MemoryStore;
 #[doc(hidden)]

@@ -25,7 +25,7 @@ const LAYERS: [&[&str]; 13] = [
 
 /// Imports that still run up: the file, the room it imports, and what to move. The test fails if
 /// one of them is gone, so that the list only shrinks.
-const THREADS: [(&str, &str, &str); 15] = [
+const THREADS: [(&str, &str, &str); 10] = [
     ("context/ambient.rs", "log", "4: the stack of logs"),
     (
         "context/ambient.rs",
@@ -38,12 +38,7 @@ const THREADS: [(&str, &str, &str); 15] = [
         "record",
         "5: `InContext` keeps the transactions",
     ),
-    ("history/evolve.rs", "log", "11: upcasters"),
-    ("history/mod.rs", "log", "11: the methods of the log"),
-    ("history/objects.rs", "log", "11: the methods of the log"),
     ("path/walk.rs", "value", "8: declared names"),
-    ("registry/mod.rs", "history", "11: upcasters"),
-    ("registry/options.rs", "history", "11: upcasters"),
     ("value/diff.rs", "registry", "6: rules of a comparison"),
     ("value/frozen.rs", "registry", "6: rules of a comparison"),
     ("value/hash.rs", "log", "3: the keys of the current log"),

@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::evolve::{Level, Member, member};
 use crate::change::{Changes, Move, exact_text, member_text};
 use crate::entry::LogEntry;
 use crate::json::nesting;
@@ -12,6 +11,7 @@ use crate::json::number::{ByValue, digits};
 use crate::json::order::compare_values;
 use crate::path::{PathSegment, Segment, key_of};
 use crate::value::diff::{self, Diff};
+use crate::value::member::{Level, Member, member};
 use crate::value::snapshot::Snapshot;
 use crate::value::{AuditValue, moves};
 

@@ -6,12 +6,12 @@
 use serde_json::{Map, Value};
 
 use super::between::Told;
-use super::evolve::{Level, Member, member};
 use crate::change::{Change, Changes, Move, Redaction};
 use crate::entry::LogEntry;
 use crate::json::nesting;
 use crate::json::order::compare_values;
 use crate::path::{Path, PathSegment, key_of};
+use crate::value::member::{Level, Member, member};
 use crate::value::schema::{FieldSchema, Place, Sensitivity};
 use crate::value::visited::Visited;
 

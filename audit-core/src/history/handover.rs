@@ -7,17 +7,17 @@
 use chrono::TimeDelta;
 
 use super::chain::Earlier;
-use super::evolve::Level;
 use super::rebuild::{Fold, makes_version, stands_alone};
 use crate::action::Action;
 use crate::entry::LogEntry;
+use crate::value::member::Level;
 
 /// The longest time between two drafts of one batch that has no transaction.
 const BATCH: TimeDelta = TimeDelta::seconds(10);
 
 /// Puts the end of a former holder before the beginning of the next one, if that is the order in
 /// which the entries of a key make a chain.
-pub(super) fn order(fields: Level, entries: &mut [LogEntry]) {
+pub(crate) fn order(fields: Level, entries: &mut [LogEntry]) {
     if entries.iter().all(|entry| entry.counterpart.is_none()) {
         return;
     }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::evolve::{Level, Member, member};
 use crate::change::{Change, Changes};
 use crate::path::PathSegment;
+use crate::value::member::{Level, Member, member};
 use crate::value::schema::{FieldSchema, Place, in_place};
 use crate::value::visited::any_inside;
 

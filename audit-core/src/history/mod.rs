@@ -8,7 +8,6 @@ mod exact;
 mod handover;
 mod hidden;
 mod loose;
-mod objects;
 mod parts;
 mod readable;
 mod rebuild;
@@ -22,122 +21,18 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use self::chain::Earlier;
-use self::evolve::Evolution;
-pub use self::evolve::Upcast;
-pub(crate) use self::evolve::Upcaster;
+pub(crate) use self::evolve::Evolution;
+pub(crate) use self::handover::order;
 pub(crate) use self::loose::mark as mark_loose;
-pub use self::objects::{Histories, ObjectState, ObjectStates, as_of, as_of_async, objects_as_of};
 pub use self::rebuild::Reconstruction;
-use self::rebuild::{Fold, empty, rebuild};
-pub(crate) use self::rebuild::{makes_version, stands_alone};
+use self::rebuild::{Fold, empty};
+pub(crate) use self::rebuild::{makes_version, rebuild, stands_alone};
 use crate::action::Action;
 use crate::change::{Changes, Conflict, Rebase, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::error::{Missing, MissingReason, Result, TypedError};
-use crate::log::AuditLog;
 use crate::path::{Path, PathSegment};
-use crate::store::query::Query;
-use crate::value::auditable::Auditable;
 use crate::value::schema::FieldSchema;
-
-/// Reads the history of an object from the current log.
-///
-/// # Errors
-/// If the store cannot be read.
-///
-/// # Example: what it was, and who set it
-/// ```
-/// # use audit_core as auditlog;
-/// # use auditlog::{AuditValue, Snapshot, FieldSchema, ModelSchema};
-/// # #[derive(Clone)] struct User { id: u32, email: String }
-/// # const FIELDS: &[FieldSchema] = &[FieldSchema::new("id", <u32 as AuditValue>::fields), FieldSchema::new("email", <String as AuditValue>::fields)];
-/// # impl AuditValue for User {
-/// #     const COMPOSITE: bool = true;
-/// #     const FIELDS: &'static [FieldSchema] = FIELDS;
-/// #     fn diff(&self, new: &Self, cx: &mut auditlog::Diff<'_>) { cx.visit(&FIELDS[0], &self.id, &new.id); cx.visit(&FIELDS[1], &self.email, &new.email); }
-/// #     fn snapshot(&self, cx: &mut Snapshot<'_>) -> serde_json::Value { cx.object(|o| { o.visit(&FIELDS[0], &self.id); o.visit(&FIELDS[1], &self.email); }) }
-/// # }
-/// # impl auditlog::Auditable for User {
-/// #     const MODEL: &'static str = "User";
-/// #     fn object_pk(&self) -> String { self.id.to_string() }
-/// #     fn schema() -> &'static ModelSchema { const { &ModelSchema::new("User", "User", FIELDS) } }
-/// # }
-/// let audit = auditlog::testing::capture();
-/// auditlog::register::<User>();
-/// let mut user = User { id: 42, email: "a@example.com".into() };
-/// auditlog::created(&user).actor("alice").record()?;
-/// auditlog::update(&mut user, |user| user.email = "b@example.com".into()).actor("bob").record()?;
-///
-/// let history = auditlog::history::<User>(42)?;
-/// assert_eq!(history.versions().count(), 2);
-/// assert_eq!(history.at_version(1).expect("a version").state["email"], "a@example.com");
-/// let email = history.blame().into_iter().find(|blame| blame.path == "email").expect("a field");
-/// assert_eq!(email.entry.actor(), "bob");
-/// let back = history.revert_to(1).expect("a version");
-/// assert_eq!(back["email"].new, Some("a@example.com".into()));
-/// # Ok::<(), auditlog::Error>(())
-/// ```
-pub fn history<T: Auditable>(pk: impl ToString) -> Result<History> {
-    AuditLog::current().history::<T>(pk)
-}
-
-/// Reads the history of an object from the current log as [`history`] does, without blocking
-/// the thread.
-///
-/// Needs no particular runtime, as [`Query::all_async`](crate::Query::all_async).
-///
-/// # Errors
-/// As [`history`].
-pub async fn history_async<T: Auditable>(pk: impl ToString) -> Result<History> {
-    AuditLog::current().history_async::<T>(pk).await
-}
-
-impl AuditLog {
-    /// Reads the history of an object from this log; see [`history`].
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "`42` reads better than `&42`"
-    )]
-    pub fn history<T: Auditable>(&self, pk: impl ToString) -> Result<History> {
-        let object = self.object_ref::<T>(pk.to_string());
-        let evolution = Evolution::of(self, T::MODEL).with_fields(T::FIELDS);
-        History::read(self, object, &evolution)
-    }
-
-    /// Reads the history of an object from this log as [`history`](Self::history) does,
-    /// without blocking the thread.
-    ///
-    /// # Errors
-    /// As [`history`](Self::history).
-    pub async fn history_async<T: Auditable>(&self, pk: impl ToString) -> Result<History> {
-        let object = self.object_ref::<T>(pk.to_string());
-        let evolution = Evolution::of(self, T::MODEL).with_fields(T::FIELDS);
-        History::read_async(self, object, &evolution).await
-    }
-
-    /// Reads the history of an object by the model's stored name, such as one whose type is
-    /// gone. What a registered type says of the model, former names and upcasters, counts.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub fn history_of(&self, object: ObjectRef) -> Result<History> {
-        let evolution = Evolution::of(self, &object.model);
-        History::read(self, object, &evolution)
-    }
-
-    /// Reads the history of an object as [`history_of`](Self::history_of) does, without
-    /// blocking the thread.
-    ///
-    /// # Errors
-    /// As [`history_of`](Self::history_of).
-    pub async fn history_of_async(&self, object: ObjectRef) -> Result<History> {
-        let evolution = Evolution::of(self, &object.model);
-        History::read_async(self, object, &evolution).await
-    }
-}
 
 /// The history of one object, oldest entry first.
 ///
@@ -200,32 +95,16 @@ pub struct Break<'h> {
 }
 
 impl History {
-    fn read(log: &AuditLog, object: ObjectRef, evolution: &Evolution) -> Result<Self> {
-        if object.object_pk.is_empty() {
-            return Self::of(object, Vec::new(), evolution);
-        }
-        let entries = Self::question(log, &object).all()?;
-        Self::of(object, entries, evolution)
-    }
-
-    async fn read_async(log: &AuditLog, object: ObjectRef, evolution: &Evolution) -> Result<Self> {
-        if object.object_pk.is_empty() {
-            return Self::of(object, Vec::new(), evolution);
-        }
-        let entries = Self::question(log, &object).all_async().await?;
-        Self::of(object, entries, evolution)
-    }
-
-    fn question(log: &AuditLog, object: &ObjectRef) -> Query {
-        let query = log.query().model_name(&object.model);
-        query.object_pk(&object.object_pk)
-    }
-
-    fn of(object: ObjectRef, mut entries: Vec<LogEntry>, evolution: &Evolution) -> Result<Self> {
+    /// Makes the history of an object of all its entries, oldest first.
+    pub(crate) fn of(
+        object: ObjectRef,
+        mut entries: Vec<LogEntry>,
+        evolution: &Evolution,
+    ) -> Result<Self> {
         for entry in &mut entries {
             evolution.bring(entry)?;
         }
-        handover::order(evolution.fields, &mut entries);
+        order(evolution.fields, &mut entries);
         Ok(Self {
             object,
             entries,

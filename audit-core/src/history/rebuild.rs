@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::chain::{self, Earlier, Link};
-use super::evolve::Level;
 use super::hidden::{Visit, find};
 use super::readable::Readable;
 use crate::action::{Action, Outcome};
@@ -13,6 +12,7 @@ use crate::change::{Change, Changes, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::error::{Missing, MissingReason};
 use crate::path::{Path, PathSegment, find_item};
+use crate::value::member::Level;
 use crate::value::schema::FieldSchema;
 
 /// What an object was, as far as the trail tells.
@@ -56,7 +56,7 @@ pub(crate) fn stands_alone(entry: &LogEntry) -> bool {
 }
 
 /// Folds entries of an object, oldest first, into its state.
-pub(super) fn rebuild(fields: Level, entries: &[LogEntry]) -> Reconstruction {
+pub(crate) fn rebuild(fields: Level, entries: &[LogEntry]) -> Reconstruction {
     let start = entries.iter().rposition(stands_alone).unwrap_or_default();
     let mut fold = Fold::of(fields);
     for (index, entry) in entries.iter().enumerate().skip(start) {

@@ -3,11 +3,11 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::evolve::{Level, Member, member};
 use super::exact;
 use super::rebuild::Reconstruction;
 use crate::error::{Missing, MissingReason, TypedError};
 use crate::path::{Path, PathSegment};
+use crate::value::member::{Level, Member, member};
 use crate::value::schema::{FieldSchema, Place, Reading, Sensitivity, in_place};
 
 const CONVERTED: &str = "the field is recorded by `display`, `debug` or `with`: \

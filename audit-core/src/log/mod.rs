@@ -5,6 +5,7 @@ mod ask_async;
 #[cfg(feature = "auto")]
 pub(crate) mod auto;
 pub(crate) mod builder;
+pub(crate) mod past;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

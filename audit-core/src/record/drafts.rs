@@ -71,7 +71,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// If a draft cannot be recorded, is one of another log, or the batch cannot be written;
-    /// then none is, unless [`Error::is_unconfirmed`].
+    /// then none is, unless [`Error::is_unconfirmed`](crate::Error::is_unconfirmed).
     pub fn record_all(&self, drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
         let mut receipts = Vec::new();
         let mut entries = Vec::new();

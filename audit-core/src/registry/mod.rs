@@ -4,6 +4,7 @@ pub(crate) mod description;
 pub(crate) mod lint;
 pub(crate) mod options;
 pub(crate) mod rules;
+pub(crate) mod upcast;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -14,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use self::description::ModelDescription;
 use self::options::{Finished, RegisterOptions, Settings, When};
 use self::rules::{Rules, RulesByModel, Ruling};
+use self::upcast::Upcaster;
 use crate::error::RegistrationError;
-use crate::history::Upcaster;
 use crate::value::auditable::Auditable;
 use crate::value::flat;
 use crate::value::frozen::shared_fields;

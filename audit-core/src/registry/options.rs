@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 
 use super::rules::{FieldPath, FieldStep, Rules, RulesByModel, is_at, rules_of};
+use super::upcast::{Upcast, Upcaster};
 use crate::error::RegistrationError;
-use crate::history::{Upcast, Upcaster};
 use crate::level::Level;
 use crate::mask::Mask;
 use crate::suggest;

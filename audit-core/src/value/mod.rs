@@ -7,6 +7,7 @@ pub(crate) mod flat;
 pub(crate) mod frozen;
 pub(crate) mod hash;
 pub(crate) mod impls;
+pub(crate) mod member;
 pub(crate) mod repr;
 pub(crate) mod schema;
 pub(crate) mod sensitive;

@@ -275,7 +275,7 @@ impl Query {
         self
     }
 
-    /// Goes on after a page: [`Page::next`] of the one before.
+    /// Goes on after a page: [`Page::next`](crate::Page::next) of the one before.
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.after = Some(cursor);
         self

@@ -1,13 +1,11 @@
-//! Many objects at one time.
+//! The past of objects, read from a log.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::evolve::Evolution;
-use super::rebuild::{Reconstruction, rebuild, stands_alone};
-use super::{History, handover};
+use super::AuditLog;
 use crate::entry::{LogEntry, ObjectRef};
 use crate::error::Result;
-use crate::log::AuditLog;
+use crate::history::{Evolution, History, Reconstruction, order, rebuild, stands_alone};
 use crate::store::Page;
 use crate::store::query::Query;
 use crate::value::auditable::Auditable;
@@ -16,6 +14,132 @@ use crate::value::auditable::Auditable;
 /// stores keep plans. Each page costs a server that has many partitions a look at all of them.
 const FIRST: usize = 100;
 const MORE: usize = 1000;
+
+/// Reads the history of an object from the current log.
+///
+/// # Errors
+/// If the store cannot be read.
+///
+/// # Example: what it was, and who set it
+/// ```
+/// # use audit_core as auditlog;
+/// # use auditlog::{AuditValue, Snapshot, FieldSchema, ModelSchema};
+/// # #[derive(Clone)] struct User { id: u32, email: String }
+/// # const FIELDS: &[FieldSchema] = &[FieldSchema::new("id", <u32 as AuditValue>::fields), FieldSchema::new("email", <String as AuditValue>::fields)];
+/// # impl AuditValue for User {
+/// #     const COMPOSITE: bool = true;
+/// #     const FIELDS: &'static [FieldSchema] = FIELDS;
+/// #     fn diff(&self, new: &Self, cx: &mut auditlog::Diff<'_>) { cx.visit(&FIELDS[0], &self.id, &new.id); cx.visit(&FIELDS[1], &self.email, &new.email); }
+/// #     fn snapshot(&self, cx: &mut Snapshot<'_>) -> serde_json::Value { cx.object(|o| { o.visit(&FIELDS[0], &self.id); o.visit(&FIELDS[1], &self.email); }) }
+/// # }
+/// # impl auditlog::Auditable for User {
+/// #     const MODEL: &'static str = "User";
+/// #     fn object_pk(&self) -> String { self.id.to_string() }
+/// #     fn schema() -> &'static ModelSchema { const { &ModelSchema::new("User", "User", FIELDS) } }
+/// # }
+/// let audit = auditlog::testing::capture();
+/// auditlog::register::<User>();
+/// let mut user = User { id: 42, email: "a@example.com".into() };
+/// auditlog::created(&user).actor("alice").record()?;
+/// auditlog::update(&mut user, |user| user.email = "b@example.com".into()).actor("bob").record()?;
+///
+/// let history = auditlog::history::<User>(42)?;
+/// assert_eq!(history.versions().count(), 2);
+/// assert_eq!(history.at_version(1).expect("a version").state["email"], "a@example.com");
+/// let email = history.blame().into_iter().find(|blame| blame.path == "email").expect("a field");
+/// assert_eq!(email.entry.actor(), "bob");
+/// let back = history.revert_to(1).expect("a version");
+/// assert_eq!(back["email"].new, Some("a@example.com".into()));
+/// # Ok::<(), auditlog::Error>(())
+/// ```
+pub fn history<T: Auditable>(pk: impl ToString) -> Result<History> {
+    AuditLog::current().history::<T>(pk)
+}
+
+/// Reads the history of an object from the current log as [`history`] does, without blocking
+/// the thread.
+///
+/// Needs no particular runtime, as [`Query::all_async`](crate::Query::all_async).
+///
+/// # Errors
+/// As [`history`].
+pub async fn history_async<T: Auditable>(pk: impl ToString) -> Result<History> {
+    AuditLog::current().history_async::<T>(pk).await
+}
+
+impl AuditLog {
+    /// Reads the history of an object from this log; see [`history`].
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`42` reads better than `&42`"
+    )]
+    pub fn history<T: Auditable>(&self, pk: impl ToString) -> Result<History> {
+        let object = self.object_ref::<T>(pk.to_string());
+        let evolution = self.evolution(T::MODEL).with_fields(T::FIELDS);
+        self.read(object, &evolution)
+    }
+
+    /// Reads the history of an object from this log as [`history`](Self::history) does,
+    /// without blocking the thread.
+    ///
+    /// # Errors
+    /// As [`history`](Self::history).
+    pub async fn history_async<T: Auditable>(&self, pk: impl ToString) -> Result<History> {
+        let object = self.object_ref::<T>(pk.to_string());
+        let evolution = self.evolution(T::MODEL).with_fields(T::FIELDS);
+        self.read_async(object, &evolution).await
+    }
+
+    /// Reads the history of an object by the model's stored name, such as one whose type is
+    /// gone. What a registered type says of the model, former names and upcasters, counts.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn history_of(&self, object: ObjectRef) -> Result<History> {
+        let evolution = self.evolution(&object.model);
+        self.read(object, &evolution)
+    }
+
+    /// Reads the history of an object as [`history_of`](Self::history_of) does, without
+    /// blocking the thread.
+    ///
+    /// # Errors
+    /// As [`history_of`](Self::history_of).
+    pub async fn history_of_async(&self, object: ObjectRef) -> Result<History> {
+        let evolution = self.evolution(&object.model);
+        self.read_async(object, &evolution).await
+    }
+
+    fn read(&self, object: ObjectRef, evolution: &Evolution) -> Result<History> {
+        let entries = match self.entries_of(&object) {
+            Some(query) => query.all()?,
+            None => Vec::new(),
+        };
+        History::of(object, entries, evolution)
+    }
+
+    async fn read_async(&self, object: ObjectRef, evolution: &Evolution) -> Result<History> {
+        let entries = match self.entries_of(&object) {
+            Some(query) => query.all_async().await?,
+            None => Vec::new(),
+        };
+        History::of(object, entries, evolution)
+    }
+
+    /// Asks for the entries of an object; one without a key has none.
+    fn entries_of(&self, object: &ObjectRef) -> Option<Query> {
+        let query = self.query().model_name(&object.model);
+        (!object.object_pk.is_empty()).then(|| query.object_pk(&object.object_pk))
+    }
+
+    /// Returns what brings the entries of a model to the present.
+    fn evolution(&self, model: &str) -> Evolution {
+        Evolution::of(self.shared().registry.get(model))
+    }
+}
 
 /// Returns what an object was at a time, from the current log: see [`AuditLog::as_of`].
 ///
@@ -68,7 +192,7 @@ impl AuditLog {
         time: impl Into<DateTime<Utc>>,
     ) -> Result<Reconstruction> {
         let object = self.object_ref::<T>(pk.to_string());
-        let evolution = Evolution::of(self, T::MODEL).with_fields(T::FIELDS);
+        let evolution = self.evolution(T::MODEL).with_fields(T::FIELDS);
         self.state_of(&object, time.into(), &evolution)
     }
 
@@ -83,7 +207,7 @@ impl AuditLog {
         time: impl Into<DateTime<Utc>>,
     ) -> Result<Reconstruction> {
         let object = self.object_ref::<T>(pk.to_string());
-        let evolution = Evolution::of(self, T::MODEL).with_fields(T::FIELDS);
+        let evolution = self.evolution(T::MODEL).with_fields(T::FIELDS);
         self.state_of_async(&object, time.into(), &evolution).await
     }
 
@@ -97,7 +221,7 @@ impl AuditLog {
         object: &ObjectRef,
         time: impl Into<DateTime<Utc>>,
     ) -> Result<Reconstruction> {
-        self.state_of(object, time.into(), &Evolution::of(self, &object.model))
+        self.state_of(object, time.into(), &self.evolution(&object.model))
     }
 
     /// Returns what an object was at a time as [`object_as_of`](Self::object_as_of) does,
@@ -110,7 +234,7 @@ impl AuditLog {
         object: &ObjectRef,
         time: impl Into<DateTime<Utc>>,
     ) -> Result<Reconstruction> {
-        let evolution = Evolution::of(self, &object.model);
+        let evolution = self.evolution(&object.model);
         self.state_of_async(object, time.into(), &evolution).await
     }
 
@@ -198,19 +322,10 @@ struct Backwards {
 
 impl Backwards {
     fn of(log: &AuditLog, object: &ObjectRef, time: DateTime<Utc>) -> Self {
-        if object.object_pk.is_empty() {
-            return Self {
-                entries: Vec::new(),
-                next: None,
-            };
-        }
-        let query = log
-            .query()
-            .model_name(&object.model)
-            .object_pk(&object.object_pk);
+        let query = log.entries_of(object);
         Self {
             entries: Vec::new(),
-            next: Some(up_to(query, time).newest_first().limit(FIRST)),
+            next: query.map(|query| up_to(query, time).newest_first().limit(FIRST)),
         }
     }
 
@@ -231,7 +346,7 @@ impl Backwards {
 
     fn state(mut self, evolution: &Evolution) -> Reconstruction {
         self.entries.reverse();
-        handover::order(evolution.fields, &mut self.entries);
+        order(evolution.fields, &mut self.entries);
         rebuild(evolution.fields, &self.entries)
     }
 }
@@ -282,10 +397,10 @@ impl Histories {
         self.last = Some(object.clone());
         let evolution = match self.evolution.take() {
             Some((model, evolution)) if model == object.model => evolution,
-            _ => Evolution::of(&self.log, &object.model),
+            _ => self.log.evolution(&object.model),
         };
         let history = History::of(object, entries, &evolution)?;
-        self.evolution = Some((history.object.model.clone(), evolution));
+        self.evolution = Some((history.object().model.clone(), evolution));
         Ok(Some(history))
     }
 
@@ -339,7 +454,7 @@ impl Iterator for ObjectStates {
             };
             let at = history.latest();
             if at.exists() {
-                let object = history.object;
+                let object = history.object().clone();
                 return Some(Ok(ObjectState { object, at }));
             }
         }

@@ -1,0 +1,241 @@
+//! What brings entries of former schema versions to the present one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{Registration, rules};
+use crate::change::Redaction;
+use crate::entry::LogEntry;
+use crate::error::{Error, Result};
+use crate::path::{ParsePathError, Path, PathSegment};
+use crate::value::member::{Level, Member, is_map, member};
+
+/// What brings an entry of one schema version to the next.
+pub(crate) type Upcaster = Box<dyn Fn(&mut Upcast<'_>) + Send + Sync>;
+
+/// An entry of a former schema version, on its way to the next one.
+///
+/// What is done to a field is done to it in the changes and in the snapshot alike. Only what
+/// [`history`](crate::history()) reads is brought to the present; the stored entry stays as
+/// it is. See [`RegisterOptions::upcast`](crate::RegisterOptions::upcast).
+pub struct Upcast<'e> {
+    entry: &'e mut LogEntry,
+    /// Those of the present type.
+    fields: Level,
+    invalid: Option<ParsePathError>,
+}
+
+impl Upcast<'_> {
+    /// Returns the entry, such as to ask when it was made.
+    pub fn entry(&self) -> &LogEntry {
+        self.entry
+    }
+
+    /// Gives a field another name: `rename("address.town", "city")`. Where there is a field of
+    /// that name already, both stay as they are.
+    ///
+    /// A field that only changed its name needs no upcaster: `#[audit(alias = "..")]` does.
+    pub fn rename(&mut self, field: &str, to: &str) {
+        let Some(names) = self.field(field) else {
+            return;
+        };
+        self.edit(&names, &mut |fields, name| give_name(fields, name, to));
+        let list = self.entry.changes.list_mut();
+        for index in 0..list.len() {
+            let mut segments = list[index].path.segments();
+            let Some(end) = Search::new(self.fields, &names).end(&segments) else {
+                continue;
+            };
+            segments[end - 1] = PathSegment::Name(to.to_owned());
+            let path = Path::from_segments(&segments);
+            if !list.iter().any(|change| change.path == path) {
+                list[index].path = path;
+            }
+        }
+    }
+
+    /// Gives a field other values: `convert("price", |cents| ..)`. Masked and hashed values
+    /// stay, and so do changes inside the field's value.
+    pub fn convert(&mut self, field: &str, mut convert: impl FnMut(Value) -> Value) {
+        let Some(names) = self.field(field) else {
+            return;
+        };
+        for change in self.entry.changes.list_mut() {
+            let segments = change.path.segments();
+            let hidden = matches!(
+                change.redaction,
+                Some(Redaction::Masked | Redaction::Hashed)
+            );
+            let end = Search::new(self.fields, &names).end(&segments);
+            if !hidden && end == Some(segments.len()) {
+                for value in [&mut change.old, &mut change.new].into_iter().flatten() {
+                    *value = convert(value.take());
+                }
+            }
+        }
+        self.edit(&names, &mut |fields, name| {
+            if let Some(value) = fields.get_mut(name) {
+                *value = convert(value.take());
+            }
+        });
+    }
+
+    /// Takes a field out that there is no more.
+    pub fn remove(&mut self, field: &str) {
+        let Some(names) = self.field(field) else {
+            return;
+        };
+        let search = Search::new(self.fields, &names);
+        self.entry
+            .changes
+            .retain(|change| search.end(&change.path.segments()).is_none());
+        self.edit(&names, &mut |fields, name| {
+            fields.remove(name);
+        });
+    }
+
+    fn field(&mut self, field: &str) -> Option<Vec<String>> {
+        match field.parse::<Path>() {
+            Ok(path) => Some(rules::names(&path)).filter(|names| !names.is_empty()),
+            Err(error) => {
+                self.invalid.get_or_insert(error);
+                None
+            }
+        }
+    }
+
+    /// Runs `change` on every object in the snapshot and in changed values that may have the
+    /// field.
+    fn edit(&mut self, names: &[String], change: &mut impl FnMut(&mut Map<String, Value>, &str)) {
+        let search = Search::new(self.fields, names);
+        for item in self.entry.changes.list_mut() {
+            if let Some((_, search)) = search.follow(&item.path.segments()) {
+                for value in [&mut item.old, &mut item.new].into_iter().flatten() {
+                    search.edit(value, change);
+                }
+            }
+        }
+        if let Some(snapshot) = &mut self.entry.snapshot {
+            search.edit(snapshot, change);
+        }
+    }
+}
+
+/// A place on the way to a field.
+#[derive(Clone, Copy)]
+struct Search<'n> {
+    /// What the type has here; `None` inside of what the present type does not have.
+    level: Option<Level>,
+    /// The names still to come.
+    rest: &'n [String],
+}
+
+impl<'n> Search<'n> {
+    fn new(fields: Level, names: &'n [String]) -> Self {
+        Self {
+            level: Some(fields),
+            rest: names,
+        }
+    }
+
+    /// Goes one step inside; `None` if the field does not lie there.
+    fn enter(self, name: &str) -> Option<Self> {
+        let (wanted, later) = self.rest.split_first()?;
+        let (level, rest) = match self.level {
+            // Whatever is not looked for may be the key of a map.
+            None if wanted != name => (None, self.rest),
+            None => (None, later),
+            Some(level) => match member(level, name) {
+                Some(Member::Value(values)) if is_map(level) => (Some(values.inside()), self.rest),
+                Some(Member::Field(field)) if wanted == name => (Some(field.inside()), later),
+                _ if wanted == name => (None, later),
+                _ => return None,
+            },
+        };
+        Some(Self { level, rest })
+    }
+
+    /// Goes along a path until the field is reached; returns after how many steps that was.
+    fn follow(self, segments: &[PathSegment]) -> Option<(usize, Self)> {
+        let mut search = self;
+        for (index, segment) in segments.iter().enumerate() {
+            if let PathSegment::Name(name) = segment {
+                search = search.enter(name)?;
+                if search.rest.is_empty() {
+                    return Some((index + 1, search));
+                }
+            }
+        }
+        Some((segments.len(), search))
+    }
+
+    /// After how many steps a path reaches the field, if it does.
+    fn end(self, segments: &[PathSegment]) -> Option<usize> {
+        let (end, search) = self.follow(segments)?;
+        search.rest.is_empty().then_some(end)
+    }
+
+    /// Runs `change` on every object that may have the field.
+    fn edit(self, value: &mut Value, change: &mut impl FnMut(&mut Map<String, Value>, &str)) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(|item| self.edit(item, change)),
+            Value::Object(fields) => {
+                if let [name] = self.rest
+                    && !self.level.is_some_and(is_map)
+                {
+                    change(fields, name);
+                }
+                for (name, value) in fields {
+                    if let Some(inner) = self.enter(name).filter(|inner| !inner.rest.is_empty()) {
+                        inner.edit(value, change);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Upcast<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Upcast").field(&self.entry).finish()
+    }
+}
+
+/// Brings an entry to the present schema version of its type.
+pub(crate) fn upcast(
+    registration: &Registration,
+    fields: Level,
+    entry: &mut LogEntry,
+) -> Result<()> {
+    let upcasters: &BTreeMap<u32, Upcaster> = &registration.upcasters;
+    if upcasters.is_empty() {
+        return Ok(());
+    }
+    let present = registration.schema.version;
+    let steps = entry.schema_version..present.max(entry.schema_version);
+    for (version, step) in upcasters.range(steps) {
+        let mut upcast = Upcast {
+            entry: &mut *entry,
+            fields,
+            invalid: None,
+        };
+        step(&mut upcast);
+        if let Some(source) = upcast.invalid {
+            return Err(Error::Query { source });
+        }
+        entry.schema_version = version + 1;
+    }
+    Ok(())
+}
+
+/// Gives a member another name, unless there is one of that name.
+pub(crate) fn give_name(fields: &mut Map<String, Value>, name: &str, to: &str) {
+    if !fields.contains_key(to)
+        && let Some(value) = fields.remove(name)
+    {
+        fields.insert(to.to_owned(), value);
+    }
+}
