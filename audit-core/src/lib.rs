@@ -35,8 +35,7 @@ pub use crate::change::{
     ApplyError, Change, Changes, Conflict, ConflictKind, Move, Rebase, Redaction,
 };
 pub use crate::context::{
-    Context, ContextGuard, FutureExt, InContext, IntoActor, RunsInScope, StreamExt, context,
-    disabled, set_actor,
+    Context, ContextGuard, IntoActor, RunsInScope, context, disabled, set_actor,
 };
 pub use crate::entry::{ENTRY_FORMAT, LogEntry, ObjectRef, Source};
 pub use crate::error::{
@@ -65,6 +64,7 @@ pub use crate::pipeline::ticket::Ticket;
 pub use crate::pipeline::{FailurePolicy, LogStats};
 pub use crate::record::draft::Draft;
 pub use crate::record::drafts::Drafts;
+pub use crate::record::in_context::{FutureExt, InContext, StreamExt};
 pub use crate::record::pending::Pending;
 pub use crate::record::tracked::Tracked;
 pub use crate::record::transaction::{

@@ -3,18 +3,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, MutexGuard};
+use std::thread::LocalKey;
 
-use super::ContextData;
 use crate::critical::log_or_print;
-use crate::log::AuditLog;
-use crate::record::transaction::Staging;
 
 thread_local! {
-    static LOGS: Stack<AuditLog> = const { Stack::new() };
-    static CONTEXTS: Stack<Arc<ContextData>> = const { Stack::new() };
-    static TRANSACTIONS: Stack<Arc<Staging>> = const { Stack::new() };
     /// The number of the next frame of the thread.
     static NEXT: Cell<u64> = const { Cell::new(0) };
 }
@@ -23,7 +18,7 @@ thread_local! {
 const UNGUARDED: u64 = u64::MAX;
 
 /// What is entered on a thread, innermost last.
-struct Stack<T> {
+pub(crate) struct Stack<T> {
     frames: RefCell<Frames<T>>,
 }
 
@@ -56,7 +51,7 @@ impl<T> Frames<T> {
 }
 
 impl<T> Stack<T> {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             frames: RefCell::new(Frames::new()),
         }
@@ -68,9 +63,14 @@ pub(crate) trait Ambient: Sized + 'static {
     /// The kind of guard, for the warning about guards that mix.
     const NAME: &'static str;
 
+    /// Returns what is entered on a thread.
+    fn stack() -> &'static LocalKey<Stack<Self>>;
+
     /// Runs `read` with the frames of this thread; `None` while the thread ends.
-    #[doc(hidden)]
-    fn with_frames<R>(read: impl FnOnce(&mut Frames<Self>) -> R) -> Option<R>;
+    fn with_frames<R>(read: impl FnOnce(&mut Frames<Self>) -> R) -> Option<R> {
+        let frames = |stack: &Stack<Self>| read(&mut stack.frames.borrow_mut());
+        Self::stack().try_with(frames).ok()
+    }
 
     /// Notes that its frame mixed with those of another future.
     fn mixed(&self) {}
@@ -126,30 +126,6 @@ pub(crate) trait Ambient: Sized + 'static {
         });
         Resumed { frames }
     }
-}
-
-macro_rules! ambient {
-    ($($type:ty: $name:literal in $stack:ident $({ $($item:item)* })?;)*) => {$(
-        impl Ambient for $type {
-            const NAME: &'static str = $name;
-
-            fn with_frames<R>(read: impl FnOnce(&mut Frames<Self>) -> R) -> Option<R> {
-                $stack.try_with(|stack| read(&mut stack.frames.borrow_mut())).ok()
-            }
-
-            $($($item)*)?
-        }
-    )*};
-}
-
-ambient! {
-    AuditLog: "log" in LOGS;
-    Arc<ContextData>: "context" in CONTEXTS;
-    Arc<Staging>: "transaction" in TRANSACTIONS {
-        fn mixed(&self) {
-            self.mix();
-        }
-    };
 }
 
 /// Leaves what was entered when dropped. Stays on its thread.

@@ -3,23 +3,17 @@
 pub(crate) mod ambient;
 
 use std::fmt;
-use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
+use std::thread::LocalKey;
 
-use futures_core::Stream;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use self::ambient::{Ambient, Entered, Frames};
+use self::ambient::{Ambient, Entered, Stack};
 use crate::actor::Actor;
 use crate::entry::LogEntry;
 use crate::error::{Error, Result};
-use crate::log::AuditLog;
-use crate::record::transaction::Staging;
-use crate::value::AuditValue;
 
 /// Starts a context that inherits the current one.
 ///
@@ -44,7 +38,7 @@ pub fn context() -> Context {
 /// Sets the actor of the innermost context that is entered here, for what is recorded in it from now
 /// on: where a request learns who makes it, after its context was entered.
 ///
-/// It stays with the context: a future [in a context](FutureExt::in_audit_context) has it on every
+/// It stays with the context: a future [in a context](crate::FutureExt::in_audit_context) has it on every
 /// later poll, and it ends with the context.
 ///
 /// # Errors
@@ -88,7 +82,7 @@ pub fn disabled<R: RunsInScope>(run: impl FnOnce() -> R) -> R {
 /// A value that a closure may return from a scope: any type but an `async` block or the future of
 /// an `async fn`, which would run after the scope has ended.
 ///
-/// For a future use [`in_audit_context`](FutureExt::in_audit_context) or
+/// For a future use [`in_audit_context`](crate::FutureExt::in_audit_context) or
 /// [`transaction_async`](crate::transaction_async). A closure may return a handle such as a
 /// [`Ticket`](crate::Ticket). A boxed future compiles too, and runs outside of the scope.
 #[diagnostic::on_unimplemented(
@@ -106,13 +100,13 @@ impl<T: Unpin> RunsInScope for T {}
 ///
 /// A context is a value. It is entered for a scope ([`enter`](Self::enter),
 /// [`scope`](Self::scope)) or for a future
-/// ([`in_audit_context`](FutureExt::in_audit_context)), inherits what the current one has
+/// ([`in_audit_context`](crate::FutureExt::in_audit_context)), inherits what the current one has
 /// and restores it afterwards. It does not pass to other threads or tasks by itself; take
 /// [`Context::current`] along, also as JSON in a job's headers.
 #[derive(Clone, Default)]
 #[must_use = "a context does nothing until it is entered"]
 pub struct Context {
-    data: Arc<ContextData>,
+    pub(crate) data: Arc<ContextData>,
 }
 
 #[derive(Clone, Default)]
@@ -215,6 +209,18 @@ impl ActorForm {
     }
 }
 
+thread_local! {
+    static CONTEXTS: Stack<Arc<ContextData>> = const { Stack::new() };
+}
+
+impl Ambient for Arc<ContextData> {
+    const NAME: &'static str = "context";
+
+    fn stack() -> &'static LocalKey<Stack<Self>> {
+        &CONTEXTS
+    }
+}
+
 impl Context {
     /// Makes a context that inherits nothing.
     pub fn new() -> Self {
@@ -268,13 +274,9 @@ impl Context {
         self
     }
 
-    /// Adds something to the `additional_data` of entries.
-    pub fn extra(mut self, key: impl Into<String>, value: impl AuditValue) -> Self {
-        // A context has nobody to give an error to; the entry then tells what happened.
-        let value = AuditLog::current()
-            .snapshot(&value)
-            .unwrap_or_else(|error| format!("(not recorded: {error})").into());
-        self.data().extra.insert(key.into(), value);
+    /// Adds a snapshot to the `additional_data` of entries.
+    pub(crate) fn with_extra(mut self, key: String, value: Value) -> Self {
+        self.data().extra.insert(key, value);
         self
     }
 
@@ -296,7 +298,7 @@ impl Context {
 
     /// Enters the context on this thread until the guard is dropped. For synchronous code: see
     /// [`ContextGuard`] for why it must not be held across `.await`, and
-    /// [`in_audit_context`](FutureExt::in_audit_context) for the form for futures.
+    /// [`in_audit_context`](crate::FutureExt::in_audit_context) for the form for futures.
     #[must_use = "the context ends when the guard is dropped; bind it to a name"]
     pub fn enter(self) -> ContextGuard {
         ContextGuard {
@@ -305,7 +307,7 @@ impl Context {
     }
 
     /// Runs `run` in the context. A closure that returns a future does not compile: use
-    /// [`in_audit_context`](FutureExt::in_audit_context).
+    /// [`in_audit_context`](crate::FutureExt::in_audit_context).
     ///
     /// ```compile_fail
     /// # use audit_core as auditlog;
@@ -477,132 +479,5 @@ pub struct ContextGuard {
 impl fmt::Debug for ContextGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ContextGuard").finish_non_exhaustive()
-    }
-}
-
-/// Carries a context through the life of a future.
-pub trait FutureExt: Future + Sized {
-    /// Runs the future in `context`: on every poll, on whatever thread, and while it is
-    /// dropped, so that what a cancelled future records in a `Drop` still has its actor.
-    ///
-    /// The log that is entered now (as by [`testing::capture`](crate::testing::capture))
-    /// goes along too. Needs no particular runtime.
-    fn in_audit_context(self, context: Context) -> InContext<Self> {
-        InContext {
-            inner: Some(Box::pin(self)),
-            frames: Carried::of(context),
-        }
-    }
-}
-
-impl<F: Future> FutureExt for F {}
-
-/// A future or a stream that runs in a context; see [`FutureExt::in_audit_context`].
-#[must_use = "a future does nothing until it is polled"]
-pub struct InContext<F> {
-    // Boxed, so that it can be polled and dropped in place without unsafe code.
-    inner: Option<Pin<Box<F>>>,
-    frames: Carried,
-}
-
-/// The state that goes along with a future or a stream: its context, the log of its maker, and the
-/// guards that it holds itself.
-struct Carried {
-    contexts: Frames<Arc<ContextData>>,
-    logs: Frames<AuditLog>,
-    transactions: Frames<Arc<Staging>>,
-}
-
-impl Carried {
-    fn of(context: Context) -> Self {
-        Self {
-            contexts: Frames::with(context.data),
-            logs: AuditLog::entered().map_or_else(Frames::new, Frames::with),
-            transactions: Frames::new(),
-        }
-    }
-
-    fn run<R>(&mut self, run: impl FnOnce() -> R) -> R {
-        let _log = AuditLog::resume(&mut self.logs);
-        let _contexts = Arc::<ContextData>::swap(&mut self.contexts);
-        let _transactions = Arc::<Staging>::resume(&mut self.transactions);
-        run()
-    }
-}
-
-impl<F> fmt::Debug for InContext<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InContext").finish_non_exhaustive()
-    }
-}
-
-// What is pinned is behind the box.
-impl<F> Unpin for InContext<F> {}
-
-impl<F: Future> Future for InContext<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
-        let Self { inner, frames } = &mut *self;
-        frames.run(|| match inner {
-            Some(future) => future.as_mut().poll(cx),
-            None => Poll::Pending,
-        })
-    }
-}
-
-/// Carries a context through the life of a stream.
-pub trait StreamExt: Stream + Sized {
-    /// Runs the stream in `context` as [`FutureExt::in_audit_context`] runs a future: whenever it is
-    /// asked for an item, and while it is dropped. For what is read after the function that made it
-    /// has returned, such as the body of a response.
-    ///
-    /// # Example: rows that are sent later
-    /// ```
-    /// use audit_core as auditlog;
-    /// use auditlog::StreamExt as _;
-    /// use futures::{StreamExt as _, stream};
-    ///
-    /// let audit = auditlog::testing::capture();
-    /// let rows = stream::iter(0..2).inspect(|row| {
-    ///     auditlog::event("row sent").extra("row", *row).record().expect("recorded");
-    /// });
-    /// let body = rows.in_audit_context(auditlog::context().actor("reader"));
-    /// assert_eq!(futures::executor::block_on(body.collect::<Vec<u32>>()), [0, 1]);
-    /// assert!(audit.entries().iter().all(|entry| entry.actor() == "reader"));
-    /// ```
-    fn in_audit_context(self, context: Context) -> InContext<Self> {
-        InContext {
-            inner: Some(Box::pin(self)),
-            frames: Carried::of(context),
-        }
-    }
-}
-
-impl<S: Stream> StreamExt for S {}
-
-impl<S: Stream> Stream for InContext<S> {
-    type Item = S::Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<S::Item>> {
-        let Self { inner, frames } = &mut *self;
-        frames.run(|| match inner {
-            Some(stream) => stream.as_mut().poll_next(cx),
-            None => Poll::Ready(None),
-        })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        match &self.inner {
-            Some(stream) => stream.size_hint(),
-            None => (0, Some(0)),
-        }
-    }
-}
-
-impl<F> Drop for InContext<F> {
-    fn drop(&mut self) {
-        let Self { inner, frames } = self;
-        frames.run(|| *inner = None);
     }
 }

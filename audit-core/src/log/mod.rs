@@ -5,13 +5,14 @@ mod ask_async;
 #[cfg(feature = "auto")]
 pub(crate) mod auto;
 pub(crate) mod builder;
+mod context;
 pub(crate) mod past;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
-use std::thread;
+use std::thread::{self, LocalKey};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -19,7 +20,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use self::builder::AuditLogBuilder;
-use crate::context::ambient::{Ambient, Entered};
+use crate::context::ambient::{Ambient, Entered, Stack};
 use crate::critical::log_or_print;
 use crate::entry::clock::Clock;
 use crate::entry::{LogEntry, ObjectRef, Source};
@@ -106,6 +107,18 @@ static INSTALLED: OnceLock<AuditLog> = OnceLock::new();
 
 /// What is current before any install.
 static FALLBACK: LazyLock<AuditLog> = LazyLock::new(|| AuditLog::builder().build());
+
+thread_local! {
+    static LOGS: Stack<AuditLog> = const { Stack::new() };
+}
+
+impl Ambient for AuditLog {
+    const NAME: &'static str = "log";
+
+    fn stack() -> &'static LocalKey<Stack<Self>> {
+        &LOGS
+    }
+}
 
 impl AuditLog {
     /// Starts building a log.

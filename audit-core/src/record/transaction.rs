@@ -6,13 +6,14 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{self, Poll};
+use std::thread::LocalKey;
 
 use uuid::Uuid;
 
 use super::pending::Pending;
 use super::tracked::report_dropped;
 use crate::context::RunsInScope;
-use crate::context::ambient::{Ambient, Entered, Frames};
+use crate::context::ambient::{Ambient, Entered, Frames, Stack};
 use crate::entry::LogEntry;
 use crate::error::{Error, Result};
 use crate::log::AuditLog;
@@ -168,6 +169,22 @@ pub(crate) enum Outcome {
     RolledBack,
 }
 
+thread_local! {
+    static TRANSACTIONS: Stack<Arc<Staging>> = const { Stack::new() };
+}
+
+impl Ambient for Arc<Staging> {
+    const NAME: &'static str = "transaction";
+
+    fn stack() -> &'static LocalKey<Stack<Self>> {
+        &TRANSACTIONS
+    }
+
+    fn mixed(&self) {
+        self.mix();
+    }
+}
+
 impl Staging {
     /// Opens a transaction, as a part of the one that is open for this log.
     fn within(log: &AuditLog) -> Arc<Self> {
@@ -226,7 +243,7 @@ impl Staging {
     }
 
     /// Notes that the transaction mixed with that of another future.
-    pub(crate) fn mix(&self) {
+    fn mix(&self) {
         self.mixed.store(true, Ordering::Relaxed);
     }
 
