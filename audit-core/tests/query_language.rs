@@ -52,33 +52,33 @@ fn mistakes_are_pointed_at() {
     let cases = [
         (
             "model:User actr:alice",
-            "unknown key `actr` at column 12; did you mean `actor`?",
+            "column 12: unknown key `actr`; did you mean `actor`?",
         ),
         (
             "level:loud",
-            "unknown level `loud`; expected debug, info, warning, error or critical at column 7",
+            "column 7: unknown level `loud`; expected debug, info, warning, error or critical",
         ),
         (
             "since:soon",
-            "`soon` is not a time; expected one such as 2h, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z at column 7",
+            "column 7: `soon` is not a time; expected one such as 2h, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z",
         ),
-        ("model:", "`model` lacks a value at column 7"),
-        ("model:\"User", "the quote is not closed at column 7"),
+        ("model:", "column 7: `model` lacks a value"),
+        ("model:\"User", "column 7: the quote is not closed"),
         (
             "parent:Company",
-            "expected a model and a key, `Company/7` at column 8",
+            "column 8: expected a model and a key, `Company/7`",
         ),
         (
             "changed:a..b",
-            "`a..b` is not a path: expected a name at column 3 at column 9",
+            "column 9: `a..b` is not a path: expected a name at column 3",
         ),
         (
             "changed_to:status",
-            "expected a path and a value, `status=open` at column 12",
+            "column 12: expected a path and a value, `status=open`",
         ),
         (
             "order:random",
-            "expected newest or oldest, not `random` at column 7",
+            "column 7: expected newest or oldest, not `random`",
         ),
     ];
     for (text, message) in cases {
@@ -290,81 +290,80 @@ fn mistakes_in_groups_are_pointed_at() {
     for (text, message) in [
         (
             "OR model:A",
-            format!("`OR` lacks a condition before it at column 1; {or}"),
+            format!("column 1: `OR` lacks a condition before it; {or}"),
         ),
         (
             "model:A OR",
-            format!("`OR` lacks a condition after it at column 9; {or}"),
+            format!("column 9: `OR` lacks a condition after it; {or}"),
         ),
         (
             "(model:A OR OR model:B)",
-            format!("`OR` lacks a condition before it at column 13; {or}"),
+            format!("column 13: `OR` lacks a condition before it; {or}"),
         ),
         (
             "model:A OR limit:5",
-            format!("`OR` lacks a condition after it at column 9; {or}"),
+            format!("column 9: `OR` lacks a condition after it; {or}"),
         ),
         (
             "model:A AND",
-            "`AND` lacks a condition after it at column 9; \
+            "column 9: `AND` lacks a condition after it; \
              as a word to look for it is written `\"AND\"`"
                 .to_owned(),
         ),
         (
             "(NOT)",
-            "`NOT` lacks a condition after it at column 2; \
+            "column 2: `NOT` lacks a condition after it; \
              as a word to look for it is written `\"NOT\"`"
                 .to_owned(),
         ),
         (
             "model:A ()",
-            "nothing is in the parentheses at column 9; \
+            "column 9: nothing is in the parentheses; \
              as a part of a text they stand in double quotes"
                 .to_owned(),
         ),
         (
             "model:A (actor:x OR (actor:y)",
-            "the parenthesis is not closed at column 9; \
+            "column 9: the parenthesis is not closed; \
              as a part of a text it stands in double quotes"
                 .to_owned(),
         ),
         (
             "model:A OR model:B)",
-            "`)` closes no group at column 19; as a part of a text it stands in double quotes"
+            "column 19: `)` closes no group; as a part of a text it stands in double quotes"
                 .to_owned(),
         ),
         (
             "model:(A OR B)",
-            "the value of `model` begins with `(` at column 7; write alternatives as \
+            "column 7: the value of `model` begins with `(`; write alternatives as \
              `(model:a OR model:b)`, and a value with parentheses in double quotes"
                 .to_owned(),
         ),
         (
             "(model:A limit:5)",
-            "`limit` is about the whole query and cannot be in a group or after `NOT` \
-             at column 10; write it outside of all parentheses"
+            "column 10: `limit` is about the whole query and cannot be in a group or after `NOT`; \
+             write it outside of all parentheses"
                 .to_owned(),
         ),
         (
             "NOT order:newest",
-            "`order` is about the whole query and cannot be in a group or after `NOT` \
-             at column 5; write it outside of all parentheses"
+            "column 5: `order` is about the whole query and cannot be in a group or after `NOT`; \
+             write it outside of all parentheses"
                 .to_owned(),
         ),
         (
             "model:A OR (model:B model:C)",
-            "`model` is given twice, first as `B`, at column 21; \
+            "column 21: `model` is given twice, first as `B`; \
              with `OR` between them, one of the two is enough"
                 .to_owned(),
         ),
         (
             "-model:A",
-            "unknown key `-model` at column 1; the opposite of a term is `NOT model:...`"
-                .to_owned(),
+            "column 1: unknown key `-model`; the opposite of a term is `NOT model:...`".to_owned(),
         ),
         (
             "model:A OR actr:x",
-            "unknown key `actr` at column 12; did you mean `actor`?".to_owned(),
+            "column 12: unknown key `actr`; did you mean `actor`?".to_owned(),
         ),
     ] {
         let error = Query::parse(text).expect_err(text);

@@ -121,7 +121,7 @@ impl Query {
     /// let error = Query::parse("model:User model:Invoice").unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "`model` is given twice, first as `User`, at column 12; \
+    ///     "column 12: `model` is given twice, first as `User`; \
     ///      with `OR` between them, one of the two is enough"
     /// );
     /// # Ok::<(), audit_core::ParseQueryError>(())
@@ -137,7 +137,7 @@ impl Query {
     /// let error = Query::parse("model:User actr:alice").unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "unknown key `actr` at column 12; did you mean `actor`?"
+    ///     "column 12: unknown key `actr`; did you mean `actor`?"
     /// );
     /// # Ok::<(), audit_core::ParseQueryError>(())
     /// ```
@@ -263,7 +263,7 @@ pub(super) fn once(
         Some((_, value)) if *value == term.value => Ok(()),
         Some((_, value)) => {
             let message = format!(
-                "`{}` is given twice, first as `{}`,",
+                "`{}` is given twice, first as `{}`",
                 key.trim_end_matches(":<"),
                 value.escape_debug()
             );
@@ -355,7 +355,7 @@ impl ParseQueryError {
 
 impl fmt::Display for ParseQueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at column {}", self.message, self.column)?;
+        write!(f, "column {}: {}", self.column, self.message)?;
         match &self.hint {
             Some(hint) => write!(f, "; {hint}"),
             None => Ok(()),

@@ -13,7 +13,7 @@ fn a_query_is_pointed_at() {
     let store = trail(&scratch::folder());
     assert_eq!(
         stderr(&store, &["log", "model:User", "actr:alice"], 2),
-        "error: the query cannot be read: unknown key `actr` at column 12; did you mean `actor`?\n  \
+        "error: the query cannot be read: column 12: unknown key `actr`; did you mean `actor`?\n  \
          model:User actr:alice\n             ^\n"
     );
     // The caret stands where the eye looks: wide characters count twice, escapes as they are.
@@ -458,10 +458,10 @@ fn a_value_in_a_query_that_is_none_is_told() {
     for (query, expected) in [
         (
             "limit:-1",
-            "expected a number of entries, not `-1` at column 7",
+            "column 7: expected a number of entries, not `-1`",
         ),
         ("limit:many", "expected a number of entries, not `many`"),
-        ("transaction:5", "expected a UUID, not `5` at column 13"),
+        ("transaction:5", "column 13: expected a UUID, not `5`"),
     ] {
         let said = stderr(&store, &["log", query], 2);
         assert!(said.contains(expected), "{said}");
