@@ -179,6 +179,9 @@ impl Error {
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } => hint,
             Self::Ambiguous { .. } => "give more digits of the id",
             Self::Line { kept, .. } => return Some(kept.clone()),
+            Self::Tables(ImportError::NothingFound { .. }) => {
+                "import a trail of auditlog from the JSON lines of `auditlog export`"
+            }
             _ => return None,
         };
         Some(text.to_owned())
@@ -189,7 +192,11 @@ impl Error {
 fn store_hint(error: &StoreError) -> Option<&'static str> {
     Some(match error {
         StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-            "check the path given with --store"
+            "check the path given with --store; `auditlog import --create` makes the file, but no \
+             folder"
+        }
+        StoreError::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+            "name a file that does not exist; the command replaces no file"
         }
         StoreError::Io { .. } => "check that the file and its folder can be read",
         StoreError::Unconfirmed { .. } => {

@@ -18,6 +18,10 @@ const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// The schemes by which other programs name a database.
 const DATABASES: [&str; 6] = ["file", "sqlite", "sqlite3", "jdbc", "mysql", "mariadb"];
 
+/// The remedy for a text that names no store.
+const FORMS: &str = "a store is the path of a file, or a database of PostgreSQL: \
+                     postgres://user@host/database";
+
 /// The keys of libpq's connection strings, by which one is known.
 const LIBPQ: [&str; 8] = [
     "host", "hostaddr", "port", "user", "password", "dbname", "service", "sslmode",
@@ -148,7 +152,10 @@ fn refuse_database(text: &str) -> Result<(), Error> {
     if let Some((scheme, _)) = scheme {
         return Err(Error::Usage {
             message: format!("`{scheme}:` does not name a store"),
-            hint: "give the path of the file alone",
+            hint: match scheme {
+                "file" | "sqlite" | "sqlite3" => "give the path of the file alone",
+                _ => FORMS,
+            },
         });
     }
     let parameters = lower
@@ -185,8 +192,7 @@ fn refuse_database(text: &str) -> Result<(), Error> {
     };
     Err(Error::Usage {
         message,
-        hint: "a store is the path of a file, or a database of PostgreSQL: \
-               postgres://user@host/database",
+        hint: FORMS,
     })
 }
 

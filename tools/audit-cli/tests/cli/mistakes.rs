@@ -194,20 +194,48 @@ fn a_store_that_is_none() {
 }
 
 #[test]
+fn a_missing_store_is_made_by_an_import_alone() {
+    let folder = scratch::folder();
+    let lines = folder.join("trail.jsonl");
+    fs::write(&lines, stdout(&trail(&folder), &["export"])).expect("written");
+    let lines = lines.to_str().expect("UTF-8");
+    let store = folder.join("new.db");
+    let said = stderr(&store, &["import", "--as", "ann", lines], 3);
+    assert!(said.contains("`auditlog import --create` makes"), "{said}");
+    stdout(&store, &["import", "--as", "ann", "--create", lines]);
+    // The other trail is imported by its lines, not by its file.
+    let other = folder.join("audit.db");
+    let other = other.to_str().expect("UTF-8");
+    let said = stderr(&store, &["import", "--as", "ann", other], 4);
+    assert!(said.contains("`auditlog export`"), "{said}");
+}
+
+#[test]
 fn what_names_no_store_is_not_shown() {
     let folder = scratch::folder();
-    for (store, expected) in [
+    let (path, forms) = ("give the path of the file alone", "a store is the path of");
+    for (store, expected, hint) in [
         (
             "postgress://ann:s3cret@h/db",
             "`postgress://` does not name a store",
+            forms,
         ),
-        ("sqlite://s3cret.db", "`sqlite:` does not name a store"),
-        ("host=h password=s3cret", "names no store"),
-        ("ann:s3cret@h/db", "names no store"),
+        (
+            "mysql://ann:s3cret@h/db",
+            "`mysql:` does not name a store",
+            forms,
+        ),
+        (
+            "sqlite://s3cret.db",
+            "`sqlite:` does not name a store",
+            path,
+        ),
+        ("host=h password=s3cret", "names no store", forms),
+        ("ann:s3cret@h/db", "names no store", forms),
     ] {
         let said = stderr(Path::new(store), &["log"], 2);
         assert!(said.contains(expected), "{said}");
-        assert!(said.contains("hint: "), "{said}");
+        assert!(said.contains(&format!("hint: {hint}")), "{said}");
         assert!(!said.contains("s3cret"), "{said}");
     }
     // Nor where a URL is not expected.

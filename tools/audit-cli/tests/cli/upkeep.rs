@@ -236,6 +236,10 @@ fn a_backup_is_the_trail() {
     stdout(&copy, &["doctor"]);
     let said = stderr(&store, &["backup", name], 3);
     assert!(said.contains("copy.db"), "{said}");
+    assert!(
+        said.contains("hint: name a file that does not exist"),
+        "{said}"
+    );
     let said = stderr(
         Path::new("postgres://nobody@127.0.0.1:1/none"),
         &["backup", "other.db"],
