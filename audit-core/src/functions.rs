@@ -18,10 +18,10 @@ use crate::value::schema::ModelSchema;
 /// of a type that is not registered; what is said of it then decides
 /// [`UnregisteredPolicy`](crate::UnregisteredPolicy).
 ///
-/// Again is no error.
+/// Registering a type twice has no effect.
 ///
 /// # Panics
-/// If another type has the model name; [`try_register`] returns the error.
+/// Panics with the error that [`try_register`] returns.
 pub fn register<T: Auditable + 'static>() {
     AuditLog::current().register::<T>();
 }
@@ -29,7 +29,12 @@ pub fn register<T: Auditable + 'static>() {
 /// Registers a type with the current log as [`register`] does.
 ///
 /// # Errors
-/// [`RegistrationError::ModelTaken`] if another type has the model name.
+/// - [`RegistrationError::ModelTaken`] if another type has the model name.
+/// - [`RegistrationError::HiddenKey`] if the identity or the parent's key has a masked part.
+/// - [`RegistrationError::NoHashKey`] if the identity or the parent's key is hashed and the log has
+///   no hash key.
+/// - [`RegistrationError::NameTaken`] or [`RegistrationError::TwoMaps`] if two fields of one object
+///   would have the same recorded name.
 pub fn try_register<T: Auditable + 'static>() -> Result<(), RegistrationError> {
     AuditLog::current().try_register::<T>()
 }
@@ -37,8 +42,10 @@ pub fn try_register<T: Auditable + 'static>() -> Result<(), RegistrationError> {
 /// Registers a type with the current log, with options on top of its attributes.
 ///
 /// # Errors
-/// [`RegistrationError`] if an option names a field or action that is none, or another type
-/// has the model name.
+/// - [`RegistrationError::UnknownField`] or [`RegistrationError::UnknownAction`] if an option names a
+///   field or an action that does not exist.
+/// - [`RegistrationError::HiddenKey`] if an option hides the identity or the parent's key.
+/// - The errors of [`try_register`].
 pub fn register_with<T: Auditable + 'static>(
     options: impl FnOnce(RegisterOptions<T>) -> RegisterOptions<T>,
 ) -> Result<(), RegistrationError> {

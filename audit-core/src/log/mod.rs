@@ -219,12 +219,11 @@ impl AuditLog {
         self.shared.pipeline.stats()
     }
 
-    /// Registers a type: from now on its objects are recorded. Again is no error and keeps
-    /// the options it was registered with.
+    /// Registers a type: from now on its objects are recorded. Registering a type twice has no
+    /// effect: it keeps the options of the first time.
     ///
     /// # Panics
-    /// If another type has the model name; [`try_register`](Self::try_register) returns the
-    /// error.
+    /// Panics with the error that [`try_register`](Self::try_register) returns.
     pub fn register<T: Auditable + 'static>(&self) {
         if let Err(error) = self.try_register::<T>() {
             panic!("{error}");
@@ -234,7 +233,7 @@ impl AuditLog {
     /// Registers a type as [`register`](Self::register) does.
     ///
     /// # Errors
-    /// [`RegistrationError`] as from [`register_with`](Self::register_with).
+    /// Those of [`try_register`](crate::try_register).
     pub fn try_register<T: Auditable + 'static>(&self) -> Result<(), RegistrationError> {
         self.check_hashes::<T>()?;
         self.shared.registry.register::<T>(None)
@@ -243,8 +242,7 @@ impl AuditLog {
     /// Registers a type with options on top of its attributes, in place of those it had.
     ///
     /// # Errors
-    /// [`RegistrationError`] if an option names a field or action that is none, or another
-    /// type has the model name.
+    /// Those of [`register_with`](crate::register_with).
     pub fn register_with<T: Auditable + 'static>(
         &self,
         options: impl FnOnce(RegisterOptions<T>) -> RegisterOptions<T>,
