@@ -20,12 +20,12 @@ use crate::pipeline::receipt::{Receipt, SkipReason};
 use crate::pipeline::ticket::Ticket;
 use crate::registry::Registration;
 use crate::registry::options::{SnapshotPolicy, find_field};
-use crate::registry::rules::Rules;
 use crate::value::AuditValue;
 use crate::value::auditable::Auditable;
 use crate::value::diff::{Difference, compare, compare_with};
 use crate::value::frozen::Before;
 use crate::value::repr::Repr;
+use crate::value::rules::Rules;
 use crate::value::schema::ModelSchema;
 use crate::value::snapshot::{Env, Snapshot};
 

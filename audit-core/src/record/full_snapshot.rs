@@ -6,8 +6,8 @@ use crate::change::{Change, Changes, Redaction};
 use crate::error::ValueError;
 use crate::path::Path;
 use crate::registry::Registration;
-use crate::registry::rules::{FieldPath, is_at};
 use crate::value::flat;
+use crate::value::rules::{FieldPath, is_at};
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::{Env, Redactions, Snapshot};
 

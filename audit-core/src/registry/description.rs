@@ -3,10 +3,10 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::options::Settings;
-use super::rules::{RulesByModel, rules_of};
 use crate::level::Level;
 use crate::mask::Mask;
 use crate::path::Path;
+use crate::value::rules::{FieldPath, Rules, RulesByModel, is_at, rules_of};
 use crate::value::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Place, Sensitivity};
 use crate::value::visited::{Visited, any_inside};
 
@@ -316,6 +316,35 @@ fn inside(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
                 };
             }
         }
+    }
+}
+
+impl Rules {
+    /// Applies the rules to a top-level field's description. What they say of something inside
+    /// makes it partial.
+    pub(crate) fn describe(&self, field: &mut FieldDescription) {
+        let top = |path: &&FieldPath| is_at(path, &field.name);
+        let whole = |path: &FieldPath| path.len() == 1;
+        let excluded: Vec<_> = self.exclude.iter().filter(top).collect();
+        let included: Option<Vec<_>> = self
+            .include
+            .as_ref()
+            .map(|include| include.iter().filter(top).collect());
+        let masked: Vec<_> = self.mask.iter().filter(|(path, _)| top(&path)).collect();
+        let left_out =
+            excluded.iter().any(|path| whole(path)) || included.as_ref().is_some_and(Vec::is_empty);
+        let partial = !excluded.is_empty()
+            || included.is_some_and(|included| !included.iter().any(|path| whole(path)));
+        let mask = masked.iter().find(|(path, _)| whole(path));
+        field.recorded = match (field.recorded, mask) {
+            (Recorded::Skipped, _) => Recorded::Skipped,
+            _ if left_out => Recorded::Skipped,
+            (Recorded::Clear, Some((_, mask))) => Recorded::Masked(*mask),
+            // One mask on top of another shows no more than each.
+            (_, Some(_)) => Recorded::Partial,
+            (Recorded::Clear, None) if partial || !masked.is_empty() => Recorded::Partial,
+            (recorded, None) => recorded,
+        };
     }
 }
 

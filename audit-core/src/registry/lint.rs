@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::rules::{RulesByModel, rules_of};
 use crate::value::auditable::Auditable;
+use crate::value::rules::{RulesByModel, rules_of};
 use crate::value::schema::{FieldSchema, ModelSchema, Sensitivity};
 use crate::value::visited::Visited;
 

@@ -3,7 +3,6 @@
 pub(crate) mod description;
 pub(crate) mod lint;
 pub(crate) mod options;
-pub(crate) mod rules;
 pub(crate) mod upcast;
 
 use std::any::Any;
@@ -14,12 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use self::description::ModelDescription;
 use self::options::{Finished, RegisterOptions, Settings, When};
-use self::rules::{Rules, RulesByModel, Ruling};
 use self::upcast::Upcaster;
 use crate::error::RegistrationError;
 use crate::value::auditable::Auditable;
 use crate::value::flat;
 use crate::value::frozen::shared_fields;
+use crate::value::rules::{Rules, RulesByModel, Ruling};
 use crate::value::schema::{FieldSchema, ModelSchema, hides};
 use crate::value::visited::any_inside;
 

@@ -6,13 +6,13 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
-use super::rules::{FieldPath, FieldStep, Rules, RulesByModel, is_at, rules_of};
 use super::upcast::{Upcast, Upcaster};
 use crate::error::RegistrationError;
 use crate::level::Level;
 use crate::mask::Mask;
 use crate::suggest;
 use crate::value::auditable::Auditable;
+use crate::value::rules::{FieldPath, FieldStep, Rules, RulesByModel, is_at, rules_of};
 use crate::value::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Place};
 use crate::value::visited::Visited;
 

@@ -5,12 +5,13 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{Registration, rules};
+use super::Registration;
 use crate::change::Redaction;
 use crate::entry::LogEntry;
 use crate::error::{Error, Result};
 use crate::path::{ParsePathError, Path, PathSegment};
 use crate::value::member::{Level, Member, is_map, member};
+use crate::value::rules;
 
 /// What brings an entry of one schema version to the next.
 pub(crate) type Upcaster = Box<dyn Fn(&mut Upcast<'_>) + Send + Sync>;

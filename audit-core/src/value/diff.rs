@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::AuditValue;
 use super::flat::{self, Standing};
 use super::frozen::Before;
+use super::rules::Rules;
 use super::schema::{FieldSchema, Place, Sensitivity};
 use super::snapshot::{Env, Redactions, Snapshot};
 use crate::change::{Change, Changes, Move, Redaction};
@@ -19,7 +20,6 @@ use crate::json::number::equal_scalars;
 use crate::level::Level;
 use crate::mask::HIDDEN;
 use crate::path::{Node, Path, PathSegment, Segment};
-use crate::registry::rules::Rules;
 
 /// How many steps a comparison takes into fields and items, before the values count as ones
 /// whose parts are shared without end.

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::auditable::Auditable;
 use super::diff::Diff;
+use super::rules::Rules;
 use super::schema::{FieldSchema, Place, Sensitivity, Through};
 use super::snapshot::{Env, Snapshot};
 use super::visited::Visited;
@@ -22,7 +23,6 @@ use super::{AsSet, AuditValue, Keyed};
 use crate::change::Redaction;
 use crate::error::ValueError;
 use crate::path::Segment;
-use crate::registry::rules::Rules;
 
 /// The key of a tag. No value can guess it and pass for one.
 static TAG: LazyLock<String> = LazyLock::new(|| {

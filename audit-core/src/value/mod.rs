@@ -9,6 +9,7 @@ pub(crate) mod hash;
 pub(crate) mod impls;
 pub(crate) mod member;
 pub(crate) mod repr;
+pub(crate) mod rules;
 pub(crate) mod schema;
 pub(crate) mod sensitive;
 pub(crate) mod snapshot;

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::AuditValue;
 use super::auditable::Auditable;
+use super::rules::Rules;
 use super::schema::{FieldSchema, Sensitivity};
 use super::snapshot::{Env, Snapshot};
 use crate::mask::{Mask, scalar_text};
-use crate::registry::rules::Rules;
 
 /// Collects the text of an object.
 #[doc(hidden)]

@@ -11,6 +11,7 @@ use super::AuditValue;
 use super::flat::{self, Standing};
 use super::frozen::{Capture, Tag};
 use super::hash::HashKeys;
+use super::rules::Ruling;
 use super::schema::{FieldSchema, Sensitivity};
 use super::visited::any_inside;
 use super::walk::Fields;
@@ -19,7 +20,6 @@ use crate::error::ValueError;
 use crate::json::nesting::MAX_DEPTH;
 use crate::mask::HIDDEN;
 use crate::path::{Path, PathSegment};
-use crate::registry::rules::Ruling;
 
 /// How many objects and arrays a value may have once it is recorded: more than fit into an entry
 /// of the largest size that a log takes by default.

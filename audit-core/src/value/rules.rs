@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::description::{FieldDescription, Recorded};
+use super::diff::Difference;
+use super::schema::FieldSchema;
 use crate::change::{Change, Redaction, member_text};
 use crate::mask::Mask;
 use crate::path::{Path, PathSegment};
-use crate::value::diff::Difference;
-use crate::value::schema::FieldSchema;
 
 /// One step of the way to a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,33 +137,6 @@ impl Rules {
                     if path.len() == 1 { *mask } else { Mask::All }
                 },
             )
-    }
-
-    /// Applies the rules to a top-level field's description. What they say of something inside
-    /// makes it partial.
-    pub(crate) fn describe(&self, field: &mut FieldDescription) {
-        let top = |path: &&FieldPath| is_at(path, &field.name);
-        let whole = |path: &FieldPath| path.len() == 1;
-        let excluded: Vec<_> = self.exclude.iter().filter(top).collect();
-        let included: Option<Vec<_>> = self
-            .include
-            .as_ref()
-            .map(|include| include.iter().filter(top).collect());
-        let masked: Vec<_> = self.mask.iter().filter(|(path, _)| top(&path)).collect();
-        let left_out =
-            excluded.iter().any(|path| whole(path)) || included.as_ref().is_some_and(Vec::is_empty);
-        let partial = !excluded.is_empty()
-            || included.is_some_and(|included| !included.iter().any(|path| whole(path)));
-        let mask = masked.iter().find(|(path, _)| whole(path));
-        field.recorded = match (field.recorded, mask) {
-            (Recorded::Skipped, _) => Recorded::Skipped,
-            _ if left_out => Recorded::Skipped,
-            (Recorded::Clear, Some((_, mask))) => Recorded::Masked(*mask),
-            // One mask on top of another shows no more than each.
-            (_, Some(_)) => Recorded::Partial,
-            (Recorded::Clear, None) if partial || !masked.is_empty() => Recorded::Partial,
-            (recorded, None) => recorded,
-        };
     }
 
     /// Applies the rules to what a diff found.
