@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{Path, is_plain};
-use crate::value::schema::FieldSchema;
 
 /// One step below another, kept on the stack while the diff walks.
 #[derive(Debug)]
@@ -27,8 +26,8 @@ pub(crate) struct Node<'n> {
 /// One step of a path that is being walked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Segment<'n> {
-    /// A declared field.
-    Declared(&'static FieldSchema),
+    /// A declared field; whether it is recorded under its name as it is, and the name is its path.
+    Declared { name: &'static str, plain: bool },
     /// A field's name.
     Field(&'static str),
     /// A map's key.
@@ -99,10 +98,10 @@ impl<'n> Node<'n> {
     pub(crate) fn plain(at: Option<&Node<'_>>) -> Option<&'static str> {
         match at {
             Some(Node {
-                segment: Segment::Declared(field),
+                segment: Segment::Declared { name, plain: true },
                 parent: None,
                 ..
-            }) if field.plain => Some(field.name),
+            }) => Some(name),
             _ => None,
         }
     }
@@ -168,7 +167,7 @@ impl Segment<'_> {
     /// A declared field by its name.
     fn named(self) -> Self {
         match self {
-            Self::Declared(field) => Self::Field(field.name),
+            Self::Declared { name, .. } => Self::Field(name),
             other => other,
         }
     }
@@ -178,21 +177,25 @@ impl Segment<'_> {
     fn index(self) -> Option<usize> {
         match self {
             Self::Member { index, .. } | Self::Match { index, .. } => Some(index),
-            Self::Declared(_) | Self::Field(_) | Self::Name(_) | Self::Index(_) => None,
+            Self::Declared { .. } | Self::Field(_) | Self::Name(_) | Self::Index(_) => None,
         }
     }
 
     /// Appends the step to the text of a path.
     pub(crate) fn render(self, text: &mut String) {
         match self {
-            Segment::Declared(field) => Segment::Field(field.name).render(text),
-            Segment::Field(name) | Segment::Name(name) if is_plain(name) => {
+            Segment::Declared { name, .. } | Segment::Field(name) | Segment::Name(name)
+                if is_plain(name) =>
+            {
                 if !text.is_empty() {
                     text.push('.');
                 }
                 text.push_str(name);
             }
-            Segment::Field(name) | Segment::Name(name) | Segment::Member { name, .. } => {
+            Segment::Declared { name, .. }
+            | Segment::Field(name)
+            | Segment::Name(name)
+            | Segment::Member { name, .. } => {
                 text.push('[');
                 quote(name, text);
                 text.push(']');

@@ -448,7 +448,7 @@ impl Diff<'_> {
             return;
         }
         let clear = field.sensitivity == Sensitivity::Clear && !field.whole;
-        let node = Node::below(self.at, Segment::Declared(field));
+        let node = Node::below(self.at, field.segment());
         if field.plain && !self.out.probing && node.depth() <= MAX_DEPTH {
             // What `field` comes to, for most fields.
             old.diff(
@@ -488,7 +488,7 @@ impl Diff<'_> {
         let ignoring = self.out.ignoring;
         self.out.ignoring |= field.ignored;
         match field.place {
-            Place::Named => self.below(&Node::below(self.at, Segment::Declared(field)), report),
+            Place::Named => self.below(&Node::below(self.at, field.segment()), report),
             Place::Indexed(index) => {
                 self.below(&Node::below(self.at, Segment::Index(index)), report);
             }

@@ -8,6 +8,7 @@ use super::fields::no_fields;
 use super::visited::{Visited, any_inside};
 use crate::level::Level;
 use crate::mask::Mask;
+use crate::path::Segment;
 
 /// What of a field's value may reach the trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +157,15 @@ impl FieldSchema {
             units: || &[],
             keys: no_fields,
             through: Through::Nothing,
+        }
+    }
+
+    /// Returns the step that leads to a named field.
+    #[inline]
+    pub(crate) const fn segment(&self) -> Segment<'static> {
+        Segment::Declared {
+            name: self.name,
+            plain: self.plain,
         }
     }
 
