@@ -23,11 +23,6 @@ const LAYERS: [&[&str]; 13] = [
     &["lib", "private", "testing"],
 ];
 
-/// Imports that still run up: the file, the room it imports, and what to move. The test fails if
-/// one of them is gone, so that the list only shrinks.
-const THREADS: [(&str, &str, &str); 1] =
-    [("value/hash.rs", "log", "3: the keys of the current log")];
-
 /// One import: the room of the item, and its path as the file writes it.
 type Import = (String, String);
 
@@ -43,19 +38,11 @@ fn the_rooms_are_those_of_the_list() {
 #[test]
 fn imports_run_down() {
     let mut wrong = Vec::new();
-    let mut known = BTreeSet::new();
     for (file, imports) in all_imports() {
+        let from = room(&file);
         for (to, path) in imports {
-            let from = room(&file);
-            if to == from || layer(&to) < layer(from) {
-                continue;
-            }
-            match THREADS
-                .iter()
-                .position(|thread| (thread.0, thread.1) == (&file, &to))
-            {
-                Some(thread) => _ = known.insert(thread),
-                None => wrong.push(format!("{file} imports crate::{path}, of {to}")),
+            if to != from && layer(&to) >= layer(from) {
+                wrong.push(format!("{file} imports crate::{path}, of {to}"));
             }
         }
     }
@@ -64,11 +51,6 @@ fn imports_run_down() {
         "imports that run up:\n{}",
         wrong.join("\n")
     );
-    let gone: Vec<_> = (0..THREADS.len())
-        .filter(|thread| !known.contains(thread))
-        .map(|thread| THREADS[thread])
-        .collect();
-    assert!(gone.is_empty(), "threads that are cut: {gone:?}");
 }
 
 #[test]

@@ -127,6 +127,7 @@ impl AuditLog {
     }
 
     pub(crate) fn from_shared(shared: Shared) -> Self {
+        HashKeys::find_by(|| Self::current().hash_keys());
         Self {
             shared: Arc::new(shared),
         }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use hmac_sha256::HMAC;
 use serde_json::Value;
@@ -26,6 +26,9 @@ thread_local! {
     /// The keys entered on this thread, in place of those of the current log.
     static ENTERED: RefCell<Option<Arc<HashKeys>>> = const { RefCell::new(None) };
 }
+
+/// Returns the keys of the current log, once a log was built.
+static OF_THE_CURRENT_LOG: OnceLock<fn() -> Arc<HashKeys>> = OnceLock::new();
 
 /// How many bytes a key has at least: with fewer the values behind tokens can be found by trying
 /// keys.
@@ -56,10 +59,19 @@ impl HashKeys {
         Arc::clone(&KEY)
     }
 
-    /// The keys entered on this thread, else those of the current log.
+    /// Sets where [`current`](Self::current) finds the keys of the current log.
+    pub(crate) fn find_by(current: fn() -> Arc<Self>) {
+        OF_THE_CURRENT_LOG.get_or_init(|| current);
+    }
+
+    /// The keys entered on this thread, else those of the current log. Before any log is built
+    /// these are the ephemeral ones, which the log in memory has too.
     pub(crate) fn current() -> Arc<Self> {
         let entered = ENTERED.with_borrow(Clone::clone);
-        entered.unwrap_or_else(|| crate::log::AuditLog::current().hash_keys())
+        entered.unwrap_or_else(|| match OF_THE_CURRENT_LOG.get() {
+            Some(current) => current(),
+            None => Self::ephemeral(),
+        })
     }
 
     /// Runs a function in which these keys make the tokens of [identities](Self::key_token):
