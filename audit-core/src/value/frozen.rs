@@ -22,6 +22,7 @@ use super::visited::Visited;
 use super::{AsSet, AuditValue, Keyed};
 use crate::change::Redaction;
 use crate::error::ValueError;
+use crate::json::order::compare_values;
 use crate::path::Segment;
 
 /// The key of a tag. No value can guess it and pass for one.
@@ -35,12 +36,18 @@ static TAG: LazyLock<String> = LazyLock::new(|| {
 pub(crate) enum Tag<'n> {
     /// A field of a struct, by its number in the capture.
     Field(usize),
+    /// The fields of a struct or variant, and the members beside them.
+    Struct,
     /// Masked or hashed.
     Secret,
     Set,
     Tuple,
     /// A data variant of an enum.
     Variant(&'n str),
+    /// A variant of an enum that is recorded without an object of its name around it.
+    Choice(&'n str),
+    /// A member of a struct's object that is no field.
+    Beside,
     /// A list whose items are matched by this field.
     Keyed(&'n str),
     /// An object or array that is recorded as one value.
@@ -52,10 +59,13 @@ impl Tag<'_> {
     fn on(self, value: Value) -> Value {
         let (kind, more) = match self {
             Self::Field(number) => ("field", json!(number)),
+            Self::Struct => ("struct", Value::Null),
             Self::Secret => ("secret", Value::Null),
             Self::Set => ("set", Value::Null),
             Self::Tuple => ("tuple", Value::Null),
             Self::Variant(name) => ("variant", json!(name)),
+            Self::Choice(name) => ("choice", json!(name)),
+            Self::Beside => ("beside", Value::Null),
             Self::Keyed(field) => ("keyed", json!(field)),
             Self::Whole => ("whole", Value::Null),
         };
@@ -106,8 +116,10 @@ impl Snapshot<'_> {
             Sensitivity::Skipped => return Value::Null,
             Sensitivity::Clear => {
                 let value = snapshot(self);
-                let tagged = value.get(TAG.as_str()).is_some();
-                let whole = !composite && !tagged && (value.is_object() || value.is_array());
+                let plain = value
+                    .get(TAG.as_str())
+                    .is_none_or(|tag| tag[0].as_str() == Some("struct"));
+                let whole = !composite && plain && (value.is_object() || value.is_array());
                 if whole { Tag::Whole.on(value) } else { value }
             }
             Sensitivity::Masked(_) | Sensitivity::Hashed => self.capture_secret(snapshot, shown),
@@ -140,12 +152,22 @@ pub(crate) struct FrozenField {
     value: Frozen,
 }
 
+/// The form that the fields of a struct are recorded in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Object,
+    /// With this many items; a skipped field leaves a null.
+    Array(usize),
+    /// One field in the place of the whole: of a newtype, or of a variant with one value.
+    Alone,
+}
+
 /// A captured value.
 #[derive(Clone, Debug)]
 pub(crate) enum Frozen {
     Leaf(Value),
     /// By the number of the field in the capture.
-    Struct(Vec<FrozenField>),
+    Struct(Form, Vec<FrozenField>),
     List(Vec<Frozen>),
     Tuple(Vec<Frozen>),
     Set(Vec<Frozen>),
@@ -153,6 +175,8 @@ pub(crate) enum Frozen {
     Keyed(String, Vec<Frozen>),
     Map(BTreeMap<String, Frozen>),
     Variant(String, Box<Frozen>),
+    /// A variant whose name is not in the path of its changes.
+    Choice(String, Box<Frozen>),
     Whole(Box<Frozen>),
     Secret {
         clear: Box<Frozen>,
@@ -165,16 +189,13 @@ impl Frozen {
         match value {
             Value::Array(items) => {
                 let items = items.into_iter().map(|item| Self::read(item, capture));
-                Self::fields_or(items.collect(), Self::List)
+                Self::List(items.collect())
             }
             Value::Object(mut object) => match object.remove(TAG.as_str()) {
                 None => {
                     let entries = object.into_iter();
                     let entries = entries.map(|(key, value)| (key, Self::read(value, capture)));
-                    let (keys, values): (Vec<_>, Vec<_>) = entries.unzip();
-                    Self::fields_or(values, |values| {
-                        Self::Map(keys.into_iter().zip(values).collect())
-                    })
+                    Self::Map(entries.collect())
                 }
                 Some(tag) => {
                     Self::read_tagged(&tag, object.remove("v").unwrap_or_default(), capture)
@@ -197,14 +218,18 @@ impl Frozen {
                 let known = number.and_then(|number| Some((number, *capture.fields.get(number)?)));
                 let value = Self::read(value, capture);
                 match known {
-                    Some((number, field)) => Self::Struct(vec![FrozenField {
-                        number,
-                        field,
-                        value,
-                    }]),
+                    Some((number, field)) => Self::Struct(
+                        Form::Alone,
+                        vec![FrozenField {
+                            number,
+                            field,
+                            value,
+                        }],
+                    ),
                     None => value,
                 }
             }
+            Some("struct") => Self::read_struct(value, capture),
             Some("secret") => Self::Secret {
                 clear: Box::new(Self::read(value["clear"].take(), capture)),
                 shown: value["shown"].take(),
@@ -218,31 +243,65 @@ impl Frozen {
                 let name = tag[1].as_str().unwrap_or_default().to_owned();
                 Self::Variant(name, Box::new(Self::read(value, capture)))
             }
+            Some("choice") => {
+                let name = tag[1].as_str().unwrap_or_default().to_owned();
+                Self::Choice(name, Box::new(Self::read(value, capture)))
+            }
+            Some("beside") => Self::read(value, capture),
             _ => Self::Whole(Box::new(Self::read(value, capture))),
         }
     }
 
-    /// Makes a struct of parts that all are fields, and something else of others.
-    fn fields_or(parts: Vec<Self>, other: impl FnOnce(Vec<Self>) -> Self) -> Self {
-        let is_field = |part: &Self| matches!(part, Self::Struct(fields) if fields.len() == 1);
-        if parts.is_empty() || !parts.iter().all(is_field) {
-            return other(parts);
-        }
-        let fields = parts.into_iter().flat_map(|part| match part {
-            Self::Struct(fields) => fields,
-            _ => Vec::new(),
-        });
-        let mut fields: Vec<FrozenField> = fields.collect();
+    /// Reads a struct; an object with a member that no field describes is a map.
+    fn read_struct(value: Value, capture: &Capture) -> Self {
+        let part = |part: Value| {
+            let is_field = part
+                .get(TAG.as_str())
+                .is_some_and(|tag| tag[0].as_str() == Some("field"));
+            match Self::read(part, capture) {
+                Self::Struct(Form::Alone, mut fields) if is_field => {
+                    fields.pop().ok_or(Self::Leaf(Value::Null))
+                }
+                other => Err(other),
+            }
+        };
+        let (form, mut fields) = match value {
+            Value::Array(items) => {
+                let length = items.len();
+                // The rest are the nulls of skipped fields.
+                let fields = items.into_iter().filter_map(|item| part(item).ok());
+                (Form::Array(length), fields.collect::<Vec<_>>())
+            }
+            Value::Object(object) => {
+                let parts = object.into_iter().map(|(name, value)| (name, part(value)));
+                let parts: Vec<_> = parts.collect();
+                if parts.iter().any(|(_, part)| part.is_err()) {
+                    let entries = parts.into_iter().map(|(name, part)| {
+                        let value = part.map_or_else(|other| other, |field| field.value);
+                        (name, value)
+                    });
+                    return Self::Map(entries.collect());
+                }
+                let fields = parts.into_iter().filter_map(|(_, part)| part.ok());
+                (Form::Object, fields.collect())
+            }
+            other => return Self::read(other, capture),
+        };
         fields.sort_by_key(|field| field.number);
-        Self::Struct(fields)
+        Self::Struct(form, fields)
     }
 
     /// Returns what a snapshot shows.
     fn shown(&self) -> Value {
         match self {
             Self::Leaf(value) | Self::Secret { shown: value, .. } => value.clone(),
-            Self::List(items) | Self::Tuple(items) | Self::Set(items) | Self::Keyed(_, items) => {
+            Self::List(items) | Self::Tuple(items) | Self::Keyed(_, items) => {
                 items.iter().map(Self::shown).collect()
+            }
+            Self::Set(items) => {
+                let mut members: Vec<Value> = items.iter().map(Self::shown).collect();
+                members.sort_by(compare_values);
+                Value::Array(members)
             }
             Self::Map(entries) => {
                 let entries = entries
@@ -252,14 +311,14 @@ impl Frozen {
             }
             Self::Variant(name, content) if content.is_called(name) => content.shown(),
             Self::Variant(name, content) => json!({name: content.shown()}),
-            Self::Whole(value) => value.shown(),
-            Self::Struct(fields) => shown_struct(fields),
+            Self::Choice(_, value) | Self::Whole(value) => value.shown(),
+            Self::Struct(form, fields) => shown_struct(*form, fields),
         }
     }
 
     /// Whether it is what a variant with one field holds, whose schema has the variant's name.
     fn is_called(&self, name: &str) -> bool {
-        matches!(self, Self::Struct(fields) if fields.len() == 1
+        matches!(self, Self::Struct(Form::Alone, fields) if fields.len() == 1
             && fields[0].field.name == name
             && matches!(fields[0].field.place, Place::Named))
     }
@@ -268,7 +327,7 @@ impl Frozen {
     /// object into which the value is flattened.
     fn redactions(&self) -> Vec<(Cow<'static, str>, Redaction)> {
         match self {
-            Self::Struct(fields) => {
+            Self::Struct(_, fields) => {
                 let redacted = fields.iter().filter(|field| field.value.is_redacted());
                 redacted
                     .flat_map(|FrozenField { field, value, .. }| match field.place {
@@ -289,7 +348,9 @@ impl Frozen {
             Self::Variant(name, content) if !content.is_called(name) => {
                 vec![(name.clone().into(), Redaction::Partial)]
             }
-            Self::Variant(_, content) | Self::Whole(content) => content.redactions(),
+            Self::Variant(_, content) | Self::Choice(_, content) | Self::Whole(content) => {
+                content.redactions()
+            }
             Self::Secret {
                 clear,
                 shown: Value::Object(shown),
@@ -319,39 +380,45 @@ impl Frozen {
                 items.iter().any(Self::is_redacted)
             }
             Self::Map(entries) => entries.values().any(Self::is_redacted),
-            Self::Variant(_, content) | Self::Whole(content) => content.is_redacted(),
-            Self::Struct(fields) => fields.iter().any(|field| field.value.is_redacted()),
+            Self::Variant(_, content) | Self::Choice(_, content) | Self::Whole(content) => {
+                content.is_redacted()
+            }
+            Self::Struct(_, fields) => fields.iter().any(|field| field.value.is_redacted()),
         }
     }
 }
 
-fn shown_struct(fields: &[FrozenField]) -> Value {
-    let mut object = Map::new();
-    let mut items = Vec::new();
-    for FrozenField { field, value, .. } in fields {
-        match field.place {
-            Place::Indexed(_) => items.push(value.shown()),
-            Place::Named => {
-                object.insert(field.name.to_owned(), value.shown());
+fn shown_struct(form: Form, fields: &[FrozenField]) -> Value {
+    if let Form::Array(length) = form {
+        let mut items = vec![Value::Null; length];
+        for FrozenField { field, value, .. } in fields {
+            if let Place::Indexed(index) = field.place
+                && let Some(item) = items.get_mut(index)
+            {
+                *item = value.shown();
             }
-            _ => match value.shown() {
-                Value::Object(inner) => object.extend(inner),
-                // A newtype.
-                other => return other,
-            },
+        }
+        return Value::Array(items);
+    }
+    let mut object = Map::new();
+    for FrozenField { field, value, .. } in fields {
+        match (field.place, value.shown()) {
+            (Place::Named, value) => {
+                object.insert(field.name.to_owned(), value);
+            }
+            (_, other) if form == Form::Alone => return other,
+            (_, Value::Object(inner)) => object.extend(inner),
+            // A flattened `None`.
+            _ => {}
         }
     }
-    if items.is_empty() {
-        Value::Object(object)
-    } else {
-        Value::Array(items)
-    }
+    Value::Object(object)
 }
 
 /// Matches the items of a list by a field.
 fn keyed<'v>(items: &'v [Frozen], field: &'v str) -> impl AuditValue + use<'v> {
     Keyed::captured(items, field, move |item: &'v Frozen| match item {
-        Frozen::Struct(fields) => fields
+        Frozen::Struct(_, fields) => fields
             .iter()
             .find(|known| known.field.name == field)
             .map_or(item, |known| &known.value),
@@ -424,13 +491,15 @@ impl AuditValue for Frozen {
             }
             (Self::Set(old), Self::Set(new)) => AsSet(old).same(&AsSet(new)),
             (Self::Map(old), Self::Map(new)) => old.same(new),
-            (Self::Variant(old_name, old), Self::Variant(new_name, new)) => {
+            (Self::Variant(old_name, old), Self::Variant(new_name, new))
+            | (Self::Choice(old_name, old), Self::Choice(new_name, new)) => {
                 old_name == new_name && old.same(new)
             }
             (Self::Whole(old), Self::Whole(new))
             | (Self::Secret { clear: old, .. }, Self::Secret { clear: new, .. }) => old.same(new),
-            (Self::Struct(old), Self::Struct(new)) => {
-                old.len() == new.len()
+            (Self::Struct(form, old), Self::Struct(new_form, new)) => {
+                form == new_form
+                    && old.len() == new.len()
                     && old.iter().zip(new).all(|(old, new)| {
                         old.field.name == new.field.name && old.value.same(&new.value)
                     })
@@ -450,7 +519,9 @@ impl AuditValue for Frozen {
     fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
         match (self, new) {
             _ if self.same(new) => {}
-            (Self::Struct(old), Self::Struct(new)) => diff_struct(old, new, cx),
+            (Self::Struct(form, old), Self::Struct(new_form, new)) if form == new_form => {
+                diff_struct(old, new, cx);
+            }
             (Self::Keyed(field, old), Self::Keyed(_, new)) => {
                 keyed(old, field).diff(&keyed(new, field), cx);
             }
@@ -471,6 +542,9 @@ impl AuditValue for Frozen {
                     cx.at(Segment::Name(name), |cx| old.diff(new, cx));
                 }
             }
+            (Self::Choice(name, old), Self::Choice(new_name, new)) if name == new_name => {
+                old.diff(new, cx);
+            }
             (Self::Secret { shown: old, .. }, Self::Secret { shown: new, .. }) => {
                 let redaction = match (old, new) {
                     (Value::Object(_) | Value::Array(_), _)
@@ -488,6 +562,7 @@ impl AuditValue for Frozen {
 #[derive(Clone, Debug)]
 pub(crate) struct Before {
     names: Arc<[&'static str]>,
+    form: Form,
     fields: Vec<FrozenField>,
     key: String,
 }
@@ -505,13 +580,14 @@ impl Before {
         if let Some(error) = env.into_error() {
             return Err(error);
         }
-        let mut fields = match Frozen::read(value, &capture) {
-            Frozen::Struct(fields) => fields,
-            _ => Vec::new(),
+        let (form, mut fields) = match Frozen::read(value, &capture) {
+            Frozen::Struct(form, fields) => (form, fields),
+            _ => (Form::Object, Vec::new()),
         };
         fields.retain(|field| names.contains(&field.field.name));
         Ok(Self {
             names: Arc::clone(names),
+            form,
             fields,
             key: object.object_pk(),
         })
@@ -534,7 +610,7 @@ impl Before {
 
     /// Puts what the fields were into a snapshot of the object.
     pub(crate) fn restore(&self, snapshot: &mut Value) {
-        let shown = shown_struct(&self.fields);
+        let shown = shown_struct(self.form, &self.fields);
         match (snapshot, shown) {
             (Value::Object(object), Value::Object(before)) => object.extend(before),
             (Value::Array(items), Value::Array(_)) => {

@@ -471,7 +471,8 @@ impl<'a> Snapshot<'a> {
                 cx,
             };
             fill(&mut object);
-            Value::Object(object.map)
+            let map = object.map;
+            cx.tagged(Tag::Struct, Value::Object(map))
         })
     }
 
@@ -485,7 +486,8 @@ impl<'a> Snapshot<'a> {
                 cx,
             };
             fill(&mut array);
-            Value::Array(array.items)
+            let items = array.items;
+            cx.tagged(Tag::Struct, Value::Array(items))
         })
     }
 
@@ -558,6 +560,13 @@ impl<'a> Snapshot<'a> {
             }
             Value::Object(Map::from_iter([(name.to_owned(), content)]))
         })
+    }
+
+    /// Records a variant whose content has no object of its name around it.
+    #[doc(hidden)]
+    #[inline]
+    pub fn choice(&mut self, name: &'static str, content: Value) -> Value {
+        self.tagged(Tag::Choice(name), content)
     }
 
     /// Records a struct with named fields and the tag that serde writes beside them.
@@ -721,6 +730,7 @@ impl ObjectSnapshot<'_, '_> {
     #[inline(never)]
     pub fn put(&mut self, name: &'static str, build: impl FnOnce(&mut Snapshot<'_>) -> Value) {
         let value = build(self.cx);
+        let value = self.cx.tagged(Tag::Beside, value);
         if self.map.insert(name.to_owned(), value).is_some() {
             self.cx.fail(flat::taken(name));
         }

@@ -3,6 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::Ident;
+use syn::ext::IdentExt;
 
 use super::field::{self, Spot};
 use super::{schema, value};
@@ -216,7 +217,14 @@ fn snapshot_arm(
             value::collection(shape, &quote!(#tag #fields))
         }
     };
-    quote!(#pattern => #content,)
+    if matches!(variant.tagging(tagging), Tagging::External) {
+        return quote!(#pattern => #content,);
+    }
+    let source = variant.original.ident.unraw().to_string();
+    quote!(#pattern => {
+        let __value = #content;
+        __audit::Snapshot::choice(__cx, #source, __value)
+    })
 }
 
 /// Records what a variant with data holds, without its name.
