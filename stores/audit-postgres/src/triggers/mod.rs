@@ -86,6 +86,8 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 ///   deletion and a creation. To move rows without an entry, write both partitions by their own
 ///   names; a DELETE from a partition and an INSERT into the whole table records a creation alone,
 ///   which [`reconcile`](crate::PostgresStore::reconcile) reports.
+///   A MERGE that moves a row to another partition has no entry and is not noted: PostgreSQL 15 fires
+///   the triggers with empty tables. Write it as an UPDATE.
 ///   An UPDATE of which a trigger of a partition refuses a row (`BEFORE INSERT .. RETURN NULL`) has the
 ///   deletion of that row, and the entries of its rows with another identity name no counterpart.
 /// - **Restoring.** `pg_restore --data-only`, or a data dump loaded with `psql`, records a creation
