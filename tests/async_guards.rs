@@ -111,6 +111,9 @@ fn a_draft_in_a_mixed_transaction_is_refused() {
         matches!(refused, Err(Error::TransactionMixed)),
         "{refused:?}"
     );
+    // No future is there: the order is the mistake.
+    let text = refused.expect_err("it is mixed").to_string();
+    assert!(text.contains("end the inner one first"), "{text}");
     assert!(is_mixed(&inner.commit()));
     assert!(seen(&audit).is_empty());
 }

@@ -191,7 +191,7 @@ fn report_mixed(name: &str) {
         log_or_print(
             log::Level::Warn,
             &format!(
-                "the guard of an audit {name} was dropped before one that was entered after it ({count} so far), so entries may have the wrong actor or transaction: do not hold guards across `.await`; use `in_audit_context` and `transaction_async` for futures"
+                "the guard of an audit {name} was dropped before one that was entered after it ({count} so far), so entries may have the wrong actor or transaction: drop the inner guard first, and do not hold guards across `.await`; use `in_audit_context` and `transaction_async` for futures"
             ),
         );
     }

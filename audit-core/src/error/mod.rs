@@ -221,7 +221,7 @@ impl fmt::Display for Error {
             }
             Self::TransactionEnded => f.write_str("the audit transaction has ended already"),
             Self::TransactionMixed => f.write_str(
-                "the audit transaction mixed with another one on its thread, and none of its entries is written: do not hold its guard across `.await`; use `transaction_async`",
+                "the audit transaction mixed with another one on its thread, and none of its entries is written: end the inner one first, and do not hold a guard across `.await`; use `transaction_async` for futures",
             ),
             Self::PartOfTransaction => f.write_str(
                 "the audit transaction is a part of another one: write the outer one",
