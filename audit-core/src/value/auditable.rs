@@ -16,7 +16,7 @@ use crate::entry::ObjectRef;
 /// marked `#[audit(id)]`, or with `#[audit(id(..))]` on the struct. A struct without
 /// identity gets only [`AuditValue`] and can be a field of an entity.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an entity: it has no identity",
+    message = "`{Self}` is not an entity: `Auditable` is not derived, or no field is the identity",
     label = "`{Self}` does not implement `Auditable`",
     note = "derive `Auditable` and mark the identifying field with `#[audit(id)]` (a field called `id` is found by itself)"
 )]
