@@ -210,7 +210,9 @@ fn store_hint(error: &StoreError) -> Option<&'static str> {
         StoreError::Full { .. } => "make room on the disk",
         StoreError::Foreign { .. } => "check the path; it must be a file that auditlog wrote",
         StoreError::NewerSchema { .. } => "use the auditlog command of that version or a later one",
-        StoreError::Corrupt { .. } => "`auditlog doctor` tells what is damaged",
+        StoreError::Corrupt { .. } => {
+            "`auditlog doctor` tells what is damaged, if the file can be opened; else restore a backup"
+        }
         _ => return None,
     })
 }
