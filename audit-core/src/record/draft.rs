@@ -1,33 +1,32 @@
 //! Drafts: entries that are made but not yet recorded.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
-use uuid::Uuid;
 
-use super::full_snapshot::Whole;
+use super::entity::{Entity, Former};
+use super::gate::Gated;
 use super::pending::Pending;
+use super::ready::{Content, Old, Ready, invalid};
 use super::transaction::Staging;
 use crate::action::{Action, Outcome};
 use crate::change::Changes;
 use crate::context::{Context, IntoActor};
-use crate::entry::{LogEntry, ObjectRef, size, to_micros};
+use crate::entry::{LogEntry, to_micros};
 use crate::error::{Error, Result, ValueError};
 use crate::history::mark_loose;
 use crate::level::Level;
-use crate::log::{AuditLog, Flow};
+use crate::log::AuditLog;
 use crate::path::Path;
 use crate::pipeline::receipt::{Receipt, SkipReason};
 use crate::pipeline::ticket::Ticket;
 use crate::registry::Registration;
-use crate::registry::options::{SnapshotPolicy, find_field};
+use crate::registry::options::find_field;
 use crate::value::AuditValue;
 use crate::value::auditable::Auditable;
-use crate::value::diff::{Difference, compare, compare_with};
+use crate::value::diff::{compare, compare_with};
 use crate::value::frozen::Before;
-use crate::value::repr::Repr;
 use crate::value::rules::Rules;
 use crate::value::schema::ModelSchema;
-use crate::value::snapshot::{Env, Snapshot};
+use crate::value::snapshot::Snapshot;
 
 /// An entry that is made but not yet recorded.
 ///
@@ -45,134 +44,6 @@ enum State {
     Ready(Box<Ready>),
     Skipped(SkipReason),
     Failed(Error),
-}
-
-/// Compares the old object with the new one.
-type Compare<'c> = dyn Fn(Env, Option<&Rules>) -> Result<Difference, ValueError> + 'c;
-
-#[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
-struct Ready {
-    entry: LogEntry,
-    schema: Option<&'static ModelSchema>,
-    /// The level by action, before fields and outcome raise it.
-    base: Level,
-    raised: Option<Level>,
-    /// The level the caller set.
-    fixed: Option<Level>,
-    require_reason: bool,
-    require_actor: bool,
-    /// Whether the entry is only worth recording if something changed.
-    needs_change: bool,
-    notable: bool,
-    /// Whether the entry has its id, its time and what the context gives; one that is not
-    /// recorded needs none of them.
-    complete: bool,
-    /// Whether snapshots are due by the number of entries.
-    counted: bool,
-    /// The end of the object under its former key, where an update changed its identity.
-    ended: Option<Box<Ended>>,
-}
-
-/// The first entry of an identity change; the second one is the draft's own.
-#[derive(Debug)]
-struct Ended {
-    entry: LogEntry,
-    /// The level by action.
-    base: Level,
-}
-
-/// An object of any type, so that what makes an entry is compiled once.
-trait Entity {
-    fn admitted(&self, registration: &Registration) -> bool;
-    /// Whether entries name the object or its parent by a token.
-    fn hashes_keys(&self) -> bool;
-    fn pk(&self) -> String;
-    fn write_repr(&self, repr: &mut Repr<'_>);
-    fn root(&self) -> Option<ObjectRef>;
-    fn record(&self, cx: &mut Snapshot<'_>) -> Value;
-}
-
-impl<T: Auditable + 'static> Entity for T {
-    fn admitted(&self, registration: &Registration) -> bool {
-        registration.admits(self.entity())
-    }
-
-    fn hashes_keys(&self) -> bool {
-        T::HASHES_KEYS
-    }
-
-    fn pk(&self) -> String {
-        self.object_pk()
-    }
-
-    fn write_repr(&self, repr: &mut Repr<'_>) {
-        self.repr_into(repr);
-    }
-
-    fn root(&self) -> Option<ObjectRef> {
-        self.parent()
-    }
-
-    fn record(&self, cx: &mut Snapshot<'_>) -> Value {
-        self.snapshot(cx)
-    }
-}
-
-/// An object that shares some fields with a later state of itself, as it was.
-struct Former<'o> {
-    old: &'o dyn Entity,
-    before: &'o Before,
-}
-
-impl Entity for Former<'_> {
-    fn admitted(&self, registration: &Registration) -> bool {
-        self.old.admitted(registration)
-    }
-
-    fn hashes_keys(&self) -> bool {
-        self.old.hashes_keys()
-    }
-
-    fn pk(&self) -> String {
-        self.before.key().to_owned()
-    }
-
-    fn write_repr(&self, repr: &mut Repr<'_>) {
-        self.old.write_repr(repr);
-    }
-
-    fn root(&self) -> Option<ObjectRef> {
-        self.old.root()
-    }
-
-    fn record(&self, cx: &mut Snapshot<'_>) -> Value {
-        let mut snapshot = self.old.record(cx);
-        self.before.restore(&mut snapshot);
-        snapshot
-    }
-}
-
-/// The state of an object before an update.
-#[derive(Clone, Copy)]
-struct Old<'o> {
-    object: &'o dyn Entity,
-    /// Whether the new state is known to have the same key.
-    keeps_key: bool,
-}
-
-/// The content of an entry, by the kind of draft.
-enum Content<'c> {
-    /// Every field as new.
-    Created,
-    /// Every field as old.
-    Deleted,
-    /// What a comparison with the old object finds, which may have another key.
-    Changed(&'c Compare<'c>, Old<'c>),
-    /// All of it, and no change.
-    Present,
-    /// Nothing.
-    Same,
 }
 
 impl AuditLog {
@@ -324,7 +195,7 @@ impl Draft {
                                 mark_loose(schema.fields, &mut entry.changes);
                             }
                         }
-                        ready.settle_level();
+                        ready.set_level();
                         if !ready.is_unchanged() {
                             ready.complete(log);
                         }
@@ -343,7 +214,7 @@ impl Draft {
             ready.complete(&self.log);
             edit(ready);
             ready.share();
-            ready.settle_level();
+            ready.set_level();
         }
         self
     }
@@ -385,7 +256,7 @@ impl Draft {
 
     /// Sets the level, whatever fields and outcome say.
     pub fn level(self, level: Level) -> Self {
-        self.edit(|ready| ready.fixed = Some(level))
+        self.edit(|ready| ready.level.fixed = Some(level))
     }
 
     /// Sets when it happened, to the microsecond: any time, also one before that of the last
@@ -515,9 +386,9 @@ impl Draft {
     /// recorded anew has another id and may be there twice.
     pub fn record(self) -> Result<Receipt> {
         let log = self.log.clone();
-        let ready = match self.prepare()? {
-            Ok(ready) => ready,
-            Err(receipt) => return Ok(receipt),
+        let ready = match self.gated()? {
+            Gated::Passed(ready) => ready,
+            Gated::Stopped(receipt) => return Ok(receipt),
         };
         let id = ready.entry.id;
         if let Some(staging) = Staging::of(&log) {
@@ -545,15 +416,15 @@ impl Draft {
     /// Inside a transaction the entry is kept back for the end of that.
     pub fn submit(self) -> Ticket {
         let log = self.log.clone();
-        match self.prepare() {
-            Ok(Ok(ready)) => match Staging::of(&log) {
+        match self.gated() {
+            Ok(Gated::Passed(ready)) => match Staging::of(&log) {
                 Some(staging) => {
                     let receipt = Receipt::Recorded(ready.entry.id);
                     Ticket::settled(staging.stage(ready.into_entries()).map(|()| receipt))
                 }
                 None => log.enqueue(ready.into_entries().collect()),
             },
-            Ok(Err(receipt)) => Ticket::settled(Ok(receipt)),
+            Ok(Gated::Stopped(receipt)) => Ticket::settled(Ok(receipt)),
             Err(error) => Ticket::settled(Err(error)),
         }
     }
@@ -583,7 +454,7 @@ impl Draft {
     /// If the entry cannot be made, as for [`record`](Self::record).
     pub fn into_entries(self) -> Result<Vec<LogEntry>> {
         let transaction = Staging::id_of(&self.log);
-        let Ok(ready) = self.prepare()? else {
+        let Gated::Passed(ready) = self.gated()? else {
             return Ok(Vec::new());
         };
         let mut entries: Vec<LogEntry> = ready.into_entries().collect();
@@ -604,17 +475,11 @@ impl Draft {
     }
 
     /// Returns whether the context or the registration says that nothing is recorded.
-    pub(crate) fn is_skipped(&self) -> bool {
+    pub(super) fn is_skipped(&self) -> bool {
         matches!(self.state, State::Skipped(_))
     }
 
-    /// Adds what is to be written to `log`, and returns the receipt.
-    pub(crate) fn settle(self, log: &AuditLog, entries: &mut Vec<LogEntry>) -> Result<Receipt> {
-        self.must_be_of(log)?;
-        self.prepare_entries(entries)
-    }
-
-    pub(crate) fn must_be_of(&self, log: &AuditLog) -> Result<()> {
+    pub(super) fn must_be_of(&self, log: &AuditLog) -> Result<()> {
         if self.log.is(log) {
             Ok(())
         } else {
@@ -624,67 +489,24 @@ impl Draft {
 
     /// Adds what is to be written, and returns the receipt: of what was added last, or that
     /// there is nothing.
-    pub(crate) fn prepare_entries(self, entries: &mut Vec<LogEntry>) -> Result<Receipt> {
-        Ok(match self.prepare()? {
-            Ok(ready) => {
+    pub(super) fn pass_into(self, entries: &mut Vec<LogEntry>) -> Result<Receipt> {
+        Ok(match self.gated()? {
+            Gated::Passed(ready) => {
                 let receipt = Receipt::Recorded(ready.entry.id);
                 entries.extend(ready.into_entries());
                 receipt
             }
-            Err(receipt) => receipt,
+            Gated::Stopped(receipt) => receipt,
         })
     }
 
-    fn prepare(self) -> Result<Result<Box<Ready>, Receipt>> {
-        let mut ready = match self.state {
-            State::Ready(ready) => ready,
-            State::Skipped(reason) => return Ok(Err(Receipt::Skipped(reason))),
-            State::Failed(error) => return Err(error),
-        };
-        if ready.is_unchanged() {
-            return Ok(Err(Receipt::Unchanged));
+    /// Takes the draft through the gate.
+    fn gated(self) -> Result<Gated> {
+        match self.state {
+            State::Ready(ready) => ready.gated(&self.log),
+            State::Skipped(reason) => Ok(Gated::Stopped(Receipt::Skipped(reason))),
+            State::Failed(error) => Err(error),
         }
-        let shared = self.log.shared();
-        // Both entries of an identity change are recorded, or neither.
-        if ready.each().all(|entry| entry.level < shared.min_level) {
-            return Ok(Err(Receipt::Skipped(SkipReason::BelowLevel)));
-        }
-        for hook in &shared.before {
-            for entry in ready.each_mut() {
-                if hook(entry) == Flow::Veto {
-                    return Ok(Err(Receipt::Skipped(SkipReason::Vetoed)));
-                }
-            }
-        }
-        let no_reason = |entry: &LogEntry| {
-            let reason = entry.reason.as_ref();
-            reason.is_none_or(|reason| reason.trim().is_empty())
-        };
-        if ready.require_reason && ready.each().any(no_reason) {
-            return Err(Error::ReasonRequired {
-                model: ready.entry.model.clone(),
-                action: ready.entry.action.clone(),
-            });
-        }
-        if ready.require_actor && ready.each().any(|entry| entry.actor.is_none()) {
-            return Err(Error::ActorRequired {
-                model: ready.entry.model.clone(),
-                action: ready.entry.action.clone(),
-            });
-        }
-        for entry in ready.each() {
-            size::check(entry, shared.max_entry_bytes)?;
-        }
-        if ready.counted {
-            for entry in ready.each_mut() {
-                if entry.outcome != Outcome::Success {
-                    // An entry of a failure does not change the object's state.
-                    entry.snapshot = None;
-                }
-                shared.cadence.count(entry);
-            }
-        }
-        Ok(Ok(ready))
     }
 }
 
@@ -729,337 +551,4 @@ fn admit(
         return Err(State::Skipped(SkipReason::ActionExcluded));
     }
     Ok(registration)
-}
-
-impl Ready {
-    fn new(
-        log: &AuditLog,
-        action: Action,
-        schema: Option<&'static ModelSchema>,
-        base: Level,
-    ) -> Self {
-        let mut entry = LogEntry {
-            id: Uuid::nil(),
-            timestamp: DateTime::UNIX_EPOCH,
-            level: base,
-            object_repr: String::new(),
-            action,
-            outcome: Outcome::Success,
-            model: String::new(),
-            object_pk: String::new(),
-            parent: None,
-            counterpart: None,
-            changes: Changes::new(),
-            snapshot: None,
-            actor: None,
-            correlation_id: None,
-            trace_id: None,
-            transaction_id: None,
-            remote_addr: None,
-            remote_port: None,
-            reason: None,
-            additional_data: Map::new(),
-            schema_version: 1,
-            source: log.shared().source.clone(),
-        };
-        match schema {
-            Some(schema) => {
-                schema.name.clone_into(&mut entry.model);
-                entry.schema_version = schema.version;
-            }
-            None => entry.action.as_str().clone_into(&mut entry.object_repr),
-        }
-        Self {
-            entry,
-            schema,
-            base,
-            raised: None,
-            fixed: None,
-            require_reason: false,
-            require_actor: log.shared().require_actor,
-            needs_change: false,
-            notable: true,
-            complete: false,
-            counted: false,
-            ended: None,
-        }
-    }
-
-    /// Gives the entry its id, its time and what the context has.
-    fn complete(&mut self, log: &AuditLog) {
-        if !self.complete {
-            self.complete = true;
-            let now = log.now();
-            if let Some(ended) = &mut self.ended {
-                // First, so that it orders before the other.
-                ended.entry.id = (log.shared().ids)(now);
-            }
-            self.entry.id = (log.shared().ids)(now);
-            self.entry.timestamp = now;
-            Context::fill(&mut self.entry);
-            self.share();
-        }
-    }
-
-    /// Gives the other entry of an identity change all that both have in common.
-    fn share(&mut self) {
-        let Some(ended) = &mut self.ended else {
-            return;
-        };
-        let entry = &self.entry;
-        ended.entry = LogEntry {
-            id: ended.entry.id,
-            level: ended.entry.level,
-            action: Action::Delete,
-            object_pk: std::mem::take(&mut ended.entry.object_pk),
-            object_repr: std::mem::take(&mut ended.entry.object_repr),
-            parent: ended.entry.parent.take(),
-            counterpart: ended.entry.counterpart.take(),
-            changes: std::mem::take(&mut ended.entry.changes),
-            snapshot: ended.entry.snapshot.take(),
-            timestamp: entry.timestamp,
-            outcome: entry.outcome,
-            model: entry.model.clone(),
-            actor: entry.actor.clone(),
-            correlation_id: entry.correlation_id.clone(),
-            trace_id: entry.trace_id.clone(),
-            transaction_id: entry.transaction_id,
-            remote_addr: entry.remote_addr,
-            remote_port: entry.remote_port,
-            reason: entry.reason.clone(),
-            additional_data: entry.additional_data.clone(),
-            schema_version: entry.schema_version,
-            source: entry.source.clone(),
-        };
-    }
-
-    /// Returns the entries, in their order.
-    fn each(&self) -> impl Iterator<Item = &LogEntry> {
-        let ended = self.ended.as_ref().map(|ended| &ended.entry);
-        ended.into_iter().chain([&self.entry])
-    }
-
-    fn each_mut(&mut self) -> impl Iterator<Item = &mut LogEntry> {
-        let ended = self.ended.as_mut().map(|ended| &mut ended.entry);
-        ended.into_iter().chain([&mut self.entry])
-    }
-
-    fn into_entries(self: Box<Self>) -> impl Iterator<Item = LogEntry> {
-        let this = *self;
-        let ended = this.ended.map(|ended| ended.entry);
-        ended.into_iter().chain([this.entry])
-    }
-
-    fn of(log: &AuditLog, action: Action, registration: &Registration) -> Self {
-        let schema = registration.schema;
-        let levels = registration.settings.levels(schema);
-        let base = match &action {
-            Action::Create => levels.create,
-            Action::Update => levels.update,
-            Action::Delete => levels.delete,
-            Action::Access => levels.access,
-            Action::Custom(_) => levels.custom,
-        };
-        let mut ready = Self::new(log, action, Some(schema), base);
-        ready.require_reason = schema.require_reason || registration.settings.require_reason;
-        ready.require_actor |= registration.settings.require_actor;
-        ready
-    }
-
-    /// Names the object and says what became of it.
-    fn describe(
-        &mut self,
-        log: &AuditLog,
-        object: &dyn Entity,
-        content: &Content<'_>,
-        registration: &Registration,
-    ) -> Result<()> {
-        let settings = &registration.settings;
-        let rules = registration.rules();
-        let schema = registration.schema;
-        self.entry.object_pk = object.pk();
-        let former = match content {
-            Content::Changed(_, old) if !old.keeps_key => {
-                let former = old.object.pk();
-                self.must_have_key(&former)?;
-                (former != self.entry.object_pk).then_some((former, old.object))
-            }
-            _ => None,
-        };
-        self.must_have_key(&self.entry.object_pk)?;
-        let (text, env) = text_of(log, object, rules, schema)?;
-        self.entry.object_repr = text;
-        self.entry.parent = object.root();
-        if let Content::Changed(compare, _) = content {
-            let difference = compare(env.below_the_outermost(), rules)
-                .map_err(|source| invalid(schema, source))?;
-            self.entry.changes = difference.changes;
-            pass_over(&mut self.entry, difference.passed_over);
-            self.raised = difference.level;
-            self.needs_change = true;
-            self.notable = difference.notable;
-        }
-        self.counted = matches!(settings.snapshot, SnapshotPolicy::Every(_));
-        if let Some((former, old)) = former {
-            return self.change_identity(log, former, (old, object), registration);
-        }
-        let cadence = &log.shared().cadence;
-        let wanted = match (content, settings.snapshot) {
-            (Content::Present, _) => true,
-            (Content::Same, _)
-            | (_, SnapshotPolicy::Never)
-            | (Content::Created | Content::Deleted, SnapshotPolicy::Every(_)) => false,
-            (_, SnapshotPolicy::Always) => true,
-            (Content::Changed(..), SnapshotPolicy::Every(every)) => {
-                self.notable && cadence.is_due(&*log.shared().pipeline.store, &self.entry, every)
-            }
-        };
-        match content {
-            Content::Created => {
-                fill_whole(&mut self.entry, log, object, registration, CREATED, wanted)
-            }
-            Content::Deleted => {
-                fill_whole(&mut self.entry, log, object, registration, DELETED, wanted)
-            }
-            _ if wanted => {
-                let whole = whole(log, object, registration)?;
-                pass_over(&mut self.entry, whole.passed_over);
-                self.entry.snapshot = Some(whole.snapshot);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Makes of an update the end of the object under its former key, and its beginning under
-    /// the new one.
-    fn change_identity(
-        &mut self,
-        log: &AuditLog,
-        former: String,
-        (old, new): (&dyn Entity, &dyn Entity),
-        registration: &Registration,
-    ) -> Result<()> {
-        let settings = &registration.settings;
-        let rules = registration.rules();
-        let levels = settings.levels(registration.schema);
-        let wanted = settings.snapshot == SnapshotPolicy::Always;
-        let model = self.entry.model.clone();
-        let mut ended = Self::new(
-            log,
-            Action::Delete,
-            Some(registration.schema),
-            levels.delete,
-        );
-        (ended.entry.object_repr, _) = text_of(log, old, rules, registration.schema)?;
-        ended.entry.parent = old.root();
-        ended.entry.counterpart = Some(ObjectRef::new(&*model, &*self.entry.object_pk));
-        fill_whole(&mut ended.entry, log, old, registration, DELETED, wanted)?;
-        self.entry.counterpart = Some(ObjectRef::new(model, &*former));
-        ended.entry.object_pk = former;
-        self.entry.action = Action::Create;
-        self.base = levels.create;
-        self.needs_change = false;
-        self.notable = true;
-        self.ended = Some(Box::new(Ended {
-            entry: ended.entry,
-            base: levels.delete,
-        }));
-        fill_whole(&mut self.entry, log, new, registration, CREATED, wanted)
-    }
-
-    fn must_have_key(&self, key: &str) -> Result<()> {
-        if key.is_empty() {
-            return Err(Error::NoKey {
-                model: self.entry.model.clone(),
-                action: self.entry.action.clone(),
-            });
-        }
-        Ok(())
-    }
-
-    fn is_unchanged(&self) -> bool {
-        self.needs_change && !self.notable
-    }
-
-    fn settle_level(&mut self) {
-        let by_outcome = match self.entry.outcome {
-            Outcome::Success => None,
-            Outcome::Failure => Some(Level::Error),
-            Outcome::Denied => Some(Level::Warning),
-        };
-        let (raised, fixed) = (self.raised.max(by_outcome), self.fixed);
-        let level = |base: Level| fixed.unwrap_or(raised.map_or(base, |raised| raised.max(base)));
-        self.entry.level = level(self.base);
-        if let Some(ended) = &mut self.ended {
-            ended.entry.level = level(ended.base);
-        }
-    }
-}
-
-/// Makes the two sides of each change of an object that was created or deleted.
-type Side = fn(Value) -> (Option<Value>, Option<Value>);
-
-const CREATED: Side = |value| (None, Some(value));
-const DELETED: Side = |value| (Some(value), None);
-
-pub(crate) fn invalid(schema: &ModelSchema, source: ValueError) -> Error {
-    Error::Value {
-        model: schema.name.to_owned(),
-        source,
-    }
-}
-
-/// Returns the object as people read it, with what is masked masked, and the `Env` of the walk,
-/// which serves for another.
-fn text_of(
-    log: &AuditLog,
-    object: &dyn Entity,
-    rules: Option<&Rules>,
-    schema: &ModelSchema,
-) -> Result<(String, Env)> {
-    let mut repr = Repr::new(log.env(), rules);
-    object.write_repr(&mut repr);
-    let (text, mut env) = repr.finish();
-    match env.take_error() {
-        Some(source) => Err(invalid(schema, source)),
-        None => Ok((text, env)),
-    }
-}
-
-fn whole(log: &AuditLog, object: &dyn Entity, registration: &Registration) -> Result<Whole> {
-    Whole::of(log.env(), registration, |cx| object.record(cx))
-        .map_err(|source| invalid(registration.schema, source))
-}
-
-/// Names the keys of flattened maps that are not recorded, since a declared field has their name,
-/// in `additional_data.passed_over`.
-fn pass_over(entry: &mut LogEntry, keys: Vec<String>) {
-    if keys.is_empty() {
-        return;
-    }
-    let member = entry.additional_data.entry("passed_over");
-    if let Value::Array(known) = member.or_insert_with(|| Value::Array(Vec::new())) {
-        for key in keys.into_iter().map(Value::String) {
-            if !known.contains(&key) {
-                known.push(key);
-            }
-        }
-    }
-}
-
-/// Records every field of an object, and if it is wanted a snapshot.
-fn fill_whole(
-    entry: &mut LogEntry,
-    log: &AuditLog,
-    object: &dyn Entity,
-    registration: &Registration,
-    side: Side,
-    snapshot: bool,
-) -> Result<()> {
-    let whole = whole(log, object, registration)?;
-    entry.changes = whole.changes(registration, side);
-    pass_over(entry, whole.passed_over);
-    entry.snapshot = snapshot.then_some(whole.snapshot);
-    Ok(())
 }

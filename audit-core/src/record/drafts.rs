@@ -76,7 +76,8 @@ impl AuditLog {
         let mut receipts = Vec::new();
         let mut entries = Vec::new();
         for draft in drafts {
-            receipts.push(draft.settle(self, &mut entries)?);
+            draft.must_be_of(self)?;
+            receipts.push(draft.pass_into(&mut entries)?);
         }
         if let Some(staging) = Staging::of(self) {
             staging.stage(entries)?;

@@ -2,9 +2,12 @@
 
 pub(crate) mod draft;
 pub(crate) mod drafts;
-pub(crate) mod full_snapshot;
+mod entity;
+mod full_snapshot;
+mod gate;
 pub(crate) mod in_context;
 pub(crate) mod pending;
+mod ready;
 pub(crate) mod tracked;
 pub(crate) mod transaction;
 pub(crate) mod unit;

@@ -55,7 +55,7 @@ impl Pending {
         };
         for draft in drafts {
             let first = pending.entries.len();
-            let receipt = draft.prepare_entries(&mut pending.entries)?;
+            let receipt = draft.pass_into(&mut pending.entries)?;
             for entry in &mut pending.entries[first..] {
                 entry.transaction_id = transaction.or(entry.transaction_id);
             }

@@ -5,8 +5,9 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::draft::{Draft, invalid};
+use super::draft::Draft;
 use super::pending::Pending;
+use super::ready::invalid;
 use super::transaction::{Outcome, Staging};
 use crate::change::Changes;
 use crate::critical::log_or_print_once;
