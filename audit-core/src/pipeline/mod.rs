@@ -270,7 +270,7 @@ impl Pipeline {
             match self.append(entries) {
                 Ok(()) => {
                     turn.works();
-                    written.extend(turn.settle(0..all));
+                    written.extend(turn.remove(0..all));
                 }
                 // One of them may never be taken: it must not keep the others waiting.
                 Err(error) if is_hopeless(&error) || error.may_concern_entries() => {
@@ -307,11 +307,11 @@ impl Pipeline {
             match self.append(std::slice::from_ref(entry)) {
                 Ok(()) => {
                     turn.works();
-                    written.extend(turn.settle(at..at + 1));
-                    lost.extend(turn.settle(0..at).zip(odd.drain(..)));
+                    written.extend(turn.remove(at..at + 1));
+                    lost.extend(turn.remove(0..at).zip(odd.drain(..)));
                 }
                 Err(error) if is_hopeless(&error) => {
-                    lost.extend(turn.settle(at..at + 1).map(|entry| (entry, error.clone())));
+                    lost.extend(turn.remove(at..at + 1).map(|entry| (entry, error.clone())));
                 }
                 Err(error) if error.may_concern_entries() && at + 1 < ODD => odd.push(error),
                 Err(error) => return Err(error),

@@ -234,9 +234,9 @@ impl Turn<'_> {
         self.taken.get(at)
     }
 
-    /// Returns some of the entries that were taken, which wait no longer: the store has them,
+    /// Removes some of the entries that were taken, which wait no longer: the store has them,
     /// or never will.
-    pub(crate) fn settle(&mut self, which: Range<usize>) -> impl Iterator<Item = LogEntry> + '_ {
+    pub(crate) fn remove(&mut self, which: Range<usize>) -> impl Iterator<Item = LogEntry> + '_ {
         if let Some(turn) = &mut self.spool.lock().turn {
             turn.taken -= which.len();
         }

@@ -90,8 +90,8 @@ fn write(pipeline: &Pipeline, queue: &Queue) {
             }
         }
         let waiting: Vec<_> = slots.iter().map(|(slot, _)| Arc::clone(slot)).collect();
-        let settled = AssertUnwindSafe(|| settle(pipeline, &entries, slots));
-        if catch_unwind(settled).is_err() {
+        let write = AssertUnwindSafe(|| write_batch(pipeline, &entries, slots));
+        if catch_unwind(write).is_err() {
             // Those that were settled before keep their result; nobody waits for ever.
             for slot in waiting {
                 let error = StoreError::backend("the store", "it panicked");
@@ -106,7 +106,7 @@ fn write(pipeline: &Pipeline, queue: &Queue) {
 /// Writes a batch. If one entry may be why the store does not take it, each part is tried
 /// alone, so that a bad entry harms nobody else's. Any other failure is everybody's: to try
 /// each alone would take as many times as long, and fail as well.
-fn settle(pipeline: &Pipeline, entries: &[LogEntry], slots: Vec<(Arc<Slot>, Range<usize>)>) {
+fn write_batch(pipeline: &Pipeline, entries: &[LogEntry], slots: Vec<(Arc<Slot>, Range<usize>)>) {
     let (barriers, slots): (Vec<_>, Vec<_>) =
         slots.into_iter().partition(|(_, part)| part.is_empty());
     match &slots[..] {
@@ -118,7 +118,7 @@ fn settle(pipeline: &Pipeline, entries: &[LogEntry], slots: Vec<(Arc<Slot>, Rang
                     slot.settle(receipt(Ok(kept), &entries[part]));
                 }
             }
-            Err(error) if error.may_concern_entries() => settle_each(pipeline, entries, &slots),
+            Err(error) if error.may_concern_entries() => write_each(pipeline, entries, &slots),
             Err(error) => refuse(pipeline, entries, &slots, &error),
         },
     }
@@ -128,7 +128,7 @@ fn settle(pipeline: &Pipeline, entries: &[LogEntry], slots: Vec<(Arc<Slot>, Rang
 }
 
 /// Writes each part alone, until the store fails.
-fn settle_each(pipeline: &Pipeline, entries: &[LogEntry], slots: &[(Arc<Slot>, Range<usize>)]) {
+fn write_each(pipeline: &Pipeline, entries: &[LogEntry], slots: &[(Arc<Slot>, Range<usize>)]) {
     for (at, (slot, part)) in slots.iter().enumerate() {
         let part = &entries[part.clone()];
         match pipeline.attempt(part) {

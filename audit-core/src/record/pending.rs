@@ -93,7 +93,7 @@ impl Pending {
     /// Returns the receipts, in the order of the drafts, now that the entries are written.
     pub fn written(mut self) -> Vec<Receipt> {
         if let Some(staging) = self.staging.take() {
-            staging.settle(Outcome::Committed);
+            staging.set_outcome(Outcome::Committed);
         }
         std::mem::take(&mut self.receipts)
     }
@@ -102,7 +102,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if let Some(staging) = &self.staging {
-            staging.settle(Outcome::RolledBack);
+            staging.set_outcome(Outcome::RolledBack);
         }
     }
 }

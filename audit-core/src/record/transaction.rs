@@ -269,11 +269,13 @@ impl Staging {
 
     fn discard(&self) {
         if self.lock().take().is_some() {
-            self.settle(Outcome::RolledBack);
+            self.set_outcome(Outcome::RolledBack);
         }
     }
 
-    pub(crate) fn settle(&self, outcome: Outcome) {
+    /// Sets how the transaction ended, and reports the tracked objects that were dropped inside
+    /// unless it was rolled back.
+    pub(super) fn set_outcome(&self, outcome: Outcome) {
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
         let dropped = std::mem::take(&mut *self.dropped());
         if outcome == Outcome::RolledBack {
@@ -366,7 +368,7 @@ impl Transaction {
     pub fn commit(mut self) -> Result<()> {
         let entries = self.end()?;
         let written = self.staging.log.write(&entries);
-        self.staging.settle(match &written {
+        self.staging.set_outcome(match &written {
             Ok(_) => Outcome::Committed,
             Err(_) => Outcome::RolledBack,
         });
@@ -470,7 +472,7 @@ where
                     Poll::Ready(written) => {
                         let value = value.take();
                         this.state = State::Done;
-                        this.staging.settle(match &written {
+                        this.staging.set_outcome(match &written {
                             Ok(_) => Outcome::Committed,
                             Err(_) => Outcome::RolledBack,
                         });

@@ -186,7 +186,7 @@ impl Drop for Unit {
     fn drop(&mut self) {
         static PRINTED: AtomicBool = AtomicBool::new(false);
         if let Some(staging) = &self.staging {
-            staging.settle(Outcome::RolledBack);
+            staging.set_outcome(Outcome::RolledBack);
         }
         let lost: Vec<_> = self
             .entries()
