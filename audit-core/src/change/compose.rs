@@ -170,18 +170,18 @@ fn compose_some(first: Option<Edit>, next: Option<Edit>) -> Result<Option<Edit>,
 
 fn compose(first: Edit, next: Edit) -> Result<Option<Edit>, Mismatch> {
     Ok(match (first, next) {
-        (Edit::Replace(first), Edit::Replace(next)) => settle(Replace {
+        (Edit::Replace(first), Edit::Replace(next)) => unless_same(Replace {
             old: first.old,
             new: next.new,
             redaction: join(first.redaction, next.redaction),
         }),
         (Edit::Replace(mut first), next) => {
             fold(&mut first.new, &mut first.redaction, next);
-            settle(first)
+            unless_same(first)
         }
         (first, Edit::Replace(mut next)) => {
             fold(&mut next.old, &mut next.redaction, invert(first));
-            settle(next)
+            unless_same(next)
         }
         (Edit::Fields(first), Edit::Fields(next)) => compose_fields(first, next)?,
         (Edit::Items(first), Edit::Items(next)) => compose_items(first, next)?,
@@ -212,7 +212,7 @@ fn is_redacted(edit: &Edit) -> bool {
 }
 
 /// Leaves out a replacement that changes nothing. Equal masks do not mean equal values.
-fn settle(replace: Replace) -> Option<Edit> {
+fn unless_same(replace: Replace) -> Option<Edit> {
     let known = match replace.redaction {
         None | Some(Redaction::Hashed) => true,
         Some(Redaction::Masked | Redaction::Partial) => {
@@ -509,7 +509,7 @@ fn reunite(items: &mut Items) {
         else {
             continue;
         };
-        let edit = settle(Replace {
+        let edit = unless_same(Replace {
             old: Some(went.value),
             new: Some(came.value),
             redaction: join(went.redaction, came.redaction),

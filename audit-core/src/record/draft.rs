@@ -298,7 +298,7 @@ impl Draft {
                 .iter()
                 .any(|path| change.path.is_within(path) || path.is_within(&change.path))
         });
-        ready.notable &= !changes.is_empty();
+        ready.worth.notable &= !changes.is_empty();
         self
     }
 
@@ -323,7 +323,7 @@ impl Draft {
 
     /// Records the entry also if nothing changed.
     pub fn force(self) -> Self {
-        self.edit(|ready| ready.needs_change = false)
+        self.edit(|ready| ready.worth.needs_change = false)
     }
 
     /// Sets what changed, for an action that carries changes of its own. They are recorded
@@ -334,7 +334,7 @@ impl Draft {
             return self.identity_changed();
         }
         self.edit(|ready| {
-            ready.notable = !changes.is_empty();
+            ready.worth.notable = !changes.is_empty();
             ready.entry.changes = changes;
         })
     }

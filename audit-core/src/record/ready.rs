@@ -27,9 +27,7 @@ pub(super) struct Ready {
     pub(super) schema: Option<&'static ModelSchema>,
     pub(super) level: EntryLevel,
     pub(super) required: Required,
-    /// Whether the entry is only worth recording if something changed.
-    pub(super) needs_change: bool,
-    pub(super) notable: bool,
+    pub(super) worth: Worth,
     /// Whether the entry has its id, its time and what the context gives; one that is not
     /// recorded needs none of them.
     pub(super) complete: bool,
@@ -48,6 +46,15 @@ pub(super) struct EntryLevel {
     raised: Option<Level>,
     /// The level that the caller set.
     pub(super) fixed: Option<Level>,
+}
+
+/// Whether the entry is worth recording.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Worth {
+    /// Whether it is only if something changed.
+    pub(super) needs_change: bool,
+    /// Whether something changed that is not ignored.
+    pub(super) notable: bool,
 }
 
 /// What the caller has to give.
@@ -140,8 +147,10 @@ impl Ready {
                 reason: false,
                 actor: log.shared().require_actor,
             },
-            needs_change: false,
-            notable: true,
+            worth: Worth {
+                needs_change: false,
+                notable: true,
+            },
             complete: false,
             counted: false,
             ended: None,
@@ -259,8 +268,8 @@ impl Ready {
             self.entry.changes = difference.changes;
             pass_over(&mut self.entry, difference.passed_over);
             self.level.raised = difference.level;
-            self.needs_change = true;
-            self.notable = difference.notable;
+            self.worth.needs_change = true;
+            self.worth.notable = difference.notable;
         }
         self.counted = matches!(settings.snapshot, SnapshotPolicy::Every(_));
         if let Some((former, old)) = former {
@@ -274,7 +283,8 @@ impl Ready {
             | (Content::Created | Content::Deleted, SnapshotPolicy::Every(_)) => false,
             (_, SnapshotPolicy::Always) => true,
             (Content::Changed(..), SnapshotPolicy::Every(every)) => {
-                self.notable && cadence.is_due(&*log.shared().pipeline.store, &self.entry, every)
+                self.worth.notable
+                    && cadence.is_due(&*log.shared().pipeline.store, &self.entry, every)
             }
         };
         match content {
@@ -322,8 +332,8 @@ impl Ready {
         ended.entry.object_pk = former;
         self.entry.action = Action::Create;
         self.level.base = levels.create;
-        self.needs_change = false;
-        self.notable = true;
+        self.worth.needs_change = false;
+        self.worth.notable = true;
         self.ended = Some(Box::new(Ended {
             entry: ended.entry,
             base: levels.delete,
@@ -342,7 +352,7 @@ impl Ready {
     }
 
     pub(super) fn is_unchanged(&self) -> bool {
-        self.needs_change && !self.notable
+        self.worth.needs_change && !self.worth.notable
     }
 
     pub(super) fn set_level(&mut self) {
