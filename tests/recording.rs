@@ -451,9 +451,9 @@ fn what_entries_are_found_by_cannot_be_hidden() {
     ] {
         let error = error.expect_err(field);
         assert!(
-            error
-                .to_string()
-                .contains(&format!("`{field}` cannot be hidden")),
+            error.to_string().contains(&format!(
+                "`{field}` cannot be hidden: entries are found by it; mark it `#[audit(hash)]`"
+            )),
             "{error}"
         );
     }

@@ -99,7 +99,7 @@ impl fmt::Display for RegistrationError {
             ),
             Self::HiddenKey { model, field } => write!(
                 f,
-                "`{model}.{field}` cannot be hidden: every entry has it in clear, to be found by; give `{model}` a key that is not a secret"
+                "`{model}.{field}` cannot be hidden: entries are found by it; mark it `#[audit(hash)]` to record a token, or give `{model}` another key"
             ),
             Self::NoHashKey { model } => write!(
                 f,
