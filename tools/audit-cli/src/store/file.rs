@@ -210,8 +210,8 @@ fn complaints(check: &Check, problems: &mut Vec<Problem>) {
     }));
     problems.extend(check.schema.iter().map(|difference| Problem {
         what: difference.to_string(),
-        advice: "the trail's tables were changed by hand; export the trail and import it into a new \
-                 store",
+        advice: "the trail's tables were changed by hand, or made by an unreleased version; export the \
+                 trail and import it into a new store",
     }));
     if check.retention_open {
         problems.push(Problem {
