@@ -866,6 +866,50 @@ mod forms {
     }
 
     #[test]
+    fn numbers_of_json() {
+        hold_everywhere(&[
+            json!(1.0),
+            json!(1),
+            json!("1"),
+            json!({"a": 1.50}),
+            json!([1, 2.5]),
+        ]);
+    }
+
+    #[cfg(feature = "rust_decimal")]
+    #[test]
+    fn decimals() {
+        use rust_decimal::Decimal;
+
+        #[derive(Auditable, Clone, Debug)]
+        struct Price {
+            amount: Decimal,
+            count: u8,
+        }
+
+        #[derive(Auditable, Clone, Debug)]
+        struct Prices(#[audit(key = "amount")] Vec<Price>);
+
+        let decimals = ["1.50", "1.5", "2.0", "2"].map(|text| text.parse::<Decimal>().unwrap());
+        hold_everywhere(&decimals);
+        let prices = |first: usize, second: usize, count| {
+            let price = |at: usize| Price {
+                amount: decimals[at],
+                count,
+            };
+            Prices(vec![price(first), price(second)])
+        };
+        hold_everywhere(&[
+            prices(0, 2, 1),
+            prices(1, 3, 1),
+            prices(3, 1, 1),
+            prices(3, 1, 2),
+        ]);
+        let sets = decimals.map(|one| BTreeSet::from([one, Decimal::TEN]));
+        hold_everywhere(&sets);
+    }
+
+    #[test]
     fn flattened_values() {
         let inner = |a, b| Inner { a, b };
         are_told_alike(&[None, Some(inner(1, 1)), Some(inner(1, 2))].map(flat));

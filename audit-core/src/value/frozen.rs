@@ -40,6 +40,8 @@ pub(crate) enum Tag<'n> {
     Struct,
     /// Masked or hashed.
     Secret,
+    /// A scalar with another form that values which are the same to the trail share.
+    Spelled,
     Set,
     Tuple,
     /// A data variant of an enum.
@@ -61,6 +63,7 @@ impl Tag<'_> {
             Self::Field(number) => ("field", json!(number)),
             Self::Struct => ("struct", Value::Null),
             Self::Secret => ("secret", Value::Null),
+            Self::Spelled => ("spelled", Value::Null),
             Self::Set => ("set", Value::Null),
             Self::Tuple => ("tuple", Value::Null),
             Self::Variant(name) => ("variant", json!(name)),
@@ -131,6 +134,14 @@ impl Snapshot<'_> {
         Tag::Field(capture.fields.len() - 1).on(value)
     }
 
+    /// Captures a scalar beside the form that it is compared in.
+    pub(crate) fn capture_spelling(&self, one: &Value, shown: Value) -> Value {
+        if *one == shown {
+            return shown;
+        }
+        self.tagged(Tag::Spelled, json!([one, shown]))
+    }
+
     /// Captures a value that is compared in clear and shown in another form.
     pub(crate) fn capture_secret(
         &mut self,
@@ -166,6 +177,11 @@ pub(crate) enum Form {
 #[derive(Clone, Debug)]
 pub(crate) enum Frozen {
     Leaf(Value),
+    /// A scalar that is compared in another form.
+    Spelled {
+        one: Value,
+        shown: Value,
+    },
     /// By the number of the field in the capture.
     Struct(Form, Vec<FrozenField>),
     List(Vec<Frozen>),
@@ -234,6 +250,10 @@ impl Frozen {
                 clear: Box::new(Self::read(value["clear"].take(), capture)),
                 shown: value["shown"].take(),
             },
+            Some("spelled") => Self::Spelled {
+                one: value[0].take(),
+                shown: value[1].take(),
+            },
             Some("set") => Self::Set(items(value)),
             Some("tuple") => Self::Tuple(items(value)),
             Some("keyed") => {
@@ -294,7 +314,9 @@ impl Frozen {
     /// Returns what a snapshot shows.
     fn shown(&self) -> Value {
         match self {
-            Self::Leaf(value) | Self::Secret { shown: value, .. } => value.clone(),
+            Self::Leaf(value)
+            | Self::Spelled { shown: value, .. }
+            | Self::Secret { shown: value, .. } => value.clone(),
             Self::List(items) | Self::Tuple(items) | Self::Keyed(_, items) => {
                 items.iter().map(Self::shown).collect()
             }
@@ -374,7 +396,7 @@ impl Frozen {
 
     fn is_redacted(&self) -> bool {
         match self {
-            Self::Leaf(_) => false,
+            Self::Leaf(_) | Self::Spelled { .. } => false,
             Self::Secret { .. } => true,
             Self::List(items) | Self::Tuple(items) | Self::Set(items) | Self::Keyed(_, items) => {
                 items.iter().any(Self::is_redacted)
@@ -483,7 +505,10 @@ impl AuditValue for Frozen {
 
     fn same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Leaf(old), Self::Leaf(new)) => old == new,
+            (
+                Self::Leaf(old) | Self::Spelled { one: old, .. },
+                Self::Leaf(new) | Self::Spelled { one: new, .. },
+            ) => old == new,
             (Self::Tuple(old), Self::Tuple(new)) => old.same(new),
             // Without a key where it does not identify.
             (Self::Keyed(_, old) | Self::List(old), Self::Keyed(_, new) | Self::List(new)) => {
@@ -509,6 +534,9 @@ impl AuditValue for Frozen {
     }
 
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
+        if let Self::Spelled { one, shown } = self {
+            return cx.respelled(one.clone(), shown.clone());
+        }
         if self.is_redacted() {
             cx.redact();
             cx.note_members(|| self.redactions());

@@ -294,11 +294,24 @@ impl<'a> Snapshot<'a> {
     /// have one form, what `one_form` makes of it.
     #[inline]
     pub(crate) fn spelled(&mut self, value: Value, one_form: fn(Value) -> Value) -> Value {
+        if self.is_capturing() {
+            let one = one_form(value.clone());
+            return self.capture_spelling(&one, value);
+        }
         if !self.comparable {
             return value;
         }
         let one = one_form(value.clone());
-        self.respelled |= one != value;
+        self.respelled(one, value)
+    }
+
+    /// Returns the recorded form of a value, or where values that are the same to the trail must
+    /// have one form, that form.
+    pub(crate) fn respelled(&mut self, one: Value, recorded: Value) -> Value {
+        if !self.comparable {
+            return recorded;
+        }
+        self.respelled |= one != recorded;
         one
     }
 
