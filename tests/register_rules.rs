@@ -380,3 +380,30 @@ fn the_position_of_a_tuple_is_no_name_for_a_rule() {
         assert!(refused.is_err(), "{field}");
     }
 }
+
+#[derive(Auditable, Clone)]
+struct Roster {
+    id: u32,
+    players: Vec<Player>,
+}
+
+#[derive(Auditable, Clone)]
+struct Player {
+    name: String,
+}
+
+#[test]
+fn a_mask_of_what_is_not_there_hides_nothing() {
+    let log = AuditLog::builder().build();
+    log.register_with::<Roster>(|options| options.mask("players.name"))
+        .unwrap();
+    let player = Player {
+        name: "ann".to_owned(),
+    };
+    for (id, players) in [(1, vec![]), (2, vec![player])] {
+        let is_complete = players.is_empty();
+        log.created(&Roster { id, players }).record().unwrap();
+        let latest = log.history::<Roster>(id).unwrap().latest();
+        assert_eq!(latest.complete, is_complete, "{latest:?}");
+    }
+}

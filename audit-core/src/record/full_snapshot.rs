@@ -7,7 +7,7 @@ use crate::error::ValueError;
 use crate::path::Path;
 use crate::registry::Registration;
 use crate::value::flat;
-use crate::value::rules::{FieldPath, is_at};
+use crate::value::rules::{FieldPath, is_at, leads_to_value};
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::{Env, Redactions, Snapshot};
 
@@ -109,8 +109,10 @@ impl Whole {
         {
             return Some(Redaction::Masked);
         }
-        let inside = value.is_object() || value.is_array();
-        let partial = inside && masks.iter().any(|mask| of_field(&mask));
+        let partial = masks
+            .iter()
+            .filter(of_field)
+            .any(|(path, _)| leads_to_value(value, &path[1..]));
         self.redactions
             .of(name)
             .or_else(|| partial.then_some(Redaction::Partial))

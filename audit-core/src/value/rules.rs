@@ -196,7 +196,9 @@ impl Rules {
     pub(crate) fn masked(&self, object: &Value) -> Vec<(Cow<'static, str>, Redaction)> {
         let of_field = |(path, _): &(FieldPath, Mask)| match path.split_first() {
             Some((FieldStep::Field(name), inside)) => {
-                let there = object.get(name).filter(|value| !value.is_null());
+                let there = object
+                    .get(name)
+                    .filter(|value| leads_to_value(value, inside));
                 there.map(|_| match inside {
                     [] => ((*name).into(), Redaction::Masked),
                     _ => ((*name).into(), Redaction::Partial),
@@ -446,6 +448,20 @@ fn edit(
             on_the_way.for_each(|(_, value)| edit(value, later, change));
         }
         _ => {}
+    }
+}
+
+/// Whether the steps lead to a value that is not null.
+pub(crate) fn leads_to_value(value: &Value, steps: &[FieldStep]) -> bool {
+    let Some((first, later)) = steps.split_first() else {
+        return !value.is_null();
+    };
+    match value {
+        Value::Array(items) => items.iter().any(|item| leads_to_value(item, steps)),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| first.leads_to(name) && leads_to_value(value, later)),
+        _ => false,
     }
 }
 
