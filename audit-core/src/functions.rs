@@ -12,7 +12,7 @@ use crate::registry::description::ModelDescription;
 use crate::registry::lint::{LintFinding, lint_schema};
 use crate::registry::options::RegisterOptions;
 use crate::value::auditable::Auditable;
-use crate::value::schema::ModelSchema;
+use crate::value::model::ModelSchema;
 
 /// Registers a type with the current log: from now on its objects are recorded. Nothing is recorded
 /// of a type that is not registered; what is said of it then decides

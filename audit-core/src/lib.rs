@@ -89,7 +89,8 @@ pub use crate::suggest::nearest;
 pub use crate::value::AuditValue;
 pub use crate::value::auditable::Auditable;
 pub use crate::value::diff::{Diff, diff, try_diff};
-pub use crate::value::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Sensitivity};
+pub use crate::value::model::{ActionLevels, ActionSet, ModelSchema};
+pub use crate::value::schema::{FieldSchema, Sensitivity};
 pub use crate::value::sensitive::Sensitive;
 pub use crate::value::snapshot::{Snapshot, snapshot, try_snapshot};
 

@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::change::{Change, Changes};
 use crate::path::PathSegment;
 use crate::value::member::{Level, Member, member};
-use crate::value::schema::{FieldSchema, Place, in_place};
-use crate::value::visited::any_inside;
+use crate::value::schema::{FieldSchema, Place};
+use crate::value::visited::{any_inside, in_place};
 
 /// Marks the changes that are of, or that hold, fields which may change without an entry.
 pub(crate) fn mark(fields: Level, changes: &mut Changes) {

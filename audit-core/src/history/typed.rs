@@ -8,7 +8,8 @@ use super::rebuild::Reconstruction;
 use crate::error::{Missing, MissingReason, TypedError};
 use crate::path::{Path, PathSegment};
 use crate::value::member::{Level, Member, member};
-use crate::value::schema::{FieldSchema, Place, Reading, Sensitivity, in_place};
+use crate::value::schema::{FieldSchema, Place, Reading, Sensitivity};
+use crate::value::visited::in_place;
 
 const CONVERTED: &str = "the field is recorded by `display`, `debug` or `with`: \
                          `#[audit(serde)]` records what serde reads";

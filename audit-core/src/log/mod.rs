@@ -40,7 +40,8 @@ use crate::value::AuditValue;
 use crate::value::auditable::Auditable;
 use crate::value::frozen::Before;
 use crate::value::hash::HashKeys;
-use crate::value::schema::{FieldSchema, ModelSchema, Sensitivity};
+use crate::value::model::ModelSchema;
+use crate::value::schema::{FieldSchema, Sensitivity};
 use crate::value::snapshot::{Env, Snapshot};
 use crate::value::visited::any_inside;
 

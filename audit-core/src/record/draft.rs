@@ -24,8 +24,8 @@ use crate::value::AuditValue;
 use crate::value::auditable::Auditable;
 use crate::value::diff::{compare, compare_with};
 use crate::value::frozen::Before;
+use crate::value::model::ModelSchema;
 use crate::value::rules::Rules;
-use crate::value::schema::ModelSchema;
 use crate::value::snapshot::Snapshot;
 
 /// An entry that is made but not yet recorded.

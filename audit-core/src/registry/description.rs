@@ -6,8 +6,9 @@ use super::options::Settings;
 use crate::level::Level;
 use crate::mask::Mask;
 use crate::path::Path;
+use crate::value::model::{ActionLevels, ActionSet, ModelSchema};
 use crate::value::rules::{FieldPath, Rules, RulesByModel, is_at, rules_of};
-use crate::value::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Place, Sensitivity};
+use crate::value::schema::{FieldSchema, Place, Sensitivity};
 use crate::value::visited::{Visited, any_inside};
 
 /// A model as data, which can be written as JSON and read by a program without the type, such

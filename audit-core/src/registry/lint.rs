@@ -3,8 +3,9 @@
 use std::fmt;
 
 use crate::value::auditable::Auditable;
+use crate::value::model::ModelSchema;
 use crate::value::rules::{RulesByModel, rules_of};
-use crate::value::schema::{FieldSchema, ModelSchema, Sensitivity};
+use crate::value::schema::{FieldSchema, Sensitivity};
 use crate::value::visited::Visited;
 
 /// Words that name secrets, alone or joined to others (`api_key`, `userPassword`).

@@ -18,9 +18,10 @@ use crate::error::RegistrationError;
 use crate::value::auditable::Auditable;
 use crate::value::flat;
 use crate::value::frozen::shared_fields;
+use crate::value::model::ModelSchema;
 use crate::value::rules::{Rules, RulesByModel, Ruling};
-use crate::value::schema::{FieldSchema, ModelSchema, hides};
-use crate::value::visited::any_inside;
+use crate::value::schema::FieldSchema;
+use crate::value::visited::{any_inside, hides};
 
 /// The behaviour of a draft whose type is not registered.
 ///

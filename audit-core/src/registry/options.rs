@@ -12,8 +12,9 @@ use crate::level::Level;
 use crate::mask::Mask;
 use crate::suggest;
 use crate::value::auditable::Auditable;
+use crate::value::model::{ActionLevels, ActionSet, ModelSchema};
 use crate::value::rules::{FieldPath, FieldStep, Rules, RulesByModel, is_at, rules_of};
-use crate::value::schema::{ActionLevels, ActionSet, FieldSchema, ModelSchema, Place};
+use crate::value::schema::{FieldSchema, Place};
 use crate::value::visited::Visited;
 
 /// When entries of a model hold a snapshot of the whole object.

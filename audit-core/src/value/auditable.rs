@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::AuditValue;
 use super::hash::{HashKeys, KeyForm};
+use super::model::ModelSchema;
 use super::repr::Repr;
-use super::schema::ModelSchema;
 use crate::entry::ObjectRef;
 
 /// An entity: a value with an identity, whose creations, updates and deletions are entries.

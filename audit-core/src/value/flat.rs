@@ -4,9 +4,9 @@
 
 use serde_json::{Map, Value};
 
-use super::schema::{FieldSchema, Place, Sensitivity, in_place};
+use super::schema::{FieldSchema, Place, Sensitivity};
 use super::snapshot::Redactions;
-use super::visited::{Visited, any_inside};
+use super::visited::{Visited, any_inside, in_place};
 use crate::change::{Change, Redaction};
 use crate::error::RegistrationError;
 

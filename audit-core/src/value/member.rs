@@ -1,6 +1,7 @@
 //! What a type has under a name.
 
-use super::schema::{FieldSchema, Place, in_place};
+use super::schema::{FieldSchema, Place};
+use super::visited::in_place;
 
 /// What a type has at one place: fields, what is under the keys of a map, or both.
 pub(crate) type Level = &'static [FieldSchema];

@@ -8,6 +8,7 @@ pub(crate) mod frozen;
 pub(crate) mod hash;
 pub(crate) mod impls;
 pub(crate) mod member;
+pub(crate) mod model;
 pub(crate) mod repr;
 pub(crate) mod rules;
 pub(crate) mod schema;

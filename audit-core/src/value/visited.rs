@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 
-use super::schema::FieldSchema;
+use super::schema::{FieldSchema, Sensitivity, Through};
 
 /// The types whose fields a walk has entered, each by the address of its fields.
 #[derive(Debug, Default)]
@@ -65,4 +65,64 @@ pub fn of_newtype<T>(inner: fn() -> &'static [T]) -> &'static [T] {
     let found = inner();
     NESTED.set(nested);
     found
+}
+
+/// Whether a value with these fields has something masked or hashed inside.
+pub(crate) fn hides(fields: &'static [FieldSchema]) -> bool {
+    // No walk for the types without fields, which most are.
+    !fields.is_empty()
+        && any_inside(fields, |field| {
+            matches!(
+                field.sensitivity,
+                Sensitivity::Masked(_) | Sensitivity::Hashed
+            )
+        })
+}
+
+/// Returns the first answer of the fields that stand at one place: those of a level, and for a
+/// field whose value has no place of its own the fields of its type.
+pub(crate) fn in_place<R>(
+    level: &'static [FieldSchema],
+    ask: &dyn Fn(&'static FieldSchema) -> Option<R>,
+) -> Option<R> {
+    fn walk<R>(
+        level: &'static [FieldSchema],
+        ask: &dyn Fn(&'static FieldSchema) -> Option<R>,
+        visited: &mut Option<Visited>,
+    ) -> Option<R> {
+        level.iter().find_map(|field| {
+            if field.is_inline() {
+                let inner = field.inside();
+                let first = visited.get_or_insert_default().enter(inner);
+                return if first {
+                    walk(inner, ask, visited)
+                } else {
+                    None
+                };
+            }
+            ask(field)
+        })
+    }
+    walk(level, ask, &mut None)
+}
+
+/// How many pointers and cells may stand around each other before they count as a type that holds
+/// nothing but itself.
+const POINTERS: u32 = 128;
+
+/// Returns the fields of what pointers and cells hold.
+pub(crate) fn behind(mut fields: &'static [FieldSchema]) -> &'static [FieldSchema] {
+    for _ in 0..POINTERS {
+        match fields {
+            [
+                FieldSchema {
+                    through: Through::Pointer | Through::Cell,
+                    nested,
+                    ..
+                },
+            ] => fields = nested(),
+            _ => return fields,
+        }
+    }
+    &[]
 }

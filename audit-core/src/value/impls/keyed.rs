@@ -11,8 +11,9 @@ use crate::path::{PathSegment, Segment};
 use crate::value::AuditValue;
 use crate::value::diff::Diff;
 use crate::value::frozen::Tag;
-use crate::value::schema::{Absent, FieldSchema, Place, behind, hides};
+use crate::value::schema::{Absent, FieldSchema, Place};
 use crate::value::snapshot::{Snapshot, identifying, stored_value};
+use crate::value::visited::{behind, hides};
 
 /// `#[audit(key = "field")]`: a list whose items are matched by that field.
 ///
