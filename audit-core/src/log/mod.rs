@@ -38,11 +38,12 @@ use crate::store::Store;
 use crate::store::query::Query;
 use crate::value::AuditValue;
 use crate::value::auditable::Auditable;
+use crate::value::env::Env;
 use crate::value::frozen::Before;
 use crate::value::hash::HashKeys;
 use crate::value::model::ModelSchema;
 use crate::value::schema::{FieldSchema, Sensitivity};
-use crate::value::snapshot::{Env, Snapshot};
+use crate::value::snapshot::Snapshot;
 use crate::value::visited::any_inside;
 
 /// An audit log: where entries go, and which types are recorded.

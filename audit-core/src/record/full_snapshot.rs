@@ -6,10 +6,11 @@ use crate::change::{Change, Changes, Redaction};
 use crate::error::ValueError;
 use crate::path::Path;
 use crate::registry::Registration;
+use crate::value::env::{Env, Redactions};
 use crate::value::flat;
 use crate::value::rules::{FieldPath, is_at, leads_to_value};
 use crate::value::schema::FieldSchema;
-use crate::value::snapshot::{Env, Redactions, Snapshot};
+use crate::value::snapshot::Snapshot;
 
 /// A snapshot, and which of its fields are redacted.
 pub(crate) struct Whole {

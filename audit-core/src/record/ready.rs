@@ -16,10 +16,10 @@ use crate::log::AuditLog;
 use crate::registry::Registration;
 use crate::registry::options::SnapshotPolicy;
 use crate::value::diff::Difference;
+use crate::value::env::Env;
 use crate::value::model::ModelSchema;
 use crate::value::repr::Repr;
 use crate::value::rules::Rules;
-use crate::value::snapshot::Env;
 
 #[derive(Debug)]
 pub(super) struct Ready {

@@ -8,11 +8,12 @@ use std::{iter, mem};
 use serde_json::Value;
 
 use super::AuditValue;
+use super::env::{Env, Redactions};
 use super::flat::{self, Standing};
 use super::frozen::Before;
 use super::rules::Rules;
 use super::schema::{FieldSchema, Place, Sensitivity};
-use super::snapshot::{Env, Redactions, Snapshot};
+use super::snapshot::Snapshot;
 use crate::change::{Change, Changes, Move, Redaction};
 use crate::error::ValueError;
 use crate::json::nesting::{self, MAX_DEPTH};

@@ -4,8 +4,8 @@
 
 use serde_json::{Map, Value};
 
+use super::env::Redactions;
 use super::schema::{FieldSchema, Place, Sensitivity};
-use super::snapshot::Redactions;
 use super::visited::{Visited, any_inside, in_place};
 use crate::change::{Change, Redaction};
 use crate::error::RegistrationError;

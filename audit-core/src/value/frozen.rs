@@ -15,9 +15,10 @@ use serde_json::{Map, Value, json};
 
 use super::auditable::Auditable;
 use super::diff::Diff;
+use super::env::Env;
 use super::rules::Rules;
 use super::schema::{FieldSchema, Place, Sensitivity, Through};
-use super::snapshot::{Env, Snapshot};
+use super::snapshot::Snapshot;
 use super::visited::Visited;
 use super::{AsSet, AuditValue, Keyed};
 use crate::change::Redaction;

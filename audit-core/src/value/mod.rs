@@ -2,6 +2,7 @@
 
 pub(crate) mod auditable;
 pub(crate) mod diff;
+pub(crate) mod env;
 pub(crate) mod fields;
 pub(crate) mod flat;
 pub(crate) mod frozen;

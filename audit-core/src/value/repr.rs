@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::AuditValue;
 use super::auditable::Auditable;
+use super::env::Env;
 use super::rules::Rules;
 use super::schema::{FieldSchema, Sensitivity};
-use super::snapshot::{Env, Snapshot};
+use super::snapshot::Snapshot;
 use crate::mask::{Mask, scalar_text};
 
 /// Collects the text of an object.

@@ -1,25 +1,22 @@
 //! Snapshots: a value as JSON, secrets masked.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::AuditValue;
+use super::env::{Env, Redactions};
 use super::flat::{self, Standing};
 use super::frozen::{Capture, Tag};
 use super::hash::HashKeys;
-use super::rules::Ruling;
 use super::schema::{FieldSchema, Sensitivity};
-use super::visited::any_inside;
 use super::walk::Fields;
 use crate::change::Redaction;
 use crate::error::ValueError;
 use crate::json::nesting::MAX_DEPTH;
 use crate::mask::HIDDEN;
-use crate::path::{Path, PathSegment};
 
 /// How many objects and arrays a value may have once it is recorded: more than fit into an entry
 /// of the largest size that a log takes by default.
@@ -67,183 +64,6 @@ pub(crate) fn identifying<T: AuditValue + ?Sized>(value: &T) -> (Value, bool) {
 /// A value in the form in which it is recorded.
 pub(crate) fn stored_value<T: AuditValue + ?Sized>(value: &T) -> Value {
     value.snapshot(&mut Snapshot::at_depth(&mut Env::default(), 0))
-}
-
-/// What taking snapshots needs and leaves behind.
-#[derive(Debug, Default)]
-pub(crate) struct Env {
-    keys: Option<Arc<HashKeys>>,
-    /// How many objects and arrays were built.
-    built: usize,
-    /// The rules of registered models; `None` outside of a log, and where no model has any.
-    ruling: Option<Ruling>,
-    /// Whether redactions are noted.
-    noting: bool,
-    /// The results of a walk besides its value; `None` for most walks.
-    notes: Option<Box<Notes>>,
-}
-
-/// Results of a walk besides its value. Boxed, since every diff makes and drops an `Env`.
-#[derive(Debug, Default)]
-struct Notes {
-    error: Option<ValueError>,
-    /// The keys of flattened maps that have the name of a declared field, as paths.
-    passed_over: Vec<String>,
-    /// The redactions of top-level fields, where the caller asked for them and there are any.
-    redactions: Option<Redactions>,
-    /// The capture of values that are compared after they changed.
-    capture: Option<Box<Capture>>,
-}
-
-/// Redactions by the name of a top-level field.
-#[derive(Debug, Default)]
-pub(crate) struct Redactions(HashMap<Cow<'static, str>, Redaction>);
-
-impl Redactions {
-    /// Returns how the field of this name is redacted.
-    pub(crate) fn of(&self, name: &str) -> Option<Redaction> {
-        self.0.get(name).copied()
-    }
-
-    /// Notes a redaction; one of all of the value comes before one of a part.
-    fn note(&mut self, name: Cow<'static, str>, redaction: Redaction) {
-        let known = self.0.entry(name).or_insert(redaction);
-        if *known == Redaction::Partial {
-            *known = redaction;
-        }
-    }
-}
-
-impl Env {
-    /// Hashes with these keys instead of the current log's.
-    pub(crate) fn with_keys(keys: Arc<HashKeys>) -> Self {
-        Self {
-            keys: Some(keys),
-            ..Self::default()
-        }
-    }
-
-    /// Walks values under these rules.
-    pub(crate) fn under(mut self, ruling: Option<Ruling>) -> Self {
-        self.ruling = ruling;
-        self
-    }
-
-    /// Leaves the rules of the outermost value to the caller.
-    pub(crate) fn below_the_outermost(mut self) -> Self {
-        self.ruling = self.ruling.map(Ruling::below_the_outermost);
-        self
-    }
-
-    /// Whether values with these fields are not recorded with all that they have.
-    pub(crate) fn shows_parts(&self, fields: &'static [FieldSchema]) -> bool {
-        // No walk for the types without fields, which most keys are of.
-        !fields.is_empty()
-            && any_inside(fields, |field| {
-                field.sensitivity != Sensitivity::Clear
-                    || self.ruling.as_ref().is_some_and(|ruling| ruling.has(field))
-            })
-    }
-
-    #[inline]
-    pub(crate) fn ruling(&self) -> Option<&Ruling> {
-        self.ruling.as_ref()
-    }
-
-    /// Keeps how the top-level fields are redacted.
-    pub(crate) fn noting_redactions(mut self) -> Self {
-        self.noting = true;
-        self
-    }
-
-    /// Begins to note the redactions of a flattened value; returns those of what is around it.
-    pub(crate) fn note_redactions(&mut self) -> (bool, Option<Redactions>) {
-        let around = self.notes.as_mut();
-        let around = around.and_then(|notes| notes.redactions.take());
-        (mem::replace(&mut self.noting, true), around)
-    }
-
-    /// Ends the noting, and goes on with that of `around`.
-    pub(crate) fn take_redactions(
-        &mut self,
-        (noting, around): (bool, Option<Redactions>),
-    ) -> Redactions {
-        self.noting = noting;
-        let Some(notes) = &mut self.notes else {
-            return Redactions::default();
-        };
-        mem::replace(&mut notes.redactions, around).unwrap_or_default()
-    }
-
-    /// Notes a key of a flattened map whose name a declared field has.
-    pub(crate) fn pass_over(&mut self, field: &FieldSchema, key: &str) {
-        let segments = [field.name, key].map(|name| PathSegment::Name(name.to_owned()));
-        let path = Path::from_segments(&segments).to_string();
-        let known = &mut self.notes().passed_over;
-        if !known.contains(&path) {
-            known.push(path);
-        }
-    }
-
-    pub(crate) fn take_passed_over(&mut self) -> Vec<String> {
-        let notes = self.notes.as_mut();
-        notes.map_or_else(Vec::new, |notes| mem::take(&mut notes.passed_over))
-    }
-
-    /// Captures values with what tells how they are compared.
-    pub(crate) fn capturing(mut self) -> Self {
-        self.notes().capture = Some(Box::default());
-        self
-    }
-
-    pub(crate) fn take_capture(&mut self) -> Capture {
-        let notes = self.notes.as_mut();
-        notes
-            .and_then(|notes| notes.capture.take())
-            .map(|capture| *capture)
-            .unwrap_or_default()
-    }
-
-    /// Keeps the first error.
-    pub(crate) fn fail(&mut self, error: ValueError) {
-        self.notes().error.get_or_insert(error);
-    }
-
-    pub(crate) fn into_error(mut self) -> Option<ValueError> {
-        self.take_error()
-    }
-
-    #[inline]
-    pub(crate) fn take_error(&mut self) -> Option<ValueError> {
-        self.notes.as_mut()?.error.take()
-    }
-
-    /// Returns whether there is an error, after which nothing is worth a further look.
-    #[inline]
-    pub(crate) fn failed(&self) -> bool {
-        self.notes
-            .as_ref()
-            .is_some_and(|notes| notes.error.is_some())
-    }
-
-    /// Returns where the results of the walk are kept.
-    #[cold]
-    fn notes(&mut self) -> &mut Notes {
-        self.notes.get_or_insert_default()
-    }
-
-    #[inline]
-    fn capture(&self) -> Option<&Capture> {
-        self.notes.as_ref()?.capture.as_deref()
-    }
-
-    fn hash(&mut self, domain: &str, value: &Value) -> String {
-        self.keys().token(domain, value)
-    }
-
-    fn keys(&mut self) -> &Arc<HashKeys> {
-        self.keys.get_or_insert_with(HashKeys::current)
-    }
 }
 
 /// Where [`AuditValue::snapshot`] gets the depth, the keys and a place for errors.
