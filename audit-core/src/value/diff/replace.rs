@@ -1,0 +1,251 @@
+//! Changes as they are written: values that were replaced.
+
+use std::{iter, mem};
+
+use serde_json::Value;
+
+use super::Diff;
+use crate::change::{Change, Move, Redaction};
+use crate::error::ValueError;
+use crate::json::nesting;
+use crate::json::number::equal_scalars;
+use crate::mask::HIDDEN;
+use crate::path::{Node, Path};
+use crate::value::AuditValue;
+use crate::value::schema::{FieldSchema, Sensitivity};
+use crate::value::snapshot::Snapshot;
+
+impl Diff<'_> {
+    /// Takes back a change that was counted.
+    pub(super) fn drop_change(&mut self) {
+        self.out.found -= 1;
+        let counted = usize::from(!self.out.ignoring);
+        self.out.notable = self.out.notable.saturating_sub(counted);
+    }
+
+    /// Takes back the last change: a value that is recorded as before was not changed.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn retract(&mut self) {
+        self.out.changes.pop();
+        self.drop_change();
+    }
+
+    /// Answers a probe about a value that was replaced: it differs if it is recorded in another
+    /// form.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn probe_replaced<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) {
+        if self.out.found == 0 {
+            let depth = self.at.map_or(0, Node::depth);
+            let flattened = self.at.is_some_and(Node::is_flat);
+            let mut cx = Snapshot::at_depth(&mut self.out.env, depth).flattened(flattened);
+            let (old, new) = (old.snapshot(&mut cx), new.snapshot(&mut cx));
+            if !cx.redacted() && nesting::equal(&old, &new) {
+                return;
+            }
+        }
+        self.out.found += 1;
+    }
+
+    /// Records that the value at the present path was replaced: absent (`None`) and null
+    /// are told apart. Two values with the same recorded form are no change.
+    #[inline]
+    pub fn replace<T: AuditValue + ?Sized>(&mut self, old: Option<&T>, new: Option<&T>) {
+        if self.out.probing
+            && let (Some(old), Some(new)) = (old, new)
+        {
+            return self.probe_replaced(old, new);
+        }
+        // Of a plain type, values that differ have forms that differ.
+        let plain = match (old, new) {
+            (Some(old), Some(new)) if T::PLAIN => {
+                if old.same(new) {
+                    return;
+                }
+                true
+            }
+            _ => false,
+        };
+        let Some((change, mut cx)) = self.open() else {
+            return;
+        };
+        if let Some(value) = old {
+            fill(&mut change.old, value.snapshot(&mut cx));
+        }
+        if let Some(value) = new {
+            fill(&mut change.new, value.snapshot(&mut cx));
+        }
+        if cx.redacted() {
+            change.redaction = Some(Redaction::Partial);
+        } else if !plain && alike(change) {
+            self.retract();
+        }
+    }
+
+    /// Records that a value which is never shown was replaced.
+    pub(crate) fn hidden(&mut self) {
+        let hidden = || Some(Value::String(HIDDEN.to_owned()));
+        self.push(hidden(), hidden(), Some(Redaction::Masked));
+    }
+
+    pub(super) fn replace_field<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        old: Option<&T>,
+        new: Option<&T>,
+    ) {
+        let whole = match field.sensitivity {
+            Sensitivity::Skipped => return,
+            Sensitivity::Clear => None,
+            Sensitivity::Masked(_) => Some(Redaction::Masked),
+            Sensitivity::Hashed => Some(Redaction::Hashed),
+        };
+        let Some((change, mut cx)) = self.open() else {
+            return;
+        };
+        let mut shown = |value: &T| match whole {
+            None => value.snapshot(&mut cx),
+            Some(_) => cx.field_value(field, value),
+        };
+        if let Some(value) = old {
+            fill(&mut change.old, shown(value));
+        }
+        if let Some(value) = new {
+            fill(&mut change.new, shown(value));
+        }
+        change.redaction = whole.or(cx.redacted().then_some(Redaction::Partial));
+        if change.redaction.is_none() && alike(change) {
+            self.retract();
+        }
+    }
+
+    /// Returns an item's snapshot and whether something in it is redacted.
+    pub(crate) fn record<T: AuditValue + ?Sized>(&mut self, item: &T) -> (Value, bool) {
+        let depth = self.at.map_or(0, Node::depth) + 1;
+        let mut cx = Snapshot::at_depth(&mut self.out.env, depth);
+        let value = item.snapshot(&mut cx);
+        (value, cx.redacted())
+    }
+
+    /// Whether values with these fields are not recorded with all that they have.
+    pub(crate) fn shows_parts(&self, fields: &'static [FieldSchema]) -> bool {
+        self.out.env.shows_parts(fields)
+    }
+
+    /// Records that a value was replaced, unless no difference is to be seen.
+    pub(crate) fn replace_seen<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) {
+        let (old, old_redacted) = self.record(old);
+        let (new, new_redacted) = self.record(new);
+        let redacted = old_redacted || new_redacted;
+        if redacted || old != new {
+            let redaction = redacted.then_some(Redaction::Partial);
+            self.push(Some(old), Some(new), redaction);
+        }
+    }
+
+    /// Returns the text of a map's key, and whether something in it is hidden.
+    pub(crate) fn key_text<T: AuditValue + ?Sized>(&mut self, key: &T) -> (String, bool) {
+        let depth = self.at.map_or(0, Node::depth) + 1;
+        Snapshot::at_depth(&mut self.out.env, depth).key_text(key)
+    }
+
+    /// Reports that the value cannot be represented.
+    pub(crate) fn fail(&mut self, message: String) {
+        self.out.found += 1;
+        self.out.env.fail(ValueError::Unrepresentable { message });
+    }
+
+    /// Records that items of the list at the present path changed their order.
+    pub(crate) fn reorder(&mut self, moved: Vec<Move>) {
+        self.push(None, None, None);
+        if let Some(change) = self.out.changes.last_mut() {
+            change.moved = moved.into_boxed_slice();
+        }
+    }
+
+    /// Records a change at the present path, with values that are redacted already.
+    pub(crate) fn push(
+        &mut self,
+        old: Option<Value>,
+        new: Option<Value>,
+        redaction: Option<Redaction>,
+    ) {
+        if old.is_some() && old == new && redaction.is_none() {
+            return;
+        }
+        if let Some((change, _)) = self.open() {
+            change.old = old;
+            change.new = new;
+            change.redaction = redaction;
+        }
+    }
+
+    /// Adds a change at the present path, to be filled in; none in a probe.
+    ///
+    /// Not generic, and the change is made where it stays: what is left to compile for every
+    /// type is to take the two values.
+    #[inline(never)]
+    pub(super) fn open(&mut self) -> Option<(&mut Change, Snapshot<'_>)> {
+        let out = &mut *self.out;
+        out.found += 1;
+        if out.probing {
+            return None;
+        }
+        out.notable += usize::from(!out.ignoring);
+        if out.changes.capacity() == 0 {
+            make_room(&mut out.changes);
+        }
+        let name = Node::plain(self.at);
+        // Not pushed: that makes the change elsewhere first and copies it.
+        out.changes.extend(iter::once_with(|| {
+            Change::new(Path::of_plain(name.unwrap_or_default()), None, None)
+        }));
+        let change = out.changes.last_mut()?;
+        if name.is_none() {
+            locate(change, self.at);
+        }
+        let depth = self.at.map_or(0, Node::depth);
+        let flattened = self.at.is_some_and(Node::is_flat);
+        Some((
+            change,
+            Snapshot::at_depth(&mut out.env, depth).flattened(flattened),
+        ))
+    }
+}
+
+/// Whether both sides of a change are present and equal.
+#[inline]
+fn alike(change: &Change) -> bool {
+    match (&change.old, &change.new) {
+        // What most changes are of, without the walk into arrays and objects.
+        (Some(Value::String(old)), Some(Value::String(new))) => old == new,
+        (Some(Value::Bool(old)), Some(Value::Bool(new))) => old == new,
+        (Some(Value::Null), Some(other)) | (Some(other), Some(Value::Null)) => other.is_null(),
+        (Some(old @ Value::Number(_)), Some(new @ Value::Number(_))) => {
+            old == new || equal_scalars(old, new)
+        }
+        (Some(old), Some(new)) => nesting::equal(old, new),
+        _ => false,
+    }
+}
+
+/// Most updates change a few fields: growing would cost more than the room does.
+#[cold]
+#[inline(never)]
+fn make_room(changes: &mut Vec<Change>) {
+    *changes = Vec::with_capacity(6);
+}
+
+/// Says where a change is, whatever the path.
+#[inline(never)]
+fn locate(change: &mut Change, at: Option<&Node<'_>>) {
+    change.path = Node::render(at);
+    change.at = Node::indices(at);
+}
+
+/// Sets a value that is absent, without a look for something to drop.
+#[inline]
+fn fill(place: &mut Option<Value>, value: Value) {
+    mem::forget(place.replace(value));
+}
