@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::entry::ObjectRef;
 use crate::registry::Registration;
 use crate::value::auditable::Auditable;
-use crate::value::frozen::Before;
+use crate::value::before::Before;
 use crate::value::repr::Repr;
 use crate::value::snapshot::Snapshot;
 

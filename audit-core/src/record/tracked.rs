@@ -16,8 +16,8 @@ use crate::log::AuditLog;
 use crate::pipeline::receipt::Receipt;
 use crate::registry::Registration;
 use crate::value::auditable::Auditable;
+use crate::value::before::Before;
 use crate::value::diff::{Difference, compare, compare_with};
-use crate::value::frozen::Before;
 use crate::value::repr::Repr;
 
 impl AuditLog {

@@ -1,6 +1,7 @@
 //! Values whose changes can be tracked.
 
 pub(crate) mod auditable;
+pub(crate) mod before;
 pub(crate) mod diff;
 pub(crate) mod env;
 pub(crate) mod fields;

@@ -8,8 +8,8 @@ use std::mem;
 use std::sync::Arc;
 
 use super::AuditValue;
+use super::before::Before;
 use super::env::Env;
-use super::frozen::Before;
 use super::rules::Rules;
 use super::schema::{FieldSchema, Place, Sensitivity};
 use crate::change::{Change, Changes};
