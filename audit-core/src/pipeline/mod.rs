@@ -2,6 +2,7 @@
 
 pub(crate) mod queue;
 pub(crate) mod receipt;
+mod slot;
 pub(crate) mod spool;
 pub(crate) mod ticket;
 pub(crate) mod writer;

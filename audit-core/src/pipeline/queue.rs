@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 use super::Pipeline;
-use super::ticket::{Slot, Ticket};
+use super::slot::Slot;
 use crate::entry::LogEntry;
 use crate::error::Error;
 
@@ -41,6 +41,14 @@ pub(crate) enum Job {
     Barrier(Arc<Slot>),
 }
 
+impl Job {
+    fn slot(&self) -> &Slot {
+        match self {
+            Self::Write(_, slot) | Self::Barrier(slot) => slot,
+        }
+    }
+}
+
 impl Queue {
     pub(crate) fn new(pipeline: Arc<Pipeline>, room: usize) -> Self {
         Self {
@@ -57,24 +65,22 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a job, and returns the ticket for it. Never blocks.
-    pub(crate) fn push(self: &Arc<Self>, job: impl FnOnce(Arc<Slot>) -> Job) -> Ticket {
-        let (mut ticket, slot) = Ticket::open();
+    /// Adds a job, and returns its number if it waits for capacity. Never blocks. A closed queue
+    /// settles the job.
+    pub(crate) fn push(&self, job: Job) -> Option<u64> {
         let mut state = self.lock();
         if state.closed {
             drop(state);
-            slot.settle(Err(Error::ShutDown));
-            return ticket;
+            job.slot().settle(Err(Error::ShutDown));
+            return None;
         }
         let number = state.next;
         state.next += 1;
-        if state.jobs.len() >= self.room {
-            ticket.waits_in(self, number);
-        }
-        state.jobs.push_back((number, job(slot)));
+        let waits = state.jobs.len() >= self.room;
+        state.jobs.push_back((number, job));
         drop(state);
         self.arrived.notify_one();
-        ticket
+        waits.then_some(number)
     }
 
     /// Takes the next jobs, as many as have about so many entries; `None` when there will be

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{self, Poll, Waker};
+use std::sync::{Arc, PoisonError, Weak};
+use std::task::{self, Poll};
 
 use super::queue::Queue;
 use super::receipt::Receipt;
+use super::slot::Slot;
 use crate::error::{Error, Result};
 
 /// The result to come of [`Draft::submit`](crate::Draft::submit).
@@ -37,42 +38,6 @@ struct Place {
     queue: Weak<Queue>,
     number: u64,
     awaited: bool,
-}
-
-/// Where the writer leaves the result.
-#[derive(Debug, Default)]
-pub(crate) struct Slot {
-    state: Mutex<State>,
-    settled: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    result: Option<Result<Receipt>>,
-    settled: bool,
-    taken: bool,
-    waker: Option<Waker>,
-}
-
-impl Slot {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn settle(&self, result: Result<Receipt>) {
-        let mut state = self.lock();
-        if state.settled {
-            return;
-        }
-        state.settled = true;
-        state.result = Some(result);
-        let waker = state.waker.take();
-        drop(state);
-        self.settled.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
 }
 
 impl Ticket {

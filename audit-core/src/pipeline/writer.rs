@@ -7,7 +7,8 @@ use std::thread::{self, JoinHandle, ThreadId};
 
 use super::queue::{Job, Queue};
 use super::receipt::Receipt;
-use super::ticket::{Slot, Ticket};
+use super::slot::Slot;
+use super::ticket::Ticket;
 use super::{Kept, Pipeline};
 use crate::critical::log_or_print;
 use crate::entry::LogEntry;
@@ -51,12 +52,20 @@ impl Writer {
     }
 
     pub(crate) fn submit(&self, entries: Vec<LogEntry>) -> Ticket {
-        self.queue.push(|slot| Job::Write(entries, slot))
+        self.push(|slot| Job::Write(entries, slot))
     }
 
     /// Returns a ticket that is settled when everything submitted before is.
     pub(crate) fn barrier(&self) -> Ticket {
-        self.queue.push(Job::Barrier)
+        self.push(Job::Barrier)
+    }
+
+    fn push(&self, job: impl FnOnce(Arc<Slot>) -> Job) -> Ticket {
+        let (mut ticket, slot) = Ticket::open();
+        if let Some(number) = self.queue.push(job(slot)) {
+            ticket.waits_in(&self.queue, number);
+        }
+        ticket
     }
 
     /// Takes no more jobs and returns when those it has are done, to each who calls it. On the

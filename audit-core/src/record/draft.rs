@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 
 use super::entity::{Entity, Former};
 use super::gate::Gated;
-use super::pending::Pending;
 use super::ready::{Content, Old, Ready, invalid};
 use super::transaction::Staging;
 use crate::action::{Action, Outcome};
@@ -35,7 +34,7 @@ use crate::value::snapshot::Snapshot;
 #[derive(Debug)]
 #[must_use = "a draft records nothing until `record` or `submit`"]
 pub struct Draft {
-    log: AuditLog,
+    pub(super) log: AuditLog,
     state: State,
 }
 
@@ -462,16 +461,6 @@ impl Draft {
             entry.transaction_id = transaction.or(entry.transaction_id);
         }
         Ok(entries)
-    }
-
-    /// Makes the entry, for an adapter of a database driver to write into a transaction of the
-    /// caller's own. Inside an audit transaction it has the id of that.
-    ///
-    /// # Errors
-    /// If the entry cannot be made, as for [`record`](Self::record).
-    pub fn pending(self) -> Result<Pending> {
-        let transaction = Staging::id_of(&self.log);
-        Pending::of([self], transaction)
     }
 
     /// Returns whether the context or the registration says that nothing is recorded.

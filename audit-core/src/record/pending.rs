@@ -106,3 +106,15 @@ impl Drop for Pending {
         }
     }
 }
+
+impl Draft {
+    /// Makes the entry, for an adapter of a database driver to write into a transaction of the
+    /// caller's own. Inside an audit transaction it has the id of that.
+    ///
+    /// # Errors
+    /// If the entry cannot be made, as for [`record`](Self::record).
+    pub fn pending(self) -> Result<Pending> {
+        let transaction = Staging::id_of(&self.log);
+        Pending::of([self], transaction)
+    }
+}
