@@ -104,14 +104,18 @@ impl Ready {
         schema: Option<&'static ModelSchema>,
         base: Level,
     ) -> Self {
-        let mut entry = LogEntry {
+        let (model, object_repr, schema_version) = match schema {
+            Some(schema) => (schema.name.to_owned(), String::new(), schema.version),
+            None => (String::new(), action.as_str().to_owned(), 1),
+        };
+        let entry = LogEntry {
             id: Uuid::nil(),
             timestamp: DateTime::UNIX_EPOCH,
             level: base,
-            object_repr: String::new(),
+            object_repr,
             action,
             outcome: Outcome::Success,
-            model: String::new(),
+            model,
             object_pk: String::new(),
             parent: None,
             counterpart: None,
@@ -125,16 +129,9 @@ impl Ready {
             remote_port: None,
             reason: None,
             additional_data: Map::new(),
-            schema_version: 1,
+            schema_version,
             source: log.shared().source.clone(),
         };
-        match schema {
-            Some(schema) => {
-                schema.name.clone_into(&mut entry.model);
-                entry.schema_version = schema.version;
-            }
-            None => entry.action.as_str().clone_into(&mut entry.object_repr),
-        }
         Self {
             entry,
             schema,
@@ -259,8 +256,8 @@ impl Ready {
             _ => None,
         };
         self.must_have_key(&self.entry.object_pk)?;
-        let (text, env) = text_of(log, object, rules, schema)?;
-        self.entry.object_repr = text;
+        let mut env = log.env();
+        self.entry.object_repr = text_of(&mut env, object, rules, schema)?;
         self.entry.parent = object.root();
         if let Content::Changed(compare, _) = content {
             let difference = compare(env.below_the_outermost(), rules)
@@ -324,7 +321,7 @@ impl Ready {
             Some(registration.schema),
             levels.delete,
         );
-        (ended.entry.object_repr, _) = text_of(log, old, rules, registration.schema)?;
+        ended.entry.object_repr = text_of(&mut log.env(), old, rules, registration.schema)?;
         ended.entry.parent = old.root();
         ended.entry.counterpart = Some(ObjectRef::new(&*model, &*self.entry.object_pk));
         fill_whole(&mut ended.entry, log, old, registration, DELETED, wanted)?;
@@ -383,20 +380,19 @@ pub(super) fn invalid(schema: &ModelSchema, source: ValueError) -> Error {
     }
 }
 
-/// Returns the object as people read it, with what is masked masked, and the `Env` of the walk,
-/// which serves for another.
+/// Returns the object as people read it, with masked fields masked.
 fn text_of(
-    log: &AuditLog,
+    env: &mut Env,
     object: &dyn Entity,
     rules: Option<&Rules>,
     schema: &ModelSchema,
-) -> Result<(String, Env)> {
-    let mut repr = Repr::new(log.env(), rules);
+) -> Result<String> {
+    let mut repr = Repr::new(env, rules);
     object.write_repr(&mut repr);
-    let (text, mut env) = repr.finish();
+    let text = repr.finish();
     match env.take_error() {
         Some(source) => Err(invalid(schema, source)),
-        None => Ok((text, env)),
+        None => Ok(text),
     }
 }
 
@@ -407,10 +403,15 @@ fn whole(log: &AuditLog, object: &dyn Entity, registration: &Registration) -> Re
 
 /// Names the keys of flattened maps that are not recorded, since a declared field has their name,
 /// in `additional_data.passed_over`.
+#[inline]
 fn pass_over(entry: &mut LogEntry, keys: Vec<String>) {
-    if keys.is_empty() {
-        return;
+    if !keys.is_empty() {
+        note_passed_over(entry, keys);
     }
+}
+
+#[cold]
+fn note_passed_over(entry: &mut LogEntry, keys: Vec<String>) {
     let member = entry.additional_data.entry("passed_over");
     if let Value::Array(known) = member.or_insert_with(|| Value::Array(Vec::new())) {
         for key in keys.into_iter().map(Value::String) {

@@ -292,10 +292,11 @@ impl<T: Auditable + Clone + 'static> fmt::Debug for Tracked<T> {
         let both = self.both();
         let registration = self.log.shared().registry.get(T::MODEL);
         let rules = registration.as_deref().and_then(Registration::rules);
-        let mut repr = Repr::new(self.log.env(), rules);
+        let mut env = self.log.env();
+        let mut repr = Repr::new(&mut env, rules);
         self.log
             .naming::<T, _>(|| both.current.repr_into(&mut repr));
-        let (object, _) = repr.finish();
+        let object = repr.finish();
         let mut shown = f.debug_struct("Tracked");
         shown.field("object", &object);
         match self.difference(both) {

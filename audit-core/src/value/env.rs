@@ -156,8 +156,11 @@ impl Env {
         self.notes().error.get_or_insert(error);
     }
 
-    pub(crate) fn into_error(mut self) -> Option<ValueError> {
-        self.take_error()
+    #[inline]
+    pub(crate) fn into_error(self) -> Option<ValueError> {
+        // Taken apart, so that most walks have nothing to drop.
+        let Notes { error, .. } = *self.notes?;
+        error
     }
 
     #[inline]

@@ -15,19 +15,20 @@ use crate::mask::{Mask, scalar_text};
 #[derive(Debug)]
 pub struct Repr<'a> {
     text: String,
-    env: Env,
+    env: &'a mut Env,
     rules: Option<&'a Rules>,
 }
 
 impl<'a> Repr<'a> {
     /// Returns the text of an object.
     pub fn of<T: Auditable + ?Sized>(object: &T) -> String {
-        let mut repr = Repr::new(Env::default(), None);
+        let mut env = Env::default();
+        let mut repr = Repr::new(&mut env, None);
         object.repr_into(&mut repr);
         repr.text
     }
 
-    pub(crate) fn new(env: Env, rules: Option<&'a Rules>) -> Self {
+    pub(crate) fn new(env: &'a mut Env, rules: Option<&'a Rules>) -> Self {
         Self {
             text: String::with_capacity(32),
             env,
@@ -35,8 +36,8 @@ impl<'a> Repr<'a> {
         }
     }
 
-    pub(crate) fn finish(self) -> (String, Env) {
-        (self.text, self.env)
+    pub(crate) fn finish(self) -> String {
+        self.text
     }
 
     /// Appends literal text.
@@ -47,7 +48,7 @@ impl<'a> Repr<'a> {
     /// Appends what may be shown of a field.
     pub fn field<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) {
         let rule = self.rules.and_then(|rules| rules.for_repr(field.name));
-        let mut cx = Snapshot::at_depth(&mut self.env, 0);
+        let mut cx = Snapshot::at_depth(self.env, 0);
         match (rule, field.sensitivity) {
             (None, Sensitivity::Clear) => value.write_text(&mut self.text, &mut cx),
             (rule, _) => match rule

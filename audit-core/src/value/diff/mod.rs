@@ -87,7 +87,7 @@ pub(crate) fn compare<T: AuditValue + ?Sized>(
 ) -> Result<Difference, ValueError> {
     let mut out = Output::new(env);
     out.compare(old, new);
-    out.into_difference(rules)
+    out.take_difference(rules)
 }
 
 /// Compares as [`compare`] does, and the fields that clones share with what they were before.
@@ -121,7 +121,7 @@ pub(crate) fn compare_with<T: AuditValue + ?Sized>(
     };
     out.changes
         .sort_by_cached_key(|change| place(change).unwrap_or(usize::MAX));
-    out.into_difference(rules)
+    out.take_difference(rules)
 }
 
 /// Where [`AuditValue::diff`] reports changes.
@@ -219,20 +219,21 @@ impl Output {
     }
 
     #[inline]
-    fn finish(mut self) -> Result<Changes, ValueError> {
-        match self.env.take_error() {
+    fn finish(self) -> Result<Changes, ValueError> {
+        let Self { changes, env, .. } = self;
+        match env.into_error() {
             Some(error) => Err(error),
-            None => Ok(Changes::from_vec(self.changes)),
+            None => Ok(Changes::from_vec(changes)),
         }
     }
 
     /// Not generic: it is compiled once, not for every type.
-    fn into_difference(mut self, rules: Option<&Rules>) -> Result<Difference, ValueError> {
+    fn take_difference(&mut self, rules: Option<&Rules>) -> Result<Difference, ValueError> {
         if let Some(error) = self.env.take_error() {
             return Err(error);
         }
         let mut difference = Difference {
-            changes: Changes::from_vec(self.changes),
+            changes: Changes::from_vec(mem::take(&mut self.changes)),
             level: self.level,
             notable: self.notable > 0,
             passed_over: self.env.take_passed_over(),
