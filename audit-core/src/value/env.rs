@@ -40,6 +40,8 @@ pub(super) struct Notes {
     pub(super) redactions: Option<Redactions>,
     /// The capture of values that are compared after they changed.
     pub(super) capture: Option<Box<Capture>>,
+    /// The fields of the outermost value that are compared with what they were before.
+    left_out: Option<Arc<[&'static str]>>,
 }
 
 /// Redactions by the name of a top-level field.
@@ -166,6 +168,20 @@ impl Env {
     #[inline]
     pub(crate) fn take_error(&mut self) -> Option<ValueError> {
         self.notes.as_mut()?.error.take()
+    }
+
+    /// Sets the fields of the outermost value that a comparison leaves out.
+    pub(super) fn leave_out(&mut self, names: Option<Arc<[&'static str]>>) {
+        self.notes().left_out = names;
+    }
+
+    #[inline]
+    pub(super) fn leaves_out(&self, name: &str) -> bool {
+        let names = self
+            .notes
+            .as_ref()
+            .and_then(|notes| notes.left_out.as_ref());
+        names.is_some_and(|names| names.contains(&name))
     }
 
     /// Returns whether there is an error, after which nothing is worth a further look.

@@ -98,9 +98,9 @@ pub(crate) fn compare_with<T: AuditValue + ?Sized>(
     rules: Option<&Rules>,
 ) -> Result<Difference, ValueError> {
     let mut out = Output::new(env);
-    out.shared = Some(Arc::clone(before.names()));
+    out.env.leave_out(Some(Arc::clone(before.names())));
     out.compare(old, new);
-    out.shared = None;
+    out.env.leave_out(None);
     before.diff(
         after,
         &mut Diff {
@@ -157,8 +157,6 @@ struct Output {
     /// How many steps the comparison took into fields and items.
     steps: usize,
     env: Env,
-    /// The fields of the outermost value that are compared with what they were before.
-    shared: Option<Arc<[&'static str]>>,
 }
 
 thread_local! {
@@ -201,7 +199,6 @@ impl Output {
             base: 0,
             steps: 0,
             env,
-            shared: None,
         }
     }
 
@@ -468,10 +465,7 @@ impl Diff<'_> {
     /// Whether a field is compared elsewhere, with what it was before.
     #[inline]
     fn passes(&self, field: &FieldSchema) -> bool {
-        match &self.out.shared {
-            None => false,
-            Some(shared) => self.at.is_none() && shared.contains(&field.name),
-        }
+        self.out.env.leaves_out(field.name) && self.at.is_none()
     }
 
     /// Runs `report` at the field's path and keeps the field's level and `ignore`.
