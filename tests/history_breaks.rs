@@ -125,6 +125,35 @@ fn a_break_is_named_wherever_the_object_is_read() {
 }
 
 #[test]
+fn an_item_that_is_added_twice_is_where_the_last_entry_says() {
+    let (_audit, _doc) = lived(
+        |doc| doc.lines.clear(),
+        |doc| {
+            doc.lines = ["C", "A"]
+                .map(|sku| Line {
+                    sku: sku.into(),
+                    price: 2,
+                })
+                .into();
+        },
+    );
+    let history = auditlog::history::<Doc>(9).expect("a history");
+    let latest = history.latest();
+    assert_eq!(unrecorded(&latest), ["lines[sku='C']", "lines[sku='A']"]);
+    let items = |state: &Value| -> Vec<Value> {
+        let items = state["lines"].as_array().expect("a list").iter();
+        items.map(|item| item["sku"].clone()).collect()
+    };
+    // No entry tells that B is gone.
+    assert_eq!(items(&latest.state), ["C", "A", "B"]);
+    assert_eq!(latest.state["lines"][0], json!({"price": 2, "sku": "C"}));
+    let mut first = history.at_version(1).expect("a version").state;
+    let changes = history.diff(1, 2).expect("versions");
+    changes.apply(&mut first).expect("the state it starts from");
+    assert_eq!(first, latest.state);
+}
+
+#[test]
 fn breaks_inside_lists_sets_maps_and_values_are_found() {
     type Edit = fn(&mut Doc);
     let cases: [(&str, Edit, Edit); 9] = [

@@ -239,10 +239,15 @@ impl Fold {
         }
         let rebase = changes.rebase(&self.state);
         if rebase.changes.apply(&mut self.state).is_ok() {
+            let mut known: Vec<&Change> = Vec::new();
             for conflict in rebase.conflicts {
                 let Some(change) = changes.get(&conflict.path) else {
                     continue;
                 };
+                if adds_item(change) && change.path.find_in(&self.state).is_some() {
+                    known.push(change);
+                    continue;
+                }
                 let forced = Change {
                     old: change.path.find_in(&self.state).cloned(),
                     ..change.clone()
@@ -254,9 +259,37 @@ impl Fold {
                     put(&mut self.state, &segments, change.new.as_ref());
                 }
             }
+            self.add_again(&known);
         }
         gaps
     }
+
+    /// Adds items of keyed lists that the state has already, where the entry says that they are.
+    fn add_again(&mut self, known: &[&Change]) {
+        for change in known {
+            put(&mut self.state, &change.path.segments(), None);
+        }
+        let added: Changes = known.iter().map(|change| (*change).clone()).collect();
+        if added.apply(&mut self.state).is_err() {
+            for change in known {
+                put(
+                    &mut self.state,
+                    &change.path.segments(),
+                    change.new.as_ref(),
+                );
+            }
+        }
+    }
+}
+
+/// Whether a change adds an item to a keyed list.
+fn adds_item(change: &Change) -> bool {
+    change.old.is_none()
+        && change.new.is_some()
+        && matches!(
+            change.path.segments().last(),
+            Some(PathSegment::Match { .. })
+        )
 }
 
 /// Returns the parts among those that are missing that changed without an entry.
