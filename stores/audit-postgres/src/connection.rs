@@ -224,8 +224,15 @@ impl DerefMut for Detached {
 impl Drop for Detached {
     fn drop(&mut self) {
         if !self.client.is_closed() {
-            // The driver ends the session as soon as the answer to the last statement is there.
-            self.runtime.spawn(self.server.cancel(&self.client));
+            // The driver ends the session as soon as the answer to the last statement is there. The
+            // first request may reach the server before that statement does; one for a session that
+            // has ended has no effect.
+            let [first, second] = [(); 2].map(|()| self.server.cancel(&self.client));
+            self.runtime.spawn(async {
+                first.await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                second.await;
+            });
         }
     }
 }

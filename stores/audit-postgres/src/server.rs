@@ -5,7 +5,7 @@ use std::future::Future;
 use std::hash::BuildHasher as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -15,7 +15,7 @@ use audit_core::StoreError;
 use deadpool_postgres::Connect;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::config::{Host, LoadBalanceHosts};
 use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -25,6 +25,8 @@ use crate::{pooler, tls};
 
 /// How long a session may take to do as it is told, before it is given up.
 const GRACE: Duration = Duration::from_secs(2);
+/// The time after which a statement that goes on is cancelled again, at first.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The hosts that a connection's settings name, any of which will do.
 pub(crate) struct Server {
@@ -118,12 +120,22 @@ impl Server {
         }
     }
 
-    /// Cancels what a session is busy with, and returns when it is idle or given up. It must not
-    /// be used again: what cancels may reach the server late, and end something else.
+    /// Cancels the statement of a session until the session is idle, for up to [`GRACE`]. The session
+    /// must not be used again: a request to cancel may reach the server late and end another
+    /// statement.
     pub(crate) async fn stop(&self, client: &Client) {
-        self.cancel(client).await;
-        // Answered when what was cancelled is. Whatever the answer, nothing runs any more.
-        let _idle = timeout(GRACE, client.batch_execute("")).await;
+        let deadline = Instant::now() + GRACE;
+        // Answered when the statement has ended; an error is an answer, too.
+        let mut idle = pin!(client.batch_execute(""));
+        let mut pause = FIRST_PAUSE;
+        // A request that reaches the server before the statement does cancels nothing.
+        loop {
+            self.cancel(client).await;
+            if timeout(pause, idle.as_mut()).await.is_ok() || Instant::now() >= deadline {
+                return;
+            }
+            pause *= 2;
+        }
     }
 
     /// Cancels what a session is busy with, and returns when the server was told.
