@@ -175,6 +175,12 @@ impl Env {
         self.notes().left_out = names;
     }
 
+    /// Whether the walk has no result yet besides its value, and leaves nothing out.
+    #[inline]
+    pub(super) fn is_without_notes(&self) -> bool {
+        self.notes.is_none()
+    }
+
     #[inline]
     pub(super) fn leaves_out(&self, name: &str) -> bool {
         let names = self

@@ -434,6 +434,32 @@ impl Diff<'_> {
         old: &T,
         new: &T,
     ) {
+        let node = Node::below(self.at, field.segment());
+        if field.plain
+            && !self.out.probing
+            && self.out.env.is_without_notes()
+            && node.depth() <= MAX_DEPTH
+        {
+            // What `changed_otherwise` comes to, for most fields.
+            old.diff(
+                new,
+                &mut Diff {
+                    out: &mut *self.out,
+                    at: Some(&node),
+                },
+            );
+        } else {
+            self.changed_otherwise(field, old, new);
+        }
+    }
+
+    #[inline(never)]
+    fn changed_otherwise<T: AuditValue + ?Sized>(
+        &mut self,
+        field: &'static FieldSchema,
+        old: &T,
+        new: &T,
+    ) {
         if self.passes(field) {
             return;
         }
@@ -442,18 +468,7 @@ impl Diff<'_> {
             self.out.found += usize::from(field.sensitivity != Sensitivity::Skipped);
             return;
         }
-        let clear = field.sensitivity == Sensitivity::Clear && !field.whole;
-        let node = Node::below(self.at, field.segment());
-        if field.plain && !self.out.probing && node.depth() <= MAX_DEPTH {
-            // What `field` comes to, for most fields.
-            old.diff(
-                new,
-                &mut Diff {
-                    out: &mut *self.out,
-                    at: Some(&node),
-                },
-            );
-        } else if clear {
+        if field.sensitivity == Sensitivity::Clear && !field.whole {
             self.field(field, &mut |cx| old.diff(new, cx));
         } else {
             self.field(field, &mut |cx| {
