@@ -154,6 +154,40 @@ fn an_item_that_is_added_twice_is_where_the_last_entry_says() {
 }
 
 #[test]
+fn an_item_that_is_added_twice_below_a_position_has_its_last_value() {
+    #[derive(Auditable, Clone)]
+    struct Order {
+        id: u32,
+        groups: Vec<Group>,
+    }
+    #[derive(Auditable, Clone)]
+    struct Group {
+        #[audit(key = "sku")]
+        lines: Vec<Line>,
+    }
+    let lines = |price| {
+        vec![Line {
+            sku: "A".into(),
+            price,
+        }]
+    };
+    let _audit = testing::capture();
+    auditlog::register::<Order>();
+    let mut order = Order {
+        id: 1,
+        groups: vec![Group { lines: lines(1) }],
+    };
+    auditlog::created(&order).record().expect("recorded");
+    order.groups[0].lines.clear();
+    auditlog::update(&mut order, |order| order.groups[0].lines = lines(2))
+        .record()
+        .expect("recorded");
+    let latest = auditlog::history::<Order>(1).expect("a history").latest();
+    assert_eq!(latest.state, auditlog::snapshot(&order));
+    assert_eq!(unrecorded(&latest), ["groups[0].lines[sku='A']"]);
+}
+
+#[test]
 fn breaks_inside_lists_sets_maps_and_values_are_found() {
     type Edit = fn(&mut Doc);
     let cases: [(&str, Edit, Edit); 9] = [

@@ -27,6 +27,14 @@ struct Cart {
     card: Option<Size>,
     #[audit(flatten)]
     more: BTreeMap<String, u8>,
+    /// Keyed lists below a position.
+    groups: Vec<Group>,
+}
+
+#[derive(Auditable, Clone, Debug)]
+struct Group {
+    #[audit(key = "name")]
+    parts: Vec<Part>,
 }
 
 #[derive(Auditable, Clone, Debug)]
@@ -64,12 +72,15 @@ fn size() -> impl Strategy<Value = Size> {
     (0..3_u8, 0..3_u8).prop_map(|(width, height)| Size { width, height })
 }
 
-fn items() -> impl Strategy<Value = Vec<Item>> {
-    let parts = vec((word(), 0..3_u8), 0..3).prop_map(|parts| {
+fn parts() -> impl Strategy<Value = Vec<Part>> {
+    vec((word(), 0..3_u8), 0..3).prop_map(|parts| {
         let parts = parts.into_iter();
         parts.map(|(name, count)| Part { name, count }).collect()
-    });
-    let item = (word(), 0..3_u8, parts);
+    })
+}
+
+fn items() -> impl Strategy<Value = Vec<Item>> {
+    let item = (word(), 0..3_u8, parts());
     let item = item.prop_map(|(sku, price, parts)| Item { sku, price, parts });
     vec(item, 0..5).prop_map(|mut items: Vec<Item>| {
         let mut known = BTreeSet::new();
@@ -95,9 +106,10 @@ fn cart() -> impl Strategy<Value = Cart> {
         kind,
         proptest::option::of(size()),
         btree_map("[xy]", 0..3_u8, 0..3),
+        vec(parts().prop_map(|parts| Group { parts }), 0..3),
     );
     (word(), items(), lists, rest).prop_map(
-        |(name, items, (tags, codes, prices, notes), (size, kind, card, more))| Cart {
+        |(name, items, (tags, codes, prices, notes), (size, kind, card, more, groups))| Cart {
             id: 1,
             name,
             items,
@@ -109,13 +121,14 @@ fn cart() -> impl Strategy<Value = Cart> {
             kind,
             card,
             more,
+            groups,
         },
     )
 }
 
 /// One step of a life: a cart, and which fields of it are taken over.
 fn step() -> impl Strategy<Value = (Cart, u16)> {
-    let fields = prop_oneof![(0..10_u16).prop_map(|field| 1 << field), any::<u16>()];
+    let fields = prop_oneof![(0..11_u16).prop_map(|field| 1 << field), any::<u16>()];
     (cart(), fields)
 }
 
@@ -127,7 +140,7 @@ fn take(cart: &mut Cart, from: Cart, fields: u16) {
             }
         )*};
     }
-    take!(0 name 1 items 2 tags 3 codes 4 prices 5 notes 6 size 7 kind 8 card 9 more);
+    take!(0 name 1 items 2 tags 3 codes 4 prices 5 notes 6 size 7 kind 8 card 9 more 10 groups);
 }
 
 /// Checks what the differences between versions say.

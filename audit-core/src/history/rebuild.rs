@@ -282,14 +282,14 @@ impl Fold {
     }
 }
 
-/// Whether a change adds an item to a keyed list.
+/// Whether a change adds an item to a keyed list that is found by names and keys alone.
 fn adds_item(change: &Change) -> bool {
+    let segments = change.path.segments();
+    let by_position = |segment: &PathSegment| matches!(segment, PathSegment::Index(_));
     change.old.is_none()
         && change.new.is_some()
-        && matches!(
-            change.path.segments().last(),
-            Some(PathSegment::Match { .. })
-        )
+        && matches!(segments.last(), Some(PathSegment::Match { .. }))
+        && !segments.iter().any(by_position)
 }
 
 /// Returns the parts among those that are missing that changed without an entry.

@@ -229,6 +229,7 @@ impl AuditLogBuilder {
             let error = Error::WeakHashKey { version };
             log_or_print(log::Level::Error, &error.to_string());
         }
+        let has_store = self.store.is_some();
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         AuditLog::from_shared(Shared {
             pipeline: Arc::new(Pipeline::new(
@@ -253,7 +254,9 @@ impl AuditLogBuilder {
             writer: OnceLock::new(),
             starting: Mutex::default(),
             closed: AtomicBool::new(false),
-            warned: AtomicBool::new(false),
+            has_store,
+            warned_of_memory: AtomicBool::new(false),
+            warned_of_keys: AtomicBool::new(false),
         })
     }
 

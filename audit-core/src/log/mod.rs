@@ -86,7 +86,10 @@ pub(crate) struct Shared {
     /// Held while the writer is started.
     pub(crate) starting: Mutex<()>,
     pub(crate) closed: AtomicBool,
-    pub(crate) warned: AtomicBool,
+    /// Whether a store was given; else entries are kept in memory.
+    pub(crate) has_store: bool,
+    pub(crate) warned_of_memory: AtomicBool,
+    pub(crate) warned_of_keys: AtomicBool,
 }
 
 /// What looks at an entry before it is written and may change or veto it.
@@ -149,6 +152,10 @@ impl AuditLog {
     /// Makes this log the global one. Types registered before, in the log in memory, are
     /// registered in this one too.
     ///
+    /// Installing a log that was [built](AuditLogBuilder::build) without a store is reported as a
+    /// warning, as its entries are kept in memory; [`AuditLogBuilder::install`] makes one that refuses
+    /// to record.
+    ///
     /// The global log is never dropped: a program that [submits](crate::Draft::submit) entries ends
     /// with [`shutdown`](Self::shutdown), or keeps the guard of
     /// [`shutdown_on_drop`](Self::shutdown_on_drop) in `main`.
@@ -163,6 +170,12 @@ impl AuditLog {
         });
         if !fresh {
             return Err(Error::AlreadyInstalled);
+        }
+        if !installed.shared.has_store {
+            log_or_print(
+                log::Level::Warn,
+                "the installed audit log was built without a store, so entries are kept in memory only and lost when the program ends: give the builder a store, or `MemoryStore::new()` to keep them so",
+            );
         }
         installed.shared.registry.adopt(&FALLBACK.shared.registry);
         if FALLBACK.query().first()?.is_some() {
@@ -288,7 +301,7 @@ impl AuditLog {
         let hashed = |field: &FieldSchema| field.sensitivity == Sensitivity::Hashed;
         if self.shared.keys.is_ephemeral()
             && any_inside(T::schema().fields(), hashed)
-            && !self.shared.warned.swap(true, Ordering::Relaxed)
+            && !self.shared.warned_of_keys.swap(true, Ordering::Relaxed)
         {
             let message = format!(
                 "`{}` has hashed fields and the log has no hash key: their tokens can be compared within this process only; set `AuditLog::builder().hash_key(..)`",
@@ -394,7 +407,7 @@ impl AuditLog {
         if self.shared.closed.load(Ordering::Acquire) {
             return Err(Error::ShutDown);
         }
-        if self.is(&FALLBACK) && !self.shared.warned.swap(true, Ordering::Relaxed) {
+        if self.is(&FALLBACK) && !self.shared.warned_of_memory.swap(true, Ordering::Relaxed) {
             log_or_print(
                 log::Level::Warn,
                 "no audit log is installed, so entries are kept in memory only and lost when the program ends: build one with a store and call `install`",

@@ -15,7 +15,7 @@ use audit_core::StoreError;
 use deadpool_postgres::Connect;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::config::{Host, LoadBalanceHosts};
 use tokio_postgres::{Client, Config, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -129,9 +129,10 @@ impl Server {
         let mut idle = pin!(client.batch_execute(""));
         let mut pause = FIRST_PAUSE;
         // A request that reaches the server before the statement does cancels nothing.
-        loop {
-            self.cancel(client).await;
-            if timeout(pause, idle.as_mut()).await.is_ok() || Instant::now() >= deadline {
+        while Instant::now() < deadline {
+            let _late = timeout_at(deadline, self.cancel(client)).await;
+            let again = deadline.min(Instant::now() + pause);
+            if timeout_at(again, idle.as_mut()).await.is_ok() {
                 return;
             }
             pause *= 2;

@@ -112,10 +112,11 @@ impl Trail {
             return Ok(());
         }
         let mut models = Vec::new();
-        models_of(query.filter(), &mut models);
+        models_of(query.filter(), true, &mut models);
         for model in models {
             match self.require_model(model) {
-                Err(error @ Error::NotFound { .. }) if found => {
+                // The answer is there; a failure to look for names does not undo it.
+                Err(error) if found => {
                     let hint = error.hint().unwrap_or_default();
                     log::warn!("{error}; {hint}");
                 }
@@ -126,17 +127,20 @@ impl Trail {
     }
 }
 
-/// Collects the models that a filter names.
-fn models_of<'f>(filter: &'f Filter, models: &mut Vec<&'f str>) {
-    models.extend(filter.model.as_deref());
+/// Collects the models that a filter asks for, without those that it excludes: a trail need not have
+/// entries of them. `asked` is whether the filter itself is asked for.
+fn models_of<'f>(filter: &'f Filter, asked: bool, models: &mut Vec<&'f str>) {
+    if asked {
+        models.extend(filter.model.as_deref());
+    }
     for group in &filter.groups {
         match group {
             Group::AnyOf(alternatives) => {
                 for alternative in alternatives {
-                    models_of(alternative, models);
+                    models_of(alternative, asked, models);
                 }
             }
-            Group::Not(filter) => models_of(filter, models),
+            Group::Not(filter) => models_of(filter, !asked, models),
             _ => {}
         }
     }
