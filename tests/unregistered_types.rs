@@ -182,6 +182,7 @@ fn records_without_a_log() {
         unit.created(&Dropped::new());
     }
     assert_eq!(log.stats().unrecorded, 4);
+    log.install().unwrap();
 }
 
 #[test]
@@ -216,4 +217,9 @@ fn without_a_logger_warnings_go_to_standard_error() {
         "{printed}"
     );
     assert_eq!(lines("a sink did not take entry"), 1, "{printed}");
+    assert_eq!(
+        lines("the installed audit log was built without a store"),
+        1,
+        "{printed}"
+    );
 }

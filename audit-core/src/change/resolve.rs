@@ -11,10 +11,10 @@ use super::edit::{
 };
 use super::{Change, Changes};
 use crate::json::nesting;
-use crate::json::number::ByValue;
+use crate::json::number::{ByValue, digits};
 use crate::json::order::compare_values;
 use crate::mask::HIDDEN;
-use crate::path::{PathSegment, Segment, find_item, key_of};
+use crate::path::{PathSegment, Segment, key_of};
 
 impl Changes {
     /// Finds the places of the changes in a state. Returns what applies, with the indices that
@@ -413,6 +413,8 @@ struct Lookup<'s> {
     array: &'s [Value],
     /// Made when an item is not where it was.
     keys: HashMap<String, HashMap<ByValue<'s>, usize>>,
+    /// The items whose keys are decimals, by the digits. Made when no item has the very key.
+    decimals: HashMap<String, HashMap<String, usize>>,
     members: Option<HashMap<ByValue<'s>, usize>>,
 }
 
@@ -421,6 +423,7 @@ impl<'s> Lookup<'s> {
         Self {
             array,
             keys: HashMap::new(),
+            decimals: HashMap::new(),
             members: None,
         }
     }
@@ -435,16 +438,33 @@ impl<'s> Lookup<'s> {
         let Some(label) = label else {
             return (index < self.array.len()).then_some(index);
         };
-        self.present(label, value, index).or_else(|| {
-            let Label::Key { field, value } = label else {
-                return None;
-            };
-            // A key may be stored in another scale. An item that does not show its key is taken by
-            // index.
-            let unknown = |item: &Value| key_of(item, field).is_none();
-            find_item(self.array, field, value)
-                .or_else(|| self.array.get(index).is_some_and(unknown).then_some(index))
-        })
+        let found = self.present(label, value, index);
+        let (None, Label::Key { field, value }) = (found, label) else {
+            return found;
+        };
+        // An item that does not show its key is taken by index.
+        let unknown = |item: &Value| key_of(item, field).is_none();
+        self.of_another_scale(field, value)
+            .or_else(|| self.array.get(index).is_some_and(unknown).then_some(index))
+    }
+
+    /// Returns the index of the item whose key is the same decimal, whatever its scale.
+    fn of_another_scale(&mut self, field: &str, key: &Value) -> Option<usize> {
+        let decimal = |key: &Value| match key {
+            Value::String(text) => digits(text),
+            Value::Number(number) => digits(&number.to_string()),
+            _ => None,
+        };
+        let key = decimal(key)?;
+        if !self.decimals.contains_key(field) {
+            // Of several items the first one is kept.
+            let items = self.array.iter().enumerate().rev();
+            let decimals = items
+                .filter_map(|(index, item)| Some((decimal(key_of(item, field)?)?, index)))
+                .collect();
+            self.decimals.insert(field.to_owned(), decimals);
+        }
+        self.decimals.get(field)?.get(&key).copied()
     }
 
     /// Returns the index of the item that has this label, which may be `index`. A set's member
