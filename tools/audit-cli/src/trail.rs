@@ -113,7 +113,11 @@ impl Trail {
         }
         let mut models = Vec::new();
         models_of(query.filter(), true, &mut models);
-        for model in models {
+        for (model, asked) in models {
+            if !asked && !found {
+                // A trail need not have entries of what a query excludes.
+                continue;
+            }
             match self.require_model(model) {
                 // The answer is there; a failure to look for names does not undo it.
                 Err(error) if found => {
@@ -127,12 +131,9 @@ impl Trail {
     }
 }
 
-/// Collects the models that a filter asks for, without those that it excludes: a trail need not have
-/// entries of them. `asked` is whether the filter itself is asked for.
-fn models_of<'f>(filter: &'f Filter, asked: bool, models: &mut Vec<&'f str>) {
-    if asked {
-        models.extend(filter.model.as_deref());
-    }
+/// Collects the models that a filter names, each with whether it is asked for and not excluded.
+fn models_of<'f>(filter: &'f Filter, asked: bool, models: &mut Vec<(&'f str, bool)>) {
+    models.extend(filter.model.as_deref().map(|model| (model, asked)));
     for group in &filter.groups {
         match group {
             Group::AnyOf(alternatives) => {

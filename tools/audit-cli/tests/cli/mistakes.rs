@@ -133,6 +133,9 @@ fn what_is_not_there_is_named_with_what_is_near() {
         stderr(&store, &["log", "(model:User OR model:Invoice)"], 0),
         ""
     );
+    // Nothing is left of what is not excluded.
+    let nothing = ["log", "actor:x NOT (model:Usr OR model:User)"];
+    assert_eq!(stderr(&store, &nothing, 0), "");
     let said = stderr(&store, &["history", "User", "99"], 1);
     assert!(said.contains("no entry of `User` `99`"), "{said}");
     let said = stderr(&store, &["show", "ffffffff"], 1);
