@@ -147,6 +147,24 @@ fn models_of<'f>(filter: &'f Filter, asked: bool, models: &mut Vec<(&'f str, boo
     }
 }
 
+/// Returns the actor of an import: the named one, or the user that runs the process, `uid 1000`,
+/// where a container or a job has no login name.
+///
+/// # Errors
+/// If no name is known and the system has no user ids.
+pub(crate) fn actor_or_user_id(global: &Global) -> Result<Actor, Error> {
+    actor(global).or_else(|error| {
+        #[cfg(unix)]
+        {
+            drop(error);
+            let uid = rustix::process::geteuid().as_raw();
+            Ok(Actor::user(format!("uid {uid}")))
+        }
+        #[cfg(not(unix))]
+        Err(error)
+    })
+}
+
 /// Returns under which name something is recorded.
 ///
 /// # Errors

@@ -85,7 +85,7 @@ struct Tally {
 
 pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Error> {
     let actor = (!args.dry_run)
-        .then(|| trail::actor(&session.global))
+        .then(|| trail::actor_or_user_id(&session.global))
         .transpose()?;
     let need = match (args.dry_run, args.create) {
         (true, _) => Need::Read,
