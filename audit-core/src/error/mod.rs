@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! Errors of recording, and those that its parts report.
 
 mod registration;
 mod store;
@@ -32,7 +32,7 @@ pub enum Error {
     Value {
         /// The model of the object.
         model: String,
-        /// What is wrong with the value.
+        /// The fault of the value.
         source: ValueError,
     },
     /// The model records nothing without a reason, and none was given.
@@ -53,9 +53,9 @@ pub enum Error {
     TooLarge {
         /// The model; empty for an event.
         model: String,
-        /// How many bytes it has, or how many its texts alone have.
+        /// Its size in bytes, or that of its texts alone.
         bytes: usize,
-        /// How many it may have:
+        /// The largest size in bytes:
         /// [`AuditLogBuilder::max_entry_bytes`](crate::AuditLogBuilder::max_entry_bytes).
         limit: usize,
     },
@@ -98,9 +98,9 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// A query asks for a path that is none.
+    /// A path of a query cannot be parsed.
     Query {
-        /// What is wrong with the path.
+        /// The fault of the path.
         source: ParsePathError,
     },
     /// A state makes no object of a type.
@@ -135,7 +135,7 @@ pub enum Error {
     PartOfTransaction,
     /// The logger could not be set up.
     Logging {
-        /// What the logger said.
+        /// The message of the logger.
         source: Box<dyn StdError + Send + Sync>,
     },
 }

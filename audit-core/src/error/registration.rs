@@ -51,7 +51,7 @@ pub enum RegistrationError {
         /// The other field.
         other: String,
     },
-    /// The options name an action that is none of the four.
+    /// The options name an action other than the four.
     UnknownAction {
         /// The model.
         model: String,

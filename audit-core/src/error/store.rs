@@ -1,4 +1,4 @@
-//! What goes wrong in a store.
+//! Errors of stores.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -63,7 +63,7 @@ pub enum StoreError {
         /// What is wrong with it.
         detail: String,
     },
-    /// A path of the query is none.
+    /// A path of the query cannot be parsed.
     InvalidQuery {
         /// What is wrong with it.
         source: ParsePathError,

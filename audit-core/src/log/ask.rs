@@ -17,7 +17,7 @@ impl Query {
     /// Returns all entries. See [`iter`](Self::iter) for more than memory holds.
     ///
     /// # Errors
-    /// If the store cannot be read or a path of the query is none.
+    /// If the store cannot be read or a path of the query cannot be parsed.
     pub fn all(self) -> Result<Vec<LogEntry>> {
         self.iter()?.collect()
     }
@@ -25,7 +25,7 @@ impl Query {
     /// Returns the entries one by one, reading a page at a time.
     ///
     /// # Errors
-    /// If a path of the query is none. What goes wrong while reading comes as an item, after
+    /// If a path of the query cannot be parsed. A failure while reading comes as an item, after
     /// which there is no other.
     #[expect(
         clippy::iter_not_returning_iterator,
@@ -43,7 +43,7 @@ impl Query {
     /// Returns the first entry in the query's order, if there is one.
     ///
     /// # Errors
-    /// If the store cannot be read or a path of the query is none.
+    /// If the store cannot be read or a path of the query cannot be parsed.
     pub fn first(self) -> Result<Option<LogEntry>> {
         if self.limit == Some(0) {
             return Ok(None);
@@ -54,7 +54,7 @@ impl Query {
     /// Returns how many entries there are; the limit and the cursor do not count.
     ///
     /// # Errors
-    /// If the store cannot be read or a path of the query is none.
+    /// If the store cannot be read or a path of the query cannot be parsed.
     pub fn count(self) -> Result<u64> {
         let query = self.bound()?;
         match &query.store {
@@ -66,7 +66,7 @@ impl Query {
     /// Returns one page: `limit` entries, or 500 without one.
     ///
     /// # Errors
-    /// If the store cannot be read or a path of the query is none.
+    /// If the store cannot be read or a path of the query cannot be parsed.
     pub fn page(self) -> Result<Page> {
         let query = self.bound()?;
         match &query.store {

@@ -270,7 +270,7 @@ impl AuditLog {
     /// identity. They hold those entries only; the query's limit and order do not count.
     ///
     /// # Errors
-    /// If a path of the query is none. What goes wrong while reading comes as an item, after
+    /// If a path of the query cannot be parsed. A failure while reading comes as an item, after
     /// which there is no other.
     pub fn histories(&self, query: Query) -> Result<Histories> {
         query.check()?;
@@ -304,7 +304,7 @@ impl AuditLog {
     /// an object makes its state incomplete.
     ///
     /// # Errors
-    /// If a path of the query is none. What goes wrong while reading comes as an item, after
+    /// If a path of the query cannot be parsed. A failure while reading comes as an item, after
     /// which there is no other.
     pub fn states(&self, query: Query, time: impl Into<DateTime<Utc>>) -> Result<ObjectStates> {
         Ok(ObjectStates {

@@ -133,7 +133,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`StoreError::Unsupported`] unless the store implements it;
-    /// [`StoreError::InvalidQuery`] if a path of the query is none. A store may remove in
+    /// [`StoreError::InvalidQuery`] if a path of the query cannot be parsed. A store may remove in
     /// steps: after an error some are gone, and calling again goes on.
     fn purge(&self, query: &Query) -> Result<u64, StoreError> {
         let _: &Query = query;
@@ -314,7 +314,7 @@ impl Page {
     ///
     /// # Errors
     /// The first error among the candidates up to the end of the page;
-    /// [`StoreError::InvalidQuery`] if a path of the query is none.
+    /// [`StoreError::InvalidQuery`] if a path of the query cannot be parsed.
     pub fn collect(
         query: &Query,
         candidates: impl IntoIterator<Item = Result<LogEntry, StoreError>>,

@@ -1,4 +1,4 @@
-//! What can go wrong: what it was, where, and what to do about it.
+//! Errors of the command: the fault, its place and a hint.
 
 use std::fmt;
 use std::io;
