@@ -11,7 +11,7 @@ use auditlog::{SinkError, StoreError, sink_fn};
 
 fn full() -> Fault {
     Fault::Before(StoreError::Full {
-        place: "the disk".into(),
+        location: "the disk".into(),
     })
 }
 
@@ -37,7 +37,7 @@ fn fail_closed_tells_the_caller_and_keeps_nothing() {
     let error = log.event("tick").record().expect_err("a full disk");
     assert_eq!(
         error.to_string(),
-        "the store failed: no room left in the disk"
+        "the store failed: no space left in the disk"
     );
     store.heal();
     log.event("tock").record().expect("a receipt");
@@ -229,7 +229,7 @@ fn record_all(plan: fn(u64) -> Result<(), StoreError>) -> Vec<(i64, i64)> {
 fn fail_open_keeps_each_threads_order_and_loses_and_doubles_nothing() {
     let kept = record_all(|append| match append % 7 {
         1 | 3 | 4 => Err(StoreError::Busy {
-            place: "the server".into(),
+            location: "the server".into(),
         }),
         _ => Ok(()),
     });
@@ -246,7 +246,7 @@ fn a_store_that_panics_while_it_takes_what_waits_loses_nothing() {
         appends: AtomicU64::new(0),
         plan: |append| match append {
             0 => Err(StoreError::Busy {
-                place: "the server".into(),
+                location: "the server".into(),
             }),
             1 => panic!("on purpose"),
             _ => Ok(()),

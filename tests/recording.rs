@@ -661,7 +661,7 @@ fn store_errors_reach_the_caller() {
     impl auditlog::Store for Broken {
         fn append(&self, _: &[LogEntry]) -> Result<(), StoreError> {
             Err(StoreError::Full {
-                place: "the disk".into(),
+                location: "the disk".into(),
             })
         }
         fn find(&self, _: &auditlog::Query) -> Result<auditlog::Page, StoreError> {
@@ -672,7 +672,7 @@ fn store_errors_reach_the_caller() {
     let error = log.event("lost?").record().expect_err("a full disk");
     assert_eq!(
         error.to_string(),
-        "the store failed: no room left in the disk"
+        "the store failed: no space left in the disk"
     );
     assert!(log.event("lost?").submit().wait().is_err());
     assert!(log.transaction(|| log.event("lost?").record()).is_err());

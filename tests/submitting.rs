@@ -198,12 +198,12 @@ fn a_failure_of_the_store_is_everybodys_at_once() {
     let place = || "the server".to_owned();
     let failures = [
         StoreError::Io {
-            place: place(),
+            location: place(),
             source: Arc::new(std::io::ErrorKind::TimedOut.into()),
         },
-        StoreError::Busy { place: place() },
-        StoreError::Full { place: place() },
-        StoreError::ReadOnly { place: place() },
+        StoreError::Busy { location: place() },
+        StoreError::Full { location: place() },
+        StoreError::ReadOnly { location: place() },
         StoreError::Closed,
         StoreError::Closed.unconfirmed(place()),
     ];

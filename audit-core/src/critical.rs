@@ -19,8 +19,8 @@ use log::Level;
 /// let disk = "/dev/sda1";
 /// critical!("{disk} is full");
 /// critical!(target: "storage", "{} is full", disk);
-/// critical!(free = 0, disk; "no room left");
-/// critical!(target: "storage", free = 0, disk:?; "no room left on {disk}");
+/// critical!(free = 0, disk; "no space left");
+/// critical!(target: "storage", free = 0, disk:?; "no space left on {disk}");
 /// ```
 #[macro_export]
 macro_rules! critical {

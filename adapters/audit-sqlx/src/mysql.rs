@@ -133,7 +133,7 @@ async fn create_or_tell(connection: &mut MySqlConnection, place: &str) -> Result
     let locked: Option<i64> = sqlx::query_scalar(LOCK).fetch_one(&mut *connection).await?;
     if locked != Some(1) {
         let place = place.to_owned();
-        return Err(StoreError::Busy { place }.into());
+        return Err(StoreError::Busy { location: place }.into());
     }
     let created = create(connection, place).await;
     let unlocked = sqlx::query(UNLOCK).execute(connection).await;
@@ -193,7 +193,7 @@ async fn is_there(connection: &mut MySqlConnection, place: &str) -> Result<bool,
         role may read";
     const OTHER: &str = "`audit_schema` in it is of another program";
     let foreign = |found: &str| StoreError::Foreign {
-        place: place.to_owned(),
+        location: place.to_owned(),
         found: found.to_owned(),
     };
     let tables: i64 = sqlx::query_scalar(
@@ -227,7 +227,7 @@ async fn is_there(connection: &mut MySqlConnection, place: &str) -> Result<bool,
     match u32::try_from(version) {
         Ok(SCHEMA_VERSION) => Ok(true),
         found => Err(StoreError::NewerSchema {
-            place: place.to_owned(),
+            location: place.to_owned(),
             found: found.unwrap_or_default(),
             supported: SCHEMA_VERSION,
         }
@@ -266,7 +266,7 @@ pub async fn entries_after(
     let bodies: Result<Vec<Vec<u8>>, _> = query.fetch_all(connection).await;
     let bodies = bodies.map_err(|error| StoreError::backend("audit_entry", error))?;
     let corrupt = |error: &dyn std::error::Error| StoreError::Corrupt {
-        place: "audit_entry".to_owned(),
+        location: "audit_entry".to_owned(),
         detail: format!("an entry cannot be read: {error}"),
     };
     let entries = bodies.iter().map(|body| {

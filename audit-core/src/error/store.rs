@@ -9,49 +9,49 @@ use uuid::Uuid;
 
 use crate::path::ParsePathError;
 
-/// Why a store did not keep or find entries; after [`Unconfirmed`](Self::Unconfirmed) it may
-/// have kept them.
+/// The reason why a store did not append or find entries. After
+/// [`Unconfirmed`](Self::Unconfirmed) it may have appended them.
 ///
-/// Cloned for everybody whose entries were in one batch. [`Conflict`](Self::Conflict) and
-/// [`Invalid`](Self::Invalid) concern an entry itself, and [`Backend`](Self::Backend) and
-/// [`Unsupported`](Self::Unsupported) may: after these a log tries what each caller
-/// [submitted](crate::Draft::submit) alone. All other errors concern the store, and are given to
-/// every caller whose entries were in the batch.
+/// Each caller whose entries were in a failed batch gets a clone.
+/// [`Conflict`](Self::Conflict) and [`Invalid`](Self::Invalid) concern a single entry, and
+/// [`Backend`](Self::Backend) and [`Unsupported`](Self::Unsupported) may: after these errors a log
+/// retries the [submissions](crate::Draft::submit) of each caller separately. All other errors
+/// concern the store and are returned to every caller of the batch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// There is no room left.
+    /// No space is left.
     Full {
-        /// Where.
-        place: String,
+        /// The location of the store.
+        location: String,
     },
-    /// The store can be read only.
+    /// The store is read-only.
     ReadOnly {
-        /// Where.
-        place: String,
+        /// The location of the store.
+        location: String,
     },
     /// Another process kept the store locked for longer than the store waits.
     Busy {
-        /// Where.
-        place: String,
+        /// The location of the store.
+        location: String,
     },
-    /// There is something else in the store's place.
+    /// The location contains something other than an audit store.
     Foreign {
-        /// Where.
-        place: String,
-        /// What is there instead.
+        /// The location of the store.
+        location: String,
+        /// A description of the content.
         found: String,
     },
     /// A later version of this library wrote the store.
     NewerSchema {
-        /// Where.
-        place: String,
-        /// The version that was found.
+        /// The location of the store.
+        location: String,
+        /// The version of the store.
         found: u32,
-        /// The highest version this library knows.
+        /// The highest version that this library supports.
         supported: u32,
     },
-    /// There is another entry with this id.
+    /// Another entry has this id.
     Conflict {
         /// The id.
         id: Uuid,
@@ -60,73 +60,72 @@ pub enum StoreError {
     Invalid {
         /// The entry's id.
         id: Uuid,
-        /// What is wrong with it.
+        /// The reason.
         detail: String,
     },
     /// A path of the query cannot be parsed.
     InvalidQuery {
-        /// What is wrong with it.
+        /// The parse error.
         source: ParsePathError,
     },
     /// The groups of the query ([`Query::any_of`](crate::Query::any_of),
     /// [`Query::not`](crate::Query::not)) are nested more than 32 deep.
     QueryTooDeep,
-    /// The store holds what it cannot have written.
+    /// The store contains data that it cannot have written.
     Corrupt {
-        /// Where.
-        place: String,
-        /// What is wrong.
+        /// The location of the store.
+        location: String,
+        /// A description of the damage.
         detail: String,
     },
-    /// The store cannot do this.
+    /// The store does not support an operation.
     Unsupported {
-        /// What it cannot do.
+        /// The operation, as a verb phrase.
         operation: &'static str,
     },
     /// The log was installed without a store.
     NoStore,
     /// The store was closed.
     Closed,
-    /// Reading or writing a file failed, or a connection did.
+    /// An I/O operation on a file or a connection failed.
     Io {
-        /// Which file, or which server.
-        place: String,
-        /// The error of the system.
+        /// The file or the server.
+        location: String,
+        /// The error of the operating system.
         source: Arc<io::Error>,
     },
-    /// It is unknown whether the entries are kept: the commit was asked for, and its answer
-    /// was lost. To append the same entries again is right in either case.
+    /// It is unknown whether the entries were appended: the store sent a commit and lost the
+    /// response. Appending the same entries again is safe in either case.
     Unconfirmed {
-        /// Where.
-        place: String,
-        /// What took the place of the answer.
+        /// The location of the store.
+        location: String,
+        /// The error that replaced the response.
         source: Arc<dyn StdError + Send + Sync>,
     },
     /// The database failed in another way.
     Backend {
-        /// Where.
-        place: String,
-        /// What the driver said.
+        /// The location of the store.
+        location: String,
+        /// The error of the driver.
         source: Arc<dyn StdError + Send + Sync>,
     },
 }
 
 impl StoreError {
-    /// Wraps a driver's error that none of the other variants fits.
+    /// Wraps a driver's error that no other variant describes.
     pub fn backend(
-        place: impl Into<String>,
+        location: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
         Self::Backend {
-            place: place.into(),
+            location: location.into(),
             source: Arc::from(source.into()),
         }
     }
 
-    /// Makes of what failed in the place of a commit's answer that nobody knows whether there
-    /// was a commit.
+    /// Converts the error of a commit into [`Unconfirmed`](Self::Unconfirmed).
     #[must_use]
-    pub fn unconfirmed(self, place: impl Into<String>) -> Self {
+    pub fn unconfirmed(self, location: impl Into<String>) -> Self {
         let source: Arc<dyn StdError + Send + Sync> = match self {
             Self::Unconfirmed { .. } => return self,
             Self::Io { source, .. } => source,
@@ -134,23 +133,22 @@ impl StoreError {
             other => Arc::new(other),
         };
         Self::Unconfirmed {
-            place: place.into(),
+            location: location.into(),
             source,
         }
     }
 
-    /// Returns whether an entry itself is what the store does not take, so that others may be
-    /// kept.
+    /// Returns whether the store rejected a single entry, so that the others can be appended.
     pub(crate) fn concerns_entries(&self) -> bool {
         matches!(self, Self::Conflict { .. } | Self::Invalid { .. })
     }
 
-    /// Returns whether an entry itself may be what the store does not take.
+    /// Returns whether the store may have rejected a single entry.
     pub(crate) fn may_concern_entries(&self) -> bool {
         self.concerns_entries() || matches!(self, Self::Backend { .. } | Self::Unsupported { .. })
     }
 
-    /// Returns whether trying again later may help.
+    /// Returns whether a later retry may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -162,19 +160,19 @@ impl StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full { place } => write!(f, "no room left in {place}"),
-            Self::ReadOnly { place } => write!(f, "{place} can be read only"),
-            Self::Busy { place } => write!(f, "{place} is locked by another process"),
-            Self::Foreign { place, found } => {
-                write!(f, "{place} is not an audit store: {found}")
+            Self::Full { location } => write!(f, "no space left in {location}"),
+            Self::ReadOnly { location } => write!(f, "{location} is read-only"),
+            Self::Busy { location } => write!(f, "{location} is locked by another process"),
+            Self::Foreign { location, found } => {
+                write!(f, "{location} is not an audit store: {found}")
             }
             Self::NewerSchema {
-                place,
+                location,
                 found,
                 supported,
             } => write!(
                 f,
-                "{place} has schema version {found}, and this library knows versions up to {supported}: upgrade it"
+                "{location} has schema version {found}, and this library supports versions up to {supported}: upgrade it"
             ),
             Self::Conflict { id } => write!(f, "another entry has the id {id}"),
             Self::Invalid { id, detail } => write!(f, "entry {id} cannot be stored: {detail}"),
@@ -182,19 +180,19 @@ impl fmt::Display for StoreError {
             Self::QueryTooDeep => {
                 f.write_str("the query is invalid: its groups are nested more than 32 deep")
             }
-            Self::Corrupt { place, detail } => write!(f, "{place} is damaged: {detail}"),
+            Self::Corrupt { location, detail } => write!(f, "{location} is damaged: {detail}"),
             Self::Unsupported { operation } => write!(f, "this store cannot {operation}"),
             Self::NoStore => f.write_str(
                 "the audit log was installed without a store: add one with `.store(..)`, or record \
                  in the caller's own transaction with `record_in`",
             ),
             Self::Closed => f.write_str("the store is closed"),
-            Self::Io { place, source } => write!(f, "{place}: {source}"),
-            Self::Unconfirmed { place, source } => write!(
+            Self::Io { location, source } => write!(f, "{location}: {source}"),
+            Self::Unconfirmed { location, source } => write!(
                 f,
-                "it is unknown whether {place} has kept the entries: {source}"
+                "it is unknown whether {location} has stored the entries: {source}"
             ),
-            Self::Backend { place, source } => write!(f, "{place}: {source}"),
+            Self::Backend { location, source } => write!(f, "{location}: {source}"),
         }
     }
 }

@@ -117,7 +117,7 @@ async fn on_a_thread<T: Send + 'static>(
         .name("auditlog-query".to_owned())
         .spawn(move || answer.leave(work()))
         .map_err(|source| StoreError::Io {
-            place: "a thread for a query".to_owned(),
+            location: "a thread for a query".to_owned(),
             source: Arc::new(source),
         })?;
     poll_fn(|context| {

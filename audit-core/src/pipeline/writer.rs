@@ -35,7 +35,7 @@ impl Writer {
             .name("auditlog-writer".to_owned())
             .spawn(move || write(&pipeline, &own))
             .map_err(|error| StoreError::Io {
-                place: "the writer thread".to_owned(),
+                location: "the writer thread".to_owned(),
                 source: Arc::new(error),
             })?;
         Ok(Self {

@@ -163,7 +163,7 @@ impl Store for MemoryStore {
 
 fn read(text: &str) -> Result<LogEntry, StoreError> {
     LogEntry::from_json(text).map_err(|error| StoreError::Corrupt {
-        place: "the memory store".to_owned(),
+        location: "the memory store".to_owned(),
         detail: error.to_string(),
     })
 }

@@ -195,7 +195,7 @@ const EXPORTED: usize = 500;
 
 fn output_failed(error: io::Error) -> StoreError {
     StoreError::Io {
-        place: "the output".to_owned(),
+        location: "the output".to_owned(),
         source: Arc::new(error),
     }
 }

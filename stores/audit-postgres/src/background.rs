@@ -26,7 +26,7 @@ impl Background {
     /// Starts a thread; it ends when the future that is sent to it does.
     pub(crate) fn start(name: &str) -> Result<(Self, oneshot::Sender<Life>), StoreError> {
         let failed = |source| StoreError::Io {
-            place: "the thread of the PostgreSQL store".to_owned(),
+            location: "the thread of the PostgreSQL store".to_owned(),
             source: Arc::new(source),
         };
         let runtime = Builder::new_current_thread()

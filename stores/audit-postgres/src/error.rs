@@ -41,7 +41,7 @@ impl Failure {
     /// An operation that took longer than it may.
     pub(crate) fn timeout(place: &str, what: &str) -> Self {
         Self::last(StoreError::Io {
-            place: place.to_owned(),
+            location: place.to_owned(),
             source: Arc::new(io::Error::new(io::ErrorKind::TimedOut, what.to_owned())),
         })
     }
@@ -74,10 +74,10 @@ impl Failure {
                 None => Self::last(server()),
             },
             // Serialization failure, deadlock.
-            "40001" | "40P01" => Self::again(StoreError::Busy { place: place() }),
+            "40001" | "40P01" => Self::again(StoreError::Busy { location: place() }),
             // A partition is being made for the id.
             "23514" if db.constraint().is_some_and(|name| name.starts_with(FENCE)) => {
-                Self::again(StoreError::Busy { place: place() })
+                Self::again(StoreError::Busy { location: place() })
             }
             // Out of memory, such as that for locks, and too many connections: others give some
             // of theirs back.
@@ -85,15 +85,15 @@ impl Failure {
             // The server ends, restarts, or has cut the connection.
             "57P01" | "57P02" | "57P03" | "57P05" => Self::again(lost(place(), db.message())),
             // A lock was not to be had in time.
-            "55P03" => Self::last(StoreError::Busy { place: place() }),
+            "55P03" => Self::last(StoreError::Busy { location: place() }),
             "57014" => Self::timeout(&place(), "a statement took longer than it may"),
             // Disk full.
-            "53100" => Self::last(StoreError::Full { place: place() }),
+            "53100" => Self::last(StoreError::Full { location: place() }),
             // Read-only transaction, insufficient privilege.
-            "25006" => Self::last(StoreError::ReadOnly { place: place() }),
+            "25006" => Self::last(StoreError::ReadOnly { location: place() }),
             // Damaged data, damaged index.
             "XX001" | "XX002" => Self::last(StoreError::Corrupt {
-                place: place(),
+                location: place(),
                 detail: db.message().to_owned(),
             }),
             code if code.starts_with("08") => Self::again(lost(place(), db.message())),
@@ -116,7 +116,7 @@ impl Failure {
                 .is_none_or(|inner| !inner.is::<rustls::Error>())
         {
             return Self::again(StoreError::Io {
-                place,
+                location: place,
                 source: Arc::new(io::Error::new(io.kind(), with_cause(error))),
             });
         }
@@ -197,7 +197,7 @@ impl Failure {
     pub(crate) fn or_read_only(self, place: &str) -> Self {
         if self.is_forbidden() {
             return Self::last(StoreError::ReadOnly {
-                place: place.to_owned(),
+                location: place.to_owned(),
             });
         }
         self
@@ -267,7 +267,7 @@ pub fn sqlstate(error: &StoreError) -> Option<&str> {
 
 fn lost(place: String, message: &str) -> StoreError {
     StoreError::Io {
-        place,
+        location: place,
         source: Arc::new(io::Error::new(
             io::ErrorKind::ConnectionAborted,
             message.to_owned(),

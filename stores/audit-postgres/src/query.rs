@@ -515,8 +515,11 @@ async fn send(
 /// Reads an entry of its bytes; one that is unreadable is named by the id that its column has.
 pub(crate) fn read_entry_with(id: Uuid, body: &str, place: &str) -> Result<LogEntry, StoreError> {
     read_entry(body, place).map_err(|error| match error {
-        StoreError::Corrupt { place, detail } => StoreError::Corrupt {
-            place,
+        StoreError::Corrupt {
+            location: place,
+            detail,
+        } => StoreError::Corrupt {
+            location: place,
             detail: format!("{detail}; its id is {id}"),
         },
         error => error,
@@ -526,7 +529,7 @@ pub(crate) fn read_entry_with(id: Uuid, body: &str, place: &str) -> Result<LogEn
 /// Reads an entry of its bytes.
 pub(crate) fn read_entry(body: &str, place: &str) -> Result<LogEntry, StoreError> {
     LogEntry::from_json(body).map_err(|error| StoreError::Corrupt {
-        place: place.to_owned(),
+        location: place.to_owned(),
         detail: format!("an entry cannot be read: {error}"),
     })
 }

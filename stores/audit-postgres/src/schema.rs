@@ -62,7 +62,7 @@ async fn look_for(
 ) -> Result<Result<Found, StoreError>, Error> {
     let foreign = |found: String| {
         Ok(Err(StoreError::Foreign {
-            place: place.to_owned(),
+            location: place.to_owned(),
             found,
         }))
     };
@@ -109,13 +109,13 @@ async fn look_for(
     }
     Ok(match u32::try_from(version) {
         Ok(found) if found as usize > supported => Err(StoreError::NewerSchema {
-            place: place.to_owned(),
+            location: place.to_owned(),
             found,
             supported: u32::try_from(supported).unwrap_or(u32::MAX),
         }),
         Ok(found @ 1..) => Ok(Found::Version(found)),
         _ => Err(StoreError::Corrupt {
-            place: place.to_owned(),
+            location: place.to_owned(),
             detail: format!("its schema version is {version}"),
         }),
     })

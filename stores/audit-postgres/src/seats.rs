@@ -112,7 +112,7 @@ impl Seat {
     ) -> Result<Self, StoreError> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| StoreError::Io {
-            place: "a runtime for a thread that reads".to_owned(),
+            location: "a runtime for a thread that reads".to_owned(),
             source: source.into(),
         })?;
         let options = options.clone().pool_size(1);

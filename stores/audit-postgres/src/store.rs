@@ -757,7 +757,7 @@ impl PostgresStore {
 
     fn read_only(&self) -> StoreError {
         StoreError::ReadOnly {
-            place: self.shared.connections.place.to_string(),
+            location: self.shared.connections.place.to_string(),
         }
     }
 }
@@ -823,10 +823,10 @@ async fn prepare(
     match look(&connections, &schema).await? {
         Found::Version(SCHEMA_VERSION) => {}
         _ if options.migrate => schema::migrate(&connections, &schema).await?,
-        Found::Version(_) => return Err(StoreError::ReadOnly { place }),
+        Found::Version(_) => return Err(StoreError::ReadOnly { location: place }),
         Found::Nothing => {
             return Err(StoreError::Foreign {
-                place,
+                location: place,
                 found: "a schema without a trail".to_owned(),
             });
         }
@@ -962,7 +962,7 @@ impl Store for PostgresStore {
         while let Some(bodies) = background::wait(lines.recv()) {
             for body in &bodies {
                 line(body).map_err(|error| StoreError::Io {
-                    place: "the output".to_owned(),
+                    location: "the output".to_owned(),
                     source: Arc::new(error),
                 })?;
                 count += 1;

@@ -17,10 +17,10 @@ pub(crate) fn to_file(from: &Connection, to: &Path, place: &str) -> Result<(), S
     let shown = to.display().to_string();
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::StorageFull => StoreError::Full {
-            place: shown.clone(),
+            location: shown.clone(),
         },
         _ => StoreError::Io {
-            place: shown.clone(),
+            location: shown.clone(),
             source: Arc::new(error),
         },
     };
@@ -60,7 +60,7 @@ fn write(from: &Connection, part: &Path, place: &str, shown: &str) -> Result<(),
             StepResult::Done => {}
             _ => {
                 return Err(StoreError::Busy {
-                    place: place.to_owned(),
+                    location: place.to_owned(),
                 });
             }
         }
@@ -70,7 +70,7 @@ fn write(from: &Connection, part: &Path, place: &str, shown: &str) -> Result<(),
         .map_err(at(shown))?;
     if complaint != "ok" {
         return Err(StoreError::Corrupt {
-            place: place.to_owned(),
+            location: place.to_owned(),
             detail: complaint,
         });
     }

@@ -25,7 +25,7 @@ pub(crate) fn store_error(place: &str, error: Error) -> StoreError {
         | Error::InvalidColumnType(..)
         | Error::IntegralValueOutOfRange(..) => {
             return StoreError::Corrupt {
-                place: place(),
+                location: place(),
                 detail: error.to_string(),
             };
         }
@@ -33,22 +33,24 @@ pub(crate) fn store_error(place: &str, error: Error) -> StoreError {
     };
     let said = || message.clone().unwrap_or_else(|| failure.to_string());
     match failure.code {
-        ErrorCode::DiskFull => StoreError::Full { place: place() },
+        ErrorCode::DiskFull => StoreError::Full { location: place() },
         ErrorCode::SystemIoFailure if failure.extended_code == IOERR_SHMSIZE => {
-            StoreError::Full { place: place() }
+            StoreError::Full { location: place() }
         }
-        ErrorCode::ReadOnly => StoreError::ReadOnly { place: place() },
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy { place: place() },
+        ErrorCode::ReadOnly => StoreError::ReadOnly { location: place() },
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
+            StoreError::Busy { location: place() }
+        }
         ErrorCode::NotADatabase => StoreError::Foreign {
-            place: place(),
+            location: place(),
             found: "a file that is not an SQLite database".to_owned(),
         },
         ErrorCode::DatabaseCorrupt => StoreError::Corrupt {
-            place: place(),
+            location: place(),
             detail: said(),
         },
         ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => StoreError::Io {
-            place: place(),
+            location: place(),
             source: Arc::new(io::Error::other(error)),
         },
         _ => StoreError::backend(place(), error),

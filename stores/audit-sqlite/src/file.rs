@@ -81,7 +81,7 @@ impl OpenFile {
         };
         self.moved.store(true, Ordering::Relaxed);
         Err(StoreError::Io {
-            place: self.path.display().to_string(),
+            location: self.path.display().to_string(),
             source: Arc::new(io::Error::new(
                 io::ErrorKind::NotFound,
                 format!("{what}; no entry is written from now on until the store is opened again"),

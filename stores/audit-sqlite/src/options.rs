@@ -159,7 +159,7 @@ impl SqliteOptions {
         let path = path.as_ref();
         if path.as_os_str().is_empty() {
             return Err(StoreError::Io {
-                place: "the path of the store".to_owned(),
+                location: "the path of the store".to_owned(),
                 source: Arc::new(io::Error::new(
                     io::ErrorKind::InvalidInput,
                     "it is empty; name a file",
@@ -176,14 +176,14 @@ impl SqliteOptions {
         if std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 1) {
             // SQLite would take it for an empty database and write over it.
             return Err(StoreError::Foreign {
-                place: path.display().to_string(),
+                location: path.display().to_string(),
                 found: "a file that is not an SQLite database".to_owned(),
             });
         }
         warn_of_old_sqlite();
         // Later changes of the working directory must not lead readers to another file.
         let path = std::path::absolute(path).map_err(|source| StoreError::Io {
-            place: path.display().to_string(),
+            location: path.display().to_string(),
             source: Arc::new(source),
         })?;
         if self.read_only {
@@ -208,7 +208,7 @@ impl SqliteOptions {
         let place = path.display().to_string();
         if let Err(source) = std::fs::metadata(&path) {
             return Err(StoreError::Io {
-                place,
+                location: place,
                 source: Arc::new(source),
             });
         }
@@ -227,9 +227,9 @@ impl SqliteOptions {
         }
         match found? {
             Found::Version(SCHEMA_VERSION) => Ok(SqliteStore::new(path, None, access, self)),
-            Found::Version(_) => Err(StoreError::ReadOnly { place }),
+            Found::Version(_) => Err(StoreError::ReadOnly { location: place }),
             Found::Nothing => Err(StoreError::Foreign {
-                place,
+                location: place,
                 found: "a database without a trail".to_owned(),
             }),
         }
@@ -252,7 +252,10 @@ impl SqliteOptions {
                 Err(StoreError::Busy { .. }) if Instant::now() < deadline => {
                     thread::sleep(Duration::from_millis(5));
                 }
-                Err(StoreError::Io { place, source }) => {
+                Err(StoreError::Io {
+                    location: place,
+                    source,
+                }) => {
                     return Err(self.explain(path, place, source));
                 }
                 opened => return opened,
@@ -315,14 +318,14 @@ impl SqliteOptions {
         let io_error = |error: io::Error| match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 StoreError::ReadOnly {
-                    place: place.clone(),
+                    location: place.clone(),
                 }
             }
             io::ErrorKind::StorageFull => StoreError::Full {
-                place: place.clone(),
+                location: place.clone(),
             },
             _ => StoreError::Io {
-                place: place.clone(),
+                location: place.clone(),
                 source: Arc::new(error),
             },
         };
@@ -332,13 +335,16 @@ impl SqliteOptions {
                     .and_then(|connection| schema::look(&connection, self.owner(), &place));
                 match readable {
                     // It can be read, but nothing can be written beside it.
-                    Ok(_) => StoreError::ReadOnly { place },
-                    Err(StoreError::Io { .. }) => StoreError::Io { place, source },
+                    Ok(_) => StoreError::ReadOnly { location: place },
+                    Err(StoreError::Io { .. }) => StoreError::Io {
+                        location: place,
+                        source,
+                    },
                     Err(error) => error,
                 }
             }
             Ok(_) => StoreError::Foreign {
-                place,
+                location: place,
                 found: "not a file".to_owned(),
             },
             Err(error) if error.kind() != io::ErrorKind::NotFound || !self.create => {
@@ -357,7 +363,10 @@ impl SqliteOptions {
                 }
                 Err(error) => io_error(error),
                 // Possible after all: an empty file is an empty database.
-                Ok(_) => StoreError::Io { place, source },
+                Ok(_) => StoreError::Io {
+                    location: place,
+                    source,
+                },
             },
         }
     }

@@ -146,7 +146,7 @@ pub(crate) fn export(
             }
         }
         line(&projection::line(body)).map_err(|error| StoreError::Io {
-            place: "the output".to_owned(),
+            location: "the output".to_owned(),
             source: Arc::new(error),
         })?;
         count += 1;
@@ -238,7 +238,7 @@ fn corrupt(row: &Row<'_>, place: &str, error: &dyn std::fmt::Display) -> StoreEr
         Err(_) => format!("an entry of {place}"),
     };
     StoreError::Corrupt {
-        place: entry,
+        location: entry,
         detail: error.to_string(),
     }
 }

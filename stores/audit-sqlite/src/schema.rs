@@ -149,13 +149,13 @@ pub(crate) fn look(
         None => Ok(Found::Nothing),
         Some(version) => match u32::try_from(version) {
             Ok(found) if found > SCHEMA_VERSION => Err(StoreError::NewerSchema {
-                place: place.to_owned(),
+                location: place.to_owned(),
                 found,
                 supported: SCHEMA_VERSION,
             }),
             Ok(found @ 1..) => Ok(Found::Version(found)),
             _ => Err(StoreError::Corrupt {
-                place: place.to_owned(),
+                location: place.to_owned(),
                 detail: format!("its schema version is {version}"),
             }),
         },
@@ -190,7 +190,7 @@ fn own_version(connection: &Connection, place: &str) -> Result<Option<i64>, Stor
         ),
     };
     Err(StoreError::Foreign {
-        place: place.to_owned(),
+        location: place.to_owned(),
         found,
     })
 }

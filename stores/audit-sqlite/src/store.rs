@@ -302,7 +302,7 @@ impl SqliteStore {
 
     fn writer(&self) -> Result<&Writer, StoreError> {
         self.shared.writer.as_ref().ok_or(StoreError::ReadOnly {
-            place: self.shared.place.clone(),
+            location: self.shared.place.clone(),
         })
     }
 
@@ -428,7 +428,7 @@ impl Store for SqliteStore {
         }
         if writer.exclusive(|connection| checkpoint(connection, "TRUNCATE").map_err(at(place)))? {
             return Err(StoreError::Busy {
-                place: place.clone(),
+                location: place.clone(),
             });
         }
         Ok(())

@@ -21,7 +21,7 @@ pub(crate) fn refuse(path: &Path) -> Result<(), StoreError> {
         return Ok(());
     };
     Err(StoreError::Io {
-        place: "the path of the store".to_owned(),
+        location: "the path of the store".to_owned(),
         source: Arc::new(io::Error::new(io::ErrorKind::InvalidInput, found)),
     })
 }

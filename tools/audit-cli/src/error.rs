@@ -142,7 +142,9 @@ impl Error {
             | Self::Usage { .. }
             | Self::Ambiguous { .. }
             | Self::Trail(audit_core::Error::Query { .. }) => Exit::Usage,
-            Self::Server(StoreError::Backend { place, .. }) if place == URL => Exit::Usage,
+            Self::Server(StoreError::Backend {
+                location: place, ..
+            }) if place == URL => Exit::Usage,
             Self::Store(_) | Self::Server(_) | Self::Trail(_) => Exit::Store,
             Self::NotFound { .. } => Exit::NotFound,
             Self::Input { .. } | Self::Tables(_) | Self::Line { .. } => Exit::Data,
@@ -235,9 +237,9 @@ fn server_hint(error: &StoreError) -> Option<&'static str> {
         StoreError::Foreign { .. } => {
             "--schema names the schema of the trail; `auditlog import --create` makes one"
         }
-        StoreError::Backend { place, .. } if place == URL => {
-            "it has the form postgres://user:password@host:port/database"
-        }
+        StoreError::Backend {
+            location: place, ..
+        } if place == URL => "it has the form postgres://user:password@host:port/database",
         StoreError::Backend { source, .. } => return refused_hint(error, &source.to_string()),
         other => return store_hint(other),
     })

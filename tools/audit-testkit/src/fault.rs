@@ -24,7 +24,7 @@ pub enum Fault {
 /// use audit_testkit::{Fault, FaultStore, entries};
 ///
 /// let store = FaultStore::new(MemoryStore::new());
-/// store.fail_append(2, Fault::Before(StoreError::Full { place: "the disk".into() }));
+/// store.fail_append(2, Fault::Before(StoreError::Full { location: "the disk".into() }));
 ///
 /// assert!(store.append(&entries(1, 1)).is_ok());
 /// assert!(matches!(store.append(&entries(1, 2)), Err(StoreError::Full { .. })));

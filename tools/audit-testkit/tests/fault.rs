@@ -5,7 +5,7 @@ use audit_testkit::{Fault, FaultStore, conformance, entries};
 
 fn full() -> StoreError {
     StoreError::Full {
-        place: "the disk".to_owned(),
+        location: "the disk".to_owned(),
     }
 }
 

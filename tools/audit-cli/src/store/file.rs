@@ -40,7 +40,7 @@ fn require_file(path: &Path) -> Result<(), StoreError> {
         _ => return Ok(()),
     };
     Err(StoreError::Foreign {
-        place: path.display().to_string(),
+        location: path.display().to_string(),
         found: found.to_owned(),
     })
 }
@@ -54,7 +54,7 @@ fn explained(error: StoreError, path: &Path) -> StoreError {
     match File::open(path) {
         Ok(_) => error,
         Err(source) => StoreError::Io {
-            place: path.display().to_string(),
+            location: path.display().to_string(),
             source: Arc::new(source),
         },
     }

@@ -178,7 +178,7 @@ fn a_store_that_is_none() {
         .expect("a database");
     said(
         "audit.db",
-        "has schema version 99, and this library knows versions up to",
+        "has schema version 99, and this library supports versions up to",
     );
     fs::create_dir(store("folder.db")).expect("a folder");
     said("folder.db", "folder.db is not an audit store: a folder");
