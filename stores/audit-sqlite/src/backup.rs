@@ -1,4 +1,4 @@
-//! A copy of the file.
+//! Copies the file.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,7 +13,7 @@ use crate::error::at;
 use crate::file;
 
 /// Copies the database of a connection to a new file, which appears when it is complete.
-pub(crate) fn to_file(from: &Connection, to: &Path, place: &str) -> Result<(), StoreError> {
+pub(crate) fn to_file(from: &Connection, to: &Path, location: &str) -> Result<(), StoreError> {
     let shown = to.display().to_string();
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::StorageFull => StoreError::Full {
@@ -29,8 +29,8 @@ pub(crate) fn to_file(from: &Connection, to: &Path, place: &str) -> Result<(), S
     }
     let part = beside(to, &format!("-part-{}", std::process::id()));
     file::create(&part, 0o600);
-    let written = write(from, &part, place, &shown)
-        // Nothing of SQLite has the copy open any more.
+    let written = write(from, &part, location, &shown)
+        // No connection has the copy open any more.
         .and_then(|()| {
             File::options()
                 .write(true)
@@ -50,38 +50,38 @@ pub(crate) fn to_file(from: &Connection, to: &Path, place: &str) -> Result<(), S
     written
 }
 
-fn write(from: &Connection, part: &Path, place: &str, shown: &str) -> Result<(), StoreError> {
+fn write(from: &Connection, part: &Path, location: &str, shown: &str) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut copy = Connection::open_with_flags(part, flags).map_err(at(shown))?;
     {
-        let backup = Backup::new(from, &mut copy).map_err(at(place))?;
-        // In one step: it is one look at the file, however much is written meanwhile.
+        let backup = Backup::new(from, &mut copy).map_err(at(location))?;
+        // In one step, so that the copy is of one moment.
         match backup.step(-1).map_err(at(shown))? {
             StepResult::Done => {}
             _ => {
                 return Err(StoreError::Busy {
-                    location: place.to_owned(),
+                    location: location.to_owned(),
                 });
             }
         }
     }
-    let complaint: String = copy
+    let finding: String = copy
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(at(shown))?;
-    if complaint != "ok" {
+    if finding != "ok" {
         return Err(StoreError::Corrupt {
-            location: place.to_owned(),
-            detail: complaint,
+            location: location.to_owned(),
+            detail: finding,
         });
     }
     copy.close().map_err(|(_, error)| at(shown)(error))
 }
 
-/// Gives the file its name, unless another one has it.
+/// Renames the file, unless the name is taken.
 fn publish(part: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(part, to) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
-        // Not every file system has second names.
+        // Not every file system has hard links.
         Err(_) => fs::rename(part, to)?,
         Ok(()) => {}
     }

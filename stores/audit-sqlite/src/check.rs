@@ -1,4 +1,4 @@
-//! Whether a file holds what it should.
+//! Checks of a file: damage, columns that differ from the entries, and a changed schema.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,34 +15,34 @@ use crate::error::at;
 use crate::row::Row;
 use crate::{lookup, schema};
 
-/// What [`SqliteStore::check`](crate::SqliteStore::check) found.
+/// The result of [`SqliteStore::check`](crate::SqliteStore::check).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Check {
-    /// How many entries were read.
+    /// The count of entries.
     pub entries: u64,
-    /// What SQLite's `integrity_check` complains about.
+    /// The findings of SQLite's `integrity_check`.
     pub integrity: Vec<String>,
-    /// Where columns and bytes disagree.
+    /// The columns that differ from the entries' bytes.
     pub mismatches: Vec<Mismatch>,
     /// The tables, indexes, triggers and views that differ from those that this version of the
     /// library makes.
     pub schema: Vec<SchemaDifference>,
-    /// Whether `audit_retention` has a row, with which anybody may remove entries.
+    /// Whether `audit_retention` has a row, which lets every connection remove entries.
     pub retention_open: bool,
-    /// How many numbers up to the newest entry's no entry has any more: entries were removed.
+    /// The count of removed entries: the values of `seq` up to the newest that no entry has.
     pub removed: u64,
-    /// How many removed entries the entries `prune` tell of.
+    /// The count of removed entries that `prune` entries account for.
     pub pruned: u64,
 }
 
-/// A table, index, trigger or view of the trail that is not as it was made.
+/// A table, index, trigger or view of the trail that differs from the one that the library makes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum SchemaDifference {
-    /// It is missing: its kind and name.
+    /// A missing one: its kind and name.
     Missing(&'static str, String),
-    /// It is another one.
+    /// One with another definition.
     Changed(&'static str, String),
     /// A trigger or an index on the trail's tables that the library did not make.
     Unknown(&'static str, String),
@@ -67,8 +67,8 @@ impl fmt::Display for SchemaDifference {
 }
 
 impl Check {
-    /// Returns whether nothing is wrong. Removed entries alone are not: a program may remove
-    /// what it need not keep.
+    /// Returns whether the check found no problem. Removed entries are none: a program may purge
+    /// entries that it need not keep.
     pub fn is_ok(&self) -> bool {
         self.integrity.is_empty()
             && self.mismatches.is_empty()
@@ -77,7 +77,7 @@ impl Check {
     }
 }
 
-/// A column that does not match the entry's bytes. Contains neither.
+/// A column that differs from the entry's bytes. Contains neither value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mismatch {
@@ -106,16 +106,16 @@ impl fmt::Display for Mismatch {
     }
 }
 
-pub(crate) fn check(connection: &Connection, place: &str) -> Result<Check, StoreError> {
+pub(crate) fn check(connection: &Connection, location: &str) -> Result<Check, StoreError> {
     // One snapshot for all of it.
-    connection.execute_batch("BEGIN").map_err(at(place))?;
+    connection.execute_batch("BEGIN").map_err(at(location))?;
     let checked = read(connection)
         .and_then(|mut check| {
             protection(connection, &mut check)?;
             Ok(check)
         })
-        .map_err(at(place));
-    connection.execute_batch("ROLLBACK").map_err(at(place))?;
+        .map_err(at(location));
+    connection.execute_batch("ROLLBACK").map_err(at(location))?;
     checked
 }
 
@@ -189,10 +189,10 @@ fn read(connection: &Connection) -> rusqlite::Result<Check> {
 /// The kinds of what a schema has, as SQLite calls them.
 const KINDS: [&str; 4] = ["table", "index", "trigger", "view"];
 
-/// Compares what protects the entries, and leads to them, with what the library makes.
+/// Compares tables, indexes, triggers and views with those that the library makes.
 fn protection(connection: &Connection, check: &mut Check) -> rusqlite::Result<()> {
     let made = Connection::open_in_memory()?;
-    schema::make(&made)?;
+    schema::create(&made)?;
     let (made, found) = (objects(&made)?, objects(connection)?);
     for (name, (kind, sql)) in &made {
         match found.get(name) {
@@ -220,10 +220,10 @@ fn protection(connection: &Connection, check: &mut Check) -> rusqlite::Result<()
     Ok(())
 }
 
-/// What a schema has by name: its kind, and the SQL without what says nothing.
+/// The objects of a schema by name: the kind, and the SQL with single spaces.
 type Objects = BTreeMap<String, (&'static str, String)>;
 
-/// Returns what there is of the trail's, and on its tables.
+/// Returns the trail's objects, and those of others on its tables.
 fn objects(connection: &Connection) -> rusqlite::Result<Objects> {
     let mut statement = connection.prepare(
         "SELECT type, name, sql FROM main.sqlite_master WHERE sql IS NOT NULL \

@@ -1,4 +1,4 @@
-//! What SQLite's errors are to a store.
+//! Maps SQLite's errors to [`StoreError`].
 
 use std::io;
 use std::sync::Arc;
@@ -9,51 +9,55 @@ use rusqlite::{Error, ErrorCode};
 /// `SQLITE_IOERR_SHMSIZE`: the file of the shared memory cannot grow.
 const IOERR_SHMSIZE: i32 = 4874;
 
-/// Returns what turns a driver's error into a store's, for a place.
-pub(crate) fn at(place: &str) -> impl Fn(Error) -> StoreError + Copy + '_ {
-    move |error| store_error(place, error)
+/// Returns [`from_driver`] for a location, as `map_err` takes it.
+pub(crate) fn at(location: &str) -> impl Fn(Error) -> StoreError + Copy + '_ {
+    move |error| from_driver(location, error)
 }
 
-/// Turns a driver's error into a store's.
-pub(crate) fn store_error(place: &str, error: Error) -> StoreError {
-    let place = || place.to_owned();
+/// Maps a driver's error to a store's.
+pub(crate) fn from_driver(location: &str, error: Error) -> StoreError {
+    let location = || location.to_owned();
     let (failure, message) = match &error {
         Error::SqliteFailure(failure, message) => (failure, message),
-        // A column that is not what the schema makes it.
+        // A column of another type than the schema's.
         Error::Utf8Error(..)
         | Error::FromSqlConversionFailure(..)
         | Error::InvalidColumnType(..)
         | Error::IntegralValueOutOfRange(..) => {
             return StoreError::Corrupt {
-                location: place(),
+                location: location(),
                 detail: error.to_string(),
             };
         }
-        _ => return StoreError::backend(place(), error),
+        _ => return StoreError::backend(location(), error),
     };
-    let said = || message.clone().unwrap_or_else(|| failure.to_string());
+    let detail = || message.clone().unwrap_or_else(|| failure.to_string());
     match failure.code {
-        ErrorCode::DiskFull => StoreError::Full { location: place() },
-        ErrorCode::SystemIoFailure if failure.extended_code == IOERR_SHMSIZE => {
-            StoreError::Full { location: place() }
-        }
-        ErrorCode::ReadOnly => StoreError::ReadOnly { location: place() },
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
-            StoreError::Busy { location: place() }
-        }
+        ErrorCode::DiskFull => StoreError::Full {
+            location: location(),
+        },
+        ErrorCode::SystemIoFailure if failure.extended_code == IOERR_SHMSIZE => StoreError::Full {
+            location: location(),
+        },
+        ErrorCode::ReadOnly => StoreError::ReadOnly {
+            location: location(),
+        },
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy {
+            location: location(),
+        },
         ErrorCode::NotADatabase => StoreError::Foreign {
-            location: place(),
+            location: location(),
             found: "a file that is not an SQLite database".to_owned(),
         },
         ErrorCode::DatabaseCorrupt => StoreError::Corrupt {
-            location: place(),
-            detail: said(),
+            location: location(),
+            detail: detail(),
         },
         ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => StoreError::Io {
-            location: place(),
+            location: location(),
             source: Arc::new(io::Error::other(error)),
         },
-        _ => StoreError::backend(place(), error),
+        _ => StoreError::backend(location(), error),
     }
 }
 
@@ -81,7 +85,7 @@ mod tests {
     use super::*;
 
     fn of(code: i32) -> StoreError {
-        store_error("x.db", Error::SqliteFailure(ffi::Error::new(code), None))
+        from_driver("x.db", Error::SqliteFailure(ffi::Error::new(code), None))
     }
 
     #[test]
@@ -99,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_lies_in_a_batch_is_blamed_on_it() {
+    fn only_errors_of_the_content_concern_one_batch() {
         assert!(concerns_one_batch(&of(19)));
         assert!(concerns_one_batch(&of(18)));
         assert!(!concerns_one_batch(&of(13)));

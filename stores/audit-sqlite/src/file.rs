@@ -1,4 +1,4 @@
-//! Which file is open, and how a new one is made.
+//! The identity of the open file, and the creation of a new one.
 
 use std::fs::Metadata;
 use std::io;
@@ -8,16 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use audit_core::StoreError;
 
-/// Identifies the open file, to detect another one in its place.
+/// Identifies the open file, to detect one that replaced it.
 ///
-/// The file is looked at by its path alone: to open and close it by other means than SQLite
-/// would take away the locks of every connection of this process.
+/// Only the metadata of the path is read: opening and closing the file outside SQLite would release
+/// the locks of every connection of this process.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     path: PathBuf,
     /// `None` where the system has no inodes.
     id: Option<FileId>,
-    /// Whether it was found to be gone from its place.
+    /// Whether the last check found another file, or none, at the path.
     moved: AtomicBool,
 }
 
@@ -45,7 +45,7 @@ impl FileId {
 }
 
 impl OpenFile {
-    /// Takes down which file is at a path, when a connection has it open.
+    /// Records which file is at a path that a connection has open.
     pub(crate) fn at(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -54,7 +54,7 @@ impl OpenFile {
         }
     }
 
-    /// Returns whether it was found to be moved before.
+    /// Returns whether the last check found it moved.
     pub(crate) fn was_moved(&self) -> bool {
         self.moved.load(Ordering::Relaxed)
     }
@@ -62,7 +62,7 @@ impl OpenFile {
     /// Returns an error if the open file is no longer at its path.
     ///
     /// # Errors
-    /// [`StoreError::Io`], which says what happened to it.
+    /// [`StoreError::Io`] with what happened to it.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let Some(id) = self.id else {
             return Ok(());
@@ -72,11 +72,11 @@ impl OpenFile {
                 self.moved.store(false, Ordering::Relaxed);
                 return Ok(());
             }
-            Ok(_) => "another file was put in its place while it was open",
+            Ok(_) => "another file was put in its location while it was open",
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 "it was deleted or moved while it was open"
             }
-            // The path cannot be looked at, which says nothing about the file.
+            // The path cannot be read, which does not mean that the file was moved.
             Err(_) => return Ok(()),
         };
         self.moved.store(true, Ordering::Relaxed);
@@ -90,11 +90,10 @@ impl OpenFile {
     }
 }
 
-/// Makes an empty file with permissions, if there is none. What goes wrong shows when SQLite
-/// opens it.
+/// Creates an empty file with permissions, if it is missing. Failures show when SQLite opens it.
 ///
-/// The file is made under another name and closed before it has its own, since no other handle
-/// of it may be closed while SQLite has locks on it.
+/// The file is created under another name and closed before it gets its own: no other handle of it
+/// may be closed while SQLite holds locks on it.
 #[cfg(unix)]
 pub(crate) fn create(path: &Path, mode: u32) {
     use std::fs::OpenOptions;
@@ -131,6 +130,6 @@ pub(crate) fn create(path: &Path, mode: u32) {
     }
 }
 
-/// Leaves it to SQLite: permissions are those of the folder.
+/// Leaves the creation to SQLite: permissions are those of the folder.
 #[cfg(not(unix))]
 pub(crate) fn create(_: &Path, _: u32) {}

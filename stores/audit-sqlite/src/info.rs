@@ -1,4 +1,4 @@
-//! What a file is, apart from the entries in it.
+//! Versions, sizes and indexes of a file.
 
 use std::path::Path;
 
@@ -7,48 +7,50 @@ use rusqlite::Connection;
 
 use crate::error::at;
 
-/// What [`SqliteStore::file_info`](crate::SqliteStore::file_info) found.
+/// The result of [`SqliteStore::info`](crate::SqliteStore::info).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct FileInfo {
+pub struct StoreInfo {
     /// The version of the trail's tables.
     pub schema_version: u32,
     /// The version of the SQLite library that reads the file.
     pub sqlite_version: &'static str,
     /// SQLite's journal mode: `wal` in a file of the store's own.
     pub journal_mode: String,
-    /// How many bytes a page has.
+    /// Bytes of a page.
     pub page_size: u64,
-    /// How many pages the main file has, those in the write-ahead log included.
+    /// Pages of the database, those in the write-ahead log included.
     pub pages: u64,
-    /// How many of them are empty, for later entries.
+    /// Pages that are free for later entries.
     pub free_pages: u64,
-    /// How many bytes the write-ahead log beside the file has.
+    /// Bytes of the write-ahead log.
     pub wal_bytes: u64,
-    /// How many entries there are.
+    /// The count of entries.
     pub entries: u64,
-    /// How many bytes the entries themselves have.
+    /// Bytes of the entries' canonical JSON.
     pub entry_bytes: u64,
     /// The names of the indexes on the trail's tables, sorted.
     pub indexes: Vec<String>,
 }
 
-pub(crate) fn read(connection: &Connection, path: &Path) -> Result<FileInfo, StoreError> {
-    let place = path.display().to_string();
-    // What is read belongs together only in one transaction.
-    connection.execute_batch("BEGIN").map_err(at(&place))?;
-    let info = info(connection, wal_bytes(path)).map_err(at(&place));
-    connection.execute_batch("ROLLBACK").map_err(at(&place))?;
+pub(crate) fn read(connection: &Connection, path: &Path) -> Result<StoreInfo, StoreError> {
+    let location = path.display().to_string();
+    // One transaction, so that all values are of one moment.
+    connection.execute_batch("BEGIN").map_err(at(&location))?;
+    let info = info(connection, wal_bytes(path)).map_err(at(&location));
+    connection
+        .execute_batch("ROLLBACK")
+        .map_err(at(&location))?;
     info
 }
 
-fn info(connection: &Connection, wal_bytes: u64) -> rusqlite::Result<FileInfo> {
+fn info(connection: &Connection, wal_bytes: u64) -> rusqlite::Result<StoreInfo> {
     let number = |sql: &str| {
         connection
             .query_row(sql, [], |row| row.get::<_, i64>(0))
             .map(i64::unsigned_abs)
     };
-    Ok(FileInfo {
+    Ok(StoreInfo {
         schema_version: connection.query_row(
             "SELECT max(version) FROM main.audit_schema",
             [],

@@ -28,20 +28,20 @@
 //!
 //! # What `Ok` means
 //!
-//! | durability | the program is killed | the machine loses power |
+//! | durability | killed process | power failure |
 //! |---|---|---|
 //! | [`Durability::Full`] (default) | nothing acknowledged is lost | nothing acknowledged is lost |
 //! | [`Durability::Relaxed`] | nothing acknowledged is lost | the last entries may be lost; [`Store::flush`] bounds which |
 //!
-//! As far as the disk keeps its word: a drive that reports a write as done and has it only
-//! in a volatile cache defeats every database. The file must lie on a local disk; SQLite's
+//! This assumes an honest disk: no database survives a drive that reports a write as done and
+//! has it only in a volatile cache. The file must be on a local disk; SQLite's
 //! shared memory does not work over a network file system.
 //!
 //! # In the caller's own transaction
 //!
 //! [`install`] makes the trail's tables beside the tables of an application, and
 //! [`append_in`] writes entries into a transaction that is open there, so that a change and
-//! its entry come and go together. With [`RecordIn`] and [`WriteIn`] in scope,
+//! its entry are committed or rolled back together. With [`RecordIn`] and [`WriteIn`] in scope,
 //! `draft.record_in(&transaction)` and `unit.write_in(&transaction)` do so for drafts and units
 //! of work; the crates `audit-sqlx`, `audit-diesel` and `audit-sea-orm` do the same for those
 //! drivers. [`SqliteOptions::shared_file`] opens such a file as a
@@ -51,8 +51,8 @@
 //!
 //! The view `audit_log` shows the trail with readable times and levels:
 //! `SELECT * FROM audit_log ORDER BY time DESC LIMIT 20`. Triggers refuse to update or
-//! delete entries; only [`Store::purge`] gets through. They keep accidents away, not
-//! somebody who may write the file and wants to change it. A shell older than SQLite 3.51.3
+//! delete entries, except for [`Store::purge`]. They prevent accidents; a user who may write the
+//! file can remove them. A shell older than SQLite 3.51.3
 //! should read a copy made by `VACUUM INTO`, not the live file, because of the bug named at
 //! [`SqliteStore::open`].
 //!
@@ -78,15 +78,14 @@ mod writer;
 
 pub use crate::caller::{Error, RecordIn, WriteIn, append_in, install};
 pub use crate::check::{Check, Mismatch, SchemaDifference};
-pub use crate::info::FileInfo;
+pub use crate::info::StoreInfo;
 pub use crate::options::{Durability, SqliteOptions};
 pub use crate::schema::{APPLICATION_ID, SCHEMA_VERSION};
 pub use crate::store::SqliteStore;
 #[doc(no_inline)]
 pub use rusqlite;
 
-/// The rows that readers passed over because they are no entries, by their `seq`; see
-/// [`SqliteStore::damaged`].
+/// The damaged rows that readers skipped, by their `seq`; see [`SqliteStore::damaged`].
 pub type Damaged = audit_sql::Damaged<i64>;
-/// Whether readers pass over damaged rows.
+/// Whether readers skip damaged rows.
 type Tolerance = audit_sql::Tolerance<i64>;

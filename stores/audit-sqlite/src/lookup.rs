@@ -1,4 +1,4 @@
-//! Entries by id or by the order of commits, which queries do not know.
+//! Entries by id or by the order of commits, which queries cannot express.
 
 use audit_core::projection::{id_range, id_suffix};
 use audit_core::{LogEntry, StoreError};
@@ -14,7 +14,7 @@ pub(crate) fn with_id_prefix(
     prefix: &str,
     limit: usize,
     tolerance: &Tolerance,
-    place: &str,
+    location: &str,
 ) -> Result<Vec<LogEntry>, StoreError> {
     let Some([first, last]) = id_range(prefix) else {
         return Ok(Vec::new());
@@ -24,14 +24,14 @@ pub(crate) fn with_id_prefix(
             "SELECT seq, body FROM main.audit_entry WHERE id BETWEEN ?1 AND ?2 \
              ORDER BY id LIMIT ?3",
         )
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = statement
         .query(params![&first.as_bytes()[..], &last.as_bytes()[..], limit])
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     let mut entries = Vec::new();
-    while let Some(row) = rows.next().map_err(at(place))? {
-        entries.extend(read_or_pass(row, tolerance, place)?);
+    while let Some(row) = rows.next().map_err(at(location))? {
+        entries.extend(read_or_pass(row, tolerance, location)?);
     }
     Ok(entries)
 }
@@ -41,24 +41,26 @@ pub(crate) fn with_id_suffix(
     suffix: &str,
     limit: usize,
     tolerance: &Tolerance,
-    place: &str,
+    location: &str,
 ) -> Result<Vec<LogEntry>, StoreError> {
     let Some(digits) = id_suffix(suffix) else {
         return Ok(Vec::new());
     };
-    // The inner query reads the index of the ids, and no bodies.
+    // The inner query reads the index of the ids alone.
     let mut statement = connection
         .prepare_cached(
             "SELECT seq, body FROM main.audit_entry WHERE seq IN (\
              SELECT seq FROM main.audit_entry WHERE substr(lower(hex(id)), -length(?1)) = ?1) \
              ORDER BY id LIMIT ?2",
         )
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![digits, limit]).map_err(at(place))?;
+    let mut rows = statement
+        .query(params![digits, limit])
+        .map_err(at(location))?;
     let mut entries = Vec::new();
-    while let Some(row) = rows.next().map_err(at(place))? {
-        entries.extend(read_or_pass(row, tolerance, place)?);
+    while let Some(row) = rows.next().map_err(at(location))? {
+        entries.extend(read_or_pass(row, tolerance, location)?);
     }
     Ok(entries)
 }
@@ -67,26 +69,26 @@ pub(crate) fn by_ids(
     connection: &Connection,
     ids: &[Uuid],
     tolerance: &Tolerance,
-    place: &str,
+    location: &str,
 ) -> Result<Vec<LogEntry>, StoreError> {
     let mut statement = connection
         .prepare_cached("SELECT seq, body FROM main.audit_entry WHERE id = ?1")
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     let mut entries = Vec::new();
     for id in ids {
         let found = statement
             .query_row([&id.as_bytes()[..]], |row| {
-                Ok(read_or_pass(row, tolerance, place))
+                Ok(read_or_pass(row, tolerance, location))
             })
             .optional()
-            .map_err(at(place))?;
+            .map_err(at(location))?;
         entries.extend(found.transpose()?.flatten());
     }
     Ok(entries)
 }
 
 pub(crate) fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
-    // Of rows that a purge has removed, too.
+    // Counts rows that a purge has removed.
     connection
         .query_row(
             "SELECT seq FROM main.sqlite_sequence WHERE name = 'audit_entry'",
@@ -102,24 +104,24 @@ pub(crate) fn appended_after(
     seq: i64,
     limit: usize,
     tolerance: &Tolerance,
-    place: &str,
+    location: &str,
 ) -> Result<Vec<(i64, LogEntry)>, StoreError> {
     let mut statement = connection
         .prepare_cached("SELECT seq, body FROM main.audit_entry WHERE seq > ?1 ORDER BY seq")
-        .map_err(at(place))?;
-    let mut rows = statement.query([seq]).map_err(at(place))?;
+        .map_err(at(location))?;
+    let mut rows = statement.query([seq]).map_err(at(location))?;
     let mut entries = Vec::new();
     while entries.len() < limit
-        && let Some(row) = rows.next().map_err(at(place))?
+        && let Some(row) = rows.next().map_err(at(location))?
     {
-        let seq = row.get(0).map_err(at(place))?;
-        entries.extend(read_or_pass(row, tolerance, place)?.map(|entry| (seq, entry)));
+        let seq = row.get(0).map_err(at(location))?;
+        entries.extend(read_or_pass(row, tolerance, location)?.map(|entry| (seq, entry)));
     }
     Ok(entries)
 }
 
 pub(crate) fn models(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    // From one to the next in the index, however many entries each has.
+    // One index lookup a model, however many entries it has.
     connection
         .prepare_cached(
             "WITH RECURSIVE found (model) AS (\

@@ -1,4 +1,4 @@
-//! How a store's file is opened.
+//! Settings of a store, and how they open its file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use audit_core::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::error::{at, store_error};
+use crate::error::{at, from_driver};
 use crate::file;
 use crate::schema::{self, Found, Owner, SCHEMA_VERSION};
 use crate::store::SqliteStore;
@@ -22,16 +22,16 @@ const STATEMENTS: usize = 32;
 /// checkpoint at the same moment.
 const SQLITE_WAL_RESET_FIXED: i32 = 3_051_003;
 
-/// What [`Store::append`](audit_core::Store::append) waits for.
+/// How far an entry is written when [`Store::append`](audit_core::Store::append) returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Durability {
-    /// Until the disk has the entries (`synchronous=FULL`): they survive a loss of power.
+    /// On the disk (`synchronous=FULL`): acknowledged entries survive a power failure.
     #[default]
     Full,
-    /// Until the operating system has them (`synchronous=NORMAL`): they survive the end of
-    /// the program, but a loss of power may take those since the last checkpoint or
-    /// [`flush`](audit_core::Store::flush). What is left is still a consistent trail.
+    /// With the operating system (`synchronous=NORMAL`): acknowledged entries survive a killed
+    /// process, but a power failure may remove those since the last checkpoint or
+    /// [`flush`](audit_core::Store::flush). The rest is a consistent trail.
     Relaxed,
 }
 
@@ -45,7 +45,7 @@ pub enum Durability {
 /// # let file = std::env::temp_dir().join(format!("audit-options-{}.db", std::process::id()));
 /// let store = SqliteStore::options()
 ///     .durability(Durability::Relaxed)
-///     .busy_timeout(Duration::from_millis(500))
+///     .lock_timeout(Duration::from_millis(500))
 ///     .open(&file)?;
 /// # store.close()?;
 /// # std::fs::remove_file(&file)?;
@@ -56,8 +56,9 @@ pub enum Durability {
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting")]
 pub struct SqliteOptions {
     pub(crate) durability: Durability,
-    pub(crate) busy_timeout: Duration,
+    pub(crate) lock_timeout: Duration,
     pub(crate) create: bool,
+    pub(crate) migrate: bool,
     pub(crate) read_only: bool,
     pub(crate) shared_file: bool,
     pub(crate) max_bytes: Option<u64>,
@@ -69,8 +70,9 @@ impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
             durability: Durability::Full,
-            busy_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(5),
             create: true,
+            migrate: true,
             read_only: false,
             shared_file: false,
             max_bytes: None,
@@ -81,22 +83,23 @@ impl Default for SqliteOptions {
 }
 
 impl SqliteOptions {
-    /// Begins with the defaults: full durability, 5 seconds of waiting, a missing file is
-    /// created.
+    /// Returns the defaults: full durability, a lock timeout of 5 s, a missing file is created and
+    /// an older one upgraded.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets what `append` waits for.
+    /// Sets how far entries are written when `append` returns (the default is
+    /// [`Durability::Full`]).
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Sets how long to wait for a lock that another process holds, before the call fails
-    /// with [`StoreError::Busy`].
-    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
-        self.busy_timeout = timeout;
+    /// Sets how long to wait for a lock that another process holds (5 s by default), before the
+    /// call fails with [`StoreError::Busy`].
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
         self
     }
 
@@ -106,19 +109,27 @@ impl SqliteOptions {
         self
     }
 
+    /// Sets whether missing tables are created and older ones upgraded (the default). Without it
+    /// `open` needs a file with a trail of this version: a database without a trail is
+    /// [`StoreError::Foreign`], an older trail is [`StoreError::ReadOnly`].
+    pub fn migrate(mut self, migrate: bool) -> Self {
+        self.migrate = migrate;
+        self
+    }
+
     /// Opens the file for reading only: nothing is created or upgraded, and `append` and
     /// `purge` are [`StoreError::ReadOnly`].
     ///
-    /// A file that lies where nothing can be written, such as a read-only file system, is
-    /// taken to be unchanging during each query.
+    /// A file where nothing can be written, such as on a read-only file system, is read without
+    /// locks: it must not change during a query.
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
     }
 
-    /// Opens an application's own database, in which the trail's tables lie beside others:
-    /// see [`install`](crate::install). They are made if they are missing; the file's
-    /// `application_id`, `user_version`, journal mode and vacuum mode stay as they are.
+    /// Opens an application's own database, which has the trail's tables beside others: see
+    /// [`install`](crate::install). Missing tables are created; the file's `application_id`,
+    /// `user_version`, journal mode and vacuum mode are left unchanged.
     ///
     /// While a transaction of the application is open for writing, `append` waits for it:
     /// inside one, use [`append_in`](crate::append_in).
@@ -128,24 +139,24 @@ impl SqliteOptions {
     }
 
     /// Sets how large the file may grow by this store, in bytes; `append` then fails with
-    /// [`StoreError::Full`]. The limit counts whole pages of the main file, the write-ahead
-    /// log comes on top of it. Without it the disk is the limit.
+    /// [`StoreError::Full`]. The limit counts full pages of the main file, without the write-ahead
+    /// log. By default the disk is the limit.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
     }
 
-    /// Sets the permissions of a file that is made, on Unix: `0o600` by default, so that the
-    /// trail is its owner's only. The process's umask applies, and the files beside it
-    /// (`-wal`, `-shm`) have the same. A file that exists keeps its own.
+    /// Sets the permissions of a new file, on Unix: `0o600` by default, so that only its owner
+    /// reads the trail. The process's umask applies, and the files beside it
+    /// (`-wal`, `-shm`) have the same. The permissions of an existing file are left unchanged.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
     }
 
-    /// Lets readers pass over rows that are no entries, where by default the first one is
-    /// [`StoreError::Corrupt`]: one such row, which whoever may write can add, hides no others.
-    /// Ask [`SqliteStore::damaged`] afterwards which they were.
+    /// Makes readers skip damaged rows, where by default the first one is [`StoreError::Corrupt`].
+    /// Every user who may write the file can add such a row, which then hides no others.
+    /// [`SqliteStore::damaged`] returns the skipped rows.
     pub fn pass_over_damaged(mut self) -> Self {
         self.passes_over_damaged = true;
         self
@@ -172,16 +183,16 @@ impl SqliteOptions {
                             for itself; use `MemoryStore`",
             });
         }
-        url::refuse(path)?;
+        url::reject(path)?;
         if std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 1) {
-            // SQLite would take it for an empty database and write over it.
+            // SQLite would treat it as an empty database and overwrite it.
             return Err(StoreError::Foreign {
                 location: path.display().to_string(),
                 found: "a file that is not an SQLite database".to_owned(),
             });
         }
         warn_of_old_sqlite();
-        // Later changes of the working directory must not lead readers to another file.
+        // Readers must open the same file after a change of the working directory.
         let path = std::path::absolute(path).map_err(|source| StoreError::Io {
             location: path.display().to_string(),
             source: Arc::new(source),
@@ -189,11 +200,16 @@ impl SqliteOptions {
         if self.read_only {
             return self.open_reading(path);
         }
-        if self.create {
+        if self.creates_file() {
             file::create(&path, self.mode);
         }
         let connection = self.open_writing(&path)?;
         Ok(SqliteStore::new(path, Some(connection), Access::Read, self))
+    }
+
+    /// Whether a missing file is created: one without tables is of no use.
+    fn creates_file(&self) -> bool {
+        self.create && self.migrate
     }
 
     fn owner(&self) -> Owner {
@@ -205,77 +221,71 @@ impl SqliteOptions {
     }
 
     fn open_reading(&self, path: PathBuf) -> Result<SqliteStore, StoreError> {
-        let place = path.display().to_string();
+        let location = path.display().to_string();
         if let Err(source) = std::fs::metadata(&path) {
             return Err(StoreError::Io {
-                location: place,
+                location,
                 source: Arc::new(source),
             });
         }
         let look = |access| {
             let connection = connect(&path, access, self)?;
-            schema::look(&connection, self.owner(), &place)
+            schema::look(&connection, self.owner(), &location)
         };
         let mut access = Access::Read;
         let mut found = look(access);
         if let Err(StoreError::Io { .. } | StoreError::ReadOnly { .. }) = found
             && !has_log(&path)
         {
-            // A write-ahead log cannot be made here. There is none, so the file is whole.
+            // A write-ahead log cannot be created here. There is none, so the file is complete.
             access = Access::Immutable;
             found = look(access);
         }
-        match found? {
-            Found::Version(SCHEMA_VERSION) => Ok(SqliteStore::new(path, None, access, self)),
-            Found::Version(_) => Err(StoreError::ReadOnly { location: place }),
-            Found::Nothing => Err(StoreError::Foreign {
-                location: place,
-                found: "a database without a trail".to_owned(),
-            }),
-        }
+        found?.require_current(&location)?;
+        Ok(SqliteStore::new(path, None, access, self))
     }
 
     fn open_writing(&self, path: &Path) -> Result<Connection, StoreError> {
-        let place = path.display().to_string();
-        let access = if self.create {
+        let location = path.display().to_string();
+        let access = if self.creates_file() {
             Access::Create
         } else {
             Access::Write
         };
-        let deadline = Instant::now() + self.busy_timeout;
+        let deadline = Instant::now() + self.lock_timeout;
         loop {
             let opened = connect(path, access, self)
-                .and_then(|connection| self.prepare(&connection, &place).map(|()| connection));
+                .and_then(|connection| self.prepare(&connection, &location).map(|()| connection));
             match opened {
                 // SQLite does not wait where waiting could be a deadlock, such as between two
-                // processes that both make a fresh file a write-ahead one.
+                // processes that both switch a new file to write-ahead logging.
                 Err(StoreError::Busy { .. }) if Instant::now() < deadline => {
                     thread::sleep(Duration::from_millis(5));
                 }
-                Err(StoreError::Io {
-                    location: place,
-                    source,
-                }) => {
-                    return Err(self.explain(path, place, source));
+                Err(StoreError::Io { location, source }) => {
+                    return Err(self.explain(path, location, source));
                 }
                 opened => return opened,
             }
         }
     }
 
-    /// Makes the file what the store needs, in steps each of which another process may
-    /// have taken first.
-    fn prepare(&self, connection: &Connection, place: &str) -> Result<(), StoreError> {
-        let run = |sql: &str| connection.execute_batch(sql).map_err(at(place));
+    /// Sets the file up: journal, limits, durability, schema. Another process may have taken each
+    /// step first.
+    fn prepare(&self, connection: &Connection, location: &str) -> Result<(), StoreError> {
+        let run = |sql: &str| connection.execute_batch(sql).map_err(at(location));
         let owner = self.owner();
-        let found = schema::look(connection, owner, place)?;
+        let found = schema::look(connection, owner, location)?;
+        if !self.migrate {
+            found.require_current(location)?;
+        }
         if owner == Owner::Store {
             if found == Found::Nothing {
                 run("PRAGMA main.auto_vacuum = INCREMENTAL")?;
             }
             let mode: String = connection
                 .query_row("PRAGMA main.journal_mode = WAL", [], |row| row.get(0))
-                .map_err(at(place))?;
+                .map_err(at(location))?;
             if !mode.eq_ignore_ascii_case("wal") {
                 return Err(StoreError::Unsupported {
                     operation: "have a write-ahead log where the file lies",
@@ -286,7 +296,7 @@ impl SqliteOptions {
         if let Some(bytes) = self.max_bytes {
             let size: i64 = connection
                 .query_row("PRAGMA main.page_size", [], |row| row.get(0))
-                .map_err(at(place))?;
+                .map_err(at(location))?;
             let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / size.max(1);
             run(&format!("PRAGMA main.max_page_count = {}", pages.max(1)))?;
         }
@@ -296,58 +306,55 @@ impl SqliteOptions {
                  PRAGMA checkpoint_fullfsync = 1")?,
             Durability::Relaxed => run("PRAGMA main.synchronous = NORMAL")?,
         }
-        // Shows at once, too, whether the file can be written at all.
+        // Fails here, rather than at the first entry, if the file cannot be written.
         match run("BEGIN IMMEDIATE") {
             Err(StoreError::Busy { .. }) if found == Found::Version(SCHEMA_VERSION) => {
                 return Ok(());
             }
             begun => begun?,
         }
-        let migrated = schema::migrate(connection, owner, place).and_then(|()| run("COMMIT"));
+        let migrated = schema::migrate(connection, owner, location).and_then(|()| run("COMMIT"));
         if migrated.is_err() && !connection.is_autocommit() {
             run("ROLLBACK")?;
         }
         migrated
     }
 
-    /// Finds out why SQLite could not open a file: it does not say.
+    /// Finds out why SQLite could not open a file, which its error does not contain.
     ///
-    /// The file itself must not be opened by other means than SQLite: to close it again
-    /// would take away the locks of every other connection of this process.
-    fn explain(&self, path: &Path, place: String, source: Arc<io::Error>) -> StoreError {
+    /// The file itself must not be opened outside SQLite: closing it would release the locks of
+    /// every other connection of this process.
+    fn explain(&self, path: &Path, location: String, source: Arc<io::Error>) -> StoreError {
         let io_error = |error: io::Error| match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 StoreError::ReadOnly {
-                    location: place.clone(),
+                    location: location.clone(),
                 }
             }
             io::ErrorKind::StorageFull => StoreError::Full {
-                location: place.clone(),
+                location: location.clone(),
             },
             _ => StoreError::Io {
-                location: place.clone(),
+                location: location.clone(),
                 source: Arc::new(error),
             },
         };
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_file() => {
                 let readable = connect(path, Access::Immutable, self)
-                    .and_then(|connection| schema::look(&connection, self.owner(), &place));
+                    .and_then(|connection| schema::look(&connection, self.owner(), &location));
                 match readable {
-                    // It can be read, but nothing can be written beside it.
-                    Ok(_) => StoreError::ReadOnly { location: place },
-                    Err(StoreError::Io { .. }) => StoreError::Io {
-                        location: place,
-                        source,
-                    },
+                    // It can be read, but the folder cannot be written.
+                    Ok(_) => StoreError::ReadOnly { location },
+                    Err(StoreError::Io { .. }) => StoreError::Io { location, source },
                     Err(error) => error,
                 }
             }
             Ok(_) => StoreError::Foreign {
-                location: place,
+                location,
                 found: "not a file".to_owned(),
             },
-            Err(error) if error.kind() != io::ErrorKind::NotFound || !self.create => {
+            Err(error) if error.kind() != io::ErrorKind::NotFound || !self.creates_file() => {
                 io_error(error)
             }
             Err(_) => match std::fs::File::create_new(path) {
@@ -362,11 +369,8 @@ impl SqliteOptions {
                     ))
                 }
                 Err(error) => io_error(error),
-                // Possible after all: an empty file is an empty database.
-                Ok(_) => StoreError::Io {
-                    location: place,
-                    source,
-                },
+                // It can be created after all, and an empty file is an empty database.
+                Ok(_) => StoreError::Io { location, source },
             },
         }
     }
@@ -378,18 +382,18 @@ pub(crate) enum Access {
     Create,
     Write,
     Read,
-    /// Reads without locks what nobody writes.
+    /// Reads a file without locks that no process writes.
     Immutable,
 }
 
-/// Opens a connection with the settings that every one has.
+/// Opens a connection with the settings that all connections have.
 pub(crate) fn connect(
     path: &Path,
     access: Access,
     options: &SqliteOptions,
 ) -> Result<Connection, StoreError> {
-    let place = path.display().to_string();
-    // Not `SQLITE_OPEN_URI`: a path is a path, whatever it is called.
+    let location = path.display().to_string();
+    // Not `SQLITE_OPEN_URI`: a path that begins with `file:` is a path.
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = match access {
         Access::Create => Connection::open_with_flags(
@@ -405,12 +409,12 @@ pub(crate) fn connect(
             flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
         ),
     };
-    let connection = opened.map_err(at(&place))?;
+    let connection = opened.map_err(at(&location))?;
     let configure = || {
-        connection.busy_timeout(options.busy_timeout)?;
+        connection.busy_timeout(options.lock_timeout)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        // Without it SQLite looks at the values that a statement is run with, and plans it
-        // anew for each: more work than most questions take.
+        // Without it SQLite plans a statement again for each set of bound values, which takes longer
+        // than most queries.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.execute_batch(
             "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON",
@@ -418,7 +422,7 @@ pub(crate) fn connect(
     };
     match configure() {
         Ok(()) => Ok(connection),
-        Err(error) => Err(store_error(&place, error)),
+        Err(error) => Err(from_driver(&location, error)),
     }
 }
 
@@ -441,7 +445,7 @@ fn immutable_uri(path: &Path) -> String {
     uri + "?immutable=1"
 }
 
-/// Returns whether there is a write-ahead log with something in it.
+/// Returns whether there is a write-ahead log that is not empty.
 fn has_log(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");

@@ -1,7 +1,7 @@
 //! Queries as SQL.
 //!
-//! SQL narrows a query down and orders it; what it cannot say exactly,
-//! [`Query::matches`](audit_core::Query::matches) decides about the entries it returns.
+//! SQL narrows a query down and orders it. Where it cannot express a condition exactly,
+//! [`Query::matches`](audit_core::Query::matches) filters the entries that it returns.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -17,25 +17,25 @@ use crate::Tolerance;
 use crate::error::at;
 use crate::row::{changed_fields, top_level_field};
 
-/// Returns the page a query asks for.
+/// Returns the page of a query.
 pub(crate) fn find(
     connection: &Connection,
     query: &Query,
     tolerance: &Tolerance,
-    place: &str,
+    location: &str,
 ) -> Result<Page, StoreError> {
     let statement = Statement::entries_for(query, tolerance);
-    statement.run(connection, tolerance, place, |entries| {
+    statement.run(connection, tolerance, location, |entries| {
         Page::collect(query, entries)
     })
 }
 
-/// Returns how many entries a query asks for, its limit and cursor aside.
+/// Returns how many entries match a query, without its limit and cursor.
 pub(crate) fn count(
     connection: &Connection,
     query: &Query,
     tolerance: &Tolerance,
-    place: &str,
+    location: &str,
 ) -> Result<u64, StoreError> {
     query.check()?;
     let query = query.clone().without_limits();
@@ -47,11 +47,11 @@ pub(crate) fn count(
             .and_then(|mut prepared| {
                 prepared.query_row(params_from_iter(&statement.params), |row| row.get(0))
             })
-            .map_err(at(place))?;
+            .map_err(at(location))?;
         return Ok(count.unsigned_abs());
     }
     let statement = Statement::entries(&query);
-    statement.run(connection, tolerance, place, |entries| {
+    statement.run(connection, tolerance, location, |entries| {
         let mut count = 0;
         for entry in entries {
             count += u64::from(query.matches(&entry?));
@@ -60,20 +60,20 @@ pub(crate) fn count(
     })
 }
 
-/// How many entries of several objects are read at a time.
+/// The most entries of several objects that are read at once.
 const OBJECTS: usize = 1_000;
 
-/// Returns the entries a query asks for of the next objects; see
+/// Returns the matching entries of the next objects; see
 /// [`Store::objects`](audit_core::Store::objects).
 pub(crate) fn objects(
     connection: &Connection,
     query: &Query,
     after: Option<&ObjectRef>,
     tolerance: &Tolerance,
-    place: &str,
+    location: &str,
 ) -> Result<Vec<LogEntry>, StoreError> {
     query.check()?;
-    Statement::objects(query, after).run(connection, tolerance, place, |entries| {
+    Statement::objects(query, after).run(connection, tolerance, location, |entries| {
         let mut found: Vec<LogEntry> = Vec::new();
         for entry in entries {
             let entry = entry?;
@@ -86,7 +86,7 @@ pub(crate) fn objects(
                 found.push(entry);
             }
         }
-        // Stable, and SQL compares texts by their bytes as well: only ids change places.
+        // SQL has sorted all but the ids: it compares texts by their bytes too.
         found.sort_by(|a, b| {
             (&a.model, &a.object_pk, a.timestamp, a.id).cmp(&(
                 &b.model,
@@ -104,44 +104,44 @@ pub(crate) fn explain_objects(
     connection: &Connection,
     query: &Query,
     after: Option<&ObjectRef>,
-    place: &str,
+    location: &str,
 ) -> Result<Vec<String>, StoreError> {
-    Statement::objects(query, after).plan(connection, place)
+    Statement::objects(query, after).plan(connection, location)
 }
 
-/// Hands out the JSON of the entries a query asks for, no more than one line a row: bytes that
-/// are no entry come as they are, and as the text of a JSON string where they have line ends.
+/// Passes the JSON of the matching entries on, one line a row: bytes that are no entry are passed
+/// unchanged, or as a JSON string if they contain line ends.
 pub(crate) fn export(
     connection: &Connection,
     query: &Query,
     tolerance: &Tolerance,
-    place: &str,
+    location: &str,
     line: &mut dyn FnMut(&str) -> io::Result<()>,
 ) -> Result<u64, StoreError> {
     query.check()?;
     let limit = query.limit_or_none().unwrap_or(usize::MAX);
     let mut statement = Statement::entries_for(&query.clone().limit(limit), tolerance);
-    let all_said = statement.exact;
+    let columns_decide = statement.exact;
     statement.exact &= !tolerance.passes_over();
     let mut prepared = connection
         .prepare_cached(&statement.sql)
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     let mut rows = prepared
         .query(params_from_iter(&statement.params))
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     let mut count = 0;
     while count < limit
-        && let Some(row) = rows.next().map_err(at(place))?
+        && let Some(row) = rows.next().map_err(at(location))?
     {
-        let seq = row.get(0).map_err(at(place))?;
-        let Some(body) = tolerance.read(seq, body(row, place))? else {
+        let seq = row.get(0).map_err(at(location))?;
+        let Some(body) = tolerance.read(seq, body(row, location))? else {
             continue;
         };
         if !statement.exact {
-            match tolerance.read(seq, read_entry(row, place))? {
+            match tolerance.read(seq, read_entry(row, location))? {
                 Some(entry) if query.matches(&entry) => {}
-                // Its columns say that it is asked for.
-                None if all_said => {}
+                // A damaged entry whose columns match.
+                None if columns_decide => {}
                 _ => continue,
             }
         }
@@ -154,48 +154,48 @@ pub(crate) fn export(
     Ok(count as u64)
 }
 
-/// Where an entry is stored, and under which fields its projections are.
+/// The key of a stored entry, and those of its rows in `audit_change`.
 pub(crate) struct Stored {
     pub(crate) seq: i64,
     pub(crate) ts: i64,
-    /// `None` if the entry is damaged, so that they are not known.
+    /// `None` if the entry is damaged.
     pub(crate) fields: Option<Vec<String>>,
 }
 
-/// Returns where some of the entries are that a query asks for, its limit and cursor aside,
-/// none of them written after the one with the number `last`.
+/// Returns the keys of some entries that match a query, without its limit and cursor, and that were
+/// written no later than the one with the number `last`.
 pub(crate) fn stored(
     connection: &Connection,
     query: &Query,
     last: i64,
     limit: usize,
-    place: &str,
+    location: &str,
 ) -> Result<Vec<Stored>, StoreError> {
     let query = query.clone().without_limits().limit(limit);
     let statement = Statement::entries_to(&query, Some(last));
     let mut prepared = connection
         .prepare_cached(&statement.sql)
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     let mut rows = prepared
         .query(params_from_iter(&statement.params))
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     let mut found = Vec::new();
     while found.len() < limit
-        && let Some(row) = rows.next().map_err(at(place))?
+        && let Some(row) = rows.next().map_err(at(location))?
     {
-        let (ts, fields) = match read_entry(row, place) {
+        let (ts, fields) = match read_entry(row, location) {
             Ok(entry) if query.matches(&entry) => {
                 let fields = changed_fields(&entry).map(Cow::into_owned).collect();
                 (entry.timestamp.timestamp_micros(), Some(fields))
             }
-            // The columns say that it is one of those, and it must not stay for ever.
+            // A damaged entry whose columns match: it must not stay for ever.
             Err(StoreError::Corrupt { .. }) if statement.exact => (0, None),
-            // Of a damaged one, nothing but its bytes could say that it is.
+            // Of a damaged entry, the columns alone cannot decide.
             Ok(_) | Err(StoreError::Corrupt { .. }) => continue,
             Err(error) => return Err(error),
         };
         found.push(Stored {
-            seq: row.get(0).map_err(at(place))?,
+            seq: row.get(0).map_err(at(location))?,
             ts,
             fields,
         });
@@ -207,35 +207,36 @@ pub(crate) fn stored(
 pub(crate) fn explain(
     connection: &Connection,
     query: &Query,
-    place: &str,
+    location: &str,
 ) -> Result<Vec<String>, StoreError> {
-    Statement::entries(query).plan(connection, place)
+    Statement::entries(query).plan(connection, location)
 }
 
 /// Reads the entry of a row whose first columns are `seq` and `body`.
-pub(crate) fn read_entry(row: &Row<'_>, place: &str) -> Result<LogEntry, StoreError> {
-    LogEntry::from_json(body(row, place)?).map_err(|error| corrupt(row, place, &error))
+pub(crate) fn read_entry(row: &Row<'_>, location: &str) -> Result<LogEntry, StoreError> {
+    LogEntry::from_json(body(row, location)?).map_err(|error| corrupt(row, location, &error))
 }
 
-/// The same; `None` if it is not an entry and is passed over.
+/// The same; `None` if the row is damaged and skipped.
 pub(crate) fn read_or_pass(
     row: &Row<'_>,
     tolerance: &Tolerance,
-    place: &str,
+    location: &str,
 ) -> Result<Option<LogEntry>, StoreError> {
-    let seq = row.get(0).map_err(at(place))?;
-    tolerance.read(seq, read_entry(row, place))
+    let seq = row.get(0).map_err(at(location))?;
+    tolerance.read(seq, read_entry(row, location))
 }
 
-fn body<'r>(row: &'r Row<'_>, place: &str) -> Result<&'r str, StoreError> {
-    let body = row.get_ref(1).map_err(at(place))?;
-    body.as_str().map_err(|error| corrupt(row, place, &error))
+fn body<'r>(row: &'r Row<'_>, location: &str) -> Result<&'r str, StoreError> {
+    let body = row.get_ref(1).map_err(at(location))?;
+    body.as_str()
+        .map_err(|error| corrupt(row, location, &error))
 }
 
-fn corrupt(row: &Row<'_>, place: &str, error: &dyn std::fmt::Display) -> StoreError {
+fn corrupt(row: &Row<'_>, location: &str, error: &dyn std::fmt::Display) -> StoreError {
     let entry = match row.get::<_, i64>(0) {
-        Ok(seq) => format!("entry {seq} of {place}"),
-        Err(_) => format!("an entry of {place}"),
+        Ok(seq) => format!("entry {seq} of {location}"),
+        Err(_) => format!("an entry of {location}"),
     };
     StoreError::Corrupt {
         location: entry,
@@ -246,17 +247,17 @@ fn corrupt(row: &Row<'_>, place: &str, error: &dyn std::fmt::Display) -> StoreEr
 struct Statement {
     sql: String,
     params: Vec<Value>,
-    /// Whether it finds nothing but what the query asks for.
+    /// Whether every row matches the query.
     exact: bool,
 }
 
 impl Statement {
-    /// The entries in the query's order, each as `seq`, `body`.
+    /// Selects the entries in the query's order, each as `seq`, `body`.
     fn entries(query: &Query) -> Self {
         Self::entries_to(query, None)
     }
 
-    /// The same for readers that may pass over some: not only as many rows as a page has.
+    /// The same, without the page's limit for readers that skip damaged rows.
     fn entries_for(query: &Query, tolerance: &Tolerance) -> Self {
         Self::build(query, None, !tolerance.passes_over())
     }
@@ -298,7 +299,7 @@ impl Statement {
         }
         let mut params = conditions.params;
         if exact && limited {
-            // One more than the page, which tells whether there is another one.
+            // One more than the page, to find out whether there is another one.
             let limit = i64::try_from(query.page_size()).unwrap_or(i64::MAX);
             params.push(Value::Integer(limit.saturating_add(1)));
             let _ = write!(sql, " LIMIT ?{}", params.len());
@@ -306,8 +307,7 @@ impl Statement {
         Self { sql, params, exact }
     }
 
-    /// The entries by object, and by time within each, as `seq`, `body`; those of one time in
-    /// any order.
+    /// Selects the entries by object and time, as `seq`, `body`; those of one time in any order.
     fn objects(query: &Query, after: Option<&ObjectRef>) -> Self {
         let mut conditions = Conditions::by_object(query);
         match after {
@@ -322,7 +322,7 @@ impl Statement {
             sql.push_str("SELECT e.seq, e.body, e.model AS model, e.object_pk AS pk, e.ts AS at");
             conditions.write_from(&mut sql, branch);
         }
-        // Ids are put in order later: to sort by one term more, SQLite copies every entry.
+        // Sorted by id later: with one term more to sort by, SQLite copies every entry.
         sql.push_str(" ORDER BY model, pk, at");
         Self {
             sql,
@@ -346,7 +346,7 @@ impl Statement {
         }
     }
 
-    fn plan(&self, connection: &Connection, place: &str) -> Result<Vec<String>, StoreError> {
+    fn plan(&self, connection: &Connection, location: &str) -> Result<Vec<String>, StoreError> {
         connection
             .prepare(&format!("EXPLAIN QUERY PLAN {}", self.sql))
             .and_then(|mut prepared| {
@@ -354,30 +354,30 @@ impl Statement {
                     .query_map(params_from_iter(&self.params), |row| row.get(3))?
                     .collect()
             })
-            .map_err(at(place))
+            .map_err(at(location))
     }
 
-    /// Runs the statement; entries are read one by one, as they are asked for.
+    /// Runs the statement; the iterator reads entries one by one.
     fn run<T>(
         &self,
         connection: &Connection,
         tolerance: &Tolerance,
-        place: &str,
+        location: &str,
         consume: impl FnOnce(
             &mut dyn Iterator<Item = Result<LogEntry, StoreError>>,
         ) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut prepared = connection.prepare_cached(&self.sql).map_err(at(place))?;
+        let mut prepared = connection.prepare_cached(&self.sql).map_err(at(location))?;
         let mut rows = prepared
             .query(params_from_iter(&self.params))
-            .map_err(at(place))?;
+            .map_err(at(location))?;
         let mut entries = std::iter::from_fn(|| {
             loop {
                 let row = match rows.next() {
                     Ok(row) => row?,
-                    Err(error) => return Some(Err(at(place)(error))),
+                    Err(error) => return Some(Err(at(location)(error))),
                 };
-                if let Some(found) = read_or_pass(row, tolerance, place).transpose() {
+                if let Some(found) = read_or_pass(row, tolerance, location).transpose() {
                     return Some(found);
                 }
             }
@@ -386,38 +386,38 @@ impl Statement {
     }
 }
 
-/// What a query asks for, as far as SQL can say it.
+/// The conditions of a query, as far as SQL can express them.
 pub(crate) struct Conditions {
-    /// Where the rows come from.
+    /// The tables.
     from: &'static str,
-    /// The column with the entry's time, of the table that comes first.
+    /// The column of the entry's time in the first table.
     time: &'static str,
-    /// What all rows meet.
+    /// The conditions of all rows.
     common: Vec<String>,
-    /// What the rows of each part of the answer meet; no row is in two of them.
+    /// The conditions of each part of the result; no row meets those of two.
     branches: Vec<String>,
     pub(crate) params: Vec<Value>,
-    /// Whether this is all that the query asks for.
+    /// Whether these are all conditions of the query.
     exact: bool,
 }
 
 impl Conditions {
     fn of(query: &Query) -> Self {
         let filter = query.filter();
-        // What names few entries by itself leads; otherwise the first changed field does.
-        let leads = filter.object_pk.is_none()
+        // A condition that few entries meet comes first; otherwise the first changed field.
+        let field_first = filter.object_pk.is_none()
             && filter.correlation_id.is_none()
             && filter.transaction_id.is_none()
             && filter.parent.is_none();
-        Self::new(query, leads)
+        Self::new(query, field_first)
     }
 
-    /// The same, for an answer that is ordered by object.
+    /// The same, for a result that is ordered by object.
     fn by_object(query: &Query) -> Self {
         Self::new(query, false)
     }
 
-    fn new(query: &Query, field_leads: bool) -> Self {
+    fn new(query: &Query, field_first: bool) -> Self {
         let filter = query.filter();
         let mut conditions = Self {
             from: "main.audit_entry AS e",
@@ -427,7 +427,7 @@ impl Conditions {
             params: Vec::new(),
             exact: true,
         };
-        conditions.changed(filter, field_leads);
+        conditions.changed(filter, field_first);
         let text = |text: &String| Value::Text(text.clone());
         conditions.equal("e.model", filter.model.as_ref().map(text));
         conditions.equal("e.object_pk", filter.object_pk.as_ref().map(text));
@@ -447,7 +447,7 @@ impl Conditions {
         );
         if let Some(action) = &filter.action {
             conditions.equal("e.action", Some(Value::Text(action.as_str().to_owned())));
-            // A custom action that is called like one of the four is read back as that one.
+            // A custom action with the name of one of the four is read back as that one.
             conditions.exact &= Action::named(action.as_str().to_owned()) == *action;
         }
         if let Some(level) = filter.level_at_least {
@@ -473,7 +473,7 @@ impl Conditions {
         if let Some(root) = &filter.parent {
             let model = conditions.param(Value::Text(root.model.clone()));
             let pk = conditions.param(Value::Text(root.object_pk.clone()));
-            // Two parts, each from an index of its own and in order, which SQLite merges.
+            // Two parts, each in the order of an index, which SQLite merges.
             conditions.branches = vec![
                 format!("e.parent_model = {model} AND e.parent_pk = {pk}"),
                 format!(
@@ -497,7 +497,7 @@ impl Conditions {
         conditions
     }
 
-    fn changed(&mut self, filter: &Filter, mut leads: bool) {
+    fn changed(&mut self, filter: &Filter, mut first: bool) {
         let valued = filter.changed_from.iter().chain(&filter.changed_to);
         self.exact &= filter.changed_from.is_empty()
             && filter.changed_to.is_empty()
@@ -506,7 +506,7 @@ impl Conditions {
             .changed
             .iter()
             .chain(valued.map(|(path, _)| path))
-            // Everything lies inside the object itself.
+            // The root contains every field.
             .filter(|path| !path.segments().is_empty())
             .map(top_level_field)
             .collect();
@@ -514,8 +514,8 @@ impl Conditions {
         fields.dedup();
         for field in fields {
             let field = self.param(Value::Text(field.into_owned()));
-            if leads {
-                leads = false;
+            if first {
+                first = false;
                 self.from = "main.audit_change AS c CROSS JOIN main.audit_entry AS e";
                 self.time = "c.ts";
                 self.common
@@ -537,14 +537,14 @@ impl Conditions {
         let id = self.param(Value::Blob(cursor.id().as_bytes().to_vec()));
         let sign = if query.is_newest_first() { '<' } else { '>' };
         let time = self.time;
-        // The first term leads the index; a row value would do so only for its first column.
+        // The first term uses the index; of a row value only the first column would.
         self.common.push(format!(
             "{time} {sign}= {ts} AND ({time} {sign} {ts} OR e.id {sign} {id})"
         ));
     }
 
-    /// Goes on after an object. Each part has a place of its own in the index: SQLite would
-    /// use a row value, or an `OR`, for no more than the model, and read it all again.
+    /// Continues after an object. Each part is a range of the index: for a row value or an `OR`,
+    /// SQLite would search by the model alone and read all of it again.
     fn after_object(&mut self, query: &Query, after: &ObjectRef) {
         let model = self.param(Value::Text(after.model.clone()));
         let pk = self.param(Value::Text(after.object_pk.clone()));

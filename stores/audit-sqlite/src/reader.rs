@@ -1,4 +1,4 @@
-//! The connections that read.
+//! The pool of read-only connections.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,19 +10,19 @@ use rusqlite::Connection;
 use crate::file::OpenFile;
 use crate::options::{self, Access, SqliteOptions};
 
-/// How many connections are kept for the next reader.
-const KEPT: usize = 4;
+/// The most idle connections of the pool.
+const IDLE: usize = 4;
 
-/// Read-only connections, one for each thread that reads at the moment.
+/// Read-only connections, one for each reading thread.
 ///
-/// They see what was committed before they began and never block the writer.
+/// A read sees the commits before it and never blocks the writer.
 pub(crate) struct Readers {
     path: PathBuf,
     access: Access,
     options: SqliteOptions,
-    /// The file that the store writes to, if it does.
+    /// The file that the store writes; `None` if it is read-only.
     file: Option<Arc<OpenFile>>,
-    /// Empty once closed.
+    /// `None` once closed.
     idle: Mutex<Option<Vec<Connection>>>,
 }
 
@@ -48,13 +48,13 @@ impl Readers {
         }
     }
 
-    /// Reads with a connection of one's own.
+    /// Reads with a connection of the pool, or a new one.
     pub(crate) fn with<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let idle = self.lock().as_mut().ok_or(StoreError::Closed)?.pop();
-        // Another file in its place, and the write-ahead log of this one, make no trail.
+        // A file that replaced this one must not be read with this one's write-ahead log.
         if let Some(file) = &self.file
             && (idle.is_none() || file.was_moved())
         {
@@ -65,12 +65,12 @@ impl Readers {
             None => options::connect(&self.path, self.access, &self.options)?,
         };
         let done = read(&connection);
-        // What is immutable may have been replaced by the next time; a failed connection
-        // may be what failed.
+        // An immutable file may be replaced before the next read, and a failed connection may be
+        // the cause of the failure.
         if done.is_ok()
             && self.access == Access::Read
             && let Some(idle) = &mut *self.lock()
-            && idle.len() < KEPT
+            && idle.len() < IDLE
         {
             idle.push(connection);
         }

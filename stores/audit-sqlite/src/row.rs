@@ -1,11 +1,11 @@
-//! Rows on their way into the tables.
+//! Inserts the rows of entries.
 
 use audit_core::StoreError;
 pub(crate) use audit_sql::sqlite::{Row, changed_fields, top_level_field};
 use rusqlite::{CachedStatement, Connection, params};
 use uuid::Uuid;
 
-use crate::error::store_error;
+use crate::error::from_driver;
 
 /// Why a row was not inserted.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(crate) enum Failure {
     Conflict(Uuid),
     Driver {
         error: rusqlite::Error,
-        /// The `seq` of the entry, if a part of it is there all the same.
+        /// The `seq` of the entry, if a part of it was inserted.
         begun: Option<i64>,
     },
 }
@@ -26,17 +26,17 @@ impl From<rusqlite::Error> for Failure {
 }
 
 impl Failure {
-    /// Makes a store's error of it, for a place.
-    pub(crate) fn at(self, place: &str) -> StoreError {
+    /// Maps the failure to a store's error.
+    pub(crate) fn at(self, location: &str) -> StoreError {
         match self {
             Self::Conflict(id) => StoreError::Conflict { id },
-            Self::Driver { error, .. } => store_error(place, error),
+            Self::Driver { error, .. } => from_driver(location, error),
         }
     }
 }
 
-/// Inserts rows into one connection; the caller holds a transaction, and undoes it, or a part
-/// of it, when an insert fails.
+/// Inserts rows by prepared statements. The caller holds a transaction, and rolls it or a part of
+/// it back if an insert fails.
 pub(crate) struct Inserter<'c> {
     connection: &'c Connection,
     entry: CachedStatement<'c>,
@@ -49,8 +49,8 @@ impl<'c> Inserter<'c> {
             connection,
             entry: connection.prepare_cached(
                 // With `OR ABORT`, the default, and a trigger SQLite would copy every
-                // page before it touches it, which more than doubles the cost. What is
-                // undone after a failure is undone by whoever holds the transaction.
+                // page before it changes it, which more than doubles the cost. The caller undoes
+                // a failed insert with its transaction.
                 "INSERT OR FAIL INTO main.audit_entry (id, ts, level, action, outcome, model, \
                  object_pk, parent_model, parent_pk, actor, correlation_id, \
                  transaction_id, checksum, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
@@ -62,7 +62,7 @@ impl<'c> Inserter<'c> {
         })
     }
 
-    /// Inserts a row, or finds that it is there already.
+    /// Inserts a row, unless an equal one exists.
     pub(crate) fn insert(&mut self, row: &Row<'_>) -> Result<(), Failure> {
         let inserted = self.entry.execute(params![
             &row.id.as_bytes()[..],

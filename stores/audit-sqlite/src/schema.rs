@@ -1,11 +1,11 @@
-//! The tables, and how a file comes to have them.
+//! The tables, and the migration of a file.
 
 use audit_core::StoreError;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::at;
 
-/// What SQLite's header field `application_id` holds in a file of this store: `AUDT`.
+/// The value of SQLite's header field `application_id` in a file of this store: `AUDT`.
 pub const APPLICATION_ID: i32 = i32::from_be_bytes(*b"AUDT");
 
 /// The highest schema version this library knows, and the one it writes: SQLite's header
@@ -13,7 +13,7 @@ pub const APPLICATION_ID: i32 = i32::from_be_bytes(*b"AUDT");
 #[expect(clippy::cast_possible_truncation, reason = "there are few steps")]
 pub const SCHEMA_VERSION: u32 = STEPS.len() as u32;
 
-/// What leads from each version to the next. A step that was released never changes.
+/// The migration from each version to the next. A released step never changes.
 const STEPS: [&[&str]; 1] = [&[VERSION_1, audit_sql::sqlite::SCHEMA]];
 
 /// `body` is the entry, and `checksum` the SHA-256 of its bytes; every other column of
@@ -105,16 +105,32 @@ CREATE VIEW main.audit_log AS SELECT
 FROM audit_entry;
 ";
 
-/// What a file is.
+/// The content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// A database without anything in it.
+    /// A database without a trail.
     Nothing,
-    /// A store of this version, which this library knows.
+    /// A trail of this version, which the library supports.
     Version(u32),
 }
 
-/// Whose file it is.
+impl Found {
+    /// Returns an error unless the file needs no migration.
+    pub(crate) fn require_current(self, location: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Version(SCHEMA_VERSION) => Ok(()),
+            Self::Version(_) => Err(StoreError::ReadOnly {
+                location: location.to_owned(),
+            }),
+            Self::Nothing => Err(StoreError::Foreign {
+                location: location.to_owned(),
+                found: "a database without a trail".to_owned(),
+            }),
+        }
+    }
+}
+
+/// The owner of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     /// This store's.
@@ -123,24 +139,24 @@ pub(crate) enum Owner {
     Application,
 }
 
-/// Looks at a file and changes nothing.
+/// Reads the version of a file and changes nothing.
 ///
 /// # Errors
-/// If it is none of this store's, or of a later version.
+/// Returns an error if the file is another program's, or of a later version.
 pub(crate) fn look(
     connection: &Connection,
     owner: Owner,
-    place: &str,
+    location: &str,
 ) -> Result<Found, StoreError> {
     let version = || match owner {
-        Owner::Store => own_version(connection, place),
-        Owner::Application => installed_version(connection, place),
+        Owner::Store => own_version(connection, location),
+        Owner::Application => installed_version(connection, location),
     };
     let version = if connection.is_autocommit() {
         // What is read belongs together only in one transaction.
-        connection.execute_batch("BEGIN").map_err(at(place))?;
+        connection.execute_batch("BEGIN").map_err(at(location))?;
         let version = version();
-        connection.execute_batch("ROLLBACK").map_err(at(place))?;
+        connection.execute_batch("ROLLBACK").map_err(at(location))?;
         version?
     } else {
         version()?
@@ -149,24 +165,24 @@ pub(crate) fn look(
         None => Ok(Found::Nothing),
         Some(version) => match u32::try_from(version) {
             Ok(found) if found > SCHEMA_VERSION => Err(StoreError::NewerSchema {
-                location: place.to_owned(),
+                location: location.to_owned(),
                 found,
                 supported: SCHEMA_VERSION,
             }),
             Ok(found @ 1..) => Ok(Found::Version(found)),
             _ => Err(StoreError::Corrupt {
-                location: place.to_owned(),
+                location: location.to_owned(),
                 detail: format!("its schema version is {version}"),
             }),
         },
     }
 }
 
-fn own_version(connection: &Connection, place: &str) -> Result<Option<i64>, StoreError> {
+fn own_version(connection: &Connection, location: &str) -> Result<Option<i64>, StoreError> {
     let integer = |sql: &str| {
         connection
             .query_row(sql, [], |row| row.get::<_, i64>(0))
-            .map_err(at(place))
+            .map_err(at(location))
     };
     let application = integer("PRAGMA main.application_id")?;
     if application == i64::from(APPLICATION_ID) {
@@ -177,7 +193,7 @@ fn own_version(connection: &Connection, place: &str) -> Result<Option<i64>, Stor
             row.get(0)
         })
         .optional()
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     let found = match table {
         None if application == 0 => return Ok(None),
         None => format!("a SQLite database with the application id {application}"),
@@ -190,12 +206,12 @@ fn own_version(connection: &Connection, place: &str) -> Result<Option<i64>, Stor
         ),
     };
     Err(StoreError::Foreign {
-        location: place.to_owned(),
+        location: location.to_owned(),
         found,
     })
 }
 
-fn installed_version(connection: &Connection, place: &str) -> Result<Option<i64>, StoreError> {
+fn installed_version(connection: &Connection, location: &str) -> Result<Option<i64>, StoreError> {
     let exists = connection
         .query_row(
             "SELECT 1 FROM main.sqlite_master WHERE name = 'audit_schema'",
@@ -203,7 +219,7 @@ fn installed_version(connection: &Connection, place: &str) -> Result<Option<i64>
             |_| Ok(()),
         )
         .optional()
-        .map_err(at(place))?
+        .map_err(at(location))?
         .is_some();
     if !exists {
         return Ok(None);
@@ -212,43 +228,43 @@ fn installed_version(connection: &Connection, place: &str) -> Result<Option<i64>
         .query_row("SELECT max(version) FROM main.audit_schema", [], |row| {
             row.get::<_, Option<i64>>(0)
         })
-        .map_err(at(place))
+        .map_err(at(location))
         .map(|version| Some(version.unwrap_or(0)))
 }
 
-/// Takes the steps that a file still needs; the caller holds a transaction that writes.
+/// Runs the missing migrations; the caller holds a write transaction.
 pub(crate) fn migrate(
     connection: &Connection,
     owner: Owner,
-    place: &str,
+    location: &str,
 ) -> Result<(), StoreError> {
-    // Looked at again, now that nobody else can write: another process may have been first.
-    let from = match look(connection, owner, place)? {
+    // Read again under the write lock: another process may have migrated the file first.
+    let from = match look(connection, owner, location)? {
         Found::Nothing => 0,
         Found::Version(version) => version,
     };
     if from == SCHEMA_VERSION {
         return Ok(());
     }
-    run_steps(connection, from).map_err(at(place))?;
+    run_steps(connection, from).map_err(at(location))?;
     connection
         .execute_batch(&format!(
             "UPDATE main.audit_schema SET version = {SCHEMA_VERSION}"
         ))
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     if owner == Owner::Store {
         connection
             .execute_batch(&format!(
                 "PRAGMA main.application_id = {APPLICATION_ID};
                  PRAGMA main.user_version = {SCHEMA_VERSION};"
             ))
-            .map_err(at(place))?;
+            .map_err(at(location))?;
     }
     Ok(())
 }
 
-/// Makes the tables in an empty database.
-pub(crate) fn make(connection: &Connection) -> rusqlite::Result<()> {
+/// Creates the tables in an empty database.
+pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
     run_steps(connection, 0)
 }
 

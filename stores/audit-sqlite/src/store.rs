@@ -1,4 +1,4 @@
-//! The store.
+//! [`SqliteStore`]: writes through one connection, reads through a pool.
 
 use std::fmt;
 use std::io;
@@ -15,7 +15,7 @@ use crate::backup;
 use crate::check::{self, Check};
 use crate::error::at;
 use crate::file::OpenFile;
-use crate::info::{self, FileInfo};
+use crate::info::{self, StoreInfo};
 use crate::lookup;
 use crate::options::{Access, Durability, SqliteOptions};
 use crate::query;
@@ -24,29 +24,29 @@ use crate::row::Row;
 use crate::writer::{Writer, checkpoint};
 use crate::{Damaged, Tolerance};
 
-/// How many rows a step of [`Store::purge`] removes before writers get their turn.
+/// The most rows that [`Store::purge`] removes before it lets other threads write.
 const PURGE_ROWS: usize = 2_000;
-/// How many free pages a step of it gives back to the file system.
+/// The most free pages that it returns to the file system before it does.
 const PURGE_PAGES: i64 = 2_000;
 
 /// Keeps the trail in a SQLite file.
 ///
 /// **Durable when `Ok`:** with [`Durability::Full`], the default, an entry is on the disk
-/// when [`append`](Store::append) returns; with [`Durability::Relaxed`] the operating system
-/// has it. See the [crate's documentation](crate#what-ok-means).
+/// when [`append`](Store::append) returns; with [`Durability::Relaxed`] it is with the operating
+/// system. See the [crate's documentation](crate#what-ok-means).
 ///
-/// **When `append` fails** nothing of the call is kept, with one exception that no database
+/// **When `append` fails** no entry of the call is stored, with one exception that no database
 /// can rule out: if the disk reports an error during the commit itself
-/// ([`StoreError::Unconfirmed`]), the entries may still be found after a restart. To append
-/// them again is right in either case. After [`StoreError::Full`], [`StoreError::Busy`],
-/// [`StoreError::Io`] and that one the store works again as soon as the cause is gone.
+/// ([`StoreError::Unconfirmed`]), the entries may exist after a restart. Appending them again is
+/// correct in either case. After [`StoreError::Full`], [`StoreError::Busy`], [`StoreError::Io`] and
+/// [`StoreError::Unconfirmed`] the store works again as soon as the cause is removed.
 ///
-/// **A file that is deleted, moved or replaced** while it is open is found by device and inode
-/// of its path at each commit: what was appended is [`StoreError::Unconfirmed`] then, later
-/// calls are [`StoreError::Io`] until the store is opened again, and the write-ahead log is
-/// emptied into the old file, so that it does not damage a backup put in its place. Windows has no
-/// such numbers for it, and lets nobody delete or replace an open file. Transactions of an
-/// application ([`append_in`](crate::append_in)) are the application's to check.
+/// **A file that is deleted, moved or replaced** while it is open is detected at each commit by
+/// device and inode of its path. The commit is [`StoreError::Unconfirmed`] then, later calls are
+/// [`StoreError::Io`] until the store is opened again, and the write-ahead log is copied into the
+/// old file and emptied, so that it does not damage a backup that replaced the file. Windows has
+/// no inodes, and allows no process to delete or replace an open file. The store does not check
+/// transactions of an application ([`append_in`](crate::append_in)).
 ///
 /// **Concurrency:** threads that append at the same moment share one commit. Readers never
 /// wait for writers, nor writers for readers. Other processes may open the same file.
@@ -55,7 +55,8 @@ const PURGE_PAGES: i64 = 2_000;
 /// # Example: see the [crate's documentation](crate)
 #[derive(Clone)]
 pub struct SqliteStore {
-    // Dropped in this order: the last connection to close tidies up, and must be able to write.
+    // Dropped in this order: the last connection to close does a checkpoint, and must be able to
+    // write.
     readers: Arc<Readers>,
     shared: Arc<Shared>,
 }
@@ -63,9 +64,9 @@ pub struct SqliteStore {
 struct Shared {
     writer: Option<Writer>,
     path: PathBuf,
-    place: String,
+    location: String,
     durability: Durability,
-    busy_timeout: Duration,
+    lock_timeout: Duration,
     tolerance: Tolerance,
 }
 
@@ -76,12 +77,12 @@ impl SqliteStore {
     /// a file which several connections write and checkpoint at the same moment.
     ///
     /// # Errors
-    /// - [`StoreError::Foreign`]: the file is no SQLite database, or one of another program;
-    ///   it is left as it was.
+    /// - [`StoreError::Foreign`]: the file is no SQLite database, or another program's; it is left
+    ///   unchanged.
     /// - [`StoreError::NewerSchema`]: a later version of this library wrote it.
     /// - [`StoreError::ReadOnly`]: it cannot be written; [`SqliteOptions::read_only`] reads it.
     /// - [`StoreError::Busy`]: another process kept it locked for longer than 5 seconds.
-    /// - [`StoreError::Full`]: there is no room to create it.
+    /// - [`StoreError::Full`]: the disk has no space for it.
     /// - [`StoreError::Corrupt`]: it is damaged.
     /// - [`StoreError::Unsupported`]: the path is `:memory:`; use
     ///   [`MemoryStore`](audit_core::MemoryStore).
@@ -102,7 +103,7 @@ impl SqliteStore {
         access: Access,
         options: &SqliteOptions,
     ) -> Self {
-        let place = path.display().to_string();
+        let location = path.display().to_string();
         let file = connection.is_some().then(|| Arc::new(OpenFile::at(&path)));
         Self {
             readers: Arc::new(Readers::new(
@@ -112,17 +113,18 @@ impl SqliteStore {
                 file.clone(),
             )),
             shared: Arc::new(Shared {
-                writer: connection.map(|connection| Writer::new(connection, place.clone(), file)),
+                writer: connection
+                    .map(|connection| Writer::new(connection, location.clone(), file)),
                 path,
-                place,
+                location,
                 durability: options.durability,
-                busy_timeout: options.busy_timeout,
+                lock_timeout: options.lock_timeout,
                 tolerance: Tolerance::new(options.passes_over_damaged),
             }),
         }
     }
 
-    /// Asks this store, such as one that is no log's.
+    /// Returns a query of this store, for a store without a log.
     pub fn query(&self) -> Query {
         Query::of(Arc::new(self.clone()))
     }
@@ -132,14 +134,15 @@ impl SqliteStore {
         &self.shared.path
     }
 
-    /// Closes the file, for all clones of the store: what they are asked for later is
-    /// [`StoreError::Closed`]. What threads have begun to append before is still kept.
+    /// Closes the file for all clones of the store: later calls return [`StoreError::Closed`]. Calls
+    /// of `append` that threads have begun are completed before.
     ///
-    /// To drop the last clone closes the file as well, but cannot tell of an error. Neither
-    /// is needed for durability.
+    /// Dropping the last clone closes the file too, but cannot return an error. Neither is needed
+    /// for durability.
     ///
     /// # Errors
-    /// If SQLite cannot close the file; [`StoreError::Closed`] if it is closed already.
+    /// Returns [`StoreError::Closed`] if the store is closed already, and an error if SQLite cannot
+    /// close the file.
     pub fn close(self) -> Result<(), StoreError> {
         self.readers.close();
         match &self.shared.writer {
@@ -153,65 +156,64 @@ impl SqliteStore {
     ///
     /// The checksum finds damage, not tampering: a user who can change the bytes can change it.
     ///
-    /// Reads all of the file, as it is when the call begins, and does not keep others from
-    /// writing.
+    /// Reads the full file, as of the beginning of the call, and blocks no writer.
     ///
     /// # Errors
-    /// If the file cannot be read. What is wrong with its content is in the [`Check`].
+    /// Returns an error if the file cannot be read. Problems of its content are in the [`Check`].
     pub fn check(&self) -> Result<Check, StoreError> {
         self.readers
-            .with(|connection| check::check(connection, &self.shared.place))
+            .with(|connection| check::check(connection, &self.shared.location))
     }
 
-    /// Returns how SQLite would find the entries of a query: `EXPLAIN QUERY PLAN`, a line a
-    /// step.
+    /// Returns SQLite's plan for a query, from `EXPLAIN QUERY PLAN`: a line a step.
     ///
     /// # Errors
-    /// If the file cannot be read.
+    /// Returns an error if the file cannot be read.
     pub fn explain(&self, query: &Query) -> Result<Vec<String>, StoreError> {
         self.readers
-            .with(|connection| query::explain(connection, query, &self.shared.place))
+            .with(|connection| query::explain(connection, query, &self.shared.location))
     }
 
-    /// Returns the entries whose id begins with some hexadecimal digits, hyphens aside, by
-    /// id and no more than `limit` of them.
+    /// Returns up to `limit` entries whose id begins with `prefix`, sorted by id. The prefix is
+    /// hexadecimal digits, with or without hyphens; any other text matches no entry.
     ///
     /// # Errors
-    /// If the file cannot be read. What is not part of an id begins none.
+    /// Returns an error if the file cannot be read.
     pub fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.readers.with(|connection| {
-            lookup::with_id_prefix(connection, prefix, limit, self.tolerance(), self.place())
+            lookup::with_id_prefix(connection, prefix, limit, self.tolerance(), self.location())
         })
     }
 
-    /// Returns the entries whose id ends with some hexadecimal digits, hyphens aside, by id and no
-    /// more than `limit` of them. Reads all ids, for which there is no index.
+    /// Returns up to `limit` entries whose id ends with `suffix`, sorted by id. The suffix is
+    /// hexadecimal digits, with or without hyphens; any other text matches no entry. Scans all ids:
+    /// no index serves a suffix.
     ///
     /// # Errors
-    /// If the file cannot be read. What is not part of an id ends none.
+    /// Returns an error if the file cannot be read.
     pub fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.readers.with(|connection| {
-            lookup::with_id_suffix(connection, suffix, limit, self.tolerance(), self.place())
+            lookup::with_id_suffix(connection, suffix, limit, self.tolerance(), self.location())
         })
     }
 
-    /// Returns the entries that have one of the ids, in the order of the ids given; of an id
-    /// that no entry has, none.
+    /// Returns the entries with the given ids, in that order. An unknown id has no entry in the
+    /// result.
     ///
     /// # Errors
-    /// If the file cannot be read.
+    /// Returns an error if the file cannot be read.
     pub fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
         self.readers
-            .with(|connection| lookup::by_ids(connection, ids, self.tolerance(), self.place()))
+            .with(|connection| lookup::by_ids(connection, ids, self.tolerance(), self.location()))
     }
 
     /// Returns the number of the newest commit's last entry, 0 if there was none ever.
     ///
     /// # Errors
-    /// If the file cannot be read.
+    /// Returns an error if the file cannot be read.
     pub fn last_seq(&self) -> Result<i64, StoreError> {
         self.readers
-            .with(|connection| lookup::last_seq(connection).map_err(at(self.place())))
+            .with(|connection| lookup::last_seq(connection).map_err(at(self.location())))
     }
 
     /// Returns the entries that were appended after a number, in the order of their commits
@@ -219,82 +221,83 @@ impl SqliteStore {
     /// late it was written. The order of queries is another one, that of time.
     ///
     /// # Errors
-    /// If the file cannot be read.
+    /// Returns an error if the file cannot be read.
     pub fn appended_after(
         &self,
         seq: i64,
         limit: usize,
     ) -> Result<Vec<(i64, LogEntry)>, StoreError> {
         self.readers.with(|connection| {
-            lookup::appended_after(connection, seq, limit, self.tolerance(), self.place())
+            lookup::appended_after(connection, seq, limit, self.tolerance(), self.location())
         })
     }
 
-    /// Returns the stored names of all models, sorted; an event has the empty one.
+    /// Returns the stored names of all models, sorted. Events have the empty name.
     ///
     /// # Errors
-    /// If the file cannot be read.
+    /// Returns an error if the file cannot be read.
     pub fn models(&self) -> Result<Vec<String>, StoreError> {
         self.readers
-            .with(|connection| lookup::models(connection).map_err(at(self.place())))
+            .with(|connection| lookup::models(connection).map_err(at(self.location())))
     }
 
-    /// Returns what the file itself is: versions, sizes, indexes.
+    /// Returns versions, sizes and indexes of the file.
     ///
     /// # Errors
-    /// If the file cannot be read.
-    pub fn file_info(&self) -> Result<FileInfo, StoreError> {
+    /// Returns an error if the file cannot be read.
+    pub fn info(&self) -> Result<StoreInfo, StoreError> {
         self.readers
             .with(|connection| info::read(connection, &self.shared.path))
     }
 
-    /// Returns the rows that this store's readers passed over so far because they are no
-    /// entries: none unless [`SqliteOptions::pass_over_damaged`] asks for it.
+    /// Returns the damaged rows that this store's readers have skipped. Empty unless
+    /// [`SqliteOptions::pass_over_damaged`] is set.
     pub fn damaged(&self) -> Damaged {
         self.shared.tolerance.damaged()
     }
 
-    /// Copies the file, as it is at one moment, to a new file with SQLite's backup API. Others
-    /// may write meanwhile.
+    /// Copies the file, as of one moment, to a new file with SQLite's backup API. Writers are not
+    /// blocked.
     ///
-    /// The copy has everything that the write-ahead log has, and appears under its name when it
-    /// is complete and on the disk. To copy the file itself by other means leaves out what is
-    /// in the log. A file shared with an application is copied with the application's tables.
+    /// The copy includes the write-ahead log, which a copy by other means lacks. It gets its name
+    /// when it is complete and on the disk. A file shared with an application is copied with the
+    /// application's tables.
     ///
     /// # Errors
-    /// - [`StoreError::Io`]: there is a file of that name, or it cannot be written.
-    /// - [`StoreError::Full`]: there is no room for it.
+    /// - [`StoreError::Io`]: a file has that name, or it cannot be written.
+    /// - [`StoreError::Full`]: the disk has no space for it.
     pub fn backup(&self, to: impl AsRef<Path>) -> Result<(), StoreError> {
         self.readers
-            .with(|connection| backup::to_file(connection, to.as_ref(), self.place()))
+            .with(|connection| backup::to_file(connection, to.as_ref(), self.location()))
     }
 
-    fn place(&self) -> &str {
-        &self.shared.place
+    fn location(&self) -> &str {
+        &self.shared.location
     }
 
     fn tolerance(&self) -> &Tolerance {
         &self.shared.tolerance
     }
 
-    /// Returns how SQLite would find the entries of the next objects, for tests.
+    /// Returns SQLite's plan for [`objects`](Store::objects), for tests.
     #[doc(hidden)]
     pub fn explain_objects(
         &self,
         query: &Query,
         after: Option<&ObjectRef>,
     ) -> Result<Vec<String>, StoreError> {
-        self.readers
-            .with(|connection| query::explain_objects(connection, query, after, &self.shared.place))
+        self.readers.with(|connection| {
+            query::explain_objects(connection, query, after, &self.shared.location)
+        })
     }
 
-    /// Returns how many commits `append` has made, for tests of how many entries share one.
+    /// Returns how many commits `append` has made, for tests of the group commit.
     #[doc(hidden)]
     pub fn commits(&self) -> u64 {
         self.shared.writer.as_ref().map_or(0, Writer::commits)
     }
 
-    /// Returns how many threads wait for a commit, for the same tests.
+    /// Returns how many threads are queued for a commit, for the same tests.
     #[doc(hidden)]
     pub fn waiting(&self) -> usize {
         self.shared.writer.as_ref().map_or(0, Writer::waiting)
@@ -302,11 +305,11 @@ impl SqliteStore {
 
     fn writer(&self) -> Result<&Writer, StoreError> {
         self.shared.writer.as_ref().ok_or(StoreError::ReadOnly {
-            location: self.shared.place.clone(),
+            location: self.shared.location.clone(),
         })
     }
 
-    /// Runs steps of a purge, each in a turn of its own, until one does nothing.
+    /// Runs steps of a purge until one does nothing; other threads write between them.
     fn purge_stepwise(
         &self,
         mut step: impl FnMut(&Connection) -> Result<usize, StoreError>,
@@ -344,12 +347,12 @@ impl Store for SqliteStore {
 
     fn find(&self, query: &Query) -> Result<Page, StoreError> {
         self.readers
-            .with(|connection| query::find(connection, query, self.tolerance(), self.place()))
+            .with(|connection| query::find(connection, query, self.tolerance(), self.location()))
     }
 
     fn count(&self, query: &Query) -> Result<u64, StoreError> {
         self.readers
-            .with(|connection| query::count(connection, query, self.tolerance(), self.place()))
+            .with(|connection| query::count(connection, query, self.tolerance(), self.location()))
     }
 
     fn objects(
@@ -358,140 +361,145 @@ impl Store for SqliteStore {
         after: Option<&ObjectRef>,
     ) -> Result<Vec<LogEntry>, StoreError> {
         self.readers.with(|connection| {
-            query::objects(connection, query, after, self.tolerance(), self.place())
+            query::objects(connection, query, after, self.tolerance(), self.location())
         })
     }
 
-    /// Hands out the bytes as they are stored, unless an entry has to be read to tell whether
-    /// the query asks for it. All of it is one look at the file: entries that are appended
-    /// meanwhile are not in it, and the write-ahead log grows as long as it lasts.
+    /// Passes the stored bytes on, and parses an entry only if SQL alone cannot decide whether it
+    /// matches. The export is of one moment: later entries are not in it, and the write-ahead log
+    /// grows until it ends.
     fn export(
         &self,
         query: &Query,
         line: &mut dyn FnMut(&str) -> io::Result<()>,
     ) -> Result<u64, StoreError> {
         self.readers.with(|connection| {
-            query::export(connection, query, self.tolerance(), self.place(), line)
+            query::export(connection, query, self.tolerance(), self.location(), line)
         })
     }
 
-    /// Removes what a query asks for in steps of 2,000 entries, between which others write;
-    /// what is written after the call began stays. The room goes back to the file system.
+    /// Removes the matching entries in steps of 2,000, between which other threads write. Entries
+    /// appended after the beginning of the call stay. The freed pages are returned to the file
+    /// system.
     ///
     /// # Errors
-    /// If the file cannot be written. The steps before that stay done; to call it again
-    /// goes on.
+    /// Returns an error if the file cannot be written. Completed steps are not undone; calling it
+    /// again continues.
     fn purge(&self, query: &Query) -> Result<u64, StoreError> {
         query.check()?;
         let before = query.filter().until.map_or(i64::MAX, micros_up);
-        let place = &self.shared.place;
-        // What is written from now on stays, or there would be no end while others write.
+        let location = &self.shared.location;
+        // Entries appended from now on stay, or the purge would not end while others write.
         let last = self.last_seq()?;
         let removed = self.purge_stepwise(|connection| {
-            as_retention(connection, before, place, || {
-                remove(connection, query, last, PURGE_ROWS, place)
+            as_retention(connection, before, location, || {
+                remove(connection, query, last, PURGE_ROWS, location)
             })
         })?;
         let mut free = i64::MAX;
         let vacuumed = self.purge_stepwise(|connection| {
-            let now = give_pages_back(connection).map_err(at(place))?;
+            let now = return_pages(connection).map_err(at(location))?;
             let before = std::mem::replace(&mut free, now);
             Ok(usize::from(0 < free && free < before))
         });
         if let Err(error) = vacuumed {
-            // The entries are gone, which is what was asked for.
-            log::warn!("room freed by a purge could not be given back: {error}");
+            // The entries are removed, which is what the caller needs.
+            log::warn!("free pages of a purge could not be returned: {error}");
         }
         Ok(removed)
     }
 
     /// Copies the write-ahead log into the file and empties it, so that the file alone is the
-    /// trail. With [`Durability::Relaxed`] both are synced, and that waits for the queries of
-    /// the moment; with [`Durability::Full`] everything appended is on the disk already, and
-    /// what others keep from being copied is left in the log.
+    /// trail. With [`Durability::Relaxed`] both are synced, and the call waits for running queries.
+    /// With [`Durability::Full`] all entries are on the disk already, and the log is left as it is
+    /// where running queries need it.
     fn flush(&self) -> Result<(), StoreError> {
         let Some(writer) = &self.shared.writer else {
             return Ok(());
         };
-        let place = &self.shared.place;
-        let wait = self.shared.busy_timeout;
+        let location = &self.shared.location;
+        let wait = self.shared.lock_timeout;
         if self.shared.durability == Durability::Full {
             return writer.exclusive(|connection| {
-                connection.busy_timeout(Duration::ZERO).map_err(at(place))?;
+                connection
+                    .busy_timeout(Duration::ZERO)
+                    .map_err(at(location))?;
                 let copied = checkpoint(connection, "TRUNCATE");
-                connection.busy_timeout(wait).map_err(at(place))?;
-                match copied.map_err(at(place)) {
+                connection.busy_timeout(wait).map_err(at(location))?;
+                match copied.map_err(at(location)) {
                     Err(StoreError::Busy { .. }) => Ok(()),
                     copied => copied.map(|_busy| ()),
                 }
             });
         }
-        if writer.exclusive(|connection| checkpoint(connection, "TRUNCATE").map_err(at(place)))? {
+        if writer
+            .exclusive(|connection| checkpoint(connection, "TRUNCATE").map_err(at(location)))?
+        {
             return Err(StoreError::Busy {
-                location: place.clone(),
+                location: location.clone(),
             });
         }
         Ok(())
     }
 }
 
-/// Runs statements in a transaction in which the triggers let go what is from before a time.
+/// Runs statements in a transaction in which the triggers allow removing entries from before a time.
 fn as_retention(
     connection: &Connection,
     before: i64,
-    place: &str,
+    location: &str,
     work: impl FnOnce() -> Result<usize, StoreError>,
 ) -> Result<usize, StoreError> {
     connection
         .execute_batch("BEGIN IMMEDIATE")
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     connection
         .execute(
             "INSERT INTO main.audit_retention (before) VALUES (?1)",
             [before],
         )
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     let done = work()?;
     connection
         .execute_batch("DELETE FROM main.audit_retention; COMMIT")
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     Ok(done)
 }
 
-/// Removes some of the entries a query asks for, with their projections.
+/// Removes some of the matching entries, with their projections.
 fn remove(
     connection: &Connection,
     query: &Query,
     last: i64,
     limit: usize,
-    place: &str,
+    location: &str,
 ) -> Result<usize, StoreError> {
-    let found = query::stored(connection, query, last, limit, place)?;
+    let found = query::stored(connection, query, last, limit, location)?;
     let mut entry = connection
         .prepare_cached("DELETE FROM main.audit_entry WHERE seq = ?1")
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     let mut change = connection
         .prepare_cached("DELETE FROM main.audit_change WHERE field = ?1 AND ts = ?2 AND seq = ?3")
-        .map_err(at(place))?;
+        .map_err(at(location))?;
     for stored in &found {
-        entry.execute([stored.seq]).map_err(at(place))?;
+        entry.execute([stored.seq]).map_err(at(location))?;
         let Some(fields) = &stored.fields else {
             connection
                 .execute("DELETE FROM main.audit_change WHERE seq = ?1", [stored.seq])
-                .map_err(at(place))?;
+                .map_err(at(location))?;
             continue;
         };
         for field in fields {
             change
                 .execute(params![field, stored.ts, stored.seq])
-                .map_err(at(place))?;
+                .map_err(at(location))?;
         }
     }
     Ok(found.len())
 }
 
-/// Gives free pages back to the file system and returns how many there are still.
-fn give_pages_back(connection: &Connection) -> rusqlite::Result<i64> {
+/// Returns free pages to the file system, and the count of those that are left.
+fn return_pages(connection: &Connection) -> rusqlite::Result<i64> {
     let mut vacuum =
         connection.prepare(&format!("PRAGMA main.incremental_vacuum({PURGE_PAGES})"))?;
     let mut rows = vacuum.query([])?;

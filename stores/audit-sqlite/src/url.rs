@@ -1,4 +1,4 @@
-//! Names of databases where the path of a file is expected.
+//! Rejects the URL of a database where a path is expected.
 
 use std::io;
 use std::path::Path;
@@ -11,9 +11,9 @@ const LIBPQ: [&str; 8] = [
     "host", "hostaddr", "port", "user", "password", "dbname", "service", "sslmode",
 ];
 
-/// Refuses the URL of a database as a path, unless there is a file of that name. The error has
-/// nothing of the text, in which there may be a password, but its scheme.
-pub(crate) fn refuse(path: &Path) -> Result<(), StoreError> {
+/// Rejects the URL of a database as a path, unless a file has that name. The error contains the
+/// scheme alone, since the text may contain a password.
+pub(crate) fn reject(path: &Path) -> Result<(), StoreError> {
     let Some(text) = path.to_str().filter(|_| !path.exists()) else {
         return Ok(());
     };
@@ -26,7 +26,7 @@ pub(crate) fn refuse(path: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// Returns what a text in lower case names instead of a file, and what to do.
+/// Returns what a lowercase text is instead of a path, and what to do.
 fn database(text: &str) -> Option<String> {
     let postgres = |what: &str| {
         format!("it is {what} of PostgreSQL, which `PostgresStore::connect` opens; name a file")

@@ -1,9 +1,10 @@
-//! The one connection that writes, and the line of those who want it.
+//! The one connection that writes, and the queue of threads that wait for it.
 //!
-//! Whoever finds the connection free leads: it commits what it brought, then calls the next
-//! in line. Whoever finds it taken waits in line. The next leader commits for all in line
-//! at once and wakes them, so the slower a commit is, the more entries share the next one.
-//! A thread that is alone never waits, wakes nobody and hands nothing over.
+//! Group commit with a leader: a thread that finds the connection free becomes the leader, commits
+//! its rows, then wakes the first thread of the queue as the next leader. A thread that finds the
+//! connection taken joins the queue. A leader from the queue commits the rows of all queued threads
+//! at once, so the slower a commit is, the more rows share the next one. A single thread never
+//! waits, wakes no thread and hands nothing over.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,42 +19,44 @@ use crate::error::{at, concerns_one_batch};
 use crate::file::OpenFile;
 use crate::row::{Inserter, Row};
 
-/// How many rows share a commit at most, a batch that is larger by itself aside.
+/// The most rows that share a commit, unless a single batch is larger.
 const GROUP_ROWS: usize = 4096;
-/// How many bytes of entries share a commit at most.
+/// The most bytes of entries that share a commit.
 const GROUP_BYTES: usize = 1 << 20;
 
 type Outcome = Result<(), StoreError>;
 
 /// Writes for all threads of a store.
 pub(crate) struct Writer {
-    line: Mutex<Line>,
-    /// Locked only by the leader; empty once closed.
+    queue: Mutex<Queue>,
+    /// Locked only by the leader; `None` once closed.
     connection: Mutex<Option<Connection>>,
-    place: String,
+    location: String,
     /// `None` in memory.
     file: Option<Arc<OpenFile>>,
     commits: AtomicU64,
 }
 
 #[derive(Default)]
-struct Line {
-    led: bool,
+struct Queue {
+    has_leader: bool,
     waiting: VecDeque<Arc<Waiter>>,
 }
 
-/// A thread in line.
+/// A thread in the queue.
 struct Waiter {
-    /// What it wants to be kept; empty if it wants the connection for itself.
+    /// Its rows; empty if it needs the connection for other work.
     rows: Vec<Row<'static>>,
     bytes: usize,
-    turn: Mutex<Turn>,
-    called: Condvar,
+    state: Mutex<WaitState>,
+    woken: Condvar,
 }
 
-enum Turn {
+enum WaitState {
     Waiting,
-    Lead,
+    /// The thread is the leader.
+    Leader,
+    /// Another leader has committed its rows, or failed to.
     Done(Outcome),
 }
 
@@ -66,11 +69,15 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(connection: Connection, place: String, file: Option<Arc<OpenFile>>) -> Self {
+    pub(crate) fn new(
+        connection: Connection,
+        location: String,
+        file: Option<Arc<OpenFile>>,
+    ) -> Self {
         Self {
-            line: Mutex::default(),
+            queue: Mutex::default(),
             connection: Mutex::new(Some(connection)),
-            place,
+            location,
             file,
             commits: AtomicU64::new(0),
         }
@@ -81,52 +88,52 @@ impl Writer {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// Returns how many threads stand in line.
+    /// Returns how many threads are queued.
     pub(crate) fn waiting(&self) -> usize {
-        self.line().waiting.len()
+        self.queue().waiting.len()
     }
 
-    /// Keeps the rows, all or none.
+    /// Commits the rows, all or none.
     pub(crate) fn append(&self, rows: Vec<Row<'_>>) -> Outcome {
-        if let Some(_lead) = self.try_lead() {
+        if let Some(_lease) = self.try_lead() {
             return self.commit_one(&rows);
         }
         let rows: Vec<_> = rows.into_iter().map(Row::into_owned).collect();
-        match self.stand_in_line(rows) {
-            Called::Done(outcome) => outcome,
-            Called::Lead(lead, own) => self.commit_group(lead, &own),
+        match self.wait_in_queue(rows) {
+            Woken::Done(outcome) => outcome,
+            Woken::Leader(lease, own) => self.commit_group(lease, &own),
         }
     }
 
-    /// Does work that needs the connection for itself, when its turn comes.
+    /// Runs work that shares the connection with no other thread.
     pub(crate) fn exclusive<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.take_turn(|connection| {
+        self.lead(|connection| {
             let connection = connection.as_ref().ok_or(StoreError::Closed)?;
-            self.ready(connection)?;
+            self.prepare(connection)?;
             let done = work(connection);
             if done.is_err() {
-                roll_back(connection, &self.place);
+                roll_back(connection, &self.location);
             }
             done.and_then(|done| self.confirm(connection).map(|()| done))
         })
     }
 
-    /// Makes sure that a transaction may begin: a file that was moved gets no more.
-    fn ready(&self, connection: &Connection) -> Outcome {
-        recover(connection, &self.place)?;
+    /// Returns an error unless a transaction can begin: nothing is written to a moved file.
+    fn prepare(&self, connection: &Connection) -> Outcome {
+        recover(connection, &self.location)?;
         match &self.file {
             Some(file) if file.was_moved() => file.check(),
             _ => Ok(()),
         }
     }
 
-    /// Makes sure that what was committed is in the file that has the store's path.
+    /// Returns an error unless the committed rows are in the file at the store's path.
     ///
-    /// A file that was moved gets what is in its write-ahead log, which is then empty: whatever
-    /// has the path now would take the log for its own.
+    /// The write-ahead log of a moved file is copied into that file and emptied: a file that
+    /// replaced it at the path would be read with that log.
     fn confirm(&self, connection: &Connection) -> Outcome {
         let Some(Err(moved)) = self.file.as_ref().map(|file| file.check()) else {
             return Ok(());
@@ -135,72 +142,73 @@ impl Writer {
         if !matches!(emptied, Ok(false)) {
             log::error!(
                 "{}: the write-ahead log of the file that was there could not be emptied ({emptied:?})",
-                self.place
+                self.location
             );
         }
-        Err(moved.unconfirmed(&*self.place))
+        Err(moved.unconfirmed(&*self.location))
     }
 
-    /// Closes the connection when all that wait before have had their turn.
+    /// Closes the connection after all threads that are queued now.
     pub(crate) fn close(&self) -> Outcome {
-        self.take_turn(|connection| match connection.take() {
-            Some(open) => open.close().map_err(|(_, error)| at(&self.place)(error)),
+        self.lead(|connection| match connection.take() {
+            Some(open) => open.close().map_err(|(_, error)| at(&self.location)(error)),
             None => Err(StoreError::Closed),
         })
     }
 
-    fn take_turn<T>(
+    /// Runs work as the leader, waiting in the queue if there is one.
+    fn lead<T>(
         &self,
         work: impl FnOnce(&mut Option<Connection>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let _lead = match self.try_lead() {
-            Some(lead) => lead,
-            None => match self.stand_in_line(Vec::new()) {
-                Called::Lead(lead, _) => lead,
-                Called::Done(outcome) => return Err(outcome.err().unwrap_or(StoreError::Closed)),
+        let _lease = match self.try_lead() {
+            Some(lease) => lease,
+            None => match self.wait_in_queue(Vec::new()) {
+                Woken::Leader(lease, _) => lease,
+                Woken::Done(outcome) => return Err(outcome.err().unwrap_or(StoreError::Closed)),
             },
         };
         work(&mut self.connection())
     }
 
-    fn try_lead(&self) -> Option<Lead<'_>> {
-        let mut line = self.line();
-        if line.led {
+    fn try_lead(&self) -> Option<LeaderLease<'_>> {
+        let mut queue = self.queue();
+        if queue.has_leader {
             return None;
         }
-        line.led = true;
-        Some(Lead { writer: self })
+        queue.has_leader = true;
+        Some(LeaderLease { writer: self })
     }
 
-    fn stand_in_line(&self, rows: Vec<Row<'static>>) -> Called<'_> {
+    fn wait_in_queue(&self, rows: Vec<Row<'static>>) -> Woken<'_> {
         let waiter = Arc::new(Waiter {
             bytes: rows.iter().map(|row| row.body.len()).sum(),
             rows,
-            turn: Mutex::new(Turn::Waiting),
-            called: Condvar::new(),
+            state: Mutex::new(WaitState::Waiting),
+            woken: Condvar::new(),
         });
         {
-            let mut line = self.line();
-            if !line.led {
-                // The leader left while the rows were made ready.
-                line.led = true;
-                return Called::Lead(Lead { writer: self }, waiter);
+            let mut queue = self.queue();
+            if !queue.has_leader {
+                // The leader left after `try_lead` of this thread.
+                queue.has_leader = true;
+                return Woken::Leader(LeaderLease { writer: self }, waiter);
             }
-            line.waiting.push_back(Arc::clone(&waiter));
+            queue.waiting.push_back(Arc::clone(&waiter));
         }
-        let mut turn = waiter.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = waiter.state();
         loop {
-            match mem::replace(&mut *turn, Turn::Waiting) {
-                Turn::Waiting => {
-                    turn = waiter
-                        .called
-                        .wait(turn)
+            match mem::replace(&mut *state, WaitState::Waiting) {
+                WaitState::Waiting => {
+                    state = waiter
+                        .woken
+                        .wait(state)
                         .unwrap_or_else(PoisonError::into_inner);
                 }
-                Turn::Done(outcome) => return Called::Done(outcome),
-                Turn::Lead => {
-                    drop(turn);
-                    return Called::Lead(Lead { writer: self }, waiter);
+                WaitState::Done(outcome) => return Woken::Done(outcome),
+                WaitState::Leader => {
+                    drop(state);
+                    return Woken::Leader(LeaderLease { writer: self }, waiter);
                 }
             }
         }
@@ -209,37 +217,37 @@ impl Writer {
     fn commit_one(&self, rows: &[Row<'_>]) -> Outcome {
         let connection = self.connection();
         let connection = connection.as_ref().ok_or(StoreError::Closed)?;
-        self.ready(connection)?;
-        let done = begin(connection, &self.place)
-            .and_then(|()| insert(connection, rows, &self.place))
-            .and_then(|()| commit(connection, &self.place))
+        self.prepare(connection)?;
+        let done = begin(connection, &self.location)
+            .and_then(|()| insert(connection, rows, &self.location))
+            .and_then(|()| commit(connection, &self.location))
             .and_then(|()| self.confirm(connection));
         match done {
             Ok(()) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
             }
-            Err(_) => roll_back(connection, &self.place),
+            Err(_) => roll_back(connection, &self.location),
         }
         done
     }
 
-    /// Commits what the leader brought together with what waits in line, and tells the
-    /// others how it went.
+    /// Commits the rows of the leader together with those of the queue, and wakes the threads of
+    /// the group with the outcome.
     ///
-    /// They are told before the lead goes on, so that they can bring what comes next: the
-    /// next commit is for more of them then.
-    fn commit_group(&self, lead: Lead<'_>, own: &Waiter) -> Outcome {
-        let others = Group(self.next_in_line(own));
+    /// They are woken before the next leader, so that their next rows are queued when it takes its
+    /// group, which is larger then.
+    fn commit_group(&self, lease: LeaderLease<'_>, own: &Waiter) -> Outcome {
+        let others = Group(self.take_group(own));
         if others.0.is_empty() {
             return self.commit_one(&own.rows);
         }
-        let jobs: Vec<&[Row<'_>]> = std::iter::once(&own.rows)
+        let batches: Vec<&[Row<'_>]> = std::iter::once(&own.rows)
             .chain(others.0.iter().map(|waiter| &waiter.rows))
             .map(Vec::as_slice)
             .collect();
         let connection = self.connection();
         let outcomes = match connection.as_ref() {
-            Some(connection) => self.commit_jobs(connection, &jobs),
+            Some(connection) => self.commit_batches(connection, &batches),
             None => Err(StoreError::Closed),
         };
         drop(connection);
@@ -250,53 +258,54 @@ impl Writer {
                 for (waiter, outcome) in others.0.iter().zip(outcomes) {
                     waiter.finish(outcome);
                 }
-                drop(lead);
+                drop(lease);
                 own.unwrap_or(Ok(()))
             }
             Err(error) => {
                 for waiter in &others.0 {
                     waiter.finish(Err(error.clone()));
                 }
-                drop(lead);
+                drop(lease);
                 Err(error)
             }
         }
     }
 
-    /// Takes those out of the line whose rows share a commit with the leader's.
-    fn next_in_line(&self, own: &Waiter) -> Vec<Arc<Waiter>> {
+    /// Removes the threads from the queue whose rows share a commit with the leader's.
+    fn take_group(&self, own: &Waiter) -> Vec<Arc<Waiter>> {
         let (mut rows, mut bytes) = (own.rows.len(), own.bytes);
         let mut group = Vec::new();
-        let mut line = self.line();
-        while let Some(next) = line.waiting.front() {
+        let mut queue = self.queue();
+        while let Some(next) = queue.waiting.front() {
             rows += next.rows.len();
             bytes += next.bytes;
             if next.rows.is_empty() || rows > GROUP_ROWS || bytes > GROUP_BYTES {
                 break;
             }
-            group.extend(line.waiting.pop_front());
+            group.extend(queue.waiting.pop_front());
         }
         group
     }
 
-    /// Commits several batches at once. If one of them cannot be kept, it alone is not.
-    fn commit_jobs(
+    /// Commits several batches in one transaction. A batch that cannot be stored fails alone.
+    fn commit_batches(
         &self,
         connection: &Connection,
-        jobs: &[&[Row<'_>]],
+        batches: &[&[Row<'_>]],
     ) -> Result<Vec<Outcome>, StoreError> {
-        self.ready(connection)?;
-        let done = begin(connection, &self.place)
+        self.prepare(connection)?;
+        let done = begin(connection, &self.location)
             .and_then(|()| {
-                jobs.iter()
-                    .try_for_each(|rows| insert(connection, rows, &self.place))
+                batches
+                    .iter()
+                    .try_for_each(|rows| insert(connection, rows, &self.location))
             })
-            .and_then(|()| commit(connection, &self.place))
-            .map(|()| vec![Ok(()); jobs.len()]);
+            .and_then(|()| commit(connection, &self.location))
+            .map(|()| vec![Ok(()); batches.len()]);
         let done = match done {
             Err(error) if concerns_one_batch(&error) => {
-                roll_back(connection, &self.place);
-                self.commit_jobs_one_by_one(connection, jobs)
+                roll_back(connection, &self.location);
+                self.commit_batches_one_by_one(connection, batches)
             }
             done => done,
         };
@@ -305,36 +314,36 @@ impl Writer {
             Ok(_) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
             }
-            Err(_) => roll_back(connection, &self.place),
+            Err(_) => roll_back(connection, &self.location),
         }
         done
     }
 
-    fn commit_jobs_one_by_one(
+    fn commit_batches_one_by_one(
         &self,
         connection: &Connection,
-        jobs: &[&[Row<'_>]],
+        batches: &[&[Row<'_>]],
     ) -> Result<Vec<Outcome>, StoreError> {
-        begin(connection, &self.place)?;
-        let mut outcomes = Vec::with_capacity(jobs.len());
-        for rows in jobs {
-            run(connection, "SAVEPOINT audit_job", &self.place)?;
-            let outcome = insert(connection, rows, &self.place);
+        begin(connection, &self.location)?;
+        let mut outcomes = Vec::with_capacity(batches.len());
+        for rows in batches {
+            run(connection, "SAVEPOINT audit_batch", &self.location)?;
+            let outcome = insert(connection, rows, &self.location);
             match &outcome {
                 Err(error) if !concerns_one_batch(error) => return Err(error.clone()),
-                Err(_) => run(connection, "ROLLBACK TO audit_job", &self.place)?,
+                Err(_) => run(connection, "ROLLBACK TO audit_batch", &self.location)?,
                 Ok(()) => {}
             }
-            run(connection, "RELEASE audit_job", &self.place)?;
+            run(connection, "RELEASE audit_batch", &self.location)?;
             outcomes.push(outcome);
         }
-        commit(connection, &self.place)?;
+        commit(connection, &self.location)?;
         Ok(outcomes)
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
-        // Nothing that can panic runs while the line is locked, but for allocation.
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // Only an allocation can panic while the queue is locked.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn connection(&self) -> MutexGuard<'_, Option<Connection>> {
@@ -347,48 +356,54 @@ impl Writer {
 
 impl Waiter {
     fn finish(&self, outcome: Outcome) {
-        self.call(Turn::Done(outcome));
+        self.wake(WaitState::Done(outcome));
     }
 
-    fn call(&self, next: Turn) {
-        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = next;
-        self.called.notify_one();
+    fn wake(&self, next: WaitState) {
+        *self.state() = next;
+        self.woken.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, WaitState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-enum Called<'w> {
+/// Why a queued thread was woken.
+enum Woken<'w> {
     Done(Outcome),
-    Lead(Lead<'w>, Arc<Waiter>),
+    Leader(LeaderLease<'w>, Arc<Waiter>),
 }
 
-/// The right to use the connection; calls the next in line when it goes, also by a panic.
-struct Lead<'w> {
+/// The right to use the connection. Dropped, after a panic too, it wakes the next leader.
+struct LeaderLease<'w> {
     writer: &'w Writer,
 }
 
-impl Drop for Lead<'_> {
+impl Drop for LeaderLease<'_> {
     fn drop(&mut self) {
-        let mut line = self.writer.line();
-        match line.waiting.pop_front() {
+        let mut queue = self.writer.queue();
+        match queue.waiting.pop_front() {
             Some(next) => {
-                drop(line);
-                next.call(Turn::Lead);
+                drop(queue);
+                next.wake(WaitState::Leader);
             }
-            None => line.led = false,
+            None => queue.has_leader = false,
         }
     }
 }
 
-/// Those a leader commits for; whoever got no answer gets one when it goes, by a panic.
+/// The threads that a leader commits for. Dropped after a panic, it wakes those that wait.
 struct Group(Vec<Arc<Waiter>>);
 
 impl Drop for Group {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
         for waiter in &self.0 {
-            let turn = waiter.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let unanswered = matches!(*turn, Turn::Waiting) && std::thread::panicking();
-            drop(turn);
-            if unanswered {
+            let waits = matches!(*waiter.state(), WaitState::Waiting);
+            if waits {
                 let error =
                     StoreError::backend("the store", "the thread that was writing panicked");
                 waiter.finish(Err(error.unconfirmed("the store")));
@@ -397,55 +412,55 @@ impl Drop for Group {
     }
 }
 
-/// Copies the write-ahead log into the file, and returns whether others kept that from being
-/// complete.
+/// Copies the write-ahead log into the file, and returns whether other connections kept that from
+/// being complete.
 pub(crate) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<bool> {
     let sql = format!("PRAGMA main.wal_checkpoint({mode})");
     connection.query_row(&sql, [], |row| row.get(0))
 }
 
-fn begin(connection: &Connection, place: &str) -> Outcome {
-    run(connection, "BEGIN IMMEDIATE", place)
+fn begin(connection: &Connection, location: &str) -> Outcome {
+    run(connection, "BEGIN IMMEDIATE", location)
 }
 
-fn commit(connection: &Connection, place: &str) -> Outcome {
-    run(connection, "COMMIT", place).map_err(|error| match error {
+fn commit(connection: &Connection, location: &str) -> Outcome {
+    run(connection, "COMMIT", location).map_err(|error| match error {
         // The disk may have it.
-        StoreError::Io { .. } => error.unconfirmed(place),
+        StoreError::Io { .. } => error.unconfirmed(location),
         _ => error,
     })
 }
 
-fn insert(connection: &Connection, rows: &[Row<'_>], place: &str) -> Outcome {
+fn insert(connection: &Connection, rows: &[Row<'_>], location: &str) -> Outcome {
     #[cfg(test)]
     assert!(rows.iter().all(|row| row.action != tests::PANIC));
-    let mut inserter = Inserter::new(connection).map_err(at(place))?;
+    let mut inserter = Inserter::new(connection).map_err(at(location))?;
     rows.iter()
         .try_for_each(|row| inserter.insert(row))
-        .map_err(|failure| failure.at(place))
+        .map_err(|failure| failure.at(location))
 }
 
-fn run(connection: &Connection, sql: &str, place: &str) -> Outcome {
+fn run(connection: &Connection, sql: &str, location: &str) -> Outcome {
     connection
         .prepare_cached(sql)
         .and_then(|mut statement| statement.execute([]))
         .map(|_| ())
-        .map_err(at(place))
+        .map_err(at(location))
 }
 
-/// Ends the transaction that a failed or panicked predecessor left open.
-fn recover(connection: &Connection, place: &str) -> Outcome {
+/// Rolls back the transaction that a failed or panicked leader left open.
+fn recover(connection: &Connection, location: &str) -> Outcome {
     if connection.is_autocommit() {
         Ok(())
     } else {
-        run(connection, "ROLLBACK", place)
+        run(connection, "ROLLBACK", location)
     }
 }
 
-/// Undoes a transaction. Should that fail, the next one begins with another attempt.
-fn roll_back(connection: &Connection, place: &str) {
-    if let Err(error) = recover(connection, place) {
-        log::error!("{place}: a failed transaction could not be rolled back: {error}");
+/// Rolls back a transaction. If that fails, the next leader tries again.
+fn roll_back(connection: &Connection, location: &str) {
+    if let Err(error) = recover(connection, location) {
+        log::error!("{location}: a failed transaction could not be rolled back: {error}");
     }
 }
 
@@ -472,13 +487,13 @@ mod tests {
         writer.append(vec![Row::of(&LogEntry::new(action, "User", "1", "bob"))?])
     }
 
-    fn stand(writer: &Writer, waiting: usize) {
+    fn await_queued(writer: &Writer, waiting: usize) {
         while writer.waiting() < waiting {
             thread::yield_now();
         }
     }
 
-    fn kept(writer: &Writer) -> i64 {
+    fn count(writer: &Writer) -> i64 {
         writer
             .exclusive(|connection| {
                 connection
@@ -489,19 +504,19 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_that_panics_hangs_nobody() {
+    fn a_leader_that_panics_wakes_all_threads() {
         let writer = writer();
         thread::scope(|scope| {
-            // Nobody can lead while this is held.
+            // No thread can use the connection while this is held.
             let held = writer.connection();
             let first = scope.spawn(|| append(&writer, "create"));
-            while !writer.line().led {
+            while !writer.queue().has_leader {
                 thread::yield_now();
             }
             let panics = scope.spawn(|| catch_unwind(AssertUnwindSafe(|| append(&writer, PANIC))));
-            stand(&writer, 1);
+            await_queued(&writer, 1);
             let shares = scope.spawn(|| append(&writer, "update"));
-            stand(&writer, 2);
+            await_queued(&writer, 2);
             drop(held);
             assert!(first.join().unwrap().is_ok());
             assert!(panics.join().unwrap().is_err());
@@ -511,19 +526,19 @@ mod tests {
             ));
         });
         append(&writer, "delete").unwrap();
-        assert_eq!(kept(&writer), 2);
+        assert_eq!(count(&writer), 2);
     }
 
     #[test]
-    fn a_thread_alone_that_panics_leaves_no_transaction() {
+    fn a_single_thread_that_panics_leaves_no_transaction() {
         let writer = writer();
         assert!(catch_unwind(AssertUnwindSafe(|| append(&writer, PANIC))).is_err());
         append(&writer, "update").unwrap();
-        assert_eq!((kept(&writer), writer.commits()), (1, 1));
+        assert_eq!((count(&writer), writer.commits()), (1, 1));
     }
 
     #[test]
-    fn who_waits_while_the_store_is_closed_is_told() {
+    fn a_closed_writer_returns_an_error() {
         let writer = writer();
         writer.close().unwrap();
         assert!(matches!(append(&writer, "update"), Err(StoreError::Closed)));

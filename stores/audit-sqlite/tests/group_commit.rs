@@ -37,7 +37,7 @@ fn append_while_locked(
 
 fn open(file: &Path) -> SqliteStore {
     SqliteStore::options()
-        .busy_timeout(std::time::Duration::from_secs(60))
+        .lock_timeout(std::time::Duration::from_secs(60))
         .open(file)
         .unwrap()
 }

@@ -89,7 +89,7 @@ fn a_file_tells_its_versions_and_sizes() {
     let store = SqliteStore::open(&file).unwrap();
     let sample = entries(300, 1);
     store.append(&sample).unwrap();
-    let info = store.file_info().unwrap();
+    let info = store.info().unwrap();
     assert_eq!(info.schema_version, SCHEMA_VERSION);
     assert_eq!(info.journal_mode, "wal");
     assert_eq!(info.entries, 300);
@@ -108,5 +108,5 @@ fn a_file_tells_its_versions_and_sizes() {
     assert_eq!(store.last_seq().unwrap(), 300);
     store.purge(&Query::new()).unwrap();
     assert_eq!(store.last_seq().unwrap(), 300);
-    assert_eq!(store.file_info().unwrap().entries, 0);
+    assert_eq!(store.info().unwrap().entries, 0);
 }

@@ -73,7 +73,7 @@ fn writes_its_share() {
     println!("\nready");
     await_go();
     let store = SqliteStore::options()
-        .busy_timeout(std::time::Duration::from_secs(60))
+        .lock_timeout(std::time::Duration::from_secs(60))
         .open(file)
         .unwrap();
     let (single, batches) = sample.split_at(EACH / 2);
@@ -92,7 +92,7 @@ fn writes_its_share() {
 fn a_locked_file_is_busy_and_works_again_when_it_is_free() {
     let file = scratch::file("audit.db");
     let store = SqliteStore::options()
-        .busy_timeout(std::time::Duration::from_millis(20))
+        .lock_timeout(std::time::Duration::from_millis(20))
         .open(&file)
         .unwrap();
     let sample = entries(3, 1);
@@ -112,7 +112,7 @@ fn a_locked_file_is_busy_and_works_again_when_it_is_free() {
     // Reading goes on, and so does opening.
     assert_eq!(store.find(&Query::new()).unwrap().entries, sample[..1]);
     let second = SqliteStore::options()
-        .busy_timeout(std::time::Duration::from_millis(20))
+        .lock_timeout(std::time::Duration::from_millis(20))
         .open(&file)
         .unwrap();
     assert_eq!(second.count(&Query::new()).unwrap(), 1);
@@ -129,7 +129,7 @@ fn a_fresh_file_that_is_locked_is_busy() {
     let file = scratch::file("audit.db");
     let mut child = child::command("holds_the_lock", &file).spawn().unwrap();
     let output = wait_for(&mut child, "locked");
-    let options = SqliteStore::options().busy_timeout(std::time::Duration::from_millis(20));
+    let options = SqliteStore::options().lock_timeout(std::time::Duration::from_millis(20));
     let error = options.open(&file).unwrap_err();
     assert!(matches!(error, StoreError::Busy { .. }), "{error}");
     go(&mut child);

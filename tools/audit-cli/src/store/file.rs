@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use audit_core::{LogEntry, Query, StoreError};
-use audit_sqlite::{Check, FileInfo, SCHEMA_VERSION, SqliteOptions, SqliteStore, rusqlite};
+use audit_sqlite::{Check, SCHEMA_VERSION, SqliteOptions, SqliteStore, StoreInfo, rusqlite};
 use uuid::Uuid;
 
 use crate::text;
@@ -105,7 +105,7 @@ impl TrailStore for SqliteStore {
     }
 
     fn schema_version(&self) -> Result<u32, StoreError> {
-        Ok(self.file_info()?.schema_version)
+        Ok(self.info()?.schema_version)
     }
 
     fn follow(&self) -> Result<Box<dyn Follow>, StoreError> {
@@ -139,7 +139,7 @@ impl TrailStore for SqliteStore {
     fn examine(&self, questions: &[(&'static str, Query)]) -> Result<Health, StoreError> {
         let mut problems = Vec::new();
         let check = DAMAGE.found(self.check(), &mut problems)?;
-        let info = DAMAGE.found(self.file_info(), &mut problems)?;
+        let info = DAMAGE.found(self.info(), &mut problems)?;
         let indexes = plans(
             questions,
             "an index was dropped; export the trail and import it into a new store",
@@ -234,7 +234,7 @@ fn complaints(check: &Check, problems: &mut Vec<Problem>) {
     }
 }
 
-fn sizes(info: &FileInfo) -> Sizes {
+fn sizes(info: &StoreInfo) -> Sizes {
     let file_bytes = info.page_size * info.pages;
     let used = file_bytes - (info.page_size * info.free_pages).min(file_bytes);
     Sizes::File {

@@ -1,6 +1,6 @@
 //! What somebody with SQL may try.
 
-pub(crate) const ATTEMPTS: [&str; 12] = [
+pub(crate) const FORBIDDEN_SQL: [&str; 12] = [
     "DELETE FROM audit_entry",
     "DELETE FROM audit_entry WHERE seq = 2",
     "UPDATE audit_entry SET body = '{}' WHERE seq = 2",

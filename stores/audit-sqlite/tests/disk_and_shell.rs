@@ -2,10 +2,10 @@
 //!
 //! Elsewhere these tests are reported as ignored.
 
-#[path = "scratch/attempts.rs"]
-mod attempts;
 #[path = "scratch/filling.rs"]
 mod filling;
+#[path = "scratch/forbidden_sql.rs"]
+mod forbidden_sql;
 mod scratch;
 
 use std::fs;
@@ -18,8 +18,8 @@ use audit_testbed::SmallDisk;
 use audit_testkit::entries;
 use libtest_mimic::{Arguments, Trial};
 
-use self::attempts::ATTEMPTS;
 use self::filling::{assert_kept, fill};
+use self::forbidden_sql::FORBIDDEN_SQL;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -135,11 +135,11 @@ fn the_shell_changes_and_removes_nothing() {
     let store = SqliteStore::open(&file).unwrap();
     store.append(&entries(20, 1)).unwrap();
     store.close().unwrap();
-    for attempt in ATTEMPTS {
+    for sql in FORBIDDEN_SQL {
         let shell = Command::new("sqlite3")
             .args(["-batch", "-bail"])
             .arg(&file)
-            .arg(attempt)
+            .arg(sql)
             .output();
         assert!(shell.is_ok(), "the shell was there before");
     }
