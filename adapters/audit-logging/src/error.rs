@@ -1,4 +1,4 @@
-//! Why the logger could not be set up.
+//! Errors of setting up the logger.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,48 +7,48 @@ use std::path::PathBuf;
 
 use crate::field::Names;
 
-/// Why the logger could not be set up.
+/// Why the logger could not be set up or flushed.
 ///
 /// It converts into [`audit_core::Error`], so `?` works in a
 /// `fn main() -> auditlog::Result<()>`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LoggingError {
-    /// The program has a logger already: one of this crate, or another one.
+    /// The program already has a logger, of this crate or another one.
     AlreadySet,
-    /// The format names a placeholder that there is not.
+    /// The format has an unknown placeholder.
     UnknownPlaceholder {
         /// The name in the format.
         name: String,
-        /// The placeholder that was probably meant.
+        /// The most similar placeholder, if one is similar enough.
         suggestion: Option<&'static str>,
     },
-    /// The format cannot be read.
+    /// The format is malformed.
     MalformedFormat {
         /// The format.
         format: String,
-        /// What is wrong with it.
+        /// The fault and its correction.
         reason: &'static str,
     },
-    /// The date format cannot be read, or not be written out.
+    /// The date format is not a strftime format.
     DateFormat {
         /// The date format.
         format: String,
     },
-    /// Both a file and a stream were asked for.
+    /// Both a file and a stream are set.
     StreamAndFile,
-    /// Rotation was asked for, but no file.
+    /// A rotation is set, but no file.
     RotationWithoutFile,
-    /// Rotation was asked for at a size of zero bytes.
+    /// The rotation has a size of zero bytes.
     RotationAtZero,
-    /// The file cannot be opened or written.
+    /// The file cannot be opened, written or flushed.
     File {
         /// The file.
         path: PathBuf,
         /// The error of the system.
         source: io::Error,
     },
-    /// Another process writes to the file, and one of the two rotates it.
+    /// Another process has the file open, and one of the two rotates it.
     InUse {
         /// The file.
         path: PathBuf,
@@ -58,24 +58,19 @@ pub enum LoggingError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The logger underneath refused in another way.
-    Backend {
-        /// What it said.
-        source: Box<dyn StdError + Send + Sync>,
-    },
 }
 
 impl fmt::Display for LoggingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlreadySet => f.write_str(
-                "the program has a logger already; a logger can be set once, so keep one of the two",
+                "the program already has a logger; a logger can be set once, so keep one of the two",
             ),
             Self::UnknownPlaceholder { name, suggestion } => {
                 write!(f, "the format has an unknown placeholder `{}`", name.escape_debug())?;
                 match suggestion {
                     Some(near) => write!(f, "; did you mean `{near}`?"),
-                    None => write!(f, "; there are {Names}"),
+                    None => write!(f, "; the placeholders are {Names}"),
                 }
             }
             Self::MalformedFormat { format, reason } => {
@@ -105,7 +100,6 @@ impl fmt::Display for LoggingError {
                 path.display()
             ),
             Self::Stream { source } => write!(f, "the stream: {source}"),
-            Self::Backend { source } => write!(f, "the logger: {source}"),
         }
     }
 }
@@ -114,7 +108,6 @@ impl StdError for LoggingError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::File { source, .. } | Self::Stream { source } => Some(source),
-            Self::Backend { source } => Some(&**source),
             _ => None,
         }
     }

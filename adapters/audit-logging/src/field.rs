@@ -35,7 +35,7 @@ const FIELDS: [(&str, Field); 12] = [
     ("threadName", Field::ThreadName),
 ];
 
-/// What other loggers call the same things.
+/// Names of the same fields in other loggers.
 const OTHER_NAMES: [(&str, &str); 13] = [
     ("time", "asctime"),
     ("timestamp", "asctime"),
@@ -74,7 +74,7 @@ impl Field {
             .map(|(_, field)| field)
     }
 
-    /// Returns the placeholder that an unknown one may stand for.
+    /// Returns the placeholder that an unknown one may be meant for.
     pub(crate) fn suggestion(name: &str) -> Option<&'static str> {
         OTHER_NAMES
             .into_iter()

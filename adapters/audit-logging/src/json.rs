@@ -1,4 +1,4 @@
-//! The line as one JSON object.
+//! JSON lines: one object for each record.
 
 use std::fmt::{self, Write};
 
@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::template::{Line, file_name};
 
-/// The names that a record's own fields have; a key-value of one of them gets a `_` in front.
-const OWN: [&str; 7] = [
+/// The members of every line; a key-value with one of these names is prefixed with `_`.
+const MEMBERS: [&str; 7] = [
     "timestamp",
     "level",
     "name",
@@ -19,17 +19,17 @@ const OWN: [&str; 7] = [
     "lineno",
 ];
 
-pub(crate) fn write(line: &mut String, of: &Line<'_, '_>) -> fmt::Result {
-    let record = of.record;
+pub(crate) fn write(out: &mut String, line: &Line<'_, '_>) -> fmt::Result {
+    let record = line.record;
     let mut message = String::new();
     message.write_fmt(*record.args())?;
     let mut object = Object {
-        line,
+        out,
         keys: Vec::new(),
     };
-    object.line.push('{');
-    object.member("timestamp", &of.now.rfc3339().into())?;
-    object.member("level", &of.level.as_str().into())?;
+    object.out.push('{');
+    object.member("timestamp", &line.now.rfc3339().into())?;
+    object.member("level", &line.level.as_str().into())?;
     object.member("name", &record.target().into())?;
     object.member("message", &message.into())?;
     object.member("module", &record.module_path().into())?;
@@ -39,29 +39,28 @@ pub(crate) fn write(line: &mut String, of: &Line<'_, '_>) -> fmt::Result {
         .key_values()
         .visit(&mut object)
         .map_err(|_| fmt::Error)?;
-    object.line.push('}');
+    object.out.push('}');
     Ok(())
 }
 
 struct Object<'l> {
-    line: &'l mut String,
-    /// The keys of key-values so far: of two equal ones the first stays, since JSON has no
-    /// common reading for both.
+    out: &'l mut String,
+    /// The keys of key-values so far. The first of two equal ones is printed, because readers of
+    /// JSON disagree about duplicates.
     keys: Vec<String>,
 }
 
 impl Object<'_> {
     fn member(&mut self, key: &str, value: &Value) -> fmt::Result {
-        if !self.line.ends_with('{') {
-            self.line.push(',');
+        if !self.out.ends_with('{') {
+            self.out.push(',');
         }
-        // `Value` prints as JSON, texts with their quotes and escapes.
-        write!(EscapingWriter(self.line), "{}:{value}", Value::from(key))
+        write!(EscapingWriter(self.out), "{}:{value}", Value::from(key))
     }
 }
 
-/// Escapes in JSON the line ends and the turns of direction that JSON itself allows in a text;
-/// they occur within texts alone.
+/// Escapes the line separators and bidirectional controls that JSON allows in strings. They
+/// cannot occur outside of strings.
 struct EscapingWriter<'l>(&'l mut String);
 
 impl Write for EscapingWriter<'_> {
@@ -69,7 +68,7 @@ impl Write for EscapingWriter<'_> {
         let mut rest = text;
         while let Some((start, c)) = rest.char_indices().find(|(_, c)| is_forging(*c)) {
             self.0.push_str(&rest[..start]);
-            // All of them are of the basic plane.
+            // All of them are in the basic plane, so one escape is enough.
             write!(self.0, "\\u{:04x}", u32::from(c))?;
             rest = &rest[start + c.len_utf8()..];
         }
@@ -80,7 +79,7 @@ impl Write for EscapingWriter<'_> {
 
 impl<'kvs> VisitSource<'kvs> for Object<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
-        let key = if OWN.contains(&key.as_str()) {
+        let key = if MEMBERS.contains(&key.as_str()) {
             format!("_{key}")
         } else {
             key.to_string()

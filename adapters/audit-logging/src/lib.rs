@@ -1,4 +1,4 @@
-//! Leveled logging in one call, for people who know Python's `logging.basicConfig`.
+//! Sets up leveled logging in one call, as Python's `logging.basicConfig` does.
 //!
 //! ```python
 //! import logging
@@ -6,7 +6,7 @@
 //! logging.warning("disk %s is nearly full", disk)
 //! ```
 //!
-//! is here
+//! corresponds to
 //!
 //! ```
 //! use audit_logging::{Level, basic_config, warning};
@@ -19,7 +19,7 @@
 //!
 //! With the `auditlog` crate and its feature `logging` this crate is `auditlog::logging`.
 //!
-//! # What is the same
+//! # Correspondence with Python
 //!
 //! | Python | here |
 //! |---|---|
@@ -35,34 +35,33 @@
 //! | `logging.debug`, `info`, `warning`, `error`, `critical` | [`debug!`], [`info!`], [`warning!`], [`error!`], [`critical!`] |
 //! | `extra={"port": 8080}` | `info!(port = 8080; "listening")` |
 //!
-//! The five levels have Python's numbers, names and order, and filter as they do there: under
-//! [`Level::Critical`] only critical lines are printed, although the `log` crate underneath
-//! has nothing above `error!`.
+//! The five levels have Python's numbers, names and order, and filter as they do there: at
+//! [`Level::Critical`] only critical records are printed, although the `log` crate has no level
+//! above `error!`.
 //!
-//! # What differs
+//! # Differences from Python
 //!
-//! - A logger can be set once: a second `init` is [`LoggingError::AlreadySet`], where
-//!   `basicConfig` silently does nothing.
-//! - A format, a date format or a file that is no good is an error of `init`, never a panic and
-//!   never found only when the first line is printed.
-//! - `{name}` is the target of the record, by default the path of the module, since macros
-//!   belong to modules and not to named loggers.
+//! - A logger can be set once: a second `init` returns [`LoggingError::AlreadySet`], where
+//!   `basicConfig` does nothing.
+//! - `init` checks the format, the date format and the file, and returns an error if one of them
+//!   is unusable.
+//! - `{name}` is the target of the record, by default the path of the module, because the macros
+//!   of `log` belong to modules and not to named loggers.
 //! - [`.json()`](BasicConfig::json) prints JSON lines with the key-values.
-//! - Records of every library that uses the `log` crate arrive here, as those of all loggers do
-//!   at Python's root.
-//! - One record is one line: line ends, control characters and turned writing are escaped.
-//! - A file that is rotated belongs to one process, see [`BasicConfig::shared`].
-//! - A line that cannot be written is reported on standard error, as Python does while
-//!   `logging.raiseExceptions` is set.
+//! - The logger receives the records of every library that uses the `log` crate, as Python's root
+//!   logger does.
+//! - One record is one line: line ends, control characters and bidirectional controls are
+//!   escaped.
+//! - A rotated file belongs to one process, see [`BasicConfig::shared`].
+//! - A failed write is reported on standard error, as Python does while `logging.raiseExceptions`
+//!   is set.
 
 mod config;
 mod error;
 mod field;
 mod file;
-mod gate;
 mod json;
-mod output;
-mod rotation;
+mod logger;
 mod severity;
 mod template;
 mod time;
@@ -76,5 +75,5 @@ pub use log::{debug, error, info, warn};
 
 pub use crate::config::{BasicConfig, LoggerHandle, basic_config};
 pub use crate::error::LoggingError;
-pub use crate::output::Stream;
-pub use crate::rotation::Rotation;
+pub use crate::file::Rotation;
+pub use crate::logger::Stream;

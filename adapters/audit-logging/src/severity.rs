@@ -1,10 +1,10 @@
-//! Levels of records, and which of them pass.
+//! Levels of records, and the lowest level for each target.
 
 use audit_core::Level;
 use log::kv::Key;
 use log::{LevelFilter, Record};
 
-/// Returns the level of a record; `None` for `trace!`, which lies below them all.
+/// Returns the level of a record, or `None` for `trace!`, which is below [`Level::Debug`].
 pub(crate) fn level_of(record: &Record<'_>) -> Option<Level> {
     level_of_log(record.level()).map(|level| {
         if level == Level::Error && is_critical(record) {
@@ -36,12 +36,12 @@ fn is_critical(record: &Record<'_>) -> bool {
 #[derive(Clone, Debug)]
 pub(crate) struct Thresholds {
     root: Level,
-    /// The longest target first, so that the nearest one decides.
+    /// Longest target first, so that the first match decides.
     targets: Vec<(String, Level)>,
 }
 
-/// The target of PostgreSQL's driver, which logs every parameter of a statement, and so the
-/// bodies of entries, at [`Level::Debug`].
+/// The target of the PostgreSQL driver, which logs the parameters of every statement at
+/// [`Level::Debug`], and so the bodies of entries.
 const DRIVER: &str = "tokio_postgres";
 
 impl Thresholds {
@@ -49,14 +49,14 @@ impl Thresholds {
         if root < Level::Info && targets.iter().all(|(target, _)| target != DRIVER) {
             targets.push((DRIVER.to_owned(), Level::Info));
         }
-        // Stable: of two levels for one target the later one counts.
+        // The sort is stable, so that the later of two levels for one target decides.
         targets.reverse();
         targets.sort_by_key(|(target, _)| std::cmp::Reverse(target.len()));
         Self { root, targets }
     }
 
     /// Returns the level that a target's records need.
-    fn of(&self, target: &str) -> Level {
+    fn for_target(&self, target: &str) -> Level {
         self.targets
             .iter()
             .find(|(parent, _)| is_within(target, parent))
@@ -64,17 +64,17 @@ impl Thresholds {
     }
 
     pub(crate) fn pass(&self, record: &Record<'_>) -> bool {
-        level_of(record).is_some_and(|level| level >= self.of(record.target()))
+        level_of(record).is_some_and(|level| level >= self.for_target(record.target()))
     }
 
-    /// Whether a record of this level may pass: of an `Error` it is not known yet whether it
+    /// Returns whether a record of this level may pass. Metadata do not show whether an `Error`
     /// is critical.
     pub(crate) fn may_pass(&self, metadata: &log::Metadata<'_>) -> bool {
         let highest = match level_of_log(metadata.level()) {
             Some(Level::Error) => Some(Level::Critical),
             other => other,
         };
-        highest.is_some_and(|level| level >= self.of(metadata.target()))
+        highest.is_some_and(|level| level >= self.for_target(metadata.target()))
     }
 
     /// The most detailed level that passes anywhere.
@@ -88,7 +88,7 @@ impl Thresholds {
     }
 }
 
-/// Whether a target is the parent or lies below it, as `a::b::c` lies below `a::b`.
+/// Returns whether a target is `parent` or below it, as `a::b::c` is below `a::b`.
 fn is_within(target: &str, parent: &str) -> bool {
     target
         .strip_prefix(parent)
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_target_decides() {
+    fn the_longest_matching_target_decides() {
         let thresholds = Thresholds::new(
             Level::Warning,
             vec![
@@ -119,18 +119,18 @@ mod tests {
             ("shopping", Level::Warning),
             ("", Level::Warning),
         ] {
-            assert_eq!(thresholds.of(target), level, "{target}");
+            assert_eq!(thresholds.for_target(target), level, "{target}");
         }
         assert_eq!(thresholds.max(), LevelFilter::Debug);
     }
 
     #[test]
-    fn the_parameters_of_statements_are_printed_only_where_they_are_asked_for() {
+    fn the_driver_stays_at_info_unless_its_target_is_set() {
         let of = |root, targets: &[(&str, Level)]| {
             let targets = targets
                 .iter()
                 .map(|(target, level)| ((*target).to_owned(), *level));
-            Thresholds::new(root, targets.collect()).of("tokio_postgres::query")
+            Thresholds::new(root, targets.collect()).for_target("tokio_postgres::query")
         };
         assert_eq!(of(Level::Debug, &[]), Level::Info);
         assert_eq!(of(Level::Debug, &[("shop", Level::Debug)]), Level::Info);

@@ -1,4 +1,4 @@
-//! The line as text: `{levelname}:{name}:{message}`.
+//! Text lines after a format such as `{levelname}:{name}:{message}`.
 
 use std::fmt::{self, Write};
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::error::LoggingError;
 use crate::field::Field;
 use crate::time::{Instant, TimeFormat};
 
-/// A format, read once.
+/// A parsed format.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Template {
     pieces: Vec<Piece>,
@@ -26,30 +26,30 @@ enum Piece {
 
 impl Field {
     /// Writes the field with line ends and other forging characters escaped.
-    fn write(self, line: &mut String, of: &Line<'_, '_>) -> fmt::Result {
-        let record = of.record;
+    fn write(self, out: &mut String, line: &Line<'_, '_>) -> fmt::Result {
+        let record = line.record;
         if self == Self::Thread {
-            return write_thread_number(line);
+            return write_thread_number(out);
         }
-        let line = &mut OneLineWriter(line);
+        let out = &mut OneLineWriter(out);
         match self {
-            Self::Asctime => of.time_format.write(line, of.now),
-            Self::Levelname => line.write_str(of.level.as_str()),
-            Self::Levelno => write!(line, "{}", of.level as u8),
-            Self::Name => line.write_str(record.target()),
-            Self::Message => line.write_fmt(*record.args()),
-            Self::Module => line.write_str(record.module_path().unwrap_or_default()),
-            Self::Filename => line.write_str(file_name(record)),
-            Self::Pathname => line.write_str(record.file().unwrap_or_default()),
-            Self::Lineno => write!(line, "{}", record.line().unwrap_or_default()),
-            Self::Process => write!(line, "{}", std::process::id()),
+            Self::Asctime => line.time_format.write(out, line.now),
+            Self::Levelname => out.write_str(line.level.as_str()),
+            Self::Levelno => write!(out, "{}", line.level as u8),
+            Self::Name => out.write_str(record.target()),
+            Self::Message => out.write_fmt(*record.args()),
+            Self::Module => out.write_str(record.module_path().unwrap_or_default()),
+            Self::Filename => out.write_str(file_name(record)),
+            Self::Pathname => out.write_str(record.file().unwrap_or_default()),
+            Self::Lineno => write!(out, "{}", record.line().unwrap_or_default()),
+            Self::Process => write!(out, "{}", std::process::id()),
             Self::Thread => Ok(()),
-            Self::ThreadName => line.write_str(std::thread::current().name().unwrap_or_default()),
+            Self::ThreadName => out.write_str(std::thread::current().name().unwrap_or_default()),
         }
     }
 }
 
-/// What a line is made of.
+/// The input of a line.
 pub(crate) struct Line<'r, 'a> {
     pub(crate) record: &'r Record<'a>,
     pub(crate) level: Level,
@@ -58,15 +58,15 @@ pub(crate) struct Line<'r, 'a> {
 }
 
 impl Template {
-    pub(crate) fn write(&self, line: &mut String, of: &Line<'_, '_>) -> fmt::Result {
+    pub(crate) fn write(&self, out: &mut String, line: &Line<'_, '_>) -> fmt::Result {
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => line.push_str(text),
-                Piece::Field(field, None) => field.write(line, of)?,
+                Piece::Text(text) => out.push_str(text),
+                Piece::Field(field, None) => field.write(out, line)?,
                 Piece::Field(field, Some(padding)) => {
                     let mut text = String::new();
-                    field.write(&mut text, of)?;
-                    padding.write(line, &text);
+                    field.write(&mut text, line)?;
+                    padding.write(out, &text);
                 }
             }
         }
@@ -107,8 +107,8 @@ impl FromStr for Template {
                     suggestion: Field::suggestion(name),
                 })?;
                 let padding = match spec {
-                    Some(spec) => Padding::read(spec, field.is_number()).ok_or_else(|| {
-                        malformed("after `:` only fill, alignment, width and precision are known, as in `{levelname:<8}`")
+                    Some(spec) => Padding::parse(spec, field.is_number()).ok_or_else(|| {
+                        malformed("after `:` only fill, alignment, width and precision are supported, as in `{levelname:<8}`")
                     })?,
                     None => None,
                 };
@@ -136,7 +136,7 @@ impl FromStr for Template {
     }
 }
 
-/// How a field is brought to a width: `[[fill]align][0][width][.precision]`, as in Python.
+/// Padding and truncation of a field: `[[fill]align][0][width][.precision]`, as in Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Padding {
     fill: char,
@@ -153,12 +153,12 @@ enum Align {
 }
 
 impl Padding {
-    /// Widths beyond this are a typing error.
-    const WIDEST: usize = 1000;
+    /// Rejects larger widths as typing errors.
+    const MAX_WIDTH: usize = 1000;
 
-    /// Returns `None` for a malformed text, `Some(None)` for one that asks for nothing.
+    /// Returns `None` for a malformed text, and `Some(None)` for one that pads nothing.
     #[expect(clippy::option_option, reason = "malformed and empty differ")]
-    fn read(spec: &str, is_number: bool) -> Option<Option<Self>> {
+    fn parse(spec: &str, is_number: bool) -> Option<Option<Self>> {
         let align = |c| match c {
             '<' => Some(Align::Left),
             '>' => Some(Align::Right),
@@ -219,16 +219,16 @@ impl Padding {
 }
 
 fn number(text: &str) -> Option<usize> {
-    // `parse` would take a sign.
+    // `parse` accepts a sign.
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     text.parse()
         .ok()
-        .filter(|number| *number <= Padding::WIDEST)
+        .filter(|number| *number <= Padding::MAX_WIDTH)
 }
 
-/// The last part of the path of the source file.
+/// Returns the last part of the path of the source file.
 pub(crate) fn file_name<'a>(record: &Record<'a>) -> &'a str {
     record
         .file()
@@ -237,7 +237,7 @@ pub(crate) fn file_name<'a>(record: &Record<'a>) -> &'a str {
 }
 
 fn write_thread_number(line: &mut String) -> fmt::Result {
-    // `ThreadId` shows its number only in its `Debug` text, `ThreadId(1)`.
+    // The number of a `ThreadId` is only in its `Debug` form, `ThreadId(1)`.
     let start = line.len();
     write!(line, "{:?}", std::thread::current().id())?;
     let digits: String = line[start..].chars().filter(char::is_ascii_digit).collect();
@@ -307,14 +307,14 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named() {
+    fn errors_name_the_fault() {
         assert_eq!(
             error("{levelnam} {message}"),
             "the format has an unknown placeholder `levelnam`; did you mean `levelname`?"
         );
         assert!(error("{level}").ends_with("did you mean `levelname`?"));
         assert!(error("{Target}").ends_with("did you mean `name`?"));
-        assert!(error("{}").contains("there are `asctime`, `levelname`"));
+        assert!(error("{}").contains("the placeholders are `asctime`, `levelname`"));
         assert!(error("{message").contains("not closed"));
         assert!(error("message}").contains("no `{`"));
         assert!(error("%(message)s").contains("not `%(message)s`"));

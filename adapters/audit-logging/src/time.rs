@@ -1,4 +1,4 @@
-//! Times in lines and in the names of rotated files.
+//! Times in lines and in the names of old files.
 
 use std::fmt::{self, Write};
 use std::time::SystemTime;
@@ -51,7 +51,7 @@ impl Instant {
     }
 }
 
-/// A strftime format, read and tried once, so that writing a line cannot fail over it.
+/// A parsed strftime format. It is tried once, so that it cannot fail a line later.
 #[derive(Clone, Debug)]
 pub(crate) struct TimeFormat {
     items: Vec<Item<'static>>,
@@ -63,16 +63,16 @@ impl TimeFormat {
 
     pub(crate) fn new(format: Option<&str>, utc: bool) -> Result<Self, LoggingError> {
         let format = format.unwrap_or(Self::DEFAULT);
-        let bad = || LoggingError::DateFormat {
+        let invalid = || LoggingError::DateFormat {
             format: format.to_owned(),
         };
         let items = StrftimeItems::new(format)
             .parse_to_owned()
-            .map_err(|_| bad())?;
+            .map_err(|_| invalid())?;
         let this = Self { items };
-        // Some specifiers can be read but not written.
+        // Some specifiers can be parsed but not printed.
         this.write(&mut String::new(), Instant::now(utc))
-            .map_err(|_| bad())?;
+            .map_err(|_| invalid())?;
         Ok(this)
     }
 
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_are_checked_when_they_are_set() {
+    fn invalid_formats_are_errors() {
         for format in ["%", "%Q", "%Y-%", "%!", "%#z", "%5f", "%-%"] {
             let error = TimeFormat::new(Some(format), true).unwrap_err();
             assert!(error.to_string().contains(format), "{error}");

@@ -1,6 +1,6 @@
-//! `basic_config()` from outside: what stands on the streams and in the files.
+//! Output of `basic_config()` on the streams and in the files.
 //!
-//! A logger can be set once in a process, so each case runs in a process of its own.
+//! A logger can be set once in a process, so each case runs in its own process.
 
 mod scratch;
 
@@ -26,7 +26,7 @@ fn five_calls() {
 }
 
 #[test]
-fn each_level_lets_through_what_python_lets_through() {
+fn each_level_filters_as_in_python() {
     let lines = [
         "DEBUG:basic_config:one\n",
         "INFO:basic_config:two\n",
@@ -149,7 +149,7 @@ fn per_target_levels() {
 }
 
 #[test]
-fn a_target_in_braces_is_a_name_like_others() {
+fn a_target_in_braces_is_an_ordinary_name() {
     let printed = in_child("", |_| {
         basic_config().init()?;
         warn!(target: "{", "a");
@@ -163,7 +163,7 @@ fn a_target_in_braces_is_a_name_like_others() {
     );
 }
 
-/// What stands in a file that held `old` after a run that ends without flushing anything.
+/// Returns a file that contained `old` after a run that exits without flushing.
 fn file_after(config: impl FnOnce(BasicConfig) -> BasicConfig) -> String {
     let directory = Directory::new();
     fs::write(directory.0.join("app.log"), "old\n").unwrap();
@@ -177,7 +177,7 @@ fn file_after(config: impl FnOnce(BasicConfig) -> BasicConfig) -> String {
 }
 
 #[test]
-fn a_file_is_written_behind_what_was_there() {
+fn lines_are_appended_to_a_file() {
     assert_eq!(
         file_after(|config| config),
         "old\nWARNING:basic_config:new\n"
@@ -185,7 +185,7 @@ fn a_file_is_written_behind_what_was_there() {
 }
 
 #[test]
-fn without_append_a_file_begins_anew() {
+fn without_append_a_file_is_truncated() {
     assert_eq!(
         file_after(|config| config.append(false)),
         "WARNING:basic_config:new\n"
@@ -193,7 +193,7 @@ fn without_append_a_file_begins_anew() {
 }
 
 #[test]
-fn rotation_keeps_the_files_it_was_told_to() {
+fn rotation_keeps_as_many_files_as_set() {
     let directory = Directory::new();
     in_child(directory.as_str(), |directory| {
         basic_config()
@@ -217,12 +217,12 @@ fn rotation_keeps_the_files_it_was_told_to() {
 }
 
 #[test]
-fn json_lines_carry_the_key_values() {
+fn json_lines_have_the_key_values() {
     let printed = in_child("", |_| {
         basic_config().level(Level::Debug).json().utc(true).init()?;
         info!(
             target: "shop",
-            port = 8080, ratio = 0.5, open = true, who = "ann \"x\"\n", level = "mine",
+            port = 8080, ratio = 0.5, open = true, user = "ann \"x\"\n", level = "mine",
             list:? = [1, 2], missing = f64::NAN, port = 1;
             "two\nlines"
         );
@@ -248,7 +248,7 @@ fn json_lines_carry_the_key_values() {
         json!({
             "timestamp": null, "level": "INFO", "name": "shop", "message": "two\nlines",
             "module": "basic_config", "filename": "basic_config.rs", "lineno": null,
-            "port": 8080, "ratio": 0.5, "open": true, "who": "ann \"x\"\n", "_level": "mine",
+            "port": 8080, "ratio": 0.5, "open": true, "user": "ann \"x\"\n", "_level": "mine",
             "list": "[1, 2]", "missing": "NaN",
         })
     );
@@ -277,7 +277,7 @@ fn entries_print_at_their_level() {
 }
 
 #[test]
-fn a_second_logger_is_an_error_and_does_no_harm() {
+fn a_second_init_is_an_error_and_changes_nothing() {
     let directory = Directory::new();
     let printed = in_child(directory.as_str(), |directory| {
         let path = Path::new(directory).join("app.log");
@@ -303,7 +303,7 @@ fn a_second_logger_is_an_error_and_does_no_harm() {
 }
 
 #[test]
-fn a_logger_of_another_kind_is_an_error_too() {
+fn a_logger_of_another_crate_is_an_error() {
     struct Other;
 
     impl log::Log for Other {
@@ -325,7 +325,7 @@ fn a_logger_of_another_kind_is_an_error_too() {
 }
 
 #[test]
-fn mistakes_are_errors_and_leave_the_way_free() {
+fn after_an_error_a_logger_can_be_set_up() {
     let directory = Directory::new();
     let printed = in_child(directory.as_str(), |directory| {
         let missing = Path::new(directory).join("missing").join("app.log");
@@ -366,7 +366,7 @@ fn mistakes_are_errors_and_leave_the_way_free() {
 }
 
 #[test]
-fn question_mark_and_a_dropped_handle() {
+fn init_converts_to_the_error_of_the_core_and_the_handle_can_be_dropped() {
     fn main() -> audit_core::Result<()> {
         basic_config().level(Level::Debug).init()?;
         info!("still here");
@@ -425,7 +425,7 @@ fn lines_of_threads_do_not_mix() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_told_and_survived() {
+fn a_failed_write_is_reported_on_standard_error() {
     let printed = in_child("", |_| {
         let handle = basic_config().filename("/dev/full").append(false).init()?;
         warn!("lost");
@@ -445,12 +445,12 @@ fn a_full_disk_is_told_and_survived() {
 }
 
 #[test]
-fn a_stream_that_nobody_reads_is_survived() {
+fn a_closed_stream_does_not_end_the_program() {
     if std::env::var_os(CHILD).is_some() {
         in_child("", |_| {
             basic_config().init()?;
             for _ in 0..1000 {
-                warn!("nobody hears this");
+                warn!("into a closed pipe");
             }
             println!("alive");
             Ok(())
@@ -458,7 +458,7 @@ fn a_stream_that_nobody_reads_is_survived() {
     }
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
-            "a_stream_that_nobody_reads_is_survived",
+            "a_closed_stream_does_not_end_the_program",
             "--exact",
             "--nocapture",
         ])

@@ -1,4 +1,4 @@
-//! One record is one line, whatever its texts hold.
+//! One record is one line, regardless of its texts.
 
 mod scratch;
 
@@ -9,7 +9,7 @@ use audit_logging::{Level, basic_config, critical, warning};
 
 use crate::scratch::{Directory, in_child};
 
-/// What ends a line somewhere, moves a terminal's cursor, or turns the direction of writing.
+/// Line ends, control characters and bidirectional controls.
 const FORGING: [char; 15] = [
     '\n', '\r', '\0', '\u{8}', '\u{1b}', '\u{7f}', '\u{85}', '\u{9b}', '\u{2028}', '\u{2029}',
     '\u{61c}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2067}',
@@ -92,7 +92,7 @@ fn an_entry_prints_as_one_line() {
 }
 
 #[test]
-fn the_parameters_of_the_driver_stay_out_at_debug() {
+fn the_driver_stays_at_info_at_debug() {
     let printed = in_child("", |_| {
         basic_config().level(Level::Debug).init()?;
         log::debug!(target: "tokio_postgres::query", "executing statement s1 with parameters: [..]");

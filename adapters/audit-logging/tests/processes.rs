@@ -1,4 +1,4 @@
-//! Several processes and one log file; a process that changes its folder.
+//! Several processes with one log file; a process that changes its working directory.
 
 #![cfg(unix)]
 
@@ -25,7 +25,7 @@ fn config(folder: &str) -> BasicConfig {
         .utc(true)
 }
 
-/// A second process, which runs `test` as a child does, with what it is to do before a colon.
+/// A second process, which runs `test` as a child with an argument `<role>:<folder>`.
 struct Second(Child);
 
 impl Second {
@@ -40,7 +40,7 @@ impl Second {
         Self(child)
     }
 
-    /// Waits for the line that says that the process has begun.
+    /// Waits for the line that reports that the process has started.
     fn wait_for(&mut self, text: &str) {
         let mut lines = BufReader::new(self.0.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap().ends_with(text)));
@@ -59,7 +59,7 @@ fn write_lines(name: &str) {
     }
 }
 
-/// Fails unless every line of both is there once and whole, in whichever file.
+/// Asserts that each line of both processes is complete and in one file once.
 fn assert_complete(directory: &Directory) {
     let mut lines = HashSet::new();
     for file in fs::read_dir(&directory.0).unwrap() {
@@ -77,7 +77,7 @@ fn assert_complete(directory: &Directory) {
 }
 
 #[test]
-fn a_second_process_on_a_rotating_file_gets_an_error_that_names_it() {
+fn a_second_process_on_a_rotated_file_gets_an_error_with_its_path() {
     let directory = Directory::new();
     in_child(directory.as_str(), |argument| {
         if let Some(folder) = argument.strip_prefix("hold:") {
@@ -87,7 +87,7 @@ fn a_second_process_on_a_rotating_file_gets_an_error_that_names_it() {
             return Ok(());
         }
         let mut first = Second::start(
-            "a_second_process_on_a_rotating_file_gets_an_error_that_names_it",
+            "a_second_process_on_a_rotated_file_gets_an_error_with_its_path",
             &format!("hold:{argument}"),
         );
         first.wait_for("ready");
@@ -108,7 +108,7 @@ fn a_second_process_on_a_rotating_file_gets_an_error_that_names_it() {
 }
 
 #[test]
-fn a_shared_file_is_followed_where_another_process_puts_it_aside() {
+fn a_shared_file_is_reopened_after_another_process_rotates_it() {
     let directory = Directory::new();
     in_child(directory.as_str(), |argument| {
         if let Some(folder) = argument.strip_prefix("second:") {
@@ -119,7 +119,7 @@ fn a_shared_file_is_followed_where_another_process_puts_it_aside() {
         }
         config(argument).rotate(Rotation::size(20_000)).init()?;
         let mut second = Second::start(
-            "a_shared_file_is_followed_where_another_process_puts_it_aside",
+            "a_shared_file_is_reopened_after_another_process_rotates_it",
             &format!("second:{argument}"),
         );
         second.wait_for("ready");
@@ -162,7 +162,7 @@ fn two_processes_share_a_file_that_neither_rotates() {
 }
 
 #[test]
-fn a_file_stays_where_it_is_when_the_program_changes_its_folder() {
+fn a_relative_path_survives_a_change_of_the_working_directory() {
     let directory = Directory::new();
     in_child(directory.as_str(), |directory| {
         let (begin, other) = (

@@ -1,7 +1,7 @@
-//! Cases in processes of their own, and folders that go away.
+//! Child processes and temporary directories.
 //!
-//! A logger can be set once in a process, so a test starts this same binary for itself alone,
-//! and in there `in_child` runs the case.
+//! A logger can be set once in a process, so a test starts its own binary again for itself alone,
+//! and there `in_child` runs the case.
 #![allow(dead_code, reason = "not every test file uses all of it")]
 #![allow(missing_docs, unreachable_pub, reason = "a part of the test files")]
 
@@ -18,7 +18,7 @@ pub struct Printed {
     pub stderr: String,
 }
 
-/// Runs `case(argument)` in a process of its own and returns what it printed.
+/// Runs `case(argument)` in a child process and returns its output.
 pub fn in_child(argument: &str, case: impl FnOnce(&str) -> Result<(), Box<dyn Error>>) -> Printed {
     if let Ok(argument) = std::env::var(CHILD) {
         print!("{BEGIN}");
@@ -45,16 +45,16 @@ pub fn in_child(argument: &str, case: impl FnOnce(&str) -> Result<(), Box<dyn Er
     }
 }
 
-/// An empty directory that goes away with its owner. In the child it is the parent's.
+/// A directory that the parent removes when it drops the value. In the child it is the parent's.
 pub struct Directory(pub PathBuf);
 
 impl Directory {
     pub fn new() -> Self {
         let test = std::thread::current().name().unwrap().to_owned();
-        let path = match std::env::var(CHILD) {
-            Ok(path) => PathBuf::from(path),
-            Err(_) => std::env::temp_dir().join(format!("{test}-{}", std::process::id())),
-        };
+        if let Ok(path) = std::env::var(CHILD) {
+            return Self(path.into());
+        }
+        let path = std::env::temp_dir().join(format!("{test}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }

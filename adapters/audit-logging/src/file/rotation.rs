@@ -1,4 +1,4 @@
-//! When a log file is put aside, under which name, and for how long.
+//! Rotation of log files: the trigger, the names of old files, and how many are kept.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use crate::time::Instant;
 
-/// When a log file is put aside for a new one, and how many old ones are kept.
+/// When a log file is rotated, and how many old files are kept.
 ///
-/// Names are those of Python's handlers. By size, as `RotatingFileHandler`: `app.log` becomes
-/// `app.log.1`, which becomes `app.log.2`, and so on. By time, as `TimedRotatingFileHandler`:
-/// `app.log.2026-01-31`, by the hour `app.log.2026-01-31_13`. Without [`keep`](Self::keep)
-/// every old file stays.
+/// Old files are named as by Python's handlers. By size, as `RotatingFileHandler`: `app.log`
+/// becomes `app.log.1`, which becomes `app.log.2`, and so on. By time, as
+/// `TimedRotatingFileHandler`: `app.log.2026-01-31`, by the hour `app.log.2026-01-31_13`. By
+/// default every old file is kept; see [`keep`](Self::keep).
 ///
 /// # Example: five old files of ten megabytes
 /// ```
@@ -24,107 +24,108 @@ use crate::time::Instant;
 /// # let _ = config;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "give it to `BasicConfig::rotate`"]
+#[must_use = "pass it to `BasicConfig::rotate`"]
 pub struct Rotation {
-    pub(crate) rule: Rule,
+    pub(crate) trigger: Trigger,
     keep: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub(crate) enum Trigger {
     Size(u64),
     Day,
     Hour,
 }
 
 impl Rotation {
-    /// Starts a new file before a line would make the present one longer than `bytes`.
+    /// Starts a new file before a line would make the current one longer than `bytes`.
     ///
-    /// A line longer than that gets a file of its own.
+    /// A longer line gets its own file.
     pub const fn size(bytes: u64) -> Self {
-        Self::by(Rule::Size(bytes))
+        Self::by(Trigger::Size(bytes))
     }
 
     /// Starts a new file with the first line of a day, by the clock of
     /// [`BasicConfig::utc`](crate::BasicConfig::utc).
     pub const fn daily() -> Self {
-        Self::by(Rule::Day)
+        Self::by(Trigger::Day)
     }
 
     /// Starts a new file with the first line of an hour.
     pub const fn hourly() -> Self {
-        Self::by(Rule::Hour)
+        Self::by(Trigger::Hour)
     }
 
-    const fn by(rule: Rule) -> Self {
-        Self { rule, keep: None }
+    const fn by(trigger: Trigger) -> Self {
+        Self {
+            trigger,
+            keep: None,
+        }
     }
 
-    /// Keeps this many old files and removes older ones; with 0 only the present file is kept.
+    /// Keeps this many old files and removes older ones; with 0 only the current file is kept.
     pub const fn keep(mut self, files: usize) -> Self {
         self.keep = Some(files);
         self
     }
 
-    /// Returns the period a time belongs to, as it stands in a file's name; empty if the size
-    /// alone counts.
+    /// Returns the period of a time, as in the name of an old file; empty for rotation by size.
     pub(crate) fn period(self, time: Instant) -> String {
-        match self.rule {
-            Rule::Size(_) => String::new(),
-            Rule::Day => time.day(),
-            Rule::Hour => time.hour(),
+        match self.trigger {
+            Trigger::Size(_) => String::new(),
+            Trigger::Day => time.day(),
+            Trigger::Hour => time.hour(),
         }
     }
 
-    /// Returns whether a file of `size` bytes, begun in `period`, ends before `line`.
+    /// Returns whether a file of `size` bytes, begun in `period`, is rotated before `line`.
     pub(crate) fn is_due(self, size: u64, period: &str, line: usize, time: Instant) -> bool {
-        match self.rule {
-            Rule::Size(limit) => {
+        match self.trigger {
+            Trigger::Size(limit) => {
                 size > 0 && size.saturating_add(u64::try_from(line).unwrap_or(u64::MAX)) > limit
             }
-            // Only forward: a clock that is put back starts no file.
-            Rule::Day | Rule::Hour => *self.period(time) > *period,
+            // A clock that was set back does not start a file.
+            Trigger::Day | Trigger::Hour => *self.period(time) > *period,
         }
     }
 
-    /// Moves the file out of the way, and removes what is kept no longer.
-    pub(crate) fn put_aside(self, path: &Path, period: &str) -> io::Result<()> {
+    /// Renames the file, and removes the old files beyond `keep`.
+    pub(crate) fn rotate(self, path: &Path, period: &str) -> io::Result<()> {
         if self.keep == Some(0) {
-            missing_is_fine(fs::remove_file(path))?;
+            ignore_missing(fs::remove_file(path))?;
         }
-        match self.rule {
-            Rule::Size(_) => self.shift(path),
-            Rule::Day | Rule::Hour => {
+        match self.trigger {
+            Trigger::Size(_) => self.shift(path),
+            Trigger::Day | Trigger::Hour => {
                 if self.keep != Some(0) {
-                    let mut aside = with_suffix(path, period);
+                    let mut old = with_suffix(path, period);
                     let mut number = 0_u32;
-                    while aside.try_exists()? {
+                    while old.try_exists()? {
                         number += 1;
-                        aside = with_suffix(path, &format!("{period}.{number}"));
+                        old = with_suffix(path, &format!("{period}.{number}"));
                     }
-                    missing_is_fine(fs::rename(path, aside))?;
+                    ignore_missing(fs::rename(path, old))?;
                 }
                 self.prune(path, period)
             }
         }
     }
 
-    /// Makes `.1` of the file, `.2` of `.1`, up to the first number that is free or, where
-    /// none is, over the last one that is kept; what a larger `keep` left behind that goes.
-    /// The numbers of folders are passed over.
+    /// Renames the file to `.1`, `.1` to `.2`, and so on up to the first free number or the last
+    /// kept one, which is replaced. Removes files beyond that, left by a larger `keep`. Skips
+    /// the numbers of folders.
     fn shift(self, path: &Path) -> io::Result<()> {
         let keep = self.keep.unwrap_or(usize::MAX);
         let mut numbered = (1_u64..).map(|number| with_suffix(path, &number.to_string()));
-        // The names of old files, the newest first, and behind them a free one if fewer are
-        // there than are kept.
+        // The names of old files, newest first, then a free one if fewer than `keep` exist.
         let mut slots = Vec::new();
         let mut complete = false;
         while !complete && slots.len() < keep {
             let Some(slot) = numbered.next() else { break };
-            match Found::at(&slot)? {
-                Found::Folder => continue,
-                Found::File => {}
-                Found::Nothing => complete = true,
+            match FileKind::at(&slot)? {
+                FileKind::Folder => continue,
+                FileKind::File => {}
+                FileKind::Missing => complete = true,
             }
             slots.push(slot);
         }
@@ -132,22 +133,22 @@ impl Rotation {
             fs::rename(&pair[0], &pair[1])?;
         }
         if let Some(first) = slots.first() {
-            missing_is_fine(fs::rename(path, first))?;
+            ignore_missing(fs::rename(path, first))?;
         }
         let mut result = Ok(());
-        // Only without a gap: a number far off is the name of somebody else's file.
+        // Stops at a gap: a file beyond it belongs to another program.
         for surplus in numbered.take_while(|_| !complete) {
-            match Found::at(&surplus)? {
-                Found::Folder => {}
-                Found::File => result = result.and(missing_is_fine(fs::remove_file(surplus))),
-                Found::Nothing => break,
+            match FileKind::at(&surplus)? {
+                FileKind::Folder => {}
+                FileKind::File => result = result.and(ignore_missing(fs::remove_file(surplus))),
+                FileKind::Missing => break,
             }
         }
         result
     }
 
-    /// Removes the oldest files that a period names. One that cannot be removed keeps none of
-    /// the others.
+    /// Removes the oldest files with a period in their names. Goes on after a failed removal and
+    /// returns the first error.
     fn prune(self, path: &Path, period: &str) -> io::Result<()> {
         let (Some(keep), Some(name), Some(directory)) =
             (self.keep, path.file_name(), path.parent())
@@ -157,8 +158,8 @@ impl Rotation {
         let mut old: Vec<(String, u32, PathBuf)> = Vec::new();
         for file in fs::read_dir(directory)? {
             let file = file?;
-            if let Some((period, number)) = aside_of(&file.file_name(), name, period)
-                && Found::at(&file.path())? == Found::File
+            if let Some((period, number)) = parse_suffix(&file.file_name(), name, period)
+                && FileKind::at(&file.path())? == FileKind::File
             {
                 old.push((period, number, file.path()));
             }
@@ -167,7 +168,7 @@ impl Rotation {
         let surplus = old.len().saturating_sub(keep);
         let mut result = Ok(());
         for (_, _, path) in old.into_iter().take(surplus) {
-            result = result.and(missing_is_fine(fs::remove_file(path)));
+            result = result.and(ignore_missing(fs::remove_file(path)));
         }
         result
     }
@@ -175,26 +176,26 @@ impl Rotation {
 
 /// The kind of file at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
-    Nothing,
+enum FileKind {
+    Missing,
     Folder,
     File,
 }
 
-impl Found {
+impl FileKind {
     fn at(path: &Path) -> io::Result<Self> {
         match fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_dir() => Ok(Self::Folder),
             Ok(_) => Ok(Self::File),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::Missing),
             Err(error) => Err(error),
         }
     }
 }
 
-/// Reads `<name>.<period>` or `<name>.<period>.<number>`, where the period is written like
+/// Parses `<name>.<period>` or `<name>.<period>.<number>`, with a period of the form of
 /// `example`.
-fn aside_of(file: &OsStr, name: &OsStr, example: &str) -> Option<(String, u32)> {
+fn parse_suffix(file: &OsStr, name: &OsStr, example: &str) -> Option<(String, u32)> {
     let suffix = file
         .as_encoded_bytes()
         .strip_prefix(name.as_encoded_bytes())?
@@ -218,8 +219,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// A file that somebody else has moved or removed already is out of the way as well.
-fn missing_is_fine(result: io::Result<()>) -> io::Result<()> {
+/// Ignores that a file is missing: another process may have moved or removed it.
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
