@@ -1,4 +1,4 @@
-//! The audits of audited.
+//! Reads the audits of audited.
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -10,11 +10,10 @@ use serde_json::{Map, Value};
 use crate::error::ImportError;
 use crate::format::Format;
 use crate::losses::{LossKind, Losses, Report};
-use crate::rails::Changelog;
+use crate::rails::{self, Changelog};
 use crate::record::Record;
 use crate::schema::{Schema, Table, quoted};
-use crate::source::{Draft, Reading, Source, Step, Users, change, masked, user_name};
-use crate::{ids, rails};
+use crate::source::{Draft, Reading, Source, Step, Users, change, mark_masked, pair, user_name};
 
 const FORMAT: Format = Format::Audited;
 
@@ -31,8 +30,8 @@ const COLUMNS: &[&str] = &[
 /// and of encrypted ones.
 const REDACTED: [&str; 2] = ["[REDACTED]", "[FILTERED]"];
 
-/// The most placeholders that are kept for one model or field; a model has one.
-const MOST_PLACEHOLDERS: usize = 16;
+/// The maximum number of placeholders of a model or field; a model normally has one.
+const MAX_PLACEHOLDERS: usize = 16;
 
 #[derive(Debug)]
 struct Audited {
@@ -42,7 +41,7 @@ struct Audited {
     placeholders: OnceCell<HashMap<String, Placeholders>>,
 }
 
-/// The values that stand in the place of redacted ones in the audits of a model.
+/// The values that replace redacted ones in the audits of a model.
 ///
 /// The library records only what changed, so both sides of a pair are equal only if they are
 /// redacted.
@@ -59,12 +58,12 @@ impl Placeholders {
     fn add(&mut self, field: &str, value: &Value) {
         if let Value::String(text) = value
             && is_word(text)
-            && self.texts.len() < MOST_PLACEHOLDERS
+            && self.texts.len() < MAX_PLACEHOLDERS
         {
             self.texts.insert(text.clone());
         }
         let known = self.of_field.entry(field.to_owned()).or_default();
-        if known.len() < MOST_PLACEHOLDERS {
+        if known.len() < MAX_PLACEHOLDERS {
             known.insert(value.clone());
         }
     }
@@ -86,8 +85,8 @@ impl Placeholders {
     }
 }
 
-/// Returns whether a text is neither empty, nor a number or a time, of which rounding may leave
-/// two equal sides.
+/// Returns whether a text is neither empty, nor a number or a time, which rounding may make
+/// equal.
 fn is_word(text: &str) -> bool {
     text.chars()
         .any(|c| !c.is_ascii_digit() && !" +-.,:/TZ".contains(c))
@@ -122,24 +121,17 @@ impl Changelog for Audited {
         record: &Record<'_>,
         cx: &mut Reading<'_>,
     ) -> Result<LogEntry, ImportError> {
-        let name = &record.table().name;
-        let action = match record.text("action")?.as_deref() {
-            Some("destroy") => Action::Delete,
-            Some(name) => Action::named(name.to_owned()),
-            None => return Err(record.error("action", "is null")),
-        };
-        let model = record.text("auditable_type")?.unwrap_or_default();
-        let pk = record.text("auditable_id")?.unwrap_or_default();
-        let mut draft = Draft::new(FORMAT, action, &model, &pk);
-        self.user(record, &mut draft, cx)?;
+        let columns = ["action", "auditable_type", "auditable_id"];
+        let mut draft = rails::draft(FORMAT, record, columns)?;
+        self.set_actor(record, &mut draft, cx)?;
         if let (Some(model), Some(pk)) = (
             record.text("associated_type")?,
             record.text("associated_id")?,
         ) {
             draft.entry.parent = Some(ObjectRef::new(model, pk));
         }
-        let placeholders = self.placeholders(&model, cx)?;
-        let mut losses = cx.losses(FORMAT, name, record.id());
+        let placeholders = self.placeholders(&draft.entry.model, cx)?;
+        let mut losses = cx.losses(FORMAT, &record.table().name, record.id());
         draft.entry.reason = record.text("comment")?;
         if let Some(fields) = rails::payload(record, "audited_changes", &mut losses)? {
             draft.entry.changes = changes(fields, &draft.entry.action, placeholders, &mut losses);
@@ -148,14 +140,11 @@ impl Changelog for Audited {
             let column = column.name.as_str();
             if !COLUMNS.contains(&column) && !READ.contains(&column) {
                 let value = record.text(column)?.map_or(Value::Null, Value::from);
-                draft.place(column, value, &mut losses);
+                draft.set_or_keep(column, value, &mut losses);
             }
         }
         draft.keep("version", record.integer("version")?);
-        let time = record.time("created_at")?;
-        let order = ids::order(step.rank, ids::number(record.id()));
-        ids::stamp(&mut draft.entry, FORMAT, name, record.id(), time, order);
-        Ok(draft.finish(FORMAT, name, record.id()))
+        draft.finish_row(record, step, "created_at")
     }
 }
 
@@ -178,8 +167,8 @@ impl Audited {
         Ok(found.get(model))
     }
 
-    /// Sets who it was: a record of any class, or a name.
-    fn user(
+    /// Sets the actor: a record of any class, or a name.
+    fn set_actor(
         &self,
         record: &Record<'_>,
         draft: &mut Draft,
@@ -197,9 +186,9 @@ impl Audited {
         match (id, name) {
             (Some(id), name) => {
                 draft.keep("username", name);
-                draft.actor(Some(id), display);
+                draft.set_actor(Some(id), display);
             }
-            (None, name) => draft.actor(name, None),
+            (None, name) => draft.set_actor(name, None),
         }
         Ok(())
     }
@@ -216,8 +205,8 @@ const READ: &[&str] = &[
     "version",
 ];
 
-/// Finds the placeholders in the pairs of a table. A row that cannot be read is passed over: it
-/// is reported when its entry is made.
+/// Finds the placeholders in the pairs of a table. Skips invalid rows, which are reported when
+/// their entries are made.
 fn find_placeholders(
     table: &Table,
     found: &mut HashMap<String, Placeholders>,
@@ -232,7 +221,7 @@ fn find_placeholders(
     let mut statement = connection.prepare(&sql).map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     let mut report = Report::default();
-    let mut quiet = cx.quietly(&mut report);
+    let mut quiet = cx.with_report(&mut report);
     while let Some(row) = rows.next().map_err(failed)? {
         let record = quiet.record(table, row.get(0).map_err(failed)?)?;
         let mut losses = quiet.losses(FORMAT, &table.name, "");
@@ -242,40 +231,36 @@ fn find_placeholders(
         ) else {
             continue;
         };
-        let equal = fields.iter().filter_map(|(field, stored)| match stored {
-            Value::Array(pair) => match pair.as_slice() {
-                [old, new] if old == new => Some((field, old)),
-                _ => None,
-            },
-            _ => None,
-        });
-        for (field, value) in equal {
-            let of_model = found.entry(model.clone().unwrap_or_default()).or_default();
-            of_model.add(field, value);
+        for (field, stored) in fields {
+            if let Ok((old, new)) = pair(stored)
+                && old == new
+            {
+                let of_model = found.entry(model.clone().unwrap_or_default()).or_default();
+                of_model.add(&field, &old);
+            }
         }
     }
     Ok(())
 }
 
-/// Reads what the library stores: plain values of what came or went, pairs of what changed.
+/// Reads the stored changes: plain values in creations and deletions, pairs in updates.
 fn changes(
     fields: Map<String, Value>,
     action: &Action,
     placeholders: Option<&Placeholders>,
     losses: &mut Losses<'_>,
 ) -> Changes {
-    let unknown = Placeholders::default();
-    let placeholders = placeholders.unwrap_or(&unknown);
+    let empty = Placeholders::default();
+    let placeholders = placeholders.unwrap_or(&empty);
     let read = |(field, stored): (String, Value)| {
         let (old, new) = match (action, stored) {
             (Action::Create, value) => (None, Some(value)),
             (Action::Delete, value) => (Some(value), None),
-            (_, Value::Array(pair)) if pair.len() == 2 => {
-                let mut pair = pair.into_iter();
-                (pair.next(), pair.next())
-            }
-            // Of several audits combined into one the creation may be part.
-            (_, value) => (None, Some(value)),
+            (_, stored) => match pair(stored) {
+                Ok((old, new)) => (Some(old), Some(new)),
+                // Several audits may be combined into one, with the creation among them.
+                Err(value) => (None, Some(value)),
+            },
         };
         let hidden = old.is_some() && old == new
             || [&old, &new]
@@ -286,7 +271,7 @@ fn changes(
             losses.add(&field, LossKind::Masked);
         }
         let made: Change = change(&field, old, new);
-        if hidden { masked(made) } else { made }
+        if hidden { mark_masked(made) } else { made }
     };
     fields.into_iter().map(read).collect()
 }

@@ -1,4 +1,4 @@
-//! The version tables of SQLAlchemy-Continuum.
+//! Reads the version tables of SQLAlchemy-Continuum.
 
 use audit_core::{Action, LogEntry};
 use chrono::{DateTime, Utc};
@@ -13,11 +13,11 @@ use crate::losses::{LossKind, Report};
 use crate::record::Record;
 use crate::schema::{Column, Schema, Table, quoted};
 use crate::source::{Draft, Reading, Source, Step, Users, between, user_name};
-use crate::value::{Zone, key_text, typed};
+use crate::value::{Zone, key_text};
 
 const FORMAT: Format = Format::SqlAlchemyContinuum;
 
-/// What a version table has of the library's own.
+/// The columns of a version table that belong to the library.
 const OWN: &[&str] = &["transaction_id", "end_transaction_id", "operation_type"];
 
 #[derive(Debug)]
@@ -33,9 +33,9 @@ struct Continuum {
 #[derive(Debug)]
 struct VersionTable {
     table: Table,
-    /// The table whose versions these are; it names the model.
+    /// The name of the versioned table, which names the model.
     model: String,
-    /// Whether it is an association: nothing but keys.
+    /// Whether it is an association table, which has only keys.
     association: bool,
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn find(
         if keys.iter().all(|key| OWN.contains(&key.name.as_str())) {
             return Err(ImportError::Unsupported {
                 table: table.name.clone(),
-                detail: "its primary key does not tell the object's key".to_owned(),
+                detail: "its primary key does not contain the object's key".to_owned(),
             });
         }
         let model = model_of(schema, table);
@@ -79,7 +79,7 @@ pub(crate) fn find(
     let activity = schema.with(&["verb", "transaction_id", "object_id"]);
     Ok(Some(Box::new(Continuum {
         versions,
-        users: Users::referred(schema, transactions, "user_id"),
+        users: Users::referenced_by(schema, transactions, "user_id"),
         meta: named(&["transaction_id", "key", "value"]),
         entities: named(&["transaction_id", "entity_name"]),
         unread: activity.map(|table| table.name.clone()).collect(),
@@ -87,8 +87,8 @@ pub(crate) fn find(
     })))
 }
 
-/// Returns the name of the table whose versions these are: the library adds `_version` to it,
-/// or what it is told to add.
+/// Returns the name of the versioned table: without the suffix `_version`, or with a custom prefix
+/// or suffix the longest name of a table that fits.
 fn model_of(schema: &Schema, versions: &Table) -> String {
     let key = versions.key();
     let key = || key.iter().filter(|key| !OWN.contains(&key.name.as_str()));
@@ -145,7 +145,7 @@ impl Source for Continuum {
         "row_number() OVER (PARTITION BY grp ORDER BY tbl, first, second, row) - 1"
     }
 
-    fn note(&self, report: &mut Report) {
+    fn report_table_losses(&self, report: &mut Report) {
         let name = &self.transactions.name;
         report.add(FORMAT, name, None, "issued_at", LossKind::AssumedUtc);
         for table in &self.unread {
@@ -156,12 +156,12 @@ impl Source for Continuum {
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
         match self.versions.get(step.table) {
             Some(version) => self.version(version, step, cx),
-            None => self.empty(step, cx),
+            None => self.without_versions(step, cx),
         }
     }
 }
 
-/// What a transaction says.
+/// A transaction of the application.
 struct Transaction {
     id: i64,
     time: DateTime<Utc>,
@@ -174,7 +174,6 @@ impl Continuum {
         step: &Step,
         cx: &mut Reading<'_>,
     ) -> Result<LogEntry, ImportError> {
-        let name = &version.table.name;
         let record = version.record(step.row, cx)?;
         let action = match record.integer("operation_type")? {
             Some(0) => Action::Create,
@@ -187,10 +186,12 @@ impl Continuum {
         let previous = match step.prev {
             Some(row) if matches!(action, Action::Update | Action::Delete) => {
                 let previous = version.record(row, cx)?;
-                // A key may be used again; nothing is left of what was deleted.
+                // A key that is used again starts without a previous state.
                 match previous.integer("operation_type")? {
                     Some(2) => None,
-                    _ => Some(version.state(&previous, &mut cx.quietly(&mut Report::default()))?),
+                    _ => Some(
+                        version.state(&previous, &mut cx.with_report(&mut Report::default()))?,
+                    ),
                 }
             }
             _ => None,
@@ -198,8 +199,8 @@ impl Continuum {
         let mut draft = Draft::new(FORMAT, action, &version.model, &version.pk(&state));
         draft.entry.changes = match draft.entry.action {
             Action::Delete => {
-                // `NullDeletePlugin` writes nulls into the row of a deletion; what went is what
-                // the version before has.
+                // `NullDeletePlugin` writes nulls into the row of a deletion; the deleted values are
+                // in the version before.
                 for (field, value) in previous.into_iter().flatten() {
                     if let Some(Value::Null) = state.get(&field) {
                         state.insert(field, value);
@@ -220,28 +221,22 @@ impl Continuum {
         let id = id.ok_or_else(|| record.error("transaction_id", "is null"))?;
         let transaction = self.transaction(&record, id, &mut draft, cx)?;
         draft.keep("entities", self.entity_names(id, cx)?);
-        Ok(finish(draft, name, &record, step, &transaction))
+        Ok(finish(draft, &record, step, &transaction))
     }
 
     /// Makes the entry of a transaction that has no versions.
-    fn empty(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
+    fn without_versions(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
         let record = cx.record(&self.transactions, step.row)?;
         let id = record.integer("id")?.unwrap_or(step.row);
-        let record = record.named(id.to_string());
+        let record = record.with_id(id.to_string());
         let mut draft = Draft::new(FORMAT, Action::named("transaction"), "", "");
         let transaction = self.transaction(&record, id, &mut draft, cx)?;
         draft.entry.object_repr = format!("transaction {id}");
         draft.keep("entities", self.entity_names(id, cx)?);
-        Ok(finish(
-            draft,
-            &self.transactions.name,
-            &record,
-            step,
-            &transaction,
-        ))
+        Ok(finish(draft, &record, step, &transaction))
     }
 
-    /// Puts what a transaction says into an entry.
+    /// Sets the fields of an entry that its transaction has.
     fn transaction(
         &self,
         of: &Record<'_>,
@@ -253,10 +248,10 @@ impl Continuum {
         let row = row.ok_or_else(|| {
             of.error(
                 "transaction_id",
-                format!("refers to transaction {id}, which is gone"),
+                format!("refers to transaction {id}, which is missing"),
             )
         })?;
-        let record = cx.record(&self.transactions, row)?.named(id.to_string());
+        let record = cx.record(&self.transactions, row)?.with_id(id.to_string());
         let time = record.time("issued_at")?;
         let actor = record.key("user_id")?;
         let user = user_name(
@@ -265,28 +260,21 @@ impl Continuum {
             record.text("user_id")?.as_deref(),
         )?;
         let meta = self.meta(id, cx)?;
-        draft.actor(actor, user);
+        draft.set_actor(actor, user);
         draft.keep("transaction_id", id);
         draft.entry.transaction_id = Some(transaction_uuid(&self.transactions.name, id, time));
         let mut losses = cx.losses(FORMAT, &self.transactions.name, record.id());
         for column in &self.transactions.columns {
             let name = column.name.as_str();
             if !matches!(name, "id" | "issued_at" | "user_id") {
-                let value = typed(
-                    record.value(name),
-                    column.kind,
-                    Zone::Unknown,
-                    name,
-                    &mut losses,
-                )
-                .map_err(|detail| record.error(name, detail))?;
-                draft.place(name, value, &mut losses);
+                let value = record.typed(name, Zone::Unknown, &mut losses)?;
+                draft.set_or_keep(name, value, &mut losses);
             }
         }
         let mut rest = Map::new();
         for (key, value) in meta {
             let value = Value::from(value);
-            if !draft.placed(&key, &value, &mut losses) {
+            if !draft.set(&key, &value, &mut losses) {
                 rest.insert(key, value);
             }
         }
@@ -338,26 +326,11 @@ impl Continuum {
     }
 }
 
-/// Sets time and id, and ends the entry.
-fn finish(
-    mut draft: Draft,
-    table: &str,
-    record: &Record<'_>,
-    step: &Step,
-    transaction: &Transaction,
-) -> LogEntry {
-    // Ids sort as the library does: by transaction, then by table and key within it.
+/// Finishes an entry; ids sort by transaction, then by table and key, as in the library.
+fn finish(draft: Draft, record: &Record<'_>, step: &Step, transaction: &Transaction) -> LogEntry {
     let within = u64::try_from(step.rank).unwrap_or(0).min(0xf_ffff);
     let order = (transaction.id.cast_unsigned() << 20) | within;
-    ids::stamp(
-        &mut draft.entry,
-        FORMAT,
-        table,
-        record.id(),
-        transaction.time,
-        order,
-    );
-    draft.finish(FORMAT, table, record.id())
+    draft.finish(record, transaction.time, order)
 }
 
 /// Makes the id that all entries of a transaction share.
@@ -378,12 +351,13 @@ impl VersionTable {
         keys.filter(|key| !OWN.contains(&key.name.as_str()))
     }
 
-    /// Whether a column is the library's own: its numbers, and what tells modified columns.
+    /// Returns whether a column belongs to the library: its numbers, and the marks of modified
+    /// columns.
     fn is_own(&self, column: &str) -> bool {
         OWN.contains(&column) || self.marked(column).is_some()
     }
 
-    /// Returns which column a column says to be modified.
+    /// Returns the column that a column marks as modified.
     fn marked<'c>(&self, column: &'c str) -> Option<&'c str> {
         column
             .strip_suffix("_mod")
@@ -398,7 +372,7 @@ impl VersionTable {
             id.push('|');
         }
         id.push_str(&record.text("transaction_id")?.unwrap_or_default());
-        Ok(record.named(id))
+        Ok(record.with_id(id))
     }
 
     fn state(
@@ -413,14 +387,7 @@ impl VersionTable {
             if self.is_own(name) {
                 continue;
             }
-            let value = typed(
-                record.value(name),
-                column.kind,
-                Zone::Unknown,
-                name,
-                &mut losses,
-            )
-            .map_err(|detail| record.error(name, detail))?;
+            let value = record.typed(name, Zone::Unknown, &mut losses)?;
             state.insert(name.to_owned(), value);
         }
         Ok(state)
@@ -435,7 +402,7 @@ impl VersionTable {
         keys.join("|")
     }
 
-    /// Returns the columns that the library marked as modified; null where it does not mark.
+    /// Returns the columns that the library marked as modified; null if the table has no marks.
     fn modified(&self, record: &Record<'_>) -> Result<Value, ImportError> {
         let mut marks = false;
         let mut modified: Vec<&str> = Vec::new();

@@ -1,18 +1,18 @@
-//! What Django's own tables say.
+//! Reads Django's table of content types.
 
 use rusqlite::Connection;
 
 use crate::error::ImportError;
 use crate::schema::{Schema, Table};
 
-/// The models that a project has or had, by the number of their content type.
+/// The current and former models of a project, by the id of their content type.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ContentTypes {
     models: Vec<(i64, String, String)>,
 }
 
 impl ContentTypes {
-    /// Reads the table of content types; none if there is no such table.
+    /// Reads the table of content types; without one there are no models.
     pub(crate) fn read(
         connection: &Connection,
         table: Option<&Table>,

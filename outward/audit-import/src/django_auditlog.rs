@@ -1,4 +1,4 @@
-//! The log entries of django-auditlog.
+//! Reads the log entries of django-auditlog.
 
 use std::collections::HashSet;
 
@@ -9,18 +9,18 @@ use serde_json::{Map, Value};
 use crate::django::ContentTypes;
 use crate::error::ImportError;
 use crate::format::Format;
+use crate::json;
 use crate::losses::{LossKind, Losses, Report};
 use crate::record::Record;
 use crate::schema::{Schema, Table, quoted};
 use crate::source::{
-    Draft, Reading, Source, Step, Users, change, masked, membership, of_step, rows_by_time,
-    user_name,
+    Draft, Reading, Source, Step, Users, change, mark_loose, mark_masked, membership, pair,
+    rows_by_time, table_of_step, user_name,
 };
-use crate::{ids, json};
 
 const FORMAT: Format = Format::DjangoAuditlog;
 
-/// What its table has in every version.
+/// The columns of its table in every version.
 const COLUMNS: &[&str] = &[
     "id",
     "object_pk",
@@ -42,8 +42,8 @@ struct DjangoAuditlog {
 struct LogTable {
     table: Table,
     users: Option<Users>,
-    /// Whether version 2 wrote any row: it names the object of a foreign key by its text, and
-    /// version 3 by its key.
+    /// Whether version 2 wrote any row. It records a foreign key by the text of its object, version
+    /// 3 by the key.
     upgraded: bool,
 }
 
@@ -62,7 +62,7 @@ impl LogTable {
             false
         };
         Ok(Self {
-            users: Users::referred(schema, table, "actor_id"),
+            users: Users::referenced_by(schema, table, "actor_id"),
             table: table.clone(),
             upgraded,
         })
@@ -104,7 +104,7 @@ impl Source for DjangoAuditlog {
         )
     }
 
-    fn note(&self, report: &mut Report) {
+    fn report_table_losses(&self, report: &mut Report) {
         for log in &self.tables {
             report.add(
                 FORMAT,
@@ -117,10 +117,10 @@ impl Source for DjangoAuditlog {
     }
 
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
-        let log = of_step(&self.tables, step, FORMAT)?;
+        let log = table_of_step(&self.tables, step, FORMAT)?;
         let record = cx.record(&log.table, step.row)?;
         let id = record.text("id")?.unwrap_or_default();
-        self.read(log, step, &record.named(id), cx)
+        self.read(log, step, &record.with_id(id), cx)
     }
 }
 
@@ -146,10 +146,10 @@ impl DjangoAuditlog {
         if let Some(repr) = record.text("object_repr")? {
             draft.entry.object_repr = repr;
         }
-        draft.actor(record.key("actor_id")?, user);
+        draft.set_actor(record.key("actor_id")?, user);
         draft.entry.correlation_id = record.text("cid")?;
         if let Some(address) = record.text("remote_addr")? {
-            draft.address("remote_addr", &address, &mut losses);
+            draft.set_address_or_keep("remote_addr", &address, &mut losses);
         }
         if let Some(port) = record.integer("remote_port")? {
             match u16::try_from(port) {
@@ -159,34 +159,27 @@ impl DjangoAuditlog {
         }
         draft.keep("actor_email", record.text("actor_email")?);
         draft.keep("object_id", record.integer("object_id")?);
-        draft.keep("serialized_data", parsed(record, "serialized_data")?);
-        match parsed(record, "additional_data")? {
+        draft.keep("serialized_data", parse_json(record, "serialized_data")?);
+        match parse_json(record, "additional_data")? {
             Value::Object(data) => draft.entry.additional_data = data,
             other => draft.keep("additional_data", other),
         }
-        changes(record, &mut draft, &mut losses)?;
+        set_changes(record, &mut draft, &mut losses)?;
         if log.upgraded {
             self.loosen_keys(&mut draft.entry);
         }
-        extra_columns(record, &mut draft)?;
-        let time = record.time("timestamp")?;
-        let order = ids::order(step.rank, ids::number(record.id()));
-        ids::stamp(&mut draft.entry, FORMAT, name, record.id(), time, order);
-        Ok(draft.finish(FORMAT, name, record.id()))
+        keep_extra_columns(record, &mut draft)?;
+        draft.finish_row(record, step, "timestamp")
     }
 
-    /// Marks the foreign keys of an entry, whose two forms cannot be compared.
+    /// Marks changes of foreign keys as loose, because their two forms cannot be compared.
     fn loosen_keys(&self, entry: &mut LogEntry) {
         let Some(live) = self.schema.table(&entry.model.replace('.', "_")) else {
             return;
         };
-        let changes = std::mem::take(&mut entry.changes);
-        let marked = changes.into_iter().map(|mut change| {
-            let field = change.path.as_str();
-            change.loose |= !live.has(field) && live.has(&format!("{field}_id"));
-            change
+        mark_loose(entry, |field| {
+            !live.has(field) && live.has(&format!("{field}_id"))
         });
-        entry.changes = marked.collect();
     }
 
     fn model(&self, record: &Record<'_>, losses: &mut Losses<'_>) -> Result<String, ImportError> {
@@ -199,8 +192,8 @@ impl DjangoAuditlog {
     }
 }
 
-/// Keeps the columns that the library does not know.
-fn extra_columns(record: &Record<'_>, draft: &mut Draft) -> Result<(), ImportError> {
+/// Keeps the columns that do not belong to the library.
+fn keep_extra_columns(record: &Record<'_>, draft: &mut Draft) -> Result<(), ImportError> {
     const KNOWN: &[&str] = &[
         "actor_id",
         "actor_email",
@@ -232,7 +225,7 @@ fn action(record: &Record<'_>) -> Result<Action, ImportError> {
     })
 }
 
-fn parsed(record: &Record<'_>, column: &str) -> Result<Value, ImportError> {
+fn parse_json(record: &Record<'_>, column: &str) -> Result<Value, ImportError> {
     match record.text(column)? {
         Some(text) if !text.is_empty() => json::parse(&text)
             .and_then(|value| json::exact(&value))
@@ -241,14 +234,14 @@ fn parsed(record: &Record<'_>, column: &str) -> Result<Value, ImportError> {
     }
 }
 
-/// Reads the changes: what version 3 wrote, else what version 2 did.
-fn changes(
+/// Sets the changes, from the column of version 3 or else that of version 2.
+fn set_changes(
     record: &Record<'_>,
     draft: &mut Draft,
     losses: &mut Losses<'_>,
 ) -> Result<(), ImportError> {
-    let (column, stored) = match parsed(record, "changes")? {
-        Value::Null => ("changes_text", parsed(record, "changes_text")?),
+    let (column, stored) = match parse_json(record, "changes")? {
+        Value::Null => ("changes_text", parse_json(record, "changes_text")?),
         changes => ("changes", changes),
     };
     let fields = match stored {
@@ -263,7 +256,7 @@ fn changes(
     let action = draft.entry.action.clone();
     let mut list: Vec<Change> = Vec::with_capacity(fields.len());
     let mut unknown = Map::new();
-    let (mut typed, mut nones) = (false, Vec::new());
+    let (mut typed, mut none_texts) = (false, Vec::new());
     for (field, stored) in fields {
         match Stored::of(stored) {
             Stored::Pair(old, new) => {
@@ -275,8 +268,8 @@ fn changes(
                     losses.add(&field, LossKind::Masked);
                 }
                 let (old, new) = match action {
-                    Action::Create if is_nothing(&old, hidden) => (None, Some(new)),
-                    Action::Delete if is_nothing(&new, hidden) => (Some(old), None),
+                    Action::Create if is_missing(&old, hidden) => (None, Some(new)),
+                    Action::Delete if is_missing(&new, hidden) => (Some(old), None),
                     _ => (Some(old), Some(new)),
                 };
                 if [&old, &new]
@@ -284,28 +277,28 @@ fn changes(
                     .flatten()
                     .any(|value| value == "None")
                 {
-                    nones.push(field.clone());
+                    none_texts.push(field.clone());
                 }
                 let made = change(&field, old, new);
-                list.push(if hidden { masked(made) } else { made });
+                list.push(if hidden { mark_masked(made) } else { made });
             }
             Stored::Members { added, members } => {
-                // Members go by their text, and two may have the same.
+                // Members are identified by their text, which two may share.
                 if members.iter().collect::<HashSet<_>>().len() < members.len() {
                     losses.add(&field, LossKind::SameMembers);
                     unknown.insert(field.clone(), members.clone().into());
                 }
-                let (none, members) = (HashSet::new(), members.into_iter().collect());
+                let (empty, members) = (HashSet::new(), members.into_iter().collect());
                 let (old, new) = if added {
-                    (&none, &members)
+                    (&empty, &members)
                 } else {
-                    (&members, &none)
+                    (&members, &empty)
                 };
                 list.extend(membership(&field, old, new).map(|mut change| {
-                    // The other members are not known, nor the places among them.
+                    // The other members are unknown, and so are the indices among them.
                     change.at = Box::default();
-                    // Adding from the other side is not listed here, and a `clear` lists every
-                    // row of the other model.
+                    // The library does not list members that are added from the other side, and
+                    // lists every row of the other model in a `clear`.
                     change.loose = true;
                     change
                 }));
@@ -317,7 +310,7 @@ fn changes(
         }
     }
     if !typed {
-        for field in nones {
+        for field in none_texts {
             losses.add(&field, LossKind::NoneAsText);
         }
     }
@@ -328,7 +321,7 @@ fn changes(
     Ok(())
 }
 
-/// What the library stores of a field.
+/// The stored change of a field.
 enum Stored {
     Pair(Value, Value),
     Members { added: bool, members: Vec<Value> },
@@ -338,11 +331,6 @@ enum Stored {
 impl Stored {
     fn of(stored: Value) -> Self {
         match stored {
-            Value::Array(pair) if pair.len() == 2 => {
-                let mut pair = pair.into_iter();
-                let mut side = || pair.next().unwrap_or_default();
-                Self::Pair(side(), side())
-            }
             Value::Object(mut change) if change.get("type").is_some_and(|kind| kind == "m2m") => {
                 let operation = change.get("operation").and_then(Value::as_str);
                 let added = match operation {
@@ -358,19 +346,19 @@ impl Stored {
                     }
                 }
             }
-            other => Self::Other(other),
+            other => pair(other).map_or_else(Self::Other, |(old, new)| Self::Pair(old, new)),
         }
     }
 }
 
-/// Whether a value stands for nothing being there, as before a creation.
-fn is_nothing(value: &Value, masked: bool) -> bool {
-    // The library masks its text for a null too.
+/// Returns whether a value stands for a missing one, as before a creation.
+fn is_missing(value: &Value, masked: bool) -> bool {
+    // The library also masks the text of a null.
     value.is_null() || value == "None" || masked && value == "**ne"
 }
 
-/// Whether both values look like what the library makes of masked ones: the first half,
-/// rounded down, replaced by asterisks.
+/// Returns whether both values have the form of the library's masked ones: the first half,
+/// rounded down, is replaced by asterisks.
 fn is_masked(old: &Value, new: &Value) -> bool {
     let halves = |value: &Value| {
         let text = value.as_str()?;

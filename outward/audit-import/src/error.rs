@@ -1,4 +1,4 @@
-//! Why tables or rows cannot be read.
+//! Errors of reading tables and rows.
 
 use std::error::Error;
 use std::fmt;
@@ -16,50 +16,50 @@ pub enum ImportError {
     Open {
         /// The file.
         path: PathBuf,
-        /// What the driver says.
+        /// The error of the driver.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The file has no audit tables that can be read.
+    /// The file has no audit tables of a known library.
     NothingFound {
         /// The file.
         path: PathBuf,
     },
-    /// The file has no tables of the library that was asked for.
+    /// The file has no tables of the requested library.
     NotFound {
         /// The file.
         path: PathBuf,
         /// The library.
         format: Format,
     },
-    /// No table has a column that was said to be a part of an entry.
+    /// No table has the column that is to be mapped.
     NoColumn {
         /// The file.
         path: PathBuf,
         /// The column.
         column: String,
     },
-    /// A column was said to be what no part of an entry is.
+    /// The field that a column is to be mapped to cannot be mapped.
     NoPart {
-        /// The kind that was given.
+        /// The name of the field.
         part: String,
-        /// The kinds that exist.
+        /// The fields that columns can be mapped to.
         parts: &'static [&'static str],
     },
-    /// The database cannot be read on; nothing comes after this.
+    /// The database cannot be read; this is the last item of an import.
     Read {
-        /// What was read: a table, or the schema.
+        /// The table, or the schema.
         table: String,
-        /// What the driver says.
+        /// The error of the driver.
         source: Box<dyn Error + Send + Sync>,
     },
     /// An audit table is of a kind that cannot be read.
     Unsupported {
         /// The table.
         table: String,
-        /// What is wrong with it.
+        /// The fault and its correction.
         detail: String,
     },
-    /// A row does not make an entry; the rows after it can be read all the same.
+    /// A row is invalid; the rows after it can be read.
     Row {
         /// The table.
         table: String,
@@ -67,7 +67,7 @@ pub enum ImportError {
         row: String,
         /// The column.
         column: String,
-        /// What is wrong there.
+        /// The fault.
         detail: String,
     },
 }
@@ -87,7 +87,7 @@ impl ImportError {
         }
     }
 
-    /// Returns whether the error is about one row, so that the rows after it may be read.
+    /// Returns whether the error concerns one row only, so that the rows after it can be read.
     pub fn concerns_one_row(&self) -> bool {
         matches!(self, Self::Row { .. })
     }
@@ -105,7 +105,7 @@ impl fmt::Display for ImportError {
             }
             Self::NothingFound { path } => write!(
                 f,
-                "{} has no audit tables of a known library; known are {}",
+                "{} has no audit tables of a known library; the known libraries are {}",
                 path.display(),
                 Format::ALL.map(Format::as_str).join(", ")
             ),
@@ -120,7 +120,7 @@ impl fmt::Display for ImportError {
             ),
             Self::NoPart { part, parts } => write!(
                 f,
-                "a column cannot be said to be `{}`; expected one of {}",
+                "a column cannot be mapped to `{}`; expected one of {}",
                 part.escape_debug(),
                 parts.join(", ")
             ),

@@ -1,11 +1,11 @@
-//! Which libraries' tables can be read.
+//! The libraries whose audit tables can be read.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// A library whose audit tables can be read.
 ///
-/// # Example: names as people write them
+/// # Example: names in several spellings
 /// ```
 /// use audit_import::Format;
 ///
@@ -78,7 +78,7 @@ impl FromStr for Format {
     }
 }
 
-/// The text names no library whose tables can be read.
+/// The text is not the name of a known library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseFormatError {
     text: String,

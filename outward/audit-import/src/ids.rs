@@ -1,18 +1,17 @@
-//! Ids that a row has in every import.
+//! Ids that depend only on the row, so that each import gives the same ones.
 
-use audit_core::LogEntry;
 use chrono::{DateTime, Utc};
 use hmac_sha256::Hash;
 use uuid::Uuid;
 
 use crate::format::Format;
 
-/// How many bits of an id say where a row stands among those of its millisecond.
+/// The number of bits for the order of a row among those of its millisecond.
 pub(crate) const ORDER_BITS: u32 = 44;
-/// How many bits of an id come from the hash of what the row is.
+/// The number of bits from the hash of format, table and row.
 const HASH_BITS: u32 = 30;
 
-/// Makes the id of what has a name in a table, always the same one.
+/// Makes the id of a row of a table.
 ///
 /// It is laid out as a UUID of version 7 (RFC 9562), so that ids sort by time: 48 bits are the
 /// milliseconds since 1970 (0 for times before), then come the version, 12 bits of `order`,
@@ -33,13 +32,13 @@ pub(crate) fn id(format: Format, table: &str, row: &str, time: DateTime<Utc>, or
     Uuid::from_u64_pair(high, low)
 }
 
-/// Returns an order: a rank among tables, then a number in the table.
+/// Returns an order by the rank of the table, then the number of the row in it.
 pub(crate) fn order(rank: i64, number: u64) -> u64 {
     (u64::try_from(rank).unwrap_or(0).min(0xfff) << 32) | (number & 0xffff_ffff)
 }
 
-/// Returns the number that sorts a row's id as the library does, as far as 32 bits tell: the
-/// number it is, the beginning of a UUID, or that of a text.
+/// Returns a number that sorts a row's id as the library does, within 32 bits: an integer itself,
+/// or the first bits of a UUID or a text.
 pub(crate) fn number(id: &str) -> u64 {
     if let Ok(number) = id.parse::<i64>() {
         return number.cast_unsigned();
@@ -49,19 +48,6 @@ pub(crate) fn number(id: &str) -> u64 {
     }
     let bytes = id.bytes().chain(std::iter::repeat(0)).take(4);
     bytes.fold(0, |number, byte| (number << 8) | u64::from(byte))
-}
-
-/// Sets an entry's id and time.
-pub(crate) fn stamp(
-    entry: &mut LogEntry,
-    format: Format,
-    table: &str,
-    row: &str,
-    time: DateTime<Utc>,
-    order: u64,
-) {
-    entry.id = id(format, table, row, time, order);
-    entry.timestamp = time;
 }
 
 #[cfg(test)]

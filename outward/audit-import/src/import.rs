@@ -1,4 +1,4 @@
-//! Opening a file, and reading entries from it.
+//! Opens a file and reads entries from it.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -15,13 +15,13 @@ use crate::schema::Schema;
 use crate::source::{Reading, Source, Step};
 use crate::{audited, continuum, django_auditlog, paper_trail, simple_history};
 
-/// How many rows are looked up at once.
+/// The number of rows whose positions are read at once.
 const BATCH: usize = 256;
 
-/// Returns which libraries' audit tables a SQLite file has, in the order of their names.
+/// Returns the libraries whose audit tables a SQLite file has, in the order of their names.
 ///
 /// # Errors
-/// If the file cannot be read, or is no SQLite database.
+/// Returns [`ImportError::Open`] if the file cannot be read or is not a SQLite database.
 pub fn detect(path: impl AsRef<Path>) -> Result<Vec<Format>, ImportError> {
     let path = path.as_ref();
     let connection = connect(path)?;
@@ -31,9 +31,9 @@ pub fn detect(path: impl AsRef<Path>) -> Result<Vec<Format>, ImportError> {
 
 /// Audit tables of other libraries in a SQLite file.
 ///
-/// The file is opened read-only and read in one transaction, so that a program that still
-/// writes to it does not disturb the order. What is sorted goes to SQLite's temporary files;
-/// in memory there are a few hundred rows' numbers and the row at hand.
+/// The file is opened read-only and read in one transaction, so that a program that writes to it
+/// does not change the order. Rows are sorted in SQLite's temporary files; memory holds a few
+/// hundred row numbers and the current row.
 ///
 /// # Example: into a store
 /// ```
@@ -71,7 +71,7 @@ pub struct Import {
     plans: Cell<u64>,
 }
 
-/// What a column can be said to be with [`Import::column`].
+/// The fields that [`Import::column`] can map a column to.
 const PARTS: [&str; 4] = ["correlation_id", "reason", "remote_addr", "trace_id"];
 
 impl fmt::Debug for Import {
@@ -87,8 +87,8 @@ impl Import {
     /// Opens a file and finds the audit tables it has.
     ///
     /// # Errors
-    /// If the file cannot be read, is no SQLite database, or has no audit tables of a known
-    /// library.
+    /// - Returns [`ImportError::Open`] if the file cannot be read or is not a SQLite database.
+    /// - Returns [`ImportError::NothingFound`] if it has no audit tables of a known library.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ImportError> {
         let path = path.as_ref();
         let connection = connect(path)?;
@@ -110,7 +110,7 @@ impl Import {
     /// Reads the tables of one library only.
     ///
     /// # Errors
-    /// [`ImportError::NotFound`] if the file has none of it.
+    /// Returns [`ImportError::NotFound`] if the file has no tables of this library.
     pub fn format(mut self, format: Format) -> Result<Self, ImportError> {
         self.sources.retain(|source| source.format() == format);
         if self.sources.is_empty() {
@@ -122,13 +122,13 @@ impl Import {
         Ok(self)
     }
 
-    /// Says which part of an entry a column of another name is: `correlation_id`, `reason`,
-    /// `remote_addr` or `trace_id`. Columns that applications add to the tables are known by a
-    /// few names, such as `remote_ip` or `request_id`; others are kept in `additional_data`.
+    /// Maps a column to a field of the entry: `correlation_id`, `reason`, `remote_addr` or
+    /// `trace_id`. Columns that applications add with a common name, such as `remote_ip` or
+    /// `request_id`, are mapped already; others are kept in `additional_data`.
     ///
     /// # Errors
-    /// - [`ImportError::NoColumn`] if no table has the column.
-    /// - [`ImportError::NoPart`] if `part` is none of the four.
+    /// - Returns [`ImportError::NoColumn`] if no table has the column.
+    /// - Returns [`ImportError::NoPart`] if `part` is not one of the four.
     pub fn column(mut self, column: &str, part: &str) -> Result<Self, ImportError> {
         let Some(part) = PARTS.into_iter().find(|known| *known == part) else {
             return Err(ImportError::NoPart {
@@ -160,15 +160,15 @@ impl Import {
         self.sources.iter().map(|source| source.format()).collect()
     }
 
-    /// Starts reading: oldest first, and in the library's own order where times are the same.
+    /// Starts reading: oldest first, and in the library's own order at equal times.
     ///
     /// # Errors
-    /// If the tables cannot be read.
+    /// Returns [`ImportError::Read`] if the tables cannot be read.
     pub fn entries(&self) -> Result<Entries<'_>, ImportError> {
         let mut report = Report::default();
         let mut queues = Vec::with_capacity(self.sources.len());
         for source in &self.sources {
-            source.note(&mut report);
+            source.report_table_losses(&mut report);
             let plan = self.plans.get();
             self.plans.set(plan + 1);
             queues.push(Queue::plan(&self.connection, &**source, plan)?);
@@ -184,8 +184,8 @@ impl Import {
 
 /// The entries of an import, oldest first; see [`Import::entries`].
 ///
-/// A row that makes no entry is an error of its own ([`ImportError::Row`]), and the rows after
-/// it follow; any other error is the last item.
+/// An invalid row is one error ([`ImportError::Row`]), and the rows after it follow; any other
+/// error is the last item.
 #[derive(Debug)]
 pub struct Entries<'i> {
     connection: &'i Connection,
@@ -195,7 +195,7 @@ pub struct Entries<'i> {
 }
 
 impl Entries<'_> {
-    /// Returns what was read so far, and what could not be carried over exactly.
+    /// Returns the number of rows read so far, and the losses.
     pub fn report(&self) -> &Report {
         &self.report
     }
@@ -205,7 +205,7 @@ impl Iterator for Entries<'_> {
     type Item = Result<LogEntry, ImportError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Nearly always one queue; of several the one whose next entry is the oldest.
+        // Usually one queue; of several, the one with the oldest next entry.
         for queue in &mut self.queues {
             if queue.ahead.is_none() {
                 queue.ahead = queue.read(self.connection, self.columns, &mut self.report);
@@ -241,20 +241,20 @@ impl Iterator for Entries<'_> {
     }
 }
 
-/// What is left to read of one library's tables.
+/// The unread rows of one library's tables.
 #[derive(Debug)]
 struct Queue<'i> {
     source: &'i dyn Source,
-    /// The temporary table that has the rows' numbers in order.
+    /// The temporary table of the sorted row numbers.
     plan: String,
-    /// The last number that was taken from it.
+    /// The last position that was read from it.
     position: i64,
     steps: VecDeque<Step>,
     ahead: Option<Result<LogEntry, ImportError>>,
 }
 
 impl<'i> Queue<'i> {
-    /// Sorts the rows, in a temporary table of its own.
+    /// Sorts the rows in a temporary table.
     fn plan(
         connection: &Connection,
         source: &'i dyn Source,
@@ -323,17 +323,17 @@ impl<'i> Queue<'i> {
     }
 }
 
-/// Opens a file read-only, and begins the transaction in which all is read.
+/// Opens a file read-only, and begins the transaction for all reads.
 fn connect(path: &Path) -> Result<Connection, ImportError> {
     let open = || {
         // Without `SQLITE_OPEN_URI`: a path is a path.
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
-        // A statement for each table, and a few besides.
+        // One statement for each table, and a few others.
         connection.set_prepared_statement_cache_capacity(128);
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.execute_batch("PRAGMA temp_store = FILE; PRAGMA trusted_schema = OFF; BEGIN")?;
-        // Reads the first page, so that what is no database is known now.
+        // Reads the first page, so that a file that is not a database fails now.
         connection.query_row("SELECT count(*) FROM main.sqlite_master", [], |_| Ok(()))?;
         Ok(connection)
     };

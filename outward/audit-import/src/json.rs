@@ -6,10 +6,10 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 
-/// Reads JSON; numbers that a double would round come as texts (docs/format.md, "Numbers in JSON").
+/// Parses JSON; numbers that a double would round become texts (docs/format.md, "Numbers in JSON").
 ///
-/// Returns what is wrong, without the text itself: a key that is there twice as well, of which
-/// only the last value would be read.
+/// Returns a message without the text itself. A duplicate key is an error, because only its last
+/// value would be kept.
 pub(crate) fn parse(text: &str) -> Result<Value, String> {
     let text = quote_rounded(text);
     serde_json::from_str(&text)
@@ -17,13 +17,13 @@ pub(crate) fn parse(text: &str) -> Result<Value, String> {
         .map_err(|error| {
             if error.is_data() {
                 return format!(
-                    "is JSON with a key that is there twice (line {}, column {})",
+                    "is JSON with a duplicate key (line {}, column {})",
                     error.line(),
                     error.column()
                 );
             }
             format!(
-                "is not JSON that can be read ({:?} error at line {}, column {})",
+                "is not valid JSON ({:?} error at line {}, column {})",
                 error.classify(),
                 error.line(),
                 error.column()
@@ -85,7 +85,7 @@ impl<'de> Visitor<'de> for UniqueVisitor {
         let mut object = Map::new();
         while let Some((key, Unique(value))) = map.next_entry::<String, _>()? {
             if object.insert(key, value).is_some() {
-                return Err(de::Error::custom("a key that is there twice"));
+                return Err(de::Error::custom("duplicate key"));
             }
         }
         Ok(object.into())
@@ -171,9 +171,9 @@ fn base64(bytes: &[u8]) -> String {
         let mut group = [0; 4];
         group[1..=chunk.len()].copy_from_slice(chunk);
         let group = u32::from_be_bytes(group);
-        for place in 0..4 {
-            if place <= chunk.len() {
-                let index = (group >> (18 - 6 * place)) & 63;
+        for digit in 0..4 {
+            if digit <= chunk.len() {
+                let index = (group >> (18 - 6 * digit)) & 63;
                 text.push(char::from(ALPHABET[index as usize]));
             } else {
                 text.push('=');
@@ -209,14 +209,14 @@ mod tests {
     }
 
     #[test]
-    fn broken_json_is_named_without_its_text() {
+    fn an_error_has_the_position_and_not_the_text() {
         assert_eq!(
             parse(r#"{"secret": "#),
-            Err("is not JSON that can be read (Eof error at line 1, column 11)".to_owned())
+            Err("is not valid JSON (Eof error at line 1, column 11)".to_owned())
         );
         assert_eq!(
             parse(r#"{"a": [{"pin": 1, "pin": 2}]}"#),
-            Err("is JSON with a key that is there twice (line 1, column 27)".to_owned())
+            Err("is JSON with a duplicate key (line 1, column 27)".to_owned())
         );
         assert!(parse(&"[".repeat(100_000)).is_err());
         assert!(exact(&(0..200).fold(json!(1), |inner, _| json!([inner]))).is_err());

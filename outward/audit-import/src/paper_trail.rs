@@ -1,4 +1,4 @@
-//! The versions of PaperTrail.
+//! Reads the versions of PaperTrail.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 use crate::error::ImportError;
 use crate::format::Format;
 use crate::losses::{LossKind, Losses, Report};
-use crate::rails::Changelog;
+use crate::rails::{self, Changelog};
 use crate::record::Record;
 use crate::schema::{Column, Kind, Schema, Table, quoted};
-use crate::source::{Draft, Reading, Source, Step, between, change};
+use crate::source::{Draft, Reading, Source, Step, between, change, pair};
 use crate::value::{Zone, instant};
-use crate::{ids, json, rails};
+use crate::{ids, json};
 
 const FORMAT: Format = Format::PaperTrail;
 
@@ -30,17 +30,17 @@ const READ: &[&str] = &[
     "transaction_id",
 ];
 
-/// The field that a touch sets, and a save of ignored fields: the library does not list either.
+/// The field that a touch and a save of ignored fields set; the library lists neither.
 const TOUCHED: &str = "updated_at";
 
-/// Old and new of each field.
+/// The old and new value of each field.
 type Pairs = Vec<(String, (Value, Value))>;
 
 #[derive(Debug)]
 struct PaperTrail {
     tables: Vec<Table>,
     schema: Schema,
-    /// By table and model, the fields that creations do not list: they have their defaults.
+    /// The default values of a model by table and model; creations do not list them.
     defaults: RefCell<HashMap<(usize, String), Map<String, Value>>>,
 }
 
@@ -48,9 +48,9 @@ pub(crate) fn find(
     connection: &Connection,
     schema: &Schema,
 ) -> Result<Option<Box<dyn Source>>, ImportError> {
-    // A version without any of these says nothing that PaperTrail would.
-    let says = |table: &&Table| READ[..3].iter().any(|column| table.has(column));
-    let tables = rails::tables(connection, schema.with(COLUMNS).filter(says))?;
+    // A version of PaperTrail has at least one of these.
+    let is_version_table = |table: &&Table| READ[..3].iter().any(|column| table.has(column));
+    let tables = rails::tables(connection, schema.with(COLUMNS).filter(is_version_table))?;
     if tables.is_empty() {
         return Ok(None);
     }
@@ -76,21 +76,14 @@ impl Changelog for PaperTrail {
         cx: &mut Reading<'_>,
     ) -> Result<LogEntry, ImportError> {
         let name = &record.table().name;
-        let action = match record.text("event")?.as_deref() {
-            Some("destroy") => Action::Delete,
-            Some(event) => Action::named(event.to_owned()),
-            None => return Err(record.error("event", "is null")),
-        };
-        let model = record.text("item_type")?.unwrap_or_default();
-        let pk = record.text("item_id")?.unwrap_or_default();
-        let mut draft = Draft::new(FORMAT, action, &model, &pk);
-        // Any text: mostly a user's id, but of which table the library does not know.
-        draft.actor(record.text("whodunnit")?, None);
-        self.states(step, record, &mut draft, cx)?;
-        let time = record.time("created_at")?;
+        let mut draft = rails::draft(FORMAT, record, ["event", "item_type", "item_id"])?;
+        // Any text: usually a user's id, but the library does not know of which table.
+        draft.set_actor(record.text("whodunnit")?, None);
+        self.set_states(step, record, &mut draft, cx)?;
         draft.keep("item_subtype", record.text("item_subtype")?);
         if let Some(id) = record.integer("transaction_id")? {
             let row = format!("transaction {id}");
+            let time = record.time("created_at")?;
             draft.entry.transaction_id =
                 Some(ids::id(FORMAT, name, &row, time, id.cast_unsigned()));
             draft.keep("transaction_id", id);
@@ -103,18 +96,16 @@ impl Changelog for PaperTrail {
                     rusqlite::types::Value::Integer(number) => Value::from(*number),
                     _ => record.text(column)?.map_or(Value::Null, Value::from),
                 };
-                draft.place(column, value, &mut losses);
+                draft.set_or_keep(column, value, &mut losses);
             }
         }
-        let order = ids::order(step.rank, ids::number(record.id()));
-        ids::stamp(&mut draft.entry, FORMAT, name, record.id(), time, order);
-        Ok(draft.finish(FORMAT, name, record.id()))
+        draft.finish_row(record, step, "created_at")
     }
 }
 
 impl PaperTrail {
-    /// Sets what changed, and the object as it was after that.
-    fn states(
+    /// Sets the changes, and the snapshot of the object after them.
+    fn set_states(
         &self,
         step: &Step,
         record: &Record<'_>,
@@ -144,7 +135,7 @@ impl PaperTrail {
                 );
                 Some(Value::Object(after))
             }
-            // A touch, or an event of its own: nothing that the library lists is different.
+            // A touch or a custom event: the library lists no change.
             (_, Some(before), None) if record.table().has("object_changes") => {
                 Some(Value::Object(before.clone()))
             }
@@ -185,7 +176,7 @@ impl PaperTrail {
         Ok(())
     }
 
-    /// Reads the object as it was before.
+    /// Reads the object before the change.
     fn object(
         &self,
         record: &Record<'_>,
@@ -203,7 +194,7 @@ impl PaperTrail {
         Ok(Some(fields.into_iter().map(cast).collect()))
     }
 
-    /// Reads the pairs of old and new.
+    /// Reads the old and new values.
     fn stored_changes(
         &self,
         record: &Record<'_>,
@@ -216,17 +207,10 @@ impl PaperTrail {
         let types = self.types(record, "object_changes")?;
         let mut pairs = Vec::with_capacity(fields.len());
         for (field, stored) in fields {
-            let (old, new) = match stored {
-                Value::Array(pair) if pair.len() == 2 => {
-                    let mut pair = pair.into_iter();
-                    let mut side = || pair.next().unwrap_or_default();
-                    (side(), side())
-                }
-                _ => {
-                    let detail = "has a field that is not a pair of old and new";
-                    return Err(record.error("object_changes", detail));
-                }
-            };
+            let (old, new) = pair(stored).map_err(|_| {
+                let detail = "has a field that is not a pair of old and new";
+                record.error("object_changes", detail)
+            })?;
             let old = types.cast(&field, old, &mut losses);
             let new = types.cast(&field, new, &mut losses);
             pairs.push((field, (old, new)));
@@ -234,7 +218,7 @@ impl PaperTrail {
         Ok(Some(pairs))
     }
 
-    /// Reads the object that the next version starts from: for tables without changes.
+    /// Reads the object before the next version, for tables without changes.
     fn next_object(
         &self,
         step: &Step,
@@ -246,9 +230,9 @@ impl PaperTrail {
         };
         let next = cx.record(record.table(), next)?;
         let id = next.text("id")?.unwrap_or_default();
-        let next = next.named(id);
+        let next = next.with_id(id);
         let mut unreported = Report::default();
-        let object = self.object(&next, &mut cx.quietly(&mut unreported))?;
+        let object = self.object(&next, &mut cx.with_report(&mut unreported))?;
         Ok(object.map(Value::Object))
     }
 
@@ -261,8 +245,7 @@ impl PaperTrail {
         })
     }
 
-    /// Returns the fields of a new object before anything is set: the columns' defaults, of
-    /// those fields that the library records of this model.
+    /// Returns the default values of the fields that the library records of this model.
     fn defaults(
         &self,
         table: usize,
@@ -276,7 +259,7 @@ impl PaperTrail {
         }
         let mut defaults = Map::new();
         let live = rails::table_of(&self.schema, &key.1);
-        if let (Some(live), Some(recorded)) = (live, self.recorded(record, cx)?) {
+        if let (Some(live), Some(recorded)) = (live, self.newest_object(record, cx)?) {
             for column in &live.columns {
                 if recorded.contains_key(&column.name)
                     && let Some(value) = default(column)
@@ -289,8 +272,8 @@ impl PaperTrail {
         Ok(defaults)
     }
 
-    /// Returns the newest object of this model that a version has.
-    fn recorded(
+    /// Returns the newest recorded object of this model.
+    fn newest_object(
         &self,
         record: &Record<'_>,
         cx: &mut Reading<'_>,
@@ -315,9 +298,9 @@ impl PaperTrail {
         };
         let newest = cx.record(table, row)?;
         let id = newest.text("id")?.unwrap_or_default();
-        // A row of its own that cannot be read is reported when its turn comes.
+        // An invalid row is reported when its own entry is made.
         let mut unreported = Report::default();
-        match self.object(&newest.named(id), &mut cx.quietly(&mut unreported)) {
+        match self.object(&newest.with_id(id), &mut cx.with_report(&mut unreported)) {
             Err(error) if error.concerns_one_row() => Ok(None),
             read => read,
         }
@@ -327,12 +310,12 @@ impl PaperTrail {
 /// The types of a model's fields, by its own table.
 struct Types<'s> {
     live: Option<&'s Table>,
-    /// Whether values of JSON columns are stored as texts of JSON.
+    /// Whether values of JSON columns are stored as JSON text.
     json_inside: bool,
 }
 
 impl Types<'_> {
-    /// Gives a value the type of its column, as the library does when it is asked.
+    /// Gives a value the type of its column, as the library does.
     fn cast(&self, field: &str, value: Value, losses: &mut Losses<'_>) -> Value {
         let column = self.live.and_then(|live| live.column(field));
         match (column.map(|column| column.kind), value) {

@@ -1,8 +1,8 @@
-//! What PaperTrail and audited have in common: Rails' names and Ruby's values.
+//! The parts that PaperTrail and audited share: names of Rails and values of Ruby.
 
 use std::fmt::Debug;
 
-use audit_core::LogEntry;
+use audit_core::{Action, LogEntry};
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ use crate::json;
 use crate::losses::{LossKind, Losses, Report};
 use crate::record::Record;
 use crate::schema::{Schema, Table};
-use crate::source::{Reading, Source, Step, of_step, rows_by_time};
+use crate::source::{Draft, Reading, Source, Step, rows_by_time, table_of_step};
 use crate::yaml::{self, Notes};
 
 /// Tables with a row for each change, ordered by `created_at`.
@@ -41,19 +41,22 @@ impl<C: Changelog> Source for C {
         rows_by_time(self.tables().iter(), "created_at", C::NEXT)
     }
 
-    fn note(&self, report: &mut Report) {
-        note_zone(report, C::FORMAT, self.tables());
+    fn report_table_losses(&self, report: &mut Report) {
+        for table in self.tables() {
+            let kind = LossKind::AssumedUtc;
+            report.add(C::FORMAT, &table.name, None, "created_at", kind);
+        }
     }
 
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
-        let table = of_step(self.tables(), step, C::FORMAT)?;
+        let table = table_of_step(self.tables(), step, C::FORMAT)?;
         let record = cx.record(table, step.row)?;
         let id = record.text("id")?.unwrap_or_default();
-        self.read(step, &record.named(id), cx)
+        self.read(step, &record.with_id(id), cx)
     }
 }
 
-/// Returns the tables, which all must have row ids.
+/// Returns the tables, each of which must have row ids.
 pub(crate) fn tables<'s>(
     connection: &Connection,
     found: impl Iterator<Item = &'s Table>,
@@ -66,15 +69,23 @@ pub(crate) fn tables<'s>(
         .collect()
 }
 
-/// Notes that times are taken to be UTC, as Rails writes them.
-fn note_zone(report: &mut Report, format: Format, tables: &[Table]) {
-    for table in tables {
-        let kind = LossKind::AssumedUtc;
-        report.add(format, &table.name, None, "created_at", kind);
-    }
+/// Begins the entry of a row; the columns have the action, the model and the key of its object.
+pub(crate) fn draft(
+    format: Format,
+    record: &Record<'_>,
+    [action, model, pk]: [&str; 3],
+) -> Result<Draft, ImportError> {
+    let action = match record.text(action)?.as_deref() {
+        Some("destroy") => Action::Delete,
+        Some(name) => Action::named(name.to_owned()),
+        None => return Err(record.error(action, "is null")),
+    };
+    let model = record.text(model)?.unwrap_or_default();
+    let pk = record.text(pk)?.unwrap_or_default();
+    Ok(Draft::new(format, action, &model, &pk))
 }
 
-/// Returns the table that Rails gives a model's name, if there is one.
+/// Returns the table of a model by Rails' naming rules, if there is one.
 pub(crate) fn table_of<'s>(schema: &'s Schema, model: &str) -> Option<&'s Table> {
     let full = underscored(model);
     let last = full.rsplit('/').next().unwrap_or(&full);
@@ -102,7 +113,7 @@ fn underscored(model: &str) -> String {
     text
 }
 
-/// Returns what the plural of a word may be; a table decides which of them it is.
+/// Returns the possible plurals of a word; the name of a table selects one of them.
 fn plurals(word: &str) -> Vec<String> {
     const IRREGULAR: &[(&str, &str)] = &[
         ("person", "people"),
@@ -137,7 +148,7 @@ fn plurals(word: &str) -> Vec<String> {
     plurals
 }
 
-/// Reads a column that the library serialized, as YAML or JSON; `None` for a null.
+/// Reads a column that the library serialized as YAML or JSON; `None` for a null.
 pub(crate) fn payload(
     record: &Record<'_>,
     column: &str,
@@ -147,7 +158,7 @@ pub(crate) fn payload(
         return Ok(None);
     };
     let failed = |detail: String| record.error(column, detail);
-    // What Ruby dumps as YAML starts with `---`.
+    // YAML that Ruby writes starts with `---`.
     let value = if text.trim_start().starts_with(['{', '[', '"']) || text == "null" {
         json::parse(&text).map_err(failed)?
     } else {
@@ -157,10 +168,10 @@ pub(crate) fn payload(
             losses.add(column, LossKind::TimeZone);
         }
         for name in &notes.types {
-            losses.add_of(column, LossKind::RubyType, name);
+            losses.add_ruby(column, LossKind::RubyType, name);
         }
         for name in &notes.values {
-            losses.add_of(column, LossKind::RubyValue, name);
+            losses.add_ruby(column, LossKind::RubyValue, name);
         }
         value
     };
@@ -176,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_are_named_as_rails_names_them() {
+    fn models_have_the_table_names_of_rails() {
         for (model, table) in [
             ("Invoice", "invoices"),
             ("LineItem", "line_items"),

@@ -3,11 +3,14 @@
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use rusqlite::types::{Value as Sql, ValueRef};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::ImportError;
+use crate::losses::Losses;
 use crate::schema::{Kind, Table};
 use crate::time;
+use crate::value::{self, Zone};
 
 /// A row of a table.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ impl<'t> Record<'t> {
         }))
     }
 
-    pub(crate) fn named(mut self, id: String) -> Self {
+    pub(crate) fn with_id(mut self, id: String) -> Self {
         self.id = id;
         self
     }
@@ -55,12 +58,24 @@ impl<'t> Record<'t> {
         self.table
     }
 
-    /// Returns a column's value; a null where there is no such column.
+    /// Returns a column's value, or a null if the column is missing.
     pub(crate) fn value(&self, column: &str) -> &Sql {
-        let place = self.table.columns.iter().position(|c| c.name == column);
-        place
-            .and_then(|place| self.values.get(place))
+        let index = self.table.columns.iter().position(|c| c.name == column);
+        index
+            .and_then(|index| self.values.get(index))
             .unwrap_or(&Sql::Null)
+    }
+
+    /// Returns a column's value as JSON, of its declared type.
+    pub(crate) fn typed(
+        &self,
+        column: &str,
+        zone: Zone,
+        losses: &mut Losses<'_>,
+    ) -> Result<Value, ImportError> {
+        let kind = self.table.column(column).map_or(Kind::Text, |c| c.kind);
+        value::typed(self.value(column), kind, zone, column, losses)
+            .map_err(|detail| self.error(column, detail))
     }
 
     /// Returns a value as text, `None` for a null.
@@ -93,19 +108,19 @@ impl<'t> Record<'t> {
             Sql::Integer(number) => Ok(Some(*number)),
             Sql::Text(text) => match text.parse() {
                 Ok(number) => Ok(Some(number)),
-                Err(_) => Err(self.error(column, "is text, expected a number")),
+                Err(_) => Err(self.error(column, "is text, expected an integer")),
             },
-            _ => Err(self.error(column, "is not a whole number")),
+            _ => Err(self.error(column, "is not an integer")),
         }
     }
 
-    /// Returns a time, UTC where the text does not say otherwise.
+    /// Returns a time; a text without an offset is in UTC.
     pub(crate) fn time(&self, column: &str) -> Result<DateTime<Utc>, ImportError> {
         let text = self
             .text(column)?
             .ok_or_else(|| self.error(column, "is null, expected a time"))?;
         let read = time::parse(&text).ok_or_else(|| self.error(column, "is not a time"))?;
-        // What entries keep.
+        // Entries have microseconds.
         DateTime::from_timestamp_micros(read.utc.timestamp_micros())
             .ok_or_else(|| self.error(column, "is not a time"))
     }
@@ -120,7 +135,7 @@ impl<'t> Record<'t> {
     }
 }
 
-/// Copies a value out of a row. Text that is not UTF-8 comes as bytes.
+/// Copies a value out of a row. Text that is not UTF-8 becomes bytes.
 pub(crate) fn owned(value: ValueRef<'_>) -> Sql {
     match value {
         ValueRef::Null => Sql::Null,

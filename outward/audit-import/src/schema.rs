@@ -1,10 +1,10 @@
-//! What tables a database has, and what their columns were declared to hold.
+//! The tables of a database, and the declared types of their columns.
 
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::ImportError;
 
-/// What a column holds, by its declared type.
+/// The kind of a column, by its declared type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Boolean,
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
 pub(crate) struct Column {
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    /// Its place in the primary key, from 1; 0 if it is no part of it.
+    /// Its position in the primary key, from 1; 0 if it is not part of the key.
     pub(crate) key: u32,
     /// The default as SQL.
     pub(crate) default: Option<String>,
@@ -146,7 +146,7 @@ impl Table {
         self.foreign_keys.iter().find(|key| key.column == column)
     }
 
-    /// Checks that rows can be found by number, as the tables of all these libraries let them.
+    /// Checks that rows have row ids, as in the tables of all these libraries.
     pub(crate) fn check_rows(&self, connection: &Connection) -> Result<(), ImportError> {
         let without: bool = connection
             .query_row(
@@ -189,7 +189,7 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Whether a table checks that a column is JSON, as Django has it do.
+/// Returns whether a table checks that a column is JSON, as Django's tables do.
 fn checked_as_json(sql: &str, column: &str) -> bool {
     let check = format!("json_valid({})", quoted(column)).to_lowercase();
     sql.to_lowercase().contains(&check)

@@ -1,4 +1,4 @@
-//! The history tables of django-simple-history.
+//! Reads the history tables of django-simple-history.
 
 use std::collections::HashSet;
 
@@ -9,19 +9,20 @@ use serde_json::{Map, Value};
 use crate::django::ContentTypes;
 use crate::error::ImportError;
 use crate::format::Format;
-use crate::ids;
-use crate::losses::{LossKind, Losses, Report};
+use crate::losses::{LossKind, Report};
 use crate::record::{self, Record};
 use crate::schema::{Column, Kind, Schema, Table, quoted};
-use crate::source::{Draft, Reading, Source, Step, Users, between, membership, of_step, user_name};
+use crate::source::{
+    Draft, Reading, Source, Step, Users, between, mark_loose, membership, table_of_step, user_name,
+};
 use crate::value::{Zone, key_text, typed};
 
 const FORMAT: Format = Format::DjangoSimpleHistory;
 
-/// What every history table has.
+/// The columns of every history table.
 const COLUMNS: &[&str] = &["history_id", "history_date", "history_type"];
-/// What a history table may have besides, of the library's own.
-const OWN: &[&str] = &[
+/// Further columns of the library, which a history table may have.
+const OPTIONAL: &[&str] = &[
     "history_change_reason",
     "history_user_id",
     "history_user",
@@ -100,8 +101,8 @@ fn live_by_name<'s>(schema: &'s Schema, history: &Table) -> Option<&'s Table> {
     schema.table(&format!("{app}_{model}"))
 }
 
-/// Finds the table that a history of another name is of: of those whose key the history has,
-/// the one that shares the most columns with it.
+/// Finds the model's table of a history with a custom name: the table whose key the history has
+/// and that shares the most columns with it.
 fn live_by_columns<'s>(
     schema: &'s Schema,
     history: &Table,
@@ -118,12 +119,12 @@ fn live_by_columns<'s>(
     let fits = |live: &&Table| {
         let key = live.key();
         let ours = !taken.contains(&live.name) && !live.has("history_id");
-        // Half of the columns at least, or any table with an `id` would do.
+        // At least half of the columns, or any table with an `id` would match.
         ours && !key.is_empty()
             && key.iter().all(|column| history.has(&column.name))
             && shared(live) * 2 >= live.columns.len()
     };
-    // A model that has a history has a second content type.
+    // A model with a history has a second content type.
     let historical = |live: &&Table| {
         models
             .of_table(&live.name)
@@ -139,8 +140,8 @@ fn live_by_columns<'s>(
     })
 }
 
-/// Returns the one model with a history neither of whose tables has the default name.
-fn homeless<'m>(schema: &Schema, models: &'m ContentTypes) -> Option<(&'m str, &'m str)> {
+/// Returns the only model with a history whose tables both have custom names.
+fn only_custom_named<'m>(schema: &Schema, models: &'m ContentTypes) -> Option<(&'m str, &'m str)> {
     let mut found = models.iter().filter(|(app, model)| {
         let historical = format!("historical{model}");
         models.has(app, &historical)
@@ -150,8 +151,8 @@ fn homeless<'m>(schema: &Schema, models: &'m ContentTypes) -> Option<(&'m str, &
     found.next().filter(|_| found.next().is_none())
 }
 
-/// Returns a model's table and those of the models it inherits from: their tables share the
-/// key, and the history of the model has their columns too.
+/// Returns a model's table and those of the models that it inherits from. They share the key, and
+/// the history of the model has their columns.
 fn with_parents<'s>(schema: &'s Schema, live: Option<&'s Table>) -> Vec<&'s Table> {
     let mut tables: Vec<&Table> = Vec::new();
     let mut next = live;
@@ -180,7 +181,7 @@ impl HistoryTable {
         let (app, model) = live
             .and_then(|live| models.of_table(&live.name))
             .or_else(|| default_name(&history.name))
-            .or_else(|| homeless(schema, models))
+            .or_else(|| only_custom_named(schema, models))
             .unwrap_or(("", live.map_or(&history.name, |live| &live.name)));
         let live_tables = with_parents(schema, live);
         let live_column = |name: &str| live_tables.iter().any(|table| table.has(name));
@@ -192,14 +193,14 @@ impl HistoryTable {
         let mut added = Vec::new();
         for column in &history.columns {
             let name = column.name.as_str();
-            if COLUMNS.contains(&name) || OWN.contains(&name) {
+            if COLUMNS.contains(&name) || OPTIONAL.contains(&name) {
                 continue;
             }
             if live.is_some() && !live_column(name) {
                 added.push(column.name.clone());
                 continue;
             }
-            // Django calls a foreign key's column by its field and `_id`.
+            // Django names a foreign key's column by the field and `_id`.
             let reference = live_tables.iter().any(|table| table.refers(name).is_some());
             let field = name.strip_suffix("_id").filter(|_| reference);
             fields.push(Field {
@@ -218,7 +219,7 @@ impl HistoryTable {
             format!("{app}.{model}")
         };
         Ok(Self {
-            users: Users::referred(schema, history, "history_user_id"),
+            users: Users::referenced_by(schema, history, "history_user_id"),
             table: history.clone(),
             model,
             key,
@@ -229,8 +230,8 @@ impl HistoryTable {
     }
 }
 
-/// Finds the column of the key without the model's own table: `id`, else the first one that
-/// has an index, since the library gives the key one.
+/// Finds the column of the key without the model's own table: `id`, else the first column with an
+/// index, because the library indexes the key.
 fn key_without_live(connection: &Connection, history: &Table) -> Result<String, ImportError> {
     if history.has("id") {
         return Ok("id".to_owned());
@@ -245,19 +246,20 @@ fn key_without_live(connection: &Connection, history: &Table) -> Result<String, 
     };
     let indexed = read().map_err(|error| ImportError::read(&history.name, error))?;
     let of_library =
-        |name: &String| COLUMNS.contains(&name.as_str()) || OWN.contains(&name.as_str());
+        |name: &String| COLUMNS.contains(&name.as_str()) || OPTIONAL.contains(&name.as_str());
     indexed
         .into_iter()
         .find(|name| !of_library(name))
         .ok_or_else(|| ImportError::Unsupported {
             table: history.name.clone(),
-            detail: "which column is the model's key is not told, since the model's table is gone"
-                .to_owned(),
+            detail:
+                "the column of the model's key is unknown, because the model's table is missing"
+                    .to_owned(),
         })
 }
 
 impl Set {
-    /// Takes a table for the history of a field of this model, if it is one.
+    /// Uses a table as the history of a field of this model, if its name fits.
     fn of(
         schema: &Schema,
         table: &Table,
@@ -274,7 +276,7 @@ impl Set {
         let owner = through.zip(live).and_then(|(through, live)| {
             let mut keys = through.foreign_keys.iter();
             let key = keys.find(|key| key.table.eq_ignore_ascii_case(&live.name))?;
-            // Of a model's relation with itself the owner is where it starts.
+            // In a relation of a model with itself the owner is the model that it starts from.
             let starts = through.refers(&format!("from_{model}_id"));
             Some(starts.unwrap_or(key).column.clone())
         });
@@ -312,7 +314,7 @@ impl Source for SimpleHistory {
         tables.join(" UNION ALL ")
     }
 
-    fn note(&self, report: &mut Report) {
+    fn report_table_losses(&self, report: &mut Report) {
         for history in &self.tables {
             let name = &history.table.name;
             report.add(FORMAT, name, None, "history_date", LossKind::AssumedUtc);
@@ -325,12 +327,12 @@ impl Source for SimpleHistory {
     }
 
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError> {
-        let history = of_step(&self.tables, step, FORMAT)?;
+        let history = table_of_step(&self.tables, step, FORMAT)?;
         history.read(step, cx)
     }
 }
 
-/// What a row says of its object.
+/// The state of an object in a row.
 struct State {
     fields: Map<String, Value>,
     /// The members of each set, in the order of [`HistoryTable::sets`].
@@ -339,12 +341,12 @@ struct State {
 
 impl State {
     /// Returns the state as one object, sets as sorted arrays.
-    fn whole(&self, sets: &[Set]) -> Map<String, Value> {
-        let mut whole = self.fields.clone();
+    fn snapshot(&self, sets: &[Set]) -> Map<String, Value> {
+        let mut snapshot = self.fields.clone();
         for (set, members) in sets.iter().zip(&self.members) {
-            whole.insert(set.field.clone(), audit_core::snapshot(members));
+            snapshot.insert(set.field.clone(), audit_core::snapshot(members));
         }
-        whole
+        snapshot
     }
 }
 
@@ -363,7 +365,7 @@ impl HistoryTable {
         let previous = match step.prev {
             Some(row) if !matches!(action, Action::Create | Action::Delete) => {
                 let previous = self.record(row, cx)?;
-                Some(self.state(&previous, &mut cx.quietly(&mut Report::default()))?)
+                Some(self.state(&previous, &mut cx.with_report(&mut Report::default()))?)
             }
             _ => None,
         };
@@ -386,57 +388,32 @@ impl HistoryTable {
         let mut draft = Draft::new(FORMAT, action, &self.model, &pk);
         draft.entry.changes = self.changes(&draft.entry.action, previous.as_ref(), &state);
         if draft.entry.action == Action::Delete {
-            // The relations are gone before the library looks at them.
-            self.loosen_sets(&mut draft.entry);
+            // The relations are deleted before the library reads them.
+            let is_set = |field: &str| self.sets.iter().any(|set| set.field == field);
+            mark_loose(&mut draft.entry, is_set);
         }
-        draft.entry.snapshot = Some(Value::Object(state.whole(&self.sets)));
-        draft.actor(actor, user);
+        draft.entry.snapshot = Some(Value::Object(state.snapshot(&self.sets)));
+        draft.set_actor(actor, user);
         draft.entry.reason = record.text("history_change_reason")?;
         draft.keep("history_relation", record.text("history_relation_id")?);
         for column in &self.added {
-            let value = self.added_value(&record, column, &mut losses)?;
-            draft.place(column, value, &mut losses);
+            let value = record.typed(column, Zone::Utc, &mut losses)?;
+            draft.set_or_keep(column, value, &mut losses);
         }
-        let time = record.time("history_date")?;
-        let order = ids::order(step.rank, ids::number(record.id()));
-        ids::stamp(&mut draft.entry, FORMAT, name, record.id(), time, order);
-        Ok(draft.finish(FORMAT, name, record.id()))
-    }
-
-    fn loosen_sets(&self, entry: &mut LogEntry) {
-        let changes = std::mem::take(&mut entry.changes);
-        let marked = changes.into_iter().map(|mut change| {
-            let field = change.path.as_str();
-            change.loose |= self.sets.iter().any(|set| set.field == field);
-            change
-        });
-        entry.changes = marked.collect();
+        draft.finish_row(&record, step, "history_date")
     }
 
     fn record(&self, row: i64, cx: &Reading<'_>) -> Result<Record<'_>, ImportError> {
         let record = cx.record(&self.table, row)?;
         let id = record.key("history_id")?.unwrap_or_default();
-        Ok(record.named(id))
-    }
-
-    fn added_value(
-        &self,
-        record: &Record<'_>,
-        column: &str,
-        losses: &mut Losses<'_>,
-    ) -> Result<Value, ImportError> {
-        let kind = self.table.column(column).map_or(Kind::Text, |c| c.kind);
-        typed(record.value(column), kind, Zone::Utc, column, losses)
-            .map_err(|detail| record.error(column, detail))
+        Ok(record.with_id(id))
     }
 
     fn state(&self, record: &Record<'_>, cx: &mut Reading<'_>) -> Result<State, ImportError> {
         let mut fields = Map::new();
         let mut losses = cx.losses(FORMAT, &self.table.name, record.id());
         for field in &self.fields {
-            let value = record.value(&field.column);
-            let value = typed(value, field.kind, Zone::Utc, &field.column, &mut losses)
-                .map_err(|detail| record.error(&field.column, detail))?;
+            let value = record.typed(&field.column, Zone::Utc, &mut losses)?;
             fields.insert(field.name.clone(), value);
         }
         let mut members = Vec::with_capacity(self.sets.len());
@@ -448,10 +425,10 @@ impl HistoryTable {
 
     fn changes(&self, action: &Action, previous: Option<&State>, state: &State) -> Changes {
         let Some(previous) = previous else {
-            let whole = state.whole(&self.sets);
+            let snapshot = state.snapshot(&self.sets);
             return match action {
-                Action::Delete => between(Some(&whole), None),
-                _ => between(None, Some(&whole)),
+                Action::Delete => between(Some(&snapshot), None),
+                _ => between(None, Some(&snapshot)),
             };
         };
         let mut list: Vec<Change> = between(Some(&previous.fields), Some(&state.fields))

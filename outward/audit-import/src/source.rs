@@ -1,4 +1,4 @@
-//! What every library's reader has in common.
+//! The parts that the readers of all libraries share.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -8,11 +8,13 @@ use audit_core::{
     Action, Actor, Change, Changes, Level, LogEntry, Path, PathSegment, Redaction,
     Source as Program,
 };
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Map, Value};
 
 use crate::error::ImportError;
 use crate::format::Format;
+use crate::ids;
 use crate::losses::{Columns, LossKind, Losses, Report};
 use crate::record::Record;
 use crate::schema::{Schema, Table, quoted};
@@ -31,8 +33,8 @@ pub(crate) trait Source: Debug + Send {
         "dense_rank() OVER (PARTITION BY time ORDER BY tbl) - 1"
     }
 
-    /// Reports what concerns whole tables.
-    fn note(&self, report: &mut Report);
+    /// Reports the losses that concern all rows of a table.
+    fn report_table_losses(&self, report: &mut Report);
 
     /// Makes the entry of a row.
     fn entry(&self, step: &Step, cx: &mut Reading<'_>) -> Result<LogEntry, ImportError>;
@@ -48,8 +50,8 @@ pub(crate) struct Step {
     pub(crate) rank: i64,
 }
 
-/// Finds the table of a row among those that were planned.
-pub(crate) fn of_step<'t, T>(
+/// Returns the table of a step.
+pub(crate) fn table_of_step<'t, T>(
     tables: &'t [T],
     step: &Step,
     format: Format,
@@ -58,7 +60,7 @@ pub(crate) fn of_step<'t, T>(
         table: format.as_str().to_owned(),
         row: step.row.to_string(),
         column: "rowid".to_owned(),
-        detail: "is in no known table".to_owned(),
+        detail: "is in an unknown table".to_owned(),
     })
 }
 
@@ -80,7 +82,7 @@ pub(crate) fn rows_by_time<'t>(
     tables.join(" UNION ALL ")
 }
 
-/// What a reader reads from, and where it reports losses.
+/// The connection that a reader reads from, and the report of its losses.
 pub(crate) struct Reading<'r> {
     pub(crate) connection: &'r Connection,
     pub(crate) report: &'r mut Report,
@@ -103,9 +105,9 @@ impl Reading<'_> {
         }
     }
 
-    /// Reads from the same connection, but reports elsewhere: a row that is read to compare
-    /// with reports its losses in its own turn.
-    pub(crate) fn quietly<'q>(&'q self, report: &'q mut Report) -> Reading<'q> {
+    /// Reads from the same connection with another report. A row that is read for comparison
+    /// reports its losses when its own entry is made.
+    pub(crate) fn with_report<'q>(&'q self, report: &'q mut Report) -> Reading<'q> {
         Reading {
             connection: self.connection,
             report,
@@ -113,22 +115,23 @@ impl Reading<'_> {
         }
     }
 
-    /// Reads a row that is there, since the same transaction listed it.
+    /// Reads a row that the same transaction has listed.
     pub(crate) fn record<'t>(&self, table: &'t Table, row: i64) -> Result<Record<'t>, ImportError> {
         let record = Record::read(table, self.connection, row)?;
         record.ok_or_else(|| ImportError::Row {
             table: table.name.clone(),
             row: row.to_string(),
             column: "rowid".to_owned(),
-            detail: "is gone".to_owned(),
+            detail: "is missing".to_owned(),
         })
     }
 }
 
-/// An entry that is being made, and what has no place in it.
+/// An entry under construction, and the values that have no field in it.
 pub(crate) struct Draft {
     pub(crate) entry: LogEntry,
-    pub(crate) rest: Map<String, Value>,
+    format: Format,
+    rest: Map<String, Value>,
 }
 
 impl Draft {
@@ -148,11 +151,12 @@ impl Draft {
         entry.source = Program::service(format.as_str());
         Self {
             entry,
+            format,
             rest: Map::new(),
         }
     }
 
-    /// Keeps what is not null under a name of its own.
+    /// Keeps a value that is not null under its own name.
     pub(crate) fn keep(&mut self, name: &str, value: impl Into<Value>) {
         let value = value.into();
         if !value.is_null() {
@@ -160,48 +164,53 @@ impl Draft {
         }
     }
 
-    /// Puts a value where its name says it belongs, else keeps it.
-    pub(crate) fn place(&mut self, name: &str, value: Value, losses: &mut Losses<'_>) {
-        if !self.placed(name, &value, losses) {
+    /// Sets the field of the entry that a name stands for, or keeps the value.
+    pub(crate) fn set_or_keep(&mut self, name: &str, value: Value, losses: &mut Losses<'_>) {
+        if !self.set(name, &value, losses) {
             self.keep(name, value);
         }
     }
 
-    /// Puts a value where its name says it belongs, and returns whether there is such a place:
-    /// what applications add to the tables goes by a few names.
-    pub(crate) fn placed(&mut self, name: &str, value: &Value, losses: &mut Losses<'_>) -> bool {
+    /// Sets the field of the entry that a name stands for, and returns whether there is one. The
+    /// columns that applications add have a few common names.
+    pub(crate) fn set(&mut self, name: &str, value: &Value, losses: &mut Losses<'_>) -> bool {
         let text = match value {
             Value::Null => return true,
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
         let entry = &mut self.entry;
-        let place = match losses.columns.get(name).copied().unwrap_or(name) {
+        let field = match losses.columns.get(name).copied().unwrap_or(name) {
             "remote_addr" | "remote_address" | "remote_ip" | "ip_address" | "ip" | "client_ip"
                 if entry.remote_addr.is_none() =>
             {
-                return self.addressed(name, &text, losses);
+                return self.set_address(name, &text, losses);
             }
             "correlation_id" | "request_id" | "request_uuid" | "cid" => &mut entry.correlation_id,
             "trace_id" => &mut entry.trace_id,
             "reason" | "comment" | "change_reason" => &mut entry.reason,
             _ => return false,
         };
-        if place.is_some() {
+        if field.is_some() {
             return false;
         }
-        *place = Some(text);
+        *field = Some(text);
         true
     }
 
-    /// Sets the address, or keeps the text where it is none.
-    pub(crate) fn address(&mut self, column: &str, text: &str, losses: &mut Losses<'_>) {
-        if !self.addressed(column, text, losses) {
+    /// Sets the address, or keeps a text that is not one.
+    pub(crate) fn set_address_or_keep(
+        &mut self,
+        column: &str,
+        text: &str,
+        losses: &mut Losses<'_>,
+    ) {
+        if !self.set_address(column, text, losses) {
             self.keep(column, text);
         }
     }
 
-    fn addressed(&mut self, column: &str, text: &str, losses: &mut Losses<'_>) -> bool {
+    fn set_address(&mut self, column: &str, text: &str, losses: &mut Losses<'_>) -> bool {
         if let Ok(address) = text.trim().parse::<IpAddr>() {
             self.entry.remote_addr = Some(address);
             return true;
@@ -210,8 +219,8 @@ impl Draft {
         false
     }
 
-    /// Sets who it was, where somebody is known.
-    pub(crate) fn actor(&mut self, id: Option<String>, name: Option<String>) {
+    /// Sets the actor, if its id is known.
+    pub(crate) fn set_actor(&mut self, id: Option<String>, name: Option<String>) {
         self.entry.actor = id.map(|id| {
             let actor = Actor::user(id);
             match name {
@@ -221,12 +230,31 @@ impl Draft {
         });
     }
 
-    /// Ends the entry. The rest goes to `additional_data.imported`.
-    pub(crate) fn finish(mut self, format: Format, table: &str, row: &str) -> LogEntry {
-        self.rest
-            .insert("format".to_owned(), format.as_str().into());
-        self.rest.insert("table".to_owned(), table.into());
-        self.rest.insert("id".to_owned(), row.into());
+    /// Finishes the entry of a row of a table that is sorted by a time and its ids.
+    pub(crate) fn finish_row(
+        self,
+        record: &Record<'_>,
+        step: &Step,
+        time: &str,
+    ) -> Result<LogEntry, ImportError> {
+        let time = record.time(time)?;
+        let order = ids::order(step.rank, ids::number(record.id()));
+        Ok(self.finish(record, time, order))
+    }
+
+    /// Sets id and time, and puts the kept values into `additional_data.imported`.
+    pub(crate) fn finish(
+        mut self,
+        record: &Record<'_>,
+        time: DateTime<Utc>,
+        order: u64,
+    ) -> LogEntry {
+        let (format, table, row) = (self.format, &record.table().name, record.id());
+        self.entry.id = ids::id(format, table, row, time, order);
+        self.entry.timestamp = time;
+        for (key, value) in [("format", format.as_str()), ("table", table), ("id", row)] {
+            self.rest.insert(key.to_owned(), value.into());
+        }
         let data = &mut self.entry.additional_data;
         if let Some(own) = data.remove("imported") {
             self.rest.insert("additional_data".to_owned(), own);
@@ -236,7 +264,7 @@ impl Draft {
     }
 }
 
-/// Makes the change of a whole field.
+/// Makes the change of a field.
 pub(crate) fn change(field: &str, old: Option<Value>, new: Option<Value>) -> Change {
     Change::new(
         Path::from_segments(&[PathSegment::Name(field.to_owned())]),
@@ -255,7 +283,7 @@ pub(crate) fn membership(
     audit_core::diff(old, new)
         .into_iter()
         .map(move |mut found| {
-            // A member's path is in brackets, and a set that is recorded whole has none.
+            // A member's path is in brackets; the path of the set itself is `$`.
             let inside = found.path.strip_prefix('$').unwrap_or(&found.path);
             found.path = format!("{field}{inside}")
                 .parse()
@@ -264,28 +292,49 @@ pub(crate) fn membership(
         })
 }
 
-/// Makes changes of masked values known as such.
-pub(crate) fn masked(mut change: Change) -> Change {
+/// Marks a change as masked.
+pub(crate) fn mark_masked(mut change: Change) -> Change {
     change.redaction = Some(Redaction::Masked);
     change
 }
 
-/// Makes the changes from a state to another, field by field; a missing state has no fields.
+/// Marks the changes of some fields as loose.
+pub(crate) fn mark_loose(entry: &mut LogEntry, is_loose: impl Fn(&str) -> bool) {
+    let changes = std::mem::take(&mut entry.changes);
+    let marked = changes.into_iter().map(|mut change| {
+        change.loose |= is_loose(change.path.as_str());
+        change
+    });
+    entry.changes = marked.collect();
+}
+
+/// Splits an array of two values.
+pub(crate) fn pair(value: Value) -> Result<(Value, Value), Value> {
+    match value {
+        Value::Array(items) => <[Value; 2]>::try_from(items).map_or_else(
+            |items| Err(Value::Array(items)),
+            |[old, new]| Ok((old, new)),
+        ),
+        other => Err(other),
+    }
+}
+
+/// Makes the changes between two states, field by field; a missing state has no fields.
 pub(crate) fn between(
     old: Option<&Map<String, Value>>,
     new: Option<&Map<String, Value>>,
 ) -> Changes {
     let empty = Map::new();
     let (before, after) = (old.unwrap_or(&empty), new.unwrap_or(&empty));
-    let gone = before
+    let removed = before
         .iter()
         .filter(|(field, _)| !after.contains_key(*field));
-    let gone = gone.map(|(field, value)| change(field, Some(value.clone()), None));
-    let there = after
+    let removed = removed.map(|(field, value)| change(field, Some(value.clone()), None));
+    let set = after
         .iter()
         .filter(|(field, value)| before.get(*field) != Some(value))
         .map(|(field, value)| change(field, before.get(field).cloned(), Some(value.clone())));
-    gone.chain(there).collect()
+    removed.chain(set).collect()
 }
 
 /// The table of the users.
@@ -297,14 +346,14 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// Finds the table a column refers to, if it has a column of names.
-    pub(crate) fn referred(schema: &Schema, table: &Table, column: &str) -> Option<Self> {
+    /// Finds the table that a column refers to, if it has a column of names.
+    pub(crate) fn referenced_by(schema: &Schema, table: &Table, column: &str) -> Option<Self> {
         let key = table.refers(column)?;
         let users = schema.table(&key.table)?;
         Self::of(users, key.target.as_deref())
     }
 
-    /// Takes a table for one of users, if it has a column of names.
+    /// Uses a table as one of users, if it has a column of names.
     pub(crate) fn of(users: &Table, key: Option<&str>) -> Option<Self> {
         let name = ["username", "login", "name", "email"]
             .into_iter()
@@ -345,7 +394,7 @@ impl Users {
     }
 }
 
-/// Returns the name of a user, where a table of users is known.
+/// Returns the name of a user, if a table of users is known.
 pub(crate) fn user_name(
     users: Option<&Users>,
     connection: &Connection,

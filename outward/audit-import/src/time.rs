@@ -5,14 +5,14 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, SecondsFormat, Timeli
 /// A time that was read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Instant {
-    /// The time in UTC, where nothing says otherwise.
+    /// The time in UTC; without an offset the text is read as UTC.
     pub(crate) utc: DateTime<Utc>,
-    /// Whether the text says which offset it has.
+    /// Whether the text has an offset.
     pub(crate) offset: bool,
 }
 
 impl Instant {
-    /// Returns the time as text: RFC 3339 with six digits, nine where six do not do.
+    /// Returns the time as text: RFC 3339 with six digits, nine if six are not enough.
     pub(crate) fn utc_text(self) -> String {
         self.utc.to_rfc3339_opts(self.digits(), true)
     }
@@ -46,23 +46,23 @@ pub(crate) fn parse(text: &str) -> Option<Instant> {
         .find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.'))
         .unwrap_or(rest.len());
     let time = time_of_day(rest.get(..end)?)?;
-    let there = NaiveDateTime::new(date, time);
+    let local = NaiveDateTime::new(date, time);
     let offset = rest.get(end..)?.trim_start();
     if offset.is_empty() {
         return Some(Instant {
-            utc: there.and_utc(),
+            utc: local.and_utc(),
             offset: false,
         });
     }
     let seconds = offset_seconds(offset)?;
-    let utc = there.checked_sub_signed(chrono::TimeDelta::seconds(seconds))?;
+    let utc = local.checked_sub_signed(chrono::TimeDelta::seconds(seconds))?;
     Some(Instant {
         utc: utc.and_utc(),
         offset: true,
     })
 }
 
-/// Reads a date; returns what follows it.
+/// Reads a date, and returns it with the rest of the text.
 fn split_date(text: &str) -> Option<(NaiveDate, &str)> {
     let mut parts = text.splitn(3, '-');
     let year = parts.next().filter(|year| digits(year, 4..=4))?;

@@ -9,12 +9,12 @@ use crate::losses::{LossKind, Losses};
 use crate::schema::Kind;
 use crate::time;
 
-/// What an instant without an offset is.
+/// The zone of instants without an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Zone {
     /// UTC: Django and Rails keep instants in UTC and leave the offset out.
     Utc,
-    /// Not known: SQLAlchemy keeps what it was given, without the offset.
+    /// Unknown: SQLAlchemy drops the offset of the given time.
     Unknown,
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn typed(
     })
 }
 
-/// Writes an instant in RFC 3339; what is none stays as it is.
+/// Writes an instant in RFC 3339; an invalid one stays as it is.
 pub(crate) fn instant(text: &str, zone: Zone) -> String {
     match time::parse(text) {
         Some(read) if read.offset || zone == Zone::Utc => read.utc_text(),
@@ -85,7 +85,7 @@ fn float(number: f64) -> Value {
     Number::from_f64(number).map_or_else(|| Value::String(number.to_string()), Value::Number)
 }
 
-/// Fills up a decimal to its scale.
+/// Pads a decimal to its scale.
 fn decimal(digits: &str, scale: Option<usize>, column: &str, losses: &mut Losses<'_>) -> String {
     let fraction = digits.split_once('.').map_or(0, |(_, rest)| rest.len());
     let Some(scale) = scale else {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_exact_is_counted() {
+    fn inexact_values_are_counted() {
         assert_eq!(
             value(Kind::Decimal(None), &Sql::Real(12.5)),
             (json!("12.5"), vec![LossKind::DecimalScale])

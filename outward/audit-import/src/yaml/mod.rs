@@ -1,8 +1,8 @@
 //! YAML as Ruby writes it, read as JSON values.
 //!
-//! Plain scalars mean what Psych, Ruby's YAML library, takes them for (`1e5` is a text there,
-//! `None` too), and tags of Ruby's types are resolved (see [`ruby`]). What comes from a hostile
-//! file ends in a [`YamlError`]: nesting and what aliases unfold to are limited.
+//! Plain scalars are resolved as by Psych, Ruby's YAML library (`1e5` and `None` are texts), and
+//! tags of Ruby's types are resolved (see [`ruby`]). A hostile file ends in a [`YamlError`]:
+//! nesting and the expansion of aliases are limited.
 
 mod ruby;
 mod scalar;
@@ -18,19 +18,19 @@ use serde_json::{Map, Value};
 pub(crate) use self::ruby::Notes;
 use self::separators::Marks;
 
-/// Why a text is not read.
+/// Why a text cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum YamlError {
-    /// It is no YAML.
+    /// It is not YAML.
     Syntax { line: usize, column: usize },
     /// It nests too deep.
     TooDeep,
-    /// Its aliases unfold to too much.
+    /// Its aliases expand to too much.
     TooLarge,
-    /// An alias refers to nothing, or to what it is in.
+    /// An alias is undefined, or refers to a node that contains it.
     Alias,
     /// A hash has two keys that are one text.
-    Twice,
+    DuplicateKey,
     /// It has more or less than one document.
     Documents,
 }
@@ -40,18 +40,18 @@ impl fmt::Display for YamlError {
         match self {
             Self::Syntax { line, column } => write!(
                 f,
-                "is not YAML that can be read (error at line {line}, column {column})"
+                "is not valid YAML (error at line {line}, column {column})"
             ),
             Self::TooDeep => write!(f, "is YAML that nests deeper than {MAX_DEPTH} levels"),
-            Self::TooLarge => f.write_str("is YAML whose aliases unfold to too much"),
-            Self::Alias => f.write_str("is YAML with an alias of nothing"),
-            Self::Twice => f.write_str("is YAML with a key that is there twice"),
+            Self::TooLarge => f.write_str("is YAML whose aliases expand to too much"),
+            Self::Alias => f.write_str("is YAML with an undefined alias"),
+            Self::DuplicateKey => f.write_str("is YAML with a duplicate key"),
             Self::Documents => f.write_str("is not one YAML document"),
         }
     }
 }
 
-/// Reads one document; what JSON has no place for is noted.
+/// Reads one document, and notes the types that JSON does not have.
 pub(crate) fn parse(text: &str, notes: &mut Notes) -> Result<Value, YamlError> {
     let (text, marks) = Marks::replace(text);
     let mut reader = Reader {
@@ -61,7 +61,7 @@ pub(crate) fn parse(text: &str, notes: &mut Notes) -> Result<Value, YamlError> {
         anchors: HashMap::new(),
         depth: 0,
         // Ruby repeats a time zone by alias, at most once an instant.
-        room: 4096 + text.len().saturating_mul(16),
+        budget: 4096 + text.len().saturating_mul(16),
         notes,
     };
     reader.document()
@@ -72,11 +72,11 @@ struct Reader<'t, 'n> {
     /// The characters that replace separators of lines and paragraphs.
     marks: Marks,
     keys: ruby::Keys,
-    /// What aliases stand for, and how large it is.
+    /// The value of each anchor, and its size.
     anchors: HashMap<usize, (Value, usize)>,
     depth: usize,
-    /// How much aliases may still unfold to, in bytes or so.
-    room: usize,
+    /// The remaining size that aliases may expand to, approximately in bytes.
+    budget: usize,
     notes: &'n mut Notes,
 }
 
@@ -111,7 +111,7 @@ impl<'t> Reader<'t, '_> {
         match event {
             Event::Alias(anchor) => {
                 let (value, size) = self.anchors.get(&anchor).ok_or(YamlError::Alias)?;
-                self.room = self.room.checked_sub(*size).ok_or(YamlError::TooLarge)?;
+                self.budget = self.budget.checked_sub(*size).ok_or(YamlError::TooLarge)?;
                 Ok(value.clone())
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -149,7 +149,7 @@ impl<'t> Reader<'t, '_> {
                     let event = self.next()?;
                     let value = self.node(event)?;
                     if fields.insert(crate::value::key_text(&key), value).is_some() {
-                        return Err(YamlError::Twice);
+                        return Err(YamlError::DuplicateKey);
                     }
                     keys.push(key);
                 }
@@ -161,7 +161,7 @@ impl<'t> Reader<'t, '_> {
                 self.keep(anchor, &value);
                 Ok(value)
             }
-            // The parser ends what it begins.
+            // The parser closes each node.
             _ => Err(YamlError::Documents),
         }
     }
@@ -175,7 +175,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn keep(&mut self, anchor: usize, value: &Value) {
-        // 0 is no anchor.
+        // 0 means no anchor.
         if anchor > 0 {
             let size = size(value);
             self.anchors.insert(anchor, (value.clone(), size));
@@ -183,7 +183,7 @@ impl<'t> Reader<'t, '_> {
     }
 }
 
-/// About how much memory a value takes.
+/// Returns the approximate size of a value in memory.
 fn size(value: &Value) -> usize {
     let inside = match value {
         Value::String(text) => text.len(),
@@ -269,10 +269,10 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_where_and_not_what() {
+    fn an_error_has_the_position_and_not_the_text() {
         let error = read("pin: 1\nb: [hunter2").unwrap_err().to_string();
         assert!(
-            error.starts_with("is not YAML that can be read (error at line "),
+            error.starts_with("is not valid YAML (error at line "),
             "{error}"
         );
         assert!(!error.contains("hunter2"));
@@ -280,12 +280,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "(?s).{0,80}") {
+        fn no_text_panics(text in "(?s).{0,80}") {
             let _ = read(&text);
         }
 
         #[test]
-        fn no_yaml_makes_it_panic(text in "[-:&*!|>\\[\\]{}'\" \n0-9a-z.,?#%@]{0,80}") {
+        fn no_yaml_panics(text in "[-:&*!|>\\[\\]{}'\" \n0-9a-z.,?#%@]{0,80}") {
             let _ = read(&text);
         }
     }

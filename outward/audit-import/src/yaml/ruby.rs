@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::scalar::{self, Plain};
 use crate::time;
 
-/// What JSON has no place for.
+/// The types that JSON does not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Notes {
     /// A zone other than UTC of an instant that is kept in UTC.
@@ -19,18 +19,18 @@ pub(crate) struct Notes {
     pub(crate) values: BTreeSet<String>,
 }
 
-/// How many types are told apart: a hostile text may have any number.
-const MOST: usize = 100;
+/// The maximum number of types that are noted, because a hostile text may have any number.
+const MAX_TYPES: usize = 100;
 
 impl Notes {
     fn kept_by_parts(&mut self, name: &str) {
-        if self.types.len() < MOST {
+        if self.types.len() < MAX_TYPES {
             self.types.insert(class_of(name).to_owned());
         }
     }
 
     fn kept_by_value(&mut self, name: &str) {
-        if self.values.len() < MOST {
+        if self.values.len() < MAX_TYPES {
             self.values.insert(class_of(name).to_owned());
         }
     }
@@ -60,7 +60,7 @@ pub(super) fn scalar(text: &str, plain: bool, tag: Option<&str>, notes: &mut Not
             Some(read) => Value::String(read.utc_text()),
             None => Value::from(text),
         },
-        // `!` alone, and what says that a text is one.
+        // `!` alone, and the tags of texts.
         "!" | "str" | "ruby/string" | "non-specific" => Value::from(text),
         "float" | "int" | "bool" | "null" | "ruby/object:Integer" => match scalar::resolve(text) {
             Plain::Value(value) => value,
@@ -116,7 +116,7 @@ pub(super) fn mapping(
         "ruby/object:ActiveModel::Type::Binary::Data" if fields.contains_key("value") => {
             return fields.remove("value").unwrap_or_default();
         }
-        // Kept for the name that an instant asks for.
+        // Kept for its name, which an instant reads.
         "ruby/object:ActiveSupport::TimeZone" | "map" => return Value::Object(fields),
         name if name.ends_with("HashWithIndifferentAccess") => return Value::Object(fields),
         "ruby/object:ActiveSupport::Duration" => fields.remove("value"),
@@ -182,7 +182,7 @@ fn address(fields: &Map<String, Value>) -> Option<String> {
     })
 }
 
-/// Returns a tag's name without what says where it is defined.
+/// Returns a tag's name without its namespace.
 fn name_of(tag: &str) -> &str {
     let name = tag
         .strip_prefix("tag:yaml.org,2002:")
@@ -204,8 +204,8 @@ fn is_utc(zone: &str) -> bool {
     matches!(zone, "UTC" | "Etc/UTC" | "Etc/UCT" | "Zulu" | "Etc/Zulu")
 }
 
-/// Writes a decimal as digits, from a form such as `27:0.1999e2`: the precision, which says
-/// nothing about the value, and the digits with an exponent.
+/// Writes a decimal as digits, from a form such as `27:0.1999e2`: the precision, which does not
+/// affect the value, and the digits with an exponent.
 fn big_decimal(text: &str) -> Value {
     let number = text
         .split_once(':')
@@ -214,7 +214,7 @@ fn big_decimal(text: &str) -> Value {
     Value::String(plain_digits(number).unwrap_or_else(|| number.to_owned()))
 }
 
-/// Moves the point to where the exponent says; `None` if that is not a number or far away.
+/// Applies the exponent; `None` if the text is not a number or the exponent is too large.
 fn plain_digits(number: &str) -> Option<String> {
     let (sign, unsigned) = match number.strip_prefix('-') {
         Some(unsigned) => ("-", unsigned),
@@ -224,16 +224,16 @@ fn plain_digits(number: &str) -> Option<String> {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
         None => (unsigned, 0),
     };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let all_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if mantissa.is_empty() || !all_digits(whole) || !all_digits(fraction) {
+    if mantissa.is_empty() || !all_digits(integer) || !all_digits(fraction) {
         return None;
     }
-    let point = i64::try_from(whole.len()).ok()? + i64::from(exponent);
+    let point = i64::try_from(integer.len()).ok()? + i64::from(exponent);
     if !(-10_000..=10_000).contains(&point) {
         return None;
     }
-    let mut digits = format!("{whole}{fraction}");
+    let mut digits = format!("{integer}{fraction}");
     if point < 0 {
         digits.insert_str(0, &"0".repeat(usize::try_from(-point).ok()?));
     }
@@ -241,16 +241,16 @@ fn plain_digits(number: &str) -> Option<String> {
     if digits.len() < point {
         digits.push_str(&"0".repeat(point - digits.len()));
     }
-    let (whole, fraction) = digits.split_at_checked(point)?;
-    let whole = match whole.trim_start_matches('0') {
+    let (integer, fraction) = digits.split_at_checked(point)?;
+    let integer = match integer.trim_start_matches('0') {
         "" => "0",
-        whole => whole,
+        integer => integer,
     };
     let fraction = match fraction.trim_end_matches('0') {
         "" => "0",
         fraction => fraction,
     };
-    Some(format!("{sign}{whole}.{fraction}"))
+    Some(format!("{sign}{integer}.{fraction}"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a plain scalar means to Psych, Ruby's YAML library.
+//! Plain scalars as Psych, Ruby's YAML library, resolves them.
 
 use serde_json::{Number, Value};
 
@@ -25,7 +25,7 @@ pub(super) fn resolve(text: &str) -> Plain {
     Plain::Value(value(text).unwrap_or_else(|| Value::String(text.to_owned())))
 }
 
-/// Returns what a text means other than itself.
+/// Returns the value of a text that is not a string.
 fn value(text: &str) -> Option<Value> {
     if text.is_empty() {
         return Some(Value::Null);
@@ -50,7 +50,7 @@ fn value(text: &str) -> Option<Value> {
         .or_else(|| integer(text))
 }
 
-/// Whether a text starts like a word, so that it is none of the numbers and times.
+/// Returns whether a text starts like a word, and so is neither a number nor a time.
 fn is_worded(text: &str) -> bool {
     let of_words =
         |c: char| c.is_alphabetic() || c.is_whitespace() || "_!@#$%^&*(){}<>|/\\~;=".contains(c);
@@ -90,13 +90,13 @@ fn sexagesimal(text: &str) -> Option<Value> {
         return None;
     }
     let mut seconds: i64 = 0;
-    for (place, part) in parts.iter().enumerate() {
-        let small = place == 0 || (part.len() <= 2 && part.parse::<u8>().is_ok_and(|n| n < 60));
+    for (index, part) in parts.iter().enumerate() {
+        let small = index == 0 || (part.len() <= 2 && part.parse::<u8>().is_ok_and(|n| n < 60));
         if !small {
             return None;
         }
         let number: i64 = part.replace('_', "").parse().ok()?;
-        let factor = [3600, 60, 1].get(place)?;
+        let factor = [3600, 60, 1].get(index)?;
         seconds = seconds.checked_add(number.checked_mul(*factor)?)?;
     }
     // Psych gives the sign to the first part only.
@@ -110,14 +110,14 @@ fn sexagesimal(text: &str) -> Option<Value> {
 /// Reads a float; it has a point, and a sign in its exponent.
 fn float(text: &str) -> Option<Value> {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (whole, rest) = unsigned.split_once('.')?;
+    let (integer, rest) = unsigned.split_once('.')?;
     let (fraction, exponent) = match rest.find(['e', 'E']) {
         Some(at) => (rest.get(..at)?, Some(rest.get(at + 1..)?)),
         None => (rest, None),
     };
-    let whole_fits = whole.is_empty()
-        || whole.starts_with(|c: char| c.is_ascii_digit())
-            && whole
+    let integer_fits = integer.is_empty()
+        || integer.starts_with(|c: char| c.is_ascii_digit())
+            && integer
                 .bytes()
                 .all(|b| b.is_ascii_digit() || matches!(b, b'_' | b','));
     let exponent_fits = exponent.is_none_or(|exponent| {
@@ -125,10 +125,10 @@ fn float(text: &str) -> Option<Value> {
             .strip_prefix(['-', '+'])
             .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
     });
-    if !whole_fits
+    if !integer_fits
         || !exponent_fits
         || !fraction.bytes().all(|b| b.is_ascii_digit())
-        || (whole.is_empty() && fraction.is_empty())
+        || (integer.is_empty() && fraction.is_empty())
     {
         return None;
     }
@@ -143,8 +143,8 @@ fn float(text: &str) -> Option<Value> {
     })
 }
 
-/// Reads an integer: decimal, `0b`, `0x`, or octal with a leading 0. What does not fit into
-/// 64 bits is text.
+/// Reads an integer: decimal, `0b`, `0x`, or octal with a leading 0. One that exceeds 64 bits
+/// becomes text.
 fn integer(text: &str) -> Option<Value> {
     let (negative, unsigned) = match text.strip_prefix('-') {
         Some(unsigned) => (true, unsigned),
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_scalars_are_what_psych_takes_them_for() {
+    fn plain_scalars_are_resolved_as_by_psych() {
         for (text, expected) in [
             ("", json!(null)),
             ("~", json!(null)),

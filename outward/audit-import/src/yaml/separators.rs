@@ -8,7 +8,7 @@
 /// The separators of lines and paragraphs.
 const SEPARATORS: [char; 2] = ['\u{2028}', '\u{2029}'];
 
-/// What stands for the separators while a text is parsed: characters that are not in it.
+/// The characters that replace the separators while a text is parsed; the text has none of them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Marks(Option<[char; 2]>);
 
@@ -42,7 +42,7 @@ impl Marks {
     }
 }
 
-/// Where in the text it is.
+/// The kind of text at the current position.
 #[derive(Clone, Copy, Debug)]
 enum Context {
     Outside,
@@ -51,8 +51,8 @@ enum Context {
         quote: char,
         column: usize,
     },
-    /// In a block scalar: less indented than `parent` it ends; its text begins at `indent`,
-    /// which is not known before its first line.
+    /// In a block scalar: it ends at a line that is less indented than `parent`; its text begins
+    /// at `indent`, which is unknown before its first line.
     Block {
         parent: usize,
         indent: Option<usize>,
@@ -133,7 +133,7 @@ impl Writer {
         }
     }
 
-    /// Writes a line of anything else, and finds what begins and ends in it.
+    /// Writes any other line, and finds the scalars that begin and end in it.
     fn flow_line(&mut self, line: &str) {
         let mut chars = line.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
@@ -205,23 +205,23 @@ fn begins_scalar(before: &str) -> bool {
             && (trimmed.ends_with([':', '-', '?']) || word.starts_with(['!', '&']))
 }
 
-/// Reads what follows the sign of a block scalar on its line: the indent, if one is given;
-/// `None` if it is none.
+/// Reads the header of a block scalar after its sign: the indent, if one is given; `None` if it is
+/// not a header.
 #[expect(
     clippy::option_option,
     reason = "no block scalar, and one without an indent"
 )]
 fn header(after: &str) -> Option<Option<usize>> {
     let after = after.trim_end();
-    let known = after.chars().all(|c| matches!(c, '+' | '-' | '1'..='9'));
-    if !known || after.len() > 2 {
+    let valid = after.chars().all(|c| matches!(c, '+' | '-' | '1'..='9'));
+    if !valid || after.len() > 2 {
         return None;
     }
     let digit = after.chars().find_map(|c| c.to_digit(10));
     Some(digit.and_then(|digit| usize::try_from(digit).ok()))
 }
 
-/// Returns the indent of what a scalar is in: of the last key or dash of the line before it.
+/// Returns the indent of a scalar's parent: of the last key or dash before it on the line.
 fn parent_of(before: &str) -> usize {
     let mut at = width(before);
     while let Some(rest) = before[at..].strip_prefix("- ") {
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_escaped_or_of_one_line_stays() {
+    fn escaped_and_single_line_texts_stay() {
         let yaml =
             "---\na: \"north\\L south \\P \\N\"\nb: rock 'n\u{2028}  roll\nc: '\u{e000}\u{2029}'\n";
         let value = read(yaml);
@@ -323,7 +323,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
 
         #[test]
-        fn what_libyaml_writes_is_read(
+        fn texts_that_libyaml_writes_are_read(
             texts in proptest::collection::vec("[ab' \n\u{2028}\u{2029}]{0,8}", 1..4),
             literally in any::<bool>(),
         ) {

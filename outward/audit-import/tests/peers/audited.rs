@@ -3,19 +3,23 @@
 use audit_core::{Action, LogEntry, ObjectRef, Redaction};
 use serde_json::Value;
 
-use super::oracle::{Oracle, said, same, same_extra, told};
+use super::oracle::{Oracle, recorded_changes, reported_changes, same, same_extra};
 
-pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Result<(), String> {
-    let mut expected = told(&told_entry["changes"]);
+pub(crate) fn check(
+    entry: &LogEntry,
+    reported_entry: &Value,
+    oracle: &Oracle,
+) -> Result<(), String> {
+    let mut expected = reported_changes(&reported_entry["changes"]);
     for (old, new) in expected.fields.values_mut() {
-        // The library stores one value of what came or went; the oracle has a null besides.
+        // The library stores one value in creations and deletions; the oracle has a null beside it.
         match entry.action {
             Action::Create => *old = None,
             Action::Delete => *new = None,
             _ => {}
         }
     }
-    same("changes", &said(entry), &expected)?;
+    same("changes", &recorded_changes(entry), &expected)?;
     for change in &entry.changes {
         let field = change.path.field();
         let usual = [&change.old, &change.new]
@@ -26,13 +30,13 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
         match change.redaction {
             Some(Redaction::Masked) if redacted || usual => {}
             None if !redacted && !usual => {}
-            // The model's own `redaction_value`, of which no update tells.
+            // The model's own `redaction_value`, which is in no update.
             None if redacted && !usual && !is_updated(oracle, &entry.model) => {}
             other => return Err(format!("{field}: redacted {redacted}, read {other:?}")),
         }
     }
-    same_extra(entry, told_entry, &["user_type", "version"])?;
-    let extra = &told_entry["extra"];
+    same_extra(entry, reported_entry, &["user_type", "version"])?;
+    let extra = &reported_entry["extra"];
     let parent = match (
         extra["associated_type"].as_str(),
         extra["associated_id"].as_str(),
@@ -42,13 +46,13 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
     };
     same("parent", &entry.parent, &parent)?;
     if let Some(name) = extra["username"].as_str()
-        && told_entry["actor"] != name
+        && reported_entry["actor"] != name
     {
-        same_extra(entry, told_entry, &["username"])?;
+        same_extra(entry, reported_entry, &["username"])?;
     }
-    // A deletion tells the state as it was.
-    if entry.action == Action::Delete && !told_entry["state"].is_null() {
-        let went = entry.changes.iter().map(|change| {
+    // A deletion has the state before it.
+    if entry.action == Action::Delete && !reported_entry["state"].is_null() {
+        let deleted = entry.changes.iter().map(|change| {
             (
                 change.path.field().into_owned(),
                 change.old.clone().unwrap_or_default(),
@@ -56,14 +60,14 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
         });
         same(
             "state",
-            &Value::Object(went.collect()),
-            &super::oracle::exact(&told_entry["state"]),
+            &Value::Object(deleted.collect()),
+            &super::oracle::exact(&reported_entry["state"]),
         )?;
     }
     Ok(())
 }
 
-/// Whether an update of a redacted field is told, whose sides are equal.
+/// Returns whether an update of a redacted field, whose sides are equal, is reported.
 fn is_updated(oracle: &Oracle, model: &str) -> bool {
     oracle.entries().iter().any(|known| {
         let changes = known["changes"].as_object().into_iter().flatten();

@@ -14,7 +14,7 @@ use super::oracle::{Oracle, same};
 enum Cause {
     /// It changed past the library, as the library's own report says.
     PastTheLibrary,
-    /// The application told the library to make no entry for this field alone.
+    /// The application makes no entry for a change of this field alone.
     Ignored,
     /// The library dated an entry by an older time, so that its rows are out of order by time.
     /// In the order of their ids they break nothing.
@@ -93,9 +93,9 @@ fn by_row(entries: &[LogEntry]) -> Vec<LogEntry> {
     let mut entries = entries.to_vec();
     // Stable: rows without a number stay as they are.
     entries.sort_by_key(|entry| row(entry).parse::<u64>().unwrap_or(0));
-    for (place, entry) in (1_u32..).zip(&mut entries) {
-        entry.timestamp = DateTime::UNIX_EPOCH + TimeDelta::seconds(place.into());
-        entry.id = Uuid::from_u128(place.into());
+    for (number, entry) in (1_u32..).zip(&mut entries) {
+        entry.timestamp = DateTime::UNIX_EPOCH + TimeDelta::seconds(number.into());
+        entry.id = Uuid::from_u128(number.into());
     }
     entries
 }

@@ -3,13 +3,19 @@
 use audit_core::{Action, LogEntry};
 use serde_json::Value;
 
-use super::oracle::{Oracle, exact, said, same, same_extra, told, whole};
+use super::oracle::{
+    Oracle, all_fields, exact, recorded_changes, reported_changes, same, same_extra,
+};
 
-pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Result<(), String> {
-    let extra = &told_entry["extra"];
+pub(crate) fn check(
+    entry: &LogEntry,
+    reported_entry: &Value,
+    oracle: &Oracle,
+) -> Result<(), String> {
+    let extra = &reported_entry["extra"];
     same_extra(
         entry,
-        told_entry,
+        reported_entry,
         &["transaction_id", "end_transaction_id", "association"],
     )?;
     same(
@@ -19,60 +25,73 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
     )?;
     // The library lists the classes whose rows changed, for versions of entities.
     if extra.get("entities").is_some() {
-        same_extra(entry, told_entry, &["entities"])?;
+        same_extra(entry, reported_entry, &["entities"])?;
     }
     same_meta(entry, &extra["meta"])?;
     let same_transaction: Vec<bool> = oracle
         .entries()
         .iter()
-        .map(|known| known["id"] == told_entry["id"])
+        .map(|known| known["id"] == reported_entry["id"])
         .collect();
     if entry.transaction_id.is_none() || !same_transaction.contains(&true) {
         return Err("no transaction".to_owned());
     }
 
-    let state = &state_of(told_entry, oracle);
+    let state = &state_of(reported_entry, oracle);
     if state.is_null() {
         // A transaction without versions.
         same("snapshot", &entry.snapshot, &None)?;
-        return same("changes", &said(entry).fields, &told(&Value::Null).fields);
+        return same(
+            "changes",
+            &recorded_changes(entry).fields,
+            &reported_changes(&Value::Null).fields,
+        );
     }
     same("snapshot", &entry.snapshot, &Some(exact(state)))?;
-    let said = said(entry).fields;
-    // A creation tells what came, all of it; the library leaves out nulls, and compares the
+    let recorded = recorded_changes(entry).fields;
+    // A creation has all fields; the library leaves out nulls, and compares the
     // creation of a key used again with the deleted version. An update without a predecessor
-    // is one of what was created in the same transaction. Of a deletion the library tells
-    // nothing, or what came where there is no predecessor: ours tells what went. Of
-    // associations it tells nothing.
-    let came = entry.action == Action::Create
+    // is one of what was created in the same transaction. Of a deletion the library reports
+    // nothing, or the fields as new if there is no predecessor; our entry has them as old. Of
+    // associations it reports nothing.
+    let created = entry.action == Action::Create
         || extra["previous_transaction_id"].is_null() && extra["association"].is_null()
-        || deleted_before(told_entry, oracle);
+        || deleted_before(reported_entry, oracle);
     if entry.action == Action::Delete {
-        same("changes", &said, &whole(state, false))
-    } else if came {
-        same("changes", &said, &whole(state, true))?;
+        same("changes", &recorded, &all_fields(state, false))
+    } else if created {
+        same("changes", &recorded, &all_fields(state, true))?;
         if extra["previous_transaction_id"].is_null() {
-            let mut some = whole(state, true);
+            let mut some = all_fields(state, true);
             some.retain(|_, (_, new)| new.as_ref().is_some_and(|new| !new.is_null()));
-            let told: Vec<String> = told(&told_entry["changes"]).fields.into_keys().collect();
+            let reported: Vec<String> = reported_changes(&reported_entry["changes"])
+                .fields
+                .into_keys()
+                .collect();
             if extra["association"].is_null() {
-                same("created fields", &some.into_keys().collect(), &told)?;
+                same("created fields", &some.into_keys().collect(), &reported)?;
             }
         }
         Ok(())
     } else {
-        same("changes", &said, &told(&told_entry["changes"]).fields)
+        same(
+            "changes",
+            &recorded,
+            &reported_changes(&reported_entry["changes"]).fields,
+        )
     }
 }
 
-/// The state that a version tells. Under `NullDeletePlugin` a deletion has nulls, and what went is
-/// told by the version before; a null that was one before stays.
-fn state_of(told: &Value, oracle: &Oracle) -> Value {
-    let mut state = told["state"].clone();
-    let before = before(told, oracle).filter(|known| known["action"] != "delete");
-    if let (Some(fields), Some(before), true) =
-        (state.as_object_mut(), before, told["action"] == "delete")
-    {
+/// Returns the state of a version. Under `NullDeletePlugin` a deletion has nulls, and the deleted
+/// values are in the version before; a null of the version before stays.
+fn state_of(reported: &Value, oracle: &Oracle) -> Value {
+    let mut state = reported["state"].clone();
+    let before = before(reported, oracle).filter(|known| known["action"] != "delete");
+    if let (Some(fields), Some(before), true) = (
+        state.as_object_mut(),
+        before,
+        reported["action"] == "delete",
+    ) {
         for (field, value) in fields.iter_mut().filter(|(_, value)| value.is_null()) {
             *value = before["state"].get(field).cloned().unwrap_or_default();
         }
@@ -81,29 +100,31 @@ fn state_of(told: &Value, oracle: &Oracle) -> Value {
 }
 
 /// Returns the version before.
-fn before<'o>(told: &Value, oracle: &'o Oracle) -> Option<&'o Value> {
-    let at = oracle.entries().iter().position(|known| known == told)?;
-    oracle.entries()[..at]
+fn before<'o>(reported: &Value, oracle: &'o Oracle) -> Option<&'o Value> {
+    let at = oracle
+        .entries()
         .iter()
-        .rev()
-        .find(|known| known["table"] == told["table"] && known["object_pk"] == told["object_pk"])
+        .position(|known| known == reported)?;
+    oracle.entries()[..at].iter().rev().find(|known| {
+        known["table"] == reported["table"] && known["object_pk"] == reported["object_pk"]
+    })
 }
 
 /// Whether the version before was a deletion.
-fn deleted_before(told: &Value, oracle: &Oracle) -> bool {
-    let previous = &told["extra"]["previous_transaction_id"];
+fn deleted_before(reported: &Value, oracle: &Oracle) -> bool {
+    let previous = &reported["extra"]["previous_transaction_id"];
     oracle.entries().iter().any(|known| {
         known["id"] == *previous
-            && known["table"] == told["table"]
-            && known["object_pk"] == told["object_pk"]
+            && known["table"] == reported["table"]
+            && known["object_pk"] == reported["object_pk"]
             && known["action"] == "delete"
     })
 }
 
-/// What the transaction's meta table has is in the entry's own fields, else under `meta`.
-fn same_meta(entry: &LogEntry, told: &Value) -> Result<(), String> {
+/// Checks that the transaction's meta table is in the entry's own fields, else under `meta`.
+fn same_meta(entry: &LogEntry, reported: &Value) -> Result<(), String> {
     let kept = &entry.additional_data["imported"]["meta"];
-    for (key, value) in told.as_object().into_iter().flatten() {
+    for (key, value) in reported.as_object().into_iter().flatten() {
         let read = match key.as_str() {
             "correlation_id" => entry.correlation_id.clone().map(Value::from),
             "reason" => entry.reason.clone().map(Value::from),
@@ -111,7 +132,7 @@ fn same_meta(entry: &LogEntry, told: &Value) -> Result<(), String> {
         };
         same(key, &read, &Some(value.clone()))?;
     }
-    let known = told.as_object().map_or(0, serde_json::Map::len);
+    let known = reported.as_object().map_or(0, serde_json::Map::len);
     let own = usize::from(entry.correlation_id.is_some()) + usize::from(entry.reason.is_some());
     same(
         "meta",

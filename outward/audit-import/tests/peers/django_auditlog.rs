@@ -3,10 +3,16 @@
 use audit_core::{Action, LogEntry, Redaction};
 use serde_json::{Map, Value};
 
-use super::oracle::{Oracle, Said, exact, has, said, same, same_extra, told};
+use super::oracle::{
+    FieldChanges, Oracle, exact, has, recorded_changes, reported_changes, same, same_extra,
+};
 
-pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Result<(), String> {
-    let mut expected: Said = told(&told_entry["changes"]);
+pub(crate) fn check(
+    entry: &LogEntry,
+    reported_entry: &Value,
+    oracle: &Oracle,
+) -> Result<(), String> {
+    let mut expected: FieldChanges = reported_changes(&reported_entry["changes"]);
     for (old, new) in expected.fields.values_mut() {
         // Before a creation and after a deletion there is nothing: the library has a null, as
         // text `None`, masked `**ne`.
@@ -16,7 +22,7 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
             _ => {}
         }
     }
-    same("changes", &said(entry), &expected)?;
+    same("changes", &recorded_changes(entry), &expected)?;
     for change in &entry.changes {
         // The form of the library's own mask is all that a reader can know: a field that the
         // application masks in another way is not known as masked.
@@ -31,13 +37,13 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
             other => return Err(format!("{field}: masked {masked}, read {other:?}")),
         }
     }
-    let extra = &told_entry["extra"];
+    let extra = &reported_entry["extra"];
     same(
         "port",
         &entry.remote_port.map(Value::from).unwrap_or_default(),
         &extra["remote_port"],
     )?;
-    same_extra(entry, told_entry, &["object_id", "serialized_data"])?;
+    same_extra(entry, reported_entry, &["object_id", "serialized_data"])?;
     let email = entry.additional_data["imported"].get("actor_email");
     same(
         "actor_email",
@@ -48,20 +54,20 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
     let mut data = entry.additional_data.clone();
     let imported = data.remove("imported").unwrap_or_default();
     let mut besides = imported.get("additional_data").cloned().unwrap_or_default();
-    let told = exact(&extra.get("additional_data").cloned().unwrap_or_default());
-    let told = match told {
-        Value::Object(mut told) => {
-            let member = told.remove("imported").unwrap_or_default();
+    let reported = exact(&extra.get("additional_data").cloned().unwrap_or_default());
+    let reported = match reported {
+        Value::Object(mut reported) => {
+            let member = reported.remove("imported").unwrap_or_default();
             same("additional_data.imported", &besides, &member)?;
-            besides = Value::Object(told);
+            besides = Value::Object(reported);
             Value::Object(data)
         }
-        told => {
+        reported => {
             same("own additional_data", &data, &Map::new())?;
-            told
+            reported
         }
     };
-    same("additional_data", &besides, &told)
+    same("additional_data", &besides, &reported)
 }
 
 fn nothing(value: Option<&Value>) -> bool {

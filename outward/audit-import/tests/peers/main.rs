@@ -62,7 +62,7 @@ fn data_folder() -> PathBuf {
     named.unwrap_or(beside).join("peers")
 }
 
-/// Returns the names of the databases in a folder; none if it is not there.
+/// Returns the names of the databases in a folder; a missing folder has none.
 fn found(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
@@ -86,7 +86,7 @@ fn check(database: &Path, oracle: &Path) -> Result<(), Failed> {
         other => return Err(format!("an oracle of {other:?}").into()),
     };
     if audit_import::detect(database)? != [format] {
-        return Err(format!("{format} is not all that is found").into());
+        return Err(format!("{format} is not the only detected format").into());
     }
     let before = std::fs::read(database)?;
     let entries = read(database)?;
@@ -95,18 +95,18 @@ fn check(database: &Path, oracle: &Path) -> Result<(), Failed> {
     }
     oracle.check_order(&entries)?;
     oracle.check_entries(&entries)?;
-    for (entry, told) in entries.iter().zip(oracle.entries()) {
+    for (entry, reported) in entries.iter().zip(oracle.entries()) {
         let checked = match format {
-            Format::DjangoAuditlog => django_auditlog::check(entry, told, &oracle),
-            Format::DjangoSimpleHistory => simple_history::check(entry, told, &oracle),
-            Format::SqlAlchemyContinuum => continuum::check(entry, told, &oracle),
-            Format::PaperTrail => paper_trail::check(entry, told, &oracle),
-            _ => audited::check(entry, told, &oracle),
+            Format::DjangoAuditlog => django_auditlog::check(entry, reported, &oracle),
+            Format::DjangoSimpleHistory => simple_history::check(entry, reported, &oracle),
+            Format::SqlAlchemyContinuum => continuum::check(entry, reported, &oracle),
+            Format::PaperTrail => paper_trail::check(entry, reported, &oracle),
+            _ => audited::check(entry, reported, &oracle),
         };
         checked.map_err(|problem| {
             format!(
-                "{}: {problem}\nread: {entry:?}\ntold: {told}",
-                oracle::name(told)
+                "{}: {problem}\nread: {entry:?}\nreported: {reported}",
+                oracle::name(reported)
             )
         })?;
     }

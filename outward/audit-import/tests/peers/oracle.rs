@@ -1,4 +1,4 @@
-//! What a library reports about its own entries.
+//! The report of a library about its own entries.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,9 +13,9 @@ pub(crate) struct Oracle(Value);
 /// One side of a change each; `None` for nothing, a null for a null.
 pub(crate) type Sides = (Option<Value>, Option<Value>);
 
-/// What an entry says: fields by name, and the sets' members.
+/// The changes of an entry: fields by name, and the sets' members.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Said {
+pub(crate) struct FieldChanges {
     pub(crate) fields: BTreeMap<String, Sides>,
     pub(crate) sets: BTreeMap<String, (Vec<Value>, Vec<Value>)>,
 }
@@ -65,13 +65,13 @@ impl Oracle {
         })
     }
 
-    /// Whether the library tells a field of a model in any entry's changes or state.
+    /// Returns whether the library reports a field of a model in any entry's changes or state.
     pub(crate) fn mentions(&self, model: &str, field: &str) -> bool {
-        self.entries().iter().any(|told| {
-            told["model"] == model
+        self.entries().iter().any(|reported| {
+            reported["model"] == model
                 && ["changes", "state"]
                     .iter()
-                    .any(|part| told[*part].get(field).is_some())
+                    .any(|part| reported[*part].get(field).is_some())
         })
     }
 
@@ -87,12 +87,19 @@ impl Oracle {
     /// The entries are the library's, in its order, and ids sort them so too.
     pub(crate) fn check_order(&self, entries: &[LogEntry]) -> Result<(), Failed> {
         let table = self.about("table").as_str();
-        let told: Vec<String> = self
+        let reported: Vec<String> = self
             .entries()
             .iter()
-            .map(|told| {
-                let table = told["table"].as_str().or(table).unwrap_or("transaction");
-                format!("{table} {} {}", text(&told["object_pk"]), text(&told["id"]))
+            .map(|reported| {
+                let table = reported["table"]
+                    .as_str()
+                    .or(table)
+                    .unwrap_or("transaction");
+                format!(
+                    "{table} {} {}",
+                    text(&reported["object_pk"]),
+                    text(&reported["id"])
+                )
             })
             .collect();
         let read: Vec<String> = entries
@@ -108,9 +115,15 @@ impl Oracle {
                 )
             })
             .collect();
-        if let Some(at) = (0..told.len().max(read.len())).find(|at| told.get(*at) != read.get(*at))
+        if let Some(at) =
+            (0..reported.len().max(read.len())).find(|at| reported.get(*at) != read.get(*at))
         {
-            return Err(format!("row {at} is {:?}, told {:?}", read.get(at), told.get(at)).into());
+            return Err(format!(
+                "row {at} is {:?}, reported {:?}",
+                read.get(at),
+                reported.get(at)
+            )
+            .into());
         }
         if !entries.is_sorted_by_key(|entry| (entry.timestamp, entry.id)) {
             return Err("ids sort the entries in another order".into());
@@ -118,18 +131,20 @@ impl Oracle {
         Ok(())
     }
 
-    /// What all libraries have: time, action, object, actor, address and so on.
+    /// Checks the fields that all libraries have: time, action, object, actor, address and so on.
     pub(crate) fn check_entries(&self, entries: &[LogEntry]) -> Result<(), Failed> {
-        for (entry, told) in entries.iter().zip(self.entries()) {
+        for (entry, reported) in entries.iter().zip(self.entries()) {
             let time = entry.timestamp.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
-            let repr = match told["object_repr"].as_str() {
+            let repr = match reported["object_repr"].as_str() {
                 Some(repr) => repr.to_owned(),
                 // Made up where the library has none.
-                None if told["object_pk"].is_null() => format!("transaction {}", told["id"]),
+                None if reported["object_pk"].is_null() => {
+                    format!("transaction {}", reported["id"])
+                }
                 None => format!("{} {}", entry.model, entry.object_pk),
             };
             let actor = entry.actor.as_ref();
-            let extra = &told["extra"];
+            let extra = &reported["extra"];
             let read = json!({
                 "time": time,
                 "action": entry.action.as_str(),
@@ -143,21 +158,21 @@ impl Oracle {
                 "reason": entry.reason,
             });
             let expected = json!({
-                "time": told["time"],
+                "time": reported["time"],
                 // A transaction of SQLAlchemy-Continuum without versions has no action and no
                 // object; an entry has an action.
-                "action": told["action"].as_str().unwrap_or("transaction"),
-                "model": told["model"].as_str().unwrap_or(""),
-                "object_pk": told["object_pk"].as_str().unwrap_or(""),
+                "action": reported["action"].as_str().unwrap_or("transaction"),
+                "model": reported["model"].as_str().unwrap_or(""),
+                "object_pk": reported["object_pk"].as_str().unwrap_or(""),
                 "object_repr": repr,
-                "actor": told["actor"],
+                "actor": reported["actor"],
                 "actor_name": extra.get("actor_name"),
-                "correlation_id": told["correlation_id"],
-                "remote_addr": told["remote_addr"],
-                "reason": told["reason"],
+                "correlation_id": reported["correlation_id"],
+                "remote_addr": reported["remote_addr"],
+                "reason": reported["reason"],
             });
             if read != expected {
-                return Err(format!("{}: read {read}, told {expected}", name(told)).into());
+                return Err(format!("{}: read {read}, reported {expected}", name(reported)).into());
             }
         }
         Ok(())
@@ -165,12 +180,12 @@ impl Oracle {
 }
 
 /// Says which entry of the oracle it is.
-pub(crate) fn name(told: &Value) -> String {
+pub(crate) fn name(reported: &Value) -> String {
     format!(
         "{} {} of {}",
-        text(&told["table"]),
-        told["id"],
-        told["object_pk"]
+        text(&reported["table"]),
+        reported["id"],
+        reported["object_pk"]
     )
 }
 
@@ -192,62 +207,68 @@ pub(crate) fn exact(value: &Value) -> Value {
     audit_core::snapshot(value)
 }
 
-/// Returns what an entry says, in the oracle's form.
-pub(crate) fn said(entry: &LogEntry) -> Said {
-    let mut said = Said::default();
+/// Returns the changes of an entry, in the oracle's form.
+pub(crate) fn recorded_changes(entry: &LogEntry) -> FieldChanges {
+    let mut recorded = FieldChanges::default();
     for Change { path, old, new, .. } in &entry.changes {
         match path.segments().as_slice() {
             [PathSegment::Name(field)] => {
-                said.fields
+                recorded
+                    .fields
                     .insert(field.clone(), (old.clone(), new.clone()));
             }
             [PathSegment::Name(field), PathSegment::Name(_)] => {
-                let (added, removed) = said.sets.entry(field.clone()).or_default();
+                let (added, removed) = recorded.sets.entry(field.clone()).or_default();
                 added.extend(new.clone());
                 removed.extend(old.clone());
             }
             other => panic!("a path of {other:?}"),
         }
     }
-    for (added, removed) in said.sets.values_mut() {
+    for (added, removed) in recorded.sets.values_mut() {
         sort(added);
         sort(removed);
     }
-    said
+    recorded
 }
 
-/// Returns what the oracle says of an entry's changes; a side it lacks is `None`.
-pub(crate) fn told(changes: &Value) -> Said {
-    let mut said = Said::default();
+/// Returns the changes that the oracle reports; a missing side is `None`.
+pub(crate) fn reported_changes(changes: &Value) -> FieldChanges {
+    let mut recorded = FieldChanges::default();
     for (field, change) in changes.as_object().into_iter().flatten() {
         if let Some(added) = change["added"].as_array() {
             let removed = change["removed"].as_array().expect("removed members");
             let (mut added, mut removed) = (added.clone(), removed.clone());
             sort(&mut added);
             sort(&mut removed);
-            said.sets.insert(field.clone(), (added, removed));
+            recorded.sets.insert(field.clone(), (added, removed));
         } else {
             let side = |side: &str| change.get(side).map(exact);
-            said.fields
+            recorded
+                .fields
                 .insert(field.clone(), (side("old"), side("new")));
         }
     }
-    said
+    recorded
 }
 
 fn sort(values: &mut [Value]) {
     values.sort_by_key(ToString::to_string);
 }
 
-/// Returns the state as changes: all of it came, or all of it went.
-pub(crate) fn whole(state: &Value, came: bool) -> BTreeMap<String, Sides> {
+/// Returns the changes of a creation or a deletion of a state.
+pub(crate) fn all_fields(state: &Value, created: bool) -> BTreeMap<String, Sides> {
     let fields = state.as_object().into_iter().flatten();
     fields
         .map(|(field, value)| {
             let value = Some(exact(value));
             (
                 field.clone(),
-                if came { (None, value) } else { (value, None) },
+                if created {
+                    (None, value)
+                } else {
+                    (value, None)
+                },
             )
         })
         .collect()
@@ -257,22 +278,22 @@ pub(crate) fn whole(state: &Value, came: bool) -> BTreeMap<String, Sides> {
 pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
     what: &str,
     read: &T,
-    told: &T,
+    reported: &T,
 ) -> Result<(), String> {
-    if read == told {
+    if read == reported {
         return Ok(());
     }
-    Err(format!("{what}: read {read:?}, told {told:?}"))
+    Err(format!("{what}: read {read:?}, reported {reported:?}"))
 }
 
 /// Compares what the library keeps besides with what was kept of it under `imported`.
-pub(crate) fn same_extra(entry: &LogEntry, told: &Value, names: &[&str]) -> Result<(), String> {
+pub(crate) fn same_extra(entry: &LogEntry, reported: &Value, names: &[&str]) -> Result<(), String> {
     for name in names {
         let imported = &entry.additional_data["imported"];
         same(
             name,
             &exact(&imported[*name]),
-            &exact(&told["extra"][*name]),
+            &exact(&reported["extra"][*name]),
         )?;
     }
     Ok(())

@@ -6,14 +6,18 @@ use audit_core::{Action, LogEntry};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value};
 
-use super::oracle::{Oracle, Sides, exact, said, same, same_extra, told};
+use super::oracle::{Oracle, Sides, exact, recorded_changes, reported_changes, same, same_extra};
 
-pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Result<(), String> {
-    let extra = &told_entry["extra"];
-    same_extra(entry, told_entry, &["item_subtype", "tenant"])?;
+pub(crate) fn check(
+    entry: &LogEntry,
+    reported_entry: &Value,
+    oracle: &Oracle,
+) -> Result<(), String> {
+    let extra = &reported_entry["extra"];
+    same_extra(entry, reported_entry, &["item_subtype", "tenant"])?;
     let model = entry.model.as_str();
     let json_column = oracle.about("settings")["column_types"]
-        [told_entry["table"].as_str().unwrap_or("")]
+        [reported_entry["table"].as_str().unwrap_or("")]
         == "json";
     let cast = |field: &str, value: &Value| cast(oracle, model, field, value, json_column);
 
@@ -31,15 +35,15 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
         };
         expected.insert(field.clone(), sides);
     }
-    let said = said(entry);
-    same("stored changes", &said.fields, &expected)?;
+    let recorded = recorded_changes(entry);
+    same("stored changes", &recorded.fields, &expected)?;
 
-    // As the library tells them while the object exists, with the model's types: but an enum
-    // is told by its label, which the database does not have, and an attribute that the model
-    // serializes is text there. Of a version table whose columns are JSON the library tells
+    // As the library reports them while the object exists, with the model's types: but an enum
+    // is reported by its label, which the database does not have, and an attribute that the model
+    // serializes is text there. Of a version table whose columns are JSON the library reports
     // the values as stored.
     if extra["item_exists"] == true && !json_column {
-        for (field, (old, new)) in told(&told_entry["changes"]).fields {
+        for (field, (old, new)) in reported_changes(&reported_entry["changes"]).fields {
             if oracle.lists(model, "serialized", &field) {
                 continue;
             }
@@ -50,7 +54,7 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
                 Action::Delete => (number(old), None),
                 _ => (number(old), number(new)),
             };
-            same(&field, &said.fields.get(&field), &Some(&sides))?;
+            same(&field, &recorded.fields.get(&field), &Some(&sides))?;
         }
     }
 
@@ -63,7 +67,7 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
     let snapshot = entry.snapshot.as_ref().and_then(Value::as_object);
     let snapshot = snapshot.ok_or("no snapshot")?;
     match entry.action {
-        // What a creation does not list has the column's default.
+        // Fields that a creation does not list have the column's default.
         Action::Create => {
             for (field, value) in snapshot {
                 let expected = after
@@ -77,22 +81,22 @@ pub(crate) fn check(entry: &LogEntry, told_entry: &Value, oracle: &Oracle) -> Re
         }
         Action::Delete => same("snapshot", snapshot, &object),
         _ => {
-            same_before(&object, told_entry, oracle, model)?;
+            same_before(&object, reported_entry, oracle, model)?;
             object.extend(after);
             same("snapshot", snapshot, &object)
         }
     }
 }
 
-/// What `reify` gives is the stored object, but for enums, serialized attributes, and fields
+/// `reify` returns the stored object, but for enums, serialized attributes, and fields
 /// that are not recorded.
 fn same_before(
     object: &Map<String, Value>,
-    told: &Value,
+    reported: &Value,
     oracle: &Oracle,
     model: &str,
 ) -> Result<(), String> {
-    for (field, value) in told["before"].as_object().into_iter().flatten() {
+    for (field, value) in reported["before"].as_object().into_iter().flatten() {
         if oracle.lists(model, "serialized", field) || oracle.lists(model, "skipped", field) {
             continue;
         }

@@ -13,8 +13,8 @@ use super::oracle::{Oracle, exact, name, same};
 use super::simple_history::unscaled;
 
 pub(crate) fn check(entries: &[LogEntry], oracle: &Oracle, format: Format) -> Result<(), Failed> {
-    let place = tempfile::tempdir()?;
-    let store = SqliteStore::open(place.path().join("trail.db"))?;
+    let folder = tempfile::tempdir()?;
+    let store = SqliteStore::open(folder.path().join("trail.db"))?;
     store.append(entries)?;
     // A second import adds nothing.
     store.append(entries)?;
@@ -58,11 +58,11 @@ impl Trail<'_> {
         entries.map(|entry| entry.object_pk.as_str()).collect()
     }
 
-    /// The state after each entry, for the libraries that tell it.
+    /// Checks the state after each entry, for the libraries that report it.
     fn check_states(&self) -> Result<(), Failed> {
         let mut later: BTreeSet<(&str, &str, DateTime<Utc>)> = BTreeSet::new();
-        for (entry, told) in self.entries.iter().zip(self.oracle.entries()).rev() {
-            let state = &told["state"];
+        for (entry, reported) in self.entries.iter().zip(self.oracle.entries()).rev() {
+            let state = &reported["state"];
             // Of several entries of an object at one time, the state of that time is the last's.
             let last = later.insert((&entry.model, &entry.object_pk, entry.timestamp));
             if state.is_null() || !last {
@@ -74,13 +74,13 @@ impl Trail<'_> {
             } else {
                 let mut expected = self.expected(&entry.model, state);
                 // A set is part of our states.
-                let relations = told["relations"].as_object();
+                let relations = reported["relations"].as_object();
                 if let (Format::DjangoSimpleHistory, Some(sets)) = (self.format, relations) {
                     expected.extend(sets.clone());
                 }
                 Value::Object(expected)
             };
-            same(&name(told), &read, &expected)?;
+            same(&name(reported), &read, &expected)?;
         }
         Ok(())
     }
@@ -104,11 +104,11 @@ impl Trail<'_> {
 
     /// All rows of a model at a time.
     fn check_as_of(&self) -> Result<(), Failed> {
-        for told in self.oracle.as_of() {
-            let model = told["model"].as_str().ok_or("a model")?;
-            let time = match told["time"].as_str() {
+        for reported in self.oracle.as_of() {
+            let model = reported["model"].as_str().ok_or("a model")?;
+            let time = match reported["time"].as_str() {
                 Some(time) => time.parse()?,
-                None => self.time_of(&told["transaction_id"])?,
+                None => self.time_of(&reported["transaction_id"])?,
             };
             let mut read = BTreeMap::new();
             for pk in self.keys(model) {
@@ -117,7 +117,7 @@ impl Trail<'_> {
                     read.insert(pk, state);
                 }
             }
-            let rows = told["rows"].as_object().ok_or("rows")?;
+            let rows = reported["rows"].as_object().ok_or("rows")?;
             let (ours, theirs): (Vec<&str>, Vec<&str>) = (
                 read.keys().copied().collect(),
                 rows.keys().map(String::as_str).collect(),
@@ -144,7 +144,7 @@ impl Trail<'_> {
         let fields: Vec<String> = state.keys().chain(row.keys()).cloned().collect();
         for field in fields {
             let apart = match self.format {
-                // The rows of a model are told without its sets.
+                // The rows of a model are reported without its sets.
                 Format::DjangoSimpleHistory => {
                     !row.contains_key(&field) && state[&field].is_array()
                 }
@@ -161,7 +161,7 @@ impl Trail<'_> {
     /// PaperTrail rebuilds a row from the version after the time, or from the live row. So it
     /// has what no version records (`skipped`), an ignored field as it was later, a change
     /// past the library at the time before it, a serialized attribute as the model reads it;
-    /// and `updated_at` after a touch, which no version tells.
+    /// and `updated_at` after a touch, which no version has.
     fn paper_trail_apart(&self, model: &str, pk: &str, field: &str) -> bool {
         let listed = |list| self.oracle.lists(model, list, field);
         listed("skipped")
@@ -197,8 +197,8 @@ impl Trail<'_> {
                 .as_str()
                 .and_then(|table| table.strip_suffix("_version"));
             let association = association.ok_or("an association")?;
-            for (entry, told) in self.entries.iter().zip(self.oracle.entries()) {
-                let Some(members) = told["relations"][relation].as_array() else {
+            for (entry, reported) in self.entries.iter().zip(self.oracle.entries()) {
+                let Some(members) = reported["relations"][relation].as_array() else {
                     continue;
                 };
                 if entry.model != model || entry.action == Action::Delete {
@@ -218,7 +218,7 @@ impl Trail<'_> {
                     }
                 }
                 read.sort_by_key(ToString::to_string);
-                same(&name(told), &read, members)?;
+                same(&name(reported), &read, members)?;
             }
         }
         Ok(())
@@ -284,9 +284,9 @@ impl Trail<'_> {
             || self.oracle.not_audited(model, pk, field)
             || super::oracle::has(&self.oracle.about("masked")[model], field)
             || self.format == Format::SqlAlchemyContinuum && value.is_array()
-            // What the application excludes, the library never mentions.
+            // The library does not mention fields that the application excludes.
             || !self.oracle.mentions(model, field)
-            // Untyped, the text `None` counts as nothing; members are told as they change.
+            // Untyped, the text `None` counts as nothing; members are reported as they change.
             || self.format == Format::DjangoAuditlog && (value == "None" || value.is_array());
         if known {
             return Ok(());

@@ -1,7 +1,6 @@
 //! Tables of SQLAlchemy-Continuum.
 
 use audit_core::{Action, LogEntry};
-use audit_import::ImportError;
 use serde_json::json;
 
 use crate::database::Database;
