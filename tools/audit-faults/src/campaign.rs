@@ -1,4 +1,4 @@
-//! The server, the writers, and what happens to them.
+//! Runs the server and the writers, and injects faults.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,43 +8,43 @@ use std::time::{Duration, Instant};
 use audit_testbed::PostgresServer;
 use tokio_postgres::NoTls;
 
-use crate::{Outcome, verdict};
+use crate::{Result, report};
 
-/// How long, and how many.
+/// The duration, the number of writers, and the seed.
 #[derive(clap::Args)]
-pub(crate) struct Plan {
-    /// How long to write and kill
+pub(crate) struct CampaignArgs {
+    /// The duration in seconds
     #[arg(long, default_value_t = 120)]
     seconds: u64,
-    /// How many processes write
+    /// The number of writer processes
     #[arg(long, default_value_t = 4)]
     processes: u32,
-    /// How many threads each of them has
+    /// The number of threads in each process
     #[arg(long, default_value_t = 8)]
     threads: u32,
-    /// What the order of faults is drawn from
+    /// The seed of the order of faults
     #[arg(long, default_value_t = 4711)]
     seed: u64,
 }
 
-/// Runs all of it, prints the counts, and returns whether they are right.
-pub(crate) fn run(plan: &Plan) -> Outcome<bool> {
+/// Runs the campaign, prints the report, and returns whether it is correct.
+pub(crate) fn run(args: &CampaignArgs) -> Result<bool> {
     let server = PostgresServer::start(&[], &[])
-        .ok_or("no PostgreSQL server can be started: `initdb` and `pg_ctl` are needed")?;
+        .ok_or("no PostgreSQL server can be started; install `initdb` and `pg_ctl`")?;
     let folder = tempfile::tempdir()?;
-    let mut random = fastrand::Rng::with_seed(plan.seed);
+    let mut random = fastrand::Rng::with_seed(args.seed);
     let mut writers = Writers {
-        plan,
+        args,
         url: server.url(),
         journals: folder.path(),
-        begun: 0,
+        started: 0,
         running: Vec::new(),
     };
-    for _ in 0..plan.processes {
-        writers.begin()?;
+    for _ in 0..args.processes {
+        writers.start()?;
     }
-    let mut happened = [0; FAULTS.len()];
-    let end = Instant::now() + Duration::from_secs(plan.seconds);
+    let mut injected = [0; FAULTS.len()];
+    let end = Instant::now() + Duration::from_secs(args.seconds);
     let mut next: Vec<usize> = Vec::new();
     loop {
         let wait = Duration::from_millis(random.u64(400..1200));
@@ -53,51 +53,51 @@ pub(crate) fn run(plan: &Plan) -> Outcome<bool> {
         }
         thread::sleep(wait);
         if next.is_empty() {
-            // Each of them in turn, in an order that changes.
+            // Every fault once, in a random order.
             next.extend(0..FAULTS.len());
             random.shuffle(&mut next);
         }
         let Some(fault) = next.pop() else { break };
         FAULTS[fault].1(&server, &mut writers, &mut random)?;
-        happened[fault] += 1;
+        injected[fault] += 1;
     }
     thread::sleep(end.saturating_duration_since(Instant::now()));
-    writers.end()?;
+    writers.finish()?;
 
     println!(
         "{} threads in {} processes for {} s",
-        plan.processes * plan.threads,
-        plan.processes,
-        plan.seconds
+        args.processes * args.threads,
+        args.processes,
+        args.seconds
     );
-    for (count, (what, _)) in happened.into_iter().zip(FAULTS) {
-        println!("{count:>9} {what}");
+    for (count, (name, _)) in injected.into_iter().zip(FAULTS) {
+        println!("{count:>9} {name}");
     }
-    let verdict = verdict::of(server.url(), folder.path())?;
-    println!("{verdict}");
-    let harmed = happened.iter().all(|count| *count > 0);
-    if !harmed {
-        println!("not every fault happened: give it more seconds");
+    let report = report::compare(server.url(), folder.path())?;
+    println!("{report}");
+    let all_injected = injected.iter().all(|count| *count > 0);
+    if !all_injected {
+        println!("not every fault was injected; run for more seconds");
     }
-    Ok(verdict.is_right() && harmed)
+    Ok(report.is_correct() && all_injected)
 }
 
-type Fault = fn(&PostgresServer, &mut Writers<'_>, &mut fastrand::Rng) -> Outcome<()>;
+type Fault = fn(&PostgresServer, &mut Writers<'_>, &mut fastrand::Rng) -> Result<()>;
 
 const FAULTS: [(&str, Fault); 3] = [
     ("writers killed", |_, writers, random| writers.kill(random)),
-    ("times all sessions ended", |server, _, _| {
-        end_sessions(server.url())
+    ("times all sessions were terminated", |server, _, _| {
+        terminate_sessions(server.url())
     }),
     ("restarts of the server", |server, _, _| {
         if server.restart() {
             return Ok(());
         }
-        Err("the server does not start again".into())
+        Err("the server does not restart".into())
     }),
 ];
 
-fn end_sessions(url: &str) -> Outcome<()> {
+fn terminate_sessions(url: &str) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -114,50 +114,53 @@ fn end_sessions(url: &str) -> Outcome<()> {
     })
 }
 
-/// The processes that write.
+/// The writer processes.
 struct Writers<'a> {
-    plan: &'a Plan,
+    args: &'a CampaignArgs,
     url: &'a str,
     journals: &'a Path,
-    begun: u64,
+    started: u64,
     running: Vec<Child>,
 }
 
 impl Writers<'_> {
-    fn begin(&mut self) -> Outcome<()> {
-        let journal = self.journals.join(format!("{}.journal", self.begun));
+    fn start(&mut self) -> Result<()> {
+        let journal = self.journals.join(format!("{}.journal", self.started));
         let child = Command::new(std::env::current_exe()?)
             .args(["write", "--url", self.url, "--journal"])
             .arg(journal)
-            .args(["--threads", &self.plan.threads.to_string()])
-            .args(["--seed", &(self.plan.seed + self.begun * 1000).to_string()])
+            .args(["--threads", &self.args.threads.to_string()])
+            .args([
+                "--seed",
+                &(self.args.seed + self.started * 1000).to_string(),
+            ])
             .stdin(Stdio::piped())
             .spawn()?;
-        self.begun += 1;
+        self.started += 1;
         self.running.push(child);
         Ok(())
     }
 
-    fn kill(&mut self, random: &mut fastrand::Rng) -> Outcome<()> {
+    fn kill(&mut self, random: &mut fastrand::Rng) -> Result<()> {
         let number = random.usize(..self.running.len());
         let mut writer = self.running.swap_remove(number);
         if let Some(status) = writer.try_wait()? {
-            return Err(format!("a writer ended by itself: {status}").into());
+            return Err(format!("a writer exited before it was killed: {status}").into());
         }
         writer.kill()?;
         writer.wait()?;
-        self.begin()
+        self.start()
     }
 
-    /// Lets them write what they have begun, and waits for them.
-    fn end(&mut self) -> Outcome<()> {
+    /// Closes the writers' input, and waits until they have finished their writes.
+    fn finish(&mut self) -> Result<()> {
         for writer in &mut self.running {
             drop(writer.stdin.take());
         }
         for mut writer in self.running.drain(..) {
             let status = writer.wait()?;
             if !status.success() {
-                return Err(format!("a writer ended with an error: {status}").into());
+                return Err(format!("a writer failed: {status}").into());
             }
         }
         Ok(())
@@ -167,8 +170,8 @@ impl Writers<'_> {
 impl Drop for Writers<'_> {
     fn drop(&mut self) {
         for writer in &mut self.running {
-            let _gone = writer.kill();
-            let _gone = writer.wait();
+            let _exited = writer.kill();
+            let _exited = writer.wait();
         }
     }
 }

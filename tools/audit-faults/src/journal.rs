@@ -1,4 +1,5 @@
-//! What writers did and what they were told, a line each, in a file that outlives them.
+//! Journals of writers: each attempt and its result, one line each, in a file that outlives the
+//! writer.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -9,36 +10,36 @@ use std::sync::{Mutex, PoisonError};
 
 use uuid::Uuid;
 
-use crate::Outcome;
+use crate::Result;
 
-/// What a writer knows of some entries.
+/// The state of some entries, as their writer knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Word {
-    /// They are about to be written, together.
-    Try,
+pub(crate) enum Status {
+    /// They are about to be written in one transaction.
+    Attempted,
     /// They are about to be written in a transaction that will be rolled back.
-    Doomed,
-    /// The store or the server said that they are kept.
-    Kept,
-    /// The connection was lost: they may be kept.
-    Unknown,
-    /// They were refused, and so are not kept.
-    Refused,
+    RollingBack,
+    /// The store or the server acknowledged them.
+    Committed,
+    /// The connection was lost, so they may be stored.
+    Unconfirmed,
+    /// They were rejected, so they are not stored.
+    Rejected,
 }
 
-const WORDS: [(Word, &str); 5] = [
-    (Word::Try, "try"),
-    (Word::Doomed, "doomed"),
-    (Word::Kept, "kept"),
-    (Word::Unknown, "unknown"),
-    (Word::Refused, "refused"),
+const NAMES: [(Status, &str); 5] = [
+    (Status::Attempted, "attempted"),
+    (Status::RollingBack, "rolling-back"),
+    (Status::Committed, "committed"),
+    (Status::Unconfirmed, "unconfirmed"),
+    (Status::Rejected, "rejected"),
 ];
 
-/// A writer's own file.
+/// The journal of one writer process.
 pub(crate) struct Journal(Mutex<File>);
 
 impl Journal {
-    pub(crate) fn create(file: &Path) -> Outcome<Self> {
+    pub(crate) fn create(file: &Path) -> Result<Self> {
         let file = OpenOptions::new()
             .create_new(true)
             .append(true)
@@ -46,9 +47,9 @@ impl Journal {
         Ok(Self(Mutex::new(file)))
     }
 
-    /// Writes a line by one call of the system: a process that is killed leaves whole lines.
-    pub(crate) fn note(&self, word: Word, ids: &[Uuid]) -> Outcome<()> {
-        let name = WORDS.iter().find(|(known, _)| *known == word);
+    /// Writes a line with one system call, so that a killed process leaves no partial line.
+    pub(crate) fn write(&self, status: Status, ids: &[Uuid]) -> Result<()> {
+        let name = NAMES.iter().find(|(known, _)| *known == status);
         let mut line = name.map_or("", |(_, name)| name).to_owned();
         for id in ids {
             write!(line, " {id}")?;
@@ -59,37 +60,40 @@ impl Journal {
     }
 }
 
-/// Entries that were written together, and the last word on them.
+/// Entries that were written together, and their last status.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) ids: Vec<Uuid>,
-    pub(crate) word: Word,
+    pub(crate) status: Status,
 }
 
-/// Reads a journal: what was written together, in order.
-pub(crate) fn read(file: &Path) -> Outcome<Vec<Group>> {
+/// Reads a journal, one group for each transaction, in order.
+pub(crate) fn read(file: &Path) -> Result<Vec<Group>> {
     let mut groups: Vec<Group> = Vec::new();
     let mut numbers: HashMap<Uuid, usize> = HashMap::new();
     for line in std::fs::read_to_string(file)?.lines() {
-        let odd = || format!("{}: `{line}` is not a line of a journal", file.display());
+        let malformed = || format!("{}: `{line}` is not a line of a journal", file.display());
         let mut parts = line.split(' ');
-        let name = parts.next().ok_or_else(odd)?;
-        let (word, _) = WORDS
+        let name = parts.next().ok_or_else(malformed)?;
+        let (status, _) = NAMES
             .iter()
             .find(|(_, known)| *known == name)
-            .ok_or_else(odd)?;
+            .ok_or_else(malformed)?;
         let ids: Vec<Uuid> = parts.map(str::parse).collect::<Result<_, _>>()?;
-        let first = *ids.first().ok_or_else(odd)?;
+        let first = *ids.first().ok_or_else(malformed)?;
         let Some(number) = numbers.get(&first) else {
             numbers.insert(first, groups.len());
-            groups.push(Group { ids, word: *word });
+            groups.push(Group {
+                ids,
+                status: *status,
+            });
             continue;
         };
         let group = &mut groups[*number];
-        // A second attempt at what may be kept does not make it certain that it is not.
-        group.word = match (group.word, *word) {
-            (Word::Unknown, Word::Try | Word::Refused) => Word::Unknown,
-            (_, word) => word,
+        // After an unconfirmed attempt, a rejected one does not prove that nothing is stored.
+        group.status = match (group.status, *status) {
+            (Status::Unconfirmed, Status::Attempted | Status::Rejected) => Status::Unconfirmed,
+            (_, status) => status,
         };
     }
     Ok(groups)

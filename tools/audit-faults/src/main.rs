@@ -1,17 +1,16 @@
-//! Kills those who write to a trail on PostgreSQL, and its server, and then counts: every
-//! entry whose writer was told that it is kept is there exactly once, and none of a
-//! transaction that was rolled back.
+//! Injects faults into the writers of a trail on PostgreSQL and into its server, then compares the
+//! trail with the writers' journals: every acknowledged entry is stored exactly once, and no entry
+//! of a transaction that was rolled back is stored.
 //!
-//! `cargo run --release -p audit-faults -- --seconds 120` starts a server of its own and four
-//! processes of eight threads each. Every second or so, one of three things happens: a process
-//! is killed (SIGKILL) and another one begins, the server ends all of the writers' sessions,
-//! or the server itself is ended as by a crash and starts again. What each writer was told is
-//! in its journal, which outlives it. The exit status is 0 if journals and trail agree.
+//! `cargo run --release -p audit-faults -- --seconds 120` starts a server and four writer processes
+//! of eight threads each. About once a second it injects one of three faults: it kills a process
+//! (SIGKILL) and starts another one, terminates all sessions of the writers, or stops the server
+//! as in a crash and restarts it. The exit status is 0 if the journals and the trail agree.
 
 mod campaign;
 mod journal;
 mod payment;
-mod verdict;
+mod report;
 mod writer;
 
 use std::error::Error;
@@ -19,30 +18,29 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// A result of this program.
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 #[derive(Parser)]
-#[command(about = "Kills writers and their server, and counts what the trail holds")]
+#[command(about = "Injects faults into writers and their server, and checks the trail")]
 struct Arguments {
     #[command(flatten)]
-    campaign: campaign::Plan,
+    campaign: campaign::CampaignArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Writes until the standard input ends; what this program starts.
+    /// Writes until the standard input ends; started by this program.
     #[command(hide = true)]
-    Write(writer::Place),
+    Write(writer::WriterArgs),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
         None => campaign::run(&arguments.campaign),
-        Some(Command::Write(place)) => writer::run(place).map(|()| true),
+        Some(Command::Write(args)) => writer::run(args).map(|()| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,17 +1,16 @@
-//! A transaction of an application: a payment and its entry, through the application's own
-//! connection.
+//! Payments and their entries in the application's own transactions.
 
 use audit_core::LogEntry;
 use audit_postgres::append_in;
 use tokio_postgres::Transaction;
 use uuid::Uuid;
 
-use crate::Outcome;
+use crate::Result;
 
-/// The model of the entries that payments have.
+/// The model of the entries of payments.
 pub(crate) const MODEL: &str = "Payment";
 
-/// The table of payments, which every process makes if it is not there.
+/// Creates the table of payments if it is missing.
 pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS payment (id uuid PRIMARY KEY)";
 
 /// Makes the entry of a payment.
@@ -22,7 +21,7 @@ pub(crate) fn entry(id: Uuid) -> LogEntry {
 }
 
 /// Writes a payment and its entry.
-pub(crate) async fn write(transaction: &Transaction<'_>, entry: &LogEntry) -> Outcome<()> {
+pub(crate) async fn write(transaction: &Transaction<'_>, entry: &LogEntry) -> Result<()> {
     transaction
         .execute("INSERT INTO payment VALUES ($1)", &[&entry.id])
         .await?;

@@ -51,10 +51,7 @@ impl fmt::Display for Report {
                 "entries of lost connections or killed writers",
             ),
             (self.unconfirmed_stored, "of those are stored"),
-            (
-                self.rolled_back,
-                "entries in rolled back transactions",
-            ),
+            (self.rolled_back, "entries in rolled back transactions"),
             (self.rejected, "entries rejected"),
             (self.stored, "entries in the trail"),
         ];

@@ -1,4 +1,4 @@
-//! A process that writes until it is told to stop or killed.
+//! A writer process: it writes until its standard input ends or it is killed.
 
 use std::error::Error;
 use std::io::Read as _;
@@ -13,44 +13,44 @@ use chrono::{TimeDelta, Utc};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-use crate::Outcome;
-use crate::journal::{Journal, Word};
+use crate::Result;
+use crate::journal::{Journal, Status};
 use crate::payment;
 
-/// What a writer is given.
+/// The arguments of a writer process.
 #[derive(clap::Args)]
-pub(crate) struct Place {
-    /// The server.
+pub(crate) struct WriterArgs {
+    /// The URL of the server.
     #[arg(long)]
     pub(crate) url: String,
-    /// The file of its own.
+    /// The file of the journal.
     #[arg(long)]
     pub(crate) journal: PathBuf,
-    /// How many threads it has.
+    /// The number of threads.
     #[arg(long)]
     pub(crate) threads: u32,
-    /// What it draws from.
+    /// The seed of the random numbers.
     #[arg(long)]
     pub(crate) seed: u64,
 }
 
-pub(crate) fn run(place: &Place) -> Outcome<()> {
-    let journal = Journal::create(&place.journal)?;
+pub(crate) fn run(args: &WriterArgs) -> Result<()> {
+    let journal = Journal::create(&args.journal)?;
     let stop = AtomicBool::new(false);
-    let store = connect(&place.url)?;
+    let store = connect(&args.url)?;
     thread::scope(|scope| {
-        let writers: Vec<_> = (0..place.threads)
+        let writers: Vec<_> = (0..args.threads)
             .map(|number| {
                 let (journal, stop, store) = (&journal, &stop, &store);
-                let random = fastrand::Rng::with_seed(place.seed + u64::from(number));
+                let random = fastrand::Rng::with_seed(args.seed + u64::from(number));
                 scope.spawn(move || match number % 3 {
                     0 => batches(store, journal, stop, random),
                     1 => records(store, journal, stop, random),
-                    _ => payments(&place.url, journal, stop, random),
+                    _ => payments(&args.url, journal, stop, random),
                 })
             })
             .collect();
-        // Ends with the pipe, and so with whoever holds its other end.
+        // The input ends when the campaign closes the pipe or exits.
         let _ended = std::io::stdin().read_to_end(&mut Vec::new());
         stop.store(true, Ordering::Relaxed);
         for writer in writers {
@@ -61,8 +61,8 @@ pub(crate) fn run(place: &Place) -> Outcome<()> {
     Ok(store.close()?)
 }
 
-/// All of the processes make the tables at the same time, and the server may be away.
-fn connect(url: &str) -> Outcome<PostgresStore> {
+/// Connects, and retries while other processes create the tables or the server is down.
+fn connect(url: &str) -> Result<PostgresStore> {
     let mut tries = 0;
     loop {
         match PostgresStore::connect(url) {
@@ -76,22 +76,22 @@ fn connect(url: &str) -> Outcome<PostgresStore> {
     }
 }
 
-/// What the outcome of an append says of its entries.
-fn word(outcome: Result<(), &StoreError>) -> Word {
+/// Returns the status of entries after an append.
+fn status(outcome: Result<(), &StoreError>) -> Status {
     match outcome {
-        Ok(()) => Word::Kept,
-        Err(StoreError::Unconfirmed { .. }) => Word::Unknown,
-        Err(_) => Word::Refused,
+        Ok(()) => Status::Committed,
+        Err(StoreError::Unconfirmed { .. }) => Status::Unconfirmed,
+        Err(_) => Status::Rejected,
     }
 }
 
-/// Appends batches; those that failed are now and then appended again until they are kept.
+/// Appends batches; half of the failed ones are retried until they are committed.
 fn batches(
     store: &PostgresStore,
     journal: &Journal,
     stop: &AtomicBool,
     mut random: fastrand::Rng,
-) -> Outcome<()> {
+) -> Result<()> {
     let log = AuditLog::builder().build();
     while !stop.load(Ordering::Relaxed) {
         let batch: Vec<LogEntry> = (0..random.u32(1..=6))
@@ -101,13 +101,13 @@ fn batches(
             .flatten()
             .collect();
         let ids: Vec<Uuid> = batch.iter().map(|entry| entry.id).collect();
-        let again = random.bool();
+        let retry = random.bool();
         loop {
-            journal.note(Word::Try, &ids)?;
+            journal.write(Status::Attempted, &ids)?;
             let outcome = store.append(&batch);
-            let word = word(outcome.as_ref().copied());
-            journal.note(word, &ids)?;
-            if word == Word::Kept || !again || stop.load(Ordering::Relaxed) {
+            let status = status(outcome.as_ref().copied());
+            journal.write(status, &ids)?;
+            if status == Status::Committed || !retry || stop.load(Ordering::Relaxed) {
                 break;
             }
         }
@@ -116,13 +116,13 @@ fn batches(
     Ok(())
 }
 
-/// Records events by a clock that jumps, up to forty days back.
+/// Records events with a clock that jumps back up to forty days.
 fn records(
     store: &PostgresStore,
     journal: &Journal,
     stop: &AtomicBool,
     mut random: fastrand::Rng,
-) -> Outcome<()> {
+) -> Result<()> {
     let clock = std::sync::Mutex::new(random.fork());
     let log = AuditLog::builder()
         .store(store.clone())
@@ -136,33 +136,33 @@ fn records(
     while !stop.load(Ordering::Relaxed) {
         let draft = log.event("record").extra("number", random.u32(..));
         let id = draft.entry().ok_or("an event has an entry")?.id;
-        journal.note(Word::Try, &[id])?;
+        journal.write(Status::Attempted, &[id])?;
         let outcome = draft.record();
-        let word = match &outcome {
-            Ok(_) => Word::Kept,
-            Err(audit_core::Error::Store(error)) => word(Err(error)),
+        let status = match &outcome {
+            Ok(_) => Status::Committed,
+            Err(audit_core::Error::Store(error)) => status(Err(error)),
             Err(error) => return Err(error.to_string().into()),
         };
-        journal.note(word, &[id])?;
+        journal.write(status, &[id])?;
         pause(&mut random);
     }
     Ok(())
 }
 
-/// Writes payments and their entries through a connection of its own; one in three is rolled
-/// back.
+/// Writes payments and their entries through the application's connection; every third is
+/// rolled back on average.
 fn payments(
     url: &str,
     journal: &Journal,
     stop: &AtomicBool,
     mut random: fastrand::Rng,
-) -> Outcome<()> {
+) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         while !stop.load(Ordering::Relaxed) {
-            // Without a server there is nothing to write, and nothing to note.
+            // While the server is down, nothing is written or journaled.
             let Ok((mut client, connection)) = tokio_postgres::connect(url, NoTls).await else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
@@ -181,27 +181,41 @@ fn payments(
     })
 }
 
-/// Writes one payment, and returns whether the connection can be used further.
-async fn pay(client: &mut Client, journal: &Journal, random: &mut fastrand::Rng) -> Outcome<bool> {
+/// Writes one payment, and returns whether the connection is still usable.
+async fn pay(client: &mut Client, journal: &Journal, random: &mut fastrand::Rng) -> Result<bool> {
     let entry = payment::entry(Uuid::from_u128(random_id(random)));
     let ids = [entry.id];
-    let doomed = random.u32(..3) == 0;
-    journal.note(if doomed { Word::Doomed } else { Word::Try }, &ids)?;
+    let roll_back = random.u32(..3) == 0;
+    journal.write(
+        if roll_back {
+            Status::RollingBack
+        } else {
+            Status::Attempted
+        },
+        &ids,
+    )?;
     let Ok(transaction) = client.transaction().await else {
         return Ok(false);
     };
     if payment::write(&transaction, &entry).await.is_err() {
         return Ok(false);
     }
-    if doomed {
+    if roll_back {
         return Ok(transaction.rollback().await.is_ok());
     }
     let committed = transaction.commit().await.is_ok();
-    journal.note(if committed { Word::Kept } else { Word::Unknown }, &ids)?;
+    journal.write(
+        if committed {
+            Status::Committed
+        } else {
+            Status::Unconfirmed
+        },
+        &ids,
+    )?;
     Ok(committed)
 }
 
-/// A UUID of version 7.
+/// Returns a random UUID of version 7.
 fn random_id(random: &mut fastrand::Rng) -> u128 {
     let millis = Utc::now().timestamp_millis().cast_unsigned();
     uuid::Builder::from_unix_timestamp_millis(millis, &std::array::from_fn(|_| random.u8(..)))

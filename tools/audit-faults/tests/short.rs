@@ -1,7 +1,7 @@
-//! The short form of the campaign.
+//! A short campaign.
 //!
-//! It needs the programs of a PostgreSQL server. Without them it is reported as ignored by its
-//! name; with `CI=true` that is a failure.
+//! It needs the programs of a PostgreSQL server. Without them the test is reported as ignored;
+//! with `CI=true` it fails.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let missing = !PostgresServer::can_start();
     let required = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    let trial = Trial::test("every_acknowledged_entry_is_there_exactly_once", short)
+    let trial = Trial::test("every_acknowledged_entry_is_stored_exactly_once", short)
         .with_ignored_flag(missing && !required);
     libtest_mimic::run(&arguments, vec![trial]).exit();
 }
@@ -26,7 +26,7 @@ fn short() -> Result<(), Failed> {
     if !output.status.success() {
         return Err(format!("{}\n{counts}{errors}", output.status).into());
     }
-    // It must have written something for the counts to mean anything.
+    // The counts mean nothing unless entries were written.
     let acknowledged = counts
         .lines()
         .find_map(|line| line.trim().strip_suffix(" entries acknowledged"))
