@@ -1,4 +1,4 @@
-//! What waits for the writer thread, and for room to wait in.
+//! Submitted entries: the queue, the writer thread, and tickets.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use audit_testkit::{Fault, FaultStore};
 use auditlog::prelude::*;
-use auditlog::{Query, Receipt, Store, StoreError};
+use auditlog::{Error, Query, Receipt, Store, StoreError};
 use tokio::task::yield_now;
 
 /// A store that waits, and a log whose queue has room for one.
@@ -336,4 +336,47 @@ fn what_nobody_awaits_is_written_all_the_same() {
     drop(tickets);
     assert_eq!(names(&log).len(), 103);
     assert_eq!(log.stats().lost, 0);
+}
+
+#[test]
+fn submitted_entries_come_in_order_and_all_of_them() {
+    let log = AuditLog::builder().build();
+    let tickets: Vec<_> = (0..5000)
+        .map(|n| log.event("tick").extra("n", n).submit())
+        .collect();
+    log.flush().expect("flushed");
+    let numbers: Vec<_> = log
+        .query()
+        .iter()
+        .expect("entries")
+        .map(|entry| entry.expect("an entry").additional_data["n"].as_i64())
+        .collect();
+    assert_eq!(numbers, (0..5000).map(Some).collect::<Vec<_>>());
+    let mut tickets = tickets.into_iter();
+    assert!(
+        tickets
+            .next()
+            .expect("a ticket")
+            .wait()
+            .expect("a receipt")
+            .is_recorded()
+    );
+    for ticket in tickets {
+        assert!(
+            futures::executor::block_on(ticket)
+                .expect("a receipt")
+                .is_recorded()
+        );
+    }
+    log.shutdown().expect("shut down");
+    assert!(matches!(log.event("late").record(), Err(Error::ShutDown)));
+    assert!(matches!(
+        log.event("late").submit().wait(),
+        Err(Error::ShutDown)
+    ));
+    assert_eq!(
+        log.query().count().expect("a count"),
+        5000,
+        "what was kept can still be read"
+    );
 }

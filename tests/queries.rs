@@ -1,4 +1,4 @@
-//! Queries that are awaited ask every store, and block nobody.
+//! Queries: invalid ones, and those that are awaited, which block no thread.
 
 use std::future::Future;
 use std::pin::pin;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use audit_testkit::entries;
-use auditlog::{Error, LogEntry, MemoryStore, Page, Query, Store, StoreError};
+use auditlog::{Error, LogEntry, MemoryStore, Page, Query, Store, StoreError, testing};
 use futures::executor::block_on;
 
 #[test]
@@ -82,4 +82,17 @@ fn a_store_that_panics_is_an_error() {
     go.send(false).unwrap();
     let error = block_on(Query::of(store).count_async()).unwrap_err();
     assert!(error.to_string().contains("panicked"), "{error}");
+}
+
+#[test]
+fn a_query_for_what_is_no_path_is_an_error() {
+    let _audit = testing::capture();
+    let error = LogEntry::objects()
+        .changed("a..b")
+        .all()
+        .expect_err("no path");
+    assert_eq!(
+        error.to_string(),
+        "the query cannot be run: `a..b` is not a path: expected a name at column 3"
+    );
 }

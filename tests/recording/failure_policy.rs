@@ -414,3 +414,28 @@ fn sinks_and_hooks_may_record_and_flush() {
     log.flush().expect("flushed");
     assert_eq!(log.query().count().expect("a count"), 9);
 }
+
+#[test]
+fn store_errors_reach_the_caller() {
+    #[derive(Debug)]
+    struct Broken;
+    impl auditlog::Store for Broken {
+        fn append(&self, _: &[LogEntry]) -> Result<(), StoreError> {
+            Err(StoreError::Full {
+                location: "the disk".into(),
+            })
+        }
+        fn find(&self, _: &auditlog::Query) -> Result<auditlog::Page, StoreError> {
+            Ok(auditlog::Page::default())
+        }
+    }
+    let log = AuditLog::builder().store(Broken).build();
+    let error = log.event("lost?").record().expect_err("a full disk");
+    assert_eq!(
+        error.to_string(),
+        "the store failed: no space left in the disk"
+    );
+    assert!(log.event("lost?").submit().wait().is_err());
+    assert!(log.transaction(|| log.event("lost?").record()).is_err());
+    assert_eq!(log.stats().failed, 3);
+}

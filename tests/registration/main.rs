@@ -1,0 +1,5 @@
+//! Registration: options, rules for fields, and what is refused.
+
+mod options;
+mod rules;
+mod user;
