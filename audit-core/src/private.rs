@@ -23,8 +23,8 @@ pub use crate::value::hash::{hashed_key, hashes_keys, parent_key};
 pub use crate::value::model::{ActionLevels, ActionSet, ModelSchema};
 pub use crate::value::repr::{Repr, composite_key, key_text};
 pub use crate::value::schema::FieldSchema;
+pub use crate::value::schema_walk::of_newtype;
 pub use crate::value::snapshot::{ArraySnapshot, ObjectSnapshot, Snapshot};
-pub use crate::value::visited::of_newtype;
 pub use crate::value::walk::{Fields, Walk};
 pub use crate::value::within_time;
 pub use crate::value::{

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::edit::{Edit, Items, render};
+use super::edit_tree::{Edit, Items, render};
 use super::{Change, Changes};
 use crate::json::nesting;
 use crate::path::Path;

@@ -1,8 +1,8 @@
-//! Changes: what an entry says about an object's fields.
+//! Changes: the differences between two states of an object, by path.
 
 mod apply;
 mod compose;
-mod edit;
+mod edit_tree;
 mod patch;
 mod resolve;
 mod stored;
@@ -20,49 +20,49 @@ pub(crate) use self::stored::present;
 use crate::json::nesting::{self, Printed};
 use crate::path::{Path, PathSegment};
 
-/// One place of an object that changed.
+/// A change at one path of an object.
 #[non_exhaustive]
 pub struct Change {
-    /// Where it happened.
+    /// The path of the value.
     pub path: Path,
-    /// What was there before; `None` if nothing, `Some(Null)` if a null.
+    /// The value before the change: `None` if absent, `Some(Null)` if null.
     pub old: Option<Value>,
-    /// What is there now; `None` if nothing, `Some(Null)` if a null.
+    /// The value after the change: `None` if absent, `Some(Null)` if null.
     pub new: Option<Value>,
     /// How `old` and `new` differ from the real values, if they do.
     pub redaction: Option<Redaction>,
-    /// The indices that the path does not tell: one for each item that it names by key, and
-    /// one for a set's member at its end.
+    /// The indices that the path lacks: one for each item that it identifies by key, and one for
+    /// a set's member at its end.
     ///
-    /// They count in the array as it was before, but the last one of something that was added
-    /// counts in the array as it is now.
+    /// They refer to the array before the change, except that the last index of an added item or
+    /// member refers to the array after the change.
     pub at: Box<[usize]>,
-    /// The items of a keyed list that changed their order, by index; `old` and `new` are
-    /// absent then. Empty for every other change.
+    /// The items of a keyed list that were reordered, by index; `old` and `new` are absent then.
+    /// Empty for every other change.
     pub moved: Box<[Move]>,
-    /// Whether the value may change without an entry, so that another old value than the entries
-    /// before left is no [break](crate::History::breaks): the field, or a field in the value, is
-    /// marked `ignore`, `eq` or `tolerance`, or another library recorded it that does not tell of
-    /// every change.
+    /// Whether the value may change without an entry, so that an old value that differs from the
+    /// previous entries is not a [break](crate::History::breaks). This applies if the field or a
+    /// field inside the value is marked `ignore`, `eq` or `tolerance`, or if the entry was imported
+    /// from a library that does not record every change.
     ///
-    /// Set in recorded entries only; what is computed from changes is without it.
+    /// Set only in recorded entries, not in changes computed from others.
     pub loose: bool,
 }
 
-/// An item that changed its place in a list.
+/// A reordered item of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Move {
-    /// How paths name the item: by key, or else by its old index.
+    /// The item's path segment: its key, or else its old index.
     pub item: PathSegment,
-    /// Its index in the list as it was.
+    /// The index in the old list.
     pub from: usize,
-    /// Its index in the list as it is.
+    /// The index in the new list.
     pub to: usize,
 }
 
 impl Change {
-    /// Makes a change of values that need no redaction.
+    /// Creates a change without redaction.
     #[inline]
     pub fn new(path: Path, old: Option<Value>, new: Option<Value>) -> Self {
         Self {
@@ -144,40 +144,39 @@ impl fmt::Display for Change {
     }
 }
 
-/// How the values of a change differ from the real ones.
+/// How the recorded values of a change differ from the real values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Redaction {
-    /// They are masked.
+    /// The values are masked.
     Masked,
-    /// They are keyed tokens: equal values have equal tokens.
+    /// The values are keyed tokens: equal values have equal tokens.
     Hashed,
-    /// Something inside them is masked or hashed.
+    /// A part of the values is masked or hashed.
     Partial,
 }
 
-/// What changed in an object, by path.
+/// The changes of an object, by path.
 ///
-/// Ordered: fields as they are declared, a map's keys and a set's members by their text, a
-/// list's items by index. Changes read back from a store are ordered by path. Equality does
-/// not look at the order.
+/// Fields are in declaration order, a map's keys and a set's members are ordered by text, and a
+/// list's items by index. Changes read from a store are ordered by path. Equality ignores the
+/// order.
 ///
 /// # Lists and sets
-/// - In a list matched by position, what was removed and what changed inside is named by its
-///   index in the old list, what was added by its index in the new one. A change with an old
-///   and a new value at `tags[2]` says that item 2 of the old list went and another is item 2
-///   of the new one. What is not mentioned stays, in its order.
-/// - In a list matched by key an item is named by that key (`items[sku='A1'].qty`), so that
-///   removing one from the middle is one change; [`Change::at`] holds its index. Items that
-///   changed their order are one change at the list's own path, with [`Change::moved`].
-/// - A member of a set is named by its text (`roles['admin']`). [`Change::at`] holds its index
-///   in the sorted array that a snapshot has of a set.
+/// - In a list matched by position, a removed or modified item has its index in the old list, an
+///   added item its index in the new list. A change with an old and a new value at `tags[2]` means
+///   that item 2 of the old list was removed and item 2 of the new list was added. Items without a
+///   change keep their order.
+/// - In a list matched by key, an item is identified by that key (`items[sku='A1'].qty`), so that
+///   removing one from the middle is one change; [`Change::at`] has its index. Reordered items are
+///   one change at the path of the list, with [`Change::moved`].
+/// - A member of a set is identified by its text (`roles['admin']`). [`Change::at`] has its index
+///   in the sorted array that represents the set in a snapshot.
 ///
 /// # Stored form
-/// In JSON an object by path. Of each change only what is there is stored, so that absence
-/// differs from a null; `at` and `moved` are left out when they are empty, `loose` where it is
-/// false.
+/// A JSON object by path. Absent members of a change are omitted, so that absence differs from
+/// null; `at` and `moved` are omitted if empty, `loose` if `false`.
 /// ```json
 /// {
 ///   "email": {"new": "a@new.example", "old": "a@old.example"},
@@ -189,16 +188,16 @@ pub enum Redaction {
 /// ```
 ///
 /// # Laws
-/// For any two values `a` and `b` of a type, `diff(a, b)` applied to `snapshot(a)` gives
-/// `snapshot(b)`, `diff(a, a)` is empty, [`invert`](Self::invert) undoes, and
-/// [`compose`](Self::compose) does both steps in one.
+/// For any two values `a` and `b` of a type, `diff(a, b)` applied to `snapshot(a)` returns
+/// `snapshot(b)`, `diff(a, a)` is empty, [`invert`](Self::invert) returns the changes that undo
+/// these, and [`compose`](Self::compose) combines two successive sets of changes.
 #[derive(Clone, Default)]
 pub struct Changes {
     list: Vec<Change>,
 }
 
 impl Changes {
-    /// Makes an empty set of changes.
+    /// Creates an empty set of changes.
     pub const fn new() -> Self {
         Self { list: Vec::new() }
     }
@@ -217,10 +216,10 @@ impl Changes {
         self.list.is_empty()
     }
 
-    /// Returns the change at a path; `labels.env` finds `labels['env']` too.
+    /// Returns the change at a path in any spelling: `labels.env` also finds `labels['env']`.
     pub fn get(&self, path: &str) -> Option<&Change> {
-        let spelled = |change: &&Change| change.path.as_str() == path;
-        if let Some(change) = self.list.iter().find(spelled) {
+        let same_text = |change: &&Change| change.path.as_str() == path;
+        if let Some(change) = self.list.iter().find(same_text) {
             return Some(change);
         }
         let brackets = |text: &str| text.contains(['[', '$']);
@@ -231,12 +230,12 @@ impl Changes {
         self.list.iter().find(|change| change.path == path)
     }
 
-    /// Returns whether there is a change at exactly this path.
+    /// Returns whether there is a change at this path.
     pub fn contains(&self, path: &str) -> bool {
         self.get(path).is_some()
     }
 
-    /// Returns whether anything changed at this path or inside it.
+    /// Returns whether there is a change at this path or inside it.
     pub fn touches(&self, path: &Path) -> bool {
         self.list.iter().any(|change| change.path.is_within(path))
     }
@@ -251,7 +250,7 @@ impl Changes {
         self.list.iter().map(|change| &change.path)
     }
 
-    /// Keeps the changes for which `keep` returns true.
+    /// Retains the changes for which `keep` returns `true`.
     pub fn retain(&mut self, keep: impl FnMut(&Change) -> bool) {
         self.list.retain(keep);
     }
@@ -269,7 +268,7 @@ impl Index<&str> for Changes {
     type Output = Change;
 
     /// # Panics
-    /// If nothing changed at that path; [`Changes::get`] returns `None` instead.
+    /// Panics if there is no change at the path. [`Changes::get`] returns `None` instead.
     fn index(&self, path: &str) -> &Change {
         match self.get(path) {
             Some(change) => change,
@@ -289,10 +288,10 @@ impl PartialEq for Changes {
         if self.list == other.list {
             return true;
         }
-        let places: HashMap<&Path, &Change> =
+        let by_path: HashMap<&Path, &Change> =
             other.iter().map(|change| (&change.path, change)).collect();
         self.iter()
-            .all(|change| places.get(&change.path) == Some(&change))
+            .all(|change| by_path.get(&change.path) == Some(&change))
     }
 }
 
@@ -320,7 +319,7 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// One line a change.
+/// Writes one line for each change.
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, change) in self.list.iter().enumerate() {
@@ -334,15 +333,15 @@ impl fmt::Display for Changes {
 }
 
 impl FromIterator<Change> for Changes {
-    /// Collects changes; of two at one path the later one stays.
+    /// Collects changes. Of two changes at one path it keeps the later one.
     fn from_iter<I: IntoIterator<Item = Change>>(changes: I) -> Self {
-        let mut places: HashMap<Path, usize> = HashMap::new();
+        let mut indices: HashMap<Path, usize> = HashMap::new();
         let mut list: Vec<Change> = Vec::new();
         for change in changes {
-            if let Some(&place) = places.get(&change.path) {
-                list[place] = change;
+            if let Some(&index) = indices.get(&change.path) {
+                list[index] = change;
             } else {
-                places.insert(change.path.clone(), list.len());
+                indices.insert(change.path.clone(), list.len());
                 list.push(change);
             }
         }

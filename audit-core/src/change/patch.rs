@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Changes;
-use super::edit::{Edit, Items, below, compile};
+use super::edit_tree::{Edit, Items, below, compile};
 use crate::json::nesting;
 use crate::path::PathSegment;
 
@@ -127,14 +127,15 @@ impl Patch {
     fn items(&mut self, mut items: Items) {
         // What happens inside items, while they have their old indices. A value that goes and
         // one that comes in its place are one operation.
-        let (gone, placed) = (items.gone(), items.placed());
+        let (vacated, targets) = (items.vacated_indices(), items.target_indices());
         let mut inside = std::mem::take(&mut items.kept).into_iter().peekable();
         let swapped: Vec<usize> = items
             .removed
             .keys()
             .copied()
             .filter(|index| {
-                items.inserted.contains_key(index) && below(&gone, *index) == below(&placed, *index)
+                items.inserted.contains_key(index)
+                    && below(&vacated, *index) == below(&targets, *index)
             })
             .collect();
         for index in swapped {
@@ -190,17 +191,17 @@ impl Patch {
             step(old + number, 0);
         }
         // ... then each to its place, behind those that wait.
-        let mut waiting: Vec<usize> = (0..moves.len()).collect();
-        let mut places: Vec<(usize, usize)> = moves
+        let mut front: Vec<usize> = (0..moves.len()).collect();
+        let mut targets: Vec<(usize, usize)> = moves
             .drain(..)
             .enumerate()
             .map(|(number, (_, new))| (new, number))
             .collect();
-        places.sort_unstable();
-        for (new, number) in places {
-            let place = below(&waiting, number);
-            waiting.remove(place);
-            step(place, waiting.len() + new);
+        targets.sort_unstable();
+        for (new, number) in targets {
+            let from = below(&front, number);
+            front.remove(from);
+            step(from, front.len() + new);
         }
     }
 }

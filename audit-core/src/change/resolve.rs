@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use super::apply::{Conflict, ConflictKind};
-use super::edit::{
-    Edit, Item, Items, Kept, Label, Malformed, Moved, Replace, Trail, below, compile,
+use super::edit_tree::{
+    ChangeWriter, Edit, Item, Items, Kept, Label, Malformed, Moved, Replace, below, compile,
 };
 use super::{Change, Changes};
 use crate::json::nesting;
@@ -47,7 +47,7 @@ impl Changes {
 /// Collects what does not fit while an edit is looked up in a state.
 #[derive(Default)]
 struct Report {
-    trail: Trail,
+    writer: ChangeWriter,
     conflicts: Vec<Conflict>,
 }
 
@@ -60,7 +60,7 @@ impl Report {
             _ => found.clone(),
         });
         self.conflicts.push(Conflict {
-            path: self.trail.path(),
+            path: self.writer.path(),
             kind,
             expected: replace.old,
             found,
@@ -96,9 +96,9 @@ impl Report {
 
     /// Runs `inside` one step further.
     fn step<T>(&mut self, segment: Segment<'_>, inside: impl FnOnce(&mut Self) -> T) -> T {
-        let mark = self.trail.enter(segment);
+        let mark = self.writer.enter(segment);
         let result = inside(self);
-        self.trail.leave(mark);
+        self.writer.leave(mark);
         result
     }
 
@@ -118,7 +118,7 @@ impl Report {
         }
         let kind = if same(replace.new.as_ref(), state) {
             ConflictKind::Done
-        } else if same_up_to_scale(replace.old.as_ref(), state) {
+        } else if same_ignoring_scale(replace.old.as_ref(), state) {
             replace.old = state.cloned();
             return Some(replace);
         } else {
@@ -230,7 +230,7 @@ impl Report {
             let place = lookup.find(label.as_ref(), Some(&item.value), index);
             let state = place.and_then(|place| array.get(place));
             let free = place.is_some_and(|place| !found.removed.contains_key(&place));
-            if free && same_up_to_scale(Some(&item.value), state) {
+            if free && same_ignoring_scale(Some(&item.value), state) {
                 if let Some(place) = place {
                     found.removed.insert(place, item);
                 }
@@ -372,7 +372,7 @@ fn sort_in(mut members: Vec<Item>, array: &[Value], found: &mut Items) {
 /// Gives what is put behind the end of an array, which it may be where others went, the last
 /// indices there are.
 fn squeeze(found: &mut Items, length: usize) {
-    let placed = found.placed();
+    let placed = found.target_indices();
     let last = (length + found.inserted.len()).saturating_sub(found.removed.len());
     let first = last.saturating_sub(placed.len());
     if placed
@@ -401,9 +401,9 @@ fn same(expected: Option<&Value>, found: Option<&Value>) -> bool {
     }
 }
 
-fn same_up_to_scale(expected: Option<&Value>, found: Option<&Value>) -> bool {
+fn same_ignoring_scale(expected: Option<&Value>, found: Option<&Value>) -> bool {
     match (expected, found) {
-        (Some(expected), Some(found)) => nesting::equal_up_to_scale(expected, found),
+        (Some(expected), Some(found)) => nesting::equal_ignoring_scale(expected, found),
         (expected, found) => same(expected, found),
     }
 }

@@ -1,17 +1,17 @@
-//! The history of one object: its versions, what it was when, and who set what.
+//! The history of one object: versions, state as of a time, blame, revert and undo.
 
-mod between;
-pub(crate) mod cadence;
-mod chain;
-mod evolve;
-mod exact;
-mod handover;
-mod hidden;
-mod loose;
-mod parts;
-mod readable;
+mod breaks;
+mod key_transfer;
+mod mark_loose;
+mod missing_fields;
 mod rebuild;
+mod schema_evolution;
+mod serde_forms;
+mod serde_names;
+pub(crate) mod snapshot_schedule;
+mod state_deserializer;
 mod typed;
+mod version_diff;
 
 use std::collections::BTreeMap;
 
@@ -20,13 +20,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use self::chain::Earlier;
-pub(crate) use self::evolve::Evolution;
-pub(crate) use self::handover::order;
-pub(crate) use self::loose::mark as mark_loose;
+use self::breaks::Earlier;
+pub(crate) use self::key_transfer::order;
+pub(crate) use self::mark_loose::mark_loose;
 pub use self::rebuild::Reconstruction;
 use self::rebuild::{Fold, empty};
-pub(crate) use self::rebuild::{makes_version, rebuild, stands_alone};
+pub(crate) use self::rebuild::{holds_full_state, makes_version, rebuild};
+pub(crate) use self::schema_evolution::Evolution;
 use crate::action::Action;
 use crate::change::{Changes, Conflict, Rebase, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
@@ -36,16 +36,16 @@ use crate::value::schema::FieldSchema;
 
 /// The history of one object, oldest entry first.
 ///
-/// A version is what an entry that changed something, or holds a snapshot, made of the object;
-/// an entry of what failed or was denied makes none. Versions count from 1. States have the
-/// form of a [snapshot](crate::snapshot()), secrets masked.
+/// Each successful entry with changes or a snapshot makes a version; entries of failed or denied
+/// actions make none. Versions are numbered from 1. States have the form of a
+/// [snapshot](crate::snapshot()), with secrets masked.
 ///
-/// Entries without a key, such as those of events and [bulk](crate::bulk()) statements, belong to
-/// no object's history. Where the identity of an object changed, its history under the former key
-/// ends with a deletion and the one under the new key begins with a creation, and each of these
+/// Entries without a key, such as those of events and [bulk](crate::bulk()) statements, are not
+/// part of any history. If the identity of an object changed, its history under the former key
+/// ends with a deletion, the history under the new key begins with a creation, and each of these
 /// entries names the other object as its [`counterpart`](LogEntry::counterpart). If objects swap
-/// their keys in one batch or transaction, the deletion of the former object comes before the
-/// creation of the next one, also if it was recorded after it.
+/// their keys in one batch or transaction, the deletion of the former object precedes the creation
+/// of the next one, even if it was recorded later.
 #[derive(Clone, Debug)]
 pub struct History {
     object: ObjectRef,
@@ -57,30 +57,30 @@ pub struct History {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Version<'h> {
-    /// Its number, from 1.
+    /// The number of the version, from 1.
     pub number: usize,
-    /// The entry that made it.
+    /// The entry that made the version.
     pub entry: &'h LogEntry,
 }
 
 impl Version<'_> {
-    /// Returns whether the entry says by itself what it made of the object: a creation, a
-    /// deletion, or one with a snapshot.
-    pub fn tells_all(&self) -> bool {
-        stands_alone(self.entry)
+    /// Returns whether the entry contains the full state of the object: a creation, a deletion, or
+    /// an entry with a snapshot.
+    pub fn holds_full_state(&self) -> bool {
+        holds_full_state(self.entry)
     }
 }
 
-/// Who set a part of an object last.
+/// The entry that last set a part of an object.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Blame<'h> {
-    /// The part: a field, a map's key, a whole list that is matched by position.
+    /// The part: a field, a map's key, or a whole list that is matched by position.
     pub path: Path,
-    /// The entry that set it, which has who, when and why.
+    /// The entry that set the part, with actor, time and reason.
     pub entry: &'h LogEntry,
-    /// Whether the part, or something in it, changed without an entry since the object was last
-    /// told in full; see [`History::breaks`].
+    /// Whether the part or a value inside it changed without an entry since the last entry with
+    /// the full state; see [`History::breaks`].
     pub unrecorded: bool,
 }
 
@@ -90,19 +90,19 @@ pub struct Blame<'h> {
 pub struct Break<'h> {
     /// The part that changed without an entry; `$` for the object itself.
     pub path: Path,
-    /// The first entry after that.
+    /// The first entry after that change.
     pub entry: &'h LogEntry,
 }
 
 impl History {
-    /// Makes the history of an object of all its entries, oldest first.
+    /// Builds the history of an object from all its entries, oldest first.
     pub(crate) fn of(
         object: ObjectRef,
         mut entries: Vec<LogEntry>,
         evolution: &Evolution,
     ) -> Result<Self> {
         for entry in &mut entries {
-            evolution.bring(entry)?;
+            evolution.upgrade(entry)?;
         }
         order(evolution.fields, &mut entries);
         Ok(Self {
@@ -112,12 +112,12 @@ impl History {
         })
     }
 
-    /// Returns which object it is.
+    /// Returns the reference of the object.
     pub fn object(&self) -> &ObjectRef {
         &self.object
     }
 
-    /// Returns all entries of the object, those that changed nothing too.
+    /// Returns all entries of the object, including those that changed nothing.
     pub fn entries(&self) -> &[LogEntry] {
         &self.entries
     }
@@ -136,10 +136,10 @@ impl History {
         })
     }
 
-    /// Returns what the object was at a time, entries of that very time included.
+    /// Returns the state of the object as of a time, including entries at exactly that time.
     pub fn as_of(&self, time: impl Into<DateTime<Utc>>) -> Reconstruction {
         let time = time.into();
-        // Not a binary search: at a handover of the key the timestamps may go back.
+        // Not a binary search: where a key passes to another object, timestamps may decrease.
         let later = |entry: &LogEntry| entry.timestamp > time;
         let end = self.entries.iter().position(later);
         rebuild(
@@ -148,11 +148,11 @@ impl History {
         )
     }
 
-    /// Returns the object as it was at a time; `None` while it did not exist. See
+    /// Returns the object as of a time; `None` if it did not exist. See
     /// [`Reconstruction::typed`].
     ///
     /// # Errors
-    /// [`TypedError`] if the state is not complete, or does not make a `T`.
+    /// Returns [`TypedError`] if the state is not complete or cannot be deserialized as a `T`.
     pub fn as_of_typed<T: DeserializeOwned>(
         &self,
         time: impl Into<DateTime<Utc>>,
@@ -160,11 +160,11 @@ impl History {
         self.as_of(time).typed()
     }
 
-    /// Returns what is known of the object as it was at a time; `None` while it did not exist.
-    /// See [`Reconstruction::typed_lossy`].
+    /// Returns the object as of a time, even if its state is not complete; `None` if it did not
+    /// exist. See [`Reconstruction::typed_lossy`].
     ///
     /// # Errors
-    /// [`TypedError::Form`] if the state does not make a `T`.
+    /// Returns [`TypedError::Form`] if the state cannot be deserialized as a `T`.
     pub fn as_of_typed_lossy<T: DeserializeOwned>(
         &self,
         time: impl Into<DateTime<Utc>>,
@@ -172,25 +172,25 @@ impl History {
         self.as_of(time).typed_lossy()
     }
 
-    /// Returns what the object is, by its newest entry.
+    /// Returns the state of the object after its newest entry.
     pub fn latest(&self) -> Reconstruction {
         rebuild(self.fields, &self.entries)
     }
 
-    /// Returns what the object was in a version; `None` if there is no such version.
+    /// Returns the state of the object in a version; `None` if there is no such version.
     pub fn at_version(&self, number: usize) -> Option<Reconstruction> {
         let last = self.versions().nth(number.checked_sub(1)?)?.entry.id;
         let end = self.entries.iter().position(|entry| entry.id == last)?;
         Some(rebuild(self.fields, &self.entries[..=end]))
     }
 
-    /// Returns what changed from one version to another, in either direction; `None` if one
-    /// of them does not exist. A version in which the object did not exist is a null. What
-    /// the trail holds masked or as a token is marked so.
+    /// Returns the changes from one version to another, in either direction; `None` if one of them
+    /// does not exist. A version in which the object does not exist is a null. Changes of masked or
+    /// hashed values have their redaction.
     ///
-    /// Tells what the entries between the versions tell, in one: items of a keyed list by their
-    /// key, members of a set by themselves. Applied to the state of the one version the changes
-    /// give that of the other.
+    /// The changes have the form of the entries between the versions: items of a keyed list are
+    /// identified by key, members of a set by value. Applied to the state of the first version,
+    /// they return the state of the second.
     pub fn diff(&self, from: usize, to: usize) -> Option<Changes> {
         let states = (self.at_version(from)?, self.at_version(to)?);
         let mut changes = self.changes(from, &states.0.state, to, &states.1.state);
@@ -216,20 +216,20 @@ impl History {
             .filter(|entry| ids.contains(&entry.id))
             .collect();
         if from <= to {
-            between::changes(self.fields, &self.entries, &between, old, new)
+            version_diff::changes(self.fields, &self.entries, &between, old, new)
         } else {
-            between::changes(self.fields, &self.entries, &between, new, old).invert()
+            version_diff::changes(self.fields, &self.entries, &between, new, old).invert()
         }
     }
 
-    /// Returns the changes that lead from the newest version back to another; `None` if there
-    /// is no such version. [`Changes::rebase`] fits them to an object that has moved on and
-    /// reports the conflicts.
+    /// Returns the changes that lead from the newest version back to another; `None` if there is no
+    /// such version. [`Changes::rebase`] adapts them to an object that has changed since and reports
+    /// conflicts.
     ///
-    /// Tells what [`diff`](Self::diff) tells, but for what the trail does not have in clear,
-    /// which cannot be put back and is left out: the [`missing`](Reconstruction::missing) parts
-    /// of [`at_version`](Self::at_version). An object that was deleted is one change of `$`,
-    /// from a null.
+    /// The result is that of [`diff`](Self::diff) without the values that the trail lacks in clear
+    /// and that cannot be restored: the [`missing`](Reconstruction::missing) parts of
+    /// [`at_version`](Self::at_version). A deleted object is restored by one change of `$` from a
+    /// null.
     pub fn revert_to(&self, number: usize) -> Option<Changes> {
         let (mut latest, mut target) = (self.latest(), self.at_version(number)?);
         let newest = self.versions().count();
@@ -244,19 +244,19 @@ impl History {
             return Some(self.changes(newest, &latest.state, number, &target.state));
         }
         if target.state.is_null() {
-            // Nothing is put back: the object goes with what is hidden in it.
+            // Nothing is restored: the object is removed with its hidden values.
             let mut changes = crate::diff(&latest.state, &target.state);
             mark_hidden(&mut changes, &[&latest]);
             return Some(changes);
         }
         for path in &hidden {
-            take_out(&mut latest.state, &path.segments());
-            take_out(&mut target.state, &path.segments());
+            remove_part(&mut latest.state, &path.segments());
+            remove_part(&mut target.state, &path.segments());
         }
         if latest.state.is_null() || target.state.is_null() {
             return Some(crate::diff(&latest.state, &target.state));
         }
-        Some(between::compare(
+        Some(version_diff::compare(
             self.fields,
             &self.entries,
             &latest.state,
@@ -264,15 +264,15 @@ impl History {
         ))
     }
 
-    /// Returns what undoes one entry in the newest version, and what stands in the way of it:
-    /// later entries, or that the trail does not have the old value in clear. `None` if there
-    /// is no such entry, or if it changed nothing, like one of what was denied.
+    /// Returns the changes that undo one entry in the newest version, and the conflicts: values
+    /// that later entries changed, and old values that the trail lacks in clear. `None` if there is
+    /// no such entry or if it changed nothing, as for a denied action.
     ///
-    /// Of a deletion it brings the object back: one change of `$`, from a null, without what
-    /// the trail does not have in clear. Of a creation it is one change of `$` to a null, unless
-    /// something changed since, which stands in the way; nothing if the object was deleted.
+    /// Undoing a deletion restores the object by one change of `$` from a null, without the values
+    /// that the trail lacks in clear. Undoing a creation is one change of `$` to a null; later
+    /// changes are conflicts, and there is nothing to undo if the object was deleted.
     pub fn undo(&self, entry: Uuid) -> Option<Rebase> {
-        let entry = self.entries.iter().find(|known| known.id == entry)?;
+        let entry = self.entries.iter().find(|other| other.id == entry)?;
         if !makes_version(entry) {
             return None;
         }
@@ -294,7 +294,7 @@ impl History {
                 changes, conflicts, ..
             } = back.rebase(&state);
             let fits = changes.apply(&mut state).is_ok();
-            debug_assert!(fits, "what was fitted to a state fits it");
+            debug_assert!(fits, "rebased changes apply to the state");
             Rebase {
                 changes: crate::diff(&Value::Null, &state),
                 conflicts,
@@ -309,7 +309,7 @@ impl History {
 
     fn undo_creation(&self, entry: &LogEntry) -> Rebase {
         let mut rebase = Rebase::default();
-        let later = self.entries.iter().skip_while(|known| known.id != entry.id);
+        let later = self.entries.iter().skip_while(|other| other.id != entry.id);
         let ends = |entry: &&LogEntry| {
             makes_version(entry) && matches!(entry.action, Action::Create | Action::Delete)
         };
@@ -317,10 +317,10 @@ impl History {
             rebase.done.push(Path::ROOT);
             return rebase;
         }
-        let end = self.entries.iter().position(|known| known.id == entry.id);
+        let end = self.entries.iter().position(|other| other.id == entry.id);
         let created = rebuild(self.fields, &self.entries[..=end.unwrap_or_default()]).state;
         let latest = self.latest();
-        let since = between::compare(self.fields, &self.entries, &created, &latest.state);
+        let since = version_diff::compare(self.fields, &self.entries, &created, &latest.state);
         if since.is_empty() {
             rebase.changes = crate::diff(&latest.state, &Value::Null);
             mark_hidden(&mut rebase.changes, &[&latest]);
@@ -330,15 +330,15 @@ impl History {
         rebase
     }
 
-    /// Returns who set each part of the newest version, by path. A part that was set with
-    /// what it is in, and not since, is not listed on its own. Where a snapshot, such as a
-    /// baseline, shows what no entry before it tells, its entry is named.
+    /// Returns the entry that last set each part of the newest version, ordered by path. A part
+    /// that was last set together with its parent is not listed separately. A part that first
+    /// appears in a snapshot, such as a baseline, is attributed to the entry with the snapshot.
     pub fn blame(&self) -> Vec<Blame<'_>> {
         self.blame_of(&self.entries)
     }
 
-    /// Returns the same of a version, as of one before the object was deleted; `None` if there
-    /// is no version of that number.
+    /// Returns the [blame](Self::blame) of a version, such as the last one before the object was
+    /// deleted; `None` if there is no such version.
     pub fn blame_at(&self, number: usize) -> Option<Vec<Blame<'_>>> {
         let id = self.versions().nth(number.checked_sub(1)?)?.entry.id;
         let last = self.entries.iter().position(|entry| entry.id == id)?;
@@ -366,7 +366,7 @@ impl History {
                 fold.change(earlier, entry);
                 if fold.state != *snapshot {
                     let state = match &fold.state {
-                        // Each field by itself, and not all in one.
+                        // One change for each field instead of one for all.
                         Value::Null if snapshot.is_object() => &Value::Object(Map::new()),
                         state => state,
                     };
@@ -386,16 +386,14 @@ impl History {
         parts.collect()
     }
 
-    /// Returns where the chain of entries is broken: an entry starts from another value than
-    /// the entries before it left, since something changed in between without an entry. Oldest
-    /// first.
+    /// Returns the breaks in the chain of entries, oldest first: an entry starts from another value
+    /// than the previous entries left, because a change was not recorded.
     ///
-    /// Values that count as equal break no chain, and neither do values that cannot be compared,
-    /// because they are masked, because they are [loose](crate::Change::loose), or because no
-    /// entry before mentions them. Of an object that was
-    /// deleted or created without an entry the path is `$`.
+    /// Equivalent values do not break the chain, and neither do values that cannot be compared
+    /// because they are masked, [loose](crate::Change::loose) or not mentioned by an earlier entry.
+    /// The path is `$` for an object that was deleted or created without an entry.
     ///
-    /// # Example: a change past the trail
+    /// # Example: a change that was not recorded
     /// ```
     /// # use audit_core as auditlog;
     /// # use auditlog::{AuditLog, LogEntry, ObjectRef, Store};
@@ -428,17 +426,17 @@ impl History {
                 start,
             };
             let mut parts = Vec::new();
-            if stands_alone(entry) || fold.state.is_null() {
+            if holds_full_state(entry) || fold.state.is_null() {
                 parts = fold.breaks(earlier, entry);
             }
             let gaps = fold.step(earlier, entry);
             parts.extend(rebuild::unrecorded(&gaps).cloned());
-            if stands_alone(entry) {
+            if holds_full_state(entry) {
                 start = index;
             }
             let first = found.len();
             for path in parts {
-                if !found[first..].iter().any(|known| known.path == path) {
+                if !found[first..].iter().any(|other| other.path == path) {
                     found.push(Break { path, entry });
                 }
             }
@@ -447,7 +445,7 @@ impl History {
     }
 }
 
-/// Who set which part.
+/// The entry that last set each part.
 #[derive(Default)]
 struct Parts<'h> {
     by_path: BTreeMap<Path, &'h LogEntry>,
@@ -459,7 +457,7 @@ impl<'h> Parts<'h> {
             let path = outside_lists(&change.path);
             let whole = path == change.path;
             if whole {
-                // What lies inside comes right after it.
+                // Parts inside sort right after the part itself.
                 let inside: Vec<Path> = self
                     .by_path
                     .range(&path..)
@@ -479,7 +477,7 @@ impl<'h> Parts<'h> {
     }
 }
 
-/// Marks the changes of what a state does not have in clear.
+/// Marks the changes of values that one of the states lacks in clear.
 fn mark_hidden(changes: &mut Changes, states: &[&Reconstruction]) {
     let parts: Vec<&Missing> = states.iter().flat_map(|state| &state.missing).collect();
     for change in changes.list_mut() {
@@ -489,38 +487,38 @@ fn mark_hidden(changes: &mut Changes, states: &[&Reconstruction]) {
                 MissingReason::Hashed => Redaction::Hashed,
                 _ => continue,
             };
-            let place = without_indices(&change.path);
+            let path = without_indices(&change.path);
             let part = without_indices(&part.path);
-            if place.is_within(&part) {
+            if path.is_within(&part) {
                 change.redaction = Some(redaction);
-            } else if part.is_within(&place) {
+            } else if part.is_within(&path) {
                 change.redaction.get_or_insert(Redaction::Partial);
             }
         }
     }
 }
 
-/// The path without the items of lists that are on its way.
+/// Returns the path without its steps into lists.
 fn without_indices(path: &Path) -> Path {
     let mut segments = path.segments();
     segments.retain(|segment| matches!(segment, PathSegment::Name(_)));
     Path::from_segments(&segments)
 }
 
-/// Takes a part out of a state, in every item of a list and every value of a map on the way.
-fn take_out(state: &mut Value, segments: &[PathSegment]) {
+/// Removes a part from a state, in every item of the lists and every value of the maps in its path.
+fn remove_part(state: &mut Value, segments: &[PathSegment]) {
     let Some((first, rest)) = segments.split_first() else {
         return;
     };
     match (state, first) {
         (Value::Array(items), PathSegment::Index(_) | PathSegment::Match { .. }) => {
             for item in items {
-                take_out(item, rest);
+                remove_part(item, rest);
             }
         }
         (Value::Array(items), PathSegment::Name(_)) => {
             for item in items {
-                take_out(item, segments);
+                remove_part(item, segments);
             }
         }
         (Value::Object(fields), PathSegment::Name(name)) => {
@@ -528,18 +526,18 @@ fn take_out(state: &mut Value, segments: &[PathSegment]) {
                 return;
             }
             match fields.get_mut(name) {
-                Some(inner) => take_out(inner, rest),
-                // A map, whose keys the path does not tell.
+                Some(inner) => remove_part(inner, rest),
+                // A map, whose keys are not in the path.
                 None => fields
                     .values_mut()
-                    .for_each(|inner| take_out(inner, segments)),
+                    .for_each(|inner| remove_part(inner, segments)),
             }
         }
         _ => {}
     }
 }
 
-/// The path up to the first list that is matched by position: its indices shift.
+/// Returns the path up to the first list that is matched by position, since its indices shift.
 fn outside_lists(path: &Path) -> Path {
     let segments = path.segments();
     let end = segments

@@ -1,35 +1,36 @@
-//! States out of entries.
+//! Reconstructs the state of an object from its entries.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::chain::{self, Earlier, Link};
-use super::hidden::{Visit, find};
-use super::readable::Readable;
+use super::breaks::{self, Earlier, Link};
+use super::missing_fields::{Visit, find};
+use super::serde_names::SerdeNames;
 use crate::action::{Action, Outcome};
 use crate::change::{Change, Changes, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::error::{Missing, MissingReason};
 use crate::path::{Path, PathSegment, find_item};
-use crate::value::member::Level;
 use crate::value::schema::FieldSchema;
+use crate::value::schema_lookup::Schema;
 
-/// What an object was, as far as the trail tells.
+/// The reconstructed state of an object.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Reconstruction {
     /// The state; null while the object does not exist.
     pub state: Value,
-    /// Whether the state is all there was, and in clear.
+    /// Whether the state has every part in clear.
     pub complete: bool,
-    /// What of it is missing, and why.
+    /// The missing parts, with the reasons.
     pub missing: Vec<Missing>,
-    /// The objects it refers to by fields marked `#[audit(reference)]`, by path. What one of
-    /// them was at the same time tells [`AuditLog::object_as_of`](crate::AuditLog::object_as_of).
+    /// The objects referenced by fields marked `#[audit(reference)]`, by path.
+    /// [`AuditLog::object_as_of`](crate::AuditLog::object_as_of) returns the state of one of them
+    /// at the same time.
     pub references: Vec<(Path, ObjectRef)>,
-    /// How serde reads the state.
-    pub(super) readable: Readable,
+    /// The names under which serde deserializes the state.
+    pub(super) serde_names: SerdeNames,
 }
 
 impl Reconstruction {
@@ -39,7 +40,7 @@ impl Reconstruction {
     }
 }
 
-/// Whether an entry made a version: what failed or was denied changed nothing.
+/// Returns whether an entry made a version. A failed or denied action changes nothing.
 pub(crate) fn makes_version(entry: &LogEntry) -> bool {
     entry.outcome == Outcome::Success
         && (matches!(
@@ -49,15 +50,19 @@ pub(crate) fn makes_version(entry: &LogEntry) -> bool {
             || !entry.changes.is_empty())
 }
 
-/// Whether an entry says by itself what it made of the object.
-pub(crate) fn stands_alone(entry: &LogEntry) -> bool {
+/// Returns whether an entry contains the full state of the object: a creation, a deletion, or an
+/// entry with a snapshot.
+pub(crate) fn holds_full_state(entry: &LogEntry) -> bool {
     entry.outcome == Outcome::Success
         && (matches!(entry.action, Action::Create | Action::Delete) || entry.snapshot.is_some())
 }
 
-/// Folds entries of an object, oldest first, into its state.
-pub(crate) fn rebuild(fields: Level, entries: &[LogEntry]) -> Reconstruction {
-    let start = entries.iter().rposition(stands_alone).unwrap_or_default();
+/// Folds the entries of an object, oldest first, into its state.
+pub(crate) fn rebuild(fields: Schema, entries: &[LogEntry]) -> Reconstruction {
+    let start = entries
+        .iter()
+        .rposition(holds_full_state)
+        .unwrap_or_default();
     let mut fold = Fold::of(fields);
     for (index, entry) in entries.iter().enumerate().skip(start) {
         if makes_version(entry) {
@@ -83,30 +88,30 @@ pub(crate) fn rebuild(fields: Level, entries: &[LogEntry]) -> Reconstruction {
         let found = found.into_iter();
         missing.extend(found.map(|(path, reason)| Missing { path, reason }));
         redacted(&entries[start..], &state, &mut missing);
-        refer(fields, &state, &mut Visit::default(), &mut references);
+        collect_references(fields, &state, &mut Visit::default(), &mut references);
     }
     Reconstruction {
         state,
         complete: missing.is_empty(),
         missing,
         references,
-        readable: Readable::new(fields),
+        serde_names: SerdeNames::new(fields),
     }
 }
 
-/// A state on its way through the entries of an object.
+/// The state of an object while its entries are folded.
 #[derive(Clone, Debug)]
 pub(super) struct Fold {
     pub(super) state: Value,
-    fields: Level,
+    fields: Schema,
     missing: Vec<Missing>,
-    /// Whether the trail begins after the object did.
+    /// Whether the object is older than the trail.
     starts_later: bool,
 }
 
 impl Fold {
-    /// Begins before the first entry of an object of a type with these fields.
-    pub(super) fn of(fields: Level) -> Self {
+    /// Returns the state before the first entry of an object with these fields.
+    pub(super) fn of(fields: Schema) -> Self {
         Self {
             state: Value::Null,
             fields,
@@ -115,8 +120,8 @@ impl Fold {
         }
     }
 
-    /// Goes on to the version that an entry made; `earlier` are the entries before.
-    /// Returns the parts that are found missing.
+    /// Advances to the version that an entry made; `earlier` are the previous entries. Returns the
+    /// parts found missing.
     pub(super) fn step(&mut self, earlier: Earlier<'_>, entry: &LogEntry) -> Vec<Missing> {
         match (&entry.action, &entry.snapshot) {
             (Action::Delete, _) => *self = Self::of(self.fields),
@@ -136,8 +141,7 @@ impl Fold {
         Vec::new()
     }
 
-    /// Applies the changes of an entry, whatever else it says. Returns the parts that are found
-    /// missing.
+    /// Applies the changes of an entry, ignoring its snapshot. Returns the parts found missing.
     pub(super) fn change(&mut self, earlier: Earlier<'_>, entry: &LogEntry) -> Vec<Missing> {
         let created = entry.action == Action::Create;
         if self.state.is_null() && (created || !entry.changes.is_empty()) {
@@ -153,20 +157,20 @@ impl Fold {
         gaps
     }
 
-    /// Returns the parts that changed without an entry since the object was last told in full.
+    /// Returns the parts that changed without an entry since the last entry with the full state.
     pub(super) fn unrecorded(&self) -> impl Iterator<Item = &Path> {
         unrecorded(&self.missing)
     }
 
-    /// Returns where an entry that [says all of the object](stands_alone) starts from another
-    /// state than this one, which the entries before it led to.
+    /// Returns the parts in which an entry with the [full state](holds_full_state) starts from
+    /// another state than this one.
     pub(super) fn breaks(&self, earlier: Earlier<'_>, entry: &LogEntry) -> Vec<Path> {
         if self.state.is_null() {
-            // What was deleted is deleted again, or told of as if it was there.
+            // A deleted object is deleted again, or has an entry as if it existed.
             let last = earlier.all.iter().rfind(|entry| makes_version(entry));
-            let gone = last.is_some_and(|last| last.action == Action::Delete);
-            let back = gone && entry.action != Action::Create;
-            return back.then_some(Path::ROOT).into_iter().collect();
+            let deleted = last.is_some_and(|last| last.action == Action::Delete);
+            let reappears = deleted && entry.action != Action::Create;
+            return reappears.then_some(Path::ROOT).into_iter().collect();
         }
         if entry.action == Action::Create {
             return vec![Path::ROOT];
@@ -178,8 +182,7 @@ impl Fold {
             && !after.starts_later
             && let Some(snapshot) = &entry.snapshot
         {
-            let told = after.link(earlier).differing(&after.state, snapshot);
-            parts.extend(told);
+            parts.extend(after.link(earlier).differing(&after.state, snapshot));
         }
         parts
     }
@@ -192,8 +195,8 @@ impl Fold {
         }
     }
 
-    /// Applies changes; where the state has something else than a change starts from, the
-    /// change is taken at its word. Returns the parts that are found missing.
+    /// Applies changes, overwriting values of the state that differ from their old values. Returns
+    /// the parts found missing.
     fn apply(&mut self, earlier: Earlier<'_>, changes: &Changes) -> Vec<Missing> {
         let note = |path| Missing {
             path,
@@ -201,19 +204,27 @@ impl Fold {
         };
         let mut gaps = Vec::new();
         if !self.starts_later {
-            gaps.extend(chain::displaced(changes, &self.state).into_iter().map(note));
+            gaps.extend(
+                breaks::displaced(changes, &self.state)
+                    .into_iter()
+                    .map(note),
+            );
         }
         if changes.apply(&mut self.state).is_err() {
-            gaps.extend(self.apply_anyway(earlier, changes));
+            gaps.extend(self.force_apply(earlier, changes));
         } else if !self.starts_later {
-            gaps.extend(chain::misplaced(changes, &self.state).into_iter().map(note));
+            gaps.extend(
+                breaks::misplaced(changes, &self.state)
+                    .into_iter()
+                    .map(note),
+            );
         }
         gaps
     }
 
-    fn apply_anyway(&mut self, earlier: Earlier<'_>, changes: &Changes) -> Vec<Missing> {
+    fn force_apply(&mut self, earlier: Earlier<'_>, changes: &Changes) -> Vec<Missing> {
         let link = self.link(earlier);
-        let changes = &link.fit(changes, &self.state);
+        let changes = &link.align(changes, &self.state);
         if changes.apply(&mut self.state).is_ok() {
             return Vec::new();
         }
@@ -223,7 +234,7 @@ impl Fold {
         for conflict in &conflicts {
             let change = changes.get(&conflict.path);
             if let Some(part) = link.new_part(&conflict.path, &self.state) {
-                // What held the place is only not known.
+                // The parent exists but is not recorded.
                 misfits.extend(change);
                 let reason = MissingReason::StartsLater;
                 gaps.extend((!self.starts_later).then_some(Missing { path: part, reason }));
@@ -239,13 +250,13 @@ impl Fold {
         }
         let rebase = changes.rebase(&self.state);
         if rebase.changes.apply(&mut self.state).is_ok() {
-            let mut known: Vec<&Change> = Vec::new();
+            let mut present: Vec<&Change> = Vec::new();
             for conflict in rebase.conflicts {
                 let Some(change) = changes.get(&conflict.path) else {
                     continue;
                 };
                 if adds_item(change) && change.path.find_in(&self.state).is_some() {
-                    known.push(change);
+                    present.push(change);
                     continue;
                 }
                 let forced = Change {
@@ -259,19 +270,19 @@ impl Fold {
                     put(&mut self.state, &segments, change.new.as_ref());
                 }
             }
-            self.add_again(&known);
+            self.re_add(&present);
         }
         gaps
     }
 
-    /// Adds items of keyed lists that the state has already, where the entry says that they are.
-    fn add_again(&mut self, known: &[&Change]) {
-        for change in known {
+    /// Adds items of keyed lists that the state already contains, at the indices of the entry.
+    fn re_add(&mut self, present: &[&Change]) {
+        for change in present {
             put(&mut self.state, &change.path.segments(), None);
         }
-        let added: Changes = known.iter().map(|change| (*change).clone()).collect();
+        let added: Changes = present.iter().map(|change| (*change).clone()).collect();
         if added.apply(&mut self.state).is_err() {
-            for change in known {
+            for change in present {
                 put(
                     &mut self.state,
                     &change.path.segments(),
@@ -282,7 +293,7 @@ impl Fold {
     }
 }
 
-/// Whether a change adds an item to a keyed list that is found by names and keys alone.
+/// Returns whether a change adds an item to a keyed list whose path consists of names and keys.
 fn adds_item(change: &Change) -> bool {
     let segments = change.path.segments();
     let by_position = |segment: &PathSegment| matches!(segment, PathSegment::Index(_));
@@ -292,13 +303,13 @@ fn adds_item(change: &Change) -> bool {
         && !segments.iter().any(by_position)
 }
 
-/// Returns the parts among those that are missing that changed without an entry.
+/// Returns the missing parts that changed without an entry.
 pub(super) fn unrecorded(missing: &[Missing]) -> impl Iterator<Item = &Path> {
     let unrecorded = |part: &&Missing| part.reason == MissingReason::Unrecorded;
     missing.iter().filter(unrecorded).map(|part| &part.path)
 }
 
-/// Whether a state of which only parts are known certainly has another value at a path.
+/// Returns whether a partial state certainly has another value at a path.
 fn is_certain(path: &Path, state: &Value) -> bool {
     let named = |segment: &PathSegment| matches!(segment, PathSegment::Name(_));
     path.segments().iter().all(named)
@@ -307,8 +318,8 @@ fn is_certain(path: &Path, state: &Value) -> bool {
             .is_some_and(|found| !found.is_null() && !found.is_object() && !found.is_array())
 }
 
-/// Puts a value into place, with what has to hold it; a place in a list that is matched by
-/// position cannot be known.
+/// Writes a value at a path, creating its parents. Paths with an index are ignored, since the
+/// position in the list is unknown.
 fn put(state: &mut Value, segments: &[PathSegment], new: Option<&Value>) {
     let Some((first, rest)) = segments.split_first() else {
         *state = new.cloned().unwrap_or_default();
@@ -358,7 +369,7 @@ fn put(state: &mut Value, segments: &[PathSegment], new: Option<&Value>) {
     }
 }
 
-/// What changes that add all of an object begin with.
+/// Returns the empty state that changes which add a whole object start from.
 pub(super) fn empty(changes: &Changes) -> Value {
     let first = changes.iter().next();
     match first.map(|change| change.path.segments().first().cloned()) {
@@ -368,15 +379,15 @@ pub(super) fn empty(changes: &Changes) -> Value {
     }
 }
 
-/// Lists what the entries say is masked or a token, where the fields do not tell: the type
-/// may be gone, or the field have been hidden when it was registered.
+/// Lists the parts that entries record as masked or as a token and that the fields do not show:
+/// the type may no longer exist, or `register_with` hid the field.
 fn redacted(entries: &[LogEntry], state: &Value, missing: &mut Vec<Missing>) {
     let mut found: Vec<Missing> = Vec::new();
     for entry in entries.iter().filter(|entry| makes_version(entry)) {
         for change in &entry.changes {
             let path = super::outside_lists(&change.path);
             let reason = match change.redaction {
-                // What is set in clear later is there in clear.
+                // A later value in clear replaces the hidden one.
                 None if path == change.path => {
                     found.retain(|part| !part.path.is_within(&path));
                     continue;
@@ -390,17 +401,17 @@ fn redacted(entries: &[LogEntry], state: &Value, missing: &mut Vec<Missing>) {
         }
     }
     found.retain(|part| {
-        let known = |known: &Missing| {
-            known.path.is_within(&part.path)
-                || (known.path != Path::ROOT && part.path.is_within(&known.path))
+        let overlaps = |other: &Missing| {
+            other.path.is_within(&part.path)
+                || (other.path != Path::ROOT && part.path.is_within(&other.path))
         };
-        part.path.find_in(state).is_some() && !missing.iter().any(known)
+        part.path.find_in(state).is_some() && !missing.iter().any(overlaps)
     });
     missing.append(&mut found);
 }
 
-/// Lists the objects that a state refers to.
-fn refer(
+/// Lists the objects that a state references.
+fn collect_references(
     fields: &[FieldSchema],
     value: &Value,
     visit: &mut Visit,
@@ -412,7 +423,7 @@ fn refer(
     if let Value::Array(items) = value {
         for (index, item) in items.iter().enumerate() {
             visit.at.push(PathSegment::Index(index));
-            refer(fields, item, visit, references);
+            collect_references(fields, item, visit, references);
             visit.at.pop();
         }
         return;
@@ -427,7 +438,7 @@ fn refer(
             continue;
         };
         if inline {
-            visit.sharing(|visit| refer_inside(field, inner, visit, references));
+            visit.sharing(|visit| collect_references_inside(field, inner, visit, references));
             continue;
         }
         visit.at.push(PathSegment::Name(field.name().to_owned()));
@@ -440,14 +451,14 @@ fn refer(
                 }
             }
             (Some(model), inner) => note(model, inner, &visit.at, references),
-            (None, inner) => refer_inside(field, inner, visit, references),
+            (None, inner) => collect_references_inside(field, inner, visit, references),
         }
         visit.at.pop();
     }
 }
 
-/// Lists the objects that a field's value refers to.
-fn refer_inside(
+/// Lists the objects that a field's value references.
+fn collect_references_inside(
     field: &FieldSchema,
     value: &Value,
     visit: &mut Visit,
@@ -457,11 +468,11 @@ fn refer_inside(
         Value::Object(entries) if field.holds_map() => {
             for (key, value) in entries {
                 visit.at.push(PathSegment::Name(key.clone()));
-                refer(field.fields(), value, visit, references);
+                collect_references(field.fields(), value, visit, references);
                 visit.at.pop();
             }
         }
-        _ => refer(field.fields(), value, visit, references),
+        _ => collect_references(field.fields(), value, visit, references),
     }
 }
 

@@ -1,44 +1,44 @@
-//! States as objects of a type.
+//! Converts reconstructed states to typed objects.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::exact;
 use super::rebuild::Reconstruction;
+use super::state_deserializer;
 use crate::error::{Missing, MissingReason, TypedError};
 use crate::path::{Path, PathSegment};
-use crate::value::member::{Level, Member, member};
-use crate::value::schema::{FieldSchema, Place, Reading, Sensitivity};
-use crate::value::visited::in_place;
+use crate::value::schema::{FieldSchema, Placement, Reading, Sensitivity};
+use crate::value::schema_lookup::{Member, Schema, member};
+use crate::value::schema_walk::find_in_object;
 
 const CONVERTED: &str = "the field is recorded by `display`, `debug` or `with`: \
-                         `#[audit(serde)]` records what serde reads";
+                         `#[audit(serde)]` records the form that serde reads";
 
 impl Reconstruction {
-    /// Makes an object of the state; `None` if it did not exist. Numbers that are stored as
-    /// texts because of their size are read as numbers, and the texts that are recorded of
-    /// `OsString` and of the crate `time` as their types have them, but not below
-    /// `#[serde(flatten)]` or `#[serde(untagged)]`, where serde reads a value before it knows the
-    /// type.
+    /// Deserializes the state; `None` if the object did not exist.
     ///
-    /// A field that is marked `#[serde(skip)]` is not recorded either, and gets the default that
-    /// serde gives it.
+    /// Numbers stored as strings because of their size are read as numbers, and the recorded texts
+    /// of `OsString` and of the crate `time` as their types. This does not apply below
+    /// `#[serde(flatten)]` and `#[serde(untagged)]`, where serde buffers a value before it knows
+    /// the type.
+    ///
+    /// A field marked `#[serde(skip)]` is not recorded and gets serde's default.
     ///
     /// # Errors
-    /// - [`TypedError::Incomplete`] if a part of the state is missing, masked or a token.
-    /// - [`TypedError::NotRead`] if a part is recorded that serde does not read.
-    /// - [`TypedError::Form`] if the state does not make a `T`.
+    /// - Returns [`TypedError::Incomplete`] if a part of the state is missing, masked or a token.
+    /// - Returns [`TypedError::NotRead`] if serde does not deserialize a recorded part.
+    /// - Returns [`TypedError::Form`] if the state cannot be deserialized as a `T`.
     pub fn typed<T: DeserializeOwned>(&self) -> Result<Option<T>, TypedError> {
         let obstacle = |part: &&Missing| !self.is_defaulted(part);
         let missing: Vec<Missing> = self.missing.iter().filter(obstacle).cloned().collect();
         if self.exists() && !missing.is_empty() {
             return Err(TypedError::Incomplete { missing });
         }
-        let (state, unread) = self.readable.prepare(&self.state);
+        let (state, unread) = self.serde_names.prepare(&self.state);
         let object = self.read(state)?;
         match unread.into_iter().next() {
             Some(path) if self.exists() => {
-                let help = match field_at(self.readable.fields(), &path).0 {
+                let help = match field_at(self.serde_names.fields(), &path).0 {
                     Some(field) if field.converted => CONVERTED,
                     _ => {
                         "it would set a default; remove `#[serde(skip)]` or \
@@ -51,50 +51,52 @@ impl Reconstruction {
         }
     }
 
-    /// Makes an object of what the state has, as [`typed`](Self::typed) does of a complete one:
-    /// of a masked field the masked text, and of a missing one the default, where the type has
+    /// Deserializes the state as [`typed`](Self::typed) does, even if it is not complete: a masked
+    /// field gets the masked text, and a missing one the default if the type has
     /// `#[serde(default)]`.
     ///
     /// # Errors
-    /// [`TypedError::Form`] if the state does not make a `T`.
+    /// Returns [`TypedError::Form`] if the state cannot be deserialized as a `T`.
     pub fn typed_lossy<T: DeserializeOwned>(&self) -> Result<Option<T>, TypedError> {
-        self.read(self.readable.prepare(&self.state).0)
+        self.read(self.serde_names.prepare(&self.state).0)
     }
 
     fn read<T: DeserializeOwned>(&self, state: Value) -> Result<Option<T>, TypedError> {
         if !self.exists() {
             return Ok(None);
         }
-        exact::read(state).map(Some).map_err(|(path, source)| {
-            let help = self.help(&path, &source);
-            TypedError::Form { path, source, help }
-        })
+        state_deserializer::read(state)
+            .map(Some)
+            .map_err(|(path, source)| {
+                let help = self.help(&path, &source);
+                TypedError::Form { path, source, help }
+            })
     }
 
-    /// Whether serde skips a missing part too, and sets its default.
+    /// Returns whether serde skips a missing part too and uses its default.
     fn is_defaulted(&self, part: &Missing) -> bool {
         if part.reason != MissingReason::Skipped {
             return false;
         }
-        let (field, inside) = field_at(self.readable.fields(), &part.path);
+        let (field, inside) = field_at(self.serde_names.fields(), &part.path);
         match field {
             Some(field) if is_skipped(field) => field.reading == Reading::Never,
-            // What has no path of its own: the only field, or one of a tuple in a list.
+            // A field without its own path: the only field, or one of a tuple in a list.
             _ => {
                 let mut skipped = Vec::new();
-                skipped_in_place(inside, &mut Vec::new(), &mut skipped);
+                skipped_in_object(inside, &mut Vec::new(), &mut skipped);
                 let never = |field: &&FieldSchema| field.reading == Reading::Never;
                 !skipped.is_empty() && skipped.iter().all(never)
             }
         }
     }
 
-    /// Returns which attribute helps where a value cannot be read.
+    /// Returns the attribute that helps if a value cannot be deserialized.
     fn help(&self, path: &Path, error: &serde_json::Error) -> &'static str {
         if error.to_string().starts_with("missing field") {
-            return "`#[serde(default)]` on the field fills in what the trail does not have";
+            return "`#[serde(default)]` on the field replaces a value that the trail lacks";
         }
-        match field_at(self.readable.fields(), path).0 {
+        match field_at(self.serde_names.fields(), path).0 {
             Some(field) if field.converted => CONVERTED,
             Some(field) if field.referenced.is_some() => {
                 "the field is recorded by `#[audit(reference)]`, as a key"
@@ -111,54 +113,55 @@ fn is_skipped(field: &FieldSchema) -> bool {
     field.sensitivity == Sensitivity::Skipped
 }
 
-/// Collects the fields of a level that are not recorded, of types that stand in its place too.
-fn skipped_in_place(
-    level: Level,
+/// Collects the skipped fields of a schema and of the inline types in it.
+fn skipped_in_object(
+    schema: Schema,
     seen: &mut Vec<*const FieldSchema>,
     skipped: &mut Vec<&'static FieldSchema>,
 ) {
-    if seen.contains(&level.as_ptr()) {
+    if seen.contains(&schema.as_ptr()) {
         return;
     }
-    seen.push(level.as_ptr());
-    for field in level {
+    seen.push(schema.as_ptr());
+    for field in schema {
         if is_skipped(field) {
             skipped.push(field);
         } else if field.is_inline() {
-            skipped_in_place(field.inside(), seen, skipped);
+            skipped_in_object(field.inside(), seen, skipped);
         }
     }
 }
 
-/// Finds the field that a path leads to, and the fields of what is there.
-fn field_at(fields: Level, path: &Path) -> (Option<&'static FieldSchema>, Level) {
-    let mut level = fields;
+/// Returns the field at a path and the schema of its value.
+fn field_at(fields: Schema, path: &Path) -> (Option<&'static FieldSchema>, Schema) {
+    let mut schema = fields;
     let mut found = None;
     for segment in path.segments() {
         match segment {
-            PathSegment::Name(name) => match member(level, &name) {
+            PathSegment::Name(name) => match member(schema, &name) {
                 Some(Member::Field(field)) => {
                     found = Some(field);
-                    level = field.inside();
+                    schema = field.inside();
                 }
                 Some(Member::Value(values)) => {
                     found = None;
-                    level = values.inside();
+                    schema = values.inside();
                 }
                 None => return (None, &[]),
             },
             PathSegment::Index(index) => {
-                let position = in_place(level, &|field| {
-                    matches!(field.place, Place::Indexed(at) if at == index).then_some(field)
+                let position = find_in_object(schema, &|field| {
+                    matches!(field.placement, Placement::Indexed(at) if at == index)
+                        .then_some(field)
                 });
-                // An item of a list has the fields of its list.
+                // The schema of a list is that of its items.
                 if let Some(field) = position {
                     found = Some(field);
-                    level = field.inside();
+                    schema = field.inside();
                 }
             }
             PathSegment::Match { .. } => {}
         }
     }
-    (found, level)
+    (found, schema)
 }

@@ -1,4 +1,4 @@
-//! The canonical JSON form: keys sorted by code point, no white space, exact numbers.
+//! The canonical JSON form: keys sorted by code point, no whitespace, exact numbers.
 
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::writer::write;
 
-/// A time as entries store it: RFC 3339, UTC, six digits, so that texts order as times do.
+/// Returns a time in stored form: RFC 3339 in UTC with six fractional digits, so that the text
+/// sorts like the time.
 pub(crate) fn timestamp(time: DateTime<Utc>) -> String {
     let (date, clock) = (time.date_naive(), time.time());
     let year = match u32::try_from(date.year()) {
@@ -35,8 +36,8 @@ pub(crate) fn timestamp(time: DateTime<Utc>) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// A value that serializes with sorted keys, even where another crate of the program makes
-/// `serde_json` keep the order of insertion.
+/// A value that serializes with sorted keys, even if another crate enables the feature
+/// `preserve_order` of `serde_json`.
 pub(crate) struct Canonical<'v>(pub(crate) &'v Value);
 
 /// An object that serializes with sorted keys.
@@ -78,7 +79,7 @@ impl Serialize for Object<'_> {
 
 /// Returns the canonical text of a value.
 pub(crate) fn text(value: &Value) -> String {
-    // A `Value` always serializes: its keys are texts and its numbers finite.
+    // A `Value` always serializes: its keys are strings and its numbers finite.
     write(&Canonical(value), 64).unwrap_or_default()
 }
 
@@ -87,7 +88,7 @@ mod tests {
     use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
     #[test]
-    fn a_timestamp_is_what_chrono_makes_of_it() {
+    fn a_timestamp_equals_the_text_of_chrono() {
         let times = [
             "0000-01-01T00:00:00Z",
             "-0001-12-31T23:59:59.999999Z",

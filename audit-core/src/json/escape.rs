@@ -1,11 +1,11 @@
-//! JSON texts: what has to be escaped, found eight bytes at a time.
+//! Quotes JSON strings, scanning eight bytes at a time for characters to escape.
 
 /// The eight bytes that are all 0x01.
 const ONES: u64 = u64::MAX / 0xff;
 /// The highest bit of each of eight bytes.
 const HIGH: u64 = ONES << 7;
 
-/// Appends a text in quotes, escaped as `serde_json` does it.
+/// Appends a string in quotes, escaped as by `serde_json`.
 #[inline]
 pub(super) fn quote(text: &str, out: &mut String) {
     out.push('"');
@@ -21,7 +21,7 @@ pub(super) fn quote(text: &str, out: &mut String) {
 fn push_escaped(text: &str, out: &mut String) {
     let mut rest = text;
     while let Some(at) = first_special(rest.as_bytes()) {
-        // What is special is ASCII, so both sides of it are texts.
+        // Special characters are ASCII, so both sides of one are valid strings.
         let (plain, special) = rest.split_at(at);
         out.push_str(plain);
         let mut special = special.chars();
@@ -61,9 +61,9 @@ fn is_special(byte: u8) -> bool {
     matches!(byte, 0..0x20 | b'"' | b'\\')
 }
 
-/// Whether nothing has to be escaped.
+/// Returns whether no byte needs an escape.
 fn is_plain(bytes: &[u8]) -> bool {
-    // The last bytes are looked at as a word of their own, which overlaps the one before.
+    // The last eight bytes are checked as a word that overlaps the previous one.
     if let Some(last) = bytes.last_chunk::<8>() {
         let (words, _) = bytes.as_chunks::<8>();
         words.iter().all(|word| plain_word(*word)) && plain_word(*last)
@@ -76,7 +76,7 @@ fn is_plain(bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether none of eight bytes is special.
+/// Returns whether none of eight bytes needs an escape.
 #[inline]
 fn plain_word(bytes: [u8; 8]) -> bool {
     let word = u64::from_ne_bytes(bytes);
@@ -99,11 +99,11 @@ mod tests {
     }
 
     #[test]
-    fn every_character_at_every_place_is_written_as_serde_json_does() {
+    fn every_character_at_every_position_is_escaped_like_serde_json() {
         let others = ['\u{80}', '\u{a0}', '\u{7fff}', '\u{2028}', '\u{1f600}'];
         for special in ('\0'..='\u{7f}').chain(others) {
-            for place in 0..20 {
-                let (before, after) = ("ä".repeat(place), "x".repeat(20 - place));
+            for position in 0..20 {
+                let (before, after) = ("ä".repeat(position), "x".repeat(20 - position));
                 for text in [
                     format!("{before}{special}"),
                     format!("{after}{special}{before}"),

@@ -1,4 +1,4 @@
-//! JSON as the trail writes and compares it.
+//! JSON values: canonical text, comparison, order, numbers, and the depth limit.
 
 pub(crate) mod canonical;
 mod escape;

@@ -1,21 +1,25 @@
-//! JSON values of any depth: `serde_json`'s own comparing, cloning and printing recurse, and
-//! a value that nests ten thousand deep would end the stack.
+//! The depth limit of JSON values, and operations on values beyond it.
+//!
+//! An application can build a [`Change`](crate::Change) from a value of any depth, and the
+//! comparison, `Clone` and `Debug` of `serde_json` recurse: a value that nests 10,000 levels deep
+//! would overflow the stack. Operations on changes must return an error or a result instead
+//! (`tests/deep_nesting.rs`).
 
-use serde_json::{Map, Value, map};
+use serde_json::{Map, Value};
 
-use super::number::{equal_scalars, matches};
+use super::number::{equal_scalars, equal_scalars_ignoring_scale};
 
-/// How deep values may nest, counted in objects and arrays.
+/// The maximum depth of a recorded value, in nested objects and arrays.
 ///
-/// Deeper values are an error ([`ValueError::TooDeep`](crate::ValueError::TooDeep)), since neither a JSON reader nor the
-/// stack is made for them.
+/// A deeper value is an error ([`ValueError::TooDeep`](crate::ValueError::TooDeep)), since JSON
+/// parsers and recursive code would reject it or overflow the stack.
 pub const MAX_DEPTH: usize = 100;
 
-/// How deep values are followed by recursion. Nothing that the diff records, and nothing that
-/// `serde_json` reads, is deeper.
+/// The maximum depth of recursion. The diff records nothing deeper, and `serde_json` parses nothing
+/// deeper.
 const LIMIT: usize = 128;
 
-/// Whether a value nests too deep for what recurses.
+/// Returns whether a value nests too deeply for recursion.
 pub(crate) fn too_deep(value: &Value) -> bool {
     fn deeper(value: &Value, limit: usize) -> bool {
         match value {
@@ -29,16 +33,17 @@ pub(crate) fn too_deep(value: &Value) -> bool {
     deeper(value, LIMIT)
 }
 
-/// Compares two values, numbers by value. Values that nest too deep to compare are not equal.
+/// Compares two values, numbers by value. Values that nest too deeply are not equal.
 pub(crate) fn equal(a: &Value, b: &Value) -> bool {
     within(a, b, LIMIT, &|a, b| a == b || equal_scalars(a, b))
 }
 
-/// Compares two recorded values up to how their numbers are stored: a decimal is a text with its
-/// scale, and the update of a scale alone leaves no entry. So the next change of the value starts
-/// from another text than the change before has left.
-pub(crate) fn equal_up_to_scale(a: &Value, b: &Value) -> bool {
-    within(a, b, LIMIT, &matches)
+/// Compares two recorded values, ignoring the scale of decimals, which are stored as strings.
+///
+/// An update of the scale alone records no entry, so the next change of the value starts from
+/// another string than the previous change left.
+pub(crate) fn equal_ignoring_scale(a: &Value, b: &Value) -> bool {
+    within(a, b, LIMIT, &equal_scalars_ignoring_scale)
 }
 
 fn within(a: &Value, b: &Value, limit: usize, same: &dyn Fn(&Value, &Value) -> bool) -> bool {
@@ -65,66 +70,40 @@ pub(crate) fn equal_fields(a: &Map<String, Value>, b: &Map<String, Value>) -> bo
             .all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
 }
 
-/// Clones a value, on the heap where it nests too deep for the stack.
+/// Clones a value. One that nests too deeply for recursion is cloned from the leaves up.
 pub(crate) fn clone(value: &Value) -> Value {
     if !too_deep(value) {
         return value.clone();
     }
-    let mut frames: Vec<Frame<'_>> = Vec::new();
-    let mut next = Some(value);
-    let mut done = Value::Null;
-    loop {
-        // Go down to the next scalar ...
-        if let Some(value) = next.take() {
-            match value {
-                Value::Array(items) => frames.push(Frame::Array(items.iter(), Vec::new())),
-                Value::Object(fields) => {
-                    frames.push(Frame::Object(fields.iter(), "", Map::new()));
-                }
-                scalar => done = scalar.clone(),
-            }
-            if matches!(value, Value::Array(_) | Value::Object(_)) {
-                next = advance(&mut frames, &mut done);
-                continue;
-            }
+    // Every node after its parent, whose index it has.
+    let mut nodes = vec![(0, value)];
+    let mut index = 0;
+    while let Some(&(_, node)) = nodes.get(index) {
+        match node {
+            Value::Array(items) => nodes.extend(items.iter().map(|item| (index, item))),
+            Value::Object(fields) => nodes.extend(fields.values().map(|field| (index, field))),
+            _ => {}
         }
-        // ... and hand what is done to what holds it.
-        match frames.last_mut() {
-            None => return done,
-            Some(Frame::Array(_, items)) => items.push(std::mem::take(&mut done)),
-            Some(Frame::Object(_, key, fields)) => {
-                fields.insert((*key).to_owned(), std::mem::take(&mut done));
-            }
-        }
-        next = advance(&mut frames, &mut done);
+        index += 1;
     }
-}
-
-/// An array or object that is being cloned.
-enum Frame<'v> {
-    Array(std::slice::Iter<'v, Value>, Vec<Value>),
-    Object(map::Iter<'v>, &'v str, Map<String, Value>),
-}
-
-/// Takes the next value of the innermost frame; a frame without one is done.
-fn advance<'v>(frames: &mut Vec<Frame<'v>>, done: &mut Value) -> Option<&'v Value> {
-    let next = match frames.last_mut()? {
-        Frame::Array(items, _) => items.next(),
-        Frame::Object(fields, key, _) => fields.next().map(|(name, value)| {
-            *key = name;
-            value
-        }),
-    };
-    if next.is_none() {
-        *done = match frames.pop()? {
-            Frame::Array(_, items) => Value::Array(items),
-            Frame::Object(_, _, fields) => Value::Object(fields),
+    // The clones of each node's children, the last one first.
+    let mut children = vec![Vec::new(); nodes.len()];
+    while let Some((parent, node)) = nodes.pop() {
+        let own = children.pop().unwrap_or_default().into_iter().rev();
+        let clone = match node {
+            Value::Array(_) => Value::Array(own.collect()),
+            Value::Object(fields) => Value::Object(fields.keys().cloned().zip(own).collect()),
+            scalar => scalar.clone(),
         };
+        match children.get_mut(parent) {
+            Some(siblings) => siblings.push(clone),
+            None => return clone,
+        }
     }
-    next
+    Value::Null
 }
 
-/// A value as text, or `...` where it nests too deep to print.
+/// Displays a value, or `...` if it nests too deeply.
 pub(crate) struct Printed<'v>(pub(crate) &'v Value);
 
 impl std::fmt::Display for Printed<'_> {
@@ -164,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn shallow_values_compare_as_serde_json_does() {
+    fn shallow_values_compare_as_in_serde_json() {
         let value = deep(100);
         assert!(equal(&value, &value.clone()));
         assert!(!equal(&value, &deep(99)));
@@ -172,8 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn a_deep_value_is_cloned_level_by_level() {
-        // Deeper than the limit, yet not too deep for `serde_json`'s own comparison here.
+    fn a_deep_value_is_cloned_without_recursion() {
+        // Deeper than the limit, but not too deep for the comparison of `serde_json` here.
         let value = deep(300);
         assert!(too_deep(&value));
         assert!(clone(&value) == value);

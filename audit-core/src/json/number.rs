@@ -1,4 +1,4 @@
-//! Decimal numbers as text: compared by value, whatever their spelling.
+//! JSON numbers: their stored form, and comparison by value regardless of spelling.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -8,20 +8,21 @@ use serde_json::{Number, Value};
 
 use super::nesting;
 
-/// The most zeros that pad the plain form of a number; beyond, the form has an exponent.
+/// The maximum number of zeros that pad the plain form of a number. A form with more zeros has an
+/// exponent instead.
 const MAX_PADDING: i64 = 32;
 
-/// The most digits of an exponent. A larger one leaves the text as it is.
+/// The maximum number of digits of an exponent. A number with a longer one keeps its text.
 const MAX_EXPONENT_DIGITS: usize = 15;
 
 /// Whether `serde_json` keeps the digits of numbers (its feature `arbitrary_precision`, which
-/// another crate of the program may switch on).
+/// another crate may enable).
 static KEEPS_DIGITS: LazyLock<bool> = LazyLock::new(|| {
     let number = serde_json::from_str::<Number>("1.00");
     number.is_ok_and(|number| number.to_string() == "1.00")
 });
 
-/// A number: `0.digits * 10^point`, without zeros at either end of its digits.
+/// A decimal number `0.digits * 10^point`, without leading and trailing zeros in its digits.
 #[derive(Debug, PartialEq, Eq)]
 struct Decimal {
     negative: bool,
@@ -30,7 +31,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// Reads a number as JSON spells it; `None` if the text is not a number.
+    /// Parses a JSON number. Returns `None` if the text is not a number.
     fn parse(text: &str) -> Option<Self> {
         let (negative, unsigned) = match text.strip_prefix('-') {
             Some(unsigned) => (true, unsigned),
@@ -71,8 +72,8 @@ impl Decimal {
         })
     }
 
-    /// Returns the one text that the trail has for this value: plain digits, or with an exponent
-    /// where more than [`MAX_PADDING`] zeros would pad them.
+    /// Returns the canonical text of the number: plain digits, or an exponent if more than
+    /// [`MAX_PADDING`] zeros would pad them.
     fn to_text(&self) -> String {
         let sign = if self.negative { "-" } else { "" };
         let digits = self.digits.as_str();
@@ -124,7 +125,7 @@ fn parse_exponent(text: &str) -> Option<i64> {
     Some(if text.starts_with('-') { -size } else { size })
 }
 
-/// A float as JSON. Zero has no sign; what JSON has no number for is a text.
+/// Returns a float as JSON. Zero has no sign; NaN and the infinities are strings.
 pub(crate) fn float_value(number: f64) -> Value {
     let number = if number == 0.0 { 0.0 } else { number };
     match Number::from_f64(number) {
@@ -135,7 +136,7 @@ pub(crate) fn float_value(number: f64) -> Value {
     }
 }
 
-/// Gives the numbers of a value the form that the trail has for them.
+/// Returns a value with its numbers in stored form.
 pub(crate) fn normalize(value: &Value) -> Value {
     match value {
         Value::Number(number) => number_value(number),
@@ -150,10 +151,10 @@ pub(crate) fn normalize(value: &Value) -> Value {
     }
 }
 
-/// Returns a number of a JSON value as the trail holds it (docs/format.md, "Numbers in JSON").
+/// Returns a number in stored form (docs/format.md, "Numbers in JSON").
 pub(crate) fn number_value(number: &Number) -> Value {
     if *KEEPS_DIGITS {
-        return spelled(&number.to_string());
+        return stored_number(&number.to_string());
     }
     match number.as_f64() {
         Some(float) if number.is_f64() => float_value(float),
@@ -161,15 +162,15 @@ pub(crate) fn number_value(number: &Number) -> Value {
     }
 }
 
-/// Returns what the trail holds of a number that JSON spells so.
-pub(crate) fn spelled(text: &str) -> Value {
+/// Returns the stored form of a number given as JSON text.
+pub(crate) fn stored_number(text: &str) -> Value {
     if let Some(integer) = integer(text) {
         return integer;
     }
     let Some(decimal) = Decimal::parse(text) else {
         return Value::String(text.to_owned());
     };
-    // Rust's `LowerExp` writes the fewest digits that read back as the same double.
+    // Rust's `LowerExp` writes the fewest digits that parse as the same double.
     let float = text.parse::<f64>().ok().filter(|float| float.is_finite());
     if let Some(float) = float
         && Decimal::parse(&format!("{float:e}")).as_ref() == Some(&decimal)
@@ -180,8 +181,7 @@ pub(crate) fn spelled(text: &str) -> Value {
     integer(&text).unwrap_or(Value::String(text))
 }
 
-/// Returns the one text that the trail has for the value of a number; `None` if the text is no
-/// number.
+/// Returns the canonical text of a number, or `None` if the text is not a number.
 pub(crate) fn digits(text: &str) -> Option<String> {
     Decimal::parse(text).map(|number| number.to_text())
 }
@@ -194,13 +194,13 @@ fn integer(text: &str) -> Option<Value> {
     }
 }
 
-/// Compares two values that are no arrays or objects and not alike: numbers by value, and a
-/// number that is stored as a text with that text.
+/// Compares two scalars that are not identical: numbers by value, and a number that is stored as
+/// a string with that string.
 #[cold]
 pub(crate) fn equal_scalars(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => {
-            // Without digits of their own, numbers of one kind have only one spelling.
+            // Unless digits are kept, numbers of one kind have a single spelling.
             (*KEEPS_DIGITS || a.is_f64() != b.is_f64()) && compare_numbers(a, b).is_eq()
         }
         (Value::Number(number), Value::String(text))
@@ -227,9 +227,10 @@ pub(crate) fn compare_numbers(a: &Number, b: &Number) -> Ordering {
     }
 }
 
-/// Compares two texts as numbers; false if one of them is not a number.
+/// Compares two texts as numbers. Returns `false` for different texts of which one is not a
+/// number.
 pub(crate) fn equal_texts(a: &str, b: &str) -> bool {
-    // Most texts are no numbers, which their first byte tells.
+    // Fast path: the first character rules out most texts.
     let numeric = |text: &str| text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     a == b
         || (numeric(a)
@@ -237,9 +238,8 @@ pub(crate) fn equal_texts(a: &str, b: &str) -> bool {
             && Decimal::parse(a).is_some_and(|a| Some(a) == Decimal::parse(b)))
 }
 
-/// Compares two values that are no arrays or objects: numbers by value, also where one is stored
-/// as a text.
-pub(crate) fn matches(a: &Value, b: &Value) -> bool {
+/// Compares two scalars: numbers by value, even if one is stored as a string.
+pub(crate) fn equal_scalars_ignoring_scale(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::String(a), Value::String(b)) => equal_texts(a, b),
         (Value::Number(number), Value::String(text))
@@ -248,12 +248,12 @@ pub(crate) fn matches(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Gives equal numbers one form, for a map whose keys are values.
-pub(crate) fn one_form(value: Value) -> Value {
+/// Returns a scalar in comparable form: the same form for equal numbers.
+pub(crate) fn comparison_form(value: Value) -> Value {
     match &value {
         Value::Number(number) if !number.is_i64() && !number.is_u64() => {
             match Decimal::parse(&number.to_string()) {
-                Some(decimal) => spelled(&decimal.to_text()),
+                Some(decimal) => stored_number(&decimal.to_text()),
                 None => value,
             }
         }
@@ -261,16 +261,16 @@ pub(crate) fn one_form(value: Value) -> Value {
     }
 }
 
-/// Gives texts that are one number in several scales one form.
+/// Returns a decimal in comparable form: the same form regardless of scale.
 #[cfg(any(feature = "rust_decimal", feature = "bigdecimal"))]
-pub(crate) fn one_scale(value: Value) -> Value {
+pub(crate) fn without_scale(value: Value) -> Value {
     match value.as_str().and_then(digits) {
         Some(digits) => Value::String(digits),
         None => value,
     }
 }
 
-/// A value as a key of a map: equal where the trail has the values for equal.
+/// A value as the key of a hash map, with the equality of [`nesting::equal`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ByValue<'v>(pub(crate) &'v Value);
 
@@ -286,7 +286,7 @@ impl Hash for ByValue<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self.0 {
             Value::Number(number) => {
-                // Equal decimals are nearest to the same double.
+                // Equal decimals round to the same double.
                 let float = number.as_f64().unwrap_or_default();
                 (if float == 0.0 { 0.0 } else { float })
                     .to_bits()
@@ -308,8 +308,8 @@ mod tests {
 
     use super::*;
 
-    /// Spellings of numbers and what the trail holds of them. Triggers of databases are tested
-    /// with the same file.
+    /// Spellings of numbers and their stored forms. The tests of the database triggers use the
+    /// same file.
     const NUMBERS: &str = include_str!("../../tests/fixtures/numbers.tsv");
 
     fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -318,14 +318,14 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_has_its_form() {
+    fn every_spelling_has_its_stored_form() {
         assert!(rows().count() > 50);
         for (spelling, stored) in rows() {
-            let value = spelled(spelling);
+            let value = stored_number(spelling);
             let text = stored.strip_prefix('"');
             let expected = match text.and_then(|text| text.strip_suffix('"')) {
                 Some(text) => Value::String(text.to_owned()),
-                None => spelled(stored),
+                None => stored_number(stored),
             };
             assert_eq!(value.is_number(), text.is_none(), "{spelling} is {value}");
             assert!(nesting::equal(&value, &expected), "{spelling} is {value}");
@@ -333,12 +333,12 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_a_form_is_the_same() {
+    fn the_stored_form_is_idempotent() {
         for (spelling, _) in rows() {
-            let value = spelled(spelling);
+            let value = stored_number(spelling);
             let again = match &value {
                 Value::Number(number) => number_value(number),
-                text => spelled(text.as_str().unwrap()),
+                text => stored_number(text.as_str().unwrap()),
             };
             assert_eq!(again, value, "{spelling}");
         }
@@ -374,17 +374,17 @@ mod tests {
     }
 
     #[test]
-    fn an_exponent_does_not_make_a_long_text() {
-        assert_eq!(spelled("1e999999999999999"), "1E999999999999999");
-        assert_eq!(spelled("1e9999999999999999"), "1e9999999999999999");
+    fn a_large_exponent_does_not_expand_to_a_long_text() {
+        assert_eq!(stored_number("1e999999999999999"), "1E999999999999999");
+        assert_eq!(stored_number("1e9999999999999999"), "1e9999999999999999");
         assert_eq!(
-            spelled("-1e-99999999999999999999999"),
+            stored_number("-1e-99999999999999999999999"),
             "-1e-99999999999999999999999"
         );
     }
 
     #[test]
-    fn texts_are_equal_as_numbers_only_where_both_are_numbers() {
+    fn texts_compare_as_numbers_only_if_both_are_numbers() {
         assert!(equal_texts("10.50", "10.5"));
         assert!(equal_texts("1E+3", "1000"));
         for (a, b) in [
@@ -401,11 +401,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_form_has_the_value(
+        fn the_stored_form_keeps_the_value(
             whole in "0|[1-9][0-9]{0,30}", fraction in "(\\.[0-9]{1,30})?", exponent in "([eE][+-]?[0-9]{1,3})?",
         ) {
             let text = format!("{whole}{fraction}{exponent}");
-            let form = match spelled(&text) {
+            let form = match stored_number(&text) {
                 Value::Number(number) => number.to_string(),
                 form => form.as_str().unwrap().to_owned(),
             };
@@ -415,11 +415,11 @@ mod tests {
         #[test]
         fn equal_values_have_equal_hashes(number in any::<i64>(), zeros in "0{0,5}") {
             use std::collections::HashSet;
-            let (plain, long) = (json!(number), spelled(&format!("{number}.{zeros}0e0")));
+            let (plain, long) = (json!(number), stored_number(&format!("{number}.{zeros}0e0")));
             if long.is_number() {
                 prop_assert!(nesting::equal(&plain, &long));
-                let known = HashSet::from([ByValue(&plain)]);
-                prop_assert!(known.contains(&ByValue(&long)));
+                let set = HashSet::from([ByValue(&plain)]);
+                prop_assert!(set.contains(&ByValue(&long)));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The order of JSON values.
+//! The total order of JSON values.
 
 use std::cmp::Ordering;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::number::compare_numbers;
 
-/// A total order of JSON values: null, booleans, numbers, texts, arrays, objects.
+/// Compares two values in a total order: null, booleans, numbers, strings, arrays, objects.
 pub(crate) fn compare_values(a: &Value, b: &Value) -> Ordering {
     fn rank(value: &Value) -> u8 {
         match value {

@@ -12,7 +12,7 @@ use crate::critical::log_or_print;
 use crate::entry::clock::Clock;
 use crate::entry::{LogEntry, Source, ids};
 use crate::error::{Error, Result};
-use crate::history::cadence::Cadence;
+use crate::history::snapshot_schedule::SnapshotSchedule;
 use crate::level::Level;
 use crate::pipeline::receipt::Receipt;
 use crate::pipeline::{AfterHook, FailurePolicy, Pipeline};
@@ -240,7 +240,7 @@ impl AuditLogBuilder {
                 self.spool,
             )),
             registry: Registry::default(),
-            cadence: Cadence::default(),
+            snapshot_schedule: SnapshotSchedule::default(),
             keys: self.keys.map_or_else(HashKeys::ephemeral, Arc::new),
             min_level: self.min_level,
             require_actor: self.require_actor,

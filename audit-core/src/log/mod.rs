@@ -25,7 +25,7 @@ use crate::critical::log_or_print;
 use crate::entry::clock::Clock;
 use crate::entry::{LogEntry, ObjectRef, Source};
 use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
-use crate::history::cadence::Cadence;
+use crate::history::snapshot_schedule::SnapshotSchedule;
 use crate::level::Level;
 use crate::pipeline::receipt::Receipt;
 use crate::pipeline::ticket::Ticket;
@@ -38,13 +38,13 @@ use crate::store::Store;
 use crate::store::query::Query;
 use crate::value::AuditValue;
 use crate::value::auditable::Auditable;
-use crate::value::before::Before;
 use crate::value::env::Env;
 use crate::value::hash::HashKeys;
 use crate::value::model::ModelSchema;
 use crate::value::schema::{FieldSchema, Sensitivity};
+use crate::value::schema_walk::any_field;
+use crate::value::shared_fields::SharedFields;
 use crate::value::snapshot::Snapshot;
-use crate::value::visited::any_inside;
 
 /// An audit log: where entries go, and which types are recorded.
 ///
@@ -71,7 +71,7 @@ pub struct AuditLog {
 pub(crate) struct Shared {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) registry: Registry,
-    pub(crate) cadence: Cadence,
+    pub(crate) snapshot_schedule: SnapshotSchedule,
     pub(crate) keys: Arc<HashKeys>,
     pub(crate) min_level: Level,
     pub(crate) require_actor: bool,
@@ -132,7 +132,7 @@ impl AuditLog {
     }
 
     pub(crate) fn from_shared(shared: Shared) -> Self {
-        HashKeys::find_by(|| Self::current().hash_keys());
+        HashKeys::set_current(|| Self::current().hash_keys());
         Self {
             shared: Arc::new(shared),
         }
@@ -210,7 +210,7 @@ impl AuditLog {
 
     /// Returns what values are walked with: the keys of this log, and the rules of its models.
     pub(crate) fn env(&self) -> Env {
-        Env::with_keys(self.hash_keys()).under(self.shared.registry.ruling())
+        Env::with_keys(self.hash_keys()).under(self.shared.registry.model_rules())
     }
 
     /// Takes a snapshot of a value under the rules of this log's models.
@@ -300,7 +300,7 @@ impl AuditLog {
         }
         let hashed = |field: &FieldSchema| field.sensitivity == Sensitivity::Hashed;
         if self.shared.keys.is_ephemeral()
-            && any_inside(T::schema().fields(), hashed)
+            && any_field(T::schema().fields(), hashed)
             && !self.shared.warned_of_keys.swap(true, Ordering::Relaxed)
         {
             let message = format!(
@@ -341,9 +341,12 @@ impl AuditLog {
     }
 
     /// Captures what clones of an object share with it; `None` for most types, which share nothing.
-    pub(crate) fn before<T: Auditable>(&self, object: &T) -> Option<Result<Before, ValueError>> {
+    pub(crate) fn before<T: Auditable>(
+        &self,
+        object: &T,
+    ) -> Option<Result<SharedFields, ValueError>> {
         let shared = self.shared.registry.shared(T::MODEL)?;
-        Some(self.naming::<T, _>(|| Before::of(object, &shared, self.env())))
+        Some(self.naming::<T, _>(|| SharedFields::capture(object, &shared, self.env())))
     }
 
     /// Runs a function that names an object of a type: a token in its key is this log's.

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::AuditLog;
 use crate::entry::{LogEntry, ObjectRef};
 use crate::error::Result;
-use crate::history::{Evolution, History, Reconstruction, order, rebuild, stands_alone};
+use crate::history::{Evolution, History, Reconstruction, holds_full_state, order, rebuild};
 use crate::store::Page;
 use crate::store::query::Query;
 use crate::value::auditable::Auditable;
@@ -332,9 +332,9 @@ impl Backwards {
     /// Adds the answer to what was asked for.
     fn add(&mut self, query: Query, page: Page, evolution: &Evolution) -> Result<()> {
         for mut entry in page.entries {
-            evolution.bring(&mut entry)?;
+            evolution.upgrade(&mut entry)?;
             // A key may have been handed over: the end of the former object comes before.
-            let enough = stands_alone(&entry) && entry.counterpart.is_none();
+            let enough = holds_full_state(&entry) && entry.counterpart.is_none();
             self.entries.push(entry);
             if enough {
                 return Ok(());

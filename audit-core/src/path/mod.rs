@@ -1,4 +1,4 @@
-//! Paths of changes: where in an object a change happened.
+//! Paths of changes: parsed, compared, walked and printed.
 
 mod parse;
 mod walk;
@@ -20,20 +20,22 @@ pub(crate) use self::walk::{Node, Segment};
 use crate::json::nesting;
 use crate::json::number::number_value;
 
-/// Where in an object a change happened, as text: a `JSONPath` (RFC 9535) without `$.`.
+/// The path of a change within an object, as text: a `JSONPath` (RFC 9535) without `$.`.
 ///
-/// A field or a map's key is a name, in brackets and quotes where it is no plain word
-/// (`address.city`, `labels['a.b']`), a list's item an index (`items[2].qty`), a member of a
-/// set its value in brackets and quotes (`roles['admin']`), and an item of a list that is
-/// matched by key that key (`items[sku='A1'].qty`). The object itself is `$`.
+/// - A field or a map's key is a name, in brackets and quotes if it is not a plain word:
+///   `address.city`, `labels['a.b']`.
+/// - An item of a list is an index (`items[2].qty`) or, in a list matched by key, that key
+///   (`items[sku='A1'].qty`).
+/// - A member of a set is its value in brackets and quotes: `roles['admin']`.
+/// - The object itself is `$`.
 ///
-/// Two paths are equal if they name the same place: `labels.env` equals `labels['env']`.
+/// Two paths are equal if they consist of the same steps: `labels.env` equals `labels['env']`.
 ///
-/// What is parsed may start with `$`, use double quotes, blanks inside brackets and every
-/// escape of RFC 9535; the path holds the shortest spelling, but a plain word in brackets
-/// stays in brackets.
+/// A parsed text may start with `$` and use double quotes, whitespace inside brackets and every
+/// escape of RFC 9535. The path stores the shortest spelling, but keeps the brackets of a plain
+/// word.
 ///
-/// # Example: spellings of one place
+/// # Example: two spellings of one path
 /// ```
 /// use audit_core::Path;
 ///
@@ -56,20 +58,20 @@ pub enum PathSegment {
     Name(String),
     /// The index of a list's item.
     Index(usize),
-    /// The item of a list whose field has this value.
+    /// The item of a list that is matched by key.
     Match {
-        /// The field that identifies the items.
+        /// The field that identifies items.
         field: String,
-        /// The field's value: a string, a number, a boolean or a null.
+        /// The value of that field: a string, a number, a boolean or a null.
         value: Value,
     },
 }
 
 impl Path {
-    /// The object itself.
+    /// The path of the object itself.
     pub const ROOT: Self = Self(Cow::Borrowed("$"));
 
-    /// Takes a name that [`is_plain`].
+    /// Returns the path of a field whose name [`is_plain`].
     #[inline]
     pub(crate) const fn of_plain(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
@@ -92,18 +94,18 @@ impl Path {
         &self.0
     }
 
-    /// Returns the name of a top-level field whose text is the path as it stands.
+    /// Returns the name of a top-level field if it is the whole text of the path.
     pub(crate) fn as_plain(&self) -> Option<&str> {
         let plain = !self.0.is_empty() && !self.0.contains(['.', '[', '$']);
         plain.then_some(&*self.0)
     }
 
-    /// Returns the steps from the object to the place; none for the object itself.
+    /// Returns the steps of the path; none for the object itself.
     pub fn segments(&self) -> Vec<PathSegment> {
         self.steps().map(PathSegment::from).collect()
     }
 
-    /// Returns the name of the top-level field the path lies in, `$` for the object itself.
+    /// Returns the name of the top-level field that contains the path; `$` for the object itself.
     pub fn field(&self) -> Cow<'_, str> {
         let end = self.0.find(['.', '[']).unwrap_or(self.0.len());
         if end > 0 {
@@ -116,7 +118,7 @@ impl Path {
         }
     }
 
-    /// Returns whether `self` is `other` or lies inside it.
+    /// Returns whether `self` equals `other` or is inside it.
     pub fn is_within(&self, other: &Path) -> bool {
         if *other.0 == *Self::ROOT.0 {
             return true;
@@ -131,8 +133,8 @@ impl Path {
         other.steps().all(|step| steps.next() == Some(step))
     }
 
-    /// Returns the value at the path in a state, if there is one. The member of a set has no
-    /// place there.
+    /// Returns the value at the path in a state, if any. A member of a set is not found, since its
+    /// path has no index.
     pub fn find_in<'v>(&self, state: &'v Value) -> Option<&'v Value> {
         self.segments()
             .iter()
@@ -146,10 +148,10 @@ impl Path {
             })
     }
 
-    /// Makes a path of its steps.
+    /// Builds a path from its steps.
     ///
-    /// A [`PathSegment::Match`] whose value is an array or an object has no path syntax; its
-    /// JSON text stands in for it.
+    /// A [`PathSegment::Match`] whose value is an array or an object has no path syntax; the value
+    /// is written as its JSON text.
     pub fn from_segments(segments: &[PathSegment]) -> Self {
         let mut text = String::new();
         for segment in segments {
@@ -169,7 +171,7 @@ impl Path {
         Self::from_text(text)
     }
 
-    /// Takes a text that [`Segment::render`] wrote.
+    /// Returns the path of a text that [`Segment::render`] wrote.
     pub(crate) fn from_text(text: String) -> Self {
         if text.is_empty() {
             Self::ROOT
@@ -178,7 +180,8 @@ impl Path {
         }
     }
 
-    /// A `Path` is only ever made by rendering segments or by parsing, so its text parses.
+    /// Parses the steps of the text, which is always valid: a `Path` is built only by parsing or
+    /// by rendering segments.
     fn steps(&self) -> impl Iterator<Item = Step<'_>> {
         let mut parser = Parser::new(&self.0);
         std::iter::from_fn(move || parser.next().ok().flatten().map(|(step, _)| step))
@@ -213,7 +216,7 @@ impl fmt::Debug for Path {
 
 impl PartialEq for Path {
     fn eq(&self, other: &Self) -> bool {
-        // Two spellings of one place differ in `.name` and `['name']` only.
+        // Two spellings of one path differ in `.name` and `['name']` only.
         self.0 == other.0
             || ((self.0.contains("['") || other.0.contains("['")) && self.steps().eq(other.steps()))
     }
@@ -268,7 +271,7 @@ impl PartialOrd for Path {
 }
 
 impl Ord for Path {
-    /// Orders by steps; indices by number, so that `items[10]` follows `items[9]`.
+    /// Compares step by step. Indices compare as numbers, so that `items[10]` follows `items[9]`.
     fn cmp(&self, other: &Self) -> Ordering {
         if self.0 == other.0 {
             return Ordering::Equal;
@@ -340,7 +343,7 @@ impl Literal<'_> {
     fn to_value(&self) -> Value {
         match self {
             Self::Text(text) => Value::String(text.clone().into_owned()),
-            // The parser took it for a JSON scalar already.
+            // The parser has checked that it is a JSON scalar.
             Self::Scalar(scalar) => match serde_json::from_str(scalar).unwrap_or_default() {
                 Value::Number(number) => number_value(&number),
                 scalar => scalar,
@@ -349,7 +352,7 @@ impl Literal<'_> {
     }
 }
 
-/// Returns the key of a list's item: a field of a struct, or a position of a tuple.
+/// Returns the key of a list's item: a field of a struct or an item of a tuple.
 pub(crate) fn key_of<'v>(item: &'v Value, field: &str) -> Option<&'v Value> {
     match item {
         Value::Object(fields) => fields.get(field),
@@ -358,19 +361,19 @@ pub(crate) fn key_of<'v>(item: &'v Value, field: &str) -> Option<&'v Value> {
     }
 }
 
-/// Returns the index of the item of a list that has this key. A decimal may be stored in another
-/// scale: without an item of the very key, the one whose key is the same number is meant.
+/// Returns the index of the list item with this key. Without an exact match it returns the item
+/// whose key is the same number, since a decimal may be stored in another scale.
 pub(crate) fn find_item(items: &[Value], field: &str, key: &Value) -> Option<usize> {
     let position = |same: fn(&Value, &Value) -> bool| {
         let has_key = |item| key_of(item, field).is_some_and(|found| same(found, key));
         items.iter().position(has_key)
     };
-    position(nesting::equal).or_else(|| position(nesting::equal_up_to_scale))
+    position(nesting::equal).or_else(|| position(nesting::equal_ignoring_scale))
 }
 
-/// Whether a name can stand without quotes (RFC 9535, `member-name-shorthand`).
+/// Returns whether a name needs no quotes (RFC 9535, `member-name-shorthand`).
 pub(crate) const fn is_plain(name: &str) -> bool {
-    // By bytes: whatever is no ASCII is allowed, and its bytes are none either.
+    // By bytes: all characters outside of ASCII are allowed, and so are their bytes.
     let mut rest = name.as_bytes();
     if let [] | [b'0'..=b'9', ..] = rest {
         return false;

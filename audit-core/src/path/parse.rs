@@ -1,11 +1,12 @@
-//! The syntax of paths.
+//! The parser of paths.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use super::is_plain;
 
-/// The largest index: what every JSON reader keeps (RFC 9535 has the same limit).
+/// The largest index: the largest integer that every JSON parser keeps (RFC 9535 has the same
+/// limit).
 pub(crate) const MAX_INDEX: usize = {
     let limit = (1u64 << 53) - 1;
     if limit > usize::MAX as u64 {
@@ -18,7 +19,7 @@ pub(crate) const MAX_INDEX: usize = {
     }
 };
 
-/// The text is not a path.
+/// The error of parsing a text that is not a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsePathError {
     text: String,
@@ -32,7 +33,7 @@ impl ParsePathError {
         &self.text
     }
 
-    /// Returns the column where the text stops being a path, in characters from 1.
+    /// Returns the column of the error, in characters from 1.
     pub const fn column(&self) -> usize {
         self.column
     }
@@ -40,7 +41,7 @@ impl ParsePathError {
 
 impl fmt::Display for ParsePathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// How much of a long text is shown.
+        /// The maximum number of characters shown.
         const SHOWN: usize = 80;
         let (text, more) = match self.text.char_indices().nth(SHOWN) {
             Some((end, _)) => (&self.text[..end], "..."),
@@ -58,7 +59,7 @@ impl fmt::Display for ParsePathError {
 
 impl std::error::Error for ParsePathError {}
 
-/// One step of a path, borrowed from its text. Ordered as paths are.
+/// One step of a path, borrowed from its text. Its order is that of paths.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Step<'t> {
     Index(usize),
@@ -69,14 +70,14 @@ pub(super) enum Step<'t> {
     Name(Cow<'t, str>),
 }
 
-/// The value of a match: a text, or the JSON of a number, a boolean or a null.
+/// The value of a match: a string, or the JSON of a number, a boolean or a null.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Literal<'t> {
     Scalar(&'t str),
     Text(Cow<'t, str>),
 }
 
-/// Splits `path=value` at the `=` that ends the path: a path may have others in its brackets.
+/// Splits `path=value` at the `=` that ends the path. A path may contain others in brackets.
 pub(crate) fn split_at_equals(text: &str) -> Option<(&str, &str)> {
     let mut parser = Parser::new(text);
     if text.starts_with("$=") {
@@ -88,7 +89,7 @@ pub(crate) fn split_at_equals(text: &str) -> Option<(&str, &str)> {
     Some((&text[..parser.at], &text[parser.at + 1..]))
 }
 
-/// Reads a path step by step.
+/// Parses a path step by step.
 pub(super) struct Parser<'t> {
     text: &'t str,
     at: usize,
@@ -99,7 +100,7 @@ impl<'t> Parser<'t> {
         Self { text, at: 0 }
     }
 
-    /// Makes the error for where the parser stopped.
+    /// Returns an error at the current position.
     pub(super) fn error(&self, expected: &'static str) -> ParsePathError {
         ParsePathError {
             text: self.text.to_owned(),
@@ -108,7 +109,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Reads the next step and whether it is in brackets.
+    /// Parses the next step. Returns it with whether it is in brackets.
     pub(super) fn next(&mut self) -> Result<Option<(Step<'t>, bool)>, &'static str> {
         if self.at == 0 && !self.eat("$") && !self.rest().starts_with('[') {
             return Ok(Some((Step::Name(self.word()?), false)));
@@ -209,7 +210,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Reads a number, a boolean or a null.
+    /// Parses a number, a boolean or a null.
     fn scalar(&mut self) -> Result<&'t str, &'static str> {
         let rest = self.rest();
         let end = rest
@@ -223,7 +224,7 @@ impl<'t> Parser<'t> {
         Ok(scalar)
     }
 
-    /// Reads a string literal in single or double quotes.
+    /// Parses a string literal in single or double quotes.
     fn literal(&mut self) -> Result<Cow<'t, str>, &'static str> {
         let rest = self.rest();
         let quote = if rest.starts_with('"') { '"' } else { '\'' };
@@ -256,7 +257,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Reads an escape, its backslash first.
+    /// Parses an escape, including its backslash.
     fn escape(&mut self, quote: char) -> Result<char, &'static str> {
         let code = self.rest()[1..].chars().next();
         let c = match code {
@@ -268,13 +269,13 @@ impl<'t> Parser<'t> {
             Some('r') => '\r',
             Some(c @ ('\\' | '/')) => c,
             Some(c) if c == quote => c,
-            _ => return Err("a known escape"),
+            _ => return Err("a valid escape"),
         };
         self.at += 2;
         Ok(c)
     }
 
-    /// Reads `\uXXXX`, or two of them that are one character.
+    /// Parses `\uXXXX` or a surrogate pair of two.
     fn unicode(&mut self) -> Result<char, &'static str> {
         fn unit(text: &str) -> Option<u32> {
             let digits = text.strip_prefix("\\u")?.get(..4)?;
@@ -312,9 +313,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
 
-        /// What the split finds is the first `=` that leaves a path.
+        /// The text is split at the first `=` that follows a valid path.
         #[test]
-        fn the_first_equals_after_a_path_splits(text in "[$a0.'=\\[\\] ]{0,12}") {
+        fn the_text_is_split_at_the_first_equals_after_a_path(text in "[$a0.'=\\[\\] ]{0,12}") {
             let first = text.match_indices('=').find_map(|(at, _)| {
                 text[..at].parse::<Path>().is_ok().then(|| (&text[..at], &text[at + 1..]))
             });

@@ -1,4 +1,4 @@
-//! Paths while they are walked.
+//! The path of a running diff, as a linked list on the stack.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -7,26 +7,27 @@ use serde_json::Value;
 
 use super::{Path, is_plain};
 
-/// One step below another, kept on the stack while the diff walks.
+/// One step of the path of a running diff.
 #[derive(Debug)]
 pub(crate) struct Node<'n> {
     segment: Segment<'n>,
     parent: Option<&'n Node<'n>>,
     depth: usize,
-    /// Whether this is its parent's place.
+    /// Whether the step adds nothing to the path, as for the value of a newtype.
     inline: bool,
-    /// Whether this is a flattened value, or stands in the place of one.
-    flat: bool,
-    /// How many steps up to here are their parent's place.
+    /// Whether this is a flattened value or an inline value inside one.
+    flattened: bool,
+    /// The number of inline steps up to this one.
     inlined: usize,
-    /// How many steps up to here need an index beside their text.
+    /// The number of steps up to this one that need an index besides their text.
     located: usize,
 }
 
-/// One step of a path that is being walked.
+/// The part of a path that one step adds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Segment<'n> {
-    /// A declared field; whether it is recorded under its name as it is, and the name is its path.
+    /// A declared field. `plain` is that of its `FieldSchema`: the name needs no
+    /// quotes.
     Declared { name: &'static str, plain: bool },
     /// A field's name.
     Field(&'static str),
@@ -34,9 +35,9 @@ pub(crate) enum Segment<'n> {
     Name(&'n str),
     /// The index of a list's item.
     Index(usize),
-    /// A set's member, and its index in the recorded array.
+    /// A set's member, with its index in the recorded array.
     Member { name: &'n str, index: usize },
-    /// The item of a list whose field has this value, and its index.
+    /// The item of a list whose field has this value, with its index.
     Match {
         field: &'n str,
         value: &'n Value,
@@ -55,34 +56,34 @@ impl<'n> Node<'n> {
             parent,
             depth: depth + 1,
             inline: false,
-            flat: false,
+            flattened: false,
             inlined,
             located: located + usize::from(segment.index().is_some()),
         }
     }
 
-    /// Returns the parent's own place.
+    /// Returns a step that keeps the parent's path.
     pub(crate) fn inline(parent: Option<&'n Node<'n>>) -> Self {
         let node = Self::below(parent, Segment::Field(""));
         Self {
             inline: true,
-            flat: parent.is_some_and(|parent| parent.flat),
+            flattened: parent.is_some_and(|parent| parent.flattened),
             depth: node.depth - 1,
             inlined: node.inlined + 1,
             ..node
         }
     }
 
-    /// Returns the parent's own object, in which a flattened value stands.
-    pub(crate) fn flat(parent: Option<&'n Node<'n>>) -> Self {
+    /// Returns the step to a flattened value, which keeps the parent's path.
+    pub(crate) fn flattened(parent: Option<&'n Node<'n>>) -> Self {
         Self {
-            flat: true,
+            flattened: true,
             ..Self::inline(parent)
         }
     }
 
-    pub(crate) fn is_flat(&self) -> bool {
-        self.flat
+    pub(crate) fn is_flattened(&self) -> bool {
+        self.flattened
     }
 
     pub(crate) fn inlined(&self) -> usize {
@@ -93,7 +94,7 @@ impl<'n> Node<'n> {
         self.depth
     }
 
-    /// Returns the name that is the whole path of `at`, as it is of most changes.
+    /// Returns the name of `at` if it is the whole path, as for most changes.
     #[inline]
     pub(crate) fn plain(at: Option<&Node<'_>>) -> Option<&'static str> {
         match at {
@@ -147,7 +148,7 @@ impl<'n> Node<'n> {
         at.map_or(Path::ROOT, Node::to_path)
     }
 
-    /// Returns the indices of the keyed items and the set's member on the way to `at`.
+    /// Returns the indices of the keyed items and the set's member in the path of `at`.
     pub(crate) fn indices(at: Option<&Node<'_>>) -> Box<[usize]> {
         let Some(node) = at.filter(|node| node.located > 0) else {
             return Box::default();
@@ -164,7 +165,7 @@ impl<'n> Node<'n> {
 }
 
 impl Segment<'_> {
-    /// A declared field by its name.
+    /// Converts a declared field to a field's name.
     fn named(self) -> Self {
         match self {
             Self::Declared { name, .. } => Self::Field(name),
@@ -172,7 +173,7 @@ impl Segment<'_> {
         }
     }
 
-    /// The index that the text does not tell.
+    /// Returns the index that the text of the step lacks.
     #[inline]
     fn index(self) -> Option<usize> {
         match self {

@@ -21,10 +21,10 @@ use crate::registry::Registration;
 use crate::registry::options::find_field;
 use crate::value::AuditValue;
 use crate::value::auditable::Auditable;
-use crate::value::before::Before;
 use crate::value::diff::{compare, compare_with};
 use crate::value::model::ModelSchema;
 use crate::value::rules::Rules;
+use crate::value::shared_fields::SharedFields;
 use crate::value::snapshot::Snapshot;
 
 /// An entry that is made but not yet recorded.
@@ -113,7 +113,7 @@ impl AuditLog {
     pub(crate) fn updated_since<T: Auditable + 'static>(
         &self,
         old: &T,
-        before: Option<&Result<Before, ValueError>>,
+        before: Option<&Result<SharedFields, ValueError>>,
         new: &T,
     ) -> Draft {
         let before = match before {
@@ -122,7 +122,7 @@ impl AuditLog {
             Some(Err(error)) => return Draft::failed(self, invalid(T::schema(), error.clone())),
         };
         let difference = |env, rules: Option<&Rules>| {
-            let after = Before::of(new, before.names(), self.env())?;
+            let after = SharedFields::capture(new, before.names(), self.env())?;
             compare_with((old, before), (new, &after), env, rules)
         };
         let former = Former { old, before };

@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::entry::ObjectRef;
 use crate::registry::Registration;
 use crate::value::auditable::Auditable;
-use crate::value::before::Before;
 use crate::value::repr::Repr;
+use crate::value::shared_fields::SharedFields;
 use crate::value::snapshot::Snapshot;
 
 /// An object of any type, so that what makes an entry is compiled once.
@@ -49,7 +49,7 @@ impl<T: Auditable + 'static> Entity for T {
 /// An object that shares some fields with a later state of itself, as it was.
 pub(super) struct Former<'o> {
     pub(super) old: &'o dyn Entity,
-    pub(super) before: &'o Before,
+    pub(super) before: &'o SharedFields,
 }
 
 impl Entity for Former<'_> {

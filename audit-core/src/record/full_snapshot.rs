@@ -7,7 +7,7 @@ use crate::error::ValueError;
 use crate::path::Path;
 use crate::registry::Registration;
 use crate::value::env::{Env, Redactions};
-use crate::value::flat;
+use crate::value::flatten;
 use crate::value::rules::{FieldPath, is_at, leads_to_value};
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::Snapshot;
@@ -17,7 +17,7 @@ pub(crate) struct Whole {
     pub(crate) snapshot: Value,
     redactions: Redactions,
     /// The keys of flattened maps that are not recorded.
-    pub(crate) passed_over: Vec<String>,
+    pub(crate) shadowed_keys: Vec<String>,
 }
 
 impl Whole {
@@ -27,10 +27,10 @@ impl Whole {
         registration: &Registration,
         record: impl FnOnce(&mut Snapshot<'_>) -> Value,
     ) -> Result<Self, ValueError> {
-        let mut env = env.below_the_outermost().noting_redactions();
+        let mut env = env.excluding_outermost().noting_redactions();
         let mut snapshot = record(&mut Snapshot::at_depth(&mut env, 0));
         let redactions = env.take_redactions((false, None));
-        let passed_over = env.take_passed_over();
+        let shadowed_keys = env.take_shadowed_keys();
         if let Some(error) = env.into_error() {
             return Err(error);
         }
@@ -40,7 +40,7 @@ impl Whole {
         Ok(Self {
             snapshot,
             redactions,
-            passed_over,
+            shadowed_keys,
         })
     }
 
@@ -56,7 +56,7 @@ impl Whole {
             Change {
                 redaction: self.redaction(name, value, registration).or_else(|| {
                     // Noted where it is not null: what is hidden may be.
-                    fallback.and_then(flat::redaction_of)
+                    fallback.and_then(flatten::redaction_of)
                 }),
                 ..Change::new(path, old, new)
             }
@@ -74,7 +74,7 @@ impl Whole {
                 for (name, value) in object {
                     if !known.iter().any(|(known, _)| known == name) {
                         let mut inline = fields.iter().filter(|field| field.is_inline());
-                        let field = inline.find_map(|field| flat::member(field, name));
+                        let field = inline.find_map(|field| flatten::member(field, name));
                         list.push(change(Path::of_key(name), value, name, field));
                     }
                 }

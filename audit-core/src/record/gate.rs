@@ -59,7 +59,7 @@ impl Ready {
                     // An entry of a failure does not change the object's state.
                     entry.snapshot = None;
                 }
-                shared.cadence.count(entry);
+                shared.snapshot_schedule.count(entry);
             }
         }
         Ok(Gated::Passed(self))

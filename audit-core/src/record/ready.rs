@@ -260,10 +260,10 @@ impl Ready {
         self.entry.object_repr = text_of(&mut env, object, rules, schema)?;
         self.entry.parent = object.root();
         if let Content::Changed(compare, _) = content {
-            let difference = compare(env.below_the_outermost(), rules)
+            let difference = compare(env.excluding_outermost(), rules)
                 .map_err(|source| invalid(schema, source))?;
             self.entry.changes = difference.changes;
-            pass_over(&mut self.entry, difference.passed_over);
+            note_shadowed_key(&mut self.entry, difference.shadowed_keys);
             self.level.raised = difference.level;
             self.worth.needs_change = true;
             self.worth.notable = difference.notable;
@@ -272,7 +272,7 @@ impl Ready {
         if let Some((former, old)) = former {
             return self.change_identity(log, former, (old, object), registration);
         }
-        let cadence = &log.shared().cadence;
+        let snapshot_schedule = &log.shared().snapshot_schedule;
         let wanted = match (content, settings.snapshot) {
             (Content::Present, _) => true,
             (Content::Same, _)
@@ -281,7 +281,7 @@ impl Ready {
             (_, SnapshotPolicy::Always) => true,
             (Content::Changed(..), SnapshotPolicy::Every(every)) => {
                 self.worth.notable
-                    && cadence.is_due(&*log.shared().pipeline.store, &self.entry, every)
+                    && snapshot_schedule.is_due(&*log.shared().pipeline.store, &self.entry, every)
             }
         };
         match content {
@@ -293,7 +293,7 @@ impl Ready {
             }
             _ if wanted => {
                 let whole = whole(log, object, registration)?;
-                pass_over(&mut self.entry, whole.passed_over);
+                note_shadowed_key(&mut self.entry, whole.shadowed_keys);
                 self.entry.snapshot = Some(whole.snapshot);
                 Ok(())
             }
@@ -402,16 +402,16 @@ fn whole(log: &AuditLog, object: &dyn Entity, registration: &Registration) -> Re
 }
 
 /// Names the keys of flattened maps that are not recorded, since a declared field has their name,
-/// in `additional_data.passed_over`.
+/// in `additional_data.shadowed_keys`.
 #[inline]
-fn pass_over(entry: &mut LogEntry, keys: Vec<String>) {
+fn note_shadowed_key(entry: &mut LogEntry, keys: Vec<String>) {
     if !keys.is_empty() {
-        note_passed_over(entry, keys);
+        note_shadowed_keys(entry, keys);
     }
 }
 
 #[cold]
-fn note_passed_over(entry: &mut LogEntry, keys: Vec<String>) {
+fn note_shadowed_keys(entry: &mut LogEntry, keys: Vec<String>) {
     let member = entry.additional_data.entry("passed_over");
     if let Value::Array(known) = member.or_insert_with(|| Value::Array(Vec::new())) {
         for key in keys.into_iter().map(Value::String) {
@@ -433,7 +433,7 @@ fn fill_whole(
 ) -> Result<()> {
     let whole = whole(log, object, registration)?;
     entry.changes = whole.changes(registration, side);
-    pass_over(entry, whole.passed_over);
+    note_shadowed_key(entry, whole.shadowed_keys);
     entry.snapshot = snapshot.then_some(whole.snapshot);
     Ok(())
 }

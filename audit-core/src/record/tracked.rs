@@ -16,9 +16,9 @@ use crate::log::AuditLog;
 use crate::pipeline::receipt::Receipt;
 use crate::registry::Registration;
 use crate::value::auditable::Auditable;
-use crate::value::before::Before;
 use crate::value::diff::{Difference, compare, compare_with};
 use crate::value::repr::Repr;
+use crate::value::shared_fields::SharedFields;
 
 impl AuditLog {
     /// Wraps an object whose changes are to be recorded.
@@ -55,7 +55,7 @@ struct Both<T> {
 struct Original<T> {
     object: T,
     /// The former values of the parts that the object shares with the present one.
-    before: Option<Result<Before, ValueError>>,
+    before: Option<Result<SharedFields, ValueError>>,
 }
 
 impl<T: Auditable + Clone> Original<T> {
@@ -70,12 +70,12 @@ impl<T: Auditable + Clone> Original<T> {
     fn difference(&self, log: &AuditLog, current: &T) -> Result<Difference, ValueError> {
         let registration = log.shared().registry.get(T::MODEL);
         let rules = registration.as_deref().and_then(Registration::rules);
-        let env = log.env().below_the_outermost();
+        let env = log.env().excluding_outermost();
         match &self.before {
             None => compare(&self.object, current, env, rules),
             Some(Err(error)) => Err(error.clone()),
             Some(Ok(before)) => {
-                let after = Before::of(current, before.names(), log.env())?;
+                let after = SharedFields::capture(current, before.names(), log.env())?;
                 compare_with((&self.object, before), (current, &after), env, rules)
             }
         }

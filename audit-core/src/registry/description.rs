@@ -8,8 +8,8 @@ use crate::mask::Mask;
 use crate::path::Path;
 use crate::value::model::{ActionLevels, ActionSet, ModelSchema};
 use crate::value::rules::{FieldPath, Rules, RulesByModel, is_at, rules_of};
-use crate::value::schema::{FieldSchema, Place, Sensitivity};
-use crate::value::visited::{Visited, any_inside};
+use crate::value::schema::{FieldSchema, Placement, Sensitivity};
+use crate::value::schema_walk::{Visited, any_field};
 
 /// A model as data, which can be written as JSON and read by a program without the type, such
 /// as the command `auditlog triggers`.
@@ -199,7 +199,7 @@ impl Outer {
             },
             level: self.level.max(field.level),
             ignored: self.ignored || field.ignored,
-            loose: self.loose || field.is_loose(),
+            loose: self.loose || field.may_change_silently(),
         }
     }
 }
@@ -230,12 +230,12 @@ fn add(
         }
         return;
     }
-    let path = match field.place {
-        Place::Named => Path::of_field(field.name),
-        Place::Indexed(index) => Path::of_index(index),
-        Place::Inline if only => Path::ROOT,
+    let path = match field.placement {
+        Placement::Named => Path::of_field(field.name),
+        Placement::Indexed(index) => Path::of_index(index),
+        Placement::Inline if only => Path::ROOT,
         // A flattened map: its fields are known with a value only.
-        Place::Inline | Place::Flat(_) | Place::Keys => return,
+        Placement::Inline | Placement::Flattened(_) | Placement::Keys => return,
     };
     // Of what hides something inside, the program hashes what that shows.
     let hashed = outer.recorded == Recorded::Clear
@@ -259,7 +259,7 @@ fn add(
         hash_domain: hashed.then(|| field.domain.to_owned()),
         level,
         ignored,
-        loose: loose || any_inside(field.inside(), FieldSchema::is_loose),
+        loose: loose || any_field(field.inside(), FieldSchema::may_change_silently),
         identity: field.identity,
         reference: field.referenced.is_some(),
     });
@@ -310,7 +310,7 @@ fn inside(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
                         || of_sensitivity(inner.sensitivity) != Recorded::Clear
                 };
                 // From the map itself, whose keys may hide something too.
-                return if any_inside(field.inside(), hidden) {
+                return if any_field(field.inside(), hidden) {
                     Recorded::Partial
                 } else {
                     Recorded::Clear

@@ -6,7 +6,7 @@ use crate::value::auditable::Auditable;
 use crate::value::model::ModelSchema;
 use crate::value::rules::{RulesByModel, rules_of};
 use crate::value::schema::{FieldSchema, Sensitivity};
-use crate::value::visited::Visited;
+use crate::value::schema_walk::Visited;
 
 /// Words that name secrets, alone or joined to others (`api_key`, `userPassword`).
 ///
@@ -287,7 +287,7 @@ impl Lint<'_> {
             return;
         }
         if !field.not_secret {
-            let finding = match (secret_word(field.name()), self.passed_by(field)) {
+            let finding = match (secret_word(field.name()), self.bypassed_fields(field)) {
                 (_, Some(hidden)) => Some((hidden, LintReason::HiddenByItsType)),
                 (Some(word), None) => Some((word, LintReason::SecretName)),
                 (None, None) => None,
@@ -308,9 +308,9 @@ impl Lint<'_> {
     }
 
     /// Returns the name of a field that the type hides past which a value is recorded.
-    fn passed_by(&self, field: &FieldSchema) -> Option<&'static str> {
+    fn bypassed_fields(&self, field: &FieldSchema) -> Option<&'static str> {
         let mut visited = Visited::default();
-        let mut waiting = vec![(field.passed_by(), field.name)];
+        let mut waiting = vec![(field.bypassed_fields(), field.name)];
         while let Some((fields, around)) = waiting.pop() {
             if !visited.enter(fields) {
                 continue;
@@ -329,7 +329,7 @@ impl Lint<'_> {
                     return Some(name);
                 }
                 waiting.push((inner.inside(), name));
-                waiting.push((inner.of_keys(), name));
+                waiting.push((inner.key_fields(), name));
             }
         }
         None

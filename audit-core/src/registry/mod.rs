@@ -16,12 +16,12 @@ use self::options::{Finished, RegisterOptions, Settings, When};
 use self::upcast::Upcaster;
 use crate::error::RegistrationError;
 use crate::value::auditable::Auditable;
-use crate::value::before::shared_fields;
-use crate::value::flat;
+use crate::value::flatten;
 use crate::value::model::ModelSchema;
-use crate::value::rules::{Rules, RulesByModel, Ruling};
+use crate::value::rules::{ModelRules, Rules, RulesByModel};
 use crate::value::schema::FieldSchema;
-use crate::value::visited::{any_inside, hides};
+use crate::value::schema_walk::{any_field, hides};
+use crate::value::shared_fields::shared_field_names;
 
 /// The behaviour of a draft whose type is not registered.
 ///
@@ -122,13 +122,13 @@ impl Registry {
         let registration = Registration {
             schema: T::schema(),
             type_name,
-            shared: shared_fields(T::FIELDS),
+            shared: shared_field_names(T::FIELDS),
             settings,
             when,
             upcasters,
-            loose: any_inside(T::schema().fields, FieldSchema::is_loose),
+            loose: any_field(T::schema().fields, FieldSchema::may_change_silently),
         };
-        flat::check(T::MODEL, T::schema().fields)?;
+        flatten::check(T::MODEL, T::schema().fields)?;
         if let Some(field) = hidden_key(T::schema()) {
             return Err(RegistrationError::HiddenKey {
                 model: T::MODEL.to_owned(),
@@ -186,12 +186,12 @@ impl Registry {
 
     /// Returns the rules that values are walked under; `None` where no model has any.
     #[inline]
-    pub(crate) fn ruling(&self) -> Option<Ruling> {
+    pub(crate) fn model_rules(&self) -> Option<ModelRules> {
         if !self.ruled.load(Ordering::Acquire) {
             return None;
         }
         let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
-        rules.clone().map(Ruling::new)
+        rules.clone().map(ModelRules::new)
     }
 
     fn absent(&self) -> MutexGuard<'_, BTreeMap<&'static str, Absent>> {

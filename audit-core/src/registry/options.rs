@@ -14,8 +14,8 @@ use crate::suggest;
 use crate::value::auditable::Auditable;
 use crate::value::model::{ActionLevels, ActionSet, ModelSchema};
 use crate::value::rules::{FieldPath, FieldStep, Rules, RulesByModel, is_at, rules_of};
-use crate::value::schema::{FieldSchema, Place};
-use crate::value::visited::Visited;
+use crate::value::schema::{FieldSchema, Placement};
+use crate::value::schema_walk::Visited;
 
 /// When entries of a model hold a snapshot of the whole object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -325,7 +325,7 @@ pub(crate) fn is_hidden(schema: &ModelSchema, field: &str, rules: &RulesByModel)
     };
     let mut fields = schema.fields;
     for (at, step) in path.iter().enumerate() {
-        if rules_of(rules, fields).is_some_and(|rules| rules.cover(&path[at..])) {
+        if rules_of(rules, fields).is_some_and(|rules| rules.covers(&path[at..])) {
             return true;
         }
         fields = match step {
@@ -346,7 +346,8 @@ fn nested_maps(fields: &'static [FieldSchema]) -> Vec<&'static FieldSchema> {
     let mut fields = fields;
     while let [
         map @ FieldSchema {
-            place: Place::Keys, ..
+            placement: Placement::Keys,
+            ..
         },
     ] = fields
         && visited.enter(fields)
@@ -369,10 +370,12 @@ fn visible(fields: &'static [FieldSchema]) -> Vec<&'static FieldSchema> {
             return;
         }
         for field in fields {
-            match field.place {
-                Place::Named => found.push(field),
-                Place::Inline | Place::Flat(_) => collect(field.inside(), visited, found),
-                Place::Indexed(_) | Place::Keys => {}
+            match field.placement {
+                Placement::Named => found.push(field),
+                Placement::Inline | Placement::Flattened(_) => {
+                    collect(field.inside(), visited, found);
+                }
+                Placement::Indexed(_) | Placement::Keys => {}
             }
         }
     }

@@ -10,8 +10,8 @@ use crate::change::Redaction;
 use crate::entry::LogEntry;
 use crate::error::{Error, Result};
 use crate::path::{ParsePathError, Path, PathSegment};
-use crate::value::member::{Level, Member, is_map, member};
 use crate::value::rules;
+use crate::value::schema_lookup::{Member, Schema, is_map, member};
 
 /// What brings an entry of one schema version to the next.
 pub(crate) type Upcaster = Box<dyn Fn(&mut Upcast<'_>) + Send + Sync>;
@@ -24,7 +24,7 @@ pub(crate) type Upcaster = Box<dyn Fn(&mut Upcast<'_>) + Send + Sync>;
 pub struct Upcast<'e> {
     entry: &'e mut LogEntry,
     /// Those of the present type.
-    fields: Level,
+    fields: Schema,
     invalid: Option<ParsePathError>,
 }
 
@@ -42,7 +42,7 @@ impl Upcast<'_> {
         let Some(names) = self.field(field) else {
             return;
         };
-        self.edit(&names, &mut |fields, name| give_name(fields, name, to));
+        self.edit(&names, &mut |fields, name| rename_key(fields, name, to));
         let list = self.entry.changes.list_mut();
         for index in 0..list.len() {
             let mut segments = list[index].path.segments();
@@ -128,15 +128,15 @@ impl Upcast<'_> {
 #[derive(Clone, Copy)]
 struct Search<'n> {
     /// What the type has here; `None` inside of what the present type does not have.
-    level: Option<Level>,
+    schema: Option<Schema>,
     /// The names still to come.
     rest: &'n [String],
 }
 
 impl<'n> Search<'n> {
-    fn new(fields: Level, names: &'n [String]) -> Self {
+    fn new(fields: Schema, names: &'n [String]) -> Self {
         Self {
-            level: Some(fields),
+            schema: Some(fields),
             rest: names,
         }
     }
@@ -144,18 +144,18 @@ impl<'n> Search<'n> {
     /// Goes one step inside; `None` if the field does not lie there.
     fn enter(self, name: &str) -> Option<Self> {
         let (wanted, later) = self.rest.split_first()?;
-        let (level, rest) = match self.level {
+        let (schema, rest) = match self.schema {
             // Whatever is not looked for may be the key of a map.
             None if wanted != name => (None, self.rest),
             None => (None, later),
-            Some(level) => match member(level, name) {
-                Some(Member::Value(values)) if is_map(level) => (Some(values.inside()), self.rest),
+            Some(schema) => match member(schema, name) {
+                Some(Member::Value(values)) if is_map(schema) => (Some(values.inside()), self.rest),
                 Some(Member::Field(field)) if wanted == name => (Some(field.inside()), later),
                 _ if wanted == name => (None, later),
                 _ => return None,
             },
         };
-        Some(Self { level, rest })
+        Some(Self { schema, rest })
     }
 
     /// Goes along a path until the field is reached; returns after how many steps that was.
@@ -184,7 +184,7 @@ impl<'n> Search<'n> {
             Value::Array(items) => items.iter_mut().for_each(|item| self.edit(item, change)),
             Value::Object(fields) => {
                 if let [name] = self.rest
-                    && !self.level.is_some_and(is_map)
+                    && !self.schema.is_some_and(is_map)
                 {
                     change(fields, name);
                 }
@@ -208,7 +208,7 @@ impl fmt::Debug for Upcast<'_> {
 /// Brings an entry to the present schema version of its type.
 pub(crate) fn upcast(
     registration: &Registration,
-    fields: Level,
+    fields: Schema,
     entry: &mut LogEntry,
 ) -> Result<()> {
     let upcasters: &BTreeMap<u32, Upcaster> = &registration.upcasters;
@@ -233,7 +233,7 @@ pub(crate) fn upcast(
 }
 
 /// Gives a member another name, unless there is one of that name.
-pub(crate) fn give_name(fields: &mut Map<String, Value>, name: &str, to: &str) {
+pub(crate) fn rename_key(fields: &mut Map<String, Value>, name: &str, to: &str) {
     if !fields.contains_key(to)
         && let Some(value) = fields.remove(name)
     {

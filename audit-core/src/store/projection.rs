@@ -94,7 +94,7 @@ pub fn id_suffix(suffix: &str) -> Option<String> {
 /// assert_eq!(number_text("18446744073709551616.0").as_deref(), Some("18446744073709551616"));
 /// ```
 pub fn number_text(spelling: &str) -> Option<String> {
-    match number::spelled(spelling) {
+    match number::stored_number(spelling) {
         Value::String(text) => Some(text),
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! Entities: values with an identity.
+//! The trait of entities: values with an identity.
 
 use std::any::Any;
 use std::rc::Rc;
@@ -10,52 +10,52 @@ use super::model::ModelSchema;
 use super::repr::Repr;
 use crate::entry::ObjectRef;
 
-/// An entity: a value with an identity, whose creations, updates and deletions are entries.
+/// An entity: a value with an identity whose creation, updates and deletion are recorded.
 ///
 /// `#[derive(Auditable)]` implements it for a struct with a field called `id`, with fields
-/// marked `#[audit(id)]`, or with `#[audit(id(..))]` on the struct. A struct without
-/// identity gets only [`AuditValue`] and can be a field of an entity.
+/// marked `#[audit(id)]`, or with `#[audit(id(..))]` on the struct. For a struct without an
+/// identity it implements only [`AuditValue`]; such a struct can be a field of an entity.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an entity: `Auditable` is not derived, or no field is the identity",
     label = "`{Self}` does not implement `Auditable`",
     note = "derive `Auditable` and mark the identifying field with `#[audit(id)]` (a field called `id` is found by itself)"
 )]
 pub trait Auditable: AuditValue {
-    /// The stored name of the type, which stays when the type is renamed.
+    /// The stored name of the type, which is independent of the Rust name.
     const MODEL: &'static str;
 
-    /// The parts of the identity, each with what its tokens are made for if it is hashed. Empty
-    /// if no part is.
+    /// The hash domain of each part of the identity, `None` for a part that is not hashed. Empty
+    /// if no part is hashed.
     #[doc(hidden)]
     const HASHED_KEY: &'static [Option<&'static str>] = &[];
 
-    /// Whether entries name the object or its parent by a token.
+    /// Whether entries identify the object or its parent by a token.
     #[doc(hidden)]
     const HASHES_KEYS: bool = !Self::HASHED_KEY.is_empty();
 
     /// Returns the identity as text; the parts of a composite one are joined with `|`. Empty
-    /// while the object has no key, or only a part of one: it cannot be recorded then.
+    /// while the object has no key or only a part of it, in which case it cannot be recorded.
     ///
-    /// A part that is hashed is a token, made with the key of the log that drafts an entry, or
-    /// else of the [current log](crate::AuditLog::current).
+    /// A hashed part is a token, made with the key of the log that drafts the entry, or else of
+    /// the [current log](crate::AuditLog::current).
     fn object_pk(&self) -> String;
 
-    /// Returns whether two objects are known to have one key, without making it. After `false`
-    /// the keys are compared.
+    /// Returns whether two objects are known to have the same key, without building it. After
+    /// `false` the caller compares the keys.
     #[doc(hidden)]
     #[inline]
     fn keeps_key(&self, _other: &Self) -> bool {
         false
     }
 
-    /// Returns the object as people read it, with masked fields masked; by default the
-    /// model and the identity, `User 42`.
+    /// Returns the object as human-readable text, with masked fields masked. The default is the
+    /// model and the identity, such as `User 42`.
     fn object_repr(&self) -> String {
         format!("{} {}", Self::MODEL, self.object_pk())
     }
 
-    /// Returns what is known of the type before any value is seen; by default the model's
-    /// name and the [fields](AuditValue::FIELDS) of the type.
+    /// Returns the static description of the type. The default has the model's name and the
+    /// [fields](AuditValue::FIELDS) of the type.
     fn schema() -> &'static ModelSchema {
         const { &ModelSchema::new(Self::MODEL, Self::MODEL, Self::FIELDS) }
     }
@@ -65,7 +65,7 @@ pub trait Auditable: AuditValue {
         None
     }
 
-    /// Returns the entity itself, also where `self` points to it.
+    /// Returns the entity itself, even if `self` is a pointer to it.
     #[doc(hidden)]
     fn entity(&self) -> &dyn Any
     where
@@ -74,7 +74,7 @@ pub trait Auditable: AuditValue {
         self
     }
 
-    /// Writes [`object_repr`](Self::object_repr), asking `repr` what may be shown of a field.
+    /// Writes [`object_repr`](Self::object_repr), with each field as `repr` allows it.
     #[doc(hidden)]
     fn repr_into(&self, repr: &mut Repr<'_>) {
         repr.text(&self.object_repr());
@@ -83,7 +83,7 @@ pub trait Auditable: AuditValue {
 
 macro_rules! pointers {
     ($($pointer:ident),*) => {$(
-        /// The entity it points to.
+        /// Delegates to the entity that it points to.
         impl<T: Auditable> Auditable for $pointer<T> {
             const MODEL: &'static str = T::MODEL;
             const HASHED_KEY: &'static [Option<&'static str>] = T::HASHED_KEY;
@@ -126,8 +126,8 @@ macro_rules! pointers {
 pointers!(Box, Rc, Arc);
 
 impl ObjectRef {
-    /// Returns the object of a type with this key, as entries of the current log name it. A part
-    /// of the key that the type hashes is given in clear or as a token.
+    /// Returns a reference to the object of a type with this key, as in entries of the current
+    /// log. A part of the key that the type hashes is given in clear or as a token.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "`42` reads better than `&42`"
@@ -136,7 +136,8 @@ impl ObjectRef {
         Self::keyed::<T>(None, pk.to_string())
     }
 
-    /// As [`of`](Self::of), with keys other than those of the current log.
+    /// Returns a reference as [`of`](Self::of) does, with other hash keys than those of the
+    /// current log.
     pub(crate) fn keyed<T: Auditable>(keys: Option<&HashKeys>, pk: String) -> Self {
         let object_pk = match keys {
             _ if T::HASHED_KEY.is_empty() => pk,

@@ -1,4 +1,4 @@
-//! What a walk over values is given, and what it leaves behind.
+//! The environment of a walk over values: its inputs and its results besides the values.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,26 +7,26 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::frozen::Capture;
+use super::capture::Capture;
 use super::hash::HashKeys;
-use super::rules::Ruling;
+use super::rules::ModelRules;
 use super::schema::{FieldSchema, Sensitivity};
-use super::visited::any_inside;
+use super::schema_walk::any_field;
 use crate::change::Redaction;
 use crate::error::ValueError;
 use crate::path::{Path, PathSegment};
 
-/// What taking snapshots needs and leaves behind.
+/// The inputs and results of a walk over values.
 #[derive(Debug, Default)]
 pub(crate) struct Env {
     pub(super) keys: Option<Arc<HashKeys>>,
-    /// How many objects and arrays were built.
+    /// The number of objects and arrays built.
     pub(super) built: usize,
-    /// The rules of registered models; `None` outside of a log, and where no model has any.
-    pub(super) ruling: Option<Ruling>,
+    /// The rules of registered models. `None` outside of a log and if no model has rules.
+    pub(super) model_rules: Option<ModelRules>,
     /// Whether redactions are noted.
     pub(super) noting: bool,
-    /// The results of a walk besides its value; `None` for most walks.
+    /// The results of the walk besides its value; `None` for most walks.
     pub(super) notes: Option<Box<Notes>>,
 }
 
@@ -34,13 +34,13 @@ pub(crate) struct Env {
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) error: Option<ValueError>,
-    /// The keys of flattened maps that have the name of a declared field, as paths.
-    pub(super) passed_over: Vec<String>,
-    /// The redactions of top-level fields, where the caller asked for them and there are any.
+    /// The keys of flattened maps that a declared field shadows, as paths.
+    pub(super) shadowed_keys: Vec<String>,
+    /// The redactions of top-level fields, if the caller requested them and there are any.
     pub(super) redactions: Option<Redactions>,
-    /// The capture of values that are compared after they changed.
+    /// The field schemas of captured values.
     pub(super) capture: Option<Box<Capture>>,
-    /// The fields of the outermost value that are compared with what they were before.
+    /// The fields of the outermost value that are compared through their captured states.
     left_out: Option<Arc<[&'static str]>>,
 }
 
@@ -54,17 +54,17 @@ impl Redactions {
         self.0.get(name).copied()
     }
 
-    /// Notes a redaction; one of all of the value comes before one of a part.
+    /// Notes a redaction. One of the whole value takes precedence over a partial one.
     pub(super) fn note(&mut self, name: Cow<'static, str>, redaction: Redaction) {
-        let known = self.0.entry(name).or_insert(redaction);
-        if *known == Redaction::Partial {
-            *known = redaction;
+        let noted = self.0.entry(name).or_insert(redaction);
+        if *noted == Redaction::Partial {
+            *noted = redaction;
         }
     }
 }
 
 impl Env {
-    /// Hashes with these keys instead of the current log's.
+    /// Returns an environment that hashes with these keys instead of those of the current log.
     pub(crate) fn with_keys(keys: Arc<HashKeys>) -> Self {
         Self {
             keys: Some(keys),
@@ -72,74 +72,78 @@ impl Env {
         }
     }
 
-    /// Walks values under these rules.
-    pub(crate) fn under(mut self, ruling: Option<Ruling>) -> Self {
-        self.ruling = ruling;
+    /// Sets the rules of registered models.
+    pub(crate) fn under(mut self, model_rules: Option<ModelRules>) -> Self {
+        self.model_rules = model_rules;
         self
     }
 
     /// Leaves the rules of the outermost value to the caller.
-    pub(crate) fn below_the_outermost(mut self) -> Self {
-        self.ruling = self.ruling.map(Ruling::below_the_outermost);
+    pub(crate) fn excluding_outermost(mut self) -> Self {
+        self.model_rules = self.model_rules.map(ModelRules::excluding_outermost);
         self
     }
 
-    /// Whether values with these fields are not recorded with all that they have.
-    pub(crate) fn shows_parts(&self, fields: &'static [FieldSchema]) -> bool {
-        // No walk for the types without fields, which most keys are of.
+    /// Returns whether the recorded form of a value with these fields omits or hides a part of it.
+    pub(crate) fn hides_parts(&self, fields: &'static [FieldSchema]) -> bool {
+        // Fast path for types without fields, which most keys have.
         !fields.is_empty()
-            && any_inside(fields, |field| {
+            && any_field(fields, |field| {
                 field.sensitivity != Sensitivity::Clear
-                    || self.ruling.as_ref().is_some_and(|ruling| ruling.has(field))
+                    || self
+                        .model_rules
+                        .as_ref()
+                        .is_some_and(|model_rules| model_rules.has(field))
             })
     }
 
     #[inline]
-    pub(crate) fn ruling(&self) -> Option<&Ruling> {
-        self.ruling.as_ref()
+    pub(crate) fn model_rules(&self) -> Option<&ModelRules> {
+        self.model_rules.as_ref()
     }
 
-    /// Keeps how the top-level fields are redacted.
+    /// Requests the redactions of the top-level fields.
     pub(crate) fn noting_redactions(mut self) -> Self {
         self.noting = true;
         self
     }
 
-    /// Begins to note the redactions of a flattened value; returns those of what is around it.
+    /// Starts to note the redactions of a flattened value. Returns those of the enclosing value,
+    /// for [`take_redactions`](Self::take_redactions).
     pub(crate) fn note_redactions(&mut self) -> (bool, Option<Redactions>) {
-        let around = self.notes.as_mut();
-        let around = around.and_then(|notes| notes.redactions.take());
-        (mem::replace(&mut self.noting, true), around)
+        let notes = self.notes.as_mut();
+        let outer = notes.and_then(|notes| notes.redactions.take());
+        (mem::replace(&mut self.noting, true), outer)
     }
 
-    /// Ends the noting, and goes on with that of `around`.
+    /// Returns the redactions of a flattened value and restores those of the enclosing one.
     pub(crate) fn take_redactions(
         &mut self,
-        (noting, around): (bool, Option<Redactions>),
+        (noting, outer): (bool, Option<Redactions>),
     ) -> Redactions {
         self.noting = noting;
         let Some(notes) = &mut self.notes else {
             return Redactions::default();
         };
-        mem::replace(&mut notes.redactions, around).unwrap_or_default()
+        mem::replace(&mut notes.redactions, outer).unwrap_or_default()
     }
 
-    /// Notes a key of a flattened map whose name a declared field has.
-    pub(crate) fn pass_over(&mut self, field: &FieldSchema, key: &str) {
+    /// Notes a key of a flattened map that a declared field shadows.
+    pub(crate) fn note_shadowed_key(&mut self, field: &FieldSchema, key: &str) {
         let segments = [field.name, key].map(|name| PathSegment::Name(name.to_owned()));
         let path = Path::from_segments(&segments).to_string();
-        let known = &mut self.notes().passed_over;
-        if !known.contains(&path) {
-            known.push(path);
+        let noted = &mut self.notes().shadowed_keys;
+        if !noted.contains(&path) {
+            noted.push(path);
         }
     }
 
-    pub(crate) fn take_passed_over(&mut self) -> Vec<String> {
+    pub(crate) fn take_shadowed_keys(&mut self) -> Vec<String> {
         let notes = self.notes.as_mut();
-        notes.map_or_else(Vec::new, |notes| mem::take(&mut notes.passed_over))
+        notes.map_or_else(Vec::new, |notes| mem::take(&mut notes.shadowed_keys))
     }
 
-    /// Captures values with what tells how they are compared.
+    /// Captures values, tagged for a later comparison.
     pub(crate) fn capturing(mut self) -> Self {
         self.notes().capture = Some(Box::default());
         self
@@ -160,7 +164,7 @@ impl Env {
 
     #[inline]
     pub(crate) fn into_error(self) -> Option<ValueError> {
-        // Taken apart, so that most walks have nothing to drop.
+        // Destructured, so that most walks have nothing to drop.
         let Notes { error, .. } = *self.notes?;
         error
     }
@@ -175,7 +179,7 @@ impl Env {
         self.notes().left_out = names;
     }
 
-    /// Whether the walk has no result yet besides its value, and leaves nothing out.
+    /// Returns whether the walk has no result yet besides its value and leaves no field out.
     #[inline]
     pub(super) fn is_without_notes(&self) -> bool {
         self.notes.is_none()
@@ -190,7 +194,7 @@ impl Env {
         names.is_some_and(|names| names.contains(&name))
     }
 
-    /// Returns whether there is an error, after which nothing is worth a further look.
+    /// Returns whether the walk has failed and can stop.
     #[inline]
     pub(crate) fn failed(&self) -> bool {
         self.notes
@@ -198,7 +202,7 @@ impl Env {
             .is_some_and(|notes| notes.error.is_some())
     }
 
-    /// Returns where the results of the walk are kept.
+    /// Returns the results of the walk besides its value.
     #[cold]
     pub(super) fn notes(&mut self) -> &mut Notes {
         self.notes.get_or_insert_default()

@@ -1,15 +1,14 @@
-//! Descriptions of fields, as the derive writes them.
+//! Constructors of field schemas for the code that the derive generates.
 
 use super::schema::FieldSchema;
 
-/// The fields of a type that has none, or whose fields do not matter.
+/// Returns no fields, for a type without fields or whose fields are irrelevant.
 pub fn no_fields() -> &'static [FieldSchema] {
     &[]
 }
 
-/// Describes a named field of a type, of which `AuditValue::AS_FIELD` is given. The name is taken
-/// for one that needs no quotes in a path: the derive looks, and the compiler need not for each
-/// field.
+/// Describes a named field; the second argument is `AuditValue::AS_FIELD` of its type. The derive
+/// has checked that the name needs no quotes in a path, so that the compiler need not evaluate it.
 pub const fn field(
     name: &'static str,
     (nested, set): (fn() -> &'static [FieldSchema], bool),
@@ -19,7 +18,7 @@ pub const fn field(
     field
 }
 
-/// Describes a named field as [`field`] does, under a name that may need quotes in a path.
+/// Describes a named field as [`field`] does; the name may need quotes in a path.
 pub const fn quoted_field(
     name: &'static str,
     (nested, set): (fn() -> &'static [FieldSchema], bool),
@@ -29,8 +28,7 @@ pub const fn quoted_field(
     field
 }
 
-/// Describes the field at `index` of a tuple, of whose type `AuditValue::AS_FIELD` is given;
-/// `name` is the index as text.
+/// Describes the field at `index` of a tuple; `name` is the index as text.
 pub const fn indexed_field(
     index: usize,
     name: &'static str,
@@ -41,7 +39,7 @@ pub const fn indexed_field(
     field
 }
 
-/// Describes a field in its parent's place, of whose type `AuditValue::AS_FIELD` is given.
+/// Describes a field whose value is recorded as its parent's value.
 pub const fn inline_field(
     name: &'static str,
     (nested, set): (fn() -> &'static [FieldSchema], bool),

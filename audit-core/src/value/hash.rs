@@ -23,15 +23,15 @@ pub(crate) struct HashKeys {
 }
 
 thread_local! {
-    /// The keys entered on this thread, in place of those of the current log.
+    /// The keys entered on this thread, which override those of the current log.
     static ENTERED: RefCell<Option<Arc<HashKeys>>> = const { RefCell::new(None) };
 }
 
-/// Returns the keys of the current log, once a log was built.
-static OF_THE_CURRENT_LOG: OnceLock<fn() -> Arc<HashKeys>> = OnceLock::new();
+/// The function that returns the keys of the current log, set when the first log is built.
+static CURRENT_LOG_KEYS: OnceLock<fn() -> Arc<HashKeys>> = OnceLock::new();
 
-/// How many bytes a key has at least: with fewer the values behind tokens can be found by trying
-/// keys.
+/// The minimum length of a key in bytes. With a shorter key the values behind tokens can be found
+/// by brute force.
 pub(crate) const MIN_KEY: usize = 16;
 
 impl HashKeys {
@@ -46,8 +46,8 @@ impl HashKeys {
         self.keys.insert(version, key);
     }
 
-    /// The key of this process, for logs that were given none: its tokens start with `h0:`
-    /// and can be compared within this process only.
+    /// Returns the random key of this process, for logs without a configured key. Its tokens start
+    /// with `h0:` and can be compared within this process only.
     pub(crate) fn ephemeral() -> Arc<Self> {
         static KEY: LazyLock<Arc<HashKeys>> = LazyLock::new(|| {
             // `RandomState` is seeded with 128 bits of the system's entropy.
@@ -59,23 +59,23 @@ impl HashKeys {
         Arc::clone(&KEY)
     }
 
-    /// Sets where [`current`](Self::current) finds the keys of the current log.
-    pub(crate) fn find_by(current: fn() -> Arc<Self>) {
-        OF_THE_CURRENT_LOG.get_or_init(|| current);
+    /// Sets the function by which [`current`](Self::current) finds the keys of the current log.
+    pub(crate) fn set_current(current: fn() -> Arc<Self>) {
+        CURRENT_LOG_KEYS.get_or_init(|| current);
     }
 
-    /// The keys entered on this thread, else those of the current log. Before any log is built
-    /// these are the ephemeral ones, which the log in memory has too.
+    /// Returns the keys entered on this thread, else those of the current log. Before any log is
+    /// built these are the ephemeral ones, which the default in-memory log uses too.
     pub(crate) fn current() -> Arc<Self> {
         let entered = ENTERED.with_borrow(Clone::clone);
-        entered.unwrap_or_else(|| match OF_THE_CURRENT_LOG.get() {
+        entered.unwrap_or_else(|| match CURRENT_LOG_KEYS.get() {
             Some(current) => current(),
             None => Self::ephemeral(),
         })
     }
 
-    /// Runs a function in which these keys make the tokens of [identities](Self::key_token):
-    /// `object_pk` has no other way to the keys of a log.
+    /// Runs a function in which these keys make the tokens of [identities](Self::key_token).
+    /// `object_pk` takes no arguments, so it gets the keys of a log through the thread.
     pub(crate) fn entered<R>(self: Arc<Self>, run: impl FnOnce() -> R) -> R {
         struct Restore(Option<Arc<HashKeys>>);
         impl Drop for Restore {
@@ -87,12 +87,12 @@ impl HashKeys {
         run()
     }
 
-    /// Whether a restart makes other tokens.
+    /// Returns whether the tokens change when the process restarts.
     pub(crate) fn is_ephemeral(&self) -> bool {
         self.keys.keys().all(|version| *version == 0)
     }
 
-    /// Returns the token of a value, made with the highest version of the key.
+    /// Returns the token of a value, made with the key of the highest version.
     pub(crate) fn token(&self, domain: &str, value: &Value) -> String {
         let Some((version, key)) = self.keys.last_key_value() else {
             return String::new();
@@ -100,8 +100,8 @@ impl HashKeys {
         token(*version, key, domain, value)
     }
 
-    /// Returns the token of an identity's text, or of a part of it. The lowest version of the key
-    /// makes it, so that an object keeps its history when a version is added.
+    /// Returns the token of an identity's text or of a part of it. It is made with the key of the
+    /// lowest version, so that an object keeps its history when a version is added.
     pub(crate) fn key_token(&self, domain: &str, text: &str) -> String {
         let Some((version, key)) = self.keys.first_key_value() else {
             return String::new();
@@ -109,8 +109,8 @@ impl HashKeys {
         token(*version, key, domain, &Value::String(text.to_owned()))
     }
 
-    /// Returns the key under which an object is stored, given its key in clear. Tokens are
-    /// taken as they are if `form` allows for them.
+    /// Returns the stored key of an object, given its key in clear. Tokens are kept if `form`
+    /// allows them.
     pub(crate) fn object_key(
         &self,
         domains: &[Option<&str>],
@@ -131,7 +131,7 @@ impl HashKeys {
             _ => {
                 let parts = key_parts(&key);
                 if parts.len() != domains.len() {
-                    // No key of the model. What it has in clear must not show either.
+                    // Not a key of the model. Its clear text must not show either.
                     return self.key_token("", &key);
                 }
                 let parts: Vec<String> = domains
@@ -148,7 +148,7 @@ impl HashKeys {
     }
 }
 
-/// The form of a key that is given.
+/// The form of a given key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyForm {
     /// In clear, as in a value: a secret that looks like a token is hashed too.
@@ -182,8 +182,8 @@ fn is_token(text: &str) -> bool {
     })
 }
 
-/// Returns the token of an identity or of a part of it; empty for an empty text, which is the key
-/// of no object.
+/// Returns the token of an identity or of a part of it. Empty for an empty text, which identifies
+/// no object.
 #[doc(hidden)]
 pub fn hashed_key(domain: &str, text: &str) -> String {
     if text.is_empty() {
@@ -192,7 +192,7 @@ pub fn hashed_key(domain: &str, text: &str) -> String {
     HashKeys::current().key_token(domain, text)
 }
 
-/// Returns the key under which the parent of an object is stored, given the parent's key in clear.
+/// Returns the stored key of an object's parent, given the parent's key in clear.
 #[doc(hidden)]
 pub fn parent_key<T: Auditable>(key: String) -> String {
     if T::HASHED_KEY.is_empty() {
@@ -201,11 +201,11 @@ pub fn parent_key<T: Auditable>(key: String) -> String {
     HashKeys::current().object_key(T::HASHED_KEY, key, KeyForm::Clear)
 }
 
-/// Returns whether an object's entries name an object by a token, itself or its parent.
+/// Returns whether an object's entries identify the object or its parent by a token.
 ///
 /// # Panics
-/// If the parent's key would stand in clear in one place and hidden in the other. In a constant
-/// that is a compile error.
+/// Panics if the parent's key would be in clear in one column and hashed in the other. In a
+/// constant that is a compile error.
 #[doc(hidden)]
 pub const fn hashes_keys(
     own: &[Option<&str>],
@@ -228,7 +228,7 @@ pub const fn hashes_keys(
 
 impl fmt::Debug for HashKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never the keys.
+        // Without the keys.
         f.debug_struct("HashKeys")
             .field("versions", &self.keys.keys())
             .finish()

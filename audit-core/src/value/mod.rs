@@ -1,35 +1,35 @@
 //! Values whose changes can be tracked.
 
 pub(crate) mod auditable;
-pub(crate) mod before;
+pub(crate) mod capture;
 pub(crate) mod diff;
 pub(crate) mod env;
 pub(crate) mod fields;
-pub(crate) mod flat;
-pub(crate) mod frozen;
+pub(crate) mod flatten;
 pub(crate) mod hash;
 pub(crate) mod impls;
-pub(crate) mod member;
 pub(crate) mod model;
 pub(crate) mod repr;
 pub(crate) mod rules;
 pub(crate) mod schema;
+pub(crate) mod schema_lookup;
+pub(crate) mod schema_walk;
 pub(crate) mod sensitive;
+pub(crate) mod shared_fields;
 pub(crate) mod snapshot;
-pub(crate) mod visited;
 pub(crate) mod walk;
 
 use serde_json::Value;
 
-pub use self::impls::keyed::Keyed;
-pub(crate) use self::impls::keyed::moves;
-pub use self::impls::moment::within_time;
-pub use self::impls::serialize::Recorder;
-pub use self::impls::set::AsSet;
-pub use self::impls::wrap::{
+pub use self::impls::field_wrapper::{
     Concealed, Debugged, Displayed, FieldsOf, MaskOf, MaskedWith, ModelOf, NoFields, NoModel,
     Referenced, Serialized, SerializedWith, Via, fields_of, masked,
 };
+pub use self::impls::keyed::Keyed;
+pub(crate) use self::impls::keyed::moves;
+pub use self::impls::serialize::Recorder;
+pub use self::impls::set::AsSet;
+pub use self::impls::time_tolerance::within_time;
 
 use self::diff::Diff;
 use self::repr::Repr;
@@ -37,14 +37,14 @@ use self::schema::FieldSchema;
 use self::snapshot::Snapshot;
 use self::walk::Walk;
 
-/// A value whose changes can be tracked: anything that can stand in a tracked field.
+/// A value whose changes can be tracked: the type of a tracked field or entity.
 ///
-/// Derive it with `#[derive(Auditable)]`. A type of another crate needs no implementation:
-/// the field's attribute says how it is recorded (`#[audit(serde)]`, `#[audit(display)]`,
-/// `#[audit(debug)]`, `#[audit(with = path)]`) or that it is not (`#[audit(skip)]`).
+/// Derive it with `#[derive(Auditable)]`. A type of another crate needs no implementation: an
+/// attribute of the field selects the recorded form (`#[audit(serde)]`, `#[audit(display)]`,
+/// `#[audit(debug)]`, `#[audit(with = path)]`) or excludes the field (`#[audit(skip)]`).
 ///
-/// That there is no blanket implementation is on purpose: nothing reaches the trail whose
-/// type nobody has classified.
+/// There is deliberately no blanket implementation: a value is recorded only if its type was
+/// classified.
 ///
 /// # Example: a type whose text is recorded
 /// ```
@@ -72,7 +72,7 @@ use self::walk::Walk;
     note = "`auditlog` implements it for types of `bigdecimal`, `bytes`, `indexmap`, `ipnetwork`, `jiff`, `rust_decimal`, `secrecy`, `semver`, `time`, `ulid` and `url`, each behind the cargo feature of that name"
 )]
 pub trait AuditValue {
-    /// Whether a difference may lie inside, at a path below the value's own.
+    /// Whether a change may be reported at a path inside the value.
     ///
     /// `false` (the default) for a value that is recorded as one old and one new value.
     const COMPOSITE: bool = false;
@@ -81,22 +81,22 @@ pub trait AuditValue {
     #[doc(hidden)]
     const SET: bool = false;
 
-    /// Whether two values have the same text exactly if they are the same, and none is recorded as
-    /// a null.
+    /// Whether two values have the same text if and only if they are the same, and none is
+    /// recorded as a null.
     #[doc(hidden)]
     const PLAIN: bool = false;
 
-    /// What a field of the type is described by: the type's fields, and whether it is a set.
+    /// The description of a field of this type: the type's fields and whether it is a set.
     #[doc(hidden)]
     const AS_FIELD: (fn() -> &'static [FieldSchema], bool) = (Self::fields, Self::SET);
 
     /// The fields of the type, in declaration order; empty for a type without fields.
     const FIELDS: &'static [FieldSchema] = &[];
 
-    /// Returns whether both values are the same to the trail: an update from one to the
-    /// other changes nothing.
+    /// Returns whether the trail treats both values as the same, so that an update from one to the
+    /// other records no change.
     ///
-    /// The default asks [`diff`](Self::diff) and is right for composite values only.
+    /// The default calls [`diff`](Self::diff) and is correct for composite values only.
     fn same(&self, other: &Self) -> bool {
         Diff::probe(self, other)
     }
@@ -104,16 +104,16 @@ pub trait AuditValue {
     /// Returns the value as JSON, with every secret in its masked form.
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value;
 
-    /// Reports to `cx` what changed from `self` to `new`.
+    /// Reports the changes from `self` to `new` to `cx`.
     ///
-    /// Called for a value that is not composite only when [`same`](Self::same) is false;
-    /// the default reports one old and one new value.
+    /// For a value that is not composite, called only if [`same`](Self::same) returns `false`. The
+    /// default reports one old and one new value.
     #[inline]
     fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
         cx.replace(Some(self), Some(new));
     }
 
-    /// Appends the value as people read it, for `object_repr` and keys.
+    /// Appends the value as human-readable text, for `object_repr` and keys.
     #[doc(hidden)]
     fn write_text(&self, out: &mut String, cx: &mut Snapshot<'_>) {
         match self.snapshot(cx) {
@@ -123,20 +123,20 @@ pub trait AuditValue {
         }
     }
 
-    /// Returns [`FIELDS`](Self::FIELDS) of the type, or of what it wraps.
+    /// Returns [`FIELDS`](Self::FIELDS) of the type or of the type that it wraps.
     #[doc(hidden)]
     fn fields() -> &'static [FieldSchema] {
         Self::FIELDS
     }
 
-    /// Returns the names of an enum's variants without data, which are keys of the object into
-    /// which the enum is flattened.
+    /// Returns the names of an enum's unit variants, which are keys of the object into which the
+    /// enum is flattened.
     #[doc(hidden)]
     fn unit_names() -> &'static [&'static str] {
         &[]
     }
 
-    /// Visits the value as a field of a struct, named by its place in the type's fields.
+    /// Visits the value as a field of a struct, identified by its index in the type's fields.
     #[doc(hidden)]
     #[inline]
     fn visit_field<W: Walk>(
@@ -162,7 +162,7 @@ pub trait AuditValue {
         walk.visit_optional(fields, index, old, new);
     }
 
-    /// Returns the value as it is recorded under a field's settings.
+    /// Returns the recorded form of the value under a field's settings.
     #[doc(hidden)]
     #[inline]
     fn field_value(&self, cx: &mut Snapshot<'_>, field: &'static FieldSchema) -> Value {
@@ -176,14 +176,14 @@ pub trait AuditValue {
         crate::value::repr::key_text(self)
     }
 
-    /// Returns whether two values are known to have one text as a key, without making it.
+    /// Returns whether two values are known to have the same key text, without building it.
     #[doc(hidden)]
     #[inline]
     fn shares_key(&self, other: &Self) -> bool {
         Self::PLAIN && self.same(other)
     }
 
-    /// Shows the value in the text of its holder.
+    /// Appends the value to the text of the object that contains it.
     #[doc(hidden)]
     #[inline]
     fn field_repr(&self, repr: &mut Repr<'_>, field: &'static FieldSchema) {

@@ -1,9 +1,9 @@
-//! What is known of an entity type: its names, its levels and which actions are recorded.
+//! The static description of an entity type: its names, levels and recorded actions.
 
 use super::schema::FieldSchema;
 use crate::level::Level;
 
-/// An entity's type, as the derive describes it.
+/// The static description of an entity type.
 #[derive(Clone, Copy, Debug)]
 pub struct ModelSchema {
     pub(crate) name: &'static str,
@@ -61,7 +61,7 @@ impl ModelSchema {
         self
     }
 
-    /// Names the model of the aggregate root, and the field that holds its key.
+    /// Sets the model of the aggregate root and the field with its key.
     pub const fn with_parent(mut self, model: &'static str, key: &'static str) -> Self {
         self.parent = Some(model);
         self.parent_key = Some(key);
@@ -78,12 +78,12 @@ impl ModelSchema {
         self.type_name
     }
 
-    /// Returns the schema version stored with each entry (1 unless given).
+    /// Returns the schema version stored with each entry (1 by default).
     pub const fn version(&self) -> u32 {
         self.version
     }
 
-    /// Returns the fields in declaration order, skipped ones included.
+    /// Returns the fields in declaration order, including skipped ones.
     pub const fn fields(&self) -> &'static [FieldSchema] {
         self.fields
     }
@@ -131,7 +131,8 @@ pub struct ActionLevels {
 }
 
 impl ActionLevels {
-    /// Create, update and custom actions at info, delete at warning, access at debug.
+    /// The default levels: info for create, update and custom actions, warning for delete, debug
+    /// for access.
     pub const DEFAULT: Self = Self {
         create: Level::Info,
         update: Level::Info,
@@ -147,7 +148,7 @@ impl Default for ActionLevels {
     }
 }
 
-/// Which actions of a model are recorded. Custom actions always are.
+/// The recorded actions of a model. Custom actions are always recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(
@@ -155,13 +156,13 @@ impl Default for ActionLevels {
     reason = "one for each of the four actions"
 )]
 pub struct ActionSet {
-    /// Creations are recorded.
+    /// Whether creations are recorded.
     pub create: bool,
-    /// Updates are recorded.
+    /// Whether updates are recorded.
     pub update: bool,
-    /// Deletions are recorded.
+    /// Whether deletions are recorded.
     pub delete: bool,
-    /// Accesses are recorded.
+    /// Whether accesses are recorded.
     pub access: bool,
 }
 

@@ -45,7 +45,7 @@ impl<'a> Repr<'a> {
         self.text.push_str(text);
     }
 
-    /// Appends what may be shown of a field.
+    /// Appends a field, masked if the field or the rules say so.
     pub fn field<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) {
         let rule = self.rules.and_then(|rules| rules.for_repr(field.name));
         let mut cx = Snapshot::at_depth(self.env, 0);
@@ -62,7 +62,7 @@ impl<'a> Repr<'a> {
     }
 }
 
-/// Returns a value's key text: what `object_pk` is made of.
+/// Returns a value as the text of a key, for `object_pk`.
 #[doc(hidden)]
 pub fn key_text<T: AuditValue + ?Sized>(value: &T) -> String {
     let mut text = String::with_capacity(20);
@@ -70,8 +70,8 @@ pub fn key_text<T: AuditValue + ?Sized>(value: &T) -> String {
     text
 }
 
-/// Joins the parts of a composite identity with `|`; a `|` or `\` inside a part gets a `\`.
-/// Where a part is empty there is no key yet, and the text is empty.
+/// Joins the parts of a composite identity with `|`, escaping `|` and `\` with `\`. Empty if any
+/// part is empty, since the object then has no key yet.
 #[doc(hidden)]
 pub fn composite_key(parts: &[String]) -> String {
     if parts.iter().any(String::is_empty) {

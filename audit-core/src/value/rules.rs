@@ -1,4 +1,4 @@
-//! Rules that `register_with` adds to a type's own attributes.
+//! The rules of `register_with`, applied to changes and snapshots: fields left out and masks.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,20 +12,20 @@ use crate::change::{Change, Redaction, member_text};
 use crate::mask::Mask;
 use crate::path::{Path, PathSegment};
 
-/// One step of the way to a field.
+/// One step of a field's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FieldStep {
     /// A field by its stored name.
     Field(&'static str),
-    /// Any key of a map: keys are data, and are not taken for fields.
+    /// Any key of a map. Keys are data and never match a field name.
     Key,
 }
 
-/// A field by the steps that lead to it, such as `address`, `street`. Lists and sets need no
-/// step: a rule is for all items.
+/// The path of a field, such as `address`, `street`. Lists and sets have no step of their own: a
+/// rule applies to all items.
 pub(crate) type FieldPath = Vec<FieldStep>;
 
-/// What of a model's values is left out or masked besides what the type says.
+/// The fields of a model that are left out or masked in addition to the type's own attributes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
     pub(crate) include: Option<Vec<FieldPath>>,
@@ -33,18 +33,18 @@ pub(crate) struct Rules {
     pub(crate) mask: Vec<(FieldPath, Mask)>,
 }
 
-/// The rules of all registered models that have some.
+/// The rules of all registered models that have rules.
 pub(crate) type RulesByModel = BTreeMap<&'static str, Rules>;
 
 /// The rules under which values are walked.
 #[derive(Clone, Debug)]
-pub(crate) struct Ruling {
+pub(crate) struct ModelRules {
     models: Arc<RulesByModel>,
     /// Whether the caller applies the rules of the outermost value itself.
     outermost_by_caller: bool,
 }
 
-impl Ruling {
+impl ModelRules {
     pub(crate) fn new(models: Arc<RulesByModel>) -> Self {
         Self {
             models,
@@ -52,13 +52,13 @@ impl Ruling {
         }
     }
 
-    /// Leaves the outermost value to the caller.
-    pub(crate) fn below_the_outermost(mut self) -> Self {
+    /// Leaves the rules of the outermost value to the caller.
+    pub(crate) fn excluding_outermost(mut self) -> Self {
         self.outermost_by_caller = true;
         self
     }
 
-    /// Whether a field is the identity of a model with rules.
+    /// Returns whether a field is the identity of a model with rules.
     pub(crate) fn has(&self, field: &FieldSchema) -> bool {
         field
             .model
@@ -66,7 +66,7 @@ impl Ruling {
     }
 
     /// Returns the rules of the model whose fields these are.
-    pub(crate) fn of(&self, fields: &[FieldSchema], outermost: bool) -> Option<&Rules> {
+    pub(crate) fn for_fields(&self, fields: &[FieldSchema], outermost: bool) -> Option<&Rules> {
         if outermost && self.outermost_by_caller {
             return None;
         }
@@ -80,34 +80,32 @@ pub(crate) fn rules_of<'r>(models: &'r RulesByModel, fields: &[FieldSchema]) -> 
     models.get(model)
 }
 
-/// How a field lies to a place.
+/// The relation of a field to a path.
 #[derive(Debug, PartialEq, Eq)]
 enum Relation<'f> {
-    /// The field is the place, or the place lies inside it; with the number of segments that
-    /// lead to the field.
-    Around(usize),
-    /// The field lies inside the place; with the steps that are left.
+    /// The path leads to the field or into it; with the number of segments up to the field.
+    Covers(usize),
+    /// The field is inside the value at the path; with the remaining steps.
     Inside(&'f [FieldStep]),
-    /// Neither.
-    Apart,
+    Unrelated,
 }
 
-/// Compares a field with a path; indices and matched items are no steps.
+/// Compares a field with a path. Indices and matched items are not steps.
 fn relation<'f>(field: &'f [FieldStep], segments: &[PathSegment]) -> Relation<'f> {
     let mut rest = field;
     for (index, segment) in segments.iter().enumerate() {
-        let Some((step, later)) = rest.split_first() else {
-            return Relation::Around(index);
+        let Some((step, remaining)) = rest.split_first() else {
+            return Relation::Covers(index);
         };
         if let PathSegment::Name(name) = segment {
             match step {
-                FieldStep::Field(field) if field != name => return Relation::Apart,
-                FieldStep::Field(_) | FieldStep::Key => rest = later,
+                FieldStep::Field(field) if field != name => return Relation::Unrelated,
+                FieldStep::Field(_) | FieldStep::Key => rest = remaining,
             }
         }
     }
     if rest.is_empty() {
-        Relation::Around(segments.len())
+        Relation::Covers(segments.len())
     } else {
         Relation::Inside(rest)
     }
@@ -118,7 +116,7 @@ impl Rules {
         self.include.is_none() && self.exclude.is_empty() && self.mask.is_empty()
     }
 
-    /// Returns the mask of a top-level field in `object_repr`; an excluded field is hidden.
+    /// Returns the mask of a top-level field in `object_repr`. An excluded field is hidden.
     pub(crate) fn for_repr(&self, field: &str) -> Option<Mask> {
         let left_out = self.exclude.iter().any(|path| is_at(path, field))
             || self
@@ -128,7 +126,7 @@ impl Rules {
         if left_out {
             return Some(Mask::All);
         }
-        // A mask below the field hides all of it: the text shows more than one field.
+        // A mask inside the field hides all of it, since its text may show several fields.
         self.mask
             .iter()
             .find(|(path, _)| is_at(path, field))
@@ -139,15 +137,14 @@ impl Rules {
             )
     }
 
-    /// Applies the rules to what a diff found.
+    /// Applies the rules to the result of a diff.
     pub(crate) fn apply(&self, difference: &mut Difference) {
         let list = difference.changes.list_mut();
         self.apply_to_changes(list, 0);
         difference.notable &= !list.is_empty();
     }
 
-    /// Applies the rules to the changes of an object that stands `outer` segments below the
-    /// beginning of their paths.
+    /// Applies the rules to the changes of an object whose own path has `outer` segments.
     pub(crate) fn apply_to_changes(&self, list: &mut Vec<Change>, outer: usize) {
         self.hide_keys(list, outer);
         let mut renamed = false;
@@ -157,14 +154,14 @@ impl Rules {
             if let Some(include) = &self.include
                 && include
                     .iter()
-                    .all(|field| relation(field, segments) == Relation::Apart)
+                    .all(|field| relation(field, segments) == Relation::Unrelated)
             {
                 return false;
             }
             if self
                 .exclude
                 .iter()
-                .any(|field| matches!(relation(field, segments), Relation::Around(_)))
+                .any(|field| matches!(relation(field, segments), Relation::Covers(_)))
             {
                 return false;
             }
@@ -192,14 +189,14 @@ impl Rules {
         self.redact(&[], snapshot)
     }
 
-    /// Returns the fields of an object in which a mask of these rules hides something, and how.
+    /// Returns the fields of an object that a mask of these rules hides entirely or in part.
     pub(crate) fn masked(&self, object: &Value) -> Vec<(Cow<'static, str>, Redaction)> {
         let of_field = |(path, _): &(FieldPath, Mask)| match path.split_first() {
             Some((FieldStep::Field(name), inside)) => {
-                let there = object
+                let masked = object
                     .get(name)
                     .filter(|value| leads_to_value(value, inside));
-                there.map(|_| match inside {
+                masked.map(|_| match inside {
                     [] => ((*name).into(), Redaction::Masked),
                     _ => ((*name).into(), Redaction::Partial),
                 })
@@ -209,25 +206,25 @@ impl Rules {
         self.mask.iter().filter_map(of_field).collect()
     }
 
-    /// Applies the rules to a value that stands at `place`, but for masks of the value as a
-    /// whole; returns whether anything is masked.
-    fn redact(&self, place: &[PathSegment], value: &mut Value) -> bool {
+    /// Applies the rules to the value at `path`, except masks of the value as a whole. Returns
+    /// whether anything is masked.
+    fn redact(&self, path: &[PathSegment], value: &mut Value) -> bool {
         if let Some(include) = &self.include {
-            let relations: Vec<_> = include.iter().map(|field| relation(field, place)).collect();
-            let whole = |relation: &Relation<'_>| matches!(relation, Relation::Around(_));
+            let relations: Vec<_> = include.iter().map(|field| relation(field, path)).collect();
+            let whole = |relation: &Relation<'_>| matches!(relation, Relation::Covers(_));
             if !relations.iter().any(whole) {
                 let inside: Vec<_> = relations
                     .into_iter()
                     .filter_map(|relation| match relation {
                         Relation::Inside(rest) => Some(rest),
-                        Relation::Around(_) | Relation::Apart => None,
+                        Relation::Covers(_) | Relation::Unrelated => None,
                     })
                     .collect();
                 keep(value, &inside);
             }
         }
         for field in &self.exclude {
-            if let Relation::Inside(rest) = relation(field, place) {
+            if let Relation::Inside(rest) = relation(field, path) {
                 edit(value, rest, &mut |fields, step| match step {
                     FieldStep::Field(name) => drop(fields.remove(name)),
                     FieldStep::Key => fields.clear(),
@@ -236,7 +233,7 @@ impl Rules {
         }
         let mut masked = false;
         for (field, mask) in &self.mask {
-            if let Relation::Inside(rest) = relation(field, place) {
+            if let Relation::Inside(rest) = relation(field, path) {
                 edit(value, rest, &mut |fields, step| {
                     let hidden = fields.iter_mut().filter(|(name, _)| step.leads_to(name));
                     for (_, value) in hidden.filter(|(_, value)| !value.is_null()) {
@@ -249,18 +246,18 @@ impl Rules {
         masked
     }
 
-    /// Whether paths may not show what a field holds, to which these segments lead.
+    /// Returns whether paths must not show the value of the field at these segments.
     fn hides(&self, segments: &[PathSegment]) -> bool {
-        let around = |field: &FieldPath| matches!(relation(field, segments), Relation::Around(_));
+        let covers = |field: &FieldPath| matches!(relation(field, segments), Relation::Covers(_));
         self.include
             .as_ref()
-            .is_some_and(|include| !include.iter().any(around))
-            || self.exclude.iter().any(around)
-            || self.mask.iter().any(|(field, _)| around(field))
+            .is_some_and(|include| !include.iter().any(covers))
+            || self.exclude.iter().any(covers)
+            || self.mask.iter().any(|(field, _)| covers(field))
     }
 
-    /// Whether a field is left out or masked.
-    pub(crate) fn cover(&self, field: &[FieldStep]) -> bool {
+    /// Returns whether a field is left out or masked.
+    pub(crate) fn covers(&self, field: &[FieldStep]) -> bool {
         self.exclude.iter().any(|path| field.starts_with(path))
             || self.mask.iter().any(|(path, _)| field.starts_with(path))
             || self.include.as_ref().is_some_and(|include| {
@@ -270,16 +267,16 @@ impl Rules {
             })
     }
 
-    /// Whether paths may not show what a field of the model itself holds.
+    /// Returns whether paths must not show the value of a top-level field of the model.
     pub(crate) fn hides_field(&self, name: &str) -> bool {
         self.hides(&[PathSegment::Name(name.to_owned())])
     }
 
-    /// Names by index the items whose key may not be shown.
+    /// Identifies the items whose key must not be shown by index.
     fn hide_keys(&self, list: &mut Vec<Change>, outer: usize) {
         let mut hidden: Vec<Path> = Vec::new();
         for change in list.iter_mut() {
-            let mut way: Vec<PathSegment> = Vec::new();
+            let mut prefix: Vec<PathSegment> = Vec::new();
             let mut at = std::mem::take(&mut change.at).into_iter();
             let mut shown = Vec::with_capacity(at.len());
             let mut segments = change.path.segments();
@@ -287,9 +284,9 @@ impl Rules {
             for (number, segment) in segments.iter_mut().enumerate() {
                 if let PathSegment::Match { field, .. } = segment {
                     let index = at.next().unwrap_or_default();
-                    way.push(PathSegment::Name(field.clone()));
-                    let hides = number >= outer && self.hides(&way);
-                    way.pop();
+                    prefix.push(PathSegment::Name(field.clone()));
+                    let hides = number >= outer && self.hides(&prefix);
+                    prefix.pop();
                     if hides {
                         *segment = PathSegment::Index(index);
                         renamed = true;
@@ -298,18 +295,18 @@ impl Rules {
                     }
                 }
                 if number >= outer {
-                    way.push(segment.clone());
+                    prefix.push(segment.clone());
                 }
             }
             shown.extend(at);
             change.at = shown.into();
             for step in &mut change.moved {
                 if let PathSegment::Match { field, .. } = &step.item {
-                    way.push(PathSegment::Name(field.clone()));
-                    if self.hides(&way) {
+                    prefix.push(PathSegment::Name(field.clone()));
+                    if self.hides(&prefix) {
                         step.item = PathSegment::Index(step.from);
                     }
-                    way.pop();
+                    prefix.pop();
                 }
             }
             if renamed {
@@ -319,22 +316,22 @@ impl Rules {
         }
         hidden.sort();
         if hidden.windows(2).any(|pair| pair[0] == pair[1]) {
-            // A removal and an insertion at one index are one change.
-            merge_alike(list, |change| hidden.binary_search(&change.path).is_ok());
+            // A removal and an insertion at the same index are one change.
+            merge_equal_paths(list, |change| hidden.binary_search(&change.path).is_ok());
         }
     }
 }
 
-/// Masks the changes at a field. Those inside it become one change of the field: the path
-/// of a change inside would tell a part of the value.
+/// Masks the changes at a field. Changes inside it become one change of the field, since their
+/// paths would disclose a part of the value.
 fn mask_changes(list: &mut Vec<Change>, field: &FieldPath, mask: Mask, outer: usize) {
     let mut folded: Vec<Path> = Vec::new();
     list.retain_mut(|change| {
         let segments = change.path.segments();
-        let Relation::Around(length) = relation(field, &segments[outer..]) else {
+        let Relation::Covers(length) = relation(field, &segments[outer..]) else {
             return true;
         };
-        let (place, inside) = segments.split_at(outer + length);
+        let (masked, inside) = segments.split_at(outer + length);
         change.redaction = Some(Redaction::Masked);
         if inside.is_empty() && change.moved.is_empty() {
             for value in [&mut change.old, &mut change.new].into_iter().flatten() {
@@ -342,12 +339,12 @@ fn mask_changes(list: &mut Vec<Change>, field: &FieldPath, mask: Mask, outer: us
             }
             return true;
         }
-        // What the mask makes of any list or object.
+        // The masked form of any list or object.
         let whole = mask.apply_to_value(Value::Array(Vec::new()));
         let matched = |segment: &&PathSegment| matches!(segment, PathSegment::Match { .. });
-        let located = place.iter().filter(matched).count();
+        let located = masked.iter().filter(matched).count();
         change.at = change.at.iter().copied().take(located).collect();
-        change.path = Path::from_segments(place);
+        change.path = Path::from_segments(masked);
         change.old = Some(whole.clone());
         change.new = Some(whole);
         change.moved = Box::default();
@@ -359,7 +356,7 @@ fn mask_changes(list: &mut Vec<Change>, field: &FieldPath, mask: Mask, outer: us
     });
 }
 
-/// Splits off the member of a set, which has an index beside its text: no step leads to it.
+/// Splits off the member of a set, which has an index besides its text and is not a field step.
 fn split_member<'s>(segments: &'s [PathSegment], change: &Change) -> (&'s [PathSegment], bool) {
     let matched = |segment: &&PathSegment| matches!(segment, PathSegment::Match { .. });
     let all = change.path.segments();
@@ -373,7 +370,7 @@ fn split_member<'s>(segments: &'s [PathSegment], change: &Change) -> (&'s [PathS
     }
 }
 
-/// Names the members of sets by what may be shown of them.
+/// Names the members of sets by their redacted form.
 fn name_members(list: &mut Vec<Change>) {
     for change in list.iter_mut() {
         let mut segments = change.path.segments();
@@ -386,22 +383,22 @@ fn name_members(list: &mut Vec<Change>) {
             change.path = Path::from_segments(&segments);
         }
     }
-    merge_alike(list, |change| !change.at.is_empty());
+    merge_equal_paths(list, |change| !change.at.is_empty());
 }
 
-/// Makes one change of those that have one path, where `concerned` says so.
-fn merge_alike(list: &mut Vec<Change>, concerned: impl Fn(&Change) -> bool) {
-    let mut known: BTreeMap<Path, usize> = BTreeMap::new();
+/// Merges the changes with equal paths among those that `concerned` selects.
+fn merge_equal_paths(list: &mut Vec<Change>, concerned: impl Fn(&Change) -> bool) {
+    let mut indices: BTreeMap<Path, usize> = BTreeMap::new();
     let mut merged: Vec<Change> = Vec::with_capacity(list.len());
     for change in list.drain(..) {
         if concerned(&change) {
-            if let Some(earlier) = known.get(&change.path).map(|index| &mut merged[*index]) {
+            if let Some(earlier) = indices.get(&change.path).map(|index| &mut merged[*index]) {
                 earlier.old = earlier.old.take().or(change.old);
                 earlier.new = earlier.new.take().or(change.new);
                 earlier.redaction = earlier.redaction.or(change.redaction);
                 continue;
             }
-            known.insert(change.path.clone(), merged.len());
+            indices.insert(change.path.clone(), merged.len());
         }
         merged.push(change);
     }
@@ -417,12 +414,12 @@ impl FieldStep {
     }
 }
 
-/// Whether a field is the top-level one of this name, or lies inside it.
+/// Returns whether a field is the top-level field of this name or is inside it.
 pub(crate) fn is_at(path: &[FieldStep], name: &str) -> bool {
     matches!(path.first(), Some(FieldStep::Field(first)) if *first == name)
 }
 
-/// The names on the way of a path; indices and keys of items are no names.
+/// Returns the names in a path, without indices and matched items.
 pub(crate) fn names(path: &Path) -> Vec<String> {
     let name = |segment| match segment {
         PathSegment::Name(name) => Some(name),
@@ -431,41 +428,41 @@ pub(crate) fn names(path: &Path) -> Vec<String> {
     path.segments().into_iter().filter_map(name).collect()
 }
 
-/// Runs `change` on every object in which the last of the steps is taken.
+/// Runs `change` on every object that contains the last step.
 fn edit(
     value: &mut Value,
     steps: &[FieldStep],
     change: &mut impl FnMut(&mut Map<String, Value>, FieldStep),
 ) {
-    let Some((first, later)) = steps.split_first() else {
+    let Some((first, rest)) = steps.split_first() else {
         return;
     };
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| edit(item, steps, change)),
-        Value::Object(fields) if later.is_empty() => change(fields, *first),
+        Value::Object(fields) if rest.is_empty() => change(fields, *first),
         Value::Object(fields) => {
-            let on_the_way = fields.iter_mut().filter(|(name, _)| first.leads_to(name));
-            on_the_way.for_each(|(_, value)| edit(value, later, change));
+            let inner = fields.iter_mut().filter(|(name, _)| first.leads_to(name));
+            inner.for_each(|(_, value)| edit(value, rest, change));
         }
         _ => {}
     }
 }
 
-/// Whether the steps lead to a value that is not null.
+/// Returns whether the steps lead to a value that is not null.
 pub(crate) fn leads_to_value(value: &Value, steps: &[FieldStep]) -> bool {
-    let Some((first, later)) = steps.split_first() else {
+    let Some((first, rest)) = steps.split_first() else {
         return !value.is_null();
     };
     match value {
         Value::Array(items) => items.iter().any(|item| leads_to_value(item, steps)),
         Value::Object(fields) => fields
             .iter()
-            .any(|(name, value)| first.leads_to(name) && leads_to_value(value, later)),
+            .any(|(name, value)| first.leads_to(name) && leads_to_value(value, rest)),
         _ => false,
     }
 }
 
-/// Leaves in a value what one of the fields leads to.
+/// Removes everything from a value except the given fields.
 fn keep(value: &mut Value, fields: &[&[FieldStep]]) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| keep(item, fields)),
@@ -498,12 +495,12 @@ mod tests {
     use super::*;
     use crate::change::Changes;
 
-    fn ruled(rules: &Rules, changes: Value) -> Value {
+    fn apply(rules: &Rules, changes: Value) -> Value {
         let mut difference = Difference {
             changes: serde_json::from_value(changes).unwrap(),
             level: None,
             notable: true,
-            passed_over: Vec::new(),
+            shadowed_keys: Vec::new(),
         };
         rules.apply(&mut difference);
         serde_json::to_value::<Changes>(difference.changes).unwrap()
@@ -531,7 +528,7 @@ mod tests {
         let mut rules = masking("items");
         rules.mask.push((field("roles"), Mask::Last4));
         assert_eq!(
-            ruled(&rules, changes),
+            apply(&rules, changes),
             json!({
                 "items": {"old": "***", "new": "***", "redaction": "masked"},
                 "roles": {"old": "****", "new": "****", "redaction": "masked"},
@@ -548,7 +545,7 @@ mod tests {
             "items[sku='C'].price.net": {"old": 1, "at": [2]},
         });
         assert_eq!(
-            ruled(&masking("items.price"), changes),
+            apply(&masking("items.price"), changes),
             json!({
                 "items[sku='A'].price": {"old": "***", "new": "***", "redaction": "masked", "at": [0]},
                 "items[sku='B'].price": {"new": "***", "redaction": "masked", "at": [1]},
@@ -558,7 +555,7 @@ mod tests {
     }
 
     #[test]
-    fn a_masked_key_is_not_told_by_paths() {
+    fn paths_do_not_show_a_masked_key() {
         let changes = json!({
             "items": {"moved": {"[sku='A']": [3, 0]}},
             "items[sku='A'].qty": {"old": 1, "new": 2, "at": [3]},
@@ -566,7 +563,7 @@ mod tests {
             "items[sku='C']": {"new": {"sku": "C", "qty": 1}, "at": [1]},
         });
         assert_eq!(
-            ruled(&masking("items.sku"), changes),
+            apply(&masking("items.sku"), changes),
             json!({
                 "items": {"moved": {"[3]": [3, 0]}},
                 "items[3].qty": {"old": 1, "new": 2},

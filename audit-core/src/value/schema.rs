@@ -1,35 +1,35 @@
-//! What is known of a type before any value is seen.
+//! Field schemas: the static description of a type's fields.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
 use super::fields::no_fields;
-use super::visited::behind;
+use super::schema_walk::peel_pointers;
 use crate::level::Level;
 use crate::mask::Mask;
 use crate::path::Segment;
 
-/// What of a field's value may reach the trail.
+/// How much of a field's value is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sensitivity {
-    /// The value as it is.
+    /// The value in clear.
     Clear,
     /// A masked text in place of the value.
     Masked(Mask),
     /// A keyed pseudonym in place of the value: equal inputs give equal tokens.
     Hashed,
-    /// Nothing; the field is not recorded at all.
+    /// Nothing: the field is not recorded.
     Skipped,
 }
 
 /// One field of a tracked struct or enum variant, as the derive describes it.
 #[derive(Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags")]
 pub struct FieldSchema {
     pub(crate) name: &'static str,
-    pub(crate) place: Place,
+    pub(crate) placement: Placement,
     pub(crate) label: Option<&'static str>,
     pub(crate) aliases: &'static [&'static str],
     pub(crate) sensitivity: Sensitivity,
@@ -39,99 +39,101 @@ pub struct FieldSchema {
     pub(crate) whole: bool,
     /// Whether the value is a set.
     pub(crate) set: bool,
-    /// The model whose identity the field is, or a part of it.
+    /// The model whose identity the field is or is a part of.
     pub(crate) model: Option<&'static str>,
     pub(crate) identity: bool,
     pub(crate) converted: bool,
     pub(crate) approximate: bool,
-    /// Whether the value is recorded by another way than as its type says (`serde`, `debug`,
-    /// `display`): what its type hides is then in clear.
+    /// Whether the value is recorded without its type's `AuditValue` (`serde`, `debug`,
+    /// `display`), so that what its type hides is in clear.
     pub(crate) bypassed: bool,
-    /// Whether nothing that is recorded is described by the fields of the type, such as what a
-    /// mask hides or a function converts.
+    /// Whether the fields of the type do not describe the recorded form, as for a masked or
+    /// converted value.
     pub(crate) opaque: bool,
-    /// Whether the field was looked at and holds no secret.
+    /// Whether the author declared that the field holds no secret.
     pub(crate) not_secret: bool,
     pub(crate) absent: Absent,
-    /// The field's name in the program, where it is stored under another one.
+    /// The field's name in the source code, if it is stored under another name.
     pub(crate) source: Option<&'static str>,
     pub(crate) referenced: Option<&'static str>,
     pub(crate) reading: Reading,
-    /// Of a variant's description: the key that holds the variant's name, in the same object or
-    /// in the one around it.
+    /// For the description of a variant: the key that holds the variant's name, in the same
+    /// object or in the enclosing one.
     pub(crate) tag: Option<&'static str>,
-    /// Whether the field is recorded under its name as it is, and the name is its path: what
-    /// most fields are, asked once for all of it.
+    /// Whether the field has no setting that the diff must consult and its name is its path:
+    /// true for most fields, so that the diff checks a single flag.
     pub(crate) plain: bool,
     pub(crate) nested: fn() -> &'static [FieldSchema],
-    /// Of a field without a place of its own: the keys that its type's variants without data are.
+    /// For an inline or flattened field: the names of its type's unit variants.
     pub(crate) units: fn() -> &'static [&'static str],
-    /// The fields of a map's keys.
+    /// The fields of the type of a map's keys.
     pub(crate) keys: fn() -> &'static [FieldSchema],
-    pub(crate) through: Through,
+    pub(crate) indirection: Indirection,
 }
 
-/// How many maps may hold each other before they count as a type that holds nothing but itself.
+/// The maximum nesting of maps in a type. A deeper type contains nothing but itself.
 const MAPS: usize = 64;
 
-/// What stands between a field and what is inside, without a place of its own.
+/// The indirection between a field and its value that the recorded form does not show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Through {
-    Nothing,
-    /// A pointer whose clones share what it points to.
+pub(crate) enum Indirection {
+    None,
+    /// A pointer whose clones share their target.
     Pointer,
-    /// A cell that changes through a shared reference.
+    /// A cell with interior mutability.
     Cell,
 }
 
-/// Where a field's value sits in its parent's JSON form.
+/// How a field's value is placed in the JSON form of its parent.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place {
+pub(crate) enum Placement {
     /// Under its name, in an object.
     Named,
     /// At an index, in an array (tuple structs).
     Indexed(usize),
-    /// In the parent's own place (newtypes, the variants of untagged enums).
+    /// As the parent's own value (newtypes, variants of untagged enums).
     Inline,
-    /// In the parent's object, among the fields that the function returns (`flatten`).
-    Flat(fn() -> &'static [FieldSchema]),
-    /// Under each key of a map: what the map's type says of its values.
+    /// As members of the parent's object, beside the fields that the function returns
+    /// (`flatten`).
+    Flattened(fn() -> &'static [FieldSchema]),
+    /// Under each key of a map; the schema describes the map's values.
     Keys,
 }
 
-/// How serde reads a field back from what is recorded of it.
+/// How serde deserializes a field from its recorded form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// Under the stored name.
     Stored,
     /// Under another name.
     Under(&'static str),
-    /// Not at all: serde sets a default.
+    /// Not at all: serde uses a default.
     Never,
 }
 
-/// When a field is left out of its object.
+/// When a field is absent from its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Absent {
     Never,
-    /// If it is null.
+    /// When it is null.
     WhenNull,
-    /// If a predicate of the program says so.
+    /// When a predicate of the application decides so.
     Sometimes,
 }
 
 impl FieldSchema {
-    /// Describes a named field; `nested` gives the fields of its type.
+    /// Describes a named field; `nested` returns the fields of its type.
     pub const fn new(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
         let mut field = Self::word(name, nested);
         field.plain = crate::path::is_plain(name);
         field
     }
 
+    /// Describes a named field whose name needs no quotes in a path.
     pub(crate) const fn word(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
         Self {
             name,
-            place: Place::Named,
+            placement: Placement::Named,
             label: None,
             aliases: &[],
             sensitivity: Sensitivity::Clear,
@@ -156,11 +158,11 @@ impl FieldSchema {
             nested,
             units: || &[],
             keys: no_fields,
-            through: Through::Nothing,
+            indirection: Indirection::None,
         }
     }
 
-    /// Returns the step that leads to a named field.
+    /// Returns the path segment of a named field.
     #[inline]
     pub(crate) const fn segment(&self) -> Segment<'static> {
         Segment::Declared {
@@ -176,34 +178,34 @@ impl FieldSchema {
         nested: fn() -> &'static [FieldSchema],
     ) -> Self {
         let mut field = Self::word(name, nested);
-        field.place = Place::Indexed(index);
+        field.placement = Placement::Indexed(index);
         field.plain = false;
         field
     }
 
-    /// Describes a field whose value stands in its parent's place, such as that of a newtype.
+    /// Describes a field whose value is recorded as its parent's value, such as that of a newtype.
     pub const fn inline(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
         let mut field = Self::word(name, nested);
-        field.place = Place::Inline;
+        field.placement = Placement::Inline;
         field.plain = false;
         field
     }
 
-    /// Describes a field whose own fields, or whose keys, stand in its parent's object, as with
-    /// serde's `flatten`; `siblings` gives the fields of the parent.
+    /// Describes a field whose fields or keys are members of its parent's object, as with serde's
+    /// `flatten`; `siblings` returns the fields of the parent.
     pub const fn flattened(
         name: &'static str,
         nested: fn() -> &'static [FieldSchema],
         siblings: fn() -> &'static [FieldSchema],
     ) -> Self {
         let mut field = Self::word(name, nested);
-        field.place = Place::Flat(siblings);
+        field.placement = Placement::Flattened(siblings);
         field.plain = false;
         field
     }
 
-    /// Describes what a map holds: `keys` gives the fields of the keys' type, `nested` those of
-    /// the values' type, and whether these are sets.
+    /// Describes the content of a map: `keys` returns the fields of the keys' type; `nested` those
+    /// of the values' type, with whether the values are sets.
     pub(crate) const fn keys(
         keys: fn() -> &'static [FieldSchema],
         (nested, set): (fn() -> &'static [FieldSchema], bool),
@@ -211,22 +213,22 @@ impl FieldSchema {
         let mut field = Self::word("", nested);
         field.set = set;
         field.keys = keys;
-        field.place = Place::Keys;
+        field.placement = Placement::Keys;
         field.plain = false;
         field
     }
 
-    /// Describes what a pointer that clones share points to.
+    /// Describes the target of a pointer that clones share.
     pub(crate) const fn pointer(nested: fn() -> &'static [FieldSchema]) -> Self {
         let mut field = Self::word("", nested);
-        field.through = Through::Pointer;
+        field.indirection = Indirection::Pointer;
         field
     }
 
-    /// Describes what a cell holds that changes through a shared reference.
+    /// Describes the content of a cell with interior mutability.
     pub(crate) const fn cell(nested: fn() -> &'static [FieldSchema]) -> Self {
         let mut field = Self::word("", nested);
-        field.through = Through::Cell;
+        field.indirection = Indirection::Cell;
         field
     }
 
@@ -271,21 +273,21 @@ impl FieldSchema {
         self
     }
 
-    /// Makes a change of this field alone no reason for an entry.
+    /// Records no entry for a change of this field alone.
     pub const fn ignored(mut self) -> Self {
         self.ignored = true;
         self.plain = false;
         self
     }
 
-    /// Records the whole value, old and new, whatever changed inside.
+    /// Records the whole old and new value, whatever changed inside.
     pub const fn whole(mut self) -> Self {
         self.whole = true;
         self.plain = false;
         self
     }
 
-    /// Says that the value is a set, whose members have no order.
+    /// Declares the value a set, whose members have no order.
     #[doc(hidden)]
     pub const fn as_set(mut self) -> Self {
         self.set = true;
@@ -306,28 +308,28 @@ impl FieldSchema {
         self
     }
 
-    /// Gives the field's name in the program, which is stored under another one.
+    /// Sets the field's name in the source code, if it is stored under another name.
     #[doc(hidden)]
     pub const fn with_source(mut self, name: &'static str) -> Self {
         self.source = Some(name);
         self
     }
 
-    /// Says that the field is left out where it is null.
+    /// Declares that the field is absent when it is null.
     #[doc(hidden)]
     pub const fn skipping_none(mut self) -> Self {
         self.absent = Absent::WhenNull;
         self
     }
 
-    /// Says that the field is left out where a predicate of the program says so.
+    /// Declares that a predicate of the application decides whether the field is absent.
     #[doc(hidden)]
     pub const fn skipping_some(mut self) -> Self {
         self.absent = Absent::Sometimes;
         self
     }
 
-    /// Says that the value is recorded past its own type, whatever that hides.
+    /// Declares that the value is recorded without its type's `AuditValue`, whatever that hides.
     #[doc(hidden)]
     pub const fn bypassing(mut self) -> Self {
         self.bypassed = true;
@@ -335,64 +337,63 @@ impl FieldSchema {
         self
     }
 
-    /// Says that the fields of the type describe nothing that is recorded. They still tell whether
-    /// the value shares cells with its clones.
+    /// Declares that the fields of the type do not describe the recorded form. They still show
+    /// whether the value shares cells with its clones.
     #[doc(hidden)]
     pub const fn opaque(mut self) -> Self {
         self.opaque = true;
         self
     }
 
-    /// Says that the field holds no secret, whatever its name suggests to
+    /// Declares that the field holds no secret, whatever its name suggests to
     /// [`lint`](crate::registry::lint::lint).
     pub const fn not_secret(mut self) -> Self {
         self.not_secret = true;
         self
     }
 
-    /// Says that what is recorded is what a function of the program, or the value's `Display` or
-    /// `Debug`, makes of the value.
+    /// Declares that the recorded form is made by a function of the application, or by the value's
+    /// `Display` or `Debug`.
     pub const fn converted(mut self) -> Self {
         self.converted = true;
         self
     }
 
-    /// Says that the field has an equality of its own, as by `eq` or `tolerance`: values that
-    /// are recorded in different forms may be equal.
+    /// Declares that the field has its own equality, as set by `eq` or `tolerance`: values with
+    /// different recorded forms may be equal.
     pub const fn approximate(mut self) -> Self {
         self.approximate = true;
         self
     }
 
-    /// Records only the identity of the entities the field holds, which are of this model.
+    /// Records only the identity of the entities in the field, which are of this model.
     pub const fn referring_to(mut self, model: Option<&'static str>) -> Self {
         self.referenced = model;
         self
     }
 
-    /// Says that serde reads the field under another name than it is stored under.
+    /// Declares that serde deserializes the field under another name than the stored one.
     #[doc(hidden)]
     pub const fn read_under(mut self, name: &'static str) -> Self {
         self.reading = Reading::Under(name);
         self
     }
 
-    /// Says that serde does not read the field.
+    /// Declares that serde does not deserialize the field.
     #[doc(hidden)]
     pub const fn unread(mut self) -> Self {
         self.reading = Reading::Never;
         self
     }
 
-    /// Says that the field describes the variant whose name stands under the key `tag`.
+    /// Declares that the field describes the variant whose name is the value of the key `tag`.
     #[doc(hidden)]
     pub const fn tagged(mut self, tag: &'static str) -> Self {
         self.tag = Some(tag);
         self
     }
 
-    /// Gives the names of the variants without data of the type of a field that has no place of its
-    /// own.
+    /// Sets the names of the unit variants of an inline or flattened field's type.
     #[doc(hidden)]
     pub const fn with_units(mut self, units: fn() -> &'static [&'static str]) -> Self {
         self.units = units;
@@ -412,12 +413,12 @@ impl FieldSchema {
         }
     }
 
-    /// Returns the names under which older entries hold this field.
+    /// Returns the names under which older entries store this field.
     pub const fn aliases(&self) -> &'static [&'static str] {
         self.aliases
     }
 
-    /// Returns what of the value may reach the trail.
+    /// Returns how much of the value is recorded.
     pub const fn sensitivity(&self) -> Sensitivity {
         self.sensitivity
     }
@@ -427,7 +428,7 @@ impl FieldSchema {
         self.level
     }
 
-    /// Returns whether a change of this field alone makes no entry.
+    /// Returns whether a change of this field alone records no entry.
     pub const fn is_ignored(&self) -> bool {
         self.ignored
     }
@@ -442,29 +443,29 @@ impl FieldSchema {
         self.identity
     }
 
-    /// Returns whether another value is recorded than the field has.
+    /// Returns whether the recorded value is converted from the field's value.
     pub const fn is_converted(&self) -> bool {
         self.converted
     }
 
-    /// Whether the field's value may change without an entry, or count as unchanged by a rule of
-    /// its own.
-    pub(crate) fn is_loose(&self) -> bool {
+    /// Returns whether the field's value may change without a recorded change, because it is
+    /// ignored or has its own equality.
+    pub(crate) fn may_change_silently(&self) -> bool {
         self.ignored || self.approximate
     }
 
-    /// Returns the model of the entities of which only the identity is recorded.
+    /// Returns the model of the entities whose identity alone is recorded.
     pub const fn referenced(&self) -> Option<&'static str> {
         self.referenced
     }
 
-    /// Returns whether the fields of this field's type stand in the parent's own object,
-    /// as with serde's `flatten`.
+    /// Returns whether the fields of this field's type are members of the parent's object, as
+    /// with serde's `flatten`.
     pub const fn is_inline(&self) -> bool {
-        matches!(self.place, Place::Inline | Place::Flat(_))
+        matches!(self.placement, Placement::Inline | Placement::Flattened(_))
     }
 
-    /// Returns the fields of this field's type, of a map or a list those of its values; empty
+    /// Returns the fields of this field's type, or for a map or a list those of its values. Empty
     /// for a type without fields.
     pub fn fields(&self) -> &'static [FieldSchema] {
         let mut fields = self.inside();
@@ -472,7 +473,8 @@ impl FieldSchema {
             match fields {
                 [
                     values @ Self {
-                        place: Place::Keys, ..
+                        placement: Placement::Keys,
+                        ..
                     },
                 ] => fields = values.inside(),
                 fields => return fields,
@@ -486,33 +488,33 @@ impl FieldSchema {
         matches!(
             self.inside(),
             [Self {
-                place: Place::Keys,
+                placement: Placement::Keys,
                 ..
             }]
         )
     }
 
-    /// Whether the field describes what an object holds. A variant of a tagged enum does where
-    /// the tag in the object, or in the one around it, has the variant's name.
-    pub(crate) fn applies_to(&self, value: &Value, around: Option<&Map<String, Value>>) -> bool {
+    /// Returns whether the field describes an object's content. A variant of a tagged enum does
+    /// if the tag in the object or in the enclosing one has the variant's name.
+    pub(crate) fn applies_to(&self, value: &Value, outer: Option<&Map<String, Value>>) -> bool {
         let Some(tag) = self.tag else { return true };
         let own = value.as_object().and_then(|object| object.get(tag));
-        own.or_else(|| around.and_then(|object| object.get(tag)))
+        own.or_else(|| outer.and_then(|object| object.get(tag)))
             .is_none_or(|name| name == self.name)
     }
 
-    /// Returns the fields of the tuple that an array holds, which may be those of a variant;
-    /// `None` for a list, also of such tuples.
+    /// Returns the fields of the tuple that an array represents, which may be those of a variant.
+    /// Returns `None` for a list, including a list of such tuples.
     pub(crate) fn tuple<'f>(
         fields: &'f [FieldSchema],
         items: &[Value],
-        around: Option<&Map<String, Value>>,
+        outer: Option<&Map<String, Value>>,
     ) -> Option<&'f [FieldSchema]> {
-        let indexed = |field: &&FieldSchema| matches!(field.place, Place::Indexed(_));
+        let indexed = |field: &&FieldSchema| matches!(field.placement, Placement::Indexed(_));
         let fits = |fields: &[FieldSchema]| {
             let positions = fields.iter().filter(indexed).count();
             let tuple = |item: &Value| item.as_array().is_some_and(|item| item.len() == positions);
-            // Serde writes an empty array of a tuple all of whose fields it skips.
+            // Serde writes an empty array for a tuple whose fields it all skips.
             let skipped = |field: &FieldSchema| field.sensitivity == Sensitivity::Skipped;
             match positions {
                 0 => items.is_empty() && fields.len() > 1 && fields.iter().all(skipped),
@@ -526,47 +528,47 @@ impl FieldSchema {
         inline
             .filter(|field| field.sensitivity == Sensitivity::Clear)
             .filter(|field| {
-                let tag = field.tag.and_then(|tag| around?.get(tag));
+                let tag = field.tag.and_then(|tag| outer?.get(tag));
                 tag.is_none_or(|name| name == field.name)
             })
             .map(FieldSchema::inside)
             .find(|inner| fits(inner))
     }
 
-    /// Returns what is one step inside: the fields, or of a map what is under its keys.
+    /// Returns the schema one step inside: the fields, or for a map the description of its values.
     pub(crate) fn inside(&self) -> &'static [FieldSchema] {
         if self.bypassed || self.opaque {
             &[]
         } else {
-            behind(self.nested_raw())
+            peel_pointers(self.nested_raw())
         }
     }
 
-    /// Returns the fields of a map's keys.
-    pub(crate) fn of_keys(&self) -> &'static [FieldSchema] {
-        behind((self.keys)())
+    /// Returns the fields of the type of a map's keys.
+    pub(crate) fn key_fields(&self) -> &'static [FieldSchema] {
+        peel_pointers((self.keys)())
     }
 
-    /// Returns what is inside, pointers and cells by themselves, also of a value whose recorded
-    /// form the fields do not describe.
+    /// Returns the schema one step inside, with pointers and cells as steps of their own, even if
+    /// it does not describe the recorded form.
     pub(crate) fn nested_raw(&self) -> &'static [FieldSchema] {
         (self.nested)()
     }
 
-    /// Returns the fields of the type past which the value is recorded.
-    pub(crate) fn passed_by(&self) -> &'static [FieldSchema] {
+    /// Returns the fields of the type whose `AuditValue` is bypassed.
+    pub(crate) fn bypassed_fields(&self) -> &'static [FieldSchema] {
         if self.bypassed { (self.nested)() } else { &[] }
     }
 
-    /// Whether the value is recorded in clear and in the form of its type.
-    pub(crate) fn is_as_its_type_says(&self) -> bool {
+    /// Returns whether the value is recorded in clear and in the form of its type.
+    pub(crate) fn is_recorded_as_typed(&self) -> bool {
         self.sensitivity == Sensitivity::Clear
             && !self.converted
             && !self.bypassed
             && self.referenced.is_none()
     }
 
-    /// Returns the field's name in the program.
+    /// Returns the field's name in the source code.
     pub(crate) fn source(&self) -> &'static str {
         self.source.unwrap_or(self.name)
     }
@@ -574,7 +576,7 @@ impl FieldSchema {
 
 impl fmt::Debug for FieldSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the nested fields: a recursive type would never end.
+        // Without the nested fields: a recursive type would never end.
         f.debug_struct("FieldSchema")
             .field("name", &self.name)
             .field("label", &self.label())

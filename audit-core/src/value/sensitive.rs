@@ -1,4 +1,4 @@
-//! A value that is never recorded in clear.
+//! [`Sensitive`], a wrapper of a value that is never recorded in clear.
 
 use std::fmt;
 
@@ -20,10 +20,10 @@ pub(crate) const fn hidden_field(nested: fn() -> &'static [FieldSchema]) -> Fiel
 
 /// A value that is never recorded in clear: changes show `***`, and so does `Debug`.
 ///
-/// Where `#[audit(mask)]` protects a field, this protects a value, wherever it is kept. It
-/// does not implement `Serialize`, since `#[audit(serde)]` on a value around it would then
-/// tell; [`serialize_exposed`](Self::serialize_exposed) is for
-/// `#[serde(serialize_with = "..")]` where the value itself is stored.
+/// `#[audit(mask)]` protects a field; this type protects a value wherever it is used. It does not
+/// implement `Serialize`, since `#[audit(serde)]` on an enclosing value would then disclose it. To
+/// store the value itself, use [`serialize_exposed`](Self::serialize_exposed) in
+/// `#[serde(serialize_with = "..")]`.
 ///
 /// # Example: a change without the value
 /// ```
@@ -55,7 +55,7 @@ impl<T> Sensitive<T> {
     /// Serializes the value in clear, for `#[serde(serialize_with = "..")]`.
     ///
     /// # Errors
-    /// What the serializer returns.
+    /// Returns the error of the serializer.
     pub fn serialize_exposed<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>
     where
         T: Serialize,

@@ -1,6 +1,6 @@
-//! One walk over the fields of a struct, for comparing and for recording.
+//! The walk over the fields of a struct, shared by the diff and the snapshot.
 //!
-//! The derive emits one body for both: it is half of what there is to compile.
+//! The derive emits one function body for both, which halves the generated code.
 
 use super::AuditValue;
 use super::diff::Diff;
@@ -10,11 +10,11 @@ use super::snapshot::{ArraySnapshot, ObjectSnapshot};
 /// A struct whose fields can be walked.
 #[doc(hidden)]
 pub trait Fields: AuditValue {
-    /// Visits the fields of two values, which are one and the same when it is recorded.
+    /// Visits the fields of two values. For a snapshot both are the same value.
     fn walk<W: Walk>(&self, new: &Self, walk: &mut W);
 }
 
-/// What sees the fields of a walk; a field is named by its place in the type's fields.
+/// The visitor of a walk. A field is identified by its index in the type's fields.
 #[doc(hidden)]
 pub trait Walk {
     /// Visits a field.
@@ -35,7 +35,7 @@ pub trait Walk {
         new: Option<&T>,
     );
 
-    /// Visits a field with an equality of its own.
+    /// Visits a field with its own equality function.
     fn visit_unless<T: AuditValue + ?Sized>(
         &mut self,
         same: impl FnOnce() -> bool,
@@ -45,7 +45,7 @@ pub trait Walk {
         new: &T,
     );
 
-    /// Visits a field that may be absent and has an equality of its own.
+    /// Visits a field that may be absent and has its own equality function.
     fn visit_optional_unless<T: AuditValue + ?Sized>(
         &mut self,
         same: impl FnOnce() -> bool,
@@ -55,7 +55,7 @@ pub trait Walk {
         new: Option<&T>,
     );
 
-    /// Passes a skipped field, which in an array leaves a null.
+    /// Skips a field. In an array it leaves a null.
     fn skip(&mut self) {}
 }
 
@@ -172,7 +172,7 @@ macro_rules! collectors {
             }
 
             fn skip(&mut self) {
-                self.pass();
+                self.skip_field();
             }
         }
     )*};

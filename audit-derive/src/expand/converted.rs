@@ -42,7 +42,7 @@ fn wrapped(container: &Container<'_>, word: &str, wrapper: &TokenStream) -> Toke
     let word = container.settings.given.get(word).map(Ident::span);
     let span = word.map_or_else(Span::call_site, |span| span.resolved_at(Span::call_site()));
     let value = quote_spanned!(span=> <__audit::#wrapper<'_, Self> as __audit::AuditValue>);
-    let fields = passed_by(container);
+    let fields = bypassed_fields(container);
     quote! {
         #fields
         #[inline]
@@ -56,7 +56,7 @@ fn wrapped(container: &Container<'_>, word: &str, wrapper: &TokenStream) -> Toke
     }
 }
 
-fn passed_by(container: &Container<'_>) -> Option<TokenStream> {
+fn bypassed_fields(container: &Container<'_>) -> Option<TokenStream> {
     let bodies: Vec<&Body<'_>> = match &container.data {
         Data::Struct(body) => vec![body],
         Data::Enum(variants, _) => variants.iter().map(|variant| &variant.body).collect(),

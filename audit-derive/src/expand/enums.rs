@@ -223,7 +223,7 @@ fn snapshot_arm(
     let source = variant.original.ident.unraw().to_string();
     quote!(#pattern => {
         let __value = #content;
-        __audit::Snapshot::choice(__cx, #source, __value)
+        __audit::Snapshot::bare_variant(__cx, #source, __value)
     })
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use serde_json::Value;
 
 use super::{Mismatch, compose_some, fold, invert, unless_same};
-use crate::change::edit::{Edit, Item, Items, Kept, Label, Moved, Replace, below, join};
+use crate::change::edit_tree::{Edit, Item, Items, Kept, Label, Moved, Replace, below, join};
 use crate::change::{exact_text, member_text};
 use crate::json::nesting;
 use crate::path::key_of;
@@ -23,7 +23,7 @@ pub(super) fn compose_items(mut first: Items, mut next: Items) -> Result<Option<
                 .filter(|label| matches!(label, Label::Member(_)));
         }
     }
-    let (one, two) = (first.places(), next.places());
+    let (first_shift, next_shift) = (first.index_shift(), next.index_shift());
     let mut out = Composed {
         items: Items {
             removed: first.removed,
@@ -46,7 +46,7 @@ pub(super) fn compose_items(mut first: Items, mut next: Items) -> Result<Option<
         }
         let to = match moved.remove(&middle) {
             Some(moved) => moved.to,
-            None => two.forward(middle),
+            None => next_shift.forward(middle),
         };
         out.items.inserted.insert(to, item);
     }
@@ -58,7 +58,7 @@ pub(super) fn compose_items(mut first: Items, mut next: Items) -> Result<Option<
         }
         let to = match moved.remove(&middle) {
             Some(next) => next.to,
-            None => two.forward(middle),
+            None => next_shift.forward(middle),
         };
         let label = step.label;
         out.items.moved.insert(old, Moved { label, to });
@@ -68,13 +68,13 @@ pub(super) fn compose_items(mut first: Items, mut next: Items) -> Result<Option<
     }
     // What the first left in its order.
     for (middle, item) in removed {
-        out.remove(one.backward(middle), item);
+        out.remove(first_shift.backward(middle), item);
     }
     for (middle, step) in moved {
-        out.items.moved.insert(one.backward(middle), step);
+        out.items.moved.insert(first_shift.backward(middle), step);
     }
     for (middle, kept) in kept {
-        out.keep(one.backward(middle), kept)?;
+        out.keep(first_shift.backward(middle), kept)?;
     }
     out.items.inserted.extend(next.inserted);
     let mut items = out.items;
@@ -151,7 +151,7 @@ fn relabel(items: &mut Items) {
     if !items.kept.values().any(whole) {
         return;
     }
-    let places = items.places();
+    let shift = items.index_shift();
     let mut kept = BTreeMap::new();
     for (old, item) in std::mem::take(&mut items.kept) {
         match item {
@@ -161,7 +161,7 @@ fn relabel(items: &mut Items) {
             } => {
                 let new = match items.moved.remove(&old) {
                     Some(moved) => moved.to,
-                    None => places.forward(old),
+                    None => shift.forward(old),
                 };
                 let item = |value| Item {
                     label: None,
@@ -201,7 +201,7 @@ fn rekeys(edit: &Edit, label: &Label) -> bool {
 fn renames(item: &Value, label: &Label) -> bool {
     match label {
         Label::Key { field, value } => {
-            key_of(item, field).is_some_and(|key| !nesting::equal_up_to_scale(key, value))
+            key_of(item, field).is_some_and(|key| !nesting::equal_ignoring_scale(key, value))
         }
         Label::Member(_) => false,
     }
@@ -310,15 +310,15 @@ fn reunite_alike(items: &mut Items) {
 
 /// Leaves out moves that change no order, and values that go and come back where they were.
 fn relax(items: &mut Items) {
-    let (gone, placed) = (items.gone(), items.placed());
+    let (vacated, targets) = (items.vacated_indices(), items.target_indices());
     // Between the same two items that keep their order, what goes and what comes.
     let mut gaps: BTreeMap<usize, (VecDeque<usize>, VecDeque<usize>)> = BTreeMap::new();
-    for &old in &gone {
-        let rank = old - below(&gone, old);
+    for &old in &vacated {
+        let rank = old - below(&vacated, old);
         gaps.entry(rank).or_default().0.push_back(old);
     }
-    for &new in &placed {
-        let rank = new - below(&placed, new);
+    for &new in &targets {
+        let rank = new - below(&targets, new);
         gaps.entry(rank).or_default().1.push_back(new);
     }
     for (went, came) in gaps.values_mut() {

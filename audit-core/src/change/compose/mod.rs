@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use self::items::compose_items;
 use super::apply::perform;
-use super::edit::{Edit, Items, Kept, Moved, Replace, compile, join, render};
+use super::edit_tree::{Edit, Items, Kept, Moved, Replace, compile, join, render};
 use super::{Change, Changes, Redaction};
 use crate::json::nesting;
 use crate::path::Path;
@@ -90,13 +90,13 @@ fn inverted(change: &Change) -> Change {
 
 /// Composes path by path what has no common tree.
 fn compose_by_path(first: &Changes, next: &Changes) -> Changes {
-    let mut places: HashMap<&Path, usize> = HashMap::new();
+    let mut indices: HashMap<&Path, usize> = HashMap::new();
     let mut pairs: Vec<(&Change, Option<&Change>)> = Vec::new();
     for change in first.iter().chain(next) {
-        if let Some(&place) = places.get(&change.path) {
-            pairs[place].1 = Some(change);
+        if let Some(&index) = indices.get(&change.path) {
+            pairs[index].1 = Some(change);
         } else {
-            places.insert(&change.path, pairs.len());
+            indices.insert(&change.path, pairs.len());
             pairs.push((change, None));
         }
     }
@@ -135,12 +135,12 @@ pub(super) fn invert(edit: Edit) -> Edit {
 }
 
 fn invert_items(items: Items) -> Items {
-    let places = items.places();
+    let shift = items.index_shift();
     let mut kept = BTreeMap::new();
     for (old, item) in items.kept {
         let new = match items.moved.get(&old) {
             Some(moved) => moved.to,
-            None => places.forward(old),
+            None => shift.forward(old),
         };
         let edit = invert(item.edit);
         let label = item.label;
@@ -232,17 +232,17 @@ fn compose_fields(
     first: Vec<(String, Edit)>,
     next: Vec<(String, Edit)>,
 ) -> Result<Option<Edit>, Mismatch> {
-    let mut places: HashMap<String, usize> = HashMap::with_capacity(first.len());
+    let mut indices: HashMap<String, usize> = HashMap::with_capacity(first.len());
     let mut fields: Vec<(String, Option<Edit>)> = Vec::with_capacity(first.len() + next.len());
     for (name, edit) in first {
-        places.insert(name.clone(), fields.len());
+        indices.insert(name.clone(), fields.len());
         fields.push((name, Some(edit)));
     }
     for (name, edit) in next {
-        match places.get(&name) {
-            Some(&place) => {
-                let first = fields[place].1.take();
-                fields[place].1 = compose_some(first, Some(edit))?;
+        match indices.get(&name) {
+            Some(&index) => {
+                let first = fields[index].1.take();
+                fields[index].1 = compose_some(first, Some(edit))?;
             }
             None => fields.push((name, Some(edit))),
         }

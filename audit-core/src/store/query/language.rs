@@ -17,7 +17,7 @@ use super::{Query, parse_time};
 use crate::action::Action;
 use crate::entry::ObjectRef;
 use crate::json::number::normalize;
-use crate::json::number::spelled;
+use crate::json::number::stored_number;
 use crate::path::{Path, split_at_equals};
 use crate::suggest;
 
@@ -305,7 +305,7 @@ fn path_and_value(text: &str) -> Result<(Path, Value), String> {
     let (path, value) = split.ok_or("expected a path and a value, `status=open`")?;
     let value = match serde_json::from_str(value) {
         // From its text, since a reader of JSON may round a number.
-        Ok(Value::Number(_)) => spelled(value.trim()),
+        Ok(Value::Number(_)) => stored_number(value.trim()),
         Ok(value) => normalize(&value),
         Err(_) => Value::String(value.to_owned()),
     };

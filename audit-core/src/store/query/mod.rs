@@ -218,7 +218,7 @@ impl Query {
         if let Some(path) = self.read_path(path.as_ref()) {
             self.filter
                 .changed_from
-                .push((path, crate::value::snapshot::key_value(&old)));
+                .push((path, crate::value::snapshot::comparable_value(&old)));
         }
         self
     }
@@ -233,7 +233,7 @@ impl Query {
         if let Some(path) = self.read_path(path.as_ref()) {
             self.filter
                 .changed_to
-                .push((path, crate::value::snapshot::key_value(&new)));
+                .push((path, crate::value::snapshot::comparable_value(&new)));
         }
         self
     }
@@ -392,7 +392,7 @@ impl Filter {
                     change
                         .old
                         .as_ref()
-                        .is_some_and(|found| nesting::equal_up_to_scale(found, old))
+                        .is_some_and(|found| nesting::equal_ignoring_scale(found, old))
                 })
             })
             && self.changed_to.iter().all(|(path, new)| {
@@ -400,7 +400,7 @@ impl Filter {
                     change
                         .new
                         .as_ref()
-                        .is_some_and(|found| nesting::equal_up_to_scale(found, new))
+                        .is_some_and(|found| nesting::equal_ignoring_scale(found, new))
                 })
             })
             && self

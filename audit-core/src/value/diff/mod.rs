@@ -1,6 +1,6 @@
-//! The diff: what changed from one value to another.
+//! Compares two values and reports the changes between them.
 
-mod flat;
+mod flatten;
 mod replace;
 
 use std::cell::Cell;
@@ -8,28 +8,28 @@ use std::mem;
 use std::sync::Arc;
 
 use super::AuditValue;
-use super::before::Before;
 use super::env::Env;
 use super::rules::Rules;
-use super::schema::{FieldSchema, Place, Sensitivity};
+use super::schema::{FieldSchema, Placement, Sensitivity};
+use super::shared_fields::SharedFields;
 use crate::change::{Change, Changes};
 use crate::error::ValueError;
 use crate::json::nesting::MAX_DEPTH;
 use crate::level::Level;
 use crate::path::{Node, PathSegment, Segment};
 
-/// How many steps a comparison takes into fields and items, before the values count as ones
-/// whose parts are shared without end.
+/// The number of steps into fields and items after which a comparison fails: the values then
+/// share parts so heavily, or form a cycle, that walking them would not end.
 const MAX_STEPS: usize = 1 << 26;
 
-/// Compares two values and returns what changed, secrets masked.
+/// Compares two values and returns the changes, with secrets masked.
 ///
-/// Pure: neither the registry nor the context plays a part. Changes come in declaration
-/// order, those of a map or a set by key.
+/// A pure function: it reads neither the registry nor the context. Changes are in declaration
+/// order; those of a map or a set are ordered by key.
 ///
 /// # Panics
-/// If a value nests deeper than [`MAX_DEPTH`] or a field marked `#[audit(serde)]` fails to
-/// serialize. [`try_diff`] returns the error.
+/// Panics if a value nests deeper than [`MAX_DEPTH`] or a field marked `#[audit(serde)]` fails to
+/// serialize. [`try_diff`] returns an error instead.
 ///
 /// # Example: one field of two
 /// ```
@@ -44,20 +44,20 @@ const MAX_STEPS: usize = 1 << 26;
 pub fn diff<T: AuditValue + ?Sized>(old: &T, new: &T) -> Changes {
     match try_diff(old, new) {
         Ok(changes) => changes,
-        Err(error) => refuse(&error),
+        Err(error) => panic_on(&error),
     }
 }
 
 #[cold]
 #[inline(never)]
-fn refuse(error: &ValueError) -> ! {
+fn panic_on(error: &ValueError) -> ! {
     panic!("cannot diff the values: {error}")
 }
 
-/// Compares two values as [`diff`] does and returns what fails as an error.
+/// Compares two values as [`diff`] does, but returns an error instead of panicking.
 ///
 /// # Errors
-/// [`ValueError`] if a value nests deeper than [`MAX_DEPTH`] or cannot be serialized.
+/// Returns [`ValueError`] if a value nests deeper than [`MAX_DEPTH`] or cannot be serialized.
 #[inline]
 pub fn try_diff<T: AuditValue + ?Sized>(old: &T, new: &T) -> Result<Changes, ValueError> {
     let mut out = Output::new(Env::default());
@@ -65,20 +65,20 @@ pub fn try_diff<T: AuditValue + ?Sized>(old: &T, new: &T) -> Result<Changes, Val
     out.finish()
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Debug)]
 pub(crate) struct Difference {
     pub(crate) changes: Changes,
-    /// The level that the changed fields ask for.
+    /// The highest level that a changed field declares.
     pub(crate) level: Option<Level>,
-    /// Whether a field changed that is not ignored.
+    /// Whether any field changed that is not marked `ignore`.
     pub(crate) notable: bool,
-    /// The changed keys of flattened maps that are not recorded, since a declared field has
-    /// their name.
-    pub(crate) passed_over: Vec<String>,
+    /// The changed keys of flattened maps that are not recorded because a declared field has
+    /// the same name.
+    pub(crate) shadowed_keys: Vec<String>,
 }
 
-/// Compares under the rules that `register_with` set.
+/// Compares two values and applies the rules set by `register_with`.
 pub(crate) fn compare<T: AuditValue + ?Sized>(
     old: &T,
     new: &T,
@@ -90,10 +90,11 @@ pub(crate) fn compare<T: AuditValue + ?Sized>(
     out.take_difference(rules)
 }
 
-/// Compares as [`compare`] does, and the fields that clones share with what they were before.
+/// Compares two objects as [`compare`] does, taking the fields that clones share from the states
+/// captured before and after the change.
 pub(crate) fn compare_with<T: AuditValue + ?Sized>(
-    (old, before): (&T, &Before),
-    (new, after): (&T, &Before),
+    (old, before): (&T, &SharedFields),
+    (new, after): (&T, &SharedFields),
     env: Env,
     rules: Option<&Rules>,
 ) -> Result<Difference, ValueError> {
@@ -108,33 +109,33 @@ pub(crate) fn compare_with<T: AuditValue + ?Sized>(
             at: None,
         },
     );
-    // In the order of the declaration, as the walk over all fields would find them.
-    let place = |change: &Change| {
+    // In declaration order, as a walk over all fields would report them.
+    let field_index = |change: &Change| {
         let top = change.path.segments().into_iter().next();
         T::FIELDS.iter().position(|field| match &top {
             Some(PathSegment::Name(name)) => field.name == name,
             Some(PathSegment::Index(index)) => {
-                matches!(field.place, Place::Indexed(at) if at == *index)
+                matches!(field.placement, Placement::Indexed(at) if at == *index)
             }
             _ => false,
         })
     };
     out.changes
-        .sort_by_cached_key(|change| place(change).unwrap_or(usize::MAX));
+        .sort_by_cached_key(|change| field_index(change).unwrap_or(usize::MAX));
     out.take_difference(rules)
 }
 
-/// Where [`AuditValue::diff`] reports changes.
+/// Collects the changes that [`AuditValue::diff`] reports.
 #[derive(Debug)]
 pub struct Diff<'a> {
     out: &'a mut Output,
     at: Option<&'a Node<'a>>,
 }
 
-/// The state of the walk before an entity was entered.
+/// The state of the walk from before it entered an entity.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Entered {
+pub struct EntityScope {
     changes: usize,
     notable: usize,
 }
@@ -143,29 +144,30 @@ pub struct Entered {
 struct Output {
     changes: Vec<Change>,
     level: Option<Level>,
-    /// How many changes are not ignored.
+    /// The number of changes outside of ignored fields.
     notable: usize,
-    /// Inside a field marked `ignore`.
+    /// Whether the walk is inside a field marked `ignore`.
     ignoring: bool,
-    /// Only whether anything differs is asked; nothing is recorded.
+    /// Whether the walk only checks for a difference and records nothing.
     probing: bool,
-    /// Whether a probe asked for the changes of a flattened value.
+    /// Whether the walk records the changes of a flattened value for a probe.
     in_probe: bool,
+    /// The number of differences so far.
     found: usize,
-    /// How deep the values themselves are, in a probe that another probe asked for.
+    /// The depth at which a nested probe starts.
     base: usize,
-    /// How many steps the comparison took into fields and items.
+    /// The number of steps so far into fields and items.
     steps: usize,
     env: Env,
 }
 
 thread_local! {
-    /// How deep the present probe is: `AuditValue::same` has no context to count in, and of a
-    /// recursive type it may ask for a probe again at every level.
+    /// The depth of the current probe. `AuditValue::same` has no context to count in, and on a
+    /// recursive type it may start another probe at every level.
     static PROBED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Sets the depth of the present probe, until it is dropped.
+/// Sets the depth of the current probe and restores the previous one when dropped.
 struct Probing {
     before: usize,
 }
@@ -185,7 +187,8 @@ impl Drop for Probing {
 }
 
 impl Output {
-    /// Made where it stays: moving it would cost as much as comparing a few fields.
+    /// Inlined so that it is built in its final location: moving it costs as much as comparing a
+    /// few fields.
     #[inline]
     fn new(env: Env) -> Self {
         Self {
@@ -224,7 +227,7 @@ impl Output {
         }
     }
 
-    /// Not generic: it is compiled once, not for every type.
+    /// Not generic, so it is compiled once rather than for every type.
     fn take_difference(&mut self, rules: Option<&Rules>) -> Result<Difference, ValueError> {
         if let Some(error) = self.env.take_error() {
             return Err(error);
@@ -233,7 +236,7 @@ impl Output {
             changes: Changes::from_vec(mem::take(&mut self.changes)),
             level: self.level,
             notable: self.notable > 0,
-            passed_over: self.env.take_passed_over(),
+            shadowed_keys: self.env.take_shadowed_keys(),
         };
         if let Some(rules) = rules {
             rules.apply(&mut difference);
@@ -243,7 +246,7 @@ impl Output {
 }
 
 impl Diff<'_> {
-    /// Returns whether both values are the same, by asking for the first difference.
+    /// Returns whether both values are the same: a walk that stops at the first difference.
     #[doc(hidden)]
     pub fn probe<T: AuditValue + ?Sized>(old: &T, new: &T) -> bool {
         let base = PROBED.get() + 1;
@@ -261,12 +264,12 @@ impl Diff<'_> {
                 at: None,
             },
         );
-        // A value too deep to compare is not the same: the diff then names the limit.
+        // A value too deep to compare counts as different, so that the diff reports the limit.
         out.found == 0 && out.env.into_error().is_none()
     }
 
-    /// Returns whether two values inside the present one are the same, in a probe at the
-    /// present path: none of its own starts for each of them.
+    /// Returns whether two values inside the current one are the same. Probes at the current
+    /// path instead of starting a nested probe for each value.
     pub(crate) fn same<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) -> bool {
         if !T::COMPOSITE {
             return old.same(new);
@@ -281,7 +284,7 @@ impl Diff<'_> {
         same
     }
 
-    /// Returns how many pairs from the beginning are the same, in one probe of all.
+    /// Returns the number of leading pairs that are the same, in a single probe.
     pub(crate) fn common<'v, T: AuditValue + 'v>(
         &mut self,
         pairs: impl Iterator<Item = (&'v T, &'v T)>,
@@ -305,29 +308,29 @@ impl Diff<'_> {
         common
     }
 
-    /// Whether only the fact of a difference is asked for.
+    /// Returns whether the walk only checks for a difference.
     pub(crate) fn probing(&self) -> bool {
         self.out.probing
     }
 
-    /// Whether a probe knows its answer.
+    /// Returns whether a probe has found a difference and can stop.
     #[inline]
-    pub(crate) fn answered(&self) -> bool {
+    pub(crate) fn is_decided(&self) -> bool {
         self.out.probing && self.out.found > 0
     }
 
-    /// Answers a probe: the values differ.
+    /// Reports a difference to a probe.
     pub(crate) fn differs(&mut self) {
         self.out.found += 1;
     }
 
-    /// Begins to compare two entities. What is reported until [`leave`](Self::leave) comes
-    /// under the rules that `register_with` set for their model.
+    /// Starts the comparison of two entities. The rules that `register_with` set for their model
+    /// apply to all changes reported until [`leave`](Self::leave).
     #[doc(hidden)]
     #[inline]
-    pub fn enter(&mut self) -> Option<Entered> {
-        if self.out.env.ruling().is_some() && !self.out.probing {
-            Some(Entered {
+    pub fn enter(&mut self) -> Option<EntityScope> {
+        if self.out.env.model_rules().is_some() && !self.out.probing {
+            Some(EntityScope {
                 changes: self.out.changes.len(),
                 notable: mem::take(&mut self.out.notable),
             })
@@ -336,43 +339,43 @@ impl Diff<'_> {
         }
     }
 
-    /// Ends the comparison of two entities with these fields.
+    /// Ends the comparison of two entities that have these fields.
     #[doc(hidden)]
     #[inline]
-    pub fn leave(&mut self, fields: &'static [FieldSchema], entered: Option<Entered>) {
-        if let Some(entered) = entered {
-            self.rule(fields, &entered);
+    pub fn leave(&mut self, fields: &'static [FieldSchema], scope: Option<EntityScope>) {
+        if let Some(scope) = scope {
+            self.apply_rules(fields, &scope);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn rule(&mut self, fields: &'static [FieldSchema], entered: &Entered) {
+    fn apply_rules(&mut self, fields: &'static [FieldSchema], scope: &EntityScope) {
         let outermost = self.at.is_none();
         let out = &mut *self.out;
         let rules = out
             .env
-            .ruling()
-            .and_then(|ruling| ruling.of(fields, outermost));
+            .model_rules()
+            .and_then(|model_rules| model_rules.for_fields(fields, outermost));
         if let Some(rules) = rules {
-            let mut list = out.changes.split_off(entered.changes);
+            let mut list = out.changes.split_off(scope.changes);
             rules.apply_to_changes(&mut list, self.at.map_or(0, Node::depth));
             if list.is_empty() {
                 out.notable = 0;
             }
             out.changes.append(&mut list);
         }
-        out.notable += entered.notable;
+        out.notable += scope.notable;
     }
 
-    /// Whether paths may not show what a field of these holds, by the rules of their model.
+    /// Returns whether the model's rules forbid paths to show the value of a field.
     pub(crate) fn hides_field(&self, fields: &'static [FieldSchema], name: &str) -> bool {
-        let ruling = self.out.env.ruling();
-        let rules = ruling.and_then(|ruling| ruling.of(fields, false));
+        let model_rules = self.out.env.model_rules();
+        let rules = model_rules.and_then(|model_rules| model_rules.for_fields(fields, false));
         rules.is_some_and(|rules| rules.hides_field(name))
     }
 
-    /// Reports a field of a struct: compares, and records what differs.
+    /// Compares a field of a struct and records its changes.
     #[doc(hidden)]
     #[inline]
     pub fn visit<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, old: &T, new: &T) {
@@ -383,7 +386,7 @@ impl Diff<'_> {
         }
     }
 
-    /// Reports a field that may be absent, as with `skip_serializing_if`.
+    /// Compares a field that may be absent, as with `skip_serializing_if`.
     #[doc(hidden)]
     #[inline(never)]
     pub fn visit_optional<T: AuditValue + ?Sized>(
@@ -392,7 +395,7 @@ impl Diff<'_> {
         old: Option<&T>,
         new: Option<&T>,
     ) {
-        if self.passes(field) {
+        if self.is_compared_separately(field) {
             return;
         }
         match (old, new) {
@@ -409,11 +412,11 @@ impl Diff<'_> {
         old: &T,
         new: &T,
     ) {
-        if self.passes(field) {
+        if self.is_compared_separately(field) {
             return;
         }
         if self.out.probing {
-            // Inside, so that the depth is counted; what of it may be shown does not matter.
+            // Walks inside so that the depth is counted; sensitivity is irrelevant in a probe.
             if self.out.found == 0 && field.sensitivity != Sensitivity::Skipped {
                 self.field(field, &mut |cx| old.diff(new, cx));
             }
@@ -440,7 +443,7 @@ impl Diff<'_> {
             && self.out.env.is_without_notes()
             && node.depth() <= MAX_DEPTH
         {
-            // What `changed_otherwise` comes to, for most fields.
+            // Equivalent to `changed_with_attributes` for a field without attributes.
             old.diff(
                 new,
                 &mut Diff {
@@ -449,22 +452,22 @@ impl Diff<'_> {
                 },
             );
         } else {
-            self.changed_otherwise(field, old, new);
+            self.changed_with_attributes(field, old, new);
         }
     }
 
     #[inline(never)]
-    fn changed_otherwise<T: AuditValue + ?Sized>(
+    fn changed_with_attributes<T: AuditValue + ?Sized>(
         &mut self,
         field: &'static FieldSchema,
         old: &T,
         new: &T,
     ) {
-        if self.passes(field) {
+        if self.is_compared_separately(field) {
             return;
         }
         if self.out.probing && !T::COMPOSITE {
-            // That it differs is all that is asked.
+            // A probe needs no more than the fact that the field differs.
             self.out.found += usize::from(field.sensitivity != Sensitivity::Skipped);
             return;
         }
@@ -477,15 +480,15 @@ impl Diff<'_> {
         }
     }
 
-    /// Whether a field is compared elsewhere, with what it was before.
+    /// Returns whether a field is compared through its captured states instead.
     #[inline]
-    fn passes(&self, field: &FieldSchema) -> bool {
+    fn is_compared_separately(&self, field: &FieldSchema) -> bool {
         self.out.env.leaves_out(field.name) && self.at.is_none()
     }
 
-    /// Runs `report` at the field's path and keeps the field's level and `ignore`.
+    /// Runs `report` at the field's path and applies the field's level and `ignore`.
     ///
-    /// Not generic, as all that follows: it is compiled once, not for every type.
+    /// Not generic, like the functions below, so it is compiled once rather than for every type.
     pub(crate) fn field(
         &mut self,
         field: &'static FieldSchema,
@@ -494,14 +497,14 @@ impl Diff<'_> {
         let found = self.out.found;
         let ignoring = self.out.ignoring;
         self.out.ignoring |= field.ignored;
-        match field.place {
-            Place::Named => self.below(&Node::below(self.at, field.segment()), report),
-            Place::Indexed(index) => {
+        match field.placement {
+            Placement::Named => self.below(&Node::below(self.at, field.segment()), report),
+            Placement::Indexed(index) => {
                 self.below(&Node::below(self.at, Segment::Index(index)), report);
             }
-            // Counted nevertheless: a type may hold itself in its own place.
-            Place::Inline | Place::Keys => self.below(&Node::inline(self.at), report),
-            Place::Flat(_) => self.flat(field, report),
+            // Counted although the path stays the same: a newtype may contain itself.
+            Placement::Inline | Placement::Keys => self.below(&Node::inline(self.at), report),
+            Placement::Flattened(_) => self.flattened(field, report),
         }
         self.out.ignoring = ignoring;
         if self.out.found > found {
@@ -509,28 +512,28 @@ impl Diff<'_> {
         }
     }
 
-    /// Reports the fields of an enum's data variant, which both values are of.
+    /// Compares the fields of an enum's data variant when both values are of that variant.
     #[doc(hidden)]
     #[inline(never)]
     pub fn variant(&mut self, name: &'static str, report: impl FnOnce(&mut Diff<'_>)) {
         self.at(Segment::Field(name), report);
     }
 
-    /// Reports the item at `index`.
+    /// Compares the item at `index`.
     pub(crate) fn item<T: AuditValue + ?Sized>(&mut self, index: usize, old: &T, new: &T) {
         if T::COMPOSITE || !old.same(new) {
             self.at(Segment::Index(index), |cx| old.diff(new, cx));
         }
     }
 
-    /// Reports the value under `name`.
+    /// Compares the value under `name`.
     pub(crate) fn entry<T: AuditValue + ?Sized>(&mut self, name: &'static str, old: &T, new: &T) {
         if T::COMPOSITE || !old.same(new) {
             self.at(Segment::Field(name), |cx| old.diff(new, cx));
         }
     }
 
-    /// Runs `report` one step below the present path.
+    /// Runs `report` one step below the current path.
     pub(crate) fn at(&mut self, segment: Segment<'_>, report: impl FnOnce(&mut Diff<'_>)) {
         let mut report = Some(report);
         self.below(&Node::below(self.at, segment), &mut |cx| {
@@ -542,7 +545,7 @@ impl Diff<'_> {
 
     fn below(&mut self, node: &Node<'_>, report: &mut dyn FnMut(&mut Diff<'_>)) {
         if self.out.env.failed() {
-            // The first error ends the walk: values may hold each other in a ring.
+            // The first error ends the walk: values may refer to each other in a cycle.
             self.out.found += 1;
             return;
         }
@@ -553,8 +556,8 @@ impl Diff<'_> {
             return;
         }
         let depth = self.out.base + node.depth() + node.inlined();
-        // A probe counts steps of both kinds together, and is not to call different what only
-        // nests as deep as it may.
+        // A probe adds up named and inline steps. Its limit is twice as high, so that values
+        // within both limits never count as different.
         let probe = self.out.probing || self.out.in_probe;
         let limit = if probe {
             depth > 2 * MAX_DEPTH

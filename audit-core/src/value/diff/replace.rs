@@ -1,4 +1,4 @@
-//! Changes as they are written: values that were replaced.
+//! Writes changes: one old and one new value at a path.
 
 use std::{iter, mem};
 
@@ -16,14 +16,14 @@ use crate::value::schema::{FieldSchema, Sensitivity};
 use crate::value::snapshot::Snapshot;
 
 impl Diff<'_> {
-    /// Takes back a change that was counted.
+    /// Uncounts a change.
     pub(super) fn drop_change(&mut self) {
         self.out.found -= 1;
         let counted = usize::from(!self.out.ignoring);
         self.out.notable = self.out.notable.saturating_sub(counted);
     }
 
-    /// Takes back the last change: a value that is recorded as before was not changed.
+    /// Removes the last change, whose two sides have the same recorded form.
     #[cold]
     #[inline(never)]
     pub(super) fn retract(&mut self) {
@@ -31,14 +31,13 @@ impl Diff<'_> {
         self.drop_change();
     }
 
-    /// Answers a probe about a value that was replaced: it differs if it is recorded in another
-    /// form.
+    /// Reports a difference to a probe if the recorded forms of the two values differ.
     #[cold]
     #[inline(never)]
     pub(super) fn probe_replaced<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) {
         if self.out.found == 0 {
             let depth = self.at.map_or(0, Node::depth);
-            let flattened = self.at.is_some_and(Node::is_flat);
+            let flattened = self.at.is_some_and(Node::is_flattened);
             let mut cx = Snapshot::at_depth(&mut self.out.env, depth).flattened(flattened);
             let (old, new) = (old.snapshot(&mut cx), new.snapshot(&mut cx));
             if !cx.redacted() && nesting::equal(&old, &new) {
@@ -48,8 +47,8 @@ impl Diff<'_> {
         self.out.found += 1;
     }
 
-    /// Records that the value at the present path was replaced: absent (`None`) and null
-    /// are told apart. Two values with the same recorded form are no change.
+    /// Records that the value at the current path was replaced. `None` means absent, which differs
+    /// from null. Two values with the same recorded form are not a change.
     #[inline]
     pub fn replace<T: AuditValue + ?Sized>(&mut self, old: Option<&T>, new: Option<&T>) {
         if self.out.probing
@@ -57,7 +56,7 @@ impl Diff<'_> {
         {
             return self.probe_replaced(old, new);
         }
-        // Of a plain type, values that differ have forms that differ.
+        // Different values of a plain type have different recorded forms.
         let plain = match (old, new) {
             (Some(old), Some(new)) if T::PLAIN => {
                 if old.same(new) {
@@ -67,7 +66,7 @@ impl Diff<'_> {
             }
             _ => false,
         };
-        let Some((change, mut cx)) = self.open() else {
+        let Some((change, mut cx)) = self.begin_change() else {
             return;
         };
         if let Some(value) = old {
@@ -78,12 +77,12 @@ impl Diff<'_> {
         }
         if cx.redacted() {
             change.redaction = Some(Redaction::Partial);
-        } else if !plain && alike(change) {
+        } else if !plain && sides_equal(change) {
             self.retract();
         }
     }
 
-    /// Records that a value which is never shown was replaced.
+    /// Records that a value that is never shown was replaced.
     pub(crate) fn hidden(&mut self) {
         let hidden = || Some(Value::String(HIDDEN.to_owned()));
         self.push(hidden(), hidden(), Some(Redaction::Masked));
@@ -101,7 +100,7 @@ impl Diff<'_> {
             Sensitivity::Masked(_) => Some(Redaction::Masked),
             Sensitivity::Hashed => Some(Redaction::Hashed),
         };
-        let Some((change, mut cx)) = self.open() else {
+        let Some((change, mut cx)) = self.begin_change() else {
             return;
         };
         let mut shown = |value: &T| match whole {
@@ -115,12 +114,12 @@ impl Diff<'_> {
             fill(&mut change.new, shown(value));
         }
         change.redaction = whole.or(cx.redacted().then_some(Redaction::Partial));
-        if change.redaction.is_none() && alike(change) {
+        if change.redaction.is_none() && sides_equal(change) {
             self.retract();
         }
     }
 
-    /// Returns an item's snapshot and whether something in it is redacted.
+    /// Returns an item's snapshot and whether any part of it is redacted.
     pub(crate) fn record<T: AuditValue + ?Sized>(&mut self, item: &T) -> (Value, bool) {
         let depth = self.at.map_or(0, Node::depth) + 1;
         let mut cx = Snapshot::at_depth(&mut self.out.env, depth);
@@ -128,13 +127,14 @@ impl Diff<'_> {
         (value, cx.redacted())
     }
 
-    /// Whether values with these fields are not recorded with all that they have.
-    pub(crate) fn shows_parts(&self, fields: &'static [FieldSchema]) -> bool {
-        self.out.env.shows_parts(fields)
+    /// Returns whether the recorded form of a value with these fields omits or hides a part of it.
+    pub(crate) fn hides_parts(&self, fields: &'static [FieldSchema]) -> bool {
+        self.out.env.hides_parts(fields)
     }
 
-    /// Records that a value was replaced, unless no difference is to be seen.
-    pub(crate) fn replace_seen<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) {
+    /// Records that a value was replaced, unless both recorded forms are equal and nothing is
+    /// redacted.
+    pub(crate) fn replace_if_visible<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) {
         let (old, old_redacted) = self.record(old);
         let (new, new_redacted) = self.record(new);
         let redacted = old_redacted || new_redacted;
@@ -144,7 +144,7 @@ impl Diff<'_> {
         }
     }
 
-    /// Returns the text of a map's key, and whether something in it is hidden.
+    /// Returns the text of a map's key and whether any part of it is hidden.
     pub(crate) fn key_text<T: AuditValue + ?Sized>(&mut self, key: &T) -> (String, bool) {
         let depth = self.at.map_or(0, Node::depth) + 1;
         Snapshot::at_depth(&mut self.out.env, depth).key_text(key)
@@ -156,7 +156,7 @@ impl Diff<'_> {
         self.out.env.fail(ValueError::Unrepresentable { message });
     }
 
-    /// Records that items of the list at the present path changed their order.
+    /// Records that items of the list at the current path were reordered.
     pub(crate) fn reorder(&mut self, moved: Vec<Move>) {
         self.push(None, None, None);
         if let Some(change) = self.out.changes.last_mut() {
@@ -164,7 +164,7 @@ impl Diff<'_> {
         }
     }
 
-    /// Records a change at the present path, with values that are redacted already.
+    /// Records a change at the current path, with values that are already redacted.
     pub(crate) fn push(
         &mut self,
         old: Option<Value>,
@@ -174,19 +174,20 @@ impl Diff<'_> {
         if old.is_some() && old == new && redaction.is_none() {
             return;
         }
-        if let Some((change, _)) = self.open() {
+        if let Some((change, _)) = self.begin_change() {
             change.old = old;
             change.new = new;
             change.redaction = redaction;
         }
     }
 
-    /// Adds a change at the present path, to be filled in; none in a probe.
+    /// Adds an empty change at the current path for the caller to fill in. Returns `None` in a
+    /// probe.
     ///
-    /// Not generic, and the change is made where it stays: what is left to compile for every
-    /// type is to take the two values.
+    /// Not generic, and the change is built in its final location, so that each type compiles
+    /// only the two snapshots.
     #[inline(never)]
-    pub(super) fn open(&mut self) -> Option<(&mut Change, Snapshot<'_>)> {
+    pub(super) fn begin_change(&mut self) -> Option<(&mut Change, Snapshot<'_>)> {
         let out = &mut *self.out;
         out.found += 1;
         if out.probing {
@@ -194,19 +195,19 @@ impl Diff<'_> {
         }
         out.notable += usize::from(!out.ignoring);
         if out.changes.capacity() == 0 {
-            make_room(&mut out.changes);
+            reserve_changes(&mut out.changes);
         }
         let name = Node::plain(self.at);
-        // Not pushed: that makes the change elsewhere first and copies it.
+        // `push` would build the change on the stack and copy it.
         out.changes.extend(iter::once_with(|| {
             Change::new(Path::of_plain(name.unwrap_or_default()), None, None)
         }));
         let change = out.changes.last_mut()?;
         if name.is_none() {
-            locate(change, self.at);
+            set_path(change, self.at);
         }
         let depth = self.at.map_or(0, Node::depth);
-        let flattened = self.at.is_some_and(Node::is_flat);
+        let flattened = self.at.is_some_and(Node::is_flattened);
         Some((
             change,
             Snapshot::at_depth(&mut out.env, depth).flattened(flattened),
@@ -214,11 +215,11 @@ impl Diff<'_> {
     }
 }
 
-/// Whether both sides of a change are present and equal.
+/// Returns whether both sides of a change are present and equal.
 #[inline]
-fn alike(change: &Change) -> bool {
+fn sides_equal(change: &Change) -> bool {
     match (&change.old, &change.new) {
-        // What most changes are of, without the walk into arrays and objects.
+        // Fast path for scalars, which most changes consist of.
         (Some(Value::String(old)), Some(Value::String(new))) => old == new,
         (Some(Value::Bool(old)), Some(Value::Bool(new))) => old == new,
         (Some(Value::Null), Some(other)) | (Some(other), Some(Value::Null)) => other.is_null(),
@@ -230,22 +231,23 @@ fn alike(change: &Change) -> bool {
     }
 }
 
-/// Most updates change a few fields: growing would cost more than the room does.
+/// Reserves capacity for the few fields that most updates change: growing step by step costs
+/// more.
 #[cold]
 #[inline(never)]
-fn make_room(changes: &mut Vec<Change>) {
+fn reserve_changes(changes: &mut Vec<Change>) {
     *changes = Vec::with_capacity(6);
 }
 
-/// Says where a change is, whatever the path.
+/// Sets the path of a change, for paths that need quotes or indices.
 #[inline(never)]
-fn locate(change: &mut Change, at: Option<&Node<'_>>) {
+fn set_path(change: &mut Change, at: Option<&Node<'_>>) {
     change.path = Node::render(at);
     change.at = Node::indices(at);
 }
 
-/// Sets a value that is absent, without a look for something to drop.
+/// Sets a value that is known to be absent, without dropping a former one.
 #[inline]
-fn fill(place: &mut Option<Value>, value: Value) {
-    mem::forget(place.replace(value));
+fn fill(slot: &mut Option<Value>, value: Value) {
+    mem::forget(slot.replace(value));
 }

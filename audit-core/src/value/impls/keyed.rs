@@ -1,45 +1,45 @@
 //! Lists whose items are matched by a field.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::listed::{Items, Listed};
+use super::list_like::{Items, ListLike};
 use crate::change::Move;
 use crate::json::number::ByValue;
 use crate::path::{PathSegment, Segment};
 use crate::value::AuditValue;
+use crate::value::capture::Tag;
 use crate::value::diff::Diff;
-use crate::value::frozen::Tag;
-use crate::value::schema::{Absent, FieldSchema, Place};
-use crate::value::snapshot::{Snapshot, identifying, stored_value};
-use crate::value::visited::{behind, hides};
+use crate::value::schema::{Absent, FieldSchema, Placement};
+use crate::value::schema_walk::{hides, peel_pointers};
+use crate::value::snapshot::{Snapshot, comparable_snapshot, recorded_value};
 
 /// `#[audit(key = "field")]`: a list whose items are matched by that field.
 ///
-/// Compared in the time that one look at each item takes, plus that of sorting where items
-/// changed their order. A list is compared by position, as without a key, where the key does
-/// not identify: if two items of the old or of the new list have the same key, or if a key is a
-/// list or an object. It is also compared by position where items are not recorded with the key
-/// as it is: if the field is masked, hashed, skipped or recorded in another form, by the item's
-/// type or by what `register_with` sets for it, since paths show keys and `apply` finds items by
-/// them.
+/// The comparison takes linear time, plus sorting if items were reordered. A list is compared by
+/// position, as without a key, in two cases:
+/// - The key does not identify items: two items of one list have the same key, or a key is a list
+///   or an object.
+/// - Items are not recorded with their key in clear: the field is masked, hashed, skipped or
+///   recorded in another form, by the item's type or by `register_with`. Paths show keys, and
+///   `apply` finds items by them.
 #[derive(Debug)]
 pub struct Keyed<'v, L: ?Sized, F> {
     items: &'v L,
     field: &'v str,
     key: F,
-    /// It is known that paths may show the keys.
+    /// Whether the items were captured, after a check that paths may show their keys.
     captured: bool,
 }
 
 impl<'v, L, K, F> Keyed<'v, L, F>
 where
-    L: Listed + ?Sized,
+    L: ListLike + ?Sized,
     K: AuditValue + ?Sized + 'v,
     F: Fn(&'v L::Item) -> &'v K,
 {
-    /// Wraps a list; `key` gives the field that the program calls `field` of an item.
+    /// Wraps a list; `key` returns the field of an item that the source code names `field`.
     pub fn new(items: &'v L, field: &'static str, key: F) -> Self {
         Self {
             items,
@@ -49,7 +49,7 @@ where
         }
     }
 
-    /// Wraps the items of a list that was [captured](crate::value::frozen).
+    /// Wraps the items of a list that was [captured](crate::value::capture).
     pub(crate) fn captured(items: &'v L, field: &'v str, key: F) -> Self {
         Self {
             items,
@@ -59,30 +59,30 @@ where
         }
     }
 
-    /// Returns the keys of all items; `None` if they do not identify, or are not recorded.
+    /// Returns the keys of all items, or `None` if they do not identify the items.
     fn keys(&self, items: Items<'v, L::Item>, absent: Absent) -> Option<Keys> {
-        let mut respelled = false;
+        let mut form_differs = false;
         let key = |item| {
-            let (key, other) = identifying((self.key)(item));
-            respelled |= other;
+            let (key, differs) = comparable_snapshot((self.key)(item));
+            form_differs |= differs;
             key
         };
         let keys: Vec<Value> = items.iter().map(key).collect();
-        let mut known = std::collections::HashSet::with_capacity(keys.len());
+        let mut seen = HashSet::with_capacity(keys.len());
         let identify = keys.iter().all(|key| match key {
             Value::Array(_) | Value::Object(_) => false,
             Value::Null if absent == Absent::WhenNull => false,
-            key => known.insert(ByValue(key)),
+            key => seen.insert(ByValue(key)),
         });
-        let stored = |item| stored_value((self.key)(item));
+        let stored = |item| recorded_value((self.key)(item));
         identify.then(|| Keys {
-            stored: respelled.then(|| items.iter().map(stored).collect()),
+            stored: form_differs.then(|| items.iter().map(stored).collect()),
             keys,
         })
     }
 
-    /// Returns the name of the field and when it is absent, if items are recorded with their keys as
-    /// they are. `hidden` tells whether rules of the model hide a field.
+    /// Returns the name of the key field and when it is absent, if items are recorded with their
+    /// keys in clear. `hidden` returns whether rules of the model hide a field.
     fn stored_key(
         &self,
         hidden: impl FnOnce(&'static [FieldSchema], &str) -> bool,
@@ -90,15 +90,15 @@ where
         if self.captured {
             return Some((self.field, Absent::Never));
         }
-        let fields = behind(L::Item::fields());
+        let fields = peel_pointers(L::Item::fields());
         let key = fields.iter().find(|field| field.source() == self.field)?;
-        let stored = match key.place {
-            Place::Named => true,
-            Place::Indexed(at) => key.name.parse() == Ok(at),
-            Place::Inline | Place::Flat(_) | Place::Keys => false,
+        let stored = match key.placement {
+            Placement::Named => true,
+            Placement::Indexed(at) => key.name.parse() == Ok(at),
+            Placement::Inline | Placement::Flattened(_) | Placement::Keys => false,
         };
         let shown = stored
-            && key.is_as_its_type_says()
+            && key.is_recorded_as_typed()
             && key.absent != Absent::Sometimes
             && !hides(K::fields())
             && !hidden(fields, key.name);
@@ -108,14 +108,14 @@ where
 
 /// The keys of the items of a list.
 struct Keys {
-    /// Equal for keys that are the same to the trail, such as decimals in two scales.
+    /// In comparable form: equal for keys such as decimals of two scales.
     keys: Vec<Value>,
-    /// As they are recorded, if that is another form.
+    /// In recorded form, if it differs.
     stored: Option<Vec<Value>>,
 }
 
 impl Keys {
-    /// Returns the keys as they are recorded.
+    /// Returns the keys in recorded form.
     fn stored(&self) -> &[Value] {
         self.stored.as_ref().unwrap_or(&self.keys)
     }
@@ -123,7 +123,7 @@ impl Keys {
 
 impl<'v, L, K, F> AuditValue for Keyed<'v, L, F>
 where
-    L: Listed + ?Sized,
+    L: ListLike + ?Sized,
     K: AuditValue + ?Sized + 'v,
     F: Fn(&'v L::Item) -> &'v K,
 {
@@ -176,8 +176,8 @@ where
         };
         let (old_stored, new_stored) = (old_keys.stored(), new_keys.stored());
 
-        // Where each item behind the common beginning is in the new list.
-        let mut places: HashMap<ByValue<'_>, usize> = new_keys
+        // The indices in the new list of the items after the common prefix.
+        let mut new_indices: HashMap<ByValue<'_>, usize> = new_keys
             .keys
             .iter()
             .enumerate()
@@ -185,10 +185,10 @@ where
             .map(|(index, key)| (ByValue(key), index))
             .collect();
         let pairs: Vec<(usize, Option<usize>)> = (prefix..old_items.len())
-            .map(|index| (index, places.remove(&ByValue(&old_keys.keys[index]))))
+            .map(|index| (index, new_indices.remove(&ByValue(&old_keys.keys[index]))))
             .collect();
-        let mut came: Vec<usize> = places.into_values().collect();
-        came.sort_unstable();
+        let mut inserted: Vec<usize> = new_indices.into_values().collect();
+        inserted.sort_unstable();
 
         let moved = moves(&pairs);
         if !moved.is_empty() {
@@ -207,12 +207,12 @@ where
             value,
             index,
         };
-        for (index, place) in pairs {
+        for (index, new_index) in pairs {
             let old = old_items.at(index);
             let segment = segment(&old_stored[index], index);
-            match place {
-                Some(place) => {
-                    let new = new_items.at(place);
+            match new_index {
+                Some(new_index) => {
+                    let new = new_items.at(new_index);
                     if L::Item::COMPOSITE || !old.same(new) {
                         cx.at(segment, |cx| old.diff(new, cx));
                     }
@@ -220,7 +220,7 @@ where
                 None => cx.at(segment, |cx| cx.replace(Some(old), None)),
             }
         }
-        for index in came {
+        for index in inserted {
             let new = new_items.at(index);
             cx.at(segment(&new_stored[index], index), |cx| {
                 cx.replace(None, Some(new));
@@ -233,8 +233,8 @@ where
     }
 }
 
-/// Returns the fewest items, as old and new index, that must move for the rest to keep its
-/// order: all but a longest run of ascending new indices (patience sorting).
+/// Returns a smallest set of items, as old and new index, whose move explains the new order: all
+/// items outside a longest increasing subsequence of new indices (patience sorting).
 pub(crate) fn moves(pairs: &[(usize, Option<usize>)]) -> Vec<(usize, usize)> {
     let kept: Vec<(usize, usize)> = pairs
         .iter()
@@ -243,7 +243,7 @@ pub(crate) fn moves(pairs: &[(usize, Option<usize>)]) -> Vec<(usize, usize)> {
     if kept.is_sorted_by(|a, b| a.1 < b.1) {
         return Vec::new();
     }
-    // The end of the best run of each length, and what comes before each item in its run.
+    // The last item of the best subsequence of each length, and the predecessor of each item.
     let mut ends: Vec<usize> = Vec::new();
     let mut before: Vec<Option<usize>> = Vec::with_capacity(kept.len());
     for (number, (_, new)) in kept.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Lists: compared by position, after the common beginning and end are set aside.
+//! Lists, compared by position between their common prefix and suffix.
 
 use std::collections::{BinaryHeap, LinkedList, VecDeque};
 
@@ -9,13 +9,13 @@ use crate::path::Segment;
 use crate::value::AuditValue;
 use crate::value::diff::Diff;
 use crate::value::schema::FieldSchema;
-use crate::value::snapshot::{Snapshot, key_value};
+use crate::value::snapshot::{Snapshot, comparable_value};
 
 /// Compares two lists in linear time.
 ///
-/// What stands between the common prefix and the common suffix is compared pair by pair;
-/// what is left over on one side was inserted (paths count in the new list) or removed
-/// (paths count in the old one).
+/// The items between the common prefix and the common suffix are compared pair by pair. Excess
+/// items on one side were inserted (paths refer to the new list) or removed (paths refer to the
+/// old one).
 pub(super) fn diff_lists<'v, T, L>(old: L, new: L, cx: &mut Diff<'_>)
 where
     T: AuditValue + 'v,
@@ -26,7 +26,7 @@ where
             cx.differs();
         }
         for (index, (old, new)) in old.zip(new).enumerate() {
-            if cx.answered() {
+            if cx.is_decided() {
                 return;
             }
             cx.item(index, old, new);
@@ -37,9 +37,9 @@ where
     if prefix == old.len() && prefix == new.len() {
         return;
     }
-    let room = old.len().min(new.len()) - prefix;
-    let suffix = cx.common(old.clone().rev().zip(new.clone().rev()).take(room));
-    let pairs = room - suffix;
+    let overlap = old.len().min(new.len()) - prefix;
+    let suffix = cx.common(old.clone().rev().zip(new.clone().rev()).take(overlap));
+    let pairs = overlap - suffix;
     for (offset, (old, new)) in old
         .clone()
         .zip(new.clone())
@@ -97,18 +97,18 @@ lists! {
     [, const N: usize] [T; N];
 }
 
-/// The items of a heap in ascending order, which its own order says little about. Items that
-/// compare as equal are ordered by their form.
+/// Returns the items of a heap in ascending order, since its own order is arbitrary. Items that
+/// compare as equal are ordered by their comparable form.
 fn ascending<T: AuditValue + Ord>(heap: &BinaryHeap<T>) -> Vec<&T> {
     let mut items: Vec<&T> = heap.iter().collect();
     items.sort_by(|a, b| {
         a.cmp(b)
-            .then_with(|| compare_values(&key_value(*a), &key_value(*b)))
+            .then_with(|| compare_values(&comparable_value(*a), &comparable_value(*b)))
     });
     items
 }
 
-/// Recorded as a list in ascending order, and compared as such.
+/// Recorded and compared as a list in ascending order.
 impl<T: AuditValue + Ord> AuditValue for BinaryHeap<T> {
     const COMPOSITE: bool = true;
 

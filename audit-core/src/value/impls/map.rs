@@ -1,4 +1,4 @@
-//! Maps: compared key by key, whatever the order.
+//! Maps, compared key by key regardless of order.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
@@ -21,7 +21,7 @@ fn snapshot_map<'v, K: AuditValue + 'v, V: AuditValue + 'v>(
     cx.nested(|cx| {
         let mut object = Map::new();
         let mut hidden = false;
-        let mut alike: Vec<(String, Value)> = Vec::new();
+        let mut collisions: Vec<(String, Value)> = Vec::new();
         let noting = cx.is_noting();
         for (key, value) in entries {
             let (text, redacted) = cx.key_text(key);
@@ -35,24 +35,24 @@ fn snapshot_map<'v, K: AuditValue + 'v, V: AuditValue + 'v>(
                 Entry::Vacant(entry) => {
                     entry.insert(value);
                 }
-                Entry::Occupied(entry) => alike.push((entry.key().clone(), value)),
+                Entry::Occupied(entry) => collisions.push((entry.key().clone(), value)),
             }
         }
-        if !alike.is_empty() {
-            if !(hidden || cx.shows_parts(K::fields())) {
+        if !collisions.is_empty() {
+            if !(hidden || cx.hides_parts(K::fields())) {
                 return cx.fail(AMBIGUOUS);
             }
-            number_alike(&mut object, alike);
+            number_collisions(&mut object, collisions);
         }
         Value::Object(object)
     })
 }
 
-/// Numbers entries whose keys look the same because they are hidden: `***`, `*** (2)`, .. in the
-/// order of their values, so that equal maps have equal snapshots.
-fn number_alike(object: &mut Map<String, Value>, alike: Vec<(String, Value)>) {
+/// Numbers entries whose hidden keys have the same text (`***`, `*** (2)`, ..) in the order of
+/// their values, so that equal maps have equal snapshots.
+fn number_collisions(object: &mut Map<String, Value>, collisions: Vec<(String, Value)>) {
     let mut groups: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for (text, value) in alike {
+    for (text, value) in collisions {
         groups.entry(text).or_default().push(value);
     }
     for (text, mut values) in groups {
@@ -70,31 +70,31 @@ fn number_alike(object: &mut Map<String, Value>, alike: Vec<(String, Value)>) {
     }
 }
 
-/// Whether two keys of a map look the same, or a key of the old map like one that only the new
-/// map has.
-fn look_alike<'v, K: AuditValue + 'v>(
+/// Returns whether two keys of one map have the same text, or a key of the old map the text of a
+/// different key that only the new map has.
+fn texts_collide<'v, K: AuditValue + 'v>(
     old: impl Iterator<Item = &'v K>,
     new: impl Iterator<Item = &'v K>,
     in_old: impl Fn(&K) -> bool,
     cx: &mut Diff<'_>,
 ) -> bool {
-    let mut known = HashSet::new();
+    let mut old_texts = HashSet::new();
     for key in old {
-        if !known.insert(cx.key_text(key).0) {
+        if !old_texts.insert(cx.key_text(key).0) {
             return true;
         }
     }
-    let mut seen = HashSet::new();
+    let mut new_texts = HashSet::new();
     for key in new {
         let text = cx.key_text(key).0;
-        if (known.contains(&text) && !in_old(key)) || !seen.insert(text) {
+        if (old_texts.contains(&text) && !in_old(key)) || !new_texts.insert(text) {
             return true;
         }
     }
     false
 }
 
-/// Why two entries cannot be told apart once they are recorded. Not the key: it may be long.
+/// The error for two entries with the same recorded key. It omits the key, which may be long.
 const AMBIGUOUS: &str = "two keys of a map have the same text";
 
 /// Reports the differing entries of two maps, ordered by key.
@@ -106,15 +106,16 @@ fn diff_maps<'v, V: AuditValue + 'v>(
         return;
     }
     differing.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    // A key that went and one that came may have one text, as `None` and `Some(None)` have.
+    // A removed and an added key may have the same text, as `None` and `Some(None)` do.
     differing.dedup_by(|second, first| {
-        let one = first.0 == second.0 && (first.1.is_none() || second.1.is_none());
-        let one = one && (first.2.is_none() || second.2.is_none());
-        if one {
+        let merged = first.0 == second.0
+            && (first.1.is_none() || second.1.is_none())
+            && (first.2.is_none() || second.2.is_none());
+        if merged {
             first.1 = first.1.or(second.1);
             first.2 = first.2.or(second.2);
         }
-        one
+        merged
     });
     if differing.windows(2).any(|pair| pair[0].0 == pair[1].0) {
         cx.fail(AMBIGUOUS.to_owned());
@@ -128,12 +129,12 @@ fn diff_maps<'v, V: AuditValue + 'v>(
     }
 }
 
-/// Answers whether two maps of the same length differ.
+/// Probes two maps of the same length for a difference.
 fn probe_maps<'v, V: AuditValue + 'v>(
     mut pairs: impl Iterator<Item = (&'v V, Option<&'v V>)>,
     cx: &mut Diff<'_>,
 ) {
-    while !cx.answered()
+    while !cx.is_decided()
         && let Some((old, new)) = pairs.next()
     {
         match new {
@@ -191,10 +192,11 @@ macro_rules! maps {
                         }
                     }
                 }
-                if (hidden || cx.shows_parts(K::fields())) && look_alike(self.keys(), new.keys(), |key| self.contains_key(key), cx)
+                if (hidden || cx.hides_parts(K::fields()))
+                    && texts_collide(self.keys(), new.keys(), |key| self.contains_key(key), cx)
                 {
-                    // Entries are told apart by what is not shown: the map is recorded whole.
-                    return cx.replace_seen(self, new);
+                    // The shown keys do not distinguish the entries: the map is recorded whole.
+                    return cx.replace_if_visible(self, new);
                 }
                 diff_maps(differing, cx);
             }

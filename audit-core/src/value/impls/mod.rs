@@ -1,19 +1,19 @@
 //! `AuditValue` for the types of the standard library and of other crates.
 
-mod either;
-mod foreign;
-mod interior;
+pub(crate) mod field_wrapper;
+mod interior_mutability;
+pub(crate) mod json;
 pub(crate) mod keyed;
 pub(crate) mod list;
-mod listed;
+mod list_like;
 mod map;
-pub(crate) mod moment;
 pub(crate) mod number;
 mod pointer;
 pub(crate) mod serialize;
 pub(crate) mod set;
+mod std_enum;
 mod text;
+mod third_party;
 mod time;
-pub(crate) mod tree;
+pub(crate) mod time_tolerance;
 mod tuple;
-pub(crate) mod wrap;

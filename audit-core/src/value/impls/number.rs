@@ -1,4 +1,4 @@
-//! Numbers, booleans, and what wraps numbers.
+//! Numbers, booleans, and wrappers of numbers.
 
 use std::cmp::Reverse;
 use std::fmt::Display;
@@ -15,10 +15,10 @@ use crate::value::diff::Diff;
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::Snapshot;
 
-/// The largest integer that every JSON reader keeps: 2^53 (RFC 8259, section 6).
+/// The largest integer that every JSON reader keeps exactly: 2^53 (RFC 8259, section 6).
 const EXACT: u128 = 1 << 53;
 
-/// An integer as JSON: a number up to 2^53 either way, a text beyond.
+/// Returns an integer as JSON: a number if its magnitude is at most 2^53, else a string.
 pub(super) fn integer_value(number: i128) -> Value {
     match i64::try_from(number) {
         Ok(small) if number.unsigned_abs() <= EXACT => Value::Number(small.into()),
@@ -26,7 +26,7 @@ pub(super) fn integer_value(number: i128) -> Value {
     }
 }
 
-/// An integer as a JSON value has it: a number if it has 64 bits, a text beyond.
+/// Returns an integer inside a JSON value: a number if it fits 64 bits, else a string.
 pub(super) fn json_integer(number: i128) -> Value {
     match (i64::try_from(number), u64::try_from(number)) {
         (Ok(small), _) => small.into(),
@@ -97,7 +97,7 @@ wrapped_integers!(
 
 macro_rules! transparent {
     ($($wrapper:ident),*) => {$(
-        /// Recorded as what it holds.
+        /// Recorded as its content.
         impl<T: AuditValue> AuditValue for $wrapper<T> {
             const COMPOSITE: bool = T::COMPOSITE;
             const SET: bool = T::SET;
@@ -128,8 +128,7 @@ macro_rules! transparent {
 
 transparent!(Wrapping, Saturating, Reverse);
 
-/// NaN is the same as NaN, and 0.0 the same as -0.0: an update from one to the other
-/// changes nothing that a person would call a change.
+/// NaN is the same as NaN, and 0.0 the same as -0.0.
 impl AuditValue for f64 {
     const PLAIN: bool = true;
 
@@ -145,7 +144,7 @@ impl AuditValue for f64 {
     }
 }
 
-/// Compared as `f64` is; recorded with the fewest digits that name this `f32`.
+/// Compared as `f64` is; recorded with the fewest digits that identify this `f32`.
 impl AuditValue for f32 {
     const PLAIN: bool = true;
 

@@ -1,4 +1,4 @@
-//! Values behind a pointer or an `Option`: recorded as what they hold.
+//! Pointers, `Option` and `PhantomData`, recorded as their content.
 
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -55,9 +55,9 @@ pointers! {
     ['r, T: AuditValue + ?Sized] &'r T, T, |_a, _b| false, const { &[FieldSchema::pointer(T::fields)] };
     ['r, T: AuditValue + ?Sized] &'r mut T, T, |_a, _b| false, T::fields();
     [T: AuditValue + ?Sized] Box<T>, T, |_a, _b| false, T::fields();
-    /// Two handles of one value are the same without a look inside.
+    /// Two handles of one value are the same without a comparison.
     [T: AuditValue + ?Sized] Rc<T>, T, |a, b| Rc::ptr_eq(a, b), const { &[FieldSchema::pointer(T::fields)] };
-    /// Two handles of one value are the same without a look inside.
+    /// Two handles of one value are the same without a comparison.
     [T: AuditValue + ?Sized] Arc<T>, T, |a, b| Arc::ptr_eq(a, b), const { &[FieldSchema::pointer(T::fields)] };
 }
 
@@ -78,7 +78,7 @@ impl<T: AuditValue> AuditValue for Option<T> {
         match (self, other) {
             (Some(old), Some(new)) => old.same(new),
             (None, None) => true,
-            // `None` and `Some(None)` have one recorded form.
+            // `None` and `Some(None)` have the same recorded form.
             (Some(value), None) | (None, Some(value)) => is_null(value),
         }
     }
@@ -113,7 +113,7 @@ impl<T: AuditValue> AuditValue for Option<T> {
     }
 }
 
-/// Null, as serde has it.
+/// Null, as serde writes it.
 impl<T: ?Sized> AuditValue for PhantomData<T> {
     #[inline]
     fn same(&self, _: &Self) -> bool {

@@ -1,7 +1,7 @@
-//! What serde writes, as the trail holds it.
+//! A serde serializer that produces recorded values.
 //!
-//! `serde_json::to_value` would refuse 128-bit integers, make a null of NaN, and follow a value
-//! that nests without end until the stack ends.
+//! `serde_json::to_value` rejects 128-bit integers, turns NaN into null, and overflows the stack
+//! on a value that nests without end.
 
 use std::fmt;
 
@@ -13,27 +13,28 @@ use serde_json::{Map, Value};
 
 use super::number::{integer_value, json_integer};
 use crate::json::nesting::MAX_DEPTH;
-use crate::json::number::{float_value, normalize, spelled};
+use crate::json::number::{float_value, normalize, stored_number};
 
-/// Returns what serde writes of a value.
+/// Returns the serialized form of a value.
 pub(super) fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, Failure> {
     Recorder::START.write(value)
 }
 
-/// Why serde could not write a value. Not what the type said, which may quote the value.
+/// The reason why a value could not be serialized, without the type's own message, which may quote
+/// the value.
 #[derive(Debug)]
 pub enum Failure {
     /// It nests deeper than [`MAX_DEPTH`].
     TooDeep,
-    /// Its type refused, or a map's key is no scalar.
-    Refused,
+    /// Its type returned an error, or a map's key is not a scalar.
+    Rejected,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TooDeep => "it nests too deep",
-            Self::Refused => "its type refused",
+            Self::TooDeep => "it nests too deeply",
+            Self::Rejected => "its type returned an error",
         })
     }
 }
@@ -42,14 +43,14 @@ impl std::error::Error for Failure {}
 
 impl Error for Failure {
     fn custom<T: fmt::Display>(_: T) -> Self {
-        Self::Refused
+        Self::Rejected
     }
 }
 
-/// How `serde_json` hands over a number or a text that it keeps as it was written.
+/// The prefix of the struct names that `serde_json` serializes verbatim numbers and texts under.
 const VERBATIM: &str = "$serde_json::private::";
 
-/// What the only field of an object is the text of.
+/// The meaning of the only field of an object that `serde_json` serializes verbatim.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Verbatim {
     No,
@@ -57,9 +58,9 @@ enum Verbatim {
     Json,
 }
 
-/// Whether a type, by its name, is a JSON value or a number, or a type of the standard library
-/// around one. `serde` hands over the integers of a `Value` as those of any type; a name that
-/// this does not know makes a text of an integer beyond 2^53.
+/// Returns whether a type's name is that of a JSON value or number, or of a standard wrapper of
+/// one. Serde passes on the integers of a `Value` like those of any type; under an unrecognized
+/// name an integer beyond 2^53 becomes a string.
 fn is_json(name: &str) -> bool {
     let inner = name.trim_end_matches('>');
     let found = inner.ends_with("serde_json::value::Value")
@@ -69,11 +70,11 @@ fn is_json(name: &str) -> bool {
             let outer = name.trim_start_matches(['&', ' ']);
             ["alloc::", "core::", "std::", "serde_json::"]
                 .iter()
-                .any(|known| outer.starts_with(known))
+                .any(|prefix| outer.starts_with(prefix))
         })
 }
 
-/// Writes a value as the trail holds it.
+/// The serializer of recorded values.
 #[derive(Clone, Copy, Debug)]
 pub struct Recorder {
     depth: usize,
@@ -116,7 +117,7 @@ impl Recorder {
         };
         Ok(Items {
             inner: inner.nested()?,
-            done: Vec::new(),
+            values: Vec::new(),
             variant,
         })
     }
@@ -129,7 +130,7 @@ impl Recorder {
         };
         Ok(Fields {
             inner: inner.nested()?,
-            done: Map::new(),
+            members: Map::new(),
             key: String::new(),
             variant,
             verbatim: Verbatim::No,
@@ -177,7 +178,7 @@ impl Serializer for Recorder {
     }
 
     fn serialize_f32(self, number: f32) -> Result<Value, Failure> {
-        // With the digits that name this `f32`, as for a field of that type.
+        // With the fewest digits that identify this `f32`, as for a field of that type.
         let number = number.to_string().parse().unwrap_or(f64::from(number));
         Ok(float_value(number))
     }
@@ -232,7 +233,7 @@ impl Serializer for Recorder {
         _: &'static str,
         value: &T,
     ) -> Result<Value, Failure> {
-        // A level, since a type may hold itself in its own place.
+        // Counted as a level, since a newtype may contain itself.
         self.nested()?.write(value)
     }
 
@@ -293,17 +294,17 @@ impl Serializer for Recorder {
     }
 }
 
-/// An array that is being written.
+/// An array under construction.
 #[derive(Debug)]
 pub struct Items {
     inner: Recorder,
-    done: Vec<Value>,
+    values: Vec<Value>,
     variant: Option<&'static str>,
 }
 
 impl Items {
     fn push<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Failure> {
-        self.done.push(self.inner.write(item)?);
+        self.values.push(self.inner.write(item)?);
         Ok(())
     }
 }
@@ -319,7 +320,7 @@ macro_rules! arrays {
             }
 
             fn end(self) -> Result<Value, Failure> {
-                Ok(named(self.variant, Value::Array(self.done)))
+                Ok(named(self.variant, Value::Array(self.values)))
             }
         }
     )*};
@@ -332,11 +333,11 @@ arrays! {
     SerializeTupleVariant, serialize_field;
 }
 
-/// An object that is being written.
+/// An object under construction.
 #[derive(Debug)]
 pub struct Fields {
     inner: Recorder,
-    done: Map<String, Value>,
+    members: Map<String, Value>,
     key: String,
     variant: Option<&'static str>,
     verbatim: Verbatim,
@@ -346,25 +347,25 @@ impl Fields {
     fn put<T: Serialize + ?Sized>(&mut self, key: String, value: &T) -> Result<(), Failure> {
         let value = self.inner.write(value)?;
         // Two keys with one text would lose a value.
-        match self.done.insert(key, value) {
+        match self.members.insert(key, value) {
             None => Ok(()),
-            Some(_) => Err(Failure::Refused),
+            Some(_) => Err(Failure::Rejected),
         }
     }
 
     fn into_value(self) -> Result<Value, Failure> {
         if self.verbatim != Verbatim::No {
-            let text = self.done.values().next().and_then(Value::as_str);
+            let text = self.members.values().next().and_then(Value::as_str);
             return match (self.verbatim, text) {
-                (Verbatim::Number, Some(digits)) => Ok(spelled(digits)),
+                (Verbatim::Number, Some(digits)) => Ok(stored_number(digits)),
                 (_, Some(json)) => match serde_json::from_str(json) {
                     Ok(value) => Ok(normalize(&value)),
-                    Err(_) => Err(Failure::Refused),
+                    Err(_) => Err(Failure::Rejected),
                 },
-                (_, None) => Err(Failure::Refused),
+                (_, None) => Err(Failure::Rejected),
             };
         }
-        Ok(named(self.variant, Value::Object(self.done)))
+        Ok(named(self.variant, Value::Object(self.members)))
     }
 }
 
@@ -376,7 +377,7 @@ impl SerializeMap for Fields {
         self.key = match key.serialize(self.inner)? {
             Value::String(text) => text,
             scalar @ (Value::Number(_) | Value::Bool(_)) => scalar.to_string(),
-            Value::Null | Value::Array(_) | Value::Object(_) => return Err(Failure::Refused),
+            Value::Null | Value::Array(_) | Value::Object(_) => return Err(Failure::Rejected),
         };
         Ok(())
     }

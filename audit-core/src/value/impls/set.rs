@@ -1,4 +1,4 @@
-//! Sets: compared by membership.
+//! Sets, compared by membership.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -6,18 +6,18 @@ use std::hash::{BuildHasher, Hash};
 
 use serde_json::Value;
 
-use super::listed::{Items, Listed};
+use super::list_like::{Items, ListLike};
 use crate::change::{Redaction, exact_text, member_text};
 use crate::json::order::compare_values;
 use crate::path::Segment;
 use crate::value::AuditValue;
+use crate::value::capture::Tag;
 use crate::value::diff::Diff;
-use crate::value::frozen::Tag;
 use crate::value::schema::FieldSchema;
-use crate::value::snapshot::{Snapshot, key_value};
+use crate::value::snapshot::{Snapshot, comparable_value};
 
-/// Records the members of a set as an array, ordered by value so that equal sets have
-/// equal snapshots.
+/// Records the members of a set as an array ordered by value, so that equal sets have equal
+/// snapshots.
 pub(super) fn snapshot_set<'v, T: AuditValue + 'v>(
     members: impl Iterator<Item = &'v T>,
     cx: &mut Snapshot<'_>,
@@ -29,7 +29,7 @@ pub(super) fn snapshot_set<'v, T: AuditValue + 'v>(
     })
 }
 
-/// The members of a set, some of which the other set does not have.
+/// The members of a set, each with whether the other set lacks it.
 struct Members {
     values: Vec<Member>,
     redacted: bool,
@@ -37,8 +37,8 @@ struct Members {
 
 struct Member {
     value: Value,
-    /// Whether the other set does not have it.
-    alone: bool,
+    /// Whether the other set lacks it.
+    unmatched: bool,
     redacted: bool,
 }
 
@@ -48,11 +48,11 @@ impl Members {
         cx: &mut Diff<'_>,
     ) -> Self {
         let mut values: Vec<Member> = members
-            .map(|(member, alone)| {
+            .map(|(member, unmatched)| {
                 let (value, redacted) = cx.record(member);
                 Member {
                     value,
-                    alone,
+                    unmatched,
                     redacted,
                 }
             })
@@ -62,17 +62,17 @@ impl Members {
         Self { values, redacted }
     }
 
-    /// Whether the values of two members are the same, as masked ones may be.
+    /// Returns whether two members have equal values, as masked ones may.
     fn ambiguous(&self) -> bool {
         self.values
             .windows(2)
             .any(|pair| compare_values(&pair[0].value, &pair[1].value).is_eq())
     }
 
-    /// The members that the other set does not have, with their indices.
-    fn alone(&self) -> impl Iterator<Item = (usize, &Member)> {
+    /// Returns the members that the other set lacks, with their indices.
+    fn unmatched(&self) -> impl Iterator<Item = (usize, &Member)> {
         let members = self.values.iter().enumerate();
-        members.filter(|(_, member)| member.alone)
+        members.filter(|(_, member)| member.unmatched)
     }
 
     fn into_array(self) -> Value {
@@ -80,7 +80,7 @@ impl Members {
     }
 }
 
-/// Reports members that came and went, ordered by their text.
+/// Reports added and removed members, ordered by their text.
 ///
 /// A set in which two members have the same snapshot is recorded whole.
 pub(super) fn diff_sets<'v, T: AuditValue + 'v>(
@@ -88,7 +88,11 @@ pub(super) fn diff_sets<'v, T: AuditValue + 'v>(
     new: impl Iterator<Item = (&'v T, bool)> + Clone,
     cx: &mut Diff<'_>,
 ) {
-    if !old.clone().chain(new.clone()).any(|(_, alone)| alone) {
+    if !old
+        .clone()
+        .chain(new.clone())
+        .any(|(_, unmatched)| unmatched)
+    {
         return;
     }
     if cx.probing() {
@@ -99,13 +103,12 @@ pub(super) fn diff_sets<'v, T: AuditValue + 'v>(
         let redaction = (old.redacted || new.redacted).then_some(Redaction::Partial);
         return cx.push(Some(old.into_array()), Some(new.into_array()), redaction);
     }
-    // By name what went and what came.
     let mut differing = Differing::named(&old, &new, member_text);
     if differing.values().any(|(old, new)| {
         matches!((&old[..], &new[..]), ([_, _, ..], _) | (_, [_, _, ..]))
             || matches!((&old[..], &new[..]), ([old], [new]) if old.1.value != new.1.value)
     }) {
-        // Such as the number 1 and the text "1".
+        // Two members have the same name, such as the number 1 and the text "1".
         differing = Differing::named(&old, &new, exact_text);
     }
     for (name, (old, new)) in &differing {
@@ -122,7 +125,7 @@ pub(super) fn diff_sets<'v, T: AuditValue + 'v>(
     }
 }
 
-/// What went and what came, by name.
+/// The removed and the added members, by name.
 type Differing<'m> = BTreeMap<Cow<'m, str>, (Vec<(usize, &'m Member)>, Vec<(usize, &'m Member)>)>;
 
 trait Named<'m> {
@@ -132,11 +135,11 @@ trait Named<'m> {
 impl<'m> Named<'m> for Differing<'m> {
     fn named(old: &'m Members, new: &'m Members, name: fn(&'m Value) -> Cow<'m, str>) -> Self {
         let mut differing = Self::new();
-        for member in old.alone() {
+        for member in old.unmatched() {
             let (old, _) = differing.entry(name(&member.1.value)).or_default();
             old.push(member);
         }
-        for member in new.alone() {
+        for member in new.unmatched() {
             let (_, new) = differing.entry(name(&member.1.value)).or_default();
             new.push(member);
         }
@@ -144,41 +147,48 @@ impl<'m> Named<'m> for Differing<'m> {
     }
 }
 
-/// `#[audit(set)]`: a list whose order and repetitions do not matter.
+/// `#[audit(set)]`: a list compared without regard to order and repetition.
 ///
-/// Members are the same if they are equal to the trail and have the same snapshot.
+/// Members are the same if the trail treats them as equal and their snapshots are equal.
 #[derive(Debug)]
 pub struct AsSet<'v, L: ?Sized>(pub &'v L);
 
-/// The members of a list, each once, by their snapshots. Members that only look the same because
-/// they are masked stay apart.
+/// Returns the distinct members of a list, indexed by snapshot. Members whose snapshots are equal
+/// only because they are masked stay distinct.
 fn members<T: AuditValue>(items: Items<'_, T>) -> AsSetMembers<'_, T> {
-    let mut known: HashMap<Value, Vec<&T>> = HashMap::with_capacity(items.len());
+    let mut index: HashMap<Value, Vec<&T>> = HashMap::with_capacity(items.len());
     let mut members = Vec::with_capacity(items.len());
     for member in items.iter() {
-        let value = key_value(member);
-        let alike = known.entry(value.clone()).or_default();
-        if !alike.iter().any(|known| T::same(known, member)) {
-            alike.push(member);
+        let value = comparable_value(member);
+        let candidates = index.entry(value.clone()).or_default();
+        if !candidates
+            .iter()
+            .any(|candidate| T::same(candidate, member))
+        {
+            candidates.push(member);
             members.push((member, value));
         }
     }
-    AsSetMembers { known, members }
+    AsSetMembers { index, members }
 }
 
-/// A list's members with an index.
+/// The distinct members of a list, with an index by snapshot.
 struct AsSetMembers<'v, T> {
-    known: HashMap<Value, Vec<&'v T>>,
+    index: HashMap<Value, Vec<&'v T>>,
     members: Vec<(&'v T, Value)>,
 }
 
 impl<'v, T: AuditValue> AsSetMembers<'v, T> {
     fn has(&self, member: &T, value: &Value) -> bool {
-        let alike = self.known.get(value);
-        alike.is_some_and(|alike| alike.iter().any(|known| T::same(known, member)))
+        let candidates = self.index.get(value);
+        candidates.is_some_and(|candidates| {
+            candidates
+                .iter()
+                .any(|candidate| T::same(candidate, member))
+        })
     }
 
-    /// The members, and whether the other set does not have them.
+    /// Returns the members, each with whether the other set lacks it.
     fn without<'s>(&'s self, other: &'s Self) -> impl Iterator<Item = (&'v T, bool)> + Clone + 's {
         self.members
             .iter()
@@ -186,17 +196,17 @@ impl<'v, T: AuditValue> AsSetMembers<'v, T> {
     }
 }
 
-impl<L: Listed + ?Sized> AuditValue for AsSet<'_, L> {
+impl<L: ListLike + ?Sized> AuditValue for AsSet<'_, L> {
     const COMPOSITE: bool = true;
 
     fn same(&self, other: &Self) -> bool {
         match (self.0.list(), other.0.list()) {
-            // Most are the same item by item, which needs no index to see.
+            // Fast path for lists that are the same item by item.
             (Some(old), Some(new)) => {
                 old.same(new) || {
                     let (old, new) = (members(old), members(new));
                     let mut all = old.without(&new).chain(new.without(&old));
-                    !all.any(|(_, alone)| alone)
+                    !all.any(|(_, unmatched)| unmatched)
                 }
             }
             (None, None) => true,
@@ -231,10 +241,10 @@ impl<L: Listed + ?Sized> AuditValue for AsSet<'_, L> {
     }
 }
 
-/// Whether a set has a member that is the same to the trail: what `Eq` leaves out counts too.
+/// Whether a set has a member that is the same to the trail, which may compare more than `Eq`.
 macro_rules! has {
     ($set:expr, $member:expr) => {
-        $set.get($member).is_some_and(|known| known.same($member))
+        $set.get($member).is_some_and(|found| found.same($member))
     };
 }
 

@@ -1,4 +1,4 @@
-//! Texts, and values that are recorded as their text.
+//! Strings, and values recorded as their text.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -96,7 +96,7 @@ macro_rules! displayed {
 
 displayed!(char, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, uuid::Uuid);
 
-/// Compared without the flow information, which its text does not have.
+/// Compared without the flow information, which its text lacks.
 impl AuditValue for SocketAddrV6 {
     #[inline]
     fn same(&self, other: &Self) -> bool {
@@ -124,14 +124,14 @@ impl AuditValue for SocketAddr {
     }
 }
 
-/// Recorded as text. What is not a text is recorded as serde has an `OsString`,
-/// `{"Unix": [47, 255]}`, so that two such names do not look alike.
+/// Recorded as text. A name that is not UTF-8 is recorded as serde writes an `OsString`,
+/// `{"Unix": [47, 255]}`, so that different names have different forms.
 macro_rules! system_texts {
     ($($type:ty),*) => {$(
         impl AuditValue for $type {
             #[inline]
             fn same(&self, other: &Self) -> bool {
-                // As it is recorded: to a path `a//b` and `a/b` are the same.
+                // By text, as recorded: `Path` would treat `a//b` and `a/b` as equal.
                 let (old, new): (&OsStr, &OsStr) = (self.as_ref(), other.as_ref());
                 old == new
             }

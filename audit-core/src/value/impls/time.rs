@@ -1,4 +1,4 @@
-//! Times: compared as instants.
+//! Times and durations of `std` and `chrono`, compared as instants.
 
 use std::ops::{Range, RangeInclusive};
 use std::time::{Duration, SystemTime};
@@ -31,8 +31,8 @@ impl<Tz: TimeZone> AuditValue for DateTime<Tz> {
     }
 }
 
-/// Recorded as serde has it: `{"secs_since_epoch": 1, "nanos_since_epoch": 500000000}`. Seconds
-/// before 1970 are negative, which serde refuses, and their nanoseconds count forwards.
+/// Recorded as serde writes it: `{"secs_since_epoch": 1, "nanos_since_epoch": 500000000}`. Seconds
+/// before 1970 are negative, which serde rejects, and their nanoseconds count forwards.
 impl AuditValue for SystemTime {
     #[inline]
     fn same(&self, other: &Self) -> bool {
@@ -58,7 +58,7 @@ impl AuditValue for SystemTime {
     }
 }
 
-/// Recorded as serde has it: `{"secs": 1, "nanos": 500000000}`.
+/// Recorded as serde writes it: `{"secs": 1, "nanos": 500000000}`.
 impl AuditValue for Duration {
     #[inline]
     fn same(&self, other: &Self) -> bool {
@@ -73,7 +73,7 @@ impl AuditValue for Duration {
     }
 }
 
-/// Recorded as serde has it: seconds, rounded down, and nanoseconds.
+/// Recorded as serde writes it: seconds, rounded down, and nanoseconds.
 impl AuditValue for TimeDelta {
     #[inline]
     fn same(&self, other: &Self) -> bool {
@@ -110,7 +110,7 @@ displayed! {
     NaiveDate => |date| date.to_string();
     /// Recorded as `13:37:00`.
     NaiveTime => |time| time.to_string();
-    /// Recorded as `2026-01-31T13:37:00`, without an offset since there is none.
+    /// Recorded as `2026-01-31T13:37:00`, without an offset.
     NaiveDateTime => |time| format!("{time:?}");
     /// Recorded as `+02:00`.
     FixedOffset => |offset| offset.to_string();
@@ -122,7 +122,7 @@ displayed! {
 
 macro_rules! ranges {
     ($($range:ident => $start:expr, $end:expr;)*) => {$(
-        /// An object of `start` and `end`.
+        /// Recorded as an object with `start` and `end`.
         impl<T: AuditValue> AuditValue for $range<T> {
             const COMPOSITE: bool = true;
 

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::value::AuditValue;
+use crate::value::capture::Tag;
 use crate::value::diff::Diff;
 use crate::value::fields::indexed_field;
-use crate::value::frozen::Tag;
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::Snapshot;
 

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::Snapshot;
 use crate::value::AuditValue;
-use crate::value::flat::{self, Standing};
-use crate::value::frozen::Tag;
+use crate::value::capture::Tag;
+use crate::value::flatten::{self, NameClaim};
 use crate::value::schema::{FieldSchema, Sensitivity};
 
 /// Collects the fields of a struct.
@@ -17,15 +17,15 @@ pub struct ObjectSnapshot<'s, 'a> {
 }
 
 impl ObjectSnapshot<'_, '_> {
-    /// Leaves out a skipped field.
+    /// Omits a skipped field.
     #[expect(
         clippy::unused_self,
         clippy::needless_pass_by_ref_mut,
-        reason = "arrays need it"
+        reason = "same signature as for arrays"
     )]
-    pub(crate) fn pass(&mut self) {}
+    pub(crate) fn skip_field(&mut self) {}
 
-    /// Adds a field, or for an inline (flattened) one its own fields.
+    /// Adds a field, or the members of a flattened one.
     #[inline(never)]
     pub fn visit<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) {
         if field.sensitivity == Sensitivity::Skipped {
@@ -39,44 +39,44 @@ impl ObjectSnapshot<'_, '_> {
         } else if field.is_inline() {
             self.flatten(field, value);
         } else if self.map.insert(field.name.to_owned(), value).is_some() {
-            self.cx.fail(flat::taken(field.name));
+            self.cx.fail(flatten::name_conflict(field.name));
         }
     }
 
-    /// Adds the fields of a flattened value.
+    /// Adds the members of a flattened value.
     #[cold]
     fn flatten(&mut self, field: &'static FieldSchema, value: Value) {
         let fields = match value {
             Value::Object(fields) => fields,
             Value::Null => return,
             _ => {
-                self.cx.fail(flat::no_object(field));
+                self.cx.fail(flatten::not_an_object(field));
                 return;
             }
         };
         for (name, value) in fields {
-            match flat::standing(field, &name) {
-                Standing::PassedOver => self.cx.env.pass_over(field, &name),
-                Standing::Free if !self.map.contains_key(&name) => {
+            match flatten::claim(field, &name) {
+                NameClaim::Shadowed => self.cx.env.note_shadowed_key(field, &name),
+                NameClaim::Free if !self.map.contains_key(&name) => {
                     self.map.insert(name, value);
                 }
-                Standing::Taken => {
-                    self.cx.fail(flat::taken(&name));
+                NameClaim::Conflict => {
+                    self.cx.fail(flatten::name_conflict(&name));
                 }
-                Standing::Free => {
-                    self.cx.fail(flat::twice(field));
+                NameClaim::Free => {
+                    self.cx.fail(flatten::key_conflict(field));
                 }
             }
         }
     }
 
-    /// Adds what `build` records under a name.
+    /// Adds the result of `build` under a name.
     #[inline(never)]
     pub fn put(&mut self, name: &'static str, build: impl FnOnce(&mut Snapshot<'_>) -> Value) {
         let value = build(self.cx);
-        let value = self.cx.tagged(Tag::Beside, value);
+        let value = self.cx.tagged(Tag::Extra, value);
         if self.map.insert(name.to_owned(), value).is_some() {
-            self.cx.fail(flat::taken(name));
+            self.cx.fail(flatten::name_conflict(name));
         }
     }
 
@@ -101,19 +101,19 @@ pub struct ArraySnapshot<'s, 'a> {
 }
 
 impl ArraySnapshot<'_, '_> {
-    /// Leaves a null for a skipped field, so that the others keep their index.
-    pub(crate) fn pass(&mut self) {
+    /// Adds a null for a skipped field, so that the other fields keep their indices.
+    pub(crate) fn skip_field(&mut self) {
         self.items.push(Value::Null);
     }
 
-    /// Adds a field; a skipped one leaves a null, so that the others keep their index.
+    /// Adds a field, or a null for a skipped one, so that the other fields keep their indices.
     #[inline(never)]
     pub fn visit<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) {
         let value = self.cx.part(field, value);
         self.items.push(value);
     }
 
-    /// Adds a field; an absent one leaves a null.
+    /// Adds a field, or a null for an absent one.
     pub fn visit_optional<T: AuditValue + ?Sized>(
         &mut self,
         field: &'static FieldSchema,

@@ -1,4 +1,4 @@
-//! Snapshots: a value as JSON, secrets masked.
+//! Snapshots: values as JSON, with secrets masked.
 
 mod fields;
 
@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 pub use self::fields::{ArraySnapshot, ObjectSnapshot};
 use super::AuditValue;
+use super::capture::{Capture, Tag};
 use super::env::{Env, Redactions};
-use super::frozen::{Capture, Tag};
 use super::hash::HashKeys;
 use super::schema::{FieldSchema, Sensitivity};
 use super::walk::Fields;
@@ -20,15 +20,15 @@ use crate::error::ValueError;
 use crate::json::nesting::MAX_DEPTH;
 use crate::mask::HIDDEN;
 
-/// How many objects and arrays a value may have once it is recorded: more than fit into an entry
-/// of the largest size that a log takes by default.
+/// The maximum number of objects and arrays in a snapshot: more than an entry of the default
+/// maximum size can hold.
 const MAX_PARTS: usize = 1 << 20;
 
 /// Returns a value as JSON, with every secret in its masked form and skipped fields left out.
 ///
 /// # Panics
-/// If the value nests deeper than [`MAX_DEPTH`] or a field marked `#[audit(serde)]` fails to
-/// serialize. [`try_snapshot`] returns the error.
+/// Panics if the value nests deeper than [`MAX_DEPTH`] or a field marked `#[audit(serde)]` fails to
+/// serialize. [`try_snapshot`] returns an error instead.
 pub fn snapshot<T: AuditValue + ?Sized>(value: &T) -> Value {
     match try_snapshot(value) {
         Ok(value) => value,
@@ -36,10 +36,10 @@ pub fn snapshot<T: AuditValue + ?Sized>(value: &T) -> Value {
     }
 }
 
-/// Takes a snapshot as [`snapshot`] does and returns what fails as an error.
+/// Takes a snapshot as [`snapshot`] does, but returns an error instead of panicking.
 ///
 /// # Errors
-/// [`ValueError`] if the value nests deeper than [`MAX_DEPTH`] or cannot be serialized.
+/// Returns [`ValueError`] if the value nests deeper than [`MAX_DEPTH`] or cannot be serialized.
 pub fn try_snapshot<T: AuditValue + ?Sized>(value: &T) -> Result<Value, ValueError> {
     let mut env = Env::default();
     let value = value.snapshot(&mut Snapshot::at_depth(&mut env, 0));
@@ -49,42 +49,42 @@ pub fn try_snapshot<T: AuditValue + ?Sized>(value: &T) -> Result<Value, ValueErr
     }
 }
 
-/// A value that identifies an item: the same for values that are the same to the trail. Not to be
-/// shown.
-pub(crate) fn key_value<T: AuditValue + ?Sized>(value: &T) -> Value {
-    identifying(value).0
+/// Returns a form that is equal for values that the trail treats as the same, for matching items.
+/// It contains secrets in clear and must not be recorded.
+pub(crate) fn comparable_value<T: AuditValue + ?Sized>(value: &T) -> Value {
+    comparable_snapshot(value).0
 }
 
-/// Returns what [`key_value`] does, and whether it may be recorded in another form.
-pub(crate) fn identifying<T: AuditValue + ?Sized>(value: &T) -> (Value, bool) {
+/// Returns the result of [`comparable_value`] and whether the recorded form differs from it.
+pub(crate) fn comparable_snapshot<T: AuditValue + ?Sized>(value: &T) -> (Value, bool) {
     let mut env = Env::default();
     let mut cx = Snapshot::at_depth(&mut env, 0).comparable();
     let value = value.snapshot(&mut cx);
-    (value, cx.respelled)
+    (value, cx.form_differs)
 }
 
-/// A value in the form in which it is recorded.
-pub(crate) fn stored_value<T: AuditValue + ?Sized>(value: &T) -> Value {
+/// Returns a value in its recorded form.
+pub(crate) fn recorded_value<T: AuditValue + ?Sized>(value: &T) -> Value {
     value.snapshot(&mut Snapshot::at_depth(&mut Env::default(), 0))
 }
 
-/// Where [`AuditValue::snapshot`] gets the depth, the keys and a place for errors.
+/// The context of [`AuditValue::snapshot`]: the current depth, the hash keys and the first error.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags")]
 pub struct Snapshot<'a> {
     env: &'a mut Env,
     depth: usize,
     inlined: usize,
     redacted: bool,
-    /// Whether the value's members go into the object around it.
+    /// Whether the value's members become members of the enclosing object.
     flattened: bool,
-    /// The depth of the objects whose members' redactions are noted: the outermost one, and what
-    /// is flattened into it.
+    /// The depth of the objects whose members' redactions are noted: the outermost one and those
+    /// flattened into it.
     noted_depth: usize,
-    /// Whether values that are the same to the trail must have one form.
+    /// Whether values that the trail treats as the same must have one form.
     comparable: bool,
-    /// Whether that form is not the recorded one.
-    respelled: bool,
+    /// Whether the comparable form differs from the recorded one.
+    form_differs: bool,
 }
 
 impl<'a> Snapshot<'a> {
@@ -97,47 +97,50 @@ impl<'a> Snapshot<'a> {
             flattened: false,
             noted_depth: 1,
             comparable: false,
-            respelled: false,
+            form_differs: false,
         }
     }
 
-    /// Returns the keys that make tokens.
+    /// Returns the keys of the keyed hashes.
     pub(crate) fn keys(&mut self) -> Arc<HashKeys> {
         Arc::clone(self.env.keys())
     }
 
-    /// Gives values that are the same to the trail one form, whatever their scale.
+    /// Gives values that the trail treats as the same one form, such as decimals of two scales.
     pub(crate) fn comparable(mut self) -> Self {
         self.comparable = true;
         self
     }
 
-    /// Returns the recorded form of a value, or where values that are the same to the trail must
-    /// have one form, what `one_form` makes of it.
+    /// Returns the recorded form of a scalar, or in a comparable snapshot the result of
+    /// `comparison_form`.
     #[inline]
-    pub(crate) fn spelled(&mut self, value: Value, one_form: fn(Value) -> Value) -> Value {
+    pub(crate) fn scalar_form(
+        &mut self,
+        value: Value,
+        comparison_form: fn(Value) -> Value,
+    ) -> Value {
         if self.is_capturing() {
-            let one = one_form(value.clone());
-            return self.capture_spelling(&one, value);
+            let compared = comparison_form(value.clone());
+            return self.capture_scalar(&compared, value);
         }
         if !self.comparable {
             return value;
         }
-        let one = one_form(value.clone());
-        self.respelled(one, value)
+        let compared = comparison_form(value.clone());
+        self.comparison_or(compared, value)
     }
 
-    /// Returns the recorded form of a value, or where values that are the same to the trail must
-    /// have one form, that form.
-    pub(crate) fn respelled(&mut self, one: Value, recorded: Value) -> Value {
+    /// Returns the recorded form of a value, or in a comparable snapshot the `compared` form.
+    pub(crate) fn comparison_or(&mut self, compared: Value, recorded: Value) -> Value {
         if !self.comparable {
             return recorded;
         }
-        self.respelled |= one != recorded;
-        one
+        self.form_differs |= compared != recorded;
+        compared
     }
 
-    /// Sets whether the value's members go into the object around it.
+    /// Sets whether the value's members become members of the enclosing object.
     pub(crate) fn flattened(mut self, flattened: bool) -> Self {
         self.flattened = flattened;
         if flattened {
@@ -146,7 +149,7 @@ impl<'a> Snapshot<'a> {
         self
     }
 
-    /// Notes how the members of the present value are redacted, if it is flattened into an object
+    /// Notes how the members of the current value are redacted, if it is flattened into an object
     /// whose redactions are noted.
     pub(crate) fn note_members(
         &mut self,
@@ -161,18 +164,18 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// Returns the redactions of the members of the present object, if they are noted.
+    /// Returns the redactions of the members of the current object, if they are noted.
     fn noted(&mut self) -> Option<&mut Redactions> {
         let noted = self.is_noting();
         noted.then(|| self.env.notes().redactions.get_or_insert_default())
     }
 
-    /// Whether the redactions of the members of the present object are noted.
+    /// Returns whether the redactions of the members of the current object are noted.
     pub(crate) fn is_noting(&self) -> bool {
         self.env.noting && self.depth == self.noted_depth
     }
 
-    /// Records what is under a key, in an object whose redactions are noted.
+    /// Records the value under a key of an object whose redactions are noted.
     #[cold]
     pub(crate) fn noted_value<T: AuditValue + ?Sized>(&mut self, key: &str, value: &T) -> Value {
         let before = mem::take(&mut self.redacted);
@@ -186,7 +189,7 @@ impl<'a> Snapshot<'a> {
         value
     }
 
-    /// Whether values are captured, to be compared after they changed.
+    /// Returns whether values are captured for a comparison after a change.
     #[inline]
     pub(crate) fn is_capturing(&self) -> bool {
         self.env.capture().is_some()
@@ -196,7 +199,7 @@ impl<'a> Snapshot<'a> {
         self.env.notes.as_mut()?.capture.as_deref_mut()
     }
 
-    /// Runs `snapshot` as if nothing were captured.
+    /// Runs `snapshot` without capturing.
     pub(crate) fn uncaptured(&mut self, snapshot: &mut dyn FnMut(&mut Self) -> Value) -> Value {
         let notes = self.env.notes.as_mut();
         let Some(capture) = notes.and_then(|notes| notes.capture.take()) else {
@@ -207,17 +210,17 @@ impl<'a> Snapshot<'a> {
         value
     }
 
-    /// Notes that a value is shown in another form.
+    /// Marks the current value as redacted.
     pub(crate) fn redact(&mut self) {
         self.redacted = true;
     }
 
-    /// Whether a masked or hashed field was met.
+    /// Returns whether the value contains a masked or hashed part.
     pub(crate) fn redacted(&self) -> bool {
         self.redacted
     }
 
-    /// Reports that the value cannot be represented; the draft or `try_snapshot` then fails.
+    /// Reports that the value cannot be represented. The draft or `try_snapshot` then fails.
     pub fn fail(&mut self, message: impl Into<String>) -> Value {
         self.env.fail(ValueError::Unrepresentable {
             message: message.into(),
@@ -225,13 +228,13 @@ impl<'a> Snapshot<'a> {
         Value::Null
     }
 
-    /// Stands for a value that is never shown.
+    /// Returns `***` for a value that is never shown.
     pub(crate) fn hidden(&mut self) -> Value {
         self.redacted = true;
         Value::String(HIDDEN.to_owned())
     }
 
-    /// Goes one level down for `build`, or fails at the depth limit.
+    /// Runs `build` one level deeper, or fails at the depth limit.
     pub(crate) fn nested(&mut self, build: impl FnOnce(&mut Self) -> Value) -> Value {
         if self.env.failed() {
             return Value::Null;
@@ -257,8 +260,7 @@ impl<'a> Snapshot<'a> {
         value
     }
 
-    /// Stays on this level for `build`, counted nevertheless: a type may hold itself in its own
-    /// place.
+    /// Runs `build` on the same level. The step is counted, since a newtype may contain itself.
     fn inline(&mut self, build: impl FnOnce(&mut Self) -> Value) -> Value {
         if self.env.failed() {
             return Value::Null;
@@ -272,7 +274,7 @@ impl<'a> Snapshot<'a> {
         value
     }
 
-    /// Reports that the value nests too deep.
+    /// Reports that the value nests too deeply.
     pub(crate) fn too_deep(&mut self) -> Value {
         self.env.fail(ValueError::TooDeep {
             path: String::new(),
@@ -281,12 +283,12 @@ impl<'a> Snapshot<'a> {
         Value::Null
     }
 
-    /// Whether values with these fields are not recorded with all that they have.
-    pub(crate) fn shows_parts(&self, fields: &'static [FieldSchema]) -> bool {
-        self.env.shows_parts(fields)
+    /// Returns whether the recorded form of a value with these fields omits or hides a part of it.
+    pub(crate) fn hides_parts(&self, fields: &'static [FieldSchema]) -> bool {
+        self.env.hides_parts(fields)
     }
 
-    /// Returns the text of a map's key, and whether something in it is hidden.
+    /// Returns the text of a map's key and whether any part of it is hidden.
     pub(crate) fn key_text<T: AuditValue + ?Sized>(&mut self, key: &T) -> (String, bool) {
         let mut text = String::with_capacity(20);
         let mut cx = Snapshot::at_depth(self.env, self.depth);
@@ -333,12 +335,12 @@ impl<'a> Snapshot<'a> {
         self.object(|object| value.walk(value, object))
     }
 
-    /// Applies to an entity what `register_with` set for its model.
+    /// Applies the rules that `register_with` set for an entity's model.
     #[doc(hidden)]
     #[inline]
     pub fn entity(&mut self, fields: &'static [FieldSchema], value: Value) -> Value {
-        if self.env.ruling.is_some() {
-            self.ruled(fields, value)
+        if self.env.model_rules.is_some() {
+            self.apply_rules(fields, value)
         } else {
             value
         }
@@ -346,16 +348,17 @@ impl<'a> Snapshot<'a> {
 
     #[cold]
     #[inline(never)]
-    fn ruled(&mut self, fields: &'static [FieldSchema], mut value: Value) -> Value {
+    fn apply_rules(&mut self, fields: &'static [FieldSchema], mut value: Value) -> Value {
         let outermost = self.depth == 0 && self.inlined == 0;
-        let rules = self.env.ruling.as_ref();
+        let rules = self.env.model_rules.as_ref();
         if let Some(capture) = self.env.capture() {
-            return match rules.and_then(|ruling| ruling.of(fields, outermost)) {
+            return match rules.and_then(|model_rules| model_rules.for_fields(fields, outermost)) {
                 Some(rules) => capture.under(rules, &value),
                 None => value,
             };
         }
-        if let Some(rules) = rules.and_then(|ruling| ruling.of(fields, outermost)) {
+        if let Some(rules) = rules.and_then(|model_rules| model_rules.for_fields(fields, outermost))
+        {
             let masked = rules.apply_to_snapshot(&mut value);
             let members = masked.then(|| rules.masked(&value));
             self.redacted |= masked;
@@ -366,10 +369,10 @@ impl<'a> Snapshot<'a> {
         value
     }
 
-    /// Whether paths may not show what a field of these holds, by the rules of their model.
+    /// Returns whether the model's rules forbid paths to show the value of a field.
     pub(crate) fn hides_field(&self, fields: &'static [FieldSchema], name: &str) -> bool {
-        let ruling = self.env.ruling();
-        let rules = ruling.and_then(|ruling| ruling.of(fields, false));
+        let model_rules = self.env.model_rules();
+        let rules = model_rules.and_then(|model_rules| model_rules.for_fields(fields, false));
         rules.is_some_and(|rules| rules.hides_field(name))
     }
 
@@ -397,14 +400,14 @@ impl<'a> Snapshot<'a> {
         })
     }
 
-    /// Records a variant whose content has no object of its name around it.
+    /// Records a variant whose content is not wrapped in an object named after it.
     #[doc(hidden)]
     #[inline]
-    pub fn choice(&mut self, name: &'static str, content: Value) -> Value {
-        self.tagged(Tag::Choice(name), content)
+    pub fn bare_variant(&mut self, name: &'static str, content: Value) -> Value {
+        self.tagged(Tag::BareVariant(name), content)
     }
 
-    /// Records a struct with named fields and the tag that serde writes beside them.
+    /// Records a struct with named fields together with its internal tag.
     #[doc(hidden)]
     #[inline]
     pub fn tagged_object<T: Fields>(
@@ -419,8 +422,8 @@ impl<'a> Snapshot<'a> {
         })
     }
 
-    /// Records an enum's variant without data: its name, or where the value is flattened into
-    /// an object, a null under its name, as serde has it.
+    /// Records an enum's unit variant: its name or, where the value is flattened into an object,
+    /// a null under its name, as serde does.
     #[doc(hidden)]
     pub fn unit(&mut self, name: &'static str) -> Value {
         if self.flattened {
@@ -430,11 +433,11 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// Returns what the trail may hold of a field of the present object or array.
+    /// Returns the recorded form of a field of the current object or array.
     fn part<T: AuditValue + ?Sized>(&mut self, field: &'static FieldSchema, value: &T) -> Value {
         let before = mem::take(&mut self.redacted);
         let value = self.field_value(field, value);
-        // A flattened field has no name; its members are noted.
+        // A flattened field has no name of its own; its members are noted.
         if self.redacted
             && !field.is_inline()
             && let Some(redactions) = self.noted()
@@ -445,7 +448,7 @@ impl<'a> Snapshot<'a> {
         value
     }
 
-    /// Returns what the trail may hold of a field's value; null for a skipped field.
+    /// Returns the recorded form of a field's value; null for a skipped field.
     #[doc(hidden)]
     pub fn field_value<T: AuditValue + ?Sized>(
         &mut self,
@@ -482,7 +485,7 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-/// How a field is redacted in whose value something is: as a whole if the field or its type
+/// Returns how a field with a redacted part is redacted: as a whole if the field or its type
 /// says so, as in an update.
 fn redaction(field: &FieldSchema) -> Redaction {
     let whole = |sensitivity| match sensitivity {

@@ -141,7 +141,9 @@ impl Findings {
         if first == self.breaks.len() {
             return;
         }
-        let full = history.versions().rfind(audit_core::Version::tells_all);
+        let full = history
+            .versions()
+            .rfind(audit_core::Version::holds_full_state);
         let known_from = full.map_or(0, |version| version.number);
         for found in &mut self.breaks[first..] {
             found.resolved = found.version <= known_from;

@@ -1,4 +1,4 @@
-//! Distances in time, for `#[audit(tolerance = "1us")]`.
+//! Comparison of times and durations within `#[audit(tolerance = "1us")]`.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,20 +11,20 @@ const NANOS_OF_SECOND: i128 = 1_000_000_000;
     message = "`{Self}` is neither a time nor a duration",
     note = "`#[audit(tolerance = \"1us\")]` goes on a time or a duration of the standard library, `chrono`, `jiff` or `time`, and `#[audit(tolerance = 1e-9)]` on a float"
 )]
-pub trait Moment {
-    /// Returns the nanoseconds since a moment that is the same for all values of the type.
+pub trait TimeValue {
+    /// Returns the nanoseconds since an origin that all values of the type share.
     fn nanos(&self) -> i128;
 }
 
-/// Whether two times are no more than some nanoseconds apart.
-pub fn within_time<T: Moment + ?Sized>(old: &T, new: &T, tolerance: u64) -> bool {
+/// Returns whether two times are at most `tolerance` nanoseconds apart.
+pub fn within_time<T: TimeValue + ?Sized>(old: &T, new: &T, tolerance: u64) -> bool {
     old.nanos().abs_diff(new.nanos()) <= u128::from(tolerance)
 }
 
 macro_rules! moments {
     ($($(#[$attribute:meta])* [$($generics:tt)*] $type:ty => $nanos:expr;)*) => {$(
         $(#[$attribute])*
-        impl<$($generics)*> Moment for $type {
+        impl<$($generics)*> TimeValue for $type {
             fn nanos(&self) -> i128 {
                 let nanos: fn(&Self) -> i128 = $nanos;
                 nanos(self)

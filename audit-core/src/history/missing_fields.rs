@@ -1,4 +1,4 @@
-//! Finds what a state does not have in clear.
+//! Finds the fields that a state lacks in clear: skipped, masked and hashed ones.
 
 use std::collections::{BTreeMap, HashSet};
 use std::mem;
@@ -7,37 +7,37 @@ use serde_json::{Map, Value};
 
 use crate::error::MissingReason;
 use crate::path::{Path, PathSegment};
-use crate::value::schema::{FieldSchema, Place, Sensitivity};
+use crate::value::schema::{FieldSchema, Placement, Sensitivity};
 
-/// Finds the fields that a state does not have in clear: those that are masked or tokens
-/// where it holds them, and those that are never recorded where it holds what they are in.
+/// Finds the fields that a state lacks in clear: masked and hashed fields that are present, and
+/// skipped fields whose parent is present.
 pub(super) fn find(
     fields: &[FieldSchema],
     state: &Value,
     found: &mut BTreeMap<Path, MissingReason>,
 ) {
-    hidden(fields, state, None, &mut Visit::default(), found);
+    find_in(fields, state, None, &mut Visit::default(), found);
 }
 
-/// A walk over a state by the fields of its type.
+/// A walk over a state along the fields of its type.
 ///
 /// Several types may describe one value, such as the variants of an untagged enum, and each may
-/// hold itself: below the first of them no type visits a value twice.
+/// contain itself. Below the first of them no type visits a value twice.
 #[derive(Default)]
 pub(super) struct Visit {
     pub(super) at: Vec<PathSegment>,
-    /// Whether another type may describe the present value too.
+    /// Whether another type may describe the current value too.
     shared: bool,
     seen: HashSet<(*const Value, *const FieldSchema)>,
 }
 
 impl Visit {
-    /// Returns whether the fields of a type are to visit a value.
+    /// Returns whether the fields of a type should visit a value.
     pub(super) fn enter(&mut self, fields: &[FieldSchema], value: &Value) -> bool {
         !fields.is_empty() && (!self.shared || self.seen.insert((value, fields.as_ptr())))
     }
 
-    /// Runs `visit` on a value that is described by other types too.
+    /// Runs `visit` on a value that other types describe too.
     pub(super) fn sharing(&mut self, visit: impl FnOnce(&mut Self)) {
         let before = mem::replace(&mut self.shared, true);
         visit(self);
@@ -49,11 +49,12 @@ impl Visit {
     }
 }
 
-/// `around` is the object that holds the value, which may say which variant it is.
-fn hidden(
+/// Finds the missing fields of a value; `outer` is its enclosing object, which may have the tag of
+/// its variant.
+fn find_in(
     fields: &[FieldSchema],
     value: &Value,
-    around: Option<&Map<String, Value>>,
+    outer: Option<&Map<String, Value>>,
     visit: &mut Visit,
     found: &mut BTreeMap<Path, MissingReason>,
 ) {
@@ -61,7 +62,7 @@ fn hidden(
         return;
     }
     match value {
-        Value::Array(items) => return hidden_items(fields, items, around, visit, found),
+        Value::Array(items) => return find_in_items(fields, items, outer, visit, found),
         // A map: the fields are those of its values.
         Value::Object(inner)
             if !visit.at.is_empty()
@@ -71,29 +72,30 @@ fn hidden(
                     .any(|field| field.is_inline() || inner.contains_key(field.name())) =>
         {
             for value in inner.values() {
-                hidden(fields, value, Some(inner), visit, found);
+                find_in(fields, value, Some(inner), visit, found);
             }
             return;
         }
-        // A variant that serde writes as one without data, since its fields are skipped.
+        // A variant that serde writes as a unit variant, since its fields are skipped.
         Value::String(name) => {
-            let named = |field: &&FieldSchema| matches!(field.place, Place::Named);
+            let named = |field: &&FieldSchema| matches!(field.placement, Placement::Named);
             let mut variants = fields.iter().filter(named);
             if let Some(variant) = variants.find(|variant| variant.name() == name) {
-                hidden(variant.fields(), &Value::Null, None, visit, found);
+                find_in(variant.fields(), &Value::Null, None, visit, found);
             }
         }
         _ => {}
     }
     for field in fields {
-        if field.applies_to(value, around) {
-            hidden_field(field, fields.len() == 1, value, visit, found);
+        if field.applies_to(value, outer) {
+            find_field(field, fields.len() == 1, value, visit, found);
         }
     }
 }
 
-/// `only` says that the type has no other field.
-fn hidden_field(
+/// Finds whether a field is missing, and the missing fields inside it; `only` is whether the type
+/// has no other field.
+fn find_field(
     field: &FieldSchema,
     only: bool,
     value: &Value,
@@ -111,7 +113,7 @@ fn hidden_field(
     }
     let held = inner.is_some_and(|inner| !inner.is_null());
     match (reason(field), inner) {
-        // Of a null only a type that has no other field can be said to miss one.
+        // A null lacks a field only if the type has no other one.
         (Some(MissingReason::Skipped), _)
             if value.is_object() || (inline && (!value.is_null() || only)) =>
         {
@@ -124,14 +126,14 @@ fn hidden_field(
             visit.sharing(|visit| match (field.holds_map(), inner) {
                 (true, Value::Object(entries)) => {
                     for value in entries.values() {
-                        hidden(field.fields(), value, None, visit, found);
+                        find_in(field.fields(), value, None, visit, found);
                     }
                 }
-                _ => hidden(field.fields(), inner, None, visit, found),
+                _ => find_in(field.fields(), inner, None, visit, found),
             });
         }
         (None, Some(inner)) if held => {
-            hidden(field.fields(), inner, value.as_object(), visit, found);
+            find_in(field.fields(), inner, value.as_object(), visit, found);
         }
         (None, _) if value.is_object() && is_left_out(field, value, inner.is_none()) => {
             found.insert(visit.path(), MissingReason::Skipped);
@@ -143,42 +145,42 @@ fn hidden_field(
     }
 }
 
-/// Finds what the items of a list, or the fields of a tuple, do not have in clear. A field that
-/// has no place in a tuple is reported at the tuple's path.
-fn hidden_items(
+/// Finds the missing fields of a list's items or of a tuple. A field without an index in a tuple
+/// is reported at the tuple's path.
+fn find_in_items(
     fields: &[FieldSchema],
     items: &[Value],
-    around: Option<&Map<String, Value>>,
+    outer: Option<&Map<String, Value>>,
     visit: &mut Visit,
     found: &mut BTreeMap<Path, MissingReason>,
 ) {
-    if let Some(tuple) = FieldSchema::tuple(fields, items, around) {
-        return hidden_in_tuple(tuple, items, visit, found);
+    if let Some(tuple) = FieldSchema::tuple(fields, items, outer) {
+        return find_in_tuple(tuple, items, visit, found);
     }
     for item in items {
         match item.as_array() {
-            // The place in the list is not part of the path.
+            // The index in the list is not part of the path.
             Some(inner) => {
                 let mut inside = BTreeMap::new();
                 let at = mem::take(&mut visit.at);
-                hidden_items(fields, inner, None, visit, &mut inside);
+                find_in_items(fields, inner, None, visit, &mut inside);
                 visit.at = at;
                 let reasons = inside.into_values();
                 found.extend(reasons.map(|reason| (visit.path(), reason)));
             }
-            None => hidden(fields, item, None, visit, found),
+            None => find_in(fields, item, None, visit, found),
         }
     }
 }
 
-fn hidden_in_tuple(
+fn find_in_tuple(
     fields: &[FieldSchema],
     items: &[Value],
     visit: &mut Visit,
     found: &mut BTreeMap<Path, MissingReason>,
 ) {
     for field in fields {
-        let Place::Indexed(index) = field.place else {
+        let Placement::Indexed(index) = field.placement else {
             if let Some(reason) = reason(field) {
                 found.insert(visit.path(), reason);
             }
@@ -189,15 +191,15 @@ fn hidden_in_tuple(
             (Some(reason), Some(item)) if reason == MissingReason::Skipped || !item.is_null() => {
                 found.insert(visit.path(), reason);
             }
-            (None, Some(item)) => hidden(field.fields(), item, None, visit, found),
+            (None, Some(item)) => find_in(field.fields(), item, None, visit, found),
             _ => {}
         }
         visit.at.pop();
     }
 }
 
-/// Whether nothing is recorded of a field since its type has but one field, which is skipped;
-/// where the field is absent, since the variant that it is has no other.
+/// Returns whether nothing is recorded of a field because its type, or for an absent field its
+/// variant, has a single field, which is skipped.
 fn is_left_out(field: &FieldSchema, object: &Value, absent: bool) -> bool {
     let only = |fields: &[FieldSchema]| match fields {
         [only] => only.is_inline() && reason(only) == Some(MissingReason::Skipped),
@@ -214,7 +216,7 @@ fn is_left_out(field: &FieldSchema, object: &Value, absent: bool) -> bool {
     }
 }
 
-/// Why a field is not in clear, if it is not.
+/// Returns why a field is not in clear, if it is not.
 fn reason(field: &FieldSchema) -> Option<MissingReason> {
     match field.sensitivity() {
         Sensitivity::Skipped => Some(MissingReason::Skipped),

@@ -1,7 +1,7 @@
-//! Values that change behind a shared reference: recorded as what they hold at that moment.
+//! Types with interior mutability, recorded as their content at that moment.
 //!
-//! Every type of the library whose value may change while an `Rc` or `Arc` shares it is
-//! implemented here.
+//! All implementations for standard types whose value may change while an `Rc` or `Arc` shares it
+//! are in this file.
 
 use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::ops::Deref;
@@ -23,16 +23,16 @@ use crate::value::fields::no_fields;
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::Snapshot;
 
-/// How long a comparison or a snapshot waits for a lock that another thread holds.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// The time that a comparison or a snapshot waits for a lock held by another thread.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How long it sleeps between two attempts.
-const PAUSE: Duration = Duration::from_micros(50);
+/// The pause between two attempts to lock.
+const RETRY_INTERVAL: Duration = Duration::from_micros(50);
 
 /// Why a value cannot be read.
 enum Unreadable {
     /// It is locked, or mutably borrowed.
-    Held,
+    Locked,
     /// A thread panicked while it changed the value.
     Poisoned,
 }
@@ -44,10 +44,10 @@ trait Guarded {
     where
         Self: 'g;
 
-    /// Whether another thread may release what is held.
+    /// Whether another thread may release the lock.
     const SHARED: bool = true;
     /// The message of the error for a locked value.
-    const HELD: &'static str;
+    const LOCKED: &'static str;
     /// The message of the error for a poisoned value.
     const POISONED: &'static str;
 
@@ -58,8 +58,8 @@ trait Guarded {
         attempt::<Self, _>(|| self.try_read())
     }
 
-    /// Reads two values. Never waits for one while it holds the other, so that two threads that
-    /// compare the same pair do not block each other.
+    /// Reads two values. Never waits for one while holding the other, so that two threads that
+    /// compare the same pair cannot deadlock.
     fn guard_both<'g>(
         &'g self,
         other: &'g Self,
@@ -68,8 +68,8 @@ trait Guarded {
     }
 }
 
-/// Attempts to read until it succeeds, or for as long as [`PATIENCE`]: the caller may hold the
-/// lock itself.
+/// Retries `read` until it succeeds or [`LOCK_TIMEOUT`] has passed: the calling thread may hold
+/// the lock itself.
 fn attempt<G: Guarded + ?Sized, T>(
     mut read: impl FnMut() -> Result<T, Unreadable>,
 ) -> Result<T, &'static str> {
@@ -78,13 +78,13 @@ fn attempt<G: Guarded + ?Sized, T>(
         match read() {
             Ok(value) => return Ok(value),
             Err(Unreadable::Poisoned) => return Err(G::POISONED),
-            Err(Unreadable::Held) if !G::SHARED => return Err(G::HELD),
-            Err(Unreadable::Held) => {
-                let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+            Err(Unreadable::Locked) if !G::SHARED => return Err(G::LOCKED),
+            Err(Unreadable::Locked) => {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + LOCK_TIMEOUT);
                 if Instant::now() >= deadline {
-                    return Err(G::HELD);
+                    return Err(G::LOCKED);
                 }
-                thread::sleep(PAUSE);
+                thread::sleep(RETRY_INTERVAL);
             }
         }
     }
@@ -92,7 +92,7 @@ fn attempt<G: Guarded + ?Sized, T>(
 
 fn acquired<G>(result: TryLockResult<G>) -> Result<G, Unreadable> {
     result.map_err(|error| match error {
-        TryLockError::WouldBlock => Unreadable::Held,
+        TryLockError::WouldBlock => Unreadable::Locked,
         TryLockError::Poisoned(_) => Unreadable::Poisoned,
     })
 }
@@ -105,11 +105,11 @@ impl<T: AuditValue + ?Sized> Guarded for RefCell<T> {
         T: 'g;
 
     const SHARED: bool = false;
-    const HELD: &'static str = "a `RefCell` is mutably borrowed";
+    const LOCKED: &'static str = "a `RefCell` is mutably borrowed";
     const POISONED: &'static str = "a `RefCell` cannot be read";
 
     fn try_read(&self) -> Result<Ref<'_, T>, Unreadable> {
-        self.try_borrow().map_err(|_| Unreadable::Held)
+        self.try_borrow().map_err(|_| Unreadable::Locked)
     }
 }
 
@@ -120,7 +120,7 @@ impl<T: AuditValue + ?Sized> Guarded for Mutex<T> {
     where
         T: 'g;
 
-    const HELD: &'static str = "a `Mutex` is locked: release it before the object is recorded";
+    const LOCKED: &'static str = "a `Mutex` is locked: release it before the object is recorded";
     const POISONED: &'static str = "a `Mutex` is poisoned: a thread panicked while it was locked";
 
     fn try_read(&self) -> Result<MutexGuard<'_, T>, Unreadable> {
@@ -135,7 +135,7 @@ impl<T: AuditValue + ?Sized> Guarded for RwLock<T> {
     where
         T: 'g;
 
-    const HELD: &'static str =
+    const LOCKED: &'static str =
         "an `RwLock` is locked for writing: release it before the object is recorded";
     const POISONED: &'static str = "an `RwLock` is poisoned: a thread panicked while it was locked";
 
@@ -152,7 +152,7 @@ macro_rules! guarded {
             const SET: bool = T::SET;
 
             fn same(&self, other: &Self) -> bool {
-                // A value that cannot be read is not the same: the snapshot reports why.
+                // A value that cannot be read counts as different: the snapshot reports why.
                 ptr::eq(self, other)
                     || self
                         .guard_both(other)

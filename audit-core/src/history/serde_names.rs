@@ -1,4 +1,4 @@
-//! Brings a recorded state into the form in which serde reads it.
+//! Renames the fields of a recorded state to the names that serde deserializes.
 
 use std::collections::HashSet;
 use std::mem;
@@ -6,100 +6,100 @@ use std::mem;
 use serde_json::{Map, Value};
 
 use crate::path::{Path, PathSegment};
-use crate::value::flat::{self, Standing};
-use crate::value::schema::{FieldSchema, Place, Reading, Sensitivity};
+use crate::value::flatten::{self, NameClaim};
+use crate::value::schema::{FieldSchema, Placement, Reading, Sensitivity};
 
-/// The fields of the type that a state is of, as far as reading it back depends on them.
+/// The fields of a state's type, with the names that serde deserializes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Readable(&'static [FieldSchema]);
+pub(super) struct SerdeNames(&'static [FieldSchema]);
 
-/// Two states are the same whatever is known of their type.
-impl PartialEq for Readable {
+/// Always equal, since two states compare regardless of their type.
+impl PartialEq for SerdeNames {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Readable {
+impl SerdeNames {
     pub(super) fn new(fields: &'static [FieldSchema]) -> Self {
         Self(fields)
     }
 
-    /// Returns the fields of the type; empty if it is not known.
+    /// Returns the fields of the type; empty if the type is unknown.
     pub(super) fn fields(self) -> &'static [FieldSchema] {
         self.0
     }
 
-    /// Returns the state with the names that serde reads, and the parts that it holds and that
-    /// serde does not read.
+    /// Returns the state with the names that serde deserializes, and its parts that serde does not
+    /// deserialize.
     pub(super) fn prepare(self, state: &Value) -> (Value, Vec<Path>) {
         let mut state = state.clone();
         let mut walk = Walk::default();
-        if reads_otherwise(self.0) {
+        if differs_from_stored(self.0) {
             walk.prepare(&mut state, None, self.0);
         }
         (state, walk.unread)
     }
 }
 
-/// Returns whether serde reads any field, at any depth, in another form than the stored one. Visits
-/// each type once, since types may contain themselves.
-fn reads_otherwise(fields: &'static [FieldSchema]) -> bool {
+/// Returns whether serde deserializes any field at any depth under another name than the stored
+/// one. Visits each type once, since types may contain themselves.
+fn differs_from_stored(fields: &'static [FieldSchema]) -> bool {
     let mut seen = HashSet::new();
-    let mut waiting = vec![fields];
-    while let Some(level) = waiting.pop() {
-        if level.iter().any(|field| field.reading != Reading::Stored) {
+    let mut worklist = vec![fields];
+    while let Some(schema) = worklist.pop() {
+        if schema.iter().any(|field| field.reading != Reading::Stored) {
             return true;
         }
-        if seen.insert(level.as_ptr_range().start) {
-            let inner = level.iter().map(FieldSchema::inside);
-            waiting.extend(inner.filter(|inner| !inner.is_empty()));
+        if seen.insert(schema.as_ptr_range().start) {
+            let inner = schema.iter().map(FieldSchema::inside);
+            worklist.extend(inner.filter(|inner| !inner.is_empty()));
         }
     }
     false
 }
 
-/// A walk over a state by the fields of its type.
+/// A walk over a state along the fields of its type.
 ///
 /// Several types may describe one value, such as the variants of an untagged enum, and each may
-/// hold itself: below the first of them no type prepares a value twice, so that the walk takes
-/// as many steps as there are values and types.
+/// contain itself. Below the first of them no type prepares a value twice, so that the number of
+/// steps is bounded by the number of values and types.
 #[derive(Default)]
 struct Walk {
     at: Vec<PathSegment>,
-    /// Whether another type may describe the present value too.
+    /// Whether another type may describe the current value too.
     shared: bool,
     seen: HashSet<(Vec<PathSegment>, *const FieldSchema)>,
-    /// The parts that serde does not read.
+    /// The parts that serde does not deserialize.
     unread: Vec<Path>,
 }
 
 impl Walk {
-    /// `around` is the object that holds the value, which may say which variant it is.
+    /// Prepares a value; `outer` is its enclosing object, which may have the tag of its variant.
     fn prepare(
         &mut self,
         value: &mut Value,
-        around: Option<&Map<String, Value>>,
+        outer: Option<&Map<String, Value>>,
         fields: &'static [FieldSchema],
     ) {
         if fields.is_empty() {
             return;
         }
         if !self.shared || self.seen.insert((self.at.clone(), fields.as_ptr())) {
-            self.prepare_once(value, around, fields, &mut Vec::new());
+            self.prepare_once(value, outer, fields, &mut Vec::new());
         }
     }
 
-    /// Prepares a value one step below the present one.
+    /// Prepares a value one step below the current one.
     fn below(
         &mut self,
         segment: PathSegment,
         value: &mut Value,
-        around: Option<&Map<String, Value>>,
+        outer: Option<&Map<String, Value>>,
         fields: &'static [FieldSchema],
     ) {
         self.at.push(segment);
-        self.prepare(value, around, fields);
+        self.prepare(value, outer, fields);
         self.at.pop();
     }
 
@@ -109,50 +109,53 @@ impl Walk {
         self.at.pop();
     }
 
-    /// `in_place` has the types that have described the value: one may stand in its own place.
+    /// Prepares a value; `described_by` has the types that have described it so far, since an
+    /// inline type may contain itself.
     fn prepare_once(
         &mut self,
         value: &mut Value,
-        around: Option<&Map<String, Value>>,
+        outer: Option<&Map<String, Value>>,
         fields: &'static [FieldSchema],
-        in_place: &mut Vec<*const FieldSchema>,
+        described_by: &mut Vec<*const FieldSchema>,
     ) {
-        if fields.is_empty() || in_place.contains(&fields.as_ptr()) {
+        if fields.is_empty() || described_by.contains(&fields.as_ptr()) {
             return;
         }
-        in_place.push(fields.as_ptr());
+        described_by.push(fields.as_ptr());
         if let Value::Array(items) = value {
-            return self.prepare_items(items, around, fields);
+            return self.prepare_items(items, outer, fields);
         }
-        // Renamed at the end, so that no new name is taken for a stored one.
+        // Renamed at the end, so that no new name is mistaken for a stored one.
         let mut names = Vec::new();
         for field in fields {
-            if !field.applies_to(value, around) {
+            if !field.applies_to(value, outer) {
                 continue;
             }
-            match field.place {
-                Place::Flat(_) if field.reading == Reading::Never => {
+            match field.placement {
+                Placement::Flattened(_) if field.reading == Reading::Never => {
                     let keys = value.as_object().into_iter().flat_map(Map::keys);
                     let own = keys.filter(|name| {
-                        let described = flat::member(field, name).is_some();
-                        described && flat::standing(field, name) == Standing::Free
+                        let described = flatten::member(field, name).is_some();
+                        described && flatten::claim(field, name) == NameClaim::Free
                     });
                     for name in own {
                         self.leave_unread(PathSegment::Name(name.clone()));
                     }
                 }
-                Place::Inline | Place::Flat(_) if field.sensitivity != Sensitivity::Skipped => {
+                Placement::Inline | Placement::Flattened(_)
+                    if field.sensitivity != Sensitivity::Skipped =>
+                {
                     let shared = mem::replace(&mut self.shared, true);
-                    self.prepare_once(value, around, field.inside(), in_place);
+                    self.prepare_once(value, outer, field.inside(), described_by);
                     self.shared = shared;
                 }
-                Place::Keys => {
+                Placement::Keys => {
                     for (key, value) in value.as_object_mut().into_iter().flatten() {
                         let key = PathSegment::Name(key.clone());
                         self.below(key, value, None, field.inside());
                     }
                 }
-                Place::Named => {
+                Placement::Named => {
                     let Some(object) = value.as_object_mut() else {
                         continue;
                     };
@@ -170,7 +173,7 @@ impl Walk {
                         names.push((field.name, name));
                     }
                 }
-                Place::Inline | Place::Flat(_) | Place::Indexed(_) => {}
+                Placement::Inline | Placement::Flattened(_) | Placement::Indexed(_) => {}
             }
         }
         if let Some(object) = value.as_object_mut() {
@@ -184,19 +187,19 @@ impl Walk {
         }
     }
 
-    /// The items of a list, or the fields of a tuple.
+    /// Prepares the items of a list or the fields of a tuple.
     fn prepare_items(
         &mut self,
         items: &mut [Value],
-        around: Option<&Map<String, Value>>,
+        outer: Option<&Map<String, Value>>,
         fields: &'static [FieldSchema],
     ) {
-        let tuple = FieldSchema::tuple(fields, items, around);
+        let tuple = FieldSchema::tuple(fields, items, outer);
         for (index, item) in items.iter_mut().enumerate() {
             let position = tuple
                 .into_iter()
                 .flatten()
-                .find(|field| matches!(field.place, Place::Indexed(at) if at == index));
+                .find(|field| matches!(field.placement, Placement::Indexed(at) if at == index));
             let segment = PathSegment::Index(index);
             match position {
                 Some(field) if field.reading == Reading::Never => self.leave_unread(segment),

@@ -1,9 +1,9 @@
-//! JSON values, compared inside.
+//! `serde_json::Value` and `Map`, compared member by member.
 
 use serde_json::{Map, Value};
 
 use crate::json::nesting;
-use crate::json::number::{normalize, one_form};
+use crate::json::number::{comparison_form, normalize};
 use crate::path::Segment;
 use crate::value::AuditValue;
 use crate::value::diff::Diff;
@@ -22,7 +22,7 @@ impl AuditValue for Value {
         match self {
             Value::Array(items) => items.snapshot(cx),
             Value::Object(fields) => fields.snapshot(cx),
-            scalar => cx.spelled(normalize(scalar), one_form),
+            scalar => cx.scalar_form(normalize(scalar), comparison_form),
         }
     }
 

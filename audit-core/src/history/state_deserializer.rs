@@ -1,4 +1,4 @@
-//! Reads a recorded state as a type: numbers may be texts, since large ones are stored so.
+//! A serde deserializer of recorded states, in which large numbers are strings.
 
 use std::cell::RefCell;
 
@@ -10,34 +10,34 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Value, map};
 
-use super::parts::{system_text, time_parts};
+use super::serde_forms::{system_text, time_parts};
 use crate::path::{Path, PathSegment};
 
-/// Reads a value as a `T`.
+/// Deserializes a value as a `T`.
 ///
 /// # Errors
-/// The path of the innermost value that does not make its part of a `T`, and why. Inside a value
-/// that serde buffers, as below `flatten` and `untagged`, the path ends where the buffer begins.
+/// Returns the path of the innermost value that cannot be deserialized, and the reason. Inside a
+/// value that serde buffers, as below `flatten` and `untagged`, the path ends at the buffer.
 pub(super) fn read<T: DeserializeOwned>(value: Value) -> Result<T, (Path, Error)> {
-    let failed = Failed::default();
-    let read = T::deserialize(Exact {
+    let error_path = ErrorPath::default();
+    let read = T::deserialize(StateDeserializer {
         value,
-        failed: &failed,
+        error_path: &error_path,
     });
     read.map_err(|error| {
-        let mut segments = failed.0.into_inner();
+        let mut segments = error_path.0.into_inner();
         segments.reverse();
         (Path::from_segments(&segments), error)
     })
 }
 
-/// The steps to a value that could not be read, the last step first.
+/// The steps to a value that could not be deserialized, the last step first.
 #[derive(Default)]
-struct Failed(RefCell<Vec<PathSegment>>);
+struct ErrorPath(RefCell<Vec<PathSegment>>);
 
-impl Failed {
-    /// Notes the step to a value that could not be read. An error that the reader recovered
-    /// from leaves no step: the next value that can be read clears them.
+impl ErrorPath {
+    /// Notes the step to a value that could not be deserialized. Steps of an error from which the
+    /// type recovered are cleared by the next value that succeeds.
     fn note<T>(
         &self,
         read: Result<T, Error>,
@@ -52,20 +52,20 @@ impl Failed {
     }
 }
 
-/// A recorded value.
-struct Exact<'f> {
+/// The deserializer of a recorded value.
+struct StateDeserializer<'f> {
     value: Value,
-    failed: &'f Failed,
+    error_path: &'f ErrorPath,
 }
 
-/// A field's name or a map's key: a text, whatever the type of the keys.
+/// The deserializer of a field's name or a map's key: a string, whatever the type of the keys.
 struct Key(String);
 
-/// The values inside an object.
+/// The entries of an object.
 struct Entries<'f> {
-    left: map::IntoIter,
+    remaining: map::IntoIter,
     next: Option<(String, Value)>,
-    failed: &'f Failed,
+    error_path: &'f ErrorPath,
 }
 
 impl<'de> MapAccess<'de> for Entries<'_> {
@@ -75,34 +75,36 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Error> {
-        let Some((key, value)) = self.left.next() else {
+        let Some((key, value)) = self.remaining.next() else {
             return Ok(None);
         };
         let read = seed.deserialize(Key(key.clone()));
-        let read = self.failed.note(read, || PathSegment::Name(key.clone()))?;
+        let read = self
+            .error_path
+            .note(read, || PathSegment::Name(key.clone()))?;
         self.next = Some((key, value));
         Ok(Some(read))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         let Some((key, value)) = self.next.take() else {
-            return Err(Error::custom("a value was asked for before its key"));
+            return Err(Error::custom("a value was requested before its key"));
         };
-        let failed = self.failed;
-        let read = seed.deserialize(Exact { value, failed });
-        failed.note(read, || PathSegment::Name(key))
+        let error_path = self.error_path;
+        let read = seed.deserialize(StateDeserializer { value, error_path });
+        error_path.note(read, || PathSegment::Name(key))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.left.len())
+        Some(self.remaining.len())
     }
 }
 
-/// The values inside an array.
+/// The items of an array.
 struct Items<'f> {
-    left: std::vec::IntoIter<Value>,
+    remaining: std::vec::IntoIter<Value>,
     index: usize,
-    failed: &'f Failed,
+    error_path: &'f ErrorPath,
 }
 
 impl<'de> SeqAccess<'de> for Items<'_> {
@@ -112,17 +114,19 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Error> {
-        let Some(value) = self.left.next() else {
+        let Some(value) = self.remaining.next() else {
             return Ok(None);
         };
-        let (index, failed) = (self.index, self.failed);
+        let (index, error_path) = (self.index, self.error_path);
         self.index += 1;
-        let read = seed.deserialize(Exact { value, failed });
-        failed.note(read, || PathSegment::Index(index)).map(Some)
+        let read = seed.deserialize(StateDeserializer { value, error_path });
+        error_path
+            .note(read, || PathSegment::Index(index))
+            .map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.left.len())
+        Some(self.remaining.len())
     }
 }
 
@@ -158,21 +162,21 @@ macro_rules! numbers {
     };
 }
 
-impl<'de> Deserializer<'de> for Exact<'_> {
+impl<'de> Deserializer<'de> for StateDeserializer<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let failed = self.failed;
+        let error_path = self.error_path;
         match self.value {
             Value::Array(items) => {
                 let length = items.len();
                 let mut items = Items {
-                    left: items.into_iter(),
+                    remaining: items.into_iter(),
                     index: 0,
-                    failed,
+                    error_path,
                 };
                 let value = visitor.visit_seq(&mut items)?;
-                if items.left.len() > 0 {
+                if items.remaining.len() > 0 {
                     return Err(Error::invalid_length(length, &"fewer items in the array"));
                 }
                 Ok(value)
@@ -180,12 +184,12 @@ impl<'de> Deserializer<'de> for Exact<'_> {
             Value::Object(fields) => {
                 let length = fields.len();
                 let mut fields = Entries {
-                    left: fields.into_iter(),
+                    remaining: fields.into_iter(),
                     next: None,
-                    failed,
+                    error_path,
                 };
                 let value = visitor.visit_map(&mut fields)?;
-                if fields.left.len() > 0 {
+                if fields.remaining.len() > 0 {
                     return Err(Error::invalid_length(length, &"fewer fields in the object"));
                 }
                 Ok(value)
@@ -224,23 +228,23 @@ impl<'de> Deserializer<'de> for Exact<'_> {
                     return Err(Error::custom("expected an object of one variant"));
                 }
                 visitor.visit_enum(MapAccessDeserializer::new(Entries {
-                    left: fields.into_iter(),
+                    remaining: fields.into_iter(),
                     next: None,
-                    failed: self.failed,
+                    error_path: self.error_path,
                 }))
             }
             Value::String(text) if name == "OsString" => {
                 visitor.visit_enum(MapAccessDeserializer::new(Entries {
-                    left: system_text(&text).into_iter(),
+                    remaining: system_text(&text).into_iter(),
                     next: None,
-                    failed: self.failed,
+                    error_path: self.error_path,
                 }))
             }
             unit => unit.deserialize_enum(name, variants, visitor),
         }
     }
 
-    /// Tuples are what the crate `time` reads its types from, whose texts are recorded.
+    /// Converts recorded texts of types of the crate `time`, which it deserializes from tuples.
     fn deserialize_tuple<V: Visitor<'de>>(
         self,
         length: usize,

@@ -1,27 +1,27 @@
-//! Changes of flattened fields, which stand at the names of the parent.
+//! Changes of flattened fields, whose members are members of the parent object.
 
 use std::collections::BTreeSet;
 
 use super::Diff;
 use crate::path::{Node, Path, PathSegment, Segment};
 use crate::value::env::Redactions;
-use crate::value::flat::{self, Standing};
+use crate::value::flatten::{self, NameClaim};
 use crate::value::schema::FieldSchema;
 
 impl Diff<'_> {
-    /// Reports a flattened field: what stands at the parent's own path becomes changes at its
-    /// names.
+    /// Compares a flattened field. A change at the parent's own path becomes one change for each
+    /// member.
     #[cold]
     #[inline(never)]
-    pub(super) fn flat(
+    pub(super) fn flattened(
         &mut self,
         field: &'static FieldSchema,
         report: &mut dyn FnMut(&mut Diff<'_>),
     ) {
         if !self.out.probing {
-            return self.spread(field, report);
+            return self.flattened_changes(field, report);
         }
-        // Whether anything differs shows in the changes only: not every difference is recorded.
+        // Only the changes show whether the values differ: not every difference is recorded.
         if self.out.found > 0 {
             return;
         }
@@ -29,7 +29,7 @@ impl Diff<'_> {
         let before = (out.changes.len(), out.level, out.notable, out.in_probe);
         out.probing = false;
         out.in_probe = true;
-        self.spread(field, report);
+        self.flattened_changes(field, report);
         let out = &mut *self.out;
         out.found = usize::from(out.changes.len() > before.0 || out.env.failed());
         out.probing = true;
@@ -37,36 +37,41 @@ impl Diff<'_> {
         (_, out.level, out.notable, out.in_probe) = before;
     }
 
-    fn spread(&mut self, field: &'static FieldSchema, report: &mut dyn FnMut(&mut Diff<'_>)) {
+    fn flattened_changes(
+        &mut self,
+        field: &'static FieldSchema,
+        report: &mut dyn FnMut(&mut Diff<'_>),
+    ) {
         let (start, notable) = (self.out.changes.len(), self.out.notable);
-        let node = Node::flat(self.at);
-        let around = self.out.env.note_redactions();
+        let node = Node::flattened(self.at);
+        let outer = self.out.env.note_redactions();
         self.below(&node, report);
-        let redactions = self.out.env.take_redactions(around);
+        let redactions = self.out.env.take_redactions(outer);
         if self.out.changes.len() == start {
             return;
         }
         let ignoring = self.out.ignoring;
         self.out.ignoring |= self.out.notable == notable;
-        self.name_parts(field, &node, start, &redactions);
+        self.split_into_members(field, &node, start, &redactions);
         self.out.ignoring = ignoring;
     }
 
-    /// Gives the changes from `start` on, which are of a flattened field, their names.
-    fn name_parts(
+    /// Gives the changes from `start` on, which are those of a flattened field, the paths of its
+    /// members.
+    fn split_into_members(
         &mut self,
         field: &'static FieldSchema,
         node: &Node<'_>,
         start: usize,
         redactions: &Redactions,
     ) {
-        let place = node.to_path();
-        let taken = self.names_before(start, &place, node.depth());
+        let parent = node.to_path();
+        let taken = self.names_before(start, &parent, node.depth());
         for change in self.out.changes.split_off(start) {
-            if change.path != place {
+            if change.path != parent {
                 let name = change.path.segments().into_iter().nth(node.depth());
                 let Some(PathSegment::Name(name)) = name else {
-                    return self.fail(flat::no_object(field));
+                    return self.fail(flatten::not_an_object(field));
                 };
                 if self.admits(field, &name, &taken) {
                     self.out.changes.push(change);
@@ -75,10 +80,10 @@ impl Diff<'_> {
                 }
                 continue;
             }
-            // One change becomes as many as there are names.
+            // A replacement of the whole value becomes one change for each member.
             self.drop_change();
-            let Some(parts) = flat::parts(field, change, redactions) else {
-                return self.fail(flat::no_object(field));
+            let Some(parts) = flatten::parts(field, change, redactions) else {
+                return self.fail(flatten::not_an_object(field));
             };
             for part in parts {
                 if !self.admits(field, &part.name, &taken) {
@@ -99,15 +104,16 @@ impl Diff<'_> {
         }
     }
 
-    /// Returns the names that changes before `start` have in the object at a place, whose changes
-    /// are the last ones.
-    fn names_before(&self, start: usize, place: &Path, depth: usize) -> BTreeSet<String> {
-        if self.at.is_some_and(Node::is_flat) {
-            // Judged with the value that this one is flattened into.
+    /// Returns the members of the object at `parent` that changes before `start` have named; its
+    /// changes are the last ones.
+    fn names_before(&self, start: usize, parent: &Path, depth: usize) -> BTreeSet<String> {
+        if self.at.is_some_and(Node::is_flattened) {
+            // Checked together with the value that this one is flattened into.
             return BTreeSet::new();
         }
-        let here = self.out.changes[..start].iter().rev();
-        here.take_while(|change| change.path.is_within(place))
+        let earlier = self.out.changes[..start].iter().rev();
+        earlier
+            .take_while(|change| change.path.is_within(parent))
             .filter_map(
                 |change| match change.path.segments().into_iter().nth(depth) {
                     Some(PathSegment::Name(name)) => Some(name),
@@ -125,18 +131,18 @@ impl Diff<'_> {
         name: &str,
         taken: &BTreeSet<String>,
     ) -> bool {
-        match flat::standing(field, name) {
-            Standing::PassedOver => {
-                self.out.env.pass_over(field, name);
+        match flatten::claim(field, name) {
+            NameClaim::Shadowed => {
+                self.out.env.note_shadowed_key(field, name);
                 false
             }
-            Standing::Taken => {
-                self.fail(flat::taken(name));
+            NameClaim::Conflict => {
+                self.fail(flatten::name_conflict(name));
                 false
             }
-            Standing::Free => {
+            NameClaim::Free => {
                 if taken.contains(name) {
-                    self.fail(flat::twice(field));
+                    self.fail(flatten::key_conflict(field));
                 }
                 true
             }

@@ -1,4 +1,4 @@
-//! Types of other crates, each behind the feature of its crate's name.
+//! Types of third-party crates, each behind the feature named after its crate.
 
 #[cfg(feature = "secrecy")]
 mod secret {
@@ -37,11 +37,8 @@ mod secret {
     }
 }
 
-/// Values recorded as a text that `$text` makes.
-#[allow(
-    unused_macros,
-    reason = "without features there is nothing to implement"
-)]
+/// Values recorded as the text that `$text` returns.
+#[allow(unused_macros, reason = "unused if none of the features is enabled")]
 macro_rules! texts {
     ($($(#[$attribute:meta])* $type:ty => $text:expr;)*) => {$(
         $(#[$attribute])*
@@ -60,14 +57,14 @@ macro_rules! texts {
 }
 
 #[cfg(any(feature = "rust_decimal", feature = "bigdecimal"))]
-use crate::json::number::one_scale;
+use crate::json::number::without_scale;
 
 /// Decimals: compared by value, recorded as text with their scale.
 #[cfg(any(feature = "rust_decimal", feature = "bigdecimal"))]
 macro_rules! decimals {
     ($($type:ty;)*) => {$(
-        /// Compared by value, recorded as text with its scale: an update of 10.50 to 10.5 is no
-        /// change.
+        /// Compared by value, recorded as text with its scale: an update from 10.50 to 10.5 is not
+        /// a change.
         impl crate::value::AuditValue for $type {
             #[inline]
             fn same(&self, other: &Self) -> bool {
@@ -75,7 +72,7 @@ macro_rules! decimals {
             }
 
             fn snapshot(&self, cx: &mut crate::value::snapshot::Snapshot<'_>) -> serde_json::Value {
-                cx.spelled(serde_json::Value::String(self.to_string()), one_scale)
+                cx.scalar_form(serde_json::Value::String(self.to_string()), without_scale)
             }
         }
     )*};
@@ -110,11 +107,11 @@ texts! {
     ipnetwork::Ipv6Network => ToString::to_string;
 }
 
-/// Bytes: a list of numbers, as a `Vec<u8>` is, but one value.
+/// Bytes: a list of numbers like a `Vec<u8>`, but compared as one value.
 #[cfg(feature = "bytes")]
 macro_rules! bytes {
     ($($type:ty;)*) => {$(
-        /// Recorded as a list of numbers, as serde has it.
+        /// Recorded as a list of numbers, as serde writes it.
         impl crate::value::AuditValue for $type {
             #[inline]
             fn same(&self, other: &Self) -> bool {
@@ -135,8 +132,8 @@ bytes! { bytes::Bytes; bytes::BytesMut; }
 texts! {
     /// Recorded in UTC (RFC 3339).
     jiff::Timestamp => ToString::to_string;
-    /// Compared as an instant: another zone alone is not a change. Recorded in UTC with a zone that
-    /// jiff reads without a database of zones (RFC 9557): `2026-01-31T13:37:00Z[+00:00]`.
+    /// Compared as an instant: another zone alone is not a change. Recorded in UTC with an offset
+    /// that jiff parses without a time zone database (RFC 9557): `2026-01-31T13:37:00Z[+00:00]`.
     jiff::Zoned => |time| format!("{}[+00:00]", time.timestamp());
     jiff::civil::Date => ToString::to_string;
     jiff::civil::Time => ToString::to_string;
@@ -147,7 +144,7 @@ texts! {
 
 #[cfg(feature = "jiff")]
 impl crate::value::AuditValue for jiff::Span {
-    /// Compared by its units: 60 minutes are not one hour, as jiff has it.
+    /// Compared by its units, as jiff does: 60 minutes differ from one hour.
     #[inline]
     fn same(&self, other: &Self) -> bool {
         self.fieldwise() == other.fieldwise()
@@ -181,7 +178,7 @@ texts! {
     };
 }
 
-/// A time of day as the crate `time` has it for people (its feature `serde-human-readable`).
+/// Formats a time of day as the feature `serde-human-readable` of the crate `time` does.
 #[cfg(feature = "time")]
 fn time_text(time: time::Time) -> String {
     let (hour, minute, second, nanos) = time.as_hms_nano();

@@ -1,4 +1,4 @@
-//! What changed between two versions, told as the entries between them tell it.
+//! The changes between two versions, in the form in which entries record them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,19 +11,19 @@ use crate::json::number::{ByValue, digits};
 use crate::json::order::compare_values;
 use crate::path::{PathSegment, Segment, key_of};
 use crate::value::diff::{self, Diff};
-use crate::value::member::{Level, Member, member};
+use crate::value::schema_lookup::{Member, Schema, member};
 use crate::value::snapshot::Snapshot;
 use crate::value::{AuditValue, moves};
 
-/// Returns the changes that lead from the state `from` to the state `to`; `entries` are all of
-/// the object, `between` those that lead from one to the other, and `fields` those of its type,
-/// if it is known.
+/// Returns the changes that lead from the state `from` to the state `to`; `entries` are all
+/// entries of the object, `between` those between the two states, and `fields` those of its type,
+/// if known.
 ///
-/// The composition of the entries, if it is right: it names list items by key and members of
-/// sets, as the entries do. If the entries do not lead to the state, because something changed
-/// without one, the states are compared.
+/// Composes the entries if the result leads to the state, since they identify list items by key
+/// and members of sets by value. If a change without an entry breaks the chain, the states are
+/// compared instead.
 pub(super) fn changes(
-    fields: Level,
+    fields: Schema,
     entries: &[LogEntry],
     between: &[&LogEntry],
     from: &Value,
@@ -33,37 +33,37 @@ pub(super) fn changes(
         .iter()
         .fold(Changes::new(), |all, entry| all.compose(&entry.changes));
     let mut state = from.clone();
-    if composed.apply(&mut state).is_ok() && nesting::equal_up_to_scale(&state, to) {
+    if composed.apply(&mut state).is_ok() && nesting::equal_ignoring_scale(&state, to) {
         composed
     } else {
         compare(fields, entries, from, to)
     }
 }
 
-/// Compares two states, with their lists taken for what the entries say they are.
-pub(super) fn compare(fields: Level, entries: &[LogEntry], from: &Value, to: &Value) -> Changes {
-    Told::by(entries).diff(fields, from, to)
+/// Compares two states, treating each list as keyed or as a set if the entries do.
+pub(super) fn compare(fields: Schema, entries: &[LogEntry], from: &Value, to: &Value) -> Changes {
+    RecordedKinds::of(entries).diff(fields, from, to)
 }
 
-/// How the parts of an object are told, as far as entries show, by their paths without items.
+/// How entries record the parts of an object, by their paths without items.
 #[derive(Debug, Default)]
-pub(super) struct Told {
-    kinds: HashMap<Vec<String>, Kind>,
+pub(super) struct RecordedKinds {
+    by_path: HashMap<Vec<String>, Kind>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Items are matched by this field.
+    /// A list whose items are matched by this field.
     Keyed(String),
-    /// Members come and go.
+    /// A set.
     Set,
-    /// One old and one new value, as of a field marked `whole`.
+    /// One old and one new value, as for a field marked `whole`.
     Whole,
 }
 
-impl Told {
-    pub(super) fn by(entries: &[LogEntry]) -> Self {
-        let mut told = Self::default();
+impl RecordedKinds {
+    pub(super) fn of(entries: &[LogEntry]) -> Self {
+        let mut kinds = Self::default();
         for change in entries.iter().flat_map(|entry| &entry.changes) {
             let holds = |value: &Option<Value>| {
                 value
@@ -81,51 +81,53 @@ impl Told {
                 match segment {
                     PathSegment::Match { field, .. } => {
                         matches += 1;
-                        told.kinds.insert(names.clone(), Kind::Keyed(field.clone()));
+                        kinds
+                            .by_path
+                            .insert(names.clone(), Kind::Keyed(field.clone()));
                     }
                     PathSegment::Name(_)
                         if index + 1 == segments.len() && change.at.len() > matches =>
                     {
-                        told.kinds.insert(names.clone(), Kind::Set);
+                        kinds.by_path.insert(names.clone(), Kind::Set);
                     }
                     PathSegment::Name(name) => names.push(name.clone()),
                     PathSegment::Index(_) => {}
                 }
             }
             if let Some(PathSegment::Match { field, .. }) = change.moved.first().map(|m| &m.item) {
-                told.kinds.insert(names, Kind::Keyed(field.clone()));
+                kinds.by_path.insert(names, Kind::Keyed(field.clone()));
             } else if whole && matches!(segments.last(), Some(PathSegment::Name(_))) {
-                told.kinds.entry(names).or_insert(Kind::Whole);
+                kinds.by_path.entry(names).or_insert(Kind::Whole);
             }
         }
-        told
+        kinds
     }
 
-    /// Whether entries show that members come and go at a path.
+    /// Returns whether entries record the value at a path as a set.
     pub(super) fn is_set(&self, names: &[String]) -> bool {
-        self.kinds.get(names) == Some(&Kind::Set)
+        self.by_path.get(names) == Some(&Kind::Set)
     }
 
-    fn diff(&self, fields: Level, from: &Value, to: &Value) -> Changes {
+    fn diff(&self, fields: Schema, from: &Value, to: &Value) -> Changes {
         let node = |value| Node {
             value,
-            told: self,
-            level: fields,
+            kinds: self,
+            schema: fields,
             whole: false,
             at: Vec::new(),
         };
-        // States come from entries, which nest no deeper than a comparison goes.
+        // States come from entries, which nest within the limit of a comparison.
         diff::try_diff(&node(from), &node(to)).unwrap_or_else(|_| crate::diff(from, to))
     }
 }
 
-/// A value of a state, and where it is.
+/// A value of a state with its path.
 #[derive(Clone, Debug)]
 struct Node<'v> {
     value: &'v Value,
-    told: &'v Told,
-    /// The fields of the type here, and whether the field is told as a whole.
-    level: Level,
+    kinds: &'v RecordedKinds,
+    /// The fields of the value's type, and whether the value is recorded as a whole.
+    schema: Schema,
     whole: bool,
     at: Vec<&'v str>,
 }
@@ -134,15 +136,15 @@ impl<'v> Node<'v> {
     fn inside(&self, name: &'v str, value: &'v Value) -> Self {
         let mut at = self.at.clone();
         at.push(name);
-        let (level, whole) = match member(self.level, name) {
+        let (schema, whole) = match member(self.schema, name) {
             Some(Member::Field(field)) => (field.inside(), field.whole),
             Some(Member::Value(values)) => (values.inside(), false),
-            None => (Level::default(), false),
+            None => (Schema::default(), false),
         };
         Self {
             value,
-            told: self.told,
-            level,
+            kinds: self.kinds,
+            schema,
             whole,
             at,
         }
@@ -157,11 +159,11 @@ impl<'v> Node<'v> {
     }
 
     fn kind(&self) -> Option<&'v Kind> {
-        if self.told.kinds.is_empty() {
+        if self.kinds.by_path.is_empty() {
             return None;
         }
         let names: Vec<String> = self.at.iter().map(|name| (*name).to_owned()).collect();
-        self.told.kinds.get(&names)
+        self.kinds.by_path.get(&names)
     }
 }
 
@@ -213,46 +215,45 @@ impl AuditValue for Node<'_> {
     }
 }
 
-/// Whether the items of a list are told apart by a field.
+/// Returns whether a field identifies the items of a list.
 fn identify(items: &[Value], field: &str) -> bool {
-    let mut known = HashSet::with_capacity(items.len());
+    let mut seen = HashSet::with_capacity(items.len());
     items.iter().all(|item| {
         key_of(item, field)
-            .is_some_and(|key| !key.is_array() && !key.is_object() && known.insert(ByValue(key)))
+            .is_some_and(|key| !key.is_array() && !key.is_object() && seen.insert(ByValue(key)))
     })
 }
 
-/// Returns where the items of a list are in another one, as far as they are there, by keys that
-/// tell the items of both apart: first by the very key, then by one that is the same number in
-/// another scale.
+/// Returns the new index of each old item, if any, matched by a key that identifies the items of
+/// both lists: first by the exact key, then by the same number in another scale.
 fn matched(field: &str, old: &[Node<'_>], new: &[Node<'_>]) -> Vec<Option<usize>> {
     fn key<'v>(item: &Node<'v>, field: &str) -> Option<&'v Value> {
         key_of(item.value, field)
     }
-    let mut places: HashMap<ByValue<'_>, usize> = HashMap::with_capacity(new.len());
+    let mut indices: HashMap<ByValue<'_>, usize> = HashMap::with_capacity(new.len());
     for (index, item) in new.iter().enumerate() {
-        places.extend(key_of(item.value, field).map(|key| (ByValue(key), index)));
+        indices.extend(key_of(item.value, field).map(|key| (ByValue(key), index)));
     }
     let mut found: Vec<Option<usize>> = old
         .iter()
-        .map(|item| places.remove(&ByValue(key(item, field)?)))
+        .map(|item| indices.remove(&ByValue(key(item, field)?)))
         .collect();
     let decimal = |key: &Value| digits(key.as_str()?);
-    let mut scaled: HashMap<String, usize> = places
+    let mut by_decimal: HashMap<String, usize> = indices
         .into_iter()
         .filter_map(|(key, index)| Some((decimal(key.0)?, index)))
         .collect();
-    for (item, place) in old.iter().zip(&mut found) {
-        if place.is_none() && !scaled.is_empty() {
-            *place = key(item, field)
+    for (item, new_index) in old.iter().zip(&mut found) {
+        if new_index.is_none() && !by_decimal.is_empty() {
+            *new_index = key(item, field)
                 .and_then(decimal)
-                .and_then(|key| scaled.remove(&key));
+                .and_then(|key| by_decimal.remove(&key));
         }
     }
     found
 }
 
-/// Whether an array is as a set's snapshot is: sorted, and each member once.
+/// Returns whether an array has the form of a set's snapshot: sorted, without duplicates.
 fn is_set(members: &[Value]) -> bool {
     members.is_sorted_by(|a, b| compare_values(a, b).is_lt())
 }
@@ -261,8 +262,8 @@ fn diff_keyed(field: &str, old: &[Node<'_>], new: &[Node<'_>], cx: &mut Diff<'_>
     let key = |item: &Node<'_>| key_of(item.value, field).cloned().unwrap_or_default();
     let pairs: Vec<(usize, Option<usize>)> =
         matched(field, old, new).into_iter().enumerate().collect();
-    let stay: HashSet<usize> = pairs.iter().filter_map(|(_, place)| *place).collect();
-    let came = (0..new.len()).filter(|index| !stay.contains(index));
+    let kept: HashSet<usize> = pairs.iter().filter_map(|(_, index)| *index).collect();
+    let inserted = (0..new.len()).filter(|index| !kept.contains(index));
     let moved: Vec<Move> = moves(&pairs)
         .into_iter()
         .map(|(from, to)| Move {
@@ -277,19 +278,19 @@ fn diff_keyed(field: &str, old: &[Node<'_>], new: &[Node<'_>], cx: &mut Diff<'_>
     if !moved.is_empty() {
         cx.reorder(moved);
     }
-    for (index, place) in pairs {
+    for (index, new_index) in pairs {
         let value = &key(&old[index]);
         let segment = Segment::Match {
             field,
             value,
             index,
         };
-        cx.at(segment, |cx| match place {
-            Some(place) => old[index].diff(&new[place], cx),
+        cx.at(segment, |cx| match new_index {
+            Some(new_index) => old[index].diff(&new[new_index], cx),
             None => cx.replace(Some(&old[index]), None),
         });
     }
-    for index in came {
+    for index in inserted {
         let value = &key(&new[index]);
         let segment = Segment::Match {
             field,
@@ -300,22 +301,22 @@ fn diff_keyed(field: &str, old: &[Node<'_>], new: &[Node<'_>], cx: &mut Diff<'_>
     }
 }
 
-/// A member that one of two sets has, its index there, and whether it is the old one.
-type Alone<'v> = (&'v Value, usize, bool);
+/// A member that only one of two sets has, its index, and whether that is the old set.
+type Unmatched<'v> = (&'v Value, usize, bool);
 
 fn diff_sets(old: &[Value], new: &[Value], cx: &mut Diff<'_>) {
-    fn alone<'v>(
+    fn unmatched<'v>(
         set: &'v [Value],
         other: &'v [Value],
         old: bool,
-    ) -> impl Iterator<Item = Alone<'v>> {
+    ) -> impl Iterator<Item = Unmatched<'v>> {
         set.iter().enumerate().filter_map(move |(index, member)| {
-            let there = other.binary_search_by(|known| compare_values(known, member));
-            there.is_err().then_some((member, index, old))
+            let found = other.binary_search_by(|candidate| compare_values(candidate, member));
+            found.is_err().then_some((member, index, old))
         })
     }
-    let mut members: Vec<Alone<'_>> = alone(old, new, true)
-        .chain(alone(new, old, false))
+    let mut members: Vec<Unmatched<'_>> = unmatched(old, new, true)
+        .chain(unmatched(new, old, false))
         .collect();
     let mut names: HashMap<_, _> = HashMap::with_capacity(members.len());
     let ambiguous = members

@@ -1,4 +1,4 @@
-//! Lists that can be matched by key or compared as a set.
+//! The list types that `key` and `set` accept.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -9,20 +9,20 @@ use super::list::diff_lists;
 use crate::value::AuditValue;
 use crate::value::diff::Diff;
 
-/// What a field marked `key` or `set` may hold: a list, or an option or a pointer of one.
+/// A type that a field marked `key` or `set` may have: a list, or an option of or a pointer to one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a list, so its items cannot be matched",
-    note = "`#[audit(key = ..)]` and `#[audit(set)]` go on a `Vec`, a `VecDeque`, a slice or an array, and on an `Option` or a pointer of one"
+    note = "`#[audit(key = ..)]` and `#[audit(set)]` go on a `Vec`, a `VecDeque`, a slice or an array, and on an `Option` of or a pointer to one"
 )]
-pub trait Listed {
-    /// The items.
+pub trait ListLike {
+    /// The type of the items.
     type Item: AuditValue;
 
-    /// Returns the items; `None` where the list is null.
+    /// Returns the items, or `None` if the list is null.
     fn list(&self) -> Option<Items<'_, Self::Item>>;
 }
 
-/// The items of a list, which a `VecDeque` has in two parts.
+/// The items of a list, in two slices for a `VecDeque`.
 #[derive(Debug)]
 pub struct Items<'v, T> {
     front: &'v [T],
@@ -46,7 +46,7 @@ impl<'v, T: AuditValue> Items<'v, T> {
         self.front.iter().chain(self.back)
     }
 
-    /// Returns the item at an index that is below the length.
+    /// Returns the item at an index less than the length.
     pub(super) fn at(self, index: usize) -> &'v T {
         match self.front.get(index) {
             Some(item) => item,
@@ -54,7 +54,7 @@ impl<'v, T: AuditValue> Items<'v, T> {
         }
     }
 
-    /// Whether both lists are the same item by item.
+    /// Returns whether both lists are the same, item by item.
     pub(super) fn same(self, other: Self) -> bool {
         self.len() == other.len()
             && self
@@ -73,7 +73,7 @@ impl<'v, T: AuditValue> Items<'v, T> {
     }
 }
 
-impl<T: AuditValue> Listed for [T] {
+impl<T: AuditValue> ListLike for [T] {
     type Item = T;
 
     fn list(&self) -> Option<Items<'_, T>> {
@@ -84,7 +84,7 @@ impl<T: AuditValue> Listed for [T] {
     }
 }
 
-impl<T: AuditValue> Listed for Vec<T> {
+impl<T: AuditValue> ListLike for Vec<T> {
     type Item = T;
 
     fn list(&self) -> Option<Items<'_, T>> {
@@ -92,7 +92,7 @@ impl<T: AuditValue> Listed for Vec<T> {
     }
 }
 
-impl<T: AuditValue, const N: usize> Listed for [T; N] {
+impl<T: AuditValue, const N: usize> ListLike for [T; N] {
     type Item = T;
 
     fn list(&self) -> Option<Items<'_, T>> {
@@ -100,7 +100,7 @@ impl<T: AuditValue, const N: usize> Listed for [T; N] {
     }
 }
 
-impl<T: AuditValue> Listed for VecDeque<T> {
+impl<T: AuditValue> ListLike for VecDeque<T> {
     type Item = T;
 
     fn list(&self) -> Option<Items<'_, T>> {
@@ -109,15 +109,15 @@ impl<T: AuditValue> Listed for VecDeque<T> {
     }
 }
 
-impl<L: Listed> Listed for Option<L> {
+impl<L: ListLike> ListLike for Option<L> {
     type Item = L::Item;
 
     fn list(&self) -> Option<Items<'_, L::Item>> {
-        self.as_ref().and_then(Listed::list)
+        self.as_ref().and_then(ListLike::list)
     }
 }
 
-impl<L: Listed + ToOwned + ?Sized> Listed for Cow<'_, L> {
+impl<L: ListLike + ToOwned + ?Sized> ListLike for Cow<'_, L> {
     type Item = L::Item;
 
     fn list(&self) -> Option<Items<'_, L::Item>> {
@@ -127,7 +127,7 @@ impl<L: Listed + ToOwned + ?Sized> Listed for Cow<'_, L> {
 
 macro_rules! pointers {
     ($($pointer:ty),*) => {$(
-        impl<L: Listed + ?Sized> Listed for $pointer {
+        impl<L: ListLike + ?Sized> ListLike for $pointer {
             type Item = L::Item;
 
             fn list(&self) -> Option<Items<'_, L::Item>> {

@@ -1,5 +1,5 @@
-//! How the derive records a field whose type is no `AuditValue`, or in another way than its
-//! type has it.
+//! Wrappers that the derive puts around a field to record it in another form than its type's, or
+//! if its type is not an `AuditValue`.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,21 +17,21 @@ use crate::value::fields::no_fields;
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::Snapshot;
 
-/// `#[audit(serde)]`: the value as serde writes it.
+/// `#[audit(serde)]`: the value in its serialized form.
 #[derive(Debug)]
 pub struct Serialized<'v, T: ?Sized>(pub &'v T);
 
 impl<T: Serializable + ?Sized> AuditValue for Serialized<'_, T> {
     fn same(&self, other: &Self) -> bool {
-        same_written(&to_value(self.0), &to_value(other.0))
+        same_serialized(&to_value(self.0), &to_value(other.0))
     }
 
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        written(to_value(self.0), cx)
+        serialized(to_value(self.0), cx)
     }
 }
 
-/// What `#[audit(serde)]` needs of a type.
+/// The bound of `#[audit(serde)]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is to be recorded as serde writes it, but does not implement `Serialize`",
     label = "no `serde::Serialize`",
@@ -43,7 +43,7 @@ pub trait Serializable: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Serializable for T {}
 
-/// A field with serde's `with` or `serialize_with`: the value as that function writes it.
+/// A field with serde's `with` or `serialize_with`: the value as that function serializes it.
 #[derive(Debug)]
 pub struct SerializedWith<'v, T: ?Sized, F>(pub &'v T, pub F);
 
@@ -51,29 +51,29 @@ impl<T: ?Sized, F: Fn(&T, Recorder) -> Result<Value, Failure>> AuditValue
     for SerializedWith<'_, T, F>
 {
     fn same(&self, other: &Self) -> bool {
-        let write = |value: &Self| value.1(value.0, Recorder::START);
-        same_written(&write(self), &write(other))
+        let serialize = |value: &Self| value.1(value.0, Recorder::START);
+        same_serialized(&serialize(self), &serialize(other))
     }
 
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        written(self.1(self.0, Recorder::START), cx)
+        serialized(self.1(self.0, Recorder::START), cx)
     }
 }
 
-fn same_written(old: &Result<Value, Failure>, new: &Result<Value, Failure>) -> bool {
+fn same_serialized(old: &Result<Value, Failure>, new: &Result<Value, Failure>) -> bool {
     match (old, new) {
         (Ok(old), Ok(new)) => nesting::equal(old, new),
-        // The snapshot then meets the error and reports it.
+        // The snapshot then fails with the same error and reports it.
         _ => false,
     }
 }
 
-fn written(value: Result<Value, Failure>, cx: &mut Snapshot<'_>) -> Value {
-    // Not the type's own error: it may quote the value.
+fn serialized(value: Result<Value, Failure>, cx: &mut Snapshot<'_>) -> Value {
+    // Without the type's own error, which may quote the value.
     match value {
         Ok(value) => value,
         Err(Failure::TooDeep) => cx.too_deep(),
-        Err(Failure::Refused) => cx.fail("serde could not serialize a field or its type"),
+        Err(Failure::Rejected) => cx.fail("serde could not serialize a field or its type"),
     }
 }
 
@@ -102,7 +102,7 @@ formatted! {
     Debugged, Debuggable, "{:?}";
 }
 
-/// What `#[audit(display)]` needs of a type.
+/// The bound of `#[audit(display)]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is to be recorded as its text, but does not implement `Display`",
     label = "no `std::fmt::Display`",
@@ -114,7 +114,7 @@ pub trait Displayable: fmt::Display {}
 #[diagnostic::do_not_recommend]
 impl<T: fmt::Display + ?Sized> Displayable for T {}
 
-/// What `#[audit(debug)]` needs of a type.
+/// The bound of `#[audit(debug)]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is to be recorded as its `Debug` text, but does not implement `Debug`",
     label = "no `std::fmt::Debug`",
@@ -126,7 +126,7 @@ pub trait Debuggable: fmt::Debug {}
 #[diagnostic::do_not_recommend]
 impl<T: fmt::Debug + ?Sized> Debuggable for T {}
 
-/// `#[audit(with = path)]`: what a function makes of the value.
+/// `#[audit(with = path)]`: the result of a function of the value.
 #[derive(Debug)]
 pub struct Via<'v, T: ?Sized, F>(pub &'v T, pub F);
 
@@ -146,7 +146,7 @@ impl<T: ?Sized, U: Returned, F: Fn(&T) -> U> AuditValue for Via<'_, T, F> {
     }
 }
 
-/// What a function of `#[audit(with = path)]` may return.
+/// The bound of the return type of a `#[audit(with = path)]` function.
 #[diagnostic::on_unimplemented(
     message = "the function of `with` returns `{Self}`, which is not an `AuditValue`",
     label = "not an `AuditValue`",
@@ -157,7 +157,7 @@ pub trait Returned: AuditValue {}
 #[diagnostic::do_not_recommend]
 impl<T: AuditValue> Returned for T {}
 
-/// `#[audit(mask_with = path)]`: compared as it is, shown as a function masks it.
+/// `#[audit(mask_with = path)]`: compared in clear, recorded as masked by a function.
 #[derive(Debug)]
 pub struct MaskedWith<'v, T: ?Sized, F>(pub &'v T, pub F);
 
@@ -174,7 +174,7 @@ impl<T: Maskable + ?Sized, F: Fn(&T) -> Value> AuditValue for MaskedWith<'_, T, 
     }
 }
 
-/// What `#[audit(mask_with = path)]` needs of a type, whose values are compared.
+/// The bound of `#[audit(mask_with = path)]`, whose values are compared.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is masked by a function, but its values cannot be compared, since it is not an `AuditValue`",
     label = "not an `AuditValue`",
@@ -186,7 +186,7 @@ pub trait Maskable: AuditValue {}
 #[diagnostic::do_not_recommend]
 impl<T: AuditValue + ?Sized> Maskable for T {}
 
-/// What a function of `#[audit(mask_with = path)]` may return.
+/// The bound of the return type of a `#[audit(mask_with = path)]` function.
 #[diagnostic::on_unimplemented(
     message = "the function of `mask_with` returns `{Self}`, which is not a JSON value",
     label = "not `Into<serde_json::Value>`",
@@ -197,13 +197,13 @@ pub trait Shown: Into<Value> {}
 #[diagnostic::do_not_recommend]
 impl<T: Into<Value>> Shown for T {}
 
-/// Returns what a function shows in place of a value.
+/// Converts the result of a `#[audit(mask_with = path)]` function.
 pub fn masked<T: Shown>(shown: T) -> Value {
     shown.into()
 }
 
-/// A field marked `#[audit(mask)]`: of an [`AuditValue`] the value itself, of any other type
-/// what can be [compared](Concealed).
+/// A field marked `#[audit(mask)]`: the value itself if its type is an [`AuditValue`], else a value
+/// that is [compared](Concealed) and never shown.
 #[derive(Debug)]
 pub struct MaskOf<'v, T: ?Sized>(&'v T);
 
@@ -221,8 +221,8 @@ impl<'v, T: AuditValue + ?Sized> MaskOf<'v, T> {
     }
 }
 
-/// What stands in for an [`AuditValue`] where nothing of a value is shown. A method of the type
-/// itself goes before it.
+/// The fallback of [`MaskOf::conceal`] for types that are not an [`AuditValue`]; an inherent method
+/// takes precedence.
 pub trait Concealed<'v, T: ?Sized> {
     /// Returns the value as one that is compared and never shown.
     fn conceal(self) -> Compared<'v, T>
@@ -239,7 +239,7 @@ impl<'v, T: ?Sized> Concealed<'v, T> for MaskOf<'v, T> {
     }
 }
 
-/// What `#[audit(mask)]` needs of a type that is no [`AuditValue`].
+/// The bound of `#[audit(mask)]` for a type that is not an [`AuditValue`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is masked, but is neither an `AuditValue` nor can its values be compared",
     label = "not `PartialEq`, or with a cell inside",
@@ -284,7 +284,7 @@ impl<T: Reference + ?Sized> AuditValue for Referenced<'_, T> {
     }
 }
 
-/// What a field marked `reference` may hold: an entity, or an option or a list of them.
+/// A type that a field marked `reference` may have: an entity, or an option or a list of them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no identity to refer to",
     note = "`#[audit(reference)]` goes on an entity: a struct that derives `Auditable` and has an `id` field or `#[audit(id)]`"
@@ -292,7 +292,7 @@ impl<T: Reference + ?Sized> AuditValue for Referenced<'_, T> {
 pub trait Reference {
     /// The model of the entities.
     const MODEL: &'static str;
-    /// Whether the identity is a token, or has one inside.
+    /// Whether the identity is or contains a token.
     const HASHED: bool;
 
     /// Returns the identity as JSON.
@@ -306,7 +306,7 @@ impl<T: Auditable> Reference for T {
 
     fn identity(&self) -> Value {
         let key = self.object_pk();
-        // An object without a key cannot be referred to.
+        // An object without a key cannot be referenced.
         if key.is_empty() {
             Value::Null
         } else {
@@ -333,10 +333,10 @@ impl<T: Reference> Reference for Vec<T> {
     }
 }
 
-/// The model of the entities that a field marked `reference` holds, as `ModelOf::<T>::MODEL`.
+/// The model of the entities in a field marked `reference`, as `ModelOf::<T>::MODEL`.
 ///
-/// For any other type [`NoModel`] answers, which a type's own constant goes before: the
-/// mistake is reported where the field is recorded, and once.
+/// For any other type the constant of [`NoModel`] applies, over which an inherent constant takes
+/// precedence, so that the compiler reports the mistake only where the field is recorded.
 #[derive(Debug)]
 pub struct ModelOf<T: ?Sized>(PhantomData<T>);
 
@@ -345,20 +345,20 @@ impl<T: Reference + ?Sized> ModelOf<T> {
     pub const MODEL: Option<&'static str> = Some(T::MODEL);
 }
 
-/// What [`ModelOf`] says of a type that is not a reference.
+/// The fallback of [`ModelOf`] for a type that is not a reference.
 pub trait NoModel {
-    /// None.
+    /// No model.
     const MODEL: Option<&'static str> = None;
 }
 
 impl<T: ?Sized> NoModel for ModelOf<T> {}
 
-/// The fields of a type that is recorded past its own description, for [`fields_of`]: what it
-/// would hide is then in clear, which the lint reports, and cells that it shares with its clones
-/// are captured.
+/// The fields of a type that is recorded without its `AuditValue`, for [`fields_of`]. The lint
+/// reports secrets among them, which are recorded in clear, and cells that clones share are
+/// captured.
 ///
-/// For a type that is no [`AuditValue`] [`NoFields`] answers, which a type's own constant goes
-/// before.
+/// For a type that is not an [`AuditValue`] the constants of [`NoFields`] apply, over which
+/// inherent constants take precedence.
 #[derive(Debug)]
 pub struct FieldsOf<T: ?Sized>(PhantomData<T>);
 
@@ -367,25 +367,25 @@ impl<T: AuditValue + ?Sized> FieldsOf<T> {
     pub const FIELDS: Option<fn() -> &'static [FieldSchema]> = Some(T::fields);
 }
 
-// The one property of the standard library that a type passes on from what it holds and that a
-// cell takes away, also behind a pointer; a lock of `std::sync` does not.
+// `RefUnwindSafe` is the only auto trait that a cell removes from a type even behind a pointer. The
+// locks of `std::sync` do not remove it.
 impl<T: RefUnwindSafe + ?Sized> FieldsOf<T> {
-    /// Whether values do not change behind a shared reference.
+    /// Whether values are free of interior mutability.
     pub const FIXED: bool = true;
 }
 
-/// What [`FieldsOf`] says of a type that is no [`AuditValue`], or may have cells inside.
+/// The fallback of [`FieldsOf`] for a type that is not an [`AuditValue`] or may contain cells.
 pub trait NoFields {
-    /// None.
+    /// No fields.
     const FIELDS: Option<fn() -> &'static [FieldSchema]> = None;
-    /// Not as far as the type tells.
+    /// Unknown, hence `false`.
     const FIXED: bool = false;
 }
 
 impl<T: ?Sized> NoFields for FieldsOf<T> {}
 
-/// Returns the fields of a type that may be no [`AuditValue`]; of another one, whether it may
-/// share cells with its clones.
+/// Returns the fields of a type that may not be an [`AuditValue`]; without fields, a description
+/// that shows whether its clones may share cells.
 pub const fn fields_of(
     fields: Option<fn() -> &'static [FieldSchema]>,
     fixed: bool,

@@ -1,10 +1,10 @@
-//! Captures values before a change, for objects that share parts of themselves with their clones.
+//! Captures values before a change, for objects that share state with their clones.
 //!
 //! A clone of an object with an `Rc<RefCell<_>>` changes with the original, so the two cannot be
-//! compared afterwards. Where the schema says that a field is shared, its value is captured before
-//! the change: as JSON with tags that tell what a snapshot does not, such as which objects are
-//! structs, and what is behind a mask. It is compared as the values themselves are, and shows
-//! what a snapshot shows.
+//! compared afterwards. The values of fields that the schema marks as shared are captured before
+//! the change instead: as JSON with tags for what a snapshot lacks, such as which objects are
+//! structs and which values a mask hides. A captured value compares like the original value and
+//! shows what a snapshot shows.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,38 +15,38 @@ use serde_json::{Map, Value, json};
 
 use super::diff::Diff;
 use super::rules::Rules;
-use super::schema::{FieldSchema, Place, Sensitivity};
+use super::schema::{FieldSchema, Placement, Sensitivity};
 use super::snapshot::Snapshot;
 use super::{AsSet, AuditValue, Keyed};
 use crate::change::Redaction;
 use crate::json::order::compare_values;
 use crate::path::Segment;
 
-/// The key of a tag. No value can guess it and pass for one.
+/// The key of a tag. It is random, so that no value can imitate a tag.
 static TAG: LazyLock<String> = LazyLock::new(|| {
     let random = RandomState::new();
     format!("\0{:016x}{:016x}", random.hash_one(0), random.hash_one(1))
 });
 
-/// The meaning of a tag for the value `v` that it holds.
+/// The kind of a tagged value; the value itself is the member `v`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tag<'n> {
-    /// A field of a struct, by its number in the capture.
+    /// A field of a struct, with its index in the capture.
     Field(usize),
-    /// The fields of a struct or variant, and the members beside them.
+    /// The fields of a struct or variant and the extra members of its object.
     Struct,
-    /// Masked or hashed.
+    /// A masked or hashed value.
     Secret,
-    /// A scalar with another form that values which are the same to the trail share.
-    Spelled,
+    /// A scalar whose comparable form differs from its recorded form.
+    Scalar,
     Set,
     Tuple,
     /// A data variant of an enum.
     Variant(&'n str),
-    /// A variant of an enum that is recorded without an object of its name around it.
-    Choice(&'n str),
-    /// A member of a struct's object that is no field.
-    Beside,
+    /// A data variant that is recorded without an object named after it.
+    BareVariant(&'n str),
+    /// A member of a struct's object that is not a field.
+    Extra,
     /// A list whose items are matched by this field.
     Keyed(&'n str),
     /// An object or array that is recorded as one value.
@@ -54,46 +54,46 @@ pub(crate) enum Tag<'n> {
 }
 
 impl Tag<'_> {
-    /// Puts the tag on a value.
+    /// Returns the tagged value.
     fn on(self, value: Value) -> Value {
-        let (kind, more) = match self {
-            Self::Field(number) => ("field", json!(number)),
+        let (kind, argument) = match self {
+            Self::Field(index) => ("field", json!(index)),
             Self::Struct => ("struct", Value::Null),
             Self::Secret => ("secret", Value::Null),
-            Self::Spelled => ("spelled", Value::Null),
+            Self::Scalar => ("scalar", Value::Null),
             Self::Set => ("set", Value::Null),
             Self::Tuple => ("tuple", Value::Null),
             Self::Variant(name) => ("variant", json!(name)),
-            Self::Choice(name) => ("choice", json!(name)),
-            Self::Beside => ("beside", Value::Null),
+            Self::BareVariant(name) => ("bare_variant", json!(name)),
+            Self::Extra => ("extra", Value::Null),
             Self::Keyed(field) => ("keyed", json!(field)),
             Self::Whole => ("whole", Value::Null),
         };
         let kind = Value::String(kind.to_owned());
         Value::Object(Map::from_iter([
-            (TAG.clone(), Value::Array(vec![kind, more])),
+            (TAG.clone(), Value::Array(vec![kind, argument])),
             ("v".to_owned(), value),
         ]))
     }
 }
 
-/// The parts of a capture besides its JSON.
+/// The field schemas that a capture's JSON refers to by index.
 #[derive(Debug, Default)]
 pub(crate) struct Capture {
     fields: Vec<&'static FieldSchema>,
 }
 
 impl Capture {
-    /// Captures an entity that is compared in clear and shown under rules of `register_with`.
+    /// Captures an entity that is compared in clear and shown under the rules of `register_with`.
     pub(crate) fn under(&self, rules: &Rules, value: &Value) -> Value {
-        let mut shown = Frozen::read(value.clone(), self).shown();
+        let mut shown = Captured::read(value.clone(), self).shown();
         rules.apply_to_snapshot(&mut shown);
         Tag::Secret.on(json!({"clear": value, "shown": shown}))
     }
 }
 
 impl Snapshot<'_> {
-    /// Puts a tag on a value that is captured.
+    /// Returns the value, tagged if values are captured.
     #[inline]
     pub(crate) fn tagged(&self, tag: Tag<'_>, value: Value) -> Value {
         if self.is_capturing() {
@@ -131,15 +131,15 @@ impl Snapshot<'_> {
         Tag::Field(capture.fields.len() - 1).on(value)
     }
 
-    /// Captures a scalar beside the form that it is compared in.
-    pub(crate) fn capture_spelling(&self, one: &Value, shown: Value) -> Value {
-        if *one == shown {
+    /// Captures a scalar in its comparable and its recorded form.
+    pub(crate) fn capture_scalar(&self, compared: &Value, shown: Value) -> Value {
+        if *compared == shown {
             return shown;
         }
-        self.tagged(Tag::Spelled, json!([one, shown]))
+        self.tagged(Tag::Scalar, json!([compared, shown]))
     }
 
-    /// Captures a value that is compared in clear and shown in another form.
+    /// Captures a value that is compared in clear and recorded in another form.
     pub(crate) fn capture_secret(
         &mut self,
         clear: &mut dyn FnMut(&mut Self) -> Value,
@@ -153,51 +153,51 @@ impl Snapshot<'_> {
 
 /// A field of a captured struct.
 #[derive(Clone, Debug)]
-pub(crate) struct FrozenField {
-    /// Fields of a struct are captured in the order of their declaration.
-    pub(super) number: usize,
+pub(crate) struct CapturedField {
+    /// The index in the capture, which is in declaration order within a struct.
+    pub(super) index: usize,
     pub(super) field: &'static FieldSchema,
-    pub(super) value: Frozen,
+    pub(super) value: Captured,
 }
 
-/// The form that the fields of a struct are recorded in.
+/// The recorded form of a struct's fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Object,
-    /// With this many items; a skipped field leaves a null.
+    /// With this number of items; a skipped field leaves a null.
     Array(usize),
-    /// One field in the place of the whole: of a newtype, or of a variant with one value.
-    Alone,
+    /// The value of the only field: of a newtype, or of a variant with one value.
+    Newtype,
 }
 
 /// A captured value.
 #[derive(Clone, Debug)]
-pub(crate) enum Frozen {
+pub(crate) enum Captured {
     Leaf(Value),
-    /// A scalar that is compared in another form.
-    Spelled {
-        one: Value,
+    /// A scalar whose comparable form differs from its recorded form.
+    Scalar {
+        compared: Value,
         shown: Value,
     },
-    /// By the number of the field in the capture.
-    Struct(Form, Vec<FrozenField>),
-    List(Vec<Frozen>),
-    Tuple(Vec<Frozen>),
-    Set(Vec<Frozen>),
-    /// Items that are matched by a field.
-    Keyed(String, Vec<Frozen>),
-    Map(BTreeMap<String, Frozen>),
-    Variant(String, Box<Frozen>),
-    /// A variant whose name is not in the path of its changes.
-    Choice(String, Box<Frozen>),
-    Whole(Box<Frozen>),
+    /// With the fields in declaration order.
+    Struct(Form, Vec<CapturedField>),
+    List(Vec<Captured>),
+    Tuple(Vec<Captured>),
+    Set(Vec<Captured>),
+    /// A list whose items are matched by this field.
+    Keyed(String, Vec<Captured>),
+    Map(BTreeMap<String, Captured>),
+    Variant(String, Box<Captured>),
+    /// A variant whose name is not part of the paths of its changes.
+    BareVariant(String, Box<Captured>),
+    Whole(Box<Captured>),
     Secret {
-        clear: Box<Frozen>,
+        clear: Box<Captured>,
         shown: Value,
     },
 }
 
-impl Frozen {
+impl Captured {
     pub(super) fn read(value: Value, capture: &Capture) -> Self {
         match value {
             Value::Array(items) => {
@@ -225,16 +225,16 @@ impl Frozen {
         };
         match tag[0].as_str() {
             Some("field") => {
-                let number = tag[1]
+                let index = tag[1]
                     .as_u64()
-                    .and_then(|number| usize::try_from(number).ok());
-                let known = number.and_then(|number| Some((number, *capture.fields.get(number)?)));
+                    .and_then(|index| usize::try_from(index).ok());
+                let field = index.and_then(|index| Some((index, *capture.fields.get(index)?)));
                 let value = Self::read(value, capture);
-                match known {
-                    Some((number, field)) => Self::Struct(
-                        Form::Alone,
-                        vec![FrozenField {
-                            number,
+                match field {
+                    Some((index, field)) => Self::Struct(
+                        Form::Newtype,
+                        vec![CapturedField {
+                            index,
                             field,
                             value,
                         }],
@@ -247,8 +247,8 @@ impl Frozen {
                 clear: Box::new(Self::read(value["clear"].take(), capture)),
                 shown: value["shown"].take(),
             },
-            Some("spelled") => Self::Spelled {
-                one: value[0].take(),
+            Some("scalar") => Self::Scalar {
+                compared: value[0].take(),
                 shown: value[1].take(),
             },
             Some("set") => Self::Set(items(value)),
@@ -260,23 +260,23 @@ impl Frozen {
                 let name = tag[1].as_str().unwrap_or_default().to_owned();
                 Self::Variant(name, Box::new(Self::read(value, capture)))
             }
-            Some("choice") => {
+            Some("bare_variant") => {
                 let name = tag[1].as_str().unwrap_or_default().to_owned();
-                Self::Choice(name, Box::new(Self::read(value, capture)))
+                Self::BareVariant(name, Box::new(Self::read(value, capture)))
             }
-            Some("beside") => Self::read(value, capture),
+            Some("extra") => Self::read(value, capture),
             _ => Self::Whole(Box::new(Self::read(value, capture))),
         }
     }
 
-    /// Reads a struct; an object with a member that no field describes is a map.
+    /// Reads a struct. An object with a member that no field describes is a map.
     fn read_struct(value: Value, capture: &Capture) -> Self {
         let part = |part: Value| {
             let is_field = part
                 .get(TAG.as_str())
                 .is_some_and(|tag| tag[0].as_str() == Some("field"));
             match Self::read(part, capture) {
-                Self::Struct(Form::Alone, mut fields) if is_field => {
+                Self::Struct(Form::Newtype, mut fields) if is_field => {
                     fields.pop().ok_or(Self::Leaf(Value::Null))
                 }
                 other => Err(other),
@@ -285,7 +285,7 @@ impl Frozen {
         let (form, mut fields) = match value {
             Value::Array(items) => {
                 let length = items.len();
-                // The rest are the nulls of skipped fields.
+                // The remaining items are the nulls of skipped fields.
                 let fields = items.into_iter().filter_map(|item| part(item).ok());
                 (Form::Array(length), fields.collect::<Vec<_>>())
             }
@@ -304,15 +304,15 @@ impl Frozen {
             }
             other => return Self::read(other, capture),
         };
-        fields.sort_by_key(|field| field.number);
+        fields.sort_by_key(|field| field.index);
         Self::Struct(form, fields)
     }
 
-    /// Returns what a snapshot shows.
+    /// Returns the recorded form, as in a snapshot.
     pub(super) fn shown(&self) -> Value {
         match self {
             Self::Leaf(value)
-            | Self::Spelled { shown: value, .. }
+            | Self::Scalar { shown: value, .. }
             | Self::Secret { shown: value, .. } => value.clone(),
             Self::List(items) | Self::Tuple(items) | Self::Keyed(_, items) => {
                 items.iter().map(Self::shown).collect()
@@ -328,30 +328,31 @@ impl Frozen {
                     .map(|(key, value)| (key.clone(), value.shown()));
                 Value::Object(entries.collect())
             }
-            Self::Variant(name, content) if content.is_called(name) => content.shown(),
+            Self::Variant(name, content) if content.is_newtype_of(name) => content.shown(),
             Self::Variant(name, content) => json!({name: content.shown()}),
-            Self::Choice(_, value) | Self::Whole(value) => value.shown(),
+            Self::BareVariant(_, value) | Self::Whole(value) => value.shown(),
             Self::Struct(form, fields) => shown_struct(*form, fields),
         }
     }
 
-    /// Whether it is what a variant with one field holds, whose schema has the variant's name.
-    fn is_called(&self, name: &str) -> bool {
-        matches!(self, Self::Struct(Form::Alone, fields) if fields.len() == 1
+    /// Returns whether this is the content of a variant with one field, whose schema has the
+    /// variant's name.
+    fn is_newtype_of(&self, name: &str) -> bool {
+        matches!(self, Self::Struct(Form::Newtype, fields) if fields.len() == 1
             && fields[0].field.name == name
-            && matches!(fields[0].field.place, Place::Named))
+            && matches!(fields[0].field.placement, Placement::Named))
     }
 
-    /// Returns the members in which something is redacted, by the names that they have in an
-    /// object into which the value is flattened.
+    /// Returns the members with a redacted part, by their names in an object into which the value
+    /// is flattened.
     fn redactions(&self) -> Vec<(Cow<'static, str>, Redaction)> {
         match self {
             Self::Struct(_, fields) => {
                 let redacted = fields.iter().filter(|field| field.value.is_redacted());
                 redacted
-                    .flat_map(|FrozenField { field, value, .. }| match field.place {
-                        Place::Named => {
-                            let redaction = hidden(field).unwrap_or(Redaction::Partial);
+                    .flat_map(|CapturedField { field, value, .. }| match field.placement {
+                        Placement::Named => {
+                            let redaction = redaction_of(field).unwrap_or(Redaction::Partial);
                             vec![(field.name.into(), redaction)]
                         }
                         _ => value.redactions(),
@@ -364,17 +365,17 @@ impl Frozen {
                     .map(|(key, _)| (key.clone().into(), Redaction::Partial))
                     .collect()
             }
-            Self::Variant(name, content) if !content.is_called(name) => {
+            Self::Variant(name, content) if !content.is_newtype_of(name) => {
                 vec![(name.clone().into(), Redaction::Partial)]
             }
-            Self::Variant(_, content) | Self::Choice(_, content) | Self::Whole(content) => {
+            Self::Variant(_, content) | Self::BareVariant(_, content) | Self::Whole(content) => {
                 content.redactions()
             }
             Self::Secret {
                 clear,
                 shown: Value::Object(shown),
             } => {
-                // What rules hide of an entity differs from it.
+                // Members that the rules of an entity hide differ between the two forms.
                 let value = clear.shown();
                 let differs = |(name, shown): &(&String, &Value)| value.get(name) != Some(shown);
                 let ruled = shown.iter().filter(differs).map(|(name, shown)| {
@@ -393,13 +394,13 @@ impl Frozen {
 
     fn is_redacted(&self) -> bool {
         match self {
-            Self::Leaf(_) | Self::Spelled { .. } => false,
+            Self::Leaf(_) | Self::Scalar { .. } => false,
             Self::Secret { .. } => true,
             Self::List(items) | Self::Tuple(items) | Self::Set(items) | Self::Keyed(_, items) => {
                 items.iter().any(Self::is_redacted)
             }
             Self::Map(entries) => entries.values().any(Self::is_redacted),
-            Self::Variant(_, content) | Self::Choice(_, content) | Self::Whole(content) => {
+            Self::Variant(_, content) | Self::BareVariant(_, content) | Self::Whole(content) => {
                 content.is_redacted()
             }
             Self::Struct(_, fields) => fields.iter().any(|field| field.value.is_redacted()),
@@ -407,11 +408,11 @@ impl Frozen {
     }
 }
 
-pub(super) fn shown_struct(form: Form, fields: &[FrozenField]) -> Value {
+pub(super) fn shown_struct(form: Form, fields: &[CapturedField]) -> Value {
     if let Form::Array(length) = form {
         let mut items = vec![Value::Null; length];
-        for FrozenField { field, value, .. } in fields {
-            if let Place::Indexed(index) = field.place
+        for CapturedField { field, value, .. } in fields {
+            if let Placement::Indexed(index) = field.placement
                 && let Some(item) = items.get_mut(index)
             {
                 *item = value.shown();
@@ -420,12 +421,12 @@ pub(super) fn shown_struct(form: Form, fields: &[FrozenField]) -> Value {
         return Value::Array(items);
     }
     let mut object = Map::new();
-    for FrozenField { field, value, .. } in fields {
-        match (field.place, value.shown()) {
-            (Place::Named, value) => {
+    for CapturedField { field, value, .. } in fields {
+        match (field.placement, value.shown()) {
+            (Placement::Named, value) => {
                 object.insert(field.name.to_owned(), value);
             }
-            (_, other) if form == Form::Alone => return other,
+            (_, other) if form == Form::Newtype => return other,
             (_, Value::Object(inner)) => object.extend(inner),
             // A flattened `None`.
             _ => {}
@@ -435,18 +436,18 @@ pub(super) fn shown_struct(form: Form, fields: &[FrozenField]) -> Value {
 }
 
 /// Matches the items of a list by a field.
-fn keyed<'v>(items: &'v [Frozen], field: &'v str) -> impl AuditValue + use<'v> {
-    Keyed::captured(items, field, move |item: &'v Frozen| match item {
-        Frozen::Struct(_, fields) => fields
+fn keyed<'v>(items: &'v [Captured], field: &'v str) -> impl AuditValue + use<'v> {
+    Keyed::captured(items, field, move |item: &'v Captured| match item {
+        Captured::Struct(_, fields) => fields
             .iter()
-            .find(|known| known.field.name == field)
-            .map_or(item, |known| &known.value),
+            .find(|candidate| candidate.field.name == field)
+            .map_or(item, |found| &found.value),
         _ => item,
     })
 }
 
-/// How the values of a field are hidden.
-fn hidden(field: &FieldSchema) -> Option<Redaction> {
+/// Returns how the values of a field are redacted.
+fn redaction_of(field: &FieldSchema) -> Option<Redaction> {
     match field.sensitivity {
         Sensitivity::Masked(_) => Some(Redaction::Masked),
         Sensitivity::Hashed => Some(Redaction::Hashed),
@@ -454,16 +455,16 @@ fn hidden(field: &FieldSchema) -> Option<Redaction> {
     }
 }
 
-/// Compares two structs as their derived code does.
-pub(super) fn diff_struct(old: &[FrozenField], new: &[FrozenField], cx: &mut Diff<'_>) {
-    let find = |fields: &'_ [FrozenField], name: &str| {
+/// Compares two structs as the derived code does.
+pub(super) fn diff_struct(old: &[CapturedField], new: &[CapturedField], cx: &mut Diff<'_>) {
+    let find = |fields: &'_ [CapturedField], name: &str| {
         fields.iter().position(|field| field.field.name == name)
     };
-    for FrozenField { field, value, .. } in new {
+    for CapturedField { field, value, .. } in new {
         let old = find(old, field.name).map(|at| &old[at].value);
         diff_field(field, old, Some(value), cx);
     }
-    for FrozenField { field, value, .. } in old {
+    for CapturedField { field, value, .. } in old {
         if find(new, field.name).is_none() {
             diff_field(field, Some(value), None, cx);
         }
@@ -472,24 +473,24 @@ pub(super) fn diff_struct(old: &[FrozenField], new: &[FrozenField], cx: &mut Dif
 
 fn diff_field(
     field: &'static FieldSchema,
-    old: Option<&Frozen>,
-    new: Option<&Frozen>,
+    old: Option<&Captured>,
+    new: Option<&Captured>,
     cx: &mut Diff<'_>,
 ) {
     if let (Some(old), Some(new)) = (old, new) {
         if old.same(new) {
             return;
         }
-        if hidden(field).is_none() && !field.whole {
+        if redaction_of(field).is_none() && !field.whole {
             return cx.field(field, &mut |cx| old.diff(new, cx));
         }
     }
     cx.field(field, &mut |cx| {
-        if hidden(field).is_some() {
+        if let Some(redaction) = redaction_of(field) {
             cx.push(
-                old.map(Frozen::shown),
-                new.map(Frozen::shown),
-                hidden(field),
+                old.map(Captured::shown),
+                new.map(Captured::shown),
+                Some(redaction),
             );
         } else {
             cx.replace(old, new);
@@ -497,24 +498,24 @@ fn diff_field(
     });
 }
 
-impl AuditValue for Frozen {
+impl AuditValue for Captured {
     const COMPOSITE: bool = true;
 
     fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (
-                Self::Leaf(old) | Self::Spelled { one: old, .. },
-                Self::Leaf(new) | Self::Spelled { one: new, .. },
+                Self::Leaf(old) | Self::Scalar { compared: old, .. },
+                Self::Leaf(new) | Self::Scalar { compared: new, .. },
             ) => old == new,
             (Self::Tuple(old), Self::Tuple(new)) => old.same(new),
-            // Without a key where it does not identify.
+            // By position where the key does not identify the items.
             (Self::Keyed(_, old) | Self::List(old), Self::Keyed(_, new) | Self::List(new)) => {
                 old.same(new)
             }
             (Self::Set(old), Self::Set(new)) => AsSet(old).same(&AsSet(new)),
             (Self::Map(old), Self::Map(new)) => old.same(new),
             (Self::Variant(old_name, old), Self::Variant(new_name, new))
-            | (Self::Choice(old_name, old), Self::Choice(new_name, new)) => {
+            | (Self::BareVariant(old_name, old), Self::BareVariant(new_name, new)) => {
                 old_name == new_name && old.same(new)
             }
             (Self::Whole(old), Self::Whole(new))
@@ -531,8 +532,8 @@ impl AuditValue for Frozen {
     }
 
     fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        if let Self::Spelled { one, shown } = self {
-            return cx.respelled(one.clone(), shown.clone());
+        if let Self::Scalar { compared, shown } = self {
+            return cx.comparison_or(compared.clone(), shown.clone());
         }
         if self.is_redacted() {
             cx.redact();
@@ -561,13 +562,15 @@ impl AuditValue for Frozen {
             (Self::Set(old), Self::Set(new)) => AsSet(old).diff(&AsSet(new), cx),
             (Self::Map(old), Self::Map(new)) => old.diff(new, cx),
             (Self::Variant(name, old), Self::Variant(new_name, new)) if name == new_name => {
-                if old.is_called(name) {
+                if old.is_newtype_of(name) {
                     old.diff(new, cx);
                 } else {
                     cx.at(Segment::Name(name), |cx| old.diff(new, cx));
                 }
             }
-            (Self::Choice(name, old), Self::Choice(new_name, new)) if name == new_name => {
+            (Self::BareVariant(name, old), Self::BareVariant(new_name, new))
+                if name == new_name =>
+            {
                 old.diff(new, cx);
             }
             (Self::Secret { shown: old, .. }, Self::Secret { shown: new, .. }) => {

@@ -1,4 +1,4 @@
-//! Entries of former schemas, in the form of the present one.
+//! Upgrades entries of former schemas to the current one: upcasters and field aliases.
 
 use std::sync::Arc;
 
@@ -9,24 +9,24 @@ use crate::entry::LogEntry;
 use crate::error::Result;
 use crate::path::{Path, PathSegment};
 use crate::registry::Registration;
-use crate::registry::upcast::{give_name, upcast};
-use crate::value::member::{Level, Member, member};
+use crate::registry::upcast::{rename_key, upcast};
 use crate::value::schema::FieldSchema;
-use crate::value::visited::any_inside;
+use crate::value::schema_lookup::{Member, Schema, member};
+use crate::value::schema_walk::any_field;
 
-/// What brings the entries of a model to the present.
+/// Upgrades the entries of a model to its current schema.
 #[derive(Clone, Debug)]
 pub(crate) struct Evolution {
     pub(crate) fields: &'static [FieldSchema],
     registration: Option<Arc<Registration>>,
-    /// Whether any field had another name.
+    /// Whether any field has an alias.
     renamed: bool,
 }
 
 impl Evolution {
-    /// For a model, given what is registered under its stored name.
+    /// Returns the evolution of a model, given the registration under its stored name.
     pub(crate) fn of(registration: Option<Arc<Registration>>) -> Self {
-        let fields: Level = registration
+        let fields: Schema = registration
             .as_ref()
             .map_or(&[], |registration| registration.schema.fields);
         Self {
@@ -36,7 +36,7 @@ impl Evolution {
         }
     }
 
-    /// For a type, registered or not.
+    /// Sets the fields of a type, registered or not.
     pub(crate) fn with_fields(mut self, fields: &'static [FieldSchema]) -> Self {
         if !std::ptr::eq(self.fields, fields) {
             self.fields = fields;
@@ -45,13 +45,13 @@ impl Evolution {
         self
     }
 
-    /// Brings an entry to the present.
-    pub(crate) fn bring(&self, entry: &mut LogEntry) -> Result<()> {
+    /// Upgrades an entry to the current schema.
+    pub(crate) fn upgrade(&self, entry: &mut LogEntry) -> Result<()> {
         if let Some(registration) = &self.registration {
             upcast(registration, self.fields, entry)?;
         }
         if self.renamed {
-            entry.changes = present_changes(&entry.changes, self.fields);
+            entry.changes = rename_changes(&entry.changes, self.fields);
             if let Some(snapshot) = &mut entry.snapshot {
                 rename_value(snapshot, self.fields);
             }
@@ -60,19 +60,19 @@ impl Evolution {
     }
 }
 
-/// Whether any field had another name, however deep.
-fn has_aliases(fields: Level) -> bool {
-    any_inside(fields, |field| !field.aliases().is_empty())
+/// Returns whether any field at any depth has an alias.
+fn has_aliases(fields: Schema) -> bool {
+    any_field(fields, |field| !field.aliases().is_empty())
 }
 
-/// Gives fields their present names. A change whose field's present name has a change of its
-/// own keeps its path.
-fn present_changes(changes: &Changes, fields: Level) -> Changes {
+/// Renames fields to their current names. A change keeps its path if there is another change at
+/// the current path.
+fn rename_changes(changes: &Changes, fields: Schema) -> Changes {
     let mut list: Vec<Change> = Vec::with_capacity(changes.len());
     for former in changes {
         let mut change = former.clone();
         let path = rename_change(&mut change, fields);
-        let taken = |known: &Change| known.path == path;
+        let taken = |other: &Change| other.path == path;
         if path != former.path && !changes.iter().any(taken) && !list.iter().any(taken) {
             change.path = path;
         }
@@ -81,9 +81,9 @@ fn present_changes(changes: &Changes, fields: Level) -> Changes {
     Changes::from_vec(list)
 }
 
-/// Renames inside the values of a change and returns its path with present names.
-fn rename_change(change: &mut Change, fields: Level) -> Path {
-    let mut level = fields;
+/// Renames fields inside the values of a change and returns its path with current names.
+fn rename_change(change: &mut Change, fields: Schema) -> Path {
+    let mut schema = fields;
     let mut renamed = false;
     let mut segments = change.path.segments();
     for segment in &mut segments {
@@ -91,7 +91,7 @@ fn rename_change(change: &mut Change, fields: Level) -> Path {
         else {
             continue;
         };
-        let found = member(level, name);
+        let found = member(schema, name);
         if let Some(Member::Field(field)) = &found
             && field.name() != name
         {
@@ -100,19 +100,19 @@ fn rename_change(change: &mut Change, fields: Level) -> Path {
         }
         if let PathSegment::Name(_) = segment {
             match found {
-                Some(Member::Field(field)) => level = field.inside(),
-                Some(Member::Value(values)) => level = values.inside(),
-                // The member of a set, or a field that there is no more.
+                Some(Member::Field(field)) => schema = field.inside(),
+                Some(Member::Value(values)) => schema = values.inside(),
+                // The member of a set, or a removed field.
                 None => {}
             }
         }
     }
     for value in [&mut change.old, &mut change.new].into_iter().flatten() {
-        rename_value(value, level);
+        rename_value(value, schema);
     }
     for step in &mut change.moved {
         if let PathSegment::Match { field: name, .. } = &mut step.item
-            && let Some(Member::Field(field)) = member(level, name)
+            && let Some(Member::Field(field)) = member(schema, name)
         {
             field.name().clone_into(name);
         }
@@ -124,20 +124,20 @@ fn rename_change(change: &mut Change, fields: Level) -> Path {
     }
 }
 
-fn rename_value(value: &mut Value, level: Level) {
-    if level.is_empty() {
+fn rename_value(value: &mut Value, schema: Schema) {
+    if schema.is_empty() {
         return;
     }
     match value {
         Value::Array(items) => {
             for item in items {
-                rename_value(item, level);
+                rename_value(item, schema);
             }
         }
         Value::Object(object) => {
             let mut former: Vec<(String, &'static str)> = Vec::new();
             for (name, inner) in object.iter_mut() {
-                match member(level, name) {
+                match member(schema, name) {
                     Some(Member::Field(field)) => {
                         rename_value(inner, field.inside());
                         if field.name() != name {
@@ -148,8 +148,8 @@ fn rename_value(value: &mut Value, level: Level) {
                     None => {}
                 }
             }
-            for (name, present) in former {
-                give_name(object, &name, present);
+            for (name, current) in former {
+                rename_key(object, &name, current);
             }
         }
         _ => {}

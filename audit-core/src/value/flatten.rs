@@ -1,49 +1,52 @@
-//! Flattened fields: values whose fields or keys stand in the parent's object.
+//! Flattened fields: values whose fields or keys are members of the parent's object.
 //!
-//! Such a value has no path of its own. A replacement of it is a change at each of its names.
+//! Such a value has no path of its own. Replacing it is a change of each of its members.
 
 use serde_json::{Map, Value};
 
 use super::env::Redactions;
-use super::schema::{FieldSchema, Place, Sensitivity};
-use super::visited::{Visited, any_inside, in_place};
+use super::schema::{FieldSchema, Placement, Sensitivity};
+use super::schema_lookup::map_values;
+use super::schema_walk::{Visited, any_field, find_in_object};
 use crate::change::{Change, Redaction};
 use crate::error::RegistrationError;
 
-/// Whether a name of a flattened value may be recorded in the parent's object.
+/// Whether a member of a flattened value may be recorded under its name in the parent's object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum NameClaim {
     /// No other field has the name.
     Free,
-    /// Another field has the name, and both are declared.
-    Taken,
-    /// Another field has the name, and here it is the key of a map: the declared field is
-    /// recorded.
-    PassedOver,
+    /// Another declared field has the name, and so does a declared field here.
+    Conflict,
+    /// Another declared field has the name, and here it is the key of a map. The declared field
+    /// is recorded.
+    Shadowed,
 }
 
-/// Returns whether `name`, which is a name of the flattened `field`, may be recorded.
-pub(crate) fn standing(field: &'static FieldSchema, name: &str) -> Standing {
-    let Place::Flat(siblings) = field.place else {
-        return Standing::Free;
+/// Returns whether the member `name` of the flattened `field` may be recorded.
+pub(crate) fn claim(field: &'static FieldSchema, name: &str) -> NameClaim {
+    let Placement::Flattened(siblings) = field.placement else {
+        return NameClaim::Free;
     };
-    let claims = |sibling: &&FieldSchema| match sibling.place {
-        Place::Named => sibling.name == name,
-        Place::Inline | Place::Flat(_) => sibling.name != field.name && declares(sibling, name),
-        Place::Indexed(_) | Place::Keys => false,
+    let claims = |sibling: &&FieldSchema| match sibling.placement {
+        Placement::Named => sibling.name == name,
+        Placement::Inline | Placement::Flattened(_) => {
+            sibling.name != field.name && declares(sibling, name)
+        }
+        Placement::Indexed(_) | Placement::Keys => false,
     };
     let Some(sibling) = siblings().iter().find(claims) else {
-        return Standing::Free;
+        return NameClaim::Free;
     };
     match declares(field, name) {
-        false => Standing::PassedOver,
-        true if sibling.sensitivity == Sensitivity::Skipped => Standing::Free,
-        true => Standing::Taken,
+        false => NameClaim::Shadowed,
+        true if sibling.sensitivity == Sensitivity::Skipped => NameClaim::Free,
+        true => NameClaim::Conflict,
     }
 }
 
-/// Whether the type of a flattened field declares a name: as a recorded field or as a variant
-/// without data.
+/// Returns whether the type of a flattened field declares a name, as a recorded field or as a
+/// unit variant.
 fn declares(field: &FieldSchema, name: &str) -> bool {
     (field.units)().contains(&name)
         || declared(field, name).is_some()
@@ -53,13 +56,13 @@ fn declares(field: &FieldSchema, name: &str) -> bool {
 
 /// Returns the recorded field of this name that the type of a flattened field declares.
 fn declared(field: &FieldSchema, name: &str) -> Option<&'static FieldSchema> {
-    in_place(field.inside(), &|inner| {
-        let named = matches!(inner.place, Place::Named) && inner.name == name;
+    find_in_object(field.inside(), &|inner| {
+        let named = matches!(inner.placement, Placement::Named) && inner.name == name;
         (named && inner.sensitivity != Sensitivity::Skipped).then_some(inner)
     })
 }
 
-/// How a field's whole value is redacted.
+/// Returns how a replacement of a field's value is redacted.
 pub(crate) fn redaction_of(field: &FieldSchema) -> Option<Redaction> {
     let redacted = |field: &FieldSchema| {
         matches!(
@@ -70,38 +73,32 @@ pub(crate) fn redaction_of(field: &FieldSchema) -> Option<Redaction> {
     match field.sensitivity {
         Sensitivity::Masked(_) => Some(Redaction::Masked),
         Sensitivity::Hashed => Some(Redaction::Hashed),
-        _ => any_inside(field.fields(), redacted).then_some(Redaction::Partial),
+        _ => any_field(field.fields(), redacted).then_some(Redaction::Partial),
     }
 }
 
-/// Returns what describes the value under a name of a flattened field: the declared field, or
-/// the values of the map.
+/// Returns the description of a flattened field's member: the declared field, or the values of
+/// the map.
 pub(crate) fn member(field: &FieldSchema, name: &str) -> Option<&'static FieldSchema> {
-    declared(field, name).or_else(|| map_in(field))
+    declared(field, name).or_else(|| map_values(field.inside()))
 }
 
-fn map_in(field: &FieldSchema) -> Option<&'static FieldSchema> {
-    in_place(field.inside(), &|inner| {
-        matches!(inner.place, Place::Keys).then_some(inner)
-    })
-}
-
-pub(crate) fn taken(name: &str) -> String {
+pub(crate) fn name_conflict(name: &str) -> String {
     format!("two fields of one object are recorded as `{name}`")
 }
 
-pub(crate) fn twice(field: &FieldSchema) -> String {
+pub(crate) fn key_conflict(field: &FieldSchema) -> String {
     format!(
         "a key of the flattened field `{}` is a key of another one too",
         field.name
     )
 }
 
-pub(crate) fn no_object(field: &FieldSchema) -> String {
+pub(crate) fn not_an_object(field: &FieldSchema) -> String {
     format!("the flattened field `{}` is not an object", field.name)
 }
 
-/// The old and the new value of a replaced flattened value under one of its names.
+/// The old and the new value of one member of a replaced flattened value.
 pub(crate) struct Part {
     pub(crate) name: String,
     pub(crate) old: Option<Value>,
@@ -111,8 +108,8 @@ pub(crate) struct Part {
     pub(crate) field: Option<&'static FieldSchema>,
 }
 
-/// Splits the replacement of a flattened value into its names, in declaration order and then
-/// by key; `redactions` are those of its members. Returns `None` if one of the values is not an
+/// Splits the replacement of a flattened value into its members, in declaration order and then
+/// by key; `redactions` are those of the members. Returns `None` if one of the values is not an
 /// object.
 pub(crate) fn parts(
     field: &'static FieldSchema,
@@ -138,85 +135,88 @@ pub(crate) fn parts(
                 old: old.remove(&name),
                 new: new.remove(&name),
                 redaction: redactions.of(&name).or_else(of_type),
-                field: described.filter(|field| matches!(field.place, Place::Named)),
+                field: described.filter(|field| matches!(field.placement, Placement::Named)),
                 name,
             }
         })
         .collect();
     if change.redaction.is_some() && parts.iter().all(|part| part.redaction.is_none()) {
-        // What is redacted is not in the types: any of the values may be.
+        // The types do not show which part is redacted, so any of the values may be.
         for part in &mut parts {
             part.redaction = change.redaction;
         }
     }
     let order = declared_names(field);
     parts.sort_by_cached_key(|part| {
-        let place = order.iter().position(|name| *name == part.name);
-        (place.unwrap_or(order.len()), part.name.clone())
+        let index = order.iter().position(|name| *name == part.name);
+        (index.unwrap_or(order.len()), part.name.clone())
     });
     parts.retain(|part| part.old != part.new || hides(part.redaction));
     Some(parts)
 }
 
-/// Whether two values may differ that are recorded alike.
+/// Returns whether two different values may have the same recorded form.
 fn hides(redaction: Option<Redaction>) -> bool {
     matches!(redaction, Some(Redaction::Masked | Redaction::Partial))
 }
 
-/// The recorded names that the type of a flattened field declares, with those of its variants
-/// without data.
+/// Returns the recorded names that the type of a flattened field declares, including its unit
+/// variants.
 fn declared_names(field: &FieldSchema) -> Vec<&'static str> {
     names_below(field, &[])
 }
 
-/// The recorded names that the type of a flattened field declares, without those of the type
-/// `around` it, which it may hold.
-fn names_below(field: &FieldSchema, around: &[FieldSchema]) -> Vec<&'static str> {
+/// Returns the recorded names that the type of a flattened field declares, without those of the
+/// enclosing type, which it may contain.
+fn names_below(field: &FieldSchema, enclosing: &[FieldSchema]) -> Vec<&'static str> {
     let names_of =
         |fields: &[FieldSchema]| -> Vec<&str> { fields.iter().map(|field| field.name).collect() };
-    let around = names_of(around);
+    let enclosing = names_of(enclosing);
     let mut names = (field.units)().to_vec();
     let mut visited = Visited::default();
-    let mut waiting = vec![field.inside()];
-    while let Some(level) = waiting.pop() {
-        if !visited.enter(level) || names_of(level) == around {
+    let mut worklist = vec![field.inside()];
+    while let Some(fields) = worklist.pop() {
+        if !visited.enter(fields) || names_of(fields) == enclosing {
             continue;
         }
-        for inner in level {
-            match inner.place {
-                Place::Named if inner.sensitivity != Sensitivity::Skipped => {
+        for inner in fields {
+            match inner.placement {
+                Placement::Named if inner.sensitivity != Sensitivity::Skipped => {
                     names.push(inner.name);
                 }
-                Place::Inline | Place::Flat(_) => {
+                Placement::Inline | Placement::Flattened(_) => {
                     names.extend((inner.units)());
-                    waiting.push(inner.inside());
+                    worklist.push(inner.inside());
                 }
-                Place::Named | Place::Indexed(_) | Place::Keys => {}
+                Placement::Named | Placement::Indexed(_) | Placement::Keys => {}
             }
         }
     }
     names
 }
 
-/// Refuses a model in which two declared fields of one object have one name.
+/// Rejects a model in which two declared fields of one object have the same name.
 pub(crate) fn check(model: &str, fields: &'static [FieldSchema]) -> Result<(), RegistrationError> {
     let mut visited = Visited::default();
-    let mut waiting = vec![fields];
-    while let Some(level) = waiting.pop() {
-        if !visited.enter(level) {
+    let mut worklist = vec![fields];
+    while let Some(fields) = worklist.pop() {
+        if !visited.enter(fields) {
             continue;
         }
-        for field in level {
-            let siblings = match field.place {
-                Place::Flat(siblings) => siblings(),
-                // The fields of a variant stand beside the tag of the enum, if that is here.
-                Place::Inline => {
+        for field in fields {
+            let siblings = match field.placement {
+                Placement::Flattened(siblings) => siblings(),
+                // The fields of a variant are siblings of the enum's internal tag.
+                Placement::Inline => {
                     let tag = |sibling: &&FieldSchema| Some(sibling.name) == field.tag;
-                    level.iter().find(tag).map_or(&[][..], std::slice::from_ref)
+                    fields
+                        .iter()
+                        .find(tag)
+                        .map_or(&[][..], std::slice::from_ref)
                 }
                 _ => continue,
             };
-            if let Some(name) = taken_name(field, siblings, level) {
+            if let Some(name) = conflicting_name(field, siblings, fields) {
                 return Err(RegistrationError::NameTaken {
                     model: model.to_owned(),
                     field: field.name.to_owned(),
@@ -231,27 +231,30 @@ pub(crate) fn check(model: &str, fields: &'static [FieldSchema]) -> Result<(), R
                 });
             }
         }
-        waiting.extend(level.iter().map(FieldSchema::inside));
+        worklist.extend(fields.iter().map(FieldSchema::inside));
     }
     Ok(())
 }
 
-/// Returns a name of `field` that a sibling has too. A type that is flattened into itself has
-/// its names twice only in a value that does so, which is refused when it is recorded.
-fn taken_name(
+/// Returns a name of `field` that a sibling has too. A type flattened into itself conflicts only
+/// in a value that actually nests, which is rejected when it is recorded.
+fn conflicting_name(
     field: &'static FieldSchema,
     siblings: &'static [FieldSchema],
-    level: &'static [FieldSchema],
+    enclosing: &'static [FieldSchema],
 ) -> Option<&'static str> {
-    let names = names_below(field, level);
+    let names = names_below(field, enclosing);
     let inside = siblings.iter().filter(|sibling| {
         sibling.name != field.name
             && sibling.sensitivity != Sensitivity::Skipped
-            && matches!(sibling.place, Place::Named | Place::Inline | Place::Flat(_))
+            && matches!(
+                sibling.placement,
+                Placement::Named | Placement::Inline | Placement::Flattened(_)
+            )
     });
-    let mut others = inside.flat_map(|sibling| match sibling.place {
-        Place::Named => vec![sibling.name],
-        _ => names_below(sibling, level),
+    let mut others = inside.flat_map(|sibling| match sibling.placement {
+        Placement::Named => vec![sibling.name],
+        _ => names_below(sibling, enclosing),
     });
     others.find(|name| names.contains(name))
 }
@@ -261,10 +264,10 @@ fn other_map(
     field: &'static FieldSchema,
     siblings: &'static [FieldSchema],
 ) -> Option<&'static str> {
-    if !matches!(field.place, Place::Flat(_)) || map_in(field).is_none() {
+    if !matches!(field.placement, Placement::Flattened(_)) || map_values(field.inside()).is_none() {
         return None;
     }
     let mut others = siblings.iter().filter(|sibling| sibling.is_inline());
-    let other = others.find(|sibling| map_in(sibling).is_some());
+    let other = others.find(|sibling| map_values(sibling.inside()).is_some());
     other.map(|sibling| sibling.name)
 }

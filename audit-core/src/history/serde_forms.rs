@@ -1,4 +1,5 @@
-//! What serde reads the types from that are recorded as texts which are not serde's.
+//! Converts recorded texts to the forms that serde reads, for types whose recorded text is not
+//! serde's.
 
 use chrono::{Datelike, NaiveDate};
 use serde_json::{Map, Value};
@@ -13,8 +14,8 @@ pub(super) fn system_text(text: &str) -> Map<String, Value> {
     Map::from_iter([(system.to_owned(), units)])
 }
 
-/// Returns the numbers that a type of the crate `time` is read from: a date has two of them, a
-/// duration two, a time of day four, a date with a time six, and with an offset nine.
+/// Returns the numbers that serde reads a type of the crate `time` from: two for a date or a
+/// duration, four for a time of day, six for a date and time, nine with an offset.
 pub(super) fn time_parts(text: &str, length: usize) -> Option<Value> {
     let mut parts = Vec::with_capacity(length);
     match length {
@@ -36,7 +37,7 @@ pub(super) fn time_parts(text: &str, length: usize) -> Option<Value> {
     Some(parts.into_iter().collect())
 }
 
-/// A year and a day of it.
+/// Parses a date as year and day of the year.
 fn date(text: &str, parts: &mut Vec<i64>) -> Option<()> {
     let (rest, day) = text.rsplit_once('-')?;
     let (year, month) = rest.rsplit_once('-')?;
@@ -45,7 +46,7 @@ fn date(text: &str, parts: &mut Vec<i64>) -> Option<()> {
     Some(())
 }
 
-/// Seconds and nanoseconds, of one sign.
+/// Parses a duration as seconds and nanoseconds with the same sign.
 fn duration(text: &str, parts: &mut Vec<i64>) -> Option<()> {
     let (seconds, fraction) = text.split_once('.')?;
     let nanos = nanoseconds(fraction)?;
@@ -54,7 +55,7 @@ fn duration(text: &str, parts: &mut Vec<i64>) -> Option<()> {
     Some(())
 }
 
-/// Hour, minute, second and nanosecond.
+/// Parses a time of day as hour, minute, second and nanosecond.
 fn clock(text: &str, parts: &mut Vec<i64>) -> Option<()> {
     let (whole, fraction) = text.split_once('.')?;
     numbers(whole, 1, parts)?;
@@ -62,7 +63,7 @@ fn clock(text: &str, parts: &mut Vec<i64>) -> Option<()> {
     Some(())
 }
 
-/// Hours, minutes and seconds, of one sign.
+/// Parses an offset as hours, minutes and seconds with the same sign.
 fn offset(text: &str, parts: &mut Vec<i64>) -> Option<()> {
     let sign = if text.starts_with('-') { -1 } else { 1 };
     numbers(text.strip_prefix(['+', '-'])?, sign, parts)
@@ -76,7 +77,7 @@ fn numbers(text: &str, sign: i64, parts: &mut Vec<i64>) -> Option<()> {
     (parts.len() == before + 3).then_some(())
 }
 
-/// The digits behind the point of a second.
+/// Parses the fraction of a second.
 fn nanoseconds(fraction: &str) -> Option<i64> {
     let valid = (1..=9).contains(&fraction.len()) && fraction.bytes().all(|b| b.is_ascii_digit());
     valid.then(|| format!("{fraction:0<9}").parse().ok())?

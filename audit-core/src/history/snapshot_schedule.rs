@@ -1,31 +1,31 @@
-//! When the next snapshot of an object is due.
+//! Decides when the next periodic snapshot of an object is due (`SnapshotPolicy::Every`).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{makes_version, stands_alone};
+use super::{holds_full_state, makes_version};
 use crate::entry::LogEntry;
 use crate::store::Store;
 use crate::store::query::Query;
 
-/// How many objects are remembered.
-const OBJECTS: usize = 4_096;
+/// The maximum number of objects with a cached count.
+const MAX_OBJECTS: usize = 4_096;
 
-/// Counts the entries of objects since the last that says all of one.
+/// Counts the entries of each object since the last one with its full state.
 #[derive(Debug, Default)]
-pub(crate) struct Cadence {
-    /// By a hash of the object: two that share one only get their snapshots at other times.
+pub(crate) struct SnapshotSchedule {
+    /// By a hash of the object. A collision only shifts the snapshots of the two objects.
     counts: Mutex<HashMap<u64, u32>>,
     hasher: RandomState,
 }
 
-impl Cadence {
-    /// Returns whether the next update of an object is the one that holds a snapshot.
+impl SnapshotSchedule {
+    /// Returns whether the next update of an object is due for a snapshot.
     pub(crate) fn is_due(&self, store: &dyn Store, entry: &LogEntry, every: u32) -> bool {
         let key = self.key(entry);
-        let known = self.lock().get(&key).copied();
-        let before = known.unwrap_or_else(|| {
+        let cached = self.lock().get(&key).copied();
+        let before = cached.unwrap_or_else(|| {
             let count = since_last(store, entry, every);
             self.set(key, count);
             count
@@ -36,11 +36,11 @@ impl Cadence {
     /// Counts an entry that is about to be recorded.
     pub(crate) fn count(&self, entry: &LogEntry) {
         let key = self.key(entry);
-        if stands_alone(entry) {
+        if holds_full_state(entry) {
             self.set(key, 0);
         } else if makes_version(entry) {
             let count = self.lock().get(&key).copied();
-            // What is not known is read from the store when it is asked for.
+            // A count that is not cached is read from the store on demand.
             if let Some(count) = count {
                 self.set(key, count.saturating_add(1));
             }
@@ -49,8 +49,8 @@ impl Cadence {
 
     fn set(&self, key: u64, count: u32) {
         let mut counts = self.lock();
-        if counts.len() >= OBJECTS && !counts.contains_key(&key) {
-            // What is forgotten is read from the store again.
+        if counts.len() >= MAX_OBJECTS && !counts.contains_key(&key) {
+            // Evicted counts are read from the store again.
             counts.clear();
         }
         counts.insert(key, count);
@@ -65,8 +65,8 @@ impl Cadence {
     }
 }
 
-/// How many entries of an object the store has after the last that says all of it; if it
-/// cannot tell, so many that a snapshot is due.
+/// Returns the number of an object's entries after the last one with its full state. If the store
+/// fails, returns a number for which a snapshot is due.
 fn since_last(store: &dyn Store, entry: &LogEntry, every: u32) -> u32 {
     let query = Query::new()
         .model_name(&entry.model)
@@ -79,7 +79,7 @@ fn since_last(store: &dyn Store, entry: &LogEntry, every: u32) -> u32 {
     let entries = &page.entries;
     let count = entries
         .iter()
-        .position(stands_alone)
+        .position(holds_full_state)
         .unwrap_or(entries.len());
     u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Enums of the standard library, in the form that a derived one has.
+//! Enums of the standard library (`Result`, `Bound`, `Ordering`), recorded like derived enums.
 
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -89,7 +89,7 @@ impl<T: AuditValue> AuditValue for Bound<T> {
     }
 }
 
-/// Recorded as `Less`, `Equal` or `Greater`. Serde has no form for it.
+/// Recorded as `Less`, `Equal` or `Greater`. Serde does not support this type.
 impl AuditValue for Ordering {
     #[inline]
     fn same(&self, other: &Self) -> bool {

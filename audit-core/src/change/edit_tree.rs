@@ -322,40 +322,40 @@ impl Items {
 
     /// Checks that no item is both there and not there.
     fn check(&self) -> Option<()> {
-        let gone = |index: &usize| self.removed.contains_key(index);
+        let is_removed = |index: &usize| self.removed.contains_key(index);
         let mut to: Vec<usize> = self.moved.values().map(|moved| moved.to).collect();
         to.sort_unstable();
-        let fine = !self.moved.keys().any(gone)
-            && !self.kept.keys().any(gone)
+        let fine = !self.moved.keys().any(is_removed)
+            && !self.kept.keys().any(is_removed)
             && to.is_sorted_by(|a, b| a < b)
             && !to.iter().any(|to| self.inserted.contains_key(to));
         fine.then_some(())
     }
 
     /// The indices of the old array whose items leave their place, ascending.
-    pub(super) fn gone(&self) -> Vec<usize> {
-        let mut gone: Vec<usize> = self
+    pub(super) fn vacated_indices(&self) -> Vec<usize> {
+        let mut vacated: Vec<usize> = self
             .removed
             .keys()
             .chain(self.moved.keys())
             .copied()
             .collect();
-        gone.sort_unstable();
-        gone
+        vacated.sort_unstable();
+        vacated
     }
 
     /// The indices of the new array whose items are put there, ascending.
-    pub(super) fn placed(&self) -> Vec<usize> {
+    pub(super) fn target_indices(&self) -> Vec<usize> {
         let moved = self.moved.values().map(|moved| moved.to);
-        let mut placed: Vec<usize> = self.inserted.keys().copied().chain(moved).collect();
-        placed.sort_unstable();
-        placed
+        let mut targets: Vec<usize> = self.inserted.keys().copied().chain(moved).collect();
+        targets.sort_unstable();
+        targets
     }
 
-    pub(super) fn places(&self) -> Places {
-        Places {
-            gone: self.gone(),
-            placed: self.placed(),
+    pub(super) fn index_shift(&self) -> IndexShift {
+        IndexShift {
+            vacated: self.vacated_indices(),
+            targets: self.target_indices(),
         }
     }
 }
@@ -366,20 +366,20 @@ pub(super) fn below(sorted: &[usize], index: usize) -> usize {
 }
 
 /// Where the items that keep their order are in both arrays.
-pub(super) struct Places {
-    gone: Vec<usize>,
-    placed: Vec<usize>,
+pub(super) struct IndexShift {
+    vacated: Vec<usize>,
+    targets: Vec<usize>,
 }
 
-impl Places {
+impl IndexShift {
     /// Returns the new index of the item that is at `old` and keeps its order.
     pub(super) fn forward(&self, old: usize) -> usize {
-        shift(&self.gone, &self.placed, old)
+        shift(&self.vacated, &self.targets, old)
     }
 
     /// Returns the old index of the item that is at `new` and kept its order.
     pub(super) fn backward(&self, new: usize) -> usize {
-        shift(&self.placed, &self.gone, new)
+        shift(&self.targets, &self.vacated, new)
     }
 }
 
@@ -401,22 +401,22 @@ fn shift(left: &[usize], came: &[usize], index: usize) -> usize {
 
 /// Makes changes of the tree.
 pub(super) fn render(edit: Option<Edit>) -> Changes {
-    let mut trail = Trail::default();
+    let mut writer = ChangeWriter::default();
     if let Some(edit) = edit {
-        trail.render(edit);
+        writer.render(edit);
     }
-    Changes::from_vec(trail.changes)
+    Changes::from_vec(writer.changes)
 }
 
 /// The way to where a tree is being rendered.
 #[derive(Default)]
-pub(super) struct Trail {
+pub(super) struct ChangeWriter {
     text: String,
     at: Vec<usize>,
     changes: Vec<Change>,
 }
 
-impl Trail {
+impl ChangeWriter {
     /// Goes one step further and returns the way back.
     pub(super) fn enter(&mut self, segment: Segment<'_>) -> (usize, usize) {
         let mark = (self.text.len(), self.at.len());
@@ -494,7 +494,9 @@ impl Trail {
                 (kept, _) => kept.is_some(),
             };
             if next && let Some((index, kept)) = kept.next() {
-                self.item(kept.label.as_ref(), index, |trail| trail.render(kept.edit));
+                self.item(kept.label.as_ref(), index, |writer| {
+                    writer.render(kept.edit);
+                });
             } else if let Some((index, item)) = removed.next() {
                 let mut replace = Replace {
                     old: Some(item.value),
@@ -510,7 +512,7 @@ impl Trail {
                     replace.new = Some(item.value);
                     replace.redaction = join(replace.redaction, item.redaction);
                 }
-                self.item(item.label.as_ref(), index, |trail| trail.push(replace));
+                self.item(item.label.as_ref(), index, |writer| writer.push(replace));
             } else {
                 break;
             }
@@ -521,7 +523,7 @@ impl Trail {
                 new: Some(item.value),
                 redaction: item.redaction,
             };
-            self.item(item.label.as_ref(), index, |trail| trail.push(replace));
+            self.item(item.label.as_ref(), index, |writer| writer.push(replace));
         }
     }
 }
