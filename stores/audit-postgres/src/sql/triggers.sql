@@ -318,7 +318,7 @@ BEGIN
     IF type IN (
         'text'::regtype, 'varchar'::regtype, 'uuid'::regtype, 'int4'::regtype, 'int8'::regtype,
         'bool'::regtype, 'numeric'::regtype, 'timestamptz'::regtype, 'date'::regtype
-    ) THEN
+    ) OR type = 'float8'::regtype AND length(given) <= 15 AND strpos(given, 'e') = 0 THEN
         RETURN coalesce({schema}.audit_scalar(given, type), to_json(given)::text);
     END IF;
     known := {schema}.audit_base(type);
@@ -374,23 +374,26 @@ BEGIN
     ) THEN
         RETURN false;
     END IF;
-    known := {schema}.audit_base(type);
-    IF known.oid = 'numeric'::regtype THEN
-        RETURN format('%s', old)::numeric = format('%s', new)::numeric;
-    ELSIF known.oid IN ('json'::regtype, 'jsonb'::regtype) THEN
-        RETURN format('%s', old)::jsonb = format('%s', new)::jsonb;
-    ELSIF known.typcategory = 'A' AND known.typelem <> 0 THEN
-        known := {schema}.audit_base(known.typelem);
+    -- The handler below starts a subtransaction.
+    BEGIN
+        known := {schema}.audit_base(type);
         IF known.oid = 'numeric'::regtype THEN
-            RETURN format('%s', old)::numeric[] = format('%s', new)::numeric[];
+            RETURN format('%s', old)::numeric = format('%s', new)::numeric;
         ELSIF known.oid IN ('json'::regtype, 'jsonb'::regtype) THEN
-            RETURN format('%s', old)::jsonb[] = format('%s', new)::jsonb[];
+            RETURN format('%s', old)::jsonb = format('%s', new)::jsonb;
+        ELSIF known.typcategory = 'A' AND known.typelem <> 0 THEN
+            known := {schema}.audit_base(known.typelem);
+            IF known.oid = 'numeric'::regtype THEN
+                RETURN format('%s', old)::numeric[] = format('%s', new)::numeric[];
+            ELSIF known.oid IN ('json'::regtype, 'jsonb'::regtype) THEN
+                RETURN format('%s', old)::jsonb[] = format('%s', new)::jsonb[];
+            END IF;
         END IF;
-    END IF;
+    EXCEPTION
+        -- What is no `jsonb`, such as U+0000 in `json`. An error would quote it.
+        WHEN data_exception OR program_limit_exceeded THEN NULL;
+    END;
     RETURN false;
-EXCEPTION
-    -- What is no `jsonb`, such as U+0000 in `json`. An error would quote it.
-    WHEN data_exception OR program_limit_exceeded THEN RETURN false;
 END
 $audit$;
 
@@ -628,6 +631,10 @@ DECLARE
     actor text := {schema}.audit_setting('actor');
     kind text := coalesce({schema}.audit_setting('actor_kind'), 'user');
     correlation text := {schema}.audit_setting('correlation_id');
+    model_key text := {schema}.audit_key(model);
+    parent_model_key text := {schema}.audit_key(parent_model);
+    actor_key text := {schema}.audit_key(actor);
+    correlation_key text := {schema}.audit_key(correlation);
     before_changes text;
     before_model text;
     before_parent text;
@@ -658,15 +665,15 @@ BEGIN
         || ',"transaction_id":"' || transaction || '","v":1}';
     PERFORM {schema}.audit_append(
         array_agg(r.id), array_agg(micros), array_agg(r.level), array_agg(action),
-        array_agg('success'::text), array_agg({schema}.audit_key(model)),
+        array_agg('success'::text), array_agg(model_key),
         array_agg({schema}.audit_key(r.object_pk)),
-        array_agg(CASE WHEN r.parent_pk IS NOT NULL THEN {schema}.audit_key(parent_model) END),
-        array_agg({schema}.audit_key(r.parent_pk)), array_agg({schema}.audit_key(actor)),
-        array_agg({schema}.audit_key(correlation)), array_agg(transaction), array_agg(r.fields),
-        array_agg(CASE WHEN r.changes <> '' THEN
+        array_agg(CASE WHEN r.parent_pk IS NOT NULL THEN parent_model_key END),
+        array_agg({schema}.audit_key(r.parent_pk)), array_agg(actor_key),
+        array_agg(correlation_key), array_agg(transaction), array_agg(r.fields),
+        array_agg(CASE WHEN strpos(r.changes, '\u0001') > 0 THEN
             regexp_replace(
                 '{' || left(r.changes, -1) || '}', '(?<!\\)((?:\\\\)*)\\u0001', '\1\\u0001\\u0003', 'g'
-            ) END),
+            ) WHEN r.changes <> '' THEN '{' || left(r.changes, -1) || '}' END),
         array_agg(r.body), array_agg(sha256(convert_to(r.body, 'UTF8')))
     )
     FROM (

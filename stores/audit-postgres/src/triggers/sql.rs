@@ -17,7 +17,8 @@ const BATCH: u32 = 1_000;
 const SETTINGS: &str = "SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' \
      SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601' SET bytea_output = 'hex' \
      SET extra_float_digits = 1 SET standard_conforming_strings = on SET array_nulls = on \
-     SET row_security = off SET jit = off SET enable_nestloop = off";
+     SET row_security = off SET jit = off SET enable_nestloop = off \
+     SET plan_cache_mode = force_generic_plan";
 /// Where the table's name goes that is known when the trigger runs. No name has a U+0000.
 const TABLE: &str = "\0";
 /// The name of the rows whose columns are read. The server's error names it if a column was renamed
@@ -234,7 +235,7 @@ impl Function {
             "DO {QUOTE}\n{check}{QUOTE};\n\n\
              CREATE OR REPLACE FUNCTION {schema}.{function}() RETURNS trigger\n\
              LANGUAGE plpgsql SECURITY DEFINER {SETTINGS}\nAS {QUOTE}\n<<auditlog>>\nDECLARE\n    \
-             paired boolean;\n    moment timestamptz;\nBEGIN\n    {body}\n    RETURN NULL;\nEND\n{QUOTE};\nREVOKE EXECUTE ON FUNCTION {schema}.{function} \
+             paired boolean;\n    moved boolean;\n    moment timestamptz;\nBEGIN\n    {body}\n    RETURN NULL;\nEND\n{QUOTE};\nREVOKE EXECUTE ON FUNCTION {schema}.{function} \
              FROM PUBLIC;\nCOMMENT ON FUNCTION {schema}.{function}() IS {};\n\n{}",
             Literal(&format!("{}\n{}", self.comment(), self.needs())),
             self.drop_triggers()
@@ -463,18 +464,19 @@ impl Function {
     /// What is done for an UPDATE. One that gives a row another key is recorded as an update is, or
     /// not at all: as the end of one object and the beginning of another.
     fn updated(&self, watch: bool) -> String {
+        let same = self.same_key("o", "n");
         let mut sql = "        auditlog.paired := (SELECT count(*) FROM auditlog_old) \
                        = (SELECT count(*) FROM auditlog_new);\n"
             .to_owned();
-        let same = self.same_key("o", "n");
         if self.update.is_on {
-            sql += &self.statement(Rows::Changed, watch, &same);
-            let moved = format!("NOT ({same})");
+            let moved = self.moved(&same);
+            sql = self.find_moved(&moved);
+            let stays = format!("(NOT auditlog.moved OR {same})");
+            sql += &self.statement(Rows::Changed, watch, &stays);
             let _ok = write!(
                 sql,
-                "        IF auditlog.paired AND EXISTS (SELECT FROM {} WHERE {moved}) THEN\n        \
+                "        IF auditlog.moved THEN\n        \
                  auditlog.moment := clock_timestamp();\n{}{}        END IF;\n",
-                self.pairs(),
                 self.statement(Rows::Ended, watch, &moved),
                 self.statement(Rows::Begun, watch, &moved),
             );
@@ -493,6 +495,40 @@ impl Function {
             sql += "        END IF;\n";
         }
         sql
+    }
+
+    /// Returns the condition that `o` and `n` have different keys, given that of equal ones.
+    fn moved(&self, same: &str) -> String {
+        let row = |row: &str| {
+            let parts: Vec<_> = self.key.iter().map(|key| format!("{row}.{key}")).collect();
+            format!("ROW({})", parts.join(", "))
+        };
+        // By the bytes first, which costs less than by the texts.
+        format!(
+            "record_image_ne({}, {}) AND NOT ({same})",
+            row("o"),
+            row("n")
+        )
+    }
+
+    /// Sets `paired` and `moved`, in one query: most statements update one row, and starting a
+    /// query costs more than running it.
+    fn find_moved(&self, moved: &str) -> String {
+        let numbered = |table: &str| {
+            format!(
+                "(SELECT {}, row_number() OVER () AS {PLACE} FROM {table} AS {NEEDED})",
+                self.read()
+            )
+        };
+        format!(
+            "        SELECT c.paired, c.paired AND EXISTS (\n            \
+             SELECT FROM {} AS o JOIN {} AS n ON o.{PLACE} = n.{PLACE} WHERE {moved}\n        )\n        \
+             INTO auditlog.paired, auditlog.moved FROM (\n            \
+             SELECT (SELECT count(*) FROM auditlog_old) = (SELECT count(*) FROM auditlog_new) \
+             AS paired\n        ) AS c;\n",
+            numbered("auditlog_old"),
+            numbered("auditlog_new"),
+        )
     }
 
     /// Records rows of a statement that meet a condition, if it is not empty.
@@ -657,8 +693,9 @@ impl Function {
         // By the bytes first: not every type can be compared.
         format!(
             "record_image_ne(ROW(o.{name}), ROW(n.{name})) \
-             AND NOT {schema}.audit_same(o.{name}, n.{name}) \
-             AND {schema}.audit_value(o.{name}) <> {schema}.audit_value(n.{name})"
+             AND NOT ({} AND {schema}.audit_same(o.{name}, n.{name})) \
+             AND {schema}.audit_value(o.{name}) <> {schema}.audit_value(n.{name})",
+            may_be_same(name)
         )
     }
 
@@ -771,7 +808,9 @@ impl Function {
             // As `differs` does.
             Rows::Changed => format!(
                 "CASE WHEN NOT record_image_ne(ROW(o.{name}), ROW(n.{name})) THEN NULL \
-                 WHEN {schema}.audit_same(o.{name}, n.{name}) THEN NULL ELSE {change} END"
+                 WHEN {} AND {schema}.audit_same(o.{name}, n.{name}) THEN NULL \
+                 ELSE {change} END",
+                may_be_same(name)
             ),
             _ => change,
         }
@@ -835,6 +874,15 @@ impl Function {
             .collect::<Vec<_>>()
             .join(" AND ")
     }
+}
+
+/// Returns the condition that values of a column with other bytes may be the same one. The most
+/// frequent types have one form for each value; their check needs no call of `audit_same`.
+fn may_be_same(column: &Ident) -> String {
+    format!(
+        "pg_typeof(n.{column}) NOT IN ('text'::regtype, 'varchar'::regtype, 'int4'::regtype, \
+         'int8'::regtype, 'bool'::regtype, 'timestamptz'::regtype, 'float8'::regtype)"
+    )
 }
 
 /// Conditions that hold together, as they follow a relation.

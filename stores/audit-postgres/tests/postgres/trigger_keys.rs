@@ -452,6 +452,7 @@ fn of_columns_with_the_triggers_own_names(scratch: &Scratch) {
     const FIELDS: &[FieldSchema] = &[
         FieldSchema::new("paired", || &[]).identity(),
         FieldSchema::new("moment", || &[]),
+        FieldSchema::new("moved", || &[]),
         FieldSchema::new("auditlog", || &[]),
         FieldSchema::new("o", || &[]),
         FieldSchema::new("n", || &[]),
@@ -460,15 +461,15 @@ fn of_columns_with_the_triggers_own_names(scratch: &Scratch) {
     const THING: ModelSchema = ModelSchema::new("Thing", "Thing", FIELDS);
     let (store, sql) = (scratch.store(), scratch.sql());
     sql.run(
-        "CREATE TABLE things (paired text PRIMARY KEY, moment int, auditlog int, o int, n int, \
-         counterpart int)",
+        "CREATE TABLE things (paired text PRIMARY KEY, moment int, moved int, auditlog int, o int, \
+         n int, counterpart int)",
     )
     .unwrap();
     let table = format!("{}.things", scratch.schema);
     let triggers = Triggers::new(THING.describe(), table).schema(&scratch.schema);
     sql.run(&triggers.sql().unwrap()).unwrap();
     sql.run(
-        "INSERT INTO things VALUES ('it''s', 1, 1, 1, 1, 1), ('x', 2, 2, 2, 2, 2); \
+        "INSERT INTO things VALUES ('it''s', 1, 1, 1, 1, 1, 1), ('x', 2, 2, 2, 2, 2, 2); \
          UPDATE things SET o = 5; UPDATE things SET paired = paired || '+', n = 6",
     )
     .unwrap();
