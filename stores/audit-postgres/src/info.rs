@@ -11,10 +11,10 @@ use crate::connection::{Connections, retrying};
 use crate::indexes;
 use crate::schema::Schema;
 
-/// What [`PostgresStore::schema_info`](crate::PostgresStore::schema_info) found.
+/// What [`PostgresStore::info`](crate::PostgresStore::info) found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct SchemaInfo {
+pub struct StoreInfo {
     /// The version of the trail's tables.
     pub schema_version: u32,
     /// The version of the server.
@@ -139,7 +139,7 @@ const REST: &str = "SELECT count(*) FROM {schema}.audit_entry WHERE id BETWEEN $
 pub(crate) async fn read(
     connections: Connections,
     schema: Schema,
-) -> Result<SchemaInfo, StoreError> {
+) -> Result<StoreInfo, StoreError> {
     retrying(connections.deadline(), || async {
         let mut connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
@@ -160,13 +160,13 @@ pub(crate) async fn read(
     .map_err(|failure| failure.error)
 }
 
-async fn info(transaction: &Transaction<'_>, schema: &Schema) -> Result<SchemaInfo, Error> {
+async fn info(transaction: &Transaction<'_>, schema: &Schema) -> Result<StoreInfo, Error> {
     // The names without a schema are the server's own, whatever the search path has.
     transaction
         .batch_execute("SET LOCAL search_path = pg_catalog, pg_temp")
         .await?;
     let trail = transaction.query_one(&schema.fill(TRAIL), &[]).await?;
-    let mut info = SchemaInfo {
+    let mut info = StoreInfo {
         schema_version: trail.try_get::<_, i32>(0)?.unsigned_abs(),
         server_version: trail.try_get(1)?,
         partitions: Vec::new(),
@@ -212,7 +212,7 @@ async fn info(transaction: &Transaction<'_>, schema: &Schema) -> Result<SchemaIn
 }
 
 /// Looks whether the triggers of a function are there, and its table's columns.
-fn look_at_triggers(row: &Row, info: &mut SchemaInfo) -> Result<(), Error> {
+fn look_at_triggers(row: &Row, info: &mut StoreInfo) -> Result<(), Error> {
     let comment: Option<String> = row.try_get(1)?;
     let needs = comment.as_deref().and_then(|comment| {
         let (_, needs) = comment.split_once('\n')?;

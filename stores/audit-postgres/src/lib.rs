@@ -202,7 +202,7 @@ pub use crate::caller::{
 pub use crate::check::{Check, Mismatch};
 pub use crate::error::sqlstate;
 pub use crate::follow::{ParsePositionError, Position};
-pub use crate::info::SchemaInfo;
+pub use crate::info::StoreInfo;
 pub use crate::options::PostgresOptions;
 pub use crate::reconcile::{Reconcile, Reconciliation, UnauditedWrite};
 pub use crate::roles::Roles;

@@ -18,7 +18,7 @@ use crate::connection::{Connections, Runtimes, retrying};
 use crate::follow::{self, Position};
 use crate::import::{self, Months};
 use crate::indexes;
-use crate::info::{self, SchemaInfo};
+use crate::info::{self, StoreInfo};
 use crate::lookup;
 use crate::options::{self, PostgresOptions};
 use crate::query;
@@ -682,16 +682,16 @@ impl PostgresStore {
     ///
     /// # Errors
     /// If the server cannot be asked.
-    pub fn schema_info(&self) -> Result<SchemaInfo, StoreError> {
+    pub fn info(&self) -> Result<StoreInfo, StoreError> {
         self.with_blocking(info::read)
     }
 
-    /// Returns what the tables are as [`schema_info`](Self::schema_info) does, without
+    /// Returns what the tables are as [`info`](Self::info) does, without
     /// blocking.
     ///
     /// # Errors
-    /// As [`schema_info`](Self::schema_info).
-    pub async fn schema_info_async(&self) -> Result<SchemaInfo, StoreError> {
+    /// As [`info`](Self::info).
+    pub async fn info_async(&self) -> Result<StoreInfo, StoreError> {
         self.with(info::read).await
     }
 

@@ -70,7 +70,7 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// The triggers read their columns by name. If one is renamed or dropped, every write to the table
 /// fails until they are installed again; the error names the trigger and the column. A migration
 /// that renames a column installs them in the same transaction, with [`column`](Self::column) or
-/// [`omit`](Self::omit). [`PostgresStore::schema_info`](crate::PostgresStore::schema_info), and so
+/// [`omit`](Self::omit). [`PostgresStore::info`](crate::PostgresStore::info), and so
 /// `auditlog doctor`, finds triggers that are outdated, disabled or gone, as after a table was made
 /// anew.
 ///

@@ -289,7 +289,7 @@ impl Function {
         format!("triggers of the model {}", self.model)
     }
 
-    /// The needs of the triggers, for `schema_info`: the second line of the function's comment.
+    /// The needs of the triggers, for `info`: the second line of the function's comment.
     fn needs(&self) -> String {
         let mut columns: Vec<_> = self.needed().map(|name| name.0.as_str()).collect();
         columns.sort_unstable();

@@ -50,7 +50,7 @@ fn are_built_while_others_write(scratch: &Scratch) {
     store.append(&sample).unwrap();
     assert_complete(&scratch.sql());
     let sql = without(scratch);
-    assert_eq!(store.schema_info().unwrap().missing_indexes, LATER);
+    assert_eq!(store.info().unwrap().missing_indexes, LATER);
     // Somebody has written to the month and does not end: a build of an index that did not
     // let others write would wait for that, and everybody behind it.
     sql.run("BEGIN; DELETE FROM audit_entry_2026_01 WHERE false")
@@ -69,7 +69,7 @@ fn are_built_while_others_write(scratch: &Scratch) {
     });
     assert_complete(&sql);
     assert_eq!(store.build_indexes().unwrap(), 0);
-    assert!(store.schema_info().unwrap().missing_indexes.is_empty());
+    assert!(store.info().unwrap().missing_indexes.is_empty());
     // A partition that is made later has its part.
     store.maintain(6).unwrap();
     assert_complete(&sql);

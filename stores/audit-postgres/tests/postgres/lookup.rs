@@ -116,7 +116,7 @@ fn tables_tell_their_versions_and_sizes(scratch: &Scratch) {
     }
     store.append(&sample).unwrap();
     sql.run("ANALYZE audit_entry").unwrap();
-    let info = store.schema_info().unwrap();
+    let info = store.info().unwrap();
     assert_eq!(info.schema_version, SCHEMA_VERSION);
     assert_eq!(info.server_version, sql.value("SHOW server_version"));
     assert_eq!(info.partitions.len(), 4);
@@ -146,7 +146,7 @@ fn tables_tell_their_versions_and_sizes(scratch: &Scratch) {
          ALTER TABLE audit_entry_rest DISABLE TRIGGER audit_entry_keep_all"
     ))
     .unwrap();
-    let info = store.schema_info().unwrap();
+    let info = store.info().unwrap();
     assert_eq!(info.missing_partitions, [next]);
     assert_eq!(info.partitions.len(), 3);
     assert!(!info.indexes.contains(&"audit_entry_actor".to_owned()));
@@ -186,7 +186,7 @@ fn a_reader_may_look_everything_up(scratch: &Scratch) {
     assert_eq!(reader.with_id_prefix("", 99).unwrap().len(), 50);
     assert_eq!(reader.by_ids(&[sample[7].id]).unwrap(), sample[7..8]);
     assert!(!reader.models().unwrap().is_empty());
-    let info = reader.schema_info().unwrap();
+    let info = reader.info().unwrap();
     assert_eq!(info.owner, names[0]);
     assert_eq!(info.may_change, [""; 0]);
     assert_eq!(info.unguarded, [""; 0]);

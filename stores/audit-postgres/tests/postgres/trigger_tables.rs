@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use audit_core::{FieldSchema, LogEntry, ModelSchema, Query, Store};
-use audit_postgres::{PostgresStore, SchemaInfo, Triggers};
+use audit_postgres::{PostgresStore, StoreInfo, Triggers};
 use audit_testbed::PostgresServer;
 use libtest_mimic::Trial;
 use serde_json::json;
@@ -97,7 +97,7 @@ fn count(store: &PostgresStore, action: &str) -> u64 {
     store.count(&Query::new().action(action)).unwrap()
 }
 
-fn problems(info: &SchemaInfo) -> Vec<String> {
+fn problems(info: &StoreInfo) -> Vec<String> {
     let problems = info.missing_columns.iter().chain(&info.missing_triggers);
     problems.cloned().collect()
 }
@@ -106,7 +106,7 @@ fn a_renamed_or_dropped_column_is_named(scratch: &Scratch) {
     let (store, sql, triggers) = users(scratch);
     sql.run("INSERT INTO users VALUES (1, '555', 'admin')")
         .unwrap();
-    assert_eq!(problems(&store.schema_info().unwrap()), [""; 0]);
+    assert_eq!(problems(&store.info().unwrap()), [""; 0]);
     for (change, column) in [
         ("RENAME COLUMN phone TO mobile", "mobile"),
         ("DROP COLUMN mobile", ""),
@@ -125,7 +125,7 @@ fn a_renamed_or_dropped_column_is_named(scratch: &Scratch) {
         }
         let missing = if column.is_empty() { "mobile" } else { "phone" };
         let place = format!("{}.users.{missing}", scratch.schema);
-        assert_eq!(problems(&store.schema_info().unwrap()), [place]);
+        assert_eq!(problems(&store.info().unwrap()), [place]);
         let again = if column.is_empty() {
             triggers.clone().omit("phone")
         } else {
@@ -133,7 +133,7 @@ fn a_renamed_or_dropped_column_is_named(scratch: &Scratch) {
         };
         sql.run(&again.sql().unwrap()).unwrap();
         sql.run("UPDATE users SET role = role || '+'").unwrap();
-        assert_eq!(problems(&store.schema_info().unwrap()), [""; 0]);
+        assert_eq!(problems(&store.info().unwrap()), [""; 0]);
     }
     assert_eq!(count(&store, "update"), 2);
 }
@@ -144,20 +144,20 @@ fn missing_triggers_are_found(scratch: &Scratch) {
     sql.run("ALTER TABLE users DISABLE TRIGGER auditlog_update; DROP TRIGGER auditlog_truncate ON users")
         .unwrap();
     assert_eq!(
-        problems(&store.schema_info().unwrap()),
+        problems(&store.info().unwrap()),
         [place("update"), place("truncate")]
     );
     // As a migration does that copies a table.
     sql.run(&format!("DROP TABLE users; CREATE TABLE users {TABLE}"))
         .unwrap();
     assert_eq!(
-        problems(&store.schema_info().unwrap()),
+        problems(&store.info().unwrap()),
         ["insert", "update", "delete", "truncate"].map(place)
     );
     sql.run(&triggers.sql().unwrap()).unwrap();
-    assert_eq!(problems(&store.schema_info().unwrap()), [""; 0]);
+    assert_eq!(problems(&store.info().unwrap()), [""; 0]);
     sql.run(&triggers.drop_sql().unwrap()).unwrap();
-    assert_eq!(problems(&store.schema_info().unwrap()), [""; 0]);
+    assert_eq!(problems(&store.info().unwrap()), [""; 0]);
 }
 
 fn one_model_in_two_schemas(scratch: &Scratch) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use audit_core::{LogEntry, Query, StoreError};
-use audit_postgres::{Position, PostgresOptions, PostgresStore, SCHEMA_VERSION, SchemaInfo};
+use audit_postgres::{Position, PostgresOptions, PostgresStore, SCHEMA_VERSION, StoreInfo};
 use uuid::Uuid;
 
 use super::place::Server;
@@ -83,7 +83,7 @@ impl TrailStore for PostgresStore {
     }
 
     fn schema_version(&self) -> Result<u32, StoreError> {
-        Ok(self.schema_info()?.schema_version)
+        Ok(self.info()?.schema_version)
     }
 
     fn follow(&self) -> Result<Box<dyn Follow>, StoreError> {
@@ -113,7 +113,7 @@ impl TrailStore for PostgresStore {
     fn examine(&self, questions: &[(&'static str, Query)]) -> Result<Health, StoreError> {
         let mut problems = Vec::new();
         let check = DAMAGE.found(self.check(), &mut problems)?;
-        let info = self.schema_info()?;
+        let info = self.info()?;
         let indexes = plans(
             questions,
             "an index was dropped; make it again by the statement in stores/audit-postgres/src/sql/version_1.sql",
@@ -157,7 +157,7 @@ impl TrailStore for PostgresStore {
     }
 }
 
-fn complaints(info: &SchemaInfo, problems: &mut Vec<Problem>) {
+fn complaints(info: &StoreInfo, problems: &mut Vec<Problem>) {
     let mut complain = |names: &[String], what: &str, advice| {
         problems.extend(names.iter().map(|name| Problem {
             what: format!("`{name}` {what}"),
