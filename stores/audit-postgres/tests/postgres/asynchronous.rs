@@ -16,48 +16,18 @@ use futures::future::join_all;
 use crate::Test;
 use crate::scratch::{Scratch, assert_kept};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "asynchronous::every_runtime_and_none",
-        every_runtime_and_none,
-    ),
-    (
-        "asynchronous::synchronous_calls_inside_a_task",
-        synchronous_calls_inside_a_task,
-    ),
-    (
-        "asynchronous::a_runtime_is_not_blocked",
-        a_runtime_is_not_blocked,
-    ),
-    ("asynchronous::a_history_is_awaited", a_history_is_awaited),
-    (
-        "asynchronous::a_dropped_append_is_whole_or_nothing",
-        a_dropped_append_is_whole_or_nothing,
-    ),
-    (
-        "asynchronous::dropped_queries_leave_the_pool_usable",
-        dropped_queries_leave_the_pool_usable,
-    ),
-    (
-        "asynchronous::a_full_queue_waits_and_loses_nothing",
-        a_full_queue_waits_and_loses_nothing,
-    ),
-    (
-        "asynchronous::closing_writes_what_is_queued",
-        closing_writes_what_is_queued,
-    ),
-    (
-        "asynchronous::submitted_entries_are_awaited",
-        submitted_entries_are_awaited,
-    ),
-    (
-        "asynchronous::a_store_that_threads_read_is_dropped_inside_a_task",
-        a_store_that_threads_read_is_dropped_inside_a_task,
-    ),
-    (
-        "asynchronous::a_store_is_dropped_inside_a_task",
-        a_store_is_dropped_inside_a_task,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    every_runtime_and_none,
+    synchronous_calls_inside_a_task,
+    a_runtime_is_not_blocked,
+    a_history_is_awaited,
+    a_dropped_append_is_whole_or_nothing,
+    dropped_queries_leave_the_pool_usable,
+    a_full_queue_waits_and_loses_nothing,
+    closing_writes_what_is_queued,
+    submitted_entries_are_awaited,
+    a_store_that_threads_read_is_dropped_inside_a_task,
+    a_store_is_dropped_inside_a_task,
 ];
 
 fn current_thread() -> tokio::runtime::Runtime {

@@ -15,39 +15,15 @@ use futures::future::join_all;
 use crate::Test;
 use crate::scratch::{Scratch, assert_kept, sorted};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "concurrency::batches_share_statements",
-        batches_share_statements,
-    ),
-    (
-        "concurrency::more_threads_than_connections_read",
-        more_threads_than_connections_read,
-    ),
-    (
-        "concurrency::a_conflict_is_told_to_its_own_alone",
-        a_conflict_is_told_to_its_own_alone,
-    ),
-    (
-        "concurrency::an_error_of_one_harms_no_other",
-        an_error_of_one_harms_no_other,
-    ),
-    (
-        "concurrency::stores_append_the_same_entries",
-        stores_append_the_same_entries,
-    ),
-    (
-        "concurrency::serializable_transactions_are_tried_again",
-        serializable_transactions_are_tried_again,
-    ),
-    (
-        "concurrency::a_deadlock_is_tried_again",
-        a_deadlock_is_tried_again,
-    ),
-    (
-        "concurrency::long_texts_and_many_entries",
-        long_texts_and_many_entries,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    batches_share_statements,
+    more_threads_than_connections_read,
+    only_the_batch_with_a_conflict_fails,
+    an_invalid_batch_fails_alone,
+    stores_append_the_same_entries,
+    serialization_failures_are_retried,
+    a_deadlock_is_retried,
+    long_texts_and_many_entries,
 ];
 
 /// Appends batches while a first one is held up by a lock: those share the next statement.
@@ -118,7 +94,7 @@ fn more_threads_than_connections_read(scratch: &Scratch) {
     assert!(matches!(closed, Err(StoreError::Closed)), "{closed:?}");
 }
 
-fn a_conflict_is_told_to_its_own_alone(scratch: &Scratch) {
+fn only_the_batch_with_a_conflict_fails(scratch: &Scratch) {
     let store = scratch.store();
     let known = entries(1, 1);
     store.append(&known).unwrap();
@@ -160,7 +136,7 @@ fn a_conflict_is_told_to_its_own_alone(scratch: &Scratch) {
 }
 
 /// A batch that the server cannot take as such is refused alone.
-fn an_error_of_one_harms_no_other(scratch: &Scratch) {
+fn an_invalid_batch_fails_alone(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();
     sql.run("ALTER TABLE audit_entry ADD CONSTRAINT no_evil CHECK (actor <> 'evil')")
@@ -209,7 +185,7 @@ fn stores_append_the_same_entries(scratch: &Scratch) {
     assert_kept(&stores[0], &sample);
 }
 
-fn serializable_transactions_are_tried_again(scratch: &Scratch) {
+fn serialization_failures_are_retried(scratch: &Scratch) {
     let url = scratch.with_option("default_transaction_isolation", "serializable");
     let stores: Vec<_> = (0..4)
         .map(|_| scratch.options().connect(&url).unwrap())
@@ -220,7 +196,7 @@ fn serializable_transactions_are_tried_again(scratch: &Scratch) {
 }
 
 /// The store's transaction is the one that the server ends.
-fn a_deadlock_is_tried_again(scratch: &Scratch) {
+fn a_deadlock_is_retried(scratch: &Scratch) {
     let store = scratch.store();
     let mut sample = entries(2, 1);
     sample.sort_by_key(|entry| entry.id);

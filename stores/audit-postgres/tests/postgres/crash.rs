@@ -19,29 +19,20 @@ pub(crate) fn trials() -> [Trial; 3] {
     let no_server = !PostgresServer::can_start();
     let no_disk = no_server || mount(&std::env::temp_dir(), "size=4m").is_none();
     [
-        Trial::test(
-            "crash::a_server_that_crashes_under_load_keeps_what_it_said",
-            || {
-                a_server_that_crashes_under_load_keeps_what_it_said();
-                Ok(())
-            },
-        )
+        Trial::test("crash::a_crashed_server_keeps_acknowledged_entries", || {
+            a_crashed_server_keeps_acknowledged_entries();
+            Ok(())
+        })
         .with_ignored_flag(no_server),
-        Trial::test(
-            "crash::a_full_disk_is_full_and_works_again_when_there_is_room",
-            || {
-                a_full_disk_is_full_and_works_again_when_there_is_room();
-                Ok(())
-            },
-        )
+        Trial::test("crash::a_full_disk_recovers_when_space_is_freed", || {
+            a_full_disk_recovers_when_space_is_freed();
+            Ok(())
+        })
         .with_ignored_flag(no_disk),
-        Trial::test(
-            "crash::a_full_disk_under_the_log_loses_nothing_that_was_acknowledged",
-            || {
-                a_full_disk_under_the_log_loses_nothing_that_was_acknowledged();
-                Ok(())
-            },
-        )
+        Trial::test("crash::a_full_log_disk_loses_no_acknowledged_entry", || {
+            a_full_log_disk_loses_no_acknowledged_entry();
+            Ok(())
+        })
         .with_ignored_flag(no_disk),
     ]
 }
@@ -50,7 +41,7 @@ fn start() -> PostgresServer {
     PostgresServer::start(&[], &[]).expect("a server, as its programs are there")
 }
 
-fn a_server_that_crashes_under_load_keeps_what_it_said() {
+fn a_crashed_server_keeps_acknowledged_entries() {
     let server = start();
     let scratch = Scratch::new(server.url());
     let store = scratch
@@ -99,7 +90,7 @@ fn mount(place: &Path, options: &str) -> Option<SmallDisk> {
 
 /// The trail lies in a tablespace that runs full: `write` returns `ENOSPC`, and the server
 /// 53100.
-fn a_full_disk_is_full_and_works_again_when_there_is_room() {
+fn a_full_disk_recovers_when_space_is_freed() {
     let server = start();
     let folder = server.folder().expect("the folder of a server of its own");
     let owner = fs::metadata(folder).unwrap();
@@ -168,7 +159,7 @@ fn a_full_disk_is_full_and_works_again_when_there_is_room() {
 
 /// What runs full is the disk of the write-ahead log: the server cannot go on and ends, and it
 /// does not come up before there is room.
-fn a_full_disk_under_the_log_loses_nothing_that_was_acknowledged() {
+fn a_full_log_disk_loses_no_acknowledged_entry() {
     let place = std::env::temp_dir();
     let disk = mount(&place, "size=40m,mode=755").expect("a file system, as before");
     let server = PostgresServer::start_with_wal_in(disk.folder()).expect("a server");

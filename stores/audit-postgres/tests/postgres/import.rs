@@ -6,20 +6,11 @@ use audit_testkit::entries;
 use crate::Test;
 use crate::scratch::{Scratch, assert_kept};
 
-pub(crate) const TESTS: &[Test] = &[
-    ("import::many_entries_are_copied", many_entries_are_copied),
-    (
-        "import::months_are_made_for_what_is_imported",
-        months_are_made_for_what_is_imported,
-    ),
-    (
-        "import::large_entries_are_checked",
-        large_entries_are_checked,
-    ),
-    (
-        "import::what_is_known_is_kept_once",
-        what_is_known_is_kept_once,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    many_entries_are_copied,
+    imported_months_get_partitions,
+    large_entries_are_checked,
+    imported_duplicates_are_stored_once,
 ];
 
 fn many_entries_are_copied(scratch: &Scratch) {
@@ -40,7 +31,7 @@ fn many_entries_are_copied(scratch: &Scratch) {
 }
 
 /// Months with many entries get a partition before those are there, others do not.
-fn months_are_made_for_what_is_imported(scratch: &Scratch) {
+fn imported_months_get_partitions(scratch: &Scratch) {
     let store = scratch.store();
     let mut sample = entries(10_300, 1);
     let months = ["2019-03-05", "2019-04-05", "2019-05-05"];
@@ -90,7 +81,7 @@ fn large_entries_are_checked(scratch: &Scratch) {
     assert_eq!(check.entries, 20);
 }
 
-fn what_is_known_is_kept_once(scratch: &Scratch) {
+fn imported_duplicates_are_stored_once(scratch: &Scratch) {
     let store = scratch.store();
     let sample = entries(10_300, 1);
     store.append(&sample[10_200..10_210]).unwrap();

@@ -8,12 +8,9 @@ use audit_testkit::entries;
 use crate::Test;
 use crate::scratch::{Scratch, Sql, assert_kept};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "indexes::are_built_while_others_write",
-        are_built_while_others_write,
-    ),
-    ("indexes::a_build_goes_on", a_build_goes_on),
+pub(crate) const TESTS: &[Test] = tests![
+    indexes_are_built_while_others_write,
+    an_interrupted_build_resumes,
 ];
 
 const LATER: [&str; 2] = ["audit_entry_notable", "audit_entry_action"];
@@ -44,7 +41,7 @@ fn assert_complete(sql: &Sql) {
     }
 }
 
-fn are_built_while_others_write(scratch: &Scratch) {
+fn indexes_are_built_while_others_write(scratch: &Scratch) {
     let store = scratch.store();
     let mut sample = entries(60, 1);
     store.append(&sample).unwrap();
@@ -78,7 +75,7 @@ fn are_built_while_others_write(scratch: &Scratch) {
     assert!(store.count(&notable).unwrap() > 0);
 }
 
-fn a_build_goes_on(scratch: &Scratch) {
+fn an_interrupted_build_resumes(scratch: &Scratch) {
     let store = scratch.store();
     store.append(&entries(60, 1)).unwrap();
     let sql = without(scratch);

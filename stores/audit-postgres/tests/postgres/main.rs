@@ -4,30 +4,44 @@
 //! as ignored by its name; with `CI=true` that is a failure. Each test has a schema of its
 //! own.
 
+/// Lists tests, each under the name of its module and its own.
+macro_rules! tests {
+    ($($test:ident),+ $(,)?) => {
+        &[$((concat!(module_path!(), "::", stringify!($test)), $test)),+]
+    };
+}
+
 mod asynchronous;
+mod check;
 mod concurrency;
 mod conformance;
+mod connection_loss;
 #[cfg(unix)]
 mod crash;
-mod faults;
+mod export;
 mod follow;
-mod guard;
 mod import;
 mod indexes;
 mod lookup;
+mod network;
+mod permissions;
 mod plans;
 mod pooler;
 mod processes;
-mod projections;
 mod purge;
+mod reconcile;
 mod schemas;
 mod scratch;
 mod sessions;
+mod timeouts;
 mod tls;
-mod trigger_guard;
-mod trigger_keys;
+mod trigger_accounts;
+mod trigger_entries;
+mod trigger_key_changes;
+mod trigger_masks;
+mod trigger_security;
 mod trigger_tables;
-mod triggers;
+mod trigger_values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -37,7 +51,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use self::scratch::Scratch;
 
-/// A test: its name, and what it does with a schema of its own.
+/// A test with a schema of its own, and its path.
 type Test = (&'static str, fn(&Scratch));
 
 fn main() {
@@ -50,28 +64,36 @@ fn main() {
     let url: Arc<str> = server.as_ref().map_or("", |server| server.url()).into();
     let tests = [
         schemas::TESTS,
-        guard::TESTS,
+        permissions::TESTS,
         concurrency::TESTS,
         processes::TESTS,
         asynchronous::TESTS,
         sessions::TESTS,
-        faults::TESTS,
+        connection_loss::TESTS,
+        timeouts::TESTS,
         plans::TESTS,
         indexes::TESTS,
-        projections::TESTS,
+        check::TESTS,
         purge::TESTS,
         import::TESTS,
         lookup::TESTS,
+        export::TESTS,
         follow::TESTS,
-        triggers::TESTS,
-        trigger_guard::TESTS,
-        trigger_keys::TESTS,
+        trigger_entries::TESTS,
+        trigger_values::TESTS,
+        trigger_masks::TESTS,
+        trigger_key_changes::TESTS,
+        trigger_security::TESTS,
         trigger_tables::TESTS,
+        reconcile::TESTS,
     ];
     let mut trials: Vec<_> = tests
         .into_iter()
         .flatten()
-        .map(|(name, test)| trial(*name, missing, &url, *test))
+        .map(|(path, test)| {
+            let name = path.strip_prefix("postgres::").unwrap_or(path);
+            trial(name, missing, &url, *test)
+        })
         .collect();
     trials.extend(conformance::trials(missing, &url));
     trials.extend(tls::trials());

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::Test;
 use crate::scratch::{Scratch, Sql};
 
-pub(crate) const TESTS: &[Test] = &[("plans", plans)];
+pub(crate) const TESTS: &[Test] = tests![every_question_has_an_index];
 
 const ENTRIES: usize = 120_000;
 const MONTHS: [&str; 4] = ["2026_01", "2026_02", "2026_03", "2026_04"];
@@ -162,7 +162,7 @@ fn questions(begin: DateTime<Utc>) -> Vec<Question> {
     ]
 }
 
-fn plans(scratch: &Scratch) {
+fn every_question_has_an_index(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();
     for month in MONTHS {

@@ -15,13 +15,10 @@ pub(crate) fn trials(missing_server: bool, url: &Arc<str>) -> Vec<Trial> {
     let missing = missing_server || !PgBouncer::can_start();
     let tests: [Test; 2] = [
         (
-            "pooler::by_transaction_is_refused_and_left_as_it_was",
-            by_transaction_is_refused_and_left_as_it_was,
+            "pooler::pooling_by_transaction_is_refused",
+            pooling_by_transaction_is_refused,
         ),
-        (
-            "pooler::by_session_works_however_small_it_is",
-            by_session_works_however_small_it_is,
-        ),
+        ("pooler::pooling_by_session_works", pooling_by_session_works),
     ];
     let mut trials: Vec<_> = tests
         .into_iter()
@@ -31,7 +28,7 @@ pub(crate) fn trials(missing_server: bool, url: &Arc<str>) -> Vec<Trial> {
     trials
 }
 
-fn by_transaction_is_refused_and_left_as_it_was(scratch: &Scratch) {
+fn pooling_by_transaction_is_refused(scratch: &Scratch) {
     let limits = "SELECT current_setting('statement_timeout') || ' ' \
          || current_setting('lock_timeout') || ' ' || current_setting('client_min_messages')";
     for size in [1, 4] {
@@ -48,7 +45,7 @@ fn by_transaction_is_refused_and_left_as_it_was(scratch: &Scratch) {
     }
 }
 
-fn by_session_works_however_small_it_is(scratch: &Scratch) {
+fn pooling_by_session_works(scratch: &Scratch) {
     for size in [3, 8] {
         let pool = PgBouncer::start(&scratch.url, "session", size).expect("it is installed");
         let store = scratch.options().pool_size(1).connect(pool.url()).unwrap();

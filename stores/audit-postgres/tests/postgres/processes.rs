@@ -10,10 +10,7 @@ use audit_testkit::entries;
 use crate::Test;
 use crate::scratch::{Scratch, assert_kept};
 
-pub(crate) const TESTS: &[Test] = &[(
-    "processes::several_make_and_write_one_trail",
-    several_make_and_write_one_trail,
-)];
+pub(crate) const TESTS: &[Test] = tests![processes_share_one_trail];
 
 const CHILD: &str = "AUDIT_POSTGRES_TEST_CHILD";
 const PROCESSES: u64 = 4;
@@ -44,7 +41,7 @@ pub(crate) fn run_child() {
     store.close().unwrap();
 }
 
-fn several_make_and_write_one_trail(scratch: &Scratch) {
+fn processes_share_one_trail(scratch: &Scratch) {
     let mut children: Vec<_> = (0..PROCESSES)
         .map(|seed| {
             Command::new(env::current_exe().unwrap())

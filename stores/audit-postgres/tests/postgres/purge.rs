@@ -11,41 +11,17 @@ use uuid::Uuid;
 use crate::Test;
 use crate::scratch::{Scratch, assert_kept};
 
-pub(crate) const TESTS: &[Test] = &[
-    ("purge::whole_months_are_dropped", whole_months_are_dropped),
-    (
-        "purge::a_partition_in_use_is_emptied_instead",
-        a_partition_in_use_is_emptied_instead,
-    ),
-    (
-        "purge::readers_hardly_wait_for_a_purge",
-        readers_hardly_wait_for_a_purge,
-    ),
-    ("purge::many_entries_go_in_steps", many_entries_go_in_steps),
-    (
-        "purge::a_step_goes_on_where_the_last_one_ended",
-        a_step_goes_on_where_the_last_one_ended,
-    ),
-    (
-        "purge::what_takes_too_long_is_done_in_parts",
-        what_takes_too_long_is_done_in_parts,
-    ),
-    (
-        "purge::a_count_that_takes_too_long_goes_by_months",
-        a_count_that_takes_too_long_goes_by_months,
-    ),
-    (
-        "purge::what_is_written_meanwhile_stays",
-        what_is_written_meanwhile_stays,
-    ),
-    (
-        "purge::what_another_cluster_wrote_goes",
-        what_another_cluster_wrote_goes,
-    ),
-    (
-        "purge::the_present_month_is_never_dropped",
-        the_present_month_is_never_dropped,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    whole_months_are_dropped,
+    a_partition_in_use_is_emptied_instead,
+    readers_hardly_wait_for_a_purge,
+    many_entries_are_removed_in_steps,
+    a_step_resumes_after_the_last_one,
+    slow_statements_are_split,
+    a_slow_count_is_split_by_month,
+    entries_written_during_a_purge_stay,
+    entries_of_another_cluster_are_removed,
+    the_present_month_is_never_dropped,
 ];
 
 /// Three months of entries, each in a partition of its own.
@@ -180,7 +156,7 @@ fn readers_hardly_wait_for_a_purge(scratch: &Scratch) {
     );
 }
 
-fn many_entries_go_in_steps(scratch: &Scratch) {
+fn many_entries_are_removed_in_steps(scratch: &Scratch) {
     let store = scratch.store();
     let mut sample = entries(12_001, 1);
     sample.sort_by_key(|entry| (entry.timestamp, entry.id));
@@ -203,7 +179,7 @@ fn many_entries_go_in_steps(scratch: &Scratch) {
 }
 
 /// Dead entries of the steps before are not read again by each step.
-fn a_step_goes_on_where_the_last_one_ended(scratch: &Scratch) {
+fn a_step_resumes_after_the_last_one(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();
     let sample = entries(20_001, 1);
@@ -224,7 +200,7 @@ fn a_step_goes_on_where_the_last_one_ended(scratch: &Scratch) {
 }
 
 /// A statement that looks for what is rare has a limit, too.
-fn what_takes_too_long_is_done_in_parts(scratch: &Scratch) {
+fn slow_statements_are_split(scratch: &Scratch) {
     let writer = scratch.store();
     let mut sample = entries(3, 1);
     for (entry, year) in sample.iter_mut().zip([2001, 2011, 2021]) {
@@ -255,7 +231,7 @@ fn what_takes_too_long_is_done_in_parts(scratch: &Scratch) {
 }
 
 /// A policy makes each entry take its time.
-fn a_count_that_takes_too_long_goes_by_months(scratch: &Scratch) {
+fn a_slow_count_is_split_by_month(scratch: &Scratch) {
     let (store, mut sample) = three_months(scratch);
     let mut others = entries(20, 7);
     for entry in &mut others {
@@ -301,7 +277,7 @@ fn questions() -> [Query; 2] {
 }
 
 /// Somebody holds an entry, so that the purge waits in its first step.
-fn what_is_written_meanwhile_stays(scratch: &Scratch) {
+fn entries_written_during_a_purge_stay(scratch: &Scratch) {
     for (number, query) in questions().into_iter().enumerate() {
         let store = scratch.store();
         let seed = 10 * u64::try_from(number).unwrap();
@@ -333,7 +309,7 @@ fn what_is_written_meanwhile_stays(scratch: &Scratch) {
 }
 
 /// A restored trail has the numbers of the transactions of the cluster it came from.
-fn what_another_cluster_wrote_goes(scratch: &Scratch) {
+fn entries_of_another_cluster_are_removed(scratch: &Scratch) {
     let store = scratch.store();
     store.append(&entries(30, 1)).unwrap();
     let sql = scratch.sql();

@@ -2,70 +2,33 @@
 
 use std::thread;
 
-use audit_core::{Query, Store, StoreError};
+use audit_core::{AuditLog, Query, Store, StoreError};
 use audit_postgres::{PostgresStore, SCHEMA_VERSION};
 use audit_testkit::entries;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::Test;
 use crate::scratch::{Scratch, Sql, assert_kept};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "schemas::several_make_the_tables_at_once",
-        several_make_the_tables_at_once,
-    ),
-    (
-        "schemas::a_newer_schema_is_left_alone",
-        a_newer_schema_is_left_alone,
-    ),
-    (
-        "schemas::tables_of_others_are_foreign",
-        tables_of_others_are_foreign,
-    ),
-    (
-        "schemas::nothing_is_made_unless_allowed",
-        nothing_is_made_unless_allowed,
-    ),
-    ("schemas::the_search_path_decides", the_search_path_decides),
-    (
-        "schemas::an_id_is_unique_over_partitions",
-        an_id_is_unique_over_partitions,
-    ),
-    (
-        "schemas::partitions_are_made_ahead",
-        partitions_are_made_ahead,
-    ),
-    (
-        "schemas::a_partition_takes_what_waits_for_it",
-        a_partition_takes_what_waits_for_it,
-    ),
-    (
-        "schemas::a_large_rest_is_read_beside_others",
-        a_large_rest_is_read_beside_others,
-    ),
-    (
-        "schemas::a_month_whose_entries_wait_in_a_large_rest",
-        a_month_whose_entries_wait_in_a_large_rest,
-    ),
-    (
-        "schemas::a_search_path_to_nowhere_is_an_error",
-        a_search_path_to_nowhere_is_an_error,
-    ),
-    (
-        "schemas::a_trigger_of_an_application_finds_its_tables",
-        a_trigger_of_an_application_finds_its_tables,
-    ),
-    (
-        "schemas::backslashes_may_be_escapes",
-        backslashes_may_be_escapes,
-    ),
-    (
-        "schemas::people_can_read_the_view",
-        people_can_read_the_view,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    concurrent_stores_create_the_tables_once,
+    a_newer_schema_is_left_alone,
+    tables_of_another_program_are_foreign,
+    nothing_is_created_without_migrate,
+    the_search_path_decides,
+    an_id_is_unique_over_partitions,
+    partitions_are_made_ahead,
+    a_new_partition_takes_its_entries_from_the_rest,
+    a_large_rest_is_read_without_blocking_writers,
+    a_month_with_entries_in_a_large_rest,
+    a_search_path_to_nowhere_is_an_error,
+    a_trigger_of_an_application_finds_its_tables,
+    backslashes_may_be_escapes,
+    the_view_is_readable,
+    timestamps_out_of_order_are_kept,
 ];
 
-fn several_make_the_tables_at_once(scratch: &Scratch) {
+fn concurrent_stores_create_the_tables_once(scratch: &Scratch) {
     let stores: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..6).map(|_| scope.spawn(|| scratch.store())).collect();
         threads
@@ -109,7 +72,7 @@ fn a_newer_schema_is_left_alone(scratch: &Scratch) {
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
 }
 
-fn tables_of_others_are_foreign(scratch: &Scratch) {
+fn tables_of_another_program_are_foreign(scratch: &Scratch) {
     let sql = Sql::connect(&scratch.url);
     let schema = &scratch.schema;
     for table in [
@@ -135,7 +98,7 @@ fn tables_of_others_are_foreign(scratch: &Scratch) {
     }
 }
 
-fn nothing_is_made_unless_allowed(scratch: &Scratch) {
+fn nothing_is_created_without_migrate(scratch: &Scratch) {
     let options = scratch.options();
     for options in [options.clone().read_only(), options.clone().migrate(false)] {
         let error = options.connect(&scratch.url).unwrap_err();
@@ -222,7 +185,7 @@ fn partitions_are_made_ahead(scratch: &Scratch) {
     assert!(table.ends_with(&month), "{table}");
 }
 
-fn a_partition_takes_what_waits_for_it(scratch: &Scratch) {
+fn a_new_partition_takes_its_entries_from_the_rest(scratch: &Scratch) {
     let store = scratch.store();
     let mut sample = entries(60, 1);
     sample.sort_by_key(|entry| (entry.timestamp, entry.id));
@@ -255,7 +218,7 @@ fn enlarge_rest(sql: &Sql) {
 const FENCES: &str = "SELECT count(*) FROM pg_constraint WHERE conname ~ '^audit_entry_rest_awaits' \
      AND conrelid = 'audit_entry_rest'::regclass";
 
-fn a_large_rest_is_read_beside_others(scratch: &Scratch) {
+fn a_large_rest_is_read_without_blocking_writers(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();
     enlarge_rest(&sql);
@@ -295,7 +258,7 @@ fn a_large_rest_is_read_beside_others(scratch: &Scratch) {
     assert_eq!(sql.value(FENCES), "0");
 }
 
-fn a_month_whose_entries_wait_in_a_large_rest(scratch: &Scratch) {
+fn a_month_with_entries_in_a_large_rest(scratch: &Scratch) {
     let store = scratch.options().months_ahead(1).connect(&scratch.url);
     let store = store.unwrap();
     let sql = scratch.sql();
@@ -376,7 +339,7 @@ fn backslashes_may_be_escapes(scratch: &Scratch) {
     assert!(store.check().unwrap().is_ok());
 }
 
-fn people_can_read_the_view(scratch: &Scratch) {
+fn the_view_is_readable(scratch: &Scratch) {
     let store = scratch.store();
     let mut sample = entries(2, 1);
     sample[0].timestamp = "2026-01-31T12:13:14.000015Z".parse().unwrap();
@@ -399,4 +362,38 @@ fn people_can_read_the_view(scratch: &Scratch) {
     let since =
         "SELECT count(*) FROM audit_entry WHERE ts >= audit_micros('2026-01-31 12:13:14.000015Z')";
     assert_eq!(sql.value(since), "1");
+}
+
+/// By milliseconds, and by years: to months that have no partition, and a time from before the
+/// ids have one.
+fn timestamps_out_of_order_are_kept(scratch: &Scratch) {
+    let store = scratch.store();
+    let now = DateTime::<Utc>::from_timestamp(1_795_000_000, 0).unwrap();
+    let back = [
+        0,
+        1,
+        3,
+        1_000,
+        3_600_000,
+        86_400_000 * 400,
+        86_400_000 * 30_000,
+    ];
+    let log = AuditLog::builder().store(store.clone()).build();
+    let recorded: Vec<_> = (0..70)
+        .map(|number| {
+            let draft = log.event(format!("event {number}"));
+            let time = now - TimeDelta::milliseconds(back[number % back.len()]);
+            draft.at(time).record().unwrap().id().unwrap()
+        })
+        .collect();
+    let found = log.query().all().unwrap();
+    assert!(found.is_sorted_by_key(|entry| (entry.timestamp, entry.id)));
+    let mut ids: Vec<_> = found.iter().map(|entry| entry.id).collect();
+    let mut expected = recorded;
+    ids.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(ids, expected);
+    assert_eq!(log.query().since(now).count().unwrap(), 10);
+    let check = store.check().unwrap();
+    assert!(check.is_ok(), "{check:?}");
 }

@@ -18,23 +18,11 @@ use tokio::time::timeout;
 use crate::Test;
 use crate::scratch::{Scratch, Sql, assert_kept};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "sessions::dropped_futures_leave_no_more_than_the_pool",
-        dropped_futures_leave_no_more_than_the_pool,
-    ),
-    (
-        "sessions::a_thread_leaves_no_transaction_open",
-        a_thread_leaves_no_transaction_open,
-    ),
-    (
-        "sessions::reading_keeps_no_writer_waiting",
-        reading_keeps_no_writer_waiting,
-    ),
-    (
-        "sessions::the_largest_settings_are_taken",
-        the_largest_settings_are_taken,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    dropped_futures_leave_no_more_than_the_pool,
+    a_thread_leaves_no_transaction_open,
+    readers_do_not_block_writers,
+    the_largest_settings_are_accepted,
 ];
 
 /// Counts the sessions of a test's store of which something is true.
@@ -137,7 +125,7 @@ impl Wake for Keeping {
     }
 }
 
-fn reading_keeps_no_writer_waiting(scratch: &Scratch) {
+fn readers_do_not_block_writers(scratch: &Scratch) {
     let store = scratch.store();
     let sample = entries(10, 1);
     store.append(&sample[..5]).unwrap();
@@ -170,7 +158,7 @@ fn reading_keeps_no_writer_waiting(scratch: &Scratch) {
     assert_kept(&store, &sample);
 }
 
-fn the_largest_settings_are_taken(scratch: &Scratch) {
+fn the_largest_settings_are_accepted(scratch: &Scratch) {
     let store = PostgresStore::options()
         .schema(&scratch.schema)
         .pool_size(usize::MAX)

@@ -12,30 +12,15 @@ use libtest_mimic::Trial;
 use serde_json::json;
 
 use crate::scratch::{Scratch, Sql};
-use crate::{Test, required, trial, trigger_keys};
+use crate::{Test, required, trial, trigger_key_changes};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "trigger_tables::a_renamed_or_dropped_column_is_named",
-        a_renamed_or_dropped_column_is_named,
-    ),
-    (
-        "trigger_tables::missing_triggers_are_found",
-        missing_triggers_are_found,
-    ),
-    (
-        "trigger_tables::one_model_in_two_schemas",
-        one_model_in_two_schemas,
-    ),
-    ("trigger_tables::replica_sessions", replica_sessions),
-    (
-        "trigger_tables::rows_that_move_between_partitions",
-        rows_that_move_between_partitions,
-    ),
-    (
-        "trigger_tables::a_data_dump_with_disabled_triggers",
-        a_data_dump_with_disabled_triggers,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    a_renamed_or_dropped_column_is_named,
+    missing_triggers_are_found,
+    one_model_in_two_schemas,
+    replica_sessions,
+    rows_that_move_between_partitions,
+    data_dumps_with_disabled_triggers,
 ];
 
 /// The variable that names a folder with the programs of PostgreSQL 18 or later: `bin/initdb`.
@@ -56,7 +41,7 @@ pub(crate) fn trials() -> Vec<Trial> {
                 let server = PostgresServer::start_from(folder, &[]).expect("a server of 18");
                 a_virtual_column_is_refused(&Scratch::new(server.url()));
                 // How it orders the rows of a statement is not documented.
-                for (_, test) in trigger_keys::TESTS {
+                for (_, test) in trigger_key_changes::TESTS {
                     test(&Scratch::new(server.url()));
                 }
             },
@@ -247,7 +232,7 @@ fn rows_that_move_between_partitions(scratch: &Scratch) {
 }
 
 /// What `pg_restore --data-only --disable-triggers` does.
-fn a_data_dump_with_disabled_triggers(scratch: &Scratch) {
+fn data_dumps_with_disabled_triggers(scratch: &Scratch) {
     let (store, sql, _) = users(scratch);
     sql.run(
         "ALTER TABLE users DISABLE TRIGGER ALL; INSERT INTO users VALUES (1, '5', 'x'); \

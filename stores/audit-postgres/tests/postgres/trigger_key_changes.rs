@@ -10,37 +10,16 @@ use audit_postgres::{PostgresStore, Reconcile, Triggers};
 use crate::Test;
 use crate::scratch::{Scratch, Sql};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "trigger_keys::are_recorded_as_the_library_does",
-        are_recorded_as_the_library_does,
-    ),
-    ("trigger_keys::swap_in_one_statement", swap_in_one_statement),
-    (
-        "trigger_keys::swap_in_two_statements",
-        swap_in_two_statements,
-    ),
-    ("trigger_keys::many_in_a_row", many_in_a_row),
-    (
-        "trigger_keys::with_several_parts_and_partitions",
-        with_several_parts_and_partitions,
-    ),
-    (
-        "trigger_keys::of_rows_that_a_partition_refuses",
-        of_rows_that_a_partition_refuses,
-    ),
-    (
-        "trigger_keys::follow_the_setting_of_updates",
-        follow_the_setting_of_updates,
-    ),
-    (
-        "trigger_keys::are_reconciled_with_the_program",
-        are_reconciled_with_the_program,
-    ),
-    (
-        "trigger_keys::of_columns_with_the_triggers_own_names",
-        of_columns_with_the_triggers_own_names,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    key_changes_match_the_library,
+    keys_swapped_in_one_statement,
+    keys_swapped_in_two_statements,
+    repeated_key_changes,
+    composite_keys_and_partitions,
+    rows_that_a_partition_refuses,
+    key_changes_follow_the_update_setting,
+    key_changes_are_reconciled,
+    columns_with_the_internal_names_of_the_triggers,
 ];
 
 #[derive(Auditable)]
@@ -168,7 +147,7 @@ fn assert_chains(store: &PostgresStore, sql: &Sql, keys: &[i64]) {
 type Assignment = fn(&mut Member);
 
 /// Each entry has the bytes of the program's but for its id, time and source.
-fn are_recorded_as_the_library_does(scratch: &Scratch) {
+fn key_changes_match_the_library(scratch: &Scratch) {
     let (store, sql) = members(scratch, |triggers| triggers);
     let memory = MemoryStore::new();
     let log = AuditLog::builder().store(memory.clone()).build();
@@ -222,7 +201,7 @@ fn are_recorded_as_the_library_does(scratch: &Scratch) {
     assert_chains(&store, &sql, &[1, 2, 3, 4]);
 }
 
-fn swap_in_one_statement(scratch: &Scratch) {
+fn keys_swapped_in_one_statement(scratch: &Scratch) {
     let (store, sql) = members(scratch, |triggers| triggers);
     insert(&sql, [1, 2, 3]);
     sql.run("UPDATE members SET role = 'r' || id").unwrap();
@@ -242,7 +221,7 @@ fn swap_in_one_statement(scratch: &Scratch) {
 }
 
 /// A key is given to one row before it is taken from the other.
-fn swap_in_two_statements(scratch: &Scratch) {
+fn keys_swapped_in_two_statements(scratch: &Scratch) {
     let (store, sql) = members(scratch, |triggers| triggers);
     insert(&sql, [1, 2]);
     sql.run("UPDATE members SET role = 'r' || id").unwrap();
@@ -264,7 +243,7 @@ fn swap_in_two_statements(scratch: &Scratch) {
     assert_chains(&store, &sql, &[1, 2]);
 }
 
-fn many_in_a_row(scratch: &Scratch) {
+fn repeated_key_changes(scratch: &Scratch) {
     const ROWS: i64 = 2_500;
     let (store, sql) = members(scratch, |triggers| triggers);
     // More than one batch, and rows that are not in the order of their keys.
@@ -318,7 +297,7 @@ fn orders(scratch: &Scratch) -> (PostgresStore, Sql) {
     (store, sql)
 }
 
-fn with_several_parts_and_partitions(scratch: &Scratch) {
+fn composite_keys_and_partitions(scratch: &Scratch) {
     let (store, sql) = orders(scratch);
     sql.run("INSERT INTO orders VALUES ('a', 1, 10), ('a', 2, 20), ('b', 1, 30), ('b', 9, 40)")
         .unwrap();
@@ -352,7 +331,7 @@ fn with_several_parts_and_partitions(scratch: &Scratch) {
 }
 
 /// One table of a statement has a row less than the other.
-fn of_rows_that_a_partition_refuses(scratch: &Scratch) {
+fn rows_that_a_partition_refuses(scratch: &Scratch) {
     let (store, sql) = orders(scratch);
     sql.run(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
@@ -380,7 +359,7 @@ fn of_rows_that_a_partition_refuses(scratch: &Scratch) {
     );
 }
 
-fn follow_the_setting_of_updates(scratch: &Scratch) {
+fn key_changes_follow_the_update_setting(scratch: &Scratch) {
     let (store, sql) = (scratch.store(), scratch.sql());
     let log = AuditLog::builder().store(MemoryStore::new()).build();
     log.register_with::<Member>(|options| options.actions([Action::Create, Action::Delete]))
@@ -409,7 +388,7 @@ fn follow_the_setting_of_updates(scratch: &Scratch) {
     assert_eq!(all(&store, &sql).len(), 2);
 }
 
-fn are_reconciled_with_the_program(scratch: &Scratch) {
+fn key_changes_are_reconciled(scratch: &Scratch) {
     let (store, sql) = members(scratch, Triggers::watch);
     let log = AuditLog::builder().store(store.clone()).build();
     log.register::<Member>();
@@ -448,7 +427,7 @@ fn are_reconciled_with_the_program(scratch: &Scratch) {
 }
 
 /// Neither a variable nor a column of the function is taken for one of the table.
-fn of_columns_with_the_triggers_own_names(scratch: &Scratch) {
+fn columns_with_the_internal_names_of_the_triggers(scratch: &Scratch) {
     const FIELDS: &[FieldSchema] = &[
         FieldSchema::new("paired", || &[]).identity(),
         FieldSchema::new("moment", || &[]),

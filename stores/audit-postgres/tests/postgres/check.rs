@@ -4,29 +4,15 @@ use audit_core::{Query, Store, StoreError};
 use audit_testkit::{DamagedRows, entries, passes_over_damaged_rows};
 
 use crate::Test;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, assert_kept};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "projections::every_column_is_checked",
-        every_column_is_checked,
-    ),
-    (
-        "projections::a_changed_byte_that_still_reads_is_found",
-        a_changed_byte_that_still_reads_is_found,
-    ),
-    (
-        "projections::every_writer_makes_the_checksum_of_the_bytes",
-        every_writer_makes_the_checksum_of_the_bytes,
-    ),
-    (
-        "projections::a_damaged_entry_is_corrupt_and_can_be_removed",
-        a_damaged_entry_is_corrupt_and_can_be_removed,
-    ),
-    (
-        "projections::many_damaged_rows_in_a_row_hide_no_others",
-        many_damaged_rows_in_a_row_hide_no_others,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    every_column_is_checked,
+    a_changed_byte_is_found,
+    every_writer_stores_the_checksum,
+    a_damaged_entry_is_corrupt_and_can_be_removed,
+    many_damaged_rows_in_a_row_hide_no_others,
+    an_unreadable_entry_is_named_in_the_error,
 ];
 
 fn every_column_is_checked(scratch: &Scratch) {
@@ -94,7 +80,7 @@ fn every_column_is_checked(scratch: &Scratch) {
 }
 
 /// A byte that no column shows, in an entry that is still canonical.
-fn a_changed_byte_that_still_reads_is_found(scratch: &Scratch) {
+fn a_changed_byte_is_found(scratch: &Scratch) {
     let store = scratch.store();
     let mut sample = entries(20, 1);
     sample[7].reason = Some("refund of 100".to_owned());
@@ -120,7 +106,7 @@ fn a_changed_byte_that_still_reads_is_found(scratch: &Scratch) {
 }
 
 /// One entry, a few, many, an import, and the server's own arithmetic.
-fn every_writer_makes_the_checksum_of_the_bytes(scratch: &Scratch) {
+fn every_writer_stores_the_checksum(scratch: &Scratch) {
     let store = scratch.store();
     let mut sample = entries(400, 1);
     sample[3].reason = Some("a\0b \u{1} é 漢 \\u0000".to_owned());
@@ -192,4 +178,30 @@ fn a_damaged_entry_is_corrupt_and_can_be_removed(scratch: &Scratch) {
     assert_eq!(store.purge(&text).unwrap(), matching as u64);
     let left = 20 - matching as u64;
     assert_eq!(store.purge(&Query::new()).unwrap(), left);
+}
+
+/// A role that may add entries may add what is none.
+fn an_unreadable_entry_is_named_in_the_error(scratch: &Scratch) {
+    let store = scratch.store();
+    let sample = entries(3, 1);
+    store.append(&sample).unwrap();
+    let id = "0198c5a0-0000-7000-8000-000000000001";
+    let sql = scratch.sql();
+    sql.run(&format!(
+        "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body, checksum) \
+         VALUES ('{id}', 0, 20, 'create', 'success', 'M', '1', '{{}}', '{{\"action\":\"e', '')"
+    ))
+    .unwrap();
+    for query in [
+        Query::new(),
+        Query::new().text("e"),
+        Query::new().parent(audit_core::ObjectRef::new("M", "1")),
+    ] {
+        let error = store.find(&query).unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+        assert!(error.to_string().contains(id), "{error}");
+    }
+    // Its columns are enough to remove it.
+    assert_eq!(store.purge(&Query::new().model_name("M")).unwrap(), 1);
+    assert_kept(&store, &sample);
 }

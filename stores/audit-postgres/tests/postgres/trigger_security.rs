@@ -8,39 +8,15 @@ use uuid::Uuid;
 use crate::Test;
 use crate::scratch::{Scratch, Sql};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "trigger_guard::truncate_reads_the_table_itself",
-        truncate_reads_the_table_itself,
-    ),
-    (
-        "trigger_guard::settings_of_a_session_hide_nothing",
-        settings_of_a_session_hide_nothing,
-    ),
-    (
-        "trigger_guard::casts_of_others_do_not_run",
-        casts_of_others_do_not_run,
-    ),
-    (
-        "trigger_guard::a_schema_where_others_create_is_refused",
-        a_schema_where_others_create_is_refused,
-    ),
-    (
-        "trigger_guard::owners_of_trail_and_table_install",
-        owners_of_trail_and_table_install,
-    ),
-    (
-        "trigger_guard::a_table_that_does_not_fit_is_refused",
-        a_table_that_does_not_fit_is_refused,
-    ),
-    (
-        "trigger_guard::masks_show_nothing_of_what_is_no_text",
-        masks_show_nothing_of_what_is_no_text,
-    ),
-    (
-        "trigger_guard::an_entry_audits_what_it_tells_of",
-        an_entry_audits_what_it_tells_of,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    truncate_reads_the_table_itself,
+    settings_of_a_session_hide_nothing,
+    casts_of_others_do_not_run,
+    a_schema_where_others_create_is_refused,
+    owners_of_trail_and_table_install,
+    a_table_that_does_not_fit_is_refused,
+    masks_hide_values_that_are_not_text,
+    an_entry_covers_its_own_write_only,
 ];
 
 const fn field(name: &'static str) -> FieldSchema {
@@ -441,7 +417,7 @@ fn a_table_that_does_not_fit_is_refused(scratch: &Scratch) {
     assert!(Triggers::new(odd.describe(), "odd").sql().is_err());
 }
 
-fn masks_show_nothing_of_what_is_no_text(scratch: &Scratch) {
+fn masks_hide_values_that_are_not_text(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();
     let deep = format!("{}\"4111111111111111\"{}", "[".repeat(300), "]".repeat(300));
@@ -503,7 +479,7 @@ fn masks_show_nothing_of_what_is_no_text(scratch: &Scratch) {
     assert_eq!(rows[0][0].as_deref(), Some("1"));
 }
 
-fn an_entry_audits_what_it_tells_of(scratch: &Scratch) {
+fn an_entry_covers_its_own_write_only(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();
     sql.run("CREATE TABLE items (id integer PRIMARY KEY, value double precision)")

@@ -11,32 +11,14 @@ use chrono::{DateTime, Utc};
 use crate::Test;
 use crate::scratch::{Scratch, Sql, assert_kept};
 
-pub(crate) const TESTS: &[Test] = &[
-    (
-        "guard::rows_that_are_no_entry_are_refused",
-        rows_that_are_no_entry_are_refused,
-    ),
-    (
-        "guard::triggers_refuse_what_the_owner_tries",
-        triggers_refuse_what_the_owner_tries,
-    ),
-    ("guard::each_role_may_do_its_own", each_role_may_do_its_own),
-    (
-        "guard::who_made_the_trail_can_become_its_writer",
-        who_made_the_trail_can_become_its_writer,
-    ),
-    (
-        "guard::a_role_that_could_drop_the_trail_is_none",
-        a_role_that_could_drop_the_trail_is_none,
-    ),
-    (
-        "guard::default_privileges_reach_no_partition",
-        default_privileges_reach_no_partition,
-    ),
-    (
-        "guard::no_month_stays_closed_to_a_writer",
-        no_month_stays_closed_to_a_writer,
-    ),
+pub(crate) const TESTS: &[Test] = tests![
+    invalid_rows_are_refused,
+    triggers_refuse_changes_by_the_owner,
+    each_role_has_its_privileges_only,
+    the_creator_of_the_trail_can_become_its_writer,
+    a_role_that_could_drop_the_trail_is_refused,
+    default_privileges_reach_no_partition,
+    leftover_fences_are_removed,
 ];
 
 /// The SQLSTATE of what a role may not do.
@@ -90,7 +72,7 @@ fn filled(scratch: &Scratch) -> (audit_postgres::PostgresStore, Sql) {
     (store, sql)
 }
 
-fn triggers_refuse_what_the_owner_tries(scratch: &Scratch) {
+fn triggers_refuse_changes_by_the_owner(scratch: &Scratch) {
     let (store, sql) = filled(scratch);
     for attempt in attempts(&sql) {
         assert_eq!(sql.state(attempt), "AU002", "{attempt}");
@@ -103,7 +85,7 @@ fn triggers_refuse_what_the_owner_tries(scratch: &Scratch) {
     assert!(store.check().unwrap().is_ok());
 }
 
-fn each_role_may_do_its_own(scratch: &Scratch) {
+fn each_role_has_its_privileges_only(scratch: &Scratch) {
     let (store, sql) = filled(scratch);
     let schema = &scratch.schema;
     let role = |name: &str| format!("{schema}_{name}");
@@ -256,7 +238,7 @@ impl Drop for Made<'_> {
 }
 
 /// The program's role made the trail by connecting first, as it does unless it may not.
-fn who_made_the_trail_can_become_its_writer(scratch: &Scratch) {
+fn the_creator_of_the_trail_can_become_its_writer(scratch: &Scratch) {
     let sql = Sql::connect(&scratch.url);
     let role = |name: &str| format!("{}_{name}", scratch.schema);
     let app = format!("{} app@ex.com", scratch.schema);
@@ -320,7 +302,7 @@ fn who_made_the_trail_can_become_its_writer(scratch: &Scratch) {
     drop(made);
 }
 
-fn a_role_that_could_drop_the_trail_is_none(scratch: &Scratch) {
+fn a_role_that_could_drop_the_trail_is_refused(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();
     let role = |name: &str| format!("{}_{name}", scratch.schema);
@@ -356,7 +338,7 @@ fn a_role_that_could_drop_the_trail_is_none(scratch: &Scratch) {
 }
 
 /// What an owner left who was to make a month's partition and did not.
-fn no_month_stays_closed_to_a_writer(scratch: &Scratch) {
+fn leftover_fences_are_removed(scratch: &Scratch) {
     drop(scratch.store());
     let sql = scratch.sql();
     let role = |name: &str| format!("{}_{name}", scratch.schema);
@@ -426,7 +408,7 @@ fn default_privileges_reach_no_partition(scratch: &Scratch) {
 }
 
 /// A role that may only add entries must not make the others unreadable.
-fn rows_that_are_no_entry_are_refused(scratch: &Scratch) {
+fn invalid_rows_are_refused(scratch: &Scratch) {
     let store = scratch.store();
     let sql = scratch.sql();
     let sample = entries(3, 1);
