@@ -67,8 +67,8 @@ impl fmt::Display for Mismatch {
     }
 }
 
-pub(crate) async fn check(connections: &Connections, schema: &Schema) -> Result<Check, StoreError> {
-    let (first, next) = (page(schema, ""), page(schema, "WHERE a.id > $1"));
+pub(crate) async fn check(connections: Connections, schema: Schema) -> Result<Check, StoreError> {
+    let (first, next) = (page(&schema, ""), page(&schema, "WHERE a.id > $1"));
     retrying(connections.deadline(), || async {
         let mut connection = connections.read().await?;
         // However long all of it takes; each statement has its limit.

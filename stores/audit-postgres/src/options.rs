@@ -113,13 +113,13 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets how many connections may read at a time for futures, and how many for threads that
-    /// are in no runtime (8 each, opened as they are needed; from 1 to 1,000). Writing has one
-    /// of its own.
+    /// Sets the size of the two pools of connections that read (8 by default, from 1 to 1,000): one
+    /// for futures, and one for threads outside any runtime, which use the first pool once the
+    /// second is exhausted. Connections open as they are needed. Writing has a connection of its own.
     ///
-    /// It is a bound: what a dropped future was busy with is cancelled, and another connection
-    /// is opened in its place when it has ended. If that takes the server longer than four
-    /// seconds, it is taken for dead.
+    /// The size is a bound: the statement of a dropped future is cancelled, and another connection
+    /// opens in its place when the statement has ended. A server that takes longer than four seconds
+    /// for it counts as dead.
     pub fn pool_size(mut self, connections: usize) -> Self {
         self.pool_size = connections.clamp(1, MOST_CONNECTIONS);
         self

@@ -1,0 +1,401 @@
+//! [`PostgresStore`]: what writes, waits and is closed.
+
+mod follow;
+mod maintain;
+mod open;
+mod read;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use audit_core::{AsyncStore, LogEntry, ObjectRef, Page, Query, Store, StoreError, StoreFuture};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::background::{self, Background, GivenUp};
+use crate::connection::Connections;
+use crate::local::LocalPool;
+use crate::options::PostgresOptions;
+use crate::query;
+use crate::schema::Schema;
+use crate::writer::{Batch, Job, Known, rows};
+use crate::{Damaged, Tolerance};
+
+/// How many answers of the server wait for whoever exports them.
+const EXPORTS: usize = 2;
+
+/// Keeps the trail in a PostgreSQL database, version 13 or later.
+///
+/// **Durable when `Ok`:** the server has committed when [`append`](Store::append) returns. It
+/// survives what a commit of the server survives, by its `synchronous_commit`, `fsync` and
+/// replication.
+///
+/// **When `append` fails** nothing of the call is kept, with one exception: if the connection
+/// is lost during the commit and cannot be had again in time ([`StoreError::Unconfirmed`]), the
+/// entries may be there. To append them again is right in either case.
+///
+/// **Retries:** after a deadlock, a serialization failure or a lost connection a call tries
+/// again until [`retry_timeout`](PostgresOptions::retry_timeout). No entry is stored twice:
+/// the id tells the server what it has already.
+///
+/// **Size:** an entry whose canonical form, with its changes and the names of their fields beside
+/// it, takes more than 1,000,000,000 bytes is [`StoreError::Invalid`]: the server would end the
+/// session.
+///
+/// **Concurrency:** threads and tasks that append at the same moment share one statement.
+/// Any number of processes may write to and read from one database. A clone is the same
+/// store. A process that forked must connect anew.
+///
+/// **Async:** the store has two threads of its own: one writes, one reads for futures. The
+/// methods of [`Store`] block the thread that calls them, and may do so inside any runtime; those that end in `_async` are for any
+/// runtime. A future of [`append_async`](Self::append_async) that is dropped leaves all of
+/// its entries kept or none; it never leaves a part.
+///
+/// # Example: see the [crate's documentation](crate)
+#[derive(Clone)]
+pub struct PostgresStore {
+    shared: Arc<Shared>,
+    /// The connections of the calling thread, where it drives them.
+    local: Option<Connections>,
+}
+
+struct Shared {
+    writing: Background,
+    reading: Background,
+    jobs: mpsc::Sender<Job>,
+    connections: Connections,
+    local: LocalPool,
+    schema: Schema,
+    read_only: bool,
+    migrate: bool,
+    known: Arc<Known>,
+    commits: Arc<AtomicU64>,
+}
+
+impl PostgresStore {
+    /// Connects to a server, and makes the trail's tables if they do not exist.
+    ///
+    /// `url` is a `postgres://` URL or a text of `key=value` pairs.
+    ///
+    /// **Encryption.** Without `sslmode`, a connection to another machine must be encrypted, and
+    /// one to this machine is not. `sslmode` may be `disable`, `prefer` (encrypted if the server
+    /// offers it, in clear otherwise, the password included) or `require`; `verify-ca` and
+    /// `verify-full` mean `require`, since the server's certificate and the name in it are always
+    /// checked. `sslrootcert` names the file with the authorities, as
+    /// [`PostgresOptions::root_certificates`] does.
+    ///
+    /// **Other parameters.** Those of libpq that the store cannot follow, and those of other
+    /// programs, such as `sslcert`, `schema` or `pgbouncer`, are an error that names the parameter
+    /// and the setting to use instead.
+    ///
+    /// # Errors
+    /// - [`StoreError::Io`]: the server is not to be reached.
+    /// - [`StoreError::Foreign`]: tables of another program have the trail's names.
+    /// - [`StoreError::NewerSchema`]: a later version of this library made the tables.
+    /// - [`StoreError::Unsupported`]: the database's encoding is not UTF-8, the schema's name is
+    ///   odd, or none is named and the search path has none that exists.
+    /// - [`StoreError::Backend`]: the settings are wrong, the server refuses them, or a pooler in
+    ///   between pools by transaction.
+    pub fn connect(url: &str) -> Result<Self, StoreError> {
+        PostgresOptions::new().connect(url)
+    }
+
+    /// Connects as [`connect`](Self::connect) does, from any async runtime or none.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_async(url: &str) -> Result<Self, StoreError> {
+        PostgresOptions::new().connect_async(url).await
+    }
+
+    /// Returns the settings for connecting, to change them first.
+    pub fn options() -> PostgresOptions {
+        PostgresOptions::new()
+    }
+
+    /// Asks this store, such as one that is no log's.
+    pub fn query(&self) -> Query {
+        Query::of(Arc::new(self.clone()))
+    }
+
+    /// Returns the name of the schema in which the trail's tables lie.
+    pub fn schema(&self) -> &str {
+        self.shared.schema.name()
+    }
+
+    /// Keeps the entries as [`append`](Store::append) does, without blocking.
+    ///
+    /// If the queue is full, waits for room. Once the entries are in the queue they are
+    /// written whether or not the future is polled on or dropped.
+    ///
+    /// # Errors
+    /// As [`append`](Store::append).
+    pub async fn append_async(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        if self.shared.read_only {
+            return Err(self.read_only());
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let rows = rows(entries)?;
+        let deadline = self.shared.connections.deadline();
+        self.shared
+            .enqueue(|done| {
+                Job::Append(Batch {
+                    rows,
+                    deadline,
+                    done,
+                })
+            })
+            .await?
+    }
+
+    /// Returns when everything appended before is written, or known not to be.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] after [`close`](Self::close).
+    pub async fn flush_async(&self) -> Result<(), StoreError> {
+        self.shared.enqueue(Job::Barrier).await
+    }
+
+    /// Writes what is queued and closes the connections, for all clones of the store: what
+    /// they are asked for later is [`StoreError::Closed`].
+    ///
+    /// To drop the last clone does the same in the background. Neither is needed for
+    /// durability.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] if it is closed already.
+    pub fn close(self) -> Result<(), StoreError> {
+        background::wait(self.clone().close_async())?;
+        self.shared.writing.join();
+        self.shared.reading.join();
+        Ok(())
+    }
+
+    /// Closes the store as [`close`](Self::close) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`close`](Self::close).
+    pub async fn close_async(self) -> Result<(), StoreError> {
+        self.shared.local.close();
+        self.shared.enqueue(Job::Close).await
+    }
+
+    /// Returns how many statements `append` has committed, for tests of how many entries
+    /// share one.
+    #[doc(hidden)]
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Names the schema, the database and the server, as errors do: without the password.
+    pub fn place(&self) -> &str {
+        &self.shared.connections.place
+    }
+
+    /// Returns the rows that this store's readers passed over so far because they are no
+    /// entries. Empty unless [`PostgresOptions::pass_over_damaged`] is set.
+    pub fn damaged(&self) -> Damaged {
+        self.tolerance().damaged()
+    }
+
+    fn tolerance(&self) -> &Tolerance {
+        &self.shared.connections.tolerance
+    }
+
+    /// Waits for an answer on this thread, which drives a connection of its own if one is free.
+    fn block_on<T>(
+        &self,
+        ask: impl AsyncFnOnce(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self.shared.local.get(self.place())? {
+            Some(connection) => connection.run(async |connections| {
+                let store = Self {
+                    shared: Arc::clone(&self.shared),
+                    local: Some(connections),
+                };
+                ask(&store).await
+            }),
+            None => background::wait(ask(self)),
+        }
+    }
+
+    /// Runs work on the connections of this thread if it drives any, else on the thread that reads.
+    async fn with<T, F>(&self, work: impl FnOnce(Connections, Schema) -> F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        match &self.local {
+            Some(connections) => {
+                self.shared.check_open()?;
+                work(connections.clone(), self.shared.schema.clone()).await
+            }
+            None => self.begin(work)?.await,
+        }
+    }
+
+    /// Begins work on the thread that reads.
+    fn begin<T, F>(
+        &self,
+        work: impl FnOnce(Connections, Schema) -> F,
+    ) -> Result<GivenUp<T>, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        self.shared.check_open()?;
+        self.shared.check_thread()?;
+        let work = work(self.shared.connections.clone(), self.shared.schema.clone());
+        Ok(self.shared.reading.begin(work))
+    }
+
+    fn read_only(&self) -> StoreError {
+        StoreError::ReadOnly {
+            location: self.shared.connections.place.to_string(),
+        }
+    }
+}
+
+impl Shared {
+    fn check_open(&self) -> Result<(), StoreError> {
+        if self.jobs.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        Ok(())
+    }
+
+    fn check_thread(&self) -> Result<(), StoreError> {
+        self.writing.check_thread()?;
+        self.reading.check_thread()
+    }
+
+    /// Puts a job into the queue and waits for its answer.
+    async fn enqueue<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<T>) -> Job,
+    ) -> Result<T, StoreError> {
+        self.check_thread()?;
+        let (done, answer) = oneshot::channel();
+        if self.jobs.send(job(done)).await.is_err() {
+            return Err(StoreError::Closed);
+        }
+        answer.await.map_err(|_| {
+            let place = &*self.connections.place;
+            StoreError::backend(place, "the thread that writes panicked").unconfirmed(place)
+        })
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("place", &self.shared.connections.place)
+            .field("read_only", &self.shared.read_only)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store for PostgresStore {
+    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        background::wait(self.append_async(entries))
+    }
+
+    fn find(&self, query: &Query) -> Result<Page, StoreError> {
+        self.block_on(async |store| store.find_async(query).await)
+    }
+
+    fn count(&self, query: &Query) -> Result<u64, StoreError> {
+        self.block_on(async |store| store.count_async(query).await)
+    }
+
+    /// Objects whose model or identity is longer than 1,000 bytes and begins with the same 900
+    /// as another's come in an order of their own.
+    fn objects(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.block_on(async |store| store.objects_async(query, after).await)
+    }
+
+    /// Hands out the bytes as they are stored, all of one snapshot: what is committed meanwhile
+    /// is not in it. `line` is called on the thread that calls this, in no runtime of the
+    /// store's, and the server is asked for the next entries meanwhile: up to 500 at a time, fewer
+    /// if they are large. Where an entry has to be read to tell whether the query asks for it,
+    /// it is. A row is one line: bytes with line ends, which are no entry, come as the text of a
+    /// JSON string.
+    ///
+    /// The snapshot lasts as long as the export: the server keeps what is removed until then.
+    fn export(
+        &self,
+        query: &Query,
+        line: &mut dyn FnMut(&str) -> io::Result<()>,
+    ) -> Result<u64, StoreError> {
+        query.check()?;
+        self.shared.check_open()?;
+        let (send, mut lines) = mpsc::channel(EXPORTS);
+        // Given up with its connection when this returns early.
+        self.shared.check_thread()?;
+        let reading = self.shared.reading.begin(query::export(
+            self.shared.connections.clone(),
+            self.shared.schema.clone(),
+            query.clone(),
+            send,
+        ));
+        let mut count = 0;
+        while let Some(bodies) = background::wait(lines.recv()) {
+            for body in &bodies {
+                line(body).map_err(|error| StoreError::Io {
+                    location: "the output".to_owned(),
+                    source: Arc::new(error),
+                })?;
+                count += 1;
+            }
+        }
+        background::wait(reading)?;
+        Ok(count)
+    }
+
+    /// Drops whole partitions where the query says no more than
+    /// [`until`](Query::until), and removes the rest in steps of 5,000, between which others
+    /// write. A partition that somebody reads is emptied, and dropped by a later purge; see the
+    /// [crate's documentation](crate). What is committed after it began stays, but for what is
+    /// written into such a partition before it is dropped.
+    ///
+    /// It goes by the number of the transaction that wrote an entry. Of entries that another
+    /// cluster wrote, and a dump or a replication brought here, those stay whose numbers are
+    /// of transactions that run here meanwhile; another purge removes them.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`] if the role does not own the tables. The steps before an
+    /// error stay done; to call it again goes on.
+    fn purge(&self, query: &Query) -> Result<u64, StoreError> {
+        background::wait(self.purge_async(query))
+    }
+
+    /// Everything appended is durable already; this waits for what is still being appended.
+    fn flush(&self) -> Result<(), StoreError> {
+        background::wait(self.flush_async())
+    }
+
+    fn as_async(&self) -> Option<&dyn AsyncStore> {
+        Some(self)
+    }
+}
+
+impl AsyncStore for PostgresStore {
+    fn append_async<'a>(&'a self, entries: &'a [LogEntry]) -> StoreFuture<'a, ()> {
+        Box::pin(self.append_async(entries))
+    }
+
+    fn find_async<'a>(&'a self, query: &'a Query) -> StoreFuture<'a, Page> {
+        Box::pin(self.find_async(query))
+    }
+
+    fn count_async<'a>(&'a self, query: &'a Query) -> StoreFuture<'a, u64> {
+        Box::pin(self.count_async(query))
+    }
+}

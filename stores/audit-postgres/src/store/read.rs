@@ -1,0 +1,176 @@
+//! Questions: queries aside, entries by id and models, and how queries are answered.
+
+use audit_core::{LogEntry, ObjectRef, Page, Query, StoreError};
+use uuid::Uuid;
+
+use super::PostgresStore;
+use crate::background;
+use crate::info::{self, StoreInfo};
+use crate::lookup;
+use crate::query;
+
+impl PostgresStore {
+    /// Finds entries as [`find`](Store::find) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`find`](Store::find).
+    pub async fn find_async(&self, query: &Query) -> Result<Page, StoreError> {
+        query.check()?;
+        let asked = query.clone();
+        let found = self
+            .with(|connections, schema| query::find(connections, schema, asked))
+            .await?;
+        found.into_page(query, self.place(), self.tolerance())
+    }
+
+    /// Counts entries as [`count`](Store::count) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`count`](Store::count).
+    pub async fn count_async(&self, query: &Query) -> Result<u64, StoreError> {
+        query.check()?;
+        let query = query.clone();
+        self.with(|connections, schema| query::count(connections, schema, query))
+            .await
+    }
+
+    /// Finds entries by object as [`objects`](Store::objects) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`objects`](Store::objects).
+    pub async fn objects_async(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        query.check()?;
+        let (query, after) = (query.clone(), after.cloned());
+        self.with(|connections, schema| query::objects(connections, schema, query, after))
+            .await
+    }
+
+    /// Returns the entries whose id begins with some hexadecimal digits, hyphens aside, by
+    /// id and no more than `limit` of them.
+    ///
+    /// # Errors
+    /// If the entries cannot be read. What is not part of an id begins none.
+    pub fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.block_on(async |store| store.with_id_prefix_async(prefix, limit).await)
+    }
+
+    /// Finds entries as [`with_id_prefix`](Self::with_id_prefix) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`with_id_prefix`](Self::with_id_prefix).
+    pub async fn with_id_prefix_async(
+        &self,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let prefix = prefix.to_owned();
+        let found = self
+            .with(|connections, schema| lookup::with_id_prefix(connections, schema, prefix, limit));
+        lookup::read(&found.await?, self.place(), self.tolerance())
+    }
+
+    /// Returns the entries whose id ends with some hexadecimal digits, hyphens aside, by id and no
+    /// more than `limit` of them. Reads all ids, for which there is no index.
+    ///
+    /// # Errors
+    /// If the entries cannot be read. What is not part of an id ends none.
+    pub fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.block_on(async |store| store.with_id_suffix_async(suffix, limit).await)
+    }
+
+    /// Finds entries as [`with_id_suffix`](Self::with_id_suffix) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`with_id_suffix`](Self::with_id_suffix).
+    pub async fn with_id_suffix_async(
+        &self,
+        suffix: &str,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let suffix = suffix.to_owned();
+        let found = self
+            .with(|connections, schema| lookup::with_id_suffix(connections, schema, suffix, limit));
+        lookup::read(&found.await?, self.place(), self.tolerance())
+    }
+
+    /// Returns the entries that have one of the ids, in the order of the ids given; of an id
+    /// that no entry has, none.
+    ///
+    /// # Errors
+    /// If the entries cannot be read.
+    pub fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
+        self.block_on(async |store| store.by_ids_async(ids).await)
+    }
+
+    /// Finds entries as [`by_ids`](Self::by_ids) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`by_ids`](Self::by_ids).
+    pub async fn by_ids_async(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
+        let wanted = ids.to_vec();
+        let found = self.with(|connections, schema| lookup::by_ids(connections, schema, wanted));
+        lookup::in_order(ids, &found.await?, self.place(), self.tolerance())
+    }
+
+    /// Returns the stored names of all models, sorted; an event has the empty one. Takes a
+    /// step in the index for each, however many entries there are.
+    ///
+    /// # Errors
+    /// If the entries cannot be read.
+    pub fn models(&self) -> Result<Vec<String>, StoreError> {
+        self.block_on(Self::models_async)
+    }
+
+    /// Returns the models as [`models`](Self::models) does, without blocking.
+    ///
+    /// # Errors
+    /// As [`models`](Self::models).
+    pub async fn models_async(&self) -> Result<Vec<String>, StoreError> {
+        self.with(lookup::models).await
+    }
+
+    /// Returns what the trail's tables are, apart from the entries: versions, partitions,
+    /// sizes, rights. A role that may only read is enough.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub fn info(&self) -> Result<StoreInfo, StoreError> {
+        self.block_on(Self::info_async)
+    }
+
+    /// Returns what the tables are as [`info`](Self::info) does, without
+    /// blocking.
+    ///
+    /// # Errors
+    /// As [`info`](Self::info).
+    pub async fn info_async(&self) -> Result<StoreInfo, StoreError> {
+        self.with(info::read).await
+    }
+
+    /// Returns how the server would find the entries of a query: `EXPLAIN`, a line a step.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub fn explain(&self, query: &Query) -> Result<Vec<String>, StoreError> {
+        let query = query.clone();
+        background::wait(
+            self.with(|connections, schema| query::explain(connections, schema, query)),
+        )
+    }
+
+    /// Returns how the server would find the entries of a query if the trail were so large
+    /// that it never read a table as a whole: which index leads to them, however few there are.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub fn explain_indexed(&self, query: &Query) -> Result<Vec<String>, StoreError> {
+        let query = query.clone();
+        background::wait(
+            self.with(|connections, schema| query::explain_indexed(connections, schema, query)),
+        )
+    }
+}
