@@ -31,7 +31,7 @@ pub(crate) struct Connections {
     writes: Side,
     server: Arc<Server>,
     /// Where the server is, for errors.
-    pub(crate) place: Arc<str>,
+    pub(crate) location: Arc<str>,
     /// What readers do with rows that are no entries.
     pub(crate) tolerance: Tolerance,
     limit: Duration,
@@ -59,7 +59,7 @@ impl Connections {
     pub(crate) fn new(
         server: Arc<Server>,
         options: &PostgresOptions,
-        place: &str,
+        location: &str,
         runtimes: Runtimes,
     ) -> Result<Self, StoreError> {
         let side = |size: usize, settings: String, runtime: Handle| {
@@ -76,7 +76,7 @@ impl Connections {
                 .runtime(deadpool_postgres::Runtime::Tokio1)
                 .wait_timeout(Some(options.pool_timeout))
                 .build()
-                .map_err(|error| StoreError::backend(place, error))?;
+                .map_err(|error| StoreError::backend(location, error))?;
             Ok::<_, StoreError>(Side { pool, runtime })
         };
         let limits = format!(
@@ -91,7 +91,7 @@ impl Connections {
             reads: side(options.pool_size, reading, runtimes.reads)?,
             writes: side(1, limits, runtimes.writes)?,
             server,
-            place: place.into(),
+            location: location.into(),
             tolerance: options.tolerance.clone(),
             limit: options.statement_timeout + GRACE,
             retry_timeout: options.retry_timeout,
@@ -111,9 +111,9 @@ impl Connections {
         Self::new(Arc::new(server), &options, "a test", runtimes).unwrap()
     }
 
-    /// Names the place anew, now that the schema is known.
-    pub(crate) fn at(mut self, place: &str) -> Self {
-        self.place = place.into();
+    /// Names the location anew, now that the schema is known.
+    pub(crate) fn at(mut self, location: &str) -> Self {
+        self.location = location.into();
         self
     }
 
@@ -137,9 +137,9 @@ impl Connections {
         let got = side.runtime.spawn(async move { pool.get().await }).await;
         let object = match got {
             Ok(Ok(object)) => object,
-            Ok(Err(error)) => return Err(Failure::of_pool(&self.place, &error)),
+            Ok(Err(error)) => return Err(Failure::of_pool(&self.location, &error)),
             Err(error) if error.is_panic() => {
-                let error = StoreError::backend(&*self.place, "opening a connection panicked");
+                let error = StoreError::backend(&*self.location, "opening a connection panicked");
                 return Err(Failure::last(error));
             }
             Err(_) => return Err(Failure::last(StoreError::Closed)),
@@ -165,7 +165,7 @@ impl Connections {
                 server: Arc::clone(&self.server),
                 runtime,
             }),
-            Ok(Err(error)) => Err(Failure::of(&self.place, &error)),
+            Ok(Err(error)) => Err(Failure::from_driver(&self.location, &error)),
             Err(_) => Err(Failure::last(StoreError::Closed)),
         }
     }
@@ -291,13 +291,13 @@ impl Doubt {
     }
 
     /// Says of the last attempt's failure what it means for all of them.
-    pub(crate) fn about(&self, failure: Failure, place: &str) -> Failure {
+    pub(crate) fn about(&self, failure: Failure, location: &str) -> Failure {
         // What stands in the way of these entries did so before, too.
         if !self.is_open() || failure.concerns_content() {
             return failure;
         }
         Failure {
-            error: failure.error.unconfirmed(place),
+            error: failure.error.unconfirmed(location),
             ..failure
         }
     }
@@ -318,14 +318,14 @@ impl Connection {
         mut self,
         result: Result<Result<T, Error>, Elapsed>,
     ) -> Result<T, Failure> {
-        let place = Arc::clone(&self.connections.place);
+        let location = Arc::clone(&self.connections.location);
         match result {
             Ok(Ok(value)) => {
                 drop(self.object.take());
                 Ok(value)
             }
             Ok(Err(error)) => {
-                let failure = Failure::of(&place, &error);
+                let failure = Failure::from_driver(&location, &error);
                 if failure.retry && matches!(failure.error, StoreError::Io { .. }) {
                     // It is lost; the server has noticed, or will.
                     close(self.object.take());
@@ -335,7 +335,7 @@ impl Connection {
                 Err(failure)
             }
             Err(_) => Err(Failure::timeout(
-                &place,
+                &location,
                 "the server did not answer in time",
             )),
         }

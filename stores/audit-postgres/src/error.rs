@@ -39,28 +39,28 @@ impl Failure {
     }
 
     /// An operation that took longer than it may.
-    pub(crate) fn timeout(place: &str, what: &str) -> Self {
+    pub(crate) fn timeout(location: &str, what: &str) -> Self {
         Self::last(StoreError::Io {
-            location: place.to_owned(),
+            location: location.to_owned(),
             source: Arc::new(io::Error::new(io::ErrorKind::TimedOut, what.to_owned())),
         })
     }
 
     /// As many read as may.
-    pub(crate) fn no_connection(place: &str) -> Self {
-        Self::timeout(place, "no connection of the pool became free in time")
+    pub(crate) fn no_connection(location: &str) -> Self {
+        Self::timeout(location, "no connection of the pool became free in time")
     }
 
     /// Sorts a driver's error.
-    pub(crate) fn of(place: &str, error: &Error) -> Self {
-        let place = || place.to_owned();
+    pub(crate) fn from_driver(location: &str, error: &Error) -> Self {
+        let location = || location.to_owned();
         let Some(db) = error.as_db_error() else {
-            return Self::of_driver(place(), error);
+            return Self::without_code(location(), error);
         };
         let code = db.code().code();
         let server = || {
             StoreError::backend(
-                place(),
+                location(),
                 ServerError {
                     code: code.to_owned(),
                     message: db.message().to_owned(),
@@ -74,41 +74,51 @@ impl Failure {
                 None => Self::last(server()),
             },
             // Serialization failure, deadlock.
-            "40001" | "40P01" => Self::again(StoreError::Busy { location: place() }),
+            "40001" | "40P01" => Self::again(StoreError::Busy {
+                location: location(),
+            }),
             // A partition is being made for the id.
             "23514" if db.constraint().is_some_and(|name| name.starts_with(FENCE)) => {
-                Self::again(StoreError::Busy { location: place() })
+                Self::again(StoreError::Busy {
+                    location: location(),
+                })
             }
             // Out of memory, such as that for locks, and too many connections: others give some
             // of theirs back.
             "53200" | "53300" => Self::again(server()),
             // The server ends, restarts, or has cut the connection.
-            "57P01" | "57P02" | "57P03" | "57P05" => Self::again(lost(place(), db.message())),
+            "57P01" | "57P02" | "57P03" | "57P05" => Self::again(lost(location(), db.message())),
             // A lock was not to be had in time.
-            "55P03" => Self::last(StoreError::Busy { location: place() }),
-            "57014" => Self::timeout(&place(), "a statement took longer than it may"),
+            "55P03" => Self::last(StoreError::Busy {
+                location: location(),
+            }),
+            "57014" => Self::timeout(&location(), "a statement took longer than it may"),
             // Disk full.
-            "53100" => Self::last(StoreError::Full { location: place() }),
+            "53100" => Self::last(StoreError::Full {
+                location: location(),
+            }),
             // Read-only transaction, insufficient privilege.
-            "25006" => Self::last(StoreError::ReadOnly { location: place() }),
+            "25006" => Self::last(StoreError::ReadOnly {
+                location: location(),
+            }),
             // Damaged data, damaged index.
             "XX001" | "XX002" => Self::last(StoreError::Corrupt {
-                location: place(),
+                location: location(),
                 detail: db.message().to_owned(),
             }),
-            code if code.starts_with("08") => Self::again(lost(place(), db.message())),
+            code if code.starts_with("08") => Self::again(lost(location(), db.message())),
             _ => Self::last(server()),
         }
     }
 
-    fn of_driver(place: String, error: &Error) -> Self {
+    fn without_code(location: String, error: &Error) -> Self {
         let cause = StdError::source(error);
         let is_pooled = cause
             .and_then(|cause| cause.downcast_ref::<io::Error>()?.get_ref())
             .and_then(|inner| inner.downcast_ref::<Pooled>())
             .is_some();
         if is_pooled {
-            return Self::last(StoreError::backend(place, Pooled));
+            return Self::last(StoreError::backend(location, Pooled));
         }
         if let Some(io) = cause.and_then(|cause| cause.downcast_ref::<io::Error>())
             && io
@@ -116,17 +126,17 @@ impl Failure {
                 .is_none_or(|inner| !inner.is::<rustls::Error>())
         {
             return Self::again(StoreError::Io {
-                location: place,
+                location,
                 source: Arc::new(io::Error::new(io.kind(), with_cause(error))),
             });
         }
         if error.is_closed() {
-            return Self::again(lost(place, "the connection was closed"));
+            return Self::again(lost(location, "the connection was closed"));
         }
         let message = with_cause(error);
         if message.contains("does not support TLS") {
             return Self::last(StoreError::backend(
-                place,
+                location,
                 "the server offers no encryption, which another machine must: turn its `ssl` on, \
                  or write `sslmode=disable` into the URL to send everything in clear, the password \
                  included",
@@ -134,26 +144,26 @@ impl Failure {
         }
         if message.contains("TLS") {
             return Self::last(StoreError::backend(
-                place,
+                location,
                 format!(
                     "{message}; for a certificate of an own authority set \
                      `PostgresOptions::root_certificates`"
                 ),
             ));
         }
-        Self::last(StoreError::backend(place, message))
+        Self::last(StoreError::backend(location, message))
     }
 
     /// Sorts the error of a pool.
-    pub(crate) fn of_pool(place: &str, error: &PoolError) -> Self {
+    pub(crate) fn of_pool(location: &str, error: &PoolError) -> Self {
         match error {
-            PoolError::Timeout(TimeoutType::Wait) => Self::no_connection(place),
-            PoolError::Timeout(_) => Self::timeout(place, "the server did not answer in time"),
+            PoolError::Timeout(TimeoutType::Wait) => Self::no_connection(location),
+            PoolError::Timeout(_) => Self::timeout(location, "the server did not answer in time"),
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                Self::of(place, error)
+                Self::from_driver(location, error)
             }
             PoolError::Closed => Self::last(StoreError::Closed),
-            error => Self::last(StoreError::backend(place, error.to_string())),
+            error => Self::last(StoreError::backend(location, error.to_string())),
         }
     }
 
@@ -194,10 +204,10 @@ impl Failure {
     }
 
     /// Of a role that may not write, tells that the store can be read only.
-    pub(crate) fn or_read_only(self, place: &str) -> Self {
+    pub(crate) fn or_read_only(self, location: &str) -> Self {
         if self.is_forbidden() {
             return Self::last(StoreError::ReadOnly {
-                location: place.to_owned(),
+                location: location.to_owned(),
             });
         }
         self
@@ -265,9 +275,9 @@ pub fn sqlstate(error: &StoreError) -> Option<&str> {
     }
 }
 
-fn lost(place: String, message: &str) -> StoreError {
+fn lost(location: String, message: &str) -> StoreError {
     StoreError::Io {
-        location: place,
+        location,
         source: Arc::new(io::Error::new(
             io::ErrorKind::ConnectionAborted,
             message.to_owned(),

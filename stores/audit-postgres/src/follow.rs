@@ -163,14 +163,14 @@ async fn adopt(connections: &Connections, schema: &Schema) {
         Ok(None) => {}
         Ok(Some(_)) => log::info!(
             "{}: the trail was restored from another server; followers get all of it",
-            connections.place
+            connections.location
         ),
         // A role that does not own the tables, a server that follows another one.
         Err(failure) if failure.is_forbidden() => {}
         Err(failure) if matches!(failure.error, StoreError::ReadOnly { .. }) => {}
         Err(failure) => log::warn!(
             "{}: entries of another server may be given out late: {}",
-            connections.place,
+            connections.location,
             failure.error
         ),
     }
@@ -303,10 +303,10 @@ impl Reading<'_> {
     fn take(&mut self, rows: Vec<Row>) -> Result<Option<Position>, Error> {
         let mut taken = Vec::with_capacity(rows.len());
         for row in rows {
-            let place: (i64, i64, Uuid) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            taken.push((place, row.try_get::<_, String>(3)?));
+            let location: (i64, i64, Uuid) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            taken.push((location, row.try_get::<_, String>(3)?));
         }
-        taken.sort_unstable_by_key(|(place, _)| *place);
+        taken.sort_unstable_by_key(|(location, _)| *location);
         let last = taken.last().map(|((xact, ts, id), _)| Position {
             xact: *xact,
             after: Some((*ts, *id)),

@@ -99,8 +99,8 @@ pub(crate) async fn copy(
         Ok(_) => Ok(true),
         Err(failure) if failure.is_duplicate() => Ok(false),
         Err(failure) => {
-            let place = &connections.place;
-            Err(doubt.about(failure.or_read_only(place), place).error)
+            let location = &connections.location;
+            Err(doubt.about(failure.or_read_only(location), location).error)
         }
     }
 }

@@ -94,7 +94,7 @@ pub(crate) async fn build(connections: &Connections, schema: &Schema) -> Result<
         // Not of the pool: it has limits that are too short, and readers who wait for it.
         let client = connections.detached().await?;
         let built = build_with(&client, schema).await;
-        built.map_err(|error| Failure::of(&connections.place, &error))
+        built.map_err(|error| Failure::from_driver(&connections.location, &error))
     });
     built.await.map_err(|failure| failure.error)
 }

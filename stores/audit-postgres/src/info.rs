@@ -228,15 +228,15 @@ fn look_at_triggers(row: &Row, info: &mut StoreInfo) -> Result<(), Error> {
         return Ok(());
     };
     let (enabled, columns): (Vec<String>, Vec<String>) = (row.try_get(3)?, row.try_get(4)?);
-    let place = table.as_deref().unwrap_or(&needs.table);
+    let table_name = table.as_deref().unwrap_or(&needs.table);
     let gone = needs.columns.iter().filter(|name| !columns.contains(name));
     let gone = gone.filter(|_| table.is_some());
     info.missing_columns
-        .extend(gone.map(|name| format!("{place}.{name}")));
+        .extend(gone.map(|name| format!("{table_name}.{name}")));
     let triggers = needs.events.iter().map(|event| format!("auditlog_{event}"));
     let gone = triggers.filter(|name| !enabled.contains(name));
     info.missing_triggers
-        .extend(gone.map(|name| format!("{place}.{name}")));
+        .extend(gone.map(|name| format!("{table_name}.{name}")));
     Ok(())
 }
 

@@ -43,7 +43,7 @@ impl LocalPool {
     ///
     /// # Errors
     /// If none can be opened.
-    pub(crate) fn get(&self, place: &str) -> Result<Option<PooledGuard<'_>>, StoreError> {
+    pub(crate) fn get(&self, location: &str) -> Result<Option<PooledGuard<'_>>, StoreError> {
         if Handle::try_current().is_ok() {
             return Ok(None);
         }
@@ -52,7 +52,7 @@ impl LocalPool {
             Some(connection) => connection,
             None if state.closed || state.opened >= self.options.pool_size => return Ok(None),
             None => {
-                let connection = LocalConnection::new(&self.server, &self.options, place)?;
+                let connection = LocalConnection::new(&self.server, &self.options, location)?;
                 state.opened += 1;
                 connection
             }
@@ -87,7 +87,7 @@ impl LocalConnection {
     fn new(
         server: &Arc<Server>,
         options: &PostgresOptions,
-        place: &str,
+        location: &str,
     ) -> Result<Self, StoreError> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| StoreError::Io {
@@ -100,7 +100,7 @@ impl LocalConnection {
             writes: runtime.handle().clone(),
         };
         Ok(Self {
-            connections: Connections::new(Arc::clone(server), &options, place, runtimes)?,
+            connections: Connections::new(Arc::clone(server), &options, location, runtimes)?,
             runtime: Some(runtime),
         })
     }

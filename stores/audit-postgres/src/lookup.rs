@@ -99,7 +99,7 @@ pub(crate) async fn models(
     let mut models = Vec::new();
     for (key, body) in found.await? {
         models.push(match body {
-            Some(body) => match read_entry(&body, &connections.place) {
+            Some(body) => match read_entry(&body, &connections.location) {
                 Ok(entry) => entry.model,
                 Err(_) if connections.tolerance.passes_over() => key,
                 Err(error) => return Err(error),
@@ -115,14 +115,14 @@ pub(crate) async fn models(
 /// Reads entries of their ids and bytes, on the thread of whoever asked.
 pub(crate) fn read(
     found: &[(Uuid, String)],
-    place: &str,
+    location: &str,
     tolerance: &Tolerance,
 ) -> Result<Vec<LogEntry>, StoreError> {
     found
         .iter()
         .filter_map(|(id, body)| {
             tolerance
-                .read(*id, read_entry_with(*id, body, place))
+                .read(*id, read_entry_with(*id, body, location))
                 .transpose()
         })
         .collect()
@@ -132,14 +132,14 @@ pub(crate) fn read(
 pub(crate) fn in_order(
     ids: &[Uuid],
     bodies: &HashMap<Uuid, String>,
-    place: &str,
+    location: &str,
     tolerance: &Tolerance,
 ) -> Result<Vec<LogEntry>, StoreError> {
     ids.iter()
         .filter_map(|id| {
             let body = bodies.get(id)?;
             tolerance
-                .read(*id, read_entry_with(*id, body, place))
+                .read(*id, read_entry_with(*id, body, location))
                 .transpose()
         })
         .collect()

@@ -222,7 +222,7 @@ impl PostgresOptions {
 }
 
 /// Names a server and a database for errors, without the password.
-pub(crate) fn place(config: &Config) -> String {
+pub(crate) fn location(config: &Config) -> String {
     let ports = config.get_ports();
     let hosts: Vec<_> = config
         .get_hosts()

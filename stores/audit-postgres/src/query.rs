@@ -20,7 +20,7 @@ use crate::Tolerance;
 use crate::connection::{Connection, Connections, retrying};
 use crate::error::Failure;
 use crate::schema::Schema;
-use crate::statement::{Conditions, Order, Place, Statement, place_of};
+use crate::statement::{Conditions, Order, SortKey, Statement, sort_key};
 
 /// How many candidates are read at first where SQL cannot decide, and at most at a time.
 const CANDIDATES: usize = 256;
@@ -46,14 +46,14 @@ impl Found {
     pub(crate) fn into_page(
         self,
         query: &Query,
-        place: &str,
+        location: &str,
         tolerance: &Tolerance,
     ) -> Result<Page, StoreError> {
         Page::collect(
             query,
             self.entries.iter().filter_map(|(id, body)| {
                 tolerance
-                    .read(*id, read_entry_with(*id, body, place))
+                    .read(*id, read_entry_with(*id, body, location))
                     .transpose()
             }),
         )
@@ -69,12 +69,13 @@ pub(crate) async fn find(
     retry(&connections, || async {
         let wanted = query.page_size().saturating_add(1);
         let conditions = Conditions::of(&query);
-        // Rows that are passed over take the place of others in one statement's answer.
+        // Damaged rows that are skipped would count against the limit of one statement.
         if conditions.exact && !connections.tolerance.passes_over() {
             let columns = ["id", "body"];
             let statement = Order::of(&query).statement(conditions, &columns, wanted, &schema);
             let rows = one(&connections, &statement).await?;
-            return pairs(&rows).map_err(|error| Failure::of(&connections.place, &error));
+            return pairs(&rows)
+                .map_err(|error| Failure::from_driver(&connections.location, &error));
         }
         let mut found = Vec::new();
         scan(
@@ -108,7 +109,9 @@ pub(crate) async fn count(
         let conditions = Conditions::of(&query);
         if conditions.exact {
             return match one(&connections, &conditions.count(&schema)).await {
-                Ok(rows) => sum(&rows).map_err(|error| Failure::of(&connections.place, &error)),
+                Ok(rows) => {
+                    sum(&rows).map_err(|error| Failure::from_driver(&connections.location, &error))
+                }
                 // Too many for one statement.
                 Err(failure) if failure.is_timeout() => {
                     count_by_months(&connections, &schema, &query).await
@@ -261,15 +264,15 @@ pub(crate) async fn committed(
     .await
 }
 
-/// Returns where some of the entries are that a query asks for and that are of these
-/// transactions, after a place, if columns alone tell them.
-pub(crate) async fn places(
+/// Returns the keys of the next entries that match a query and were written by these
+/// transactions, or `None` if the columns alone do not decide what matches.
+pub(crate) async fn sort_keys(
     connections: &Connections,
     schema: &Schema,
     query: &Query,
-    after: Option<Place>,
+    after: Option<SortKey>,
     committed: &Committed,
-) -> Result<Option<Vec<Place>>, StoreError> {
+) -> Result<Option<Vec<SortKey>>, StoreError> {
     retry(connections, || async {
         let conditions = Conditions::of(query);
         if !conditions.exact {
@@ -278,16 +281,17 @@ pub(crate) async fn places(
         let order = Order::of(query).only(committed).after(after);
         let statement = order.statement(conditions, &["ts", "id"], query.page_size(), schema);
         let rows = one(connections, &statement).await?;
-        let places = pairs(&rows).map_err(|error| Failure::of(&connections.place, &error))?;
-        Ok(Some(places))
+        let keys =
+            pairs(&rows).map_err(|error| Failure::from_driver(&connections.location, &error))?;
+        Ok(Some(keys))
     })
     .await
 }
 
-/// The ids of some entries, and after which place there may be more.
+/// The ids of some entries, and the key after which there may be more.
 pub(crate) struct Reached {
     pub(crate) ids: Vec<Uuid>,
-    pub(crate) next: Option<Place>,
+    pub(crate) next: Option<SortKey>,
 }
 
 /// Returns the ids of the next entries a query asks for that are of these transactions; reads
@@ -296,7 +300,7 @@ pub(crate) async fn next_ids(
     connections: &Connections,
     schema: &Schema,
     query: &Query,
-    after: Option<Place>,
+    after: Option<SortKey>,
     committed: &Committed,
     window: Option<u32>,
 ) -> Result<Reached, StoreError> {
@@ -322,7 +326,7 @@ pub(crate) async fn next_ids(
                 read += 1;
                 let full = ids.len() >= query.page_size() || read >= MOST_READ;
                 if full {
-                    next = Some(place_of(Cursor::of(&entry)));
+                    next = Some(sort_key(Cursor::of(&entry)));
                 }
                 !full
             },
@@ -333,15 +337,15 @@ pub(crate) async fn next_ids(
     .await
 }
 
-/// Returns the place of the last of so many entries after a place, whatever they are; none if
-/// there are no more than that.
+/// Returns the key of the last of `window` entries of any kind after a key, or `None` if fewer are
+/// left.
 async fn end_of_window(
     connections: &Connections,
     schema: &Schema,
     query: &Query,
-    after: Option<Place>,
+    after: Option<SortKey>,
     window: u32,
-) -> Result<Option<Place>, Failure> {
+) -> Result<Option<SortKey>, Failure> {
     let mut everything = Query::new();
     if query.is_newest_first() {
         everything = everything.newest_first();
@@ -352,7 +356,7 @@ async fn end_of_window(
     statement.one_index = false;
     let _ = write!(statement.sql, " OFFSET {}", window - 1);
     let rows = one(connections, &statement).await?;
-    let ends = pairs(&rows).map_err(|error| Failure::of(&connections.place, &error))?;
+    let ends = pairs(&rows).map_err(|error| Failure::from_driver(&connections.location, &error))?;
     Ok(ends.into_iter().next())
 }
 
@@ -368,7 +372,7 @@ pub(crate) async fn explain(
     statement.sql.insert_str(0, "EXPLAIN (COSTS OFF) ");
     retry(&connections, || async {
         let rows = one(&connections, &statement).await?;
-        column(rows).map_err(|error| Failure::of(&connections.place, &error))
+        column(rows).map_err(|error| Failure::from_driver(&connections.location, &error))
     })
     .await
 }
@@ -431,7 +435,7 @@ async fn send(
     begun: &AtomicBool,
 ) -> Result<(), Failure> {
     let mut connection = connections.read().await?;
-    let place = connections.place.clone();
+    let location = connections.location.clone();
     let tolerance = &connections.tolerance;
     // However long all of it takes; each statement has its limit.
     let done = timeout(Duration::MAX, async {
@@ -473,7 +477,7 @@ async fn send(
             if !exact || tolerance.passes_over() {
                 let mut matching = Vec::new();
                 for (id, body) in ids.into_iter().zip(bodies) {
-                    match tolerance.read(id, read_entry_with(id, &body, &place)) {
+                    match tolerance.read(id, read_entry_with(id, &body, &location)) {
                         Ok(Some(entry)) if query.matches(&entry) => matching.push(body),
                         // Its columns say that it is asked for.
                         Ok(None) if exact => matching.push(body),
@@ -513,13 +517,14 @@ async fn send(
 }
 
 /// Reads an entry of its bytes; one that is unreadable is named by the id that its column has.
-pub(crate) fn read_entry_with(id: Uuid, body: &str, place: &str) -> Result<LogEntry, StoreError> {
-    read_entry(body, place).map_err(|error| match error {
-        StoreError::Corrupt {
-            location: place,
-            detail,
-        } => StoreError::Corrupt {
-            location: place,
+pub(crate) fn read_entry_with(
+    id: Uuid,
+    body: &str,
+    location: &str,
+) -> Result<LogEntry, StoreError> {
+    read_entry(body, location).map_err(|error| match error {
+        StoreError::Corrupt { location, detail } => StoreError::Corrupt {
+            location,
             detail: format!("{detail}; its id is {id}"),
         },
         error => error,
@@ -527,9 +532,9 @@ pub(crate) fn read_entry_with(id: Uuid, body: &str, place: &str) -> Result<LogEn
 }
 
 /// Reads an entry of its bytes.
-pub(crate) fn read_entry(body: &str, place: &str) -> Result<LogEntry, StoreError> {
+pub(crate) fn read_entry(body: &str, location: &str) -> Result<LogEntry, StoreError> {
     LogEntry::from_json(body).map_err(|error| StoreError::Corrupt {
-        location: place.to_owned(),
+        location: location.to_owned(),
         detail: format!("an entry cannot be read: {error}"),
     })
 }
@@ -586,7 +591,7 @@ async fn scan(
 ) -> Result<(), Failure> {
     let mut connection = connections.read().await?;
     let limit = connection.limit();
-    let place = connections.place.clone();
+    let location = connections.location.clone();
     let pages = async {
         let transaction = match timeout(limit, snapshot(&mut connection)).await? {
             Ok(transaction) => transaction,
@@ -619,7 +624,7 @@ async fn scan(
             };
             let full = page.len() == number;
             for (id, body) in page {
-                match tolerance.read(id, read_entry_with(id, &body, &place)) {
+                match tolerance.read(id, read_entry_with(id, &body, &location)) {
                     Ok(Some(entry)) => {
                         if !consume(entry, body) {
                             return Ok(Ok(Ok(())));

@@ -215,7 +215,7 @@ pub(crate) async fn reconcile(
     .map_err(|failure| failure.error)?;
     let mut found = Reconciliation::default();
     for row in &rows {
-        let (count, write) = read(row, &connections.place)?;
+        let (count, write) = read(row, &connections.location)?;
         found.unaudited = count;
         found.writes.push(write);
     }
@@ -268,8 +268,8 @@ async fn require_triggers(connections: &Connections, schema: &Schema) -> Result<
     })
 }
 
-fn read(row: &Row, place: &str) -> Result<(u64, UnauditedWrite), StoreError> {
-    let failed = |error| StoreError::backend(place, error);
+fn read(row: &Row, location: &str) -> Result<(u64, UnauditedWrite), StoreError> {
+    let failed = |error| StoreError::backend(location, error);
     let micros: i64 = row.try_get(0).map_err(failed)?;
     let count: i64 = row.try_get("unaudited").map_err(failed)?;
     let write = UnauditedWrite {

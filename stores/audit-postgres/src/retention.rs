@@ -83,7 +83,7 @@ pub(crate) async fn lift_fences(
             log::warn!(
                 "{}: entries were refused that belong to a month whose partition was not finished; \
                  they go to `audit_entry_rest` now (constraints of `audit_fence` removed: {number})",
-                connections.place
+                connections.location
             );
             Ok(())
         }
@@ -134,7 +134,7 @@ async fn maintain_beside(
             Err(failure) if failure.is_timeout() => log::warn!(
                 "{}: {month} gets no partition by itself, as its entries are among many others; \
                  `SELECT audit_add_partition('{month}')` makes it, while everybody waits",
-                connections.place
+                connections.location
             ),
             Err(failure) => return Err(failure),
         }
@@ -287,12 +287,12 @@ pub(crate) async fn purge(
     let query = query.limit(STEP);
     let mut after = None;
     // Where columns alone tell, an entry whose bytes are damaged goes too.
-    while let Some(places) = query::places(connections, schema, &query, after, &committed).await? {
-        let Some(last) = places.last() else {
+    while let Some(keys) = query::sort_keys(connections, schema, &query, after, &committed).await? {
+        let Some(last) = keys.last() else {
             return Ok(removed);
         };
         after = Some(*last);
-        let ids: Vec<_> = places.iter().map(|(_, id)| *id).collect();
+        let ids: Vec<_> = keys.iter().map(|(_, id)| *id).collect();
         removed += remove(connections, schema, &ids).await?;
     }
     let mut window = None;
@@ -387,7 +387,7 @@ async fn drop_partition(
             error: StoreError::Busy { .. },
             ..
         }) => Ok(None),
-        Err(failure) => Err(failure.or_read_only(&connections.place).error),
+        Err(failure) => Err(failure.or_read_only(&connections.location).error),
     }
 }
 
@@ -415,5 +415,5 @@ async fn remove(
         connection.settle(done)
     })
     .await
-    .map_err(|failure| failure.or_read_only(&connections.place).error)
+    .map_err(|failure| failure.or_read_only(&connections.location).error)
 }

@@ -81,20 +81,20 @@ impl Roles {
             ("{reader", role(&self.reader)?),
         ];
         let script = Schema::named(&self.schema)?.fill(include_str!("sql/roles.sql"));
-        // Piece by piece: a name may look like a place for another one.
+        // Piece by piece: a name may look like a placeholder.
         let mut sql = String::new();
         let mut rest = &*script;
         while let Some(at) = rest.find('{') {
-            let (before, place) = rest.split_at(at);
+            let (before, placeholder) = rest.split_at(at);
             sql.push_str(before);
             let filled = roles.iter().find_map(|(name, role)| {
-                let end = place.strip_prefix(name)?;
+                let end = placeholder.strip_prefix(name)?;
                 match end.strip_prefix("_text}") {
                     Some(end) => Some((end, text(role))),
                     None => Some((end.strip_prefix('}')?, identifier(role))),
                 }
             });
-            let (end, name) = filled.unwrap_or_else(|| (&place[1..], "{".to_owned()));
+            let (end, name) = filled.unwrap_or_else(|| (&placeholder[1..], "{".to_owned()));
             sql.push_str(&name);
             rest = end;
         }

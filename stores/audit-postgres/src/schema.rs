@@ -48,21 +48,21 @@ pub(crate) enum Found {
 pub(crate) async fn look(
     client: &impl GenericClient,
     schema: &Schema,
-    place: &str,
+    location: &str,
 ) -> Result<Result<Found, StoreError>, Error> {
-    look_for(client, schema, place, STEPS.len()).await
+    look_for(client, schema, location, STEPS.len()).await
 }
 
 /// Looks at a schema for versions up to one.
 async fn look_for(
     client: &impl GenericClient,
     schema: &Schema,
-    place: &str,
+    location: &str,
     supported: usize,
 ) -> Result<Result<Found, StoreError>, Error> {
     let foreign = |found: String| {
         Ok(Err(StoreError::Foreign {
-            location: place.to_owned(),
+            location: location.to_owned(),
             found,
         }))
     };
@@ -109,13 +109,13 @@ async fn look_for(
     }
     Ok(match u32::try_from(version) {
         Ok(found) if found as usize > supported => Err(StoreError::NewerSchema {
-            location: place.to_owned(),
+            location: location.to_owned(),
             found,
             supported: u32::try_from(supported).unwrap_or(u32::MAX),
         }),
         Ok(found @ 1..) => Ok(Found::Version(found)),
         _ => Err(StoreError::Corrupt {
-            location: place.to_owned(),
+            location: location.to_owned(),
             detail: format!("its schema version is {version}"),
         }),
     })
@@ -141,7 +141,7 @@ async fn migrate_by(
             log::warn!(
                 "{}: the role may not make or upgrade the tables of the trail; let their owner \
                  connect once",
-                connections.place
+                connections.location
             );
         }
         failure.error
@@ -155,10 +155,10 @@ async fn take_step(
     steps: &[&str],
 ) -> Result<bool, Failure> {
     let mut connection = connections.write().await?;
-    let place = connections.place.clone();
+    let location = connections.location.clone();
     let done = timeout(connection.limit(), async {
         let transaction = connection.transaction().await?;
-        match step(&transaction, schema, steps, &place).await {
+        match step(&transaction, schema, steps, &location).await {
             Ok(Ok(left)) => {
                 transaction.commit().await?;
                 Ok(Ok(left))
@@ -167,7 +167,7 @@ async fn take_step(
             // the second process waits for the first, and then gets this error.
             Err(error) if is_taken(&error) => {
                 transaction.rollback().await?;
-                match look_for(&*connection, schema, &place, steps.len()).await? {
+                match look_for(&*connection, schema, &location, steps.len()).await? {
                     Ok(Found::Nothing) => Err(error),
                     Ok(Found::Version(_)) => Ok(Ok(false)),
                     Err(error) => Ok(Err(error)),
@@ -184,13 +184,13 @@ async fn step(
     transaction: &Transaction<'_>,
     schema: &Schema,
     steps: &[&str],
-    place: &str,
+    location: &str,
 ) -> Result<Result<bool, StoreError>, Error> {
     let mut from = 0;
     // The second time behind a lock that only the owner can take: a lock by number could be held by
     // any role that may connect.
     for locked in [false, true] {
-        from = match look_for(transaction, schema, place, steps.len()).await? {
+        from = match look_for(transaction, schema, location, steps.len()).await? {
             Ok(Found::Nothing) => 0,
             Ok(Found::Version(version)) => version,
             Err(error) => return Ok(Err(error)),

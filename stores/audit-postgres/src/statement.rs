@@ -50,24 +50,24 @@ impl Statement {
 pub(crate) struct Order {
     descending: bool,
     by: By,
-    /// The last place that is still in it.
-    until: Option<Place>,
+    /// The last key of the answer.
+    until: Option<SortKey>,
     committed: Option<Committed>,
 }
 
 enum By {
-    Time(Option<Place>),
+    Time(Option<SortKey>),
     /// Entries about no object are left out.
-    Object(Option<Object>, Option<Place>),
+    Object(Option<Object>, Option<SortKey>),
 }
 
 /// A model and an identity in key form, as the columns have them.
 pub(crate) type Object = (String, String);
 
-/// A time and an id.
-pub(crate) type Place = (i64, Uuid);
+/// A time and an id: the key of the order by time.
+pub(crate) type SortKey = (i64, Uuid);
 
-pub(crate) fn place_of(cursor: Cursor) -> Place {
+pub(crate) fn sort_key(cursor: Cursor) -> SortKey {
     (cursor.timestamp().timestamp_micros(), cursor.id())
 }
 
@@ -76,7 +76,7 @@ impl Order {
     pub(crate) fn of(query: &Query) -> Self {
         Self {
             descending: query.is_newest_first(),
-            by: By::Time(query.cursor().map(place_of)),
+            by: By::Time(query.cursor().map(sort_key)),
             until: None,
             committed: None,
         }
@@ -90,23 +90,20 @@ impl Order {
         }
     }
 
-    /// Begins after a place, if there is one.
-    pub(crate) fn after(self, place: Option<Place>) -> Self {
-        match place {
+    /// Begins after a key, if there is one.
+    pub(crate) fn after(self, key: Option<SortKey>) -> Self {
+        match key {
             Some(_) => Self {
-                by: By::Time(place),
+                by: By::Time(key),
                 ..self
             },
             None => self,
         }
     }
 
-    /// Ends with a place, if there is one.
-    pub(crate) fn until(self, place: Option<Place>) -> Self {
-        Self {
-            until: place,
-            ..self
-        }
+    /// Ends with a key, if there is one.
+    pub(crate) fn until(self, key: Option<SortKey>) -> Self {
+        Self { until: key, ..self }
     }
 
     /// By object, and by time within each, after all of an object.
@@ -126,10 +123,10 @@ impl Order {
     }
 
     /// Goes on after a row, whatever its bytes are.
-    pub(crate) fn go_on_after(&mut self, place: Place, object: Option<Object>) {
+    pub(crate) fn go_on_after(&mut self, key: SortKey, object: Option<Object>) {
         self.by = match self.by {
-            By::Time(_) => By::Time(Some(place)),
-            By::Object(..) => By::Object(object, Some(place)),
+            By::Time(_) => By::Time(Some(key)),
+            By::Object(..) => By::Object(object, Some(key)),
         };
     }
 
@@ -145,7 +142,7 @@ impl Order {
         }
     }
 
-    /// What comes after the place where to begin.
+    /// Adds conditions for what follows the key to begin after.
     fn begin(&self, conditions: &mut Conditions) {
         let sign = if self.descending { '<' } else { '>' };
         let (object, after) = match &self.by {
@@ -155,17 +152,17 @@ impl Order {
                 (object.as_ref(), after)
             }
         };
-        let mut place = Vec::new();
+        let mut after_key = Vec::new();
         if let Some((model, pk)) = object {
-            place.push(("e.model", conditions.param(model.clone())));
-            place.push(("e.object_pk", conditions.param(pk.clone())));
+            after_key.push(("e.model", conditions.param(model.clone())));
+            after_key.push(("e.object_pk", conditions.param(pk.clone())));
         }
         if let Some((ts, id)) = after {
-            place.push(("e.ts", conditions.param(*ts)));
-            place.push(("e.id", conditions.param(*id)));
+            after_key.push(("e.ts", conditions.param(*ts)));
+            after_key.push(("e.id", conditions.param(*id)));
         }
-        if !place.is_empty() {
-            let (columns, values): (Vec<_>, Vec<_>) = place.into_iter().unzip();
+        if !after_key.is_empty() {
+            let (columns, values): (Vec<_>, Vec<_>) = after_key.into_iter().unzip();
             conditions.common.push(format!(
                 "({}) {sign} ({})",
                 columns.join(", "),

@@ -50,10 +50,10 @@ pub(crate) fn connector(
     let mut roots = RootCertStore::empty();
     if config.get_ssl_mode() != SslMode::Disable {
         if let Some(file) = &options.root_certificates {
-            let place = file.display().to_string();
+            let location = file.display().to_string();
             let failed = |error: String| {
                 StoreError::backend(
-                    place.as_str(),
+                    location.as_str(),
                     format!(
                         "the root certificates (`sslrootcert`, PGSSLROOTCERT or \
                          `PostgresOptions::root_certificates`) cannot be read: {error}"

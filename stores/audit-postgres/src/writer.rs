@@ -138,7 +138,10 @@ impl Writer {
                     let writer = Arc::clone(&this);
                     let written = tokio::spawn(async move { writer.commit_group(group).await });
                     if written.await.is_err() {
-                        log::error!("{}: writing audit entries panicked", this.connections.place);
+                        log::error!(
+                            "{}: writing audit entries panicked",
+                            this.connections.location
+                        );
                     }
                 }
                 Job::Barrier(done) => {
@@ -193,8 +196,8 @@ impl Writer {
         let parts = parts(rows);
         let done = retrying(deadline, || self.try_commit(&parts, doubt)).await;
         if let Err(failure) = done {
-            let place = &self.connections.place;
-            return Err(doubt.about(failure.or_read_only(place), place));
+            let location = &self.connections.location;
+            return Err(doubt.about(failure.or_read_only(location), location));
         }
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())

@@ -103,6 +103,9 @@ impl PostgresStore {
             follow::committed_after(connections, schema, position, limit)
         });
         let (found, next) = found.await?;
-        Ok((lookup::read(&found, self.place(), self.tolerance())?, next))
+        Ok((
+            lookup::read(&found, self.location(), self.tolerance())?,
+            next,
+        ))
     }
 }

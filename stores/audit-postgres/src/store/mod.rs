@@ -191,8 +191,8 @@ impl PostgresStore {
     }
 
     /// Names the schema, the database and the server, as errors do: without the password.
-    pub fn place(&self) -> &str {
-        &self.shared.connections.place
+    pub fn location(&self) -> &str {
+        &self.shared.connections.location
     }
 
     /// Returns the rows that this store's readers passed over so far because they are no
@@ -210,7 +210,7 @@ impl PostgresStore {
         &self,
         ask: impl AsyncFnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        match self.shared.local.get(self.place())? {
+        match self.shared.local.get(self.location())? {
             Some(connection) => connection.run(async |connections| {
                 let store = Self {
                     shared: Arc::clone(&self.shared),
@@ -254,7 +254,7 @@ impl PostgresStore {
 
     fn read_only(&self) -> StoreError {
         StoreError::ReadOnly {
-            location: self.shared.connections.place.to_string(),
+            location: self.shared.connections.location.to_string(),
         }
     }
 }
@@ -283,8 +283,8 @@ impl Shared {
             return Err(StoreError::Closed);
         }
         answer.await.map_err(|_| {
-            let place = &*self.connections.place;
-            StoreError::backend(place, "the thread that writes panicked").unconfirmed(place)
+            let location = &*self.connections.location;
+            StoreError::backend(location, "the thread that writes panicked").unconfirmed(location)
         })
     }
 }
@@ -292,7 +292,7 @@ impl Shared {
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore")
-            .field("place", &self.shared.connections.place)
+            .field("location", &self.shared.connections.location)
             .field("read_only", &self.shared.read_only)
             .finish_non_exhaustive()
     }

@@ -32,7 +32,7 @@ impl PostgresStore {
         options.tolerance = Tolerance::new(options.tolerance.passes_over());
         let (writing, life) = Background::start("audit-postgres")?;
         let (reading, reads) = Background::start("audit-pg-reads")?;
-        let place = options::place(&config);
+        let location = options::location(&config);
         let server = {
             let options = options.clone();
             // It may have files to read.
@@ -52,10 +52,10 @@ impl PostgresStore {
         if read.is_err() {
             return Err(StoreError::Closed);
         }
-        let connections = Connections::new(server, &options, &place, runtimes)?;
+        let connections = Connections::new(server, &options, &location, runtimes)?;
         let begun = {
             let options = options.clone();
-            writing.run(async move { prepare(connections, &options, &place).await })
+            writing.run(async move { prepare(connections, &options, &location).await })
         };
         let (connections, schema) = begun.await?;
         let (jobs, queue) = mpsc::channel(options.queue);
@@ -99,7 +99,7 @@ impl PostgresStore {
 async fn prepare(
     connections: Connections,
     options: &PostgresOptions,
-    place: &str,
+    location: &str,
 ) -> Result<(Connections, Schema), StoreError> {
     let connection = connections.write().await.map_err(|failure| failure.error)?;
     let done = timeout(connection.limit(), async {
@@ -128,15 +128,15 @@ async fn prepare(
         });
     };
     let schema = Schema::named(name)?;
-    let place = format!("schema `{}` of {place}", schema.name());
-    let connections = connections.at(&place);
+    let location = format!("schema `{}` of {location}", schema.name());
+    let connections = connections.at(&location);
     match look(&connections, &schema).await? {
         Found::Version(SCHEMA_VERSION) => {}
         _ if options.migrate => schema::migrate(&connections, &schema).await?,
-        Found::Version(_) => return Err(StoreError::ReadOnly { location: place }),
+        Found::Version(_) => return Err(StoreError::ReadOnly { location }),
         Found::Nothing => {
             return Err(StoreError::Foreign {
-                location: place,
+                location,
                 found: "a schema without a trail".to_owned(),
             });
         }
@@ -155,7 +155,7 @@ async fn look(connections: &Connections, schema: &Schema) -> Result<Found, Store
         let connection = connections.write().await?;
         let done = timeout(
             connection.limit(),
-            schema::look(&*connection, schema, &connections.place),
+            schema::look(&*connection, schema, &connections.location),
         )
         .await;
         connection.settle(done)

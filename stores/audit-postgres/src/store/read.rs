@@ -20,7 +20,7 @@ impl PostgresStore {
         let found = self
             .with(|connections, schema| query::find(connections, schema, asked))
             .await?;
-        found.into_page(query, self.place(), self.tolerance())
+        found.into_page(query, self.location(), self.tolerance())
     }
 
     /// Counts entries as [`count`](Store::count) does, without blocking.
@@ -70,7 +70,7 @@ impl PostgresStore {
         let prefix = prefix.to_owned();
         let found = self
             .with(|connections, schema| lookup::with_id_prefix(connections, schema, prefix, limit));
-        lookup::read(&found.await?, self.place(), self.tolerance())
+        lookup::read(&found.await?, self.location(), self.tolerance())
     }
 
     /// Returns the entries whose id ends with some hexadecimal digits, hyphens aside, by id and no
@@ -94,7 +94,7 @@ impl PostgresStore {
         let suffix = suffix.to_owned();
         let found = self
             .with(|connections, schema| lookup::with_id_suffix(connections, schema, suffix, limit));
-        lookup::read(&found.await?, self.place(), self.tolerance())
+        lookup::read(&found.await?, self.location(), self.tolerance())
     }
 
     /// Returns the entries that have one of the ids, in the order of the ids given; of an id
@@ -113,7 +113,7 @@ impl PostgresStore {
     pub async fn by_ids_async(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
         let wanted = ids.to_vec();
         let found = self.with(|connections, schema| lookup::by_ids(connections, schema, wanted));
-        lookup::in_order(ids, &found.await?, self.place(), self.tolerance())
+        lookup::in_order(ids, &found.await?, self.location(), self.tolerance())
     }
 
     /// Returns the stored names of all models, sorted; an event has the empty one. Takes a

@@ -134,7 +134,7 @@ impl TrailStore for PostgresStore {
         let entries = check.map_or(0, |check| check.entries);
         let bytes = info.table_bytes + info.index_bytes;
         Ok(Health {
-            place: Named::Database(self.place().to_owned()),
+            place: Named::Database(self.location().to_owned()),
             entries,
             schema: Some(info.schema_version),
             schema_known: SCHEMA_VERSION,
