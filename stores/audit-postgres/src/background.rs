@@ -1,8 +1,7 @@
-//! The threads that talk to the server: one writes, one reads.
+//! The two threads of a store: one writes, one reads.
 //!
-//! Each has a small runtime of its own. Callers, be they threads or futures of any runtime,
-//! hand work over and wait for the answer, so that the store neither needs a runtime of the
-//! caller's nor minds one.
+//! Each drives a runtime of its own. Callers spawn work on it and wait for the result, from threads
+//! and from futures of any runtime.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +14,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task;
 
-/// A thread with a runtime, until what it was started with ends.
+/// A thread that drives a runtime until its main task ends.
 pub(crate) struct Background {
     handle: Handle,
     id: ThreadId,
@@ -23,8 +22,8 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Starts a thread; it ends when the future that is sent to it does.
-    pub(crate) fn start(name: &str) -> Result<(Self, oneshot::Sender<Life>), StoreError> {
+    /// Starts a thread, which ends when the main task that is sent to it does.
+    pub(crate) fn start(name: &str) -> Result<(Self, oneshot::Sender<MainTask>), StoreError> {
         let failed = |source| StoreError::Io {
             location: "the thread of the PostgreSQL store".to_owned(),
             source: Arc::new(source),
@@ -34,13 +33,13 @@ impl Background {
             .build()
             .map_err(failed)?;
         let handle = runtime.handle().clone();
-        let (life, begun) = oneshot::channel::<Life>();
+        let (main, received) = oneshot::channel::<MainTask>();
         let thread = thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
                 runtime.block_on(async {
-                    if let Ok(life) = begun.await {
-                        life.await;
+                    if let Ok(main) = received.await {
+                        main.await;
                     }
                 });
             })
@@ -50,7 +49,7 @@ impl Background {
             id: thread.thread().id(),
             thread: Mutex::new(Some(thread)),
         };
-        Ok((background, life))
+        Ok((background, main))
     }
 
     /// Returns the thread's runtime.
@@ -58,23 +57,24 @@ impl Background {
         &self.handle
     }
 
-    /// Runs work on the thread. The work is given up when the caller is no longer interested.
+    /// Runs work on the thread. Dropping the future aborts the work.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.begin(work).await
+        self.spawn(work).await
     }
 
-    /// Begins work on the thread, and returns what waits for it and gives it up when dropped.
-    pub(crate) fn begin<T: Send + 'static>(
+    /// Spawns work on the thread. Dropping the handle aborts the work.
+    pub(crate) fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-    ) -> GivenUp<T> {
-        GivenUp(self.handle.spawn(work))
+    ) -> AbortOnDrop<T> {
+        AbortOnDrop(self.handle.spawn(work))
     }
 
-    /// Refuses to wait for the thread on the thread itself, as from a logger that records.
+    /// Returns an error on the thread itself, where waiting would be a deadlock, as in a logger that
+    /// records.
     pub(crate) fn check_thread(&self) -> Result<(), StoreError> {
         if thread::current().id() == self.id {
             return Err(StoreError::Unsupported {
@@ -85,7 +85,7 @@ impl Background {
         Ok(())
     }
 
-    /// Waits for the end of the thread, unless this is the thread.
+    /// Waits for the end of the thread, unless it is the calling thread.
     pub(crate) fn join(&self) {
         let thread = self
             .thread
@@ -101,13 +101,13 @@ impl Background {
     }
 }
 
-/// What a thread lives for.
-pub(crate) type Life = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// The future whose end is the end of a thread.
+pub(crate) type MainTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A task that is aborted when nobody waits for it.
-pub(crate) struct GivenUp<T>(task::JoinHandle<Result<T, StoreError>>);
+/// A handle that aborts its task on drop.
+pub(crate) struct AbortOnDrop<T>(task::JoinHandle<Result<T, StoreError>>);
 
-impl<T> Future for GivenUp<T> {
+impl<T> Future for AbortOnDrop<T> {
     type Output = Result<T, StoreError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -122,14 +122,14 @@ impl<T> Future for GivenUp<T> {
     }
 }
 
-impl<T> Drop for GivenUp<T> {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// Waits for a future on this thread, whatever runtime the thread may belong to.
+/// Waits for a future on this thread, inside a runtime or outside.
 pub(crate) fn wait<F: Future>(future: F) -> F::Output {
-    // Inside a task of tokio its budget would end the waiting too early, for ever.
+    // Inside a task of tokio, an exhausted budget would never let it complete.
     pollster::block_on(task::unconstrained(future))
 }

@@ -96,7 +96,7 @@ pub(crate) async fn check(connections: Connections, schema: Schema) -> Result<Ch
             Ok(check)
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
     .map_err(|failure| failure.error)

@@ -1,4 +1,4 @@
-//! Connections: two pools, and what one attempt to use a connection comes to.
+//! The connections of a store: two pools, and connections for one attempt.
 
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
@@ -30,9 +30,9 @@ pub(crate) struct Connections {
     reads: Side,
     writes: Side,
     server: Arc<Server>,
-    /// Where the server is, for errors.
+    /// Names the server and the schema in errors.
     pub(crate) location: Arc<str>,
-    /// What readers do with rows that are no entries.
+    /// Whether readers skip damaged rows.
     pub(crate) tolerance: Tolerance,
     limit: Duration,
     retry_timeout: Duration,
@@ -46,7 +46,7 @@ struct Side {
     runtime: Handle,
 }
 
-/// What ends what nobody waits for any more.
+/// Tasks that cancel the statements of dropped connections.
 type Ending = Mutex<Vec<JoinHandle<()>>>;
 
 /// The runtimes of connections.
@@ -111,7 +111,7 @@ impl Connections {
         Self::new(Arc::new(server), &options, "a test", runtimes).unwrap()
     }
 
-    /// Names the location anew, now that the schema is known.
+    /// Sets the location, once the schema is known.
     pub(crate) fn at(mut self, location: &str) -> Self {
         self.location = location.into();
         self
@@ -124,7 +124,7 @@ impl Connections {
     pub(crate) async fn write(&self) -> Result<Connection, Failure> {
         let got = self.get(&self.writes).await;
         got.map_err(|failure| Failure {
-            // Who has it is done with it in a while.
+            // Its user returns it in a while.
             retry: failure.retry || is_timeout(&failure.error),
             ..failure
         })
@@ -132,8 +132,8 @@ impl Connections {
 
     async fn get(&self, side: &Side) -> Result<Connection, Failure> {
         let pool = side.pool.clone();
-        // A task of its own: a session that is being opened for a caller that goes away is
-        // opened, and the pool has it. Given up halfway it would exist beside the pool.
+        // A task of its own: a session that is being opened when the caller drops the future goes to
+        // the pool. Aborted halfway it would exist beside the pool.
         let got = side.runtime.spawn(async move { pool.get().await }).await;
         let object = match got {
             Ok(Ok(object)) => object,
@@ -159,7 +159,7 @@ impl Connections {
         let (server, runtime) = (Arc::clone(&self.server), self.reads.runtime.clone());
         let opened = runtime.spawn(async move { server.open(settings).await });
         match opened.await {
-            // The driver goes on until the session has ended.
+            // The driver runs until the session ends.
             Ok(Ok((client, _driver))) => Ok(Detached {
                 client,
                 server: Arc::clone(&self.server),
@@ -170,7 +170,7 @@ impl Connections {
         }
     }
 
-    /// Returns when what was given up so far has ended.
+    /// Waits until the statements of connections dropped so far have ended.
     pub(crate) async fn ended(&self) {
         let ending = std::mem::take(&mut *self.ending());
         for ending in ending {
@@ -183,12 +183,12 @@ impl Connections {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether this is the first of all who ask, and may change the trail's functions.
+    /// Returns whether this is the first call of a store that may write.
     pub(crate) fn begin_adoption(&self) -> bool {
         self.server.begin_adoption()
     }
 
-    /// Returns until when a call that begins now goes on trying.
+    /// Returns the time until which a call that begins now retries.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.retry_timeout
     }
@@ -199,8 +199,7 @@ impl Connections {
     }
 }
 
-/// A connection of its own. When it is dropped, what it is busy with is cancelled, and the
-/// session ends.
+/// A connection outside the pools. Dropping it cancels its statement and ends the session.
 pub(crate) struct Detached {
     client: Client,
     server: Arc<Server>,
@@ -237,7 +236,7 @@ impl Drop for Detached {
     }
 }
 
-/// Tries until an attempt succeeds, or fails for good, or the time is up.
+/// Retries until an attempt succeeds, fails permanently, or the deadline has passed.
 pub(crate) async fn retrying<T, F>(
     deadline: Instant,
     mut attempt: impl FnMut() -> F,
@@ -258,13 +257,14 @@ where
     }
 }
 
-/// Whether one of the attempts may have committed, although none of them was told so.
+/// Tracks whether an attempt may have committed without a confirmation by the server.
 #[derive(Default)]
-pub(crate) struct Doubt(AtomicBool);
+pub(crate) struct CommitTracker(AtomicBool);
 
-impl Doubt {
-    /// Waits for the answer to a commit, which may be lost, as may be who waits.
-    pub(crate) async fn commit<T>(
+impl CommitTracker {
+    /// Waits for the answer to a commit. If the answer is lost or the future dropped, the commit is
+    /// unconfirmed.
+    pub(crate) async fn track<T>(
         &self,
         commit: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
@@ -273,8 +273,8 @@ impl Doubt {
         let answered = match &answer {
             Ok(_) => true,
             Err(error) => error.code().is_some_and(|code| {
-                // Of one that is ended while it waits for replicas the commit stays, and a
-                // pooler in between says the others where it lost the server.
+                // 57P: a commit that is terminated while it waits for replicas stays committed. 08 and
+                // 58: a pooler in between reports a lost server.
                 let open = ["57P", "08", "58"];
                 !open.iter().any(|class| code.code().starts_with(class))
             }),
@@ -285,15 +285,15 @@ impl Doubt {
         answer
     }
 
-    /// Whether entries may be there of an attempt that was not told so.
-    pub(crate) fn is_open(&self) -> bool {
+    /// Returns whether an attempt may have stored its entries.
+    pub(crate) fn is_unconfirmed(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Says of the last attempt's failure what it means for all of them.
-    pub(crate) fn about(&self, failure: Failure, location: &str) -> Failure {
-        // What stands in the way of these entries did so before, too.
-        if !self.is_open() || failure.concerns_content() {
+    /// Marks the failure of the last attempt as unconfirmed if an earlier one may have committed.
+    pub(crate) fn mark(&self, failure: Failure, location: &str) -> Failure {
+        // A failure of the content itself applied to the earlier attempts, too.
+        if !self.is_unconfirmed() || failure.concerns_content() {
             return failure;
         }
         Failure {
@@ -303,9 +303,8 @@ impl Doubt {
     }
 }
 
-/// A connection for one attempt. Unless the attempt is settled, what it is busy with is
-/// cancelled when it is dropped, and it is closed; only then is there room for another one in
-/// the pool.
+/// A connection for one attempt. Dropping it before the attempt is finished cancels its statement
+/// and closes it; only then can the pool open another one.
 pub(crate) struct Connection {
     object: Option<Object>,
     connections: Connections,
@@ -314,7 +313,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Ends an attempt. A connection that failed as such does not return to its pool.
-    pub(crate) fn settle<T>(
+    pub(crate) fn finish<T>(
         mut self,
         result: Result<Result<T, Error>, Elapsed>,
     ) -> Result<T, Failure> {
@@ -327,7 +326,7 @@ impl Connection {
             Ok(Err(error)) => {
                 let failure = Failure::from_driver(&location, &error);
                 if failure.retry && matches!(failure.error, StoreError::Io { .. }) {
-                    // It is lost; the server has noticed, or will.
+                    // It is lost; the server notices by itself.
                     close(self.object.take());
                 } else if error.as_db_error().is_some() {
                     drop(self.object.take());
@@ -341,7 +340,7 @@ impl Connection {
         }
     }
 
-    /// How long the whole attempt may take.
+    /// The time limit of the attempt.
     pub(crate) fn limit(&self) -> Duration {
         self.connections.limit
     }
@@ -353,7 +352,7 @@ impl Deref for Connection {
     fn deref(&self) -> &Object {
         match &self.object {
             Some(object) => object,
-            None => unreachable!("a connection is there until it is settled"),
+            None => unreachable!("a connection is present until it is finished"),
         }
     }
 }
@@ -362,7 +361,7 @@ impl DerefMut for Connection {
     fn deref_mut(&mut self) -> &mut Object {
         match &mut self.object {
             Some(object) => object,
-            None => unreachable!("a connection is there until it is settled"),
+            None => unreachable!("a connection is present until it is finished"),
         }
     }
 }

@@ -136,7 +136,7 @@ pub(crate) async fn position(
             row.try_get(0).map(Position::before)
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
     .map_err(|failure| failure.error)
@@ -156,7 +156,7 @@ async fn adopt(connections: &Connections, schema: &Schema) {
             row.try_get::<_, Option<i64>>(0)
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await;
     match adopted {
@@ -221,7 +221,7 @@ pub(crate) async fn committed_after(
                             another server; begin anew, or from the beginning",
             })
         };
-        connection.settle(done)?.ok_or_else(unknown)
+        connection.finish(done)?.ok_or_else(unknown)
     })
     .await
     .map_err(|failure| failure.error)

@@ -8,7 +8,7 @@ use chrono::DateTime;
 use tokio::time::timeout;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 
-use crate::connection::{Connections, Doubt, retrying};
+use crate::connection::{CommitTracker, Connections, retrying};
 use crate::retention;
 use crate::row::{COPY, Row, VALUE_TYPES, Values};
 use crate::schema::Schema;
@@ -80,7 +80,7 @@ pub(crate) async fn copy(
     schema: &Schema,
     rows: &[Row],
 ) -> Result<bool, StoreError> {
-    let doubt = Doubt::default();
+    let tracker = CommitTracker::default();
     let copied = retrying(connections.deadline(), || async {
         let connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
@@ -89,10 +89,10 @@ pub(crate) async fn copy(
             for row in rows {
                 writer.as_mut().write(&Values::of(row).params()).await?;
             }
-            doubt.commit(writer.finish()).await
+            tracker.track(writer.finish()).await
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await;
     match copied {
@@ -100,7 +100,7 @@ pub(crate) async fn copy(
         Err(failure) if failure.is_duplicate() => Ok(false),
         Err(failure) => {
             let location = &connections.location;
-            Err(doubt.about(failure.or_read_only(location), location).error)
+            Err(tracker.mark(failure.or_read_only(location), location).error)
         }
     }
 }

@@ -79,7 +79,7 @@ async fn are_missing(connections: &Connections, schema: &Schema) -> Result<bool,
             Ok(false)
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     });
     looked.await.map_err(|failure| failure.error)
 }

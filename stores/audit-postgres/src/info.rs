@@ -154,7 +154,7 @@ pub(crate) async fn read(
             Ok(info)
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
     .map_err(|failure| failure.error)

@@ -161,7 +161,7 @@ async fn rows<T>(
             rows.iter().map(&read).collect()
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
     .map_err(|failure| failure.error)

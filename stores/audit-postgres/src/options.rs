@@ -1,4 +1,4 @@
-//! How a store is connected.
+//! The settings of a store.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,18 +12,17 @@ use crate::background;
 use crate::store::PostgresStore;
 use crate::{tls, url};
 
-/// The longest that anything may take; the server counts milliseconds in 31 bits.
+/// The longest time limit; the server counts milliseconds in 31 bits.
 const LONGEST: Duration = Duration::from_secs(24 * 24 * 60 * 60);
-/// How many connections a pool has at most.
+/// The most connections of a pool.
 const MOST_CONNECTIONS: usize = 1000;
-/// How many batches wait at most.
+/// The most batches of the queue.
 const MOST_BATCHES: usize = 1_000_000;
 
 /// Settings for connecting a [`PostgresStore`].
 ///
-/// Every wait has a limit, and what is not done by then is an error: [`StoreError::Busy`] for
-/// a lock, [`StoreError::Io`] of the kind `TimedOut` for anything else. No limit is longer than
-/// 24 days, which stand for anything longer.
+/// Every wait has a limit, after which the call fails with [`StoreError::Busy`] for a lock and with
+/// [`StoreError::Io`] of the kind `TimedOut` otherwise. The longest limit is 24 days.
 ///
 /// # Example: a schema of its own, and short waits
 /// ```no_run
@@ -81,25 +80,25 @@ impl PostgresOptions {
         Self::default()
     }
 
-    /// Lets readers pass over rows that are no entries, where by default the first one is
-    /// [`StoreError::Corrupt`]: one such row, which a role that may write can add, hides no others.
-    /// Ask [`PostgresStore::damaged`] afterwards which they were.
+    /// Lets readers skip damaged rows, where by default the first one is [`StoreError::Corrupt`]. A
+    /// role that may write can add such a row, and would hide all entries by it.
+    /// [`PostgresStore::damaged`] returns the skipped rows.
     pub fn pass_over_damaged(mut self) -> Self {
         self.tolerance = Tolerance::new(true);
         self
     }
 
-    /// Sets the schema in which the trail's tables lie; it is created if it does not exist.
+    /// Sets the schema of the trail's tables; it is created if it does not exist.
     ///
-    /// Without it they lie in the first schema of the connection's search path, which is
-    /// `public` unless the role or the database has another one.
+    /// The default is the first schema of the connection's search path, which is `public` unless the
+    /// role or the database has another one.
     pub fn schema(mut self, name: impl Into<String>) -> Self {
         self.schema = Some(name.into());
         self
     }
 
-    /// Sets whether the tables are made or upgraded, and partitions made ahead (the default),
-    /// or left to another role: then it is an error if they are missing.
+    /// Sets whether the store creates and upgrades its tables and creates partitions ahead (`true` by
+    /// default). With `false`, missing tables are an error.
     pub fn migrate(mut self, migrate: bool) -> Self {
         self.migrate = migrate;
         self
@@ -125,61 +124,60 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets how many batches wait to be written (1024; from 1 to 1,000,000); then `append` waits
-    /// for room. Nothing is ever dropped to make room.
+    /// Sets the capacity of the queue in batches (1,024 by default, from 1 to 1,000,000). `append`
+    /// waits while the queue is full; no batch is dropped.
     pub fn queue(mut self, batches: usize) -> Self {
         self.queue = batches.clamp(1, MOST_BATCHES);
         self
     }
 
-    /// Sets for how many months after this one partitions are made (3).
+    /// Sets the number of months ahead for which partitions are created (3 by default).
     pub fn months_ahead(mut self, months: u8) -> Self {
         self.months_ahead = months;
         self
     }
 
-    /// Sets how long a new connection may take (5 seconds), for each address of each host that
-    /// is tried.
+    /// Sets the time limit of a new connection, for each address of each host (5 s by default).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout.min(LONGEST);
         self
     }
 
-    /// Sets how long a reader waits for a connection of the pool (5 seconds).
+    /// Sets how long a reader waits for a connection of the pool (5 s by default).
     pub fn pool_timeout(mut self, timeout: Duration) -> Self {
         self.pool_timeout = timeout.min(LONGEST);
         self
     }
 
-    /// Sets how long a statement may take (30 seconds). Two seconds later, the server is
-    /// taken for dead.
+    /// Sets the time limit of a statement (30 s by default). Two seconds later the server counts as
+    /// dead.
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout.min(LONGEST);
         self
     }
 
-    /// Sets how long to wait for a lock that somebody else holds (5 seconds), before the call
-    /// fails with [`StoreError::Busy`].
+    /// Sets how long a statement waits for a lock (5 s by default), before the call fails with
+    /// [`StoreError::Busy`].
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout.min(LONGEST);
         self
     }
 
-    /// Sets how long a call goes on trying after a lost connection, one that could not be had, a
-    /// deadlock or a serialization failure (10 seconds).
+    /// Sets how long a call retries after a lost or failed connection, a deadlock or a serialization
+    /// failure (10 s by default).
     pub fn retry_timeout(mut self, timeout: Duration) -> Self {
         self.retry_timeout = timeout.min(LONGEST);
         self
     }
 
-    /// Sets a file with the certificates (PEM) of the authorities that may vouch for the
-    /// server, instead of those of the operating system and of `sslrootcert` in the URL.
+    /// Sets a file with the certificates (PEM) of the authorities that the client trusts, instead of
+    /// those of the operating system and of `sslrootcert` in the URL.
     pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Self {
         self.root_certificates = Some(file.into());
         self
     }
 
-    /// Connects, from synchronous code or where blocking does no harm.
+    /// Connects, and blocks the thread.
     ///
     /// `url` is a `postgres://` URL or a text of `key=value` pairs, as libpq takes them; see
     /// [`PostgresStore::connect`].
@@ -190,7 +188,7 @@ impl PostgresOptions {
         background::wait(self.connect_async(url))
     }
 
-    /// Connects, from any async runtime or none.
+    /// Connects, in any async runtime or none.
     ///
     /// # Errors
     /// As [`PostgresStore::connect`].
@@ -210,18 +208,18 @@ impl PostgresOptions {
         }
         config.connect_timeout(self.connect_timeout);
         if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
-            // The default of two hours is too long for noticing that a server is gone.
+            // The default of two hours is too long to notice a dead server.
             config
                 .keepalives_idle(Duration::from_secs(30))
                 .keepalives_interval(Duration::from_secs(10))
                 .keepalives_retries(3);
         }
-        tls::settle_mode(&mut config, target.has_mode);
+        tls::resolve_mode(&mut config, target.has_mode);
         PostgresStore::open(config, options).await
     }
 }
 
-/// Names a server and a database for errors, without the password.
+/// Returns the name of a server and a database for errors, without the password.
 pub(crate) fn location(config: &Config) -> String {
     let ports = config.get_ports();
     let hosts: Vec<_> = config

@@ -190,7 +190,7 @@ async fn count_by_months(
     };
     let done = months.await;
     say_that_it_is_over().await;
-    connection.settle(done)
+    connection.finish(done)
 }
 
 /// Returns the sum of the only column of rows.
@@ -259,7 +259,7 @@ pub(crate) async fn committed(
             })
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
 }
@@ -401,7 +401,7 @@ pub(crate) async fn explain_indexed(
             column(rows)
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
 }
@@ -513,7 +513,7 @@ async fn send(
         Ok(Ok(()))
     })
     .await;
-    connection.settle(done)?.map_err(Failure::last)
+    connection.finish(done)?.map_err(Failure::last)
 }
 
 /// Reads an entry of its bytes; one that is unreadable is named by the id that its column has.
@@ -576,7 +576,7 @@ async fn one(connections: &Connections, statement: &Statement) -> Result<Vec<Row
             .await
     })
     .await;
-    connection.settle(done)
+    connection.finish(done)
 }
 
 /// Reads candidates in an order from one snapshot, as long as they are asked for. Each
@@ -642,7 +642,7 @@ async fn scan(
     };
     let done = pages.await;
     say_that_it_is_over().await;
-    connection.settle(done)?.map_err(Failure::last)
+    connection.finish(done)?.map_err(Failure::last)
 }
 
 /// Lets the connection tell the server that a transaction is over that was only read in. Nobody

@@ -209,7 +209,7 @@ pub(crate) async fn reconcile(
             connection.query(&sql, &[&since, &within, &limit]),
         )
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
     .map_err(|failure| failure.error)?;
@@ -242,7 +242,7 @@ pub(crate) async fn forget(
             connection.execute(&sql, &[&before.timestamp_micros()]),
         )
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
     .map_err(|failure| failure.error)
@@ -256,7 +256,7 @@ async fn require_triggers(connections: &Connections, schema: &Schema) -> Result<
             connection.query_one(&sql, &[]).await?.try_get::<_, bool>(0)
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
     .map_err(|failure| failure.error)?;

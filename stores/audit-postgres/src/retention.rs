@@ -44,7 +44,7 @@ pub(crate) async fn maintain(
                 row.try_get::<_, i32>(0).map(i32::unsigned_abs)
             })
             .await;
-            connection.settle(done)
+            connection.finish(done)
         })
         .await
     };
@@ -74,7 +74,7 @@ pub(crate) async fn lift_fences(
             connection.query_one(&sql, &[]).await?.try_get::<_, i32>(0)
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await;
     match lifted {
@@ -102,7 +102,7 @@ async fn is_rest_large(connections: &Connections, schema: &Schema) -> Result<boo
             connection.query_one(&sql, &[&LARGE]).await?.try_get(0)
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await;
     looked.map_err(|failure| failure.error)
@@ -166,7 +166,7 @@ async fn missing_months(
                 .collect()
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
 }
@@ -185,7 +185,7 @@ async fn raise_fence(
             connection.query_one(&sql, &[&month]).await?.try_get(0)
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     });
     let Some(fence): Option<String> = raised.await? else {
         return Ok(None);
@@ -207,7 +207,7 @@ async fn raise_fence(
             }
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await;
     if let Ok(true) = validated {
@@ -232,7 +232,7 @@ async fn remove_fence(
             connection.batch_execute(&sql).await
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
 }
@@ -256,7 +256,7 @@ pub(crate) async fn add_partition(
             Ok(added)
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
 }
@@ -350,7 +350,7 @@ async fn whole_partitions(
             rows.iter().map(|row| row.try_get::<_, u32>(0)).collect()
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
     .map_err(|failure| failure.error)
@@ -378,7 +378,7 @@ async fn drop_partition(
             Ok(entries)
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await;
     match dropped {
@@ -412,7 +412,7 @@ async fn remove(
             Ok(removed)
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     })
     .await
     .map_err(|failure| failure.or_read_only(&connections.location).error)

@@ -177,7 +177,7 @@ async fn take_step(
         }
     })
     .await;
-    connection.settle(done)?.map_err(Failure::last)
+    connection.finish(done)?.map_err(Failure::last)
 }
 
 async fn step(
@@ -317,7 +317,7 @@ mod tests {
         let schema = Schema::named(name).unwrap();
         let (connections, client) = runtime.block_on(async {
             let mut config = url.parse().unwrap();
-            tls::settle_mode(&mut config, true);
+            tls::resolve_mode(&mut config, true);
             let connections = Connections::to(&config);
             let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
             tokio::spawn(connection);

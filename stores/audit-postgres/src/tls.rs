@@ -15,7 +15,7 @@ use crate::options::PostgresOptions;
 
 /// Sets whether connections are encrypted: to this machine only where the URL requires it, to any
 /// other one always, unless the URL has an `sslmode` that says otherwise.
-pub(crate) fn settle_mode(config: &mut Config, has_mode: bool) {
+pub(crate) fn resolve_mode(config: &mut Config, has_mode: bool) {
     let hosts = config.get_hosts();
     let local = if hosts.is_empty() {
         config.get_hostaddrs().iter().all(IpAddr::is_loopback)
@@ -92,7 +92,7 @@ mod tests {
     fn only_this_machine_is_reached_without_encryption() {
         let mode = |settings: &str| {
             let mut config: Config = settings.parse().unwrap();
-            settle_mode(&mut config, settings.contains("sslmode"));
+            resolve_mode(&mut config, settings.contains("sslmode"));
             config.get_ssl_mode()
         };
         for local in [

@@ -1,7 +1,7 @@
-//! The queue of those who append, and the one task that writes for all of them.
+//! The queue of appended batches, and the task that writes them.
 //!
-//! While a statement is under way, whoever comes waits in the queue; the next statement is
-//! for all of them. The slower a commit is, the more entries share the next one.
+//! Batches queue while a statement runs; the next statement writes all of them. The slower a commit,
+//! the more entries share the next one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -14,25 +14,24 @@ use tokio::task;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
-use crate::connection::{Connections, Doubt, retrying};
+use crate::connection::{CommitTracker, Connections, retrying};
 use crate::error::Failure;
 use crate::row::{APPEND, COLUMN_TYPES, Columns, INSERT_ALL, Row};
 use crate::schema::Schema;
 
-/// How many rows share a statement at most, a batch that is larger by itself aside.
+/// The most rows that share a statement, unless one batch is larger.
 const GROUP_ROWS: usize = 4096;
-/// How many bytes share a statement at most; a batch with more takes several in one
-/// transaction.
+/// The most bytes that share a statement; a larger batch takes several in one transaction.
 const GROUP_BYTES: usize = 16 << 20;
-/// How many bytes a row may have. A message of a gigabyte makes the server end the session.
+/// The most bytes of a row. The server ends the session after a message of a gigabyte.
 const MOST_BYTES: usize = 1_000_000_000;
-/// How long a statement waits at most for those who shared the last one.
+/// The longest wait for the callers that shared the previous statement.
 const GATHER: Duration = Duration::from_micros(200);
 
-/// How many groups after one with an entry that was there are taken for such, too.
-const KNOWN: u32 = 32;
+/// The number of groups after a duplicate that are expected to have duplicates, too.
+const DUPLICATE_GROUPS: u32 = 32;
 
-/// Batches whose time is up within this of each other are given up together.
+/// Batches whose deadlines are this close to each other expire together.
 const TOGETHER: Duration = Duration::from_millis(50);
 
 /// Makes the rows of entries.
@@ -60,19 +59,19 @@ fn rows_within(entries: &[LogEntry], most: usize) -> Result<Vec<Row>, StoreError
 
 type Outcome = Result<(), StoreError>;
 
-/// What stands in the queue.
+/// An element of the queue.
 pub(crate) enum Job {
     Append(Batch),
-    /// Answered when all before it are.
+    /// Answered when all jobs before it are done.
     Barrier(oneshot::Sender<()>),
-    /// The last one: the queue takes no more.
+    /// Closes the queue.
     Close(oneshot::Sender<()>),
 }
 
-/// Rows to be kept, all or none.
+/// Rows to be stored atomically.
 pub(crate) struct Batch {
     pub(crate) rows: Vec<Row>,
-    /// Until when to try again; it is tried once in any case.
+    /// The time until which it is retried; it is tried at least once.
     pub(crate) deadline: Instant,
     pub(crate) done: oneshot::Sender<Outcome>,
 }
@@ -83,18 +82,18 @@ impl Batch {
     }
 
     fn finish(self, outcome: Outcome) {
-        // Whoever gave up waiting is not told: the entries are kept all the same, or not.
+        // The caller may have dropped its future.
         let _gone = self.done.send(outcome);
     }
 }
 
-/// Writes what comes through the queue, until it is closed and empty.
+/// Writes the batches of the queue until it is closed and empty.
 pub(crate) struct Writer {
     connections: Connections,
-    /// What keeps rows that are new, and the call of `audit_append`, which keeps any.
+    /// Inserts rows that are new, and the call of `audit_append`, which accepts duplicates.
     insert: String,
     append: String,
-    known: Arc<Known>,
+    duplicates: Arc<DuplicateHint>,
     commits: Arc<AtomicU64>,
 }
 
@@ -102,14 +101,14 @@ impl Writer {
     pub(crate) fn new(
         connections: Connections,
         schema: &Schema,
-        known: Arc<Known>,
+        duplicates: Arc<DuplicateHint>,
         commits: Arc<AtomicU64>,
     ) -> Self {
         Self {
             connections,
             insert: schema.fill(INSERT_ALL),
             append: schema.fill(APPEND),
-            known,
+            duplicates,
             commits,
         }
     }
@@ -133,8 +132,7 @@ impl Writer {
                     let group;
                     (group, next) = fill(first, &mut queue);
                     last = group.len();
-                    // A task of its own: should it panic, its callers hear of it and the
-                    // others go on.
+                    // A task of its own: a panic fails its callers and not the writer.
                     let writer = Arc::clone(&this);
                     let written = tokio::spawn(async move { writer.commit_group(group).await });
                     if written.await.is_err() {
@@ -159,27 +157,26 @@ impl Writer {
         }
     }
 
-    /// Commits batches together. If one of them cannot be kept, or not in its time, it alone
-    /// is not.
+    /// Commits batches together. A batch that is invalid or past its deadline fails alone.
     async fn commit_group(&self, group: Vec<Batch>) {
         let mut group = group;
-        let mut doubt = Doubt::default();
-        // Those who came first have waited longest.
+        let mut tracker = CommitTracker::default();
+        // The earliest deadline limits the attempt.
         while let Some(deadline) = group.iter().map(|batch| batch.deadline).min() {
             let rows: Vec<_> = group.iter().flat_map(|batch| &batch.rows).collect();
-            match self.commit(&rows, deadline, &doubt).await {
+            match self.commit(&rows, deadline, &tracker).await {
                 Ok(()) => return finish(group, &Ok(())),
                 Err(failure) if group.len() > 1 && failure.concerns_content() => {
                     let (alone, others) = apart(group, &failure.error);
                     for batch in alone {
                         let rows: Vec<_> = batch.rows.iter().collect();
-                        let doubt = Doubt::default();
-                        let outcome = self.commit(&rows, batch.deadline, &doubt).await;
+                        let tracker = CommitTracker::default();
+                        let outcome = self.commit(&rows, batch.deadline, &tracker).await;
                         batch.finish(outcome.map_err(|failure| failure.error));
                     }
                     group = others;
-                    // What is in the way now was so before: nothing is kept yet.
-                    doubt = Doubt::default();
+                    // The conflict failed every attempt so far: nothing is stored yet.
+                    tracker = CommitTracker::default();
                 }
                 Err(failure) => {
                     let (late, others) = late(group, failure.retry.then_some(deadline));
@@ -190,72 +187,81 @@ impl Writer {
         }
     }
 
-    /// Keeps rows, all or none. Where it is unknown whether they were, it is tried again:
-    /// what is there already counts as kept.
-    async fn commit(&self, rows: &[&Row], deadline: Instant, doubt: &Doubt) -> Result<(), Failure> {
+    /// Stores rows atomically, and retries an unconfirmed commit: rows that are already stored count as
+    /// stored.
+    async fn commit(
+        &self,
+        rows: &[&Row],
+        deadline: Instant,
+        tracker: &CommitTracker,
+    ) -> Result<(), Failure> {
         let parts = parts(rows);
-        let done = retrying(deadline, || self.try_commit(&parts, doubt)).await;
+        let done = retrying(deadline, || self.try_commit(&parts, tracker)).await;
         if let Err(failure) = done {
             let location = &self.connections.location;
-            return Err(doubt.about(failure.or_read_only(location), location));
+            return Err(tracker.mark(failure.or_read_only(location), location));
         }
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    async fn try_commit(&self, parts: &[Columns<'_>], doubt: &Doubt) -> Result<(), Failure> {
+    async fn try_commit(
+        &self,
+        parts: &[Columns<'_>],
+        tracker: &CommitTracker,
+    ) -> Result<(), Failure> {
         let mut connection = self.connections.write().await?;
-        // An allowance for each of them.
+        // A time limit for each part.
         let number = u32::try_from(parts.len()).unwrap_or(u32::MAX);
         let limit = connection.limit().saturating_mul(number);
         if let [part] = parts
-            && !self.known.is_expected()
-            && !doubt.is_open()
+            && !self.duplicates.is_expected()
+            && !tracker.is_unconfirmed()
         {
             let inserted = timeout(limit, async {
                 let insert = connection.prepare_typed_cached(&self.insert, &COLUMN_TYPES);
                 let insert = insert.await?;
                 let params = part.params();
-                doubt.commit(connection.execute(&insert, &params)).await
+                tracker.track(connection.execute(&insert, &params)).await
             });
             match inserted.await {
-                // By the same entry, perhaps.
+                // Perhaps by the same entry.
                 Ok(Err(error)) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
-                    self.known.expect();
+                    self.duplicates.expect();
                 }
-                done => return connection.settle(done).map(|_| ()),
+                done => return connection.finish(done).map(|_| ()),
             }
         }
         let done = timeout(limit, async {
             let statement = connection.prepare_cached(&self.append).await?;
             if let [part] = parts {
                 let params = part.params();
-                let appended = doubt.commit(connection.execute(&statement, &params));
+                let appended = tracker.track(connection.execute(&statement, &params));
                 return appended.await.map(|_| ());
             }
             let transaction = connection.transaction().await?;
             for part in parts {
                 transaction.execute(&statement, &part.params()).await?;
             }
-            doubt.commit(transaction.commit()).await
+            tracker.track(transaction.commit()).await
         })
         .await;
-        connection.settle(done)
+        connection.finish(done)
     }
 }
 
-/// Whether entries that come are likely to be there, as when somebody appends again what they
-/// have. Nearly all others are new, and are inserted without a look at whether they are.
+/// Whether the next entries are likely to be stored already, as when a caller appends again. Nearly
+/// all entries are new, and are inserted without looking for duplicates.
 #[derive(Debug, Default)]
-pub(crate) struct Known(AtomicU32);
+pub(crate) struct DuplicateHint(AtomicU32);
 
-impl Known {
-    /// Expects such entries in the next groups.
+impl DuplicateHint {
+    /// Expects duplicates in the next groups.
     pub(crate) fn expect(&self) {
-        self.0.store(KNOWN, Ordering::Relaxed);
+        self.0.store(DUPLICATE_GROUPS, Ordering::Relaxed);
     }
 
-    /// Whether the next group may have such entries.
+    /// Returns whether duplicates are expected in the next group.
     fn is_expected(&self) -> bool {
         let fewer = |groups: u32| groups.checked_sub(1);
         let groups = self
@@ -271,19 +277,19 @@ fn finish(group: Vec<Batch>, outcome: &Outcome) {
     }
 }
 
-/// Divides a group that was tried until a time, or in vain, into those that are tried no more
-/// and the others.
+/// Splits a failed group into the batches whose deadline has passed and the others. Without a
+/// deadline of the attempt, which failed permanently, all have expired.
 fn late(group: Vec<Batch>, tried: Option<Instant>) -> (Vec<Batch>, Vec<Batch>) {
     let Some(tried) = tried else {
         return (group, Vec::new());
     };
-    // Not one try for each of many that came together.
+    // Batches that were queued together must not expire one attempt at a time.
     let until = tried.max(Instant::now()) + TOGETHER;
     group.into_iter().partition(|batch| batch.deadline <= until)
 }
 
-/// Waits a moment for those who were answered just now and append again, so that they share the
-/// next statement and not each other's rest: until as many are in the queue as are `expected`.
+/// Waits up to [`GATHER`] until `expected` batches are queued, so that callers that were answered just
+/// now and append again share the next statement.
 async fn gather(queue: &mpsc::Receiver<Job>, expected: usize) {
     let start = Instant::now();
     while queue.len() < expected && start.elapsed() < GATHER {
@@ -292,7 +298,8 @@ async fn gather(queue: &mpsc::Receiver<Job>, expected: usize) {
     }
 }
 
-/// Takes what shares a statement with the first out of the queue, and what came next.
+/// Takes the batches that share a statement with the first out of the queue, and the job that does
+/// not.
 fn fill(first: Batch, queue: &mut mpsc::Receiver<Job>) -> (Vec<Batch>, Option<Job>) {
     let (mut rows, mut bytes) = (first.rows.len(), first.bytes());
     let mut group = vec![first];
@@ -310,8 +317,7 @@ fn fill(first: Batch, queue: &mut mpsc::Receiver<Job>) -> (Vec<Batch>, Option<Jo
     (group, None)
 }
 
-/// Takes apart a group that cannot be kept as a whole: the batches to be tried alone, and
-/// the others.
+/// Splits a group that failed by its content into the batches to be tried alone and the others.
 fn apart(group: Vec<Batch>, error: &StoreError) -> (Vec<Batch>, Vec<Batch>) {
     let StoreError::Conflict { id } = error else {
         return (group, Vec::new());
@@ -320,13 +326,13 @@ fn apart(group: Vec<Batch>, error: &StoreError) -> (Vec<Batch>, Vec<Batch>) {
         .into_iter()
         .partition(|batch| batch.rows.iter().any(|row| row.id == *id));
     if alone.is_empty() {
-        // Nobody has the id that the server named: it does not matter whose fault it is.
+        // No batch has the id that the server named: each is tried alone.
         return (others, alone);
     }
     (alone, others)
 }
 
-/// Divides rows into what one statement takes.
+/// Splits rows into the parts that one statement takes each.
 fn parts<'r>(rows: &[&'r Row]) -> Vec<Columns<'r>> {
     let mut parts = Vec::new();
     let (mut begin, mut bytes) = (0, 0);

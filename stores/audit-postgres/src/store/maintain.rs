@@ -1,10 +1,10 @@
-//! Imports, retention, partitions, indexes, and what the trail is checked for.
+//! Imports, retention, partitions, indexes, checks and reconciliation.
 
 use audit_core::{LogEntry, Query, Store, StoreError};
 use chrono::{DateTime, Utc};
 
 use super::PostgresStore;
-use crate::background::{self, GivenUp};
+use crate::background::{self, AbortOnDrop};
 use crate::check::{self, Check};
 use crate::import::{self, Months};
 use crate::indexes;
@@ -12,23 +12,22 @@ use crate::reconcile::{self, Reconcile, Reconciliation};
 use crate::retention;
 use crate::writer::rows;
 
-/// How many entries a step of an import has.
+/// The number of entries in one step of an import.
 const IMPORT: usize = 10_000;
 
 impl PostgresStore {
-    /// Keeps many entries, such as those of another store: by `COPY`, in steps of 10,000, each
-    /// of which is kept as a whole or not at all. Returns how many entries there were.
+    /// Stores many entries, such as those of another store, by `COPY` in atomic steps of 10,000.
+    /// Returns the number of entries.
     ///
-    /// What is stored already with the same content counts as kept, at the cost of
-    /// [`append`](Store::append). Blocks the thread.
+    /// Entries that are already stored with the same content count as stored; they cost as much as
+    /// with [`append`](Store::append). Blocks the thread.
     ///
-    /// A month of which there are 2,000 entries or more gets a partition, if the role owns the
-    /// tables; the entries of others are kept in `audit_entry_rest`.
+    /// A month with 2,000 entries or more gets a partition if the role owns the tables. The entries
+    /// of other months go to `audit_entry_rest`.
     ///
     /// # Errors
-    /// As [`append`](Store::append); the steps before stay done, and to call it again with all
-    /// of the entries goes on. The entries of the next step are taken from the iterator while the
-    /// server keeps the last one, whose error comes after that.
+    /// As [`append`](Store::append). Completed steps are kept; calling it again with all of the
+    /// entries resumes. The iterator is one step ahead of the server when an error is returned.
     pub fn import(&self, entries: impl IntoIterator<Item = LogEntry>) -> Result<u64, StoreError> {
         if self.shared.read_only {
             return Err(self.read_only());
@@ -36,16 +35,16 @@ impl PostgresStore {
         let mut entries = entries.into_iter();
         let (mut imported, mut fresh) = (0, true);
         let mut months = Months::default();
-        let mut under_way: Option<(Vec<LogEntry>, GivenUp<bool>)> = None;
+        let mut under_way: Option<(Vec<LogEntry>, AbortOnDrop<bool>)> = None;
         loop {
-            // While the server takes the last step.
+            // Runs while the server writes the previous step.
             let step: Vec<_> = entries.by_ref().take(IMPORT).collect();
             let made = if fresh { rows(&step) } else { Ok(Vec::new()) };
             if let Some((last, copied)) = under_way.take() {
-                // Where one step has known entries, the next ones may well have, too.
+                // Duplicates in one step make duplicates in the next ones likely.
                 fresh = background::wait(copied)?;
                 if !fresh {
-                    self.append_known(&last)?;
+                    self.append_duplicates(&last)?;
                 }
                 imported += last.len() as u64;
             }
@@ -61,24 +60,24 @@ impl PostgresStore {
                 }))?;
             }
             if fresh {
-                let copied = self.begin(|connections, schema| async move {
+                let copied = self.spawn(|connections, schema| async move {
                     import::copy(&connections, &schema, &rows).await
                 })?;
                 under_way = Some((step, copied));
             } else {
-                self.append_known(&step)?;
+                self.append_duplicates(&step)?;
                 imported += step.len() as u64;
             }
         }
     }
 
-    fn append_known(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
-        self.shared.known.expect();
+    fn append_duplicates(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        self.shared.duplicates.expect();
         self.append(entries)
     }
 
-    /// Removes entries as [`purge`](Store::purge) does, without blocking. Dropped, it stops; of
-    /// the step it is at all is removed or nothing.
+    /// Removes entries as [`purge`](Store::purge) does, without blocking. Dropping the future stops
+    /// it; a step is atomic.
     ///
     /// # Errors
     /// As [`purge`](Store::purge).
@@ -94,9 +93,8 @@ impl PostgresStore {
         .await
     }
 
-    /// Makes the partitions of this month and of as many as
-    /// [`months_ahead`](PostgresOptions::months_ahead) says, and returns how many were
-    /// missing.
+    /// Creates the partitions of this month and of the next `months_ahead` months, and returns the
+    /// number of partitions that were missing.
     ///
     /// A store whose role owns the tables does so when it connects and every six hours; for
     /// others call this from a job of the owner, or `SELECT audit_maintain()` with any client.
@@ -110,13 +108,13 @@ impl PostgresStore {
         }))
     }
 
-    /// Builds the indexes that a trail of an earlier version lacks, while others write and
-    /// read, and returns how many were missing. Takes as long as the server needs for it, and
-    /// goes on where it was when it was interrupted.
+    /// Builds the indexes that a trail of an earlier version lacks, without blocking writers and
+    /// readers, and returns the number that were missing. Has no time limit, and resumes after an
+    /// interruption.
     ///
-    /// A store whose role owns the tables does so in the background when it connects; the trail
-    /// is complete without them, and some questions take longer. To wait for it, or to learn of
-    /// an error, call this. While one process builds, others return 0.
+    /// A store whose role owns the tables builds them in the background when it connects; until then
+    /// some queries are slower. Call this to wait for it or to get its error. While one process
+    /// builds, others return 0.
     ///
     /// # Errors
     /// If the server cannot build them. A role that does not own the tables builds none.

@@ -1,4 +1,4 @@
-//! [`PostgresStore`]: what writes, waits and is closed.
+//! [`PostgresStore`]: connecting, appending, closing, and the traits of stores.
 
 mod follow;
 mod maintain;
@@ -13,16 +13,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use audit_core::{AsyncStore, LogEntry, ObjectRef, Page, Query, Store, StoreError, StoreFuture};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::background::{self, Background, GivenUp};
+use crate::background::{self, AbortOnDrop, Background};
 use crate::connection::Connections;
 use crate::local::LocalPool;
 use crate::options::PostgresOptions;
 use crate::query;
 use crate::schema::Schema;
-use crate::writer::{Batch, Job, Known, rows};
+use crate::writer::{Batch, DuplicateHint, Job, rows};
 use crate::{Damaged, Tolerance};
 
-/// How many answers of the server wait for whoever exports them.
+/// How many batches of lines an export reads ahead of the caller.
 const EXPORTS: usize = 2;
 
 /// Keeps the trail in a PostgreSQL database, version 13 or later.
@@ -37,7 +37,7 @@ const EXPORTS: usize = 2;
 ///
 /// **Retries:** after a deadlock, a serialization failure or a lost connection a call tries
 /// again until [`retry_timeout`](PostgresOptions::retry_timeout). No entry is stored twice:
-/// the id tells the server what it has already.
+/// the server recognizes it by its id.
 ///
 /// **Size:** an entry whose canonical form, with its changes and the names of their fields beside
 /// it, takes more than 1,000,000,000 bytes is [`StoreError::Invalid`]: the server would end the
@@ -49,8 +49,8 @@ const EXPORTS: usize = 2;
 ///
 /// **Async:** the store has two threads of its own: one writes, one reads for futures. The
 /// methods of [`Store`] block the thread that calls them, and may do so inside any runtime; those that end in `_async` are for any
-/// runtime. A future of [`append_async`](Self::append_async) that is dropped leaves all of
-/// its entries kept or none; it never leaves a part.
+/// runtime. A dropped future of [`append_async`](Self::append_async) has stored all of its entries or
+/// none, never a part.
 ///
 /// # Example: see the [crate's documentation](crate)
 #[derive(Clone)]
@@ -69,7 +69,7 @@ struct Shared {
     schema: Schema,
     read_only: bool,
     migrate: bool,
-    known: Arc<Known>,
+    duplicates: Arc<DuplicateHint>,
     commits: Arc<AtomicU64>,
 }
 
@@ -90,12 +90,12 @@ impl PostgresStore {
     /// and the setting to use instead.
     ///
     /// # Errors
-    /// - [`StoreError::Io`]: the server is not to be reached.
+    /// - [`StoreError::Io`]: the server cannot be reached.
     /// - [`StoreError::Foreign`]: tables of another program have the trail's names.
     /// - [`StoreError::NewerSchema`]: a later version of this library made the tables.
     /// - [`StoreError::Unsupported`]: the database's encoding is not UTF-8, the schema's name is
-    ///   odd, or none is named and the search path has none that exists.
-    /// - [`StoreError::Backend`]: the settings are wrong, the server refuses them, or a pooler in
+    ///   invalid, or the schema is unset and no schema of the search path exists.
+    /// - [`StoreError::Backend`]: the settings are invalid, the server refuses them, or a pooler in
     ///   between pools by transaction.
     pub fn connect(url: &str) -> Result<Self, StoreError> {
         PostgresOptions::new().connect(url)
@@ -114,20 +114,19 @@ impl PostgresStore {
         PostgresOptions::new()
     }
 
-    /// Asks this store, such as one that is no log's.
+    /// Returns a query of this store, which needs no log.
     pub fn query(&self) -> Query {
         Query::of(Arc::new(self.clone()))
     }
 
-    /// Returns the name of the schema in which the trail's tables lie.
+    /// Returns the name of the schema that has the trail's tables.
     pub fn schema(&self) -> &str {
         self.shared.schema.name()
     }
 
-    /// Keeps the entries as [`append`](Store::append) does, without blocking.
+    /// Stores entries as [`append`](Store::append) does, without blocking.
     ///
-    /// If the queue is full, waits for room. Once the entries are in the queue they are
-    /// written whether or not the future is polled on or dropped.
+    /// Waits while the queue is full. Queued entries are written even if the future is dropped.
     ///
     /// # Errors
     /// As [`append`](Store::append).
@@ -151,7 +150,7 @@ impl PostgresStore {
             .await?
     }
 
-    /// Returns when everything appended before is written, or known not to be.
+    /// Waits until every batch queued before is written or has failed.
     ///
     /// # Errors
     /// [`StoreError::Closed`] after [`close`](Self::close).
@@ -159,14 +158,13 @@ impl PostgresStore {
         self.shared.enqueue(Job::Barrier).await
     }
 
-    /// Writes what is queued and closes the connections, for all clones of the store: what
-    /// they are asked for later is [`StoreError::Closed`].
+    /// Writes the queued entries and closes the connections of all clones of the store. Later calls
+    /// return [`StoreError::Closed`].
     ///
-    /// To drop the last clone does the same in the background. Neither is needed for
-    /// durability.
+    /// Dropping the last clone does the same in the background. Neither is needed for durability.
     ///
     /// # Errors
-    /// [`StoreError::Closed`] if it is closed already.
+    /// Returns [`StoreError::Closed`] if the store is already closed.
     pub fn close(self) -> Result<(), StoreError> {
         background::wait(self.clone().close_async())?;
         self.shared.writing.join();
@@ -183,20 +181,18 @@ impl PostgresStore {
         self.shared.enqueue(Job::Close).await
     }
 
-    /// Returns how many statements `append` has committed, for tests of how many entries
-    /// share one.
+    /// Returns the number of statements that `append` has committed, for tests.
     #[doc(hidden)]
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
     }
 
-    /// Names the schema, the database and the server, as errors do: without the password.
+    /// Returns the schema, the database and the server as errors name them, without the password.
     pub fn location(&self) -> &str {
         &self.shared.connections.location
     }
 
-    /// Returns the rows that this store's readers passed over so far because they are no
-    /// entries. Empty unless [`PostgresOptions::pass_over_damaged`] is set.
+    /// Returns the damaged rows that readers of this store have skipped. Empty unless [`PostgresOptions::pass_over_damaged`] is set.
     pub fn damaged(&self) -> Damaged {
         self.tolerance().damaged()
     }
@@ -233,15 +229,15 @@ impl PostgresStore {
                 self.shared.check_open()?;
                 work(connections.clone(), self.shared.schema.clone()).await
             }
-            None => self.begin(work)?.await,
+            None => self.spawn(work)?.await,
         }
     }
 
     /// Begins work on the thread that reads.
-    fn begin<T, F>(
+    fn spawn<T, F>(
         &self,
         work: impl FnOnce(Connections, Schema) -> F,
-    ) -> Result<GivenUp<T>, StoreError>
+    ) -> Result<AbortOnDrop<T>, StoreError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -249,7 +245,7 @@ impl PostgresStore {
         self.shared.check_open()?;
         self.shared.check_thread()?;
         let work = work(self.shared.connections.clone(), self.shared.schema.clone());
-        Ok(self.shared.reading.begin(work))
+        Ok(self.shared.reading.spawn(work))
     }
 
     fn read_only(&self) -> StoreError {
@@ -272,7 +268,7 @@ impl Shared {
         self.reading.check_thread()
     }
 
-    /// Puts a job into the queue and waits for its answer.
+    /// Queues a job and waits for its result.
     async fn enqueue<T>(
         &self,
         job: impl FnOnce(oneshot::Sender<T>) -> Job,
@@ -311,8 +307,8 @@ impl Store for PostgresStore {
         self.block_on(async |store| store.count_async(query).await)
     }
 
-    /// Objects whose model or identity is longer than 1,000 bytes and begins with the same 900
-    /// as another's come in an order of their own.
+    /// Objects whose model or identity has more than 1,000 bytes, of which the first 900 equal those
+    /// of another object, are sorted by hash.
     fn objects(
         &self,
         query: &Query,
@@ -321,14 +317,13 @@ impl Store for PostgresStore {
         self.block_on(async |store| store.objects_async(query, after).await)
     }
 
-    /// Hands out the bytes as they are stored, all of one snapshot: what is committed meanwhile
-    /// is not in it. `line` is called on the thread that calls this, in no runtime of the
-    /// store's, and the server is asked for the next entries meanwhile: up to 500 at a time, fewer
-    /// if they are large. Where an entry has to be read to tell whether the query asks for it,
-    /// it is. A row is one line: bytes with line ends, which are no entry, come as the text of a
-    /// JSON string.
+    /// Passes the stored bytes of one snapshot to `line`, on the calling thread and outside any
+    /// runtime of the store. Entries that are committed meanwhile are not in the snapshot. The store
+    /// reads ahead: up to 500 entries at a time, fewer if they are large. It parses entries only
+    /// where the columns do not decide whether they match. Damaged bytes that contain line ends are
+    /// passed as the text of a JSON string.
     ///
-    /// The snapshot lasts as long as the export: the server keeps what is removed until then.
+    /// The server keeps removed rows until the export ends.
     fn export(
         &self,
         query: &Query,
@@ -337,9 +332,9 @@ impl Store for PostgresStore {
         query.check()?;
         self.shared.check_open()?;
         let (send, mut lines) = mpsc::channel(EXPORTS);
-        // Given up with its connection when this returns early.
+        // Aborted, and its connection closed, when this returns early.
         self.shared.check_thread()?;
-        let reading = self.shared.reading.begin(query::export(
+        let reading = self.shared.reading.spawn(query::export(
             self.shared.connections.clone(),
             self.shared.schema.clone(),
             query.clone(),
@@ -359,24 +354,24 @@ impl Store for PostgresStore {
         Ok(count)
     }
 
-    /// Drops whole partitions where the query says no more than
-    /// [`until`](Query::until), and removes the rest in steps of 5,000, between which others
-    /// write. A partition that somebody reads is emptied, and dropped by a later purge; see the
-    /// [crate's documentation](crate). What is committed after it began stays, but for what is
-    /// written into such a partition before it is dropped.
+    /// Drops complete partitions if the query has no condition but [`until`](Query::until), and
+    /// removes the remaining entries in steps of 5,000, between which writers proceed. A partition
+    /// in use by readers is emptied instead, and dropped by a later purge; see the
+    /// [crate's documentation](crate). Entries that are committed after the purge began stay, except
+    /// those in a partition that it drops.
     ///
-    /// It goes by the number of the transaction that wrote an entry. Of entries that another
-    /// cluster wrote, and a dump or a replication brought here, those stay whose numbers are
-    /// of transactions that run here meanwhile; another purge removes them.
+    /// The number of the writing transaction decides which entries are older than the purge. After a
+    /// dump or a replication from another cluster, entries with the numbers of transactions that are
+    /// running here stay until the next purge.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`] if the role does not own the tables. The steps before an
-    /// error stay done; to call it again goes on.
+    /// Returns [`StoreError::ReadOnly`] if the role does not own the tables. Completed steps are kept;
+    /// calling it again resumes.
     fn purge(&self, query: &Query) -> Result<u64, StoreError> {
         background::wait(self.purge_async(query))
     }
 
-    /// Everything appended is durable already; this waits for what is still being appended.
+    /// Waits for batches that are still queued. Appended entries are durable without it.
     fn flush(&self) -> Result<(), StoreError> {
         background::wait(self.flush_async())
     }

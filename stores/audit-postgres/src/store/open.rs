@@ -1,4 +1,4 @@
-//! How a store is opened, and what it does in the background afterwards.
+//! Opens a store, and maintains its tables in the background.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -18,9 +18,9 @@ use crate::options::{self, PostgresOptions};
 use crate::retention;
 use crate::schema::{self, Found, SCHEMA_VERSION, Schema};
 use crate::server::Server;
-use crate::writer::{Known, Writer};
+use crate::writer::{DuplicateHint, Writer};
 
-/// How often a store looks whether partitions are missing.
+/// The interval at which a store checks for missing partitions.
 const MAINTENANCE: Duration = Duration::from_secs(6 * 60 * 60);
 
 impl PostgresStore {
@@ -28,14 +28,14 @@ impl PostgresStore {
         config: tokio_postgres::Config,
         mut options: PostgresOptions,
     ) -> Result<Self, StoreError> {
-        // Each store names its own rows, also where several are opened with the same settings.
+        // Stores that are opened with the same settings report their damaged rows separately.
         options.tolerance = Tolerance::new(options.tolerance.passes_over());
         let (writing, life) = Background::start("audit-postgres")?;
         let (reading, reads) = Background::start("audit-pg-reads")?;
         let location = options::location(&config);
         let server = {
             let options = options.clone();
-            // It may have files to read.
+            // Reads files of certificates.
             writing.run(async move { Server::new(&config, &options) })
         };
         let server = Arc::new(server.await?);
@@ -44,7 +44,7 @@ impl PostgresStore {
             reads: reading.runtime().clone(),
             writes: writing.runtime().clone(),
         };
-        // Each lives until the writer ends.
+        // Both threads run until the writer ends.
         let (alive, ended) = oneshot::channel::<()>();
         let read = reads.send(Box::pin(async move {
             let _ended = ended.await;
@@ -60,16 +60,16 @@ impl PostgresStore {
         let (connections, schema) = begun.await?;
         let (jobs, queue) = mpsc::channel(options.queue);
         let commits = Arc::new(AtomicU64::new(0));
-        let known = Arc::new(Known::default());
+        let duplicates = Arc::new(DuplicateHint::default());
         let writer = Writer::new(
             connections.clone(),
             &schema,
-            Arc::clone(&known),
+            Arc::clone(&duplicates),
             Arc::clone(&commits),
         );
         let maintenance = maintenance(connections.clone(), schema.clone(), options.clone());
         let lived = life.send(Box::pin(async move {
-            // Goes when the writer ends.
+            // Aborted with the runtime when the writer ends.
             let _maintenance = tokio::spawn(maintenance);
             writer.run(queue).await;
             drop(alive);
@@ -87,7 +87,7 @@ impl PostgresStore {
                 schema,
                 read_only: options.read_only,
                 migrate: options.migrate,
-                known,
+                duplicates,
                 commits,
             }),
             local: None,
@@ -95,7 +95,7 @@ impl PostgresStore {
     }
 }
 
-/// Looks at the server, and makes of the schema what the store needs.
+/// Checks the server's encoding, resolves the schema and creates or upgrades its tables.
 async fn prepare(
     connections: Connections,
     options: &PostgresOptions,
@@ -115,7 +115,7 @@ async fn prepare(
         ))
     })
     .await;
-    let (encoding, current) = connection.settle(done).map_err(|failure| failure.error)?;
+    let (encoding, current) = connection.finish(done).map_err(|failure| failure.error)?;
     if encoding != "UTF8" {
         return Err(StoreError::Unsupported {
             operation: "keep a trail in a database whose encoding is not UTF-8",
@@ -123,8 +123,8 @@ async fn prepare(
     }
     let Some(name) = options.schema.as_ref().or(current.as_ref()) else {
         return Err(StoreError::Unsupported {
-            operation: "tell where the trail belongs, as no schema of the connection's search \
-                        path exists; name one with `PostgresOptions::schema`",
+            operation: "choose a schema, as no schema of the connection's search path exists; name \
+                        one with `PostgresOptions::schema`",
         });
     };
     let schema = Schema::named(name)?;
@@ -142,7 +142,7 @@ async fn prepare(
         }
     }
     if options.migrate {
-        // The trail works without them, in one table.
+        // Not fatal: `audit_entry_rest` takes the entries.
         if let Err(error) = retention::maintain(&connections, &schema, options.months_ahead).await {
             log::warn!("partitions could not be made: {error}");
         }
@@ -158,13 +158,13 @@ async fn look(connections: &Connections, schema: &Schema) -> Result<Found, Store
             schema::look(&*connection, schema, &connections.location),
         )
         .await;
-        connection.settle(done)
+        connection.finish(done)
     });
     looked.await.map_err(|failure| failure.error)?
 }
 
-/// Builds what is missing, and makes partitions ahead, as long as the store lives; where that is
-/// left to others, sees that no month stays closed.
+/// Builds missing indexes and creates partitions ahead until the store is closed. A store that may
+/// not migrate only removes leftover fences.
 async fn maintenance(connections: Connections, schema: Schema, options: PostgresOptions) {
     if options.read_only {
         return;

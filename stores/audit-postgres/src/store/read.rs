@@ -1,4 +1,4 @@
-//! Questions: queries aside, entries by id and models, and how queries are answered.
+//! Queries, lookups by id, models, and the server's plans.
 
 use audit_core::{LogEntry, ObjectRef, Page, Query, StoreError};
 use uuid::Uuid;
@@ -133,8 +133,8 @@ impl PostgresStore {
         self.with(lookup::models).await
     }
 
-    /// Returns what the trail's tables are, apart from the entries: versions, partitions,
-    /// sizes, rights. A role that may only read is enough.
+    /// Returns the versions, partitions, sizes and privileges of the trail's tables. A role that may
+    /// only read is enough.
     ///
     /// # Errors
     /// If the server cannot be asked.
@@ -142,8 +142,7 @@ impl PostgresStore {
         self.block_on(Self::info_async)
     }
 
-    /// Returns what the tables are as [`info`](Self::info) does, without
-    /// blocking.
+    /// Returns the facts that [`info`](Self::info) does, without blocking.
     ///
     /// # Errors
     /// As [`info`](Self::info).
@@ -151,7 +150,7 @@ impl PostgresStore {
         self.with(info::read).await
     }
 
-    /// Returns how the server would find the entries of a query: `EXPLAIN`, a line a step.
+    /// Returns the server's plan for a query, as `EXPLAIN` prints it.
     ///
     /// # Errors
     /// If the server cannot be asked.
@@ -162,8 +161,8 @@ impl PostgresStore {
         )
     }
 
-    /// Returns how the server would find the entries of a query if the trail were so large
-    /// that it never read a table as a whole: which index leads to them, however few there are.
+    /// Returns the server's plan for a query with sequential scans disabled: which index serves it,
+    /// however small the table is.
     ///
     /// # Errors
     /// If the server cannot be asked.
