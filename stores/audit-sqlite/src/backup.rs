@@ -29,7 +29,15 @@ pub(crate) fn to_file(from: &Connection, to: &Path, location: &str) -> Result<()
     }
     let part = beside(to, &format!("-part-{}", std::process::id()));
     file::create(&part, 0o600);
-    let written = write(from, &part, location, &shown)
+    let written = File::options()
+        .write(true)
+        .create(!cfg!(unix))
+        .truncate(false)
+        .open(&part)
+        .map(drop)
+        // An error of SQLite would name the temporary file.
+        .map_err(failed)
+        .and_then(|()| write(from, &part, location, &shown))
         // No connection has the copy open any more.
         .and_then(|()| {
             File::options()

@@ -1,4 +1,4 @@
-//! Texts of files that went through tools of Windows.
+//! Byte order marks and other encodings than UTF-8.
 
 /// The byte order mark of UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn encodings_are_known_by_their_first_bytes() {
+    fn encodings_are_recognized_by_their_first_bytes() {
         let utf16 = |text: &str, order: fn(u16) -> [u8; 2]| -> Vec<u8> {
             text.encode_utf16().flat_map(order).collect()
         };

@@ -1,4 +1,4 @@
-//! Errors of the command: the fault, its place and a hint.
+//! Errors of the command: message, position and hint.
 
 use std::fmt;
 use std::io;
@@ -9,14 +9,14 @@ use audit_import::ImportError;
 
 use crate::exit::Exit;
 
-/// Where a store on a server says that something is wrong before there is a server.
+/// The location in an error about the URL of a server.
 const URL: &str = "the connection's URL";
 
-/// Why the command did not do what it was asked for.
+/// Why a command failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub(crate) enum Error {
-    /// No store was named, and there is none in the folder.
+    /// No store was named, and the folder has no `audit.db`.
     NoStore,
     /// The store cannot be opened, read or written.
     Store(StoreError),
@@ -24,35 +24,35 @@ pub(crate) enum Error {
     Server(StoreError),
     /// The trail could not be read or an entry not be recorded.
     Trail(audit_core::Error),
-    /// The text is not a query.
+    /// A query is invalid.
     Query {
         /// The text.
         text: String,
         /// The error in it.
         source: ParseQueryError,
     },
-    /// The value of an argument is none.
+    /// The value of an argument is invalid.
     Value {
         /// The argument.
         argument: &'static str,
         /// The error in the value.
         message: String,
     },
-    /// A flag and the query ask for the same thing.
-    Twice {
+    /// A flag and the query have the same condition.
+    Duplicate {
         /// The flag.
         flag: &'static str,
         /// The query's key.
         key: &'static str,
     },
-    /// The arguments do not go together.
+    /// The arguments contradict one another.
     Usage {
-        /// Why not.
+        /// The fault.
         message: String,
         /// The remedy.
         hint: &'static str,
     },
-    /// The trail does not have it.
+    /// The trail does not have the requested object.
     NotFound {
         /// The missing thing.
         what: String,
@@ -61,7 +61,7 @@ pub(crate) enum Error {
         /// The remedy.
         hint: &'static str,
     },
-    /// Several entries' ids begin or end so.
+    /// The ids of several entries begin or end with the same digits.
     Ambiguous {
         /// The beginning or end of the ids.
         part: String,
@@ -70,42 +70,42 @@ pub(crate) enum Error {
     },
     /// A file cannot be read.
     Input {
-        /// Which.
-        place: String,
-        /// Why.
+        /// The name of the file.
+        input: String,
+        /// The error of the system.
         source: io::Error,
     },
     /// The tables of another library cannot be read.
     Tables(ImportError),
-    /// A line of a file is not an entry, or not one that can be kept.
+    /// A line of a file is not an entry, or the store rejects the entry.
     Line {
-        /// Where: the file, the line and the column where they are known.
-        place: String,
+        /// The file, with the line and the column if they are known.
+        position: String,
         /// The fault.
         message: String,
-        /// The part of the file that was kept.
+        /// The part of the file that was imported, as a hint.
         kept: String,
     },
     /// A file cannot be written.
     File {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
     /// The output cannot be written.
     Output(io::Error),
-    /// The interrupt cannot be watched for.
+    /// The handler of interrupts cannot be set.
     Signals(ctrlc::Error),
-    /// It was interrupted.
+    /// The command was interrupted.
     Interrupted {
-        /// The parts that were done and those that were not.
+        /// The parts that were and were not done.
         done: String,
     },
 }
 
 impl Error {
-    /// Wraps what is wrong with a time.
+    /// Wraps the error of a time.
     pub(crate) fn time(argument: &'static str, error: &ParseTimeError) -> Self {
         Self::Value {
             argument,
@@ -113,7 +113,7 @@ impl Error {
         }
     }
 
-    /// Says of a store's error that the store is on a server: something else is to be done then.
+    /// Marks a store's error as one of a server, which has other hints.
     pub(crate) fn of_server(self) -> Self {
         match self {
             Self::Store(error) | Self::Trail(audit_core::Error::Store(error)) => {
@@ -123,22 +123,22 @@ impl Error {
         }
     }
 
-    /// Says how to come by what is not in this build.
+    /// Makes the error for a feature that is not in this build.
     #[cfg(not(feature = "postgres"))]
-    pub(crate) fn absent(what: &str) -> Self {
+    pub(crate) fn absent(name: &str) -> Self {
         Self::Usage {
-            message: format!("this `auditlog` was built without {what}"),
+            message: format!("this `auditlog` was built without {name}"),
             hint: "install audit-cli with its feature `postgres`, which is on by default",
         }
     }
 
-    /// Returns the code the command ends with.
+    /// Returns the exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::NoStore
             | Self::Query { .. }
             | Self::Value { .. }
-            | Self::Twice { .. }
+            | Self::Duplicate { .. }
             | Self::Usage { .. }
             | Self::Ambiguous { .. }
             | Self::Trail(audit_core::Error::Query { .. }) => Exit::Usage,
@@ -153,12 +153,12 @@ impl Error {
         }
     }
 
-    /// Returns whether nobody reads the output any more.
+    /// Returns whether the reader has closed the output.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// Returns the query and the column in it, from 1, that is wrong.
+    /// Returns the invalid query and the column of the fault, from 1.
     pub(crate) fn excerpt(&self) -> Option<(&str, usize)> {
         match self {
             Self::Query { text, source } => Some((text, source.column())),
@@ -166,13 +166,13 @@ impl Error {
         }
     }
 
-    /// Returns what to do about it, where the message does not say.
+    /// Returns the correction, if the message does not contain it.
     pub(crate) fn hint(&self) -> Option<String> {
         let text = match self {
             Self::NoStore => "name one with --store or the variable AUDITLOG_STORE",
             Self::Store(error) | Self::Trail(audit_core::Error::Store(error)) => store_hint(error)?,
             Self::Server(error) => server_hint(error)?,
-            Self::Twice { .. } => "leave one of them out",
+            Self::Duplicate { .. } => "remove one of them",
             Self::NotFound {
                 near: Some(near), ..
             } => {
@@ -190,7 +190,7 @@ impl Error {
     }
 }
 
-/// Returns what to do when a store fails.
+/// Returns the hint for an error of a store.
 fn store_hint(error: &StoreError) -> Option<&'static str> {
     Some(match error {
         StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
@@ -202,7 +202,7 @@ fn store_hint(error: &StoreError) -> Option<&'static str> {
         }
         StoreError::Io { .. } => "check that the file and its folder can be read",
         StoreError::Unconfirmed { .. } => {
-            "ask for the entries when the store can be reached; to import them again doubles none"
+            "query the entries when the store can be reached; a repeated import adds no duplicates"
         }
         StoreError::ReadOnly { .. } => {
             "check that you may write the file and its folder, or that its schema need not be \
@@ -213,13 +213,13 @@ fn store_hint(error: &StoreError) -> Option<&'static str> {
         StoreError::Foreign { .. } => "check the path; it must be a file that auditlog wrote",
         StoreError::NewerSchema { .. } => "use the auditlog command of that version or a later one",
         StoreError::Corrupt { .. } => {
-            "`auditlog doctor` tells what is damaged, if the file can be opened; else restore a backup"
+            "`auditlog doctor` lists the damage, if the file can be opened; else restore a backup"
         }
         _ => return None,
     })
 }
 
-/// Returns what to do when a store on a server fails.
+/// Returns the hint for an error of a store on a server.
 fn server_hint(error: &StoreError) -> Option<&'static str> {
     Some(match error {
         StoreError::Io { source, .. } if source.kind() == io::ErrorKind::TimedOut => {
@@ -245,7 +245,7 @@ fn server_hint(error: &StoreError) -> Option<&'static str> {
     })
 }
 
-/// Returns what to do when a server refuses.
+/// Returns the hint for a rejection by the server.
 #[cfg(feature = "postgres")]
 fn refused_hint(error: &StoreError, message: &str) -> Option<&'static str> {
     Some(match audit_postgres::sqlstate(error) {
@@ -267,7 +267,7 @@ fn refused_hint(error: &StoreError, message: &str) -> Option<&'static str> {
     })
 }
 
-/// Nothing else refuses.
+/// Without PostgreSQL there is no server.
 #[cfg(not(feature = "postgres"))]
 fn refused_hint(_error: &StoreError, _message: &str) -> Option<&'static str> {
     None
@@ -281,8 +281,8 @@ impl fmt::Display for Error {
             Self::Trail(error) => error.fmt(f),
             Self::Query { source, .. } => write!(f, "the query cannot be read: {source}"),
             Self::Value { argument, message } => write!(f, "{argument}: {message}"),
-            Self::Twice { flag, key } => {
-                write!(f, "{flag} and `{key}:` in the query ask for the same")
+            Self::Duplicate { flag, key } => {
+                write!(f, "{flag} and `{key}:` in the query are the same condition")
             }
             Self::Usage { message, .. } => f.write_str(message),
             Self::NotFound { what, .. } => write!(f, "the trail has no {what}"),
@@ -292,14 +292,16 @@ impl fmt::Display for Error {
                     .iter()
                     .try_for_each(|entry| write!(f, "\n  {entry}"))
             }
-            Self::Input { place, source } => write!(f, "{place} cannot be read: {source}"),
+            Self::Input { input, source } => write!(f, "{input} cannot be read: {source}"),
             Self::Tables(error) => error.fmt(f),
-            Self::Line { place, message, .. } => write!(f, "{place}: {message}"),
+            Self::Line {
+                position, message, ..
+            } => write!(f, "{position}: {message}"),
             Self::File { path, source } => {
                 write!(f, "{} cannot be written: {source}", path.display())
             }
             Self::Output(source) => write!(f, "the output cannot be written: {source}"),
-            Self::Signals(source) => write!(f, "interrupts cannot be watched for: {source}"),
+            Self::Signals(source) => write!(f, "the handler of interrupts cannot be set: {source}"),
             Self::Interrupted { done } => write!(f, "interrupted: {done}"),
         }
     }
@@ -342,7 +344,7 @@ impl From<ImportError> for Error {
     }
 }
 
-/// Only the output is written to without saying which file it is.
+/// Errors of files are wrapped by the caller; all others are of the output.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::Output(error)

@@ -1,4 +1,4 @@
-//! What the command's exit code says.
+//! Exit codes of the command.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -7,25 +7,25 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// All went well; an empty answer to a question is an answer.
+    /// Success, also with an empty answer.
     Done = 0,
     /// The trail has no such entry, object or version.
     NotFound = 1,
-    /// The command was called in a way it does not understand.
+    /// The arguments are invalid.
     Usage = 2,
     /// The store cannot be opened, read or written.
     Store = 3,
     /// The input is invalid.
     Data = 4,
-    /// `doctor` or `reconcile` found something wrong.
+    /// `doctor` or `reconcile` found a problem.
     Unhealthy = 5,
     /// The output could not be written.
     Output = 6,
     /// The object did not exist at the time.
     Absent = 7,
-    /// Somebody was asked and said no.
+    /// The user did not confirm.
     Declined = 8,
-    /// It was interrupted before it was done.
+    /// The command was interrupted.
     Interrupted = 130,
 }
 
@@ -49,7 +49,7 @@ impl Exit {
         self as u8
     }
 
-    /// Returns the name by which JSON tells it.
+    /// Returns the name in JSON.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -65,21 +65,19 @@ impl Exit {
         }
     }
 
-    /// Returns what it means, as `--help` and the manual say.
+    /// Returns the description for `--help` and the manual.
     const fn meaning(self) -> &'static str {
         match self {
-            Self::Done => "done; an empty answer to a question is an answer",
+            Self::Done => "success, also with an empty answer",
             Self::NotFound => "the trail has no such entry, object or version",
-            Self::Usage => "wrong arguments, a query or a time that cannot be read",
-            Self::Store => {
-                "the store cannot be opened, read or written, or has rows that are not entries"
-            }
-            Self::Data => "what was to be imported is not what it should be",
-            Self::Unhealthy => "doctor or reconcile found something wrong",
-            Self::Output => "the output could not be written",
+            Self::Usage => "invalid arguments, an invalid query or time",
+            Self::Store => "the store cannot be opened, read or written, or has damaged rows",
+            Self::Data => "the input of an import is invalid",
+            Self::Unhealthy => "doctor or reconcile found a problem",
+            Self::Output => "the output cannot be written",
             Self::Absent => "as-of: the object did not exist then",
-            Self::Declined => "prune: asked, and the answer was not yes",
-            Self::Interrupted => "interrupted before it was done",
+            Self::Declined => "prune: not confirmed",
+            Self::Interrupted => "interrupted",
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which entries a command is about: flags and a query, read together.
+//! The selection of entries by flags and a query, read together.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::zone::Zone;
 #[command(next_help_heading = "Which entries")]
 pub(crate) struct FilterArgs {
     /// A query such as `model:User actor:alice changed:email since:2h level:>=warning`, with
-    /// `OR`, `NOT` and parentheses; other words are looked for as a text
+    /// `OR`, `NOT` and parentheses; other words are searched as text
     #[arg(value_name = "QUERY")]
     query: Vec<String>,
     /// Of this model
@@ -53,19 +53,19 @@ pub(crate) struct FilterArgs {
     /// That changed this path or something inside; may be given several times
     #[arg(long, value_name = "PATH")]
     changed: Vec<String>,
-    /// In which the value at a path was this before
+    /// That changed the value at a path from this
     #[arg(long, value_name = "PATH=VALUE")]
     changed_from: Vec<String>,
-    /// In which the value at a path became this
+    /// That changed the value at a path to this
     #[arg(long, value_name = "PATH=VALUE")]
     changed_to: Vec<String>,
-    /// From then on
+    /// At this time or later
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// From before then
+    /// Before this time
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// That have this text
+    /// That contain this text
     #[arg(long)]
     text: Option<String>,
 }
@@ -91,21 +91,21 @@ impl FilterArgs {
                 argument: flag,
                 message: error.message().to_owned(),
             })?;
-            if asks_twice(query.filter(), read.filter()) {
-                return Err(Error::Twice { flag, key });
+            if overlaps(query.filter(), read.filter()) {
+                return Err(Error::Duplicate { flag, key });
             }
             text.push(' ');
             text.push_str(&term);
         }
-        // Each part was read before, and one after the other they are a query as well.
+        // Each part is valid, so their sequence is a valid query.
         let query = parse(&text).map_err(|source| Error::Query { text, source })?;
-        refuse_nothing(query.filter(), zone)?;
+        reject_contradictions(query.filter(), zone)?;
         Ok(query)
     }
 
-    /// Returns whether the query asks for the oldest first in so many words.
-    pub(crate) fn says_oldest_first(&self) -> bool {
-        // A term that contradicts another is an error.
+    /// Returns whether the query has `order:oldest`.
+    pub(crate) fn is_oldest_first(&self) -> bool {
+        // A contradicting second `order:` is an error.
         let own = self.query.join(" ");
         Query::parse(&own).is_ok() && Query::parse(&format!("order:newest {own}")).is_err()
     }
@@ -160,12 +160,12 @@ impl FilterArgs {
     }
 }
 
-/// Refuses conditions that no entry can meet: whoever wrote them meant others. A span that
-/// ends where it begins is one, such as a program asks for that goes on where it was.
-fn refuse_nothing(filter: &Filter, zone: Zone) -> Result<(), Error> {
+/// Rejects conditions that no entry can meet. A span that ends where it begins is valid, because
+/// programs that poll use it.
+fn reject_contradictions(filter: &Filter, zone: Zone) -> Result<(), Error> {
     let message = match (filter.since, filter.until) {
         (Some(since), Some(until)) if since > until => format!(
-            "no entry is from {} on and from before {}",
+            "no entry is from {} or later and from before {}",
             zone.show(since),
             zone.show(until)
         ),
@@ -178,12 +178,12 @@ fn refuse_nothing(filter: &Filter, zone: Zone) -> Result<(), Error> {
     };
     Err(Error::Usage {
         message,
-        hint: "exchange the two, or leave one of them out",
+        hint: "exchange the two, or remove one of them",
     })
 }
 
-/// Returns whether both have a condition of which there can be one only.
-fn asks_twice(query: &Filter, flag: &Filter) -> bool {
+/// Returns whether both have a condition that can be given only once.
+fn overlaps(query: &Filter, flag: &Filter) -> bool {
     fn both<T>(a: Option<&T>, b: Option<&T>) -> bool {
         a.is_some() && b.is_some()
     }
@@ -202,7 +202,7 @@ fn asks_twice(query: &Filter, flag: &Filter) -> bool {
         || both(query.text.as_ref(), flag.text.as_ref())
 }
 
-/// Quotes a value so that the query's language takes it as it is.
+/// Quotes a value for the query language.
 fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }

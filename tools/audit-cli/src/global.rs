@@ -16,8 +16,8 @@ pub(crate) struct Global {
     /// ./audit.db if there is one
     ///
     /// `sslmode=require` after a `?` demands an encrypted connection, and the variable
-    /// `PGSSLROOTCERT` names a file with the certificate of the server's authority. Others on
-    /// this machine may see what is on the line: a password is better in `AUDITLOG_STORE`.
+    /// `PGSSLROOTCERT` names a file with the certificate of the server's authority. Other
+    /// users of this machine may see the arguments: put a password into `AUDITLOG_STORE`.
     #[arg(
         long,
         short,
@@ -28,14 +28,14 @@ pub(crate) struct Global {
         value_hint = ValueHint::FilePath
     )]
     pub(crate) store: Option<OsString>,
-    /// The schema of the trail's tables in the database, or what `AUDITLOG_SCHEMA` says; the
-    /// session's own if not given. Not for files
+    /// The schema of the trail's tables in the database, or of `AUDITLOG_SCHEMA`; by default that
+    /// of the session. Not for files
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) schema: Option<String>,
     /// Print JSON, one value a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// The zone of times: utc, local, +02:00 or a place such as Europe/Berlin
+    /// The zone of times: utc, local, +02:00 or a name such as Europe/Berlin
     #[arg(
         long,
         global = true,
@@ -48,18 +48,17 @@ pub(crate) struct Global {
         hide_default_value = true
     )]
     pub(crate) tz: Zone,
-    /// When to use colours; `NO_COLOR` turns them off where this is auto
+    /// When to use colours; with auto, `NO_COLOR` turns them off
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
     pub(crate) color: When,
     /// Print long answers without a pager
     ///
     /// On a terminal, `log`, `show`, `history`, `blame`, `as-of`, `diff` and `undo` print through the
-    /// program of the variable `AUDITLOG_PAGER` or `PAGER`, or `less`. An empty variable does
-    /// without one, too.
+    /// program of the variable `AUDITLOG_PAGER` or `PAGER`, or `less`. An empty variable
+    /// turns it off, too.
     #[arg(long, global = true)]
     pub(crate) no_pager: bool,
-    /// Under which name to record what is removed, imported or read; the name of the login
-    /// if not given
+    /// The actor of recorded removals, imports and reads; by default the login name
     #[arg(
         long = "as",
         global = true,
@@ -68,7 +67,7 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) recorded_actor: Option<String>,
-    /// Record that the trail was read, before anything is shown
+    /// Record that the trail is read, before anything is shown
     #[arg(
         long,
         global = true,

@@ -1,4 +1,4 @@
-//! Ctrl-C, noticed between two steps of what is being done.
+//! Ctrl-C, which commands check between two steps.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,8 +9,7 @@ use crate::exit::Exit;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Watches for Ctrl-C and the signal to end; from here on only the second of them ends the
-/// program at once.
+/// Handles Ctrl-C and the termination signal: the first is noted, the second ends the program.
 pub(crate) fn watch() -> Result<(), Error> {
     ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
@@ -20,17 +19,17 @@ pub(crate) fn watch() -> Result<(), Error> {
     .map_err(Error::Signals)
 }
 
-/// Notices Ctrl-C, but leaves it to a program in the foreground to end.
+/// Notes Ctrl-C, and lets a pager in the foreground handle it.
 pub(crate) fn leave() -> Result<(), Error> {
     ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst)).map_err(Error::Signals)
 }
 
-/// Returns whether there was one.
+/// Returns whether Ctrl-C was pressed.
 pub(crate) fn is_requested() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// Waits, but no longer than until there is one.
+/// Waits, at most until Ctrl-C is pressed.
 pub(crate) fn wait(time: Duration) {
     let end = Instant::now() + time;
     while !is_requested() {

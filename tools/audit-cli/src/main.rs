@@ -1,4 +1,4 @@
-//! The command `auditlog`: asks an audit trail, exports, imports and tends it.
+//! The command `auditlog`: queries, exports, imports and maintains an audit trail.
 
 mod command;
 mod encoding;
@@ -7,6 +7,8 @@ mod exit;
 mod filter;
 mod global;
 mod interrupt;
+mod names;
+mod number;
 mod output;
 mod pager;
 mod progress;
@@ -30,8 +32,8 @@ fn main() -> ExitCode {
     warnings::print();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        // Help and versions are told this way, too.
-        Err(told) if !told.use_stderr() => told.exit(),
+        // Help and versions are errors to clap.
+        Err(help) if !help.use_stderr() => help.exit(),
         Err(error) if env::args_os().any(|argument| argument == "--json") => {
             report::print_usage(&error);
             return Exit::Usage.into();
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
     let colour = cli.global.color;
     match command::run(cli) {
         Ok(exit) => exit.into(),
-        // `| head` has seen enough.
+        // A reader such as `head` may close the pipe.
         Err(error) if error.is_closed_pipe() => Exit::Done.into(),
         Err(error) => {
             report::print(&error, json, colour);

@@ -1,4 +1,4 @@
-//! What is printed: where to, in which colours, as tables or as JSON.
+//! The standard output: lines, tables and JSON, with colours and a pager on a terminal.
 
 use std::env;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -26,11 +26,11 @@ pub(crate) enum When {
     Never,
 }
 
-/// The number of characters of a value that a terminal shows.
-const LONGEST: usize = 200;
+/// The maximum number of characters of a value on a terminal.
+const MAX_VALUE: usize = 200;
 
-/// The width below which a column of words is broken into letters.
-const NARROWEST: u16 = 10;
+/// The minimum width of a column with wrapped words.
+const MIN_COLUMN: u16 = 10;
 
 /// The kind of a part of a line, which has a colour of its own.
 #[derive(Clone, Copy, Debug)]
@@ -39,15 +39,15 @@ pub(crate) enum Part {
     Quiet,
     /// A heading.
     Heading,
-    /// Who.
+    /// An actor.
     Actor,
     /// An object.
     Object,
     /// A level.
     Level(Level),
-    /// Something good.
+    /// A good result.
     Good,
-    /// Something bad.
+    /// A bad result.
     Bad,
 }
 
@@ -71,23 +71,22 @@ impl Output {
         }
     }
 
-    /// Returns whether JSON is asked for.
+    /// Returns whether output is JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Returns whether a person reads along.
+    /// Returns whether output goes to a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
         self.terminal
     }
 
-    /// Cuts a value that would flood a terminal, and says how long it is; what a program reads
-    /// is all of it.
+    /// Cuts a long value on a terminal, and adds its length. Output for programs is complete.
     pub(crate) fn cut(&self, value: String) -> String {
         if !self.terminal {
             return value;
         }
-        match value.char_indices().nth(LONGEST) {
+        match value.char_indices().nth(MAX_VALUE) {
             Some((end, _)) => {
                 let length = text::thousands(value.chars().count() as u64);
                 format!(
@@ -99,12 +98,12 @@ impl Output {
         }
     }
 
-    /// Prints a line; what of it was stored is escaped already.
+    /// Prints a line; the caller has escaped stored texts.
     pub(crate) fn line(&mut self, line: impl AsRef<str>) -> Result<(), Error> {
         Ok(writeln!(self.out, "{}", line.as_ref())?)
     }
 
-    /// Prints JSON that is there as text, on a line of its own.
+    /// Prints JSON text on one line.
     pub(crate) fn json_line(&mut self, json: &str) -> Result<(), Error> {
         if self.terminal {
             return self.line(text::safe_json(json));
@@ -112,7 +111,7 @@ impl Output {
         self.line(json)
     }
 
-    /// Prints a value as JSON on a line of its own.
+    /// Prints a value as JSON on one line.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Error> {
         let json = serde_json::to_string(value).map_err(io::Error::other)?;
         self.json_line(&json)
@@ -120,7 +119,7 @@ impl Output {
 
     /// Prints a table; on a terminal that is too narrow for its columns, a block of lines for each row.
     pub(crate) fn table(&mut self, table: &Table) -> Result<(), Error> {
-        if self.terminal && width().is_some_and(|width| least_width(table) > usize::from(width)) {
+        if self.terminal && width().is_some_and(|width| min_width(table) > usize::from(width)) {
             let blocks = self.blocks(table);
             return self.lines_of(&blocks);
         }
@@ -145,7 +144,7 @@ impl Output {
         for column in blocks.column_iter_mut() {
             column.set_padding((0, 2));
         }
-        Self::keep_whole(&mut blocks, [0]);
+        Self::no_wrap(&mut blocks, [0]);
         blocks
     }
 
@@ -163,7 +162,7 @@ impl Output {
         if self.terminal {
             table.set_content_arrangement(ContentArrangement::Dynamic);
         } else {
-            // Output for programs is not broken into lines.
+            // Output for programs is not wrapped.
             table.set_content_arrangement(ContentArrangement::Disabled);
             table.force_no_tty();
         }
@@ -190,9 +189,8 @@ impl Output {
         table
     }
 
-    /// Makes columns, by their numbers, as wide as what they hold: a broken id or time is
-    /// none.
-    pub(crate) fn keep_whole(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
+    /// Excludes columns, by their numbers, from wrapping: an id or a time must not be split.
+    pub(crate) fn no_wrap(table: &mut Table, columns: impl IntoIterator<Item = usize>) {
         for column in columns {
             if let Some(column) = table.column_mut(column) {
                 column.set_constraint(ColumnConstraint::ContentWidth);
@@ -247,7 +245,7 @@ impl Output {
         format!("{style}{content}{style:#}")
     }
 
-    /// Shows what follows through a pager, if a person reads along.
+    /// Sends further output through a pager, on a terminal.
     pub(crate) fn page(&mut self, wanted: bool) {
         if wanted
             && self.terminal
@@ -257,15 +255,15 @@ impl Output {
         }
     }
 
-    /// Says that everything is printed, and waits until a pager is closed.
+    /// Flushes the output, and waits until the pager is closed.
     pub(crate) fn finish(&mut self) -> Result<(), Error> {
         let flushed = self.out.flush();
         self.out.get_mut().finish()?;
         Ok(flushed?)
     }
 
-    /// Shows an id: on a terminal its last 12 digits, which are random and enough to ask for it. Ids
-    /// begin with the time, so those of one batch share their beginning.
+    /// Shows an id: on a terminal its last 12 digits, which are random and identify the entry. Ids
+    /// begin with the time, so those of one batch share their first digits.
     pub(crate) fn id(&self, id: Uuid) -> String {
         let text = id.to_string();
         match text.rsplit_once('-') {
@@ -274,27 +272,27 @@ impl Output {
         }
     }
 
-    /// Gives everything printed so far to whoever reads it.
+    /// Flushes the output.
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
         Ok(self.out.flush()?)
     }
 
-    /// Returns whether whoever read the output has gone away.
+    /// Returns whether the reader has closed the output.
     #[cfg(unix)]
     pub(crate) fn is_closed() -> bool {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let stdout = io::stdout();
-        // Asked for nothing: errors and the end of the reader are told all the same.
-        let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+        // Errors and a closed pipe are reported without being requested.
+        let mut events = [PollFd::new(&stdout, PollFlags::empty())];
         let at_once = Timespec {
             tv_sec: 0,
             tv_nsec: 0,
         };
         let ends = PollFlags::ERR | PollFlags::HUP;
-        poll(&mut asked, Some(&at_once)).is_ok() && asked[0].revents().intersects(ends)
+        poll(&mut events, Some(&at_once)).is_ok() && events[0].revents().intersects(ends)
     }
 
-    /// Returns whether whoever read the output has gone away: known only when writing.
+    /// Returns `false`: on this system a closed output is noticed only when writing.
     #[cfg(not(unix))]
     pub(crate) fn is_closed() -> bool {
         false
@@ -311,24 +309,24 @@ impl Write for Output {
     }
 }
 
-/// Returns how many columns of a terminal a table needs to be readable.
-fn least_width(table: &Table) -> usize {
+/// Returns the minimum width at which a table is readable.
+fn min_width(table: &Table) -> usize {
     table
         .column_iter()
         .zip(table.column_max_content_widths())
         .map(|(column, content)| {
-            let whole = column.constraint() == Some(&ColumnConstraint::ContentWidth);
-            let least = if whole {
+            let fixed = column.constraint() == Some(&ColumnConstraint::ContentWidth);
+            let least = if fixed {
                 content
             } else {
-                content.min(NARROWEST)
+                content.min(MIN_COLUMN)
             };
             usize::from(least) + usize::from(column.padding_width())
         })
         .sum()
 }
 
-/// Decides about colours.
+/// Returns whether to use colours.
 pub(crate) fn is_coloured(when: When, terminal: bool) -> bool {
     let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
     match when {
@@ -340,7 +338,7 @@ pub(crate) fn is_coloured(when: When, terminal: bool) -> bool {
     }
 }
 
-/// Returns how many columns the terminal has.
+/// Returns the width of the terminal in columns.
 pub(crate) fn width() -> Option<u16> {
     Table::new().width()
 }

@@ -1,4 +1,4 @@
-//! The program through which long answers are shown on a terminal.
+//! Runs the pager for long answers on a terminal.
 
 use std::env;
 use std::ffi::OsString;
@@ -8,14 +8,14 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use crate::interrupt;
 use crate::text;
 
-/// The pager where no variable names one.
+/// The default pager.
 const DEFAULT: &str = "less";
 
-/// Where the output goes: to the terminal or file itself, or to a pager.
+/// The destination of the output: standard output or a pager.
 #[derive(Debug)]
 pub(crate) enum Sink {
     Stdout(io::Stdout),
-    /// A pager that starts with the first bytes, so that a question can be interrupted until then.
+    /// A pager that starts with the first bytes. Until then Ctrl-C ends the command.
     Waiting(Pager),
     Running(Running),
 }
@@ -28,7 +28,7 @@ pub(crate) struct Pager {
     named: bool,
 }
 
-/// A pager that shows something.
+/// A running pager.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
@@ -36,8 +36,8 @@ pub(crate) struct Running {
 }
 
 impl Pager {
-    /// Returns the pager that `AUDITLOG_PAGER` or `PAGER` names, else `less`; `None` if a variable
-    /// is empty or says `cat`, or if the terminal is dumb.
+    /// Returns the pager of `AUDITLOG_PAGER` or `PAGER`, else `less`; `None` if the variable is
+    /// empty or `cat`, or if the terminal is dumb.
     pub(crate) fn from_environment() -> Option<Self> {
         let named = ["AUDITLOG_PAGER", "PAGER"]
             .into_iter()
@@ -68,14 +68,14 @@ impl Pager {
             command.env("LV", "-c");
         }
         let mut child = command.spawn()?;
-        // Ctrl-C is the pager's: without this the command would leave it behind. Where it cannot be
-        // watched for, it ends both.
+        // The pager handles Ctrl-C; without this the command would exit before the pager. If no
+        // handler can be set, Ctrl-C ends both.
         let _unwatched = interrupt::leave();
         let input = child.stdin.take();
         Ok(Running { child, input })
     }
 
-    /// Splits the command at blanks; a shell reads one that has more than words.
+    /// Splits the command at blanks; a shell runs one with other special characters.
     fn command(&self) -> Command {
         let is_plain = |c: char| c.is_alphanumeric() || " -_./+=:,@%".contains(c);
         let text = self.command.to_string_lossy();
@@ -106,14 +106,14 @@ impl Running {
 }
 
 impl Sink {
-    /// Sends what follows through a pager.
+    /// Sends further output through a pager.
     pub(crate) fn page(&mut self, pager: Pager) {
         if matches!(self, Self::Stdout(_)) {
             *self = Self::Waiting(pager);
         }
     }
 
-    /// Says that all is written, and waits until the pager is closed.
+    /// Closes the pager's input, and waits until the pager exits.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         if let Self::Running(running) = self {
             running.input = None;
@@ -162,9 +162,9 @@ impl Write for Sink {
 }
 
 impl Drop for Sink {
-    /// A pager that was left open keeps the terminal: it is waited for.
+    /// Waits for an open pager, which has the terminal.
     fn drop(&mut self) {
-        // There is nothing left to say it to.
+        // The error cannot be reported any more.
         let _lost = self.finish();
     }
 }

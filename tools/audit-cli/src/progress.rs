@@ -1,12 +1,12 @@
-//! How far a long command is: on the error output, and only on a terminal.
+//! Progress of long commands, on standard error if that is a terminal.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Shows how many of so many entries are done; of an unknown number without one.
-pub(crate) fn bar(total: Option<u64>, what: &'static str) -> ProgressBar {
-    // Hidden where the error output is no terminal.
+/// Shows the progress of an operation on entries; `total` is `None` if unknown.
+pub(crate) fn bar(total: Option<u64>, operation: &'static str) -> ProgressBar {
+    // Hidden unless standard error is a terminal.
     let target = ProgressDrawTarget::stderr_with_hz(10);
     let (bar, template) = match total {
         Some(total) => (
@@ -22,12 +22,12 @@ pub(crate) fn bar(total: Option<u64>, what: &'static str) -> ProgressBar {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ");
     bar.set_style(style);
-    bar.set_message(what);
+    bar.set_message(operation);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }
 
-/// Returns whether anybody sees it.
-pub(crate) fn is_seen() -> bool {
+/// Returns whether progress is shown.
+pub(crate) fn is_visible() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stderr())
 }

@@ -1,4 +1,4 @@
-//! How an error is told.
+//! Prints errors and warnings on standard error.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::output::{self, When};
 use crate::text;
 
-/// Tells an error on the error output: what was wrong, where, and what to do.
+/// Prints an error: the message, the position, and a hint.
 pub(crate) fn print(error: &Error, json: bool, colour: When) {
     let message = if json {
         let column = error.excerpt().map(|(_, column)| column);
@@ -31,58 +31,57 @@ pub(crate) fn print(error: &Error, json: bool, colour: When) {
         };
         lines(error, style)
     };
-    say(&message);
+    write(&message);
 }
 
-/// Writes on the error output, without the passwords of URLs.
-fn say(message: &str) {
-    // Where the error output cannot be written, the exit code is all that is left.
+/// Writes to standard error, without the passwords of URLs.
+fn write(message: &str) {
+    // If standard error is closed, only the exit code reports the error.
     let _lost = io::stderr().write_all(text::without_passwords(message).as_bytes());
 }
 
-/// Tells on the error output what was passed over.
+/// Prints an error as a warning.
 pub(crate) fn warn(error: &Error) {
     let message = text::safe(&error.to_string()).into_owned();
-    say(&format!("warning: {message}\n"));
+    write(&format!("warning: {message}\n"));
 }
 
-/// The number of damaged rows that are named.
-const DAMAGED: usize = 20;
+/// The maximum number of damaged rows that are listed.
+const MAX_DAMAGED: usize = 20;
 
-/// Names the rows that were passed over because they are no entries, and returns whether there
-/// are any.
+/// Lists the damaged rows that were skipped, and returns whether there are any.
 pub(crate) fn damaged(rows: &[String]) -> bool {
-    for row in rows.iter().take(DAMAGED) {
-        say(&format!(
+    for row in rows.iter().take(MAX_DAMAGED) {
+        write(&format!(
             "warning: the store is damaged: {}\n",
             text::safe(row)
         ));
     }
-    if rows.len() > DAMAGED {
-        let more = text::thousands((rows.len() - DAMAGED) as u64);
-        say(&format!("warning: and {more} more such rows\n"));
+    if rows.len() > MAX_DAMAGED {
+        let more = text::thousands((rows.len() - MAX_DAMAGED) as u64);
+        write(&format!("warning: and {more} more such rows\n"));
     }
     if !rows.is_empty() {
-        say("hint: run `auditlog doctor` for details; all other entries were read\n");
+        write("hint: run `auditlog doctor` for details; all other entries were read\n");
     }
     !rows.is_empty()
 }
 
-/// Tells as JSON that the arguments are wrong.
+/// Prints invalid arguments as JSON.
 pub(crate) fn print_usage(error: &clap::Error) {
     let text = error.to_string();
-    // The first line says what is wrong, the rest how it would be right.
+    // The first line has the fault, the others the correction.
     let (message, rest) = text.split_once('\n').unwrap_or((&text, ""));
     let message = message.trim_start_matches("error: ");
     let hint = Some(rest.trim()).filter(|hint| !hint.is_empty());
-    say(&json_line(Exit::Usage, message, None, hint));
+    write(&json_line(Exit::Usage, message, None, hint));
 }
 
-/// Tells for people that the arguments are wrong.
+/// Prints invalid arguments as text.
 pub(crate) fn print_usage_lines(error: &clap::Error) {
     let message = error.render();
     let coloured = output::is_coloured(When::Auto, io::stderr().is_terminal());
-    say(&if coloured {
+    write(&if coloured {
         message.ansi().to_string()
     } else {
         message.to_string()
@@ -90,14 +89,14 @@ pub(crate) fn print_usage_lines(error: &clap::Error) {
 }
 
 fn json_line(exit: Exit, message: &str, column: Option<usize>, hint: Option<&str>) -> String {
-    let told = json!({
+    let error = json!({
         "error": message,
         "column": column,
         "hint": hint,
         "kind": exit.name(),
         "exit": exit.code(),
     });
-    format!("{}\n", text::safe_json(&told.to_string()))
+    format!("{}\n", text::safe_json(&error.to_string()))
 }
 
 fn lines(error: &Error, style: Style) -> String {

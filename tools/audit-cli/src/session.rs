@@ -1,4 +1,4 @@
-//! What a command runs with.
+//! The settings and the output of a command.
 
 use chrono::{DateTime, Utc};
 
@@ -12,17 +12,17 @@ use crate::trail::Trail;
 pub(crate) struct Session {
     pub(crate) global: Global,
     pub(crate) out: Output,
-    /// When the command began: relative times count from here.
+    /// The start of the command, from which relative times count.
     pub(crate) now: DateTime<Utc>,
 }
 
 impl Session {
     /// Opens the trail to read it.
-    pub(crate) fn read(&self, command: &str, asked: &str) -> Result<Trail, Error> {
-        Trail::read(&self.global, command, asked)
+    pub(crate) fn read(&self, command: &str, query: &str) -> Result<Trail, Error> {
+        Trail::read(&self.global, command, query)
     }
 
-    /// Reads a time that was given for an argument.
+    /// Parses the time in an argument.
     pub(crate) fn time(&self, argument: &'static str, text: &str) -> Result<DateTime<Utc>, Error> {
         audit_core::parse_time(text, &self.global.tz.at(self.now))
             .map_err(|error| Error::time(argument, &error))

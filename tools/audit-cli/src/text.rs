@@ -1,4 +1,4 @@
-//! Stored texts, made harmless for a terminal: a trail may hold what an attacker wrote.
+//! Escapes stored texts for a terminal, because an attacker may have written them.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use audit_core::{Change, LogEntry, Path};
 use serde_json::Value;
 
-/// Whether a character could move the cursor, change colours, reorder or hide what is shown.
+/// Returns whether a character could move the cursor, change colours, reorder or hide what is shown.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -22,7 +22,7 @@ fn is_unsafe(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Escapes what a terminal would act on, as `\n` or `\u{1b}`.
+/// Escapes control characters for a terminal, as `\n` or `\u{1b}`.
 pub(crate) fn safe(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -38,7 +38,7 @@ pub(crate) fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Escapes in JSON what a terminal would act on; the JSON says the same as before.
+/// Escapes control characters in JSON for a terminal; the value stays the same.
 pub(crate) fn safe_json(json: &str) -> Cow<'_, str> {
     if !json.contains(is_unsafe) {
         return Cow::Borrowed(json);
@@ -57,7 +57,7 @@ pub(crate) fn safe_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Leaves the passwords of URLs out of what is said about a mistake.
+/// Replaces the passwords of URLs in a message.
 pub(crate) fn without_passwords(text: &str) -> Cow<'_, str> {
     if !text.contains("://") {
         return Cow::Borrowed(text);
@@ -76,19 +76,19 @@ pub(crate) fn without_passwords(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Leaves the password out of what follows the scheme of a URL.
+/// Replaces the password in the part of a URL after its scheme.
 fn without_password(url: &str) -> String {
-    let (place, parameters) = match url.split_once('?') {
-        Some((place, parameters)) if !parameters.contains('@') => (place, Some(parameters)),
+    let (address, parameters) = match url.split_once('?') {
+        Some((address, parameters)) if !parameters.contains('@') => (address, Some(parameters)),
         _ => (url, None),
     };
-    let mut shown = match place.rsplit_once('@') {
-        Some((login, place)) => match login.split_once(':') {
-            // A character that stands for one.
-            Some((_, "password")) | None => format!("{login}@{place}"),
-            Some((user, _)) => format!("{user}:***@{place}"),
+    let mut shown = match address.rsplit_once('@') {
+        Some((login, host)) => match login.split_once(':') {
+            // A placeholder in documentation.
+            Some((_, "password")) | None => format!("{login}@{host}"),
+            Some((user, _)) => format!("{user}:***@{host}"),
         },
-        None => place.to_owned(),
+        None => address.to_owned(),
     };
     for (number, parameter) in parameters.iter().flat_map(|all| all.split('&')).enumerate() {
         shown.push(if number == 0 { '?' } else { '&' });
@@ -108,18 +108,17 @@ pub(crate) fn value(value: &Value) -> String {
     safe(&value.to_string()).into_owned()
 }
 
-/// Shows the old or new value of a change; nothing was or is there for `None`.
+/// Shows the old or new value of a change, or `-` for a missing one.
 pub(crate) fn side(side: Option<&Value>) -> String {
     side.map_or_else(|| "-".to_owned(), value)
 }
 
-/// Shows an entry's object: its model, key, and what people call it where that says more.
-/// An event has none.
+/// Shows an entry's object: its model, key, and its repr if that differs. An event has none.
 pub(crate) fn object(entry: &LogEntry) -> String {
     let (pk, repr) = (&entry.object_pk, &entry.object_repr);
     if entry.model.is_empty() {
-        let says_more = *repr != entry.action.as_str();
-        return if says_more { safe(repr) } else { "".into() }.into_owned();
+        let differs = *repr != entry.action.as_str();
+        return if differs { safe(repr) } else { "".into() }.into_owned();
     }
     let mut name = entry.model.clone();
     if !pk.is_empty() {
@@ -133,7 +132,7 @@ pub(crate) fn object(entry: &LogEntry) -> String {
     }
 }
 
-/// Shows who did it.
+/// Shows an entry's actor.
 pub(crate) fn actor(entry: &LogEntry) -> String {
     match &entry.actor {
         Some(actor) => safe(&actor.to_string()).into_owned(),
@@ -141,12 +140,12 @@ pub(crate) fn actor(entry: &LogEntry) -> String {
     }
 }
 
-/// Shows where an entry changed something, the first few places of many.
-pub(crate) fn paths<'p>(paths: impl IntoIterator<Item = &'p Path>, most: usize) -> String {
+/// Shows the changed paths of an entry, at most `max` of them.
+pub(crate) fn paths<'p>(paths: impl IntoIterator<Item = &'p Path>, max: usize) -> String {
     let mut paths = paths.into_iter();
     let mut shown: Vec<String> = paths
         .by_ref()
-        .take(most)
+        .take(max)
         .map(|path| safe(path.as_str()).into_owned())
         .collect();
     let left = paths.count();
@@ -156,7 +155,7 @@ pub(crate) fn paths<'p>(paths: impl IntoIterator<Item = &'p Path>, most: usize) 
     shown.join(", ")
 }
 
-/// Says what a change did, in words and with the values.
+/// Describes a change with its values.
 pub(crate) fn change(change: &Change) -> String {
     let mut text = match (&change.old, &change.new) {
         (Some(old), Some(new)) => format!("{} -> {}", value(old), value(new)),
@@ -171,7 +170,7 @@ pub(crate) fn change(change: &Change) -> String {
     text
 }
 
-/// Names how a value was hidden.
+/// Returns the name of a redaction.
 pub(crate) fn redaction_name(redaction: audit_core::Redaction) -> String {
     match serde_json::to_value(redaction) {
         Ok(Value::String(name)) => name,
@@ -179,13 +178,13 @@ pub(crate) fn redaction_name(redaction: audit_core::Redaction) -> String {
     }
 }
 
-/// Joins a number and what is counted.
+/// Joins a number and the noun in singular or plural.
 pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
-    let what = if number == 1 { one } else { many };
-    format!("{} {what}", thousands(number))
+    let noun = if number == 1 { one } else { many };
+    format!("{} {noun}", thousands(number))
 }
 
-/// Writes a number with its thousands apart.
+/// Writes a number with separated thousands.
 pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -206,8 +205,8 @@ mod tests {
     fn passwords_of_urls_are_not_shown() {
         for (text, shown) in [
             (
-                "error: 'postgres://ann:s3c@r/et@h:5432/db?a=b' is none",
-                "error: 'postgres://ann:***@h:5432/db?a=b' is none",
+                "error: 'postgres://ann:s3c@r/et@h:5432/db?a=b' is invalid",
+                "error: 'postgres://ann:***@h:5432/db?a=b' is invalid",
             ),
             ("postgres://ann@h/db", "postgres://ann@h/db"),
             (
@@ -222,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_acts_on_is_escaped() {
+    fn control_characters_are_escaped() {
         assert_eq!(safe("caf\u{e9} \u{1f600}"), "caf\u{e9} \u{1f600}");
         assert_eq!(safe("\u{1b}[31mred\u{7}"), "\\u{1b}[31mred\\u{7}");
         assert_eq!(safe("a\nb\tc\r"), "a\\nb\\tc\\r");
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn escaped_json_says_the_same() {
+    fn escaped_json_has_the_same_value() {
         let value = Value::String("\u{9b}2J \u{202e} \u{e0041} \u{1b}".into());
         let json = value.to_string();
         let escaped = safe_json(&json);
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_are_apart() {
+    fn thousands_are_separated() {
         assert_eq!(thousands(0), "0");
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(1000), "1,000");

@@ -1,4 +1,4 @@
-//! Warnings of the libraries, which speak through `log`.
+//! Prints the warnings that libraries log.
 
 use std::io::Write;
 
@@ -16,7 +16,7 @@ impl Log for Warnings {
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
             let message = record.args().to_string();
-            // There is nowhere else to say it.
+            // There is no other output.
             let _lost = writeln!(std::io::stderr(), "warning: {}", text::safe(&message));
         }
     }
@@ -24,7 +24,7 @@ impl Log for Warnings {
     fn flush(&self) {}
 }
 
-/// Prints them on the error output from here on.
+/// Prints warnings on standard error from here on.
 pub(crate) fn print() {
     if log::set_logger(&Warnings).is_ok() {
         log::set_max_level(LevelFilter::Warn);

@@ -14,15 +14,15 @@ use chrono_tz::Tz;
 pub(crate) enum Zone {
     /// Always the same offset from UTC.
     Fixed(FixedOffset),
-    /// A place of the IANA database.
-    Place(Tz),
+    /// A zone of the IANA database.
+    Named(Tz),
     /// The zone of the system.
     Local,
 }
 
 impl Zone {
     /// Universal time.
-    pub(crate) const UTC: Self = Self::Place(Tz::UTC);
+    pub(crate) const UTC: Self = Self::Named(Tz::UTC);
 
     /// Shows a time as RFC 3339, with as many digits of a second as it has.
     pub(crate) fn show(self, time: DateTime<Utc>) -> String {
@@ -59,20 +59,19 @@ impl FromStr for Zone {
         {
             return Ok(Self::Fixed(offset));
         }
-        text.parse().map(Self::Place).map_err(|_| {
+        text.parse().map(Self::Named).map_err(|_| {
             let names = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
             let near = audit_core::nearest(text, names);
             let near = near.map(|near| format!("; did you mean `{near}`?"));
             format!(
-                "expected utc, local, an offset such as +02:00 or a place such as Europe/Berlin{}",
+                "expected utc, local, an offset such as +02:00 or a name such as Europe/Berlin{}",
                 near.unwrap_or_default()
             )
         })
     }
 }
 
-/// The zone of a time: the offset then, and the zone itself, so that other times can
-/// be told in it.
+/// The offset of a time, with its zone for other times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ZoneOffset {
     zone: Zone,
@@ -105,7 +104,7 @@ impl TimeZone for Zone {
     fn offset_from_local_datetime(&self, local: &NaiveDateTime) -> MappedLocalTime<ZoneOffset> {
         let offset = match self {
             Self::Fixed(offset) => MappedLocalTime::Single(*offset),
-            Self::Place(place) => place
+            Self::Named(zone) => zone
                 .offset_from_local_datetime(local)
                 .map(|offset| offset.fix()),
             Self::Local => Local.offset_from_local_datetime(local),
@@ -123,7 +122,7 @@ impl TimeZone for Zone {
     fn offset_from_utc_datetime(&self, utc: &NaiveDateTime) -> ZoneOffset {
         let offset = match self {
             Self::Fixed(offset) => *offset,
-            Self::Place(place) => place.offset_from_utc_datetime(utc).fix(),
+            Self::Named(zone) => zone.offset_from_utc_datetime(utc).fix(),
             Self::Local => Local.offset_from_utc_datetime(utc),
         };
         ZoneOffset {
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_that_a_zone_leaves_out_is_the_next_one() {
+    fn a_skipped_hour_is_the_next_one() {
         let berlin: Zone = "Europe/Berlin".parse().expect("a zone");
         let now = berlin.at("2026-06-01T00:00:00Z".parse().expect("a time"));
         let read = |text| {
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_zone_is_named() {
+    fn a_misspelt_zone_has_a_suggestion() {
         let error = "Europe/Berln".parse::<Zone>().expect_err("no zone");
         assert!(error.ends_with("did you mean `Europe/Berlin`?"), "{error}");
     }

@@ -1,5 +1,5 @@
-//! The replayed history of a real data set, asked through the command: what it answers is
-//! what an independent oracle says.
+//! The replayed history of a real data set, read through the command and compared with an
+//! independent oracle.
 //!
 //! The data is not part of this repository; see `tests/congress` of the workspace, whose
 //! replay this is. Without it the tests are reported as ignored.
@@ -77,26 +77,26 @@ struct Replayed {
     file: PathBuf,
 }
 
-/// Compares what the command answers with what the oracle says.
+/// Compares the output of the command with the oracle.
 type Check = fn(&Replayed) -> Result<(), Failed>;
 
 static REPLAYED: LazyLock<Result<Replayed, Failed>> = LazyLock::new(|| {
-    let folder = data().ok_or("the data is gone")?;
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("congress-command");
-    if place.exists() {
-        fs::remove_dir_all(&place)?;
+    let data = data().ok_or("the data is missing")?;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("congress-command");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
     }
-    fs::create_dir_all(&place)?;
-    let file = place.join("congress.db");
+    fs::create_dir_all(&folder)?;
+    let file = folder.join("congress.db");
     let store = SqliteStore::options()
         .durability(Durability::Relaxed)
         .open(&file)?;
     let log = AuditLog::builder().store(store).build();
-    replay::record(&log, &folder)?;
+    replay::record(&log, &data)?;
     log.shutdown()?;
-    let oracle = serde_json::from_str(&fs::read_to_string(replay::oracle(&folder))?)?;
+    let oracle = serde_json::from_str(&fs::read_to_string(replay::oracle(&data))?)?;
     Ok(Replayed {
-        folder,
+        folder: data,
         oracle,
         file,
     })
@@ -203,7 +203,7 @@ fn histories(replayed: &Replayed) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The values of a record by their path; lists are one value, terms are told by their start.
+/// The values of a record by their path; lists are one value, terms are identified by their start.
 fn values(record: &Value) -> BTreeMap<String, Value> {
     fn descend(at: &mut Vec<PathSegment>, value: &Value, values: &mut BTreeMap<String, Value>) {
         match (value, at.len()) {
@@ -290,7 +290,7 @@ fn blame(replayed: &Replayed) -> Result<(), Failed> {
                     path.is_within(&part) || part.is_within(&path)
                 })
                 .max_by_key(|part| part["version"].as_u64());
-            let part = part.ok_or_else(|| format!("nobody is blamed for {path} of {key}"))?;
+            let part = part.ok_or_else(|| format!("no entry is blamed for {path} of {key}"))?;
             let what = format!("{path} of {key}, which is {value}");
             same(&what, &commit(&part["version"]), last)?;
             if part["path"] == path.as_str() {
@@ -301,7 +301,7 @@ fn blame(replayed: &Replayed) -> Result<(), Failed> {
     }
     println!("{compared} values of {} records", set.len());
     if compared < 100 {
-        return Err(format!("{compared} values are too few to tell").into());
+        return Err(format!("{compared} values are too few").into());
     }
     Ok(())
 }
@@ -362,7 +362,7 @@ fn export_and_import(replayed: &Replayed) -> Result<(), Failed> {
     let (lines, _) = ask(&copy, &["import", &text(&first)])?;
     same("new again", &lines[0]["new"].as_u64(), &Some(0))?;
     ask(&copy, &["export", "--output", &text(&second)])?;
-    // But for what tells of the imports.
+    // Without the records of imports.
     let second = fs::read_to_string(&second)?;
     let mut second = second
         .split_inclusive('\n')

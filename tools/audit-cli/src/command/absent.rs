@@ -1,4 +1,4 @@
-//! What is not in this build.
+//! Commands that are not in this build.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,7 @@ use clap::Args;
 use crate::error::Error;
 use crate::exit::Exit;
 
-/// Whatever is given to it.
+/// Any arguments.
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
 pub(crate) struct AbsentArgs {
@@ -15,7 +15,7 @@ pub(crate) struct AbsentArgs {
     given: Vec<OsString>,
 }
 
-/// Says how to come by a command.
+/// Returns the error for a command that is not in this build.
 pub(crate) fn run(args: &AbsentArgs, command: &str) -> Result<Exit, Error> {
     log::debug!("`{command}` was given {} arguments", args.given.len());
     Err(Error::absent(&format!("`{command}`")))

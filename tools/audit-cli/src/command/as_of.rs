@@ -1,4 +1,4 @@
-//! `as-of`: what an object was at a time.
+//! `as-of`: shows the state of an object at a time.
 
 use audit_core::{Missing, MissingReason, ObjectRef, Reconstruction};
 use chrono::{DateTime, Utc};
@@ -8,16 +8,17 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::number;
 use crate::output::{Output, Part};
 use crate::session::Session;
 use crate::text;
 use crate::zone::Zone;
 
-/// Show what an object, or every object of a model, was at a time or in a version
+/// Show the state of an object, or of every object of a model, at a time or in a version
 ///
-/// With MODEL PK TIME, or MODEL PK --version N, one object: its fields, and what of it is
-/// missing and why (what is not recorded, or only masked). If it did not exist then, the exit
-/// code is 7. With MODEL TIME all objects of the model that existed then, a line each.
+/// With MODEL PK TIME, or MODEL PK --version N, one object: its fields, and the parts that are
+/// missing, with the reason (not recorded, or only masked). If it did not exist then, the exit
+/// code is 7. With MODEL TIME all objects of the model that existed then, one a line.
 ///
 /// A TIME is RFC 3339, a date, `yesterday`, or a duration ago such as 2h.
 #[derive(Args, Debug)]
@@ -31,12 +32,12 @@ pub(crate) struct AsOfArgs {
     #[arg(value_name = "PK TIME", required = true, num_args = 1..=2)]
     which: Vec<String>,
     /// The version, as `history` counts them
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = number::parse::<usize>, allow_negative_numbers = true)]
     version: Option<usize>,
 }
 
-/// The object or the model in question.
-enum Asked<'a> {
+/// The requested state.
+enum Target<'a> {
     /// An object at a time.
     Object(&'a str, DateTime<Utc>),
     /// A version of an object.
@@ -91,19 +92,19 @@ impl From<&Missing> for Gap {
 
 pub(crate) fn run(args: &AsOfArgs, session: &mut Session) -> Result<Exit, Error> {
     let model = &args.model;
-    match args.asked(session)? {
-        Asked::Model(time) => every_object(model, time, session),
-        Asked::Object(pk, time) => {
-            let asked = format!("{model} {pk} {}", Zone::UTC.show(time));
-            let trail = session.read("as-of", &asked)?;
+    match args.target(session)? {
+        Target::Model(time) => every_object(model, time, session),
+        Target::Object(pk, time) => {
+            let query = format!("{model} {pk} {}", Zone::UTC.show(time));
+            let trail = session.read("as-of", &query)?;
             let found = trail.log.object_as_of(&ObjectRef::new(model, pk), time)?;
             if !found.exists() {
-                // Not then, or never.
+                // An error if the trail has no entry of it.
                 trail.history(model, pk)?;
             }
             one_object(&found, session)
         }
-        Asked::Version(pk, number) => {
+        Target::Version(pk, number) => {
             let trail = session.read("as-of", &format!("{model} {pk} version {number}"))?;
             let history = trail.history(model, pk)?;
             let found = history.at_version(number);
@@ -113,20 +114,20 @@ pub(crate) fn run(args: &AsOfArgs, session: &mut Session) -> Result<Exit, Error>
 }
 
 impl AsOfArgs {
-    fn asked(&self, session: &Session) -> Result<Asked<'_>, Error> {
+    fn target(&self, session: &Session) -> Result<Target<'_>, Error> {
         let time = |text: &str| session.time("<TIME>", text);
         match (&self.which[..], self.version) {
-            ([pk], Some(number)) => Ok(Asked::Version(pk, number)),
-            ([pk, text], None) => Ok(Asked::Object(pk, time(text)?)),
+            ([pk], Some(number)) => Ok(Target::Version(pk, number)),
+            ([pk, text], None) => Ok(Target::Object(pk, time(text)?)),
             ([text], None) => match time(text) {
-                Ok(time) => Ok(Asked::Model(time)),
+                Ok(time) => Ok(Target::Model(time)),
                 Err(error) => Err(Error::Usage {
                     message: error.to_string(),
                     hint: "if it is the key of an object, add a time, or `now`",
                 }),
             },
             _ => Err(Error::Usage {
-                message: "a version is asked for and a time as well".to_owned(),
+                message: "both a version and a time are given".to_owned(),
                 hint: "give a time or --version, not both",
             }),
         }
@@ -175,7 +176,7 @@ fn every_object(model: &str, time: DateTime<Utc>, session: &mut Session) -> Resu
     Ok(Exit::Done)
 }
 
-/// Says that there is no such version.
+/// Makes the error for a missing version.
 pub(crate) fn no_version(number: usize, history: &audit_core::History) -> Error {
     let object = history.object();
     Error::NotFound {

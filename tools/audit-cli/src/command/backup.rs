@@ -1,10 +1,11 @@
-//! `backup`: a copy of the store's file.
+//! `backup`: copies the store's file.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use serde_json::json;
 
+use super::export::target;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::session::Session;
@@ -13,10 +14,9 @@ use crate::text;
 
 /// Copy the store's file while it is in use
 ///
-/// The copy is the trail of one moment, with what its write-ahead log has; others may write
-/// meanwhile. It appears under its name when it is complete, and replaces no file. To restore it,
-/// end what has the store open, and put the copy in the place of the file and of its `-wal` and
-/// `-shm`, which belong together. A trail in PostgreSQL is copied with `pg_dump`.
+/// The copy is consistent and includes the write-ahead log; other programs may write meanwhile. It
+/// appears under its name when it is complete, and does not replace a file. To restore it, stop
+/// all programs that have the store open, and replace the file and its `-wal` and `-shm` by the copy. A trail in PostgreSQL is copied with `pg_dump`.
 #[derive(Args, Debug)]
 pub(crate) struct BackupArgs {
     /// The new file
@@ -31,6 +31,7 @@ pub(crate) fn run(args: &BackupArgs, session: &mut Session) -> Result<Exit, Erro
             hint: "use pg_dump, for instance `pg_dump --schema=NAME --format=custom`",
         });
     }
+    target::require_folder(&args.file)?;
     let trail = session.read("backup", "")?;
     trail.store.backup(&args.file)?;
     let file = args.file.display().to_string();

@@ -1,4 +1,4 @@
-//! `blame`: who set which part of an object.
+//! `blame`: shows the entry that set each part of an object.
 
 use audit_core::{Blame, History, MissingReason, Path};
 use clap::Args;
@@ -10,14 +10,15 @@ use super::as_of::no_version;
 use super::entry;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::number;
 use crate::output::{Output, Part};
 use crate::session::Session;
 use crate::text;
 
-/// Show who set each part of an object last, when and why
+/// Show who last set each part of an object, when and why
 ///
-/// Of an object that was deleted, the parts are those of the version before. With an entry's ID
-/// alone, the object is that of the entry, as of the version that it made.
+/// For a deleted object it shows the parts of the version before. With an entry's ID alone, it shows
+/// the object of the entry, as of the version that the entry made.
 #[derive(Args, Debug)]
 #[command(override_usage = "auditlog blame [OPTIONS] <MODEL> <PK>
        auditlog blame [OPTIONS] <ID>")]
@@ -27,11 +28,11 @@ pub(crate) struct BlameArgs {
     model: String,
     /// The object's key
     pk: Option<String>,
-    /// Only this path, what is inside it, and what it is inside of
+    /// Only this path, the parts inside it, and the parts that contain it
     #[arg(long)]
     path: Option<String>,
     /// As of this version, as `history` counts them
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = number::parse::<usize>, allow_negative_numbers = true)]
     version: Option<usize>,
 }
 
@@ -45,12 +46,12 @@ struct Line<'h> {
     actor: Option<&'h str>,
     reason: Option<&'h str>,
     entry: Uuid,
-    /// Whether the part changed without an entry since the object was last told in full.
+    /// Whether the part changed without an entry since the last complete entry.
     unrecorded: bool,
 }
 
 pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error> {
-    let wanted: Option<Path> = match &args.path {
+    let filter: Option<Path> = match &args.path {
         Some(path) => {
             Some(
                 path.parse()
@@ -62,9 +63,9 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
         }
         None => None,
     };
-    let asked = entry::Asked::new(&args.model, args.pk.as_deref())?;
-    let trail = session.read("blame", &asked.to_string())?;
-    let (object, entry) = asked.find(&trail, session.global.tz)?;
+    let target = entry::Target::new(&args.model, args.pk.as_deref())?;
+    let trail = session.read("blame", &target.to_string())?;
+    let (object, entry) = target.find(&trail, session.global.tz)?;
     let history = trail.history(&object.model, &object.object_pk)?;
     let of_entry = entry.and_then(|entry| version(entry, &history));
     let newest = history.versions().count();
@@ -81,12 +82,12 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
         (latest, shown) = (before, number - 1);
     }
     let mut parts = history.blame_at(shown).unwrap_or_default();
-    if let Some(wanted) = &wanted {
-        parts.retain(|part| part.path.is_within(wanted) || wanted.is_within(&part.path));
+    if let Some(filter) = &filter {
+        parts.retain(|part| part.path.is_within(filter) || filter.is_within(&part.path));
         if parts.is_empty() {
             return Err(Error::NotFound {
                 what: format!(
-                    "part `{wanted}` of `{}` `{}`",
+                    "part `{filter}` of `{}` `{}`",
                     object.model, object.object_pk
                 ),
                 near: None,
@@ -97,7 +98,8 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
     let zone = session.global.tz;
     let out = &mut session.out;
     if shown != number && !out.is_json() {
-        let note = format!("deleted in version {number}; these are the parts of version {shown}");
+        let note =
+            format!("version {number} deleted the object; these are the parts of version {shown}");
         let note = out.paint(Part::Quiet, note);
         out.line(note)?;
     }
@@ -139,7 +141,7 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
             ),
         ]);
     }
-    Output::keep_whole(&mut table, [3, 4]);
+    Output::no_wrap(&mut table, [3, 4]);
     out.table(&table)?;
     for part in parts.iter().filter(|part| part.unrecorded) {
         let path = text::safe(part.path.as_str());
@@ -150,7 +152,7 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
     Ok(Exit::Done)
 }
 
-/// Returns what the part is now: in the state, or a set's member, which has no place there.
+/// Returns the value of a part in the state; a set's member is only in its entry.
 fn value<'h>(part: &Blame<'h>, state: &'h Value) -> Option<&'h Value> {
     part.path
         .find_in(state)

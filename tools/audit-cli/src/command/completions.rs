@@ -1,4 +1,4 @@
-//! `completions`: what a shell needs to complete arguments.
+//! `completions`: prints completions for shells.
 
 use std::io::Write;
 

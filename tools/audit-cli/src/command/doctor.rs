@@ -1,4 +1,4 @@
-//! `doctor`: whether the store is as it should be.
+//! `doctor`: checks the store.
 
 use std::fmt;
 
@@ -16,13 +16,14 @@ use crate::store::{Engine, Health, Named, Partitions, Plan, Problem, Sizes};
 use crate::text;
 use crate::trail::Trail;
 
-/// The number of findings of one kind that are shown.
-const SHOWN: usize = 20;
+/// The maximum number of findings of one kind that are shown.
+const MAX_SHOWN: usize = 20;
+
 /// Check the store: every byte and entry, versions, indexes, sizes
 ///
-/// Reads all of the store. If something is wrong, the exit code is 5. An object that changed
-/// without an entry is named, and is wrong until a later entry tells of all of it. In PostgreSQL it looks at
-/// partitions, rights and triggers, too; a role that may only read is enough.
+/// Reads the complete store. If it finds a problem, the exit code is 5. An object that changed
+/// without an entry is a problem until a later entry contains the complete object. In PostgreSQL it
+/// also checks partitions, rights and triggers; a role that may only read is enough.
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {}
 
@@ -42,7 +43,7 @@ struct Findings {
     breaks: Vec<Break>,
 }
 
-/// A place where an object changed without an entry.
+/// A change of an object without an entry.
 #[derive(Debug, Serialize)]
 struct Break {
     #[serde(flatten)]
@@ -51,7 +52,7 @@ struct Break {
     version: usize,
     entry: Uuid,
     paths: Vec<Path>,
-    /// Whether a later entry tells of the whole object, so that its state is known again.
+    /// Whether a later entry contains the complete object, so that its state is known.
     resolved: bool,
 }
 
@@ -103,13 +104,13 @@ impl Findings {
         }
     }
 
-    /// Finds the objects that changed without an entry. Those whose state is not known in full
-    /// since are problems.
+    /// Finds the objects that changed without an entry. Those without a later complete entry are
+    /// problems.
     fn add_breaks(&mut self, trail: &Trail) -> Result<(), Error> {
         for history in trail.log.histories(trail.log.query())? {
             match history {
                 Ok(history) => self.add_breaks_of(&history),
-                // Damage is among the problems already; what lies behind it cannot be read.
+                // The damage is reported already; entries after it cannot be read.
                 Err(audit_core::Error::Store(StoreError::Corrupt { .. })) => break,
                 Err(error) => return Err(error.into()),
             }
@@ -141,17 +142,17 @@ impl Findings {
         if first == self.breaks.len() {
             return;
         }
-        let full = history
+        let complete = history
             .versions()
             .rfind(audit_core::Version::holds_full_state);
-        let known_from = full.map_or(0, |version| version.number);
+        let known_from = complete.map_or(0, |version| version.number);
         for found in &mut self.breaks[first..] {
             found.resolved = found.version <= known_from;
             if !found.resolved {
                 self.problems.push(Problem {
                     what: found.to_string(),
-                    advice: "`auditlog history` of the object shows where; find out what writes \
-                             past the trail, and record a baseline of the object",
+                    advice: "`auditlog history` of the object shows the position; find the program \
+                             that writes without entries, and record a baseline of the object",
                 });
             }
         }
@@ -177,7 +178,7 @@ impl fmt::Display for Break {
     }
 }
 
-/// Returns the questions that people ask, each with what names it.
+/// Returns common queries, each with its name.
 fn questions(session: &Session) -> [(&'static str, Query); 9] {
     let now = session.now;
     [
@@ -208,9 +209,9 @@ fn questions(session: &Session) -> [(&'static str, Query); 9] {
     ]
 }
 
-/// Says how many complaints are not shown.
+/// Prints the number of findings that are not shown.
 fn more(count: usize, out: &mut Output) -> Result<(), Error> {
-    let left = count.saturating_sub(SHOWN);
+    let left = count.saturating_sub(MAX_SHOWN);
     if left == 0 {
         return Ok(());
     }
@@ -227,12 +228,12 @@ fn print(findings: &Findings, out: &mut Output) -> Result<(), Error> {
         out.line(format!("{name} {value}"))
     };
     let versions = &findings.versions;
-    let (kind, place) = match &findings.place {
+    let (kind, location) = match &findings.place {
         Named::File(path) => ("file", path),
         #[cfg(feature = "postgres")]
-        Named::Database(place) => ("database", place),
+        Named::Database(database) => ("database", database),
     };
-    line(kind, text::safe(place).into_owned())?;
+    line(kind, text::safe(location).into_owned())?;
     line("entries", text::thousands(findings.entries))?;
     let schema = versions
         .schema
@@ -265,11 +266,11 @@ fn print(findings: &Findings, out: &mut Output) -> Result<(), Error> {
     line(
         "indexes",
         format!(
-            "{indexed} of {} usual questions are answered by one",
+            "{indexed} of {} common queries use one",
             findings.indexes.len()
         ),
     )?;
-    for problem in findings.problems.iter().take(SHOWN) {
+    for problem in findings.problems.iter().take(MAX_SHOWN) {
         let mark = out.paint(Part::Bad, "problem:");
         out.line(format!(
             "{mark} {}; {}",
@@ -279,10 +280,12 @@ fn print(findings: &Findings, out: &mut Output) -> Result<(), Error> {
     }
     more(findings.problems.len(), out)?;
     let resolved = || findings.breaks.iter().filter(|found| found.resolved);
-    for found in resolved().take(SHOWN) {
+    for found in resolved().take(MAX_SHOWN) {
         let mark = out.paint(Part::Heading, "note:");
-        let told = text::safe(&found.to_string()).into_owned();
-        out.line(format!("{mark} {told}; a later entry tells of all of it"))?;
+        let found = text::safe(&found.to_string()).into_owned();
+        out.line(format!(
+            "{mark} {found}; a later entry contains the complete object"
+        ))?;
     }
     more(resolved().count(), out)?;
     let verdict = if findings.healthy {

@@ -10,12 +10,12 @@ use crate::text;
 use crate::trail::Trail;
 use crate::zone::Zone;
 
-/// The number of entries that are listed for an ambiguous id.
-const CANDIDATES: usize = 10;
+/// The maximum number of entries that are listed for an ambiguous id.
+const MAX_CANDIDATES: usize = 10;
 /// The number of hexadecimal digits of an id.
 const DIGITS: usize = 32;
 
-/// Refuses what can be no part of an id, before a store is opened.
+/// Rejects a text that cannot be part of an id, before a store is opened.
 pub(crate) fn check(id: &str) -> Result<(), Error> {
     let digits = id.chars().filter(|c| *c != '-');
     if (1..=DIGITS).contains(&digits.clone().count())
@@ -32,19 +32,19 @@ pub(crate) fn check(id: &str) -> Result<(), Error> {
     })
 }
 
-/// Finds the entry whose id begins or ends with some digits.
+/// Finds the entry whose id begins or ends with these digits.
 ///
-/// Ids begin with the time, so entries written together share their beginning: `log` shows the end
-/// on a terminal.
+/// Ids begin with the time, so entries that are written together share their first digits; on a
+/// terminal `log` shows the last ones.
 ///
 /// # Errors
-/// - [`Error::NotFound`] if there is no such entry.
-/// - [`Error::Ambiguous`] if there are several.
+/// - Returns [`Error::NotFound`] if there is no such entry.
+/// - Returns [`Error::Ambiguous`] if there are several.
 pub(crate) fn find(trail: &Trail, id: &str, zone: Zone) -> Result<LogEntry, Error> {
-    let mut found = trail.store.with_id_prefix(id, CANDIDATES + 1)?;
-    // A complete id is both, and ends need a look at all ids.
+    let mut found = trail.store.with_id_prefix(id, MAX_CANDIDATES + 1)?;
+    // A complete id matches as a prefix; a suffix needs a scan of all ids.
     if id.chars().filter(|c| *c != '-').count() < DIGITS {
-        let ending = trail.store.with_id_suffix(id, CANDIDATES + 1)?;
+        let ending = trail.store.with_id_suffix(id, MAX_CANDIDATES + 1)?;
         found.extend(ending);
         found.sort_unstable_by_key(|entry| entry.id);
         found.dedup_by_key(|entry| entry.id);
@@ -52,13 +52,13 @@ pub(crate) fn find(trail: &Trail, id: &str, zone: Zone) -> Result<LogEntry, Erro
     if found.len() > 1 {
         let mut entries: Vec<String> = found
             .iter()
-            .take(CANDIDATES)
+            .take(MAX_CANDIDATES)
             .map(|entry| {
                 let (id, time) = (entry.id, zone.show(entry.timestamp));
                 format!("{id} {time} {} {}", entry.action, text::object(entry))
             })
             .collect();
-        if found.len() > CANDIDATES {
+        if found.len() > MAX_CANDIDATES {
             entries.push("and more".to_owned());
         }
         return Err(Error::Ambiguous {
@@ -76,11 +76,11 @@ pub(crate) fn find(trail: &Trail, id: &str, zone: Zone) -> Result<LogEntry, Erro
 /// Returns the object of an entry.
 ///
 /// # Errors
-/// [`Error::Usage`] if it is about no object.
+/// Returns [`Error::Usage`] if the entry has no object.
 pub(crate) fn object(entry: &LogEntry) -> Result<(&str, &str), Error> {
     if entry.model.is_empty() || entry.object_pk.is_empty() {
         return Err(Error::Usage {
-            message: format!("entry {} is about no object", entry.id),
+            message: format!("entry {} has no object", entry.id),
             hint: "`auditlog show` prints all of it",
         });
     }
@@ -89,16 +89,16 @@ pub(crate) fn object(entry: &LogEntry) -> Result<(&str, &str), Error> {
 
 /// An object by its model and key, or by the id of one of its entries.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Asked<'a> {
+pub(crate) enum Target<'a> {
     Object(&'a str, &'a str),
     Entry(&'a str),
 }
 
-impl<'a> Asked<'a> {
-    /// Takes a model without a key for the id of an entry.
+impl<'a> Target<'a> {
+    /// Reads a model without a key as the id of an entry.
     ///
     /// # Errors
-    /// [`Error::Usage`] if it is no id.
+    /// Returns [`Error::Usage`] if it is not an id.
     pub(crate) fn new(model: &'a str, pk: Option<&'a str>) -> Result<Self, Error> {
         match pk {
             Some(pk) => Ok(Self::Object(model, pk)),
@@ -130,7 +130,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-impl fmt::Display for Asked<'_> {
+impl fmt::Display for Target<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Object(model, pk) => write!(f, "{model} {pk}"),

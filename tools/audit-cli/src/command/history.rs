@@ -1,4 +1,4 @@
-//! `history`: what happened to one object.
+//! `history`: lists the entries of one object.
 
 use std::collections::HashMap;
 
@@ -15,13 +15,13 @@ use crate::output::Part;
 use crate::session::Session;
 use crate::text;
 
-/// Show what happened to an object, oldest first, with the versions
+/// List the entries of an object, oldest first, with its versions
 ///
-/// Each line begins with the version that the entry made, `-` if it made none, as of an
-/// access. A line that begins with `!` names a part that changed without an entry: the next
-/// entry starts from another value than the entries before it left.
+/// Each line begins with the version that the entry made, or `-` if it made none, as an access. A
+/// line that begins with `!` names a part that changed without an entry: the next entry starts
+/// from another value than the entries before it left.
 ///
-/// With an entry's ID alone, the object is that of the entry.
+/// With an entry's ID alone, it lists the entries of that entry's object.
 #[derive(Args, Debug)]
 #[command(override_usage = "auditlog history [OPTIONS] <MODEL> <PK>
        auditlog history [OPTIONS] <ID>")]
@@ -39,7 +39,7 @@ pub(crate) struct HistoryArgs {
 /// An entry of the history as JSON.
 #[derive(Serialize)]
 struct Line<'h> {
-    /// The version that the entry made; null if it made none, as of an access.
+    /// The version that the entry made; null if it made none, as an access.
     version: Option<usize>,
     /// The parts that changed without an entry before this one.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -48,9 +48,9 @@ struct Line<'h> {
 }
 
 pub(crate) fn run(args: &HistoryArgs, session: &mut Session) -> Result<Exit, Error> {
-    let asked = entry::Asked::new(&args.model, args.pk.as_deref())?;
-    let trail = session.read("history", &asked.to_string())?;
-    let (object, _) = asked.find(&trail, session.global.tz)?;
+    let target = entry::Target::new(&args.model, args.pk.as_deref())?;
+    let trail = session.read("history", &target.to_string())?;
+    let (object, _) = target.find(&trail, session.global.tz)?;
     let history = trail.history(&object.model, &object.object_pk)?;
     let mut unrecorded: HashMap<Uuid, Vec<&Path>> = HashMap::new();
     let breaks = history.breaks();

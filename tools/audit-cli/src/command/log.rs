@@ -1,4 +1,4 @@
-//! `log`: which entries there are.
+//! `log`: lists entries.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,34 +11,35 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::filter::FilterArgs;
 use crate::interrupt;
+use crate::number;
 use crate::output::{Output, Part};
 use crate::session::Session;
 use crate::text;
 use crate::trail::Trail;
 use crate::zone::Zone;
 
-/// The number of entries that a terminal shows.
-const SCREENFUL: usize = 50;
-/// The number of entries shown before those that are followed.
+/// The default number of entries on a terminal.
+const TERMINAL_LIMIT: usize = 50;
+/// The number of existing entries that `--follow` shows.
 const TAIL: usize = 10;
-/// The number of entries read at a time while following.
-const STEP: usize = 500;
-/// The number of changed paths in a line.
-const PATHS: usize = 4;
+/// The number of entries that are read at once while following.
+const BATCH: usize = 500;
+/// The maximum number of changed paths in a line.
+const MAX_PATHS: usize = 4;
 
 /// List entries, the newest first
 ///
-/// On a terminal the newest 50, with the last 12 digits of their ids, which `show`, `undo`, `blame` and
-/// `history` take; elsewhere, and with --all, all of them. With --follow the
-/// newest 10, oldest first, and then each entry as it is written, until Ctrl-C. In PostgreSQL
-/// an entry comes when every transaction that began to write before its own is over.
+/// On a terminal it lists the newest 50 with the last 12 digits of their ids, which `show`, `undo`,
+/// `blame` and `history` accept; elsewhere, and with --all, all entries. With --follow it lists the
+/// newest 10, oldest first, and then each entry as it is written, until Ctrl-C. In PostgreSQL an
+/// entry is listed when every transaction that began to write before its own has ended.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct LogArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// No more than so many; 0 for all
-    #[arg(long, short = 'n', value_name = "NUMBER")]
+    /// The maximum number of entries; 0 for all
+    #[arg(long, short = 'n', value_name = "NUMBER", value_parser = number::parse::<usize>, allow_negative_numbers = true)]
     limit: Option<usize>,
     /// All entries
     #[arg(long, conflicts_with = "limit")]
@@ -52,11 +53,11 @@ pub(crate) struct LogArgs {
     /// Show what changed, with the values
     #[arg(long, short)]
     changes: bool,
-    /// Go on with what is written from now on
+    /// Continue with entries as they are written
     #[arg(long, short, conflicts_with_all = ["oldest_first", "newest_first", "all"])]
     follow: bool,
-    /// How long to wait before looking again, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 500, requires = "follow")]
+    /// The interval between two looks at the store, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 500, requires = "follow", value_parser = number::parse::<u64>, allow_negative_numbers = true)]
     interval: u64,
 }
 
@@ -80,15 +81,15 @@ pub(crate) fn run(args: &LogArgs, session: &mut Session) -> Result<Exit, Error> 
         last = Some(Cursor::of(&entry));
         shown += 1;
     }
-    trail.check_models(&query, shown > 0)?;
+    trail.check_names(&query, shown > 0)?;
     if session.out.is_terminal() && !session.out.is_json() {
-        tell_about_more(shown, last, query, session)?;
+        print_note(shown, last, query, session)?;
     }
     Ok(Exit::Done)
 }
 
 impl LogArgs {
-    /// Returns whether what is written from now on is shown, too.
+    /// Returns whether the command continues with new entries.
     pub(crate) fn follows(&self) -> bool {
         self.follow
     }
@@ -98,7 +99,7 @@ impl LogArgs {
         let newest = match (self.oldest_first, self.newest_first || self.follow) {
             (true, _) => false,
             (_, true) => true,
-            _ => !self.filter.says_oldest_first(),
+            _ => !self.filter.is_oldest_first(),
         };
         let query = if newest {
             query.newest_first()
@@ -106,13 +107,13 @@ impl LogArgs {
             query.oldest_first()
         };
         let screen = session.out.is_terminal() && !session.out.is_json();
-        // A limit that was given counts more than one in the query, which counts more than ours.
+        // The flag overrides a limit in the query, which overrides the default.
         let limit = match (self.limit, query.limit_or_none()) {
             (Some(0), _) | (None, Some(_)) => None,
             (Some(limit), _) => Some(limit),
             (None, None) if self.all => None,
             (None, None) if self.follow => Some(TAIL),
-            (None, None) => screen.then_some(SCREENFUL),
+            (None, None) => screen.then_some(TERMINAL_LIMIT),
         };
         Ok(match limit {
             Some(limit) => query.limit(limit),
@@ -121,9 +122,9 @@ impl LogArgs {
     }
 }
 
-/// Says that there are no entries, or more than those shown. Not how many more: to count what
-/// a text is looked for in may take long.
-fn tell_about_more(
+/// Prints that there are no entries, or more than those shown. It does not count them, because
+/// counting may take long.
+fn print_note(
     shown: u64,
     last: Option<Cursor>,
     query: Query,
@@ -141,7 +142,7 @@ fn tell_about_more(
     session.out.line(note)
 }
 
-/// Prints the newest entries and then those that come.
+/// Prints the newest entries, and then new ones.
 fn follow(
     args: &LogArgs,
     query: &Query,
@@ -150,7 +151,7 @@ fn follow(
     session: &mut Session,
 ) -> Result<Exit, Error> {
     interrupt::watch()?;
-    // Entries written after this are followed; those read before may be among them.
+    // Entries that are written from here on are followed; the ones read next may be among them.
     let mut news = trail.store.follow()?;
     let mut page = trail.store.find(query)?.entries;
     page.reverse();
@@ -161,7 +162,7 @@ fn follow(
     }
     session.out.flush()?;
     while !interrupt::is_requested() && !Output::is_closed() {
-        let written = news.next(STEP)?;
+        let written = news.next(BATCH)?;
         for entry in &written {
             if query.matches(entry) && !shown.remove(&entry.id) {
                 printer.print("", entry, &mut session.out)?;
@@ -186,8 +187,7 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    /// Prints an entry on a line that begins with a mark, and its changes below where they are
-    /// asked for.
+    /// Prints an entry on a line that begins with a mark, and with `changes` its changes below.
     pub(crate) fn print(self, mark: &str, entry: &LogEntry, out: &mut Output) -> Result<(), Error> {
         if out.is_json() {
             return out.json_line(&entry.to_canonical_json()?);
@@ -197,8 +197,8 @@ impl Printer {
         if self.changes {
             for change in &entry.changes {
                 let path = out.paint(Part::Heading, text::safe(change.path.as_str()));
-                let told = out.cut(text::change(change));
-                out.line(format!("    {path}: {told}"))?;
+                let change = out.cut(text::change(change));
+                out.line(format!("    {path}: {change}"))?;
             }
         }
         Ok(())
@@ -221,7 +221,10 @@ impl Printer {
             parts.push(out.paint(Part::Bad, format!("[{outcome}]")));
         }
         if !self.changes && !entry.changes.is_empty() {
-            parts.push(format!("({})", text::paths(entry.changes.paths(), PATHS)));
+            parts.push(format!(
+                "({})",
+                text::paths(entry.changes.paths(), MAX_PATHS)
+            ));
         }
         if let Some(reason) = &entry.reason {
             parts.push(format!("\"{}\"", out.cut(text::safe(reason).into_owned())));

@@ -1,4 +1,4 @@
-//! `man`: the manual.
+//! `man`: prints the manual.
 
 use std::fs;
 use std::io::Write;
@@ -16,7 +16,7 @@ use crate::session::Session;
 /// For instance: `auditlog man | man -l -`
 #[derive(Args, Debug)]
 pub(crate) struct ManArgs {
-    /// The command whose page it is; the page of all if not given
+    /// The command of the page; by default the page of `auditlog`
     command: Option<String>,
     /// Write all pages into this folder
     #[arg(long, value_name = "FOLDER", conflicts_with = "command")]

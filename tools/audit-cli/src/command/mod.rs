@@ -1,4 +1,4 @@
-//! The command line: the list of commands, one a file, and how one is run.
+//! The command line, with one file for each command.
 
 #[cfg(not(feature = "postgres"))]
 mod absent;
@@ -35,11 +35,10 @@ use crate::report;
 use crate::session::Session;
 use crate::store::{self, Place};
 
-/// Asks an audit trail who changed what, when and why; exports, imports and tends it.
+/// Queries, exports, imports and maintains an audit trail.
 ///
-/// Every command prints text for people, or with --json one JSON value a line. Times are read
-/// as RFC 3339, as a date, as `yesterday`, or as a duration ago such as `2h`. JSON has times
-/// in UTC, text in the zone of --tz.
+/// Every command prints text, or with --json one JSON value a line. Times are RFC 3339, a date,
+/// `yesterday`, or a duration ago such as `2h`. JSON has times in UTC, text in the zone of --tz.
 #[derive(Debug, Parser)]
 #[command(name = "auditlog", version, after_long_help = Exit::help())]
 #[command(max_term_width = 100)]
@@ -82,7 +81,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Returns whether a person may get more of it than a screen shows.
+    /// Returns whether the output may be longer than a screen.
     pub(crate) fn is_paged(&self) -> bool {
         match self {
             Self::Log(args) => !args.follows(),
@@ -134,15 +133,15 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Completions(args) => completions::run(args, Cli::command(), session),
         Command::Man(args) => man::run(args, Cli::command(), session),
     };
-    // Output printed before an error is shown before it, too.
+    // Flushes output before the error is printed.
     let flushed = session.out.finish();
     let damaged = report::damaged(&store::passed_over());
     let exit = match exit {
-        // A server has hints of its own.
+        // Servers have other hints.
         Err(error) if Place::of(&session.global).is_ok_and(|place| place.is_server()) => {
             return Err(error.of_server());
         }
-        // A pager that failed is more than one that was closed.
+        // A failed pager is an error, a closed one is not.
         Err(error) if error.is_closed_pipe() => return Err(flushed.err().unwrap_or(error)),
         exit => exit?,
     };

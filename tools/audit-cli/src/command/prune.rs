@@ -1,4 +1,4 @@
-//! `prune`: retention.
+//! `prune`: removes entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, IsTerminal};
@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::filter::FilterArgs;
+use crate::number;
 use crate::output::Part;
 use crate::session::Session;
 use crate::store::Need;
@@ -18,14 +19,15 @@ use crate::text;
 use crate::trail::{self, Trail};
 use crate::zone::Zone;
 
-/// The action of the entries that tell of a removal.
+/// The action of the entries that record a removal.
 const RECORD: &str = "prune";
 
 /// Remove entries by age, number, model or level
 ///
-/// Shows first what would go. On a terminal it then asks; elsewhere nothing is removed
-/// without --yes. Before anything goes, an entry `prune` tells who removed what. Such entries
-/// stay, and do not count for --keep-last, unless `action:prune` asks for them.
+/// It first shows the entries to remove. On a terminal it asks for confirmation; elsewhere it
+/// removes nothing without --yes. Before the removal it records an entry `prune` with the actor and
+/// the query. Such entries stay, and do not count for --keep-last, unless the query has
+/// `action:prune`.
 #[derive(Args, Debug)]
 pub(crate) struct PruneArgs {
     #[command(flatten)]
@@ -33,16 +35,16 @@ pub(crate) struct PruneArgs {
     /// Older than this: a duration such as 90d, or a time
     #[arg(long, value_name = "TIME")]
     older_than: Option<String>,
-    /// All but the newest so many of what the other conditions leave
-    #[arg(long, value_name = "NUMBER")]
+    /// Keep this many of the newest entries that meet the other conditions
+    #[arg(long, value_name = "NUMBER", value_parser = number::parse::<usize>, allow_negative_numbers = true)]
     keep_last: Option<usize>,
-    /// Why, for the entry that tells of it
+    /// The reason, for the entry that records the removal
     #[arg(long)]
     reason: Option<String>,
-    /// Show only what would go
+    /// Show the entries, and remove nothing
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
-    /// Remove it without asking
+    /// Remove without confirmation
     #[arg(long, short)]
     yes: bool,
 }
@@ -60,7 +62,7 @@ struct Survey {
     records: u64,
 }
 
-/// The entries that would be removed or were, as JSON.
+/// The removed entries, or those to remove, as JSON.
 #[derive(Serialize)]
 struct Report<'s> {
     query: String,
@@ -74,9 +76,10 @@ struct Report<'s> {
 
 pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error> {
     let query = args.query(session)?;
-    let person = io::stdin().is_terminal() && session.out.is_terminal() && !session.out.is_json();
-    // Before anything is shown, so that a missing name comes first.
-    let actor = (!args.dry_run && (args.yes || person))
+    let interactive =
+        io::stdin().is_terminal() && session.out.is_terminal() && !session.out.is_json();
+    // Before any output, so that a missing name is reported first.
+    let actor = (!args.dry_run && (args.yes || interactive))
         .then(|| trail::actor(&session.global))
         .transpose()?;
     let trail = session.read("prune", &query.to_string())?;
@@ -89,7 +92,7 @@ pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error
         }
         None => (query, Survey::default()),
     };
-    trail.check_models(&query, survey.count > 0)?;
+    trail.check_names(&query, survey.count > 0)?;
     drop(bound);
     drop(trail);
     if !session.out.is_json() {
@@ -128,11 +131,11 @@ pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error
 }
 
 impl PruneArgs {
-    /// Reads what may go, but for the number that is kept.
+    /// Reads the query, without `--keep-last`.
     fn query(&self, session: &Session) -> Result<Query, Error> {
         if self.older_than.is_none() && self.keep_last.is_none() && self.filter.is_empty()? {
             return Err(Error::Usage {
-                message: "nothing says what may be removed".to_owned(),
+                message: "no condition selects the entries to remove".to_owned(),
                 hint: "for instance --older-than 90d, --keep-last 1000, --model or --below info",
             });
         }
@@ -140,7 +143,7 @@ impl PruneArgs {
         let unlimited = query.clone().without_limits();
         if query.is_newest_first() || query.to_string() != unlimited.to_string() {
             return Err(Error::Usage {
-                message: "`order:`, `limit:` and `after:` mean nothing to a removal".to_owned(),
+                message: "`order:`, `limit:` and `after:` do not apply to a removal".to_owned(),
                 hint: "--keep-last keeps the newest entries",
             });
         }
@@ -148,7 +151,7 @@ impl PruneArgs {
         let older = older
             .map(|time| session.time("--older-than", time))
             .transpose()?;
-        // Entries written from now on stay, above all the record of this removal.
+        // Entries that are written from now on stay, such as the record of this removal.
         let until = [query.filter().until, older, Some(session.now)];
         Ok(match until.into_iter().flatten().min() {
             Some(until) => unlimited.until(until),
@@ -156,18 +159,18 @@ impl PruneArgs {
         })
     }
 
-    /// Leaves out the newest entries that are kept; `None` if these are all. Entries of the
-    /// same microsecond as the oldest of them stay as well.
+    /// Excludes the newest entries that are kept; `None` if these are all. Entries of the same
+    /// microsecond as the oldest of them stay as well.
     fn keep_last(&self, query: &Query, records: &Records) -> Result<Option<Query>, Error> {
         let query = query.clone();
         let Some(last) = self.keep_last.and_then(|number| number.checked_sub(1)) else {
             return Ok(Some(query));
         };
         let newest = query.clone().newest_first();
-        let most = last.saturating_add(1).saturating_add(records.entries);
+        let limit = last.saturating_add(1).saturating_add(records.entries);
         let mut kept = 0;
-        for entry in newest.limit(most).iter()? {
-            // Passed over, an error would look like the end: nothing to remove.
+        for entry in newest.limit(limit).iter()? {
+            // Skipping an error would look like the end of the entries.
             let time = entry?.timestamp;
             if records.times.contains(&time) {
                 continue;
@@ -181,8 +184,8 @@ impl PruneArgs {
     }
 }
 
-/// The entries that tell of earlier removals: without them nobody would know who removed
-/// what, so they stay. What is of the same microsecond as one of them stays as well.
+/// The records of earlier removals, which stay. Entries of the same microsecond as one of them stay
+/// as well.
 #[derive(Debug, Default)]
 struct Records {
     times: BTreeSet<DateTime<Utc>>,
@@ -190,10 +193,10 @@ struct Records {
 }
 
 impl Records {
-    /// Finds those that a query asks for without naming them.
+    /// Finds the records that a query matches without `action:prune`.
     fn within(query: &Query) -> Result<Self, Error> {
         let filter = query.filter();
-        // An event is of no model.
+        // An event has no model.
         let model = filter.model.as_deref().unwrap_or_default();
         let mut records = Self::default();
         if filter.action.is_some() || !model.is_empty() {
@@ -206,15 +209,14 @@ impl Records {
         Ok(records)
     }
 
-    /// Returns how many of them are from before the end of a query.
+    /// Returns the number of records before the end of a query.
     fn kept_by(&self, query: &Query) -> usize {
         let until = query.filter().until;
         let before = |time: &&DateTime<Utc>| until.is_none_or(|until| **time < until);
         self.times.iter().filter(before).count()
     }
 
-    /// Leaves them out of a query: what it asks for before the first of them, between one and
-    /// the next, and after the last.
+    /// Splits a query into spans before, between and after the records.
     fn around(&self, query: &Query) -> Vec<Query> {
         let mut rest = query.clone();
         let mut spans = Vec::with_capacity(self.times.len() + 1);
@@ -242,7 +244,7 @@ impl Survey {
                 survey.newest = Some(entry.timestamp);
                 *survey.models.entry(entry.model).or_default() += 1;
             }
-            // By their columns, rows that are no entries are among those that go.
+            // The count includes damaged rows, which are removed as well.
             let counted = span.count()?.max(read);
             survey.count += counted;
             survey.damaged += counted - read;
@@ -254,11 +256,11 @@ impl Survey {
         let zone = session.global.tz;
         let out = &mut session.out;
         let query = query.to_string();
-        out.line(format!("what may go: {}", text::safe(&query)))?;
+        out.line(format!("entries to remove: {}", text::safe(&query)))?;
         if self.records > 0 {
-            let told = text::counted(self.records, "record", "records");
+            let records = text::counted(self.records, "record", "records");
             out.line(format!(
-                "{told} of earlier removals within it stay; `action:{RECORD}` asks for such"
+                "{records} of earlier removals stay; `action:{RECORD}` selects such records"
             ))?;
         }
         if self.damaged > 0 {
@@ -306,10 +308,10 @@ impl Survey {
     }
 }
 
-/// Asks whoever sits there.
+/// Asks the user for confirmation.
 fn confirmed(survey: &Survey, session: &mut Session) -> Result<bool, Error> {
     let entries = text::counted(survey.count, "entry", "entries");
-    let question = format!("remove {entries} for good? [y/N] ");
+    let question = format!("remove {entries} permanently? [y/N] ");
     std::io::Write::write_all(&mut session.out, question.as_bytes())?;
     session.out.flush()?;
     let mut answer = String::new();
@@ -317,7 +319,7 @@ fn confirmed(survey: &Survey, session: &mut Session) -> Result<bool, Error> {
         .lock()
         .read_line(&mut answer)
         .map_err(|source| Error::Input {
-            place: "the answer".to_owned(),
+            input: "the answer".to_owned(),
             source,
         })?;
     Ok(["y", "yes"]
@@ -325,7 +327,7 @@ fn confirmed(survey: &Survey, session: &mut Session) -> Result<bool, Error> {
         .any(|yes| answer.trim().eq_ignore_ascii_case(yes)))
 }
 
-/// Tells of it in the trail, then removes.
+/// Records the removal in the trail, then removes.
 fn remove(
     trail: &Trail,
     query: &Query,
@@ -356,7 +358,7 @@ fn remove(
     });
     match removed {
         Ok(removed) if removed == survey.count => Ok(removed),
-        // The first entry says what was meant, and this one what came of it.
+        // The first entry has the expected count, this one the actual count.
         Ok(removed) => {
             event(Outcome::Success, removed)?;
             Ok(removed)

@@ -1,4 +1,4 @@
-//! `reconcile`: what was written without an entry of the program.
+//! `reconcile`: lists the writes without an entry of the program.
 
 use std::env;
 
@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::number;
 use crate::output::{Output, Part};
 use crate::session::Session;
 use crate::store::{self, Need, Server};
@@ -17,14 +18,14 @@ use crate::zone::Zone;
 /// The variable that names the database.
 const VARIABLE: &str = "AUDITLOG_POSTGRES_URL";
 
-/// Report what was written to PostgreSQL without an entry of the program
+/// List the writes to PostgreSQL without an entry of the program
 ///
-/// Compares what the triggers of `auditlog triggers` saw with the trail. An entry of the
-/// program is one of a write if it is of the same object and transaction. If something has
-/// none, the exit code is 5.
+/// Compares the writes that the triggers of `auditlog triggers` recorded with the trail. An entry of
+/// the program matches a write of the same object and transaction. If a write has no entry, the
+/// exit code is 5.
 #[derive(Args, Debug)]
 pub(crate) struct ReconcileArgs {
-    /// The database; that of --store if not given
+    /// The database; by default that of --store
     #[arg(
         long,
         value_name = "URL",
@@ -35,12 +36,12 @@ pub(crate) struct ReconcileArgs {
     /// Written at this time or later
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// An entry so far away in time counts, too, for programs that do not record in the
-    /// transaction of the write: a duration such as 5s
+    /// Also match an entry within this duration, such as 5s, for programs that do not record in the
+    /// transaction of the write
     #[arg(long, value_name = "DURATION")]
     within: Option<String>,
-    /// Show at most so many
-    #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
+    /// The maximum number of writes to show
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000, value_parser = number::parse::<u32>, allow_negative_numbers = true)]
     limit: u32,
     /// Remove the notes of watching triggers from before this time, after the comparison
     #[arg(long, value_name = "TIME")]
@@ -53,17 +54,21 @@ pub(crate) fn run(args: &ReconcileArgs, session: &mut Session) -> Result<Exit, E
         None => Reconcile::all(),
     };
     if let Some(within) = &args.within {
-        let no_duration = || Error::Value {
+        let not_a_duration = || Error::Value {
             argument: "--within",
             message: "this is not a duration such as 5s".to_owned(),
         };
-        // A day or a time of day is a time, too.
+        // Rejects dates and times of day.
         let counted = within.starts_with(|first: char| first.is_ascii_digit());
         if !counted || within.contains(['-', ':']) {
-            return Err(no_duration());
+            return Err(not_a_duration());
         }
         let begin = session.time("--within", within)?;
-        options = options.within((session.now - begin).to_std().map_err(|_| no_duration())?);
+        options = options.within(
+            (session.now - begin)
+                .to_std()
+                .map_err(|_| not_a_duration())?,
+        );
     }
     let forget = match &args.forget_before {
         Some(time) => Some(session.time("--forget-before", time)?),
@@ -86,16 +91,15 @@ pub(crate) fn run(args: &ReconcileArgs, session: &mut Session) -> Result<Exit, E
 }
 
 impl ReconcileArgs {
-    /// Returns the URL that was named. What was written on the line counts more than what the
-    /// variables say.
+    /// Returns the URL. Arguments override variables.
     fn url<'a>(&'a self, session: &'a Session) -> Result<&'a str, Error> {
         let own = self.postgres.as_deref();
         let shared = store::url(session.global.store.as_deref());
-        let on_the_line =
+        let is_argument =
             |name: &str, value: &str| env::var_os(name).is_none_or(|set| set != value);
-        let own_line = own.filter(|url| on_the_line(VARIABLE, url));
-        let shared_line = shared.filter(|url| on_the_line("AUDITLOG_STORE", url));
-        let url = own_line.or(shared_line).or(own).or(shared);
+        let own_argument = own.filter(|url| is_argument(VARIABLE, url));
+        let shared_argument = shared.filter(|url| is_argument("AUDITLOG_STORE", url));
+        let url = own_argument.or(shared_argument).or(own).or(shared);
         url.ok_or_else(|| Error::Usage {
             message: "no database was named".to_owned(),
             hint: "name one with --postgres or --store: postgres://user@host/database",
@@ -140,7 +144,7 @@ fn print(found: &Reconciliation, session: &mut Session) -> Result<(), Error> {
             out.cell(Part::Quiet, write.xact),
         ]);
     }
-    Output::keep_whole(&mut table, [0, 3]);
+    Output::no_wrap(&mut table, [0, 3]);
     out.table(&table)?;
     out.line(format!(
         "{} without an entry of the program",

@@ -1,4 +1,4 @@
-//! `schema`: what the trail has entries of.
+//! `schema`: lists the models of the trail.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::session::Session;
 use crate::text;
 use crate::zone::Zone;
 
-/// Show models, their fields, actions and versions, as the entries have them
+/// List models with their fields, actions and versions, as found in the entries
 #[derive(Args, Debug)]
 pub(crate) struct SchemaArgs {
     /// This model only, field by field
@@ -189,7 +189,7 @@ fn print_models(
             out.cell(Part::Quiet, model.fields.len()),
         ]);
     }
-    Output::keep_whole(&mut table, [1, 2, 3, 5, 6]);
+    Output::no_wrap(&mut table, [1, 2, 3, 5, 6]);
     out.table(&table)
 }
 

@@ -1,4 +1,4 @@
-//! `show`: one entry, all of it.
+//! `show`: prints one entry completely.
 
 use audit_core::{Action, LogEntry};
 use clap::Args;
@@ -14,7 +14,7 @@ use crate::zone::Zone;
 /// Show an entry
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
-    /// The entry's id, or enough of its first or last digits to tell it from the others
+    /// The entry's id, or enough of its first or last digits to identify it
     id: String,
 }
 
@@ -61,7 +61,7 @@ fn heading(title: &str, out: &mut Output) -> Result<(), Error> {
     out.line(title)
 }
 
-/// Returns what the entry says about itself, by name; what it does not say is left out.
+/// Returns the fields of the entry by name, without empty ones.
 fn fields(entry: &LogEntry, zone: Zone) -> Vec<(&'static str, String)> {
     let safe = |text: &str| text::safe(text).into_owned();
     let mut fields = vec![
@@ -85,8 +85,8 @@ fn fields(entry: &LogEntry, zone: Zone) -> Vec<(&'static str, String)> {
     optional("parent", parent.map(|parent| safe(&parent.to_string())));
     let counterpart = entry.counterpart.as_ref();
     let side = match entry.action {
-        Action::Delete => "goes on as",
-        _ => "was before",
+        Action::Delete => "continues as",
+        _ => "continues from",
     };
     optional(side, counterpart.map(|other| safe(&other.to_string())));
     optional("reason", entry.reason.as_deref().map(safe));

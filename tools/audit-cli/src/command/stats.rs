@@ -1,4 +1,4 @@
-//! `stats`: how many entries there are, by what.
+//! `stats`: counts entries by actor, model, action, day and more.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,15 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::filter::FilterArgs;
+use crate::number;
 use crate::output::{self, Output, Part};
 use crate::session::Session;
 use crate::text;
 use crate::zone::Zone;
 
-/// The largest width of the longest bar.
-const BAR: u16 = 40;
-/// Parts of a block, an eighth to a whole.
+/// The maximum width of a bar.
+const MAX_BAR: u16 = 40;
+/// Blocks of one to eight eighths.
 const BLOCKS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
 /// Count entries by actor, model, action, day and more
@@ -27,28 +28,28 @@ const BLOCKS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█
 pub(crate) struct StatsArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// By what; may be given several times
+    /// The property to count by; may be given several times
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [By::Action, By::Model, By::Actor, By::Day])]
     by: Vec<By>,
-    /// How many rows each part has at most: the largest, or the latest days; 0 for all
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    /// The maximum number of rows of each part: the largest, or the latest days; 0 for all
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = number::parse::<usize>, allow_negative_numbers = true)]
     top: usize,
 }
 
 /// A property by which entries are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum By {
-    /// Who did it
+    /// The actor
     Actor,
     /// The model of the object
     Model,
-    /// What was done
+    /// The action
     Action,
     /// The day, in the zone of --tz
     Day,
     /// The level
     Level,
-    /// How it ended
+    /// The outcome
     Outcome,
     /// The hour of the day, in the zone of --tz
     Hour,
@@ -67,7 +68,7 @@ impl By {
         }
     }
 
-    /// Returns what an entry is counted under; a key that sorts.
+    /// Returns the key that an entry is counted under, in a sortable form.
     fn key(self, entry: &LogEntry, zone: Zone) -> String {
         match self {
             Self::Actor => entry
@@ -128,7 +129,7 @@ pub(crate) fn run(args: &StatsArgs, session: &mut Session) -> Result<Exit, Error
             count.last = count.last.max(entry.timestamp);
         }
     }
-    trail.check_models(&query, total > 0)?;
+    trail.check_names(&query, total > 0)?;
     let out = &mut session.out;
     if !out.is_json() {
         out.line(text::counted(total, "entry", "entries"))?;
@@ -152,7 +153,7 @@ pub(crate) fn run(args: &StatsArgs, session: &mut Session) -> Result<Exit, Error
     Ok(Exit::Done)
 }
 
-/// Returns the rows to show, and how many there are beyond them.
+/// Returns the rows to show, and the number of the others.
 fn rows(by: By, counts: BTreeMap<String, Count>, top: usize) -> (Vec<(String, Count)>, usize) {
     let mut rows: Vec<_> = counts.into_iter().collect();
     if !by.is_ordered() {
@@ -189,7 +190,7 @@ fn print(
     if let Some(column) = table.column_mut(1) {
         column.set_cell_alignment(comfy_table::CellAlignment::Right);
     }
-    let most = rows
+    let max = rows
         .iter()
         .map(|(_, count)| count.number)
         .max()
@@ -205,7 +206,7 @@ fn print(
             out.cell(Part::Heading, text::thousands(count.number)),
         ];
         if chart {
-            let bar = bar(count.number, most, bar_width(), output::is_unicode());
+            let bar = bar(count.number, max, bar_width(), output::is_unicode());
             row.push(out.cell(Part::Good, bar));
         } else {
             row.push(out.cell(Part::Quiet, zone.show(count.first)));
@@ -230,19 +231,19 @@ fn print(
 }
 
 fn bar_width() -> u64 {
-    u64::from(output::width().map_or(BAR, |width| (width / 2).min(BAR)))
+    u64::from(output::width().map_or(MAX_BAR, |width| (width / 2).min(MAX_BAR)))
 }
 
-/// Draws a bar: the most is as wide as there is room, and nothing but 0 is invisible.
-fn bar(number: u64, most: u64, width: u64, unicode: bool) -> String {
+/// Draws a bar: the maximum has the full width, and only 0 is invisible.
+fn bar(number: u64, max: u64, width: u64, unicode: bool) -> String {
     let steps = if unicode { BLOCKS.len() as u64 } else { 1 };
-    let eighths = (number * width * steps).div_ceil(most.max(1));
-    let whole = if unicode {
+    let eighths = (number * width * steps).div_ceil(max.max(1));
+    let full = if unicode {
         BLOCKS[BLOCKS.len() - 1]
     } else {
         '#'
     };
-    let mut bar: String = (0..eighths / steps).map(|_| whole).collect();
+    let mut bar: String = (0..eighths / steps).map(|_| full).collect();
     let rest = usize::try_from(eighths % steps).unwrap_or_default();
     bar.extend(rest.checked_sub(1).map(|part| BLOCKS[part]));
     bar

@@ -1,4 +1,4 @@
-//! `triggers`: SQL that makes a database record what is written past the program.
+//! `triggers`: prints SQL that records writes of other programs to PostgreSQL.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -18,8 +18,8 @@ const SCHEMA: &str = "public";
 
 /// Print SQL that installs triggers on a model's table in PostgreSQL
 ///
-/// The triggers record whatever writes to the table in the form of the program's own entries,
-/// with what the model skips and masks. The models come from the program, as JSON:
+/// The triggers record all writes to the table in the form of the program's own entries, with the
+/// skipped and masked fields of the model. The models come from the program, as JSON:
 /// `serde_json::to_string(&auditlog::described())`.
 ///
 /// The trail's tables are those in the schema `public`, unless --schema names another one.
@@ -40,7 +40,7 @@ pub(crate) struct TriggersArgs {
     /// The table, `schema.table`, or `table` for one in the schema `public`
     #[arg(long)]
     table: String,
-    /// The column of a field whose name it does not have; may be given several times
+    /// The column of a field, if it has another name; may be given several times
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = pair)]
     column: Vec<(String, String)>,
     /// Leave out a field, such as one without a column; may be given several times
@@ -49,11 +49,11 @@ pub(crate) struct TriggersArgs {
     /// Mask a field: all, `first_half`, last4 or email; may be given several times
     #[arg(long, value_name = "FIELD=MASK", value_parser = masked)]
     mask: Vec<(String, Mask)>,
-    /// Record a field as the column has it, of which the program records what a function,
-    /// `Display` or `Debug` makes of it; without this it is masked. May be given several times
+    /// Record the column's value of a field that the program records through a function, `Display`
+    /// or `Debug`; without this it is masked. May be given several times
     #[arg(long, value_name = "FIELD")]
     clear: Vec<String>,
-    /// A field of the identity, in the order of its parts, where that is not the fields' own
+    /// A field of the identity; give them in the order of its parts, if that is not the fields' order
     #[arg(long, value_name = "FIELD")]
     key: Vec<String>,
     /// Record the rows under another model's name, such as one for each schema that has the table
@@ -62,10 +62,10 @@ pub(crate) struct TriggersArgs {
     /// Fire in sessions with `session_replication_role = replica`, too
     #[arg(long)]
     always: bool,
-    /// Make no entries, only notes for `auditlog reconcile`
+    /// Record no entries, only writes for `auditlog reconcile`
     #[arg(long)]
     watch: bool,
-    /// Make one entry of a TRUNCATE, and not one for each object: no object's history has it
+    /// Record one entry for a TRUNCATE instead of one for each object; it is in no object's history
     #[arg(long, conflicts_with = "watch")]
     truncate_in_bulk: bool,
     /// Print SQL that removes the triggers
@@ -77,7 +77,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .filter(|(field, value)| !field.is_empty() && !value.is_empty())
         .map(|(field, value)| (field.to_owned(), value.to_owned()))
-        .ok_or_else(|| "there is no `=` between two names".to_owned())
+        .ok_or_else(|| "expected two names with `=` between them".to_owned())
 }
 
 fn masked(text: &str) -> Result<(String, Mask), String> {
@@ -127,8 +127,8 @@ pub(crate) fn run(args: &TriggersArgs, session: &mut Session) -> Result<Exit, Er
     };
     let sql = sql.map_err(|error| Error::Usage {
         message: error.to_string(),
-        hint: "`auditlog triggers --help` says what each flag takes; the models' JSON has the names \
-               of the fields",
+        hint: "`auditlog triggers --help` describes each flag; the models' JSON has the names of the \
+               fields",
     })?;
     session.out.write_all(sql.as_bytes())?;
     Ok(Exit::Done)
@@ -143,19 +143,19 @@ fn model(args: &TriggersArgs) -> Result<ModelDescription, Error> {
         fs::read(&args.models)
     };
     let bytes = bytes.map_err(|source| Error::Input {
-        place: args.models.clone(),
+        input: args.models.clone(),
         source,
     })?;
     if let Some(encoding) = encoding::foreign(&bytes) {
         return Err(Error::Line {
-            place: args.models.clone(),
+            position: args.models.clone(),
             message: format!("the file is {encoding}, not UTF-8"),
             kept: "convert it, for instance with iconv".to_owned(),
         });
     }
     let mut models: Vec<ModelDescription> = serde_json::from_slice(encoding::without_mark(&bytes))
         .map_err(|error| Error::Line {
-            place: args.models.clone(),
+            position: args.models.clone(),
             message: error.to_string(),
             kept: "the file holds what `serde_json::to_string(&auditlog::described())` returns"
                 .to_owned(),

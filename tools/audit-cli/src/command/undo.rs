@@ -1,6 +1,8 @@
-//! `undo`: what undoing an entry would change. Writes nothing.
+//! `undo`: previews the changes that would undo an entry.
 
-use audit_core::{Action, Change, Changes, Conflict, ConflictKind, LogEntry, Path, Rebase};
+use audit_core::{
+    Action, Change, Changes, Conflict, ConflictKind, History, LogEntry, Path, Rebase,
+};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
@@ -13,15 +15,14 @@ use crate::output::{Output, Part};
 use crate::session::Session;
 use crate::text;
 
-/// Preview what undoing an entry would change; writes nothing
+/// Preview the changes that would undo an entry; writes nothing
 ///
-/// The changes lead from the newest version of the object to one without those of the entry. A
-/// conflict is a part that was changed again since, or whose old value the trail does not have in
-/// clear: it would stay as it is. The application applies the changes and records them; the exit
-/// code is 0 with conflicts, too.
+/// The changes apply to the newest version of the object. A conflict is a part that was changed
+/// again since, or whose old value the trail does not have in clear: it would stay as it is. The
+/// application applies the changes and records them. The exit code is 0 with conflicts, too.
 #[derive(Args, Debug)]
 pub(crate) struct UndoArgs {
-    /// The entry's id, or enough of its first or last digits to tell it from the others
+    /// The entry's id, or enough of its first or last digits to identify it
     id: String,
 }
 
@@ -31,16 +32,16 @@ struct Answer<'r> {
     entry: Uuid,
     model: &'r str,
     object_pk: &'r str,
-    /// The changes that it would make.
+    /// The changes that would undo the entry.
     changes: &'r Changes,
-    conflicts: Vec<InTheWay<'r>>,
-    /// The parts that are as they would be already.
+    conflicts: Vec<ConflictAnswer<'r>>,
+    /// The parts that are undone already.
     done: &'r [Path],
 }
 
 /// A conflict as JSON.
 #[derive(Serialize)]
-struct InTheWay<'r> {
+struct ConflictAnswer<'r> {
     path: &'r Path,
     kind: &'static str,
     expected: Option<&'r Value>,
@@ -48,7 +49,7 @@ struct InTheWay<'r> {
     message: String,
 }
 
-impl<'r> From<&'r Conflict> for InTheWay<'r> {
+impl<'r> From<&'r Conflict> for ConflictAnswer<'r> {
     fn from(conflict: &'r Conflict) -> Self {
         Self {
             path: &conflict.path,
@@ -89,7 +90,7 @@ pub(crate) fn run(args: &UndoArgs, session: &mut Session) -> Result<Exit, Error>
             model,
             object_pk,
             changes: &undo.changes,
-            conflicts: undo.conflicts.iter().map(InTheWay::from).collect(),
+            conflicts: undo.conflicts.iter().map(ConflictAnswer::from).collect(),
             done: &undo.done,
         })?;
         return Ok(Exit::Done);
@@ -103,13 +104,37 @@ pub(crate) fn run(args: &UndoArgs, session: &mut Session) -> Result<Exit, Error>
     );
     let heading = out.paint(Part::Object, heading);
     out.line(heading)?;
+    if let Some(deletion) = deletion(&history, &entry) {
+        let time = zone.show(deletion.timestamp);
+        let actor = text::actor(deletion);
+        let line = out.paint(
+            Part::Bad,
+            format!("  conflict: {actor} deleted the object at {time}"),
+        );
+        out.line(line)?;
+        let id = out.id(deletion.id);
+        let note = format!(
+            "nothing was written; undo the deletion first, which `auditlog undo {id}` previews"
+        );
+        let note = out.paint(Part::Quiet, note);
+        out.line(note)?;
+        return Ok(Exit::Done);
+    }
     print(&entry, &undo, out)
+}
+
+/// Returns the entry that deleted the object after `entry`, if the object does not exist now.
+fn deletion<'h>(history: &'h History, entry: &LogEntry) -> Option<&'h LogEntry> {
+    if history.latest().exists() || matches!(entry.action, Action::Create | Action::Delete) {
+        return None;
+    }
+    let last = history.versions().last()?.entry;
+    (last.action == Action::Delete).then_some(last)
 }
 
 fn print(entry: &LogEntry, undo: &Rebase, out: &mut Output) -> Result<Exit, Error> {
     for change in &undo.changes {
-        let told = told(change, out);
-        out.line(format!("  {told}"))?;
+        print_change(change, out)?;
     }
     for path in undo.done.iter().filter(|path| path.as_str() != "$") {
         let path = text::safe(path.as_str());
@@ -117,8 +142,8 @@ fn print(entry: &LogEntry, undo: &Rebase, out: &mut Output) -> Result<Exit, Erro
         out.line(line)?;
     }
     for conflict in &undo.conflicts {
-        let told = out.cut(text::safe(&conflict.to_string()).into_owned());
-        let line = out.paint(Part::Bad, format!("  conflict: {told}"));
+        let conflict = out.cut(text::safe(&conflict.to_string()).into_owned());
+        let line = out.paint(Part::Bad, format!("  conflict: {conflict}"));
         out.line(line)?;
     }
     let note = match (undo.changes.is_empty(), undo.conflicts.is_empty()) {
@@ -132,16 +157,28 @@ fn print(entry: &LogEntry, undo: &Rebase, out: &mut Output) -> Result<Exit, Erro
     Ok(Exit::Done)
 }
 
-/// Says what a change would do; one of the whole object deletes it or brings it back.
-fn told(change: &Change, out: &Output) -> String {
-    let gone = |side: &Option<Value>| side.as_ref().is_none_or(Value::is_null);
-    if change.path.as_str() == "$" && gone(&change.new) {
-        return "deletes the object".to_owned();
+/// Prints a change of the preview; a change of the object itself deletes or restores it.
+fn print_change(change: &Change, out: &mut Output) -> Result<(), Error> {
+    let is_missing = |side: &Option<Value>| side.as_ref().is_none_or(Value::is_null);
+    if change.path.as_str() != "$" {
+        let path = out.paint(Part::Heading, text::safe(change.path.as_str()));
+        let change = out.cut(text::change(change));
+        return out.line(format!("  {path}: {change}"));
     }
-    if change.path.as_str() == "$" && gone(&change.old) {
-        let state = text::side(change.new.as_ref());
-        return format!("brings the object back: {}", out.cut(state));
+    match &change.new {
+        new if is_missing(new) => out.line("  deletes the object"),
+        Some(Value::Object(state)) if is_missing(&change.old) => {
+            out.line("  restores the object:")?;
+            for (field, value) in state {
+                let field = out.paint(Part::Heading, text::safe(field));
+                let value = out.cut(text::value(value));
+                out.line(format!("    {field}: {value}"))?;
+            }
+            Ok(())
+        }
+        _ => {
+            let change = out.cut(text::change(change));
+            out.line(format!("  {change}"))
+        }
     }
-    let path = out.paint(Part::Heading, text::safe(change.path.as_str()));
-    format!("{path}: {}", out.cut(text::change(change)))
 }

@@ -13,7 +13,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn an_export_is_what_the_store_has_and_makes_it_again() {
+fn an_export_restores_the_store() {
     let folder = scratch::folder();
     let store = trail(&folder);
     let printed = stdout(&store, &["export"]);
@@ -26,15 +26,15 @@ fn an_export_is_what_the_store_has_and_makes_it_again() {
     assert_eq!(printed, stored);
 
     let file = folder.join("trail.jsonl");
-    let said = stdout(&store, &["export", "--output", text(&file)]);
-    assert_eq!(said, format!("9 entries written to {}\n", text(&file)));
+    let message = stdout(&store, &["export", "--output", text(&file)]);
+    assert_eq!(message, format!("9 entries written to {}\n", text(&file)));
     assert_eq!(fs::read_to_string(&file).expect("a file"), printed);
 
     let copy = folder.join("copy.db");
-    let said = stdout(&copy, &["import", "--create", text(&file)]);
-    assert_eq!(said, "9 entries read: 9 new, 0 known already\n");
-    let said = stdout(&copy, &["import", text(&file)]);
-    assert_eq!(said, "9 entries read: 0 new, 9 known already\n");
+    let message = stdout(&copy, &["import", "--create", text(&file)]);
+    assert_eq!(message, "9 entries read: 9 new, 0 already in the trail\n");
+    let message = stdout(&copy, &["import", text(&file)]);
+    assert_eq!(message, "9 entries read: 0 new, 9 already in the trail\n");
     let again = stdout(&copy, &["export"]);
     assert_eq!(scratch::without_imports(&again), printed);
     assert_eq!(again.lines().count(), 9 + 2);
@@ -45,33 +45,33 @@ fn an_export_is_what_the_store_has_and_makes_it_again() {
 }
 
 #[test]
-fn a_file_is_not_replaced_unasked_and_nothing_is_left_beside_it() {
+fn a_file_is_replaced_only_with_force_and_leaves_no_temporary_file() {
     let folder = scratch::folder();
     let store = trail(&folder);
     let file = folder.join("out.jsonl");
     fs::write(&file, "mine").expect("written");
-    let said = stderr(&store, &["export", "-o", text(&file)], 2);
-    assert!(said.contains("exists already"), "{said}");
+    let message = stderr(&store, &["export", "-o", text(&file)], 2);
+    assert!(message.contains("exists already"), "{message}");
     assert_eq!(fs::read_to_string(&file).expect("a file"), "mine");
     stdout(&store, &["export", "-o", text(&file), "--force"]);
     assert_eq!(
         fs::read_to_string(&file).expect("a file").lines().count(),
         9
     );
-    let said = stderr(
+    let message = stderr(
         &store,
         &["export", "-o", text(&folder.join("no/such/out"))],
         6,
     );
     let folder_of_it = folder.join("no/such");
     assert!(
-        said.contains(&format!(
+        message.contains(&format!(
             "out cannot be written: the folder {} does not exist",
             text(&folder_of_it)
         )),
-        "{said}"
+        "{message}"
     );
-    assert!(!said.contains(".part"), "{said}");
+    assert!(!message.contains(".part"), "{message}");
     let names: Vec<String> = fs::read_dir(&folder)
         .expect("a folder")
         .map(|entry| {
@@ -112,8 +112,11 @@ fn an_export_never_replaces_the_store() {
         ] {
             for force in [&["--force"][..], &[]] {
                 let args = [&["export", "-o", text(&path)], force].concat();
-                let said = stderr(&store, &args, 2);
-                assert!(said.contains("is a file of the store itself"), "{said}");
+                let message = stderr(&store, &args, 2);
+                assert!(
+                    message.contains("is a file of the store itself"),
+                    "{message}"
+                );
             }
         }
     }
@@ -141,34 +144,37 @@ fn an_export_has_the_bytes_that_are_stored() {
     let newest = stdout(&store, &["export", "order:newest", "limit:3"]);
     let last: Vec<&str> = lines.iter().rev().take(3).copied().collect();
     assert_eq!(newest.lines().collect::<Vec<_>>(), last);
-    let said = stderr(&store, &["export", "model:Usr"], 1);
-    assert!(said.contains("did you mean `User`?"), "{said}");
+    let message = stderr(&store, &["export", "model:Usr"], 1);
+    assert!(message.contains("did you mean `User`?"), "{message}");
 }
 
 #[test]
-fn what_can_be_read_of_a_damaged_store_is_saved() {
+fn intact_entries_of_a_damaged_store_are_exported() {
     let folder = scratch::folder();
     let store = trail(&folder);
     let whole = stdout(&store, &["export"]);
     let lines: Vec<&str> = whole.lines().collect();
     let printed = |args: &[&str], code| {
         let output = scratch::run(&store, args);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{said}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{message}");
         String::from_utf8(output.stdout).expect("UTF-8")
     };
     // No entry, but its bytes can be had.
     scratch::damage(&store, "'no entry'", 5);
     let saved = printed(&["export"], 3);
     assert_eq!(saved, whole.replace(lines[4], "no entry"));
-    let said = stderr(&store, &["export"], 3);
-    assert!(said.contains("row 5 is not an entry"), "{said}");
+    let message = stderr(&store, &["export"], 3);
+    assert!(message.contains("row 5 is not an entry"), "{message}");
     let file = folder.join("saved.jsonl");
     fs::write(&file, &saved).expect("written");
     let copy = folder.join("copy.db");
     let import = ["import", "--create", "--keep-going", text(&file)];
-    let said = stderr(&copy, &import, 4);
-    assert!(said.contains("saved.jsonl:5:2: no entry"), "{said}");
+    let message = stderr(&copy, &import, 4);
+    assert!(
+        message.contains("saved.jsonl:5:2: not an entry"),
+        "{message}"
+    );
     let again = scratch::without_imports(&stdout(&copy, &["export"]));
     assert_eq!(again, saved.replace("no entry\n", ""));
     // Not even text.
@@ -198,7 +204,7 @@ fn what_can_be_read_of_a_damaged_store_is_saved() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_output_that_takes_nothing_is_told() {
+fn an_output_that_cannot_be_written_is_an_error() {
     let store = trail(&scratch::folder());
     for format in ["jsonl", "csv"] {
         let full = fs::File::options().write(true).open("/dev/full");
@@ -207,9 +213,12 @@ fn an_output_that_takes_nothing_is_told() {
             .stdout(full.expect("a device"))
             .output()
             .expect("the command runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(6), "{said}");
-        assert!(said.contains("the output cannot be written: "), "{said}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(6), "{message}");
+        assert!(
+            message.contains("the output cannot be written: "),
+            "{message}"
+        );
     }
 }
 
@@ -265,7 +274,7 @@ fn csv_is_harmless_and_complete() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let folder = scratch::folder();
     let store = folder.join("audit.db");
     let sqlite = auditlog::sqlite::SqliteStore::open(&store).expect("a store");
@@ -298,12 +307,12 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 }
 
 #[test]
-fn csv_begins_with_a_byte_order_mark_where_it_is_asked_for() {
+fn csv_begins_with_a_byte_order_mark_with_bom() {
     let folder = scratch::folder();
     let store = trail(&folder);
     let plain = stdout(&store, &["export", "--format", "csv"]);
     let marked = stdout(&store, &["export", "--format", "csv", "--bom"]);
     assert_eq!(marked, format!("\u{feff}{plain}"));
-    let said = stderr(&store, &["export", "--bom"], 2);
-    assert!(said.contains("--bom is for CSV"), "{said}");
+    let message = stderr(&store, &["export", "--bom"], 2);
+    assert!(message.contains("--bom is for CSV"), "{message}");
 }

@@ -12,7 +12,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn a_bad_line_is_named_and_what_was_kept_is_said() {
+fn an_invalid_line_is_reported_with_the_imported_part() {
     let folder = scratch::folder();
     let store = trail(&folder);
     let good: Vec<String> = (0..2_500)
@@ -25,11 +25,16 @@ fn a_bad_line_is_named_and_what_was_kept_is_said() {
     lines[2_200] = r#"{"action":"update","id":17}"#.to_owned();
     let file = folder.join("bad.jsonl");
     fs::write(&file, lines.join("\n")).expect("written");
-    let said = stderr(&store, &["import", text(&file)], 4);
-    assert!(said.contains("bad.jsonl:2201:26: no entry: "), "{said}");
+    let message = stderr(&store, &["import", text(&file)], 4);
     assert!(
-        said.contains("kept: 2,000 entries up to line 2000, 2,000 of them new; nothing after it"),
-        "{said}"
+        message.contains("bad.jsonl:2201:26: not an entry: "),
+        "{message}"
+    );
+    assert!(
+        message.contains(
+            "imported: 2,000 entries up to line 2000, 2,000 of them new; correct the file"
+        ),
+        "{message}"
     );
     // With the record of its beginning, and that of its failure.
     assert_eq!(json(&store, &["log"]).len(), 2_009 + 2);
@@ -38,14 +43,17 @@ fn a_bad_line_is_named_and_what_was_kept_is_said() {
     let dry = stdout(&store, &["import", "--dry-run", text(&file)]);
     assert_eq!(
         dry,
-        "2,500 entries read: 500 new, 2,000 known already; nothing was kept\n"
+        "2,500 entries read: 500 new, 2,000 already in the trail; nothing was imported\n"
     );
-    let said = stdout(&store, &["import", text(&file)]);
-    assert_eq!(said, "2,500 entries read: 500 new, 2,000 known already\n");
+    let message = stdout(&store, &["import", text(&file)]);
+    assert_eq!(
+        message,
+        "2,500 entries read: 500 new, 2,000 already in the trail\n"
+    );
 }
 
 #[test]
-fn what_cannot_be_kept_is_refused() {
+fn invalid_entries_are_rejected() {
     let folder = scratch::folder();
     let store = trail(&folder);
     let entry = LogEntry::new("update", "User", "1", "x");
@@ -60,7 +68,7 @@ fn what_cannot_be_kept_is_refused() {
             .output()
             .expect("the command runs")
     };
-    let said = |content: &str| {
+    let message = |content: &str| {
         let output = import(content, &[]);
         assert_eq!(output.status.code(), Some(4), "{content}");
         String::from_utf8(output.stderr).expect("UTF-8")
@@ -72,7 +80,7 @@ fn what_cannot_be_kept_is_refused() {
     );
     // Another entry with a known id, in the store and in one file.
     let other = line.replace("\"object_pk\":\"1\"", "\"object_pk\":\"2\"");
-    let error = said(&format!("\n{other}"));
+    let error = message(&format!("\n{other}"));
     assert!(
         error.contains("standard input:2: another entry has the id"),
         "{error}"
@@ -81,15 +89,15 @@ fn what_cannot_be_kept_is_refused() {
         .to_canonical_json()
         .expect("JSON");
     let twin = fresh.replace("\"object_pk\":\"1\"", "\"object_pk\":\"2\"");
-    let error = said(&format!("{fresh}\n{twin}"));
+    let error = message(&format!("{fresh}\n{twin}"));
     assert!(
         error.contains("standard input:2: another entry has the id"),
         "{error}"
     );
     // What would be lost.
-    let error = said(&fresh.replacen('{', "{\"colour\":1,", 1));
+    let error = message(&fresh.replacen('{', "{\"colour\":1,", 1));
     assert!(
-        error.contains("standard input:1: no entry: unknown key `colour`"),
+        error.contains("standard input:1: not an entry: unknown key `colour`"),
         "{error}"
     );
     for (key, inner) in [
@@ -100,35 +108,38 @@ fn what_cannot_be_kept_is_refused() {
         ),
         ("source.zz", r#""source":{"zz":"x"}"#),
     ] {
-        let error = said(&fresh.replacen('{', &format!("{{{inner},"), 1));
-        let unknown = format!("standard input:1: no entry: unknown key `{key}`");
+        let error = message(&fresh.replacen('{', &format!("{{{inner},"), 1));
+        let unknown = format!("standard input:1: not an entry: unknown key `{key}`");
         assert!(error.contains(&unknown), "{error}");
     }
-    let error = said(&fresh.replace("\"v\":1", "\"v\":2"));
+    let error = message(&fresh.replace("\"v\":1", "\"v\":2"));
     assert!(error.contains("the entry has format 2"), "{error}");
-    let error = said(&format!("{fresh}\n\u{0}"));
-    assert!(error.contains("standard input:2:1: no entry"), "{error}");
-    assert!(error.contains("nothing was kept"), "{error}");
-    // With what tells of the one import that kept something.
+    let error = message(&format!("{fresh}\n\u{0}"));
+    assert!(
+        error.contains("standard input:2:1: not an entry"),
+        "{error}"
+    );
+    assert!(error.contains("nothing was imported"), "{error}");
+    // With the record of the one import that succeeded.
     assert_eq!(json(&store, &["log"]).len(), 10 + 1);
 }
 
 #[test]
-fn a_missing_store_is_made_only_when_asked_for() {
+fn a_missing_store_is_created_only_with_create() {
     let folder = scratch::folder();
     let store = trail(&folder);
     let file = folder.join("trail.jsonl");
     stdout(&store, &["export", "-o", text(&file)]);
     let other = folder.join("other.db");
-    let said = stderr(&other, &["import", text(&file)], 3);
-    assert!(said.contains("other.db"), "{said}");
+    let message = stderr(&other, &["import", text(&file)], 3);
+    assert!(message.contains("other.db"), "{message}");
     assert!(!other.exists());
-    let said = stderr(&store, &["import", text(&folder.join("none.jsonl"))], 4);
-    assert!(said.contains("none.jsonl cannot be read"), "{said}");
+    let message = stderr(&store, &["import", text(&folder.join("none.jsonl"))], 4);
+    assert!(message.contains("none.jsonl cannot be read"), "{message}");
 }
 
 #[test]
-fn a_conflict_costs_only_the_entry_that_has_it() {
+fn keep_going_skips_only_the_conflicting_entry() {
     let folder = scratch::folder();
     let store = folder.join("audit.db");
     let lines: Vec<String> = (0..2_100)
@@ -148,28 +159,28 @@ fn a_conflict_costs_only_the_entry_that_has_it() {
     for new in [2_098, 0] {
         let output = scratch::run(&store, &["import", "--keep-going", text(&file)]);
         assert_eq!(output.status.code(), Some(4));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(said.lines().count(), 2, "{said}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(message.lines().count(), 2, "{message}");
         for line in [1_501, 2_051] {
-            let place = format!("trail.jsonl:{line}: another entry has the id");
-            assert!(said.contains(&place), "{said}");
+            let position = format!("trail.jsonl:{line}: another entry has the id");
+            assert!(message.contains(&position), "{message}");
         }
-        let told = String::from_utf8_lossy(&output.stdout);
+        let recorded = String::from_utf8_lossy(&output.stdout);
         let (new, known) = if new == 0 {
             ("0", "2,098")
         } else {
             ("2,098", "0")
         };
         assert_eq!(
-            told,
-            format!("2,098 entries read: {new} new, {known} known already, 2 passed over\n")
+            recorded,
+            format!("2,098 entries read: {new} new, {known} already in the trail, 2 skipped\n")
         );
     }
     assert_eq!(json(&store, &["log", "model:User"]).len(), 2_099);
 }
 
 #[test]
-fn no_store_is_made_for_what_has_no_entries() {
+fn no_store_is_created_without_entries() {
     let folder = scratch::folder();
     let file = folder.join("text.txt");
     fs::write(&file, "a note\nand another\n").expect("written");
@@ -179,8 +190,8 @@ fn no_store_is_made_for_what_has_no_entries() {
         &["import", "--create", file][..],
         &["import", "--create", "--keep-going", file],
     ] {
-        let said = stderr(&store, args, 4);
-        assert!(said.contains("text.txt:1:1: no entry"), "{said}");
+        let message = stderr(&store, args, 4);
+        assert!(message.contains("text.txt:1:1: not an entry"), "{message}");
     }
     let names = fs::read_dir(&folder).expect("a folder").count();
     assert_eq!(names, 1);
@@ -203,10 +214,10 @@ fn tables_of_other_libraries_are_read() {
         )
         .expect("tables");
     let store = folder.join("trail.db");
-    let said = stderr(&store, &["import", "--create", text(&file)], 4);
-    assert!(said.contains("app.sqlite3: "), "{said}");
-    assert!(said.contains("audits"), "{said}");
-    assert!(said.contains("hint: nothing was kept"), "{said}");
+    let message = stderr(&store, &["import", "--create", text(&file)], 4);
+    assert!(message.contains("app.sqlite3: "), "{message}");
+    assert!(message.contains("audits"), "{message}");
+    assert!(message.contains("hint: nothing was imported"), "{message}");
     assert!(!store.exists());
 
     for (new, known) in [(2, 0), (0, 2)] {
@@ -215,9 +226,9 @@ fn tables_of_other_libraries_are_read() {
             &["import", "--create", "--keep-going", "--json", text(&file)],
         );
         assert_eq!(output.status.code(), Some(4));
-        let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let recorded: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(
-            (&told["new"], &told["known"], &told["skipped"]),
+            (&recorded["new"], &recorded["known"], &recorded["skipped"]),
             (&new.into(), &known.into(), &1.into())
         );
         assert!(String::from_utf8_lossy(&output.stderr).starts_with("warning: "));
@@ -230,12 +241,12 @@ fn tables_of_other_libraries_are_read() {
     assert_eq!(title["value"], "b");
     assert_eq!(title["reason"], "typo");
 
-    let said = stderr(
+    let message = stderr(
         &store,
         &["import", "--format", "paper-trail", text(&file)],
         4,
     );
-    assert!(said.contains("app.sqlite3"), "{said}");
+    assert!(message.contains("app.sqlite3"), "{message}");
     let mapped = folder.join("mapped.db");
     let args = [
         "import",
@@ -253,15 +264,15 @@ fn tables_of_other_libraries_are_read() {
             4,
             "expected one of correlation_id, reason",
         ),
-        ("comment", 2, "expected a column and what it is"),
+        ("comment", 2, "expected a column and a field"),
     ] {
-        let said = stderr(&mapped, &["import", "--map", map, text(&file)], code);
-        assert!(said.contains(expected), "{said}");
+        let message = stderr(&mapped, &["import", "--map", map, text(&file)], code);
+        assert!(message.contains(expected), "{message}");
     }
-    let said = stderr(&store, &["import", "--format", "tables", "-"], 2);
+    let message = stderr(&store, &["import", "--format", "tables", "-"], 2);
     assert!(
-        said.contains("tables cannot be read from the standard input"),
-        "{said}"
+        message.contains("tables cannot be read from the standard input"),
+        "{message}"
     );
 }
 
@@ -309,7 +320,7 @@ fn an_import_is_recorded() {
 }
 
 #[test]
-fn nothing_of_an_import_is_kept_without_what_tells_of_it() {
+fn no_entry_is_imported_without_the_record_of_the_import() {
     let folder = scratch::folder();
     let store = folder.join("audit.db");
     let mut lines: Vec<String> = (0..1_500)
@@ -322,21 +333,23 @@ fn nothing_of_an_import_is_kept_without_what_tells_of_it() {
     let file = folder.join("trail.jsonl");
     fs::write(&file, lines.join("\n")).expect("written");
     stderr(&store, &["import", "--create", text(&file)], 4);
-    let told = json(&store, &["log", "action:import", "order:oldest"]);
-    assert_eq!(told.len(), 2);
-    assert_eq!(told[0]["outcome"], "success");
-    assert!(told[0]["additional_data"].get("new").is_none());
-    assert_eq!(told[1]["outcome"], "failure");
-    assert_eq!(told[1]["additional_data"]["new"], 1_000);
+    let recorded = json(&store, &["log", "action:import", "order:oldest"]);
+    assert_eq!(recorded.len(), 2);
+    assert_eq!(recorded[0]["outcome"], "success");
+    assert!(recorded[0]["additional_data"].get("new").is_none());
+    assert_eq!(recorded[1]["outcome"], "failure");
+    assert_eq!(recorded[1]["additional_data"]["new"], 1_000);
     assert_eq!(
-        told[1]["additional_data"]["sha256"].as_str().map(str::len),
+        recorded[1]["additional_data"]["sha256"]
+            .as_str()
+            .map(str::len),
         Some(64)
     );
     assert_eq!(json(&store, &["log", "model:User"]).len(), 1_000);
 }
 
 #[test]
-fn a_byte_order_mark_is_passed_over_and_utf_16_is_named() {
+fn a_byte_order_mark_is_skipped_and_utf_16_is_an_error() {
     let folder = scratch::folder();
     let store = trail(&folder);
     let lines = stdout(&store, &["export"]);
@@ -347,8 +360,8 @@ fn a_byte_order_mark_is_passed_over_and_utf_16_is_named() {
         &["import", "--create", text(&file)][..],
         &["import", "--keep-going", text(&file)],
     ] {
-        let said = stdout(&folder.join("marked.db"), args);
-        assert!(said.starts_with("18 entries read: "), "{said}");
+        let message = stdout(&folder.join("marked.db"), args);
+        assert!(message.starts_with("18 entries read: "), "{message}");
     }
     let wide = |mark: &str, order: fn(u16) -> [u8; 2]| -> Vec<u8> {
         format!("{mark}{lines}")
@@ -364,14 +377,17 @@ fn a_byte_order_mark_is_passed_over_and_utf_16_is_named() {
         fs::write(&file, bytes).expect("written");
         let other = folder.join("wide.db");
         let args = ["import", "--create", "--keep-going", text(&file)];
-        let said = stderr(&other, &args, 4);
-        assert!(said.contains("the file is UTF-16, not UTF-8"), "{said}");
+        let message = stderr(&other, &args, 4);
+        assert!(
+            message.contains("the file is UTF-16, not UTF-8"),
+            "{message}"
+        );
         assert!(!other.exists());
     }
 }
 
 #[test]
-fn a_key_that_is_there_twice_is_refused() {
+fn a_duplicate_key_is_rejected() {
     let folder = scratch::folder();
     let store = folder.join("audit.db");
     let file = folder.join("trail.jsonl");
@@ -388,10 +404,10 @@ fn a_key_that_is_there_twice_is_refused() {
         ),
     ] {
         fs::write(&file, line.replacen(from, to, 1)).expect("written");
-        let said = stderr(&store, &["import", "--create", text(&file)], 4);
+        let message = stderr(&store, &["import", "--create", text(&file)], 4);
         assert!(
-            said.contains(&format!("the key `{key}` is there twice")),
-            "{said}"
+            message.contains(&format!("duplicate key `{key}`")),
+            "{message}"
         );
     }
 }

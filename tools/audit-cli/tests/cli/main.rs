@@ -1,27 +1,27 @@
-//! The command on the trail of a program, as a person or a script runs it.
+//! The command on a trail in a file.
 
+mod errors;
 mod exporting;
 mod importing;
-mod mistakes;
-mod questions;
+mod maintenance;
+mod queries;
 mod scratch;
 #[cfg(unix)]
 mod terminal;
-mod upkeep;
 
 macro_rules! on_a_file {
-    ($($question:ident)*) => {
+    ($($query:ident)*) => {
         mod on_a_file {
-            use crate::{questions, scratch};
+            use crate::{queries, scratch};
 
             $(
                 #[test]
-                fn $question() {
-                    questions::$question(&scratch::trail(&scratch::folder()));
+                fn $query() {
+                    queries::$query(&scratch::trail(&scratch::folder()));
                 }
             )*
         }
     };
 }
 
-questions::questions!(on_a_file);
+queries::queries!(on_a_file);

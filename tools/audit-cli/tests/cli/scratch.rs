@@ -1,4 +1,4 @@
-//! A trail as a program would leave it, and the command run on it.
+//! A sample trail, and the command run on it.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -32,7 +32,7 @@ pub(crate) struct Invoice {
     pub(crate) total: i64,
 }
 
-/// Returns an empty folder of the test that asks: of its thread's name.
+/// Returns an empty folder for the current test, by the name of its thread.
 pub(crate) fn folder() -> PathBuf {
     let test = std::thread::current()
         .name()
@@ -59,7 +59,7 @@ pub(crate) fn bob() -> User {
     }
 }
 
-/// Makes a trail of nine entries over three days in the folder, and returns its file.
+/// Writes a trail of nine entries over three days into the folder, and returns its file.
 pub(crate) fn trail(folder: &Path) -> PathBuf {
     let file = folder.join("audit.db");
     let log = AuditLog::builder()
@@ -123,7 +123,7 @@ pub(crate) fn trail(folder: &Path) -> PathBuf {
     file
 }
 
-/// Replaces the bytes of an entry by what an SQL expression says, past the store.
+/// Replaces the bytes of an entry by an SQL expression, without the store.
 pub(crate) fn damage(store: &Path, body: &str, seq: i64) {
     let connection = auditlog::sqlite::rusqlite::Connection::open(store).expect("a database");
     connection
@@ -164,7 +164,7 @@ pub(crate) fn run(store: &Path, args: &[&str]) -> Output {
         .expect("the command runs")
 }
 
-/// Runs the command, expects it to go well, and returns what it printed.
+/// Runs the command, checks that it succeeds, and returns its standard output.
 pub(crate) fn stdout(store: &Path, args: &[&str]) -> String {
     let output = run(store, args);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -173,7 +173,7 @@ pub(crate) fn stdout(store: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// Runs the command, expects it to end with a code, and returns what it said about it.
+/// Runs the command, checks the exit code, and returns its standard error.
 pub(crate) fn stderr(store: &Path, args: &[&str], code: i32) -> String {
     let output = run(store, args);
     let errors = String::from_utf8(output.stderr).expect("UTF-8");
@@ -181,7 +181,7 @@ pub(crate) fn stderr(store: &Path, args: &[&str], code: i32) -> String {
     errors
 }
 
-/// Leaves out of an export what tells of imports.
+/// Removes the records of imports from an export.
 pub(crate) fn without_imports(export: &str) -> String {
     let others = export
         .split_inclusive('\n')

@@ -150,7 +150,7 @@ fn colours_are_for_terminals_and_can_be_turned_off() {
             coloured,
             "{args:?} {variables:?}"
         );
-        // Colour says nothing that the text does not.
+        // Colours carry no information that is not in the text.
         let text = terminal.text();
         assert!(text.contains("alice"), "{text}");
     }
@@ -164,7 +164,7 @@ fn colours_are_for_terminals_and_can_be_turned_off() {
 }
 
 #[test]
-fn what_an_attacker_wrote_does_nothing() {
+fn stored_control_characters_are_escaped() {
     let store = trail(&scratch::folder());
     for args in [
         &["log", "--changes"][..],
@@ -192,7 +192,7 @@ fn what_an_attacker_wrote_does_nothing() {
 }
 
 #[test]
-fn a_table_fits_the_terminal_and_breaks_no_time() {
+fn a_table_fits_the_terminal_without_wrapping_times() {
     let store = trail(&scratch::folder());
     let sqlite = SqliteStore::open(&store).expect("a store");
     let mut entry = LogEntry::new("access", "Archive", "1", "");
@@ -239,7 +239,7 @@ fn a_chart_is_drawn() {
 }
 
 #[test]
-fn a_screenful_is_shown_and_the_rest_is_told_of() {
+fn log_limits_entries_on_a_terminal_with_a_note() {
     let store = scratch::folder().join("audit.db");
     let sqlite = SqliteStore::open(&store).expect("a store");
     let entries: Vec<LogEntry> = (0..70)
@@ -287,10 +287,10 @@ fn following_shows_what_is_written_until_ctrl_c() {
 }
 
 #[test]
-fn a_removal_is_asked_about() {
+fn a_removal_asks_for_confirmation() {
     let store = trail(&scratch::folder());
     let args = ["prune", "--older-than", "2026-01-02"];
-    for (answer, code, said) in [
+    for (answer, code, message) in [
         ("\r", 8, "nothing was removed"),
         ("n\r", 8, "nothing was removed"),
         ("\u{4}", 8, "nothing was removed"),
@@ -299,12 +299,12 @@ fn a_removal_is_asked_about() {
         let before = json(&store, &["log"]).len();
         let mut terminal = Terminal::run(&store, &args, &[]);
         terminal.until("2 entries from 2026-01-01T10:00:00Z to 2026-01-01T23:30:00Z");
-        terminal.until("remove 2 entries for good? [y/N]");
+        terminal.until("remove 2 entries permanently? [y/N]");
         terminal.press(answer);
-        terminal.until(said);
+        terminal.until(message);
         assert_eq!(terminal.end(), code, "{answer:?}");
         let after = json(&store, &["log"]).len();
-        // Two fewer, and one that tells of it.
+        // Two fewer, and the record of the removal.
         assert_eq!(after, if code == 0 { before - 1 } else { before });
     }
     let mut terminal = Terminal::run(&store, &["prune", "--older-than", "2026-01-02"], &[]);
@@ -350,7 +350,7 @@ fn progress_is_shown_on_a_terminal() {
 }
 
 #[test]
-fn a_long_value_is_cut_on_a_terminal_alone() {
+fn a_long_value_is_cut_only_on_a_terminal() {
     let folder = scratch::folder();
     let store = folder.join("audit.db");
     let mut entry = LogEntry::new("update", "Page", "1", "page");
@@ -422,7 +422,7 @@ fn a_pager_shows_long_answers_on_a_terminal() {
 }
 
 #[test]
-fn a_pager_that_is_quit_or_missing_is_no_error() {
+fn a_closed_or_missing_pager_is_not_an_error() {
     let store = scratch::folder().join("audit.db");
     let sqlite = SqliteStore::open(&store).expect("a store");
     let entries: Vec<LogEntry> = (0..5_000)
@@ -457,7 +457,7 @@ fn a_pager_that_is_quit_or_missing_is_no_error() {
 }
 
 #[test]
-fn what_a_terminal_shows_of_an_id_is_enough_to_ask_for_it() {
+fn the_shown_part_of_an_id_identifies_the_entry() {
     let store = scratch::folder().join("audit.db");
     let sqlite = SqliteStore::open(&store).expect("a store");
     let entries: Vec<LogEntry> = (0..20)

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
 
-use crate::stores;
 use crate::trail::Trail;
+use crate::{access, stores};
 
 #[derive(Auditable)]
 #[audit(model = "User")]
@@ -119,7 +119,7 @@ impl Drop for Scratch {
     }
 }
 
-fn a_write_past_the_program_is_reported(scratch: &Scratch) {
+fn a_write_of_another_program_is_reported(scratch: &Scratch) {
     let (code, text) = scratch.reconcile(&[]);
     assert_eq!(code, 3, "{text}");
     assert!(text.contains("before triggers are installed"), "{text}");
@@ -176,28 +176,31 @@ fn triggers_record_and_are_removed(scratch: &Scratch) {
     );
 }
 
-fn mistakes_are_told(scratch: &Scratch) {
-    let mistake = |more: &[&str], told: &str| {
+fn invalid_arguments_are_errors(scratch: &Scratch) {
+    let rejected = |more: &[&str], expected: &str| {
         let output = scratch.triggers(more);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert!(output.stdout.is_empty());
         let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.contains(told), "{text}");
+        assert!(text.contains(expected), "{text}");
     };
-    mistake(
+    rejected(
         &["--table", "users", "--model", "Usr"],
         "did you mean `User`?",
     );
-    mistake(
+    rejected(
         &["--table", "users", "--omit", "emial"],
         "did you mean `email`?",
     );
-    mistake(
+    rejected(
         &["--table", "users", "--mask", "email=half"],
         "unknown mask `half`",
     );
-    mistake(&["--table", "users", "--column", "email"], "no `=`");
-    mistake(
+    rejected(
+        &["--table", "users", "--column", "email"],
+        "with `=` between them",
+    );
+    rejected(
         &["--table", "users.", "--key", "id"],
         "cannot be a name in SQL",
     );
@@ -211,17 +214,17 @@ type Test = (&'static str, fn(&Scratch));
 
 const TESTS: [Test; 3] = [
     (
-        "a_write_past_the_program_is_reported",
-        a_write_past_the_program_is_reported,
+        "a_write_of_another_program_is_reported",
+        a_write_of_another_program_is_reported,
     ),
     (
         "triggers_record_and_are_removed",
         triggers_record_and_are_removed,
     ),
-    ("mistakes_are_told", mistakes_are_told),
+    ("invalid_arguments_are_errors", invalid_arguments_are_errors),
 ];
 
-/// Runs the tests that were asked for.
+/// Runs the selected tests.
 pub(crate) fn run(arguments: &Arguments) -> Conclusion {
     let server = PostgresServer::find();
     let missing = server.is_none();
@@ -238,7 +241,11 @@ pub(crate) fn run(arguments: &Arguments) -> Conclusion {
             .with_ignored_flag(missing)
         })
         .collect();
-    for (name, test) in stores::QUESTIONS.iter().chain(stores::TESTS) {
+    for (name, test) in stores::QUERIES
+        .iter()
+        .chain(stores::TESTS)
+        .chain(access::TESTS)
+    {
         let url = Arc::clone(&url);
         let trial = Trial::test(*name, move || {
             let mut trail = Trail::new(&url, name.rsplit("::").next().unwrap_or(name));
@@ -247,8 +254,8 @@ pub(crate) fn run(arguments: &Arguments) -> Conclusion {
         });
         trials.push(trial.with_ignored_flag(missing));
     }
-    let trial = Trial::test(stores::PASSWORDS, || {
-        panic::catch_unwind(stores::a_wrong_password_is_told_and_not_shown)
+    let trial = Trial::test(access::PASSWORDS, || {
+        panic::catch_unwind(access::a_wrong_password_is_reported_and_not_shown)
             .map_err(|_| Failed::from("it panicked"))
     });
     trials.push(trial.with_ignored_flag(!PostgresServer::can_start()));

@@ -1,10 +1,12 @@
-//! The command with PostgreSQL; what cannot be run is reported as ignored.
+//! The command with PostgreSQL. Tests without a server are reported as ignored.
 
+#[cfg(feature = "postgres")]
+mod access;
 #[cfg(feature = "postgres")]
 mod commands;
 #[cfg(feature = "postgres")]
-#[path = "../cli/questions.rs"]
-mod questions;
+#[path = "../cli/queries.rs"]
+mod queries;
 #[cfg(feature = "postgres")]
 #[path = "../cli/scratch.rs"]
 #[expect(dead_code, reason = "some of it is for files")]

@@ -75,7 +75,7 @@ impl Trail {
     }
 
     /// Returns the trail's URL with the schema in it.
-    pub(crate) fn place(&self) -> PathBuf {
+    pub(crate) fn store_argument(&self) -> PathBuf {
         self.with("options", &format!("-c%20search_path%3D{}", self.schema))
             .into()
     }
@@ -148,8 +148,8 @@ impl Drop for Trail {
 /// Returns a URL for another user.
 pub(crate) fn for_user(url: &str, user: &str) -> String {
     let (scheme, rest) = url.split_once("://").expect("a URL");
-    let (_, place) = rest.split_once('@').expect("a user");
-    format!("{scheme}://{user}@{place}")
+    let (_, server) = rest.split_once('@').expect("a user");
+    format!("{scheme}://{user}@{server}")
 }
 
 /// Opens a connection for SQL.

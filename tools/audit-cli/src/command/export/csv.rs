@@ -1,4 +1,4 @@
-//! Entries as rows of CSV.
+//! Writes entries as rows of CSV.
 
 use std::borrow::Cow;
 use std::io;
@@ -170,7 +170,7 @@ fn optional(text: Option<&str>) -> Cow<'_, str> {
     text.map_or(Cow::Borrowed(""), harmless)
 }
 
-/// A text as it is and anything else as JSON; a number is no formula, whatever its sign.
+/// Writes a text as it is and any other value as JSON; a number is never a formula.
 fn value(value: Option<&Value>) -> Cow<'_, str> {
     match value {
         None => Cow::Borrowed(""),
@@ -180,12 +180,12 @@ fn value(value: Option<&Value>) -> Cow<'_, str> {
     }
 }
 
-/// Escapes control characters, and puts an apostrophe before what a spreadsheet would take
-/// for a formula, as OWASP advises against CSV injection.
+/// Escapes control characters, and puts an apostrophe before a text that a spreadsheet would read
+/// as a formula, as OWASP advises against CSV injection.
 fn harmless(text: &str) -> Cow<'_, str> {
     let formula = text.starts_with([
         '=', '+', '-', '@', '\t', '\r',
-        '\n', // and their wide forms, which some programs take for the same
+        '\n', // and their wide forms, which some programs treat alike
         '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
     ]);
     let escaped = text::safe(text);
@@ -197,7 +197,7 @@ fn harmless(text: &str) -> Cow<'_, str> {
 }
 
 fn writer() -> Writer<Vec<u8>> {
-    // RFC 4180 ends lines so.
+    // Line ends of RFC 4180.
     csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new())

@@ -1,7 +1,7 @@
-//! `export`: the trail as JSON lines or CSV.
+//! `export`: writes the trail as JSON lines or CSV.
 
 mod csv;
-mod target;
+pub(super) mod target;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,28 +22,28 @@ use crate::{interrupt, progress, text};
 
 /// Write entries as JSON lines or CSV, the oldest first
 ///
-/// JSON lines are the stored form of each entry, byte for byte: what `import` reads and makes
-/// the same trail of. CSV is for reading: control characters are escaped, and a text that a
-/// spreadsheet would take for a formula (it begins with = + - @, a tab or a line break) has an
-/// apostrophe before it. A file appears under its name only when it is complete.
+/// JSON lines are the stored bytes of each entry; `import` makes the same trail of them. In CSV
+/// control characters are escaped, and a text that a spreadsheet would read as a formula (it begins
+/// with = + - @, a tab or a line break) has an apostrophe before it. A file appears under its name
+/// when it is complete.
 ///
-/// A row that is not an entry is named and the exit code is 3. JSON lines have its bytes as they are,
-/// or as a JSON text where they have line ends, so that a row is never more than one line;
-/// `import --keep-going` passes over it. A row that is not a text is left out, and CSV has neither.
+/// A damaged row is reported, and the exit code is 3. JSON lines have its bytes as they are, or as a
+/// JSON string if they have line ends, so that a row is always one line; `import --keep-going` skips
+/// it. A row that is not text is left out, and CSV has neither.
 #[derive(Args, Debug)]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// The form; that of the file's ending if not given, else JSON lines
+    /// The format; by default that of the file's extension, else JSON lines
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// A row of CSV for each of these
+    /// The unit of a CSV row
     #[arg(long, value_enum, default_value_t)]
     rows: Rows,
-    /// Begin CSV with a byte order mark, by which Excel knows that it is UTF-8
+    /// Begin CSV with a byte order mark, so that Excel reads it as UTF-8
     #[arg(long)]
     bom: bool,
-    /// The file; the standard output if not given
+    /// The file; by default standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file if it exists
@@ -51,7 +51,7 @@ pub(crate) struct ExportArgs {
     force: bool,
 }
 
-/// The form of an export.
+/// The format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// JSON lines
@@ -71,9 +71,9 @@ pub(crate) fn run(args: &ExportArgs, session: &mut Session) -> Result<Exit, Erro
     let trail = session.read("export", &query.to_string())?;
     let _bound = trail.enter();
     interrupt::watch()?;
-    // Entries that run over the same screen are progress enough.
-    let watched = args.output.is_some() || !session.out.is_terminal();
-    let bar = if watched && progress::is_seen() {
+    // Without progress if entries are printed on the same terminal.
+    let show_progress = args.output.is_some() || !session.out.is_terminal();
+    let bar = if show_progress && progress::is_visible() {
         progress::bar(Some(query.clone().count()?), "exporting")
     } else {
         ProgressBar::hidden()
@@ -104,7 +104,7 @@ pub(crate) fn run(args: &ExportArgs, session: &mut Session) -> Result<Exit, Erro
     } = export;
     target.finish()?;
     bar.finish_and_clear();
-    trail.check_models(&query, written > 0)?;
+    trail.check_names(&query, written > 0)?;
     let out = &mut session.out;
     match &args.output {
         Some(path) if out.is_json() => {
@@ -131,7 +131,7 @@ impl ExportArgs {
     }
 }
 
-/// An export that goes on.
+/// A running export.
 struct Export<'e> {
     target: Target<'e>,
     bar: &'e ProgressBar,
@@ -140,15 +140,14 @@ struct Export<'e> {
 }
 
 impl Export<'_> {
-    /// Writes the stored bytes of each entry, all of one look at the store: nothing that is
-    /// removed meanwhile is missing, and nothing is written anew.
+    /// Writes the stored bytes of each entry, from one snapshot of the store.
     fn json_lines(&mut self, store: &dyn TrailStore, query: &Query) -> Result<(), Error> {
         let mut failed = None;
         let done = store.export(query, &mut |line| {
             let step = self.target.json_line(line).and_then(|()| self.step());
             step.map_err(|error| {
                 failed = Some(error);
-                io::Error::other("the export ends")
+                io::Error::other("the export failed")
             })
         });
         match failed {
@@ -167,7 +166,7 @@ impl Export<'_> {
         Ok(())
     }
 
-    /// Counts an entry, and ends the export if that was asked for.
+    /// Counts an entry, and ends the export after Ctrl-C.
     fn step(&mut self) -> Result<(), Error> {
         self.written += 1;
         self.bar.inc(1);

@@ -1,4 +1,4 @@
-//! Where an export goes to: the standard output, or a file that appears when it is complete.
+//! The destination of an export: standard output, or a file that appears when it is complete.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 use crate::error::Error;
 use crate::output::Output;
 
-/// Where an export goes to.
+/// The destination of an export.
 pub(super) enum Target<'o> {
     Output(&'o mut Output),
     File {
@@ -19,11 +19,11 @@ pub(super) enum Target<'o> {
 }
 
 impl<'o> Target<'o> {
-    /// Opens the file, under another name until it is complete, or takes the standard output.
+    /// Opens the file, under a temporary name until it is complete, or uses standard output.
     ///
     /// # Errors
-    /// Also if the file is one of the store's own, which must not be replaced by what it is
-    /// read for.
+    /// - Returns [`Error::Usage`] if the file exists, or belongs to the store.
+    /// - Returns [`Error::File`] if the file cannot be created.
     pub(super) fn open(
         path: Option<&Path>,
         replace: bool,
@@ -42,11 +42,13 @@ impl<'o> Target<'o> {
         if path.exists() && !replace {
             return Err(exists(path));
         }
+        require_folder(path)?;
         let file = tempfile::Builder::new()
             .prefix(".auditlog-")
             .suffix(".part")
             .tempfile_in(folder(path))
-            .map_err(|error| failed(path, without_name(&error, folder(path))))?;
+            // The message of the system has the temporary name.
+            .map_err(|error| failed(path, error.kind().into()))?;
         Ok(Self::File {
             file: Box::new(BufWriter::new(file)),
             path: path.to_owned(),
@@ -54,7 +56,7 @@ impl<'o> Target<'o> {
         })
     }
 
-    /// Writes what is harmless for a terminal already.
+    /// Writes bytes that are safe for a terminal.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         match self {
             Self::Output(out) => Ok(out.write_all(bytes)?),
@@ -64,7 +66,7 @@ impl<'o> Target<'o> {
         }
     }
 
-    /// Writes a line of JSON, byte for byte but on a terminal.
+    /// Writes a line of JSON, unchanged unless on a terminal.
     pub(super) fn json_line(&mut self, json: &str) -> Result<(), Error> {
         match self {
             Self::Output(out) => out.json_line(json),
@@ -107,8 +109,7 @@ impl<'o> Target<'o> {
 /// The endings that SQLite appends to the name of a database for the files beside it.
 const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
-/// Returns whether a path leads to one of the store's files, or to where SQLite would look
-/// for one.
+/// Returns whether a path is one of the store's files, or a name that SQLite uses for one.
 fn is_of_store(path: &Path, store: &Path) -> bool {
     let path = resolved(path);
     let store = resolved(store);
@@ -143,7 +144,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((file(one), file(other)), (Some(one), Some(other)) if one == other)
 }
 
-/// Returns whether both are names of one file: elsewhere the resolved paths tell.
+/// Returns `false`: on this system only the resolved paths are compared.
 #[cfg(not(unix))]
 fn is_same_file(_one: &Path, _other: &Path) -> bool {
     false
@@ -155,14 +156,18 @@ fn folder(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-/// Leaves the name under which the file would have been written out of an error.
-fn without_name(error: &io::Error, folder: &Path) -> io::Error {
-    match error.kind() {
-        kind @ io::ErrorKind::NotFound => {
+/// Checks that the folder of a new file exists.
+///
+/// # Errors
+/// Returns [`Error::File`] with the name of the folder.
+pub(in crate::command) fn require_folder(path: &Path) -> Result<(), Error> {
+    let folder = folder(path);
+    match folder.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let message = format!("the folder {} does not exist", folder.display());
-            io::Error::new(kind, message)
+            Err(failed(path, io::Error::new(error.kind(), message)))
         }
-        kind => kind.into(),
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The forms of files that can be imported. Another one is a variant of [`Format`] and a
-//! function that gives what its file has, one after the other.
+//! The formats that can be imported. Each is a variant of [`Format`] and a function that reads the
+//! entries of a file.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -15,13 +15,13 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess
 use crate::encoding;
 use crate::error::Error;
 
-/// The largest length of a line in bytes: longer ones are not entries.
-const LONGEST: u64 = 64 << 20;
+/// The maximum length of a line in bytes.
+const MAX_LINE: u64 = 64 << 20;
 
 /// The first bytes of an SQLite file.
 const SQLITE: &[u8] = b"SQLite format 3\0";
 
-/// The keys of an entry's JSON (docs/format.md): another one would be lost.
+/// The keys of an entry's JSON (docs/format.md). Others would be lost, so they are errors.
 const KEYS: [&str; 23] = [
     "action",
     "actor",
@@ -57,7 +57,7 @@ const INNER: [(&str, &[&str]); 4] = [
     ("source", &["host", "service", "version"]),
 ];
 
-/// The form of a file.
+/// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// JSON lines, as `export` writes them
@@ -80,26 +80,26 @@ pub(super) enum Format {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) entry: LogEntry,
-    /// Its line, or how many entries there were with it.
+    /// Its line, or its number among the rows.
     pub(super) number: u64,
 }
 
 /// A line or row that is not an entry.
 #[derive(Debug)]
 pub(super) struct Fault {
-    /// The line, from 1; of a row the message tells which it is.
+    /// The line, from 1; `None` for a row, which the message names.
     pub(super) line: Option<u64>,
-    /// Where in it, in bytes from 1.
+    /// The column in bytes, from 1.
     pub(super) column: Option<usize>,
     /// The fault.
     pub(super) message: String,
 }
 
-/// The entries of a file; nothing follows an error.
+/// The callback for each entry; after it returns an error, reading ends.
 pub(super) type Each<'e> = &'e mut dyn FnMut(Result<Found, Fault>) -> Result<(), Error>;
 
 impl Format {
-    /// Returns the form that a file has: a SQLite file has tables.
+    /// Detects the format of a file: a SQLite file has tables.
     pub(super) fn of(file: &Path) -> Result<Self, Error> {
         if is_standard_input(file) {
             return Ok(Self::Jsonl);
@@ -108,7 +108,7 @@ impl Format {
         let read = File::open(file)
             .and_then(|file| file.take(SQLITE.len() as u64).read_to_end(&mut first));
         read.map_err(|source| Error::Input {
-            place: place(file),
+            input: input_name(file),
             source,
         })?;
         Ok(if first == SQLITE {
@@ -118,14 +118,14 @@ impl Format {
         })
     }
 
-    /// Returns the name, as the arguments have it.
+    /// Returns the name, as in arguments.
     pub(super) fn name(self) -> String {
         self.to_possible_value()
             .map(|value| value.get_name().to_owned())
             .unwrap_or_default()
     }
 
-    /// Returns what is counted in the file.
+    /// Returns the unit of the file.
     pub(super) fn unit(self) -> &'static str {
         match self {
             Self::Jsonl => "line",
@@ -133,9 +133,8 @@ impl Format {
         }
     }
 
-    /// Reads a file, in its order, and holds no more of it than an entry. Returns what could
-    /// not be carried over exactly. The checksum is that of all its bytes, also if its lines
-    /// are read no further than to one that is not an entry.
+    /// Reads a file in its order, with one entry in memory, and returns the losses. The checksum is
+    /// that of the complete file, also if reading ends at an invalid line.
     pub(super) fn read(
         self,
         file: &Path,
@@ -152,12 +151,12 @@ impl Format {
             }
             Self::Jsonl => {
                 let reader = open(file).map_err(|source| Error::Input {
-                    place: place(file),
+                    input: input_name(file),
                     source,
                 })?;
                 let mut reader = Summed::new(reader);
-                let read = json_lines(&mut reader, &place(file), each);
-                // Not after an interrupt, and not where the file cannot be read.
+                let read = json_lines(&mut reader, &input_name(file), each);
+                // Not after an interrupt or a read error.
                 if matches!(read, Ok(()) | Err(Error::Line { .. })) {
                     *checksum = reader.finish();
                 }
@@ -179,17 +178,17 @@ impl Format {
         *checksum = File::open(file)
             .map(|file| Summed::new(BufReader::new(file)).finish())
             .map_err(|source| Error::Input {
-                place: place(file),
+                input: input_name(file),
                 source,
             })?;
         tables(file, library, map, each)
     }
 }
 
-/// The SHA-256 of a file in hexadecimal digits; `None` where not all of it was read.
+/// The SHA-256 of a file in hexadecimal digits; `None` if the file was not read completely.
 pub(super) type Checksum = Option<String>;
 
-/// Sums up what is read.
+/// Computes the checksum of the bytes that are read.
 struct Summed<R> {
     reader: R,
     hash: Hash,
@@ -225,7 +224,7 @@ impl<R: BufRead> BufRead for Summed<R> {
     }
 
     fn consume(&mut self, count: usize) {
-        // Bytes that were read before are there again at once.
+        // Returns the buffered bytes without reading.
         if let Ok(filled) = self.reader.fill_buf() {
             self.hash.update(&filled[..count.min(filled.len())]);
         }
@@ -270,8 +269,8 @@ fn is_standard_input(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// Names a file; `-` is the standard input.
-pub(super) fn place(file: &Path) -> String {
+/// Returns the name of a file; `-` is standard input.
+pub(super) fn input_name(file: &Path) -> String {
     if is_standard_input(file) {
         "standard input".to_owned()
     } else {
@@ -287,7 +286,7 @@ fn open(file: &Path) -> io::Result<Box<dyn BufRead>> {
 }
 
 /// Reads an entry a line; empty lines do not count.
-fn json_lines(reader: &mut impl BufRead, place: &str, each: Each<'_>) -> Result<(), Error> {
+fn json_lines(reader: &mut impl BufRead, name: &str, each: Each<'_>) -> Result<(), Error> {
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
@@ -298,28 +297,28 @@ fn json_lines(reader: &mut impl BufRead, place: &str, each: Each<'_>) -> Result<
         };
         let read = reader
             .by_ref()
-            .take(LONGEST + 1)
+            .take(MAX_LINE + 1)
             .read_until(b'\n', &mut bytes)
             .map_err(|source| Error::Input {
-                place: format!("{place}:{number}"),
+                input: format!("{name}:{number}"),
                 source,
             })?;
         if number == 1
             && let Some(encoding) = encoding::foreign(&bytes)
         {
             return Err(Error::Line {
-                place: place.to_owned(),
+                position: name.to_owned(),
                 message: format!("the file is {encoding}, not UTF-8"),
-                kept: "nothing was kept; convert the file, for instance with iconv".to_owned(),
+                kept: "nothing was imported; convert the file, for instance with iconv".to_owned(),
             });
         }
         let found = match read {
             0 => break,
-            length if length as u64 > LONGEST => {
-                let message = format!("the line is longer than {LONGEST} bytes");
+            length if length as u64 > MAX_LINE => {
+                let message = format!("the line is longer than {MAX_LINE} bytes");
                 Err(fault(None, message))
             }
-            // A mark may begin any line: files with one are put behind one another, too.
+            // A mark may begin any line, because files with marks may be concatenated.
             _ => match std::str::from_utf8(encoding::without_mark(&bytes)) {
                 Ok(text) if text.trim_end().is_empty() => continue,
                 Ok(text) => entry(text.trim_end())
@@ -336,19 +335,19 @@ fn json_lines(reader: &mut impl BufRead, place: &str, each: Each<'_>) -> Result<
     Ok(())
 }
 
-/// Reads an entry, or says where it is none.
+/// Parses an entry, or returns the column and the fault.
 fn entry(text: &str) -> Result<LogEntry, (Option<usize>, String)> {
     let read = LogEntry::from_json(text).map_err(|error| {
         let message = error.to_string();
-        // The place is told apart from what is wrong.
+        // The column is reported separately.
         let message = message.split(" at line ").next().unwrap_or(&message);
         let column = (error.column() > 0).then(|| error.column());
-        (column, format!("no entry: {message}"))
+        (column, format!("not an entry: {message}"))
     })?;
     // In `additional_data` and in values, the last of two equal keys would replace the first.
     let Checked(wrong) = serde_json::from_str(text).map_err(|error| (None, error.to_string()))?;
     match wrong {
-        Some(wrong) => Err((None, format!("no entry: {wrong}"))),
+        Some(wrong) => Err((None, format!("not an entry: {wrong}"))),
         None => Ok(read),
     }
 }
@@ -363,7 +362,7 @@ impl<'de> Deserialize<'de> for Checked {
     }
 }
 
-/// Looks for a key that would be lost, and names it.
+/// Finds a key that would be lost.
 #[derive(Clone, Copy)]
 enum Keys {
     /// Of an object that has a name and these keys.
@@ -373,7 +372,7 @@ enum Keys {
 }
 
 impl Keys {
-    /// Returns what the value of a key may have.
+    /// Returns the allowed keys in the value of a key.
     fn inside(self, key: &str) -> Self {
         let known = INNER.iter().find(|(name, _)| *name == key);
         match (self, known) {
@@ -382,10 +381,10 @@ impl Keys {
         }
     }
 
-    fn refusal(self, key: &str, twice: bool) -> Option<String> {
+    fn fault(self, key: &str, twice: bool) -> Option<String> {
         let shown = key.escape_debug();
         match self {
-            _ if twice => Some(format!("the key `{shown}` is there twice")),
+            _ if twice => Some(format!("duplicate key `{shown}`")),
             Self::Of(name, keys) if !keys.contains(&key) => {
                 let dot = if name.is_empty() { "" } else { "." };
                 Some(format!(
@@ -450,7 +449,7 @@ impl<'de> Visitor<'de> for Keys {
         while let Some(key) = map.next_key::<String>()? {
             let inside = map.next_value_seed(self.inside(&key))?;
             wrong = wrong
-                .or_else(|| self.refusal(&key, known.contains(&key)))
+                .or_else(|| self.fault(&key, known.contains(&key)))
                 .or(inside);
             known.insert(key);
         }
@@ -465,7 +464,7 @@ mod tests {
 
     use super::*;
 
-    /// An entry that says everything there is to say.
+    /// Returns an entry with every field.
     fn full() -> LogEntry {
         let mut entry = LogEntry::new(Action::Update, "User", "1", "bob");
         entry.actor = Some(Actor::user("alice").display("Alice").on_behalf_of("carol"));
@@ -486,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_that_an_entry_may_have_is_known() {
+    fn all_keys_of_an_entry_are_allowed() {
         let json = full().to_canonical_json().expect("JSON");
         assert_eq!(entry(&json), Ok(full_as(&json)));
         let Value::Object(fields) = serde_json::from_str(&json).expect("JSON") else {

@@ -1,4 +1,4 @@
-//! `import`: entries out of a file into the trail.
+//! `import`: reads entries from a file into the trail.
 
 mod format;
 
@@ -22,38 +22,38 @@ use crate::{interrupt, progress, report, text};
 /// The number of entries appended at a time.
 const BATCH: usize = 1000;
 
-/// Read entries out of a file into the trail
+/// Read entries from a file into the trail
 ///
 /// JSON lines, or a SQLite file with the audit tables of django-auditlog,
-/// django-simple-history, SQLAlchemy-Continuum, `PaperTrail` or audited. An entry that the trail
-/// has already is passed over, so that a file may be imported again.
+/// django-simple-history, SQLAlchemy-Continuum, `PaperTrail` or audited. Entries that are in
+/// the trail already are skipped, so a file can be imported again.
 ///
-/// An entry `import` in the trail tells who imported what: the file's name and its SHA-256, the
-/// form, and how many entries were new. It is written with the first entries that are kept,
-/// and again with the last ones if there are more than a thousand.
+/// An entry `import` in the trail records the import: its actor, the file's name and SHA-256, the
+/// format, and the number of new entries. It is written with the first new entries, and again with
+/// the last ones if there are more than 1,000.
 ///
-/// An invalid entry ends the import; the error has its place and the number of entries kept. With
-/// --keep-going it is reported and skipped, and the exit code is 4 in the end. With --dry-run
-/// all of the file is checked and nothing is kept.
+/// An invalid entry ends the import; the error has its position and the number of imported entries.
+/// With --keep-going it is reported and skipped, and the exit code is 4. With --dry-run the complete
+/// file is checked and nothing is imported.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct ImportArgs {
-    /// The file; - for the standard input
+    /// The file, or - for standard input
     file: PathBuf,
-    /// The form of the file; all tables of a SQLite file and else JSON lines, if not given
+    /// The format; by default all tables of a SQLite file, else JSON lines
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// The part of an entry in a column of another name: `correlation_id`, `reason`, `remote_addr`
-    /// or `trace_id`. May be given several times
+    /// Map a column to a field of the entry: `correlation_id`, `reason`, `remote_addr` or `trace_id`.
+    /// May be given several times
     #[arg(long, value_name = "COLUMN=PART", value_parser = pair)]
     map: Vec<(String, String)>,
-    /// Pass over lines and rows that are no entries, or others than the trail has by that id
+    /// Skip lines and rows that are invalid, or conflict with the entry of the same id in the trail
     #[arg(long)]
     keep_going: bool,
-    /// Check the file, and keep nothing
+    /// Check the file, and import nothing
     #[arg(long)]
     dry_run: bool,
-    /// Make the store if it does not exist, unless there is nothing to keep in it
+    /// Create a missing store, if the file has entries
     #[arg(long)]
     create: bool,
     /// Has no effect: an import is always recorded
@@ -61,25 +61,25 @@ pub(crate) struct ImportArgs {
     record: bool,
 }
 
-/// The action of the entries that tell of an import.
+/// The action of the entries that record an import.
 const RECORD: &str = "import";
 
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((column, part)) if !column.is_empty() => Ok((column.to_owned(), part.to_owned())),
-        _ => Err("expected a column and what it is, remote=remote_addr".to_owned()),
+        _ => Err("expected a column and a field, as in remote=remote_addr".to_owned()),
     }
 }
 
-/// The result so far.
+/// The counts so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     read: u64,
     new: u64,
     known: u64,
-    /// Lines and rows that are no entries or cannot be kept.
+    /// Lines and rows that are invalid or conflict with the trail.
     skipped: u64,
-    /// The last place up to which everything was kept.
+    /// The number of the last line or row that was imported.
     until: u64,
 }
 
@@ -92,13 +92,13 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
         (false, true) => Need::Create,
         (false, false) => Need::Write,
     };
-    let place = format::place(&args.file);
-    // Looked at before a store is made for what is not there.
+    let input = format::input_name(&args.file);
+    // Checked before a store is created for a missing file.
     let format = match args.format {
         Some(format) => format,
         None => Format::of(&args.file)?,
     };
-    // A store that is to be made is made for the first entry: none is left for what has none.
+    // A missing store is created with the first entry, so that an empty file creates none.
     let trail = match need {
         Need::Create if !store::exists(&Place::of(&session.global)?)? => None,
         need => Some(Trail::open(&session.global, need)?),
@@ -108,7 +108,7 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
     let mut import = Import {
         global: &global,
         trail,
-        place: &place,
+        input: &input,
         format: format.name(),
         unit: format.unit(),
         actor,
@@ -166,21 +166,25 @@ fn print(
     }
     let skipped = match tally.skipped {
         0 => String::new(),
-        skipped => format!(", {} passed over", text::thousands(skipped)),
+        skipped => format!(", {} skipped", text::thousands(skipped)),
     };
-    let note = if dry_run { "; nothing was kept" } else { "" };
+    let note = if dry_run {
+        "; nothing was imported"
+    } else {
+        ""
+    };
     out.line(format!(
-        "{} read: {} new, {} known already{skipped}{note}",
+        "{} read: {} new, {} already in the trail{skipped}{note}",
         text::counted(tally.read, "entry", "entries"),
         text::thousands(tally.new),
         text::thousands(tally.known),
     ))
 }
 
-/// Which of its entries an import keeps.
+/// The part of an import that is appended.
 #[derive(Clone, Copy)]
 enum Part<'c> {
-    /// Others follow.
+    /// Further entries follow.
     Begin,
     /// The last ones, with the checksum of the file if all of it was read.
     End(Option<&'c str>),
@@ -192,17 +196,17 @@ impl Part<'_> {
     }
 }
 
-/// An import that goes on.
+/// A running import.
 struct Import<'i> {
     global: &'i Global,
-    /// `None` until there is something to make the store for.
+    /// `None` until there is an entry to create the store for.
     trail: Option<Trail>,
-    place: &'i str,
+    input: &'i str,
     format: String,
     unit: &'static str,
-    /// The importing user; `None` if nothing is to be kept.
+    /// The importing user; `None` in a dry run.
     actor: Option<Actor>,
-    /// Whether an entry in the trail tells of this import.
+    /// Whether an entry in the trail records this import.
     begun: bool,
     keep_going: bool,
     /// The entries of the last batch that were skipped.
@@ -211,7 +215,7 @@ struct Import<'i> {
 }
 
 impl Import<'_> {
-    /// Returns the trail, and makes its store if there is none yet.
+    /// Returns the trail, and creates its store if it is missing.
     fn trail(&mut self) -> Result<&Trail, Error> {
         let trail = match self.trail.take() {
             Some(trail) => trail,
@@ -220,8 +224,7 @@ impl Import<'_> {
         Ok(self.trail.insert(trail))
     }
 
-    /// Reads a file and keeps what it has but for the last entries, which are returned with
-    /// what could not be carried over exactly.
+    /// Reads a file and imports its entries except the last batch, which is returned with the losses.
     fn read(
         &mut self,
         format: Format,
@@ -257,7 +260,7 @@ impl Import<'_> {
         Ok((batch, losses))
     }
 
-    /// Keeps a batch, and counts what was new in it.
+    /// Imports a batch, and counts the new entries in it.
     fn keep(&mut self, batch: &[Found], part: Part<'_>) -> Result<(), Error> {
         let stored = match &self.trail {
             Some(trail) => {
@@ -269,13 +272,13 @@ impl Import<'_> {
         let mut known: HashMap<Uuid, LogEntry> =
             stored.into_iter().map(|entry| (entry.id, entry)).collect();
         let mut new: Vec<&Found> = Vec::with_capacity(batch.len());
-        let mut refused = 0;
+        let mut rejected = 0;
         for found in batch {
             match known.get(&found.entry.id) {
                 Some(other) if *other != found.entry => {
                     let error = self.conflict(found);
-                    self.pass_over(error)?;
-                    refused += 1;
+                    self.skip(error)?;
+                    rejected += 1;
                 }
                 Some(_) => {}
                 None => {
@@ -285,11 +288,11 @@ impl Import<'_> {
             }
         }
         let mut tally = self.tally;
-        tally.read += (batch.len() - refused) as u64;
+        tally.read += (batch.len() - rejected) as u64;
         tally.new += new.len() as u64;
-        tally.known += (batch.len() - refused - new.len()) as u64;
+        tally.known += (batch.len() - rejected - new.len()) as u64;
         tally.until = batch.last().map_or(tally.until, |found| found.number);
-        // A store is made for a file without any line that is wrong, and else for an entry.
+        // A store is created for the first entry, and for an empty file without invalid lines.
         let needed = !new.is_empty() || self.trail.is_some() || tally.skipped == 0;
         if self.actor.is_some() && needed && (!new.is_empty() || part.is_end()) {
             self.append(&new, tally, part)
@@ -299,12 +302,12 @@ impl Import<'_> {
         }
     }
 
-    /// Appends entries that the store had not a moment ago, with the entry that tells of the
-    /// import if they are the first or the last ones. The count is what it is if all are kept.
+    /// Appends new entries, with the record of the import if they are the first or the last ones.
+    /// `tally` counts all of them as imported.
     fn append(&mut self, new: &[&Found], tally: Tally, part: Part<'_>) -> Result<(), Error> {
-        let tells = part.is_end() || !self.begun;
+        let has_record = part.is_end() || !self.begun;
         let mut entries: Vec<LogEntry> = new.iter().map(|found| found.entry.clone()).collect();
-        if tells {
+        if has_record {
             entries.extend(self.record(Outcome::Success, tally, part)?);
         }
         match self.trail()?.store.append(&entries) {
@@ -314,9 +317,9 @@ impl Import<'_> {
                 return Ok(());
             }
             Err(StoreError::Conflict { .. } | StoreError::Invalid { .. }) if self.keep_going => {}
-            Err(error) => return Err(self.refused(new, error)),
+            Err(error) => return Err(self.rejected(new, error)),
         }
-        // Nothing of a batch is kept that has an entry which the store refuses.
+        // The store rejects a batch as one, so the entries are appended one by one.
         if !self.begun {
             let record = self.record(Outcome::Success, self.tally, Part::Begin)?;
             self.trail()?.store.append(record.as_slice())?;
@@ -331,16 +334,16 @@ impl Import<'_> {
             {
                 Ok(()) => count += 1,
                 Err(error @ (StoreError::Conflict { .. } | StoreError::Invalid { .. })) => {
-                    let error = self.refused(&[found], error);
-                    self.pass_over(error)?;
+                    let error = self.rejected(&[found], error);
+                    self.skip(error)?;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        let lost = new.len() as u64 - count;
+        let rejected = new.len() as u64 - count;
         self.tally = Tally {
-            read: tally.read - lost,
-            new: tally.new - lost,
+            read: tally.read - rejected,
+            new: tally.new - rejected,
             skipped: self.tally.skipped,
             ..tally
         };
@@ -351,7 +354,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Makes the entry that tells of the import: at its beginning without what came of it.
+    /// Makes the record of the import; at its beginning without the counts.
     fn record(
         &mut self,
         outcome: Outcome,
@@ -361,7 +364,7 @@ impl Import<'_> {
         let Some(actor) = self.actor.clone() else {
             return Ok(None);
         };
-        let (place, format) = (self.place, self.format.clone());
+        let (input, format) = (self.input, self.format.clone());
         let mut draft = self
             .trail()?
             .log
@@ -369,7 +372,7 @@ impl Import<'_> {
             .actor(actor)
             .level(Level::Warning)
             .outcome(outcome)
-            .extra("file", place)
+            .extra("file", input)
             .extra("format", format);
         if let Part::End(checksum) = part {
             if let Some(checksum) = checksum {
@@ -384,21 +387,21 @@ impl Import<'_> {
         Ok(draft.into_entry()?)
     }
 
-    /// Tells in the trail what was kept of an import that ends before its end.
+    /// Records the counts of an import that failed.
     fn record_failure(&mut self, checksum: Option<&str>) {
         if !self.begun {
             return;
         }
-        let told = self
+        let recorded = self
             .record(Outcome::Failure, self.tally, Part::End(checksum))
             .and_then(|entry| Ok(self.trail()?.store.append(entry.as_slice())?));
-        if let Err(error) = told {
+        if let Err(error) = recorded {
             report::warn(&error);
         }
     }
 
-    /// Goes on past an entry that cannot be kept, if that was asked for.
-    fn pass_over(&mut self, error: Error) -> Result<(), Error> {
+    /// Skips an entry, with `--keep-going`.
+    fn skip(&mut self, error: Error) -> Result<(), Error> {
         if !self.keep_going {
             return Err(error);
         }
@@ -413,23 +416,23 @@ impl Import<'_> {
         }
     }
 
-    /// Names the line that the store refused.
-    fn refused(&self, batch: &[&Found], error: StoreError) -> Error {
+    /// Makes the error for the entry that the store rejected.
+    fn rejected(&self, batch: &[&Found], error: StoreError) -> Error {
         let (StoreError::Conflict { id } | StoreError::Invalid { id, .. }) = &error else {
             return error.into();
         };
         match batch.iter().rfind(|found| found.entry.id == *id) {
-            Some(found) => self.refusal(found, error.to_string()),
+            Some(found) => self.rejection(found, error.to_string()),
             None => error.into(),
         }
     }
 
     fn conflict(&self, found: &Found) -> Error {
         let message = format!("another entry has the id {}", found.entry.id);
-        self.refusal(found, message)
+        self.rejection(found, message)
     }
 
-    fn refusal(&self, found: &Found, message: String) -> Error {
+    fn rejection(&self, found: &Found, message: String) -> Error {
         let line = (self.unit == "line").then_some(found.number);
         self.fault(&Fault {
             line,
@@ -439,28 +442,28 @@ impl Import<'_> {
     }
 
     fn fault(&self, fault: &Fault) -> Error {
-        let mut place = self.place.to_owned();
+        let mut position = self.input.to_owned();
         for number in [fault.line, fault.column.map(|column| column as u64)] {
-            place.extend(number.map(|number| format!(":{number}")));
+            position.extend(number.map(|number| format!(":{number}")));
         }
         Error::Line {
-            place,
+            position,
             message: fault.message.clone(),
             kept: self.kept(),
         }
     }
 
-    /// Says what was kept so far, and how to go on.
+    /// Describes the imported part, and how to continue.
     fn kept(&self) -> String {
         let Tally {
             read, new, until, ..
         } = self.tally;
         if self.actor.is_none() || read == 0 {
-            return "nothing was kept; correct the file and import it again".to_owned();
+            return "nothing was imported; correct the file and import it again".to_owned();
         }
         format!(
-            "kept: {} up to {} {until}, {} of them new; nothing after it; correct the file and \
-             import it again, what is known is passed over",
+            "imported: {} up to {} {until}, {} of them new; correct the file and import it again, which \
+             skips entries that are in the trail",
             text::counted(read, "entry", "entries"),
             self.unit,
             text::thousands(new)

@@ -1,5 +1,5 @@
-//! Questions to the trail: `log`, `show`, `history`, `blame`, `as-of`, `diff`, `stats`,
-//! `schema`. Each is asked of a store with the trail of `scratch::trail`, of whatever kind.
+//! The commands that read: `log`, `show`, `history`, `blame`, `as-of`, `diff`, `stats`, `schema`.
+//! Each test runs on every kind of store, with the trail of `scratch::trail`.
 
 use std::path::Path;
 
@@ -7,30 +7,30 @@ use serde_json::{Value, json};
 
 use crate::scratch::{HOSTILE, json, run, stderr, stdout};
 
-/// Hands the names of all questions to a macro, which makes tests of them.
-macro_rules! questions {
+/// Passes the names of all tests to a macro.
+macro_rules! queries {
     ($tests:ident) => {
         $tests! {
             log_lists_the_newest_first_and_filters
             days_are_those_of_the_zone
             log_shows_what_changed
-            hostile_texts_reach_no_terminal
+            hostile_texts_are_escaped
             show_finds_an_entry_by_the_beginning_of_its_id
             an_entry_is_found_by_the_end_of_its_id
             an_undo_is_previewed_and_changes_nothing
             history_counts_versions
-            blame_names_who_set_what
-            as_of_tells_what_was_and_what_is_missing
+            blame_shows_the_entry_of_each_part
+            as_of_shows_the_state_and_missing_parts
             diff_compares_versions
             stats_count
-            schema_tells_what_the_trail_is_of
+            schema_lists_the_models
             zones_west_of_greenwich_are_read
-            a_change_without_an_entry_is_told
+            a_change_without_an_entry_is_reported
         }
     };
 }
 
-pub(crate) use questions;
+pub(crate) use queries;
 
 fn column<'l>(lines: &'l [Value], key: &str) -> Vec<&'l str> {
     lines
@@ -126,7 +126,7 @@ pub(crate) fn log_shows_what_changed(store: &Path) {
     );
 }
 
-pub(crate) fn hostile_texts_reach_no_terminal(store: &Path) {
+pub(crate) fn hostile_texts_are_escaped(store: &Path) {
     let commands: [&[&str]; 8] = [
         &["log", "--changes"],
         &["history", "User", "43", "--changes"],
@@ -198,13 +198,16 @@ pub(crate) fn an_entry_is_found_by_the_end_of_its_id(store: &Path) {
         json(store, &["blame", end]),
         json(store, &["blame", "User", "42", "--version", "2"])
     );
-    let said = stderr(store, &["blame", "User"], 2);
-    assert!(said.contains("the key of the `User` is missing"), "{said}");
+    let message = stderr(store, &["blame", "User"], 2);
+    assert!(
+        message.contains("the key of the `User` is missing"),
+        "{message}"
+    );
     let event = json(store, &["log", "actor:mallory"]).remove(0);
     let event = event["id"].as_str().expect("an id");
     for command in ["history", "blame", "undo"] {
-        let said = stderr(store, &[command, event], 2);
-        assert!(said.contains("is about no object"), "{said}");
+        let message = stderr(store, &[command, event], 2);
+        assert!(message.contains("has no object"), "{message}");
     }
     // Digits at the end of one id, and at the beginning of others.
     let several = stderr(store, &["undo", "0"], 2);
@@ -246,7 +249,7 @@ pub(crate) fn an_undo_is_previewed_and_changes_nothing(store: &Path) {
     let text = stdout(store, &["undo", &id("actor:bob")]);
     assert!(text.contains("  conflict: `phone` "), "{text}");
 
-    // A creation that was built upon, and one of what is gone.
+    // A creation with later changes, and one of a deleted object.
     let created = undo("model:User object:42 action:create");
     assert_eq!(created["changes"], json!({}));
     assert_eq!(created["conflicts"][0]["kind"], "changed");
@@ -256,7 +259,10 @@ pub(crate) fn an_undo_is_previewed_and_changes_nothing(store: &Path) {
     let deleted = undo("model:User object:43 action:delete");
     assert_eq!(deleted["changes"]["$"]["old"], Value::Null);
     let back = stdout(store, &["undo", &id("model:User object:43 action:delete")]);
-    assert!(back.contains("  brings the object back: {"), "{back}");
+    assert!(
+        back.contains("  restores the object:\n    city: \"Mainz\"\n    email: "),
+        "{back}"
+    );
 
     let access = stderr(store, &["undo", &id("action:access")], 2);
     assert!(
@@ -283,7 +289,7 @@ pub(crate) fn history_counts_versions(store: &Path) {
     assert!(text.contains("\n    logins: 0 -> -3\n"), "{text}");
 }
 
-pub(crate) fn blame_names_who_set_what(store: &Path) {
+pub(crate) fn blame_shows_the_entry_of_each_part(store: &Path) {
     let parts = json(store, &["blame", "User", "42"]);
     let found: Vec<_> = parts
         .iter()
@@ -316,7 +322,7 @@ pub(crate) fn blame_names_who_set_what(store: &Path) {
     // Of what was deleted, the version before.
     let gone = stdout(store, &["blame", "User", "43"]);
     assert!(
-        gone.starts_with("deleted in version 2; these are the parts of version 1\n"),
+        gone.starts_with("version 2 deleted the object; these are the parts of version 1\n"),
         "{gone}"
     );
     let gone = json(store, &["blame", "User", "43", "--path", "city"]);
@@ -338,7 +344,7 @@ pub(crate) fn blame_names_who_set_what(store: &Path) {
     assert!(none.contains("no part `shoe`"), "{none}");
 }
 
-pub(crate) fn as_of_tells_what_was_and_what_is_missing(store: &Path) {
+pub(crate) fn as_of_shows_the_state_and_missing_parts(store: &Path) {
     let at = |args: &[&str]| {
         let args: Vec<&str> = ["as-of", "User"].iter().chain(args).copied().collect();
         json(store, &args)
@@ -388,8 +394,19 @@ pub(crate) fn diff_compares_versions(store: &Path) {
     );
     assert_eq!(
         stdout(store, &["diff", "User", "42", "2", "2"]),
-        "version 2 and version 2 are the same\n"
+        "versions 2 and 2 are the same\n"
     );
+    // A deleted version field by field.
+    let gone = stdout(store, &["diff", "User", "43", "1", "2"]);
+    let lines: Vec<&str> = gone.lines().collect();
+    assert_eq!(lines[0], "version 2 deleted the object");
+    assert!(
+        lines[2].starts_with("-  city ") && lines[2].ends_with("  -"),
+        "{gone}"
+    );
+    assert_eq!(lines.len(), 2 + 6, "{gone}");
+    let back = stdout(store, &["diff", "User", "43", "2", "1"]);
+    assert!(back.contains("\n+  city "), "{back}");
     let none = stderr(store, &["diff", "User", "42", "1", "9"], 1);
     assert!(none.contains("no version 9"), "{none}");
 }
@@ -420,7 +437,7 @@ pub(crate) fn stats_count(store: &Path) {
     );
 }
 
-pub(crate) fn schema_tells_what_the_trail_is_of(store: &Path) {
+pub(crate) fn schema_lists_the_models(store: &Path) {
     let models = json(store, &["schema"]);
     assert_eq!(column(&models, "model"), ["", "Invoice", "User"]);
     let user = &models[2];
@@ -451,12 +468,15 @@ pub(crate) fn zones_west_of_greenwich_are_read(store: &Path) {
             "{shown}"
         );
     }
-    let said = stderr(store, &["log", "--tz", "-5 hours"], 2);
-    assert!(said.contains("expected utc, local, an offset"), "{said}");
+    let message = stderr(store, &["log", "--tz", "-5 hours"], 2);
+    assert!(
+        message.contains("expected utc, local, an offset"),
+        "{message}"
+    );
 }
 
-pub(crate) fn a_change_without_an_entry_is_told(store: &Path) {
-    // The trail says that the invoice is at 0; this entry of another program starts from 55.
+pub(crate) fn a_change_without_an_entry_is_reported(store: &Path) {
+    // In the trail the invoice is at 0; this entry of another program starts from 55.
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("break-{}.jsonl", std::process::id()));
     let entry = json!({
@@ -502,8 +522,8 @@ pub(crate) fn a_change_without_an_entry_is_told(store: &Path) {
     let output = run(store, &["doctor"]);
     assert_eq!(output.status.code(), Some(5), "{output:?}");
     let text = String::from_utf8_lossy(&output.stdout);
-    let told = "problem: `Invoice` `A/7` changed without an entry before version 3: total; ";
-    assert!(text.contains(told), "{text}");
+    let recorded = "problem: `Invoice` `A/7` changed without an entry before version 3: total; ";
+    assert!(text.contains(recorded), "{text}");
     let output = run(store, &["doctor", "--json"]);
     let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(found["breaks"][0]["paths"], json!(["total"]));

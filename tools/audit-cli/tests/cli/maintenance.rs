@@ -8,11 +8,11 @@ use auditlog::sqlite::rusqlite::Connection;
 use serde_json::json;
 
 #[test]
-fn prune_removes_nothing_unasked() {
+fn prune_removes_nothing_without_confirmation() {
     let store = trail(&scratch::folder());
     let text = stdout(&store, &["prune", "--older-than", "2026-01-02"]);
     assert!(
-        text.contains("what may go: until:2026-01-02T00:00:00.000000Z\n"),
+        text.contains("entries to remove: until:2026-01-02T00:00:00.000000Z\n"),
         "{text}"
     );
     assert!(
@@ -31,7 +31,7 @@ fn prune_removes_nothing_unasked() {
 }
 
 #[test]
-fn prune_tells_of_itself_and_then_removes() {
+fn prune_records_the_removal_first() {
     let store = trail(&scratch::folder());
     let args = [
         "prune",
@@ -47,16 +47,16 @@ fn prune_tells_of_itself_and_then_removes() {
     assert!(text.ends_with("2 entries removed\n"), "{text}");
     let left = json(&store, &["log"]);
     assert_eq!(left.len(), 8);
-    let told = &left[0];
-    assert_eq!(told["action"], "prune");
-    assert_eq!(told["level"], "WARNING");
-    assert_eq!(told["actor"]["id"], "carol");
-    assert_eq!(told["reason"], "law");
+    let recorded = &left[0];
+    assert_eq!(recorded["action"], "prune");
+    assert_eq!(recorded["level"], "WARNING");
+    assert_eq!(recorded["actor"]["id"], "carol");
+    assert_eq!(recorded["reason"], "law");
     assert_eq!(
-        told["additional_data"],
+        recorded["additional_data"],
         json!({"count": 2, "query": "until:2026-01-02T00:00:00.000000Z"})
     );
-    assert_eq!(told["source"]["service"], "auditlog");
+    assert_eq!(recorded["source"]["service"], "auditlog");
     assert!(run(&store, &["doctor"]).status.success());
 }
 
@@ -70,7 +70,7 @@ fn prune_by_level_number_and_model() {
     assert_eq!(removed(&["--below", "info"]), Some(1));
     assert_eq!(removed(&["--model", "User", "--keep-last", "3"]), Some(2));
     assert_eq!(removed(&["--model", "Invoice"]), Some(2));
-    // Of the four that are left, one; the three entries that tell of all this do not count.
+    // One of the four remaining entries; the three records of removals do not count.
     assert_eq!(
         removed(&["--below", "critical", "--keep-last", "1"]),
         Some(3)
@@ -84,13 +84,13 @@ fn prune_by_level_number_and_model() {
 }
 
 #[test]
-fn what_tells_of_removals_goes_only_when_it_is_named() {
+fn records_of_removals_are_removed_only_by_name() {
     let store = trail(&scratch::folder());
     stdout(&store, &["prune", "--below", "info", "--yes"]);
     stdout(&store, &["prune", "model:Invoice", "--yes"]);
     let shown = stdout(&store, &["prune", "--older-than", "0s"]);
     assert!(
-        shown.contains("\n2 records of earlier removals within it stay; `action:prune` asks"),
+        shown.contains("\n2 records of earlier removals stay; `action:prune` selects"),
         "{shown}"
     );
     let report = json(&store, &["prune", "--older-than", "0s", "--yes"]).remove(0);
@@ -112,38 +112,41 @@ fn what_tells_of_removals_goes_only_when_it_is_named() {
 }
 
 #[test]
-fn prune_refuses_what_is_too_much_or_means_nothing() {
+fn prune_rejects_missing_and_meaningless_conditions() {
     let store = trail(&scratch::folder());
     let all = stderr(&store, &["prune", "--yes"], 2);
-    assert!(all.contains("nothing says what may be removed"), "{all}");
+    assert!(
+        all.contains("no condition selects the entries to remove"),
+        "{all}"
+    );
     let limit = stderr(&store, &["prune", "--yes", "model:User", "limit:2"], 2);
-    assert!(limit.contains("mean nothing to a removal"), "{limit}");
-    let nobody = auditlog()
+    assert!(limit.contains("do not apply to a removal"), "{limit}");
+    let anonymous = auditlog()
         .env_remove("USER")
         .args(["prune", "--yes", "model:User", "--store"])
         .arg(&store)
         .output()
         .expect("the command runs");
-    assert_eq!(nobody.status.code(), Some(2));
-    assert!(nobody.stdout.is_empty(), "{nobody:?}");
-    let said = String::from_utf8_lossy(&nobody.stderr);
+    assert_eq!(anonymous.status.code(), Some(2));
+    assert!(anonymous.stdout.is_empty(), "{anonymous:?}");
+    let message = String::from_utf8_lossy(&anonymous.stderr);
     assert!(
-        said.contains("the name of its actor is missing\nhint: name who does it with --as"),
-        "{said}"
+        message.contains("the name of its actor is missing\nhint: give your name with --as"),
+        "{message}"
     );
     assert_eq!(json(&store, &["log"]).len(), 9);
 }
 
 #[test]
-fn prune_names_what_it_cannot_read() {
+fn prune_counts_damaged_rows() {
     let store = trail(&scratch::folder());
     scratch::damage(&store, "'no entry'", 7);
-    let said = stderr(&store, &["prune", "--keep-last", "4", "--yes"], 3);
-    assert!(said.contains("row 7 is not an entry"), "{said}");
-    assert!(said.contains("hint: run `auditlog doctor`"), "{said}");
+    let message = stderr(&store, &["prune", "--keep-last", "4", "--yes"], 3);
+    assert!(message.contains("row 7 is not an entry"), "{message}");
+    assert!(message.contains("hint: run `auditlog doctor`"), "{message}");
     let output = run(&store, &["log", "--json"]);
     let left = String::from_utf8(output.stdout).expect("UTF-8");
-    // The four that are kept, and what tells of the others.
+    // The four remaining entries and the records of removals.
     assert_eq!(left.lines().count(), 4 + 1);
     // By its columns the row is one of those that may go.
     let output = run(
@@ -151,13 +154,13 @@ fn prune_names_what_it_cannot_read() {
         &["prune", "--action", "login_failed", "--yes", "--json"],
     );
     assert_eq!(output.status.code(), Some(3), "{output:?}");
-    let told = String::from_utf8(output.stdout).expect("UTF-8");
-    assert!(told.contains("\"removed\":1"), "{told}");
+    let recorded = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(recorded.contains("\"removed\":1"), "{recorded}");
     assert_eq!(json(&store, &["log"]).len(), 4 + 2);
 }
 
 #[test]
-fn one_row_that_is_no_entry_hides_no_others() {
+fn a_damaged_row_does_not_hide_entries() {
     let store = trail(&scratch::folder());
     let connection = Connection::open(&store).expect("a database");
     connection
@@ -178,16 +181,19 @@ fn one_row_that_is_no_entry_hides_no_others() {
         (&["export", "--format", "csv"], 10),
     ] {
         let output = run(&store, args);
-        let told = String::from_utf8(output.stdout).expect("UTF-8");
-        let said = String::from_utf8(output.stderr).expect("UTF-8");
-        assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
-        assert!(told.lines().count() >= lines, "{args:?}: {told}");
-        assert!(said.contains("row 10 is not an entry"), "{args:?}: {said}");
+        let recorded = String::from_utf8(output.stdout).expect("UTF-8");
+        let message = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(3), "{args:?}: {message}");
+        assert!(recorded.lines().count() >= lines, "{args:?}: {recorded}");
+        assert!(
+            message.contains("row 10 is not an entry"),
+            "{args:?}: {message}"
+        );
     }
 }
 
 #[test]
-fn doctor_finds_that_what_protects_the_trail_is_gone() {
+fn doctor_finds_missing_protections() {
     for (sql, expected) in [
         (
             "DROP TRIGGER audit_entry_keep_updated",
@@ -215,8 +221,8 @@ fn doctor_finds_that_what_protects_the_trail_is_gone() {
             .expect("changed");
         let output = run(&store, &["doctor"]);
         assert_eq!(output.status.code(), Some(5), "{sql}");
-        let told = String::from_utf8(output.stdout).expect("UTF-8");
-        assert!(told.contains(expected), "{told}");
+        let recorded = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(recorded.contains(expected), "{recorded}");
     }
     // `doctor` takes pruned entries into account.
     let store = trail(&scratch::folder());
@@ -225,27 +231,35 @@ fn doctor_finds_that_what_protects_the_trail_is_gone() {
 }
 
 #[test]
-fn a_backup_is_the_trail() {
+fn a_backup_contains_the_trail() {
     let folder = scratch::folder();
     let store = trail(&folder);
     let copy = folder.join("copy.db");
     let name = copy.to_str().expect("UTF-8");
-    let said = stdout(&store, &["backup", name]);
-    assert_eq!(said, format!("copied to {name}\n"));
+    let message = stdout(&store, &["backup", name]);
+    assert_eq!(message, format!("copied to {name}\n"));
     assert_eq!(stdout(&copy, &["export"]), stdout(&store, &["export"]));
     stdout(&copy, &["doctor"]);
-    let said = stderr(&store, &["backup", name], 3);
-    assert!(said.contains("copy.db"), "{said}");
+    let message = stderr(&store, &["backup", name], 3);
+    assert!(message.contains("copy.db"), "{message}");
     assert!(
-        said.contains("hint: name a file that does not exist"),
-        "{said}"
+        message.contains("hint: name a file that does not exist"),
+        "{message}"
     );
-    let said = stderr(
+    let missing = folder.join("missing");
+    let file = missing.join("copy.db");
+    let message = stderr(&store, &["backup", file.to_str().expect("UTF-8")], 6);
+    let expected = format!("the folder {} does not exist\n", missing.display());
+    assert!(
+        message.ends_with(&expected) && !message.contains("-part-"),
+        "{message}"
+    );
+    let message = stderr(
         Path::new("postgres://nobody@127.0.0.1:1/none"),
         &["backup", "other.db"],
         2,
     );
-    assert!(said.contains("pg_dump"), "{said}");
+    assert!(message.contains("pg_dump"), "{message}");
 }
 
 #[test]
@@ -261,16 +275,16 @@ fn reading_can_be_recorded() {
         .output()
         .expect("the command runs");
     assert!(output.status.success());
-    let told = json(&store, &["log", "action:access", "model:\"\""]);
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert_eq!(told[0]["actor"]["id"], "inspector");
+    let recorded = json(&store, &["log", "action:access", "model:\"\""]);
+    assert_eq!(recorded.len(), 2, "{recorded:?}");
+    assert_eq!(recorded[0]["actor"]["id"], "inspector");
     assert_eq!(
-        told[0]["additional_data"],
+        recorded[0]["additional_data"],
         json!({"command": "history", "query": "User 42"})
     );
-    assert_eq!(told[1]["actor"]["id"], "tester");
+    assert_eq!(recorded[1]["actor"]["id"], "tester");
     assert_eq!(
-        told[1]["additional_data"],
+        recorded[1]["additional_data"],
         json!({"command": "log", "query": "model:User order:newest"})
     );
     // What cannot be recorded is not shown.
@@ -285,7 +299,7 @@ fn reading_can_be_recorded() {
 }
 
 #[test]
-fn a_healthy_store_is_called_so() {
+fn doctor_reports_a_healthy_store() {
     let store = trail(&scratch::folder());
     let text = stdout(&store, &["doctor"]);
     assert!(text.ends_with("\nhealthy\n"), "{text}");
@@ -385,7 +399,7 @@ fn a_damaged_file_is_not_healthy() {
 }
 
 #[test]
-fn shells_and_the_manual_are_told_everything() {
+fn completions_and_manual_cover_all_commands() {
     let store = trail(&scratch::folder());
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = stdout(&store, &["completions", shell]);
@@ -408,8 +422,5 @@ fn shells_and_the_manual_are_told_everything() {
         help.contains("  7  as-of: the object did not exist then\n"),
         "{help}"
     );
-    assert!(
-        help.contains("130  interrupted before it was done\n"),
-        "{help}"
-    );
+    assert!(help.contains("130  interrupted\n"), "{help}");
 }

@@ -1,4 +1,4 @@
-//! The command held wrong: every error says what was wrong, where, and what to do.
+//! Errors of the command: message, position and hint.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use auditlog::sqlite::rusqlite::Connection;
 use serde_json::Value;
 
 #[test]
-fn a_query_is_pointed_at() {
+fn a_query_error_shows_the_column() {
     let store = trail(&scratch::folder());
     assert_eq!(
         stderr(&store, &["log", "model:User", "actr:alice"], 2),
@@ -17,22 +17,22 @@ fn a_query_is_pointed_at() {
          model:User actr:alice\n             ^\n"
     );
     // The caret stands where the eye looks: wide characters count twice, escapes as they are.
-    let said = stderr(&store, &["log", "text:日本\u{1b} level:loud"], 2);
-    let lines: Vec<&str> = said.lines().collect();
+    let message = stderr(&store, &["log", "text:日本\u{1b} level:loud"], 2);
+    let lines: Vec<&str> = message.lines().collect();
     assert_eq!(lines[1], "  text:日本\\u{1b} level:loud");
     assert_eq!(
         lines[2].find('^'),
         Some(2 + "text:".len() + 4 + 6 + " level:".len())
     );
     let output = run(&store, &["log", "--json", "limit:x"]);
-    let said: Value = serde_json::from_slice(&output.stderr).expect("JSON");
-    assert_eq!(said["column"], 7);
-    assert_eq!(said["exit"], 2);
-    assert_eq!(said["kind"], "usage");
+    let message: Value = serde_json::from_slice(&output.stderr).expect("JSON");
+    assert_eq!(message["column"], 7);
+    assert_eq!(message["exit"], 2);
+    assert_eq!(message["kind"], "usage");
 }
 
 #[test]
-fn a_program_is_told_in_json() {
+fn errors_are_json_with_json() {
     let store = trail(&scratch::folder());
     for (args, exit, kind) in [
         (&["log", "--json", "--colour"][..], 2, "usage"),
@@ -40,18 +40,22 @@ fn a_program_is_told_in_json() {
         (&["show", "--json", "ffff"], 1, "not_found"),
     ] {
         let output = run(&store, args);
-        let said: Value = serde_json::from_slice(&output.stderr).expect("JSON");
+        let message: Value = serde_json::from_slice(&output.stderr).expect("JSON");
         assert_eq!(output.status.code(), Some(exit));
-        assert_eq!(said["exit"], exit);
-        assert_eq!(said["kind"], kind);
-        assert!(said["error"].as_str().is_some_and(|text| !text.is_empty()));
+        assert_eq!(message["exit"], exit);
+        assert_eq!(message["kind"], kind);
+        assert!(
+            message["error"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty())
+        );
     }
 }
 
 #[test]
-fn flags_say_what_they_expect() {
+fn errors_of_flags_describe_valid_values() {
     let store = trail(&scratch::folder());
-    for (args, said) in [
+    for (args, message) in [
         (
             ["--since", "yestrday"],
             "--since: `yestrday` is not a time; expected one such as 2h",
@@ -77,15 +81,22 @@ fn flags_say_what_they_expect() {
             ["--changed-to", "city"],
             "--changed-to: expected a path and a value",
         ),
-        (["--limit", "many"], "invalid value 'many' for '--limit"),
+        (
+            ["--limit", "many"],
+            "invalid value 'many' for '--limit <NUMBER>': expected a whole number, such as 20",
+        ),
+        (
+            ["--limit", "-1"],
+            "'-1' for '--limit <NUMBER>': expected a whole number",
+        ),
         (["--tz", "Europe/Berln"], "did you mean `Europe/Berlin`?"),
     ] {
         let error = stderr(&store, &["log", args[0], args[1]], 2);
-        assert!(error.contains(said), "{args:?}: {error}");
+        assert!(error.contains(message), "{args:?}: {error}");
     }
     let twice = stderr(&store, &["log", "model:User", "--model", "Invoice"], 2);
     assert!(
-        twice.contains("--model and `model:` in the query ask for the same"),
+        twice.contains("--model and `model:` in the query are the same condition"),
         "{twice}"
     );
     let time = stderr(&store, &["as-of", "User", "42", "noon"], 2);
@@ -95,7 +106,7 @@ fn flags_say_what_they_expect() {
 }
 
 #[test]
-fn what_is_not_there_is_named_with_what_is_near() {
+fn missing_names_have_suggestions() {
     let store = trail(&scratch::folder());
     for args in [
         &["history", "Usr", "42"][..],
@@ -110,23 +121,23 @@ fn what_is_not_there_is_named_with_what_is_near() {
         &["log", "(model:Usr OR model:Usr object:1) actor:x"],
         &["export", "NOT (level:error OR NOT model:Usr)"],
     ] {
-        let said = stderr(&store, args, 1);
+        let message = stderr(&store, args, 1);
         assert!(
-            said.contains("error: the trail has no model `Usr`\nhint: did you mean `User`?\n"),
-            "{args:?}: {said}"
+            message.contains("error: the trail has no model `Usr`\nhint: did you mean `User`?\n"),
+            "{args:?}: {message}"
         );
     }
     // Where the rest of the query finds entries, they are shown.
     for query in ["(model:Usr OR model:User)", "NOT model:Usr"] {
         for command in ["log", "stats", "export"] {
             let output = run(&store, &[command, query]);
-            let said = String::from_utf8_lossy(&output.stderr);
+            let message = String::from_utf8_lossy(&output.stderr);
             assert!(
                 output.status.success() && !output.stdout.is_empty(),
-                "{said}"
+                "{message}"
             );
             let warning = "warning: the trail has no model `Usr`; did you mean `User`?\n";
-            assert_eq!(said, warning, "{command} {query}");
+            assert_eq!(message, warning, "{command} {query}");
         }
     }
     assert_eq!(
@@ -136,39 +147,77 @@ fn what_is_not_there_is_named_with_what_is_near() {
     // Nothing is left of what is not excluded.
     let nothing = ["log", "actor:x NOT (model:Usr OR model:User)"];
     assert_eq!(stderr(&store, &nothing, 0), "");
-    let said = stderr(&store, &["history", "User", "99"], 1);
-    assert!(said.contains("no entry of `User` `99`"), "{said}");
-    let said = stderr(&store, &["show", "ffffffff"], 1);
+    let message = stderr(&store, &["history", "User", "99"], 1);
+    assert!(message.contains("no entry of `User` `99`"), "{message}");
+    // Actions and paths, if the query finds no entry.
+    for (args, expected) in [
+        (
+            &["log", "action:updte"][..],
+            "with the action `updte`; did you mean `update`?",
+        ),
+        (
+            &["stats", "--action", "login_faild"],
+            "with the action `login_faild`; did you mean `login_failed`?",
+        ),
+        (
+            &["log", "--changed", "phnoe"],
+            "that changed `phnoe`; did you mean `phone`?",
+        ),
+        (
+            &["export", "(model:Invoice changed:totl)"],
+            "of `Invoice` that changed `totl`; did you mean `total`?",
+        ),
+        (
+            &["log", "--changed-to", "ctiy=Bonn"],
+            "that changed `ctiy`; did you mean `city`?",
+        ),
+    ] {
+        let message = stderr(&store, args, 0);
+        let warning = "warning: the trail has no entry ";
+        assert!(
+            message.starts_with(warning) && message.contains(expected),
+            "{args:?}: {message}"
+        );
+    }
+    for args in [
+        &["log", "action:update actor:nora"][..],
+        &["log", "changed:phone since:2027-01-01"],
+        &["log", "action:approve"],
+        &["log", "NOT action:updte", "--limit", "1"],
+    ] {
+        assert_eq!(stderr(&store, args, 0), "", "{args:?}");
+    }
+    let message = stderr(&store, &["show", "ffffffff"], 1);
     assert!(
-        said.contains("no entry whose id begins or ends with `ffffffff`"),
-        "{said}"
+        message.contains("no entry whose id begins or ends with `ffffffff`"),
+        "{message}"
     );
 }
 
 #[test]
-fn a_store_that_is_none() {
+fn invalid_stores_are_errors() {
     let folder = scratch::folder();
     let store = |name: &str| folder.join(name);
-    let said = |name: &str, expected: &str| {
+    let message = |name: &str, expected: &str| {
         let error = stderr(&store(name), &["log"], 3);
         assert!(error.contains(expected), "{name}: {error}");
         assert!(error.contains("\nhint: "), "{name}: {error}");
     };
-    said("missing.db", "missing.db: No such file");
+    message("missing.db", "missing.db: No such file");
     assert!(!store("missing.db").exists());
     fs::write(
         store("text.db"),
         "not a database at all, but long enough to be one".repeat(99),
     )
     .expect("written");
-    said(
+    message(
         "text.db",
         "is not an audit store: a file that is not an SQLite database",
     );
     Connection::open(store("foreign.db"))
         .and_then(|other| other.execute_batch("CREATE TABLE invoices (id)"))
         .expect("a database");
-    said(
+    message(
         "foreign.db",
         "is not an audit store: a SQLite database that holds `invoices`",
     );
@@ -176,12 +225,12 @@ fn a_store_that_is_none() {
     Connection::open(&newer)
         .and_then(|own| own.execute_batch("PRAGMA user_version = 99"))
         .expect("a database");
-    said(
+    message(
         "audit.db",
         "has schema version 99, and this library supports versions up to",
     );
     fs::create_dir(store("folder.db")).expect("a folder");
-    said("folder.db", "folder.db is not an audit store: a folder");
+    message("folder.db", "folder.db is not an audit store: a folder");
 
     let output = auditlog()
         .current_dir(store("folder.db"))
@@ -189,32 +238,35 @@ fn a_store_that_is_none() {
         .output()
         .expect("it runs");
     assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&output.stderr);
+    let message = String::from_utf8_lossy(&output.stderr);
     assert!(
-        said.contains("no store was named, and ./audit.db does not exist"),
-        "{said}"
+        message.contains("no store was named, and ./audit.db does not exist"),
+        "{message}"
     );
 }
 
 #[test]
-fn a_missing_store_is_made_by_an_import_alone() {
+fn only_an_import_creates_a_store() {
     let folder = scratch::folder();
     let lines = folder.join("trail.jsonl");
     fs::write(&lines, stdout(&trail(&folder), &["export"])).expect("written");
     let lines = lines.to_str().expect("UTF-8");
     let store = folder.join("new.db");
-    let said = stderr(&store, &["import", "--as", "ann", lines], 3);
-    assert!(said.contains("`auditlog import --create` makes"), "{said}");
+    let message = stderr(&store, &["import", "--as", "ann", lines], 3);
+    assert!(
+        message.contains("`auditlog import --create` makes"),
+        "{message}"
+    );
     stdout(&store, &["import", "--as", "ann", "--create", lines]);
     // The other trail is imported by its lines, not by its file.
     let other = folder.join("audit.db");
     let other = other.to_str().expect("UTF-8");
-    let said = stderr(&store, &["import", "--as", "ann", other], 4);
-    assert!(said.contains("`auditlog export`"), "{said}");
+    let message = stderr(&store, &["import", "--as", "ann", other], 4);
+    assert!(message.contains("`auditlog export`"), "{message}");
 }
 
 #[test]
-fn what_names_no_store_is_not_shown() {
+fn a_text_that_is_not_a_store_is_not_shown() {
     let folder = scratch::folder();
     let (path, forms) = ("give the path of the file alone", "a store is the path of");
     for (store, expected, hint) in [
@@ -236,10 +288,10 @@ fn what_names_no_store_is_not_shown() {
         ("host=h password=s3cret", "names no store", forms),
         ("ann:s3cret@h/db", "names no store", forms),
     ] {
-        let said = stderr(Path::new(store), &["log"], 2);
-        assert!(said.contains(expected), "{said}");
-        assert!(said.contains(&format!("hint: {hint}")), "{said}");
-        assert!(!said.contains("s3cret"), "{said}");
+        let message = stderr(Path::new(store), &["log"], 2);
+        assert!(message.contains(expected), "{message}");
+        assert!(message.contains(&format!("hint: {hint}")), "{message}");
+        assert!(!message.contains("s3cret"), "{message}");
     }
     // Nor where a URL is not expected.
     for args in [
@@ -248,14 +300,14 @@ fn what_names_no_store_is_not_shown() {
         &["log", "--limit", "postgres://ann:s3cret@h/db"],
         &["log", "--since", "postgres://ann:s3cret@h/db", "--json"],
     ] {
-        let said = stderr(&trail(&folder), args, 2);
+        let message = stderr(&trail(&folder), args, 2);
         fs::remove_file(folder.join("audit.db")).expect("removed");
-        assert!(!said.contains("s3cret"), "{said}");
+        assert!(!message.contains("s3cret"), "{message}");
     }
     let store = trail(&folder);
-    let said = stderr(&store, &["log", "--schema", "audit"], 2);
-    assert!(said.contains("--schema is for PostgreSQL"), "{said}");
-    assert!(said.contains("\nhint: leave it out"), "{said}");
+    let message = stderr(&store, &["log", "--schema", "audit"], 2);
+    assert!(message.contains("--schema is for PostgreSQL"), "{message}");
+    assert!(message.contains("\nhint: leave it out"), "{message}");
     // A variable is for whatever stores there are.
     let output = auditlog()
         .env("AUDITLOG_SCHEMA", "audit")
@@ -267,7 +319,7 @@ fn what_names_no_store_is_not_shown() {
 }
 
 #[test]
-fn the_trail_in_an_applications_own_database_is_read() {
+fn a_trail_in_the_database_of_an_application_is_read() {
     let folder = scratch::folder();
     let file = folder.join("app.db");
     let mut connection = Connection::open(&file).expect("a database");
@@ -285,7 +337,7 @@ fn the_trail_in_an_applications_own_database_is_read() {
 }
 
 #[test]
-fn the_store_in_the_folder_is_taken_where_none_is_named() {
+fn the_store_in_the_folder_is_the_default() {
     let folder = scratch::folder();
     trail(&folder);
     let output = auditlog()
@@ -304,7 +356,7 @@ fn the_store_in_the_folder_is_taken_where_none_is_named() {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_is_no_store_and_is_not_waited_for() {
+fn a_pipe_is_rejected_without_waiting() {
     let pipe = scratch::folder().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.expect("mkfifo").success());
@@ -316,17 +368,17 @@ fn a_pipe_is_no_store_and_is_not_waited_for() {
             .timeout(std::time::Duration::from_secs(10))
             .output()
             .expect("the command runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(3), "{said}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{message}");
         assert!(
-            said.contains("pipe is not an audit store: a pipe"),
-            "{said}"
+            message.contains("pipe is not an audit store: a pipe"),
+            "{message}"
         );
     }
 }
 
 #[test]
-fn conditions_that_no_entry_meets_are_named() {
+fn contradicting_conditions_are_errors() {
     let store = trail(&scratch::folder());
     for (args, expected) in [
         (
@@ -338,7 +390,7 @@ fn conditions_that_no_entry_meets_are_named() {
                 "2026-01-02",
                 "--tz=-05:00",
             ][..],
-            "no entry is from 2026-01-03T00:00:00-05:00 on and from before 2026-01-02T00:00:00-05:00",
+            "no entry is from 2026-01-03T00:00:00-05:00 or later and from before 2026-01-02T00:00:00-05:00",
         ),
         (
             &["stats", "since:now", "--until", "yesterday"],
@@ -362,19 +414,19 @@ fn conditions_that_no_entry_meets_are_named() {
 }
 
 #[test]
-fn a_key_without_a_time_is_told_what_is_missing() {
+fn a_key_without_a_time_has_a_hint() {
     let store = trail(&scratch::folder());
-    let said = stderr(&store, &["as-of", "User", "42"], 2);
-    assert!(said.contains("<TIME>: `42` is not a time"), "{said}");
+    let message = stderr(&store, &["as-of", "User", "42"], 2);
+    assert!(message.contains("<TIME>: `42` is not a time"), "{message}");
     assert!(
-        said.contains("\nhint: if it is the key of an object, add a time, or `now`\n"),
-        "{said}"
+        message.contains("\nhint: if it is the key of an object, add a time, or `now`\n"),
+        "{message}"
     );
 }
 
 #[cfg(unix)]
 #[test]
-fn a_store_that_may_not_be_read() {
+fn an_unreadable_store_is_an_error() {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
 
@@ -394,37 +446,40 @@ fn a_store_that_may_not_be_read() {
         command.uid(65_534).gid(65_534);
     }
     let output = command.output().expect("it runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("audit.db"), "{said}");
-    assert!(said.contains("Permission denied"), "{said}");
-    assert!(said.contains("\nhint: check that"), "{said}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{message}");
+    assert!(message.contains("audit.db"), "{message}");
+    assert!(message.contains("Permission denied"), "{message}");
+    assert!(message.contains("\nhint: check that"), "{message}");
 }
 
 #[cfg(not(feature = "postgres"))]
 #[test]
-fn a_command_that_was_left_out_says_so() {
+fn a_command_that_is_not_in_the_build_is_an_error() {
     let folder = scratch::folder();
     let store = scratch::trail(&folder);
     for args in [
         &["triggers", "--models", "models.json", "--table", "users"][..],
         &["reconcile", "--help"],
     ] {
-        let said = stderr(&store, args, 2);
-        assert!(said.contains("was built without `"), "{said}");
-        assert!(said.contains("feature `postgres`"), "{said}");
+        let message = stderr(&store, args, 2);
+        assert!(message.contains("was built without `"), "{message}");
+        assert!(message.contains("feature `postgres`"), "{message}");
     }
     let url = std::path::Path::new("postgres://ann:s3cret@127.0.0.1/db");
     for command in ["log", "doctor", "schema"] {
-        let said = stderr(url, &[command, "--schema", "audit"], 2);
-        assert!(said.contains("was built without PostgreSQL\n"), "{said}");
-        assert!(said.contains("feature `postgres`"), "{said}");
-        assert!(!said.contains("s3cret"), "{said}");
+        let message = stderr(url, &[command, "--schema", "audit"], 2);
+        assert!(
+            message.contains("was built without PostgreSQL\n"),
+            "{message}"
+        );
+        assert!(message.contains("feature `postgres`"), "{message}");
+        assert!(!message.contains("s3cret"), "{message}");
     }
 }
 
 #[test]
-fn what_other_programs_take_for_a_database_makes_no_file() {
+fn names_of_databases_create_no_file() {
     let folder = scratch::folder();
     trail(&folder);
     let file = folder.join("trail.jsonl");
@@ -483,7 +538,7 @@ fn a_variable_without_a_value_is_unset() {
 }
 
 #[test]
-fn a_value_in_a_query_that_is_none_is_told() {
+fn an_invalid_value_in_a_query_is_an_error() {
     let folder = scratch::folder();
     let store = trail(&folder);
     for (query, expected) in [
@@ -494,7 +549,7 @@ fn a_value_in_a_query_that_is_none_is_told() {
         ("limit:many", "expected a number of entries, not `many`"),
         ("transaction:5", "column 13: expected a UUID, not `5`"),
     ] {
-        let said = stderr(&store, &["log", query], 2);
-        assert!(said.contains(expected), "{said}");
+        let message = stderr(&store, &["log", query], 2);
+        assert!(message.contains(expected), "{message}");
     }
 }
