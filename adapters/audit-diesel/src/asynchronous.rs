@@ -46,7 +46,7 @@ use diesel_async::AsyncConnection;
 
 use crate::Error;
 
-audit_sql::face!(async &mut (impl Target + Send));
+audit_sql::adapter_traits!(async &mut (impl Target + Send));
 
 /// A connection of diesel-async, or one of a pool; of PostgreSQL also one of these `in_schema`.
 #[diagnostic::on_unimplemented(

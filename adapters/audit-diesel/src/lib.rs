@@ -54,8 +54,8 @@ use diesel::connection::LoadConnection;
 #[cfg(feature = "postgres")]
 pub use crate::postgres::{InSchema, Schema, in_schema};
 
-audit_sql::error!(diesel::result::Error);
-audit_sql::face!(sync &mut impl Target);
+audit_sql::adapter_error!(diesel::result::Error);
+audit_sql::adapter_traits!(sync &mut impl Target);
 
 /// So that `?` works where a function returns the driver's error: what the driver said, and for
 /// an entry that could not be made a [`SerializationError`] with the reason.

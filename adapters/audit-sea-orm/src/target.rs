@@ -11,8 +11,8 @@ use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Statement, Value};
 use uuid::Uuid;
 
-audit_sql::error!(DbErr);
-audit_sql::face!(async &(impl Target + Sync));
+audit_sql::adapter_error!(DbErr);
+audit_sql::adapter_traits!(async &(impl Target + Sync));
 
 /// So that `?` works where a function returns the driver's error: what the driver said, and for
 /// an entry that could not be made a [`DbErr::TryIntoErr`] with the reason as its source.

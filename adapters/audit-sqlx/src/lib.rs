@@ -72,8 +72,8 @@ use sqlx::pool::PoolConnection;
 #[cfg(feature = "postgres")]
 pub use crate::postgres::{InSchema, Schema, in_schema};
 
-audit_sql::error!(sqlx::Error);
-audit_sql::face!(async &mut (impl Target + Send));
+audit_sql::adapter_error!(sqlx::Error);
+audit_sql::adapter_traits!(async &mut (impl Target + Send));
 
 /// So that `?` works where a function returns the driver's error: what the driver said, and for
 /// an entry that could not be made an [`sqlx::Error::Encode`] with the reason.

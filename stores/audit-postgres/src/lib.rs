@@ -168,13 +168,13 @@
 //! what its columns say.
 
 mod background;
-mod caller;
 mod check;
 mod connection;
 mod error;
 mod follow;
 mod groups;
 mod import;
+mod in_transaction;
 mod indexes;
 mod info;
 mod local;
@@ -195,13 +195,13 @@ mod triggers;
 mod url;
 mod writer;
 
-pub use crate::caller::{
-    Error, InSchema, OnPrepared, Prepared, RecordIn, Runs, Schema, Target, WriteIn, append_in,
-    in_schema,
-};
 pub use crate::check::{Check, Mismatch};
 pub use crate::error::sqlstate;
 pub use crate::follow::{ParsePositionError, Position};
+pub use crate::in_transaction::{
+    Error, InSchema, OnPrepared, Prepared, RecordIn, Runs, Schema, Target, WriteIn, append_in,
+    in_schema,
+};
 pub use crate::info::StoreInfo;
 pub use crate::options::PostgresOptions;
 pub use crate::reconcile::{Reconcile, Reconciliation, UnauditedWrite};

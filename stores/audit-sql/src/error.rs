@@ -6,7 +6,7 @@ use std::error::Error;
 ///
 /// # Example: an adapter's error
 /// ```
-/// audit_sql::error!(std::io::Error);
+/// audit_sql::adapter_error!(std::io::Error);
 ///
 /// let source = std::io::Error::other("connection reset");
 /// let error = Error::Write { source, hint: None };
@@ -16,7 +16,7 @@ use std::error::Error;
 /// assert_eq!(error.to_string(), "division by zero");
 /// ```
 #[macro_export]
-macro_rules! error {
+macro_rules! adapter_error {
     ($driver:ty) => {
         /// Why entries were not written into a transaction. Whatever it is, roll the transaction
         /// back: the change it holds would go without its entry.

@@ -19,10 +19,10 @@
 //! # Ok::<(), audit_core::StoreError>(())
 //! ```
 
+mod adapter;
 mod checksum;
 mod damage;
 mod error;
-mod face;
 mod groups;
 pub mod mysql;
 pub mod postgres;

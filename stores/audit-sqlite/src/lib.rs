@@ -60,11 +60,11 @@
 //! [`Store::purge`]: audit_core::Store::purge
 
 mod backup;
-mod caller;
 mod check;
 mod error;
 mod file;
 mod groups;
+mod in_transaction;
 mod info;
 mod lookup;
 mod options;
@@ -76,8 +76,8 @@ mod store;
 mod url;
 mod writer;
 
-pub use crate::caller::{Error, RecordIn, WriteIn, append_in, install};
 pub use crate::check::{Check, Mismatch, SchemaDifference};
+pub use crate::in_transaction::{Error, RecordIn, WriteIn, append_in, install};
 pub use crate::info::StoreInfo;
 pub use crate::options::{Durability, SqliteOptions};
 pub use crate::schema::{APPLICATION_ID, SCHEMA_VERSION};

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use audit_core::Receipt;
 use audit_sqlite::rusqlite::{Connection, Result as SqlResult, Savepoint, Transaction};
 use audit_sqlite::{RecordIn as _, WriteIn as _, append_in};
-use audit_testbed::callers::{End, Failure, Place, Step, Suite, main as suites};
+use audit_testbed::in_transaction::{End, Failure, Location, Step, Suite, main as suites};
 
 fn main() {
     // A unit is several prepared statements here: nothing travels between them.
@@ -13,8 +13,8 @@ fn main() {
     suites(&[suite], |_, _| Vec::new());
 }
 
-fn run(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
-    let mut connection = Connection::open(&place.url)?;
+fn run(location: &Location, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+    let mut connection = Connection::open(&location.url)?;
     let mut receipts = Vec::new();
     let mut transaction = connection.transaction()?;
     take(&mut transaction, steps, &mut receipts)?;

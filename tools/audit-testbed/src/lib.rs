@@ -1,9 +1,9 @@
 //! Servers and disks for the tests of this workspace, and the suite that every adapter passes.
 //! Tools for users' own tests are in `audit-testkit`.
 
-#[cfg(feature = "callers")]
-pub mod callers;
 mod disk;
+#[cfg(feature = "in-transaction")]
+pub mod in_transaction;
 mod mysql;
 mod pooler;
 mod postgres;

@@ -6,34 +6,34 @@ use std::pin::Pin;
 use audit_core::Receipt;
 use audit_diesel::asynchronous::{RecordIn as _, Target, WriteIn as _, append_in};
 use audit_diesel::{Error, Schema, in_schema};
-use audit_testbed::callers::{End, Failure, Place, Step};
+use audit_testbed::in_transaction::{End, Failure, Location, Step};
 use diesel::SqliteConnection;
 use diesel_async::pg::AsyncPgConnection;
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use diesel_async::{AsyncConnection, TransactionManager};
 
 pub(crate) fn run_postgres(
-    place: &Place,
+    location: &Location,
     steps: Vec<Step>,
     end: End,
 ) -> Result<Vec<Receipt>, Failure> {
-    run::<AsyncPgConnection>(place, steps, end)
+    run::<AsyncPgConnection>(location, steps, end)
 }
 
 pub(crate) fn run_in_schema(
-    place: &Place,
+    location: &Location,
     steps: Vec<Step>,
     end: End,
 ) -> Result<Vec<Receipt>, Failure> {
-    run::<AsyncPgConnection>(place, steps, end)
+    run::<AsyncPgConnection>(location, steps, end)
 }
 
 pub(crate) fn run_sqlite(
-    place: &Place,
+    location: &Location,
     steps: Vec<Step>,
     end: End,
 ) -> Result<Vec<Receipt>, Failure> {
-    run::<SyncConnectionWrapper<SqliteConnection>>(place, steps, end)
+    run::<SyncConnectionWrapper<SqliteConnection>>(location, steps, end)
 }
 
 /// What is written to: the connection as it is, or with the schema of the trail.
@@ -71,14 +71,18 @@ impl Writes for SyncConnectionWrapper<SqliteConnection> {
     }
 }
 
-fn run<C: Writes>(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+fn run<C: Writes>(
+    location: &Location,
+    steps: Vec<Step>,
+    end: End,
+) -> Result<Vec<Receipt>, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut connection = C::establish(&place.url).await?;
-        let schema = place.schema.as_deref().map(Schema::named).transpose()?;
+        let mut connection = C::establish(&location.url).await?;
+        let schema = location.schema.as_deref().map(Schema::named).transpose()?;
         let mut receipts = Vec::new();
         take(&mut connection, schema.as_ref(), steps, end, &mut receipts).await?;
         Ok(receipts)

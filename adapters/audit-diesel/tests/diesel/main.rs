@@ -2,8 +2,8 @@
 
 use audit_core::{AuditLog, Receipt};
 use audit_diesel::{Error, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
-use audit_testbed::callers::{
-    Database as _, End, Failure, Place, Sqlite, Step, Suite, main as suites, trial,
+use audit_testbed::in_transaction::{
+    Database as _, End, Failure, Location, Sqlite, Step, Suite, main as suites, trial,
 };
 use diesel::{Connection, PgConnection, RunQueryDsl as _, SqliteConnection};
 
@@ -27,7 +27,7 @@ fn main() {
 /// A closure returns this crate's error for both.
 fn own_error() {
     let database = Sqlite::new();
-    let mut connection = SqliteConnection::establish(&database.place().url).expect("a database");
+    let mut connection = SqliteConnection::establish(&database.location().url).expect("a database");
     let log = AuditLog::builder().build();
     let failed = connection.transaction(|connection| {
         diesel::sql_query("INSERT INTO account VALUES (1, 1)").execute(connection)?;
@@ -84,11 +84,11 @@ fn end(ended: Result<(), Stop>, receipts: Vec<Receipt>) -> Result<Vec<Receipt>, 
 }
 
 fn run<C: Connection + Target>(
-    place: &Place,
+    location: &Location,
     steps: Vec<Step>,
     end: End,
 ) -> Result<Vec<Receipt>, Failure> {
-    let mut connection = C::establish(&place.url)?;
+    let mut connection = C::establish(&location.url)?;
     let mut all = Vec::new();
     let ended = take(&mut connection, steps, end, &mut |connection, step| {
         write(connection, step, &mut all)
@@ -96,9 +96,9 @@ fn run<C: Connection + Target>(
     self::end(ended, all)
 }
 
-fn run_in_schema(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
-    let schema = Schema::named(place.schema.as_deref().unwrap_or_default())?;
-    let mut connection = PgConnection::establish(&place.url)?;
+fn run_in_schema(location: &Location, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+    let schema = Schema::named(location.schema.as_deref().unwrap_or_default())?;
+    let mut connection = PgConnection::establish(&location.url)?;
     let mut all = Vec::new();
     let ended = take(&mut connection, steps, end, &mut |connection, step| {
         write(&mut in_schema(&schema, connection), step, &mut all)

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use audit_core::{Action, AuditLog, LogEntry, Query};
 use audit_sea_orm::bulk;
-use audit_testbed::callers::{Database as Place, Postgres, Sqlite, trial};
+use audit_testbed::in_transaction::{Database as Place, Postgres, Sqlite, trial};
 use libtest_mimic::Trial;
 use sea_orm::sea_query::Expr;
 use sea_orm::{

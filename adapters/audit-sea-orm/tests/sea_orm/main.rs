@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use audit_core::Receipt;
 use audit_sea_orm::{Error, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
-use audit_testbed::callers::{End, Failure, Place, Step, Suite, main as suites};
+use audit_testbed::in_transaction::{End, Failure, Location, Step, Suite, main as suites};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseTransaction, TransactionTrait as _};
 
 fn main() {
@@ -19,25 +19,25 @@ fn main() {
     suites(&all, |postgres, _| hooks::trials(postgres));
 }
 
-fn run_sqlite(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
-    let url = format!("sqlite:{}", place.url);
+fn run_sqlite(location: &Location, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+    let url = format!("sqlite:{}", location.url);
     run(
-        &Place {
+        &Location {
             url,
-            ..place.clone()
+            ..location.clone()
         },
         steps,
         end,
     )
 }
 
-fn run(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+fn run(location: &Location, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let schema = place.schema.as_deref().map(Schema::named).transpose()?;
-        let database = Database::connect(&place.url).await?;
+        let schema = location.schema.as_deref().map(Schema::named).transpose()?;
+        let database = Database::connect(&location.url).await?;
         let mut receipts = Vec::new();
         let transaction = database.begin().await?;
         take(&transaction, schema.as_ref(), steps, &mut receipts).await?;

@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use audit_core::Receipt;
 use audit_sqlx::{Error, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
-use audit_testbed::callers::{End, Failure, Place, Step, Suite, main as suites};
+use audit_testbed::in_transaction::{End, Failure, Location, Step, Suite, main as suites};
 use sqlx::{
     AssertSqlSafe, Connection as _, Database, Executor, MySqlPool, PgConnection, PgPool,
     SqlitePool, Transaction,
@@ -30,27 +30,27 @@ fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Fa
     runtime.block_on(future)
 }
 
-fn run_postgres(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+fn run_postgres(location: &Location, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
     block_on(async {
-        let pool = PgPool::connect(&place.url).await?;
+        let pool = PgPool::connect(&location.url).await?;
         let done = run(pool.begin().await?, steps, end).await;
         pool.close().await;
         done
     })
 }
 
-fn run_sqlite(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+fn run_sqlite(location: &Location, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
     block_on(async {
-        let pool = SqlitePool::connect(&format!("sqlite:{}", place.url)).await?;
+        let pool = SqlitePool::connect(&format!("sqlite:{}", location.url)).await?;
         let done = run(pool.begin().await?, steps, end).await;
         pool.close().await;
         done
     })
 }
 
-fn run_mysql(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+fn run_mysql(location: &Location, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
     block_on(async {
-        let pool = MySqlPool::connect(&place.url).await?;
+        let pool = MySqlPool::connect(&location.url).await?;
         let done = run(pool.begin().await?, steps, end).await;
         pool.close().await;
         done
@@ -122,7 +122,7 @@ async fn write(
 }
 
 /// With a plain connection, and savepoints as statements.
-fn run_in_schema(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+fn run_in_schema(location: &Location, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
     fn take<'a>(
         connection: &'a mut PgConnection,
         schema: &'a Schema,
@@ -153,8 +153,8 @@ fn run_in_schema(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receip
     }
 
     block_on(async {
-        let schema = Schema::named(place.schema.as_deref().unwrap_or_default())?;
-        let mut connection = PgConnection::connect(&place.url).await?;
+        let schema = Schema::named(location.schema.as_deref().unwrap_or_default())?;
+        let mut connection = PgConnection::connect(&location.url).await?;
         let mut receipts = Vec::new();
         let mut transaction = connection.begin().await?;
         take(&mut transaction, &schema, steps, &mut receipts).await?;

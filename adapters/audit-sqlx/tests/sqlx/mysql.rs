@@ -7,7 +7,7 @@ use audit_core::{Cursor, LogEntry, MemoryStore, Page, Query, Store, StoreError};
 use audit_sql::postgres::Row;
 use audit_sqlx::{Error, append_in, mysql};
 use audit_testbed::MysqlServer;
-use audit_testbed::callers::{Database, Mysql, Place, trial};
+use audit_testbed::in_transaction::{Database, Location, Mysql, trial};
 use audit_testkit::entries;
 use libtest_mimic::Trial;
 use sqlx::mysql::{MySqlConnectOptions, MySqlRow};
@@ -51,7 +51,7 @@ impl Trail {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let trail = Self {
             server: server.to_owned(),
-            name: format!("audit_caller_{}_{number}", std::process::id()),
+            name: format!("audit_in_transaction_{}_{number}", std::process::id()),
         };
         trail.on_server("CREATE DATABASE");
         trail
@@ -155,8 +155,8 @@ impl Store for Trail {
 }
 
 impl Database for Trail {
-    fn place(&self) -> Place {
-        Place {
+    fn location(&self) -> Location {
+        Location {
             url: self.url(),
             schema: None,
         }

@@ -5,7 +5,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use crate::caller::Error;
+use crate::in_transaction::Error;
 
 /// Who acts and why, as the settings of a transaction from which [`Triggers`](crate::Triggers)
 /// take it.

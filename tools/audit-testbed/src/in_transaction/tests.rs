@@ -9,14 +9,14 @@ use super::{End, Failure, Run, Step};
 use audit_testkit::entries;
 
 /// A driver, and a database that has a trail and the table `account`.
-pub(crate) struct Caller<'d> {
+pub(crate) struct Driver<'d> {
     pub(crate) database: &'d dyn Database,
     pub(crate) run: Run,
 }
 
-impl Caller<'_> {
+impl Driver<'_> {
     fn run(&self, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
-        (self.run)(&self.database.place(), steps, end)
+        (self.run)(&self.database.location(), steps, end)
     }
 
     fn number(&self, query: &str) -> i64 {
@@ -29,7 +29,7 @@ impl Caller<'_> {
 }
 
 /// A test, and its name.
-pub(crate) type Test = (&'static str, fn(&Caller<'_>));
+pub(crate) type Test = (&'static str, fn(&Driver<'_>));
 
 /// All tests of the suite.
 pub(crate) const TESTS: &[Test] = &[
@@ -61,31 +61,31 @@ fn log() -> AuditLog {
 }
 
 /// The numbers of accounts and of entries.
-fn rows(caller: &Caller<'_>) -> (i64, u64) {
-    let accounts = caller.number("SELECT count(*) FROM account");
-    let entries = caller
+fn rows(driver: &Driver<'_>) -> (i64, u64) {
+    let accounts = driver.number("SELECT count(*) FROM account");
+    let entries = driver
         .store()
         .count(&Query::new())
         .expect("a number of entries");
     (accounts, entries)
 }
 
-fn commit_keeps_both(caller: &Caller<'_>) {
+fn commit_keeps_both(driver: &Driver<'_>) {
     let draft = log().event("deposited").reason("ticket 7");
     let steps = vec![deposit(), Step::Record(draft)];
-    let receipts = caller.run(steps, End::Commit).expect("a commit");
-    assert_eq!(rows(caller), (1, 1));
-    let found = caller
+    let receipts = driver.run(steps, End::Commit).expect("a commit");
+    assert_eq!(rows(driver), (1, 1));
+    let found = driver
         .store()
         .find(&Query::new())
         .expect("the entry")
         .entries;
     assert_eq!(receipts, [Receipt::Recorded(found[0].id)]);
     assert_eq!(found[0].reason.as_deref(), Some("ticket 7"));
-    caller.database.check();
+    driver.database.check();
 }
 
-fn rollback_keeps_neither(caller: &Caller<'_>) {
+fn rollback_keeps_neither(driver: &Driver<'_>) {
     let mut unit = log().unit();
     unit.event("deposited").event("notified");
     let steps = vec![
@@ -93,51 +93,51 @@ fn rollback_keeps_neither(caller: &Caller<'_>) {
         Step::Record(log().event("deposited")),
         Step::Write(unit),
     ];
-    caller.run(steps, End::RollBack).expect("a rollback");
-    assert_eq!(rows(caller), (0, 0));
+    driver.run(steps, End::RollBack).expect("a rollback");
+    assert_eq!(rows(driver), (0, 0));
 }
 
-fn conflict_fails(caller: &Caller<'_>) {
+fn conflict_fails(driver: &Driver<'_>) {
     let entry = &entries(1, 1)[0];
-    caller
+    driver
         .run(vec![Step::Append(vec![entry.clone()])], End::Commit)
         .expect("the first entry");
     let id = entry.id;
     let log = AuditLog::builder().ids(move || id).build();
     let steps = vec![deposit(), Step::Record(log.event("deposited"))];
-    let failure = caller.run(steps, End::Commit).expect_err("the id is taken");
+    let failure = driver.run(steps, End::Commit).expect_err("the id is taken");
     assert!(
         failure
             .to_string()
             .contains(&format!("another entry has the id {id}")),
         "{failure}"
     );
-    assert_eq!(rows(caller), (0, 1));
+    assert_eq!(rows(driver), (0, 1));
     // In one statement, too.
     let mut unit = log.unit();
     unit.event("deposited").event("notified");
-    let failure = caller.run(vec![deposit(), Step::Write(unit)], End::Commit);
+    let failure = driver.run(vec![deposit(), Step::Write(unit)], End::Commit);
     assert!(failure.is_err());
-    assert_eq!(rows(caller), (0, 1));
+    assert_eq!(rows(driver), (0, 1));
     // Among themselves.
     let mut two = [entries(2, 2).remove(1), entries(2, 2).remove(1)];
     two[1].reason = Some("another".to_owned());
     let id = two[0].id;
-    let failure = caller
+    let failure = driver
         .run(vec![deposit(), Step::Append(two.to_vec())], End::Commit)
         .expect_err("the id is taken");
     assert_eq!(
         failure.to_string(),
         format!("another entry has the id {id}")
     );
-    assert_eq!(rows(caller), (0, 1));
-    caller.database.check();
+    assert_eq!(rows(driver), (0, 1));
+    driver.database.check();
 }
 
-fn broken_trail_fails(caller: &Caller<'_>) {
-    caller.database.make_unwritable();
+fn broken_trail_fails(driver: &Driver<'_>) {
+    driver.database.make_unwritable();
     let steps = vec![deposit(), Step::Record(log().event("deposited"))];
-    let failure = caller
+    let failure = driver
         .run(steps, End::Commit)
         .expect_err("there is no trail");
     // What the server said, and what to do about it.
@@ -145,10 +145,10 @@ fn broken_trail_fails(caller: &Caller<'_>) {
     assert!(said.contains("audit_"), "{said}");
     assert!(said.contains("no trail"), "{said}");
     assert!(failure.source().is_none(), "it has said all: {said}");
-    assert_eq!(caller.number("SELECT count(*) FROM account"), 0);
+    assert_eq!(driver.number("SELECT count(*) FROM account"), 0);
 }
 
-fn savepoints(caller: &Caller<'_>) {
+fn savepoints(driver: &Driver<'_>) {
     let log = log();
     let add = |id: i64| {
         Step::Sql(format!(
@@ -156,7 +156,7 @@ fn savepoints(caller: &Caller<'_>) {
         ))
     };
     let record = |name: &'static str| Step::Record(log.event(name));
-    let receipts = caller
+    let receipts = driver
         .run(
             vec![
                 add(1),
@@ -176,44 +176,44 @@ fn savepoints(caller: &Caller<'_>) {
         )
         .expect("a commit");
     assert_eq!(receipts.len(), 5);
-    assert_eq!(rows(caller), (2, 3));
+    assert_eq!(rows(driver), (2, 3));
     let query = Query::new();
-    let found = caller.store().find(&query).expect("entries").entries;
+    let found = driver.store().find(&query).expect("entries").entries;
     let names: Vec<_> = found.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(names, ["first", "second", "third"]);
 }
 
-fn unit_is_one_statement(caller: &Caller<'_>) {
-    caller.database.count_statements();
+fn unit_is_one_statement(driver: &Driver<'_>) {
+    driver.database.count_statements();
     let log = log();
     let mut unit = log.unit();
     unit.event("ordered").event("charged").event("shipped");
     let id = unit.id();
-    let receipts = caller
+    let receipts = driver
         .run(vec![deposit(), Step::Write(unit)], End::Commit)
         .expect("a commit");
-    assert_eq!(caller.number("SELECT count(*) FROM counted"), 1);
-    assert_eq!(rows(caller), (1, 3));
+    assert_eq!(driver.number("SELECT count(*) FROM counted"), 1);
+    assert_eq!(rows(driver), (1, 3));
     let query = Query::new().transaction(id);
-    let found = caller.store().find(&query).expect("entries").entries;
+    let found = driver.store().find(&query).expect("entries").entries;
     let written: Vec<_> = receipts.iter().filter_map(Receipt::id).collect();
     let ids: Vec<_> = found.iter().map(|entry| entry.id).collect();
     assert_eq!(written, ids);
     assert_eq!(log.stats().unrecorded, 0);
 }
 
-fn empty_unit(caller: &Caller<'_>) {
-    caller.database.make_unwritable();
+fn empty_unit(driver: &Driver<'_>) {
+    driver.database.make_unwritable();
     let log = AuditLog::builder().before(|_| Flow::Veto).build();
     let mut unit = log.unit();
     unit.event("vetoed");
     let steps = vec![deposit(), Step::Write(unit), Step::Append(Vec::new())];
-    let receipts = caller.run(steps, End::Commit).expect("nothing is written");
+    let receipts = driver.run(steps, End::Commit).expect("nothing is written");
     assert_eq!(receipts, [Receipt::Skipped(SkipReason::Vetoed)]);
-    assert_eq!(caller.number("SELECT count(*) FROM account"), 1);
+    assert_eq!(driver.number("SELECT count(*) FROM account"), 1);
 }
 
-fn odd_texts_and_repetition(caller: &Caller<'_>) {
+fn odd_texts_and_repetition(driver: &Driver<'_>) {
     const ODD: [&str; 8] = [
         "\0",
         "\u{1}\u{2}\0\u{1}",
@@ -244,26 +244,26 @@ fn odd_texts_and_repetition(caller: &Caller<'_>) {
     let (alone, together) = kept.split_at(16);
     let alone = alone.iter().map(|entry| Step::Append(vec![entry.clone()]));
     let steps = alone.chain([Step::Append(together.to_vec())]).collect();
-    caller.run(steps, End::Commit).expect("a commit");
+    driver.run(steps, End::Commit).expect("a commit");
     // Half of them once more, and twice in one statement; and one by itself.
     let again = [&kept[..20], &kept[10..20]].concat();
     let steps = vec![Step::Append(again), Step::Append(vec![kept[20].clone()])];
-    caller.run(steps, End::Commit).expect("the same entries");
+    driver.run(steps, End::Commit).expect("the same entries");
     kept.sort_by_key(|entry| (entry.timestamp, entry.id));
-    let found = caller
+    let found = driver
         .store()
         .find(&Query::new().limit(100))
         .expect("entries");
     assert_eq!(found.entries, kept);
     let query = Query::new().object_pk("\0");
     assert_eq!(
-        caller.store().find(&query).expect("entries").entries.len(),
+        driver.store().find(&query).expect("entries").entries.len(),
         kept.iter().filter(|entry| entry.object_pk == "\0").count()
     );
-    caller.database.check();
+    driver.database.check();
 }
 
-fn kept_back(caller: &Caller<'_>) {
+fn kept_back(driver: &Driver<'_>) {
     let log = log();
     let transaction = log.begin();
     log.event("ordered").record().expect("kept back");
@@ -271,9 +271,9 @@ fn kept_back(caller: &Caller<'_>) {
     let id = transaction.id();
     let pending = transaction.pending().expect("its entries");
     let steps = vec![deposit(), Step::Append(pending.entries().to_vec())];
-    caller.run(steps, End::Commit).expect("a commit");
+    driver.run(steps, End::Commit).expect("a commit");
     assert_eq!(pending.written().len(), 2);
     assert_eq!(log.query().count().expect("a number"), 0);
     let query = Query::new().transaction(id);
-    assert_eq!(caller.store().count(&query).expect("a number"), 2);
+    assert_eq!(driver.store().count(&query).expect("a number"), 2);
 }

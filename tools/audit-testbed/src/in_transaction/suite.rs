@@ -7,7 +7,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use super::Run;
 use super::database::{Database, Postgres, Sqlite};
-use super::tests::{Caller, TESTS};
+use super::tests::{Driver, TESTS};
 use crate::mysql::MysqlServer;
 use crate::postgres::PostgresServer;
 
@@ -63,7 +63,7 @@ impl Suite {
     }
 
     /// Tests with a schema of PostgreSQL that the driver is told
-    /// ([`Place::schema`](super::Place::schema)).
+    /// ([`Location::schema`](super::Location::schema)).
     pub fn postgres_in_schema(name: &'static str, run: Run) -> Self {
         Self {
             kind: Kind::Postgres { on_path: false },
@@ -106,7 +106,7 @@ impl Suite {
                     Kind::Postgres { on_path } => Box::new(Postgres::new(&url, on_path)),
                     Kind::Mysql(mysql) => (mysql.database)(&url),
                 };
-                test(&Caller {
+                test(&Driver {
                     database: &*database,
                     run: self.run,
                 });

@@ -1,18 +1,18 @@
-//! The face that every adapter has.
+//! The traits that every adapter has.
 
 /// Defines `RecordIn` and `WriteIn`, by which drafts and units are written into a transaction,
 /// for an adapter whose trait `Target` has a method `append(entries)`.
 ///
 /// `async` or `sync` says what that method is; the type is that of the argument. The adapter has
-/// an [`error!`](crate::error!) of its own.
+/// an [`adapter_error!`](crate::adapter_error!) of its own.
 ///
-/// # Example: the face of an adapter
+/// # Example: the traits of an adapter
 /// ```
 /// mod adapter {
 ///     use audit_core::LogEntry;
 ///
-///     audit_sql::error!(std::fmt::Error);
-///     audit_sql::face!(sync &mut impl Target);
+///     audit_sql::adapter_error!(std::fmt::Error);
+///     audit_sql::adapter_traits!(sync &mut impl Target);
 ///
 ///     pub trait Target {
 ///         fn append(&mut self, entries: &[LogEntry]) -> Result<(), Error>;
@@ -37,7 +37,7 @@
 /// # Ok::<(), adapter::Error>(())
 /// ```
 #[macro_export]
-macro_rules! face {
+macro_rules! adapter_traits {
     (async $target:ty) => {
         /// Records a draft in a transaction of the caller's own.
         pub trait RecordIn: Sized {

@@ -41,7 +41,7 @@ pub type Failure = Box<dyn std::error::Error>;
 
 /// Where a test's database is.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Location {
     /// The URL of PostgreSQL's or MySQL's database, or the path of SQLite's file.
     pub url: String,
     /// The schema of the trail, where the connection's search path does not have it.
@@ -50,4 +50,4 @@ pub struct Place {
 
 /// Runs steps in one transaction, by the means of a driver, and returns the receipts of all that
 /// was recorded. A step that fails ends it, and everything is rolled back.
-pub type Run = fn(&Place, Vec<Step>, End) -> Result<Vec<Receipt>, Failure>;
+pub type Run = fn(&Location, Vec<Step>, End) -> Result<Vec<Receipt>, Failure>;

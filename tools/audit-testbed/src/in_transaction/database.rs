@@ -13,14 +13,14 @@ use audit_sqlite::{SchemaDifference, SqliteStore};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use super::Place;
+use super::Location;
 
 const ACCOUNT: &str = "CREATE TABLE account (id integer PRIMARY KEY, balance integer)";
 
 /// A database, removed when it is dropped.
 pub trait Database {
     /// Returns where the driver finds it.
-    fn place(&self) -> Place;
+    fn location(&self) -> Location;
 
     /// Returns the number that a query gives.
     fn number(&self, query: &str) -> i64;
@@ -41,7 +41,7 @@ pub trait Database {
 fn unique() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    format!("audit_caller_{}_{number}", std::process::id())
+    format!("audit_in_transaction_{}_{number}", std::process::id())
 }
 
 /// A schema with the trail, and one with the application's table, on a server.
@@ -108,7 +108,7 @@ impl Postgres {
 }
 
 impl Database for Postgres {
-    fn place(&self) -> Place {
+    fn location(&self) -> Location {
         let mark = if self.url.contains('?') { '&' } else { '?' };
         let Self { url, schema, .. } = self;
         let path = if self.on_path {
@@ -116,7 +116,7 @@ impl Database for Postgres {
         } else {
             format!("{schema}_app")
         };
-        Place {
+        Location {
             url: format!("{url}{mark}options=-c%20search_path%3D{path}"),
             schema: (!self.on_path).then(|| schema.clone()),
         }
@@ -208,8 +208,8 @@ impl Sqlite {
 }
 
 impl Database for Sqlite {
-    fn place(&self) -> Place {
-        Place {
+    fn location(&self) -> Location {
+        Location {
             url: self.folder.join("app.db").display().to_string(),
             schema: None,
         }

@@ -9,8 +9,8 @@ use crate::error::at;
 use crate::row::{Failure, Inserter, Row};
 use crate::schema::{self, Owner};
 
-audit_sql::error!(rusqlite::Error);
-audit_sql::face!(sync & Connection);
+audit_sql::adapter_error!(rusqlite::Error);
+audit_sql::adapter_traits!(sync & Connection);
 
 /// So that `?` works where a function returns the driver's error: what the driver said, and for
 /// an entry that could not be made a [`ToSqlConversionFailure`] with the reason.
@@ -30,7 +30,7 @@ impl From<Error> for rusqlite::Error {
     }
 }
 
-/// Gives a connection the method that the face calls.
+/// Gives a connection the method that `adapter_traits!` calls.
 trait Append {
     fn append(&self, entries: &[LogEntry]) -> Result<(), Error>;
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use audit_core::Receipt;
 use audit_postgres::{Prepared, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
-use audit_testbed::callers::{End, Failure, Place, Step, Suite, main as suites};
+use audit_testbed::in_transaction::{End, Failure, Location, Step, Suite, main as suites};
 use tokio_postgres::{NoTls, Transaction};
 
 fn main() {
@@ -30,16 +30,16 @@ enum Trail<'t> {
     Prepared(&'t Prepared),
 }
 
-fn run(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
-    run_either(place, false, steps, end)
+fn run(location: &Location, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+    run_either(location, false, steps, end)
 }
 
-fn run_prepared(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
-    run_either(place, true, steps, end)
+fn run_prepared(location: &Location, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+    run_either(location, true, steps, end)
 }
 
 fn run_either(
-    place: &Place,
+    location: &Location,
     prepare: bool,
     steps: Vec<Step>,
     end: End,
@@ -48,9 +48,9 @@ fn run_either(
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let (mut client, connection) = tokio_postgres::connect(&place.url, NoTls).await?;
+        let (mut client, connection) = tokio_postgres::connect(&location.url, NoTls).await?;
         tokio::spawn(connection);
-        let schema = place.schema.as_deref().map(Schema::named).transpose()?;
+        let schema = location.schema.as_deref().map(Schema::named).transpose()?;
         let prepared = if prepare {
             Some(Prepared::new(&client, schema.as_ref()).await?)
         } else {
@@ -73,16 +73,16 @@ fn run_either(
 }
 
 /// With clients of a pool.
-fn run_deadpool(place: &Place, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
+fn run_deadpool(location: &Location, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let mut config = deadpool_postgres::Config::new();
-        config.url = Some(place.url.clone());
+        config.url = Some(location.url.clone());
         let pool = config.create_pool(None, NoTls)?;
         let mut client = pool.get().await?;
-        let schema = place.schema.as_deref().map(Schema::named).transpose()?;
+        let schema = location.schema.as_deref().map(Schema::named).transpose()?;
         // Outside of a transaction, and with statements that are prepared.
         match &schema {
             Some(schema) => append_in(&in_schema(schema, &client), &[]).await?,

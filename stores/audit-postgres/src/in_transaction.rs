@@ -11,8 +11,8 @@ use tokio_postgres::{GenericClient, Statement};
 
 use crate::row::{APPEND, COLUMN_TYPES, Columns, INSERT, Row, VALUE_TYPES, Values};
 
-audit_sql::error!(tokio_postgres::Error);
-audit_sql::face!(async &(impl Target + Sync));
+audit_sql::adapter_error!(tokio_postgres::Error);
+audit_sql::adapter_traits!(async &(impl Target + Sync));
 
 /// What runs statements on a connection to PostgreSQL: a client or a transaction of
 /// `tokio-postgres` or of `deadpool-postgres`.
