@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::sync::Mutex;
 
+use auditlog::backend::IntoPending as _;
 use auditlog::prelude::*;
 use auditlog::{Error, SkipReason, Tracked, UnregisteredPolicy};
 
@@ -116,7 +117,7 @@ fn a_unit_of_a_forgotten_type_is_reported() {
     let log = AuditLog::builder().build();
     let mut unit = log.unit();
     unit.created(&Collected::new());
-    assert!(unit.pending().unwrap().entries().is_empty());
+    assert!(unit.into_pending().unwrap().entries().is_empty());
     assert_eq!(lines_of("Collected").len(), 1);
 }
 

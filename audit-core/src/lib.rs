@@ -65,11 +65,10 @@ pub use crate::pipeline::{FailurePolicy, LogStats};
 pub use crate::record::draft::Draft;
 pub use crate::record::drafts::Drafts;
 pub use crate::record::in_context::{FutureExt, InContext, StreamExt};
+pub use crate::record::in_transaction::{InTransaction, transaction_async};
 pub use crate::record::pending::Pending;
 pub use crate::record::tracked::Tracked;
-pub use crate::record::transaction::{
-    Attempt, InTransaction, Transaction, begin, transaction, transaction_async,
-};
+pub use crate::record::transaction::{Attempt, Transaction, begin, transaction};
 pub use crate::record::unit::{Unit, unit};
 pub use crate::registry::UnregisteredPolicy;
 pub use crate::registry::description::{FieldDescription, ModelDescription, Recorded};
@@ -93,6 +92,12 @@ pub use crate::value::model::{ActionLevels, ActionSet, ModelSchema};
 pub use crate::value::schema::{FieldSchema, Sensitivity};
 pub use crate::value::sensitive::Sensitive;
 pub use crate::value::snapshot::{Snapshot, snapshot, try_snapshot};
+
+/// What stores, adapters of database drivers and other back ends need, and applications do not.
+pub mod backend {
+    pub use crate::pipeline::receipt::Receipts;
+    pub use crate::record::pending::IntoPending;
+}
 
 /// Lists a derived entity for `register_all`; nothing without the feature `auto`.
 #[cfg(feature = "auto")]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use auditlog::backend::IntoPending as _;
 use auditlog::prelude::*;
 use auditlog::{Error, Flow, SkipReason, Tracked, testing};
 use futures::executor::block_on;
@@ -87,7 +88,7 @@ fn an_object_without_a_key_is_refused_however_it_is_recorded() {
     is_refused(auditlog::updated(&none, &user(Some(5))).record(), "User");
     is_refused(auditlog::updated(&user(Some(5)), &none).record(), "User");
     is_refused(auditlog::created(&none).submit().wait(), "User");
-    is_refused(auditlog::created(&none).pending(), "User");
+    is_refused(auditlog::created(&none).into_pending(), "User");
     is_refused(auditlog::created(&none).into_entry(), "User");
     is_refused(
         auditlog::created_many([&user(Some(1)), &none]).record(),
@@ -96,7 +97,7 @@ fn an_object_without_a_key_is_refused_however_it_is_recorded() {
     is_refused(auditlog::baseline::<User>([none.clone()]), "User");
     let mut unit = auditlog::unit();
     unit.created(&user(Some(1))).deleted(&none);
-    is_refused(unit.pending(), "User");
+    is_refused(unit.into_pending(), "User");
 
     let mut tracked = Tracked::new(none);
     tracked.id = Some(5);
@@ -296,20 +297,20 @@ fn many_drafts_and_units_and_pending_entries_hold_both() {
     let mut unit = auditlog::unit();
     unit.updated(&one, &two).created(&other);
     assert_eq!(unit.entries().count(), 3);
-    let pending = unit.pending().unwrap();
+    let pending = unit.into_pending().unwrap();
     let [ended, begun, _] = pending.entries() else {
         panic!("three entries");
     };
     assert!(ended.transaction_id.is_some());
     assert_eq!(ended.transaction_id, begun.transaction_id);
     let id = begun.id;
-    let receipts = pending.written();
+    let receipts = pending.confirm();
     assert_eq!(receipts.len(), 2);
     assert_eq!(receipts[0], Receipt::Recorded(id));
 
-    let pending = auditlog::updated(&one, &two).pending().unwrap();
+    let pending = auditlog::updated(&one, &two).into_pending().unwrap();
     assert_eq!(pending.entries().len(), 2);
-    assert_eq!(pending.written().len(), 1);
+    assert!(pending.confirm().is_recorded());
 }
 
 #[test]
@@ -385,7 +386,7 @@ fn a_part_of_an_identity_change_cannot_be_recorded() {
     changed(draft().only(["role"]).record().map(drop));
     changed(draft().changes(auditlog::Changes::new()).record().map(drop));
     changed(draft().into_entry().map(drop));
-    assert_eq!(draft().into_entries().unwrap().len(), 2);
+    assert_eq!(draft().into_pending().unwrap().entries().len(), 2);
     assert_eq!(audit.entries().len(), 1);
 }
 

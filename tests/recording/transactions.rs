@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use auditlog::backend::IntoPending as _;
 use auditlog::prelude::*;
 use auditlog::{Error, testing};
 use futures::executor::block_on;
@@ -237,15 +238,15 @@ fn a_tracked_object_is_written_into_a_transaction_of_the_callers_own() {
     auditlog::register::<Item>();
     let mut item = Tracked::new(Item { id: 7, count: 1 });
     item.count = 2;
-    let pending = item.pending_with(|draft| draft.reason("ticket 7"));
+    let pending = item.draft().reason("ticket 7").into_pending();
     let pending = pending.expect("an entry");
     assert_eq!(pending.entries()[0].reason.as_deref(), Some("ticket 7"));
     drop(pending);
     assert_eq!(item.changes().unwrap().len(), 1, "nobody wrote it");
 
-    let pending = item.pending().expect("an entry");
+    let pending = item.into_pending().expect("an entry");
     assert_eq!(pending.entries()[0].changes["count"].old, Some(1.into()));
-    assert!(matches!(pending.written()[..], [Receipt::Recorded(_)]));
+    assert!(matches!(pending.confirm(), Receipt::Recorded(_)));
     assert!(item.changes().unwrap().is_empty());
     drop(item);
     assert_eq!(audit.log().stats().unrecorded, 0);
@@ -259,7 +260,7 @@ fn a_unit_takes_tracked_objects() {
     let mut item = Tracked::new(Item { id: 7, count: 1 });
     item.count = 2;
     let mut unit = auditlog::unit();
-    unit.tracked_with(&mut item, |draft| draft.reason("ticket 7"));
+    unit.add(item.draft().reason("ticket 7"));
     unit.discard();
     assert_eq!(item.changes().unwrap().len(), 1, "nobody wrote it");
 
@@ -267,23 +268,23 @@ fn a_unit_takes_tracked_objects() {
     unit.tracked(&mut item);
     item.count = 3;
     unit.tracked(&mut item);
-    let pending = unit.pending().expect("entries");
+    let pending = unit.into_pending().expect("entries");
     let news: Vec<_> = pending
         .entries()
         .iter()
         .map(|entry| entry.changes["count"].new.clone())
         .collect();
     assert_eq!(news, [Some(2.into()), Some(3.into())]);
-    pending.written();
+    pending.confirm();
     drop(item);
     assert_eq!(audit.log().stats().unrecorded, 0);
 
     // What is not recorded stays unrecorded, and nobody is warned of it.
     let mut item = Tracked::new(Item { id: 7, count: 1 });
     item.count = 2;
-    let pending = auditlog::disabled(|| item.pending()).expect("nothing");
+    let pending = auditlog::disabled(|| item.into_pending()).expect("nothing");
     assert!(pending.entries().is_empty());
-    pending.written();
+    pending.confirm();
     assert_eq!(item.changes().unwrap().len(), 1);
     item.discard();
 }
@@ -305,7 +306,7 @@ fn an_async_transaction_is_written_into_one_of_the_callers_own() {
             .iter()
             .all(|entry| entry.transaction_id == Some(id))
     );
-    assert_eq!(pending.written().len(), 2);
+    assert_eq!(pending.confirm().len(), 2);
     assert!(audit.entries().is_empty(), "they were written elsewhere");
 
     let failing = async {

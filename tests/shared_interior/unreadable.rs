@@ -9,7 +9,7 @@ use auditlog::prelude::*;
 use crate::content::log;
 
 /// Asserts that the changes, the text and the entry of a tracked object tell an error.
-fn tells_of_an_error<T: Auditable + Clone + 'static>(tracked: &auditlog::Tracked<T>, error: &str) {
+fn tells_of_an_error<T: Auditable + Clone + 'static>(tracked: &mut auditlog::Tracked<T>, error: &str) {
     let found = tracked.changes().expect_err("an error");
     assert!(found.to_string().contains(error), "{found}");
     let text = format!("{tracked:?}");
@@ -36,9 +36,9 @@ fn a_tracked_object_that_cannot_be_read_tells_why() {
         ($($guard:ident $error:literal $held:expr;)*) => {$({
             let held = $held;
             let other = held.clone();
-            let object = tracked(Holder { id: 1, held });
+            let mut object = tracked(Holder { id: 1, held });
             let guard = other.$guard();
-            tells_of_an_error(&object, $error);
+            tells_of_an_error(&mut object, $error);
             drop(object);
             drop(guard);
         })*};
@@ -60,10 +60,10 @@ struct Ring {
 fn a_tracked_ring_tells_why_it_cannot_be_read() {
     let ring = Ring::default();
     let again = ring.clone();
-    let before = tracked(ring.clone());
+    let mut before = tracked(ring.clone());
     ring.next.replace(Some(again));
-    tells_of_an_error(&before, "deep");
-    tells_of_an_error(&tracked(ring.clone()), "deep");
+    tells_of_an_error(&mut before, "deep");
+    tells_of_an_error(&mut tracked(ring.clone()), "deep");
     drop(before);
     ring.next.replace(None);
 }

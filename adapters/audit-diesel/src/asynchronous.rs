@@ -4,7 +4,7 @@
 #![cfg_attr(feature = "sqlite", doc = "```")]
 #![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
 //! use audit_core::{Query, Store as _};
-//! use audit_diesel::asynchronous::{RecordIn as _, WriteIn as _};
+//! use audit_diesel::asynchronous::RecordIn as _;
 //! use diesel::SqliteConnection;
 //! use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 //! use diesel_async::{AsyncConnection, RunQueryDsl};
@@ -25,7 +25,7 @@
 //!         audit_core::event("migrated").record_in(connection).await?;
 //!         let mut unit = audit_core::unit();
 //!         unit.event("charged").event("shipped");
-//!         unit.write_in(connection).await?; // one statement
+//!         unit.record_in(connection).await?; // one statement
 //!         diesel::QueryResult::Ok(())
 //!     })
 //!     .await?;

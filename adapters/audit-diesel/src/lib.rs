@@ -15,7 +15,7 @@
 #![cfg_attr(feature = "sqlite", doc = "```")]
 #![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
 //! use audit_core::{Query, Store as _};
-//! use audit_diesel::{RecordIn as _, WriteIn as _};
+//! use audit_diesel::RecordIn as _;
 //! use diesel::prelude::*;
 //!
 //! # let folder = std::env::temp_dir().join(format!("audit-diesel-doc-{}", std::process::id()));
@@ -30,7 +30,7 @@
 //!     audit_core::event("migrated").record_in(connection)?;
 //!     let mut unit = audit_core::unit();
 //!     unit.event("charged").event("shipped");
-//!     unit.write_in(connection)?; // one statement
+//!     unit.record_in(connection)?; // one statement
 //!     diesel::QueryResult::Ok(())
 //! })?;
 //!

@@ -14,7 +14,7 @@ use sea_orm::{
 };
 
 use crate::keys;
-use crate::target::WriteIn as _;
+use crate::target::RecordIn as _;
 
 /// How many rows a statement names by their keys.
 const ROWS: usize = 200;
@@ -167,6 +167,6 @@ async fn end(
     for draft in drafts {
         unit.add(draft);
     }
-    unit.write_in(&transaction).await?;
+    unit.record_in(&transaction).await?;
     transaction.commit().await
 }

@@ -12,7 +12,7 @@
 //!
 //! # Three ways
 //!
-//! - [`RecordIn`] and [`WriteIn`]: `draft.record_in(&transaction)`, `unit.write_in(&transaction)`.
+//! - [`RecordIn`]: `draft.record_in(&transaction)`, `unit.record_in(&transaction)`.
 //!   What is recorded is what you say, on PostgreSQL and SQLite.
 //! - [`audited!`]: hooks that record what `insert`, `update`, `save` and `delete` of an active
 //!   model do. SeaORM runs no hooks for other calls; [`audited!`] has the list.
@@ -132,4 +132,4 @@ mod target;
 #[doc(hidden)]
 pub use sea_orm as __sea_orm;
 
-pub use crate::target::{Error, InSchema, RecordIn, Schema, Target, WriteIn, append_in, in_schema};
+pub use crate::target::{Error, InSchema, RecordIn, Schema, Target, append_in, in_schema};

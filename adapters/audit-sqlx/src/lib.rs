@@ -25,7 +25,7 @@
 #![cfg_attr(feature = "sqlite", doc = "```")]
 #![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
 //! use audit_core::{Query, Store as _};
-//! use audit_sqlx::{RecordIn as _, WriteIn as _};
+//! use audit_sqlx::RecordIn as _;
 //! use sqlx::{Connection as _, SqliteConnection};
 //!
 //! # let folder = std::env::temp_dir().join(format!("audit-sqlx-doc-{}", std::process::id()));
@@ -43,7 +43,7 @@
 //! audit_core::event("migrated").record_in(&mut transaction).await?;
 //! let mut unit = audit_core::unit();
 //! unit.event("charged").event("shipped");
-//! unit.write_in(&mut transaction).await?; // one statement
+//! unit.record_in(&mut transaction).await?; // one statement
 //! transaction.commit().await?;
 //!
 //! assert_eq!(trail.count(&Query::new())?, 3);

@@ -27,7 +27,7 @@ use crate::entry::{LogEntry, ObjectRef, Source};
 use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
 use crate::history::snapshot_schedule::SnapshotSchedule;
 use crate::level::Level;
-use crate::pipeline::receipt::Receipt;
+use crate::pipeline::receipt::{Receipt, Receipts};
 use crate::pipeline::ticket::Ticket;
 use crate::pipeline::writer::Writer;
 use crate::pipeline::{Kept, LogStats, Pipeline};
@@ -372,19 +372,19 @@ impl AuditLog {
         self.shared.pipeline.write(entries)
     }
 
-    /// Leaves entries to the writer thread.
-    pub(crate) fn enqueue(&self, entries: Vec<LogEntry>) -> Ticket {
-        let Some(id) = entries.last().map(|entry| entry.id) else {
-            return Ticket::settled(Ok(Receipt::Unchanged));
-        };
+    /// Leaves entries to the writer thread, with the receipts if the store keeps them.
+    pub(crate) fn enqueue<R: Receipts>(&self, entries: Vec<LogEntry>, receipts: R) -> Ticket<R> {
+        if entries.is_empty() {
+            return Ticket::ready(Ok(receipts));
+        }
         match self.open().and_then(|()| self.writer()) {
-            // The writer cannot wait for room in its own queue.
+            // The writer cannot wait for capacity in its own queue.
             Ok(writer) if writer.is_current() => {
                 let written = self.shared.pipeline.write(&entries);
-                Ticket::settled(written.map(|kept| kept.receipt(id)))
+                Ticket::ready(written.map(|kept| kept.receipts(receipts)))
             }
-            Ok(writer) => writer.submit(entries),
-            Err(error) => Ticket::settled(Err(error)),
+            Ok(writer) => writer.submit(entries, receipts),
+            Err(error) => Ticket::ready(Err(error)),
         }
     }
 
@@ -429,7 +429,7 @@ impl AuditLog {
         if let Some(writer) = self.shared.writer.get()
             && !writer.is_current()
         {
-            writer.barrier().wait()?;
+            writer.submit(Vec::new(), Receipt::Unchanged).wait()?;
         }
         self.shared.pipeline.flush()
     }
@@ -539,7 +539,7 @@ impl Drop for Shared {
         if let Some(writer) = self.writer.get() {
             writer.stop();
         }
-        self.pipeline.give_up();
+        self.pipeline.close();
     }
 }
 

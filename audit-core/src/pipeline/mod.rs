@@ -1,22 +1,23 @@
-//! The way of an entry: to the store, then to the sinks and hooks.
+//! Writes entries to the store, then notifies sinks and hooks.
 
-pub(crate) mod queue;
+mod queue;
 pub(crate) mod receipt;
-mod slot;
-pub(crate) mod spool;
+pub(crate) mod slot;
+mod spool;
 pub(crate) mod ticket;
 pub(crate) mod writer;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
-use self::receipt::Receipt;
-use self::spool::{Pass, Spool, Turn};
+use self::receipt::{Receipt, Receipts};
+use self::spool::{Admission, Spool, is_hopeless};
 use crate::critical::log_or_print_once;
 use crate::entry::LogEntry;
 use crate::error::{Result, StoreError};
@@ -68,7 +69,7 @@ pub struct LogStats {
     pub unregistered: u64,
 }
 
-/// Where a written entry is.
+/// Where written entries are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
     Stored,
@@ -84,6 +85,11 @@ impl Kept {
             Self::Lost => Receipt::Lost(id),
         }
     }
+
+    /// Returns the receipts of recorded entries that are kept so.
+    pub(crate) fn receipts<R: Receipts>(self, recorded: R) -> R {
+        recorded.map_recorded(&|id| self.receipt(id))
+    }
 }
 
 pub(crate) struct Pipeline {
@@ -98,9 +104,6 @@ pub(crate) struct Pipeline {
 
 /// How many objects with unrecorded changes are remembered, for tests to name them.
 const UNRECORDED: usize = 16;
-
-/// How many entries in a row the store may not take before it is the store that fails.
-const ODD: usize = 8;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -118,14 +121,14 @@ impl Pipeline {
         sinks: Vec<Arc<dyn Sink>>,
         after: Vec<AfterHook>,
         policy: FailurePolicy,
-        room: usize,
+        spool: usize,
     ) -> Self {
         Self {
             store,
             sinks,
             after,
             policy,
-            spool: Spool::new(room),
+            spool: Spool::new(spool),
             last_unrecorded: Mutex::default(),
             counts: Counts::default(),
         }
@@ -137,20 +140,20 @@ impl Pipeline {
             .or_else(|error| self.refuse_one(entries, &error))
     }
 
-    /// Writes entries; if the store does not take them, nothing but the error tells.
+    /// Writes entries, and reports only by the error that the store does not take them.
     ///
     /// Under [`FailurePolicy::FailOpen`] a store that is known to fail is not asked: the
     /// entries wait for it.
     pub(crate) fn attempt(&self, entries: &[LogEntry]) -> Result<Kept, StoreError> {
         if self.policy == FailurePolicy::FailOpen {
-            match self.spool.pass(entries) {
-                Pass::Free => {}
-                Pass::Turn(turn) => self.drain(turn)?,
-                Pass::Full(error) => return Err(error),
-                Pass::Spooled(waiting, error) => {
+            match self.spool.admit(entries) {
+                Admission::Write => {}
+                Admission::Drain => self.drain()?,
+                Admission::Full(error) => return Err(error),
+                Admission::Spooled(waiting, error) => {
                     add(&self.counts.failed, entries.len());
                     warn_of_waiting(waiting, &error);
-                    self.tell(entries, Kept::Spooled);
+                    self.notify_hooks(entries, Kept::Spooled);
                     return Ok(Kept::Spooled);
                 }
             }
@@ -170,8 +173,8 @@ impl Pipeline {
         refused.into_iter().next().unwrap_or_else(none)
     }
 
-    /// Says for each part of what the store did not take what becomes of it under the log's
-    /// policy.
+    /// Handles what the store did not take under the log's policy, and returns the result of each
+    /// part.
     pub(crate) fn refuse(&self, parts: &[&[LogEntry]], error: &StoreError) -> Vec<Result<Kept>> {
         add(
             &self.counts.failed,
@@ -199,23 +202,23 @@ impl Pipeline {
             let kept = if kept {
                 Kept::Spooled
             } else {
-                self.lose(part, &error.to_string());
+                self.give_up(part, &error.to_string());
                 Kept::Lost
             };
-            self.tell(part, kept);
+            self.notify_hooks(part, kept);
             Ok(kept)
         };
         parts.iter().zip(kept).map(keep).collect()
     }
 
-    /// Tells hooks of entries that the store does not have.
-    fn tell(&self, entries: &[LogEntry], kept: Kept) {
+    /// Notifies hooks of entries that the store does not have.
+    fn notify_hooks(&self, entries: &[LogEntry], kept: Kept) {
         for entry in entries {
             self.after(entry, &Ok(kept.receipt(entry.id)));
         }
     }
 
-    /// Tells everybody that the store has the entries.
+    /// Notifies sinks and hooks of entries that the store has.
     fn announce(&self, entries: &[LogEntry]) {
         add(&self.counts.recorded, entries.len());
         for entry in entries {
@@ -254,90 +257,39 @@ impl Pipeline {
 
     /// Writes what waits for the store, in order.
     fn retry(&self) -> Result<(), StoreError> {
-        match self.spool.turn()? {
-            Some(turn) => self.drain(turn),
-            None => Ok(()),
+        match self.spool.wait_to_drain()? {
+            true => self.drain(),
+            false => Ok(()),
         }
     }
 
-    fn drain(&self, mut turn: Turn<'_>) -> Result<(), StoreError> {
-        let mut written = Vec::new();
-        let mut lost = Vec::new();
-        let outcome = loop {
-            let Some(entries) = turn.take() else {
-                break Ok(());
-            };
-            let all = entries.len();
-            match self.append(entries) {
-                Ok(()) => {
-                    turn.works();
-                    written.extend(turn.remove(0..all));
-                }
-                // One of them may never be taken: it must not keep the others waiting.
-                Err(error) if is_hopeless(&error) || error.may_concern_entries() => {
-                    if let Err(error) = self.drain_each(&mut turn, &mut written, &mut lost) {
-                        break Err(error);
-                    }
-                }
-                Err(error) => break Err(error),
-            }
-        };
-        if let Err(error) = &outcome {
-            turn.fail(error);
+    fn drain(&self) -> Result<(), StoreError> {
+        let drained = self.spool.drain(|entries| self.append(entries));
+        // The drain has ended before sinks and hooks run, which may record entries too.
+        self.announce(&drained.written);
+        for (entry, error) in drained.lost {
+            self.give_up(slice::from_ref(&entry), &error.to_string());
         }
-        // The turn is over before anybody is told, who may record entries too.
-        self.announce(&written);
-        for (entry, error) in lost {
-            self.lose(std::slice::from_ref(&entry), &error.to_string());
-        }
-        outcome
+        drained.failure.map_or(Ok(()), Err)
     }
 
-    /// Writes one entry after the other of those that a turn has taken. What the store does not
-    /// take is lost if it takes what comes after it.
-    fn drain_each(
-        &self,
-        turn: &mut Turn<'_>,
-        written: &mut Vec<LogEntry>,
-        lost: &mut Vec<(LogEntry, StoreError)>,
-    ) -> Result<(), StoreError> {
-        // Of the entries at the front, which were passed over.
-        let mut odd = Vec::new();
-        while let Some(entry) = turn.entry(odd.len()) {
-            let at = odd.len();
-            match self.append(std::slice::from_ref(entry)) {
-                Ok(()) => {
-                    turn.works();
-                    written.extend(turn.remove(at..at + 1));
-                    lost.extend(turn.remove(0..at).zip(odd.drain(..)));
-                }
-                Err(error) if is_hopeless(&error) => {
-                    lost.extend(turn.remove(at..at + 1).map(|entry| (entry, error.clone())));
-                }
-                Err(error) if error.may_concern_entries() && at + 1 < ODD => odd.push(error),
-                Err(error) => return Err(error),
-            }
-        }
-        odd.pop().map_or(Ok(()), Err)
-    }
-
-    /// Writes entries to the log output, the last place there is.
-    fn lose(&self, entries: &[LogEntry], why: &str) {
+    /// Writes entries to the log output, in full.
+    fn give_up(&self, entries: &[LogEntry], why: &str) {
         add(&self.counts.lost, entries.len());
         for entry in entries {
             crate::critical!(
                 target: "auditlog",
                 "the store did not confirm an audit entry, which is given up ({why}): {}",
-                // One that has no canonical form is told in another one.
+                // One without a canonical form is written in another one.
                 entry.to_canonical_json().unwrap_or_else(|error| format!("{entry:?} ({error})"))
             );
         }
     }
 
-    /// Reports entries whose callers gave them up before the writer had them.
+    /// Reports entries whose tasks were cancelled before the writer had them.
     pub(crate) fn abandon(&self, entries: &[LogEntry]) {
-        self.lose(entries, "its task was cancelled while the queue was full");
-        self.tell(entries, Kept::Lost);
+        self.give_up(entries, "its task was cancelled while the queue was full");
+        self.notify_hooks(entries, Kept::Lost);
     }
 
     pub(crate) fn flush(&self) -> Result<()> {
@@ -353,10 +305,10 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Tries a last time to write what waits, and gives up what cannot be.
-    pub(crate) fn give_up(&self) {
+    /// Tries a last time to write what waits, and gives up what cannot be written.
+    pub(crate) fn close(&self) {
         if let Err(error) = self.retry() {
-            self.lose(&self.spool.clear(), &error.to_string());
+            self.give_up(&self.spool.clear(), &error.to_string());
         }
     }
 
@@ -417,14 +369,6 @@ fn warn_of_waiting(waiting: usize, error: &StoreError) {
         target: "auditlog",
         "the audit store failed; {waiting} entries wait for it: {error}"
     );
-}
-
-/// Whether the store will never take the entry, however often it is tried.
-fn is_hopeless(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Unsupported { .. } | StoreError::NoStore | StoreError::Closed
-    ) || error.concerns_entries()
 }
 
 fn add(count: &AtomicU64, number: usize) {

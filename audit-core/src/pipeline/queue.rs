@@ -1,63 +1,48 @@
-//! The queue behind `submit`: what waits for the writer thread.
+//! The queue behind `submit`: what the writer thread is to write.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, ThreadId};
 
 use super::Pipeline;
 use super::slot::Slot;
 use crate::entry::LogEntry;
 use crate::error::Error;
 
-/// Jobs in the order in which they came.
+/// Submissions in the order in which they came.
 ///
-/// The first of them, as many as there is room for, are handed over: they are written
-/// whatever becomes of their tickets. What came later waits for room, which is its ticket's
-/// to wait for; there are no more of these than there are tickets.
+/// The first of them, up to the capacity, are handed over: they are written whatever happens to
+/// their tickets. The others wait for capacity, and can be taken back.
 #[derive(Debug)]
-pub(crate) struct Queue {
+pub(super) struct Queue {
     pipeline: Arc<Pipeline>,
-    room: usize,
+    capacity: usize,
     state: Mutex<State>,
-    /// There is a job, or there will be no more.
+    /// There is a submission, or there will be no more.
     arrived: Condvar,
-    /// There is room.
-    taken: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    jobs: VecDeque<(u64, Job)>,
-    next: u64,
+    submissions: VecDeque<Submission>,
     closed: bool,
-    /// The thread that takes the jobs.
-    writer: Option<ThreadId>,
 }
 
+/// Entries that are written together. Without entries, it is completed when all submissions
+/// before it are.
 #[derive(Debug)]
-pub(crate) enum Job {
-    Write(Vec<LogEntry>, Arc<Slot>),
-    /// Settled when all jobs before it are.
-    Barrier(Arc<Slot>),
-}
-
-impl Job {
-    fn slot(&self) -> &Slot {
-        match self {
-            Self::Write(_, slot) | Self::Barrier(slot) => slot,
-        }
-    }
+pub(super) struct Submission {
+    pub(super) entries: Vec<LogEntry>,
+    pub(super) slot: Arc<Slot>,
 }
 
 impl Queue {
-    pub(crate) fn new(pipeline: Arc<Pipeline>, room: usize) -> Self {
+    pub(super) fn new(pipeline: Arc<Pipeline>, capacity: usize) -> Self {
         Self {
             pipeline,
-            // With none nothing would ever be handed over.
-            room: room.max(1),
+            // Without any, nothing would be handed over.
+            capacity: capacity.max(1),
             state: Mutex::default(),
             arrived: Condvar::new(),
-            taken: Condvar::new(),
         }
     }
 
@@ -65,91 +50,57 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a job, and returns its number if it waits for capacity. Never blocks. A closed queue
-    /// settles the job.
-    pub(crate) fn push(&self, job: Job) -> Option<u64> {
+    /// Adds a submission, and returns whether the queue was full. Never blocks. A closed queue
+    /// completes the submission with an error.
+    pub(super) fn push(&self, submission: Submission) -> bool {
         let mut state = self.lock();
         if state.closed {
             drop(state);
-            job.slot().settle(Err(Error::ShutDown));
-            return None;
+            submission.slot.complete(Err(Error::ShutDown));
+            return false;
         }
-        let number = state.next;
-        state.next += 1;
-        let waits = state.jobs.len() >= self.room;
-        state.jobs.push_back((number, job));
+        let full = state.submissions.len() >= self.capacity;
+        state.submissions.push_back(submission);
         drop(state);
         self.arrived.notify_one();
-        waits.then_some(number)
+        full
     }
 
-    /// Takes the next jobs, as many as have about so many entries; `None` when there will be
-    /// no more.
-    pub(crate) fn take(&self, entries: usize) -> Option<Vec<Job>> {
-        let mut state = self.lock();
-        state.writer = Some(thread::current().id());
-        while state.jobs.is_empty() {
-            if state.closed {
-                return None;
-            }
-            state = self
-                .arrived
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        let (mut jobs, mut held) = (Vec::new(), 0);
+    /// Takes the next submissions, as many as have about so many entries; `None` when there will
+    /// be no more.
+    pub(super) fn take(&self, entries: usize) -> Option<Vec<Submission>> {
+        let idle = |state: &mut State| state.submissions.is_empty() && !state.closed;
+        let mut state = self
+            .arrived
+            .wait_while(self.lock(), idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        let (mut taken, mut held) = (Vec::new(), 0);
         while held < entries
-            && let Some((_, job)) = state.jobs.pop_front()
+            && let Some(submission) = state.submissions.pop_front()
         {
-            if let Job::Write(batch, _) = &job {
-                held += batch.len();
-            }
-            jobs.push(job);
+            held += submission.entries.len();
+            taken.push(submission);
         }
-        drop(state);
-        self.taken.notify_all();
-        Some(jobs)
+        (!taken.is_empty()).then_some(taken)
     }
 
-    /// Takes no more jobs from now on; those it has can still be taken.
-    pub(crate) fn close(&self) {
+    /// Accepts no more submissions; those it has can still be taken.
+    pub(super) fn close(&self) {
         self.lock().closed = true;
         self.arrived.notify_all();
     }
 
-    /// Blocks until a job is handed over.
-    pub(crate) fn wait_for_room(&self, number: u64) {
+    /// Takes a submission back unless it is handed over, and reports its entries as lost.
+    pub(super) fn take_back(&self, slot: &Arc<Slot>) {
         let mut state = self.lock();
-        // The writer cannot wait for itself: for its ticket there is room.
-        while state.waiting(number, self.room).is_some()
-            && state.writer != Some(thread::current().id())
-        {
-            state = self
-                .taken
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Takes a job back unless it is handed over, and reports its entries as given up.
-    pub(crate) fn take_back(&self, number: u64) {
-        let mut state = self.lock();
-        let job = state
-            .waiting(number, self.room)
-            .and_then(|at| state.jobs.remove(at));
+        let is_it = |submission: &Submission| Arc::ptr_eq(&submission.slot, slot);
+        let found = state.submissions.iter().position(is_it);
+        let waiting = found.filter(|at| *at >= self.capacity);
+        let submission = waiting.and_then(|at| state.submissions.remove(at));
         drop(state);
-        if let Some((_, Job::Write(entries, _))) = job {
-            self.pipeline.abandon(&entries);
+        if let Some(submission) = submission {
+            submission.slot.complete(Ok(super::Kept::Lost));
+            self.pipeline.abandon(&submission.entries);
         }
-    }
-}
-
-impl State {
-    /// Returns where a job is, if it waits for room.
-    fn waiting(&self, number: u64, room: usize) -> Option<usize> {
-        let at = self
-            .jobs
-            .binary_search_by_key(&number, |(number, _)| *number);
-        at.ok().filter(|at| *at >= room)
     }
 }

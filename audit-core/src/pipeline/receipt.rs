@@ -52,3 +52,28 @@ pub enum SkipReason {
     /// The entry is below the log's level.
     BelowLevel,
 }
+
+/// The receipts of what is recorded together: a [`Receipt`], or one for each of many drafts.
+pub trait Receipts: Sized {
+    /// Replaces each receipt of a recorded entry.
+    #[doc(hidden)]
+    fn map_recorded(self, receipt: &dyn Fn(Uuid) -> Receipt) -> Self;
+}
+
+impl Receipts for Receipt {
+    fn map_recorded(self, receipt: &dyn Fn(Uuid) -> Receipt) -> Self {
+        match self {
+            Self::Recorded(id) => receipt(id),
+            other => other,
+        }
+    }
+}
+
+impl Receipts for Vec<Receipt> {
+    fn map_recorded(mut self, receipt: &dyn Fn(Uuid) -> Receipt) -> Self {
+        for recorded in &mut self {
+            *recorded = recorded.map_recorded(receipt);
+        }
+        self
+    }
+}

@@ -1,44 +1,74 @@
-//! Where the writer thread leaves the result of a job.
+//! Where the writer thread leaves the result of a submission.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
-use super::receipt::Receipt;
-use crate::error::Result;
+use super::Kept;
+use crate::error::{Error, Result};
 
-/// Where the writer leaves the result.
+/// The result of a submission, to be taken once.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     state: Mutex<State>,
-    pub(super) settled: Condvar,
+    completed: Condvar,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) result: Option<Result<Receipt>>,
-    settled: bool,
-    pub(super) taken: bool,
-    pub(super) waker: Option<Waker>,
+struct State {
+    result: Option<Result<Kept>>,
+    /// Whether the entries are kept; unset until the slot is completed.
+    kept: Option<bool>,
+    waker: Option<Waker>,
 }
 
 impl Slot {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leaves the result, and wakes the waiting thread or task. Settling a slot twice has no effect.
-    pub(crate) fn settle(&self, result: Result<Receipt>) {
+    /// Leaves the result, and wakes the waiting thread or task. Completing a slot twice has no
+    /// effect.
+    pub(super) fn complete(&self, result: Result<Kept>) {
         let mut state = self.lock();
-        if state.settled {
+        if state.kept.is_some() {
             return;
         }
-        state.settled = true;
+        state.kept = Some(matches!(result, Ok(Kept::Stored | Kept::Spooled)));
         state.result = Some(result);
         let waker = state.waker.take();
         drop(state);
-        self.settled.notify_all();
+        self.completed.notify_all();
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Returns whether the entries are kept; `None` until the slot is completed.
+    pub(crate) fn is_kept(&self) -> Option<bool> {
+        self.lock().kept
+    }
+
+    /// Returns whether a task has polled for the result and not got it.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.lock().waker.is_some()
+    }
+
+    /// Waits for the result and takes it.
+    pub(super) fn wait(&self) -> Result<Kept> {
+        let mut state = self
+            .completed
+            .wait_while(self.lock(), |state| state.kept.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        state.result.take().unwrap_or(Err(Error::ResultTaken))
+    }
+
+    /// Takes the result, or has the task woken when it is there.
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Result<Kept>> {
+        let mut state = self.lock();
+        if state.kept.is_none() {
+            state.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(state.result.take().unwrap_or(Err(Error::ResultTaken)))
     }
 }

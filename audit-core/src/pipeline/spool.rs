@@ -1,7 +1,8 @@
-//! Entries that wait for a store that failed.
+//! Entries that wait for a store that failed: a bounded queue with one thread that drains it.
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::slice;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -12,28 +13,33 @@ use crate::error::StoreError;
 /// How long the store is not asked after a failure, at first and at most.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How long entries wait at most for a store that works to take those before them. The store
-/// may itself be what records them.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long entries wait at most while a store that works takes those before them. The store may
+/// itself be what records them.
+const DRAIN_WAIT: Duration = Duration::from_secs(1);
+/// How many entries in a row the store may refuse before it is the store that fails.
+const REFUSALS: usize = 8;
 
-/// What waits, in the order in which it came. The store is never asked under the lock.
+/// The entries in the order in which they came. The store is never asked under the lock.
 #[derive(Debug)]
-pub(crate) struct Spool {
-    room: usize,
+pub(super) struct Spool {
+    capacity: usize,
     state: Mutex<State>,
-    /// A turn has ended, or has shown that the store works again.
-    turned: Condvar,
+    /// A drain has ended, or the store has taken something.
+    drained: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<LogEntry>,
-    /// There while something waits.
+    /// Set while something waits.
     failure: Option<Failure>,
-    turn: Option<Progress>,
+    /// The thread that drains the spool. No other removes entries.
+    drainer: Option<ThreadId>,
+    /// Whether the store has taken something of this drain.
+    progress: bool,
 }
 
-/// What the store said last.
+/// The last failure of the store.
 #[derive(Debug)]
 struct Failure {
     error: StoreError,
@@ -41,33 +47,34 @@ struct Failure {
     until: Instant,
 }
 
-/// What is known of a turn.
-#[derive(Debug)]
-struct Progress {
-    thread: ThreadId,
-    taken: usize,
-    /// The store has taken something.
-    works: bool,
-}
-
-/// What becomes of entries that come while others may wait.
-pub(crate) enum Pass<'s> {
-    /// Nothing waits: the store is to be asked.
-    Free,
-    /// What waits is to be written first.
-    Turn(Turn<'s>),
+/// What to do with entries while others may wait.
+pub(super) enum Admission {
+    /// Nothing waits: write them.
+    Write,
+    /// [Drain](Spool::drain) the spool first.
+    Drain,
     /// They wait too, so many by now, since the store failed with this.
     Spooled(usize, StoreError),
-    /// There is no room for them, and the store failed with this.
+    /// The spool is full, and the store failed with this.
     Full(StoreError),
 }
 
+/// What a drain did.
+#[derive(Debug, Default)]
+pub(super) struct Drained {
+    pub(super) written: Vec<LogEntry>,
+    /// The entries that the store will never take.
+    pub(super) lost: Vec<(LogEntry, StoreError)>,
+    /// Why entries still wait.
+    pub(super) failure: Option<StoreError>,
+}
+
 impl Spool {
-    pub(crate) fn new(room: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self {
-            room,
+            capacity,
             state: Mutex::default(),
-            turned: Condvar::new(),
+            drained: Condvar::new(),
         }
     }
 
@@ -75,204 +82,192 @@ impl Spool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets entries pass, or keeps them where the store is known to fail. Waits only for a
-    /// store that works.
-    pub(crate) fn pass(&self, entries: &[LogEntry]) -> Pass<'_> {
-        // What came while such a store takes what waits could fill the spool.
-        let taking = |state: &mut State| {
-            let turn = state.turn.as_ref();
-            turn.is_some_and(|turn| turn.works && !turn.is_own())
-        };
+    /// Decides what to do with entries, and keeps them if the store is known to fail. Waits only
+    /// for a store that works: entries that came meanwhile could fill the spool.
+    pub(super) fn admit(&self, entries: &[LogEntry]) -> Admission {
         let (mut state, _) = self
-            .turned
-            .wait_timeout_while(self.lock(), PATIENCE, taking)
+            .drained
+            .wait_timeout_while(self.lock(), DRAIN_WAIT, |state| {
+                state.progress && state.is_drained_by_another()
+            })
             .unwrap_or_else(PoisonError::into_inner);
-        if state.turn.is_none() {
-            if state.waiting.is_empty() {
-                return Pass::Free;
-            }
-            if !state.pauses() {
-                return Pass::Turn(self.begin(&mut state));
-            }
-        }
         let Some(failure) = &state.failure else {
-            return Pass::Free;
+            return Admission::Write;
         };
+        if state.drainer.is_none() && Instant::now() >= failure.until {
+            state.begin_drain();
+            return Admission::Drain;
+        }
         let error = failure.error.clone();
-        if state.add(entries, self.room) {
-            Pass::Spooled(state.len(), error)
+        if state.add(entries, self.capacity) {
+            Admission::Spooled(state.waiting.len(), error)
         } else {
-            Pass::Full(error)
+            Admission::Full(error)
         }
     }
 
-    /// Keeps those parts that there is room for, which the store did not take. Returns for each
+    /// Keeps those parts that there is capacity for, which the store did not take. Returns for each
     /// whether it is kept, and how many entries wait.
-    pub(crate) fn keep(&self, parts: &[&[LogEntry]], error: &StoreError) -> (Vec<bool>, usize) {
+    pub(super) fn keep(&self, parts: &[&[LogEntry]], error: &StoreError) -> (Vec<bool>, usize) {
         let mut state = self.lock();
         let kept: Vec<_> = parts
             .iter()
-            .map(|part| state.add(part, self.room))
+            .map(|part| state.add(part, self.capacity))
             .collect();
         if kept.contains(&true) {
-            state.failed(error);
+            state.note_failure(error);
         }
-        (kept, state.len())
+        (kept, state.waiting.len())
     }
 
-    /// Takes a turn at writing what waits, if anything does; waits for the end of another's.
+    /// Returns whether something waits for this thread to drain it; waits for the end of another
+    /// thread's drain.
     ///
     /// # Errors
-    /// Why something waits, if this thread has its turn already.
-    pub(crate) fn turn(&self) -> Result<Option<Turn<'_>>, StoreError> {
-        let mut state = self.lock();
-        while let Some(turn) = &state.turn {
-            if turn.is_own() {
-                let failure = state.failure.as_ref();
-                return failure.map_or(Ok(None), |failure| Err(failure.error.clone()));
+    /// Returns the last failure of the store if this thread is draining the spool already.
+    pub(super) fn wait_to_drain(&self) -> Result<bool, StoreError> {
+        let mut state = self
+            .drained
+            .wait_while(self.lock(), |state| state.is_drained_by_another())
+            .unwrap_or_else(PoisonError::into_inner);
+        match &state.failure {
+            None => Ok(false),
+            Some(failure) if state.drainer.is_some() => Err(failure.error.clone()),
+            Some(_) => {
+                state.begin_drain();
+                Ok(true)
             }
-            state = self
-                .turned
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
         }
-        let waits = !state.waiting.is_empty();
-        Ok(waits.then(|| self.begin(&mut state)))
     }
 
-    fn begin(&self, state: &mut State) -> Turn<'_> {
-        state.turn = Some(Progress {
-            thread: thread::current().id(),
-            taken: 0,
-            works: false,
-        });
-        Turn {
-            spool: self,
-            taken: VecDeque::new(),
-            over: false,
+    /// Writes what waits, in order, until nothing does or the store fails. Begun by
+    /// [`admit`](Self::admit) or [`wait_to_drain`](Self::wait_to_drain).
+    ///
+    /// `append` must not panic.
+    pub(super) fn drain(&self, append: impl Fn(&[LogEntry]) -> Result<(), StoreError>) -> Drained {
+        let mut drained = Drained::default();
+        while let Some(entries) = self.next_batch(drained.failure.as_ref()) {
+            match append(&entries) {
+                Ok(()) => drained.written.extend(self.remove(0..entries.len(), true)),
+                // One of them may never be taken: it must not keep the others waiting.
+                Err(error) if is_hopeless(&error) || error.may_concern_entries() => {
+                    self.drain_each(&append, &mut drained);
+                }
+                Err(error) => drained.failure = Some(error),
+            }
         }
+        drained
+    }
+
+    /// Writes one entry after the other. An entry that the store does not take is lost if the store
+    /// takes a later one.
+    fn drain_each(
+        &self,
+        append: impl Fn(&[LogEntry]) -> Result<(), StoreError>,
+        drained: &mut Drained,
+    ) {
+        // Of the entries at the front.
+        let mut refusals: Vec<StoreError> = Vec::new();
+        while let Some(entry) = self.entry(refusals.len()) {
+            let at = refusals.len();
+            match append(slice::from_ref(&entry)) {
+                Ok(()) => {
+                    drained.written.extend(self.remove(at..at + 1, true));
+                    let refused = self.remove(0..at, true);
+                    drained
+                        .lost
+                        .extend(refused.into_iter().zip(refusals.drain(..)));
+                }
+                Err(error) if is_hopeless(&error) => {
+                    let refused = self.remove(at..at + 1, false);
+                    drained.lost.extend(refused.into_iter().zip([error]));
+                }
+                Err(error) if error.may_concern_entries() && at + 1 < REFUSALS => {
+                    refusals.push(error);
+                }
+                Err(error) => {
+                    drained.failure = Some(error);
+                    return;
+                }
+            }
+        }
+        drained.failure = refusals.pop();
+    }
+
+    /// Returns a copy of what waits. If nothing does or the store failed, the drain has ended.
+    fn next_batch(&self, failure: Option<&StoreError>) -> Option<Vec<LogEntry>> {
+        let mut state = self.lock();
+        match failure {
+            Some(error) => state.note_failure(error),
+            None if state.waiting.is_empty() => state.failure = None,
+            None => return Some(state.waiting.iter().cloned().collect()),
+        }
+        state.drainer = None;
+        self.drained.notify_all();
+        None
+    }
+
+    fn entry(&self, at: usize) -> Option<LogEntry> {
+        self.lock().waiting.get(at).cloned()
+    }
+
+    /// Removes entries, which the store has or will never take; notes whether it has taken one.
+    fn remove(&self, range: Range<usize>, progress: bool) -> Vec<LogEntry> {
+        let mut state = self.lock();
+        state.progress |= progress;
+        state.waiting.drain(range).collect()
     }
 
     /// Returns how many entries wait.
-    pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+    pub(super) fn len(&self) -> usize {
+        self.lock().waiting.len()
     }
 
     /// Removes and returns what waits.
-    pub(crate) fn clear(&self) -> Vec<LogEntry> {
+    pub(super) fn clear(&self) -> Vec<LogEntry> {
         Vec::from(std::mem::take(&mut self.lock().waiting))
     }
 }
 
 impl State {
-    fn len(&self) -> usize {
-        self.waiting.len() + self.turn.as_ref().map_or(0, |turn| turn.taken)
-    }
-
-    fn pauses(&self) -> bool {
-        let failure = self.failure.as_ref();
-        failure.is_some_and(|failure| Instant::now() < failure.until)
-    }
-
-    fn add(&mut self, entries: &[LogEntry], room: usize) -> bool {
-        let fits = self.len() + entries.len() <= room;
+    fn add(&mut self, entries: &[LogEntry], capacity: usize) -> bool {
+        let fits = self.waiting.len() + entries.len() <= capacity;
         if fits {
             self.waiting.extend(entries.iter().cloned());
         }
         fits
     }
 
+    fn is_drained_by_another(&self) -> bool {
+        self.drainer
+            .is_some_and(|thread| thread != thread::current().id())
+    }
+
+    fn begin_drain(&mut self) {
+        self.drainer = Some(thread::current().id());
+        self.progress = false;
+    }
+
     /// Notes a failure. Several of one time make one pause.
-    fn failed(&mut self, error: &StoreError) {
+    fn note_failure(&mut self, error: &StoreError) {
+        let now = Instant::now();
         let pause = match &self.failure {
-            Some(_) if self.pauses() => return,
+            Some(failure) if now < failure.until => return,
             Some(failure) => (failure.pause * 2).min(LONGEST_PAUSE),
             None => PAUSE,
         };
         self.failure = Some(Failure {
             error: error.clone(),
             pause,
-            until: Instant::now() + pause,
+            until: now + pause,
         });
     }
 }
 
-impl Progress {
-    fn is_own(&self) -> bool {
-        self.thread == thread::current().id()
-    }
-}
-
-/// A thread's turn at writing what waits. Dropped before it is over, what it has taken waits
-/// again, before everything else.
-pub(crate) struct Turn<'s> {
-    spool: &'s Spool,
-    taken: VecDeque<LogEntry>,
-    over: bool,
-}
-
-impl Turn<'_> {
-    /// Takes what waits; if nothing does any more, the turn is over.
-    pub(crate) fn take(&mut self) -> Option<&[LogEntry]> {
-        let spool = self.spool;
-        let mut state = spool.lock();
-        self.taken.append(&mut state.waiting);
-        if self.taken.is_empty() {
-            state.failure = None;
-            self.end(state);
-            return None;
-        }
-        if let Some(turn) = &mut state.turn {
-            turn.taken = self.taken.len();
-        }
-        drop(state);
-        Some(self.taken.make_contiguous())
-    }
-
-    /// Returns one of the entries that were taken.
-    pub(crate) fn entry(&self, at: usize) -> Option<&LogEntry> {
-        self.taken.get(at)
-    }
-
-    /// Removes some of the entries that were taken, which wait no longer: the store has them,
-    /// or never will.
-    pub(crate) fn remove(&mut self, which: Range<usize>) -> impl Iterator<Item = LogEntry> + '_ {
-        if let Some(turn) = &mut self.spool.lock().turn {
-            turn.taken -= which.len();
-        }
-        self.taken.drain(which)
-    }
-
-    /// Says that the store has taken entries.
-    pub(crate) fn works(&self) {
-        if let Some(turn) = &mut self.spool.lock().turn {
-            turn.works = true;
-        }
-    }
-
-    /// Ends the turn: the store failed.
-    pub(crate) fn fail(mut self, error: &StoreError) {
-        let spool = self.spool;
-        let mut state = spool.lock();
-        state.failed(error);
-        self.end(state);
-    }
-
-    fn end(&mut self, mut state: MutexGuard<'_, State>) {
-        self.over = true;
-        self.taken.append(&mut state.waiting);
-        state.waiting = std::mem::take(&mut self.taken);
-        state.turn = None;
-        drop(state);
-        self.spool.turned.notify_all();
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if !self.over {
-            let spool = self.spool;
-            self.end(spool.lock());
-        }
-    }
+/// Returns whether the store will never take the entry, however often it is tried.
+pub(super) fn is_hopeless(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Unsupported { .. } | StoreError::NoStore | StoreError::Closed
+    ) || error.concerns_entries()
 }

@@ -1,139 +1,132 @@
-//! Tickets: the result of an entry that is written in the background.
+//! Tickets: the result of entries that are written in the background.
 
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, Weak};
-use std::task::{self, Poll};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
 
 use super::queue::Queue;
-use super::receipt::Receipt;
+use super::receipt::{Receipt, Receipts};
 use super::slot::Slot;
 use crate::error::{Error, Result};
 
-/// The result to come of [`Draft::submit`](crate::Draft::submit).
+/// The future result of [`Draft::submit`](crate::Draft::submit) and its siblings: a [`Receipt`], or
+/// one for each of many drafts.
 ///
-/// A future that needs no particular runtime and never blocks; [`wait`](Self::wait) blocks
-/// instead.
+/// It needs no particular runtime and never blocks, not even when it is dropped;
+/// [`wait`](Self::wait) blocks instead.
 ///
 /// While the log's [queue](crate::AuditLogBuilder::queue) has capacity, the entry is handed over
-/// at once. It is written also if the ticket is dropped, but then no caller gets the error of a
-/// failed write. While the queue is full, the entry waits for capacity by itself, and dropping the
-/// ticket has one of two effects:
+/// at once. While the queue is full, the entry waits behind it in order, and awaiting the ticket
+/// waits for capacity too. A dropped ticket reports no failure. Its entry is still written, with
+/// one exception: if the task that awaits the ticket is cancelled while the entry waits for
+/// capacity, the entry is taken back. It is not recorded then, goes to the log output in full, and
+/// counts as [`lost`](crate::LogStats::lost).
 ///
-/// - A ticket that was polled belongs to a cancelled task. The entry is taken back: it is not
-///   kept, goes to the log output as a whole, and counts as
-///   [`lost`](crate::LogStats::lost).
-/// - Dropping a ticket that was never polled, as in `drop(draft.submit())`, blocks until the queue
-///   has capacity: await the ticket where blocking is not an option.
+/// The queue bounds the entries of tasks that await their tickets. A program that drops tickets
+/// without awaiting them sets no such bound: while the store is slower than the program, their
+/// entries take memory.
 #[must_use = "a failed write is reported only by the ticket: await it, or call `wait`"]
-pub struct Ticket {
-    slot: Arc<Slot>,
-    /// Where the entry is, if it was to wait for room.
-    place: Option<Place>,
+pub struct Ticket<R = Receipt> {
+    state: State<R>,
+    /// The queue, if it was full when the entries came. Does not keep a log that is gone.
+    full: Weak<Queue>,
 }
 
-struct Place {
-    /// Does not keep a log that is gone.
-    queue: Weak<Queue>,
-    number: u64,
-    awaited: bool,
+enum State<R> {
+    /// With the receipts if the store keeps the entries.
+    Submitted(Arc<Slot>, R),
+    Ready(Result<R>),
+    Taken,
 }
 
-impl Ticket {
-    /// Makes a ticket and the place where its result is left.
-    pub(crate) fn open() -> (Self, Arc<Slot>) {
-        let slot = Arc::new(Slot::default());
-        (
-            Self {
-                slot: Arc::clone(&slot),
-                place: None,
-            },
-            slot,
-        )
-    }
-
-    /// Notes that its job came to a full queue.
-    pub(crate) fn waits_in(&mut self, queue: &Arc<Queue>, number: u64) {
-        self.place = Some(Place {
-            queue: Arc::downgrade(queue),
-            number,
-            awaited: false,
-        });
-    }
-
+impl<R> Ticket<R> {
     /// Makes a ticket whose result is known.
-    pub(crate) fn settled(result: Result<Receipt>) -> Self {
-        let (ticket, slot) = Self::open();
-        slot.settle(result);
-        ticket
+    pub(crate) fn ready(result: Result<R>) -> Self {
+        Self {
+            state: State::Ready(result),
+            full: Weak::new(),
+        }
     }
 
+    /// Makes a ticket for a submission; with a queue that was full when it came.
+    pub(super) fn submitted(slot: Arc<Slot>, receipts: R, full: Weak<Queue>) -> Self {
+        Self {
+            state: State::Submitted(slot, receipts),
+            full,
+        }
+    }
+
+    /// Returns the slot of a submission, unless the result is known.
+    pub(crate) fn slot(&self) -> Option<&Arc<Slot>> {
+        match &self.state {
+            State::Submitted(slot, _) => Some(slot),
+            State::Ready(_) | State::Taken => None,
+        }
+    }
+
+    /// Returns whether the result is known to be an error.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.state, State::Ready(Err(_)))
+    }
+}
+
+impl<R: Receipts> Ticket<R> {
     /// Waits until the entry is written.
     ///
     /// # Errors
     /// As [`Draft::record`](crate::Draft::record), and [`Error::ResultTaken`] if the ticket was
     /// awaited to its end before.
-    pub fn wait(self) -> Result<Receipt> {
-        let mut state = self.slot.lock();
-        loop {
-            if let Some(result) = state.result.take() {
-                return result;
-            }
-            if state.taken {
-                return Err(Error::ResultTaken);
-            }
-            state = self
-                .slot
-                .settled
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+    pub fn wait(mut self) -> Result<R> {
+        match mem::replace(&mut self.state, State::Taken) {
+            State::Submitted(slot, receipts) => Ok(slot.wait()?.receipts(receipts)),
+            State::Ready(result) => result,
+            State::Taken => Err(Error::ResultTaken),
         }
     }
 }
 
-impl Future for Ticket {
-    type Output = Result<Receipt>;
+// The receipts are never pinned.
+impl<R> Unpin for Ticket<R> {}
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        if let Some(place) = &mut self.place {
-            place.awaited = true;
-        }
-        let mut state = self.slot.lock();
-        match state.result.take() {
-            Some(result) => {
-                state.taken = true;
-                Poll::Ready(result)
-            }
-            None if state.taken => Poll::Ready(Err(Error::ResultTaken)),
-            None => {
-                state.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-}
+impl<R: Receipts> Future for Ticket<R> {
+    type Output = Result<R>;
 
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let Some(place) = self.place.take() else {
-            return;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let kept = match &self.state {
+            State::Submitted(slot, _) => Some(ready!(slot.poll(cx))),
+            State::Ready(_) | State::Taken => None,
         };
-        if let Some(queue) = place.queue.upgrade() {
-            if place.awaited {
-                queue.take_back(place.number);
-            } else {
-                queue.wait_for_room(place.number);
-            }
+        Poll::Ready(match (mem::replace(&mut self.state, State::Taken), kept) {
+            (State::Submitted(_, receipts), Some(kept)) => kept.map(|kept| kept.receipts(receipts)),
+            (State::Ready(result), _) => result,
+            _ => Err(Error::ResultTaken),
+        })
+    }
+}
+
+impl<R> Drop for Ticket<R> {
+    fn drop(&mut self) {
+        if let State::Submitted(slot, _) = &self.state
+            && slot.is_awaited()
+            && let Some(queue) = self.full.upgrade()
+        {
+            queue.take_back(slot);
         }
     }
 }
 
-impl fmt::Debug for Ticket {
+impl<R> fmt::Debug for Ticket<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settled = self.slot.lock().result.is_some();
+        let ready = match &self.state {
+            State::Submitted(slot, _) => slot.is_kept().is_some(),
+            State::Ready(_) => true,
+            State::Taken => false,
+        };
         f.debug_struct("Ticket")
-            .field("settled", &settled)
+            .field("ready", &ready)
             .finish_non_exhaustive()
     }
 }

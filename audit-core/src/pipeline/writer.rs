@@ -1,12 +1,11 @@
-//! The thread behind `submit`, which writes what comes in batches.
+//! The thread behind `submit`, which writes submissions in batches.
 
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle, ThreadId};
 
-use super::queue::{Job, Queue};
-use super::receipt::Receipt;
+use super::queue::{Queue, Submission};
+use super::receipt::Receipts;
 use super::slot::Slot;
 use super::ticket::Ticket;
 use super::{Kept, Pipeline};
@@ -14,26 +13,30 @@ use crate::critical::log_or_print;
 use crate::entry::LogEntry;
 use crate::error::{Result, StoreError};
 
-/// How many entries one batch holds at most, unless one job has more.
+/// How many entries one batch holds at most, unless one submission has more.
 const BATCH: usize = 512;
 
-/// A thread that writes entries in batches, in the order in which they came.
+/// A thread that writes entries in batches, in the order in which they were submitted.
 #[derive(Debug)]
 pub(crate) struct Writer {
     queue: Arc<Queue>,
     id: ThreadId,
-    /// There until the thread has ended and was waited for.
+    /// `None` once the thread has ended and was joined.
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
-    /// Starts the thread, with room for so many jobs.
-    pub(crate) fn start(pipeline: Arc<Pipeline>, room: usize) -> Result<Self> {
-        let queue = Arc::new(Queue::new(Arc::clone(&pipeline), room));
+    /// Starts the thread, with a queue for so many submissions.
+    pub(crate) fn start(pipeline: Arc<Pipeline>, capacity: usize) -> Result<Self> {
+        let queue = Arc::new(Queue::new(Arc::clone(&pipeline), capacity));
         let own = Arc::clone(&queue);
         let thread = thread::Builder::new()
             .name("auditlog-writer".to_owned())
-            .spawn(move || write(&pipeline, &own))
+            .spawn(move || {
+                while let Some(submissions) = own.take(BATCH) {
+                    write(&pipeline, submissions);
+                }
+            })
             .map_err(|error| StoreError::Io {
                 location: "the writer thread".to_owned(),
                 source: Arc::new(error),
@@ -45,37 +48,36 @@ impl Writer {
         })
     }
 
-    /// Whether this is the writer's own thread, as in a sink or a hook: it cannot wait for
+    /// Returns whether this is the writer thread, as in a sink or a hook: it cannot wait for
     /// itself.
     pub(crate) fn is_current(&self) -> bool {
         self.id == thread::current().id()
     }
 
-    pub(crate) fn submit(&self, entries: Vec<LogEntry>) -> Ticket {
-        self.push(|slot| Job::Write(entries, slot))
+    /// Submits entries, with the receipts if the store keeps them. Without entries, the ticket is
+    /// completed when all submissions before it are.
+    pub(crate) fn submit<R: Receipts>(&self, entries: Vec<LogEntry>, receipts: R) -> Ticket<R> {
+        let slot = Arc::new(Slot::default());
+        let full = self.queue.push(Submission {
+            entries,
+            slot: Arc::clone(&slot),
+        });
+        let queue = if full {
+            Arc::downgrade(&self.queue)
+        } else {
+            Weak::new()
+        };
+        Ticket::submitted(slot, receipts, queue)
     }
 
-    /// Returns a ticket that is settled when everything submitted before is.
-    pub(crate) fn barrier(&self) -> Ticket {
-        self.push(Job::Barrier)
-    }
-
-    fn push(&self, job: impl FnOnce(Arc<Slot>) -> Job) -> Ticket {
-        let (mut ticket, slot) = Ticket::open();
-        if let Some(number) = self.queue.push(job(slot)) {
-            ticket.waits_in(&self.queue, number);
-        }
-        ticket
-    }
-
-    /// Takes no more jobs and returns when those it has are done, to each who calls it. On the
-    /// writer's own thread it returns at once.
+    /// Closes the queue, and returns when its submissions are completed, to each caller. On the
+    /// writer thread it returns at once.
     pub(crate) fn stop(&self) {
         self.queue.close();
         if self.is_current() {
             return;
         }
-        // Held meanwhile, so that whoever else stops it waits as long.
+        // Held meanwhile, so that another caller waits as long.
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = thread.take()
             && thread.join().is_err()
@@ -85,93 +87,73 @@ impl Writer {
     }
 }
 
-fn write(pipeline: &Pipeline, queue: &Queue) {
-    while let Some(jobs) = queue.take(BATCH) {
-        let mut entries = Vec::new();
-        let mut slots = Vec::new();
-        for job in jobs {
-            match job {
-                Job::Write(batch, slot) => {
-                    slots.push((slot, entries.len()..entries.len() + batch.len()));
-                    entries.extend(batch);
-                }
-                Job::Barrier(slot) => slots.push((slot, 0..0)),
-            }
-        }
-        let waiting: Vec<_> = slots.iter().map(|(slot, _)| Arc::clone(slot)).collect();
-        let write = AssertUnwindSafe(|| write_batch(pipeline, &entries, slots));
-        if catch_unwind(write).is_err() {
-            // Those that were settled before keep their result; nobody waits for ever.
-            for slot in waiting {
-                let error = StoreError::backend("the store", "it panicked");
-                // Nobody knows how far it had come.
-                let error = error.unconfirmed("the store");
-                slot.settle(Err(error.into()));
-            }
-        }
+fn write(pipeline: &Pipeline, mut submissions: Vec<Submission>) {
+    let mut entries = Vec::new();
+    let mut parts = Vec::new();
+    for submission in &mut submissions {
+        let first = entries.len();
+        entries.append(&mut submission.entries);
+        parts.push((&*submission.slot, first..entries.len()));
+    }
+    let parts: Vec<Part<'_>> = parts
+        .into_iter()
+        .map(|(slot, range)| (slot, &entries[range]))
+        .collect();
+    let written = catch_unwind(AssertUnwindSafe(|| write_parts(pipeline, &entries, &parts)));
+    if written.is_err() {
+        // Those that were completed before keep their result; no ticket waits forever.
+        let error = StoreError::backend("the store", "it panicked").unconfirmed("the store");
+        complete(&parts, &Err(error));
     }
 }
 
-/// Writes a batch. If one entry may be why the store does not take it, each part is tried
-/// alone, so that a bad entry harms nobody else's. Any other failure is everybody's: to try
+/// The slot of a submission, and its entries in the batch.
+type Part<'b> = (&'b Slot, &'b [LogEntry]);
+
+/// Writes a batch. If one entry may be why the store does not take it, each part is tried alone,
+/// so that a bad entry fails no other submission. Any other failure concerns all parts: to try
 /// each alone would take as many times as long, and fail as well.
-fn write_batch(pipeline: &Pipeline, entries: &[LogEntry], slots: Vec<(Arc<Slot>, Range<usize>)>) {
-    let (barriers, slots): (Vec<_>, Vec<_>) =
-        slots.into_iter().partition(|(_, part)| part.is_empty());
-    match &slots[..] {
+fn write_parts(pipeline: &Pipeline, entries: &[LogEntry], parts: &[Part<'_>]) {
+    let (barriers, parts): (Vec<Part<'_>>, Vec<Part<'_>>) =
+        parts.iter().partition(|(_, part)| part.is_empty());
+    match &parts[..] {
         [] => {}
-        [(slot, _)] => slot.settle(receipt(pipeline.write(entries), entries)),
+        [(slot, part)] => slot.complete(pipeline.write(part)),
         _ => match pipeline.attempt(entries) {
-            Ok(kept) => {
-                for (slot, part) in slots {
-                    slot.settle(receipt(Ok(kept), &entries[part]));
-                }
-            }
-            Err(error) if error.may_concern_entries() => write_each(pipeline, entries, &slots),
-            Err(error) => refuse(pipeline, entries, &slots, &error),
+            Ok(kept) => complete(&parts, &Ok(kept)),
+            Err(error) if error.may_concern_entries() => write_each(pipeline, &parts),
+            Err(error) => refuse(pipeline, &parts, &error),
         },
     }
-    for (barrier, _) in barriers {
-        barrier.settle(Ok(Receipt::Unchanged));
-    }
+    complete(&barriers, &Ok(Kept::Stored));
 }
 
 /// Writes each part alone, until the store fails.
-fn write_each(pipeline: &Pipeline, entries: &[LogEntry], slots: &[(Arc<Slot>, Range<usize>)]) {
-    for (at, (slot, part)) in slots.iter().enumerate() {
-        let part = &entries[part.clone()];
+fn write_each(pipeline: &Pipeline, parts: &[Part<'_>]) {
+    for (at, (slot, part)) in parts.iter().enumerate() {
         match pipeline.attempt(part) {
-            Ok(kept) => slot.settle(receipt(Ok(kept), part)),
+            Ok(kept) => slot.complete(Ok(kept)),
+            // The next ones are known not to be kept.
             Err(error)
                 if error.may_concern_entries()
-                    // Of the next ones it is known that they are not kept.
                     || matches!(error, StoreError::Unconfirmed { .. }) =>
             {
-                refuse(pipeline, entries, &slots[at..=at], &error);
+                refuse(pipeline, &parts[at..=at], &error);
             }
-            Err(error) => return refuse(pipeline, entries, &slots[at..], &error),
+            Err(error) => return refuse(pipeline, &parts[at..], &error),
         }
     }
 }
 
-fn refuse(
-    pipeline: &Pipeline,
-    entries: &[LogEntry],
-    slots: &[(Arc<Slot>, Range<usize>)],
-    error: &StoreError,
-) {
-    let part = |(_, part): &(Arc<Slot>, Range<usize>)| &entries[part.clone()];
-    let parts: Vec<_> = slots.iter().map(part).collect();
-    let refused = pipeline.refuse(&parts, error);
-    for (((slot, _), part), refused) in slots.iter().zip(parts).zip(refused) {
-        slot.settle(receipt(refused, part));
+fn refuse(pipeline: &Pipeline, parts: &[Part<'_>], error: &StoreError) {
+    let entries: Vec<_> = parts.iter().map(|(_, part)| *part).collect();
+    for ((slot, _), refused) in parts.iter().zip(pipeline.refuse(&entries, error)) {
+        slot.complete(refused);
     }
 }
 
-fn receipt(written: Result<Kept>, entries: &[LogEntry]) -> Result<Receipt> {
-    let kept = written?;
-    // Of the two entries of an identity change the last one is the new object's.
-    Ok(entries
-        .last()
-        .map_or(Receipt::Unchanged, |entry| kept.receipt(entry.id)))
+fn complete(parts: &[Part<'_>], result: &Result<Kept, StoreError>) {
+    for (slot, _) in parts {
+        slot.complete(result.clone().map_err(Into::into));
+    }
 }

@@ -1,11 +1,16 @@
 //! Drafts: entries that are made but not yet recorded.
 
-use chrono::{DateTime, Utc};
+use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::confirmation::Confirmer;
 use super::entity::{Entity, Former};
 use super::gate::Gated;
+use super::pending::{IntoPending, Pending, PendingSource};
 use super::ready::{Content, Old, Ready, invalid};
-use super::transaction::Staging;
+use super::staging::Staging;
 use crate::action::{Action, Outcome};
 use crate::change::Changes;
 use crate::context::{Context, IntoActor};
@@ -34,8 +39,10 @@ use crate::value::snapshot::Snapshot;
 #[derive(Debug)]
 #[must_use = "a draft records nothing until `record` or `submit`"]
 pub struct Draft {
-    pub(super) log: AuditLog,
+    log: AuditLog,
     state: State,
+    /// Confirms the entry to the tracked object whose changes it has.
+    tracked: Confirmer,
 }
 
 #[derive(Debug)]
@@ -151,6 +158,7 @@ impl Draft {
         Self {
             log: log.clone(),
             state,
+            tracked: Confirmer::default(),
         }
     }
 
@@ -160,13 +168,14 @@ impl Draft {
 
     fn bulk(log: &AuditLog, action: Action, schema: &'static ModelSchema) -> Self {
         let state = match admit(log, &action, schema, None) {
-            Ok(registration) => {
+            Admission::Recorded(registration) => {
                 let mut ready = Ready::of(log, action, &registration);
                 ready.entry.object_repr = format!("{} in bulk", schema.name);
                 ready.complete(log);
                 State::Ready(Box::new(ready))
             }
-            Err(state) => state,
+            Admission::Skipped(reason) => State::Skipped(reason),
+            Admission::Failed(error) => State::Failed(error),
         };
         Self::with(log, state)
     }
@@ -179,7 +188,7 @@ impl Draft {
         content: &Content<'_>,
     ) -> Self {
         let state = match admit(log, &action, schema, Some(object)) {
-            Ok(registration) => {
+            Admission::Recorded(registration) => {
                 let mut ready = Box::new(Ready::of(log, action, &registration));
                 let mut describe = || ready.describe(log, object, content, &registration);
                 let described = if object.hashes_keys() {
@@ -203,7 +212,8 @@ impl Draft {
                     Err(error) => State::Failed(error),
                 }
             }
-            Err(state) => state,
+            Admission::Skipped(reason) => State::Skipped(reason),
+            Admission::Failed(error) => State::Failed(error),
         };
         Self::with(log, state)
     }
@@ -384,14 +394,22 @@ impl Draft {
     /// recorded, unless [`Error::is_unconfirmed`]: then nobody knows. What is drafted and
     /// recorded anew has another id and may be there twice.
     pub fn record(self) -> Result<Receipt> {
-        let log = self.log.clone();
-        let ready = match self.gated()? {
+        let Self {
+            log,
+            state,
+            tracked,
+        } = self;
+        let ready = match state.gated(&log)? {
             Gated::Passed(ready) => ready,
-            Gated::Stopped(receipt) => return Ok(receipt),
+            Gated::Stopped(receipt) => {
+                tracked.without_entry(receipt);
+                return Ok(receipt);
+            }
         };
         let id = ready.entry.id;
         if let Some(staging) = Staging::of(&log) {
             staging.stage(ready.into_entries())?;
+            tracked.staged(&staging.confirmation);
             return Ok(Receipt::Recorded(id));
         }
         let kept = if ready.ended.is_some() {
@@ -400,44 +418,36 @@ impl Draft {
         } else {
             log.write(std::slice::from_ref(&ready.entry))?
         };
+        tracked.written();
         Ok(kept.receipt(id))
     }
 
-    /// Leaves the entry to the log's writer thread, which writes what comes in batches and
-    /// in order. Never blocks: where the [queue](crate::AuditLogBuilder::queue) is full, it is
-    /// the [`Ticket`] that waits for room, and says what becomes of the entry if it is dropped
-    /// then. Nothing is dropped to make room.
+    /// Leaves the entry to the log's writer thread, which writes entries in batches and in order.
+    /// Never blocks: the [`Ticket`] says what happens while the
+    /// [queue](crate::AuditLogBuilder::queue) is full.
     ///
-    /// What is still queued when the process ends is lost: end with
-    /// [`AuditLog::shutdown`] or [`flush`](AuditLog::flush), or wait for the tickets. From the
-    /// writer thread itself, as in a sink, the entry is written at once.
+    /// Entries still queued when the process exits are lost. Call [`AuditLog::shutdown`] or
+    /// [`flush`](AuditLog::flush) before exiting, or wait for each ticket. On the writer thread
+    /// itself, as in a sink, the entry is written at once.
     ///
     /// Inside a transaction the entry is kept back for the end of that.
     pub fn submit(self) -> Ticket {
-        let log = self.log.clone();
-        match self.gated() {
-            Ok(Gated::Passed(ready)) => match Staging::of(&log) {
-                Some(staging) => {
-                    let receipt = Receipt::Recorded(ready.entry.id);
-                    Ticket::settled(staging.stage(ready.into_entries()).map(|()| receipt))
-                }
-                None => log.enqueue(ready.into_entries().collect()),
-            },
-            Ok(Gated::Stopped(receipt)) => Ticket::settled(Ok(receipt)),
-            Err(error) => Ticket::settled(Err(error)),
+        match self.into_pending() {
+            Ok(pending) => pending.submit(),
+            Err(error) => Ticket::ready(Err(error)),
         }
     }
 
     /// Returns the entry, for a store that writes it into a transaction of the caller's own;
     /// `None` if there is none. Hooks have seen it; sinks never will. Inside an audit transaction
-    /// it has the id of that.
+    /// it has the id of that. A tracked object does not count it as recorded.
     ///
     /// # Errors
-    /// If the entry cannot be made, as for [`record`](Self::record), and
-    /// [`Error::IdentityChanged`] if there are two; [`into_entries`](Self::into_entries) returns
-    /// both.
+    /// - If the entry cannot be made, as for [`record`](Self::record).
+    /// - [`Error::IdentityChanged`] if there are two entries;
+    ///   [`IntoPending`](crate::backend::IntoPending) makes both.
     pub fn into_entry(self) -> Result<Option<LogEntry>> {
-        let mut entries = self.into_entries()?;
+        let mut entries = self.into_pending()?.into_entries();
         match entries.len() {
             0 | 1 => Ok(entries.pop()),
             _ => Err(Error::IdentityChanged {
@@ -446,26 +456,14 @@ impl Draft {
         }
     }
 
-    /// Returns the entries as [`into_entry`](Self::into_entry) does: none, one, or the two of a
-    /// changed identity, which belong into one transaction.
-    ///
-    /// # Errors
-    /// If the entry cannot be made, as for [`record`](Self::record).
-    pub fn into_entries(self) -> Result<Vec<LogEntry>> {
-        let transaction = Staging::id_of(&self.log);
-        let Gated::Passed(ready) = self.gated()? else {
-            return Ok(Vec::new());
-        };
-        let mut entries: Vec<LogEntry> = ready.into_entries().collect();
-        for entry in &mut entries {
-            entry.transaction_id = transaction.or(entry.transaction_id);
-        }
-        Ok(entries)
+    /// Returns whether the draft was made: neither skipped nor failed.
+    pub(super) fn is_made(&self) -> bool {
+        matches!(self.state, State::Ready(_))
     }
 
-    /// Returns whether the context or the registration says that nothing is recorded.
-    pub(super) fn is_skipped(&self) -> bool {
-        matches!(self.state, State::Skipped(_))
+    /// Confirms the entry to a tracked object.
+    pub(super) fn confirming(self, tracked: Confirmer) -> Self {
+        Self { tracked, ..self }
     }
 
     pub(super) fn must_be_of(&self, log: &AuditLog) -> Result<()> {
@@ -476,25 +474,50 @@ impl Draft {
         }
     }
 
-    /// Adds what is to be written, and returns the receipt: of what was added last, or that
-    /// there is nothing.
-    pub(super) fn pass_into(self, entries: &mut Vec<LogEntry>) -> Result<Receipt> {
-        Ok(match self.gated()? {
+    /// Adds the entries of the draft, with the id of a transaction if there is one, and returns its
+    /// receipt.
+    pub(super) fn add_entries(
+        self,
+        transaction: Option<Uuid>,
+        entries: &mut Vec<LogEntry>,
+        source: &mut PendingSource,
+    ) -> Result<Receipt> {
+        match self.state.gated(&self.log)? {
             Gated::Passed(ready) => {
                 let receipt = Receipt::Recorded(ready.entry.id);
-                entries.extend(ready.into_entries());
-                receipt
+                entries.extend(ready.into_entries().map(|mut entry| {
+                    entry.transaction_id = transaction.or(entry.transaction_id);
+                    entry
+                }));
+                source.add(self.tracked);
+                Ok(receipt)
             }
-            Gated::Stopped(receipt) => receipt,
-        })
+            Gated::Stopped(receipt) => {
+                self.tracked.without_entry(receipt);
+                Ok(receipt)
+            }
+        }
     }
+}
 
-    /// Takes the draft through the gate.
-    fn gated(self) -> Result<Gated> {
-        match self.state {
-            State::Ready(ready) => ready.gated(&self.log),
-            State::Skipped(reason) => Ok(Gated::Stopped(Receipt::Skipped(reason))),
-            State::Failed(error) => Err(error),
+impl IntoPending for Draft {
+    type Receipts = Receipt;
+
+    fn into_pending(self) -> Result<Pending<Receipt>> {
+        let log = self.log.clone();
+        let (mut entries, mut source) = (Vec::new(), PendingSource::default());
+        let receipt = self.add_entries(Staging::id_of(&log), &mut entries, &mut source)?;
+        Ok(Pending::new(log, entries, receipt, source))
+    }
+}
+
+impl State {
+    /// Passes the entries through the gate.
+    fn gated(self, log: &AuditLog) -> Result<Gated> {
+        match self {
+            Self::Ready(ready) => ready.gated(log),
+            Self::Skipped(reason) => Ok(Gated::Stopped(Receipt::Skipped(reason))),
+            Self::Failed(error) => Err(error),
         }
     }
 }
@@ -510,20 +533,26 @@ fn own_name(action: &Action) -> Result<()> {
 }
 
 /// Whether an action on an object is to be recorded.
+enum Admission {
+    Recorded(Arc<Registration>),
+    Skipped(SkipReason),
+    Failed(Error),
+}
+
 fn admit(
     log: &AuditLog,
     action: &Action,
     schema: &'static ModelSchema,
     object: Option<&dyn Entity>,
-) -> Result<std::sync::Arc<Registration>, State> {
+) -> Admission {
     if Context::is_current_disabled() {
-        return Err(State::Skipped(SkipReason::Disabled));
+        return Admission::Skipped(SkipReason::Disabled);
     }
     let Some(registration) = log.shared().registry.get(schema.name) else {
-        return Err(match log.report_unregistered(schema) {
-            Ok(()) => State::Skipped(SkipReason::NotRegistered),
-            Err(error) => State::Failed(error),
-        });
+        return match log.report_unregistered(schema) {
+            Ok(()) => Admission::Skipped(SkipReason::NotRegistered),
+            Err(error) => Admission::Failed(error),
+        };
     };
     let actions = registration
         .settings
@@ -537,7 +566,7 @@ fn admit(
         Action::Custom(_) => true,
     };
     if !recorded || object.is_some_and(|object| !object.admitted(&registration)) {
-        return Err(State::Skipped(SkipReason::ActionExcluded));
+        return Admission::Skipped(SkipReason::ActionExcluded);
     }
-    Ok(registration)
+    Admission::Recorded(registration)
 }

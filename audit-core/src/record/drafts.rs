@@ -2,12 +2,15 @@
 
 use std::borrow::Borrow;
 
+use uuid::Uuid;
+
 use super::draft::Draft;
-use super::pending::Pending;
-use super::transaction::Staging;
+use super::pending::{IntoPending, Pending, PendingSource};
+use super::staging::Staging;
 use crate::error::Result;
 use crate::log::AuditLog;
 use crate::pipeline::receipt::Receipt;
+use crate::pipeline::ticket::Ticket;
 use crate::value::auditable::Auditable;
 
 /// How many objects a batch of [`AuditLog::baseline`] holds.
@@ -73,24 +76,23 @@ impl AuditLog {
     /// If a draft cannot be recorded, is one of another log, or the batch cannot be written;
     /// then none is, unless [`Error::is_unconfirmed`](crate::Error::is_unconfirmed).
     pub fn record_all(&self, drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
-        let mut receipts = Vec::new();
-        let mut entries = Vec::new();
-        for draft in drafts {
-            draft.must_be_of(self)?;
-            receipts.push(draft.pass_into(&mut entries)?);
-        }
-        if let Some(staging) = Staging::of(self) {
-            staging.stage(entries)?;
-        } else {
-            let kept = self.write(&entries)?;
-            for receipt in &mut receipts {
-                if let Receipt::Recorded(id) = *receipt {
-                    *receipt = kept.receipt(id);
-                }
-            }
-        }
-        Ok(receipts)
+        pending_of(self, drafts, Staging::id_of(self))?.record()
     }
+}
+
+/// Makes the entries of drafts of one log, with the id of a transaction if there is one.
+pub(super) fn pending_of(
+    log: &AuditLog,
+    drafts: impl IntoIterator<Item = Draft>,
+    transaction: Option<Uuid>,
+) -> Result<Pending> {
+    let (mut entries, mut source) = (Vec::new(), PendingSource::default());
+    let mut receipts = Vec::new();
+    for draft in drafts {
+        draft.must_be_of(log)?;
+        receipts.push(draft.add_entries(transaction, &mut entries, &mut source)?);
+    }
+    Ok(Pending::new(log.clone(), entries, receipts, source))
 }
 
 /// Drafts that are recorded as one batch.
@@ -130,13 +132,21 @@ impl Drafts {
         self.log.record_all(self.drafts)
     }
 
-    /// Makes the entries, for an adapter of a database driver to write into a transaction of the
-    /// caller's own.
-    ///
-    /// # Errors
-    /// If one of them cannot be made, as for [`Draft::record`]; then there are none.
-    pub fn pending(self) -> Result<Pending> {
-        Pending::of(self.drafts, Staging::id_of(&self.log))
+    /// Leaves them to the log's writer thread as one batch, as [`Draft::submit`] does.
+    pub fn submit(self) -> Ticket<Vec<Receipt>> {
+        match self.into_pending() {
+            Ok(pending) => pending.submit(),
+            Err(error) => Ticket::ready(Err(error)),
+        }
+    }
+}
+
+impl IntoPending for Drafts {
+    type Receipts = Vec<Receipt>;
+
+    fn into_pending(self) -> Result<Pending> {
+        let transaction = Staging::id_of(&self.log);
+        pending_of(&self.log, self.drafts, transaction)
     }
 }
 

@@ -8,7 +8,7 @@ use std::task::{self, Poll};
 
 use futures_core::Stream;
 
-use super::transaction::Staging;
+use super::staging::Staging;
 use crate::context::ambient::{Ambient, Frames};
 use crate::context::{Context, ContextData};
 use crate::log::AuditLog;

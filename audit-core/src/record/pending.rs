@@ -1,82 +1,110 @@
-//! Entries on their way into a transaction of the caller's own.
+//! Entries that are made and not yet written.
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
-use super::draft::Draft;
-use super::transaction::{Outcome, Staging};
+use super::confirmation::Confirmer;
+use super::staging::Staging;
 use crate::entry::LogEntry;
 use crate::error::Result;
-use crate::pipeline::receipt::Receipt;
+use crate::log::AuditLog;
+use crate::pipeline::receipt::{Receipt, Receipts};
+use crate::pipeline::slot::Slot;
+use crate::pipeline::ticket::Ticket;
 
-/// Entries that are to be written into a transaction of the caller's own, and the receipts
-/// for when they are: what an adapter of a database driver works with.
+/// Entries that are made and not yet written: those that a transaction kept back
+/// ([`Transaction::pending`](crate::Transaction::pending)), and those that an adapter of a database
+/// driver is about to write ([`IntoPending`]).
 ///
-/// `before` hooks have seen the entries; sinks and `after` hooks never will, since nobody tells
-/// whether the transaction commits.
+/// `before` hooks have seen the entries. Dropped, they are not recorded.
 ///
-/// # Example: what an adapter does
+/// # Example: decide later where the entries of a function go
 /// ```
-/// use audit_core::{AuditLog, LogEntry, Receipt};
+/// use audit_core::AuditLog;
 ///
-/// fn write_to_the_callers_transaction(entries: &[LogEntry]) -> std::io::Result<()> {
-///     // INSERT INTO ..
-/// #   assert_eq!(entries.len(), 1);
-///     Ok(())
-/// }
+/// # let log = AuditLog::builder().build();
+/// let transaction = log.begin();
+/// log.event("charged").record()?; // kept back
+/// let pending = transaction.pending()?;
+/// assert_eq!(pending.entries().len(), 1);
 ///
-/// let log = AuditLog::builder().build();
-/// let pending = log.event("charged").pending()?;
-/// write_to_the_callers_transaction(pending.entries())?;
-/// assert!(matches!(pending.written()[..], [Receipt::Recorded(_)]));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// // With the trait `RecordIn` of an adapter: pending.record_in(&mut transaction)
+/// let receipts = pending.record()?;
+/// assert!(receipts[0].is_recorded());
+/// # Ok::<(), audit_core::Error>(())
 /// ```
 #[derive(Debug)]
-#[must_use = "its entries are nowhere until an adapter has written them"]
-pub struct Pending {
+#[must_use = "pending entries are nowhere until they are recorded"]
+pub struct Pending<R = Vec<Receipt>> {
+    log: AuditLog,
     entries: Vec<LogEntry>,
-    receipts: Vec<Receipt>,
-    /// What waits to hear whether the entries were written: the transaction that kept them back,
-    /// or tracked objects.
-    staging: Option<Arc<Staging>>,
+    /// The receipts if the entries are written.
+    receipts: R,
+    source: PendingSource,
 }
 
-impl Pending {
-    /// Makes the entries of drafts; with an id, they have that transaction in common.
-    pub(crate) fn of(
-        drafts: impl IntoIterator<Item = Draft>,
-        transaction: Option<Uuid>,
-    ) -> Result<Self> {
-        let mut pending = Self {
-            entries: Vec::new(),
-            receipts: Vec::new(),
-            staging: None,
-        };
-        for draft in drafts {
-            let first = pending.entries.len();
-            let receipt = draft.pass_into(&mut pending.entries)?;
-            for entry in &mut pending.entries[first..] {
-                entry.transaction_id = transaction.or(entry.transaction_id);
-            }
-            pending.receipts.push(receipt);
+/// Where pending entries are from, to be notified when they are written; dropped without, they were
+/// not.
+#[derive(Debug, Default)]
+pub(super) struct PendingSource {
+    tracked: Vec<Confirmer>,
+    /// The transaction that kept the entries back.
+    transaction: Option<Arc<Staging>>,
+}
+
+impl PendingSource {
+    /// Adds what confirms the entry of a draft.
+    pub(super) fn add(&mut self, tracked: Confirmer) {
+        if tracked.is_needed() {
+            self.tracked.push(tracked);
         }
-        Ok(pending)
     }
 
-    /// Tells when the entries are written, or that they are not going to be.
-    pub(crate) fn telling(mut self, staging: Arc<Staging>) -> Self {
-        self.staging = Some(staging);
-        self
+    fn written(mut self) {
+        if let Some(transaction) = self.transaction.take() {
+            transaction.set_committed();
+        }
+        self.tracked.drain(..).for_each(Confirmer::written);
     }
 
-    /// Takes over what a transaction kept back.
-    pub(crate) fn kept_back(entries: Vec<LogEntry>, staging: Arc<Staging>) -> Self {
-        let recorded = entries.iter().map(|entry| Receipt::Recorded(entry.id));
+    fn staged(mut self, staging: &Staging) {
+        if let Some(transaction) = self.transaction.take() {
+            transaction.set_staged(staging);
+        }
+        for tracked in self.tracked.drain(..) {
+            tracked.staged(&staging.confirmation);
+        }
+    }
+
+    fn queued(mut self, slot: &Arc<Slot>) {
+        if let Some(transaction) = self.transaction.take() {
+            transaction.set_queued(slot);
+        }
+        for tracked in self.tracked.drain(..) {
+            tracked.queued(slot);
+        }
+    }
+}
+
+impl Drop for PendingSource {
+    fn drop(&mut self) {
+        if let Some(transaction) = self.transaction.take() {
+            transaction.set_rolled_back();
+        }
+    }
+}
+
+impl<R> Pending<R> {
+    pub(super) fn new(
+        log: AuditLog,
+        entries: Vec<LogEntry>,
+        receipts: R,
+        source: PendingSource,
+    ) -> Self {
         Self {
-            receipts: recorded.collect(),
+            log,
             entries,
-            staging: Some(staging),
+            receipts,
+            source,
         }
     }
 
@@ -85,36 +113,117 @@ impl Pending {
         &self.entries
     }
 
-    /// Returns the receipts as they will be.
-    pub(crate) fn receipts(&self) -> &[Receipt] {
-        &self.receipts
+    /// Confirms that the entries are written, and returns the receipts in the order of the drafts.
+    ///
+    /// For adapters, which write the [entries](Self::entries) into a transaction first.
+    pub fn confirm(self) -> R {
+        self.source.written();
+        self.receipts
     }
 
-    /// Returns the receipts, in the order of the drafts, now that the entries are written.
-    pub fn written(mut self) -> Vec<Receipt> {
-        if let Some(staging) = self.staging.take() {
-            staging.set_outcome(Outcome::Committed);
-        }
-        std::mem::take(&mut self.receipts)
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        if let Some(staging) = &self.staging {
-            staging.set_outcome(Outcome::RolledBack);
-        }
+    /// Returns the entries, without confirming them.
+    pub(super) fn into_entries(self) -> Vec<LogEntry> {
+        self.entries
     }
 }
 
-impl Draft {
-    /// Makes the entry, for an adapter of a database driver to write into a transaction of the
-    /// caller's own. Inside an audit transaction it has the id of that.
+impl<R: Receipts> Pending<R> {
+    /// Records the entries as one batch, as [`Draft::record`](crate::Draft::record) does.
     ///
     /// # Errors
-    /// If the entry cannot be made, as for [`record`](Self::record).
-    pub fn pending(self) -> Result<Pending> {
-        let transaction = Staging::id_of(&self.log);
-        Pending::of([self], transaction)
+    /// Returns the error of the store if it does not take the batch. Then nothing was recorded,
+    /// unless [`Error::is_unconfirmed`](crate::Error::is_unconfirmed).
+    pub fn record(self) -> Result<R> {
+        if let Some(staging) = Staging::of(&self.log) {
+            staging.stage(self.entries)?;
+            self.source.staged(&staging);
+            return Ok(self.receipts);
+        }
+        let kept = self.log.write(&self.entries)?;
+        self.source.written();
+        Ok(kept.receipts(self.receipts))
+    }
+
+    /// Leaves the entries to the log's writer thread as one batch, as
+    /// [`Draft::submit`](crate::Draft::submit) does.
+    pub fn submit(self) -> Ticket<R> {
+        if let Some(staging) = Staging::of(&self.log) {
+            return Ticket::ready(staging.stage(self.entries).map(|()| {
+                self.source.staged(&staging);
+                self.receipts
+            }));
+        }
+        let ticket = self.log.enqueue(self.entries, self.receipts);
+        match ticket.slot() {
+            Some(slot) => self.source.queued(slot),
+            None if ticket.has_failed() => {}
+            None => self.source.written(),
+        }
+        ticket
+    }
+}
+
+impl Pending {
+    /// Takes over the entries that a transaction kept back.
+    pub(super) fn kept_back(entries: Vec<LogEntry>, transaction: Arc<Staging>) -> Self {
+        let receipts = entries.iter().map(|entry| Receipt::Recorded(entry.id));
+        let receipts = receipts.collect();
+        let log = transaction.log.clone();
+        let source = PendingSource {
+            tracked: Vec::new(),
+            transaction: Some(transaction),
+        };
+        Self::new(log, entries, receipts, source)
+    }
+}
+
+/// What can be recorded: a draft, many drafts, a unit, the changes of a tracked object, and the
+/// entries that a transaction kept back.
+///
+/// Adapters of database drivers give all of them the method `record_in` by it.
+///
+/// # Example: the method of an adapter
+/// ```
+/// use audit_core::backend::IntoPending;
+/// use audit_core::{AuditLog, LogEntry, Receipt, Result};
+///
+/// type Transaction = Vec<LogEntry>; // of a database driver
+///
+/// fn record_in<D: IntoPending>(draft: D, transaction: &mut Transaction) -> Result<D::Receipts> {
+///     let pending = draft.into_pending()?;
+///     transaction.extend_from_slice(pending.entries()); // INSERT INTO ..
+///     Ok(pending.confirm())
+/// }
+///
+/// let log = AuditLog::builder().build();
+/// let mut transaction = Transaction::new();
+/// assert!(record_in(log.event("charged"), &mut transaction)?.is_recorded());
+/// assert_eq!(transaction[0].action, "charged");
+/// # Ok::<(), audit_core::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be recorded",
+    label = "not a draft, drafts, a unit, a tracked object or pending entries",
+    note = "to record a value, draft its entry with `created`, `updated` or `deleted`"
+)]
+pub trait IntoPending: Sized {
+    /// A [`Receipt`], or one for each draft.
+    type Receipts: Receipts;
+
+    /// Makes the entries.
+    ///
+    /// Inside an audit transaction they have the id of that.
+    ///
+    /// # Errors
+    /// Returns the error of [`Draft::record`](crate::Draft::record) if one of the entries cannot be
+    /// made; then there are none.
+    fn into_pending(self) -> Result<Pending<Self::Receipts>>;
+}
+
+impl<R: Receipts> IntoPending for Pending<R> {
+    type Receipts = R;
+
+    fn into_pending(self) -> Result<Self> {
+        Ok(self)
     }
 }

@@ -5,15 +5,17 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::confirmation::{Confirmation, Confirmer};
 use super::draft::Draft;
-use super::pending::Pending;
+use super::pending::{IntoPending, Pending};
 use super::ready::invalid;
-use super::transaction::{Outcome, Staging};
+use super::staging::{Staging, report_dropped};
 use crate::change::Changes;
 use crate::critical::log_or_print_once;
 use crate::error::{Error, Result, ValueError};
 use crate::log::AuditLog;
 use crate::pipeline::receipt::Receipt;
+use crate::pipeline::ticket::Ticket;
 use crate::registry::Registration;
 use crate::value::auditable::Auditable;
 use crate::value::diff::{Difference, compare, compare_with};
@@ -39,8 +41,8 @@ pub struct Tracked<T: Auditable + Clone + 'static> {
     log: AuditLog,
     /// `None` only while it is taken apart.
     object: Option<Both<T>>,
-    /// What was recorded in transactions that may still fail, with the state before.
-    staged: Vec<(Arc<Staging>, Original<T>)>,
+    /// The drafts of changes that may still fail to be recorded, each with the state before.
+    drafted: Vec<(Arc<Confirmation>, Original<T>)>,
     /// The last [`save`](Self::save) failed, and nothing changed since.
     unsaved: bool,
 }
@@ -96,7 +98,7 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
                 original,
                 current: object,
             }),
-            staged: Vec::new(),
+            drafted: Vec::new(),
             unsaved: false,
         }
     }
@@ -142,21 +144,36 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
     }
 
     fn original_of<'o>(&'o self, both: &'o Both<T>) -> &'o Original<T> {
-        let failed =
-            |(staging, _): &&(Arc<Staging>, Original<T>)| staging.outcome() == Outcome::RolledBack;
-        let before = self.staged.iter().find(failed);
+        let mut drafted = self.drafted.iter();
+        let before = drafted.find(|(confirmation, _)| confirmation.is_written() == Some(false));
         before.map_or(&both.original, |(_, before)| before)
     }
 
-    /// Drafts the entry of the update, to look at it; [`record_with`](Self::record_with)
-    /// records one with a reason or extra data, [`pending_with`](Self::pending_with) makes one for
-    /// a transaction of the caller's own.
-    pub fn draft(&self) -> Draft {
+    /// Drafts the entry of the changes, to give it a reason or extra data before it is recorded:
+    /// `tracked.draft().reason("ticket 4711").record()`.
+    ///
+    /// From now on changes are counted from here. If the draft is dropped, skipped or fails to be
+    /// recorded, or the transaction that it is recorded in is rolled back, the changes are
+    /// unrecorded again. A transaction of a database driver reports no rollback: read the object
+    /// again after one.
+    pub fn draft(&mut self) -> Draft {
         let both = self.both();
         let original = self.original_of(both);
         let before = original.before.as_ref();
-        self.log
-            .updated_since(&original.object, before, &both.current)
+        let draft = self
+            .log
+            .updated_since(&original.object, before, &both.current);
+        if !draft.is_made() {
+            return draft;
+        }
+        let before = original.clone();
+        let confirmation = Arc::new(Confirmation::default());
+        self.drafted
+            .retain(|(confirmation, _)| confirmation.is_written().is_none());
+        self.drafted.push((Arc::clone(&confirmation), before));
+        let original = Original::of(&self.log, &self.both().current);
+        self.both_mut().original = original;
+        draft.confirming(Confirmer::of(&confirmation))
     }
 
     /// Persists the object with `persist`, and records its changes if that succeeds.
@@ -187,67 +204,20 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
     /// # Errors
     /// As [`Draft::record`]; the changes then stay unrecorded.
     pub fn record(&mut self) -> Result<Receipt> {
-        self.record_with(|draft| draft)
+        self.draft().record()
     }
 
-    /// Records the changes as [`record`](Self::record) does, with what `finish` adds to the
-    /// draft, such as a reason.
-    ///
-    /// # Errors
-    /// As [`Draft::record`]; the changes then stay unrecorded.
-    pub fn record_with(&mut self, finish: impl FnOnce(Draft) -> Draft) -> Result<Receipt> {
-        let receipt = finish(self.draft()).record()?;
-        if !matches!(receipt, Receipt::Skipped(_)) {
-            self.stage(Staging::of(&self.log));
-        }
-        Ok(receipt)
-    }
-
-    /// Makes the entry of the changes, for an adapter of a database driver to write into a
-    /// transaction of the caller's own: `tracked.pending()?.write_in(&mut transaction)`. From now
-    /// on changes are counted from here; if the entry is not written, they are unrecorded again.
-    ///
-    /// If the transaction is rolled back after that, nobody tells this object: read it again.
-    /// [`Unit::tracked`](crate::Unit::tracked) writes the entry together with others.
-    ///
-    /// # Errors
-    /// As [`Draft::record`]; the changes then stay unrecorded.
-    pub fn pending(&mut self) -> Result<Pending> {
-        self.pending_with(|draft| draft)
-    }
-
-    /// Makes the entry as [`pending`](Self::pending) does, with what `finish` adds to the draft,
-    /// such as a reason.
-    ///
-    /// # Errors
-    /// As [`Draft::record`]; the changes then stay unrecorded.
-    pub fn pending_with(&mut self, finish: impl FnOnce(Draft) -> Draft) -> Result<Pending> {
-        let pending = finish(self.draft()).pending()?;
-        if matches!(pending.receipts(), [Receipt::Skipped(_)]) {
-            return Ok(pending);
-        }
-        let staging = Staging::apart(&self.log);
-        self.stage(Some(Arc::clone(&staging)));
-        Ok(pending.telling(staging))
-    }
-
-    /// Takes the changes for recorded; with a transaction, unless that fails.
-    pub(crate) fn stage(&mut self, staging: Option<Arc<Staging>>) {
-        let before = self.original_of(self.both()).clone();
-        self.staged
-            .retain(|(staging, _)| staging.outcome() == Outcome::Open);
-        self.staged.extend(staging.map(|staging| (staging, before)));
-        let original = Original::of(&self.log, &self.both().current);
-        self.both_mut().original = original;
+    /// Leaves the entry of the changes to the log's writer thread, as [`Draft::submit`] does. If
+    /// it cannot be written, the changes are unrecorded again.
+    pub fn submit(&mut self) -> Ticket {
+        self.draft().submit()
     }
 
     /// Returns whether the changes were recorded in a transaction that failed, and nothing
     /// changed since.
     fn was_rolled_back(&self, both: &Both<T>) -> bool {
-        let failed = |(staging, _): &(Arc<Staging>, Original<T>)| {
-            !staging.is_apart() && staging.outcome() == Outcome::RolledBack
-        };
-        self.staged.iter().any(failed)
+        let mut drafted = self.drafted.iter();
+        drafted.any(|(confirmation, _)| confirmation.is_rolled_back())
             && both
                 .original
                 .difference(&self.log, &both.current)
@@ -266,6 +236,15 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
             Some(both) => both.current,
             None => unreachable!("a tracked object is used after it was taken apart"),
         }
+    }
+}
+
+/// The changes, as [`Tracked::draft`] drafts them.
+impl<T: Auditable + Clone + 'static> IntoPending for &mut Tracked<T> {
+    type Receipts = Receipt;
+
+    fn into_pending(self) -> Result<Pending<Receipt>> {
+        self.draft().into_pending()
     }
 }
 
@@ -341,12 +320,4 @@ impl<T: Auditable + Clone + 'static> Drop for Tracked<T> {
             None => report_dropped(&self.log, what),
         }
     }
-}
-
-/// Reports an object that was dropped with unrecorded changes.
-pub(crate) fn report_dropped(log: &AuditLog, what: String) {
-    static PRINTED: AtomicBool = AtomicBool::new(false);
-    let message = format!("a tracked object was dropped with unrecorded changes: {what}");
-    log_or_print_once(&PRINTED, log::Level::Warn, &message);
-    log.shared().pipeline.note_unrecorded(what);
 }

@@ -1,20 +1,22 @@
-//! Units of work: the entries of one transaction of the caller's own.
+//! Units of work: drafts that are recorded together.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use uuid::Uuid;
 
 use super::draft::Draft;
-use super::pending::Pending;
+use super::drafts::pending_of;
+use super::pending::{IntoPending, Pending};
+use super::staging::Staging;
 use super::tracked::Tracked;
-use super::transaction::{Outcome, Staging};
 use crate::action::Action;
 use crate::critical::log_or_print_once;
 use crate::entry::LogEntry;
 use crate::error::Result;
 use crate::log::AuditLog;
+use crate::pipeline::receipt::Receipt;
+use crate::pipeline::ticket::Ticket;
 use crate::value::auditable::Auditable;
 
 /// Starts a unit of work of the current log; see [`Unit`].
@@ -23,20 +25,21 @@ pub fn unit() -> Unit {
 }
 
 impl AuditLog {
-    /// Starts a unit of work: what is to be written into a transaction of the caller's own.
+    /// Starts a unit of work: drafts that are recorded together.
     pub fn unit(&self) -> Unit {
         Unit::of(self)
     }
 }
 
-/// The drafts of one transaction of the caller's own, to be written into it by one statement.
+/// Drafts that are recorded together, as one batch with one `transaction_id`: that of the
+/// [transaction](crate::transaction()) that the unit is made in, or one of its own.
 ///
-/// It collects and does nothing else. The adapter of a database driver writes it: with its
-/// extension trait in scope, `unit.write_in(&mut transaction)` before the commit. Its entries
-/// have one `transaction_id`: that of the [transaction](crate::transaction()) it is made in,
-/// or one of its own.
+/// It collects drafts and does nothing else. [`record`](Self::record) and
+/// [`submit`](Self::submit) write to the log's store. With the trait `RecordIn` of an adapter in
+/// scope, `unit.record_in(&mut transaction)` writes the entries into a transaction of a database
+/// driver by one statement, before its commit.
 ///
-/// Dropped with entries that nobody wrote, and without [`discard`](Self::discard), it warns through
+/// Dropped with unrecorded entries, and without [`discard`](Self::discard), it warns through
 /// `log` and counts in [`LogStats::unrecorded`](crate::LogStats::unrecorded).
 ///
 /// # Example: two changes, one unit
@@ -47,20 +50,17 @@ impl AuditLog {
 /// let mut unit = log.unit();
 /// unit.event("charged");
 /// unit.add(log.event("shipped").reason("express"));
-/// assert_eq!(unit.entries().count(), 2);
+/// assert_eq!(unit.record()?.len(), 2);
 ///
-/// let pending = unit.pending()?; // what `write_in` of an adapter begins with
-/// let [charged, shipped] = pending.entries() else { unreachable!() };
+/// let [charged, shipped] = &log.query().all()?[..] else { unreachable!() };
 /// assert_eq!(charged.transaction_id, shipped.transaction_id);
 /// # Ok::<(), audit_core::Error>(())
 /// ```
-#[must_use = "a unit records nothing until an adapter writes it"]
+#[must_use = "a unit records nothing until `record`, `submit` or `record_in`"]
 pub struct Unit {
     log: AuditLog,
     id: Uuid,
     drafts: Vec<Draft>,
-    /// What tracked objects wait for.
-    staging: Option<Arc<Staging>>,
 }
 
 impl Unit {
@@ -69,7 +69,6 @@ impl Unit {
             log: log.clone(),
             id: Staging::id_of(log).unwrap_or_else(|| log.fresh_id()),
             drafts: Vec::new(),
-            staging: None,
         }
     }
 
@@ -119,31 +118,13 @@ impl Unit {
         self
     }
 
-    /// Adds the update of a tracked object, whose changes count as recorded from here on: unless
-    /// the unit is not written, or the context or the registration says that nothing is recorded.
-    ///
-    /// If the transaction is rolled back after that, nobody tells the object: read it again.
+    /// Adds the update of a tracked object: [`add`](Self::add) of its
+    /// [`draft`](Tracked::draft).
     pub fn tracked<T: Auditable + Clone + 'static>(
         &mut self,
         object: &mut Tracked<T>,
     ) -> &mut Self {
-        self.tracked_with(object, |draft| draft)
-    }
-
-    /// Adds the update of a tracked object as [`tracked`](Self::tracked) does, with what `finish`
-    /// adds to the draft, such as a reason.
-    pub fn tracked_with<T: Auditable + Clone + 'static>(
-        &mut self,
-        object: &mut Tracked<T>,
-        finish: impl FnOnce(Draft) -> Draft,
-    ) -> &mut Self {
-        let draft = finish(object.draft());
-        if !draft.is_skipped() {
-            let apart = || Staging::apart(&self.log);
-            let staging = self.staging.get_or_insert_with(apart);
-            object.stage(Some(Arc::clone(staging)));
-        }
-        self.add(draft)
+        self.add(object.draft())
     }
 
     /// Returns the entries as they would be written, before hooks see them.
@@ -156,20 +137,30 @@ impl Unit {
         self.drafts.clear();
     }
 
-    /// Makes the entries, for an adapter to write.
+    /// Records the entries as one batch in the log's own store; the receipts come in the order of
+    /// the drafts.
     ///
     /// # Errors
-    /// If one of them cannot be made, as for [`Draft::record`]; then there are none.
-    pub fn pending(mut self) -> Result<Pending> {
-        let drafts = std::mem::take(&mut self.drafts);
-        for draft in &drafts {
-            draft.must_be_of(&self.log)?;
+    /// As [`AuditLog::record_all`].
+    pub fn record(self) -> Result<Vec<Receipt>> {
+        self.into_pending()?.record()
+    }
+
+    /// Leaves the entries to the log's writer thread as one batch, as [`Draft::submit`] does.
+    pub fn submit(self) -> Ticket<Vec<Receipt>> {
+        match self.into_pending() {
+            Ok(pending) => pending.submit(),
+            Err(error) => Ticket::ready(Err(error)),
         }
-        let pending = Pending::of(drafts, Some(self.id))?;
-        Ok(match self.staging.take() {
-            Some(staging) => pending.telling(staging),
-            None => pending,
-        })
+    }
+}
+
+impl IntoPending for Unit {
+    type Receipts = Vec<Receipt>;
+
+    fn into_pending(mut self) -> Result<Pending> {
+        let drafts = std::mem::take(&mut self.drafts);
+        pending_of(&self.log, drafts, Some(self.id))
     }
 }
 
@@ -185,9 +176,6 @@ impl fmt::Debug for Unit {
 impl Drop for Unit {
     fn drop(&mut self) {
         static PRINTED: AtomicBool = AtomicBool::new(false);
-        if let Some(staging) = &self.staging {
-            staging.set_outcome(Outcome::RolledBack);
-        }
         let lost: Vec<_> = self
             .entries()
             .map(|entry| format!("{} {} {}", entry.action, entry.model, entry.object_pk))
@@ -204,6 +192,7 @@ impl Drop for Unit {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pending::IntoPending as _;
     use crate::error::Error;
     use crate::log::{AuditLog, Flow};
     use crate::pipeline::receipt::Receipt;
@@ -233,7 +222,7 @@ mod tests {
         let mut unit = log.unit();
         unit.event("charged").event("secret").event("shipped");
         let id = unit.id();
-        let pending = unit.pending().unwrap();
+        let pending = unit.into_pending().unwrap();
         assert_eq!(pending.entries().len(), 2);
         assert!(
             pending
@@ -241,7 +230,7 @@ mod tests {
                 .iter()
                 .all(|entry| entry.transaction_id == Some(id))
         );
-        let receipts = pending.written();
+        let receipts = pending.confirm();
         assert!(matches!(
             receipts[..],
             [
@@ -267,7 +256,7 @@ mod tests {
         let log = AuditLog::builder().build();
         let mut unit = log.unit();
         unit.add_all(["charged", "shipped"].map(|name| log.event(name)));
-        assert_eq!(unit.pending().unwrap().written().len(), 2);
+        assert_eq!(unit.into_pending().unwrap().confirm().len(), 2);
     }
 
     #[test]
@@ -275,12 +264,12 @@ mod tests {
         let log = AuditLog::builder().build();
         let transaction = log.begin();
         let id = Some(transaction.id());
-        let pending = log.event("charged").pending().unwrap();
+        let pending = log.event("charged").into_pending().unwrap();
         assert_eq!(pending.entries()[0].transaction_id, id);
         let entry = log.event("charged").into_entry().unwrap().unwrap();
         assert_eq!(entry.transaction_id, id);
         drop(transaction);
-        let pending = log.event("charged").pending().unwrap();
+        let pending = log.event("charged").into_pending().unwrap();
         assert_eq!(pending.entries()[0].transaction_id, None);
     }
 
@@ -289,7 +278,7 @@ mod tests {
         let (log, other) = (AuditLog::builder().build(), AuditLog::builder().build());
         let mut unit = log.unit();
         unit.add(other.event("charged"));
-        assert!(matches!(unit.pending(), Err(Error::OtherLog)));
+        assert!(matches!(unit.into_pending(), Err(Error::OtherLog)));
     }
 
     #[test]
@@ -300,7 +289,7 @@ mod tests {
         let receipt = log.event("charged").record().unwrap();
         let pending = transaction.pending().unwrap();
         assert_eq!(pending.entries()[0].transaction_id, Some(id));
-        assert_eq!(pending.written(), [receipt]);
+        assert_eq!(pending.confirm(), [receipt]);
         assert_eq!(log.query().count().unwrap(), 0);
         // The transaction is over: this one goes to the log's own store.
         log.event("shipped").record().unwrap();

@@ -82,9 +82,8 @@
 //!
 //! # In the caller's own transaction
 //!
-//! With [`RecordIn`] and [`WriteIn`] in scope, `draft.record_in(&transaction)` and
-//! `unit.write_in(&transaction)` write entries into a transaction of `tokio-postgres` or
-//! `deadpool-postgres`; the crates `audit-sqlx`, `audit-diesel` and `audit-sea-orm` do the same
+//! With [`RecordIn`] in scope, `draft.record_in(&transaction)` writes entries into a transaction of
+//! `tokio-postgres` or `deadpool-postgres`, and so do many drafts, units and tracked objects; the crates `audit-sqlx`, `audit-diesel` and `audit-sea-orm` do the same
 //! for those drivers. The store reads such entries like its own.
 //!
 //! Triggers refuse UPDATE and TRUNCATE, and DELETE outside retention, to everybody, also in sessions
@@ -199,8 +198,7 @@ pub use crate::check::{Check, Mismatch};
 pub use crate::error::sqlstate;
 pub use crate::follow::{ParsePositionError, Position};
 pub use crate::in_transaction::{
-    Error, InSchema, OnPrepared, Prepared, RecordIn, Runs, Schema, Target, WriteIn, append_in,
-    in_schema,
+    Error, InSchema, OnPrepared, Prepared, RecordIn, Runs, Schema, Target, append_in, in_schema,
 };
 pub use crate::info::StoreInfo;
 pub use crate::options::PostgresOptions;

@@ -1,12 +1,12 @@
-//! The traits that every adapter has.
+//! The trait that every adapter has.
 
-/// Defines `RecordIn` and `WriteIn`, by which drafts and units are written into a transaction,
-/// for an adapter whose trait `Target` has a method `append(entries)`.
+/// Defines `RecordIn`, by which everything that can be recorded is written into a transaction, for
+/// an adapter whose trait `Target` has a method `append(entries)`.
 ///
 /// `async` or `sync` says what that method is; the type is that of the argument. The adapter has
 /// an [`adapter_error!`](crate::adapter_error!) of its own.
 ///
-/// # Example: the traits of an adapter
+/// # Example: the trait of an adapter
 /// ```
 /// mod adapter {
 ///     use audit_core::LogEntry;
@@ -26,163 +26,86 @@
 ///     }
 /// }
 ///
-/// use adapter::{RecordIn as _, WriteIn as _};
+/// use adapter::RecordIn as _;
 ///
 /// let mut transaction = Vec::new();
 /// audit_core::event("charged").record_in(&mut transaction)?;
 /// let mut unit = audit_core::unit();
 /// unit.event("packed").event("shipped");
-/// unit.write_in(&mut transaction)?;
+/// unit.record_in(&mut transaction)?;
 /// assert_eq!(transaction.len(), 3);
 /// # Ok::<(), adapter::Error>(())
 /// ```
 #[macro_export]
 macro_rules! adapter_traits {
     (async $target:ty) => {
-        /// Records a draft in a transaction of the caller's own.
-        pub trait RecordIn: Sized {
-            /// Records the entry in a transaction: it is kept if that commits. Sinks do not see
-            /// it.
+        /// Records in a transaction of the caller's own: a draft, many drafts, a unit, the changes of
+        /// a [tracked object]($crate::__core::Tracked), or the entries that an audit transaction
+        /// kept back ([`Transaction::pending`]($crate::__core::Transaction::pending)).
+        pub trait RecordIn: $crate::__core::backend::IntoPending {
+            /// Writes all entries into a transaction, or none, as [`append_in`] does: they are kept
+            /// if that commits. Sinks do not see them.
+            ///
+            /// Returns a receipt, or one for each of many drafts. The entries are made when this is
+            /// called, and written when the future is awaited.
             ///
             /// # Errors
-            /// As [`append_in`], and [`Error::Entry`] if the entry cannot be made.
+            /// As [`append_in`], and [`Error::Entry`] if an entry cannot be made, as for
+            /// [`Draft::record`]($crate::__core::Draft::record).
             fn record_in(
                 self,
                 target: $target,
             ) -> impl ::std::future::Future<
-                Output = ::std::result::Result<$crate::__core::Receipt, Error>,
+                Output = ::std::result::Result<Self::Receipts, Error>,
             > + Send;
         }
 
-        /// Writes a unit of work, many drafts, the changes of a
-        /// [tracked object]($crate::__core::Tracked::pending), or what an audit transaction kept
-        /// back ([`Transaction::pending`]($crate::__core::Transaction::pending)), into a
-        /// transaction of the caller's own.
-        pub trait WriteIn: Sized {
-            /// Writes all entries into a transaction, or none, as [`append_in`] does: they are kept
-            /// if that commits. The receipts come in the order of the drafts. Sinks do not see
-            /// the entries.
-            ///
-            /// # Errors
-            /// As [`append_in`], and if an entry cannot be made, as for
-            /// [`Draft::record`]($crate::__core::Draft::record).
-            fn write_in(
+        impl<D> RecordIn for D
+        where
+            D: $crate::__core::backend::IntoPending<Receipts: Send>,
+        {
+            fn record_in(
                 self,
                 target: $target,
             ) -> impl ::std::future::Future<
-                Output = ::std::result::Result<::std::vec::Vec<$crate::__core::Receipt>, Error>,
-            > + Send;
-        }
-
-        impl RecordIn for $crate::__core::Draft {
-            async fn record_in(
-                self,
-                target: $target,
-            ) -> ::std::result::Result<$crate::__core::Receipt, Error> {
-                let receipts = WriteIn::write_in(self.pending()?, target).await?;
-                // A draft has one receipt.
-                let receipt = receipts.into_iter().next();
-                ::std::result::Result::Ok(receipt.unwrap_or($crate::__core::Receipt::Unchanged))
-            }
-        }
-
-        impl WriteIn for $crate::__core::Unit {
-            async fn write_in(
-                self,
-                target: $target,
-            ) -> ::std::result::Result<::std::vec::Vec<$crate::__core::Receipt>, Error> {
-                WriteIn::write_in(self.pending()?, target).await
-            }
-        }
-
-        impl WriteIn for $crate::__core::Drafts {
-            async fn write_in(
-                self,
-                target: $target,
-            ) -> ::std::result::Result<::std::vec::Vec<$crate::__core::Receipt>, Error> {
-                WriteIn::write_in(self.pending()?, target).await
-            }
-        }
-
-        impl WriteIn for $crate::__core::Pending {
-            async fn write_in(
-                self,
-                target: $target,
-            ) -> ::std::result::Result<::std::vec::Vec<$crate::__core::Receipt>, Error> {
-                target.append(self.entries()).await?;
-                ::std::result::Result::Ok(self.written())
+                Output = ::std::result::Result<Self::Receipts, Error>,
+            > + Send {
+                let pending = self.into_pending();
+                async move {
+                    let pending = pending?;
+                    target.append(pending.entries()).await?;
+                    ::std::result::Result::Ok(pending.confirm())
+                }
             }
         }
     };
     (sync $target:ty) => {
-        /// Records a draft in a transaction of the caller's own.
-        pub trait RecordIn: Sized {
-            /// Records the entry in a transaction: it is kept if that commits. Sinks do not see
-            /// it.
-            ///
-            /// # Errors
-            /// As [`append_in`], and [`Error::Entry`] if the entry cannot be made.
-            fn record_in(
-                self,
-                target: $target,
-            ) -> ::std::result::Result<$crate::__core::Receipt, Error>;
-        }
-
-        /// Writes a unit of work, many drafts, the changes of a
-        /// [tracked object]($crate::__core::Tracked::pending), or what an audit transaction kept
-        /// back ([`Transaction::pending`]($crate::__core::Transaction::pending)), into a
-        /// transaction of the caller's own.
-        pub trait WriteIn: Sized {
+        /// Records in a transaction of the caller's own: a draft, many drafts, a unit, the changes of
+        /// a [tracked object]($crate::__core::Tracked), or the entries that an audit transaction
+        /// kept back ([`Transaction::pending`]($crate::__core::Transaction::pending)).
+        pub trait RecordIn: $crate::__core::backend::IntoPending {
             /// Writes all entries into a transaction, or none, as [`append_in`] does: they are kept
-            /// if that commits. The receipts come in the order of the drafts. Sinks do not see
-            /// the entries.
+            /// if that commits. Sinks do not see them.
+            ///
+            /// Returns a receipt, or one for each of many drafts.
             ///
             /// # Errors
-            /// As [`append_in`], and if an entry cannot be made, as for
+            /// As [`append_in`], and [`Error::Entry`] if an entry cannot be made, as for
             /// [`Draft::record`]($crate::__core::Draft::record).
-            fn write_in(
-                self,
-                target: $target,
-            ) -> ::std::result::Result<::std::vec::Vec<$crate::__core::Receipt>, Error>;
-        }
-
-        impl RecordIn for $crate::__core::Draft {
             fn record_in(
                 self,
                 target: $target,
-            ) -> ::std::result::Result<$crate::__core::Receipt, Error> {
-                let receipts = WriteIn::write_in(self.pending()?, target)?;
-                // A draft has one receipt.
-                let receipt = receipts.into_iter().next();
-                ::std::result::Result::Ok(receipt.unwrap_or($crate::__core::Receipt::Unchanged))
-            }
+            ) -> ::std::result::Result<Self::Receipts, Error>;
         }
 
-        impl WriteIn for $crate::__core::Unit {
-            fn write_in(
+        impl<D: $crate::__core::backend::IntoPending> RecordIn for D {
+            fn record_in(
                 self,
                 target: $target,
-            ) -> ::std::result::Result<::std::vec::Vec<$crate::__core::Receipt>, Error> {
-                WriteIn::write_in(self.pending()?, target)
-            }
-        }
-
-        impl WriteIn for $crate::__core::Drafts {
-            fn write_in(
-                self,
-                target: $target,
-            ) -> ::std::result::Result<::std::vec::Vec<$crate::__core::Receipt>, Error> {
-                WriteIn::write_in(self.pending()?, target)
-            }
-        }
-
-        impl WriteIn for $crate::__core::Pending {
-            fn write_in(
-                self,
-                target: $target,
-            ) -> ::std::result::Result<::std::vec::Vec<$crate::__core::Receipt>, Error> {
-                target.append(self.entries())?;
-                ::std::result::Result::Ok(self.written())
+            ) -> ::std::result::Result<Self::Receipts, Error> {
+                let pending = self.into_pending()?;
+                target.append(pending.entries())?;
+                ::std::result::Result::Ok(pending.confirm())
             }
         }
     };

@@ -41,9 +41,9 @@
 //!
 //! [`install`] makes the trail's tables beside the tables of an application, and
 //! [`append_in`] writes entries into a transaction that is open there, so that a change and
-//! its entry are committed or rolled back together. With [`RecordIn`] and [`WriteIn`] in scope,
-//! `draft.record_in(&transaction)` and `unit.write_in(&transaction)` do so for drafts and units
-//! of work; the crates `audit-sqlx`, `audit-diesel` and `audit-sea-orm` do the same for those
+//! its entry are committed or rolled back together. With [`RecordIn`] in scope,
+//! `draft.record_in(&transaction)` does so, and so do many drafts, units and tracked objects. The
+//! crates `audit-sqlx`, `audit-diesel` and `audit-sea-orm` do the same for those
 //! drivers. [`SqliteOptions::shared_file`] opens such a file as a
 //! store, for reading the trail and for entries outside any transaction.
 //!
@@ -77,7 +77,7 @@ mod url;
 mod writer;
 
 pub use crate::check::{Check, Mismatch, SchemaDifference};
-pub use crate::in_transaction::{Error, RecordIn, WriteIn, append_in, install};
+pub use crate::in_transaction::{Error, RecordIn, append_in, install};
 pub use crate::info::StoreInfo;
 pub use crate::options::{Durability, SqliteOptions};
 pub use crate::schema::{APPLICATION_ID, SCHEMA_VERSION};

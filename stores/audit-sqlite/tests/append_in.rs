@@ -4,7 +4,7 @@ mod scratch;
 
 use audit_core::{AuditLog, Query, Store, StoreError};
 use audit_sqlite::rusqlite::{self, Connection, ErrorCode};
-use audit_sqlite::{Error, RecordIn as _, SqliteStore, WriteIn as _, append_in, install};
+use audit_sqlite::{Error, RecordIn as _, SqliteStore, append_in, install};
 use audit_testkit::entries;
 
 fn database() -> (Connection, std::path::PathBuf) {
@@ -326,7 +326,7 @@ fn an_entry_that_cannot_be_undone_takes_the_transaction_with_it() {
 fn the_error_is_that_of_every_adapter() {
     fn charge(connection: &Connection, log: &AuditLog) -> rusqlite::Result<()> {
         log.event("charged").record_in(connection)?;
-        log.unit().write_in(connection)?;
+        log.unit().record_in(connection)?;
         Ok(())
     }
     let (connection, _file) = database();

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use audit_core::Receipt;
 use audit_sqlite::rusqlite::{Connection, Result as SqlResult, Savepoint, Transaction};
-use audit_sqlite::{RecordIn as _, WriteIn as _, append_in};
+use audit_sqlite::{RecordIn as _, append_in};
 use audit_testbed::in_transaction::{End, Failure, Location, Step, Suite, main as suites};
 
 fn main() {
@@ -51,7 +51,8 @@ fn take(
         match step {
             Step::Sql(sql) => open.execute_batch(&sql)?,
             Step::Record(draft) => receipts.push(draft.record_in(open)?),
-            Step::Write(unit) => receipts.extend(unit.write_in(open)?),
+            Step::RecordUnit(unit) => receipts.extend(unit.record_in(open)?),
+            Step::RecordPending(pending) => receipts.extend(pending.record_in(open)?),
             Step::Append(entries) => append_in(open, &entries)?,
             Step::Savepoint(steps, end) => {
                 let mut savepoint = open.savepoint()?;

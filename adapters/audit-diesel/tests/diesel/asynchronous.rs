@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use audit_core::Receipt;
-use audit_diesel::asynchronous::{RecordIn as _, Target, WriteIn as _, append_in};
+use audit_diesel::asynchronous::{RecordIn as _, Target, append_in};
 use audit_diesel::{Error, Schema, in_schema};
 use audit_testbed::in_transaction::{End, Failure, Location, Step};
 use diesel::SqliteConnection;
@@ -128,7 +128,8 @@ async fn write(
 ) -> Result<(), Error> {
     match step {
         Step::Record(draft) => receipts.push(draft.record_in(target).await?),
-        Step::Write(unit) => receipts.extend(unit.write_in(target).await?),
+        Step::RecordUnit(unit) => receipts.extend(unit.record_in(target).await?),
+        Step::RecordPending(pending) => receipts.extend(pending.record_in(target).await?),
         Step::Append(entries) => append_in(target, &entries).await?,
         Step::Sql(_) | Step::Savepoint(..) => unreachable!("no step that writes entries"),
     }

@@ -1,7 +1,7 @@
 //! Entries in transactions of diesel and diesel-async.
 
 use audit_core::{AuditLog, Receipt};
-use audit_diesel::{Error, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
+use audit_diesel::{Error, RecordIn as _, Schema, Target, append_in, in_schema};
 use audit_testbed::in_transaction::{
     Database as _, End, Failure, Location, Sqlite, Step, Suite, main as suites, trial,
 };
@@ -131,7 +131,8 @@ fn take<C: Connection>(
 fn write(target: &mut impl Target, step: Step, receipts: &mut Vec<Receipt>) -> Result<(), Error> {
     match step {
         Step::Record(draft) => receipts.push(draft.record_in(target)?),
-        Step::Write(unit) => receipts.extend(unit.write_in(target)?),
+        Step::RecordUnit(unit) => receipts.extend(unit.record_in(target)?),
+        Step::RecordPending(pending) => receipts.extend(pending.record_in(target)?),
         Step::Append(entries) => append_in(target, &entries)?,
         Step::Sql(_) | Step::Savepoint(..) => unreachable!("no step that writes entries"),
     }

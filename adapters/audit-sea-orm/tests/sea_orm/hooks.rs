@@ -223,7 +223,7 @@ fn run(place: &dyn Place, test: Test) {
     log.register::<tag::Model>();
     log.register::<post_tag::Model>();
     let _entered = log.enter();
-    let url = place.place().url;
+    let url = place.location().url;
     let url = if url.contains("://") {
         url
     } else {

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use audit_core::Receipt;
-use audit_sea_orm::{Error, RecordIn as _, Schema, Target, WriteIn as _, append_in, in_schema};
+use audit_sea_orm::{Error, RecordIn as _, Schema, Target, append_in, in_schema};
 use audit_testbed::in_transaction::{End, Failure, Location, Step, Suite, main as suites};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseTransaction, TransactionTrait as _};
 
@@ -87,7 +87,8 @@ async fn write(
 ) -> Result<(), Error> {
     match step {
         Step::Record(draft) => receipts.push(draft.record_in(target).await?),
-        Step::Write(unit) => receipts.extend(unit.write_in(target).await?),
+        Step::RecordUnit(unit) => receipts.extend(unit.record_in(target).await?),
+        Step::RecordPending(pending) => receipts.extend(pending.record_in(target).await?),
         Step::Append(entries) => append_in(target, &entries).await?,
         Step::Sql(_) | Step::Savepoint(..) => unreachable!("no step that writes entries"),
     }

@@ -1,5 +1,6 @@
 //! Rows that get another key: the end of one object and the beginning of another.
 
+use audit_core::backend::IntoPending as _;
 use audit_core::{
     Action, AuditLog, FieldSchema, Level, LogEntry, MemoryStore, ModelSchema, ObjectRef, Query,
     Store,
@@ -417,7 +418,7 @@ fn key_changes_are_reconciled(scratch: &Scratch) {
     for id in [1, 2] {
         let mut member = Member::new(id);
         let draft = log.update(&mut member, |member| member.id += 10);
-        let mut entries = draft.into_entries().unwrap();
+        let mut entries = draft.into_pending().unwrap().entries().to_vec();
         for entry in &mut entries {
             entry.transaction_id = Some(transaction.parse().unwrap());
         }

@@ -7,7 +7,7 @@ mod database;
 mod suite;
 mod tests;
 
-use audit_core::{Draft, LogEntry, Receipt, Unit};
+use audit_core::{Draft, LogEntry, Pending, Receipt, Unit};
 
 pub use self::database::{Database, Postgres, Sqlite};
 pub use self::suite::{Mysql, Suite, main, trial};
@@ -19,8 +19,10 @@ pub enum Step {
     Sql(String),
     /// `draft.record_in(..)`.
     Record(Draft),
-    /// `unit.write_in(..)`.
-    Write(Unit),
+    /// `unit.record_in(..)`.
+    RecordUnit(Unit),
+    /// `pending.record_in(..)`.
+    RecordPending(Pending),
     /// `append_in(.., &entries)`.
     Append(Vec<LogEntry>),
     /// Steps in a savepoint.

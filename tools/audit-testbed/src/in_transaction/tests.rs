@@ -91,7 +91,7 @@ fn rollback_keeps_neither(driver: &Driver<'_>) {
     let steps = vec![
         deposit(),
         Step::Record(log().event("deposited")),
-        Step::Write(unit),
+        Step::RecordUnit(unit),
     ];
     driver.run(steps, End::RollBack).expect("a rollback");
     assert_eq!(rows(driver), (0, 0));
@@ -116,7 +116,7 @@ fn conflict_fails(driver: &Driver<'_>) {
     // In one statement, too.
     let mut unit = log.unit();
     unit.event("deposited").event("notified");
-    let failure = driver.run(vec![deposit(), Step::Write(unit)], End::Commit);
+    let failure = driver.run(vec![deposit(), Step::RecordUnit(unit)], End::Commit);
     assert!(failure.is_err());
     assert_eq!(rows(driver), (0, 1));
     // Among themselves.
@@ -190,7 +190,7 @@ fn unit_is_one_statement(driver: &Driver<'_>) {
     unit.event("ordered").event("charged").event("shipped");
     let id = unit.id();
     let receipts = driver
-        .run(vec![deposit(), Step::Write(unit)], End::Commit)
+        .run(vec![deposit(), Step::RecordUnit(unit)], End::Commit)
         .expect("a commit");
     assert_eq!(driver.number("SELECT count(*) FROM counted"), 1);
     assert_eq!(rows(driver), (1, 3));
@@ -207,7 +207,7 @@ fn empty_unit(driver: &Driver<'_>) {
     let log = AuditLog::builder().before(|_| Flow::Veto).build();
     let mut unit = log.unit();
     unit.event("vetoed");
-    let steps = vec![deposit(), Step::Write(unit), Step::Append(Vec::new())];
+    let steps = vec![deposit(), Step::RecordUnit(unit), Step::Append(Vec::new())];
     let receipts = driver.run(steps, End::Commit).expect("nothing is written");
     assert_eq!(receipts, [Receipt::Skipped(SkipReason::Vetoed)]);
     assert_eq!(driver.number("SELECT count(*) FROM account"), 1);
@@ -270,9 +270,10 @@ fn kept_back(driver: &Driver<'_>) {
     log.event("charged").record().expect("kept back");
     let id = transaction.id();
     let pending = transaction.pending().expect("its entries");
-    let steps = vec![deposit(), Step::Append(pending.entries().to_vec())];
-    driver.run(steps, End::Commit).expect("a commit");
-    assert_eq!(pending.written().len(), 2);
+    let steps = vec![deposit(), Step::RecordPending(pending)];
+    let receipts = driver.run(steps, End::Commit).expect("a commit");
+    assert!(receipts.iter().all(Receipt::is_recorded));
+    assert_eq!(receipts.len(), 2);
     assert_eq!(log.query().count().expect("a number"), 0);
     let query = Query::new().transaction(id);
     assert_eq!(driver.store().count(&query).expect("a number"), 2);
