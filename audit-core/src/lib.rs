@@ -35,7 +35,7 @@ pub use crate::change::{
     ApplyError, Change, Changes, Conflict, ConflictKind, Move, Rebase, Redaction,
 };
 pub use crate::context::{
-    Context, ContextGuard, IntoActor, RunsInScope, context, disabled, set_actor,
+    ActorSource, Context, ContextGuard, IntoActor, RunsInScope, context, disabled, set_actor,
 };
 pub use crate::entry::{ENTRY_FORMAT, LogEntry, ObjectRef, Source};
 pub use crate::error::{

@@ -57,8 +57,8 @@ pub fn context() -> Context {
 /// assert_eq!(audit.entries()[1].actor(), "alice");
 /// # Ok::<(), auditlog::Error>(())
 /// ```
-pub fn set_actor<Form>(actor: impl IntoActor<Form>) -> Result<()> {
-    let actor = Some(actor.into_source().0);
+pub fn set_actor(actor: impl IntoActor) -> Result<()> {
+    let actor = Some(actor.into_source());
     let before = Arc::<ContextData>::change_innermost(|data| {
         std::mem::replace(&mut Arc::make_mut(data).actor, actor)
     });
@@ -121,93 +121,102 @@ pub(crate) struct ContextData {
     disabled: bool,
 }
 
-/// An actor, or how to find out who it is.
+/// An actor, or a function that returns it when an entry is made; see [`IntoActor`].
 #[derive(Clone)]
-enum ActorSource {
-    Known(Actor),
-    Asked(Arc<dyn Fn() -> Option<Actor> + Send + Sync>),
+pub struct ActorSource {
+    source: Source,
+}
+
+#[derive(Clone)]
+enum Source {
+    Actor(Option<Actor>),
+    Function(Arc<dyn Fn() -> Option<Actor> + Send + Sync>),
 }
 
 impl ActorSource {
-    fn resolve(&self) -> Option<Actor> {
-        let actor = match self {
-            Self::Known(actor) => Some(actor.clone()),
-            Self::Asked(ask) => ask(),
+    fn of(actor: Option<Actor>) -> Self {
+        Self {
+            source: Source::Actor(actor),
+        }
+    }
+
+    /// Returns the actor, calling the function; `None` for an empty id.
+    pub(crate) fn resolve(&self) -> Option<Actor> {
+        let actor = match &self.source {
+            Source::Actor(actor) => actor.clone(),
+            Source::Function(actor) => actor(),
         };
-        // An empty id names nobody.
         actor.filter(|actor| !actor.id.trim().is_empty())
     }
 }
 
-/// What can be given as an actor: an [`Actor`] or its id, or a function that returns one (or
-/// an `Option` of one) when an entry is made. An empty id names nobody.
+impl fmt::Debug for ActorSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Actor(Some(actor)) => fmt::Debug::fmt(&actor.to_string(), f),
+            Source::Actor(None) => f.write_str("None"),
+            Source::Function(_) => f.write_str("(a function)"),
+        }
+    }
+}
+
+/// Names an actor: an [`Actor`] or its id, an `Option` of one, or a function that returns one of
+/// these when an entry is made. An empty id is an unknown actor.
+///
+/// # Example: a type of one's own
+/// ```
+/// use audit_core::{Actor, ActorSource, IntoActor};
+///
+/// struct UserId(u32);
+///
+/// impl IntoActor for UserId {
+///     fn into_source(self) -> ActorSource {
+///         Actor::user(self.0.to_string()).into_source()
+///     }
+/// }
+///
+/// let context = audit_core::context().actor(UserId(7));
+/// assert_eq!(context.resolve_actor(), Some(Actor::user("7")));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` names no actor",
-    note = "give an `Actor`, an id (`&str`, `String` or `Uuid`), or a function that returns one of these or an `Option` of it"
+    note = "give an `Actor`, an id (`&str`, `String` or `Uuid`), an `Option` of one, or a function that returns one of these"
 )]
-pub trait IntoActor<Form> {
-    #[doc(hidden)]
-    fn into_source(self) -> ActorForm;
+pub trait IntoActor {
+    /// Returns the actor, or the function that returns it.
+    fn into_source(self) -> ActorSource;
 }
 
-/// An actor in one of the forms of [`IntoActor`].
-#[doc(hidden)]
-pub struct ActorForm(ActorSource);
-
-#[doc(hidden)]
-#[derive(Debug)]
-pub enum ByValue {}
-
-#[doc(hidden)]
-#[derive(Debug)]
-pub enum ByCall {}
-
-impl<A: Into<Actor>> IntoActor<ByValue> for A {
-    fn into_source(self) -> ActorForm {
-        ActorForm(ActorSource::Known(self.into()))
+impl<A: IntoActor> IntoActor for Option<A> {
+    fn into_source(self) -> ActorSource {
+        self.map_or_else(|| ActorSource::of(None), IntoActor::into_source)
     }
 }
 
-impl<F, A> IntoActor<(ByCall, A)> for F
+impl<F, A> IntoActor for F
 where
     F: Fn() -> A + Send + Sync + 'static,
-    A: MaybeActor,
+    A: IntoActor,
 {
-    fn into_source(self) -> ActorForm {
-        ActorForm(ActorSource::Asked(Arc::new(move || self().into_actor())))
-    }
-}
-
-/// What a function that is asked for the actor may return: an actor, its id, or an option of
-/// one.
-#[doc(hidden)]
-pub trait MaybeActor {
-    fn into_actor(self) -> Option<Actor>;
-}
-
-impl<A: Into<Actor>> MaybeActor for Option<A> {
-    fn into_actor(self) -> Option<Actor> {
-        self.map(Into::into)
+    fn into_source(self) -> ActorSource {
+        let actor = move || self().into_source().resolve();
+        ActorSource {
+            source: Source::Function(Arc::new(actor)),
+        }
     }
 }
 
 macro_rules! actors {
     ($($type:ty),*) => {$(
-        impl MaybeActor for $type {
-            fn into_actor(self) -> Option<Actor> {
-                Some(self.into())
+        impl IntoActor for $type {
+            fn into_source(self) -> ActorSource {
+                ActorSource::of(Some(self.into()))
             }
         }
     )*};
 }
 
-actors!(Actor, &str, String, uuid::Uuid);
-
-impl ActorForm {
-    pub(crate) fn resolve(&self) -> Option<Actor> {
-        self.0.resolve()
-    }
-}
+actors!(Actor, &str, String, &String, uuid::Uuid);
 
 thread_local! {
     static CONTEXTS: Stack<Arc<ContextData>> = const { Stack::new() };
@@ -238,9 +247,9 @@ impl Context {
         Arc::make_mut(&mut self.data)
     }
 
-    /// Sets who acts: an [`Actor`], its id, or a function that is asked for each entry.
-    pub fn actor<Form>(mut self, actor: impl IntoActor<Form>) -> Self {
-        self.data().actor = Some(actor.into_source().0);
+    /// Sets who acts: an [`Actor`], its id, or a function that is called for each entry.
+    pub fn actor(mut self, actor: impl IntoActor) -> Self {
+        self.data().actor = Some(actor.into_source());
         self
     }
 
@@ -291,7 +300,7 @@ impl Context {
         self.data.disabled
     }
 
-    /// Returns who acts, asking if that is left to a function.
+    /// Returns who acts, calling the function that returns it if there is one.
     pub fn resolve_actor(&self) -> Option<Actor> {
         self.data.actor.as_ref().and_then(ActorSource::resolve)
     }
@@ -324,7 +333,7 @@ impl Context {
 
     /// Gives an entry what the current context has.
     pub(crate) fn fill(entry: &mut LogEntry) {
-        // Asking for the actor happens outside the borrow: the function may use a context.
+        // The actor is resolved outside the borrow: its function may use a context.
         if let Some(data) = Arc::<ContextData>::innermost() {
             Self { data }.complete(entry);
         }
@@ -359,13 +368,8 @@ impl Context {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let data = &self.data;
-        let actor = match &data.actor {
-            Some(ActorSource::Known(actor)) => Some(actor.to_string()),
-            Some(ActorSource::Asked(_)) => Some("(asked when an entry is made)".to_owned()),
-            None => None,
-        };
         f.debug_struct("Context")
-            .field("actor", &actor)
+            .field("actor", &data.actor)
             .field("correlation_id", &data.correlation_id)
             .field("trace_id", &data.trace_id)
             .field("remote_addr", &data.remote_addr)
@@ -377,9 +381,9 @@ impl fmt::Debug for Context {
     }
 }
 
-/// The form in which a context travels.
+/// The serialized form of a context.
 #[derive(Serialize, Deserialize)]
-struct Travelling {
+struct Serialized {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     actor: Option<Actor>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -396,12 +400,13 @@ struct Travelling {
     extra: Map<String, Value>,
 }
 
-/// Asks for the actor if that is left to a function: a job acts for whoever started it. That
-/// recording is [disabled](Context::disabled) does not travel: headers come from outside.
+/// Calls the function that returns the actor, if there is one: a job acts for the user that started
+/// it. Whether recording is [disabled](Context::disabled) is not serialized: headers come from
+/// outside.
 impl Serialize for Context {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let data = ContextData::clone(&self.data);
-        let travelling = Travelling {
+        let serialized = Serialized {
             actor: self.resolve_actor(),
             correlation_id: data.correlation_id,
             trace_id: data.trace_id,
@@ -410,22 +415,22 @@ impl Serialize for Context {
             reason: data.reason,
             extra: data.extra,
         };
-        travelling.serialize(serializer)
+        serialized.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Context {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let travelling = Travelling::deserialize(deserializer)?;
+        let serialized = Serialized::deserialize(deserializer)?;
         let data = ContextData {
-            actor: travelling.actor.map(ActorSource::Known),
-            correlation_id: travelling.correlation_id,
-            trace_id: travelling.trace_id,
-            remote_addr: travelling.remote_addr,
-            remote_port: travelling.remote_port,
-            reason: travelling.reason,
-            extra: travelling.extra,
-            // Nobody outside may switch the audit off.
+            actor: serialized.actor.map(IntoActor::into_source),
+            correlation_id: serialized.correlation_id,
+            trace_id: serialized.trace_id,
+            remote_addr: serialized.remote_addr,
+            remote_port: serialized.remote_port,
+            reason: serialized.reason,
+            extra: serialized.extra,
+            // A header cannot switch the audit off.
             disabled: false,
         };
         Ok(Self {

@@ -253,7 +253,7 @@ impl Draft {
     }
 
     /// Sets who did it.
-    pub fn actor<Form>(self, actor: impl IntoActor<Form>) -> Self {
+    pub fn actor(self, actor: impl IntoActor) -> Self {
         let actor = actor.into_source().resolve();
         self.edit(|ready| ready.entry.actor = actor)
     }
