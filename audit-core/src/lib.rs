@@ -47,7 +47,6 @@ pub use crate::functions::{
     try_register, unregister, update, updated, updated_many,
 };
 pub use crate::history::{Blame, Break, History, Reconstruction, Version};
-pub use crate::json::nesting::MAX_DEPTH;
 pub use crate::level::{Level, ParseLevelError};
 pub use crate::log::ask::Entries;
 #[cfg(feature = "auto")]
@@ -77,14 +76,10 @@ pub use crate::registry::options::{RegisterOptions, SnapshotPolicy};
 pub use crate::registry::upcast::Upcast;
 pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};
 pub use crate::store::memory::MemoryStore;
-#[doc(hidden)]
-pub use crate::store::projection;
 pub use crate::store::query::{
     Cursor, Filter, Group, ParseCursorError, ParseQueryError, ParseTimeError, Query, parse_time,
 };
 pub use crate::store::{AsyncStore, Page, Store, StoreFuture};
-#[doc(hidden)]
-pub use crate::suggest::nearest;
 pub use crate::value::AuditValue;
 pub use crate::value::auditable::Auditable;
 pub use crate::value::diff::{Diff, diff, try_diff};
@@ -95,8 +90,11 @@ pub use crate::value::snapshot::{Snapshot, snapshot, try_snapshot};
 
 /// What stores, adapters of database drivers and other back ends need, and applications do not.
 pub mod backend {
+    pub use crate::json::nesting::MAX_DEPTH;
     pub use crate::pipeline::receipt::Receipts;
     pub use crate::record::pending::IntoPending;
+    pub use crate::store::projection;
+    pub use crate::store::query::limit;
 }
 
 /// Lists a derived entity for `register_all`; nothing without the feature `auto`.

@@ -1,9 +1,10 @@
 //! Values that nest ten thousand deep end in a typed error, not in the end of the stack.
 
 use audit_core::__private::{MaskedWith, no_fields};
+use audit_core::backend::MAX_DEPTH;
 use audit_core::{
-    AuditValue, Change, Changes, Diff, FieldSchema, MAX_DEPTH, Mask, Snapshot, ValueError, diff,
-    snapshot, try_diff, try_snapshot,
+    AuditValue, Change, Changes, Diff, FieldSchema, Mask, Snapshot, ValueError, diff, snapshot,
+    try_diff, try_snapshot,
 };
 use serde_json::{Value, json};
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use audit_core::__private::Serialized;
-use audit_core::{AuditValue, MAX_DEPTH, ValueError, diff, snapshot, try_snapshot};
+use audit_core::backend::MAX_DEPTH;
+use audit_core::{AuditValue, ValueError, diff, snapshot, try_snapshot};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 

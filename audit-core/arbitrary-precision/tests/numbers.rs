@@ -46,7 +46,7 @@ fn holder(text: &str) -> Holder {
 /// Whether a recorded value is the one of the table.
 fn is(value: &Value, stored: &str) -> bool {
     let expected = json(stored);
-    value.is_number() == expected.is_number() && auditlog::projection::equal_json(value, &expected)
+    value.is_number() == expected.is_number() && auditlog::backend::projection::equal_json(value, &expected)
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_history_of_them_reads_back() {
         assert!(latest.complete, "{spelling}: {:?}", latest.missing);
         let state = auditlog::snapshot(&new);
         assert!(
-            auditlog::projection::equal_json(&latest.state, &state),
+            auditlog::backend::projection::equal_json(&latest.state, &state),
             "{spelling}: {} is not {state}",
             latest.state
         );

@@ -1,7 +1,6 @@
 //! Stores: where the trail is kept.
 
 pub(crate) mod memory;
-#[doc(hidden)]
 pub mod projection;
 pub(crate) mod query;
 
@@ -105,7 +104,7 @@ pub trait Store: Send + Sync + fmt::Debug {
         query: &Query,
         line: &mut dyn FnMut(&str) -> io::Result<()>,
     ) -> Result<u64, StoreError> {
-        let limit = query.limit_or_none();
+        let limit = query.limit;
         let mut left = limit.unwrap_or(usize::MAX);
         let mut query = query.clone();
         let mut count = 0;

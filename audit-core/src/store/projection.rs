@@ -43,7 +43,7 @@ pub fn is_verbatim_in_json(text: &str) -> bool {
 /// they have line ends, which no canonical entry has.
 ///
 /// ```
-/// use audit_core::projection::line;
+/// use audit_core::backend::projection::line;
 ///
 /// assert_eq!(line("{\"id\":1}"), "{\"id\":1}");
 /// assert_eq!(line("a\nb"), "\"a\\nb\"");
@@ -88,7 +88,7 @@ pub fn id_suffix(suffix: &str) -> Option<String> {
 ///
 /// # Example: a double rounds the second number
 /// ```
-/// use audit_core::projection::number_text;
+/// use audit_core::backend::projection::number_text;
 ///
 /// assert_eq!(number_text("0.1"), None);
 /// assert_eq!(number_text("18446744073709551616.0").as_deref(), Some("18446744073709551616"));

@@ -12,7 +12,7 @@ mod family;
 mod json;
 mod model;
 
-use audit_core::projection::equal_json;
+use audit_core::backend::projection::equal_json;
 use audit_core::{AuditValue, Changes, Path, diff, snapshot};
 use proptest::prelude::*;
 use serde_json::{Map, Value};

@@ -137,7 +137,7 @@ fn rounded(number: &str) -> Option<String> {
         Err(error) => error.to_string().starts_with("number out of range"),
     };
     is_number
-        .then(|| audit_core::projection::number_text(number))
+        .then(|| audit_core::backend::projection::number_text(number))
         .flatten()
 }
 

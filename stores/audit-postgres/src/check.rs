@@ -3,7 +3,7 @@
 use std::time::Duration;
 use std::{fmt, panic};
 
-use audit_core::projection::equal_json;
+use audit_core::backend::projection::equal_json;
 use audit_core::{LogEntry, StoreError};
 use audit_sql::checksum;
 use tokio::task;

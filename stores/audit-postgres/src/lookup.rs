@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use audit_core::projection::{id_range, id_suffix};
+use audit_core::backend::projection::{id_range, id_suffix};
 use audit_core::{LogEntry, StoreError};
 use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};

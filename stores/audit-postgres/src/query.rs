@@ -450,7 +450,7 @@ async fn send(
             .batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             .await?;
         let mut order = Order::of(query);
-        let mut left = query.limit_or_none().unwrap_or(usize::MAX);
+        let mut left = audit_core::backend::limit(query).unwrap_or(usize::MAX);
         let mut number = EXPORTED;
         while left > 0 {
             let conditions = Conditions::of(query);
@@ -492,7 +492,7 @@ async fn send(
                 bodies = matching;
             }
             for body in &mut bodies {
-                if let Cow::Owned(line) = audit_core::projection::line(body) {
+                if let Cow::Owned(line) = audit_core::backend::projection::line(body) {
                     *body = line;
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use audit_core::projection::micros_up;
+use audit_core::backend::projection::micros_up;
 use audit_core::{Query, StoreError};
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use audit_core::projection::{digits, is_verbatim_in_json, is_whole_field, micros_up, narrow};
+use audit_core::backend::projection::{
+    digits, is_verbatim_in_json, is_whole_field, micros_up, narrow,
+};
 use audit_core::{Action, Cursor, Filter, ObjectRef, Query};
 use serde_json::Value;
 use tokio_postgres::types::{ToSql, Type};

@@ -1,6 +1,8 @@
 //! The conditions of a query's groups as SQL.
 
-use audit_core::projection::{Condition, Narrowed, is_verbatim_in_json, is_whole_field, micros_up};
+use audit_core::backend::projection::{
+    Condition, Narrowed, is_verbatim_in_json, is_whole_field, micros_up,
+};
 use audit_core::{Action, Level, Path};
 use uuid::Uuid;
 
@@ -31,7 +33,7 @@ pub trait ConditionSql {
 }
 
 /// Writes a condition on a row `e` of the entries, or its negation, for
-/// [`narrow`](audit_core::projection::narrow).
+/// [`narrow`](audit_core::backend::projection::narrow).
 pub fn condition<S: ConditionSql>(
     condition: Condition<'_>,
     negated: bool,

@@ -1,6 +1,6 @@
 //! Conditions in groups as SQLite's SQL.
 
-use audit_core::projection::{Condition, Narrowed, WriteConditions};
+use audit_core::backend::projection::{Condition, Narrowed, WriteConditions};
 use audit_core::{Level, Path};
 use audit_sql::ConditionSql;
 use rusqlite::types::Value;

@@ -1,6 +1,6 @@
 //! Entries by id or by the order of commits, which queries cannot express.
 
-use audit_core::projection::{id_range, id_suffix};
+use audit_core::backend::projection::{id_range, id_suffix};
 use audit_core::{LogEntry, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;

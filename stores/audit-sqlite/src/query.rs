@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
-use audit_core::projection::{self, is_verbatim_in_json, is_whole_field, micros_up, narrow};
+use audit_core::backend::projection::{
+    self, is_verbatim_in_json, is_whole_field, micros_up, narrow,
+};
 use audit_core::{Action, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
@@ -119,7 +121,7 @@ pub(crate) fn export(
     line: &mut dyn FnMut(&str) -> io::Result<()>,
 ) -> Result<u64, StoreError> {
     query.check()?;
-    let limit = query.limit_or_none().unwrap_or(usize::MAX);
+    let limit = audit_core::backend::limit(query).unwrap_or(usize::MAX);
     let mut statement = Statement::entries_for(&query.clone().limit(limit), tolerance);
     let columns_decide = statement.exact;
     statement.exact &= !tolerance.passes_over();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit_core::projection::micros_up;
+use audit_core::backend::projection::micros_up;
 use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
 use rusqlite::{Connection, params};
 use uuid::Uuid;

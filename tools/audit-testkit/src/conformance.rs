@@ -21,9 +21,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 use std::thread;
 
+use audit_core::backend::{MAX_DEPTH, limit};
 use audit_core::{
-    Action, Actor, Change, Cursor, Level, LogEntry, MAX_DEPTH, ObjectRef, Outcome, Path, Query,
-    Source, Store, StoreError,
+    Action, Actor, Change, Cursor, Level, LogEntry, ObjectRef, Outcome, Path, Query, Source, Store,
+    StoreError,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
@@ -980,7 +981,7 @@ pub fn exports_what_a_query_asks_for(store: &dyn Store) {
         Query::new().text("ticket 7").limit(2),
     ] {
         let mut found = find(store, query.clone());
-        found.truncate(query.limit_or_none().unwrap_or(usize::MAX));
+        found.truncate(limit(&query).unwrap_or(usize::MAX));
         let expected: Vec<_> = found.iter().map(|e| must(e.to_canonical_json())).collect();
         assert_eq!(exported(store, &query), expected, "{query}");
     }

@@ -34,6 +34,12 @@ pub use self::time::{ParseTimeError, parse_time};
 /// How many entries [`Query::iter`] reads at a time, and a page holds without a limit.
 pub(crate) const PAGE: usize = 500;
 
+/// Returns the limit of a query, if it has one, for a store that reads no pages, as in
+/// [`Store::export`].
+pub fn limit(query: &Query) -> Option<usize> {
+    query.limit
+}
+
 /// A question to the trail: which entries, in which order.
 ///
 /// Begins with everything, oldest first, by (timestamp, id); every method narrows it down.
@@ -304,11 +310,6 @@ impl Query {
     /// Returns how many entries a page of this query holds at most.
     pub fn page_size(&self) -> usize {
         self.limit.unwrap_or(PAGE)
-    }
-
-    /// Returns the limit, if there is one.
-    pub fn limit_or_none(&self) -> Option<usize> {
-        self.limit
     }
 
     /// Returns where the query goes on.

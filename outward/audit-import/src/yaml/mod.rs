@@ -11,7 +11,7 @@ mod separators;
 use std::collections::HashMap;
 use std::fmt;
 
-use audit_core::MAX_DEPTH;
+use audit_core::backend::MAX_DEPTH;
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 use serde_json::{Map, Value};
 

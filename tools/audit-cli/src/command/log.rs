@@ -108,7 +108,7 @@ impl LogArgs {
         };
         let screen = session.out.is_terminal() && !session.out.is_json();
         // The flag overrides a limit in the query, which overrides the default.
-        let limit = match (self.limit, query.limit_or_none()) {
+        let limit = match (self.limit, audit_core::backend::limit(&query)) {
             (Some(0), _) | (None, Some(_)) => None,
             (Some(limit), _) => Some(limit),
             (None, None) if self.all => None,
