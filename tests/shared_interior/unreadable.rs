@@ -9,7 +9,10 @@ use auditlog::prelude::*;
 use crate::content::log;
 
 /// Asserts that the changes, the text and the entry of a tracked object tell an error.
-fn tells_of_an_error<T: Auditable + Clone + 'static>(tracked: &mut auditlog::Tracked<T>, error: &str) {
+fn tells_of_an_error<T: Auditable + Clone + 'static>(
+    tracked: &mut auditlog::Tracked<T>,
+    error: &str,
+) {
     let found = tracked.changes().expect_err("an error");
     assert!(found.to_string().contains(error), "{found}");
     let text = format!("{tracked:?}");

@@ -406,7 +406,7 @@ struct Serialized {
 impl Serialize for Context {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let data = ContextData::clone(&self.data);
-        let serialized = Serialized {
+        let form = Serialized {
             actor: self.resolve_actor(),
             correlation_id: data.correlation_id,
             trace_id: data.trace_id,
@@ -415,21 +415,21 @@ impl Serialize for Context {
             reason: data.reason,
             extra: data.extra,
         };
-        serialized.serialize(serializer)
+        form.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Context {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let serialized = Serialized::deserialize(deserializer)?;
+        let form = Serialized::deserialize(deserializer)?;
         let data = ContextData {
-            actor: serialized.actor.map(IntoActor::into_source),
-            correlation_id: serialized.correlation_id,
-            trace_id: serialized.trace_id,
-            remote_addr: serialized.remote_addr,
-            remote_port: serialized.remote_port,
-            reason: serialized.reason,
-            extra: serialized.extra,
+            actor: form.actor.map(IntoActor::into_source),
+            correlation_id: form.correlation_id,
+            trace_id: form.trace_id,
+            remote_addr: form.remote_addr,
+            remote_port: form.remote_port,
+            reason: form.reason,
+            extra: form.extra,
             // A header cannot switch the audit off.
             disabled: false,
         };

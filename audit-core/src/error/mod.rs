@@ -193,7 +193,7 @@ impl fmt::Display for Error {
             ),
             Self::IdentityChanged { model } => write!(
                 f,
-                "the identity of a `{model}` changed, which takes two whole entries: record the update without `only` or `changes`, and with `into_entries` instead of `into_entry`"
+                "the identity of a `{model}` changed, which takes two entries: record the update without `only` or `changes`, and with `record_in` instead of `into_entry`"
             ),
             Self::ActionName { name } => write!(
                 f,

@@ -257,10 +257,10 @@ impl Pipeline {
 
     /// Writes what waits for the store, in order.
     fn retry(&self) -> Result<(), StoreError> {
-        match self.spool.wait_to_drain()? {
-            true => self.drain(),
-            false => Ok(()),
+        if self.spool.wait_to_drain()? {
+            self.drain()?;
         }
+        Ok(())
     }
 
     fn drain(&self) -> Result<(), StoreError> {

@@ -141,13 +141,11 @@ impl Staging {
 
     /// Notes that the entries were written, or those of a part staged.
     pub(super) fn set_committed(&self) {
-        match &self.outer {
-            Some(outer) => self.set_staged(outer),
-            None => {
-                self.confirmation.set_written();
-                self.report_dropped();
-            }
+        if let Some(outer) = &self.outer {
+            return self.set_staged(outer);
         }
+        self.confirmation.set_written();
+        self.report_dropped();
     }
 
     /// Notes that the writer thread has the entries.
