@@ -37,7 +37,7 @@ impl Trail {
             .filter(|name| !name.is_empty());
         Err(Error::NotFound {
             what: format!("model `{model}`"),
-            near: audit_core::nearest(model, names).map(str::to_owned),
+            near: audit_core::__private::nearest(model, names).map(str::to_owned),
             hint: "`auditlog schema` lists the models",
         })
     }
@@ -120,7 +120,7 @@ impl Trail {
             }
             Kind::Changed(path) => (path.as_str(), format!("that changed `{path}`")),
         };
-        let near = audit_core::nearest(text, names.iter().map(String::as_str));
+        let near = audit_core::__private::nearest(text, names.iter().map(String::as_str));
         Ok(near
             .filter(|near| *near != text)
             .map(|near| (missing, near.to_owned())))

@@ -69,7 +69,8 @@ fn an_export_reads_one_snapshot(scratch: &Scratch) {
         Query::new().parent(some),
         Query::new().after(audit_core::Cursor::of(&sample[2_000])),
     ] {
-        let found = store.find(&query.clone().limit(query.limit_or_none().unwrap_or(9_999)));
+        let limit = audit_core::backend::limit(&query).unwrap_or(9_999);
+        let found = store.find(&query.clone().limit(limit));
         let found: Vec<_> = found.unwrap().entries.iter().map(body).collect();
         assert!(!found.is_empty(), "{query}");
         assert!(exported(&store, &query).unwrap() == found, "{query}");
