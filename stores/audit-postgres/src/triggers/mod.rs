@@ -1,14 +1,19 @@
 //! Triggers that record what is written past the program.
 
+mod column;
 mod context;
 mod error;
-mod sql;
+mod function;
+mod name;
+mod template;
 
 use audit_core::{Auditable, FieldDescription, Level, Mask, ModelDescription, Recorded};
 
+use self::column::{Column, Shown};
 pub use self::context::{TriggerContext, set_context_in};
 pub use self::error::TriggerError;
-use self::sql::{Function, Ident, Recording, Shown, Table};
+use self::function::{Function, Recording};
+use self::name::{Ident, Table};
 use crate::row::key;
 use crate::schema::Schema;
 
@@ -316,7 +321,7 @@ impl Triggers {
             if clear && field.recorded != Recorded::Converted {
                 self.require_clear(&field.name, "shown")?;
             }
-            recorded.push(sql::Column {
+            recorded.push(Column {
                 field: field.name.clone(),
                 name: self.column_of(&field.name)?,
                 path: field.path.as_str().to_owned(),

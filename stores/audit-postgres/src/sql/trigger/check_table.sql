@@ -1,3 +1,14 @@
+DO $audit$
+DECLARE
+    table_name text := {table_text};
+    trail_name text := {trail_text};
+    function_name text := {function_text};
+    model_name text := {model};
+    model_comment text := {comment};
+    names text[] := {names};
+    fields text[] := {fields};
+    keys text[] := {keys};
+    truncates boolean := {truncates};
     checked regclass := to_regclass(table_name);
     keeper oid := (SELECT c.relowner FROM pg_class AS c WHERE c.oid = trail_name::regclass);
     owner oid;
@@ -40,8 +51,8 @@ BEGIN
         SELECT FROM pg_index AS i
         WHERE i.indrelid = checked AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
             AND i.indexprs IS NULL AND NOT EXISTS (
-                SELECT FROM generate_series(0, i.indnkeyatts - 1) AS place
-                JOIN pg_attribute AS a ON a.attrelid = checked AND a.attnum = i.indkey[place]
+                SELECT FROM generate_series(0, i.indnkeyatts - 1) AS position
+                JOIN pg_attribute AS a ON a.attrelid = checked AND a.attnum = i.indkey[position]
                 WHERE a.attname <> ALL (keys)
             )
     ) THEN
@@ -64,3 +75,4 @@ BEGIN
             keeper::regrole, namespace, namespace, keeper::regrole;
     END IF;
 END
+$audit$;
