@@ -1,4 +1,4 @@
-//! What was done, and how it ended.
+//! Actions and their outcomes.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -7,19 +7,19 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What was done to an object.
+/// The action on an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
-    /// It came into being.
+    /// The object was created.
     Create,
-    /// It was changed.
+    /// The object was updated.
     Update,
-    /// It ceased to be.
+    /// The object was deleted.
     Delete,
-    /// Somebody looked at it.
+    /// The object was read.
     Access,
-    /// Something else, by name.
+    /// Another action, by name.
     Custom(Cow<'static, str>),
 }
 
@@ -47,8 +47,7 @@ impl Action {
         }
     }
 
-    /// Returns the word for it in a sentence: `created`, `updated`, `deleted`, `accessed`
-    /// or the custom name.
+    /// Returns the past participle: `created`, `updated`, `deleted`, `accessed` or the custom name.
     pub fn verb(&self) -> &str {
         match self {
             Self::Create => "created",
@@ -116,17 +115,17 @@ impl<'de> Deserialize<'de> for Action {
     }
 }
 
-/// How what was done ended.
+/// The outcome of an action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was done.
+    /// The action succeeded.
     #[default]
     Success,
-    /// It was tried and failed. Recorded at level error or higher.
+    /// The action failed. Recorded at level error or higher.
     Failure,
-    /// It was refused. Recorded at level warning or higher.
+    /// The action was denied. Recorded at level warning or higher.
     Denied,
 }
 
@@ -160,7 +159,7 @@ impl FromStr for Outcome {
     }
 }
 
-/// The text is no outcome.
+/// The error of parsing a text that is not the name of an outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseOutcomeError {
     text: String,

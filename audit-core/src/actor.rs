@@ -1,12 +1,12 @@
-//! Who did it.
+//! Actors: the users, services and systems that act.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Who did what an entry tells of.
+/// The user, service or system that performed an action.
 ///
-/// # Example: a person, a service, and one for the other
+/// # Example: a user, and a service on behalf of a user
 /// ```
 /// use audit_core::{Actor, ActorKind};
 ///
@@ -18,21 +18,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Actor {
-    // In the order of the names, which is that of the canonical form.
-    /// The name as it was at the time.
+    // In the order of the keys, as the canonical form requires.
+    /// The display name at that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display: Option<String>,
     /// The stable id, by which entries are found.
     pub id: String,
-    /// What kind of actor it is.
+    /// The kind of actor.
     #[serde(default)]
     pub kind: ActorKind,
-    /// The id of whoever the actor acted for.
+    /// The id of the actor on whose behalf this one acted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<String>,
 }
 
-/// What kind of actor did it.
+/// The kind of an actor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -40,9 +40,9 @@ pub enum ActorKind {
     /// A person.
     #[default]
     User,
-    /// Another program.
+    /// Another application.
     Service,
-    /// The program itself.
+    /// The application itself.
     System,
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for ActorKind {
 }
 
 impl Actor {
-    /// Makes an actor of an id and a kind.
+    /// Creates an actor from an id and a kind.
     pub fn new(id: impl Into<String>, kind: ActorKind) -> Self {
         Self {
             id: id.into(),
@@ -74,34 +74,34 @@ impl Actor {
         }
     }
 
-    /// Makes a person.
+    /// Creates a user.
     pub fn user(id: impl Into<String>) -> Self {
         Self::new(id, ActorKind::User)
     }
 
-    /// Makes another program.
+    /// Creates a service.
     pub fn service(id: impl Into<String>) -> Self {
         Self::new(id, ActorKind::Service)
     }
 
-    /// Makes the program itself, under a name such as that of the job.
+    /// Creates a system actor, with an id such as the name of a job.
     pub fn system(id: impl Into<String>) -> Self {
         Self::new(id, ActorKind::System)
     }
 
-    /// Sets the name as people read it.
+    /// Sets the display name.
     pub fn display(mut self, name: impl Into<String>) -> Self {
         self.display = Some(name.into());
         self
     }
 
-    /// Sets whom the actor acts for.
+    /// Sets the id of the actor on whose behalf this one acts.
     pub fn on_behalf_of(mut self, id: impl Into<String>) -> Self {
         self.on_behalf_of = Some(id.into());
         self
     }
 
-    /// Returns the name, or the id where there is none.
+    /// Returns the display name, or the id if there is none.
     pub fn name(&self) -> &str {
         self.display.as_deref().unwrap_or(&self.id)
     }

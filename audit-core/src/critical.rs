@@ -1,4 +1,4 @@
-//! The call that `log` lacks: one above `error!`.
+//! The macro `critical!`, and logging of the audit log's own failures.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,11 +6,11 @@ use log::Level;
 
 /// Logs a message at [`Level::Critical`](crate::Level::Critical).
 ///
-/// `log` has nothing above its `Error`: the record has that level, and the key-value
-/// `severity = "CRITICAL"`, by which `auditlog::logging` prints and filters it. The syntax is
-/// that of `log`'s own macros; the calling crate need not depend on `log`. Line ends, control
-/// characters and characters that turn the direction of writing are escaped in the message, so
-/// that it stays one line under every logger.
+/// `log` has no level above `Error`, so the record has that level and the key-value
+/// `severity = "CRITICAL"`, by which `auditlog::logging` prints and filters it. The syntax is that
+/// of the macros of `log`; the calling crate need not depend on `log`. Line breaks, control
+/// characters and bidirectional formatting characters are escaped in the message, so that it
+/// stays on one line with every logger.
 ///
 /// # Example: with and without a target and key-values
 /// ```
@@ -54,7 +54,7 @@ macro_rules! critical {
     };
 }
 
-/// Reports through `log`, or on standard error where the program has set up no logger.
+/// Logs a message through `log`, or prints it to standard error if no logger is set.
 pub(crate) fn log_or_print(level: Level, message: &str) {
     if log::max_level() == log::LevelFilter::Off {
         eprintln!("auditlog: {message}");
@@ -63,8 +63,8 @@ pub(crate) fn log_or_print(level: Level, message: &str) {
     }
 }
 
-/// Reports through `log` each time, or on standard error the first time where the program has set
-/// up no logger. `printed` tells reports of one kind from others.
+/// Logs a message through `log`, or prints it to standard error the first time if no logger is
+/// set. `printed` is the flag of one kind of message.
 pub(crate) fn log_or_print_once(printed: &AtomicBool, level: Level, message: &str) {
     if log::max_level() != log::LevelFilter::Off || !printed.swap(true, Ordering::Relaxed) {
         log_or_print(level, message);

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// How much an entry or a log line matters.
+/// The severity of an entry or a log record.
 ///
 /// The five levels, their order and their numbers are those of Python's `logging` module.
 ///
@@ -23,15 +23,15 @@ use serde::{Deserialize, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Level {
-    /// Detail for somebody looking for a fault (10).
+    /// Details for diagnosing problems (10).
     Debug = 10,
-    /// The ordinary course of things (20).
+    /// Normal operation (20).
     Info = 20,
-    /// Something worth a second look (30).
+    /// An unexpected event that needs attention (30).
     Warning = 30,
-    /// Something failed (40).
+    /// A failure (40).
     Error = 40,
-    /// Somebody should be woken (50).
+    /// A failure that needs immediate action (50).
     Critical = 50,
 }
 
@@ -45,7 +45,7 @@ impl Level {
         Self::Critical,
     ];
 
-    /// Returns the name in capitals, as `Display` prints it and as entries store it.
+    /// Returns the upper-case name, as `Display` prints it and entries store it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Debug => "DEBUG",
@@ -61,10 +61,10 @@ impl Level {
         Self::ALL.into_iter().find(|level| *level as u8 == number)
     }
 
-    /// Returns the level of the `log` crate that stands for this one.
+    /// Returns the corresponding level of the `log` crate.
     ///
-    /// `log` has nothing above `Error`, so `Critical` maps to it; records made by this
-    /// crate carry the key-value `severity = "CRITICAL"` beside it.
+    /// `log` has no level above `Error`, so `Critical` maps to it. Records logged by this crate then
+    /// have the key-value `severity = "CRITICAL"`.
     pub const fn to_log(self) -> log::Level {
         match self {
             Self::Debug => log::Level::Debug,
@@ -136,7 +136,7 @@ impl<'de> Deserialize<'de> for Level {
     }
 }
 
-/// The text is no level.
+/// The error of parsing a text that is not the name of a level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseLevelError {
     text: String,

@@ -1,4 +1,4 @@
-//! Masks: what is shown in place of a secret.
+//! Masks of secrets.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,33 +6,34 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-/// What a masked field shows of its value.
+/// The form in which a masked field shows its value.
 ///
-/// A null stays a null: that there is no value is not a secret. Everything else becomes a
-/// text, and a list or a struct becomes one text, so that its size does not show either.
+/// A null stays a null, since the absence of a value is not a secret. Every other value becomes a
+/// string. A list or a struct becomes a single string, so that its size is hidden too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Mask {
-    /// Nothing: always `***`.
+    /// Hides everything: `***`.
     #[default]
     All,
-    /// The second half; the first is one `*` a character, and a lone character is hidden.
+    /// Hides the first half, with one `*` for each character. A single character is hidden.
     FirstHalf,
-    /// `****` and the last four characters; of a text shorter than eight nothing is shown.
+    /// Shows `****` and the last four characters; only `****` for a text of fewer than eight.
     Last4,
-    /// The first character and the domain of an address: `a***@example.com`.
-    /// What is no address is hidden whole: a domain has ASCII letters, digits, `-` and
-    /// at least one `.`, so that nothing is shown of a password with an `@` in it.
+    /// Shows the first character and the domain of an e-mail address: `a***@example.com`.
+    ///
+    /// Other texts are hidden as `***`. A domain consists of ASCII letters, digits, `-` and at
+    /// least one `.`, so that a password that contains `@` is not shown.
     Email,
-    /// What the type's own function returned (`mask_with`).
+    /// The result of the application's function (`mask_with`).
     Custom,
 }
 
-/// What [`Mask::All`] shows.
+/// The text of [`Mask::All`].
 pub(crate) const HIDDEN: &str = "***";
 
 impl Mask {
-    /// Returns the name as the derive's `mask = "..."` takes it.
+    /// Returns the name, as in `mask = "..."` of the derive.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::All => "all",
@@ -87,7 +88,7 @@ impl Mask {
         }
     }
 
-    /// Masks a value: null stays null, everything else becomes a masked text.
+    /// Masks a value: null stays null, every other value becomes a masked string.
     pub(crate) fn apply_to_value(self, value: Value) -> Value {
         match (self, value) {
             (_, Value::Null) => Value::Null,
@@ -99,14 +100,14 @@ impl Mask {
                     _ => HIDDEN.to_owned(),
                 })
             }
-            // Half of `true` tells all of it.
+            // A half of `true` would disclose it.
             (_, Value::Bool(_)) => Value::String(HIDDEN.to_owned()),
             (mask, value) => Value::String(mask.apply(&scalar_text(&value))),
         }
     }
 }
 
-// What these two take is what the function `audit_mask` of the PostgreSQL triggers takes.
+// These two functions agree with the function `audit_mask` of the PostgreSQL triggers.
 
 fn is_local_part(text: &str) -> bool {
     let other = |c: char| c <= ' ' || "\u{7f}@<>()[]\",;:\\".contains(c);
@@ -120,7 +121,7 @@ fn is_domain(text: &str) -> bool {
     text.contains('.') && text.split('.').all(label)
 }
 
-/// A scalar's text: a string itself, anything else its JSON.
+/// Returns a string itself, or the JSON of another scalar.
 pub(crate) fn scalar_text(value: &Value) -> Cow<'_, str> {
     match value {
         Value::String(text) => Cow::Borrowed(text),
@@ -147,7 +148,7 @@ impl FromStr for Mask {
     }
 }
 
-/// The text names no mask.
+/// The error of parsing a text that is not the name of a mask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseMaskError {
     text: String,

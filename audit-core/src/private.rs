@@ -1,4 +1,4 @@
-//! What the derive's expansion names. Not public: it changes with the derive.
+//! Items that the generated code of the derive uses. Not part of the public API.
 
 #[cfg(feature = "auto")]
 pub use inventory;

@@ -1,5 +1,4 @@
-//! Applying changes: to the state they were made from, to one that has moved on, and to one
-//! they do not fit.
+//! `Changes::apply`, `conflicts`, `rebase` and `to_json_patch`.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -18,7 +17,7 @@ fn read(value: Value) -> Changes {
 }
 
 #[test]
-fn every_conflict_is_told_and_the_state_is_untouched() {
+fn every_conflict_is_reported_and_the_state_is_unchanged() {
     let changes = diff(
         &json!({"a": 1, "b": {"c": 1}, "d": null, "e": [1, 2], "f": 1}),
         &json!({"a": 2, "b": {"c": 2}, "e": [1], "f": 2, "g": true}),
@@ -29,9 +28,9 @@ fn every_conflict_is_told_and_the_state_is_untouched() {
     assert_eq!(target, state);
     assert_eq!(
         error.to_string(),
-        "the state has moved on: `a` holds 3, expected 1; `b.c` is nowhere to be found; \
-         `d` holds 0, expected null; `e[1]` holds 4, expected 2; \
-         `g` holds false, expected nothing"
+        "the changes do not apply: `a` is 3, expected 1; `b.c` is not found; \
+         `d` is 0, expected null; `e[1]` is 4, expected 2; \
+         `g` is false, expected nothing"
     );
     assert_eq!(error.conflicts(), changes.conflicts(&state));
     assert_eq!(error.conflicts()[0].expected, Some(json!(1)));
@@ -39,7 +38,7 @@ fn every_conflict_is_told_and_the_state_is_untouched() {
 }
 
 #[test]
-fn the_object_itself_can_come_and_go() {
+fn the_object_itself_can_be_added_and_removed() {
     let mut state = Value::Null;
     let created = changes(&[("$", None, Some(json!({"a": 1})))]);
     created.apply(&mut state).unwrap();
@@ -53,7 +52,7 @@ fn the_object_itself_can_come_and_go() {
 }
 
 #[test]
-fn changes_made_by_hand_find_their_items() {
+fn changes_without_indices_find_their_items() {
     let mut state = json!({"roles": ["a", "c"], "items": [{"sku": "x", "qty": 1}, {"sku": "y"}]});
     changes(&[
         ("roles['b']", None, Some(json!("b"))),
@@ -99,7 +98,7 @@ fn contradictions_are_conflicts() {
 }
 
 #[test]
-fn an_undo_fits_a_state_that_moved_on() {
+fn an_undo_is_rebased_onto_a_changed_state() {
     let changes = read(json!({
         "email": {"old": "a", "new": "b"},
         "name": {"old": "x", "new": "y"},
@@ -109,7 +108,7 @@ fn an_undo_fits_a_state_that_moved_on() {
         "phone": {"old": "***1", "new": "***2", "redaction": "masked"},
         "note": {"new": "n"},
     }));
-    // A role and an item came, an item went to the front, the name changed again.
+    // A role and an item are added, an item moves to the front, the name changes again.
     let mut state = json!({
         "email": "b",
         "name": "z",
@@ -122,8 +121,8 @@ fn an_undo_fits_a_state_that_moved_on() {
     assert_eq!(
         conflicts,
         [
-            r#"`name` holds "z", expected "y""#,
-            r#"`phone` holds "***", expected "***2""#,
+            r#"`name` is "z", expected "y""#,
+            r#"`phone` is "***", expected "***2""#,
         ]
     );
     assert_eq!(undo.done, ["note"]);
@@ -149,7 +148,7 @@ fn an_undo_fits_a_state_that_moved_on() {
 }
 
 #[test]
-fn what_a_redacted_place_holds_is_not_told() {
+fn conflicts_do_not_show_redacted_values() {
     let mut change = Change::new(
         "ssn".parse().unwrap(),
         Some("h1:ab".into()),
@@ -164,7 +163,7 @@ fn what_a_redacted_place_holds_is_not_told() {
 }
 
 #[test]
-fn by_index_nothing_is_sure_once_an_item_is_out_of_place() {
+fn a_displaced_item_makes_other_indices_unreliable() {
     let changes = diff(&json!([1, 2, 3, 4]), &json!([1, 4, 5]));
     let report = changes.rebase(&json!([1, 9, 3, 4]));
     assert!(report.changes.is_empty());
@@ -173,7 +172,7 @@ fn by_index_nothing_is_sure_once_an_item_is_out_of_place() {
 }
 
 #[test]
-fn a_patch_escapes_its_pointers_and_counts_its_indices() {
+fn a_patch_has_escaped_pointers_and_adjusted_indices() {
     let changes = diff(
         &json!({"a/b": {"~": 1}, "list": [0, 1, 2, 3, 9]}),
         &json!({"a/b": {"~": 2}, "list": [0, 3, 4, 5, 6, 9]}),
@@ -190,7 +189,7 @@ fn a_patch_escapes_its_pointers_and_counts_its_indices() {
 }
 
 #[test]
-fn moves_are_patched_in_any_number() {
+fn any_number_of_moves_becomes_a_patch() {
     let moved = |moves: Value| read(json!({"$": {"moved": moves}}));
     let letters = |text: &str| -> Value {
         text.chars()

@@ -1,5 +1,5 @@
-//! Every type that can be recorded without a derive: what is recorded is what serde writes, or
-//! docs/format.md has the type in its table of differences; and `typed` gives the value back.
+//! Every type with a built-in `AuditValue`: the recorded form is the serialized form unless
+//! docs/format.md lists the type, and `typed` returns the value.
 #![cfg(all(
     feature = "bigdecimal",
     feature = "bytes",
@@ -14,12 +14,12 @@
     feature = "url"
 ))]
 
-#[path = "builtin_types/family.rs"]
-mod family;
+#[path = "builtin_types/coverage.rs"]
+mod coverage;
 #[path = "builtin_types/locks.rs"]
 mod locks;
-#[path = "builtin_types/source.rs"]
-mod source;
+#[path = "builtin_types/samples.rs"]
+mod samples;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -40,19 +40,19 @@ struct Holder<T> {
     value: T,
 }
 
-/// How a type is recorded, beside what serde writes of it.
+/// The recorded form of a type, compared with its serialized form.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Form {
-    /// As serde has it.
+    /// The serialized form.
     Serde,
-    /// In another form, of some values at least.
-    Own,
-    /// Serde has none.
-    Alone,
+    /// Another form, at least for some values.
+    Different,
+    /// Serde does not support the type.
+    NoSerde,
 }
 
-/// A type of the family, and the check of its law.
-struct Member {
+/// A type with the check of its form.
+struct Sample {
     name: &'static str,
     form: Form,
     check: Box<dyn Fn() -> Result<(), String>>,
@@ -74,7 +74,7 @@ where
     result.map_err(|error| error.to_string())
 }
 
-/// Compares a value of a plain type with the one before: their texts differ exactly if their forms
+/// Compares a value of a plain type with the previous one: their texts differ if and only if their forms
 /// do, and no form is a null.
 fn is_plain<T: AuditValue>(before: &RefCell<Option<(String, Value)>>, value: &T) {
     let (text, form) = (value.field_key(), snapshot(value));
@@ -89,8 +89,8 @@ fn agrees<T: AuditValue + Serialize>(value: &T) {
     assert_eq!(snapshot(value), to_value(value).unwrap());
 }
 
-/// Records a value and reads it back from its history.
-fn comes_back<T>(value: T)
+/// Records a value and reads it from its history.
+fn round_trips<T>(value: T)
 where
     T: AuditValue + Serialize + DeserializeOwned + 'static,
 {
@@ -107,49 +107,49 @@ where
     assert_eq!(snapshot(&back.value), snapshot(&holder.value));
 }
 
-/// A type whose form is serde's.
-fn serde<S: Strategy + 'static>(name: &'static str, strategy: S) -> Member
+/// A type in its serialized form.
+fn serde<S: Strategy + 'static>(name: &'static str, strategy: S) -> Sample
 where
     S::Value: AuditValue + Serialize + DeserializeOwned + Debug + 'static,
 {
-    Member {
+    Sample {
         name,
         form: Form::Serde,
         check: Box::new(move || {
             run(&strategy, |value| {
                 agrees(&value);
-                comes_back(value);
+                round_trips(value);
             })
         }),
     }
 }
 
-/// A type whose form is serde's, and that serde does not read.
-fn written<S: Strategy + 'static>(name: &'static str, strategy: S) -> Member
+/// A type in its serialized form that serde does not deserialize.
+fn serialize_only<S: Strategy + 'static>(name: &'static str, strategy: S) -> Sample
 where
     S::Value: AuditValue + Serialize + Debug,
 {
-    Member {
+    Sample {
         name,
         form: Form::Serde,
         check: Box::new(move || run(&strategy, |value| agrees(&value))),
     }
 }
 
-/// A type whose form is not serde's, of some values at least.
-fn own<S: Strategy + 'static>(name: &'static str, strategy: S) -> Member
+/// A type whose form differs from the serialized form, at least for some values.
+fn different<S: Strategy + 'static>(name: &'static str, strategy: S) -> Sample
 where
     S::Value: AuditValue + Serialize + DeserializeOwned + Debug + 'static,
 {
-    Member {
+    Sample {
         name,
-        form: Form::Own,
+        form: Form::Different,
         check: Box::new(move || {
             let differs = Cell::new(false);
             run(&strategy, |value| {
                 let agrees = to_value(&value).is_ok_and(|serde| serde == snapshot(&value));
                 differs.set(differs.get() || !agrees);
-                comes_back(value);
+                round_trips(value);
             })?;
             let stale = "no value differs from what serde writes";
             differs.get().then_some(()).ok_or_else(|| stale.to_owned())
@@ -157,14 +157,14 @@ where
     }
 }
 
-/// A type that serde does not know.
-fn alone<S: Strategy + 'static>(name: &'static str, strategy: S) -> Member
+/// A type that serde does not support.
+fn no_serde<S: Strategy + 'static>(name: &'static str, strategy: S) -> Sample
 where
     S::Value: AuditValue + Debug,
 {
-    Member {
+    Sample {
         name,
-        form: Form::Alone,
+        form: Form::NoSerde,
         check: Box::new(move || {
             run(&strategy, |value| {
                 assert!(value.same(&value));
@@ -175,31 +175,31 @@ where
 }
 
 #[test]
-fn every_type_is_recorded_as_serde_writes_it_and_comes_back() {
+fn every_type_is_recorded_in_its_documented_form_and_read_back() {
     let mut failed = Vec::new();
-    for member in family::members() {
-        if let Err(error) = (member.check)() {
-            failed.push(format!("{}: {error}", member.name));
+    for sample in samples::all() {
+        if let Err(error) = (sample.check)() {
+            failed.push(format!("{}: {error}", sample.name));
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
 #[test]
-fn the_table_of_the_documentation_has_what_differs_and_nothing_else() {
-    let differs: BTreeSet<String> = family::members()
+fn the_documentation_lists_every_type_with_another_form() {
+    let differs: BTreeSet<String> = samples::all()
         .into_iter()
-        .filter(|member| member.form != Form::Serde)
-        .map(|member| member.name.to_owned())
+        .filter(|sample| sample.form != Form::Serde)
+        .map(|sample| sample.name.to_owned())
         .collect();
-    assert_eq!(source::documented(), differs);
+    assert_eq!(coverage::documented(), differs);
 }
 
 #[test]
-fn no_implementation_is_without_a_member() {
-    let members: BTreeSet<String> = family::members()
+fn every_implementation_has_samples() {
+    let sampled: BTreeSet<String> = samples::all()
         .into_iter()
-        .map(|member| member.name.to_owned())
+        .map(|sample| sample.name.to_owned())
         .collect();
-    assert_eq!(source::implemented(), members);
+    assert_eq!(coverage::implemented(), sampled);
 }

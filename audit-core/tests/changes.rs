@@ -1,4 +1,4 @@
-//! Changes: what a diff says of each kind of value, and how it reads.
+//! The changes that a diff reports for each kind of value, and their text.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -65,7 +65,7 @@ fn keyed(old: &[Line], new: &[Line]) -> Changes {
 }
 
 #[test]
-fn lists_are_compared_between_their_common_ends() {
+fn lists_are_compared_between_common_prefix_and_suffix() {
     let (old, new) = (vec![1, 2, 3, 4, 5], vec![1, 9, 5]);
     assert_eq!(
         lines(&diff(&old, &new)),
@@ -78,7 +78,7 @@ fn lists_are_compared_between_their_common_ends() {
 }
 
 #[test]
-fn sets_tell_who_came_and_who_went() {
+fn sets_report_added_and_removed_members() {
     let (old, new) = (
         BTreeSet::from(["admin", "user"]),
         BTreeSet::from(["root", "user"]),
@@ -100,7 +100,7 @@ fn sets_tell_who_came_and_who_went() {
 }
 
 #[test]
-fn members_with_one_text_are_told_apart() {
+fn members_with_equal_texts_get_distinct_names() {
     let (old, new) = ([json!(1), json!("x")], [json!("1"), json!("x")]);
     let changes = diff(&AsSet(&old[..]), &AsSet(&new[..]));
     assert_eq!(
@@ -113,7 +113,7 @@ fn members_with_one_text_are_told_apart() {
 }
 
 #[test]
-fn a_large_list_as_a_set_is_not_compared_with_itself() {
+fn a_large_list_as_a_set_is_compared_in_linear_time() {
     // 50,000 members: a quadratic comparison would look at two and a half billion pairs.
     let old: Vec<u32> = (0..50_000).collect();
     let new: Vec<u32> = (1..50_001).rev().collect();
@@ -125,7 +125,7 @@ fn a_large_list_as_a_set_is_not_compared_with_itself() {
 }
 
 #[test]
-fn keyed_items_are_named_by_their_key() {
+fn keyed_items_are_identified_by_key() {
     let old = [line("A1", 1), line("B2", 1), line("C3", 1)];
     let new = [line("A1", 2), line("C3", 1), line("D4", 1)];
     assert_eq!(
@@ -157,7 +157,7 @@ fn removing_from_the_middle_of_a_keyed_list_is_one_change() {
 }
 
 #[test]
-fn a_new_order_is_one_change_of_the_list() {
+fn reordering_is_one_change_of_the_list() {
     let old: Vec<Line> = ["a", "b", "c", "d"].map(|sku| line(sku, 1)).into();
     let new: Vec<Line> = ["b", "c", "a", "d"].map(|sku| line(sku, 1)).into();
     let changes = keyed(&old, &new);
@@ -178,13 +178,13 @@ fn by_secret(lines: &[Line]) -> impl AuditValue + '_ {
 }
 
 #[test]
-fn keys_that_do_not_identify_leave_the_list_to_positions() {
+fn a_list_with_ambiguous_keys_is_compared_by_position() {
     let twice = [line("a", 1), line("a", 2)];
     assert_eq!(
         lines(&keyed(&twice, &[line("a", 1), line("a", 3)])),
         ["[1].qty: 2 -> 3"]
     );
-    // A masked key would be told by the path.
+    // The path would show a masked key.
     let secret = |secret| Line {
         secret,
         ..line("a", 1)
@@ -211,7 +211,7 @@ fn maps_and_json_are_compared_inside() {
 }
 
 #[test]
-fn keys_with_one_text_are_an_error_and_not_a_loss() {
+fn map_keys_with_equal_texts_are_an_error() {
     let old: BTreeMap<(Option<&str>, u8), u8> = BTreeMap::new();
     assert!(diff(&old, &old).is_empty());
     let both = BTreeMap::from([(None, 1), (Some(""), 2)]);
@@ -235,7 +235,7 @@ fn null_and_absence_differ_in_every_form() {
 }
 
 #[test]
-fn a_masked_change_is_a_change_although_it_looks_like_none() {
+fn a_masked_change_with_equal_sides_is_a_change() {
     let (old, new) = (
         line("a", 1),
         Line {
@@ -252,7 +252,7 @@ fn a_masked_change_is_a_change_although_it_looks_like_none() {
 }
 
 #[test]
-fn changes_are_found_by_any_spelling() {
+fn changes_are_found_by_any_spelling_of_the_path() {
     let changes = diff(
         &json!({"labels": {"env": 1}, "x": {"y": 1}}),
         &json!({"labels": {"env": 2}, "x": {"y": 2}}),
@@ -283,7 +283,7 @@ fn an_unchanged_path_has_no_change() {
 }
 
 #[test]
-fn of_two_changes_at_one_path_the_later_is_collected() {
+fn collecting_keeps_the_later_change_at_a_path() {
     let change = |path: &str, new: u8| Change::new(path.parse().unwrap(), None, Some(new.into()));
     let changes: Changes = [change("a.b", 1), change("c", 2), change("a['b']", 3)]
         .into_iter()
@@ -293,7 +293,7 @@ fn of_two_changes_at_one_path_the_later_is_collected() {
 }
 
 #[test]
-fn what_is_stored_wrongly_is_refused() {
+fn invalid_stored_changes_are_rejected() {
     let cases = [
         (r#"{"a..b": {}}"#, "is not a path"),
         (r#"{"a": {"now": 1}}"#, "unknown field `now`"),
@@ -303,7 +303,7 @@ fn what_is_stored_wrongly_is_refused() {
         ),
         (
             r#"{"a": {"moved": {"x.y": [0, 1]}}}"#,
-            "`x.y` names no item",
+            "`x.y` is not an item",
         ),
         (r#"{"a": {"at": [-1]}}"#, "invalid value"),
         (r"[]", "an object of changes by path"),
@@ -317,7 +317,7 @@ fn what_is_stored_wrongly_is_refused() {
 }
 
 #[test]
-fn two_steps_read_as_one() {
+fn composed_changes_are_displayed() {
     let (a, b, c) = (json!([1, 2, 3, 4]), json!([1, 3, 4]), json!([1, 3, 5, 4]));
     let both = diff(&a, &b).compose(&diff(&b, &c));
     assert_eq!(lines(&both), ["[1]: removed 2", "[2]: added 5"]);

@@ -1,4 +1,4 @@
-//! `JsonLinesSink`: what is written, when, and what happens when writing fails.
+//! `JsonLinesSink`: its output, flushing and write errors.
 
 use std::fs;
 use std::io::{self, Write};
@@ -7,22 +7,22 @@ use std::sync::{Arc, Mutex};
 
 use audit_core::{JsonLinesSink, LogEntry, Sink, SinkError};
 
-/// Takes `room` bytes, in pieces of at most `piece`, then fails until there is room again.
+/// A writer that accepts `capacity` bytes in pieces of at most `piece` and then fails.
 #[derive(Clone)]
 struct Narrow(Arc<Mutex<State>>);
 
 struct State {
     bytes: Vec<u8>,
-    room: usize,
+    capacity: usize,
     piece: usize,
     flushes: usize,
 }
 
 impl Narrow {
-    fn new(room: usize, piece: usize) -> Self {
+    fn new(capacity: usize, piece: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             bytes: Vec::new(),
-            room,
+            capacity,
             piece,
             flushes: 0,
         })))
@@ -36,11 +36,11 @@ impl Narrow {
 impl Write for Narrow {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock().unwrap();
-        let count = bytes.len().min(state.piece).min(state.room);
+        let count = bytes.len().min(state.piece).min(state.capacity);
         if count == 0 {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        state.room -= count;
+        state.capacity -= count;
         state.bytes.extend_from_slice(&bytes[..count]);
         Ok(count)
     }
@@ -60,7 +60,7 @@ fn temp_file(name: &str) -> PathBuf {
 }
 
 #[test]
-fn one_line_an_entry_flushed_each_time() {
+fn each_entry_is_one_flushed_line() {
     let writer = Narrow::new(usize::MAX, 7);
     let sink = JsonLinesSink::new(writer.clone());
     let entries = [entry("1"), entry("2")];
@@ -77,18 +77,18 @@ fn one_line_an_entry_flushed_each_time() {
 }
 
 #[test]
-fn a_line_broken_off_is_ended_before_the_next_one() {
-    for room in [1, 10, 100] {
-        let writer = Narrow::new(room, 16);
+fn an_incomplete_line_is_terminated_before_the_next_one() {
+    for capacity in [1, 10, 100] {
+        let writer = Narrow::new(capacity, 16);
         let sink = JsonLinesSink::new(writer.clone());
         let error = sink.emit(&entry("1")).unwrap_err();
         assert!(
             matches!(&error, SinkError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull),
             "{error:?}"
         );
-        // Still full: not even the end of the broken line finds room.
+        // Still full: not even the end of the broken line finds capacity.
         sink.emit(&entry("2")).unwrap_err();
-        writer.0.lock().unwrap().room = usize::MAX;
+        writer.0.lock().unwrap().capacity = usize::MAX;
         let (third, fourth) = (entry("3"), entry("4"));
         sink.emit(&third).unwrap();
         sink.emit(&fourth).unwrap();
@@ -96,18 +96,18 @@ fn a_line_broken_off_is_ended_before_the_next_one() {
         let text = writer.text();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
-        assert_eq!(lines[0].len(), room);
+        assert_eq!(lines[0].len(), capacity);
         assert_eq!(LogEntry::from_json(lines[1]).unwrap(), third);
         assert_eq!(LogEntry::from_json(lines[2]).unwrap(), fourth);
     }
 }
 
 #[test]
-fn a_line_that_never_began_leaves_no_empty_line() {
+fn a_write_that_failed_at_once_leaves_no_empty_line() {
     let writer = Narrow::new(0, 16);
     let sink = JsonLinesSink::new(writer.clone());
     sink.emit(&entry("1")).unwrap_err();
-    writer.0.lock().unwrap().room = usize::MAX;
+    writer.0.lock().unwrap().capacity = usize::MAX;
     sink.emit(&entry("2")).unwrap();
     assert_eq!(writer.text().lines().count(), 1);
 }
@@ -134,7 +134,7 @@ fn threads_do_not_mix_lines() {
 }
 
 #[test]
-fn create_starts_anew_and_append_goes_on_after_a_crash() {
+fn create_truncates_and_append_continues_after_a_crash() {
     let path = temp_file("append");
     fs::write(&path, "old\n").unwrap();
     let first = entry("1");
@@ -172,7 +172,7 @@ fn create_starts_anew_and_append_goes_on_after_a_crash() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_is_named() {
+fn the_error_of_opening_has_the_file_name() {
     let path = temp_file("nowhere").join("trail.jsonl");
     for error in [
         JsonLinesSink::create(&path).unwrap_err(),

@@ -1,12 +1,12 @@
-//! The layers of `src`: a file imports from its own room and from the layers below, so that the
-//! folders show the way of an entry and no circle joins two rooms.
+//! The layers of `src`: a file imports only from its own top-level module and from lower layers, so
+//! that modules have no import cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// The rooms of `src` from the bottom to the top. A room is a file or a folder at the top of
-/// `src`. The rooms of one layer do not import each other.
+/// The top-level modules of `src`, lowest layer first. The modules of one layer do not import each
+/// other.
 const LAYERS: [&[&str]; 13] = [
     &["action", "actor", "level", "mask", "one_line", "suggest"],
     &["critical", "json"],
@@ -23,23 +23,23 @@ const LAYERS: [&[&str]; 13] = [
     &["lib", "private", "testing"],
 ];
 
-/// One import: the room of the item, and its path as the file writes it.
+/// One import: the module of the item, and its path in the source.
 type Import = (String, String);
 
 #[test]
-fn the_rooms_are_those_of_the_list() {
+fn every_module_has_a_layer() {
     let listed: BTreeSet<_> = LAYERS.iter().copied().flatten().copied().collect();
-    let found: BTreeSet<_> = files().keys().map(|file| room(file).to_owned()).collect();
+    let found: BTreeSet<_> = files().keys().map(|file| module(file).to_owned()).collect();
     let found: BTreeSet<_> = found.iter().map(String::as_str).collect();
-    assert_eq!(found, listed, "give a new room its layer in `LAYERS`");
-    assert!(found.len() <= 30, "{} rooms", found.len());
+    assert_eq!(found, listed, "add a new module to its layer in `LAYERS`");
+    assert!(found.len() <= 30, "{} modules", found.len());
 }
 
 #[test]
-fn imports_run_down() {
+fn modules_import_only_from_lower_layers() {
     let mut wrong = Vec::new();
     for (file, imports) in all_imports() {
-        let from = room(&file);
+        let from = module(&file);
         for (to, path) in imports {
             if to != from && layer(&to) >= layer(from) {
                 wrong.push(format!("{file} imports crate::{path}, of {to}"));
@@ -48,14 +48,14 @@ fn imports_run_down() {
     }
     assert!(
         wrong.is_empty(),
-        "imports that run up:\n{}",
+        "imports from the same or a higher layer:\n{}",
         wrong.join("\n")
     );
 }
 
 #[test]
-fn nothing_is_imported_by_a_star() {
-    let stars: Vec<_> = all_imports()
+fn there_are_no_glob_imports() {
+    let globs: Vec<_> = all_imports()
         .into_iter()
         .flat_map(|(file, imports)| {
             imports
@@ -64,16 +64,16 @@ fn nothing_is_imported_by_a_star() {
         })
         .filter(|(_, path)| path.ends_with('*'))
         .collect();
-    assert!(stars.is_empty(), "name what is imported: {stars:?}");
+    assert!(globs.is_empty(), "replace the glob imports: {globs:?}");
 }
 
 #[test]
-fn the_reader_of_imports_reads_them() {
+fn imports_are_parsed() {
     let root = BTreeMap::from([("Draft".to_owned(), "record".to_owned())]);
     let read = |file: &str, code: &str| -> Vec<String> {
         imports(file, code, &root)
             .into_iter()
-            .map(|(room, path)| format!("{room}:{path}"))
+            .map(|(module, path)| format!("{module}:{path}"))
             .collect()
     };
     assert_eq!(
@@ -136,7 +136,7 @@ fn the_reader_of_imports_reads_them() {
     );
 }
 
-/// Returns the text of each file of `src`, by its path there.
+/// Returns the text of each file of `src`, by its path relative to `src`.
 fn files() -> BTreeMap<String, String> {
     fn read(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) {
         for file in fs::read_dir(folder).unwrap() {
@@ -158,11 +158,11 @@ fn files() -> BTreeMap<String, String> {
 /// Returns the imports of each file.
 fn all_imports() -> Vec<(String, Vec<Import>)> {
     let files = files();
-    // What the root exports, by the room that has it.
+    // The items that the root re-exports, with their modules.
     let root = imports("lib.rs", &files["lib.rs"], &BTreeMap::new())
         .into_iter()
-        .filter(|(room, path)| room != path)
-        .map(|(room, path)| (path.rsplit("::").next().unwrap().to_owned(), room))
+        .filter(|(module, path)| module != path)
+        .map(|(module, path)| (path.rsplit("::").next().unwrap().to_owned(), module))
         .collect();
     files
         .into_iter()
@@ -173,29 +173,29 @@ fn all_imports() -> Vec<(String, Vec<Import>)> {
         .collect()
 }
 
-/// Returns the room of a file.
-fn room(file: &str) -> &str {
+/// Returns the module of a file.
+fn module(file: &str) -> &str {
     file.split(['/', '.']).next().unwrap()
 }
 
-/// Returns the layer of a room.
-fn layer(room: &str) -> usize {
-    let layer = LAYERS.iter().position(|layer| layer.contains(&room));
-    layer.unwrap_or_else(|| panic!("no layer has the room {room}"))
+/// Returns the layer of a module.
+fn layer(module: &str) -> usize {
+    let layer = LAYERS.iter().position(|layer| layer.contains(&module));
+    layer.unwrap_or_else(|| panic!("no layer has the module {module}"))
 }
 
-/// Returns what a file imports from the crate, in `use` items and in the code.
+/// Returns the imports of a file from the crate, in `use` items and in the code.
 ///
-/// An item that the root re-exports is of the room that `exported` has for it.
+/// `exported` has the modules of items that the root re-exports.
 fn imports(file: &str, code: &str, exported: &BTreeMap<String, String>) -> Vec<Import> {
-    // A macro of the root, and what its `#[macro_export]` puts there.
+    // Macros that `#[macro_export]` defines in the root.
     const OF_THE_ROOT: [&str; 2] = ["__derived", "assert_audited"];
     let code: String = code
         .lines()
         .map(|line| line.split("//").next().unwrap())
         .flat_map(|line| [line, "\n"])
         .collect();
-    // How many `super` lead from the file's module to the root, and from that of its tests.
+    // The `super` prefixes that lead to the root from the file's module and from its tests.
     let depth = file.split('/').filter(|part| *part != "mod.rs").count();
     let supers = ["super::".repeat(depth), "super::".repeat(depth + 1)];
     let tests = code.find("\nmod tests {").unwrap_or(code.len());
@@ -222,22 +222,22 @@ fn imports(file: &str, code: &str, exported: &BTreeMap<String, String>) -> Vec<I
         .into_iter()
         .filter_map(|(_, path)| {
             let first = path.split("::").next().unwrap();
-            let room = match first {
+            let module = match first {
                 _ if OF_THE_ROOT.contains(&first) => return None,
                 "__private" => "private",
-                // `crate::context` is the function where the path goes no further.
+                // `crate::context` without further segments is the function.
                 _ => match exported.get(first) {
-                    Some(room) if path == first => room,
+                    Some(module) if path == first => module,
                     _ if LAYERS.iter().any(|layer| layer.contains(&first)) => first,
-                    room => room.map_or("lib", String::as_str),
+                    module => module.map_or("lib", String::as_str),
                 },
             };
-            Some((room.to_owned(), path))
+            Some((module.to_owned(), path))
         })
         .collect()
 }
 
-/// Adds the paths of the tree that `text` begins with, and returns what follows it.
+/// Adds the paths of the use tree at the start of `text`. Returns the rest of the text.
 fn leaves<'t>(prefix: &str, text: &'t str, paths: &mut Vec<String>) -> &'t str {
     let text = text.trim_start();
     if let Some(mut rest) = text.strip_prefix('{') {

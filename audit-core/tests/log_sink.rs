@@ -1,4 +1,4 @@
-//! `LogSink`, `critical!` and filters: what reaches the logger.
+//! `LogSink`, `critical!` and filters: the records that reach the logger.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -120,7 +120,7 @@ fn a_message_reads_as_a_sentence() {
 }
 
 #[test]
-fn an_outcome_other_than_success_is_said() {
+fn failures_are_part_of_the_message() {
     let mut entry = update();
     entry.changes = audit_core::Changes::new();
     entry.outcome = Outcome::Failure;
@@ -182,7 +182,7 @@ fn fields_are_key_values_and_values_only_on_request() {
 }
 
 #[test]
-fn no_text_of_a_user_can_forge_a_line() {
+fn user_text_cannot_forge_a_line() {
     let mut entry = update();
     entry.object_repr = "bob\nERROR root deleted User 1\u{1b}[31m\u{2028}\u{202e}x".into();
     entry.model = "User\r\nx".into();
@@ -213,7 +213,7 @@ fn disabled_levels_and_targets_are_not_logged() {
 }
 
 #[test]
-fn filters_stack_and_reach_through_pointers() {
+fn filters_nest_and_apply_through_pointers() {
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let inner: Arc<dyn Sink> = Arc::new(sink_fn({
         let seen = Arc::clone(&seen);
@@ -255,10 +255,10 @@ fn critical_logs_above_error() {
     let lines = logged(|| {
         critical!("{disk} is {}", "full");
         critical!(target: "storage", "full");
-        critical!(free = 0, disk; "no room");
-        critical!(target: "storage", disk:?, free:% = 1.5; "no room on {disk}",);
+        critical!(free = 0, disk; "no space");
+        critical!(target: "storage", disk:?, free:% = 1.5; "no space on {disk}",);
     });
-    let told: Vec<_> = lines
+    let logged: Vec<_> = lines
         .iter()
         .map(|line| {
             (
@@ -269,12 +269,12 @@ fn critical_logs_above_error() {
         })
         .collect();
     assert_eq!(
-        told,
+        logged,
         [
             ("log_sink", "sda1 is full", 1),
             ("storage", "full", 1),
-            ("log_sink", "no room", 3),
-            ("storage", "no room on sda1", 3),
+            ("log_sink", "no space", 3),
+            ("storage", "no space on sda1", 3),
         ]
     );
     for line in &lines {

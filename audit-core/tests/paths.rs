@@ -1,4 +1,4 @@
-//! Paths: what they look like, what they equal, and what is none.
+//! The syntax, equality and order of paths, and parse errors.
 
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ fn matched(field: &str, value: impl Into<Value>) -> PathSegment {
 }
 
 #[test]
-fn paths_of_the_design_mean_what_it_says() {
+fn paths_of_the_documentation_have_their_meaning() {
     let cases = [
         ("address.city", vec![name("address"), name("city")]),
         (
@@ -56,7 +56,7 @@ fn paths_of_the_design_mean_what_it_says() {
 }
 
 #[test]
-fn one_place_has_several_spellings() {
+fn a_path_has_several_spellings() {
     let cases = [
         ("$.a.b", "a.b"),
         ("$['a']", "['a']"),
@@ -77,7 +77,7 @@ fn one_place_has_several_spellings() {
         assert_eq!(path(text), path(canonical));
         assert_eq!(path(canonical), *text);
     }
-    // A plain word in brackets stays there, and names the same place.
+    // A plain word in brackets stays there, and is the same path.
     let (dotted, bracketed) = (path("labels.env"), path("labels['env']"));
     assert_eq!(bracketed.as_str(), "labels['env']");
     assert_eq!(dotted, bracketed);
@@ -87,7 +87,7 @@ fn one_place_has_several_spellings() {
 }
 
 #[test]
-fn paths_are_ordered_by_place() {
+fn paths_are_ordered_by_step() {
     let mut paths = [
         "items[10]",
         "items[9].qty",
@@ -112,7 +112,7 @@ fn paths_are_ordered_by_place() {
 }
 
 #[test]
-fn a_path_lies_within_what_leads_to_it() {
+fn a_path_is_within_its_prefixes() {
     let inside = path("labels['env'].x[0]");
     for outer in ["$", "labels", "labels.env", "labels['env']", "labels.env.x"] {
         assert!(inside.is_within(&path(outer)), "{outer}");
@@ -126,7 +126,7 @@ fn a_path_lies_within_what_leads_to_it() {
 }
 
 #[test]
-fn errors_point_at_the_column() {
+fn errors_have_the_column() {
     let cases = [
         ("", 1, "a name"),
         ("a..b", 3, "a name"),
@@ -170,7 +170,7 @@ fn errors_point_at_the_column() {
 }
 
 #[test]
-fn long_paths_are_read_in_one_go_and_shown_in_part() {
+fn long_paths_are_parsed_in_linear_time_and_truncated_in_errors() {
     let long = vec!["a"; 100_000].join(".");
     let long = path(&long);
     assert_eq!(long.segments().len(), 100_000);

@@ -17,7 +17,7 @@ fn parse(text: &str) -> Query {
 }
 
 #[test]
-fn every_term_is_read() {
+fn every_term_is_parsed() {
     let query = parse(
         "model:User object:42 parent:Company/7/a action:approved actor:alice level:>=warning level:<error \
          outcome:denied correlation:req-1 changed:address.city changed_from:status=open \
@@ -48,7 +48,7 @@ fn every_term_is_read() {
 }
 
 #[test]
-fn mistakes_are_pointed_at() {
+fn errors_have_the_column() {
     let cases = [
         (
             "model:User actr:alice",
@@ -63,7 +63,7 @@ fn mistakes_are_pointed_at() {
             "column 7: `soon` is not a time; expected one such as 2h, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z",
         ),
         ("model:", "column 7: `model` lacks a value"),
-        ("model:\"User", "column 7: the quote is not closed"),
+        ("model:\"User", "column 7: unclosed quote"),
         (
             "parent:Company",
             "column 8: expected a model and a key, `Company/7`",
@@ -164,13 +164,13 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_too_odd(text in "\\PC{0,40}") {
+    fn arbitrary_text_does_not_panic(text in "\\PC{0,40}") {
         let _read = Query::parse(&text);
     }
 }
 
 #[test]
-fn days_are_those_of_the_zone_of_now() {
+fn days_are_in_the_time_zone_of_now() {
     let now = DateTime::parse_from_rfc3339("2026-11-22T01:00:00+02:00").expect("a time");
     let since = |text: &str| {
         let query = Query::parse_at(&format!("since:{text}"), now).expect("a query");
@@ -189,7 +189,7 @@ fn days_are_those_of_the_zone_of_now() {
 }
 
 #[test]
-fn a_term_that_can_be_there_once_is_no_choice() {
+fn a_term_cannot_be_repeated_with_another_value() {
     for (text, column) in [
         ("model:A model:B", 9),
         ("since:1h since:2h", 10),
@@ -214,7 +214,7 @@ fn a_term_that_can_be_there_once_is_no_choice() {
 }
 
 #[test]
-fn what_a_query_asks_for_survives_as_text() {
+fn queries_round_trip_as_text() {
     let nanos = DateTime::parse_from_rfc3339("2026-01-01T00:00:00.123456789Z").expect("a time");
     let root = |model: &str| audit_core::ObjectRef::new(model, "a/b");
     for query in [
@@ -236,7 +236,7 @@ fn what_a_query_asks_for_survives_as_text() {
 
 /// Takes hours if the text is read again for each `=`.
 #[test]
-fn a_long_path_is_read_once() {
+fn a_long_path_is_parsed_in_linear_time() {
     let text = format!("changed_to:a['{}'", "=".repeat(1_000_000));
     assert!(Query::parse(&text).is_err());
     let text = format!("changed_to:a['{}']=1", "=".repeat(1_000_000));
@@ -285,8 +285,8 @@ fn alternatives_bind_less_tightly_than_a_space() {
 }
 
 #[test]
-fn mistakes_in_groups_are_pointed_at() {
-    let or = "as a word to look for it is written `\"OR\"`";
+fn errors_in_groups_have_the_column() {
+    let or = "to search for the word, write `\"OR\"`";
     for (text, message) in [
         (
             "OR model:A",
@@ -307,30 +307,30 @@ fn mistakes_in_groups_are_pointed_at() {
         (
             "model:A AND",
             "column 9: `AND` lacks a condition after it; \
-             as a word to look for it is written `\"AND\"`"
+             to search for the word, write `\"AND\"`"
                 .to_owned(),
         ),
         (
             "(NOT)",
             "column 2: `NOT` lacks a condition after it; \
-             as a word to look for it is written `\"NOT\"`"
+             to search for the word, write `\"NOT\"`"
                 .to_owned(),
         ),
         (
             "model:A ()",
-            "column 9: nothing is in the parentheses; \
-             as a part of a text they stand in double quotes"
+            "column 9: the parentheses are empty; \
+             to search for parentheses, use double quotes"
                 .to_owned(),
         ),
         (
             "model:A (actor:x OR (actor:y)",
-            "column 9: the parenthesis is not closed; \
-             as a part of a text it stands in double quotes"
+            "column 9: unclosed parenthesis; \
+             to search for parentheses, use double quotes"
                 .to_owned(),
         ),
         (
             "model:A OR model:B)",
-            "column 19: `)` closes no group; as a part of a text it stands in double quotes"
+            "column 19: unmatched `)`; to search for parentheses, use double quotes"
                 .to_owned(),
         ),
         (
@@ -341,13 +341,13 @@ fn mistakes_in_groups_are_pointed_at() {
         ),
         (
             "(model:A limit:5)",
-            "column 10: `limit` is about the whole query and cannot be in a group or after `NOT`; \
+            "column 10: `limit` applies to the whole query and cannot be in a group or after `NOT`; \
              write it outside of all parentheses"
                 .to_owned(),
         ),
         (
             "NOT order:newest",
-            "column 5: `order` is about the whole query and cannot be in a group or after `NOT`; \
+            "column 5: `order` applies to the whole query and cannot be in a group or after `NOT`; \
              write it outside of all parentheses"
                 .to_owned(),
         ),

@@ -188,7 +188,7 @@ fn undoing_a_creation_leaves_no_object() {
     assert_eq!(undo.conflicts[0].kind, ConflictKind::Changed);
     assert_eq!(
         undo.conflicts[0].to_string(),
-        "`items[sku='A'].price` holds 2, expected 1"
+        "`items[sku='A'].price` is 2, expected 1"
     );
 
     auditlog::deleted(&changed).record().expect("recorded");

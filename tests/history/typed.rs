@@ -44,7 +44,7 @@ fn a_state_that_is_not_complete_is_no_object_unless_asked_for() {
     assert_eq!(
         error.to_string(),
         "the state is not complete: `password` (not recorded), `pin` (recorded masked); \
-         `typed_lossy` reads what there is"
+         `typed_lossy` reads an incomplete state"
     );
     let TypedError::Incomplete { missing } = error else {
         panic!("{error}");

@@ -132,6 +132,16 @@ fn bytes_are_the_same_as_without_the_feature() {
 }
 
 #[test]
+fn numbers_that_were_not_normalized_are_written_in_stored_form() {
+    let mut entry = LogEntry::new("import", "Holder", "1", "Holder 1");
+    let numbers = json("[1.000000000000000000001,1E1,-0,1e30]");
+    entry.additional_data.insert("n".to_owned(), numbers);
+    let text = entry.to_canonical_json().unwrap();
+    let list = r#""n":["1.000000000000000000001",10.0,0,1e+30]"#;
+    assert!(text.contains(list), "{text}");
+}
+
+#[test]
 fn queries_find_them() {
     let log = AuditLog::builder().build();
     log.register::<Holder>();

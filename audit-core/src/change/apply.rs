@@ -1,4 +1,4 @@
-//! Applying changes to a state, and saying where that state has moved on.
+//! Applies changes to a state and reports conflicts.
 
 use std::fmt;
 
@@ -10,16 +10,16 @@ use crate::json::nesting;
 use crate::path::Path;
 
 impl Changes {
-    /// Makes of the state these changes were made from the state they lead to.
+    /// Applies the changes to the state that they start from.
     ///
-    /// The state is what [`snapshot`](crate::snapshot()) returns, secrets in the same masked
-    /// form as in the changes. Items of keyed lists and members of sets are found by their key
-    /// or value, so that others may have come or gone in the meantime; items of other lists
-    /// are found by index.
+    /// The state has the form of [`snapshot`](crate::snapshot()), with secrets in the same masked
+    /// form as in the changes. Items of keyed lists and members of sets are found by key or value,
+    /// so that others may have been added or removed in the meantime. Items of other lists are
+    /// found by index.
     ///
     /// # Errors
-    /// [`ApplyError`] with every place that does not hold what its change starts from. The
-    /// state is untouched then.
+    /// Returns [`ApplyError`] with every value that differs from the old value of its change. The
+    /// state is then unchanged.
     ///
     /// # Example: all or nothing
     /// ```
@@ -28,7 +28,7 @@ impl Changes {
     /// let changes = audit_core::diff(&json!({"a": 1, "b": 1}), &json!({"a": 2, "b": 2}));
     /// let mut state = json!({"a": 1, "b": 7});
     /// let error = changes.apply(&mut state).unwrap_err();
-    /// assert_eq!(error.to_string(), "the state has moved on: `b` holds 7, expected 1");
+    /// assert_eq!(error.to_string(), "the changes do not apply: `b` is 7, expected 1");
     /// assert_eq!(state, json!({"a": 1, "b": 7}));
     /// ```
     pub fn apply(&self, state: &mut Value) -> Result<(), ApplyError> {
@@ -47,8 +47,8 @@ impl Changes {
         Ok(())
     }
 
-    /// Applies changes of whole top-level fields that all fit; does nothing if there are
-    /// others. Most entries have no others, and a history is made of many entries.
+    /// Applies changes that are all of top-level fields and without conflicts, else does nothing
+    /// and returns `false`. A fast path for most entries of a history.
     fn apply_to_fields(&self, state: &mut Value) -> bool {
         let Value::Object(fields) = state else {
             return false;
@@ -76,29 +76,29 @@ impl Changes {
         true
     }
 
-    /// Returns every place of a state that does not hold what its change starts from; none if
+    /// Returns every value of a state that differs from the old value of its change; none if
     /// [`apply`](Self::apply) would succeed.
     pub fn conflicts(&self, state: &Value) -> Vec<Conflict> {
         self.resolve(state).1
     }
 
-    /// Fits the changes to a state that has moved on: returns those that still apply, and a
-    /// report of the others.
+    /// Adapts the changes to a state that has changed since. Returns the changes that still apply
+    /// and the conflicts of the others.
     ///
-    /// Made for undoing: invert the changes of an entry, rebase them onto the object's present
-    /// state, show the conflicts to whoever asked, and apply the rest.
+    /// To undo an entry, invert its changes, rebase them onto the object's current state, show the
+    /// conflicts to the user, and apply the rest.
     ///
     /// # Example: undoing an old change
     /// ```
     /// use serde_json::json;
     ///
     /// let changes = audit_core::diff(&json!({"a": 1, "b": 1}), &json!({"a": 2, "b": 2}));
-    /// // Later somebody sets `b` again, and adds `c`.
+    /// // Later `b` is set again and `c` is added.
     /// let mut state = json!({"a": 2, "b": 3, "c": 0});
     ///
     /// let undo = changes.invert().rebase(&state);
     /// assert_eq!(undo.conflicts.len(), 1);
-    /// assert_eq!(undo.conflicts[0].to_string(), "`b` holds 3, expected 2");
+    /// assert_eq!(undo.conflicts[0].to_string(), "`b` is 3, expected 2");
     /// undo.changes.apply(&mut state)?;
     /// assert_eq!(state, json!({"a": 1, "b": 3, "c": 0}));
     /// # Ok::<(), audit_core::ApplyError>(())
@@ -116,14 +116,14 @@ impl Changes {
     }
 }
 
-/// The changes do not fit the state.
+/// The error of applying changes to a state that has changed since.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApplyError {
     conflicts: Vec<Conflict>,
 }
 
 impl ApplyError {
-    /// Returns every place that does not hold what its change starts from, at least one.
+    /// Returns the conflicts, at least one.
     pub fn conflicts(&self) -> &[Conflict] {
         &self.conflicts
     }
@@ -131,7 +131,7 @@ impl ApplyError {
 
 impl fmt::Display for ApplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the state has moved on: ")?;
+        f.write_str("the changes do not apply: ")?;
         for (number, conflict) in self.conflicts.iter().enumerate() {
             if number > 0 {
                 f.write_str("; ")?;
@@ -144,42 +144,42 @@ impl fmt::Display for ApplyError {
 
 impl std::error::Error for ApplyError {}
 
-/// A place of a state that does not hold what a change starts from.
+/// A value of a state that differs from the old value of its change.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Conflict {
     /// The path of the change.
     pub path: Path,
-    /// What is wrong there.
+    /// The kind of the conflict.
     pub kind: ConflictKind,
-    /// What the change starts from; `None` if from nothing.
+    /// The old value of the change; `None` if absent.
     pub expected: Option<Value>,
-    /// What the state holds; `None` if nothing. Of a place whose change is redacted `***`:
-    /// the state may hold it in clear.
+    /// The value of the state; `None` if absent. For a redacted change it is `***`, since the
+    /// state may have the value in clear.
     pub found: Option<Value>,
 }
 
-/// What is wrong with a place of a state.
+/// The kind of a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConflictKind {
-    /// It holds another value than the change starts from.
+    /// The state has another value than the change starts from.
     Changed,
-    /// It holds what the change leads to already.
+    /// The state already has the new value.
     Done,
-    /// What should hold it is not there, or is not an object or array.
+    /// The parent of the value is missing, or is not an object or array.
     Missing,
-    /// Another item of the same list is in conflict, so that its indices mean nothing.
+    /// Another item of the same list is in conflict, so that its indices are unreliable.
     Displaced,
-    /// The changes contradict one another here, or lack what it takes to find the place.
+    /// The changes at this path contradict each other, or lack the indices to find the value.
     Malformed,
-    /// The trail has only a masked form of the value, or a token, which must not be put back
-    /// as the value itself.
+    /// The trail has only a masked form or a token, which must not be restored as the value.
     Hidden,
 }
 
 impl Conflict {
-    /// A place that has changed since; the change leads from what it held to what it holds.
+    /// Returns the conflict of a value that changed since; `change` leads from the expected value
+    /// to the current one.
     pub(crate) fn changed_since(change: Change) -> Self {
         Self {
             path: change.path,
@@ -189,7 +189,7 @@ impl Conflict {
         }
     }
 
-    /// A place whose value cannot be put back, since only a masked form is known.
+    /// Returns the conflict of a value that cannot be restored, since only a masked form is known.
     pub(crate) fn hidden(path: Path) -> Self {
         Self {
             path,
@@ -206,21 +206,21 @@ impl fmt::Display for Conflict {
         match self.kind {
             ConflictKind::Changed | ConflictKind::Done => {
                 match &self.found {
-                    Some(found) => write!(f, "holds {}", nesting::Printed(found))?,
-                    None => f.write_str("is not there")?,
+                    Some(found) => write!(f, "is {}", nesting::Printed(found))?,
+                    None => f.write_str("is missing")?,
                 }
                 match &self.expected {
                     Some(expected) => write!(f, ", expected {}", nesting::Printed(expected))?,
                     None => f.write_str(", expected nothing")?,
                 }
                 if self.kind == ConflictKind::Done {
-                    f.write_str(", as if the change was made already")?;
+                    f.write_str("; it already has the new value")?;
                 }
                 Ok(())
             }
-            ConflictKind::Missing => f.write_str("is nowhere to be found"),
-            ConflictKind::Displaced => f.write_str("cannot be found, its list has moved on"),
-            ConflictKind::Malformed => f.write_str("has changes that contradict one another"),
+            ConflictKind::Missing => f.write_str("is not found"),
+            ConflictKind::Displaced => f.write_str("is not found, since its list has changed"),
+            ConflictKind::Malformed => f.write_str("has changes that contradict each other"),
             ConflictKind::Hidden => f.write_str("is not in the trail in clear"),
         }
     }
@@ -237,19 +237,19 @@ impl fmt::Debug for Conflict {
     }
 }
 
-/// What [`Changes::rebase`] found.
+/// The result of [`Changes::rebase`].
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Rebase {
-    /// The changes that apply to the state, with the indices that their places have in it.
+    /// The changes that apply to the state, with the indices of its items.
     pub changes: Changes,
-    /// The places that hold something else than their change starts from.
+    /// The conflicts of the other changes.
     pub conflicts: Vec<Conflict>,
-    /// The places that hold what their change leads to already.
+    /// The paths whose values in the state already are the new ones.
     pub done: Vec<Path>,
 }
 
-/// Does what an edit says, as far as the value allows.
+/// Performs an edit, as far as the value allows.
 pub(super) fn perform(edit: Edit, value: &mut Option<Value>) {
     match edit {
         Edit::Replace(replace) => *value = replace.new,
@@ -280,14 +280,14 @@ fn perform_items(items: Items, array: &mut Vec<Value>) {
             perform(kept.edit, item);
         }
     }
-    let mut placed: Vec<(usize, Value)> = items
+    let mut targets: Vec<(usize, Value)> = items
         .inserted
         .into_iter()
         .map(|(index, item)| (index, item.value))
         .collect();
     for (index, moved) in items.moved {
         if let Some(item) = old.get_mut(index).and_then(Option::take) {
-            placed.push((moved.to, item));
+            targets.push((moved.to, item));
         }
     }
     for index in items.removed.into_keys() {
@@ -295,11 +295,11 @@ fn perform_items(items: Items, array: &mut Vec<Value>) {
             *item = None;
         }
     }
-    placed.sort_by_key(|(index, _)| *index);
+    targets.sort_by_key(|(index, _)| *index);
     let mut rest = old.into_iter().flatten();
-    for (index, item) in placed {
-        let room = index.saturating_sub(array.len());
-        array.extend(rest.by_ref().take(room));
+    for (index, item) in targets {
+        let gap = index.saturating_sub(array.len());
+        array.extend(rest.by_ref().take(gap));
         array.push(item);
     }
     array.extend(rest);

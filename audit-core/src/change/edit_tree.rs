@@ -1,4 +1,4 @@
-//! Changes as a tree, in which they are inverted, composed and applied.
+//! Changes as a tree of edits, on which they are inverted, composed and applied.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -9,18 +9,18 @@ use super::{Change, Changes, Move, Redaction};
 use crate::json::nesting::{self, MAX_DEPTH};
 use crate::path::{MAX_INDEX, Path, PathSegment, Segment};
 
-/// What happens to one value.
+/// The edit of one value.
 #[derive(Debug)]
 pub(super) enum Edit {
-    /// It is replaced, added or removed.
+    /// The value is replaced, added or removed.
     Replace(Replace),
-    /// Something happens inside an object.
+    /// Fields of an object are edited.
     Fields(Vec<(String, Edit)>),
-    /// Something happens inside an array.
+    /// Items of an array are edited.
     Items(Items),
 }
 
-/// One value in place of another; `None` is absence.
+/// The replacement of a value; `None` means absent.
 #[derive(Debug, Default)]
 pub(super) struct Replace {
     pub(super) old: Option<Value>,
@@ -28,12 +28,11 @@ pub(super) struct Replace {
     pub(super) redaction: Option<Redaction>,
 }
 
-/// What happens inside an array: items leave, stay or come.
+/// The edits of an array's items.
 ///
-/// The old array without `removed` and `moved`, in its order, and then `inserted` and `moved`
-/// put at their new indices, is the new array. Every index is unique in its map, and no index
-/// is in two maps that count in the same array, but for `kept`, which says what happens
-/// inside an item, moved ones included.
+/// The new array results from the old one by taking out `removed` and `moved` and then putting
+/// `inserted` and `moved` at their new indices. No index is in two maps that refer to the same
+/// array, except that `kept`, which has the edits inside items, may include moved items.
 #[derive(Debug, Default)]
 pub(super) struct Items {
     /// By index in the old array.
@@ -46,7 +45,7 @@ pub(super) struct Items {
     pub(super) kept: BTreeMap<usize, Kept>,
 }
 
-/// An item that leaves or comes.
+/// A removed or inserted item.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) label: Option<Label>,
@@ -54,27 +53,27 @@ pub(super) struct Item {
     pub(super) redaction: Option<Redaction>,
 }
 
-/// An item that changes its place among those that stay.
+/// A moved item.
 #[derive(Debug)]
 pub(super) struct Moved {
     pub(super) label: Option<Label>,
-    /// Its index in the new array.
+    /// The index in the new array.
     pub(super) to: usize,
 }
 
-/// An item that stays and changes inside.
+/// An item that is edited inside.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) label: Option<Label>,
     pub(super) edit: Edit,
 }
 
-/// How a path names an item, if not by index.
+/// How a path identifies an item, if not by index.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Label {
-    /// By a field of it.
+    /// By a field of the item.
     Key { field: String, value: Value },
-    /// By its own text.
+    /// By the text of a set's member.
     Member(String),
 }
 
@@ -112,11 +111,11 @@ impl Label {
     }
 }
 
-/// A path at which changes contradict one another, say too little or nest too deep.
+/// The path of changes that contradict each other, are incomplete or nest too deeply.
 #[derive(Debug)]
 pub(super) struct Malformed(pub(super) Path);
 
-/// Makes the tree; `None` if there are no changes.
+/// Builds the tree; `None` if there are no changes.
 pub(super) fn compile(changes: &[Change]) -> Result<Option<Edit>, Malformed> {
     if changes.is_empty() {
         return Ok(None);
@@ -128,7 +127,7 @@ pub(super) fn compile(changes: &[Change]) -> Result<Option<Edit>, Malformed> {
     root.build().map(Some)
 }
 
-/// The changes by the steps of their paths.
+/// The changes, by the steps of their paths.
 #[derive(Default)]
 struct Trie<'c> {
     change: Option<&'c Change>,
@@ -164,7 +163,7 @@ impl<'c> Trie<'c> {
         }
     }
 
-    /// The path of one of the changes.
+    /// Returns an error with the path of one of the changes.
     fn malformed(&self) -> Malformed {
         let mut node = self;
         loop {
@@ -192,7 +191,7 @@ impl<'c> Trie<'c> {
         if let Some(change) = self.change
             && (moves.is_none() || change.old.is_some() || change.new.is_some())
         {
-            // Both replaced and changed inside.
+            // The value is both replaced and edited inside.
             return Err(malformed);
         }
         let named = |(step, _): &(Step, Trie<'_>)| matches!(step, Step::Name(_));
@@ -227,9 +226,9 @@ impl<'c> Trie<'c> {
     }
 }
 
-/// The steps of a change's path with the indices that belong to them.
+/// Returns the steps of a change's path, with their indices.
 fn steps(change: &Change) -> Option<Vec<Step>> {
-    // What nests too deep would end the stack wherever it is dropped.
+    // Copies of values that nest too deeply would overflow the stack when dropped.
     let values = [&change.old, &change.new];
     if values.into_iter().flatten().any(nesting::too_deep) {
         return None;
@@ -250,7 +249,7 @@ fn steps(change: &Change) -> Option<Vec<Step>> {
         });
     }
     if let Some(index) = at.next() {
-        // One more: the last step is a set's member.
+        // An additional index: the last step is a set's member.
         match steps.pop() {
             Some(Step::Name(name)) => steps.push(Step::Label(Label::Member(name), index)),
             _ => return None,
@@ -259,8 +258,8 @@ fn steps(change: &Change) -> Option<Vec<Step>> {
     at.next().is_none().then_some(steps)
 }
 
-/// Adds to a map an index that it does not have.
-fn put<T>(map: &mut BTreeMap<usize, T>, index: usize, value: T) -> Option<()> {
+/// Inserts a value at an index; `None` if the index is occupied.
+fn insert_new<T>(map: &mut BTreeMap<usize, T>, index: usize, value: T) -> Option<()> {
     match map.entry(index) {
         Entry::Vacant(entry) => {
             entry.insert(value);
@@ -279,7 +278,7 @@ impl Items {
             Step::Name(_) => return Err(malformed),
         };
         let own = child.change.filter(|change| change.moved.is_empty());
-        let done = if let Some(change) = own {
+        let inserted = if let Some(change) = own {
             child.change = None;
             let item = |value: &Value| Item {
                 label: label.clone(),
@@ -288,7 +287,7 @@ impl Items {
             };
             let inside = !child.children.is_empty();
             match (&change.old, &change.new) {
-                (Some(old), Some(new)) if label.is_some() && !inside => put(
+                (Some(old), Some(new)) if label.is_some() && !inside => insert_new(
                     &mut self.kept,
                     index,
                     Kept {
@@ -300,27 +299,29 @@ impl Items {
                         }),
                     },
                 ),
-                (Some(old), Some(new)) if !inside => put(&mut self.removed, index, item(old))
-                    .and_then(|()| put(&mut self.inserted, index, item(new))),
-                (Some(old), None) if !inside => put(&mut self.removed, index, item(old)),
-                (None, Some(new)) if !inside => put(&mut self.inserted, index, item(new)),
-                // What is inserted at an index of the new array has nothing to do with what
-                // changes inside the item at that index of the old one.
+                (Some(old), Some(new)) if !inside => {
+                    insert_new(&mut self.removed, index, item(old))
+                        .and_then(|()| insert_new(&mut self.inserted, index, item(new)))
+                }
+                (Some(old), None) if !inside => insert_new(&mut self.removed, index, item(old)),
+                (None, Some(new)) if !inside => insert_new(&mut self.inserted, index, item(new)),
+                // An insertion at an index of the new array is independent of an edit inside the
+                // item at the same index of the old one.
                 (None, Some(new)) if label.is_none() => {
-                    put(&mut self.inserted, index, item(new));
+                    insert_new(&mut self.inserted, index, item(new));
                     let edit = child.build()?;
-                    put(&mut self.kept, index, Kept { label, edit })
+                    insert_new(&mut self.kept, index, Kept { label, edit })
                 }
                 _ => None,
             }
         } else {
             let edit = child.build()?;
-            put(&mut self.kept, index, Kept { label, edit })
+            insert_new(&mut self.kept, index, Kept { label, edit })
         };
-        done.ok_or(malformed)
+        inserted.ok_or(malformed)
     }
 
-    /// Checks that no item is both there and not there.
+    /// Checks that no item is both removed and kept, and no new index is used twice.
     fn check(&self) -> Option<()> {
         let is_removed = |index: &usize| self.removed.contains_key(index);
         let mut to: Vec<usize> = self.moved.values().map(|moved| moved.to).collect();
@@ -332,7 +333,7 @@ impl Items {
         fine.then_some(())
     }
 
-    /// The indices of the old array whose items leave their place, ascending.
+    /// Returns the indices of removed and moved items in the old array, ascending.
     pub(super) fn vacated_indices(&self) -> Vec<usize> {
         let mut vacated: Vec<usize> = self
             .removed
@@ -344,7 +345,7 @@ impl Items {
         vacated
     }
 
-    /// The indices of the new array whose items are put there, ascending.
+    /// Returns the indices of inserted and moved items in the new array, ascending.
     pub(super) fn target_indices(&self) -> Vec<usize> {
         let moved = self.moved.values().map(|moved| moved.to);
         let mut targets: Vec<usize> = self.inserted.keys().copied().chain(moved).collect();
@@ -360,12 +361,12 @@ impl Items {
     }
 }
 
-/// How many of the sorted indices are below `index`.
+/// Returns the number of the sorted indices that are less than `index`.
 pub(super) fn below(sorted: &[usize], index: usize) -> usize {
-    sorted.partition_point(|known| *known < index)
+    sorted.partition_point(|other| *other < index)
 }
 
-/// Where the items that keep their order are in both arrays.
+/// Maps the indices of items that keep their order between the old and the new array.
 pub(super) struct IndexShift {
     vacated: Vec<usize>,
     targets: Vec<usize>,
@@ -383,14 +384,14 @@ impl IndexShift {
     }
 }
 
-fn shift(left: &[usize], came: &[usize], index: usize) -> usize {
-    let rank = index - below(left, index);
-    // The n-th that came stands before the kept item of this rank if fewer than `rank` kept
-    // ones stand before it. Ascending: `came[n] - n` never falls.
-    let (mut low, mut high) = (0, came.len());
+fn shift(vacated: &[usize], targets: &[usize], index: usize) -> usize {
+    let rank = index - below(vacated, index);
+    // The nth target precedes the kept item of this rank if at most `rank` kept items precede the
+    // target. The search is valid because `targets[n] - n` never decreases.
+    let (mut low, mut high) = (0, targets.len());
     while low < high {
         let middle = low.midpoint(high);
-        if came[middle] - middle <= rank {
+        if targets[middle] - middle <= rank {
             low = middle + 1;
         } else {
             high = middle;
@@ -399,7 +400,7 @@ fn shift(left: &[usize], came: &[usize], index: usize) -> usize {
     rank + low
 }
 
-/// Makes changes of the tree.
+/// Converts a tree to changes.
 pub(super) fn render(edit: Option<Edit>) -> Changes {
     let mut writer = ChangeWriter::default();
     if let Some(edit) = edit {
@@ -408,7 +409,7 @@ pub(super) fn render(edit: Option<Edit>) -> Changes {
     Changes::from_vec(writer.changes)
 }
 
-/// The way to where a tree is being rendered.
+/// Writes the changes of a tree, with the path of the current edit.
 #[derive(Default)]
 pub(super) struct ChangeWriter {
     text: String,
@@ -417,7 +418,7 @@ pub(super) struct ChangeWriter {
 }
 
 impl ChangeWriter {
-    /// Goes one step further and returns the way back.
+    /// Appends a step to the path. Returns the mark for [`leave`](Self::leave).
     pub(super) fn enter(&mut self, segment: Segment<'_>) -> (usize, usize) {
         let mark = (self.text.len(), self.at.len());
         segment.render(&mut self.text);
@@ -427,7 +428,7 @@ impl ChangeWriter {
         mark
     }
 
-    /// Goes back to where [`enter`](Self::enter) was called.
+    /// Restores the path from before [`enter`](Self::enter).
     pub(super) fn leave(&mut self, (text, at): (usize, usize)) {
         self.text.truncate(text);
         self.at.truncate(at);
@@ -503,7 +504,7 @@ impl ChangeWriter {
                     new: None,
                     redaction: item.redaction,
                 };
-                // One path for what leaves and what comes at one index.
+                // A removal and an insertion at the same index are one change.
                 if item.label.is_none()
                     && let Entry::Occupied(entry) = items.inserted.entry(index)
                     && entry.get().label.is_none()
@@ -528,7 +529,7 @@ impl ChangeWriter {
     }
 }
 
-/// The redaction of a change made of two.
+/// Returns the redaction of a change composed of two.
 pub(super) fn join(a: Option<Redaction>, b: Option<Redaction>) -> Option<Redaction> {
     match (a, b) {
         (Some(a), Some(b)) if a == b => Some(a),

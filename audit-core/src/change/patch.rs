@@ -1,4 +1,4 @@
-//! Changes as a JSON Patch (RFC 6902).
+//! Converts changes to a JSON Patch (RFC 6902).
 
 use serde_json::{Map, Value};
 
@@ -8,11 +8,11 @@ use crate::json::nesting;
 use crate::path::PathSegment;
 
 impl Changes {
-    /// Returns the changes as a JSON Patch (RFC 6902) for the state they were made from.
+    /// Returns the changes as a JSON Patch (RFC 6902) for the state that they start from.
     ///
-    /// Members of sets and items of keyed lists are named by the indices that the changes hold
-    /// ([`Change::at`](super::Change::at)), so that the state need not be seen. For a state
-    /// that has moved on, ask [`rebase`](Self::rebase) first.
+    /// Members of sets and items of keyed lists are identified by the indices of the changes
+    /// ([`Change::at`](super::Change::at)), so that the state is not needed. For a state that has
+    /// changed since, call [`rebase`](Self::rebase) first.
     ///
     /// # Example: a set
     /// ```
@@ -33,14 +33,14 @@ impl Changes {
         match compile(self.as_slice()) {
             Ok(Some(edit)) => patch.edit(edit),
             Ok(None) => {}
-            // Contradictory changes have no order; each is told as it stands.
+            // Contradictory changes have no order; each becomes operations of its own.
             Err(_) => {
                 for change in self {
                     for segment in change.path.segments() {
                         patch.enter(&match segment {
                             PathSegment::Name(name) => name,
                             PathSegment::Index(index) => index.to_string(),
-                            // Text of the path: no array has such an index.
+                            // The text of the segment, which is not a valid index.
                             other => super::Path::from_segments(&[other]).to_string(),
                         });
                     }
@@ -56,7 +56,7 @@ impl Changes {
     }
 }
 
-/// Makes an operation; `json!` would serialize the value once more.
+/// Builds an operation. `json!` would serialize the value again.
 fn operation(op: &str, path: String, more: Option<(&str, Value)>) -> Value {
     let mut operation = Map::new();
     operation.insert("op".to_owned(), op.into());
@@ -68,12 +68,12 @@ fn operation(op: &str, path: String, more: Option<(&str, Value)>) -> Value {
 #[derive(Default)]
 struct Patch {
     operations: Vec<Value>,
-    /// The JSON Pointer (RFC 6901) of the present value.
+    /// The JSON Pointer (RFC 6901) of the current value.
     pointer: String,
 }
 
 impl Patch {
-    /// Appends a step to the pointer and returns where it was.
+    /// Appends a step to the pointer. Returns its former length.
     fn enter(&mut self, step: &str) -> usize {
         let before = self.pointer.len();
         self.pointer.push('/');
@@ -109,24 +109,24 @@ impl Patch {
         }
     }
 
-    fn replace(&mut self, there: bool, new: Option<Value>) {
+    fn replace(&mut self, exists: bool, new: Option<Value>) {
         let path = self.pointer.clone();
         let operation = match new {
-            Some(value) if there || path.is_empty() => {
+            Some(value) if exists || path.is_empty() => {
                 operation("replace", path, Some(("value", value)))
             }
             Some(value) => operation("add", path, Some(("value", value))),
             // A document cannot be absent.
             None if path.is_empty() => operation("replace", path, Some(("value", Value::Null))),
-            None if there => operation("remove", path, None),
+            None if exists => operation("remove", path, None),
             None => return,
         };
         self.operations.push(operation);
     }
 
     fn items(&mut self, mut items: Items) {
-        // What happens inside items, while they have their old indices. A value that goes and
-        // one that comes in its place are one operation.
+        // Edits inside items come first, while the items have their old indices. A removal and an
+        // insertion at the same position are one operation.
         let (vacated, targets) = (items.vacated_indices(), items.target_indices());
         let mut inside = std::mem::take(&mut items.kept).into_iter().peekable();
         let swapped: Vec<usize> = items
@@ -186,11 +186,11 @@ impl Patch {
             step(from, to);
             return;
         }
-        // First all of them to the front, the first one last ...
+        // Moves all of them to the front, the first one last ...
         for (number, (old, _)) in moves.iter().rev().enumerate() {
             step(old + number, 0);
         }
-        // ... then each to its place, behind those that wait.
+        // ... then each to its target, behind those that are still in front.
         let mut front: Vec<usize> = (0..moves.len()).collect();
         let mut targets: Vec<(usize, usize)> = moves
             .drain(..)

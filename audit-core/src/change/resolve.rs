@@ -1,4 +1,4 @@
-//! Finding the places of changes in a state.
+//! Resolves changes against a state: finds the edited values and reports conflicts.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -17,17 +17,17 @@ use crate::mask::HIDDEN;
 use crate::path::{PathSegment, Segment, key_of};
 
 impl Changes {
-    /// Finds the places of the changes in a state. Returns what applies, with the indices that
-    /// it has there, and what does not.
+    /// Resolves the changes against a state. Returns the edits that apply, with the indices of the
+    /// state, and the conflicts.
     pub(super) fn resolve(&self, state: &Value) -> (Option<Edit>, Vec<Conflict>) {
         let mut report = Report::default();
-        let located = locate(self.as_slice(), state);
-        match compile(&located) {
+        let indexed = fill_indices(self.as_slice(), state);
+        match compile(&indexed) {
             Ok(None) => (None, Vec::new()),
-            // A document that is not there is a null.
+            // A missing document is a null.
             Ok(Some(Edit::Replace(replace))) => {
-                let there = Some(state).filter(|state| !state.is_null() || replace.old.is_some());
-                let edit = report.replace(replace, there).map(Edit::Replace);
+                let found = Some(state).filter(|state| !state.is_null() || replace.old.is_some());
+                let edit = report.replace(replace, found).map(Edit::Replace);
                 (edit, report.conflicts)
             }
             Ok(Some(edit)) => (report.edit(edit, Some(state)), report.conflicts),
@@ -44,7 +44,7 @@ impl Changes {
     }
 }
 
-/// Collects what does not fit while an edit is looked up in a state.
+/// Collects the conflicts while edits are resolved.
 #[derive(Default)]
 struct Report {
     writer: ChangeWriter,
@@ -55,7 +55,7 @@ impl Report {
     fn push(&mut self, kind: ConflictKind, replace: Replace, found: Option<&Value>) {
         let found = found.map(|found| match replace.redaction {
             Some(_) if !found.is_null() => Value::String(HIDDEN.to_owned()),
-            // As in `Printed`; a copy would end the stack wherever it is dropped.
+            // As in `Printed`; a copy would overflow the stack when dropped.
             _ if nesting::too_deep(found) => Value::String("...".to_owned()),
             _ => found.clone(),
         });
@@ -94,7 +94,7 @@ impl Report {
         }
     }
 
-    /// Runs `inside` one step further.
+    /// Runs `inside` one step deeper.
     fn step<T>(&mut self, segment: Segment<'_>, inside: impl FnOnce(&mut Self) -> T) -> T {
         let mark = self.writer.enter(segment);
         let result = inside(self);
@@ -171,43 +171,43 @@ impl Report {
     fn items(&mut self, mut items: Items, array: &[Value]) -> Items {
         let mut lookup = Lookup::new(array);
         let mut found = Items::default();
-        self.staying(&mut items, &mut lookup, &mut found);
-        // By index nothing is sure once anything is out of place.
-        let sound = self.leaving(items.removed, &mut lookup, &mut found);
-        if !(self.coming(items.inserted, &mut lookup, &mut found) && sound) {
+        self.resolve_kept(&mut items, &mut lookup, &mut found);
+        // A missing item makes all other indices unreliable.
+        let reliable = self.resolve_removed(items.removed, &mut lookup, &mut found);
+        if !(self.resolve_inserted(items.inserted, &mut lookup, &mut found) && reliable) {
             self.displace(&mut found);
         }
-        squeeze(&mut found, array.len());
+        clamp_indices(&mut found, array.len());
         found
     }
 
-    /// Finds the items that stay.
-    fn staying(&mut self, items: &mut Items, lookup: &mut Lookup<'_>, found: &mut Items) {
+    /// Finds the kept and moved items.
+    fn resolve_kept(&mut self, items: &mut Items, lookup: &mut Lookup<'_>, found: &mut Items) {
         let array = lookup.array;
         for (index, Kept { label, edit }) in std::mem::take(&mut items.kept) {
             let value = match &edit {
                 Edit::Replace(replace) => replace.old.as_ref(),
                 Edit::Fields(_) | Edit::Items(_) => None,
             };
-            let place = lookup
+            let position = lookup
                 .find(label.as_ref(), value, index)
-                .filter(|place| !found.kept.contains_key(place));
+                .filter(|position| !found.kept.contains_key(position));
             let edit = self.at_item(label.as_ref(), index, |report| {
-                if let Some(place) = place {
-                    report.edit(edit, array.get(place))
+                if let Some(position) = position {
+                    report.edit(edit, array.get(position))
                 } else {
                     report.missing(edit);
                     None
                 }
             });
-            if let (Some(place), Some(edit)) = (place, edit) {
-                found.kept.insert(place, Kept { label, edit });
+            if let (Some(position), Some(edit)) = (position, edit) {
+                found.kept.insert(position, Kept { label, edit });
             }
         }
         for (index, Moved { label, to }) in std::mem::take(&mut items.moved) {
             match lookup.find(label.as_ref(), None, index) {
-                Some(place) if !found.moved.contains_key(&place) => {
-                    found.moved.insert(place, Moved { label, to });
+                Some(position) if !found.moved.contains_key(&position) => {
+                    found.moved.insert(position, Moved { label, to });
                 }
                 _ => self.at_item(label.as_ref(), index, |report| {
                     report.push(ConflictKind::Missing, Replace::default(), None);
@@ -216,23 +216,23 @@ impl Report {
         }
     }
 
-    /// Finds the items that leave. Returns whether all that are named by index are there.
-    fn leaving(
+    /// Finds the removed items. Returns whether all items identified by index were found.
+    fn resolve_removed(
         &mut self,
         removed: BTreeMap<usize, Item>,
         lookup: &mut Lookup<'_>,
         found: &mut Items,
     ) -> bool {
         let array = lookup.array;
-        let mut sound = true;
+        let mut reliable = true;
         for (index, item) in removed {
             let label = item.label.clone();
-            let place = lookup.find(label.as_ref(), Some(&item.value), index);
-            let state = place.and_then(|place| array.get(place));
-            let free = place.is_some_and(|place| !found.removed.contains_key(&place));
+            let position = lookup.find(label.as_ref(), Some(&item.value), index);
+            let state = position.and_then(|position| array.get(position));
+            let free = position.is_some_and(|position| !found.removed.contains_key(&position));
             if free && same_ignoring_scale(Some(&item.value), state) {
-                if let Some(place) = place {
-                    found.removed.insert(place, item);
+                if let Some(position) = position {
+                    found.removed.insert(position, item);
                 }
                 continue;
             }
@@ -249,32 +249,32 @@ impl Report {
             self.at_item(label.as_ref(), index, |report| {
                 report.push(kind, replace, state);
             });
-            sound &= label.is_some();
+            reliable &= label.is_some();
         }
-        sound
+        reliable
     }
 
-    /// Finds room for the items that come. Returns whether all that are named by index have
-    /// some.
-    fn coming(
+    /// Finds the indices of the inserted items. Returns whether all items identified by index
+    /// have one.
+    fn resolve_inserted(
         &mut self,
         inserted: BTreeMap<usize, Item>,
         lookup: &mut Lookup<'_>,
         found: &mut Items,
     ) -> bool {
         let array = lookup.array;
-        let mut sound = true;
+        let mut reliable = true;
         let mut length = array.len() - found.removed.len();
         let sorted = array.is_sorted_by(|a, b| compare_values(a, b).is_le());
         let mut members = Vec::new();
         for (index, item) in inserted {
             if let Some(label) = &item.label {
-                let there = lookup
-                    .present(label, Some(&item.value), index)
-                    .filter(|place| !found.removed.contains_key(place))
-                    .and_then(|place| array.get(place));
-                if let Some(there) = there {
-                    let kind = if nesting::equal(there, &item.value) {
+                let existing = lookup
+                    .find_exact(label, Some(&item.value), index)
+                    .filter(|position| !found.removed.contains_key(position))
+                    .and_then(|position| array.get(position));
+                if let Some(existing) = existing {
+                    let kind = if nesting::equal(existing, &item.value) {
                         ConflictKind::Done
                     } else {
                         ConflictKind::Changed
@@ -285,7 +285,7 @@ impl Report {
                         redaction: item.redaction,
                     };
                     self.at_item(Some(label), index, |report| {
-                        report.push(kind, replace, Some(there));
+                        report.push(kind, replace, Some(existing));
                     });
                     continue;
                 }
@@ -301,7 +301,7 @@ impl Report {
                 length += 1;
                 found.inserted.insert(index, item);
             } else {
-                sound = false;
+                reliable = false;
                 let replace = Replace {
                     old: None,
                     new: None,
@@ -312,11 +312,11 @@ impl Report {
                 });
             }
         }
-        sort_in(members, array, found);
-        sound
+        insert_sorted(members, array, found);
+        reliable
     }
 
-    /// Reports what goes and comes by index as displaced, and takes it out.
+    /// Reports removals and insertions by index as displaced and drops them.
     fn displace(&mut self, found: &mut Items) {
         let by_index = |label: &Option<Label>| label.is_none();
         let removed: Vec<usize> = found
@@ -333,15 +333,15 @@ impl Report {
             .collect();
         for index in removed {
             if let Some(item) = found.removed.remove(&index) {
-                // The value was compared: the state holds just this.
-                let there = item.value.clone();
+                // The values were compared: the state has the same one.
+                let existing = item.value.clone();
                 let replace = Replace {
                     old: Some(item.value),
                     new: None,
                     redaction: item.redaction,
                 };
                 self.at_item(None, index, |report| {
-                    report.push(ConflictKind::Displaced, replace, Some(&there));
+                    report.push(ConflictKind::Displaced, replace, Some(&existing));
                 });
             }
         }
@@ -355,12 +355,12 @@ impl Report {
     }
 }
 
-/// Gives a set's new members the indices that keep its array sorted.
-fn sort_in(mut members: Vec<Item>, array: &[Value], found: &mut Items) {
+/// Inserts new members of a set at the indices that keep its array sorted.
+fn insert_sorted(mut members: Vec<Item>, array: &[Value], found: &mut Items) {
     members.sort_by(|a, b| compare_values(&a.value, &b.value));
     let removed: Vec<usize> = found.removed.keys().copied().collect();
     for (number, item) in members.into_iter().enumerate() {
-        let before = array.partition_point(|known| compare_values(known, &item.value).is_lt());
+        let before = array.partition_point(|other| compare_values(other, &item.value).is_lt());
         let mut index = before - below(&removed, before) + number;
         while found.inserted.contains_key(&index) {
             index += 1;
@@ -369,27 +369,27 @@ fn sort_in(mut members: Vec<Item>, array: &[Value], found: &mut Items) {
     }
 }
 
-/// Gives what is put behind the end of an array, which it may be where others went, the last
-/// indices there are.
-fn squeeze(found: &mut Items, length: usize) {
-    let placed = found.target_indices();
+/// Moves insertions beyond the end of an array, from which other items may have been removed, to
+/// the last valid indices.
+fn clamp_indices(found: &mut Items, length: usize) {
+    let targets = found.target_indices();
     let last = (length + found.inserted.len()).saturating_sub(found.removed.len());
-    let first = last.saturating_sub(placed.len());
-    if placed
+    let first = last.saturating_sub(targets.len());
+    if targets
         .iter()
         .zip(first..)
         .all(|(index, limit)| *index <= limit)
     {
         return;
     }
-    let limits: HashMap<usize, usize> = placed.into_iter().zip(first..).collect();
-    let place = |index: usize| limits.get(&index).map_or(index, |limit| index.min(*limit));
+    let limits: HashMap<usize, usize> = targets.into_iter().zip(first..).collect();
+    let clamped = |index: usize| limits.get(&index).map_or(index, |limit| index.min(*limit));
     found.inserted = std::mem::take(&mut found.inserted)
         .into_iter()
-        .map(|(index, item)| (place(index), item))
+        .map(|(index, item)| (clamped(index), item))
         .collect();
     for moved in found.moved.values_mut() {
-        moved.to = place(moved.to);
+        moved.to = clamped(moved.to);
     }
 }
 
@@ -411,9 +411,9 @@ fn same_ignoring_scale(expected: Option<&Value>, found: Option<&Value>) -> bool 
 /// Finds items by their labels.
 struct Lookup<'s> {
     array: &'s [Value],
-    /// Made when an item is not where it was.
+    /// The items by key, built when an item is not at its old index.
     keys: HashMap<String, HashMap<ByValue<'s>, usize>>,
-    /// The items whose keys are decimals, by the digits. Made when no item has the very key.
+    /// The items with decimal keys by digits, built when no item has the exact key.
     decimals: HashMap<String, HashMap<String, usize>>,
     members: Option<HashMap<ByValue<'s>, usize>>,
 }
@@ -428,7 +428,8 @@ impl<'s> Lookup<'s> {
         }
     }
 
-    /// Returns the index of an item that was at `index`; `value` is the item itself, if known.
+    /// Returns the current index of an item that was at `index`; `value` is the item itself, if
+    /// known.
     fn find(
         &mut self,
         label: Option<&Label>,
@@ -438,18 +439,20 @@ impl<'s> Lookup<'s> {
         let Some(label) = label else {
             return (index < self.array.len()).then_some(index);
         };
-        let found = self.present(label, value, index);
+        let found = self.find_exact(label, value, index);
         let (None, Label::Key { field, value }) = (found, label) else {
             return found;
         };
-        // An item that does not show its key is taken by index.
-        let unknown = |item: &Value| key_of(item, field).is_none();
-        self.of_another_scale(field, value)
-            .or_else(|| self.array.get(index).is_some_and(unknown).then_some(index))
+        // An item without its key is matched by index.
+        let lacks_key = |item: &Value| key_of(item, field).is_none();
+        self.find_decimal(field, value).or_else(|| {
+            let item = self.array.get(index);
+            item.is_some_and(lacks_key).then_some(index)
+        })
     }
 
-    /// Returns the index of the item whose key is the same decimal, whatever its scale.
-    fn of_another_scale(&mut self, field: &str, key: &Value) -> Option<usize> {
+    /// Returns the index of the item whose key is the same decimal in any scale.
+    fn find_decimal(&mut self, field: &str, key: &Value) -> Option<usize> {
         let decimal = |key: &Value| match key {
             Value::String(text) => digits(text),
             Value::Number(number) => digits(&number.to_string()),
@@ -457,7 +460,7 @@ impl<'s> Lookup<'s> {
         };
         let key = decimal(key)?;
         if !self.decimals.contains_key(field) {
-            // Of several items the first one is kept.
+            // In reverse, so that the first of several items is kept.
             let items = self.array.iter().enumerate().rev();
             let decimals = items
                 .filter_map(|(index, item)| Some((decimal(key_of(item, field)?)?, index)))
@@ -467,16 +470,16 @@ impl<'s> Lookup<'s> {
         self.decimals.get(field)?.get(&key).copied()
     }
 
-    /// Returns the index of the item that has this label, which may be `index`. A set's member
-    /// is found by its value: two may have the same short name.
-    fn present(&mut self, label: &Label, value: Option<&Value>, index: usize) -> Option<usize> {
-        let there = self.array.get(index);
+    /// Returns the index of the item with this label, trying `index` first. A set's member is found
+    /// by its value if known, since two members may have the same short name.
+    fn find_exact(&mut self, label: &Label, value: Option<&Value>, index: usize) -> Option<usize> {
+        let candidate = self.array.get(index);
         match (label, value) {
             (Label::Key { field, value }, _) => {
                 let has_key = |item: &Value| {
                     key_of(item, field).is_some_and(|found| nesting::equal(found, value))
                 };
-                if there.is_some_and(has_key) {
+                if candidate.is_some_and(has_key) {
                     return Some(index);
                 }
                 if !self.keys.contains_key(field) {
@@ -493,7 +496,7 @@ impl<'s> Lookup<'s> {
                 self.keys.get(field)?.get(&ByValue(value)).copied()
             }
             (Label::Member(_), Some(value)) => {
-                if there.is_some_and(|item| nesting::equal(item, value)) {
+                if candidate.is_some_and(|item| nesting::equal(item, value)) {
                     return Some(index);
                 }
                 let array = self.array;
@@ -508,7 +511,7 @@ impl<'s> Lookup<'s> {
             }
             (Label::Member(name), None) => {
                 let named = |item: &Value| *name == member_text(item) || *name == exact_text(item);
-                if there.is_some_and(named) {
+                if candidate.is_some_and(named) {
                     return Some(index);
                 }
                 self.array.iter().position(named)
@@ -517,7 +520,7 @@ impl<'s> Lookup<'s> {
     }
 }
 
-/// How a path names a set's member: a text by itself, anything else by its JSON.
+/// Returns the name of a set's member in a path: the text of a string, the JSON of another value.
 pub(crate) fn member_text(member: &Value) -> Cow<'_, str> {
     match member {
         Value::String(text) => Cow::Borrowed(text),
@@ -525,7 +528,7 @@ pub(crate) fn member_text(member: &Value) -> Cow<'_, str> {
     }
 }
 
-/// How a path names a member of a set in which the short names of two are the same.
+/// Returns the name of a member of a set in which two members have the same short name.
 pub(crate) fn exact_text(member: &Value) -> Cow<'_, str> {
     if nesting::too_deep(member) {
         return Cow::Borrowed("");
@@ -533,9 +536,9 @@ pub(crate) fn exact_text(member: &Value) -> Cow<'_, str> {
     Cow::Owned(crate::json::canonical::text(member))
 }
 
-/// Looks up the indices that changes made by hand do not have.
-fn locate<'c>(changes: &'c [Change], state: &Value) -> Cow<'c, [Change]> {
-    let mut located = Cow::Borrowed(changes);
+/// Looks up the indices that changes built by an application may lack.
+fn fill_indices<'c>(changes: &'c [Change], state: &Value) -> Cow<'c, [Change]> {
+    let mut indexed = Cow::Borrowed(changes);
     let mut appended = 0;
     for (number, change) in changes.iter().enumerate() {
         let simple = !change.path.contains(['.', '[']);
@@ -544,10 +547,10 @@ fn locate<'c>(changes: &'c [Change], state: &Value) -> Cow<'c, [Change]> {
         }
         let at = indices(change, state, &mut appended);
         if !at.is_empty() {
-            located.to_mut()[number].at = at.into();
+            indexed.to_mut()[number].at = at.into();
         }
     }
-    located
+    indexed
 }
 
 fn indices(change: &Change, state: &Value, appended: &mut usize) -> Vec<usize> {
@@ -574,8 +577,8 @@ fn indices(change: &Change, state: &Value, appended: &mut usize) -> Vec<usize> {
         let array = value
             .and_then(Value::as_array)
             .map_or(&[][..], Vec::as_slice);
-        let known = change.old.as_ref().or(change.new.as_ref());
-        let found = Lookup::new(array).present(&label, known.filter(|_| last), usize::MAX);
+        let member = change.old.as_ref().or(change.new.as_ref());
+        let found = Lookup::new(array).find_exact(&label, member.filter(|_| last), usize::MAX);
         let index = found.unwrap_or_else(|| {
             *appended += 1;
             array.len() + *appended - 1

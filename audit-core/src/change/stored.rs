@@ -1,4 +1,4 @@
-//! The stored form of changes: an object by path.
+//! The stored form of changes: a JSON object by path.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ struct StoredRef<'a> {
     redaction: Option<Redaction>,
 }
 
-/// Moves as an object of old and new index by item.
+/// Moves as an object: old and new index, by item.
 struct MovedRef<'a>(&'a [Move]);
 
 impl MovedRef<'_> {
@@ -54,7 +54,7 @@ impl Serialize for MovedRef<'_> {
     }
 }
 
-/// One step of a path as text; a name in brackets, since it is a member.
+/// Returns one step of a path as text. A name is in brackets, since it is a set's member.
 fn item_text(item: &PathSegment) -> String {
     let mut text = String::new();
     match item {
@@ -82,7 +82,7 @@ struct Stored {
     redaction: Option<Redaction>,
 }
 
-/// Reads a value that is there, so that a null is not taken for absence.
+/// Deserializes a present value, so that a null differs from an absent value.
 pub(crate) fn present<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Value>, D::Error> {
@@ -108,7 +108,7 @@ impl<'de> Deserialize<'de> for Moved {
                 while let Some((path, [from, to])) = map.next_entry::<Path, [usize; 2]>()? {
                     let mut segments = path.segments();
                     let Some(item) = segments.pop().filter(|_| segments.is_empty()) else {
-                        return Err(A::Error::custom(format_args!("`{path}` names no item")));
+                        return Err(A::Error::custom(format_args!("`{path}` is not an item")));
                     };
                     moves.push(Move { item, from, to });
                 }
@@ -123,7 +123,7 @@ impl<'de> Deserialize<'de> for Moved {
 
 impl Serialize for Changes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Sorted by the path's text: this is a part of an entry's canonical form.
+        // Sorted by the text of the path, as the canonical form of an entry requires.
         let mut changes: Vec<&Change> = self.iter().collect();
         changes.sort_unstable_by_key(|change| change.path.as_str());
         if let Some(pair) = changes.windows(2).find(|pair| pair[0].path == pair[1].path) {
@@ -137,7 +137,7 @@ impl Serialize for Changes {
             let values = [&change.old, &change.new];
             if values.into_iter().flatten().any(nesting::too_deep) {
                 return Err(S::Error::custom(format_args!(
-                    "the change at `{}` nests too deep to be stored",
+                    "the change at `{}` nests too deeply to be stored",
                     change.path
                 )));
             }

@@ -1,4 +1,4 @@
-//! Where times come from.
+//! The clock of a log, whose times never decrease.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 
 use super::to_micros;
 
-/// The clock of a log. Its times never go back: a clock that steps back stands still until it
-/// has caught up with the last time it gave.
+/// The clock of a log. Its times never decrease: if the underlying clock steps back, the last time
+/// is repeated until the clock has caught up.
 pub(crate) enum Clock {
-    /// The system's clock, which all logs of the process share.
+    /// The system clock, shared by all logs of the process.
     System,
-    /// A clock of the program's own.
+    /// A clock of the application.
     Custom {
         now: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
         last: Latest,
@@ -53,10 +53,10 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// The latest time that a clock gave, in microseconds since 1970.
+/// The latest time that a clock returned, in microseconds since 1970.
 ///
-/// One atomic and no lock. `Relaxed` is enough: a call that happens after another one sees at
-/// least the value that the other one left, since both touch the same atomic.
+/// `Relaxed` is sufficient: both calls access the same atomic, so a later call sees at least the
+/// value of an earlier one.
 #[derive(Debug)]
 pub(crate) struct Latest(AtomicI64);
 
@@ -65,14 +65,14 @@ impl Latest {
         Self(AtomicI64::new(i64::MIN))
     }
 
-    /// Returns the time, or the latest one if that is later.
+    /// Returns the time, or the latest time if that is later.
     fn clamp(&self, micros: i64) -> i64 {
         self.0.fetch_max(micros, Ordering::Relaxed).max(micros)
     }
 }
 
-/// Returns the system's time, to the microsecond, or the latest time this function returned if
-/// the system's clock went back; 1970 for a clock before that.
+/// Returns the system time in microseconds, or the latest time that this function returned if the
+/// system clock stepped back. Returns 1970 for an earlier clock.
 pub(crate) fn now() -> DateTime<Utc> {
     static LATEST: Latest = Latest::new();
     let micros = SystemTime::now()
@@ -84,7 +84,7 @@ pub(crate) fn now() -> DateTime<Utc> {
     from_micros(LATEST.clamp(micros)).unwrap_or(DateTime::UNIX_EPOCH)
 }
 
-/// The last microsecond that has a date.
+/// The last microsecond that chrono can represent as a date.
 const LAST: i64 = DateTime::<Utc>::MAX_UTC.timestamp_micros();
 
 fn from_micros(micros: i64) -> Option<DateTime<Utc>> {
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_steps_back_stands_still() {
+    fn a_clock_that_steps_back_repeats_the_last_time() {
         let noon: DateTime<Utc> = "2026-01-01T12:00:00.000001Z".parse().unwrap();
         let times = [0, 2, 1, -5, 3].map(|second| noon + TimeDelta::seconds(second));
         let times = Mutex::new(times.into_iter());
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn times_beyond_microseconds_of_an_i64_are_given_as_they_are() {
+    fn times_beyond_the_range_of_microseconds_are_unchanged() {
         let far = DateTime::<Utc>::MAX_UTC;
         assert_eq!(Clock::custom(move || far).now(), to_micros(far));
         let leap: DateTime<Utc> = "2016-12-31T23:59:60.5Z".parse().unwrap();
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_clock_never_goes_back_under_many_threads() {
+    fn the_system_clock_never_decreases_under_many_threads() {
         let shared = Mutex::new(DateTime::<Utc>::MIN_UTC);
         thread::scope(|scope| {
             for _ in 0..8 {

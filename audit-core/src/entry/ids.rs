@@ -1,4 +1,4 @@
-//! Where entry ids come from.
+//! The generator of entry ids.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -6,16 +6,16 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// Makes UUIDs of version 7 (RFC 9562) that grow with each call, also within a millisecond
-/// and when the clock steps back.
+/// Generates UUIDs of version 7 (RFC 9562) that increase with each call, even within a millisecond
+/// and if the clock steps back.
 #[derive(Debug)]
 pub(crate) struct IdGenerator {
     random: RandomState,
     last: Mutex<(u64, u128, u64)>,
 }
 
-/// The random bits of a UUID of version 7 without the four highest, which leave room to
-/// count up within a millisecond.
+/// The number of random bits of a UUID of version 7. The highest one starts at zero, to leave
+/// capacity for counting up within a millisecond.
 const RANDOM_BITS: u32 = 74;
 
 impl IdGenerator {
@@ -26,20 +26,20 @@ impl IdGenerator {
         }
     }
 
-    /// Makes an id for an entry of this time.
+    /// Generates an id for an entry of this time.
     pub(crate) fn next(&self, time: DateTime<Utc>) -> Uuid {
         let millis = u64::try_from(time.timestamp_millis()).unwrap_or(0) & ((1 << 48) - 1);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (last_millis, last_bits, calls) = &mut *last;
         *calls = calls.wrapping_add(1);
-        // SipHash under a random key, of a counter: never twice the same.
+        // SipHash of a counter under a random key.
         let random = |part: u8| u128::from(self.random.hash_one((*calls, part)));
         let fresh = || ((random(0) << 64) | random(1)) & ((1 << (RANDOM_BITS - 1)) - 1);
         if millis > *last_millis {
             *last_millis = millis;
             *last_bits = fresh();
         } else {
-            // A step of up to 2^32: the next id stays hard to guess, and 2^41 steps fit.
+            // A step of up to 2^32: the next id stays unpredictable, and 2^41 steps fit.
             *last_bits += 1 + (random(0) & 0xffff_ffff);
             if *last_bits >> RANDOM_BITS != 0 {
                 *last_millis += 1;
@@ -54,7 +54,7 @@ impl IdGenerator {
     }
 }
 
-/// Makes an id from the generator that all logs of the process share.
+/// Generates an id with the generator that all logs of the process share.
 pub(crate) fn fresh(time: DateTime<Utc>) -> Uuid {
     static IDS: LazyLock<IdGenerator> = LazyLock::new(IdGenerator::new);
     IDS.next(time)

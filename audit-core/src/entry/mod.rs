@@ -1,4 +1,4 @@
-//! The entry: one line of the trail.
+//! [`LogEntry`], its canonical JSON form, and references to objects.
 
 pub(crate) mod clock;
 pub(crate) mod ids;
@@ -19,20 +19,20 @@ use crate::actor::Actor;
 use crate::change::Changes;
 use crate::error::StoreError;
 use crate::json::canonical::{self, Canonical};
-use crate::json::{nesting, writer};
+use crate::json::nesting;
 use crate::level::Level;
 use crate::one_line::OneLine;
 
-/// The version of an entry's stored form that this library writes (docs/format.md).
+/// The version of the stored form of entries that this library writes (docs/format.md).
 pub const ENTRY_FORMAT: u32 = 1;
 
-/// The text that is printed for an unknown actor.
+/// The text printed for an unknown actor.
 pub(crate) const UNKNOWN_ACTOR: &str = "(unknown)";
 
-/// One line of the trail: who did what to which object, when, why and from where.
+/// An entry of the trail: who did what to which object, when, why and from where.
 ///
-/// Times are kept to the microsecond. In JSON (and in every store) an entry has one
-/// canonical form, see docs/format.md; what is `None` or empty is left out there.
+/// Times have microsecond resolution. In JSON and in every store an entry has one canonical form
+/// (docs/format.md), which omits members that are `None` or empty.
 ///
 /// # Example: `Display`
 /// ```
@@ -44,65 +44,65 @@ pub(crate) const UNKNOWN_ACTOR: &str = "(unknown)";
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LogEntry {
-    /// The entry's own id, a UUID of version 7.
+    /// The id of the entry, a UUID of version 7.
     pub id: Uuid,
-    /// When it happened.
+    /// The time of the action.
     pub timestamp: DateTime<Utc>,
-    /// How much it matters.
+    /// The severity.
     pub level: Level,
-    /// What was done.
+    /// The action.
     pub action: Action,
-    /// How it ended.
+    /// The outcome of the action.
     pub outcome: Outcome,
     /// The stored name of the object's type; empty for an event without an object.
     pub model: String,
     /// The object's identity as text; empty for an event or a bulk statement.
     pub object_pk: String,
-    /// The object as people read it, as it was then.
+    /// The human-readable text of the object at that time.
     pub object_repr: String,
     /// The aggregate root the object belongs to.
     pub parent: Option<ObjectRef>,
-    /// The other half of an identity change: the deletion of the object under its former key
-    /// names the object under its new key, and the creation under the new key names the former.
+    /// The other object of an identity change: the deletion under the former key refers to the
+    /// object under its new key, and the creation under the new key to the former one.
     pub counterpart: Option<ObjectRef>,
-    /// What changed. A creation has every field as new, a deletion every field as old.
+    /// The changes of the object. A creation has only new values, a deletion only old values.
     pub changes: Changes,
-    /// The whole object after the change (before it, for a deletion), if asked for.
+    /// The whole object after the action (before it, for a deletion), if requested.
     pub snapshot: Option<Value>,
-    /// Who did it; `None` where nobody is known.
+    /// The actor; `None` if unknown.
     pub actor: Option<Actor>,
-    /// What ties together all that one request or job did.
+    /// The id that the entries of one request or job share.
     pub correlation_id: Option<String>,
     /// The trace id of distributed tracing.
     pub trace_id: Option<String>,
-    /// What ties together the entries of one transaction.
+    /// The id that the entries of one transaction share.
     pub transaction_id: Option<Uuid>,
-    /// From which address.
+    /// The client's IP address.
     pub remote_addr: Option<IpAddr>,
-    /// From which port.
+    /// The client's port.
     pub remote_port: Option<u16>,
-    /// Why.
+    /// The reason for the action.
     pub reason: Option<String>,
-    /// What else the program wanted to keep.
+    /// Additional data of the application.
     pub additional_data: Map<String, Value>,
     /// The version of the object's type, from `#[audit(version = ..)]`.
     pub schema_version: u32,
-    /// Which program recorded it.
+    /// The application that recorded the entry.
     pub source: Source,
 }
 
-/// Which object; ordered by model, then by identity.
+/// A reference to an object, ordered by model and then by identity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ObjectRef {
-    /// The stored name of its type.
+    /// The stored name of the object's type.
     pub model: String,
-    /// Its identity as text.
+    /// The object's identity as text.
     pub object_pk: String,
 }
 
 impl ObjectRef {
-    /// Makes a reference.
+    /// Creates a reference.
     pub fn new(model: impl Into<String>, object_pk: impl Into<String>) -> Self {
         Self {
             model: model.into(),
@@ -117,11 +117,11 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// Which program recorded an entry.
+/// The application that recorded an entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Source {
-    /// The host it ran on.
+    /// The host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// The service's name.
@@ -133,7 +133,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Names a service.
+    /// Creates a source with the name of a service.
     pub fn service(name: impl Into<String>) -> Self {
         Self {
             service: Some(name.into()),
@@ -171,8 +171,8 @@ impl From<String> for Source {
 }
 
 impl LogEntry {
-    /// Makes an entry by hand, at the present time and with a fresh id: for stores' tests
-    /// and imports. Programs record through [`created`](crate::created) and its siblings.
+    /// Creates an entry with the current time and a new id, for tests of stores and for imports.
+    /// Applications record with [`created`](crate::created) and its siblings.
     pub fn new(
         action: impl Into<Action>,
         model: impl Into<String>,
@@ -206,31 +206,30 @@ impl LogEntry {
         }
     }
 
-    /// Returns the actor's name, and `(unknown)` where no actor is known. An actor that is called
-    /// `(unknown)` differs by its [`actor`](Self#structfield.actor), which is `None` here.
+    /// Returns the actor's name, or `(unknown)` if the [`actor`](Self#structfield.actor) is `None`.
     pub fn actor(&self) -> &str {
         self.actor.as_ref().map_or(UNKNOWN_ACTOR, Actor::name)
     }
 
-    /// Returns the canonical form: JSON with sorted keys and no white space (docs/format.md).
+    /// Returns the canonical form: JSON with sorted keys and no whitespace (docs/format.md).
     ///
-    /// Equal entries have equal bytes, and the entry read back from them is equal.
+    /// Equal entries have equal bytes, and the entry parsed from them is equal.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] if a value nests deeper than a JSON reader goes, or two changes
-    /// are at one path. A draft makes no such entry, but a hook may.
+    /// Returns [`StoreError::Invalid`] if a value nests too deeply for a JSON parser or two changes
+    /// have the same path. Drafts do not produce such entries, but hooks may.
     pub fn to_canonical_json(&self) -> Result<String, StoreError> {
-        // Most entries have less, so that the text need not grow.
-        writer::write(self, 640).map_err(|refused| StoreError::Invalid {
+        // Most entries are shorter, so that the text need not grow.
+        canonical::write(self, 640).map_err(|error| StoreError::Invalid {
             id: self.id,
-            detail: refused.to_string(),
+            detail: error.to_string(),
         })
     }
 
-    /// Reads the canonical form, or any other JSON of an entry.
+    /// Parses the canonical form or any other JSON of an entry.
     ///
     /// # Errors
-    /// If the text is not an entry, or one of a later format.
+    /// Returns an error if the text is not an entry or has a later format.
     pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
@@ -249,19 +248,19 @@ impl fmt::Display for LogEntry {
     }
 }
 
-/// Cuts a time to what entries keep: microseconds.
+/// Truncates a time to microseconds, the resolution of entries.
 pub(crate) fn to_micros(time: DateTime<Utc>) -> DateTime<Utc> {
     let nanos = time.timestamp_subsec_nanos();
     if nanos.is_multiple_of(1000) {
         return time;
     }
-    // Never fails: cutting digits of a valid fraction leaves a valid one.
+    // Never fails: a truncated fraction is valid.
     time.with_nanosecond(nanos - nanos % 1000).unwrap_or(time)
 }
 
 impl Serialize for LogEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // In the order of the names, so that the canonical form needs no second pass.
+        // In the order of the keys, so that the canonical form needs no sorting.
         let mut entry = serializer.serialize_struct("LogEntry", 23)?;
         macro_rules! optional {
             ($field:ident) => {
@@ -307,14 +306,14 @@ impl Serialize for LogEntry {
     }
 }
 
-/// Refuses what neither the stack nor a JSON reader is made for.
+/// Rejects values that nest too deeply for a JSON parser or for recursion.
 fn check_depth<'v, E: ser::Error>(
     field: &str,
     values: impl IntoIterator<Item = &'v Value>,
 ) -> Result<(), E> {
     if values.into_iter().any(nesting::too_deep) {
         return Err(E::custom(format_args!(
-            "`{field}` nests too deep to be stored"
+            "`{field}` nests too deeply to be stored"
         )));
     }
     Ok(())
@@ -363,7 +362,7 @@ impl<'de> Deserialize<'de> for LogEntry {
         let stored = Stored::deserialize(deserializer)?;
         if stored.v > ENTRY_FORMAT {
             return Err(de::Error::custom(format!(
-                "the entry has format {}, and this library knows formats up to {ENTRY_FORMAT}",
+                "the entry has format {}, and this library supports formats up to {ENTRY_FORMAT}",
                 stored.v
             )));
         }
@@ -406,7 +405,7 @@ mod tests {
     use crate::json::canonical;
 
     #[test]
-    fn an_entry_has_the_bytes_that_serde_json_writes() {
+    fn the_canonical_bytes_equal_those_of_serde_json() {
         let mut entry = LogEntry::new("import", "Über\"Model\"", "a\\b", "line\nbreak\u{1}");
         assert_eq!(
             entry.to_canonical_json().unwrap(),

@@ -1,4 +1,4 @@
-//! How large an entry is, without writing it where that is plain.
+//! Checks the size of an entry, estimating it first so that small entries need not be serialized.
 
 use serde_json::Value;
 
@@ -6,16 +6,16 @@ use super::LogEntry;
 use crate::error::{Error, Result};
 use crate::path::PathSegment;
 
-/// How many bytes a byte of a text takes at most, as `\u0000`, in a path `\\u0000`.
-const ESCAPED: usize = 8;
-/// How many bytes a value takes at most beside its texts, with what is around it.
-const NODE: usize = 64;
-/// How many bytes the other members of an entry take at most, with their names.
-const REST: usize = 1_024;
-/// How deep values are followed. Deeper ones have no canonical form.
-const DEPTH: usize = 128;
+/// The maximum serialized length of one byte of a text: `\u0000`, in a path `\\u0000`.
+const MAX_ESCAPED: usize = 8;
+/// The maximum serialized length of a value besides its texts, with its punctuation.
+const MAX_NODE: usize = 64;
+/// The maximum serialized length of the other members of an entry, with their names.
+const MAX_REST: usize = 1_024;
+/// The maximum depth of a value. Deeper values have no canonical form.
+const MAX_DEPTH: usize = 128;
 
-/// The texts of an entry and its values, counted.
+/// The total length of an entry's texts and the number of its values.
 #[derive(Default)]
 struct Size {
     texts: usize,
@@ -53,7 +53,7 @@ impl Size {
         let mut size = Self::default();
         for change in &entry.changes {
             size.text(change.path.as_str());
-            // Of a move the item, written as a path, and two indices.
+            // A move consists of the item, written as a path, and two indices.
             size.nodes += change.at.len();
             for moved in &change.moved {
                 size.nodes += 2;
@@ -61,21 +61,21 @@ impl Size {
                     PathSegment::Name(name) => size.texts += name.len(),
                     PathSegment::Match { field, value } => {
                         size.texts += field.len();
-                        size.value(value, DEPTH);
+                        size.value(value, MAX_DEPTH);
                     }
                     PathSegment::Index(_) => {}
                 }
             }
             for side in [&change.old, &change.new].into_iter().flatten() {
-                size.value(side, DEPTH);
+                size.value(side, MAX_DEPTH);
             }
         }
         if let Some(snapshot) = &entry.snapshot {
-            size.value(snapshot, DEPTH);
+            size.value(snapshot, MAX_DEPTH);
         }
         for (key, value) in &entry.additional_data {
             size.text(key);
-            size.value(value, DEPTH);
+            size.value(value, MAX_DEPTH);
         }
         let texts = [&entry.model, &entry.object_pk, &entry.object_repr];
         for text in texts {
@@ -108,13 +108,13 @@ impl Size {
     }
 }
 
-/// Refuses an entry whose canonical form has more bytes than a limit.
+/// Checks that the canonical form of an entry does not exceed a limit in bytes.
 ///
 /// # Errors
-/// Returns [`Error::TooLarge`] if it has.
+/// Returns [`Error::TooLarge`] if it does.
 pub(crate) fn check(entry: &LogEntry, limit: usize) -> Result<()> {
     let size = Size::of(entry);
-    if size.texts * ESCAPED + size.nodes * NODE + REST <= limit || size.too_deep {
+    if size.texts * MAX_ESCAPED + size.nodes * MAX_NODE + MAX_REST <= limit || size.too_deep {
         return Ok(());
     }
     let bytes = if size.texts > limit {
@@ -154,14 +154,14 @@ mod tests {
     }
 
     proptest! {
-        /// The limit is that of the canonical form, to the byte.
+        /// The limit applies to the exact length of the canonical form.
         #[test]
         fn the_limit_is_exact(text in "[a\\x00\u{e9}\"\\n]{0,40}", items in 0_usize..40, off in 0_usize..3) {
             let entry = entry(&text, items);
             let bytes = entry.to_canonical_json().unwrap().len();
             let size = Size::of(&entry);
             prop_assert!(size.texts <= bytes);
-            prop_assert!(size.texts * ESCAPED + size.nodes * NODE + REST >= bytes);
+            prop_assert!(size.texts * MAX_ESCAPED + size.nodes * MAX_NODE + MAX_REST >= bytes);
             prop_assert!(check(&entry, bytes + off).is_ok());
             prop_assert!(check(&entry, bytes - 1 - off).is_err());
         }

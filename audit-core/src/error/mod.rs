@@ -1,4 +1,4 @@
-//! Errors of recording, and those that its parts report.
+//! The errors of this crate.
 
 mod registration;
 mod store;
@@ -20,52 +20,52 @@ pub use self::value::ValueError;
 /// The result of most functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an entry was not recorded, or the trail not read.
+/// The error of recording an entry or reading the trail.
 ///
-/// If [`is_unconfirmed`](Self::is_unconfirmed), the entry may be recorded all the same.
+/// If [`is_unconfirmed`](Self::is_unconfirmed) returns `true`, the entry may have been recorded.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store refused or failed.
+    /// The store failed.
     Store(StoreError),
     /// A value cannot be recorded.
     Value {
         /// The model of the object.
         model: String,
-        /// The fault of the value.
+        /// The error of the value.
         source: ValueError,
     },
-    /// The model records nothing without a reason, and none was given.
+    /// The model requires a reason, and none was given.
     ReasonRequired {
         /// The model.
         model: String,
         /// The action.
         action: Action,
     },
-    /// The log or the model records nothing without an actor, and none is known.
+    /// The log or the model requires an actor, and the actor is unknown.
     ActorRequired {
         /// The model; empty for an event.
         model: String,
         /// The action.
         action: Action,
     },
-    /// The canonical form of the entry has more bytes than the log records.
+    /// The canonical form of the entry exceeds the maximum size.
     TooLarge {
         /// The model; empty for an event.
         model: String,
-        /// Its size in bytes, or that of its texts alone.
+        /// The size in bytes, or that of the texts alone.
         bytes: usize,
-        /// The largest size in bytes:
+        /// The maximum size in bytes:
         /// [`AuditLogBuilder::max_entry_bytes`](crate::AuditLogBuilder::max_entry_bytes).
         limit: usize,
     },
-    /// No context is entered here.
+    /// No context is entered on this thread.
     NoContext,
     /// A draft was limited to a field that the model does not have.
     UnknownField {
         /// The model.
         model: String,
-        /// The name that was given.
+        /// The given name.
         field: String,
         /// A field with a similar name.
         suggestion: Option<String>,
@@ -78,11 +78,11 @@ pub enum Error {
         /// The name of the Rust type.
         type_name: &'static str,
     },
-    /// An object has no key: its identity, or a part of it, is `None` or empty text.
+    /// An object has no key: its identity or a part of it is `None` or empty.
     NoKey {
         /// The model.
         model: String,
-        /// The action that was to be recorded.
+        /// The action of the draft.
         action: Action,
     },
     /// The identity of an object changed in an update whose draft can hold one entry only, or
@@ -92,46 +92,47 @@ pub enum Error {
         /// The model.
         model: String,
     },
-    /// A custom action or an event has a name that it cannot have: none, or that of one of
-    /// the four actions.
+    /// The name of a custom action or an event is invalid: empty, or that of one of the four
+    /// actions.
     ActionName {
         /// The name.
         name: String,
     },
     /// A path of a query cannot be parsed.
     Query {
-        /// The fault of the path.
+        /// The parse error.
         source: ParsePathError,
     },
-    /// A state makes no object of a type.
+    /// A state cannot be deserialized as an object of a type.
     Typed(TypedError),
     /// A type could not be registered.
     Registration(RegistrationError),
-    /// There is a global log already.
+    /// A global log is already installed.
     AlreadyInstalled,
-    /// A hash key is too short to hide anything.
+    /// A hash key is too short to be secure.
     WeakHashKey {
         /// The key's version.
         version: u32,
     },
     /// The log was shut down.
     ShutDown,
-    /// The log did not shut down in time. The store has not confirmed all entries; those it is
-    /// writing now may still be kept.
+    /// The log did not shut down in time. The store has not confirmed all entries; entries that it
+    /// is still writing may be recorded.
     ShutdownTimedOut {
         /// How long the caller waited.
         waited: Duration,
     },
-    /// The result of a ticket was taken before.
+    /// The result of a ticket was already taken.
     ResultTaken,
-    /// A batch has a draft that another log made.
+    /// A batch contains a draft of another log.
     OtherLog,
-    /// The transaction the entry belonged to has ended.
+    /// The transaction of the entry has ended.
     TransactionEnded,
-    /// The transaction mixed with one of another future on its thread: a guard was held across
-    /// `.await`. None of its entries is written.
+    /// The transaction interleaved with one of another future on its thread, because a guard was
+    /// held across `.await`. None of its entries is written.
     TransactionMixed,
-    /// A transaction inside another was to be written elsewhere, which only the whole can be.
+    /// The entries of a nested transaction were to be written separately, which is possible only
+    /// for the outermost transaction.
     PartOfTransaction,
     /// The logger could not be set up.
     Logging {
@@ -141,8 +142,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns whether it is unknown if the entries were recorded, as when the connection was
-    /// lost while they were committed. All other errors mean that they were not.
+    /// Returns whether it is unknown if the entries were recorded, for example because the
+    /// connection was lost during the commit. All other errors mean that they were not recorded.
     pub fn is_unconfirmed(&self) -> bool {
         matches!(self, Self::Store(StoreError::Unconfirmed { .. }))
     }

@@ -1,11 +1,11 @@
-//! Why a type cannot be registered.
+//! [`RegistrationError`].
 
 use std::error::Error as StdError;
 use std::fmt;
 
 use super::suggest;
 
-/// Why a type could not be registered.
+/// The error of registering a type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegistrationError {
@@ -13,21 +13,21 @@ pub enum RegistrationError {
     ModelTaken {
         /// The model name.
         model: String,
-        /// The type that has it.
+        /// The registered type.
         registered: String,
-        /// The type that wanted it.
+        /// The rejected type.
         rejected: String,
     },
-    /// The identity or the key of the parent, by which entries are found, would be hidden or
-    /// has something masked inside.
+    /// The identity or the key of the parent, by which entries are found, would be hidden or has a
+    /// masked part.
     HiddenKey {
         /// The model.
         model: String,
         /// The field.
         field: String,
     },
-    /// The identity or the key of the parent is hashed, and the log has no hash key: after a
-    /// restart no object would be found.
+    /// The identity or the key of the parent is hashed and the log has no hash key, so that no
+    /// object would be found after a restart.
     NoHashKey {
         /// The model.
         model: String,
@@ -46,9 +46,9 @@ pub enum RegistrationError {
     TwoMaps {
         /// The model.
         model: String,
-        /// The one field.
+        /// The first field.
         field: String,
-        /// The other field.
+        /// The second field.
         other: String,
     },
     /// The options name an action other than the four.

@@ -102,7 +102,7 @@ pub enum StoreError {
         /// The error that replaced the response.
         source: Arc<dyn StdError + Send + Sync>,
     },
-    /// The database failed in another way.
+    /// Another failure of the database.
     Backend {
         /// The location of the store.
         location: String,

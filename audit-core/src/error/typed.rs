@@ -1,37 +1,38 @@
-//! Why a state makes no object of a type.
+//! [`TypedError`], and the missing parts of a state.
 
 use std::error::Error as StdError;
 use std::fmt;
 
 use crate::path::Path;
 
-/// How many missing parts an error names.
-const NAMED: usize = 10;
+/// The maximum number of missing parts in an error's message.
+const MAX_SHOWN: usize = 10;
 
-/// Why a state makes no object of a type.
+/// The error of deserializing a state as an object of a type.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TypedError {
-    /// The state is not complete. [`Reconstruction::typed_lossy`](crate::Reconstruction::typed_lossy) reads what there is.
+    /// The state is not complete.
+    /// [`Reconstruction::typed_lossy`](crate::Reconstruction::typed_lossy) reads it nevertheless.
     Incomplete {
         /// The parts that are missing.
         missing: Vec<Missing>,
     },
-    /// A part of the state is recorded, but serde does not read it and would set a default, as
-    /// for a field that is marked `#[serde(skip)]` and is the identity.
+    /// A part of the state is recorded, but serde does not deserialize it and would use a default,
+    /// as for an identity field marked `#[serde(skip)]`.
     NotRead {
         /// The part.
         path: Path,
-        /// What helps.
+        /// A hint on how to fix the error.
         help: &'static str,
     },
-    /// The state is not in the form that the type is read from.
+    /// The state does not have the form that the type is deserialized from.
     Form {
-        /// The innermost value that cannot be read.
+        /// The innermost value that cannot be deserialized.
         path: Path,
-        /// The message of serde.
+        /// The error of serde.
         source: serde_json::Error,
-        /// Which attribute helps.
+        /// A hint on how to fix the error.
         help: &'static str,
     },
 }
@@ -41,14 +42,14 @@ impl fmt::Display for TypedError {
         match self {
             Self::Incomplete { missing } => {
                 f.write_str("the state is not complete: ")?;
-                for (number, part) in missing.iter().take(NAMED).enumerate() {
+                for (number, part) in missing.iter().take(MAX_SHOWN).enumerate() {
                     let comma = if number > 0 { ", " } else { "" };
                     write!(f, "{comma}`{}` ({})", part.path, part.reason)?;
                 }
-                if missing.len() > NAMED {
-                    write!(f, " and {} more", missing.len() - NAMED)?;
+                if missing.len() > MAX_SHOWN {
+                    write!(f, " and {} more", missing.len() - MAX_SHOWN)?;
                 }
-                f.write_str("; `typed_lossy` reads what there is")
+                f.write_str("; `typed_lossy` reads an incomplete state")
             }
             Self::NotRead { path, help } => {
                 write!(
@@ -72,17 +73,17 @@ impl StdError for TypedError {
     }
 }
 
-/// A part of a state that the trail does not tell.
+/// A part of a state that the trail lacks in clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Missing {
-    /// Where; `$` for all that no entry mentions.
+    /// The path of the part; `$` for everything that no entry mentions.
     pub path: Path,
-    /// Why.
+    /// The reason.
     pub reason: MissingReason,
 }
 
-/// Why a part of a state is missing.
+/// The reason why a part of a state is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MissingReason {
@@ -92,11 +93,10 @@ pub enum MissingReason {
     Masked,
     /// Only a token is recorded.
     Hashed,
-    /// The trail begins after the object did.
+    /// The object is older than the trail.
     StartsLater,
-    /// An entry started from another value than the entries before it led to: something changed
-    /// in between without an entry. The state has what that entry says, where it could be put
-    /// into place.
+    /// An entry starts from another value than the previous entries led to, because a change was
+    /// not recorded. The state has the value of that entry if it could be applied.
     Unrecorded,
 }
 

@@ -1,27 +1,27 @@
-//! Why a value cannot be recorded.
+//! [`ValueError`].
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// Why a value cannot be recorded. Never holds the value.
+/// The error of a value that cannot be recorded. It never contains the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueError {
-    /// The value nests too deep.
+    /// The value nests too deeply.
     TooDeep {
-        /// Where the limit was reached; empty inside a value that is recorded whole.
+        /// The path at the limit; empty inside a value that is recorded as a whole.
         path: String,
         /// The limit, in objects and arrays.
         limit: usize,
     },
-    /// The value has too many parts, as one does whose parts are shared many times over.
+    /// The value has too many parts, for example because parts are shared many times.
     TooLarge {
         /// The limit, in objects and arrays.
         limit: usize,
     },
     /// The value has no JSON form.
     Unrepresentable {
-        /// Why not.
+        /// The reason.
         message: String,
     },
 }
@@ -31,7 +31,7 @@ impl fmt::Display for ValueError {
         match self {
             Self::TooDeep { path, limit } => {
                 write!(f, "it nests deeper than {limit} levels")?;
-                // The path of the limit is as long as the limit is high: its beginning will do.
+                // The path has as many steps as the limit, so only its beginning is shown.
                 match path.char_indices().nth(60) {
                     _ if path.is_empty() => Ok(()),
                     Some((end, _)) => write!(f, ", at `{}...`", &path[..end]),

@@ -33,7 +33,7 @@ use crate::pipeline::writer::Writer;
 use crate::pipeline::{Kept, LogStats, Pipeline};
 use crate::registry::description::ModelDescription;
 use crate::registry::options::RegisterOptions;
-use crate::registry::{Registry, Unknown, UnregisteredPolicy};
+use crate::registry::{Registry, UnregisteredDraft, UnregisteredPolicy};
 use crate::store::Store;
 use crate::store::query::Query;
 use crate::value::AuditValue;
@@ -316,13 +316,13 @@ impl AuditLog {
     /// log's policy says.
     #[cold]
     pub(crate) fn report_unregistered(&self, schema: &ModelSchema) -> Result<()> {
-        let unknown = self.shared.registry.note_unknown(schema.name);
-        if unknown == Unknown::OnPurpose {
+        let unknown = self.shared.registry.note_unregistered(schema.name);
+        if unknown == UnregisteredDraft::Expected {
             return Ok(());
         }
         self.shared.pipeline.note_unregistered();
         match self.shared.unregistered {
-            UnregisteredPolicy::Warn if unknown == Unknown::First => log_or_print(
+            UnregisteredPolicy::Warn if unknown == UnregisteredDraft::First => log_or_print(
                 log::Level::Warn,
                 &format!(
                     "`{name}` is not registered with the audit log, so nothing is recorded of it: call `auditlog::register::<{name}>()` when the program starts, or `auditlog::unregister::<{name}>()` if it is left out on purpose",

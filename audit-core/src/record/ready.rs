@@ -14,7 +14,7 @@ use crate::error::{Error, Result, ValueError};
 use crate::level::Level;
 use crate::log::AuditLog;
 use crate::registry::Registration;
-use crate::registry::options::SnapshotPolicy;
+use crate::registry::settings::SnapshotPolicy;
 use crate::value::diff::Difference;
 use crate::value::env::Env;
 use crate::value::model::ModelSchema;

@@ -1,8 +1,8 @@
-//! What is known of a type, as data: for programs that do not have the type.
+//! Descriptions of registered models as data, for programs without the Rust types.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::options::Settings;
+use super::settings::Settings;
 use crate::level::Level;
 use crate::mask::Mask;
 use crate::path::Path;
@@ -11,7 +11,7 @@ use crate::value::rules::{FieldPath, Rules, RulesByModel, is_at, rules_of};
 use crate::value::schema::{FieldSchema, Placement, Sensitivity};
 use crate::value::schema_walk::{Visited, any_field};
 
-/// A model as data, which can be written as JSON and read by a program without the type, such
+/// The description of a model, which can be serialized for a program without the Rust type, such
 /// as the command `auditlog triggers`.
 ///
 /// # Example: the models of a log for the command
@@ -46,71 +46,77 @@ pub struct ModelDescription {
     /// The model of the aggregate root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_model: Option<String>,
-    /// The field that holds the root's key.
+    /// The field with the root's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_key: Option<String>,
-    /// The top-level fields, those of flattened ones included.
+    /// The top-level fields, including those of flattened ones.
     pub fields: Vec<FieldDescription>,
 }
 
 /// A top-level field of a [`ModelDescription`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags")]
 pub struct FieldDescription {
     /// The stored name.
     pub name: String,
-    /// Where changes of it are recorded.
+    /// The path of its changes.
     pub path: Path,
-    /// What of it is recorded.
+    /// The recorded form of its value.
     pub recorded: Recorded,
-    /// What separates its tokens from those of other fields, if it is hashed as a whole.
+    /// The domain that separates its tokens from those of other fields, if it is hashed as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash_domain: Option<String>,
-    /// The level an entry is raised to when it changes.
+    /// The level to which a change of it raises an entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
-    /// Whether a change of it alone makes no entry.
+    /// Whether a change of it alone records no entry.
     #[serde(default, skip_serializing_if = "is_false")]
     pub ignored: bool,
-    /// Whether it, or something inside, may change without an entry, so that its changes are
-    /// marked [`loose`](crate::Change::loose).
+    /// Whether it or a part of it may change without an entry, so that its changes are marked
+    /// [`loose`](crate::Change::loose).
     #[serde(default, skip_serializing_if = "is_false")]
     pub loose: bool,
     /// Whether it is the identity or a part of it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub identity: bool,
-    /// Whether only the identity of another entity is recorded, as a text.
+    /// Whether only the identity of another entity is recorded, as a string.
     #[serde(default, skip_serializing_if = "is_false")]
     pub reference: bool,
 }
 
-/// What of a field is recorded.
+/// The recorded form of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Recorded {
-    /// The value as it is.
+    /// The value in clear.
     Clear,
     /// A masked text.
     Masked(#[serde(serialize_with = "write_mask", deserialize_with = "read_mask")] Mask),
     /// A keyed token.
     Hashed,
-    /// Not all of it: something inside is masked, hashed or left out.
+    /// The value with a part masked, hashed or left out.
     Partial,
-    /// What a function of the program, or `Display` or `Debug`, makes of it: nobody else knows
-    /// how much of it that shows.
+    /// The result of a function of the application, or of `Display` or `Debug`. How much it shows
+    /// is unknown.
     Converted,
-    /// Nothing.
+    /// Not recorded.
     Skipped,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks in this way")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "signature that serde requires"
+)]
 fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks in this way")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "signature that serde requires"
+)]
 fn write_mask<S: Serializer>(mask: &Mask, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(mask.as_str())
 }
@@ -124,13 +130,13 @@ fn read_mask<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mask, D::Erro
 }
 
 impl ModelSchema {
-    /// Returns the model as data, as its attributes have it: without what `register_with`
-    /// sets, which [`AuditLog::described`](crate::AuditLog::described) has.
+    /// Returns the description of the model according to its attributes, without the options of
+    /// `register_with`, which [`AuditLog::described`](crate::AuditLog::described) includes.
     pub fn describe(&self) -> ModelDescription {
         self.describe_with(&Settings::default(), &RulesByModel::new())
     }
 
-    /// Describes the model under what `register_with` set for it and for the models inside it.
+    /// Describes the model under the options of `register_with` for it and for the models inside it.
     pub(crate) fn describe_with(
         &self,
         settings: &Settings,
@@ -174,7 +180,7 @@ impl ModelSchema {
     }
 }
 
-/// What is said of the field in whose place another one stands.
+/// The settings that a field inherits from the inline or flattened fields that contain it.
 #[derive(Clone, Copy, PartialEq)]
 struct Outer {
     recorded: Recorded,
@@ -191,7 +197,7 @@ impl Outer {
         loose: false,
     };
 
-    fn around(self, field: &FieldSchema) -> Self {
+    fn including(self, field: &FieldSchema) -> Self {
         Self {
             recorded: match self.recorded {
                 Recorded::Clear => of_sensitivity(field.sensitivity),
@@ -204,8 +210,8 @@ impl Outer {
     }
 }
 
-/// Adds a field, or the fields that stand in its place: those of each type once, since types
-/// may stand in each other's place.
+/// Adds a field, or the fields of an inline or flattened one. Each type is added once, since inline
+/// types may contain each other.
 fn add(
     field: &FieldSchema,
     outer: Outer,
@@ -216,7 +222,7 @@ fn add(
 ) {
     let inner = field.fields();
     if field.is_inline() && !inner.is_empty() {
-        let key = (inner.as_ptr(), outer.around(field));
+        let key = (inner.as_ptr(), outer.including(field));
         if !entered.contains(&key) {
             entered.push(key);
             let first = fields.len();
@@ -234,10 +240,10 @@ fn add(
         Placement::Named => Path::of_field(field.name),
         Placement::Indexed(index) => Path::of_index(index),
         Placement::Inline if only => Path::ROOT,
-        // A flattened map: its fields are known with a value only.
+        // A flattened map, whose keys are known only with a value.
         Placement::Inline | Placement::Flattened(_) | Placement::Keys => return,
     };
-    // Of what hides something inside, the program hashes what that shows.
+    // If a part of the value is hidden, the hash covers the shown form only.
     let hashed = outer.recorded == Recorded::Clear
         && field.sensitivity == Sensitivity::Hashed
         && !field.converted
@@ -248,7 +254,7 @@ fn add(
         ignored,
         loose,
         ..
-    } = outer.around(field);
+    } = outer.including(field);
     fields.push(FieldDescription {
         name: field.name.to_owned(),
         path,
@@ -274,7 +280,7 @@ fn of_sensitivity(sensitivity: Sensitivity) -> Recorded {
     }
 }
 
-/// What of a field is recorded, by itself and by its type.
+/// Returns the recorded form of a field according to its own settings and its type.
 fn recorded(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
     let own = of_sensitivity(field.sensitivity);
     if own != Recorded::Clear || field.referenced.is_some() {
@@ -283,7 +289,7 @@ fn recorded(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
     inside(field, rules)
 }
 
-/// What of a field's value is recorded, by its type.
+/// Returns the recorded form of a field's value according to its type.
 fn inside(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
     let has_rules =
         |field: &FieldSchema| field.model.is_some_and(|model| rules.contains_key(model));
@@ -292,7 +298,7 @@ fn inside(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
     loop {
         match field.fields() {
             _ if field.converted => return Recorded::Converted,
-            // A newtype, which has the form of what it holds.
+            // A newtype, which has the form of its content.
             [inner] if inner.is_inline() && visited.enter(field.fields()) => {
                 let own = match of_sensitivity(inner.sensitivity) {
                     Recorded::Clear if has_rules(inner) => Recorded::Partial,
@@ -309,7 +315,7 @@ fn inside(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
                         || has_rules(inner)
                         || of_sensitivity(inner.sensitivity) != Recorded::Clear
                 };
-                // From the map itself, whose keys may hide something too.
+                // Starts at the map itself, whose keys may have hidden parts too.
                 return if any_field(field.inside(), hidden) {
                     Recorded::Partial
                 } else {
@@ -321,7 +327,7 @@ fn inside(field: &FieldSchema, rules: &RulesByModel) -> Recorded {
 }
 
 impl Rules {
-    /// Applies the rules to a top-level field's description. What they say of something inside
+    /// Applies the rules to the description of a top-level field. A rule for a part of the field
     /// makes it partial.
     pub(crate) fn describe(&self, field: &mut FieldDescription) {
         let top = |path: &&FieldPath| is_at(path, &field.name);
@@ -341,7 +347,7 @@ impl Rules {
             (Recorded::Skipped, _) => Recorded::Skipped,
             _ if left_out => Recorded::Skipped,
             (Recorded::Clear, Some((_, mask))) => Recorded::Masked(*mask),
-            // One mask on top of another shows no more than each.
+            // A mask of a masked value shows less than either mask.
             (_, Some(_)) => Recorded::Partial,
             (Recorded::Clear, None) if partial || !masked.is_empty() => Recorded::Partial,
             (recorded, None) => recorded,
@@ -366,7 +372,7 @@ mod tests {
         FieldSchema::new("city", no_fields),
         FieldSchema::new("door_code", no_fields).skipped(),
     ];
-    const PLACE: &[FieldSchema] = &[FieldSchema::new("city", no_fields)];
+    const BIRTHPLACE: &[FieldSchema] = &[FieldSchema::new("city", no_fields)];
     const ENDLESS: &[FieldSchema] = &[FieldSchema::new("next", || ENDLESS)];
     const PAIR: fn() -> &'static [FieldSchema] =
         <(String, Vec<Sensitive<String>>) as AuditValue>::fields;
@@ -378,7 +384,7 @@ mod tests {
         FieldSchema::new("pin", no_fields).skipped(),
         FieldSchema::new("card", || SECRET),
         FieldSchema::new("home", || ADDRESS),
-        FieldSchema::new("birthplace", || PLACE),
+        FieldSchema::new("birthplace", || BIRTHPLACE),
         FieldSchema::flattened("extra", || ADDRESS, no_fields),
         FieldSchema::new("chain", || ENDLESS),
         FieldSchema::new("pair", PAIR),
@@ -392,7 +398,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_hides_something_inside_is_not_clear() {
+    fn a_field_with_a_hidden_part_is_not_clear() {
         let described = ModelSchema::new("User", "User", FIELDS).describe();
         let recorded: Vec<_> = described
             .fields
@@ -411,7 +417,7 @@ mod tests {
                 ("birthplace", Recorded::Clear),
                 ("city", Recorded::Clear),
                 ("door_code", Recorded::Skipped),
-                // A type that holds itself hides nothing for that.
+                // A recursive type hides nothing by being recursive.
                 ("chain", Recorded::Clear),
                 ("pair", Recorded::Partial),
                 ("span", Recorded::Partial),
@@ -426,12 +432,12 @@ mod tests {
         let loose = described.fields.iter().filter(|field| field.loose);
         let loose: Vec<&str> = loose.map(|field| &*field.name).collect();
         assert_eq!(loose, ["flag"]);
-        // The program makes its token of what the door's owner hides.
+        // The token covers the shown form of a value with a hidden part.
         assert_eq!(described.fields[15].hash_domain, None);
     }
 
     #[test]
-    fn a_description_is_read_as_it_was_written() {
+    fn a_description_survives_serialization() {
         let described = ModelSchema::new("User", "User", FIELDS)
             .with_version(3)
             .with_parent("Team", "team_id")

@@ -1,4 +1,4 @@
-//! Finds values that look secret and are recorded in clear.
+//! The lint: finds fields that look secret and are recorded in clear.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use crate::value::schema_walk::Visited;
 
 /// Words that name secrets, alone or joined to others (`api_key`, `userPassword`).
 ///
-/// What these lists find in the field names of public applications is in
-/// `tests/lint_field_names.txt`.
+/// `tests/lint_field_names.txt` has field names of public applications with the expected results
+/// of these lists.
 const SECRET_WORDS: [&str; 38] = [
     "akey",
     "apikey",
@@ -53,8 +53,8 @@ const SECRET_WORDS: [&str; 38] = [
     "privkey",
 ];
 
-/// Words that name a secret together with the word before them (`access_code`, which lets a user
-/// in, but not `country_code`).
+/// Words that name a secret together with the preceding word (`access_code`, but not
+/// `country_code`).
 const SECRET_PAIRS: [(&[&str], &[&str]); 3] = [
     (
         &[
@@ -82,7 +82,7 @@ const SECRET_PAIRS: [(&[&str], &[&str]); 3] = [
     (&["captcha"], &["answer"]),
 ];
 
-/// Words that, before a secret word, name something public (`public_key`, `primary_key`).
+/// Words before a secret word that name something public (`public_key`, `primary_key`).
 const PUBLIC_BEFORE: [&str; 16] = [
     "cache",
     "foreign",
@@ -102,8 +102,7 @@ const PUBLIC_BEFORE: [&str; 16] = [
     "unique",
 ];
 
-/// Words that, at the end of a name, say that it is about a secret and not the secret itself
-/// (`password_iterations`, `api_token_id`).
+/// Words at the end of the name of a property of a secret (`password_iterations`, `api_token_id`).
 const ABOUT_AT_THE_END: [&str; 59] = [
     "age",
     "alg",
@@ -166,22 +165,23 @@ const ABOUT_AT_THE_END: [&str; 59] = [
     "version",
 ];
 
-/// Words that, at the beginning of a name, make it a question or a number (`has_password`).
+/// Words at the beginning of the name of a flag or a number (`has_password`).
 const ABOUT_AT_THE_BEGINNING: [&str; 17] = [
     "allow", "can", "enable", "has", "hide", "is", "max", "maximum", "min", "minimum", "must",
     "num", "require", "requires", "show", "skip", "use",
 ];
 
-/// How many findings a type may have before its fields are reported at one place only.
-const REPEATED: usize = 200;
+/// The number of findings after which a type is reported only the first time it occurs.
+const MAX_REPEATED: usize = 200;
 
-/// Why a field is a finding.
+/// The reason for a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LintReason {
-    /// Its name looks secret.
+    /// The name of the field looks secret.
     SecretName,
-    /// It is recorded by `serde`, `display` or `debug`, past its own type, which hides something.
+    /// The field is recorded by `serde`, `display` or `debug` instead of by its type, which hides
+    /// a part of it.
     HiddenByItsType,
 }
 
@@ -193,9 +193,9 @@ pub struct LintFinding {
     pub model: &'static str,
     /// The field's path.
     pub path: String,
-    /// The word in its name that looks secret, or the field inside that its type hides.
+    /// The word in the name that looks secret, or the field inside that the type hides.
     pub word: &'static str,
-    /// Why it is a finding.
+    /// The reason for the finding.
     pub reason: LintReason,
 }
 
@@ -218,8 +218,8 @@ impl fmt::Display for LintFinding {
 }
 
 /// Returns the fields of a type that are recorded in clear and look secret: by their names
-/// (`password`, `api_key`, `iban`, ..), or because `serde`, `display` or `debug` records them past
-/// a type that masks, hashes or skips something.
+/// (`password`, `api_key`, `iban`, ..), or because `serde`, `display` or `debug` bypasses a type
+/// that masks, hashes or skips a part of the value.
 ///
 /// `#[audit(not_secret)]` on a field or a variant accepts a finding.
 ///
@@ -233,7 +233,7 @@ pub(crate) fn lint_schema(schema: &ModelSchema, rules: &RulesByModel) -> Vec<Lin
         model: schema.name(),
         rules,
         findings: Vec::new(),
-        around: Visited::default(),
+        enclosing: Visited::default(),
         done: Visited::default(),
     };
     walk.fields(schema.fields(), "");
@@ -242,29 +242,29 @@ pub(crate) fn lint_schema(schema: &ModelSchema, rules: &RulesByModel) -> Vec<Lin
     walk.findings
 }
 
-/// A walk over the fields of a model. A type that holds itself is not entered again.
+/// A walk over the fields of a model that does not enter a type inside itself.
 struct Lint<'r> {
     model: &'static str,
     rules: &'r RulesByModel,
     findings: Vec<LintFinding>,
-    /// The types around the present one.
-    around: Visited,
-    /// The types that are not entered again: those without a finding, and all others once there
+    /// The types that contain the current field.
+    enclosing: Visited,
+    /// The types that are not entered again: those without a finding, and every type once there
     /// are many findings.
     done: Visited,
 }
 
 impl Lint<'_> {
     fn fields(&mut self, fields: &'static [FieldSchema], prefix: &str) {
-        if self.done.has(fields) || !self.around.enter(fields) {
+        if self.done.has(fields) || !self.enclosing.enter(fields) {
             return;
         }
         let before = self.findings.len();
         for field in fields {
             self.field(field, prefix);
         }
-        self.around.leave(fields);
-        if self.findings.len() == before || before >= REPEATED {
+        self.enclosing.leave(fields);
+        if self.findings.len() == before || before >= MAX_REPEATED {
             self.done.enter(fields);
         }
     }
@@ -279,7 +279,7 @@ impl Lint<'_> {
             (false, prefix) => format!("{prefix}.{}", field.name()),
         };
         let inner = field.fields();
-        // A newtype hides its value itself.
+        // A newtype that hides its own value.
         let hidden = inner
             .iter()
             .any(|inner| inner.is_inline() && inner.sensitivity() != Sensitivity::Clear);
@@ -287,7 +287,7 @@ impl Lint<'_> {
             return;
         }
         if !field.not_secret {
-            let finding = match (secret_word(field.name()), self.bypassed_fields(field)) {
+            let finding = match (secret_word(field.name()), self.bypassed_secret(field)) {
                 (_, Some(hidden)) => Some((hidden, LintReason::HiddenByItsType)),
                 (Some(word), None) => Some((word, LintReason::SecretName)),
                 (None, None) => None,
@@ -301,35 +301,31 @@ impl Lint<'_> {
                 }));
         }
         match inner {
-            // What is accepted of the field is so of what stands in its place.
+            // An accepted finding of the field covers the newtype's content too.
             [only] if field.not_secret && only.is_inline() => self.fields(only.fields(), &path),
             inner => self.fields(inner, &path),
         }
     }
 
-    /// Returns the name of a field that the type hides past which a value is recorded.
-    fn bypassed_fields(&self, field: &FieldSchema) -> Option<&'static str> {
+    /// Returns the name of a field that the bypassed type of a field hides.
+    fn bypassed_secret(&self, field: &FieldSchema) -> Option<&'static str> {
         let mut visited = Visited::default();
-        let mut waiting = vec![(field.bypassed_fields(), field.name)];
-        while let Some((fields, around)) = waiting.pop() {
+        let mut worklist = vec![(field.bypassed_fields(), field.name)];
+        while let Some((fields, outer)) = worklist.pop() {
             if !visited.enter(fields) {
                 continue;
             }
             if rules_of(self.rules, fields).is_some() {
-                return Some(around);
+                return Some(outer);
             }
             for inner in fields {
                 // A newtype's field has no name of its own.
-                let name = if inner.is_inline() {
-                    around
-                } else {
-                    inner.name
-                };
+                let name = if inner.is_inline() { outer } else { inner.name };
                 if inner.sensitivity != Sensitivity::Clear {
                     return Some(name);
                 }
-                waiting.push((inner.inside(), name));
-                waiting.push((inner.key_fields(), name));
+                worklist.push((inner.inside(), name));
+                worklist.push((inner.key_fields(), name));
             }
         }
         None
@@ -360,7 +356,7 @@ fn secret_word(name: &str) -> Option<&'static str> {
     })
 }
 
-/// The words of a name in any case: `userPassword`, `user_password`, `USER-PASSWORD`.
+/// Splits a name in any case into words: `userPassword`, `user_password`, `USER-PASSWORD`.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut lower = false;
@@ -381,11 +377,11 @@ fn words(name: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// Names of fields in public applications, each with what a person says of it.
+    /// Names of fields in public applications, each with a human verdict.
     const NAMES: &str = include_str!("../../tests/lint_field_names.txt");
 
     #[test]
-    fn names_of_public_applications_are_told_apart() {
+    fn names_of_public_applications_are_classified() {
         let (mut wrong, mut seen) = (Vec::new(), [0; 3]);
         for line in NAMES.lines().filter(|line| !line.starts_with('#')) {
             let (name, verdict) = line.rsplit_once(' ').expect("a name and a verdict");
@@ -394,7 +390,7 @@ mod tests {
             let (kind, expected) = match verdict {
                 "secret" => (0, true),
                 "clear" => (1, false),
-                // A secret that its name does not tell.
+                // A secret that its name does not show.
                 "unnamed" => (2, false),
                 other => panic!("unknown verdict `{other}`"),
             };
@@ -408,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_in_any_case() {
+    fn names_are_split_in_any_case() {
         for name in [
             "userPassword",
             "USER-PASSWORD",

@@ -1,8 +1,9 @@
-//! Which types are recorded.
+//! The registered types of a log.
 
 pub(crate) mod description;
 pub(crate) mod lint;
 pub(crate) mod options;
+pub(crate) mod settings;
 pub(crate) mod upcast;
 
 use std::any::Any;
@@ -12,7 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use self::description::ModelDescription;
-use self::options::{Finished, RegisterOptions, Settings, When};
+use self::options::{Finished, RegisterOptions, When};
+use self::settings::Settings;
 use self::upcast::Upcaster;
 use crate::error::RegistrationError;
 use crate::value::auditable::Auditable;
@@ -25,18 +27,17 @@ use crate::value::shared_fields::shared_field_names;
 
 /// The behaviour of a draft whose type is not registered.
 ///
-/// Registration is the switch of the audit trail: a type that is not registered is out of its
-/// scope, and its drafts are `Skipped(NotRegistered)`. A type that was
-/// [unregistered](crate::AuditLog::unregister) is out of scope on purpose, and nothing is said of
-/// it under any policy.
+/// The audit trail covers registered types only; drafts of other types are
+/// `Skipped(NotRegistered)`. Drafts of a type that was
+/// [unregistered](crate::AuditLog::unregister) are never reported, whatever the policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnregisteredPolicy {
-    /// One warning for each type, through `log` or on standard error where the program has set up
-    /// no logger; [`LogStats::unregistered`](crate::LogStats::unregistered) counts the drafts.
+    /// Logs one warning for each type, through `log` or on standard error if no logger is set.
+    /// [`LogStats::unregistered`](crate::LogStats::unregistered) counts the drafts.
     #[default]
     Warn,
-    /// Nothing but the count.
+    /// Only counts the drafts.
     Ignore,
     /// The draft fails with [`Error::NotRegistered`](crate::Error::NotRegistered).
     Error,
@@ -46,43 +47,47 @@ pub enum UnregisteredPolicy {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     models: RwLock<BTreeMap<&'static str, Arc<Registration>>>,
-    /// The rules of all models; `None` where no model has any.
+    /// The rules of all models; `None` if no model has rules.
     rules: RwLock<Option<Arc<RulesByModel>>>,
-    ruled: AtomicBool,
+    has_rules: AtomicBool,
     /// Whether a model with shared fields was ever registered.
-    shares: AtomicBool,
+    has_shared_fields: AtomicBool,
     /// The state of models that are not registered.
-    absent: Mutex<BTreeMap<&'static str, Absent>>,
+    unregistered: Mutex<BTreeMap<&'static str, Unregistered>>,
 }
 
-/// Why a model that is not registered is not reported (again).
+/// The state of a model that is not registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Absent {
+enum Unregistered {
+    /// A draft was reported.
     Reported,
-    /// It was unregistered on purpose.
-    Unregistered,
+    /// The application unregistered the model.
+    Explicitly,
 }
 
-/// The report about a model that is not registered.
+/// What a draft of a model that is not registered is to the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unknown {
+pub(crate) enum UnregisteredDraft {
+    /// The first draft of the model.
     First,
-    Again,
-    OnPurpose,
+    /// A later draft.
+    Repeated,
+    /// A draft of a model that the application unregistered.
+    Expected,
 }
 
 /// A registered type.
 pub(crate) struct Registration {
     pub(crate) schema: &'static ModelSchema,
-    /// The type, by its full name: the registry does not need it to outlive everything.
+    /// The full name of the type, which identifies it without a `'static` bound.
     type_name: &'static str,
     pub(crate) settings: Settings,
-    /// The fields that a clone of an object shares with it, and that may change behind its back.
+    /// The fields that an object shares with its clones and that may change through them.
     pub(crate) shared: Arc<[&'static str]>,
     when: Option<When>,
-    /// What leads from each older schema version to the next.
+    /// The upcaster from each former schema version to the next.
     pub(crate) upcasters: BTreeMap<u32, Upcaster>,
-    /// Whether any field, however deep, may change without an entry.
+    /// Whether any field at any depth may change without an entry.
     pub(crate) loose: bool,
 }
 
@@ -92,7 +97,7 @@ impl Registration {
         Some(&self.settings.rules).filter(|rules| !rules.is_empty())
     }
 
-    /// Whether the type's condition holds for an object.
+    /// Returns whether the condition of `when` holds for an object.
     pub(crate) fn admits(&self, object: &dyn Any) -> bool {
         self.when.as_ref().is_none_or(|when| when(object))
     }
@@ -137,21 +142,21 @@ impl Registry {
         }
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
         match models.get(T::MODEL) {
-            Some(known) if known.type_name != type_name => {
+            Some(existing) if existing.type_name != type_name => {
                 return Err(RegistrationError::ModelTaken {
                     model: T::MODEL.to_owned(),
-                    registered: known.type_name.to_owned(),
+                    registered: existing.type_name.to_owned(),
                     rejected: type_name.to_owned(),
                 });
             }
-            // Registering again without options keeps those it has.
+            // Registering a type again without options keeps the existing ones.
             Some(_) if !replace => {}
             _ => {
                 if !registration.shared.is_empty() {
-                    self.shares.store(true, Ordering::Release);
+                    self.has_shared_fields.store(true, Ordering::Release);
                 }
                 models.insert(T::MODEL, Arc::new(registration));
-                self.absent().remove(T::MODEL);
+                self.unregistered().remove(T::MODEL);
                 self.collect_rules(&models);
             }
         }
@@ -159,14 +164,15 @@ impl Registry {
     }
 
     pub(crate) fn unregister<T: Auditable>(&self) -> bool {
-        self.absent().insert(T::MODEL, Absent::Unregistered);
+        self.unregistered()
+            .insert(T::MODEL, Unregistered::Explicitly);
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
-        let known = models.remove(T::MODEL).is_some();
+        let removed = models.remove(T::MODEL).is_some();
         self.collect_rules(&models);
-        known
+        removed
     }
 
-    /// Collects the rules of all models, under the lock of these.
+    /// Collects the rules of all models while the caller holds the lock of the models.
     fn collect_rules(&self, models: &BTreeMap<&'static str, Arc<Registration>>) {
         let rules: RulesByModel = models
             .iter()
@@ -175,7 +181,7 @@ impl Registry {
             .collect();
         let any = !rules.is_empty();
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = any.then(|| Arc::new(rules));
-        self.ruled.store(any, Ordering::Release);
+        self.has_rules.store(any, Ordering::Release);
     }
 
     /// Returns the rules of all models.
@@ -184,44 +190,46 @@ impl Registry {
         rules.clone().unwrap_or_default()
     }
 
-    /// Returns the rules that values are walked under; `None` where no model has any.
+    /// Returns the rules for a walk over values; `None` if no model has rules.
     #[inline]
     pub(crate) fn model_rules(&self) -> Option<ModelRules> {
-        if !self.ruled.load(Ordering::Acquire) {
+        if !self.has_rules.load(Ordering::Acquire) {
             return None;
         }
         let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
         rules.clone().map(ModelRules::new)
     }
 
-    fn absent(&self) -> MutexGuard<'_, BTreeMap<&'static str, Absent>> {
-        self.absent.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unregistered(&self) -> MutexGuard<'_, BTreeMap<&'static str, Unregistered>> {
+        self.unregistered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that something was to be recorded of a model that is not registered.
-    pub(crate) fn note_unknown(&self, model: &'static str) -> Unknown {
-        let mut absent = self.absent();
-        match absent.get(model) {
-            Some(Absent::Unregistered) => Unknown::OnPurpose,
-            Some(Absent::Reported) => Unknown::Again,
+    /// Notes a draft of a model that is not registered.
+    pub(crate) fn note_unregistered(&self, model: &'static str) -> UnregisteredDraft {
+        let mut unregistered = self.unregistered();
+        match unregistered.get(model) {
+            Some(Unregistered::Explicitly) => UnregisteredDraft::Expected,
+            Some(Unregistered::Reported) => UnregisteredDraft::Repeated,
             None => {
-                absent.insert(model, Absent::Reported);
-                Unknown::First
+                unregistered.insert(model, Unregistered::Reported);
+                UnregisteredDraft::First
             }
         }
     }
 
-    /// Returns whether a model was unregistered on purpose.
+    /// Returns whether the application unregistered a model.
     #[cfg(feature = "auto")]
     pub(crate) fn is_unregistered(&self, model: &str) -> bool {
-        self.absent().get(model) == Some(&Absent::Unregistered)
+        self.unregistered().get(model) == Some(&Unregistered::Explicitly)
     }
 
-    /// Returns the fields of a model that clones share; `None` if there are none.
+    /// Returns the fields of a model that clones share; `None` if the model has none.
     #[inline]
     pub(crate) fn shared(&self, model: &str) -> Option<Arc<[&'static str]>> {
-        // No look at the model in a program without any, which most are.
-        if !self.shares.load(Ordering::Acquire) {
+        // Fast path for applications without such models, which most are.
+        if !self.has_shared_fields.load(Ordering::Acquire) {
             return None;
         }
         let shared = Arc::clone(&self.get(model)?.shared);
@@ -256,7 +264,7 @@ impl Registry {
             .collect()
     }
 
-    /// Takes over what another registry has and this one has not.
+    /// Adds the models of another registry that this one lacks.
     pub(crate) fn adopt(&self, other: &Self) {
         let other_models = other
             .models
@@ -264,21 +272,27 @@ impl Registry {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
-        self.shares
-            .fetch_or(other.shares.load(Ordering::Acquire), Ordering::AcqRel);
+        self.has_shared_fields.fetch_or(
+            other.has_shared_fields.load(Ordering::Acquire),
+            Ordering::AcqRel,
+        );
         for (model, registration) in other_models {
             models.entry(model).or_insert(registration);
         }
         self.collect_rules(&models);
-        let unregistered = other.absent().clone().into_iter();
-        let unregistered = unregistered.filter(|(_, absent)| *absent == Absent::Unregistered);
-        let unregistered = unregistered.filter(|(model, _)| !models.contains_key(model));
-        self.absent().extend(unregistered);
+        let unregistered = other
+            .unregistered()
+            .clone()
+            .into_iter()
+            .filter(|(model, state)| {
+                *state == Unregistered::Explicitly && !models.contains_key(model)
+            });
+        self.unregistered().extend(unregistered);
     }
 }
 
-/// Finds an identity, or a key of the parent, that hides something inside: several objects
-/// would have one key.
+/// Returns an identity or parent key with a hidden part, under which several objects would have
+/// the same key.
 fn hidden_key(schema: &ModelSchema) -> Option<&'static str> {
     let mut keys = schema
         .fields

@@ -1,4 +1,4 @@
-//! What `register_with` sets for a type, besides its attributes.
+//! The options of `register_with`.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -6,77 +6,32 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
+use super::settings::{Settings, SnapshotPolicy};
 use super::upcast::{Upcast, Upcaster};
 use crate::error::RegistrationError;
 use crate::level::Level;
 use crate::mask::Mask;
 use crate::suggest;
 use crate::value::auditable::Auditable;
-use crate::value::model::{ActionLevels, ActionSet, ModelSchema};
-use crate::value::rules::{FieldPath, FieldStep, Rules, RulesByModel, is_at, rules_of};
+use crate::value::model::{ActionSet, ModelSchema};
+use crate::value::rules::{FieldPath, FieldStep, RulesByModel, is_at, rules_of};
 use crate::value::schema::{FieldSchema, Placement};
 use crate::value::schema_walk::Visited;
 
-/// When entries of a model hold a snapshot of the whole object.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SnapshotPolicy {
-    /// Never: the changes say all.
-    #[default]
-    Never,
-    /// In each entry of a creation, an update or a deletion.
-    Always,
-    /// In every so many updates of an object, so that its state at a time is found without
-    /// reading all that came before.
-    ///
-    /// Entries are counted as they are recorded, by this process, from what the store has of
-    /// the object: with several writing processes, or transactions that are rolled back, it
-    /// may take a few more. The first update of an object that this process makes costs a
-    /// look into the store; 4,096 objects are remembered.
-    Every(u32),
-}
-
-/// Options of a registered type, on top of its attributes.
+/// The options of a registered type, which add to its attributes.
 ///
-/// A field is named by its stored name, a nested one by its path (`address.street`); an
-/// unknown name makes the registration fail.
+/// A field is given by its stored name, a nested one by its path (`address.street`). An unknown
+/// name makes the registration fail.
 #[must_use = "options do nothing until they are returned to `register_with`"]
 pub struct RegisterOptions<T> {
-    pub(crate) set: Settings,
+    pub(crate) settings: Settings,
     when: Option<When>,
     upcasters: BTreeMap<u32, Upcaster>,
     errors: Vec<RegistrationError>,
     _type: PhantomData<fn(T)>,
 }
 
-/// The options of a type, without the type.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Settings {
-    pub(crate) rules: Rules,
-    pub(crate) labels: Vec<(String, String)>,
-    pub(crate) level: Option<Level>,
-    pub(crate) actions: Option<ActionSet>,
-    pub(crate) snapshot: SnapshotPolicy,
-    pub(crate) require_reason: bool,
-    pub(crate) require_actor: bool,
-}
-
-impl Settings {
-    pub(crate) fn levels(&self, schema: &ModelSchema) -> ActionLevels {
-        match self.level {
-            Some(level) => ActionLevels {
-                create: level,
-                update: level,
-                delete: level,
-                access: level,
-                custom: level,
-            },
-            None => schema.levels,
-        }
-    }
-}
-
-/// What was set for a type.
+/// The result of the options of a type.
 #[derive(Default)]
 pub(crate) struct Finished {
     pub(crate) settings: Settings,
@@ -84,13 +39,13 @@ pub(crate) struct Finished {
     pub(crate) upcasters: BTreeMap<u32, Upcaster>,
 }
 
-/// The condition of a type, for an object of it.
+/// The condition under which an object of a type is recorded.
 pub(crate) type When = Box<dyn Fn(&dyn Any) -> bool + Send + Sync>;
 
 impl<T: Auditable + 'static> RegisterOptions<T> {
     pub(crate) fn new() -> Self {
         Self {
-            set: Settings::default(),
+            settings: Settings::default(),
             when: None,
             upcasters: BTreeMap::new(),
             errors: Vec::new(),
@@ -102,17 +57,17 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
         match self.errors.into_iter().next() {
             Some(error) => Err(error),
             None => Ok(Finished {
-                settings: self.set,
+                settings: self.settings,
                 when: self.when,
                 upcasters: self.upcasters,
             }),
         }
     }
 
-    /// Leaves a field out of the trail. The identity and the key of the parent stay.
+    /// Excludes a field from the trail. The identity and the key of the parent cannot be excluded.
     pub fn exclude(mut self, field: &str) -> Self {
         if let Some(path) = self.find_hidable(field) {
-            self.set.rules.exclude.push(path);
+            self.settings.rules.exclude.push(path);
         }
         self
     }
@@ -121,7 +76,11 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
     pub fn include<'f>(mut self, fields: impl IntoIterator<Item = &'f str>) -> Self {
         for field in fields {
             if let Some(path) = self.find(field) {
-                self.set.rules.include.get_or_insert_default().push(path);
+                self.settings
+                    .rules
+                    .include
+                    .get_or_insert_default()
+                    .push(path);
             }
         }
         self
@@ -132,27 +91,26 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
         self.mask_as(field, Mask::All)
     }
 
-    /// Masks a field's value in one of the forms of [`Mask`]. The identity and the key of the
-    /// parent cannot be masked, since entries are found by them.
+    /// Masks a field's value with a [`Mask`]. The identity and the key of the parent cannot be
+    /// masked, since entries are found by them.
     pub fn mask_as(mut self, field: &str, mask: Mask) -> Self {
         if let Some(path) = self.find_hidable(field) {
-            self.set.rules.mask.push((path, mask));
+            self.settings.rules.mask.push((path, mask));
         }
         self
     }
 
-    /// Gives a field a display name.
+    /// Sets the display name of a field.
     pub fn label(mut self, field: &str, label: impl Into<String>) -> Self {
         if self.find(field).is_some() {
-            self.set.labels.push((field.to_owned(), label.into()));
+            self.settings.labels.push((field.to_owned(), label.into()));
         }
         self
     }
 
-    /// Records every action of the type at this level, unless a field or the outcome
-    /// raises it.
+    /// Records every action of the type at this level, unless a field or the outcome raises it.
     pub fn level(mut self, level: Level) -> Self {
-        self.set.level = Some(level);
+        self.settings.level = Some(level);
         self
     }
 
@@ -171,42 +129,42 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
                 }),
             }
         }
-        self.set.actions = Some(set);
+        self.settings.actions = Some(set);
         self
     }
 
-    /// Keeps a snapshot of the object in entries.
+    /// Sets when entries contain a snapshot of the object.
     pub fn snapshot(mut self, policy: SnapshotPolicy) -> Self {
-        self.set.snapshot = policy;
+        self.settings.snapshot = policy;
         self
     }
 
     /// Makes an entry without a reason an error.
     pub fn require_reason(mut self) -> Self {
-        self.set.require_reason = true;
+        self.settings.require_reason = true;
         self
     }
 
     /// Makes an entry without a known actor an error; see
     /// [`AuditLogBuilder::require_actor`](crate::AuditLogBuilder::require_actor).
     pub fn require_actor(mut self) -> Self {
-        self.set.require_actor = true;
+        self.settings.require_actor = true;
         self
     }
 
-    /// Records only objects for which `condition` is true; an update is judged by the new
-    /// object, a deletion by the old one.
+    /// Records only objects for which `condition` returns `true`. It is called with the new object
+    /// of an update and the old object of a deletion.
     pub fn when(mut self, condition: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
         let holds = move |object: &dyn Any| object.downcast_ref().is_none_or(&condition);
         self.when = Some(Box::new(holds));
         self
     }
 
-    /// Says how [`history`](crate::history()) reads entries of a former schema version as ones
-    /// of the next: `upcast(1, ..)` leads from version 1 to 2, and on from there. The present
-    /// version is that of `#[audit(version = ..)]`. What is stored stays as it is.
+    /// Sets the function by which [`history`](crate::history()) upgrades entries of a former schema
+    /// version to the next: `upcast(1, ..)` leads from version 1 to 2. The current version is that
+    /// of `#[audit(version = ..)]`. Stored entries stay unchanged.
     ///
-    /// # Example: a field that was split off, and one in another unit
+    /// # Example: a renamed field in another unit
     /// ```
     /// # use audit_core as auditlog;
     /// # use auditlog::RegisterOptions;
@@ -235,7 +193,7 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
         self
     }
 
-    /// Finds a field that may be hidden: every entry shows what it is found by.
+    /// Finds a field that may be hidden. Keys may not, since entries are found by them.
     fn find_hidable(&mut self, field: &str) -> Option<FieldPath> {
         let path = self.find(field)?;
         let schema = T::schema();
@@ -256,7 +214,7 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
         Some(path)
     }
 
-    /// Finds a field by its path and keeps an error if there is none.
+    /// Finds a field by its path, or notes an error.
     fn find(&mut self, field: &str) -> Option<FieldPath> {
         match find_field(T::schema(), field) {
             Ok(path) => Some(path),
@@ -275,20 +233,20 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
 impl<T> fmt::Debug for RegisterOptions<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegisterOptions")
-            .field("set", &self.set)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
 
-/// Finds a field by its path; the error is a near name.
+/// Finds a field by its path. The error is a similar name, if any.
 ///
-/// A map needs no step of the path: `homes.city` is the city of each home.
+/// A map has no step in the path: `homes.city` is the city of each home.
 pub(crate) fn find_field(schema: &ModelSchema, field: &str) -> Result<FieldPath, Option<String>> {
     let path = crate::path::Path::from_str(field).map_err(|_| None)?;
     let mut fields = schema.fields;
     let mut found = FieldPath::new();
     for segment in path.segments() {
-        // A rule is for a field, not for one item of a list.
+        // A rule applies to a field, not to one item of a list.
         let crate::path::PathSegment::Name(name) = segment else {
             return Err(None);
         };
@@ -318,7 +276,7 @@ pub(crate) fn find_field(schema: &ModelSchema, field: &str) -> Result<FieldPath,
     }
 }
 
-/// Whether a field is left out or masked by the rules of the model or of a model inside it.
+/// Returns whether the rules of the model, or of a model inside it, exclude or mask a field.
 pub(crate) fn is_hidden(schema: &ModelSchema, field: &str, rules: &RulesByModel) -> bool {
     let Ok(path) = find_field(schema, field) else {
         return false;
@@ -339,7 +297,7 @@ pub(crate) fn is_hidden(schema: &ModelSchema, field: &str, rules: &RulesByModel)
     false
 }
 
-/// The descriptions of a map and of the maps that it holds at once.
+/// Returns the descriptions of a map and of the maps directly nested in it.
 fn nested_maps(fields: &'static [FieldSchema]) -> Vec<&'static FieldSchema> {
     let mut maps = Vec::new();
     let mut visited = Visited::default();
@@ -358,8 +316,8 @@ fn nested_maps(fields: &'static [FieldSchema]) -> Vec<&'static FieldSchema> {
     maps
 }
 
-/// The fields that have a name of their own: those of inline fields stand in their place. The
-/// positions of a tuple have none, and neither has what a flattened map holds.
+/// Returns the fields with a name in the object, including those of inline and flattened fields,
+/// without the items of a tuple and the keys of a flattened map.
 fn visible(fields: &'static [FieldSchema]) -> Vec<&'static FieldSchema> {
     fn collect(
         fields: &'static [FieldSchema],

@@ -1,4 +1,4 @@
-//! What brings entries of former schema versions to the present one.
+//! Upcasters: functions that upgrade entries of former schema versions.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,31 +13,31 @@ use crate::path::{ParsePathError, Path, PathSegment};
 use crate::value::rules;
 use crate::value::schema_lookup::{Member, Schema, is_map, member};
 
-/// What brings an entry of one schema version to the next.
+/// A function that upgrades an entry from one schema version to the next.
 pub(crate) type Upcaster = Box<dyn Fn(&mut Upcast<'_>) + Send + Sync>;
 
-/// An entry of a former schema version, on its way to the next one.
+/// An entry of a former schema version during its upgrade to the next version.
 ///
-/// What is done to a field is done to it in the changes and in the snapshot alike. Only what
-/// [`history`](crate::history()) reads is brought to the present; the stored entry stays as
-/// it is. See [`RegisterOptions::upcast`](crate::RegisterOptions::upcast).
+/// Each operation applies to the changes and to the snapshot of the entry. The upgrade affects
+/// only entries that [`history`](crate::history()) reads, not the stored ones. See
+/// [`RegisterOptions::upcast`](crate::RegisterOptions::upcast).
 pub struct Upcast<'e> {
     entry: &'e mut LogEntry,
-    /// Those of the present type.
+    /// The fields of the current type.
     fields: Schema,
     invalid: Option<ParsePathError>,
 }
 
 impl Upcast<'_> {
-    /// Returns the entry, such as to ask when it was made.
+    /// Returns the entry, for example to read its timestamp.
     pub fn entry(&self) -> &LogEntry {
         self.entry
     }
 
-    /// Gives a field another name: `rename("address.town", "city")`. Where there is a field of
-    /// that name already, both stay as they are.
+    /// Renames a field: `rename("address.town", "city")`. If the object already has a member of
+    /// the new name, both stay unchanged.
     ///
-    /// A field that only changed its name needs no upcaster: `#[audit(alias = "..")]` does.
+    /// A field that was only renamed needs no upcaster: use `#[audit(alias = "..")]`.
     pub fn rename(&mut self, field: &str, to: &str) {
         let Some(names) = self.field(field) else {
             return;
@@ -57,8 +57,8 @@ impl Upcast<'_> {
         }
     }
 
-    /// Gives a field other values: `convert("price", |cents| ..)`. Masked and hashed values
-    /// stay, and so do changes inside the field's value.
+    /// Converts the values of a field: `convert("price", |cents| ..)`. Masked and hashed values
+    /// and changes inside the field's value stay unchanged.
     pub fn convert(&mut self, field: &str, mut convert: impl FnMut(Value) -> Value) {
         let Some(names) = self.field(field) else {
             return;
@@ -83,7 +83,7 @@ impl Upcast<'_> {
         });
     }
 
-    /// Takes a field out that there is no more.
+    /// Removes a field that no longer exists.
     pub fn remove(&mut self, field: &str) {
         let Some(names) = self.field(field) else {
             return;
@@ -124,12 +124,12 @@ impl Upcast<'_> {
     }
 }
 
-/// A place on the way to a field.
+/// The position of a search for a field along a path.
 #[derive(Clone, Copy)]
 struct Search<'n> {
-    /// What the type has here; `None` inside of what the present type does not have.
+    /// The schema at this position; `None` inside a value that the current type lacks.
     schema: Option<Schema>,
-    /// The names still to come.
+    /// The remaining names.
     rest: &'n [String],
 }
 
@@ -141,24 +141,24 @@ impl<'n> Search<'n> {
         }
     }
 
-    /// Goes one step inside; `None` if the field does not lie there.
+    /// Moves one step inside; `None` if the field is not there.
     fn enter(self, name: &str) -> Option<Self> {
-        let (wanted, later) = self.rest.split_first()?;
+        let (wanted, remaining) = self.rest.split_first()?;
         let (schema, rest) = match self.schema {
-            // Whatever is not looked for may be the key of a map.
+            // Any other name may be the key of a map.
             None if wanted != name => (None, self.rest),
-            None => (None, later),
+            None => (None, remaining),
             Some(schema) => match member(schema, name) {
                 Some(Member::Value(values)) if is_map(schema) => (Some(values.inside()), self.rest),
-                Some(Member::Field(field)) if wanted == name => (Some(field.inside()), later),
-                _ if wanted == name => (None, later),
+                Some(Member::Field(field)) if wanted == name => (Some(field.inside()), remaining),
+                _ if wanted == name => (None, remaining),
                 _ => return None,
             },
         };
         Some(Self { schema, rest })
     }
 
-    /// Goes along a path until the field is reached; returns after how many steps that was.
+    /// Follows a path until it reaches the field. Returns the number of steps.
     fn follow(self, segments: &[PathSegment]) -> Option<(usize, Self)> {
         let mut search = self;
         for (index, segment) in segments.iter().enumerate() {
@@ -172,7 +172,7 @@ impl<'n> Search<'n> {
         Some((segments.len(), search))
     }
 
-    /// After how many steps a path reaches the field, if it does.
+    /// Returns the number of steps after which a path reaches the field, if it does.
     fn end(self, segments: &[PathSegment]) -> Option<usize> {
         let (end, search) = self.follow(segments)?;
         search.rest.is_empty().then_some(end)
@@ -205,7 +205,7 @@ impl fmt::Debug for Upcast<'_> {
     }
 }
 
-/// Brings an entry to the present schema version of its type.
+/// Upgrades an entry to the current schema version of its type.
 pub(crate) fn upcast(
     registration: &Registration,
     fields: Schema,
@@ -215,8 +215,8 @@ pub(crate) fn upcast(
     if upcasters.is_empty() {
         return Ok(());
     }
-    let present = registration.schema.version;
-    let steps = entry.schema_version..present.max(entry.schema_version);
+    let current = registration.schema.version;
+    let steps = entry.schema_version..current.max(entry.schema_version);
     for (version, step) in upcasters.range(steps) {
         let mut upcast = Upcast {
             entry: &mut *entry,
@@ -232,7 +232,7 @@ pub(crate) fn upcast(
     Ok(())
 }
 
-/// Gives a member another name, unless there is one of that name.
+/// Renames a member unless the object already has one of the new name.
 pub(crate) fn rename_key(fields: &mut Map<String, Value>, name: &str, to: &str) {
     if !fields.contains_key(to)
         && let Some(value) = fields.remove(name)

@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use crate::json::{nesting, number};
 use crate::path::{Path, PathSegment};
-pub use crate::store::query::narrow::{Condition, Narrowed, WriteConditions, narrow};
+pub use crate::store::query::sql_condition::{
+    Condition, SqlCondition, WriteConditions, groups_to_sql,
+};
 
 /// How many hexadecimal digits an id has.
 const DIGITS: usize = 32;

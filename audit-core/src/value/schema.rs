@@ -60,8 +60,10 @@ pub struct FieldSchema {
     /// For the description of a variant: the key that holds the variant's name, in the same
     /// object or in the enclosing one.
     pub(crate) tag: Option<&'static str>,
-    /// Whether the field has no setting that the diff must consult and its name is its path:
-    /// true for most fields, so that the diff checks a single flag.
+    /// Whether the name needs quotes in a path.
+    quoted: bool,
+    /// Whether the diff may treat the field as a name and a value in clear: a single flag for
+    /// most fields, which [`update_plain`](Self::update_plain) sets.
     pub(crate) plain: bool,
     pub(crate) nested: fn() -> &'static [FieldSchema],
     /// For an inline or flattened field: the names of its type's unit variants.
@@ -125,8 +127,8 @@ impl FieldSchema {
     /// Describes a named field; `nested` returns the fields of its type.
     pub const fn new(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
         let mut field = Self::word(name, nested);
-        field.plain = crate::path::is_plain(name);
-        field
+        field.quoted = !crate::path::is_plain(name);
+        field.update_plain()
     }
 
     /// Describes a named field whose name needs no quotes in a path.
@@ -154,12 +156,21 @@ impl FieldSchema {
             referenced: None,
             reading: Reading::Stored,
             tag: None,
+            quoted: false,
             plain: true,
             nested,
             units: || &[],
             keys: no_fields,
             indirection: Indirection::None,
         }
+    }
+
+    const fn update_plain(mut self) -> Self {
+        self.plain = matches!(self.placement, Placement::Named)
+            && matches!(self.sensitivity, Sensitivity::Clear)
+            && self.level.is_none()
+            && !(self.quoted || self.ignored || self.whole || self.bypassed);
+        self
     }
 
     /// Returns the path segment of a named field.
@@ -179,16 +190,14 @@ impl FieldSchema {
     ) -> Self {
         let mut field = Self::word(name, nested);
         field.placement = Placement::Indexed(index);
-        field.plain = false;
-        field
+        field.update_plain()
     }
 
     /// Describes a field whose value is recorded as its parent's value, such as that of a newtype.
     pub const fn inline(name: &'static str, nested: fn() -> &'static [FieldSchema]) -> Self {
         let mut field = Self::word(name, nested);
         field.placement = Placement::Inline;
-        field.plain = false;
-        field
+        field.update_plain()
     }
 
     /// Describes a field whose fields or keys are members of its parent's object, as with serde's
@@ -200,8 +209,7 @@ impl FieldSchema {
     ) -> Self {
         let mut field = Self::word(name, nested);
         field.placement = Placement::Flattened(siblings);
-        field.plain = false;
-        field
+        field.update_plain()
     }
 
     /// Describes the content of a map: `keys` returns the fields of the keys' type; `nested` those
@@ -214,8 +222,7 @@ impl FieldSchema {
         field.set = set;
         field.keys = keys;
         field.placement = Placement::Keys;
-        field.plain = false;
-        field
+        field.update_plain()
     }
 
     /// Describes the target of a pointer that clones share.
@@ -247,44 +254,38 @@ impl FieldSchema {
     /// Masks the field.
     pub const fn with_mask(mut self, mask: Mask) -> Self {
         self.sensitivity = Sensitivity::Masked(mask);
-        self.plain = false;
-        self
+        self.update_plain()
     }
 
     /// Replaces the field's value by a keyed token; `domain` separates it from other fields.
     pub const fn with_hash(mut self, domain: &'static str) -> Self {
         self.sensitivity = Sensitivity::Hashed;
-        self.plain = false;
         self.domain = domain;
-        self
+        self.update_plain()
     }
 
     /// Marks the field as not recorded.
     pub const fn skipped(mut self) -> Self {
         self.sensitivity = Sensitivity::Skipped;
-        self.plain = false;
-        self
+        self.update_plain()
     }
 
     /// Raises an entry to at least `level` when the field changes.
     pub const fn with_level(mut self, level: Level) -> Self {
         self.level = Some(level);
-        self.plain = false;
-        self
+        self.update_plain()
     }
 
     /// Records no entry for a change of this field alone.
     pub const fn ignored(mut self) -> Self {
         self.ignored = true;
-        self.plain = false;
-        self
+        self.update_plain()
     }
 
     /// Records the whole old and new value, whatever changed inside.
     pub const fn whole(mut self) -> Self {
         self.whole = true;
-        self.plain = false;
-        self
+        self.update_plain()
     }
 
     /// Declares the value a set, whose members have no order.
@@ -333,8 +334,7 @@ impl FieldSchema {
     #[doc(hidden)]
     pub const fn bypassing(mut self) -> Self {
         self.bypassed = true;
-        self.plain = false;
-        self
+        self.update_plain()
     }
 
     /// Declares that the fields of the type do not describe the recorded form. They still show

@@ -1,4 +1,4 @@
-//! Values behind locks: an error where they cannot be read, and never a thread that waits for
+//! Values behind locks: an error if they cannot be read, and no deadlock of a thread with
 //! itself.
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -15,7 +15,7 @@ fn message<T: std::fmt::Debug>(result: Result<T, ValueError>) -> String {
 }
 
 #[test]
-fn what_is_held_or_poisoned_is_an_error() {
+fn a_locked_or_poisoned_value_is_an_error() {
     let mutex = Mutex::new(1);
     let held = mutex.lock().unwrap();
     assert!(message(try_snapshot(&mutex)).contains("a `Mutex` is locked"));
@@ -47,14 +47,14 @@ fn what_is_held_or_poisoned_is_an_error() {
 }
 
 #[test]
-fn a_value_is_the_same_as_itself_though_it_can_be_locked_once() {
+fn a_value_is_the_same_as_itself_without_locking_twice() {
     let mutex = Mutex::new(vec![1]);
     assert!(mutex.same(&mutex));
     assert!(diff(&mutex, &mutex).is_empty());
 }
 
 #[test]
-fn a_lock_that_another_thread_releases_is_waited_for() {
+fn a_lock_held_by_another_thread_is_awaited() {
     let mutex = Mutex::new(1);
     let (send, receive) = mpsc::channel();
     thread::scope(|scope| {
@@ -69,7 +69,7 @@ fn a_lock_that_another_thread_releases_is_waited_for() {
 }
 
 #[test]
-fn two_threads_that_compare_one_pair_do_not_block_each_other() {
+fn two_threads_that_compare_the_same_pair_do_not_deadlock() {
     let (a, b) = (Mutex::new(1), Mutex::new(2));
     thread::scope(|scope| {
         for (old, new) in [(&a, &b), (&b, &a)] {
@@ -83,7 +83,7 @@ fn two_threads_that_compare_one_pair_do_not_block_each_other() {
 }
 
 #[test]
-fn changes_lie_inside() {
+fn changes_are_reported_inside() {
     let change = |old, new| diff(&Mutex::new(Some(vec![old])), &Mutex::new(Some(vec![new])));
     assert_eq!(change(1, 2).to_string(), "[0]: 1 -> 2");
     assert!(change(1, 1).is_empty());

@@ -5,20 +5,20 @@
 #![expect(
     clippy::option_option,
     clippy::linkedlist,
-    reason = "the family has every type that can be tracked"
+    reason = "the types include every type that can be tracked"
 )]
 
-mod family;
-mod json;
-mod model;
+mod json_values;
+mod tracked;
+mod tracked_types;
 
 use audit_core::backend::projection::equal_json;
 use audit_core::{AuditValue, Changes, Path, diff, snapshot};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
-use crate::family::Everything;
-use crate::model::Plain;
+use crate::tracked::Plain;
+use crate::tracked_types::Everything;
 
 fn applied(changes: &Changes, state: &Value) -> Value {
     let mut state = state.clone();
@@ -39,7 +39,7 @@ fn patched(changes: &Changes, state: &Value) -> Value {
     state
 }
 
-/// What holds of any changes from one state to another, however they were made.
+/// Checks the laws of any changes from one state to another.
 fn lead(changes: &Changes, from: &Value, to: &Value) {
     assert_eq!(applied(changes, from), *to, "apply {changes:#?}");
     let inverse = changes.invert();
@@ -64,7 +64,7 @@ fn lead(changes: &Changes, from: &Value, to: &Value) {
     }
 }
 
-/// The stored form reads back as what was stored, whatever the order of its keys.
+/// Checks that the stored form is read back regardless of the order of its keys.
 fn stored(changes: &Changes) {
     let text = serde_json::to_string(changes).unwrap();
     let read: Changes = serde_json::from_str(&text).unwrap();
@@ -88,8 +88,8 @@ fn stored(changes: &Changes) {
     assert_eq!(serde_json::to_string(&read).unwrap(), text);
 }
 
-/// A change has two sides that differ, or something in it is redacted.
-fn can_be_seen(changes: &Changes) {
+/// Checks that each change has different sides or a redaction.
+fn is_visible(changes: &Changes) {
     for change in changes {
         let seen = change.old != change.new || change.redaction.is_some();
         assert!(seen || !change.moved.is_empty(), "{changes:#?}");
@@ -102,12 +102,12 @@ fn laws<T: AuditValue>(a: &T, b: &T, c: &T) {
     assert!(a.same(a));
     let (one, two) = (diff(a, b), diff(b, c));
     assert_eq!(one.is_empty(), a.same(b), "{one:#?}");
-    can_be_seen(&one);
+    is_visible(&one);
     lead(&one, &from, &middle);
     lead(&two, &middle, &to);
 
     let both = one.compose(&two);
-    can_be_seen(&both);
+    is_visible(&both);
     lead(&both, &from, &to);
     let back = one.compose(&diff(b, a));
     lead(&back, &from, &from);
@@ -119,33 +119,33 @@ fn laws<T: AuditValue>(a: &T, b: &T, c: &T) {
 
 proptest! {
     #[test]
-    fn of_structs((a, b, c) in family::triple()) {
+    fn of_structs((a, b, c) in tracked_types::triple()) {
         laws::<Everything>(&a, &b, &c);
     }
 
     #[test]
-    fn of_json((a, b, c) in json::triple()) {
+    fn of_json((a, b, c) in json_values::triple()) {
         laws::<Value>(&a, &b, &c);
     }
 
     /// Equal numbers have several spellings, and an update from one to another is not a change:
     /// applying then leaves the spelling that was there.
     #[test]
-    fn of_spellings((a, b) in json::spellings()) {
+    fn of_spellings((a, b) in json_values::spellings()) {
         let changes = diff::<Value>(&a, &b);
         prop_assert_eq!(changes.is_empty(), equal_json(&a, &b));
         prop_assert_eq!(diff(&b, &a).is_empty(), changes.is_empty());
         prop_assert!(equal_json(&applied(&changes, &snapshot(&a)), &snapshot(&b)));
         prop_assert!(equal_json(&applied(&changes.invert(), &snapshot(&b)), &snapshot(&a)));
         // Also onto the other spelling of the state that they were made from.
-        let respelled = json::respelled(&snapshot(&a));
-        prop_assert!(equal_json(&applied(&changes, &respelled), &snapshot(&b)));
+        let other_spelling = json_values::with_floats(&snapshot(&a));
+        prop_assert!(equal_json(&applied(&changes, &other_spelling), &snapshot(&b)));
     }
 
-    /// Where nothing is masked, no value is replaced whole on the way and no list is matched
-    /// by position, two steps are the direct diff.
+    /// If nothing is masked, no value is replaced as a whole in between and no list is matched
+    /// by position, composing two diffs equals the direct diff.
     #[test]
-    fn two_steps_are_the_direct_diff((a, b, c) in model::triple()) {
+    fn composing_two_diffs_equals_the_direct_diff((a, b, c) in tracked::triple()) {
         let both = diff::<Plain>(&a, &b).compose(&diff(&b, &c));
         prop_assert_eq!(both, diff(&a, &c));
         prop_assert!(diff(&a, &b).compose(&diff(&b, &a)).is_empty());

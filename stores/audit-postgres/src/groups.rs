@@ -1,6 +1,6 @@
 //! Conditions in groups as PostgreSQL's SQL.
 
-use audit_core::backend::projection::{Condition, Narrowed, WriteConditions};
+use audit_core::backend::projection::{Condition, SqlCondition, WriteConditions};
 use audit_core::{Level, Path};
 use audit_sql::ConditionSql;
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use crate::row::key;
 use crate::statement::Conditions;
 
 impl WriteConditions for Conditions {
-    fn condition(&mut self, condition: Condition<'_>, negated: bool) -> Narrowed {
+    fn condition(&mut self, condition: Condition<'_>, negated: bool) -> SqlCondition {
         audit_sql::condition(condition, negated, self)
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use audit_core::backend::projection::{
-    digits, is_verbatim_in_json, is_whole_field, micros_up, narrow,
+    digits, groups_to_sql, is_verbatim_in_json, is_whole_field, micros_up,
 };
 use audit_core::{Action, Cursor, Filter, ObjectRef, Query};
 use serde_json::Value;
@@ -321,7 +321,7 @@ impl Conditions {
                     .push(format!("strpos(lower(e.body), {wanted}) > 0"));
             }
         }
-        let groups = narrow(filter, &mut conditions);
+        let groups = groups_to_sql(filter, &mut conditions);
         conditions.exact &= groups.exact;
         conditions.common.extend(groups.sql);
         conditions

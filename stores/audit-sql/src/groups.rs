@@ -1,7 +1,7 @@
 //! The conditions of a query's groups as SQL.
 
 use audit_core::backend::projection::{
-    Condition, Narrowed, is_verbatim_in_json, is_whole_field, micros_up,
+    Condition, SqlCondition, is_verbatim_in_json, is_whole_field, micros_up,
 };
 use audit_core::{Action, Level, Path};
 use uuid::Uuid;
@@ -33,12 +33,12 @@ pub trait ConditionSql {
 }
 
 /// Writes a condition on a row `e` of the entries, or its negation, for
-/// [`narrow`](audit_core::backend::projection::narrow).
+/// [`groups_to_sql`](audit_core::backend::projection::groups_to_sql).
 pub fn condition<S: ConditionSql>(
     condition: Condition<'_>,
     negated: bool,
     sql: &mut S,
-) -> Narrowed {
+) -> SqlCondition {
     let equal = if negated { S::DISTINCT } else { "=" };
     let written = match condition {
         Condition::Model(model) => format!("e.model {equal} {}", sql.text(model)),
@@ -49,7 +49,7 @@ pub fn condition<S: ConditionSql>(
         Condition::Action(action) => {
             // A custom action that is called like one of the four is read back as that one.
             if Action::named(action.as_str().to_owned()) != *action {
-                return Narrowed::unknown();
+                return SqlCondition::unknown();
             }
             format!("e.action {equal} {}", sql.text(action.as_str()))
         }
@@ -84,16 +84,16 @@ pub fn condition<S: ConditionSql>(
         | Condition::ChangedTo(path, _) => {
             // Everything lies inside the object itself.
             if negated || path.segments().is_empty() {
-                return Narrowed::unknown();
+                return SqlCondition::unknown();
             }
-            return Narrowed::at_least(sql.changed(path, false));
+            return SqlCondition::at_least(sql.changed(path, false));
         }
         Condition::Text(text) => {
             if negated || !is_verbatim_in_json(text) {
-                return Narrowed::unknown();
+                return SqlCondition::unknown();
             }
-            return Narrowed::at_least(sql.contains(&text.to_ascii_lowercase()));
+            return SqlCondition::at_least(sql.contains(&text.to_ascii_lowercase()));
         }
     };
-    Narrowed::exactly(written)
+    SqlCondition::exactly(written)
 }

@@ -1,6 +1,6 @@
 //! Conditions in groups as SQLite's SQL.
 
-use audit_core::backend::projection::{Condition, Narrowed, WriteConditions};
+use audit_core::backend::projection::{Condition, SqlCondition, WriteConditions};
 use audit_core::{Level, Path};
 use audit_sql::ConditionSql;
 use rusqlite::types::Value;
@@ -10,7 +10,7 @@ use crate::query::Conditions;
 use crate::row::top_level_field;
 
 impl WriteConditions for Conditions {
-    fn condition(&mut self, condition: Condition<'_>, negated: bool) -> Narrowed {
+    fn condition(&mut self, condition: Condition<'_>, negated: bool) -> SqlCondition {
         audit_sql::condition(condition, negated, self)
     }
 

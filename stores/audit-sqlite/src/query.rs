@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use audit_core::backend::projection::{
-    self, is_verbatim_in_json, is_whole_field, micros_up, narrow,
+    self, groups_to_sql, is_verbatim_in_json, is_whole_field, micros_up,
 };
 use audit_core::{Action, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
 use rusqlite::types::Value;
@@ -493,7 +493,7 @@ impl Conditions {
                     .push(format!("instr(lower(e.body), {wanted}) > 0"));
             }
         }
-        let groups = narrow(filter, &mut conditions);
+        let groups = groups_to_sql(filter, &mut conditions);
         conditions.exact &= groups.exact;
         conditions.common.extend(groups.sql);
         conditions

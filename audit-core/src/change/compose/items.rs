@@ -1,4 +1,4 @@
-//! Changes of lists: which items came, went, moved and stayed.
+//! Composes the edits of two successive changes of a list.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -12,7 +12,7 @@ use crate::json::nesting;
 use crate::path::key_of;
 
 pub(super) fn compose_items(mut first: Items, mut next: Items) -> Result<Option<Edit>, Mismatch> {
-    // A list that was matched by position on the way had keys that did not identify.
+    // If either list was matched by position, its keys did not identify the items.
     if labels(&mut first)
         .chain(labels(&mut next))
         .any(|label| label.is_none())
@@ -33,7 +33,7 @@ pub(super) fn compose_items(mut first: Items, mut next: Items) -> Result<Option<
     };
     let (mut removed, mut moved, mut kept) = (next.removed, next.moved, next.kept);
 
-    // What the first put there: it goes again, or comes at its last index.
+    // Items that the first edit inserted: removed again, or inserted at their final index.
     for (middle, mut item) in first.inserted {
         if removed.remove(&middle).is_some() {
             continue;
@@ -42,7 +42,9 @@ pub(super) fn compose_items(mut first: Items, mut next: Items) -> Result<Option<
             let mut value = Some(item.value);
             fold(&mut value, &mut item.redaction, kept.edit);
             item.value = value.unwrap_or_default();
-            item.label = item.label.filter(|label| !renames(&item.value, label));
+            item.label = item
+                .label
+                .filter(|label| !differs_from_label(&item.value, label));
         }
         let to = match moved.remove(&middle) {
             Some(moved) => moved.to,
@@ -66,7 +68,7 @@ pub(super) fn compose_items(mut first: Items, mut next: Items) -> Result<Option<
             out.keep(old, kept)?;
         }
     }
-    // What the first left in its order.
+    // Items that kept their order in the first edit.
     for (middle, item) in removed {
         out.remove(first_shift.backward(middle), item);
     }
@@ -81,10 +83,10 @@ pub(super) fn compose_items(mut first: Items, mut next: Items) -> Result<Option<
     items.kept.extend(out.kept);
 
     relabel(&mut items);
-    rename(&mut items);
-    reunite(&mut items);
-    reunite_alike(&mut items);
-    relax(&mut items);
+    rename_members(&mut items);
+    merge_by_label(&mut items);
+    merge_equal(&mut items);
+    drop_redundant(&mut items);
     let empty = items.removed.is_empty()
         && items.inserted.is_empty()
         && items.moved.is_empty()
@@ -92,7 +94,7 @@ pub(super) fn compose_items(mut first: Items, mut next: Items) -> Result<Option<
     Ok((!empty).then_some(Edit::Items(items)))
 }
 
-/// The labels of everything that happens to items.
+/// Returns the labels of all edits of items.
 fn labels(items: &mut Items) -> impl Iterator<Item = &mut Option<Label>> {
     let ends = items
         .removed
@@ -103,15 +105,15 @@ fn labels(items: &mut Items) -> impl Iterator<Item = &mut Option<Label>> {
     ends.map(|item| &mut item.label).chain(kept).chain(moved)
 }
 
-/// The composed items while they come together.
+/// The composed items under construction.
 struct Composed {
     items: Items,
-    /// What the first does inside the items it keeps, by index in the first array.
+    /// The first edit's changes inside kept items, by index in the first array.
     kept: BTreeMap<usize, Kept>,
 }
 
 impl Composed {
-    /// The item at `old` goes; `item` holds it as it was after the first edit.
+    /// Removes the item at `old`; `item` has its value after the first edit.
     fn remove(&mut self, old: usize, mut item: Item) {
         if let Some(kept) = self.kept.remove(&old) {
             let mut value = Some(item.value);
@@ -122,7 +124,7 @@ impl Composed {
         self.items.removed.insert(old, item);
     }
 
-    /// The item at `old` stays, and `next` happens inside it after the first edit.
+    /// Keeps the item at `old`, with `next` inside it after the first edit.
     fn keep(&mut self, old: usize, next: Kept) -> Result<(), Mismatch> {
         let (label, first) = match self.kept.remove(&old) {
             Some(kept) => (kept.label, Some(kept.edit)),
@@ -135,14 +137,14 @@ impl Composed {
     }
 }
 
-/// Takes the label from items whose key changes, and makes of an item without a label that is
-/// replaced whole one that goes and one that comes.
+/// Removes the labels of items whose key changes, and splits an unlabeled item that is replaced as
+/// a whole into a removal and an insertion.
 fn relabel(items: &mut Items) {
     for (old, kept) in &mut items.kept {
         let moved = items.moved.get_mut(old);
-        let known = kept.label.take();
-        let label = known.or_else(|| moved.as_ref()?.label.clone());
-        kept.label = label.filter(|label| !rekeys(&kept.edit, label));
+        let label = kept.label.take();
+        let label = label.or_else(|| moved.as_ref()?.label.clone());
+        kept.label = label.filter(|label| !changes_key(&kept.edit, label));
         if let Some(moved) = moved {
             moved.label.clone_from(&kept.label);
         }
@@ -183,8 +185,8 @@ fn relabel(items: &mut Items) {
     items.kept = kept;
 }
 
-/// Whether an edit changes the field that identifies the item.
-fn rekeys(edit: &Edit, label: &Label) -> bool {
+/// Returns whether an edit changes the field that identifies the item.
+fn changes_key(edit: &Edit, label: &Label) -> bool {
     match edit {
         Edit::Fields(fields) => {
             matches!(label, Label::Key { field, .. } if fields.iter().any(|(name, _)| name == field))
@@ -193,12 +195,12 @@ fn rekeys(edit: &Edit, label: &Label) -> bool {
         Edit::Replace(replace) => [&replace.old, &replace.new]
             .into_iter()
             .flatten()
-            .any(|item| renames(item, label)),
+            .any(|item| differs_from_label(item, label)),
     }
 }
 
-/// Whether an item has another key than its label says.
-fn renames(item: &Value, label: &Label) -> bool {
+/// Returns whether the key of an item differs from its label.
+fn differs_from_label(item: &Value, label: &Label) -> bool {
     match label {
         Label::Key { field, value } => {
             key_of(item, field).is_some_and(|key| !nesting::equal_ignoring_scale(key, value))
@@ -207,9 +209,8 @@ fn renames(item: &Value, label: &Label) -> bool {
     }
 }
 
-/// Names the members of a set as the diff does: by their short names, unless two of them have
-/// the same one.
-fn rename(items: &mut Items) {
+/// Names the members of a set as the diff does: by short names unless two of them are equal.
+fn rename_members(items: &mut Items) {
     fn members(items: &mut Items) -> impl Iterator<Item = (&mut Label, &Value)> {
         let Items {
             removed,
@@ -230,10 +231,10 @@ fn rename(items: &mut Items) {
             Some((label, value?))
         })
     }
-    let mut known: HashMap<Cow<'_, str>, &Value> = HashMap::new();
+    let mut by_name: HashMap<Cow<'_, str>, &Value> = HashMap::new();
     let ambiguous = members(items).any(|(_, value)| {
-        let known = known.entry(member_text(value)).or_insert(value);
-        !nesting::equal(known, value)
+        let first = by_name.entry(member_text(value)).or_insert(value);
+        !nesting::equal(first, value)
     });
     for (label, value) in members(items) {
         let name = if ambiguous {
@@ -245,34 +246,35 @@ fn rename(items: &mut Items) {
     }
 }
 
-/// Makes of an item that goes and comes back under its label one that stays, since one path
-/// cannot say both.
-fn reunite(items: &mut Items) {
-    let mut went: HashMap<Label, usize> = HashMap::new();
+/// Merges the removal and the insertion of items with equal labels into a move, since one path
+/// cannot have both.
+fn merge_by_label(items: &mut Items) {
+    let mut by_label: HashMap<Label, usize> = HashMap::new();
     for (old, item) in &items.removed {
         if let Some(label) = &item.label {
-            went.insert(label.clone(), *old);
+            by_label.insert(label.clone(), *old);
         }
     }
-    if went.is_empty() {
+    if by_label.is_empty() {
         return;
     }
-    let came: Vec<(usize, usize)> = items
+    let pairs: Vec<(usize, usize)> = items
         .inserted
         .iter()
-        .filter_map(|(new, item)| Some((*went.get(item.label.as_ref()?)?, *new)))
+        .filter_map(|(new, item)| Some((*by_label.get(item.label.as_ref()?)?, *new)))
         .collect();
-    for (old, new) in came {
-        let (Some(went), Some(came)) = (items.removed.remove(&old), items.inserted.remove(&new))
+    for (old, new) in pairs {
+        let (Some(removed), Some(inserted)) =
+            (items.removed.remove(&old), items.inserted.remove(&new))
         else {
             continue;
         };
         let edit = unless_same(Replace {
-            old: Some(went.value),
-            new: Some(came.value),
-            redaction: join(went.redaction, came.redaction),
+            old: Some(removed.value),
+            new: Some(inserted.value),
+            redaction: join(removed.redaction, inserted.redaction),
         });
-        let label = came.label;
+        let label = inserted.label;
         items.moved.insert(
             old,
             Moved {
@@ -286,21 +288,23 @@ fn reunite(items: &mut Items) {
     }
 }
 
-/// Makes of an item that goes, and of the same value that comes at its index, one that moves:
-/// one path would have the value on both sides.
-fn reunite_alike(items: &mut Items) {
+/// Merges the removal and the insertion of equal values at the same index into a move, since one
+/// path would have the value on both sides.
+fn merge_equal(items: &mut Items) {
     let clear = |item: &Item| item.label.is_none() && item.redaction.is_none();
-    let alike: Vec<usize> = items
+    let equal: Vec<usize> = items
         .removed
         .iter()
-        .filter(|(index, went)| {
-            let came = items.inserted.get(index);
-            clear(went)
-                && came.is_some_and(|came| clear(came) && nesting::equal(&went.value, &came.value))
+        .filter(|(index, removed)| {
+            let inserted = items.inserted.get(index);
+            clear(removed)
+                && inserted.is_some_and(|inserted| {
+                    clear(inserted) && nesting::equal(&removed.value, &inserted.value)
+                })
         })
         .map(|(index, _)| *index)
         .collect();
-    for index in alike {
+    for index in equal {
         items.removed.remove(&index);
         items.inserted.remove(&index);
         let label = None;
@@ -308,10 +312,11 @@ fn reunite_alike(items: &mut Items) {
     }
 }
 
-/// Leaves out moves that change no order, and values that go and come back where they were.
-fn relax(items: &mut Items) {
+/// Drops moves that do not change the order, and values that are removed and inserted again at the
+/// same position.
+fn drop_redundant(items: &mut Items) {
     let (vacated, targets) = (items.vacated_indices(), items.target_indices());
-    // Between the same two items that keep their order, what goes and what comes.
+    // The vacated and the target indices between each two adjacent kept items.
     let mut gaps: BTreeMap<usize, (VecDeque<usize>, VecDeque<usize>)> = BTreeMap::new();
     for &old in &vacated {
         let rank = old - below(&vacated, old);
@@ -321,24 +326,24 @@ fn relax(items: &mut Items) {
         let rank = new - below(&targets, new);
         gaps.entry(rank).or_default().1.push_back(new);
     }
-    for (went, came) in gaps.values_mut() {
-        while let (Some(&old), Some(&new)) = (went.front(), came.front())
-            && stays(items, old, new)
+    for (vacated, targets) in gaps.values_mut() {
+        while let (Some(&old), Some(&new)) = (vacated.front(), targets.front())
+            && merge_unmoved(items, old, new)
         {
-            went.pop_front();
-            came.pop_front();
+            vacated.pop_front();
+            targets.pop_front();
         }
-        while let (Some(&old), Some(&new)) = (went.back(), came.back())
-            && stays(items, old, new)
+        while let (Some(&old), Some(&new)) = (vacated.back(), targets.back())
+            && merge_unmoved(items, old, new)
         {
-            went.pop_back();
-            came.pop_back();
+            vacated.pop_back();
+            targets.pop_back();
         }
-        // Of the moves inside the gap those that follow one another need not be moves.
+        // Moves within the gap that keep their relative order are redundant.
         let mut last = None;
-        for old in went {
+        for old in vacated {
             if let Some(moved) = items.moved.get(old)
-                && came.binary_search(&moved.to).is_ok()
+                && targets.binary_search(&moved.to).is_ok()
                 && last < Some(moved.to)
             {
                 last = Some(moved.to);
@@ -348,21 +353,22 @@ fn relax(items: &mut Items) {
     }
 }
 
-/// Lets the item that goes at `old` and the one that comes at `new` be one that stays, if they
-/// are the same.
-fn stays(items: &mut Items, old: usize, new: usize) -> bool {
+/// Drops the removal at `old` and the insertion at `new`, or the move between them, if the items
+/// are the same. Returns whether they were.
+fn merge_unmoved(items: &mut Items, old: usize, new: usize) -> bool {
     if items.moved.get(&old).is_some_and(|moved| moved.to == new) {
         items.moved.remove(&old);
         return true;
     }
-    let (Some(went), Some(came)) = (items.removed.get(&old), items.inserted.get(&new)) else {
+    let (Some(removed), Some(inserted)) = (items.removed.get(&old), items.inserted.get(&new))
+    else {
         return false;
     };
-    let clear = went.redaction.is_none() && came.redaction.is_none();
+    let clear = removed.redaction.is_none() && inserted.redaction.is_none();
     let same = clear
-        && went.label.is_none()
-        && came.label.is_none()
-        && nesting::equal(&went.value, &came.value);
+        && removed.label.is_none()
+        && inserted.label.is_none()
+        && nesting::equal(&removed.value, &inserted.value);
     if same {
         items.removed.remove(&old);
         items.inserted.remove(&new);

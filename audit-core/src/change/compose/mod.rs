@@ -1,4 +1,4 @@
-//! Undoing changes, and making one set of changes of two.
+//! Inverts changes and composes two successive sets of changes.
 
 mod items;
 
@@ -14,13 +14,13 @@ use crate::json::nesting;
 use crate::path::Path;
 
 impl Changes {
-    /// Returns the changes that undo these: what was added is removed, what was removed comes
-    /// back at its place.
+    /// Returns the changes that undo these: added values are removed, removed values are restored
+    /// at their former positions.
     ///
-    /// Applied to what these changes make of a state they give that state back, and inverted
-    /// again they are these changes.
+    /// Applying the changes and then their inverse restores the state, and the inverse of the
+    /// inverse equals these changes.
     ///
-    /// # Example: there and back
+    /// # Example: undo
     /// ```
     /// use serde_json::json;
     ///
@@ -37,22 +37,23 @@ impl Changes {
     pub fn invert(&self) -> Changes {
         match compile(self.as_slice()) {
             Ok(edit) => render(edit.map(invert)),
-            // Contradictory changes have no order to keep.
+            // Contradictory changes have no tree.
             Err(_) => self.iter().map(inverted).collect(),
         }
     }
 
-    /// Returns the one set of changes that does what these and then `next` do.
+    /// Returns one set of changes with the effect of these followed by `next`.
     ///
-    /// What `next` undoes is left out, and what it changes inside a value that these put there
-    /// is folded into that value. Whether `next` fits is not checked ([`apply`](Self::apply)
-    /// does): the result has the old values of these and the new values of `next`.
+    /// Changes that `next` undoes are left out, and its changes inside a value that these added are
+    /// folded into that value. The result has the old values of these changes and the new values of
+    /// `next`; whether `next` applies is not checked, unlike by [`apply`](Self::apply).
     ///
-    /// It equals the direct diff of the first and the last state, but for what changes alone
-    /// cannot tell: a value that was replaced whole on the way (an `Option` that was `None`, a
-    /// map's entry that went and came back, another variant) stays replaced whole; a masked
-    /// value that was changed and changed back is still a change; and items that were moved or
-    /// went and came back in a list may be told in another, equally right, way.
+    /// The result equals the direct diff of the first and the last state, with these exceptions:
+    /// - A value that was replaced as a whole in between stays replaced as a whole: an `Option`
+    ///   that was `None`, an entry of a map that was removed and added again, another variant.
+    /// - A masked value that was changed and changed back is still a change.
+    /// - Items of a list that were moved, or removed and added again, may have other, equivalent
+    ///   changes.
     ///
     /// # Example: two edits of one field
     /// ```
@@ -88,7 +89,7 @@ fn inverted(change: &Change) -> Change {
     inverse
 }
 
-/// Composes path by path what has no common tree.
+/// Composes changes without a common tree path by path.
 fn compose_by_path(first: &Changes, next: &Changes) -> Changes {
     let mut indices: HashMap<&Path, usize> = HashMap::new();
     let mut pairs: Vec<(&Change, Option<&Change>)> = Vec::new();
@@ -158,8 +159,8 @@ fn invert_items(items: Items) -> Items {
     }
 }
 
-/// Two edits of one value that cannot follow one another: one is inside an object, the other
-/// inside an array.
+/// Two successive edits of one value, of which one is inside an object and the other inside an
+/// array.
 struct Mismatch;
 
 fn compose_some(first: Option<Edit>, next: Option<Edit>) -> Result<Option<Edit>, Mismatch> {
@@ -192,7 +193,7 @@ fn compose(first: Edit, next: Edit) -> Result<Option<Edit>, Mismatch> {
     })
 }
 
-/// Makes an edit inside a value a part of that value.
+/// Applies an edit inside a value to that value.
 fn fold(value: &mut Option<Value>, redaction: &mut Option<Redaction>, edit: Edit) {
     if redaction.is_none() && is_redacted(&edit) {
         *redaction = Some(Redaction::Partial);
@@ -212,16 +213,16 @@ fn is_redacted(edit: &Edit) -> bool {
     }
 }
 
-/// Leaves out a replacement that changes nothing. Equal masks do not mean equal values.
+/// Drops a replacement that changes nothing. Equal masked values may hide different ones.
 fn unless_same(replace: Replace) -> Option<Edit> {
-    let known = match replace.redaction {
+    let comparable = match replace.redaction {
         None | Some(Redaction::Hashed) => true,
         Some(Redaction::Masked | Redaction::Partial) => {
             matches!(replace.old, None | Some(Value::Null))
         }
     };
     let unchanged = match (&replace.old, &replace.new) {
-        (Some(old), Some(new)) => known && nesting::equal(old, new),
+        (Some(old), Some(new)) => comparable && nesting::equal(old, new),
         (None, None) => true,
         _ => false,
     };

@@ -1,16 +1,16 @@
-//! Queries printed as the text that [`Query::parse`] reads.
+//! Prints queries in the query language.
 
 use std::fmt;
 
 use serde_json::Value;
 
-use super::narrow::Condition;
+use super::sql_condition::Condition;
 use super::{Filter, Group, Query};
 use crate::json::canonical;
 use crate::level::Level;
 use crate::path::Path;
 
-/// The text that [`Query::parse`] reads, with absolute times.
+/// Writes the query in the language of [`Query::parse`], with absolute times.
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut terms = terms(&self.filter);
@@ -20,7 +20,7 @@ impl fmt::Display for Query {
         optional("order", self.newest_first.then(|| "newest".to_owned()));
         optional("limit", self.limit.map(|limit| limit.to_string()));
         optional("after", self.after.map(|cursor| cursor.to_string()));
-        // A query that says less than was meant must not be read as one that means it.
+        // An invalid query lacks a condition, so its text must not parse as a valid one.
         let invalid = self.invalid.as_ref();
         optional("changed", invalid.map(|error| error.text().to_owned()));
         if self.too_deep {
@@ -30,7 +30,7 @@ impl fmt::Display for Query {
     }
 }
 
-/// Returns the terms of a filter, all of which hold.
+/// Returns the terms of a filter.
 fn terms(filter: &Filter) -> Vec<String> {
     let groups = filter.groups.iter().map(group);
     filter.conditions().map(single).chain(groups).collect()
@@ -98,7 +98,7 @@ fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Prints a value so that it is read as the same.
+/// Returns the text that parses as a value.
 fn value_text(value: &Value) -> String {
     match value {
         Value::String(text) if serde_json::from_str::<Value>(text).is_err() => text.clone(),

@@ -1,23 +1,23 @@
-//! Alternatives and negations.
+//! Groups of a query: alternatives and negations.
 
 use super::{Filter, Query};
 use crate::entry::LogEntry;
 
-/// How deep groups may be nested in a query.
+/// The maximum nesting of groups in a query.
 pub(super) const MAX_NESTING: usize = 32;
 
-/// Conditions of a [`Filter`] that are combined in another way than by "and".
+/// Conditions of a [`Filter`] that are not combined by "and".
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Group {
-    /// At least one of the filters holds; without filters, no entry matches.
+    /// At least one of the filters matches. Without filters, no entry matches.
     AnyOf(Vec<Filter>),
-    /// The filter does not hold.
+    /// The filter does not match.
     Not(Box<Filter>),
 }
 
 impl Group {
-    /// Returns whether an entry meets the condition.
+    /// Returns whether an entry satisfies the condition.
     pub fn matches(&self, entry: &LogEntry) -> bool {
         match self {
             Self::AnyOf(alternatives) => alternatives.iter().any(|filter| filter.matches(entry)),
@@ -25,7 +25,7 @@ impl Group {
         }
     }
 
-    /// Returns how deep parentheses and `NOT` are nested in the text of the group.
+    /// Returns the nesting depth of parentheses and `NOT` in the text of the group.
     fn nesting(&self) -> usize {
         1 + match self {
             Self::AnyOf(alternatives) => deepest(alternatives),
@@ -42,7 +42,7 @@ fn deepest(filters: &[Filter]) -> usize {
 }
 
 impl Filter {
-    /// Returns the filter of entries that meet at least one of several filters.
+    /// Returns the filter that matches if at least one of several filters does.
     pub(super) fn any_of(mut alternatives: Vec<Self>) -> Self {
         match alternatives.pop() {
             Some(only) if alternatives.is_empty() => only,
@@ -79,10 +79,10 @@ impl Filter {
 }
 
 impl Query {
-    /// Keeps entries that meet the conditions of at least one of several queries. Without
+    /// Keeps entries that satisfy the conditions of at least one of several queries. Without
     /// queries, no entry matches.
     ///
-    /// Only the conditions of the queries count. Their store, order, limit, and cursor have no
+    /// Only the conditions of the queries apply. Their store, order, limit and cursor have no
     /// effect.
     ///
     /// # Example: two models, or one actor
@@ -104,21 +104,20 @@ impl Query {
         if filters.is_empty() {
             self.group(Group::Not(Box::default()))
         } else if filters.contains(&Filter::default()) {
-            // Every entry meets it.
+            // Every entry matches.
             self
         } else {
             self.group(Group::AnyOf(filters))
         }
     }
 
-    /// Keeps entries that do not meet the conditions of a query.
+    /// Keeps entries that do not satisfy the conditions of a query.
     ///
-    /// This is the exact complement: an entry without an actor does not meet
-    /// `actor("alice")`, so `not(Query::new().actor("alice"))` keeps it. Of a query with several
-    /// conditions, an entry is kept if it fails at least one of them. Only the conditions of
-    /// the query count.
+    /// This is the exact complement: an entry without an actor does not satisfy `actor("alice")`,
+    /// so `not(Query::new().actor("alice"))` keeps it. For a query with several conditions, an entry
+    /// is kept if it fails at least one of them. Only the conditions of the query apply.
     ///
-    /// # Example: everything but one actor's entries
+    /// # Example: all entries except those of one actor
     /// ```
     /// use audit_core::Query;
     ///
@@ -132,7 +131,7 @@ impl Query {
 
     fn group(mut self, group: Group) -> Self {
         if group.nesting() > MAX_NESTING {
-            // Dropped here, while it is of a depth that can be dropped.
+            // Dropped here, before its depth could overflow the stack.
             self.too_deep = true;
         } else {
             self.filter.groups.push(group);
@@ -140,7 +139,7 @@ impl Query {
         self
     }
 
-    /// Takes the conditions of a query, and what is wrong with it.
+    /// Takes the conditions of a query and its errors.
     fn conditions_of(&mut self, query: Self) -> Filter {
         self.too_deep |= query.too_deep;
         if let Some(error) = query.invalid {

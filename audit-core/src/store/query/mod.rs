@@ -1,12 +1,12 @@
-//! Questions to the trail.
+//! Queries: conditions, order, limit and cursor; their text form and their SQL conditions.
 
 mod display;
-mod grammar;
 mod group;
-mod language;
-pub(crate) mod narrow;
+mod parser;
+pub(crate) mod sql_condition;
+mod terms;
 mod time;
-mod tokens;
+mod tokenizer;
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,10 +28,10 @@ use crate::value::auditable::Auditable;
 use crate::value::hash::HashKeys;
 
 pub use self::group::Group;
-pub use self::language::ParseQueryError;
+pub use self::terms::ParseQueryError;
 pub use self::time::{ParseTimeError, parse_time};
 
-/// How many entries [`Query::iter`] reads at a time, and a page holds without a limit.
+/// The number of entries that [`Query::iter`] reads at a time, and the default size of a page.
 pub(crate) const PAGE: usize = 500;
 
 /// Returns the limit of a query, if it has one, for a store that reads no pages, as in
@@ -40,26 +40,27 @@ pub fn limit(query: &Query) -> Option<usize> {
     query.limit
 }
 
-/// A question to the trail: which entries, in which order.
+/// A query of the trail: conditions on entries, and their order.
 ///
-/// Begins with everything, oldest first, by (timestamp, id); every method narrows it down.
-/// A query from [`LogEntry::objects`] asks the log that is current when it is run.
+/// A new query matches all entries, oldest first, ordered by timestamp and id. Each method adds a
+/// condition or sets an option. A query from [`LogEntry::objects`] runs on the log that is current
+/// at that time.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a query does nothing until `all`, `iter`, `first`, `count` or `page` runs it"]
 pub struct Query {
     pub(crate) store: Option<Arc<dyn Store>>,
-    /// What makes the tokens of hashed identities, if not the current log's keys.
+    /// The keys for tokens of hashed identities, instead of those of the current log.
     keys: Option<Arc<HashKeys>>,
     filter: Filter,
     newest_first: bool,
     pub(crate) limit: Option<usize>,
     after: Option<Cursor>,
     pub(crate) invalid: Option<ParsePathError>,
-    /// Whether groups were nested deeper than is allowed, and left out.
+    /// Whether groups nested too deeply and were left out.
     pub(crate) too_deep: bool,
 }
 
-/// The conditions of a [`Query`], all of which an entry meets.
+/// The conditions of a [`Query`]. A matching entry satisfies all of them.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Filter {
@@ -75,7 +76,7 @@ pub struct Filter {
     pub actor: Option<String>,
     /// The lowest level.
     pub level_at_least: Option<Level>,
-    /// The level that all are below.
+    /// The level that all entries are below.
     pub level_below: Option<Level>,
     /// The outcome.
     pub outcome: Option<Outcome>,
@@ -83,7 +84,7 @@ pub struct Filter {
     pub correlation_id: Option<String>,
     /// The transaction.
     pub transaction_id: Option<Uuid>,
-    /// Paths that changed, or inside which something did.
+    /// Paths at or inside which a value changed.
     pub changed: Vec<Path>,
     /// Paths that changed from a value.
     pub changed_from: Vec<(Path, Value)>,
@@ -93,20 +94,20 @@ pub struct Filter {
     pub since: Option<DateTime<Utc>>,
     /// The latest time, exclusive.
     pub until: Option<DateTime<Utc>>,
-    /// A text that the object's repr, the reason, the actor or a changed value contains,
-    /// in any case of ASCII letters.
+    /// A text that the object's repr, the reason, the actor or a changed value contains, ignoring
+    /// ASCII case.
     pub text: Option<String>,
-    /// Alternatives and negations, all of which hold besides the other conditions.
+    /// Alternatives and negations, which must hold in addition to the other conditions.
     pub groups: Vec<Group>,
 }
 
 impl Query {
-    /// Asks the log that is current when the query is run.
+    /// Creates a query that runs on the log that is current at that time.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks one store.
+    /// Creates a query that runs on a store.
     pub fn of(store: Arc<dyn Store>) -> Self {
         Self {
             store: Some(store),
@@ -114,7 +115,7 @@ impl Query {
         }
     }
 
-    /// Makes the tokens of hashed identities with these keys.
+    /// Sets the keys for tokens of hashed identities.
     pub(crate) fn with_keys(mut self, keys: Arc<HashKeys>) -> Self {
         self.keys = Some(keys);
         self
@@ -155,16 +156,16 @@ impl Query {
 
     /// Keeps entries of an aggregate: of its root and of the objects that belong to it.
     ///
-    /// Entries name a root whose type hashes its key by the token:
-    /// [`ObjectRef::of::<Root>(key)`](ObjectRef::of) makes it from the key in clear with the hash key
-    /// of the current log, and takes a token as it is. [`ObjectRef::new`] hashes nothing, so a key in
-    /// clear finds no entry.
+    /// If the root's type hashes its key, entries contain the token.
+    /// [`ObjectRef::of::<Root>(key)`](ObjectRef::of) computes it from the key in clear with the hash
+    /// key of the current log, and accepts a token. [`ObjectRef::new`] does not hash, so a key in
+    /// clear would match no entry.
     pub fn parent(mut self, root: ObjectRef) -> Self {
         self.filter.parent = Some(root);
         self
     }
 
-    /// Keeps entries of an action, one of the four or a custom one by its name.
+    /// Keeps entries of an action: one of the four, or a custom one by name.
     pub fn action(mut self, action: impl Into<Action>) -> Self {
         self.filter.action = Some(action.into());
         self
@@ -206,10 +207,10 @@ impl Query {
         self
     }
 
-    /// Keeps entries that changed something at a path or inside it: `address` finds
-    /// `address.city` too. Creations and deletions change every field they have.
+    /// Keeps entries with a change at a path or inside it: `address` also matches `address.city`.
+    /// Creations and deletions change every field of the object.
     ///
-    /// A text that is not a path makes the query fail when it is run.
+    /// The query fails when it runs if the text is not a path.
     pub fn changed(mut self, path: impl AsRef<str>) -> Self {
         if let Some(path) = self.read_path(path.as_ref()) {
             self.filter.changed.push(path);
@@ -217,9 +218,9 @@ impl Query {
         self
     }
 
-    /// Keeps entries in which the value at a path was `old` before.
+    /// Keeps entries in which the value at a path changed from `old`.
     ///
-    /// A text that is not a path makes the query fail when it is run.
+    /// The query fails when it runs if the text is not a path.
     pub fn changed_from(mut self, path: impl AsRef<str>, old: impl AuditValue) -> Self {
         if let Some(path) = self.read_path(path.as_ref()) {
             self.filter
@@ -229,12 +230,12 @@ impl Query {
         self
     }
 
-    /// Keeps entries in which the value at a path became `new`.
+    /// Keeps entries in which the value at a path changed to `new`.
     ///
-    /// Numbers are compared by value, also those that the trail holds as texts: decimals and
-    /// large integers.
+    /// Numbers compare by value, including decimals and large integers, which are stored as
+    /// strings.
     ///
-    /// A text that is not a path makes the query fail when it is run.
+    /// The query fails when it runs if the text is not a path.
     pub fn changed_to(mut self, path: impl AsRef<str>, new: impl AuditValue) -> Self {
         if let Some(path) = self.read_path(path.as_ref()) {
             self.filter
@@ -244,20 +245,20 @@ impl Query {
         self
     }
 
-    /// Keeps entries from this time on.
+    /// Keeps entries at or after this time.
     pub fn since(mut self, time: impl Into<DateTime<Utc>>) -> Self {
-        self.filter.since = Some(whole_micros(time.into()));
+        self.filter.since = Some(round_up_to_micros(time.into()));
         self
     }
 
-    /// Keeps entries from before this time.
+    /// Keeps entries before this time.
     pub fn until(mut self, time: impl Into<DateTime<Utc>>) -> Self {
-        self.filter.until = Some(whole_micros(time.into()));
+        self.filter.until = Some(round_up_to_micros(time.into()));
         self
     }
 
-    /// Keeps entries that have a text in the object's repr, the reason, the actor or a
-    /// changed value, in any case of ASCII letters.
+    /// Keeps entries that contain a text in the object's repr, the reason, the actor or a changed
+    /// value, ignoring ASCII case.
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.filter.text = Some(text.into());
         self
@@ -269,19 +270,19 @@ impl Query {
         self
     }
 
-    /// Returns the oldest entries first, as a query does from the start.
+    /// Returns the oldest entries first, which is the default.
     pub fn oldest_first(mut self) -> Self {
         self.newest_first = false;
         self
     }
 
-    /// Returns no more than `limit` entries.
+    /// Returns at most `limit` entries.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Goes on after a page: [`Page::next`](crate::Page::next) of the one before.
+    /// Continues after a page, given its [`Page::next`](crate::Page::next).
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.after = Some(cursor);
         self
@@ -307,22 +308,21 @@ impl Query {
         self.newest_first
     }
 
-    /// Returns how many entries a page of this query holds at most.
+    /// Returns the maximum number of entries in a page of this query.
     pub fn page_size(&self) -> usize {
         self.limit.unwrap_or(PAGE)
     }
 
-    /// Returns where the query goes on.
+    /// Returns the cursor after which the query continues.
     pub fn cursor(&self) -> Option<Cursor> {
         self.after
     }
 
-    /// Returns an error if a path of the query is invalid or its groups are nested too deep,
-    /// for stores to begin with: such a query says less than was meant.
+    /// Checks the query. Stores call this first, since an invalid query lacks a condition.
     ///
     /// # Errors
-    /// - [`StoreError::InvalidQuery`], with the path's error.
-    /// - [`StoreError::QueryTooDeep`].
+    /// - Returns [`StoreError::InvalidQuery`] if a path of the query is invalid.
+    /// - Returns [`StoreError::QueryTooDeep`] if groups nest too deeply.
     pub fn check(&self) -> Result<(), StoreError> {
         match &self.invalid {
             None if self.too_deep => Err(StoreError::QueryTooDeep),
@@ -340,7 +340,7 @@ impl Query {
         self
     }
 
-    /// Returns whether an entry meets the conditions; limit and cursor aside.
+    /// Returns whether an entry satisfies the conditions, ignoring limit and cursor.
     pub fn matches(&self, entry: &LogEntry) -> bool {
         self.filter.matches(entry)
     }
@@ -359,7 +359,7 @@ impl Query {
 }
 
 impl Filter {
-    /// Returns whether an entry meets all conditions.
+    /// Returns whether an entry satisfies all conditions.
     pub fn matches(&self, entry: &LogEntry) -> bool {
         fn is<T: PartialEq<U> + ?Sized, U: ?Sized>(wanted: Option<&T>, found: &U) -> bool {
             wanted.is_none_or(|wanted| wanted == found)
@@ -412,9 +412,9 @@ impl Filter {
     }
 }
 
-/// The first microsecond that is not before a time: entries have no others, so that nothing
-/// else is asked for, and the query as text asks for the same.
-fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
+/// Rounds a time up to the microsecond. Entries have microsecond resolution, so the query in text
+/// form has the same result.
+fn round_up_to_micros(time: DateTime<Utc>) -> DateTime<Utc> {
     let cut = to_micros(time);
     if cut < time {
         let next = cut.checked_add_signed(TimeDelta::microseconds(1));
@@ -423,7 +423,7 @@ fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
     cut
 }
 
-/// Whether a text occurs where people would look for it.
+/// Returns whether an entry contains a text in one of the searched fields.
 fn contains_text(entry: &LogEntry, text: &str) -> bool {
     let wanted = text.to_ascii_lowercase();
     let has = |text: &str| text.to_ascii_lowercase().contains(&wanted);
@@ -441,13 +441,13 @@ fn contains_text(entry: &LogEntry, text: &str) -> bool {
         })
 }
 
-/// A place in the order of entries: right after one of them.
+/// A position in the order of entries: right after an entry.
 ///
-/// The order is that of time, not of writing: an entry that was drafted earlier and written
-/// later, as at the end of a long transaction, comes before a cursor that has passed its time.
-/// Whoever follows the trail starts each time a little earlier than the last entry seen.
+/// The order is by timestamp, not by commit. An entry that is written late, such as at the end of
+/// a long transaction, may come before a cursor that a reader already holds. A reader that must not miss
+/// entries starts each time a little earlier than the last entry it saw.
 ///
-/// As text it is the entry's time and id, so that it can travel in a URL.
+/// The text form consists of the entry's time and id and is safe in a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
     timestamp: DateTime<Utc>,
@@ -455,7 +455,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The place right after an entry.
+    /// Returns the position right after an entry.
     pub fn of(entry: &LogEntry) -> Self {
         Self {
             timestamp: entry.timestamp,
@@ -500,7 +500,7 @@ impl FromStr for Cursor {
     }
 }
 
-/// The text is not a cursor.
+/// The error of parsing a text that is not a cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseCursorError {
     text: String,
@@ -510,7 +510,7 @@ impl fmt::Display for ParseCursorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` is not a cursor; expected what a page's `next` printed",
+            "`{}` is not a cursor; expected the text of a page's `next`",
             self.text.escape_debug()
         )
     }

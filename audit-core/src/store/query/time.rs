@@ -1,10 +1,10 @@
-//! Times as people write them.
+//! Parses the times of queries, such as `2h` or `yesterday`.
 
 use std::fmt;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 
-/// Forms of a time of day on a date, without an offset from UTC.
+/// The formats of a date with a time of day and without an offset.
 const LOCAL_FORMS: [&str; 4] = [
     "%Y-%m-%dT%H:%M:%S%.f",
     "%Y-%m-%d %H:%M:%S%.f",
@@ -12,16 +12,16 @@ const LOCAL_FORMS: [&str; 4] = [
     "%Y-%m-%d %H:%M",
 ];
 
-/// Reads a time as queries have it: `30m`, `2h`, `1d12h` or `2w` ago, `now`, `today`,
+/// Parses a time in the format of queries: `30m`, `2h`, `1d12h` or `2w` ago, `now`, `today`,
 /// `yesterday`, a date, a date with a time of day, or RFC 3339.
 ///
-/// Days, and times without an offset, are those of the zone of `now`. An hour that the zone
-/// leaves out is taken for the first one after it.
+/// Days, and times without an offset, are in the time zone of `now`. A time that the zone skips
+/// is moved to the first instant after the gap.
 ///
 /// # Errors
-/// If the text is not a time.
+/// Returns [`ParseTimeError`] if the text is not a time.
 ///
-/// # Example: the beginning of a day, elsewhere
+/// # Example: the start of a day in another time zone
 /// ```
 /// use audit_core::parse_time;
 /// use chrono::DateTime;
@@ -59,16 +59,16 @@ pub fn parse_time<Z: TimeZone>(
         })
 }
 
-/// Returns the instant of a time of day, the earlier one of two, or the first after a gap.
+/// Returns the instant of a local time: the earlier one of two, or the first one after a gap.
 fn first_instant<Z: TimeZone>(zone: &Z, local: NaiveDateTime) -> Option<DateTime<Utc>> {
-    // Zones are put forward by an hour as a rule, and by a day at the date line.
+    // Gaps are usually one hour, and a whole day where a zone crossed the date line.
     (0..=4 * 24)
         .filter_map(|quarter| local.checked_add_signed(TimeDelta::minutes(15 * quarter)))
         .find_map(|local| zone.from_local_datetime(&local).earliest())
         .map(|time| time.with_timezone(&Utc))
 }
 
-/// Reads a duration of weeks, days, hours, minutes and seconds, such as `1d12h`.
+/// Parses a duration in weeks, days, hours, minutes and seconds, such as `1d12h`.
 fn duration(text: &str) -> Option<TimeDelta> {
     let mut total = TimeDelta::zero();
     let mut rest = text;
@@ -90,7 +90,7 @@ fn duration(text: &str) -> Option<TimeDelta> {
     (!text.is_empty()).then_some(total)
 }
 
-/// The text is not a time.
+/// The error of parsing a text that is not a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseTimeError {
     text: String,

@@ -205,40 +205,10 @@ guarded! {
     RwLock;
 }
 
-impl<T: AuditValue + Copy> AuditValue for Cell<T> {
-    const COMPOSITE: bool = T::COMPOSITE;
-    const SET: bool = T::SET;
-
-    #[inline]
-    fn same(&self, other: &Self) -> bool {
-        self.get().same(&other.get())
-    }
-
-    fn snapshot(&self, cx: &mut Snapshot<'_>) -> Value {
-        self.get().snapshot(cx)
-    }
-
-    fn diff(&self, new: &Self, cx: &mut Diff<'_>) {
-        self.get().diff(&new.get(), cx);
-    }
-
-    fn write_text(&self, out: &mut String, cx: &mut Snapshot<'_>) {
-        self.get().write_text(out, cx);
-    }
-
-    fn fields() -> &'static [FieldSchema] {
-        const { &[FieldSchema::cell(T::fields)] }
-    }
-
-    fn unit_names() -> &'static [&'static str] {
-        T::unit_names()
-    }
-}
-
-macro_rules! once {
-    ($($cell:ident),*) => {$(
-        /// Null until it is set.
-        impl<T: AuditValue> AuditValue for $cell<T> {
+macro_rules! cells {
+    ($($(#[$doc:meta])* [$($generics:tt)*] $cell:ty;)*) => {$(
+        $(#[$doc])*
+        impl<$($generics)*> AuditValue for $cell {
             const COMPOSITE: bool = T::COMPOSITE;
             const SET: bool = T::SET;
 
@@ -270,7 +240,13 @@ macro_rules! once {
     )*};
 }
 
-once!(OnceCell, OnceLock);
+cells! {
+    [T: AuditValue + Copy] Cell<T>;
+    /// Null until it is set.
+    [T: AuditValue] OnceCell<T>;
+    /// Null until it is set.
+    [T: AuditValue] OnceLock<T>;
+}
 
 macro_rules! atomics {
     ($($atomic:ident),*) => {$(

@@ -346,7 +346,7 @@ pub struct Fields {
 impl Fields {
     fn put<T: Serialize + ?Sized>(&mut self, key: String, value: &T) -> Result<(), Failure> {
         let value = self.inner.write(value)?;
-        // Two keys with one text would lose a value.
+        // Two keys with the same text would overwrite a value.
         match self.members.insert(key, value) {
             None => Ok(()),
             Some(_) => Err(Failure::Rejected),

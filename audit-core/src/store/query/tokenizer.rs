@@ -1,9 +1,9 @@
-//! The tokens of a query's text.
+//! Splits the text of a query into tokens.
 
 use std::iter::{Enumerate, Peekable};
 use std::str::Chars;
 
-use super::language::ParseQueryError;
+use super::terms::ParseQueryError;
 
 /// A token and its column, from 1.
 pub(super) struct Token {
@@ -20,21 +20,24 @@ pub(super) enum Kind {
     Term(Term),
 }
 
-/// A term of a query; a text to look for has no key.
+/// The hint of errors about parentheses.
+pub(super) const QUOTE_PARENTHESES: &str = "to search for parentheses, use double quotes";
+
+/// A term of a query; a text to search for has no key.
 pub(super) struct Term {
     pub(super) key: Option<(String, usize)>,
     pub(super) value: String,
-    /// Where the value begins, from 1.
+    /// The column of the value, from 1.
     pub(super) column: usize,
 }
 
 type Rest<'t> = Peekable<Enumerate<Chars<'t>>>;
 
 /// Splits a text into tokens.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseQueryError> {
+pub(super) fn tokenize(text: &str) -> Result<Vec<Token>, ParseQueryError> {
     let mut tokens = Vec::new();
     let mut chars = text.chars().enumerate().peekable();
-    // How many parentheses of groups are open.
+    // The number of open parentheses of groups.
     let mut open = 0_usize;
     while let Some(&(at, c)) = chars.peek() {
         let column = at + 1;
@@ -49,7 +52,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseQueryError> {
                 Kind::Open
             }
             ')' => {
-                open = open.checked_sub(1).ok_or_else(|| stray(column))?;
+                open = open.checked_sub(1).ok_or_else(|| unmatched(column))?;
                 chars.next();
                 Kind::Close
             }
@@ -60,7 +63,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseQueryError> {
     Ok(tokens)
 }
 
-/// Reads a term or a word that combines terms.
+/// Reads a term or an operator.
 fn term(chars: &mut Rest<'_>, column: usize, in_group: bool) -> Result<Kind, ParseQueryError> {
     let mut term = Term {
         key: None,
@@ -68,7 +71,7 @@ fn term(chars: &mut Rest<'_>, column: usize, in_group: bool) -> Result<Kind, Par
         column,
     };
     let mut bare = true;
-    // How many parentheses are open that belong to the term: `f(x)`.
+    // The number of open parentheses inside the term, as in `f(x)`.
     let mut own = 0_usize;
     while let Some(&(at, c)) = chars.peek() {
         match c {
@@ -78,7 +81,7 @@ fn term(chars: &mut Rest<'_>, column: usize, in_group: bool) -> Result<Kind, Par
                 quoted_part(chars, at, &mut term.value)?;
                 continue;
             }
-            // The first colon ends the key, unless something before it was quoted.
+            // The first colon ends the key, unless a part before it was quoted.
             ':' if bare && term.key.is_none() => {
                 chars.next();
                 term.key = Some((std::mem::take(&mut term.value), term.column));
@@ -86,7 +89,7 @@ fn term(chars: &mut Rest<'_>, column: usize, in_group: bool) -> Result<Kind, Par
                 continue;
             }
             '(' => {
-                if bare && term.key.is_none() && combining(&term.value).is_some() {
+                if bare && term.key.is_none() && operator(&term.value).is_some() {
                     break;
                 }
                 if let (Some((key, _)), true, true) = (&term.key, bare, term.value.is_empty()) {
@@ -96,7 +99,7 @@ fn term(chars: &mut Rest<'_>, column: usize, in_group: bool) -> Result<Kind, Par
             }
             ')' if own > 0 => own -= 1,
             ')' if in_group => break,
-            ')' => return Err(stray(at + 1)),
+            ')' => return Err(unmatched(at + 1)),
             _ => {}
         }
         chars.next();
@@ -106,7 +109,7 @@ fn term(chars: &mut Rest<'_>, column: usize, in_group: bool) -> Result<Kind, Par
         return Ok(Kind::Term(term));
     }
     match &term.key {
-        None => Ok(combining(&term.value).unwrap_or(Kind::Term(term))),
+        None => Ok(operator(&term.value).unwrap_or(Kind::Term(term))),
         Some((key, _)) if term.value.is_empty() => {
             let message = format!("`{}` lacks a value", key.escape_debug());
             Err(ParseQueryError::at(term.column, message))
@@ -115,8 +118,8 @@ fn term(chars: &mut Rest<'_>, column: usize, in_group: bool) -> Result<Kind, Par
     }
 }
 
-/// Returns what a word does that combines terms.
-fn combining(word: &str) -> Option<Kind> {
+/// Returns the operator with this name, if any.
+fn operator(word: &str) -> Option<Kind> {
     match word {
         "AND" => Some(Kind::And),
         "OR" => Some(Kind::Or),
@@ -125,9 +128,8 @@ fn combining(word: &str) -> Option<Kind> {
     }
 }
 
-fn stray(column: usize) -> ParseQueryError {
-    ParseQueryError::at(column, "`)` closes no group".to_owned())
-        .hint("as a part of a text it stands in double quotes")
+fn unmatched(column: usize) -> ParseQueryError {
+    ParseQueryError::at(column, "unmatched `)`".to_owned()).hint(QUOTE_PARENTHESES)
 }
 
 fn group_as_value(key: &str, column: usize) -> ParseQueryError {
@@ -137,7 +139,7 @@ fn group_as_value(key: &str, column: usize) -> ParseQueryError {
     ))
 }
 
-/// Reads on to the closing quote.
+/// Reads up to the closing quote.
 fn quoted_part(
     chars: &mut Rest<'_>,
     opened: usize,
@@ -157,8 +159,5 @@ fn quoted_part(
             c => value.push(c),
         }
     }
-    Err(ParseQueryError::at(
-        opened + 1,
-        "the quote is not closed".to_owned(),
-    ))
+    Err(ParseQueryError::at(opened + 1, "unclosed quote".to_owned()))
 }

@@ -45,7 +45,7 @@ fn keyed(lines: &[Line]) -> impl AuditValue + '_ {
 }
 
 #[test]
-fn of_equal_values_none() {
+fn comparing_equal_values_does_not_allocate() {
     let lines: Vec<Line> = (0..20)
         .map(|number| Line {
             sku: number.to_string(),

@@ -1,4 +1,4 @@
-//! How the family's types are tracked: the calls that the derive writes.
+//! Implements tracking with the calls that the derive generates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,7 @@ macro_rules! tracked {
         $object.visit_optional($field, $value.as_ref())
     };
     (@snapshot $object:ident, $field:ident, $value:expr, $wrap:ident) => {
-        $object.visit($field, &crate::model::$wrap(&$value))
+        $object.visit($field, &crate::tracked::$wrap(&$value))
     };
     (@diff $cx:ident, $field:ident, $old:expr, $new:expr) => {
         $cx.visit($field, &$old, &$new)
@@ -47,7 +47,7 @@ macro_rules! tracked {
         $cx.visit_optional($field, $old.as_ref(), $new.as_ref())
     };
     (@diff $cx:ident, $field:ident, $old:expr, $new:expr, $wrap:ident) => {
-        $cx.visit($field, &crate::model::$wrap(&$old), &crate::model::$wrap(&$new))
+        $cx.visit($field, &crate::tracked::$wrap(&$old), &crate::tracked::$wrap(&$new))
     };
 }
 pub(crate) use tracked;
@@ -55,7 +55,7 @@ pub(crate) use tracked;
 use audit_core::__private::{AsSet, AuditValue, Keyed, no_fields};
 use audit_core::FieldSchema;
 
-use crate::family::{Item, Order};
+use crate::tracked_types::{Item, Order};
 
 pub(crate) const fn field(name: &'static str) -> FieldSchema {
     FieldSchema::new(name, no_fields)
@@ -81,7 +81,7 @@ pub(crate) fn as_set<T: AuditValue>(members: &[T]) -> AsSet<'_, [T]> {
     AsSet(members)
 }
 
-/// A type of which two steps are told as one step is.
+/// A type for which composing two diffs equals the direct diff.
 #[derive(Clone, Debug)]
 pub(crate) struct Plain {
     count: i64,
@@ -139,8 +139,8 @@ fn part() -> BoxedStrategy<Part> {
         .boxed()
 }
 
-/// Parts that stay in one order and are there in every step: what of a keyed list two steps
-/// tell as one does.
+/// Parts of a keyed list in a fixed order, for which composing two diffs equals
+/// the direct diff.
 fn parts() -> BoxedStrategy<Vec<Part>> {
     proptest::collection::vec(part(), 3)
         .prop_map(|mut parts| {

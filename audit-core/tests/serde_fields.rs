@@ -1,4 +1,4 @@
-//! `#[audit(serde)]`: foreign types, as serde writes them.
+//! `#[audit(serde)]`: types recorded in their serialized form.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ fn foreign(float: f64) -> Foreign {
 }
 
 #[test]
-fn numbers_are_exact_and_nan_is_no_null() {
+fn numbers_are_exact_and_nan_is_not_null() {
     let (nan, zero) = (foreign(f64::NAN), foreign(0.0));
     assert_eq!(
         snapshot(&Serialized(&nan)),
@@ -73,7 +73,7 @@ struct Chain {
 struct Link(Option<Box<Link>>);
 
 #[test]
-fn what_nests_too_deep_is_a_typed_error() {
+fn deep_nesting_is_a_typed_error() {
     let chain = (0..10_000).fold(Chain { next: None }, |chain, _| Chain {
         next: Some(Box::new(chain)),
     });
@@ -102,7 +102,7 @@ impl Serialize for Refuses {
 }
 
 #[test]
-fn an_error_does_not_quote_the_value() {
+fn errors_do_not_contain_the_value() {
     let error = try_snapshot(&Serialized(&Refuses)).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -134,7 +134,7 @@ struct Generic<T> {
 }
 
 #[test]
-fn integers_of_a_json_value_are_numbers_wherever_it_is() {
+fn integers_of_a_nested_json_value_are_numbers() {
     let value = json!(u64::MAX);
     let pointers = Pointers {
         bare: &value,
@@ -160,7 +160,7 @@ fn integers_of_a_json_value_are_numbers_wherever_it_is() {
 }
 
 #[test]
-fn two_spellings_of_one_number_are_no_change() {
+fn two_spellings_of_a_number_are_not_a_change() {
     let (old, new) = (json!({"a": [1, 2.5]}), json!({"a": [1.0, 2.5]}));
     assert!(diff(&old, &new).is_empty());
     assert!(diff(&json!(u64::MAX), &json!(u64::MAX - 1)).len() == 1);

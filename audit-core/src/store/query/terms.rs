@@ -1,8 +1,8 @@
-//! Queries as text: `model:User actor:alice changed:email since:2h level:>=warning`.
+//! The query language: `model:User actor:alice changed:email since:2h level:>=warning`.
 //!
-//! Terms are separated by blanks and all hold, unless `OR` is between them. A term is
-//! `key:value`; anything else is a text to look for. A value with blanks or quotes stands in
-//! double quotes, with `\"` and `\\`.
+//! Terms are separated by whitespace and combined by "and" unless `OR` is between them. A term is
+//! `key:value`; anything else is a text to search for. A value with whitespace or quotes is enclosed
+//! in double quotes, with the escapes `\"` and `\\`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,8 +11,8 @@ use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::grammar::{self, Known};
-use super::tokens::Term;
+use super::parser::{self, SeenTerms};
+use super::tokenizer::Term;
 use super::{Query, parse_time};
 use crate::action::Action;
 use crate::entry::ObjectRef;
@@ -44,7 +44,7 @@ const KEYS: [&str; 18] = [
 ];
 
 impl Query {
-    /// Reads a query.
+    /// Parses a query.
     ///
     /// | term | keeps entries |
     /// |---|---|
@@ -58,26 +58,26 @@ impl Query {
     /// | `outcome:denied` | with the outcome |
     /// | `correlation:req-1` | with the correlation id |
     /// | `transaction:<uuid>` | of the transaction |
-    /// | `changed:address` | that changed the path or something inside |
-    /// | `changed_from:status=open` | in which the value at the path was this before |
-    /// | `changed_to:status=closed` | in which it became this |
-    /// | `since:2h` | from then on: `30m`, `2h`, `1d12h`, `2w` ago, `today`, `yesterday`, a date, a date with a time, or RFC 3339 |
-    /// | `until:2026-01-31` | from before then |
-    /// | `words`, `text:words` | that have the text |
-    /// | `order:newest` | the newest first (`order:oldest` is the default) |
-    /// | `limit:50` | no more than so many |
+    /// | `changed:address` | with a change at the path or inside it |
+    /// | `changed_from:status=open` | in which the value at the path changed from this one |
+    /// | `changed_to:status=closed` | in which the value at the path changed to this one |
+    /// | `since:2h` | at or after the time: `30m`, `2h`, `1d12h`, `2w` ago, `today`, `yesterday`, a date, a date with a time, or RFC 3339 |
+    /// | `until:2026-01-31` | before the time |
+    /// | `words`, `text:words` | that contain the text |
+    /// | `order:newest` | newest first (`order:oldest` is the default) |
+    /// | `limit:50` | at most this number |
     /// | `after:<cursor>` | after a page |
     ///
-    /// The value of `changed_from` and `changed_to` is JSON where it is JSON, and a text
-    /// otherwise; numbers are compared by value, also those that the trail holds as texts.
-    /// A slash in a parent's model is written `\/`. Next to each other, a term that can be there
-    /// once is an error the second time, unless it says the same.
+    /// The value of `changed_from` and `changed_to` is parsed as JSON, and is a string if it is not
+    /// valid JSON. Numbers compare by value, including those stored as strings. A slash in a
+    /// parent's model is written `\/`. Repeating a term with another value is an error, except for
+    /// the three `changed` terms.
     ///
     /// # Alternatives and negations
     /// A space means "and", and so does `AND`. `OR` separates alternatives and binds less
-    /// tightly: `model:User actor:alice OR level:>=error` finds Alice's entries about users, and
-    /// all errors. `NOT` keeps what does not meet the next term or the next parentheses. The three
-    /// words are written in capitals; `or` is a word to look for, and so is `"OR"`.
+    /// tightly: `model:User actor:alice OR level:>=error` matches Alice's entries about users, and
+    /// all errors. `NOT` negates the next term or the next parentheses. The three operators are
+    /// upper case; `or` is a word to search for, and so is `"OR"`.
     ///
     /// ```text
     /// query        = [ alternatives ]
@@ -85,23 +85,23 @@ impl Query {
     /// all          = condition { [ "AND" ] condition }
     /// condition    = "NOT" condition | "NOT" "(" ")" | "(" alternatives ")" | term
     /// term         = key ":" value | value
-    /// value        = characters other than blanks, or in double quotes
+    /// value        = characters other than whitespace, or in double quotes
     /// ```
     ///
-    /// - A negation is the exact complement: `NOT actor:alice` keeps entries without an actor
-    ///   too, and `NOT (a b)` keeps what fails `a` or `b`. `NOT ()` keeps no entry.
-    /// - `order:`, `limit:` and `after:` are about the whole query. They may be anywhere outside
-    ///   of parentheses.
-    /// - A term does not begin with `(`, and a `)` in it has its own `(`, as in `f(x)`. Other
-    ///   values with parentheses stand in double quotes: `text:":)"`.
-    /// - Words with nothing but terms between them are one text: `two words`. With `AND` between
-    ///   them they are two texts, in any order.
-    /// - Parentheses and `NOT` are nested no more than 32 deep.
+    /// - A negation is the exact complement: `NOT actor:alice` also keeps entries without an
+    ///   actor, and `NOT (a b)` keeps entries that fail `a` or `b`. `NOT ()` keeps no entry.
+    /// - `order:`, `limit:` and `after:` apply to the whole query. They may be anywhere outside of
+    ///   parentheses.
+    /// - A term does not begin with `(`, and a `)` in it needs a matching `(`, as in `f(x)`. Other
+    ///   values with parentheses are enclosed in double quotes: `text:":)"`.
+    /// - Words with only terms between them form one text: `two words`. With `AND` between them
+    ///   they are two texts in any order.
+    /// - Parentheses and `NOT` nest at most 32 levels deep.
     ///
-    /// [`any_of`](Self::any_of) and [`not`](Self::not) are the same in Rust.
+    /// [`any_of`](Self::any_of) and [`not`](Self::not) are the equivalents in Rust.
     ///
     /// # Errors
-    /// [`ParseQueryError`], which points at the column.
+    /// Returns [`ParseQueryError`] with the column of the error if the text is not a query.
     ///
     /// # Example: alternatives and a negation
     /// ```
@@ -127,7 +127,7 @@ impl Query {
     /// # Ok::<(), audit_core::ParseQueryError>(())
     /// ```
     ///
-    /// # Example: `Display` prints what `parse` reads
+    /// # Example: `Display` and `parse` round-trip
     /// ```
     /// use audit_core::Query;
     ///
@@ -145,14 +145,14 @@ impl Query {
         Self::parse_at(text, crate::entry::clock::now())
     }
 
-    /// Reads a query as [`parse`](Self::parse) does, with relative times counted from `now`
-    /// and days in its zone; see [`parse_time`].
+    /// Parses a query as [`parse`](Self::parse) does, with times relative to `now` and days in its
+    /// time zone; see [`parse_time`].
     ///
     /// # Errors
-    /// [`ParseQueryError`], which points at the column.
+    /// Returns [`ParseQueryError`] with the column of the error if the text is not a query.
     #[expect(clippy::needless_pass_by_value, reason = "a time in UTC is `Copy`")]
     pub fn parse_at<Z: TimeZone>(text: &str, now: DateTime<Z>) -> Result<Self, ParseQueryError> {
-        grammar::read(text, &now)
+        parser::parse(text, &now)
     }
 
     pub(super) fn with_term<Z: TimeZone>(
@@ -175,19 +175,19 @@ impl Query {
             "actor" => filter.actor = Some(text.to_owned()),
             "level" => {
                 if let Some(level) = text.strip_prefix('<') {
-                    filter.level_below = Some(read(level).map_err(error)?);
+                    filter.level_below = Some(parse_value(level).map_err(error)?);
                 } else {
                     let level = text.strip_prefix(">=").unwrap_or(text);
-                    filter.level_at_least = Some(read(level).map_err(error)?);
+                    filter.level_at_least = Some(parse_value(level).map_err(error)?);
                 }
             }
-            "outcome" => filter.outcome = Some(read(text).map_err(error)?),
+            "outcome" => filter.outcome = Some(parse_value(text).map_err(error)?),
             "correlation" => filter.correlation_id = Some(text.to_owned()),
             "transaction" => {
                 let id = Uuid::try_parse(text);
                 filter.transaction_id = Some(id.map_err(|_| error(expected("a UUID", text)))?);
             }
-            "changed" => filter.changed.push(read(text).map_err(error)?),
+            "changed" => filter.changed.push(parse_value(text).map_err(error)?),
             "changed_from" => filter
                 .changed_from
                 .push(path_and_value(text).map_err(error)?),
@@ -204,7 +204,7 @@ impl Query {
                 let limit = text.parse();
                 self.limit = Some(limit.map_err(|_| error(expected("a number of entries", text)))?);
             }
-            "after" => self.after = Some(read(text).map_err(error)?),
+            "after" => self.after = Some(parse_value(text).map_err(error)?),
             _ => {
                 let opposite = key.strip_prefix(['-', '!']);
                 let hint = match suggest::nearest(key, KEYS) {
@@ -233,33 +233,33 @@ impl FromStr for Query {
     }
 }
 
-/// Says what a value should have been.
+/// Returns a message about an unexpected value.
 fn expected(what: &str, text: &str) -> String {
     format!("expected {what}, not `{}`", text.escape_debug())
 }
 
-/// Reads a value of a type that says itself what is wrong.
-fn read<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
+/// Parses a value and returns the error as text.
+fn parse_value<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| error.to_string())
 }
 
-/// Refuses a second value where only one can hold.
-pub(super) fn once(
-    known: &mut Known,
+/// Returns an error for a second value of a term that can have only one.
+pub(super) fn check_duplicate(
+    seen: &mut SeenTerms,
     key: &str,
     column: usize,
     term: &Term,
 ) -> Result<(), ParseQueryError> {
     let key = match key {
-        // All of them hold.
+        // These can be repeated.
         "changed" | "changed_from" | "changed_to" => return Ok(()),
         "level" if term.value.starts_with('<') => "level:<",
-        key => match KEYS.iter().find(|known| **known == key) {
+        key => match KEYS.iter().find(|candidate| **candidate == key) {
             Some(key) => key,
             None => return Ok(()),
         },
     };
-    match known.iter().find(|(known, _)| *known == key) {
+    match seen.iter().find(|(other, _)| *other == key) {
         Some((_, value)) if *value == term.value => Ok(()),
         Some((_, value)) => {
             let message = format!(
@@ -274,13 +274,13 @@ pub(super) fn once(
             })
         }
         None => {
-            known.push((key, term.value.clone()));
+            seen.push((key, term.value.clone()));
             Ok(())
         }
     }
 }
 
-/// Splits `Model/key` at the first slash that no backslash stands before.
+/// Splits `Model/key` at the first slash that is not escaped by a backslash.
 fn parent(text: &str) -> Result<ObjectRef, String> {
     let mut model = String::new();
     let mut chars = text.char_indices();
@@ -304,7 +304,7 @@ fn path_and_value(text: &str) -> Result<(Path, Value), String> {
         split_at_equals(text).and_then(|(path, value)| Some((path.parse::<Path>().ok()?, value)));
     let (path, value) = split.ok_or("expected a path and a value, `status=open`")?;
     let value = match serde_json::from_str(value) {
-        // From its text, since a reader of JSON may round a number.
+        // From the text, since a JSON parser may round a number.
         Ok(Value::Number(_)) => stored_number(value.trim()),
         Ok(value) => normalize(&value),
         Err(_) => Value::String(value.to_owned()),
@@ -312,12 +312,12 @@ fn path_and_value(text: &str) -> Result<(Path, Value), String> {
     Ok((path, value))
 }
 
-/// Reads a time and says what is wrong.
+/// Parses a time and returns the error as text.
 fn time<Z: TimeZone>(text: &str, now: &DateTime<Z>) -> Result<DateTime<Utc>, String> {
     parse_time(text, now).map_err(|error| error.to_string())
 }
 
-/// The text is not a query.
+/// The error of parsing a text that is not a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseQueryError {
     column: usize,
@@ -334,7 +334,7 @@ impl ParseQueryError {
         }
     }
 
-    /// Adds what to do about it.
+    /// Adds a hint on how to fix the error.
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self {
             hint: Some(hint.into()),
@@ -342,12 +342,12 @@ impl ParseQueryError {
         }
     }
 
-    /// Returns what is wrong, without where.
+    /// Returns the message without the column and the hint.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Returns where it went wrong, in characters from 1.
+    /// Returns the column of the error, in characters from 1.
     pub fn column(&self) -> usize {
         self.column
     }

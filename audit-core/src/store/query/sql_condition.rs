@@ -1,4 +1,4 @@
-//! Groups of a query as SQL.
+//! SQL conditions for the groups of a query, for stores in SQL databases.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -10,9 +10,9 @@ use crate::entry::ObjectRef;
 use crate::level::Level;
 use crate::path::Path;
 
-/// How many conditions in groups are put into one statement: a database limits how deep an
-/// expression is.
-const MOST_CONDITIONS: usize = 200;
+/// The maximum number of group conditions in one statement: databases limit the depth of an
+/// expression.
+const MAX_CONDITIONS: usize = 200;
 
 /// A single condition of a [`Filter`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,17 +51,17 @@ pub enum Condition<'f> {
     Text(&'f str),
 }
 
-/// An SQL expression that every wanted row meets, and others may.
+/// An SQL expression that all matching rows satisfy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Narrowed {
-    /// The expression; `None` if every row meets it.
+pub struct SqlCondition {
+    /// The expression; `None` if it is always true.
     pub sql: Option<String>,
-    /// Whether no other rows meet it.
+    /// Whether only matching rows satisfy it.
     pub exact: bool,
 }
 
-impl Narrowed {
-    /// An expression that the wanted rows meet and no others.
+impl SqlCondition {
+    /// Returns an expression that exactly the matching rows satisfy.
     pub fn exactly(sql: impl Into<String>) -> Self {
         Self {
             sql: Some(sql.into()),
@@ -69,7 +69,7 @@ impl Narrowed {
         }
     }
 
-    /// An expression that other rows may meet as well.
+    /// Returns an expression that other rows may satisfy too.
     pub fn at_least(sql: impl Into<String>) -> Self {
         Self {
             sql: Some(sql.into()),
@@ -77,7 +77,7 @@ impl Narrowed {
         }
     }
 
-    /// A condition that SQL cannot express.
+    /// Returns a condition that SQL cannot express.
     pub fn unknown() -> Self {
         Self {
             sql: None,
@@ -116,38 +116,43 @@ impl Narrowed {
         }
         let sql = narrows.then(|| match sql {
             Some(sql) => format!("({sql})"),
-            // Of no alternatives, none holds.
+            // Without alternatives, no row matches.
             None => "1 = 0".to_owned(),
         });
         Self { sql, exact }
     }
 }
 
-/// Writes the conditions of groups as SQL for [`narrow`].
+/// Writes the conditions of groups as SQL for [`groups_to_sql`].
 pub trait WriteConditions {
     /// Writes a single condition, or its negation.
     ///
-    /// The SQL may be combined by `AND` and `OR` as it is. `NOT` is never put before it, so a
-    /// null counts as false: the negation of a condition on a column must be true where the
-    /// column is null.
-    fn condition(&mut self, condition: Condition<'_>, negated: bool) -> Narrowed;
+    /// The result is combined by `AND` and `OR` without further parentheses and never negated by
+    /// `NOT`, so a null counts as false: the negation of a condition on a column must be true if
+    /// the column is null.
+    fn condition(&mut self, condition: Condition<'_>, negated: bool) -> SqlCondition;
 
-    /// Returns how many parameters there are.
+    /// Returns the number of parameters.
     fn parameters(&self) -> usize;
 
-    /// Removes the parameters after the first `number`, whose SQL was dropped.
+    /// Truncates the parameters to the first `number`, because the SQL of the others was dropped.
     fn remove_parameters(&mut self, number: usize);
 }
 
-/// Returns SQL that all groups of a filter imply.
-pub fn narrow(filter: &Filter, to: &mut impl WriteConditions) -> Narrowed {
+/// Returns an SQL condition that follows from all groups of a filter.
+pub fn groups_to_sql(filter: &Filter, to: &mut impl WriteConditions) -> SqlCondition {
     if filter.groups.is_empty() {
-        return Narrowed::all([]);
+        return SqlCondition::all([]);
     }
-    if filter.groups.iter().map(size).sum::<usize>() > MOST_CONDITIONS {
-        return Narrowed::unknown();
+    if filter.groups.iter().map(size).sum::<usize>() > MAX_CONDITIONS {
+        return SqlCondition::unknown();
     }
-    Narrowed::all(filter.groups.iter().map(|group| of(group, false, to)))
+    SqlCondition::all(
+        filter
+            .groups
+            .iter()
+            .map(|group| group_to_sql(group, false, to)),
+    )
 }
 
 fn size(group: &Group) -> usize {
@@ -160,7 +165,7 @@ fn size(group: &Group) -> usize {
     }
 }
 
-fn of(group: &Group, negated: bool, to: &mut impl WriteConditions) -> Narrowed {
+fn group_to_sql(group: &Group, negated: bool, to: &mut impl WriteConditions) -> SqlCondition {
     match group {
         Group::Not(filter) => conjunction(filter, !negated, to),
         Group::AnyOf(filters) => combined(!negated, to, |to| {
@@ -172,13 +177,18 @@ fn of(group: &Group, negated: bool, to: &mut impl WriteConditions) -> Narrowed {
     }
 }
 
-fn conjunction(filter: &Filter, negated: bool, to: &mut impl WriteConditions) -> Narrowed {
+fn conjunction(filter: &Filter, negated: bool, to: &mut impl WriteConditions) -> SqlCondition {
     combined(negated, to, |to| {
         let mut parts: Vec<_> = filter
             .conditions()
             .map(|single| to.condition(single, negated))
             .collect();
-        parts.extend(filter.groups.iter().map(|group| of(group, negated, to)));
+        parts.extend(
+            filter
+                .groups
+                .iter()
+                .map(|group| group_to_sql(group, negated, to)),
+        );
         parts
     })
 }
@@ -187,14 +197,14 @@ fn conjunction(filter: &Filter, negated: bool, to: &mut impl WriteConditions) ->
 fn combined<W: WriteConditions>(
     alternatives: bool,
     to: &mut W,
-    parts: impl FnOnce(&mut W) -> Vec<Narrowed>,
-) -> Narrowed {
+    parts: impl FnOnce(&mut W) -> Vec<SqlCondition>,
+) -> SqlCondition {
     let before = to.parameters();
     let parts = parts(to);
     if !alternatives {
-        return Narrowed::all(parts);
+        return SqlCondition::all(parts);
     }
-    let any = Narrowed::any(parts);
+    let any = SqlCondition::any(parts);
     if any.sql.is_none() {
         to.remove_parameters(before);
     }

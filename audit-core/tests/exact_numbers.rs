@@ -1,16 +1,16 @@
-//! Numbers are exact to every JSON reader, also to one that takes all of them for floats.
+//! Numbers are exact for every JSON parser, including those that parse all numbers as floats.
 
 use audit_core::{AuditValue, Changes, diff, snapshot};
 use proptest::prelude::*;
 use serde_json::{Number, Value};
 use tinyjson::JsonValue;
 
-/// Reads a value's JSON text with a reader that knows floats only.
-fn elsewhere<T: AuditValue>(value: &T) -> JsonValue {
+/// Parses a value's JSON text with a parser that has only floats.
+fn parsed_as_floats<T: AuditValue>(value: &T) -> JsonValue {
     snapshot(value).to_string().parse().unwrap()
 }
 
-/// An integer as that reader has it.
+/// Returns an integer as that parser returns it.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "floats of integers up to 2^53"
@@ -37,12 +37,12 @@ proptest! {
         small in any::<i64>(), wide in any::<u64>(), huge in any::<u128>(), signed in any::<i128>(),
         near in -3..3i64,
     ) {
-        prop_assert_eq!(integer(&elsewhere(&small)), small.to_string());
-        prop_assert_eq!(integer(&elsewhere(&wide)), wide.to_string());
-        prop_assert_eq!(integer(&elsewhere(&huge)), huge.to_string());
-        prop_assert_eq!(integer(&elsewhere(&signed)), signed.to_string());
+        prop_assert_eq!(integer(&parsed_as_floats(&small)), small.to_string());
+        prop_assert_eq!(integer(&parsed_as_floats(&wide)), wide.to_string());
+        prop_assert_eq!(integer(&parsed_as_floats(&huge)), huge.to_string());
+        prop_assert_eq!(integer(&parsed_as_floats(&signed)), signed.to_string());
         for near in [(1 << 53) + near, near - (1 << 53)] {
-            prop_assert_eq!(integer(&elsewhere(&near)), near.to_string());
+            prop_assert_eq!(integer(&parsed_as_floats(&near)), near.to_string());
         }
         // A JSON value is recorded as it is.
         for value in [Value::from(small), Value::from(wide)] {
@@ -52,7 +52,7 @@ proptest! {
 
     #[test]
     fn floats(number in any::<f64>(), short in any::<f32>()) {
-        let read = float(&elsewhere(&number));
+        let read = float(&parsed_as_floats(&number));
         // Zero has no sign.
         let same = read.to_bits() == (number + 0.0).to_bits();
         prop_assert!(same || (read.is_nan() && number.is_nan()));
@@ -61,7 +61,7 @@ proptest! {
         prop_assert!(short.is_nan() || short.is_infinite() || text == Some((short + 0.0).to_string()));
     }
 
-    /// What a change holds of a number is the same after any way through JSON text.
+    /// The numbers of a change survive any conversion through JSON text.
     #[test]
     fn stored(old in any::<f64>(), new in any::<i128>()) {
         let changes = diff(
@@ -71,13 +71,13 @@ proptest! {
         let text = serde_json::to_string(&changes).unwrap();
         let read: Changes = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(&read, &changes);
-        let elsewhere: JsonValue = text.parse().unwrap();
-        prop_assert_eq!(integer(&elsewhere["[0]"]["new"]), new.to_string());
+        let parsed_as_floats: JsonValue = text.parse().unwrap();
+        prop_assert_eq!(integer(&parsed_as_floats["[0]"]["new"]), new.to_string());
     }
 }
 
 #[test]
-fn the_border_is_two_to_the_fifty_third() {
+fn integers_beyond_2_to_the_53_are_strings() {
     assert_eq!(snapshot(&(1i64 << 53)), Value::from(1i64 << 53));
     assert_eq!(snapshot(&((1i64 << 53) + 1)), "9007199254740993");
     assert_eq!(

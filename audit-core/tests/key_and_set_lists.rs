@@ -1,4 +1,4 @@
-//! `key` and `set` on every kind of list, and where a list is optional.
+//! `key` and `set` on every kind of list, and on optional lists.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -116,7 +116,7 @@ fn items_are_matched_in_every_kind_of_list() {
 }
 
 #[test]
-fn a_list_that_comes_or_goes_is_one_change() {
+fn adding_or_removing_a_list_is_one_change() {
     let old = lists(&[("a", 1)], &["x"]);
     let new = Lists {
         optional: None,

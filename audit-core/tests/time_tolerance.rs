@@ -1,4 +1,4 @@
-//! `tolerance` with a unit: times that differ by what a database rounds off.
+//! `tolerance` with a unit, for times that a database rounds.
 #![cfg(all(feature = "jiff", feature = "time"))]
 
 use std::time::{Duration, SystemTime};
@@ -67,7 +67,7 @@ fn times(nanos: u32) -> Times {
 }
 
 #[test]
-fn what_is_within_the_tolerance_is_no_change() {
+fn a_difference_within_the_tolerance_is_not_a_change() {
     let (old, rounded, other) = (times(123_456_789), times(123_456_000), times(123_455_000));
     assert!(diff(&old, &rounded).is_empty(), "{}", diff(&old, &rounded));
     assert!(old.same(&rounded));

@@ -1,4 +1,4 @@
-//! The grammar of queries: which terms hold together, as alternatives, and not at all.
+//! The parser of the query language: conjunctions, alternatives and negations of terms.
 
 use std::iter::Peekable;
 use std::vec;
@@ -6,45 +6,45 @@ use std::vec;
 use chrono::{DateTime, TimeZone};
 
 use super::group::{Group, MAX_NESTING};
-use super::language::{ParseQueryError, once};
-use super::tokens::{Kind, Term, Token, tokens};
+use super::terms::{ParseQueryError, check_duplicate};
+use super::tokenizer::{Kind, QUOTE_PARENTHESES, Term, Token, tokenize};
 use super::{Filter, Query};
 
-/// The keys of terms that are no conditions.
-const WHOLE: [&str; 3] = ["order", "limit", "after"];
+/// The keys of terms that apply to the whole query.
+const QUERY_KEYS: [&str; 3] = ["order", "limit", "after"];
 
-/// Values of terms of which there can be one only.
-pub(super) type Known = Vec<(&'static str, String)>;
+/// The values of terms that can occur only once.
+pub(super) type SeenTerms = Vec<(&'static str, String)>;
 
-/// Reads a query.
-pub(super) fn read<Z: TimeZone>(text: &str, now: &DateTime<Z>) -> Result<Query, ParseQueryError> {
-    let mut reader = Reader {
-        tokens: tokens(text)?.into_iter().peekable(),
+/// Parses a query.
+pub(super) fn parse<Z: TimeZone>(text: &str, now: &DateTime<Z>) -> Result<Query, ParseQueryError> {
+    let mut parser = Parser {
+        tokens: tokenize(text)?.into_iter().peekable(),
         now,
-        whole: Query::new(),
-        known: Known::new(),
+        query: Query::new(),
+        seen: SeenTerms::new(),
     };
-    let filter = Filter::any_of(reader.alternatives(0)?);
+    let filter = Filter::any_of(parser.alternatives(0)?);
     if filter.nesting() > MAX_NESTING {
         // The printed form puts alternatives in parentheses.
         return Err(too_deep(1));
     }
     Ok(Query {
         filter,
-        ..reader.whole
+        ..parser.query
     })
 }
 
-struct Reader<'n, Z: TimeZone> {
+struct Parser<'n, Z: TimeZone> {
     tokens: Peekable<vec::IntoIter<Token>>,
     now: &'n DateTime<Z>,
-    /// The order, the limit and the cursor.
-    whole: Query,
-    known: Known,
+    /// The query with the order, the limit and the cursor.
+    query: Query,
+    seen: SeenTerms,
 }
 
-impl<Z: TimeZone> Reader<'_, Z> {
-    /// Reads conjunctions with `OR` between them.
+impl<Z: TimeZone> Parser<'_, Z> {
+    /// Parses conjunctions separated by `OR`.
     fn alternatives(&mut self, nesting: usize) -> Result<Vec<Filter>, ParseQueryError> {
         let mut filters = Vec::new();
         let mut last_or = None;
@@ -70,11 +70,11 @@ impl<Z: TimeZone> Reader<'_, Z> {
         }
     }
 
-    /// Reads conditions that all hold; `None` if there are none.
+    /// Parses the conditions of a conjunction; `None` if there are none.
     fn conjunction(&mut self, nesting: usize) -> Result<Option<Filter>, ParseQueryError> {
         let mut query = Query::new();
-        let mut known = Known::new();
-        // Words with nothing but terms between them are one text.
+        let mut seen = SeenTerms::new();
+        // Words with only terms between them form one text.
         let mut texts: Vec<Vec<String>> = vec![Vec::new()];
         let mut and = None;
         let mut is_empty = true;
@@ -96,18 +96,18 @@ impl<Z: TimeZone> Reader<'_, Z> {
                         .last_mut()
                         .into_iter()
                         .for_each(|words| words.push(term.value.clone())),
-                    Some((key, column)) if WHOLE.contains(&key.as_str()) => {
+                    Some((key, column)) if QUERY_KEYS.contains(&key.as_str()) => {
                         if nesting > 0 {
                             return Err(no_condition(key, *column));
                         }
-                        self.whole = std::mem::take(&mut self.whole)
+                        self.query = std::mem::take(&mut self.query)
                             .with_term(key, *column, &term, self.now)?;
-                        once(&mut self.known, key, *column, &term)?;
+                        check_duplicate(&mut self.seen, key, *column, &term)?;
                         continue;
                     }
                     Some((key, column)) => {
                         query = query.with_term(key, *column, &term, self.now)?;
-                        once(&mut known, key, *column, &term)?;
+                        check_duplicate(&mut seen, key, *column, &term)?;
                     }
                 },
                 Kind::Not => {
@@ -133,7 +133,7 @@ impl<Z: TimeZone> Reader<'_, Z> {
         Ok((!is_empty).then_some(query.filter))
     }
 
-    /// Reads what follows a `NOT`.
+    /// Parses the operand of a `NOT`.
     fn negated(&mut self, not: usize, nesting: usize) -> Result<Filter, ParseQueryError> {
         if nesting > MAX_NESTING {
             return Err(too_deep(not));
@@ -159,14 +159,16 @@ impl<Z: TimeZone> Reader<'_, Z> {
         }
     }
 
-    /// Reads one term as a filter.
+    /// Converts one term to a filter.
     fn single(&self, term: Term) -> Result<Filter, ParseQueryError> {
         match &term.key {
             None => Ok(Filter {
                 text: Some(term.value),
                 ..Filter::default()
             }),
-            Some((key, column)) if WHOLE.contains(&key.as_str()) => Err(no_condition(key, *column)),
+            Some((key, column)) if QUERY_KEYS.contains(&key.as_str()) => {
+                Err(no_condition(key, *column))
+            }
             Some((key, column)) => {
                 let query = Query::new().with_term(key, *column, &term, self.now)?;
                 Ok(query.filter)
@@ -174,26 +176,24 @@ impl<Z: TimeZone> Reader<'_, Z> {
         }
     }
 
-    /// Reads what is in parentheses, after the first of them.
+    /// Parses the content of parentheses after the opening one.
     fn parentheses(&mut self, open: usize, nesting: usize) -> Result<Vec<Filter>, ParseQueryError> {
         if nesting > MAX_NESTING {
             return Err(too_deep(open));
         }
         if self.closes() {
-            let message = "nothing is in the parentheses".to_owned();
-            return Err(ParseQueryError::at(open, message)
-                .hint("as a part of a text they stand in double quotes"));
+            let message = "the parentheses are empty".to_owned();
+            return Err(ParseQueryError::at(open, message).hint(QUOTE_PARENTHESES));
         }
         let filters = self.alternatives(nesting)?;
         if self.closes() {
             return Ok(filters);
         }
-        let message = "the parenthesis is not closed".to_owned();
-        Err(ParseQueryError::at(open, message)
-            .hint("as a part of a text it stands in double quotes"))
+        let message = "unclosed parenthesis".to_owned();
+        Err(ParseQueryError::at(open, message).hint(QUOTE_PARENTHESES))
     }
 
-    /// Goes past a closing parenthesis, if there is one.
+    /// Consumes a closing parenthesis, if there is one.
     fn closes(&mut self) -> bool {
         self.tokens
             .next_if(|token| matches!(token.kind, Kind::Close))
@@ -202,13 +202,13 @@ impl<Z: TimeZone> Reader<'_, Z> {
 }
 
 impl Filter {
-    /// Adds texts to look for, each of some words.
+    /// Adds texts to search for, each given by its words.
     fn add_texts(&mut self, texts: Vec<Vec<String>>) {
         for (number, mut words) in texts.into_iter().enumerate() {
             if words.is_empty() {
                 continue;
             }
-            // A term with a text goes on with the first words.
+            // A `text` term continues with the first words.
             if number == 0
                 && let Some(text) = self.text.take()
             {
@@ -230,16 +230,16 @@ impl Filter {
 
 fn lacks(word: &str, side: &str, column: usize) -> ParseQueryError {
     ParseQueryError::at(column, format!("`{word}` lacks a condition {side} it"))
-        .hint(format!("as a word to look for it is written `\"{word}\"`"))
+        .hint(format!("to search for the word, write `\"{word}\"`"))
 }
 
 fn no_condition(key: &str, column: usize) -> ParseQueryError {
     let message =
-        format!("`{key}` is about the whole query and cannot be in a group or after `NOT`");
+        format!("`{key}` applies to the whole query and cannot be in a group or after `NOT`");
     ParseQueryError::at(column, message).hint("write it outside of all parentheses")
 }
 
 fn too_deep(column: usize) -> ParseQueryError {
-    let message = format!("parentheses and `NOT` are nested more than {MAX_NESTING} deep");
+    let message = format!("parentheses and `NOT` nest more than {MAX_NESTING} levels deep");
     ParseQueryError::at(column, message)
 }

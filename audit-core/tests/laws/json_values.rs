@@ -1,9 +1,9 @@
-//! JSON values that have much in common.
+//! Generators of JSON values that share parts.
 
 use proptest::prelude::*;
 use serde_json::{Number, Value};
 
-use crate::model::word;
+use crate::tracked::word;
 
 /// Moves a float away from the integers beside it: `0` and `0.0` are one value in two spellings,
 /// which [`spellings`] generates.
@@ -102,7 +102,7 @@ pub(crate) fn spellings() -> impl Strategy<Value = (Value, Value)> {
 }
 
 /// The same value with integers as floats, where a float has the same digits.
-pub(crate) fn respelled(value: &Value) -> Value {
+pub(crate) fn with_floats(value: &Value) -> Value {
     match value {
         Value::Number(number) => match number.as_i64() {
             Some(small @ -1000..=1000) => {
@@ -110,10 +110,10 @@ pub(crate) fn respelled(value: &Value) -> Value {
             }
             _ => value.clone(),
         },
-        Value::Array(items) => items.iter().map(respelled).collect(),
+        Value::Array(items) => items.iter().map(with_floats).collect(),
         Value::Object(fields) => fields
             .iter()
-            .map(|(key, value)| (key.clone(), respelled(value)))
+            .map(|(key, value)| (key.clone(), with_floats(value)))
             .collect(),
         other => other.clone(),
     }

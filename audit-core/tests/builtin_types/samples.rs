@@ -31,7 +31,7 @@ use proptest::prelude::*;
 use proptest::{num, option, result};
 use serde_json::{Map, Value};
 
-use super::{Member, alone, own, serde, written};
+use super::{Sample, different, no_serde, serde, serialize_only};
 
 /// Nanoseconds of a second.
 fn nanos() -> impl Strategy<Value = u32> {
@@ -103,7 +103,7 @@ fn jiff_civil() -> impl Strategy<Value = jiff::civil::DateTime> {
     })
 }
 
-pub(crate) fn members() -> Vec<Member> {
+pub(crate) fn all() -> Vec<Sample> {
     let mut members = numbers();
     members.extend(standard());
     members.extend(collections());
@@ -113,34 +113,34 @@ pub(crate) fn members() -> Vec<Member> {
     members
 }
 
-fn numbers() -> Vec<Member> {
+fn numbers() -> Vec<Sample> {
     vec![
         serde("i8", any::<i8>()),
         serde("i16", any::<i16>()),
         serde("i32", any::<i32>()),
-        own("i64", any::<i64>()),
-        own("i128", any::<i128>()),
-        own("isize", any::<isize>()),
+        different("i64", any::<i64>()),
+        different("i128", any::<i128>()),
+        different("isize", any::<isize>()),
         serde("u8", any::<u8>()),
         serde("u16", any::<u16>()),
         serde("u32", any::<u32>()),
-        own("u64", any::<u64>()),
-        own("u128", any::<u128>()),
-        own("usize", any::<usize>()),
+        different("u64", any::<u64>()),
+        different("u128", any::<u128>()),
+        different("usize", any::<usize>()),
         serde("NonZeroI8", any::<NonZeroI8>()),
         serde("NonZeroI16", any::<NonZeroI16>()),
         serde("NonZeroI32", any::<NonZeroI32>()),
-        own("NonZeroI64", any::<NonZeroI64>()),
-        own("NonZeroI128", any::<NonZeroI128>()),
-        own("NonZeroIsize", any::<NonZeroIsize>()),
+        different("NonZeroI64", any::<NonZeroI64>()),
+        different("NonZeroI128", any::<NonZeroI128>()),
+        different("NonZeroIsize", any::<NonZeroIsize>()),
         serde("NonZeroU8", any::<NonZeroU8>()),
         serde("NonZeroU16", any::<NonZeroU16>()),
         serde("NonZeroU32", any::<NonZeroU32>()),
-        own("NonZeroU64", any::<NonZeroU64>()),
-        own("NonZeroU128", any::<NonZeroU128>()),
-        own("NonZeroUsize", any::<NonZeroUsize>()),
-        own("f32", num::f32::ANY),
-        own("f64", num::f64::ANY),
+        different("NonZeroU64", any::<NonZeroU64>()),
+        different("NonZeroU128", any::<NonZeroU128>()),
+        different("NonZeroUsize", any::<NonZeroUsize>()),
+        different("f32", num::f32::ANY),
+        different("f64", num::f64::ANY),
         serde("bool", any::<bool>()),
         serde("()", Just(())),
         serde("Wrapping", any::<i16>().prop_map(Wrapping)),
@@ -149,7 +149,7 @@ fn numbers() -> Vec<Member> {
     ]
 }
 
-fn standard() -> Vec<Member> {
+fn standard() -> Vec<Sample> {
     let text = ".{0,8}";
     let ordering = vec![Ordering::Less, Ordering::Equal, Ordering::Greater];
     let bound = prop_oneof![
@@ -161,7 +161,7 @@ fn standard() -> Vec<Member> {
     let once_lock = |value: Option<u8>| value.map_or_else(OnceLock::new, OnceLock::from);
     vec![
         serde("String", text),
-        written("str", text.prop_map(|text| &*text.leak())),
+        serialize_only("str", text.prop_map(|text| &*text.leak())),
         serde("char", any::<char>()),
         serde("Cow", text.prop_map(Cow::<'static, str>::Owned)),
         serde("IpAddr", any::<IpAddr>()),
@@ -172,14 +172,14 @@ fn standard() -> Vec<Member> {
         serde("SocketAddrV6", any::<SocketAddrV6>()),
         serde("uuid::Uuid", any::<u128>().prop_map(uuid::Uuid::from_u128)),
         serde("PathBuf", text.prop_map(PathBuf::from)),
-        written("Path", text.prop_map(|text| Path::new(&*text.leak()))),
-        own("OsString", text.prop_map(OsString::from)),
-        alone("OsStr", text.prop_map(|text| OsStr::new(&*text.leak()))),
-        written(
+        serialize_only("Path", text.prop_map(|text| Path::new(&*text.leak()))),
+        different("OsString", text.prop_map(OsString::from)),
+        no_serde("OsStr", text.prop_map(|text| OsStr::new(&*text.leak()))),
+        serialize_only(
             "&T",
             any::<u8>().prop_map(|value| &*Box::leak(Box::new(value))),
         ),
-        written(
+        serialize_only(
             "&mut T",
             any::<u8>().prop_map(|value| Mutable(Box::leak(Box::new(value)))),
         ),
@@ -192,22 +192,22 @@ fn standard() -> Vec<Member> {
         serde("RefCell", any::<u8>().prop_map(RefCell::new)),
         serde("Mutex", any::<u8>().prop_map(Mutex::new)),
         serde("RwLock", any::<u8>().prop_map(RwLock::new)),
-        alone("OnceCell", option::of(any::<u8>()).prop_map(once)),
-        alone("OnceLock", option::of(any::<u8>()).prop_map(once_lock)),
+        no_serde("OnceCell", option::of(any::<u8>()).prop_map(once)),
+        no_serde("OnceLock", option::of(any::<u8>()).prop_map(once_lock)),
         serde("AtomicBool", any::<bool>().prop_map(AtomicBool::new)),
         serde("AtomicI8", any::<i8>().prop_map(AtomicI8::new)),
         serde("AtomicI16", any::<i16>().prop_map(AtomicI16::new)),
         serde("AtomicI32", any::<i32>().prop_map(AtomicI32::new)),
-        own("AtomicI64", any::<i64>().prop_map(AtomicI64::new)),
-        own("AtomicIsize", any::<isize>().prop_map(AtomicIsize::new)),
+        different("AtomicI64", any::<i64>().prop_map(AtomicI64::new)),
+        different("AtomicIsize", any::<isize>().prop_map(AtomicIsize::new)),
         serde("AtomicU8", any::<u8>().prop_map(AtomicU8::new)),
         serde("AtomicU16", any::<u16>().prop_map(AtomicU16::new)),
         serde("AtomicU32", any::<u32>().prop_map(AtomicU32::new)),
-        own("AtomicU64", any::<u64>().prop_map(AtomicU64::new)),
-        own("AtomicUsize", any::<usize>().prop_map(AtomicUsize::new)),
+        different("AtomicU64", any::<u64>().prop_map(AtomicU64::new)),
+        different("AtomicUsize", any::<usize>().prop_map(AtomicUsize::new)),
         serde("Bound", bound),
         serde("Result", result::maybe_ok(any::<u8>(), text)),
-        alone("Ordering", prop::sample::select(ordering)),
+        no_serde("Ordering", prop::sample::select(ordering)),
         serde("Range", any::<Range<u8>>()),
         serde("RangeInclusive", any::<RangeInclusive<u8>>()),
         serde(
@@ -229,17 +229,17 @@ fn standard() -> Vec<Member> {
     ]
 }
 
-fn collections() -> Vec<Member> {
+fn collections() -> Vec<Sample> {
     vec![
         serde("Vec", vec(any::<u8>(), 0..4)),
-        written("[T]", vec(any::<u8>(), 0..4).prop_map(|list| &*list.leak())),
+        serialize_only("[T]", vec(any::<u8>(), 0..4).prop_map(|list| &*list.leak())),
         serde("[T; N]", any::<[u8; 3]>()),
         serde("VecDeque", vec(any::<u8>(), 0..4).prop_map(VecDeque::from)),
         serde(
             "LinkedList",
             vec(any::<u8>(), 0..4).prop_map(LinkedList::from_iter),
         ),
-        own(
+        different(
             "BinaryHeap",
             vec(any::<u8>(), 0..6).prop_map(BinaryHeap::from),
         ),
@@ -249,11 +249,11 @@ fn collections() -> Vec<Member> {
             "HashMap",
             hash_map(".{0,3}", any::<u8>(), 0..4).prop_map(HashMap::<_, _>::from_iter),
         ),
-        own(
+        different(
             "BTreeSet",
             btree_set(any::<u8>().prop_map(Reverse), 0..4).prop_map(BTreeSet::from_iter),
         ),
-        own(
+        different(
             "HashSet",
             hash_set(any::<u8>(), 0..6).prop_map(HashSet::<_>::from_iter),
         ),
@@ -261,14 +261,14 @@ fn collections() -> Vec<Member> {
             "indexmap::IndexMap",
             vec((any::<u16>(), any::<u8>()), 0..4).prop_map(IndexMap::<_, _>::from_iter),
         ),
-        own(
+        different(
             "indexmap::IndexSet",
             vec(any::<u8>(), 0..4).prop_map(IndexSet::<_>::from_iter),
         ),
     ]
 }
 
-fn chrono_types() -> Vec<Member> {
+fn chrono_types() -> Vec<Sample> {
     let weekdays = (0..7u8).prop_map(|day| Weekday::try_from(day).unwrap());
     let months = (1..=12u8).prop_map(|month| Month::try_from(month).unwrap());
     let offset = || (-86_399..86_400).prop_map(|offset| FixedOffset::east_opt(offset).unwrap());
@@ -282,7 +282,7 @@ fn chrono_types() -> Vec<Member> {
             "NaiveDateTime",
             (date(), clock()).prop_map(|(date, clock)| NaiveDateTime::new(date, clock)),
         ),
-        own(
+        different(
             "DateTime",
             (instant(), minutes).prop_map(|(time, offset)| {
                 // Not at the ends of time, where another offset is another year.
@@ -293,7 +293,7 @@ fn chrono_types() -> Vec<Member> {
                 usual.with_timezone(&offset)
             }),
         ),
-        alone("FixedOffset", offset()),
+        no_serde("FixedOffset", offset()),
         serde("Weekday", weekdays),
         serde("Month", months),
         serde(
@@ -303,7 +303,7 @@ fn chrono_types() -> Vec<Member> {
     ]
 }
 
-fn crates() -> Vec<Member> {
+fn crates() -> Vec<Sample> {
     let decimal = (any::<i64>(), 0..=28u32);
     let digits = (any::<i128>(), -40..40i64);
     let bytes = || vec(any::<u8>(), 0..4);
@@ -364,21 +364,21 @@ fn crates() -> Vec<Member> {
                 ipnetwork::Ipv6Network::new(address, prefix).unwrap()
             }),
         ),
-        alone(
+        no_serde(
             "SecretBox",
             any::<u8>().prop_map(|secret| secrecy::SecretBox::new(Box::new(secret))),
         ),
     ]
 }
 
-fn times() -> Vec<Member> {
+fn times() -> Vec<Sample> {
     let zoned = vec!["UTC", "America/New_York", "Asia/Kathmandu"];
     let seconds = -62_000_000_000..250_000_000_000_i64;
     let offset = (-23..=23i8, 0..60i8)
         .prop_map(|(h, m)| time::UtcOffset::from_hms(h, if h < 0 { -m } else { m }, 0).unwrap());
     vec![
         serde("jiff::Timestamp", jiff_instant()),
-        own(
+        different(
             "jiff::Zoned",
             (seconds, prop::sample::select(zoned)).prop_map(|(second, zone)| {
                 let time = jiff::Timestamp::from_second(second).unwrap();
@@ -404,7 +404,7 @@ fn times() -> Vec<Member> {
                 jiff::Span::new().years(years).hours(hours)
             }),
         ),
-        own(
+        different(
             "time::OffsetDateTime",
             (time_date(), time_clock(), offset).prop_map(|(date, clock, offset)| {
                 // Not at the ends of time, where another offset is another year.
@@ -413,14 +413,14 @@ fn times() -> Vec<Member> {
                 time::PrimitiveDateTime::new(date, clock).assume_offset(offset)
             }),
         ),
-        own("time::Date", time_date()),
-        own("time::Time", time_clock()),
-        own(
+        different("time::Date", time_date()),
+        different("time::Time", time_clock()),
+        different(
             "time::PrimitiveDateTime",
             (time_date(), time_clock())
                 .prop_map(|(date, clock)| time::PrimitiveDateTime::new(date, clock)),
         ),
-        own(
+        different(
             "time::Duration",
             (any::<i64>(), nanos()).prop_map(|(seconds, nanos)| {
                 let nanos = i32::try_from(nanos).unwrap();

@@ -1,4 +1,4 @@
-//! Values that nest ten thousand deep end in a typed error, not in the end of the stack.
+//! Values that nest 10,000 levels deep cause a typed error instead of a stack overflow.
 
 use audit_core::__private::{MaskedWith, no_fields};
 use audit_core::backend::MAX_DEPTH;
@@ -16,7 +16,7 @@ fn in_two_mebibytes(test: fn()) {
     thread.spawn(test).unwrap().join().unwrap();
 }
 
-/// A type that holds itself in every way a derive can write.
+/// A type that contains itself in every way that the derive supports.
 #[derive(Default)]
 struct Tree {
     label: u32,
@@ -73,7 +73,7 @@ fn hidden(_: &Option<Box<Tree>>) -> Value {
     "***".into()
 }
 
-/// A newtype that holds itself in its own place.
+/// A newtype that contains itself.
 #[derive(Default)]
 struct Chain(Option<Box<Chain>>);
 
@@ -99,7 +99,7 @@ fn nest(levels: usize, label: u32, hold: fn(Tree) -> Tree) -> Tree {
     (0..levels).fold(leaf, |tree, _| hold(tree))
 }
 
-/// `Drop` recurses; it is not what is tested.
+/// `Drop` recurses and is not under test.
 fn forget<T>(value: T) {
     std::mem::forget(value);
 }
@@ -151,7 +151,7 @@ fn deep_trees_are_a_typed_error() {
         for (form, hold) in FORMS.into_iter().enumerate() {
             let (a, b) = (nest(DEPTH, 1, hold), nest(DEPTH, 2, hold));
             assert!(!a.same(&b), "form {form}");
-            // What a mask hides is not taken into the snapshot.
+            // The snapshot does not contain the masked value.
             if form != 5 {
                 assert!(is_too_deep(&try_snapshot(&a)), "form {form}");
                 assert!(is_too_deep(&try_diff(&a, &b)), "form {form}");
@@ -171,7 +171,7 @@ fn deep_trees_are_a_typed_error() {
 }
 
 #[test]
-fn the_limit_is_reached_without_an_error() {
+fn values_at_the_limit_are_recorded() {
     in_two_mebibytes(|| {
         let hold = FORMS[0];
         let (a, b) = (nest(MAX_DEPTH - 2, 1, hold), nest(MAX_DEPTH - 2, 2, hold));
@@ -220,7 +220,7 @@ fn deep_json_is_a_typed_error() {
 }
 
 #[test]
-fn changes_of_deep_values_made_by_hand_do_not_end_the_stack() {
+fn changes_built_from_deep_values_do_not_overflow_the_stack() {
     in_two_mebibytes(|| {
         let change = |path: String, old, new| {
             let change = Change::new(path.parse().unwrap(), old, new);

@@ -1,18 +1,17 @@
-//! Which types the source implements, and which the documentation names.
+//! Lists the types with an implementation in the source and those in the documentation.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// What the derive puts around a field; no type of a field itself.
-const OF_THE_DERIVE: [&str; 10] = [
+/// The wrappers of the derive, which are not types of fields.
+const WRAPPERS: [&str; 9] = [
     "AsSet",
     "Compared",
     "Debugged",
     "Displayed",
     "Keyed",
     "MaskedWith",
-    "Placed",
     "Referenced",
     "Serialized",
     "Via",
@@ -45,7 +44,7 @@ pub(super) fn implemented() -> BTreeSet<String> {
             }
         }
     }
-    names.retain(|name| !OF_THE_DERIVE.contains(&name.as_str()));
+    names.retain(|name| !WRAPPERS.contains(&name.as_str()));
     names
 }
 
