@@ -162,6 +162,12 @@ impl Env {
         self.notes().error.get_or_insert(error);
     }
 
+    /// Returns whether the walk used nothing of the environment.
+    #[inline]
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.keys.is_none() && self.model_rules.is_none() && self.notes.is_none()
+    }
+
     #[inline]
     pub(crate) fn into_error(self) -> Option<ValueError> {
         // Destructured, so that most walks have nothing to drop.

@@ -31,7 +31,7 @@ impl Diff<'_> {
         out.in_probe = true;
         self.flattened_changes(field, report);
         let out = &mut *self.out;
-        out.found = usize::from(out.changes.len() > before.0 || out.env.failed());
+        out.found = u32::from(out.changes.len() > before.0 || out.env.failed());
         out.probing = true;
         out.changes.truncate(before.0);
         (_, out.level, out.notable, out.in_probe) = before;

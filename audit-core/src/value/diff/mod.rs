@@ -20,7 +20,7 @@ use crate::path::{Node, PathSegment, Segment};
 
 /// The number of steps into fields and items after which a comparison fails: the values then
 /// share parts so heavily, or form a cycle, that walking them would not end.
-const MAX_STEPS: usize = 1 << 26;
+const MAX_STEPS: u32 = 1 << 26;
 
 /// Compares two values and returns the changes, with secrets masked.
 ///
@@ -62,6 +62,12 @@ fn panic_on(error: &ValueError) -> ! {
 pub fn try_diff<T: AuditValue + ?Sized>(old: &T, new: &T) -> Result<Changes, ValueError> {
     let mut out = Output::new(Env::default());
     out.compare(old, new);
+    if out.env.is_untouched() {
+        let changes = mem::take(&mut out.changes);
+        // Nothing is left to drop, which the compiler does not see.
+        mem::forget(out);
+        return Ok(Changes::from_vec(changes));
+    }
     out.finish()
 }
 
@@ -137,7 +143,7 @@ pub struct Diff<'a> {
 #[derive(Debug)]
 pub struct EntityScope {
     changes: usize,
-    notable: usize,
+    notable: u32,
 }
 
 #[derive(Debug)]
@@ -145,7 +151,7 @@ struct Output {
     changes: Vec<Change>,
     level: Option<Level>,
     /// The number of changes outside of ignored fields.
-    notable: usize,
+    notable: u32,
     /// Whether the walk is inside a field marked `ignore`.
     ignoring: bool,
     /// Whether the walk only checks for a difference and records nothing.
@@ -153,11 +159,11 @@ struct Output {
     /// Whether the walk records the changes of a flattened value for a probe.
     in_probe: bool,
     /// The number of differences so far.
-    found: usize,
+    found: u32,
     /// The depth at which a nested probe starts.
     base: usize,
     /// The number of steps so far into fields and items.
-    steps: usize,
+    steps: u32,
     env: Env,
 }
 
@@ -218,12 +224,12 @@ impl Output {
         }
     }
 
-    #[inline]
+    #[cold]
+    #[inline(never)]
     fn finish(self) -> Result<Changes, ValueError> {
-        let Self { changes, env, .. } = self;
-        match env.into_error() {
+        match self.env.into_error() {
             Some(error) => Err(error),
-            None => Ok(Changes::from_vec(changes)),
+            None => Ok(Changes::from_vec(self.changes)),
         }
     }
 
@@ -468,7 +474,7 @@ impl Diff<'_> {
         }
         if self.out.probing && !T::COMPOSITE {
             // A probe needs no more than the fact that the field differs.
-            self.out.found += usize::from(field.sensitivity != Sensitivity::Skipped);
+            self.out.found += u32::from(field.sensitivity != Sensitivity::Skipped);
             return;
         }
         if field.sensitivity == Sensitivity::Clear && !field.whole {
@@ -552,7 +558,9 @@ impl Diff<'_> {
         self.out.steps += 1;
         if self.out.steps > MAX_STEPS {
             self.out.found += 1;
-            self.out.env.fail(ValueError::TooLarge { limit: MAX_STEPS });
+            self.out.env.fail(ValueError::TooLarge {
+                limit: MAX_STEPS as usize,
+            });
             return;
         }
         let depth = self.out.base + node.depth() + node.inlined();

@@ -19,7 +19,7 @@ impl Diff<'_> {
     /// Uncounts a change.
     pub(super) fn drop_change(&mut self) {
         self.out.found -= 1;
-        let counted = usize::from(!self.out.ignoring);
+        let counted = u32::from(!self.out.ignoring);
         self.out.notable = self.out.notable.saturating_sub(counted);
     }
 
@@ -193,7 +193,7 @@ impl Diff<'_> {
         if out.probing {
             return None;
         }
-        out.notable += usize::from(!out.ignoring);
+        out.notable += u32::from(!out.ignoring);
         if out.changes.capacity() == 0 {
             reserve_changes(&mut out.changes);
         }
