@@ -450,13 +450,15 @@ impl Diff<'_> {
             && node.depth() <= MAX_DEPTH
         {
             // Equivalent to `changed_with_attributes` for a field without attributes.
-            old.diff(
-                new,
-                &mut Diff {
-                    out: &mut *self.out,
-                    at: Some(&node),
-                },
-            );
+            let mut cx = Diff {
+                out: &mut *self.out,
+                at: Some(&node),
+            };
+            if T::PLAIN {
+                cx.replace_plain(old, new);
+            } else {
+                old.diff(new, &mut cx);
+            }
         } else {
             self.changed_with_attributes(field, old, new);
         }

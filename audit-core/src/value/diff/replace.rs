@@ -56,16 +56,14 @@ impl Diff<'_> {
         {
             return self.probe_replaced(old, new);
         }
-        // Different values of a plain type have different recorded forms.
-        let plain = match (old, new) {
-            (Some(old), Some(new)) if T::PLAIN => {
-                if old.same(new) {
-                    return;
-                }
-                true
+        if let (Some(old), Some(new)) = (old, new)
+            && T::PLAIN
+        {
+            if !old.same(new) {
+                self.replace_plain(old, new);
             }
-            _ => false,
-        };
+            return;
+        }
         let Some((change, mut cx)) = self.begin_change() else {
             return;
         };
@@ -77,8 +75,18 @@ impl Diff<'_> {
         }
         if cx.redacted() {
             change.redaction = Some(Redaction::Partial);
-        } else if !plain && sides_equal(change) {
+        } else if sides_equal(change) {
             self.retract();
+        }
+    }
+
+    /// Records that a value of a [plain](AuditValue::PLAIN) type was replaced. Different values of
+    /// such a type have different recorded forms, and none is redacted.
+    #[inline]
+    pub(super) fn replace_plain<T: AuditValue + ?Sized>(&mut self, old: &T, new: &T) {
+        if let Some((change, mut cx)) = self.begin_change() {
+            fill(&mut change.old, old.snapshot(&mut cx));
+            fill(&mut change.new, new.snapshot(&mut cx));
         }
     }
 
