@@ -112,7 +112,7 @@ impl Logger {
     /// Reports a failure on standard error, as Python does: a logging call returns nothing.
     fn report(&self, failure: &str, error: &dyn fmt::Display) {
         let destination = self.destination().to_string();
-        // There is no further place to report that standard error is closed.
+        // A closed standard error cannot be reported.
         drop(writeln!(
             io::stderr(),
             "auditlog: failed to {failure} {destination}: {error}"

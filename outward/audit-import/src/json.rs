@@ -153,7 +153,7 @@ fn string_end(bytes: &[u8], mut at: usize) -> usize {
     bytes.len()
 }
 
-/// Brings a value into the form that entries have. Returns what is wrong.
+/// Converts a value into the form of entries, or returns the fault.
 pub(crate) fn exact(value: &Value) -> Result<Value, String> {
     audit_core::try_snapshot(value).map_err(|error| format!("cannot be recorded: {error}"))
 }

@@ -219,7 +219,7 @@ impl Draft {
         false
     }
 
-    /// Sets the actor, if its id is known.
+    /// Sets the actor, if there is an id.
     pub(crate) fn set_actor(&mut self, id: Option<String>, name: Option<String>) {
         self.entry.actor = id.map(|id| {
             let actor = Actor::user(id);
@@ -394,7 +394,7 @@ impl Users {
     }
 }
 
-/// Returns the name of a user, if a table of users is known.
+/// Returns the name of a user, if there is a table of users.
 pub(crate) fn user_name(
     users: Option<&Users>,
     connection: &Connection,

@@ -142,9 +142,7 @@ impl Error {
             | Self::Usage { .. }
             | Self::Ambiguous { .. }
             | Self::Trail(audit_core::Error::Query { .. }) => Exit::Usage,
-            Self::Server(StoreError::Backend {
-                location: place, ..
-            }) if place == URL => Exit::Usage,
+            Self::Server(StoreError::Backend { location, .. }) if location == URL => Exit::Usage,
             Self::Store(_) | Self::Server(_) | Self::Trail(_) => Exit::Store,
             Self::NotFound { .. } => Exit::NotFound,
             Self::Input { .. } | Self::Tables(_) | Self::Line { .. } => Exit::Data,
@@ -209,7 +207,7 @@ fn store_hint(error: &StoreError) -> Option<&'static str> {
              upgraded"
         }
         StoreError::Busy { .. } => "try again when the other process is done",
-        StoreError::Full { .. } => "make room on the disk",
+        StoreError::Full { .. } => "free space on the disk",
         StoreError::Foreign { .. } => "check the path; it must be a file that auditlog wrote",
         StoreError::NewerSchema { .. } => "use the auditlog command of that version or a later one",
         StoreError::Corrupt { .. } => {
@@ -233,13 +231,13 @@ fn server_hint(error: &StoreError) -> Option<&'static str> {
         StoreError::Busy { .. } => {
             "try again; another session holds a lock, or the server takes no more connections"
         }
-        StoreError::Full { .. } => "make room on the server",
+        StoreError::Full { .. } => "free space on the server",
         StoreError::Foreign { .. } => {
             "--schema names the schema of the trail; `auditlog import --create` makes one"
         }
-        StoreError::Backend {
-            location: place, ..
-        } if place == URL => "it has the form postgres://user:password@host:port/database",
+        StoreError::Backend { location, .. } if location == URL => {
+            "it has the form postgres://user:password@host:port/database"
+        }
         StoreError::Backend { source, .. } => return refused_hint(error, &source.to_string()),
         other => return store_hint(other),
     })

@@ -48,14 +48,14 @@ pub(crate) struct Global {
         hide_default_value = true
     )]
     pub(crate) tz: Zone,
-    /// When to use colours; with auto, `NO_COLOR` turns them off
+    /// When to use colours; with auto, `NO_COLOR` disables them
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
     pub(crate) color: When,
     /// Print long answers without a pager
     ///
     /// On a terminal, `log`, `show`, `history`, `blame`, `as-of`, `diff` and `undo` print through the
     /// program of the variable `AUDITLOG_PAGER` or `PAGER`, or `less`. An empty variable
-    /// turns it off, too.
+    /// disables it, too.
     #[arg(long, global = true)]
     pub(crate) no_pager: bool,
     /// The actor of recorded removals, imports and reads; by default the login name

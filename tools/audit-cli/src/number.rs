@@ -7,6 +7,5 @@ use std::str::FromStr;
 /// # Errors
 /// Returns the message that follows clap's "invalid value".
 pub(crate) fn parse<N: FromStr>(text: &str) -> Result<N, &'static str> {
-    text.parse()
-        .map_err(|_| "expected a whole number, such as 20")
+    text.parse().map_err(|_| "expected a number such as 20")
 }

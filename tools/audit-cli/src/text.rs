@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use audit_core::{Change, LogEntry, Path};
 use serde_json::Value;
 
-/// Returns whether a character could move the cursor, change colours, reorder or hide what is shown.
+/// Returns whether a character could move the cursor, change colours, reorder or hide text.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -186,15 +186,7 @@ pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
 
 /// Writes a number with separated thousands.
 pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    indicatif::HumanCount(number).to_string()
 }
 
 #[cfg(test)]

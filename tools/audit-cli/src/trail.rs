@@ -83,7 +83,7 @@ impl Trail {
 /// where a container or a job has no login name.
 ///
 /// # Errors
-/// Returns [`Error::Usage`] if no name is known and the system has no user ids.
+/// Returns [`Error::Usage`] if the name is missing and the system has no user ids.
 pub(crate) fn actor_or_user_id(global: &Global) -> Result<Actor, Error> {
     actor(global).or_else(|error| {
         #[cfg(unix)]
@@ -100,7 +100,7 @@ pub(crate) fn actor_or_user_id(global: &Global) -> Result<Actor, Error> {
 /// Returns the actor of the entries that a command records.
 ///
 /// # Errors
-/// Returns [`Error::Usage`] if no name is known.
+/// Returns [`Error::Usage`] if the name is missing.
 pub(crate) fn actor(global: &Global) -> Result<Actor, Error> {
     let is_name = |name: &String| !name.trim().is_empty();
     let login = || {

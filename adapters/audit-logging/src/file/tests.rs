@@ -79,7 +79,7 @@ fn by_size_the_newest_old_file_has_number_one() {
         ]
     );
     drop(log);
-    // The next run counts what is there already.
+    // The next run includes the size of the existing file.
     let mut log = LogFile::open(&directory.log(), rotation, false, now, true).unwrap();
     log.write_line(b"e2 e3\n", now).unwrap();
     assert_eq!(

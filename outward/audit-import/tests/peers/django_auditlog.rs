@@ -25,7 +25,7 @@ pub(crate) fn check(
     same("changes", &recorded_changes(entry), &expected)?;
     for change in &entry.changes {
         // The form of the library's own mask is all that a reader can know: a field that the
-        // application masks in another way is not known as masked.
+        // application masks in another way is not marked as masked.
         let field = change.path.field();
         let masked = has(&oracle.about("masked")[entry.model.as_str()], &field);
         let sides = [&change.old, &change.new].into_iter().flatten();

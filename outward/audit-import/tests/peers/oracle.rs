@@ -286,7 +286,7 @@ pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
     Err(format!("{what}: read {read:?}, reported {reported:?}"))
 }
 
-/// Compares what the library keeps besides with what was kept of it under `imported`.
+/// Compares the library's other data with the members of `imported`.
 pub(crate) fn same_extra(entry: &LogEntry, reported: &Value, names: &[&str]) -> Result<(), String> {
     for name in names {
         let imported = &entry.additional_data["imported"];

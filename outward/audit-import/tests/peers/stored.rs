@@ -294,7 +294,7 @@ impl Trail<'_> {
         Err(format!("the live {model} {pk} has {field}, which no entry mentions").into())
     }
 
-    /// Brings values into a form in which the trail's and the live row's are the same: times
+    /// Converts values into a form in which the trail's and the live row's are the same: times
     /// as instants, to the millisecond that Rails' JSON has; and for django-auditlog all as
     /// the text that Python prints.
     fn comparable(&self, value: &Value) -> Value {

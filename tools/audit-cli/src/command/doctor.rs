@@ -52,7 +52,7 @@ struct Break {
     version: usize,
     entry: Uuid,
     paths: Vec<Path>,
-    /// Whether a later entry contains the complete object, so that its state is known.
+    /// Whether a later entry contains the complete object, so that its state is complete.
     resolved: bool,
 }
 
@@ -68,7 +68,7 @@ struct Versions {
 
 pub(crate) fn run(_args: &DoctorArgs, session: &mut Session) -> Result<Exit, Error> {
     let trail = session.read("doctor", "")?;
-    let mut findings = Findings::of(trail.store.examine(&questions(session))?);
+    let mut findings = Findings::of(trail.store.examine(&common_queries(session))?);
     findings.add_breaks(&trail)?;
     let out = &mut session.out;
     if out.is_json() {
@@ -179,7 +179,7 @@ impl fmt::Display for Break {
 }
 
 /// Returns common queries, each with its name.
-fn questions(session: &Session) -> [(&'static str, Query); 9] {
+fn common_queries(session: &Session) -> [(&'static str, Query); 9] {
     let now = session.now;
     [
         (

@@ -83,11 +83,11 @@ fn errors_of_flags_describe_valid_values() {
         ),
         (
             ["--limit", "many"],
-            "invalid value 'many' for '--limit <NUMBER>': expected a whole number, such as 20",
+            "invalid value 'many' for '--limit <NUMBER>': expected a number such as 20",
         ),
         (
             ["--limit", "-1"],
-            "'-1' for '--limit <NUMBER>': expected a whole number",
+            "'-1' for '--limit <NUMBER>': expected a number",
         ),
         (["--tz", "Europe/Berln"], "did you mean `Europe/Berlin`?"),
     ] {
@@ -144,7 +144,7 @@ fn missing_names_have_suggestions() {
         stderr(&store, &["log", "(model:User OR model:Invoice)"], 0),
         ""
     );
-    // Nothing is left of what is not excluded.
+    // Only excluded models exist.
     let nothing = ["log", "actor:x NOT (model:Usr OR model:User)"];
     assert_eq!(stderr(&store, &nothing, 0), "");
     let message = stderr(&store, &["history", "User", "99"], 1);

@@ -152,8 +152,8 @@ fn an_export_has_the_bytes_that_are_stored() {
 fn intact_entries_of_a_damaged_store_are_exported() {
     let folder = scratch::folder();
     let store = trail(&folder);
-    let whole = stdout(&store, &["export"]);
-    let lines: Vec<&str> = whole.lines().collect();
+    let intact = stdout(&store, &["export"]);
+    let lines: Vec<&str> = intact.lines().collect();
     let printed = |args: &[&str], code| {
         let output = scratch::run(&store, args);
         let message = String::from_utf8_lossy(&output.stderr);
@@ -163,7 +163,7 @@ fn intact_entries_of_a_damaged_store_are_exported() {
     // No entry, but its bytes can be had.
     scratch::damage(&store, "'no entry'", 5);
     let saved = printed(&["export"], 3);
-    assert_eq!(saved, whole.replace(lines[4], "no entry"));
+    assert_eq!(saved, intact.replace(lines[4], "no entry"));
     let message = stderr(&store, &["export"], 3);
     assert!(message.contains("row 5 is not an entry"), "{message}");
     let file = folder.join("saved.jsonl");
@@ -195,7 +195,7 @@ fn intact_entries_of_a_damaged_store_are_exported() {
         })
         .expect("damaged");
     let text = serde_json::Value::from("two\nlines").to_string();
-    assert_eq!(printed(&["export"], 3), whole.replace(lines[4], &text));
+    assert_eq!(printed(&["export"], 3), intact.replace(lines[4], &text));
     for rows in ["entry", "change"] {
         let csv = printed(&["export", "--format", "csv", "--rows", rows], 3);
         assert!(!csv.contains("two"), "{csv}");

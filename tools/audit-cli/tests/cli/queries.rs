@@ -319,7 +319,7 @@ pub(crate) fn blame_shows_the_entry_of_each_part(store: &Path) {
         json(store, &["blame", "User", "42", "--path", "city"]).len(),
         1
     );
-    // Of what was deleted, the version before.
+    // A deleted object has the parts of the version before.
     let gone = stdout(store, &["blame", "User", "43"]);
     assert!(
         gone.starts_with("version 2 deleted the object; these are the parts of version 1\n"),

@@ -8,7 +8,7 @@ use auditlog::prelude::*;
 use auditlog::sqlite::SqliteStore;
 use serde_json::Value;
 
-/// A text that would turn a terminal red, clear it and reorder what is read.
+/// A text that would colour a terminal red, clear it and reorder the text.
 pub(crate) const HOSTILE: &str = "=1+2\u{1b}[31m\u{1b}[2J\u{9b}2J\r\nfake line\u{202e}txt";
 
 #[derive(Auditable, Clone)]

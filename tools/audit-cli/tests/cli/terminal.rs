@@ -20,7 +20,7 @@ const COLUMNS: NonZero<u16> = NonZero::new(110).unwrap();
 /// A terminal with the command in it.
 struct Terminal {
     screen: Arc<Mutex<vt100::Parser>>,
-    /// Everything that came, byte for byte.
+    /// All received bytes.
     bytes: Arc<Mutex<Vec<u8>>>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -271,7 +271,7 @@ fn following_shows_what_is_written_until_ctrl_c() {
         .append(&[entry("User", "first news")])
         .expect("appended");
     terminal.until("first news");
-    // What is from before the newest but written now is news, too; what was not asked for, not.
+    // An entry with an earlier time that is written now is shown; one that the query excludes is not.
     let mut late = entry("User", "late news");
     late.timestamp = "2025-01-01T00:00:00Z".parse().expect("a time");
     sqlite
