@@ -17,6 +17,7 @@ use rusqlite::Connection;
 
 use crate::error::{at, concerns_one_batch};
 use crate::file::OpenFile;
+use crate::page_cache::SharedPageCache;
 use crate::row::{Inserter, Row};
 
 /// The most rows that share a commit, unless a single batch is larger.
@@ -34,6 +35,8 @@ pub(crate) struct Writer {
     location: String,
     /// `None` in memory.
     file: Option<Arc<OpenFile>>,
+    /// `None` where each connection has a page cache of its own.
+    page_cache: Option<SharedPageCache>,
     commits: AtomicU64,
 }
 
@@ -76,6 +79,7 @@ impl Writer {
     ) -> Self {
         Self {
             queue: Mutex::default(),
+            page_cache: SharedPageCache::of(&connection),
             connection: Mutex::new(Some(connection)),
             location,
             file,
@@ -214,11 +218,22 @@ impl Writer {
         }
     }
 
+    /// Begins a transaction that inserts some rows.
+    fn begin(&self, connection: &Connection, rows: usize) -> Outcome {
+        if let Some(page_cache) = &self.page_cache {
+            page_cache
+                .make_space(connection, rows)
+                .map_err(at(&self.location))?;
+        }
+        run(connection, "BEGIN IMMEDIATE", &self.location)
+    }
+
     fn commit_one(&self, rows: &[Row<'_>]) -> Outcome {
         let connection = self.connection();
         let connection = connection.as_ref().ok_or(StoreError::Closed)?;
         self.prepare(connection)?;
-        let done = begin(connection, &self.location)
+        let done = self
+            .begin(connection, rows.len())
             .and_then(|()| insert(connection, rows, &self.location))
             .and_then(|()| commit(connection, &self.location))
             .and_then(|()| self.confirm(connection));
@@ -294,7 +309,9 @@ impl Writer {
         batches: &[&[Row<'_>]],
     ) -> Result<Vec<Outcome>, StoreError> {
         self.prepare(connection)?;
-        let done = begin(connection, &self.location)
+        let rows = batches.iter().map(|rows| rows.len()).sum();
+        let done = self
+            .begin(connection, rows)
             .and_then(|()| {
                 batches
                     .iter()
@@ -324,7 +341,7 @@ impl Writer {
         connection: &Connection,
         batches: &[&[Row<'_>]],
     ) -> Result<Vec<Outcome>, StoreError> {
-        begin(connection, &self.location)?;
+        self.begin(connection, 0)?;
         let mut outcomes = Vec::with_capacity(batches.len());
         for rows in batches {
             run(connection, "SAVEPOINT audit_batch", &self.location)?;
@@ -417,10 +434,6 @@ impl Drop for Group {
 pub(crate) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<bool> {
     let sql = format!("PRAGMA main.wal_checkpoint({mode})");
     connection.query_row(&sql, [], |row| row.get(0))
-}
-
-fn begin(connection: &Connection, location: &str) -> Outcome {
-    run(connection, "BEGIN IMMEDIATE", location)
 }
 
 fn commit(connection: &Connection, location: &str) -> Outcome {

@@ -26,9 +26,17 @@ const DAMAGE: Damage = Damage {
 pub(super) fn open(path: &Path, need: Need) -> Result<SqliteStore, StoreError> {
     require_file(path)?;
     if need == Need::Create && !path.exists() {
-        return SqliteOptions::new().pass_over_damaged().open(path);
+        return options().open(path);
     }
     open_existing(path, need != Need::Read).map_err(|error| explained(error, path))
+}
+
+/// Returns the settings of a command: it shows what is left of a damaged file, and what it writes, it
+/// writes in bulk.
+fn options() -> SqliteOptions {
+    SqliteOptions::new()
+        .pass_over_damaged()
+        .checkpoint_pages(16_000)
 }
 
 /// Refuses what is no file before anything waits for it, as for the other end of a pipe.
@@ -62,7 +70,7 @@ fn explained(error: StoreError, path: &Path) -> StoreError {
 
 /// Opens a file of the store's own, or an application's that has the trail's tables in it.
 fn open_existing(path: &Path, writes: bool) -> Result<SqliteStore, StoreError> {
-    let own = SqliteOptions::new().create(false).pass_over_damaged();
+    let own = options().create(false);
     let reading = own.clone().read_only().open(path);
     let (options, store) = match reading {
         Err(foreign @ StoreError::Foreign { .. }) => {
