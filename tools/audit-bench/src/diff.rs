@@ -8,16 +8,12 @@ use serde_json::Value;
 
 use crate::allocations;
 use crate::by_hand::{ByHand, push, through_json};
-use crate::measure::{Budget, compare, row};
+use crate::measure::{Budget, compare};
 use crate::model::{
     Account, Address, Basket, Item, LISTS, Order, Status, Wide, account_one, account_six,
     order_two, wide_one,
 };
 
-#[cfg_attr(
-    not(feature = "peers"),
-    expect(clippy::unnecessary_wraps, reason = "a group like the others")
-)]
 pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     let old = Account::sample();
     let same = old.clone();
@@ -86,20 +82,7 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
         );
     }
 
-    row(
-        "diff/flat12/equal/allocations",
-        count(|| ours(&same)),
-        1.0,
-        "",
-        Budget::Value(0.0),
-    );
-    row(
-        "diff/nested/equal/allocations",
-        count(|| auditlog::diff(&order, &order_same)),
-        1.0,
-        "",
-        Budget::Value(0.0),
-    );
+    allocations::rows("diff")?;
 
     let by_serde = limit(0.1);
     compare(
@@ -117,11 +100,6 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     #[cfg(feature = "peers")]
     crate::peers::run()?;
     Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a handful")]
-fn count<R>(work: impl FnOnce() -> R) -> f64 {
-    allocations::count(work) as f64
 }
 
 #[expect(clippy::float_cmp, reason = "by hand as one writes it")]

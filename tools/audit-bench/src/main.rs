@@ -1,8 +1,13 @@
 //! Measures auditlog beside hand-written or raw code that does the same work, in one run.
 //!
-//! `cargo run --release -p audit-bench -- <group>...`, groups `diff`, `draft`, `sqlite`,
-//! `history` and `build` (all without an argument). Each row is the median of interleaved rounds:
-//! `<name> ours=<value> reference=<value> ratio=<x> budget=<y> ok|OVER`.
+//! `cargo audit-bench -- <group>...`, groups `diff`, `draft`, `entry`, `sqlite`, `history` and
+//! `build` (all without an argument). Each row is the median of interleaved rounds:
+//! `<name> ours=<value> reference=<value> ratio=<x> budget=<y> ok|OVER`. With `--markdown` the rows
+//! are those of a table in Markdown, for `docs/benchmarks.md`.
+//!
+//! The alias `cargo audit-bench` builds SQLite with a page cache for each connection
+//! (`.cargo/config.toml`). Otherwise both sides of a row share one, and whichever fills it first
+//! is faster; the first line of the output says which it is.
 //!
 //! With `--features postgres` there is the group `postgres`, which needs a server: it is found
 //! as the tests find one. With `--features peers` the group `diff` goes on with other crates that diff values.
@@ -12,6 +17,7 @@ mod build;
 mod by_hand;
 mod diff;
 mod draft;
+mod entry;
 mod history;
 mod measure;
 mod model;
@@ -24,12 +30,13 @@ mod sqlite;
 use std::error::Error;
 use std::process::ExitCode;
 
-/// A group of rows.
-type Group = (&'static str, fn() -> Result<(), Box<dyn Error>>);
+type Run = fn() -> Result<(), Box<dyn Error>>;
 
-const GROUPS: &[Group] = &[
+/// The groups of rows.
+const GROUPS: &[(&str, Run)] = &[
     ("diff", diff::run),
     ("draft", draft::run),
+    ("entry", entry::run),
     ("sqlite", sqlite::run),
     ("history", history::run),
     #[cfg(feature = "postgres")]
@@ -37,21 +44,20 @@ const GROUPS: &[Group] = &[
     ("build", build::run),
 ];
 
-fn main() -> ExitCode {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
-    if wanted == ["iterate"] {
-        return match history::iterate() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error}");
-                ExitCode::FAILURE
-            }
-        };
-    }
+/// What this program does when it starts itself.
+const CHILDREN: &[(&str, Run)] = &[
+    ("iterate", history::iterate),
+    (sqlite::neighbour::ARGUMENT, sqlite::neighbour::child),
     #[cfg(feature = "postgres")]
-    if wanted == [postgres::awake::ARGUMENT] {
-        postgres::awake::run();
-        return ExitCode::SUCCESS;
+    (postgres::awake::ARGUMENT, postgres::awake::run),
+];
+
+fn main() -> ExitCode {
+    let wanted = measure::configure(std::env::args().skip(1));
+    if let [wanted] = &wanted[..]
+        && let Some((name, run)) = CHILDREN.iter().find(|(name, _)| name == wanted)
+    {
+        return finish(name, run());
     }
     for name in &wanted {
         if !GROUPS.iter().any(|(group, _)| group == name) {
@@ -60,14 +66,23 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     }
+    let mut outcome = sqlite::build().map(|build| measure::heading(&build));
     for (group, run) in GROUPS {
-        if !wanted.is_empty() && !wanted.iter().any(|name| name == group) {
-            continue;
-        }
-        if let Err(error) = run() {
-            eprintln!("group {group} failed: {error}");
-            return ExitCode::FAILURE;
+        if wanted.is_empty() || wanted.iter().any(|name| name == group) {
+            outcome = outcome.and_then(|()| {
+                run().map_err(|error| format!("group {group} failed: {error}").into())
+            });
         }
     }
-    ExitCode::SUCCESS
+    finish("audit-bench", outcome)
+}
+
+fn finish(name: &str, outcome: Result<(), Box<dyn Error>>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

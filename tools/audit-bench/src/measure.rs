@@ -2,7 +2,10 @@
 
 use std::fmt::Display;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use chrono::{DateTime, Utc};
 
 /// How many rounds a row has.
 const ROUNDS: usize = 41;
@@ -44,8 +47,53 @@ pub(crate) enum Budget {
     AtLeast(f64),
     /// Ours, at most.
     Value(f64),
-    /// None: a row to compare.
+    /// Anything: the row is there to compare.
     None,
+}
+
+/// The argument with which rows are printed as those of a table in Markdown.
+const MARKDOWN: &str = "--markdown";
+
+static IN_MARKDOWN: AtomicBool = AtomicBool::new(false);
+
+/// Takes the arguments that say how rows are printed, and returns the others.
+pub(crate) fn configure(arguments: impl IntoIterator<Item = String>) -> Vec<String> {
+    let (own, others): (Vec<_>, Vec<_>) = arguments
+        .into_iter()
+        .partition(|argument| argument == MARKDOWN);
+    IN_MARKDOWN.store(!own.is_empty(), Ordering::Relaxed);
+    others
+}
+
+/// Returns the arguments with which another program prints rows as this one does.
+pub(crate) fn arguments() -> Option<&'static str> {
+    IN_MARKDOWN.load(Ordering::Relaxed).then_some(MARKDOWN)
+}
+
+/// Prints when and on which machine the rows were measured, and with which libraries.
+pub(crate) fn heading(libraries: &str) {
+    let now = DateTime::<Utc>::from(SystemTime::now());
+    let date = now.format("%Y-%m-%d");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let heading = format!(
+        "Measured on {date}: {}, {cores} cores, {} {}; {libraries}.",
+        processor().unwrap_or_else(|| "an unknown processor".to_owned()),
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+    );
+    if arguments().is_none() {
+        println!("{heading}");
+        return;
+    }
+    println!("{heading}\n");
+    println!("| row | ours | reference | ratio | budget | |");
+    println!("|---|---:|---:|---:|---:|---|");
+}
+
+fn processor() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(": ")?.1.to_owned())
 }
 
 /// Prints a row.
@@ -57,9 +105,15 @@ pub(crate) fn row(name: &str, ours: f64, reference: f64, unit: impl Display, bud
         Budget::Value(limit) => (format!("<={limit}{unit}"), verdict(ours <= limit)),
         Budget::None => ("-".to_owned(), "ok"),
     };
-    println!(
-        "{name} ours={ours:.1}{unit} reference={reference:.1}{unit} ratio={ratio:.2} budget={budget} {verdict}"
-    );
+    if arguments().is_some() {
+        println!(
+            "| `{name}` | {ours:.1} {unit} | {reference:.1} {unit} | {ratio:.2} | {budget} | {verdict} |"
+        );
+    } else {
+        println!(
+            "{name} ours={ours:.1}{unit} reference={reference:.1}{unit} ratio={ratio:.2} budget={budget} {verdict}"
+        );
+    }
 }
 
 fn verdict(met: bool) -> &'static str {

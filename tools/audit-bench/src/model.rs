@@ -206,6 +206,15 @@ pub(crate) fn account_one(old: &Account) -> Account {
     }
 }
 
+/// The account with two fields changed.
+pub(crate) fn account_two(old: &Account) -> Account {
+    Account {
+        email: "new@example.com".to_owned(),
+        logins: 18,
+        ..old.clone()
+    }
+}
+
 /// The account with six fields changed.
 pub(crate) fn account_six(old: &Account) -> Account {
     Account {

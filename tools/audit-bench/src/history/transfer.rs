@@ -70,6 +70,7 @@ fn export_by_hand(raw: &Connection, file: &Path) -> Outcome<()> {
 fn import(lines: &Path, file: &Path) -> Outcome<()> {
     let store = SqliteStore::options()
         .durability(Durability::Relaxed)
+        .checkpoint_pages(16_000)
         .open(file)?;
     let mut batch: Vec<LogEntry> = Vec::with_capacity(BATCH);
     for line in BufReader::new(std::fs::File::open(lines)?)

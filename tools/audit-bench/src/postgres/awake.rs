@@ -48,7 +48,7 @@ impl Drop for Awake {
 }
 
 /// Is such a process: busy until its input ends, which it does with the program that started it.
-pub(crate) fn run() {
+pub(crate) fn run() -> crate::history::Outcome<()> {
     let waiting = thread::spawn(|| {
         let mut nothing = [0];
         while let Ok(1..) = stdin().read(&mut nothing) {}
@@ -56,4 +56,7 @@ pub(crate) fn run() {
     while !waiting.is_finished() {
         std::hint::spin_loop();
     }
+    waiting
+        .join()
+        .map_err(|_| "the thread that reads the input panicked".into())
 }
