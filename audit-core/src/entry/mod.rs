@@ -19,7 +19,7 @@ use crate::actor::Actor;
 use crate::change::Changes;
 use crate::error::StoreError;
 use crate::json::canonical::{self, Canonical};
-use crate::json::nesting;
+use crate::json::{nesting, writer};
 use crate::level::Level;
 use crate::one_line::OneLine;
 
@@ -220,7 +220,7 @@ impl LogEntry {
     /// have the same path. Drafts do not produce such entries, but hooks may.
     pub fn to_canonical_json(&self) -> Result<String, StoreError> {
         // Most entries are shorter, so that the text need not grow.
-        canonical::write(self, 640).map_err(|error| StoreError::Invalid {
+        writer::write(self, 640).map_err(|error| StoreError::Invalid {
             id: self.id,
             detail: error.to_string(),
         })

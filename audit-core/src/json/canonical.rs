@@ -1,70 +1,10 @@
 //! The canonical JSON form: keys sorted by code point, no whitespace, exact numbers.
 
-use std::io;
-
 use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
-use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
-use serde_json::ser::{CompactFormatter, Formatter};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
 
-use super::number::stored_number;
-
-/// Returns the JSON text of a value whose keys serialize in sorted order; `capacity` is its
-/// expected length in bytes.
-pub(crate) fn write(value: &impl Serialize, capacity: usize) -> Result<String, serde_json::Error> {
-    let mut bytes = Vec::with_capacity(capacity);
-    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, ExactNumbers);
-    value.serialize(&mut serializer)?;
-    String::from_utf8(bytes).map_err(serde_json::Error::custom)
-}
-
-/// Writes compact JSON in which the form of a number depends neither on the version of
-/// `serde_json` nor on its feature `arbitrary_precision`, which another crate may enable.
-struct ExactNumbers;
-
-impl Formatter for ExactNumbers {
-    fn write_f32<W: io::Write + ?Sized>(&mut self, writer: &mut W, float: f32) -> io::Result<()> {
-        let mut text = Vec::with_capacity(24);
-        CompactFormatter.write_f32(&mut text, float)?;
-        write_float(writer, &text)
-    }
-
-    fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, float: f64) -> io::Result<()> {
-        let mut text = Vec::with_capacity(24);
-        CompactFormatter.write_f64(&mut text, float)?;
-        write_float(writer, &text)
-    }
-
-    /// Writes a number whose digits `serde_json` keeps.
-    fn write_number_str<W: io::Write + ?Sized>(
-        &mut self,
-        writer: &mut W,
-        digits: &str,
-    ) -> io::Result<()> {
-        match stored_number(digits) {
-            Value::Number(float) if float.is_f64() => {
-                write_float(writer, float.to_string().as_bytes())
-            }
-            // Digits need no escapes.
-            Value::String(digits) => write!(writer, "\"{digits}\""),
-            integer => write!(writer, "{integer}"),
-        }
-    }
-}
-
-/// Writes the shortest digits of a float, with a sign in a positive exponent as in JavaScript.
-/// `serde_json` writes that sign depending on its version.
-fn write_float<W: io::Write + ?Sized>(writer: &mut W, float: &[u8]) -> io::Result<()> {
-    let exponent = float.iter().position(|byte| *byte == b'e');
-    match exponent.map(|at| float.split_at(at + 1)) {
-        Some((mantissa, exponent @ [b'0'..=b'9', ..])) => {
-            writer.write_all(mantissa)?;
-            writer.write_all(b"+")?;
-            writer.write_all(exponent)
-        }
-        _ => writer.write_all(float),
-    }
-}
+use super::writer::write;
 
 /// Returns a time in stored form: RFC 3339 in UTC with six fractional digits, so that the text
 /// sorts like the time.
@@ -145,41 +85,7 @@ pub(crate) fn text(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-    use serde_json::json;
-
-    #[test]
-    fn the_bytes_equal_those_of_serde_json() {
-        let map = BTreeMap::from([("", true), ("a\n\"b\"", false)]);
-        let floats = [0.1, 1e300, -0.0, 5e-324, 1.0, f64::NAN, f64::INFINITY, 1e16];
-        let integers = (i8::MIN, i64::MIN, u64::MAX, i128::MIN, u128::MAX);
-        let value = json!({"a": [null, true, 1.5, "\u{1}", {}, []], "b\\": {"c": -3}});
-        let all = (
-            map,
-            floats,
-            [0.1_f32, 1e30],
-            integers,
-            value,
-            '"',
-            [0_u8; 0],
-        );
-        assert_eq!(
-            super::write(&all, 0).unwrap(),
-            serde_json::to_string(&all).unwrap()
-        );
-    }
-
-    #[test]
-    fn a_positive_exponent_has_a_sign() {
-        assert_eq!(super::write(&[1e300, 1e-7], 0).unwrap(), "[1e+300,1e-7]");
-        for (float, written) in [("1e300", "1e+300"), ("1e+300", "1e+300"), ("1.5", "1.5")] {
-            let mut text = Vec::new();
-            super::write_float(&mut text, float.as_bytes()).unwrap();
-            assert_eq!(text, written.as_bytes());
-        }
-    }
 
     #[test]
     fn a_timestamp_equals_the_text_of_chrono() {
