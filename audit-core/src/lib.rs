@@ -76,10 +76,13 @@ pub use crate::registry::options::RegisterOptions;
 pub use crate::registry::settings::SnapshotPolicy;
 pub use crate::registry::upcast::Upcast;
 pub use crate::sink::{Filtered, JsonLinesSink, LogSink, Sink, SinkError, SinkFn, sink_fn};
+pub use crate::store::follow::{Batch, Follow, ParsePositionError, Position, Stored};
+pub use crate::store::health;
 pub use crate::store::memory::MemoryStore;
 pub use crate::store::query::{
     Cursor, Filter, Group, ParseCursorError, ParseQueryError, ParseTimeError, Query, parse_time,
 };
+pub use crate::store::trail::{DamageReport, DamagedRow, TrailStore};
 pub use crate::store::{AsyncStore, Page, Store, StoreFuture};
 pub use crate::value::AuditValue;
 pub use crate::value::auditable::Auditable;
@@ -94,6 +97,7 @@ pub mod backend {
     pub use crate::json::nesting::MAX_DEPTH;
     pub use crate::pipeline::receipt::Receipts;
     pub use crate::record::pending::IntoPending;
+    pub use crate::store::follow::SequencePosition;
     pub use crate::store::projection;
     pub use crate::store::query::limit;
 }

@@ -71,6 +71,15 @@ pub enum StoreError {
     /// The groups of the query ([`Query::any_of`](crate::Query::any_of),
     /// [`Query::not`](crate::Query::not)) are nested more than 32 deep.
     QueryTooDeep,
+    /// The store cannot be followed from a [`Position`](crate::Position).
+    InvalidPosition {
+        /// The location of the store.
+        location: String,
+        /// The text of the position.
+        position: String,
+        /// The reason.
+        detail: String,
+    },
     /// The store contains data that it cannot have written.
     Corrupt {
         /// The location of the store.
@@ -180,6 +189,14 @@ impl fmt::Display for StoreError {
             Self::QueryTooDeep => {
                 f.write_str("the query is invalid: its groups are nested more than 32 deep")
             }
+            Self::InvalidPosition {
+                location,
+                position,
+                detail,
+            } => write!(
+                f,
+                "{location} cannot be followed from the position `{position}`: {detail}"
+            ),
             Self::Corrupt { location, detail } => write!(f, "{location} is damaged: {detail}"),
             Self::Unsupported { operation } => write!(f, "this store cannot {operation}"),
             Self::NoStore => f.write_str(

@@ -1,6 +1,6 @@
 //! A store in memory, for tests and for programs that have not chosen one yet.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::follow::{Batch, Follow, Position, SequencePosition, Stored};
+use super::health::{Engine, Health, Location};
+use super::projection::{id_range, id_suffix};
 use super::query::Query;
+use super::trail::TrailStore;
 use super::{Page, Store};
 use crate::entry::{LogEntry, ObjectRef, to_micros};
 use crate::error::StoreError;
@@ -24,15 +28,49 @@ pub struct MemoryStore {
     kept: Arc<Mutex<Kept>>,
 }
 
+/// The name of this kind of store in positions.
+const KIND: &str = "memory";
+/// The location in errors.
+const LOCATION: &str = "the memory store";
+
 #[derive(Default)]
 struct Kept {
     entries: BTreeMap<(DateTime<Utc>, Uuid), String>,
     times: HashMap<Uuid, DateTime<Utc>>,
+    /// The entries by their numbers in the order of appending.
+    order: Vec<(u64, Uuid)>,
+    /// The number of the last entry appended, removed ones included.
+    last: u64,
 }
 
 impl Kept {
     fn find(&self, id: Uuid) -> Option<&String> {
         self.entries.get(&(*self.times.get(&id)?, id))
+    }
+
+    fn insert(&mut self, time: DateTime<Utc>, id: Uuid, text: String) {
+        if self.entries.insert((time, id), text).is_none() {
+            self.last += 1;
+            self.order.push((self.last, id));
+            self.times.insert(id, time);
+        }
+    }
+
+    /// Returns the entries whose ids meet a condition, by id.
+    fn by_id(
+        &self,
+        limit: usize,
+        wanted: impl Fn(Uuid) -> bool,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let mut ids: Vec<Uuid> = self
+            .times
+            .keys()
+            .copied()
+            .filter(|id| wanted(*id))
+            .collect();
+        ids.sort_unstable();
+        let texts = ids.into_iter().take(limit).filter_map(|id| self.find(id));
+        texts.map(|text| read(text)).collect()
     }
 }
 
@@ -58,7 +96,11 @@ impl MemoryStore {
     }
 
     pub(crate) fn clear(&self) {
-        *self.lock() = Kept::default();
+        let mut kept = self.lock();
+        *kept = Kept {
+            last: kept.last,
+            ..Kept::default()
+        };
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -97,9 +139,7 @@ impl Store for MemoryStore {
             }
         }
         for (entry, text) in entries.iter().zip(texts) {
-            let time = to_micros(entry.timestamp);
-            kept.entries.insert((time, entry.id), text);
-            kept.times.insert(entry.id, time);
+            kept.insert(to_micros(entry.timestamp), entry.id, text);
         }
         Ok(())
     }
@@ -157,13 +197,102 @@ impl Store for MemoryStore {
             kept.entries.remove(key);
             kept.times.remove(&key.1);
         }
+        if !gone.is_empty() {
+            let Kept { times, order, .. } = &mut *kept;
+            order.retain(|(_, id)| times.contains_key(id));
+        }
         Ok(gone.len() as u64)
+    }
+}
+
+impl Follow for MemoryStore {
+    fn position(&self) -> Result<Position, StoreError> {
+        let kept = self.lock();
+        let newest = kept.order.last();
+        let id = newest.filter(|(number, _)| *number == kept.last);
+        SequencePosition {
+            number: kept.last,
+            id: id.map(|(_, id)| *id),
+        }
+        .position(KIND)
+    }
+
+    /// A position is one of this store and its clones: it ends with the process.
+    fn committed_after(&self, at: &Position, limit: usize) -> Result<Batch, StoreError> {
+        let kept = self.lock();
+        let sequence = SequencePosition::read(at, KIND, LOCATION)?;
+        let after = kept
+            .order
+            .partition_point(|(number, _)| *number <= sequence.number);
+        let found = kept.order[..after].last();
+        let found = found.filter(|(number, _)| *number == sequence.number);
+        sequence.check(kept.last, found.map(|(_, id)| *id), at, LOCATION)?;
+        let mut batch = Batch::new(Vec::new(), at.clone());
+        for (number, id) in kept.order[after..].iter().take(limit) {
+            let position = SequencePosition {
+                number: *number,
+                id: Some(*id),
+            };
+            batch.next = position.position(KIND)?;
+            let bytes = kept.find(*id).map(String::as_str).unwrap_or_default();
+            batch
+                .entries
+                .push(Stored::new(*id, bytes, batch.next.clone()));
+        }
+        Ok(batch)
+    }
+}
+
+impl TrailStore for MemoryStore {
+    fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
+        let kept = self.lock();
+        let texts = ids.iter().filter_map(|id| kept.find(*id));
+        texts.map(|text| read(text)).collect()
+    }
+
+    fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        match id_range(prefix) {
+            Some([first, last]) => self.lock().by_id(limit, |id| (first..=last).contains(&id)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        match id_suffix(suffix) {
+            Some(digits) => {
+                let ends = |id: Uuid| id.simple().to_string().ends_with(&digits);
+                self.lock().by_id(limit, ends)
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn models(&self) -> Result<Vec<String>, StoreError> {
+        let kept = self.lock();
+        let models: Result<BTreeSet<String>, StoreError> = kept
+            .entries
+            .values()
+            .map(|text| read(text).map(|entry| entry.model))
+            .collect();
+        Ok(models?.into_iter().collect())
+    }
+
+    fn schema_version(&self) -> Result<Option<u32>, StoreError> {
+        Ok(None)
+    }
+
+    /// Reports the number of entries. There are no plans: a query reads all entries.
+    fn health(&self, _: &[(&'static str, Query)]) -> Result<Health, StoreError> {
+        let engine = Engine::new(KIND, "memory", env!("CARGO_PKG_VERSION"));
+        let mut health = Health::new(Location::Memory, engine);
+        health.entries = self.len() as u64;
+        Ok(health)
     }
 }
 
 fn read(text: &str) -> Result<LogEntry, StoreError> {
     LogEntry::from_json(text).map_err(|error| StoreError::Corrupt {
-        location: "the memory store".to_owned(),
+        location: LOCATION.to_owned(),
         detail: error.to_string(),
     })
 }

@@ -1,17 +1,26 @@
 //! Stores: where the trail is kept.
 
+pub(crate) mod follow;
+pub mod health;
 pub(crate) mod memory;
 pub mod projection;
 pub(crate) mod query;
+pub(crate) mod trail;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
+use self::follow::{Batch, Follow, Position};
+use self::health::Health;
 use self::query::{Cursor, Query};
+use self::trail::{DamageReport, TrailStore};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::error::StoreError;
 
@@ -283,6 +292,62 @@ macro_rules! pointers {
 
             fn as_async(&self) -> Option<&dyn AsyncStore> {
                 (**self).as_async()
+            }
+        }
+
+        impl<S: Follow + ?Sized> Follow for $pointer {
+            fn position(&self) -> Result<Position, StoreError> {
+                (**self).position()
+            }
+
+            fn committed_after(&self, at: &Position, limit: usize) -> Result<Batch, StoreError> {
+                (**self).committed_after(at, limit)
+            }
+        }
+
+        impl<S: TrailStore + ?Sized> TrailStore for $pointer {
+            fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
+                (**self).by_ids(ids)
+            }
+
+            fn with_id_prefix(
+                &self,
+                prefix: &str,
+                limit: usize,
+            ) -> Result<Vec<LogEntry>, StoreError> {
+                (**self).with_id_prefix(prefix, limit)
+            }
+
+            fn with_id_suffix(
+                &self,
+                suffix: &str,
+                limit: usize,
+            ) -> Result<Vec<LogEntry>, StoreError> {
+                (**self).with_id_suffix(suffix, limit)
+            }
+
+            fn models(&self) -> Result<Vec<String>, StoreError> {
+                (**self).models()
+            }
+
+            fn schema_version(&self) -> Result<Option<u32>, StoreError> {
+                (**self).schema_version()
+            }
+
+            fn health(&self, queries: &[(&'static str, Query)]) -> Result<Health, StoreError> {
+                (**self).health(queries)
+            }
+
+            fn damaged(&self) -> DamageReport {
+                (**self).damaged()
+            }
+
+            fn file(&self) -> Option<&Path> {
+                (**self).file()
+            }
+
+            fn backup(&self, to: &Path) -> Result<(), StoreError> {
+                (**self).backup(to)
             }
         }
     )*};

@@ -1,9 +1,15 @@
 //! A store that fails on demand.
 
 use std::io;
+use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
+use audit_core::health::Health;
+use audit_core::{
+    Batch, DamageReport, Follow, LogEntry, ObjectRef, Page, Position, Query, Store, StoreError,
+    TrailStore,
+};
+use uuid::Uuid;
 
 /// How an append of a [`FaultStore`] fails.
 #[derive(Clone, Debug)]
@@ -76,7 +82,7 @@ impl<S: Store> FaultStore<S> {
         self.plan().held = true;
     }
 
-    /// Makes `find` and `count` fail until [`heal`](Self::heal).
+    /// Makes everything that reads fail until [`heal`](Self::heal).
     pub fn fail_reads(&self, error: StoreError) {
         self.plan().reads = Some(error);
     }
@@ -170,5 +176,62 @@ impl<S: Store> Store for FaultStore<S> {
 
     fn flush(&self) -> Result<(), StoreError> {
         self.inner.flush()
+    }
+}
+
+impl<S: Follow> Follow for FaultStore<S> {
+    fn position(&self) -> Result<Position, StoreError> {
+        self.check_read()?;
+        self.inner.position()
+    }
+
+    fn committed_after(&self, at: &Position, limit: usize) -> Result<Batch, StoreError> {
+        self.check_read()?;
+        self.inner.committed_after(at, limit)
+    }
+}
+
+impl<S: TrailStore> TrailStore for FaultStore<S> {
+    fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
+        self.check_read()?;
+        self.inner.by_ids(ids)
+    }
+
+    fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.check_read()?;
+        self.inner.with_id_prefix(prefix, limit)
+    }
+
+    fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.check_read()?;
+        self.inner.with_id_suffix(suffix, limit)
+    }
+
+    fn models(&self) -> Result<Vec<String>, StoreError> {
+        self.check_read()?;
+        self.inner.models()
+    }
+
+    fn schema_version(&self) -> Result<Option<u32>, StoreError> {
+        self.check_read()?;
+        self.inner.schema_version()
+    }
+
+    fn health(&self, queries: &[(&'static str, Query)]) -> Result<Health, StoreError> {
+        self.check_read()?;
+        self.inner.health(queries)
+    }
+
+    fn damaged(&self) -> DamageReport {
+        self.inner.damaged()
+    }
+
+    fn file(&self) -> Option<&Path> {
+        self.inner.file()
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        self.check_read()?;
+        self.inner.backup(to)
     }
 }

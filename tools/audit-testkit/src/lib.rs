@@ -16,7 +16,6 @@
 pub mod conformance;
 mod damage;
 mod fault;
-mod groups;
 mod sample;
 
 pub use crate::damage::{DamagedRows, passes_over_damaged_rows};

@@ -142,6 +142,46 @@ fn value(random: &mut Random) -> Value {
     }
 }
 
+/// An entry without anything that is optional, a second after the one before.
+pub(crate) fn plain(number: usize) -> LogEntry {
+    let second = u32::try_from(number).unwrap_or(0);
+    let mut entry = LogEntry::new("update", "Note", number.to_string(), "a note");
+    entry.timestamp = time("2026-03-01T12:00:00Z") + TimeDelta::seconds(second.into());
+    entry.id = Uuid::from_u64_pair(0x0195_0000_0000_7000, (0b10 << 62) | u64::from(second));
+    entry
+}
+
+pub(crate) fn time(text: &str) -> DateTime<Utc> {
+    match text.parse() {
+        Ok(time) => time,
+        Err(error) => panic!("`{text}` is not a time: {error}"),
+    }
+}
+
+pub(crate) fn change(path: &str, old: Option<Value>, new: Option<Value>) -> Change {
+    match path.parse::<Path>() {
+        Ok(path) => Change::new(path, old, new),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub(crate) const ODD_TEXTS: [&str; 14] = [
+    "",
+    " ",
+    "'",
+    "\"",
+    "\\",
+    "it's; DROP TABLE audit_entry; --",
+    "%_*?",
+    "line\nbreak\ttab\r",
+    "\0",
+    "before\0after",
+    "\u{1}\u{1f}\u{7f}\u{80}",
+    "\u{202e}txt.exe\u{feff}\u{2028}",
+    "Zażółć gęślą 漢字 \u{1F9D1}\u{200D}\u{1F680}",
+    "e\u{301}",
+];
+
 /// The generator `SplitMix64` (Steele, Lea and Flood, 2014): small, and the same everywhere.
 pub(crate) struct Random(u64);
 

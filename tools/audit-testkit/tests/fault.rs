@@ -1,6 +1,6 @@
 //! The store that fails on demand.
 
-use audit_core::{MemoryStore, Query, Store, StoreError};
+use audit_core::{Follow, MemoryStore, Query, Store, StoreError, TrailStore};
 use audit_testkit::{Fault, FaultStore, conformance, entries};
 
 fn full() -> StoreError {
@@ -51,6 +51,8 @@ fn everything_fails_until_it_is_healed() {
     }
     assert!(matches!(store.find(&Query::new()), Err(StoreError::Closed)));
     assert!(store.count(&Query::new()).is_err());
+    assert!(store.position().is_err());
+    assert!(store.models().is_err());
     store.heal();
     store.append(&entries(1, 1)).unwrap();
     assert_eq!(store.count(&Query::new()).unwrap(), 1);
@@ -71,7 +73,14 @@ fn a_conflict_of_the_inner_store_is_not_hidden() {
 
 #[test]
 fn without_a_fault_it_keeps_the_contract() {
+    let store = || FaultStore::new(MemoryStore::new());
     for (_, check) in conformance::CHECKS {
-        check(&FaultStore::new(MemoryStore::new()));
+        check(&store());
+    }
+    for (_, check) in conformance::FOLLOW_CHECKS {
+        check(&store());
+    }
+    for (_, check) in conformance::TRAIL_CHECKS {
+        check(&store());
     }
 }

@@ -17,11 +17,10 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::conformance::{all, append, check, count, exported, find, must, objects, paged, sorted};
+use super::access::{Meets, all, append, check, count, find, must, paged, sorted};
+use super::exports::exported;
+use super::objects::objects;
 use crate::sample::{Random, entries};
-
-/// Whether an entry meets a query's conditions.
-type Meets<'m> = dyn Fn(&LogEntry) -> bool + 'm;
 
 /// Alternatives and negations, alone, nested, and next to other conditions. A negation is the
 /// exact complement, so that it keeps entries without a value too.
