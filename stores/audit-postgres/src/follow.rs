@@ -1,9 +1,8 @@
-//! Entries in the order of the transactions that wrote them, for whoever follows the trail.
+//! Entries in the order of the numbers of the transactions that wrote them.
 
 use std::fmt;
-use std::str::FromStr;
 
-use audit_core::StoreError;
+use audit_core::{Batch, Position, StoreError, Stored};
 use tokio::time::timeout;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, IsolationLevel, Row, Transaction};
@@ -13,11 +12,15 @@ use crate::connection::{Connections, retrying};
 use crate::error::Failure;
 use crate::schema::Schema;
 
-/// Which transactions are over: all below the first number. The second was not given out yet.
-/// A server that follows another one may not have come as far.
+/// The name of this kind of store in positions.
+pub(crate) const KIND: &str = "postgres";
+
+/// Which trail it is, and which transactions are over: all below the first number. The second was
+/// not given out yet. A server that follows another one may not have come as far.
 const HORIZON: &str = "\
 SELECT pg_snapshot_xmin(s)::text::bigint + {schema}.audit_xact_base(),
-    pg_snapshot_xmax(s)::text::bigint + {schema}.audit_xact_base(), pg_is_in_recovery()
+    pg_snapshot_xmax(s)::text::bigint + {schema}.audit_xact_base(), pg_is_in_recovery(),
+    '{schema}.audit_entry'::regclass::oid
 FROM pg_current_snapshot() AS s";
 
 /// Raises the numbers of this server above those of entries that a restore brought.
@@ -31,7 +34,7 @@ SELECT xact, ts, id, body FROM {schema}.audit_entry WHERE xact >= $1 AND xact < 
 const ONE: &str = "\
 SELECT xact, ts, id, body FROM {schema}.audit_entry WHERE xact = $1 ORDER BY ts, id LIMIT $2";
 
-/// What one transaction wrote after a place.
+/// What one transaction wrote after a time and id.
 const REST: &str = "\
 SELECT xact, ts, id, body FROM {schema}.audit_entry WHERE xact = $1 AND (ts, id) > ($2, $3)
 ORDER BY ts, id LIMIT $4";
@@ -42,87 +45,61 @@ const FIRST: i64 = 10_000;
 /// By how much a span is made longer after one that was not too long, or shorter.
 const FACTOR: i64 = 4;
 
-/// A place in the order in which [`committed_after`](crate::PostgresStore::committed_after)
-/// gives entries out.
-///
-/// It prints as a text that it is read from, so that a program can keep it and go on where it
-/// was. The numbers in it are those of one server's transactions: with those of another one,
-/// such as where a dump was restored, it means nothing. It stays right on a server that
-/// follows this one, and after an upgrade by `pg_upgrade`.
-///
-/// # Example: kept as text
-/// ```
-/// use audit_postgres::Position;
-///
-/// let kept = Position::BEGINNING.to_string();
-/// assert_eq!(kept.parse::<Position>()?, Position::BEGINNING);
-/// # Ok::<(), audit_postgres::ParsePositionError>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position {
+/// The state of a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct XactPosition {
+    /// The OID of the table of all entries, which names the trail; 0 at the start.
+    trail: u32,
     /// What transactions with lower numbers wrote is given out.
     xact: i64,
     /// And of this one what comes up to this time and id.
     after: Option<(i64, Uuid)>,
 }
 
-impl Position {
-    /// The place before all entries.
-    pub const BEGINNING: Self = Self::before(0);
+impl XactPosition {
+    const START: Self = Self::before(0, 0);
 
-    const fn before(xact: i64) -> Self {
-        Self { xact, after: None }
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.xact)?;
-        match &self.after {
-            Some((ts, id)) => write!(f, "_{ts}_{}", id.simple()),
-            None => Ok(()),
+    const fn before(trail: u32, xact: i64) -> Self {
+        Self {
+            trail,
+            xact,
+            after: None,
         }
     }
-}
 
-impl FromStr for Position {
-    type Err = ParsePositionError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn read(position: &Position, location: &str) -> Result<Self, StoreError> {
+        let Some(state) = position.state(KIND, location)? else {
+            return Ok(Self::START);
+        };
         let read = || {
-            let mut parts = text.split('_');
+            let mut parts = state.split(':');
+            let trail = parts.next()?.parse().ok()?;
             let xact = parts.next()?.parse().ok()?;
             let after = match parts.next() {
                 Some(ts) => Some((ts.parse().ok()?, parts.next()?.parse().ok()?)),
                 None => None,
             };
-            (xact >= 0 && parts.next().is_none()).then_some(Self { xact, after })
+            (xact >= 0 && parts.next().is_none()).then_some(Self { trail, xact, after })
         };
-        read().ok_or_else(|| ParsePositionError {
-            text: text.to_owned(),
-        })
+        read().ok_or_else(|| position.invalid(location, "its text is malformed"))
+    }
+
+    fn position(self) -> Result<Position, StoreError> {
+        Position::new(KIND, self)
     }
 }
 
-/// The text is not a position.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParsePositionError {
-    text: String,
-}
-
-impl fmt::Display for ParsePositionError {
+impl fmt::Display for XactPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not a position; expected what a `Position` printed",
-            self.text.escape_debug()
-        )
+        write!(f, "{}:{}", self.trail, self.xact)?;
+        match &self.after {
+            Some((ts, id)) => write!(f, ":{ts}:{}", id.simple()),
+            None => Ok(()),
+        }
     }
 }
 
-impl std::error::Error for ParsePositionError {}
-
-/// Returns the place up to which nothing more comes.
+/// Returns the position up to which nothing more comes.
 pub(crate) async fn position(
     connections: Connections,
     schema: Schema,
@@ -133,13 +110,14 @@ pub(crate) async fn position(
         let connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
             let row = connection.query_one(&sql, &[]).await?;
-            row.try_get(0).map(Position::before)
+            Ok(XactPosition::before(row.try_get(3)?, row.try_get(0)?))
         })
         .await;
         connection.finish(done)
     })
     .await
-    .map_err(|failure| failure.error)
+    .map_err(|failure| failure.error)?
+    .position()
 }
 
 /// Looks once whether the trail was restored from a server that has numbered more transactions, and
@@ -176,16 +154,17 @@ async fn adopt(connections: &Connections, schema: &Schema) {
     }
 }
 
-/// Returns the ids and the bytes of the next entries, and the place after them.
+/// Returns the next entries.
 pub(crate) async fn committed_after(
     connections: Connections,
     schema: Schema,
-    position: Position,
+    at: Position,
     limit: usize,
-) -> Result<(Vec<(Uuid, String)>, Position), StoreError> {
+) -> Result<Batch, StoreError> {
+    let position = XactPosition::read(&at, &connections.location)?;
     adopt(&connections, &schema).await;
     let [horizon, span, one, rest] = [HORIZON, SPAN, ONE, REST].map(|sql| schema.fill(sql));
-    retrying(connections.deadline(), || async {
+    let (found, next) = retrying(connections.deadline(), || async {
         let mut connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
             let transaction = connection
@@ -201,38 +180,54 @@ pub(crate) async fn committed_after(
                 .await?;
             let row = transaction.query_one(&horizon, &[]).await?;
             let (horizon, unused): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let trail = row.try_get(3)?;
+            if position != XactPosition::START && position.trail != trail {
+                return Ok(Err("it is one of another trail"));
+            }
             if position.xact > unused && !row.try_get::<_, bool>(2)? {
-                return Ok(None);
+                return Ok(Err(
+                    "the server has not reached it: it was restored to an earlier state",
+                ));
             }
             let reading = Reading {
                 transaction: &transaction,
+                trail,
                 sql: [&span, &one, &rest],
                 found: Vec::new(),
                 limit,
             };
             let found = reading.read(position, horizon).await?;
             transaction.commit().await?;
-            Ok(Some(found))
+            Ok(Ok(found))
         })
         .await;
-        let unknown = || {
-            Failure::last(StoreError::Unsupported {
-                operation: "go on from a position that it has not come to yet, such as one of \
-                            another server; begin anew, or from the beginning",
-            })
-        };
-        connection.finish(done)?.ok_or_else(unknown)
+        let invalid = |detail| Failure::last(at.invalid(&*connections.location, detail));
+        connection.finish(done)?.map_err(invalid)
     })
     .await
-    .map_err(|failure| failure.error)
+    .map_err(|failure| failure.error)?;
+    let next = if next == position {
+        at
+    } else {
+        next.position()?
+    };
+    let found: Result<_, StoreError> = found
+        .into_iter()
+        .map(|(position, id, body)| Ok(Stored::new(id, body, position.position()?)))
+        .collect();
+    Ok(Batch::new(found?, next))
 }
+
+/// Entries with the positions after them.
+type Found = Vec<(XactPosition, Uuid, String)>;
 
 /// An answer that is put together.
 struct Reading<'t> {
     transaction: &'t Transaction<'t>,
+    trail: u32,
     /// For a span of numbers, for one of them, and for the rest of one.
     sql: [&'t str; 3],
-    found: Vec<(Uuid, String)>,
+    found: Found,
     limit: usize,
 }
 
@@ -240,9 +235,9 @@ impl Reading<'_> {
     /// Reads from a position up to the number below which every transaction is over.
     async fn read(
         mut self,
-        position: Position,
+        position: XactPosition,
         horizon: i64,
-    ) -> Result<(Vec<(Uuid, String)>, Position), Error> {
+    ) -> Result<(Found, XactPosition), Error> {
         let mut xact = position.xact;
         if self.limit == 0 || xact >= horizon {
             return Ok((self.found, position));
@@ -291,7 +286,8 @@ impl Reading<'_> {
                 xact += 1;
             }
         }
-        Ok((self.found, Position::before(xact)))
+        let next = XactPosition::before(self.trail, xact);
+        Ok((self.found, next))
     }
 
     /// How many entries there is room for.
@@ -299,20 +295,21 @@ impl Reading<'_> {
         i64::try_from(self.limit - self.found.len()).unwrap_or(i64::MAX)
     }
 
-    /// Takes rows in order. Returns the place of the last one if there is no room for more.
-    fn take(&mut self, rows: Vec<Row>) -> Result<Option<Position>, Error> {
+    /// Takes rows in order. Returns the position of the last one if there is no room for more.
+    fn take(&mut self, rows: Vec<Row>) -> Result<Option<XactPosition>, Error> {
         let mut taken = Vec::with_capacity(rows.len());
         for row in rows {
-            let location: (i64, i64, Uuid) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            taken.push((location, row.try_get::<_, String>(3)?));
+            let order: (i64, i64, Uuid) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            taken.push((order, row.try_get::<_, String>(3)?));
         }
-        taken.sort_unstable_by_key(|(location, _)| *location);
-        let last = taken.last().map(|((xact, ts, id), _)| Position {
-            xact: *xact,
-            after: Some((*ts, *id)),
-        });
-        let found = taken.into_iter().map(|((_, _, id), body)| (id, body));
-        self.found.extend(found);
+        taken.sort_unstable_by_key(|(order, _)| *order);
+        let trail = self.trail;
+        self.found
+            .extend(taken.into_iter().map(|((xact, ts, id), body)| {
+                let after = Some((ts, id));
+                (XactPosition { trail, xact, after }, id, body)
+            }));
+        let last = self.found.last().map(|(position, _, _)| *position);
         Ok(last.filter(|_| self.left() == 0))
     }
 }
@@ -325,23 +322,39 @@ mod tests {
     fn a_position_is_read_as_it_is_printed() {
         let id = Uuid::from_u128(7);
         for (position, text) in [
-            (Position::BEGINNING, "0".to_owned()),
-            (Position::before(i64::MAX), i64::MAX.to_string()),
             (
-                Position {
-                    xact: 812,
-                    after: Some((-5, id)),
+                XactPosition::before(1, i64::MAX),
+                format!("postgres:1:{}", i64::MAX),
+            ),
+            (
+                XactPosition {
+                    trail: u32::MAX,
+                    xact: i64::MAX,
+                    after: Some((i64::MIN, id)),
                 },
-                format!("812_-5_{}", id.simple()),
+                format!(
+                    "postgres:{}:{}:{}:{}",
+                    u32::MAX,
+                    i64::MAX,
+                    i64::MIN,
+                    id.simple()
+                ),
             ),
         ] {
-            assert_eq!(position.to_string(), text);
-            assert_eq!(text.parse(), Ok(position));
+            let printed = position.position().unwrap();
+            assert_eq!(printed.to_string(), text);
+            assert_eq!(XactPosition::read(&printed, "x").unwrap(), position);
         }
-        let more = format!("812_5_{}_", id.simple());
-        for text in ["", "x", "-1", "812_", "812_5", "812_5_x", &more] {
-            let error = text.parse::<Position>().unwrap_err();
-            assert!(error.to_string().contains("is not a position"), "{error}");
+        let start = XactPosition::read(&Position::START, "x").unwrap();
+        assert_eq!(start, XactPosition::START);
+        let more = format!("1:812:5:{}:", id.simple());
+        for state in ["x", "1", "1:-1", "1:812:", "1:812:5", "1:812:5:x", &more] {
+            let position = Position::new(KIND, state).unwrap();
+            let error = XactPosition::read(&position, "here").unwrap_err();
+            assert!(
+                matches!(error, StoreError::InvalidPosition { .. }),
+                "{error}"
+            );
         }
     }
 }

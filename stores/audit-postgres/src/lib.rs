@@ -95,24 +95,25 @@
 //!
 //! The order of times and ids is not that of commits: what was drafted early, or in a
 //! transaction that took long, becomes visible after later entries.
-//! [`committed_after`](PostgresStore::committed_after) goes by the transactions instead and
-//! passes nothing over:
+//! [`Follow`](audit_core::Follow) goes by the transactions instead and passes nothing over; futures
+//! use [`committed_after_async`](PostgresStore::committed_after_async):
 //! ```no_run
-//! # fn handle(_: &audit_core::LogEntry) {}
-//! # fn keep(_: String) {}
+//! # async fn follow(saved: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! # fn handle(_: &[audit_core::Stored]) {}
+//! # fn save(_: String) {}
 //! # let store = audit_postgres::PostgresStore::connect("postgres://app@db.example/app")?;
-//! # let kept = "0";
-//! let mut position: audit_postgres::Position = kept.parse()?;
+//! let mut position: audit_core::Position = saved.parse()?;
 //! loop {
-//!     let (entries, next) = store.committed_after(&position, 500)?;
-//!     entries.iter().for_each(handle);
-//!     keep(next.to_string());
-//!     position = next;
-//!     if entries.is_empty() {
-//!         break; // nothing more for the moment
+//!     let batch = store.committed_after_async(&position, 500).await?;
+//!     handle(&batch.entries);
+//!     save(batch.next.to_string());
+//!     position = batch.next;
+//!     if batch.entries.is_empty() {
+//!         break; // nothing more for now
 //!     }
 //! }
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # Partitions and retention
@@ -172,6 +173,7 @@ mod connection;
 mod error;
 mod follow;
 mod groups;
+mod health;
 mod import;
 mod in_transaction;
 mod indexes;
@@ -196,7 +198,6 @@ mod writer;
 
 pub use crate::check::{Check, Mismatch};
 pub use crate::error::sqlstate;
-pub use crate::follow::{ParsePositionError, Position};
 pub use crate::in_transaction::{
     Error, InSchema, OnPrepared, Prepared, RecordIn, Runs, Schema, Target, append_in, in_schema,
 };
@@ -208,8 +209,5 @@ pub use crate::schema::SCHEMA_VERSION;
 pub use crate::store::PostgresStore;
 pub use crate::triggers::{TriggerContext, TriggerError, Triggers, set_context_in};
 
-/// The rows that readers passed over because they are no entries, by their `id`; see
-/// [`PostgresStore::damaged`].
-pub type Damaged = audit_sql::Damaged<uuid::Uuid>;
 /// Whether readers pass over damaged rows.
 type Tolerance = audit_sql::Tolerance<uuid::Uuid>;

@@ -82,7 +82,7 @@ impl PostgresOptions {
 
     /// Lets readers skip damaged rows, where by default the first one is [`StoreError::Corrupt`]. A
     /// role that may write can add such a row, and would hide all entries by it.
-    /// [`PostgresStore::damaged`] returns the skipped rows.
+    /// [`TrailStore::damaged`](audit_core::TrailStore::damaged) returns the skipped rows.
     pub fn pass_over_damaged(mut self) -> Self {
         self.tolerance = Tolerance::new(true);
         self

@@ -1,31 +1,36 @@
 //! Rows that are no entries.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use audit_core::StoreError;
+use audit_core::{DamageReport, DamagedRow, StoreError};
 
 /// How many rows are named: a hostile writer can add any number.
 const NAMED: usize = 1_000;
-
-/// The rows that readers of a store passed over because they are no entries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Damaged<Key> {
-    /// The damage of each of the first 1,000 rows, by the key of the row.
-    pub rows: BTreeMap<Key, String>,
-    /// Whether there were more.
-    pub more: bool,
-}
 
 /// Whether the readers of a store pass over damaged rows, and which rows they passed over.
 #[derive(Clone, Debug, Default)]
 pub struct Tolerance<Key>(Option<Arc<Mutex<Damaged<Key>>>>);
 
-impl<Key: Clone + Default + Ord> Tolerance<Key> {
+/// The damage of the rows that are named, by their keys.
+#[derive(Debug)]
+struct Damaged<Key> {
+    rows: BTreeMap<Key, String>,
+    /// Whether there were more.
+    more: bool,
+}
+
+impl<Key: Display + Ord> Tolerance<Key> {
     /// Makes readers pass over damaged rows, or return an error.
     pub fn new(passes_over: bool) -> Self {
-        Self(passes_over.then(Arc::default))
+        let empty = || {
+            Arc::new(Mutex::new(Damaged {
+                rows: BTreeMap::new(),
+                more: false,
+            }))
+        };
+        Self(passes_over.then(empty))
     }
 
     /// Returns whether readers pass over damaged rows.
@@ -33,14 +38,17 @@ impl<Key: Clone + Default + Ord> Tolerance<Key> {
         self.0.is_some()
     }
 
-    /// Returns the rows that readers passed over.
-    pub fn damaged(&self) -> Damaged<Key> {
-        self.0.as_ref().map_or_else(Damaged::default, |damaged| {
-            damaged
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
-        })
+    /// Returns the rows that readers passed over, by their keys.
+    pub fn damaged(&self) -> DamageReport {
+        let Some(damaged) = &self.0 else {
+            return DamageReport::default();
+        };
+        let damaged = damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = damaged
+            .rows
+            .iter()
+            .map(|(key, detail)| DamagedRow::new(key.to_string(), detail));
+        DamageReport::new(rows.collect(), damaged.more)
     }
 
     /// Returns the value that was read of a row; `None` if the row is damaged and passed over.

@@ -29,7 +29,7 @@ pub mod postgres;
 pub mod sqlite;
 
 pub use crate::checksum::checksum;
-pub use crate::damage::{Damaged, Tolerance};
+pub use crate::damage::Tolerance;
 pub use crate::error::hint;
 #[doc(hidden)]
 pub use crate::error::said as __said;

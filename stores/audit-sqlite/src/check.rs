@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::error::at;
 use crate::row::Row;
-use crate::{lookup, schema};
+use crate::{follow, schema};
 
 /// The result of [`SqliteStore::check`](crate::SqliteStore::check).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -215,7 +215,7 @@ fn protection(connection: &Connection, check: &mut Check) -> rusqlite::Result<()
     if found.contains_key("audit_retention") {
         check.retention_open = connection.query_row(retention, [], |row| row.get(0))?;
     }
-    let newest = lookup::last_seq(connection)?.unsigned_abs();
+    let newest = follow::last_seq(connection)?.unsigned_abs();
     check.removed = newest.saturating_sub(check.entries);
     Ok(())
 }

@@ -78,7 +78,9 @@ mod backup;
 mod check;
 mod error;
 mod file;
+mod follow;
 mod groups;
+mod health;
 mod in_transaction;
 mod info;
 mod lookup;
@@ -89,6 +91,7 @@ mod reader;
 mod row;
 mod schema;
 mod store;
+mod trail;
 mod url;
 mod writer;
 
@@ -101,7 +104,5 @@ pub use crate::store::SqliteStore;
 #[doc(no_inline)]
 pub use rusqlite;
 
-/// The damaged rows that readers skipped, by their `seq`; see [`SqliteStore::damaged`].
-pub type Damaged = audit_sql::Damaged<i64>;
 /// Whether readers skip damaged rows.
 type Tolerance = audit_sql::Tolerance<i64>;

@@ -1,4 +1,4 @@
-//! Entries by id or by the order of commits, which queries cannot express.
+//! Entries by id, and models, which queries cannot express.
 
 use audit_core::backend::projection::{id_range, id_suffix};
 use audit_core::{LogEntry, StoreError};
@@ -83,39 +83,6 @@ pub(crate) fn by_ids(
             .optional()
             .map_err(at(location))?;
         entries.extend(found.transpose()?.flatten());
-    }
-    Ok(entries)
-}
-
-pub(crate) fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
-    // Counts rows that a purge has removed.
-    connection
-        .query_row(
-            "SELECT seq FROM main.sqlite_sequence WHERE name = 'audit_entry'",
-            [],
-            |row| row.get(0),
-        )
-        .optional()
-        .map(Option::unwrap_or_default)
-}
-
-pub(crate) fn appended_after(
-    connection: &Connection,
-    seq: i64,
-    limit: usize,
-    tolerance: &Tolerance,
-    location: &str,
-) -> Result<Vec<(i64, LogEntry)>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT seq, body FROM main.audit_entry WHERE seq > ?1 ORDER BY seq")
-        .map_err(at(location))?;
-    let mut rows = statement.query([seq]).map_err(at(location))?;
-    let mut entries = Vec::new();
-    while entries.len() < limit
-        && let Some(row) = rows.next().map_err(at(location))?
-    {
-        let seq = row.get(0).map_err(at(location))?;
-        entries.extend(read_or_pass(row, tolerance, location)?.map(|entry| (seq, entry)));
     }
     Ok(entries)
 }

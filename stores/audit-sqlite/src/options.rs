@@ -171,7 +171,7 @@ impl SqliteOptions {
 
     /// Makes readers skip damaged rows, where by default the first one is [`StoreError::Corrupt`].
     /// Every user who may write the file can add such a row, which then hides no others.
-    /// [`SqliteStore::damaged`] returns the skipped rows.
+    /// [`TrailStore::damaged`](audit_core::TrailStore::damaged) returns the skipped rows.
     pub fn pass_over_damaged(mut self) -> Self {
         self.passes_over_damaged = true;
         self

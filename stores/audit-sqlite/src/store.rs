@@ -9,20 +9,19 @@ use std::time::Duration;
 use audit_core::backend::projection::micros_up;
 use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
 use rusqlite::{Connection, params};
-use uuid::Uuid;
 
+use crate::Tolerance;
 use crate::backup;
 use crate::check::{self, Check};
 use crate::error::at;
 use crate::file::OpenFile;
+use crate::follow;
 use crate::info::{self, StoreInfo};
-use crate::lookup;
 use crate::options::{Access, Durability, SqliteOptions};
 use crate::query;
 use crate::reader::Readers;
 use crate::row::Row;
 use crate::writer::{Writer, checkpoint};
-use crate::{Damaged, Tolerance};
 
 /// The most rows that [`Store::purge`] removes before it lets other threads write.
 const PURGE_ROWS: usize = 2_000;
@@ -174,73 +173,6 @@ impl SqliteStore {
             .with(|connection| query::explain(connection, query, &self.shared.location))
     }
 
-    /// Returns up to `limit` entries whose id begins with `prefix`, sorted by id. The prefix is
-    /// hexadecimal digits, with or without hyphens; any other text matches no entry.
-    ///
-    /// # Errors
-    /// Returns an error if the file cannot be read.
-    pub fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
-        self.readers.with(|connection| {
-            lookup::with_id_prefix(connection, prefix, limit, self.tolerance(), self.location())
-        })
-    }
-
-    /// Returns up to `limit` entries whose id ends with `suffix`, sorted by id. The suffix is
-    /// hexadecimal digits, with or without hyphens; any other text matches no entry. Scans all ids:
-    /// no index serves a suffix.
-    ///
-    /// # Errors
-    /// Returns an error if the file cannot be read.
-    pub fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
-        self.readers.with(|connection| {
-            lookup::with_id_suffix(connection, suffix, limit, self.tolerance(), self.location())
-        })
-    }
-
-    /// Returns the entries with the given ids, in that order. An unknown id has no entry in the
-    /// result.
-    ///
-    /// # Errors
-    /// Returns an error if the file cannot be read.
-    pub fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
-        self.readers
-            .with(|connection| lookup::by_ids(connection, ids, self.tolerance(), self.location()))
-    }
-
-    /// Returns the number of the newest commit's last entry, 0 if there was none ever.
-    ///
-    /// # Errors
-    /// Returns an error if the file cannot be read.
-    pub fn last_seq(&self) -> Result<i64, StoreError> {
-        self.readers
-            .with(|connection| lookup::last_seq(connection).map_err(at(self.location())))
-    }
-
-    /// Returns the entries that were appended after a number, in the order of their commits
-    /// and with their numbers, no more than `limit` of them: nothing is passed over, however
-    /// late it was written. The order of queries is another one, that of time.
-    ///
-    /// # Errors
-    /// Returns an error if the file cannot be read.
-    pub fn appended_after(
-        &self,
-        seq: i64,
-        limit: usize,
-    ) -> Result<Vec<(i64, LogEntry)>, StoreError> {
-        self.readers.with(|connection| {
-            lookup::appended_after(connection, seq, limit, self.tolerance(), self.location())
-        })
-    }
-
-    /// Returns the stored names of all models, sorted. Events have the empty name.
-    ///
-    /// # Errors
-    /// Returns an error if the file cannot be read.
-    pub fn models(&self) -> Result<Vec<String>, StoreError> {
-        self.readers
-            .with(|connection| lookup::models(connection).map_err(at(self.location())))
-    }
-
     /// Returns versions, sizes and indexes of the file.
     ///
     /// # Errors
@@ -248,12 +180,6 @@ impl SqliteStore {
     pub fn info(&self) -> Result<StoreInfo, StoreError> {
         self.readers
             .with(|connection| info::read(connection, &self.shared.path))
-    }
-
-    /// Returns the damaged rows that this store's readers have skipped. Empty unless
-    /// [`SqliteOptions::pass_over_damaged`] is set.
-    pub fn damaged(&self) -> Damaged {
-        self.shared.tolerance.damaged()
     }
 
     /// Copies the file, as of one moment, to a new file with SQLite's backup API. Writers are not
@@ -271,12 +197,20 @@ impl SqliteStore {
             .with(|connection| backup::to_file(connection, to.as_ref(), self.location()))
     }
 
-    fn location(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         &self.shared.location
     }
 
-    fn tolerance(&self) -> &Tolerance {
+    pub(crate) fn tolerance(&self) -> &Tolerance {
         &self.shared.tolerance
+    }
+
+    /// Reads with a connection of the pool.
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.readers.with(read)
     }
 
     /// Returns SQLite's plan for [`objects`](Store::objects), for tests.
@@ -390,7 +324,7 @@ impl Store for SqliteStore {
         let before = query.filter().until.map_or(i64::MAX, micros_up);
         let location = &self.shared.location;
         // Entries appended from now on stay, or the purge would not end while others write.
-        let last = self.last_seq()?;
+        let last = self.read(|connection| follow::last_seq(connection).map_err(at(location)))?;
         let removed = self.purge_stepwise(|connection| {
             as_retention(connection, before, location, || {
                 remove(connection, query, last, PURGE_ROWS, location)

@@ -4,7 +4,7 @@ mod scratch;
 
 use std::path::Path;
 
-use audit_core::{LogEntry, Query, Store, StoreError};
+use audit_core::{Follow, LogEntry, Position, Query, Store, StoreError, TrailStore};
 use audit_sqlite::rusqlite::Connection;
 use audit_sqlite::{SchemaDifference, SqliteStore};
 use audit_testkit::{DamagedRows, entries, passes_over_damaged_rows};
@@ -70,11 +70,51 @@ fn rows_that_are_no_entries_hide_no_others() {
     assert!(!store.damaged().more);
     let ids: Vec<_> = sample.iter().map(|entry| entry.id).collect();
     assert_eq!(store.by_ids(&ids).unwrap().len(), sample.len());
-    assert_eq!(store.appended_after(0, 1_000).unwrap().len(), sample.len());
     assert_eq!(store.objects(&Query::new(), None).unwrap().len(), {
         let with_pk = |entry: &&LogEntry| !entry.object_pk.is_empty();
         sample.iter().filter(with_pk).count()
     });
+}
+
+#[test]
+fn rows_that_are_no_entries_do_not_stop_a_follower() {
+    let file = scratch::file("audit.db");
+    let sample = blinded(&file);
+    // Another one has no id.
+    run(
+        &file,
+        "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, body) \
+         VALUES (x'01', 0, 20, 'x', 'success', 'User', '1', '{}')",
+    );
+    let store = SqliteStore::open(&file).unwrap();
+    let late = entries(3, 2);
+    store.append(&late).unwrap();
+    for limit in [1, 7, 1_000] {
+        let mut position = Position::START;
+        let (mut read, mut damaged) = (Vec::new(), Vec::new());
+        loop {
+            let batch = store.committed_after(&position, limit).unwrap();
+            if batch.entries.is_empty() {
+                break;
+            }
+            position = batch.next.to_string().parse().unwrap();
+            for stored in batch.entries {
+                match stored.entry() {
+                    Ok(entry) => read.push(entry),
+                    Err(error) => {
+                        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+                        damaged.push((stored.id(), stored.bytes().to_vec()));
+                    }
+                }
+            }
+        }
+        assert_eq!(read[..150], sample);
+        assert_eq!(read[150..], late);
+        assert_eq!(damaged.len(), ROWS.len() * 3 + 1);
+        assert!(damaged.iter().any(|(_, bytes)| bytes == b"\xff"));
+        let without_id = damaged.iter().filter(|(id, _)| id.is_nil());
+        assert_eq!(without_id.count(), 1);
+    }
 }
 
 #[test]

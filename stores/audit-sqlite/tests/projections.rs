@@ -4,7 +4,7 @@ mod scratch;
 
 use std::path::PathBuf;
 
-use audit_core::{LogEntry, Query, Store, StoreError};
+use audit_core::{LogEntry, Query, Store, StoreError, TrailStore};
 use audit_sql::sqlite::{APPEND, Batch};
 use audit_sqlite::{SqliteStore, rusqlite::Connection};
 use audit_testkit::entries;

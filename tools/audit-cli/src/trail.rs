@@ -3,12 +3,14 @@
 use std::env;
 use std::sync::Arc;
 
-use audit_core::{Action, Actor, AuditLog, History, Level, LogEntry, ObjectRef, Source};
+use audit_core::{
+    Action, Actor, AuditLog, History, Level, LogEntry, ObjectRef, Source, TrailStore,
+};
 use serde_json::Value;
 
 use crate::error::Error;
 use crate::global::Global;
-use crate::store::{self, Need, Place, TrailStore};
+use crate::store::{self, Need, Place};
 
 /// An open trail.
 #[derive(Debug)]

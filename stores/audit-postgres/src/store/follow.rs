@@ -1,111 +1,89 @@
 //! Entries in the order of the transactions that wrote them.
 
-use audit_core::{LogEntry, StoreError};
+use audit_core::{Batch, Follow, Position, StoreError};
 
 use super::PostgresStore;
-use crate::follow::{self, Position};
-use crate::lookup;
+use crate::follow;
 
-impl PostgresStore {
-    /// Returns the place up to which [`committed_after`](Self::committed_after) has nothing
-    /// more to give: whoever goes on from there gets what is written from now on. What was
-    /// written a moment ago comes, too, if a transaction that began to write before it is open.
-    ///
-    /// # Errors
-    /// If the server cannot be asked.
-    pub fn position(&self) -> Result<Position, StoreError> {
+/// Follows the numbers of transactions, which each gets when it first writes something; within a
+/// transaction the order is that of time and id.
+///
+/// An entry is returned when every transaction of the server that began to write before its own is
+/// over, in whatever database: one that stays open holds back what later ones have committed.
+/// Entries that are rolled back are never returned.
+///
+/// A position is one of a trail's table. It remains valid on a server that replicates this one, and
+/// after an upgrade by `pg_upgrade`. Restoring a dump makes another table, in which it is an error:
+/// followers start again from [`Position::START`]. After a server was reset to an earlier state, a
+/// position is an error until the server has numbered as many transactions again, and not detected
+/// later: restart followers when you restore a server. A server that replicates another one returns
+/// nothing for positions that it has not reached.
+///
+/// **After a restore** entries have the numbers of the server that wrote them. The first call of
+/// a store whose role owns the tables raises the numbers of this server above those, and returns
+/// everything from [`Position::START`]. Until such a store was asked, other roles get entries with
+/// numbers that this server has not reached when it reaches them.
+///
+/// # Example: what was written since
+/// ```
+/// use audit_core::{Follow, LogEntry, Position, Store};
+/// use audit_postgres::PostgresStore;
+///
+/// # let Some(server) = audit_testbed::PostgresServer::find() else { return Ok(()) };
+/// # let name = format!("audit_doc_follow_{}", std::process::id());
+/// # let store = PostgresStore::options().schema(&name).connect(server.url())?;
+/// let entry = LogEntry::new("update", "User", "42", "bob");
+/// store.append(&[entry.clone()])?;
+/// # // Another test's transaction may be open.
+/// # let mut from = Position::START;
+/// # loop {
+/// #     let batch = store.committed_after(&from, 100)?;
+/// #     if !batch.entries.is_empty() { break }
+/// #     from = batch.next;
+/// # }
+/// let batch = store.committed_after(&Position::START, 100)?;
+/// assert_eq!(batch.entries[0].entry()?, entry);
+/// assert!(store.committed_after(&batch.next, 100)?.entries.is_empty());
+/// # store.close()?;
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// #     let (client, connection) =
+/// #         tokio_postgres::connect(server.url(), tokio_postgres::NoTls).await?;
+/// #     tokio::spawn(connection);
+/// #     client.batch_execute(&format!("DROP SCHEMA {name} CASCADE")).await
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl Follow for PostgresStore {
+    fn position(&self) -> Result<Position, StoreError> {
         self.block_on(Self::position_async)
     }
 
-    /// Returns the place as [`position`](Self::position) does, without blocking.
+    fn committed_after(&self, at: &Position, limit: usize) -> Result<Batch, StoreError> {
+        self.block_on(async |store| store.committed_after_async(at, limit).await)
+    }
+}
+
+impl PostgresStore {
+    /// Returns the position as [`Follow::position`] does, without blocking.
     ///
     /// # Errors
-    /// As [`position`](Self::position).
+    /// As [`Follow::position`].
     pub async fn position_async(&self) -> Result<Position, StoreError> {
         self.with(follow::position).await
     }
 
-    /// Returns the entries after a place, no more than `limit` of them, and the place to go on
-    /// from: nothing is passed over, however late it was committed, and no entry comes twice.
-    /// An answer without entries says that there is nothing more for the moment; the place
-    /// that comes with it is to be kept all the same.
-    ///
-    /// The order is that of the numbers of transactions, which each gets when it first writes
-    /// something, and within one that of time and id. It is the same for everybody. An entry
-    /// is given out when every transaction of the server that began to write before its own is
-    /// over, in whatever database: one that stays open holds back what later ones have
-    /// committed. What is rolled back never comes.
-    ///
-    /// The order of queries is another one, that of time. What is removed by
-    /// [`purge`](Store::purge) before its turn does not come.
-    ///
-    /// **After a restore** entries have the numbers of the server that wrote them. The first call of
-    /// a store whose role owns the tables raises the numbers of this server above those, and gives
-    /// out everything from [`Position::BEGINNING`]. Until such a store has asked, other roles get
-    /// entries with numbers that this server has not reached when it has. A place of the other
-    /// server means nothing here.
+    /// Returns entries as [`Follow::committed_after`] does, without blocking.
     ///
     /// # Errors
-    /// If the entries cannot be read; [`StoreError::Unsupported`] for a place that the server
-    /// has not come to, as after a restore of an earlier state or on another server.
-    ///
-    /// # Example: what was written since
-    /// ```
-    /// use audit_core::{LogEntry, Store};
-    /// use audit_postgres::{PostgresStore, Position};
-    ///
-    /// # let Some(server) = audit_testbed::PostgresServer::find() else { return Ok(()) };
-    /// # let name = format!("audit_doc_follow_{}", std::process::id());
-    /// # let store = PostgresStore::options().schema(&name).connect(server.url())?;
-    /// let entry = LogEntry::new("update", "User", "42", "bob");
-    /// store.append(&[entry.clone()])?;
-    /// # // Another test's transaction may be open.
-    /// # let mut seen = Vec::new();
-    /// # let mut from = Position::BEGINNING;
-    /// # while seen.is_empty() {
-    /// #     let (entries, next) = store.committed_after(&from, 100)?;
-    /// #     seen.extend(entries);
-    /// #     from = next;
-    /// # }
-    /// # assert_eq!(seen, [entry.clone()]);
-    /// let (entries, next) = store.committed_after(&Position::BEGINNING, 100)?;
-    /// assert_eq!(entries, [entry]);
-    /// assert!(store.committed_after(&next, 100)?.0.is_empty());
-    /// # store.close()?;
-    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    /// # runtime.block_on(async {
-    /// #     let (client, connection) =
-    /// #         tokio_postgres::connect(server.url(), tokio_postgres::NoTls).await?;
-    /// #     tokio::spawn(connection);
-    /// #     client.batch_execute(&format!("DROP SCHEMA {name} CASCADE")).await
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn committed_after(
-        &self,
-        position: &Position,
-        limit: usize,
-    ) -> Result<(Vec<LogEntry>, Position), StoreError> {
-        self.block_on(async |store| store.committed_after_async(position, limit).await)
-    }
-
-    /// Returns entries as [`committed_after`](Self::committed_after) does, without blocking.
-    ///
-    /// # Errors
-    /// As [`committed_after`](Self::committed_after).
+    /// As [`Follow::committed_after`].
     pub async fn committed_after_async(
         &self,
-        position: &Position,
+        at: &Position,
         limit: usize,
-    ) -> Result<(Vec<LogEntry>, Position), StoreError> {
-        let position = *position;
-        let found = self.with(|connections, schema| {
-            follow::committed_after(connections, schema, position, limit)
-        });
-        let (found, next) = found.await?;
-        Ok((
-            lookup::read(&found, self.location(), self.tolerance())?,
-            next,
-        ))
+    ) -> Result<Batch, StoreError> {
+        let at = at.clone();
+        self.with(|connections, schema| follow::committed_after(connections, schema, at, limit))
+            .await
     }
 }

@@ -4,6 +4,7 @@ mod follow;
 mod maintain;
 mod open;
 mod read;
+mod trail;
 
 use std::fmt;
 use std::io;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use audit_core::{AsyncStore, LogEntry, ObjectRef, Page, Query, Store, StoreError, StoreFuture};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::Tolerance;
 use crate::background::{self, AbortOnDrop, Background};
 use crate::connection::Connections;
 use crate::local::LocalPool;
@@ -20,7 +22,6 @@ use crate::options::PostgresOptions;
 use crate::query;
 use crate::schema::Schema;
 use crate::writer::{Batch, DuplicateHint, Job, rows};
-use crate::{Damaged, Tolerance};
 
 /// How many batches of lines an export reads ahead of the caller.
 const EXPORTS: usize = 2;
@@ -190,11 +191,6 @@ impl PostgresStore {
     /// Returns the schema, the database and the server as errors name them, without the password.
     pub fn location(&self) -> &str {
         &self.shared.connections.location
-    }
-
-    /// Returns the damaged rows that readers of this store have skipped. Empty unless [`PostgresOptions::pass_over_damaged`] is set.
-    pub fn damaged(&self) -> Damaged {
-        self.tolerance().damaged()
     }
 
     fn tolerance(&self) -> &Tolerance {

@@ -49,19 +49,10 @@ impl PostgresStore {
             .await
     }
 
-    /// Returns the entries whose id begins with some hexadecimal digits, hyphens aside, by
-    /// id and no more than `limit` of them.
+    /// Finds entries as [`with_id_prefix`](audit_core::TrailStore::with_id_prefix) does, without blocking.
     ///
     /// # Errors
-    /// If the entries cannot be read. What is not part of an id begins none.
-    pub fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
-        self.block_on(async |store| store.with_id_prefix_async(prefix, limit).await)
-    }
-
-    /// Finds entries as [`with_id_prefix`](Self::with_id_prefix) does, without blocking.
-    ///
-    /// # Errors
-    /// As [`with_id_prefix`](Self::with_id_prefix).
+    /// As [`with_id_prefix`](audit_core::TrailStore::with_id_prefix).
     pub async fn with_id_prefix_async(
         &self,
         prefix: &str,
@@ -73,19 +64,10 @@ impl PostgresStore {
         lookup::read(&found.await?, self.location(), self.tolerance())
     }
 
-    /// Returns the entries whose id ends with some hexadecimal digits, hyphens aside, by id and no
-    /// more than `limit` of them. Reads all ids, for which there is no index.
+    /// Finds entries as [`with_id_suffix`](audit_core::TrailStore::with_id_suffix) does, without blocking.
     ///
     /// # Errors
-    /// If the entries cannot be read. What is not part of an id ends none.
-    pub fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
-        self.block_on(async |store| store.with_id_suffix_async(suffix, limit).await)
-    }
-
-    /// Finds entries as [`with_id_suffix`](Self::with_id_suffix) does, without blocking.
-    ///
-    /// # Errors
-    /// As [`with_id_suffix`](Self::with_id_suffix).
+    /// As [`with_id_suffix`](audit_core::TrailStore::with_id_suffix).
     pub async fn with_id_suffix_async(
         &self,
         suffix: &str,
@@ -97,38 +79,20 @@ impl PostgresStore {
         lookup::read(&found.await?, self.location(), self.tolerance())
     }
 
-    /// Returns the entries that have one of the ids, in the order of the ids given; of an id
-    /// that no entry has, none.
+    /// Finds entries as [`by_ids`](audit_core::TrailStore::by_ids) does, without blocking.
     ///
     /// # Errors
-    /// If the entries cannot be read.
-    pub fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
-        self.block_on(async |store| store.by_ids_async(ids).await)
-    }
-
-    /// Finds entries as [`by_ids`](Self::by_ids) does, without blocking.
-    ///
-    /// # Errors
-    /// As [`by_ids`](Self::by_ids).
+    /// As [`by_ids`](audit_core::TrailStore::by_ids).
     pub async fn by_ids_async(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
         let wanted = ids.to_vec();
         let found = self.with(|connections, schema| lookup::by_ids(connections, schema, wanted));
         lookup::in_order(ids, &found.await?, self.location(), self.tolerance())
     }
 
-    /// Returns the stored names of all models, sorted; an event has the empty one. Takes a
-    /// step in the index for each, however many entries there are.
+    /// Returns the models as [`models`](audit_core::TrailStore::models) does, without blocking.
     ///
     /// # Errors
-    /// If the entries cannot be read.
-    pub fn models(&self) -> Result<Vec<String>, StoreError> {
-        self.block_on(Self::models_async)
-    }
-
-    /// Returns the models as [`models`](Self::models) does, without blocking.
-    ///
-    /// # Errors
-    /// As [`models`](Self::models).
+    /// As [`models`](audit_core::TrailStore::models).
     pub async fn models_async(&self) -> Result<Vec<String>, StoreError> {
         self.with(lookup::models).await
     }

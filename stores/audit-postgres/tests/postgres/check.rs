@@ -1,6 +1,6 @@
 //! The columns say what the entries say, and a check shows where they do not.
 
-use audit_core::{Query, Store, StoreError};
+use audit_core::{Query, Store, StoreError, TrailStore};
 use audit_testkit::{DamagedRows, entries, passes_over_damaged_rows};
 
 use crate::Test;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_core::{LogEntry, Store, StoreError};
-use audit_postgres::{Position, PostgresStore};
+use audit_core::{Follow, LogEntry, Position, Store, StoreError, Stored};
+use audit_postgres::PostgresStore;
 use audit_testkit::entries;
 use uuid::Uuid;
 
@@ -31,8 +31,12 @@ pub(crate) const TESTS: &[Test] = &[
         each_entry_comes_once_while_many_write,
     ),
     (
-        "follow::a_place_that_was_not_reached",
-        a_place_that_was_not_reached,
+        "follow::a_position_that_was_not_reached",
+        a_position_that_was_not_reached,
+    ),
+    (
+        "follow::a_damaged_row_stops_no_follower",
+        a_damaged_row_stops_no_follower,
     ),
     (
         "follow::a_restored_trail_comes_as_a_whole",
@@ -54,11 +58,10 @@ impl<'s> Follower<'s> {
 
     /// Reads once, and keeps the place as text.
     fn read(&mut self, limit: usize) -> Vec<LogEntry> {
-        let (entries, next) = self.store.committed_after(&self.position, limit).unwrap();
-        assert!(entries.len() <= limit);
-        assert!(next >= self.position, "{next} after {}", self.position);
-        self.position = next.to_string().parse().unwrap();
-        entries
+        let batch = self.store.committed_after(&self.position, limit).unwrap();
+        assert!(batch.entries.len() <= limit);
+        self.position = batch.next.to_string().parse().unwrap();
+        parsed(&batch.entries)
     }
 
     /// Reads until there are so many.
@@ -71,6 +74,10 @@ impl<'s> Follower<'s> {
         }
         found
     }
+}
+
+fn parsed(found: &[Stored]) -> Vec<LogEntry> {
+    found.iter().map(|stored| stored.entry().unwrap()).collect()
 }
 
 fn what_is_committed_late_is_not_passed_over(scratch: &Scratch) {
@@ -113,17 +120,19 @@ fn what_is_committed_late_is_not_passed_over(scratch: &Scratch) {
     // From the beginning it is all the same again, also for a future.
     let mut again = Follower {
         store: &store,
-        position: Position::BEGINNING,
+        position: Position::START,
     };
     let all = again.next(47, 10);
     assert_eq!(all[..7], found[..7]);
     futures::executor::block_on(async {
-        let (entries, next) = store
-            .committed_after_async(&Position::BEGINNING, 47)
+        let batch = store
+            .committed_after_async(&Position::START, 47)
             .await
             .unwrap();
-        assert_eq!(entries, all);
-        assert!(store.position_async().await.unwrap() >= next);
+        assert_eq!(parsed(&batch.entries), all);
+        let present = store.position_async().await.unwrap();
+        let rest = store.committed_after_async(&present, 10).await.unwrap();
+        assert_eq!(rest.entries, []);
     });
     store.close().unwrap();
 }
@@ -143,18 +152,18 @@ fn a_limit_smaller_than_a_transaction(scratch: &Scratch) {
     for limit in [1, 7, 100, 399, 400, 401, 999, 1_000, 5_000] {
         let mut follower = Follower {
             store: &store,
-            position: Position::BEGINNING,
+            position: Position::START,
         };
         assert!(follower.next(1_000, limit) == expected, "{limit}");
         assert_eq!(follower.read(limit), []);
     }
     // An answer is full as long as there is enough.
-    let (first, next) = store.committed_after(&Position::BEGINNING, 450).unwrap();
-    assert_eq!(first.len(), 450);
-    let (none, same) = store.committed_after(&next, 0).unwrap();
-    assert_eq!((none.len(), same), (0, next));
-    let (rest, _) = store.committed_after(&next, usize::MAX).unwrap();
-    assert_eq!(rest.len(), 550);
+    let first = store.committed_after(&Position::START, 450).unwrap();
+    assert_eq!(first.entries.len(), 450);
+    let none = store.committed_after(&first.next, 0).unwrap();
+    assert_eq!((none.entries.len(), &none.next), (0, &first.next));
+    let rest = store.committed_after(&first.next, usize::MAX).unwrap();
+    assert_eq!(rest.entries.len(), 550);
     store.close().unwrap();
 }
 
@@ -217,7 +226,7 @@ fn each_entry_comes_once_while_many_write(scratch: &Scratch) {
         let follower = scope.spawn(|| {
             let mut follower = Follower {
                 store: &store,
-                position: Position::BEGINNING,
+                position: Position::START,
             };
             let mut seen = HashSet::<Uuid>::new();
             let deadline = Instant::now() + Duration::from_secs(60);
@@ -247,13 +256,59 @@ fn each_entry_comes_once_while_many_write(scratch: &Scratch) {
     store.close().unwrap();
 }
 
-fn a_place_that_was_not_reached(scratch: &Scratch) {
+fn a_position_that_was_not_reached(scratch: &Scratch) {
     let store = scratch.store();
     store.append(&entries(3, 9)).unwrap();
-    let far: Position = (i64::MAX - 1).to_string().parse().unwrap();
-    let error = store.committed_after(&far, 5).unwrap_err();
-    assert!(matches!(error, StoreError::Unsupported { .. }), "{error:?}");
-    assert!(error.to_string().contains("begin anew"), "{error}");
+    let present = store.position().unwrap().to_string();
+    let (trail, _) = present.rsplit_once(':').unwrap();
+    let far: Position = format!("{trail}:{}", i64::MAX - 1).parse().unwrap();
+    for limit in [0, 5] {
+        let error = store.committed_after(&far, limit).unwrap_err();
+        let StoreError::InvalidPosition { .. } = &error else {
+            panic!("{error:?}");
+        };
+        assert!(error.to_string().contains("has not reached"), "{error}");
+    }
+    for text in ["sqlite:1", "postgres:1", "postgres:1:x", "postgres:1:2"] {
+        let error = store.committed_after(&text.parse().unwrap(), 5);
+        let error = error.unwrap_err();
+        assert!(
+            matches!(error, StoreError::InvalidPosition { .. }),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains(text), "{error}");
+    }
+    store.close().unwrap();
+}
+
+fn a_damaged_row_stops_no_follower(scratch: &Scratch) {
+    let store = scratch.store();
+    let sample = entries(20, 1);
+    let mut position = store.position().unwrap();
+    let sql = scratch.sql();
+    store.append(&sample[..10]).unwrap();
+    sql.run(
+        "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body) \
+         VALUES (gen_random_uuid(), 0, 20, 'x', 'success', 'User', '1', '{}', '{\"v\":1}')",
+    )
+    .unwrap();
+    store.append(&sample[10..]).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut found = Vec::new();
+    while found.len() < 21 {
+        assert!(Instant::now() < deadline, "{}", found.len());
+        let batch = store.committed_after(&position, 4).unwrap();
+        position = batch.next.to_string().parse().unwrap();
+        found.extend(batch.entries);
+    }
+    let damaged = found.remove(10);
+    assert_eq!(damaged.bytes(), b"{\"v\":1}");
+    let error = damaged.entry().unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+    let id = sql.value("SELECT id FROM audit_entry WHERE ts = 0");
+    assert_eq!(damaged.id().to_string(), id);
+    let expected = [sorted(sample[..10].to_vec()), sorted(sample[10..].to_vec())].concat();
+    assert_eq!(parsed(&found), expected);
     store.close().unwrap();
 }
 
@@ -315,7 +370,7 @@ fn a_restored_trail_comes_as_a_whole(scratch: &Scratch) {
         let store = scratch.store();
         let mut follower = Follower {
             store: &store,
-            position: Position::BEGINNING,
+            position: Position::START,
         };
         let mut given = follower.next(there.len(), 100);
         assert!(follower.read(10).is_empty());

@@ -1,6 +1,6 @@
 //! What a store finds by other means than a query, and what it says about its tables.
 
-use audit_core::{LogEntry, Query, Store};
+use audit_core::{Follow, LogEntry, Query, Store, TrailStore};
 use audit_postgres::{Roles, SCHEMA_VERSION};
 use audit_testkit::entries;
 use chrono::{Months, Utc};

@@ -1,7 +1,9 @@
 //! `doctor`: checks the store.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use audit_core::health::{Engine, Health, Location, Partitions, Problem, QueryPlan, Sizes};
 use audit_core::{ENTRY_FORMAT, History, ObjectRef, Path, Query, StoreError};
 use chrono::TimeDelta;
 use clap::Args;
@@ -12,7 +14,6 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Output, Part};
 use crate::session::Session;
-use crate::store::{Engine, Health, Named, Partitions, Plan, Problem, Sizes};
 use crate::text;
 use crate::trail::Trail;
 
@@ -32,13 +33,13 @@ pub(crate) struct DoctorArgs {}
 struct Findings {
     healthy: bool,
     #[serde(flatten)]
-    place: Named,
+    place: Location,
     entries: u64,
     versions: Versions,
     sizes: Option<Sizes>,
     #[serde(skip_serializing_if = "Option::is_none")]
     partitions: Option<Partitions>,
-    indexes: Vec<Plan>,
+    indexes: Vec<QueryPlan>,
     problems: Vec<Problem>,
     breaks: Vec<Break>,
 }
@@ -61,14 +62,17 @@ struct Versions {
     command: &'static str,
     entry_format: u32,
     schema: Option<u32>,
-    schema_known: u32,
+    schema_known: Option<u32>,
+    /// The database by its name, and its settings.
     #[serde(flatten)]
-    engine: Engine,
+    engine: BTreeMap<&'static str, String>,
+    #[serde(skip)]
+    database: String,
 }
 
 pub(crate) fn run(_args: &DoctorArgs, session: &mut Session) -> Result<Exit, Error> {
     let trail = session.read("doctor", "")?;
-    let mut findings = Findings::of(trail.store.examine(&common_queries(session))?);
+    let mut findings = Findings::of(trail.store.health(&common_queries(session))?);
     findings.add_breaks(&trail)?;
     let out = &mut session.out;
     if out.is_json() {
@@ -87,18 +91,19 @@ impl Findings {
     fn of(health: Health) -> Self {
         Self {
             healthy: health.problems.is_empty(),
-            place: health.place,
+            place: health.location,
             entries: health.entries,
             versions: Versions {
                 command: env!("CARGO_PKG_VERSION"),
                 entry_format: ENTRY_FORMAT,
                 schema: health.schema,
-                schema_known: health.schema_known,
-                engine: health.engine,
+                schema_known: health.schema_supported,
+                database: format!("{} {}", health.engine.name, health.engine.version),
+                engine: engine(health.engine),
             },
             sizes: health.sizes,
             partitions: health.partitions,
-            indexes: health.indexes,
+            indexes: health.plans,
             problems: health.problems,
             breaks: Vec::new(),
         }
@@ -149,11 +154,11 @@ impl Findings {
         for found in &mut self.breaks[first..] {
             found.resolved = found.version <= known_from;
             if !found.resolved {
-                self.problems.push(Problem {
-                    what: found.to_string(),
-                    advice: "`auditlog history` of the object shows the position; find the program \
-                             that writes without entries, and record a baseline of the object",
-                });
+                self.problems.push(Problem::new(
+                    found.to_string(),
+                    "`auditlog history` of the object shows the position; find the program that \
+                     writes without entries, and record a baseline of the object",
+                ));
             }
         }
     }
@@ -174,6 +179,37 @@ impl fmt::Display for Break {
             object.model,
             object.object_pk,
             paths.join(", ")
+        )
+    }
+}
+
+/// Returns the members of JSON that name a database and its settings.
+fn engine(engine: Engine) -> BTreeMap<&'static str, String> {
+    let mut members = BTreeMap::from_iter(engine.settings);
+    members.insert(engine.kind, engine.version);
+    members
+}
+
+/// Returns the size of a store for people.
+fn size_text(sizes: &Sizes, entries: u64) -> String {
+    let number = |bytes: Option<u64>| text::thousands(bytes.unwrap_or_default());
+    if sizes.file_bytes.is_some() {
+        let bytes = sizes.entry_bytes.unwrap_or_default();
+        format!(
+            "{} bytes, {} of them free, {} in the write-ahead log; {} an entry, of which {} are \
+             the entry itself",
+            number(sizes.file_bytes),
+            number(sizes.free_bytes),
+            number(sizes.wal_bytes),
+            text::thousands(sizes.bytes_per_entry),
+            text::thousands(bytes.checked_div(entries).unwrap_or_default()),
+        )
+    } else {
+        format!(
+            "{} bytes, and {} of indexes; {} an entry",
+            number(sizes.table_bytes),
+            number(sizes.index_bytes),
+            text::thousands(sizes.bytes_per_entry),
         )
     }
 }
@@ -229,9 +265,9 @@ fn print(findings: &Findings, out: &mut Output) -> Result<(), Error> {
     };
     let versions = &findings.versions;
     let (kind, location) = match &findings.place {
-        Named::File(path) => ("file", path),
-        #[cfg(feature = "postgres")]
-        Named::Database(database) => ("database", database),
+        Location::File(path) => ("file", path.as_str()),
+        Location::Database(name) => ("database", name.as_str()),
+        _ => ("store", versions.database.as_str()),
     };
     line(kind, text::safe(location).into_owned())?;
     line("entries", text::thousands(findings.entries))?;
@@ -242,14 +278,14 @@ fn print(findings: &Findings, out: &mut Output) -> Result<(), Error> {
         "versions",
         format!(
             "tables {schema} (up to {} known), entries {}, {}, auditlog {}",
-            versions.schema_known,
+            versions.schema_known.unwrap_or_default(),
             versions.entry_format,
-            text::safe(&versions.engine.to_string()),
+            text::safe(&versions.database),
             versions.command
         ),
     )?;
     if let Some(sizes) = &findings.sizes {
-        line("sizes", sizes.told(findings.entries))?;
+        line("sizes", size_text(sizes, findings.entries))?;
     }
     if let Some(partitions) = &findings.partitions {
         let months = partitions.months as u64;

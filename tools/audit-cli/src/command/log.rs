@@ -14,6 +14,7 @@ use crate::interrupt;
 use crate::number;
 use crate::output::{Output, Part};
 use crate::session::Session;
+use crate::store;
 use crate::text;
 use crate::trail::Trail;
 use crate::zone::Zone;
@@ -152,7 +153,7 @@ fn follow(
 ) -> Result<Exit, Error> {
     interrupt::watch()?;
     // Entries that are written from here on are followed; the ones read next may be among them.
-    let mut news = trail.store.follow()?;
+    let mut position = trail.store.position()?;
     let mut page = trail.store.find(query)?.entries;
     page.reverse();
     let mut shown: HashSet<Uuid> = HashSet::new();
@@ -162,14 +163,19 @@ fn follow(
     }
     session.out.flush()?;
     while !interrupt::is_requested() && !Output::is_closed() {
-        let written = news.next(BATCH)?;
-        for entry in &written {
-            if query.matches(entry) && !shown.remove(&entry.id) {
-                printer.print("", entry, &mut session.out)?;
+        let batch = trail.store.committed_after(&position, BATCH)?;
+        position = batch.next;
+        for stored in &batch.entries {
+            match stored.entry() {
+                Ok(entry) if query.matches(&entry) && !shown.remove(&entry.id) => {
+                    printer.print("", &entry, &mut session.out)?;
+                }
+                Ok(_) => {}
+                Err(damaged) => store::skip(stored.id(), &damaged),
             }
         }
         session.out.flush()?;
-        if written.is_empty() {
+        if batch.entries.is_empty() {
             interrupt::wait(Duration::from_millis(args.interval));
         }
     }

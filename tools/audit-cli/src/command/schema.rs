@@ -83,7 +83,7 @@ pub(crate) fn run(args: &SchemaArgs, session: &mut Session) -> Result<Exit, Erro
             print_fields(model, zone, out)?;
         }
     } else {
-        let version = trail.store.schema_version()?;
+        let version = trail.store.schema_version()?.unwrap_or_default();
         out.line(format!(
             "tables of version {version}, entries of format {}",
             audit_core::ENTRY_FORMAT

@@ -6,7 +6,7 @@ pub(super) mod target;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use audit_core::Query;
+use audit_core::{Query, TrailStore};
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -17,7 +17,6 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::filter::FilterArgs;
 use crate::session::Session;
-use crate::store::TrailStore;
 use crate::{interrupt, progress, text};
 
 /// Write entries as JSON lines or CSV, the oldest first
