@@ -125,7 +125,10 @@ fn a_function_may_return_whatever_names_an_actor() {
         auditlog::context()
             .actor(|| Some(Actor::user("alice")))
             .resolve_actor(),
+        auditlog::context().actor(Some("alice")).resolve_actor(),
     ];
+    let unknown = auditlog::context().actor(None::<Actor>);
+    assert_eq!(unknown.resolve_actor(), None);
     assert!(
         actors
             .iter()

@@ -4,6 +4,7 @@ mod batches;
 mod clock;
 mod drafts;
 mod failure_policy;
+mod forms;
 mod hashed_identity;
 mod hooks;
 mod identity;

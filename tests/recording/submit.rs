@@ -316,6 +316,25 @@ fn a_log_that_many_threads_begin_with_lets_its_store_go() {
 }
 
 #[test]
+fn dropping_a_ticket_of_a_full_queue_does_not_block() {
+    let (store, log) = slow();
+    run(&store, async {
+        let tickets = fill(&store, &log).await;
+        for _ in 0..100 {
+            // On the executor's thread, while the store takes nothing.
+            drop(log.event("dropped").submit());
+        }
+        store.heal();
+        for ticket in tickets {
+            assert!(ticket.await.expect("a receipt").is_recorded());
+        }
+    });
+    log.flush().expect("flushed");
+    assert_eq!(names(&log).len(), 102);
+    assert_eq!(log.stats().lost, 0);
+}
+
+#[test]
 fn what_nobody_awaits_is_written_all_the_same() {
     let (store, log) = slow();
     let tickets = run(&store, fill(&store, &log));
