@@ -15,8 +15,8 @@ use crate::value::auditable::Auditable;
 use crate::value::model::ModelSchema;
 
 /// Registers a type with the current log: from now on its objects are recorded. Nothing is recorded
-/// of a type that is not registered; what is said of it then decides
-/// [`UnregisteredPolicy`](crate::UnregisteredPolicy).
+/// of a type that is not registered; [`UnregisteredPolicy`](crate::UnregisteredPolicy) sets what is
+/// reported.
 ///
 /// Registering a type twice has no effect.
 ///
@@ -89,7 +89,7 @@ pub fn deleted<T: Auditable + 'static>(old: &T) -> Draft {
     AuditLog::current().deleted(old)
 }
 
-/// Drafts the entry of a look at an object.
+/// Drafts the entry of an access to an object.
 pub fn accessed<T: Auditable + 'static>(object: &T) -> Draft {
     AuditLog::current().accessed(object)
 }
@@ -142,12 +142,12 @@ pub fn deleted_many<'o, T: Auditable + 'static>(
     AuditLog::current().deleted_many(objects)
 }
 
-/// Records the present state of objects that were there before the trail was, so that their
-/// history has something to begin with; returns how many entries there are of it.
+/// Records the present state of objects that existed before their trail, so that their history
+/// begins with it. Returns the number of entries.
 ///
 /// Each object gets an entry of the action `baseline` with a
 /// [snapshot](crate::LogEntry::snapshot), in batches of 1,000; the objects may come from a
-/// query, one by one. Again is no error: the history then goes on from there.
+/// query, one by one. Recording an object again is no error: its history goes on from there.
 ///
 /// # Errors
 /// If an entry cannot be made or written. The batches before stay.
@@ -193,8 +193,8 @@ pub fn record_all(drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt
     AuditLog::current().record_all(drafts)
 }
 
-/// Looks at all types that are registered with the current log as [`lint`](crate::lint()) does at one. What
-/// `register_with` masks or excludes is no finding.
+/// Checks all types that are registered with the current log as [`lint`](crate::lint()) checks one.
+/// Fields that `register_with` masks or excludes are no findings.
 pub fn lint_registered() -> Vec<LintFinding> {
     let log = AuditLog::current();
     let rules = log.shared().registry.rules();

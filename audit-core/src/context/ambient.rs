@@ -145,8 +145,8 @@ impl<T: Ambient> Entered<T> {
             return true;
         };
         let left = T::with_frames(|frames| {
-            let mut known = frames.list.iter();
-            let at = known.rposition(|(known, _)| *known == number)?;
+            let mut entered = frames.list.iter();
+            let at = entered.rposition(|(entered, _)| *entered == number)?;
             let mixed = at + 1 < frames.list.len();
             if mixed {
                 for (_, value) in &frames.list[at..] {

@@ -79,13 +79,13 @@ impl AuditLogBuilder {
         self
     }
 
-    /// Adds a sink, which hears of every entry that the store has kept.
+    /// Adds a sink, which gets every entry that the store has kept.
     pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
         self.sinks.push(Arc::new(sink));
         self
     }
 
-    /// Sets what becomes of an entry that the store does not take; by default the caller
+    /// Sets what happens to an entry that the store does not take; by default the caller
     /// gets the error ([`FailurePolicy::FailClosed`]).
     pub fn on_error(mut self, policy: FailurePolicy) -> Self {
         self.policy = policy;
@@ -99,16 +99,16 @@ impl AuditLogBuilder {
         self
     }
 
-    /// Sets how many entries wait for the store at most under
-    /// [`FailurePolicy::FailOpen`]; 10,000 unless given.
+    /// Sets how many entries the spool of [`FailurePolicy::FailOpen`] holds at most: 10,000 by
+    /// default.
     pub fn spool(mut self, entries: usize) -> Self {
         self.spool = entries;
         self
     }
 
-    /// Sets how many [submitted](crate::Draft::submit) entries, or batches of a transaction,
-    /// the writer thread has waiting at most; 1,024 unless given. What is submitted while so
-    /// many wait is the [`Ticket`](crate::Ticket)'s to wait for.
+    /// Sets the capacity of the queue of the writer thread, in
+    /// [submissions](crate::Draft::submit): 1,024 by default. A transaction or a batch is one
+    /// submission. [`Ticket`](crate::Ticket) says what happens while the queue is full.
     pub fn queue(mut self, submissions: usize) -> Self {
         self.queue = submissions;
         self
@@ -178,7 +178,7 @@ impl AuditLogBuilder {
         self
     }
 
-    /// Adds a hook that hears how the writing of each entry ended.
+    /// Adds a hook that is called with the result of writing each entry.
     pub fn after(
         mut self,
         hook: impl Fn(&LogEntry, &Result<Receipt>) + Send + Sync + 'static,

@@ -7,7 +7,7 @@ use crate::value::AuditValue;
 impl Context {
     /// Adds something to the `additional_data` of entries.
     pub fn extra(self, key: impl Into<String>, value: impl AuditValue) -> Self {
-        // A context has nobody to give an error to; the entry then tells what happened.
+        // A context cannot return an error; the entry has its text then.
         let value = AuditLog::current()
             .snapshot(&value)
             .unwrap_or_else(|error| format!("(not recorded: {error})").into());

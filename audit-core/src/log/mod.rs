@@ -92,10 +92,10 @@ pub(crate) struct Shared {
     pub(crate) warned_of_keys: AtomicBool,
 }
 
-/// What looks at an entry before it is written and may change or veto it.
+/// A hook that is called with an entry before it is written, and may change or veto it.
 pub(crate) type BeforeHook = Box<dyn Fn(&mut LogEntry) -> Flow + Send + Sync>;
 
-/// What a hook says about an entry.
+/// The decision of a hook about an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flow {
@@ -110,7 +110,7 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(25);
 
 static INSTALLED: OnceLock<AuditLog> = OnceLock::new();
 
-/// What is current before any install.
+/// The current log before any install.
 static FALLBACK: LazyLock<AuditLog> = LazyLock::new(|| AuditLog::builder().build());
 
 thread_local! {
@@ -225,7 +225,7 @@ impl AuditLog {
         Arc::clone(&self.shared.pipeline.store)
     }
 
-    /// Asks this log's store.
+    /// Queries this log's store.
     pub fn query(&self) -> Query {
         Query::of(self.store()).with_keys(self.hash_keys())
     }
@@ -392,7 +392,7 @@ impl AuditLog {
         if let Some(writer) = self.shared.writer.get() {
             return Ok(writer);
         }
-        // Of two that come first at once one starts it.
+        // Only one of two concurrent callers starts it.
         let _starting = self
             .shared
             .starting
@@ -481,7 +481,7 @@ impl AuditLog {
             .name("auditlog-shutdown".to_owned())
             .spawn(move || {
                 let ended = log.end();
-                // Before the caller goes on, who may hold the last handle.
+                // Before the caller goes on: it may hold the last handle.
                 drop(log);
                 // If the caller has stopped waiting, it knows what it needs to.
                 done.send(ended).ok();

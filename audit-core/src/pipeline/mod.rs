@@ -24,24 +24,24 @@ use crate::error::{Result, StoreError};
 use crate::sink::Sink;
 use crate::store::Store;
 
-/// What hears how the writing of an entry ended.
+/// A hook that is called with the result of writing an entry.
 pub(crate) type AfterHook = Box<dyn Fn(&LogEntry, &Result<Receipt>) + Send + Sync>;
 
-/// What becomes of an entry that the store does not take.
+/// Sets what happens to an entry that the store does not take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailurePolicy {
-    /// The caller gets the error. Choose it where nothing may happen unrecorded.
+    /// Returns the error to the caller. Choose it where nothing may happen unrecorded.
     #[default]
     FailClosed,
-    /// The caller goes on: the entry waits in memory for the store to recover, a `CRITICAL`
-    /// line goes to the log, and [`LogStats`] counts it. What can wait no longer goes to
-    /// the log as a whole. An entry that the store had kept without confirming it is not kept
-    /// a second time.
+    /// Keeps the entry in a bounded spool in memory until the store recovers, writes a `CRITICAL`
+    /// line to the log, and counts it in [`LogStats`]. If the spool is full, the entry goes to the
+    /// log output in full. The store keeps no entry twice, even if it had kept it without
+    /// confirming it.
     ///
-    /// After a failure what is recorded waits without the store being asked, for 100 ms at
-    /// first and 10 seconds at most. The first to record something after that writes what waits;
-    /// so does [`flush`](crate::AuditLog::flush), at any time.
+    /// After a failure entries are spooled without asking the store, for 100 ms at first and 10 s
+    /// at most. The next caller that records drains the spool in order;
+    /// [`flush`](crate::AuditLog::flush) drains it at any time.
     FailOpen,
 }
 
@@ -246,7 +246,7 @@ impl Pipeline {
     fn after(&self, entry: &LogEntry, result: &Result<Receipt>) {
         for hook in &self.after {
             static PRINTED: AtomicBool = AtomicBool::new(false);
-            // Whatever it does, the entry is as it is, and others wait to hear of it.
+            // A hook changes no result, and other hooks are still to be called.
             if catch_unwind(AssertUnwindSafe(|| hook(entry, result))).is_err() {
                 add(&self.counts.sink_failures, 1);
                 let message = format!("an `after` hook panicked at entry {}", entry.id);

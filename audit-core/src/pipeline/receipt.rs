@@ -1,8 +1,8 @@
-//! Receipts: what became of a draft.
+//! Receipts: the result of recording.
 
 use uuid::Uuid;
 
-/// What became of a draft.
+/// The result of recording a draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Receipt {

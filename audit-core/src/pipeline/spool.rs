@@ -19,7 +19,7 @@ const DRAIN_WAIT: Duration = Duration::from_secs(1);
 /// How many entries in a row the store may refuse before it is the store that fails.
 const REFUSALS: usize = 8;
 
-/// The entries in the order in which they came. The store is never asked under the lock.
+/// The entries in the order in which they came. The store is never called under the lock.
 #[derive(Debug)]
 pub(super) struct Spool {
     capacity: usize,

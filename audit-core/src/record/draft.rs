@@ -74,7 +74,7 @@ impl AuditLog {
         Draft::make(self, Action::Delete, T::schema(), old, &Content::Deleted)
     }
 
-    /// Drafts the entry of a look at an object.
+    /// Drafts the entry of an access to an object.
     pub fn accessed<T: Auditable + 'static>(&self, object: &T) -> Draft {
         Draft::make(self, Action::Access, T::schema(), object, &Content::Same)
     }
@@ -146,7 +146,7 @@ impl AuditLog {
         Draft::bulk(self, action.into(), T::schema())
     }
 
-    /// Drafts the entry of the state of an object that was there before its trail.
+    /// Drafts the entry of the state of an object that existed before its trail.
     pub(super) fn baseline_of<T: Auditable + 'static>(&self, object: &T) -> Draft {
         let action = Action::Custom("baseline".into());
         Draft::make(self, action, T::schema(), object, &Content::Present)
@@ -292,10 +292,10 @@ impl Draft {
         let mut paths: Vec<Path> = Vec::new();
         for field in fields {
             let field = field.as_ref();
-            let known = ready
+            let found = ready
                 .schema
                 .map_or(Err(None), |schema| find_field(schema, field));
-            match (known, field.parse()) {
+            match (found, field.parse()) {
                 (Ok(_), Ok(path)) => paths.push(path),
                 (Err(suggestion), _) => return self.unknown_field(field, suggestion),
                 (_, Err(_)) => return self.unknown_field(field, None),
@@ -389,10 +389,11 @@ impl Draft {
     /// receipt has the id of the creation.
     ///
     /// # Errors
-    /// If the entry cannot be made (the object has no key, a value nests too deep, a reason is
-    /// missing, a field of [`only`](Self::only) is unknown) or the store does not take it. Then nothing was
-    /// recorded, unless [`Error::is_unconfirmed`]: then nobody knows. What is drafted and
-    /// recorded anew has another id and may be there twice.
+    /// - If the entry cannot be made: the object has no key, a value nests too deep, a reason is
+    ///   missing, or a field of [`only`](Self::only) is unknown.
+    /// - [`Error::Store`] if the store does not take it. Then nothing was recorded, unless
+    ///   [`Error::is_unconfirmed`]: then the entry may be recorded all the same. A second draft
+    ///   has another id, and may record it twice.
     pub fn record(self) -> Result<Receipt> {
         let Self {
             log,
@@ -522,7 +523,7 @@ impl State {
     }
 }
 
-/// Refuses what would be taken for one of the four actions, or for nothing.
+/// Rejects the names of the four actions, and an empty name.
 fn own_name(action: &Action) -> Result<()> {
     match action {
         Action::Custom(name) if !name.trim().is_empty() => Ok(()),

@@ -1,4 +1,4 @@
-//! All of an object, for the entries that say all of it.
+//! Snapshots of all fields of an object, for the entries that record every field.
 
 use serde_json::Value;
 
@@ -13,14 +13,14 @@ use crate::value::schema::FieldSchema;
 use crate::value::snapshot::Snapshot;
 
 /// A snapshot, and which of its fields are redacted.
-pub(crate) struct Whole {
+pub(crate) struct FullSnapshot {
     pub(crate) snapshot: Value,
     redactions: Redactions,
     /// The keys of flattened maps that are not recorded.
     pub(crate) shadowed_keys: Vec<String>,
 }
 
-impl Whole {
+impl FullSnapshot {
     /// Takes a snapshot under the rules of the registration.
     pub(crate) fn of(
         env: Env,
@@ -64,15 +64,15 @@ impl Whole {
         match &self.snapshot {
             Value::Object(object) => {
                 let declared = fields.iter().filter(|field| !field.is_inline());
-                let known: Vec<_> = declared
+                let present: Vec<_> = declared
                     .filter_map(|field| Some((field.name, object.get(field.name)?)))
                     .collect();
-                let mut list: Vec<Change> = known
+                let mut list: Vec<Change> = present
                     .iter()
                     .map(|(name, value)| change(Path::of_field(name), value, name, None))
                     .collect();
                 for (name, value) in object {
-                    if !known.iter().any(|(known, _)| known == name) {
+                    if !present.iter().any(|(declared, _)| declared == name) {
                         let mut inline = fields.iter().filter(|field| field.is_inline());
                         let field = inline.find_map(|field| flatten::member(field, name));
                         list.push(change(Path::of_key(name), value, name, field));

@@ -33,7 +33,7 @@ impl<F: Future> FutureExt for F {}
 /// A future or a stream that runs in a context; see [`FutureExt::in_audit_context`].
 #[must_use = "a future does nothing until it is polled"]
 pub struct InContext<F> {
-    // Boxed, so that it can be polled and dropped in place without unsafe code.
+    // Boxed, so that it can be polled and dropped where it is without unsafe code.
     inner: Option<Pin<Box<F>>>,
     frames: Carried,
 }

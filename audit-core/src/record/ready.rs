@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::entity::Entity;
-use super::full_snapshot::Whole;
+use super::full_snapshot::FullSnapshot;
 use crate::action::{Action, Outcome};
 use crate::change::Changes;
 use crate::context::Context;
@@ -76,7 +76,7 @@ pub(super) struct Ended {
 #[derive(Clone, Copy)]
 pub(super) struct Old<'o> {
     pub(super) object: &'o dyn Entity,
-    /// Whether the new state is known to have the same key.
+    /// Whether the new state is certain to have the same key.
     pub(super) keeps_key: bool,
 }
 
@@ -286,15 +286,15 @@ impl Ready {
         };
         match content {
             Content::Created => {
-                fill_whole(&mut self.entry, log, object, registration, CREATED, wanted)
+                fill_all(&mut self.entry, log, object, registration, CREATED, wanted)
             }
             Content::Deleted => {
-                fill_whole(&mut self.entry, log, object, registration, DELETED, wanted)
+                fill_all(&mut self.entry, log, object, registration, DELETED, wanted)
             }
             _ if wanted => {
-                let whole = whole(log, object, registration)?;
-                note_shadowed_key(&mut self.entry, whole.shadowed_keys);
-                self.entry.snapshot = Some(whole.snapshot);
+                let full = full_snapshot(log, object, registration)?;
+                note_shadowed_key(&mut self.entry, full.shadowed_keys);
+                self.entry.snapshot = Some(full.snapshot);
                 Ok(())
             }
             _ => Ok(()),
@@ -324,7 +324,7 @@ impl Ready {
         ended.entry.object_repr = text_of(&mut log.env(), old, rules, registration.schema)?;
         ended.entry.parent = old.root();
         ended.entry.counterpart = Some(ObjectRef::new(&*model, &*self.entry.object_pk));
-        fill_whole(&mut ended.entry, log, old, registration, DELETED, wanted)?;
+        fill_all(&mut ended.entry, log, old, registration, DELETED, wanted)?;
         self.entry.counterpart = Some(ObjectRef::new(model, &*former));
         ended.entry.object_pk = former;
         self.entry.action = Action::Create;
@@ -335,7 +335,7 @@ impl Ready {
             entry: ended.entry,
             base: levels.delete,
         }));
-        fill_whole(&mut self.entry, log, new, registration, CREATED, wanted)
+        fill_all(&mut self.entry, log, new, registration, CREATED, wanted)
     }
 
     fn must_have_key(&self, key: &str) -> Result<()> {
@@ -396,8 +396,12 @@ fn text_of(
     }
 }
 
-fn whole(log: &AuditLog, object: &dyn Entity, registration: &Registration) -> Result<Whole> {
-    Whole::of(log.env(), registration, |cx| object.record(cx))
+fn full_snapshot(
+    log: &AuditLog,
+    object: &dyn Entity,
+    registration: &Registration,
+) -> Result<FullSnapshot> {
+    FullSnapshot::of(log.env(), registration, |cx| object.record(cx))
         .map_err(|source| invalid(registration.schema, source))
 }
 
@@ -413,17 +417,17 @@ fn note_shadowed_key(entry: &mut LogEntry, keys: Vec<String>) {
 #[cold]
 fn note_shadowed_keys(entry: &mut LogEntry, keys: Vec<String>) {
     let member = entry.additional_data.entry("passed_over");
-    if let Value::Array(known) = member.or_insert_with(|| Value::Array(Vec::new())) {
+    if let Value::Array(keys_so_far) = member.or_insert_with(|| Value::Array(Vec::new())) {
         for key in keys.into_iter().map(Value::String) {
-            if !known.contains(&key) {
-                known.push(key);
+            if !keys_so_far.contains(&key) {
+                keys_so_far.push(key);
             }
         }
     }
 }
 
 /// Records every field of an object, and if it is wanted a snapshot.
-fn fill_whole(
+fn fill_all(
     entry: &mut LogEntry,
     log: &AuditLog,
     object: &dyn Entity,
@@ -431,9 +435,9 @@ fn fill_whole(
     side: Side,
     snapshot: bool,
 ) -> Result<()> {
-    let whole = whole(log, object, registration)?;
-    entry.changes = whole.changes(registration, side);
-    note_shadowed_key(entry, whole.shadowed_keys);
-    entry.snapshot = snapshot.then_some(whole.snapshot);
+    let full = full_snapshot(log, object, registration)?;
+    entry.changes = full.changes(registration, side);
+    note_shadowed_key(entry, full.shadowed_keys);
+    entry.snapshot = snapshot.then_some(full.snapshot);
     Ok(())
 }

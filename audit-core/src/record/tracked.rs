@@ -230,7 +230,7 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
         self.both_mut().current = self.original().clone();
     }
 
-    /// Returns the object; its unrecorded changes are the caller's affair from now on.
+    /// Returns the object. Its unrecorded changes are no longer reported.
     pub fn into_inner(mut self) -> T {
         match self.object.take() {
             Some(both) => both.current,
@@ -264,7 +264,7 @@ impl<T: Auditable + Clone + 'static> DerefMut for Tracked<T> {
 }
 
 /// Shows the object as its entries do, secrets masked, and its changes. A value that cannot be read,
-/// such as one whose lock is held, is missing from the object, and the error stands in place of the
+/// such as one whose lock is held, is missing from the object, and the error is shown instead of the
 /// changes.
 impl<T: Auditable + Clone + 'static> fmt::Debug for Tracked<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

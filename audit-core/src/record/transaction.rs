@@ -165,7 +165,7 @@ impl Transaction {
     }
 
     /// Leaves the transaction, before anything is written: sinks and hooks may record on their own
-    /// account, and whether its guard mixed with others is known then.
+    /// account, and whether its guard mixed with others is decided then.
     fn end(&mut self) -> Result<Vec<LogEntry>> {
         if let Some(mut entered) = self.entered.take()
             && !entered.leave()

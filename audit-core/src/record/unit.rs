@@ -176,15 +176,18 @@ impl fmt::Debug for Unit {
 impl Drop for Unit {
     fn drop(&mut self) {
         static PRINTED: AtomicBool = AtomicBool::new(false);
-        let lost: Vec<_> = self
+        let unrecorded: Vec<_> = self
             .entries()
             .map(|entry| format!("{} {} {}", entry.action, entry.model, entry.object_pk))
             .collect();
-        if lost.is_empty() {
+        if unrecorded.is_empty() {
             return;
         }
-        let what = format!("a unit of work: {}", lost.join(", "));
-        let message = format!("a unit of work was dropped unwritten: {}", lost.join(", "));
+        let what = format!("a unit of work: {}", unrecorded.join(", "));
+        let message = format!(
+            "a unit of work was dropped unrecorded: {}",
+            unrecorded.join(", ")
+        );
         log_or_print_once(&PRINTED, log::Level::Warn, &message);
         self.log.shared().pipeline.note_unrecorded(what);
     }
@@ -198,7 +201,7 @@ mod tests {
     use crate::pipeline::receipt::Receipt;
 
     #[test]
-    fn a_unit_that_nobody_writes_is_counted() {
+    fn a_unit_that_is_not_recorded_is_counted() {
         let log = AuditLog::builder().build();
         let mut unit = log.unit();
         drop(log.unit());
@@ -282,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_transaction_kept_back_can_be_written_elsewhere() {
+    fn entries_of_a_transaction_can_be_recorded_elsewhere() {
         let log = AuditLog::builder().build();
         let transaction = log.begin();
         let id = transaction.id();

@@ -11,9 +11,8 @@ use crate::entry::LogEntry;
 
 /// A sink that writes each entry's canonical JSON (docs/format.md) as one line.
 ///
-/// When `emit` returns `Ok`, the operating system has the whole line: a crash of the program
-/// does not lose it. With [`sync`](Self::sync) the disk has it: a crash of the machine does not
-/// lose it either. Lines of several threads do not mix.
+/// When `emit` returns `Ok`, the operating system has the complete line: it survives a crash of the
+/// program. With [`sync`](Self::sync) the disk has it: it survives a crash of the machine too. Lines of several threads do not mix.
 ///
 /// Where writing stopped in the middle of a line (a full disk, a crash before
 /// [`append`](Self::append)), the next line starts on its own, so that a reader loses only the
@@ -48,7 +47,7 @@ use crate::entry::LogEntry;
 /// # Ok::<(), audit_core::SinkError>(())
 /// ```
 pub struct JsonLinesSink {
-    place: String,
+    location: String,
     sync: bool,
     flush: bool,
     out: Mutex<Out>,
@@ -109,9 +108,9 @@ impl JsonLinesSink {
         Self::to("the writer".to_owned(), Target::Writer(Box::new(writer)))
     }
 
-    fn to(place: String, target: Target) -> Self {
+    fn to(location: String, target: Target) -> Self {
         Self {
-            place,
+            location,
             sync: false,
             flush: true,
             out: Mutex::new(Out {
@@ -141,7 +140,7 @@ impl JsonLinesSink {
     }
 
     fn failed(&self, error: io::Error) -> SinkError {
-        SinkError::io(&*self.place, error)
+        SinkError::io(&*self.location, error)
     }
 }
 
@@ -171,7 +170,7 @@ impl Sink for JsonLinesSink {
 impl fmt::Debug for JsonLinesSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JsonLinesSink")
-            .field("place", &self.place)
+            .field("location", &self.location)
             .field("sync", &self.sync)
             .finish_non_exhaustive()
     }

@@ -17,11 +17,11 @@ use crate::one_line::{OneLine, escaped};
 ///
 /// - Level: the entry's, by [`Level::to_log`](crate::Level::to_log).
 /// - Target: `auditlog::<model>`, or `auditlog` for an event without an object.
-/// - Message: `alice updated User 42 (bob): email, address.city`; `(unknown)` where no actor is known. The text in brackets is left
-///   out where it says nothing new. A failed or denied try reads `alice failed to update ..` or
+/// - Message: `alice updated User 42 (bob): email, address.city`; `(unknown)` without an actor. The text in brackets is left
+///   out if it repeats the rest. A failed or denied try reads `alice failed to update ..` or
 ///   `alice was not allowed to update ..`.
 /// - Key-values, each left out where the entry has none: `audit_id`, `severity` (the level's
-///   name, so `CRITICAL` is told from `ERROR`), `action`, `outcome`, `model`, `object_pk`,
+///   name, which distinguishes `CRITICAL` from `ERROR`), `action`, `outcome`, `model`, `object_pk`,
 ///   `object_repr`, `actor` (the id), `actor_display`, `on_behalf_of`, `correlation_id`,
 ///   `trace_id`, `transaction_id`, `reason`, `remote_addr`, `changes` (the paths).
 ///
@@ -180,18 +180,18 @@ impl Sentence<'_> {
         } else if !model.is_empty() {
             f.write_str(" in bulk")?;
         }
-        // An event's text is its name, and "User 42" or "User in bulk" says nothing that the sentence has not said.
+        // An event's text is its name, and "User 42" or "User in bulk" is in the sentence already.
         let after_model = object_repr
             .strip_prefix(&**model)
             .and_then(|rest| rest.strip_prefix(' '));
-        let told = object_repr.is_empty()
+        let redundant = object_repr.is_empty()
             || object_repr == object_pk
             || object_repr == model
             || (model.is_empty() && object_repr == self.entry.action.as_str())
             || after_model.is_some_and(|rest| {
                 rest == object_pk || (object_pk.is_empty() && rest == "in bulk")
             });
-        if told {
+        if redundant {
             Ok(())
         } else {
             write!(f, " ({object_repr})")

@@ -16,7 +16,7 @@ pub use filtered::Filtered;
 pub use json_lines::JsonLinesSink;
 pub use log_sink::LogSink;
 
-/// Something that is told of every recorded entry: a mirror of the trail, never the trail.
+/// Receives every recorded entry: a mirror of the trail, never the trail.
 ///
 /// The log calls its sinks after the store has the entry, from the thread that recorded it,
 /// and possibly from several threads at once. An error is reported and counted by the log;
@@ -27,7 +27,7 @@ pub use log_sink::LogSink;
 /// use audit_core::{Level, LogEntry, LogSink, Sink, sink_fn};
 ///
 /// let alarms = sink_fn(|entry: &LogEntry| {
-///     println!("wake somebody: {entry}");
+///     println!("alarm: {entry}");
 ///     Ok(())
 /// })
 /// .min_level(Level::Critical);
@@ -150,8 +150,8 @@ where
 pub enum SinkError {
     /// Writing failed.
     Io {
-        /// Where to.
-        place: String,
+        /// The file or writer.
+        location: String,
         /// What the system said.
         source: io::Error,
     },
@@ -163,10 +163,10 @@ pub enum SinkError {
 }
 
 impl SinkError {
-    /// Wraps a failure to write, with the name of where to.
-    pub fn io(place: impl Into<String>, source: io::Error) -> Self {
+    /// Wraps a failure to write, with the name of the file or writer.
+    pub fn io(location: impl Into<String>, source: io::Error) -> Self {
         Self::Io {
-            place: place.into(),
+            location: location.into(),
             source,
         }
     }
@@ -182,7 +182,9 @@ impl SinkError {
 impl fmt::Display for SinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { place, source } => write!(f, "writing to {place}: {source}"),
+            Self::Io { location, source } => {
+                write!(f, "writing to {location}: {source}")
+            }
             Self::Other { source } => write!(f, "the sink failed: {source}"),
         }
     }

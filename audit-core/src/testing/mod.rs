@@ -2,8 +2,8 @@
 //!
 //! [`capture`] gives a test a log of its own; [`assert_audited!`](crate::assert_audited) and
 //! [`Capture::matching`] look for entries, [`Capture::redacted`] makes a snapshot of them that
-//! is the same on every run, and [`Capture::no_unaudited_changes`] notices what nobody
-//! recorded.
+//! is the same on every run, and [`Capture::no_unaudited_changes`] detects unrecorded
+//! changes.
 
 mod expected;
 mod matching;
@@ -190,7 +190,7 @@ impl Capture {
     }
 
     /// Watches for [`Tracked`](crate::Tracked) objects of this log that are dropped with
-    /// changes nobody recorded: the guard panics when it is dropped, and says which. Bind it
+    /// unrecorded changes: the guard panics when it is dropped, and lists them. Bind it
     /// before the objects, so that it is dropped after them.
     pub fn no_unaudited_changes(&self) -> NoUnauditedChanges {
         NoUnauditedChanges::watch(&self.log)

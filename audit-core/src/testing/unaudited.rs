@@ -1,4 +1,4 @@
-//! The guard that notices changes nobody recorded.
+//! The guard that detects unrecorded changes.
 
 use crate::log::AuditLog;
 
@@ -38,7 +38,7 @@ impl NoUnauditedChanges {
 
 impl Drop for NoUnauditedChanges {
     fn drop(&mut self) {
-        // A test that has failed already says why by itself.
+        // A test that has failed already has its own message.
         if !std::thread::panicking() {
             self.check();
         }
