@@ -32,7 +32,7 @@ pub(crate) struct SharedPageCache {
 impl SharedPageCache {
     /// Returns the page cache of a connection; `None` if the connection has one of its own.
     ///
-    /// A connection that cannot tell has errors of its own at the next transaction.
+    /// A failure of these queries shows in the next transaction.
     pub(crate) fn of(connection: &Connection) -> Option<Self> {
         let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         let shared = "SELECT sqlite_compileoption_used('ENABLE_MEMORY_MANAGEMENT')";

@@ -153,7 +153,7 @@ pub(crate) fn look(
         Owner::Application => installed_version(connection, location),
     };
     let version = if connection.is_autocommit() {
-        // What is read belongs together only in one transaction.
+        // One transaction, so that all values are of one moment.
         connection.execute_batch("BEGIN").map_err(at(location))?;
         let version = version();
         connection.execute_batch("ROLLBACK").map_err(at(location))?;

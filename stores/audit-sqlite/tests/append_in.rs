@@ -182,10 +182,10 @@ fn a_full_disk_commits_no_part_of_an_entry() {
     let pages: i64 = connection
         .query_row("PRAGMA page_count", [], |row| row.get(0))
         .unwrap();
-    for room in 1..12 {
+    for free_pages in 1..12 {
         connection
             .query_row(
-                &format!("PRAGMA max_page_count = {}", pages + room),
+                &format!("PRAGMA max_page_count = {}", pages + free_pages),
                 [],
                 |_| Ok(()),
             )
@@ -194,10 +194,10 @@ fn a_full_disk_commits_no_part_of_an_entry() {
         let error = entries(500, 1)
             .iter()
             .find_map(|entry| append_in(&connection, std::slice::from_ref(entry)).err())
-            .expect("there is no room for all");
+            .expect("the pages hold not all of them");
         let code = error.driver().and_then(rusqlite::Error::sqlite_error_code);
         assert_eq!(code, Some(ErrorCode::DiskFull), "{error:?}");
-        // As somebody who does not look at errors would.
+        // As a program that ignores errors would.
         assert!(connection.execute_batch("COMMIT").is_err());
         assert_eq!(count(&connection, "audit_entry"), 0);
         assert_eq!(count(&connection, "audit_change"), 0);
@@ -214,8 +214,12 @@ fn a_full_disk_commits_no_part_of_an_entry() {
     assert!(store.check().unwrap().is_ok());
 }
 
-/// What an application does that goes on after a failure.
-fn goes_on(mut connection: Connection, sql: &str, writes: impl Fn(&Connection) -> Option<Error>) {
+/// Continues after a failure, as an application may.
+fn continue_after(
+    mut connection: Connection,
+    sql: &str,
+    writes: impl Fn(&Connection) -> Option<Error>,
+) {
     let transaction = connection.transaction().unwrap();
     transaction
         .execute("INSERT INTO account VALUES (1, 100)", [])
@@ -266,8 +270,8 @@ fn a_failed_entry_undoes_only_itself() {
              WHEN (SELECT count(*) FROM audit_change WHERE seq = NEW.seq) > 1 BEGIN
              SELECT RAISE(FAIL, 'no'); END",
     ] {
-        goes_on(database().0, sql, one);
-        goes_on(database().0, sql, two);
+        continue_after(database().0, sql, one);
+        continue_after(database().0, sql, two);
         // And in a savepoint of the caller's.
         let in_savepoint = |connection: &Connection| {
             connection.execute_batch("SAVEPOINT mine").unwrap();
@@ -275,7 +279,7 @@ fn a_failed_entry_undoes_only_itself() {
             connection.execute_batch("RELEASE mine").unwrap();
             failed
         };
-        goes_on(database().0, sql, in_savepoint);
+        continue_after(database().0, sql, in_savepoint);
     }
 }
 

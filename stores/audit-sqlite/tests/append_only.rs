@@ -1,4 +1,4 @@
-//! Nothing but retention changes or removes what is kept.
+//! Only retention removes entries, and nothing changes them.
 
 #[path = "scratch/forbidden_sql.rs"]
 mod forbidden_sql;
@@ -15,14 +15,14 @@ fn sql_changes_and_removes_nothing() {
     let file = scratch::file("audit.db");
     let store = SqliteStore::open(&file).unwrap();
     store.append(&entries(20, 1)).unwrap();
-    let kept = store.find(&Query::new()).unwrap();
+    let stored = store.find(&Query::new()).unwrap();
     let connection = Connection::open(&file).unwrap();
     for sql in FORBIDDEN_SQL {
         match connection.execute(sql, []) {
             Err(error) => assert!(error.to_string().contains("audit entry"), "{sql}: {error}"),
             Ok(rows) => assert_eq!(rows, 0, "{sql}"),
         }
-        assert_eq!(store.find(&Query::new()).unwrap(), kept, "{sql}");
+        assert_eq!(store.find(&Query::new()).unwrap(), stored, "{sql}");
     }
     let check = store.check().unwrap();
     assert!(check.is_ok() && check.entries == 20, "{check:?}");

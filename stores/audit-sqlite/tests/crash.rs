@@ -1,4 +1,4 @@
-//! What was acknowledged survives the death of the process.
+//! Acknowledged entries survive a killed process.
 
 #[path = "scratch/child.rs"]
 mod child;

@@ -53,7 +53,7 @@ fn rows_that_are_no_entries_hide_no_others() {
         .open(&file)
         .unwrap();
     for query in [Query::new(), Query::new().newest_first()] {
-        // Page by page: rows that are passed over end none early.
+        // Page by page: skipped rows end no page early.
         let mut query = query.limit(7);
         let mut found = Vec::new();
         loop {

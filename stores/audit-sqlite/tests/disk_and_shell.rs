@@ -18,7 +18,7 @@ use audit_testbed::SmallDisk;
 use audit_testkit::entries;
 use libtest_mimic::{Arguments, Trial};
 
-use self::filling::{assert_kept, fill};
+use self::filling::{assert_stored, fill};
 use self::forbidden_sql::FORBIDDEN_SQL;
 
 fn main() {
@@ -70,11 +70,11 @@ fn a_full_disk_is_full_and_works_again_when_there_is_room() {
     fs::write(&ballast, vec![1; 1 << 20]).unwrap();
     let file = disk.folder().join("audit.db");
     let store = SqliteStore::open(&file).unwrap();
-    let mut kept = fill(&store, 1);
-    assert!(kept.len() > 50);
-    assert_kept(&store, &kept);
+    let mut acknowledged = fill(&store, 1);
+    assert!(acknowledged.len() > 50);
+    assert_stored(&store, &acknowledged);
 
-    // All of a group that shares a commit are told, too.
+    // All threads of a group get the error.
     thread::scope(|scope| {
         let threads: Vec<_> = (100..108)
             .map(|seed| {
@@ -91,15 +91,15 @@ fn a_full_disk_is_full_and_works_again_when_there_is_room() {
             assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
         }
     });
-    assert_kept(&store, &kept);
+    assert_stored(&store, &acknowledged);
 
     fs::remove_file(&ballast).unwrap();
     let more = entries(20, 2);
     store.append(&more).unwrap();
-    kept.extend(more);
-    assert_kept(&store, &kept);
+    acknowledged.extend(more);
+    assert_stored(&store, &acknowledged);
     store.close().unwrap();
-    assert_kept(&SqliteStore::open(&file).unwrap(), &kept);
+    assert_stored(&SqliteStore::open(&file).unwrap(), &acknowledged);
 }
 
 fn a_disk_without_room_for_a_file_is_full() {
@@ -125,7 +125,7 @@ fn a_read_only_disk_is_read_only_and_can_be_read() {
     assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
 
     let store = SqliteStore::options().read_only().open(&file).unwrap();
-    assert_kept(&store, &sample);
+    assert_stored(&store, &sample);
     let error = store.append(&entries(1, 2)).unwrap_err();
     assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
 }

@@ -1,4 +1,4 @@
-//! What goes wrong outside has its own error, and loses nothing that was acknowledged.
+//! Failures of the disk and the file have their own errors, and acknowledged entries stay.
 
 #[path = "scratch/filling.rs"]
 mod filling;
@@ -12,7 +12,7 @@ use audit_core::{Query, Store, StoreError};
 use audit_sqlite::{APPLICATION_ID, SCHEMA_VERSION, SqliteStore, rusqlite::Connection};
 use audit_testkit::entries;
 
-use self::filling::{assert_kept, fill};
+use self::filling::{assert_stored, fill};
 
 /// The same `SQLITE_FULL` from a limit of SQLite's own, wherever the tests run.
 #[test]
@@ -22,19 +22,22 @@ fn a_file_at_its_limit_is_full_and_works_again_after_a_purge() {
         .max_bytes(1 << 20)
         .open(&file)
         .unwrap();
-    let kept = fill(&store, 1);
-    assert_kept(&store, &kept);
+    let acknowledged = fill(&store, 1);
+    assert_stored(&store, &acknowledged);
     let batch = entries(2_000, 2);
     let error = store.append(&batch).unwrap_err();
     assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
-    assert_kept(&store, &kept);
+    assert_stored(&store, &acknowledged);
 
-    let middle = kept[kept.len() / 2].timestamp;
+    let middle = acknowledged[acknowledged.len() / 2].timestamp;
     assert!(store.purge(&Query::new().until(middle)).unwrap() > 0);
-    let mut left: Vec<_> = kept.into_iter().filter(|e| e.timestamp >= middle).collect();
+    let mut left: Vec<_> = acknowledged
+        .into_iter()
+        .filter(|e| e.timestamp >= middle)
+        .collect();
     store.append(&batch[..50]).unwrap();
     left.extend_from_slice(&batch[..50]);
-    assert_kept(&store, &left);
+    assert_stored(&store, &left);
     assert!(fs::metadata(&file).unwrap().len() <= 1 << 20);
 }
 
@@ -53,9 +56,9 @@ fn a_store_for_reading_only_reads() {
     let sample = entries(30, 1);
     writing.append(&sample[..10]).unwrap();
     let reading = options.open(&file).unwrap();
-    assert_kept(&reading, &sample[..10]);
+    assert_stored(&reading, &sample[..10]);
     writing.append(&sample[10..]).unwrap();
-    assert_kept(&reading, &sample);
+    assert_stored(&reading, &sample);
     for refused in [
         reading.append(&sample),
         reading.append(&[]),
@@ -277,7 +280,7 @@ fn a_closed_store_says_so() {
     }
 }
 
-/// Whatever byte of a file is damaged: an error or what is left, and never a panic.
+/// A damaged byte causes an error or missing entries, and no panic.
 #[test]
 fn a_damaged_file_is_an_error_at_most() {
     let folder = scratch::folder();
@@ -290,9 +293,9 @@ fn a_damaged_file_is_an_error_at_most() {
     let mut noticed = 0;
     for step in 0..300 {
         let mut bytes = sound.clone();
-        let place = step * 7919 % bytes.len();
-        let length = [1, 16, 512][step % 3].min(bytes.len() - place);
-        bytes[place..place + length]
+        let start = step * 7919 % bytes.len();
+        let length = [1, 16, 512][step % 3].min(bytes.len() - start);
+        bytes[start..start + length]
             .iter_mut()
             .for_each(|byte| *byte ^= 0x55);
         for suffix in ["-wal", "-shm"] {

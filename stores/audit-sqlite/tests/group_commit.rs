@@ -10,8 +10,8 @@ use audit_sqlite::SqliteStore;
 use audit_testkit::entries;
 use rusqlite::Connection;
 
-/// Appends from one thread each while another connection holds the file, which it lets go
-/// when all threads stand in line.
+/// Appends from one thread each while another connection holds the lock, which it releases
+/// when all threads are queued.
 fn append_while_locked(
     store: &SqliteStore,
     file: &Path,
@@ -43,7 +43,7 @@ fn open(file: &Path) -> SqliteStore {
 }
 
 #[test]
-fn who_waits_at_the_same_time_shares_a_commit() {
+fn threads_that_wait_at_the_same_time_share_a_commit() {
     let file = scratch::file("audit.db");
     let store = open(&file);
     let batches: Vec<_> = (0..16).map(|seed| entries(3, seed)).collect();
@@ -58,7 +58,7 @@ fn who_waits_at_the_same_time_shares_a_commit() {
 }
 
 #[test]
-fn a_batch_that_cannot_be_kept_fails_alone() {
+fn a_batch_that_cannot_be_stored_fails_alone() {
     let file = scratch::file("audit.db");
     let store = open(&file);
     let known = entries(1, 99);
@@ -84,7 +84,7 @@ fn a_batch_that_cannot_be_kept_fails_alone() {
 }
 
 #[test]
-fn a_thread_alone_commits_each_append() {
+fn a_single_thread_commits_each_append() {
     let store = SqliteStore::open(scratch::file("audit.db")).unwrap();
     for entry in entries(10, 1).chunks(1) {
         store.append(entry).unwrap();
@@ -110,7 +110,7 @@ fn many_threads_make_fewer_commits_than_entries() {
 }
 
 #[test]
-fn purges_and_writers_take_turns() {
+fn a_purge_lets_writers_in_between() {
     let store = open(&scratch::file("audit.db"));
     let old = entries(200, 1);
     store.append(&old).unwrap();

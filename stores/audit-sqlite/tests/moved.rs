@@ -1,4 +1,4 @@
-//! A file that is deleted, moved or replaced while it is open; who may read a new one.
+//! A file that is deleted, moved or replaced while it is open; permissions of a new file.
 
 #![cfg(unix)]
 
@@ -23,7 +23,7 @@ fn count(store: &SqliteStore) -> u64 {
 }
 
 #[test]
-fn nothing_is_acknowledged_that_goes_to_a_deleted_file() {
+fn entries_written_to_a_deleted_file_are_not_acknowledged() {
     for durability in [Durability::Full, Durability::Relaxed] {
         let file = scratch::file("audit.db");
         let options = SqliteStore::options().durability(durability);
@@ -38,7 +38,7 @@ fn nothing_is_acknowledged_that_goes_to_a_deleted_file() {
             error.to_string().contains("was deleted or moved"),
             "{error}"
         );
-        // Later ones are not even tried.
+        // Later calls write nothing.
         for error in [
             store.append(&entries(10, 3)).unwrap_err(),
             store.purge(&Query::new()).unwrap_err(),
@@ -52,7 +52,7 @@ fn nothing_is_acknowledged_that_goes_to_a_deleted_file() {
 }
 
 #[test]
-fn threads_that_share_a_commit_are_all_told() {
+fn all_threads_that_share_a_commit_get_the_error() {
     let file = scratch::file("audit.db");
     let store = SqliteStore::open(&file).unwrap();
     store.append(&entries(10, 1)).unwrap();
@@ -71,7 +71,7 @@ fn threads_that_share_a_commit_are_all_told() {
 }
 
 #[test]
-fn a_backup_that_is_put_in_its_place_is_not_damaged() {
+fn a_backup_that_replaces_it_is_not_damaged() {
     let folder = scratch::folder();
     let (file, backup) = (folder.join("audit.db"), folder.join("backup.db"));
     let old = SqliteStore::open(&backup).unwrap();
@@ -95,14 +95,14 @@ fn a_backup_that_is_put_in_its_place_is_not_damaged() {
     restored.append(&entries(10, 77)).unwrap();
     drop(log);
     assert!(restored.check().unwrap().is_ok());
-    // The file that was moved has all that was written to it, what was not acknowledged, too.
+    // The moved file has all entries written to it, unacknowledged ones included.
     let moved = SqliteStore::open(beside(&file, ".old")).unwrap();
     assert!(moved.check().unwrap().is_ok());
     assert_eq!(count(&moved), 4_000);
 }
 
 #[test]
-fn a_file_that_is_back_in_its_place_goes_on() {
+fn a_file_that_was_moved_back_is_written_again() {
     let file = scratch::file("audit.db");
     let store = SqliteStore::open(&file).unwrap();
     store.append(&entries(10, 1)).unwrap();
@@ -115,7 +115,7 @@ fn a_file_that_is_back_in_its_place_goes_on() {
 }
 
 #[test]
-fn a_new_file_is_its_owners_unless_asked_otherwise() {
+fn a_new_file_is_readable_by_its_owner_alone_by_default() {
     let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode() & 0o777;
     let file = scratch::file("audit.db");
     let store = SqliteStore::open(&file).unwrap();

@@ -19,7 +19,10 @@ fn wait_for(child: &mut Child, word: &str) -> BufReader<std::process::ChildStdou
     let mut line = String::new();
     while line.trim_end() != word {
         line.clear();
-        assert!(lines.read_line(&mut line).unwrap() > 0, "no `{word}` came");
+        assert!(
+            lines.read_line(&mut line).unwrap() > 0,
+            "`{word}` is missing"
+        );
     }
     lines
 }
@@ -109,7 +112,7 @@ fn a_locked_file_is_busy_and_works_again_when_it_is_free() {
         store.purge(&Query::new().until(sample[2].timestamp)),
         Err(StoreError::Busy { .. })
     ));
-    // Reading goes on, and so does opening.
+    // Reading and opening still work.
     assert_eq!(store.find(&Query::new()).unwrap().entries, sample[..1]);
     let second = SqliteStore::options()
         .lock_timeout(std::time::Duration::from_millis(20))

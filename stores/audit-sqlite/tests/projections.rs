@@ -33,7 +33,7 @@ fn unguarded() -> (SqliteStore, Connection, PathBuf) {
 fn mismatches(store: &SqliteStore) -> Vec<(i64, &'static str)> {
     let mut check = store.check().unwrap();
     assert_eq!(check.integrity, [""; 0]);
-    // The triggers are gone, which is told as well.
+    // The check reports the missing triggers too.
     assert!(!check.is_ok() && !check.schema.is_empty());
     check.schema.clear();
     assert_eq!(check.is_ok(), check.mismatches.is_empty());
@@ -101,11 +101,11 @@ fn a_changed_byte_that_still_reads_is_found() {
         .unwrap();
     let read = store.by_ids(&[entry.id]).unwrap().remove(0);
     assert_eq!(read.reason.as_deref(), Some("refund of 900"));
-    let told: Vec<_> = store.check().unwrap().mismatches;
-    let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+    let mismatches: Vec<_> = store.check().unwrap().mismatches;
+    let texts: Vec<_> = mismatches.iter().map(ToString::to_string).collect();
     let id = entry.id;
     assert_eq!(
-        told,
+        texts,
         [format!("entry {id}: its bytes do not match their checksum")]
     );
 }

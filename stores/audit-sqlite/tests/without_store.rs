@@ -35,7 +35,7 @@ fn it_records_in_the_callers_transaction_and_nowhere_else() {
     let transaction = connection.transaction().unwrap();
     assert!(event().record_in(&transaction).unwrap().is_recorded());
     transaction.commit().unwrap();
-    let kept = connection.query_row("SELECT count(*) FROM audit_entry", [], |row| row.get(0));
-    assert_eq!(kept, Ok(1));
+    let count = connection.query_row("SELECT count(*) FROM audit_entry", [], |row| row.get(0));
+    assert_eq!(count, Ok(1));
     log.shutdown().unwrap();
 }

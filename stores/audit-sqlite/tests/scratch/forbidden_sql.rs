@@ -1,4 +1,4 @@
-//! What somebody with SQL may try.
+//! Statements that must change nothing.
 
 pub(crate) const FORBIDDEN_SQL: [&str; 12] = [
     "DELETE FROM audit_entry",
