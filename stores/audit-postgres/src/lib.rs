@@ -169,10 +169,11 @@
 
 mod background;
 mod check;
+mod conditions;
 mod connection;
 mod error;
+mod export;
 mod follow;
-mod groups;
 mod health;
 mod import;
 mod in_transaction;

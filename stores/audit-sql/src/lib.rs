@@ -21,19 +21,20 @@
 
 mod adapter;
 mod checksum;
+mod condition;
 mod damage;
 mod error;
-mod groups;
+
 pub mod mysql;
 pub mod postgres;
 pub mod sqlite;
 
 pub use crate::checksum::checksum;
+pub use crate::condition::{ConditionSql, condition};
 pub use crate::damage::Tolerance;
 pub use crate::error::hint;
 #[doc(hidden)]
 pub use crate::error::said as __said;
-pub use crate::groups::{ConditionSql, condition};
 #[doc(hidden)]
 pub use audit_core as __core;
 #[doc(hidden)]

@@ -76,10 +76,10 @@
 
 mod backup;
 mod check;
+mod conditions;
 mod error;
 mod file;
 mod follow;
-mod groups;
 mod health;
 mod in_transaction;
 mod info;

@@ -17,9 +17,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::Tolerance;
 use crate::background::{self, AbortOnDrop, Background};
 use crate::connection::Connections;
+use crate::export;
 use crate::local::LocalPool;
 use crate::options::PostgresOptions;
-use crate::query;
 use crate::schema::Schema;
 use crate::writer::{Batch, DuplicateHint, Job, rows};
 
@@ -330,7 +330,7 @@ impl Store for PostgresStore {
         let (send, mut lines) = mpsc::channel(EXPORTS);
         // Aborted, and its connection closed, when this returns early.
         self.shared.check_thread()?;
-        let reading = self.shared.reading.spawn(query::export(
+        let reading = self.shared.reading.spawn(export::export(
             self.shared.connections.clone(),
             self.shared.schema.clone(),
             query.clone(),
