@@ -1,4 +1,4 @@
-//! Whether a trail holds what it should.
+//! Checks the columns of entries against their bytes.
 
 use std::time::Duration;
 use std::{fmt, panic};
@@ -15,9 +15,9 @@ use crate::connection::{Connections, retrying};
 use crate::row::Row;
 use crate::schema::Schema;
 
-/// How many entries are read at a time at most.
+/// The most entries that one statement reads.
 const ENTRIES: usize = 1_000;
-/// How many bytes of them, an entry that is larger by itself aside.
+/// The most bytes that one statement reads, unless one entry is larger.
 const BYTES: usize = 8 << 20;
 
 /// What [`PostgresStore::check`](crate::PostgresStore::check) found.
@@ -31,7 +31,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// Returns whether nothing is wrong.
+    /// Returns whether there are no mismatches.
     pub fn is_ok(&self) -> bool {
         self.mismatches.is_empty()
     }
@@ -71,7 +71,7 @@ pub(crate) async fn check(connections: Connections, schema: Schema) -> Result<Ch
     let (first, next) = (page(&schema, ""), page(&schema, "WHERE a.id > $1"));
     retrying(connections.deadline(), || async {
         let mut connection = connections.read().await?;
-        // However long all of it takes; each statement has its limit.
+        // No limit in total; each statement has its own.
         let done = timeout(Duration::MAX, async {
             let transaction = connection
                 .build_transaction()
@@ -84,7 +84,7 @@ pub(crate) async fn check(connections: Connections, schema: Schema) -> Result<Ch
             let next = transaction.prepare(&next).await?;
             while let Some(last) = rows.last() {
                 let after: Uuid = last.try_get(0)?;
-                // While these are looked at, the next ones come.
+                // Checks these while the server sends the next ones.
                 let looked = task::spawn_blocking(move || check_rows(&rows));
                 rows = transaction.query(&next, &[&after]).await?;
                 match looked.await {
@@ -186,7 +186,7 @@ fn check_row(found: &tokio_postgres::Row, check: &mut Check) -> Result<(), Error
     Ok(())
 }
 
-/// Whether `jsonb` holds what was given: it writes numbers in another way.
+/// Returns whether two texts are equal as JSON. `jsonb` prints numbers in another form.
 fn same_json(found: Option<&str>, given: Option<&str>) -> bool {
     match (found, given) {
         (None, None) => true,

@@ -1,4 +1,4 @@
-//! What the server's and the driver's errors are to a store.
+//! Errors of the server, the driver and the pool as [`StoreError`].
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -18,11 +18,11 @@ const CONFLICT: &str = "AU001";
 /// How the constraints begin that `audit_fence` makes.
 const FENCE: &str = "audit_entry_rest_awaits_";
 
-/// What went wrong in one attempt.
+/// The error of one attempt.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: StoreError,
-    /// Whether the same attempt may succeed at once, perhaps with another connection.
+    /// Whether a retry may succeed, perhaps with another connection.
     pub(crate) retry: bool,
 }
 
@@ -38,7 +38,7 @@ impl Failure {
         Self { error, retry: true }
     }
 
-    /// An operation that took longer than it may.
+    /// An operation that exceeded its time limit.
     pub(crate) fn timeout(location: &str, what: &str) -> Self {
         Self::last(StoreError::Io {
             location: location.to_owned(),
@@ -46,12 +46,12 @@ impl Failure {
         })
     }
 
-    /// As many read as may.
+    /// The pool is exhausted.
     pub(crate) fn no_connection(location: &str) -> Self {
         Self::timeout(location, "no connection of the pool became free in time")
     }
 
-    /// Sorts a driver's error.
+    /// Converts an error of the driver.
     pub(crate) fn from_driver(location: &str, error: &Error) -> Self {
         let location = || location.to_owned();
         let Some(db) = error.as_db_error() else {
@@ -83,16 +83,16 @@ impl Failure {
                     location: location(),
                 })
             }
-            // Out of memory, such as that for locks, and too many connections: others give some
-            // of theirs back.
+            // Out of memory, such as that for locks, and too many connections: until others release
+            // theirs.
             "53200" | "53300" => Self::again(server()),
-            // The server ends, restarts, or has cut the connection.
+            // The server shuts down, restarts, or has closed the connection.
             "57P01" | "57P02" | "57P03" | "57P05" => Self::again(lost(location(), db.message())),
-            // A lock was not to be had in time.
+            // The lock timeout.
             "55P03" => Self::last(StoreError::Busy {
                 location: location(),
             }),
-            "57014" => Self::timeout(&location(), "a statement took longer than it may"),
+            "57014" => Self::timeout(&location(), "a statement exceeded its time limit"),
             // Disk full.
             "53100" => Self::last(StoreError::Full {
                 location: location(),
@@ -154,7 +154,7 @@ impl Failure {
         Self::last(StoreError::backend(location, message))
     }
 
-    /// Sorts the error of a pool.
+    /// Converts an error of the pool.
     pub(crate) fn of_pool(location: &str, error: &PoolError) -> Self {
         match error {
             PoolError::Timeout(TimeoutType::Wait) => Self::no_connection(location),
@@ -167,8 +167,7 @@ impl Failure {
         }
     }
 
-    /// Whether the attempt failed because of what was to be written, so that others may well
-    /// be.
+    /// Returns whether the content of the entries caused the failure, so that others may succeed.
     pub(crate) fn concerns_content(&self) -> bool {
         match &self.error {
             StoreError::Conflict { .. } | StoreError::Invalid { .. } => true,
@@ -184,17 +183,17 @@ impl Failure {
         }
     }
 
-    /// Whether the server refused because the role may not.
+    /// Returns whether the role lacks a privilege.
     pub(crate) fn is_forbidden(&self) -> bool {
         self.has_code("42501")
     }
 
-    /// Whether a row was there already.
+    /// Returns whether a row has the id of a stored one.
     pub(crate) fn is_duplicate(&self) -> bool {
         self.has_code("23505")
     }
 
-    /// Whether what was asked for took longer than it may.
+    /// Returns whether a time limit was exceeded.
     pub(crate) fn is_timeout(&self) -> bool {
         is_timeout(&self.error)
     }
@@ -203,7 +202,7 @@ impl Failure {
         sqlstate(&self.error) == Some(code)
     }
 
-    /// Of a role that may not write, tells that the store can be read only.
+    /// Converts a missing privilege into [`StoreError::ReadOnly`].
     pub(crate) fn or_read_only(self, location: &str) -> Self {
         if self.is_forbidden() {
             return Self::last(StoreError::ReadOnly {
@@ -214,7 +213,7 @@ impl Failure {
     }
 }
 
-/// What an error of the server comes from that its own text does not say.
+/// Returns the likely cause of an error of the server whose text does not name it.
 fn hint(code: &str) -> Option<&'static str> {
     // A prepared statement that is there already, or is not.
     ["42P05", "26000"].contains(&code).then_some(
@@ -223,13 +222,13 @@ fn hint(code: &str) -> Option<&'static str> {
     )
 }
 
-/// Whether something took longer than it may.
+/// Returns whether an error says that a time limit was exceeded.
 pub(crate) fn is_timeout(error: &StoreError) -> bool {
     matches!(error, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::TimedOut)
 }
 
-/// An error the server reported: its message, its code and its hint, without the detail, which
-/// may quote what was to be stored.
+/// An error that the server reported: message, code and hint. Its detail is left out, as it may quote
+/// stored values.
 #[derive(Debug)]
 struct ServerError {
     code: String,
@@ -249,7 +248,7 @@ impl fmt::Display for ServerError {
 
 impl StdError for ServerError {}
 
-/// The driver's text, and its cause if that is not in it.
+/// Returns the driver's text, with its cause unless the text contains it.
 fn with_cause(error: &Error) -> String {
     let text = error.to_string();
     match StdError::source(error).map(ToString::to_string) {
@@ -258,10 +257,10 @@ fn with_cause(error: &Error) -> String {
     }
 }
 
-/// Returns the SQLSTATE with which the server refused, such as `42501` where the role may not do
-/// it and `28P01` for a wrong password; `None` if it is no answer of a PostgreSQL server.
+/// Returns the SQLSTATE of an error of the server, such as `42501` for a missing privilege and `28P01`
+/// for a wrong password, or `None` if the error is not the server's.
 ///
-/// # Example: the URL of the connection is none
+/// # Example: an invalid URL
 /// ```
 /// let error = audit_postgres::PostgresStore::connect("postgres://:port").unwrap_err();
 /// assert_eq!(audit_postgres::sqlstate(&error), None);

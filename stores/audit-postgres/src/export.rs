@@ -16,27 +16,27 @@ use crate::query::{column, read_entry_with, retry};
 use crate::schema::Schema;
 use crate::statement::{Conditions, Order};
 
-/// How many entries an export reads at first, and at most at a time.
+/// The number of entries that the first statement reads, and the most of one statement.
 const EXPORTED: usize = 32;
 const MOST_EXPORTED: usize = 500;
-/// About how many bytes it reads at a time, as far as entries are of one size.
+/// The bytes that a statement aims at, by the average size of the entries before.
 const EXPORTED_BYTES: usize = 4 << 20;
 
-/// Sends the bytes of the entries a query asks for, in order and some at a time, all of one
-/// snapshot; ends when nobody receives them any more. A row is one line: bytes with line ends, which
-/// are no entry, come as the text of a JSON string.
+/// Sends the bytes of a query's entries in order and in batches, all of one snapshot, until the
+/// receiver is dropped. Each entry is one line: damaged bytes with line ends are sent as the text of a
+/// JSON string.
 pub(crate) async fn export(
     connections: Connections,
     schema: Schema,
     query: Query,
     lines: mpsc::Sender<Vec<String>>,
 ) -> Result<(), StoreError> {
-    // What was handed out cannot be taken back.
-    let begun = AtomicBool::new(false);
+    // Lines that were sent cannot be retried.
+    let started = AtomicBool::new(false);
     retry(&connections, || async {
-        let sent = send(&connections, &schema, &query, &lines, &begun).await;
+        let sent = send(&connections, &schema, &query, &lines, &started).await;
         sent.map_err(|failure| Failure {
-            retry: failure.retry && !begun.load(Ordering::Relaxed),
+            retry: failure.retry && !started.load(Ordering::Relaxed),
             ..failure
         })
     })
@@ -48,12 +48,12 @@ async fn send(
     schema: &Schema,
     query: &Query,
     lines: &mpsc::Sender<Vec<String>>,
-    begun: &AtomicBool,
+    started: &AtomicBool,
 ) -> Result<(), Failure> {
     let mut connection = connections.read().await?;
     let location = connections.location.clone();
     let tolerance = &connections.tolerance;
-    // However long all of it takes; each statement has its limit.
+    // No limit in total; each statement has its own.
     let done = timeout(Duration::MAX, async {
         let transaction = connection
             .build_transaction()
@@ -61,7 +61,7 @@ async fn send(
             .read_only(true)
             .start()
             .await?;
-        // The receiver may be as slow as somebody who reads.
+        // The receiver may be slow.
         transaction
             .batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             .await?;
@@ -95,7 +95,7 @@ async fn send(
                 for (id, body) in ids.into_iter().zip(bodies) {
                     match tolerance.read(id, read_entry_with(id, &body, &location)) {
                         Ok(Some(entry)) if query.matches(&entry) => matching.push(body),
-                        // Its columns say that it is asked for.
+                        // A damaged row whose columns match.
                         Ok(None) if exact => matching.push(body),
                         Ok(_) => {}
                         Err(error) => {
@@ -114,7 +114,7 @@ async fn send(
             }
             left -= bodies.len();
             if !bodies.is_empty() {
-                begun.store(true, Ordering::Relaxed);
+                started.store(true, Ordering::Relaxed);
                 if lines.send(bodies).await.is_err() {
                     break;
                 }

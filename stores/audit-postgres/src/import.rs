@@ -1,4 +1,4 @@
-//! Many entries at once, by `COPY`.
+//! Imports by `COPY`.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -13,16 +13,16 @@ use crate::retention;
 use crate::row::{COPY, Row, VALUE_TYPES, Values};
 use crate::schema::Schema;
 
-/// How many entries a month has that gets a partition: each takes every question some time and
-/// locks, and fewer entries do no harm in the rest.
+/// The number of entries from which a month gets a partition. Each partition costs every query time
+/// and locks, and fewer entries do no harm in the rest.
 const MONTH: u64 = 2_000;
 
 /// The months of imported entries, by the first day of each.
 #[derive(Default)]
 pub(crate) struct Months {
     counts: BTreeMap<String, u64>,
-    /// Whether it was found that none can be made.
-    given_up: bool,
+    /// Whether creating a partition has failed.
+    is_disabled: bool,
 }
 
 impl Months {
@@ -40,15 +40,15 @@ impl Months {
             let month = time.format("%Y-%m-01").to_string();
             let count = self.counts.entry(month).or_default();
             *count += 1;
-            if *count == MONTH && !self.given_up {
+            if *count == MONTH && !self.is_disabled {
                 due.push(time.format("%Y-%m-01").to_string());
             }
         }
         due
     }
 
-    /// Makes partitions, as far as the role may and nobody has to wait for long: without them
-    /// the entries go to the rest.
+    /// Creates partitions if the role may and no lock takes long. Without them the entries go to the
+    /// rest.
     pub(crate) async fn make(
         &mut self,
         connections: &Connections,
@@ -65,7 +65,7 @@ impl Months {
                             failure.error
                         );
                     }
-                    self.given_up = true;
+                    self.is_disabled = true;
                     return;
                 }
             }
@@ -73,8 +73,8 @@ impl Months {
     }
 }
 
-/// Copies rows, all or none. Returns false, and has copied nothing, if one of them is there
-/// already or twice among them.
+/// Copies rows atomically. Returns `false`, and copies nothing, if one of them is stored already or
+/// twice among them.
 pub(crate) async fn copy(
     connections: &Connections,
     schema: &Schema,

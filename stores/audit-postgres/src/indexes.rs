@@ -1,4 +1,4 @@
-//! Indexes that came after the tables: built while others write, partition by partition.
+//! Indexes of later versions, built partition by partition without blocking writers.
 //!
 //! A version of the schema is what a program must know to write; no program must know an
 //! index. So an index has no step of its own: it is there or made, and programs from before it
@@ -45,7 +45,7 @@ pub(crate) const INDEXES: [Index; 2] = [
 ];
 
 impl Index {
-    /// The statement that makes it on tables that nobody writes to yet.
+    /// The statement that creates it on tables without writers.
     pub(crate) fn create(self) -> String {
         let Self { name, definition } = self;
         format!("CREATE INDEX {name} ON {{schema}}.audit_entry {definition}")
@@ -91,7 +91,7 @@ async fn are_missing(connections: &Connections, schema: &Schema) -> Result<bool,
 /// If the server cannot build them. A role that does not own the tables builds none.
 pub(crate) async fn build(connections: &Connections, schema: &Schema) -> Result<u32, StoreError> {
     let built = retrying(connections.deadline(), || async {
-        // Not of the pool: it has limits that are too short, and readers who wait for it.
+        // Outside the pool, whose limits are too short and whose connections readers need.
         let client = connections.detached().await?;
         let built = build_with(&client, schema).await;
         built.map_err(|error| Failure::from_driver(&connections.location, &error))
@@ -145,10 +145,10 @@ async fn is_complete(client: &Client, schema: &Schema, index: &Index) -> Result<
     row.map_or(Ok(false), |row| row.try_get(0))
 }
 
-/// The whole index is valid when all partitions have their part of it.
+/// The index of the partitioned table is valid when all partitions have theirs.
 async fn build_one(client: &Client, schema: &Schema, index: &Index) -> Result<(), Error> {
     let Index { name, definition } = index;
-    // A partition that is made from here on brings its part along.
+    // A partition that is created from here on has its index.
     patiently(
         client,
         &schema.fill(&format!(
@@ -198,9 +198,9 @@ async fn parts_without(client: &Client, schema: &Schema, name: &str) -> Result<V
                  WHERE p.inhparent = '{schema}.audit_entry'::regclass AND NOT EXISTS ( \
                      SELECT FROM pg_catalog.pg_inherits AS q \
                      JOIN pg_catalog.pg_index AS i ON i.indexrelid = q.inhrelid \
-                     JOIN pg_catalog.pg_class AS whole ON whole.oid = q.inhparent \
-                     WHERE i.indrelid = c.oid AND whole.relname = $1 \
-                     AND whole.relnamespace = c.relnamespace) \
+                     JOIN pg_catalog.pg_class AS parent ON parent.oid = q.inhparent \
+                     WHERE i.indrelid = c.oid AND parent.relname = $1 \
+                     AND parent.relnamespace = c.relnamespace) \
                  ORDER BY c.relname",
             ),
             &[&name],

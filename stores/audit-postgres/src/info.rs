@@ -1,4 +1,4 @@
-//! What the tables of a trail are, apart from the entries in them.
+//! Versions, partitions, sizes and privileges of a trail's tables.
 
 use audit_core::StoreError;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use crate::connection::{Connections, retrying};
 use crate::indexes;
 use crate::schema::Schema;
 
-/// What [`PostgresStore::info`](crate::PostgresStore::info) found.
+/// The facts that [`PostgresStore::info`](crate::PostgresStore::info) returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreInfo {
@@ -24,14 +24,13 @@ pub struct StoreInfo {
     /// Those of this month and the next that are missing: entries of that time go to
     /// `audit_entry_rest`.
     pub missing_partitions: Vec<String>,
-    /// How many entries lie in `audit_entry_rest`, since their ids are of no month that has a
-    /// partition.
+    /// The number of entries in `audit_entry_rest`, whose ids belong to no month with a partition.
     pub rest_entries: u64,
-    /// About how many entries there are, as the server estimated when it last analyzed them.
+    /// The number of entries, as the server estimated it when it last analyzed the tables.
     pub entries_estimate: u64,
-    /// How many bytes the tables have, without their indexes.
+    /// The size of the tables in bytes, without their indexes.
     pub table_bytes: u64,
-    /// How many bytes the indexes have.
+    /// The size of the indexes in bytes.
     pub index_bytes: u64,
     /// The names of the indexes that all partitions have, sorted.
     pub indexes: Vec<String>,
@@ -42,12 +41,12 @@ pub struct StoreInfo {
     pub owner: String,
     /// The roles but the owner that were given the right to change or remove entries, sorted.
     pub may_change: Vec<String>,
-    /// The tables whose triggers against changes are gone or disabled, sorted.
+    /// The tables whose triggers against changes are missing or disabled, sorted.
     pub unguarded: Vec<String>,
     /// The columns that [`Triggers`](crate::Triggers) need and that were renamed or dropped, each
     /// with its table: every write to the table fails.
     pub missing_columns: Vec<String>,
-    /// The triggers of [`Triggers`](crate::Triggers) that are gone or disabled, each with its table:
+    /// The triggers of [`Triggers`](crate::Triggers) that are missing or disabled, each with its table:
     /// such writes are not recorded.
     pub missing_triggers: Vec<String>,
 }
@@ -220,7 +219,7 @@ fn look_at_triggers(row: &Row, info: &mut StoreInfo) -> Result<(), Error> {
     });
     let table: Option<String> = row.try_get(2)?;
     let Some(needs) = needs else {
-        // Of triggers that were installed by hand, what is there is what is wanted.
+        // Triggers that were installed by hand do not say what they need.
         if table.is_none() {
             let function: String = row.try_get(0)?;
             info.missing_triggers.push(format!("{function}()"));

@@ -1,4 +1,4 @@
-//! Entries by id, and models, which queries do not know.
+//! Entries by id, and the names of models.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,8 @@ use crate::connection::{Connections, retrying};
 use crate::query::{read_entry, read_entry_with};
 use crate::schema::Schema;
 
-/// From one to the next in the index, however many entries each has, and the bytes of an entry
-/// where the key is not the name itself.
+/// Steps from one model to the next in the index, however many entries each has, and returns the
+/// bytes of an entry where the key is not the name itself.
 const MODELS: &str = "\
 WITH RECURSIVE found (model) AS (
     (SELECT e.model FROM {schema}.audit_entry AS e ORDER BY e.model LIMIT 1)
@@ -107,12 +107,12 @@ pub(crate) async fn models(
             None => key,
         });
     }
-    // A key has not quite the order of what it stands for.
+    // Keys are sorted in another order than names.
     models.sort_unstable();
     Ok(models)
 }
 
-/// Reads entries of their ids and bytes, on the thread of whoever asked.
+/// Parses entries on the caller's thread.
 pub(crate) fn read(
     found: &[(Uuid, String)],
     location: &str,
@@ -128,7 +128,7 @@ pub(crate) fn read(
         .collect()
 }
 
-/// Reads entries in the order of some ids.
+/// Parses entries in the order of some ids.
 pub(crate) fn in_order(
     ids: &[Uuid],
     bodies: &HashMap<Uuid, String>,
@@ -145,7 +145,7 @@ pub(crate) fn in_order(
         .collect()
 }
 
-/// Runs a statement that is planned for the values at hand.
+/// Runs a statement that is planned for its values.
 async fn rows<T>(
     connections: &Connections,
     schema: &Schema,

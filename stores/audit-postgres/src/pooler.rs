@@ -94,7 +94,7 @@ async fn process(client: &Client) -> Result<i32, Error> {
     Ok(number.unwrap_or_default())
 }
 
-/// Returns the number of the process that the session was told when it began, which a pooler makes
+/// Returns the number of the process that the session got when it started, which a pooler makes
 /// up. The driver shows it only in a request to cancel, which goes nowhere here.
 async fn said(client: &Client) -> Option<i32> {
     let sent = Arc::<Mutex<Vec<u8>>>::default();

@@ -1,7 +1,7 @@
-//! The answers to queries.
+//! Runs queries.
 //!
-//! SQL narrows a query down and orders it; what it cannot say exactly,
-//! [`Query::matches`](audit_core::Query::matches) decides about the entries it returns.
+//! SQL filters and orders entries; conditions that SQL cannot express exactly are checked with
+//! [`Query::matches`](audit_core::Query::matches).
 
 use std::fmt::Write as _;
 
@@ -18,22 +18,23 @@ use crate::error::Failure;
 use crate::schema::Schema;
 use crate::statement::{Conditions, Order, SortKey, Statement, sort_key};
 
-/// How many candidates are read at first where SQL cannot decide, and at most at a time.
+/// The number of candidates that the first statement reads where SQL cannot decide, and the most of
+/// one statement.
 const CANDIDATES: usize = 256;
 const MOST_CANDIDATES: usize = 4096;
-/// How many candidates a step of a purge reads.
+/// The most candidates that a step of a purge reads.
 const MOST_READ: usize = 100_000;
-/// How many entries of several objects an answer holds.
+/// The number of entries of several objects in one answer.
 const OBJECTS: usize = 500;
 
-/// The answer to a query as it came: the entries' bytes, in order, one more than a page holds
-/// if there are more.
+/// The bytes of the entries that a query found, in order, one more than a page holds if there are
+/// more.
 pub(crate) struct Found {
     entries: Vec<(Uuid, String)>,
 }
 
 impl Found {
-    /// Reads the entries, which costs time that the caller's thread has.
+    /// Parses the entries on the caller's thread.
     pub(crate) fn into_page(
         self,
         query: &Query,
@@ -51,7 +52,7 @@ impl Found {
     }
 }
 
-/// Returns the page a query asks for.
+/// Returns the page of a query.
 pub(crate) async fn find(
     connections: Connections,
     schema: Schema,
@@ -89,7 +90,7 @@ pub(crate) async fn find(
     .map(|entries| Found { entries })
 }
 
-/// Returns how many entries a query asks for, its limit and cursor aside.
+/// Counts the entries that match a query, whatever its limit and cursor are.
 pub(crate) async fn count(
     connections: Connections,
     schema: Schema,
@@ -103,7 +104,7 @@ pub(crate) async fn count(
                 Ok(rows) => {
                     sum(&rows).map_err(|error| Failure::from_driver(&connections.location, &error))
                 }
-                // Too many for one statement.
+                // Too slow for one statement.
                 Err(failure) if failure.is_timeout() => {
                     count_by_months(&connections, &schema, &query).await
                 }
@@ -128,8 +129,8 @@ pub(crate) async fn count(
     .await
 }
 
-/// Counts in one snapshot, but with a statement for each partition: those of months by their
-/// ids, and what is left between them.
+/// Counts in one snapshot with a statement for each partition: one for each month, by its ids, and
+/// one for each gap between months.
 async fn count_by_months(
     connections: &Connections,
     schema: &Schema,
@@ -138,7 +139,7 @@ async fn count_by_months(
     let mut connection = connections.read().await?;
     let limit = connection.limit();
     let months = async {
-        let begun = timeout(limit, async {
+        let started = timeout(limit, async {
             let transaction = snapshot(&mut connection).await?;
             let ends = schema.fill(
                 "SELECT {schema}.audit_first_id((month + make_interval(months => later))::date) \
@@ -153,8 +154,8 @@ async fn count_by_months(
             let rows = transaction.query(&ends, &[]).await?;
             Ok((transaction, column::<Uuid>(rows)?))
         });
-        let (transaction, ends) = match begun.await? {
-            Ok(begun) => begun,
+        let (transaction, ends) = match started.await? {
+            Ok(started) => started,
             Err(error) => return Ok(Err(error)),
         };
         let mut count = 0;
@@ -169,7 +170,7 @@ async fn count_by_months(
                 }
             }
             let statement = conditions.count(schema);
-            // Planned for the ids at hand, so that it is about one partition.
+            // Planned for its ids, so that it reads one partition.
             let params = statement.typed();
             let rows = transaction.query_typed(&statement.sql, &params);
             match timeout(limit, rows).await?.and_then(|rows| sum(&rows)) {
@@ -180,7 +181,7 @@ async fn count_by_months(
         Ok(Ok(count))
     };
     let done = months.await;
-    say_that_it_is_over().await;
+    end_idle_transaction().await;
     connection.finish(done)
 }
 
@@ -226,8 +227,8 @@ pub(crate) async fn objects(
     .await
 }
 
-/// Which transactions were committed at a moment: what `pg_current_snapshot` says, and what was added
-/// to their numbers.
+/// The transactions that were committed at a moment: the text of `pg_current_snapshot`, and the offset
+/// of their numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Committed {
     pub(crate) snapshot: String,
@@ -351,7 +352,7 @@ async fn end_of_window(
     Ok(ends.into_iter().next())
 }
 
-/// Returns the server's plan for a query, a line a step.
+/// Returns the lines of the server's plan for a query.
 pub(crate) async fn explain(
     connections: Connections,
     schema: Schema,
@@ -368,7 +369,7 @@ pub(crate) async fn explain(
     .await
 }
 
-/// Returns the server's plan for a query if it were never to read a table as a whole.
+/// Returns the server's plan for a query with sequential scans disabled.
 pub(crate) async fn explain_indexed(
     connections: Connections,
     schema: Schema,
@@ -397,7 +398,7 @@ pub(crate) async fn explain_indexed(
     .await
 }
 
-/// Reads an entry of its bytes; one that is unreadable is named by the id that its column has.
+/// Parses an entry; the error of a damaged one names the id in its column.
 pub(crate) fn read_entry_with(
     id: Uuid,
     body: &str,
@@ -412,7 +413,7 @@ pub(crate) fn read_entry_with(
     })
 }
 
-/// Reads an entry of its bytes.
+/// Parses an entry.
 pub(crate) fn read_entry(body: &str, location: &str) -> Result<LogEntry, StoreError> {
     LogEntry::from_json(body).map_err(|error| StoreError::Corrupt {
         location: location.to_owned(),
@@ -449,12 +450,12 @@ async fn one(connections: &Connections, statement: &Statement) -> Result<Vec<Row
     let connection = connections.read().await?;
     let done = timeout(connection.limit(), async {
         if statement.one_index {
-            // Prepared once, it is soon planned no more: planning for all partitions takes
-            // several times as long as finding a few entries.
+            // Prepared once, it soon has a generic plan: planning for all partitions takes several
+            // times as long as finding a few entries.
             let prepared = connection.prepare_cached(&statement.sql).await?;
             return connection.query(&prepared, &statement.params()).await;
         }
-        // Planned each time for the values at hand: which index is best depends on them.
+        // Planned each time: which index is best depends on the values.
         connection
             .query_typed(&statement.sql, &statement.typed())
             .await
@@ -463,8 +464,8 @@ async fn one(connections: &Connections, statement: &Statement) -> Result<Vec<Row
     connection.finish(done)
 }
 
-/// Reads candidates in an order from one snapshot, as long as they are asked for. Each
-/// statement has its limit, however long all of it takes.
+/// Reads candidates in an order from one snapshot until `consume` returns `false`. Each statement has
+/// its time limit, and the scan has none.
 async fn scan(
     connections: &Connections,
     schema: &Schema,
@@ -483,7 +484,7 @@ async fn scan(
         };
         let mut number = CANDIDATES;
         loop {
-            // By an object's columns, since the bytes of a damaged row do not tell it.
+            // The columns name the object of a damaged row, too.
             let mut columns = vec!["id", "body", "ts"];
             if order.is_by_object() {
                 columns.extend(["model", "object_pk"]);
@@ -525,18 +526,18 @@ async fn scan(
         }
     };
     let done = pages.await;
-    say_that_it_is_over().await;
+    end_idle_transaction().await;
     connection.finish(done)?.map_err(Failure::last)
 }
 
-/// Lets the connection tell the server that a transaction is over that was only read in. Nobody
-/// drives a thread's own connection between two questions; and to do this after each of them
-/// takes a good part of what a small answer does.
-async fn say_that_it_is_over() {
+/// Lets the connection send the end of a transaction that only read. A runtime that a calling thread
+/// drives stands still between two calls; yielding after every call would cost a good part of a small
+/// answer.
+async fn end_idle_transaction() {
     tokio::task::yield_now().await;
 }
 
-/// Begins to read from one snapshot.
+/// Starts a transaction that reads one snapshot.
 async fn snapshot(connection: &mut Connection) -> Result<Transaction<'_>, Error> {
     connection
         .build_transaction()

@@ -14,8 +14,8 @@ use crate::schema::Schema;
 
 /// What the triggers saw, with what of it the program has no entry of.
 ///
-/// An entry is one of a write if it tells of a success that fits what was done: of a deletion a
-/// deletion, of a row that came its creation or an update, else any of the three or what has
+/// An entry covers a write if it records a success that fits the write: for a deletion a deletion, for
+/// an inserted row its creation or an update, else any of the three or what has
 /// changes. One of a bulk statement is one of all objects of its model that its transaction
 /// wrote. Numbers of transactions begin anew in another cluster, so both are of one day.
 ///
@@ -63,8 +63,8 @@ LEFT JOIN LATERAL (
         END
         AND (strpos(e.body, 'postgresql trigger') = 0
             OR {schema}.audit_json(e.body) #>> '{source,service}' IS DISTINCT FROM 'postgresql trigger')
-) AS told ON true
-WHERE NOT coalesce(told.here, false) AND told.under_its_id <= (
+) AS recorded ON true
+WHERE NOT coalesce(recorded.here, false) AND recorded.under_its_id <= (
     SELECT count(DISTINCT before.xact) FROM (
         SELECT t.xact FROM {schema}.audit_touched AS t
         WHERE t.transaction_id = o.transaction_id AND t.model = o.model
@@ -125,8 +125,8 @@ impl Reconcile {
 
     /// Takes an entry of the same object that is so far away in time for one of the write,
     /// too. Unless this is set, it must be of the same transaction: of the database's own, or
-    /// by its `transaction_id`. In any case it must tell of a success and of what was done: a
-    /// deletion of a deletion, a creation or an update of a row that came.
+    /// by its `transaction_id`. It must record a success of the same kind: a deletion for a
+    /// deletion, a creation or an update for an inserted row.
     pub fn within(mut self, time: Duration) -> Self {
         self.within = time;
         self
@@ -264,7 +264,7 @@ async fn require_triggers(connections: &Connections, schema: &Schema) -> Result<
         return Ok(());
     }
     Err(StoreError::Unsupported {
-        operation: "tell what was written before triggers are installed in its schema",
+        operation: "reconcile before triggers are installed in its schema",
     })
 }
 

@@ -1,4 +1,4 @@
-//! Partitions: made ahead, and dropped when all of their entries may go.
+//! Partitions: created ahead, and dropped when all of their entries are purged.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::error::{Failure, is_timeout};
 use crate::query;
 use crate::schema::Schema;
 
-/// How many entries a step removes.
+/// The number of entries that a step removes.
 const STEP: usize = 5_000;
-/// How long it may take to count the entries of a month, or to read those of none.
+/// The time limit for counting the entries of a month, and for reading the rest.
 const READING: Duration = Duration::from_secs(60 * 60);
-/// How many bytes of entries without a month take a while to be read: a tenth of a second or more.
+/// The size from which reading the rest takes a tenth of a second or more.
 const LARGE: i64 = 16 << 20;
-/// How long it may take to make a partition that others may wait for.
+/// The time limit for creating a partition, which others may wait for.
 const MAKING: &str = "3s";
-/// Of how many entries a step looks for what is rare at most, and at least, where to look for it
-/// without an end takes too long.
+/// The widest and the narrowest window of entries in which a step looks for rare ones, where looking
+/// for them without a window takes too long.
 const WIDEST: u32 = 65_536;
 const NARROWEST: u32 = 1_024;
 
@@ -61,8 +61,8 @@ pub(crate) async fn maintain(
     }
 }
 
-/// Lets the ids of a month that has begun or does within a day into the rest, if somebody was
-/// interrupted who made its partition, and the role may.
+/// Lets the rest take the ids of a month that starts within a day or has started, if creating its
+/// partition was interrupted and the role may.
 pub(crate) async fn lift_fences(
     connections: &Connections,
     schema: &Schema,
@@ -108,8 +108,8 @@ async fn is_rest_large(connections: &Connections, schema: &Schema) -> Result<boo
     looked.map_err(|failure| failure.error)
 }
 
-/// Makes partitions beside a large `audit_entry_rest`: it is read before, while everybody goes
-/// on, and not when they are attached, while everybody waits.
+/// Creates partitions beside a large `audit_entry_rest`, which is read before they are attached, without
+/// blocking, instead of while they are attached, when all queries wait.
 async fn maintain_beside(
     connections: &Connections,
     schema: &Schema,
@@ -122,7 +122,7 @@ async fn maintain_beside(
         } else {
             None
         };
-        // Quick with a fence; without one the rest is read while everybody waits.
+        // Quick with a fence; without one all queries wait while the rest is read.
         let added = add_partition(connections, schema, &month).await;
         if added.is_err()
             && let Some(fence) = fence
@@ -133,7 +133,7 @@ async fn maintain_beside(
             Ok(added) => made += u32::from(added),
             Err(failure) if failure.is_timeout() => log::warn!(
                 "{}: {month} gets no partition by itself, as its entries are among many others; \
-                 `SELECT audit_add_partition('{month}')` makes it, while everybody waits",
+                 `SELECT audit_add_partition('{month}')` creates it and blocks all queries meanwhile",
                 connections.location
             ),
             Err(failure) => return Err(failure),
@@ -172,7 +172,7 @@ async fn missing_months(
 }
 
 /// Keeps a month's ids out of the rest, and reads the rest for whether there are any. Returns
-/// the constraint's name unless there is a partition by now, or there are entries in the way.
+/// the constraint's name, or `None` if the partition exists by now or the rest has such entries.
 async fn raise_fence(
     connections: &Connections,
     schema: &Schema,
@@ -261,10 +261,10 @@ pub(crate) async fn add_partition(
     .await
 }
 
-/// Removes what a query asks for of what is there now: whole partitions where a time alone
+/// Removes the entries that match a query and exist now: complete partitions where a time alone
 /// decides, and the rest in steps.
 ///
-/// There is no order of commits that a number tells, but a snapshot tells for each `xact`
+/// No number orders commits, but a snapshot decides for each `xact`
 /// whether it was committed. So it ends, however much is written meanwhile.
 pub(crate) async fn purge(
     connections: &Connections,
@@ -279,14 +279,14 @@ pub(crate) async fn purge(
             match drop_partition(connections, schema, &part, before).await? {
                 Some(entries) => removed += entries,
                 // Somebody reads without an end. They are emptied instead, and dropped by
-                // another purge: each try keeps everybody waiting a little.
+                // another purge: each attempt blocks all queries for a moment.
                 None => break,
             }
         }
     }
     let query = query.limit(STEP);
     let mut after = None;
-    // Where columns alone tell, an entry whose bytes are damaged goes too.
+    // Where columns alone decide, damaged entries are removed, too.
     while let Some(keys) = query::sort_keys(connections, schema, &query, after, &committed).await? {
         let Some(last) = keys.last() else {
             return Ok(removed);
@@ -344,7 +344,7 @@ async fn whole_partitions(
                      to_timestamp($1::bigint / 1000000.0) AT TIME ZONE 'UTC', 'YYYY_MM') \
                  ORDER BY c.relname",
             );
-            // What lies outside of any calendar is as good as its ends.
+            // Times outside the calendar count as its ends.
             let before = before.clamp(0, 253_402_300_799_000_000);
             let rows = connection.query(&sql, &[&before]).await?;
             rows.iter().map(|row| row.try_get::<_, u32>(0)).collect()

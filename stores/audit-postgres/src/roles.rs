@@ -12,10 +12,10 @@ use crate::schema::Schema;
 /// | writer | add entries; it can neither change nor remove nor even read any |
 /// | reader | read entries |
 ///
-/// Triggers refuse UPDATE, TRUNCATE and, outside retention, DELETE to everybody, the owner
+/// Triggers refuse UPDATE, TRUNCATE and, outside retention, DELETE to every role, the owner
 /// and superusers included.
 ///
-/// The owner gets the schema, too, and nobody else may make anything in it. In `public`, and in
+/// The owner gets the schema, too, and no other role may create objects in it. In `public`, and in
 /// a schema that holds tables of others, the schema's owner stays and only the right to CREATE
 /// is taken from the writer, the reader and PUBLIC. The script fails if the writer or the
 /// reader could still drop the trail: as a superuser, or because it owns the schema itself, as a
@@ -106,8 +106,8 @@ impl Roles {
 /// Takes a role's name that the script can hold once it is quoted.
 fn role(name: &str) -> Result<&str, StoreError> {
     // Even in quotes the two words are no names of roles.
-    let odd = name.is_empty() || name.len() > 63 || matches!(name, "public" | "none");
-    if odd || name.contains('\0') || name.contains("$audit$") {
+    let is_invalid = name.is_empty() || name.len() > 63 || matches!(name, "public" | "none");
+    if is_invalid || name.contains('\0') || name.contains("$audit$") {
         return Err(StoreError::Unsupported {
             operation: "use a role whose name is empty, has more than 63 bytes, holds U+0000 or \
                         `$audit$`, or is `public` or `none`",

@@ -105,7 +105,7 @@ impl<'r> Values<'r> {
         }
     }
 
-    /// The parameters with their types, which need no asking for.
+    /// The parameters with their types, which the server need not resolve.
     pub(crate) fn typed(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
         self.params().into_iter().zip(VALUE_TYPES).collect()
     }
@@ -183,7 +183,7 @@ impl<'r> Columns<'r> {
         }
     }
 
-    /// The parameters with their types, which need no asking for.
+    /// The parameters with their types, which the server need not resolve.
     pub(crate) fn typed(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
         self.params().into_iter().zip(COLUMN_TYPES).collect()
     }

@@ -1,4 +1,4 @@
-//! Where the server is, how a session of it is opened, and how it is told to stop.
+//! The server's hosts, opening a session, and cancelling its statement.
 
 use std::collections::hash_map::RandomState;
 use std::future::Future;
@@ -23,9 +23,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::options::PostgresOptions;
 use crate::{pooler, tls};
 
-/// How long a session may take to do as it is told, before it is given up.
+/// How long a session may take to cancel a statement, before it is closed.
 const GRACE: Duration = Duration::from_secs(2);
-/// The time after which a statement that goes on is cancelled again, at first.
+/// The first pause before a statement that still runs is cancelled again.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The hosts that a connection's settings name, any of which will do.
@@ -34,10 +34,10 @@ pub(crate) struct Server {
     hosts: Vec<Config>,
     shuffled: bool,
     connector: MakeRustlsConnect,
-    /// How long each address of a host has.
-    patience: Duration,
-    /// Whether it is known that no pooler in between pools by transaction.
-    looked: AtomicBool,
+    /// The time limit of each address of a host.
+    address_timeout: Duration,
+    /// Whether no pooler in between pools by transaction, once this was checked.
+    is_pooler_checked: AtomicBool,
     /// Whether the store may not, or need not any more, look for entries of another server.
     adopted: AtomicBool,
 }
@@ -48,8 +48,8 @@ impl Server {
             hosts: hosts(config),
             shuffled: config.get_load_balance_hosts() == LoadBalanceHosts::Random,
             connector: tls::connector(config, options)?,
-            patience: options.connect_timeout,
-            looked: AtomicBool::new(false),
+            address_timeout: options.connect_timeout,
+            is_pooler_checked: AtomicBool::new(false),
             adopted: AtomicBool::new(options.read_only),
         })
     }
@@ -68,7 +68,7 @@ impl Server {
     pub(crate) async fn open(&self, settings: &str) -> Result<(Client, JoinHandle<()>), Error> {
         let mut last = None;
         for host in in_order(self.hosts.iter(), self.shuffled) {
-            let configs = match timeout(self.patience, addresses(host)).await {
+            let configs = match timeout(self.address_timeout, addresses(host)).await {
                 Ok(Some(addresses)) => in_order(addresses, self.shuffled)
                     .into_iter()
                     .map(|address| at(host, address))
@@ -81,7 +81,7 @@ impl Server {
                 }
             };
             for config in configs {
-                match timeout(self.patience, self.open_at(&config, settings)).await {
+                match timeout(self.address_timeout, self.open_at(&config, settings)).await {
                     Ok(Ok(session)) => return Ok(session),
                     Ok(Err(error)) => last = Some(error),
                     Err(_) => last = Some(timed_out().await),
@@ -106,12 +106,12 @@ impl Server {
             }
         });
         let mut driver = Driver(Some(driver));
-        if !self.looked.load(Ordering::Relaxed) {
+        if !self.is_pooler_checked.load(Ordering::Relaxed) {
             // Before anything is set: what is set there belongs to the application's sessions.
             if pooler::pools_by_transaction(&client, config, &self.connector).await? {
                 return Err(pooler::error().await);
             }
-            self.looked.store(true, Ordering::Relaxed);
+            self.is_pooler_checked.store(true, Ordering::Relaxed);
         }
         client.batch_execute(settings).await?;
         match driver.0.take() {
@@ -139,7 +139,7 @@ impl Server {
         }
     }
 
-    /// Cancels what a session is busy with, and returns when the server was told.
+    /// Cancels the statement of a session, and returns when the server has the request.
     pub(crate) fn cancel(&self, client: &Client) -> impl Future<Output = ()> + Send + 'static {
         let (token, connector) = (client.cancel_token(), self.connector.clone());
         async move {

@@ -1,4 +1,4 @@
-//! Queries as SQL.
+//! Translates queries into SQL.
 
 use std::fmt::Write as _;
 
@@ -20,7 +20,7 @@ const USUAL_PAGES: [usize; 8] = [1, 10, 20, 25, 50, 100, 500, 1000];
 /// A number without an exponent, as a regular expression.
 const DECIMAL: &str = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$";
 /// The most characters of a number that the server compares.
-const LONG: usize = 200;
+const LONGEST_NUMBER: usize = 200;
 
 pub(crate) type Param = (Box<dyn ToSql + Sync + Send>, Type);
 
@@ -48,7 +48,7 @@ impl Statement {
     }
 }
 
-/// The order of an answer, where in it to begin, and whose entries are in it.
+/// The order of an answer, the key it begins after, and the transactions whose entries it has.
 pub(crate) struct Order {
     descending: bool,
     by: By,
@@ -84,7 +84,7 @@ impl Order {
         }
     }
 
-    /// Leaves out what is not of these transactions.
+    /// Excludes the entries of other transactions.
     pub(crate) fn only(self, committed: &Committed) -> Self {
         Self {
             committed: Some(committed.clone()),
@@ -124,7 +124,7 @@ impl Order {
         }
     }
 
-    /// Goes on after a row, whatever its bytes are.
+    /// Continues after a row.
     pub(crate) fn go_on_after(&mut self, key: SortKey, object: Option<Object>) {
         self.by = match self.by {
             By::Time(_) => By::Time(Some(key)),
@@ -132,7 +132,7 @@ impl Order {
         };
     }
 
-    /// Returns whether it goes by object, so that to go on takes one.
+    /// Returns whether it sorts by object, so that continuing needs the object.
     pub(crate) fn is_by_object(&self) -> bool {
         matches!(self.by, By::Object(..))
     }
@@ -182,7 +182,8 @@ impl Order {
             let snapshot = conditions.param(snapshot.clone());
             let base = conditions.param(*base);
             // The first line says no more than the second, and costs less. What has a number
-            // that was not given out yet came from another cluster, by a dump or a replication.
+            // that this cluster has not assigned yet was written by another cluster, before a dump or a
+            // replication.
             conditions.common.push(format!(
                 "(e.xact < pg_snapshot_xmin({snapshot}::text::pg_snapshot)::text::bigint + {base} \
                  OR pg_visible_in_snapshot(greatest(e.xact - {base}, 3)::text::xid8, \
@@ -242,14 +243,14 @@ impl Order {
     }
 }
 
-/// What a query asks for, as far as SQL can say it.
+/// The conditions of a query that SQL can express.
 pub(crate) struct Conditions {
-    /// What all rows meet.
+    /// The conditions of all rows.
     pub(crate) common: Vec<String>,
-    /// What the rows of each part of the answer meet; no row is in two of them.
+    /// The conditions of the rows of each part of the answer; the parts are disjoint.
     branches: Vec<String>,
     pub(crate) params: Vec<Param>,
-    /// Whether this is all that the query asks for.
+    /// Whether these are all conditions of the query.
     pub(crate) exact: bool,
     /// Whether one index serves it best, whatever the values are.
     one_index: bool,
@@ -334,7 +335,7 @@ impl Conditions {
             .changed
             .iter()
             .chain(valued().map(|(path, _)| path))
-            // Everything lies inside the object itself.
+            // The empty path is the object itself, which contains every change.
             .filter(|path| !path.segments().is_empty())
             .map(|path| key(&path.field()).into_owned())
             .collect();
@@ -346,31 +347,31 @@ impl Conditions {
         }
         for (side, wanted) in [("old", &filter.changed_from), ("new", &filter.changed_to)] {
             for (_, value) in wanted {
-                self.became(side, value);
+                self.changed_value(side, value);
             }
         }
     }
 
-    /// Something was or became the value; at which path, which has several spellings, is left
-    /// to Rust.
-    fn became(&mut self, side: &str, value: &Value) {
+    /// Adds the condition that some path had or got the value. Rust compares the path, which has several
+    /// spellings.
+    fn changed_value(&mut self, side: &str, value: &Value) {
         let Ok(text) = json(value) else {
             return;
         };
         let number = digits(value);
         if number
             .as_ref()
-            .is_some_and(|number| number.len() > LONG || number.contains('E'))
+            .is_some_and(|number| number.len() > LONGEST_NUMBER || number.contains('E'))
         {
             return;
         }
         let value = self.param(text);
         let mut condition = format!("c.value -> '{side}' = {value}::text::jsonb");
         if let Some(number) = number {
-            // A decimal is a text, and its scale does not matter.
+            // A decimal is stored as text and compared without its scale.
             let number = self.param(number);
             condition = format!(
-                "({condition} OR CASE WHEN length(c.value ->> '{side}') > {LONG} \
+                "({condition} OR CASE WHEN length(c.value ->> '{side}') > {LONGEST_NUMBER} \
                  OR c.value ->> '{side}' ~ '[0-9][eE][+-]?[0-9]+$' THEN true \
                  WHEN c.value ->> '{side}' ~ '{DECIMAL}' \
                  THEN (c.value ->> '{side}')::numeric = {number}::text::numeric ELSE false END)"
@@ -442,7 +443,7 @@ fn one_index(filter: &Filter) -> bool {
     keys.into_iter().filter(|given| *given).count() <= 1 && rest == Filter::default()
 }
 
-/// A value with its type, which needs no asking for.
+/// A value with its type, which the server need not resolve.
 pub(crate) trait Typed: ToSql {
     const TYPE: Type;
 }

@@ -60,7 +60,7 @@ impl TriggerContext {
     /// Takes what the current context has, asking for the actor if that is left to a function.
     ///
     /// # Errors
-    /// [`StoreError::Unsupported`] if a text has U+0000, which PostgreSQL has no room for.
+    /// [`StoreError::Unsupported`] if a text has U+0000, which PostgreSQL cannot store.
     pub fn current() -> Result<Self, StoreError> {
         Self::of(&Context::current())
     }

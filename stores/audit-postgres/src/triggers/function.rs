@@ -146,7 +146,7 @@ impl Function {
         let (create, delete) = (self.create.is_on, self.delete.is_on);
         [
             ("insert", create),
-            // A row that is lost on its way to another partition is a deletion.
+            // A row that a partition refuses during a move is a deletion.
             ("update", self.update.is_on || create || delete),
             ("delete", delete),
             ("truncate", delete),
@@ -179,7 +179,7 @@ impl Function {
     /// Returns the rows of an UPDATE, old beside new.
     ///
     /// The server adds a row to both tables before it comes to the next one, so a row has one number in
-    /// both. A row that a trigger refuses on its way to another partition is in the old table alone:
+    /// both. A row that a trigger refuses during a move to another partition is in the old table alone:
     /// then rows pair by their keys.
     fn row_pairs(&self) -> String {
         template::ROW_PAIRS.fill(&[

@@ -1,4 +1,4 @@
-//! Triggers that record what is written past the program.
+//! Triggers that record writes that bypass the program.
 
 mod column;
 mod context;
@@ -17,11 +17,11 @@ use self::name::{Ident, Table};
 use crate::row::key;
 use crate::schema::Schema;
 
-/// What all triggers share.
+/// The functions that all triggers share.
 const SHARED: &str = include_str!("../sql/triggers.sql");
 
 /// Triggers on the table of a model, and the SQL that installs them: entries of whatever
-/// writes to the table, such as a bulk statement or somebody with `psql`.
+/// writes to the table, such as a bulk statement or a user of `psql`.
 ///
 /// The entries have the form of the program's own and are kept by the same function, in the
 /// transaction of the write. They come from the service `postgresql trigger`, and their
@@ -38,16 +38,16 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// An empty text is none. [`set_context_in`] sets them from the program's own context, and
 /// [`TriggerContext`] does for drivers other than `tokio-postgres`. Where the program audits by itself, or where triggers only
 /// [watch](Self::watch), the table `audit_touched` has which objects were written, and
-/// [`PostgresStore::reconcile`](crate::PostgresStore::reconcile) tells which of them have no
+/// [`PostgresStore::reconcile`](crate::PostgresStore::reconcile) returns those without an
 /// entry of the program.
 ///
 /// # What is recorded
 ///
 /// The columns of the model's fields, by the model's own rules. A skipped field is not in the
 /// SQL at all. A masked one is masked by the database as the library does it. One that has
-/// something hidden inside is masked whole, and so is one with a mask function of its own.
+/// something hidden inside is fully masked, and so is one with a mask function of its own.
 ///
-/// A hashed field is masked whole too, until the owner of the tables gives the database the
+/// A hashed field is fully masked, too, until the owner of the tables gives the database the
 /// key of [`hash_key`](audit_core::AuditLogBuilder::hash_key) with
 /// `SELECT audit_set_hash_key(version, key)`; from then on its tokens are those of the
 /// program, unless its type has another form here (bytes, intervals, composite types and
@@ -55,7 +55,7 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// reads, and in backups of the database.
 ///
 /// A field of which the program records what a function, `Display` or `Debug` makes of it is
-/// masked whole, unless [`clear`](Self::clear) says otherwise. A mask shows a part of texts,
+/// fully masked, unless [`clear`](Self::clear) says otherwise. A mask shows a part of texts,
 /// numbers, times and addresses, and nothing of any other type. Fields of the identity and the
 /// parent's key stand in entries as they are, so none of them may be hidden: a model with a hashed
 /// identity is recorded by the program only.
@@ -65,8 +65,8 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 ///
 /// A column with JSON, an array or a composite type is one value, old and new. `object_repr`
 /// is the model and the identity. An UPDATE that gives a row another identity is recorded as the
-/// program does it: a deletion under the former one and a creation under the new one with the whole
-/// row, each naming the other as its [`counterpart`](audit_core::LogEntry::counterpart), if updates
+/// program does it: a deletion under the former one and a creation under the new one with all
+/// columns, each naming the other as its [`counterpart`](audit_core::LogEntry::counterpart), if updates
 /// are recorded. TRUNCATE is a deletion of each object, and takes as long as DELETE does, or,
 /// with [`truncate_in_bulk`](Self::truncate_in_bulk), one entry for all of them.
 ///
@@ -86,10 +86,10 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 ///   case: the server runs only triggers for rows there. Install the triggers on the publisher.
 /// - **Rights.** The owner of the table can disable or drop its triggers.
 /// - **Partitions and children.** A partition, or a table that inherits from this one, fires none
-///   when it is written by its own name. An UPDATE of the whole table that moves a row to another
+///   when it is written by its own name. An UPDATE of the partitioned table that moves a row to another
 ///   partition is an update, unless the partition key is a part of the identity: then it is a
 ///   deletion and a creation. To move rows without an entry, write both partitions by their own
-///   names; a DELETE from a partition and an INSERT into the whole table records a creation alone,
+///   names; a DELETE from a partition and an INSERT into the partitioned table records a creation alone,
 ///   which [`reconcile`](crate::PostgresStore::reconcile) reports.
 ///   A MERGE that moves a row to another partition has no entry and is not noted: PostgreSQL 15 fires
 ///   the triggers with empty tables. Write it as an UPDATE.
@@ -191,7 +191,7 @@ impl Triggers {
     }
 
     /// Records a field as the column has it, of which the program records what a function,
-    /// `Display` or `Debug` makes of it. Unless this is said it is masked whole.
+    /// `Display` or `Debug` makes of it. By default it is fully masked.
     pub fn clear(mut self, field: impl Into<String>) -> Self {
         self.clear.push(field.into());
         self

@@ -78,7 +78,7 @@ impl Table {
     /// Returns the name of the function of its triggers: the readable part of the table's name and a
     /// part of a hash, since two tables may share the former.
     pub(super) fn function(&self) -> Ident {
-        let whole = self.to_string();
+        let qualified = self.to_string();
         let readable: String = self
             .name
             .0
@@ -86,7 +86,7 @@ impl Table {
             .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
             .take(30)
             .collect();
-        let hash = hmac_sha256::Hash::hash(whole.as_bytes());
+        let hash = hmac_sha256::Hash::hash(qualified.as_bytes());
         let mut name = format!("audit_on_{readable}_");
         for byte in &hash[..4] {
             // Writing to a `String` cannot fail.
