@@ -58,18 +58,17 @@
 //! a task block that task's thread, as every blocking call does, but neither panic nor deadlock.
 //!
 //! **Queue.** What is appended waits in a queue of [1024 batches](PostgresOptions::queue)
-//! while a statement is under way; the next statement takes all of it, up to 4,096 entries. A
-//! full queue makes callers wait. Nothing is dropped to make room, ever: an entry is kept, or
-//! whoever appended it gets an error.
+//! while a statement runs; the next statement takes all of it, up to 4,096 entries. Callers wait
+//! while the queue is full. No entry is dropped: it is stored, or its caller gets an error.
 //!
 //! **Cancellation.** A dropped future of `append_async` has kept all of its entries or none:
-//! none before it was polled or while it waited for room, and from then on what the server
+//! none before it was polled or while the queue was full, and from then on what the server
 //! makes of it. To append the same entries again is always right.
 //!
 //! What any other dropped future was busy with is cancelled on the server, and its connection
 //! counts for the [pool](PostgresOptions::pool_size) until that has happened.
 //!
-//! **Shutdown.** [`close`](PostgresStore::close) writes what is queued, tells whoever waits,
+//! **Shutdown.** [`close`](PostgresStore::close) writes what is queued, answers the callers that wait,
 //! and closes the connections. The log's own `shutdown` comes before it.
 //!
 //! # With SQL
@@ -86,7 +85,7 @@
 //! `tokio-postgres` or `deadpool-postgres`, and so do many drafts, units and tracked objects; the crates `audit-sqlx`, `audit-diesel` and `audit-sea-orm` do the same
 //! for those drivers. The store reads such entries like its own.
 //!
-//! Triggers refuse UPDATE and TRUNCATE, and DELETE outside retention, to everybody, also in sessions
+//! Triggers refuse UPDATE and TRUNCATE, and DELETE outside retention, to every role, also in sessions
 //! with `session_replication_role = replica`. A publication of the trail publishes inserts alone
 //! (`WITH (publish = 'insert')`), since its subscriber refuses the rest. The triggers keep accidents away, not an owner who wants to change the trail; [`Roles`] makes the role of
 //! the application one that can only add.
@@ -123,16 +122,16 @@
 //! partitions when it connects and every six hours.
 //! [`purge`](audit_core::Store::purge) with nothing but
 //! [`until`](audit_core::Query::until) drops the months that have nothing later. To drop one takes
-//! the whole trail away from everybody for a moment; where somebody reads without an end it is
-//! tried for two seconds, in which nobody waits for longer than some tenths, and the entries are
+//! an exclusive lock of the trail for a moment. While a long query holds it off, the store retries for
+//! two seconds, in which others wait for some tenths of a second at most, and then the entries are
 //! removed row by row instead. The next purge drops what is empty.
 //!
 //! What has an id of a month without a partition goes to `audit_entry_rest`. While that is larger
-//! than 16 MB it is read before the partition of a coming month is made, while everybody goes on;
+//! than 16 MB it is read before the partition of a coming month is created, without blocking;
 //! an entry with an id of that month, such as by a clock that is wrong, is refused for as long and
 //! tried again. The partition of a month that has begun, or does within two days, is made only if
 //! that takes less than three seconds, as readers wait. `SELECT audit_add_partition('2026-03-01')` of the owner makes it
-//! whatever it takes. By hand the other way is three statements, each in a transaction of its own:
+//! whatever it takes. By hand it takes three statements, each in a transaction of its own:
 //! `SELECT audit_fence('2027-03-01')`,
 //! `ALTER TABLE audit_entry_rest VALIDATE CONSTRAINT audit_entry_rest_awaits_2027_03`, and
 //! `SELECT audit_add_partition('2027-03-01')` or `SELECT audit_maintain()`. Who stops after the
@@ -141,7 +140,7 @@
 //! it connects and every six hours, and by `SELECT audit_lift_fences()` of a writer or the owner.
 //!
 //! A question whose statement is planned locks each partition with its indexes: 13 locks for each
-//! of them, whatever the time that is asked about. The server has room for
+//! of them, whatever time the query names. The server has
 //! `max_locks_per_transaction` times `max_connections` locks, 6,400 by default. That is 8 questions
 //! at a time on 60 months; then it fails with `out of shared memory` until others have ended, which
 //! the store waits for until [`retry_timeout`](PostgresOptions::retry_timeout). For more months or
@@ -164,7 +163,7 @@
 //! A role that may only add can still add what is wrong: entries in another's name, of another
 //! time, or bytes that are no entry. The server takes the number of its transaction and nothing
 //! else from somewhere it can trust. [`PostgresStore::check`] finds what contradicts itself, and
-//! whoever reads an entry that cannot be read gets an error with its id; the owner removes it by
+//! readers of a damaged entry get an error with its id; the owner removes it by
 //! what its columns say.
 
 mod background;

@@ -6,7 +6,7 @@ use audit_core::backend::projection::{
 use audit_core::{Action, Level, Path};
 use uuid::Uuid;
 
-/// The parts of a condition that each database writes in its own way. A method that takes a value
+/// The parts of a condition that differ between databases. A method that takes a value
 /// adds a parameter and returns SQL with it.
 pub trait ConditionSql {
     /// The operator that is true of two different values, of which one may be null.
@@ -82,7 +82,7 @@ pub fn condition<S: ConditionSql>(
         Condition::Changed(path)
         | Condition::ChangedFrom(path, _)
         | Condition::ChangedTo(path, _) => {
-            // Everything lies inside the object itself.
+            // The empty path is the object itself, which contains every change.
             if negated || path.segments().is_empty() {
                 return SqlCondition::unknown();
             }

@@ -133,7 +133,7 @@ pub fn said(error: &dyn Error) -> String {
 }
 
 /// Returns what to do about a statement of an adapter that failed: by the code of the database,
-/// where the driver tells it, and its message.
+/// where the driver reports it, and its message.
 pub fn hint(code: Option<&str>, message: &str) -> Option<&'static str> {
     const NO_POSTGRES: &str = "the search path has no trail, or one of an earlier version: a \
         `PostgresStore` that connects makes it, and `in_schema` names a schema that is not on \
@@ -152,7 +152,7 @@ pub fn hint(code: Option<&str>, message: &str) -> Option<&'static str> {
         Some("42S02") => Some(NO_MYSQL),
         _ if message.contains("command denied") => Some(MYSQL_ROLE),
         _ if message.starts_with("no such table") => Some(NO_SQLITE),
-        // Of a driver that tells no code.
+        // A driver that reports no code.
         None if missing() => Some(NO_POSTGRES),
         None if message.starts_with("permission denied") => Some(POSTGRES_ROLE),
         _ => None,

@@ -8,7 +8,7 @@ DECLARE
     owner_role text := {owner_text};
     writer_role text := {writer_text};
     reader_role text := {reader_text};
-    place text := {schema_text};
+    trail_schema text := {schema_text};
     -- Of a schema that others use, too, only the right to make things in it is taken away.
     shared boolean;
     role text;
@@ -20,32 +20,32 @@ BEGIN
         END IF;
     END LOOP;
 
-    shared := place = 'public' OR EXISTS (
+    shared := trail_schema = 'public' OR EXISTS (
         SELECT 1 FROM pg_catalog.pg_class AS c
-        WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = place)
+        WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = trail_schema)
             AND c.relname !~ '^audit_' AND c.relkind NOT IN ('i', 'I', 't')
     );
     IF shared THEN
-        EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC, %I, %I', place, writer_role, reader_role);
+        EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC, %I, %I', trail_schema, writer_role, reader_role);
     ELSE
-        EXECUTE format('ALTER SCHEMA %I OWNER TO %I', place, owner_role);
-        EXECUTE format('REVOKE ALL ON SCHEMA %I FROM PUBLIC, %I, %I', place, writer_role, reader_role);
+        EXECUTE format('ALTER SCHEMA %I OWNER TO %I', trail_schema, owner_role);
+        EXECUTE format('REVOKE ALL ON SCHEMA %I FROM PUBLIC, %I, %I', trail_schema, writer_role, reader_role);
     END IF;
-    EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO %I', place, owner_role);
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I, %I', place, writer_role, reader_role);
+    EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO %I', trail_schema, owner_role);
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I, %I', trail_schema, writer_role, reader_role);
 
-    -- Whoever owns the schema may drop what is in it, and who may make tables in it can take
+    -- The owner of the schema may drop its objects, and a role that may make tables in it can take
     -- the names of coming partitions.
     FOREACH role IN ARRAY ARRAY[writer_role, reader_role] LOOP
         IF pg_has_role(role, owner_role, 'MEMBER') THEN
             RAISE EXCEPTION 'role "%" is a superuser, or the owner "%" or a member of it', role, owner_role
                 USING ERRCODE = 'invalid_grant_operation', HINT = 'Name a role that is not.';
-        ELSIF pg_has_role(role, (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = place), 'MEMBER') THEN
-            RAISE EXCEPTION 'role "%" could drop the trail: it owns schema "%", by itself, as a member or as the owner of the database', role, place
+        ELSIF pg_has_role(role, (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = trail_schema), 'MEMBER') THEN
+            RAISE EXCEPTION 'role "%" could drop the trail: it owns schema "%", by itself, as a member or as the owner of the database', role, trail_schema
                 USING ERRCODE = 'invalid_grant_operation',
                 HINT = 'Keep the trail in a schema of its own, or let another role own this one.';
-        ELSIF has_schema_privilege(role, place, 'CREATE') THEN
-            RAISE EXCEPTION 'role "%" may make tables in schema "%" as a member of another role', role, place
+        ELSIF has_schema_privilege(role, trail_schema, 'CREATE') THEN
+            RAISE EXCEPTION 'role "%" may make tables in schema "%" as a member of another role', role, trail_schema
                 USING ERRCODE = 'invalid_grant_operation',
                 HINT = 'Keep the trail in a schema of its own, or take CREATE on this one from that role.';
         END IF;
@@ -54,7 +54,7 @@ BEGIN
     FOR thing IN
         SELECT c.oid, c.oid::regclass::text AS name, c.relkind = 'v' AS is_view
         FROM pg_catalog.pg_class AS c
-        WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = place)
+        WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = trail_schema)
             AND c.relkind IN ('r', 'p', 'v')
             AND (c.relname IN ('audit_schema', 'audit_entry', 'audit_retention', 'audit_log', 'audit_touched',
                 'audit_hash_key')
@@ -83,7 +83,7 @@ BEGIN
     FOR thing IN
         SELECT p.oid::regprocedure::text AS name
         FROM pg_catalog.pg_proc AS p
-        WHERE p.pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = place)
+        WHERE p.pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = trail_schema)
             -- Those of triggers run with their owner's rights and call the others, so that they
             -- go along.
             AND starts_with(p.proname, 'audit_')
@@ -94,7 +94,7 @@ BEGIN
     FOR thing IN
         SELECT DISTINCT t.tgrelid::regclass::text AS name
         FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
-        WHERE p.pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = place)
+        WHERE p.pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = trail_schema)
             AND starts_with(p.proname, 'audit_on_') AND t.tgname = 'auditlog_truncate'
     LOOP
         EXECUTE format('GRANT SELECT ON %s TO %I', thing.name, owner_role);

@@ -8,12 +8,12 @@
 DO $audit$
 DECLARE
     keeper pg_roles;
-    place pg_namespace;
+    trail_schema pg_namespace;
     other record;
 BEGIN
-    SELECT n.* INTO place FROM pg_namespace AS n WHERE n.nspname = {schema_text};
+    SELECT n.* INTO trail_schema FROM pg_namespace AS n WHERE n.nspname = {schema_text};
     SELECT r.* INTO keeper FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
-    WHERE c.relnamespace = place.oid AND c.relname = 'audit_entry';
+    WHERE c.relnamespace = trail_schema.oid AND c.relname = 'audit_entry';
     IF NOT FOUND THEN
         RAISE EXCEPTION 'schema % has no trail: let the store connect once', {schema_text};
     END IF;
@@ -24,13 +24,13 @@ BEGIN
     -- The triggers' functions run with the rights of the trail's owner. Who can make functions
     -- beside those that they call could have theirs called instead.
     SELECT coalesce(r.rolname, 'PUBLIC') AS name INTO other
-    FROM aclexplode(coalesce(place.nspacl, acldefault('n', place.nspowner))) AS a
+    FROM aclexplode(coalesce(trail_schema.nspacl, acldefault('n', trail_schema.nspowner))) AS a
     LEFT JOIN pg_roles AS r ON r.oid = CASE
         WHEN a.grantee = to_regrole('pg_database_owner')
         THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database())
         ELSE a.grantee END
     WHERE a.privilege_type = 'CREATE' AND NOT coalesce(
-        r.oid = keeper.oid OR r.rolsuper OR a.grantee = place.nspowner AND NOT keeper.rolsuper, false)
+        r.oid = keeper.oid OR r.rolsuper OR a.grantee = trail_schema.nspowner AND NOT keeper.rolsuper, false)
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'the role % may create functions in the schema %, which triggers could '
@@ -39,7 +39,7 @@ BEGIN
     END IF;
     SELECT p.oid::regprocedure AS name, r.rolname AS role INTO other
     FROM pg_proc AS p JOIN pg_roles AS r ON r.oid = p.proowner
-    WHERE p.pronamespace = place.oid AND starts_with(p.proname, 'audit_')
+    WHERE p.pronamespace = trail_schema.oid AND starts_with(p.proname, 'audit_')
         AND r.oid <> keeper.oid AND NOT r.rolsuper
     LIMIT 1;
     IF FOUND THEN
@@ -87,14 +87,14 @@ BEGIN
     END IF;
     -- The server's own text is at times a digit longer than it has to be, as 9.999999999999999e+22 for
     -- 1e+23: it takes no decimal that lies in the middle of two doubles.
-    FOR places IN REVERSE 16..15 LOOP
+    FOR decimals IN REVERSE 16..15 LOOP
         parts := regexp_match(given, '^(-?)(\d+)(?:\.(\d+))?(?:e([-+]\d+))?$');
         digits := ltrim(parts[2] || coalesce(parts[3], ''), '0');
-        CONTINUE WHEN length(digits) <= places;
+        CONTINUE WHEN length(digits) <= decimals;
         exponent := coalesce(parts[4]::integer, 0) - length(coalesce(parts[3], ''))
-            + length(digits) - places;
+            + length(digits) - decimals;
         shorter := parts[1]
-            || round(substr(digits, 1, places + 1)::numeric / 10)::text || 'e' || exponent;
+            || round(substr(digits, 1, decimals + 1)::numeric / 10)::text || 'e' || exponent;
         CONTINUE WHEN abs(shorter::numeric) > 1.7976931348623157e308
             OR shorter::numeric::double precision IS DISTINCT FROM number;
         given := shorter;
@@ -116,7 +116,7 @@ BEGIN
 END
 $audit$;
 
--- An integer as JSON: a number up to 2^53 either way, a text beyond.
+-- An integer as JSON: a number from -2^53 to 2^53, a text beyond.
 CREATE OR REPLACE FUNCTION {schema}.audit_integer(number numeric) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT
 AS $audit$
@@ -298,7 +298,7 @@ END
 $audit$;
 
 -- A value as JSON in the form of an entry, never null. `format` makes a text by the type's own
--- output; a cast, which whoever owns a type can make, would run with the rights of this.
+-- output; a cast, which the owner of a type can create, would run with the rights of this.
 CREATE OR REPLACE FUNCTION {schema}.audit_value(value anyelement) RETURNS text
 LANGUAGE plpgsql STABLE
 AS $audit$
@@ -360,7 +360,7 @@ END
 $audit$;
 
 -- Whether two values of a type that can be spelled in several ways, which numbers with a scale can,
--- are one value. Of every other type the form of an entry tells.
+-- are one value. Values of every other type are compared in the form of an entry.
 CREATE OR REPLACE FUNCTION {schema}.audit_same(old anyelement, new anyelement) RETURNS boolean
 LANGUAGE plpgsql STABLE
 AS $audit$
@@ -459,7 +459,7 @@ BEGIN
         WHEN 'last4' THEN '****' || CASE WHEN size >= 8 THEN right(given, 4) ELSE '' END
         WHEN 'email' THEN (
             SELECT CASE
-                -- What is no address, such as a secret with an `@` in it, is hidden whole.
+                -- What is no address, such as a secret with an `@` in it, is fully hidden.
                 WHEN given !~ '^[^\u0001-\u0020\u007f@<>()\[\]",;:\\]+@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]+$'
                     THEN '***'
                 ELSE CASE WHEN d < size - 2 THEN left(given, 1) ELSE '' END
@@ -516,9 +516,9 @@ BEGIN
     IF octet_length(key) < 16 THEN
         RAISE EXCEPTION 'a hash key has 16 bytes or more, and this one has %', octet_length(key);
     END IF;
-    FOR place IN 0 .. octet_length(block) - 1 LOOP
-        one := set_byte(one, place, get_byte(one, place) # get_byte(block, place));
-        other := set_byte(other, place, get_byte(other, place) # get_byte(block, place));
+    FOR byte_index IN 0 .. octet_length(block) - 1 LOOP
+        one := set_byte(one, byte_index, get_byte(one, byte_index) # get_byte(block, byte_index));
+        other := set_byte(other, byte_index, get_byte(other, byte_index) # get_byte(block, byte_index));
     END LOOP;
     INSERT INTO {schema}.audit_hash_key VALUES (number, one, other) ON CONFLICT DO NOTHING;
     IF NOT EXISTS (
@@ -713,7 +713,7 @@ REVOKE EXECUTE ON FUNCTION {schema}.audit_capture, {schema}.audit_transaction_id
     {schema}.audit_setting, {schema}.audit_hashed_change, {schema}.audit_set_hash_key FROM PUBLIC;
 REVOKE ALL ON {schema}.audit_touched, {schema}.audit_hash_key FROM PUBLIC;
 
--- Everything belongs to the trail's owner, whoever ran this, and who reads entries reads notes.
+-- All objects belong to the trail's owner, whichever role ran this. Roles that read entries read notes.
 DO $audit$
 DECLARE
     keeper oid := (SELECT c.relowner FROM pg_class AS c WHERE c.oid = '{schema}.audit_entry'::regclass);

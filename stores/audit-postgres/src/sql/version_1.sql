@@ -34,7 +34,7 @@ CREATE TABLE {schema}.audit_entry (
     body           text     COLLATE "C" NOT NULL,
     -- The SHA-256 of the body's bytes, made by the writer: it finds damage.
     checksum       bytea    NOT NULL DEFAULT '',
-    -- The number of the transaction that wrote it: whoever follows the trail asks for what is
+    -- The number of the transaction that wrote it: followers of the trail ask for what is
     -- newer than what was seen, and older than every transaction that is still open.
     xact           bigint   NOT NULL
         DEFAULT pg_current_xact_id()::text::bigint + {schema}.audit_xact_base(),
@@ -60,7 +60,7 @@ CREATE INDEX audit_entry_parent ON {schema}.audit_entry (parent_model, parent_pk
 CREATE INDEX audit_entry_transaction ON {schema}.audit_entry (transaction_id, ts, id)
     WHERE transaction_id IS NOT NULL;
 CREATE INDEX audit_entry_fields ON {schema}.audit_entry USING gin (fields);
--- What is not in it yet is read as a whole by everybody who follows the trail, so that it must
+-- Followers of the trail read all that is not in it yet, so that it must
 -- not wait for a vacuum, which comes to a table that only grows when it has grown by a fifth.
 -- More than 256 blocks of 32 pages a minute do wait for one, and it comes to each month sooner.
 CREATE INDEX audit_entry_xact ON {schema}.audit_entry
@@ -105,7 +105,7 @@ ALTER TABLE {schema}.audit_entry_rest ENABLE ALWAYS TRIGGER audit_entry_keep;
 ALTER TABLE {schema}.audit_entry_rest ENABLE ALWAYS TRIGGER audit_entry_keep_all;
 
 -- Raises AU001 with the id if one of the entries is stored with another content. With the
--- owner's rights, so that a role that may only insert can be told of a conflict.
+-- owner's rights, so that a role that may only insert gets the error of a conflict.
 CREATE FUNCTION {schema}.audit_compare(ids uuid[], bodies text[]) RETURNS void
 -- Planned for the values, it reads all of the trail for a large batch, and not an index for each id.
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
@@ -182,13 +182,13 @@ AS $audit$
     SELECT (lpad(to_hex((day - date '1970-01-01')::bigint * 86400000), 12, '0') || repeat('0', 20))::uuid
 $audit$;
 
--- Takes tables away from everybody. Who waits for that keeps everybody waiting behind: each try
+-- Locks tables exclusively. Later queries queue behind a request for such a lock: each attempt
 -- takes a tenth of a second at most. `changed` are those tables, and others that are changed.
 CREATE FUNCTION {schema}.audit_lock(changed text, taken text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $audit$
 BEGIN
-    -- Nobody waits behind this but a vacuum: one that is under way ends, if it is automatic.
+    -- Only a vacuum conflicts with this: one that is running ends, if it is automatic.
     PERFORM set_config('lock_timeout', '3s', true);
     EXECUTE format('LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE', changed);
     PERFORM set_config('lock_timeout', '100ms', true);
@@ -221,7 +221,7 @@ DECLARE
     grantee text;
     misplaced boolean;
 BEGIN
-    -- One at a time, by a lock that only the owner can take; nobody who reads or removes waits for it.
+    -- One at a time, by a lock that only the owner can take; readers and purges do not wait for it.
     LOCK TABLE {schema}.audit_retention IN SHARE UPDATE EXCLUSIVE MODE;
     IF EXISTS (
         SELECT 1 FROM pg_inherits
@@ -303,9 +303,9 @@ DECLARE
     first_day date := date_trunc('month', month)::date;
     fence text := 'audit_entry_rest_awaits_' || to_char(first_day, 'YYYY_MM');
 BEGIN
-    -- One at a time, by a lock that only the owner can take; nobody who reads or removes waits for it.
+    -- One at a time, by a lock that only the owner can take; readers and purges do not wait for it.
     LOCK TABLE {schema}.audit_retention IN SHARE UPDATE EXCLUSIVE MODE;
-    -- Clocks differ, and an entry that is refused is lost to who does not try again.
+    -- Clocks differ, and a refused entry is lost unless its writer retries.
     IF first_day <= now() AT TIME ZONE 'UTC' + interval '2 days' THEN
         RAISE EXCEPTION 'entries of % may be written now', to_char(first_day, 'YYYY-MM')
             USING ERRCODE = 'invalid_parameter_value';
@@ -359,7 +359,7 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM {schema}.audit_lock('{schema}.audit_entry_rest', '{schema}.audit_entry_rest');
-    -- Those that nobody else has removed meanwhile.
+    -- Those that no other session has removed meanwhile.
     FOR fence IN SELECT l.name FROM {schema}.audit_fences_left() AS l(name) LOOP
         EXECUTE format('ALTER TABLE {schema}.audit_entry_rest DROP CONSTRAINT IF EXISTS %I', fence);
         lifted := lifted + 1;
@@ -401,7 +401,7 @@ BEGIN
     ) THEN
         RETURN NULL;
     END IF;
-    -- Nobody writes to it from here on, but everybody reads.
+    -- From here on no session writes to it, while all may read.
     EXECUTE format('LOCK TABLE %s IN SHARE MODE', part);
     EXECUTE format('SELECT ts FROM %s ORDER BY ts DESC LIMIT 1', part) INTO last;
     IF last >= before THEN
@@ -418,7 +418,7 @@ END
 $audit$;
 
 -- Raises the numbers of transactions above those of entries that another server wrote, and a dump
--- brought here: whoever follows the trail would get these only when this server has come as far.
+-- brought here: followers of the trail would get these only when this server has come as far.
 -- Returns the new base, or null where there are none. Writers wait for a moment.
 CREATE FUNCTION {schema}.audit_adopt() RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' SET enable_seqscan = off
@@ -463,7 +463,7 @@ AS $audit$
 $audit$;
 
 CREATE VIEW {schema}.audit_log AS SELECT
-    -- Times that `timestamptz` has no room for are infinite.
+    -- Times that `timestamptz` cannot hold are infinite.
     CASE WHEN ts < -210866803200000000 THEN '-infinity'::timestamptz
          WHEN ts >= 9224318016000000000 THEN 'infinity'::timestamptz
          ELSE 'epoch'::timestamptz + (ts / 1000000) * interval '1 second'

@@ -1,5 +1,5 @@
 -- Version 1. A script that was released never changes. It may be run again: DDL is not
--- transactional here, and whoever comes after a process that was killed goes on. The table has its
+-- transactional here, and the next process resumes after one that was killed. The table has its
 -- name when it has its triggers, without which an entry could be overwritten.
 
 -- `body` is the entry, `checksum` its SHA-256; every other column is a projection of it. The texts are in their key

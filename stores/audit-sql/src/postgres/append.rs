@@ -60,7 +60,7 @@ pub fn append(schema: Option<&Schema>) -> Cow<'static, str> {
 
 /// Returns the statement that keeps one entry, in less time. Its parameters are the
 /// [texts of its row](Row::texts). It inserts no row if the id is taken: by the same entry or by
-/// another one, which [`append`] tells.
+/// another one, which [`append`] distinguishes.
 pub fn append_one(schema: Option<&Schema>) -> Cow<'static, str> {
     match schema {
         None => Cow::Borrowed(append_one!("")),

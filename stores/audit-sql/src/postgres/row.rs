@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::checksum;
 use crate::checksum::push_hex;
 
-/// How long a key may be, in bytes; two of them and a place in time fit one row of an index.
+/// How long a key may be, in bytes; two of them, a time and an id fit one row of an index.
 const KEY_BYTES: usize = 1000;
 /// How much of a longer text its key begins with.
 const KEY_PREFIX_BYTES: usize = 900;
@@ -100,7 +100,7 @@ impl Row {
         })
     }
 
-    /// About how many bytes the row takes on its way to the server.
+    /// About how many bytes the row takes in a message to the server.
     pub fn bytes(&self) -> usize {
         200 + self.body.len() + self.changes.as_ref().map_or(0, String::len)
     }
