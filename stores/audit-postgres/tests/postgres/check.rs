@@ -97,9 +97,9 @@ fn a_changed_byte_is_found(scratch: &Scratch) {
     let read = store.by_ids(&[id]).unwrap().remove(0);
     assert_eq!(read.reason.as_deref(), Some("refund of 900"));
     let check = store.check().unwrap();
-    let told: Vec<_> = check.mismatches.iter().map(ToString::to_string).collect();
+    let texts: Vec<_> = check.mismatches.iter().map(ToString::to_string).collect();
     assert_eq!(
-        told,
+        texts,
         [format!("entry {id}: its bytes do not match their checksum")]
     );
     assert!(!check.is_ok());

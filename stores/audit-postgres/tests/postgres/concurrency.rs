@@ -150,7 +150,7 @@ fn an_invalid_batch_fails_alone(scratch: &Scratch) {
     let error = outcomes.remove(2).unwrap_err();
     assert!(error.to_string().contains("no_evil"), "{error}");
     let quoted = error.to_string().contains(&evil[1].id.to_string());
-    assert!(!quoted, "the error tells what was to be stored: {error}");
+    assert!(!quoted, "the error quotes the entry: {error}");
     for outcome in outcomes {
         outcome.unwrap();
     }

@@ -133,7 +133,7 @@ fn a_lost_answer_without_another_is_unconfirmed(scratch: &Scratch) {
     let before = entries(1, 2);
     store.append(&before).unwrap();
     let sql = scratch.sql();
-    let lose = |answer, number: &str, record: &(dyn Fn() -> Result<Receipt, Error> + Sync)| {
+    let interrupt = |answer, number: &str, record: &(dyn Fn() -> Result<Receipt, Error> + Sync)| {
         // With a connection that has the statement prepared.
         store.append(&before).unwrap();
         network.set(answer);
@@ -151,21 +151,21 @@ fn a_lost_answer_without_another_is_unconfirmed(scratch: &Scratch) {
         network.set(WORKS);
         receipt
     };
-    let error = lose(DEAF, "2", &|| log.event("closed").record()).unwrap_err();
+    let error = interrupt(DEAF, "2", &|| log.event("closed").record()).unwrap_err();
     assert!(error.is_unconfirmed(), "{error:?}");
     assert!(
         error.to_string().contains("it is unknown whether"),
         "{error}"
     );
 
-    let receipt = lose(DEAF, "3", &|| open.event("open").record()).unwrap();
+    let receipt = interrupt(DEAF, "3", &|| open.event("open").record()).unwrap();
     assert!(matches!(receipt, Receipt::Spooled(_)), "{receipt:?}");
     assert_eq!(open.stats().spooled, 1);
     // It is appended again, and there once.
     open.flush().unwrap();
     assert_eq!((open.stats().spooled, open.stats().lost), (0, 0));
 
-    let error = lose(COPIED, "13", &|| {
+    let error = interrupt(COPIED, "13", &|| {
         store.import(entries(10, 1))?;
         Ok(Receipt::Unchanged)
     })
@@ -287,7 +287,7 @@ fn a_connection_timeout_is_retried(scratch: &Scratch) {
         let deadline = Instant::now() + Duration::from_secs(20);
         // What was connected meanwhile is never answered.
         while connected() < before + 4 && !append.is_finished() {
-            assert!(Instant::now() < deadline, "nobody tries again");
+            assert!(Instant::now() < deadline, "no attempt is made");
             thread::sleep(Duration::from_millis(2));
         }
         network.set(WORKS);
@@ -335,7 +335,7 @@ fn a_server_that_returns_is_used_again(scratch: &Scratch) {
     assert_kept(&store, &sample);
 }
 
-/// Who came later goes on trying when the time of those who came first is up.
+/// A later batch is retried after the deadline of earlier ones.
 fn each_batch_has_its_own_deadline(scratch: &Scratch) {
     let (network, store) = network(scratch);
     let sample = entries(4, 1);

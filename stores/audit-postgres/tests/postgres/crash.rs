@@ -83,8 +83,8 @@ fn a_crashed_server_keeps_acknowledged_entries() {
 }
 
 /// Mounts a small file system in a folder.
-fn mount(place: &Path, options: &str) -> Option<SmallDisk> {
-    let folder = place.join(format!("audit-disk-{}", std::process::id()));
+fn mount(base: &Path, options: &str) -> Option<SmallDisk> {
+    let folder = base.join(format!("audit-disk-{}", std::process::id()));
     SmallDisk::mount(&folder, options)
 }
 
@@ -126,7 +126,7 @@ fn a_full_disk_recovers_when_space_is_freed() {
     assert_eq!(store.count(&Query::new()).unwrap(), kept.len() as u64);
     assert_kept(&store, &kept);
 
-    // Those who share a statement are all told.
+    // All batches of a statement get the error.
     thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
             .map(|seed| {
@@ -158,10 +158,10 @@ fn a_full_disk_recovers_when_space_is_freed() {
 }
 
 /// What runs full is the disk of the write-ahead log: the server cannot go on and ends, and it
-/// does not come up before there is room.
+/// does not start before space is freed.
 fn a_full_log_disk_loses_no_acknowledged_entry() {
-    let place = std::env::temp_dir();
-    let disk = mount(&place, "size=40m,mode=755").expect("a file system, as before");
+    let base = std::env::temp_dir();
+    let disk = mount(&base, "size=40m,mode=755").expect("a file system, as before");
     let server = PostgresServer::start_with_wal_in(disk.folder()).expect("a server");
     let scratch = Scratch::new(server.url());
     let store = scratch
@@ -217,7 +217,7 @@ fn a_full_log_disk_loses_no_acknowledged_entry() {
 
     assert!(disk.remount("size=400m"));
     assert!(server.restart(), "the server does not start again");
-    // What nobody was told of may be there: a whole batch of it, or nothing.
+    // Unacknowledged batches may be stored, each completely or not at all.
     for (batch, error) in refused {
         let there = batch
             .iter()

@@ -79,7 +79,7 @@ fn an_export_reads_one_snapshot(scratch: &Scratch) {
 }
 
 fn an_export_that_fails_leaves_its_connection(scratch: &Scratch) {
-    // One connection for everybody.
+    // One connection for all readers.
     let store = scratch
         .options()
         .pool_size(1)

@@ -1,4 +1,4 @@
-//! Indexes that came later are built while others write.
+//! Indexes of later versions are built while others write.
 
 use std::thread;
 
@@ -49,7 +49,7 @@ fn indexes_are_built_while_others_write(scratch: &Scratch) {
     let sql = without(scratch);
     assert_eq!(store.info().unwrap().missing_indexes, LATER);
     // Somebody has written to the month and does not end: a build of an index that did not
-    // let others write would wait for that, and everybody behind it.
+    // let others write would wait for that, and later queries would queue behind it.
     sql.run("BEGIN; DELETE FROM audit_entry_2026_01 WHERE false")
         .unwrap();
     thread::scope(|scope| {

@@ -64,11 +64,11 @@ fn models_are_listed_once(scratch: &Scratch) {
     let store = scratch.store();
     assert_eq!(store.models().unwrap(), [""; 0]);
     let long = "x".repeat(3000);
-    let odd = ["a\0b", "a\u{1}b", "a\0", &long];
+    let invalid = ["a\0b", "a\u{1}b", "a\0", &long];
     let plain = ["User", "", "Invoice", "User", ""];
     let sample: Vec<_> = plain
         .iter()
-        .chain(&odd)
+        .chain(&invalid)
         .map(|model| LogEntry::new("update", *model, "1", "x"))
         .collect();
     store.append(&sample).unwrap();
@@ -174,7 +174,7 @@ fn a_read_only_role_can_look_up_everything(scratch: &Scratch) {
     assert_eq!(exported(&reader, &Query::new()).unwrap().len(), 50);
     assert!(reader.check().unwrap().is_ok());
     reader.explain_indexed(&Query::new()).unwrap();
-    // One that may only write is told so by the code.
+    // A role that may only write gets the code of a missing privilege.
     let options = scratch.options().migrate(false);
     let writer = options
         .connect(&scratch.with_option("role", &names[1]))

@@ -1,4 +1,4 @@
-//! Nobody changes or removes entries: roles that may not, and triggers for those who may.
+//! Roles and triggers keep entries from being changed or removed.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ const MERGES: [&str; 2] = [
      WHEN MATCHED THEN UPDATE SET body = '{}'",
 ];
 
-/// What nobody may do on this server.
+/// Statements that no role may run.
 fn attempts(sql: &Sql) -> Vec<&'static str> {
     let version: u32 = sql.value("SHOW server_version_num").parse().unwrap();
     let merges: &[_] = if version >= 150_000 { &MERGES } else { &[] };
@@ -337,7 +337,7 @@ fn a_role_that_could_drop_the_trail_is_refused(scratch: &Scratch) {
     drop(store);
 }
 
-/// What an owner left who was to make a month's partition and did not.
+/// Fences of an owner that was interrupted while creating a partition.
 fn leftover_fences_are_removed(scratch: &Scratch) {
     drop(scratch.store());
     let sql = scratch.sql();
@@ -370,7 +370,7 @@ fn leftover_fences_are_removed(scratch: &Scratch) {
         is_open();
         store.close().unwrap();
     }
-    // With any client, but not whoever may read only.
+    // With any client, except roles that may only read.
     sql.run(close).unwrap();
     sql.run(&format!("SET ROLE {}", role("reader"))).unwrap();
     assert_eq!(sql.state("SELECT audit_lift_fences()"), FORBIDDEN);

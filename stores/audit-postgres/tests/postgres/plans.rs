@@ -204,8 +204,8 @@ fn plans_beside_the_queries(sql: &Sql) {
          ORDER BY model, object_pk, ts, id LIMIT 256",
     );
     assert_index(&objects, "the next objects", &["model_object_pk_ts_id"]);
-    // The block range index is for those who follow the trail: a fraction of the size. What it
-    // does not know yet is read as a whole.
+    // The block range index serves followers of the trail at a fraction of the size. Blocks that it
+    // does not cover yet are all read.
     for month in MONTHS {
         let summarize = format!("SELECT brin_summarize_new_values('audit_entry_{month}_xact_idx')");
         sql.run(&summarize).unwrap();
@@ -319,12 +319,12 @@ fn known_entries_are_looked_up(sql: &Sql) {
     assert!(read <= 7 * 4_000, "{read} rows were read");
 }
 
-/// Also where a page's plan is for any place, which the server settles on after some pages if it
+/// Also with the generic plan of a page, which the server chooses after some pages if it
 /// thinks that as good.
 fn a_check_reads_each_entry_once(scratch: &Scratch, sql: &Sql) {
     let fetched = "SELECT sum(idx_tup_fetch + seq_tup_read)::bigint FROM pg_stat_user_tables \
          WHERE schemaname = current_schema() AND relname ~ '^audit_entry'";
-    let before = scratch.settled(sql, fetched, 0);
+    let before = scratch.stable_value(sql, fetched, 0);
     let url = scratch.with_option("plan_cache_mode", "force_generic_plan");
     let store = scratch.options().connect(&url).unwrap();
     let check = store.check().unwrap();
@@ -332,7 +332,7 @@ fn a_check_reads_each_entry_once(scratch: &Scratch, sql: &Sql) {
     assert!(check.is_ok(), "{:?}", check.mismatches.first());
     store.close().unwrap();
     let entries = ENTRIES as u64;
-    let read = scratch.settled(sql, fetched, before + entries) - before;
+    let read = scratch.stable_value(sql, fetched, before + entries) - before;
     // With what other sessions read that report late. From the beginning for each page it would
     // be sixty times as many.
     assert!(read < 5 * entries, "{read} rows were read");

@@ -100,7 +100,7 @@ fn whole_months_are_dropped(scratch: &Scratch) {
         rest
     );
     assert_eq!(tables(&sql), "");
-    // What went comes again, into the rest.
+    // Removed entries are appended again, into the rest.
     store.append(&sample).unwrap();
     assert_kept(&store, &sample);
 }
@@ -185,7 +185,7 @@ fn a_step_resumes_after_the_last_one(scratch: &Scratch) {
     let sample = entries(20_001, 1);
     store.append(&sample).unwrap();
     sql.run("ANALYZE audit_entry").unwrap();
-    // As long as somebody may still see them, nobody cleans up.
+    // Vacuum keeps rows that a snapshot may still see.
     let old = scratch.sql();
     old.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM audit_schema")
         .unwrap();
@@ -195,7 +195,7 @@ fn a_step_resumes_after_the_last_one(scratch: &Scratch) {
     old.run("COMMIT").unwrap();
     let read = "SELECT coalesce(sum(idx_tup_read), 0)::bigint FROM pg_stat_user_indexes \
          WHERE schemaname = current_schema() AND indexrelname = 'audit_entry_rest_ts_id_idx'";
-    let read = scratch.settled(&sql, read, 15_000);
+    let read = scratch.stable_value(&sql, read, 15_000);
     assert!(read < 30_000, "{read} index entries were read");
 }
 
@@ -308,7 +308,7 @@ fn entries_written_during_a_purge_stay(scratch: &Scratch) {
     }
 }
 
-/// A restored trail has the numbers of the transactions of the cluster it came from.
+/// A restored trail has the numbers of the transactions of its former cluster.
 fn entries_of_another_cluster_are_removed(scratch: &Scratch) {
     let store = scratch.store();
     store.append(&entries(30, 1)).unwrap();

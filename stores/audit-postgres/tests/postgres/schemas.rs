@@ -132,7 +132,7 @@ fn nothing_is_created_without_migrate(scratch: &Scratch) {
         );
     }
     let error = options
-        .schema("odd name")
+        .schema("bad name")
         .connect(&scratch.url)
         .unwrap_err();
     assert!(matches!(error, StoreError::Unsupported { .. }), "{error:?}");
@@ -203,7 +203,7 @@ fn a_new_partition_takes_its_entries_from_the_rest(scratch: &Scratch) {
     assert_eq!(store.count(&Query::new()).unwrap(), 60);
 }
 
-/// More than 16 MB of entries without a month; bytes that nobody reads.
+/// More than 16 MB of entries without a month; with bytes that are not read.
 fn enlarge_rest(sql: &Sql) {
     sql.run(
         "INSERT INTO audit_entry (id, ts, level, action, outcome, model, object_pk, fields, body, \
@@ -251,7 +251,7 @@ fn a_large_rest_is_read_without_blocking_writers(scratch: &Scratch) {
     assert_eq!(sql.value(&format!("SELECT audit_fence('{next}')")), "");
     assert_eq!(sql.state("SELECT audit_fence(now()::date)"), "22023");
 
-    // By hand, whether or not somebody was interrupted.
+    // By hand, with or without an interrupted creation.
     let next = sql.value("SELECT (date_trunc('month', now()) + interval '10 months')::date");
     sql.run(&format!("SELECT audit_fence('{next}')")).unwrap();
     assert_eq!(sql.value("SELECT audit_maintain(10)"), "3");

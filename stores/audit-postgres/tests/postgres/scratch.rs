@@ -63,7 +63,7 @@ impl Scratch {
 
     /// Waits until a counter of the server, which come late, has at least some value and rises
     /// no more.
-    pub(crate) fn settled(&self, sql: &Sql, counter: &str, minimum: u64) -> u64 {
+    pub(crate) fn stable_value(&self, sql: &Sql, counter: &str, minimum: u64) -> u64 {
         let deadline = Instant::now() + Duration::from_secs(20);
         let mut last = 0;
         loop {

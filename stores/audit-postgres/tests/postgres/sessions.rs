@@ -1,4 +1,4 @@
-//! How many sessions there are, what they are left with, and who waits for whom.
+//! The number and state of sessions, and that readers do not block writers.
 
 use std::future::Future as _;
 use std::pin::pin;
@@ -112,7 +112,7 @@ fn a_thread_leaves_no_transaction_open(scratch: &Scratch) {
     wait_for(0, &sql, scratch, "state <> 'idle'");
 }
 
-/// A waker that keeps who calls it: of a question the thread that answers it.
+/// A waker that blocks the thread that calls it: the one that answers a query.
 struct Keeping {
     kept: Mutex<Sender<()>>,
     gate: Mutex<Receiver<()>>,

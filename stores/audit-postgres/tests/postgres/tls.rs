@@ -96,7 +96,7 @@ fn connections_are_encrypted_and_servers_checked() {
             thread::sleep(Duration::from_millis(5));
         }
     }
-    // A name that the certificate does not have, and an authority that nobody trusts.
+    // A name that the certificate does not have, and an untrusted authority.
     let refused = [
         trusting.connect(&url("other.test", "prefer")),
         trusting.connect(&url("localhost", "require")),
@@ -143,7 +143,7 @@ fn a_server_that_cannot_encrypt_gets_no_password() {
     }
 }
 
-/// Serves one connection, and returns whether a password came.
+/// Serves one connection, and returns whether it received a password.
 fn password_in_clear(listener: &TcpListener) -> bool {
     let (mut client, _) = listener.accept().unwrap();
     client

@@ -79,7 +79,7 @@ fn sql_statements_are_recorded(scratch: &Scratch) {
     assert_eq!(email.redaction, Some(Redaction::Masked));
     assert_eq!(updated.changes["seen"].new, Some(json!(5)));
     assert_eq!(updated.changes.len(), 2);
-    // Outside of the transaction nobody is known, and each statement is one.
+    // Outside of the transaction the actor is unknown, and each statement is one.
     assert_eq!((&raised.actor, &raised.reason), (&None, &None));
     assert_ne!(raised.transaction_id, created.transaction_id);
     assert_eq!(
@@ -177,18 +177,19 @@ fn entries_carry_the_context_of_the_program(scratch: &Scratch) {
         "INSERT INTO accounts (id, email) SELECT n, n || '@x' FROM generate_series(1, 50) AS n",
     )
     .unwrap();
-    let odd = "it's \"odd\", \\ {}\r\n\t$1 \u{1}\u{7f}\u{2028}\u{1f600}; DROP TABLE accounts --";
-    let actor = Actor::service(odd).on_behalf_of("o'neill");
+    let special =
+        "it's \"special\", \\ {}\r\n\t$1 \u{1}\u{7f}\u{2028}\u{1f600}; DROP TABLE accounts --";
+    let actor = Actor::service(special).on_behalf_of("o'neill");
     let context = Context::new()
         .actor(actor.clone())
-        .reason(format!("reason {odd}"))
-        .correlation_id(format!("correlation {odd}"))
+        .reason(format!("reason {special}"))
+        .correlation_id(format!("correlation {special}"))
         .trace_id("trace\n1");
     let id = Uuid::from_u128(7);
     let mut writer = scratch.sql();
     writer.with(async |client| {
         let transaction = client.transaction().await.unwrap();
-        TriggerContext::of(&Context::new().actor("somebody else").reason("none"))
+        TriggerContext::of(&Context::new().actor("another user").reason("none"))
             .unwrap()
             .set_in(&transaction)
             .await
@@ -215,8 +216,8 @@ fn entries_carry_the_context_of_the_program(scratch: &Scratch) {
     assert_eq!(updated.len(), 50);
     for entry in updated {
         assert_eq!(entry.actor, Some(actor.clone()));
-        assert_eq!(entry.reason, Some(format!("reason {odd}")));
-        assert_eq!(entry.correlation_id, Some(format!("correlation {odd}")));
+        assert_eq!(entry.reason, Some(format!("reason {special}")));
+        assert_eq!(entry.correlation_id, Some(format!("correlation {special}")));
         assert_eq!(entry.trace_id.as_deref(), Some("trace\n1"));
         assert_eq!(entry.transaction_id, Some(id));
     }
@@ -277,7 +278,7 @@ fn a_changed_key_is_a_delete_and_a_create(scratch: &Scratch) {
          UPDATE \"Or\"\"ders\" SET total = 21 WHERE shop = 'x'",
     )
     .unwrap();
-    let told: Vec<_> = all(&store, &sql)
+    let summaries: Vec<_> = all(&store, &sql)
         .into_iter()
         .map(|entry| {
             let parent = entry.parent.map(|parent| parent.object_pk);
@@ -305,9 +306,12 @@ fn a_changed_key_is_a_delete_and_a_create(scratch: &Scratch) {
         expect("create", "a\\|b\\\\|9", Some("5"), Level::Warning),
         expect("update", "x|2", None, Level::Warning),
     ] {
-        assert!(told.contains(&expected), "{expected:?} in {told:?}");
+        assert!(
+            summaries.contains(&expected),
+            "{expected:?} in {summaries:?}"
+        );
     }
-    assert_eq!(told.len(), 5);
+    assert_eq!(summaries.len(), 5);
     let found = store
         .find(&Query::new().object_pk("a\\|b\\\\|9"))
         .unwrap()
@@ -371,12 +375,12 @@ fn triggers_and_program_share_a_history(scratch: &Scratch) {
 }
 
 fn names_are_quoted(scratch: &Scratch) {
-    const ODD: &str = "we'ird \"col.umn\\ {schema}";
-    const FIELDS: &[FieldSchema] = &[field("id").identity(), FieldSchema::new(ODD, || &[])];
+    const SPECIAL: &str = "we'ird \"col.umn\\ {schema}";
+    const FIELDS: &[FieldSchema] = &[field("id").identity(), FieldSchema::new(SPECIAL, || &[])];
     const THING: ModelSchema = ModelSchema::new("Th'i\"ng\\", "Thing", FIELDS);
     let store = scratch.store();
     let sql = scratch.sql();
-    let column = ODD.replace('"', "\"\"");
+    let column = SPECIAL.replace('"', "\"\"");
     sql.run(&format!(
         "CREATE TABLE things (id text PRIMARY KEY, \"{column}\" text)"
     ))
@@ -392,7 +396,7 @@ fn names_are_quoted(scratch: &Scratch) {
     assert_eq!(found[1].model, "Th'i\"ng\\");
     assert_eq!(found[1].object_pk, long);
     let change = found[1].changes.iter().next().unwrap();
-    assert_eq!(change.path.field(), ODD);
+    assert_eq!(change.path.field(), SPECIAL);
     assert_eq!(change.new, Some(json!("b")));
     assert_eq!(store.count(&Query::new().object_pk(&long)).unwrap(), 2);
 }

@@ -98,8 +98,8 @@ fn all(store: &PostgresStore, sql: &Sql) -> Vec<LogEntry> {
 }
 
 /// Action, key and counterpart's key.
-fn told(entries: &[LogEntry]) -> Vec<(String, String, Option<String>)> {
-    let told = entries.iter().map(|entry| {
+fn summaries(entries: &[LogEntry]) -> Vec<(String, String, Option<String>)> {
+    let summaries = entries.iter().map(|entry| {
         let counterpart = entry.counterpart.clone();
         if let Some(ObjectRef { model, .. }) = &counterpart {
             assert_eq!(*model, entry.model);
@@ -111,9 +111,9 @@ fn told(entries: &[LogEntry]) -> Vec<(String, String, Option<String>)> {
             counterpart,
         )
     });
-    let mut told: Vec<_> = told.collect();
-    told.sort();
-    told
+    let mut summaries: Vec<_> = summaries.collect();
+    summaries.sort();
+    summaries
 }
 
 fn expected(rows: &[(&str, &str, &str)]) -> Vec<(String, String, Option<String>)> {
@@ -210,7 +210,7 @@ fn keys_swapped_in_one_statement(scratch: &Scratch) {
         .unwrap();
     let found = all(&store, &sql);
     assert_eq!(
-        told(&found[6..]),
+        summaries(&found[6..]),
         expected(&[
             ("delete", "1", "2"),
             ("delete", "2", "1"),
@@ -233,7 +233,7 @@ fn keys_swapped_in_two_statements(scratch: &Scratch) {
     .unwrap();
     let found = all(&store, &sql);
     assert_eq!(
-        told(&found[4..]),
+        summaries(&found[4..]),
         expected(&[
             ("delete", "1", "2"),
             ("create", "2", "1"),
@@ -302,7 +302,7 @@ fn composite_keys_and_partitions(scratch: &Scratch) {
     let (store, sql) = orders(scratch);
     sql.run("INSERT INTO orders VALUES ('a', 1, 10), ('a', 2, 20), ('b', 1, 30), ('b', 9, 40)")
         .unwrap();
-    // Two rows change places, one goes to a partition's other value, and one stays as it is.
+    // Two rows swap keys, one goes to a partition's other value, and one stays as it is.
     sql.run(
         "UPDATE orders SET total = total + 1, \
          shop = CASE WHEN number = 1 THEN translate(shop, 'ab', 'ba') WHEN number = 2 THEN '\\b' \
@@ -312,7 +312,7 @@ fn composite_keys_and_partitions(scratch: &Scratch) {
     let found = all(&store, &sql);
     let later = &found[4..];
     assert_eq!(
-        told(later),
+        summaries(later),
         expected(&[
             ("update", "b|9", ""),
             ("delete", "a|1", "b|1"),
@@ -346,7 +346,7 @@ fn rows_that_a_partition_refuses(scratch: &Scratch) {
         .unwrap();
     // It cannot be said which row became which.
     assert_eq!(
-        told(&all(&store, &sql)[3..]),
+        summaries(&all(&store, &sql)[3..]),
         expected(&[
             ("delete", "a|1", ""),
             ("delete", "a|2", ""),
@@ -384,7 +384,10 @@ fn key_changes_follow_the_update_setting(scratch: &Scratch) {
         .record()
         .unwrap();
     assert!(!receipt.is_recorded(), "{receipt:?}");
-    assert_eq!(told(&all(&store, &sql)), expected(&[("create", "1", "")]));
+    assert_eq!(
+        summaries(&all(&store, &sql)),
+        expected(&[("create", "1", "")])
+    );
     sql.run("DELETE FROM members").unwrap();
     assert_eq!(all(&store, &sql).len(), 2);
 }
@@ -455,7 +458,7 @@ fn columns_with_the_internal_names_of_the_triggers(scratch: &Scratch) {
     .unwrap();
     let found = all(&store, &sql);
     assert_eq!(
-        told(&found[4..]),
+        summaries(&found[4..]),
         expected(&[
             ("delete", "it's", "it's+"),
             ("create", "it's+", "it's"),

@@ -122,8 +122,8 @@ fn masks_match_the_library(scratch: &Scratch) {
         let rows = sql
             .run(&format!(
                 "SELECT audit_text(audit_mask(to_json(t.text)::text, '{mask}', true)) \
-                 FROM json_array_elements_text('{given}') WITH ORDINALITY AS t(text, place) \
-                 ORDER BY place"
+                 FROM json_array_elements_text('{given}') WITH ORDINALITY AS t(text, ordinal) \
+                 ORDER BY ordinal"
             ))
             .unwrap();
         assert_eq!(rows.len(), texts.len());
@@ -267,8 +267,8 @@ struct Gauge {
     code: String,
     #[audit(ignore, hash)]
     token: String,
-    #[audit(ignore, rename = "odd \"name")]
-    odd: i32,
+    #[audit(ignore, rename = "quoted \"name")]
+    quoted: i32,
 }
 
 fn same_name(one: &str, other: &str) -> bool {
@@ -279,7 +279,7 @@ fn loose_fields_match_the_library(scratch: &Scratch) {
     let (store, sql) = (scratch.store(), scratch.sql());
     sql.run(
         "CREATE TABLE gauges (id int PRIMARY KEY, plain int, seen int, level float8, name text, \
-         code text, token text, \"odd \"\"name\" int)",
+         code text, token text, \"quoted \"\"name\" int)",
     )
     .unwrap();
     install(&sql, &on(scratch, Gauge::schema().describe(), "gauges"));
@@ -299,7 +299,7 @@ fn loose_fields_match_the_library(scratch: &Scratch) {
         name: format!("n{step}"),
         code: format!("code-{step:06}"),
         token: format!("t{step}"),
-        odd: step,
+        quoted: step,
     };
     let (first, last) = (gauge(1), gauge(3));
     let second = Gauge {
@@ -310,9 +310,9 @@ fn loose_fields_match_the_library(scratch: &Scratch) {
     };
     sql.run(
         "INSERT INTO gauges VALUES (1, 1, 1, 1, 'n1', 'code-000001', 't1', 1); \
-         UPDATE gauges SET seen = 2, code = 'code-000002', token = 't2', \"odd \"\"name\" = 2; \
+         UPDATE gauges SET seen = 2, code = 'code-000002', token = 't2', \"quoted \"\"name\" = 2; \
          UPDATE gauges SET plain = 3, seen = 3, level = 3, name = 'n3', code = 'code-000003', \
-         token = 't3', \"odd \"\"name\" = 3; DELETE FROM gauges",
+         token = 't3', \"quoted \"\"name\" = 3; DELETE FROM gauges",
     )
     .unwrap();
     let found = all(&store, &sql);

@@ -1,4 +1,4 @@
-//! Triggers where somebody means harm, or the table is not as they need it.
+//! Triggers against hostile roles, and on tables that do not fit.
 
 use audit_core::{FieldSchema, LogEntry, Mask, ModelSchema, Outcome, Query, Redaction, Store};
 use audit_postgres::{PostgresStore, Reconcile, Triggers};
@@ -176,7 +176,7 @@ fn message(sql: &Sql, statement: &str) -> String {
     error.as_db_error().unwrap().message().to_owned()
 }
 
-/// A type's owner can make casts, which run with the rights of whoever casts.
+/// The owner of a type can create casts, which run with the rights of the caller.
 fn casts_of_others_do_not_run(scratch: &Scratch) {
     let store = scratch.store();
     let schema = &scratch.schema;
@@ -405,16 +405,16 @@ fn a_table_that_does_not_fit_is_refused(scratch: &Scratch) {
         let refused = triggers.sql().unwrap_err().to_string();
         assert!(refused.contains("is hidden and cannot be"), "{refused}");
     }
-    let told = |table: &str| {
+    let refusal = |table: &str| {
         let refused = Triggers::new(model.describe(), table).sql().unwrap_err();
         refused.to_string()
     };
     assert_eq!(
-        told("a.b.c"),
+        refusal("a.b.c"),
         "`a.b.c` is not a table name; give `table` or `schema.table`"
     );
-    let odd = ModelSchema::new("$audit$", "Odd", ID);
-    assert!(Triggers::new(odd.describe(), "odd").sql().is_err());
+    let quoted = ModelSchema::new("$audit$", "Odd", ID);
+    assert!(Triggers::new(quoted.describe(), "quoted").sql().is_err());
 }
 
 fn masks_hide_values_that_are_not_text(scratch: &Scratch) {
@@ -518,7 +518,7 @@ fn an_entry_covers_its_own_write_only(scratch: &Scratch) {
             entry("delete", 4),
         ])
         .unwrap();
-    // A denied attempt, another verb and a deletion do not tell of a creation.
+    // A denied attempt, another verb and a deletion do not cover a creation.
     assert_eq!(unaudited(), ["2", "3", "4"]);
     store
         .append(&[entry("create", 2), entry("create", 3), entry("create", 4)])
@@ -541,7 +541,7 @@ fn an_entry_covers_its_own_write_only(scratch: &Scratch) {
     under(Uuid::from_u128(2), "DELETE FROM items");
     let none = store.reconcile(Reconcile::all().limit(0)).unwrap();
     assert_eq!((none.unaudited, none.writes.len()), (4, 0));
-    // An update does not tell of a deletion.
+    // An update does not cover a deletion.
     let mut update = entry("update", 1);
     update.transaction_id = Some(Uuid::from_u128(2));
     store.append(&[update]).unwrap();

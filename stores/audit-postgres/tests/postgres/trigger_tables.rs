@@ -109,8 +109,8 @@ fn a_renamed_or_dropped_column_is_named(scratch: &Scratch) {
             assert!(said.contains("run `auditlog triggers` again"), "{said}");
         }
         let missing = if column.is_empty() { "mobile" } else { "phone" };
-        let place = format!("{}.users.{missing}", scratch.schema);
-        assert_eq!(problems(&store.info().unwrap()), [place]);
+        let name = format!("{}.users.{missing}", scratch.schema);
+        assert_eq!(problems(&store.info().unwrap()), [name]);
         let again = if column.is_empty() {
             triggers.clone().omit("phone")
         } else {
@@ -125,19 +125,19 @@ fn a_renamed_or_dropped_column_is_named(scratch: &Scratch) {
 
 fn missing_triggers_are_found(scratch: &Scratch) {
     let (store, sql, triggers) = users(scratch);
-    let place = |event: &str| format!("{}.users.auditlog_{event}", scratch.schema);
+    let name = |event: &str| format!("{}.users.auditlog_{event}", scratch.schema);
     sql.run("ALTER TABLE users DISABLE TRIGGER auditlog_update; DROP TRIGGER auditlog_truncate ON users")
         .unwrap();
     assert_eq!(
         problems(&store.info().unwrap()),
-        [place("update"), place("truncate")]
+        [name("update"), name("truncate")]
     );
     // As a migration does that copies a table.
     sql.run(&format!("DROP TABLE users; CREATE TABLE users {TABLE}"))
         .unwrap();
     assert_eq!(
         problems(&store.info().unwrap()),
-        ["insert", "update", "delete", "truncate"].map(place)
+        ["insert", "update", "delete", "truncate"].map(name)
     );
     sql.run(&triggers.sql().unwrap()).unwrap();
     assert_eq!(problems(&store.info().unwrap()), [""; 0]);

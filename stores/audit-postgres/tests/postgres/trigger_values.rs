@@ -245,7 +245,7 @@ fn floats_match_the_library(scratch: &Scratch) {
     let rows = sql
         .run(&format!(
             "SELECT audit_float(t.number) FROM unnest('{{{}}}'::float8[]) WITH ORDINALITY \
-             AS t(number, place) ORDER BY place",
+             AS t(number, ordinal) ORDER BY ordinal",
             given.join(",")
         ))
         .unwrap();
@@ -289,7 +289,7 @@ fn json_numbers_are_exact(scratch: &Scratch) {
             assert_eq!(same, "t", "{given} is {stored}");
         }
     }
-    // Those that differ by less than a double can tell.
+    // Those that differ by less than a double can represent.
     let pairs = [
         (
             "123456789012345678901234567890",
