@@ -10,10 +10,10 @@ use crate::lookup;
 use crate::query;
 
 impl PostgresStore {
-    /// Finds entries as [`find`](Store::find) does, without blocking.
+    /// Finds entries as [`find`](audit_core::Store::find) does, without blocking.
     ///
     /// # Errors
-    /// As [`find`](Store::find).
+    /// As [`find`](audit_core::Store::find).
     pub async fn find_async(&self, query: &Query) -> Result<Page, StoreError> {
         query.check()?;
         let asked = query.clone();
@@ -23,10 +23,10 @@ impl PostgresStore {
         found.into_page(query, self.location(), self.tolerance())
     }
 
-    /// Counts entries as [`count`](Store::count) does, without blocking.
+    /// Counts entries as [`count`](audit_core::Store::count) does, without blocking.
     ///
     /// # Errors
-    /// As [`count`](Store::count).
+    /// As [`count`](audit_core::Store::count).
     pub async fn count_async(&self, query: &Query) -> Result<u64, StoreError> {
         query.check()?;
         let query = query.clone();
@@ -34,10 +34,10 @@ impl PostgresStore {
             .await
     }
 
-    /// Finds entries by object as [`objects`](Store::objects) does, without blocking.
+    /// Finds entries by object as [`objects`](audit_core::Store::objects) does, without blocking.
     ///
     /// # Errors
-    /// As [`objects`](Store::objects).
+    /// As [`objects`](audit_core::Store::objects).
     pub async fn objects_async(
         &self,
         query: &Query,
