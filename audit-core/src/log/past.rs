@@ -94,7 +94,7 @@ impl AuditLog {
     }
 
     /// Reads the history of an object by the model's stored name, such as one whose type is
-    /// gone. What a registered type says of the model, former names and upcasters, counts.
+    /// gone. Former names and upcasters of a registered type apply.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -129,13 +129,13 @@ impl AuditLog {
         History::of(object, entries, evolution)
     }
 
-    /// Asks for the entries of an object; one without a key has none.
+    /// Queries the entries of an object; one without a key has none.
     fn entries_of(&self, object: &ObjectRef) -> Option<Query> {
         let query = self.query().model_name(&object.model);
         (!object.object_pk.is_empty()).then(|| query.object_pk(&object.object_pk))
     }
 
-    /// Returns what brings the entries of a model to the present.
+    /// Returns how entries of a model are read in its present schema.
     fn evolution(&self, model: &str) -> Evolution {
         Evolution::of(self.shared().registry.get(model))
     }
@@ -176,9 +176,9 @@ pub fn objects_as_of<T: Auditable>(time: impl Into<DateTime<Utc>>) -> Result<Obj
 impl AuditLog {
     /// Returns what an object was at a time, entries of that very time included.
     ///
-    /// Reads back from that time to the last entry that says all of the object, a creation or
-    /// a [snapshot](crate::SnapshotPolicy), and not what came before. An entry without an
-    /// object, such as that of a [bulk](crate::bulk) statement, tells nothing of any object.
+    /// Reads back from that time to the last entry with every field of the object, a creation or
+    /// a [snapshot](crate::SnapshotPolicy), and no further. Entries without an object, such as
+    /// those of [bulk](crate::bulk) statements, are not part of any object.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -313,7 +313,7 @@ impl AuditLog {
     }
 }
 
-/// The entries of an object, read page by page from a time back to one that says all of it.
+/// The entries of an object, read page by page from a time back to one with every field.
 struct Backwards {
     entries: Vec<LogEntry>,
     /// What to ask for next.
@@ -386,7 +386,7 @@ impl Histories {
         };
         let object = ObjectRef::new(first.model.as_str(), first.object_pk.as_str());
         let mut entries = vec![first];
-        // An answer of the store holds whole objects: the rest is in this one.
+        // The store does not split an object over two pages: the rest is in this one.
         for entry in self.entries.by_ref() {
             if entry.object_pk != object.object_pk || entry.model != object.model {
                 self.ahead = Some(entry);

@@ -43,11 +43,11 @@ impl Receipt {
 pub enum SkipReason {
     /// The type is not registered; see [`UnregisteredPolicy`](crate::UnregisteredPolicy).
     NotRegistered,
-    /// The context says not to record.
+    /// The context is disabled.
     Disabled,
     /// The type does not record this action, or not this object (`when`).
     ActionExcluded,
-    /// A `before` hook said no.
+    /// A `before` hook vetoed it.
     Vetoed,
     /// The entry is below the log's level.
     BelowLevel,

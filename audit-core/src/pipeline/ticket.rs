@@ -43,7 +43,7 @@ enum State<R> {
 }
 
 impl<R> Ticket<R> {
-    /// Makes a ticket whose result is known.
+    /// Makes a ticket that has its result.
     pub(crate) fn ready(result: Result<R>) -> Self {
         Self {
             state: State::Ready(result),
@@ -59,7 +59,7 @@ impl<R> Ticket<R> {
         }
     }
 
-    /// Returns the slot of a submission, unless the result is known.
+    /// Returns the slot of a submission, unless the ticket has its result.
     pub(crate) fn slot(&self) -> Option<&Arc<Slot>> {
         match &self.state {
             State::Submitted(slot, _) => Some(slot),
@@ -67,7 +67,7 @@ impl<R> Ticket<R> {
         }
     }
 
-    /// Returns whether the result is known to be an error.
+    /// Returns whether the ticket has an error as its result.
     pub(crate) fn has_failed(&self) -> bool {
         matches!(self.state, State::Ready(Err(_)))
     }

@@ -133,7 +133,7 @@ fn write_each(pipeline: &Pipeline, parts: &[Part<'_>]) {
     for (at, (slot, part)) in parts.iter().enumerate() {
         match pipeline.attempt(part) {
             Ok(kept) => slot.complete(Ok(kept)),
-            // The next ones are known not to be kept.
+            // The next ones are certainly not kept.
             Err(error)
                 if error.may_concern_entries()
                     || matches!(error, StoreError::Unconfirmed { .. }) =>

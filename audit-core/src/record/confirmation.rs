@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::pipeline::receipt::Receipt;
 use crate::pipeline::slot::Slot;
 
-/// Whether entries were written, as far as it is known.
+/// Whether entries were written, once it is decided.
 #[derive(Debug, Default)]
 pub(super) struct Confirmation {
     state: Mutex<State>,
@@ -70,7 +70,7 @@ impl Confirmation {
 
 /// Confirms the entry of a tracked object; the entry of another draft confirms nothing.
 ///
-/// Dropped without a call, it says that the entry was not written.
+/// Dropped without a call, it confirms that the entry was not written.
 #[derive(Debug, Default)]
 pub(super) struct Confirmer {
     confirmation: Option<Arc<Confirmation>>,

@@ -235,7 +235,7 @@ impl Ready {
         ready
     }
 
-    /// Names the object and says what became of it.
+    /// Sets the object of the entry and its changes.
     pub(super) fn describe(
         &mut self,
         log: &AuditLog,

@@ -315,7 +315,7 @@ impl<T: Auditable + Clone + 'static> Drop for Tracked<T> {
         let key = self.log.naming::<T, _>(|| both.current.object_pk());
         let what = format!("{} {key}: {paths}", T::MODEL);
         match Staging::of(&self.log) {
-            // Whether the changes happened is known when the transaction ends.
+            // Whether the changes happened is decided when the transaction ends.
             Some(staging) => staging.note_dropped(what),
             None => report_dropped(&self.log, what),
         }
