@@ -106,9 +106,9 @@ pub(crate) fn row(name: &str, ours: f64, reference: f64, unit: impl Display, bud
         Budget::None => ("-".to_owned(), "ok"),
     };
     if arguments().is_some() {
-        println!(
-            "| `{name}` | {ours:.1} {unit} | {reference:.1} {unit} | {ratio:.2} | {budget} | {verdict} |"
-        );
+        let value = |value: f64| format!("{value:.1} {unit}").trim_end().to_owned();
+        let (ours, reference) = (value(ours), value(reference));
+        println!("| `{name}` | {ours} | {reference} | {ratio:.2} | {budget} | {verdict} |");
     } else {
         println!(
             "{name} ours={ours:.1}{unit} reference={reference:.1}{unit} ratio={ratio:.2} budget={budget} {verdict}"
