@@ -46,7 +46,7 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
         }
         compare(
             &format!("entry/canonical/{name}"),
-            Budget::Ratio(1.1),
+            Budget::Ratio(0.9),
             || entry.to_canonical_json(),
             || serde_json::to_string(&entry),
         );
