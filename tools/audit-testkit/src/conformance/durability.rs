@@ -7,7 +7,7 @@ use crate::sample::entries;
 
 /// Rule 2: what was appended is found by the store that `open` returns next.
 ///
-/// Not part of [`CHECKS`]: `open` opens the same place again and again, after what it
+/// Not part of [`CHECKS`](super::CHECKS): `open` opens the same place again and again, after what it
 /// returned before was dropped.
 ///
 /// # Panics

@@ -1,12 +1,13 @@
-//! The contract of [`Store`], a function a check.
+//! The contracts of [`Store`], [`Follow`] and [`TrailStore`], a function a check.
 //!
 //! Every check takes an empty store and panics where it does not keep the contract. The
 //! names tell what a store does; the numbers in the documentation are those of the rules in
-//! the documentation of [`Store`]. [`conformance!`](crate::conformance!) makes a `#[test]`
-//! of each, and [`CHECKS`] lists them.
+//! the documentation of the traits. [`conformance!`](crate::conformance!) makes a `#[test]`
+//! of each, and [`CHECKS`], [`FOLLOW_CHECKS`] and [`TRAIL_CHECKS`] list them.
 //!
-//! What a query asks for is computed here by hand, not by [`Query::matches`], so that a
-//! store and the core cannot be wrong in the same way unnoticed.
+//! What a query asks for is computed here by hand, not by
+//! [`Query::matches`](audit_core::Query::matches), so that a store and the core cannot be wrong in
+//! the same way unnoticed.
 
 #![expect(
     clippy::missing_panics_doc,
