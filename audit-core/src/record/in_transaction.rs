@@ -15,7 +15,7 @@ use crate::log::AuditLog;
 use crate::pipeline::receipt::Receipt;
 use crate::pipeline::ticket::Ticket;
 
-/// Runs a future in a transaction of the current log: as [`transaction`], across `.await`
+/// Runs a future in a transaction of the current log: as [`transaction`](crate::transaction), across `.await`
 /// and on whatever thread polls it. A future dropped before its end leaves no entries.
 ///
 /// The batch is written in the background, so the executor's thread is not blocked, not even

@@ -43,7 +43,7 @@ use crate::log::AuditLog;
 /// ```
 ///
 /// A closure that returns a future, or one in a `Result`, does not compile, since the future would
-/// run afterwards; [`transaction_async`] takes a future.
+/// run afterwards; [`transaction_async`](crate::transaction_async) takes a future.
 ///
 /// ```compile_fail
 /// # use audit_core as auditlog;
@@ -79,7 +79,7 @@ impl<T, E> Attempt<T, E> for Result<T, E> {
 /// Begins a transaction of the current log on this thread; see [`transaction`].
 ///
 /// For synchronous code: see [`Transaction`] for why the guard must not be held across `.await`,
-/// and [`transaction_async`] for the form for futures.
+/// and [`transaction_async`](crate::transaction_async) for the form for futures.
 pub fn begin() -> Transaction {
     AuditLog::current().begin()
 }
@@ -116,7 +116,7 @@ impl AuditLog {
 /// `FuturesUnordered`, `LocalSet`) and hold such guards across `.await` record into each other's
 /// transactions. Guards that are then dropped in another order than innermost first are detected:
 /// `commit` returns [`Error::TransactionMixed`], nothing of either transaction is written, and the
-/// log is warned. Use [`transaction_async`], which keeps the entries of each future apart;
+/// log is warned. Use [`transaction_async`](crate::transaction_async), which keeps the entries of each future apart;
 /// [`ContextGuard`](crate::ContextGuard) names a lint that finds such guards.
 #[must_use = "a transaction that is dropped without `commit` records nothing"]
 pub struct Transaction {
