@@ -30,7 +30,7 @@ use crate::level::Level;
 use crate::pipeline::receipt::{Receipt, Receipts};
 use crate::pipeline::ticket::Ticket;
 use crate::pipeline::writer::Writer;
-use crate::pipeline::{Kept, LogStats, Pipeline};
+use crate::pipeline::{LogStats, Pipeline, Written};
 use crate::registry::description::ModelDescription;
 use crate::registry::options::RegisterOptions;
 use crate::registry::{Registry, UnregisteredDraft, UnregisteredPolicy};
@@ -364,9 +364,9 @@ impl AuditLog {
     }
 
     /// Writes entries and returns when the store has them.
-    pub(crate) fn write(&self, entries: &[LogEntry]) -> Result<Kept> {
+    pub(crate) fn write(&self, entries: &[LogEntry]) -> Result<Written> {
         if entries.is_empty() {
-            return Ok(Kept::Stored);
+            return Ok(Written::Stored);
         }
         self.open()?;
         self.shared.pipeline.write(entries)

@@ -71,13 +71,13 @@ pub struct LogStats {
 
 /// Where written entries are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub(crate) enum Written {
     Stored,
     Spooled,
     Lost,
 }
 
-impl Kept {
+impl Written {
     pub(crate) fn receipt(self, id: Uuid) -> Receipt {
         match self {
             Self::Stored => Receipt::Recorded(id),
@@ -135,7 +135,7 @@ impl Pipeline {
     }
 
     /// Writes entries under the log's policy.
-    pub(crate) fn write(&self, entries: &[LogEntry]) -> Result<Kept> {
+    pub(crate) fn write(&self, entries: &[LogEntry]) -> Result<Written> {
         self.attempt(entries)
             .or_else(|error| self.refuse_one(entries, &error))
     }
@@ -144,7 +144,7 @@ impl Pipeline {
     ///
     /// Under [`FailurePolicy::FailOpen`] a store that is known to fail is not asked: the
     /// entries wait for it.
-    pub(crate) fn attempt(&self, entries: &[LogEntry]) -> Result<Kept, StoreError> {
+    pub(crate) fn attempt(&self, entries: &[LogEntry]) -> Result<Written, StoreError> {
         if self.policy == FailurePolicy::FailOpen {
             match self.spool.admit(entries) {
                 Admission::Write => {}
@@ -153,21 +153,21 @@ impl Pipeline {
                 Admission::Spooled(waiting, error) => {
                     add(&self.counts.failed, entries.len());
                     warn_of_waiting(waiting, &error);
-                    self.notify_hooks(entries, Kept::Spooled);
-                    return Ok(Kept::Spooled);
+                    self.notify_hooks(entries, Written::Spooled);
+                    return Ok(Written::Spooled);
                 }
             }
         }
         self.append(entries)?;
         self.announce(entries);
-        Ok(Kept::Stored)
+        Ok(Written::Stored)
     }
 
     fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
         guarded(|| self.store.append(entries))
     }
 
-    fn refuse_one(&self, entries: &[LogEntry], error: &StoreError) -> Result<Kept> {
+    fn refuse_one(&self, entries: &[LogEntry], error: &StoreError) -> Result<Written> {
         let refused = self.refuse(&[entries], error);
         let none = || Err(error.clone().into());
         refused.into_iter().next().unwrap_or_else(none)
@@ -175,7 +175,7 @@ impl Pipeline {
 
     /// Handles what the store did not take under the log's policy, and returns the result of each
     /// part.
-    pub(crate) fn refuse(&self, parts: &[&[LogEntry]], error: &StoreError) -> Vec<Result<Kept>> {
+    pub(crate) fn refuse(&self, parts: &[&[LogEntry]], error: &StoreError) -> Vec<Result<Written>> {
         add(
             &self.counts.failed,
             parts.iter().map(|part| part.len()).sum(),
@@ -200,10 +200,10 @@ impl Pipeline {
         }
         let keep = |(part, kept): (&&[LogEntry], bool)| {
             let kept = if kept {
-                Kept::Spooled
+                Written::Spooled
             } else {
                 self.give_up(part, &error.to_string());
-                Kept::Lost
+                Written::Lost
             };
             self.notify_hooks(part, kept);
             Ok(kept)
@@ -212,7 +212,7 @@ impl Pipeline {
     }
 
     /// Notifies hooks of entries that the store does not have.
-    fn notify_hooks(&self, entries: &[LogEntry], kept: Kept) {
+    fn notify_hooks(&self, entries: &[LogEntry], kept: Written) {
         for entry in entries {
             self.after(entry, &Ok(kept.receipt(entry.id)));
         }
@@ -289,7 +289,7 @@ impl Pipeline {
     /// Reports entries whose tasks were cancelled before the writer had them.
     pub(crate) fn abandon(&self, entries: &[LogEntry]) {
         self.give_up(entries, "its task was cancelled while the queue was full");
-        self.notify_hooks(entries, Kept::Lost);
+        self.notify_hooks(entries, Written::Lost);
     }
 
     pub(crate) fn flush(&self) -> Result<()> {

@@ -99,7 +99,7 @@ impl Queue {
         let submission = waiting.and_then(|at| state.submissions.remove(at));
         drop(state);
         if let Some(submission) = submission {
-            submission.slot.complete(Ok(super::Kept::Lost));
+            submission.slot.complete(Ok(super::Written::Lost));
             self.pipeline.abandon(&submission.entries);
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::Kept;
+use super::Written;
 use crate::error::{Error, Result};
 
 /// The result of a submission, to be taken once.
@@ -15,7 +15,7 @@ pub(crate) struct Slot {
 
 #[derive(Debug, Default)]
 struct State {
-    result: Option<Result<Kept>>,
+    result: Option<Result<Written>>,
     /// Whether the entries are kept; unset until the slot is completed.
     kept: Option<bool>,
     waker: Option<Waker>,
@@ -28,12 +28,12 @@ impl Slot {
 
     /// Leaves the result, and wakes the waiting thread or task. Completing a slot twice has no
     /// effect.
-    pub(super) fn complete(&self, result: Result<Kept>) {
+    pub(super) fn complete(&self, result: Result<Written>) {
         let mut state = self.lock();
         if state.kept.is_some() {
             return;
         }
-        state.kept = Some(matches!(result, Ok(Kept::Stored | Kept::Spooled)));
+        state.kept = Some(matches!(result, Ok(Written::Stored | Written::Spooled)));
         state.result = Some(result);
         let waker = state.waker.take();
         drop(state);
@@ -54,7 +54,7 @@ impl Slot {
     }
 
     /// Waits for the result and takes it.
-    pub(super) fn wait(&self) -> Result<Kept> {
+    pub(super) fn wait(&self) -> Result<Written> {
         let mut state = self
             .completed
             .wait_while(self.lock(), |state| state.kept.is_none())
@@ -63,7 +63,7 @@ impl Slot {
     }
 
     /// Takes the result, or has the task woken when it is there.
-    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Result<Kept>> {
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Result<Written>> {
         let mut state = self.lock();
         if state.kept.is_none() {
             state.waker = Some(cx.waker().clone());

@@ -8,7 +8,7 @@ use super::queue::{Queue, Submission};
 use super::receipt::Receipts;
 use super::slot::Slot;
 use super::ticket::Ticket;
-use super::{Kept, Pipeline};
+use super::{Pipeline, Written};
 use crate::critical::log_or_print;
 use crate::entry::LogEntry;
 use crate::error::{Result, StoreError};
@@ -125,7 +125,7 @@ fn write_parts(pipeline: &Pipeline, entries: &[LogEntry], parts: &[Part<'_>]) {
             Err(error) => refuse(pipeline, &parts, &error),
         },
     }
-    complete(&barriers, &Ok(Kept::Stored));
+    complete(&barriers, &Ok(Written::Stored));
 }
 
 /// Writes each part alone, until the store fails.
@@ -152,7 +152,7 @@ fn refuse(pipeline: &Pipeline, parts: &[Part<'_>], error: &StoreError) {
     }
 }
 
-fn complete(parts: &[Part<'_>], result: &Result<Kept, StoreError>) {
+fn complete(parts: &[Part<'_>], result: &Result<Written, StoreError>) {
     for (slot, _) in parts {
         slot.complete(result.clone().map_err(Into::into));
     }
