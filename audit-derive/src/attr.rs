@@ -1,4 +1,4 @@
-//! The grammar of `#[audit(...)]`: words with their values, not yet what they mean.
+//! The grammar of `#[audit(...)]`: words with their values, without their meaning.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -8,7 +8,7 @@ use syn::{Attribute, ExprPath, Ident, Lit, LitBool, LitInt, LitStr, Meta, Token,
 
 use crate::errors::Errors;
 use crate::suggest;
-use crate::symbol::{self, Place, Takes, Word};
+use crate::symbol::{self, Takes, Target, Word};
 
 /// A word with its value, as written.
 pub(crate) struct Entry {
@@ -18,7 +18,7 @@ pub(crate) struct Entry {
     pub(crate) value: Value,
 }
 
-/// What followed a word.
+/// The value after a word.
 pub(crate) enum Value {
     Nothing,
     Bool(bool),
@@ -31,7 +31,7 @@ pub(crate) enum Value {
     Parent { model: Box<Type>, key: LitStr },
 }
 
-/// A field or an action in a list: an identifier, an index or a text.
+/// A field or an action in a list: an identifier, an index or a string.
 pub(crate) struct Name {
     pub(crate) text: String,
     tokens: TokenTree,
@@ -43,9 +43,8 @@ impl ToTokens for Name {
     }
 }
 
-/// Reads every `#[audit(...)]` among `attrs`; what cannot be read becomes an error and is
-/// left out.
-pub(crate) fn read(attrs: &[Attribute], place: Place, errors: &mut Errors) -> Vec<Entry> {
+/// Parses every `#[audit(...)]` among `attrs`. Invalid entries become errors and are left out.
+pub(crate) fn read(attrs: &[Attribute], target: Target, errors: &mut Errors) -> Vec<Entry> {
     let mut entries = Vec::new();
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("audit")) {
         match &attr.meta {
@@ -55,11 +54,11 @@ pub(crate) fn read(attrs: &[Attribute], place: Place, errors: &mut Errors) -> Ve
             }
             Meta::List(list) => {
                 let parse = |input: ParseStream<'_>| {
-                    read_list(input, place, &mut entries, errors);
+                    read_list(input, target, &mut entries, errors);
                     Ok(())
                 };
-                // The list reads its input to the end, so no error can come from here but
-                // one of the lexer, which rustc has reported.
+                // `read_list` consumes all of its input, so the only possible error is one of
+                // the lexer, which rustc has reported.
                 if let Err(error) = parse.parse2(list.tokens.clone()) {
                     errors.push(error);
                 }
@@ -69,14 +68,19 @@ pub(crate) fn read(attrs: &[Attribute], place: Place, errors: &mut Errors) -> Ve
     entries
 }
 
-fn read_list(input: ParseStream<'_>, place: Place, entries: &mut Vec<Entry>, errors: &mut Errors) {
+fn read_list(
+    input: ParseStream<'_>,
+    target: Target,
+    entries: &mut Vec<Entry>,
+    errors: &mut Errors,
+) {
     while !input.is_empty() {
-        match read_entry(input, place) {
+        match read_entry(input, target) {
             Ok(entry) => {
                 let twice = entry.word.name != symbol::ALIAS
                     && entries
                         .iter()
-                        .any(|known| known.word.name == entry.word.name);
+                        .any(|other| other.word.name == entry.word.name);
                 if twice {
                     errors.at(&entry.name, format!("`{}` is given twice", entry.word.name));
                 } else {
@@ -92,10 +96,10 @@ fn read_list(input: ParseStream<'_>, place: Place, entries: &mut Vec<Entry>, err
     }
 }
 
-/// Goes past the next comma, or to the end.
+/// Skips to after the next comma, or to the end.
 pub(crate) fn skip_to_comma(input: ParseStream<'_>) {
     while !input.is_empty() && !input.peek(Token![,]) {
-        // A token can always be read where the input is not empty.
+        // Input that is not empty always has a token.
         if input.parse::<TokenTree>().is_err() {
             return;
         }
@@ -105,31 +109,31 @@ pub(crate) fn skip_to_comma(input: ParseStream<'_>) {
     }
 }
 
-fn read_entry(input: ParseStream<'_>, place: Place) -> syn::Result<Entry> {
+fn read_entry(input: ParseStream<'_>, target: Target) -> syn::Result<Entry> {
     if !input.peek(Ident::peek_any) {
         return Err(input.error("expected the name of an attribute"));
     }
     let name = input.call(Ident::parse_any)?;
     let text = name.to_string();
-    let word = symbol::find(&text, place).ok_or_else(|| unknown(&name, &text, place))?;
+    let word = symbol::find(&text, target).ok_or_else(|| unknown(&name, &text, target))?;
     let value = read_value(input, &name, word)?;
     Ok(Entry { word, name, value })
 }
 
-fn unknown(name: &Ident, text: &str, place: Place) -> syn::Error {
-    let elsewhere: Vec<&str> = [Place::Container, Place::Variant, Place::Field]
+fn unknown(name: &Ident, text: &str, target: Target) -> syn::Error {
+    let elsewhere: Vec<&str> = [Target::Container, Target::Variant, Target::Field]
         .into_iter()
         .filter(|other| symbol::find(text, *other).is_some())
-        .map(Place::name)
+        .map(Target::name)
         .collect();
     let message = if elsewhere.is_empty() {
-        let known = symbol::words(place).iter().map(|word| word.name);
-        format!("unknown attribute `{text}`{}", suggest::hint(text, known))
+        let names = symbol::words(target).iter().map(|word| word.name);
+        format!("unknown attribute `{text}`{}", suggest::hint(text, names))
     } else {
         format!(
             "`{text}` belongs on {}, not on {}",
             elsewhere.join(" or "),
-            place.name()
+            target.name()
         )
     };
     syn::Error::new_spanned(name, message)
@@ -165,7 +169,7 @@ fn read_value(input: ParseStream<'_>, name: &Ident, word: &Word) -> syn::Result<
     }
 }
 
-/// Returns what stands before the next comma, with the name before it.
+/// Returns the name and the tokens up to the next comma.
 fn rest(input: ParseStream<'_>, name: &Ident) -> TokenStream {
     let mut tokens = name.to_token_stream();
     while !input.is_empty() && !input.peek(Token![,]) {
@@ -182,8 +186,8 @@ fn misused(tokens: impl ToTokens, word: &Word) -> syn::Error {
     syn::Error::new_spanned(tokens, message)
 }
 
-/// Reads the `=` and reports a value that is not there on the word itself, since the end of
-/// the input has no token to underline.
+/// Parses the `=`. A missing value is reported on the word itself, since the end of the input has
+/// no token to underline.
 fn equals(input: ParseStream<'_>, name: &Ident, word: &Word) -> syn::Result<()> {
     let sign: Option<Token![=]> = input.parse()?;
     if sign.is_none() || input.is_empty() || input.peek(Token![,]) {
@@ -227,7 +231,7 @@ fn read_path(input: ParseStream<'_>, name: &Ident, word: &Word) -> syn::Result<E
 fn read_float(input: ParseStream<'_>, name: &Ident, word: &Word) -> syn::Result<Lit> {
     let literal: Lit = assigned(input, name, word)?;
     match literal {
-        // A text is a length of time.
+        // A string is a duration.
         Lit::Float(_) | Lit::Int(_) | Lit::Str(_) => Ok(literal),
         other => {
             let message = format!(
@@ -255,7 +259,7 @@ fn in_parentheses<T>(
         return Err(syn::Error::new(parentheses.span.join(), message));
     }
     let found = read(&content);
-    // What an error leaves unread would be a second error.
+    // Unread tokens would cause a second error.
     while !content.is_empty() && content.parse::<TokenTree>().is_ok() {}
     found
 }

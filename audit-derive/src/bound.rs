@@ -1,4 +1,4 @@
-//! Bounds: only for the type parameters that recorded fields use.
+//! The bounds of the implementation, for the type parameters that recorded fields use.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -44,19 +44,19 @@ pub(crate) fn with_bounds(container: &Container<'_>) -> Generics {
     generics
 }
 
-/// Bounds, each once, with their texts.
+/// The distinct bounds, with their texts.
 #[derive(Default)]
 struct Predicates(Vec<(String, WherePredicate)>);
 
 impl Predicates {
     fn add(&mut self, predicate: WherePredicate) {
         let text = predicate.to_token_stream().to_string();
-        if self.0.iter().all(|(known, _)| *known != text) {
+        if self.0.iter().all(|(other, _)| *other != text) {
             self.0.push((text, predicate));
         }
     }
 
-    /// Adds what a type needs that is recorded in another form.
+    /// Adds the bounds of a type that is recorded in another form.
     fn of_conversion(&mut self, conversion: &Conversion) {
         match conversion {
             Conversion::Serde => self.add(parse_quote!(Self: __audit::Serialize)),
@@ -69,7 +69,7 @@ impl Predicates {
         }
     }
 
-    /// Adds what a recorded field needs of the type parameters it uses.
+    /// Adds the bounds on the type parameters that a recorded field uses.
     fn of_field(&mut self, field: &Field<'_>, params: &[Ident]) {
         let Some(bound) = bound(field) else { return };
         let mut uses = Uses::default();
@@ -102,8 +102,8 @@ fn recorded<'c>(container: &'c Container<'_>) -> Vec<&'c Field<'c>> {
     }
 }
 
-/// The trait that the field's way of being recorded asks of its type; none for `with`, whose
-/// function knows the type.
+/// Returns the trait that the field's recorded form requires of its type; none for `with`, whose
+/// function has a concrete parameter.
 fn bound(field: &Field<'_>) -> Option<TokenStream> {
     match &field.settings.form {
         Some(Form::With(_) | Form::SerdeWith(_)) => None,
@@ -115,8 +115,7 @@ fn bound(field: &Field<'_>) -> Option<TokenStream> {
     }
 }
 
-/// What of the parameters a type uses: a parameter itself, or its associated type where only
-/// that is used.
+/// The type parameters that a type uses: a parameter itself, or only an associated type of it.
 #[derive(Default)]
 struct Uses {
     values: Vec<TokenStream>,
@@ -167,7 +166,7 @@ fn visit_path(ty: &TypePath, params: &[Ident], found: &mut Uses) {
         return;
     };
     match last.ident.to_string().as_str() {
-        // It holds no value of its parameter.
+        // Contains no value of its parameter.
         "PhantomData" => {}
         "HashMap" | "IndexMap" => visit_keyed(last, 2, params, found, |found| &mut found.hashed),
         "HashSet" | "IndexSet" => visit_keyed(last, 1, params, found, |found| &mut found.hashed),
@@ -179,11 +178,11 @@ fn visit_path(ty: &TypePath, params: &[Ident], found: &mut Uses) {
     }
 }
 
-/// Visits the arguments of a map or a set: the first is its key, those after the `held` that
-/// it holds values of are its hasher.
+/// Visits the type arguments of a map or a set: the first is its key, and those after the first
+/// `value_count` are its hasher.
 fn visit_keyed(
     segment: &PathSegment,
-    held: usize,
+    value_count: usize,
     params: &[Ident],
     found: &mut Uses,
     keys: impl Fn(&mut Uses) -> &mut Vec<TokenStream>,
@@ -195,17 +194,17 @@ fn visit_keyed(
         GenericArgument::Type(ty) => Some(ty),
         _ => None,
     });
-    for (place, ty) in types.enumerate() {
+    for (index, ty) in types.enumerate() {
         let mut inner = Uses::default();
         visit(ty, params, &mut inner);
         if inner.values.is_empty() {
             continue;
         }
-        if place >= held {
+        if index >= value_count {
             found.hashers.push(ty.to_token_stream());
             continue;
         }
-        if place == 0 {
+        if index == 0 {
             keys(found).push(ty.to_token_stream());
         }
         found.values.append(&mut inner.values);

@@ -1,6 +1,6 @@
-//! The cases of `rename_all`, which are serde's.
+//! The cases of `rename_all`, which are those of serde.
 
-/// A way to spell a name.
+/// The case of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Case {
     Lower,
@@ -14,7 +14,7 @@ pub(crate) enum Case {
 }
 
 impl Case {
-    /// The names as the attribute takes them.
+    /// The cases with their names in the attribute.
     pub(crate) const NAMES: [(&'static str, Self); 8] = [
         ("lowercase", Self::Lower),
         ("UPPERCASE", Self::Upper),
@@ -29,11 +29,11 @@ impl Case {
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::NAMES
             .into_iter()
-            .find(|(known, _)| *known == name)
+            .find(|(other, _)| *other == name)
             .map(|(_, case)| case)
     }
 
-    /// Spells a field, which Rust writes in snake case.
+    /// Converts the name of a field, which is in snake case.
     pub(crate) fn field(self, name: &str) -> String {
         match self {
             Self::Lower | Self::Snake => name.to_owned(),
@@ -45,7 +45,7 @@ impl Case {
         }
     }
 
-    /// Spells a variant, which Rust writes in Pascal case.
+    /// Converts the name of a variant, which is in Pascal case.
     pub(crate) fn variant(self, name: &str) -> String {
         match self {
             Self::Pascal => name.to_owned(),
@@ -103,9 +103,9 @@ mod tests {
 
     #[test]
     fn spells_fields() {
-        let spelt = Case::NAMES.map(|(_, case)| case.field("first_name"));
+        let cased = Case::NAMES.map(|(_, case)| case.field("first_name"));
         assert_eq!(
-            spelt,
+            cased,
             [
                 "first_name",
                 "FIRST_NAME",
@@ -121,9 +121,9 @@ mod tests {
 
     #[test]
     fn spells_variants() {
-        let spelt = Case::NAMES.map(|(_, case)| case.variant("VeryTasty"));
+        let cased = Case::NAMES.map(|(_, case)| case.variant("VeryTasty"));
         assert_eq!(
-            spelt,
+            cased,
             [
                 "verytasty",
                 "VERYTASTY",

@@ -1,23 +1,23 @@
-//! Every error of one derive, so that all are reported at once.
+//! The errors of one derive, collected so that all are reported at once.
 
 use std::fmt::Display;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-/// Collects errors; none stops the reading of what follows it.
+/// Collects errors, so that parsing continues after each.
 #[derive(Default)]
 pub(crate) struct Errors {
     list: Vec<syn::Error>,
 }
 
 impl Errors {
-    /// Adds an error that underlines `tokens`, which the user wrote.
+    /// Adds an error that underlines `tokens` of the user's source.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.list.push(syn::Error::new_spanned(tokens, message));
     }
 
-    /// Adds an error made elsewhere.
+    /// Adds an existing error.
     pub(crate) fn push(&mut self, error: syn::Error) {
         self.list.push(error);
     }

@@ -1,5 +1,5 @@
-//! What stands in for the implementations next to errors, so that one mistake gives one
-//! error and not one more at every use of the type.
+//! Stub implementations besides errors, so that one mistake causes one error instead of another
+//! one at every use of the type.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -19,11 +19,11 @@ use crate::expand;
 pub(crate) fn expand(input: &DeriveInput, container: Option<&Container<'_>>) -> TokenStream {
     let ident = &input.ident;
     let (params, arguments, clause) = input.generics.split_for_impl();
-    // A union, whose container could not be read, gets both: one error is enough.
-    let mere_value = container.is_some_and(|container| {
+    // A union, which has no container, gets both stubs, so that it causes only one error.
+    let is_value = container.is_some_and(|container| {
         container.settings.value || matches!(container.data, Data::Enum(..))
     });
-    let entity = (!mere_value).then(|| {
+    let entity = (!is_value).then(|| {
         quote! {
             #[automatically_derived]
             impl #params __audit::Auditable for #ident #arguments #clause {

@@ -1,9 +1,11 @@
 //! The derive macro of `auditlog`: [`#[derive(Auditable)]`](macro@Auditable).
 //!
-//! Read in stages, each in its file: `ast` borrows the type and keeps its source, `attr` and
-//! `symbol` know the grammar of `#[audit(...)]`, `setting` what it means and `serde_attr` what
-//! serde's attributes add; `check` holds the rules, `bound` finds the bounds, `expand` emits the
-//! code and `fallback` what stands in for it next to errors.
+//! One file or folder for each stage:
+//! - `ast` borrows the type and keeps its source.
+//! - `attr` and `symbol` parse `#[audit(...)]`, `setting` interprets it, and `serde_attr` reads
+//!   serde's attributes.
+//! - `check` has the rules.
+//! - `bound` finds the bounds, `expand` emits the code, and `fallback` emits stubs besides errors.
 
 mod ast;
 mod attr;

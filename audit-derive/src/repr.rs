@@ -1,4 +1,4 @@
-//! The template of `repr = "..."`, read at compile time.
+//! The template of `repr = "..."`, parsed at compile time.
 
 use syn::LitStr;
 
@@ -12,8 +12,7 @@ pub(crate) enum Piece {
     Field(usize),
 }
 
-/// Reads a template; what is wrong in it becomes an error on the literal, and so does what `find`
-/// has against a field it names.
+/// Parses a template. `find` returns the index of a field; errors are reported on the literal.
 pub(crate) fn parse(
     literal: &LitStr,
     errors: &mut Errors,

@@ -1,7 +1,7 @@
-//! serde's attributes, read as defaults so that stored names and serde's names agree.
+//! serde's attributes, read as defaults so that stored names agree with serde's names.
 //!
-//! Nothing here is an error: what serde would not accept serde reports, and what is not
-//! known here has no meaning for the trail.
+//! Nothing here is an error: serde reports invalid attributes, and unknown ones do not affect the
+//! trail.
 
 use proc_macro2::TokenTree;
 use syn::ext::IdentExt;
@@ -12,76 +12,73 @@ use crate::attr::skip_to_comma;
 use crate::case::Case;
 use crate::symbol::SERDE_WORDS;
 
-/// What serde's attributes on a type, a variant or a field say that matters here.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a word that stands or does not"
-)]
+/// The relevant attributes of serde on a type, a variant or a field.
+#[expect(clippy::struct_excessive_bools, reason = "one flag for each word")]
 #[derive(Default)]
 pub(crate) struct SerdeAttrs {
-    pub(crate) rename: Names<String>,
-    pub(crate) rename_all: Names<Case>,
-    pub(crate) rename_all_fields: Names<Case>,
+    pub(crate) rename: Directions<String>,
+    pub(crate) rename_all: Directions<Case>,
+    pub(crate) rename_all_fields: Directions<Case>,
     pub(crate) aliases: Vec<LitStr>,
-    pub(crate) skip_writing: bool,
-    pub(crate) skip_reading: bool,
+    pub(crate) skip_serializing: bool,
+    pub(crate) skip_deserializing: bool,
     pub(crate) skip_if: Option<ExprPath>,
     pub(crate) flatten: bool,
     pub(crate) transparent: bool,
     pub(crate) untagged: bool,
     pub(crate) tag: Option<String>,
     pub(crate) content: Option<String>,
-    /// The type that serde converts into before it writes.
+    /// The type into which serde converts a value before serializing it.
     pub(crate) into: Option<Type>,
-    /// The function that writes the value, from `with` or `serialize_with`.
+    /// The function that serializes the value, from `with` or `serialize_with`.
     pub(crate) serializer: Option<ExprPath>,
 }
 
-/// What serde uses for writing and for reading, which can differ.
+/// A setting of serde for each direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Names<T> {
-    pub(crate) writing: Option<T>,
-    pub(crate) reading: Option<T>,
+pub(crate) struct Directions<T> {
+    pub(crate) serialize: Option<T>,
+    pub(crate) deserialize: Option<T>,
 }
 
-impl<T> Default for Names<T> {
+impl<T> Default for Directions<T> {
     fn default() -> Self {
         Self {
-            writing: None,
-            reading: None,
+            serialize: None,
+            deserialize: None,
         }
     }
 }
 
-impl<T> Names<T> {
-    /// Fills in what an attribute says; serde takes the two directions from separate attributes.
-    fn add(&mut self, found: Names<T>) {
-        self.writing = found.writing.or(self.writing.take());
-        self.reading = found.reading.or(self.reading.take());
+impl<T> Directions<T> {
+    /// Adds the setting of another attribute, since the two directions may have separate ones.
+    fn add(&mut self, found: Directions<T>) {
+        self.serialize = found.serialize.or(self.serialize.take());
+        self.deserialize = found.deserialize.or(self.deserialize.take());
     }
 
-    fn and_then<U>(&self, convert: impl Fn(&T) -> Option<U>) -> Names<U> {
-        Names {
-            writing: self.writing.as_ref().and_then(&convert),
-            reading: self.reading.as_ref().and_then(&convert),
+    fn and_then<U>(&self, convert: impl Fn(&T) -> Option<U>) -> Directions<U> {
+        Directions {
+            serialize: self.serialize.as_ref().and_then(&convert),
+            deserialize: self.deserialize.as_ref().and_then(&convert),
         }
     }
 }
 
-impl<T: Clone> Names<T> {
-    /// Returns the same for both directions.
+impl<T: Clone> Directions<T> {
+    /// Returns the same setting for both directions.
     pub(crate) fn both(value: Option<T>) -> Self {
         Self {
-            reading: value.clone(),
-            writing: value,
+            deserialize: value.clone(),
+            serialize: value,
         }
     }
 
-    /// Returns what is set here, else what `other` has.
+    /// Returns this setting, or that of `other` for a direction without one.
     pub(crate) fn or(self, other: &Self) -> Self {
         Self {
-            writing: self.writing.or_else(|| other.writing.clone()),
-            reading: self.reading.or_else(|| other.reading.clone()),
+            serialize: self.serialize.or_else(|| other.serialize.clone()),
+            deserialize: self.deserialize.or_else(|| other.deserialize.clone()),
         }
     }
 }
@@ -119,11 +116,11 @@ impl SerdeAttrs {
             "rename_all_fields" => self.rename_all_fields.add(names(input)?.and_then(case)),
             "alias" => self.aliases.push(text(input)?),
             "skip" => {
-                self.skip_writing = true;
-                self.skip_reading = true;
+                self.skip_serializing = true;
+                self.skip_deserializing = true;
             }
-            "skip_serializing" => self.skip_writing = true,
-            "skip_deserializing" => self.skip_reading = true,
+            "skip_serializing" => self.skip_serializing = true,
+            "skip_deserializing" => self.skip_deserializing = true,
             "flatten" => self.flatten = true,
             "transparent" => self.transparent = true,
             "untagged" => self.untagged = true,
@@ -132,7 +129,7 @@ impl SerdeAttrs {
             "into" => self.into = Some(quoted(input)?),
             "skip_serializing_if" => self.skip_if = Some(quoted(input)?),
             "serialize_with" => self.serializer = Some(quoted(input)?),
-            "with" => self.serializer = Some(within(quoted(input)?)),
+            "with" => self.serializer = Some(serialize_in(quoted(input)?)),
             _ => {}
         }
         Ok(())
@@ -143,8 +140,8 @@ fn case(text: &LitStr) -> Option<Case> {
     Case::from_name(&text.value())
 }
 
-/// Returns the function that `with = "module"` writes by.
-fn within(mut module: ExprPath) -> ExprPath {
+/// Returns the serializing function of `with = "module"`.
+fn serialize_in(mut module: ExprPath) -> ExprPath {
     let span = module
         .path
         .segments
@@ -167,19 +164,19 @@ fn quoted<T: Parse>(input: ParseStream<'_>) -> syn::Result<T> {
 }
 
 /// Reads `= "text"`, or `(serialize = "text", deserialize = "other")`.
-fn names(input: ParseStream<'_>) -> syn::Result<Names<LitStr>> {
+fn names(input: ParseStream<'_>) -> syn::Result<Directions<LitStr>> {
     if input.peek(Token![=]) {
-        return text(input).map(|text| Names::both(Some(text)));
+        return text(input).map(|text| Directions::both(Some(text)));
     }
     let content;
     syn::parenthesized!(content in input);
-    let mut found = Names::default();
+    let mut found = Directions::default();
     while !content.is_empty() {
         let name = content.call(Ident::parse_any)?;
         if name == "serialize" && content.peek(Token![=]) {
-            found.writing = Some(text(&content)?);
+            found.serialize = Some(text(&content)?);
         } else if name == "deserialize" && content.peek(Token![=]) {
-            found.reading = Some(text(&content)?);
+            found.deserialize = Some(text(&content)?);
         } else {
             while !content.is_empty() && !content.peek(Token![,]) {
                 content.parse::<TokenTree>()?;

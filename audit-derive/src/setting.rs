@@ -1,4 +1,4 @@
-//! What the attributes of a type, a variant and a field mean, one struct each.
+//! The settings in the attributes of a type, a variant and a field.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote};
@@ -12,19 +12,19 @@ use crate::suggest;
 use crate::symbol::{
     ACTION_NAMES, ACTIONS, ALIAS, BOUND, CRATE, DEBUG, DISPLAY, EQ, FLATTEN, HASH, ID, IGNORE, KEY,
     LABEL, LEVEL, LEVEL_NAMES, LEVELS, MASK, MASK_NAMES, MASK_WITH, MODEL, NOT_SECRET, ONLY,
-    PARENT, Place, REFERENCE, RENAME, RENAME_ALL, RENAME_ALL_FIELDS, REPR, REQUIRE_REASON, SERDE,
-    SERDE_SKIP, SET, SKIP, SKIP_NONE, TOLERANCE, TRANSPARENT, VALUE, VERSION, WHOLE, WITH,
+    PARENT, REFERENCE, RENAME, RENAME_ALL, RENAME_ALL_FIELDS, REPR, REQUIRE_REASON, SERDE,
+    SERDE_SKIP, SET, SKIP, SKIP_NONE, TOLERANCE, TRANSPARENT, Target, VALUE, VERSION, WHOLE, WITH,
 };
 
-/// A level by the variant of `Level` that it names.
+/// The name of a variant of `Level`.
 pub(crate) type LevelName = &'static str;
 
-/// The words that were given, each with its token, for errors about two of them.
+/// The given words with their tokens, for errors about combinations.
 #[derive(Default)]
 pub(crate) struct Given(Vec<(&'static str, Ident)>);
 
 impl Given {
-    /// Returns the token of a word that was given.
+    /// Returns the token of a given word.
     pub(crate) fn get(&self, word: &str) -> Option<&Ident> {
         self.0
             .iter()
@@ -32,17 +32,14 @@ impl Given {
             .map(|(_, token)| token)
     }
 
-    /// Returns the words in the order in which they were given.
+    /// Returns the words in source order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Ident)> {
         self.0.iter().map(|(name, token)| (*name, token))
     }
 }
 
 /// The attributes of a type.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a word that stands or does not"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "one flag for each word")]
 #[derive(Default)]
 pub(crate) struct ContainerSettings {
     pub(crate) given: Given,
@@ -77,10 +74,10 @@ pub(crate) struct VariantSettings {
     pub(crate) not_secret: bool,
 }
 
-/// How a field's value is made into one that can be tracked.
+/// The form in which a field's value is recorded.
 pub(crate) enum Form {
     Serde,
-    /// As the function of serde's `with` or `serialize_with` writes it.
+    /// By the function of serde's `with` or `serialize_with`.
     SerdeWith(ExprPath),
     Display,
     Debug,
@@ -91,29 +88,26 @@ pub(crate) enum Form {
     Set,
 }
 
-/// What of a field's value may be seen.
+/// How a field's value is redacted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Redaction {
     None,
-    /// By the variant of `Mask` that it names.
+    /// By the variant of `Mask` with this name.
     Mask(&'static str),
     Hash,
 }
 
-/// How two values of a field are compared, if not by their type.
+/// The equality of a field that replaces that of its type.
 pub(crate) enum Equality {
     Function(ExprPath),
-    /// The literal as the float that the helper takes.
+    /// The literal as a float.
     Tolerance(TokenStream),
-    /// The literal as the nanoseconds that the helper takes.
+    /// The literal in nanoseconds.
     TimeTolerance(TokenStream),
 }
 
 /// The attributes of a field.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a word that stands or does not"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "one flag for each word")]
 pub(crate) struct FieldSettings {
     pub(crate) given: Given,
     pub(crate) id: bool,
@@ -126,7 +120,7 @@ pub(crate) struct FieldSettings {
     pub(crate) redaction: Redaction,
     pub(crate) level: Option<LevelName>,
     pub(crate) form: Option<Form>,
-    /// `serde = false`: the type's own form, whatever serde's `with` says.
+    /// Whether `serde = false` is given: the field has the type's own form despite serde's `with`.
     pub(crate) serde_ignored: bool,
     pub(crate) equality: Option<Equality>,
     pub(crate) whole: bool,
@@ -137,7 +131,7 @@ pub(crate) struct FieldSettings {
 impl ContainerSettings {
     pub(crate) fn read(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
-        for Entry { word, name, value } in attr::read(attrs, Place::Container, errors) {
+        for Entry { word, name, value } in attr::read(attrs, Target::Container, errors) {
             match (word.name, value) {
                 (MODEL, Value::Text(text)) => found.model = not_empty(text, errors),
                 (REPR, Value::Text(text)) => found.repr = Some(text),
@@ -172,7 +166,7 @@ impl ContainerSettings {
 impl VariantSettings {
     pub(crate) fn read(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
-        for Entry { word, value, .. } in attr::read(attrs, Place::Variant, errors) {
+        for Entry { word, value, .. } in attr::read(attrs, Target::Variant, errors) {
             match (word.name, value) {
                 (RENAME, Value::Text(text)) => {
                     found.rename = not_empty(text, errors).map(|text| text.value());
@@ -208,7 +202,7 @@ impl FieldSettings {
             skip_none: false,
             flatten: false,
         };
-        for Entry { word, name, value } in attr::read(attrs, Place::Field, errors) {
+        for Entry { word, name, value } in attr::read(attrs, Target::Field, errors) {
             found.set(word.name, value, errors);
             found.given.0.push((word.name, name));
         }
@@ -258,7 +252,7 @@ fn not_empty(text: LitStr, errors: &mut Errors) -> Option<LitStr> {
     Some(text)
 }
 
-/// Reads `serde_skip = "record"`, the one value that there is.
+/// Reads `serde_skip = "record"`, the only valid value.
 fn serde_skip(text: &LitStr, errors: &mut Errors) -> bool {
     let name = text.value();
     if name != "record" {
@@ -302,24 +296,24 @@ fn mask(text: &LitStr, errors: &mut Errors) -> &'static str {
 
 fn action(
     name: &str,
-    known: &[&'static str],
+    names: &[&'static str],
     token: impl ToTokens,
     errors: &mut Errors,
 ) -> Option<usize> {
-    let place = known.iter().position(|known| *known == name);
-    if place.is_none() {
-        let hint = suggest::hint(name, known.iter().copied());
+    let index = names.iter().position(|other| *other == name);
+    if index.is_none() {
+        let hint = suggest::hint(name, names.iter().copied());
         errors.at(token, format!("unknown action `{name}`{hint}"));
     }
-    place
+    index
 }
 
 fn action_levels(given: &[(Ident, LitStr)], errors: &mut Errors) -> [Option<LevelName>; 4] {
     let mut levels = [None; 4];
     for (name, text) in given {
-        let place = action(&name.to_string(), &ACTION_NAMES, name, errors);
+        let index = action(&name.to_string(), &ACTION_NAMES, name, errors);
         let level = level(text, errors);
-        if let Some(slot) = place.map(|place| &mut levels[place]) {
+        if let Some(slot) = index.map(|index| &mut levels[index]) {
             if slot.is_some() {
                 errors.at(name, format!("`{name}` is given twice"));
             }
@@ -329,12 +323,12 @@ fn action_levels(given: &[(Ident, LitStr)], errors: &mut Errors) -> [Option<Leve
     levels
 }
 
-/// Accesses have a level but are recorded only where nothing is said of actions.
+/// Reads `actions(..)`, which cannot include accesses.
 fn actions(given: &[Name], errors: &mut Errors) -> [bool; 3] {
     let mut set = [false; 3];
     for name in given {
         if let Some(slot) =
-            action(&name.text, &ACTION_NAMES[..3], name, errors).map(|place| &mut set[place])
+            action(&name.text, &ACTION_NAMES[..3], name, errors).map(|index| &mut set[index])
         {
             if *slot {
                 errors.at(name, format!("`{}` is given twice", name.text));

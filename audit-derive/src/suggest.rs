@@ -1,6 +1,6 @@
-//! "Did you mean ...?": the nearest of the words that would have been right.
+//! Suggestions of similar names, for "did you mean".
 
-/// Returns `, did you mean ...?` if a candidate is near, else the list of candidates.
+/// Returns `, did you mean ...?` if a candidate is similar, else the list of candidates.
 pub(crate) fn hint<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     let candidates: Vec<&str> = candidates.into_iter().collect();
     if let Some(near) = nearest(word, &candidates) {
@@ -13,7 +13,7 @@ pub(crate) fn hint<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>
     format!("; expected one of {}", list.join(", "))
 }
 
-/// Returns the nearest candidate, if it is near enough to be what was meant.
+/// Returns the most similar candidate, if it is similar enough to be a likely misspelling.
 pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['_', '-', ' '], "");
     let word = plain(word);
@@ -27,8 +27,10 @@ pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str>
         .map(|(_, candidate)| candidate)
 }
 
-/// Counts the insertions, removals, replacements and swaps of neighbours between two words
-/// (the optimal string alignment distance).
+/// Returns the optimal string alignment distance: the number of insertions, deletions,
+/// replacements and swaps of adjacent characters.
+///
+/// Not from `strsim`: the facade may have 20 crates in its tree, and it has them.
 fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
     let mut before: Vec<usize> = Vec::new();
@@ -56,7 +58,7 @@ mod tests {
     use super::{distance, hint, nearest};
 
     #[test]
-    fn counts_steps() {
+    fn counts_edits() {
         assert_eq!(distance("", "abc"), 3);
         assert_eq!(distance("label", "label"), 0);
         assert_eq!(distance("lable", "label"), 1);
@@ -65,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_near_word_only() {
+    fn suggests_only_similar_words() {
         assert_eq!(nearest("lable", &["level", "label"]), Some("label"));
         assert_eq!(
             nearest("first-half", &["all", "first_half"]),
@@ -75,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_the_words_when_none_is_near() {
+    fn lists_the_words_if_none_is_similar() {
         assert_eq!(
             hint("x", ["all", "last4"]),
             "; expected one of `all`, `last4`"

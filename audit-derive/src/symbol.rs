@@ -1,4 +1,4 @@
-//! The words of `#[audit(...)]`: where each may stand and what it takes.
+//! The words of `#[audit(...)]`: the targets and the values of each.
 
 pub(crate) const ALIAS: &str = "alias";
 pub(crate) const ACTIONS: &str = "actions";
@@ -39,16 +39,16 @@ pub(crate) const VERSION: &str = "version";
 pub(crate) const WHOLE: &str = "whole";
 pub(crate) const WITH: &str = "with";
 
-/// Where an attribute stands.
+/// The target of an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Target {
     Container,
     Variant,
     Field,
 }
 
-impl Place {
-    /// The place in an error's words.
+impl Target {
+    /// Returns the target in the words of an error message.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Container => "a type",
@@ -58,7 +58,7 @@ impl Place {
     }
 }
 
-/// What follows a word.
+/// The value that a word takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Takes {
     /// Nothing.
@@ -90,7 +90,7 @@ pub(crate) enum Takes {
 pub(crate) struct Word {
     pub(crate) name: &'static str,
     pub(crate) takes: Takes,
-    /// A right use, for errors.
+    /// An example of correct use, for errors.
     pub(crate) example: &'static str,
 }
 
@@ -169,21 +169,21 @@ const FIELD: &[Word] = &[
     word(WITH, Takes::Path, "with = path::to::function"),
 ];
 
-/// Returns the words that may stand at a place.
-pub(crate) fn words(place: Place) -> &'static [Word] {
-    match place {
-        Place::Container => CONTAINER,
-        Place::Variant => VARIANT,
-        Place::Field => FIELD,
+/// Returns the words of a target.
+pub(crate) fn words(target: Target) -> &'static [Word] {
+    match target {
+        Target::Container => CONTAINER,
+        Target::Variant => VARIANT,
+        Target::Field => FIELD,
     }
 }
 
-/// Returns the word of this name, if it may stand at the place.
-pub(crate) fn find(name: &str, place: Place) -> Option<&'static Word> {
-    words(place).iter().find(|word| word.name == name)
+/// Returns the word of this name, if the target has it.
+pub(crate) fn find(name: &str, target: Target) -> Option<&'static Word> {
+    words(target).iter().find(|word| word.name == name)
 }
 
-/// Words that cannot stand together on one field, and why.
+/// The words that cannot be combined on a field, with the reasons.
 pub(crate) const CONTRADICTIONS: &[(&str, &[&str], &str)] = &[
     (SKIP, RECORDING, "a skipped field is not recorded at all"),
     (
@@ -209,7 +209,7 @@ pub(crate) const CONTRADICTIONS: &[(&str, &[&str], &str)] = &[
             MASK, MASK_WITH, HASH, WHOLE, KEY, SET, SERDE, DISPLAY, DEBUG, WITH, REFERENCE, RENAME,
             ALIAS, SKIP_NONE, TOLERANCE,
         ],
-        "a flattened field has no place of its own",
+        "a flattened field has no path of its own",
     ),
     (
         WHOLE,
@@ -233,13 +233,13 @@ pub(crate) const IDENTITY_IS_CLEAR: &str =
     "the identity names the object in every entry, in clear or as the token of `hash`";
 const ONE_FORM: &str = "a field is recorded in one form";
 
-/// The words that say how a field is recorded, and so contradict `skip`.
+/// The words about how a field is recorded, which contradict `skip`.
 pub(crate) const RECORDING: &[&str] = &[
     MASK, MASK_WITH, HASH, LEVEL, IGNORE, REFERENCE, KEY, SET, WHOLE, SERDE, DISPLAY, DEBUG, WITH,
     EQ, TOLERANCE, SKIP_NONE, FLATTEN,
 ];
 
-/// Returns why two words cannot stand together on one field.
+/// Returns the reason why two words cannot be combined on a field, if they cannot.
 pub(crate) fn contradiction(one: &str, other: &str) -> Option<&'static str> {
     CONTRADICTIONS
         .iter()
@@ -249,7 +249,7 @@ pub(crate) fn contradiction(one: &str, other: &str) -> Option<&'static str> {
         .map(|(_, _, why)| *why)
 }
 
-/// The words of serde's attributes that are read, on a type, a variant or a field.
+/// The words of serde's attributes that the derive reads, on a type, a variant or a field.
 pub(crate) const SERDE_WORDS: [&str; 16] = [
     "alias",
     "content",

@@ -5,7 +5,7 @@ use syn::Fields;
 use super::field::Field;
 use crate::case::Case;
 use crate::errors::Errors;
-use crate::serde_attr::Names;
+use crate::serde_attr::Directions;
 use crate::setting::ContainerSettings;
 use crate::suggest;
 
@@ -15,21 +15,21 @@ pub(crate) struct Body<'a> {
     pub(crate) fields: Vec<Field<'a>>,
 }
 
-/// What the fields become in JSON.
+/// The JSON form of the fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// An object.
     Named,
     /// An array.
     Tuple,
-    /// What the field at this index becomes: newtypes and `transparent`.
+    /// The form of the field at this index: newtypes and `transparent`.
     Inline(usize),
     /// Null.
     Unit,
 }
 
 impl<'a> Body<'a> {
-    pub(super) fn read(fields: &'a Fields, case: &Names<Case>, errors: &mut Errors) -> Self {
+    pub(super) fn read(fields: &'a Fields, case: &Directions<Case>, errors: &mut Errors) -> Self {
         let shape = match fields {
             Fields::Named(_) => Shape::Named,
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => Shape::Inline(0),
@@ -72,14 +72,14 @@ impl<'a> Body<'a> {
         found
     }
 
-    /// Lets the one field that counts stand in the struct's place. With none or several the
-    /// shape stays; `check` reports it where it was our attribute that asked.
+    /// Records the struct as its only relevant field. With none or several the shape is unchanged,
+    /// and `check` reports it if the attribute is `#[audit(transparent)]`.
     pub(super) fn make_transparent(&mut self) {
-        let mut places = self.fields.iter().enumerate().filter(|(_, field)| {
+        let mut indices = self.fields.iter().enumerate().filter(|(_, field)| {
             !field.settings.skip.unwrap_or(field.serde_skipped) && !field.is_phantom()
         });
-        if let (Some((place, _)), None) = (places.next(), places.next()) {
-            self.shape = Shape::Inline(place);
+        if let (Some((index, _)), None) = (indices.next(), indices.next()) {
+            self.shape = Shape::Inline(index);
         }
     }
 
@@ -97,25 +97,25 @@ impl<'a> Body<'a> {
                 .collect()
         });
         let inline = match self.shape {
-            Shape::Inline(place) => Some(place),
+            Shape::Inline(index) => Some(index),
             _ => None,
         };
-        for (place, field) in self.fields.iter_mut().enumerate() {
-            let left_out = only.as_ref().is_some_and(|only| !only.contains(&place));
+        for (index, field) in self.fields.iter_mut().enumerate() {
+            let left_out = only.as_ref().is_some_and(|only| !only.contains(&index));
             field.skipped = match field.settings.skip {
                 Some(skip) => skip,
-                None if identity.contains(&place) => false,
+                None if identity.contains(&index) => false,
                 None => left_out || (field.serde_skipped && !settings.serde_skip_recorded),
             };
-            // What is not the one field of a transparent struct has no place to stand.
-            field.skipped |= inline.is_some_and(|inline| inline != place);
+            // A transparent struct is recorded as one field only.
+            field.skipped |= inline.is_some_and(|inline| inline != index);
         }
-        self.place_fields();
+        self.number_fields();
     }
 
-    /// Numbers the fields of a tuple as its array has them: serde leaves out what it skips, and
-    /// what only the trail skips is a null.
-    fn place_fields(&mut self) {
+    /// Sets the array indices of a tuple's fields. A field that serde skips is not in the array; one
+    /// that only the trail skips is a null.
+    fn number_fields(&mut self) {
         let mut next = 0;
         for field in &mut self.fields {
             let left_out = field.skipped && field.serde_skipped;
@@ -130,7 +130,7 @@ impl<'a> Body<'a> {
             field.serde_skipped = true;
             field.skipped = field.settings.skip.unwrap_or(true);
         }
-        self.place_fields();
+        self.number_fields();
         if self.tracked().next().is_none() {
             self.shape = Shape::Unit;
         }

@@ -7,7 +7,7 @@ use super::body::{Body, Shape};
 use super::variant::{Cases, Tagging, Variant};
 use crate::errors::Errors;
 use crate::repr::{self, Piece};
-use crate::serde_attr::{Names, SerdeAttrs};
+use crate::serde_attr::{Directions, SerdeAttrs};
 use crate::setting::{ContainerSettings, Form};
 
 /// A struct or an enum.
@@ -15,43 +15,44 @@ pub(crate) struct Container<'a> {
     pub(crate) input: &'a DeriveInput,
     pub(crate) settings: ContainerSettings,
     pub(crate) data: Data<'a>,
-    /// The fields that are the identity, in order; none for a mere value.
+    /// The fields of the identity, in order; none for a value without identity.
     pub(crate) identity: Vec<usize>,
     pub(crate) repr: Option<Vec<Piece>>,
-    /// The field that holds the parent's key.
+    /// The field with the parent's key.
     pub(crate) parent_key: Option<usize>,
-    /// The form that is recorded in place of the fields.
+    /// The form that is recorded instead of the fields.
     pub(crate) conversion: Option<Conversion>,
     /// The key and the name that serde's `tag` adds to a struct.
     pub(crate) struct_tag: Option<(String, String)>,
 }
 
-/// The form that is recorded in place of a type's fields.
+/// The form that is recorded instead of a type's fields.
 pub(crate) enum Conversion {
-    /// The form that serde writes.
+    /// The serialized form.
     Serde,
     /// Its `Display` text.
     Display,
-    /// The type it is converted into, by serde's `into`.
+    /// The type into which serde's `into` converts it.
     Into(Box<Type>),
 }
 
-/// What a type is made of.
+/// The content of a type.
 pub(crate) enum Data<'a> {
     Struct(Body<'a>),
     Enum(Vec<Variant<'a>>, Tagging),
 }
 
 impl<'a> Container<'a> {
-    /// Reads a type; `None` for a union, which is an error.
+    /// Reads a type. Returns `None` for a union, which is an error.
     pub(crate) fn read(input: &'a DeriveInput, errors: &mut Errors) -> Option<Self> {
         let settings = ContainerSettings::read(&input.attrs, errors);
         let serde = SerdeAttrs::read(&input.attrs);
-        let case = Names::both(settings.rename_all).or(&serde.rename_all);
+        let case = Directions::both(settings.rename_all).or(&serde.rename_all);
         let mut data = match &input.data {
             syn::Data::Struct(data) => Data::Struct(Body::read(&data.fields, &case, errors)),
             syn::Data::Enum(data) => {
-                let fields = Names::both(settings.rename_all_fields).or(&serde.rename_all_fields);
+                let fields =
+                    Directions::both(settings.rename_all_fields).or(&serde.rename_all_fields);
                 let cases = Cases {
                     variants: case,
                     fields,
@@ -64,8 +65,7 @@ impl<'a> Container<'a> {
             syn::Data::Union(data) => {
                 errors.at(
                     data.union_token,
-                    "a union cannot be audited, since which of its fields holds is not known; \
-                     use an enum",
+                    "a union cannot be audited, since its active field is unknown; use an enum",
                 );
                 return None;
             }
@@ -80,7 +80,7 @@ impl<'a> Container<'a> {
             body.skip_fields(&settings, &identity, errors);
             if body.shape == Shape::Named {
                 struct_tag = serde.tag.map(|tag| {
-                    let name = serde.rename.writing;
+                    let name = serde.rename.serialize;
                     (tag, name.unwrap_or_else(|| input.ident.unraw().to_string()))
                 });
             }
@@ -99,21 +99,21 @@ impl<'a> Container<'a> {
         Some(container)
     }
 
-    /// Finds the fields that `repr` and `parent` name.
+    /// Finds the fields named in `repr` and `parent`.
     fn resolve_names(&mut self, errors: &mut Errors) {
         let Data::Struct(body) = &self.data else {
             return;
         };
         if let Some(text) = &self.settings.repr {
             let find = |name: &str, errors: &mut Errors| {
-                let place = body.find(name, text, errors)?;
-                if body.fields[place].skipped {
+                let index = body.find(name, text, errors)?;
+                if body.fields[index].skipped {
                     errors.at(
                         text,
                         format!("`{name}` is a skipped field, which `repr` cannot show"),
                     );
                 }
-                Some(place)
+                Some(index)
             };
             self.repr = Some(repr::parse(text, errors, find));
         }
@@ -131,7 +131,7 @@ impl<'a> Container<'a> {
     }
 }
 
-/// Finds the identity: what `id(...)` on the struct names, else the marked fields, else a
+/// Finds the identity: the fields named in `id(...)` on the struct, else the marked fields, else a
 /// field called `id`.
 fn identity(settings: &ContainerSettings, body: &Body<'_>, errors: &mut Errors) -> Vec<usize> {
     if !settings.id.is_empty() {
@@ -145,7 +145,7 @@ fn identity(settings: &ContainerSettings, body: &Body<'_>, errors: &mut Errors) 
         .iter()
         .enumerate()
         .filter(|(_, field)| field.settings.id)
-        .map(|(place, _)| place)
+        .map(|(index, _)| index)
         .collect();
     if !marked.is_empty() || settings.value || body.shape != Shape::Named {
         return marked;
@@ -157,7 +157,8 @@ fn identity(settings: &ContainerSettings, body: &Body<'_>, errors: &mut Errors) 
         .collect()
 }
 
-/// Returns what is recorded in place of a type's fields: by its own attribute, else by serde's.
+/// Returns the form that is recorded instead of a type's fields, according to its own attribute,
+/// else serde's.
 fn conversion(settings: &ContainerSettings, into: Option<Type>) -> Option<Conversion> {
     match settings.form {
         Some(Form::Serde) => Some(Conversion::Serde),

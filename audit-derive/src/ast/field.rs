@@ -3,34 +3,34 @@
 use syn::ext::IdentExt;
 use syn::{ExprPath, Ident, Member, Type};
 
-use super::held::held_by_option;
+use super::inner_type::option_inner;
 use crate::case::Case;
 use crate::errors::Errors;
-use crate::serde_attr::{Names, SerdeAttrs};
+use crate::serde_attr::{Directions, SerdeAttrs};
 use crate::setting::{FieldSettings, Form, Redaction};
 
 /// A field of a struct or a variant.
-#[expect(clippy::struct_excessive_bools, reason = "each is asked on its own")]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags")]
 pub(crate) struct Field<'a> {
     pub(crate) original: &'a syn::Field,
     pub(crate) settings: FieldSettings,
     pub(crate) member: Member,
     /// The stored name.
     pub(crate) name: String,
-    /// The name that serde reads.
-    pub(crate) read_name: String,
+    /// The name that serde deserializes.
+    pub(crate) deserialize_name: String,
     pub(crate) skipped: bool,
-    /// serde does not write the field.
+    /// Whether serde does not serialize the field.
     pub(crate) serde_skipped: bool,
-    /// serde does not read the field.
+    /// Whether serde does not deserialize the field.
     pub(crate) serde_unread: bool,
-    /// The index in the array of a tuple; `None` of a field that serde leaves out of it.
+    /// The index in the array of a tuple; `None` for a field that serde leaves out.
     pub(crate) position: Option<usize>,
     pub(crate) flatten: bool,
-    /// serde writes the field by a function of its own.
+    /// Whether serde serializes the field by a function.
     pub(crate) has_serializer: bool,
     pub(crate) presence: Presence,
-    /// Former names that serde's `alias` gives.
+    /// The names of serde's `alias`.
     pub(crate) serde_aliases: Vec<syn::LitStr>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Presence {
     Always,
     /// When the `Option` is `None`.
     SkipNone,
-    /// When the predicate says so.
+    /// When the predicate returns `true`.
     SkipIf(ExprPath),
 }
 
@@ -47,7 +47,7 @@ impl<'a> Field<'a> {
     pub(super) fn read(
         original: &'a syn::Field,
         member: Member,
-        case: &Names<Case>,
+        case: &Directions<Case>,
         errors: &mut Errors,
     ) -> Self {
         let mut settings = FieldSettings::read(&original.attrs, errors);
@@ -59,32 +59,32 @@ impl<'a> Field<'a> {
             settings.form = Some(Form::SerdeWith(path));
         }
         let presence = presence(&settings, serde.skip_if, flatten, &original.ty);
-        let spelt = |case: Option<Case>| {
+        let in_case = |case: Option<Case>| {
             let name = source_name(&member);
             case.filter(|_| original.ident.is_some())
                 .map_or_else(|| name.clone(), |case| case.field(&name))
         };
-        let (name, read_name) = match (&settings.rename, &original.ident) {
+        let (name, deserialize_name) = match (&settings.rename, &original.ident) {
             (_, None) => (source_name(&member), source_name(&member)),
             (rename, Some(_)) => {
-                let name = match (rename, serde.rename.writing) {
+                let name = match (rename, serde.rename.serialize) {
                     (Some(name), _) => name.value(),
                     (None, Some(name)) => name,
-                    (None, None) => spelt(case.writing),
+                    (None, None) => in_case(case.serialize),
                 };
-                let reading = serde.rename.reading;
-                let read_name = reading.unwrap_or_else(|| spelt(case.reading));
-                (name, read_name)
+                let deserialize = serde.rename.deserialize;
+                let deserialize_name = deserialize.unwrap_or_else(|| in_case(case.deserialize));
+                (name, deserialize_name)
             }
         };
         Self {
             original,
             member,
-            read_name: read_as(&name, read_name, &serde.aliases),
+            deserialize_name: deserialized_name(&name, deserialize_name, &serde.aliases),
             name,
             skipped: false,
-            serde_skipped: serde.skip_writing,
-            serde_unread: serde.skip_reading,
+            serde_skipped: serde.skip_serializing,
+            serde_unread: serde.skip_deserializing,
             position: None,
             flatten,
             has_serializer,
@@ -104,8 +104,7 @@ impl<'a> Field<'a> {
             if path.path.segments.last().is_some_and(|last| last.ident == "PhantomData"))
     }
 
-    /// Whether nothing was said about the field, so that its type alone says how it is
-    /// recorded.
+    /// Returns whether the field has no attributes about how it is recorded.
     pub(crate) fn is_plain(&self) -> bool {
         let settings = &self.settings;
         settings.redaction == Redaction::None
@@ -142,7 +141,7 @@ fn source_name(member: &Member) -> String {
     }
 }
 
-/// Returns when a field is absent. A flattened field that is absent has nothing to leave out.
+/// Returns when a field is absent. A flattened field has no member of its own to leave out.
 fn presence(
     settings: &FieldSettings,
     skip_if: Option<ExprPath>,
@@ -151,13 +150,13 @@ fn presence(
 ) -> Presence {
     let serialized = matches!(settings.form, Some(Form::SerdeWith(_)));
     match skip_if {
-        // serde's function takes the `Option` and not what it holds.
+        // serde's function takes the `Option` and not its content.
         _ if settings.skip_none && serialized => {
             Presence::SkipIf(syn::parse_quote!(::core::option::Option::is_none))
         }
         _ if settings.skip_none => Presence::SkipNone,
         Some(_) if flatten => Presence::Always,
-        Some(path) if is_none_path(&path) && held_by_option(ty).is_some() && !serialized => {
+        Some(path) if is_none_path(&path) && option_inner(ty).is_some() && !serialized => {
             Presence::SkipNone
         }
         Some(path) => Presence::SkipIf(path),
@@ -165,17 +164,21 @@ fn presence(
     }
 }
 
-/// Returns the name under which serde reads what is stored under `name`, which is that name if
-/// serde knows it as an alias.
-pub(super) fn read_as(name: &str, read_name: String, aliases: &[syn::LitStr]) -> String {
+/// Returns the name under which serde deserializes the field stored as `name`, which is that name
+/// if it is an alias of serde.
+pub(super) fn deserialized_name(
+    name: &str,
+    deserialize_name: String,
+    aliases: &[syn::LitStr],
+) -> String {
     if aliases.iter().any(|alias| alias.value() == name) {
         name.to_owned()
     } else {
-        read_name
+        deserialize_name
     }
 }
 
-/// Whether a path is `Option::is_none`, however it is reached.
+/// Returns whether a path ends in `Option::is_none`.
 fn is_none_path(path: &ExprPath) -> bool {
     let names: Vec<&Ident> = path
         .path

@@ -3,11 +3,11 @@
 mod body;
 mod container;
 mod field;
-mod held;
+mod inner_type;
 mod variant;
 
 pub(crate) use self::body::{Body, Shape};
 pub(crate) use self::container::{Container, Conversion, Data};
 pub(crate) use self::field::{Field, Presence};
-pub(crate) use self::held::{Holds, held, held_by_option};
+pub(crate) use self::inner_type::{Wrapper, inner_type, option_inner};
 pub(crate) use self::variant::{Tagging, Variant};

@@ -4,10 +4,10 @@ use syn::ExprPath;
 use syn::ext::IdentExt;
 
 use super::body::{Body, Shape};
-use super::field::read_as;
+use super::field::deserialized_name;
 use crate::case::Case;
 use crate::errors::Errors;
-use crate::serde_attr::{Names, SerdeAttrs};
+use crate::serde_attr::{Directions, SerdeAttrs};
 use crate::setting::{ContainerSettings, VariantSettings};
 
 /// A variant of an enum.
@@ -17,15 +17,15 @@ pub(crate) struct Variant<'a> {
     pub(crate) body: Body<'a>,
     /// The stored name.
     pub(crate) name: String,
-    /// The name that serde reads.
-    pub(crate) read_name: String,
+    /// The name that serde deserializes.
+    pub(crate) deserialize_name: String,
     /// serde's `untagged` on the variant itself.
     pub(crate) untagged: bool,
     /// serde's `with` or `serialize_with`, which is not followed.
     pub(crate) serializer: Option<ExprPath>,
 }
 
-/// Where an enum's variant stands in its JSON form, in serde's words.
+/// The representation of an enum's variant, in serde's terms.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Tagging {
     External,
@@ -36,7 +36,7 @@ pub(crate) enum Tagging {
 }
 
 impl Tagging {
-    /// Follows serde's tagging, but not a tag inside a tuple, which serde refuses.
+    /// Returns serde's representation, ignoring a tag inside a tuple, which serde rejects.
     pub(super) fn read(serde: &SerdeAttrs, variants: &[Variant<'_>]) -> Self {
         match (&serde.tag, &serde.content) {
             _ if serde.untagged => Self::Untagged,
@@ -56,10 +56,10 @@ impl Tagging {
     }
 }
 
-/// How the variants of an enum and the fields of its variants are spelt.
+/// The cases of an enum's variants and of their fields.
 pub(super) struct Cases {
-    pub(super) variants: Names<Case>,
-    pub(super) fields: Names<Case>,
+    pub(super) variants: Directions<Case>,
+    pub(super) fields: Directions<Case>,
 }
 
 impl<'a> Variant<'a> {
@@ -71,7 +71,7 @@ impl<'a> Variant<'a> {
     ) -> Self {
         let settings = VariantSettings::read(&original.attrs, errors);
         let serde = SerdeAttrs::read(&original.attrs);
-        let own_case = Names::both(settings.rename_all)
+        let own_case = Directions::both(settings.rename_all)
             .or(&serde.rename_all)
             .or(&cases.fields);
         let mut body = Body::read(&original.fields, &own_case, errors);
@@ -80,37 +80,37 @@ impl<'a> Variant<'a> {
             ..ContainerSettings::default()
         };
         body.skip_fields(&inherited, &[], errors);
-        if serde.skip_writing && !container.serde_skip_recorded {
+        if serde.skip_serializing && !container.serde_skip_recorded {
             body.skip_all();
         }
-        // serde writes a variant whose only field it skips as one without data.
+        // serde writes a variant whose only field it skips as a unit variant.
         if matches!(body.shape, Shape::Inline(only) if body.fields[only].skipped) {
             body.shape = Shape::Unit;
         }
         let ident = original.ident.unraw().to_string();
-        let spelt =
+        let in_case =
             |case: Option<Case>| case.map_or_else(|| ident.clone(), |case| case.variant(&ident));
         let name = settings
             .rename
             .clone()
-            .or(serde.rename.writing)
-            .unwrap_or_else(|| spelt(cases.variants.writing));
-        let read_name = serde
+            .or(serde.rename.serialize)
+            .unwrap_or_else(|| in_case(cases.variants.serialize));
+        let deserialize_name = serde
             .rename
-            .reading
-            .unwrap_or_else(|| spelt(cases.variants.reading));
+            .deserialize
+            .unwrap_or_else(|| in_case(cases.variants.deserialize));
         Self {
             original,
             settings,
             body,
-            read_name: read_as(&name, read_name, &serde.aliases),
+            deserialize_name: deserialized_name(&name, deserialize_name, &serde.aliases),
             name,
             untagged: serde.untagged,
             serializer: serde.serializer,
         }
     }
 
-    /// Returns where the variant stands in an enum that is tagged so.
+    /// Returns the representation of the variant, given that of its enum.
     pub(crate) fn tagging<'t>(&self, of_enum: &'t Tagging) -> &'t Tagging {
         if self.untagged {
             &Tagging::Untagged
@@ -119,12 +119,12 @@ impl<'a> Variant<'a> {
         }
     }
 
-    /// Whether the variant has fields, recorded or not, so that it is described.
+    /// Returns whether the variant has fields, recorded or not, and so a schema.
     pub(crate) fn has_fields(&self) -> bool {
         !self.body.fields.is_empty()
     }
 
-    /// Whether the variant is recorded as one without data.
+    /// Returns whether the variant is recorded as a unit variant.
     pub(crate) fn is_unit(&self) -> bool {
         self.body.shape == Shape::Unit
     }

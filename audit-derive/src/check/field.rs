@@ -1,6 +1,6 @@
-//! What the attributes of one field must keep.
+//! Rules about the attributes of one field.
 
-use crate::ast::{Field, Presence, held_by_option};
+use crate::ast::{Field, Presence, option_inner};
 use crate::errors::Errors;
 use crate::expand;
 use crate::setting::{Equality, FieldSettings, Form};
@@ -20,8 +20,8 @@ pub(super) fn contradictions(field: &Field<'_>, errors: &mut Errors) {
             _ => true,
         })
         .collect();
-    for (place, (word, token)) in given.iter().enumerate() {
-        let earlier = given[..place]
+    for (index, (word, token)) in given.iter().enumerate() {
+        let earlier = given[..index]
             .iter()
             .find_map(|(other, _)| Some((other, contradiction(word, other)?)));
         if let Some((other, why)) = earlier {
@@ -30,8 +30,8 @@ pub(super) fn contradictions(field: &Field<'_>, errors: &mut Errors) {
     }
 }
 
-/// A field that only serde flattens takes no attribute either that needs a place of its own.
-pub(super) fn serde_flattens_what_has_a_place(field: &Field<'_>, errors: &mut Errors) {
+/// A field that only serde flattens rejects the same attributes as one with `flatten`.
+pub(super) fn serde_flatten_contradictions(field: &Field<'_>, errors: &mut Errors) {
     let given = &field.settings.given;
     if !field.flatten || field.skipped || given.get(FLATTEN).is_some() {
         return;
@@ -46,9 +46,9 @@ pub(super) fn serde_flattens_what_has_a_place(field: &Field<'_>, errors: &mut Er
     }
 }
 
-/// An attribute that says how a field is recorded needs a field that is recorded: where only
-/// serde skips it, the user says which is meant.
-pub(super) fn serde_skips_what_is_set(field: &Field<'_>, errors: &mut Errors) {
+/// An attribute about how a field is recorded needs a recorded field. If only serde skips the
+/// field, the user must decide.
+pub(super) fn serde_skip_contradictions(field: &Field<'_>, errors: &mut Errors) {
     if !field.serde_skipped || !field.skipped || field.settings.skip.is_some() {
         return;
     }
@@ -68,10 +68,10 @@ pub(super) fn serde_skips_what_is_set(field: &Field<'_>, errors: &mut Errors) {
     }
 }
 
-/// `skip_none` and a tolerance on an optional field look into an `Option`.
+/// `skip_none` and a tolerance on an optional field need an `Option`.
 pub(super) fn skip_none_needs_option(field: &Field<'_>, errors: &mut Errors) {
     if let Some(token) = field.settings.given.get(SKIP_NONE)
-        && held_by_option(&field.original.ty).is_none()
+        && option_inner(&field.original.ty).is_none()
     {
         errors.at(
             token,
@@ -106,7 +106,8 @@ pub(super) fn tuple_fields_have_no_name(field: &Field<'_>, errors: &mut Errors) 
     }
 }
 
-/// What looks inside a value needs the type's own form, and not what a function of serde writes.
+/// Attributes about the inside of a value need the type's own form instead of that of serde's
+/// function.
 pub(super) fn serde_writes_another_form(field: &Field<'_>, errors: &mut Errors) {
     let settings = &field.settings;
     if !field.has_serializer || settings.serde_ignored {
@@ -126,7 +127,7 @@ pub(super) fn serde_writes_another_form(field: &Field<'_>, errors: &mut Errors) 
 }
 
 /// `serde = false` is for a field with serde's `with` or `serialize_with`.
-pub(super) fn serde_is_set_aside_with_cause(field: &Field<'_>, errors: &mut Errors) {
+pub(super) fn serde_false_needs_serializer(field: &Field<'_>, errors: &mut Errors) {
     let FieldSettings {
         given,
         serde_ignored,

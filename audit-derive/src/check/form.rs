@@ -1,4 +1,4 @@
-//! What a type must keep that is recorded in a form of its own.
+//! Rules about types that are recorded in a form of their own.
 
 use crate::ast::{Body, Container, Conversion, Data, Shape, Variant};
 use crate::errors::Errors;
@@ -7,7 +7,7 @@ use crate::symbol::{
     SKIP, TRANSPARENT,
 };
 
-/// A variant that serde writes by a function is recorded by serde or not at all.
+/// A variant that serde serializes by a function needs `#[audit(serde)]` on the enum.
 pub(super) fn variant_is_written_by_serde(
     container: &Container<'_>,
     variant: &Variant<'_>,
@@ -24,9 +24,12 @@ pub(super) fn variant_is_written_by_serde(
     }
 }
 
-/// What is recorded in place of the fields of a type knows nothing of their attributes, so a
-/// mask there would hide nothing.
-pub(super) fn converted_type_has_no_fields(container: &Container<'_>, errors: &mut Errors) {
+/// A type recorded in another form ignores the attributes of its fields, so a mask there would
+/// hide nothing.
+pub(super) fn converted_type_has_no_field_attributes(
+    container: &Container<'_>,
+    errors: &mut Errors,
+) {
     let Some(conversion) = &container.conversion else {
         return;
     };
@@ -96,7 +99,7 @@ pub(super) fn transparent_has_one_field(
     let Some(token) = container.settings.given.get(TRANSPARENT) else {
         return;
     };
-    if !matches!(body.shape, Shape::Inline(place) if !body.fields[place].skipped) {
+    if !matches!(body.shape, Shape::Inline(index) if !body.fields[index].skipped) {
         errors.at(
             token,
             "`transparent` needs exactly one recorded field; put `#[audit(skip)]` on the others",
@@ -105,7 +108,7 @@ pub(super) fn transparent_has_one_field(
 }
 
 /// `rename_all_fields` is for enums.
-pub(super) fn no_variants_no_variant_fields(container: &Container<'_>, errors: &mut Errors) {
+pub(super) fn rename_all_fields_needs_enum(container: &Container<'_>, errors: &mut Errors) {
     if let Some(token) = container.settings.given.get(RENAME_ALL_FIELDS) {
         errors.at(token, "`rename_all_fields` is for enums; use `rename_all`");
     }

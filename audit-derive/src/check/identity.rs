@@ -1,4 +1,4 @@
-//! What the identity of an entity must keep, and the words that need one.
+//! Rules about the identity of an entity and the attributes that need one.
 
 use crate::ast::{Body, Container, Data};
 use crate::errors::Errors;
@@ -8,12 +8,12 @@ use crate::symbol::{
     REQUIRE_REASON, SKIP, SKIP_NONE, TRANSPARENT, VALUE, VERSION,
 };
 
-/// The identity stands in every entry, in clear or as a token; an identity found by its name alone gets a
-/// way out in the message.
+/// The identity is part of every entry, in clear or as a token. For an identity found by the name
+/// `id` alone, the message suggests `#[audit(value)]`.
 pub(super) fn redacted_identity(container: &Container<'_>, body: &Body<'_>, errors: &mut Errors) {
-    for field in container.identity.iter().map(|place| &body.fields[*place]) {
+    for field in container.identity.iter().map(|index| &body.fields[*index]) {
         if field.settings.id {
-            // `contradictions` speaks of it.
+            // Reported by `contradictions`.
             continue;
         }
         let redacting = [SKIP, MASK, MASK_WITH, FLATTEN, SKIP_NONE];
@@ -32,23 +32,23 @@ pub(super) fn redacted_identity(container: &Container<'_>, body: &Body<'_>, erro
     }
 }
 
-/// The parent's key stands in every entry, so its field is in clear, or hashed as the parent's
-/// identity is, which the expansion checks.
+/// The parent's key is part of every entry, so its field must be in clear, or hashed like the
+/// parent's identity, which the expansion checks.
 pub(super) fn parent_key_is_recorded(
     container: &Container<'_>,
     body: &Body<'_>,
     errors: &mut Errors,
 ) {
-    let (Some((_, key)), Some(place)) = (&container.settings.parent, container.parent_key) else {
+    let (Some((_, key)), Some(index)) = (&container.settings.parent, container.parent_key) else {
         return;
     };
-    let field = &body.fields[place];
+    let field = &body.fields[index];
     if field.skipped || matches!(field.settings.redaction, Redaction::Mask(_)) {
         let name = field.source_name();
         errors.at(
             key,
             format!(
-                "`{name}` is skipped or masked, but the parent's key stands in every entry, in \
+                "`{name}` is skipped or masked, but the parent's key is part of every entry, in \
                  clear or as the token of `hash`"
             ),
         );
@@ -84,7 +84,7 @@ pub(super) fn no_identity_in_variant(body: &Body<'_>, errors: &mut Errors) {
     }
 }
 
-/// What speaks of entries needs a type that has entries of its own.
+/// Attributes about entries need an entity.
 pub(super) fn needs_identity(container: &Container<'_>, errors: &mut Errors) {
     if !container.identity.is_empty() || !container.settings.id.is_empty() {
         return;
@@ -105,7 +105,7 @@ pub(super) fn needs_identity(container: &Container<'_>, errors: &mut Errors) {
         let advice = if is_enum {
             "an enum is a value: put it in a struct that has one"
         } else if container.settings.value {
-            "`value` says that there is none"
+            "`value` declares that there is none"
         } else {
             "mark the field that is with `#[audit(id)]`"
         };
@@ -128,9 +128,9 @@ pub(super) fn identity_given_once(container: &Container<'_>, errors: &mut Errors
         .filter_map(|field| field.settings.given.get(ID));
     if given.get(ID).is_some() || given.get(VALUE).is_some() {
         let why = if given.get(ID).is_some() {
-            "the struct's own `id` says which fields are the identity"
+            "the struct's own `id` lists the fields of the identity"
         } else {
-            "`value` on the struct says that it has no identity"
+            "`value` on the struct declares that it has no identity"
         };
         for token in on_fields {
             errors.at(
@@ -140,10 +140,7 @@ pub(super) fn identity_given_once(container: &Container<'_>, errors: &mut Errors
         }
     }
     if let (Some(_), Some(token)) = (given.get(ID), given.get(VALUE)) {
-        errors.at(
-            token,
-            "`value` contradicts `id`: a mere value has no identity",
-        );
+        errors.at(token, "`value` contradicts `id`: a value has no identity");
     }
     for names in [
         Some(&container.settings.id),

@@ -1,4 +1,4 @@
-//! The rules that a type must keep, one function each.
+//! The rules for types and their attributes, one function each.
 
 mod field;
 mod form;
@@ -15,7 +15,7 @@ pub(crate) fn all(container: &Container<'_>, errors: &mut Errors) {
             identity::redacted_identity(container, body, errors);
             identity::parent_key_is_recorded(container, body, errors);
             form::transparent_has_one_field(container, body, errors);
-            form::no_variants_no_variant_fields(container, errors);
+            form::rename_all_fields_needs_enum(container, errors);
             fields(body, errors);
         }
         Data::Enum(variants, tagging) => {
@@ -30,20 +30,20 @@ pub(crate) fn all(container: &Container<'_>, errors: &mut Errors) {
     }
     identity::needs_identity(container, errors);
     identity::identity_given_once(container, errors);
-    form::converted_type_has_no_fields(container, errors);
+    form::converted_type_has_no_field_attributes(container, errors);
     form::converted_type_is_a_value(container, errors);
 }
 
 fn fields(body: &Body<'_>, errors: &mut Errors) {
     for field in &body.fields {
         field::contradictions(field, errors);
-        field::serde_flattens_what_has_a_place(field, errors);
-        field::serde_skips_what_is_set(field, errors);
+        field::serde_flatten_contradictions(field, errors);
+        field::serde_skip_contradictions(field, errors);
         field::skip_none_needs_option(field, errors);
         field::tuple_fields_have_no_name(field, errors);
         field::key_is_a_field_name(field, errors);
         field::serde_writes_another_form(field, errors);
-        field::serde_is_set_aside_with_cause(field, errors);
+        field::serde_false_needs_serializer(field, errors);
     }
     names::unique_fields(body, errors);
 }

@@ -1,4 +1,4 @@
-//! Stored names are unique.
+//! Rules about unique stored names.
 
 use std::collections::HashSet;
 
@@ -71,7 +71,7 @@ fn unique_names(names: &[StoredName<'_>], what: &str, errors: &mut Errors) {
         if !seen.insert(name.clone()) {
             errors.at(
                 alias,
-                format!("`{name}` is the name of one of the {what} already"),
+                format!("`{name}` is already the name of one of the {what}"),
             );
         }
     }

@@ -1,4 +1,4 @@
-//! `AuditValue` for types that are recorded as something else than their fields.
+//! `AuditValue` for types that are recorded in another form than their fields.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -17,8 +17,8 @@ pub(crate) fn items(container: &Container<'_>) -> Option<TokenStream> {
     })
 }
 
-/// A type that is recorded as serde writes it, or as its text. Its fields describe nothing that is
-/// recorded, but the lint looks there for what their types would hide:
+/// A type that is recorded in its serialized form or as its text. Its fields do not describe the
+/// recorded form, but the lint reports those whose types would hide a part:
 ///
 /// ```text
 /// const FIELDS: &'static [__audit::FieldSchema] = &[__audit::FieldSchema::inline("", || const {
@@ -81,7 +81,7 @@ fn bypassed_fields(container: &Container<'_>) -> Option<TokenStream> {
     })
 }
 
-/// A type that serde converts before it writes it is recorded as what it is converted into:
+/// A type that serde converts before serializing it is recorded as the converted type:
 ///
 /// ```text
 /// const COMPOSITE: bool = <String as __audit::AuditValue>::COMPOSITE;

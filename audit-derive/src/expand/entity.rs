@@ -5,13 +5,13 @@ use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use super::field::{self, Spot};
+use super::field::{self, FieldAccess};
 use super::value::is_packed;
 use crate::ast::{Body, Container, Data};
 use crate::repr::Piece;
 use crate::setting::Redaction;
 
-/// Emits the items of the implementation; none for a mere value:
+/// Emits the items of the implementation; none for a type without identity:
 ///
 /// ```text
 /// const MODEL: &'static str = "User";
@@ -49,25 +49,24 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> Option<TokenS
     })
 }
 
-fn key_text(container: &Container<'_>, body: &Body<'_>, place: usize) -> TokenStream {
-    let field = &body.fields[place];
-    let spot = Spot::of(&quote!(self), field, is_packed(&container.input.attrs));
+fn key_text(container: &Container<'_>, body: &Body<'_>, index: usize) -> TokenStream {
+    let field = &body.fields[index];
+    let spot = FieldAccess::of(&quote!(self), field, is_packed(&container.input.attrs));
     field::key(field, &spot.reference)
 }
 
-/// Returns what the tokens of a field are made for, as its description says; `None` if the field
-/// is not hashed.
-fn domain(body: &Body<'_>, place: usize, model: &str) -> Option<String> {
-    let field = &body.fields[place];
+/// Returns the hash domain of a field, as in its schema; `None` if the field is not hashed.
+fn domain(body: &Body<'_>, index: usize, model: &str) -> Option<String> {
+    let field = &body.fields[index];
     (field.settings.redaction == Redaction::Hash).then(|| format!("{model}.{}", field.name))
 }
 
-/// Says which parts of the identity, or whether the parent's key, are hashed.
+/// Emits the constants about the hashed parts of the identity and the parent's key.
 fn hashed(container: &Container<'_>, body: &Body<'_>, model: &str) -> Option<TokenStream> {
     let domains: Vec<_> = container
         .identity
         .iter()
-        .map(|place| domain(body, *place, model))
+        .map(|index| domain(body, *index, model))
         .collect();
     let own = domains.iter().any(Option::is_some).then(|| {
         let domains = domains.iter().map(|domain| {
@@ -83,8 +82,8 @@ fn hashed(container: &Container<'_>, body: &Body<'_>, model: &str) -> Option<Tok
         }
     });
     let parent = container.settings.parent.as_ref().and_then(|(parent, _)| {
-        let place = container.parent_key?;
-        let is_hashed = body.fields[place].settings.redaction == Redaction::Hash;
+        let index = container.parent_key?;
+        let is_hashed = body.fields[index].settings.redaction == Redaction::Hash;
         // The error of a hash in only one of the two is reported at the parent's type.
         let check = quote_spanned!(parent.span()=> __audit::hashes_keys);
         Some(quote! {
@@ -99,16 +98,16 @@ fn hashed(container: &Container<'_>, body: &Body<'_>, model: &str) -> Option<Tok
 }
 
 fn keeps_key(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {
-    let [place] = *container.identity.as_slice() else {
+    let [index] = *container.identity.as_slice() else {
         return None;
     };
-    let field = &body.fields[place];
+    let field = &body.fields[index];
     if field.settings.redaction == Redaction::Hash {
         return None;
     }
     let packed = is_packed(&container.input.attrs);
-    let [old, new] =
-        [quote!(self), quote!(__new)].map(|object| Spot::of(&object, field, packed).reference);
+    let [old, new] = [quote!(self), quote!(__new)]
+        .map(|object| FieldAccess::of(&object, field, packed).reference);
     let same = field::shares_key(field, &old, &new)?;
     Some(quote! {
         #[inline]
@@ -117,9 +116,9 @@ fn keeps_key(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> 
 }
 
 fn identity(container: &Container<'_>, body: &Body<'_>, model: &str) -> TokenStream {
-    let parts = container.identity.iter().map(|place| {
-        let text = key_text(container, body, *place);
-        match domain(body, *place, model) {
+    let parts = container.identity.iter().map(|index| {
+        let text = key_text(container, body, *index);
+        match domain(body, *index, model) {
             Some(domain) => quote!(__audit::hashed_key(#domain, &#text)),
             None => text,
         }
@@ -131,7 +130,7 @@ fn identity(container: &Container<'_>, body: &Body<'_>, model: &str) -> TokenStr
     }
 }
 
-/// Describes the model, if the attributes say more than the trait's own description does.
+/// Emits the schema of the model, if it differs from the trait's default.
 fn schema(container: &Container<'_>, model: &str) -> Option<TokenStream> {
     let settings = &container.settings;
     let type_name = container.input.ident.unraw().to_string();
@@ -158,8 +157,8 @@ fn schema(container: &Container<'_>, model: &str) -> Option<TokenStream> {
     if let Some((model, _)) = &settings.parent {
         let key = container
             .parent_key
-            .and_then(|place| match &container.data {
-                Data::Struct(body) => Some(body.fields[place].name.clone()),
+            .and_then(|index| match &container.data {
+                Data::Struct(body) => Some(body.fields[index].name.clone()),
                 Data::Enum(..) => None,
             });
         out.extend(quote!(.with_parent(<#model as __audit::Auditable>::MODEL, #key)));
@@ -182,21 +181,21 @@ fn schema(container: &Container<'_>, model: &str) -> Option<TokenStream> {
 }
 
 fn repr(container: &Container<'_>, body: &Body<'_>) -> Option<TokenStream> {
-    // Without pieces the trait's own text will do: the model and the identity.
+    // Without `repr` the trait's default applies: the model and the identity.
     let pieces = container.repr.as_ref()?;
     let packed = is_packed(&container.input.attrs);
     let shown = pieces.iter().map(|piece| match piece {
         Piece::Text(text) => quote!(__audit::Repr::text(__r, #text);),
-        Piece::Field(place) => {
-            let field = &body.fields[*place];
-            // The fields of what is recorded in place of the type are others.
+        Piece::Field(index) => {
+            let field = &body.fields[*index];
+            // A type recorded in another form has the schema of that form.
             let description = if container.conversion.is_some() {
                 let name = &field.name;
                 quote!(const { __audit::FieldSchema::new(#name, __audit::no_fields) })
             } else {
-                quote!(__f[#place])
+                quote!(__f[#index])
             };
-            let spot = Spot::of(&quote!(self), field, packed);
+            let spot = FieldAccess::of(&quote!(self), field, packed);
             field::repr(field, body.shape, &description, &spot)
         }
     });

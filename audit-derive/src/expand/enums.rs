@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 use syn::Ident;
 use syn::ext::IdentExt;
 
-use super::field::{self, Spot};
+use super::field::{self, FieldAccess};
 use super::{schema, value};
 use crate::ast::{Container, Shape, Tagging, Variant};
 
@@ -33,8 +33,8 @@ pub(crate) fn items(
     quote!(#items #units)
 }
 
-/// Names the variants without data, which are keys where the enum is flattened and serde gives it
-/// no tag:
+/// Emits the names of the unit variants, which are keys if the enum is flattened and externally
+/// tagged:
 ///
 /// ```text
 /// fn unit_names() -> &'static [&'static str] { &["Open", /* ... */] }
@@ -54,7 +54,7 @@ fn unit_names(variants: &[Variant<'_>], tagging: &Tagging) -> Option<TokenStream
     })
 }
 
-/// An enum without data is its variant's name:
+/// An enum of unit variants is recorded as the variant's name:
 ///
 /// ```text
 /// fn same(&self, __new: &Self) -> bool { discriminant(self) == discriminant(__new) }
@@ -79,7 +79,7 @@ fn names_only(variants: &[Variant<'_>]) -> TokenStream {
     }
 }
 
-/// An enum with data is compared inside while the variant stays:
+/// An enum with data is compared inside if both values are of the same variant:
 ///
 /// ```text
 /// fn diff(&self, __new: &Self, __cx: &mut __audit::Diff<'_>) {
@@ -96,17 +96,17 @@ fn with_data(
     tagging: &Tagging,
 ) -> TokenStream {
     let schema = schema::variants(variants, tagging, &container.model());
-    let mut places = schema::Places::new(variants, tagging);
+    let mut indices = schema::VariantIndices::new(variants, tagging);
     let mut diffs = TokenStream::new();
     let mut snapshots = TokenStream::new();
     for variant in variants {
-        let description = places.next(variant, tagging);
+        let description = indices.next(variant, tagging);
         snapshots.extend(snapshot_arm(variant, tagging, &description));
         if !variant.is_unit() {
             diffs.extend(diff_arm(variant, tagging, &description));
         }
     }
-    // After the only variant, which holds data, nothing else can come.
+    // A single variant with data needs no other arm.
     let rest = (variants.len() > 1 || diffs.is_empty()).then(|| {
         quote! {
             _ => if ::core::mem::discriminant(self) != ::core::mem::discriminant(__new) {
@@ -148,13 +148,13 @@ fn binding(prefix: &str, index: usize) -> Ident {
     format_ident!("__{prefix}{index}")
 }
 
-/// `description` is the variant's, as in `__f[1]`.
+/// Emits the arm that compares a variant, whose schema is `description`, as in `__f[1]`.
 fn diff_arm(variant: &Variant<'_>, tagging: &Tagging, description: &TokenStream) -> TokenStream {
     let (old, new) = (pattern(variant, "a"), pattern(variant, "b"));
     let body = &variant.body;
     let field = |index: usize, description: &TokenStream| {
-        let from = Spot::bound(&binding("a", index));
-        let to = Spot::bound(&binding("b", index));
+        let from = FieldAccess::bound(&binding("a", index));
+        let to = FieldAccess::bound(&binding("b", index));
         field::diff(&body.fields[index], body.shape, description, &from, &to)
     };
     let report = if let Shape::Inline(only) = body.shape {
@@ -208,7 +208,7 @@ fn snapshot_arm(
         }
         (Tagging::Internal(_), Shape::Inline(only)) => {
             let field = &variant.body.fields[only];
-            let value = Spot::bound(&binding("a", only)).reference;
+            let value = FieldAccess::bound(&binding("a", only)).reference;
             let visit = field::collect(field, description, &value);
             value::collection(Shape::Named, &quote!(#tag #visit))
         }
@@ -227,11 +227,11 @@ fn snapshot_arm(
     })
 }
 
-/// Records what a variant with data holds, without its name.
+/// Records the content of a data variant, without its name.
 fn content(variant: &Variant<'_>, description: &TokenStream) -> TokenStream {
     if let Shape::Inline(only) = variant.body.shape {
         let field = &variant.body.fields[only];
-        let value = Spot::bound(&binding("a", only)).reference;
+        let value = FieldAccess::bound(&binding("a", only)).reference;
         return field::record(field, description, &value);
     }
     value::collection(variant.body.shape, &fields(variant, description))
@@ -241,7 +241,7 @@ fn content(variant: &Variant<'_>, description: &TokenStream) -> TokenStream {
 fn fields(variant: &Variant<'_>, description: &TokenStream) -> TokenStream {
     let body = &variant.body;
     let values: TokenStream = (0..body.fields.len())
-        .map(|index| value::value(body, index, &Spot::bound(&binding("a", index))))
+        .map(|index| value::value(body, index, &FieldAccess::bound(&binding("a", index))))
         .collect();
     let bind = (!values.is_empty())
         .then(|| quote!(let __f = __audit::FieldSchema::fields(&#description);));

@@ -1,25 +1,25 @@
-//! One field: how its value is compared, recorded and shown.
+//! The code that compares, records and shows one field.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Ident, Type};
 
 use super::form::{self, shown, span, wrapped};
-use crate::ast::{Field, Presence, Shape, held_by_option};
+use crate::ast::{Field, Presence, Shape, option_inner};
 use crate::setting::Equality;
 
-/// Where a value of the field is found: as a reference, and as the place itself.
-pub(crate) struct Spot {
+/// The expressions of a field's value: a reference to it, and the place expression.
+pub(crate) struct FieldAccess {
     pub(crate) reference: TokenStream,
     pub(crate) place: TokenStream,
 }
 
-impl Spot {
+impl FieldAccess {
     /// A field of a struct: `&self.name`.
     pub(crate) fn of(root: &TokenStream, field: &Field<'_>, packed: bool) -> Self {
         let member = &field.member;
         let place = quote!(#root.#member);
-        // No reference can be taken into a packed struct; a copy can.
+        // A packed struct allows no references to its fields, but copies.
         let reference = if packed {
             quote!(&{ #place })
         } else {
@@ -46,8 +46,8 @@ pub(crate) fn diff(
     field: &Field<'_>,
     shape: Shape,
     description: &TokenStream,
-    old: &Spot,
-    new: &Spot,
+    old: &FieldAccess,
+    new: &FieldAccess,
 ) -> TokenStream {
     let presence = presence(field, shape);
     let method = match (&field.settings.equality, presence) {
@@ -55,18 +55,10 @@ pub(crate) fn diff(
         (Some(_), Presence::Always) => "changed",
         (None, Presence::Always) => "visit",
     };
-    let (from, to) = (
-        present(presence, &old.reference),
-        present(presence, &new.reference),
-    );
-    let form = form::of_both(field, presence, &from, &to);
-    let (bind, from, to) = match &form {
-        None => (None, &from, &to),
-        Some([bind, from, to]) => (Some(bind), from, to),
-    };
+    let (bind, from, to) = in_form(field, presence, old, new);
     let report = if field.settings.equality.is_none() {
         let fields = quote!(::core::slice::from_ref(&#description));
-        visit(field, presence, &quote!(__cx), &fields, 0, [from, to])
+        visit(field, presence, &quote!(__cx), &fields, 0, [&from, &to])
     } else {
         let span = span(field);
         let method = Ident::new(method, span);
@@ -84,22 +76,14 @@ pub(crate) fn walk(
     field: &Field<'_>,
     shape: Shape,
     index: usize,
-    old: &Spot,
-    new: &Spot,
+    old: &FieldAccess,
+    new: &FieldAccess,
 ) -> TokenStream {
     let presence = presence(field, shape);
-    let (from, to) = (
-        present(presence, &old.reference),
-        present(presence, &new.reference),
-    );
-    let form = form::of_both(field, presence, &from, &to);
-    let (bind, from, to) = match &form {
-        None => (None, &from, &to),
-        Some([bind, from, to]) => (Some(bind), from, to),
-    };
+    let (bind, from, to) = in_form(field, presence, old, new);
     let Some(same) = same(field, old, new) else {
         let (walk, fields) = (quote!(__w), quote!(__f));
-        let visit = visit(field, presence, &walk, &fields, index, [from, to]);
+        let visit = visit(field, presence, &walk, &fields, index, [&from, &to]);
         return quote!(#bind #visit);
     };
     let span = span(field);
@@ -113,17 +97,17 @@ pub(crate) fn walk(
     }
 }
 
-/// Asks the field's own equality, if it has one.
-fn same(field: &Field<'_>, old: &Spot, new: &Spot) -> Option<TokenStream> {
+/// Emits the comparison by the field's own equality, if it has one.
+fn same(field: &Field<'_>, old: &FieldAccess, new: &FieldAccess) -> Option<TokenStream> {
     let (from, to) = (&old.reference, &new.reference);
     Some(match field.settings.equality.as_ref()? {
         Equality::Function(path) => quote_spanned! {form::at(path)=> {
             let (__a, __b) = (#from, #to);
             #path(__a, __b)
         }},
-        Equality::Tolerance(tolerance) if held_by_option(&field.original.ty).is_some() => {
+        Equality::Tolerance(tolerance) if option_inner(&field.original.ty).is_some() => {
             let (old, new) = (&old.place, &new.place);
-            let ty = held_by_option(&field.original.ty);
+            let ty = option_inner(&field.original.ty);
             quote! {
                 match (#old, #new) {
                     (::core::option::Option::None, ::core::option::Option::None) => true,
@@ -141,7 +125,7 @@ fn same(field: &Field<'_>, old: &Spot, new: &Spot) -> Option<TokenStream> {
         }
         Equality::TimeTolerance(tolerance) => {
             let ty = &field.original.ty;
-            let Some(ty) = held_by_option(ty) else {
+            let Some(ty) = option_inner(ty) else {
                 return Some(quote!(__audit::within_time::<#ty>(#from, #to, #tolerance)));
             };
             quote! {
@@ -157,8 +141,13 @@ fn same(field: &Field<'_>, old: &Spot, new: &Spot) -> Option<TokenStream> {
     })
 }
 
-/// Reports only what the field's own equality finds different.
-fn guarded(field: &Field<'_>, old: &Spot, new: &Spot, report: TokenStream) -> TokenStream {
+/// Reports a change only if the field's own equality finds the values different.
+fn guarded(
+    field: &Field<'_>,
+    old: &FieldAccess,
+    new: &FieldAccess,
+    report: TokenStream,
+) -> TokenStream {
     match same(field, old, new) {
         None => report,
         Some(same) => quote!(if !#same { #report }),
@@ -170,7 +159,12 @@ fn guarded(field: &Field<'_>, old: &Spot, new: &Spot, report: TokenStream) -> To
 /// ```text
 /// __audit::ObjectSnapshot::visit(__o, &__f[0], &self.name);
 /// ```
-pub(crate) fn snapshot(field: &Field<'_>, shape: Shape, index: usize, value: &Spot) -> TokenStream {
+pub(crate) fn snapshot(
+    field: &Field<'_>,
+    shape: Shape,
+    index: usize,
+    value: &FieldAccess,
+) -> TokenStream {
     let presence = presence(field, shape);
     let value = present(presence, &value.reference);
     let (walk, fields) = (quote!(__o), quote!(__f));
@@ -195,8 +189,8 @@ pub(crate) fn snapshot(field: &Field<'_>, shape: Shape, index: usize, value: &Sp
 /// <String as __audit::AuditValue>::visit_field(&self.name, &__new.name, __w, __f, 0);
 /// ```
 ///
-/// Of a type that is no `AuditValue` the compiler then says the same at the same place for each
-/// use, and prints it once.
+/// If the type is not an `AuditValue`, the errors of all uses are then equal, and the compiler
+/// prints one.
 fn visit(
     field: &Field<'_>,
     presence: &Presence,
@@ -213,7 +207,7 @@ fn visit(
     quote_spanned!(span=> #value::#method(#old, #new, #walk, #fields, #index);)
 }
 
-/// Names what is recorded as an `AuditValue`: the field's type, or what its form makes of it.
+/// Returns the recorded type as an `AuditValue`: the field's type, or its wrapper.
 fn as_value(field: &Field<'_>, presence: &Presence) -> (TokenStream, Span) {
     if wrapped(field, presence).is_some() {
         let span = span(field);
@@ -223,7 +217,7 @@ fn as_value(field: &Field<'_>, presence: &Presence) -> (TokenStream, Span) {
     (quote!(<#ty as __audit::AuditValue>), Span::call_site())
 }
 
-/// Records what a variant holds in the object called `__o`, beside the tag.
+/// Records the content of a variant in the object called `__o`, which has the tag.
 pub(crate) fn collect(
     field: &Field<'_>,
     description: &TokenStream,
@@ -241,7 +235,7 @@ pub(crate) fn collect(
     quote_spanned!(span=> match #value { __n => { #visit } })
 }
 
-/// Records the field, whose description is `description`, in the place of its holder.
+/// Records the field, whose description is `description`, as its parent's value.
 pub(crate) fn record(
     field: &Field<'_>,
     description: &TokenStream,
@@ -259,7 +253,7 @@ pub(crate) fn key(field: &Field<'_>, value: &TokenStream) -> TokenStream {
     quote_spanned!(span=> #as_value::field_key(#value))
 }
 
-/// Returns whether two values of the field are known to be one key; `None` for a field that is
+/// Emits whether two values of the field are known to be the same key; `None` for a field that is
 /// recorded in another form.
 pub(crate) fn shares_key(
     field: &Field<'_>,
@@ -276,7 +270,7 @@ pub(crate) fn repr(
     field: &Field<'_>,
     shape: Shape,
     description: &TokenStream,
-    value: &Spot,
+    value: &FieldAccess,
 ) -> TokenStream {
     let presence = presence(field, shape);
     let value = &value.reference;
@@ -292,7 +286,7 @@ pub(crate) fn repr(
     quote_spanned!(span=> #as_value::field_repr(#value, __r, &#description);)
 }
 
-/// Only in an object can a field be absent.
+/// Returns when the field is absent, which is possible only in an object.
 fn presence<'f>(field: &'f Field<'_>, shape: Shape) -> &'f Presence {
     if shape == Shape::Named {
         &field.presence
@@ -301,7 +295,22 @@ fn presence<'f>(field: &'f Field<'_>, shape: Shape) -> &'f Presence {
     }
 }
 
-/// Returns the value, or an `Option` of it where it may be absent.
+/// Returns the binding and the two references of the field's values in its form.
+fn in_form(
+    field: &Field<'_>,
+    presence: &Presence,
+    old: &FieldAccess,
+    new: &FieldAccess,
+) -> (Option<TokenStream>, TokenStream, TokenStream) {
+    let from = present(presence, &old.reference);
+    let to = present(presence, &new.reference);
+    match form::of_both(field, presence, &from, &to) {
+        None => (None, from, to),
+        Some([bind, from, to]) => (Some(bind), from, to),
+    }
+}
+
+/// Returns the value, or an `Option` of it if it may be absent.
 fn present(presence: &Presence, value: &TokenStream) -> TokenStream {
     match presence {
         Presence::Always => value.clone(),
@@ -316,11 +325,11 @@ fn present(presence: &Presence, value: &TokenStream) -> TokenStream {
     }
 }
 
-/// Returns the type that is wrapped: what the `Option` holds, if its `None` is absence.
+/// Returns the recorded type: the content of the `Option` if `None` means absent.
 pub(super) fn inner<'f>(field: &'f Field<'_>, presence: &Presence) -> &'f Type {
     let ty = &field.original.ty;
     match presence {
-        Presence::SkipNone => held_by_option(ty).unwrap_or(ty),
+        Presence::SkipNone => option_inner(ty).unwrap_or(ty),
         _ => ty,
     }
 }

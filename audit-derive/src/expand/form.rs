@@ -1,4 +1,4 @@
-//! The form that a field's attributes give its value.
+//! Wraps a field's value in the form of its attributes.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -7,11 +7,11 @@ use syn::spanned::Spanned;
 use syn::{ExprPath, Ident, Index, LitStr, Member, Type};
 
 use super::field::inner;
-use crate::ast::{Field, Holds, Presence, held, held_by_option};
+use crate::ast::{Field, Presence, Wrapper, inner_type, option_inner};
 use crate::setting::{Form, Redaction};
 use crate::symbol::{DEBUG, DISPLAY, KEY, MASK, MASK_WITH, REFERENCE, SERDE, SET, WITH};
 
-/// Puts the old and the new value into the field's form, if it has one: what binds them, and the
+/// Wraps the old and the new value in the field's form, if it has one. Returns the binding and the
 /// two references.
 ///
 /// ```text
@@ -43,10 +43,10 @@ pub(super) fn of_both(
     })
 }
 
-/// Where a mistake about the field's form is reported: at the word that asks for it.
+/// Returns the span of errors about the field's form: that of its word.
 ///
-/// A type that the form does not fit fails wherever the value is used. Every use names it at this
-/// place and in the same way, so that the compiler prints one error.
+/// A type that does not support the form is an error at every use of the value. All uses have the
+/// same span and text, so that the compiler prints one error.
 pub(super) fn span(field: &Field<'_>) -> Span {
     let word = match &field.settings.form {
         None => MASK,
@@ -66,14 +66,14 @@ pub(super) fn span(field: &Field<'_>) -> Span {
     word.map_or_else(Span::call_site, |span| span.resolved_at(Span::call_site()))
 }
 
-/// Returns the place of a function's name, in the hygiene of the expansion.
+/// Returns the span of a function's name, with the hygiene of the expansion.
 pub(super) fn at(function: &ExprPath) -> Span {
     let name = function.path.segments.last().map(|last| last.ident.span());
     let span = name.unwrap_or_else(|| function.span());
     span.resolved_at(Span::call_site())
 }
 
-/// Returns a reference to the value as it is recorded, present as it is: `&self.name`, or
+/// Returns a reference to the recorded form of a present value: `&self.name`, or
 /// `&__audit::Displayed(&self.name)`.
 pub(super) fn shown(field: &Field<'_>, value: &TokenStream) -> TokenStream {
     match wrapped(field, &Presence::Always) {
@@ -97,15 +97,15 @@ pub(super) fn wrapped(field: &Field<'_>, presence: &Presence) -> Option<TokenStr
     };
     Some(match form {
         Form::Serde => quote_spanned!(span=> __audit::Serialized::<#ty>(__v)),
-        // In a closure, since the function is generic over what it writes to.
+        // In a closure, since the function is generic over its serializer.
         Form::SerdeWith(path) => quote_spanned! {at(path)=>
             __audit::SerializedWith(__v, |__v: &#ty, __s: __audit::Recorder| #path(__v, __s))
         },
-        Form::Display => looking_through(
+        Form::Display => map_inner(
             ty,
             &|ty| quote_spanned!(span=> __audit::Displayed::<#ty>(__v)),
         ),
-        Form::Debug => looking_through(
+        Form::Debug => map_inner(
             ty,
             &|ty| quote_spanned!(span=> __audit::Debugged::<#ty>(__v)),
         ),
@@ -127,22 +127,21 @@ pub(super) fn wrapped(field: &Field<'_>, presence: &Presence) -> Option<TokenStr
     })
 }
 
-/// Wraps what an option, a list or a box called `__v` holds, however deep, and anything else
-/// as it is:
+/// Wraps the innermost values of nested options, lists and boxes called `__v`, or the value itself:
 ///
 /// ```text
 /// ::core::option::Option::map(::core::option::Option::as_ref(__v), |__v| __audit::Displayed(__v))
 /// ```
-fn looking_through(ty: &Type, wrap: &dyn Fn(&Type) -> TokenStream) -> TokenStream {
-    match held(ty) {
-        Some((Holds::Option, inner)) => {
-            let inner = looking_through(inner, wrap);
+fn map_inner(ty: &Type, wrap: &dyn Fn(&Type) -> TokenStream) -> TokenStream {
+    match inner_type(ty) {
+        Some((Wrapper::Option, inner)) => {
+            let inner = map_inner(inner, wrap);
             quote! {
                 ::core::option::Option::map(::core::option::Option::as_ref(__v), |__v| #inner)
             }
         }
-        Some((Holds::Items, inner)) => {
-            let inner = looking_through(inner, wrap);
+        Some((Wrapper::Items, inner)) => {
+            let inner = map_inner(inner, wrap);
             quote! {
                 ::core::iter::Iterator::collect::<__audit::Vec<_>>(::core::iter::Iterator::map(
                     ::core::iter::IntoIterator::into_iter(__v),
@@ -150,15 +149,15 @@ fn looking_through(ty: &Type, wrap: &dyn Fn(&Type) -> TokenStream) -> TokenStrea
                 ))
             }
         }
-        Some((Holds::One, inner)) => {
-            let inner = looking_through(inner, wrap);
+        Some((Wrapper::Pointer, inner)) => {
+            let inner = map_inner(inner, wrap);
             quote!({ let __v = &**__v; #inner })
         }
         None => wrap(ty),
     }
 }
 
-/// Wraps a value of which nothing is shown, so that its type need not be an `AuditValue`.
+/// Wraps a value that is never shown, so that its type need not be an `AuditValue`.
 fn masked(field: &Field<'_>, ty: &Type) -> Option<TokenStream> {
     if !is_concealed(field) {
         return None;
@@ -169,7 +168,7 @@ fn masked(field: &Field<'_>, ty: &Type) -> Option<TokenStream> {
             __audit::MaskOf::<#ty>::new(__v).conceal()
         })
     };
-    Some(match held_by_option(ty) {
+    Some(match option_inner(ty) {
         Some(inner) => {
             let inner = wrap(inner);
             quote! {
@@ -180,7 +179,7 @@ fn masked(field: &Field<'_>, ty: &Type) -> Option<TokenStream> {
     })
 }
 
-/// Whether nothing is shown of the field, so that its type need not be an `AuditValue`.
+/// Returns whether the field is never shown, so that its type need not be an `AuditValue`.
 pub(super) fn is_concealed(field: &Field<'_>) -> bool {
     let settings = &field.settings;
     settings.redaction == Redaction::Mask("All")
@@ -188,13 +187,13 @@ pub(super) fn is_concealed(field: &Field<'_>) -> bool {
         && !is_text(&field.original.ty)
 }
 
-/// Whether a type is a text, as most masked fields are, perhaps an optional one.
+/// Returns whether a type is `String` or `Option<String>`, as for most masked fields.
 fn is_text(ty: &Type) -> bool {
-    let ty = held_by_option(ty).unwrap_or(ty);
+    let ty = option_inner(ty).unwrap_or(ty);
     matches!(ty, Type::Path(path) if path.path.is_ident("String"))
 }
 
-/// Returns the field that a text names: an identifier, raw where it must be, or an index.
+/// Returns the field named in a string: an identifier, raw if necessary, or an index.
 pub(crate) fn member(text: &LitStr) -> Option<Member> {
     let name = text.value();
     if let Ok(index) = name.parse::<u32>() {

@@ -17,7 +17,7 @@ use crate::bound;
 
 pub(crate) use self::form::member;
 
-/// Emits the implementations, for a mere value without the last:
+/// Emits the implementations, without the last three for a type without identity:
 ///
 /// ```text
 /// const _: () = {
@@ -30,8 +30,8 @@ pub(crate) use self::form::member;
 /// };
 /// ```
 ///
-/// Every method is `#[inline]`: one that nobody calls is then not compiled to machine code,
-/// which is most of what a derive on many types costs in a release build.
+/// Every method is `#[inline]`, so that unused methods are not compiled to machine code, which is
+/// most of the cost of the derive in a release build.
 pub(crate) fn expand(container: &Container<'_>) -> TokenStream {
     let generics = bound::with_bounds(container);
     let (params, arguments, clause) = generics.split_for_impl();
@@ -63,7 +63,7 @@ pub(crate) fn expand(container: &Container<'_>) -> TokenStream {
             impl #params __audit::Auditable for #ident #arguments #clause { #items }
         }
     });
-    // Nothing else asks for the constant before code is made of a record.
+    // Nothing else evaluates the constant before code generation for a record.
     let checked = container.settings.parent.is_some() && container.input.generics.params.is_empty();
     let checked = (entity.is_some() && checked).then(|| {
         quote! {
@@ -91,7 +91,7 @@ pub(crate) fn expand(container: &Container<'_>) -> TokenStream {
     )
 }
 
-/// Puts items where `__audit` names the run-time and nothing else of ours is seen.
+/// Wraps items in a scope in which `__audit` is the private module and nothing else is visible.
 pub(crate) fn in_scope(crate_path: Option<&ExprPath>, items: &TokenStream) -> TokenStream {
     let root = crate_path.map_or_else(|| quote!(::auditlog), |path| quote!(#path));
     quote! {
@@ -102,7 +102,7 @@ pub(crate) fn in_scope(crate_path: Option<&ExprPath>, items: &TokenStream) -> To
     }
 }
 
-/// Whether the type has deprecated parts, which the emitted code must still reach.
+/// Returns whether the type has deprecated parts, which the emitted code must access.
 fn uses_deprecated(container: &Container<'_>) -> bool {
     let marked = |attrs: &[Attribute]| attrs.iter().any(|attr| attr.path().is_ident("deprecated"));
     marked(&container.input.attrs)

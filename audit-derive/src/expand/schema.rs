@@ -1,4 +1,4 @@
-//! The constant that describes a type's fields.
+//! The constant with the schema of a type's fields.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -9,7 +9,7 @@ use super::form::is_concealed;
 use crate::ast::{Body, Container, Field, Presence, Shape, Tagging, Variant};
 use crate::setting::{Form, Redaction};
 
-/// Describes every field of a struct or a variant, skipped ones too:
+/// Describes every field of a struct or a variant, including skipped ones:
 ///
 /// ```text
 /// &[
@@ -32,8 +32,8 @@ fn described_tag(tag: &str) -> TokenStream {
     quote!(__audit::FieldSchema::new(#tag, __audit::no_fields))
 }
 
-/// `domain` is what separates the hash of one field from that of another; `tag` is described
-/// beside the fields.
+/// Describes fields. `domain` separates the hash of one field from that of another; `tag` is a
+/// sibling of the fields.
 fn fields(
     tag: Option<&TokenStream>,
     body: &Body<'_>,
@@ -58,7 +58,7 @@ fn fields(
             }
             None if has_fields(field) => {
                 let described = as_field(field);
-                // Most names are words, which the compiler then need not look through.
+                // Most names are words, which the compiler then need not check.
                 if is_word(name) {
                     quote!(__audit::field(#name, #described))
                 } else {
@@ -76,7 +76,7 @@ fn fields(
     body.fields.iter().enumerate().map(describe).collect()
 }
 
-/// Describes what stands in one object with a flattened field:
+/// Describes the siblings of a flattened field:
 ///
 /// ```text
 /// || const { &[
@@ -84,9 +84,9 @@ fn fields(
 ///     __audit::FieldSchema::inline("other", <Other as __audit::AuditValue>::fields),
 /// ] }
 /// ```
-fn siblings(tag: Option<&TokenStream>, body: &Body<'_>, place: usize) -> TokenStream {
+fn siblings(tag: Option<&TokenStream>, body: &Body<'_>, own: usize) -> TokenStream {
     let others = body.fields.iter().enumerate();
-    let others = others.filter(|(index, _)| *index != place);
+    let others = others.filter(|(index, _)| *index != own);
     let others = others.map(|(_, field)| {
         let name = &field.name;
         let skipped = field.skipped.then(|| quote!(.skipped()));
@@ -152,14 +152,14 @@ fn variant(variant: &Variant<'_>, tagging: &Tagging, domain: &str) -> TokenStrea
     };
     let described = match (tagging, variant.body.shape) {
         (Tagging::External, _) => quote!(quoted_field(#name, #described)),
-        // The content's fields stand beside the tag.
+        // The content's fields are siblings of the tag.
         (Tagging::Internal(_), Shape::Inline(only)) => {
             let nested = nested(&variant.body.fields[only]);
             quote!(FieldSchema::flattened(#name, #nested, || const { &[#beside] }))
         }
         _ => quote!(inline_field(#name, #described)),
     };
-    // A label of the variant comes last and so stands before its field's.
+    // The variant's label comes last and so overrides that of its field.
     let label = variant
         .settings
         .label
@@ -169,9 +169,9 @@ fn variant(variant: &Variant<'_>, tagging: &Tagging, domain: &str) -> TokenStrea
     let aliases = (!aliases.is_empty()).then(|| quote!(.with_aliases(&[#(#aliases),*])));
     let tag = match tagging {
         Tagging::Internal(tag) | Tagging::Adjacent(tag, _) => Some(quote!(.tagged(#tag))),
-        Tagging::External if variant.read_name != *name => {
-            let read_name = &variant.read_name;
-            Some(quote!(.read_under(#read_name)))
+        Tagging::External if variant.deserialize_name != *name => {
+            let deserialize_name = &variant.deserialize_name;
+            Some(quote!(.read_under(#deserialize_name)))
         }
         Tagging::External | Tagging::Untagged => None,
     };
@@ -179,13 +179,13 @@ fn variant(variant: &Variant<'_>, tagging: &Tagging, domain: &str) -> TokenStrea
     quote!(__audit::#described #inner #label #aliases #tag #accepted)
 }
 
-/// Numbers the variants as [`variants`] describes them.
-pub(crate) struct Places {
+/// The indices of the variants in the schema of [`variants`].
+pub(crate) struct VariantIndices {
     tagged: usize,
     untagged: usize,
 }
 
-impl Places {
+impl VariantIndices {
     pub(crate) fn new(variants: &[Variant<'_>], tagging: &Tagging) -> Self {
         let tags = match tagging {
             Tagging::External | Tagging::Untagged => 0,
@@ -203,15 +203,15 @@ impl Places {
         }
     }
 
-    /// Returns where the next variant is described: `__f[1]`.
+    /// Returns the schema of the next variant: `__f[1]`.
     pub(crate) fn next(&mut self, variant: &Variant<'_>, tagging: &Tagging) -> TokenStream {
-        let place = if variant.untagged {
+        let next = if variant.untagged {
             &mut self.untagged
         } else {
             &mut self.tagged
         };
-        let index = *place;
-        *place += usize::from(variant.has_fields());
+        let index = *next;
+        *next += usize::from(variant.has_fields());
         if let Tagging::Adjacent(..) = variant.tagging(tagging) {
             quote!(__audit::FieldSchema::fields(&__f[1])[#index])
         } else {
@@ -220,24 +220,25 @@ impl Places {
     }
 }
 
-/// Whether a name can stand in a path as it is, as every identifier can: what `field` takes.
+/// Returns whether a name needs no quotes in a path, as the function `field` requires. This holds
+/// for every identifier.
 fn is_word(name: &str) -> bool {
     let digit = name.starts_with(|first: char| first.is_ascii_digit());
     !name.is_empty() && !digit && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// Whether the fields of the field's type describe what is recorded.
+/// Returns whether the fields of the field's type describe the recorded form.
 fn has_fields(field: &Field<'_>) -> bool {
     !(field.skipped || is_opaque(field) || is_bypassing(field) || is_matched(field))
 }
 
-/// Whether the field's type is a list whose items are matched. Where it is not, or its items are no
-/// values, the field's form says so.
+/// Returns whether the field's type is a list whose items are matched. If it is not a list of
+/// values, the field's form causes the error.
 fn is_matched(field: &Field<'_>) -> bool {
     matches!(field.settings.form, Some(Form::Key(_) | Form::Set))
 }
 
-/// Whether what is recorded is in the form of its type, but not as the type says.
+/// Returns whether the value is recorded without its type's `AuditValue`.
 fn is_bypassing(field: &Field<'_>) -> bool {
     matches!(
         field.settings.form,
@@ -245,7 +246,7 @@ fn is_bypassing(field: &Field<'_>) -> bool {
     )
 }
 
-/// Whether the fields of the field's type only tell whether it shares cells with its clones.
+/// Returns whether the fields of the field's type serve only to find cells shared with clones.
 fn is_opaque(field: &Field<'_>) -> bool {
     let form = &field.settings.form;
     matches!(
@@ -254,13 +255,13 @@ fn is_opaque(field: &Field<'_>) -> bool {
     ) || is_concealed(field)
 }
 
-/// Gives the fields of the field's type:
+/// Returns the fields of the field's type:
 ///
 /// ```text
 /// <String as __audit::AuditValue>::fields
 /// ```
 ///
-/// Of a type that may be no `AuditValue`:
+/// For a type that may not be an `AuditValue`:
 ///
 /// ```text
 /// { use __audit::NoFields as _; __audit::fields_of(FieldsOf::<Phone>::FIELDS, FieldsOf::<Phone>::FIXED) }
@@ -269,7 +270,7 @@ fn nested(field: &Field<'_>) -> TokenStream {
     if field.skipped {
         return quote!(__audit::no_fields);
     }
-    // What is compared as it is has no cells that could be captured.
+    // A value that is compared by `PartialEq` has no cells to capture.
     if !has_fields(field) {
         return fields_of(&field.original.ty, !field.is_foreign());
     }
@@ -277,8 +278,7 @@ fn nested(field: &Field<'_>) -> TokenStream {
     quote!(<#ty as __audit::AuditValue>::fields)
 }
 
-/// Gives the keys that the variants without data of the type of a field are, which has no place of
-/// its own.
+/// Returns the call that sets the unit variants of an inline or flattened field's type.
 fn units(field: &Field<'_>) -> Option<TokenStream> {
     has_fields(field).then(|| {
         let ty = inner(field, &field.presence);
@@ -286,7 +286,7 @@ fn units(field: &Field<'_>) -> Option<TokenStream> {
     })
 }
 
-/// Gives what describes a field of the field's type: its fields, and whether it is a set.
+/// Returns the description of the field's type: its fields and whether it is a set.
 fn as_field(field: &Field<'_>) -> TokenStream {
     if has_fields(field) {
         let ty = inner(field, &field.presence);
@@ -297,8 +297,8 @@ fn as_field(field: &Field<'_>) -> TokenStream {
     }
 }
 
-/// Gives the fields of a type that may be no `AuditValue`. If it is none, its values may share
-/// cells with their clones unless the type is `compared` or tells that it has no cells.
+/// Returns the fields of a type that may not be an `AuditValue`. If it is not, its values may share
+/// cells with their clones, unless the type is `compared` or is known to have no cells.
 pub(super) fn fields_of(ty: &Type, compared: bool) -> TokenStream {
     let fixed = if compared {
         quote!(true)
@@ -313,7 +313,7 @@ pub(super) fn fields_of(ty: &Type, compared: bool) -> TokenStream {
     })
 }
 
-/// Whether a type names a lock of the standard library: `FIXED` does not tell these.
+/// Returns whether a type mentions a lock of the standard library, which `FIXED` does not detect.
 fn names_lock(tokens: TokenStream) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Group(group) => names_lock(group.stream()),
@@ -348,11 +348,11 @@ fn settings(field: &Field<'_>, domain: &str) -> TokenStream {
     if field.skipped {
         out.extend(quote!(.skipped()));
     }
-    // A `Debug` text is in no form that serde reads, but would make a text of a text.
+    // serde cannot deserialize a `Debug` text, except a string's, with its quotes.
     if field.serde_unread || matches!(settings.form, Some(Form::Debug)) {
         out.extend(quote!(.unread()));
-    } else if field.read_name != field.name && !field.flatten {
-        let name = &field.read_name;
+    } else if field.deserialize_name != field.name && !field.flatten {
+        let name = &field.deserialize_name;
         out.extend(quote!(.read_under(#name)));
     }
     if field.skipped {

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Attribute, Meta, Type};
 
-use super::field::{self, Spot};
+use super::field::{self, FieldAccess};
 use super::schema;
 use crate::ast::{Body, Container, Shape};
 
@@ -19,7 +19,7 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
         Shape::Inline(only)
             if body.fields[only].is_plain()
                 && container.identity.is_empty()
-                && !holds_itself(&container.input.ident, &body.fields[only].original.ty) =>
+                && !may_be_recursive(&container.input.ident, &body.fields[only].original.ty) =>
         {
             delegating(container, body, only)
         }
@@ -28,7 +28,7 @@ pub(crate) fn items(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
     }
 }
 
-/// A struct that holds nothing to record:
+/// A struct without anything to record:
 ///
 /// ```text
 /// fn same(&self, _: &Self) -> bool { true }
@@ -44,9 +44,9 @@ fn nothing(fields: &TokenStream) -> TokenStream {
     }
 }
 
-/// Whether a newtype may hold itself, which takes a pointer: what it holds then depends on what
-/// it is, and the levels of a value must be counted.
-fn holds_itself(own: &Ident, ty: &Type) -> bool {
+/// Returns whether a newtype may contain itself, which requires a pointer. Its constants would then
+/// depend on themselves, and the depth of a value must be counted.
+fn may_be_recursive(own: &Ident, ty: &Type) -> bool {
     fn in_tokens(own: &Ident, tokens: TokenStream) -> bool {
         tokens.into_iter().any(|token| match token {
             TokenTree::Group(group) => in_tokens(own, group.stream()),
@@ -62,7 +62,7 @@ fn holds_itself(own: &Ident, ty: &Type) -> bool {
 
 const POINTERS: [&str; 5] = ["Arc", "Box", "Cow", "Rc", "Self"];
 
-/// A newtype about which nothing was said is what it holds:
+/// A newtype without attributes is recorded as its content:
 ///
 /// ```text
 /// const COMPOSITE: bool = <u64 as __audit::AuditValue>::COMPOSITE;
@@ -77,8 +77,8 @@ const POINTERS: [&str; 5] = ["Arc", "Box", "Cow", "Rc", "Self"];
 fn delegating(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenStream {
     let packed = is_packed(&container.input.attrs);
     let ty = &body.fields[only].original.ty;
-    let this = Spot::of(&quote!(self), &body.fields[only], packed).reference;
-    let other = Spot::of(&quote!(__new), &body.fields[only], packed).reference;
+    let this = FieldAccess::of(&quote!(self), &body.fields[only], packed).reference;
+    let other = FieldAccess::of(&quote!(__new), &body.fields[only], packed).reference;
     quote! {
         const COMPOSITE: ::core::primitive::bool = <#ty as __audit::AuditValue>::COMPOSITE;
         const SET: ::core::primitive::bool = <#ty as __audit::AuditValue>::SET;
@@ -131,12 +131,12 @@ fn newtype(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenStre
     let packed = is_packed(&container.input.attrs);
     let schema = schema::of_struct(container, body);
     let field = &body.fields[only];
-    let old = Spot::of(&quote!(self), field, packed);
-    let new = Spot::of(&quote!(__new), field, packed);
+    let old = FieldAccess::of(&quote!(self), field, packed);
+    let new = FieldAccess::of(&quote!(__new), field, packed);
     let diff = field::diff(field, body.shape, &quote!(__f[#only]), &old, &new);
-    let diff = ruled_diff(container, diff);
+    let diff = diff_with_rules(container, diff);
     let value = field::record(field, &quote!(__f[#only]), &old.reference);
-    let value = ruled_snapshot(container, value);
+    let value = snapshot_with_rules(container, value);
     quote! {
         const COMPOSITE: ::core::primitive::bool = true;
         const FIELDS: &'static [__audit::FieldSchema] = #schema;
@@ -153,14 +153,14 @@ fn newtype(container: &Container<'_>, body: &Body<'_>, only: usize) -> TokenStre
     }
 }
 
-/// Compares an entity under what `register_with` set for it:
+/// Compares an entity under the rules of `register_with`:
 ///
 /// ```text
 /// let __r = __audit::Diff::enter(__cx);
 /// /* compare */
 /// __audit::Diff::leave(__cx, <Self as __audit::AuditValue>::FIELDS, __r);
 /// ```
-fn ruled_diff(container: &Container<'_>, diff: TokenStream) -> TokenStream {
+fn diff_with_rules(container: &Container<'_>, diff: TokenStream) -> TokenStream {
     if container.identity.is_empty() {
         return diff;
     }
@@ -171,8 +171,8 @@ fn ruled_diff(container: &Container<'_>, diff: TokenStream) -> TokenStream {
     }
 }
 
-/// Records an entity under what `register_with` set for it.
-fn ruled_snapshot(container: &Container<'_>, value: TokenStream) -> TokenStream {
+/// Records an entity under the rules of `register_with`.
+fn snapshot_with_rules(container: &Container<'_>, value: TokenStream) -> TokenStream {
     if container.identity.is_empty() {
         return value;
     }
@@ -212,8 +212,8 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
         None => quote!(__audit::Snapshot::struct_object(__cx, self)),
     };
     let diff = quote!(__audit::Fields::walk(self, __new, __cx););
-    let diff = ruled_diff(container, diff);
-    let value = ruled_snapshot(container, record);
+    let diff = diff_with_rules(container, diff);
+    let value = snapshot_with_rules(container, record);
     quote! {
         const COMPOSITE: ::core::primitive::bool = true;
         const FIELDS: &'static [__audit::FieldSchema] = #schema;
@@ -228,7 +228,7 @@ fn composite(container: &Container<'_>, body: &Body<'_>) -> TokenStream {
     }
 }
 
-/// Emits the walk over the fields of a struct, for those that are walked:
+/// Emits the walk over the fields of a struct, if it has one:
 ///
 /// ```text
 /// fn walk<__W: __audit::Walk>(&self, __new: &Self, __w: &mut __W) {
@@ -247,8 +247,8 @@ pub(super) fn walk(container: &Container<'_>, body: &Body<'_>) -> Option<TokenSt
         .enumerate()
         .map(|(index, field)| match (field.skipped, body.shape) {
             (false, shape) => {
-                let old = Spot::of(&quote!(self), field, packed);
-                let new = Spot::of(&quote!(__new), field, packed);
+                let old = FieldAccess::of(&quote!(self), field, packed);
+                let new = FieldAccess::of(&quote!(__new), field, packed);
                 field::walk(field, shape, index, &old, &new)
             }
             (true, _) if field.position.is_some() => quote!(__audit::Walk::skip(__w);),
@@ -272,9 +272,8 @@ pub(super) fn walk(container: &Container<'_>, body: &Body<'_>) -> Option<TokenSt
     })
 }
 
-/// Records one field of an object or an array; a skipped one that has a place in an array
-/// leaves a null there.
-pub(super) fn value(body: &Body<'_>, index: usize, spot: &Spot) -> TokenStream {
+/// Records one field of an object or an array. A skipped field with an index leaves a null.
+pub(super) fn value(body: &Body<'_>, index: usize, spot: &FieldAccess) -> TokenStream {
     let field = &body.fields[index];
     match (field.skipped, body.shape) {
         (false, shape) => field::snapshot(field, shape, index, spot),
@@ -285,7 +284,7 @@ pub(super) fn value(body: &Body<'_>, index: usize, spot: &Spot) -> TokenStream {
     }
 }
 
-/// Wraps what fills `__o` into the call that makes the object or the array.
+/// Wraps the code that fills `__o` into the call that builds the object or the array.
 pub(super) fn collection(shape: Shape, fill: &TokenStream) -> TokenStream {
     let binding = if fill.is_empty() {
         quote!(_)

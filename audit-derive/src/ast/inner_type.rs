@@ -1,41 +1,39 @@
-//! What a type holds, as far as its source tells: `Option<T>`, `Vec<T>`, `Box<T>`.
+//! The inner type of types written as `Option<T>`, `Vec<T>`, `Box<T>` or the like.
 
 use syn::{GenericArgument, PathArguments, Type};
 
-/// How a type holds values of another.
+/// The kind of a type that wraps another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holds {
-    /// One or none.
+pub(crate) enum Wrapper {
     Option,
-    /// In a list.
+    /// A list.
     Items,
-    /// One, behind a pointer.
-    One,
+    Pointer,
 }
 
 /// Returns `T` of a type written as `Option<T>`.
-pub(crate) fn held_by_option(ty: &Type) -> Option<&Type> {
-    match held(ty)? {
-        (Holds::Option, inner) => Some(inner),
+pub(crate) fn option_inner(ty: &Type) -> Option<&Type> {
+    match inner_type(ty)? {
+        (Wrapper::Option, inner) => Some(inner),
         _ => None,
     }
 }
 
 /// Returns `T` of a type written as `Option<T>`, `Vec<T>`, `Box<T>` or the like.
-pub(crate) fn held(ty: &Type) -> Option<(Holds, &Type)> {
+pub(crate) fn inner_type(ty: &Type) -> Option<(Wrapper, &Type)> {
     let path = match ty {
-        Type::Group(group) => return held(&group.elem),
-        Type::Paren(paren) => return held(&paren.elem),
-        Type::Array(array) => return Some((Holds::Items, &array.elem)),
-        Type::Slice(slice) => return Some((Holds::Items, &slice.elem)),
+        Type::Group(group) => return inner_type(&group.elem),
+        Type::Paren(paren) => return inner_type(&paren.elem),
+        Type::Array(array) => return Some((Wrapper::Items, &array.elem)),
+        Type::Slice(slice) => return Some((Wrapper::Items, &slice.elem)),
         Type::Path(path) if path.qself.is_none() => &path.path,
         _ => return None,
     };
     let last = path.segments.last()?;
     let holds = match last.ident.to_string().as_str() {
-        "Option" => Holds::Option,
-        "Vec" | "VecDeque" => Holds::Items,
-        "Box" | "Rc" | "Arc" => Holds::One,
+        "Option" => Wrapper::Option,
+        "Vec" | "VecDeque" => Wrapper::Items,
+        "Box" | "Rc" | "Arc" => Wrapper::Pointer,
         _ => return None,
     };
     let PathArguments::AngleBracketed(arguments) = &last.arguments else {
