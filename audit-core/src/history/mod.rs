@@ -1,6 +1,7 @@
 //! The history of one object: versions, state as of a time, blame, revert and undo.
 
 mod breaks;
+mod equivalent_text;
 mod key_transfer;
 mod mark_loose;
 mod missing_fields;

@@ -28,7 +28,7 @@ use crate::value::AuditValue;
 use crate::value::auditable::Auditable;
 use crate::value::diff::{compare, compare_with};
 use crate::value::model::ModelSchema;
-use crate::value::rules::Rules;
+use crate::value::redaction_rules::Rules;
 use crate::value::shared_fields::SharedFields;
 use crate::value::snapshot::Snapshot;
 

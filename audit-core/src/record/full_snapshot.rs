@@ -8,7 +8,7 @@ use crate::path::Path;
 use crate::registry::Registration;
 use crate::value::env::{Env, Redactions};
 use crate::value::flatten;
-use crate::value::rules::{FieldPath, is_at, leads_to_value};
+use crate::value::redaction_rules::{FieldPath, is_at, leads_to_value};
 use crate::value::schema::FieldSchema;
 use crate::value::snapshot::Snapshot;
 

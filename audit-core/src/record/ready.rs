@@ -18,8 +18,8 @@ use crate::registry::settings::SnapshotPolicy;
 use crate::value::diff::Difference;
 use crate::value::env::Env;
 use crate::value::model::ModelSchema;
+use crate::value::redaction_rules::Rules;
 use crate::value::repr::Repr;
-use crate::value::rules::Rules;
 
 #[derive(Debug)]
 pub(super) struct Ready {

@@ -7,7 +7,7 @@ use crate::level::Level;
 use crate::mask::Mask;
 use crate::path::Path;
 use crate::value::model::{ActionLevels, ActionSet, ModelSchema};
-use crate::value::rules::{FieldPath, Rules, RulesByModel, is_at, rules_of};
+use crate::value::redaction_rules::{FieldPath, Rules, RulesByModel, is_at, rules_of};
 use crate::value::schema::{FieldSchema, Placement, Sensitivity};
 use crate::value::schema_walk::{Visited, any_field};
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::value::auditable::Auditable;
 use crate::value::model::ModelSchema;
-use crate::value::rules::{RulesByModel, rules_of};
+use crate::value::redaction_rules::{RulesByModel, rules_of};
 use crate::value::schema::{FieldSchema, Sensitivity};
 use crate::value::schema_walk::Visited;
 

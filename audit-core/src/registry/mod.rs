@@ -20,7 +20,7 @@ use crate::error::RegistrationError;
 use crate::value::auditable::Auditable;
 use crate::value::flatten;
 use crate::value::model::ModelSchema;
-use crate::value::rules::{ModelRules, Rules, RulesByModel};
+use crate::value::redaction_rules::{ModelRules, Rules, RulesByModel};
 use crate::value::schema::FieldSchema;
 use crate::value::schema_walk::{any_field, hides};
 use crate::value::shared_fields::shared_field_names;

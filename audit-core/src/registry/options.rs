@@ -14,7 +14,7 @@ use crate::mask::Mask;
 use crate::suggest;
 use crate::value::auditable::Auditable;
 use crate::value::model::{ActionSet, ModelSchema};
-use crate::value::rules::{FieldPath, FieldStep, RulesByModel, is_at, rules_of};
+use crate::value::redaction_rules::{FieldPath, FieldStep, RulesByModel, is_at, rules_of};
 use crate::value::schema::{FieldSchema, Placement};
 use crate::value::schema_walk::Visited;
 

@@ -2,7 +2,7 @@
 
 use crate::level::Level;
 use crate::value::model::{ActionLevels, ActionSet, ModelSchema};
-use crate::value::rules::Rules;
+use crate::value::redaction_rules::Rules;
 
 /// When entries of a model contain a snapshot of the whole object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

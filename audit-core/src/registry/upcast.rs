@@ -10,7 +10,7 @@ use crate::change::Redaction;
 use crate::entry::LogEntry;
 use crate::error::{Error, Result};
 use crate::path::{ParsePathError, Path, PathSegment};
-use crate::value::rules;
+use crate::value::redaction_rules;
 use crate::value::schema_lookup::{Member, Schema, is_map, member};
 
 /// A function that upgrades an entry from one schema version to the next.
@@ -99,7 +99,7 @@ impl Upcast<'_> {
 
     fn field(&mut self, field: &str) -> Option<Vec<String>> {
         match field.parse::<Path>() {
-            Ok(path) => Some(rules::names(&path)).filter(|names| !names.is_empty()),
+            Ok(path) => Some(redaction_rules::names(&path)).filter(|names| !names.is_empty()),
             Err(error) => {
                 self.invalid.get_or_insert(error);
                 None

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 
 use super::diff::Diff;
-use super::rules::Rules;
+use super::redaction_rules::Rules;
 use super::schema::{FieldSchema, Placement, Sensitivity};
 use super::snapshot::Snapshot;
 use super::{AsSet, AuditValue, Keyed};

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::capture::Capture;
 use super::hash::HashKeys;
-use super::rules::ModelRules;
+use super::redaction_rules::ModelRules;
 use super::schema::{FieldSchema, Sensitivity};
 use super::schema_walk::any_field;
 use crate::change::Redaction;

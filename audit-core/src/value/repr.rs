@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::AuditValue;
 use super::auditable::Auditable;
 use super::env::Env;
-use super::rules::Rules;
+use super::redaction_rules::Rules;
 use super::schema::{FieldSchema, Sensitivity};
 use super::snapshot::Snapshot;
 use crate::mask::{Mask, scalar_text};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::AuditValue;
 use super::env::Env;
-use super::rules::Rules;
+use super::redaction_rules::Rules;
 use super::schema::{FieldSchema, Placement, Sensitivity};
 use super::shared_fields::SharedFields;
 use crate::change::{Change, Changes};
