@@ -298,7 +298,7 @@ fn as_field(field: &Field<'_>) -> TokenStream {
 }
 
 /// Returns the fields of a type that may not be an `AuditValue`. If it is not, its values may share
-/// cells with their clones, unless the type is `compared` or is known to have no cells.
+/// cells with their clones, unless the type is `compared` or certainly has no cells.
 pub(super) fn fields_of(ty: &Type, compared: bool) -> TokenStream {
     let fixed = if compared {
         quote!(true)

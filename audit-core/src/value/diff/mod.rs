@@ -433,7 +433,7 @@ impl Diff<'_> {
         }
     }
 
-    /// Records a field that is known to differ.
+    /// Records a field that differs.
     #[doc(hidden)]
     #[cold]
     #[inline(never)]

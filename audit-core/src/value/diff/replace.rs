@@ -254,7 +254,7 @@ fn set_path(change: &mut Change, at: Option<&Node<'_>>) {
     change.at = Node::indices(at);
 }
 
-/// Sets a value that is known to be absent, without dropping a former one.
+/// Sets an absent value, without dropping a former one.
 #[inline]
 fn fill(slot: &mut Option<Value>, value: Value) {
     mem::forget(slot.replace(value));
