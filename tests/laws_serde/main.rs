@@ -76,9 +76,9 @@ fn the_family_has_every_attribute() {
         lists.any(|list| list.iter().any(|(of, known)| of == kind && known == word))
     };
     for place in [
-        symbol::Place::Container,
-        symbol::Place::Variant,
-        symbol::Place::Field,
+        symbol::Target::Container,
+        symbol::Target::Variant,
+        symbol::Target::Field,
     ] {
         for word in symbol::words(place) {
             assert!(has(word.name, "audit"), "no type has `{}`", word.name);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::law::Member;
 use crate::symbol::{
-    self, FLATTEN, ID, KEY, Place, RECORDING, REFERENCE, SERDE_WORDS, SET, SKIP, SKIP_NONE,
-    TOLERANCE,
+    self, FLATTEN, ID, KEY, RECORDING, REFERENCE, SERDE_WORDS, SET, SKIP, SKIP_NONE, TOLERANCE,
+    Target,
 };
 
 /// A word with whose it is: `audit` or `serde`.
@@ -65,7 +65,7 @@ fn can_stand_together(one: Word, other: Word) -> bool {
 
 /// Every word that a field can have.
 fn words() -> Vec<Word> {
-    let own = symbol::words(Place::Field)
+    let own = symbol::words(Target::Field)
         .iter()
         .map(|word| ("audit", word.name));
     let of_serde = SERDE_WORDS

@@ -86,7 +86,6 @@ fn by_hand(old: &Account, new: &Account) -> LogEntry {
 
 /// What a program of one's own reads of these entries, typed as far as theirs is.
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "read to be as much as the other side")]
 struct ByHand {
     id: Uuid,
     timestamp: DateTime<Utc>,
@@ -105,14 +104,12 @@ struct ByHand {
 }
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "read to be as much as the other side")]
 struct ByHandActor {
     id: String,
     kind: String,
 }
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "read to be as much as the other side")]
 struct ByHandChange {
     old: Option<Value>,
     new: Option<Value>,
