@@ -1,6 +1,6 @@
-//! The main job on the embedded store: derive, register, record, read back.
+//! Derives, registers, records and queries with the embedded store.
 //!
-//! `cargo run --example quickstart --features sqlite`
+//! `cargo run --example quickstart --features sqlite` leaves the trail `audit.db` in this folder.
 
 use std::collections::BTreeSet;
 
@@ -9,15 +9,14 @@ use auditlog::prelude::*;
 #[derive(Auditable, Clone, Serialize, Deserialize)]
 #[audit(repr = "{username}")]
 struct User {
-    id: u64,
+    id: u64, // a field called `id` is the identity
     username: String,
-    email: String,
     #[audit(mask = "last4")]
-    phone: String,
+    phone: String, // recorded as ****4567
     #[audit(skip)]
-    password_hash: String,
-    address: Address,
-    roles: BTreeSet<String>,
+    password_hash: String, // never recorded
+    address: Address,        // changes inside are recorded as `address.city`
+    roles: BTreeSet<String>, // members added and removed
 }
 
 #[derive(Auditable, Clone, Serialize, Deserialize)]
@@ -27,23 +26,14 @@ struct Address {
 }
 
 fn main() -> auditlog::Result<()> {
-    let folder = std::env::temp_dir().join(format!("auditlog-quickstart-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a temporary folder");
-    let file = folder.join("audit.db");
-
-    AuditLog::builder()
-        .store(SqliteStore::open(&file)?)
-        .install()?;
+    let store = SqliteStore::open("audit.db")?;
+    AuditLog::builder().store(store).install()?;
     auditlog::register::<User>();
 
-    let _who = auditlog::context()
-        .actor("alice")
-        .correlation_id("req-1")
-        .enter();
+    let _context = auditlog::context().actor("alice").enter();
     let mut user = User {
         id: 42,
         username: "bob".into(),
-        email: "bob@old.example".into(),
         phone: "+1 555 123 4567".into(),
         password_hash: "$argon2id$...".into(),
         address: Address {
@@ -54,44 +44,18 @@ fn main() -> auditlog::Result<()> {
     };
     auditlog::created(&user).record()?;
     auditlog::update(&mut user, |user| {
-        user.email = "bob@new.example".into();
         user.phone = "+1 555 765 4321".into();
         user.address.city = "Bonn".into();
         user.roles.insert("admin".into());
     })
     .reason("ticket 4711")
     .record()?;
-    auditlog::deleted(&user).record()?;
 
-    for log in LogEntry::objects().all()? {
-        println!(
-            "{}: {}: {} by {}",
-            log.timestamp,
-            log.action,
-            log.object_repr,
-            log.actor()
-        );
-        for change in &log.changes {
+    for entry in LogEntry::objects().object::<User>(42).all()? {
+        println!("{entry}");
+        for change in &entry.changes {
             println!("    {change}");
         }
     }
-
-    // What this program promises, checked.
-    let entries = LogEntry::objects().object::<User>(42).all()?;
-    assert_eq!(entries.len(), 3);
-    let update = &entries[1];
-    assert_eq!(update.actor(), "alice");
-    assert_eq!(update.reason.as_deref(), Some("ticket 4711"));
-    assert_eq!(update.changes["address.city"].new, Some("Bonn".into()));
-    assert_eq!(update.changes["phone"].new, Some("****4321".into()));
-    assert_eq!(update.changes["roles['admin']"].old, None);
-    assert_eq!(LogEntry::objects().changed("password_hash").count()?, 0);
-    let text = std::fs::read(&file).expect("the file");
-    assert!(
-        !text.windows(7).any(|bytes| bytes == b"argon2i"),
-        "a skipped field is in the file"
-    );
-
-    std::fs::remove_dir_all(&folder).expect("the temporary folder");
     Ok(())
 }
