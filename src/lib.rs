@@ -78,10 +78,13 @@ pub mod testing_guide {
     #![doc = include_str!("../docs/testing.md")]
 }
 
-/// What most programs import.
+/// Re-exports the items that most programs import.
 pub mod prelude {
     #[doc(no_inline)]
     pub use audit_core::prelude::*;
+
+    #[doc(no_inline)]
+    pub use audit_core::{Draft, ObjectRef, Query};
 
     #[cfg(feature = "derive")]
     #[doc(no_inline)]
