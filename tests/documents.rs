@@ -1,4 +1,4 @@
-//! The documents name files and folders that exist, so that a command from them can be run.
+//! The documents name files, folders and headings that exist, so that a command from them can be run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ fn root() -> PathBuf {
 /// Returns the documents of the workspace: those beside the README and those in `docs`.
 fn documents() -> Vec<PathBuf> {
     let root = root();
-    let documents: Vec<_> = [root.clone(), root.join("docs")]
+    let documents: Vec<_> = [root.clone(), root.join("docs"), root.join("docs/design")]
         .iter()
         .flat_map(|folder| fs::read_dir(folder).expect("a folder"))
         .map(|entry| entry.expect("an entry of the folder").path())
@@ -79,4 +79,44 @@ fn each_named_path_exists() {
     }
     assert!(missing.is_empty(), "{missing:#?}");
     assert!(found > 20, "only {found} paths were found");
+}
+
+/// Returns the anchor that a heading gets: letters, digits, hyphens and underscores in lower case.
+fn anchor(heading: &str) -> String {
+    let is_in_anchor = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_' | ' ');
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    text.chars()
+        .filter(is_in_anchor)
+        .collect::<String>()
+        .replace(' ', "-")
+}
+
+#[test]
+fn each_linked_heading_exists() {
+    let mut missing = Vec::new();
+    let mut found = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).expect("UTF-8");
+        for link in between(&text, "](", &[')', ' ']) {
+            let Some((path, wanted)) = link.split_once('#') else {
+                continue;
+            };
+            if path.contains("://") || path.contains("::") {
+                continue;
+            }
+            let target = match path {
+                "" => document.clone(),
+                _ => document.parent().expect("a folder").join(path),
+            };
+            let target = fs::read_to_string(target).unwrap_or_default();
+            let headings = target.lines().filter(|line| line.starts_with('#'));
+            if headings.map(anchor).any(|heading| heading == wanted) {
+                found += 1;
+            } else {
+                missing.push((document.clone(), link.to_owned()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(found > 20, "only {found} links were found");
 }

@@ -9,7 +9,7 @@
 //!
 //! Lowering `cache_size` makes SQLite discard the least recently used pages of all connections
 //! until the lower sum holds. Raising it again leaves that space to every connection. A larger
-//! `cache_size`, mapped reads or another order of opening do not help (docs/design.md).
+//! `cache_size`, mapped reads or another order of opening do not help (`docs/design/sqlite.md`).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
