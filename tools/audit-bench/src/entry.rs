@@ -5,7 +5,7 @@ use std::error::Error;
 use auditlog::prelude::*;
 use auditlog::{Actor, Change, Changes, Path, PathSegment};
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -85,7 +85,7 @@ fn by_hand(old: &Account, new: &Account) -> LogEntry {
 }
 
 /// What a program of one's own reads of these entries, typed as far as theirs is.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct ByHand {
     id: Uuid,
     timestamp: DateTime<Utc>,
@@ -103,13 +103,13 @@ struct ByHand {
     v: u32,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct ByHandActor {
     id: String,
     kind: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct ByHandChange {
     old: Option<Value>,
     new: Option<Value>,
