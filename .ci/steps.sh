@@ -40,7 +40,7 @@ finish() { # prints how long each step took
 # compiler, whose JSON it reads.
 cargo_deny=0.20.2 cargo_hack=0.6.46 cargo_public_api=0.52.0
 tool() { # CRATE VERSION
-    [ "$("$1" --version 2>/dev/null | awk '{ print $NF }')" = "$2" ] ||
+    [ "$(cargo "${1#cargo-}" --version 2>/dev/null | awk '{ print $NF }')" = "$2" ] ||
         cargo install --quiet --locked "$1@$2"
 }
 

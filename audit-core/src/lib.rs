@@ -92,14 +92,16 @@ pub use crate::value::schema::{FieldSchema, Sensitivity};
 pub use crate::value::sensitive::Sensitive;
 pub use crate::value::snapshot::{Snapshot, snapshot, try_snapshot};
 
-/// What stores, adapters of database drivers and other back ends need, and applications do not.
+/// What stores, adapters of database drivers, loggers and tools need, and applications do not.
 pub mod backend {
     pub use crate::json::nesting::MAX_DEPTH;
+    pub use crate::one_line::{OneLineWriter, is_forging};
     pub use crate::pipeline::receipt::Receipts;
     pub use crate::record::pending::IntoPending;
     pub use crate::store::follow::SequencePosition;
     pub use crate::store::projection;
     pub use crate::store::query::limit;
+    pub use crate::suggest::nearest;
 }
 
 /// Lists a derived entity for `register_all`; nothing without the feature `auto`.

@@ -14,8 +14,7 @@ pub use crate::level::Level;
 #[cfg(feature = "auto")]
 pub use crate::log::auto::Derived;
 pub use crate::mask::Mask;
-pub use crate::one_line::{OneLine, OneLineWriter, is_forging};
-pub use crate::suggest::nearest;
+pub use crate::one_line::OneLine;
 pub use crate::value::auditable::Auditable;
 pub use crate::value::diff::Diff;
 pub use crate::value::fields::{field, indexed_field, inline_field, no_fields, quoted_field};

@@ -190,8 +190,8 @@ impl BasicConfig {
     /// - Returns [`LoggingError::InUse`] if another process has the file open and one of the two
     ///   rotates it.
     ///
-    /// After an error the program still has no logger of this crate. An empty file may have been
-    /// created.
+    /// After an error the program still has no logger of this crate, unless an old file could not be
+    /// truncated: then the logger is set and appends to it. An empty file may have been created.
     pub fn init(self) -> Result<LoggerHandle, LoggingError> {
         static SET: AtomicBool = AtomicBool::new(false);
         // Opening the file again would find our own lock and report another process.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use audit_core::__private::nearest;
+use audit_core::backend::nearest;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {

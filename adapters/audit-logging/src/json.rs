@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use audit_core::__private::is_forging;
+use audit_core::backend::is_forging;
 use log::kv::{self, Key, VisitSource, VisitValue};
 use serde_json::Value;
 

@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 use std::path::Path;
 use std::str::FromStr;
 
-use audit_core::__private::OneLineWriter;
 use audit_core::Level;
+use audit_core::backend::OneLineWriter;
 use log::Record;
 
 use crate::error::LoggingError;

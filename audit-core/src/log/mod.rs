@@ -378,11 +378,6 @@ impl AuditLog {
             return Ticket::ready(Ok(receipts));
         }
         match self.open().and_then(|()| self.writer()) {
-            // The writer cannot wait for capacity in its own queue.
-            Ok(writer) if writer.is_current() => {
-                let written = self.shared.pipeline.write(&entries);
-                Ticket::ready(written.map(|kept| kept.receipts(receipts)))
-            }
             Ok(writer) => writer.submit(entries, receipts),
             Err(error) => Ticket::ready(Err(error)),
         }

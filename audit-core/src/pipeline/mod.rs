@@ -78,6 +78,11 @@ pub(crate) enum Written {
 }
 
 impl Written {
+    /// Returns whether the entries are in the store or will be.
+    pub(crate) fn is_kept(self) -> bool {
+        matches!(self, Self::Stored | Self::Spooled)
+    }
+
     pub(crate) fn receipt(self, id: Uuid) -> Receipt {
         match self {
             Self::Stored => Receipt::Recorded(id),

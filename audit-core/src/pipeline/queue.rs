@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::Pipeline;
 use super::slot::Slot;
 use crate::entry::LogEntry;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// Submissions in the order in which they came.
 ///
@@ -23,7 +23,9 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    submissions: VecDeque<Submission>,
+    /// With their numbers, which rise.
+    submissions: VecDeque<(u64, Submission)>,
+    pushed: u64,
     closed: bool,
 }
 
@@ -50,20 +52,27 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a submission, and returns whether the queue was full. Never blocks. A closed queue
-    /// completes the submission with an error.
-    pub(super) fn push(&self, submission: Submission) -> bool {
+    /// Writes entries at once, without the queue.
+    pub(super) fn write(&self, entries: &[LogEntry]) -> Result<super::Written> {
+        self.pipeline.write(entries)
+    }
+
+    /// Adds a submission, and returns its number if the queue was full. Never blocks. A closed
+    /// queue completes the submission with an error.
+    pub(super) fn push(&self, submission: Submission) -> Option<u64> {
         let mut state = self.lock();
         if state.closed {
             drop(state);
             submission.slot.complete(Err(Error::ShutDown));
-            return false;
+            return None;
         }
         let full = state.submissions.len() >= self.capacity;
-        state.submissions.push_back(submission);
+        let number = state.pushed;
+        state.pushed += 1;
+        state.submissions.push_back((number, submission));
         drop(state);
         self.arrived.notify_one();
-        full
+        full.then_some(number)
     }
 
     /// Takes the next submissions, as many as have about so many entries; `None` when there will
@@ -76,7 +85,7 @@ impl Queue {
             .unwrap_or_else(PoisonError::into_inner);
         let (mut taken, mut held) = (Vec::new(), 0);
         while held < entries
-            && let Some(submission) = state.submissions.pop_front()
+            && let Some((_, submission)) = state.submissions.pop_front()
         {
             held += submission.entries.len();
             taken.push(submission);
@@ -90,15 +99,17 @@ impl Queue {
         self.arrived.notify_all();
     }
 
-    /// Takes a submission back unless it is handed over, and reports its entries as lost.
-    pub(super) fn take_back(&self, slot: &Arc<Slot>) {
+    /// Takes the submission of a number back unless it is handed over, and reports its entries as
+    /// lost.
+    pub(super) fn take_back(&self, number: u64) {
         let mut state = self.lock();
-        let is_it = |submission: &Submission| Arc::ptr_eq(&submission.slot, slot);
-        let found = state.submissions.iter().position(is_it);
-        let waiting = found.filter(|at| *at >= self.capacity);
+        let found = state
+            .submissions
+            .binary_search_by_key(&number, |(number, _)| *number);
+        let waiting = found.ok().filter(|at| *at >= self.capacity);
         let submission = waiting.and_then(|at| state.submissions.remove(at));
         drop(state);
-        if let Some(submission) = submission {
+        if let Some((_, submission)) = submission {
             submission.slot.complete(Ok(super::Written::Lost));
             self.pipeline.abandon(&submission.entries);
         }

@@ -33,7 +33,7 @@ impl Slot {
         if state.kept.is_some() {
             return;
         }
-        state.kept = Some(matches!(result, Ok(Written::Stored | Written::Spooled)));
+        state.kept = Some(result.as_ref().is_ok_and(|written| written.is_kept()));
         state.result = Some(result);
         let waker = state.waker.take();
         drop(state);

@@ -16,6 +16,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long entries wait at most while a store that works takes those before them. The store may
 /// itself be what records them.
 const DRAIN_WAIT: Duration = Duration::from_secs(1);
+/// How many entries a drain writes at once. It holds a copy of them meanwhile.
+const BATCH: usize = 512;
 /// How many entries in a row the store may refuse before it is the store that fails.
 const REFUSALS: usize = 8;
 
@@ -33,7 +35,8 @@ struct State {
     waiting: VecDeque<LogEntry>,
     /// Set while something waits.
     failure: Option<Failure>,
-    /// The thread that drains the spool. No other removes entries.
+    /// The thread that drains the spool. No other removes entries, but for `clear` when the log
+    /// ends.
     drainer: Option<ThreadId>,
     /// Whether the store has taken something of this drain.
     progress: bool,
@@ -151,7 +154,7 @@ impl Spool {
                 Ok(()) => drained.written.extend(self.remove(0..entries.len(), true)),
                 // One of them may never be taken: it must not keep the others waiting.
                 Err(error) if is_hopeless(&error) || error.may_concern_entries() => {
-                    self.drain_each(&append, &mut drained);
+                    self.drain_each(entries.len(), &append, &mut drained);
                 }
                 Err(error) => drained.failure = Some(error),
             }
@@ -159,10 +162,11 @@ impl Spool {
         drained
     }
 
-    /// Writes one entry after the other. An entry that the store does not take is lost if the store
-    /// takes a later one.
+    /// Writes the first `left` entries one after the other. An entry that the store does not take
+    /// is lost if the store takes a later one.
     fn drain_each(
         &self,
+        mut left: usize,
         append: impl Fn(&[LogEntry]) -> Result<(), StoreError>,
         drained: &mut Drained,
     ) {
@@ -170,16 +174,21 @@ impl Spool {
         let mut refusals: Vec<StoreError> = Vec::new();
         while let Some(entry) = self.entry(refusals.len()) {
             let at = refusals.len();
+            if at >= left {
+                break;
+            }
             match append(slice::from_ref(&entry)) {
                 Ok(()) => {
                     drained.written.extend(self.remove(at..at + 1, true));
                     let refused = self.remove(0..at, true);
+                    left -= at + 1;
                     drained
                         .lost
                         .extend(refused.into_iter().zip(refusals.drain(..)));
                 }
                 Err(error) if is_hopeless(&error) => {
                     let refused = self.remove(at..at + 1, false);
+                    left -= 1;
                     drained.lost.extend(refused.into_iter().zip([error]));
                 }
                 Err(error) if error.may_concern_entries() && at + 1 < REFUSALS => {
@@ -194,13 +203,14 @@ impl Spool {
         drained.failure = refusals.pop();
     }
 
-    /// Returns a copy of what waits. If nothing does or the store failed, the drain has ended.
+    /// Returns a copy of the first entries that wait. If none does or the store failed, the drain
+    /// has ended.
     fn next_batch(&self, failure: Option<&StoreError>) -> Option<Vec<LogEntry>> {
         let mut state = self.lock();
         match failure {
             Some(error) => state.note_failure(error),
             None if state.waiting.is_empty() => state.failure = None,
-            None => return Some(state.waiting.iter().cloned().collect()),
+            None => return Some(state.waiting.iter().take(BATCH).cloned().collect()),
         }
         state.drainer = None;
         self.drained.notify_all();
@@ -215,7 +225,9 @@ impl Spool {
     fn remove(&self, range: Range<usize>, progress: bool) -> Vec<LogEntry> {
         let mut state = self.lock();
         state.progress |= progress;
-        state.waiting.drain(range).collect()
+        // `clear` may have removed some.
+        let end = range.end.min(state.waiting.len());
+        state.waiting.drain(range.start.min(end)..end).collect()
     }
 
     /// Returns how many entries wait.

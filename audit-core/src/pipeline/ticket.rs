@@ -31,8 +31,9 @@ use crate::error::{Error, Result};
 #[must_use = "a failed write is reported only by the ticket: await it, or call `wait`"]
 pub struct Ticket<R = Receipt> {
     state: State<R>,
-    /// The queue, if it was full when the entries came. Does not keep a log that is gone.
-    full: Weak<Queue>,
+    /// The queue and the number of the submission, if the queue was full when the entries came.
+    /// Does not keep a log that is gone.
+    full: Option<(Weak<Queue>, u64)>,
 }
 
 enum State<R> {
@@ -47,12 +48,16 @@ impl<R> Ticket<R> {
     pub(crate) fn ready(result: Result<R>) -> Self {
         Self {
             state: State::Ready(result),
-            full: Weak::new(),
+            full: None,
         }
     }
 
-    /// Makes a ticket for a submission; with a queue that was full when it came.
-    pub(super) fn submitted(slot: Arc<Slot>, receipts: R, full: Weak<Queue>) -> Self {
+    /// Makes a ticket for a submission; with the queue and its number there, if that was full.
+    pub(super) fn submitted(
+        slot: Arc<Slot>,
+        receipts: R,
+        full: Option<(Weak<Queue>, u64)>,
+    ) -> Self {
         Self {
             state: State::Submitted(slot, receipts),
             full,
@@ -65,11 +70,6 @@ impl<R> Ticket<R> {
             State::Submitted(slot, _) => Some(slot),
             State::Ready(_) | State::Taken => None,
         }
-    }
-
-    /// Returns whether the ticket has an error as its result.
-    pub(crate) fn has_failed(&self) -> bool {
-        matches!(self.state, State::Ready(Err(_)))
     }
 }
 
@@ -111,9 +111,10 @@ impl<R> Drop for Ticket<R> {
     fn drop(&mut self) {
         if let State::Submitted(slot, _) = &self.state
             && slot.is_awaited()
-            && let Some(queue) = self.full.upgrade()
+            && let Some((queue, number)) = &self.full
+            && let Some(queue) = queue.upgrade()
         {
-            queue.take_back(slot);
+            queue.take_back(*number);
         }
     }
 }

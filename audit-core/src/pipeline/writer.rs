@@ -1,7 +1,7 @@
 //! The thread behind `submit`, which writes submissions in batches.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
 
 use super::queue::{Queue, Submission};
@@ -55,19 +55,20 @@ impl Writer {
     }
 
     /// Submits entries, with the receipts if the store keeps them. Without entries, the ticket is
-    /// completed when all submissions before it are.
+    /// completed when all submissions before it are. On the writer thread, which cannot wait for
+    /// capacity in its own queue, the entries are written at once.
     pub(crate) fn submit<R: Receipts>(&self, entries: Vec<LogEntry>, receipts: R) -> Ticket<R> {
         let slot = Arc::new(Slot::default());
+        if self.is_current() {
+            slot.complete(self.queue.write(&entries));
+            return Ticket::submitted(slot, receipts, None);
+        }
         let full = self.queue.push(Submission {
             entries,
             slot: Arc::clone(&slot),
         });
-        let queue = if full {
-            Arc::downgrade(&self.queue)
-        } else {
-            Weak::new()
-        };
-        Ticket::submitted(slot, receipts, queue)
+        let full = full.map(|number| (Arc::downgrade(&self.queue), number));
+        Ticket::submitted(slot, receipts, full)
     }
 
     /// Closes the queue, and returns when its submissions are completed, to each caller. On the

@@ -419,7 +419,9 @@ impl Draft {
         } else {
             log.write(std::slice::from_ref(&ready.entry))?
         };
-        tracked.written();
+        if kept.is_kept() {
+            tracked.written();
+        }
         Ok(kept.receipt(id))
     }
 

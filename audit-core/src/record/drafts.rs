@@ -88,8 +88,12 @@ pub(super) fn pending_of(
 ) -> Result<Pending> {
     let (mut entries, mut source) = (Vec::new(), PendingSource::default());
     let mut receipts = Vec::new();
-    for draft in drafts {
+    let drafts: Vec<Draft> = drafts.into_iter().collect();
+    // Before a hook sees any of them.
+    for draft in &drafts {
         draft.must_be_of(log)?;
+    }
+    for draft in drafts {
         receipts.push(draft.add_entries(transaction, &mut entries, &mut source)?);
     }
     Ok(Pending::new(log.clone(), entries, receipts, source))

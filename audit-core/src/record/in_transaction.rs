@@ -91,6 +91,10 @@ where
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Ready(Ok((value, entries))) => {
                         let ticket = this.staging.log.enqueue(entries, Receipt::Unchanged);
+                        if let Some(slot) = ticket.slot() {
+                            // The future may be dropped before the result is there.
+                            this.staging.confirmation.set_queued(slot);
+                        }
                         this.state = State::Writing(ticket, Some(value));
                     }
                 },

@@ -134,19 +134,27 @@ impl<R: Receipts> Pending<R> {
     /// Returns the error of the store if it does not take the batch. Then nothing was recorded,
     /// unless [`Error::is_unconfirmed`](crate::Error::is_unconfirmed).
     pub fn record(self) -> Result<R> {
+        if self.entries.is_empty() {
+            return Ok(self.confirm());
+        }
         if let Some(staging) = Staging::of(&self.log) {
             staging.stage(self.entries)?;
             self.source.staged(&staging);
             return Ok(self.receipts);
         }
         let kept = self.log.write(&self.entries)?;
-        self.source.written();
+        if kept.is_kept() {
+            self.source.written();
+        }
         Ok(kept.receipts(self.receipts))
     }
 
     /// Leaves the entries to the log's writer thread as one batch, as
     /// [`Draft::submit`](crate::Draft::submit) does.
     pub fn submit(self) -> Ticket<R> {
+        if self.entries.is_empty() {
+            return Ticket::ready(Ok(self.confirm()));
+        }
         if let Some(staging) = Staging::of(&self.log) {
             return Ticket::ready(staging.stage(self.entries).map(|()| {
                 self.source.staged(&staging);
@@ -154,10 +162,9 @@ impl<R: Receipts> Pending<R> {
             }));
         }
         let ticket = self.log.enqueue(self.entries, self.receipts);
-        match ticket.slot() {
-            Some(slot) => self.source.queued(slot),
-            None if ticket.has_failed() => {}
-            None => self.source.written(),
+        // Without a slot, the ticket has failed.
+        if let Some(slot) = ticket.slot() {
+            self.source.queued(slot);
         }
         ticket
     }

@@ -406,7 +406,7 @@ fn full_snapshot(
 }
 
 /// Names the keys of flattened maps that are not recorded, since a declared field has their name,
-/// in `additional_data.shadowed_keys`.
+/// in `additional_data.passed_over`.
 #[inline]
 fn note_shadowed_key(entry: &mut LogEntry, keys: Vec<String>) {
     if !keys.is_empty() {

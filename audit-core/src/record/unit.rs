@@ -32,7 +32,8 @@ impl AuditLog {
 }
 
 /// Drafts that are recorded together, as one batch with one `transaction_id`: that of the
-/// [transaction](crate::transaction()) that the unit is made in, or one of its own.
+/// [transaction](crate::transaction()) that the unit is made in, or one of its own. Recorded inside
+/// another transaction, the entries have the id of that one.
 ///
 /// It collects drafts and does nothing else. [`record`](Self::record) and
 /// [`submit`](Self::submit) write to the log's store. With the trait `RecordIn` of an adapter in
@@ -72,7 +73,8 @@ impl Unit {
         }
     }
 
-    /// Returns the id that the entries have in common.
+    /// Returns the id that the entries have in common, unless they are recorded inside a transaction
+    /// that the unit was not made in.
     pub fn id(&self) -> Uuid {
         self.id
     }

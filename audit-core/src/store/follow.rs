@@ -172,7 +172,7 @@ impl fmt::Debug for Stored {
 /// A position in the order of a trail's commits.
 ///
 /// It prints as a text of at most [`MAX_LEN`](Self::MAX_LEN) ASCII characters without white space
-/// or quotes, which fits a file name, a header and a column, and parses from it. What the text
+/// or quotes, which fits a header and a column, and parses from it. What the text
 /// says is the store's own; positions have no order.
 ///
 /// # Example: saved as text

@@ -23,6 +23,9 @@ use crate::error::StoreError;
 /// test sees is what a real store would return.
 ///
 /// Cloning makes another handle of the same entries.
+///
+/// A [`Position`] of another `MemoryStore` is an error unless the entry that it names was purged:
+/// then it cannot be compared.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     kept: Arc<Mutex<Kept>>,

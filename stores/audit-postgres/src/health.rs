@@ -35,8 +35,7 @@ pub(crate) fn examine(
             question,
             steps,
             indexed,
-            "an index was dropped; make it again by the statement in \
-             stores/audit-postgres/src/sql/version_1.sql",
+            "an index was dropped; make it again with `PostgresStore::build_indexes`",
         );
     }
     for mismatch in check.iter().flat_map(|check| &check.mismatches) {
@@ -100,6 +99,7 @@ fn add_problems(info: &StoreInfo, problems: &mut Vec<Problem>) {
     add(
         &info.unguarded,
         "lacks the triggers that refuse changes",
-        "enable them, or make them again by the statements in stores/audit-postgres/src/sql/version_1.sql",
+        "enable them, or make them again by the statements in src/sql/version_1.sql of the crate \
+         audit-postgres",
     );
 }

@@ -157,7 +157,8 @@ impl SqliteOptions {
     /// default: 16 MB). With 16,000 an import writes less; queries search a longer log, and the
     /// commit that copies it takes longer. Without effect on a [`shared_file`](Self::shared_file).
     pub fn checkpoint_pages(mut self, pages: u32) -> Self {
-        self.checkpoint_pages = pages.max(1);
+        // SQLite takes a larger number as "never".
+        self.checkpoint_pages = pages.clamp(1, i32::MAX.unsigned_abs());
         self
     }
 

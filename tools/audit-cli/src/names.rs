@@ -37,15 +37,15 @@ impl Trail {
             .filter(|name| !name.is_empty());
         Err(Error::NotFound {
             what: format!("model `{model}`"),
-            near: audit_core::__private::nearest(model, names).map(str::to_owned),
+            near: audit_core::backend::nearest(model, names).map(str::to_owned),
             hint: "`auditlog schema` lists the models",
         })
     }
 
     /// Checks the names in a query, in groups too, after it was run.
     ///
-    /// If the query found entries, a missing model is a warning. If it found none, a missing
-    /// action or path is a warning, if the trail has a similar one.
+    /// If the query found entries, a missing model is a warning. If it found none, an action or path
+    /// that the newest entries do not have is a warning, if they have a similar one.
     ///
     /// # Errors
     /// Returns [`Error::NotFound`] for the first missing model if the query found no entries.
@@ -57,10 +57,11 @@ impl Trail {
         let mut names = Vec::new();
         names_of(query.filter(), None, &mut names);
         for name in &names {
-            if let Some((missing, near)) = self.similar(name)? {
+            // A hint that cannot be found does not make the answer an error.
+            if let Ok(Some((missing, near))) = self.similar(name) {
                 let of = name.model.map(|model| format!(" of `{model}`"));
                 let of = of.unwrap_or_default();
-                log::warn!("the trail has no entry{of} {missing}; did you mean `{near}`?");
+                log::warn!("no entry{of} was found {missing}; did you mean `{near}`?");
             }
         }
         Ok(())
@@ -89,20 +90,13 @@ impl Trail {
         Ok(())
     }
 
-    /// Returns a description of a missing name and the most similar existing one; `None` if the
-    /// trail has entries with the name, or no similar name.
+    /// Returns a description of a missing name and the most similar one of the newest entries;
+    /// `None` if these have the name, or no similar one. No index finds a name in the whole trail.
     fn similar(&self, name: &Name<'_>) -> Result<Option<(String, String)>, Error> {
         let all = match name.model {
             Some(model) => self.log.query().model_name(model),
             None => self.log.query(),
         };
-        let matching = match name.kind {
-            Kind::Action(action) => all.clone().action(action.clone()),
-            Kind::Changed(path) => all.clone().changed(path),
-        };
-        if matching.first()?.is_some() {
-            return Ok(None);
-        }
         let mut names = BTreeSet::new();
         for entry in all.newest_first().limit(SAMPLE).iter()? {
             add_names(&entry?, &name.kind, &mut names);
@@ -120,10 +114,11 @@ impl Trail {
             }
             Kind::Changed(path) => (path.as_str(), format!("that changed `{path}`")),
         };
-        let near = audit_core::__private::nearest(text, names.iter().map(String::as_str));
-        Ok(near
-            .filter(|near| *near != text)
-            .map(|near| (missing, near.to_owned())))
+        if names.contains(text) {
+            return Ok(None);
+        }
+        let near = audit_core::backend::nearest(text, names.iter().map(String::as_str));
+        Ok(near.map(|near| (missing, near.to_owned())))
     }
 }
 

@@ -61,7 +61,7 @@ impl FromStr for Zone {
         }
         text.parse().map(Self::Named).map_err(|_| {
             let names = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
-            let near = audit_core::__private::nearest(text, names);
+            let near = audit_core::backend::nearest(text, names);
             let near = near.map(|near| format!("; did you mean `{near}`?"));
             format!(
                 "expected utc, local, an offset such as +02:00 or a name such as Europe/Berlin{}",

@@ -366,7 +366,7 @@ impl Triggers {
         Err(TriggerError::UnknownField {
             model: self.model.model.clone(),
             field: name.to_owned(),
-            near: audit_core::__private::nearest(name, names.by_ref()).map(str::to_owned),
+            near: audit_core::backend::nearest(name, names.by_ref()).map(str::to_owned),
         })
     }
 

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &ManArgs, mut all: Command, session: &mut Session) -> Re
                 let names = all.get_subcommands().map(Command::get_name);
                 Error::NotFound {
                     what: format!("command `{name}`"),
-                    near: audit_core::__private::nearest(name, names).map(str::to_owned),
+                    near: audit_core::backend::nearest(name, names).map(str::to_owned),
                     hint: "`auditlog help` lists the commands",
                 }
             })?

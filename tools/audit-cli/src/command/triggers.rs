@@ -172,7 +172,7 @@ fn model(args: &TriggersArgs) -> Result<ModelDescription, Error> {
     let names: Vec<String> = models.iter().map(|model| model.model.clone()).collect();
     let found = models.into_iter().find(|model| model.model == *name);
     found.ok_or_else(|| {
-        let near = audit_core::__private::nearest(name, names.iter().map(String::as_str));
+        let near = audit_core::backend::nearest(name, names.iter().map(String::as_str));
         Error::Value {
             argument: "--model",
             message: match near {

@@ -44,6 +44,8 @@ pub(crate) fn open(place: &Place, need: Need) -> Result<Arc<dyn TrailStore>, Err
     Ok(store)
 }
 
+/// The maximum number of damaged rows that are named.
+const MAX_SKIPPED: usize = 1_000;
 /// The damaged rows that a command skipped by itself.
 static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -53,10 +55,12 @@ pub(crate) fn skip(row: impl fmt::Display, error: &StoreError) {
         StoreError::Corrupt { detail, .. } => detail.clone(),
         error => error.to_string(),
     };
-    SKIPPED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(skipped(row, detail));
+    let mut rows = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    match rows.len() {
+        // A follower may run for years.
+        MAX_SKIPPED.. => {}
+        _ => rows.push(skipped(row, detail)),
+    }
 }
 
 fn skipped(row: impl fmt::Display, detail: impl fmt::Display) -> String {

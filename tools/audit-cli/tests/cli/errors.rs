@@ -165,7 +165,7 @@ fn missing_names_have_suggestions() {
         ),
         (
             &["export", "(model:Invoice changed:totl)"],
-            "of `Invoice` that changed `totl`; did you mean `total`?",
+            "of `Invoice` was found that changed `totl`; did you mean `total`?",
         ),
         (
             &["log", "--changed-to", "ctiy=Bonn"],
@@ -173,7 +173,7 @@ fn missing_names_have_suggestions() {
         ),
     ] {
         let message = stderr(&store, args, 0);
-        let warning = "warning: the trail has no entry ";
+        let warning = "warning: no entry ";
         assert!(
             message.starts_with(warning) && message.contains(expected),
             "{args:?}: {message}"
