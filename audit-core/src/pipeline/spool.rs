@@ -283,3 +283,38 @@ pub(super) fn is_hopeless(error: &StoreError) -> bool {
         StoreError::Unsupported { .. } | StoreError::NoStore | StoreError::Closed
     ) || error.concerns_entries()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::{BATCH, Spool};
+    use crate::entry::LogEntry;
+    use crate::error::StoreError;
+
+    #[test]
+    fn a_refused_batch_leaves_later_entries_to_batches() {
+        let entry = |number: usize| LogEntry::new("create", "User", number.to_string(), "");
+        let refusal = StoreError::backend("a test", "one of them is refused");
+        let spool = Spool::new(10_000);
+        let few: Vec<_> = (0..3).map(entry).collect();
+        let many: Vec<_> = (3..BATCH + 100).map(entry).collect();
+        assert_eq!(spool.keep(&[&few], &refusal), (vec![true], 3));
+        assert!(spool.wait_to_drain().unwrap());
+        let sizes = RefCell::new(Vec::new());
+        let drained = spool.drain(|entries| {
+            sizes.borrow_mut().push(entries.len());
+            match sizes.borrow().len() {
+                1 => return Err(refusal.clone()),
+                2 => assert_eq!(spool.keep(&[&many], &refusal).0, [true]),
+                _ => {}
+            }
+            Ok(())
+        });
+        assert_eq!(*sizes.borrow(), [3, 1, 1, 1, BATCH, 97]);
+        let written = drained.written.iter().map(|entry| &*entry.object_pk);
+        let expected: Vec<_> = (0..BATCH + 100).map(|number| number.to_string()).collect();
+        assert!(written.eq(&expected));
+        assert!(drained.failure.is_none() && drained.lost.is_empty() && spool.len() == 0);
+    }
+}
