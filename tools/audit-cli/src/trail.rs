@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::global::Global;
-use crate::store::{self, Need, Place};
+use crate::store::{self, AccessMode, StoreLocation};
 
 /// An open trail.
 #[derive(Debug)]
@@ -21,12 +21,12 @@ pub(crate) struct Trail {
 
 impl Trail {
     /// Opens the trail.
-    pub(crate) fn open(global: &Global, need: Need) -> Result<Self, Error> {
-        let need = match need {
-            Need::Read if global.record_access => Need::Write,
-            need => need,
+    pub(crate) fn open(global: &Global, mode: AccessMode) -> Result<Self, Error> {
+        let mode = match mode {
+            AccessMode::Read if global.record_access => AccessMode::Write,
+            mode => mode,
         };
-        let store = store::open(&Place::of(global)?, need)?;
+        let store = store::open(&StoreLocation::of(global)?, mode)?;
         let log = AuditLog::builder()
             .store(Arc::clone(&store))
             .source(Source::service("auditlog").version(env!("CARGO_PKG_VERSION")))
@@ -36,7 +36,7 @@ impl Trail {
 
     /// Opens the trail to read it, and with `--record-access` records the query and the actor.
     pub(crate) fn read(global: &Global, command: &str, query: &str) -> Result<Self, Error> {
-        let trail = Self::open(global, Need::Read)?;
+        let trail = Self::open(global, AccessMode::Read)?;
         if global.record_access {
             trail.record_access(global, command, query)?;
         }

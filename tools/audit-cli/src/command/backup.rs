@@ -9,7 +9,7 @@ use super::export::target;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::session::Session;
-use crate::store::Place;
+use crate::store::StoreLocation;
 use crate::text;
 
 /// Copy the store's file while it is in use
@@ -25,7 +25,7 @@ pub(crate) struct BackupArgs {
 }
 
 pub(crate) fn run(args: &BackupArgs, session: &mut Session) -> Result<Exit, Error> {
-    if Place::of(&session.global)?.is_server() {
+    if StoreLocation::of(&session.global)?.is_server() {
         return Err(Error::Usage {
             message: "a trail in PostgreSQL is not copied to a file by this command".to_owned(),
             hint: "use pg_dump, for instance `pg_dump --schema=NAME --format=custom`",

@@ -33,7 +33,7 @@ pub(crate) struct DoctorArgs {}
 struct Findings {
     healthy: bool,
     #[serde(flatten)]
-    place: Location,
+    location: Location,
     entries: u64,
     versions: Versions,
     sizes: Option<Sizes>,
@@ -91,7 +91,7 @@ impl Findings {
     fn of(health: Health) -> Self {
         Self {
             healthy: health.problems.is_empty(),
-            place: health.location,
+            location: health.location,
             entries: health.entries,
             versions: Versions {
                 command: env!("CARGO_PKG_VERSION"),
@@ -264,7 +264,7 @@ fn print(findings: &Findings, out: &mut Output) -> Result<(), Error> {
         out.line(format!("{name} {value}"))
     };
     let versions = &findings.versions;
-    let (kind, location) = match &findings.place {
+    let (kind, location) = match &findings.location {
         Location::File(path) => ("file", path.as_str()),
         Location::Database(name) => ("database", name.as_str()),
         _ => ("store", versions.database.as_str()),

@@ -33,7 +33,7 @@ use crate::global::Global;
 use crate::output::Output;
 use crate::report;
 use crate::session::Session;
-use crate::store::{self, Place};
+use crate::store::{self, StoreLocation};
 
 /// Queries, exports, imports and maintains an audit trail.
 ///
@@ -135,10 +135,12 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
     };
     // Flushes output before the error is printed.
     let flushed = session.out.finish();
-    let damaged = report::damaged(&store::passed_over());
+    let damaged = report::damaged(&store::skipped_rows());
     let exit = match exit {
         // Servers have other hints.
-        Err(error) if Place::of(&session.global).is_ok_and(|place| place.is_server()) => {
+        Err(error)
+            if StoreLocation::of(&session.global).is_ok_and(|location| location.is_server()) =>
+        {
             return Err(error.of_server());
         }
         // A failed pager is an error, a closed one is not.

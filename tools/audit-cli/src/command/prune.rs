@@ -14,7 +14,7 @@ use crate::filter::FilterArgs;
 use crate::number;
 use crate::output::Part;
 use crate::session::Session;
-use crate::store::Need;
+use crate::store::AccessMode;
 use crate::text;
 use crate::trail::{self, Trail};
 use crate::zone::Zone;
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error
         session.out.line("nothing was removed")?;
         return Ok(Exit::Declined);
     }
-    let trail = Trail::open(&session.global, Need::Write)?;
+    let trail = Trail::open(&session.global, AccessMode::Write)?;
     let removed = remove(
         &trail,
         &query,

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::number;
 use crate::output::{Output, Part};
 use crate::session::Session;
-use crate::store::{self, Need, Server};
+use crate::store::{self, AccessMode, Server};
 use crate::text;
 use crate::zone::Zone;
 
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &ReconcileArgs, session: &mut Session) -> Result<Exit, E
     };
     let server = Server::new(args.url(session)?, &session.global);
     let failed = |error: StoreError| Error::from(error).of_server();
-    let store = server.open(Need::Write).map_err(failed)?;
+    let store = server.open(AccessMode::Write).map_err(failed)?;
     let found = store.reconcile(options.limit(args.limit)).map_err(failed)?;
     print(&found, session)?;
     if let Some(before) = forget {

@@ -7,31 +7,32 @@ use std::sync::Arc;
 use audit_core::StoreError;
 use audit_sqlite::{SqliteOptions, SqliteStore};
 
-use super::Need;
+use super::AccessMode;
 
-/// Opens the file, as it is or to be made.
-pub(super) fn open(path: &Path, need: Need) -> Result<SqliteStore, StoreError> {
+/// Opens the file, and creates a missing one if the mode is [`AccessMode::Create`].
+pub(super) fn open(path: &Path, mode: AccessMode) -> Result<SqliteStore, StoreError> {
     require_file(path)?;
-    if need == Need::Create && !path.exists() {
+    if mode == AccessMode::Create && !path.exists() {
         return options().open(path);
     }
-    open_existing(path, need != Need::Read).map_err(|error| explained(error, path))
+    open_existing(path, mode != AccessMode::Read).map_err(|error| explained(error, path))
 }
 
-/// Returns the settings of a command: it shows what is left of a damaged file, and what it writes, it
-/// writes in bulk.
+/// Returns the options of all commands: reads skip damaged rows, and checkpoints are rare because
+/// commands write in bulk.
 fn options() -> SqliteOptions {
     SqliteOptions::new()
         .pass_over_damaged()
         .checkpoint_pages(16_000)
 }
 
-/// Refuses what is no file before anything waits for it, as for the other end of a pipe.
+/// Returns an error if the path is a folder, a pipe, a socket or a device. Opening a pipe would wait
+/// for its other end.
 fn require_file(path: &Path) -> Result<(), StoreError> {
     let found = match path.metadata() {
         Ok(found) if found.is_dir() => "a folder",
         Ok(found) if !found.is_file() => "a pipe, a socket or a device",
-        // A file that cannot be examined cannot be opened either, which is reported.
+        // Opening a file without readable metadata fails with an error.
         _ => return Ok(()),
     };
     Err(StoreError::Foreign {
@@ -40,12 +41,12 @@ fn require_file(path: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// Puts what the system says in the place of what SQLite makes of it.
+/// Replaces SQLite's error by the system's, which names the cause.
 fn explained(error: StoreError, path: &Path) -> StoreError {
     if !matches!(error, StoreError::Io { .. }) {
         return error;
     }
-    // Nothing of the file is open any more, so that no lock is lost when this closes it.
+    // No connection has the file open, so closing it releases no lock.
     match File::open(path) {
         Ok(_) => error,
         Err(source) => StoreError::Io {
@@ -55,7 +56,7 @@ fn explained(error: StoreError, path: &Path) -> StoreError {
     }
 }
 
-/// Opens a file of the store's own, or an application's that has the trail's tables in it.
+/// Opens an existing file of a store, or of an application with the tables of a store.
 fn open_existing(path: &Path, writes: bool) -> Result<SqliteStore, StoreError> {
     let own = options().create(false);
     let reading = own.clone().read_only().open(path);
@@ -64,7 +65,7 @@ fn open_existing(path: &Path, writes: bool) -> Result<SqliteStore, StoreError> {
             let shared = own.shared_file();
             match shared.clone().read_only().open(path) {
                 Ok(store) => (shared, Ok(store)),
-                // Not the trail's tables either: what was found first says more.
+                // The file has no tables of a store. The first error has more detail.
                 Err(StoreError::Foreign { .. }) => return Err(foreign),
                 Err(error) => (shared, Err(error)),
             }
@@ -72,7 +73,7 @@ fn open_existing(path: &Path, writes: bool) -> Result<SqliteStore, StoreError> {
         reading => (own, reading),
     };
     match store {
-        // An older schema is upgraded by whoever may write.
+        // A command with write access upgrades an older schema.
         Err(StoreError::ReadOnly { .. }) if writes => options.open(path),
         Ok(store) if writes => {
             drop(store);

@@ -1,4 +1,4 @@
-//! Where the store is that was named.
+//! Location of the store, from `--store`, its variable or the default file.
 
 use std::env;
 #[cfg(feature = "postgres")]
@@ -9,47 +9,48 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::global::Global;
 
-/// The file that is taken where none is named.
+/// The file that is used if no store is named and the file exists.
 const DEFAULT: &str = "audit.db";
 
 /// The schemes of a URL of PostgreSQL.
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
-/// The schemes by which other programs name a database.
+/// Schemes of database URLs of other programs.
 const DATABASES: [&str; 6] = ["file", "sqlite", "sqlite3", "jdbc", "mysql", "mariadb"];
 
-/// The remedy for a text that names no store.
+/// The hint for an invalid `--store`.
 const FORMS: &str = "a store is the path of a file, or a database of PostgreSQL: \
                      postgres://user@host/database";
 
-/// The keys of libpq's connection strings, by which one is known.
+/// Keys that identify a connection string of libpq.
 const LIBPQ: [&str; 8] = [
     "host", "hostaddr", "port", "user", "password", "dbname", "service", "sslmode",
 ];
 
-/// Where a store is.
+/// Location of a store.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
-    /// In a file.
+pub(crate) enum StoreLocation {
+    /// A SQLite file.
     File(PathBuf),
-    /// In a database.
+    /// A PostgreSQL database.
     Server(Server),
 }
 
 /// A database, and the schema of the trail in it.
 #[derive(Clone)]
 pub(crate) struct Server {
-    /// With the password, perhaps.
+    /// The URL, which can contain a password.
     url: String,
     schema: Option<String>,
 }
 
-impl Place {
-    /// Returns the store that is named, or the file in the folder.
+impl StoreLocation {
+    /// Returns the location of the store that is named, or else of the default file.
     ///
     /// # Errors
-    /// [`Error::NoStore`] if there is neither; [`Error::Usage`] if it is named in a way that
-    /// means nothing.
+    /// - Returns [`Error::NoStore`] if no store is named and the default file is missing.
+    /// - Returns [`Error::Usage`] if `--store` is not a path or a URL of PostgreSQL, or if
+    ///   `--schema` is given with a file.
     pub(crate) fn of(global: &Global) -> Result<Self, Error> {
         // A variable without a value is unset, as in shells.
         let named = global.store.as_deref().filter(|store| !store.is_empty());
@@ -76,14 +77,14 @@ impl Place {
         Ok(Self::File(path))
     }
 
-    /// Returns whether it is a database.
+    /// Returns whether the store is in a database.
     pub(crate) fn is_server(&self) -> bool {
         matches!(self, Self::Server(_))
     }
 }
 
 impl Server {
-    /// Takes a URL, and the schema that was named for it.
+    /// Creates a location from a URL and the schema of the arguments.
     pub(crate) fn new(url: &str, global: &Global) -> Self {
         Self {
             url: url.to_owned(),
@@ -91,20 +92,20 @@ impl Server {
         }
     }
 
-    /// Returns the URL, which is not for printing.
+    /// Returns the URL. Do not print it: it can contain a password.
     #[cfg(feature = "postgres")]
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Says that this build knows no databases.
+    /// Returns the error of a build without the `postgres` feature.
     #[cfg(not(feature = "postgres"))]
     pub(crate) fn absent(&self) -> Error {
         log::debug!("{self:?} is not opened");
         Error::absent("PostgreSQL")
     }
 
-    /// Returns the schema, if one is named.
+    /// Returns the schema, or `None` if it is unset.
     #[cfg(feature = "postgres")]
     pub(crate) fn schema(&self) -> Option<&str> {
         self.schema.as_deref()
@@ -113,7 +114,7 @@ impl Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Of the URL no more than its length.
+        // The URL can contain a password, so only its length is shown.
         f.debug_struct("Server")
             .field("url", &self.url.len())
             .field("schema", &self.schema)
@@ -121,7 +122,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Returns the schema that is named by the flag or by the variable.
+/// Returns the schema of `--schema`, or else of the variable `AUDITLOG_SCHEMA`.
 pub(crate) fn schema(global: &Global) -> Option<String> {
     let named = || env::var("AUDITLOG_SCHEMA").ok();
     global
@@ -131,7 +132,7 @@ pub(crate) fn schema(global: &Global) -> Option<String> {
         .filter(|name| !name.is_empty())
 }
 
-/// Returns the URL of a database that is named as the store.
+/// Returns the text of `--store` if it is a URL of PostgreSQL.
 #[cfg(feature = "postgres")]
 pub(crate) fn url(store: Option<&OsStr>) -> Option<&str> {
     store?.to_str().filter(|text| is_url(text))
@@ -141,11 +142,11 @@ fn is_url(text: &str) -> bool {
     SCHEMES.iter().any(|scheme| text.starts_with(scheme))
 }
 
-/// Refuses what is no file, but looks like a database of some kind, without showing it: there
-/// may be a password in it.
+/// Rejects a text that looks like a database URL or a connection string. The error does not repeat
+/// the text, which can contain a password.
 fn refuse_database(text: &str) -> Result<(), Error> {
     let lower = text.to_ascii_lowercase();
-    // Other programs read these as names of a database.
+    // Other programs use these schemes for databases.
     let scheme = lower
         .split_once(':')
         .filter(|(scheme, _)| DATABASES.contains(scheme));

@@ -1,7 +1,7 @@
 //! Opens the store that a command works on.
 
 mod file;
-mod place;
+mod location;
 #[cfg(feature = "postgres")]
 mod server;
 
@@ -11,45 +11,52 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use audit_core::{StoreError, TrailStore};
 
-pub(crate) use self::place::Place;
+pub(crate) use self::location::StoreLocation;
 #[cfg(feature = "postgres")]
-pub(crate) use self::place::{Server, schema, url};
+pub(crate) use self::location::{Server, schema, url};
 use crate::error::Error;
 
-/// The access of a command to the trail.
+/// Access of a command to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// It reads, and writes nothing, not even that it reads.
+pub(crate) enum AccessMode {
+    /// Reads only: not even the access is recorded.
     Read,
-    /// It writes.
+    /// Reads and writes an existing store.
     Write,
-    /// It writes, and a store that does not exist is made.
+    /// Reads and writes, and creates a missing store.
     Create,
 }
 
-/// The stores that the command has opened, to ask in the end what they passed over.
+/// The stores that the command has opened. [`skipped_rows`] reads and closes them.
 static OPENED: Mutex<Vec<Arc<dyn TrailStore>>> = Mutex::new(Vec::new());
 
 /// Opens a store.
-pub(crate) fn open(place: &Place, need: Need) -> Result<Arc<dyn TrailStore>, Error> {
-    let store: Arc<dyn TrailStore> = match place {
-        Place::File(path) => Arc::new(file::open(path, need)?),
+///
+/// # Errors
+/// Returns an error if the store cannot be opened, or if it is a database and this build has no
+/// `postgres` feature.
+pub(crate) fn open(
+    location: &StoreLocation,
+    mode: AccessMode,
+) -> Result<Arc<dyn TrailStore>, Error> {
+    let store: Arc<dyn TrailStore> = match location {
+        StoreLocation::File(path) => Arc::new(file::open(path, mode)?),
         #[cfg(feature = "postgres")]
-        Place::Server(server) => Arc::new(server.open(need)?),
+        StoreLocation::Server(server) => Arc::new(server.open(mode)?),
         #[cfg(not(feature = "postgres"))]
-        Place::Server(server) => return Err(server.absent()),
+        StoreLocation::Server(server) => return Err(server.absent()),
     };
     let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
     opened.push(Arc::clone(&store));
     Ok(store)
 }
 
-/// The maximum number of damaged rows that are named.
+/// The maximum number of skipped rows that a command reports.
 const MAX_SKIPPED: usize = 1_000;
-/// The damaged rows that a command skipped by itself.
+/// The damaged rows that a command skipped, in addition to those that its stores skipped.
 static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Notes that a command skips a row, to report it in the end.
+/// Records a row that a command skips. [`skipped_rows`] returns it.
 pub(crate) fn skip(row: impl fmt::Display, error: &StoreError) {
     let detail = match error {
         StoreError::Corrupt { detail, .. } => detail.clone(),
@@ -57,46 +64,49 @@ pub(crate) fn skip(row: impl fmt::Display, error: &StoreError) {
     };
     let mut rows = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
     match rows.len() {
-        // A follower may run for years.
+        // A follower may run for years, so the list has a limit.
         MAX_SKIPPED.. => {}
-        _ => rows.push(skipped(row, detail)),
+        _ => rows.push(message(row, detail)),
     }
 }
 
-fn skipped(row: impl fmt::Display, detail: impl fmt::Display) -> String {
+fn message(row: impl fmt::Display, detail: impl fmt::Display) -> String {
     format!("row {row} is not an entry and is passed over: {detail}")
 }
 
-/// Closes what was opened, and returns what was passed over, each once.
-pub(crate) fn passed_over() -> Vec<String> {
+/// Closes the opened stores, and returns a message for each skipped row, without duplicates.
+pub(crate) fn skipped_rows() -> Vec<String> {
     let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
     let stores = std::mem::take(&mut *opened);
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     for store in &stores {
         let damaged = store.damaged();
-        told.extend(
+        messages.extend(
             damaged
                 .rows
                 .iter()
-                .map(|row| skipped(&row.key, &row.detail)),
+                .map(|row| message(&row.key, &row.detail)),
         );
         if damaged.more {
-            told.push("there are more such rows".to_owned());
+            messages.push("there are more such rows".to_owned());
         }
     }
-    told.append(&mut SKIPPED.lock().unwrap_or_else(PoisonError::into_inner));
-    let mut known = HashSet::new();
-    told.retain(|row| known.insert(row.clone()));
-    told
+    messages.append(&mut SKIPPED.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut unique = HashSet::new();
+    messages.retain(|message| unique.insert(message.clone()));
+    messages
 }
 
-/// Returns whether there is a store.
-pub(crate) fn exists(place: &Place) -> Result<bool, Error> {
-    match place {
-        Place::File(path) => Ok(path.exists()),
+/// Returns whether the store exists.
+///
+/// # Errors
+/// Returns an error if the database cannot be reached, or if this build has no `postgres` feature.
+pub(crate) fn exists(location: &StoreLocation) -> Result<bool, Error> {
+    match location {
+        StoreLocation::File(path) => Ok(path.exists()),
         #[cfg(feature = "postgres")]
-        Place::Server(server) => Ok(server.exists()?),
+        StoreLocation::Server(server) => Ok(server.exists()?),
         #[cfg(not(feature = "postgres"))]
-        Place::Server(server) => Err(server.absent()),
+        StoreLocation::Server(server) => Err(server.absent()),
     }
 }

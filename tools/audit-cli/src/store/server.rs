@@ -6,34 +6,34 @@ use std::time::Duration;
 use audit_core::StoreError;
 use audit_postgres::{PostgresOptions, PostgresStore};
 
-use super::Need;
-use super::place::Server;
+use super::AccessMode;
+use super::location::Server;
 
-/// The limit of a statement: the user can interrupt it before.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// The timeout of a statement. The user can interrupt a statement earlier.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Server {
-    /// Connects to the trail; one that is not there is made only where that is needed.
-    pub(crate) fn open(&self, need: Need) -> Result<PostgresStore, StoreError> {
+    /// Connects to the trail, and creates a missing one if the mode is [`AccessMode::Create`].
+    pub(crate) fn open(&self, mode: AccessMode) -> Result<PostgresStore, StoreError> {
         let options = self.options();
-        match need {
-            Need::Read => options.read_only().connect(self.url()),
-            Need::Create if !self.exists()? => {
+        match mode {
+            AccessMode::Read => options.read_only().connect(self.url()),
+            AccessMode::Create if !self.exists()? => {
                 let store = options.connect(self.url())?;
-                // An index that is built in the background would end with this program.
+                // An index build in the background would end with this process.
                 store.build_indexes()?;
                 Ok(store)
             }
-            // One that is there is its owner's to upgrade, which may take long.
-            Need::Write | Need::Create => options.migrate(false).connect(self.url()),
+            // The owner upgrades an existing trail, because an upgrade can take long.
+            AccessMode::Write | AccessMode::Create => options.migrate(false).connect(self.url()),
         }
     }
 
-    /// Returns whether there is a trail.
+    /// Returns whether the database has a trail.
     pub(crate) fn exists(&self) -> Result<bool, StoreError> {
         match self.options().read_only().connect(self.url()) {
             Ok(store) => store.close().map(|()| true),
-            // Nothing, or tables of another program, which whoever makes a trail there is told.
+            // The schema is empty, or has tables of another program, which a later creation reports.
             Err(StoreError::Foreign { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -43,11 +43,11 @@ impl Server {
         let mut options = PostgresStore::options()
             .pool_size(2)
             .pass_over_damaged()
-            .statement_timeout(PATIENCE);
+            .statement_timeout(STATEMENT_TIMEOUT);
         if let Some(schema) = self.schema() {
             options = options.schema(schema);
         }
-        // The variable of PostgreSQL's own programs, with which `system` is our default.
+        // The variable of PostgreSQL's programs. Its value `system` is the default of the store.
         match env::var_os("PGSSLROOTCERT") {
             Some(file) if !file.is_empty() && file != "system" => options.root_certificates(file),
             _ => options,

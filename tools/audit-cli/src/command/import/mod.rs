@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::global::Global;
 use crate::session::Session;
-use crate::store::{self, Need, Place};
+use crate::store::{self, AccessMode, StoreLocation};
 use crate::trail::{self, Trail};
 use crate::{interrupt, progress, report, text};
 
@@ -87,10 +87,10 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
     let actor = (!args.dry_run)
         .then(|| trail::actor_or_user_id(&session.global))
         .transpose()?;
-    let need = match (args.dry_run, args.create) {
-        (true, _) => Need::Read,
-        (false, true) => Need::Create,
-        (false, false) => Need::Write,
+    let mode = match (args.dry_run, args.create) {
+        (true, _) => AccessMode::Read,
+        (false, true) => AccessMode::Create,
+        (false, false) => AccessMode::Write,
     };
     let input = format::input_name(&args.file);
     // Checked before a store is created for a missing file.
@@ -99,9 +99,9 @@ pub(crate) fn run(args: &ImportArgs, session: &mut Session) -> Result<Exit, Erro
         None => Format::of(&args.file)?,
     };
     // A missing store is created with the first entry, so that an empty file creates none.
-    let trail = match need {
-        Need::Create if !store::exists(&Place::of(&session.global)?)? => None,
-        need => Some(Trail::open(&session.global, need)?),
+    let trail = match mode {
+        AccessMode::Create if !store::exists(&StoreLocation::of(&session.global)?)? => None,
+        mode => Some(Trail::open(&session.global, mode)?),
     };
     interrupt::watch()?;
     let global = session.global.clone();
@@ -219,7 +219,7 @@ impl Import<'_> {
     fn trail(&mut self) -> Result<&Trail, Error> {
         let trail = match self.trail.take() {
             Some(trail) => trail,
-            None => Trail::open(self.global, Need::Create)?,
+            None => Trail::open(self.global, AccessMode::Create)?,
         };
         Ok(self.trail.insert(trail))
     }
