@@ -1,4 +1,4 @@
-//! A user that the tests of this target record.
+//! A user that tests of recording and registration use.
 
 use auditlog::prelude::*;
 use auditlog::testing;

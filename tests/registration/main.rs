@@ -2,4 +2,5 @@
 
 mod options;
 mod rules;
+#[path = "../recording/user.rs"]
 mod user;
