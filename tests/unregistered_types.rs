@@ -213,7 +213,7 @@ fn without_a_logger_warnings_go_to_standard_error() {
         "{printed}"
     );
     assert_eq!(
-        lines("a unit of work was dropped unwritten"),
+        lines("a unit of work was dropped unrecorded"),
         1,
         "{printed}"
     );
