@@ -153,6 +153,9 @@ fn differences(history: &History) -> Result<(), TestCaseError> {
             let fits = changes.apply(&mut state);
             prop_assert!(fits.is_ok(), "{from} to {to}: {fits:?}");
             prop_assert_eq!(&state, &history.at_version(to).expect("a version").state);
+            let fits = changes.invert().apply(&mut state);
+            prop_assert!(fits.is_ok(), "{to} back to {from}: {fits:?}");
+            prop_assert_eq!(&state, &history.at_version(from).expect("a version").state);
         }
         let back = history.revert_to(from).expect("a version");
         prop_assert_eq!(back, history.diff(count, from).expect("versions"));

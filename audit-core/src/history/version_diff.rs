@@ -19,9 +19,10 @@ use crate::value::{AuditValue, moves};
 /// entries of the object, `between` those between the two states, and `fields` those of its type,
 /// if known.
 ///
-/// Composes the entries if the result leads to the state, since they identify list items by key
-/// and members of sets by value. If a change without an entry breaks the chain, the states are
-/// compared instead.
+/// Composes the entries if the result leads to the state and its inverse back, since they identify
+/// list items by key and members of sets by value. If a change without an entry breaks the chain,
+/// the states are compared instead: applied forward, an item is found by its key at another index
+/// than the entries say, which its inverse would restore.
 pub(super) fn changes(
     fields: Schema,
     entries: &[LogEntry],
@@ -32,8 +33,11 @@ pub(super) fn changes(
     let composed = between
         .iter()
         .fold(Changes::new(), |all, entry| all.compose(&entry.changes));
-    let mut state = from.clone();
-    if composed.apply(&mut state).is_ok() && nesting::equal_ignoring_scale(&state, to) {
+    let leads = |changes: &Changes, from: &Value, to: &Value| {
+        let mut state = from.clone();
+        changes.apply(&mut state).is_ok() && nesting::equal_ignoring_scale(&state, to)
+    };
+    if leads(&composed, from, to) && leads(&composed.invert(), to, from) {
         composed
     } else {
         compare(fields, entries, from, to)
