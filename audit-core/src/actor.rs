@@ -101,7 +101,7 @@ impl Actor {
         self
     }
 
-    /// Returns the display name, or the id if there is none.
+    /// Returns the display name, or the id if the display name is unset.
     pub fn name(&self) -> &str {
         self.display.as_deref().unwrap_or(&self.id)
     }

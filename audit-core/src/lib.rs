@@ -92,7 +92,7 @@ pub use crate::value::schema::{FieldSchema, Sensitivity};
 pub use crate::value::sensitive::Sensitive;
 pub use crate::value::snapshot::{Snapshot, snapshot, try_snapshot};
 
-/// What stores, adapters of database drivers, loggers and tools need, and applications do not.
+/// Items for authors of stores, database adapters, loggers and tools. Applications do not need them.
 pub mod backend {
     pub use crate::json::nesting::MAX_DEPTH;
     pub use crate::one_line::{OneLineWriter, is_forging};

@@ -69,7 +69,7 @@ pub struct LogStats {
     pub unregistered: u64,
 }
 
-/// Where written entries are.
+/// The outcome of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     Stored,

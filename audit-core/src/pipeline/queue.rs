@@ -75,8 +75,8 @@ impl Queue {
         full.then_some(number)
     }
 
-    /// Takes the next submissions, as many as have about so many entries; `None` when there will
-    /// be no more.
+    /// Takes the next submissions until they hold about the given number of entries. Returns `None`
+    /// if the queue is closed and empty.
     pub(super) fn take(&self, entries: usize) -> Option<Vec<Submission>> {
         let idle = |state: &mut State| state.submissions.is_empty() && !state.closed;
         let mut state = self

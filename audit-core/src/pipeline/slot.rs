@@ -1,4 +1,4 @@
-//! Where the writer thread leaves the result of a submission.
+//! Slots: each holds the result of one submission for its ticket.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};

@@ -16,9 +16,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long entries wait at most while a store that works takes those before them. The store may
 /// itself be what records them.
 const DRAIN_WAIT: Duration = Duration::from_secs(1);
-/// How many entries a drain writes at once. It holds a copy of them meanwhile.
+/// The maximum number of entries that a drain writes at once, from a copy.
 const BATCH: usize = 512;
-/// How many entries in a row the store may refuse before it is the store that fails.
+/// The number of refused entries in a row after which the store itself counts as failed.
 const REFUSALS: usize = 8;
 
 /// The entries in the order in which they came. The store is never called under the lock.
@@ -50,7 +50,7 @@ struct Failure {
     until: Instant,
 }
 
-/// What to do with entries while others may wait.
+/// The action for new entries while the spool may hold others.
 pub(super) enum Admission {
     /// Nothing waits: write them.
     Write,
@@ -62,7 +62,7 @@ pub(super) enum Admission {
     Full(StoreError),
 }
 
-/// What a drain did.
+/// The result of a drain.
 #[derive(Debug, Default)]
 pub(super) struct Drained {
     pub(super) written: Vec<LogEntry>,

@@ -13,7 +13,7 @@ use crate::critical::log_or_print;
 use crate::entry::LogEntry;
 use crate::error::{Result, StoreError};
 
-/// How many entries one batch holds at most, unless one submission has more.
+/// The maximum number of entries in a batch, unless one submission has more.
 const BATCH: usize = 512;
 
 /// A thread that writes entries in batches, in the order in which they were submitted.
@@ -26,7 +26,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread, with a queue for so many submissions.
+    /// Starts the thread with a queue of the given capacity in submissions.
     pub(crate) fn start(pipeline: Arc<Pipeline>, capacity: usize) -> Result<Self> {
         let queue = Arc::new(Queue::new(Arc::clone(&pipeline), capacity));
         let own = Arc::clone(&queue);

@@ -23,7 +23,7 @@ use crate::pipeline::ticket::Ticket;
 /// none: see [`Ticket`].
 ///
 /// # Errors
-/// What the future returned, or that the batch could not be written.
+/// Returns the error of the future, or that of the log if the batch cannot be written.
 pub fn transaction_async<F, T, E>(future: F) -> InTransaction<F, T>
 where
     F: Future<Output = Result<T, E>>,
@@ -126,7 +126,7 @@ impl<F, T> InTransaction<F, T> {
     /// writes them into a transaction of a database driver. Sinks never see them then.
     ///
     /// # Errors
-    /// What the future returned, and [`Error::PartOfTransaction`] if it is inside another
+    /// Returns the error of the future, or [`Error::PartOfTransaction`] if it is inside another
     /// transaction; there are no entries then.
     ///
     /// # Example: a function that records by itself, in a transaction of the database

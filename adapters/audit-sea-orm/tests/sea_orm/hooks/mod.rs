@@ -1,4 +1,4 @@
-//! What hooks record, what they do not, and the functions for the rest.
+//! Statements that hooks record, statements that they miss, and the functions that record those.
 
 mod bulk_functions;
 mod entities;

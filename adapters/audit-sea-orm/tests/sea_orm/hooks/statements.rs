@@ -251,7 +251,7 @@ pub(super) async fn a_row_that_is_not_there_has_no_entry(shop: &Shop<'_>) {
     assert_eq!(shop.entries("Bin"), []);
 }
 
-/// What SeaORM does to links by itself is a limit, which the documentation of the hooks names.
+/// Hooks do not record the links that SeaORM changes itself; their documentation names this limit.
 pub(super) async fn entities_of_the_new_format_are_recorded_and_links_are_not(shop: &Shop<'_>) {
     let transaction = shop.database.begin().await.unwrap();
     let post = post::ActiveModel::builder()
