@@ -1,0 +1,239 @@
+//! [`ArchiveOptions`]: how an archiver writes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::error::Error;
+
+/// The class of models without one of their own.
+pub(crate) const DEFAULT_CLASS: &str = "default";
+/// The longest duration of a lease.
+pub(crate) const MAX_LEASE: Duration = Duration::from_secs(3600);
+
+/// How an [`Archiver`](crate::Archiver) writes.
+#[derive(Clone)]
+#[must_use = "options have no effect until an archiver has them"]
+pub struct ArchiveOptions {
+    pub(crate) create: bool,
+    pub(crate) adopt: bool,
+    pub(crate) holder: String,
+    pub(crate) lease: Duration,
+    pub(crate) every: Duration,
+    pub(crate) segment_entries: usize,
+    pub(crate) segment_bytes: usize,
+    pub(crate) classes: BTreeMap<String, String>,
+    pub(crate) compact_files: usize,
+    pub(crate) compact_bytes: u64,
+    pub(crate) grace: Duration,
+    pub(crate) clock: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+}
+
+impl Default for ArchiveOptions {
+    fn default() -> Self {
+        Self {
+            create: false,
+            adopt: false,
+            holder: Uuid::from_u128(random()).to_string(),
+            lease: Duration::from_secs(60),
+            every: Duration::from_secs(3600),
+            segment_entries: 100_000,
+            segment_bytes: 64 << 20,
+            classes: BTreeMap::new(),
+            compact_files: 4,
+            compact_bytes: 32 << 20,
+            grace: Duration::from_secs(24 * 3600),
+            clock: Arc::new(|| SystemTime::now().into()),
+        }
+    }
+}
+
+impl ArchiveOptions {
+    /// Creates the default options.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets whether an archive is created in a location that has none. By default the archiver returns
+    /// [`Error::NoArchive`].
+    ///
+    /// Use it once. With the option always set, an archiver whose volume is not mounted creates a second
+    /// archive in the empty folder.
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Sets whether the archiver continues although the store does not have the newest entry of the archive.
+    /// By default it returns [`Error::OtherTrail`].
+    ///
+    /// Use it once, after a purge by another means than a [`Pruner`](crate::Pruner) has removed the entry.
+    pub fn adopt(mut self, adopt: bool) -> Self {
+        self.adopt = adopt;
+        self
+    }
+
+    /// Sets the name of this archiver, a random one by default.
+    ///
+    /// An archiver takes a lease of its own name over at once, as after a crash. Two archivers with
+    /// one name do the same work twice, without harm to the archive.
+    pub fn holder(mut self, name: impl Into<String>) -> Self {
+        self.holder = name.into();
+        self
+    }
+
+    /// Sets the duration of the lease, 60 s by default and at most an hour. Another archiver waits as
+    /// long after a crash.
+    pub fn lease(mut self, duration: Duration) -> Self {
+        self.lease = duration;
+        self
+    }
+
+    /// Sets the interval of the runs of [`Archiver::start`](crate::Archiver::start), an hour by
+    /// default.
+    pub fn every(mut self, interval: Duration) -> Self {
+        self.every = interval;
+        self
+    }
+
+    /// Sets the maximum count of entries in a segment, 100,000 by default. The archiver holds one
+    /// segment in memory.
+    pub fn segment_entries(mut self, entries: usize) -> Self {
+        self.segment_entries = entries;
+        self
+    }
+
+    /// Sets the count of canonical bytes after which a segment ends, 64 MiB by default. The archiver
+    /// needs about three times as much memory.
+    pub fn segment_bytes(mut self, bytes: usize) -> Self {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// Puts the entries of a model into files of a retention class, `default` without one.
+    ///
+    /// Retention removes files, so models with different periods need different classes from the
+    /// beginning. A class is 1 to 64 of `a-z`, `0-9`, `-` and `_`.
+    pub fn class(mut self, model: impl Into<String>, class: impl Into<String>) -> Self {
+        self.classes.insert(model.into(), class.into());
+        self
+    }
+
+    /// Sets how many files of a class and date [`Archiver::compact`](crate::Archiver::compact) replaces at least by
+    /// one, 4 by default and at least 2.
+    pub fn compact_files(mut self, files: usize) -> Self {
+        self.compact_files = files;
+        self
+    }
+
+    /// Sets the size of a compacted file in bytes, 32 MiB by default. Files of half the size and more are not
+    /// compacted. A compaction needs about ten times as much memory.
+    pub fn compact_bytes(mut self, bytes: u64) -> Self {
+        self.compact_bytes = bytes;
+        self
+    }
+
+    /// Sets how long a replaced file stays after a compaction, a day by default.
+    ///
+    /// Readers of this library need no grace: they read the manifests again if a file is missing. Other engines
+    /// with a list of files do.
+    pub fn grace(mut self, duration: Duration) -> Self {
+        self.grace = duration;
+        self
+    }
+
+    /// Sets the clock of leases and manifests.
+    pub fn clock(mut self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    pub(crate) fn class_of(&self, model: &str) -> &str {
+        self.classes
+            .get(model)
+            .map_or(DEFAULT_CLASS, String::as_str)
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let invalid = |option, detail: &str| {
+            Err(Error::InvalidOption {
+                option,
+                detail: detail.to_owned(),
+            })
+        };
+        if self.holder.is_empty() || self.holder.len() > 200 {
+            return invalid("holder", "it must have 1 to 200 bytes");
+        }
+        if self.lease.is_zero() || self.lease > MAX_LEASE {
+            return invalid("lease", "it must be more than 0 s and at most an hour");
+        }
+        if self.every.is_zero() {
+            return invalid("every", "it must be more than 0 s");
+        }
+        if self.segment_entries == 0 {
+            return invalid("segment_entries", "it must be at least 1");
+        }
+        if self.segment_bytes == 0 {
+            return invalid("segment_bytes", "it must be at least 1");
+        }
+        if self.compact_files < 2 {
+            return invalid("compact_files", "it must be at least 2");
+        }
+        if self.compact_bytes == 0 {
+            return invalid("compact_bytes", "it must be at least 1");
+        }
+        match self.classes.values().find(|class| !is_class(class)) {
+            Some(class) => invalid(
+                "class",
+                &format!(
+                    "`{}` is not 1 to 64 of a-z, 0-9, - and _",
+                    class.escape_debug()
+                ),
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for ArchiveOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArchiveOptions")
+            .field("create", &self.create)
+            .field("adopt", &self.adopt)
+            .field("holder", &self.holder)
+            .field("lease", &self.lease)
+            .field("every", &self.every)
+            .field("segment_entries", &self.segment_entries)
+            .field("segment_bytes", &self.segment_bytes)
+            .field("classes", &self.classes)
+            .field("compact_files", &self.compact_files)
+            .field("compact_bytes", &self.compact_bytes)
+            .field("grace", &self.grace)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns whether a text is the name of a class.
+pub(crate) fn is_class(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+}
+
+/// Returns a number that differs between processes and calls: the keys of the standard library's hash
+/// maps are random.
+pub(crate) fn random() -> u128 {
+    use std::hash::{BuildHasher as _, RandomState};
+
+    let half = || u128::from(RandomState::new().hash_one(std::process::id()));
+    half() << 64 | half()
+}

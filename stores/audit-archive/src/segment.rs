@@ -1,0 +1,368 @@
+//! A segment: the next entries of the trail, and the files that they become.
+
+use std::collections::BTreeMap;
+
+use audit_core::{Follow, Position};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::chain::Chain;
+use crate::encode::encode;
+use crate::error::Error;
+use crate::filter::FilterBuilder;
+use crate::location::{Location, Put};
+use crate::manifest::{ArchiveFile, FORMAT, FilterFile, SkippedRow, sha256};
+use crate::options::ArchiveOptions;
+use crate::row::{Row, date, parse};
+use crate::sidecar::Sidecar;
+
+/// The number of entries that are read from the trail at once.
+const READ_AT_ONCE: usize = 500;
+/// The folder of the plans.
+const PLANS: &str = "plan";
+/// The number of models that a manifest names for a file.
+const MODELS: usize = 64;
+/// The number of names that are tried for a file.
+const GENERATIONS: u32 = 100;
+/// How long the reason for a skipped row is, in characters.
+const DETAIL: usize = 200;
+/// The highest count of entries in a plan that is followed, unless the options allow more.
+const PLANNED: usize = 100_000;
+
+/// The next entries of the trail.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// The position after the last entry.
+    pub(crate) position: Position,
+    /// The id of the last row that is an entry.
+    pub(crate) anchor: Option<Uuid>,
+    /// Whether the trail, or the part of it that the run archives, ends with the segment.
+    pub(crate) is_last: bool,
+    pub(crate) skipped: Vec<SkippedRow>,
+    /// The rows by class and date.
+    rows: BTreeMap<(String, String), Vec<Row>>,
+}
+
+impl Segment {
+    /// Reads at most `limit` entries after the archive's position, up to but without the entry `end`;
+    /// `None` if there are no more.
+    pub(crate) fn read(
+        store: &dyn Follow,
+        chain: &Chain,
+        limit: usize,
+        end: Option<Uuid>,
+        options: &ArchiveOptions,
+    ) -> Result<Option<Self>, Error> {
+        let mut segment = Self {
+            first: chain.last + 1,
+            last: chain.last,
+            position: chain.position.clone(),
+            anchor: chain.anchor,
+            is_last: false,
+            skipped: Vec::new(),
+            rows: BTreeMap::new(),
+        };
+        let (mut left, mut bytes) = (limit, 0);
+        let mut from = chain.position.clone();
+        while left > 0 && bytes < options.segment_bytes && !segment.is_last {
+            let batch = store.committed_after(&from, left.min(READ_AT_ONCE))?;
+            segment.is_last = batch.entries.is_empty();
+            for stored in &batch.entries {
+                if Some(stored.id()) == end {
+                    segment.is_last = true;
+                    break;
+                }
+                segment.last += 1;
+                segment.position = stored.position().clone();
+                segment.add(stored, options)?;
+                bytes += stored.bytes().len();
+                left -= 1;
+                if bytes >= options.segment_bytes {
+                    break;
+                }
+            }
+            from = batch.next;
+        }
+        Ok((segment.last >= segment.first).then_some(segment))
+    }
+
+    fn add(&mut self, stored: &audit_core::Stored, options: &ArchiveOptions) -> Result<(), Error> {
+        let seq = self.last;
+        match parse(stored)? {
+            Ok(entry) => {
+                self.anchor = Some(entry.id);
+                let class = options.class_of(&entry.model).to_owned();
+                let rows = self.rows.entry((class, date(entry.timestamp))).or_default();
+                rows.push(Row::new(
+                    seq,
+                    &entry,
+                    Bytes::copy_from_slice(stored.bytes()),
+                ));
+            }
+            Err(reason) => {
+                log::error!(
+                    "row {} is not an entry and is not archived: {reason}",
+                    stored.id()
+                );
+                self.skipped.push(SkippedRow {
+                    seq,
+                    id: stored.id(),
+                    position: stored.position().clone(),
+                    bytes: stored.bytes().len() as u64,
+                    sha256: sha256(stored.bytes()),
+                    detail: reason.chars().take(DETAIL).collect(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the count of entries, those that are not entries included.
+    pub(crate) fn len(&self) -> u64 {
+        self.last + 1 - self.first
+    }
+
+    /// Writes the files, and returns them for the manifest.
+    pub(crate) fn write(&mut self, location: &Location) -> Result<Vec<ArchiveFile>, Error> {
+        let (first, last) = (self.first, self.last);
+        let rows = std::mem::take(&mut self.rows);
+        rows.into_iter()
+            .map(|((class, date), mut rows)| {
+                rows.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+                write_file(location, class, date, &rows, first, last)
+            })
+            .collect()
+    }
+}
+
+/// Writes a file and its filter under the first names that are free or have the same bytes.
+fn write_file(
+    location: &Location,
+    class: String,
+    date: String,
+    rows: &[Row],
+    first: u64,
+    last: u64,
+) -> Result<ArchiveFile, Error> {
+    let encoded = Encoded::new(class, date, rows, first, last)?;
+    encoded.put(location, |attempt| attempt.to_string())
+}
+
+/// A file that is not written yet.
+pub(crate) struct Encoded {
+    file: ArchiveFile,
+    stem: String,
+    bytes: Bytes,
+    sidecar: Bytes,
+}
+
+impl Encoded {
+    /// Encodes rows of one class and date, which are sorted.
+    pub(crate) fn new(
+        class: String,
+        date: String,
+        rows: &[Row],
+        first: u64,
+        last: u64,
+    ) -> Result<Self, Error> {
+        let stem = stem(&class, &date, first, last);
+        let bytes = encode(rows, first, last).map_err(Error::parquet(&stem))?;
+        let mut summary = Summary::default();
+        for row in rows {
+            summary.add(row);
+        }
+        let (file, sidecar) = summary.finish(&bytes, class, date);
+        Ok(Self {
+            file,
+            stem,
+            bytes,
+            sidecar,
+        })
+    }
+
+    /// Writes the file and its filter. The names end with the first generation, of those for attempts from 1, that
+    /// is free or has the same bytes.
+    pub(crate) fn put(
+        self,
+        location: &Location,
+        generation: impl Fn(u32) -> String,
+    ) -> Result<ArchiveFile, Error> {
+        let Self {
+            mut file,
+            stem,
+            bytes,
+            sidecar,
+        } = self;
+        for attempt in 1..=GENERATIONS {
+            let generation = generation(attempt);
+            file.path = format!("{stem}{generation}.parquet");
+            file.filter.path = format!("{stem}{generation}.filter");
+            if location.put_new(&file.path, &bytes)? == Put::Done
+                && location.put_new(&file.filter.path, &sidecar)? == Put::Done
+            {
+                return Ok(file);
+            }
+            log::warn!(
+                "{} exists with other content; the next generation is written",
+                file.path
+            );
+        }
+        Err(Error::Foreign {
+            path: stem,
+            detail: format!("{GENERATIONS} generations of a file exist with other content"),
+        })
+    }
+}
+
+/// Returns the name of a file up to its generation.
+pub(crate) fn stem(class: &str, date: &str, first: u64, last: u64) -> String {
+    format!("v1/class={class}/date={date}/{first:016}-{last:016}.g")
+}
+
+/// Returns the first number of the segment of a file or of the object beside it, by its name.
+pub(crate) fn first_of(path: &str) -> Option<u64> {
+    let (_, name) = path.rsplit_once('/')?;
+    name.split_once('-')?.0.parse().ok()
+}
+
+/// Returns the generation of a file or of the object beside it, by its name.
+///
+/// The generation of a compacted file begins with the number of the manifest that adds it: once that manifest
+/// exists, no later one can name the object.
+pub(crate) fn generation_of(path: &str) -> Option<u64> {
+    let (_, generation) = path.rsplit_once(".g")?;
+    let end = generation.find(|c: char| !c.is_ascii_digit())?;
+    generation[..end].parse().ok()
+}
+
+/// What a manifest has of a file, collected from its rows.
+#[derive(Debug, Default)]
+pub(crate) struct Summary {
+    rows: u64,
+    times: Option<(i64, i64)>,
+    ids: Option<(Uuid, Uuid)>,
+    models: Vec<String>,
+    keys: FilterBuilder,
+}
+
+impl Summary {
+    pub(crate) fn add(&mut self, row: &Row) {
+        fn extend<T: Copy + Ord>(range: &mut Option<(T, T)>, value: T) {
+            let (min, max) = range.unwrap_or((value, value));
+            *range = Some((min.min(value), max.max(value)));
+        }
+        self.rows += 1;
+        extend(&mut self.times, row.ts);
+        extend(&mut self.ids, row.id);
+        if self.models.len() <= MODELS
+            && let Err(at) = self.models.binary_search(&row.model)
+        {
+            self.models.insert(at, row.model.clone());
+        }
+        self.keys.add(row);
+    }
+
+    /// Returns the description of a file, without its names, and the object beside it.
+    pub(crate) fn finish(self, bytes: &Bytes, class: String, date: String) -> (ArchiveFile, Bytes) {
+        let sidecar = Sidecar::encode(&self.keys.build(), bytes);
+        let (min_ts, max_ts) = self.times.unwrap_or_default();
+        let (min_id, max_id) = self.ids.unwrap_or_default();
+        let file = ArchiveFile {
+            path: String::new(),
+            class,
+            date,
+            rows: self.rows,
+            bytes: bytes.len() as u64,
+            sha256: sha256(bytes),
+            min_ts,
+            max_ts,
+            min_id,
+            max_id,
+            models: (self.models.len() <= MODELS).then_some(self.models),
+            filter: FilterFile {
+                path: String::new(),
+                bytes: sidecar.len() as u64,
+                sha256: sha256(&sidecar),
+            },
+        };
+        (file, sidecar)
+    }
+}
+
+/// The plan of a segment: how many entries it has.
+#[derive(Debug, Serialize, Deserialize)]
+struct Plan {
+    format: u32,
+    first: u64,
+    entries: u64,
+}
+
+/// The plan that exists for a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planned {
+    /// There is none yet.
+    Missing,
+    /// Its bytes are not a plan. The segment is written without one.
+    Damaged,
+    /// The count of entries.
+    Entries(u64),
+}
+
+impl Planned {
+    pub(crate) fn read(location: &Location, first: u64) -> Result<Self, Error> {
+        let path = plan_name(first);
+        let Some(bytes) = location.get(&path)? else {
+            return Ok(Self::Missing);
+        };
+        match serde_json::from_slice::<Plan>(&bytes) {
+            Ok(plan) if plan.first == first && plan.entries > 0 => Ok(Self::Entries(plan.entries)),
+            _ => {
+                log::warn!("{path} is not a plan; the segment is written without one");
+                Ok(Self::Damaged)
+            }
+        }
+    }
+
+    /// Returns how many entries the segment has at most.
+    pub(crate) fn limit(self, options: &ArchiveOptions) -> usize {
+        match self {
+            Self::Entries(entries) => usize::try_from(entries)
+                .unwrap_or(usize::MAX)
+                .min(options.segment_entries.max(PLANNED)),
+            Self::Missing | Self::Damaged => options.segment_entries,
+        }
+    }
+
+    /// Writes the plan of a segment; returns false if another archiver wrote one meanwhile.
+    pub(crate) fn write(location: &Location, segment: &Segment) -> Result<bool, Error> {
+        let path = plan_name(segment.first);
+        let plan = Plan {
+            format: FORMAT,
+            first: segment.first,
+            entries: segment.len(),
+        };
+        let bytes = serde_json::to_vec(&plan).map_err(|error| Error::corrupt(&*path, error))?;
+        Ok(location.put_new(&path, &bytes.into())? == Put::Done)
+    }
+}
+
+/// Returns the last plan of a segment that begins after a number, and its name.
+pub(crate) fn planned_after(
+    location: &Location,
+    first: u64,
+) -> Result<Option<(u64, String)>, Error> {
+    let names = location.names(PLANS, &plan_name(first))?;
+    let plans = names.into_iter().filter_map(|path| {
+        let digits = path.strip_prefix(PLANS)?.strip_prefix('/')?;
+        let number: u64 = digits.strip_suffix(".json")?.parse().ok()?;
+        (number > first && plan_name(number) == path).then_some((number, path))
+    });
+    Ok(plans.max())
+}
+
+fn plan_name(first: u64) -> String {
+    format!("{PLANS}/{first:016}.json")
+}

@@ -1,0 +1,228 @@
+//! [`ArchiveStore`]: reads an archive as a store.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use audit_core::backend::{limit, output_failed, scan_objects};
+use audit_core::{Cursor, LogEntry, ObjectRef, Page, Query, Store, StoreError};
+
+use crate::chain::{Chain, numbers};
+use crate::error::Error;
+use crate::location::Location;
+use crate::scan::{Files, Found};
+use crate::wanted::Wanted;
+
+/// The number of entries that an export holds in memory.
+const EXPORTED: usize = 5_000;
+/// The number of entries that [`Store::objects`] holds in memory. Each call reads all matching entries.
+const OBJECTS: usize = 50_000;
+
+/// Reads an archive as a store: queries, cursors and exports as in any other store.
+///
+/// Each call reads the manifests that were written since the call before. Files are chosen by the
+/// times and models in their manifest and by their filters, row groups by statistics and bloom
+/// filters, and the bodies of the rows that remain are compared with the query.
+///
+/// It cannot append or purge: an archive is written by an [`Archiver`](crate::Archiver). A clone is the
+/// same store.
+///
+/// Each byte that a query uses is verified: the manifests by their chain of hashes, the filter beside a file
+/// by its hash in the manifest, and the blocks of the file by the checksums beside the filter. A missing,
+/// truncated or changed one is [`StoreError::Corrupt`], which names the object. Damage in a part that the
+/// query does not read is found by [`verify`](crate::verify()) alone.
+///
+/// # Example: a query of archived entries
+/// ```
+/// use audit_archive::{ArchiveOptions, ArchiveStore, Archiver, Location};
+/// use audit_core::{LogEntry, MemoryStore, Query, Store};
+///
+/// # let folder = std::env::temp_dir().join(format!("audit-archive-store-{}", std::process::id()));
+/// let hot = MemoryStore::new();
+/// let entry = LogEntry::new("update", "User", "42", "bob");
+/// hot.append(&[entry.clone()])?;
+/// let location = Location::folder(&folder)?;
+/// let options = ArchiveOptions::new().create(true);
+/// Archiver::new(hot, location.clone()).options(options).run_once()?;
+///
+/// let archive = ArchiveStore::open(location)?;
+/// let page = archive.find(&Query::new().model_name("User").object_pk(42))?;
+/// assert_eq!(page.entries, [entry]);
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ArchiveStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    location: Location,
+    files: Files,
+    chain: Mutex<Arc<Chain>>,
+}
+
+impl ArchiveStore {
+    /// Opens an archive.
+    ///
+    /// # Errors
+    /// - Returns [`Error::NoArchive`] if the location has none.
+    /// - Returns [`Error::Gap`], [`Error::LostTail`] or [`Error::Corrupt`] if a manifest is missing or damaged.
+    /// - Returns another error if the object store cannot be read.
+    pub fn open(location: Location) -> Result<Self, Error> {
+        let chain = Chain::open(&location)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                files: Files::new(location.clone()),
+                location,
+                chain: Mutex::new(Arc::new(chain)),
+            }),
+        })
+    }
+
+    /// Returns a query of this store, for a store without a log.
+    pub fn query(&self) -> Query {
+        Query::of(Arc::new(self.clone()))
+    }
+
+    /// Returns the location of the archive.
+    pub fn location(&self) -> &Location {
+        &self.shared.location
+    }
+
+    pub(crate) fn files(&self) -> &Files {
+        &self.shared.files
+    }
+
+    /// Returns how often queries have opened a file since the store was opened. A file in memory counts, too.
+    pub fn files_opened(&self) -> u64 {
+        self.shared.files.opened()
+    }
+
+    /// Returns how often queries have read columns of a row group since the store was opened. A row group of up to
+    /// 16,384 entries is read if statistics and bloom filters do not exclude the query.
+    pub fn row_groups_read(&self) -> u64 {
+        self.shared.files.groups_read()
+    }
+
+    /// Returns the archive as of now.
+    pub(crate) fn chain(&self) -> Result<Arc<Chain>, Error> {
+        let location = &self.shared.location;
+        let lock = || self.shared.chain.lock();
+        // Without the lock, so that a slow object store does not block other threads longer than its time limit.
+        let mut chain = Arc::clone(&*lock().unwrap_or_else(PoisonError::into_inner));
+        if numbers(location, chain.number)?.is_empty() {
+            // An unmounted disk has no newer manifest, either.
+            chain.confirm(location)?;
+            return Ok(chain);
+        }
+        let refreshed = Arc::make_mut(&mut chain).refresh(location);
+        // After an error it has the manifests up to the last intact one.
+        let mut newest = lock().unwrap_or_else(PoisonError::into_inner);
+        if newest.number < chain.number {
+            *newest = Arc::clone(&chain);
+        }
+        drop(newest);
+        refreshed?;
+        Ok(chain)
+    }
+
+    /// Reads from the archive as of now. If a file is missing because it has left the archive meanwhile, it reads
+    /// again without it.
+    pub(crate) fn read<T>(&self, read: impl Fn(&Chain) -> Result<T, Error>) -> Result<T, Error> {
+        let mut chain = self.chain()?;
+        loop {
+            let error = match read(&chain) {
+                Ok(result) => return Ok(result),
+                Err(error) => error,
+            };
+            let newer = self.chain()?;
+            if chain
+                .files
+                .keys()
+                .all(|path| newer.files.contains_key(path))
+            {
+                return Err(error);
+            }
+            chain = newer;
+        }
+    }
+
+    /// Returns the first `limit` entries of a query after its cursor, in its order.
+    pub(crate) fn first(&self, query: &Query, limit: usize) -> Result<Vec<Found>, Error> {
+        query.check()?;
+        self.read(|chain| self.shared.files.find(chain, query, limit))
+    }
+}
+
+impl Store for ArchiveStore {
+    /// Returns [`StoreError::Unsupported`].
+    fn append(&self, _: &[LogEntry]) -> Result<(), StoreError> {
+        Err(StoreError::Unsupported {
+            operation: "append entries, since an archive is written by an archiver",
+        })
+    }
+
+    fn find(&self, query: &Query) -> Result<Page, StoreError> {
+        let size = query.page_size();
+        let found = self.first(query, size.saturating_add(1))?;
+        let more = found.len() > size;
+        let entries: Vec<LogEntry> = found
+            .into_iter()
+            .take(size)
+            .map(|found| found.entry)
+            .collect();
+        let next = entries.last().filter(|_| more).map(Cursor::of);
+        Ok(Page::new(entries, next))
+    }
+
+    fn count(&self, query: &Query) -> Result<u64, StoreError> {
+        query.check()?;
+        let query = query.clone().without_limits();
+        let wanted = Wanted::of(&query);
+        if wanted.exact {
+            return Ok(self.read(|chain| self.shared.files.count(chain, &wanted))?);
+        }
+        let mut lines = |_: &str| Ok(());
+        self.export(&query, &mut lines)
+    }
+
+    fn objects(
+        &self,
+        query: &Query,
+        after: Option<&ObjectRef>,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        scan_objects(query, after, OBJECTS, |query| {
+            self.find(&query.clone().limit(EXPORTED))
+        })
+    }
+
+    fn export(
+        &self,
+        query: &Query,
+        line: &mut dyn FnMut(&str) -> io::Result<()>,
+    ) -> Result<u64, StoreError> {
+        let mut left = limit(query).unwrap_or(usize::MAX);
+        let mut query = query.clone();
+        let mut count = 0;
+        while left > 0 {
+            let found = self.first(&query, left.min(EXPORTED))?;
+            for Found { body, entry } in &found {
+                let body = std::str::from_utf8(body).map_err(|error| StoreError::Corrupt {
+                    location: format!("entry {}", entry.id),
+                    detail: error.to_string(),
+                })?;
+                line(&audit_core::backend::projection::line(body)).map_err(output_failed)?;
+                count += 1;
+            }
+            left -= found.len();
+            match found.last() {
+                Some(last) if found.len() == EXPORTED => {
+                    query = query.after(Cursor::of(&last.entry));
+                }
+                _ => break,
+            }
+        }
+        Ok(count)
+    }
+}
