@@ -1,0 +1,244 @@
+//! Changes: in one line of a list, and as rows of a table.
+
+use audit_core::{Action, Change, LogEntry, Query, Redaction};
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::label::Labels;
+use super::link::search;
+use super::text::{safe, safe_block, short};
+use super::value::{Space, brief, full};
+use crate::terms::Terms;
+use crate::texts::t;
+
+/// The number of changes in a row of a list.
+const INLINE: usize = 4;
+/// The number of characters of a path.
+const PATH: usize = 120;
+/// The number of items of a reordered list.
+const MOVES: usize = 50;
+
+/// Shows the first changes of an entry. Each path leads to the search for changes of it.
+pub(crate) fn inline_changes(
+    entry: &LogEntry,
+    labels: &Labels,
+    terms: &Terms,
+    link: &str,
+) -> Markup {
+    let more = entry.changes.len().saturating_sub(INLINE);
+    // Without values, a field is searched in its model alone.
+    let model = if terms.hides_values() {
+        &entry.model
+    } else {
+        ""
+    };
+    html! {
+        @if !entry.changes.is_empty() {
+            ul.changes {
+                @for change in entry.changes.iter().take(INLINE) {
+                    li {
+                        a.path href=[by_path(terms, model, change)] {
+                            (name(entry, change, labels))
+                        }
+                        " " (sides(entry, change))
+                    }
+                }
+                @if more > 0 {
+                    li { a.note href=(link) { (super::value::grouped(more)) " " (t("more")) } }
+                }
+            }
+        }
+    }
+}
+
+/// Returns the link to the changes of a path; `None` if it is long, or if the reader may not ask for them.
+fn by_path(terms: &Terms, model: &str, change: &Change) -> Option<String> {
+    let path = change.path.as_str();
+    if path.len() > 1_000 || model.len() > 1_000 {
+        return None;
+    }
+    let query = Query::new().changed(path);
+    search(
+        terms,
+        &match model {
+            "" => query,
+            model => query.model_name(model),
+        },
+    )
+}
+
+/// Shows the path of a change, by its label if it has one.
+fn name(entry: &LogEntry, change: &Change, labels: &Labels) -> Markup {
+    match labels.label(&entry.model, &change.path) {
+        Some(label) => html! { span title=(change.path) { (safe(&label)) } },
+        None => short(change.path.as_str(), PATH),
+    }
+}
+
+/// Shows the values before and after a change on one line.
+fn sides(entry: &LogEntry, change: &Change) -> Markup {
+    html! {
+        @match (&change.old, &change.new) {
+            (Some(old), Some(new)) => {
+                span.vh { (t("was")) " " } del { (brief(old)) }
+                span.arrow aria-hidden="true" { " → " } span.vh { " " (t("is now")) " " }
+                ins { (brief(new)) }
+            }
+            // Every value of a creation is new, so that a mark on each says nothing.
+            (None, Some(new)) if entry.action == Action::Create => span.set { (brief(new)) },
+            (None, Some(new)) => { span.word { (t("added")) } " " ins { (brief(new)) } }
+            (Some(old), None) if entry.action == Action::Delete => span.set { (brief(old)) },
+            (Some(old), None) => { span.word { (t("removed")) } " " del { (brief(old)) } }
+            (None, None) => (moves(change)),
+        }
+        (redaction(change))
+    }
+}
+
+fn redaction(change: &Change) -> Markup {
+    html! {
+        @if let Some(redaction) = change.redaction {
+            " " span.tag {
+                @if redaction == Redaction::Partial { (t("partly masked")) } @else { (t(redaction.as_str())) }
+            }
+        }
+    }
+}
+
+fn moves(change: &Change) -> Markup {
+    html! {
+        @if change.moved.is_empty() { span.word { (t("changed")) } }
+        @else { span.word { (t("reordered")) } " " (change.moved.len()) " " (t("items")) }
+    }
+}
+
+/// Shows changes as the rows of a table with the columns field, before and after. `terms` are those of an empty
+/// query of the reader.
+pub(crate) fn change_rows<'c>(
+    model: &str,
+    changes: impl ExactSizeIterator<Item = &'c Change>,
+    labels: &Labels,
+    terms: &Terms,
+    space: &Space,
+) -> Markup {
+    let count = changes.len();
+    let shown = space.rows(count);
+    html! {
+        @for change in changes.take(shown) {
+            tr {
+                th scope="row" {
+                    a.path href=[by_path(terms, model, change)] {
+                        (short(change.path.as_str(), PATH))
+                    }
+                    @if let Some(label) = labels.label(model, &change.path) {
+                        span.note { (safe(&label)) }
+                    }
+                    (redaction(change))
+                }
+                @if change.old.is_none() && change.new.is_none() {
+                    td colspan="2" { (moves(change)) (move_list(change)) }
+                } @else {
+                    @let (old, new) = compared(change, space);
+                    td.before { (old) }
+                    td.after { (new) }
+                }
+            }
+        }
+        @if count > shown { tr { td.note colspan="3" { (more_rows(count - shown)) } } }
+    }
+}
+
+/// States that a table has more rows than the page.
+pub(crate) fn more_rows(count: usize) -> Markup {
+    html! { (t("And")) " " (super::value::grouped(count)) " " (t("more, which the JSON of this page has.")) }
+}
+
+fn move_list(change: &Change) -> Markup {
+    html! {
+        ul.plain {
+            @for step in change.moved.iter().take(MOVES) {
+                li {
+                    (short(audit_core::Path::from_segments(std::slice::from_ref(&step.item)).as_str(), PATH))
+                    ": " (t("position")) " " (step.from + 1) " → " (step.to + 1)
+                }
+            }
+            @if change.moved.len() > MOVES { li.note { (more_rows(change.moved.len() - MOVES)) } }
+        }
+    }
+}
+
+/// Shows both sides of a change. In two texts, the part that differs is marked.
+fn compared(change: &Change, space: &Space) -> (Markup, Markup) {
+    if let (Some(Value::String(old)), Some(Value::String(new))) = (&change.old, &change.new)
+        && is_comparable(old, new)
+        && space.has(old.len() + new.len())
+        && let Some([before, old, new, after]) = difference(old, new)
+    {
+        let side = |part: &str| {
+            html! {
+                span.block {
+                    (safe_block(before))
+                    @if !part.is_empty() { mark { (safe_block(part)) } }
+                    (safe_block(after))
+                }
+            }
+        };
+        return (html! { del { (side(old)) } }, html! { ins { (side(new)) } });
+    }
+    let absent = || html! { span.word { (t("absent")) } };
+    let (old, new) = (change.old.as_ref(), change.new.as_ref());
+    (
+        old.map_or_else(absent, |old| html! { del { (full(old, space)) } }),
+        new.map_or_else(absent, |new| html! { ins { (full(new, space)) } }),
+    )
+}
+
+fn is_comparable(old: &str, new: &str) -> bool {
+    let is_short = |text: &str| !text.is_empty() && text.len() <= 600;
+    is_short(old) && is_short(new)
+}
+
+/// Splits two texts into the common start, the parts that differ, and the common end; `None` if they
+/// have little in common.
+fn difference<'t>(old: &'t str, new: &'t str) -> Option<[&'t str; 4]> {
+    let start: usize = old
+        .chars()
+        .zip(new.chars())
+        .take_while(|(a, b)| a == b)
+        .map(|(a, _)| a.len_utf8())
+        .sum();
+    let end: usize = old[start..]
+        .chars()
+        .rev()
+        .zip(new[start..].chars().rev())
+        .take_while(|(a, b)| a == b)
+        .map(|(a, _)| a.len_utf8())
+        .sum();
+    let (old_end, new_end) = (old.len() - end, new.len() - end);
+    // A few equal characters in two different words are a coincidence.
+    if start + end == 0 || (start + end) * 3 < old.len().min(new.len()) {
+        return None;
+    }
+    Some([
+        &old[..start],
+        &old[start..old_end],
+        &new[start..new_end],
+        &old[old_end..],
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_part_that_differs_is_found() {
+        assert_eq!(
+            difference("bob@old.example", "bob@new.example"),
+            Some(["bob@", "old", "new", ".example"])
+        );
+        assert_eq!(difference("Mainz", "Bonn"), None);
+        assert_eq!(difference("aaa", "aaaa"), Some(["aaa", "", "a", ""]));
+        assert_eq!(difference("größe", "gräße"), Some(["gr", "ö", "ä", "ße"]));
+    }
+}

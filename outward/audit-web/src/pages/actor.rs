@@ -1,0 +1,59 @@
+//! What an actor did.
+
+use audit_core::{Cursor, Query};
+use maud::html;
+use serde_json::json;
+
+use super::Content;
+use super::listing::Listing;
+use crate::error::Failure;
+use crate::html::{Labels, Shown, entry_table, moment, short, timestamp};
+use crate::reader::Reader;
+use crate::request::{PageRequest, Route};
+use crate::texts::t;
+
+pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content, Failure> {
+    let id = request.params.require("id")?;
+    let query = Query::new().actor(id);
+    let first = reader.first(&query.clone().oldest_first())?;
+    let last = reader.first(&query.clone().newest_first())?;
+    let terms = reader.terms(&query);
+    let listing = Listing::read(reader, request, query.newest_first())?;
+    let (Some(first), Some(last)) = (first, last) else {
+        return Err(Failure::NotFound("actor"));
+    };
+    debug_assert!(
+        Cursor::of(&first) <= Cursor::of(&last),
+        "the first entry is the older one"
+    );
+    if request.is_json() {
+        let mut value = listing.json()?;
+        value["actor"] = json!(id);
+        value["first"] = json!(timestamp(first.timestamp));
+        value["last"] = json!(timestamp(last.timestamp));
+        return Ok(Content::json(&value));
+    }
+    let labels = Labels::of(reader.log());
+    let name = last.actor.as_ref().map_or(id, |actor| actor.name());
+    let shown = Shown {
+        caption: t("The entries of the actor, newest first"),
+        terms: &terms,
+        labels: &labels,
+        object: true,
+    };
+    let own = [("id", id)];
+    let main = html! {
+        div.head {
+            p.kicker { (t("Actor")) " " code { (short(id, 200)) } }
+            h1 { (short(name, 200)) }
+        }
+        p.lead { (t("Active from")) " " (moment(first.timestamp)) " " (t("to")) " " (moment(last.timestamp)) "." }
+        div.summary {
+            p { (listing.summary(Route::Actor, &own)) }
+            ul.tools { li { a href=[terms.link()] { (t("Search in these entries")) } } }
+        }
+        (entry_table(&listing.entries, &shown))
+        (listing.pager(Route::Actor, &own))
+    };
+    Ok(Content::html(name, main))
+}

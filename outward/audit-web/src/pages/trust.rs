@@ -1,0 +1,284 @@
+//! The store: its positions and removals, and on request a check of all of it.
+
+use std::sync::{PoisonError, TryLockError};
+
+use audit_core::health::{Health, Location};
+use audit_core::{DamageReport, LogEntry, Query, TrailStore};
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+use serde_json::{Value, json};
+
+use super::{Content, counted, entry_json};
+use crate::error::Failure;
+use crate::html::{
+    MAX_ROWS, actor, grouped, href, moment, more_rows, outcome, safe, search, short, timestamp,
+};
+use crate::reader::Reader;
+use crate::request::PageRequest;
+use crate::terms::Terms;
+use crate::texts::t;
+use crate::viewer::{Follower, Inner};
+
+/// The number up to which entries after the position of a follower are counted, and the number that
+/// is read at once.
+const MAX_LAG: usize = 1_000;
+const BATCH: usize = 16;
+
+/// The position of a follower, and the number of entries that were committed after it.
+struct Followed<'f> {
+    name: &'f str,
+    /// `None` if the position cannot be read; the reason is logged.
+    lag: Option<(String, usize)>,
+}
+
+pub(super) fn page(
+    viewer: &Inner,
+    reader: &Reader<'_>,
+    request: &PageRequest,
+) -> Result<Content, Failure> {
+    if !reader.grant.is_unrestricted() {
+        return Err(Failure::Forbidden(
+            "This page requires access to the complete trail.",
+        ));
+    }
+    let trail = reader.trail()?;
+    let version = trail.schema_version()?;
+    let position = trail.position()?;
+    let models = trail.models()?;
+    let facts = Facts::read(reader, trail)?;
+    let mut followers = Vec::new();
+    for follower in &viewer.followers {
+        reader.check_wanted()?;
+        followers.push(followed(trail, follower));
+    }
+    let health = match request.params.get("check") {
+        Some(_) => Some(check(viewer, reader)?),
+        None => None,
+    };
+    if request.is_json() {
+        let problems: Option<Vec<Value>> = health.as_ref().map(|health| {
+            let problems = health.problems.iter();
+            problems
+                .map(|problem| json!({"what": problem.what, "advice": problem.advice}))
+                .collect()
+        });
+        let followers: Vec<Value> = followers
+            .iter()
+            .map(|followed| {
+                let lag = followed.lag.as_ref();
+                json!({
+                    "name": followed.name,
+                    "position": lag.map(|(position, _)| position),
+                    "behind": lag.map(|(_, behind)| behind),
+                    "behind_is_minimum": lag.map(|(_, behind)| *behind >= MAX_LAG),
+                })
+            })
+            .collect();
+        return Ok(Content::json(&json!({
+            "schema_version": version,
+            "store": facts.description,
+            "position": position,
+            "oldest": facts.oldest.map(timestamp),
+            "last_removal": facts.removal.as_ref().map(entry_json).transpose()?,
+            "damaged": damaged_json(&facts.damaged),
+            "followers": followers,
+            "models": models,
+            "entries": health.as_ref().map(|health| health.entries),
+            "problems": problems,
+        })));
+    }
+    let main = html! {
+        h1 { (t("Store")) }
+        dl.facts.wide {
+            div { dt { (t("Store")) } dd { (short(&facts.description, 500)) } }
+            @if let Some(version) = version { div { dt { (t("Version of the tables")) } dd { (version) } } }
+            div { dt { (t("Position of the newest entry")) } dd { code { (position) } } }
+            div { dt { (t("Oldest entry")) } dd { @match facts.oldest { Some(time) => (moment(time)), None => (t("no entry")) } } }
+            div { dt { (t("Last recorded removal")) } dd { (removal(facts.removal.as_ref())) } }
+            @if !facts.damaged.rows.is_empty() { div { dt { (t("Damaged rows")) } dd { (damaged(&facts.damaged)) } } }
+            div {
+                dt { (t("Models")) }
+                dd {
+                    ul.inline {
+                        @for model in models.iter().filter(|model| !model.is_empty()).take(MAX_ROWS) { li { (short(model, 120)) } }
+                        @if models.len() > MAX_ROWS { li.note { (more_rows(models.len() - MAX_ROWS)) } }
+                    }
+                }
+            }
+        }
+        (follower_table(&followers))
+        @match &health {
+            Some(health) => (checked(health)),
+            None => {
+                p { (t("A check reads all entries and compares the columns of the store with them.")) }
+                p { a.button href=(href("trust", &[("check", "yes")])) { (t("Check the store now")) } }
+            }
+        }
+    };
+    Ok(Content::html(t("Store"), main))
+}
+
+/// The action of the entries that the command `auditlog prune` records.
+const REMOVAL: &str = "prune";
+
+/// Facts of the store that need no check.
+struct Facts {
+    description: String,
+    oldest: Option<DateTime<Utc>>,
+    /// The record of the last removal.
+    removal: Option<LogEntry>,
+    damaged: DamageReport,
+}
+
+impl Facts {
+    fn read(reader: &Reader<'_>, trail: &dyn TrailStore) -> Result<Self, Failure> {
+        let oldest = reader.first(&Query::new().oldest_first())?;
+        let removal = Query::new().action(REMOVAL.to_owned()).newest_first();
+        Ok(Self {
+            description: trail.description(),
+            oldest: oldest.map(|entry| entry.timestamp),
+            removal: reader.first(&removal)?,
+            damaged: damaged_rows(reader, trail),
+        })
+    }
+}
+
+/// Returns the damaged rows, for a reader without values by their keys: a description can have a value.
+fn damaged_rows(reader: &Reader<'_>, trail: &dyn TrailStore) -> DamageReport {
+    let mut report = trail.damaged();
+    if reader.grant.hides_values() {
+        for row in &mut report.rows {
+            row.detail.clear();
+        }
+    }
+    report
+}
+
+/// Shows the record of a removal, with its query and its number of entries.
+fn removal(record: Option<&LogEntry>) -> Markup {
+    let Some(record) = record else {
+        return html! { (t("none")) };
+    };
+    let id = record.id.to_string();
+    let text = |key: &str| record.additional_data.get(key).and_then(Value::as_str);
+    let count = record.additional_data.get("count").and_then(Value::as_u64);
+    html! {
+        a href=(href("entry", &[("id", &id)])) { (moment(record.timestamp)) }
+        " " (t("by")) " " (actor(record, &Terms::default())) (outcome(record))
+        @if let Some(count) = count { ": " (counted(usize::try_from(count).unwrap_or(usize::MAX), "entry", "entries")) }
+        @if let Some(query) = text("query") { " " code { (short(query, 240)) } }
+        br;
+        a href=[search(&Terms::default(), &Query::new().action(REMOVAL.to_owned()))] { (t("All recorded removals")) }
+    }
+}
+
+fn damaged(report: &DamageReport) -> Markup {
+    html! {
+        ul.plain {
+            @for row in report.rows.iter().take(MAX_ROWS) { li { code { (short(&row.key, 120)) } ": " (short(&row.detail, 240)) } }
+            @if report.rows.len() > MAX_ROWS { li { (more_rows(report.rows.len() - MAX_ROWS)) } }
+            @if report.more { li { (t("There are more damaged rows.")) } }
+        }
+    }
+}
+
+fn damaged_json(report: &DamageReport) -> Value {
+    let rows = report.rows.iter();
+    let rows: Vec<Value> = rows
+        .map(|row| json!({"key": row.key, "detail": row.detail}))
+        .collect();
+    json!({"rows": rows, "more": report.more})
+}
+
+/// Reads the position of a follower, and counts the entries after it.
+fn followed<'f>(trail: &dyn TrailStore, follower: &'f Follower) -> Followed<'f> {
+    let read = || -> Result<(String, usize), Box<dyn std::error::Error + Send + Sync>> {
+        let position = (follower.position)()?;
+        let (mut at, mut behind) = (position.clone(), 0);
+        while behind < MAX_LAG {
+            let batch = trail.committed_after(&at, BATCH)?;
+            if batch.entries.is_empty() {
+                break;
+            }
+            behind += batch.entries.len();
+            at = batch.next;
+        }
+        Ok((position.to_string(), behind))
+    };
+    let lag = read().inspect_err(|error| {
+        let name = audit_core::backend::escape_misleading(&follower.name);
+        log::error!(target: "auditlog::web", "the position of `{name}` cannot be read: {error}");
+    });
+    Followed {
+        name: &follower.name,
+        lag: lag.ok(),
+    }
+}
+
+fn follower_table(followers: &[Followed<'_>]) -> Markup {
+    html! {
+        @if !followers.is_empty() {
+            h2 { (t("Followers")) }
+            table.state {
+                caption.vh { (t("Programs that read the trail in the order of its commits")) }
+                thead { tr { th scope="col" { (t("Name")) } th scope="col" { (t("Behind the trail")) } th scope="col" { (t("Position")) } } }
+                tbody {
+                    @for Followed { name, lag } in followers {
+                        tr {
+                            th scope="row" { (safe(name)) }
+                            @match lag {
+                                None => td colspan="2" { strong.tag.bad { (t("not readable")) } " " (t("The log of the program has the reason.")) },
+                                Some((position, behind)) => {
+                                    td {
+                                        @if *behind == 0 { span.good { (t("up to date")) } }
+                                        @else if *behind >= MAX_LAG { (grouped(*behind)) " " (t("entries or more")) }
+                                        @else { (counted(*behind, "entry", "entries")) }
+                                    }
+                                    td { code { (position) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Reads all of the store. One check runs at a time, since it occupies a thread until its end.
+fn check(viewer: &Inner, reader: &Reader<'_>) -> Result<Health, Failure> {
+    let _running = match viewer.checking.try_lock() {
+        Ok(running) => running,
+        Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+        Err(TryLockError::WouldBlock) => {
+            return Err(Failure::Busy(
+                "A check of the store is running. Try again when it has ended.",
+            ));
+        }
+    };
+    Ok(reader.health()?)
+}
+
+fn checked(health: &Health) -> Markup {
+    let location = match &health.location {
+        Location::File(path) => path.as_str(),
+        Location::Database(name) => name.as_str(),
+        _ => t("memory of the process"),
+    };
+    html! {
+        h2 { (t("Check")) }
+        @if health.problems.is_empty() {
+            p.good { b { (t("No problem found.")) } " " (t("All")) " " (grouped(usize::try_from(health.entries).unwrap_or(usize::MAX))) " " (t("entries were read in this request.")) }
+        } @else {
+            ul.problem {
+                @for problem in health.problems.iter().take(MAX_ROWS) { li { b { (short(&problem.what, 500)) } " " (safe(problem.advice)) } }
+                @if health.problems.len() > MAX_ROWS { li { (more_rows(health.problems.len() - MAX_ROWS)) } }
+            }
+        }
+        dl.facts.wide {
+            div { dt { (t("Location")) } dd { (safe(location)) } }
+            div { dt { (t("Engine")) } dd { (health.engine.name) " " (safe(&health.engine.version)) } }
+            @for (name, value) in &health.engine.settings { div { dt { (name) } dd { (safe(value)) } } }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The page that a request names, its format and its parameters.
+
+use http::HeaderMap;
+use http::header::{ACCEPT, HeaderName};
+use http::request::Parts;
+use uuid::Uuid;
+
+use crate::error::Failure;
+use crate::texts::{self, Language, Selected};
+
+/// The longest query string of a URL, in bytes.
+pub(crate) const MAX_QUERY_STRING: usize = 8 * 1024;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// A page of the viewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Search,
+    Live,
+    /// The stream of the page `Live`, which is no page.
+    Events,
+    Entry,
+    Object,
+    Compare,
+    Blame,
+    Aggregate,
+    Actor,
+    Transaction,
+    Correlation,
+    Overview,
+    Export,
+    Schema,
+    Trust,
+    Help,
+}
+
+/// Every page.
+pub(crate) const ROUTES: [Route; 16] = [
+    Route::Search,
+    Route::Live,
+    Route::Events,
+    Route::Entry,
+    Route::Object,
+    Route::Compare,
+    Route::Blame,
+    Route::Aggregate,
+    Route::Actor,
+    Route::Transaction,
+    Route::Correlation,
+    Route::Overview,
+    Route::Export,
+    Route::Schema,
+    Route::Trust,
+    Route::Help,
+];
+
+impl Route {
+    /// Returns the name of the page in URLs.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Search => "search",
+            Self::Live => "live",
+            Self::Events => "events",
+            Self::Entry => "entry",
+            Self::Object => "object",
+            Self::Compare => "compare",
+            Self::Blame => "blame",
+            Self::Aggregate => "aggregate",
+            Self::Actor => "actor",
+            Self::Transaction => "transaction",
+            Self::Correlation => "correlation",
+            Self::Overview => "overview",
+            Self::Export => "export",
+            Self::Schema => "schema",
+            Self::Trust => "trust",
+            Self::Help => "help",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        ROUTES.into_iter().find(|route| route.name() == name)
+    }
+}
+
+/// The format of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Html,
+    Json,
+}
+
+/// A request for a page.
+#[derive(Clone, Debug)]
+pub(crate) struct PageRequest {
+    pub(crate) route: Route,
+    pub(crate) format: Format,
+    pub(crate) params: Params,
+    /// The id of the last event that a client of a live stream has received.
+    pub(crate) last_event: Option<Uuid>,
+}
+
+impl PageRequest {
+    /// Reads the path below the viewer's prefix, without its first `/`, and the query string.
+    /// Returns `None` if there is no such page.
+    ///
+    /// # Errors
+    /// Returns an error if a parameter occurs more than once.
+    pub(crate) fn read(
+        path: &str,
+        query: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Result<Option<Self>, Failure> {
+        let (name, format) = match path.strip_suffix(".json") {
+            Some(name) => (name, Format::Json),
+            None => (path, accepted_format(headers)),
+        };
+        let Some(route) = Route::named(name) else {
+            return Ok(None);
+        };
+        let params = Params::read(query.unwrap_or_default())?;
+        // A browser sends the header when it reconnects, and the script the parameter after a pause.
+        let header = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+        let last_event = header.or_else(|| params.get("last"));
+        let last_event = last_event.and_then(|id| id.parse().ok());
+        Ok(Some(Self {
+            route,
+            format,
+            params,
+            last_event,
+        }))
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Returns the links to the page in the other languages.
+    pub(crate) fn language_links(&self) -> Vec<(Language, String)> {
+        let mut others: Vec<_> = Language::ALL.into_iter().collect();
+        others.retain(|language| *language != texts::language());
+        let link = |language: Language| {
+            let mut params: Vec<_> = self.params.iter().collect();
+            params.retain(|(name, _)| *name != texts::PARAM);
+            params.push((texts::PARAM, language.code()));
+            (language, crate::html::href(self.route.name(), &params))
+        };
+        others.into_iter().map(link).collect()
+    }
+
+    /// Returns the link to the page as JSON. A form of fields is not a page.
+    pub(crate) fn json_link(&self) -> String {
+        let params: Vec<_> = self.params.iter().collect();
+        crate::html::href(&format!("{}.json", self.route.name()), &params)
+    }
+}
+
+/// Returns the language of a request.
+pub(crate) fn language(parts: &Parts) -> Selected {
+    let query = parts.uri.query().unwrap_or_default();
+    let mut params = form_urlencoded::parse(query.as_bytes());
+    let param = params.find(|(name, _)| name == texts::PARAM);
+    Selected::of(param.as_ref().map(|(_, value)| &**value), &parts.headers)
+}
+
+/// Returns JSON if the client accepts it and not HTML.
+pub(crate) fn accepted_format(headers: &HeaderMap) -> Format {
+    let accepts = |kind: &str| {
+        let mut values = headers.get_all(ACCEPT).iter();
+        values.any(|value| value.to_str().is_ok_and(|value| value.contains(kind)))
+    };
+    if accepts("application/json") && !accepts("text/html") {
+        Format::Json
+    } else {
+        Format::Html
+    }
+}
+
+/// Returns whether a browser sends the request on behalf of another site, other than by opening
+/// the page: as an image, a script, a frame or a fetch, which would record a view that the reader
+/// has not seen.
+///
+/// Browsers set the headers since 2023, and pages cannot change them
+/// ([Fetch Metadata](https://www.w3.org/TR/fetch-metadata/)).
+pub(crate) fn is_embedded_elsewhere(headers: &HeaderMap) -> bool {
+    let is = |name: &str, values: &[&str]| {
+        let mut found = headers.get_all(name).iter();
+        found.any(|value| values.iter().any(|wanted| value == wanted))
+    };
+    let is_foreign = is("sec-fetch-site", &["cross-site", "same-site"]);
+    // A navigation without a destination is that of a window.
+    let is_opened = is("sec-fetch-mode", &["navigate"])
+        && (is("sec-fetch-dest", &["document"]) || !headers.contains_key("sec-fetch-dest"));
+    is_foreign && !is_opened
+}
+
+/// The parameters of a URL, each at most once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// Reads a query string. Of a repeated parameter, the page and the record of its view could
+    /// contain different values, so it is an error.
+    fn read(query: &str) -> Result<Self, Failure> {
+        let mut params: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if params.iter().any(|(other, _)| *other == name) {
+                return Err(Failure::Parameter {
+                    name: shortened(&name).into(),
+                    message: "occurs more than once".to_owned(),
+                });
+            }
+            if params.len() == MAX_PARAMS {
+                return Err(Failure::Url("The URL has more than 50 parameters."));
+            }
+            params.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(params))
+    }
+
+    /// Returns the value of a parameter, unless it is empty.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.value(name).filter(|value| !value.is_empty())
+    }
+
+    /// Returns the value of a parameter, which may be empty.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.0.iter();
+        pairs
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Returns a parameter that the page needs.
+    pub(crate) fn require(&self, name: &'static str) -> Result<&str, Failure> {
+        self.get(name).ok_or_else(|| Failure::Parameter {
+            name: name.into(),
+            message: "is missing".to_owned(),
+        })
+    }
+
+    /// Returns a parameter as a value of another type, described by `expected` in an error.
+    pub(crate) fn parsed<T: std::str::FromStr>(
+        &self,
+        name: &'static str,
+        expected: &str,
+    ) -> Result<Option<T>, Failure> {
+        self.get(name)
+            .map(|text| {
+                text.trim().parse().map_err(|_| Failure::Parameter {
+                    name: name.into(),
+                    message: format!("must be {expected}, not `{}`", shortened(text)),
+                })
+            })
+            .transpose()
+    }
+
+    /// Returns the pairs, for the record of the view.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+}
+
+/// The highest number of parameters. A page has at most 12.
+const MAX_PARAMS: usize = 50;
+
+/// Returns the beginning of a text from a URL, for an error.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

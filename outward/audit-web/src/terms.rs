@@ -1,0 +1,142 @@
+//! The conditions of a query as text, to be added, replaced and removed by links.
+
+use std::sync::Arc;
+
+use audit_core::Query;
+
+use crate::conceal::Concealer;
+use crate::html::href;
+use crate::reader::{MAX_CONDITIONS, MAX_QUERY};
+use crate::request::Route;
+
+/// The conditions of a query of a reader, each as text.
+#[derive(Clone, Default)]
+pub(crate) struct Terms {
+    terms: Vec<String>,
+    /// Present if values are hidden from the reader.
+    concealer: Option<Arc<Concealer>>,
+}
+
+impl Terms {
+    /// Returns the terms of a query of a reader from whom values are hidden if there is a concealer.
+    pub(crate) fn of(query: &Query, concealer: Option<Arc<Concealer>>) -> Self {
+        Self {
+            terms: query.terms(),
+            concealer,
+        }
+    }
+
+    pub(crate) fn hides_values(&self) -> bool {
+        self.concealer.is_some()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().map(String::as_str)
+    }
+
+    /// Returns the text of the query.
+    pub(crate) fn text(&self) -> String {
+        self.terms.join(" ")
+    }
+
+    /// Returns whether the search for some text of these terms is one that the reader may ask for.
+    pub(crate) fn permits(&self, text: &str) -> bool {
+        if text.len() > MAX_QUERY || self.terms.len() > MAX_CONDITIONS {
+            return false;
+        }
+        let Some(concealer) = &self.concealer else {
+            return true;
+        };
+        let query = Query::parse(text);
+        query.is_ok_and(|query| concealer.guessing(&query).is_none())
+    }
+
+    /// Returns the link to the search for the terms; `None` if the reader may not ask for them.
+    pub(crate) fn link(&self) -> Option<String> {
+        let text = self.text();
+        self.permits(&text)
+            .then(|| href(Route::Search.name(), &[("q", &text)]))
+    }
+
+    /// Adds the conditions of a query. A condition replaces that of the same key, since the
+    /// language allows each key once.
+    pub(crate) fn with(&self, added: &Query) -> Self {
+        let mut terms = self.clone();
+        for term in added.terms() {
+            match key(&term) {
+                Some(key) if is_repeatable(key) => terms.terms.retain(|other| *other != term),
+                Some(replaced) => terms.terms.retain(|other| key(other) != Some(replaced)),
+                None => {}
+            }
+            terms.terms.push(term);
+        }
+        terms
+    }
+
+    /// Returns the terms without one of them.
+    pub(crate) fn without(&self, term: &str) -> Self {
+        self.retained(|other| other != term)
+    }
+
+    /// Returns the terms whose key is not one of some keys, such as groups.
+    pub(crate) fn without_keys(&self, keys: &[&str]) -> Self {
+        self.retained(|term| key(term).is_none_or(|key| !keys.contains(&key)))
+    }
+
+    fn retained(&self, condition: impl Fn(&str) -> bool) -> Self {
+        let mut terms = self.clone();
+        terms.terms.retain(|term| condition(term));
+        terms
+    }
+}
+
+/// Returns the key of a term; `None` for alternatives and negations.
+fn key(term: &str) -> Option<&str> {
+    if term.starts_with(['(', '"']) || term.starts_with("NOT ") {
+        return None;
+    }
+    term.split_once(':').map(|(key, _)| key)
+}
+
+fn is_repeatable(key: &str) -> bool {
+    matches!(key, "changed" | "changed_from" | "changed_to")
+}
+
+/// Quotes a value for the query language.
+pub(crate) fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(text: &str) -> Terms {
+        Terms::of(&Query::parse(text).expect("a query"), None)
+    }
+
+    #[test]
+    fn a_condition_replaces_that_of_its_key() {
+        let query = terms("model:User actor:alice (a OR b)");
+        let bob = query.with(&Query::new().actor("bob"));
+        assert_eq!(bob.text(), "model:User (text:a OR text:b) actor:bob");
+        let both = terms("changed:email").with(&Query::new().changed("phone"));
+        assert_eq!(both.text(), "changed:email changed:phone");
+    }
+
+    #[test]
+    fn hostile_values_stay_one_term() {
+        let name = "a\" OR model:\"Secret) NOT x\\";
+        let query = Query::new().actor(name);
+        let text = Terms::of(&query, None).text();
+        assert_eq!(
+            Query::parse(&text).expect("a query").filter(),
+            query.filter()
+        );
+        let text = format!("actor:{}", quoted(name));
+        assert_eq!(
+            Query::parse(&text).expect("a query").filter(),
+            query.filter()
+        );
+    }
+}

@@ -1,0 +1,212 @@
+//! What the pages show.
+
+use audit_core::{LogEntry, MemoryStore, Store};
+use http::{Request, StatusCode};
+use serde_json::json;
+
+use crate::sample::{alice, change, entry, foreign, id, log, own, paths, viewer};
+
+#[test]
+fn the_first_page_lists_entries_with_their_changes() {
+    let page = viewer(log(&own()), alice()).page("search");
+    for part in [
+        "<del>bob@old.example</del>",
+        "<ins>bob@new.example</ins>",
+        "ticket 4711",
+        "search?q=level%3A%3E%3Dinfo+actor%3Acarol",
+        "search?q=level%3A%3E%3Dinfo+changed%3Aemail",
+        "object?model=User&amp;key=42",
+        "denied",
+        "4 entries",
+        "Thursday, 1 January 2026",
+    ] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+}
+
+#[test]
+fn pages_follow_each_other_by_key_in_both_directions() {
+    let client = viewer(log(&own()), alice());
+    let ids = |path: &str| -> (Vec<String>, serde_json::Value) {
+        let page = client.json(path);
+        let entries = page["entries"].as_array().expect("a list").iter();
+        let ids = entries.map(|entry| entry["id"].as_str().expect("an id").to_owned());
+        (ids.collect(), page)
+    };
+    let (first, page) = ids("search.json?q=limit:3");
+    assert_eq!(first, [4, 3, 2].map(|number| id(number).to_string()));
+    assert_eq!(page["previous"], json!(null));
+    let next = page["next"].as_str().expect("a cursor");
+    let (second, page) = ids(&format!("search.json?q=limit:3&after={next}"));
+    assert_eq!(second, [id(1).to_string()]);
+    assert_eq!(page["next"], json!(null));
+    let previous = page["previous"].as_str().expect("a cursor");
+    let (back, page) = ids(&format!("search.json?q=limit:3&before={previous}"));
+    assert_eq!(back, first);
+    assert_eq!(page["previous"], json!(null));
+}
+
+#[test]
+fn counts_end_at_ten_thousand() {
+    let store = MemoryStore::new();
+    let template = entry(1, "update", "User", "42", "alice");
+    let mut entries: Vec<LogEntry> = Vec::new();
+    for number in 0..10_001_u128 {
+        let mut entry = template.clone();
+        entry.id = id(number);
+        entries.push(entry);
+    }
+    store.append(&entries).expect("appended");
+    let log = audit_core::AuditLog::builder().store(store).build();
+    let client = viewer(log, alice());
+    assert!(
+        client
+            .page("search?q=&count=yes")
+            .contains("more than 10,000 entries")
+    );
+    let page = client.page("search?q=");
+    assert!(page.contains("50 entries") && page.contains("count them"));
+}
+
+#[test]
+fn an_entry_shows_both_sides_and_where_they_differ() {
+    let page = viewer(log(&own()), alice()).page(&format!("entry?id={}", id(2)));
+    for part in [
+        "bob@<mark>old</mark>.example",
+        "bob@<mark>new</mark>.example",
+        "ticket 4711",
+        "correlation?id=req-1",
+        "transaction?id=00000000-0000-0000-0000-0000000000aa",
+        "aggregate?model=Company&amp;key=7",
+        "Stored form",
+    ] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+}
+
+#[test]
+fn an_object_has_its_state_in_each_version_and_at_each_time() {
+    let client = viewer(log(&own()), alice());
+    let object = "object.json?model=User&key=42";
+    let state = |more: &str| client.json(&format!("{object}{more}"))["state"].clone();
+    assert_eq!(state("")["email"], "bob@new.example");
+    assert_eq!(state("&version=1")["email"], "bob@old.example");
+    assert_eq!(state("&at=2026-01-01T11:30:00Z")["city"], "Mainz");
+    assert_eq!(state("&at=2026-01-01T12:30:00Z")["city"], "Bonn");
+    assert_eq!(state("&at=2025-12-31"), json!(null));
+    let page = client.page("object?model=User&key=42&at=2026-01-01T11:30:00Z");
+    assert!(
+        page.contains("Mainz") && page.contains("After version 1."),
+        "{page}"
+    );
+}
+
+#[test]
+fn versions_are_compared_and_fields_blamed() {
+    let client = viewer(log(&own()), alice());
+    let compared = client.json("compare.json?model=User&key=42&from=1&to=3");
+    assert_eq!(compared["changes"]["logins"], json!({"old": 0, "new": 5}));
+    assert_eq!(
+        compared["changes"]["city"],
+        json!({"old": "Mainz", "new": "Bonn"})
+    );
+    let parts = client.json("blame.json?model=User&key=42")["parts"].clone();
+    let city = parts
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|part| part["path"] == "city");
+    let city = city.expect("the city");
+    assert_eq!(city["actor"], "alice");
+    assert_eq!(city["reason"], "ticket 4711");
+    assert_eq!(city["value"], "Bonn");
+}
+
+#[test]
+fn the_form_leads_to_a_query() {
+    let client = viewer(log(&own()), alice());
+    let answer = client.get(
+        "search?fields=1&model=User&actor=Alice+Smith&since=&level=%3E%3Dwarning&rest=NOT+action%3Aaccess",
+    );
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        answer.header("location"),
+        "search?q=model%3AUser+actor%3A%22Alice+Smith%22+level%3A%3E%3Dwarning+NOT+action%3Aaccess"
+    );
+}
+
+#[test]
+fn every_page_is_html_and_json() {
+    let entries = [own(), foreign()].concat();
+    let client = viewer(log(&entries), alice());
+    for path in paths() {
+        let html = client.get(&path);
+        assert_eq!(html.status, StatusCode::OK, "{path}: {}", html.text);
+        if path.starts_with("export") {
+            continue;
+        }
+        assert!(html.text.starts_with("<!DOCTYPE html>"), "{path}");
+        assert_eq!(
+            html.header("content-type"),
+            "text/html; charset=utf-8",
+            "{path}"
+        );
+        let (page, query) = path.split_once('?').unwrap_or((&path, ""));
+        let by_name = client.get(&format!("{page}.json?{query}"));
+        let by_header = Request::get(format!("/{path}")).header("accept", "application/json");
+        let by_header = client.send(by_header.body(()).expect("a request"));
+        assert_eq!(by_name, by_header, "{path}");
+        assert_eq!(by_name.header("content-type"), "application/json", "{path}");
+        serde_json::from_str::<serde_json::Value>(&by_name.text).expect("JSON");
+    }
+}
+
+#[test]
+fn a_query_with_an_error_marks_it() {
+    let client = viewer(log(&own()), alice());
+    let answer = client.get("search?q=model:User actr:alice");
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(
+        answer.text.contains("did you mean `actor`?"),
+        "{}",
+        answer.text
+    );
+    assert!(
+        answer.text.contains("model:User <mark>a</mark>ctr:alice"),
+        "{}",
+        answer.text
+    );
+}
+
+#[test]
+fn a_long_value_is_folded() {
+    let mut long = entry(5, "update", "User", "42", "alice");
+    long.changes = [change("bio", None, Some(json!("x".repeat(1 << 20))))]
+        .into_iter()
+        .collect();
+    let client = viewer(log(&[long]), alice());
+    assert!(client.page("search").len() < 30_000);
+    let page = client.page(&format!("entry?id={}", id(5)));
+    assert!(
+        page.contains("1,048,576 characters") && page.len() < 400_000,
+        "{}",
+        page.len()
+    );
+}
+
+#[test]
+fn a_page_is_small_beside_its_rows() {
+    let client = viewer(log(&own()), alice());
+    let page = client.page("search");
+    let names = ["style.", "script.", "icon."].map(|stem| {
+        let start = page.find(stem).expect("a link");
+        page[start..].split('"').next().expect("a name").to_owned()
+    });
+    let assets: usize = names.iter().map(|name| client.page(name).len()).sum();
+    let rows = page
+        .find("<tbody>")
+        .zip(page.find("</tbody>"))
+        .expect("rows");
+    let frame = page.len() - (rows.1 - rows.0);
+    assert!(assets + frame <= 30 * 1024, "{assets} + {frame} bytes");
+}

@@ -1,0 +1,110 @@
+//! Views are recorded before they are shown.
+
+use std::sync::Arc;
+
+use audit_core::{Action, AuditLog, LogEntry, Query, Store};
+use audit_sqlite::{SqliteOptions, SqliteStore};
+use audit_web::{BuildError, Viewer};
+use http::StatusCode;
+
+use crate::sample::{Client, alice, company, own, paths};
+
+fn recorded(store: &Arc<SqliteStore>) -> Vec<LogEntry> {
+    let query = Query::of(Arc::<SqliteStore>::clone(store)).action(Action::Access);
+    query.all().expect("entries")
+}
+
+fn client(store: &Arc<SqliteStore>) -> Client {
+    let log = AuditLog::builder().store(Arc::clone(store)).build();
+    let viewer = Viewer::builder(log).authorize(|_| alice().scope(company()));
+    Client {
+        viewer: viewer.build().expect("a viewer"),
+    }
+}
+
+#[test]
+fn each_view_is_an_entry_with_the_reader_and_the_query() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(SqliteStore::open(folder.path().join("audit.db")).expect("a store"));
+    store.append(&own()).expect("appended");
+    let client = client(&store);
+    assert_eq!(recorded(&store).len(), 1, "the start");
+    for (number, path) in paths().iter().enumerate() {
+        let before = recorded(&store).len();
+        client.get(path);
+        let views = recorded(&store);
+        let shows_the_trail = !path.starts_with("help") && !path.starts_with("schema");
+        assert_eq!(
+            views.len(),
+            before + usize::from(shows_the_trail),
+            "{number}: {path}"
+        );
+    }
+    client.page("object?model=User&key=42&version=1");
+    let view = recorded(&store).pop().expect("a view");
+    assert_eq!(view.actor(), "alice");
+    assert_eq!(view.additional_data["command"], "web object");
+    assert_eq!(view.additional_data["parameters"]["key"], "42");
+    assert!(client.page("search").contains("views are recorded"));
+}
+
+#[test]
+fn a_trail_that_cannot_be_written_is_shown_only_on_request() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("audit.db");
+    SqliteStore::open(&file)
+        .expect("a store")
+        .append(&own())
+        .expect("appended");
+    let store = SqliteOptions::new()
+        .read_only()
+        .open(&file)
+        .expect("a store");
+    let log = AuditLog::builder().store(store).build();
+    let builder = || Viewer::builder(log.clone()).authorize(|_| alice());
+    let error = builder().build().expect_err("no viewer");
+    assert!(matches!(error, BuildError::Unrecorded { .. }), "{error}");
+    assert!(error.to_string().contains("`unrecorded`"), "{error}");
+    let client = Client {
+        viewer: builder().unrecorded().build().expect("a viewer"),
+    };
+    assert!(client.page("search").contains("views are not recorded"));
+    assert!(client.page("search").contains("bob@new.example"));
+}
+
+#[test]
+fn a_view_that_cannot_be_recorded_is_not_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("audit.db");
+    let store = Arc::new(SqliteStore::open(&file).expect("a store"));
+    store.append(&own()).expect("appended");
+    let client = client(&store);
+    client.page("search");
+    // Another program makes the trail one that takes no entries.
+    let connection = audit_sqlite::rusqlite::Connection::open(&file).expect("a database");
+    connection
+        .execute_batch(
+            "CREATE TRIGGER no_more BEFORE INSERT ON audit_entry \
+             BEGIN SELECT RAISE(ABORT, 'no more entries'); END",
+        )
+        .expect("a trigger");
+    let answer = client.get("search");
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!answer.text.contains("bob@"), "{}", answer.text);
+    assert!(!answer.text.contains("no more entries"), "{}", answer.text);
+}
+
+#[test]
+fn a_refused_request_is_not_a_view() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(SqliteStore::open(folder.path().join("audit.db")).expect("a store"));
+    store.append(&own()).expect("appended");
+    let client = client(&store);
+    let before = recorded(&store).len();
+    let repeated = client.get("search?q=actor:alice&q=actor:carol");
+    assert_eq!(repeated.status, StatusCode::BAD_REQUEST);
+    let embedded = http::Request::get("/search").header("sec-fetch-site", "cross-site");
+    let embedded = client.send(embedded.body(()).expect("a request"));
+    assert_eq!(embedded.status, StatusCode::FORBIDDEN);
+    assert_eq!(recorded(&store).len(), before);
+}
