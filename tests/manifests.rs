@@ -141,6 +141,33 @@ fn no_dependency_needs_a_newer_compiler_than_its_member_declares() {
     assert!(newer.is_empty(), "{newer:#?}");
 }
 
+/// Returns the crates of a package's normal dependencies with its default features, itself included.
+fn crates_of(package: &str) -> BTreeSet<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--edges=normal", "--prefix=none"])
+        .args(["--format={p}", "--package", package])
+        .current_dir(root.expect("the workspace"))
+        .output()
+        .expect("cargo runs");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let lines = text.lines().filter(|line| !line.is_empty());
+    lines
+        .map(|line| line.trim_end_matches(" (*)").to_owned())
+        .collect()
+}
+
+#[test]
+fn the_viewer_needs_at_most_20_crates_beyond_the_core() {
+    let (viewer, core) = (crates_of("audit-web"), crates_of("audit-core"));
+    assert!(core.len() > 10 && core.is_subset(&viewer), "{core:#?}");
+    // The viewer itself is not a dependency.
+    let beyond: Vec<_> = viewer.difference(&core).collect();
+    assert!(beyond.len() <= 21, "{beyond:#?}");
+}
+
 #[test]
 fn members_depend_on_each_other_so_that_they_can_be_published() {
     let members: BTreeSet<_> = published()
@@ -172,4 +199,29 @@ fn members_depend_on_each_other_so_that_they_can_be_published() {
             );
         }
     }
+}
+
+#[test]
+fn the_design_says_why_each_dependency_is_needed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let design = root.expect("the workspace").join("docs/design.md");
+    let design = std::fs::read_to_string(design).expect("UTF-8");
+    let tables = design.split("## Dependencies").nth(1).expect("a section");
+    let mut unnamed = BTreeSet::new();
+    let mut named = 0;
+    for package in packages().filter(|package| package["source"].is_null()) {
+        for dependency in package["dependencies"].as_array().expect("a list") {
+            let name = text(dependency, "name");
+            if !dependency["path"].is_null() {
+                continue;
+            }
+            if tables.contains(&format!("`{name}`")) {
+                named += 1;
+            } else {
+                unnamed.insert(format!("{name} of {}", text(package, "name")));
+            }
+        }
+    }
+    assert!(unnamed.is_empty(), "{unnamed:#?}");
+    assert!(named > 100, "only {named} dependencies were found");
 }

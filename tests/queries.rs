@@ -41,6 +41,45 @@ fn they_return_what_the_others_return() {
     assert!(matches!(error, Error::Query { .. }), "{error:?}");
 }
 
+#[test]
+fn times_are_chronos_the_systems_or_texts() {
+    use std::time::{Duration, SystemTime};
+
+    let audit = testing::capture();
+    let now = chrono::DateTime::<chrono::Utc>::from(SystemTime::now());
+    for (name, hours) in [("old", 3), ("new", 1)] {
+        let time = now - chrono::TimeDelta::hours(hours);
+        auditlog::event(name).at(time).record().unwrap();
+    }
+    let names = |query: Query| -> Vec<String> {
+        let found = query.all().unwrap().into_iter();
+        found.map(|entry| entry.action.to_string()).collect()
+    };
+    let query = || audit.log().query();
+    let system = SystemTime::now() - Duration::from_secs(2 * 3600);
+    assert_eq!(names(query().since("2h")), ["new"]);
+    assert_eq!(names(query().since(String::from("2h"))), ["new"]);
+    assert_eq!(names(query().since(system)), ["new"]);
+    assert_eq!(
+        names(query().since(now - chrono::TimeDelta::hours(2))),
+        ["new"]
+    );
+    assert_eq!(names(query().until("2h")), ["old"]);
+    assert_eq!(names(query().since("1d").until("now")), ["old", "new"]);
+
+    let typo = || query().since("2 hours");
+    let expected = "the query is invalid: `2 hours` is not a time; expected one such as \
+                    2h, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z";
+    assert_eq!(typo().all().unwrap_err().to_string(), expected);
+    let error = query().not(typo()).count().unwrap_err();
+    assert!(
+        matches!(error, Error::Store(StoreError::InvalidTime { .. })),
+        "{error:?}"
+    );
+    // The text of an invalid query is invalid too, and not that of all entries.
+    assert!(Query::parse(&typo().to_string()).is_err());
+}
+
 /// A store that answers when it is told to, or panics.
 #[derive(Debug)]
 struct Slow {

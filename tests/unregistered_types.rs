@@ -217,7 +217,7 @@ fn without_a_logger_warnings_go_to_standard_error() {
         1,
         "{printed}"
     );
-    assert_eq!(lines("a sink did not take entry"), 1, "{printed}");
+    assert_eq!(lines("a sink failed for the stored entry"), 1, "{printed}");
     assert_eq!(
         lines("the installed audit log was built without a store"),
         1,

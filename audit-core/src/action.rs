@@ -7,7 +7,19 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::parsed;
+
 /// The action on an object.
+///
+/// # Example: the four actions, and one of an application
+/// ```
+/// use auditlog::Action;
+///
+/// assert_eq!(Action::from("update"), Action::Update);
+/// assert_eq!(Action::from("approved"), Action::Custom("approved".into()));
+/// assert_eq!(Action::Update.verb(), "updated");
+/// assert_eq!(Action::Delete, "delete");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
@@ -25,14 +37,28 @@ pub enum Action {
 
 impl Action {
     /// Returns the action with this name: one of the four, or a custom one.
+    ///
+    /// # Example: without an allocation
+    /// ```
+    /// use auditlog::Action;
+    ///
+    /// const APPROVED: &str = "approved";
+    ///
+    /// assert_eq!(Action::named(APPROVED).as_str(), "approved");
+    /// assert_eq!(Action::named("delete"), Action::Delete);
+    /// ```
     pub fn named(name: impl Into<Cow<'static, str>>) -> Self {
         let name = name.into();
-        match &*name {
-            "create" => Self::Create,
-            "update" => Self::Update,
-            "delete" => Self::Delete,
-            "access" => Self::Access,
-            _ => Self::Custom(name),
+        Self::built_in(&name).unwrap_or(Self::Custom(name))
+    }
+
+    fn built_in(name: &str) -> Option<Self> {
+        match name {
+            "create" => Some(Self::Create),
+            "update" => Some(Self::Update),
+            "delete" => Some(Self::Delete),
+            "access" => Some(Self::Access),
+            _ => None,
         }
     }
 
@@ -85,7 +111,7 @@ impl PartialEq<&str> for Action {
 
 impl From<&str> for Action {
     fn from(name: &str) -> Self {
-        Self::named(name.to_owned())
+        Self::built_in(name).unwrap_or_else(|| Self::Custom(name.to_owned().into()))
     }
 }
 
@@ -111,11 +137,20 @@ impl Serialize for Action {
 
 impl<'de> Deserialize<'de> for Action {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::named)
+        parsed::deserialize(deserializer, "the name of an action")
     }
 }
 
 /// The outcome of an action.
+///
+/// # Example: names
+/// ```
+/// use auditlog::Outcome;
+///
+/// assert_eq!("Denied".parse::<Outcome>()?, Outcome::Denied);
+/// assert_eq!(Outcome::default().to_string(), "success");
+/// # Ok::<(), auditlog::ParseOutcomeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -6,12 +6,18 @@ use serde::{Deserialize, Serialize};
 
 /// The user, service or system that performed an action.
 ///
+/// Entries are found by [`id`](Self::id), so use a stable id, such as a primary key, and set the
+/// [`display`](Self::display) name for people to read. An unknown actor is `None` in
+/// [`LogEntry::actor`](crate::LogEntry#structfield.actor), not a system actor.
+///
 /// # Example: a user, and a service on behalf of a user
 /// ```
-/// use audit_core::{Actor, ActorKind};
+/// use auditlog::{Actor, ActorKind};
 ///
 /// let alice = Actor::from("alice");
 /// assert_eq!(alice.kind, ActorKind::User);
+/// let named = Actor::user("17").display("Alice");
+/// assert_eq!((named.id.as_str(), named.name()), ("17", "Alice"));
 /// let job = Actor::service("billing").on_behalf_of("alice");
 /// assert_eq!(job.to_string(), "billing on behalf of alice");
 /// ```

@@ -14,7 +14,7 @@ use log::Level;
 ///
 /// # Example: with and without a target and key-values
 /// ```
-/// use audit_core::critical;
+/// use auditlog::critical;
 ///
 /// let disk = "/dev/sda1";
 /// critical!("{disk} is full");

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{self, Deserializer, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::parsed;
 
 /// The severity of an entry or a log record.
 ///
@@ -12,13 +13,13 @@ use serde::{Deserialize, Serialize, Serializer};
 ///
 /// # Example: levels order, parse and print
 /// ```
-/// use audit_core::Level;
+/// use auditlog::Level;
 ///
 /// assert!(Level::Critical > Level::Error);
 /// assert_eq!("warn".parse::<Level>()?, Level::Warning);
 /// assert_eq!(Level::Warning.to_string(), "WARNING");
 /// assert_eq!(Level::Warning as u8, 30);
-/// # Ok::<(), audit_core::ParseLevelError>(())
+/// # Ok::<(), auditlog::ParseLevelError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -57,6 +58,14 @@ impl Level {
     }
 
     /// Returns the level with this number (10, 20, 30, 40 or 50).
+    ///
+    /// # Example: Python's numbers
+    /// ```
+    /// use auditlog::Level;
+    ///
+    /// assert_eq!(Level::from_number(40), Some(Level::Error));
+    /// assert_eq!(Level::from_number(35), None);
+    /// ```
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|level| *level as u8 == number)
     }
@@ -65,6 +74,17 @@ impl Level {
     ///
     /// `log` has no level above `Error`, so `Critical` maps to it. Records logged by this crate then
     /// have the key-value `severity = "CRITICAL"`.
+    ///
+    /// # Example: five levels on four
+    /// ```
+    /// use auditlog::Level;
+    ///
+    /// let levels: Vec<log::Level> = Level::ALL.into_iter().map(Level::to_log).collect();
+    /// assert_eq!(
+    ///     levels,
+    ///     [log::Level::Debug, log::Level::Info, log::Level::Warn, log::Level::Error, log::Level::Error]
+    /// );
+    /// ```
     pub const fn to_log(self) -> log::Level {
         match self {
             Self::Debug => log::Level::Debug,
@@ -118,21 +138,7 @@ impl Serialize for Level {
 
 impl<'de> Deserialize<'de> for Level {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct LevelVisitor;
-
-        impl Visitor<'_> for LevelVisitor {
-            type Value = Level;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a level such as \"INFO\"")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Level, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_str(LevelVisitor)
+        parsed::deserialize(deserializer, "a level such as \"INFO\"")
     }
 }
 

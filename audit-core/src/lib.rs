@@ -14,7 +14,9 @@ mod json;
 mod level;
 mod log;
 mod mask;
+mod misleading;
 mod one_line;
+mod parsed;
 mod path;
 mod pipeline;
 mod record;
@@ -39,7 +41,8 @@ pub use crate::context::{
 };
 pub use crate::entry::{ENTRY_FORMAT, LogEntry, ObjectRef, Source};
 pub use crate::error::{
-    Error, Missing, MissingReason, RegistrationError, Result, StoreError, TypedError, ValueError,
+    Error, Missing, MissingReason, ParseTimeError, RegistrationError, Result, StoreError,
+    TypedError, ValueError,
 };
 pub use crate::functions::{
     accessed, baseline, bulk, created, created_many, custom, deleted, deleted_many, described,
@@ -80,7 +83,8 @@ pub use crate::store::follow::{Batch, Follow, ParsePositionError, Position, Stor
 pub use crate::store::health;
 pub use crate::store::memory::MemoryStore;
 pub use crate::store::query::{
-    Cursor, Filter, Group, ParseCursorError, ParseQueryError, ParseTimeError, Query, parse_time,
+    Cancellation, Cursor, Filter, Group, ParseCursorError, ParseQueryError, Query, QueryTime,
+    parse_time,
 };
 pub use crate::store::trail::{DamageReport, DamagedRow, TrailStore};
 pub use crate::store::{AsyncStore, Page, Store, StoreFuture};
@@ -94,13 +98,17 @@ pub use crate::value::snapshot::{Snapshot, snapshot, try_snapshot};
 
 /// Items for authors of stores, database adapters, loggers and tools. Applications do not need them.
 pub mod backend {
+    pub use crate::entry::size::approximate_bytes;
     pub use crate::json::nesting::MAX_DEPTH;
+    pub use crate::misleading::{escape_misleading, is_misleading, table_cell};
     pub use crate::one_line::{OneLineWriter, is_forging};
     pub use crate::pipeline::receipt::Receipts;
     pub use crate::record::pending::IntoPending;
     pub use crate::store::follow::SequencePosition;
+    pub use crate::store::output_failed;
     pub use crate::store::projection;
     pub use crate::store::query::limit;
+    pub use crate::store::scan_objects;
     pub use crate::suggest::nearest;
 }
 
@@ -122,7 +130,7 @@ macro_rules! __derived {
     ($type:ty) => {};
 }
 
-/// What most programs import.
+/// Re-exports the items that most programs import.
 pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 

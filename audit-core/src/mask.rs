@@ -48,7 +48,7 @@ impl Mask {
     ///
     /// # Example: the forms
     /// ```
-    /// use audit_core::Mask;
+    /// use auditlog::Mask;
     ///
     /// assert_eq!(Mask::All.apply("secret"), "***");
     /// assert_eq!(Mask::FirstHalf.apply("secret"), "***ret");

@@ -1,9 +1,22 @@
 //! Text that stays on one line of a log.
+//!
+//! A name, a reason or an error text may contain a line break, or a character that changes the direction
+//! of writing, and then look like a line that the program never wrote. Everything that this workspace
+//! prints about an entry passes through [`OneLine`] or [`OneLineWriter`].
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
-/// Returns whether a character could make one line look like several, or like another one.
+/// Returns whether a character could make one line look like several, or like another one: a control
+/// character, a line or paragraph separator, or a bidirectional formatting character.
+///
+/// # Example: a line break and an override
+/// ```
+/// use auditlog::backend::is_forging;
+///
+/// assert!(is_forging('\n') && is_forging('\u{202e}'));
+/// assert!(!is_forging('é') && !is_forging(' '));
+/// ```
 pub fn is_forging(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -31,7 +44,18 @@ impl<T: Display> Display for OneLine<T> {
     }
 }
 
-/// Escapes the forging characters of what is written through it.
+/// Escapes the [forging](is_forging) characters of the text that is written through it, in Rust's
+/// notation.
+///
+/// # Example: a reason with a line break
+/// ```
+/// use std::fmt::Write;
+/// use auditlog::backend::OneLineWriter;
+///
+/// let mut line = String::new();
+/// write!(OneLineWriter(&mut line), "reason: {}", "moved\nroot deleted User 1").unwrap();
+/// assert_eq!(line, r"reason: moved\nroot deleted User 1");
+/// ```
 #[derive(Debug)]
 pub struct OneLineWriter<'w, W: ?Sized>(pub &'w mut W);
 

@@ -60,7 +60,7 @@ pub const fn action_levels(
     }
 }
 
-/// Which of the three actions are recorded; with `actions(..)` accesses are not.
+/// Returns the recorded actions, of these three; with `actions(..)` accesses are not recorded.
 pub const fn action_set(create: bool, update: bool, delete: bool) -> ActionSet {
     ActionSet {
         create,
@@ -82,7 +82,7 @@ pub trait Measured: Copy + Into<f64> {}
 #[diagnostic::do_not_recommend]
 impl<T: Copy + Into<f64>> Measured for T {}
 
-/// Whether two floats differ by no more than `tolerance`; NaN is within NaN.
+/// Returns whether two floats differ by no more than `tolerance`; NaN is within NaN.
 #[expect(clippy::float_cmp, reason = "equal infinities differ by NaN")]
 pub fn within<T: Measured>(old: T, new: T, tolerance: f64) -> bool {
     let (old, new): (f64, f64) = (old.into(), new.into());

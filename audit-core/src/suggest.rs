@@ -1,7 +1,16 @@
 //! Suggestions of similar names, for "did you mean".
 
-/// Returns the candidate most similar to `name`, if one is similar enough to be a likely
-/// misspelling.
+/// Returns the candidate most similar to `name`, if it is similar enough to be a likely misspelling: at
+/// most one edit for each three characters of the name, and one for a shorter name. Case is ignored.
+///
+/// # Example: a swapped letter
+/// ```
+/// use auditlog::backend::nearest;
+///
+/// let fields = ["id", "email", "address"];
+/// assert_eq!(nearest("emial", fields), Some("email"));
+/// assert_eq!(nearest("password", fields), None);
+/// ```
 pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     candidates
         .into_iter()
@@ -11,10 +20,11 @@ pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// Returns the optimal string alignment distance, ignoring case: the number of insertions,
-/// deletions, replacements and swaps of adjacent characters.
+/// Returns the optimal string alignment distance, ignoring case: the number of insertions, deletions,
+/// replacements and swaps of adjacent characters (Damerau 1964, without edits inside a swap). Takes time
+/// and memory in proportion to the product of the lengths.
 ///
-/// Not from `strsim`: the facade may have 20 crates in its tree, and it has them.
+/// The crate `strsim` is not used: the default tree of the facade has the 20 crates that it may have.
 fn distance(name: &str, candidate: &str) -> usize {
     let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
     let (a, b) = (lower(name), lower(candidate));

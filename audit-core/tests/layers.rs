@@ -7,9 +7,10 @@ use std::path::Path;
 
 /// The top-level modules of `src`, lowest layer first. The modules of one layer do not import each
 /// other.
-const LAYERS: [&[&str]; 13] = [
+const LAYERS: [&[&str]; 14] = [
+    &["parsed"],
     &["action", "actor", "level", "mask", "one_line", "suggest"],
-    &["critical", "json"],
+    &["critical", "json", "misleading"],
     &["path"],
     &["error"],
     &["change"],

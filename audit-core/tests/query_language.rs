@@ -62,7 +62,10 @@ fn errors_have_the_column() {
             "since:soon",
             "column 7: `soon` is not a time; expected one such as 2h, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z",
         ),
-        ("model:", "column 7: `model` lacks a value"),
+        (
+            "model:",
+            "column 7: `model` lacks a value; write it directly after the colon, without a space",
+        ),
         ("model:\"User", "column 7: unclosed quote"),
         (
             "parent:Company",
@@ -90,6 +93,87 @@ fn errors_have_the_column() {
         error.to_string().contains("expected one of model, object,"),
         "{error}"
     );
+}
+
+/// As texts, these would find nothing, and the reader would take that for an answer.
+#[test]
+fn conditions_of_other_languages_are_errors_that_name_the_condition() {
+    for (text, column, shown, condition) in [
+        ("actor=alice", 6, "actor=", "actor:"),
+        ("actor = alice", 7, "actor =", "actor:"),
+        ("actor =alice", 7, "actor =", "actor:"),
+        ("actor= alice", 6, "actor=", "actor:"),
+        ("model:User Actor=\"Alice Smith\"", 17, "Actor=", "actor:"),
+        ("(NOT action==update)", 12, "action==", "action:"),
+        ("actor!=alice", 6, "actor!=", "NOT actor:"),
+        ("actor <> alice", 7, "actor <>", "NOT actor:"),
+        ("level>=error", 6, "level>=", "level:>="),
+        ("level > info", 7, "level >", "level:>="),
+        ("level<error", 6, "level<", "level:<"),
+        ("since=2026-01-01T10:00", 6, "since=", "since:"),
+        ("until<2h", 6, "until<", "until:"),
+        ("user=alice", 5, "user=", "actor:"),
+        ("id=42", 3, "id=", "object:"),
+        ("from = 2h", 6, "from =", "since:"),
+    ] {
+        let error = Query::parse(text).expect_err(text);
+        let expected = format!(
+            "column {column}: `{shown}` is not a condition; write `{condition}` directly before the \
+             value, or use double quotes to search for the text"
+        );
+        assert_eq!(error.to_string(), expected, "{text}");
+    }
+    for (text, message) in [
+        (
+            "actor: alice",
+            "column 7: `actor` lacks a value; write it directly after the colon, without a space",
+        ),
+        (
+            "actor :alice",
+            "column 7: a key is missing before the colon; write a condition without spaces, as in \
+             `actor:alice`, or use double quotes to search for the text",
+        ),
+        (
+            "user:alice",
+            "column 1: unknown key `user`; did you mean `actor`?",
+        ),
+        (
+            "id:42",
+            "column 1: unknown key `id`; did you mean `object`?",
+        ),
+    ] {
+        let error = Query::parse(text).expect_err(text);
+        assert_eq!(error.to_string(), message, "{text}");
+    }
+}
+
+#[test]
+fn texts_that_look_like_other_conditions_are_searched() {
+    for (text, searched) in [
+        ("\"actor=alice\"", "actor=alice"),
+        ("text:actor=alice", "actor=alice"),
+        ("\"actor\" = alice", "actor = alice"),
+        ("actor \"=\" alice", "actor = alice"),
+        ("status=open", "status=open"),
+        ("a = b", "a = b"),
+        ("order<T>", "order<T>"),
+        ("model <b>", "model <b>"),
+        ("actor -> alice", "actor -> alice"),
+        ("actor's=x", "actor's=x"),
+    ] {
+        let query = parse(text);
+        assert_eq!(
+            query.filter(),
+            Query::new().text(searched).filter(),
+            "{text}"
+        );
+        let printed = query.to_string();
+        assert_eq!(parse(&printed).filter(), query.filter(), "{printed}");
+    }
+    // The value of a condition can contain signs.
+    let query = parse("actor:a=b object:x>=1 changed_to:level=error");
+    assert_eq!(query.filter().actor.as_deref(), Some("a=b"));
+    assert_eq!(query.filter().changed_to.len(), 1);
 }
 
 fn word() -> impl Strategy<Value = String> {
@@ -432,7 +516,8 @@ proptest! {
             prop_oneof![
                 Just("("), Just(")"), Just("OR"), Just("AND"), Just("NOT"), Just("NOT("),
                 Just("model:A"), Just("model:B"), Just("actor:f(x)"), Just("word"), Just("\"(\""),
-                Just("limit:5"), Just("level:<info"), Just("()"), Just("text:x"),
+                Just("limit:5"), Just("level:<info"), Just("()"), Just("text:x"), Just("actor"), Just("="),
+                Just("\"actor=a\""), Just("x=1"), Just("\"level\">=1"),
             ],
             0..12,
         )

@@ -88,7 +88,7 @@ pub(crate) enum Form {
     Set,
 }
 
-/// How a field's value is redacted.
+/// The redaction of a field's value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Redaction {
     None,

@@ -290,3 +290,80 @@ pub(crate) const MASK_NAMES: [(&str, &str); 4] = [
 
 /// The actions that have a level or can be left out.
 pub(crate) const ACTION_NAMES: [&str; 4] = ["create", "update", "delete", "access"];
+
+#[cfg(test)]
+mod tests {
+    use super::{SERDE_WORDS, Target, words};
+
+    /// The page of the derive.
+    const PAGE: &str = include_str!("../ATTRIBUTES.md");
+
+    /// Returns the headings of a level in a part of the page, each with the text below it.
+    fn sections<'p>(part: &'p str, level: &str) -> Vec<(&'p str, &'p str)> {
+        let mut is_code = false;
+        let mut starts = Vec::new();
+        let mut at = 0;
+        for line in part.split_inclusive('\n') {
+            is_code ^= line.starts_with("```");
+            match line
+                .strip_prefix(level)
+                .and_then(|rest| rest.strip_prefix(' '))
+            {
+                Some(heading) if !is_code => starts.push((at, heading.trim(), at + line.len())),
+                _ => {}
+            }
+            at += line.len();
+        }
+        let ends = starts.iter().skip(1).map(|(start, ..)| *start);
+        let ends = ends.chain([part.len()]);
+        let text = |((_, heading, start), end): (&(usize, &'p str, usize), usize)| {
+            (*heading, &part[*start..end])
+        };
+        starts.iter().zip(ends).map(text).collect()
+    }
+
+    fn section(heading: &str) -> &'static str {
+        let sections = sections(PAGE, "#");
+        let found = sections.iter().find(|(found, _)| *found == heading);
+        found.unwrap_or_else(|| panic!("no section `{heading}`")).1
+    }
+
+    #[test]
+    fn the_page_has_a_section_for_each_attribute_of_a_type_and_a_field() {
+        for (target, heading) in [
+            (Target::Container, "Attributes of a type"),
+            (Target::Field, "Attributes of a field"),
+        ] {
+            let mut sections = sections(section(heading), "##");
+            for word in words(target) {
+                let begins = |(heading, _): &(&str, &str)| {
+                    heading
+                        .strip_prefix('`')
+                        .and_then(|rest| rest.split_once('`'))
+                        .is_some_and(|(name, _)| name == word.name)
+                };
+                let at = sections.iter().position(begins);
+                let at = at.unwrap_or_else(|| panic!("{heading}: no `{}`", word.name));
+                let (_, text) = sections.remove(at);
+                let form = text.trim_start();
+                assert!(form.starts_with(&format!("`{}", word.name)), "{form}");
+                assert!(text.contains("Default"), "no default of `{}`", word.name);
+            }
+            // An attribute that does not exist.
+            assert_eq!(sections, [], "{heading}");
+        }
+    }
+
+    #[test]
+    fn the_page_lists_the_attributes_of_a_variant_and_of_serde() {
+        let variant = section("Attributes of a variant");
+        for word in words(Target::Variant) {
+            let link = format!("[`{}`]", word.name);
+            assert!(variant.contains(&link), "no {link}");
+        }
+        let serde = section("serde's attributes");
+        for word in SERDE_WORDS {
+            assert!(serde.contains(&format!("`{word}`")), "no `{word}`");
+        }
+    }
+}

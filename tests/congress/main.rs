@@ -46,6 +46,13 @@ fn main() {
             replay_on_sqlite(&folder)
         })
     };
+    #[cfg(feature = "archive")]
+    let on_archive = {
+        let folder = folder.clone();
+        Trial::test("congress_replay_on_an_archive", move || {
+            replay_on_archive(&folder)
+        })
+    };
     let on_postgres = Trial::test("congress_replay_on_postgres", move || {
         replay_on_postgres(&folder, &url.ok_or("no PostgreSQL server")?)
     });
@@ -53,6 +60,12 @@ fn main() {
         on_sqlite.with_ignored_flag(no_data),
         on_postgres.with_ignored_flag(no_data || no_server),
     ];
+    #[cfg(feature = "archive")]
+    let trials = {
+        let mut trials = trials;
+        trials.push(on_archive.with_ignored_flag(no_data));
+        trials
+    };
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Stops a server that was started.
     drop(server);
@@ -63,6 +76,37 @@ fn replay_on_sqlite(folder: &Path) -> Result<(), Failed> {
     let place = tempfile::tempdir()?;
     let file = place.path().join("congress.db");
     check(folder, || Ok(SqliteStore::open(&file)?))
+}
+
+/// Archives the trail, removes its first half from the store, and checks both together.
+#[cfg(feature = "archive")]
+fn replay_on_archive(folder: &Path) -> Result<(), Failed> {
+    use auditlog::archive::{
+        ArchiveOptions, ArchiveStore, Archiver, Federated, Location, Pruner, Verifier,
+    };
+
+    let scratch = tempfile::tempdir()?;
+    let hot = SqliteStore::open(scratch.path().join("congress.db"))?;
+    let log = AuditLog::builder().store(hot.clone()).build();
+    replay::record(&log, folder)?;
+    let location = Location::folder(scratch.path().join("archive"))?;
+    let options = ArchiveOptions::new().create(true).segment_entries(5_000);
+    let report = Archiver::new(hot.clone(), location.clone())
+        .options(options)
+        .run_once()?;
+    let verified = Verifier::new(&location).against(&hot).run()?;
+    if !verified.is_clean() || verified.entries != report.entries {
+        return Err(format!("{verified:?}").into());
+    }
+    let half = usize::try_from(report.entries / 2)?;
+    let middle = hot.query().limit(half).all()?.pop().ok_or("no entries")?;
+    let older = Query::new().until(middle.timestamp);
+    let pruned = Pruner::new(&hot, &location).matching(older).run()?;
+    if pruned.removed == 0 || hot.query().count()? + pruned.removed != report.entries {
+        return Err(format!("{pruned:?}").into());
+    }
+    let both = Federated::new(hot, ArchiveStore::open(location)?);
+    Oracle::read(&replay::oracle(folder))?.check(&AuditLog::builder().store(both).build())
 }
 
 fn replay_on_postgres(folder: &Path, url: &str) -> Result<(), Failed> {

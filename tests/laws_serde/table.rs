@@ -4,7 +4,7 @@
 fn rows() -> Vec<&'static str> {
     let text = include_str!("../../audit-derive/ATTRIBUTES.md");
     let table = text
-        .split_once("| attribute | what is recorded | `typed` |\n")
+        .split_once("| attribute or type | recorded form | `typed` |\n")
         .expect("the table")
         .1;
     let rows = table

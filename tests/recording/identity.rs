@@ -112,14 +112,26 @@ fn an_object_without_a_key_is_refused_however_it_is_recorded() {
         .record(),
         "Tag",
     );
-    for part in [rate(None, ""), rate(None, "a"), rate(Some(1), "")] {
+    for blank in [" ", "\t\n"] {
+        let tag = Tag {
+            id: blank.into(),
+            uses: 1,
+        };
+        is_refused(auditlog::created(&tag).record(), "Tag");
+    }
+    for part in [
+        rate(None, ""),
+        rate(None, "a"),
+        rate(Some(1), ""),
+        rate(Some(1), " "),
+    ] {
         is_refused(auditlog::created(&part).record(), "Rate");
     }
     assert!(audit.entries().is_empty());
     let message = auditlog::created(&user(None)).record().unwrap_err();
     assert_eq!(
         message.to_string(),
-        "the create of a `User` without a key cannot be recorded: record the object after the insert that gives it one"
+        "the create of a `User` without a key cannot be recorded: its identity is unset or blank; record the object after the insert that assigns the key"
     );
 }
 

@@ -57,6 +57,11 @@ fn options_name_fields_that_exist() {
         error.to_string(),
         "`User` has no field `address.stret`; did you mean `address.street`?"
     );
+    let error = auditlog::register_with::<User>(|o| o.snapshot(Every(0))).expect_err("no number");
+    assert_eq!(
+        error.to_string(),
+        "`User` cannot have a snapshot every 0 updates: use `Never`, or `Every(1)` or more"
+    );
     let error = auditlog::register_with::<User>(|o| o.actions(["creat"])).expect_err("a typo");
     assert!(error.to_string().contains("`creat`"), "{error}");
     assert!(
@@ -190,7 +195,7 @@ fn what_entries_are_found_by_cannot_be_hidden() {
         let error = error.expect_err(field);
         assert!(
             error.to_string().contains(&format!(
-                "`{field}` cannot be hidden: entries are found by it; mark it `#[audit(hash)]`"
+                "`{field}` is in the key, by which entries are found, so it cannot be hidden: mark it `#[audit(hash)]`"
             )),
             "{error}"
         );

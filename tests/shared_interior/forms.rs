@@ -1,7 +1,7 @@
 //! Types whose capture shows its parts in an object, in an array, or in no place of their own.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -236,7 +236,7 @@ fn decimals() {
         prices(3, 1, 1),
         prices(3, 1, 2),
     ]);
-    let sets = decimals.map(|one| BTreeSet::from([one, Decimal::TEN]));
+    let sets = decimals.map(|one| std::collections::BTreeSet::from([one, Decimal::TEN]));
     hold_everywhere(&sets);
 }
 

@@ -1,10 +1,10 @@
-//! Entries in transactions of diesel-async: the same as at the root of this crate, awaited.
+//! Entries in transactions of diesel-async: the items of the crate's root, as futures.
 //!
 //! # Example: a change and its entry
 #![cfg_attr(feature = "sqlite", doc = "```")]
 #![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
-//! use audit_core::{Query, Store as _};
 //! use audit_diesel::asynchronous::RecordIn as _;
+//! use auditlog::{Query, SqliteStore, Store as _};
 //! use diesel::SqliteConnection;
 //! use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 //! use diesel_async::{AsyncConnection, RunQueryDsl};
@@ -13,7 +13,7 @@
 //! # std::fs::create_dir_all(&folder)?;
 //! # let file = folder.join("app.db");
 //! // Once: the tables of the trail, beside those of the application.
-//! let trail = audit_sqlite::SqliteStore::options().shared_file().open(&file)?;
+//! let trail = SqliteStore::options().shared_file().open(&file)?;
 //!
 //! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
 //! # runtime.block_on(async {
@@ -22,8 +22,8 @@
 //! connection
 //!     .transaction(async |connection| {
 //!         diesel::sql_query("CREATE TABLE account (id INTEGER)").execute(connection).await?;
-//!         audit_core::event("migrated").record_in(connection).await?;
-//!         let mut unit = audit_core::unit();
+//!         auditlog::event("migrated").record_in(connection).await?;
+//!         let mut unit = auditlog::unit();
 //!         unit.event("charged").event("shipped");
 //!         unit.record_in(connection).await?; // one statement
 //!         diesel::QueryResult::Ok(())
@@ -81,8 +81,7 @@ impl<C: AsyncConnection<Backend: AuditBackend>> Target for C {
 /// diesel itself.
 ///
 /// # Errors
-/// [`Error::Conflict`] if another entry has the id of one of these, and whatever the database
-/// says.
+/// Returns the errors of [`append_in`](crate::append_in()) for diesel itself.
 pub async fn append_in(
     target: &mut (impl Target + Send),
     entries: &[LogEntry],

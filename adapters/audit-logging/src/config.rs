@@ -20,7 +20,7 @@ use crate::time::{Instant, TimeFormat};
 ///
 /// # Example: everything from debug up, with the time
 /// ```
-/// use audit_logging::{Level, basic_config, debug, info};
+/// use auditlog::logging::{Level, basic_config, debug, info};
 ///
 /// basic_config()
 ///     .level(Level::Debug)
@@ -28,7 +28,7 @@ use crate::time::{Instant, TimeFormat};
 ///     .init()?;
 /// debug!("starting");
 /// info!(port = 8080; "listening");
-/// # Ok::<(), audit_logging::LoggingError>(())
+/// # Ok::<(), auditlog::logging::LoggingError>(())
 /// ```
 pub fn basic_config() -> BasicConfig {
     BasicConfig::default()

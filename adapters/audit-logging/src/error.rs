@@ -88,10 +88,10 @@ impl fmt::Display for LoggingError {
                 f.write_str("`rotate` needs a file to rotate; add `filename`")
             }
             Self::RotationAtZero => {
-                f.write_str("a file of zero bytes holds no line; give `Rotation::size` more")
+                f.write_str("a log file cannot be rotated at 0 bytes; give `Rotation::size` the size of a file")
             }
             Self::File { path, source } => {
-                write!(f, "the log file {}: {source}", path.display())
+                write!(f, "the log file {} cannot be used: {source}", path.display())
             }
             Self::InUse { path } => write!(
                 f,
@@ -99,7 +99,7 @@ impl fmt::Display for LoggingError {
                  give each process a file, or add `.shared()`, which does not rotate",
                 path.display()
             ),
-            Self::Stream { source } => write!(f, "the stream: {source}"),
+            Self::Stream { source } => write!(f, "the output stream cannot be used: {source}"),
         }
     }
 }

@@ -9,12 +9,12 @@
 //! corresponds to
 //!
 //! ```
-//! use audit_logging::{Level, basic_config, warning};
+//! use auditlog::logging::{Level, basic_config, warning};
 //!
 //! # let disk = "sda1";
 //! basic_config().level(Level::Debug).format("{asctime} {levelname} {message}").init()?;
 //! warning!("disk {disk} is nearly full");
-//! # Ok::<(), audit_logging::LoggingError>(())
+//! # Ok::<(), auditlog::logging::LoggingError>(())
 //! ```
 //!
 //! With the `auditlog` crate and its feature `logging` this crate is `auditlog::logging`.

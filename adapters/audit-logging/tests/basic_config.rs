@@ -349,7 +349,7 @@ fn after_an_error_a_logger_can_be_set_up() {
             (basic_config().rotate(Rotation::daily()), "add `filename`"),
             (
                 basic_config().filename(&file).rotate(Rotation::size(0)),
-                "zero bytes",
+                "at 0 bytes",
             ),
         ];
         for (config, part) in cases {

@@ -14,7 +14,7 @@ use audit_logging::{BasicConfig, Level, LoggingError, Rotation, basic_config, in
 
 use crate::scratch::{CHILD, Directory, in_child};
 
-/// How many lines each of two processes writes.
+/// The number of lines that each of two processes writes.
 const LINES: usize = 10_000;
 
 fn config(folder: &str) -> BasicConfig {

@@ -1,4 +1,4 @@
-//! What SeaORM does without hooks, with an entry for each row.
+//! Bulk operations, for which SeaORM runs no hooks, with an entry for each row.
 //!
 //! Each function is one transaction, a savepoint inside the caller's: rows and entries come and
 //! go together. The entries are one [`Unit`](audit_core::Unit), written by one statement. Rows are
@@ -16,17 +16,17 @@ use sea_orm::{
 use crate::keys;
 use crate::target::RecordIn as _;
 
-/// How many rows a statement names by their keys.
+/// The number of rows that a statement names by their keys.
 const ROWS: usize = 200;
 
-/// How many values a statement inserts: SQLite takes 32,766.
+/// The number of values that a statement inserts: SQLite takes 32,766.
 const VALUES: usize = 30_000;
 
 /// Inserts rows and records each; returns them as they are stored. So many rows that a statement
 /// cannot take their values are inserted by several.
 ///
 /// # Errors
-/// Whatever the database says; then nothing is inserted or recorded.
+/// Returns the error of the database; then nothing is inserted or recorded.
 pub async fn insert_many<E, A, C>(
     connection: &C,
     rows: impl IntoIterator<Item = A>,
@@ -61,7 +61,7 @@ where
 /// the rows are read again.
 ///
 /// # Errors
-/// Whatever the database says; then nothing is updated or recorded.
+/// Returns the error of the database; then nothing is updated or recorded.
 pub async fn update_many<E, C>(
     connection: &C,
     matching: impl IntoCondition,
@@ -89,7 +89,8 @@ where
             .eq(new.iter().map(keys::of::<E>));
         if !same {
             return Err(DbErr::RecordNotFound(format!(
-                "a row of `{}` is gone after its update, or has another key",
+                "a row of `{}` was removed or got another key during its update, so no row was \
+                 changed: update keys with an active model",
                 E::Model::MODEL
             )));
         }
@@ -111,7 +112,7 @@ where
 /// has changed it, such as to mark it as deleted, that is recorded as an update.
 ///
 /// # Errors
-/// Whatever the database says; then nothing is deleted or recorded.
+/// Returns the error of the database; then nothing is deleted or recorded.
 pub async fn delete_many<E, C>(
     connection: &C,
     matching: impl IntoCondition,

@@ -1,4 +1,4 @@
-//! What the hooks of an audited model do, for those who write their own and call these too.
+//! The hooks of an audited model, for models that have hooks of their own and call these too.
 //!
 //! A model with hooks of its own calls all four functions, each as the last thing that its hook
 //! does: [`before_save`] runs the update itself, and [`after_delete`] records what
@@ -16,38 +16,37 @@ use crate::target::RecordIn as _;
 /// The model of an active model.
 type ModelOf<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
 
-/// Writes the four hooks of an active model whose `Model` is [`Auditable`], so that what they
-/// are run for is recorded in the current log's way and written through the same connection.
+/// Implements the four hooks of an active model whose `Model` is [`Auditable`]. They record its changes by
+/// the settings of the current log, through the connection of the change.
 ///
 /// Use it in place of `impl ActiveModelBehavior for ActiveModel {}`. A model with hooks of its
 /// own calls the functions of [`hooks`](crate::hooks) in them. The model must be registered, as
 /// for every entry.
 ///
-/// An entry is written after the statement that it tells of, and only if that has done it: what
-/// fails, or what a trigger or a policy of the database keeps from happening, has none, also where
-/// the transaction goes on.
+/// An entry is written after its statement, and only if the statement had an effect. A statement that
+/// fails, or that a trigger or a policy of the database suppresses, has no entry, even if the transaction
+/// continues.
 ///
 /// **Always pass a transaction.** SeaORM opens none around a hook and its statement: on a plain
-/// connection a change stays without its entry if that cannot be written.
+/// connection a change without an entry stays if the entry cannot be written.
 ///
 /// | call | recorded |
 /// |---|---|
 /// | `ActiveModel::insert` | yes, with generated keys and defaults |
 /// | `ActiveModel::update`, `save` | yes; see below |
-/// | `ActiveModel::update_without_returning` | yes; the result says that it affected no rows |
+/// | `ActiveModel::update_without_returning` | yes; the result reports no affected rows |
 /// | `ActiveModel::delete`, `Model::delete` | yes |
 /// | `ActiveModelEx::insert`, `update`, `save`, `delete` | as the same call of `ActiveModel`, for each of the nested rows too |
 /// | the links of a `via` relation, where `ActiveModelEx::delete` removes them or a save replaces them | **no**: SeaORM deletes them by `Junction::delete_many` |
 /// | `Entity::insert`, `insert_many`, `update`, `update_many`, `delete`, `delete_by_id`, `delete_many` | **no**: SeaORM runs no hooks; [`bulk`](crate::bulk) has functions that record |
 /// | statements of `execute_raw`, `execute_unprepared`, triggers, `ON DELETE CASCADE` | **no** |
 ///
-/// An update reads the row first, locked where the database can, updates it in `before_save`, and
-/// records what the database has made of it, generated columns included. SeaORM then has nothing
-/// left to update and reads the row once more. A deletion reads the row first, and afterwards
-/// whether it is gone. Where a trigger marks a row as deleted instead, the entry is that of an
-/// update.
+/// An update reads the row first, with a lock if the database has them, updates it in `before_save`, and
+/// records the row as the database has it then, generated columns included. SeaORM has nothing left to
+/// update and reads the row once more. A deletion reads the row before and after the statement. If a
+/// trigger marks the row as deleted instead of deleting it, the entry is an update.
 ///
-/// On PostgreSQL the role needs UPDATE on the table, also to delete: a row cannot be locked without.
+/// On PostgreSQL the role needs UPDATE on the table, also for deletions, since they lock the row.
 ///
 /// # Example: see the [crate](crate)
 #[macro_export]
@@ -110,7 +109,7 @@ macro_rules! audited {
 /// an entry can be written if the update succeeds and only then.
 ///
 /// # Errors
-/// If the row cannot be read or updated or the entry not be written.
+/// Returns an error if the row cannot be read or updated or the entry not be written.
 pub async fn before_save<A, C>(active: A, connection: &C, insert: bool) -> Result<A, DbErr>
 where
     A: ActiveModelBehavior + Send,
@@ -137,7 +136,7 @@ where
 /// Records an insert that happened; of an update, nothing more.
 ///
 /// # Errors
-/// If the entry cannot be written: roll the transaction back, which holds the row.
+/// Returns an error if the entry cannot be written: roll the transaction back, which holds the row.
 pub async fn after_save<E, C>(
     model: E::Model,
     connection: &C,
@@ -156,7 +155,7 @@ where
 /// Reads a row that is about to be deleted; [`after_delete`] records it.
 ///
 /// # Errors
-/// If the row cannot be read: SeaORM then does not delete.
+/// Returns an error if the row cannot be read: SeaORM then does not delete.
 pub async fn before_delete<A, C>(mut active: A, connection: &C) -> Result<A, DbErr>
 where
     A: ActiveModelTrait + Send,
@@ -178,7 +177,7 @@ where
 /// Records a deletion that happened, given what [`before_delete`] returned.
 ///
 /// # Errors
-/// If the entry cannot be written: roll the transaction back, in which the row is gone.
+/// Returns an error if the entry cannot be written: roll the transaction back, in which the row is gone.
 pub async fn after_delete<A, C>(active: A, connection: &C) -> Result<A, DbErr>
 where
     A: ActiveModelTrait + TryIntoModel<ModelOf<A>> + Send,
@@ -203,7 +202,7 @@ where
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lock {
     None,
-    /// Where the database can.
+    /// Locked if the database has such locks.
     Exclusive,
 }
 

@@ -1,27 +1,26 @@
-//! Entries of `auditlog` in transactions of SeaORM, hooks that make them, and functions for what
-//! runs no hooks.
+//! Entries of `auditlog` in transactions of SeaORM, hooks that record, and functions for bulk operations,
+//! for which SeaORM runs no hooks.
 //!
-//! A change and its entry are written in one transaction: they come and go together. The trail
-//! is one that a store made: `audit_postgres::PostgresStore`, or `audit_sqlite::SqliteStore` in
-//! the application's own file (`SqliteOptions::shared_file`). The store reads, checks and purges
-//! what is written here like its own.
+//! A change and its entry are written in one transaction, and committed or rolled back together. A store
+//! creates the trail: `auditlog::PostgresStore`, or `auditlog::SqliteStore` in the application's own file
+//! (`SqliteOptions::shared_file`). The store reads, checks and purges these entries like its own.
 //!
-//! Statements are prepared once for a connection, as SeaORM does with its own. Where the traits of
-//! another adapter are in scope too, `record_in` may be ambiguous (E0034): name the trait,
+//! Statements are prepared once for each connection, as SeaORM prepares other statements. With the traits
+//! of another adapter in scope, `record_in` may be ambiguous (E0034): name the trait,
 //! `audit_sea_orm::RecordIn::record_in(draft, &transaction)`.
 //!
-//! # Three ways
+//! # Three levels
 //!
-//! - [`RecordIn`]: `draft.record_in(&transaction)`, `unit.record_in(&transaction)`.
-//!   What is recorded is what you say, on PostgreSQL and SQLite.
-//! - [`audited!`]: hooks that record what `insert`, `update`, `save` and `delete` of an active
-//!   model do. SeaORM runs no hooks for other calls; [`audited!`] has the list.
+//! - [`RecordIn`]: `draft.record_in(&transaction)`, `unit.record_in(&transaction)`. The program makes
+//!   each entry, on PostgreSQL and SQLite.
+//! - [`audited!`]: hooks that record `insert`, `update`, `save` and `delete` of an active model. SeaORM
+//!   runs no hooks for other calls; [`audited!`] lists them.
 //! - [`bulk`]: `insert_many`, `update_many` and `delete_many`, which record each row.
 //!
 //! # Entities in the format of SeaORM 2
 //!
-//! `#[sea_orm::model]` copies what stands in `#[derive(..)]` and every attribute to `ModelEx`, whose
-//! relations are no tracked values. Give the derive and its attribute to the model alone:
+//! `#[sea_orm::model]` copies the derives and all attributes to `ModelEx`, whose relations cannot be
+//! tracked. Give the derive and its attribute to the model alone:
 //!
 //! ```
 //! mod user {
@@ -31,7 +30,7 @@
 //!     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 //!     #[sea_orm(
 //!         table_name = "user",
-//!         model_attrs(derive(audit_derive::Auditable), audit(model = "User", crate = audit_core))
+//!         model_attrs(derive(auditlog::Auditable), audit(model = "User"))
 //!     )]
 //!     pub struct Model {
 //!         #[sea_orm(primary_key)]
@@ -59,27 +58,27 @@
 //! #     impl ActiveModelBehavior for ActiveModel {}
 //! # }
 //!
-//! fn main() -> Result<(), audit_core::RegistrationError> {
-//!     // `#[audit(..)]` on a field would be copied too: say it here.
-//!     audit_core::register_with::<user::Model>(|user| user.exclude("password_hash"))?;
+//! fn main() -> Result<(), auditlog::RegistrationError> {
+//!     // `#[audit(..)]` on a field would be copied too, so set it here.
+//!     auditlog::register_with::<user::Model>(|user| user.exclude("password_hash"))?;
 //!     Ok(())
 //! }
 //! ```
 //!
 //! A field that is not a column, `#[sea_orm(ignore)]`, is not read from the database and would be
-//! recorded as its default: give it `#[audit(skip)]`, or exclude it as above.
+//! recorded with its default: mark it `#[audit(skip)]`, or exclude it as above.
 //!
 //! # Example: a model that is audited by itself
 //! ```
-//! use audit_core::{Query, Store as _};
+//! use auditlog::{Query, SqliteStore, Store as _};
 //! use sea_orm::entity::prelude::*;
 //! use sea_orm::{Set, TransactionTrait as _};
 //!
 //! mod account {
 //!     use sea_orm::entity::prelude::*;
 //!
-//!     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, audit_derive::Auditable)]
-//!     #[audit(model = "Account", crate = audit_core)]
+//!     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, auditlog::Auditable)]
+//!     #[audit(model = "Account")]
 //!     #[sea_orm(table_name = "account")]
 //!     pub struct Model {
 //!         #[sea_orm(primary_key)]
@@ -97,8 +96,8 @@
 //! # std::fs::create_dir_all(&folder)?;
 //! # let file = folder.join("app.db");
 //! // Once: the tables of the trail, beside those of the application.
-//! let trail = audit_sqlite::SqliteStore::options().shared_file().open(&file)?;
-//! audit_core::register::<account::Model>();
+//! let trail = SqliteStore::options().shared_file().open(&file)?;
+//! auditlog::register::<account::Model>();
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! # runtime.block_on(async {

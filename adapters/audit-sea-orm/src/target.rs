@@ -1,4 +1,4 @@
-//! What entries are written into.
+//! Targets of entries: connections and transactions of SeaORM.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -11,33 +11,18 @@ use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, RuntimeErr, Statement, Value};
 use uuid::Uuid;
 
-audit_sql::adapter_error!(DbErr);
+audit_sql::adapter_error!(DbErr, |error| DbErr::TryIntoErr {
+    from: "audit draft",
+    into: "audit entry",
+    source: Arc::new(error),
+});
 audit_sql::adapter_traits!(async &(impl Target + Sync));
-
-/// So that `?` works where a function returns the driver's error: what the driver said, and for
-/// an entry that could not be made a [`DbErr::TryIntoErr`] with the reason as its source.
-impl From<Error> for DbErr {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Conflict {
-                source: Some(source),
-                ..
-            }
-            | Error::Write { source, .. }
-            | Error::Driver(source) => source,
-            error => Self::TryIntoErr {
-                from: "audit draft",
-                into: "audit entry",
-                source: Arc::new(error),
-            },
-        }
-    }
-}
 
 /// A transaction of SeaORM, or a connection; of PostgreSQL also one of these [`in_schema`].
 #[diagnostic::on_unimplemented(
     message = "entries of `audit-sea-orm` cannot be written into `{Self}`",
-    label = "neither a transaction nor a connection of SeaORM"
+    label = "neither a transaction nor a connection of SeaORM",
+    note = "begin a transaction, and record in `&transaction`"
 )]
 pub trait Target {
     /// Writes entries by one statement.
@@ -51,17 +36,17 @@ impl<C: ConnectionTrait> Target for C {
     }
 }
 
-/// A transaction, and the schema in which the trail lies; [`in_schema`] makes it.
+/// A transaction, and the schema of the trail; made by [`in_schema`].
 #[derive(Clone, Copy, Debug)]
 pub struct InSchema<'s, C> {
     schema: &'s Schema,
     connection: &'s C,
 }
 
-/// Names the schema of PostgreSQL in which the trail lies, where the connection's search path
-/// does not have it: `draft.record_in(&in_schema(&schema, &transaction))`.
+/// Names the schema of a trail that is not in the connection's search path:
+/// `draft.record_in(&in_schema(&schema, &transaction))`. For PostgreSQL.
 ///
-/// Hooks find the trail by the search path only: `ConnectOptions::set_schema_search_path`.
+/// Hooks find the trail by the search path alone: `ConnectOptions::set_schema_search_path`.
 pub fn in_schema<'s, C: ConnectionTrait>(schema: &'s Schema, connection: &'s C) -> InSchema<'s, C> {
     InSchema { schema, connection }
 }
@@ -72,17 +57,19 @@ impl<C: ConnectionTrait> Target for InSchema<'_, C> {
     }
 }
 
-/// Writes entries into the caller's transaction: they are kept if it commits and gone if it
-/// rolls back. All are written, by one statement, or none; one that is there already with the
-/// same content counts as written.
+/// Writes entries into the caller's transaction, and is a transaction of its own outside any.
 ///
-/// PostgreSQL's trail is found by the connection's search path, unless [`in_schema`] names its
-/// schema. The role needs what `audit_postgres::Roles` gives a writer: INSERT on `audit_entry`, and
-/// for more than one entry EXECUTE on `audit_append`. Outside a transaction the call is one of its own.
+/// All entries are written by one statement, or none. They are committed or rolled back with the
+/// transaction. An entry that is stored already with the same content counts as written.
+///
+/// On PostgreSQL the trail is the one in the connection's search path, unless [`in_schema`] names its
+/// schema. The role needs the rights of a writer of `auditlog::postgres::Roles`: INSERT on `audit_entry`,
+/// and for more than one entry EXECUTE on `audit_append`.
 ///
 /// # Errors
-/// [`Error::Conflict`] if another entry has the id of one of these, [`StoreError::Unsupported`]
-/// for a database that can have no trail, and whatever the database says.
+/// - Returns [`Error::Conflict`] if another entry has the id of one of the given entries.
+/// - Returns [`Error::Entry`] for a database other than PostgreSQL and SQLite.
+/// - Returns [`Error::Write`] if the database rejects the entries.
 pub async fn append_in(target: &(impl Target + Sync), entries: &[LogEntry]) -> Result<(), Error> {
     target.append(entries).await
 }
@@ -129,20 +116,20 @@ async fn append_postgres(
     Ok(())
 }
 
-/// Tells a conflict in PostgreSQL from other failures.
+/// Converts an error of PostgreSQL.
 fn failure(error: DbErr) -> Error {
-    let conflict = said_by(&error).and_then(|said| postgres::conflict(said.message()));
+    let conflict = cause(&error).and_then(|cause| postgres::conflict(cause.message()));
     failed(conflict, error)
 }
 
-/// Makes an error of what SeaORM said; with an id, that is taken.
+/// Converts an error of SeaORM; with an id, into a conflict.
 fn failed(taken: Option<Uuid>, error: DbErr) -> Error {
     if let Some(id) = taken {
         let source = Some(error);
         return Error::Conflict { id, source };
     }
-    let said = said_by(&error);
-    let hint = said.and_then(|said| audit_sql::hint(said.code().as_deref(), said.message()));
+    let cause = cause(&error);
+    let hint = cause.and_then(|cause| audit_sql::hint(cause.code().as_deref(), cause.message()));
     Error::Write {
         source: error,
         hint,
@@ -164,7 +151,7 @@ async fn append_sqlite(
     let Err(error) = connection.execute_raw(statement(sqlite::APPEND)).await else {
         return Ok(());
     };
-    if !said_by(&error).is_some_and(|said| sqlite::is_conflict(said.message())) {
+    if !cause(&error).is_some_and(|cause| sqlite::is_conflict(cause.message())) {
         return Err(failed(None, error));
     }
     let found = connection
@@ -176,8 +163,8 @@ async fn append_sqlite(
     Err(failed(id, error))
 }
 
-/// Returns what the database said of a failed statement.
-fn said_by(error: &DbErr) -> Option<&dyn DatabaseError> {
+/// Returns the error of the database, if it is one.
+fn cause(error: &DbErr) -> Option<&dyn DatabaseError> {
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
         error
     else {

@@ -1,25 +1,22 @@
-//! MySQL and MariaDB.
+//! A trail in MySQL and MariaDB.
 //!
-//! There is no store for them yet: [`create_trail`] makes the tables, entries are written into
-//! transactions as with every driver, and [`entries_after`] reads them in order, such as to
-//! follow the trail into a store that answers questions. With SQL, the view `audit_log` shows
-//! them; on MariaDB it shows no changes of an entry that is nested deeper than 32. docs/format.md
-//! describes the tables.
+//! There is no store for them yet. [`create_trail`] creates the tables, `record_in` writes entries into
+//! transactions as with every driver, and [`entries_after`] reads them in order, such as to copy them into
+//! a store that can be queried. With SQL, read the view `audit_log`; on MariaDB it shows no changes of an
+//! entry that is nested deeper than 32. docs/format.md describes the tables.
 //!
-//! MariaDB from 10.6 and MySQL from 8.0.29 have what the statements need. The tests run on
-//! MariaDB 10.11.
+//! The statements need MariaDB 10.6 or MySQL 8.0.29, or later. The tests run on MariaDB 10.11.
 //!
-//! Triggers refuse a change of an entry, and a DELETE in a session that has not set
-//! `@auditlog_retention` to 1. They keep accidents away, and not TRUNCATE, nor an owner who
-//! wants to change the trail: grant the application INSERT, SELECT and UPDATE on `audit_entry`,
-//! SELECT on `audit_schema`, and nothing else. UPDATE is for the check of an id that is there
-//! already; the trigger refuses every other.
+//! Triggers refuse every change of an entry, and a DELETE in a session that has not set
+//! `@auditlog_retention` to 1. They prevent accidents; they do not refuse TRUNCATE, and the owner of the
+//! tables can remove them. Grant the application INSERT, SELECT and UPDATE on `audit_entry`, SELECT on
+//! `audit_schema`, and nothing else. The insertion of a stored id needs UPDATE; the trigger refuses all
+//! other updates.
 //!
-//! The trail is that of the database that is chosen when an entry is written, whatever character
-//! set the connection has. So that this holds after a `USE`, the statement is prepared for each
-//! call anew, which is one more exchange with the server. It is a single packet: entries that are
-//! together longer than the server's `max_allowed_packet`, 16 MB or more by default, fail as a
-//! whole, and the server may close the connection; write them in several calls.
+//! Entries are written to the current database of the connection, in any character set. The statement is
+//! prepared for each call, so it also follows a `USE`; that costs one more exchange with the server. It is
+//! a single packet: if the entries are together longer than the server's `max_allowed_packet`, 16 MB or
+//! more by default, none is written, and the server may close the connection. Write them in several calls.
 //!
 //! # Example: a change and its entry
 //! ```no_run
@@ -32,7 +29,7 @@
 //!
 //! let mut transaction = connection.begin().await?;
 //! sqlx::query("UPDATE account SET balance = balance - 1").execute(&mut *transaction).await?;
-//! audit_core::event("charged").record_in(&mut transaction).await?;
+//! auditlog::event("charged").record_in(&mut transaction).await?;
 //! transaction.commit().await?;
 //!
 //! let trail = mysql::entries_after(&mut connection, None, 100).await?;
@@ -71,23 +68,23 @@ impl Target for MySqlConnection {
     }
 }
 
-/// Makes the trail's tables in the connection's database, if they do not exist. Several
+/// Creates the trail's tables in the connection's database, if they do not exist. Several
 /// processes may do so at the same time.
 ///
-/// Not for a transaction: these statements commit it, as DDL does on MySQL. The role needs ALTER,
+/// Do not call it in a transaction: the statements commit it, as DDL does on MySQL. The role needs ALTER,
 /// CREATE, CREATE VIEW, DROP, INSERT, SELECT and TRIGGER on the database, and SUPER where the
 /// server writes a binary log and its variable `log_bin_trust_function_creators` is 0.
 ///
-/// The session holds a lock meanwhile. If this is cancelled, close the connection, which releases
-/// it: others wait for it and then find the database busy.
+/// The session holds a lock meanwhile. If the future is dropped, close the connection, which releases the
+/// lock: other sessions wait for it and then return [`StoreError::Busy`].
 ///
 /// # Errors
-/// [`StoreError::Unsupported`] if the connection has no database, or the role may make no triggers
-/// since the server writes a binary log,
-/// [`StoreError::Foreign`] if tables of another program have the trail's names,
-/// [`StoreError::NewerSchema`] if a later version of this library made them,
-/// [`StoreError::Busy`] if another process has been making them for ten seconds, and whatever
-/// the server says.
+/// - Returns [`StoreError::Unsupported`] if the connection has no current database, or the role may not
+///   create triggers because the server writes a binary log.
+/// - Returns [`StoreError::Foreign`] if tables of another program have the trail's names.
+/// - Returns [`StoreError::NewerSchema`] if a later version of this library made the tables.
+/// - Returns [`StoreError::Busy`] if another process creates them for more than 10 s.
+/// - Returns [`StoreError::Backend`] with other errors of the server.
 pub async fn create_trail(connection: &mut MySqlConnection) -> Result<(), StoreError> {
     let name: Option<String> = sqlx::query_scalar("SELECT CONVERT(DATABASE() USING utf8mb4)")
         .fetch_one(&mut *connection)
@@ -95,8 +92,8 @@ pub async fn create_trail(connection: &mut MySqlConnection) -> Result<(), StoreE
         .map_err(|error| StoreError::backend("the server", error))?;
     let Some(name) = name else {
         return Err(StoreError::Unsupported {
-            operation: "make its tables where no database is chosen: name one in the \
-                        connection's URL",
+            operation: "create its tables, as the connection has no current database: name one in \
+                        its URL",
         });
     };
     let place = format!("database `{name}`");
@@ -108,7 +105,7 @@ pub async fn create_trail(connection: &mut MySqlConnection) -> Result<(), StoreE
         })
 }
 
-/// What the server says, or what it means for a store.
+/// The error of the server, or its meaning for a store.
 enum Failure {
     Store(StoreError),
     Driver(sqlx::Error),
@@ -173,7 +170,7 @@ async fn create(connection: &mut MySqlConnection, place: &str) -> Result<(), Fai
     Ok(())
 }
 
-/// Says what to do where the server lets nobody make triggers but who may do everything.
+/// Converts the error of a server on which only superusers may create triggers.
 fn about_triggers(error: sqlx::Error) -> Failure {
     let number = error
         .as_database_error()
@@ -182,8 +179,8 @@ fn about_triggers(error: sqlx::Error) -> Failure {
     if number != Some(NO_TRIGGERS) {
         return error.into();
     }
-    let operation = "make its triggers with this role: the server writes a binary log, so that it \
-        needs SUPER, or the server `log_bin_trust_function_creators = 1`";
+    let operation = "create its triggers with this role, as the server writes a binary log: grant SUPER \
+        to the role, or set `log_bin_trust_function_creators = 1` on the server";
     StoreError::Unsupported { operation }.into()
 }
 
@@ -191,7 +188,7 @@ fn about_triggers(error: sqlx::Error) -> Failure {
 async fn is_there(connection: &mut MySqlConnection, place: &str) -> Result<bool, Failure> {
     const ALONE: &str = "it has `audit_entry` or `audit_log`, and no `audit_schema` that this \
         role may read";
-    const OTHER: &str = "`audit_schema` in it is of another program";
+    const OTHER: &str = "`audit_schema` in it belongs to another program";
     let foreign = |found: &str| StoreError::Foreign {
         location: place.to_owned(),
         found: found.to_owned(),
@@ -216,7 +213,7 @@ async fn is_there(connection: &mut MySqlConnection, place: &str) -> Result<bool,
     let version = sqlx::query("SELECT version, program FROM audit_schema")
         .fetch_optional(connection)
         .await?;
-    // Without a version, whoever made the tables has not finished.
+    // Without a version, the creation of the tables was not completed.
     let Some(row) = version else {
         return Ok(false);
     };
@@ -242,7 +239,7 @@ async fn is_there(connection: &mut MySqlConnection, place: &str) -> Result<bool,
 /// appear before a place that was read already.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] if an entry cannot be read, and whatever the server says.
+/// Returns [`StoreError::Corrupt`] if an entry cannot be read, and the error of the server.
 pub async fn entries_after(
     connection: &mut MySqlConnection,
     after: Option<Cursor>,

@@ -25,7 +25,7 @@ impl Changes {
     /// ```
     /// use serde_json::json;
     ///
-    /// let changes = audit_core::diff(&json!({"a": 1, "b": 1}), &json!({"a": 2, "b": 2}));
+    /// let changes = auditlog::diff(&json!({"a": 1, "b": 1}), &json!({"a": 2, "b": 2}));
     /// let mut state = json!({"a": 1, "b": 7});
     /// let error = changes.apply(&mut state).unwrap_err();
     /// assert_eq!(error.to_string(), "the changes do not apply: `b` is 7, expected 1");
@@ -78,6 +78,15 @@ impl Changes {
 
     /// Returns every value of a state that differs from the old value of its change; none if
     /// [`apply`](Self::apply) would succeed.
+    ///
+    /// # Example: would the changes apply?
+    /// ```
+    /// use serde_json::json;
+    ///
+    /// let changes = auditlog::diff(&json!({"a": 1}), &json!({"a": 2}));
+    /// assert!(changes.conflicts(&json!({"a": 1})).is_empty());
+    /// assert_eq!(changes.conflicts(&json!({"a": 3})).len(), 1);
+    /// ```
     pub fn conflicts(&self, state: &Value) -> Vec<Conflict> {
         self.resolve(state).1
     }
@@ -92,7 +101,7 @@ impl Changes {
     /// ```
     /// use serde_json::json;
     ///
-    /// let changes = audit_core::diff(&json!({"a": 1, "b": 1}), &json!({"a": 2, "b": 2}));
+    /// let changes = auditlog::diff(&json!({"a": 1, "b": 1}), &json!({"a": 2, "b": 2}));
     /// // Later `b` is set again and `c` is added.
     /// let mut state = json!({"a": 2, "b": 3, "c": 0});
     ///
@@ -101,7 +110,7 @@ impl Changes {
     /// assert_eq!(undo.conflicts[0].to_string(), "`b` is 3, expected 2");
     /// undo.changes.apply(&mut state)?;
     /// assert_eq!(state, json!({"a": 1, "b": 3, "c": 0}));
-    /// # Ok::<(), audit_core::ApplyError>(())
+    /// # Ok::<(), auditlog::ApplyError>(())
     /// ```
     pub fn rebase(&self, state: &Value) -> Rebase {
         let (edit, found) = self.resolve(state);
@@ -116,7 +125,19 @@ impl Changes {
     }
 }
 
-/// The error of applying changes to a state that has changed since.
+/// The error of applying changes to a state that has changed since: all values that differ.
+///
+/// # Example: two values that differ
+/// ```
+/// use auditlog::ConflictKind;
+/// use serde_json::json;
+///
+/// let changes = auditlog::diff(&json!({"a": 1, "b": 1}), &json!({"a": 2, "b": 2}));
+/// let error = changes.apply(&mut json!({"a": 7})).unwrap_err();
+/// let paths: Vec<&str> = error.conflicts().iter().map(|conflict| conflict.path.as_str()).collect();
+/// assert_eq!(paths, ["a", "b"]);
+/// assert_ne!(error.conflicts()[0].kind, ConflictKind::Done);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApplyError {
     conflicts: Vec<Conflict>,
@@ -238,6 +259,17 @@ impl fmt::Debug for Conflict {
 }
 
 /// The result of [`Changes::rebase`].
+///
+/// # Example: one change applies, one is done, one conflicts
+/// ```
+/// use serde_json::json;
+///
+/// let changes = auditlog::diff(&json!({"a": 1, "b": 1, "c": 1}), &json!({"a": 2, "b": 2, "c": 2}));
+/// let rebase = changes.rebase(&json!({"a": 1, "b": 2, "c": 7}));
+/// assert_eq!(rebase.changes.to_string(), "a: 1 -> 2");
+/// assert_eq!(rebase.done[0], "b");
+/// assert_eq!(rebase.conflicts[0].to_string(), "`c` is 7, expected 1");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Rebase {

@@ -1,4 +1,12 @@
 //! Changes as a tree of edits, on which they are inverted, composed and applied.
+//!
+//! A flat list of paths says what changed, but the index of an item in a path refers to the old or the new
+//! list depending on the change. The tree has them apart: the edits of a list are the items that are
+//! removed, inserted, moved and edited inside, each by the index of the list that it refers to.
+//!
+//! - [`compile`] builds the tree from changes, and rejects changes that contradict each other.
+//! - [`Edit`] is applied to a state in time linear in its size and that of the touched lists.
+//! - [`ChangeWriter`] renders a tree as changes again.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -68,7 +76,7 @@ pub(super) struct Kept {
     pub(super) edit: Edit,
 }
 
-/// How a path identifies an item, if not by index.
+/// The property by which a path identifies an item, if not its index.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Label {
     /// By a field of the item.

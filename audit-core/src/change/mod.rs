@@ -1,4 +1,13 @@
 //! Changes: the differences between two states of an object, by path.
+//!
+//! | operation | module |
+//! |---|---|
+//! | [`apply`](Changes::apply), [`rebase`](Changes::rebase), [`conflicts`](Changes::conflicts) | `apply`, `resolve` |
+//! | [`invert`](Changes::invert), [`compose`](Changes::compose) | `compose` |
+//! | [`to_json_patch`](Changes::to_json_patch) (RFC 6902) | `patch` |
+//! | the stored form | `stored` |
+//!
+//! The operations work on a tree of edits (`edit_tree`), in which the indices of old and new lists are apart.
 
 mod apply;
 mod compose;
@@ -21,6 +30,18 @@ use crate::json::nesting::{self, Printed};
 use crate::path::{Path, PathSegment};
 
 /// A change at one path of an object.
+///
+/// # Example: a new, a changed and a removed value
+/// ```
+/// use serde_json::json;
+///
+/// let changes = auditlog::diff(&json!({"a": 1, "b": 2}), &json!({"a": 3, "c": null}));
+/// assert_eq!((&changes["a"].old, &changes["a"].new), (&Some(json!(1)), &Some(json!(3))));
+/// assert_eq!((&changes["b"].old, &changes["b"].new), (&Some(json!(2)), &None));
+/// // Absence differs from a null.
+/// assert_eq!((&changes["c"].old, &changes["c"].new), (&None, &Some(json!(null))));
+/// assert_eq!(changes.to_string(), "a: 1 -> 3\nb: removed 2\nc: added null");
+/// ```
 #[non_exhaustive]
 pub struct Change {
     /// The path of the value.
@@ -29,7 +50,7 @@ pub struct Change {
     pub old: Option<Value>,
     /// The value after the change: `None` if absent, `Some(Null)` if null.
     pub new: Option<Value>,
-    /// How `old` and `new` differ from the real values, if they do.
+    /// The difference between `old` and `new` and the real values, if any.
     pub redaction: Option<Redaction>,
     /// The indices that the path lacks: one for each item that it identifies by key, and one for
     /// a set's member at its end.
@@ -49,7 +70,32 @@ pub struct Change {
     pub loose: bool,
 }
 
-/// A reordered item of a list.
+/// A reordered item of a list that is matched by key.
+///
+/// # Example: a priority that was raised
+/// ```
+/// use auditlog::Auditable;
+///
+/// #[derive(Auditable, Clone)]
+/// struct Task {
+///     id: u32,
+/// }
+///
+/// #[derive(Auditable, Clone)]
+/// struct Plan {
+///     #[audit(key = "id")]
+///     tasks: Vec<Task>,
+/// }
+///
+/// let old = Plan { tasks: vec![Task { id: 1 }, Task { id: 2 }, Task { id: 3 }] };
+/// let mut new = old.clone();
+/// new.tasks.rotate_right(1); // task 3 comes first
+///
+/// let changes = auditlog::diff(&old, &new);
+/// let moved = &changes["tasks"].moved;
+/// assert_eq!(moved.len(), 1);
+/// assert_eq!((moved[0].from, moved[0].to), (2, 0));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Move {
@@ -144,7 +190,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// How the recorded values of a change differ from the real values.
+/// The difference between the recorded values of a change and the real values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -155,6 +201,17 @@ pub enum Redaction {
     Hashed,
     /// A part of the values is masked or hashed.
     Partial,
+}
+
+impl Redaction {
+    /// Returns the name, as stored: `masked`, `hashed` or `partial`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Masked => "masked",
+            Self::Hashed => "hashed",
+            Self::Partial => "partial",
+        }
+    }
 }
 
 /// The changes of an object, by path.
@@ -217,6 +274,18 @@ impl Changes {
     }
 
     /// Returns the change at a path in any spelling: `labels.env` also finds `labels['env']`.
+    ///
+    /// # Example: two spellings
+    /// ```
+    /// use std::collections::BTreeMap;
+    ///
+    /// let old = BTreeMap::from([("env", "test"), ("a.b", "1")]);
+    /// let new = BTreeMap::from([("env", "live"), ("a.b", "2")]);
+    /// let changes = auditlog::diff(&old, &new);
+    /// assert_eq!(changes.get("env"), changes.get("['env']"));
+    /// assert_eq!(changes.get("['a.b']").expect("a change").new, Some("2".into()));
+    /// assert!(changes.get("a.b").is_none()); // member `b` of `a`
+    /// ```
     pub fn get(&self, path: &str) -> Option<&Change> {
         let same_text = |change: &&Change| change.path.as_str() == path;
         if let Some(change) = self.list.iter().find(same_text) {
@@ -236,11 +305,32 @@ impl Changes {
     }
 
     /// Returns whether there is a change at this path or inside it.
+    ///
+    /// # Example: a part and its parent
+    /// ```
+    /// use serde_json::json;
+    ///
+    /// let old = json!({"address": {"city": "Mainz"}});
+    /// let new = json!({"address": {"city": "Bonn"}});
+    /// let changes = auditlog::diff(&old, &new);
+    /// assert!(changes.contains("address.city") && !changes.contains("address"));
+    /// assert!(changes.touches(&"address".parse()?));
+    /// # Ok::<(), auditlog::ParsePathError>(())
+    /// ```
     pub fn touches(&self, path: &Path) -> bool {
         self.list.iter().any(|change| change.path.is_within(path))
     }
 
     /// Returns the changes in order.
+    ///
+    /// # Example: one line a change
+    /// ```
+    /// use serde_json::json;
+    ///
+    /// let changes = auditlog::diff(&json!({"a": 1, "b": 1}), &json!({"a": 2, "b": 3}));
+    /// let lines: Vec<String> = changes.iter().map(|change| change.to_string()).collect();
+    /// assert_eq!(lines, ["a: 1 -> 2", "b: 1 -> 3"]);
+    /// ```
     pub fn iter(&self) -> std::slice::Iter<'_, Change> {
         self.list.iter()
     }
@@ -251,6 +341,15 @@ impl Changes {
     }
 
     /// Retains the changes for which `keep` returns `true`.
+    ///
+    /// # Example: without a counter
+    /// ```
+    /// use serde_json::json;
+    ///
+    /// let mut changes = auditlog::diff(&json!({"n": 1, "visits": 7}), &json!({"n": 2, "visits": 8}));
+    /// changes.retain(|change| change.path != "visits");
+    /// assert_eq!(changes.to_string(), "n: 1 -> 2");
+    /// ```
     pub fn retain(&mut self, keep: impl FnMut(&Change) -> bool) {
         self.list.retain(keep);
     }

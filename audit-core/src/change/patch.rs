@@ -19,7 +19,7 @@ impl Changes {
     /// use std::collections::BTreeSet;
     /// use serde_json::json;
     ///
-    /// let changes = audit_core::diff(&BTreeSet::from(["a", "c"]), &BTreeSet::from(["c", "d"]));
+    /// let changes = auditlog::diff(&BTreeSet::from(["a", "c"]), &BTreeSet::from(["c", "d"]));
     /// assert_eq!(
     ///     changes.to_json_patch(),
     ///     json!([

@@ -1,4 +1,14 @@
 //! Resolves changes against a state: finds the edited values and reports conflicts.
+//!
+//! Items of keyed lists are found by key and members of sets by value, at any index. Items of other lists
+//! are found by index; if one is missing, its list's removals and insertions are displaced.
+//!
+//! | the state has | conflict |
+//! |---|---|
+//! | the old value, in any scale of a decimal | none: the edit applies |
+//! | the new value | `Done` |
+//! | another value | `Changed` |
+//! | no value, or no parent | `Missing` |
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};

@@ -1,4 +1,4 @@
-//! What belongs to the running thread, or to the future it polls: the log in use, the
+//! The state of the running thread, or of the future that it polls: the log in use, the
 //! context, and the open transaction.
 
 use std::cell::{Cell, RefCell};
@@ -17,7 +17,7 @@ thread_local! {
 /// The number of a frame that no guard leaves: a future begins with it.
 const UNGUARDED: u64 = u64::MAX;
 
-/// What is entered on a thread, innermost last.
+/// The entered values of a thread, innermost last.
 pub(crate) struct Stack<T> {
     frames: RefCell<Frames<T>>,
 }
@@ -29,7 +29,7 @@ pub(crate) struct Stack<T> {
 #[derive(Debug)]
 pub(crate) struct Frames<T> {
     list: Vec<(u64, T)>,
-    /// Where the frames of each future that is being polled begin, outermost first.
+    /// The positions at which the frames of each polled future begin, outermost first.
     bases: Vec<usize>,
 }
 
@@ -59,6 +59,15 @@ impl<T> Stack<T> {
 }
 
 /// A thing that is entered in a thread.
+///
+/// # Frames
+/// A thread has a stack of frames for each kind: contexts, logs, transactions. A guard has the number of
+/// its frame and removes that frame when it is dropped, even if others are above it; then the guards were
+/// dropped out of order, both frames are notified through [`mixed`](Self::mixed), and the log is warned.
+///
+/// A future carries its own frames between polls. `swap` replaces those of the thread while it is polled,
+/// as contexts do; `resume` puts them on top, as logs and transactions do, so that the future still sees
+/// the log of its thread.
 pub(crate) trait Ambient: Sized + 'static {
     /// The kind of guard, for the warning about guards that mix.
     const NAME: &'static str;
@@ -92,7 +101,7 @@ pub(crate) trait Ambient: Sized + 'static {
         .flatten()
     }
 
-    /// Changes the innermost one; `None` if there is none.
+    /// Changes the innermost value; `None` if the stack is empty.
     fn change_innermost<R>(change: impl FnOnce(&mut Self) -> R) -> Option<R> {
         Self::with_frames(|frames| frames.list.last_mut().map(|(_, value)| change(value))).flatten()
     }

@@ -1,4 +1,8 @@
 //! The context: who acts, why, and from where.
+//!
+//! A [`Context`] is a value with copy-on-write data. Entering it pushes it on a stack of the thread
+//! (`ambient`); a draft takes its fields from the innermost one. Futures carry their context from poll to
+//! poll and never leave it on the thread of another task.
 
 pub(crate) mod ambient;
 
@@ -15,12 +19,14 @@ use crate::actor::Actor;
 use crate::entry::LogEntry;
 use crate::error::{Error, Result};
 
-/// Starts a context that inherits the current one.
+/// Starts a context that inherits the current one: who acts, why, and from where.
+///
+/// A context is a value; nothing changes until it is entered. [`enter`](Context::enter) and
+/// [`scope`](Context::scope) are for synchronous code,
+/// [`in_audit_context`](crate::FutureExt::in_audit_context) is for futures.
 ///
 /// # Example: everything recorded in the scope has the actor
 /// ```
-/// use audit_core as auditlog;
-///
 /// let audit = auditlog::testing::capture();
 /// {
 ///     let _who = auditlog::context().actor("alice").correlation_id("req-1").enter();
@@ -29,6 +35,18 @@ use crate::error::{Error, Result};
 /// auditlog::event("sweep").record()?;
 /// assert_eq!(audit.entries()[0].actor(), "alice");
 /// assert_eq!(audit.entries()[1].actor(), "(unknown)");
+/// # Ok::<(), auditlog::Error>(())
+/// ```
+///
+/// # Example: an inner context inherits
+/// ```
+/// let audit = auditlog::testing::capture();
+/// let _request = auditlog::context().actor("alice").correlation_id("req-1").enter();
+/// auditlog::context().reason("cleanup").scope(|| auditlog::event("swept").record())?;
+///
+/// let entry = audit.last().expect("an entry");
+/// assert_eq!(entry.actor(), "alice");
+/// assert_eq!(entry.reason.as_deref(), Some("cleanup"));
 /// # Ok::<(), auditlog::Error>(())
 /// ```
 pub fn context() -> Context {
@@ -42,12 +60,10 @@ pub fn context() -> Context {
 /// later poll, and it ends with the context.
 ///
 /// # Errors
-/// [`Error::NoContext`] if no context is entered here.
+/// Returns [`Error::NoContext`] if no context is entered on this thread.
 ///
 /// # Example: after authentication
 /// ```
-/// use audit_core as auditlog;
-///
 /// # let audit = auditlog::testing::capture();
 /// let _request = auditlog::context().correlation_id("req-1").enter();
 /// auditlog::event("login_failed").record()?;
@@ -72,8 +88,18 @@ pub fn set_actor(actor: impl IntoActor) -> Result<()> {
 /// the future itself the context, `future.in_audit_context(context().disabled())`.
 ///
 /// ```compile_fail
-/// # use audit_core as auditlog;
 /// auditlog::disabled(|| async { auditlog::event("import").record() });
+/// ```
+///
+/// # Example: an import that is not recorded
+/// ```
+/// use auditlog::{Receipt, SkipReason};
+///
+/// let audit = auditlog::testing::capture();
+/// let receipt = auditlog::disabled(|| auditlog::event("import").record())?;
+/// assert_eq!(receipt, Receipt::Skipped(SkipReason::Disabled));
+/// assert!(audit.entries().is_empty());
+/// # Ok::<(), auditlog::Error>(())
 /// ```
 pub fn disabled<R: RunsInScope>(run: impl FnOnce() -> R) -> R {
     context().disabled().scope(run)
@@ -96,13 +122,39 @@ pub trait RunsInScope: Sized {}
 #[diagnostic::do_not_recommend]
 impl<T: Unpin> RunsInScope for T {}
 
-/// Who acts, why, and from where: what entries take from their surroundings.
+/// A context: the actor, the reason and the origin that entries take from their surroundings.
 ///
-/// A context is a value. It is entered for a scope ([`enter`](Self::enter),
-/// [`scope`](Self::scope)) or for a future
-/// ([`in_audit_context`](crate::FutureExt::in_audit_context)), inherits what the current one has
-/// and restores it afterwards. It does not pass to other threads or tasks by itself; take
-/// [`Context::current`] along, also as JSON in a job's headers.
+/// A context is a value. It is entered for a scope ([`enter`](Self::enter), [`scope`](Self::scope)) or
+/// for a future ([`in_audit_context`](crate::FutureExt::in_audit_context)), inherits the values of the
+/// current one and restores it afterwards.
+///
+/// It does not pass to other threads or tasks by itself. Take [`Context::current`] along: as a value
+/// into a thread or a spawned task, or as JSON in the headers of a job.
+///
+/// # Example: into another thread, and through a job queue
+/// ```
+/// use auditlog::Context;
+///
+/// let audit = auditlog::testing::capture();
+/// let _request = auditlog::context().actor("alice").correlation_id("req-1").enter();
+///
+/// let (log, context) = (audit.log().clone(), Context::current());
+/// std::thread::spawn(move || {
+///     let _log = log.enter();
+///     context.scope(|| auditlog::event("exported").record())
+/// })
+/// .join()
+/// .expect("the thread ends")?;
+/// assert_eq!(audit.last().expect("an entry").actor(), "alice");
+///
+/// let header = serde_json::to_string(&Context::current())?;
+/// let context: Context = serde_json::from_str(&header)?;
+/// let _job = Context::new().enter(); // another process
+/// context.scope(|| auditlog::event("mailed").record())?;
+/// let mailed = audit.last().expect("an entry");
+/// assert_eq!(mailed.correlation_id.as_deref(), Some("req-1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 #[must_use = "a context does nothing until it is entered"]
 pub struct Context {
@@ -165,7 +217,7 @@ impl fmt::Debug for ActorSource {
 ///
 /// # Example: a type of one's own
 /// ```
-/// use audit_core::{Actor, ActorSource, IntoActor};
+/// use auditlog::{Actor, ActorSource, IntoActor};
 ///
 /// struct UserId(u32);
 ///
@@ -175,7 +227,7 @@ impl fmt::Debug for ActorSource {
 ///     }
 /// }
 ///
-/// let context = audit_core::context().actor(UserId(7));
+/// let context = auditlog::context().actor(UserId(7));
 /// assert_eq!(context.resolve_actor(), Some(Actor::user("7")));
 /// ```
 #[diagnostic::on_unimplemented(
@@ -231,12 +283,12 @@ impl Ambient for Arc<ContextData> {
 }
 
 impl Context {
-    /// Makes a context that inherits nothing.
+    /// Creates a context that inherits nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Returns the context that entries made now take from.
+    /// Returns the current context: the innermost one that is entered on this thread, or an empty one.
     pub fn current() -> Self {
         Self {
             data: Arc::<ContextData>::innermost().unwrap_or_default(),
@@ -247,13 +299,31 @@ impl Context {
         Arc::make_mut(&mut self.data)
     }
 
-    /// Sets who acts: an [`Actor`], its id, or a function that is called for each entry.
+    /// Sets the actor: an [`Actor`], its id, an `Option` of one, or a function that is called for each
+    /// entry. The actor id of a scope may be set later with [`set_actor`].
+    ///
+    /// # Example: a function
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// static SHIFT: AtomicU32 = AtomicU32::new(1);
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// let operator = || format!("operator-{}", SHIFT.load(Ordering::Relaxed));
+    /// let _who = auditlog::context().actor(operator).enter();
+    /// auditlog::event("opened").record()?;
+    /// SHIFT.store(2, Ordering::Relaxed);
+    /// auditlog::event("closed").record()?;
+    /// assert_eq!(audit.entries()[0].actor(), "operator-1");
+    /// assert_eq!(audit.entries()[1].actor(), "operator-2");
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn actor(mut self, actor: impl IntoActor) -> Self {
         self.data().actor = Some(actor.into_source());
         self
     }
 
-    /// Sets what ties together all that a request or job does.
+    /// Sets the id that the entries of one request or job share.
     pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
         self.data().correlation_id = Some(id.into());
         self
@@ -265,19 +335,37 @@ impl Context {
         self
     }
 
-    /// Sets the address the request came from.
+    /// Sets the IP address of the client.
+    ///
+    /// # Example: a client behind no proxy
+    /// ```
+    /// use std::net::SocketAddr;
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// let client: SocketAddr = "192.0.2.7:50312".parse()?;
+    /// let _request = auditlog::context()
+    ///     .remote_addr(client.ip())
+    ///     .remote_port(client.port())
+    ///     .enter();
+    /// auditlog::event("login").record()?;
+    ///
+    /// let entry = audit.last().expect("an entry");
+    /// assert_eq!(entry.remote_addr, Some(client.ip()));
+    /// assert_eq!(entry.remote_port, Some(50312));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remote_addr(mut self, addr: impl Into<IpAddr>) -> Self {
         self.data().remote_addr = Some(addr.into());
         self
     }
 
-    /// Sets the port the request came from.
+    /// Sets the port of the client.
     pub fn remote_port(mut self, port: u16) -> Self {
         self.data().remote_port = Some(port);
         self
     }
 
-    /// Sets why it is done.
+    /// Sets the reason.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.data().reason = Some(reason.into());
         self
@@ -289,25 +377,42 @@ impl Context {
         self
     }
 
-    /// Records nothing: drafts are `Skipped(Disabled)`.
+    /// Disables recording: drafts made in this context are `Skipped(Disabled)`. Contexts that inherit from
+    /// it are disabled too.
     pub fn disabled(mut self) -> Self {
         self.data().disabled = true;
         self
     }
 
-    /// Returns whether nothing is recorded in this context.
+    /// Returns whether recording is disabled.
     pub fn is_disabled(&self) -> bool {
         self.data.disabled
     }
 
-    /// Returns who acts, calling the function that returns it if there is one.
+    /// Returns the actor, calling its function if it has one; `None` if the actor is unknown.
     pub fn resolve_actor(&self) -> Option<Actor> {
         self.data.actor.as_ref().and_then(ActorSource::resolve)
     }
 
-    /// Enters the context on this thread until the guard is dropped. For synchronous code: see
-    /// [`ContextGuard`] for why it must not be held across `.await`, and
-    /// [`in_audit_context`](crate::FutureExt::in_audit_context) for the form for futures.
+    /// Enters the context on this thread until the guard is dropped.
+    ///
+    /// For synchronous code: [`ContextGuard`] explains why it must not be held across `.await`, and
+    /// [`in_audit_context`](crate::FutureExt::in_audit_context) is the form for futures. Bind the guard to
+    /// a name such as `_context`: `let _ = ..` drops it at once.
+    ///
+    /// # Example: guards of nested scopes
+    /// ```
+    /// let audit = auditlog::testing::capture();
+    /// let outer = auditlog::context().actor("alice").enter();
+    /// let inner = auditlog::context().actor("bob").enter();
+    /// auditlog::event("first").record()?;
+    /// drop(inner);
+    /// auditlog::event("second").record()?;
+    /// drop(outer);
+    /// let actors: Vec<_> = audit.entries().iter().map(|entry| entry.actor().to_owned()).collect();
+    /// assert_eq!(actors, ["bob", "alice"]);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     #[must_use = "the context ends when the guard is dropped; bind it to a name"]
     pub fn enter(self) -> ContextGuard {
         ContextGuard {
@@ -319,7 +424,6 @@ impl Context {
     /// [`in_audit_context`](crate::FutureExt::in_audit_context).
     ///
     /// ```compile_fail
-    /// # use audit_core as auditlog;
     /// auditlog::context().actor("job").scope(|| async { auditlog::event("swept").record() });
     /// ```
     pub fn scope<R: RunsInScope>(self, run: impl FnOnce() -> R) -> R {
@@ -339,12 +443,12 @@ impl Context {
         }
     }
 
-    /// Gives an entry what this context has, as drafts take it: for adapters that make entries
-    /// in another way, or hand over who acts.
+    /// Sets the fields of an entry that a draft takes from its context: actor, ids, origin, reason and
+    /// additional data. For adapters that make entries without a draft.
     ///
-    /// # Example: who acts
+    /// # Example: an entry of an adapter
     /// ```
-    /// use audit_core::{Context, LogEntry};
+    /// use auditlog::{Context, LogEntry};
     ///
     /// let mut entry = LogEntry::new("update", "User", "42", "bob");
     /// Context::new().actor("alice").reason("moved").complete(&mut entry);
@@ -449,7 +553,6 @@ impl<'de> Deserialize<'de> for Context {
 /// first are detected, and the log is warned. The form for futures has no such limit:
 ///
 /// ```
-/// use audit_core as auditlog;
 /// use auditlog::FutureExt as _;
 ///
 /// # let audit = auditlog::testing::capture();

@@ -1,4 +1,9 @@
 //! The clock of a log, whose times never decrease.
+//!
+//! Queries and histories order entries by (timestamp, id), so a clock that steps back must not order an
+//! update before the creation of its object. Each reading is clamped to the latest one of the process (of
+//! the log, for a custom clock); ids keep entries of one time in order. Times are truncated to
+//! microseconds, the resolution that every store keeps.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};

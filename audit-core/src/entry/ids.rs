@@ -1,4 +1,11 @@
-//! The generator of entry ids.
+//! The generator of entry ids: UUIDs of version 7 (RFC 9562, section 5.7).
+//!
+//! Ids increase with each call, also within a millisecond and if the clock steps back: then the random bits
+//! of the last id are increased by a random step of up to 2^32 (RFC 9562, section 6.2, method 2). The
+//! highest random bit starts at zero, which leaves 2^41 steps in a millisecond before the timestamp is
+//! increased instead.
+//!
+//! Ids are unique across processes by their 73 random bits, and ordered within one process only.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{LazyLock, Mutex, PoisonError};

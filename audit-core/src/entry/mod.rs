@@ -31,15 +31,46 @@ pub(crate) const UNKNOWN_ACTOR: &str = "(unknown)";
 
 /// An entry of the trail: who did what to which object, when, why and from where.
 ///
-/// Times have microsecond resolution. In JSON and in every store an entry has one canonical form
-/// (docs/format.md), which omits members that are `None` or empty.
+/// Times have microsecond resolution and are in UTC. In JSON and in every store an entry has one
+/// canonical form (docs/format.md), which omits members that are `None` or empty. Programs do not build
+/// entries; drafts do ([`created`](crate::created) and its siblings).
 ///
-/// # Example: `Display`
+/// | question | fields |
+/// |---|---|
+/// | what | [`action`](Self::action), [`outcome`](Self::outcome), [`level`](Self::level), [`changes`](Self::changes), [`snapshot`](Self::snapshot) |
+/// | of what | [`model`](Self::model), [`object_pk`](Self::object_pk), [`object_repr`](Self::object_repr), [`parent`](Self::parent), [`counterpart`](Self::counterpart) |
+/// | who | [`actor`](Self#structfield.actor) |
+/// | when | [`timestamp`](Self::timestamp) |
+/// | why | [`reason`](Self::reason), [`additional_data`](Self::additional_data) |
+/// | from where | [`remote_addr`](Self::remote_addr), [`remote_port`](Self::remote_port), [`source`](Self::source) |
+/// | together with | [`correlation_id`](Self::correlation_id), [`trace_id`](Self::trace_id), [`transaction_id`](Self::transaction_id) |
+///
+/// # Example: the fields of an entry
 /// ```
-/// use audit_core::{Action, LogEntry};
+/// use auditlog::prelude::*;
 ///
-/// let entry = LogEntry::new(Action::Update, "User", "42", "bob");
-/// assert!(entry.to_string().ends_with(": update: bob by (unknown)"));
+/// #[derive(Auditable, Clone)]
+/// #[audit(repr = "{name}")]
+/// struct User {
+///     id: u32,
+///     name: String,
+/// }
+///
+/// let audit = auditlog::testing::capture().at("2026-01-01T12:00:00Z");
+/// auditlog::register::<User>();
+/// let mut user = User { id: 42, name: "bob".into() };
+/// auditlog::update(&mut user, |user| user.name = "rob".into())
+///     .actor("alice")
+///     .reason("ticket 4711")
+///     .record()?;
+///
+/// let entry = audit.last().expect("an entry");
+/// assert_eq!(entry.to_string(), "2026-01-01T12:00:00.000000Z: update: rob by alice");
+/// assert_eq!((entry.model.as_str(), entry.object_pk.as_str()), ("User", "42"));
+/// assert_eq!(entry.changes["name"].old, Some("bob".into()));
+/// assert_eq!(entry.changes["name"].new, Some("rob".into()));
+/// assert_eq!(entry.reason.as_deref(), Some("ticket 4711"));
+/// # Ok::<(), auditlog::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -91,7 +122,21 @@ pub struct LogEntry {
     pub source: Source,
 }
 
-/// A reference to an object, ordered by model and then by identity.
+/// A reference to an object: the stored name of its model and its key as text. Ordered by model and then
+/// by key.
+///
+/// # Example: two spellings of one reference
+/// ```
+/// use auditlog::prelude::*;
+///
+/// #[derive(Auditable)]
+/// struct User {
+///     id: u32,
+/// }
+///
+/// assert_eq!(ObjectRef::of::<User>(42), ObjectRef::new("User", "42"));
+/// assert_eq!(ObjectRef::new("User", "42").to_string(), "User 42");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ObjectRef {
@@ -118,6 +163,18 @@ impl fmt::Display for ObjectRef {
 }
 
 /// The application that recorded an entry.
+///
+/// # Example: a service and its version
+/// ```
+/// use auditlog::{AuditLog, Source};
+///
+/// let source = Source::service("billing").version("1.4.0").host("app-1");
+/// let log = AuditLog::builder().source(source).build();
+/// log.event("started").record()?;
+/// let entry = log.query().first()?.expect("an entry");
+/// assert_eq!(entry.source.service.as_deref(), Some("billing"));
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Source {
@@ -218,6 +275,18 @@ impl LogEntry {
     /// # Errors
     /// Returns [`StoreError::Invalid`] if a value nests too deeply for a JSON parser or two changes
     /// have the same path. Drafts do not produce such entries, but hooks may.
+    ///
+    /// # Example: the bytes that a store keeps
+    /// ```
+    /// use auditlog::LogEntry;
+    ///
+    /// let entry = LogEntry::new("create", "User", "42", "bob");
+    /// let text = entry.to_canonical_json()?;
+    /// assert!(text.starts_with(r#"{"action":"create","id":""#));
+    /// assert!(text.ends_with(r#","v":1}"#));
+    /// assert_eq!(LogEntry::from_json(&text)?, entry);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn to_canonical_json(&self) -> Result<String, StoreError> {
         // Most entries are shorter, so that the text need not grow.
         writer::write(self, 640).map_err(|error| StoreError::Invalid {
@@ -229,7 +298,7 @@ impl LogEntry {
     /// Parses the canonical form or any other JSON of an entry.
     ///
     /// # Errors
-    /// Returns an error if the text is not an entry or has a later format.
+    /// Returns an error if the text is not an entry, or if a later version of this library wrote it.
     pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
@@ -346,6 +415,7 @@ struct Stored {
     snapshot: Option<Value>,
     #[serde(default)]
     source: Source,
+    #[serde(deserialize_with = "canonical::deserialize_timestamp")]
     timestamp: DateTime<Utc>,
     trace_id: Option<String>,
     transaction_id: Option<Uuid>,

@@ -2,6 +2,7 @@
 
 mod registration;
 mod store;
+mod time;
 mod typed;
 mod value;
 
@@ -14,6 +15,7 @@ use crate::path::ParsePathError;
 
 pub use self::registration::RegistrationError;
 pub use self::store::StoreError;
+pub use self::time::ParseTimeError;
 pub use self::typed::{Missing, MissingReason, TypedError};
 pub use self::value::ValueError;
 
@@ -22,8 +24,35 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The error of recording an entry or reading the trail.
 ///
-/// If [`is_unconfirmed`](Self::is_unconfirmed) returns `true`, the entry may have been recorded.
-#[derive(Debug)]
+/// Nothing was recorded unless [`is_unconfirmed`](Self::is_unconfirmed) returns `true`. The message of an
+/// error never contains a recorded value, and says how to fix the cause where the program can. `Debug`
+/// prints the message as well, so `fn main() -> auditlog::Result<()>` shows it.
+///
+/// # Example: react to the cause
+/// ```
+/// use auditlog::{AuditLog, Error, StoreError};
+///
+/// fn record(log: &AuditLog) -> Result<(), Error> {
+///     match log.event("login").record() {
+///         Ok(_) => Ok(()),
+///         Err(Error::Store(StoreError::Full { location })) => {
+///             eprintln!("free some space for {location}");
+///             Ok(())
+///         }
+///         Err(error) if error.is_unconfirmed() => {
+///             eprintln!("it may be recorded: {error}");
+///             Ok(())
+///         }
+///         Err(error) => Err(error),
+///     }
+/// }
+///
+/// let log = AuditLog::builder().build();
+/// record(&log)?;
+/// log.shutdown()?;
+/// assert_eq!(record(&log).unwrap_err().to_string(), "the audit log was shut down: record before `shutdown`");
+/// # Ok::<(), Error>(())
+/// ```
 #[non_exhaustive]
 pub enum Error {
     /// The store failed.
@@ -78,7 +107,7 @@ pub enum Error {
         /// The name of the Rust type.
         type_name: &'static str,
     },
-    /// An object has no key: its identity or a part of it is `None` or empty.
+    /// An object has no key: its identity or a part of it is `None`, empty, or white space.
     NoKey {
         /// The model.
         model: String,
@@ -119,7 +148,7 @@ pub enum Error {
     /// The log did not shut down in time. The store has not confirmed all entries; entries that it
     /// is still writing may be recorded.
     ShutdownTimedOut {
-        /// How long the caller waited.
+        /// The time that the caller waited.
         waited: Duration,
     },
     /// The result of a ticket was already taken.
@@ -149,17 +178,37 @@ impl Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Store(error @ StoreError::NoStore) => write!(f, "{error}"),
+            Self::Store(
+                error @ (StoreError::NoStore
+                | StoreError::InvalidQuery { .. }
+                | StoreError::InvalidTime { .. }
+                | StoreError::QueryTooDeep),
+            ) => write!(f, "{error}"),
             Self::Store(error) => write!(f, "the store failed: {error}"),
             Self::Value { model, source } => {
                 write!(f, "a value of `{model}` cannot be recorded: {source}")
             }
             Self::ReasonRequired { model, action } => write!(
                 f,
-                "`{model}` records nothing without a reason: add `.reason(..)` to the {action} draft or the context"
+                "the {action} of a `{model}` is not recorded without a reason: add `.reason(..)` to the draft or the context"
+            ),
+            Self::TooLarge {
+                model,
+                bytes,
+                limit,
+            } if model.is_empty() => write!(
+                f,
+                "the entry of an event has {bytes} bytes or more, and the limit is {limit}: record \
+                 less data, or set `max_entry_bytes` of the log's builder"
             ),
             Self::TooLarge {
                 model,
@@ -190,7 +239,7 @@ impl fmt::Display for Error {
             ),
             Self::NoKey { model, action } => write!(
                 f,
-                "the {action} of a `{model}` without a key cannot be recorded: record the object after the insert that gives it one"
+                "the {action} of a `{model}` without a key cannot be recorded: its identity is unset or blank; record the object after the insert that assigns the key"
             ),
             Self::IdentityChanged { model } => write!(
                 f,
@@ -211,21 +260,21 @@ impl fmt::Display for Error {
                 f,
                 "the hash key of version {version} has fewer than 16 bytes and is not used: give `hash_key` 32 random bytes"
             ),
-            Self::ShutDown => f.write_str("the audit log was shut down"),
+            Self::ShutDown => f.write_str("the audit log was shut down: record before `shutdown`"),
             Self::ShutdownTimedOut { waited } => write!(
                 f,
-                "the audit log did not shut down within {waited:?}: the store has not confirmed all entries"
+                "the audit log did not shut down within {waited:?}, as the store has not confirmed all entries: call `shutdown` again to wait longer"
             ),
-            Self::ResultTaken => f.write_str("the result of the ticket was taken before"),
+            Self::ResultTaken => f.write_str("the result of the ticket was already taken: wait for a ticket once"),
             Self::OtherLog => {
                 f.write_str("a draft in the batch was made by another audit log: record it there")
             }
-            Self::TransactionEnded => f.write_str("the audit transaction has ended already"),
+            Self::TransactionEnded => f.write_str("the audit transaction has already ended: record before that, or in another one"),
             Self::TransactionMixed => f.write_str(
                 "the audit transaction mixed with another one on its thread, and none of its entries is written: end the inner one first, and do not hold a guard across `.await`; use `transaction_async` for futures",
             ),
             Self::PartOfTransaction => f.write_str(
-                "the audit transaction is a part of another one: write the outer one",
+                "the audit transaction is nested in another one, which writes its entries: call this on the outermost one",
             ),
             Self::Logging { source } => write!(f, "the logger could not be set up: {source}"),
         }
@@ -268,5 +317,37 @@ fn suggest(f: &mut fmt::Formatter<'_>, near: Option<&str>) -> fmt::Result {
     match near {
         Some(near) => write!(f, "; did you mean `{near}`?"),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_returns_the_error_prints_its_message() {
+        let error = Error::Store(StoreError::NoStore);
+        assert_eq!(format!("{error:?}"), StoreError::NoStore.to_string());
+        assert!(
+            Error::Store(StoreError::QueryTooDeep)
+                .to_string()
+                .starts_with("the query is invalid")
+        );
+    }
+
+    #[test]
+    fn the_error_of_a_large_event_names_no_model() {
+        let of = |model: &str| {
+            let (bytes, limit) = (1_001, 1_000);
+            let model = model.to_owned();
+            let error = Error::TooLarge {
+                model,
+                bytes,
+                limit,
+            };
+            error.to_string()
+        };
+        assert!(of("").starts_with("the entry of an event has 1001 bytes or more"));
+        assert!(of("User").starts_with("an entry of `User` has 1001 bytes or more"));
     }
 }

@@ -5,7 +5,23 @@ use std::fmt;
 
 use super::suggest;
 
-/// The error of registering a type.
+/// The error of registering a type. The message names the type and the attribute or setting that fixes
+/// the error.
+///
+/// # Example: an identity that would be hidden
+/// ```
+/// use auditlog::{RegistrationError, prelude::*};
+///
+/// #[derive(Auditable)]
+/// struct User {
+///     id: u32,
+/// }
+///
+/// let _audit = auditlog::testing::capture();
+/// let error = auditlog::register_with::<User>(|user| user.exclude("id")).unwrap_err();
+/// assert!(matches!(error, RegistrationError::HiddenKey { .. }));
+/// assert!(error.to_string().contains("#[audit(hash)]"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegistrationError {
@@ -50,6 +66,11 @@ pub enum RegistrationError {
         field: String,
         /// The second field.
         other: String,
+    },
+    /// The options set [`SnapshotPolicy::Every(0)`](crate::SnapshotPolicy::Every).
+    SnapshotInterval {
+        /// The model.
+        model: String,
     },
     /// The options name an action other than the four.
     UnknownAction {
@@ -99,11 +120,11 @@ impl fmt::Display for RegistrationError {
             ),
             Self::HiddenKey { model, field } => write!(
                 f,
-                "`{model}.{field}` cannot be hidden: entries are found by it; mark it `#[audit(hash)]` to record a token, or give `{model}` another key"
+                "`{model}.{field}` is in the key, by which entries are found, so it cannot be hidden: mark it `#[audit(hash)]` to record a token, or give `{model}` another key"
             ),
             Self::NoHashKey { model } => write!(
                 f,
-                "`{model}` is found by a hashed key, and the log has no hash key: set `AuditLog::builder().hash_key(..)`"
+                "the key of `{model}` is hashed, and the log has no hash key: set `AuditLog::builder().hash_key(..)`"
             ),
             Self::NameTaken { model, field, name } => write!(
                 f,
@@ -115,7 +136,11 @@ impl fmt::Display for RegistrationError {
                 other,
             } => write!(
                 f,
-                "`{model}` flattens the maps `{field}` and `{other}` into one object, where a key does not show which map it is of: flatten one of them only"
+                "`{model}` flattens the maps `{field}` and `{other}` into one object, in which a key would not identify its map: flatten one of them only"
+            ),
+            Self::SnapshotInterval { model } => write!(
+                f,
+                "`{model}` cannot have a snapshot every 0 updates: use `Never`, or `Every(1)` or more"
             ),
             Self::UnknownAction { model, action } => write!(
                 f,

@@ -7,16 +7,32 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::ParseTimeError;
 use crate::path::ParsePathError;
 
-/// The reason why a store did not append or find entries. After
-/// [`Unconfirmed`](Self::Unconfirmed) it may have appended them.
+/// The reason why a store did not append or find entries. After [`Unconfirmed`](Self::Unconfirmed) it may
+/// have appended them.
 ///
-/// Each caller whose entries were in a failed batch gets a clone.
-/// [`Conflict`](Self::Conflict) and [`Invalid`](Self::Invalid) concern a single entry, and
-/// [`Backend`](Self::Backend) and [`Unsupported`](Self::Unsupported) may: after these errors a log
-/// retries the [submissions](crate::Draft::submit) of each caller separately. All other errors
-/// concern the store and are returned to every caller of the batch.
+/// Each caller whose entries were in a failed batch gets a clone. [`Conflict`](Self::Conflict) and
+/// [`Invalid`](Self::Invalid) concern a single entry, and [`Backend`](Self::Backend) and
+/// [`Unsupported`](Self::Unsupported) may: after these errors a log retries the
+/// [submissions](crate::Draft::submit) of each caller separately. All other errors concern the store and
+/// are returned to every caller of the batch.
+///
+/// # Example: one id, two entries
+/// ```
+/// use auditlog::{LogEntry, MemoryStore, Store, StoreError};
+///
+/// let store = MemoryStore::new();
+/// let entry = LogEntry::new("create", "User", "42", "bob");
+/// store.append(&[entry.clone()])?;
+///
+/// let mut other = LogEntry::new("delete", "User", "42", "bob");
+/// other.id = entry.id;
+/// let error = store.append(&[other]).unwrap_err();
+/// assert!(matches!(error, StoreError::Conflict { id } if id == entry.id));
+/// # Ok::<(), StoreError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -68,9 +84,16 @@ pub enum StoreError {
         /// The parse error.
         source: ParsePathError,
     },
+    /// A time of the query cannot be parsed.
+    InvalidTime {
+        /// The parse error.
+        source: ParseTimeError,
+    },
     /// The groups of the query ([`Query::any_of`](crate::Query::any_of),
     /// [`Query::not`](crate::Query::not)) are nested more than 32 deep.
     QueryTooDeep,
+    /// The query was [cancelled](crate::Query::cancelled_by).
+    Cancelled,
     /// The store cannot be followed from a [`Position`](crate::Position).
     InvalidPosition {
         /// The location of the store.
@@ -170,8 +193,14 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full { location } => write!(f, "no space left in {location}"),
-            Self::ReadOnly { location } => write!(f, "{location} is read-only"),
-            Self::Busy { location } => write!(f, "{location} is locked by another process"),
+            Self::ReadOnly { location } => write!(
+                f,
+                "{location} is read-only, or may not be written by this user"
+            ),
+            Self::Busy { location } => write!(
+                f,
+                "{location} is locked by another process: try again later"
+            ),
             Self::Foreign { location, found } => {
                 write!(f, "{location} is not an audit store: {found}")
             }
@@ -181,14 +210,16 @@ impl fmt::Display for StoreError {
                 supported,
             } => write!(
                 f,
-                "{location} has schema version {found}, and this library supports versions up to {supported}: upgrade it"
+                "{location} has schema version {found}, and this library supports versions up to {supported}: upgrade the library"
             ),
             Self::Conflict { id } => write!(f, "another entry has the id {id}"),
             Self::Invalid { id, detail } => write!(f, "entry {id} cannot be stored: {detail}"),
             Self::InvalidQuery { source } => write!(f, "the query is invalid: {source}"),
+            Self::InvalidTime { source } => write!(f, "the query is invalid: {source}"),
             Self::QueryTooDeep => {
                 f.write_str("the query is invalid: its groups are nested more than 32 deep")
             }
+            Self::Cancelled => f.write_str("the query was cancelled"),
             Self::InvalidPosition {
                 location,
                 position,
@@ -203,11 +234,12 @@ impl fmt::Display for StoreError {
                 "the audit log was installed without a store: add one with `.store(..)`, or record \
                  in the caller's own transaction with `record_in`",
             ),
-            Self::Closed => f.write_str("the store is closed"),
+            Self::Closed => f.write_str("the store is closed: open it again"),
             Self::Io { location, source } => write!(f, "{location}: {source}"),
             Self::Unconfirmed { location, source } => write!(
                 f,
-                "it is unknown whether {location} has stored the entries: {source}"
+                "it is unknown whether {location} has stored the entries, so look for them before \
+                 you record them again: {source}"
             ),
             Self::Backend { location, source } => write!(f, "{location}: {source}"),
         }

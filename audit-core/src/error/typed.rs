@@ -9,6 +9,34 @@ use crate::path::Path;
 const MAX_SHOWN: usize = 10;
 
 /// The error of deserializing a state as an object of a type.
+///
+/// # Example: a field that has another type now
+/// ```
+/// use auditlog::{TypedError, prelude::*};
+///
+/// #[derive(Auditable)]
+/// #[audit(model = "Item")]
+/// struct OldItem {
+///     id: u32,
+///     size: String,
+/// }
+///
+/// #[derive(Auditable, Deserialize)]
+/// struct Item {
+///     id: u32,
+///     size: u32,
+/// }
+///
+/// let audit = auditlog::testing::capture();
+/// auditlog::register::<OldItem>();
+/// auditlog::created(&OldItem { id: 1, size: "large".into() }).record()?;
+///
+/// let latest = auditlog::history::<Item>(1)?.latest();
+/// let Err(TypedError::Form { path, .. }) = latest.typed::<Item>() else { panic!("an error") };
+/// assert_eq!(path, "size");
+/// # assert_eq!(audit.entries().len(), 1);
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TypedError {
@@ -84,6 +112,36 @@ pub struct Missing {
 }
 
 /// The reason why a part of a state is missing.
+///
+/// # Example: a masked field and a skipped one
+/// ```
+/// use auditlog::{MissingReason, prelude::*};
+///
+/// #[derive(Auditable)]
+/// struct User {
+///     id: u32,
+///     #[audit(mask)]
+///     phone: String,
+///     #[audit(skip)]
+///     password_hash: String,
+/// }
+///
+/// let audit = auditlog::testing::capture();
+/// auditlog::register::<User>();
+/// let user = User { id: 1, phone: "+1555".into(), password_hash: "$2b$..".into() };
+/// auditlog::created(&user).record()?;
+///
+/// let latest = auditlog::history::<User>(1)?.latest();
+/// let reason = |path: &str| {
+///     let part = latest.missing.iter().find(|part| part.path == path);
+///     part.map(|part| part.reason)
+/// };
+/// assert_eq!(reason("phone"), Some(MissingReason::Masked));
+/// assert_eq!(reason("password_hash"), Some(MissingReason::Skipped));
+/// assert_eq!(reason("id"), None);
+/// # assert_eq!(audit.entries().len(), 1);
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MissingReason {
@@ -106,7 +164,7 @@ impl fmt::Display for MissingReason {
             Self::Skipped => "not recorded",
             Self::Masked => "recorded masked",
             Self::Hashed => "recorded as a token",
-            Self::StartsLater => "the trail begins later",
+            Self::StartsLater => "the object is older than the trail",
             Self::Unrecorded => "changed without an entry",
         })
     }

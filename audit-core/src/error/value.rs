@@ -4,6 +4,17 @@ use std::error::Error as StdError;
 use std::fmt;
 
 /// The error of a value that cannot be recorded. It never contains the value.
+///
+/// # Example: a value that nests too deeply
+/// ```
+/// use auditlog::ValueError;
+/// use serde_json::{Value, json};
+///
+/// let deep = (0..200).fold(json!(1), |inner, _| json!([inner]));
+/// let error = auditlog::try_snapshot(&deep).unwrap_err();
+/// assert!(matches!(error, ValueError::TooDeep { limit: 100, .. }));
+/// assert!(auditlog::try_diff(&Value::Null, &deep).is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueError {

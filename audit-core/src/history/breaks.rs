@@ -33,6 +33,9 @@ impl<'e> Earlier<'e> {
 }
 
 /// Compares an entry with the state that the entries before it led to.
+///
+/// An entry may record a value in another form than the state has: a decimal in another scale, an instant in
+/// another zone, a set in another order, an item at another index. None of these is a break.
 #[derive(Clone, Copy)]
 pub(super) struct Link<'e> {
     /// The fields of the type; empty if the type is unknown.

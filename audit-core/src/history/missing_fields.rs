@@ -1,4 +1,7 @@
 //! Finds the fields that a state lacks in clear: skipped, masked and hashed ones.
+//!
+//! The walk goes along the fields of the type and the parts of the state together. A part of an untagged enum
+//! may be described by several variants; the walk visits it under each of them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::mem;

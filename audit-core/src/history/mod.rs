@@ -1,5 +1,6 @@
 //! The history of one object: versions, state as of a time, blame, revert and undo.
 
+mod blame;
 mod breaks;
 mod equivalent_text;
 mod key_transfer;
@@ -12,41 +13,78 @@ mod serde_names;
 pub(crate) mod snapshot_schedule;
 mod state_deserializer;
 mod typed;
+mod undo;
 mod version_diff;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
+pub use self::blame::Blame;
 use self::breaks::Earlier;
 pub(crate) use self::key_transfer::order;
 pub(crate) use self::mark_loose::mark_loose;
+use self::rebuild::Fold;
 pub use self::rebuild::Reconstruction;
-use self::rebuild::{Fold, empty};
 pub(crate) use self::rebuild::{holds_full_state, makes_version, rebuild};
 pub(crate) use self::schema_evolution::Evolution;
-use crate::action::Action;
-use crate::change::{Changes, Conflict, Rebase, Redaction};
+use crate::change::{Changes, Redaction};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::error::{Missing, MissingReason, Result, TypedError};
 use crate::path::{Path, PathSegment};
 use crate::value::schema::FieldSchema;
 
-/// The history of one object, oldest entry first.
+/// The history of one object: its entries, oldest first, and everything that follows from them.
 ///
-/// Each successful entry with changes or a snapshot makes a version; entries of failed or denied
-/// actions make none. Versions are numbered from 1. States have the form of a
-/// [snapshot](crate::snapshot()), with secrets masked.
+/// | question | method |
+/// |---|---|
+/// | What was it at a time, or in a version? | [`as_of`](Self::as_of), [`at_version`](Self::at_version), [`latest`](Self::latest) |
+/// | What changed between two versions? | [`diff`](Self::diff) |
+/// | Who set this field, when and why? | [`blame`](Self::blame) |
+/// | How does it get back to a former state? | [`revert_to`](Self::revert_to), [`undo`](Self::undo) |
+/// | Did anything change without an entry? | [`breaks`](Self::breaks) |
 ///
-/// Entries without a key, such as those of events and [bulk](crate::bulk()) statements, are not
-/// part of any history. If the identity of an object changed, its history under the former key
-/// ends with a deletion, the history under the new key begins with a creation, and each of these
-/// entries names the other object as its [`counterpart`](LogEntry::counterpart). If objects swap
-/// their keys in one batch or transaction, the deletion of the former object precedes the creation
-/// of the next one, even if it was recorded later.
+/// Each successful entry with changes or a snapshot makes a version; entries of failed or denied actions
+/// make none. Versions are numbered from 1. States have the form of a [snapshot](crate::snapshot()), with
+/// secrets masked.
+///
+/// Entries without a key, such as those of events and [bulk](crate::bulk()) statements, are not part of
+/// any history. If the identity of an object changed, its history under the former key ends with a
+/// deletion, the history under the new key begins with a creation, and each of these entries names the
+/// other object as its [`counterpart`](LogEntry::counterpart). If objects swap their keys in one batch or
+/// transaction, the deletion of the former object precedes the creation of the next one, even if it was
+/// recorded later.
+///
+/// # Example: three versions of a document
+/// ```
+/// use auditlog::prelude::*;
+///
+/// #[derive(Auditable, Clone)]
+/// struct Document {
+///     id: u32,
+///     title: String,
+///     public: bool,
+/// }
+///
+/// let _audit = auditlog::testing::capture();
+/// auditlog::register::<Document>();
+/// let mut document = Document { id: 7, title: "Plan".into(), public: false };
+/// auditlog::created(&document).actor("ann").record()?;
+/// auditlog::update(&mut document, |document| document.title = "Plan B".into()).actor("bob").record()?;
+/// auditlog::update(&mut document, |document| document.public = true).actor("ann").record()?;
+///
+/// let history = auditlog::history::<Document>(7)?;
+/// assert_eq!(history.versions().count(), 3);
+/// assert_eq!(history.diff(1, 3).expect("two versions").to_string(),
+///     "title: \"Plan\" -> \"Plan B\"\npublic: false -> true");
+/// let blame = history.blame();
+/// let setters: Vec<_> = blame.iter().map(|part| (part.path.as_str(), part.entry.actor())).collect();
+/// assert_eq!(setters, [("id", "ann"), ("public", "ann"), ("title", "bob")]);
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct History {
     object: ObjectRef,
@@ -67,22 +105,31 @@ pub struct Version<'h> {
 impl Version<'_> {
     /// Returns whether the entry contains the full state of the object: a creation, a deletion, or
     /// an entry with a snapshot.
+    ///
+    /// # Example: a creation and an update
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable, Clone)]
+    /// struct Item {
+    ///     id: u32,
+    ///     stock: u32,
+    /// }
+    ///
+    /// let _audit = auditlog::testing::capture();
+    /// auditlog::register::<Item>();
+    /// let mut item = Item { id: 1, stock: 0 };
+    /// auditlog::created(&item).record()?;
+    /// auditlog::update(&mut item, |item| item.stock = 5).record()?;
+    ///
+    /// let history = auditlog::history::<Item>(1)?;
+    /// let full: Vec<bool> = history.versions().map(|version| version.holds_full_state()).collect();
+    /// assert_eq!(full, [true, false]);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn holds_full_state(&self) -> bool {
         holds_full_state(self.entry)
     }
-}
-
-/// The entry that last set a part of an object.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Blame<'h> {
-    /// The part: a field, a map's key, or a whole list that is matched by position.
-    pub path: Path,
-    /// The entry that set the part, with actor, time and reason.
-    pub entry: &'h LogEntry,
-    /// Whether the part or a value inside it changed without an entry since the last entry with
-    /// the full state; see [`History::breaks`].
-    pub unrecorded: bool,
 }
 
 /// A break in the chain of an object's entries.
@@ -124,6 +171,33 @@ impl History {
     }
 
     /// Returns the versions, oldest first.
+    ///
+    /// # Example: one line a version
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable, Clone)]
+    /// struct Item {
+    ///     id: u32,
+    ///     stock: u32,
+    /// }
+    ///
+    /// let _audit = auditlog::testing::capture();
+    /// auditlog::register::<Item>();
+    /// let mut item = Item { id: 1, stock: 0 };
+    /// auditlog::created(&item).actor("ann").record()?;
+    /// auditlog::update(&mut item, |item| item.stock = 5).actor("bob").record()?;
+    /// auditlog::update(&mut item, |item| item.stock = 9).outcome(Outcome::Denied).record()?;
+    ///
+    /// let history = auditlog::history::<Item>(1)?;
+    /// let lines: Vec<String> = history
+    ///     .versions()
+    ///     .map(|version| format!("{} {} by {}", version.number, version.entry.action, version.entry.actor()))
+    ///     .collect();
+    /// assert_eq!(lines, ["1 create by ann", "2 update by bob"]); // the denied one made no version
+    /// assert_eq!(history.entries().len(), 3);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn versions(&self) -> impl DoubleEndedIterator<Item = Version<'_>> {
         let changing: Vec<&LogEntry> = self
             .entries
@@ -138,6 +212,32 @@ impl History {
     }
 
     /// Returns the state of the object as of a time, including entries at exactly that time.
+    ///
+    /// # Example: the state between two entries
+    /// ```
+    /// use auditlog::prelude::*;
+    /// use chrono::{DateTime, TimeDelta, Utc};
+    ///
+    /// #[derive(Auditable, Clone)]
+    /// struct Item {
+    ///     id: u32,
+    ///     stock: u32,
+    /// }
+    ///
+    /// let audit = auditlog::testing::capture().at("2026-01-01T00:00:00Z");
+    /// auditlog::register::<Item>();
+    /// let mut item = Item { id: 1, stock: 0 };
+    /// auditlog::created(&item).record()?;
+    /// audit.advance(TimeDelta::hours(2));
+    /// auditlog::update(&mut item, |item| item.stock = 5).record()?;
+    ///
+    /// let history = auditlog::history::<Item>(1)?;
+    /// let then: DateTime<Utc> = "2026-01-01T01:00:00Z".parse()?;
+    /// let past = history.as_of(then);
+    /// assert!(past.complete);
+    /// assert_eq!(past.state, serde_json::json!({"id": 1, "stock": 0}));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn as_of(&self, time: impl Into<DateTime<Utc>>) -> Reconstruction {
         let time = time.into();
         // Not a binary search: where a key passes to another object, timestamps may decrease.
@@ -154,6 +254,27 @@ impl History {
     ///
     /// # Errors
     /// Returns [`TypedError`] if the state is not complete or cannot be deserialized as a `T`.
+    ///
+    /// # Example: the object itself
+    /// ```
+    /// use auditlog::prelude::*;
+    /// use chrono::{DateTime, Utc};
+    ///
+    /// #[derive(Auditable, Deserialize)]
+    /// struct Item {
+    ///     id: u32,
+    ///     stock: u32,
+    /// }
+    ///
+    /// let audit = auditlog::testing::capture().at("2026-01-01T00:00:00Z");
+    /// auditlog::register::<Item>();
+    /// auditlog::created(&Item { id: 1, stock: 5 }).record()?;
+    ///
+    /// let then: DateTime<Utc> = "2026-01-01T00:00:00Z".parse()?;
+    /// let item: Item = auditlog::history::<Item>(1)?.as_of_typed(then)?.expect("it existed");
+    /// assert_eq!((item.id, item.stock), (1, 5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn as_of_typed<T: DeserializeOwned>(
         &self,
         time: impl Into<DateTime<Utc>>,
@@ -174,6 +295,24 @@ impl History {
     }
 
     /// Returns the state of the object after its newest entry.
+    ///
+    /// # Example: after a deletion
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable)]
+    /// struct Item {
+    ///     id: u32,
+    /// }
+    ///
+    /// let _audit = auditlog::testing::capture();
+    /// auditlog::register::<Item>();
+    /// auditlog::created(&Item { id: 1 }).record()?;
+    /// assert!(auditlog::history::<Item>(1)?.latest().exists());
+    /// auditlog::deleted(&Item { id: 1 }).record()?;
+    /// assert!(!auditlog::history::<Item>(1)?.latest().exists());
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn latest(&self) -> Reconstruction {
         rebuild(self.fields, &self.entries)
     }
@@ -192,6 +331,37 @@ impl History {
     /// The changes have the form of the entries between the versions: items of a keyed list are
     /// identified by key, members of a set by value. Applied to the state of the first version,
     /// they return the state of the second.
+    ///
+    /// # Example: members of a set
+    /// ```
+    /// use std::collections::BTreeSet;
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable, Clone)]
+    /// struct User {
+    ///     id: u32,
+    ///     roles: BTreeSet<String>,
+    /// }
+    ///
+    /// let _audit = auditlog::testing::capture();
+    /// auditlog::register::<User>();
+    /// let mut user = User { id: 1, roles: BTreeSet::new() };
+    /// auditlog::created(&user).record()?;
+    /// for role in ["staff", "admin"] {
+    ///     auditlog::update(&mut user, |user| {
+    ///         user.roles.insert(role.into());
+    ///     })
+    ///     .record()?;
+    /// }
+    ///
+    /// let history = auditlog::history::<User>(1)?;
+    /// let changes = history.diff(1, 3).expect("two versions");
+    /// let paths: Vec<_> = changes.paths().map(|path| path.as_str()).collect();
+    /// assert_eq!(paths, ["roles['admin']", "roles['staff']"]);
+    /// assert_eq!(history.diff(3, 1), Some(changes.invert()));
+    /// assert!(history.diff(1, 4).is_none());
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn diff(&self, from: usize, to: usize) -> Option<Changes> {
         let states = (self.at_version(from)?, self.at_version(to)?);
         let mut changes = self.changes(from, &states.0.state, to, &states.1.state);
@@ -205,7 +375,7 @@ impl History {
             return crate::diff(old, new);
         }
         let (first, last) = (from.min(to), from.max(to));
-        let ids: Vec<Uuid> = self
+        let ids: BTreeSet<Uuid> = self
             .versions()
             .skip(first)
             .take(last - first)
@@ -223,170 +393,6 @@ impl History {
         }
     }
 
-    /// Returns the changes that lead from the newest version back to another; `None` if there is no
-    /// such version. [`Changes::rebase`] adapts them to an object that has changed since and reports
-    /// conflicts.
-    ///
-    /// The result is that of [`diff`](Self::diff) without the values that the trail lacks in clear
-    /// and that cannot be restored: the [`missing`](Reconstruction::missing) parts of
-    /// [`at_version`](Self::at_version). A deleted object is restored by one change of `$` from a
-    /// null.
-    pub fn revert_to(&self, number: usize) -> Option<Changes> {
-        let (mut latest, mut target) = (self.latest(), self.at_version(number)?);
-        let newest = self.versions().count();
-        let hidden: Vec<Path> = latest
-            .missing
-            .iter()
-            .chain(&target.missing)
-            .filter(|part| matches!(part.reason, MissingReason::Masked | MissingReason::Hashed))
-            .map(|part| part.path.clone())
-            .collect();
-        if hidden.is_empty() {
-            return Some(self.changes(newest, &latest.state, number, &target.state));
-        }
-        if target.state.is_null() {
-            // Nothing is restored: the object is removed with its hidden values.
-            let mut changes = crate::diff(&latest.state, &target.state);
-            mark_hidden(&mut changes, &[&latest]);
-            return Some(changes);
-        }
-        for path in &hidden {
-            remove_part(&mut latest.state, &path.segments());
-            remove_part(&mut target.state, &path.segments());
-        }
-        if latest.state.is_null() || target.state.is_null() {
-            return Some(crate::diff(&latest.state, &target.state));
-        }
-        Some(version_diff::compare(
-            self.fields,
-            &self.entries,
-            &latest.state,
-            &target.state,
-        ))
-    }
-
-    /// Returns the changes that undo one entry in the newest version, and the conflicts: values
-    /// that later entries changed, and old values that the trail lacks in clear. `None` if there is
-    /// no such entry or if it changed nothing, as for a denied action.
-    ///
-    /// Undoing a deletion restores the object by one change of `$` from a null, without the values
-    /// that the trail lacks in clear. Undoing a creation is one change of `$` to a null; later
-    /// changes are conflicts, and there is nothing to undo if the object was deleted.
-    pub fn undo(&self, entry: Uuid) -> Option<Rebase> {
-        let entry = self.entries.iter().find(|other| other.id == entry)?;
-        if !makes_version(entry) {
-            return None;
-        }
-        if entry.action == Action::Create {
-            return Some(self.undo_creation(entry));
-        }
-        let mut back = entry.changes.invert();
-        let mut hidden = Vec::new();
-        back.retain(|change| {
-            if change.redaction.is_some() {
-                hidden.push(Conflict::hidden(change.path.clone()));
-            }
-            change.redaction.is_none()
-        });
-        let latest = self.latest().state;
-        let mut rebase = if latest.is_null() && entry.action == Action::Delete {
-            let mut state = empty(&back);
-            let Rebase {
-                changes, conflicts, ..
-            } = back.rebase(&state);
-            let fits = changes.apply(&mut state).is_ok();
-            debug_assert!(fits, "rebased changes apply to the state");
-            Rebase {
-                changes: crate::diff(&Value::Null, &state),
-                conflicts,
-                ..Rebase::default()
-            }
-        } else {
-            back.rebase(&latest)
-        };
-        rebase.conflicts.append(&mut hidden);
-        Some(rebase)
-    }
-
-    fn undo_creation(&self, entry: &LogEntry) -> Rebase {
-        let mut rebase = Rebase::default();
-        let later = self.entries.iter().skip_while(|other| other.id != entry.id);
-        let ends = |entry: &&LogEntry| {
-            makes_version(entry) && matches!(entry.action, Action::Create | Action::Delete)
-        };
-        if later.skip(1).any(|entry| ends(&entry)) {
-            rebase.done.push(Path::ROOT);
-            return rebase;
-        }
-        let end = self.entries.iter().position(|other| other.id == entry.id);
-        let created = rebuild(self.fields, &self.entries[..=end.unwrap_or_default()]).state;
-        let latest = self.latest();
-        let since = version_diff::compare(self.fields, &self.entries, &created, &latest.state);
-        if since.is_empty() {
-            rebase.changes = crate::diff(&latest.state, &Value::Null);
-            mark_hidden(&mut rebase.changes, &[&latest]);
-        } else {
-            rebase.conflicts = since.into_iter().map(Conflict::changed_since).collect();
-        }
-        rebase
-    }
-
-    /// Returns the entry that last set each part of the newest version, ordered by path. A part
-    /// that was last set together with its parent is not listed separately. A part that first
-    /// appears in a snapshot, such as a baseline, is attributed to the entry with the snapshot.
-    pub fn blame(&self) -> Vec<Blame<'_>> {
-        self.blame_of(&self.entries)
-    }
-
-    /// Returns the [blame](Self::blame) of a version, such as the last one before the object was
-    /// deleted; `None` if there is no such version.
-    pub fn blame_at(&self, number: usize) -> Option<Vec<Blame<'_>>> {
-        let id = self.versions().nth(number.checked_sub(1)?)?.entry.id;
-        let last = self.entries.iter().position(|entry| entry.id == id)?;
-        Some(self.blame_of(&self.entries[..=last]))
-    }
-
-    fn blame_of<'h>(&'h self, entries: &'h [LogEntry]) -> Vec<Blame<'h>> {
-        let mut parts = Parts::default();
-        let mut fold = Fold::of(self.fields);
-        for (index, entry) in entries.iter().enumerate() {
-            if !makes_version(entry) {
-                continue;
-            }
-            let earlier = Earlier {
-                all: &entries[..index],
-                start: 0,
-            };
-            if entry.action == Action::Delete {
-                parts.by_path.clear();
-                fold.step(earlier, entry);
-                continue;
-            }
-            parts.set(&entry.changes, entry);
-            if let Some(snapshot) = &entry.snapshot {
-                fold.change(earlier, entry);
-                if fold.state != *snapshot {
-                    let state = match &fold.state {
-                        // One change for each field instead of one for all.
-                        Value::Null if snapshot.is_object() => &Value::Object(Map::new()),
-                        state => state,
-                    };
-                    parts.set(&crate::diff(state, snapshot), entry);
-                }
-            }
-            fold.step(earlier, entry);
-        }
-        let unrecorded: Vec<&Path> = fold.unrecorded().collect();
-        let parts = parts.by_path.into_iter().map(|(path, entry)| Blame {
-            unrecorded: unrecorded
-                .iter()
-                .any(|part| part.is_within(&path) || path.is_within(part)),
-            path,
-            entry,
-        });
-        parts.collect()
-    }
-
     /// Returns the breaks in the chain of entries, oldest first: an entry starts from another value
     /// than the previous entries left, because a change was not recorded.
     ///
@@ -396,7 +402,6 @@ impl History {
     ///
     /// # Example: a change that was not recorded
     /// ```
-    /// # use audit_core as auditlog;
     /// # use auditlog::{AuditLog, LogEntry, ObjectRef, Store};
     /// # use serde_json::json;
     /// # let log = AuditLog::builder().build();
@@ -446,38 +451,6 @@ impl History {
     }
 }
 
-/// The entry that last set each part.
-#[derive(Default)]
-struct Parts<'h> {
-    by_path: BTreeMap<Path, &'h LogEntry>,
-}
-
-impl<'h> Parts<'h> {
-    fn set(&mut self, changes: &Changes, entry: &'h LogEntry) {
-        for change in changes {
-            let path = outside_lists(&change.path);
-            let whole = path == change.path;
-            if whole {
-                // Parts inside sort right after the part itself.
-                let inside: Vec<Path> = self
-                    .by_path
-                    .range(&path..)
-                    .take_while(|(part, _)| part.is_within(&path))
-                    .map(|(part, _)| part.clone())
-                    .collect();
-                for part in inside {
-                    self.by_path.remove(&part);
-                }
-            }
-            if change.new.is_some() || !whole {
-                self.by_path.insert(path, entry);
-            } else {
-                self.by_path.remove(&path);
-            }
-        }
-    }
-}
-
 /// Marks the changes of values that one of the states lacks in clear.
 fn mark_hidden(changes: &mut Changes, states: &[&Reconstruction]) {
     let parts: Vec<&Missing> = states.iter().flat_map(|state| &state.missing).collect();
@@ -504,38 +477,6 @@ fn without_indices(path: &Path) -> Path {
     let mut segments = path.segments();
     segments.retain(|segment| matches!(segment, PathSegment::Name(_)));
     Path::from_segments(&segments)
-}
-
-/// Removes a part from a state, in every item of the lists and every value of the maps in its path.
-fn remove_part(state: &mut Value, segments: &[PathSegment]) {
-    let Some((first, rest)) = segments.split_first() else {
-        return;
-    };
-    match (state, first) {
-        (Value::Array(items), PathSegment::Index(_) | PathSegment::Match { .. }) => {
-            for item in items {
-                remove_part(item, rest);
-            }
-        }
-        (Value::Array(items), PathSegment::Name(_)) => {
-            for item in items {
-                remove_part(item, segments);
-            }
-        }
-        (Value::Object(fields), PathSegment::Name(name)) => {
-            if rest.is_empty() && fields.remove(name).is_some() {
-                return;
-            }
-            match fields.get_mut(name) {
-                Some(inner) => remove_part(inner, rest),
-                // A map, whose keys are not in the path.
-                None => fields
-                    .values_mut()
-                    .for_each(|inner| remove_part(inner, segments)),
-            }
-        }
-        _ => {}
-    }
 }
 
 /// Returns the path up to the first list that is matched by position, since its indices shift.

@@ -1,4 +1,13 @@
 //! Reconstructs the state of an object from its entries.
+//!
+//! Entries are folded from the last one with the full state (a creation or a snapshot) onwards. An entry
+//! whose old values match the state is applied. If they do not match, a change was not recorded: the new
+//! values are written nevertheless, since they are what the entry says, and the parts whose old values
+//! differ are noted as missing (`Unrecorded`).
+//!
+//! An object that is older than its trail starts with the first old values (`StartsLater`). The parts that
+//! the trail never has in clear (skipped, masked, hashed) come from the fields of the type, and for a type
+//! that no longer exists from the redactions of the entries.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +25,43 @@ use crate::value::schema::FieldSchema;
 use crate::value::schema_lookup::Schema;
 
 /// The reconstructed state of an object.
+///
+/// The state has the form of a [snapshot](crate::snapshot()): JSON, with secrets in masked form. It is
+/// not complete if a part is masked, hashed, skipped or unknown; [`missing`](Self::missing) lists these
+/// parts with the reasons.
+///
+/// # Example: a masked field
+/// ```
+/// use auditlog::{MissingReason, prelude::*};
+///
+/// #[derive(Auditable)]
+/// struct User {
+///     id: u32,
+///     email: String,
+///     #[audit(mask = "last4")]
+///     phone: String,
+/// }
+///
+/// let _audit = auditlog::testing::capture();
+/// auditlog::register::<User>();
+/// let user = User { id: 1, email: "a@example.com".into(), phone: "+15551234567".into() };
+/// auditlog::created(&user).record()?;
+///
+/// let latest = auditlog::history::<User>(1)?.latest();
+/// assert_eq!(latest.state["email"], "a@example.com");
+/// assert_eq!(latest.state["phone"], "****4567");
+/// assert!(!latest.complete);
+/// assert_eq!(latest.missing[0].path, "phone");
+/// assert!(matches!(latest.missing[0].reason, MissingReason::Masked));
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Reconstruction {
     /// The state; null while the object does not exist.
     pub state: Value,
-    /// Whether the state has every part in clear.
+    /// Whether the state has every part in clear. Also true if the object did not exist or has no entry,
+    /// for which [`exists`](Self::exists) returns false.
     pub complete: bool,
     /// The missing parts, with the reasons.
     pub missing: Vec<Missing>,
@@ -34,7 +74,24 @@ pub struct Reconstruction {
 }
 
 impl Reconstruction {
-    /// Returns whether the object existed.
+    /// Returns whether the object existed, according to its entries. Returns false for an object without
+    /// entries, whose [`History::entries`](super::History::entries) are empty.
+    ///
+    /// # Example: an object without entries
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable)]
+    /// struct User {
+    ///     id: u32,
+    /// }
+    ///
+    /// let _audit = auditlog::testing::capture();
+    /// let history = auditlog::history::<User>(4711)?;
+    /// assert!(history.entries().is_empty());
+    /// assert!(!history.latest().exists());
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn exists(&self) -> bool {
         !self.state.is_null()
     }

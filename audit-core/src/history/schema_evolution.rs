@@ -1,4 +1,8 @@
 //! Upgrades entries of former schemas to the current one: upcasters and field aliases.
+//!
+//! Entries are upgraded when they are read; the stored bytes never change. Upcasters run first, in the order
+//! of versions, each on the changes and the snapshot of an entry. Aliases then rename the fields that are
+//! left, at every depth. A change whose new path another change of the same entry has keeps its old path.
 
 use std::sync::Arc;
 

@@ -1,4 +1,8 @@
 //! Renames the fields of a recorded state to the names that serde deserializes.
+//!
+//! The trail stores fields under `#[audit(rename = "..")]`; serde reads them under its own names. For most
+//! types the names are equal, and the state is not touched. The walk also collects the fields that serde
+//! does not read, for which it would set a default without an error.
 
 use std::collections::HashSet;
 use std::mem;

@@ -1,4 +1,8 @@
 //! A serde deserializer of recorded states, in which large numbers are strings.
+//!
+//! `serde_json::Value` rejects a string where a number is expected. This one reads numbers from strings where
+//! the type asks for a number, converts the recorded texts of a few types to the form that serde reads
+//! (`serde_forms`), and keeps the path of the value that fails, for the error.
 
 use std::cell::RefCell;
 
@@ -58,7 +62,7 @@ struct StateDeserializer<'f> {
     error_path: &'f ErrorPath,
 }
 
-/// The deserializer of a field's name or a map's key: a string, whatever the type of the keys.
+/// The deserializer of a field's name or a map's key: a string, for any type of the keys.
 struct Key(String);
 
 /// The entries of an object.

@@ -28,6 +28,30 @@ impl Reconstruction {
     /// - Returns [`TypedError::Incomplete`] if a part of the state is missing, masked or a token.
     /// - Returns [`TypedError::NotRead`] if serde does not deserialize a recorded part.
     /// - Returns [`TypedError::Form`] if the state cannot be deserialized as a `T`.
+    ///
+    /// # Example: an object, and a state that is not complete
+    /// ```
+    /// use auditlog::{TypedError, prelude::*};
+    ///
+    /// #[derive(Auditable, Deserialize)]
+    /// struct User {
+    ///     id: u32,
+    ///     #[audit(mask)]
+    ///     phone: String,
+    /// }
+    ///
+    /// let _audit = auditlog::testing::capture();
+    /// auditlog::register::<User>();
+    /// auditlog::created(&User { id: 1, phone: "+1555".into() }).record()?;
+    ///
+    /// let latest = auditlog::history::<User>(1)?.latest();
+    /// let error = latest.typed::<User>().map(|_| ()).unwrap_err();
+    /// assert!(matches!(error, TypedError::Incomplete { .. }));
+    ///
+    /// let user: User = latest.typed_lossy()?.expect("it exists");
+    /// assert_eq!((user.id, user.phone.as_str()), (1, "***"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn typed<T: DeserializeOwned>(&self) -> Result<Option<T>, TypedError> {
         let obstacle = |part: &&Missing| !self.is_defaulted(part);
         let missing: Vec<Missing> = self.missing.iter().filter(obstacle).cloned().collect();

@@ -1,4 +1,9 @@
 //! The changes between two versions, in the form in which entries record them.
+//!
+//! The composition of the entries in between identifies list items by key and members of sets by value, as
+//! the entries do. It is used if it leads from one state to the other and back. If a change without an
+//! entry lies in between, the two states are compared instead, with each list treated as the entries of
+//! the object treat it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -49,7 +54,7 @@ pub(super) fn compare(fields: Schema, entries: &[LogEntry], from: &Value, to: &V
     RecordedKinds::of(entries).diff(fields, from, to)
 }
 
-/// How entries record the parts of an object, by their paths without items.
+/// The forms in which entries record the parts of an object, by their paths without items.
 #[derive(Debug, Default)]
 pub(super) struct RecordedKinds {
     by_path: HashMap<Vec<String>, Kind>,

@@ -1,4 +1,14 @@
 //! JSON numbers: their stored form, and comparison by value regardless of spelling.
+//!
+//! # Stored form
+//! An integer of `i64` or `u64` is a JSON number. Another number is a JSON number if it survives as a
+//! double: parsing it and printing the shortest digits gives an equal decimal. Otherwise it is a string of
+//! its digits, since a reader that rounds it would report a change that never happened.
+//!
+//! # Comparison
+//! Numbers are compared as decimals `0.digits * 10^point`, so `1e2`, `100` and `100.0` are equal, and no
+//! comparison passes through a double. Another crate of the program may enable the feature
+//! `arbitrary_precision` of `serde_json`; the stored form is the same with and without it.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -15,7 +25,7 @@ const MAX_PADDING: i64 = 32;
 /// The maximum number of digits of an exponent. A number with a longer one keeps its text.
 const MAX_EXPONENT_DIGITS: usize = 15;
 
-/// Whether `serde_json` keeps the digits of numbers (its feature `arbitrary_precision`, which
+/// Set if `serde_json` keeps the digits of numbers (its feature `arbitrary_precision`, which
 /// another crate may enable).
 static KEEPS_DIGITS: LazyLock<bool> = LazyLock::new(|| {
     let number = serde_json::from_str::<Number>("1.00");

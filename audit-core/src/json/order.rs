@@ -1,4 +1,6 @@
-//! The total order of JSON values.
+//! The total order of JSON values: the order in which members of a set are recorded.
+//!
+//! The order depends on the values only, so that two processes record a `HashSet` in the same order.
 
 use std::cmp::Ordering;
 

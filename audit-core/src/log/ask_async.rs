@@ -13,16 +13,16 @@ use crate::store::query::{PAGE, Query};
 impl Query {
     /// Returns all entries as [`all`](Self::all) does, without blocking the thread.
     ///
-    /// Needs no particular runtime. A store that is no [`AsyncStore`](crate::AsyncStore) is
-    /// asked on a thread of its own.
+    /// Works in any async runtime, and without one. A store that does not implement
+    /// [`AsyncStore`](crate::AsyncStore) is read on a thread of its own.
     ///
     /// # Errors
-    /// As [`all`](Self::all).
+    /// Returns the errors of [`all`](Self::all).
     ///
-    /// # Example: await what a store holds
+    /// # Example: await the entries of a store
     /// ```
     /// use std::sync::Arc;
-    /// use audit_core::{LogEntry, MemoryStore, Query, Store};
+    /// use auditlog::{LogEntry, MemoryStore, Query, Store};
     ///
     /// # futures::executor::block_on(async {
     /// let store = Arc::new(MemoryStore::new());
@@ -30,7 +30,7 @@ impl Query {
     ///
     /// let entries = Query::of(store).model_name("User").all_async().await?;
     /// assert_eq!(entries[0].object_repr, "bob");
-    /// # Ok::<(), audit_core::Error>(())
+    /// # Ok::<(), auditlog::Error>(())
     /// # }).unwrap();
     /// ```
     pub async fn all_async(self) -> Result<Vec<LogEntry>> {
@@ -52,7 +52,7 @@ impl Query {
     /// Returns one page as [`page`](Self::page) does, without blocking the thread.
     ///
     /// # Errors
-    /// As [`page`](Self::page).
+    /// Returns the errors of [`all`](Self::all).
     pub async fn page_async(self) -> Result<Page> {
         Ok(self.bound()?.find_async().await?)
     }
@@ -60,7 +60,7 @@ impl Query {
     /// Returns the first entry as [`first`](Self::first) does, without blocking the thread.
     ///
     /// # Errors
-    /// As [`first`](Self::first).
+    /// Returns the errors of [`all`](Self::all).
     pub async fn first_async(self) -> Result<Option<LogEntry>> {
         if self.limit == Some(0) {
             return Ok(None);
@@ -73,7 +73,7 @@ impl Query {
     /// the thread.
     ///
     /// # Errors
-    /// As [`count`](Self::count).
+    /// Returns the errors of [`all`](Self::all).
     pub async fn count_async(self) -> Result<u64> {
         let query = self.bound()?;
         let Some(store) = query.store.clone() else {
@@ -96,7 +96,7 @@ impl Query {
     }
 }
 
-/// What a thread leaves for a future.
+/// The slot in which a thread leaves its result for a future.
 struct Slot<T> {
     answer: Option<Result<T, StoreError>>,
     waker: Option<Waker>,
@@ -131,7 +131,7 @@ async fn on_a_thread<T: Send + 'static>(
     .await
 }
 
-/// Where the thread leaves its answer; if it panics, that it did.
+/// The thread's end of a slot; dropped without a result, it reports that the thread panicked.
 struct Answer<T> {
     slot: Arc<Mutex<Slot<T>>>,
 }

@@ -30,7 +30,7 @@ impl AuditLog {
     /// options, and types that were [unregistered](Self::unregister) stay so.
     ///
     /// # Panics
-    /// If a type cannot be registered; [`try_register_all`](Self::try_register_all) returns the
+    /// Panics if a type cannot be registered; [`try_register_all`](Self::try_register_all) returns the
     /// error.
     pub fn register_all(&self) {
         if let Err(error) = self.try_register_all() {
@@ -58,7 +58,23 @@ impl AuditLog {
 /// Registers every derived entity with the current log; see [`AuditLog::register_all`].
 ///
 /// # Panics
-/// If a type cannot be registered; [`try_register_all`] returns the error.
+/// Panics if a type cannot be registered; [`try_register_all`] returns the error.
+///
+/// # Example: every derived type of the program
+/// ```standalone_crate
+/// use auditlog::prelude::*;
+///
+/// #[derive(Auditable)]
+/// struct User {
+///     id: u32,
+/// }
+///
+/// let audit = auditlog::testing::capture();
+/// auditlog::register_all();
+/// assert!(auditlog::created(&User { id: 1 }).record()?.is_recorded());
+/// # assert_eq!(audit.entries().len(), 1);
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 pub fn register_all() {
     AuditLog::current().register_all();
 }
@@ -66,7 +82,7 @@ pub fn register_all() {
 /// Registers every derived entity with the current log; see [`AuditLog::try_register_all`].
 ///
 /// # Errors
-/// As [`AuditLog::try_register_all`].
+/// Returns the errors of [`AuditLog::try_register_all`].
 pub fn try_register_all() -> Result<(), RegistrationError> {
     AuditLog::current().try_register_all()
 }

@@ -22,10 +22,39 @@ use crate::store::memory::MemoryStore;
 use crate::store::{NoStore, Store};
 use crate::value::hash::{HashKeys, MIN_KEY};
 
-/// How many bytes an entry has at most, unless the builder sets another limit.
+/// The default limit of an entry's size, in bytes.
 const MAX_ENTRY_BYTES: usize = 16 << 20;
 
 /// Builds an [`AuditLog`].
+///
+/// | method | default |
+/// |---|---|
+/// | [`store`](Self::store) | memory; see there |
+/// | [`on_error`](Self::on_error) | [`FailurePolicy::FailClosed`] |
+/// | [`unregistered`](Self::unregistered) | [`UnregisteredPolicy::Warn`] |
+/// | [`queue`](Self::queue) | 1,024 submissions |
+/// | [`spool`](Self::spool) | 10,000 entries |
+/// | [`max_entry_bytes`](Self::max_entry_bytes) | 16 MiB |
+/// | [`min_level`](Self::min_level) | [`Level::Debug`]: every entry |
+/// | [`clock`](Self::clock), [`ids`](Self::ids) | the system's clock, UUIDs of version 7 |
+///
+/// # Example: a log for a service
+/// ```
+/// use auditlog::prelude::*;
+/// use auditlog::Source;
+///
+/// let log = AuditLog::builder()
+///     .store(MemoryStore::new())
+///     .sink(LogSink::new())
+///     .on_error(FailClosed)
+///     .source(Source::service("billing").version("1.4.0"))
+///     .build();
+/// log.event("started").record()?;
+///
+/// let entry = log.query().first()?.expect("an entry");
+/// assert_eq!(entry.source.service.as_deref(), Some("billing"));
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 #[must_use = "a builder does nothing until `build` or `install`"]
 pub struct AuditLogBuilder {
     store: Option<Arc<dyn Store>>,
@@ -69,38 +98,80 @@ impl AuditLogBuilder {
         }
     }
 
-    /// Sets where the trail is kept.
+    /// Sets the store of the trail.
     ///
-    /// Without a store, [`build`](Self::build) and [`try_build`](Self::try_build) keep the trail in
-    /// memory. A log that [`install`](Self::install) made serves `record_in` alone: every other way
-    /// to record, and every query, returns [`StoreError::NoStore`](crate::StoreError::NoStore).
+    /// Without a store, [`build`](Self::build) and [`try_build`](Self::try_build) keep the trail in memory.
+    /// A log that [`install`](Self::install) made without a store serves `record_in` alone: every other form
+    /// of recording, and every query, returns [`StoreError::NoStore`](crate::StoreError::NoStore).
     pub fn store(mut self, store: impl Store + 'static) -> Self {
         self.store = Some(Arc::new(store));
         self
     }
 
-    /// Adds a sink, which gets every entry that the store has kept.
+    /// Adds a sink, which gets every entry after the store has accepted it. Sinks get entries in the order
+    /// in which they were added; their failures are counted and never fail an entry.
     pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
         self.sinks.push(Arc::new(sink));
         self
     }
 
-    /// Sets what happens to an entry that the store does not take; by default the caller
-    /// gets the error ([`FailurePolicy::FailClosed`]).
+    /// Sets the policy for entries that the store does not accept. By default the caller gets the error
+    /// ([`FailurePolicy::FailClosed`]).
+    ///
+    /// # Example: the program continues while the store is down
+    /// ```
+    /// use auditlog::prelude::*;
+    /// use auditlog::{Page, Store, StoreError};
+    ///
+    /// #[derive(Debug)]
+    /// struct Unreachable;
+    ///
+    /// impl Store for Unreachable {
+    ///     fn append(&self, _: &[LogEntry]) -> Result<(), StoreError> {
+    ///         Err(StoreError::Busy { location: "the server".into() })
+    ///     }
+    ///     fn find(&self, _: &Query) -> Result<Page, StoreError> {
+    ///         Err(StoreError::Busy { location: "the server".into() })
+    ///     }
+    /// }
+    ///
+    /// let log = AuditLog::builder().store(Unreachable).on_error(FailOpen).build();
+    /// let receipt = log.event("login").record()?;
+    /// assert!(matches!(receipt, Receipt::Spooled(_)));
+    /// assert_eq!(log.stats().spooled, 1);
+    ///
+    /// let log = AuditLog::builder().store(Unreachable).build(); // FailClosed
+    /// assert!(log.event("login").record().is_err());
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn on_error(mut self, policy: FailurePolicy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// Sets what happens when something is to be recorded of a type that is not registered; by
-    /// default a warning for each type ([`UnregisteredPolicy::Warn`]).
+    /// Sets the policy for drafts of types that are not registered. By default the log warns once a type
+    /// ([`UnregisteredPolicy::Warn`]).
+    ///
+    /// # Example: a forgotten registration is an error
+    /// ```
+    /// use auditlog::{Error, UnregisteredPolicy, prelude::*};
+    ///
+    /// #[derive(Auditable)]
+    /// struct User {
+    ///     id: u32,
+    /// }
+    ///
+    /// let log = AuditLog::builder().unregistered(UnregisteredPolicy::Error).build();
+    /// let error = log.created(&User { id: 1 }).record().unwrap_err();
+    /// assert!(matches!(error, Error::NotRegistered { .. }));
+    /// ```
     pub fn unregistered(mut self, policy: UnregisteredPolicy) -> Self {
         self.unregistered = policy;
         self
     }
 
-    /// Sets how many entries the spool of [`FailurePolicy::FailOpen`] holds at most: 10,000 by
-    /// default.
+    /// Sets the capacity of the spool of [`FailurePolicy::FailOpen`], in entries: 10,000 by default. If the
+    /// spool is full, further entries go to the log output in full.
     pub fn spool(mut self, entries: usize) -> Self {
         self.spool = entries;
         self
@@ -124,6 +195,30 @@ impl AuditLogBuilder {
     /// fewer than 16 bytes, such as that of an unset variable, is never used:
     /// [`install`](Self::install) and [`try_build`](Self::try_build) return
     /// [`Error::WeakHashKey`], and [`build`](Self::build) logs an error and goes without it.
+    ///
+    /// # Example: a token in place of an e-mail address
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable)]
+    /// struct Subscriber {
+    ///     id: u32,
+    ///     #[audit(hash)]
+    ///     email: String,
+    /// }
+    ///
+    /// # let key_from_the_vault = [7; 32];
+    /// let log = AuditLog::builder().hash_key(1, key_from_the_vault).build();
+    /// log.register::<Subscriber>();
+    /// for id in [1, 2] {
+    ///     log.created(&Subscriber { id, email: "ann@example.com".into() }).record()?;
+    /// }
+    /// let entries = log.query().all()?;
+    /// let token = entries[0].changes["email"].new.as_ref().expect("a token");
+    /// assert!(token.as_str().is_some_and(|token| token.starts_with("h1:")));
+    /// assert_eq!(entries[1].changes["email"].new.as_ref(), Some(token)); // equal inputs, equal tokens
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn hash_key(mut self, version: u32, key: impl Into<Vec<u8>>) -> Self {
         let key = key.into();
         if key.len() < MIN_KEY {
@@ -138,47 +233,109 @@ impl AuditLogBuilder {
     }
 
     /// Makes every entry without a known actor an error
-    /// ([`Error::ActorRequired`](crate::Error::ActorRequired)), events too. A program that acts by
-    /// itself says so with an actor of its own, [`Actor::system`](crate::Actor::system).
-    /// [`RegisterOptions::require_actor`](crate::RegisterOptions::require_actor) asks it of one type.
+    /// ([`Error::ActorRequired`](crate::Error::ActorRequired)), including events. A program that acts on its
+    /// own uses an [`Actor::system`](crate::Actor::system).
+    /// [`RegisterOptions::require_actor`](crate::RegisterOptions::require_actor) sets it for one type.
+    ///
+    /// # Example: an unknown actor is rejected
+    /// ```
+    /// use auditlog::{Error, prelude::*};
+    ///
+    /// let log = AuditLog::builder().require_actor().build();
+    /// let error = log.event("swept").record().unwrap_err();
+    /// assert!(matches!(error, Error::ActorRequired { .. }));
+    /// log.event("swept").actor(Actor::system("cleanup")).record()?;
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn require_actor(mut self) -> Self {
         self.require_actor = true;
         self
     }
 
-    /// Records nothing below this level.
+    /// Sets the lowest level that is recorded. Drafts below it are `Skipped(BelowLevel)`.
+    ///
+    /// # Example: no accesses
+    /// ```
+    /// use auditlog::{SkipReason, prelude::*};
+    ///
+    /// let log = AuditLog::builder().min_level(Level::Info).build();
+    /// let receipt = log.event("viewed").level(Level::Debug).record()?;
+    /// assert_eq!(receipt, Receipt::Skipped(SkipReason::BelowLevel));
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn min_level(mut self, level: Level) -> Self {
         self.min_level = level;
         self
     }
 
-    /// Sets where times come from; the system's clock unless given.
+    /// Sets the source of times, instead of the system's clock.
     ///
-    /// The times that a log gives never go back. If the clock steps back, entries get the last
-    /// time given until the clock has caught up, and their ids keep them in order. Only
-    /// [`Draft::at`](crate::Draft::at) dates an entry back.
+    /// The timestamps of a log never decrease. If the clock steps back, entries get the previous timestamp
+    /// until the clock has caught up, and their ids keep them in order. Only
+    /// [`Draft::at`](crate::Draft::at) sets an earlier time. [`testing::capture`](crate::testing::capture)
+    /// has a clock for tests.
     pub fn clock(mut self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         self.clock = Clock::custom(clock);
         self
     }
 
-    /// Sets where ids come from. They must be unique, and should grow: entries of one time are
-    /// ordered by id.
+    /// Sets the source of ids, instead of UUIDs of version 7. Ids must be unique and should increase: entries
+    /// of one time are ordered by id.
     pub fn ids(mut self, ids: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
         self.ids = Box::new(move |_| ids());
         self
     }
 
-    /// Adds a hook that sees each entry before it is written, and may change or veto it.
+    /// Adds a hook that gets each entry before it is written, and may change or veto it.
     ///
-    /// The entry is redacted already. Hooks run in the order they were added; after a veto
-    /// no other does.
+    /// Secrets are redacted already. Hooks run in the order in which they were added, on the thread that
+    /// records; after a veto the remaining hooks do not run, and the receipt is `Skipped(Vetoed)`.
+    ///
+    /// # Example: a note in each entry, and no health checks
+    /// ```
+    /// use auditlog::{Flow, prelude::*};
+    ///
+    /// let log = AuditLog::builder()
+    ///     .before(|entry| {
+    ///         entry.additional_data.insert("region".into(), "eu-1".into());
+    ///         if entry.actor() == "probe" { Flow::Veto } else { Flow::Continue }
+    ///     })
+    ///     .build();
+    /// log.event("login").actor("alice").record()?;
+    /// log.event("login").actor("probe").record()?;
+    ///
+    /// let entries = log.query().all()?;
+    /// assert_eq!(entries.len(), 1);
+    /// assert_eq!(entries[0].additional_data["region"], "eu-1");
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn before(mut self, hook: impl Fn(&mut LogEntry) -> Flow + Send + Sync + 'static) -> Self {
         self.before.push(Box::new(hook));
         self
     }
 
-    /// Adds a hook that is called with the result of writing each entry.
+    /// Adds a hook that is called with the result of writing each entry, after the sinks. Its panic is
+    /// counted in [`LogStats::sink_failures`](crate::LogStats::sink_failures) and does not fail the entry.
+    ///
+    /// # Example: count failures
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use auditlog::AuditLog;
+    ///
+    /// let written = Arc::new(AtomicU64::new(0));
+    /// let count = Arc::clone(&written);
+    /// let log = AuditLog::builder()
+    ///     .after(move |_entry, result| {
+    ///         if result.is_ok() {
+    ///             count.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///     })
+    ///     .build();
+    /// log.event("login").record()?;
+    /// assert_eq!(written.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn after(
         mut self,
         hook: impl Fn(&LogEntry, &Result<Receipt>) + Send + Sync + 'static,
@@ -187,35 +344,42 @@ impl AuditLogBuilder {
         self
     }
 
-    /// Sets which program entries come from: a [`Source`] or the service's name.
+    /// Sets the application that entries come from: a [`Source`], or the name of the service.
     pub fn source(mut self, source: impl Into<Source>) -> Self {
         self.source = source.into();
         self
     }
 
-    /// Sets how many bytes the canonical form of an entry has at most (16 MiB by default). A draft
-    /// of a larger one fails with [`Error::TooLarge`](crate::Error::TooLarge) before the store is
-    /// asked, whichever store that is.
+    /// Sets the maximum size of an entry's canonical form, in bytes: 16 MiB by default. A draft of a larger
+    /// entry fails with [`Error::TooLarge`](crate::Error::TooLarge) before the store is called.
     ///
-    /// # Example: a value that does not belong into a trail
+    /// # Example: a value that does not belong in a trail
     /// ```
-    /// use audit_core::{AuditLog, Error};
+    /// use auditlog::{AuditLog, Error};
     ///
     /// let log = AuditLog::builder().max_entry_bytes(1_000).build();
     /// let error = log.event("uploaded").extra("body", "x".repeat(2_000)).record().unwrap_err();
     /// assert!(matches!(error, Error::TooLarge { limit: 1_000, .. }));
     /// assert_eq!(log.query().count()?, 0);
-    /// # Ok::<(), audit_core::Error>(())
+    /// # Ok::<(), auditlog::Error>(())
     /// ```
     pub fn max_entry_bytes(mut self, bytes: usize) -> Self {
         self.max_entry_bytes = bytes;
         self
     }
 
-    /// Builds the log, and returns what is wrong with the settings as an error.
+    /// Builds the log and checks its settings.
     ///
     /// # Errors
-    /// [`Error::WeakHashKey`] if a hash key has fewer than 16 bytes.
+    /// Returns [`Error::WeakHashKey`] if a hash key has fewer than 16 bytes.
+    ///
+    /// # Example: a key from an unset variable
+    /// ```
+    /// use auditlog::{AuditLog, Error};
+    ///
+    /// let error = AuditLog::builder().hash_key(1, "").try_build().unwrap_err();
+    /// assert!(matches!(error, Error::WeakHashKey { version: 1 }));
+    /// ```
     pub fn try_build(self) -> Result<AuditLog> {
         match self.weak_keys.first() {
             Some(&version) => Err(Error::WeakHashKey { version }),
@@ -223,7 +387,8 @@ impl AuditLogBuilder {
         }
     }
 
-    /// Builds the log.
+    /// Builds the log. A hash key of fewer than 16 bytes is logged as an error and not used;
+    /// [`try_build`](Self::try_build) returns the error.
     pub fn build(self) -> AuditLog {
         for &version in &self.weak_keys {
             let error = Error::WeakHashKey { version };
@@ -264,8 +429,23 @@ impl AuditLogBuilder {
     /// [`store`](Self::store) it serves `record_in` alone.
     ///
     /// # Errors
-    /// - [`Error::AlreadyInstalled`]: a program installs once.
-    /// - [`Error::WeakHashKey`] if a hash key has fewer than 16 bytes.
+    /// - Returns [`Error::AlreadyInstalled`] if a global log is installed.
+    /// - Returns [`Error::WeakHashKey`] if a hash key has fewer than 16 bytes.
+    ///
+    /// # Example: the first lines of a program
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// # fn main() -> auditlog::Result<()> {
+    /// let log = AuditLog::builder().store(MemoryStore::new()).install()?;
+    /// let _shutdown = log.shutdown_on_drop();
+    ///
+    /// auditlog::event("started").record()?;
+    /// assert_eq!(LogEntry::objects().count()?, 1);
+    /// assert!(AuditLog::builder().install().is_err()); // a program installs once
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn install(mut self) -> Result<AuditLog> {
         self.store.get_or_insert_with(|| Arc::new(NoStore));
         self.try_build()?.install()

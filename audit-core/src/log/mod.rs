@@ -7,6 +7,7 @@ pub(crate) mod auto;
 pub(crate) mod builder;
 mod context;
 pub(crate) mod past;
+mod registration;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,44 +25,42 @@ use crate::context::ambient::{Ambient, Entered, Stack};
 use crate::critical::log_or_print;
 use crate::entry::clock::Clock;
 use crate::entry::{LogEntry, ObjectRef, Source};
-use crate::error::{Error, RegistrationError, Result, StoreError, ValueError};
+use crate::error::{Error, Result, StoreError, ValueError};
 use crate::history::snapshot_schedule::SnapshotSchedule;
 use crate::level::Level;
 use crate::pipeline::receipt::{Receipt, Receipts};
 use crate::pipeline::ticket::Ticket;
 use crate::pipeline::writer::Writer;
 use crate::pipeline::{LogStats, Pipeline, Written};
-use crate::registry::description::ModelDescription;
-use crate::registry::options::RegisterOptions;
-use crate::registry::{Registry, UnregisteredDraft, UnregisteredPolicy};
+use crate::registry::{Registry, UnregisteredPolicy};
 use crate::store::Store;
 use crate::store::query::Query;
 use crate::value::AuditValue;
 use crate::value::auditable::Auditable;
 use crate::value::env::Env;
 use crate::value::hash::HashKeys;
-use crate::value::model::ModelSchema;
-use crate::value::schema::{FieldSchema, Sensitivity};
-use crate::value::schema_walk::any_field;
 use crate::value::shared_fields::SharedFields;
 use crate::value::snapshot::Snapshot;
 
-/// An audit log: where entries go, and which types are recorded.
+/// An audit log: a store, the registered types, and the rules of recording.
 ///
-/// A program usually [installs](AuditLogBuilder::install) one and uses the free functions
-/// ([`created`](crate::created), [`LogEntry::objects`], ..), which act on the *current* log:
-/// the one entered on this thread ([`enter`](Self::enter)), else the installed one, else one
-/// in memory. Logs are independent of each other, registry included. Cloning makes another
-/// handle of the same log.
+/// A program usually [installs](AuditLogBuilder::install) one log and uses the free functions
+/// ([`created`](crate::created), [`LogEntry::objects`], ..). They act on the *current* log: the one
+/// that is entered on this thread ([`enter`](Self::enter)), else the installed one, else one in memory.
 ///
-/// # Example: a log of one's own
+/// Logs are independent of each other, including their registries. A clone is another handle of the
+/// same log. All methods may be called from many threads at once.
+///
+/// # Example: two independent logs
 /// ```
-/// use audit_core::{AuditLog, MemoryStore};
+/// use auditlog::prelude::*;
 ///
 /// let log = AuditLog::builder().store(MemoryStore::new()).build();
+/// let other = AuditLog::builder().store(MemoryStore::new()).build();
 /// log.event("started").record()?;
 /// assert_eq!(log.query().count()?, 1);
-/// # Ok::<(), audit_core::Error>(())
+/// assert_eq!(other.query().count()?, 0);
+/// # Ok::<(), auditlog::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct AuditLog {
@@ -95,17 +94,17 @@ pub(crate) struct Shared {
 /// A hook that is called with an entry before it is written, and may change or veto it.
 pub(crate) type BeforeHook = Box<dyn Fn(&mut LogEntry) -> Flow + Send + Sync>;
 
-/// The decision of a hook about an entry.
+/// The decision of a [`before`](AuditLogBuilder::before) hook about an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flow {
-    /// Go on.
+    /// Records the entry.
     Continue,
-    /// Do not record the entry: the receipt is `Skipped(Vetoed)`.
+    /// Does not record the entry: the receipt is `Skipped(Vetoed)`.
     Veto,
 }
 
-/// How long [`AuditLog::shutdown`] waits for a store that does not answer.
+/// The time that [`AuditLog::shutdown`] waits for a store that does not respond.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(25);
 
 static INSTALLED: OnceLock<AuditLog> = OnceLock::new();
@@ -138,8 +137,8 @@ impl AuditLog {
         }
     }
 
-    /// Returns the current log: the one entered on this thread, else the installed one,
-    /// else one in memory.
+    /// Returns the current log: the one that is entered on this thread, else the installed one, else one in
+    /// memory.
     pub fn current() -> Self {
         Self::entered().unwrap_or_else(|| INSTALLED.get().unwrap_or(&FALLBACK).clone())
     }
@@ -149,19 +148,22 @@ impl AuditLog {
         Self::innermost()
     }
 
-    /// Makes this log the global one. Types registered before, in the log in memory, are
+    /// Makes this log the global one. Types that were registered before, in the log in memory, are
     /// registered in this one too.
     ///
-    /// Installing a log that was [built](AuditLogBuilder::build) without a store is reported as a
-    /// warning, as its entries are kept in memory; [`AuditLogBuilder::install`] makes one that refuses
-    /// to record.
+    /// One record of the `log` crate, of level INFO and target `auditlog`, names the store, its
+    /// location and durability, and the [failure policy](AuditLogBuilder::on_error).
     ///
-    /// The global log is never dropped: a program that [submits](crate::Draft::submit) entries ends
-    /// with [`shutdown`](Self::shutdown), or keeps the guard of
+    /// The log warns if it was [built](AuditLogBuilder::build) without a store, since its entries are kept in
+    /// memory; [`AuditLogBuilder::install`] makes a log that refuses to record instead.
+    ///
+    /// The global log is never dropped. A program that [submits](crate::Draft::submit) entries calls
+    /// [`shutdown`](Self::shutdown) at its end, or keeps the guard of
     /// [`shutdown_on_drop`](Self::shutdown_on_drop) in `main`.
     ///
     /// # Errors
-    /// [`Error::AlreadyInstalled`]; a program installs once.
+    /// - Returns [`Error::AlreadyInstalled`] if a global log is installed.
+    /// - Returns [`Error::Store`] if the log in memory cannot be read.
     pub fn install(self) -> Result<Self> {
         let mut fresh = false;
         let installed = INSTALLED.get_or_init(|| {
@@ -171,6 +173,11 @@ impl AuditLog {
         if !fresh {
             return Err(Error::AlreadyInstalled);
         }
+        log::info!(
+            target: "auditlog",
+            "audit log installed with {}",
+            installed.shared.pipeline.description(),
+        );
         if !installed.shared.has_store {
             log_or_print(
                 log::Level::Warn,
@@ -188,6 +195,19 @@ impl AuditLog {
     }
 
     /// Makes this log the current one on this thread until the guard is dropped.
+    ///
+    /// # Example: another log in a scope
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// let tenant = AuditLog::builder().store(MemoryStore::new()).build();
+    /// {
+    ///     let _log = tenant.enter();
+    ///     auditlog::event("login").record()?;
+    /// }
+    /// assert_eq!(tenant.query().count()?, 1);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     #[must_use = "the log is current until the guard is dropped; bind it to a name"]
     pub fn enter(&self) -> LogGuard {
         LogGuard {
@@ -220,124 +240,46 @@ impl AuditLog {
         env.into_error().map_or(Ok(value), Err)
     }
 
-    /// Returns the store.
+    /// Returns the store, for operations that the log does not offer, such as
+    /// [`Store::export`] and [`Store::purge`].
+    ///
+    /// # Example: entries as JSON lines
+    /// ```
+    /// use auditlog::{AuditLog, Query};
+    ///
+    /// let log = AuditLog::builder().build();
+    /// log.event("started").record()?;
+    /// let mut lines = Vec::new();
+    /// log.store().export(&Query::new(), &mut |line| {
+    ///     lines.push(line.to_owned());
+    ///     Ok(())
+    /// })?;
+    /// assert!(lines[0].starts_with(r#"{"action":"started","#));
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.shared.pipeline.store)
     }
 
-    /// Queries this log's store.
+    /// Starts a query of this log's store; see [`Query`].
     pub fn query(&self) -> Query {
         Query::of(self.store()).with_keys(self.hash_keys())
     }
 
-    /// Returns what the log has counted since it was built.
+    /// Returns the counters of the log since it was built.
+    ///
+    /// # Example: for a metrics endpoint
+    /// ```
+    /// use auditlog::AuditLog;
+    ///
+    /// let log = AuditLog::builder().build();
+    /// log.event("started").record()?;
+    /// let stats = log.stats();
+    /// assert_eq!((stats.recorded, stats.failed, stats.lost), (1, 0, 0));
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn stats(&self) -> LogStats {
         self.shared.pipeline.stats()
-    }
-
-    /// Registers a type: from now on its objects are recorded. Registering a type twice has no
-    /// effect: it keeps the options of the first time.
-    ///
-    /// # Panics
-    /// Panics with the error that [`try_register`](Self::try_register) returns.
-    pub fn register<T: Auditable + 'static>(&self) {
-        if let Err(error) = self.try_register::<T>() {
-            panic!("{error}");
-        }
-    }
-
-    /// Registers a type as [`register`](Self::register) does.
-    ///
-    /// # Errors
-    /// Those of [`try_register`](crate::try_register).
-    pub fn try_register<T: Auditable + 'static>(&self) -> Result<(), RegistrationError> {
-        self.check_hashes::<T>()?;
-        self.shared.registry.register::<T>(None)
-    }
-
-    /// Registers a type with options on top of its attributes, in place of those it had.
-    ///
-    /// # Errors
-    /// Those of [`register_with`](crate::register_with).
-    pub fn register_with<T: Auditable + 'static>(
-        &self,
-        options: impl FnOnce(RegisterOptions<T>) -> RegisterOptions<T>,
-    ) -> Result<(), RegistrationError> {
-        self.check_hashes::<T>()?;
-        self.shared
-            .registry
-            .register(Some(options(RegisterOptions::new())))
-    }
-
-    /// Ends the recording of a type; returns whether it was registered. Drafts of it are then
-    /// skipped without a warning, also where it never was registered.
-    pub fn unregister<T: Auditable>(&self) -> bool {
-        self.shared.registry.unregister::<T>()
-    }
-
-    /// Returns whether a type is registered.
-    pub fn is_registered<T: Auditable>(&self) -> bool {
-        self.shared.registry.get(T::MODEL).is_some()
-    }
-
-    /// Returns the schemas of the registered types, by model name.
-    pub fn registered(&self) -> Vec<&'static ModelSchema> {
-        self.shared.registry.schemas()
-    }
-
-    /// Returns the registered models as data, with what `register_with` set.
-    pub fn described(&self) -> Vec<ModelDescription> {
-        self.shared.registry.described()
-    }
-
-    /// Checks that the tokens of a type outlive the process if its objects are found by them, and
-    /// warns of other tokens that do not.
-    fn check_hashes<T: Auditable>(&self) -> Result<(), RegistrationError> {
-        if T::HASHES_KEYS && self.shared.keys.is_ephemeral() {
-            return Err(RegistrationError::NoHashKey {
-                model: T::MODEL.to_owned(),
-            });
-        }
-        let hashed = |field: &FieldSchema| field.sensitivity == Sensitivity::Hashed;
-        if self.shared.keys.is_ephemeral()
-            && any_field(T::schema().fields(), hashed)
-            && !self.shared.warned_of_keys.swap(true, Ordering::Relaxed)
-        {
-            let message = format!(
-                "`{}` has hashed fields and the log has no hash key: their tokens can be compared within this process only; set `AuditLog::builder().hash_key(..)`",
-                T::MODEL
-            );
-            log_or_print(log::Level::Warn, &message);
-        }
-        Ok(())
-    }
-
-    /// Reports a type of which something was to be recorded and that is not registered, as the
-    /// log's policy says.
-    #[cold]
-    pub(crate) fn report_unregistered(&self, schema: &ModelSchema) -> Result<()> {
-        let unknown = self.shared.registry.note_unregistered(schema.name);
-        if unknown == UnregisteredDraft::Expected {
-            return Ok(());
-        }
-        self.shared.pipeline.note_unregistered();
-        match self.shared.unregistered {
-            UnregisteredPolicy::Warn if unknown == UnregisteredDraft::First => log_or_print(
-                log::Level::Warn,
-                &format!(
-                    "`{name}` is not registered with the audit log, so nothing is recorded of it: call `auditlog::register::<{name}>()` when the program starts, or `auditlog::unregister::<{name}>()` if it is left out on purpose",
-                    name = schema.type_name,
-                ),
-            ),
-            UnregisteredPolicy::Warn | UnregisteredPolicy::Ignore => {}
-            UnregisteredPolicy::Error => {
-                return Err(Error::NotRegistered {
-                    model: schema.name.to_owned(),
-                    type_name: schema.type_name,
-                });
-            }
-        }
-        Ok(())
     }
 
     /// Captures what clones of an object share with it; `None` for most types, which share nothing.
@@ -414,10 +356,11 @@ impl AuditLog {
         Ok(())
     }
 
-    /// Returns when everything submitted before is written and durable.
+    /// Waits until everything that was submitted before is written and durable.
     ///
     /// # Errors
-    /// If the store failed, or entries are still waiting for it ([`FailurePolicy::FailOpen`]).
+    /// - Returns [`Error::Store`] if the store fails, or if entries still wait in the spool of
+    ///   [`FailurePolicy::FailOpen`].
     ///
     /// [`FailurePolicy::FailOpen`]: crate::FailurePolicy::FailOpen
     pub fn flush(&self) -> Result<()> {
@@ -429,35 +372,49 @@ impl AuditLog {
         self.shared.pipeline.flush()
     }
 
-    /// Takes no more entries, and returns when those it has are written and durable. What is
-    /// recorded afterwards is [`Error::ShutDown`]; the trail can still be read.
+    /// Accepts no more entries, and waits until the accepted ones are written and durable. Drafts that are
+    /// recorded afterwards fail with [`Error::ShutDown`]; the trail can still be read.
     ///
-    /// Waits as long as entries are being written, and up to 25 s for a store that does not
-    /// answer; [`shutdown_within`](Self::shutdown_within) sets a limit.
+    /// Waits as long as entries are being written, and up to 25 s for a store that does not respond;
+    /// [`shutdown_within`](Self::shutdown_within) sets another limit.
     ///
     /// # Errors
-    /// As [`flush`](Self::flush), and [`Error::ShutdownTimedOut`] if the store does not answer.
+    /// - Returns [`Error::ShutdownTimedOut`] if the store does not respond in time.
+    /// - Returns the errors of [`flush`](Self::flush).
+    ///
+    /// # Example: no entry after the end
+    /// ```
+    /// use auditlog::{AuditLog, Error};
+    ///
+    /// let log = AuditLog::builder().build();
+    /// let ticket = log.event("stopped").submit();
+    /// log.shutdown()?;
+    /// assert!(ticket.wait()?.is_recorded());
+    /// assert!(matches!(log.event("late").record(), Err(Error::ShutDown)));
+    /// assert_eq!(log.query().count()?, 1);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn shutdown(&self) -> Result<()> {
         self.shut_down(SHUTDOWN_PATIENCE, true)
     }
 
-    /// Shuts the log down as [`shutdown`](Self::shutdown) does, but waits no longer than `limit`.
-    /// The store goes on with what it has begun as long as the process runs.
+    /// Shuts the log down as [`shutdown`](Self::shutdown) does, but waits no longer than `limit`. The store
+    /// continues the writes that it has begun while the process runs.
     ///
     /// # Errors
-    /// As [`flush`](Self::flush), and [`Error::ShutdownTimedOut`] if entries are not confirmed by
-    /// then.
+    /// - Returns [`Error::ShutdownTimedOut`] if entries are not confirmed within `limit`.
+    /// - Returns the errors of [`flush`](Self::flush).
     ///
     /// # Example: the end of a program
     /// ```
     /// use std::time::Duration;
-    /// use audit_core::AuditLog;
+    /// use auditlog::AuditLog;
     ///
     /// let log = AuditLog::builder().build();
     /// let ticket = log.event("stopped").submit();
     /// log.shutdown_within(Duration::from_secs(10))?;
     /// assert!(ticket.wait()?.is_recorded());
-    /// # Ok::<(), audit_core::Error>(())
+    /// # Ok::<(), auditlog::Error>(())
     /// ```
     pub fn shutdown_within(&self, limit: Duration) -> Result<()> {
         self.shut_down(limit, false)
@@ -513,8 +470,8 @@ impl AuditLog {
         self.shared.pipeline.flush()
     }
 
-    /// Shuts the log down when the guard is dropped, as at the end of `main`: what was
-    /// submitted is then written before the program ends. A failure goes to `log`.
+    /// Returns a guard that shuts the log down when it is dropped, as at the end of `main`, so that submitted
+    /// entries are written before the process exits. A failure is logged.
     #[must_use = "the log is shut down when the guard is dropped; bind it to a name"]
     pub fn shutdown_on_drop(&self) -> ShutdownGuard {
         ShutdownGuard { log: self.clone() }
@@ -569,7 +526,8 @@ impl Drop for ShutdownGuard {
     }
 }
 
-/// Makes another log current again when dropped. Stays on its thread.
+/// Restores the previous log when dropped. It stays on its thread; [`ContextGuard`](crate::ContextGuard)
+/// explains why it must not be held across `.await`.
 #[must_use = "the log is current until the guard is dropped; bind it to a name"]
 pub struct LogGuard {
     _entered: Entered<AuditLog>,

@@ -7,7 +7,7 @@ use crate::entry::{LogEntry, ObjectRef};
 use crate::error::Result;
 use crate::history::{Evolution, History, Reconstruction, holds_full_state, order, rebuild};
 use crate::store::Page;
-use crate::store::query::Query;
+use crate::store::query::{Cursor, Query};
 use crate::value::auditable::Auditable;
 
 /// How many entries the search for a state reads at first, and then at a time: sizes for which
@@ -15,29 +15,31 @@ use crate::value::auditable::Auditable;
 const FIRST: usize = 100;
 const MORE: usize = 1000;
 
-/// Reads the history of an object from the current log.
+/// Reads the history of an object from the current log: all of its entries, oldest first.
+///
+/// The result holds every entry of the object in memory. [`as_of`] reads only the entries that one state
+/// needs.
+///
+/// An object without entries has an empty history, which is not an error: such an object never existed, or
+/// exists since before the trail began, or its type was not [registered](crate::register()) when it
+/// changed. Its state is null, and [`exists`](crate::Reconstruction::exists) returns false.
 ///
 /// # Errors
-/// If the store cannot be read.
+/// - Returns [`Error::Store`](crate::Error::Store) if the store cannot be read.
+/// - Returns [`Error::Query`](crate::Error::Query) if an [`upcast`](crate::RegisterOptions::upcast)
+///   names a field by a text that is not a path.
 ///
-/// # Example: what it was, and who set it
+/// # Example: versions, blame and revert
 /// ```
-/// # use audit_core as auditlog;
-/// # use auditlog::{AuditValue, Snapshot, FieldSchema, ModelSchema};
-/// # #[derive(Clone)] struct User { id: u32, email: String }
-/// # const FIELDS: &[FieldSchema] = &[FieldSchema::new("id", <u32 as AuditValue>::fields), FieldSchema::new("email", <String as AuditValue>::fields)];
-/// # impl AuditValue for User {
-/// #     const COMPOSITE: bool = true;
-/// #     const FIELDS: &'static [FieldSchema] = FIELDS;
-/// #     fn diff(&self, new: &Self, cx: &mut auditlog::Diff<'_>) { cx.visit(&FIELDS[0], &self.id, &new.id); cx.visit(&FIELDS[1], &self.email, &new.email); }
-/// #     fn snapshot(&self, cx: &mut Snapshot<'_>) -> serde_json::Value { cx.object(|o| { o.visit(&FIELDS[0], &self.id); o.visit(&FIELDS[1], &self.email); }) }
-/// # }
-/// # impl auditlog::Auditable for User {
-/// #     const MODEL: &'static str = "User";
-/// #     fn object_pk(&self) -> String { self.id.to_string() }
-/// #     fn schema() -> &'static ModelSchema { const { &ModelSchema::new("User", "User", FIELDS) } }
-/// # }
-/// let audit = auditlog::testing::capture();
+/// use auditlog::prelude::*;
+///
+/// #[derive(Auditable, Clone)]
+/// struct User {
+///     id: u32,
+///     email: String,
+/// }
+///
+/// let _audit = auditlog::testing::capture();
 /// auditlog::register::<User>();
 /// let mut user = User { id: 42, email: "a@example.com".into() };
 /// auditlog::created(&user).actor("alice").record()?;
@@ -46,8 +48,11 @@ const MORE: usize = 1000;
 /// let history = auditlog::history::<User>(42)?;
 /// assert_eq!(history.versions().count(), 2);
 /// assert_eq!(history.at_version(1).expect("a version").state["email"], "a@example.com");
-/// let email = history.blame().into_iter().find(|blame| blame.path == "email").expect("a field");
+///
+/// let blame = history.blame();
+/// let email = blame.iter().find(|blame| blame.path == "email").expect("a field");
 /// assert_eq!(email.entry.actor(), "bob");
+///
 /// let back = history.revert_to(1).expect("a version");
 /// assert_eq!(back["email"].new, Some("a@example.com".into()));
 /// # Ok::<(), auditlog::Error>(())
@@ -62,7 +67,7 @@ pub fn history<T: Auditable>(pk: impl ToString) -> Result<History> {
 /// Needs no particular runtime, as [`Query::all_async`](crate::Query::all_async).
 ///
 /// # Errors
-/// As [`history`].
+/// Returns the errors of [`history`].
 pub async fn history_async<T: Auditable>(pk: impl ToString) -> Result<History> {
     AuditLog::current().history_async::<T>(pk).await
 }
@@ -71,7 +76,7 @@ impl AuditLog {
     /// Reads the history of an object from this log; see [`history`].
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// Returns the errors of [`history`].
     #[expect(
         clippy::needless_pass_by_value,
         reason = "`42` reads better than `&42`"
@@ -86,28 +91,66 @@ impl AuditLog {
     /// without blocking the thread.
     ///
     /// # Errors
-    /// As [`history`](Self::history).
+    /// Returns the errors of [`history`](Self::history).
     pub async fn history_async<T: Auditable>(&self, pk: impl ToString) -> Result<History> {
         let object = self.object_ref::<T>(pk.to_string());
         let evolution = self.evolution(T::MODEL).with_fields(T::FIELDS);
         self.read_async(object, &evolution).await
     }
 
-    /// Reads the history of an object by the model's stored name, such as one whose type is
-    /// gone. Former names and upcasters of a registered type apply.
+    /// Reads the history of an object by the stored name of its model, which needs no Rust type. The aliases
+    /// and upcasters of a registered type apply.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// Returns the errors of [`history`].
+    ///
+    /// # Example: a model whose type no longer exists
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// let log = AuditLog::builder().build();
+    /// log.store().append(&[LogEntry::new("create", "Fax", "7", "Fax 7")])?;
+    /// let history = log.history_of(ObjectRef::new("Fax", "7"))?;
+    /// assert_eq!(history.entries().len(), 1);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn history_of(&self, object: ObjectRef) -> Result<History> {
         let evolution = self.evolution(&object.model);
         self.read(object, &evolution)
+    }
+
+    /// Builds the history of an object from entries that were read before, such as those of a query,
+    /// as [`history_of`](Self::history_of) does from all of them. Their order has no effect.
+    ///
+    /// # Errors
+    /// Returns [`Error::Query`](crate::Error::Query) if an
+    /// [`upcast`](crate::RegisterOptions::upcast) names a field by a text that is not a path.
+    ///
+    /// # Example: the newest entries of a long history
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// let log = AuditLog::builder().build();
+    /// for _ in 0..5 {
+    ///     log.store().append(&[LogEntry::new("update", "Fax", "7", "Fax 7")])?;
+    /// }
+    /// let object = ObjectRef::new("Fax", "7");
+    /// let newest = log.query().model_name("Fax").object_pk("7").newest_first().limit(3).all()?;
+    /// let history = log.history_from(object, newest)?;
+    /// assert_eq!(history.entries().len(), 3);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
+    pub fn history_from(&self, object: ObjectRef, mut entries: Vec<LogEntry>) -> Result<History> {
+        entries.sort_by_key(Cursor::of);
+        let evolution = self.evolution(&object.model);
+        History::of(object, entries, &evolution)
     }
 
     /// Reads the history of an object as [`history_of`](Self::history_of) does, without
     /// blocking the thread.
     ///
     /// # Errors
-    /// As [`history_of`](Self::history_of).
+    /// Returns the errors of [`history_of`](Self::history_of).
     pub async fn history_of_async(&self, object: ObjectRef) -> Result<History> {
         let evolution = self.evolution(&object.model);
         self.read_async(object, &evolution).await
@@ -141,10 +184,38 @@ impl AuditLog {
     }
 }
 
-/// Returns what an object was at a time, from the current log: see [`AuditLog::as_of`].
+/// Returns the state of an object as of a time, from the current log; see [`AuditLog::as_of`].
 ///
 /// # Errors
-/// If the store cannot be read.
+/// Returns the errors of [`history`].
+///
+/// # Example: the address of last month
+/// ```
+/// use auditlog::prelude::*;
+/// use chrono::{DateTime, TimeDelta, Utc};
+///
+/// #[derive(Auditable, Clone)]
+/// struct User {
+///     id: u32,
+///     email: String,
+/// }
+///
+/// let audit = auditlog::testing::capture().at("2026-01-01T00:00:00Z");
+/// auditlog::register::<User>();
+/// let mut user = User { id: 42, email: "a@example.com".into() };
+/// auditlog::created(&user).record()?;
+/// audit.advance(TimeDelta::days(30));
+/// auditlog::update(&mut user, |user| user.email = "b@example.com".into()).record()?;
+///
+/// let then: DateTime<Utc> = "2026-01-15T00:00:00Z".parse()?;
+/// let past = auditlog::as_of::<User>(42, then)?;
+/// assert!(past.complete);
+/// assert_eq!(past.state["email"], "a@example.com");
+///
+/// let before: DateTime<Utc> = "2025-12-31T00:00:00Z".parse()?;
+/// assert!(!auditlog::as_of::<User>(42, before)?.exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn as_of<T: Auditable>(
     pk: impl ToString,
     time: impl Into<DateTime<Utc>>,
@@ -152,11 +223,11 @@ pub fn as_of<T: Auditable>(
     AuditLog::current().as_of::<T>(pk, time)
 }
 
-/// Returns what an object was at a time as [`as_of`] does, without blocking the thread: see
+/// Returns the state of an object as of a time as [`as_of`] does, without blocking the thread; see
 /// [`AuditLog::as_of_async`].
 ///
 /// # Errors
-/// As [`as_of`].
+/// Returns the errors of [`history`].
 pub async fn as_of_async<T: Auditable>(
     pk: impl ToString,
     time: impl Into<DateTime<Utc>>,
@@ -164,24 +235,49 @@ pub async fn as_of_async<T: Auditable>(
     AuditLog::current().as_of_async::<T>(pk, time).await
 }
 
-/// Returns what all objects of a type were at a time, from the current log: see
+/// Returns the states of all objects of a type as of a time, from the current log; see
 /// [`AuditLog::objects_as_of`].
 ///
 /// # Errors
-/// If the store cannot be read.
+/// Returns no error at present; a failure while reading is an item of the iterator.
+///
+/// # Example: all users of a day
+/// ```
+/// use auditlog::prelude::*;
+/// use chrono::{DateTime, TimeDelta, Utc};
+///
+/// #[derive(Auditable)]
+/// struct User {
+///     id: u32,
+/// }
+///
+/// let audit = auditlog::testing::capture().at("2026-01-01T00:00:00Z");
+/// auditlog::register::<User>();
+/// auditlog::created_many(&[User { id: 1 }, User { id: 2 }]).record()?;
+/// audit.advance(TimeDelta::days(1));
+/// auditlog::deleted(&User { id: 1 }).record()?;
+///
+/// let then: DateTime<Utc> = "2026-01-02T00:00:00Z".parse()?;
+/// let mut keys = Vec::new();
+/// for state in auditlog::objects_as_of::<User>(then)? {
+///     keys.push(state?.object.object_pk);
+/// }
+/// assert_eq!(keys, ["2"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn objects_as_of<T: Auditable>(time: impl Into<DateTime<Utc>>) -> Result<ObjectStates> {
     AuditLog::current().objects_as_of::<T>(time)
 }
 
 impl AuditLog {
-    /// Returns what an object was at a time, entries of that very time included.
+    /// Returns the state of an object as of a time, including entries at exactly that time.
     ///
-    /// Reads back from that time to the last entry with every field of the object, a creation or
-    /// a [snapshot](crate::SnapshotPolicy), and no further. Entries without an object, such as
-    /// those of [bulk](crate::bulk) statements, are not part of any object.
+    /// Reads back from that time to the last entry with the full state of the object (a creation or a
+    /// [snapshot](crate::SnapshotPolicy)), and no further: 100 entries at first, then 1,000 at a time.
+    /// Entries without an object, such as those of [bulk](crate::bulk) statements, are part of no object.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// Returns the errors of [`history`].
     #[expect(
         clippy::needless_pass_by_value,
         reason = "`42` reads better than `&42`"
@@ -196,11 +292,11 @@ impl AuditLog {
         self.state_of(&object, time.into(), &evolution)
     }
 
-    /// Returns what an object was at a time as [`as_of`](Self::as_of) does, without blocking
-    /// the thread.
+    /// Returns the state of an object as of a time as [`as_of`](Self::as_of) does, without blocking the
+    /// thread.
     ///
     /// # Errors
-    /// As [`as_of`](Self::as_of).
+    /// Returns the errors of [`history`].
     pub async fn as_of_async<T: Auditable>(
         &self,
         pk: impl ToString,
@@ -211,11 +307,43 @@ impl AuditLog {
         self.state_of_async(&object, time.into(), &evolution).await
     }
 
-    /// Returns what an object was at a time, as [`as_of`](Self::as_of) does, by the model's
-    /// stored name.
+    /// Returns the state of an object as of a time as [`as_of`](Self::as_of) does, by the stored name of its
+    /// model.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// Returns the errors of [`history`].
+    ///
+    /// # Example: follow a reference
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable, Clone)]
+    /// struct Customer {
+    ///     id: u32,
+    ///     name: String,
+    /// }
+    ///
+    /// #[derive(Auditable)]
+    /// struct Order {
+    ///     id: u32,
+    ///     #[audit(reference)]
+    ///     customer: Customer,
+    /// }
+    ///
+    /// let log = AuditLog::builder().build();
+    /// log.register::<Customer>();
+    /// log.register::<Order>();
+    /// let customer = Customer { id: 7, name: "Ann".into() };
+    /// log.created(&customer).record()?;
+    /// log.created(&Order { id: 1, customer }).record()?;
+    /// let placed = log.query().newest_first().first()?.expect("an entry").timestamp;
+    ///
+    /// let order = log.as_of::<Order>(1, placed)?;
+    /// let (path, customer) = &order.references[0];
+    /// assert_eq!(path, "customer");
+    /// assert_eq!(log.object_as_of(customer, placed)?.state["name"], "Ann");
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn object_as_of(
         &self,
         object: &ObjectRef,
@@ -224,11 +352,11 @@ impl AuditLog {
         self.state_of(object, time.into(), &self.evolution(&object.model))
     }
 
-    /// Returns what an object was at a time as [`object_as_of`](Self::object_as_of) does,
-    /// without blocking the thread.
+    /// Returns the state of an object as of a time as [`object_as_of`](Self::object_as_of) does, without
+    /// blocking the thread.
     ///
     /// # Errors
-    /// As [`object_as_of`](Self::object_as_of).
+    /// Returns the errors of [`history`].
     pub async fn object_as_of_async(
         &self,
         object: &ObjectRef,
@@ -266,12 +394,40 @@ impl AuditLog {
         Ok(reading.state(evolution))
     }
 
-    /// Returns the histories of all objects that a query finds entries of, by model and
-    /// identity. They hold those entries only; the query's limit and order do not count.
+    /// Returns the histories of all objects that have entries in a query, ordered by model and identity.
+    ///
+    /// A history contains only the entries of the query. The limit and the order of the query have no effect.
+    /// The iterator reads as it advances: memory holds some objects at a time.
     ///
     /// # Errors
-    /// If a path of the query cannot be parsed. A failure while reading comes as an item, after
-    /// which there is no other.
+    /// Returns [`Error::Store`](crate::Error::Store) if a path of the query cannot be parsed. A failure while
+    /// reading is an item of the iterator, and the last one.
+    ///
+    /// # Example: objects that were changed most
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable, Clone)]
+    /// struct Item {
+    ///     id: u32,
+    ///     stock: u32,
+    /// }
+    ///
+    /// let log = AuditLog::builder().build();
+    /// log.register::<Item>();
+    /// let mut item = Item { id: 1, stock: 0 };
+    /// log.created(&item).record()?;
+    /// log.update(&mut item, |item| item.stock = 5).record()?;
+    /// log.created(&Item { id: 2, stock: 0 }).record()?;
+    ///
+    /// let mut versions = Vec::new();
+    /// for history in log.histories(log.query().model::<Item>())? {
+    ///     let history = history?;
+    ///     versions.push((history.object().object_pk.clone(), history.versions().count()));
+    /// }
+    /// assert_eq!(versions, [("1".to_owned(), 2), ("2".to_owned(), 1)]);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn histories(&self, query: Query) -> Result<Histories> {
         query.check()?;
         Ok(Histories {
@@ -285,12 +441,11 @@ impl AuditLog {
         })
     }
 
-    /// Returns what all objects of a type were at a time, by identity; those that did not
-    /// exist are left out. Reads as it goes: memory holds some objects at a time.
+    /// Returns the states of all objects of a type as of a time, ordered by identity, without those that did
+    /// not exist. The iterator reads as it advances: memory holds some objects at a time.
     ///
     /// # Errors
-    /// None at present. What goes wrong while reading comes as an item, after which there is
-    /// no other.
+    /// Returns no error at present; a failure while reading is an item of the iterator, and the last one.
     pub fn objects_as_of<T: Auditable>(
         &self,
         time: impl Into<DateTime<Utc>>,
@@ -298,14 +453,13 @@ impl AuditLog {
         self.states(self.query().model::<T>(), time)
     }
 
-    /// Returns what the objects were that a query finds entries of: a model by its name
-    /// (`log.query().model_name("User")`), an aggregate with all that belongs to it
-    /// (`log.query().parent(root)`), or everything. A query that leaves out some entries of
-    /// an object makes its state incomplete.
+    /// Returns the states as of a time of all objects that have entries in a query: of a model by its name
+    /// (`log.query().model_name("User")`), of an aggregate (`log.query().parent(root)`), or of everything. A
+    /// query that excludes some entries of an object makes its state incomplete.
     ///
     /// # Errors
-    /// If a path of the query cannot be parsed. A failure while reading comes as an item, after
-    /// which there is no other.
+    /// Returns [`Error::Store`](crate::Error::Store) if a path of the query cannot be parsed. A failure while
+    /// reading is an item of the iterator, and the last one.
     pub fn states(&self, query: Query, time: impl Into<DateTime<Utc>>) -> Result<ObjectStates> {
         Ok(ObjectStates {
             histories: self.histories(up_to(query, time.into()))?,
@@ -316,7 +470,7 @@ impl AuditLog {
 /// The entries of an object, read page by page from a time back to one with every field.
 struct Backwards {
     entries: Vec<LogEntry>,
-    /// What to ask for next.
+    /// The query of the next page.
     next: Option<Query>,
 }
 
@@ -359,7 +513,7 @@ fn up_to(query: Query, time: DateTime<Utc>) -> Query {
     }
 }
 
-/// The histories of many objects, one by one.
+/// The histories of many objects, as an iterator. See [`AuditLog::histories`].
 #[derive(Debug)]
 pub struct Histories {
     log: AuditLog,
@@ -427,17 +581,17 @@ impl Iterator for Histories {
     }
 }
 
-/// An object and what it was.
+/// An object and its state as of a time.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ObjectState {
     /// The object.
     pub object: ObjectRef,
-    /// What it was.
+    /// The state.
     pub at: Reconstruction,
 }
 
-/// What many objects were at one time, one by one.
+/// The states of many objects as of one time, as an iterator. See [`AuditLog::objects_as_of`].
 #[derive(Debug)]
 pub struct ObjectStates {
     histories: Histories,

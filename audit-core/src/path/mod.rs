@@ -10,7 +10,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 pub use self::parse::ParsePathError;
@@ -19,6 +19,7 @@ pub(crate) use self::parse::{MAX_INDEX, split_at_equals};
 pub(crate) use self::walk::{Node, Segment};
 use crate::json::nesting;
 use crate::json::number::number_value;
+use crate::parsed;
 
 /// The path of a change within an object, as text: a `JSONPath` (RFC 9535) without `$.`.
 ///
@@ -37,7 +38,7 @@ use crate::json::number::number_value;
 ///
 /// # Example: two spellings of one path
 /// ```
-/// use audit_core::Path;
+/// use auditlog::Path;
 ///
 /// let path: Path = r#"$["labels"]["a.b"]"#.parse()?;
 /// assert_eq!(path.as_str(), "['labels']['a.b']");
@@ -45,7 +46,7 @@ use crate::json::number::number_value;
 ///
 /// let error = "items[2".parse::<Path>().unwrap_err();
 /// assert_eq!(error.to_string(), "`items[2` is not a path: expected `]` at column 8");
-/// # Ok::<(), audit_core::ParsePathError>(())
+/// # Ok::<(), auditlog::ParsePathError>(())
 /// ```
 #[derive(Clone)]
 pub struct Path(Cow<'static, str>);
@@ -101,11 +102,38 @@ impl Path {
     }
 
     /// Returns the steps of the path; none for the object itself.
+    ///
+    /// # Example: the steps
+    /// ```
+    /// use auditlog::{Path, PathSegment};
+    ///
+    /// let path: Path = "items[sku='A1'].qty".parse()?;
+    /// assert_eq!(
+    ///     path.segments(),
+    ///     [
+    ///         PathSegment::Name("items".into()),
+    ///         PathSegment::Match { field: "sku".into(), value: "A1".into() },
+    ///         PathSegment::Name("qty".into()),
+    ///     ]
+    /// );
+    /// assert_eq!(Path::from_segments(&path.segments()), path);
+    /// # Ok::<(), auditlog::ParsePathError>(())
+    /// ```
     pub fn segments(&self) -> Vec<PathSegment> {
         self.steps().map(PathSegment::from).collect()
     }
 
     /// Returns the name of the top-level field that contains the path; `$` for the object itself.
+    ///
+    /// # Example: the column of a nested change
+    /// ```
+    /// use auditlog::Path;
+    ///
+    /// let path: Path = "address.city".parse()?;
+    /// assert_eq!(path.field(), "address");
+    /// assert_eq!(Path::ROOT.field(), "$");
+    /// # Ok::<(), auditlog::ParsePathError>(())
+    /// ```
     pub fn field(&self) -> Cow<'_, str> {
         let end = self.0.find(['.', '[']).unwrap_or(self.0.len());
         if end > 0 {
@@ -119,6 +147,17 @@ impl Path {
     }
 
     /// Returns whether `self` equals `other` or is inside it.
+    ///
+    /// # Example: a part, and a name with the same beginning
+    /// ```
+    /// use auditlog::Path;
+    ///
+    /// let city: Path = "address.city".parse()?;
+    /// assert!(city.is_within(&"address".parse()?));
+    /// assert!(city.is_within(&Path::ROOT));
+    /// assert!(!city.is_within(&"add".parse()?));
+    /// # Ok::<(), auditlog::ParsePathError>(())
+    /// ```
     pub fn is_within(&self, other: &Path) -> bool {
         if *other.0 == *Self::ROOT.0 {
             return true;
@@ -135,6 +174,17 @@ impl Path {
 
     /// Returns the value at the path in a state, if any. A member of a set is not found, since its
     /// path has no index.
+    ///
+    /// # Example: an item by its key
+    /// ```
+    /// use auditlog::Path;
+    /// use serde_json::json;
+    ///
+    /// let state = json!({"items": [{"sku": "B2", "qty": 1}, {"sku": "A1", "qty": 5}]});
+    /// let path: Path = "items[sku='A1'].qty".parse()?;
+    /// assert_eq!(path.find_in(&state), Some(&json!(5)));
+    /// # Ok::<(), auditlog::ParsePathError>(())
+    /// ```
     pub fn find_in<'v>(&self, state: &'v Value) -> Option<&'v Value> {
         self.segments()
             .iter()
@@ -304,9 +354,7 @@ impl Serialize for Path {
 
 impl<'de> Deserialize<'de> for Path {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        parsed::deserialize(deserializer, "a path")
     }
 }
 

@@ -1,4 +1,17 @@
-//! The parser of paths.
+//! The parser of paths: a subset of `JSONPath` (RFC 9535) with one extension.
+//!
+//! ```text
+//! path    = [ "$" ] first-or-step { step }
+//! step    = "." word | "[" ( string | index | name "=" literal ) "]"
+//! word    = letters, digits, `_` and characters outside of ASCII, not starting with a digit
+//! string  = in single or double quotes, with the escapes of RFC 9535
+//! index   = 0 | digits without leading zero, up to 2^53 - 1
+//! literal = string | number | true | false | null
+//! ```
+//!
+//! `items[sku='A1']` is the extension: the item whose field `sku` has this value. RFC 9535 writes it as the
+//! filter `items[?@.sku=='A1']`. A parsed path has one spelling, except that a plain word may stay in
+//! brackets.
 
 use std::borrow::Cow;
 use std::fmt;

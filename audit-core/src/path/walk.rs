@@ -1,4 +1,7 @@
-//! The path of a running diff, as a linked list on the stack.
+//! Paths under construction, while a diff or a report walks into a value.
+//!
+//! A [`Node`] is a step with a reference to its parent on the stack. A walk that finds no change builds no
+//! text; [`Node::to_path`] renders the steps of a change from the root to the node.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

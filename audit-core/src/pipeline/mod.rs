@@ -1,4 +1,23 @@
 //! Writes entries to the store, then notifies sinks and hooks.
+//!
+//! ```text
+//! record()  ----------------------------------+
+//!                                             v
+//! submit() -> Queue -> writer thread -> Pipeline::write -> Store::append
+//!             (queue)   (writer)              |                |
+//!               |                             |  Ok            |  Err, FailOpen
+//!               v                             v                v
+//!             Slot <- Ticket               sinks, hooks      Spool -> drained by a later call
+//! ```
+//!
+//! - `queue` holds submissions in order and never blocks a caller.
+//! - `writer` is the thread that takes them in batches.
+//! - `slot` and `ticket` return the result of a submission to its caller.
+//! - `spool` holds entries that the store did not accept under
+//!   [`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen).
+//!
+//! Sinks and hooks get an entry only after the store has accepted it, on the thread that wrote it. A panic
+//! of one of them is caught and counted.
 
 mod queue;
 pub(crate) mod receipt;
@@ -27,7 +46,8 @@ use crate::store::Store;
 /// A hook that is called with the result of writing an entry.
 pub(crate) type AfterHook = Box<dyn Fn(&LogEntry, &Result<Receipt>) + Send + Sync>;
 
-/// Sets what happens to an entry that the store does not take.
+/// Sets the reaction to an entry that the store does not accept. See
+/// [`AuditLogBuilder::on_error`](crate::AuditLogBuilder::on_error).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailurePolicy {
@@ -45,27 +65,36 @@ pub enum FailurePolicy {
     FailOpen,
 }
 
-/// What a log has counted since it was built.
+impl FailurePolicy {
+    const fn description(self) -> &'static str {
+        match self {
+            Self::FailClosed => "if a write fails, the caller gets the error",
+            Self::FailOpen => "if a write fails, entries are buffered in memory",
+        }
+    }
+}
+
+/// The counters of a log since it was built. See [`AuditLog::stats`](crate::AuditLog::stats).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogStats {
-    /// Entries that the store has kept.
+    /// Entries that the store has accepted.
     pub recorded: u64,
     /// Entries that the store did not confirm at first.
     pub failed: u64,
-    /// Entries that wait for the store now.
+    /// Entries that wait in the spool at present.
     pub spooled: u64,
-    /// Entries that were given up and went to the log output, since the store never confirmed
-    /// them, or their task was cancelled while the queue of [`submit`](crate::Draft::submit)
-    /// was full.
+    /// Entries that the log no longer tries to write and that went to the log output: the store never
+    /// confirmed them, or their task was cancelled while the queue of [`submit`](crate::Draft::submit) was
+    /// full.
     pub lost: u64,
-    /// Entries that a sink did not take, and `after` hooks that panicked.
+    /// Entries that a sink rejected, and `after` hooks that panicked.
     pub sink_failures: u64,
     /// [`Tracked`](crate::Tracked) objects and [`Unit`](crate::Unit)s that were dropped with
     /// unrecorded changes.
     pub unrecorded: u64,
-    /// Drafts of types that are not registered, without those that were unregistered on purpose:
-    /// nothing was recorded of them.
+    /// Drafts of types that are not registered, without those of [`unregister`](crate::unregister): they
+    /// recorded nothing.
     pub unregistered: u64,
 }
 
@@ -107,7 +136,7 @@ pub(crate) struct Pipeline {
     counts: Counts,
 }
 
-/// How many objects with unrecorded changes are remembered, for tests to name them.
+/// The number of objects with unrecorded changes that are remembered, for tests to name them.
 const UNRECORDED: usize = 16;
 
 #[derive(Debug, Default)]
@@ -137,6 +166,12 @@ impl Pipeline {
             last_unrecorded: Mutex::default(),
             counts: Counts::default(),
         }
+    }
+
+    /// Describes the store and the policy in one line.
+    pub(crate) fn description(&self) -> String {
+        let store = self.store.description();
+        format!("{store}; {}", self.policy.description())
     }
 
     /// Writes entries under the log's policy.
@@ -236,10 +271,7 @@ impl Pipeline {
                     Err(_) => "it panicked".to_owned(),
                 };
                 add(&self.counts.sink_failures, 1);
-                let message = format!(
-                    "a sink did not take entry {}, which the store has: {error}",
-                    entry.id
-                );
+                let message = format!("a sink failed for the stored entry {}: {error}", entry.id);
                 log_or_print_once(&PRINTED, log::Level::Error, &message);
             }
             if !self.after.is_empty() {
@@ -284,7 +316,7 @@ impl Pipeline {
         for entry in entries {
             crate::critical!(
                 target: "auditlog",
-                "the store did not confirm an audit entry, which is given up ({why}): {}",
+                "an audit entry may be lost, as the store did not confirm it and it is no longer buffered ({why}): {}",
                 // One without a canonical form is written in another one.
                 entry.to_canonical_json().unwrap_or_else(|error| format!("{entry:?} ({error})"))
             );
@@ -372,7 +404,7 @@ fn guarded(run: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreErro
 fn warn_of_waiting(waiting: usize, error: &StoreError) {
     crate::critical!(
         target: "auditlog",
-        "the audit store failed; {waiting} entries wait for it: {error}"
+        "the audit store failed, and {waiting} entries are buffered in memory until it works again: {error}"
     );
 }
 

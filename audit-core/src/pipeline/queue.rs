@@ -1,4 +1,11 @@
-//! The queue behind `submit`: what the writer thread is to write.
+//! The queue behind `submit`: the submissions that the writer thread has not taken yet.
+//!
+//! A push never blocks. Submissions up to the capacity are handed over: they are written even if their
+//! tickets are dropped. Submissions behind the capacity wait in the same order, and the ticket of a task
+//! that is cancelled takes its submission back. So the capacity bounds the memory of tasks that await
+//! their tickets, and not that of callers that drop them.
+//!
+//! Each submission has a number that increases, by which a ticket finds it in O(log n).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,10 +15,10 @@ use super::slot::Slot;
 use crate::entry::LogEntry;
 use crate::error::{Error, Result};
 
-/// Submissions in the order in which they came.
+/// Submissions in the order of their arrival.
 ///
-/// The first of them, up to the capacity, are handed over: they are written whatever happens to
-/// their tickets. The others wait for capacity, and can be taken back.
+/// The first of them, up to the capacity, are handed over: they are written even if their tickets are
+/// dropped. The others wait for capacity, and can be withdrawn.
 #[derive(Debug)]
 pub(super) struct Queue {
     pipeline: Arc<Pipeline>,

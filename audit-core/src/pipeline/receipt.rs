@@ -3,10 +3,31 @@
 use uuid::Uuid;
 
 /// The result of recording a draft.
+///
+/// # Example: three drafts
+/// ```
+/// use auditlog::{Flow, Receipt, SkipReason, prelude::*};
+///
+/// let log = AuditLog::builder()
+///     .before(|entry| match entry.action.as_str() {
+///         "probe" => Flow::Veto,
+///         _ => Flow::Continue,
+///     })
+///     .build();
+/// let receipt = log.event("login").record()?;
+/// assert!(receipt.is_recorded());
+/// assert_eq!(log.query().first()?.map(|entry| entry.id), receipt.id());
+///
+/// let receipt = log.event("probe").record()?;
+/// assert_eq!(receipt, Receipt::Skipped(SkipReason::Vetoed));
+/// assert_eq!(receipt.id(), None);
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Receipt {
-    /// The store has the entry with this id; inside a transaction it will when that ends.
+    /// The store has the entry with this id. Inside a transaction the entry is staged, and the store has it
+    /// after the commit.
     Recorded(Uuid),
     /// Nothing changed, so there is no entry.
     Unchanged,
@@ -15,10 +36,9 @@ pub enum Receipt {
     /// The store failed, and the entry waits for it
     /// ([`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen)).
     Spooled(Uuid),
-    /// The store did not confirm the entry, which went to the log output
-    /// ([`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen), and a
-    /// [`Ticket`](crate::Ticket) that was dropped in a full queue). The store has it only if it was its answer
-    /// that was lost.
+    /// The store did not confirm the entry, and the entry was written to the log output
+    /// ([`FailurePolicy::FailOpen`](crate::FailurePolicy::FailOpen), and a [`Ticket`](crate::Ticket) that
+    /// was dropped in a full queue). The store has the entry only if its answer was lost.
     Lost(Uuid),
 }
 
@@ -37,7 +57,7 @@ impl Receipt {
     }
 }
 
-/// Why there is no entry.
+/// The reason why a draft has no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SkipReason {
@@ -45,11 +65,12 @@ pub enum SkipReason {
     NotRegistered,
     /// The context is disabled.
     Disabled,
-    /// The type does not record this action, or not this object (`when`).
+    /// The model does not record this action, or not this object
+    /// ([`RegisterOptions::when`](crate::RegisterOptions::when)).
     ActionExcluded,
-    /// A `before` hook vetoed it.
+    /// A [`before`](crate::AuditLogBuilder::before) hook vetoed the entry.
     Vetoed,
-    /// The entry is below the log's level.
+    /// The entry is below the [minimum level](crate::AuditLogBuilder::min_level) of the log.
     BelowLevel,
 }
 

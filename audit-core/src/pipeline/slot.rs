@@ -1,4 +1,8 @@
 //! Slots: each holds the result of one submission for its ticket.
+//!
+//! A slot is completed once, by the writer thread, and its result is taken once, by a thread that waits
+//! or a task that polls. Whether the entries are kept stays readable afterwards, for tracked objects and
+//! transactions whose state depends on it.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};

@@ -1,4 +1,18 @@
-//! Entries that wait for a store that failed: a bounded queue with one thread that drains it.
+//! Entries that wait for a store that failed: a bounded queue with one thread at a time that drains it.
+//!
+//! # Order
+//! Entries leave in the order in which they arrived. While something waits, new entries are added behind
+//! it, so an entry never overtakes an earlier one.
+//!
+//! # When the store is called
+//! After a failure the store is not called for 100 ms, then twice as long after each further failure, up
+//! to 10 s. The next caller that records after the pause drains the spool; `flush` drains it at any time.
+//! The store is never called under the lock.
+//!
+//! # Entries that the store rejects
+//! A batch whose failure may concern a single entry is written entry by entry. An entry that fails while a
+//! later one succeeds is lost and goes to the log output; after 8 failures in a row the store itself counts
+//! as failed, and all of them wait.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -10,10 +24,10 @@ use std::time::{Duration, Instant};
 use crate::entry::LogEntry;
 use crate::error::StoreError;
 
-/// How long the store is not asked after a failure, at first and at most.
+/// The first pause before a retry after a failure of the store; it grows up to the longest.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How long entries wait at most while a store that works takes those before them. The store may
+/// The longest time that entries wait while a working store takes those before them. The store may
 /// itself be what records them.
 const DRAIN_WAIT: Duration = Duration::from_secs(1);
 /// The maximum number of entries that a drain writes at once, from a copy.

@@ -12,22 +12,36 @@ use super::receipt::{Receipt, Receipts};
 use super::slot::Slot;
 use crate::error::{Error, Result};
 
-/// The future result of [`Draft::submit`](crate::Draft::submit) and its siblings: a [`Receipt`], or
-/// one for each of many drafts.
+/// The future result of [`Draft::submit`](crate::Draft::submit) and its siblings: a [`Receipt`], or one for
+/// each of many drafts.
 ///
-/// It needs no particular runtime and never blocks, not even when it is dropped;
-/// [`wait`](Self::wait) blocks instead.
+/// It works in any async runtime and never blocks, not even when it is dropped; [`wait`](Self::wait) is the
+/// blocking form.
 ///
-/// While the log's [queue](crate::AuditLogBuilder::queue) has capacity, the entry is handed over
-/// at once. While the queue is full, the entry waits behind it in order, and awaiting the ticket
-/// waits for capacity too. A dropped ticket reports no failure. Its entry is still written, with
-/// one exception: if the task that awaits the ticket is cancelled while the entry waits for
-/// capacity, the entry is taken back. It is not recorded then, goes to the log output in full, and
-/// counts as [`lost`](crate::LogStats::lost).
+/// # While the queue is full
+/// While the log's [queue](crate::AuditLogBuilder::queue) has capacity, the entry is handed over at once.
+/// While the queue is full, the entry waits behind it in order, and awaiting the ticket waits for capacity
+/// too. The queue bounds the entries of tasks that await their tickets. A program that drops tickets without
+/// awaiting them has no such bound: while the store is slower than the program, their entries take memory.
 ///
-/// The queue bounds the entries of tasks that await their tickets. A program that drops tickets
-/// without awaiting them sets no such bound: while the store is slower than the program, their
-/// entries take memory.
+/// # Dropped tickets
+/// A dropped ticket reports no failure. Its entry is still written, with one exception: if the task that
+/// awaits the ticket is cancelled while the entry waits for capacity, the entry is removed from the queue. It
+/// is not recorded then, goes to the log output in full, and counts as [`lost`](crate::LogStats::lost).
+///
+/// # Example: await the receipt
+/// ```
+/// use auditlog::AuditLog;
+///
+/// # futures::executor::block_on(async {
+/// let log = AuditLog::builder().build();
+/// let ticket = log.event("login").submit();
+/// let receipt = ticket.await?;
+/// assert!(receipt.is_recorded());
+/// # Ok::<(), auditlog::Error>(())
+/// # })?;
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 #[must_use = "a failed write is reported only by the ticket: await it, or call `wait`"]
 pub struct Ticket<R = Receipt> {
     state: State<R>,
@@ -74,11 +88,13 @@ impl<R> Ticket<R> {
 }
 
 impl<R: Receipts> Ticket<R> {
-    /// Waits until the entry is written.
+    /// Blocks until the entry is written, and returns the receipt.
+    ///
+    /// Do not call it in a task of an async runtime, whose thread it would block: await the ticket there.
     ///
     /// # Errors
-    /// As [`Draft::record`](crate::Draft::record), and [`Error::ResultTaken`] if the ticket was
-    /// awaited to its end before.
+    /// - Returns the errors of [`Draft::record`](crate::Draft::record).
+    /// - Returns [`Error::ResultTaken`] if the ticket was awaited to its end before.
     pub fn wait(mut self) -> Result<R> {
         match mem::replace(&mut self.state, State::Taken) {
             State::Submitted(slot, receipts) => Ok(slot.wait()?.receipts(receipts)),

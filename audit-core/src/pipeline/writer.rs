@@ -1,4 +1,11 @@
-//! The thread behind `submit`, which writes submissions in batches.
+//! The thread behind `submit`, which writes submissions in batches of about 512 entries.
+//!
+//! The thread starts with the first submission and ends with the log. A batch is one call of
+//! [`Store::append`](crate::Store::append). If the store rejects it because of a single entry, each
+//! submission of it is written alone, so that an invalid entry fails no other caller. If the store itself
+//! failed, all submissions of the batch get that error at once.
+//!
+//! A panic of the store completes the batch with an unconfirmed error; no ticket waits forever.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,11 +1,21 @@
-//! Whether entries were written, for the tracked objects and transactions that depend on it.
+//! The outcome of writing entries, for the tracked objects and transactions that depend on it.
+//!
+//! A tracked object counts its changes as recorded when it drafts them. The draft may still fail later: in
+//! the transaction that it is staged in, or on the writer thread. The object keeps a [`Confirmation`] of
+//! each draft and counts the changes as unrecorded again once it says so.
+//!
+//! ```text
+//! Open -> Written | NotWritten
+//!      -> Staged(transaction) -> as the transaction
+//!      -> Queued(slot)        -> as the slot of the submission
+//! ```
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::pipeline::receipt::Receipt;
 use crate::pipeline::slot::Slot;
 
-/// Whether entries were written, once it is decided.
+/// The outcome of writing entries, once it is decided.
 #[derive(Debug, Default)]
 pub(super) struct Confirmation {
     state: Mutex<State>,

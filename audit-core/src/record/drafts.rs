@@ -13,7 +13,7 @@ use crate::pipeline::receipt::Receipt;
 use crate::pipeline::ticket::Ticket;
 use crate::value::auditable::Auditable;
 
-/// How many objects a batch of [`AuditLog::baseline`] holds.
+/// The number of objects in a batch of [`AuditLog::baseline`].
 const BASELINE: usize = 1_000;
 
 impl AuditLog {
@@ -49,7 +49,8 @@ impl AuditLog {
     /// [`baseline`](crate::baseline()).
     ///
     /// # Errors
-    /// If an entry cannot be made or written. The batches before stay.
+    /// Returns the errors of [`Draft::record`] if an entry cannot be made or written. Earlier batches stay
+    /// recorded.
     pub fn baseline<T: Auditable + 'static>(
         &self,
         objects: impl IntoIterator<Item = impl Borrow<T>>,
@@ -73,8 +74,11 @@ impl AuditLog {
     /// Records drafts of this log as one batch, and returns their receipts in the same order.
     ///
     /// # Errors
-    /// If a draft cannot be recorded, is one of another log, or the batch cannot be written;
-    /// then none is, unless [`Error::is_unconfirmed`](crate::Error::is_unconfirmed).
+    /// Nothing of the batch is recorded if an error is returned, unless
+    /// [`Error::is_unconfirmed`](crate::Error::is_unconfirmed).
+    /// - Returns [`Error::OtherLog`](crate::Error::OtherLog) if a draft was made by another log.
+    /// - Returns the errors of [`Draft::record`] if a draft cannot be recorded or the batch cannot be
+    ///   written.
     pub fn record_all(&self, drafts: impl IntoIterator<Item = Draft>) -> Result<Vec<Receipt>> {
         pending_of(self, drafts, Staging::id_of(self))?.record()
     }
@@ -99,7 +103,37 @@ pub(super) fn pending_of(
     Ok(Pending::new(log.clone(), entries, receipts, source))
 }
 
-/// Drafts that are recorded as one batch.
+/// Drafts that are recorded as one batch: all of their entries, or none.
+///
+/// [`created_many`](crate::created_many) and its siblings make them. The batch has no
+/// `transaction_id`, unless it is recorded in a [transaction](crate::transaction()).
+///
+/// # Example: one reason, and a note for each
+/// ```
+/// use auditlog::prelude::*;
+///
+/// #[derive(Auditable)]
+/// struct User {
+///     id: u32,
+/// }
+///
+/// let audit = auditlog::testing::capture();
+/// auditlog::register::<User>();
+/// let users = [User { id: 1 }, User { id: 2 }];
+/// let mut line = 0;
+/// auditlog::created_many(&users)
+///     .reason("import")
+///     .each(|draft| {
+///         line += 1;
+///         draft.extra("line", line)
+///     })
+///     .record()?;
+///
+/// let entries = audit.entries();
+/// assert!(entries.iter().all(|entry| entry.reason.as_deref() == Some("import")));
+/// assert_eq!(entries[1].additional_data["line"], 2);
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "drafts record nothing until `record`"]
 pub struct Drafts {
@@ -115,7 +149,7 @@ impl Drafts {
         }
     }
 
-    /// Sets why it was done, in all of them.
+    /// Sets the reason of each draft.
     pub fn reason(self, reason: impl Into<String>) -> Self {
         let reason = reason.into();
         self.each(|draft| draft.reason(reason.as_str()))
@@ -127,11 +161,10 @@ impl Drafts {
         self
     }
 
-    /// Records them as one batch; the receipts come in the same order.
+    /// Records the drafts as one batch. The receipts have the order of the drafts.
     ///
     /// # Errors
-    /// If one cannot be recorded or the batch not be written; then none is, unless
-    /// [`Error::is_unconfirmed`](crate::Error::is_unconfirmed).
+    /// Returns the errors of [`AuditLog::record_all`].
     pub fn record(self) -> Result<Vec<Receipt>> {
         self.log.record_all(self.drafts)
     }

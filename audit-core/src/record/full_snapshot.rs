@@ -93,7 +93,7 @@ impl FullSnapshot {
         }
     }
 
-    /// How a top-level field is redacted, by its type and by what was set at run time.
+    /// Returns the redaction of a top-level field, by its type and by the settings at run time.
     fn redaction(
         &self,
         name: &str,

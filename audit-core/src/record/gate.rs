@@ -1,4 +1,8 @@
 //! The gate that every entry passes before it is written, however it is recorded.
+//!
+//! The checks run in this order: unchanged, minimum level, `before` hooks, required reason, required actor,
+//! maximum size. Hooks run before the requirements, so that a hook may add a reason. Both entries of an
+//! identity change are recorded, or neither.
 
 use super::ready::Ready;
 use crate::action::Outcome;
@@ -7,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::log::{AuditLog, Flow};
 use crate::pipeline::receipt::{Receipt, SkipReason};
 
-/// What becomes of a draft at the gate.
+/// The decision about a draft.
 pub(super) enum Gated {
     /// Its entries are to be written.
     Passed(Box<Ready>),

@@ -15,11 +15,29 @@ use crate::log::AuditLog;
 
 /// Carries a context through the life of a future.
 pub trait FutureExt: Future + Sized {
-    /// Runs the future in `context`: on every poll, on whatever thread, and while it is
-    /// dropped, so that what a cancelled future records in a `Drop` still has its actor.
+    /// Runs the future in `context`: on every poll, on any thread, and while it is dropped, so that
+    /// entries that a cancelled future records in a `Drop` still have its actor.
     ///
-    /// The log that is entered now (as by [`testing::capture`](crate::testing::capture))
-    /// goes along too. Needs no particular runtime.
+    /// The future also keeps the log that is entered now (as by
+    /// [`testing::capture`](crate::testing::capture)). Needs no particular runtime.
+    ///
+    /// # Example: two requests on one thread
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// async fn request() -> auditlog::Result<Receipt> {
+    ///     auditlog::event("asked").submit().await
+    /// }
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// let ann = request().in_audit_context(auditlog::context().actor("ann"));
+    /// let bob = request().in_audit_context(auditlog::context().actor("bob"));
+    /// futures::executor::block_on(futures::future::try_join(ann, bob))?;
+    ///
+    /// assert_eq!(audit.matching().by("ann").times(1).len(), 1);
+    /// assert_eq!(audit.matching().by("bob").times(1).len(), 1);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     fn in_audit_context(self, context: Context) -> InContext<Self> {
         InContext {
             inner: Some(Box::pin(self)),
@@ -92,7 +110,6 @@ pub trait StreamExt: Stream + Sized {
     ///
     /// # Example: rows that are sent later
     /// ```
-    /// use audit_core as auditlog;
     /// use auditlog::StreamExt as _;
     /// use futures::{StreamExt as _, stream};
     ///

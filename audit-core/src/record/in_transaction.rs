@@ -24,6 +24,26 @@ use crate::pipeline::ticket::Ticket;
 ///
 /// # Errors
 /// Returns the error of the future, or that of the log if the batch cannot be written.
+///
+/// # Example: entries on both sides of an `.await`
+/// ```
+/// async fn charge(amount: i64) -> auditlog::Result<i64> {
+///     auditlog::event("charged").extra("amount", amount).submit().await?;
+///     // .await the database
+///     auditlog::event("booked").submit().await?;
+///     Ok(amount)
+/// }
+///
+/// let audit = auditlog::testing::capture();
+/// let charged = futures::executor::block_on(auditlog::transaction_async(charge(100)))?;
+/// assert_eq!(charged, 100);
+///
+/// let entries = audit.entries();
+/// assert_eq!(entries.len(), 2);
+/// assert!(entries[0].transaction_id.is_some());
+/// assert_eq!(entries[0].transaction_id, entries[1].transaction_id);
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 pub fn transaction_async<F, T, E>(future: F) -> InTransaction<F, T>
 where
     F: Future<Output = Result<T, E>>,
@@ -126,12 +146,12 @@ impl<F, T> InTransaction<F, T> {
     /// writes them into a transaction of a database driver. Sinks never see them then.
     ///
     /// # Errors
-    /// Returns the error of the future, or [`Error::PartOfTransaction`] if it is inside another
-    /// transaction; there are no entries then.
+    /// There are no entries if an error is returned.
+    /// - Returns the error of the future.
+    /// - Returns [`Error::PartOfTransaction`] if it is inside another transaction.
     ///
     /// # Example: a function that records by itself, in a transaction of the database
     /// ```
-    /// # use audit_core as auditlog;
     /// async fn charge() -> Result<u32, auditlog::Error> {
     ///     auditlog::event("charged").submit().await?;
     ///     Ok(100)

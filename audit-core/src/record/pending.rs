@@ -19,7 +19,7 @@ use crate::pipeline::ticket::Ticket;
 ///
 /// # Example: decide later where the entries of a function go
 /// ```
-/// use audit_core::AuditLog;
+/// use auditlog::AuditLog;
 ///
 /// # let log = AuditLog::builder().build();
 /// let transaction = log.begin();
@@ -30,7 +30,7 @@ use crate::pipeline::ticket::Ticket;
 /// // With the trait `RecordIn` of an adapter: pending.record_in(&mut transaction)
 /// let receipts = pending.record()?;
 /// assert!(receipts[0].is_recorded());
-/// # Ok::<(), audit_core::Error>(())
+/// # Ok::<(), auditlog::Error>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "pending entries are nowhere until they are recorded"]
@@ -42,8 +42,8 @@ pub struct Pending<R = Vec<Receipt>> {
     source: PendingSource,
 }
 
-/// Where pending entries are from, to be notified when they are written; dropped without, they were
-/// not.
+/// The source of pending entries, which is notified when they are written; dropped before, it reports
+/// that they were not.
 #[derive(Debug, Default)]
 pub(super) struct PendingSource {
     tracked: Vec<Confirmer>,
@@ -108,7 +108,7 @@ impl<R> Pending<R> {
         }
     }
 
-    /// Returns the entries; there may be none, since what did not change has none.
+    /// Returns the entries; empty if no draft changed anything.
     pub fn entries(&self) -> &[LogEntry] {
         &self.entries
     }
@@ -149,7 +149,7 @@ impl<R: Receipts> Pending<R> {
         Ok(kept.receipts(self.receipts))
     }
 
-    /// Leaves the entries to the log's writer thread as one batch, as
+    /// Queues the entries as one batch for the log's writer thread, as
     /// [`Draft::submit`](crate::Draft::submit) does.
     pub fn submit(self) -> Ticket<R> {
         if self.entries.is_empty() {
@@ -184,15 +184,15 @@ impl Pending {
     }
 }
 
-/// What can be recorded: a draft, many drafts, a unit, the changes of a tracked object, and the
-/// entries that a transaction kept back.
+/// A value that can be recorded: a draft, many drafts, a unit, the changes of a tracked object, or the
+/// entries staged by a transaction.
 ///
-/// Adapters of database drivers give all of them the method `record_in` by it.
+/// Through it, adapters of database drivers give all of them the method `record_in`.
 ///
 /// # Example: the method of an adapter
 /// ```
-/// use audit_core::backend::IntoPending;
-/// use audit_core::{AuditLog, LogEntry, Receipt, Result};
+/// use auditlog::backend::IntoPending;
+/// use auditlog::{AuditLog, LogEntry, Receipt, Result};
 ///
 /// type Transaction = Vec<LogEntry>; // of a database driver
 ///
@@ -206,7 +206,7 @@ impl Pending {
 /// let mut transaction = Transaction::new();
 /// assert!(record_in(log.event("charged"), &mut transaction)?.is_recorded());
 /// assert_eq!(transaction[0].action, "charged");
-/// # Ok::<(), audit_core::Error>(())
+/// # Ok::<(), auditlog::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be recorded",
@@ -219,11 +219,11 @@ pub trait IntoPending: Sized {
 
     /// Makes the entries.
     ///
-    /// Inside an audit transaction they have the id of that.
+    /// Inside an audit transaction they have its id.
     ///
     /// # Errors
     /// Returns the error of [`Draft::record`](crate::Draft::record) if one of the entries cannot be
-    /// made; then there are none.
+    /// made; then no entry is made.
     fn into_pending(self) -> Result<Pending<Self::Receipts>>;
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Ready {
     pub(super) ended: Option<Box<Ended>>,
 }
 
-/// What the level of an entry comes from.
+/// The source of an entry's level.
 #[derive(Debug)]
 pub(super) struct EntryLevel {
     /// The level by action, before fields and outcome raise it.
@@ -48,16 +48,16 @@ pub(super) struct EntryLevel {
     pub(super) fixed: Option<Level>,
 }
 
-/// Whether the entry is worth recording.
+/// The condition under which the entry is recorded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Worth {
-    /// Whether it is only if something changed.
+    /// Recorded only if something changed.
     pub(super) needs_change: bool,
     /// Whether something changed that is not ignored.
     pub(super) notable: bool,
 }
 
-/// What the caller has to give.
+/// The values that the caller has to give.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Required {
     pub(super) reason: bool,
@@ -86,7 +86,7 @@ pub(super) enum Content<'c> {
     Created,
     /// Every field as old.
     Deleted,
-    /// What a comparison with the old object finds, which may have another key.
+    /// The result of a comparison with the old object, which may have another key.
     Changed(&'c Compare<'c>, Old<'c>),
     /// All of it, and no change.
     Present,
@@ -339,7 +339,7 @@ impl Ready {
     }
 
     fn must_have_key(&self, key: &str) -> Result<()> {
-        if key.is_empty() {
+        if key.trim().is_empty() {
             return Err(Error::NoKey {
                 model: self.entry.model.clone(),
                 action: self.entry.action.clone(),

@@ -1,4 +1,17 @@
 //! Entries that a transaction keeps back until it ends.
+//!
+//! # Nesting
+//! A transaction inside another one of the same log is a part of it: it has the same id, and its end adds
+//! its entries to the outer one. Its rollback drops only its own entries.
+//!
+//! # Mixed transactions
+//! Futures that hold guards across `.await` on one thread can record into each other's transactions. The
+//! stack of guards (`context::ambient`) detects guards that end out of order and marks both
+//! transactions; their commits fail, and nothing of them is written.
+//!
+//! # Tracked objects
+//! An object that is dropped inside with unrecorded changes is reported at the commit, and not after a
+//! rollback, since its changes did not happen then.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -23,19 +23,64 @@ use crate::value::repr::Repr;
 use crate::value::shared_fields::SharedFields;
 
 impl AuditLog {
-    /// Wraps an object whose changes are to be recorded.
+    /// Wraps an object whose changes are recorded in this log; see [`Tracked`].
+    ///
+    /// # Example: an object of another log
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable, Clone)]
+    /// struct User {
+    ///     id: u32,
+    ///     email: String,
+    /// }
+    ///
+    /// let log = AuditLog::builder().build();
+    /// log.register::<User>();
+    /// let mut user = log.track(User { id: 1, email: "a@example.com".into() });
+    /// user.email = "b@example.com".into();
+    /// user.record()?;
+    /// assert_eq!(log.query().changed("email").count()?, 1);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn track<T: Auditable + Clone + 'static>(&self, object: T) -> Tracked<T> {
         Tracked::in_log(self.clone(), object)
     }
 }
 
-/// An object that remembers what it was, so that its changes can be recorded.
+/// An object that remembers its former state, so that its changes can be recorded.
 ///
-/// Use it like the object itself. Dropped with unrecorded changes, it warns through `log`, or the
-/// first time on standard error if the program has set up no logger, and counts in
-/// [`LogStats::unrecorded`](crate::LogStats::unrecorded). It does not where the changes did not
-/// happen: after a [`save`](Self::save) that failed, and in a
-/// [transaction](crate::transaction()) that is rolled back.
+/// It dereferences to the object. If it is dropped with unrecorded changes, it warns through `log`, or
+/// once on standard error if the program has set up no logger, and counts in
+/// [`LogStats::unrecorded`](crate::LogStats::unrecorded). It does not warn about changes that did not
+/// happen: after a [`save`](Self::save) that failed, and in a [transaction](crate::transaction()) that
+/// is rolled back.
+///
+/// # Example: change, look, save
+/// ```
+/// use auditlog::prelude::*;
+///
+/// #[derive(Auditable, Clone)]
+/// struct User {
+///     id: u32,
+///     email: String,
+/// }
+///
+/// fn update_row(_user: &User) -> auditlog::Result<()> {
+///     Ok(()) // UPDATE users SET ..
+/// }
+///
+/// let audit = auditlog::testing::capture();
+/// auditlog::register::<User>();
+/// let mut user = Tracked::new(User { id: 42, email: "ann@old.example".into() });
+/// user.email = "ann@new.example".into();
+/// assert_eq!(user.changes()?["email"].old, Some("ann@old.example".into()));
+///
+/// user.save(|user| update_row(user))?;
+/// assert!(user.changes()?.is_empty());
+/// assert_eq!(audit.entries().len(), 1);
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 #[must_use = "changes of a tracked object are recorded by `save` or `record`"]
 pub struct Tracked<T: Auditable + Clone + 'static> {
     log: AuditLog,
@@ -118,12 +163,12 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
         }
     }
 
-    /// Returns what changed since it was wrapped or last recorded, under the rules that
+    /// Returns the changes since the object was wrapped or last recorded, under the rules that
     /// `register_with` set in the object's log.
     ///
     /// # Errors
-    /// [`Error::Value`] if a value cannot be compared, such as one whose lock is held, or one that
-    /// holds itself.
+    /// Returns [`Error::Value`] if a value cannot be compared, such as one whose lock is held, or one that
+    /// contains itself.
     pub fn changes(&self) -> Result<Changes> {
         match self.difference(self.both()) {
             Ok(difference) => Ok(difference.changes),
@@ -136,9 +181,9 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
         self.original_of(both).difference(&self.log, &both.current)
     }
 
-    /// Returns the object as it was when it was wrapped or last recorded. What was recorded
-    /// in a transaction that failed was not. What it shares with its clones, as in an
-    /// `Rc<RefCell<_>>`, is as it is now.
+    /// Returns the object as it was when it was wrapped or last recorded. An entry of a transaction that
+    /// failed does not count. Parts that the object shares with its clones, as in an `Rc<RefCell<_>>`, have
+    /// their present state.
     pub fn original(&self) -> &T {
         &self.original_of(self.both()).object
     }
@@ -149,13 +194,30 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
         before.map_or(&both.original, |(_, before)| before)
     }
 
-    /// Drafts the entry of the changes, to give it a reason or extra data before it is recorded:
-    /// `tracked.draft().reason("ticket 4711").record()`.
+    /// Drafts the entry of the changes, so that a reason or extra data can be added.
     ///
-    /// From now on changes are counted from here. If the draft is dropped, skipped or fails to be
-    /// recorded, or the transaction that it is recorded in is rolled back, the changes are
-    /// unrecorded again. A transaction of a database driver reports no rollback: read the object
-    /// again after one.
+    /// Later changes are counted from here. If the draft is dropped, skipped or fails to be recorded, or
+    /// the transaction in which it is recorded is rolled back, the changes are unrecorded again. A
+    /// transaction of a database driver reports no rollback: read the object again after one.
+    ///
+    /// # Example: a reason
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable, Clone)]
+    /// struct User {
+    ///     id: u32,
+    ///     email: String,
+    /// }
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// auditlog::register::<User>();
+    /// let mut user = Tracked::new(User { id: 42, email: "a@example.com".into() });
+    /// user.email = "b@example.com".into();
+    /// user.draft().reason("ticket 4711").record()?;
+    /// assert_eq!(audit.last().expect("an entry").reason.as_deref(), Some("ticket 4711"));
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn draft(&mut self) -> Draft {
         let both = self.both();
         let original = self.original_of(both);
@@ -179,8 +241,10 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
     /// Persists the object with `persist`, and records its changes if that succeeds.
     ///
     /// # Errors
-    /// What `persist` returned, or that the entry could not be recorded; the changes then
-    /// stay unrecorded.
+    /// The changes stay unrecorded if an error is returned.
+    /// - Returns the error of `persist`.
+    /// - Returns the errors of [`Draft::record`] if the entry cannot be recorded. `persist` has succeeded
+    ///   then.
     pub fn save<R, E: From<Error>>(
         &mut self,
         persist: impl FnOnce(&mut T) -> Result<R, E>,
@@ -197,18 +261,17 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
         Ok(saved)
     }
 
-    /// Records the changes; from now on changes are counted from here, unless nothing was
-    /// recorded because the context or the registration says so. Inside a transaction that
-    /// fails, they are unrecorded again.
+    /// Records the changes. Later changes are counted from here, unless the entry was skipped because of
+    /// the context or the registration. Inside a transaction that fails, the changes are unrecorded again.
     ///
     /// # Errors
-    /// As [`Draft::record`]; the changes then stay unrecorded.
+    /// Returns the errors of [`Draft::record`]; the changes then stay unrecorded.
     pub fn record(&mut self) -> Result<Receipt> {
         self.draft().record()
     }
 
-    /// Leaves the entry of the changes to the log's writer thread, as [`Draft::submit`] does. If
-    /// it cannot be written, the changes are unrecorded again.
+    /// Queues the entry of the changes for the log's writer thread, as [`Draft::submit`] does. If it cannot
+    /// be written, the changes are unrecorded again.
     pub fn submit(&mut self) -> Ticket {
         self.draft().submit()
     }
@@ -224,8 +287,28 @@ impl<T: Auditable + Clone + 'static> Tracked<T> {
                 .is_ok_and(|difference| !difference.notable)
     }
 
-    /// Takes back the changes: the object is as it was when it was wrapped or last recorded, but
-    /// for what it shares with its clones, as in an `Rc<RefCell<_>>`.
+    /// Restores the object as it was when it was wrapped or last recorded, except for the parts that it
+    /// shares with its clones, as in an `Rc<RefCell<_>>`.
+    ///
+    /// # Example: back to the recorded state
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable, Clone)]
+    /// struct User {
+    ///     id: u32,
+    ///     email: String,
+    /// }
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// auditlog::register::<User>();
+    /// let mut user = Tracked::new(User { id: 42, email: "a@example.com".into() });
+    /// user.email = "b@example.com".into();
+    /// user.discard();
+    /// assert_eq!(user.email, "a@example.com");
+    /// assert_eq!(user.record()?, Receipt::Unchanged);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn discard(&mut self) {
         self.both_mut().current = self.original().clone();
     }

@@ -27,12 +27,12 @@ use crate::log::AuditLog;
 /// does not take is `Ok`, and [`LogStats`](crate::LogStats) counts it.
 ///
 /// # Errors
-/// What `run` returned, or that the batch could not be written.
+/// - Returns the error of `run`; nothing is recorded then.
+/// - Returns [`Error::TransactionMixed`] if guards of several transactions were dropped out of order.
+/// - Returns [`Error::Store`] if the batch cannot be written.
 ///
 /// # Example: an error leaves no trace
 /// ```
-/// use audit_core as auditlog;
-///
 /// let audit = auditlog::testing::capture();
 /// let failed: Result<(), auditlog::Error> = auditlog::transaction(|| {
 ///     auditlog::event("charged").record()?;
@@ -46,7 +46,6 @@ use crate::log::AuditLog;
 /// run afterwards; [`transaction_async`](crate::transaction_async) takes a future.
 ///
 /// ```compile_fail
-/// # use audit_core as auditlog;
 /// auditlog::transaction(|| Ok::<_, auditlog::Error>(async { auditlog::event("charged").record() }));
 /// ```
 pub fn transaction<T, E, R>(run: impl FnOnce() -> R) -> Result<T, E>
@@ -58,7 +57,7 @@ where
     AuditLog::current().transaction(run)
 }
 
-/// What the closure of [`transaction`] returns: a `Result`.
+/// The result of the closure of [`transaction`]: a `Result`.
 #[diagnostic::on_unimplemented(
     message = "the closure of a transaction returns a `Result`, not `{Self}`",
     label = "not a `Result`",
@@ -80,6 +79,22 @@ impl<T, E> Attempt<T, E> for Result<T, E> {
 ///
 /// For synchronous code: see [`Transaction`] for why the guard must not be held across `.await`,
 /// and [`transaction_async`](crate::transaction_async) for the form for futures.
+///
+/// # Example: commit, or drop
+/// ```
+/// let audit = auditlog::testing::capture();
+/// let transaction = auditlog::begin();
+/// auditlog::event("charged").record()?;
+/// assert!(audit.entries().is_empty()); // staged
+/// transaction.commit()?;
+/// assert_eq!(audit.entries().len(), 1);
+///
+/// let transaction = auditlog::begin();
+/// auditlog::event("shipped").record()?;
+/// drop(transaction);
+/// assert_eq!(audit.entries().len(), 1);
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 pub fn begin() -> Transaction {
     AuditLog::current().begin()
 }
@@ -88,7 +103,7 @@ impl AuditLog {
     /// Runs `run` in a transaction of this log; see [`transaction`](crate::transaction).
     ///
     /// # Errors
-    /// What `run` returned, or that the batch could not be written.
+    /// Returns the errors of [`transaction`](crate::transaction()).
     pub fn transaction<T, E, R>(&self, run: impl FnOnce() -> R) -> Result<T, E>
     where
         T: RunsInScope,
@@ -134,6 +149,18 @@ impl Transaction {
     }
 
     /// Returns the id that the entries have in common.
+    ///
+    /// # Example: find the entries of a transaction
+    /// ```
+    /// let audit = auditlog::testing::capture();
+    /// let transaction = auditlog::begin();
+    /// let id = transaction.id();
+    /// auditlog::event("charged").record()?;
+    /// auditlog::event("shipped").record()?;
+    /// transaction.commit()?;
+    /// assert_eq!(audit.log().query().transaction(id).count()?, 2);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn id(&self) -> Uuid {
         self.staging.id
     }
@@ -151,9 +178,9 @@ impl Transaction {
     /// Writes the entries as one batch.
     ///
     /// # Errors
-    /// If the batch could not be written; then no entry of it was, unless
-    /// [`Error::is_unconfirmed`]. [`Error::TransactionMixed`] if the guard of another transaction
-    /// that began later is not dropped yet.
+    /// Nothing of the batch is recorded if an error is returned, unless [`Error::is_unconfirmed`].
+    /// - Returns [`Error::TransactionMixed`] if the guard of a transaction that began later is still alive.
+    /// - Returns [`Error::Store`] if the batch cannot be written.
     pub fn commit(mut self) -> Result<()> {
         let entries = self.end()?;
         let written = self.staging.log.write(&entries);
@@ -180,8 +207,28 @@ impl Transaction {
     /// into a transaction of a database driver. Sinks never see them then.
     ///
     /// # Errors
-    /// [`Error::PartOfTransaction`] if it is inside another one, and
-    /// [`Error::TransactionMixed`] as for [`commit`](Self::commit); its entries are gone then.
+    /// The entries are dropped if an error is returned.
+    /// - Returns [`Error::PartOfTransaction`] if the transaction is inside another one.
+    /// - Returns [`Error::TransactionMixed`] as [`commit`](Self::commit) does.
+    ///
+    /// # Example: entries of a library function, in the caller's transaction
+    /// ```
+    /// fn charge() -> auditlog::Result<()> {
+    ///     auditlog::event("charged").record()?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// let transaction = auditlog::begin();
+    /// charge()?;
+    /// let pending = transaction.pending()?;
+    /// assert_eq!(pending.entries()[0].action, "charged");
+    /// assert!(audit.entries().is_empty());
+    ///
+    /// pending.record()?; // or `pending.record_in(&mut transaction)` of an adapter
+    /// assert_eq!(audit.entries().len(), 1);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn pending(mut self) -> Result<Pending> {
         if self.staging.is_part() {
             return Err(Error::PartOfTransaction);
@@ -191,6 +238,17 @@ impl Transaction {
     }
 
     /// Ends the transaction without entries, as dropping it does.
+    ///
+    /// # Example: nothing happened
+    /// ```
+    /// let audit = auditlog::testing::capture();
+    /// let transaction = auditlog::begin();
+    /// auditlog::event("charged").record()?;
+    /// assert_eq!(transaction.len(), 1);
+    /// transaction.rollback();
+    /// assert!(audit.entries().is_empty());
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn rollback(self) {
         drop(self);
     }

@@ -19,13 +19,37 @@ use crate::pipeline::receipt::Receipt;
 use crate::pipeline::ticket::Ticket;
 use crate::value::auditable::Auditable;
 
-/// Starts a unit of work of the current log; see [`Unit`].
+/// Starts a unit of work of the current log: drafts that are recorded together; see [`Unit`].
+///
+/// # Example: two objects, one batch
+/// ```
+/// use auditlog::prelude::*;
+///
+/// #[derive(Auditable)]
+/// struct Account {
+///     id: u32,
+///     cents: i64,
+/// }
+///
+/// let audit = auditlog::testing::capture();
+/// auditlog::register::<Account>();
+/// let mut unit = auditlog::unit();
+/// unit.updated(&Account { id: 1, cents: 500 }, &Account { id: 1, cents: 400 });
+/// unit.updated(&Account { id: 2, cents: 0 }, &Account { id: 2, cents: 100 });
+/// let receipts = unit.record()?;
+/// assert_eq!(receipts.len(), 2);
+///
+/// let entries = audit.entries();
+/// assert!(entries[0].transaction_id.is_some());
+/// assert_eq!(entries[0].transaction_id, entries[1].transaction_id);
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 pub fn unit() -> Unit {
     AuditLog::current().unit()
 }
 
 impl AuditLog {
-    /// Starts a unit of work: drafts that are recorded together.
+    /// Starts a unit of work; see [`unit`](crate::unit()).
     pub fn unit(&self) -> Unit {
         Unit::of(self)
     }
@@ -45,7 +69,7 @@ impl AuditLog {
 ///
 /// # Example: two changes, one unit
 /// ```
-/// use audit_core::AuditLog;
+/// use auditlog::AuditLog;
 ///
 /// let log = AuditLog::builder().build();
 /// let mut unit = log.unit();
@@ -55,7 +79,7 @@ impl AuditLog {
 ///
 /// let [charged, shipped] = &log.query().all()?[..] else { unreachable!() };
 /// assert_eq!(charged.transaction_id, shipped.transaction_id);
-/// # Ok::<(), audit_core::Error>(())
+/// # Ok::<(), auditlog::Error>(())
 /// ```
 #[must_use = "a unit records nothing until `record`, `submit` or `record_in`"]
 pub struct Unit {
@@ -94,7 +118,7 @@ impl Unit {
         self.add(self.log.deleted(old))
     }
 
-    /// Adds an action with a name of its own.
+    /// Adds an action with its own name.
     pub fn custom<T: Auditable + 'static>(
         &mut self,
         action: impl Into<Action>,
@@ -108,7 +132,19 @@ impl Unit {
         self.add(self.log.event(name))
     }
 
-    /// Adds a draft, with its reason and whatever else it was given.
+    /// Adds a draft, with the details that it has.
+    ///
+    /// # Example: a draft with a reason
+    /// ```
+    /// use auditlog::AuditLog;
+    ///
+    /// let log = AuditLog::builder().build();
+    /// let mut unit = log.unit();
+    /// unit.add(log.event("charged").reason("order 7"));
+    /// unit.record()?;
+    /// assert_eq!(log.query().text("order 7").count()?, 1);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn add(&mut self, draft: Draft) -> &mut Self {
         self.drafts.push(draft);
         self
@@ -122,6 +158,32 @@ impl Unit {
 
     /// Adds the update of a tracked object: [`add`](Self::add) of its
     /// [`draft`](Tracked::draft).
+    ///
+    /// # Example: two tracked objects
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable, Clone)]
+    /// struct Account {
+    ///     id: u32,
+    ///     cents: i64,
+    /// }
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// auditlog::register::<Account>();
+    /// let mut from = Tracked::new(Account { id: 1, cents: 500 });
+    /// let mut to = Tracked::new(Account { id: 2, cents: 0 });
+    /// from.cents -= 100;
+    /// to.cents += 100;
+    ///
+    /// let mut unit = auditlog::unit();
+    /// unit.tracked(&mut from).tracked(&mut to);
+    /// unit.record()?;
+    /// let entries = audit.entries();
+    /// assert_eq!(entries[0].transaction_id, entries[1].transaction_id);
+    /// assert!(from.changes()?.is_empty());
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn tracked<T: Auditable + Clone + 'static>(
         &mut self,
         object: &mut Tracked<T>,
@@ -134,7 +196,20 @@ impl Unit {
         self.drafts.iter().flat_map(Draft::entries)
     }
 
-    /// Drops the drafts on purpose, as for a transaction that is rolled back.
+    /// Drops the drafts intentionally, as after a rollback of the database transaction.
+    ///
+    /// # Example: the database transaction was rolled back
+    /// ```
+    /// use auditlog::AuditLog;
+    ///
+    /// let log = AuditLog::builder().build();
+    /// let mut unit = log.unit();
+    /// unit.event("charged");
+    /// unit.discard();
+    /// assert_eq!(log.stats().unrecorded, 0); // no warning
+    /// assert_eq!(log.query().count()?, 0);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn discard(mut self) {
         self.drafts.clear();
     }
@@ -143,12 +218,12 @@ impl Unit {
     /// the drafts.
     ///
     /// # Errors
-    /// As [`AuditLog::record_all`].
+    /// Returns the errors of [`AuditLog::record_all`].
     pub fn record(self) -> Result<Vec<Receipt>> {
         self.into_pending()?.record()
     }
 
-    /// Leaves the entries to the log's writer thread as one batch, as [`Draft::submit`] does.
+    /// Queues the entries as one batch for the log's writer thread, as [`Draft::submit`] does.
     pub fn submit(self) -> Ticket<Vec<Receipt>> {
         match self.into_pending() {
             Ok(pending) => pending.submit(),

@@ -16,7 +16,7 @@ use crate::value::schema_walk::{Visited, any_field};
 ///
 /// # Example: the models of a log for the command
 /// ```
-/// use audit_core::{AuditLog, MemoryStore, ModelDescription};
+/// use auditlog::{AuditLog, MemoryStore, ModelDescription};
 ///
 /// let log = AuditLog::builder().store(MemoryStore::new()).build();
 /// let json = serde_json::to_string(&log.described())?;
@@ -132,6 +132,27 @@ fn read_mask<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mask, D::Erro
 impl ModelSchema {
     /// Returns the description of the model according to its attributes, without the options of
     /// `register_with`, which [`AuditLog::described`](crate::AuditLog::described) includes.
+    ///
+    /// # Example: the recorded form of each field
+    /// ```
+    /// use auditlog::{Auditable, Mask, Recorded};
+    ///
+    /// #[derive(Auditable)]
+    /// struct User {
+    ///     id: u32,
+    ///     #[audit(mask = "last4")]
+    ///     phone: String,
+    /// }
+    ///
+    /// let model = User::schema().describe();
+    /// assert_eq!(model.model, "User");
+    /// let recorded: Vec<_> = model.fields.iter().map(|field| (&*field.name, field.recorded)).collect();
+    /// assert_eq!(
+    ///     recorded,
+    ///     [("id", Recorded::Clear), ("phone", Recorded::Masked(Mask::Last4))]
+    /// );
+    /// # let _ = User { id: 1, phone: String::new() };
+    /// ```
     pub fn describe(&self) -> ModelDescription {
         self.describe_with(&Settings::default(), &RulesByModel::new())
     }

@@ -186,6 +186,21 @@ pub enum LintReason {
 }
 
 /// A field that is recorded in clear and looks secret by its name or its type.
+///
+/// # Example: the field and the word
+/// ```
+/// use auditlog::Auditable;
+///
+/// #[derive(Auditable)]
+/// struct Login {
+///     id: u32,
+///     session_token: String,
+/// }
+///
+/// let findings = auditlog::lint::<Login>();
+/// assert_eq!((&*findings[0].path, findings[0].word), ("session_token", "token"));
+/// # let _ = Login { id: 1, session_token: String::new() };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LintFinding {
@@ -217,13 +232,29 @@ impl fmt::Display for LintFinding {
     }
 }
 
-/// Returns the fields of a type that are recorded in clear and look secret: by their names
-/// (`password`, `api_key`, `iban`, ..), or because `serde`, `display` or `debug` bypasses a type
-/// that masks, hashes or skips a part of the value.
+/// Returns the fields of a type that are recorded in clear and look secret: by their names (`password`,
+/// `api_key`, `iban`, ..), or because `serde`, `display` or `debug` bypasses a type that masks, hashes or
+/// skips a part of the value.
 ///
 /// `#[audit(not_secret)]` on a field or a variant accepts a finding.
 ///
-/// For a test: `assert!(auditlog::lint::<User>().is_empty())`.
+/// # Example: a test of a program
+/// ```
+/// use auditlog::Auditable;
+///
+/// #[derive(Auditable)]
+/// struct User {
+///     id: u32,
+///     api_key: String,
+///     #[audit(mask)]
+///     iban: String,
+/// }
+///
+/// let findings = auditlog::lint::<User>();
+/// assert_eq!(findings.len(), 1);
+/// assert!(findings[0].to_string().contains("api_key"));
+/// # let _ = User { id: 1, api_key: String::new(), iban: String::new() };
+/// ```
 pub fn lint<T: Auditable>() -> Vec<LintFinding> {
     lint_schema(T::schema(), &RulesByModel::new())
 }

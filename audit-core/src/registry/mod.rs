@@ -29,7 +29,7 @@ use crate::value::shared_fields::shared_field_names;
 ///
 /// The audit trail covers registered types only; drafts of other types are
 /// `Skipped(NotRegistered)`. Drafts of a type that was
-/// [unregistered](crate::AuditLog::unregister) are never reported, whatever the policy.
+/// [unregistered](crate::AuditLog::unregister) are never reported, with any policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnregisteredPolicy {
@@ -44,6 +44,9 @@ pub enum UnregisteredPolicy {
 }
 
 /// The registered types of a log, by model name.
+///
+/// Reads are frequent (each draft) and writes are rare (the start of the program), so a lookup takes a read
+/// lock and clones an `Arc`.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     models: RwLock<BTreeMap<&'static str, Arc<Registration>>>,
@@ -65,7 +68,7 @@ enum Unregistered {
     Explicitly,
 }
 
-/// What a draft of a model that is not registered is to the registry.
+/// The effect of a draft of a model that is not registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UnregisteredDraft {
     /// The first draft of the model.

@@ -18,10 +18,47 @@ use crate::value::redaction_rules::{FieldPath, FieldStep, RulesByModel, is_at, r
 use crate::value::schema::{FieldSchema, Placement};
 use crate::value::schema_walk::Visited;
 
-/// The options of a registered type, which add to its attributes.
+/// The options of a registered type, in addition to its attributes. See
+/// [`register_with`](crate::register_with).
 ///
-/// A field is given by its stored name, a nested one by its path (`address.street`). An unknown
-/// name makes the registration fail.
+/// A field is identified by its stored name, a nested one by its path (`address.street`). A map has no
+/// step in the path: `homes.city` is the city of each home. An unknown name makes the registration
+/// fail, and the error suggests a similar one.
+///
+/// # Example: the options of one type
+/// ```
+/// use auditlog::prelude::*;
+///
+/// #[derive(Auditable)]
+/// struct Address {
+///     street: String,
+///     city: String,
+/// }
+///
+/// #[derive(Auditable)]
+/// struct User {
+///     id: u32,
+///     email: String,
+///     address: Address,
+/// }
+///
+/// let audit = auditlog::testing::capture();
+/// auditlog::register_with::<User>(|user| {
+///     user.mask("address.street")
+///         .label("email", "E-mail address")
+///         .level(Level::Warning)
+///         .snapshot(Always)
+/// })?;
+///
+/// let address = Address { street: "Long Street 17".into(), city: "Mainz".into() };
+/// auditlog::created(&User { id: 1, email: "a@example.com".into(), address }).record()?;
+/// let entry = audit.last().expect("an entry");
+/// assert_eq!(entry.level, Level::Warning);
+/// let snapshot = entry.snapshot.expect("a snapshot");
+/// assert_eq!(snapshot["address"]["street"], "***");
+/// assert_eq!(snapshot["address"]["city"], "Mainz");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "options do nothing until they are returned to `register_with`"]
 pub struct RegisterOptions<T> {
     pub(crate) settings: Settings,
@@ -73,6 +110,25 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
     }
 
     /// Records only these fields.
+    ///
+    /// # Example: two fields of many
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable)]
+    /// struct User {
+    ///     id: u32,
+    ///     email: String,
+    ///     theme: String,
+    /// }
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// auditlog::register_with::<User>(|user| user.include(["id", "email"]))?;
+    /// let user = User { id: 1, email: "a@example.com".into(), theme: "dark".into() };
+    /// auditlog::created(&user).record()?;
+    /// assert!(!audit.entries()[0].changes.contains("theme"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn include<'f>(mut self, fields: impl IntoIterator<Item = &'f str>) -> Self {
         for field in fields {
             if let Some(path) = self.find(field) {
@@ -86,13 +142,30 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
         self
     }
 
-    /// Hides a field's value.
+    /// Hides a field's value: entries show `***`. The identity and the key of the parent cannot be masked.
     pub fn mask(self, field: &str) -> Self {
         self.mask_as(field, Mask::All)
     }
 
     /// Masks a field's value with a [`Mask`]. The identity and the key of the parent cannot be
     /// masked, since entries are found by them.
+    ///
+    /// # Example: the last four digits
+    /// ```
+    /// use auditlog::{Mask, prelude::*};
+    ///
+    /// #[derive(Auditable)]
+    /// struct Card {
+    ///     id: u32,
+    ///     number: String,
+    /// }
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// auditlog::register_with::<Card>(|card| card.mask_as("number", Mask::Last4))?;
+    /// auditlog::created(&Card { id: 1, number: "4111111111111111".into() }).record()?;
+    /// assert_eq!(audit.entries()[0].changes["number"].new, Some("****1111".into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn mask_as(mut self, field: &str, mask: Mask) -> Self {
         if let Some(path) = self.find_hidable(field) {
             self.settings.rules.mask.push((path, mask));
@@ -115,6 +188,24 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
     }
 
     /// Records only these actions, such as `["create", "delete"]`, and custom ones.
+    ///
+    /// # Example: deletions alone
+    /// ```
+    /// use auditlog::{SkipReason, prelude::*};
+    ///
+    /// #[derive(Auditable)]
+    /// struct Session {
+    ///     id: u32,
+    /// }
+    ///
+    /// let _audit = auditlog::testing::capture();
+    /// auditlog::register_with::<Session>(|session| session.actions(["delete"]))?;
+    /// let session = Session { id: 1 };
+    /// let receipt = auditlog::created(&session).record()?;
+    /// assert_eq!(receipt, Receipt::Skipped(SkipReason::ActionExcluded));
+    /// assert!(auditlog::deleted(&session).record()?.is_recorded());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn actions<A: AsRef<str>>(mut self, actions: impl IntoIterator<Item = A>) -> Self {
         let mut set = ActionSet::NONE;
         for action in actions {
@@ -133,20 +224,32 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
         self
     }
 
-    /// Sets when entries contain a snapshot of the object.
+    /// Sets when entries contain a [snapshot](crate::LogEntry::snapshot) of the object:
+    /// [`SnapshotPolicy::Never`] by default.
+    ///
+    /// A snapshot bounds the number of entries that a reconstruction reads, and takes space in every entry
+    /// that has one.
+    /// `SnapshotPolicy::Every(0)` is an error at registration.
     pub fn snapshot(mut self, policy: SnapshotPolicy) -> Self {
+        if policy == SnapshotPolicy::Every(0) {
+            let model = T::MODEL.to_owned();
+            self.errors
+                .push(RegistrationError::SnapshotInterval { model });
+        }
         self.settings.snapshot = policy;
         self
     }
 
-    /// Makes an entry without a reason an error.
+    /// Makes an entry without a reason an error when its draft is recorded:
+    /// [`Error::ReasonRequired`](crate::Error::ReasonRequired).
     pub fn require_reason(mut self) -> Self {
         self.settings.require_reason = true;
         self
     }
 
-    /// Makes an entry without a known actor an error; see
-    /// [`AuditLogBuilder::require_actor`](crate::AuditLogBuilder::require_actor).
+    /// Makes an entry without a known actor an error when its draft is recorded:
+    /// [`Error::ActorRequired`](crate::Error::ActorRequired).
+    /// [`AuditLogBuilder::require_actor`](crate::AuditLogBuilder::require_actor) sets it for all types.
     pub fn require_actor(mut self) -> Self {
         self.settings.require_actor = true;
         self
@@ -154,35 +257,66 @@ impl<T: Auditable + 'static> RegisterOptions<T> {
 
     /// Records only objects for which `condition` returns `true`. It is called with the new object
     /// of an update and the old object of a deletion.
+    ///
+    /// # Example: drafts of a document are not recorded
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable, Clone)]
+    /// struct Document {
+    ///     id: u32,
+    ///     published: bool,
+    /// }
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// auditlog::register_with::<Document>(|document| document.when(|document| document.published))?;
+    /// let mut document = Document { id: 1, published: false };
+    /// auditlog::created(&document).record()?;
+    /// assert!(audit.entries().is_empty());
+    ///
+    /// auditlog::update(&mut document, |document| document.published = true).record()?;
+    /// assert_eq!(audit.entries().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn when(mut self, condition: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
         let holds = move |object: &dyn Any| object.downcast_ref().is_none_or(&condition);
         self.when = Some(Box::new(holds));
         self
     }
 
-    /// Sets the function by which [`history`](crate::history()) upgrades entries of a former schema
-    /// version to the next: `upcast(1, ..)` leads from version 1 to 2. The current version is that
-    /// of `#[audit(version = ..)]`. Stored entries stay unchanged.
+    /// Sets the function by which [`history`](crate::history()) upgrades entries of a former schema version
+    /// to the next: `upcast(1, ..)` leads from version 1 to 2. The current version is that of
+    /// `#[audit(version = ..)]`. Stored entries stay unchanged.
     ///
     /// # Example: a renamed field in another unit
     /// ```
-    /// # use audit_core as auditlog;
-    /// # use auditlog::RegisterOptions;
-    /// # use auditlog::{AuditValue, Snapshot, FieldSchema, ModelSchema};
-    /// # struct Item { id: u32, euros: f64 }
-    /// # impl AuditValue for Item { fn same(&self, o: &Self) -> bool { self.id == o.id } fn snapshot(&self, _: &mut Snapshot<'_>) -> serde_json::Value { self.euros.into() } }
-    /// # impl auditlog::Auditable for Item {
-    /// #     const MODEL: &'static str = "Item";
-    /// #     fn object_pk(&self) -> String { self.id.to_string() }
-    /// #     fn schema() -> &'static ModelSchema { const { &ModelSchema::new("Item", "Item", &[]).with_version(2) } }
-    /// # }
+    /// use auditlog::prelude::*;
+    /// use auditlog::{Change, Changes};
+    ///
+    /// #[derive(Auditable)]
+    /// #[audit(version = 2)]
+    /// struct Item {
+    ///     id: u32,
+    ///     euros: f64,
+    /// }
+    ///
+    /// let audit = auditlog::testing::capture();
     /// auditlog::register_with::<Item>(|item| {
     ///     item.upcast(1, |older| {
     ///         older.rename("cents", "euros");
     ///         older.convert("euros", |cents| cents.as_f64().map_or(cents, |cents| (cents / 100.0).into()));
     ///     })
     /// })?;
-    /// # Ok::<(), auditlog::RegistrationError>(())
+    ///
+    /// // An entry of version 1, as an older program recorded it.
+    /// let mut entry = LogEntry::new("create", "Item", "1", "Item 1");
+    /// let cents = Change::new("cents".parse()?, None, Some(250.into()));
+    /// entry.changes = Changes::from_iter([cents]);
+    /// audit.log().store().append(&[entry])?;
+    ///
+    /// let history = auditlog::history::<Item>(1)?;
+    /// assert_eq!(history.latest().state["euros"], 2.5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn upcast(
         mut self,

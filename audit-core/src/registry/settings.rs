@@ -4,7 +4,29 @@ use crate::level::Level;
 use crate::value::model::{ActionLevels, ActionSet, ModelSchema};
 use crate::value::redaction_rules::Rules;
 
-/// When entries of a model contain a snapshot of the whole object.
+/// The entries of a model that contain a snapshot of the object, in addition to the changes.
+///
+/// # Example: every third update
+/// ```
+/// use auditlog::prelude::*;
+///
+/// #[derive(Auditable, Clone)]
+/// struct Item {
+///     id: u32,
+///     stock: u32,
+/// }
+///
+/// let audit = auditlog::testing::capture();
+/// auditlog::register_with::<Item>(|item| item.snapshot(Every(3)))?;
+/// let mut item = Item { id: 1, stock: 0 };
+/// auditlog::created(&item).record()?;
+/// for _ in 0..3 {
+///     auditlog::update(&mut item, |item| item.stock += 1).record()?;
+/// }
+/// let snapshots: Vec<bool> = audit.entries().iter().map(|entry| entry.snapshot.is_some()).collect();
+/// assert_eq!(snapshots, [false, false, false, true]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SnapshotPolicy {

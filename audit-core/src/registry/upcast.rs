@@ -59,6 +59,38 @@ impl Upcast<'_> {
 
     /// Converts the values of a field: `convert("price", |cents| ..)`. Masked and hashed values
     /// and changes inside the field's value stay unchanged.
+    ///
+    /// # Example: a code becomes a word
+    /// ```
+    /// use auditlog::prelude::*;
+    /// use auditlog::{Change, Changes};
+    ///
+    /// #[derive(Auditable)]
+    /// #[audit(version = 2)]
+    /// struct Order {
+    ///     id: u32,
+    ///     status: String,
+    /// }
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// auditlog::register_with::<Order>(|order| {
+    ///     order.upcast(1, |older| {
+    ///         older.convert("status", |code| match code.as_u64() {
+    ///             Some(0) => "open".into(),
+    ///             Some(1) => "paid".into(),
+    ///             _ => code,
+    ///         });
+    ///     })
+    /// })?;
+    ///
+    /// let mut entry = LogEntry::new("create", "Order", "1", "Order 1");
+    /// entry.changes = Changes::from_iter([Change::new("status".parse()?, None, Some(1.into()))]);
+    /// audit.log().store().append(&[entry])?;
+    /// let history = auditlog::history::<Order>(1)?;
+    /// assert_eq!(history.latest().state["status"], "paid");
+    /// assert_eq!(audit.entries()[0].changes["status"].new, Some(1.into())); // the stored entry
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn convert(&mut self, field: &str, mut convert: impl FnMut(Value) -> Value) {
         let Some(names) = self.field(field) else {
             return;

@@ -11,19 +11,37 @@ use crate::entry::LogEntry;
 
 /// A sink that writes each entry's canonical JSON (docs/format.md) as one line.
 ///
-/// When `emit` returns `Ok`, the operating system has the complete line: it survives a crash of the
-/// program. With [`sync`](Self::sync) the disk has it: it survives a crash of the machine too. Lines of several threads do not mix.
+/// When `emit` returns `Ok`, the operating system has the complete line, which survives a crash of the
+/// program. With [`sync`](Self::sync) the disk has it, and it survives a crash of the machine. Lines of
+/// several threads do not mix.
 ///
-/// Where writing stopped in the middle of a line (a full disk, a crash before
-/// [`append`](Self::append)), the next line starts on its own, so that a reader loses only the
-/// broken line.
+/// If writing stopped inside a line (a full disk, a crash before [`append`](Self::append)), the next
+/// entry starts a new line, so a reader misses only the broken one.
+///
+/// # Example: a file, read back
+/// ```
+/// use std::fs;
+/// use auditlog::{AuditLog, JsonLinesSink, LogEntry};
+///
+/// # let folder = std::env::temp_dir().join(format!("auditlog-{}", std::process::id()));
+/// # fs::create_dir_all(&folder)?;
+/// # let path = folder.join("mirror.jsonl");
+/// let log = AuditLog::builder().sink(JsonLinesSink::append(&path)?).build();
+/// log.event("login").actor("alice").record()?;
+///
+/// let text = fs::read_to_string(&path)?;
+/// let entries: Vec<LogEntry> = text.lines().map(LogEntry::from_json).collect::<Result<_, _>>()?;
+/// assert_eq!(entries, log.query().all()?);
+/// # fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Example: into memory
 /// ```
 /// use std::io::{self, Write};
 /// use std::sync::{Arc, Mutex};
 ///
-/// use audit_core::{JsonLinesSink, LogEntry, Sink};
+/// use auditlog::{JsonLinesSink, LogEntry, Sink};
 ///
 /// #[derive(Clone, Default)]
 /// struct Memory(Arc<Mutex<Vec<u8>>>);
@@ -44,7 +62,7 @@ use crate::entry::LogEntry;
 ///
 /// let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
 /// assert_eq!(LogEntry::from_json(text.trim_end()).unwrap(), entry);
-/// # Ok::<(), audit_core::SinkError>(())
+/// # Ok::<(), auditlog::SinkError>(())
 /// ```
 pub struct JsonLinesSink {
     location: String,
@@ -65,11 +83,10 @@ enum Target {
 }
 
 impl JsonLinesSink {
-    /// Writes to a new file; what an old one of this name holds is lost, as with
-    /// [`File::create`].
+    /// Writes to a new file, and replaces an existing one, as [`File::create`] does.
     ///
     /// # Errors
-    /// If the file cannot be opened.
+    /// Returns [`SinkError::Io`] if the file cannot be opened.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, SinkError> {
         let path = path.as_ref();
         match File::create(path) {
@@ -78,10 +95,10 @@ impl JsonLinesSink {
         }
     }
 
-    /// Writes to the end of a file, which is made if there is none.
+    /// Writes to the end of a file, and creates it if it does not exist.
     ///
     /// # Errors
-    /// If the file cannot be opened, or its end not be read.
+    /// Returns [`SinkError::Io`] if the file cannot be opened, or its end cannot be read.
     pub fn append(path: impl AsRef<Path>) -> Result<Self, SinkError> {
         let path = path.as_ref();
         let open = || {

@@ -15,29 +15,50 @@ use crate::one_line::{OneLine, escaped};
 
 /// A sink that makes one record of the `log` crate of each entry.
 ///
-/// - Level: the entry's, by [`Level::to_log`](crate::Level::to_log).
+/// - Level: that of the entry, by [`Level::to_log`](crate::Level::to_log).
 /// - Target: `auditlog::<model>`, or `auditlog` for an event without an object.
-/// - Message: `alice updated User 42 (bob): email, address.city`; `(unknown)` without an actor. The text in brackets is left
-///   out if it repeats the rest. A failed or denied try reads `alice failed to update ..` or
-///   `alice was not allowed to update ..`.
-/// - Key-values, each left out where the entry has none: `audit_id`, `severity` (the level's
-///   name, which distinguishes `CRITICAL` from `ERROR`), `action`, `outcome`, `model`, `object_pk`,
-///   `object_repr`, `actor` (the id), `actor_display`, `on_behalf_of`, `correlation_id`,
-///   `trace_id`, `transaction_id`, `reason`, `remote_addr`, `changes` (the paths).
+/// - Message: `alice updated User 42 (bob): email, address.city`; `(unknown)` without an actor. The text
+///   in parentheses is omitted if it repeats the rest. The message of a failed or denied action is
+///   `alice failed to update ..` or `alice was not allowed to update ..`.
+/// - Key-values, each omitted if the entry lacks it: `audit_id`, `severity` (the name of the level, which
+///   distinguishes `CRITICAL` from `ERROR`), `action`, `outcome`, `model`, `object_pk`, `object_repr`,
+///   `actor` (the id), `actor_display`, `on_behalf_of`, `correlation_id`, `trace_id`, `transaction_id`,
+///   `reason`, `remote_addr`, `changes` (the paths).
 ///
-/// Old and new values go to the log only [`with_values`](Self::with_values).
+/// Old and new values are logged only [`with_values`](Self::with_values).
 ///
-/// Control characters, line separators and characters that turn the direction of writing are
-/// escaped in message, target and key-values, so that no name or reason can forge a line.
-/// The trail itself keeps them as they are.
+/// Control characters, line separators and characters that change the direction of writing are escaped
+/// in message, target and key-values, so that no name or reason can forge a line. The trail itself keeps
+/// them unchanged.
 ///
-/// # Example: to whatever logger the program has
+/// # Example: the message of an entry
 /// ```
-/// use audit_core::{LogEntry, LogSink, Sink};
+/// use std::sync::Mutex;
+/// use auditlog::{AuditLog, LogSink};
+/// use log::{LevelFilter, Log, Metadata, Record};
 ///
-/// let sink = LogSink::new();
-/// sink.emit(&LogEntry::new("update", "User", "42", "bob"))?;
-/// # Ok::<(), audit_core::SinkError>(())
+/// struct Lines(Mutex<Vec<String>>);
+///
+/// impl Log for Lines {
+///     fn enabled(&self, _: &Metadata<'_>) -> bool {
+///         true
+///     }
+///     fn log(&self, record: &Record<'_>) {
+///         self.0.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
+///     }
+///     fn flush(&self) {}
+/// }
+///
+/// static LINES: Lines = Lines(Mutex::new(Vec::new()));
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// log::set_logger(&LINES)?;
+/// log::set_max_level(LevelFilter::Info);
+/// let log = AuditLog::builder().sink(LogSink::new()).build();
+/// log.event("login").actor("alice").record()?;
+/// assert_eq!(LINES.0.lock().unwrap()[..], ["INFO alice login"]);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSink {
@@ -46,7 +67,7 @@ pub struct LogSink {
 }
 
 impl LogSink {
-    /// Makes a sink with the target `auditlog` and without values.
+    /// Creates a sink with the target `auditlog` and without values.
     pub const fn new() -> Self {
         Self {
             target: Cow::Borrowed("auditlog"),
@@ -54,7 +75,7 @@ impl LogSink {
         }
     }
 
-    /// Sets what targets begin with, instead of `auditlog`.
+    /// Sets the beginning of targets, instead of `auditlog`.
     pub fn target(mut self, target: impl Into<Cow<'static, str>>) -> Self {
         self.target = target.into();
         self
@@ -116,7 +137,7 @@ impl Sink for LogSink {
     }
 }
 
-/// What an entry says, as people would say it.
+/// An entry as a sentence, such as `alice updated User 42 (bob): email`.
 struct Sentence<'e> {
     entry: &'e LogEntry,
     values: bool,

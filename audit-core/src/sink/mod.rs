@@ -1,4 +1,8 @@
-//! Sinks: where entries are mirrored to, beside the store.
+//! Sinks: mirrors of the trail, beside the store.
+//!
+//! A log passes each entry to its sinks after the store has accepted it. [`LogSink`] makes a record of
+//! the `log` crate of it, [`JsonLinesSink`] a line of JSON, and [`sink_fn`] calls a closure. A sink has
+//! its own level and filter ([`Sink::min_level`], [`Sink::filter`]).
 
 mod filtered;
 mod json_lines;
@@ -16,48 +20,63 @@ pub use filtered::Filtered;
 pub use json_lines::JsonLinesSink;
 pub use log_sink::LogSink;
 
-/// Receives every recorded entry: a mirror of the trail, never the trail.
+/// Receives every recorded entry: a mirror of the trail, not the trail itself.
 ///
-/// The log calls its sinks after the store has the entry, from the thread that recorded it,
-/// and possibly from several threads at once. An error is reported and counted by the log;
-/// it never makes the entry fail.
+/// The log calls its sinks after the store has accepted the entry, on the thread that recorded it, and
+/// possibly from several threads at once. The log counts an error of a sink
+/// ([`LogStats::sink_failures`](crate::LogStats::sink_failures)) and reports it; the entry stays
+/// recorded.
 ///
 /// # Example: two sinks, each with its own level and filter
 /// ```
-/// use audit_core::{Level, LogEntry, LogSink, Sink, sink_fn};
+/// use auditlog::{AuditLog, Level, LogSink, Sink, sink_fn};
 ///
-/// let alarms = sink_fn(|entry: &LogEntry| {
+/// let alarms = sink_fn(|entry| {
 ///     println!("alarm: {entry}");
 ///     Ok(())
 /// })
 /// .min_level(Level::Critical);
-/// let log = LogSink::new().filter(|entry| entry.model != "Heartbeat");
+/// let log = AuditLog::builder()
+///     .sink(alarms)
+///     .sink(LogSink::new().filter(|entry| entry.model != "Heartbeat"))
+///     .build();
 ///
-/// let entry = LogEntry::new("update", "User", "42", "bob");
-/// alarms.emit(&entry)?;
-/// log.emit(&entry)?;
-/// # Ok::<(), audit_core::SinkError>(())
+/// log.event("disk full").level(Level::Critical).record()?;
+/// assert_eq!(log.stats().sink_failures, 0);
+/// # Ok::<(), auditlog::Error>(())
+/// ```
+///
+/// # Example: a sink that fails
+/// ```
+/// use auditlog::{AuditLog, SinkError, sink_fn};
+///
+/// let log = AuditLog::builder()
+///     .sink(sink_fn(|_| Err(SinkError::other("no connection"))))
+///     .build();
+/// assert!(log.event("login").record()?.is_recorded());
+/// assert_eq!(log.stats().sink_failures, 1);
+/// # Ok::<(), auditlog::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a sink for audit entries",
     note = "use `LogSink`, `JsonLinesSink` or `sink_fn(|entry| ..)`, or implement `Sink`"
 )]
 pub trait Sink: Send + Sync + fmt::Debug {
-    /// Takes one entry.
+    /// Receives one entry.
     ///
     /// # Errors
-    /// If the entry did not arrive where the sink passes it on to.
+    /// Returns [`SinkError`] if the entry did not reach the sink's target.
     fn emit(&self, entry: &LogEntry) -> Result<(), SinkError>;
 
-    /// Passes on whatever the sink still holds.
+    /// Passes on the entries that the sink still buffers. The default does nothing.
     ///
     /// # Errors
-    /// If something it held did not arrive.
+    /// Returns [`SinkError`] if a buffered entry did not reach the sink's target.
     fn flush(&self) -> Result<(), SinkError> {
         Ok(())
     }
 
-    /// Lets only entries of this level or higher through.
+    /// Passes only entries of this level or a higher one.
     fn min_level(self, level: Level) -> Filtered<Self>
     where
         Self: Sized,
@@ -65,7 +84,26 @@ pub trait Sink: Send + Sync + fmt::Debug {
         Filtered::by_level(self, level)
     }
 
-    /// Lets only entries through for which `keep` returns true.
+    /// Passes only entries for which `keep` returns `true`.
+    ///
+    /// # Example: one model
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use auditlog::{LogEntry, Sink, sink_fn};
+    ///
+    /// let seen = Arc::new(Mutex::new(Vec::new()));
+    /// let keys = Arc::clone(&seen);
+    /// let sink = sink_fn(move |entry: &LogEntry| {
+    ///     keys.lock().unwrap().push(entry.object_pk.clone());
+    ///     Ok(())
+    /// })
+    /// .filter(|entry| entry.model == "User");
+    ///
+    /// sink.emit(&LogEntry::new("create", "User", "1", "ann"))?;
+    /// sink.emit(&LogEntry::new("create", "Item", "2", "bolt"))?;
+    /// assert_eq!(*seen.lock().unwrap(), ["1"]);
+    /// # Ok::<(), auditlog::SinkError>(())
+    /// ```
     fn filter<F>(self, keep: F) -> Filtered<Self>
     where
         Self: Sized,
@@ -95,14 +133,14 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
     }
 }
 
-/// Makes a sink of a closure.
+/// Creates a sink from a closure.
 ///
 /// # Example: count entries
 /// ```
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 ///
-/// use audit_core::{LogEntry, Sink, sink_fn};
+/// use auditlog::{LogEntry, Sink, sink_fn};
 ///
 /// let count = Arc::new(AtomicUsize::new(0));
 /// let sink = sink_fn({
@@ -114,7 +152,7 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 /// });
 /// sink.emit(&LogEntry::new("create", "User", "1", "ann"))?;
 /// assert_eq!(count.load(Ordering::Relaxed), 1);
-/// # Ok::<(), audit_core::SinkError>(())
+/// # Ok::<(), auditlog::SinkError>(())
 /// ```
 pub fn sink_fn<F>(emit: F) -> SinkFn<F>
 where
@@ -144,7 +182,7 @@ where
     }
 }
 
-/// Why an entry did not arrive at a sink.
+/// The reason why an entry did not reach the target of a sink.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SinkError {
@@ -152,18 +190,18 @@ pub enum SinkError {
     Io {
         /// The file or writer.
         location: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The sink failed in another way.
     Other {
-        /// What it said.
+        /// The error of the sink.
         source: Box<dyn StdError + Send + Sync>,
     },
 }
 
 impl SinkError {
-    /// Wraps a failure to write, with the name of the file or writer.
+    /// Creates the error of a failed write, with the name of the file or writer.
     pub fn io(location: impl Into<String>, source: io::Error) -> Self {
         Self::Io {
             location: location.into(),
@@ -171,7 +209,7 @@ impl SinkError {
         }
     }
 
-    /// Wraps any other failure: an error or a text.
+    /// Creates any other error, from an error or a text.
     pub fn other(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Other {
             source: source.into(),

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::str::{self, FromStr};
 
-use serde::de::{self, Deserializer};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::Store;
 use crate::entry::LogEntry;
 use crate::error::StoreError;
+use crate::parsed;
 
 /// Returns entries in the order of their commits, for everything that runs after the commit:
 /// ledgers, streams, archives, live views.
@@ -23,18 +23,18 @@ use crate::error::StoreError;
 ///
 /// 1. **Each entry once.** Calls that each start at the [`next`](Batch::next) of the call before
 ///    return every entry exactly once. Appending an entry again does not return it again.
-/// 2. **None passed over.** An entry is returned however late its transaction commits. A store
+/// 2. **No entry is skipped.** An entry is returned however late its transaction commits. A store
 ///    holds back an entry as long as an earlier one can still become visible.
-/// 3. **One order.** All followers get the same entries in the same order, whatever their limits.
-///    Reading again from an earlier position repeats what came after it.
+/// 3. **One order.** All followers get the same entries in the same order, with any limits.
+///    Reading again from an earlier position repeats the entries after it.
 /// 4. **Exact.** [`Stored::bytes`] are the bytes that the store keeps.
 /// 5. **Damage does not stop a follower.** A row whose bytes are not an entry is returned with its
 ///    id and position; [`Stored::entry`] returns the error.
 /// 6. **Purges are silent.** Removed entries are not returned. A position stays valid when the
 ///    entries before, at or after it are removed.
 /// 7. **Limits.** A batch has at most `limit` entries and may have fewer although there are more.
-///    An empty batch means that there is nothing more for now; its `next` replaces the position
-///    all the same. A limit of 0 checks the position and returns it.
+///    An empty batch means that there is nothing more for now; its `next` still replaces the
+///    position. A limit of 0 checks the position and returns it.
 /// 8. **Restarts.** A position remains valid as text, for as long as the trail exists: after a
 ///    restart of the follower, of the writers and of the database.
 /// 9. **Wrong positions are errors.** A position of another store or trail, and one beyond the
@@ -44,9 +44,9 @@ use crate::error::StoreError;
 /// Delivery is at least once: a follower that stops after it has handled a batch and before it
 /// has saved the position handles the batch again. [`Stored::id`] identifies the repetition.
 ///
-/// # Example: handle what was committed since the last run
+/// # Example: handle the entries since the last run
 /// ```
-/// use audit_core::{Follow, LogEntry, MemoryStore, Position, Store, StoreError};
+/// use auditlog::{Follow, LogEntry, MemoryStore, Position, Store, StoreError};
 ///
 /// fn run(store: &dyn Follow, saved: &str) -> Result<String, Box<dyn std::error::Error>> {
 ///     let mut position: Position = saved.parse()?;
@@ -79,14 +79,29 @@ pub trait Follow: Store {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
+    ///
+    /// # Example: only new entries
+    /// ```
+    /// use auditlog::{Follow, LogEntry, MemoryStore, Store};
+    ///
+    /// let store = MemoryStore::new();
+    /// store.append(&[LogEntry::new("create", "User", "1", "ann")])?;
+    /// let now = store.position()?;
+    /// store.append(&[LogEntry::new("create", "User", "2", "bob")])?;
+    ///
+    /// let batch = store.committed_after(&now, 500)?;
+    /// assert_eq!(batch.entries.len(), 1);
+    /// assert_eq!(batch.entries[0].entry()?.object_pk, "2");
+    /// # Ok::<(), auditlog::StoreError>(())
+    /// ```
     fn position(&self) -> Result<Position, StoreError>;
 
     /// Returns the entries committed after a position, at most `limit` of them.
     ///
     /// # Errors
-    /// - [`StoreError::InvalidPosition`]: the position is not one of this trail, or beyond its
-    ///   last commit.
-    /// - Other errors if the store cannot be read. Calling again with the same position is safe.
+    /// - Returns [`StoreError::InvalidPosition`] if the position is not one of this trail, or beyond its last
+    ///   commit.
+    /// - Returns another error if the store cannot be read. Calling again with the same position is safe.
     fn committed_after(&self, at: &Position, limit: usize) -> Result<Batch, StoreError>;
 }
 
@@ -101,13 +116,29 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Makes a batch.
+    /// Creates a batch.
     pub fn new(entries: Vec<Stored>, next: Position) -> Self {
         Self { entries, next }
     }
 }
 
 /// An entry as the store keeps it: its bytes, its id, and its position among the commits.
+///
+/// # Example: the stored bytes
+/// ```
+/// use auditlog::{Follow, LogEntry, MemoryStore, Position, Store};
+///
+/// let store = MemoryStore::new();
+/// let entry = LogEntry::new("create", "User", "42", "bob");
+/// store.append(&[entry.clone()])?;
+/// let batch = store.committed_after(&Position::START, 500)?;
+/// let stored = &batch.entries[0];
+/// assert_eq!(stored.id(), entry.id);
+/// assert_eq!(stored.bytes(), entry.to_canonical_json()?.as_bytes());
+/// assert_eq!(stored.entry()?, entry);
+/// assert_eq!(*stored.position(), batch.next);
+/// # Ok::<(), auditlog::StoreError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Stored {
     id: Uuid,
@@ -116,7 +147,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Makes an entry of what a store keeps; `position` is the one right after it.
+    /// Creates an entry from what a store keeps; `position` is the one right after it.
     pub fn new(id: Uuid, bytes: impl Into<Vec<u8>>, position: Position) -> Self {
         Self {
             id,
@@ -141,7 +172,7 @@ impl Stored {
         &self.position
     }
 
-    /// Parses the bytes. Each call parses them anew.
+    /// Parses the bytes, on each call.
     ///
     /// # Errors
     /// Returns [`StoreError::Corrupt`] if the bytes are not an entry, or one with another id.
@@ -177,7 +208,7 @@ impl fmt::Debug for Stored {
 ///
 /// # Example: saved as text
 /// ```
-/// use audit_core::{Follow, LogEntry, MemoryStore, Position, Store};
+/// use auditlog::{Follow, LogEntry, MemoryStore, Position, Store};
 ///
 /// let store = MemoryStore::new();
 /// store.append(&[LogEntry::new("create", "User", "1", "bob")])?;
@@ -208,6 +239,20 @@ impl Position {
     /// # Errors
     /// Returns [`StoreError::InvalidPosition`] if the text is empty, too long or has other
     /// characters.
+    ///
+    /// # Example: a store of one's own
+    /// ```
+    /// use auditlog::{Position, StoreError};
+    ///
+    /// let position = Position::new("ring", 17)?;
+    /// assert_eq!(position.to_string(), "ring:17");
+    /// assert_eq!(position.state("ring", "the ring buffer")?, Some("17"));
+    /// assert!(matches!(
+    ///     position.state("sqlite", "audit.db"),
+    ///     Err(StoreError::InvalidPosition { .. })
+    /// ));
+    /// # Ok::<(), StoreError>(())
+    /// ```
     pub fn new(store: &str, state: impl fmt::Display) -> Result<Self, StoreError> {
         let text = format!("{store}:{state}");
         text.parse()
@@ -228,7 +273,10 @@ impl Position {
         };
         match text.split_once(':') {
             Some((of, state)) if of == store => Ok(Some(state)),
-            _ => Err(self.invalid(location, format!("it is not one of the kind `{store}`"))),
+            _ => Err(self.invalid(
+                location,
+                format!("it is a position of another kind of store than `{store}`"),
+            )),
         }
     }
 
@@ -285,9 +333,7 @@ impl Serialize for Position {
 
 impl<'de> Deserialize<'de> for Position {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        parsed::deserialize(deserializer, "a position")
     }
 }
 
@@ -368,8 +414,8 @@ impl SequencePosition {
             return Err(position.invalid(
                 location,
                 format!(
-                    "it is beyond the last commit, number {last}, as after the restore of an \
-                     older backup"
+                    "it is beyond the last commit, number {last}; if an older backup was restored, \
+                     start from `Position::START`"
                 ),
             ));
         }
@@ -378,8 +424,8 @@ impl SequencePosition {
         {
             return Err(position.invalid(
                 location,
-                "the store has another entry there: it is another trail, or was restored from an \
-                 older backup",
+                "the store has another entry there; if this is another trail or a restored backup, \
+                 start from `Position::START`",
             ));
         }
         Ok(())

@@ -8,9 +8,9 @@ use crate::error::StoreError;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Health {
-    /// Where the store is.
+    /// The location of the store.
     pub location: Location,
-    /// How many entries it has; 0 if damage keeps them from being counted.
+    /// The number of entries; 0 if damage keeps them from being counted.
     pub entries: u64,
     /// The version of its tables, if it has any and they can be read.
     pub schema: Option<u32>,
@@ -18,17 +18,19 @@ pub struct Health {
     pub schema_supported: Option<u32>,
     /// The database that keeps it.
     pub engine: Engine,
-    /// How much space it takes.
+    /// The space that the store takes.
     pub sizes: Option<Sizes>,
     /// Its partitions, if it has any.
     pub partitions: Option<Partitions>,
-    /// How it would run the queries that were asked about.
+    /// The plans of common queries, if they were requested.
     pub plans: Vec<QueryPlan>,
-    /// What is not as it should be.
+    /// The problems that were found.
     pub problems: Vec<Problem>,
+    /// Facts that are no problem yet, each with what to observe.
+    pub notes: Vec<Problem>,
 }
 
-/// Where a store is.
+/// The location of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -68,14 +70,14 @@ impl Engine {
     }
 }
 
-/// How many bytes the parts of a store take; `None` for parts that it does not have.
+/// The sizes of the parts of a store, in bytes; `None` for parts that it does not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Sizes {
     /// The file, with what is free in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_bytes: Option<u64>,
-    /// What is free in the file.
+    /// The free space in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<u64>,
     /// The write-ahead log beside the file.
@@ -99,19 +101,19 @@ pub struct Sizes {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Partitions {
-    /// How many months have one.
+    /// The number of months that have a partition.
     pub months: usize,
     /// The missing ones of this month and the next.
     pub missing: Vec<String>,
-    /// How many entries are of a month without one.
+    /// The number of entries of months without a partition.
     pub rest_entries: u64,
 }
 
-/// How a store would run a query.
+/// The plan of a query: the steps in which a store would run it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct QueryPlan {
-    /// What names the query.
+    /// The name of the query.
     pub question: &'static str,
     /// Whether an index leads to the entries.
     pub indexed: bool,
@@ -123,9 +125,9 @@ pub struct QueryPlan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Problem {
-    /// What is wrong.
+    /// The description of the problem.
     pub what: String,
-    /// What to do about it.
+    /// The action that solves it.
     pub advice: &'static str,
 }
 
@@ -152,6 +154,7 @@ impl Health {
             partitions: None,
             plans: Vec::new(),
             problems: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -159,7 +162,7 @@ impl Health {
     /// `what` names what is damaged, such as `file`.
     ///
     /// # Errors
-    /// The error of the read, unless it is [`StoreError::Corrupt`].
+    /// Returns the error of the read, unless it is [`StoreError::Corrupt`].
     pub fn read<T>(
         &mut self,
         result: Result<T, StoreError>,

@@ -6,6 +6,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
+use hmac_sha256::Hash;
 use uuid::Uuid;
 
 use super::follow::{Batch, Follow, Position, SequencePosition, Stored};
@@ -17,15 +18,24 @@ use super::{Page, Store};
 use crate::entry::{LogEntry, ObjectRef, to_micros};
 use crate::error::StoreError;
 
-/// Keeps the trail in memory: durable as long as the process lives.
+/// Keeps the trail in memory, as long as the process runs.
 ///
-/// It holds each entry in its canonical form and reads it back on every query, so what a
-/// test sees is what a real store would return.
+/// It holds each entry in its canonical form and parses it on every query, so a test sees what a durable
+/// store would return. A clone is another handle of the same entries.
 ///
-/// Cloning makes another handle of the same entries.
+/// A [`Position`] of another `MemoryStore` is an error, unless the entry that it names was purged and it
+/// cannot be compared.
 ///
-/// A [`Position`] of another `MemoryStore` is an error unless the entry that it names was purged:
-/// then it cannot be compared.
+/// # Example: two handles
+/// ```
+/// use auditlog::{LogEntry, MemoryStore, Store};
+///
+/// let store = MemoryStore::new();
+/// let handle = store.clone();
+/// store.append(&[LogEntry::new("create", "User", "42", "bob")])?;
+/// assert_eq!(handle.len(), 1);
+/// # Ok::<(), auditlog::StoreError>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     kept: Arc<Mutex<Kept>>,
@@ -59,6 +69,17 @@ impl Kept {
         }
     }
 
+    fn remove(&mut self, gone: &[(DateTime<Utc>, Uuid)]) {
+        for key in gone {
+            self.entries.remove(key);
+            self.times.remove(&key.1);
+        }
+        if !gone.is_empty() {
+            let Self { times, order, .. } = self;
+            order.retain(|(_, id)| times.contains_key(id));
+        }
+    }
+
     /// Returns the entries whose ids meet a condition, by id.
     fn by_id(
         &self,
@@ -78,7 +99,7 @@ impl Kept {
 }
 
 impl MemoryStore {
-    /// Makes an empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
@@ -165,6 +186,10 @@ impl Store for MemoryStore {
         }
     }
 
+    fn description(&self) -> String {
+        "a store in memory; its entries are lost when the process exits".to_owned()
+    }
+
     fn objects(
         &self,
         query: &Query,
@@ -174,6 +199,9 @@ impl Store for MemoryStore {
         let kept = self.lock();
         let mut entries = Vec::new();
         for text in kept.entries.values() {
+            if query.is_cancelled() {
+                return Err(StoreError::Cancelled);
+            }
             let entry = read(text)?;
             let later = after.is_none_or(|after| {
                 (&entry.model, &entry.object_pk) > (&after.model, &after.object_pk)
@@ -196,15 +224,12 @@ impl Store for MemoryStore {
                 gone.push(*key);
             }
         }
-        for key in &gone {
-            kept.entries.remove(key);
-            kept.times.remove(&key.1);
-        }
-        if !gone.is_empty() {
-            let Kept { times, order, .. } = &mut *kept;
-            order.retain(|(_, id)| times.contains_key(id));
-        }
+        kept.remove(&gone);
         Ok(gone.len() as u64)
+    }
+
+    fn as_trail(&self) -> Option<&dyn TrailStore> {
+        Some(self)
     }
 }
 
@@ -282,6 +307,18 @@ impl TrailStore for MemoryStore {
 
     fn schema_version(&self) -> Result<Option<u32>, StoreError> {
         Ok(None)
+    }
+
+    fn purge_exact(&self, entries: &[(Uuid, [u8; 32])]) -> Result<u64, StoreError> {
+        let mut kept = self.lock();
+        let entries: BTreeSet<_> = entries.iter().collect();
+        let keys = entries.into_iter().filter_map(|(id, checksum)| {
+            let is_exact = Hash::hash(kept.find(*id)?.as_bytes()) == *checksum;
+            is_exact.then_some((*kept.times.get(id)?, *id))
+        });
+        let gone: Vec<_> = keys.collect();
+        kept.remove(&gone);
+        Ok(gone.len() as u64)
     }
 
     /// Reports the number of entries. There are no plans: a query reads all entries.

@@ -1,4 +1,8 @@
-//! What stores that search by columns agree on.
+//! Functions that stores with search columns share, so that all of them find the same entries.
+//!
+//! A store keeps the canonical text of an entry, and beside it columns that are projections of the text. A
+//! query on the columns must find every entry that [`Query::matches`](crate::Query::matches) accepts; it may
+//! find more, which the store then checks. These functions return whether a column is exact.
 
 use std::borrow::Cow;
 
@@ -12,13 +16,23 @@ pub use crate::store::query::sql_condition::{
     Condition, SqlCondition, WriteConditions, groups_to_sql,
 };
 
-/// How many hexadecimal digits an id has.
+/// The number of hexadecimal digits of an id.
 const DIGITS: usize = 32;
 
 /// Returns the first microsecond that is not before a time.
 ///
 /// Entries have whole microseconds, so one is at or after a time exactly if it is at or
 /// after this.
+///
+/// # Example: a time between two microseconds
+/// ```
+/// use auditlog::backend::projection::micros_up;
+/// use chrono::{DateTime, Utc};
+///
+/// let time: DateTime<Utc> = "1970-01-01T00:00:01.000000001Z".parse()?;
+/// assert_eq!(micros_up(time), 1_000_001);
+/// # Ok::<(), chrono::ParseError>(())
+/// ```
 pub fn micros_up(time: DateTime<Utc>) -> i64 {
     let micros = time.timestamp_micros();
     micros.saturating_add(i64::from(
@@ -28,6 +42,15 @@ pub fn micros_up(time: DateTime<Utc>) -> i64 {
 
 /// Returns whether the names of top-level fields say exactly which entries changed something
 /// at a path: it is one field, and no index shares its name.
+///
+/// # Example: a field, and a part of one
+/// ```
+/// use auditlog::backend::projection::is_whole_field;
+///
+/// assert!(is_whole_field(&"email".parse()?));
+/// assert!(!is_whole_field(&"address.city".parse()?));
+/// # Ok::<(), auditlog::ParsePathError>(())
+/// ```
 pub fn is_whole_field(path: &Path) -> bool {
     match &path.segments()[..] {
         [PathSegment::Name(name)] => name != "$" && !name.bytes().all(|byte| byte.is_ascii_digit()),
@@ -37,6 +60,14 @@ pub fn is_whole_field(path: &Path) -> bool {
 
 /// Returns whether a text stands in JSON as it is, so that an entry whose JSON does not
 /// have it does not have it anywhere.
+///
+/// # Example: a text with a quote
+/// ```
+/// use auditlog::backend::projection::is_verbatim_in_json;
+///
+/// assert!(is_verbatim_in_json("ticket 4711"));
+/// assert!(!is_verbatim_in_json("the \"big\" one"));
+/// ```
 pub fn is_verbatim_in_json(text: &str) -> bool {
     !text.chars().any(|c| c < ' ' || c == '"' || c == '\\')
 }
@@ -45,25 +76,30 @@ pub fn is_verbatim_in_json(text: &str) -> bool {
 /// they have line ends, which no canonical entry has.
 ///
 /// ```
-/// use audit_core::backend::projection::line;
+/// use auditlog::backend::projection::line;
 ///
 /// assert_eq!(line("{\"id\":1}"), "{\"id\":1}");
 /// assert_eq!(line("a\nb"), "\"a\\nb\"");
 /// ```
 pub fn line(body: &str) -> Cow<'_, str> {
-    // Without an early end, so that many bytes are compared at once.
-    let line_ends = body.bytes().fold(0, |found, byte| {
-        found | u8::from(matches!(byte, b'\n' | b'\r'))
-    });
-    if line_ends > 0 {
-        Cow::Owned(Value::from(body).to_string())
-    } else {
-        Cow::Borrowed(body)
+    match memchr::memchr2(b'\n', b'\r', body.as_bytes()) {
+        Some(_) => Cow::Owned(Value::from(body).to_string()),
+        None => Cow::Borrowed(body),
     }
 }
 
 /// Returns the lowest and the highest id that begin with some hexadecimal digits, hyphens
 /// aside; `None` if no id begins so.
+///
+/// # Example: the ids that begin with two digits
+/// ```
+/// use auditlog::backend::projection::id_range;
+///
+/// let [first, last] = id_range("01").expect("a prefix");
+/// assert_eq!(first.to_string(), "01000000-0000-0000-0000-000000000000");
+/// assert_eq!(last.to_string(), "01ffffff-ffff-ffff-ffff-ffffffffffff");
+/// assert!(id_range("xyz").is_none());
+/// ```
 pub fn id_range(prefix: &str) -> Option<[Uuid; 2]> {
     let digits: String = prefix.chars().filter(|c| *c != '-').collect();
     if digits.len() > DIGITS || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -90,7 +126,7 @@ pub fn id_suffix(suffix: &str) -> Option<String> {
 ///
 /// # Example: a double rounds the second number
 /// ```
-/// use audit_core::backend::projection::number_text;
+/// use auditlog::backend::projection::number_text;
 ///
 /// assert_eq!(number_text("0.1"), None);
 /// assert_eq!(number_text("18446744073709551616.0").as_deref(), Some("18446744073709551616"));

@@ -1,4 +1,4 @@
-//! What tools ask of a store beside queries.
+//! The operations of tools on a store beside queries.
 
 use std::path::Path;
 
@@ -10,11 +10,26 @@ use super::query::Query;
 use crate::entry::LogEntry;
 use crate::error::StoreError;
 
-/// Answers what tools ask of a trail beside queries: entries by id, the models, the state of the
+/// Provides the operations that tools need beside queries: entries by id, the models, the health of the
 /// store.
 ///
 /// The command `auditlog` works on any store that implements it. The conformance suite of
 /// `audit-testkit` checks it.
+///
+/// # Example: an entry by the beginning of its id
+/// ```
+/// use auditlog::{LogEntry, MemoryStore, Store, TrailStore};
+///
+/// let store = MemoryStore::new();
+/// let entry = LogEntry::new("create", "User", "42", "bob");
+/// store.append(&[entry.clone()])?;
+///
+/// let prefix = entry.id.simple().to_string()[..8].to_owned();
+/// assert_eq!(store.with_id_prefix(&prefix, 2)?, [entry.clone()]);
+/// assert_eq!(store.by_ids(&[entry.id])?, [entry]);
+/// assert_eq!(store.models()?, ["User"]);
+/// # Ok::<(), auditlog::StoreError>(())
+/// ```
 pub trait TrailStore: Follow {
     /// Returns the entries that have one of the ids, in the order of the ids given. Ids without
     /// an entry are left out.
@@ -50,13 +65,38 @@ pub trait TrailStore: Follow {
     /// Returns an error if the store cannot be read.
     fn schema_version(&self) -> Result<Option<u32>, StoreError>;
 
-    /// Reads all of the store, and reports its state and how it would run some queries, each with
-    /// a text that names it.
+    /// Reads the entire store, and reports its state and how it would run some queries, each with a text
+    /// that identifies it in the report.
     ///
     /// # Errors
-    /// Returns an error if the store cannot be read. Damage is a problem in the report, not an
-    /// error.
+    /// Returns an error if the store cannot be read. Damage is a problem in the report, not an error.
+    ///
+    /// # Example: a store without problems
+    /// ```
+    /// use auditlog::{MemoryStore, TrailStore};
+    ///
+    /// let health = MemoryStore::new().health(&[])?;
+    /// assert_eq!(health.entries, 0);
+    /// assert!(health.problems.is_empty());
+    /// # Ok::<(), auditlog::StoreError>(())
+    /// ```
     fn health(&self, queries: &[(&'static str, Query)]) -> Result<Health, StoreError>;
+
+    /// Removes the entries that have one of the ids and stored bytes with the SHA-256 beside it, and returns
+    /// how many there were. Ids without an entry, and with an entry of other bytes, are ignored.
+    ///
+    /// [`Store::purge`](crate::Store::purge) removes by conditions. This removes exactly the entries that
+    /// the caller has verified elsewhere, such as in an archive.
+    ///
+    /// # Errors
+    /// Returns [`StoreError::Unsupported`] unless the store implements it. A store may remove in
+    /// steps: after an error some are gone, and calling again continues.
+    fn purge_exact(&self, entries: &[(Uuid, [u8; 32])]) -> Result<u64, StoreError> {
+        let _: &[(Uuid, [u8; 32])] = entries;
+        Err(StoreError::Unsupported {
+            operation: "remove entries by id",
+        })
+    }
 
     /// Returns the rows that this store's readers have skipped so far because they are not
     /// entries. Empty unless the store was opened to skip such rows.
@@ -69,10 +109,11 @@ pub trait TrailStore: Follow {
         None
     }
 
-    /// Copies the store, as it is at one moment, to a new file.
+    /// Copies the store, in the state of one moment, to a new file. Other callers may write in the meantime.
     ///
     /// # Errors
-    /// Returns [`StoreError::Unsupported`] unless the store implements it.
+    /// - Returns [`StoreError::Unsupported`] if the store does not implement it.
+    /// - Returns another error if the store cannot be read or the file cannot be written.
     fn backup(&self, to: &Path) -> Result<(), StoreError> {
         let _: &Path = to;
         Err(StoreError::Unsupported {
@@ -87,7 +128,7 @@ pub trait TrailStore: Follow {
 pub struct DamageReport {
     /// The first 1,000 rows.
     pub rows: Vec<DamagedRow>,
-    /// Whether there were more.
+    /// Whether there are more damaged rows than these.
     pub more: bool,
 }
 
@@ -104,7 +145,7 @@ impl DamageReport {
 pub struct DamagedRow {
     /// The key of the row.
     pub key: String,
-    /// What is wrong with it.
+    /// A description of the damage.
     pub detail: String,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::entry::{LogEntry, UNKNOWN_ACTOR};
 
-/// What [`assert_audited!`](crate::assert_audited) looks for.
+/// The entry that [`assert_audited!`](crate::assert_audited) looks for.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Expected {
@@ -50,7 +50,7 @@ impl Expected {
     }
 
     /// # Panics
-    /// If no entry is as expected.
+    /// Panics if no entry is as expected.
     #[doc(hidden)]
     #[track_caller]
     pub fn check(&self, entries: &[LogEntry]) {
@@ -86,15 +86,36 @@ impl Expected {
     }
 }
 
-/// Asserts that an entry was recorded: its action, its type and key, and, if given, some of
-/// its changes (old and new value; `()` for none) and its actor.
+/// Asserts that an entry was recorded: its action, its type and key, and, if given, some of its changes
+/// and its actor.
 ///
-/// The first argument has a method `entries`, as [`Capture`](crate::testing::Capture) has. The key is a literal, or an
-/// expression in parentheses.
+/// The first argument has a method `entries`, as [`Capture`](crate::testing::Capture) has. The key is a
+/// literal, or an expression in parentheses. A change is `"path": old => new`, with `()` for an absent
+/// value. Changes that are not listed are not compared.
 ///
-/// ```text
+/// # Panics
+/// Panics if no entry matches. The message lists the recorded entries, each with the conditions that it
+/// does not meet.
+///
+/// # Example: an update and a deletion
+/// ```
+/// use auditlog::{assert_audited, prelude::*};
+///
+/// #[derive(Auditable, Clone)]
+/// struct User {
+///     id: u32,
+///     email: String,
+/// }
+///
+/// let audit = auditlog::testing::capture();
+/// auditlog::register::<User>();
+/// let mut user = User { id: 42, email: "a@x".into() };
+/// auditlog::update(&mut user, |user| user.email = "b@x".into()).actor("alice").record()?;
+/// auditlog::deleted(&user).record()?;
+///
 /// assert_audited!(audit, update User "42" { "email": "a@x" => "b@x" } by "alice");
-/// assert_audited!(audit, delete User (user.id));
+/// assert_audited!(audit, delete User (user.id) { "email": "b@x" => () });
+/// # Ok::<(), auditlog::Error>(())
 /// ```
 #[macro_export]
 macro_rules! assert_audited {

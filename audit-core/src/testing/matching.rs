@@ -6,16 +6,49 @@ use crate::level::Level;
 use crate::value::AuditValue;
 use crate::value::auditable::Auditable;
 
-/// Entries that meet conditions, and what a test expects of them.
+/// Entries that meet conditions, and the number of them that a test expects.
+///
+/// Conditions are combined by "and". [`one`](Self::one), [`times`](Self::times) and [`none`](Self::none)
+/// check the number.
 ///
 /// # Panics
-/// [`one`](Self::one), [`times`](Self::times) and [`none`](Self::none) panic if there are
-/// more or fewer, and list the entries, each with the conditions it misses.
+/// [`one`](Self::one), [`times`](Self::times) and [`none`](Self::none) panic if there are more or fewer
+/// entries. The message lists the entries, each with the conditions that it does not meet.
+///
+/// # Example: conditions on one entry
+/// ```
+/// use auditlog::prelude::*;
+///
+/// #[derive(Auditable, Clone)]
+/// struct User {
+///     id: u32,
+///     email: String,
+/// }
+///
+/// let audit = auditlog::testing::capture();
+/// auditlog::register::<User>();
+/// let mut user = User { id: 42, email: "a@x".into() };
+/// auditlog::update(&mut user, |user| user.email = "b@x".into())
+///     .actor("alice")
+///     .reason("ticket 4711")
+///     .record()?;
+///
+/// audit
+///     .matching()
+///     .object::<User>(42)
+///     .by("alice")
+///     .change("email", "a@x", "b@x")
+///     .when("a reason with a ticket", |entry| {
+///         entry.reason.as_deref().is_some_and(|reason| reason.contains("ticket"))
+///     })
+///     .one();
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is asserted until `one`, `times` or `none`"]
 pub struct Matching {
     entries: Vec<LogEntry>,
-    /// What each entry misses.
+    /// The requirements that each entry misses.
     missed: Vec<Vec<String>>,
     conditions: Vec<String>,
 }
@@ -85,7 +118,7 @@ impl Matching {
     /// Asks for an entry that changed something at a path or inside it.
     ///
     /// # Panics
-    /// If the text is not a path.
+    /// Panics if the text is not a path.
     #[track_caller]
     pub fn changed(self, path: &str) -> Self {
         let wanted: crate::path::Path = match path.parse() {
@@ -160,7 +193,7 @@ impl Matching {
     /// Expects exactly one entry, and returns it.
     ///
     /// # Panics
-    /// If there is none, or more than one.
+    /// Panics unless exactly one entry matches.
     #[track_caller]
     pub fn one(self) -> LogEntry {
         let mut entries = self.times(1);
@@ -170,7 +203,7 @@ impl Matching {
     /// Expects exactly so many entries, and returns them, oldest first.
     ///
     /// # Panics
-    /// If there are more or fewer.
+    /// Panics if there are more or fewer.
     #[track_caller]
     pub fn times(self, count: usize) -> Vec<LogEntry> {
         let found = self.entries();
@@ -206,7 +239,7 @@ impl Matching {
     /// Expects no entry.
     ///
     /// # Panics
-    /// If there is one.
+    /// Panics if there is one.
     #[track_caller]
     pub fn none(self) {
         self.times(0);

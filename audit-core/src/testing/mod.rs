@@ -22,13 +22,43 @@ use crate::entry::{LogEntry, clock};
 use crate::log::{AuditLog, LogGuard};
 use crate::store::memory::MemoryStore;
 
-/// Gives this thread a log of its own, in memory and with an empty registry, until the
-/// capture is dropped. Tests that run in parallel never see each other's entries.
+/// Gives this thread a log of its own, in memory and with an empty registry, until the capture is
+/// dropped. Tests that run in parallel never see each other's entries.
+///
+/// The log has a fixed hash key, so that hashed fields and identities can be tested. Threads and tasks
+/// that the test spawns need the log too: [`Capture::log`] is the handle to
+/// [enter](crate::AuditLog::enter) there, and a future
+/// [in a context](crate::FutureExt::in_audit_context) takes it along.
 ///
 /// # Example: what a function records
 /// ```
-/// use audit_core as auditlog;
+/// use auditlog::{assert_audited, prelude::*};
 ///
+/// #[derive(Auditable, Clone)]
+/// struct User {
+///     id: u32,
+///     email: String,
+/// }
+///
+/// fn change_email(user: &mut User, email: &str) -> auditlog::Result<()> {
+///     auditlog::update(user, |user| user.email = email.into()).record()?;
+///     Ok(())
+/// }
+///
+/// let audit = auditlog::testing::capture();
+/// auditlog::register::<User>();
+/// let mut user = User { id: 42, email: "a@example.com".into() };
+/// auditlog::context()
+///     .actor("alice")
+///     .scope(|| change_email(&mut user, "b@example.com"))?;
+///
+/// assert_eq!(audit.entries().len(), 1);
+/// assert_audited!(audit, update User "42" { "email": "a@example.com" => "b@example.com" } by "alice");
+/// # Ok::<(), auditlog::Error>(())
+/// ```
+///
+/// # Example: a fixed clock
+/// ```
 /// let audit = auditlog::testing::capture().at("2026-01-01T00:00:00Z");
 /// auditlog::event("login_failed").actor("mallory").record()?;
 /// let entry = audit.last().expect("an entry");
@@ -54,7 +84,7 @@ pub fn capture() -> Capture {
     }
 }
 
-/// What this thread recorded since [`capture`].
+/// The entries that this thread recorded since [`capture`].
 #[derive(Debug)]
 #[must_use = "the capture ends when it is dropped; bind it to a name"]
 pub struct Capture {
@@ -99,7 +129,7 @@ impl Capture {
     /// Stops the clock at a time (RFC 3339), and makes ids count up from 1.
     ///
     /// # Panics
-    /// If the text is not a time.
+    /// Panics if the text is not a time.
     pub fn at(self, time: &str) -> Self {
         match time.parse() {
             Ok(time) => self.set_time(time),
@@ -110,6 +140,17 @@ impl Capture {
 
     /// Stops the clock at a time. One before the last entry's moves no timestamp back: those of
     /// a log never go back, and [`Draft::at`](crate::Draft::at) dates an entry back.
+    ///
+    /// # Example: two days
+    /// ```
+    /// let audit = auditlog::testing::capture();
+    /// audit.set_time("2026-01-01T00:00:00Z".parse()?);
+    /// auditlog::event("opened").record()?;
+    /// audit.set_time("2026-01-02T00:00:00Z".parse()?);
+    /// auditlog::event("closed").record()?;
+    /// assert_eq!(audit.last().expect("an entry").timestamp.to_rfc3339(), "2026-01-02T00:00:00+00:00");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_time(&self, time: DateTime<Utc>) {
         *self
             .fixed
@@ -119,19 +160,47 @@ impl Capture {
     }
 
     /// Moves the stopped clock on; one that runs is stopped first.
+    ///
+    /// # Example: an hour later
+    /// ```
+    /// use chrono::TimeDelta;
+    ///
+    /// let audit = auditlog::testing::capture().at("2026-01-01T00:00:00Z");
+    /// auditlog::event("opened").record()?;
+    /// audit.advance(TimeDelta::hours(1));
+    /// auditlog::event("closed").record()?;
+    ///
+    /// let [opened, closed] = &audit.entries()[..] else { panic!("two entries") };
+    /// assert_eq!(closed.timestamp - opened.timestamp, TimeDelta::hours(1));
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn advance(&self, by: TimeDelta) {
         self.set_time(self.fixed.now() + by);
     }
 
     /// Returns the log, to enter it in other threads or to record on it directly.
+    ///
+    /// # Example: another thread
+    /// ```
+    /// let audit = auditlog::testing::capture();
+    /// let log = audit.log().clone();
+    /// std::thread::spawn(move || {
+    ///     let _log = log.enter();
+    ///     auditlog::event("swept").record()
+    /// })
+    /// .join()
+    /// .expect("the thread ends")?;
+    /// assert_eq!(audit.entries().len(), 1);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn log(&self) -> &AuditLog {
         &self.log
     }
 
-    /// Returns all entries, in the order of the trail.
+    /// Returns all entries, oldest first.
     ///
     /// # Panics
-    /// If the log in memory cannot be read, which would be a fault of this crate.
+    /// Panics if the log in memory cannot be read, which would be an error in this crate.
     pub fn entries(&self) -> Vec<LogEntry> {
         match self.log.query().all() {
             Ok(entries) => entries,
@@ -140,11 +209,30 @@ impl Capture {
     }
 
     /// Returns the newest entry.
+    ///
+    /// # Example: nothing, then one entry
+    /// ```
+    /// let audit = auditlog::testing::capture();
+    /// assert!(audit.last().is_none());
+    /// auditlog::event("login").record()?;
+    /// assert_eq!(audit.last().expect("an entry").action, "login");
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn last(&self) -> Option<LogEntry> {
         self.entries().pop()
     }
 
-    /// Forgets all entries.
+    /// Removes all entries. Registrations and the clock stay.
+    ///
+    /// # Example: only the entries of the second step
+    /// ```
+    /// let audit = auditlog::testing::capture();
+    /// auditlog::event("prepared").record()?;
+    /// audit.clear();
+    /// auditlog::event("login").record()?;
+    /// assert_eq!(audit.entries().len(), 1);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn clear(&self) {
         self.store.clear();
     }
@@ -153,7 +241,6 @@ impl Capture {
     ///
     /// # Example: who was let in
     /// ```
-    /// # use audit_core as auditlog;
     /// let audit = auditlog::testing::capture();
     /// auditlog::event("login").actor("alice").record()?;
     /// auditlog::event("login_failed").actor("mallory").record()?;
@@ -172,11 +259,10 @@ impl Capture {
     /// number, and the source by nothing. For snapshot tests, as of `insta`.
     ///
     /// # Panics
-    /// If an entry has no canonical form, which would be a fault of this crate.
+    /// Panics if an entry has no canonical form, which would be a fault of this crate.
     ///
     /// # Example: the same on every run
     /// ```
-    /// # use audit_core as auditlog;
     /// let audit = auditlog::testing::capture();
     /// auditlog::event("started").record()?;
     /// let entries = audit.redacted();
@@ -192,6 +278,35 @@ impl Capture {
     /// Watches for [`Tracked`](crate::Tracked) objects of this log that are dropped with
     /// unrecorded changes: the guard panics when it is dropped, and lists them. Bind it
     /// before the objects, so that it is dropped after them.
+    ///
+    /// # Example: a change that is recorded, and one that is not
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable, Clone)]
+    /// struct User {
+    ///     id: u32,
+    ///     email: String,
+    /// }
+    ///
+    /// let audit = auditlog::testing::capture();
+    /// auditlog::register::<User>();
+    /// let guard = audit.no_unaudited_changes();
+    ///
+    /// let mut user = Tracked::new(User { id: 1, email: "a@example.com".into() });
+    /// user.email = "b@example.com".into();
+    /// user.record()?;
+    /// drop(user);
+    /// guard.check();
+    ///
+    /// let mut user = Tracked::new(User { id: 2, email: "a@example.com".into() });
+    /// user.email = "b@example.com".into();
+    /// drop(user); // forgotten
+    /// let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| guard.check()));
+    /// assert!(panicked.is_err());
+    /// # std::mem::forget(guard);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn no_unaudited_changes(&self) -> NoUnauditedChanges {
         NoUnauditedChanges::watch(&self.log)
     }

@@ -22,7 +22,7 @@ impl NoUnauditedChanges {
     /// Asserts that there was none so far.
     ///
     /// # Panics
-    /// If there was one.
+    /// Panics if there was one.
     #[track_caller]
     pub fn check(&self) {
         let count = self.log.stats().unrecorded - self.before;

@@ -12,9 +12,28 @@ use crate::entry::ObjectRef;
 
 /// An entity: a value with an identity whose creation, updates and deletion are recorded.
 ///
-/// `#[derive(Auditable)]` implements it for a struct with a field called `id`, with fields
-/// marked `#[audit(id)]`, or with `#[audit(id(..))]` on the struct. For a struct without an
-/// identity it implements only [`AuditValue`]; such a struct can be a field of an entity.
+/// `#[derive(Auditable)]` implements it for a struct with a field called `id`, with fields marked
+/// `#[audit(id)]`, or with `#[audit(id(..))]` on the struct. For a struct without an identity it
+/// implements only [`AuditValue`]; such a struct can be a field of an entity.
+///
+/// # Example: what the derive provides
+/// ```
+/// use auditlog::Auditable;
+///
+/// #[derive(Auditable)]
+/// #[audit(model = "user", repr = "{name}")]
+/// struct User {
+///     id: u32,
+///     #[audit(label = "Full name")]
+///     name: String,
+/// }
+///
+/// let user = User { id: 42, name: "Ann".into() };
+/// assert_eq!(User::MODEL, "user");
+/// assert_eq!(user.object_pk(), "42");
+/// assert_eq!(user.object_repr(), "Ann");
+/// assert_eq!(User::schema().field("name").expect("a field").label(), "Full name");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an entity: `Auditable` is not derived, or no field is the identity",
     label = "`{Self}` does not implement `Auditable`",
@@ -33,11 +52,11 @@ pub trait Auditable: AuditValue {
     #[doc(hidden)]
     const HASHES_KEYS: bool = !Self::HASHED_KEY.is_empty();
 
-    /// Returns the identity as text; the parts of a composite one are joined with `|`. Empty
-    /// while the object has no key or only a part of it, in which case it cannot be recorded.
+    /// Returns the identity as text. The parts of a composite identity are joined with `|`. Empty while the
+    /// object has no key or only a part of it; such an object cannot be recorded.
     ///
-    /// A hashed part is a token, made with the key of the log that drafts the entry, or else of
-    /// the [current log](crate::AuditLog::current).
+    /// A hashed part is a token, computed with the key of the log that drafts the entry, or else of the
+    /// [current log](crate::AuditLog::current).
     fn object_pk(&self) -> String;
 
     /// Returns whether two objects are known to have the same key, without building it. After

@@ -23,6 +23,9 @@ use crate::json::order::compare_values;
 use crate::path::Segment;
 
 /// The key of a tag. It is random, so that no value can imitate a tag.
+///
+/// Values are captured as tagged JSON instead of a tree of their own, so that `AuditValue::snapshot` is the
+/// only method that a type implements for snapshots and captures.
 static TAG: LazyLock<String> = LazyLock::new(|| {
     let random = RandomState::new();
     format!("\0{:016x}{:016x}", random.hash_one(0), random.hash_one(1))

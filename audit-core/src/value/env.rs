@@ -1,4 +1,7 @@
 //! The environment of a walk over values: its inputs and its results besides the values.
+//!
+//! Passed by reference through the walk instead of thread-local state, so that diffs are pure functions and
+//! may nest. Results that most walks do not have are boxed, since each diff creates an environment.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -11,7 +11,7 @@ use super::schema_walk::{Visited, any_field, find_in_object};
 use crate::change::{Change, Redaction};
 use crate::error::RegistrationError;
 
-/// Whether a member of a flattened value may be recorded under its name in the parent's object.
+/// The claim of a flattened value's member to its name in the parent's object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NameClaim {
     /// No other field has the name.

@@ -1,4 +1,19 @@
 //! Keyed pseudonyms for fields marked `#[audit(hash)]`.
+//!
+//! # Form of a token
+//! `h<version>:` and 32 hexadecimal digits: the first 128 bits of HMAC-SHA256 (RFC 2104, FIPS 180-4) over
+//! the domain (`Model.field`, which stays when the type is renamed), a zero byte and the canonical JSON of
+//! the value. Equal values of one field have equal tokens under one key; equal values of two fields have
+//! different tokens, so that tokens do not link fields.
+//!
+//! # Versions
+//! A value takes the key of the highest version, an identity that of the lowest: an object keeps its
+//! history when a key is added, and tokens of values can be renewed. Version 0 is the random key of the
+//! process, for a log without a key; its tokens cannot be compared with those of another process.
+//!
+//! # Limits
+//! A token hides a value from readers without the key. A reader with the key can try all values of a small
+//! set, such as phone numbers; keep it where secrets are kept, and away from the trail.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -15,6 +15,7 @@ pub(crate) mod schema;
 pub(crate) mod schema_lookup;
 pub(crate) mod schema_walk;
 pub(crate) mod sensitive;
+mod sensitivity;
 pub(crate) mod shared_fields;
 pub(crate) mod snapshot;
 pub(crate) mod walk;
@@ -37,18 +38,30 @@ use self::schema::FieldSchema;
 use self::snapshot::Snapshot;
 use self::walk::Walk;
 
-/// A value whose changes can be tracked: the type of a tracked field or entity.
+/// A value whose changes can be tracked: the type of a recorded field, or an entity.
 ///
-/// Derive it with `#[derive(Auditable)]`. A type of another crate needs no implementation: an
-/// attribute of the field selects the recorded form (`#[audit(serde)]`, `#[audit(display)]`,
-/// `#[audit(debug)]`, `#[audit(with = path)]`) or excludes the field (`#[audit(skip)]`).
+/// Derive it with `#[derive(Auditable)]`. A type of another crate needs no implementation: an attribute
+/// of the field selects the recorded form (`#[audit(serde)]`, `#[audit(display)]`, `#[audit(debug)]`,
+/// `#[audit(with = path)]`) or excludes the field (`#[audit(skip)]`).
 ///
-/// There is deliberately no blanket implementation: a value is recorded only if its type was
-/// classified.
+/// There is deliberately no blanket implementation: a value is recorded only if its type was classified.
 ///
-/// # Example: a type whose text is recorded
+/// | types | recorded as |
+/// |---|---|
+/// | `bool`, integers to 53 bits, `f32`, `f64` | a JSON value |
+/// | larger integers, 128-bit integers, decimals | a string with the exact digits |
+/// | `String`, `&str`, `char`, `Cow`, `PathBuf`, `IpAddr`, `Uuid`, times of `chrono` | a string |
+/// | `Option` | a null or the value |
+/// | `Vec`, slices, arrays, `VecDeque`, tuples | an array; changes by index |
+/// | `HashMap`, `BTreeMap` | an object; changes by key |
+/// | `HashSet`, `BTreeSet` | a sorted array; changes by member |
+/// | `Box`, `Rc`, `Arc`, `RefCell`, `Mutex`, `RwLock` | the value inside |
+/// | `serde_json::Value` | itself; changes inside it |
+/// | derived structs and enums | see [`Auditable`](crate::Auditable) |
+///
+/// # Example: a type that is recorded as text
 /// ```
-/// use audit_core::{AuditValue, Snapshot};
+/// use auditlog::{AuditValue, Snapshot};
 ///
 /// struct Celsius(f64);
 ///
@@ -61,7 +74,24 @@ use self::walk::Walk;
 ///     }
 /// }
 ///
-/// assert_eq!(audit_core::snapshot(&Celsius(21.46)), "21.5 C");
+/// assert_eq!(auditlog::snapshot(&Celsius(21.46)), "21.5 C");
+/// let changes = auditlog::diff(&Celsius(21.46), &Celsius(19.0));
+/// assert_eq!(changes.to_string(), r#"$: "21.5 C" -> "19.0 C""#);
+/// ```
+///
+/// # Example: recorded forms
+/// ```
+/// use std::collections::{BTreeMap, HashSet};
+/// use std::time::Duration;
+/// use auditlog::snapshot;
+/// use serde_json::json;
+///
+/// assert_eq!(snapshot(&u64::MAX), json!("18446744073709551615")); // beyond 2^53
+/// assert_eq!(snapshot(&0.1_f32), json!(0.1));
+/// assert_eq!(snapshot(&None::<u32>), json!(null));
+/// assert_eq!(snapshot(&HashSet::from(["b", "a"])), json!(["a", "b"]));
+/// assert_eq!(snapshot(&BTreeMap::from([(1, "one")])), json!({"1": "one"}));
+/// assert_eq!(snapshot(&(1, "one")), json!([1, "one"]));
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an `AuditValue`, so its changes cannot be tracked",

@@ -3,7 +3,28 @@
 use super::schema::FieldSchema;
 use crate::level::Level;
 
-/// The static description of an entity type.
+/// The static description of an entity type: its stored name, fields, levels and recorded actions. The
+/// derive builds it from the attributes.
+///
+/// # Example: a schema
+/// ```
+/// use auditlog::prelude::*;
+///
+/// #[derive(Auditable)]
+/// #[audit(model = "invoice", version = 2, levels(delete = "error"), require_reason)]
+/// struct Invoice {
+///     id: u32,
+///     #[audit(label = "Amount in cents")]
+///     cents: i64,
+/// }
+///
+/// let schema = Invoice::schema();
+/// assert_eq!((schema.name(), schema.type_name(), schema.version()), ("invoice", "Invoice", 2));
+/// assert_eq!(schema.levels().delete, Level::Error);
+/// assert!(schema.requires_reason() && schema.actions().access);
+/// let labels: Vec<&str> = schema.fields().iter().map(|field| field.label()).collect();
+/// assert_eq!(labels, ["id", "Amount in cents"]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ModelSchema {
     pub(crate) name: &'static str,
@@ -115,6 +136,21 @@ impl ModelSchema {
 }
 
 /// The level of an entry, by action.
+///
+/// # Example: a deletion that is an error
+/// ```
+/// use auditlog::{ActionLevels, Auditable, Level};
+///
+/// #[derive(Auditable)]
+/// #[audit(levels(delete = "error"))]
+/// struct User {
+///     id: u32,
+/// }
+///
+/// assert_eq!(User::schema().levels().delete, Level::Error);
+/// assert_eq!(ActionLevels::DEFAULT.delete, Level::Warning);
+/// # let _ = User { id: 1 };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ActionLevels {
@@ -149,6 +185,21 @@ impl Default for ActionLevels {
 }
 
 /// The recorded actions of a model. Custom actions are always recorded.
+///
+/// # Example: without accesses
+/// ```
+/// use auditlog::Auditable;
+///
+/// #[derive(Auditable)]
+/// #[audit(actions(create, update, delete))]
+/// struct User {
+///     id: u32,
+/// }
+///
+/// let actions = User::schema().actions();
+/// assert!(actions.update && !actions.access);
+/// # let _ = User { id: 1 };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(

@@ -1,4 +1,12 @@
-//! The rules of `register_with`, applied to changes and snapshots: fields left out and masks.
+//! The rules that `register_with` sets for a model's fields: excluded, included and masked ones.
+//!
+//! Attributes are compiled into a type; these rules apply to one log at run time. They are applied in every
+//! copy of a value: changes, snapshots, texts of objects, additional data, and in entities inside other
+//! entities, each under the rules of its own model.
+//!
+//! A rule has the path of a field, with one step for each field and for the keys of a map. It applies to all
+//! items of a list. The rules of the outermost object are applied to the result of the diff or the snapshot;
+//! those of inner entities during the walk, where their values are still typed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

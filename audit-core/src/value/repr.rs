@@ -71,10 +71,10 @@ pub fn key_text<T: AuditValue + ?Sized>(value: &T) -> String {
 }
 
 /// Joins the parts of a composite identity with `|`, escaping `|` and `\` with `\`. Empty if any
-/// part is empty, since the object then has no key yet.
+/// part is blank, since the object then has no key yet.
 #[doc(hidden)]
 pub fn composite_key(parts: &[String]) -> String {
-    if parts.iter().any(String::is_empty) {
+    if parts.iter().any(|part| part.trim().is_empty()) {
         return String::new();
     }
     let escaped: Vec<String> = parts

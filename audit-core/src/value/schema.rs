@@ -6,25 +6,37 @@ use serde_json::{Map, Value};
 
 use super::fields::no_fields;
 use super::schema_walk::peel_pointers;
+pub use super::sensitivity::Sensitivity;
 use crate::level::Level;
 use crate::mask::Mask;
 use crate::path::Segment;
 
-/// How much of a field's value is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Sensitivity {
-    /// The value in clear.
-    Clear,
-    /// A masked text in place of the value.
-    Masked(Mask),
-    /// A keyed pseudonym in place of the value: equal inputs give equal tokens.
-    Hashed,
-    /// Nothing: the field is not recorded.
-    Skipped,
-}
-
-/// One field of a tracked struct or enum variant, as the derive describes it.
+/// The static description of a field of a struct or an enum variant. The derive builds it from the
+/// attributes.
+///
+/// # Example: find the fields that may hold secrets
+/// ```
+/// use auditlog::{Auditable, Sensitivity};
+///
+/// #[derive(Auditable)]
+/// struct Address {
+///     street: String,
+///     city: String,
+/// }
+///
+/// #[derive(Auditable)]
+/// struct User {
+///     id: u32,
+///     #[audit(label = "Home", level = "warning")]
+///     address: Address,
+/// }
+///
+/// let address = User::schema().field("address").expect("a field");
+/// assert_eq!(address.label(), "Home");
+/// assert_eq!(address.level(), Some(auditlog::Level::Warning));
+/// let clear = address.fields().iter().filter(|field| field.sensitivity() == Sensitivity::Clear);
+/// assert_eq!(clear.map(|field| field.name()).collect::<Vec<_>>(), ["street", "city"]);
+/// ```
 #[derive(Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "independent flags")]
 pub struct FieldSchema {
@@ -86,7 +98,7 @@ pub(crate) enum Indirection {
     Cell,
 }
 
-/// How a field's value is placed in the JSON form of its parent.
+/// The placement of a field's value in the JSON form of its parent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Placement {
     /// Under its name, in an object.
@@ -102,7 +114,7 @@ pub(crate) enum Placement {
     Keys,
 }
 
-/// How serde deserializes a field from its recorded form.
+/// The rule by which serde deserializes a field from its recorded form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// Under the stored name.
@@ -113,13 +125,13 @@ pub(crate) enum Reading {
     Never,
 }
 
-/// When a field is absent from its object.
+/// The condition under which a field is absent from its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Absent {
     Never,
-    /// When it is null.
+    /// Absent if it is null.
     WhenNull,
-    /// When a predicate of the application decides so.
+    /// Absent if a predicate of the application returns `true`.
     Sometimes,
 }
 
@@ -282,7 +294,7 @@ impl FieldSchema {
         self.update_plain()
     }
 
-    /// Records the whole old and new value, whatever changed inside.
+    /// Records the complete old and new value for any change inside.
     pub const fn whole(mut self) -> Self {
         self.whole = true;
         self.update_plain()
@@ -330,7 +342,7 @@ impl FieldSchema {
         self
     }
 
-    /// Declares that the value is recorded without its type's `AuditValue`, whatever that hides.
+    /// Declares that the value is recorded without its type's `AuditValue`, and so without its masks.
     #[doc(hidden)]
     pub const fn bypassing(mut self) -> Self {
         self.bypassed = true;
@@ -345,7 +357,7 @@ impl FieldSchema {
         self
     }
 
-    /// Declares that the field holds no secret, whatever its name suggests to
+    /// Declares that the field holds no secret, although its name may look like one to
     /// [`lint`](crate::registry::lint::lint).
     pub const fn not_secret(mut self) -> Self {
         self.not_secret = true;

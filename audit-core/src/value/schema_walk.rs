@@ -1,4 +1,7 @@
 //! Walks over field schemas, which are cyclic for types that contain themselves.
+//!
+//! A schema is a static slice of fields, and each field has a function that returns the fields of its type.
+//! A type is identified by the address of its slice; a walk that enters each address once ends.
 
 use std::cell::Cell;
 use std::collections::HashSet;

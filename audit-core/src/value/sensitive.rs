@@ -11,7 +11,7 @@ use super::schema::FieldSchema;
 use super::snapshot::Snapshot;
 use crate::mask::Mask;
 
-/// Describes a value that is hidden, whatever the field's own attributes say.
+/// Describes a value that is hidden with any attributes of its field.
 pub(crate) const fn hidden_field(nested: fn() -> &'static [FieldSchema]) -> FieldSchema {
     FieldSchema::inline("0", nested)
         .with_mask(Mask::All)
@@ -27,7 +27,7 @@ pub(crate) const fn hidden_field(nested: fn() -> &'static [FieldSchema]) -> Fiel
 ///
 /// # Example: a change without the value
 /// ```
-/// use audit_core::{Sensitive, diff};
+/// use auditlog::{Sensitive, diff};
 ///
 /// let changes = diff(&Sensitive::new("hunter2"), &Sensitive::new("hunter3"));
 /// assert_eq!(changes["$"].new, Some("***".into()));

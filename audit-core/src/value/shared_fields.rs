@@ -85,6 +85,9 @@ impl SharedFields {
 
 /// Returns the names of the fields that an object shares with its clones and that may change:
 /// those with a cell behind a pointer. Visits each type once.
+///
+/// A cell behind a pointer is shared; a cell in the object itself is cloned with it. The walk distinguishes
+/// the two.
 pub(crate) fn shared_field_names(fields: &'static [FieldSchema]) -> Arc<[&'static str]> {
     let shared = fields.iter().filter(|field| {
         field.sensitivity != Sensitivity::Skipped && is_shared(field.nested_raw(), false)

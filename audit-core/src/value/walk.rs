@@ -1,6 +1,7 @@
 //! The walk over the fields of a struct, shared by the diff and the snapshot.
 //!
-//! The derive emits one function body for both, which halves the generated code.
+//! The derive emits one function body for both, which halves the generated code: the function is generic over
+//! the visitor, and the compiler makes one copy for the diff and one for the snapshot.
 
 use super::AuditValue;
 use super::diff::Diff;

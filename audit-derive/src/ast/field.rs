@@ -34,12 +34,12 @@ pub(crate) struct Field<'a> {
     pub(crate) serde_aliases: Vec<syn::LitStr>,
 }
 
-/// When a field is absent.
+/// The condition under which a field is absent.
 pub(crate) enum Presence {
     Always,
-    /// When the `Option` is `None`.
+    /// Absent if the `Option` is `None`.
     SkipNone,
-    /// When the predicate returns `true`.
+    /// Absent if the predicate returns `true`.
     SkipIf(ExprPath),
 }
 

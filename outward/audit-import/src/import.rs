@@ -37,7 +37,7 @@ pub fn detect(path: impl AsRef<Path>) -> Result<Vec<Format>, ImportError> {
 ///
 /// # Example: into a store
 /// ```
-/// use audit_core::{MemoryStore, Store};
+/// use auditlog::{MemoryStore, Store};
 /// use audit_import::Import;
 ///
 /// # let folder = tempfile::tempdir().unwrap();
@@ -58,8 +58,8 @@ pub fn detect(path: impl AsRef<Path>) -> Result<Vec<Format>, ImportError> {
 ///     eprintln!("{loss}");
 /// }
 ///
-/// let ticket = audit_core::AuditLog::builder().store(store).build();
-/// let ticket = ticket.history_of(audit_core::ObjectRef::new("Ticket", "7"))?;
+/// let ticket = auditlog::AuditLog::builder().store(store).build();
+/// let ticket = ticket.history_of(auditlog::ObjectRef::new("Ticket", "7"))?;
 /// assert_eq!(ticket.latest().state["title"], "b");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

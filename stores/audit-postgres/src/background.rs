@@ -78,8 +78,8 @@ impl Background {
     pub(crate) fn check_thread(&self) -> Result<(), StoreError> {
         if thread::current().id() == self.id {
             return Err(StoreError::Unsupported {
-                operation: "be used on its own thread, such as by a logger that records what \
-                            the store logs",
+                operation: "be called on its own thread, such as by a logger that records the log \
+                            records of the store",
             });
         }
         Ok(())

@@ -20,18 +20,18 @@ const ENTRIES: usize = 1_000;
 /// The most bytes that one statement reads, unless one entry is larger.
 const BYTES: usize = 8 << 20;
 
-/// What [`PostgresStore::check`](crate::PostgresStore::check) found.
+/// The result of [`PostgresStore::check`](crate::PostgresStore::check).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Check {
-    /// How many entries were read.
+    /// The number of entries that were read.
     pub entries: u64,
-    /// Where columns and bytes disagree.
+    /// The entries whose columns and bytes differ.
     pub mismatches: Vec<Mismatch>,
 }
 
 impl Check {
-    /// Returns whether there are no mismatches.
+    /// Returns whether the check found no mismatch.
     pub fn is_ok(&self) -> bool {
         self.mismatches.is_empty()
     }
@@ -42,14 +42,14 @@ impl Check {
     }
 }
 
-/// A column that does not match the entry's bytes. Contains neither.
+/// A column that differs from the entry's bytes. Contains neither value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mismatch {
     /// The entry's `id`, as the column has it.
     pub id: Uuid,
-    /// The column; `body` if the bytes are no entry or not its canonical form, `checksum` if
-    /// they do not match their checksum.
+    /// The column; `body` if the bytes are not an entry in canonical form, `checksum` if they do not match
+    /// their checksum.
     pub column: &'static str,
 }
 

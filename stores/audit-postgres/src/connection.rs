@@ -18,7 +18,7 @@ use crate::error::{Failure, is_timeout};
 use crate::options::PostgresOptions;
 use crate::server::{Opener, Server};
 
-/// How much longer than the server's own limit a client waits for an answer, before it takes
+/// The time beyond the server's own limit that a client waits for a response, before it takes
 /// the server for dead.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -335,7 +335,7 @@ impl Connection {
             }
             Err(_) => Err(Failure::timeout(
                 &location,
-                "the server did not answer in time",
+                "the server did not respond within the limit of the statement: check the network",
             )),
         }
     }

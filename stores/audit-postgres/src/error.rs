@@ -15,7 +15,11 @@ use crate::pooler::Pooled;
 /// The SQLSTATE of `audit_compare`: the id is taken. The id is the error's detail.
 const CONFLICT: &str = "AU001";
 
-/// How the constraints begin that `audit_fence` makes.
+/// The reason of a session that was not opened within its limit.
+pub(crate) const NO_SESSION: &str = "no session was opened within `connect_timeout`: check that the server can be \
+    reached and is not overloaded";
+
+/// The beginning of the names of the constraints that `audit_fence` makes.
 const FENCE: &str = "audit_entry_rest_awaits_";
 
 /// The error of one attempt.
@@ -48,7 +52,11 @@ impl Failure {
 
     /// The pool is exhausted.
     pub(crate) fn no_connection(location: &str) -> Self {
-        Self::timeout(location, "no connection of the pool became free in time")
+        Self::timeout(
+            location,
+            "all connections of the pool stayed in use for longer than `pool_timeout`: raise `pool_size` \
+             or the limit",
+        )
     }
 
     /// Converts an error of the driver.
@@ -92,7 +100,10 @@ impl Failure {
             "55P03" => Self::last(StoreError::Busy {
                 location: location(),
             }),
-            "57014" => Self::timeout(&location(), "a statement exceeded its time limit"),
+            "57014" => Self::timeout(
+                &location(),
+                "a statement took longer than `statement_timeout`: narrow the query, or raise the limit",
+            ),
             // Disk full.
             "53100" => Self::last(StoreError::Full {
                 location: location(),
@@ -137,16 +148,16 @@ impl Failure {
         if message.contains("does not support TLS") {
             return Self::last(StoreError::backend(
                 location,
-                "the server offers no encryption, which another machine must: turn its `ssl` on, \
-                 or write `sslmode=disable` into the URL to send everything in clear, the password \
-                 included",
+                "the server offers no encryption, which a connection to another machine needs: turn \
+                 on its `ssl`, or add `sslmode=disable` to the URL, which sends all data and the \
+                 password in clear",
             ));
         }
         if message.contains("TLS") {
             return Self::last(StoreError::backend(
                 location,
                 format!(
-                    "{message}; for a certificate of an own authority set \
+                    "{message}; for a certificate of your own authority set \
                      `PostgresOptions::root_certificates`"
                 ),
             ));
@@ -158,7 +169,7 @@ impl Failure {
     pub(crate) fn of_pool(location: &str, error: &PoolError) -> Self {
         match error {
             PoolError::Timeout(TimeoutType::Wait) => Self::no_connection(location),
-            PoolError::Timeout(_) => Self::timeout(location, "the server did not answer in time"),
+            PoolError::Timeout(_) => Self::timeout(location, NO_SESSION),
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 Self::from_driver(location, error)
             }
@@ -202,6 +213,27 @@ impl Failure {
         sqlstate(&self.error) == Some(code)
     }
 
+    /// Sets the hint of an error of the server with a code.
+    pub(crate) fn with_hint(self, code: &str, hint: &str) -> Self {
+        let StoreError::Backend { location, source } = &self.error else {
+            return self;
+        };
+        match source.downcast_ref::<ServerError>() {
+            Some(error) if error.code == code => {
+                let hint = Some(hint.to_owned());
+                let error = StoreError::backend(
+                    location,
+                    ServerError {
+                        hint,
+                        ..error.clone()
+                    },
+                );
+                Self { error, ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// Converts a missing privilege into [`StoreError::ReadOnly`].
     pub(crate) fn or_read_only(self, location: &str) -> Self {
         if self.is_forbidden() {
@@ -217,7 +249,7 @@ impl Failure {
 fn hint(code: &str) -> Option<&'static str> {
     // A prepared statement that is there already, or is not.
     ["42P05", "26000"].contains(&code).then_some(
-        "a pooler that pools by transaction leads to this: connect to the server itself, or to a \
+        "the cause is a pooler that pools by transaction: connect to the server itself, or to a \
          pool that pools by session",
     )
 }
@@ -229,7 +261,7 @@ pub(crate) fn is_timeout(error: &StoreError) -> bool {
 
 /// An error that the server reported: message, code and hint. Its detail is left out, as it may quote
 /// stored values.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct ServerError {
     code: String,
     message: String,
@@ -262,8 +294,8 @@ fn with_cause(error: &Error) -> String {
 ///
 /// # Example: an invalid URL
 /// ```
-/// let error = audit_postgres::PostgresStore::connect("postgres://:port").unwrap_err();
-/// assert_eq!(audit_postgres::sqlstate(&error), None);
+/// let error = auditlog::PostgresStore::connect("postgres://:port").unwrap_err();
+/// assert_eq!(auditlog::postgres::sqlstate(&error), None);
 /// ```
 pub fn sqlstate(error: &StoreError) -> Option<&str> {
     match error {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::connection::Connections;
 use crate::error::Failure;
-use crate::query::{column, read_entry_with, retry};
+use crate::query::{column, read_entry_with, retry, until_cancelled};
 use crate::schema::Schema;
 use crate::statement::{Conditions, Order};
 
@@ -33,14 +33,14 @@ pub(crate) async fn export(
 ) -> Result<(), StoreError> {
     // Lines that were sent cannot be retried.
     let started = AtomicBool::new(false);
-    retry(&connections, || async {
+    let sent = retry(&connections, || async {
         let sent = send(&connections, &schema, &query, &lines, &started).await;
         sent.map_err(|failure| Failure {
             retry: failure.retry && !started.load(Ordering::Relaxed),
             ..failure
         })
-    })
-    .await
+    });
+    until_cancelled(&query, sent).await
 }
 
 async fn send(
@@ -90,10 +90,10 @@ async fn send(
             let average = bytes / bodies.len().max(1);
             number = (EXPORTED_BYTES / average.max(1)).clamp(1, MOST_EXPORTED);
             let mut damaged = None;
-            if !exact || tolerance.passes_over() {
+            if !exact || tolerance.skips_damaged() {
                 let mut matching = Vec::new();
                 for (id, body) in ids.into_iter().zip(bodies) {
-                    match tolerance.read(id, read_entry_with(id, &body, &location)) {
+                    match tolerance.read(|| Ok(id), read_entry_with(id, &body, &location)) {
                         Ok(Some(entry)) if query.matches(&entry) => matching.push(body),
                         // A damaged row whose columns match.
                         Ok(None) if exact => matching.push(body),

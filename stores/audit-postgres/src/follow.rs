@@ -15,8 +15,8 @@ use crate::schema::Schema;
 /// The name of this kind of store in positions.
 pub(crate) const KIND: &str = "postgres";
 
-/// Which trail it is, and which transactions are over: all below the first number. The second was
-/// not given out yet. A server that follows another one may not have come as far.
+/// The identity of the trail, the number below which all transactions have ended, and the next number. A
+/// server that replicates another one may be behind it.
 const HORIZON: &str = "\
 SELECT pg_snapshot_xmin(s)::text::bigint + {schema}.audit_xact_base(),
     pg_snapshot_xmax(s)::text::bigint + {schema}.audit_xact_base(), pg_is_in_recovery(),
@@ -26,20 +26,20 @@ FROM pg_current_snapshot() AS s";
 /// Raises the numbers of this server above those of entries that a restore brought.
 const ADOPT: &str = "SELECT {schema}.audit_adopt()";
 
-/// What transactions of a span of numbers wrote, in any order.
+/// The entries of transactions in a span of numbers, in any order.
 const SPAN: &str = "\
 SELECT xact, ts, id, body FROM {schema}.audit_entry WHERE xact >= $1 AND xact < $2 LIMIT $3";
 
-/// What one transaction wrote, in order.
+/// The entries of one transaction, in order.
 const ONE: &str = "\
 SELECT xact, ts, id, body FROM {schema}.audit_entry WHERE xact = $1 ORDER BY ts, id LIMIT $2";
 
-/// What one transaction wrote after a time and id.
+/// The entries of one transaction after a time and id.
 const REST: &str = "\
 SELECT xact, ts, id, body FROM {schema}.audit_entry WHERE xact = $1 AND (ts, id) > ($2, $3)
 ORDER BY ts, id LIMIT $4";
 
-/// How long the first span is at most.
+/// The longest first span.
 const FIRST: i64 = 10_000;
 
 /// By how much a span is made longer after one that was not too long, or shorter.
@@ -50,7 +50,7 @@ const FACTOR: i64 = 4;
 struct XactPosition {
     /// The OID of the table of all entries, which names the trail; 0 at the start.
     trail: u32,
-    /// What transactions with lower numbers wrote is given out.
+    /// The entries of transactions with lower numbers were returned.
     xact: i64,
     /// And of this one what comes up to this time and id.
     after: Option<(i64, Uuid)>,
@@ -140,14 +140,14 @@ async fn adopt(connections: &Connections, schema: &Schema) {
     match adopted {
         Ok(None) => {}
         Ok(Some(_)) => log::info!(
-            "{}: the trail was restored from another server; followers get all of it",
+            "{}: the trail was restored from another server; followers read all entries again",
             connections.location
         ),
         // A role that does not own the tables, a server that follows another one.
         Err(failure) if failure.is_forbidden() => {}
         Err(failure) if matches!(failure.error, StoreError::ReadOnly { .. }) => {}
         Err(failure) => log::warn!(
-            "{}: entries of another server may be given out late: {}",
+            "{}: followers may get the entries of a restored backup late: {}",
             connections.location,
             failure.error
         ),
@@ -182,11 +182,11 @@ pub(crate) async fn committed_after(
             let (horizon, unused): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
             let trail = row.try_get(3)?;
             if position != XactPosition::START && position.trail != trail {
-                return Ok(Err("it is one of another trail"));
+                return Ok(Err("it is of another trail; start from `Position::START`"));
             }
             if position.xact > unused && !row.try_get::<_, bool>(2)? {
                 return Ok(Err(
-                    "the server has not reached it: it was restored to an earlier state",
+                    "the server was restored to an earlier state; start from `Position::START`",
                 ));
             }
             let reading = Reading {
@@ -290,7 +290,7 @@ impl Reading<'_> {
         Ok((self.found, next))
     }
 
-    /// How many entries there is room for.
+    /// Returns the number of entries that still fit.
     fn left(&self) -> i64 {
         i64::try_from(self.limit - self.found.len()).unwrap_or(i64::MAX)
     }

@@ -7,6 +7,7 @@ use crate::follow::KIND;
 use crate::info::StoreInfo;
 use crate::schema::SCHEMA_VERSION;
 use crate::store::PostgresStore;
+use crate::variant::ServerVariant;
 
 const DAMAGED: &str = "restore it from a backup; `auditlog export` prints the entries up to the \
                        damage, and `auditlog export order:newest` those after it";
@@ -49,6 +50,9 @@ pub(crate) fn examine(
         health.problems.push(problem);
     }
     add_problems(&info, &mut health.problems);
+    if let Some(variant) = &info.variant {
+        add_variant(variant, &mut health);
+    }
     health.entries = check.map_or(0, |check| check.entries);
     let bytes = info.table_bytes + info.index_bytes;
     let mut sizes = Sizes::default();
@@ -64,6 +68,20 @@ pub(crate) fn examine(
     Ok(health)
 }
 
+/// Adds what differs from PostgreSQL's own servers.
+fn add_variant(variant: &ServerVariant, health: &mut Health) {
+    match variant {
+        ServerVariant::Other(name) => health.problems.push(Problem::new(
+            format!("the server is {name}, with which the store is not tested"),
+            "docs/distributed-engines.md lists what such a server lacks; use a server of PostgreSQL's own",
+        )),
+        ServerVariant::Citus(version) => health.notes.push(Problem::new(
+            format!("the server has the extension Citus {version}, with which the store is not tested"),
+            "do not distribute the tables of the trail; docs/distributed-engines.md has the reasons",
+        )),
+    }
+}
+
 fn add_problems(info: &StoreInfo, problems: &mut Vec<Problem>) {
     let mut add = |names: &[String], what: &str, advice| {
         let problem = |name| Problem::new(format!("`{name}` {what}"), advice);
@@ -76,7 +94,7 @@ fn add_problems(info: &StoreInfo, problems: &mut Vec<Problem>) {
     );
     add(
         &info.missing_indexes,
-        "is missing: some questions read the whole trail",
+        "is missing: some queries read the complete trail",
         "let a program connect as the owner of the tables: it builds the index while others write",
     );
     add(

@@ -61,7 +61,7 @@ impl Months {
                 Err(failure) => {
                     if !failure.is_forbidden() {
                         log::warn!(
-                            "the partition of {month} could not be made: {}",
+                            "the partition of {month} could not be created: {}",
                             failure.error
                         );
                     }

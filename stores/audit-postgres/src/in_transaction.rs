@@ -14,7 +14,7 @@ use crate::row::{APPEND, COLUMN_TYPES, Columns, INSERT, Row, VALUE_TYPES, Values
 audit_sql::adapter_error!(tokio_postgres::Error);
 audit_sql::adapter_traits!(async &(impl Target + Sync));
 
-/// What runs statements on a connection to PostgreSQL: a client or a transaction of
+/// A handle that runs statements on a connection to PostgreSQL: a client or a transaction of
 /// `tokio-postgres` or of `deadpool-postgres`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a client nor a transaction of `tokio-postgres` or `deadpool-postgres`",
@@ -69,7 +69,7 @@ impl<'c> Runs for deadpool_postgres::Transaction<'c> {
     }
 }
 
-/// What entries are written into: a client or a transaction of `tokio-postgres` or of
+/// A target of entries: a client or a transaction of `tokio-postgres` or of
 /// `deadpool-postgres`, one of these [`in_schema`], or with statements that are [`Prepared`].
 #[diagnostic::on_unimplemented(
     message = "entries of `audit-postgres` cannot be written into `{Self}`",
@@ -88,7 +88,7 @@ impl<C: Runs> Target for C {
     }
 }
 
-/// A transaction, and the schema in which the trail lies; [`in_schema`] makes it.
+/// A transaction, and the schema of the trail; made by [`in_schema`].
 #[derive(Clone, Copy, Debug)]
 pub struct InSchema<'s, C> {
     schema: &'s Schema,
@@ -101,19 +101,19 @@ impl<C: Runs> Target for InSchema<'_, C> {
     }
 }
 
-/// Names the schema of the trail, where the connection's search path does not have it.
+/// Names the schema of a trail that is not in the connection's search path.
 ///
 /// # Example: see [`append_in`]
 pub fn in_schema<'s, C: Runs>(schema: &'s Schema, client: &'s C) -> InSchema<'s, C> {
     InSchema { schema, client }
 }
 
-/// What [`append_in`] runs, prepared once for a connection: the server then plans it no more,
-/// which takes it longer than keeping an entry.
+/// The statements of [`append_in`], prepared once for a connection. The server then no longer plans them,
+/// which takes longer than to store an entry.
 ///
 /// # Example: a connection that writes many entries
 /// ```
-/// use audit_postgres::{PostgresStore, Prepared, RecordIn as _, Schema};
+/// use auditlog::postgres::{PostgresStore, Prepared, RecordIn as _, Schema};
 /// use tokio_postgres::NoTls;
 ///
 /// # let Some(server) = audit_testbed::PostgresServer::find() else { return Ok(()) };
@@ -129,7 +129,7 @@ pub fn in_schema<'s, C: Runs>(schema: &'s Schema, client: &'s C) -> InSchema<'s,
 ///
 /// for account in ["1", "2"] {
 ///     let transaction = client.transaction().await?;
-///     let charged = audit_core::event("charged").reason(account);
+///     let charged = auditlog::event("charged").reason(account);
 ///     charged.record_in(&audit.on(&transaction)).await?;
 ///     transaction.commit().await?;
 /// }
@@ -147,11 +147,11 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Prepares the statements on a connection; with a schema, for the trail that lies in it,
-    /// else for the one that the search path has when they are used.
+    /// Prepares the statements on a connection: with a schema, for its trail, otherwise for the trail in
+    /// the search path at the time of use.
     ///
     /// # Errors
-    /// [`Error::Write`] with what the server says, such as that there is no trail.
+    /// Returns [`Error::Write`] with the message of the server, such as that the trail does not exist.
     pub async fn new(client: &impl Runs, schema: Option<&Schema>) -> Result<Self, Error> {
         let client = client.client();
         let (one, many) = (placed(INSERT, schema), placed(APPEND, schema));
@@ -161,7 +161,7 @@ impl Prepared {
         })
     }
 
-    /// Names a transaction of the connection as what entries are written into.
+    /// Returns a target that uses the statements in a transaction of the connection.
     pub fn on<'p, C: Runs>(&'p self, client: &'p C) -> OnPrepared<'p, C> {
         OnPrepared {
             prepared: self,
@@ -170,8 +170,7 @@ impl Prepared {
     }
 }
 
-/// A transaction, and the statements that are prepared on its connection; [`Prepared::on`]
-/// makes it.
+/// A transaction, and the statements that are prepared on its connection; made by [`Prepared::on`].
 #[derive(Clone, Copy, Debug)]
 pub struct OnPrepared<'p, C> {
     prepared: &'p Prepared,
@@ -202,23 +201,26 @@ impl<C: Runs> Target for OnPrepared<'_, C> {
     }
 }
 
-/// Writes entries into the caller's transaction: they are kept if it commits and gone if it
-/// rolls back. All are written, by one statement, or none; one that is there already with the
-/// same content counts as written.
+/// Writes entries into the caller's transaction.
 ///
-/// The trail is one that a [`PostgresStore`](crate::PostgresStore) made. It is found by the
-/// connection's search path, unless [`in_schema`] names it. The role needs what
-/// [`Roles`](crate::Roles) gives a writer.
+/// All entries are written by one statement, or none. They are committed or rolled back with the
+/// transaction. An entry that is stored already with the same content counts as written.
+///
+/// A [`PostgresStore`](crate::PostgresStore) creates the trail. It is the one in the connection's search
+/// path, unless [`in_schema`] names its schema. The role needs the rights of a writer of
+/// [`Roles`](crate::Roles).
 ///
 /// # Errors
-/// [`Error::Conflict`] if another entry has the id of one of these, and whatever the server says.
-/// PostgreSQL takes no more statements in the transaction then, until it is rolled back, if
-/// only to a savepoint.
+/// - Returns [`Error::Conflict`] if another entry has the id of one of the given entries.
+/// - Returns [`Error::Write`] if the server rejects the entries.
 ///
-/// # Example: the change and its entry come and go together
+/// PostgreSQL then accepts no more statements in the transaction until it is rolled back, completely or to
+/// a savepoint.
+///
+/// # Example: the change and its entry are rolled back together
 /// ```
-/// use audit_core::LogEntry;
-/// use audit_postgres::{PostgresStore, Schema, append_in, in_schema};
+/// use auditlog::LogEntry;
+/// use auditlog::postgres::{PostgresStore, Schema, append_in, in_schema};
 /// use tokio_postgres::NoTls;
 ///
 /// # let Some(server) = audit_testbed::PostgresServer::find() else { return Ok(()) };
@@ -292,7 +294,7 @@ fn rows(entries: &[LogEntry]) -> Result<Vec<Row>, StoreError> {
     entries.iter().map(Row::of).collect()
 }
 
-/// A statement for the trail in a schema, or for that which the search path has.
+/// Returns a statement for the trail in a schema, or in the search path.
 fn placed(statement: &str, schema: Option<&Schema>) -> String {
     match schema {
         Some(schema) => schema.fill(statement),
@@ -300,7 +302,7 @@ fn placed(statement: &str, schema: Option<&Schema>) -> String {
     }
 }
 
-/// Tells a conflict from other failures.
+/// Converts an error of the driver.
 fn failure(error: tokio_postgres::Error) -> Error {
     let message = error.as_db_error().map_or("", |error| error.message());
     match postgres::conflict(message) {

@@ -15,11 +15,11 @@ use crate::connection::{Connections, retrying};
 use crate::error::Failure;
 use crate::schema::Schema;
 
-/// How long each try may keep others waiting that want to write.
+/// The longest time that a try delays other writers.
 const LOCK_TIMEOUT: &str = "500ms";
-/// How long to wait until the next try.
+/// The pause between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often a lock is tried for.
+/// The number of tries to lock.
 const TRIES: u32 = 60;
 
 /// An index of all partitions.
@@ -27,7 +27,7 @@ const TRIES: u32 = 60;
 pub(crate) struct Index {
     /// Its name; those of the partitions end in what stands behind `audit_entry_`.
     pub(crate) name: &'static str,
-    /// What is indexed, as it stands in `CREATE INDEX`.
+    /// The indexed columns, as in `CREATE INDEX`.
     pub(crate) definition: &'static str,
 }
 
@@ -88,7 +88,7 @@ async fn are_missing(connections: &Connections, schema: &Schema) -> Result<bool,
 /// others find it at work and return. What was interrupted goes on where it was.
 ///
 /// # Errors
-/// If the server cannot build them. A role that does not own the tables builds none.
+/// Returns an error if the server cannot build them. A role that does not own the tables builds none.
 pub(crate) async fn build(connections: &Connections, schema: &Schema) -> Result<u32, StoreError> {
     let built = retrying(connections.deadline(), || async {
         // Outside the pool, whose limits are too short and whose connections readers need.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::connection::{Connections, retrying};
 use crate::indexes;
 use crate::schema::Schema;
+use crate::variant::{self, ServerVariant};
 
 /// The facts that [`PostgresStore::info`](crate::PostgresStore::info) returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,12 +20,14 @@ pub struct StoreInfo {
     pub schema_version: u32,
     /// The version of the server.
     pub server_version: String,
+    /// The difference from PostgreSQL's own servers, if there is one.
+    pub variant: Option<ServerVariant>,
     /// The names of the partitions of months, sorted.
     pub partitions: Vec<String>,
-    /// Those of this month and the next that are missing: entries of that time go to
+    /// The missing partitions of this month and the next: their entries are stored in
     /// `audit_entry_rest`.
     pub missing_partitions: Vec<String>,
-    /// The number of entries in `audit_entry_rest`, whose ids belong to no month with a partition.
+    /// The number of entries in `audit_entry_rest`: those of months without a partition.
     pub rest_entries: u64,
     /// The number of entries, as the server estimated it when it last analyzed the tables.
     pub entries_estimate: u64,
@@ -34,20 +37,20 @@ pub struct StoreInfo {
     pub index_bytes: u64,
     /// The names of the indexes that all partitions have, sorted.
     pub indexes: Vec<String>,
-    /// Those that an earlier version's tables lack, or that were dropped, of the ones that
-    /// [`build_indexes`](crate::PostgresStore::build_indexes) builds.
+    /// The missing indexes, because the tables are of an earlier version or an index was dropped.
+    /// [`build_indexes`](crate::PostgresStore::build_indexes) builds them.
     pub missing_indexes: Vec<String>,
     /// The role that owns the tables.
     pub owner: String,
-    /// The roles but the owner that were given the right to change or remove entries, sorted.
+    /// The roles other than the owner that have the right to change or remove entries, sorted.
     pub may_change: Vec<String>,
     /// The tables whose triggers against changes are missing or disabled, sorted.
     pub unguarded: Vec<String>,
-    /// The columns that [`Triggers`](crate::Triggers) need and that were renamed or dropped, each
-    /// with its table: every write to the table fails.
+    /// The renamed or dropped columns that [`Triggers`](crate::Triggers) need, each with its table: every
+    /// write to the table fails.
     pub missing_columns: Vec<String>,
-    /// The triggers of [`Triggers`](crate::Triggers) that are missing or disabled, each with its table:
-    /// such writes are not recorded.
+    /// The missing or disabled triggers of [`Triggers`](crate::Triggers), each with its table: such writes
+    /// are not recorded.
     pub missing_triggers: Vec<String>,
 }
 
@@ -160,7 +163,7 @@ pub(crate) async fn read(
 }
 
 async fn info(transaction: &Transaction<'_>, schema: &Schema) -> Result<StoreInfo, Error> {
-    // The names without a schema are the server's own, whatever the search path has.
+    // The names without a schema are the server's own, with any search path.
     transaction
         .batch_execute("SET LOCAL search_path = pg_catalog, pg_temp")
         .await?;
@@ -168,6 +171,7 @@ async fn info(transaction: &Transaction<'_>, schema: &Schema) -> Result<StoreInf
     let mut info = StoreInfo {
         schema_version: trail.try_get::<_, i32>(0)?.unsigned_abs(),
         server_version: trail.try_get(1)?,
+        variant: variant::read(transaction).await?,
         partitions: Vec::new(),
         missing_partitions: names(transaction, schema, MISSING).await?,
         rest_entries: 0,

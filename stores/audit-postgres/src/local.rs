@@ -42,7 +42,7 @@ impl LocalPool {
     /// runtime, in which it must not drive another one.
     ///
     /// # Errors
-    /// If none can be opened.
+    /// Returns an error if none can be opened.
     pub(crate) fn get(&self, location: &str) -> Result<Option<PooledGuard<'_>>, StoreError> {
         if Handle::try_current().is_ok() {
             return Ok(None);
@@ -125,7 +125,7 @@ impl PooledGuard<'_> {
     /// Runs work on this thread.
     ///
     /// # Errors
-    /// Those of the work.
+    /// Returns the errors of the work.
     pub(crate) fn run<T>(
         &self,
         work: impl AsyncFnOnce(Connections) -> Result<T, StoreError>,

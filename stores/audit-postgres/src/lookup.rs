@@ -101,7 +101,7 @@ pub(crate) async fn models(
         models.push(match body {
             Some(body) => match read_entry(&body, &connections.location) {
                 Ok(entry) => entry.model,
-                Err(_) if connections.tolerance.passes_over() => key,
+                Err(_) if connections.tolerance.skips_damaged() => key,
                 Err(error) => return Err(error),
             },
             None => key,
@@ -122,7 +122,7 @@ pub(crate) fn read(
         .iter()
         .filter_map(|(id, body)| {
             tolerance
-                .read(*id, read_entry_with(*id, body, location))
+                .read(|| Ok(*id), read_entry_with(*id, body, location))
                 .transpose()
         })
         .collect()
@@ -139,7 +139,7 @@ pub(crate) fn in_order(
         .filter_map(|id| {
             let body = bodies.get(id)?;
             tolerance
-                .read(*id, read_entry_with(*id, body, location))
+                .read(|| Ok(*id), read_entry_with(*id, body, location))
                 .transpose()
         })
         .collect()

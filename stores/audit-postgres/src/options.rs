@@ -27,13 +27,13 @@ const MOST_BATCHES: usize = 1_000_000;
 /// # Example: a schema of its own, and short waits
 /// ```no_run
 /// use std::time::Duration;
-/// use audit_postgres::PostgresStore;
+/// use auditlog::PostgresStore;
 ///
 /// let store = PostgresStore::options()
 ///     .schema("audit")
 ///     .statement_timeout(Duration::from_secs(3))
 ///     .connect("postgres://app@db.example/app")?;
-/// # Ok::<(), audit_core::StoreError>(())
+/// # Ok::<(), auditlog::StoreError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until `connect` is called"]
@@ -83,7 +83,7 @@ impl PostgresOptions {
     /// Lets readers skip damaged rows, where by default the first one is [`StoreError::Corrupt`]. A
     /// role that may write can add such a row, and would hide all entries by it.
     /// [`TrailStore::damaged`](audit_core::TrailStore::damaged) returns the skipped rows.
-    pub fn pass_over_damaged(mut self) -> Self {
+    pub fn skip_damaged(mut self) -> Self {
         self.tolerance = Tolerance::new(true);
         self
     }
@@ -183,7 +183,7 @@ impl PostgresOptions {
     /// [`PostgresStore::connect`].
     ///
     /// # Errors
-    /// As [`PostgresStore::connect`].
+    /// Returns the errors of [`PostgresStore::connect`].
     pub fn connect(&self, url: &str) -> Result<PostgresStore, StoreError> {
         background::wait(self.connect_async(url))
     }
@@ -191,7 +191,7 @@ impl PostgresOptions {
     /// Connects, in any async runtime or none.
     ///
     /// # Errors
-    /// As [`PostgresStore::connect`].
+    /// Returns the errors of [`PostgresStore::connect`].
     pub async fn connect_async(&self, url: &str) -> Result<PostgresStore, StoreError> {
         let target =
             url::read(url).map_err(|why| StoreError::backend("the connection's URL", why))?;

@@ -20,7 +20,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::server::failed;
 
-/// How long a second session may take. A pool of sessions that is used up gives none.
+/// The time limit for a second session. An exhausted pool of sessions opens none.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The pooler pools by transaction.
@@ -48,7 +48,7 @@ pub(crate) async fn error() -> Error {
 /// nothing in the session.
 ///
 /// # Errors
-/// If the session cannot be asked.
+/// Returns an error if the session cannot be asked.
 pub(crate) async fn pools_by_transaction(
     client: &Client,
     config: &Config,

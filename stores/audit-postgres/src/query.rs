@@ -4,6 +4,8 @@
 //! [`Query::matches`](audit_core::Query::matches).
 
 use std::fmt::Write as _;
+use std::pin::pin;
+use std::time::Duration;
 
 use audit_core::{Cursor, LogEntry, ObjectRef, Page, Query, StoreError};
 use deadpool_postgres::Transaction;
@@ -26,6 +28,27 @@ const MOST_CANDIDATES: usize = 4096;
 const MOST_READ: usize = 100_000;
 /// The number of entries of several objects in one answer.
 const OBJECTS: usize = 500;
+/// The time between two looks at whether a query that runs is cancelled.
+const CANCELLED: Duration = Duration::from_millis(50);
+
+/// Waits for the result of a query until the query is cancelled. The dropped future cancels its statement
+/// on the server.
+pub(crate) async fn until_cancelled<T>(
+    query: &Query,
+    result: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let Some(cancellation) = query.cancellation() else {
+        return result.await;
+    };
+    let mut result = pin!(result);
+    loop {
+        match timeout(CANCELLED, &mut result).await {
+            Ok(result) => return result,
+            Err(_) if cancellation.is_cancelled() => return Err(StoreError::Cancelled),
+            Err(_) => {}
+        }
+    }
+}
 
 /// The bytes of the entries that a query found, in order, one more than a page holds if there are
 /// more.
@@ -45,7 +68,7 @@ impl Found {
             query,
             self.entries.iter().filter_map(|(id, body)| {
                 tolerance
-                    .read(*id, read_entry_with(*id, body, location))
+                    .read(|| Ok(*id), read_entry_with(*id, body, location))
                     .transpose()
             }),
         )
@@ -58,11 +81,11 @@ pub(crate) async fn find(
     schema: Schema,
     query: Query,
 ) -> Result<Found, StoreError> {
-    retry(&connections, || async {
+    let found = retry(&connections, || async {
         let wanted = query.page_size().saturating_add(1);
         let conditions = Conditions::of(&query);
         // Damaged rows that are skipped would count against the limit of one statement.
-        if conditions.exact && !connections.tolerance.passes_over() {
+        if conditions.exact && !connections.tolerance.skips_damaged() {
             let columns = ["id", "body"];
             let statement = Order::of(&query).statement(conditions, &columns, wanted, &schema);
             let rows = one(&connections, &statement).await?;
@@ -85,19 +108,19 @@ pub(crate) async fn find(
         )
         .await?;
         Ok(found)
-    })
-    .await
-    .map(|entries| Found { entries })
+    });
+    let entries = until_cancelled(&query, found).await?;
+    Ok(Found { entries })
 }
 
-/// Counts the entries that match a query, whatever its limit and cursor are.
+/// Counts the entries that match a query, without its limit and cursor.
 pub(crate) async fn count(
     connections: Connections,
     schema: Schema,
     query: Query,
 ) -> Result<u64, StoreError> {
     let query = query.without_limits();
-    retry(&connections, || async {
+    let counted = retry(&connections, || async {
         let conditions = Conditions::of(&query);
         if conditions.exact {
             return match one(&connections, &conditions.count(&schema)).await {
@@ -125,8 +148,8 @@ pub(crate) async fn count(
         )
         .await?;
         Ok(count)
-    })
-    .await
+    });
+    until_cancelled(&query, counted).await
 }
 
 /// Counts in one snapshot with a statement for each partition: one for each month, by its ids, and
@@ -200,7 +223,7 @@ pub(crate) async fn objects(
     after: Option<ObjectRef>,
 ) -> Result<Vec<LogEntry>, StoreError> {
     let query = query.without_limits();
-    retry(&connections, || async {
+    let found = retry(&connections, || async {
         let mut found: Vec<LogEntry> = Vec::new();
         scan(
             &connections,
@@ -223,8 +246,8 @@ pub(crate) async fn objects(
         )
         .await?;
         Ok(found)
-    })
-    .await
+    });
+    until_cancelled(&query, found).await
 }
 
 /// The transactions that were committed at a moment: the text of `pg_current_snapshot`, and the offset
@@ -509,7 +532,7 @@ async fn scan(
             };
             let full = page.len() == number;
             for (id, body) in page {
-                match tolerance.read(id, read_entry_with(id, &body, &location)) {
+                match tolerance.read(|| Ok(id), read_entry_with(id, &body, &location)) {
                     Ok(Some(entry)) => {
                         if !consume(entry, body) {
                             return Ok(Ok(Ok(())));

@@ -1,4 +1,4 @@
-//! Which writes have no entry of the program.
+//! Writes without an entry of the program.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use tokio_postgres::Row;
 use crate::connection::{Connections, retrying};
 use crate::schema::Schema;
 
-/// What the triggers saw, with what of it the program has no entry of.
+/// The writes that the triggers noted, with those that no entry of the program covers.
 ///
-/// An entry covers a write if it records a success that fits the write: for a deletion a deletion, for
-/// an inserted row its creation or an update, else any of the three or what has
-/// changes. One of a bulk statement is one of all objects of its model that its transaction
-/// wrote. Numbers of transactions begin anew in another cluster, so both are of one day.
+/// An entry covers a write if it records a success of the same kind: for a deletion a deletion, for an
+/// inserted row a creation or an update, otherwise any of the three or an entry with changes. The entry of
+/// a bulk statement covers all objects of its model that its transaction wrote. Another cluster numbers
+/// transactions from the start, so the entry and the write must be within a day.
 ///
-/// A session may name any `transaction_id`, also one that was used before: of so many
-/// transactions of the database that wrote an object under one id, as many are audited as the
-/// object has entries under it, the earliest first.
+/// A session may name any `transaction_id`, even a used one. If several transactions of the database wrote
+/// an object under one id, the entries of the object under that id cover as many of them, the earliest
+/// first.
 const UNAUDITED: &str = "\
 WITH written AS MATERIALIZED (
     SELECT t.xact, t.at, t.transaction_id, t.action, t.model, t.object_pk, t.actor, t.role,
@@ -78,13 +78,13 @@ WHERE NOT coalesce(recorded.here, false) AND recorded.under_its_id <= (
 )
 ORDER BY o.at, o.model, o.object_pk LIMIT greatest($3::bigint, 1)";
 
-/// What [`PostgresStore::reconcile`](crate::PostgresStore::reconcile) looks at.
+/// The writes that [`PostgresStore::reconcile`](crate::PostgresStore::reconcile) examines.
 ///
-/// # Example: a program whose entries are not in the transaction of the write
+/// # Example: entries outside the transaction of the write
 /// ```
 /// use std::time::Duration;
 ///
-/// use audit_postgres::Reconcile;
+/// use auditlog::postgres::Reconcile;
 ///
 /// let since = "2026-01-31T00:00:00Z".parse()?;
 /// let options = Reconcile::since(since).within(Duration::from_secs(5));
@@ -110,12 +110,12 @@ impl Default for Reconcile {
 }
 
 impl Reconcile {
-    /// Looks at all writes.
+    /// Examines all writes.
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Looks at writes from a time on.
+    /// Examines the writes since a time.
     pub fn since(time: DateTime<Utc>) -> Self {
         Self {
             since: time,
@@ -123,29 +123,28 @@ impl Reconcile {
         }
     }
 
-    /// Takes an entry of the same object that is so far away in time for one of the write,
-    /// too. Unless this is set, it must be of the same transaction: of the database's own, or
-    /// by its `transaction_id`. It must record a success of the same kind: a deletion for a
-    /// deletion, a creation or an update for an inserted row.
+    /// Also accepts an entry of the same object and the same kind that is at most `time` away from the
+    /// write. By default the entry must be of the same transaction: that of the database, or one with the
+    /// same `transaction_id`.
     pub fn within(mut self, time: Duration) -> Self {
         self.within = time;
         self
     }
 
-    /// Sets how many writes are returned at most (10,000 unless set). All are counted.
+    /// Sets the maximum number of returned writes (10,000 by default). All are counted.
     pub fn limit(mut self, writes: u32) -> Self {
         self.limit = writes;
         self
     }
 }
 
-/// What was written, and what of it has no entry of the program.
+/// The number of written objects, and those that no entry of the program covers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Reconciliation {
-    /// How many objects were written that have none, each counted once a transaction.
+    /// The number of written objects without an entry, each counted once a transaction.
     pub unaudited: u64,
-    /// The first of them, by time.
+    /// The first of the writes without an entry, by time.
     pub writes: Vec<UnauditedWrite>,
 }
 
@@ -160,21 +159,21 @@ impl Reconciliation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UnauditedWrite {
-    /// When it was written first in the transaction.
+    /// The time of the first write in the transaction.
     pub at: DateTime<Utc>,
-    /// Its model, in key form (docs/format.md), which is the name itself up to 1,000 bytes.
+    /// The model, in key form (docs/format.md): the name itself up to 1,000 bytes.
     pub model: String,
-    /// Its identity, in key form; empty for all objects (TRUNCATE).
+    /// The identity, in key form; empty for all objects (TRUNCATE).
     pub object_pk: String,
     /// The transaction's number.
     pub xact: i64,
-    /// What was done.
+    /// The actions on the object.
     pub actions: Vec<String>,
     /// The actor that the transaction named.
     pub actor: Option<String>,
     /// The role that logged in.
     pub role: Option<String>,
-    /// What the session called itself.
+    /// The `application_name` of the session.
     pub application: Option<String>,
 }
 
@@ -224,7 +223,7 @@ pub(crate) async fn reconcile(
     Ok(found)
 }
 
-/// Removes what was noted before a time, and returns how much that was.
+/// Removes the notes from before a time, and returns their number.
 pub(crate) async fn forget(
     connections: &Connections,
     schema: &Schema,

@@ -6,12 +6,19 @@ use audit_core::backend::projection::micros_up;
 use audit_core::{Query, StoreError};
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
 
 use crate::connection::{Connections, retrying};
 use crate::error::{Failure, is_timeout};
 use crate::query;
 use crate::schema::Schema;
 
+/// Removes entries by their ids.
+const REMOVE: &str = "DELETE FROM {schema}.audit_entry WHERE id = ANY ($1)";
+/// Removes entries by their ids and the SHA-256 of their bytes. `ANY` finds them by the index.
+const REMOVE_EXACT: &str = "\
+DELETE FROM {schema}.audit_entry AS e USING unnest($1::uuid[], $2::bytea[]) AS g (id, checksum)
+WHERE e.id = ANY ($1) AND e.id = g.id AND sha256(convert_to(e.body, 'UTF8')) = g.checksum";
 /// The number of entries that a step removes.
 const STEP: usize = 5_000;
 /// The time limit for counting the entries of a month, and for reading the rest.
@@ -20,6 +27,9 @@ const READING: Duration = Duration::from_secs(60 * 60);
 const LARGE: i64 = 16 << 20;
 /// The time limit for creating a partition, which others may wait for.
 const MAKING: &str = "3s";
+/// The warning about a month whose partition was not finished.
+pub(crate) const CLOSED_MONTH: &str =
+    "new entries of a month may be refused, as a constraint of `audit_fence` was not removed";
 /// The widest and the narrowest window of entries in which a step looks for rare ones, where looking
 /// for them without a window takes too long.
 const WIDEST: u32 = 65_536;
@@ -51,7 +61,7 @@ pub(crate) async fn maintain(
     // After those that may be made have been, as a fence is what makes them in no time.
     match lift_fences(connections, schema).await {
         Ok(()) | Err(StoreError::Closed) => {}
-        Err(error) => log::warn!("a month may be closed to its entries: {error}"),
+        Err(error) => log::warn!("{CLOSED_MONTH}: {error}"),
     }
     match made {
         Ok(made) => Ok(made),
@@ -81,8 +91,8 @@ pub(crate) async fn lift_fences(
         Ok(0) => Ok(()),
         Ok(number) => {
             log::warn!(
-                "{}: entries were refused that belong to a month whose partition was not finished; \
-                 they go to `audit_entry_rest` now (constraints of `audit_fence` removed: {number})",
+                "{}: entries of a month were refused, as creating its partition was interrupted; \
+                 `audit_entry_rest` accepts them now (constraints of `audit_fence` removed: {number})",
                 connections.location
             );
             Ok(())
@@ -92,7 +102,7 @@ pub(crate) async fn lift_fences(
     }
 }
 
-/// Whether `audit_entry_rest` is so large that to read all of it takes a while.
+/// Returns whether reading all of `audit_entry_rest` takes long.
 async fn is_rest_large(connections: &Connections, schema: &Schema) -> Result<bool, StoreError> {
     let looked = retrying(connections.deadline(), || async {
         let connection = connections.read().await?;
@@ -132,8 +142,9 @@ async fn maintain_beside(
         match added {
             Ok(added) => made += u32::from(added),
             Err(failure) if failure.is_timeout() => log::warn!(
-                "{}: {month} gets no partition by itself, as its entries are among many others; \
-                 `SELECT audit_add_partition('{month}')` creates it and blocks all queries meanwhile",
+                "{}: the partition of {month} was not created, as it would block queries for too \
+                 long; `SELECT audit_add_partition('{month}')` creates it and blocks all queries \
+                 until it is done",
                 connections.location
             ),
             Err(failure) => return Err(failure),
@@ -317,6 +328,21 @@ pub(crate) async fn purge(
     }
 }
 
+/// Removes the entries with some ids and checksums of their bytes, in steps.
+pub(crate) async fn purge_exact(
+    connections: &Connections,
+    schema: &Schema,
+    entries: &[(uuid::Uuid, [u8; 32])],
+) -> Result<u64, StoreError> {
+    let mut removed = 0;
+    for entries in entries.chunks(STEP) {
+        let ids: Vec<_> = entries.iter().map(|(id, _)| *id).collect();
+        let checksums: Vec<&[u8]> = entries.iter().map(|(_, checksum)| &checksum[..]).collect();
+        removed += remove_with(connections, schema, REMOVE_EXACT, &[&ids, &checksums]).await?;
+    }
+    Ok(removed)
+}
+
 /// Returns the time from before which a query asks for everything, if that is all it says.
 fn only_before(query: &Query) -> Option<i64> {
     let until = query.filter().until?;
@@ -397,6 +423,16 @@ async fn remove(
     schema: &Schema,
     ids: &[uuid::Uuid],
 ) -> Result<u64, StoreError> {
+    remove_with(connections, schema, REMOVE, &[&ids]).await
+}
+
+/// Removes entries by a statement, in a transaction of its own.
+async fn remove_with(
+    connections: &Connections,
+    schema: &Schema,
+    statement: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<u64, StoreError> {
     retrying(connections.deadline(), || async {
         let mut connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
@@ -404,8 +440,7 @@ async fn remove(
             let run = |sql: &str| schema.fill(sql);
             let begin = run("INSERT INTO {schema}.audit_retention DEFAULT VALUES");
             transaction.batch_execute(&begin).await?;
-            let delete = run("DELETE FROM {schema}.audit_entry WHERE id = ANY ($1)");
-            let removed = transaction.execute(&delete, &[&ids]).await?;
+            let removed = transaction.execute(&run(statement), parameters).await?;
             let end = run("DELETE FROM {schema}.audit_retention");
             transaction.batch_execute(&end).await?;
             transaction.commit().await?;

@@ -4,31 +4,31 @@ use audit_core::StoreError;
 
 use crate::schema::Schema;
 
-/// Three roles for a trail, and the SQL that makes them.
+/// Three roles for a trail, and the SQL that creates them.
 ///
-/// | role | may |
+/// | role | rights |
 /// |---|---|
 /// | owner | upgrade the tables, make partitions, and remove entries by retention |
-/// | writer | add entries; it can neither change nor remove nor even read any |
+/// | writer | add entries, and not read, change or remove them |
 /// | reader | read entries |
 ///
 /// Triggers refuse UPDATE, TRUNCATE and, outside retention, DELETE to every role, the owner
 /// and superusers included.
 ///
-/// The owner gets the schema, too, and no other role may create objects in it. In `public`, and in
-/// a schema that holds tables of others, the schema's owner stays and only the right to CREATE
-/// is taken from the writer, the reader and PUBLIC. The script fails if the writer or the
-/// reader could still drop the trail: as a superuser, or because it owns the schema itself, as a
-/// member of another role or as the owner of the database. The trail belongs in a schema of its
-/// own then. Whoever owns the database can drop all of it in any case.
+/// The owner of the trail also becomes the owner of the schema, in which no other role may create objects.
+/// In `public`, and in a schema with tables of other owners, the schema's owner stays, and the script only
+/// revokes CREATE from the writer, the reader and PUBLIC. The script fails if the writer or the reader
+/// could still drop the trail: as a superuser, or as an owner of the schema, directly, through another
+/// role, or as the owner of the database. Put the trail into a schema of its own then. The owner of the
+/// database can drop the trail in any case.
 ///
 /// # Example: the script for a schema
 /// ```
-/// use audit_postgres::Roles;
+/// use auditlog::postgres::Roles;
 ///
 /// let sql = Roles::new("audit").writer("app").sql()?;
 /// assert!(sql.contains(r#"GRANT SELECT ON "audit".audit_schema TO "app", "audit_reader";"#));
-/// # Ok::<(), audit_core::StoreError>(())
+/// # Ok::<(), auditlog::StoreError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "roles do nothing until their SQL is run"]
@@ -50,19 +50,19 @@ impl Roles {
         }
     }
 
-    /// Names the owner.
+    /// Sets the name of the owner.
     pub fn owner(mut self, name: impl Into<String>) -> Self {
         self.owner = name.into();
         self
     }
 
-    /// Names the role that adds entries.
+    /// Sets the name of the role that adds entries.
     pub fn writer(mut self, name: impl Into<String>) -> Self {
         self.writer = name.into();
         self
     }
 
-    /// Names the role that reads.
+    /// Sets the name of the role that reads.
     pub fn reader(mut self, name: impl Into<String>) -> Self {
         self.reader = name.into();
         self
@@ -71,8 +71,8 @@ impl Roles {
     /// Returns the SQL. It may be run again, such as after an upgrade.
     ///
     /// # Errors
-    /// [`StoreError::Unsupported`] if the schema's name has other characters than letters,
-    /// digits, `_` and `-`, and if a role's is none: it is empty, has more than 63 bytes, holds
+    /// Returns [`StoreError::Unsupported`] if the schema's name has other characters than letters,
+    /// digits, `_` and `-`, or if a role's name is invalid: it is empty, has more than 63 bytes, contains
     /// U+0000 or `$audit$`, or is `public` or `none`.
     pub fn sql(&self) -> Result<String, StoreError> {
         let roles = [
@@ -109,7 +109,7 @@ fn role(name: &str) -> Result<&str, StoreError> {
     let is_invalid = name.is_empty() || name.len() > 63 || matches!(name, "public" | "none");
     if is_invalid || name.contains('\0') || name.contains("$audit$") {
         return Err(StoreError::Unsupported {
-            operation: "use a role whose name is empty, has more than 63 bytes, holds U+0000 or \
+            operation: "use a role whose name is empty, has more than 63 bytes, contains U+0000 or \
                         `$audit$`, or is `public` or `none`",
         });
     }
@@ -120,7 +120,7 @@ fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Returns a text that reads the same whatever a session says of backslashes.
+/// Returns a literal with the same value for any setting of backslashes in the session.
 fn text(name: &str) -> String {
     let escape = if name.contains('\\') { "E" } else { "" };
     format!(

@@ -15,7 +15,7 @@ use crate::indexes::INDEXES;
 #[expect(clippy::cast_possible_truncation, reason = "there are few steps")]
 pub const SCHEMA_VERSION: u32 = STEPS.len() as u32;
 
-/// What leads from each version to the next, each in a transaction of its own. A step that
+/// The steps from each version to the next, each in a transaction of its own. A step that
 /// was released never changes.
 ///
 /// A step must not keep others from writing for long: it adds what a default needs no rewrite
@@ -32,19 +32,19 @@ const NAMES: [&str; 5] = [
     "audit_log",
 ];
 
-/// What a schema holds.
+/// The content of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// Nothing of a store.
     Nothing,
-    /// A store of this version, which this library knows.
+    /// A store of this version, which the library supports.
     Version(u32),
 }
 
-/// Looks at a schema and changes nothing.
+/// Reads the version of a schema and changes nothing.
 ///
 /// # Errors
-/// If what is there is none of this store's, or of a later version.
+/// Returns an error if the schema has tables of another program, or of a later version.
 pub(crate) async fn look(
     client: &impl GenericClient,
     schema: &Schema,
@@ -92,7 +92,7 @@ async fn look_for(
         .await?
         .try_get(0)?;
     if name != "audit_schema" || columns != 3 {
-        return foreign(format!("`{name}` in it is of another program"));
+        return foreign(format!("`{name}` in it belongs to another program"));
     }
     let row = client
         .query_opt(
@@ -105,7 +105,7 @@ async fn look_for(
         None => (0, "auditlog".to_owned()),
     };
     if program != "auditlog" {
-        return foreign("`audit_schema` in it is of another program".to_owned());
+        return foreign("`audit_schema` in it belongs to another program".to_owned());
     }
     Ok(match u32::try_from(version) {
         Ok(found) if found as usize > supported => Err(StoreError::NewerSchema {
@@ -137,13 +137,10 @@ async fn migrate_by(
         Ok(())
     });
     migrated.await.map_err(|failure| {
-        if failure.is_forbidden() {
-            log::warn!(
-                "{}: the role may not make or upgrade the tables of the trail; let their owner \
-                 connect once",
-                connections.location
-            );
-        }
+        let failure = failure.with_hint(
+            "42501",
+            "the role may not create or upgrade the tables of the trail: let their owner connect once",
+        );
         failure.error
     })
 }
@@ -226,7 +223,7 @@ async fn step(
     Ok(Ok(from as usize + 1 == steps.len()))
 }
 
-/// Whether a name is taken: of a schema, a table, a function or another object, also by a
+/// Returns whether a name is taken: of a schema, a table, a function or another object, also by a
 /// transaction that was open.
 fn is_taken(error: &Error) -> bool {
     let codes = ["42P06", "42P07", "42710", "42723", "23505"];

@@ -23,7 +23,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::options::PostgresOptions;
 use crate::{pooler, tls};
 
-/// How long a session may take to cancel a statement, before it is closed.
+/// The time that a session has to cancel a statement before it is closed.
 const GRACE: Duration = Duration::from_secs(2);
 /// The first pause before a statement that still runs is cancelled again.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -63,7 +63,7 @@ impl Server {
     /// set it up. Its driver is a task of the runtime that this is called in.
     ///
     /// # Errors
-    /// That of the address that was tried last; a [`pooler::Pooled`] if a pooler in between pools by
+    /// Returns the error of the address that was tried last; a [`pooler::Pooled`] if a pooler in between pools by
     /// transaction.
     pub(crate) async fn open(&self, settings: &str) -> Result<(Client, JoinHandle<()>), Error> {
         let mut last = None;
@@ -273,7 +273,7 @@ fn in_order<T>(items: impl IntoIterator<Item = T>, shuffled: bool) -> Vec<T> {
 
 /// Makes the driver's error of a session that was not opened in time.
 async fn timed_out() -> Error {
-    let error = || io::Error::new(io::ErrorKind::TimedOut, "the server did not answer in time");
+    let error = || io::Error::new(io::ErrorKind::TimedOut, crate::error::NO_SESSION);
     failed(error).await
 }
 

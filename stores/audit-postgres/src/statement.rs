@@ -28,7 +28,7 @@ pub(crate) type Param = (Box<dyn ToSql + Sync + Send>, Type);
 pub(crate) struct Statement {
     pub(crate) sql: String,
     params: Vec<Param>,
-    /// Whether one index serves it best, whatever the values are.
+    /// Whether one index serves it best for any values.
     pub(crate) one_index: bool,
 }
 
@@ -252,7 +252,7 @@ pub(crate) struct Conditions {
     pub(crate) params: Vec<Param>,
     /// Whether these are all conditions of the query.
     pub(crate) exact: bool,
-    /// Whether one index serves it best, whatever the values are.
+    /// Whether one index serves it best for any values.
     one_index: bool,
 }
 
@@ -424,8 +424,8 @@ impl Conditions {
     }
 }
 
-/// Whether a filter names nothing but what one index begins with, and times, which all of
-/// them go on with.
+/// Returns whether a filter has only conditions on the first columns of one index, and on times, which
+/// follow in every index.
 fn one_index(filter: &Filter) -> bool {
     let mut rest = filter.clone();
     rest.since = None;

@@ -37,7 +37,7 @@ const TOGETHER: Duration = Duration::from_millis(50);
 /// Makes the rows of entries.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] for an entry that is no row, or one that the server cannot be sent.
+/// Returns [`StoreError::Invalid`] for an entry that is no row, or one that the server cannot be sent.
 pub(crate) fn rows(entries: &[LogEntry]) -> Result<Vec<Row>, StoreError> {
     rows_within(entries, MOST_BYTES)
 }
@@ -250,7 +250,7 @@ impl Writer {
     }
 }
 
-/// Whether the next entries are likely to be stored already, as when a caller appends again. Nearly
+/// Returns whether the next entries are likely to be stored already, as when a caller appends again. Nearly
 /// all entries are new, and are inserted without looking for duplicates.
 #[derive(Debug, Default)]
 pub(crate) struct DuplicateHint(AtomicU32);

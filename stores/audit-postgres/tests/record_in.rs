@@ -23,7 +23,7 @@ fn main() {
     suites(&all, |_, _| Vec::new());
 }
 
-/// How the driver finds the trail.
+/// The means by which the driver finds the trail.
 enum Trail<'t> {
     OnPath,
     InSchema(&'t Schema),

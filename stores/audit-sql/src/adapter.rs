@@ -1,10 +1,10 @@
 //! The trait that every adapter has.
 
-/// Defines `RecordIn`, by which everything that can be recorded is written into a transaction, for
-/// an adapter whose trait `Target` has a method `append(entries)`.
+/// Defines `RecordIn`, which writes drafts, units and tracked objects into a transaction, for an adapter
+/// whose trait `Target` has a method `append(entries)`.
 ///
-/// `async` or `sync` says what that method is; the type is that of the argument. The adapter has
-/// an [`adapter_error!`](crate::adapter_error!) of its own.
+/// Begin with `async` or `sync`, as that method is; the type after it is that of the argument. The adapter
+/// has an [`adapter_error!`](crate::adapter_error!) of its own.
 ///
 /// # Example: the trait of an adapter
 /// ```
@@ -41,16 +41,16 @@ macro_rules! adapter_traits {
     (async $target:ty) => {
         /// Records in a transaction of the caller's own: a draft, many drafts, a unit, the changes of
         /// a [tracked object]($crate::__core::Tracked), or the entries that an audit transaction
-        /// kept back ([`Transaction::pending`]($crate::__core::Transaction::pending)).
+        /// has staged ([`Transaction::pending`]($crate::__core::Transaction::pending)).
         pub trait RecordIn: $crate::__core::backend::IntoPending {
-            /// Writes all entries into a transaction, or none, as [`append_in`] does: they are kept
-            /// if that commits. Sinks do not see them.
+            /// Writes all entries into a transaction, or none, as [`append_in`] does. They are committed or
+            /// rolled back with it. Sinks do not receive them.
             ///
             /// Returns a receipt, or one for each of many drafts. The entries are made when this is
             /// called, and written when the future is awaited.
             ///
             /// # Errors
-            /// As [`append_in`], and [`Error::Entry`] if an entry cannot be made, as for
+            /// Returns the errors of [`append_in`], and [`Error::Entry`] if an entry cannot be made, as for
             /// [`Draft::record`]($crate::__core::Draft::record).
             fn record_in(
                 self,
@@ -82,15 +82,15 @@ macro_rules! adapter_traits {
     (sync $target:ty) => {
         /// Records in a transaction of the caller's own: a draft, many drafts, a unit, the changes of
         /// a [tracked object]($crate::__core::Tracked), or the entries that an audit transaction
-        /// kept back ([`Transaction::pending`]($crate::__core::Transaction::pending)).
+        /// has staged ([`Transaction::pending`]($crate::__core::Transaction::pending)).
         pub trait RecordIn: $crate::__core::backend::IntoPending {
-            /// Writes all entries into a transaction, or none, as [`append_in`] does: they are kept
-            /// if that commits. Sinks do not see them.
+            /// Writes all entries into a transaction, or none, as [`append_in`] does. They are committed or
+            /// rolled back with it. Sinks do not receive them.
             ///
             /// Returns a receipt, or one for each of many drafts.
             ///
             /// # Errors
-            /// As [`append_in`], and [`Error::Entry`] if an entry cannot be made, as for
+            /// Returns the errors of [`append_in`], and [`Error::Entry`] if an entry cannot be made, as for
             /// [`Draft::record`]($crate::__core::Draft::record).
             fn record_in(
                 self,

@@ -21,6 +21,18 @@ pub fn checksum(body: &[u8]) -> [u8; 32] {
     Sha256::digest(body).into()
 }
 
+/// Returns bytes as lowercase hexadecimal digits.
+///
+/// # Example
+/// ```
+/// assert_eq!(audit_sql::hex(&[0, 0xaf]), "00af");
+/// ```
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    push_hex(bytes, &mut text);
+    text
+}
+
 /// Appends bytes as hexadecimal digits.
 pub(crate) fn push_hex(bytes: &[u8], text: &mut String) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -38,10 +50,8 @@ mod tests {
     #[test]
     fn a_checksum_is_sha_256() {
         // The first example of FIPS 180-4.
-        let mut text = String::new();
-        push_hex(&checksum(b"abc"), &mut text);
         assert_eq!(
-            text,
+            hex(&checksum(b"abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }

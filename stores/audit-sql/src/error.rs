@@ -2,7 +2,10 @@
 
 use std::error::Error;
 
-/// Defines `Error`, why entries were not written, for a driver with an error of its own.
+/// Defines `Error`, the reason why entries were not written, for a driver with an error of its own.
+///
+/// With a second argument, a function that wraps `Error` in an error of the driver, `Error` converts into
+/// the driver's error.
 ///
 /// # Example: an adapter's error
 /// ```
@@ -11,40 +14,41 @@ use std::error::Error;
 /// let source = std::io::Error::other("connection reset");
 /// let error = Error::Write { source, hint: None };
 /// assert_eq!(error.to_string(), "writing the audit entries failed: connection reset");
-/// // What `?` makes of an error of the application's own statements says nothing of entries.
+/// // The error of an application's own statement, converted by `?`, does not mention entries.
 /// let error = Error::from(std::io::Error::other("division by zero"));
 /// assert_eq!(error.to_string(), "division by zero");
 /// ```
 #[macro_export]
 macro_rules! adapter_error {
     ($driver:ty) => {
-        /// Why entries were not written into a transaction. Whatever it is, roll the transaction
-        /// back: the change it holds would go without its entry.
+        /// The reason why entries were not written into a transaction. Roll the transaction back in any
+        /// case: otherwise its change has no entry.
         ///
-        /// The text says all that the driver and the database said, so the error has no source of
-        /// its own; [`driver`](Self::driver) returns the driver's.
+        /// The message contains those of the driver and the database, so `source()` returns
+        /// `None` for them; [`driver`](Self::driver) returns the driver's error.
         #[derive(Debug)]
         #[non_exhaustive]
         pub enum Error {
-            /// An entry could not be made: a value nests too deep, a reason is missing.
+            /// An entry could not be made, such as of a value that nests too deeply, or without a required
+            /// reason.
             Entry($crate::__core::Error),
-            /// Another entry has the id of one of these.
+            /// Another entry has the id of one of the given entries.
             Conflict {
                 /// The id.
                 id: $crate::__uuid::Uuid,
-                /// What the driver said; `None` if two of these have the id, so that it was not
-                /// asked.
+                /// The error of the driver; `None` if two of the given entries have the id, in which case no
+                /// statement was run.
                 source: ::std::option::Option<$driver>,
             },
             /// The driver or the database did not write the entries.
             Write {
-                /// What the driver said.
+                /// The error of the driver.
                 source: $driver,
-                /// What to do about it, such as to make a trail where there is none.
+                /// The action that solves it, such as to create the trail's tables.
                 hint: ::std::option::Option<&'static str>,
             },
-            /// The driver failed at something else. It is what `?` makes of the driver's error in
-            /// a function or closure that returns this one.
+            /// Another statement failed. The operator `?` converts the driver's error into this variant in a
+            /// function or closure that returns this error.
             Driver($driver),
         }
 
@@ -67,14 +71,14 @@ macro_rules! adapter_error {
                     Self::Entry(error) => error.fmt(f),
                     Self::Conflict { id, .. } => write!(f, "another entry has the id {id}"),
                     Self::Write { source, hint } => {
-                        let said = $crate::__said(source);
-                        write!(f, "writing the audit entries failed: {said}")?;
+                        let text = $crate::__full_text(source);
+                        write!(f, "writing the audit entries failed: {text}")?;
                         match hint {
                             ::std::option::Option::Some(hint) => write!(f, "; {hint}"),
                             ::std::option::Option::None => ::std::result::Result::Ok(()),
                         }
                     }
-                    Self::Driver(error) => f.write_str(&$crate::__said(error)),
+                    Self::Driver(error) => f.write_str(&$crate::__full_text(error)),
                 }
             }
         }
@@ -115,33 +119,53 @@ macro_rules! adapter_error {
             }
         }
     };
+    ($driver:ty, $wrap:expr) => {
+        $crate::adapter_error!($driver);
+
+        /// Lets `?` convert the error in a function that returns the driver's error. The error of an
+        /// entry that could not be made is wrapped.
+        impl ::std::convert::From<Error> for $driver {
+            fn from(error: Error) -> Self {
+                let wrap: fn(Error) -> $driver = $wrap;
+                match error {
+                    Error::Conflict {
+                        source: ::std::option::Option::Some(source),
+                        ..
+                    }
+                    | Error::Write { source, .. }
+                    | Error::Driver(source) => source,
+                    error => wrap(error),
+                }
+            }
+        }
+    };
 }
 
-/// Returns what an error says, and what its sources say that it has not said itself.
-pub fn said(error: &dyn Error) -> String {
-    let mut said = error.to_string();
+/// Returns the message of an error, with the messages of its sources that it does not contain.
+pub fn full_text(error: &dyn Error) -> String {
+    let mut full = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
         let text = error.to_string();
-        if !said.contains(&text) {
-            said.push_str(": ");
-            said.push_str(&text);
+        if !full.contains(&text) {
+            full.push_str(": ");
+            full.push_str(&text);
         }
         source = error.source();
     }
-    said
+    full
 }
 
-/// Returns what to do about a statement of an adapter that failed: by the code of the database,
-/// where the driver reports it, and its message.
+/// Returns advice for a failed statement of an adapter, by the message of the database and, if the
+/// driver reports it, its code.
 pub fn hint(code: Option<&str>, message: &str) -> Option<&'static str> {
-    const NO_POSTGRES: &str = "the search path has no trail, or one of an earlier version: a \
-        `PostgresStore` that connects makes it, and `in_schema` names a schema that is not on \
-        the path";
-    const NO_MYSQL: &str = "the connection's database has no trail: `mysql::create_trail` makes it";
-    const NO_SQLITE: &str = "the file has no trail: open it once by \
-        `SqliteStore::options().shared_file()`, or run `audit_sqlite::install`";
-    const POSTGRES_ROLE: &str = "the role needs what `Roles` of audit-postgres gives a writer: \
+    const NO_POSTGRES: &str = "the search path has no trail, or one of an earlier version: \
+        connect a `PostgresStore` to create or upgrade it, or name its schema with `in_schema`";
+    const NO_MYSQL: &str =
+        "the connection's database has no trail: create it with `mysql::create_trail`";
+    const NO_SQLITE: &str = "the file has no trail: open it once with \
+        `SqliteStore::options().shared_file()`, or call `auditlog::sqlite::install`";
+    const POSTGRES_ROLE: &str = "the role needs the rights of the writer in `auditlog::postgres::Roles`: \
         INSERT on `audit_entry`, and EXECUTE on `audit_append` for more than one entry";
     const MYSQL_ROLE: &str = "the role needs INSERT, SELECT and UPDATE on `audit_entry`";
 
@@ -165,27 +189,33 @@ mod tests {
 
     use super::*;
 
-    /// What a driver says, with what is behind it.
+    /// The error of a driver, with its sources.
     #[derive(Debug)]
-    struct Said(&'static str, Option<Box<Said>>);
+    struct Failure(&'static str, Option<Box<Failure>>);
 
-    impl fmt::Display for Said {
+    impl fmt::Display for Failure {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(self.0)
         }
     }
 
-    impl Error for Said {
+    impl Error for Failure {
         fn source(&self) -> Option<&(dyn Error + 'static)> {
             self.1.as_deref().map(|error| error as &dyn Error)
         }
     }
 
     #[test]
-    fn nothing_is_said_twice_and_nothing_is_left_out() {
-        let refused = || Some(Box::new(Said("refused", None)));
-        assert_eq!(said(&Said("db error", refused())), "db error: refused");
-        assert_eq!(said(&Said("it was refused", refused())), "it was refused");
+    fn the_full_text_has_each_message_once() {
+        let refused = || Some(Box::new(Failure("refused", None)));
+        assert_eq!(
+            full_text(&Failure("db error", refused())),
+            "db error: refused"
+        );
+        assert_eq!(
+            full_text(&Failure("it was refused", refused())),
+            "it was refused"
+        );
     }
 
     #[test]
@@ -196,7 +226,7 @@ mod tests {
             (None, relation, "`in_schema`"),
             (Some("42S02"), "Table 'app.audit_entry'", "create_trail"),
             (Some("1"), "no such table: main.audit_append", "shared_file"),
-            (Some("42501"), "permission denied", "`Roles`"),
+            (Some("42501"), "permission denied", "::Roles`"),
         ] {
             let hint = hint(code, message).expect(message);
             assert!(hint.contains(names), "{hint}");

@@ -1,5 +1,5 @@
-//! How entries become rows: what the stores of `auditlog` and its adapters of database drivers
-//! have in common, without a driver. Applications use one of those.
+//! Conversion of entries to rows: the code that the stores of `auditlog` and its adapters of database drivers
+//! have in common, without a driver. Applications use a store or an adapter.
 //!
 //! A store and every adapter of its database write the same rows, so an entry that was written
 //! in a transaction of sqlx is found by the store, which checks and purges it like its own.
@@ -29,12 +29,12 @@ pub mod mysql;
 pub mod postgres;
 pub mod sqlite;
 
-pub use crate::checksum::checksum;
+pub use crate::checksum::{checksum, hex};
 pub use crate::condition::{ConditionSql, condition};
 pub use crate::damage::Tolerance;
-pub use crate::error::hint;
 #[doc(hidden)]
-pub use crate::error::said as __said;
+pub use crate::error::full_text as __full_text;
+pub use crate::error::hint;
 #[doc(hidden)]
 pub use audit_core as __core;
 #[doc(hidden)]

@@ -5,5 +5,5 @@ mod row;
 mod schema;
 
 pub use self::append::{append, append_one, conflict, rows};
-pub use self::row::{Row, json, key};
+pub use self::row::{Row, changed_fields, json, key};
 pub use self::schema::Schema;

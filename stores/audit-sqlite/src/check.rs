@@ -67,8 +67,8 @@ impl fmt::Display for SchemaDifference {
 }
 
 impl Check {
-    /// Returns whether the check found no problem. Removed entries are none: a program may purge
-    /// entries that it need not keep.
+    /// Returns whether the check found no problem. Removed entries are not a problem, since a program may
+    /// purge entries.
     pub fn is_ok(&self) -> bool {
         self.integrity.is_empty()
             && self.mismatches.is_empty()

@@ -33,6 +33,8 @@ pub(crate) fn from_driver(location: &str, error: Error) -> StoreError {
     };
     let detail = || message.clone().unwrap_or_else(|| failure.to_string());
     match failure.code {
+        // Only the progress handler of a cancelled query interrupts.
+        ErrorCode::OperationInterrupted => StoreError::Cancelled,
         ErrorCode::DiskFull => StoreError::Full {
             location: location(),
         },

@@ -62,7 +62,7 @@ impl OpenFile {
     /// Returns an error if the open file is no longer at its path.
     ///
     /// # Errors
-    /// [`StoreError::Io`] with what happened to it.
+    /// Returns [`StoreError::Io`] with what happened to it.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let Some(id) = self.id else {
             return Ok(());
@@ -72,9 +72,9 @@ impl OpenFile {
                 self.moved.store(false, Ordering::Relaxed);
                 return Ok(());
             }
-            Ok(_) => "another file was put in its location while it was open",
+            Ok(_) => "another file replaced it while the store was open",
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                "it was deleted or moved while it was open"
+                "it was deleted or moved while the store was open"
             }
             // The path cannot be read, which does not mean that the file was moved.
             Err(_) => return Ok(()),
@@ -84,7 +84,7 @@ impl OpenFile {
             location: self.path.display().to_string(),
             source: Arc::new(io::Error::new(
                 io::ErrorKind::NotFound,
-                format!("{what}; no entry is written from now on until the store is opened again"),
+                format!("{what}; entries are refused until the store is opened again"),
             )),
         })
     }

@@ -13,12 +13,12 @@ use crate::store::SqliteStore;
 /// The name of this kind of store in positions.
 pub(crate) const KIND: &str = "sqlite";
 
-/// Follows the numbers that the file counts its entries with, under its write lock.
+/// Returns entries in the order of their numbers, which the file assigns under its write lock.
 ///
-/// A position names a number and the id of the entry that has it. In a file that was restored from
-/// an older copy, or that belongs to another trail, it is an error if it is beyond the last number or
-/// if another entry has its number. It is not detected if no entry has its number any more since a
-/// [`purge`](audit_core::Store::purge) removed it.
+/// A position has a number and the id of its entry. In a file that was restored from an older copy, or
+/// that belongs to another trail, the position is an error if it is beyond the last number or if another
+/// entry has its number. It is not detected if a [`purge`](audit_core::Store::purge) has removed the entry
+/// with that number.
 impl Follow for SqliteStore {
     fn position(&self) -> Result<Position, StoreError> {
         self.read(|connection| {

@@ -9,28 +9,12 @@ use crate::error::at;
 use crate::row::{Failure, Inserter, Row};
 use crate::schema::{self, Owner};
 
-audit_sql::adapter_error!(rusqlite::Error);
+audit_sql::adapter_error!(rusqlite::Error, |error| {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
+});
 audit_sql::adapter_traits!(sync & Connection);
 
-/// So that `?` works where a function returns the driver's error: what the driver said, and for
-/// an entry that could not be made a [`ToSqlConversionFailure`] with the reason.
-///
-/// [`ToSqlConversionFailure`]: rusqlite::Error::ToSqlConversionFailure
-impl From<Error> for rusqlite::Error {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Conflict {
-                source: Some(source),
-                ..
-            }
-            | Error::Write { source, .. }
-            | Error::Driver(source) => source,
-            error => Self::ToSqlConversionFailure(Box::new(error)),
-        }
-    }
-}
-
-/// Gives a connection the method that `adapter_traits!` calls.
+/// The method of connections that `adapter_traits!` calls.
 trait Append {
     fn append(&self, entries: &[LogEntry]) -> Result<(), Error>;
 }
@@ -41,14 +25,14 @@ impl Append for Connection {
     }
 }
 
-/// Makes the trail's tables in the caller's own database, unless they are there.
+/// Creates the trail's tables in the caller's own database, if they do not exist.
 ///
 /// All names begin with `audit_`. The file's `application_id` and `user_version` stay the
-/// application's. Inside a transaction of the caller's the tables are part of it.
+/// application's. In an open transaction of the caller, the tables are created in it.
 ///
 /// # Errors
-/// [`StoreError::NewerSchema`] if a later version of this library made the tables, and
-/// whatever SQLite says.
+/// Returns [`StoreError::NewerSchema`] if a later version of this library made the tables, or the error of
+/// SQLite.
 ///
 /// # Example: see [`append_in`]
 pub fn install(connection: &Connection) -> Result<(), StoreError> {
@@ -58,31 +42,30 @@ pub fn install(connection: &Connection) -> Result<(), StoreError> {
     })
 }
 
-/// Writes entries into the caller's transaction: they are kept if it commits and gone if it
-/// rolls back, durable when and as far as the caller's `COMMIT` is.
+/// Writes entries into the caller's transaction, and is a transaction of its own outside any.
 ///
-/// A `Transaction` and a `Savepoint` of rusqlite deref to the [`Connection`] this takes.
-/// Outside a transaction the call is one of its own. All entries are written or none; one
-/// that is there already with the same content counts as written. The database needs
-/// [`install`] once before.
+/// All entries are written or none. They are committed or rolled back with the transaction, and as durable
+/// as its `COMMIT`. An entry that is stored already with the same content counts as written. Call
+/// [`install`] once for the database before.
 ///
-/// Several entries are one statement, in a savepoint; as JSON they must not be longer than SQLite
-/// takes a text, which is a gigabyte by default. A single entry in a transaction is an
-/// `INSERT` in each table it has rows in, which changes [`Connection::last_insert_rowid`]: ask for
-/// the rowid of your own row before.
+/// A `Transaction` and a `Savepoint` of rusqlite deref to [`Connection`]. Several entries are one
+/// statement, in a savepoint; their JSON must not exceed SQLite's limit of a text, a gigabyte by default. A
+/// single entry is one `INSERT` for each of its rows, which changes [`Connection::last_insert_rowid`]:
+/// read the rowid of your own row before.
 ///
 /// # Errors
-/// [`Error::Conflict`] if another entry has the id of one of these, and whatever SQLite says. The
-/// call undoes what it has done, and the transaction is as it was before. Roll it back, or the
-/// change it holds goes without its entry. Some failures end the transaction by themselves, as
-/// SQLite does where the disk is full; so does an entry of which a part cannot be undone. Then
-/// [`Connection::is_autocommit`] is true, and `COMMIT` is an error.
+/// - Returns [`Error::Conflict`] if another entry has the id of one of the given entries.
+/// - Returns [`Error::Write`] if SQLite rejects the entries.
 ///
-/// # Example: the change and its entry come and go together
+/// The call then leaves the transaction as it was before. Roll it back, otherwise its change has no entry.
+/// Some failures end the transaction, such as a full disk, or a partly written entry that cannot be
+/// removed: [`Connection::is_autocommit`] then returns `true`, and `COMMIT` is an error.
+///
+/// # Example: the change and its entry are rolled back together
 /// ```
-/// use audit_core::LogEntry;
-/// use audit_sqlite::rusqlite::Connection;
-/// use audit_sqlite::{append_in, install};
+/// use auditlog::LogEntry;
+/// use auditlog::sqlite::rusqlite::Connection;
+/// use auditlog::sqlite::{append_in, install};
 ///
 /// let mut connection = Connection::open_in_memory()?;
 /// connection.execute_batch("CREATE TABLE account (id INTEGER PRIMARY KEY, balance INTEGER)")?;
@@ -165,18 +148,22 @@ fn unwritten(source: rusqlite::Error) -> Error {
     Error::Write { source, hint }
 }
 
-/// Removes an entry that could not be finished, or, if that is not possible, everything that the
-/// transaction has done: nobody may commit a part of an entry.
+/// Removes a partly written entry, or, if that fails, rolls back the transaction: no transaction may commit
+/// a part of an entry.
 fn undo(connection: &Connection, seq: i64, row: &Row<'_>) {
     let Err(error) = remove(connection, seq, row) else {
         return;
     };
-    log::error!("a part of an audit entry cannot be undone without its transaction: {error}");
+    log::error!(
+        "a partly written audit entry could not be removed, so its transaction is rolled back: {error}"
+    );
     if connection.is_autocommit() {
         return;
     }
     if let Err(error) = connection.execute_batch("ROLLBACK") {
-        log::error!("a part of an audit entry could not be rolled back: {error}");
+        log::error!(
+            "the transaction of a partly written audit entry could not be rolled back: {error}"
+        );
     }
 }
 

@@ -6,8 +6,7 @@
 //!
 //! # Example: a trail that outlives the program
 //! ```
-//! use audit_core::{LogEntry, Query, Store};
-//! use audit_sqlite::SqliteStore;
+//! use auditlog::{LogEntry, Query, SqliteStore, Store};
 //!
 //! # let folder = std::env::temp_dir().join(format!("audit-sqlite-doc-{}", std::process::id()));
 //! # std::fs::create_dir_all(&folder)?;
@@ -26,7 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What `Ok` means
+//! # Durability
 //!
 //! | durability | killed process | power failure |
 //! |---|---|---|
@@ -75,9 +74,11 @@
 //! [`Store::purge`]: audit_core::Store::purge
 
 mod backup;
+mod cancel;
 mod check;
 mod conditions;
 mod error;
+mod export;
 mod file;
 mod follow;
 mod health;
@@ -104,5 +105,5 @@ pub use crate::store::SqliteStore;
 #[doc(no_inline)]
 pub use rusqlite;
 
-/// Whether readers skip damaged rows.
+/// The setting that decides if readers skip damaged rows, with those that they skipped.
 type Tolerance = audit_sql::Tolerance<i64>;

@@ -27,7 +27,7 @@ const WAL_BYTES: u32 = 64 << 20;
 /// checkpoint at the same moment.
 const SQLITE_WAL_RESET_FIXED: i32 = 3_051_003;
 
-/// How far an entry is written when [`Store::append`](audit_core::Store::append) returns.
+/// The state of an entry when [`Store::append`](audit_core::Store::append) returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Durability {
@@ -45,7 +45,7 @@ pub enum Durability {
 /// # Example: a short wait, and no sync on each commit
 /// ```
 /// use std::time::Duration;
-/// use audit_sqlite::{Durability, SqliteStore};
+/// use auditlog::sqlite::{Durability, SqliteStore};
 ///
 /// # let file = std::env::temp_dir().join(format!("audit-options-{}.db", std::process::id()));
 /// let store = SqliteStore::options()
@@ -69,7 +69,7 @@ pub struct SqliteOptions {
     pub(crate) max_bytes: Option<u64>,
     pub(crate) checkpoint_pages: u32,
     pub(crate) mode: u32,
-    pub(crate) passes_over_damaged: bool,
+    pub(crate) skips_damaged: bool,
 }
 
 impl Default for SqliteOptions {
@@ -84,7 +84,7 @@ impl Default for SqliteOptions {
             max_bytes: None,
             checkpoint_pages: CHECKPOINT_PAGES,
             mode: 0o600,
-            passes_over_damaged: false,
+            skips_damaged: false,
         }
     }
 }
@@ -96,15 +96,14 @@ impl SqliteOptions {
         Self::default()
     }
 
-    /// Sets how far entries are written when `append` returns (the default is
-    /// [`Durability::Full`]).
+    /// Sets the durability of entries when `append` returns ([`Durability::Full`] by default).
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Sets how long to wait for a lock that another process holds (5 s by default), before the
-    /// call fails with [`StoreError::Busy`].
+    /// Sets the time to wait for a lock of another process (5 s by default), after which the call fails
+    /// with [`StoreError::Busy`].
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
         self
@@ -127,8 +126,7 @@ impl SqliteOptions {
     /// Opens the file for reading only: nothing is created or upgraded, and `append` and
     /// `purge` are [`StoreError::ReadOnly`].
     ///
-    /// A file where nothing can be written, such as on a read-only file system, is read without
-    /// locks: it must not change during a query.
+    /// A file on a read-only file system is read without locks: it must not change during a query.
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
@@ -145,16 +143,16 @@ impl SqliteOptions {
         self
     }
 
-    /// Sets how large the file may grow by this store, in bytes; `append` then fails with
-    /// [`StoreError::Full`]. The limit counts full pages of the main file, without the write-ahead
-    /// log. By default the disk is the limit.
+    /// Sets the maximum size of the file in bytes, beyond which `append` fails with [`StoreError::Full`].
+    /// The limit counts full pages of the main file, without the write-ahead log. By default the disk is
+    /// the limit.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
     }
 
-    /// Sets after how many pages of the write-ahead log a commit copies it into the file (4,000 by
-    /// default: 16 MB). With 16,000 an import writes less; queries search a longer log, and the
+    /// Sets the number of pages of the write-ahead log after which a commit copies it into the file (4,000
+    /// by default: 16 MB). With 16,000 an import writes less; queries search a longer log, and the
     /// commit that copies it takes longer. Without effect on a [`shared_file`](Self::shared_file).
     pub fn checkpoint_pages(mut self, pages: u32) -> Self {
         // SQLite takes a larger number as "never".
@@ -171,17 +169,17 @@ impl SqliteOptions {
     }
 
     /// Makes readers skip damaged rows, where by default the first one is [`StoreError::Corrupt`].
-    /// Every user who may write the file can add such a row, which then hides no others.
+    /// Any user with the right to write the file can add such a row, which then does not hide other rows.
     /// [`TrailStore::damaged`](audit_core::TrailStore::damaged) returns the skipped rows.
-    pub fn pass_over_damaged(mut self) -> Self {
-        self.passes_over_damaged = true;
+    pub fn skip_damaged(mut self) -> Self {
+        self.skips_damaged = true;
         self
     }
 
     /// Opens the store.
     ///
     /// # Errors
-    /// As [`SqliteStore::open`].
+    /// Returns the errors of [`SqliteStore::open`].
     pub fn open(&self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
         let path = path.as_ref();
         if path.as_os_str().is_empty() {
@@ -195,8 +193,8 @@ impl SqliteOptions {
         }
         if path == Path::new(":memory:") {
             return Err(StoreError::Unsupported {
-                operation: "keep a database in memory, which each of its connections would have \
-                            for itself; use `MemoryStore`",
+                operation: "keep a database in memory, as each of its connections would have another one: use \
+                            `MemoryStore`",
             });
         }
         url::reject(path)?;
@@ -238,7 +236,11 @@ impl SqliteOptions {
 
     fn open_reading(&self, path: PathBuf) -> Result<SqliteStore, StoreError> {
         let location = path.display().to_string();
-        if let Err(source) = std::fs::metadata(&path) {
+        if let Err(error) = std::fs::metadata(&path) {
+            let source = match error.kind() {
+                io::ErrorKind::NotFound => missing_file(),
+                _ => error,
+            };
             return Err(StoreError::Io {
                 location,
                 source: Arc::new(source),
@@ -253,7 +255,7 @@ impl SqliteOptions {
         if let Err(StoreError::Io { .. } | StoreError::ReadOnly { .. }) = found
             && !has_log(&path)
         {
-            // A write-ahead log cannot be created here. There is none, so the file is complete.
+            // A write-ahead log cannot be created here and does not exist, so the file is complete.
             access = Access::Immutable;
             found = look(access);
         }
@@ -304,7 +306,7 @@ impl SqliteOptions {
                 .map_err(at(location))?;
             if !mode.eq_ignore_ascii_case("wal") {
                 return Err(StoreError::Unsupported {
-                    operation: "have a write-ahead log where the file lies",
+                    operation: "keep a write-ahead log on the file system of the file: use a local disk",
                 });
             }
             run(&format!(
@@ -340,7 +342,7 @@ impl SqliteOptions {
         migrated
     }
 
-    /// Finds out why SQLite could not open a file, which its error does not contain.
+    /// Returns the reason why SQLite could not open a file, which its error does not contain.
     ///
     /// The file itself must not be opened outside SQLite: closing it would release the locks of
     /// every other connection of this process.
@@ -374,9 +376,8 @@ impl SqliteOptions {
                 location,
                 found: "not a file".to_owned(),
             },
-            Err(error) if error.kind() != io::ErrorKind::NotFound || !self.creates_file() => {
-                io_error(error)
-            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => io_error(error),
+            Err(_) if !self.creates_file() => io_error(missing_file()),
             Err(_) => match std::fs::File::create_new(path) {
                 Err(error)
                     if error.kind() == io::ErrorKind::NotFound
@@ -385,7 +386,7 @@ impl SqliteOptions {
                     let folder = path.parent().unwrap_or(path).display();
                     io_error(io::Error::new(
                         io::ErrorKind::NotFound,
-                        format!("the folder {folder} does not exist"),
+                        format!("the folder {folder} does not exist: create it first"),
                     ))
                 }
                 Err(error) => io_error(error),
@@ -396,7 +397,15 @@ impl SqliteOptions {
     }
 }
 
-/// How a connection uses its file.
+/// Returns the error of a missing file that is not created.
+fn missing_file() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        "the file does not exist and is not created here: check the path",
+    )
+}
+
+/// The purpose for which a connection opens its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     Create,
@@ -478,7 +487,7 @@ fn warn_of_old_sqlite() {
         if rusqlite::version_number() < SQLITE_WAL_RESET_FIXED {
             log::warn!(
                 "SQLite {} can corrupt a file when two connections write and checkpoint at the \
-                 same moment; 3.51.3 and later cannot (rusqlite 0.39 and later bundle it)",
+                 same moment: build with SQLite 3.51.3 or later, which rusqlite 0.39 and later bundle",
                 rusqlite::version()
             );
         }

@@ -4,16 +4,16 @@
 //! [`Query::matches`](audit_core::Query::matches) filters the entries that it returns.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io;
-use std::sync::Arc;
 
 use audit_core::backend::projection::{
-    self, groups_to_sql, is_verbatim_in_json, is_whole_field, micros_up,
+    groups_to_sql, is_verbatim_in_json, is_whole_field, micros_up,
 };
 use audit_core::{Action, Filter, LogEntry, ObjectRef, Page, Query, StoreError};
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use uuid::Uuid;
 
 use crate::Tolerance;
 use crate::error::at;
@@ -111,57 +111,43 @@ pub(crate) fn explain_objects(
     Statement::objects(query, after).plan(connection, location)
 }
 
-/// Passes the JSON of the matching entries on, one line a row: bytes that are no entry are passed
-/// unchanged, or as a JSON string if they contain line ends.
-pub(crate) fn export(
-    connection: &Connection,
-    query: &Query,
-    tolerance: &Tolerance,
-    location: &str,
-    line: &mut dyn FnMut(&str) -> io::Result<()>,
-) -> Result<u64, StoreError> {
-    query.check()?;
-    let limit = audit_core::backend::limit(query).unwrap_or(usize::MAX);
-    let mut statement = Statement::entries_for(&query.clone().limit(limit), tolerance);
-    let columns_decide = statement.exact;
-    statement.exact &= !tolerance.passes_over();
-    let mut prepared = connection
-        .prepare_cached(&statement.sql)
-        .map_err(at(location))?;
-    let mut rows = prepared
-        .query(params_from_iter(&statement.params))
-        .map_err(at(location))?;
-    let mut count = 0;
-    while count < limit
-        && let Some(row) = rows.next().map_err(at(location))?
-    {
-        let seq = row.get(0).map_err(at(location))?;
-        let Some(body) = tolerance.read(seq, body(row, location))? else {
-            continue;
-        };
-        if !statement.exact {
-            match tolerance.read(seq, read_entry(row, location))? {
-                Some(entry) if query.matches(&entry) => {}
-                // A damaged entry whose columns match.
-                None if columns_decide => {}
-                _ => continue,
-            }
-        }
-        line(&projection::line(body)).map_err(|error| StoreError::Io {
-            location: "the output".to_owned(),
-            source: Arc::new(error),
-        })?;
-        count += 1;
-    }
-    Ok(count as u64)
-}
-
 /// The key of a stored entry, and those of its rows in `audit_change`.
 pub(crate) struct Stored {
     pub(crate) seq: i64,
     pub(crate) ts: i64,
     /// `None` if the entry is damaged.
     pub(crate) fields: Option<Vec<String>>,
+}
+
+/// Returns the keys of the entries with some ids and checksums of their bytes, each once.
+pub(crate) fn stored_exactly(
+    connection: &Connection,
+    entries: &[(Uuid, [u8; 32])],
+    location: &str,
+) -> Result<Vec<Stored>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT seq, body FROM main.audit_entry WHERE id = ?1")
+        .map_err(at(location))?;
+    let entries: BTreeSet<_> = entries.iter().collect();
+    let mut found = Vec::new();
+    for (id, checksum) in entries {
+        let stored = statement
+            .query_row([&id.as_bytes()[..]], |row| {
+                let body = row.get_ref(1)?.as_str().ok();
+                let body = body.filter(|body| audit_sql::checksum(body.as_bytes()) == *checksum);
+                let Some(entry) = body.and_then(|body| LogEntry::from_json(body).ok()) else {
+                    return Ok(None);
+                };
+                Ok(Some(Stored {
+                    seq: row.get(0)?,
+                    ts: entry.timestamp.timestamp_micros(),
+                    fields: Some(changed_fields(&entry).map(Cow::into_owned).collect()),
+                }))
+            })
+            .optional();
+        found.extend(stored.map_err(at(location))?.flatten());
+    }
+    Ok(found)
 }
 
 /// Returns the keys of some entries that match a query, without its limit and cursor, and that were
@@ -174,7 +160,7 @@ pub(crate) fn stored(
     location: &str,
 ) -> Result<Vec<Stored>, StoreError> {
     let query = query.clone().without_limits().limit(limit);
-    let statement = Statement::entries_to(&query, Some(last));
+    let statement = Statement::entries_to(&query, last);
     let mut prepared = connection
         .prepare_cached(&statement.sql)
         .map_err(at(location))?;
@@ -225,11 +211,14 @@ pub(crate) fn read_or_pass(
     tolerance: &Tolerance,
     location: &str,
 ) -> Result<Option<LogEntry>, StoreError> {
-    let seq = row.get(0).map_err(at(location))?;
-    tolerance.read(seq, read_entry(row, location))
+    tolerance.read(
+        || row.get(0).map_err(at(location)),
+        read_entry(row, location),
+    )
 }
 
-fn body<'r>(row: &'r Row<'_>, location: &str) -> Result<&'r str, StoreError> {
+/// Returns the bytes of an entry.
+pub(crate) fn body<'r>(row: &'r Row<'_>, location: &str) -> Result<&'r str, StoreError> {
     let body = row.get_ref(1).map_err(at(location))?;
     body.as_str()
         .map_err(|error| corrupt(row, location, &error))
@@ -246,42 +235,58 @@ fn corrupt(row: &Row<'_>, location: &str, error: &dyn std::fmt::Display) -> Stor
     }
 }
 
-struct Statement {
-    sql: String,
-    params: Vec<Value>,
+/// Returns the direction in which the terms of `ORDER BY` are sorted.
+fn direction(query: &Query) -> &'static str {
+    if query.is_newest_first() {
+        "DESC"
+    } else {
+        "ASC"
+    }
+}
+
+/// A statement that selects entries.
+pub(crate) struct Statement {
+    pub(crate) sql: String,
+    pub(crate) params: Vec<Value>,
     /// Whether every row matches the query.
-    exact: bool,
+    pub(crate) exact: bool,
 }
 
 impl Statement {
     /// Selects the entries in the query's order, each as `seq`, `body`.
     fn entries(query: &Query) -> Self {
-        Self::entries_to(query, None)
+        Self::build(query, true, |_| {})
     }
 
     /// The same, without the page's limit for readers that skip damaged rows.
-    fn entries_for(query: &Query, tolerance: &Tolerance) -> Self {
-        Self::build(query, None, !tolerance.passes_over())
+    pub(crate) fn entries_for(query: &Query, tolerance: &Tolerance) -> Self {
+        Self::build(query, !tolerance.skips_damaged(), |_| {})
     }
 
     /// The same, none of them written after the one with the number `last`.
-    fn entries_to(query: &Query, last: Option<i64>) -> Self {
-        Self::build(query, last, true)
-    }
-
-    fn build(query: &Query, last: Option<i64>, limited: bool) -> Self {
-        let mut conditions = Conditions::of(query);
-        if let Some(last) = last {
+    fn entries_to(query: &Query, last: i64) -> Self {
+        Self::build(query, true, |conditions| {
             let last = conditions.param(Value::Integer(last));
             // The sign keeps the planner from walking all numbers up to it.
             conditions.common.push(format!("+e.seq <= {last}"));
-        }
+        })
+    }
+
+    /// The same with one time, without the page's limit.
+    pub(crate) fn entries_at(query: &Query, time: i64) -> Self {
+        Self::build(query, false, |conditions| {
+            let time = conditions.param(Value::Integer(time));
+            conditions
+                .common
+                .push(format!("{} = {time}", conditions.time));
+        })
+    }
+
+    fn build(query: &Query, limited: bool, narrow: impl FnOnce(&mut Conditions)) -> Self {
+        let mut conditions = Conditions::of(query);
+        narrow(&mut conditions);
         conditions.after_cursor(query);
-        let direction = if query.is_newest_first() {
-            "DESC"
-        } else {
-            "ASC"
-        };
+        let direction = direction(query);
         let time = conditions.time;
         let exact = conditions.exact;
         let mut sql = String::new();
@@ -307,6 +312,25 @@ impl Statement {
             let _ = write!(sql, " LIMIT ?{}", params.len());
         }
         Self { sql, params, exact }
+    }
+
+    /// Selects the entries as `seq`, `body`, time, `id`; those with the same time in any order. `None` if the
+    /// result has several parts, which SQLite has to sort anyway.
+    pub(crate) fn by_time(query: &Query) -> Option<Self> {
+        let mut conditions = Conditions::of(query);
+        conditions.after_cursor(query);
+        let [branch] = &conditions.branches[..] else {
+            return None;
+        };
+        let (time, direction) = (conditions.time, direction(query));
+        let mut sql = format!("SELECT e.seq, e.body, {time}, e.id");
+        conditions.write_from(&mut sql, branch);
+        let _ = write!(sql, " ORDER BY {time} {direction}");
+        Some(Self {
+            sql,
+            params: conditions.params,
+            exact: conditions.exact,
+        })
     }
 
     /// Selects the entries by object and time, as `seq`, `body`; those of one time in any order.

@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use audit_core::StoreError;
+use audit_core::{Query, StoreError};
 use rusqlite::Connection;
 
+use crate::cancel::until_cancelled;
 use crate::file::OpenFile;
 use crate::options::{self, Access, SqliteOptions};
 
@@ -75,6 +76,16 @@ impl Readers {
             idle.push(connection);
         }
         done
+    }
+
+    /// Runs a query with a connection of the pool, or a new one, until the query is cancelled.
+    pub(crate) fn run<T>(
+        &self,
+        query: &Query,
+        location: &str,
+        run: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.with(|connection| until_cancelled(connection, query, location, || run(connection)))
     }
 
     pub(crate) fn close(&self) {

@@ -124,7 +124,8 @@ impl Found {
             }),
             Self::Nothing => Err(StoreError::Foreign {
                 location: location.to_owned(),
-                found: "a database without a trail".to_owned(),
+                found: "a database without a trail; open it once for writing to create one"
+                    .to_owned(),
             }),
         }
     }
@@ -196,12 +197,12 @@ fn own_version(connection: &Connection, location: &str) -> Result<Option<i64>, S
         .map_err(at(location))?;
     let found = match table {
         None if application == 0 => return Ok(None),
-        None => format!("a SQLite database with the application id {application}"),
+        None => format!("an SQLite database with the application id {application}"),
         Some(table) if application == 0 => {
-            format!("a SQLite database that holds `{}`", table.escape_debug())
+            format!("an SQLite database that holds `{}`", table.escape_debug())
         }
         Some(table) => format!(
-            "a SQLite database with the application id {application} that holds `{}`",
+            "an SQLite database with the application id {application} that holds `{}`",
             table.escape_debug()
         ),
     };

@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audit_core::backend::projection::micros_up;
-use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError};
+use audit_core::{LogEntry, ObjectRef, Page, Query, Store, StoreError, TrailStore};
 use rusqlite::{Connection, params};
+use uuid::Uuid;
 
 use crate::Tolerance;
 use crate::backup;
 use crate::check::{self, Check};
 use crate::error::at;
+use crate::export;
 use crate::file::OpenFile;
 use crate::follow;
 use crate::info::{self, StoreInfo};
 use crate::options::{Access, Durability, SqliteOptions};
-use crate::query;
+use crate::query::{self, Stored};
 use crate::reader::Readers;
 use crate::row::Row;
 use crate::writer::{Writer, checkpoint};
@@ -30,14 +32,13 @@ const PURGE_PAGES: i64 = 2_000;
 
 /// Keeps the trail in a SQLite file.
 ///
-/// **Durable when `Ok`:** with [`Durability::Full`], the default, an entry is on the disk
-/// when [`append`](Store::append) returns; with [`Durability::Relaxed`] it is with the operating
-/// system. See the [crate's documentation](crate#what-ok-means).
+/// **Durability:** with [`Durability::Full`], the default, an entry is on the disk when
+/// [`append`](Store::append) returns `Ok`; with [`Durability::Relaxed`] the operating system has it. See
+/// the [crate's documentation](crate#durability).
 ///
-/// **When `append` fails** no entry of the call is stored, with one exception that no database
-/// can rule out: if the disk reports an error during the commit itself
-/// ([`StoreError::Unconfirmed`]), the entries may exist after a restart. Appending them again is
-/// correct in either case. After [`StoreError::Full`], [`StoreError::Busy`], [`StoreError::Io`] and
+/// **Errors of `append`:** no entry of the call is stored, with one exception that no database can rule
+/// out: if the disk reports an error during the commit itself ([`StoreError::Unconfirmed`]), the entries
+/// may exist after a restart. Appending them again is safe in either case. After [`StoreError::Full`], [`StoreError::Busy`], [`StoreError::Io`] and
 /// [`StoreError::Unconfirmed`] the store works again as soon as the cause is removed.
 ///
 /// **A file that is deleted, moved or replaced** while it is open is detected at each commit by
@@ -49,9 +50,26 @@ const PURGE_PAGES: i64 = 2_000;
 ///
 /// **Concurrency:** threads that append at the same moment share one commit. Readers never
 /// wait for writers, nor writers for readers. Other processes may open the same file.
-/// A clone is the same store. A process that forked must open the file anew.
+/// A clone is the same store. A process that forked must open the file again.
 ///
-/// # Example: see the [crate's documentation](crate)
+/// # Example: two handles of one file
+/// ```
+/// use auditlog::{LogEntry, Query, SqliteStore, Store};
+///
+/// # let folder = std::env::temp_dir().join(format!("auditlog-handles-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("audit.db");
+/// let writer = SqliteStore::open(&path)?;
+/// let reader = SqliteStore::options().read_only().open(&path)?;
+/// writer.append(&[LogEntry::new("create", "User", "42", "bob")])?;
+///
+/// assert_eq!(reader.count(&Query::new().model_name("User"))?, 1);
+/// assert!(reader.append(&[LogEntry::new("delete", "User", "42", "bob")]).is_err());
+/// # reader.close()?;
+/// # writer.close()?;
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct SqliteStore {
     // Dropped in this order: the last connection to close does a checkpoint, and must be able to
@@ -72,21 +90,52 @@ struct Shared {
 impl SqliteStore {
     /// Opens a file, and creates it if it does not exist.
     ///
-    /// Logs a warning where SQLite is older than 3.51.3: it has a rare bug that can corrupt
-    /// a file which several connections write and checkpoint at the same moment.
+    /// Logs a warning if SQLite is older than 3.51.3, which has a rare bug: it can corrupt a file that
+    /// several connections write and checkpoint at the same moment.
     ///
     /// # Errors
-    /// - [`StoreError::Foreign`]: the file is no SQLite database, or another program's; it is left
-    ///   unchanged.
-    /// - [`StoreError::NewerSchema`]: a later version of this library wrote it.
-    /// - [`StoreError::ReadOnly`]: it cannot be written; [`SqliteOptions::read_only`] reads it.
-    /// - [`StoreError::Busy`]: another process kept it locked for longer than 5 seconds.
-    /// - [`StoreError::Full`]: the disk has no space for it.
-    /// - [`StoreError::Corrupt`]: it is damaged.
-    /// - [`StoreError::Unsupported`]: the path is `:memory:`; use
+    /// - Returns [`StoreError::Foreign`] if the file is not an SQLite database, or has tables of another
+    ///   program; it is left unchanged.
+    /// - Returns [`StoreError::NewerSchema`] if a later version of this library wrote it.
+    /// - Returns [`StoreError::ReadOnly`] if it cannot be written; [`SqliteOptions::read_only`] reads it.
+    /// - Returns [`StoreError::Busy`] if another process kept it locked for longer than 5 seconds.
+    /// - Returns [`StoreError::Full`] if the disk has no space for it.
+    /// - Returns [`StoreError::Corrupt`] if it is damaged.
+    /// - Returns [`StoreError::Unsupported`] if the path is `:memory:`; use
     ///   [`MemoryStore`](audit_core::MemoryStore).
-    /// - [`StoreError::Io`]: its folder does not exist, the path is the URL of a database, or the
+    /// - Returns [`StoreError::Io`] if its folder does not exist, the path is the URL of a database, or the
     ///   system failed otherwise.
+    ///
+    /// # Example: a program with a trail
+    /// ```
+    /// use auditlog::prelude::*;
+    ///
+    /// #[derive(Auditable, Clone)]
+    /// struct User {
+    ///     id: u32,
+    ///     email: String,
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = std::env::temp_dir().join(format!("auditlog-open-doc-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("audit.db");
+    /// let store = SqliteStore::open(&path)?;
+    /// AuditLog::builder().store(store.clone()).install()?;
+    /// auditlog::register::<User>();
+    ///
+    /// let mut user = User { id: 42, email: "ann@old.example".into() };
+    /// auditlog::created(&user).record()?;
+    /// auditlog::update(&mut user, |user| user.email = "ann@new.example".into()).record()?;
+    ///
+    /// let history = auditlog::history::<User>(42)?;
+    /// assert_eq!(history.versions().count(), 2);
+    /// assert_eq!(history.latest().state["email"], "ann@new.example");
+    /// # store.close()?;
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         SqliteOptions::new().open(path)
     }
@@ -118,7 +167,7 @@ impl SqliteStore {
                 location,
                 durability: options.durability,
                 lock_timeout: options.lock_timeout,
-                tolerance: Tolerance::new(options.passes_over_damaged),
+                tolerance: Tolerance::new(options.skips_damaged),
             }),
         }
     }
@@ -190,8 +239,8 @@ impl SqliteStore {
     /// application's tables.
     ///
     /// # Errors
-    /// - [`StoreError::Io`]: a file has that name, or it cannot be written.
-    /// - [`StoreError::Full`]: the disk has no space for it.
+    /// - Returns [`StoreError::Io`] if a file has that name, or it cannot be written.
+    /// - Returns [`StoreError::Full`] if the disk has no space for it.
     pub fn backup(&self, to: impl AsRef<Path>) -> Result<(), StoreError> {
         self.readers
             .with(|connection| backup::to_file(connection, to.as_ref(), self.location()))
@@ -225,13 +274,13 @@ impl SqliteStore {
         })
     }
 
-    /// Returns how many commits `append` has made, for tests of the group commit.
+    /// Returns the number of commits of `append`, for tests of the group commit.
     #[doc(hidden)]
     pub fn commits(&self) -> u64 {
         self.shared.writer.as_ref().map_or(0, Writer::commits)
     }
 
-    /// Returns how many threads are queued for a commit, for the same tests.
+    /// Returns the number of threads that are queued for a commit, for the same tests.
     #[doc(hidden)]
     pub fn waiting(&self) -> usize {
         self.shared.writer.as_ref().map_or(0, Writer::waiting)
@@ -241,6 +290,44 @@ impl SqliteStore {
         self.shared.writer.as_ref().ok_or(StoreError::ReadOnly {
             location: self.shared.location.clone(),
         })
+    }
+
+    /// Removes entries by their ids and checksums, in steps between which other threads write.
+    pub(crate) fn remove_exact(&self, entries: &[(Uuid, [u8; 32])]) -> Result<u64, StoreError> {
+        if entries.is_empty() {
+            return Ok(0);
+        }
+        let location = &self.shared.location;
+        let mut steps = entries.chunks(PURGE_ROWS);
+        let mut removed = 0;
+        self.purge_stepwise(|connection| {
+            let Some(entries) = steps.next() else {
+                return Ok(0);
+            };
+            removed += as_retention(connection, i64::MAX, location, || {
+                let found = query::stored_exactly(connection, entries, location)?;
+                remove_stored(connection, &found, location)
+            })?;
+            Ok(entries.len())
+        })?;
+        self.return_free_pages();
+        Ok(removed as u64)
+    }
+
+    /// Returns free pages to the file system after a purge.
+    fn return_free_pages(&self) {
+        let mut free = i64::MAX;
+        let vacuumed = self.purge_stepwise(|connection| {
+            let now = return_pages(connection).map_err(at(&self.shared.location))?;
+            let before = std::mem::replace(&mut free, now);
+            Ok(usize::from(0 < free && free < before))
+        });
+        if let Err(error) = vacuumed {
+            // The entries are removed, which is what the caller needs.
+            log::warn!(
+                "the entries were purged, but their space could not be returned to the file system: {error}"
+            );
+        }
     }
 
     /// Runs steps of a purge until one does nothing; other threads write between them.
@@ -280,13 +367,17 @@ impl Store for SqliteStore {
     }
 
     fn find(&self, query: &Query) -> Result<Page, StoreError> {
-        self.readers
-            .with(|connection| query::find(connection, query, self.tolerance(), self.location()))
+        let location = self.location();
+        self.readers.run(query, location, |connection| {
+            query::find(connection, query, self.tolerance(), location)
+        })
     }
 
     fn count(&self, query: &Query) -> Result<u64, StoreError> {
-        self.readers
-            .with(|connection| query::count(connection, query, self.tolerance(), self.location()))
+        let location = self.location();
+        self.readers.run(query, location, |connection| {
+            query::count(connection, query, self.tolerance(), location)
+        })
     }
 
     fn objects(
@@ -294,8 +385,9 @@ impl Store for SqliteStore {
         query: &Query,
         after: Option<&ObjectRef>,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        self.readers.with(|connection| {
-            query::objects(connection, query, after, self.tolerance(), self.location())
+        let location = self.location();
+        self.readers.run(query, location, |connection| {
+            query::objects(connection, query, after, self.tolerance(), location)
         })
     }
 
@@ -307,8 +399,9 @@ impl Store for SqliteStore {
         query: &Query,
         line: &mut dyn FnMut(&str) -> io::Result<()>,
     ) -> Result<u64, StoreError> {
-        self.readers.with(|connection| {
-            query::export(connection, query, self.tolerance(), self.location(), line)
+        let location = self.location();
+        self.readers.run(query, location, |connection| {
+            export::export(connection, query, self.tolerance(), location, line)
         })
     }
 
@@ -330,16 +423,7 @@ impl Store for SqliteStore {
                 remove(connection, query, last, PURGE_ROWS, location)
             })
         })?;
-        let mut free = i64::MAX;
-        let vacuumed = self.purge_stepwise(|connection| {
-            let now = return_pages(connection).map_err(at(location))?;
-            let before = std::mem::replace(&mut free, now);
-            Ok(usize::from(0 < free && free < before))
-        });
-        if let Err(error) = vacuumed {
-            // The entries are removed, which is what the caller needs.
-            log::warn!("free pages of a purge could not be returned: {error}");
-        }
+        self.return_free_pages();
         Ok(removed)
     }
 
@@ -375,6 +459,18 @@ impl Store for SqliteStore {
         }
         Ok(())
     }
+
+    fn as_trail(&self) -> Option<&dyn TrailStore> {
+        Some(self)
+    }
+
+    fn description(&self) -> String {
+        let durability = match self.shared.durability {
+            Durability::Full => "each commit is synced to the disk",
+            Durability::Relaxed => "a power failure can remove the newest entries",
+        };
+        format!("the SQLite file {}; {durability}", self.location())
+    }
 }
 
 /// Runs statements in a transaction in which the triggers allow removing entries from before a time.
@@ -409,13 +505,22 @@ fn remove(
     location: &str,
 ) -> Result<usize, StoreError> {
     let found = query::stored(connection, query, last, limit, location)?;
+    remove_stored(connection, &found, location)
+}
+
+/// Removes the rows of entries.
+fn remove_stored(
+    connection: &Connection,
+    found: &[Stored],
+    location: &str,
+) -> Result<usize, StoreError> {
     let mut entry = connection
         .prepare_cached("DELETE FROM main.audit_entry WHERE seq = ?1")
         .map_err(at(location))?;
     let mut change = connection
         .prepare_cached("DELETE FROM main.audit_change WHERE field = ?1 AND ts = ?2 AND seq = ?3")
         .map_err(at(location))?;
-    for stored in &found {
+    for stored in found {
         entry.execute([stored.seq]).map_err(at(location))?;
         let Some(fields) = &stored.fields else {
             connection

@@ -1,4 +1,4 @@
-//! What tools ask of the store.
+//! The operations of tools on the store.
 
 use std::path::Path;
 
@@ -26,6 +26,11 @@ impl TrailStore for SqliteStore {
         self.read(|connection| {
             lookup::with_id_suffix(connection, suffix, limit, self.tolerance(), self.location())
         })
+    }
+
+    /// Removes the entries in steps of 2,000, between which other threads write.
+    fn purge_exact(&self, entries: &[(Uuid, [u8; 32])]) -> Result<u64, StoreError> {
+        self.remove_exact(entries)
     }
 
     fn models(&self) -> Result<Vec<String>, StoreError> {

@@ -145,7 +145,7 @@ impl Writer {
         let emptied = checkpoint(connection, "TRUNCATE");
         if !matches!(emptied, Ok(false)) {
             log::error!(
-                "{}: the write-ahead log of the file that was there could not be emptied ({emptied:?})",
+                "{}: the write-ahead log of the replaced file could not be emptied ({emptied:?})",
                 self.location
             );
         }
@@ -421,8 +421,7 @@ impl Drop for Group {
         for waiter in &self.0 {
             let waits = matches!(*waiter.state(), WaitState::Waiting);
             if waits {
-                let error =
-                    StoreError::backend("the store", "the thread that was writing panicked");
+                let error = StoreError::backend("the store", "the writing thread panicked");
                 waiter.finish(Err(error.unconfirmed("the store")));
             }
         }

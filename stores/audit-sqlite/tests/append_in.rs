@@ -356,7 +356,7 @@ fn the_error_is_that_of_every_adapter() {
         let error = append_in(&without, sample).unwrap_err();
         assert!(matches!(error, Error::Write { hint: Some(_), .. }));
         let said = error.to_string();
-        assert!(said.contains("audit_sqlite::install"), "{said}");
+        assert!(said.contains("`auditlog::sqlite::install`"), "{said}");
         assert_eq!(said.matches("no such table").count(), 1, "{said}");
     }
     assert!(charge(&without, &log).is_err());

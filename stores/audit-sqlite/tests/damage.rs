@@ -7,9 +7,9 @@ use std::path::Path;
 use audit_core::{Follow, LogEntry, Position, Query, Store, StoreError, TrailStore};
 use audit_sqlite::rusqlite::Connection;
 use audit_sqlite::{SchemaDifference, SqliteStore};
-use audit_testkit::{DamagedRows, entries, passes_over_damaged_rows};
+use audit_testkit::{DamagedRows, entries, skips_damaged_rows};
 
-/// What a role that may insert can leave.
+/// Rows that a role with the right to insert can leave.
 const ROWS: [&str; 5] = [
     "'no json'",
     "'{}'",
@@ -48,10 +48,7 @@ fn rows_that_are_no_entries_hide_no_others() {
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
     assert!(strict.damaged().rows.is_empty());
 
-    let store = SqliteStore::options()
-        .pass_over_damaged()
-        .open(&file)
-        .unwrap();
+    let store = SqliteStore::options().skip_damaged().open(&file).unwrap();
     for query in [Query::new(), Query::new().newest_first()] {
         // Page by page: skipped rows end no page early.
         let mut query = query.limit(7);
@@ -120,11 +117,8 @@ fn rows_that_are_no_entries_do_not_stop_a_follower() {
 #[test]
 fn many_damaged_rows_in_a_row_hide_no_others() {
     let file = scratch::file("audit.db");
-    let store = SqliteStore::options()
-        .pass_over_damaged()
-        .open(&file)
-        .unwrap();
-    passes_over_damaged_rows(&store, &mut |rows| {
+    let store = SqliteStore::options().skip_damaged().open(&file).unwrap();
+    skips_damaged_rows(&store, &mut |rows| {
         let DamagedRows {
             count,
             model,
@@ -151,10 +145,7 @@ fn many_damaged_rows_in_a_row_hide_no_others() {
 fn an_export_has_no_more_than_one_line_a_row() {
     let file = scratch::file("audit.db");
     let sample = blinded(&file);
-    let store = SqliteStore::options()
-        .pass_over_damaged()
-        .open(&file)
-        .unwrap();
+    let store = SqliteStore::options().skip_damaged().open(&file).unwrap();
     let mut lines = Vec::new();
     store
         .export(&Query::new(), &mut |line| {

@@ -1,4 +1,4 @@
-//! What needs more than Rust: file systems that can be mounted, and the shell of SQLite.
+//! Tests that need more than Rust: file systems that can be mounted, and the shell of SQLite.
 //!
 //! Elsewhere these tests are reported as ignored.
 

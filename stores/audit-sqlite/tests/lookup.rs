@@ -1,4 +1,4 @@
-//! What a store finds by other means than a query, and what it says about its file.
+//! Reads of a store by other means than a query, and the report about its file.
 
 mod scratch;
 

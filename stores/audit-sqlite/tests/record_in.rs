@@ -25,7 +25,7 @@ fn run(location: &Location, steps: Vec<Step>, end: End) -> Result<Vec<Receipt>, 
     Ok(receipts)
 }
 
-/// What a savepoint can be made in.
+/// A connection or transaction in which a savepoint can be made.
 trait Open: Deref<Target = Connection> {
     fn savepoint(&mut self) -> SqlResult<Savepoint<'_>>;
 }

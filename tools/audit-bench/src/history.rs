@@ -27,17 +27,12 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 /// Rounds of what takes seconds.
 const ROUNDS: usize = 3;
 
-/// Where the file is kept between runs, so that it is made once.
-fn file() -> PathBuf {
-    std::env::temp_dir().join(format!(
-        "auditlog-bench-{}-{}.db",
+/// Makes a file with a number of entries, which stays for the next run.
+pub(crate) fn file(entries: usize) -> Outcome<PathBuf> {
+    let file = std::env::temp_dir().join(format!(
+        "auditlog-bench-{}-{entries}.db",
         env!("CARGO_PKG_VERSION"),
-        generate::ENTRIES
-    ))
-}
-
-pub(crate) fn run() -> Outcome<()> {
-    let file = file();
+    ));
     if !file.exists() {
         let unfinished = file.with_extension("part");
         for left in ["part", "part-wal", "part-shm"] {
@@ -47,7 +42,7 @@ pub(crate) fn run() -> Outcome<()> {
         let store = SqliteStore::options()
             .durability(Durability::Relaxed)
             .open(&unfinished)?;
-        generate::fill(&store, generate::ENTRIES)?;
+        generate::fill(&store, entries)?;
         store.close()?;
         std::fs::rename(&unfinished, &file)?;
         eprintln!(
@@ -56,11 +51,22 @@ pub(crate) fn run() -> Outcome<()> {
             start.elapsed().as_secs_f64()
         );
     }
+    Ok(file)
+}
+
+/// Opens the file for raw SQL.
+pub(crate) fn raw(file: &Path) -> Outcome<Connection> {
+    let raw = Connection::open(file)?;
+    raw.execute_batch("PRAGMA query_only = 1; PRAGMA mmap_size = 0;")?;
+    Ok(raw)
+}
+
+pub(crate) fn run() -> Outcome<()> {
+    let file = file(generate::ENTRIES)?;
     let log = AuditLog::builder()
         .store(SqliteStore::options().read_only().open(&file)?)
         .build();
-    let raw = Connection::open(&file)?;
-    raw.execute_batch("PRAGMA query_only = 1; PRAGMA mmap_size = 0;")?;
+    let raw = raw(&file)?;
 
     size(&file, &raw)?;
     points(&log, &raw)?;
@@ -167,7 +173,7 @@ fn points(log: &AuditLog, raw: &Connection) -> Outcome<()> {
     Ok(())
 }
 
-fn texts(raw: &Connection, sql: &str, params: impl Params) -> Outcome<Vec<String>> {
+pub(crate) fn texts(raw: &Connection, sql: &str, params: impl Params) -> Outcome<Vec<String>> {
     let mut statement = raw.prepare_cached(sql)?;
     let rows = statement.query_map(params, |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)

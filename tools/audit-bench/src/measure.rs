@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, Utc};
@@ -56,13 +56,29 @@ const MARKDOWN: &str = "--markdown";
 
 static IN_MARKDOWN: AtomicBool = AtomicBool::new(false);
 
-/// Takes the arguments that say how rows are printed, and returns the others.
+/// The start of the argument that sets the number of entries.
+const ENTRIES: &str = "--entries=";
+
+static NUMBER_OF_ENTRIES: AtomicU64 = AtomicU64::new(0);
+
+/// Takes the arguments about the rows and the trail, and returns the others.
 pub(crate) fn configure(arguments: impl IntoIterator<Item = String>) -> Vec<String> {
-    let (own, others): (Vec<_>, Vec<_>) = arguments
-        .into_iter()
-        .partition(|argument| argument == MARKDOWN);
-    IN_MARKDOWN.store(!own.is_empty(), Ordering::Relaxed);
+    let mut others = Vec::new();
+    for argument in arguments {
+        if argument == MARKDOWN {
+            IN_MARKDOWN.store(true, Ordering::Relaxed);
+        } else if let Some(Ok(count)) = argument.strip_prefix(ENTRIES).map(str::parse) {
+            NUMBER_OF_ENTRIES.store(count, Ordering::Relaxed);
+        } else {
+            others.push(argument);
+        }
+    }
     others
+}
+
+/// Returns the number of entries of the argument, if there is one.
+pub(crate) fn entries() -> Option<u64> {
+    Some(NUMBER_OF_ENTRIES.load(Ordering::Relaxed)).filter(|entries| *entries > 0)
 }
 
 /// Returns the arguments with which another program prints rows as this one does.

@@ -95,8 +95,17 @@ pub(crate) enum Error {
     },
     /// The output cannot be written.
     Output(io::Error),
+    /// The archive cannot be read or written.
+    #[cfg(feature = "archive")]
+    Archive(audit_archive::Error),
     /// The handler of interrupts cannot be set.
     Signals(ctrlc::Error),
+    /// The viewer cannot be served.
+    #[cfg(feature = "web")]
+    Serve {
+        /// The error of the system.
+        source: io::Error,
+    },
     /// The command was interrupted.
     Interrupted {
         /// The parts that were and were not done.
@@ -124,11 +133,12 @@ impl Error {
     }
 
     /// Makes the error for a feature that is not in this build.
-    #[cfg(not(feature = "postgres"))]
+    #[cfg(not(all(feature = "archive", feature = "postgres", feature = "web")))]
     pub(crate) fn absent(name: &str) -> Self {
         Self::Usage {
             message: format!("this `auditlog` was built without {name}"),
-            hint: "install audit-cli with its feature `postgres`, which is on by default",
+            hint: "install audit-cli with its features `archive`, `postgres` and `web`, which are on by \
+                   default",
         }
     }
 
@@ -144,9 +154,13 @@ impl Error {
             | Self::Trail(audit_core::Error::Query { .. }) => Exit::Usage,
             Self::Server(StoreError::Backend { location, .. }) if location == URL => Exit::Usage,
             Self::Store(_) | Self::Server(_) | Self::Trail(_) => Exit::Store,
+            #[cfg(feature = "archive")]
+            Self::Archive(error) => archive_exit(error),
             Self::NotFound { .. } => Exit::NotFound,
             Self::Input { .. } | Self::Tables(_) | Self::Line { .. } => Exit::Data,
             Self::File { .. } | Self::Output(_) | Self::Signals(_) => Exit::Output,
+            #[cfg(feature = "web")]
+            Self::Serve { .. } => Exit::Output,
             Self::Interrupted { .. } => Exit::Interrupted,
         }
     }
@@ -170,6 +184,8 @@ impl Error {
             Self::NoStore => "name one with --store or the variable AUDITLOG_STORE",
             Self::Store(error) | Self::Trail(audit_core::Error::Store(error)) => store_hint(error)?,
             Self::Server(error) => server_hint(error)?,
+            #[cfg(feature = "archive")]
+            Self::Archive(error) => archive_hint(error)?,
             Self::Duplicate { .. } => "remove one of them",
             Self::NotFound {
                 near: Some(near), ..
@@ -188,8 +204,87 @@ impl Error {
     }
 }
 
+/// Returns the exit code for an error of the archive.
+#[cfg(feature = "archive")]
+fn archive_exit(error: &audit_archive::Error) -> Exit {
+    use audit_archive::Error;
+
+    match error {
+        Error::Location { location, .. } if location.contains("://") => Exit::Usage,
+        Error::InvalidOption { .. } => Exit::Usage,
+        _ => Exit::Store,
+    }
+}
+
+/// The hint for a damaged archive.
+#[cfg(feature = "archive")]
+const DAMAGED_ARCHIVE: &str = "`auditlog archive verify` lists the damage; restore these objects \
+                               from a copy of the archive";
+
+/// Returns the hint for an error of the archive.
+#[cfg(feature = "archive")]
+fn archive_hint(error: &audit_archive::Error) -> Option<&'static str> {
+    use audit_archive::Error;
+    use audit_archive::object_store::Error as Objects;
+
+    Some(match error {
+        Error::Location { location, .. } if location.contains("://") => {
+            "give the path of a folder, or a URL such as file:///srv/archive or s3://bucket/prefix"
+        }
+        Error::Location { .. } => {
+            "check the path given with --archive, and that you may read and write the folder"
+        }
+        Error::Objects { source, .. } => match **source {
+            Objects::PermissionDenied { .. } | Objects::Unauthenticated { .. } => {
+                "check your rights to read the archive, and to write it for `archive run`"
+            }
+            Objects::NotFound { .. } => "check that the bucket given with --archive exists",
+            _ => "check that the archive can be reached, and run the command again",
+        },
+        Error::Timeout { .. } => "check that the archive can be reached, and run the command again",
+        Error::NoConditionalPut { .. } => "use a folder, or an object store with conditional puts",
+        Error::Foreign { .. } => {
+            "check the location given with --archive; it must be an archive of auditlog"
+        }
+        Error::Corrupt { .. }
+        | Error::Gap { .. }
+        | Error::LostTail { .. }
+        | Error::Parquet { .. } => DAMAGED_ARCHIVE,
+        Error::NoArchive { .. } => "`auditlog archive run --create` begins an archive",
+        Error::OtherTrail { .. } => {
+            "check --store and --archive; `auditlog archive run --adopt` continues after a purge"
+        }
+        Error::NewerFormat { .. } | Error::NewerEntry { .. } => {
+            "use the auditlog command of that version or a later one"
+        }
+        Error::Held { .. } | Error::Fenced { .. } => "try again when the other archiver is done",
+        _ => return None,
+    })
+}
+
+/// Returns the hint for an error of a store that comes from its archive.
+#[cfg(feature = "archive")]
+fn hint_of_archive(error: &StoreError) -> Option<&'static str> {
+    match error {
+        StoreError::Corrupt { location, .. } => location
+            .contains(" of the archive ")
+            .then_some(DAMAGED_ARCHIVE),
+        StoreError::Backend { source, .. } => archive_hint(source.downcast_ref()?),
+        _ => None,
+    }
+}
+
+/// Without archives there are no such errors.
+#[cfg(not(feature = "archive"))]
+fn hint_of_archive(_error: &StoreError) -> Option<&'static str> {
+    None
+}
+
 /// Returns the hint for an error of a store.
 fn store_hint(error: &StoreError) -> Option<&'static str> {
+    if let Some(hint) = hint_of_archive(error) {
+        return Some(hint);
+    }
     Some(match error {
         StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             "check the path given with --store; `auditlog import --create` makes the file, but no \
@@ -221,7 +316,7 @@ fn store_hint(error: &StoreError) -> Option<&'static str> {
 fn server_hint(error: &StoreError) -> Option<&'static str> {
     Some(match error {
         StoreError::Io { source, .. } if source.kind() == io::ErrorKind::TimedOut => {
-            "check that the server can be reached and is not too busy, or ask for less"
+            "check that the server can be reached and is not overloaded, or narrow the query"
         }
         StoreError::Io { .. } => "check the host and the port in the URL, and that the server runs",
         StoreError::ReadOnly { .. } => {
@@ -238,7 +333,9 @@ fn server_hint(error: &StoreError) -> Option<&'static str> {
         StoreError::Backend { location, .. } if location == URL => {
             "it has the form postgres://user:password@host:port/database"
         }
-        StoreError::Backend { source, .. } => return refused_hint(error, &source.to_string()),
+        StoreError::Backend { source, .. } => {
+            return hint_of_archive(error).or_else(|| refused_hint(error, &source.to_string()));
+        }
         other => return store_hint(other),
     })
 }
@@ -248,7 +345,7 @@ fn server_hint(error: &StoreError) -> Option<&'static str> {
 fn refused_hint(error: &StoreError, message: &str) -> Option<&'static str> {
     Some(match audit_postgres::sqlstate(error) {
         Some("28P01" | "28000") => {
-            "check the user and the password in the URL, and what the server lets in"
+            "check the user and the password in the URL, and the server's pg_hba.conf"
         }
         Some("3D000") => "check the name of the database, the last part of the URL",
         Some("42501") => {
@@ -299,7 +396,11 @@ impl fmt::Display for Error {
                 write!(f, "{} cannot be written: {source}", path.display())
             }
             Self::Output(source) => write!(f, "the output cannot be written: {source}"),
+            #[cfg(feature = "archive")]
+            Self::Archive(error) => error.fmt(f),
             Self::Signals(source) => write!(f, "the handler of interrupts cannot be set: {source}"),
+            #[cfg(feature = "web")]
+            Self::Serve { source } => write!(f, "the viewer cannot be served: {source}"),
             Self::Interrupted { done } => write!(f, "interrupted: {done}"),
         }
     }
@@ -315,7 +416,11 @@ impl std::error::Error for Error {
                 Some(source)
             }
             Self::Tables(error) => Some(error),
+            #[cfg(feature = "archive")]
+            Self::Archive(error) => Some(error),
             Self::Signals(source) => Some(source),
+            #[cfg(feature = "web")]
+            Self::Serve { source } => Some(source),
             _ => None,
         }
     }
@@ -332,6 +437,16 @@ impl From<audit_core::Error> for Error {
         match error {
             audit_core::Error::Store(error) => Self::Store(error),
             error => Self::Trail(error),
+        }
+    }
+}
+
+#[cfg(feature = "archive")]
+impl From<audit_archive::Error> for Error {
+    fn from(error: audit_archive::Error) -> Self {
+        match error {
+            audit_archive::Error::Store(error) => Self::Store(error),
+            error => Self::Archive(error),
         }
     }
 }

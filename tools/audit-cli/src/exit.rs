@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     Store = 3,
     /// The input is invalid.
     Data = 4,
-    /// `doctor` or `reconcile` found a problem.
+    /// `doctor`, `reconcile` or `archive verify` found a problem.
     Unhealthy = 5,
     /// The output could not be written.
     Output = 6,
@@ -68,15 +68,15 @@ impl Exit {
     /// Returns the description for `--help` and the manual.
     const fn meaning(self) -> &'static str {
         match self {
-            Self::Done => "success, also with an empty answer",
+            Self::Done => "success, including an empty result",
             Self::NotFound => "the trail has no such entry, object or version",
-            Self::Usage => "invalid arguments, an invalid query or time",
+            Self::Usage => "an argument, a query or a time is invalid",
             Self::Store => "the store cannot be opened, read or written, or has damaged rows",
             Self::Data => "the input of an import is invalid",
-            Self::Unhealthy => "doctor or reconcile found a problem",
+            Self::Unhealthy => "doctor, reconcile or archive verify found a problem",
             Self::Output => "the output cannot be written",
-            Self::Absent => "as-of: the object did not exist then",
-            Self::Declined => "prune: not confirmed",
+            Self::Absent => "as-of: the object did not exist at that time",
+            Self::Declined => "prune, archive expire: the user did not confirm",
             Self::Interrupted => "interrupted",
         }
     }

@@ -14,58 +14,58 @@ use crate::zone::Zone;
 #[command(next_help_heading = "Which entries")]
 pub(crate) struct FilterArgs {
     /// A query such as `model:User actor:alice changed:email since:2h level:>=warning`, with
-    /// `OR`, `NOT` and parentheses; other words are searched as text
+    /// `OR`, `NOT` and parentheses; words without a key are searched as text
     #[arg(value_name = "QUERY")]
     query: Vec<String>,
-    /// Of this model
+    /// Entries of this model
     #[arg(long)]
     model: Option<String>,
-    /// Of this object
+    /// Entries of this object, such as User/42
     #[arg(long, value_name = "MODEL/PK", conflicts_with_all = ["model", "pk"])]
     object: Option<String>,
-    /// Of objects with this key
+    /// Entries of objects with this key
     #[arg(long)]
     pk: Option<String>,
-    /// By this actor
+    /// Entries by the actor with this id
     #[arg(long)]
     actor: Option<String>,
-    /// Of this action: create, update, delete, access or one of your own
+    /// Entries with this action: create, update, delete, access, or a custom name
     #[arg(long)]
     action: Option<String>,
-    /// Of this level or a higher one
+    /// Entries of this level or a higher one: debug, info, warning, error or critical
     #[arg(long)]
     level: Option<String>,
-    /// Of a lower level than this
+    /// Entries below this level
     #[arg(long, value_name = "LEVEL")]
     below: Option<String>,
-    /// With this outcome: success, failure or denied
+    /// Entries with this outcome: success, failure or denied
     #[arg(long)]
     outcome: Option<String>,
-    /// With this correlation id
+    /// Entries with this correlation id
     #[arg(long, value_name = "ID")]
     correlation_id: Option<String>,
-    /// Of this transaction
+    /// Entries of this transaction
     #[arg(long, value_name = "UUID")]
     transaction: Option<String>,
-    /// Of this aggregate: of its root and what belongs to it
+    /// Entries of this aggregate: its root, such as Order/7, and the objects that belong to it
     #[arg(long, value_name = "MODEL/PK")]
     parent: Option<String>,
-    /// That changed this path or something inside; may be given several times
+    /// Entries that changed this path or a path inside it; if repeated, all of the paths
     #[arg(long, value_name = "PATH")]
     changed: Vec<String>,
-    /// That changed the value at a path from this
+    /// Entries that changed the value at this path from VALUE
     #[arg(long, value_name = "PATH=VALUE")]
     changed_from: Vec<String>,
-    /// That changed the value at a path to this
+    /// Entries that changed the value at this path to VALUE
     #[arg(long, value_name = "PATH=VALUE")]
     changed_to: Vec<String>,
-    /// At this time or later
+    /// Entries at this time or later, such as 2h (ago), yesterday or 2026-01-31
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Before this time
+    /// Entries before this time
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// That contain this text
+    /// Entries with this text in the object, the reason, the actor or a changed value, in any case
     #[arg(long)]
     text: Option<String>,
 }

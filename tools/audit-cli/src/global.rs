@@ -12,12 +12,13 @@ use crate::zone::Zone;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "For all commands")]
 pub(crate) struct Global {
-    /// The store: the path of a file, or a database such as `postgres://user@host/database`;
-    /// ./audit.db if there is one
+    /// The trail: a SQLite file, or a PostgreSQL URL such as `postgres://user@host/database`; by
+    /// default ./audit.db
     ///
-    /// `sslmode=require` after a `?` demands an encrypted connection, and the variable
-    /// `PGSSLROOTCERT` names a file with the certificate of the server's authority. Other
-    /// users of this machine may see the arguments: put a password into `AUDITLOG_STORE`.
+    /// `sslmode=require` after a `?` requires an encrypted connection, and the variable
+    /// `PGSSLROOTCERT` names a file with the certificate of the server's authority. Other users of
+    /// this machine can see the arguments of a process, so set a URL with a password as
+    /// `AUDITLOG_STORE`.
     #[arg(
         long,
         short,
@@ -28,14 +29,32 @@ pub(crate) struct Global {
         value_hint = ValueHint::FilePath
     )]
     pub(crate) store: Option<OsString>,
-    /// The schema of the trail's tables in the database, or of `AUDITLOG_SCHEMA`; by default that
-    /// of the session. Not for files
+    /// The archive of the trail: a folder, or a URL such as `s3://bucket/prefix`
+    ///
+    /// Other URLs are `gs://bucket/prefix`, `az://container/prefix` and `file:///srv/archive`. Variables such as
+    /// `AWS_ACCESS_KEY_ID` and `AWS_REGION` have the credentials and the settings of a bucket.
+    ///
+    /// Commands that read the trail read the archive as well, and so find the entries that
+    /// `prune --archived` removed from the store. `backup`, `import`, and `prune` without --archived
+    /// work on the store alone.
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH|URL",
+        env = "AUDITLOG_ARCHIVE",
+        hide_env_values = true,
+        value_hint = ValueHint::DirPath
+    )]
+    pub(crate) archive: Option<String>,
+    /// PostgreSQL only: the schema of the trail's tables; by default that of `AUDITLOG_SCHEMA`, or
+    /// the first one of the session's search path
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) schema: Option<String>,
     /// Print JSON, one value a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// The zone of times: utc, local, +02:00 or a name such as Europe/Berlin
+    /// The time zone of input and output: utc, local, an offset such as +02:00, or a name such as
+    /// Europe/Berlin; by default utc
     #[arg(
         long,
         global = true,
@@ -54,11 +73,12 @@ pub(crate) struct Global {
     /// Print long answers without a pager
     ///
     /// On a terminal, `log`, `show`, `history`, `blame`, `as-of`, `diff` and `undo` print through the
-    /// program of the variable `AUDITLOG_PAGER` or `PAGER`, or `less`. An empty variable
-    /// disables it, too.
+    /// program in the variable `AUDITLOG_PAGER` or `PAGER`, by default `less`. An empty variable
+    /// also disables the pager.
     #[arg(long, global = true)]
     pub(crate) no_pager: bool,
-    /// The actor of recorded removals, imports and reads; by default the login name
+    /// Your name in the entries that `prune`, `import`, `archive restore`, `archive expire` and --record-access write; by default the
+    /// login name
     #[arg(
         long = "as",
         global = true,
@@ -67,7 +87,7 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) recorded_actor: Option<String>,
-    /// Record that the trail is read, before anything is shown
+    /// Record an entry that the trail was read, before anything is shown
     #[arg(
         long,
         global = true,

@@ -27,6 +27,18 @@ pub(crate) fn bar(total: Option<u64>, operation: &'static str) -> ProgressBar {
     bar
 }
 
+/// Shows that an operation of unknown length continues.
+#[cfg(feature = "archive")]
+pub(crate) fn spinner(operation: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+    let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
+    bar.set_style(style);
+    bar.set_message(operation);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
 /// Returns whether progress is shown.
 pub(crate) fn is_visible() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stderr())

@@ -46,6 +46,12 @@ pub(crate) fn warn(error: &Error) {
     write(&format!("warning: {message}\n"));
 }
 
+/// Prints a warning.
+#[cfg(feature = "archive")]
+pub(crate) fn warning(message: &str) {
+    write(&format!("warning: {}\n", text::safe(message)));
+}
+
 /// The maximum number of damaged rows that are listed.
 const MAX_DAMAGED: usize = 20;
 

@@ -17,9 +17,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the trail to read it.
+    /// Opens the trail with its archive to read it.
     pub(crate) fn read(&self, command: &str, query: &str) -> Result<Trail, Error> {
         Trail::read(&self.global, command, query)
+    }
+
+    /// Opens the store alone to read it.
+    pub(crate) fn read_store(&self, command: &str, query: &str) -> Result<Trail, Error> {
+        Trail::read_store(&self.global, command, query)
     }
 
     /// Parses the time in an argument.

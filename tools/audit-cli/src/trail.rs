@@ -20,27 +20,41 @@ pub(crate) struct Trail {
 }
 
 impl Trail {
-    /// Opens the trail.
+    /// Opens the store alone.
     pub(crate) fn open(global: &Global, mode: AccessMode) -> Result<Self, Error> {
-        let mode = match mode {
-            AccessMode::Read if global.record_access => AccessMode::Write,
-            mode => mode,
-        };
-        let store = store::open(&StoreLocation::of(global)?, mode)?;
+        Ok(Self::of(open_store(global, mode)?))
+    }
+
+    /// Opens the store together with the archive of `--archive`.
+    pub(crate) fn open_with_archive(global: &Global, mode: AccessMode) -> Result<Self, Error> {
+        let store = open_store(global, mode)?;
+        Ok(Self::of(store::with_archive(global, store)?))
+    }
+
+    fn of(store: Arc<dyn TrailStore>) -> Self {
         let log = AuditLog::builder()
             .store(Arc::clone(&store))
             .source(Source::service("auditlog").version(env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Self { store, log })
+        Self { store, log }
     }
 
-    /// Opens the trail to read it, and with `--record-access` records the query and the actor.
+    /// Opens the trail with its archive to read it, and with `--record-access` records the query and
+    /// the actor.
     pub(crate) fn read(global: &Global, command: &str, query: &str) -> Result<Self, Error> {
-        let trail = Self::open(global, AccessMode::Read)?;
+        Self::open_with_archive(global, AccessMode::Read)?.recorded(global, command, query)
+    }
+
+    /// Opens the store alone to read it, as [`read`](Self::read) does.
+    pub(crate) fn read_store(global: &Global, command: &str, query: &str) -> Result<Self, Error> {
+        Self::open(global, AccessMode::Read)?.recorded(global, command, query)
+    }
+
+    fn recorded(self, global: &Global, command: &str, query: &str) -> Result<Self, Error> {
         if global.record_access {
-            trail.record_access(global, command, query)?;
+            self.record_access(global, command, query)?;
         }
-        Ok(trail)
+        Ok(self)
     }
 
     /// Records that the trail is read.
@@ -79,6 +93,14 @@ impl Trail {
         }
         Ok(history)
     }
+}
+
+fn open_store(global: &Global, mode: AccessMode) -> Result<Arc<dyn TrailStore>, Error> {
+    let mode = match mode {
+        AccessMode::Read if global.record_access => AccessMode::Write,
+        mode => mode,
+    };
+    store::open(&StoreLocation::of(global)?, mode)
 }
 
 /// Returns the actor of an import: the named one, or the user that runs the process, `uid 1000`,

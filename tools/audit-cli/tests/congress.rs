@@ -70,7 +70,8 @@ struct HistoryEntry {
     fields: Option<BTreeSet<String>>,
 }
 
-/// The data's folder, the oracle, and the file of the replayed trail.
+/// The data's folder, the oracle, and the file of the replayed trail. If a folder `archive` is beside the
+/// file, it is the archive of the trail.
 struct Replayed {
     folder: PathBuf,
     oracle: Oracle,
@@ -102,6 +103,48 @@ static REPLAYED: LazyLock<Result<Replayed, Failed>> = LazyLock::new(|| {
     })
 });
 
+/// The same trail, archived. The entries of its first half are in the archive alone.
+#[cfg(feature = "archive")]
+static ARCHIVED: LazyLock<Result<Replayed, Failed>> = LazyLock::new(|| {
+    let replayed = match &*REPLAYED {
+        Ok(replayed) => replayed,
+        Err(error) => return Err(format!("{:?}", error.message()).into()),
+    };
+    let folder = replayed.file.with_file_name("archived");
+    fs::create_dir_all(folder.join("archive"))?;
+    let file = folder.join("congress.db");
+    fs::copy(&replayed.file, &file)?;
+    let oracle: Oracle =
+        serde_json::from_str(&fs::read_to_string(replay::oracle(&replayed.folder))?)?;
+    let events = Some(oracle.totals.events);
+    let (lines, _) = ask(&file, &["archive", "run", "--create"])?;
+    same("archived", &lines[0]["entries"].as_u64(), &events)?;
+    let (lines, _) = ask(&file, &["archive", "verify", "--against-store"])?;
+    same("intact", &lines[0]["intact"], &Value::Bool(true))?;
+    same("verified", &lines[0]["entries"].as_u64(), &events)?;
+    let middle = &oracle.checkpoints[oracle.checkpoints.len() / 2].probe;
+    let prune = ["prune", "--archived", "--older-than", middle, "--yes"];
+    let (lines, _) = ask(&file, &prune)?;
+    let removed = lines[0]["removed"].as_u64();
+    let left = SqliteStore::open(&file)?
+        .query()
+        .model_name(MODEL)
+        .count()?;
+    same(
+        "left",
+        &Some(left),
+        &events.zip(removed).map(|(all, gone)| all - gone),
+    )?;
+    if left == 0 || Some(left) == events {
+        return Err(format!("{left} entries are left in the store").into());
+    }
+    Ok(Replayed {
+        folder: replayed.folder.clone(),
+        oracle,
+        file,
+    })
+});
+
 fn data() -> Option<PathBuf> {
     replay::data_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
 }
@@ -117,26 +160,37 @@ fn main() {
         ("all_records_as_of_a_time_are_the_oracles", all_as_of),
         ("an_export_makes_the_same_trail_again", export_and_import),
     ];
-    let trials = tests.map(|(name, test)| {
+    let trial = |name: String, test: Check, trail: &'static LazyLock<Result<Replayed, Failed>>| {
         if missing {
             eprintln!("{name} is skipped: set AUDITLOG_TEST_DATA to the data's folder");
         }
-        let run = move || match &*REPLAYED {
+        let run = move || match &**trail {
             Ok(replayed) => test(replayed),
             Err(error) => Err(format!("{:?}", error.message()).into()),
         };
         Trial::test(name, run).with_ignored_flag(missing)
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit();
+    };
+    let trials = tests.map(|(name, test)| trial(name.to_owned(), test, &REPLAYED));
+    #[cfg(feature = "archive")]
+    let trials = trials
+        .into_iter()
+        .chain(tests.map(|(name, test)| trial(format!("archived::{name}"), test, &ARCHIVED)));
+    libtest_mimic::run(&arguments, trials.into_iter().collect()).exit();
 }
 
 /// Runs the command with `--json`, and returns what it printed and its exit code.
 fn ask(store: &Path, args: &[&str]) -> Result<(Vec<Value>, i32), Failed> {
-    let output = Command::new(env!("CARGO_BIN_EXE_auditlog"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_auditlog"));
+    let archive = store.with_file_name("archive");
+    if archive.is_dir() {
+        command.arg("--archive").arg(archive);
+    }
+    let output = command
         .args(["--json", "--store"])
         .arg(store)
         .args(args)
         .env("AUDITLOG_ACTOR", "tester")
+        .env_remove("AUDITLOG_ARCHIVE")
         .env_remove("AUDITLOG_TZ")
         .env_remove("AUDITLOG_RECORD_ACCESS")
         .output()?;
@@ -158,7 +212,10 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> 
 
 fn stats(replayed: &Replayed) -> Result<(), Failed> {
     let totals = &replayed.oracle.totals;
-    let (lines, _) = ask(&replayed.file, &["stats", "--by", "action,model"])?;
+    let (lines, _) = ask(
+        &replayed.file,
+        &["stats", "--by", "action,model", "--model", MODEL],
+    )?;
     let found: BTreeMap<String, u64> = lines
         .iter()
         .filter_map(|line| Some((line["key"].as_str()?.to_owned(), line["count"].as_u64()?)))
@@ -352,7 +409,10 @@ fn export_and_import(replayed: &Replayed) -> Result<(), Failed> {
     let folder = replayed.file.parent().ok_or("no folder")?;
     let [first, second, copy] = ["first.jsonl", "second.jsonl", "copy.db"].map(|n| folder.join(n));
     let text = |path: &PathBuf| path.display().to_string();
-    ask(&replayed.file, &["export", "--output", &text(&first)])?;
+    ask(
+        &replayed.file,
+        &["export", "--model", MODEL, "--output", &text(&first)],
+    )?;
     let (lines, _) = ask(&copy, &["import", "--create", &text(&first)])?;
     same(
         "new",

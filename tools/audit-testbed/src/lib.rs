@@ -8,8 +8,10 @@ mod mysql;
 mod pooler;
 mod postgres;
 mod process;
+mod s3;
 
 pub use crate::disk::SmallDisk;
 pub use crate::mysql::MysqlServer;
 pub use crate::pooler::PgBouncer;
 pub use crate::postgres::PostgresServer;
+pub use crate::s3::{S3Server, send};

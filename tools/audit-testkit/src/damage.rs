@@ -1,17 +1,17 @@
-//! Rows that are no entries, among those of a store that passes over them.
+//! Rows that are not entries, in a store that skips them.
 
 use audit_core::{LogEntry, ObjectRef, Query, Store};
 
 use crate::entries;
 
-/// How many damaged rows follow one another: more than a store reads at a time.
+/// The number of damaged rows in succession: more than a store reads at a time.
 const RUN: u32 = 10_000;
 
 /// Rows to insert past the store, whose columns are in order and whose bytes are no entry.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct DamagedRows {
-    /// How many.
+    /// The number of rows.
     pub count: u32,
     /// Their model.
     pub model: &'static str,
@@ -26,14 +26,14 @@ impl DamagedRows {
     pub const BODY: &str = "{\"v\":4294967295}";
 }
 
-/// Checks that a store which passes over damaged rows hides no entries with them, however many
+/// Checks that a store which skips damaged rows hides no entries with them, however many
 /// follow one another: in the order of time, by object, and in an export.
 ///
 /// Takes an empty store, and what inserts rows.
 ///
 /// # Panics
-/// If an entry is hidden, given twice or out of order.
-pub fn passes_over_damaged_rows(store: &dyn Store, insert: &mut dyn FnMut(DamagedRows)) {
+/// Panics if an entry is hidden, given twice or out of order.
+pub fn skips_damaged_rows(store: &dyn Store, insert: &mut dyn FnMut(DamagedRows)) {
     let sample = entries(300, 1);
     store.append(&sample).expect("entries can be appended");
     let middle = sample[150].timestamp.timestamp_micros();

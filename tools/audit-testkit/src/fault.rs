@@ -11,7 +11,7 @@ use audit_core::{
 };
 use uuid::Uuid;
 
-/// How an append of a [`FaultStore`] fails.
+/// A failure of an append of a [`FaultStore`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fault {
@@ -220,6 +220,10 @@ impl<S: TrailStore> TrailStore for FaultStore<S> {
     fn health(&self, queries: &[(&'static str, Query)]) -> Result<Health, StoreError> {
         self.check_read()?;
         self.inner.health(queries)
+    }
+
+    fn purge_exact(&self, entries: &[(Uuid, [u8; 32])]) -> Result<u64, StoreError> {
+        self.inner.purge_exact(entries)
     }
 
     fn damaged(&self) -> DamageReport {

@@ -18,6 +18,6 @@ mod damage;
 mod fault;
 mod sample;
 
-pub use crate::damage::{DamagedRows, passes_over_damaged_rows};
+pub use crate::damage::{DamagedRows, skips_damaged_rows};
 pub use crate::fault::{Fault, FaultStore};
 pub use crate::sample::entries;

@@ -36,7 +36,7 @@ pub(crate) fn run_sqlite(
     run::<SyncConnectionWrapper<SqliteConnection>>(location, steps, end)
 }
 
-/// What is written to: the connection as it is, or with the schema of the trail.
+/// A target: the connection as it is, or with the schema of the trail.
 trait Writes: AsyncConnection {
     fn write(
         &mut self,

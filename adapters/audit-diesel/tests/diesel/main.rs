@@ -48,7 +48,7 @@ fn own_error() {
     assert_eq!(said.matches("no such table").count(), 1, "{said}");
 }
 
-/// How a transaction of diesel ends without being kept.
+/// The ends of a transaction of diesel that keep nothing.
 #[derive(Debug)]
 enum Stop {
     /// It was to be rolled back.

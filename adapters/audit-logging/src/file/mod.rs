@@ -24,7 +24,7 @@ pub(crate) struct LogFile {
     /// The open file, if another process may rotate it.
     watched: Option<FileId>,
     rotation: Option<Rotation>,
-    /// When the current file was begun, as [`Rotation::period`] prints it.
+    /// The time at which the current file was begun, as [`Rotation::period`] prints it.
     period: String,
     /// Whether the last write ended in the middle of a line.
     partial_line: bool,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::time::Instant;
 
-/// When a log file is rotated, and how many old files are kept.
+/// The rotation of a log file: its occasion, and the number of old files that are kept.
 ///
 /// Old files are named as by Python's handlers. By size, as `RotatingFileHandler`: `app.log`
 /// becomes `app.log.1`, which becomes `app.log.2`, and so on. By time, as
@@ -16,7 +16,7 @@ use crate::time::Instant;
 ///
 /// # Example: five old files of ten megabytes
 /// ```
-/// use audit_logging::{Rotation, basic_config};
+/// use auditlog::logging::{Rotation, basic_config};
 ///
 /// let config = basic_config()
 ///     .filename("app.log")

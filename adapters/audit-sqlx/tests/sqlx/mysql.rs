@@ -14,7 +14,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, MySqlConnection, Row as _};
 use tokio::runtime::{Builder, Runtime};
 
-/// How the suite finds a server, and makes databases in it.
+/// The server of the suite, and the creation of databases in it.
 pub(crate) const SERVER: Mysql = Mysql {
     lets_in: |url| {
         let runtime = runtime();
@@ -139,7 +139,7 @@ impl Drop for Trail {
     }
 }
 
-/// What the suite asks of the trail is asked of a copy of it.
+/// Reads a copy of the trail.
 impl Store for Trail {
     fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
         Trail::append(self, "DO 0", entries).map_err(|error| StoreError::backend("MySQL", error))
@@ -320,12 +320,12 @@ fn foreign_tables(server: &str) {
         ),
         (
             "CREATE TABLE audit_schema (version text)",
-            "`audit_schema` in it is of another program",
+            "`audit_schema` in it belongs to another program",
         ),
         (
             "CREATE TABLE audit_schema (single integer, version integer, program text);
              INSERT INTO audit_schema VALUES (1, 1, 'another')",
-            "`audit_schema` in it is of another program",
+            "`audit_schema` in it belongs to another program",
         ),
         (
             "CREATE TABLE audit_schema (single integer, version integer, program text);
@@ -380,10 +380,7 @@ fn adding_role(server: &str) {
         let error = mysql::create_trail(&mut none)
             .await
             .expect_err("no database");
-        assert!(
-            error.to_string().contains("no database is chosen"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("no current database"), "{error}");
     });
     assert_eq!(trail.entries().len(), 2);
 }

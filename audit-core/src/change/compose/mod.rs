@@ -25,13 +25,13 @@ impl Changes {
     /// use serde_json::json;
     ///
     /// let (old, new) = (json!({"tags": ["a", "b", "c"]}), json!({"tags": ["a", "c"], "n": 1}));
-    /// let changes = audit_core::diff(&old, &new);
+    /// let changes = auditlog::diff(&old, &new);
     ///
     /// let mut state = new.clone();
     /// changes.invert().apply(&mut state)?;
     /// assert_eq!(state, old);
     /// assert_eq!(changes.invert().invert(), changes);
-    /// # Ok::<(), audit_core::ApplyError>(())
+    /// # Ok::<(), auditlog::ApplyError>(())
     /// ```
     #[must_use]
     pub fn invert(&self) -> Changes {
@@ -60,8 +60,8 @@ impl Changes {
     /// use serde_json::json;
     ///
     /// let (a, b, c) = (json!({"n": 1}), json!({"n": 2, "m": 0}), json!({"n": 3}));
-    /// let both = audit_core::diff(&a, &b).compose(&audit_core::diff(&b, &c));
-    /// assert_eq!(both, audit_core::diff(&a, &c));
+    /// let both = auditlog::diff(&a, &b).compose(&auditlog::diff(&b, &c));
+    /// assert_eq!(both, auditlog::diff(&a, &c));
     /// ```
     #[must_use]
     pub fn compose(&self, next: &Changes) -> Changes {

@@ -1,11 +1,14 @@
-//! Prints queries in the query language.
+//! Prints a query in its text form, which parses to an equal query.
+//!
+//! Terms are printed in the order of their keys, so that equal queries have equal texts. A value is quoted
+//! if it would read as something else: with whitespace, quotes or parentheses, or equal to an operator.
 
 use std::fmt;
 
 use serde_json::Value;
 
 use super::sql_condition::Condition;
-use super::{Filter, Group, Query};
+use super::{Filter, Group, InvalidCondition, Query};
 use crate::json::canonical;
 use crate::level::Level;
 use crate::path::Path;
@@ -21,12 +24,36 @@ impl fmt::Display for Query {
         optional("limit", self.limit.map(|limit| limit.to_string()));
         optional("after", self.after.map(|cursor| cursor.to_string()));
         // An invalid query lacks a condition, so its text must not parse as a valid one.
-        let invalid = self.invalid.as_ref();
-        optional("changed", invalid.map(|error| error.text().to_owned()));
+        let invalid = self.invalid.as_ref().map(|invalid| match invalid {
+            InvalidCondition::Path(error) => ("changed", error.text()),
+            InvalidCondition::Time(error) => ("since", error.text()),
+        });
+        if let Some((key, text)) = invalid {
+            optional(key, Some(text.to_owned()));
+        }
         if self.too_deep {
             terms.push("(...".to_owned());
         }
         f.write_str(&terms.join(" "))
+    }
+}
+
+impl Query {
+    /// Returns the text of each condition, in the order in which the query prints them.
+    ///
+    /// Joined by spaces, they are the query without its order, limit and cursor. A query with an
+    /// invalid path lacks that condition.
+    ///
+    /// # Example: the conditions of a query
+    /// ```
+    /// use auditlog::Query;
+    ///
+    /// let query = Query::parse("model:User (actor:alice OR actor:bob) order:newest")?;
+    /// assert_eq!(query.terms(), ["model:User", "(actor:alice OR actor:bob)"]);
+    /// # Ok::<(), auditlog::ParseQueryError>(())
+    /// ```
+    pub fn terms(&self) -> Vec<String> {
+        terms(&self.filter)
     }
 }
 

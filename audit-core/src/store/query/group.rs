@@ -87,7 +87,7 @@ impl Query {
     ///
     /// # Example: two models, or one actor
     /// ```
-    /// use audit_core::Query;
+    /// use auditlog::Query;
     ///
     /// let query = Query::new().any_of([
     ///     Query::new().model_name("User"),
@@ -119,7 +119,7 @@ impl Query {
     ///
     /// # Example: all entries except those of one actor
     /// ```
-    /// use audit_core::Query;
+    /// use auditlog::Query;
     ///
     /// let query = Query::new().model_name("User").not(Query::new().actor("alice"));
     /// assert_eq!(query.to_string(), "model:User NOT actor:alice");

@@ -1,7 +1,19 @@
 //! Queries: conditions, order, limit and cursor; their text form and their SQL conditions.
+//!
+//! A [`Query`] is data: a [`Filter`] and options. [`Query::matches`] defines its meaning, and every store
+//! returns the entries that it returns. A store in a database narrows them by an index or by SQL
+//! (`sql_condition`), and checks the rest with `matches`.
+//!
+//! - `conditions`, `group`: the methods that add conditions
+//! - `cancellation`: ends a running query
+//! - `tokenizer`, `parser`, `terms`, `time`: from text
+//! - `display`: to text; parsing the text gives an equal query
 
+mod cancellation;
+mod conditions;
 mod display;
 mod group;
+mod notation;
 mod parser;
 pub(crate) mod sql_condition;
 mod terms;
@@ -12,24 +24,23 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::action::{Action, Outcome};
 use crate::entry::{LogEntry, ObjectRef, to_micros};
-use crate::error::{Result, StoreError};
+use crate::error::{ParseTimeError, Result, StoreError};
 use crate::json::{canonical, nesting};
 use crate::level::Level;
 use crate::path::{ParsePathError, Path};
 use crate::store::Store;
-use crate::value::AuditValue;
-use crate::value::auditable::Auditable;
 use crate::value::hash::HashKeys;
 
+pub use self::cancellation::Cancellation;
 pub use self::group::Group;
 pub use self::terms::ParseQueryError;
-pub use self::time::{ParseTimeError, parse_time};
+pub use self::time::{QueryTime, parse_time};
 
 /// The number of entries that [`Query::iter`] reads at a time, and the default size of a page.
 pub(crate) const PAGE: usize = 500;
@@ -40,11 +51,52 @@ pub fn limit(query: &Query) -> Option<usize> {
     query.limit
 }
 
-/// A query of the trail: conditions on entries, and their order.
+/// A query of the trail: conditions on entries, their order, and a limit.
 ///
 /// A new query matches all entries, oldest first, ordered by timestamp and id. Each method adds a
-/// condition or sets an option. A query from [`LogEntry::objects`] runs on the log that is current
-/// at that time.
+/// condition, and an entry satisfies all of them; [`any_of`](Self::any_of) and [`not`](Self::not) add
+/// alternatives and negations. [`parse`](Self::parse) reads a query from text, and `Display` prints it.
+///
+/// | to run it | returns |
+/// |---|---|
+/// | [`all`](Self::all), [`all_async`](Self::all_async) | a list of entries |
+/// | [`iter`](Self::iter) | an iterator that reads 500 entries at a time |
+/// | [`first`](Self::first) | one entry, if any |
+/// | [`count`](Self::count) | the number of matching entries |
+/// | [`page`](Self::page) | one page, and the cursor of the next one |
+///
+/// A query from [`LogEntry::objects`] runs on the log that is current when it runs, one from
+/// [`AuditLog::query`](crate::AuditLog::query) on that log, and one from [`Query::of`] on that store.
+///
+/// # Example: failed changes of one user's objects
+/// ```
+/// use auditlog::prelude::*;
+///
+/// #[derive(Auditable, Clone)]
+/// struct User {
+///     id: u32,
+///     email: String,
+/// }
+///
+/// let _audit = auditlog::testing::capture();
+/// auditlog::register::<User>();
+/// let mut user = User { id: 42, email: "ann@old.example".into() };
+/// auditlog::created(&user).actor("alice").record()?;
+/// auditlog::update(&mut user, |user| user.email = "ann@new.example".into()).actor("bob").record()?;
+///
+/// let entries = LogEntry::objects()
+///     .object::<User>(42)
+///     .changed_to("email", "ann@new.example")
+///     .newest_first()
+///     .limit(10)
+///     .all()?;
+/// assert_eq!(entries.len(), 1);
+/// assert_eq!(entries[0].actor(), "bob");
+///
+/// let query = LogEntry::objects().model::<User>().actor("bob");
+/// assert_eq!(query.to_string(), "model:User actor:bob");
+/// # Ok::<(), auditlog::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "a query does nothing until `all`, `iter`, `first`, `count` or `page` runs it"]
 pub struct Query {
@@ -55,12 +107,33 @@ pub struct Query {
     newest_first: bool,
     pub(crate) limit: Option<usize>,
     after: Option<Cursor>,
-    pub(crate) invalid: Option<ParsePathError>,
+    pub(crate) invalid: Option<InvalidCondition>,
     /// Whether groups nested too deeply and were left out.
     pub(crate) too_deep: bool,
+    cancellation: Option<Cancellation>,
+}
+
+/// A condition that could not be parsed, so that the query lacks it.
+#[derive(Clone, Debug)]
+pub(crate) enum InvalidCondition {
+    Path(ParsePathError),
+    Time(ParseTimeError),
 }
 
 /// The conditions of a [`Query`]. A matching entry satisfies all of them.
+///
+/// # Example: the conditions of a parsed query
+/// ```
+/// use auditlog::{Level, Query};
+///
+/// let query = Query::parse("model:User changed:email level:>=warning")?;
+/// let filter = query.filter();
+/// assert_eq!(filter.model.as_deref(), Some("User"));
+/// assert_eq!(filter.changed[0], "email");
+/// assert_eq!(filter.level_at_least, Some(Level::Warning));
+/// assert_eq!(filter.actor, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Filter {
@@ -102,12 +175,23 @@ pub struct Filter {
 }
 
 impl Query {
-    /// Creates a query that runs on the log that is current at that time.
+    /// Creates a query that runs on the log that is current when it runs.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Creates a query that runs on a store.
+    ///
+    /// # Example: a store without a log
+    /// ```
+    /// use std::sync::Arc;
+    /// use auditlog::{LogEntry, MemoryStore, Query, Store};
+    ///
+    /// let store = Arc::new(MemoryStore::new());
+    /// store.append(&[LogEntry::new("create", "User", "42", "bob")])?;
+    /// assert_eq!(Query::of(store).model_name("User").count()?, 1);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn of(store: Arc<dyn Store>) -> Self {
         Self {
             store: Some(store),
@@ -121,150 +205,21 @@ impl Query {
         self
     }
 
-    /// Keeps entries of a model.
-    pub fn model<T: Auditable>(self) -> Self {
-        self.model_name(T::MODEL)
-    }
-
-    /// Keeps entries of the model with this stored name.
-    pub fn model_name(mut self, name: impl Into<String>) -> Self {
-        self.filter.model = Some(name.into());
-        self
-    }
-
-    /// Keeps entries of one object. A part of the key that the type hashes is given in clear or
-    /// as a token.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "`42` reads better than `&42`"
-    )]
-    pub fn object<T: Auditable>(self, pk: impl ToString) -> Self {
-        let keys = self.keys.clone();
-        let object = ObjectRef::keyed::<T>(keys.as_deref(), pk.to_string());
-        self.model::<T>().object_pk(object.object_pk)
-    }
-
-    /// Keeps entries of objects with this identity.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "`42` reads better than `&42`"
-    )]
-    pub fn object_pk(mut self, pk: impl ToString) -> Self {
-        self.filter.object_pk = Some(pk.to_string());
-        self
-    }
-
-    /// Keeps entries of an aggregate: of its root and of the objects that belong to it.
-    ///
-    /// If the root's type hashes its key, entries contain the token.
-    /// [`ObjectRef::of::<Root>(key)`](ObjectRef::of) computes it from the key in clear with the hash
-    /// key of the current log, and accepts a token. [`ObjectRef::new`] does not hash, so a key in
-    /// clear would match no entry.
-    pub fn parent(mut self, root: ObjectRef) -> Self {
-        self.filter.parent = Some(root);
-        self
-    }
-
-    /// Keeps entries of an action: one of the four, or a custom one by name.
-    pub fn action(mut self, action: impl Into<Action>) -> Self {
-        self.filter.action = Some(action.into());
-        self
-    }
-
-    /// Keeps entries of the actor with this id.
-    pub fn actor(mut self, id: impl Into<String>) -> Self {
-        self.filter.actor = Some(id.into());
-        self
-    }
-
-    /// Keeps entries of this level or a higher one.
-    pub fn level_at_least(mut self, level: Level) -> Self {
-        self.filter.level_at_least = Some(level);
-        self
-    }
-
-    /// Keeps entries of a lower level.
-    pub fn level_below(mut self, level: Level) -> Self {
-        self.filter.level_below = Some(level);
-        self
-    }
-
-    /// Keeps entries with this outcome.
-    pub fn outcome(mut self, outcome: Outcome) -> Self {
-        self.filter.outcome = Some(outcome);
-        self
-    }
-
-    /// Keeps entries with this correlation id.
-    pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
-        self.filter.correlation_id = Some(id.into());
-        self
-    }
-
-    /// Keeps entries of one transaction.
-    pub fn transaction(mut self, id: Uuid) -> Self {
-        self.filter.transaction_id = Some(id);
-        self
-    }
-
-    /// Keeps entries with a change at a path or inside it: `address` also matches `address.city`.
-    /// Creations and deletions change every field of the object.
-    ///
-    /// The query fails when it runs if the text is not a path.
-    pub fn changed(mut self, path: impl AsRef<str>) -> Self {
-        if let Some(path) = self.read_path(path.as_ref()) {
-            self.filter.changed.push(path);
-        }
-        self
-    }
-
-    /// Keeps entries in which the value at a path changed from `old`.
-    ///
-    /// The query fails when it runs if the text is not a path.
-    pub fn changed_from(mut self, path: impl AsRef<str>, old: impl AuditValue) -> Self {
-        if let Some(path) = self.read_path(path.as_ref()) {
-            self.filter
-                .changed_from
-                .push((path, crate::value::snapshot::comparable_value(&old)));
-        }
-        self
-    }
-
-    /// Keeps entries in which the value at a path changed to `new`.
-    ///
-    /// Numbers compare by value, including decimals and large integers, which are stored as
-    /// strings.
-    ///
-    /// The query fails when it runs if the text is not a path.
-    pub fn changed_to(mut self, path: impl AsRef<str>, new: impl AuditValue) -> Self {
-        if let Some(path) = self.read_path(path.as_ref()) {
-            self.filter
-                .changed_to
-                .push((path, crate::value::snapshot::comparable_value(&new)));
-        }
-        self
-    }
-
-    /// Keeps entries at or after this time.
-    pub fn since(mut self, time: impl Into<DateTime<Utc>>) -> Self {
-        self.filter.since = Some(round_up_to_micros(time.into()));
-        self
-    }
-
-    /// Keeps entries before this time.
-    pub fn until(mut self, time: impl Into<DateTime<Utc>>) -> Self {
-        self.filter.until = Some(round_up_to_micros(time.into()));
-        self
-    }
-
-    /// Keeps entries that contain a text in the object's repr, the reason, the actor or a changed
-    /// value, ignoring ASCII case.
-    pub fn text(mut self, text: impl Into<String>) -> Self {
-        self.filter.text = Some(text.into());
-        self
-    }
-
     /// Returns the newest entries first instead of the oldest.
+    ///
+    /// # Example: the last three entries
+    /// ```
+    /// use auditlog::AuditLog;
+    ///
+    /// let log = AuditLog::builder().build();
+    /// for number in 1..=5 {
+    ///     log.event("step").extra("number", number).record()?;
+    /// }
+    /// let last = log.query().newest_first().limit(3).all()?;
+    /// let numbers: Vec<_> = last.iter().map(|entry| entry.additional_data["number"].clone()).collect();
+    /// assert_eq!(numbers, [5, 4, 3]);
+    /// # Ok::<(), auditlog::Error>(())
+    /// ```
     pub fn newest_first(mut self) -> Self {
         self.newest_first = true;
         self
@@ -286,16 +241,6 @@ impl Query {
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.after = Some(cursor);
         self
-    }
-
-    fn read_path(&mut self, path: &str) -> Option<Path> {
-        match path.parse() {
-            Ok(path) => Some(path),
-            Err(error) => {
-                self.invalid.get_or_insert(error);
-                None
-            }
-        }
     }
 
     /// Returns the conditions.
@@ -322,13 +267,17 @@ impl Query {
     ///
     /// # Errors
     /// - Returns [`StoreError::InvalidQuery`] if a path of the query is invalid.
+    /// - Returns [`StoreError::InvalidTime`] if a time of the query is invalid.
     /// - Returns [`StoreError::QueryTooDeep`] if groups nest too deeply.
+    /// - Returns [`StoreError::Cancelled`] if the query is cancelled.
     pub fn check(&self) -> Result<(), StoreError> {
-        match &self.invalid {
+        if self.is_cancelled() {
+            return Err(StoreError::Cancelled);
+        }
+        match self.invalid.clone() {
             None if self.too_deep => Err(StoreError::QueryTooDeep),
-            Some(source) => Err(StoreError::InvalidQuery {
-                source: source.clone(),
-            }),
+            Some(InvalidCondition::Path(source)) => Err(StoreError::InvalidQuery { source }),
+            Some(InvalidCondition::Time(source)) => Err(StoreError::InvalidTime { source }),
             None => Ok(()),
         }
     }
@@ -341,6 +290,16 @@ impl Query {
     }
 
     /// Returns whether an entry satisfies the conditions, ignoring limit and cursor.
+    ///
+    /// # Example: a filter on a stream of entries
+    /// ```
+    /// use auditlog::{LogEntry, Query};
+    ///
+    /// let query = Query::parse("model:User NOT action:access")?;
+    /// assert!(query.matches(&LogEntry::new("update", "User", "42", "bob")));
+    /// assert!(!query.matches(&LogEntry::new("access", "User", "42", "bob")));
+    /// # Ok::<(), auditlog::ParseQueryError>(())
+    /// ```
     pub fn matches(&self, entry: &LogEntry) -> bool {
         self.filter.matches(entry)
     }
@@ -412,17 +371,6 @@ impl Filter {
     }
 }
 
-/// Rounds a time up to the microsecond. Entries have microsecond resolution, so the query in text
-/// form has the same result.
-fn round_up_to_micros(time: DateTime<Utc>) -> DateTime<Utc> {
-    let cut = to_micros(time);
-    if cut < time {
-        let next = cut.checked_add_signed(TimeDelta::microseconds(1));
-        return next.unwrap_or(cut);
-    }
-    cut
-}
-
 /// Returns whether an entry contains a text in one of the searched fields.
 fn contains_text(entry: &LogEntry, text: &str) -> bool {
     let wanted = text.to_ascii_lowercase();
@@ -448,6 +396,15 @@ fn contains_text(entry: &LogEntry, text: &str) -> bool {
 /// entries starts each time a little earlier than the last entry it saw.
 ///
 /// The text form consists of the entry's time and id and is safe in a URL.
+///
+/// # Example: a cursor as text
+/// ```
+/// use auditlog::{Cursor, LogEntry};
+///
+/// let cursor = Cursor::of(&LogEntry::new("create", "User", "42", "bob"));
+/// assert_eq!(cursor.to_string().parse::<Cursor>()?, cursor);
+/// # Ok::<(), auditlog::ParseCursorError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
     timestamp: DateTime<Utc>,

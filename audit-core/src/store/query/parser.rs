@@ -1,4 +1,7 @@
 //! The parser of the query language: conjunctions, alternatives and negations of terms.
+//!
+//! Recursive descent over the grammar in [`Query::parse`], at most 32 levels deep. Every error has the
+//! column of the token that caused it, and usually a hint.
 
 use std::iter::Peekable;
 use std::vec;
@@ -70,7 +73,7 @@ impl<Z: TimeZone> Parser<'_, Z> {
         }
     }
 
-    /// Parses the conditions of a conjunction; `None` if there are none.
+    /// Parses the conditions of a conjunction; `None` if it is empty.
     fn conjunction(&mut self, nesting: usize) -> Result<Option<Filter>, ParseQueryError> {
         let mut query = Query::new();
         let mut seen = SeenTerms::new();

@@ -1,4 +1,9 @@
 //! SQL conditions for the groups of a query, for stores in SQL databases.
+//!
+//! A store translates each single condition ([`WriteConditions`]) to an expression that is exact, or that
+//! other rows satisfy too. This module combines them: alternatives by `OR`, negations by `NOT`. A negation
+//! is exact only if its condition is; otherwise it is left out and the store checks it on the rows that it
+//! reads. So the statement never loses a matching row.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -141,18 +146,38 @@ pub trait WriteConditions {
 
 /// Returns an SQL condition that follows from all groups of a filter.
 pub fn groups_to_sql(filter: &Filter, to: &mut impl WriteConditions) -> SqlCondition {
-    if filter.groups.is_empty() {
-        return SqlCondition::all([]);
-    }
-    if filter.groups.iter().map(size).sum::<usize>() > MAX_CONDITIONS {
-        return SqlCondition::unknown();
-    }
+    let is_written = written_groups(&filter.groups);
     SqlCondition::all(
         filter
             .groups
             .iter()
-            .map(|group| group_to_sql(group, false, to)),
+            .zip(is_written)
+            .map(|(group, is_written)| {
+                if is_written {
+                    group_to_sql(group, false, to)
+                } else {
+                    SqlCondition::unknown()
+                }
+            }),
     )
+}
+
+/// Returns for each group whether it is written: small groups first, up to the maximum number of
+/// conditions, so that a long group, such as one that a user wrote, does not remove the others,
+/// such as the scope of that user.
+fn written_groups(groups: &[Group]) -> Vec<bool> {
+    let mut sizes: Vec<(usize, usize)> = groups.iter().map(size).zip(0..).collect();
+    sizes.sort_unstable();
+    let mut is_written = vec![false; groups.len()];
+    let mut total = 0;
+    for (size, index) in sizes {
+        total += size;
+        if total > MAX_CONDITIONS {
+            break;
+        }
+        is_written[index] = true;
+    }
+    is_written
 }
 
 fn size(group: &Group) -> usize {
@@ -260,5 +285,54 @@ impl Filter {
             .chain(since.map(Condition::Since))
             .chain(until.map(Condition::Until))
             .chain(text.as_deref().map(Condition::Text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::query::Query;
+
+    /// Writes the conditions on actors, each with one parameter.
+    #[derive(Default)]
+    struct Actors(Vec<String>);
+
+    impl WriteConditions for Actors {
+        fn condition(&mut self, condition: Condition<'_>, _: bool) -> SqlCondition {
+            let Condition::Actor(id) = condition else {
+                return SqlCondition::unknown();
+            };
+            self.0.push(id.to_owned());
+            SqlCondition::exactly(format!("actor = ?{}", self.0.len()))
+        }
+
+        fn parameters(&self) -> usize {
+            self.0.len()
+        }
+
+        fn remove_parameters(&mut self, number: usize) {
+            self.0.truncate(number);
+        }
+    }
+
+    fn actors(ids: &[String]) -> Query {
+        Query::new().any_of(ids.iter().map(|id| Query::new().actor(id.as_str())))
+    }
+
+    #[test]
+    fn a_group_with_too_many_conditions_leaves_the_others() {
+        let many: Vec<String> = (0..300).map(|number| format!("user-{number}")).collect();
+        let few = ["ann".to_owned(), "bob".to_owned()];
+        for query in [
+            actors(&many).any_of([actors(&few)]),
+            actors(&few).any_of([actors(&many)]),
+        ] {
+            let mut to = Actors::default();
+            let condition = groups_to_sql(query.filter(), &mut to);
+            assert!(!condition.exact);
+            let sql = condition.sql.expect("the condition of the short group");
+            assert!(sql.contains("actor = ?1 OR actor = ?2"), "{sql}");
+            assert_eq!(to.0, few);
+        }
     }
 }

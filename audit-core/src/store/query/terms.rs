@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::notation;
 use super::parser::{self, SeenTerms};
 use super::tokenizer::Term;
 use super::{Query, parse_time};
@@ -22,7 +23,7 @@ use crate::path::{Path, split_at_equals};
 use crate::suggest;
 
 /// The keys, in the order in which a query is printed.
-const KEYS: [&str; 18] = [
+pub(super) const KEYS: [&str; 18] = [
     "model",
     "object",
     "parent",
@@ -92,6 +93,8 @@ impl Query {
     ///   actor, and `NOT (a b)` keeps entries that fail `a` or `b`. `NOT ()` keeps no entry.
     /// - `order:`, `limit:` and `after:` apply to the whole query. They may be anywhere outside of
     ///   parentheses.
+    /// - A condition in the notation of another language, such as `actor=alice` or `actor = alice`, is
+    ///   an error. In double quotes it is a text.
     /// - A term does not begin with `(`, and a `)` in it needs a matching `(`, as in `f(x)`. Other
     ///   values with parentheses are enclosed in double quotes: `text:":)"`.
     /// - Words with only terms between them form one text: `two words`. With `AND` between them
@@ -105,7 +108,7 @@ impl Query {
     ///
     /// # Example: alternatives and a negation
     /// ```
-    /// use audit_core::Query;
+    /// use auditlog::Query;
     ///
     /// let text = "(model:User OR model:Invoice) NOT actor:alice order:newest";
     /// let query = Query::new()
@@ -124,12 +127,12 @@ impl Query {
     ///     "column 12: `model` is given twice, first as `User`; \
     ///      with `OR` between them, one of the two is enough"
     /// );
-    /// # Ok::<(), audit_core::ParseQueryError>(())
+    /// # Ok::<(), auditlog::ParseQueryError>(())
     /// ```
     ///
     /// # Example: `Display` and `parse` round-trip
     /// ```
-    /// use audit_core::Query;
+    /// use auditlog::Query;
     ///
     /// let query = Query::parse("model:User actor:alice changed:email level:>=warning")?;
     /// assert_eq!(query.to_string(), "model:User actor:alice level:>=warning changed:email");
@@ -139,7 +142,7 @@ impl Query {
     ///     error.to_string(),
     ///     "column 12: unknown key `actr`; did you mean `actor`?"
     /// );
-    /// # Ok::<(), audit_core::ParseQueryError>(())
+    /// # Ok::<(), auditlog::ParseQueryError>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, ParseQueryError> {
         Self::parse_at(text, crate::entry::clock::now())
@@ -150,6 +153,17 @@ impl Query {
     ///
     /// # Errors
     /// Returns [`ParseQueryError`] with the column of the error if the text is not a query.
+    ///
+    /// # Example: a fixed clock
+    /// ```
+    /// use auditlog::Query;
+    /// use chrono::{DateTime, Utc};
+    ///
+    /// let now: DateTime<Utc> = "2026-01-31T12:00:00Z".parse()?;
+    /// let query = Query::parse_at("since:2h", now)?;
+    /// assert_eq!(query.filter().since, Some("2026-01-31T10:00:00Z".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "a time in UTC is `Copy`")]
     pub fn parse_at<Z: TimeZone>(text: &str, now: DateTime<Z>) -> Result<Self, ParseQueryError> {
         parser::parse(text, &now)
@@ -207,12 +221,16 @@ impl Query {
             "after" => self.after = Some(parse_value(text).map_err(error)?),
             _ => {
                 let opposite = key.strip_prefix(['-', '!']);
-                let hint = match suggest::nearest(key, KEYS) {
+                let near = suggest::nearest(key, KEYS).or_else(|| notation::key_for(key));
+                let hint = match near {
                     _ if opposite.is_some_and(|key| KEYS.contains(&key)) => {
                         format!("the opposite of a term is `NOT {}:...`", &key[1..])
                     }
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("expected one of {}", KEYS.join(", ")),
+                    None => format!(
+                        "expected one of {}; to search for the text, use double quotes",
+                        KEYS.join(", ")
+                    ),
                 };
                 return Err(ParseQueryError {
                     column: key_column,
@@ -317,7 +335,18 @@ fn time<Z: TimeZone>(text: &str, now: &DateTime<Z>) -> Result<DateTime<Utc>, Str
     parse_time(text, now).map_err(|error| error.to_string())
 }
 
-/// The error of parsing a text that is not a query.
+/// The error of parsing a text that is not a query: the column, a message and usually a hint.
+///
+/// # Example: underline the error
+/// ```
+/// use auditlog::Query;
+///
+/// let text = "model:User since:yestreday";
+/// let error = Query::parse(text).unwrap_err();
+/// assert_eq!(error.column(), 18);
+/// let marked = format!("{text}\n{:>1$}", "^", error.column());
+/// assert!(marked.ends_with("\n                 ^"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseQueryError {
     column: usize,

@@ -1,8 +1,10 @@
 //! Parses the times of queries, such as `2h` or `yesterday`.
 
-use std::fmt;
+use std::time::SystemTime;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+
+use crate::error::ParseTimeError;
 
 /// The formats of a date with a time of day and without an offset.
 const LOCAL_FORMS: [&str; 4] = [
@@ -23,7 +25,7 @@ const LOCAL_FORMS: [&str; 4] = [
 ///
 /// # Example: the start of a day in another time zone
 /// ```
-/// use audit_core::parse_time;
+/// use auditlog::parse_time;
 /// use chrono::DateTime;
 ///
 /// let now = DateTime::parse_from_rfc3339("2026-01-31T00:30:00+02:00")?;
@@ -54,9 +56,7 @@ pub fn parse_time<Z: TimeZone>(
         })
         .or_else(|| utc.checked_sub_signed(duration(text)?))
         .map(crate::entry::to_micros)
-        .ok_or_else(|| ParseTimeError {
-            text: text.to_owned(),
-        })
+        .ok_or_else(|| ParseTimeError::new(text))
 }
 
 /// Returns the instant of a local time: the earlier one of two, or the first one after a gap.
@@ -90,20 +90,62 @@ fn duration(text: &str) -> Option<TimeDelta> {
     (!text.is_empty()).then_some(total)
 }
 
-/// The error of parsing a text that is not a time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParseTimeError {
-    text: String,
+/// A time in a condition of a query, as in [`Query::since`](crate::Query::since): a `DateTime` of any
+/// zone, a [`SystemTime`], or a text that [`parse_time`] accepts.
+///
+/// A text such as `2h` or `yesterday` is relative to the system's clock, in UTC. For days in another
+/// time zone call [`parse_time`].
+///
+/// # Example: the entries of the last two hours
+/// ```
+/// use auditlog::Query;
+///
+/// let recent = Query::new().since("2h");
+/// assert!(recent.filter().since.is_some());
+///
+/// let query = Query::new().since("2 hours");
+/// let error = query.check().unwrap_err().to_string();
+/// assert!(error.starts_with("the query is invalid: `2 hours` is not a time; expected one such as 2h"));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a time of a query",
+    note = "give a `chrono::DateTime`, a `SystemTime`, or a text such as \"2h\" or \"2026-01-31\", \
+            which `auditlog::parse_time` reads"
+)]
+pub trait QueryTime {
+    /// Returns the instant.
+    ///
+    /// # Errors
+    /// Returns [`ParseTimeError`] if a text is not a time.
+    fn into_time(self) -> Result<DateTime<Utc>, ParseTimeError>;
 }
 
-impl fmt::Display for ParseTimeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not a time; expected one such as 2h, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z",
-            self.text.escape_debug()
-        )
+impl<Z: TimeZone> QueryTime for DateTime<Z> {
+    fn into_time(self) -> Result<DateTime<Utc>, ParseTimeError> {
+        Ok(self.with_timezone(&Utc))
     }
 }
 
-impl std::error::Error for ParseTimeError {}
+impl QueryTime for SystemTime {
+    fn into_time(self) -> Result<DateTime<Utc>, ParseTimeError> {
+        Ok(self.into())
+    }
+}
+
+impl QueryTime for &str {
+    fn into_time(self) -> Result<DateTime<Utc>, ParseTimeError> {
+        parse_time(self, &crate::entry::clock::now())
+    }
+}
+
+impl QueryTime for String {
+    fn into_time(self) -> Result<DateTime<Utc>, ParseTimeError> {
+        self.as_str().into_time()
+    }
+}
+
+impl QueryTime for &String {
+    fn into_time(self) -> Result<DateTime<Utc>, ParseTimeError> {
+        self.as_str().into_time()
+    }
+}

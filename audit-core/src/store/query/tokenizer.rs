@@ -1,8 +1,12 @@
-//! Splits the text of a query into tokens.
+//! Splits the text of a query into tokens: parentheses, operators and terms, each with its column.
+//!
+//! The first colon outside quotes ends the key of a term. A parenthesis inside a term, as in `f(x)`, is part
+//! of it; a closing one without an opening one in the term ends a group.
 
 use std::iter::{Enumerate, Peekable};
 use std::str::Chars;
 
+use super::notation;
 use super::terms::ParseQueryError;
 
 /// A token and its column, from 1.
@@ -27,6 +31,8 @@ pub(super) const QUOTE_PARENTHESES: &str = "to search for parentheses, use doubl
 pub(super) struct Term {
     pub(super) key: Option<(String, usize)>,
     pub(super) value: String,
+    /// Whether a part of the term is in double quotes.
+    pub(super) is_quoted: bool,
     /// The column of the value, from 1.
     pub(super) column: usize,
 }
@@ -58,6 +64,11 @@ pub(super) fn tokenize(text: &str) -> Result<Vec<Token>, ParseQueryError> {
             }
             _ => term(&mut chars, column, open > 0)?,
         };
+        if let (Some(Kind::Term(before)), Kind::Term(term)) =
+            (tokens.last().map(|token: &Token| &token.kind), &kind)
+        {
+            notation::check_pair(before, term)?;
+        }
         tokens.push(Token { kind, column });
     }
     Ok(tokens)
@@ -68,31 +79,40 @@ fn term(chars: &mut Rest<'_>, column: usize, in_group: bool) -> Result<Kind, Par
     let mut term = Term {
         key: None,
         value: String::new(),
+        is_quoted: false,
         column,
     };
-    let mut bare = true;
     // The number of open parentheses inside the term, as in `f(x)`.
     let mut own = 0_usize;
     while let Some(&(at, c)) = chars.peek() {
         match c {
             c if c.is_whitespace() => break,
             '"' => {
-                bare = false;
+                if term.key.is_none() && !term.is_quoted {
+                    notation::check_word(&term.value, column)?;
+                }
+                term.is_quoted = true;
                 quoted_part(chars, at, &mut term.value)?;
                 continue;
             }
             // The first colon ends the key, unless a part before it was quoted.
-            ':' if bare && term.key.is_none() => {
+            ':' if !term.is_quoted && term.key.is_none() => {
+                if term.value.is_empty() {
+                    return Err(lacks_key(column));
+                }
+                notation::check_word(&term.value, column)?;
                 chars.next();
                 term.key = Some((std::mem::take(&mut term.value), term.column));
                 term.column = at + 2;
                 continue;
             }
             '(' => {
-                if bare && term.key.is_none() && operator(&term.value).is_some() {
+                if !term.is_quoted && term.key.is_none() && operator(&term.value).is_some() {
                     break;
                 }
-                if let (Some((key, _)), true, true) = (&term.key, bare, term.value.is_empty()) {
+                if let (Some((key, _)), true, true) =
+                    (&term.key, !term.is_quoted, term.value.is_empty())
+                {
                     return Err(group_as_value(key, term.column));
                 }
                 own += 1;
@@ -105,14 +125,18 @@ fn term(chars: &mut Rest<'_>, column: usize, in_group: bool) -> Result<Kind, Par
         chars.next();
         term.value.push(c);
     }
-    if !bare {
+    if term.is_quoted {
         return Ok(Kind::Term(term));
     }
     match &term.key {
-        None => Ok(operator(&term.value).unwrap_or(Kind::Term(term))),
+        None => {
+            notation::check_word(&term.value, column)?;
+            Ok(operator(&term.value).unwrap_or(Kind::Term(term)))
+        }
         Some((key, _)) if term.value.is_empty() => {
             let message = format!("`{}` lacks a value", key.escape_debug());
-            Err(ParseQueryError::at(term.column, message))
+            Err(ParseQueryError::at(term.column, message)
+                .hint("write it directly after the colon, without a space"))
         }
         Some(_) => Ok(Kind::Term(term)),
     }
@@ -126,6 +150,12 @@ fn operator(word: &str) -> Option<Kind> {
         "NOT" => Some(Kind::Not),
         _ => None,
     }
+}
+
+fn lacks_key(column: usize) -> ParseQueryError {
+    ParseQueryError::at(column, "a key is missing before the colon".to_owned()).hint(
+        "write a condition without spaces, as in `actor:alice`, or use double quotes to search for the text",
+    )
 }
 
 fn unmatched(column: usize) -> ParseQueryError {

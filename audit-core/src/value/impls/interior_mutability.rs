@@ -1,7 +1,11 @@
 //! Types with interior mutability, recorded as their content at that moment.
 //!
-//! All implementations for standard types whose value may change while an `Rc` or `Arc` shares it
-//! are in this file.
+//! All implementations for standard types whose value may change while an `Rc` or `Arc` shares it are in this
+//! file.
+//!
+//! A lock is taken without blocking for longer than 100 ms. A value whose lock is held by another thread for
+//! longer, or by the thread that records, is an error of the draft, not a deadlock: recording while a guard
+//! is alive is an easy mistake to make. A poisoned lock is an error, too.
 
 use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::ops::Deref;

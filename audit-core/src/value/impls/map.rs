@@ -1,4 +1,8 @@
 //! Maps, compared key by key regardless of order.
+//!
+//! A key is recorded as the text of its value. Two keys of one map with equal texts are an error, since one
+//! of the entries would be dropped. Masked keys have equal texts by design: their entries are numbered
+//! (`***`, `*** (2)`) in the order of their values, so that equal maps have equal snapshots.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};

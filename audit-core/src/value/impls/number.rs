@@ -1,4 +1,9 @@
 //! Numbers, booleans, and wrappers of numbers.
+//!
+//! An integer whose magnitude exceeds 2^53 is a string, since many JSON readers keep numbers as doubles (RFC
+//! 8259, section 6). A float is a JSON number with the shortest digits that name it; NaN and the infinities,
+//! which JSON lacks, are the strings `NaN`, `Infinity` and `-Infinity`. NaN equals NaN, so that it is not a change in
+//! every update; 0.0 equals -0.0.
 
 use std::cmp::Reverse;
 use std::fmt::Display;

@@ -1,7 +1,11 @@
 //! A serde serializer that produces recorded values.
 //!
-//! `serde_json::to_value` rejects 128-bit integers, turns NaN into null, and overflows the stack
-//! on a value that nests without end.
+//! It records what `#[audit(serde)]` asks for, with the rules of this crate: large integers are strings, NaN
+//! is kept, keys of maps are the texts of scalars, and a value that nests without end is an error.
+//! `serde_json::to_value` rejects 128-bit integers, turns NaN into null, and overflows the stack on such a
+//! value.
+//!
+//! The message of a type's own error is dropped, since it may quote the value.
 
 use std::fmt;
 

@@ -1,4 +1,10 @@
 //! Sets, compared by membership.
+//!
+//! A set is recorded as an array in the total order of JSON values, and the path of a change is the text of
+//! the member: `roles['admin']`. The index of the member in the sorted array is in [`Change::at`], so that
+//! the change can be applied to a snapshot and be converted to a JSON Patch.
+//!
+//! [`Change::at`]: crate::Change::at
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -241,7 +247,7 @@ impl<L: ListLike + ?Sized> AuditValue for AsSet<'_, L> {
     }
 }
 
-/// Whether a set has a member that is the same to the trail, which may compare more than `Eq`.
+/// Expands to whether a set has a member that the trail treats as equal, which may compare more than `Eq`.
 macro_rules! has {
     ($set:expr, $member:expr) => {
         $set.get($member).is_some_and(|found| found.same($member))

@@ -1,4 +1,7 @@
 //! Times and durations of `std` and `chrono`, compared as instants.
+//!
+//! A time is recorded in UTC as RFC 3339 with as many digits as it needs. The zone is a form of display, not
+//! a part of the value: the same instant in another zone is not a change.
 
 use std::ops::{Range, RangeInclusive};
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,8 @@
-//! Snapshots: values as JSON, with secrets masked.
+//! Records values as JSON, with secrets in masked form.
+//!
+//! A [`Snapshot`] is the context that [`AuditValue::snapshot`] gets: the depth, the keys for hashed fields,
+//! and the rules of registered models. Redaction happens while the value is recorded, so no clear text of a
+//! secret exists in a result that could be logged or stored.
 
 mod fields;
 
@@ -24,11 +28,31 @@ use crate::mask::HIDDEN;
 /// maximum size can hold.
 const MAX_PARTS: usize = 1 << 20;
 
-/// Returns a value as JSON, with every secret in its masked form and skipped fields left out.
+/// Returns a value as JSON, with every secret in its masked form and without skipped fields.
+///
+/// A pure function: it reads neither the registry nor the context. States of a
+/// [`History`](crate::History) have the same form.
 ///
 /// # Panics
 /// Panics if the value nests deeper than [`MAX_DEPTH`] or a field marked `#[audit(serde)]` fails to
 /// serialize. [`try_snapshot`] returns an error instead.
+///
+/// # Example: a masked field and a skipped one
+/// ```
+/// use auditlog::Auditable;
+///
+/// #[derive(Auditable)]
+/// struct User {
+///     id: u32,
+///     #[audit(mask = "last4")]
+///     phone: String,
+///     #[audit(skip)]
+///     password_hash: String,
+/// }
+///
+/// let user = User { id: 1, phone: "+15551234567".into(), password_hash: "$2b$..".into() };
+/// assert_eq!(auditlog::snapshot(&user), serde_json::json!({"id": 1, "phone": "****4567"}));
+/// ```
 pub fn snapshot<T: AuditValue + ?Sized>(value: &T) -> Value {
     match try_snapshot(value) {
         Ok(value) => value,
@@ -221,6 +245,29 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Reports that the value cannot be represented. The draft or `try_snapshot` then fails.
+    ///
+    /// # Example: a value without a JSON form
+    /// ```
+    /// use auditlog::{AuditValue, Snapshot, ValueError};
+    ///
+    /// struct Handle(Option<u32>);
+    ///
+    /// impl AuditValue for Handle {
+    ///     fn same(&self, other: &Self) -> bool {
+    ///         self.0 == other.0
+    ///     }
+    ///     fn snapshot(&self, cx: &mut Snapshot<'_>) -> serde_json::Value {
+    ///         match self.0 {
+    ///             Some(number) => number.into(),
+    ///             None => cx.fail("the handle is closed"),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(auditlog::try_snapshot(&Handle(Some(3))), Ok(3.into()));
+    /// let error = auditlog::try_snapshot(&Handle(None)).unwrap_err();
+    /// assert!(matches!(error, ValueError::Unrepresentable { .. }));
+    /// ```
     pub fn fail(&mut self, message: impl Into<String>) -> Value {
         self.env.fail(ValueError::Unrepresentable {
             message: message.into(),

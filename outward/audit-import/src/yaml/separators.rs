@@ -195,7 +195,7 @@ fn width(text: &str) -> usize {
     text.len() - text.trim_start_matches(' ').len()
 }
 
-/// Whether a scalar begins after the text before it on its line, and not a part of one.
+/// Returns whether a scalar begins after the text before it on its line, and not a part of a scalar.
 fn begins_scalar(before: &str) -> bool {
     let trimmed = before.trim_end_matches(' ');
     let word = trimmed.rsplit(' ').next().unwrap_or_default();

@@ -21,7 +21,7 @@ enum Cause {
     Misdated,
 }
 
-/// How many breaks of each cause the known files have.
+/// The number of breaks of each cause in the known files.
 const KNOWN: &[(&str, &[(Cause, usize)])] = &[
     ("audited-json-public", &[(Cause::PastTheLibrary, 2)]),
     ("audited-yaml-public", &[(Cause::PastTheLibrary, 1)]),

@@ -110,7 +110,7 @@ fn before<'o>(reported: &Value, oracle: &'o Oracle) -> Option<&'o Value> {
     })
 }
 
-/// Whether the version before was a deletion.
+/// Returns whether the version before was a deletion.
 fn deleted_before(reported: &Value, oracle: &Oracle) -> bool {
     let previous = &reported["extra"]["previous_transaction_id"];
     oracle.entries().iter().any(|known| {

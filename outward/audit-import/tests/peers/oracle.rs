@@ -45,7 +45,7 @@ impl Oracle {
         &self.about("models")[model]
     }
 
-    /// Whether a list of names about a model, such as `skipped`, has this one.
+    /// Returns whether a list of names about a model, such as `skipped`, has this name.
     pub(crate) fn lists(&self, model: &str, list: &str, name: &str) -> bool {
         has(&self.model(model)[list], name)
     }
@@ -55,7 +55,7 @@ impl Oracle {
         self.model(model)["fields"][field].as_str().unwrap_or("")
     }
 
-    /// Whether the audit rows do not explain a live value, as the oracle says.
+    /// Returns whether, by the oracle, the audit rows do not explain a live value.
     pub(crate) fn not_audited(&self, model: &str, pk: &str, field: &str) -> bool {
         let listed = self.about("not_audited").as_array();
         listed.into_iter().flatten().any(|known| {

@@ -261,7 +261,7 @@ impl Trail<'_> {
         Ok(())
     }
 
-    /// Whether a field's last recorded value is not to be compared with the live one.
+    /// Returns whether a field's last recorded value is not comparable with the live one.
     fn not_live(&self, model: &str, field: &str, read: &Value) -> bool {
         let listed = |list| self.oracle.lists(model, list, field);
         let masked = &self.oracle.about("masked")[model];

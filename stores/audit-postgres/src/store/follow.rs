@@ -5,29 +5,28 @@ use audit_core::{Batch, Follow, Position, StoreError};
 use super::PostgresStore;
 use crate::follow;
 
-/// Follows the numbers of transactions, which each gets when it first writes something; within a
-/// transaction the order is that of time and id.
+/// Returns entries in the order of transactions, which the server numbers at their first write; within a
+/// transaction, in the order of time and id.
 ///
-/// An entry is returned when every transaction of the server that began to write before its own is
-/// over, in whatever database: one that stays open holds back what later ones have committed.
-/// Entries that are rolled back are never returned.
+/// An entry is returned once all transactions of the server that began to write before its own have
+/// ended, in any database. A transaction that stays open delays the entries of later ones. Entries that
+/// are rolled back are never returned.
 ///
-/// A position is one of a trail's table. It remains valid on a server that replicates this one, and
-/// after an upgrade by `pg_upgrade`. Restoring a dump makes another table, in which it is an error:
-/// followers start again from [`Position::START`]. After a server was reset to an earlier state, a
+/// A position belongs to the table of a trail. It remains valid on a server that replicates this one, and
+/// after an upgrade by `pg_upgrade`. Restoring a dump creates another table, for which the position is an
+/// error: followers start again from [`Position::START`]. After a server was reset to an earlier state, a
 /// position is an error until the server has numbered as many transactions again, and not detected
 /// later: restart followers when you restore a server. A server that replicates another one returns
 /// nothing for positions that it has not reached.
 ///
-/// **After a restore** entries have the numbers of the server that wrote them. The first call of
-/// a store whose role owns the tables raises the numbers of this server above those, and returns
-/// everything from [`Position::START`]. Until such a store was asked, other roles get entries with
-/// numbers that this server has not reached when it reaches them.
+/// **After a restore** entries have the numbers of the server that wrote them. The first call of a store
+/// whose role owns the tables raises the numbers of this server above those, and returns everything from
+/// [`Position::START`]. Until then, a store of another role returns restored entries only when this server
+/// has reached their numbers.
 ///
-/// # Example: what was written since
+/// # Example: the entries after a position
 /// ```
-/// use audit_core::{Follow, LogEntry, Position, Store};
-/// use audit_postgres::PostgresStore;
+/// use auditlog::{Follow, LogEntry, Position, PostgresStore, Store};
 ///
 /// # let Some(server) = audit_testbed::PostgresServer::find() else { return Ok(()) };
 /// # let name = format!("audit_doc_follow_{}", std::process::id());
@@ -68,7 +67,7 @@ impl PostgresStore {
     /// Returns the position as [`Follow::position`] does, without blocking.
     ///
     /// # Errors
-    /// As [`Follow::position`].
+    /// Returns the errors of [`Follow::position`].
     pub async fn position_async(&self) -> Result<Position, StoreError> {
         self.with(follow::position).await
     }
@@ -76,7 +75,7 @@ impl PostgresStore {
     /// Returns entries as [`Follow::committed_after`] does, without blocking.
     ///
     /// # Errors
-    /// As [`Follow::committed_after`].
+    /// Returns the errors of [`Follow::committed_after`].
     pub async fn committed_after_async(
         &self,
         at: &Position,

@@ -2,6 +2,7 @@
 
 use audit_core::{LogEntry, Query, Store, StoreError};
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::PostgresStore;
 use crate::background::{self, AbortOnDrop};
@@ -26,7 +27,7 @@ impl PostgresStore {
     /// of other months go to `audit_entry_rest`.
     ///
     /// # Errors
-    /// As [`append`](Store::append). Completed steps are kept; calling it again with all of the
+    /// Returns the errors of [`append`](Store::append). Completed steps are kept; calling it again with all of the
     /// entries resumes. The iterator is one step ahead of the server when an error is returned.
     pub fn import(&self, entries: impl IntoIterator<Item = LogEntry>) -> Result<u64, StoreError> {
         if self.shared.read_only {
@@ -80,7 +81,7 @@ impl PostgresStore {
     /// it; a step is atomic.
     ///
     /// # Errors
-    /// As [`purge`](Store::purge).
+    /// Returns the errors of [`purge`](Store::purge).
     pub async fn purge_async(&self, query: &Query) -> Result<u64, StoreError> {
         if self.shared.read_only {
             return Err(self.read_only());
@@ -93,6 +94,21 @@ impl PostgresStore {
         .await
     }
 
+    /// Removes entries as [`purge_exact`](audit_core::TrailStore::purge_exact) does, without blocking.
+    ///
+    /// # Errors
+    /// Returns the errors of [`TrailStore::purge_exact`](audit_core::TrailStore::purge_exact).
+    pub async fn purge_exact_async(&self, entries: &[(Uuid, [u8; 32])]) -> Result<u64, StoreError> {
+        if self.shared.read_only {
+            return Err(self.read_only());
+        }
+        let entries = entries.to_vec();
+        self.with(|connections, schema| async move {
+            retention::purge_exact(&connections, &schema, &entries).await
+        })
+        .await
+    }
+
     /// Creates the partitions of this month and of the next `months_ahead` months, and returns the
     /// number of partitions that were missing.
     ///
@@ -101,7 +117,7 @@ impl PostgresStore {
     /// While a month has no partition its entries are kept in `audit_entry_rest`.
     ///
     /// # Errors
-    /// If the server cannot make them. A role that does not own the tables makes none.
+    /// Returns an error if the server cannot make them. A role that does not own the tables makes none.
     pub fn maintain(&self, months_ahead: u8) -> Result<u32, StoreError> {
         background::wait(self.with(move |connections, schema| async move {
             retention::maintain(&connections, &schema, months_ahead).await
@@ -117,7 +133,7 @@ impl PostgresStore {
     /// builds, others return 0.
     ///
     /// # Errors
-    /// If the server cannot build them. A role that does not own the tables builds none.
+    /// Returns an error if the server cannot build them. A role that does not own the tables builds none.
     pub fn build_indexes(&self) -> Result<u32, StoreError> {
         background::wait(
             self.with(
@@ -132,16 +148,15 @@ impl PostgresStore {
     /// The checksum finds damage, not tampering: a user who can change the bytes can change it.
     ///
     /// # Errors
-    /// If the entries cannot be read. What is wrong with them is in the [`Check`].
+    /// Returns an error if the entries cannot be read. The [`Check`] has the mismatches.
     pub fn check(&self) -> Result<Check, StoreError> {
         self.block_on(async |store| store.with(check::check).await)
     }
 
-    /// Finds what was written to tables with [`Triggers`](crate::Triggers) without an entry of
-    /// the program.
+    /// Finds writes to tables with [`Triggers`](crate::Triggers) that have no entry of the program.
     ///
     /// # Errors
-    /// [`StoreError::Unsupported`] if no triggers were installed, and if the role may not read
+    /// Returns [`StoreError::Unsupported`] if no triggers were installed, and if the role may not read
     /// `audit_touched` or the entries.
     pub fn reconcile(&self, options: Reconcile) -> Result<Reconciliation, StoreError> {
         background::wait(self.with(move |connections, schema| async move {
@@ -149,11 +164,11 @@ impl PostgresStore {
         }))
     }
 
-    /// Removes what triggers noted in `audit_touched` before a time, and returns how many
-    /// notes that were. Entries stay.
+    /// Removes the notes of triggers in `audit_touched` from before a time, and returns their number.
+    /// Entries stay.
     ///
     /// # Errors
-    /// As [`reconcile`](Self::reconcile), and if the role may not remove notes.
+    /// Returns the errors of [`reconcile`](Self::reconcile), and an error if the role may not remove notes.
     pub fn forget_touched(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
         background::wait(self.with(move |connections, schema| async move {
             reconcile::forget(&connections, &schema, before).await

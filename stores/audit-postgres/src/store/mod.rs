@@ -11,7 +11,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use audit_core::{AsyncStore, LogEntry, ObjectRef, Page, Query, Store, StoreError, StoreFuture};
+use audit_core::backend::output_failed;
+use audit_core::{
+    AsyncStore, LogEntry, ObjectRef, Page, Query, Store, StoreError, StoreFuture, TrailStore,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Tolerance;
@@ -23,35 +26,33 @@ use crate::options::PostgresOptions;
 use crate::schema::Schema;
 use crate::writer::{Batch, DuplicateHint, Job, rows};
 
-/// How many batches of lines an export reads ahead of the caller.
+/// The number of batches of lines that an export reads ahead of the caller.
 const EXPORTS: usize = 2;
 
 /// Keeps the trail in a PostgreSQL database, version 13 or later.
 ///
-/// **Durable when `Ok`:** the server has committed when [`append`](Store::append) returns. It
-/// survives what a commit of the server survives, by its `synchronous_commit`, `fsync` and
-/// replication.
+/// **Durability:** the server has committed the entries when [`append`](Store::append) returns `Ok`. They
+/// are as durable as any commit of the server, by its `synchronous_commit`, `fsync` and replication.
 ///
-/// **When `append` fails** nothing of the call is kept, with one exception: if the connection
-/// is lost during the commit and cannot be had again in time ([`StoreError::Unconfirmed`]), the
-/// entries may be there. To append them again is right in either case.
+/// **Errors of `append`:** nothing of the call is stored, with one exception: if the connection is lost
+/// during the commit and cannot be opened again in time ([`StoreError::Unconfirmed`]), the entries may be
+/// stored. Appending them again is safe in either case.
 ///
-/// **Retries:** after a deadlock, a serialization failure or a lost connection a call tries
-/// again until [`retry_timeout`](PostgresOptions::retry_timeout). No entry is stored twice:
-/// the server recognizes it by its id.
+/// **Retries:** after a deadlock, a serialization failure or a lost connection a call tries again until
+/// [`retry_timeout`](PostgresOptions::retry_timeout). No entry is stored twice: the server recognizes it
+/// by its id.
 ///
-/// **Size:** an entry whose canonical form, with its changes and the names of their fields beside
-/// it, takes more than 1,000,000,000 bytes is [`StoreError::Invalid`]: the server would end the
-/// session.
+/// **Size:** an entry whose canonical form and changes take more than 1,000,000,000 bytes together is
+/// [`StoreError::Invalid`]: the server would end the session.
 ///
-/// **Concurrency:** threads and tasks that append at the same moment share one statement.
-/// Any number of processes may write to and read from one database. A clone is the same
-/// store. A process that forked must connect anew.
+/// **Concurrency:** threads and tasks that append at the same moment share one statement. Any number of
+/// processes may write to one database and read it. A clone is the same store. A process that forked must
+/// connect again.
 ///
-/// **Async:** the store has two threads of its own: one writes, one reads for futures. The
-/// methods of [`Store`] block the thread that calls them, and may do so inside any runtime; those that end in `_async` are for any
+/// **Async:** the store has two threads of its own: one writes, the other reads for futures. The methods
+/// of [`Store`] block the calling thread, inside any runtime too; those that end in `_async` are for any
 /// runtime. A dropped future of [`append_async`](Self::append_async) has stored all of its entries or
-/// none, never a part.
+/// none.
 ///
 /// # Example: see the [crate's documentation](crate)
 #[derive(Clone)]
@@ -75,7 +76,7 @@ struct Shared {
 }
 
 impl PostgresStore {
-    /// Connects to a server, and makes the trail's tables if they do not exist.
+    /// Connects to a server, and creates the trail's tables if they do not exist.
     ///
     /// `url` is a `postgres://` URL or a text of `key=value` pairs.
     ///
@@ -86,17 +87,16 @@ impl PostgresStore {
     /// checked. `sslrootcert` names the file with the authorities, as
     /// [`PostgresOptions::root_certificates`] does.
     ///
-    /// **Other parameters.** Those of libpq that the store cannot follow, and those of other
-    /// programs, such as `sslcert`, `schema` or `pgbouncer`, are an error that names the parameter
-    /// and the setting to use instead.
+    /// **Other parameters.** A parameter that the store does not support, such as `sslcert`, `schema` or
+    /// `pgbouncer`, is an error that names the parameter and the setting to use instead.
     ///
     /// # Errors
-    /// - [`StoreError::Io`]: the server cannot be reached.
-    /// - [`StoreError::Foreign`]: tables of another program have the trail's names.
-    /// - [`StoreError::NewerSchema`]: a later version of this library made the tables.
-    /// - [`StoreError::Unsupported`]: the database's encoding is not UTF-8, the schema's name is
+    /// - Returns [`StoreError::Io`] if the server cannot be reached.
+    /// - Returns [`StoreError::Foreign`] if tables of another program have the trail's names.
+    /// - Returns [`StoreError::NewerSchema`] if a later version of this library made the tables.
+    /// - Returns [`StoreError::Unsupported`] if the database's encoding is not UTF-8, the schema's name is
     ///   invalid, or the schema is unset and no schema of the search path exists.
-    /// - [`StoreError::Backend`]: the settings are invalid, the server refuses them, or a pooler in
+    /// - Returns [`StoreError::Backend`] if the settings are invalid, the server refuses them, or a pooler in
     ///   between pools by transaction.
     pub fn connect(url: &str) -> Result<Self, StoreError> {
         PostgresOptions::new().connect(url)
@@ -105,7 +105,7 @@ impl PostgresStore {
     /// Connects as [`connect`](Self::connect) does, from any async runtime or none.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect).
+    /// Returns the errors of [`connect`](Self::connect).
     pub async fn connect_async(url: &str) -> Result<Self, StoreError> {
         PostgresOptions::new().connect_async(url).await
     }
@@ -130,7 +130,7 @@ impl PostgresStore {
     /// Waits while the queue is full. Queued entries are written even if the future is dropped.
     ///
     /// # Errors
-    /// As [`append`](Store::append).
+    /// Returns the errors of [`append`](Store::append).
     pub async fn append_async(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
         if self.shared.read_only {
             return Err(self.read_only());
@@ -154,7 +154,7 @@ impl PostgresStore {
     /// Waits until every batch queued before is written or has failed.
     ///
     /// # Errors
-    /// [`StoreError::Closed`] after [`close`](Self::close).
+    /// Returns [`StoreError::Closed`] after [`close`](Self::close).
     pub async fn flush_async(&self) -> Result<(), StoreError> {
         self.shared.enqueue(Job::Barrier).await
     }
@@ -176,7 +176,7 @@ impl PostgresStore {
     /// Closes the store as [`close`](Self::close) does, without blocking.
     ///
     /// # Errors
-    /// As [`close`](Self::close).
+    /// Returns the errors of [`close`](Self::close).
     pub async fn close_async(self) -> Result<(), StoreError> {
         self.shared.local.close();
         self.shared.enqueue(Job::Close).await
@@ -197,7 +197,7 @@ impl PostgresStore {
         &self.shared.connections.tolerance
     }
 
-    /// Waits for an answer on this thread, which drives a connection of its own if one is free.
+    /// Waits for a result on this thread, which drives a connection of its own if one is free.
     fn block_on<T>(
         &self,
         ask: impl AsyncFnOnce(&Self) -> Result<T, StoreError>,
@@ -276,7 +276,7 @@ impl Shared {
         }
         answer.await.map_err(|_| {
             let location = &*self.connections.location;
-            StoreError::backend(location, "the thread that writes panicked").unconfirmed(location)
+            StoreError::backend(location, "the writer thread panicked").unconfirmed(location)
         })
     }
 }
@@ -339,10 +339,7 @@ impl Store for PostgresStore {
         let mut count = 0;
         while let Some(bodies) = background::wait(lines.recv()) {
             for body in &bodies {
-                line(body).map_err(|error| StoreError::Io {
-                    location: "the output".to_owned(),
-                    source: Arc::new(error),
-                })?;
+                line(body).map_err(output_failed)?;
                 count += 1;
             }
         }
@@ -374,6 +371,15 @@ impl Store for PostgresStore {
 
     fn as_async(&self) -> Option<&dyn AsyncStore> {
         Some(self)
+    }
+
+    fn as_trail(&self) -> Option<&dyn TrailStore> {
+        Some(self)
+    }
+
+    fn description(&self) -> String {
+        let location = self.location();
+        format!("PostgreSQL, {location}; entries are as durable as a commit of the server")
     }
 }
 

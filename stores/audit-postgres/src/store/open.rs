@@ -29,7 +29,7 @@ impl PostgresStore {
         mut options: PostgresOptions,
     ) -> Result<Self, StoreError> {
         // Stores that are opened with the same settings report their damaged rows separately.
-        options.tolerance = Tolerance::new(options.tolerance.passes_over());
+        options.tolerance = Tolerance::new(options.tolerance.skips_damaged());
         let (writing, life) = Background::start("audit-postgres")?;
         let (reading, reads) = Background::start("audit-pg-reads")?;
         let location = options::location(&config);
@@ -137,14 +137,15 @@ async fn prepare(
         Found::Nothing => {
             return Err(StoreError::Foreign {
                 location,
-                found: "a schema without a trail".to_owned(),
+                found: "a schema without a trail; connect once with `migrate(true)` to create it"
+                    .to_owned(),
             });
         }
     }
     if options.migrate {
         // Not fatal: `audit_entry_rest` takes the entries.
         if let Err(error) = retention::maintain(&connections, &schema, options.months_ahead).await {
-            log::warn!("partitions could not be made: {error}");
+            log::warn!("partitions of coming months could not be created: {error}");
         }
     }
     Ok((connections, schema))
@@ -186,7 +187,7 @@ async fn maintenance(connections: Connections, schema: Schema, options: Postgres
         } else {
             goes_on(
                 retention::lift_fences(&connections, &schema).await,
-                "a month may be closed to its entries",
+                retention::CLOSED_MONTH,
             )
         };
         if !is_open {
@@ -195,7 +196,10 @@ async fn maintenance(connections: Connections, schema: Schema, options: Postgres
         tokio::time::sleep(MAINTENANCE).await;
         if options.migrate {
             let made = retention::maintain(&connections, &schema, options.months_ahead).await;
-            if !goes_on(made.map(|_| ()), "partitions could not be made") {
+            if !goes_on(
+                made.map(|_| ()),
+                "partitions of coming months could not be created",
+            ) {
                 return;
             }
         }

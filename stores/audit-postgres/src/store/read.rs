@@ -13,7 +13,7 @@ impl PostgresStore {
     /// Finds entries as [`find`](audit_core::Store::find) does, without blocking.
     ///
     /// # Errors
-    /// As [`find`](audit_core::Store::find).
+    /// Returns the errors of [`find`](audit_core::Store::find).
     pub async fn find_async(&self, query: &Query) -> Result<Page, StoreError> {
         query.check()?;
         let asked = query.clone();
@@ -26,7 +26,7 @@ impl PostgresStore {
     /// Counts entries as [`count`](audit_core::Store::count) does, without blocking.
     ///
     /// # Errors
-    /// As [`count`](audit_core::Store::count).
+    /// Returns the errors of [`count`](audit_core::Store::count).
     pub async fn count_async(&self, query: &Query) -> Result<u64, StoreError> {
         query.check()?;
         let query = query.clone();
@@ -37,7 +37,7 @@ impl PostgresStore {
     /// Finds entries by object as [`objects`](audit_core::Store::objects) does, without blocking.
     ///
     /// # Errors
-    /// As [`objects`](audit_core::Store::objects).
+    /// Returns the errors of [`objects`](audit_core::Store::objects).
     pub async fn objects_async(
         &self,
         query: &Query,
@@ -52,7 +52,7 @@ impl PostgresStore {
     /// Finds entries as [`with_id_prefix`](audit_core::TrailStore::with_id_prefix) does, without blocking.
     ///
     /// # Errors
-    /// As [`with_id_prefix`](audit_core::TrailStore::with_id_prefix).
+    /// Returns the errors of [`with_id_prefix`](audit_core::TrailStore::with_id_prefix).
     pub async fn with_id_prefix_async(
         &self,
         prefix: &str,
@@ -67,7 +67,7 @@ impl PostgresStore {
     /// Finds entries as [`with_id_suffix`](audit_core::TrailStore::with_id_suffix) does, without blocking.
     ///
     /// # Errors
-    /// As [`with_id_suffix`](audit_core::TrailStore::with_id_suffix).
+    /// Returns the errors of [`with_id_suffix`](audit_core::TrailStore::with_id_suffix).
     pub async fn with_id_suffix_async(
         &self,
         suffix: &str,
@@ -82,7 +82,7 @@ impl PostgresStore {
     /// Finds entries as [`by_ids`](audit_core::TrailStore::by_ids) does, without blocking.
     ///
     /// # Errors
-    /// As [`by_ids`](audit_core::TrailStore::by_ids).
+    /// Returns the errors of [`by_ids`](audit_core::TrailStore::by_ids).
     pub async fn by_ids_async(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
         let wanted = ids.to_vec();
         let found = self.with(|connections, schema| lookup::by_ids(connections, schema, wanted));
@@ -92,7 +92,7 @@ impl PostgresStore {
     /// Returns the models as [`models`](audit_core::TrailStore::models) does, without blocking.
     ///
     /// # Errors
-    /// As [`models`](audit_core::TrailStore::models).
+    /// Returns the errors of [`models`](audit_core::TrailStore::models).
     pub async fn models_async(&self) -> Result<Vec<String>, StoreError> {
         self.with(lookup::models).await
     }
@@ -101,15 +101,15 @@ impl PostgresStore {
     /// only read is enough.
     ///
     /// # Errors
-    /// If the server cannot be asked.
+    /// Returns an error if the server cannot be queried.
     pub fn info(&self) -> Result<StoreInfo, StoreError> {
         self.block_on(Self::info_async)
     }
 
-    /// Returns the facts that [`info`](Self::info) does, without blocking.
+    /// Returns the facts as [`info`](Self::info) does, without blocking.
     ///
     /// # Errors
-    /// As [`info`](Self::info).
+    /// Returns the errors of [`info`](Self::info).
     pub async fn info_async(&self) -> Result<StoreInfo, StoreError> {
         self.with(info::read).await
     }
@@ -117,7 +117,7 @@ impl PostgresStore {
     /// Returns the server's plan for a query, as `EXPLAIN` prints it.
     ///
     /// # Errors
-    /// If the server cannot be asked.
+    /// Returns an error if the server cannot be queried.
     pub fn explain(&self, query: &Query) -> Result<Vec<String>, StoreError> {
         let query = query.clone();
         background::wait(
@@ -129,7 +129,7 @@ impl PostgresStore {
     /// however small the table is.
     ///
     /// # Errors
-    /// If the server cannot be asked.
+    /// Returns an error if the server cannot be queried.
     pub fn explain_indexed(&self, query: &Query) -> Result<Vec<String>, StoreError> {
         let query = query.clone();
         background::wait(

@@ -1,4 +1,4 @@
-//! What tools ask of the store.
+//! The operations of tools on the store.
 
 use audit_core::health::Health;
 use audit_core::{DamageReport, LogEntry, Query, StoreError, TrailStore};
@@ -19,6 +19,11 @@ impl TrailStore for PostgresStore {
     /// Reads all ids, for which there is no index.
     fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         self.block_on(async |store| store.with_id_suffix_async(suffix, limit).await)
+    }
+
+    /// Removes the entries in steps, each a transaction.
+    fn purge_exact(&self, entries: &[(Uuid, [u8; 32])]) -> Result<u64, StoreError> {
+        self.block_on(async |store| store.purge_exact_async(entries).await)
     }
 
     /// Takes a step in the index for each model, however many entries there are.

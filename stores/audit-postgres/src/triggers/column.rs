@@ -8,7 +8,7 @@ use super::template;
 /// The start of the change of a column that may change without an entry.
 const LOOSE: &str = "\"loose\":true,";
 
-/// How the values of a column are recorded.
+/// The form in which the values of a column are recorded.
 #[derive(Clone, Debug)]
 pub(super) enum Shown {
     Clear,

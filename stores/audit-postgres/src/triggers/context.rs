@@ -1,4 +1,4 @@
-//! Who acts and why, handed over to triggers.
+//! The actor and the reason, handed over to triggers.
 
 use audit_core::{Actor, ActorKind, Context, LogEntry, StoreError};
 use tokio_postgres::Transaction;
@@ -7,23 +7,21 @@ use uuid::Uuid;
 
 use crate::in_transaction::Error;
 
-/// Who acts and why, as the settings of a transaction from which [`Triggers`](crate::Triggers)
-/// take it.
+/// The actor, the reason and the ids of a context, as the settings of a transaction from which
+/// [`Triggers`](crate::Triggers) take them.
 ///
-/// [`set_context_in`] is all that is needed with `tokio-postgres`. With another driver run
-/// [`SQL`](Self::SQL) in the transaction, with the [`values`](Self::values) bound as texts in
-/// their order. All settings are set, so that nothing is left of what was set before in the
-/// transaction; after it they are gone.
+/// With `tokio-postgres`, call [`set_context_in`]. With another driver run [`SQL`](Self::SQL) in the
+/// transaction, with the [`values`](Self::values) bound as texts in their order. It replaces all
+/// settings of the transaction, and they end with it.
 ///
-/// The client's address is the connection's, and what the context says by
-/// [`extra`](Context::extra) is not handed over. In a context that is
-/// [disabled](Context::disabled) triggers record all the same: they are there for what the
-/// program does not record.
+/// The client's address is the connection's, and the values of [`extra`](Context::extra) are not handed
+/// over. Triggers also record in a [disabled](Context::disabled) context, since they are for the writes
+/// that the program does not record.
 ///
 /// # Example: with any driver
 /// ```
-/// use audit_core::Context;
-/// use audit_postgres::TriggerContext;
+/// use auditlog::Context;
+/// use auditlog::postgres::TriggerContext;
 ///
 /// let context = Context::new().actor("ann").reason("the customer's \"wish\"");
 /// let given = TriggerContext::of(&context)?;
@@ -34,20 +32,20 @@ use crate::in_transaction::Error;
 /// // let query = sqlx::query(TriggerContext::SQL);
 /// // let query = given.values().into_iter().fold(query, |query, value| query.bind(value));
 /// // query.execute(&mut *transaction).await?;
-/// # Ok::<(), audit_core::StoreError>(())
+/// # Ok::<(), auditlog::StoreError>(())
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "triggers hear of it when its SQL is run in the transaction"]
+#[must_use = "triggers get it when its SQL is run in the transaction"]
 pub struct TriggerContext {
     values: [String; 8],
 }
 
-/// Where in the values the transaction's id is.
+/// The index of the transaction's id in the values.
 const TRANSACTION: usize = 7;
 
 impl TriggerContext {
-    /// The statement that sets all of it until the end of the transaction, with eight texts as
-    /// parameters: the [`values`](Self::values).
+    /// The statement that sets all values until the end of the transaction. Its eight parameters are the
+    /// [`values`](Self::values), as texts.
     pub const SQL: &str = "SELECT set_config('auditlog.actor', $1, true), \
         set_config('auditlog.actor_kind', $2, true), \
         set_config('auditlog.actor_display', $3, true), \
@@ -57,18 +55,18 @@ impl TriggerContext {
         set_config('auditlog.trace_id', $7, true), \
         set_config('auditlog.transaction_id', $8, true)";
 
-    /// Takes what the current context has, asking for the actor if that is left to a function.
+    /// Takes the values of the current context, and calls its function for the actor if it has one.
     ///
     /// # Errors
-    /// [`StoreError::Unsupported`] if a text has U+0000, which PostgreSQL cannot store.
+    /// Returns [`StoreError::Unsupported`] if a text contains U+0000, which PostgreSQL cannot store.
     pub fn current() -> Result<Self, StoreError> {
         Self::of(&Context::current())
     }
 
-    /// Takes what a context has.
+    /// Takes the values of a context.
     ///
     /// # Errors
-    /// As [`current`](Self::current).
+    /// Returns the errors of [`current`](Self::current).
     pub fn of(context: &Context) -> Result<Self, StoreError> {
         let mut entry = LogEntry::new("update", "", "", "");
         context.complete(&mut entry);
@@ -76,7 +74,7 @@ impl TriggerContext {
         let values = [
             actor.id,
             match actor.kind {
-                // What triggers take for granted.
+                // The default of triggers.
                 ActorKind::User => String::new(),
                 kind => kind.as_str().to_owned(),
             },
@@ -89,29 +87,28 @@ impl TriggerContext {
         ];
         if values.iter().any(|value| value.contains('\0')) {
             return Err(StoreError::Unsupported {
-                operation: "hand over to triggers an actor, a reason or an id with U+0000 in it",
+                operation: "hand over to triggers an actor, a reason or an id that contains U+0000",
             });
         }
         Ok(Self { values })
     }
 
-    /// Sets the `transaction_id` of the entries, such as that of a
-    /// [`Unit`](audit_core::Unit::id) which is written in the same transaction. Without it the
-    /// database makes one.
+    /// Sets the `transaction_id` of the entries, such as that of a [`Unit`](audit_core::Unit::id) which is
+    /// written in the same transaction. By default the database makes one.
     pub fn transaction_id(mut self, id: Uuid) -> Self {
         self.values[TRANSACTION] = id.to_string();
         self
     }
 
-    /// Returns the parameters of [`SQL`](Self::SQL), in order; an empty text is none.
+    /// Returns the parameters of [`SQL`](Self::SQL), in order; an empty text is an unset value.
     pub fn values(&self) -> [&str; 8] {
         self.values.each_ref().map(String::as_str)
     }
 
-    /// Sets it in a transaction of `tokio-postgres`.
+    /// Sets the values in a transaction of `tokio-postgres`.
     ///
     /// # Errors
-    /// Whatever the server says.
+    /// Returns the error of the server.
     pub async fn set_in(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
         let params = self.values.each_ref();
         let params = params.map(|value| (value as &(dyn ToSql + Sync), Type::TEXT));
@@ -120,16 +117,15 @@ impl TriggerContext {
     }
 }
 
-/// Hands who acts, and why, over to the [`Triggers`](crate::Triggers) of a transaction: what
-/// statements write in it from here on is recorded with what the current
-/// [context](audit_core::context()) has.
+/// Hands the current [context](audit_core::context()) over to the [`Triggers`](crate::Triggers) of a
+/// transaction: they record its later statements with the actor, the reason and the ids of the context.
 ///
 /// # Errors
-/// As [`TriggerContext::current`], and whatever the server says.
+/// Returns the errors of [`TriggerContext::current`], and the error of the server.
 ///
 /// # Example: a bulk statement is Ann's
 /// ```
-/// use audit_postgres::set_context_in;
+/// use auditlog::postgres::set_context_in;
 /// use tokio_postgres::NoTls;
 ///
 /// # let Some(server) = audit_testbed::PostgresServer::find() else { return Ok(()) };
@@ -138,7 +134,7 @@ impl TriggerContext {
 /// # runtime.block_on(async {
 /// let (mut client, connection) = tokio_postgres::connect(&url, NoTls).await?;
 /// tokio::spawn(connection);
-/// let _who = audit_core::context().actor("ann").enter();
+/// let _who = auditlog::context().actor("ann").enter();
 ///
 /// let transaction = client.transaction().await?;
 /// set_context_in(&transaction).await?;

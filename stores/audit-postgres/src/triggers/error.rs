@@ -34,12 +34,12 @@ pub enum TriggerError {
         model: String,
         /// The field.
         field: String,
-        /// What was asked for.
+        /// The requested operation.
         wanted: &'static str,
     },
     /// A table has one name, or a schema's and its own.
     Table {
-        /// What was given.
+        /// The given name.
         name: String,
     },
     /// A name cannot stand in SQL.
@@ -67,12 +67,12 @@ impl fmt::Display for TriggerError {
             }
             Self::NoIdentity { model } => write!(
                 f,
-                "no column says which object of `{model}` a row is; name the fields with `key`"
+                "`{model}` has no identity, by which rows are found: name the fields of its key with `key`"
             ),
             Self::NoParentKey { model, field } => write!(
                 f,
-                "the field `{field}` with the key of the parent of `{model}` has no column; \
-                 name it with `column`"
+                "the field `{field}` of `{model}`, the key of its parent, has no column: name one with \
+                 `column`"
             ),
             Self::Hidden {
                 model,

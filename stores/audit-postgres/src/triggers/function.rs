@@ -44,7 +44,7 @@ pub(super) struct Function {
 impl Function {
     /// Returns the SQL that checks the table, and creates the function and its triggers.
     ///
-    /// The settings of the function give the texts of values one form, whatever the session's are. To
+    /// The settings of the function give the texts of values one form, with any settings of the session. To
     /// compile a statement (`jit`) takes longer than to run it for one row. The generic plan, made for
     /// one row, is kept for many, for which nested loops would never end. Where policies hide rows of
     /// the table from the trail's owner, `row_security = off` makes TRUNCATE fail.

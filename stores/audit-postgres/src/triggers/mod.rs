@@ -20,13 +20,13 @@ use crate::schema::Schema;
 /// The functions that all triggers share.
 const SHARED: &str = include_str!("../sql/triggers.sql");
 
-/// Triggers on the table of a model, and the SQL that installs them: entries of whatever
-/// writes to the table, such as a bulk statement or a user of `psql`.
+/// Triggers on the table of a model, and the SQL that installs them. They record every write to the
+/// table, such as a bulk statement or the statement of a user of `psql`.
 ///
-/// The entries have the form of the program's own and are kept by the same function, in the
-/// transaction of the write. They come from the service `postgresql trigger`, and their
-/// `additional_data` has the `role` that logged in, the `application` it named and the `table` that
-/// was written. The rest is what the transaction says:
+/// The entries have the form of the program's own entries and are written by the same function, in the
+/// transaction of the write. Their source is the service `postgresql trigger`, and their
+/// `additional_data` has the `role` of the session, its `application` name and the `table`. The other
+/// values come from settings of the transaction:
 ///
 /// | `SET LOCAL ..` or `set_config(.., true)` | becomes |
 /// |---|---|
@@ -35,72 +35,70 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// | `auditlog.correlation_id`, `auditlog.reason`, `auditlog.trace_id`, `auditlog.transaction_id` | as in the entry |
 /// | `auditlog.audited` = `on` | no entry: the program makes its own |
 ///
-/// An empty text is none. [`set_context_in`] sets them from the program's own context, and
-/// [`TriggerContext`] does for drivers other than `tokio-postgres`. Where the program audits by itself, or where triggers only
-/// [watch](Self::watch), the table `audit_touched` has which objects were written, and
-/// [`PostgresStore::reconcile`](crate::PostgresStore::reconcile) returns those without an
-/// entry of the program.
+/// An empty text is an unset value. [`set_context_in`] sets them from the program's own context, and
+/// [`TriggerContext`] does for drivers other than `tokio-postgres`. If the program makes its own entries,
+/// or the triggers only [watch](Self::watch), the table `audit_touched` lists the written objects, and
+/// [`PostgresStore::reconcile`](crate::PostgresStore::reconcile) returns those without an entry of the
+/// program.
 ///
-/// # What is recorded
+/// # Recorded values
 ///
-/// The columns of the model's fields, by the model's own rules. A skipped field is not in the
-/// SQL at all. A masked one is masked by the database as the library does it. One that has
-/// something hidden inside is fully masked, and so is one with a mask function of its own.
+/// Triggers record the columns of the model's fields by the model's own rules:
 ///
-/// A hashed field is fully masked, too, until the owner of the tables gives the database the
-/// key of [`hash_key`](audit_core::AuditLogBuilder::hash_key) with
-/// `SELECT audit_set_hash_key(version, key)`; from then on its tokens are those of the
-/// program, unless its type has another form here (bytes, intervals, composite types and
-/// ranges stay masked). The key is then in the table `audit_hash_key`, which only its owner
-/// reads, and in backups of the database.
+/// - A skipped field is absent from the SQL.
+/// - A masked field is masked by the database as by the library. A mask shows a part of texts, numbers,
+///   times and addresses, and nothing of any other type. A field with a mask function of its own, or with
+///   a hidden part inside, is fully masked.
+/// - A hashed field is fully masked until the owner of the tables gives the database the key of
+///   [`hash_key`](audit_core::AuditLogBuilder::hash_key) with `SELECT audit_set_hash_key(version, key)`.
+///   From then on its tokens are those of the program, unless the column's type has another form (bytes,
+///   intervals, composite types and ranges stay masked). The key is then in the table `audit_hash_key`,
+///   which only its owner reads, and in backups of the database.
+/// - A field that the program records through a function, `Display` or `Debug` is fully masked, unless
+///   [`clear`](Self::clear) is called for it.
+/// - Fields of the identity and the parent's key are recorded in clear, so they must not be hidden: a model
+///   with a hashed identity is recorded by the program only.
 ///
-/// A field of which the program records what a function, `Display` or `Debug` makes of it is
-/// fully masked, unless [`clear`](Self::clear) says otherwise. A mask shows a part of texts,
-/// numbers, times and addresses, and nothing of any other type. Fields of the identity and the
-/// parent's key stand in entries as they are, so none of them may be hidden: a model with a hashed
-/// identity is recorded by the program only.
-///
-/// Conditions, snapshots and required reasons of `register_with` are the program's: triggers
+/// Conditions, snapshots and required reasons of `register_with` apply to the program alone: triggers
 /// record every write, without a snapshot.
 ///
-/// A column with JSON, an array or a composite type is one value, old and new. `object_repr`
-/// is the model and the identity. An UPDATE that gives a row another identity is recorded as the
-/// program does it: a deletion under the former one and a creation under the new one with all
-/// columns, each naming the other as its [`counterpart`](audit_core::LogEntry::counterpart), if updates
-/// are recorded. TRUNCATE is a deletion of each object, and takes as long as DELETE does, or,
-/// with [`truncate_in_bulk`](Self::truncate_in_bulk), one entry for all of them.
+/// A column with JSON, an array or a composite type is one value, old and new. `object_repr` is the model
+/// and the identity. If updates are recorded, an UPDATE that changes the identity of a row is two entries,
+/// as in the program: a deletion of the former object and a creation of the new one with all columns, each
+/// naming the other as its [`counterpart`](audit_core::LogEntry::counterpart). TRUNCATE is a deletion of
+/// each object, and takes as long as DELETE does, or, with [`truncate_in_bulk`](Self::truncate_in_bulk),
+/// one entry for all of them.
 ///
 /// # After a migration
 ///
-/// The triggers read their columns by name. If one is renamed or dropped, every write to the table
-/// fails until they are installed again; the error names the trigger and the column. A migration
+/// The triggers read their columns by name. After a column is renamed or dropped, every write to the table
+/// fails until the triggers are installed again; the error names the trigger and the column. A migration
 /// that renames a column installs them in the same transaction, with [`column`](Self::column) or
-/// [`omit`](Self::omit). [`PostgresStore::info`](crate::PostgresStore::info), and so
-/// `auditlog doctor`, finds triggers that are outdated, disabled or gone, as after a table was made
-/// anew.
+/// [`omit`](Self::omit). [`PostgresStore::info`](crate::PostgresStore::info), and so `auditlog doctor`,
+/// reports triggers that are outdated, disabled or missing, such as after a table was created again.
 ///
 /// # Limits
 ///
 /// - **Replication.** Triggers do not fire in a session with `session_replication_role = replica`,
-///   unless [`always`](Self::always) is set. What a logical subscription applies fires none in any
-///   case: the server runs only triggers for rows there. Install the triggers on the publisher.
+///   unless [`always`](Self::always) is set. Rows that a logical subscription applies never fire them: the
+///   server runs only triggers for rows there. Install the triggers on the publisher.
 /// - **Rights.** The owner of the table can disable or drop its triggers.
-/// - **Partitions and children.** A partition, or a table that inherits from this one, fires none
+/// - **Partitions and children.** A partition, or a table that inherits from this one, fires no trigger
 ///   when it is written by its own name. An UPDATE of the partitioned table that moves a row to another
-///   partition is an update, unless the partition key is a part of the identity: then it is a
-///   deletion and a creation. To move rows without an entry, write both partitions by their own
-///   names; a DELETE from a partition and an INSERT into the partitioned table records a creation alone,
-///   which [`reconcile`](crate::PostgresStore::reconcile) reports.
+///   partition is an update, unless the partition key is a part of the identity: then it is a deletion and
+///   a creation. To move rows without an entry, write both partitions by their own names. A DELETE from a
+///   partition and an INSERT into the partitioned table record a creation alone, which
+///   [`reconcile`](crate::PostgresStore::reconcile) reports.
 ///   A MERGE that moves a row to another partition has no entry and is not noted: PostgreSQL 15 fires
 ///   the triggers with empty tables. Write it as an UPDATE.
-///   An UPDATE of which a trigger of a partition refuses a row (`BEFORE INSERT .. RETURN NULL`) has the
-///   deletion of that row, and the entries of its rows with another identity name no counterpart.
+///   If a trigger of a partition refuses a row of an UPDATE (`BEFORE INSERT .. RETURN NULL`), the entry is
+///   the deletion of that row, and the entries of its rows with another identity name no counterpart.
 /// - **Restoring.** `pg_restore --data-only`, or a data dump loaded with `psql`, records a creation
 ///   of each row unless the dump was made, or is restored, with `--disable-triggers`. A dump with
 ///   the schema creates the triggers after the rows and records nothing.
-/// - **TRUNCATE.** In a transaction that is `REPEATABLE READ` or stricter it also removes rows which
-///   that transaction does not see: these have no entry. Where policies of the table would hide
-///   rows from the trail's owner, TRUNCATE fails.
+/// - **TRUNCATE.** In a transaction that is `REPEATABLE READ` or stricter it also removes rows that the
+///   transaction does not see: these have no entry. If policies of the table would hide rows from the
+///   trail's owner, TRUNCATE fails.
 /// - **Virtual columns** (PostgreSQL 18) have no value in a trigger: the installation refuses them.
 /// - **Schemas.** Tables of one model in several schemas share their objects' histories, unless
 ///   each has its own [`model_name`](Self::model_name).
@@ -108,8 +106,8 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 ///
 /// # Example: the SQL for a table
 /// ```
-/// use audit_core::{FieldSchema, Mask, ModelSchema};
-/// use audit_postgres::Triggers;
+/// use auditlog::postgres::Triggers;
+/// use auditlog::{FieldSchema, Mask, ModelSchema};
 ///
 /// const FIELDS: &[FieldSchema] = &[
 ///     FieldSchema::new("id", || &[]).identity(),
@@ -121,7 +119,7 @@ const SHARED: &str = include_str!("../sql/triggers.sql");
 /// let sql = Triggers::new(user.describe(), "app.users").schema("audit").sql()?;
 /// assert!(sql.contains(r#"AFTER UPDATE ON "app"."users""#));
 /// assert!(!sql.contains("password"));
-/// # Ok::<(), audit_postgres::TriggerError>(())
+/// # Ok::<(), auditlog::postgres::TriggerError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "triggers do nothing until their SQL is run"]
@@ -160,13 +158,13 @@ impl Triggers {
         }
     }
 
-    /// Begins with a type as its attributes describe it. What `register_with` sets is in
-    /// [`AuditLog::described`](audit_core::AuditLog::described), for [`new`](Self::new).
+    /// Begins with a type as its attributes describe it. For the settings of `register_with` too, call
+    /// [`new`](Self::new) with [`AuditLog::described`](audit_core::AuditLog::described).
     pub fn of<T: Auditable>(table: impl Into<String>) -> Self {
         Self::new(T::schema().describe(), table)
     }
 
-    /// Names the schema of the trail's tables (`public` unless named).
+    /// Sets the schema of the trail's tables (`public` by default).
     pub fn schema(mut self, name: impl Into<String>) -> Self {
         self.schema = name.into();
         self
@@ -190,14 +188,14 @@ impl Triggers {
         self
     }
 
-    /// Records a field as the column has it, of which the program records what a function,
-    /// `Display` or `Debug` makes of it. By default it is fully masked.
+    /// Records the column's value of a field that the program records through a function, `Display` or
+    /// `Debug`. By default such a field is fully masked.
     pub fn clear(mut self, field: impl Into<String>) -> Self {
         self.clear.push(field.into());
         self
     }
 
-    /// Names the fields of the identity in their order, where it is not that of the fields.
+    /// Sets the order of the identity's fields, if it is not the order of the model's fields.
     pub fn key<F: Into<String>>(mut self, fields: impl IntoIterator<Item = F>) -> Self {
         self.key = Some(fields.into_iter().map(Into::into).collect());
         self
@@ -218,40 +216,42 @@ impl Triggers {
         self
     }
 
-    /// Makes no entries, and notes only which objects were written, for
+    /// Makes no entries and only notes the written objects, for
     /// [`reconcile`](crate::PostgresStore::reconcile).
     pub fn watch(mut self) -> Self {
         self.watch = true;
         self
     }
 
-    /// Makes one entry of a TRUNCATE, as of a bulk statement, instead of one for each object:
-    /// for a table that is too large for that.
+    /// Records a TRUNCATE as one entry, like a bulk statement, instead of one for each object: for a table
+    /// with too many rows.
     ///
-    /// The entry is a deletion of the model without an object. No object's history has it: for
-    /// [`history`](audit_core::history()) and [`as_of`](audit_core::as_of()) the objects go on
-    /// to exist.
+    /// The entry is a deletion of the model without an object. It is in no object's history: in
+    /// [`history`](audit_core::history()) and [`as_of`](audit_core::as_of()) the objects still exist.
     pub fn truncate_in_bulk(mut self) -> Self {
         self.truncate_in_bulk = true;
         self
     }
 
-    /// Returns the SQL that installs the triggers, to be run after the store's tables were
-    /// made, by a superuser or a member of both the role that owns the trail and the one that
-    /// owns the table. It may be run again, such as after the model changed. Run it in one
-    /// transaction, so that no write is missed in between: `psql --single-transaction`, or a
-    /// migration.
+    /// Returns the SQL that installs the triggers.
     ///
-    /// It looks at the table first, and ends with one sentence if a column is missing, the key
-    /// does not lead to one row, another model has its triggers there, or others than the
-    /// trail's owner could put functions beside those that the triggers call.
+    /// Run it after the store has created its tables, as a superuser or as a member of both the role that
+    /// owns the trail and the role that owns the table. Run it in one transaction, so that no write is
+    /// missed: with `psql --single-transaction`, or in a migration. It may be run again, such as after the
+    /// model changed.
     ///
-    /// The triggers run with the rights of the trail's owner; for TRUNCATE it is granted to read
-    /// the table.
+    /// The script checks the table first. It fails with one sentence if a column is missing, if the key
+    /// does not identify one row, if another model has its triggers there, or if roles other than the
+    /// trail's owner could add functions beside those that the triggers call.
+    ///
+    /// The triggers run with the rights of the trail's owner, who is granted SELECT on the table for
+    /// TRUNCATE.
     ///
     /// # Errors
-    /// If a field that was named is none of the model's, or hidden where it would stand in
-    /// clear; if nothing is the identity, or a name cannot stand in SQL.
+    /// Returns an error
+    /// - if the model lacks a named field, or hides a field that would be recorded in clear,
+    /// - if the model has no identity,
+    /// - if a name cannot be used in SQL.
     pub fn sql(&self) -> Result<String, TriggerError> {
         let schema = self.named_schema()?;
         let function = self.function()?;
@@ -262,7 +262,7 @@ impl Triggers {
     /// Returns the SQL that removes the triggers of the table. What they recorded stays.
     ///
     /// # Errors
-    /// As [`sql`](Self::sql).
+    /// Returns the errors of [`sql`](Self::sql).
     pub fn drop_sql(&self) -> Result<String, TriggerError> {
         Ok(self.function()?.remove())
     }

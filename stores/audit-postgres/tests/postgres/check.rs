@@ -1,7 +1,7 @@
 //! The columns say what the entries say, and a check shows where they do not.
 
 use audit_core::{Query, Store, StoreError, TrailStore};
-use audit_testkit::{DamagedRows, entries, passes_over_damaged_rows};
+use audit_testkit::{DamagedRows, entries, skips_damaged_rows};
 
 use crate::Test;
 use crate::scratch::{Scratch, assert_kept};
@@ -123,10 +123,10 @@ fn every_writer_stores_the_checksum(scratch: &Scratch) {
 }
 
 fn many_damaged_rows_in_a_row_hide_no_others(scratch: &Scratch) {
-    let options = scratch.options().pass_over_damaged();
+    let options = scratch.options().skip_damaged();
     let store = options.connect(&scratch.url).unwrap();
     let sql = scratch.sql();
-    passes_over_damaged_rows(&store, &mut |rows| {
+    skips_damaged_rows(&store, &mut |rows| {
         let DamagedRows {
             count,
             model,

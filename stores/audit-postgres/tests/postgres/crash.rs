@@ -157,7 +157,7 @@ fn a_full_disk_recovers_when_space_is_freed() {
     drop(server);
 }
 
-/// What runs full is the disk of the write-ahead log: the server cannot go on and ends, and it
+/// The full disk is that of the write-ahead log: the server cannot continue and ends, and it
 /// does not start before space is freed.
 fn a_full_log_disk_loses_no_acknowledged_entry() {
     let base = std::env::temp_dir();

@@ -1,4 +1,4 @@
-//! Following the trail: nothing is passed over, nothing comes twice.
+//! Following the trail: each entry is returned, and returned once.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +15,8 @@ use crate::scratch::{Scratch, sorted};
 
 pub(crate) const TESTS: &[Test] = &[
     (
-        "follow::what_is_committed_late_is_not_passed_over",
-        what_is_committed_late_is_not_passed_over,
+        "follow::late_commits_are_not_skipped",
+        late_commits_are_not_skipped,
     ),
     (
         "follow::a_limit_smaller_than_a_transaction",
@@ -80,7 +80,7 @@ fn parsed(found: &[Stored]) -> Vec<LogEntry> {
     found.iter().map(|stored| stored.entry().unwrap()).collect()
 }
 
-fn what_is_committed_late_is_not_passed_over(scratch: &Scratch) {
+fn late_commits_are_not_skipped(scratch: &Scratch) {
     let store = scratch.store();
     let sample = entries(60, 1);
     let mut follower = Follower::new(&store);
@@ -267,7 +267,7 @@ fn a_position_that_was_not_reached(scratch: &Scratch) {
         let StoreError::InvalidPosition { .. } = &error else {
             panic!("{error:?}");
         };
-        assert!(error.to_string().contains("has not reached"), "{error}");
+        assert!(error.to_string().contains("an earlier state"), "{error}");
     }
     for text in ["sqlite:1", "postgres:1", "postgres:1:x", "postgres:1:2"] {
         let error = store.committed_after(&text.parse().unwrap(), 5);

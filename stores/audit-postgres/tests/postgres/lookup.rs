@@ -1,4 +1,4 @@
-//! What a store finds by other means than a query, and what it says about its tables.
+//! Reads of a store by other means than a query, and the report about its tables.
 
 use audit_core::{Follow, LogEntry, Query, Store, TrailStore};
 use audit_postgres::{Roles, SCHEMA_VERSION};
@@ -99,6 +99,7 @@ fn info_has_versions_and_sizes(scratch: &Scratch) {
     let info = store.info().unwrap();
     assert_eq!(info.schema_version, SCHEMA_VERSION);
     assert_eq!(info.server_version, sql.value("SHOW server_version"));
+    assert_eq!(info.variant, None, "a server of PostgreSQL's own");
     assert_eq!(info.partitions.len(), 4);
     assert_eq!(info.missing_partitions, [""; 0]);
     assert_eq!(info.rest_entries, 100);

@@ -20,7 +20,7 @@ pub(crate) fn kind(error: &StoreError) -> Option<std::io::ErrorKind> {
     }
 }
 
-/// What a network does between a store and its server.
+/// A network between a store and its server.
 pub(crate) struct Network {
     pub(crate) port: u16,
     pub(crate) state: Arc<AtomicU8>,
@@ -28,13 +28,13 @@ pub(crate) struct Network {
 }
 
 pub(crate) const WORKS: u8 = 0;
-/// What the server says is lost.
+/// Bytes of the server are lost.
 pub(crate) const DEAF: u8 = 1;
 /// Nothing arrives on either side.
 pub(crate) const SILENT: u8 = 2;
 /// New connections are refused.
 pub(crate) const DOWN: u8 = 3;
-/// What the server says at the end of a COPY is lost.
+/// Bytes of the server at the end of a COPY are lost.
 pub(crate) const COPIED: u8 = 4;
 
 impl Network {

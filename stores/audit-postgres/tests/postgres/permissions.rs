@@ -43,7 +43,7 @@ const CHANGES: [&str; 6] = [
     "INSERT INTO audit_retention DEFAULT VALUES; UPDATE audit_entry SET body = '{}'",
 ];
 
-/// What servers since version 15 know.
+/// Statements of servers since version 15.
 const MERGES: [&str; 2] = [
     "MERGE INTO audit_entry USING (SELECT 1) AS one ON true WHEN MATCHED THEN DELETE",
     "MERGE INTO audit_entry USING (SELECT 1) AS one ON true \
@@ -115,6 +115,11 @@ fn check_roles(scratch: &Scratch, owner: &audit_postgres::PostgresStore, sql: &S
         let url = scratch.with_option("role", &role(name));
         scratch.options().connect(&url).unwrap()
     };
+    let url = scratch.with_option("role", &role("writer"));
+    let options = scratch.options().schema(role("elsewhere"));
+    let error = options.connect(&url).unwrap_err().to_string();
+    assert!(error.contains("let their owner connect once"), "{error}");
+
     // The writer: it adds, and learns of conflicts, but sees nothing.
     let writer = connect("writer");
     let mut sample = entries(5, 2);

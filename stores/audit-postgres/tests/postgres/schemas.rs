@@ -1,4 +1,4 @@
-//! How a schema comes to have the tables, and what keeps it from having them.
+//! Creation of the tables in a schema, and its obstacles.
 
 use std::thread;
 

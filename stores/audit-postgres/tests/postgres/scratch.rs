@@ -47,6 +47,15 @@ impl Scratch {
 
     /// Waits until so many of the store's sessions wait for a lock.
     pub(crate) fn wait_for_locks(&self, sessions: usize) {
+        self.wait_for_sessions("no session waits for a lock", |waiting| waiting >= sessions);
+    }
+
+    /// Waits until none of the store's sessions waits for a lock.
+    pub(crate) fn wait_for_no_locks(&self) {
+        self.wait_for_sessions("a session waits for a lock", |waiting| waiting == 0);
+    }
+
+    fn wait_for_sessions(&self, otherwise: &str, is_reached: impl Fn(usize) -> bool) {
         let sql = Sql::connect(&self.url);
         let waiting = format!(
             "SELECT count(DISTINCT l.pid) FROM pg_locks AS l \
@@ -55,8 +64,8 @@ impl Scratch {
             self.schema
         );
         let deadline = Instant::now() + Duration::from_secs(20);
-        while sql.value(&waiting).parse::<usize>().unwrap() < sessions {
-            assert!(Instant::now() < deadline, "no session waits for a lock");
+        while !is_reached(sql.value(&waiting).parse().unwrap()) {
+            assert!(Instant::now() < deadline, "{otherwise}");
             thread::sleep(Duration::from_millis(5));
         }
     }

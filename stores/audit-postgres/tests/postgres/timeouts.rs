@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_core::{Query, Store, StoreError};
+use audit_core::{Cancellation, Query, Store, StoreError};
 use audit_testkit::entries;
 
 use crate::Test;
@@ -13,6 +13,7 @@ use crate::scratch::{Scratch, assert_kept};
 pub(crate) const TESTS: &[Test] = tests![
     a_held_lock_is_busy,
     a_slow_statement_times_out,
+    a_cancelled_query_ends_on_the_server,
     an_exhausted_pool_times_out,
     out_of_shared_memory_is_retried,
 ];
@@ -73,6 +74,40 @@ fn a_slow_statement_times_out(scratch: &Scratch) {
         "nothing of it was kept"
     );
     store.append(&sample).unwrap();
+    assert_kept(&store, &sample);
+}
+
+fn a_cancelled_query_ends_on_the_server(scratch: &Scratch) {
+    let store = scratch.store();
+    let sample = entries(3, 1);
+    store.append(&sample).unwrap();
+    let sql = scratch.sql();
+    sql.run("BEGIN; LOCK TABLE audit_entry IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    let cancellation = Cancellation::new();
+    // The columns decide the first two queries, and entries the third.
+    let queries = [
+        Query::new(),
+        Query::new().newest_first(),
+        Query::new().text("x"),
+    ];
+    let queries = queries.map(|query| query.cancelled_by(&cancellation));
+    thread::scope(|scope| {
+        let store = &store;
+        let found = queries.each_ref();
+        let found = found.map(|query| scope.spawn(move || store.find(query)));
+        let counted = scope.spawn(|| store.count(&queries[0]));
+        scratch.wait_for_locks(4);
+        cancellation.cancel();
+        for found in found {
+            let found = found.join().unwrap();
+            assert!(matches!(found, Err(StoreError::Cancelled)), "{found:?}");
+        }
+        let counted = counted.join().unwrap();
+        assert!(matches!(counted, Err(StoreError::Cancelled)), "{counted:?}");
+    });
+    scratch.wait_for_no_locks();
+    sql.run("COMMIT").unwrap();
     assert_kept(&store, &sample);
 }
 

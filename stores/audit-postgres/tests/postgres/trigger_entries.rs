@@ -170,7 +170,7 @@ fn truncate_deletes_each_object(scratch: &Scratch) {
     assert_eq!(back["$"].new.as_ref().unwrap()["role"], "admin");
 }
 
-/// What the context says arrives as it is, and is gone with the transaction.
+/// The values of the context are recorded unchanged, and end with the transaction.
 fn entries_carry_the_context_of_the_program(scratch: &Scratch) {
     let (store, sql) = accounts(scratch, |triggers| triggers);
     sql.run(

@@ -231,7 +231,7 @@ fn rows_that_move_between_partitions(scratch: &Scratch) {
     assert_eq!(sql.value("SELECT count(*) FROM audit_touched"), "0");
 }
 
-/// What `pg_restore --data-only --disable-triggers` does.
+/// Loads data as `pg_restore --data-only --disable-triggers` does.
 fn data_dumps_with_disabled_triggers(scratch: &Scratch) {
     let (store, sql, _) = users(scratch);
     sql.run(

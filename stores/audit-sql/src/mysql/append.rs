@@ -5,7 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use uuid::fmt::Simple;
 
-use crate::checksum::push_hex;
+use crate::checksum::hex;
 use crate::postgres::Row;
 
 /// The statement that keeps entries, all or none. Its only parameter is the text that [`rows`]
@@ -43,7 +43,7 @@ pub const APPEND: &str = "INSERT INTO audit_entry (id, ts, level, action, outcom
     checksum char(64) CHARSET utf8mb4 PATH '$.checksum' ERROR ON EMPTY ERROR ON ERROR)) AS j \
     ORDER BY j.id ON DUPLICATE KEY UPDATE ts = VALUES(ts), `body` = VALUES(`body`)";
 
-/// What the message of a failed statement begins with if an id is taken.
+/// The beginning of the message of a failed statement if another entry has the id.
 const CONFLICT: &str = "another audit entry has the id ";
 
 /// The columns of a row.
@@ -70,7 +70,7 @@ struct Columns<'r> {
 /// Returns entries as the statement's parameter.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] if an entry has no canonical form.
+/// Returns [`StoreError::Invalid`] if an entry has no canonical form.
 pub fn rows(entries: &[LogEntry]) -> Result<String, StoreError> {
     let invalid = |error| StoreError::backend("the entries", error);
     let rows = entries.iter().map(Row::of).collect::<Result<Vec<_>, _>>()?;
@@ -95,12 +95,6 @@ pub fn rows(entries: &[LogEntry]) -> Result<String, StoreError> {
     });
     let columns = columns.collect::<Result<Vec<_>, _>>().map_err(invalid)?;
     serde_json::to_string(&columns).map_err(invalid)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    push_hex(bytes, &mut text);
-    text
 }
 
 /// Returns the id that the message of a failed statement says is taken.

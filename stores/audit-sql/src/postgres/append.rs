@@ -46,7 +46,7 @@ macro_rules! append_one {
     };
 }
 
-/// What the message of `audit_append` begins with if an id is taken.
+/// The beginning of the message of `audit_append` if another entry has the id.
 const CONFLICT: &str = "another audit entry has the id ";
 
 /// Returns the statement that keeps entries, all or none. Its only parameter is the text that
@@ -71,7 +71,7 @@ pub fn append_one(schema: Option<&Schema>) -> Cow<'static, str> {
 /// Returns entries as the statement's parameter.
 ///
 /// # Errors
-/// [`StoreError::Invalid`] if an entry has no canonical form.
+/// Returns [`StoreError::Invalid`] if an entry has no canonical form.
 pub fn rows(entries: &[LogEntry]) -> Result<String, StoreError> {
     let rows = entries.iter().map(Row::of).collect::<Result<Vec<_>, _>>()?;
     serde_json::to_string(&rows).map_err(|error| StoreError::backend("the entries", error))

@@ -10,14 +10,14 @@ use uuid::Uuid;
 use crate::checksum;
 use crate::checksum::push_hex;
 
-/// How long a key may be, in bytes; two of them, a time and an id fit one row of an index.
+/// The longest key, in bytes; two of them, a time and an id fit one row of an index.
 const KEY_BYTES: usize = 1000;
-/// How much of a longer text its key begins with.
+/// The number of bytes of a longer text that its key begins with.
 const KEY_PREFIX_BYTES: usize = 900;
 /// Leads each field in the text that `audit_append` takes for all of them.
 const FIELD: &str = "\u{1}\u{5}";
 
-/// What is inserted for an entry; the texts but the body are in their [key form](key).
+/// The row of an entry; the texts but the body are in their [key form](key).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// The entry's id.
@@ -28,7 +28,7 @@ pub struct Row {
     pub level: i16,
     /// Its action.
     pub action: String,
-    /// How it ended.
+    /// The outcome of the action.
     pub outcome: &'static str,
     /// The model.
     pub model: String,
@@ -40,9 +40,9 @@ pub struct Row {
     pub parent_pk: Option<String>,
     /// The actor's id.
     pub actor: Option<String>,
-    /// What ties together what a request did.
+    /// The id of the request.
     pub correlation_id: Option<String>,
-    /// What ties together what a transaction did.
+    /// The id that entries of one transaction share.
     pub transaction_id: Option<Uuid>,
     /// The top-level fields that changed, sorted, each once.
     #[serde(serialize_with = "joined")]
@@ -60,16 +60,9 @@ impl Row {
     /// Makes the row of an entry.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] if the entry has no canonical form.
+    /// Returns [`StoreError::Invalid`] if the entry has no canonical form.
     pub fn of(entry: &LogEntry) -> Result<Self, StoreError> {
         let body = entry.to_canonical_json()?;
-        let mut fields: Vec<_> = entry
-            .changes
-            .paths()
-            .map(|path| key(&path.field()).into_owned())
-            .collect();
-        fields.sort_unstable();
-        fields.dedup();
         let parent = entry.parent.as_ref();
         Ok(Self {
             id: entry.id,
@@ -90,7 +83,7 @@ impl Row {
                 .as_deref()
                 .map(|id| key(id).into_owned()),
             transaction_id: entry.transaction_id,
-            fields,
+            fields: changed_fields(entry),
             changes: changes_json(&entry.changes).map_err(|error| StoreError::Invalid {
                 id: entry.id,
                 detail: error.to_string(),
@@ -134,6 +127,15 @@ impl Row {
     pub fn joined_fields(&self) -> String {
         join(&self.fields)
     }
+}
+
+/// Returns the top-level fields that an entry changed, in their [key form](key), sorted, each once.
+pub fn changed_fields(entry: &LogEntry) -> Vec<String> {
+    let paths = entry.changes.paths();
+    let mut fields: Vec<_> = paths.map(|path| key(&path.field()).into_owned()).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    fields
 }
 
 /// Returns bytes as the text of a `bytea`.
@@ -212,7 +214,10 @@ fn changes_json(changes: &Changes) -> Result<Option<String>, serde_json::Error> 
     json(&serde_json::from_str(&text)?).map(Some)
 }
 
-/// Returns a value as `jsonb` takes it.
+/// Returns a value as text for a `jsonb` column, which cannot hold U+0000.
+///
+/// # Errors
+/// Returns an error if the value cannot be serialized.
 pub fn json(value: &Value) -> Result<String, serde_json::Error> {
     serde_json::to_string(&without_nul(value))
 }

@@ -12,7 +12,7 @@ impl Schema {
     /// Takes a name that needs no care in SQL once it is quoted.
     ///
     /// # Errors
-    /// [`StoreError::Unsupported`] if it has other characters than letters, digits, `_` and
+    /// Returns [`StoreError::Unsupported`] if it has other characters than letters, digits, `_` and
     /// `-`, or more than 63 bytes.
     pub fn named(name: &str) -> Result<Self, StoreError> {
         let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-';

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::row::Row;
 
-/// How many bytes [`Batch`] has of an entry in its blob: the id, the transaction's, and the
+/// The number of bytes in the blob of [`Batch`] for each entry: the id, the transaction's id, and the
 /// checksum.
 const IDS: usize = 64;
 
-/// What the trigger says if an id is taken.
+/// The message of the trigger if another entry has one of the ids.
 const CONFLICT: &str = "another audit entry has one of these ids";
 
 /// The column of an element in the JSON of a [`Batch`], with U+0000 and U+0001 as themselves.
@@ -100,7 +100,7 @@ impl Batch {
     /// Makes the parameters of entries.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] if an entry has no canonical form, and [`StoreError::Conflict`] if
+    /// Returns [`StoreError::Invalid`] if an entry has no canonical form, and [`StoreError::Conflict`] if
     /// two of them have one id and not the same content.
     pub fn of(entries: &[LogEntry]) -> Result<Self, StoreError> {
         let mut ids = Vec::with_capacity(entries.len() * IDS);

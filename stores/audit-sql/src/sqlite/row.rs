@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::checksum;
 
-/// What is inserted for an entry.
+/// The row of an entry.
 #[derive(Debug, PartialEq)]
 pub struct Row<'e> {
     /// The entry's id.
@@ -18,7 +18,7 @@ pub struct Row<'e> {
     pub level: i64,
     /// Its action.
     pub action: Cow<'e, str>,
-    /// How it ended.
+    /// The outcome of the action.
     pub outcome: &'static str,
     /// The model.
     pub model: Cow<'e, str>,
@@ -30,9 +30,9 @@ pub struct Row<'e> {
     pub parent_pk: Option<Cow<'e, str>>,
     /// The actor's id.
     pub actor: Option<Cow<'e, str>>,
-    /// What ties together what a request did.
+    /// The id of the request.
     pub correlation_id: Option<Cow<'e, str>>,
-    /// What ties together what a transaction did.
+    /// The id that entries of one transaction share.
     pub transaction_id: Option<Uuid>,
     /// The canonical JSON.
     pub body: String,
@@ -46,7 +46,7 @@ impl<'e> Row<'e> {
     /// Makes the row of an entry.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] if the entry has no canonical form.
+    /// Returns [`StoreError::Invalid`] if the entry has no canonical form.
     pub fn of(entry: &'e LogEntry) -> Result<Self, StoreError> {
         let parent = entry.parent.as_ref();
         let body = entry.to_canonical_json()?;

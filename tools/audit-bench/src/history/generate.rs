@@ -1,4 +1,4 @@
-//! A seeded trail of a million entries.
+//! A seeded trail, of a million entries by default.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// How many entries the trail has.
+/// The number of entries by default.
 pub(crate) const ENTRIES: usize = 1_000_000;
 /// The object that changes most: one entry in 400 is about it.
 pub(crate) const BUSY: &str = "busy";

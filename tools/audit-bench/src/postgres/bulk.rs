@@ -82,11 +82,11 @@ pub(super) fn unnest(table: &str) -> String {
     format!(
         "INSERT INTO {table} ({COLUMNS})
          SELECT g.id, g.ts, g.level, g.action, g.outcome, g.model, g.object_pk, NULL, NULL,
-             g.actor, g.correlation_id, NULL, string_to_array(g.fields, ','), g.changes, g.body
+             g.actor, g.correlation_id, NULL, string_to_array(g.fields, ','), g.changes, g.body, g.checksum
          FROM unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::text[],
-             $7::text[], $8::text[], $9::text[], $10::text[], $11::jsonb[], $12::text[])
+             $7::text[], $8::text[], $9::text[], $10::text[], $11::jsonb[], $12::text[], $13::bytea[])
              AS g(id, ts, level, action, outcome, model, object_pk, actor, correlation_id, fields,
-                  changes, body)"
+                  changes, body, checksum)"
     )
 }
 
@@ -111,6 +111,7 @@ pub(super) fn insert(raw: &Raw, statement: &Statement, entries: &[LogEntry]) -> 
             &fields,
             &column(&rows, |row| Jsonb(&row.changes)),
             &column(&rows, |row| row.body.as_str()),
+            &column(&rows, |row| row.checksum.as_slice()),
         ],
     ))?;
     assert_eq!(inserted, entries.len() as u64);
@@ -123,7 +124,7 @@ fn copy(raw: &Raw, table: &str, entries: &[LogEntry]) -> Outcome<()> {
             .client
             .copy_in(&format!(
                 "COPY {table} (id, ts, level, action, outcome, model, object_pk, actor,
-                 correlation_id, fields, changes, body) FROM STDIN (FORMAT binary)"
+                 correlation_id, fields, changes, body, checksum) FROM STDIN (FORMAT binary)"
             ))
             .await?;
         let mut writer = pin!(BinaryCopyInWriter::new(sink, &RawRow::TYPES));

@@ -37,7 +37,7 @@ pub(super) fn run(url: &str, schema: &str) -> Outcome<()> {
     let insert = |table: &str| {
         format!(
             "INSERT INTO {table} ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, NULL, $8,
-             $9, NULL, $10, $11, $12)"
+             $9, NULL, $10, $11, $12, $13)"
         )
     };
     let schema = Schema::named(schema)?;

@@ -2,6 +2,7 @@
 
 use auditlog::LogEntry;
 use bytes::BytesMut;
+use sha2::{Digest as _, Sha256};
 use tokio::runtime::Runtime;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, NoTls, Row, SimpleQueryMessage, Statement};
@@ -11,7 +12,7 @@ use crate::history::Outcome;
 
 /// The columns that are written.
 pub(super) const COLUMNS: &str = "id, ts, level, action, outcome, model, object_pk, parent_model, \
-     parent_pk, actor, correlation_id, transaction_id, fields, changes, body";
+     parent_pk, actor, correlation_id, transaction_id, fields, changes, body, checksum";
 
 /// Makes a table with the trail's columns, and with its indexes or only a primary key.
 pub(super) fn table(name: &str, indexed: bool) -> String {
@@ -21,7 +22,7 @@ pub(super) fn table(name: &str, indexed: bool) -> String {
             model text COLLATE \"C\" NOT NULL, object_pk text COLLATE \"C\" NOT NULL,
             parent_model text COLLATE \"C\", parent_pk text COLLATE \"C\",
             actor text COLLATE \"C\", correlation_id text COLLATE \"C\", transaction_id uuid,
-            fields text[] COLLATE \"C\" NOT NULL, changes jsonb, body text COLLATE \"C\" NOT NULL,
+            fields text[] COLLATE \"C\" NOT NULL, changes jsonb, body text COLLATE \"C\" NOT NULL, checksum bytea NOT NULL,
             xact bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint);"
     );
     if !indexed {
@@ -116,11 +117,13 @@ pub(super) struct RawRow {
     pub(super) fields: Vec<String>,
     pub(super) changes: String,
     pub(super) body: String,
+    /// The SHA-256 of the body.
+    pub(super) checksum: Vec<u8>,
 }
 
 impl RawRow {
     /// The types of [`params`](Self::params).
-    pub(super) const TYPES: [Type; 12] = [
+    pub(super) const TYPES: [Type; 13] = [
         Type::UUID,
         Type::INT8,
         Type::INT2,
@@ -133,10 +136,11 @@ impl RawRow {
         Type::TEXT_ARRAY,
         Type::JSONB,
         Type::TEXT,
+        Type::BYTEA,
     ];
 
     /// The row as parameters, with its changes in their binary form.
-    pub(super) fn params<'r>(&'r self, changes: &'r Jsonb<'r>) -> [&'r (dyn ToSql + Sync); 12] {
+    pub(super) fn params<'r>(&'r self, changes: &'r Jsonb<'r>) -> [&'r (dyn ToSql + Sync); 13] {
         [
             &self.id,
             &self.ts,
@@ -150,10 +154,12 @@ impl RawRow {
             &self.fields,
             changes,
             &self.body,
+            &self.checksum,
         ]
     }
 
     pub(super) fn of(entry: &LogEntry) -> Outcome<Self> {
+        let body = serde_json::to_string(entry)?;
         Ok(Self {
             id: entry.id,
             ts: entry.timestamp.timestamp_micros(),
@@ -166,7 +172,8 @@ impl RawRow {
             correlation_id: entry.correlation_id.clone(),
             fields: entry.changes.paths().map(ToString::to_string).collect(),
             changes: serde_json::to_string(&entry.changes)?,
-            body: serde_json::to_string(entry)?,
+            checksum: Sha256::digest(&body).to_vec(),
+            body,
         })
     }
 }

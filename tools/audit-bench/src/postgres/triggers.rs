@@ -42,7 +42,6 @@ const LEAN: &str = "
 
 /// A trigger for each row into the table `same_work_audit`.
 const SAME_WORK: &str = r#"
-    ALTER TABLE same_work_audit ADD checksum bytea NOT NULL;
     CREATE FUNCTION same_work_audit() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE
         before jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) ELSE '{}' END;
         after jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) ELSE '{}' END;

@@ -14,24 +14,33 @@ use crate::session::Session;
 use crate::text;
 use crate::zone::Zone;
 
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog as-of User 42 2026-01-31T12:00:00Z
+  auditlog as-of User 42 --version 3
+  auditlog as-of User yesterday --json";
+
 /// Show the state of an object, or of every object of a model, at a time or in a version
 ///
-/// With MODEL PK TIME, or MODEL PK --version N, one object: its fields, and the parts that are
-/// missing, with the reason (not recorded, or only masked). If it did not exist then, the exit
-/// code is 7. With MODEL TIME all objects of the model that existed then, one a line.
+/// With MODEL PK TIME or MODEL PK --version N, the command prints one object: its fields, and the
+/// missing parts with the reason (not recorded, or recorded masked). If the object did not exist at
+/// that time, the exit code is 7. With MODEL TIME it prints all objects of the model that existed,
+/// one a line.
 ///
-/// A TIME is RFC 3339, a date, `yesterday`, or a duration ago such as 2h.
+/// A TIME is RFC 3339, a date, `now`, `yesterday`, or a duration ago such as 2h.
 #[derive(Args, Debug)]
-#[command(override_usage = "auditlog as-of [OPTIONS] <MODEL> <PK> <TIME>
+#[command(after_help = EXAMPLES, override_usage = "auditlog as-of [OPTIONS] <MODEL> <PK> <TIME>
        auditlog as-of [OPTIONS] <MODEL> <PK> --version <NUMBER>
        auditlog as-of [OPTIONS] <MODEL> <TIME>")]
 pub(crate) struct AsOfArgs {
     /// The model's stored name
     model: String,
-    /// The object's key and the time, or one of them
+    /// The key of the object and the time; the time alone for all objects; the key alone with
+    /// --version
     #[arg(value_name = "PK TIME", required = true, num_args = 1..=2)]
     which: Vec<String>,
-    /// The version, as `history` counts them
+    /// The version instead of a time, as `history` counts them
     #[arg(long, value_name = "NUMBER", value_parser = number::parse::<usize>, allow_negative_numbers = true)]
     version: Option<usize>,
 }
@@ -193,7 +202,7 @@ pub(crate) fn no_version(number: usize, history: &audit_core::History) -> Error 
 
 fn print(found: &Reconstruction, out: &mut Output) -> Result<(), Error> {
     if !found.exists() {
-        return out.line("the object did not exist then");
+        return out.line("the object did not exist at that time");
     }
     let mut table = out.new_table(["FIELD", "VALUE"]);
     let mut fields = Vec::new();

@@ -12,12 +12,19 @@ use crate::session::Session;
 use crate::store::StoreLocation;
 use crate::text;
 
-/// Copy the store's file while it is in use
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog backup /backup/audit-2026-01-31.db";
+
+/// Copy a SQLite trail to a new file while programs write
 ///
-/// The copy is consistent and includes the write-ahead log; other programs may write meanwhile. It
-/// appears under its name when it is complete, and does not replace a file. To restore it, stop
-/// all programs that have the store open, and replace the file and its `-wal` and `-shm` by the copy. A trail in PostgreSQL is copied with `pg_dump`.
+/// The copy is one consistent file that includes the write-ahead log. It appears under its name
+/// when it is complete, and never replaces a file. To restore it, stop all programs that have the
+/// trail open, delete its `-wal` and `-shm` files, and replace its file with the copy. For a trail in
+/// PostgreSQL use `pg_dump`.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct BackupArgs {
     /// The new file
     #[arg(value_hint = ValueHint::FilePath)]
@@ -27,12 +34,13 @@ pub(crate) struct BackupArgs {
 pub(crate) fn run(args: &BackupArgs, session: &mut Session) -> Result<Exit, Error> {
     if StoreLocation::of(&session.global)?.is_server() {
         return Err(Error::Usage {
-            message: "a trail in PostgreSQL is not copied to a file by this command".to_owned(),
+            message: "`auditlog backup` copies SQLite files, and this trail is in PostgreSQL"
+                .to_owned(),
             hint: "use pg_dump, for instance `pg_dump --schema=NAME --format=custom`",
         });
     }
     target::require_folder(&args.file)?;
-    let trail = session.read("backup", "")?;
+    let trail = session.read_store("backup", "")?;
     trail.store.backup(&args.file)?;
     let file = args.file.display().to_string();
     let out = &mut session.out;

@@ -1,6 +1,6 @@
 //! `blame`: shows the entry that set each part of an object.
 
-use audit_core::{Blame, History, MissingReason, Path};
+use audit_core::{Blame, History, MissingReason, ObjectRef, Path};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
@@ -15,12 +15,18 @@ use crate::output::{Output, Part};
 use crate::session::Session;
 use crate::text;
 
-/// Show who last set each part of an object, when and why
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog blame User 42
+  auditlog blame User 42 --path address.city --version 3";
+
+/// Show the actor, time and reason of the last change of each part of an object
 ///
-/// For a deleted object it shows the parts of the version before. With an entry's ID alone, it shows
-/// the object of the entry, as of the version that the entry made.
+/// For a deleted object the command shows the version before the deletion. With the ID of an entry
+/// alone, it shows the version of the object that the entry made.
 #[derive(Args, Debug)]
-#[command(override_usage = "auditlog blame [OPTIONS] <MODEL> <PK>
+#[command(after_help = EXAMPLES, override_usage = "auditlog blame [OPTIONS] <MODEL> <PK>
        auditlog blame [OPTIONS] <ID>")]
 pub(crate) struct BlameArgs {
     /// The model's stored name, or the id of an entry
@@ -28,10 +34,10 @@ pub(crate) struct BlameArgs {
     model: String,
     /// The object's key
     pk: Option<String>,
-    /// Only this path, the parts inside it, and the parts that contain it
+    /// Show only this path, the parts inside it, and the parts that contain it
     #[arg(long)]
     path: Option<String>,
-    /// As of this version, as `history` counts them
+    /// Show this version instead of the newest, as `history` counts them
     #[arg(long, value_name = "NUMBER", value_parser = number::parse::<usize>, allow_negative_numbers = true)]
     version: Option<usize>,
 }
@@ -83,17 +89,7 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
     }
     let mut parts = history.blame_at(shown).unwrap_or_default();
     if let Some(filter) = &filter {
-        parts.retain(|part| part.path.is_within(filter) || filter.is_within(&part.path));
-        if parts.is_empty() {
-            return Err(Error::NotFound {
-                what: format!(
-                    "part `{filter}` of `{}` `{}`",
-                    object.model, object.object_pk
-                ),
-                near: None,
-                hint: "without --path all parts are shown",
-            });
-        }
+        parts = within(parts, filter, &object)?;
     }
     let zone = session.global.tz;
     let out = &mut session.out;
@@ -150,6 +146,32 @@ pub(crate) fn run(args: &BlameArgs, session: &mut Session) -> Result<Exit, Error
         out.line(line)?;
     }
     Ok(Exit::Done)
+}
+
+/// Returns the parts at a path, inside it, and around it.
+///
+/// # Errors
+/// Returns [`Error::NotFound`], with the most similar path, if there are none.
+fn within<'h>(
+    mut parts: Vec<Blame<'h>>,
+    filter: &Path,
+    object: &ObjectRef,
+) -> Result<Vec<Blame<'h>>, Error> {
+    let is_shown = |part: &Blame<'_>| part.path.is_within(filter) || filter.is_within(&part.path);
+    if parts.iter().any(is_shown) {
+        parts.retain(is_shown);
+        return Ok(parts);
+    }
+    let paths = parts.iter().map(|part| part.path.as_str());
+    let near = audit_core::backend::nearest(filter.as_str(), paths);
+    Err(Error::NotFound {
+        what: format!(
+            "part `{filter}` of `{}` `{}`",
+            object.model, object.object_pk
+        ),
+        near: near.map(str::to_owned),
+        hint: "without --path the command shows all parts",
+    })
 }
 
 /// Returns the value of a part in the state; a set's member is only in its entry.

@@ -9,10 +9,14 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::session::Session;
 
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog completions bash > ~/.local/share/bash-completion/completions/auditlog";
+
 /// Print a script that completes arguments in a shell
-///
-/// For instance: `auditlog completions bash > ~/.local/share/bash-completion/completions/auditlog`
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]

@@ -12,17 +12,26 @@ use crate::output::Part;
 use crate::session::Session;
 use crate::text;
 
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog diff User 42 1 3
+  auditlog diff User 42 1";
+
 /// Show the changes from one version of an object to another
+///
+/// `history` lists the versions. A version that deleted the object has no fields, which a note says.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct DiffArgs {
     /// The model's stored name
     model: String,
     /// The object's key
     pk: String,
-    /// From this version, as `history` counts them
+    /// The first version, as `history` counts them
     #[arg(value_parser = number::parse::<usize>)]
     from: usize,
-    /// To this version; the newest if not given
+    /// The second version; by default the newest
     #[arg(value_parser = number::parse::<usize>)]
     to: Option<usize>,
 }

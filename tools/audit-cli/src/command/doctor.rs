@@ -20,12 +20,20 @@ use crate::trail::Trail;
 /// The maximum number of findings of one kind that are shown.
 const MAX_SHOWN: usize = 20;
 
-/// Check the store: every byte and entry, versions, indexes, sizes
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog doctor
+  auditlog doctor --store postgres://reader@db/app --json";
+
+/// Check the store: entries, versions, indexes and sizes
 ///
-/// Reads the complete store. If it finds a problem, the exit code is 5. An object that changed
-/// without an entry is a problem until a later entry contains the complete object. In PostgreSQL it
-/// also checks partitions, rights and triggers; a role that may only read is enough.
+/// Reads the complete store, and exits with 5 if it finds a problem. An object that changed without
+/// an entry is a problem until a later entry contains the complete object. In PostgreSQL the command
+/// also checks partitions, rights and triggers, and names a server that is not PostgreSQL's own; it needs only
+/// the right to read.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct DoctorArgs {}
 
 /// The findings as JSON.
@@ -41,6 +49,8 @@ struct Findings {
     partitions: Option<Partitions>,
     indexes: Vec<QueryPlan>,
     problems: Vec<Problem>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Problem>,
     breaks: Vec<Break>,
 }
 
@@ -105,6 +115,7 @@ impl Findings {
             partitions: health.partitions,
             indexes: health.plans,
             problems: health.problems,
+            notes: health.notes,
             breaks: Vec::new(),
         }
     }
@@ -315,6 +326,14 @@ fn print(findings: &Findings, out: &mut Output) -> Result<(), Error> {
         ))?;
     }
     more(findings.problems.len(), out)?;
+    for note in &findings.notes {
+        let mark = out.paint(Part::Heading, "note:");
+        out.line(format!(
+            "{mark} {}; {}",
+            text::safe(&note.what),
+            note.advice
+        ))?;
+    }
     let resolved = || findings.breaks.iter().filter(|found| found.resolved);
     for found in resolved().take(MAX_SHOWN) {
         let mark = out.paint(Part::Heading, "note:");

@@ -15,15 +15,21 @@ use crate::output::Part;
 use crate::session::Session;
 use crate::text;
 
-/// List the entries of an object, oldest first, with its versions
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog history User 42 --changes
+  auditlog history 1f0a01ece3f4";
+
+/// List the entries and versions of an object, the oldest first
 ///
-/// Each line begins with the version that the entry made, or `-` if it made none, as an access. A
-/// line that begins with `!` names a part that changed without an entry: the next entry starts
-/// from another value than the entries before it left.
+/// Each line begins with the number of the version that the entry made, or with `-` if it made
+/// no version, such as an access. A line that begins with `!` names a part that changed without an
+/// entry: its old value in the next entry differs from the last recorded value.
 ///
-/// With an entry's ID alone, it lists the entries of that entry's object.
+/// With the ID of an entry alone, the command lists the entries of the same object.
 #[derive(Args, Debug)]
-#[command(override_usage = "auditlog history [OPTIONS] <MODEL> <PK>
+#[command(after_help = EXAMPLES, override_usage = "auditlog history [OPTIONS] <MODEL> <PK>
        auditlog history [OPTIONS] <ID>")]
 pub(crate) struct HistoryArgs {
     /// The model's stored name, or the id of an entry
@@ -31,7 +37,7 @@ pub(crate) struct HistoryArgs {
     model: String,
     /// The object's key
     pk: Option<String>,
-    /// Show what changed, with the values
+    /// Show each change with its old and new value
     #[arg(long, short)]
     changes: bool,
 }

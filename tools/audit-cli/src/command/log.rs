@@ -28,36 +28,47 @@ const BATCH: usize = 500;
 /// The maximum number of changed paths in a line.
 const MAX_PATHS: usize = 4;
 
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog log 'actor:alice since:2h'
+  auditlog log --model User --changed email --changes
+  auditlog log 'level:>=warning NOT actor:backup' --follow";
+
 /// List entries, the newest first
 ///
-/// On a terminal it lists the newest 50 with the last 12 digits of their ids, which `show`, `undo`,
-/// `blame` and `history` accept; elsewhere, and with --all, all entries. With --follow it lists the
-/// newest 10, oldest first, and then each entry as it is written, until Ctrl-C. In PostgreSQL an
-/// entry is listed when every transaction that began to write before its own has ended.
+/// On a terminal the command lists the newest 50 entries, with the last 12 digits of their ids:
+/// `show`, `undo`, `blame` and `history` accept these. If the output is not a terminal, or with
+/// --all, it lists all entries with complete ids.
+///
+/// With --follow it lists the newest 10, the oldest of them first, and then each new entry until
+/// Ctrl-C. In PostgreSQL an entry appears after all transactions that began to write before its
+/// own have ended.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct LogArgs {
     #[command(flatten)]
     filter: FilterArgs,
     /// The maximum number of entries; 0 for all
     #[arg(long, short = 'n', value_name = "NUMBER", value_parser = number::parse::<usize>, allow_negative_numbers = true)]
     limit: Option<usize>,
-    /// All entries
+    /// List all entries, also on a terminal
     #[arg(long, conflicts_with = "limit")]
     all: bool,
-    /// The oldest first
+    /// List the oldest entries first
     #[arg(long, conflicts_with = "newest_first")]
     oldest_first: bool,
-    /// The newest first, as is the default
+    /// List the newest entries first, which is the default
     #[arg(long)]
     newest_first: bool,
-    /// Show what changed, with the values
+    /// Show each change with its old and new value
     #[arg(long, short)]
     changes: bool,
-    /// Continue with entries as they are written
+    /// Continue with new entries until Ctrl-C
     #[arg(long, short, conflicts_with_all = ["oldest_first", "newest_first", "all"])]
     follow: bool,
-    /// The interval between two looks at the store, in milliseconds
+    /// With --follow, the interval between two reads of the store, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 500, requires = "follow", value_parser = number::parse::<u64>, allow_negative_numbers = true)]
     interval: u64,
 }

@@ -11,12 +11,17 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::session::Session;
 
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog man log | man -l -
+  auditlog man --dir /usr/local/share/man/man1";
+
 /// Print a page of the manual
-///
-/// For instance: `auditlog man | man -l -`
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ManArgs {
-    /// The command of the page; by default the page of `auditlog`
+    /// The command that the page describes; by default `auditlog` itself
     command: Option<String>,
     /// Write all pages into this folder
     #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
@@ -26,14 +31,7 @@ pub(crate) struct ManArgs {
 pub(crate) fn run(args: &ManArgs, mut all: Command, session: &mut Session) -> Result<Exit, Error> {
     all.build();
     if let Some(folder) = &args.dir {
-        write(folder, "auditlog.1", all.clone())?;
-        for command in all.get_subcommands() {
-            write(
-                folder,
-                &format!("auditlog-{}.1", command.get_name()),
-                command.clone(),
-            )?;
-        }
+        write(folder, "auditlog", &all)?;
         return Ok(Exit::Done);
     }
     let wanted = match &args.command {
@@ -62,7 +60,12 @@ fn page(command: Command) -> Result<Vec<u8>, Error> {
     Ok(text)
 }
 
-fn write(folder: &Path, name: &str, command: Command) -> Result<(), Error> {
-    let path = folder.join(name);
-    fs::write(&path, page(command)?).map_err(|source| Error::File { path, source })
+/// Writes the page of a command and those of its subcommands.
+fn write(folder: &Path, name: &str, command: &Command) -> Result<(), Error> {
+    let path = folder.join(format!("{name}.1"));
+    fs::write(&path, page(command.clone())?).map_err(|source| Error::File { path, source })?;
+    let commands = command.get_subcommands();
+    commands
+        .filter(|sub| sub.get_name() != "help")
+        .try_for_each(|sub| write(folder, &format!("{name}-{}", sub.get_name()), sub))
 }

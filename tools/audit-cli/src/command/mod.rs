@@ -1,7 +1,9 @@
 //! The command line, with one file for each command.
 
-#[cfg(not(feature = "postgres"))]
+#[cfg(not(all(feature = "archive", feature = "postgres", feature = "web")))]
 mod absent;
+#[cfg(feature = "archive")]
+mod archive;
 mod as_of;
 mod backup;
 mod blame;
@@ -23,6 +25,8 @@ mod stats;
 #[cfg(feature = "postgres")]
 mod triggers;
 mod undo;
+#[cfg(feature = "web")]
+mod web;
 
 use chrono::Utc;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -37,8 +41,8 @@ use crate::store::{self, StoreLocation};
 
 /// Queries, exports, imports and maintains an audit trail.
 ///
-/// Every command prints text, or with --json one JSON value a line. Times are RFC 3339, a date,
-/// `yesterday`, or a duration ago such as `2h`. JSON has times in UTC, text in the zone of --tz.
+/// Every command prints text, or with --json one JSON value a line. A time is RFC 3339, a date,
+/// `yesterday`, or a duration ago such as `2h`. JSON has times in UTC, text in the time zone of --tz.
 #[derive(Debug, Parser)]
 #[command(name = "auditlog", version, after_long_help = Exit::help())]
 #[command(max_term_width = 100)]
@@ -64,8 +68,18 @@ pub(crate) enum Command {
     Import(import::ImportArgs),
     Backup(backup::BackupArgs),
     Prune(prune::PruneArgs),
+    #[cfg(feature = "archive")]
+    Archive(archive::ArchiveArgs),
+    #[cfg(not(feature = "archive"))]
+    #[command(hide = true)]
+    Archive(absent::AbsentArgs),
     Schema(schema::SchemaArgs),
     Doctor(doctor::DoctorArgs),
+    #[cfg(feature = "web")]
+    Web(web::WebArgs),
+    #[cfg(not(feature = "web"))]
+    #[command(hide = true)]
+    Web(absent::AbsentArgs),
     #[cfg(feature = "postgres")]
     Triggers(triggers::TriggersArgs),
     #[cfg(feature = "postgres")]
@@ -120,8 +134,16 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Import(args) => import::run(args, session),
         Command::Backup(args) => backup::run(args, session),
         Command::Prune(args) => prune::run(args, session),
+        #[cfg(feature = "archive")]
+        Command::Archive(args) => archive::run(args, session),
+        #[cfg(not(feature = "archive"))]
+        Command::Archive(args) => absent::run(args, "archive"),
         Command::Schema(args) => schema::run(args, session),
         Command::Doctor(args) => doctor::run(args, session),
+        #[cfg(feature = "web")]
+        Command::Web(args) => web::run(args, session),
+        #[cfg(not(feature = "web"))]
+        Command::Web(args) => absent::run(args, "web"),
         #[cfg(feature = "postgres")]
         Command::Triggers(args) => triggers::run(args, session),
         #[cfg(feature = "postgres")]
@@ -152,4 +174,43 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         Exit::Done if damaged => Exit::Store,
         exit => exit,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Splits an example as a shell does, up to a pipe or a redirection.
+    fn words(example: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for (index, part) in example.split('\'').enumerate() {
+            if index % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        let end = words.iter().position(|word| word == "|" || word == ">");
+        words.truncate(end.unwrap_or(words.len()));
+        words
+    }
+
+    #[test]
+    fn each_command_has_valid_examples() {
+        let all = Cli::command();
+        let shown = all.get_subcommands().filter(|it| !it.is_hide_set());
+        for command in shown {
+            let name = command.get_name();
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            let mut lines = help.lines();
+            assert_eq!(lines.next(), Some("Examples:"), "{name}");
+            for line in lines {
+                let words = words(line);
+                assert_eq!(words[..2], ["auditlog", name]);
+                let parsed = Cli::try_parse_from(words);
+                assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
+            }
+        }
+    }
 }

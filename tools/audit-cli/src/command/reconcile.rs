@@ -18,12 +18,19 @@ use crate::zone::Zone;
 /// The variable that names the database.
 const VARIABLE: &str = "AUDITLOG_POSTGRES_URL";
 
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog reconcile --store postgres://reader@db/app --since 1d
+  auditlog reconcile --store postgres://reader@db/app --within 5s --json";
+
 /// List the writes to PostgreSQL without an entry of the program
 ///
-/// Compares the writes that the triggers of `auditlog triggers` recorded with the trail. An entry of
-/// the program matches a write of the same object and transaction. If a write has no entry, the
-/// exit code is 5.
+/// Compares the writes that the triggers of `auditlog triggers` noted with the entries of the program:
+/// a write needs an entry of the same object in the same transaction. The exit code is 5 if a write
+/// has no entry.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ReconcileArgs {
     /// The database; by default that of --store
     #[arg(
@@ -33,17 +40,17 @@ pub(crate) struct ReconcileArgs {
         hide_env_values = true
     )]
     postgres: Option<String>,
-    /// Written at this time or later
+    /// Only writes at this time or later
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Also match an entry within this duration, such as 5s, for programs that do not record in the
-    /// transaction of the write
+    /// Also accept an entry within this duration of the write, such as 5s, for programs that record
+    /// outside the transaction of the write
     #[arg(long, value_name = "DURATION")]
     within: Option<String>,
     /// The maximum number of writes to show
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000, value_parser = number::parse::<u32>, allow_negative_numbers = true)]
     limit: u32,
-    /// Remove the notes of watching triggers from before this time, after the comparison
+    /// After the comparison, remove the notes of writes before this time
     #[arg(long, value_name = "TIME")]
     forget_before: Option<String>,
 }

@@ -15,10 +15,19 @@ use crate::session::Session;
 use crate::text;
 use crate::zone::Zone;
 
-/// List models with their fields, actions and versions, as found in the entries
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog schema
+  auditlog schema User";
+
+/// List the models of the trail, with their fields, actions and schema versions
+///
+/// The command reads the entries, not the program: it lists a field only if an entry has it.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct SchemaArgs {
-    /// This model only, field by field
+    /// Show only this model, with one line for each field
     model: Option<String>,
 }
 
@@ -131,10 +140,8 @@ impl Model {
                 }
             }
             if let Some(redaction) = change.redaction {
-                *field
-                    .redactions
-                    .entry(text::redaction_name(redaction))
-                    .or_default() += 1;
+                let name = redaction.as_str().to_owned();
+                *field.redactions.entry(name).or_default() += 1;
             }
         }
     }

@@ -11,8 +11,14 @@ use crate::session::Session;
 use crate::text;
 use crate::zone::Zone;
 
-/// Show an entry
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog show 1f0a01ece3f4";
+
+/// Show one entry with all its fields and changes
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ShowArgs {
     /// The entry's id, or enough of its first or last digits to identify it
     id: String,

@@ -21,17 +21,24 @@ const MAX_BAR: u16 = 40;
 /// Blocks of one to eight eighths.
 const BLOCKS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog stats since:7d --by actor,day
+  auditlog stats --model User --by action --json";
+
 /// Count entries by actor, model, action, day and more
 ///
-/// On a terminal with a bar chart. Days and hours are those of --tz.
+/// On a terminal, the counts have bars. Days and hours are in the time zone of --tz.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct StatsArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// The property to count by; may be given several times
+    /// The properties to count by, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [By::Action, By::Model, By::Actor, By::Day])]
     by: Vec<By>,
-    /// The maximum number of rows of each part: the largest, or the latest days; 0 for all
+    /// The maximum number of rows of each table: the largest counts, or the latest days; 0 for all
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = number::parse::<usize>, allow_negative_numbers = true)]
     top: usize,
 }

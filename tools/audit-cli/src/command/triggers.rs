@@ -16,56 +16,63 @@ use crate::store;
 /// The schema of the trail's tables where none is named.
 const SCHEMA: &str = "public";
 
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog triggers --models models.json --model User --table public.users | psql -1
+  auditlog triggers --models models.json --model User --table public.users --drop | psql -1";
+
 /// Print SQL that installs triggers on a model's table in PostgreSQL
 ///
-/// The triggers record all writes to the table in the form of the program's own entries, with the
-/// skipped and masked fields of the model. The models come from the program, as JSON:
+/// The triggers record every write to the table in the form of the program's own entries; fields
+/// that the model skips or masks are skipped or masked. The program prints its models as JSON with
 /// `serde_json::to_string(&auditlog::described())`.
 ///
-/// The trail's tables are those in the schema `public`, unless --schema names another one.
-///
-/// For instance: `auditlog triggers --models models.json --model User --table public.users | psql -1`
+/// The triggers write to the trail in the schema `public`, or in that of --schema. This command
+/// opens no database.
 #[derive(Args, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a flag of the command line"
 )]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct TriggersArgs {
-    /// The file with the models as JSON; `-` reads them from the standard input
+    /// The file with the models as JSON; - for standard input
     #[arg(long, value_name = "FILE")]
     models: String,
-    /// The model's stored name; not needed if the file has one only
+    /// The model's stored name; optional if the file has one model
     #[arg(long)]
     model: Option<String>,
-    /// The table, `schema.table`, or `table` for one in the schema `public`
+    /// The table, such as app.users; without a schema, a table of the schema `public`
     #[arg(long)]
     table: String,
-    /// The column of a field, if it has another name; may be given several times
+    /// The column of a field whose name differs; may be repeated
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = pair)]
     column: Vec<(String, String)>,
-    /// Leave out a field, such as one without a column; may be given several times
+    /// Do not record a field, such as one without a column; may be repeated
     #[arg(long, value_name = "FIELD")]
     omit: Vec<String>,
-    /// Mask a field: all, `first_half`, last4 or email; may be given several times
+    /// Mask a field: all, `first_half`, last4 or email; may be repeated
     #[arg(long, value_name = "FIELD=MASK", value_parser = masked)]
     mask: Vec<(String, Mask)>,
-    /// Record the column's value of a field that the program records through a function, `Display`
-    /// or `Debug`; without this it is masked. May be given several times
+    /// Record the column of a field that the program records through a function, `Display` or
+    /// `Debug`; by default such a field is masked. May be repeated
     #[arg(long, value_name = "FIELD")]
     clear: Vec<String>,
-    /// A field of the identity; give them in the order of its parts, if that is not the fields' order
+    /// A field of a composite identity; repeat it in the order of the key's parts, if that differs
+    /// from the order of the fields
     #[arg(long, value_name = "FIELD")]
     key: Vec<String>,
-    /// Record the rows under another model's name, such as one for each schema that has the table
+    /// Record the rows under this model name, such as one for each schema that has the table
     #[arg(long, value_name = "NAME")]
     model_name: Option<String>,
-    /// Fire in sessions with `session_replication_role = replica`, too
+    /// Also fire in sessions with `session_replication_role = replica`
     #[arg(long)]
     always: bool,
-    /// Record no entries, only writes for `auditlog reconcile`
+    /// Record no entries, only notes of the writes for `auditlog reconcile`
     #[arg(long)]
     watch: bool,
-    /// Record one entry for a TRUNCATE instead of one for each object; it is in no object's history
+    /// Record one entry for a TRUNCATE instead of one for each object; no object's history has it
     #[arg(long, conflicts_with = "watch")]
     truncate_in_bulk: bool,
     /// Print SQL that removes the triggers

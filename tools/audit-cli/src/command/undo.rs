@@ -15,12 +15,19 @@ use crate::output::{Output, Part};
 use crate::session::Session;
 use crate::text;
 
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog undo 1f0a01ece3f4";
+
 /// Preview the changes that would undo an entry; writes nothing
 ///
-/// The changes apply to the newest version of the object. A conflict is a part that was changed
-/// again since, or whose old value the trail does not have in clear: it would stay as it is. The
-/// application applies the changes and records them. The exit code is 0 with conflicts, too.
+/// The changes apply to the newest version of the object. A conflict is a part that a later entry
+/// changed again, or whose old value is masked: an undo does not change it. To undo, apply the
+/// changes in your program, which records them (`History::undo`). The exit code is also 0 if there
+/// are conflicts.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct UndoArgs {
     /// The entry's id, or enough of its first or last digits to identify it
     id: String,

@@ -1,6 +1,7 @@
 //! A trail in a SQLite file.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,9 +22,7 @@ pub(super) fn open(path: &Path, mode: AccessMode) -> Result<SqliteStore, StoreEr
 /// Returns the options of all commands: reads skip damaged rows, and checkpoints are rare because
 /// commands write in bulk.
 fn options() -> SqliteOptions {
-    SqliteOptions::new()
-        .pass_over_damaged()
-        .checkpoint_pages(16_000)
+    SqliteOptions::new().skip_damaged().checkpoint_pages(16_000)
 }
 
 /// Returns an error if the path is a folder, a pipe, a socket or a device. Opening a pipe would wait
@@ -43,8 +42,10 @@ fn require_file(path: &Path) -> Result<(), StoreError> {
 
 /// Replaces SQLite's error by the system's, which names the cause.
 fn explained(error: StoreError, path: &Path) -> StoreError {
-    if !matches!(error, StoreError::Io { .. }) {
-        return error;
+    match &error {
+        // The store's error of a missing file already names the cause.
+        StoreError::Io { source, .. } if source.kind() != io::ErrorKind::NotFound => {}
+        _ => return error,
     }
     // No connection has the file open, so closing it releases no lock.
     match File::open(path) {

@@ -19,7 +19,7 @@ const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 const DATABASES: [&str; 6] = ["file", "sqlite", "sqlite3", "jdbc", "mysql", "mariadb"];
 
 /// The hint for an invalid `--store`.
-const FORMS: &str = "a store is the path of a file, or a database of PostgreSQL: \
+const FORMS: &str = "give the path of a SQLite file, or a PostgreSQL URL such as \
                      postgres://user@host/database";
 
 /// Keys that identify a connection string of libpq.
@@ -164,8 +164,8 @@ fn refuse_database(text: &str) -> Result<(), Error> {
         .is_some_and(|(_, parameters)| parameters.contains('='));
     if parameters || lower == ":memory:" {
         return Err(Error::Usage {
-            message: "the text given with --store is not the name of a file".to_owned(),
-            hint: "give the path of a file, without parameters; the command opens it as it needs",
+            message: "the value of --store has parameters, so it is not a file".to_owned(),
+            hint: "give the path of a file without parameters",
         });
     }
     let mut words = lower.split_whitespace();
@@ -189,7 +189,7 @@ fn refuse_database(text: &str) -> Result<(), Error> {
             format!("`{scheme}://` does not name a store")
         }
         None if !begins() && !pairs() && !with_login() => return Ok(()),
-        _ => "the text given with --store names no store".to_owned(),
+        _ => "the value of --store is neither a file nor a PostgreSQL URL".to_owned(),
     };
     Err(Error::Usage {
         message,

@@ -1,5 +1,7 @@
 //! Opens the store that a command works on.
 
+#[cfg(feature = "archive")]
+mod archive;
 mod file;
 mod location;
 #[cfg(feature = "postgres")]
@@ -11,10 +13,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use audit_core::{StoreError, TrailStore};
 
+#[cfg(all(feature = "archive", feature = "web"))]
+pub(crate) use self::archive::archive_position;
+#[cfg(feature = "archive")]
+pub(crate) use self::archive::{archive, with_archive};
 pub(crate) use self::location::StoreLocation;
 #[cfg(feature = "postgres")]
 pub(crate) use self::location::{Server, schema, url};
 use crate::error::Error;
+#[cfg(not(feature = "archive"))]
+use crate::global::Global;
 
 /// Access of a command to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +59,18 @@ pub(crate) fn open(
     Ok(store)
 }
 
+/// Returns the store, or the error of a build without the `archive` feature if an archive is named.
+#[cfg(not(feature = "archive"))]
+pub(crate) fn with_archive(
+    global: &Global,
+    store: Arc<dyn TrailStore>,
+) -> Result<Arc<dyn TrailStore>, Error> {
+    match global.archive.as_deref() {
+        None | Some("") => Ok(store),
+        Some(_) => Err(Error::absent("`--archive`")),
+    }
+}
+
 /// The maximum number of skipped rows that a command reports.
 const MAX_SKIPPED: usize = 1_000;
 /// The damaged rows that a command skipped, in addition to those that its stores skipped.
@@ -71,7 +91,7 @@ pub(crate) fn skip(row: impl fmt::Display, error: &StoreError) {
 }
 
 fn message(row: impl fmt::Display, detail: impl fmt::Display) -> String {
-    format!("row {row} is not an entry and is passed over: {detail}")
+    format!("row {row} is not an entry and is skipped: {detail}")
 }
 
 /// Closes the opened stores, and returns a message for each skipped row, without duplicates.

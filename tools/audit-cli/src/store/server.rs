@@ -42,7 +42,7 @@ impl Server {
     fn options(&self) -> PostgresOptions {
         let mut options = PostgresStore::options()
             .pool_size(2)
-            .pass_over_damaged()
+            .skip_damaged()
             .statement_timeout(STATEMENT_TIMEOUT);
         if let Some(schema) = self.schema() {
             options = options.schema(schema);

@@ -203,7 +203,7 @@ fn invalid_stores_are_errors() {
         assert!(error.contains(expected), "{name}: {error}");
         assert!(error.contains("\nhint: "), "{name}: {error}");
     };
-    message("missing.db", "missing.db: No such file");
+    message("missing.db", "missing.db: the file does not exist");
     assert!(!store("missing.db").exists());
     fs::write(
         store("text.db"),
@@ -219,7 +219,7 @@ fn invalid_stores_are_errors() {
         .expect("a database");
     message(
         "foreign.db",
-        "is not an audit store: a SQLite database that holds `invoices`",
+        "is not an audit store: an SQLite database that holds `invoices`",
     );
     let newer = trail(&folder);
     Connection::open(&newer)
@@ -268,7 +268,10 @@ fn only_an_import_creates_a_store() {
 #[test]
 fn a_text_that_is_not_a_store_is_not_shown() {
     let folder = scratch::folder();
-    let (path, forms) = ("give the path of the file alone", "a store is the path of");
+    let (path, forms) = (
+        "give the path of the file alone",
+        "give the path of a SQLite file",
+    );
     for (store, expected, hint) in [
         (
             "postgress://ann:s3cret@h/db",
@@ -285,8 +288,8 @@ fn a_text_that_is_not_a_store_is_not_shown() {
             "`sqlite:` does not name a store",
             path,
         ),
-        ("host=h password=s3cret", "names no store", forms),
-        ("ann:s3cret@h/db", "names no store", forms),
+        ("host=h password=s3cret", "is neither a file nor", forms),
+        ("ann:s3cret@h/db", "is neither a file nor", forms),
     ] {
         let message = stderr(Path::new(store), &["log"], 2);
         assert!(message.contains(expected), "{message}");

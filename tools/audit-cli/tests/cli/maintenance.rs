@@ -20,7 +20,7 @@ fn prune_removes_nothing_without_confirmation() {
         "{text}"
     );
     assert!(
-        text.ends_with("nothing was removed; --yes removes them\n"),
+        text.ends_with("nothing was removed; --yes removes these entries\n"),
         "{text}"
     );
     let report = json(&store, &["prune", "--keep-last", "4", "model:User"]).remove(0);
@@ -408,7 +408,7 @@ fn completions_and_manual_cover_all_commands() {
     let page = stdout(&store, &["man"]);
     assert!(page.starts_with(".ie "), "{page}");
     assert!(
-        page.contains("as\\-of: the object did not exist then"),
+        page.contains("as\\-of: the object did not exist at that time"),
         "{page}"
     );
     assert!(stdout(&store, &["man", "prune"]).contains("\\-\\-keep\\-last"));
@@ -419,7 +419,7 @@ fn completions_and_manual_cover_all_commands() {
     assert!(folder.join("auditlog-as-of.1").is_file());
     let help = stdout(&store, &["--help"]);
     assert!(
-        help.contains("  7  as-of: the object did not exist then\n"),
+        help.contains("  7  as-of: the object did not exist at that time\n"),
         "{help}"
     );
     assert!(help.contains("130  interrupted\n"), "{help}");

@@ -486,7 +486,6 @@ pub(crate) fn a_change_without_an_entry_is_reported(store: &Path) {
         "schema_version": 1, "timestamp": "2026-01-04T00:00:00.000000Z", "v": 1,
     });
     std::fs::write(&file, format!("{entry}\n")).expect("written");
-    stdout(store, &["doctor"]);
     stdout(store, &["import", file.to_str().expect("UTF-8")]);
     std::fs::remove_file(&file).expect("removed");
 

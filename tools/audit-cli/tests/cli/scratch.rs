@@ -123,6 +123,28 @@ pub(crate) fn trail(folder: &Path) -> PathBuf {
     file
 }
 
+/// The folder of the archive beside a trail, which [`run`] names if it exists.
+#[cfg(feature = "archive")]
+const ARCHIVE: &str = "archive-of-trail";
+
+/// Writes the trail of [`trail`]; the entries of its first two days are in an archive alone, and those
+/// of the third in both.
+#[cfg(feature = "archive")]
+pub(crate) fn archived_trail(folder: &Path) -> PathBuf {
+    use audit_archive::{ArchiveOptions, Archiver, Location, Pruner};
+
+    let file = trail(folder);
+    let store = SqliteStore::open(&file).expect("a store");
+    let location = Location::folder(folder.join(ARCHIVE)).expect("a location");
+    let options = ArchiveOptions::new().create(true);
+    let archiver = Archiver::new(store.clone(), location.clone()).options(options);
+    assert_eq!(archiver.run_once().expect("archived").entries, 9);
+    let older = Query::new().until("2026-01-03");
+    let pruned = Pruner::new(&store, &location).matching(older).run();
+    assert_eq!(pruned.expect("pruned").removed, 6);
+    file
+}
+
 /// Replaces the bytes of an entry by an SQL expression, without the store.
 pub(crate) fn damage(store: &Path, body: &str, seq: i64) {
     let connection = auditlog::sqlite::rusqlite::Connection::open(store).expect("a database");
@@ -138,6 +160,7 @@ pub(crate) fn damage(store: &Path, body: &str, seq: i64) {
 pub(crate) fn auditlog() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_auditlog"));
     for name in [
+        "AUDITLOG_ARCHIVE",
         "AUDITLOG_STORE",
         "AUDITLOG_SCHEMA",
         "AUDITLOG_POSTGRES_URL",
@@ -156,7 +179,12 @@ pub(crate) fn auditlog() -> Command {
 
 /// Runs the command on a store.
 pub(crate) fn run(store: &Path, args: &[&str]) -> Output {
-    auditlog()
+    let mut command = auditlog();
+    #[cfg(feature = "archive")]
+    if store.with_file_name(ARCHIVE).is_dir() {
+        command.arg("--archive").arg(store.with_file_name(ARCHIVE));
+    }
+    command
         .arg("--store")
         .arg(store)
         .args(args)

@@ -98,7 +98,11 @@ fn a_missing_store_is_an_error(trail: &mut Trail) {
     let args = ["import", "--create", file, "--schema", &foreign];
     let output = scratch::run(Path::new(&trail.url), &args);
     trail.sql(&format!("DROP SCHEMA {foreign} CASCADE"));
-    assert_error(&output, 3, &["`audit_entry` in it is of another program"]);
+    assert_error(
+        &output,
+        3,
+        &["`audit_entry` in it belongs to another program"],
+    );
     // A port without a server.
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let port = port.expect("a port").port();

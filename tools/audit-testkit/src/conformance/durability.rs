@@ -11,7 +11,7 @@ use crate::sample::entries;
 /// returned before was dropped.
 ///
 /// # Panics
-/// If anything is missing or different.
+/// Panics if anything is missing or different.
 pub fn keeps_after_reopening(open: &dyn Fn() -> Box<dyn Store>) {
     let sample = entries(120, 71);
     for part in sample.chunks(40) {

@@ -3,7 +3,7 @@
 use audit_core::backend::limit;
 use audit_core::{Cursor, Query, Store, StoreError};
 
-use super::access::{append, find, must, sorted};
+use super::access::{all, append, find, must, sorted};
 use crate::sample::entries;
 
 /// Rule 4: the canonical form of every entry, in order.
@@ -36,7 +36,33 @@ pub fn exports_what_a_query_asks_for(store: &dyn Store) {
     }
 }
 
-/// What the receiver says is what the caller hears.
+/// Many entries with the same time, as an import makes them, and large ones are ordered by id.
+pub fn exports_many_entries_with_one_time(store: &dyn Store) {
+    let mut sample = entries(1_500, 34);
+    let (first, last) = (sample[100].timestamp, sample[1_400].timestamp);
+    for entry in &mut sample[101..1_399] {
+        entry.timestamp = first;
+    }
+    let time = sample[10].timestamp;
+    for entry in &mut sample[11..14] {
+        entry.timestamp = time;
+        entry.reason = Some("large ".repeat(350_000));
+    }
+    append(store, &sample);
+    for query in [
+        Query::new(),
+        Query::new().newest_first(),
+        Query::new().since(first).until(last),
+        Query::new().changed("address.city").newest_first(),
+    ] {
+        let found = find(store, query.clone());
+        let expected: Vec<_> = found.iter().map(|e| must(e.to_canonical_json())).collect();
+        assert_eq!(exported(store, &query), expected, "{query}");
+    }
+    assert_eq!(all(store), sorted(sample));
+}
+
+/// The caller gets the receiver's error.
 pub fn stops_an_export_that_fails(store: &dyn Store) {
     append(store, &entries(10, 33));
     let mut count = 0;

@@ -1,7 +1,8 @@
 //! The conditions of a query, each by itself.
 
 use audit_core::{
-    Action, Actor, Cursor, Level, LogEntry, ObjectRef, Outcome, Query, Store, StoreError,
+    Action, Actor, Cancellation, Cursor, Level, LogEntry, ObjectRef, Outcome, Query, Store,
+    StoreError,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -454,6 +455,33 @@ pub fn refuses_a_query_with_no_path(store: &dyn Store) {
         Err(StoreError::Unsupported { .. }) => {}
         answer => refused(answer.err(), "purge"),
     }
+    assert_eq!(all(store), sorted(sample));
+}
+
+/// A query that was cancelled is an error and reads nothing. One with a cancellation that is not used finds the
+/// same entries as without.
+pub fn ends_a_cancelled_query(store: &dyn Store) {
+    let sample = entries(5, 27);
+    append(store, &sample);
+    let cancellation = Cancellation::new();
+    let query = Query::new().cancelled_by(&cancellation);
+    assert_eq!(find(store, query.clone()), sorted(sample.clone()));
+    assert_eq!(count(store, query.clone()), sample.len() as u64);
+    cancellation.cancel();
+    let cancelled = |answer: Option<StoreError>, what| {
+        let is_cancelled = matches!(answer, Some(StoreError::Cancelled));
+        assert!(is_cancelled, "{what} of a cancelled query: {answer:?}");
+    };
+    let mut lines = 0;
+    let mut line = |_: &str| {
+        lines += 1;
+        Ok(())
+    };
+    cancelled(store.find(&query).err(), "find");
+    cancelled(store.count(&query).err(), "count");
+    cancelled(store.objects(&query, None).err(), "objects");
+    cancelled(store.export(&query, &mut line).err(), "export");
+    assert_eq!(lines, 0);
     assert_eq!(all(store), sorted(sample));
 }
 

@@ -14,10 +14,10 @@ use super::access::{append, must, sorted};
 use crate::sample::entries;
 
 thread_local! {
-    /// How long entries may be held back, as by the transactions of others on the same server.
+    /// The longest time that entries may be held back, as by the transactions of others on the same server.
     static PATIENCE: Cell<Duration> = const { Cell::new(Duration::from_secs(60)) };
 }
-/// How long to wait before asking again.
+/// The pause before the next read.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Sets how long the checks of [`Follow`] that run on this thread wait for an entry that a store holds
@@ -233,7 +233,7 @@ pub fn follows_while_threads_append(store: &dyn Follow) {
 /// again, after what it returned before was dropped.
 ///
 /// # Panics
-/// If an entry is missing or comes twice.
+/// Panics if an entry is missing or comes twice.
 pub fn follows_after_reopening(open: &dyn Fn() -> Box<dyn Follow>) {
     let sample = entries(60, 91);
     let mut saved = Position::START.to_string();
@@ -263,7 +263,7 @@ pub fn follows_after_reopening(open: &dyn Fn() -> Box<dyn Follow>) {
 /// Not part of [`FOLLOW_CHECKS`](super::FOLLOW_CHECKS): `store` and `other` are two empty stores.
 ///
 /// # Panics
-/// If the other store takes the position.
+/// Panics if the other store takes the position.
 pub fn refuses_a_position_of_another_trail(store: &dyn Follow, other: &dyn Follow) {
     append(store, &entries(10, 92));
     let found = Follower::new(store, Position::START).next(10, 100);

@@ -196,7 +196,7 @@ fn parsed(text: &str) -> Query {
     }
 }
 
-/// Whether something changed exactly at a path.
+/// Returns whether a change is exactly at a path.
 fn touches(entry: &LogEntry, path: &str) -> bool {
     entry
         .changes
@@ -204,7 +204,7 @@ fn touches(entry: &LogEntry, path: &str) -> bool {
         .any(|change| change.path.as_str() == path)
 }
 
-/// What a random query asks for.
+/// The conditions of a random query.
 #[derive(Clone, Debug)]
 enum Question {
     Leaf(Leaf),
@@ -344,7 +344,7 @@ impl Leaf {
         }
     }
 
-    /// What there can be one of in a conjunction.
+    /// Returns the kind of the condition, of which a conjunction has one.
     fn key(self) -> u32 {
         match self {
             Self::Model(_) => 0,

@@ -5,7 +5,7 @@
 //! the documentation of the traits. [`conformance!`](crate::conformance!) makes a `#[test]`
 //! of each, and [`CHECKS`], [`FOLLOW_CHECKS`] and [`TRAIL_CHECKS`] list them.
 //!
-//! What a query asks for is computed here by hand, not by
+//! The expected result of a query is computed here by hand, not by
 //! [`Query::matches`](audit_core::Query::matches), so that a store and the core cannot be wrong in
 //! the same way unnoticed.
 
@@ -146,8 +146,10 @@ macro_rules! __for_each_check {
             counts_apart_from_limit_and_cursor
             exports_bytes
             exports_what_a_query_asks_for
+            exports_many_entries_with_one_time
             stops_an_export_that_fails
             refuses_a_query_with_no_path
+            ends_a_cancelled_query
             groups_by_object
             groups_by_object_what_a_query_asks_for
             goes_on_after_any_object
@@ -190,6 +192,7 @@ macro_rules! __for_each_trail_check {
             finds_by_ids
             finds_by_the_beginning_of_an_id
             finds_by_the_end_of_an_id
+            purges_exact_entries
             lists_models
             reports_its_health
         }

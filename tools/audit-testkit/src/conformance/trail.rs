@@ -1,9 +1,10 @@
-//! What tools ask of a [`TrailStore`].
+//! The operations of tools on a [`TrailStore`].
 
-use audit_core::{DamageReport, LogEntry, Query, TrailStore};
+use audit_core::{DamageReport, LogEntry, Query, StoreError, TrailStore};
+use hmac_sha256::Hash;
 use uuid::Uuid;
 
-use super::access::{append, must};
+use super::access::{all, append, find, has, must, sorted};
 use crate::sample::entries;
 
 /// Entries by their ids, in the order of the ids; unknown ids are left out.
@@ -52,6 +53,46 @@ pub fn finds_by_the_end_of_an_id(store: &dyn TrailStore) {
     for nothing in ["", "-", "_", "%", "5", "é", &"0".repeat(33)] {
         assert_eq!(found(nothing, 9), [], "{nothing}");
     }
+}
+
+/// Exactly the entries with the ids and bytes are removed, those of a changed field too. A store that
+/// cannot remove by id returns `Unsupported`.
+pub fn purges_exact_entries(store: &dyn TrailStore) {
+    let sample = sorted(entries(60, 98));
+    append(store, &sample);
+    let (gone, stay): (Vec<_>, Vec<_>) = sample
+        .iter()
+        .cloned()
+        .partition(|entry| entry.id.as_u128().is_multiple_of(3));
+    let exact = |entry: &LogEntry| {
+        (
+            entry.id,
+            Hash::hash(must(entry.to_canonical_json()).as_bytes()),
+        )
+    };
+    let mut exactly: Vec<_> = gone.iter().map(exact).collect();
+    let checksum = exactly[0].1;
+    exactly.extend([(Uuid::nil(), checksum), exactly[0]]);
+    // Entries with other bytes stay.
+    exactly.extend(stay.iter().map(|entry| (entry.id, checksum)));
+    match store.purge_exact(&exactly) {
+        Err(StoreError::Unsupported { .. }) => {
+            assert_eq!(all(store), sample);
+            return;
+        }
+        removed => assert_eq!(must(removed), gone.len() as u64),
+    }
+    assert_eq!(all(store), stay);
+    let changed: Vec<_> = stay
+        .iter()
+        .filter(|e| has(e, &["email"]))
+        .cloned()
+        .collect();
+    assert_eq!(find(store, Query::new().changed("email")), changed);
+    assert_eq!(must(store.purge_exact(&exactly)), 0, "a second time");
+    assert_eq!(must(store.purge_exact(&[])), 0, "no entries");
+    append(store, &gone[..1]);
+    assert_eq!(all(store).len(), stay.len() + 1);
 }
 
 /// The models, sorted and each once; that of an event is empty.

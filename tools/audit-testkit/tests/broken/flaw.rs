@@ -1,6 +1,6 @@
 //! Flaws of a store, and the checks that notice them.
 
-/// How a store breaks the contract.
+/// A violation of the contract of stores.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Flaw {
     None,
@@ -36,6 +36,7 @@ pub(crate) enum Flaw {
     CountsEvents,
     ExportsEverything,
     ExportsOtherBytes,
+    ExportsByTimeAlone,
     SwallowsOutputErrors,
     AnswersAnything,
     LosesUnderLoad,
@@ -62,6 +63,8 @@ pub(crate) enum Flaw {
     IgnoresTheIdsLimit,
     FindsAnyId,
     FindsAllForNoDigits,
+    PurgesOtherIds,
+    PurgesOtherBytes,
     ListsModelsTwice,
     CountsNothing,
 }
@@ -144,8 +147,13 @@ pub(crate) const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::CutsAnObject, "goes_on_after_any_object"),
     (Flaw::ExportsEverything, "exports_what_a_query_asks_for"),
     (Flaw::ExportsOtherBytes, "exports_bytes"),
+    (
+        Flaw::ExportsByTimeAlone,
+        "exports_many_entries_with_one_time",
+    ),
     (Flaw::SwallowsOutputErrors, "stops_an_export_that_fails"),
     (Flaw::AnswersAnything, "refuses_a_query_with_no_path"),
+    (Flaw::AnswersAnything, "ends_a_cancelled_query"),
     (Flaw::LosesUnderLoad, "keeps_what_threads_append_at_once"),
     (Flaw::LosesUnderLoad, "shows_whole_batches_only"),
     (Flaw::FollowsAgain, "follows_each_entry_once"),
@@ -175,6 +183,8 @@ pub(crate) const FLAWS: &[(Flaw, &str)] = &[
     (Flaw::IgnoresHyphens, "finds_by_the_end_of_an_id"),
     (Flaw::IgnoresTheIdsLimit, "finds_by_the_end_of_an_id"),
     (Flaw::FindsAllForNoDigits, "finds_by_the_end_of_an_id"),
+    (Flaw::PurgesOtherIds, "purges_exact_entries"),
+    (Flaw::PurgesOtherBytes, "purges_exact_entries"),
     (Flaw::ListsModelsTwice, "lists_models"),
     (Flaw::CountsNothing, "reports_its_health"),
 ];

@@ -13,7 +13,7 @@ use crate::flaw::Flaw;
 use crate::store::Broken;
 
 impl Broken {
-    /// Follows by (timestamp, id), as a cursor does: what is written late is passed over.
+    /// Follows by (timestamp, id), as a cursor does, which skips late entries.
     fn by_time(&self, at: &Position, limit: usize) -> Result<Batch, StoreError> {
         let mut query = Query::new().limit(limit.max(1));
         if let Some(state) = at.state("time", "here")? {

@@ -66,7 +66,7 @@ fn every_flaw_is_noticed_by_the_check_for_it() {
             eprintln!("{info}");
         }
     }));
-    // Entries that are passed over never come.
+    // Skipped entries are never returned.
     set_patience(Duration::from_millis(200));
     let checks = checks();
     for (flaw, check) in FLAWS {

@@ -265,6 +265,24 @@ impl Store for Broken {
             Flaw::ExportsOtherBytes => self
                 .inner
                 .export(query, &mut |json| line(&json.replace(':', ": "))),
+            // The last of the entries with one time is first.
+            Flaw::ExportsByTimeAlone => {
+                let mut lines = Vec::new();
+                self.inner.export(query, &mut |json| {
+                    lines.push(LogEntry::from_json(json).map_err(std::io::Error::other)?);
+                    Ok(())
+                })?;
+                lines.reverse();
+                lines.sort_by_key(|entry| entry.timestamp);
+                if query.is_newest_first() {
+                    lines.reverse();
+                }
+                for entry in &lines {
+                    let json = entry.to_canonical_json()?;
+                    line(&json).map_err(audit_core::backend::output_failed)?;
+                }
+                Ok(lines.len() as u64)
+            }
             Flaw::SwallowsOutputErrors => self.inner.export(query, &mut |json| {
                 drop(line(json));
                 Ok(())

@@ -1,7 +1,8 @@
 //! Look-ups by id, models and health of the broken store.
 
 use audit_core::health::Health;
-use audit_core::{LogEntry, Query, StoreError, TrailStore};
+use audit_core::{LogEntry, Query, Store, StoreError, TrailStore};
+use hmac_sha256::Hash;
 use uuid::Uuid;
 
 use crate::flaw::Flaw;
@@ -32,6 +33,24 @@ impl TrailStore for Broken {
             Flaw::FindsAllForNoDigits if suffix.is_empty() => self.inner.with_id_prefix("", limit),
             _ => self.inner.with_id_suffix(suffix, limit),
         }
+    }
+
+    fn purge_exact(&self, entries: &[(Uuid, [u8; 32])]) -> Result<u64, StoreError> {
+        if self.flaw == Flaw::PurgesOtherBytes {
+            let ids: Vec<Uuid> = entries.iter().map(|(id, _)| *id).collect();
+            let found = self.inner.by_ids(&ids)?;
+            let exact = found.iter().map(|entry| {
+                let json = entry.to_canonical_json()?;
+                Ok((entry.id, Hash::hash(json.as_bytes())))
+            });
+            let exact: Result<Vec<_>, StoreError> = exact.collect();
+            return self.inner.purge_exact(&exact?);
+        }
+        let removed = self.inner.purge_exact(entries)?;
+        if self.flaw == Flaw::PurgesOtherIds {
+            self.inner.purge(&Query::new().model_name("User"))?;
+        }
+        Ok(removed)
     }
 
     fn models(&self) -> Result<Vec<String>, StoreError> {

@@ -19,30 +19,37 @@ use crate::filter::FilterArgs;
 use crate::session::Session;
 use crate::{interrupt, progress, text};
 
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog export -o trail.jsonl
+  auditlog export model:User since:30d --format csv --rows change -o users.csv";
+
 /// Write entries as JSON lines or CSV, the oldest first
 ///
-/// JSON lines are the stored bytes of each entry; `import` makes the same trail of them. In CSV
-/// control characters are escaped, and a text that a spreadsheet would read as a formula (it begins
-/// with = + - @, a tab or a line break) has an apostrophe before it. A file appears under its name
-/// when it is complete.
+/// JSON lines are the stored bytes of each entry, and `import` restores the same trail from them. CSV
+/// is for spreadsheets: control characters are escaped, and a text that a spreadsheet would read as
+/// a formula (it begins with = + - @, a tab or a line break) gets an apostrophe in front. An output
+/// file appears under its name when it is complete.
 ///
-/// A damaged row is reported, and the exit code is 3. JSON lines have its bytes as they are, or as a
-/// JSON string if they have line ends, so that a row is always one line; `import --keep-going` skips
-/// it. A row that is not text is left out, and CSV has neither.
+/// If a row is damaged, the command reports it, continues, and exits with 3. JSON lines contain the
+/// bytes of a damaged row, as a JSON string if they contain line ends, unless they are not text;
+/// `import --keep-going` skips such lines. CSV omits damaged rows.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// The format; by default that of the file's extension, else JSON lines
+    /// The format; by default that of the output file's extension, or JSON lines
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// The unit of a CSV row
+    /// The content of a CSV row
     #[arg(long, value_enum, default_value_t)]
     rows: Rows,
-    /// Begin CSV with a byte order mark, so that Excel reads it as UTF-8
+    /// Write a byte order mark before the CSV, so that Excel reads it as UTF-8
     #[arg(long)]
     bom: bool,
-    /// The file; by default standard output
+    /// The output file; by default standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the file if it exists

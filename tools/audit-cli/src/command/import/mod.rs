@@ -22,29 +22,36 @@ use crate::{interrupt, progress, report, text};
 /// The number of entries appended at a time.
 const BATCH: usize = 1000;
 
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog import trail.jsonl --store copy.db --create
+  auditlog import db.sqlite3 --format django-auditlog --dry-run";
+
 /// Read entries from a file into the trail
 ///
-/// JSON lines, or a SQLite file with the audit tables of django-auditlog,
-/// django-simple-history, SQLAlchemy-Continuum, `PaperTrail` or audited. Entries that are in
-/// the trail already are skipped, so a file can be imported again.
+/// The file has JSON lines, or is a SQLite file with the audit tables of django-auditlog,
+/// django-simple-history, SQLAlchemy-Continuum, `PaperTrail` or audited. Entries that the trail
+/// already has are skipped, so importing a file twice is safe.
 ///
-/// An entry `import` in the trail records the import: its actor, the file's name and SHA-256, the
+/// An entry with the action `import` records the import: its actor, the file's name and SHA-256, the
 /// format, and the number of new entries. It is written with the first new entries, and again with
 /// the last ones if there are more than 1,000.
 ///
-/// An invalid entry ends the import; the error has its position and the number of imported entries.
-/// With --keep-going it is reported and skipped, and the exit code is 4. With --dry-run the complete
-/// file is checked and nothing is imported.
+/// An invalid entry stops the import; the error has its position and the number of imported
+/// entries. With --keep-going the command reports and skips invalid entries, and exits with 4. With
+/// --dry-run it checks the complete file and imports nothing.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct ImportArgs {
     /// The file, or - for standard input
     file: PathBuf,
-    /// The format; by default all tables of a SQLite file, else JSON lines
+    /// The format; by default all known tables for a SQLite file, and JSON lines for others
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Map a column to a field of the entry: `correlation_id`, `reason`, `remote_addr` or `trace_id`.
-    /// May be given several times
+    /// Map a column to a field of the entry: `correlation_id`, `reason`, `remote_addr` or `trace_id`;
+    /// may be repeated
     #[arg(long, value_name = "COLUMN=PART", value_parser = pair)]
     map: Vec<(String, String)>,
     /// Skip lines and rows that are invalid, or conflict with the entry of the same id in the trail
@@ -53,7 +60,7 @@ pub(crate) struct ImportArgs {
     /// Check the file, and import nothing
     #[arg(long)]
     dry_run: bool,
-    /// Create a missing store, if the file has entries
+    /// Create the trail if it does not exist and the file has entries
     #[arg(long)]
     create: bool,
     /// Has no effect: an import is always recorded

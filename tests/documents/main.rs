@@ -1,24 +1,42 @@
 //! The documents name files, folders and headings that exist, so that a command from them can be run.
 
-use std::fs;
+mod diagram;
+mod picture;
+
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::{fs, iter};
 
 /// Returns the workspace's folder.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     tests.parent().expect("a folder above").to_owned()
 }
 
-/// Returns the documents of the workspace: those beside the README and those in `docs`.
+/// Returns the documents of the workspace, without those below hidden folders and build output.
 fn documents() -> Vec<PathBuf> {
-    let root = root();
-    let documents: Vec<_> = [root.clone(), root.join("docs"), root.join("docs/design")]
-        .iter()
-        .flat_map(|folder| fs::read_dir(folder).expect("a folder"))
-        .map(|entry| entry.expect("an entry of the folder").path())
-        .filter(|path| path.extension().is_some_and(|end| end == "md"))
-        .collect();
-    assert!(documents.iter().any(|path| path.ends_with("README.md")));
+    fn collect(folder: &Path, documents: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry of the folder").path();
+            let name = path.file_name().expect("a name").to_string_lossy();
+            if path.is_dir() {
+                if !name.starts_with('.') && name != "target" && name != "node_modules" {
+                    collect(&path, documents);
+                }
+            } else if path.extension().is_some_and(|end| end == "md") {
+                documents.push(path);
+            }
+        }
+    }
+    let mut documents = Vec::new();
+    collect(&root(), &mut documents);
+    for document in [
+        "README.md",
+        "audit-derive/ATTRIBUTES.md",
+        "docs/design/values.md",
+    ] {
+        assert!(documents.contains(&root().join(document)), "{document}");
+    }
     documents
 }
 
@@ -91,6 +109,23 @@ fn anchor(heading: &str) -> String {
         .replace(' ', "-")
 }
 
+/// Returns the anchors of a document's headings. A repeated heading has a number after its anchor.
+fn anchors(text: &str) -> HashSet<String> {
+    let mut anchors = HashSet::new();
+    let mut is_code = false;
+    for line in text.lines() {
+        if line.starts_with("```") {
+            is_code = !is_code;
+        } else if line.starts_with('#') && !is_code {
+            let anchor = anchor(line);
+            let numbered = (1..).map(|number| format!("{anchor}-{number}"));
+            let mut candidates = iter::once(anchor.clone()).chain(numbered);
+            anchors.extend(candidates.find(|it| !anchors.contains(it)));
+        }
+    }
+    anchors
+}
+
 #[test]
 fn each_linked_heading_exists() {
     let mut missing = Vec::new();
@@ -109,8 +144,7 @@ fn each_linked_heading_exists() {
                 _ => document.parent().expect("a folder").join(path),
             };
             let target = fs::read_to_string(target).unwrap_or_default();
-            let headings = target.lines().filter(|line| line.starts_with('#'));
-            if headings.map(anchor).any(|heading| heading == wanted) {
+            if anchors(&target).contains(wanted) {
                 found += 1;
             } else {
                 missing.push((document.clone(), link.to_owned()));
@@ -119,4 +153,25 @@ fn each_linked_heading_exists() {
     }
     assert!(missing.is_empty(), "{missing:#?}");
     assert!(found > 20, "only {found} links were found");
+}
+
+#[test]
+fn each_image_has_a_text() {
+    let mut found = 0;
+    for document in documents() {
+        let text = fs::read_to_string(&document).expect("UTF-8");
+        for alternative in between(&text, "\n![", &[']']) {
+            let words = alternative.split_whitespace().count();
+            assert!(words > 10, "{}: ![{alternative}]", document.display());
+            found += 1;
+        }
+    }
+    assert!(found >= 2, "only {found} images were found");
+}
+
+#[test]
+fn the_readme_is_short() {
+    let text = fs::read_to_string(root().join("README.md")).expect("UTF-8");
+    let lines = text.lines().count();
+    assert!(lines <= 250, "{lines} lines; longer parts belong in docs/");
 }

@@ -1,9 +1,12 @@
 //! `prune`: removes entries.
 
+#[cfg(feature = "archive")]
+mod archived;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, IsTerminal};
 
-use audit_core::{AuditLog, Level, Outcome, Query};
+use audit_core::{Actor, AuditLog, Draft, Level, Outcome, Query};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use serde::Serialize;
@@ -22,26 +25,43 @@ use crate::zone::Zone;
 /// The action of the entries that record a removal.
 const RECORD: &str = "prune";
 
-/// Remove entries by age, number, model or level
+/// Examples for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  auditlog prune --older-than 90d --below info --dry-run
+  auditlog prune --model Session --keep-last 1000 --reason retention --yes
+  auditlog prune --archived --archive /srv/archive --older-than 90d --yes";
+
+/// Remove entries by age, number, model or level (retention)
 ///
-/// It first shows the entries to remove. On a terminal it asks for confirmation; elsewhere it
-/// removes nothing without --yes. Before the removal it records an entry `prune` with the actor and
-/// the query. Such entries stay, and do not count for --keep-last, unless the query has
-/// `action:prune`.
+/// The command shows the entries to remove and asks for confirmation. If it does not run on a
+/// terminal, it removes nothing without --yes. Before the removal it records an entry with the action
+/// `prune`, the actor and the query. Such records are never removed and do not count for --keep-last,
+/// unless the query has `action:prune`.
+///
+/// With --archived it removes only entries that the archive has. It reads each file of the archive from
+/// which entries would be removed, compares its SHA-256 with the manifest, and removes an entry if its
+/// bytes are those of the archive. Entries that the archive does not have, has with other bytes, or has in a
+/// damaged file stay, and the exit code is 3.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct PruneArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// Older than this: a duration such as 90d, or a time
+    /// Remove only entries older than this: a duration such as 90d, or a time
     #[arg(long, value_name = "TIME")]
     older_than: Option<String>,
     /// Keep this many of the newest entries that meet the other conditions
     #[arg(long, value_name = "NUMBER", value_parser = number::parse::<usize>, allow_negative_numbers = true)]
     keep_last: Option<usize>,
-    /// The reason, for the entry that records the removal
+    /// Remove only entries that intact files of the archive of --archive have; needs no other
+    /// condition
+    #[arg(long)]
+    archived: bool,
+    /// The reason, recorded with the removal
     #[arg(long)]
     reason: Option<String>,
-    /// Show the entries, and remove nothing
+    /// Show the entries to remove, and remove nothing
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
     /// Remove without confirmation
@@ -76,13 +96,17 @@ struct Report<'s> {
 
 pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error> {
     let query = args.query(session)?;
-    let interactive =
-        io::stdin().is_terminal() && session.out.is_terminal() && !session.out.is_json();
     // Before any output, so that a missing name is reported first.
-    let actor = (!args.dry_run && (args.yes || interactive))
+    let actor = (!args.dry_run && (args.yes || is_interactive(session)))
         .then(|| trail::actor(&session.global))
         .transpose()?;
-    let trail = session.read("prune", &query.to_string())?;
+    if args.archived {
+        #[cfg(feature = "archive")]
+        return archived::run(args, &query, actor, session);
+        #[cfg(not(feature = "archive"))]
+        return Err(Error::absent("`--archived`"));
+    }
+    let trail = session.read_store("prune", &query.to_string())?;
     let bound = trail.enter();
     let records = Records::within(&query)?;
     let (query, survey) = match args.keep_last(&query, &records)? {
@@ -104,11 +128,11 @@ pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error
         } else if survey.count > 0 {
             session
                 .out
-                .line("nothing was removed; --yes removes them")?;
+                .line("nothing was removed; --yes removes these entries")?;
         }
         return Ok(Exit::Done);
     };
-    if !args.yes && !confirmed(&survey, session)? {
+    if !args.yes && !confirmed(survey.count, session)? {
         session.out.line("nothing was removed")?;
         return Ok(Exit::Declined);
     }
@@ -133,7 +157,8 @@ pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error
 impl PruneArgs {
     /// Reads the query, without `--keep-last`.
     fn query(&self, session: &Session) -> Result<Query, Error> {
-        if self.older_than.is_none() && self.keep_last.is_none() && self.filter.is_empty()? {
+        let is_limited = self.archived || self.older_than.is_some() || self.keep_last.is_some();
+        if !is_limited && self.filter.is_empty()? {
             return Err(Error::Usage {
                 message: "no condition selects the entries to remove".to_owned(),
                 hint: "for instance --older-than 90d, --keep-last 1000, --model or --below info",
@@ -308,9 +333,14 @@ impl Survey {
     }
 }
 
+/// Returns whether the command can ask the user.
+pub(crate) fn is_interactive(session: &Session) -> bool {
+    io::stdin().is_terminal() && session.out.is_terminal() && !session.out.is_json()
+}
+
 /// Asks the user for confirmation.
-fn confirmed(survey: &Survey, session: &mut Session) -> Result<bool, Error> {
-    let entries = text::counted(survey.count, "entry", "entries");
+pub(crate) fn confirmed(count: u64, session: &mut Session) -> Result<bool, Error> {
+    let entries = text::counted(count, "entry", "entries");
     let question = format!("remove {entries} permanently? [y/N] ");
     std::io::Write::write_all(&mut session.out, question.as_bytes())?;
     session.out.flush()?;
@@ -327,30 +357,38 @@ fn confirmed(survey: &Survey, session: &mut Session) -> Result<bool, Error> {
         .any(|yes| answer.trim().eq_ignore_ascii_case(yes)))
 }
 
+/// Returns the draft of the entry that records a removal.
+fn event(
+    log: &AuditLog,
+    query: &Query,
+    actor: &Actor,
+    reason: Option<&str>,
+    outcome: Outcome,
+    count: u64,
+) -> Draft {
+    let draft = log
+        .event(RECORD)
+        .actor(actor.clone())
+        .level(Level::Warning)
+        .outcome(outcome)
+        .extra("query", query.to_string())
+        .extra("count", count);
+    match reason {
+        Some(reason) => draft.reason(reason),
+        None => draft,
+    }
+}
+
 /// Records the removal in the trail, then removes.
 fn remove(
     trail: &Trail,
     query: &Query,
     records: &Records,
     survey: &Survey,
-    actor: &audit_core::Actor,
+    actor: &Actor,
     reason: Option<&str>,
 ) -> Result<u64, Error> {
-    let event = |outcome, count| {
-        let log: &AuditLog = &trail.log;
-        let draft = log
-            .event(RECORD)
-            .actor(actor.clone())
-            .level(Level::Warning)
-            .outcome(outcome)
-            .extra("query", query.to_string())
-            .extra("count", count);
-        match reason {
-            Some(reason) => draft.reason(reason),
-            None => draft,
-        }
-        .record()
-    };
+    let event = |outcome, count| event(&trail.log, query, actor, reason, outcome, count).record();
     event(Outcome::Success, survey.count)?;
     let spans = records.around(query);
     let removed = spans.iter().try_fold(0, |sum, span| {

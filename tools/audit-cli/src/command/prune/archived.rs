@@ -1,0 +1,156 @@
+//! `prune --archived`: removes entries that the archive has.
+
+use audit_archive::{PruneReport, Pruner};
+use audit_core::{Actor, Outcome, Query};
+use serde_json::json;
+
+use super::{PruneArgs, RECORD, Records, confirmed, event};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::session::Session;
+use crate::store::{self, AccessMode};
+use crate::trail::Trail;
+use crate::{progress, report, text};
+
+pub(super) fn run(
+    args: &PruneArgs,
+    query: &Query,
+    actor: Option<Actor>,
+    session: &mut Session,
+) -> Result<Exit, Error> {
+    let location = store::archive(&session.global)?;
+    let trail = session.read_store("prune", &query.to_string())?;
+    let bound = trail.enter();
+    let narrower = args.keep_last(query, &Records::within(query)?)?;
+    drop(bound);
+    let Some(query) = narrower else {
+        if !session.out.is_json() {
+            session
+                .out
+                .line("no entries can be removed: --keep-last keeps all of them")?;
+        }
+        return finish(query, &PruneReport::default(), None, session);
+    };
+    let selected = without_records(query.clone());
+    let bar = progress::spinner("comparing entries with the archive");
+    let planned = Pruner::new(&*trail.store, &location)
+        .matching(selected.clone())
+        .dry_run()
+        .run()?;
+    bar.finish_and_clear();
+    drop(trail);
+    show(&query, &planned, session)?;
+    let Some(actor) = actor.filter(|_| planned.removed > 0) else {
+        return finish(&query, &planned, None, session);
+    };
+    if !args.yes && !confirmed(planned.removed, session)? {
+        session.out.line("nothing was removed")?;
+        return Ok(Exit::Declined);
+    }
+    let trail = Trail::open(&session.global, AccessMode::Write)?;
+    let record = |outcome, count| {
+        event(
+            &trail.log,
+            &query,
+            &actor,
+            args.reason.as_deref(),
+            outcome,
+            count,
+        )
+        .extra("archive", location.to_string())
+        .record()
+    };
+    let before = trail.store.count(&selected)?;
+    record(Outcome::Success, planned.removed)?;
+    let bar = progress::spinner("removing archived entries");
+    let removed = Pruner::new(&*trail.store, &location)
+        .matching(selected.clone())
+        .run();
+    bar.finish_and_clear();
+    match removed {
+        Ok(report) => {
+            // The first entry has the expected count, this one the actual count.
+            if report.removed != planned.removed {
+                record(Outcome::Success, report.removed)?;
+            }
+            finish(&query, &report, Some(report.removed), session)
+        }
+        Err(error) => {
+            let left = trail.store.count(&selected)?;
+            record(Outcome::Failure, before.saturating_sub(left))?;
+            Err(error.into())
+        }
+    }
+}
+
+/// Excludes the records of earlier removals, unless the query selects them.
+fn without_records(query: Query) -> Query {
+    let filter = query.filter();
+    // An event has no model.
+    let model = filter.model.as_deref().unwrap_or_default();
+    if filter.action.is_some() || !model.is_empty() {
+        return query;
+    }
+    query.not(Query::new().model_name("").action(RECORD))
+}
+
+/// Shows the entries to remove, and the damage that keeps others.
+fn show(query: &Query, planned: &PruneReport, session: &mut Session) -> Result<(), Error> {
+    for finding in &planned.findings {
+        report::warning(&finding.to_string());
+    }
+    if session.out.is_json() {
+        return Ok(());
+    }
+    let out = &mut session.out;
+    let query = query.to_string();
+    out.line(format!("entries to remove: {}", text::safe(&query)))?;
+    if planned.unverified == 1 {
+        out.line(
+            "1 entry stays: the archive does not have it, has other bytes, or its file is damaged",
+        )?;
+    } else if planned.unverified > 0 {
+        out.line(format!(
+            "{} entries stay: the archive does not have them, has other bytes, or their files are damaged",
+            text::thousands(planned.unverified)
+        ))?;
+    }
+    match planned.removed {
+        0 => out.line("no entries can be removed"),
+        1 => out.line("1 entry can be removed: an intact file of the archive has it"),
+        count => out.line(format!(
+            "{} entries can be removed: intact files of the archive have them",
+            text::thousands(count)
+        )),
+    }
+}
+
+/// Prints the result; `removed` is `None` if nothing was to be removed.
+fn finish(
+    query: &Query,
+    report: &PruneReport,
+    removed: Option<u64>,
+    session: &mut Session,
+) -> Result<Exit, Error> {
+    let out = &mut session.out;
+    if out.is_json() {
+        let findings = report.findings.iter().map(ToString::to_string);
+        out.json(&json!({
+            "query": query.to_string(),
+            "count": report.removed,
+            "unverified": report.unverified,
+            "findings": findings.collect::<Vec<_>>(),
+            "removed": removed,
+        }))?;
+    } else if let Some(removed) = removed {
+        let entries = text::counted(removed, "entry", "entries");
+        out.line(format!("{entries} removed"))?;
+    } else if report.removed > 0 {
+        out.line("nothing was removed; --yes removes these entries")?;
+    }
+    Ok(if report.findings.is_empty() && report.unverified == 0 {
+        Exit::Done
+    } else {
+        Exit::Store
+    })
+}
