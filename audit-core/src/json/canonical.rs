@@ -41,7 +41,7 @@ pub(crate) fn timestamp(time: DateTime<Utc>) -> String {
         text[at] += digit(two_digits / 10);
         text[at + 1] += digit(two_digits % 10);
     }
-    String::from_utf8_lossy(&text).into_owned()
+    str::from_utf8(&text).unwrap_or_default().to_owned()
 }
 
 /// Deserializes a time from its stored form, or from any other form of RFC 3339.

@@ -1,6 +1,6 @@
 //! A store in memory, for tests and for programs that have not chosen one yet.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,7 +49,8 @@ const LOCATION: &str = "the memory store";
 #[derive(Default)]
 struct Kept {
     entries: BTreeMap<(DateTime<Utc>, Uuid), String>,
-    times: HashMap<Uuid, DateTime<Utc>>,
+    /// Ordered, since the next id is mostly the highest: its place is in the processor's cache.
+    times: BTreeMap<Uuid, DateTime<Utc>>,
     /// The entries by their numbers in the order of appending.
     order: Vec<(u64, Uuid)>,
     /// The number of the last entry appended, removed ones included.
@@ -61,12 +62,33 @@ impl Kept {
         self.entries.get(&(*self.times.get(&id)?, id))
     }
 
-    fn insert(&mut self, time: DateTime<Utc>, id: Uuid, text: String) {
-        if self.entries.insert((time, id), text).is_none() {
-            self.last += 1;
-            self.order.push((self.last, id));
-            self.times.insert(id, time);
+    /// Inserts an entry, unless it is there with the same text.
+    fn insert(&mut self, time: DateTime<Utc>, id: Uuid, text: String) -> Result<(), StoreError> {
+        match self.times.entry(id) {
+            btree_map::Entry::Vacant(vacant) => {
+                vacant.insert(time);
+                self.entries.insert((time, id), text);
+                self.last += 1;
+                self.order.push((self.last, id));
+                Ok(())
+            }
+            btree_map::Entry::Occupied(known) => match self.entries.get(&(*known.get(), id)) {
+                Some(known) if *known == text => Ok(()),
+                _ => Err(StoreError::Conflict { id }),
+            },
         }
+    }
+
+    /// Checks that each entry of a batch can be inserted, so that all of them are or none.
+    fn check(&self, entries: &[LogEntry], texts: &[String]) -> Result<(), StoreError> {
+        let mut batch: HashMap<Uuid, &String> = HashMap::new();
+        for (entry, text) in entries.iter().zip(texts) {
+            let known = batch.insert(entry.id, text).or(self.find(entry.id));
+            if known.is_some_and(|known| known != text) {
+                return Err(StoreError::Conflict { id: entry.id });
+            }
+        }
+        Ok(())
     }
 
     fn remove(&mut self, gone: &[(DateTime<Utc>, Uuid)]) {
@@ -86,15 +108,9 @@ impl Kept {
         limit: usize,
         wanted: impl Fn(Uuid) -> bool,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        let mut ids: Vec<Uuid> = self
-            .times
-            .keys()
-            .copied()
-            .filter(|id| wanted(*id))
-            .collect();
-        ids.sort_unstable();
-        let texts = ids.into_iter().take(limit).filter_map(|id| self.find(id));
-        texts.map(|text| read(text)).collect()
+        let keys = self.times.iter().filter(|(id, _)| wanted(**id));
+        let texts = keys.filter_map(|(id, time)| self.entries.get(&(*time, *id)));
+        texts.take(limit).map(|text| read(text)).collect()
     }
 }
 
@@ -148,22 +164,11 @@ impl Store for MemoryStore {
             .map(LogEntry::to_canonical_json)
             .collect::<Result<_, _>>()?;
         let mut kept = self.lock();
-        let mut batch: HashMap<Uuid, &String> = HashMap::new();
-        for (entry, text) in entries.iter().zip(&texts) {
-            let twin = if entries.len() > 1 {
-                batch.insert(entry.id, text)
-            } else {
-                None
-            };
-            if twin
-                .or(kept.find(entry.id))
-                .is_some_and(|known| known != text)
-            {
-                return Err(StoreError::Conflict { id: entry.id });
-            }
+        if entries.len() > 1 {
+            kept.check(entries, &texts)?;
         }
         for (entry, text) in entries.iter().zip(texts) {
-            kept.insert(to_micros(entry.timestamp), entry.id, text);
+            kept.insert(to_micros(entry.timestamp), entry.id, text)?;
         }
         Ok(())
     }
