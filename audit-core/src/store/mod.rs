@@ -465,6 +465,10 @@ macro_rules! pointers {
                 (**self).purge_exact(entries)
             }
 
+            fn followed(&self) -> Option<&dyn TrailStore> {
+                (**self).followed()
+            }
+
             fn damaged(&self) -> DamageReport {
                 (**self).damaged()
             }

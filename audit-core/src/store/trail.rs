@@ -98,6 +98,14 @@ pub trait TrailStore: Follow {
         })
     }
 
+    /// Returns the store whose commits [`Follow`] returns, if this store reads others beside it, such as an archive.
+    /// By default `None`: it is this store.
+    ///
+    /// [`by_ids`](Self::by_ids) of the followed store finds only entries that followers get.
+    fn followed(&self) -> Option<&dyn TrailStore> {
+        None
+    }
+
     /// Returns the rows that this store's readers have skipped so far because they are not
     /// entries. Empty unless the store was opened to skip such rows.
     fn damaged(&self) -> DamageReport {

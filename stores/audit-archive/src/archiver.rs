@@ -2,15 +2,17 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use audit_core::{Follow, StoreError, Stored};
+use audit_core::{Follow, StoreError};
 use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::chain::Chain;
 use crate::error::Error;
+use crate::federated::followed;
 use crate::lease::Leases;
 use crate::location::{Location, Put};
 use crate::manifest::{self, FORMAT, Manifest, ManifestKind};
+use crate::mark::EntryMark;
 use crate::options::{ArchiveOptions, random};
 use crate::segment::{Planned, Segment};
 
@@ -102,6 +104,7 @@ impl<S: Follow> Archiver<S> {
     ///   [`create`](ArchiveOptions::create) is not set.
     /// - [`Error::Held`], [`Error::Fenced`]: another archiver works. A later run continues after it.
     /// - [`Error::OtherTrail`]: the store lacks the newest entry of the archive.
+    /// - [`Error::OtherClasses`]: the options have other retention classes than the archive.
     /// - [`Error::Store`]: the trail cannot be followed. With
     ///   [`StoreError::InvalidPosition`] it is another trail
     ///   than the archive's, or was restored from an older backup.
@@ -171,6 +174,8 @@ impl<S: Follow> Archiver<S> {
         let mut report = RunReport::default();
         let (chain, leases) = self.confirmed(state)?;
         self.check_trail(chain)?;
+        // Also if there are no new entries.
+        self.options.classes_after(&chain.classes)?;
         let end = self.store.position()?;
         // The first entry that was committed after the run began.
         let mut later = None;
@@ -179,12 +184,13 @@ impl<S: Follow> Archiver<S> {
             let planned = Planned::read(&self.location, chain.last + 1)?;
             if later.is_none() {
                 let batch = self.store.committed_after(&end, 1)?;
-                later = batch.entries.first().map(Stored::id);
+                later = batch.entries.first().map(EntryMark::of);
             }
             // The entries of a plan were committed before it was written.
-            let bound = later.filter(|_| planned == Planned::Missing);
+            let bound = later.as_ref().filter(|_| planned == Planned::Missing);
             let limit = planned.limit(&self.options);
-            let segment = Segment::read(&self.store, chain, limit, bound, &self.options)?;
+            let classes = self.options.classes_after(&chain.classes)?;
+            let segment = Segment::read(&self.store, chain, limit, bound, &classes, &self.options)?;
             let Some(mut segment) = segment else {
                 return Ok(report);
             };
@@ -229,9 +235,11 @@ impl<S: Follow> Archiver<S> {
         self.location.create()?;
         let archive = uuid::Builder::from_random_bytes(random().to_be_bytes()).into_uuid();
         self.probe(archive)?;
-        let bytes = self
-            .manifest(&chain, archive, ManifestKind::Create)
-            .to_bytes()?;
+        let manifest = Manifest {
+            classes: self.options.classes.clone(),
+            ..self.manifest(&chain, archive, ManifestKind::Create)
+        };
+        let bytes = manifest.to_bytes()?;
         // If another archiver has created it meanwhile, that archive is opened.
         self.location.put_new(&manifest::name(1), &bytes)?;
         Chain::open(&self.location)
@@ -260,7 +268,8 @@ impl<S: Follow> Archiver<S> {
         if self.options.adopt {
             return Ok(());
         }
-        match trail.by_ids(&[entry]) {
+        // The archive always has it.
+        match followed(trail).by_ids(&[entry]) {
             Ok(found) if found.is_empty() => Err(Error::OtherTrail { entry }),
             // A damaged row exists.
             Ok(_) | Err(StoreError::Corrupt { .. }) => Ok(()),
@@ -285,6 +294,7 @@ impl<S: Follow> Archiver<S> {
             first: segment.first,
             last: segment.last,
             position: segment.position.clone(),
+            classes: (*segment.classes).clone(),
             anchor: segment.anchor,
             skipped: std::mem::take(&mut segment.skipped),
             added,
@@ -344,6 +354,7 @@ impl<S: Follow> Archiver<S> {
             first: chain.last + 1,
             last: chain.last,
             position: chain.position.clone(),
+            classes: (*chain.classes).clone(),
             anchor: chain.anchor,
             skipped: Vec::new(),
             added: Vec::new(),

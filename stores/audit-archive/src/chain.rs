@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::location::Location;
 use crate::manifest::{self, ArchiveFile, FOLDER, Manifest, ManifestKind, NO_HASH, sha256};
+use crate::options::Classes;
 use crate::segment::{first_of, generation_of, planned_after};
 
 /// The number of manifests that are held in memory while a chain is read.
@@ -50,6 +51,8 @@ pub(crate) struct Chain {
     /// The number of the last archived entry.
     pub(crate) last: u64,
     pub(crate) position: Position,
+    /// The retention classes of models.
+    pub(crate) classes: Arc<Classes>,
     /// The id of the last archived entry.
     pub(crate) anchor: Option<Uuid>,
     /// The first manifest with holds.
@@ -69,6 +72,7 @@ impl Default for Chain {
             fence: 0,
             last: 0,
             position: Position::START,
+            classes: Arc::default(),
             anchor: None,
             holds: None,
             files: BTreeMap::new(),
@@ -266,6 +270,9 @@ impl Chain {
         self.last = manifest.last;
         self.position = manifest.position.clone();
         self.anchor = manifest.anchor;
+        if *self.classes != manifest.classes {
+            self.classes = Arc::new(manifest.classes.clone());
+        }
         if !manifest.holds.is_empty() {
             self.holds = self.holds.or(Some(manifest.number));
         }
@@ -345,6 +352,7 @@ impl Chain {
         if segment.is_none() || (segment != rows && !is_compaction) {
             return Some("its files do not have as many entries as its segment".to_owned());
         }
+        let keeps_classes = manifest.classes == *self.classes;
         let is_first = manifest.number == 1;
         let fits_kind = match manifest.kind {
             ManifestKind::Create => {
@@ -353,10 +361,13 @@ impl Chain {
                     && manifest.position == Position::START
             }
             ManifestKind::Archive => manifest.removed.is_empty(),
-            ManifestKind::Remove => segment == Some(0) && manifest.position == self.position,
+            ManifestKind::Remove => {
+                segment == Some(0) && manifest.position == self.position && keeps_classes
+            }
             ManifestKind::Compact => {
                 segment == Some(0)
                     && manifest.position == self.position
+                    && keeps_classes
                     && manifest.skipped.is_empty()
                     && self.is_compaction(manifest)
             }

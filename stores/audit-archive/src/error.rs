@@ -107,6 +107,16 @@ pub enum Error {
         /// The id of the entry.
         entry: Uuid,
     },
+    /// The archiver has other retention classes than the archive, and the option
+    /// [`change_classes`](crate::ArchiveOptions::change_classes) is not set. Nothing was written.
+    OtherClasses {
+        /// The first model whose classes differ.
+        model: String,
+        /// Its class in the archive.
+        archived: String,
+        /// Its class in the options.
+        given: String,
+    },
     /// A manifest has holds, which this version does not support.
     OnHold {
         /// The manifest.
@@ -245,6 +255,15 @@ impl fmt::Display for Error {
                 f,
                 "the store does not have entry {entry}, the newest of the archive: it is another \
                  trail, or the entry was purged; in the second case use the option `adopt`"
+            ),
+            Self::OtherClasses {
+                model,
+                archived,
+                given,
+            } => write!(
+                f,
+                "the model `{model}` has the retention class `{archived}` in the archive and `{given}` in the \
+                 options; to change it for new entries, use the option `change_classes` once"
             ),
             Self::OnHold { path } => write!(
                 f,

@@ -346,6 +346,10 @@ impl TrailStore for Federated {
         self.hot.health(queries)
     }
 
+    fn followed(&self) -> Option<&dyn TrailStore> {
+        Some(followed(&*self.hot))
+    }
+
     fn damaged(&self) -> DamageReport {
         self.hot.damaged()
     }
@@ -357,6 +361,11 @@ impl TrailStore for Federated {
     fn backup(&self, to: &Path) -> Result<(), StoreError> {
         self.hot.backup(to)
     }
+}
+
+/// Returns the store whose commits a store returns: that of a [`Federated`] is its hot store.
+pub(crate) fn followed(store: &dyn TrailStore) -> &dyn TrailStore {
+    store.followed().unwrap_or(store)
 }
 
 /// Narrows a query to the times up to a cursor, in the order of the query.

@@ -49,6 +49,7 @@ mod ids;
 mod lease;
 mod location;
 mod manifest;
+mod mark;
 mod options;
 mod prune;
 mod remote;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::options::Classes;
 
 /// The version of the archive's form that this library writes (docs/format.md).
 pub(crate) const FORMAT: u32 = 1;
@@ -45,6 +46,8 @@ pub(crate) struct Manifest {
     pub(crate) last: u64,
     /// The position of the trail after the segment.
     pub(crate) position: Position,
+    /// The retention classes of models, by model, since this manifest; others have the class `default`.
+    pub(crate) classes: Classes,
     /// The id of the last archived entry, by which the archiver recognizes the trail.
     pub(crate) anchor: Option<Uuid>,
     /// The rows of the segment that are not entries.
@@ -224,6 +227,7 @@ mod tests {
             first: 1,
             last: 0,
             position: Position::START,
+            classes: Classes::new(),
             anchor: None,
             skipped: Vec::new(),
             added: Vec::new(),

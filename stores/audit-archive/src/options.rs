@@ -12,6 +12,8 @@ use crate::error::Error;
 
 /// The class of models without one of their own.
 pub(crate) const DEFAULT_CLASS: &str = "default";
+/// The retention classes of models, by model.
+pub(crate) type Classes = BTreeMap<String, String>;
 /// The longest duration of a lease.
 pub(crate) const MAX_LEASE: Duration = Duration::from_secs(3600);
 
@@ -26,7 +28,8 @@ pub struct ArchiveOptions {
     pub(crate) every: Duration,
     pub(crate) segment_entries: usize,
     pub(crate) segment_bytes: usize,
-    pub(crate) classes: BTreeMap<String, String>,
+    pub(crate) classes: Classes,
+    pub(crate) change_classes: bool,
     pub(crate) compact_files: usize,
     pub(crate) compact_bytes: u64,
     pub(crate) grace: Duration,
@@ -43,7 +46,8 @@ impl Default for ArchiveOptions {
             every: Duration::from_secs(3600),
             segment_entries: 100_000,
             segment_bytes: 64 << 20,
-            classes: BTreeMap::new(),
+            classes: Classes::new(),
+            change_classes: false,
             compact_files: 4,
             compact_bytes: 32 << 20,
             grace: Duration::from_secs(24 * 3600),
@@ -118,8 +122,21 @@ impl ArchiveOptions {
     ///
     /// Retention removes files, so models with different periods need different classes from the
     /// beginning. A class is 1 to 64 of `a-z`, `0-9`, `-` and `_`.
+    ///
+    /// The archive stores the classes. An archiver without any uses those of the archive, and one with others returns
+    /// [`Error::OtherClasses`] unless [`change_classes`](Self::change_classes) is set.
     pub fn class(mut self, model: impl Into<String>, class: impl Into<String>) -> Self {
         self.classes.insert(model.into(), class.into());
+        self
+    }
+
+    /// Sets whether the classes of these options replace those of the archive for entries that are archived from now
+    /// on, also if these options have none. By default an archiver with other classes returns
+    /// [`Error::OtherClasses`].
+    ///
+    /// Use it once. Files that exist keep their class. The next segment stores the new classes.
+    pub fn change_classes(mut self, change: bool) -> Self {
+        self.change_classes = change;
         self
     }
 
@@ -152,10 +169,22 @@ impl ArchiveOptions {
         self
     }
 
-    pub(crate) fn class_of(&self, model: &str) -> &str {
-        self.classes
-            .get(model)
-            .map_or(DEFAULT_CLASS, String::as_str)
+    /// Returns the classes of the next segment, given those of the archive.
+    pub(crate) fn classes_after(&self, archived: &Arc<Classes>) -> Result<Arc<Classes>, Error> {
+        if self.classes == **archived || (self.classes.is_empty() && !self.change_classes) {
+            return Ok(Arc::clone(archived));
+        }
+        if self.change_classes {
+            return Ok(Arc::new(self.classes.clone()));
+        }
+        let mut models = self.classes.keys().chain(archived.keys());
+        let other = |model: &&String| self.classes.get(*model) != archived.get(*model);
+        let model = models.find(other).map_or("", String::as_str);
+        Err(Error::OtherClasses {
+            model: model.to_owned(),
+            archived: class_of(archived, model).to_owned(),
+            given: class_of(&self.classes, model).to_owned(),
+        })
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -214,11 +243,17 @@ impl fmt::Debug for ArchiveOptions {
             .field("segment_entries", &self.segment_entries)
             .field("segment_bytes", &self.segment_bytes)
             .field("classes", &self.classes)
+            .field("change_classes", &self.change_classes)
             .field("compact_files", &self.compact_files)
             .field("compact_bytes", &self.compact_bytes)
             .field("grace", &self.grace)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the class of a model.
+pub(crate) fn class_of<'c>(classes: &'c Classes, model: &str) -> &'c str {
+    classes.get(model).map_or(DEFAULT_CLASS, String::as_str)
 }
 
 /// Returns whether a text is the name of a class.

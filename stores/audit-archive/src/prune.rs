@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use audit_core::{Actor, Level, LogEntry, Outcome, Position, Query, Stored, TrailStore};
+use audit_core::{Actor, Level, LogEntry, Outcome, Position, Query, Source, TrailStore};
 use serde_json::Map;
 use uuid::Uuid;
 
 use crate::chain::Chain;
 use crate::checked::{CheckedFiles, Checksum};
 use crate::error::Error;
+use crate::federated::followed;
 use crate::location::Location;
 use crate::manifest::Manifest;
+use crate::mark::EntryMark;
 use crate::verify::Finding;
 
 /// The number of entries that are read from the hot store at once.
@@ -56,6 +58,9 @@ pub struct Pruner<'p> {
     query: Query,
     followers: Vec<(String, Position)>,
     record: Option<(Actor, String)>,
+    source: Source,
+    keeps_records: bool,
+    planned: Option<u64>,
     dry_run: bool,
 }
 
@@ -93,6 +98,9 @@ impl<'p> Pruner<'p> {
             query: Query::new(),
             followers: Vec::new(),
             record: None,
+            source: Source::default(),
+            keeps_records: false,
+            planned: None,
             dry_run: false,
         }
     }
@@ -114,8 +122,8 @@ impl<'p> Pruner<'p> {
     /// actor, the reason, the query, the count and the location of the archive. It is appended before anything is
     /// removed; if another count was removed, a second entry has it.
     ///
-    /// Records of earlier removals stay, unless the query selects them by the action. Each segment is verified twice.
-    /// Without a record, `auditlog doctor` reports the removed entries as a problem.
+    /// An empty reason is left out. Records of earlier removals stay, as with [`keep_records`](Self::keep_records).
+    /// Each segment is verified twice, unless [`planned`](Self::planned) has the count. Without a record, `auditlog doctor` reports the removed entries as a problem.
     ///
     /// # Example: a removal with its record
     /// ```
@@ -138,6 +146,25 @@ impl<'p> Pruner<'p> {
     /// ```
     pub fn record(mut self, actor: Actor, reason: impl Into<String>) -> Self {
         self.record = Some((actor, reason.into()));
+        self.keep_records()
+    }
+
+    /// Sets the source of the entry that records the removal.
+    pub fn source(mut self, source: Source) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// Keeps the records of earlier removals, unless the query selects them by the action.
+    pub fn keep_records(mut self) -> Self {
+        self.keeps_records = true;
+        self
+    }
+
+    /// Takes the count for the [record](Self::record) from a dry run with the same query, so that segments are not
+    /// verified for it again.
+    pub fn planned(mut self, count: u64) -> Self {
+        self.planned = Some(count);
         self
     }
 
@@ -147,7 +174,7 @@ impl<'p> Pruner<'p> {
         self
     }
 
-    /// Removes the entries.
+    /// Removes the entries. [`run_with`](Self::run_with) also returns what was removed before an error.
     ///
     /// # Errors
     /// - [`Error::NoArchive`], [`Error::Gap`], [`Error::LostTail`] or [`Error::Corrupt`]: the archive is
@@ -160,22 +187,42 @@ impl<'p> Pruner<'p> {
     ///   another run continues.
     pub fn run(&self) -> Result<PruneReport, Error> {
         let mut report = PruneReport::default();
-        let Some((actor, reason)) = self.record.as_ref().filter(|_| !self.dry_run) else {
-            self.prune(&self.query, self.dry_run, &mut report)?;
-            return Ok(report);
+        self.run_with(&mut report)?;
+        Ok(report)
+    }
+
+    /// Removes the entries as [`run`](Self::run) does, and sets the report. After an error, the report has the entries
+    /// that were removed before it: in the segment that failed, those that the hot store no longer has.
+    ///
+    /// # Errors
+    /// Returns the errors of [`run`](Self::run).
+    pub fn run_with(&self, report: &mut PruneReport) -> Result<(), Error> {
+        *report = PruneReport::default();
+        let query = if self.keeps_records {
+            without_records(self.query.clone())
+        } else {
+            self.query.clone()
         };
-        let query = without_records(self.query.clone());
-        let mut planned = PruneReport::default();
-        self.prune(&query, true, &mut planned)?;
-        if planned.removed == 0 {
-            return Ok(planned);
+        let Some((actor, reason)) = self.record.as_ref().filter(|_| !self.dry_run) else {
+            return self.prune(&query, self.dry_run, report);
+        };
+        let planned = match self.planned {
+            Some(planned) => planned,
+            None => {
+                self.prune(&query, true, report)?;
+                report.removed
+            }
+        };
+        if planned == 0 {
+            return Ok(());
         }
         let append = |outcome, count: u64| {
             let mut entry = LogEntry::new(RECORD, "", "", RECORD);
             entry.level = Level::Warning;
             entry.outcome = outcome;
             entry.actor = Some(actor.clone());
-            entry.reason = Some(reason.clone());
+            entry.source = self.source.clone();
+            entry.reason = Some(reason.clone()).filter(|reason| !reason.is_empty());
             entry.additional_data = Map::from_iter([
                 ("query".to_owned(), self.query.to_string().into()),
                 ("count".to_owned(), count.into()),
@@ -183,19 +230,19 @@ impl<'p> Pruner<'p> {
             ]);
             self.store.append(&[entry])
         };
-        append(Outcome::Success, planned.removed)?;
-        match self.prune(&query, false, &mut report) {
-            Ok(()) if report.removed == planned.removed => {}
-            Ok(()) => append(Outcome::Success, report.removed)?,
+        append(Outcome::Success, planned)?;
+        *report = PruneReport::default();
+        match self.prune(&query, false, report) {
+            Ok(()) if report.removed == planned => Ok(()),
+            Ok(()) => Ok(append(Outcome::Success, report.removed)?),
             Err(error) => {
                 append(Outcome::Failure, report.removed)?;
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(report)
     }
 
-    /// Removes or counts the entries of a query. After an error, the report has those of earlier segments.
+    /// Removes or counts the entries of a query. After an error, the report has those that were removed before.
     fn prune(&self, query: &Query, dry_run: bool, report: &mut PruneReport) -> Result<(), Error> {
         query.check()?;
         let mut manifests = Vec::new();
@@ -229,11 +276,12 @@ impl<'p> Pruner<'p> {
     /// Returns how many segments at the beginning have no entry in the hot store: the first entry after each
     /// of them is the first of all.
     fn empty_segments(&self, manifests: &[Manifest]) -> Result<usize, Error> {
-        let first = self.first_after(&Position::START)?;
+        let first_after = |position| EntryMark::first_after(self.store, position);
+        let first = first_after(&Position::START)?;
         let (mut low, mut high) = (0, manifests.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.first_after(&manifests[middle].position)? == first {
+            if first_after(&manifests[middle].position)? == first {
                 low = middle + 1;
             } else {
                 high = middle;
@@ -273,12 +321,33 @@ impl<'p> Pruner<'p> {
             }
         }
         run.report.unverified += remaining.len() as u64;
-        run.report.removed += if run.only_counts || verified.is_empty() {
-            verified.len() as u64
-        } else {
-            self.store.purge_exact(&verified)?
-        };
+        if run.only_counts || verified.is_empty() {
+            run.report.removed += verified.len() as u64;
+            return Ok(());
+        }
+        match self.store.purge_exact(&verified) {
+            Ok(removed) => run.report.removed += removed,
+            Err(error) => {
+                run.report.removed += self.missing(&verified);
+                return Err(error.into());
+            }
+        }
         Ok(())
+    }
+
+    /// Returns how many of some entries the hot store does not have any more, as far as it can be read: a store may
+    /// remove in steps before an error.
+    fn missing(&self, entries: &[(Uuid, Checksum)]) -> u64 {
+        let store = followed(self.store);
+        let mut missing = 0;
+        for entries in entries.chunks(READ_AT_ONCE) {
+            let ids: Vec<Uuid> = entries.iter().map(|(id, _)| *id).collect();
+            match store.by_ids(&ids) {
+                Ok(existing) => missing += ids.len().saturating_sub(existing.len()),
+                Err(error) => log::warn!("removed entries were not counted: {error}"),
+            }
+        }
+        missing as u64
     }
 
     /// Returns the ids and checksums of the entries of a segment that the hot store still has and the query
@@ -300,7 +369,7 @@ impl<'p> Pruner<'p> {
             // The hot store may not have the segment's last entry any more. Read after the batch, so that the
             // entry exists if the batch has later ones.
             if end.is_none() {
-                end = self.first_after(&manifest.position)?;
+                end = EntryMark::first_after(self.store, &manifest.position)?;
             }
             // Read after each batch: another process may have removed the entry that was a follower's first one, and
             // the entries of the batch that a follower has not read are not before the first one now.
@@ -308,10 +377,10 @@ impl<'p> Pruner<'p> {
             position = batch.next;
             for stored in batch.entries {
                 let id = stored.id();
-                if Some(id) == end {
+                if end.as_ref().is_some_and(|end| end.is(&stored)) {
                     return Ok(found);
                 }
-                let unread = unread.iter().find(|(unread, _)| *unread == id);
+                let unread = unread.iter().find(|(unread, _)| unread.is(&stored));
                 if let Some((_, follower)) = unread {
                     run.report.held_back_by = Some((*follower).to_owned());
                     return Ok(found);
@@ -328,20 +397,14 @@ impl<'p> Pruner<'p> {
     }
 
     /// Returns the first entry that each follower has not read.
-    fn unread(&self) -> Result<Vec<(Uuid, &str)>, Error> {
+    fn unread(&self) -> Result<Vec<(EntryMark, &str)>, Error> {
         let mut unread = Vec::new();
         for (name, position) in &self.followers {
-            if let Some(first) = self.first_after(position)? {
+            if let Some(first) = EntryMark::first_after(self.store, position)? {
                 unread.push((first, &**name));
             }
         }
         Ok(unread)
-    }
-
-    /// Returns the id of the first entry after a position.
-    fn first_after(&self, position: &Position) -> Result<Option<Uuid>, Error> {
-        let batch = self.store.committed_after(position, 1)?;
-        Ok(batch.entries.first().map(Stored::id))
     }
 }
 

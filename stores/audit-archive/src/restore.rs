@@ -7,6 +7,7 @@ use audit_core::{Cursor, LogEntry, Query, StoreError, TrailStore};
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::federated::followed;
 use crate::store::ArchiveStore;
 
 /// The number of entries that are appended at once.
@@ -90,6 +91,8 @@ fn copy(
     let mut left = limit(query).unwrap_or(usize::MAX);
     let mut query = query.clone();
     let mut restored = Restored::default();
+    // Through a `Federated`, each entry would exist.
+    let hot = followed(into);
     while left > 0 {
         let found = archive.first(&query, left.min(AT_ONCE))?;
         let Some(last) = found.last() else {
@@ -98,7 +101,7 @@ fn copy(
         query = query.after(Cursor::of(&last.entry));
         left -= found.len();
         let ids: Vec<Uuid> = found.iter().map(|found| found.entry.id).collect();
-        let existing = into.by_ids(&ids)?;
+        let existing = hot.by_ids(&ids)?;
         let existing: BTreeMap<Uuid, LogEntry> = existing
             .into_iter()
             .map(|entry| (entry.id, entry))

@@ -1,8 +1,9 @@
 //! A segment: the next entries of the trail, and the files that they become.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use audit_core::{Follow, Position};
+use audit_core::{Follow, Position, Stored};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -13,7 +14,8 @@ use crate::error::Error;
 use crate::filter::FilterBuilder;
 use crate::location::{Location, Put};
 use crate::manifest::{ArchiveFile, FORMAT, FilterFile, SkippedRow, sha256};
-use crate::options::ArchiveOptions;
+use crate::mark::EntryMark;
+use crate::options::{ArchiveOptions, Classes, class_of};
 use crate::row::{Row, date, parse};
 use crate::sidecar::Sidecar;
 
@@ -37,6 +39,8 @@ pub(crate) struct Segment {
     pub(crate) last: u64,
     /// The position after the last entry.
     pub(crate) position: Position,
+    /// The retention classes by which it was read.
+    pub(crate) classes: Arc<Classes>,
     /// The id of the last row that is an entry.
     pub(crate) anchor: Option<Uuid>,
     /// Whether the trail, or the part of it that the run archives, ends with the segment.
@@ -53,13 +57,15 @@ impl Segment {
         store: &dyn Follow,
         chain: &Chain,
         limit: usize,
-        end: Option<Uuid>,
+        end: Option<&EntryMark>,
+        classes: &Arc<Classes>,
         options: &ArchiveOptions,
     ) -> Result<Option<Self>, Error> {
         let mut segment = Self {
             first: chain.last + 1,
             last: chain.last,
             position: chain.position.clone(),
+            classes: Arc::clone(classes),
             anchor: chain.anchor,
             is_last: false,
             skipped: Vec::new(),
@@ -71,13 +77,13 @@ impl Segment {
             let batch = store.committed_after(&from, left.min(READ_AT_ONCE))?;
             segment.is_last = batch.entries.is_empty();
             for stored in &batch.entries {
-                if Some(stored.id()) == end {
+                if end.is_some_and(|end| end.is(stored)) {
                     segment.is_last = true;
                     break;
                 }
                 segment.last += 1;
                 segment.position = stored.position().clone();
-                segment.add(stored, options)?;
+                segment.add(stored)?;
                 bytes += stored.bytes().len();
                 left -= 1;
                 if bytes >= options.segment_bytes {
@@ -89,12 +95,12 @@ impl Segment {
         Ok((segment.last >= segment.first).then_some(segment))
     }
 
-    fn add(&mut self, stored: &audit_core::Stored, options: &ArchiveOptions) -> Result<(), Error> {
+    fn add(&mut self, stored: &Stored) -> Result<(), Error> {
         let seq = self.last;
         match parse(stored)? {
             Ok(entry) => {
                 self.anchor = Some(entry.id);
-                let class = options.class_of(&entry.model).to_owned();
+                let class = class_of(&self.classes, &entry.model).to_owned();
                 let rows = self.rows.entry((class, date(entry.timestamp))).or_default();
                 rows.push(Row::new(
                     seq,

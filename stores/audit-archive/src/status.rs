@@ -1,5 +1,7 @@
 //! [`ArchiveStatus`]: the content of an archive as far as its manifests describe it.
 
+use std::collections::BTreeMap;
+
 use audit_core::{Position, Query};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -33,6 +35,8 @@ pub struct ArchiveStatus {
     pub newest: Option<DateTime<Utc>>,
     /// The position of the hot store up to which entries are archived.
     pub position: Position,
+    /// The retention classes of models, by model. Others have the class `default`.
+    pub classes: BTreeMap<String, String>,
 }
 
 impl ArchiveStore {
@@ -48,6 +52,7 @@ impl ArchiveStore {
             sha256: chain.hash.clone(),
             archived: chain.last,
             position: chain.position.clone(),
+            classes: (*chain.classes).clone(),
             ..ArchiveStatus::default()
         };
         for file in chain.files.values() {

@@ -10,8 +10,10 @@ use crate::chain::{Chain, numbers};
 use crate::check;
 use crate::checked::{CheckedFiles, Checksum};
 use crate::error::Error;
+use crate::federated::followed;
 use crate::location::Location;
 use crate::manifest::{self, Manifest, ManifestKind};
+use crate::mark::EntryMark;
 use crate::segment::{first_of, planned_after};
 
 /// The number of entries that are read from the hot store at once.
@@ -376,13 +378,13 @@ impl Verification {
 }
 
 /// The end of a segment in the hot store.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum SegmentEnd {
     Unread,
     /// The store has no entry after the segment.
     OfStore,
-    /// The id of the first entry after the segment.
-    Before(Uuid),
+    /// The first entry after the segment.
+    Before(EntryMark),
 }
 
 /// Reads the hot store in the order in which it was archived.
@@ -402,9 +404,13 @@ impl<'v> HotCursor<'v> {
         }
     }
 
-    /// Returns the id of the next entry, and the first entry after a position, which is read again after each
+    /// Returns the next entry, and the first entry after a position, which is read again after each
     /// batch: entries may leave the store meanwhile.
-    fn peek(&mut self, position: &Position, end: &mut SegmentEnd) -> Result<Option<Uuid>, Error> {
+    fn peek(
+        &mut self,
+        position: &Position,
+        end: &mut SegmentEnd,
+    ) -> Result<Option<&Stored>, Error> {
         if self.read.is_empty() {
             let Batch { entries, next, .. } =
                 self.store.committed_after(&self.position, READ_AT_ONCE)?;
@@ -413,15 +419,13 @@ impl<'v> HotCursor<'v> {
             self.read.reverse();
             *end = SegmentEnd::Unread;
         }
-        let next = self.read.last().map(Stored::id);
         // The hot store may not have the segment's last entry any more. Read after the entries, so that the end is
         // among them if they reach beyond the segment.
-        if next.is_some() && *end == SegmentEnd::Unread {
-            let after = self.store.committed_after(position, 1)?;
-            let after = after.entries.first().map(Stored::id);
+        if !self.read.is_empty() && *end == SegmentEnd::Unread {
+            let after = EntryMark::first_after(self.store, position)?;
             *end = after.map_or(SegmentEnd::OfStore, SegmentEnd::Before);
         }
-        Ok(next)
+        Ok(self.read.last())
     }
 
     /// Removes the ids of entries that have left the hot store since they were read, such as those after the
@@ -430,7 +434,7 @@ impl<'v> HotCursor<'v> {
         let Some(trail) = self.store.as_trail().filter(|_| !ids.is_empty()) else {
             return Ok(());
         };
-        let existing = match trail.by_ids(ids) {
+        let existing = match followed(trail).by_ids(ids) {
             Ok(existing) => existing,
             // A damaged row exists.
             Err(StoreError::Corrupt { .. }) => return Ok(()),
@@ -451,13 +455,14 @@ impl<'v> HotCursor<'v> {
     ) -> Result<(), Error> {
         let mut end = SegmentEnd::Unread;
         let mut missing = Vec::new();
-        while let Some(id) = self.peek(&part.position, &mut end)? {
-            if end == SegmentEnd::Before(id) {
+        while let Some(next) = self.peek(&part.position, &mut end)? {
+            if matches!(&end, SegmentEnd::Before(end) if end.is(next)) {
                 break;
             }
             let Some(stored) = self.read.pop() else {
                 break;
             };
+            let id = stored.id();
             let hash = audit_sql::checksum(stored.bytes());
             let skipped = part.skipped.values();
             let mut skipped = skipped.filter(|(skipped, _)| *skipped == id).peekable();

@@ -14,11 +14,14 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use audit_archive::{ArchiveOptions, ArchiveStore, Archiver, Error, Pruner, Verifier};
+use audit_archive::{ArchiveOptions, ArchiveStore, Archiver, Error, PruneReport, Pruner, Verifier};
+use audit_core::health::Health;
 use audit_core::{
-    Actor, Follow, LogEntry, MemoryStore, Outcome, Position, Query, Store, StoreError, TrailStore,
+    Actor, Batch, Follow, LogEntry, MemoryStore, Outcome, Page, Position, Query, Source, Store,
+    StoreError, TrailStore,
 };
 use audit_sqlite::SqliteStore;
+use uuid::Uuid;
 
 use self::faulty::{Fault, Faulty};
 use self::hooked::Hooked;
@@ -346,4 +349,97 @@ fn a_removal_that_fails_is_recorded_with_its_outcome() {
     assert_eq!(counts, [249, 100]);
     assert_eq!(records[1].outcome, Outcome::Failure);
     assert_eq!(store.len(), 150 + 2);
+}
+
+/// A store that removes in steps, and fails after the first.
+#[derive(Debug)]
+struct Stepwise {
+    inner: MemoryStore,
+    steps: AtomicUsize,
+}
+
+impl Store for Stepwise {
+    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        self.inner.append(entries)
+    }
+
+    fn find(&self, query: &Query) -> Result<Page, StoreError> {
+        self.inner.find(query)
+    }
+}
+
+impl Follow for Stepwise {
+    fn position(&self) -> Result<Position, StoreError> {
+        self.inner.position()
+    }
+
+    fn committed_after(&self, at: &Position, limit: usize) -> Result<Batch, StoreError> {
+        self.inner.committed_after(at, limit)
+    }
+}
+
+impl TrailStore for Stepwise {
+    fn by_ids(&self, ids: &[Uuid]) -> Result<Vec<LogEntry>, StoreError> {
+        self.inner.by_ids(ids)
+    }
+
+    fn with_id_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.inner.with_id_prefix(prefix, limit)
+    }
+
+    fn with_id_suffix(&self, suffix: &str, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.inner.with_id_suffix(suffix, limit)
+    }
+
+    fn models(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.models()
+    }
+
+    fn schema_version(&self) -> Result<Option<u32>, StoreError> {
+        self.inner.schema_version()
+    }
+
+    fn health(&self, queries: &[(&'static str, Query)]) -> Result<Health, StoreError> {
+        self.inner.health(queries)
+    }
+
+    /// The second call removes 30 entries and fails. Another process appends meanwhile.
+    fn purge_exact(&self, entries: &[(Uuid, [u8; 32])]) -> Result<u64, StoreError> {
+        if self.steps.fetch_add(1, Ordering::SeqCst) == 0 {
+            return self.inner.purge_exact(entries);
+        }
+        self.inner.purge_exact(&entries[..30])?;
+        append(&self.inner, 70, 75);
+        Err(StoreError::Unsupported {
+            operation: "remove more entries",
+        })
+    }
+}
+
+#[test]
+fn a_removal_that_fails_inside_a_segment_reports_what_was_removed() {
+    let (folder, inner) = (Folder::new(), trail(250, 74));
+    archive(inner.clone(), &folder);
+    let store = Stepwise {
+        inner: inner.clone(),
+        steps: AtomicUsize::new(0),
+    };
+    let location = folder.location();
+    let pruner = Pruner::new(&store, &location)
+        .planned(249)
+        .record(Actor::user("carol"), "")
+        .source(Source::service("retention"));
+    let mut report = PruneReport::default();
+    let error = pruner.run_with(&mut report).expect_err("an error");
+    assert!(matches!(error, Error::Store(_)), "{error}");
+    assert_eq!(report.removed, 130);
+    let records = inner.find(&Query::new().action("prune")).expect("found");
+    let counts = records.entries.iter();
+    let counts: Vec<_> = counts
+        .map(|entry| &entry.additional_data["count"])
+        .collect();
+    assert_eq!(counts, [249, 130]);
+    assert_eq!(records.entries[1].outcome, Outcome::Failure);
+    assert_eq!(records.entries[1].reason, None);
+    assert_eq!(records.entries[1].source, Source::service("retention"));
 }

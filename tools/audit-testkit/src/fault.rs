@@ -226,6 +226,10 @@ impl<S: TrailStore> TrailStore for FaultStore<S> {
         self.inner.purge_exact(entries)
     }
 
+    fn followed(&self) -> Option<&dyn TrailStore> {
+        self.inner.followed()
+    }
+
     fn damaged(&self) -> DamageReport {
         self.inner.damaged()
     }

@@ -1,5 +1,6 @@
 //! A hot store and its archive, read as one store.
 
+mod as_hot;
 #[allow(dead_code, reason = "other test programs need the rest")]
 #[path = "../scratch/faulty.rs"]
 mod faulty;
