@@ -211,7 +211,7 @@ fn archive_exit(error: &audit_archive::Error) -> Exit {
 
     match error {
         Error::Location { location, .. } if location.contains("://") => Exit::Usage,
-        Error::InvalidOption { .. } => Exit::Usage,
+        Error::InvalidOption { .. } | Error::OtherClasses { .. } => Exit::Usage,
         _ => Exit::Store,
     }
 }
@@ -253,6 +253,10 @@ fn archive_hint(error: &audit_archive::Error) -> Option<&'static str> {
         Error::NoArchive { .. } => "`auditlog archive run --create` begins an archive",
         Error::OtherTrail { .. } => {
             "check --store and --archive; `auditlog archive run --adopt` continues after a purge"
+        }
+        Error::OtherClasses { .. } => {
+            "`auditlog archive run` without --class uses the classes of the archive; --change-classes \
+             replaces them for new entries"
         }
         Error::NewerFormat { .. } | Error::NewerEntry { .. } => {
             "use the auditlog command of that version or a later one"

@@ -35,7 +35,7 @@ pub(crate) struct Global {
     /// `AWS_ACCESS_KEY_ID` and `AWS_REGION` have the credentials and the settings of a bucket.
     ///
     /// Commands that read the trail read the archive as well, and so find the entries that
-    /// `prune --archived` removed from the store. `backup`, `import`, and `prune` without --archived
+    /// `prune --archived` removed from the store. `backup`, `import`, and `prune --not-archived`
     /// work on the store alone.
     #[arg(
         long,
@@ -96,4 +96,11 @@ pub(crate) struct Global {
         value_parser = FalseyValueParser::new()
     )]
     pub(crate) record_access: bool,
+}
+
+impl Global {
+    /// Returns whether an archive is named. A variable without a value is unset, as in shells.
+    pub(crate) fn names_archive(&self) -> bool {
+        self.archive.as_deref().is_some_and(|text| !text.is_empty())
+    }
 }

@@ -34,7 +34,7 @@ impl Trail {
     fn of(store: Arc<dyn TrailStore>) -> Self {
         let log = AuditLog::builder()
             .store(Arc::clone(&store))
-            .source(Source::service("auditlog").version(env!("CARGO_PKG_VERSION")))
+            .source(source())
             .build();
         Self { store, log }
     }
@@ -63,7 +63,7 @@ impl Trail {
         let mut entry = LogEntry::new(Action::Access, "", "", "audit trail");
         entry.level = Level::Debug;
         entry.actor = Some(actor(global)?);
-        entry.source = Source::service("auditlog").version(env!("CARGO_PKG_VERSION"));
+        entry.source = source();
         for (key, value) in [("command", command), ("query", query)] {
             entry
                 .additional_data
@@ -93,6 +93,11 @@ impl Trail {
         }
         Ok(history)
     }
+}
+
+/// Returns the source of the entries that the command records.
+pub(crate) fn source() -> Source {
+    Source::service("auditlog").version(env!("CARGO_PKG_VERSION"))
 }
 
 fn open_store(global: &Global, mode: AccessMode) -> Result<Arc<dyn TrailStore>, Error> {

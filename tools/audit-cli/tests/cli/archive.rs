@@ -153,6 +153,59 @@ fn prune_keeps_entries_that_are_not_archived_and_records_of_removals() {
 }
 
 #[test]
+fn prune_beside_an_archive_needs_a_choice() {
+    let (store, archive) = begin();
+    stdout(&store, &with(&archive, &["archive", "run", "--create"]));
+    let before = stdout(&store, &["export"]);
+    let prune = ["prune", "--older-than", "2026-01-03", "--yes"];
+    let error = stderr(&store, &with(&archive, &prune), 2);
+    assert!(error.contains("an archive is named"), "{error}");
+    assert!(error.contains("--not-archived"), "{error}");
+    let output = auditlog()
+        .env("AUDITLOG_ARCHIVE", &archive)
+        .args(prune)
+        .arg("--store")
+        .arg(&store)
+        .output()
+        .expect("the command runs");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(stdout(&store, &["export"]), before);
+    let both = [&prune[..], &["--archived", "--not-archived"]].concat();
+    stderr(&store, &with(&archive, &both), 2);
+    let removed = [&prune[..], &["--not-archived"]].concat();
+    assert_eq!(json(&store, &with(&archive, &removed))[0]["removed"], 6);
+    // A variable without a value names no archive.
+    let output = auditlog()
+        .env("AUDITLOG_ARCHIVE", "")
+        .args(["prune", "--model", "Invoice", "--yes", "--store"])
+        .arg(&store)
+        .output()
+        .expect("the command runs");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn the_archive_stores_the_classes_of_its_first_run() {
+    let (store, archive) = begin();
+    let run = with(&archive, &["archive", "run"]);
+    let class = [&run[..], &["--create", "--class", "User=ten-years"]].concat();
+    stdout(&store, &class);
+    let status = || json(&store, &with(&archive, &["archive", "status"])).remove(0);
+    assert_eq!(status()["classes"], json!({"User": "ten-years"}));
+    let text = stdout(&store, &with(&archive, &["archive", "status"]));
+    assert!(text.contains("\nclasses       User=ten-years\n"), "{text}");
+    stdout(&store, &run);
+    let other = [&run[..], &["--class", "User=one-year"]].concat();
+    let error = stderr(&store, &other, 2);
+    assert!(error.contains("`ten-years`"), "{error}");
+    assert!(error.contains("--change-classes"), "{error}");
+    let changed = [&other[..], &["--change-classes"]].concat();
+    stdout(&store, &with(&archive, &["prune", "--archived", "--yes"]));
+    stdout(&store, &changed);
+    assert_eq!(status()["classes"], json!({"User": "one-year"}));
+}
+
+#[test]
 fn entries_come_back_from_the_archive() {
     let (store, archive) = archived();
     let before = stdout(&store, &["export"]);

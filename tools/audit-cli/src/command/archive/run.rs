@@ -27,10 +27,13 @@ pub(super) struct RunArgs {
     /// --archived has removed it
     #[arg(long)]
     adopt: bool,
-    /// Put the entries of a model into files of a retention class; may be repeated. Give the same
-    /// classes in each run
+    /// Put the entries of a model into files of a retention class; may be repeated. The archive stores the
+    /// classes: later runs need no --class, and other classes are an error
     #[arg(long, value_name = "MODEL=CLASS", value_parser = pair)]
     class: Vec<(String, String)>,
+    /// Replace the classes of the archive by those of --class for entries that are archived from now on
+    #[arg(long)]
+    change_classes: bool,
     /// The name of this archiver. After a crash, an archiver of the same name continues at once,
     /// another one after 60 s; by default a random name
     #[arg(long, value_name = "NAME")]
@@ -69,7 +72,10 @@ pub(super) fn run(args: &RunArgs, session: &mut Session) -> Result<Exit, Error> 
         }
         return Ok(Exit::Done);
     }
-    let mut options = ArchiveOptions::new().create(args.create).adopt(args.adopt);
+    let mut options = ArchiveOptions::new()
+        .create(args.create)
+        .adopt(args.adopt)
+        .change_classes(args.change_classes);
     if let Some(holder) = &args.holder {
         options = options.holder(holder);
     }

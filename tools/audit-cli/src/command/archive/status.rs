@@ -49,6 +49,7 @@ pub(super) fn run(_args: &StatusArgs, session: &mut Session) -> Result<Exit, Err
             "bytes": status.bytes,
             "oldest": time(status.oldest),
             "newest": time(status.newest),
+            "classes": status.classes,
             "pending": pending,
         }))?;
     } else {
@@ -84,6 +85,13 @@ fn print(
             "times",
             format!("{} to {}", zone.show(oldest), zone.show(newest)),
         ));
+    }
+    if !status.classes.is_empty() {
+        let classes = status.classes.iter();
+        let classes: Vec<_> = classes
+            .map(|(model, class)| format!("{}={class}", text::safe(model)))
+            .collect();
+        lines.push(("classes", classes.join(" ")));
     }
     if let Some(pending) = pending {
         lines.push(("not archived", text::counted(pending, "entry", "entries")));

@@ -1,15 +1,15 @@
 //! `prune --archived`: removes entries that the archive has.
 
 use audit_archive::{PruneReport, Pruner};
-use audit_core::{Actor, Outcome, Query};
+use audit_core::{Actor, Query};
 use serde_json::json;
 
-use super::{PruneArgs, RECORD, Records, confirmed, event};
+use super::{PruneArgs, Records, confirmed};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::session::Session;
 use crate::store::{self, AccessMode};
-use crate::trail::Trail;
+use crate::trail::{self, Trail};
 use crate::{progress, report, text};
 
 pub(super) fn run(
@@ -31,10 +31,10 @@ pub(super) fn run(
         }
         return finish(query, &PruneReport::default(), None, session);
     };
-    let selected = without_records(query.clone());
     let bar = progress::spinner("comparing entries with the archive");
     let planned = Pruner::new(&*trail.store, &location)
-        .matching(selected.clone())
+        .matching(query.clone())
+        .keep_records()
         .dry_run()
         .run()?;
     bar.finish_and_clear();
@@ -48,50 +48,21 @@ pub(super) fn run(
         return Ok(Exit::Declined);
     }
     let trail = Trail::open(&session.global, AccessMode::Write)?;
-    let record = |outcome, count| {
-        event(
-            &trail.log,
-            &query,
-            &actor,
-            args.reason.as_deref(),
-            outcome,
-            count,
-        )
-        .extra("archive", location.to_string())
-        .record()
-    };
-    let before = trail.store.count(&selected)?;
-    record(Outcome::Success, planned.removed)?;
     let bar = progress::spinner("removing archived entries");
-    let removed = Pruner::new(&*trail.store, &location)
-        .matching(selected.clone())
-        .run();
+    let mut report = PruneReport::default();
+    let done = Pruner::new(&*trail.store, &location)
+        .matching(query.clone())
+        .record(actor, args.reason.as_deref().unwrap_or_default())
+        .source(trail::source())
+        .planned(planned.removed)
+        .run_with(&mut report);
     bar.finish_and_clear();
-    match removed {
-        Ok(report) => {
-            // The first entry has the expected count, this one the actual count.
-            if report.removed != planned.removed {
-                record(Outcome::Success, report.removed)?;
-            }
-            finish(&query, &report, Some(report.removed), session)
-        }
-        Err(error) => {
-            let left = trail.store.count(&selected)?;
-            record(Outcome::Failure, before.saturating_sub(left))?;
-            Err(error.into())
-        }
+    if done.is_err() && report.removed > 0 {
+        let entries = text::counted(report.removed, "entry was", "entries were");
+        report::warning(&format!("{entries} removed before the error"));
     }
-}
-
-/// Excludes the records of earlier removals, unless the query selects them.
-fn without_records(query: Query) -> Query {
-    let filter = query.filter();
-    // An event has no model.
-    let model = filter.model.as_deref().unwrap_or_default();
-    if filter.action.is_some() || !model.is_empty() {
-        return query;
-    }
-    query.not(Query::new().model_name("").action(RECORD))
+    done?;
+    finish(&query, &report, Some(report.removed), session)
 }
 
 /// Shows the entries to remove, and the damage that keeps others.

@@ -42,7 +42,8 @@ Examples:
 /// With --archived it removes only entries that the archive has. It reads each file of the archive from
 /// which entries would be removed, compares its SHA-256 with the manifest, and removes an entry if its
 /// bytes are those of the archive. Entries that the archive does not have, has with other bytes, or has in a
-/// damaged file stay, and the exit code is 3.
+/// damaged file stay, and the exit code is 3. If an archive is named, by --archive or the variable
+/// AUDITLOG_ARCHIVE, the command needs --archived or --not-archived.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PruneArgs {
@@ -58,6 +59,9 @@ pub(crate) struct PruneArgs {
     /// condition
     #[arg(long)]
     archived: bool,
+    /// Also remove entries that the archive does not have. Required without --archived if an archive is named
+    #[arg(long, conflicts_with = "archived")]
+    not_archived: bool,
     /// The reason, recorded with the removal
     #[arg(long)]
     reason: Option<String>,
@@ -105,6 +109,13 @@ pub(crate) fn run(args: &PruneArgs, session: &mut Session) -> Result<Exit, Error
         return archived::run(args, &query, actor, session);
         #[cfg(not(feature = "archive"))]
         return Err(Error::absent("`--archived`"));
+    }
+    if !args.not_archived && session.global.names_archive() {
+        return Err(Error::Usage {
+            message: "an archive is named, and without --archived entries are removed that it does not have"
+                .to_owned(),
+            hint: "--archived removes only archived entries, and --not-archived also removes others",
+        });
     }
     let trail = session.read_store("prune", &query.to_string())?;
     let bound = trail.enter();
