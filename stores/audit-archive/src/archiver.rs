@@ -284,10 +284,13 @@ impl<S: Follow> Archiver<S> {
         chain: &mut Chain,
         leases: &mut Leases,
         segment: &mut Segment,
-        fence: u64,
+        mut fence: u64,
         report: &mut RunReport,
     ) -> Result<bool, Error> {
-        let added = segment.write(&self.location)?;
+        let added = segment.write(&self.location, self.options.row_group, &mut || {
+            fence = leases.hold(&self.location, &self.options, chain.fence)?;
+            Ok(())
+        })?;
         let archive = chain.archive.unwrap_or_default();
         let manifest = Manifest {
             fence,

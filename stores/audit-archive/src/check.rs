@@ -14,6 +14,7 @@ use crate::manifest::{ArchiveFile, FORMAT, sha256};
 use crate::row::{Row, date};
 use crate::schema::{KEY_FIRST, KEY_FORMAT, KEY_LAST};
 use crate::segment::{Summary, stem};
+use crate::skipping;
 use crate::verify::{Finding, FindingKind};
 
 /// The folder of the files.
@@ -121,7 +122,11 @@ impl Content<'_> {
         let reader = decode::open(bytes.clone())?;
         self.check_metadata(reader.metadata().file_metadata());
         for group in 0..reader.num_row_groups() {
-            for row in decode::rows(&*reader.get_row_group(group)?)? {
+            let rows = decode::rows(&*reader.get_row_group(group)?)?;
+            for contradiction in skipping::contradictions(&reader, group, &rows)? {
+                self.add(contradiction);
+            }
+            for row in rows {
                 self.check_row(row);
             }
         }
@@ -210,6 +215,7 @@ mod tests {
     use super::*;
     use crate::encode::encode;
     use crate::location::Put;
+    use crate::schema::ROW_GROUP;
     use object_store::memory::InMemory;
 
     type Change = fn(&mut Vec<Row>);
@@ -226,8 +232,12 @@ mod tests {
 
     /// Writes a file of rows as they are, with right hashes, and returns the findings.
     fn findings(rows: &[Row], change: impl Fn(&mut ArchiveFile)) -> Vec<Finding> {
+        let bytes = encode(rows, ROW_GROUP, 1, 3).expect("a file");
+        findings_of(bytes, rows, change)
+    }
+
+    fn findings_of(bytes: Bytes, rows: &[Row], change: impl Fn(&mut ArchiveFile)) -> Vec<Finding> {
         let location = Location::new(Arc::new(InMemory::new()), "").expect("a location");
-        let bytes = encode(rows, 1, 3).expect("a file");
         let mut summary = Summary::default();
         for row in rows {
             summary.add(row);
@@ -289,6 +299,25 @@ mod tests {
             };
             assert!(found.iter().any(has), "{expected}: {found:#?}");
         }
+    }
+
+    #[test]
+    fn a_range_that_excludes_a_row_is_found() {
+        let rows = rows();
+        let mut bytes = encode(&rows, ROW_GROUP, 1, 3).expect("a file").to_vec();
+        let time = rows[0].ts.to_le_bytes();
+        let later = (rows[0].ts + 1).to_le_bytes();
+        // The footer is the last part.
+        let at = bytes.windows(8).rposition(|part| part == time);
+        let at = at.expect("the time");
+        bytes[at..at + 8].copy_from_slice(&later);
+        let found = findings_of(bytes.into(), &rows, |_| {});
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert_eq!(found[0].kind, FindingKind::WrongContent);
+        assert!(
+            found[0].detail.contains("statistics of column `ts`"),
+            "{found:#?}"
+        );
     }
 
     #[test]

@@ -12,11 +12,15 @@ use crate::check::{self, FileCheck};
 use crate::error::Error;
 use crate::manifest::{ArchiveFile, Manifest, ManifestKind};
 use crate::options::ArchiveOptions;
-use crate::segment::Encoded;
+use crate::segment::{Day, Encoded};
 use crate::verify::Finding;
 
 /// The number of files that a manifest adds.
 const FILES_AT_ONCE: usize = 64;
+/// The bytes of memory that a row needs beside its body, about.
+const ROW_BYTES: u64 = 512;
+/// The memory of the rows of a compacted file, in sizes of the file.
+const MEMORY: u64 = 8;
 /// How often the manifest is written again after another archiver took its number.
 const ATTEMPTS: u32 = 4;
 
@@ -38,9 +42,6 @@ pub struct Compacted {
     /// The findings about damaged files. The files of their class and date were not compacted.
     pub findings: Vec<Finding>,
 }
-
-/// The class and the date of files.
-type Day = (String, String);
 
 impl<S: Follow> Archiver<S> {
     /// Replaces small files of one class and date by one file, and deletes files that were replaced before the
@@ -173,7 +174,7 @@ impl<S: Follow> Archiver<S> {
         let Some((first, last)) = range(files.iter().map(|file| &**file)) else {
             return Ok(None);
         };
-        let (class, date) = day(&files[0].file);
+        let day = day(&files[0].file);
         let mut rows = Vec::new();
         for file in files {
             let check = check::file(&self.location, file, findings, &mut |row| {
@@ -184,7 +185,7 @@ impl<S: Follow> Archiver<S> {
             }
         }
         rows.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
-        let file = Encoded::new(class, date, &rows, first, last)?;
+        let file = Encoded::new(day, &rows, (first, last), self.options.row_group)?;
         // A file of another manifest has another name: see `Chain::is_past`.
         let generation = |attempt| match attempt {
             1 => number.to_string(),
@@ -240,7 +241,9 @@ impl Compacted {
 fn groups(chain: &Chain, options: &ArchiveOptions) -> BTreeMap<Day, Vec<Arc<ChainFile>>> {
     let mut small: BTreeMap<Day, Vec<Arc<ChainFile>>> = BTreeMap::new();
     for file in chain.files.values() {
-        if file.file.bytes < options.compact_bytes / 2 {
+        if file.file.bytes < options.compact_bytes / 2
+            && memory_of(&file.file) < max_memory(options) / 2
+        {
             let files = small.entry(day(&file.file)).or_default();
             files.push(Arc::clone(file));
         }
@@ -255,20 +258,35 @@ fn groups(chain: &Chain, options: &ArchiveOptions) -> BTreeMap<Day, Vec<Arc<Chai
 fn group(mut files: Vec<Arc<ChainFile>>, options: &ArchiveOptions) -> Option<Vec<Arc<ChainFile>>> {
     files.sort_by_key(|file| (file.first, file.last));
     let mut group = Vec::new();
-    let mut bytes = 0_u64;
+    let (mut bytes, mut memory) = (0_u64, 0_u64);
     for file in files {
-        let length = file.file.bytes;
-        if bytes.saturating_add(length) > options.compact_bytes {
+        let (length, needed) = (file.file.bytes, memory_of(&file.file));
+        if bytes.saturating_add(length) > options.compact_bytes
+            || memory.saturating_add(needed) > max_memory(options)
+        {
             if group.len() >= options.compact_files {
                 break;
             }
             group.clear();
-            bytes = 0;
+            (bytes, memory) = (0, 0);
         }
         bytes += length;
+        memory += needed;
         group.push(file);
     }
     (group.len() >= options.compact_files).then_some(group)
+}
+
+/// Returns the bytes of memory that the rows of a file need: they are sorted together with those of other files.
+fn memory_of(file: &ArchiveFile) -> u64 {
+    file.rows
+        .saturating_mul(ROW_BYTES)
+        .saturating_add(file.body_bytes)
+}
+
+/// Returns the most memory that the rows of a compacted file may need.
+fn max_memory(options: &ArchiveOptions) -> u64 {
+    options.compact_bytes.saturating_mul(MEMORY)
 }
 
 fn day(file: &ArchiveFile) -> Day {

@@ -7,8 +7,9 @@ use parquet::data_type::{
     Int64Type,
 };
 use parquet::errors::ParquetError;
+use parquet::file::properties::ReaderProperties;
 use parquet::file::reader::{ChunkReader, FileReader as _, RowGroupReader};
-use parquet::file::serialized_reader::SerializedFileReader;
+use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
 use uuid::Uuid;
 
 use crate::row::Row;
@@ -17,11 +18,15 @@ use crate::schema::{Column, is_schema};
 /// The number of rows that are decoded at once.
 const AT_ONCE: usize = 2_048;
 
-/// Opens a file and checks its schema.
+/// Opens a file with its page index and Bloom filters, and checks its schema.
 pub(crate) fn open<R: ChunkReader + 'static>(
     bytes: R,
 ) -> Result<SerializedFileReader<R>, ParquetError> {
-    let file = SerializedFileReader::new(bytes)?;
+    let properties = ReaderProperties::builder().set_read_bloom_filter(true);
+    let options = ReadOptionsBuilder::new()
+        .with_page_index()
+        .with_reader_properties(properties.build());
+    let file = SerializedFileReader::new_with_options(bytes, options.build())?;
     if is_schema(file.metadata().file_metadata().schema_descr())? {
         Ok(file)
     } else {

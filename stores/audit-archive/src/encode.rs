@@ -12,12 +12,20 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use uuid::Uuid;
 
 use crate::row::Row;
-use crate::schema::{ROW_GROUP, properties, schema};
+use crate::schema::{properties, schema};
 
-/// Returns the bytes of a file with rows, which are in the order of a file.
-pub(crate) fn encode(rows: &[Row], first: u64, last: u64) -> Result<Bytes, ParquetError> {
-    let mut file = SerializedFileWriter::new(Vec::new(), schema()?, properties(first, last)?)?;
-    for rows in rows.chunks(ROW_GROUP) {
+/// Returns the bytes of a file with rows, which are in the order of a file, and at most `row_group` of them in a row
+/// group.
+pub(crate) fn encode(
+    rows: &[Row],
+    row_group: usize,
+    first: u64,
+    last: u64,
+) -> Result<Bytes, ParquetError> {
+    let row_group = row_group.max(1);
+    let properties = properties(row_group, first, last)?;
+    let mut file = SerializedFileWriter::new(Vec::new(), schema()?, properties)?;
+    for rows in rows.chunks(row_group) {
         let mut group = Group {
             writer: file.next_row_group()?,
             rows,

@@ -33,6 +33,7 @@
 //! ```
 
 mod archiver;
+mod attempts;
 mod cache;
 mod chain;
 mod check;
@@ -61,6 +62,7 @@ mod scan;
 mod schema;
 mod segment;
 mod sidecar;
+mod skipping;
 mod status;
 mod store;
 mod verify;

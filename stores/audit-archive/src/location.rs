@@ -15,14 +15,11 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 
+use crate::attempts::{Attempt, attempts, limited};
 use crate::cloud;
 use crate::error::Error;
 use crate::runtime::Runtime;
 
-/// How often an operation is tried.
-const ATTEMPTS: u32 = 3;
-/// How long the first retry waits; each later one waits four times as long.
-const BACK_OFF: Duration = Duration::from_millis(50);
 /// The time limit of an operation.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// The number of objects that are read at once.
@@ -173,8 +170,8 @@ impl Location {
         })
     }
 
-    /// Sets the time limit of an operation on the object store, 60 s by default. With a limit of zero, all
-    /// operations return [`Error::InvalidOption`].
+    /// Sets the time limit of an operation on the object store, 60 s by default. It applies to each object of a
+    /// listing. With a limit of zero, all operations return [`Error::InvalidOption`].
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
@@ -244,6 +241,20 @@ impl Location {
         T: Send + 'static,
         F: Future<Output = object_store::Result<T>> + Send,
     {
+        let limit = self.time_limit;
+        self.attempt(path, move || limited(limit, operation()))
+    }
+
+    /// Runs an operation that keeps the time limit itself, with retries.
+    fn attempt<T, F>(
+        &self,
+        path: &str,
+        operation: impl Fn() -> F + Send + 'static,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Attempt<T>> + Send,
+    {
         let (limit, name) = (self.time_limit, path.to_owned());
         if limit.is_zero() {
             return Err(Error::InvalidOption {
@@ -283,7 +294,10 @@ impl Location {
                 let objects = objects.clone();
                 attempts(limit, name, move || {
                     let (objects, full) = (objects.clone(), full.clone());
-                    async move { objects.get(&full).await?.bytes().await }
+                    limited(
+                        limit,
+                        async move { objects.get(&full).await?.bytes().await },
+                    )
                 })
             });
             reads.buffered(CONCURRENT).try_collect().await
@@ -365,29 +379,28 @@ impl Location {
         let (objects, full) = (self.objects.clone(), self.full(folder));
         let after = after.map(|name| self.full(name));
         let prefix = self.prefix.clone();
-        let mut listed: Vec<Listed> = self.run(folder, move || {
+        let limit = self.time_limit;
+        let mut listed: Vec<Listed> = self.attempt(folder, move || {
             let (objects, full, prefix) = (objects.clone(), full.clone(), prefix.clone());
             let after = after.clone();
             async move {
-                let found = match &after {
+                let mut found = match &after {
                     Some(after) => objects.list_with_offset(Some(&full), after),
                     None => objects.list(Some(&full)),
                 };
-                found
-                    .try_filter_map(|object| {
-                        let path = object.location.prefix_match(&prefix).map(|parts| {
-                            let parts: Vec<_> =
-                                parts.map(|part| part.as_ref().to_owned()).collect();
-                            parts.join("/")
-                        });
-                        let listed = path.map(|path| Listed {
-                            path,
-                            modified: object.last_modified,
-                        });
-                        futures::future::ready(Ok(listed))
-                    })
-                    .try_collect()
-                    .await
+                let mut listed = Vec::new();
+                // The limit of each object: a listing of many pages may take longer.
+                while let Some(object) = limited(limit, async { found.try_next().await }).await? {
+                    let Some(parts) = object.location.prefix_match(&prefix) else {
+                        continue;
+                    };
+                    let parts: Vec<_> = parts.map(|part| part.as_ref().to_owned()).collect();
+                    listed.push(Listed {
+                        path: parts.join("/"),
+                        modified: object.last_modified,
+                    });
+                }
+                Ok(listed)
             }
         })?;
         listed.sort_by(|a, b| a.path.cmp(&b.path));
@@ -472,36 +485,6 @@ impl fmt::Debug for Location {
     }
 }
 
-/// Runs an operation with a time limit for each attempt.
-async fn attempts<T, F>(
-    limit: Duration,
-    name: String,
-    operation: impl Fn() -> F,
-) -> Result<T, Error>
-where
-    F: Future<Output = object_store::Result<T>>,
-{
-    let mut wait = BACK_OFF;
-    for attempt in 1.. {
-        let failure = match tokio::time::timeout(limit, operation()).await {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) if is_final(&error) => return Err(failed(&name, error)),
-            Ok(Err(error)) => failed(&name, error),
-            Err(_) => Error::Timeout {
-                path: name.clone(),
-                limit,
-            },
-        };
-        if attempt == ATTEMPTS {
-            return Err(failure);
-        }
-        log::debug!("attempt {attempt} failed: {failure}");
-        tokio::time::sleep(wait).await;
-        wait *= 4;
-    }
-    unreachable!("the loop ends with the last attempt")
-}
-
 /// Splits a path into its longest part that exists, without symbolic links, and the rest.
 fn split_existing(path: &FilePath) -> std::io::Result<(PathBuf, PathBuf)> {
     let mut existing = path;
@@ -524,21 +507,6 @@ fn without_secrets(text: &str) -> String {
     url.set_query(None);
     url.set_fragment(None);
     url.into()
-}
-
-fn failed(path: &str, source: object_store::Error) -> Error {
-    Error::Objects {
-        path: path.to_owned(),
-        source: Arc::new(source),
-    }
-}
-
-/// Returns whether another attempt would have the same result.
-fn is_final(error: &object_store::Error) -> bool {
-    !matches!(
-        error,
-        object_store::Error::Generic { .. } | object_store::Error::JoinError { .. }
-    )
 }
 
 fn exists(error: &object_store::Error) -> bool {

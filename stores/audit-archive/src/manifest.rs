@@ -88,6 +88,8 @@ pub(crate) struct ArchiveFile {
     pub(crate) date: String,
     /// The count of entries.
     pub(crate) rows: u64,
+    /// The total length of the bodies in bytes.
+    pub(crate) body_bytes: u64,
     /// The length in bytes.
     pub(crate) bytes: u64,
     /// The SHA-256 of the file, in hexadecimal digits.

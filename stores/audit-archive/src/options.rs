@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::schema::ROW_GROUP;
 
 /// The class of models without one of their own.
 pub(crate) const DEFAULT_CLASS: &str = "default";
@@ -33,6 +34,7 @@ pub struct ArchiveOptions {
     pub(crate) compact_files: usize,
     pub(crate) compact_bytes: u64,
     pub(crate) grace: Duration,
+    pub(crate) row_group: usize,
     pub(crate) clock: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
 }
 
@@ -51,6 +53,7 @@ impl Default for ArchiveOptions {
             compact_files: 4,
             compact_bytes: 32 << 20,
             grace: Duration::from_secs(24 * 3600),
+            row_group: ROW_GROUP,
             clock: Arc::new(|| SystemTime::now().into()),
         }
     }
@@ -147,8 +150,11 @@ impl ArchiveOptions {
         self
     }
 
-    /// Sets the size of a compacted file in bytes, 32 MiB by default. Files of half the size and more are not
-    /// compacted. A compaction needs about ten times as much memory.
+    /// Sets the maximum size of a compacted file in bytes, 32 MiB by default. Files of half the size and more are not
+    /// compacted.
+    ///
+    /// A compaction needs at most about ten times as much memory: files whose uncompressed entries need more are not
+    /// merged into one.
     pub fn compact_bytes(mut self, bytes: u64) -> Self {
         self.compact_bytes = bytes;
         self
@@ -160,6 +166,13 @@ impl ArchiveOptions {
     /// with a list of files do.
     pub fn grace(mut self, duration: Duration) -> Self {
         self.grace = duration;
+        self
+    }
+
+    /// Sets the maximum count of entries in a row group, 16,384 by default, for tests.
+    #[doc(hidden)]
+    pub fn row_group(mut self, entries: usize) -> Self {
+        self.row_group = entries;
         self
     }
 
@@ -213,6 +226,9 @@ impl ArchiveOptions {
         if self.segment_bytes == 0 {
             return invalid("segment_bytes", "it must be at least 1");
         }
+        if self.row_group == 0 {
+            return invalid("row_group", "it must be at least 1");
+        }
         if self.compact_files < 2 {
             return invalid("compact_files", "it must be at least 2");
         }
@@ -247,6 +263,7 @@ impl fmt::Debug for ArchiveOptions {
             .field("compact_files", &self.compact_files)
             .field("compact_bytes", &self.compact_bytes)
             .field("grace", &self.grace)
+            .field("row_group", &self.row_group)
             .finish_non_exhaustive()
     }
 }

@@ -94,8 +94,12 @@ pub(crate) fn is_schema(found: &SchemaDescriptor) -> Result<bool, ParquetError> 
     Ok(found.root_schema().get_fields() == schema.get_fields())
 }
 
-/// Returns how the file of a segment is encoded.
-pub(crate) fn properties(first: u64, last: u64) -> Result<WriterPropertiesPtr, ParquetError> {
+/// Returns how the file of a segment is encoded, with at most `row_group` rows in a row group.
+pub(crate) fn properties(
+    row_group: usize,
+    first: u64,
+    last: u64,
+) -> Result<WriterPropertiesPtr, ParquetError> {
     let column = |name: &str| ColumnPath::from(name);
     let mut properties = WriterProperties::builder()
         // No version, so that equal entries give equal bytes with any version of this crate that
@@ -121,7 +125,7 @@ pub(crate) fn properties(first: u64, last: u64) -> Result<WriterPropertiesPtr, P
         properties = properties
             .set_column_bloom_filter_enabled(column(name), true)
             .set_column_bloom_filter_fpp(column(name), FALSE_POSITIVES)
-            .set_column_bloom_filter_max_ndv(column(name), ROW_GROUP as u64);
+            .set_column_bloom_filter_max_ndv(column(name), row_group as u64);
     }
     Ok(Arc::new(properties.build()))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
 
 use audit_core::{Follow, Position, Stored};
 use bytes::Bytes;
@@ -21,6 +22,8 @@ use crate::sidecar::Sidecar;
 
 /// The number of entries that are read from the trail at once.
 const READ_AT_ONCE: usize = 500;
+/// The number of files that are written at the same time.
+const FILES_AT_ONCE: usize = 16;
 /// The folder of the plans.
 const PLANS: &str = "plan";
 /// The number of models that a manifest names for a file.
@@ -31,6 +34,9 @@ const GENERATIONS: u32 = 100;
 const DETAIL: usize = 200;
 /// The highest count of entries in a plan that is followed, unless the options allow more.
 const PLANNED: usize = 100_000;
+
+/// The class and the date of a file.
+pub(crate) type Day = (String, String);
 
 /// The next entries of the trail.
 #[derive(Debug)]
@@ -47,7 +53,7 @@ pub(crate) struct Segment {
     pub(crate) is_last: bool,
     pub(crate) skipped: Vec<SkippedRow>,
     /// The rows by class and date.
-    rows: BTreeMap<(String, String), Vec<Row>>,
+    rows: BTreeMap<Day, Vec<Row>>,
 }
 
 impl Segment {
@@ -131,29 +137,62 @@ impl Segment {
         self.last + 1 - self.first
     }
 
-    /// Writes the files, and returns them for the manifest.
-    pub(crate) fn write(&mut self, location: &Location) -> Result<Vec<ArchiveFile>, Error> {
-        let (first, last) = (self.first, self.last);
-        let rows = std::mem::take(&mut self.rows);
-        rows.into_iter()
-            .map(|((class, date), mut rows)| {
-                rows.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
-                write_file(location, class, date, &rows, first, last)
-            })
-            .collect()
+    /// Writes the files, and returns them for the manifest. Calls `hold` before each part of them, since a segment
+    /// of many dates may take longer than the lease.
+    pub(crate) fn write(
+        &mut self,
+        location: &Location,
+        row_group: usize,
+        hold: &mut dyn FnMut() -> Result<(), Error>,
+    ) -> Result<Vec<ArchiveFile>, Error> {
+        let segment = (self.first, self.last);
+        let mut rest = std::mem::take(&mut self.rows).into_iter();
+        let mut files = Vec::new();
+        loop {
+            let part: Vec<_> = rest.by_ref().take(FILES_AT_ONCE).collect();
+            if part.is_empty() {
+                return Ok(files);
+            }
+            hold()?;
+            files.extend(write_files(location, part, segment, row_group)?);
+        }
     }
+}
+
+/// Writes files at the same time.
+fn write_files(
+    location: &Location,
+    files: Vec<(Day, Vec<Row>)>,
+    segment: (u64, u64),
+    row_group: usize,
+) -> Result<Vec<ArchiveFile>, Error> {
+    let write = |(day, rows)| write_file(location, day, rows, segment, row_group);
+    if files.len() < 2 {
+        return files.into_iter().map(write).collect();
+    }
+    thread::scope(|scope| {
+        let writers = files
+            .into_iter()
+            .map(|file| scope.spawn(move || write(file)));
+        let writers: Vec<_> = writers.collect();
+        let written = writers.into_iter().map(|writer| {
+            let joined = writer.join();
+            joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        written.collect()
+    })
 }
 
 /// Writes a file and its filter under the first names that are free or have the same bytes.
 fn write_file(
     location: &Location,
-    class: String,
-    date: String,
-    rows: &[Row],
-    first: u64,
-    last: u64,
+    day: Day,
+    mut rows: Vec<Row>,
+    segment: (u64, u64),
+    row_group: usize,
 ) -> Result<ArchiveFile, Error> {
-    let encoded = Encoded::new(class, date, rows, first, last)?;
+    rows.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+    let encoded = Encoded::new(day, &rows, segment, row_group)?;
     encoded.put(location, |attempt| attempt.to_string())
 }
 
@@ -166,16 +205,15 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    /// Encodes rows of one class and date, which are sorted.
+    /// Encodes rows of one class and date, which are sorted, with the numbers of their segments.
     pub(crate) fn new(
-        class: String,
-        date: String,
+        (class, date): Day,
         rows: &[Row],
-        first: u64,
-        last: u64,
+        (first, last): (u64, u64),
+        row_group: usize,
     ) -> Result<Self, Error> {
         let stem = stem(&class, &date, first, last);
-        let bytes = encode(rows, first, last).map_err(Error::parquet(&stem))?;
+        let bytes = encode(rows, row_group, first, last).map_err(Error::parquet(&stem))?;
         let mut summary = Summary::default();
         for row in rows {
             summary.add(row);
@@ -248,6 +286,7 @@ pub(crate) fn generation_of(path: &str) -> Option<u64> {
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     rows: u64,
+    body_bytes: u64,
     times: Option<(i64, i64)>,
     ids: Option<(Uuid, Uuid)>,
     models: Vec<String>,
@@ -261,6 +300,7 @@ impl Summary {
             *range = Some((min.min(value), max.max(value)));
         }
         self.rows += 1;
+        self.body_bytes += row.body.len() as u64;
         extend(&mut self.times, row.ts);
         extend(&mut self.ids, row.id);
         if self.models.len() <= MODELS
@@ -281,6 +321,7 @@ impl Summary {
             class,
             date,
             rows: self.rows,
+            body_bytes: self.body_bytes,
             bytes: bytes.len() as u64,
             sha256: sha256(bytes),
             min_ts,

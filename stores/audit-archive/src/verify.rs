@@ -35,6 +35,7 @@ pub fn verify(location: &Location) -> Result<Verification, Error> {
 /// - Files and filters: they exist and have the length and the SHA-256 of the manifest.
 /// - Rows: every column is derived again from `body`; they are in order, and each number of the segment
 ///   occurs once, also after compactions.
+/// - What readers skip rows by: no statistics, page index or Bloom filter excludes a value of its rows.
 ///
 /// The numbers of a compacted file's rows stay in memory until its last segment is verified, with
 /// [`against`](Self::against) the ids and hashes, too.

@@ -188,6 +188,44 @@ fn few_and_large_files_stay() {
     assert_eq!(exported(&archive), exported(&store));
 }
 
+/// Bodies that compress 50:1 and more need much more memory than their files have bytes.
+#[test]
+fn files_are_not_merged_beyond_the_memory_of_their_entries() {
+    let (folder, store) = (Folder::new(), MemoryStore::new());
+    for number in 0..120 {
+        let mut entry = LogEntry::new("update", "Login", number.to_string(), "bob");
+        entry.timestamp = "2020-01-01T00:00:00Z".parse().expect("a time");
+        entry
+            .additional_data
+            .insert("text".to_owned(), "x".repeat(20_000).into());
+        store.append(&[entry]).expect("appended");
+    }
+    let options = || options().segment_entries(30).compact_bytes(200_000);
+    let archiver = Archiver::new(store.clone(), folder.location()).options(options());
+    assert_eq!(archiver.run_once().expect("a run").files, 4);
+    let bytes: usize = folder.files().values().map(Vec::len).sum();
+    assert!(bytes < 100_000, "{bytes} bytes");
+    // Two of the files, of 600 kB each, are below eight times the size, and three are not.
+    let done = archiver.compact().expect("compacted");
+    assert_eq!((done.replaced, done.files), (4, 2));
+    assert_eq!(archiver.compact().expect("compacted").replaced, 0);
+    assert_eq!(verified(&folder, &store, "compacted").entries, 120);
+
+    // As do many small rows.
+    let small = trail(24);
+    let (folder, options) = (
+        Folder::new(),
+        options().segment_entries(6).compact_bytes(8_192),
+    );
+    let archiver = Archiver::new(small.clone(), folder.location()).options(options);
+    archiver.run_once().expect("a run");
+    archiver.compact().expect("compacted");
+    let archive = ArchiveStore::open(folder.location()).expect("an archive");
+    let status = archive.status().expect("a status");
+    assert!(status.files > 6, "{status:?}");
+    verified(&folder, &small, "compacted");
+}
+
 #[test]
 fn invalid_options_and_holds_are_errors() {
     let (folder, store) = archived();

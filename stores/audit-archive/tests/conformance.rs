@@ -19,7 +19,10 @@ impl Archived {
     fn new() -> Self {
         let location = Location::new(Arc::new(InMemory::new()), "trail").expect("a location");
         let hot = MemoryStore::new();
-        let options = ArchiveOptions::new().create(true).segment_entries(300);
+        let options = ArchiveOptions::new()
+            .create(true)
+            .segment_entries(300)
+            .row_group(20);
         let archiver = Archiver::new(hot.clone(), location.clone()).options(options);
         archiver.run_once().expect("an archive");
         Self {

@@ -29,7 +29,10 @@ impl Moving {
     fn new() -> Self {
         let location = Location::new(Arc::new(InMemory::new()), "trail").expect("a location");
         let hot = MemoryStore::new();
-        let options = ArchiveOptions::new().create(true).holder("test");
+        let options = ArchiveOptions::new()
+            .create(true)
+            .holder("test")
+            .row_group(100);
         let archiver = Archiver::new(hot.clone(), location.clone()).options(options);
         archiver.run_once().expect("an empty archive");
         let archive = ArchiveStore::open(location.clone()).expect("an archive");

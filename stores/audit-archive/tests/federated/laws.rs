@@ -24,6 +24,8 @@ enum Step {
     /// Appends the next entries; their times may be before those of entries that exist.
     Append(usize),
     Archive,
+    /// Replaces the files of a date by one, and deletes them.
+    Compact,
     /// Removes the archived entries of a model from the hot store.
     PruneModel(usize),
     /// Removes the archived entries before that of a number by time.
@@ -36,6 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => (1..20_usize).prop_map(Step::Append),
         3 => Just(Step::Archive),
+        1 => Just(Step::Compact),
         2 => (0..MODELS.len()).prop_map(Step::PruneModel),
         1 => (0..ENTRIES).prop_map(Step::PruneUntil),
         1 => (0..ENTRIES).prop_map(Step::Again),
@@ -122,6 +125,7 @@ impl Trail {
                 self.appended = end;
             }
             Step::Archive => drop(self.archiver.run_once().expect("a run")),
+            Step::Compact => drop(self.archiver.compact().expect("compacted")),
             Step::PruneModel(model) => {
                 let query = Query::new().model_name(MODELS[*model]);
                 prune(&self.hot, &self.location, query);

@@ -12,6 +12,7 @@ mod scratch;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use audit_archive::{ArchiveOptions, ArchiveStore, Archiver, Error, Federated, Location, Pruner};
 use audit_core::{
@@ -27,7 +28,10 @@ fn archiver<S: Follow>(hot: S, location: &Location) -> Archiver<S> {
     let options = ArchiveOptions::new()
         .create(true)
         .holder("test")
-        .segment_entries(40);
+        .segment_entries(40)
+        .row_group(5)
+        .compact_files(2)
+        .grace(Duration::ZERO);
     Archiver::new(hot, location.clone()).options(options)
 }
 

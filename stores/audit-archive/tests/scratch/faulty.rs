@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use audit_archive::Location;
 use audit_archive::object_store::local::LocalFileSystem;
@@ -15,6 +16,7 @@ use audit_archive::object_store::{
     Result,
 };
 use bytes::Bytes;
+use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
 /// Makes an operation fail.
@@ -42,6 +44,8 @@ pub(crate) enum Fault {
     Unconditional,
     /// The operation never ends.
     Hang,
+    /// A put takes this long, and each object of a listing, too.
+    Slow(Duration),
 }
 
 /// An object store whose operations fail on demand.
@@ -133,6 +137,10 @@ impl ObjectStore for Faulty {
                 failed(Fault::After)
             }
             Fault::Hang => std::future::pending().await,
+            Fault::Slow(delay) => {
+                tokio::time::sleep(delay).await;
+                self.inner.put_opts(location, payload, options).await
+            }
             fault => failed(fault),
         }
     }
@@ -173,6 +181,13 @@ impl ObjectStore for Faulty {
         match self.fault(Operation::List, &name) {
             Fault::Nothing => self.inner.list(prefix),
             Fault::Hang => Box::pin(futures::stream::pending()),
+            Fault::Slow(delay) => {
+                let wait = move |object| async move {
+                    tokio::time::sleep(delay).await;
+                    object
+                };
+                Box::pin(self.inner.list(prefix).then(wait))
+            }
             fault => Box::pin(futures::stream::once(async move { failed(fault) })),
         }
     }
