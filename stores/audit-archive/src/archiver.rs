@@ -9,15 +9,17 @@ use uuid::Uuid;
 use crate::chain::Chain;
 use crate::error::Error;
 use crate::federated::followed;
-use crate::lease::Leases;
+use crate::lease::{Leases, past_leases};
 use crate::location::{Location, Put};
 use crate::manifest::{self, FORMAT, Manifest, ManifestKind};
 use crate::mark::EntryMark;
 use crate::options::{ArchiveOptions, random};
-use crate::segment::{Planned, Segment};
+use crate::segment::{Planned, Segment, past_plans};
 
 /// The program that manifests name.
 const WRITER: &str = concat!("audit-archive ", env!("CARGO_PKG_VERSION"));
+/// The number of leases and plans that are deleted after a run.
+const DELETED: usize = 1_000;
 /// The folder of the objects by which a new location is tested.
 const PROBES: &str = "probe";
 
@@ -156,6 +158,7 @@ impl<S: Follow> Archiver<S> {
         self.options.check()?;
         let mut state = self.state();
         let result = run(&mut state);
+        let has_lease = state.leases.is_held();
         if result.is_err() {
             // Read again by the next run, since the manifest of this one may exist.
             state.chain = None;
@@ -163,7 +166,22 @@ impl<S: Follow> Archiver<S> {
         if let Err(error) = state.leases.release(&self.location, &self.options) {
             log::warn!("the lease of the archive was not released and expires by itself: {error}");
         }
+        if let Some(chain) = state.chain.as_ref().filter(|_| has_lease)
+            && let Err(error) = self.delete_past(chain)
+        {
+            // They have no effect.
+            log::debug!("leases and plans of earlier runs were not deleted: {error}");
+        }
         result
+    }
+
+    /// Deletes leases before that of the last manifest, and plans before that of the last segment: no archiver needs
+    /// them any more. The last plan is evidence if the last manifests get lost.
+    fn delete_past(&self, chain: &Chain) -> Result<(), Error> {
+        let mut past = past_leases(&self.location, chain.fence)?;
+        past.extend(past_plans(&self.location, chain.segment)?);
+        past.truncate(DELETED);
+        self.location.delete_all(&past)
     }
 
     fn archive(
@@ -217,7 +235,8 @@ impl<S: Follow> Archiver<S> {
             None => chain.insert(self.open()?),
         };
         chain.confirm(&self.location)?;
-        chain.refresh(&self.location)?;
+        // Once in each run: another archiver must not continue a chain with a gap.
+        chain.refresh_listed(&self.location)?;
         Ok((chain, leases))
     }
 

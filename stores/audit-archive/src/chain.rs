@@ -50,6 +50,8 @@ pub(crate) struct Chain {
     pub(crate) fence: u64,
     /// The number of the last archived entry.
     pub(crate) last: u64,
+    /// The number of the first entry of the last segment.
+    pub(crate) segment: u64,
     pub(crate) position: Position,
     /// The retention classes of models.
     pub(crate) classes: Arc<Classes>,
@@ -71,6 +73,7 @@ impl Default for Chain {
             hash: NO_HASH.to_owned(),
             fence: 0,
             last: 0,
+            segment: 0,
             position: Position::START,
             classes: Arc::default(),
             anchor: None,
@@ -128,8 +131,21 @@ impl Chain {
         Ok(chain)
     }
 
+    /// Returns whether there are manifests after the last one. Of the next two, the second one exists alone if the
+    /// first one is missing.
+    pub(crate) fn has_newer(&self, location: &Location) -> Result<bool, Error> {
+        let next = (1..=2).map(|step| manifest::name(self.number.saturating_add(step)));
+        location.any_exists(&next.collect::<Vec<_>>())
+    }
+
     /// Reads the manifests that were written since, and returns whether there are any.
     pub(crate) fn refresh(&mut self, location: &Location) -> Result<bool, Error> {
+        Ok(self.has_newer(location)? && self.refresh_listed(location)?)
+    }
+
+    /// Reads the manifests that were written since as [`refresh`](Self::refresh) does, and finds each gap in their
+    /// numbers.
+    pub(crate) fn refresh_listed(&mut self, location: &Location) -> Result<bool, Error> {
         let before = self.number;
         self.read_on(location, &mut |_| {})?;
         Ok(self.number > before)
@@ -141,7 +157,7 @@ impl Chain {
         path: &str,
         location: &Location,
     ) -> Result<Option<Self>, Error> {
-        if numbers(location, self.number)?.is_empty() {
+        if !self.has_newer(location)? {
             return Ok(None);
         }
         let mut newer = self.clone();
@@ -268,6 +284,9 @@ impl Chain {
         self.hash = sha256(bytes);
         self.fence = self.fence.max(manifest.fence);
         self.last = manifest.last;
+        if manifest.first <= manifest.last {
+            self.segment = manifest.first;
+        }
         self.position = manifest.position.clone();
         self.anchor = manifest.anchor;
         if *self.classes != manifest.classes {

@@ -103,6 +103,11 @@ impl Leases {
         Error::Fenced { fence, other }
     }
 
+    /// Returns whether this archiver has taken a lease and not released it.
+    pub(crate) fn is_held(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// Releases the lease, if this archiver holds one.
     pub(crate) fn release(
         &mut self,
@@ -168,6 +173,13 @@ impl Leases {
             })
         }
     }
+}
+
+/// Returns the names of the leases before a number.
+pub(crate) fn past_leases(location: &Location, before: u64) -> Result<Vec<String>, Error> {
+    let mut names = location.names(FOLDER, FOLDER)?;
+    names.retain(|path| number(path).is_some_and(|number| number < before));
+    Ok(names)
 }
 
 fn next(number: u64) -> Result<u64, Error> {

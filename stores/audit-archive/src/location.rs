@@ -1,5 +1,7 @@
 //! [`Location`]: an object store and the prefix under which an archive is in it.
 
+mod many;
+
 use std::fmt;
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
@@ -22,8 +24,6 @@ use crate::runtime::Runtime;
 
 /// The time limit of an operation.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-/// The number of objects that are read at once.
-const CONCURRENT: usize = 16;
 
 /// The location of an archive: an object store, and a prefix of the names in it.
 ///
@@ -257,10 +257,7 @@ impl Location {
     {
         let (limit, name) = (self.time_limit, path.to_owned());
         if limit.is_zero() {
-            return Err(Error::InvalidOption {
-                option: "time_limit",
-                detail: "it must be more than 0 s".to_owned(),
-            });
+            return Err(no_time());
         }
         let done = self
             .runtime
@@ -280,33 +277,6 @@ impl Location {
             async move { objects.get(&full).await?.bytes().await }
         });
         optional(found)
-    }
-
-    /// Reads objects that must exist. Each has its own attempts.
-    pub(crate) fn get_all(&self, paths: &[String]) -> Result<Vec<Bytes>, Error> {
-        let (objects, limit) = (self.objects.clone(), self.time_limit);
-        let named: Vec<(String, Path)> = paths
-            .iter()
-            .map(|path| (path.clone(), self.full(path)))
-            .collect();
-        let found = self.runtime.run(async move {
-            let reads = futures::stream::iter(named).map(|(name, full)| {
-                let objects = objects.clone();
-                attempts(limit, name, move || {
-                    let (objects, full) = (objects.clone(), full.clone());
-                    limited(
-                        limit,
-                        async move { objects.get(&full).await?.bytes().await },
-                    )
-                })
-            });
-            reads.buffered(CONCURRENT).try_collect().await
-        });
-        found.unwrap_or_else(|| {
-            Err(Error::ObjectsPanicked {
-                path: self.name.to_string(),
-            })
-        })
     }
 
     /// Reads a range of an object of a known length.
@@ -507,6 +477,13 @@ fn without_secrets(text: &str) -> String {
     url.set_query(None);
     url.set_fragment(None);
     url.into()
+}
+
+fn no_time() -> Error {
+    Error::InvalidOption {
+        option: "time_limit",
+        detail: "it must be more than 0 s".to_owned(),
+    }
 }
 
 fn exists(error: &object_store::Error) -> bool {

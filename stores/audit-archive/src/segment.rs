@@ -402,12 +402,24 @@ pub(crate) fn planned_after(
     first: u64,
 ) -> Result<Option<(u64, String)>, Error> {
     let names = location.names(PLANS, &plan_name(first))?;
-    let plans = names.into_iter().filter_map(|path| {
-        let digits = path.strip_prefix(PLANS)?.strip_prefix('/')?;
-        let number: u64 = digits.strip_suffix(".json")?.parse().ok()?;
-        (number > first && plan_name(number) == path).then_some((number, path))
-    });
-    Ok(plans.max())
+    let plans = names
+        .into_iter()
+        .filter_map(|path| Some((planned(&path)?, path)));
+    Ok(plans.filter(|(number, _)| *number > first).max())
+}
+
+/// Returns the names of the plans of segments that begin before a number.
+pub(crate) fn past_plans(location: &Location, before: u64) -> Result<Vec<String>, Error> {
+    let mut names = location.names(PLANS, PLANS)?;
+    names.retain(|path| planned(path).is_some_and(|first| first < before));
+    Ok(names)
+}
+
+/// Returns the first number of the segment of a plan, by its name.
+fn planned(path: &str) -> Option<u64> {
+    let digits = path.strip_prefix(PLANS)?.strip_prefix('/')?;
+    let number = digits.strip_suffix(".json")?.parse().ok()?;
+    (plan_name(number) == path).then_some(number)
 }
 
 fn plan_name(first: u64) -> String {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use audit_core::backend::{limit, output_failed, scan_objects};
 use audit_core::{Cursor, LogEntry, ObjectRef, Page, Query, Store, StoreError};
 
-use crate::chain::{Chain, numbers};
+use crate::chain::Chain;
 use crate::error::Error;
 use crate::location::Location;
 use crate::scan::{Files, Found};
@@ -111,7 +111,7 @@ impl ArchiveStore {
         let lock = || self.shared.chain.lock();
         // Without the lock, so that a slow object store does not block other threads longer than its time limit.
         let mut chain = Arc::clone(&*lock().unwrap_or_else(PoisonError::into_inner));
-        if numbers(location, chain.number)?.is_empty() {
+        if !chain.has_newer(location)? {
             // An unmounted disk has no newer manifest, either.
             chain.confirm(location)?;
             return Ok(chain);

@@ -107,7 +107,7 @@ fn an_archiver_that_reads_a_higher_lease_stops() {
     let location = Faulty::location(folder.path(), {
         let (store, path) = (store.clone(), folder.path().to_owned());
         move |_, operation, name| {
-            let reads_chain = operation == Operation::List && name == "manifest";
+            let reads_chain = operation == Operation::Get && name == "manifest/00000003.json";
             let has_written = path.join("manifest/00000002.json").exists();
             if reads_chain && has_written && !is_done.swap(true, Ordering::SeqCst) {
                 take_over(&store, &path, true);
