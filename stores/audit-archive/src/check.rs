@@ -233,10 +233,10 @@ mod tests {
     /// Writes a file of rows as they are, with right hashes, and returns the findings.
     fn findings(rows: &[Row], change: impl Fn(&mut ArchiveFile)) -> Vec<Finding> {
         let bytes = encode(rows, ROW_GROUP, 1, 3).expect("a file");
-        findings_of(bytes, rows, change)
+        findings_of(&bytes, rows, change)
     }
 
-    fn findings_of(bytes: Bytes, rows: &[Row], change: impl Fn(&mut ArchiveFile)) -> Vec<Finding> {
+    fn findings_of(bytes: &Bytes, rows: &[Row], change: impl Fn(&mut ArchiveFile)) -> Vec<Finding> {
         let location = Location::new(Arc::new(InMemory::new()), "").expect("a location");
         let mut summary = Summary::default();
         for row in rows {
@@ -244,14 +244,11 @@ mod tests {
         }
         let (class, date) = ("default".to_owned(), "2026-01-01".to_owned());
         let name = stem(&class, &date, 1, 3);
-        let (mut described, sidecar) = summary.finish(&bytes, class, date);
+        let (mut described, sidecar) = summary.finish(bytes, class, date);
         described.path = format!("{name}1.parquet");
         described.filter.path = format!("{name}1.filter");
         change(&mut described);
-        for (path, bytes) in [
-            (&described.path, &bytes),
-            (&described.filter.path, &sidecar),
-        ] {
+        for (path, bytes) in [(&described.path, bytes), (&described.filter.path, &sidecar)] {
             assert_eq!(location.put_new(path, bytes).expect("written"), Put::Done);
         }
         let described = ChainFile {
@@ -311,7 +308,7 @@ mod tests {
         let at = bytes.windows(8).rposition(|part| part == time);
         let at = at.expect("the time");
         bytes[at..at + 8].copy_from_slice(&later);
-        let found = findings_of(bytes.into(), &rows, |_| {});
+        let found = findings_of(&bytes.into(), &rows, |_| {});
         assert_eq!(found.len(), 1, "{found:#?}");
         assert_eq!(found[0].kind, FindingKind::WrongContent);
         assert!(

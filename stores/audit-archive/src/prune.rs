@@ -206,12 +206,11 @@ impl<'p> Pruner<'p> {
         let Some((actor, reason)) = self.record.as_ref().filter(|_| !self.dry_run) else {
             return self.prune(&query, self.dry_run, report);
         };
-        let planned = match self.planned {
-            Some(planned) => planned,
-            None => {
-                self.prune(&query, true, report)?;
-                report.removed
-            }
+        let planned = if let Some(planned) = self.planned {
+            planned
+        } else {
+            self.prune(&query, true, report)?;
+            report.removed
         };
         if planned == 0 {
             return Ok(());

@@ -145,7 +145,7 @@ fn a_run_that_was_interrupted_anywhere_is_continued_with_the_same_files() {
         let after = folder.objects();
         for (name, bytes) in &before {
             // A run deletes the leases and plans before its own.
-            let is_deleted = after.get(name).is_none()
+            let is_deleted = !after.contains_key(name)
                 && ["lease/", "plan/"]
                     .iter()
                     .any(|folder| name.starts_with(folder));
