@@ -8,6 +8,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::compact::is_refusal;
 use crate::error::Error;
 use crate::location::Location;
 use crate::manifest::{self, ArchiveFile, FOLDER, Manifest, ManifestKind, NO_HASH, sha256};
@@ -135,7 +136,11 @@ impl Chain {
     /// first one is missing.
     pub(crate) fn has_newer(&self, location: &Location) -> Result<bool, Error> {
         let next = (1..=2).map(|step| manifest::name(self.number.saturating_add(step)));
-        location.any_exists(&next.collect::<Vec<_>>())
+        match location.any_exists(&next.collect::<Vec<_>>()) {
+            // The response has no reason, and that of the listing has one.
+            Err(error) if is_refusal(&error) => Ok(true),
+            found => found,
+        }
     }
 
     /// Reads the manifests that were written since, and returns whether there are any.

@@ -294,7 +294,7 @@ fn day(file: &ArchiveFile) -> Day {
 }
 
 /// Returns whether the object store does not permit an operation, such as on a locked object.
-fn is_refusal(error: &Error) -> bool {
+pub(crate) fn is_refusal(error: &Error) -> bool {
     use object_store::Error as Objects;
 
     matches!(error, Error::Objects { source, .. } if matches!(
