@@ -19,6 +19,10 @@ use crate::{interrupt, progress, store, text};
 /// after the current segment of at most 100,000 entries. One archiver works at a time. A row that is not an
 /// entry is reported and not archived, and the exit code is 3.
 #[derive(Args, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command"
+)]
 pub(super) struct RunArgs {
     /// Begin an archive if the location has none
     #[arg(long)]

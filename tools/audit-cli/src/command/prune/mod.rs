@@ -43,9 +43,13 @@ Examples:
 /// which entries would be removed, compares its SHA-256 with the manifest, and removes an entry if its
 /// bytes are those of the archive. Entries that the archive does not have, has with other bytes, or has in a
 /// damaged file stay, and the exit code is 3. If an archive is named, by --archive or the variable
-/// AUDITLOG_ARCHIVE, the command needs --archived or --not-archived.
+/// `AUDITLOG_ARCHIVE`, the command needs --archived or --not-archived.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command"
+)]
 pub(crate) struct PruneArgs {
     #[command(flatten)]
     filter: FilterArgs,
