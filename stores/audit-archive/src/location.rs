@@ -295,23 +295,28 @@ impl Location {
         })
     }
 
-    /// Reads a range of an object of a known length.
-    pub(crate) fn get_range(
+    /// Reads ranges of an object of a known length.
+    pub(crate) fn get_ranges(
         &self,
         path: &str,
-        range: Range<u64>,
+        ranges: &[Range<u64>],
         length: u64,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Vec<Bytes>, Error> {
         let (objects, full) = (self.objects.clone(), self.full(path));
-        let size = range.end.saturating_sub(range.start);
+        let wanted: Arc<[Range<u64>]> = ranges.into();
         let found = self.run(path, move || {
-            let (objects, full, range) = (objects.clone(), full.clone(), range.clone());
-            async move { objects.get_range(&full, range).await }
+            let (objects, full, ranges) = (objects.clone(), full.clone(), Arc::clone(&wanted));
+            async move { objects.get_ranges(&full, &ranges).await }
         });
         match found {
-            Ok(bytes) if bytes.len() as u64 == size => Ok(bytes),
-            Ok(bytes) => {
-                let detail = format!("the object store returned {} of {size} bytes", bytes.len());
+            Ok(parts) => {
+                let sizes = ranges
+                    .iter()
+                    .map(|range| range.end.saturating_sub(range.start));
+                if parts.iter().map(|part| part.len() as u64).eq(sizes) {
+                    return Ok(parts);
+                }
+                let detail = "the object store returned other parts than were requested";
                 Err(Error::corrupt(path, detail))
             }
             // A shorter object has no such range.
