@@ -1,46 +1,86 @@
-//! Rows to Parquet.
+//! Rows to Parquet. Columns are encoded by several threads; the bytes do not depend on their number.
 
-use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use bytes::Bytes;
+use parquet::column::writer::{ColumnCloseResult, get_column_writer, get_typed_column_writer};
 use parquet::data_type::{
     ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type,
     Int64Type,
 };
 use parquet::errors::ParquetError;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::file::properties::WriterPropertiesPtr;
+use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::ColumnDescPtr;
 use uuid::Uuid;
 
 use crate::row::Row;
-use crate::schema::{ROW_GROUP, properties, schema};
+use crate::schema::{Column, ROW_GROUP, properties, schema};
+
+/// The count of rows from which more than one thread is used.
+const SHARED: usize = 1_024;
+/// The highest count of threads of an archiver.
+const THREADS: usize = 4;
+
+/// Returns how many threads work on some entries.
+pub(crate) fn threads(entries: usize) -> usize {
+    if entries < SHARED {
+        return 1;
+    }
+    thread::available_parallelism().map_or(1, |count| count.get().min(THREADS))
+}
 
 /// Returns the bytes of a file with rows, which are in the order of a file.
 pub(crate) fn encode(rows: &[Row], first: u64, last: u64) -> Result<Bytes, ParquetError> {
-    let mut file = SerializedFileWriter::new(Vec::new(), schema()?, properties(first, last)?)?;
-    for rows in rows.chunks(ROW_GROUP) {
-        let mut group = Group {
-            writer: file.next_row_group()?,
-            rows,
-        };
-        group.required::<Int64Type>(|row| row.seq.cast_signed())?;
-        group.required::<FixedLenByteArrayType>(|row| uuid(&row.id))?;
-        group.required::<Int64Type>(|row| row.ts)?;
-        group.required::<Int32Type>(|row| row.level)?;
-        group.required::<ByteArrayType>(|row| text(&row.action))?;
-        group.required::<ByteArrayType>(|row| text(&row.outcome))?;
-        group.required::<ByteArrayType>(|row| text(&row.model))?;
-        group.required::<ByteArrayType>(|row| text(&row.object_pk))?;
-        group.required::<ByteArrayType>(|row| text(&row.object_key))?;
-        group.optional::<ByteArrayType>(|row| row.parent_model.as_deref().map(text))?;
-        group.optional::<ByteArrayType>(|row| row.parent_pk.as_deref().map(text))?;
-        group.optional::<ByteArrayType>(|row| row.actor.as_deref().map(text))?;
-        group.optional::<ByteArrayType>(|row| row.correlation_id.as_deref().map(text))?;
-        group.optional::<FixedLenByteArrayType>(|row| row.transaction_id.as_ref().map(uuid))?;
-        group.fields()?;
-        group.required::<ByteArrayType>(|row| ByteArray::from(row.body.clone()))?;
-        group.writer.close()?;
+    let properties = properties(first, last)?;
+    let mut file = SerializedFileWriter::new(Vec::new(), schema()?, properties.clone())?;
+    let columns = file.schema_descr().columns().to_vec();
+    let groups: Vec<&[Row]> = rows.chunks(ROW_GROUP).collect();
+    let mut encoded = each_of(groups.len() * columns.len(), threads(rows.len()), |index| {
+        // The last column, which takes longest, is first.
+        let column = columns.len() - 1 - index % columns.len();
+        Chunk {
+            rows: groups[index / columns.len()],
+            column: &columns[column],
+            properties: &properties,
+        }
+        .encode(Column::ALL[column])
+    });
+    for _ in groups {
+        let mut group = file.next_row_group()?;
+        let rest = encoded.split_off(columns.len());
+        for chunk in std::mem::replace(&mut encoded, rest).into_iter().rev() {
+            let (bytes, close) = chunk?;
+            group.append_column(&bytes, close)?;
+        }
+        group.close()?;
     }
     file.into_inner().map(Bytes::from)
+}
+
+/// Runs an operation for each number below a count, on some threads.
+fn each_of<T: Send>(count: usize, threads: usize, run: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    if threads < 2 {
+        return (0..count).map(run).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let numbers = numbers.take_while(|number| *number < count);
+        numbers.map(|number| (number, run(number))).collect()
+    };
+    let mut done: Vec<(usize, T)> = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut done: Vec<(usize, T)> = work();
+        for other in others {
+            let other = other.join();
+            done.extend(other.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, value)| value).collect()
 }
 
 fn text(text: &str) -> ByteArray {
@@ -51,22 +91,51 @@ fn uuid(id: &Uuid) -> FixedLenByteArray {
     FixedLenByteArray::from(id.as_bytes().to_vec())
 }
 
-/// A row group, written column by column in the order of the schema.
-struct Group<'g, W: Write + Send> {
-    writer: SerializedRowGroupWriter<'g, W>,
-    rows: &'g [Row],
+/// A column of a row group.
+struct Chunk<'c> {
+    rows: &'c [Row],
+    column: &'c ColumnDescPtr,
+    properties: &'c WriterPropertiesPtr,
 }
 
-impl<W: Write + Send> Group<'_, W> {
-    fn required<T: DataType>(&mut self, value: impl Fn(&Row) -> T::T) -> Result<(), ParquetError> {
+type Encoded = Result<(Bytes, ColumnCloseResult), ParquetError>;
+
+impl Chunk<'_> {
+    fn encode(&self, column: Column) -> Encoded {
+        match column {
+            Column::Seq => self.required::<Int64Type>(|row| row.seq.cast_signed()),
+            Column::Id => self.required::<FixedLenByteArrayType>(|row| uuid(&row.id)),
+            Column::Ts => self.required::<Int64Type>(|row| row.ts),
+            Column::Level => self.required::<Int32Type>(|row| row.level),
+            Column::Action => self.required::<ByteArrayType>(|row| text(&row.action)),
+            Column::Outcome => self.required::<ByteArrayType>(|row| text(&row.outcome)),
+            Column::Model => self.required::<ByteArrayType>(|row| text(&row.model)),
+            Column::ObjectPk => self.required::<ByteArrayType>(|row| text(&row.object_pk)),
+            Column::ObjectKey => self.required::<ByteArrayType>(|row| text(&row.object_key)),
+            Column::ParentModel => {
+                self.optional::<ByteArrayType>(|row| row.parent_model.as_deref().map(text))
+            }
+            Column::ParentPk => {
+                self.optional::<ByteArrayType>(|row| row.parent_pk.as_deref().map(text))
+            }
+            Column::Actor => self.optional::<ByteArrayType>(|row| row.actor.as_deref().map(text)),
+            Column::CorrelationId => {
+                self.optional::<ByteArrayType>(|row| row.correlation_id.as_deref().map(text))
+            }
+            Column::TransactionId => {
+                self.optional::<FixedLenByteArrayType>(|row| row.transaction_id.as_ref().map(uuid))
+            }
+            Column::Fields => self.fields(),
+            Column::Body => self.required::<ByteArrayType>(|row| ByteArray::from(row.body.clone())),
+        }
+    }
+
+    fn required<T: DataType>(&self, value: impl Fn(&Row) -> T::T) -> Encoded {
         let values: Vec<T::T> = self.rows.iter().map(value).collect();
         self.write::<T>(&values, None, None)
     }
 
-    fn optional<T: DataType>(
-        &mut self,
-        value: impl Fn(&Row) -> Option<T::T>,
-    ) -> Result<(), ParquetError> {
+    fn optional<T: DataType>(&self, value: impl Fn(&Row) -> Option<T::T>) -> Encoded {
         let mut definitions = Vec::with_capacity(self.rows.len());
         let mut values = Vec::new();
         for row in self.rows {
@@ -78,7 +147,7 @@ impl<W: Write + Send> Group<'_, W> {
     }
 
     /// Writes the column `fields`: an empty list has one level and no value.
-    fn fields(&mut self) -> Result<(), ParquetError> {
+    fn fields(&self) -> Encoded {
         let (mut values, mut definitions, mut repetitions) = (Vec::new(), Vec::new(), Vec::new());
         for row in self.rows {
             if row.fields.is_empty() {
@@ -95,18 +164,17 @@ impl<W: Write + Send> Group<'_, W> {
     }
 
     fn write<T: DataType>(
-        &mut self,
+        &self,
         values: &[T::T],
         definitions: Option<&[i16]>,
         repetitions: Option<&[i16]>,
-    ) -> Result<(), ParquetError> {
-        let mut column = self
-            .writer
-            .next_column()?
-            .ok_or_else(|| ParquetError::General("the schema has no more columns".to_owned()))?;
-        column
-            .typed::<T>()
-            .write_batch(values, definitions, repetitions)?;
-        column.close()
+    ) -> Encoded {
+        let mut bytes = TrackedWrite::new(Vec::new());
+        let pages = Box::new(SerializedPageWriter::new(&mut bytes));
+        let column = get_column_writer(self.column.clone(), self.properties.clone(), pages);
+        let mut column = get_typed_column_writer::<T>(column);
+        column.write_batch(values, definitions, repetitions)?;
+        let close = column.close()?;
+        Ok((bytes.into_inner()?.into(), close))
     }
 }

@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parquet::bloom_filter::Sbbf;
+use parquet::data_type::{FixedLenByteArrayType, Int64Type};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+use uuid::Uuid;
 
 use crate::cache::{Admission, Cache};
 use crate::chain::{Chain, ChainFile};
+use crate::decode::{self, Selection};
 use crate::error::Error;
-use crate::group::Footer;
+use crate::group::{Footer, Group};
 use crate::location::Location;
 use crate::remote::RemoteFile;
 use crate::schema::{Column, is_schema};
@@ -22,6 +26,9 @@ const FOOTER_BYTES: u64 = 64 << 20;
 /// The limit of the Bloom filters of row groups in memory, in bytes.
 const BLOOM_BYTES: u64 = 16 << 20;
 
+/// The limit of sorted row groups in memory, in bytes: 80 of 16,384 rows.
+const INDEX_BYTES: u64 = 32 << 20;
+
 /// The files of an archive, with a cache of their filters, checksums and footers.
 #[derive(Debug)]
 pub(crate) struct Files {
@@ -29,10 +36,31 @@ pub(crate) struct Files {
     sidecars: Cache<Sidecar>,
     footers: Cache<Footer>,
     blooms: Cache<Option<Sbbf>>,
+    indexes: Cache<Index>,
     /// How often a file was opened.
     opened: AtomicU64,
     /// How often a row group was read.
     groups: AtomicU64,
+}
+
+/// The times, ids and numbers of the rows of a row group, sorted by time and id.
+#[derive(Debug)]
+pub(crate) struct Index {
+    pub(crate) rows: Vec<(i64, Uuid, u32)>,
+}
+
+impl Index {
+    fn of(group: &Group<'_>) -> Result<Self, ParquetError> {
+        let all = Selection::first(group.rows()?);
+        group.fetch(&[Column::Id, Column::Ts], &all)?;
+        let ids = decode::required::<FixedLenByteArrayType>(group.reader(), Column::Id, &all)?;
+        let times = decode::required::<Int64Type>(group.reader(), Column::Ts, &all)?;
+        let rows = times.into_iter().zip(&ids).zip(0..);
+        let rows = rows.map(|((ts, id), row)| Ok((ts, decode::uuid(id)?, row)));
+        let mut rows: Vec<_> = rows.collect::<Result<_, ParquetError>>()?;
+        rows.sort_unstable();
+        Ok(Self { rows })
+    }
 }
 
 impl Files {
@@ -42,6 +70,7 @@ impl Files {
             sidecars: Cache::new(SIDECAR_BYTES, Admission::Few),
             footers: Cache::new(FOOTER_BYTES, Admission::All),
             blooms: Cache::new(BLOOM_BYTES, Admission::All),
+            indexes: Cache::new(INDEX_BYTES, Admission::All),
             opened: AtomicU64::new(0),
             groups: AtomicU64::new(0),
         }
@@ -158,6 +187,16 @@ impl Files {
             None => self.sidecar(file),
         });
         found.collect()
+    }
+
+    /// Returns the sorted rows of a row group, for queries without conditions on other columns.
+    pub(crate) fn index(&self, path: &str, group: &Group<'_>) -> Result<Arc<Index>, ParquetError> {
+        let key = format!("{path}#{}", group.index());
+        self.indexes.get(&key, || {
+            let index = Index::of(group)?;
+            let bytes = size_of_val(&index.rows[..]) as u64;
+            Ok((index, bytes))
+        })
     }
 
     /// Returns whether a column of a row group may have a value, as far as its Bloom filter says.

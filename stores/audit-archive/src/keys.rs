@@ -11,11 +11,12 @@ use audit_core::Query;
 use parquet::data_type::{ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::statistics::Statistics;
+use uuid::Uuid;
 
 use crate::chain::{Chain, ChainFile};
 use crate::decode::{self, Selection};
 use crate::error::Error;
-use crate::files::Files;
+use crate::files::{Files, Index};
 use crate::group::Group;
 use crate::schema::Column;
 use crate::sidecar::Sidecar;
@@ -276,9 +277,9 @@ impl Keys {
             }
             files.count_group();
             let group = Group::new(&footer, index).map_err(&failed)?;
-            let (rows, cut) = self.rows(&group).map_err(&failed)?;
-            if let Some(time) = cut {
-                self.set_end(Rank::end_of(time));
+            let (rows, cut) = self.rows(&group, path, files).map_err(&failed)?;
+            if let Some(end) = cut {
+                self.set_end(end);
             }
             let unit =
                 u32::try_from(self.units.len()).map_err(|error| Error::corrupt(path, error))?;
@@ -300,9 +301,17 @@ impl Keys {
     }
 
     /// Returns the rows of a row group that meet the conditions on columns and are not taken yet. If they are more
-    /// than are held, returns those up to a time, and the time.
-    fn rows(&self, group: &Group<'_>) -> Result<(Vec<(Rank, u32)>, Option<i64>), ParquetError> {
+    /// than are held, returns those up to a rank, and the rank.
+    fn rows(
+        &self,
+        group: &Group<'_>,
+        path: &str,
+        files: &Files,
+    ) -> Result<(Vec<(Rank, u32)>, Option<Rank>), ParquetError> {
         let none = (Vec::new(), None);
+        if self.limit < HELD && self.wanted.columns().is_empty() {
+            return Ok(self.sorted_rows(&*files.index(path, group)?));
+        }
         let pages = self.wanted.pages(group)?;
         if pages.is_empty() {
             return Ok(none);
@@ -323,7 +332,7 @@ impl Keys {
         if rows.len() > self.limit {
             let (_, last, _) = rows.select_nth_unstable_by_key(self.limit - 1, |(time, ..)| *time);
             let time = last.0;
-            cut = Some(time);
+            cut = Some(Rank::end_of(time));
             rows.retain(|row| row.0 <= time);
             rows.sort_unstable_by_key(|(_, at, _)| *at);
         }
@@ -350,6 +359,35 @@ impl Keys {
             found.push((rank, row));
         }
         Ok((found, cut))
+    }
+
+    /// Returns the rows of a query without conditions on columns.
+    fn sorted_rows(&self, index: &Index) -> (Vec<(Rank, u32)>, Option<Rank>) {
+        let times = &self.wanted.times;
+        let start = index.rows.partition_point(|row| row.0 < *times.start());
+        let end = index.rows.partition_point(|row| row.0 <= *times.end());
+        let rows = index.rows[start.min(end)..end].iter();
+        let rows: &mut dyn Iterator<Item = &(i64, Uuid, u32)> = if self.wanted.newest_first {
+            &mut rows.rev()
+        } else {
+            &mut { rows }
+        };
+        let ranked = rows.map(|(ts, id, row)| ((*ts, *id), self.wanted.rank((*ts, *id)), *row));
+        let mut found = Vec::new();
+        for (key, rank, row) in ranked {
+            if self.after.is_some_and(|after| rank <= after) || self.excluded.contains(&key) {
+                continue;
+            }
+            if self.end.is_some_and(|end| rank > end) {
+                break;
+            }
+            if found.len() == self.limit {
+                let last = found.last().map(|(rank, _)| *rank);
+                return (found, last);
+            }
+            found.push((rank, row));
+        }
+        (found, None)
     }
 
     /// Returns the rows whose times are wanted: the time in the order of the query, the index in the selection, and

@@ -1,6 +1,7 @@
 //! A segment: the next entries of the trail, and the files that they become.
 
-use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::thread;
 
 use audit_core::{Follow, Position};
 use bytes::Bytes;
@@ -8,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::chain::Chain;
-use crate::encode::encode;
+use crate::encode::{encode, threads};
 use crate::error::Error;
 use crate::filter::FilterBuilder;
 use crate::location::{Location, Put};
 use crate::manifest::{ArchiveFile, FORMAT, FilterFile, SkippedRow, sha256};
 use crate::options::ArchiveOptions;
-use crate::row::{Row, date, parse};
+use crate::parser::{Parser, Rows};
+use crate::row::Row;
 use crate::sidecar::Sidecar;
 
 /// The number of entries that are read from the trail at once.
@@ -25,8 +27,6 @@ const PLANS: &str = "plan";
 const MODELS: usize = 64;
 /// The number of names that are tried for a file.
 const GENERATIONS: u32 = 100;
-/// How long the reason for a skipped row is, in characters.
-const DETAIL: usize = 200;
 /// The highest count of entries in a plan that is followed, unless the options allow more.
 const PLANNED: usize = 100_000;
 
@@ -42,8 +42,7 @@ pub(crate) struct Segment {
     /// Whether the trail, or the part of it that the run archives, ends with the segment.
     pub(crate) is_last: bool,
     pub(crate) skipped: Vec<SkippedRow>,
-    /// The rows by class and date.
-    rows: BTreeMap<(String, String), Vec<Row>>,
+    rows: Rows,
 }
 
 impl Segment {
@@ -63,61 +62,41 @@ impl Segment {
             anchor: chain.anchor,
             is_last: false,
             skipped: Vec::new(),
-            rows: BTreeMap::new(),
+            rows: Rows::new(),
         };
-        let (mut left, mut bytes) = (limit, 0);
-        let mut from = chain.position.clone();
-        while left > 0 && bytes < options.segment_bytes && !segment.is_last {
-            let batch = store.committed_after(&from, left.min(READ_AT_ONCE))?;
-            segment.is_last = batch.entries.is_empty();
-            for stored in &batch.entries {
-                if Some(stored.id()) == end {
-                    segment.is_last = true;
-                    break;
+        let parsed = thread::scope(|scope| {
+            let mut parser = Parser::new(scope, options);
+            let (mut left, mut bytes) = (limit, 0);
+            let mut from = chain.position.clone();
+            while left > 0 && bytes < options.segment_bytes && !segment.is_last {
+                let mut batch = store.committed_after(&from, left.min(READ_AT_ONCE))?;
+                segment.is_last = batch.entries.is_empty();
+                let first = segment.last + 1;
+                let mut count = 0;
+                for stored in &batch.entries {
+                    if Some(stored.id()) == end {
+                        segment.is_last = true;
+                        break;
+                    }
+                    segment.last += 1;
+                    segment.position = stored.position().clone();
+                    bytes += stored.bytes().len();
+                    left -= 1;
+                    count += 1;
+                    if bytes >= options.segment_bytes {
+                        break;
+                    }
                 }
-                segment.last += 1;
-                segment.position = stored.position().clone();
-                segment.add(stored, options)?;
-                bytes += stored.bytes().len();
-                left -= 1;
-                if bytes >= options.segment_bytes {
-                    break;
-                }
+                batch.entries.truncate(count);
+                parser.add(first, batch.entries);
+                from = batch.next;
             }
-            from = batch.next;
-        }
+            parser.finish()
+        })?;
+        segment.anchor = parsed.anchor.map(|(_, id)| id).or(segment.anchor);
+        segment.skipped = parsed.skipped;
+        segment.rows = parsed.rows;
         Ok((segment.last >= segment.first).then_some(segment))
-    }
-
-    fn add(&mut self, stored: &audit_core::Stored, options: &ArchiveOptions) -> Result<(), Error> {
-        let seq = self.last;
-        match parse(stored)? {
-            Ok(entry) => {
-                self.anchor = Some(entry.id);
-                let class = options.class_of(&entry.model).to_owned();
-                let rows = self.rows.entry((class, date(entry.timestamp))).or_default();
-                rows.push(Row::new(
-                    seq,
-                    &entry,
-                    Bytes::copy_from_slice(stored.bytes()),
-                ));
-            }
-            Err(reason) => {
-                log::error!(
-                    "row {} is not an entry and is not archived: {reason}",
-                    stored.id()
-                );
-                self.skipped.push(SkippedRow {
-                    seq,
-                    id: stored.id(),
-                    position: stored.position().clone(),
-                    bytes: stored.bytes().len() as u64,
-                    sha256: sha256(stored.bytes()),
-                    detail: reason.chars().take(DETAIL).collect(),
-                });
-            }
-        }
-        Ok(())
     }
 
     /// Returns the count of entries, those that are not entries included.
@@ -169,11 +148,17 @@ impl Encoded {
         last: u64,
     ) -> Result<Self, Error> {
         let stem = stem(&class, &date, first, last);
-        let bytes = encode(rows, first, last).map_err(Error::parquet(&stem))?;
-        let mut summary = Summary::default();
-        for row in rows {
-            summary.add(row);
-        }
+        let (bytes, summary) = if threads(rows.len()) > 1 {
+            thread::scope(|scope| {
+                let summary = scope.spawn(|| Summary::of(rows));
+                let bytes = encode(rows, first, last);
+                let summary = summary.join();
+                (bytes, summary.unwrap_or_else(|panic| resume_unwind(panic)))
+            })
+        } else {
+            (encode(rows, first, last), Summary::of(rows))
+        };
+        let bytes = bytes.map_err(Error::parquet(&stem))?;
         let (file, sidecar) = summary.finish(&bytes, class, date);
         Ok(Self {
             file,
@@ -200,9 +185,14 @@ impl Encoded {
             let generation = generation(attempt);
             file.path = format!("{stem}{generation}.parquet");
             file.filter.path = format!("{stem}{generation}.filter");
-            if location.put_new(&file.path, &bytes)? == Put::Done
-                && location.put_new(&file.filter.path, &sidecar)? == Put::Done
-            {
+            let puts = thread::scope(|scope| {
+                let filter = scope.spawn(|| location.put_new(&file.filter.path, &sidecar));
+                let file = location.put_new(&file.path, &bytes);
+                let filter = filter.join();
+                [file, filter.unwrap_or_else(|panic| resume_unwind(panic))]
+            });
+            let [put, filter] = puts;
+            if put? == Put::Done && filter? == Put::Done {
                 return Ok(file);
             }
             log::warn!(
@@ -249,6 +239,14 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    fn of(rows: &[Row]) -> Self {
+        let mut summary = Self::default();
+        for row in rows {
+            summary.add(row);
+        }
+        summary
+    }
+
     pub(crate) fn add(&mut self, row: &Row) {
         fn extend<T: Copy + Ord>(range: &mut Option<(T, T)>, value: T) {
             let (min, max) = range.unwrap_or((value, value));
