@@ -1,8 +1,5 @@
 //! Rows to Parquet. Columns are encoded by several threads; the bytes do not depend on their number.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use bytes::Bytes;
 use parquet::column::writer::{ColumnCloseResult, get_column_writer, get_typed_column_writer};
 use parquet::data_type::{
@@ -15,20 +12,19 @@ use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedW
 use parquet::schema::types::ColumnDescPtr;
 use uuid::Uuid;
 
+use crate::parallel::{self, each_of};
 use crate::row::Row;
 use crate::schema::{Column, ROW_GROUP, properties, schema};
 
 /// The count of rows from which more than one thread is used.
 const SHARED: usize = 1_024;
-/// The highest count of threads of an archiver.
-const THREADS: usize = 4;
-
 /// Returns how many threads work on some entries.
 pub(crate) fn threads(entries: usize) -> usize {
     if entries < SHARED {
-        return 1;
+        1
+    } else {
+        parallel::threads()
     }
-    thread::available_parallelism().map_or(1, |count| count.get().min(THREADS))
 }
 
 /// Returns the bytes of a file with rows, which are in the order of a file.
@@ -57,30 +53,6 @@ pub(crate) fn encode(rows: &[Row], first: u64, last: u64) -> Result<Bytes, Parqu
         group.close()?;
     }
     file.into_inner().map(Bytes::from)
-}
-
-/// Runs an operation for each number below a count, on some threads.
-fn each_of<T: Send>(count: usize, threads: usize, run: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    if threads < 2 {
-        return (0..count).map(run).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-        let numbers = numbers.take_while(|number| *number < count);
-        numbers.map(|number| (number, run(number))).collect()
-    };
-    let mut done: Vec<(usize, T)> = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut done: Vec<(usize, T)> = work();
-        for other in others {
-            let other = other.join();
-            done.extend(other.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
-        done
-    });
-    done.sort_unstable_by_key(|(number, _)| *number);
-    done.into_iter().map(|(_, value)| value).collect()
 }
 
 fn text(text: &str) -> ByteArray {

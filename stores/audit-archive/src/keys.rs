@@ -17,7 +17,8 @@ use crate::chain::{Chain, ChainFile};
 use crate::decode::{self, Selection};
 use crate::error::Error;
 use crate::files::{Files, Index};
-use crate::group::Group;
+use crate::group::{Footer, Group};
+use crate::parallel::each_of;
 use crate::schema::Column;
 use crate::sidecar::Sidecar;
 use crate::wanted::{Rank, SortKey, Wanted};
@@ -26,6 +27,8 @@ use crate::wanted::{Rank, SortKey, Wanted};
 const HELD: usize = 1 << 19;
 /// The number of filters that are read at once: the first time and at most.
 const FILTERS: (usize, usize) = (16, 256);
+/// The number of files and row groups that are read at once.
+const READERS: usize = 8;
 /// The number of rows whose ids are read together with the columns of the conditions.
 const AT_ONCE: usize = 4_096;
 
@@ -37,6 +40,11 @@ pub(crate) struct Key {
     pub(crate) unit: u32,
     pub(crate) row: u32,
 }
+
+/// A file that is opened, and its filter if it was read.
+type Opened = (Arc<ChainFile>, Option<Arc<Sidecar>>);
+/// Rows, and the rank up to which they are all that there are.
+type RowsUpTo = (Vec<(Rank, u32)>, Option<Rank>);
 
 /// A row group of a file.
 #[derive(Clone, Debug)]
@@ -55,8 +63,9 @@ pub(crate) struct Keys {
     files: VecDeque<Arc<ChainFile>>,
     /// The filters of the first files, which do not exclude the query.
     filters: VecDeque<Arc<Sidecar>>,
-    /// The number of filters that are read next.
+    /// The numbers of filters and of files that are read next.
     filters_at_once: usize,
+    files_at_once: usize,
     /// The files that were read and may have rows after `end`.
     read: Vec<Arc<ChainFile>>,
     pub(crate) units: Vec<Unit>,
@@ -98,6 +107,7 @@ impl Keys {
             files: files.into(),
             filters: VecDeque::new(),
             filters_at_once: FILTERS.0,
+            files_at_once: 1,
             read: Vec::new(),
             units: Vec::new(),
             held: Vec::new(),
@@ -135,7 +145,7 @@ impl Keys {
                 return Ok(&self.held[first..self.taken]);
             }
             if !is_last {
-                self.read_file(files, query)?;
+                self.read_next(files, query)?;
             } else if self.end.is_some() {
                 self.read_again(files, query)?;
             } else {
@@ -172,22 +182,35 @@ impl Keys {
         Ok(())
     }
 
-    /// Reads the rows of the next file.
-    fn read_file(&mut self, files: &Files, query: &Query) -> Result<(), Error> {
-        if let Some(file) = self.files.pop_front() {
-            let filter = self.filters.pop_front();
-            if self.taken == self.held.len() {
-                self.held.clear();
-                self.taken = 0;
-                self.units.clear();
-                if self.end.is_none() {
-                    self.read.clear();
-                }
+    /// Reads the rows of the next files.
+    fn read_next(&mut self, files: &Files, query: &Query) -> Result<(), Error> {
+        if self.taken == self.held.len() {
+            self.held.clear();
+            self.taken = 0;
+            self.units.clear();
+            if self.end.is_none() {
+                self.read.clear();
             }
-            self.add_rows(&file, filter, files, query)?;
-            self.read.push(file);
-            self.sort();
         }
+        let mut opened = Vec::new();
+        let end = self.end.map_or(i64::MAX, |end| end.0);
+        while opened.len() < self.files_at_once
+            && let Some(file) = self.files.front()
+            && range(&self.wanted, file).0 <= end
+        {
+            let filter = self.filters.pop_front();
+            opened.extend(self.files.pop_front().map(|file| (file, filter)));
+            if self.wanted.has_keys() && self.filters.is_empty() {
+                break;
+            }
+        }
+        if self.wanted.has_keys() {
+            // Most of these files have an entry.
+            self.files_at_once = (2 * self.files_at_once).min(READERS);
+        }
+        self.add_rows(&opened, files, query)?;
+        self.read.extend(opened.into_iter().map(|(file, _)| file));
+        self.sort();
         Ok(())
     }
 
@@ -204,10 +227,11 @@ impl Keys {
         self.limit = HELD;
         let mut read = std::mem::take(&mut self.read);
         read.retain(|file| range(&self.wanted, file).1 >= end.0);
-        for file in &read {
-            self.add_rows(file, None, files, query)?;
+        let opened: Vec<Opened> = read.into_iter().map(|file| (file, None)).collect();
+        for opened in opened.chunks(READERS) {
+            self.add_rows(opened, files, query)?;
         }
-        self.read = read;
+        self.read = opened.into_iter().map(|(file, _)| file).collect();
         self.sort();
         Ok(())
     }
@@ -239,58 +263,34 @@ impl Keys {
         self.end = Some(self.end.map_or(end, |before| before.min(end)));
     }
 
-    /// Adds the rows of a file.
-    fn add_rows(
-        &mut self,
-        file: &Arc<ChainFile>,
-        filter: Option<Arc<Sidecar>>,
-        files: &Files,
-        query: &Query,
-    ) -> Result<(), Error> {
-        let path = &*file.file.path;
-        let failed = Error::parquet(path);
-        let footer = files.open(file, filter)?;
-        for index in 0..footer.metadata.num_row_groups() {
+    /// Adds the rows of files.
+    fn add_rows(&mut self, opened: &[Opened], files: &Files, query: &Query) -> Result<(), Error> {
+        query.check()?;
+        let footers = each_of(opened.len(), READERS, |index| {
+            let (file, filter) = &opened[index];
+            files.open(file, filter.clone())
+        });
+        let footers: Vec<Arc<Footer>> = footers.into_iter().collect::<Result<_, _>>()?;
+        let groups = opened.iter().zip(&footers).flat_map(|((file, _), footer)| {
+            let groups = 0..footer.metadata.num_row_groups();
+            groups.map(move |group| (file, &**footer, group))
+        });
+        let groups: Vec<(&Arc<ChainFile>, &Footer, usize)> = groups.collect();
+        // With a limit, the rows of a row group may exclude the next one.
+        let at_once = if self.limit < HELD && !self.wanted.has_keys() {
+            1
+        } else {
+            READERS
+        };
+        for part in groups.chunks(at_once) {
             query.check()?;
-            let metadata = footer.metadata.row_group(index);
-            if !self.wanted.may_be_in_group(metadata) {
-                continue;
-            }
-            let times = match metadata.column(Column::Ts.index()).statistics() {
-                Some(Statistics::Int64(times)) => times.min_opt().zip(times.max_opt()),
-                _ => None,
-            };
-            let times = times.map(|(min, max)| self.wanted.in_order(*min, *max));
-            if times.is_some_and(|(first, last)| {
-                self.end.is_some_and(|end| first > end.0)
-                    || self.after.is_some_and(|after| last < after.0)
-            }) {
-                continue;
-            }
-            let mut may_have = true;
-            for (column, value) in self.wanted.keys() {
-                may_have =
-                    may_have && files.may_be_in_group(path, &footer, index, column, value)?;
-            }
-            if !may_have {
-                continue;
-            }
-            files.count_group();
-            let group = Group::new(&footer, index).map_err(&failed)?;
-            let (rows, cut) = self.rows(&group, path, files).map_err(&failed)?;
-            if let Some(end) = cut {
-                self.set_end(end);
-            }
-            let unit =
-                u32::try_from(self.units.len()).map_err(|error| Error::corrupt(path, error))?;
-            let bytes = metadata.column(Column::Body.index()).uncompressed_size();
-            self.units.push(Unit {
-                file: Arc::clone(file),
-                group: index,
-                body: u64::try_from(bytes / metadata.num_rows().max(1)).unwrap_or(0),
+            let found = each_of(part.len(), READERS, |index| {
+                let (file, footer, group) = part[index];
+                self.rows_of(&file.file.path, footer, group, files)
             });
-            self.held
-                .extend(rows.into_iter().map(|(rank, row)| Key { rank, unit, row }));
+            for ((file, footer, group), found) in part.iter().zip(found) {
+                self.add_group(file, footer, *group, found?)?;
+            }
             if self.held.len() - self.taken > self.limit.saturating_mul(2) {
                 self.held.drain(..self.taken);
                 self.taken = 0;
@@ -300,14 +300,72 @@ impl Keys {
         Ok(())
     }
 
+    fn add_group(
+        &mut self,
+        file: &Arc<ChainFile>,
+        footer: &Footer,
+        group: usize,
+        (rows, cut): RowsUpTo,
+    ) -> Result<(), Error> {
+        if let Some(end) = cut {
+            self.set_end(end);
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let unit = u32::try_from(self.units.len());
+        let unit = unit.map_err(|error| Error::corrupt(&*file.file.path, error))?;
+        let metadata = footer.metadata.row_group(group);
+        let bytes = metadata.column(Column::Body.index()).uncompressed_size();
+        self.units.push(Unit {
+            file: Arc::clone(file),
+            group,
+            body: u64::try_from(bytes / metadata.num_rows().max(1)).unwrap_or(0),
+        });
+        let rows = rows.into_iter();
+        self.held
+            .extend(rows.map(|(rank, row)| Key { rank, unit, row }));
+        Ok(())
+    }
+
+    /// Returns the rows of a row group, unless its statistics or Bloom filters exclude the query.
+    fn rows_of(
+        &self,
+        path: &str,
+        footer: &Footer,
+        index: usize,
+        files: &Files,
+    ) -> Result<RowsUpTo, Error> {
+        let none = (Vec::new(), None);
+        let metadata = footer.metadata.row_group(index);
+        if !self.wanted.may_be_in_group(metadata) {
+            return Ok(none);
+        }
+        let times = match metadata.column(Column::Ts.index()).statistics() {
+            Some(Statistics::Int64(times)) => times.min_opt().zip(times.max_opt()),
+            _ => None,
+        };
+        let times = times.map(|(min, max)| self.wanted.in_order(*min, *max));
+        if times.is_some_and(|(first, last)| {
+            self.end.is_some_and(|end| first > end.0)
+                || self.after.is_some_and(|after| last < after.0)
+        }) {
+            return Ok(none);
+        }
+        for (column, value) in self.wanted.keys() {
+            if !files.may_be_in_group(path, footer, index, column, value)? {
+                return Ok(none);
+            }
+        }
+        files.count_group();
+        let failed = Error::parquet(path);
+        let group = Group::new(footer, index).map_err(&failed)?;
+        self.rows(&group, path, files).map_err(&failed)
+    }
+
     /// Returns the rows of a row group that meet the conditions on columns and are not taken yet. If they are more
     /// than are held, returns those up to a rank, and the rank.
-    fn rows(
-        &self,
-        group: &Group<'_>,
-        path: &str,
-        files: &Files,
-    ) -> Result<(Vec<(Rank, u32)>, Option<Rank>), ParquetError> {
+    fn rows(&self, group: &Group<'_>, path: &str, files: &Files) -> Result<RowsUpTo, ParquetError> {
         let none = (Vec::new(), None);
         if self.limit < HELD && self.wanted.columns().is_empty() {
             return Ok(self.sorted_rows(&*files.index(path, group)?));
@@ -362,7 +420,7 @@ impl Keys {
     }
 
     /// Returns the rows of a query without conditions on columns.
-    fn sorted_rows(&self, index: &Index) -> (Vec<(Rank, u32)>, Option<Rank>) {
+    fn sorted_rows(&self, index: &Index) -> RowsUpTo {
         let times = &self.wanted.times;
         let start = index.rows.partition_point(|row| row.0 < *times.start());
         let end = index.rows.partition_point(|row| row.0 <= *times.end());

@@ -53,6 +53,7 @@ mod lease;
 mod location;
 mod manifest;
 mod options;
+mod parallel;
 mod parser;
 mod prune;
 mod reader;

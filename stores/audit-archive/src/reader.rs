@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use audit_core::{Cursor, LogEntry, Query};
 use bytes::Bytes;
+use parquet::errors::ParquetError;
 
 use crate::chain::{Chain, ChainFile};
 use crate::decode::{self, Selection};
 use crate::error::Error;
 use crate::files::Files;
-use crate::group::Group;
+use crate::group::{Footer, Group};
 use crate::keys::{Key, Keys, Unit};
+use crate::parallel::{self, each_of};
 use crate::schema::Column;
 use crate::store::ArchiveStore;
 use crate::wanted::{Rank, SortKey, Wanted};
@@ -21,6 +23,9 @@ const BODIES: usize = 8;
 /// The number of bodies that are read at once at most, and their bytes.
 const BODIES_AT_ONCE: usize = 1 << 17;
 const BODY_BYTES: u64 = 48 << 20;
+/// The number of bodies up to which `READERS` row groups are read at once.
+const WAITING: usize = 2_048;
+const READERS: usize = 8;
 
 /// An entry that was found, and its bytes.
 #[derive(Clone, Debug)]
@@ -240,26 +245,43 @@ fn bodies(
 ) -> Result<Option<Vec<Bytes>>, Error> {
     let mut order: Vec<usize> = (0..keys.len()).collect();
     order.sort_unstable_by_key(|at| (keys[*at].unit, keys[*at].row));
+    let parts: Vec<&[usize]> = order
+        .chunk_by(|a, b| keys[*a].unit == keys[*b].unit)
+        .collect();
+    // Few bodies wait for the object store, many for the processor.
+    let threads = if keys.len() <= WAITING {
+        READERS
+    } else {
+        parallel::threads()
+    };
     let mut found = vec![Bytes::new(); keys.len()];
     let mut bytes = 0;
-    for part in order.chunk_by(|a, b| keys[*a].unit == keys[*b].unit) {
+    for parts in parts.chunks(threads) {
         query.check()?;
-        let unit = &units[keys[part[0]].unit as usize];
-        let failed = Error::parquet(&unit.file.file.path);
-        let footer = files.footer(&unit.file)?;
-        let group = Group::new(&footer, unit.group).map_err(&failed)?;
-        let rows = Selection::of(part.iter().map(|at| keys[*at].row as usize));
-        group.fetch(&[Column::Body], &rows).map_err(&failed)?;
-        let bodies = decode::bodies(group.reader(), &rows).map_err(&failed)?;
-        for (at, body) in part.iter().zip(bodies) {
-            bytes += body.len() as u64;
-            found[*at] = body;
+        let read = each_of(parts.len(), threads, |index| {
+            let unit = &units[keys[parts[index][0]].unit as usize];
+            let rows = parts[index].iter().map(|at| keys[*at].row as usize);
+            let footer = files.footer(&unit.file)?;
+            let read = read_group(&footer, unit.group, &Selection::of(rows));
+            read.map_err(Error::parquet(&unit.file.file.path))
+        });
+        for (part, bodies) in parts.iter().zip(read) {
+            for (at, body) in part.iter().zip(bodies?) {
+                bytes += body.len() as u64;
+                found[*at] = body;
+            }
         }
         if bytes > limit && keys.len() > 1 {
             return Ok(None);
         }
     }
     Ok(Some(found))
+}
+
+fn read_group(footer: &Footer, index: usize, rows: &Selection) -> Result<Vec<Bytes>, ParquetError> {
+    let group = Group::new(footer, index)?;
+    group.fetch(&[Column::Body], rows)?;
+    decode::bodies(group.reader(), rows)
 }
 
 /// Parses the body of a row.
