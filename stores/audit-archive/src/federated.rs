@@ -128,6 +128,9 @@ impl Federated {
             Some(end) => archive.page(&up_to(query, end), in_page),
             None => archive.page(query, in_page),
         })?;
+        if archived.entries.is_empty() && archived.next.is_none() {
+            return Ok(hot);
+        }
         self.replace_with_hot(query, &mut archived.entries)?;
         Ok(merge(query, hot, archived, query.page_size()))
     }

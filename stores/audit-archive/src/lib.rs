@@ -67,6 +67,7 @@ mod segment;
 mod sidecar;
 mod status;
 mod store;
+mod unchanged;
 mod verify;
 mod wanted;
 

@@ -49,7 +49,7 @@ pub struct Location {
     prefix: Path,
     name: Arc<str>,
     /// The folder, if the location is one.
-    folder: Option<Arc<FilePath>>,
+    pub(crate) folder: Option<Arc<FilePath>>,
     time_limit: Duration,
     /// The number and hash of a manifest that the archive must have.
     pin: Option<Arc<(u64, String)>>,
@@ -174,7 +174,8 @@ impl Location {
     }
 
     /// Sets the time limit of an operation on the object store, 60 s by default. With a limit of zero, all
-    /// operations return [`Error::InvalidOption`].
+    /// operations return [`Error::InvalidOption`]. A reader of a folder compares the times of change of its
+    /// manifests without a limit.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
@@ -308,17 +309,10 @@ impl Location {
             let (objects, full, ranges) = (objects.clone(), full.clone(), Arc::clone(&wanted));
             async move { objects.get_ranges(&full, &ranges).await }
         });
+        let sizes = ranges.iter().map(|range| range.end - range.start);
         match found {
-            Ok(parts) => {
-                let sizes = ranges
-                    .iter()
-                    .map(|range| range.end.saturating_sub(range.start));
-                if parts.iter().map(|part| part.len() as u64).eq(sizes) {
-                    return Ok(parts);
-                }
-                let detail = "the object store returned other parts than were requested";
-                Err(Error::corrupt(path, detail))
-            }
+            Ok(parts) if parts.iter().map(|part| part.len() as u64).eq(sizes) => Ok(parts),
+            Ok(_) => Err(Error::corrupt(path, "other ranges of it were returned")),
             // A shorter object has no such range.
             Err(error) => match self.length(path)? {
                 None => Err(Error::corrupt(path, "it does not exist")),

@@ -14,6 +14,7 @@ use crate::files::Files;
 use crate::keys::Keys;
 use crate::location::Location;
 use crate::reader::{Found, Reader};
+use crate::unchanged::Unchanged;
 use crate::wanted::{SortKey, Wanted};
 
 /// The number of entries that [`Store::objects`] takes at once.
@@ -66,6 +67,8 @@ struct Shared {
     location: Location,
     files: Files,
     chain: Mutex<Arc<Chain>>,
+    /// The manifests in a folder when the last one was confirmed.
+    unchanged: Mutex<Option<Unchanged>>,
 }
 
 impl ArchiveStore {
@@ -82,6 +85,7 @@ impl ArchiveStore {
                 files: Files::new(location.clone()),
                 location,
                 chain: Mutex::new(Arc::new(chain)),
+                unchanged: Mutex::default(),
             }),
         })
     }
@@ -128,9 +132,18 @@ impl ArchiveStore {
         let lock = || self.shared.chain.lock();
         // Without the lock, so that a slow object store does not block other threads longer than its time limit.
         let mut chain = Arc::clone(&*lock().unwrap_or_else(PoisonError::into_inner));
+        // Before they are read, so that a change meanwhile is found by the next call.
+        let unchanged = Unchanged::of(location, chain.number);
+        let confirmed = || self.shared.unchanged.lock();
+        if unchanged.is_some() && unchanged == *confirmed().unwrap_or_else(PoisonError::into_inner)
+        {
+            return Ok(chain);
+        }
         if numbers(location, chain.number)?.is_empty() {
             // An unmounted disk has no newer manifest, either.
             chain.confirm(location)?;
+            let unchanged = unchanged.filter(Unchanged::is_old);
+            *confirmed().unwrap_or_else(PoisonError::into_inner) = unchanged;
             return Ok(chain);
         }
         let refreshed = Arc::make_mut(&mut chain).refresh(location);
