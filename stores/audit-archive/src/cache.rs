@@ -26,7 +26,7 @@ pub(crate) struct Cache<V> {
 
 #[derive(Debug)]
 struct Values<V> {
-    by_key: HashMap<String, Value<V>>,
+    by_key: HashMap<String, Cached<V>>,
     /// The keys by their last use.
     by_use: BTreeMap<u64, String>,
     uses: u64,
@@ -36,8 +36,8 @@ struct Values<V> {
 }
 
 #[derive(Debug)]
-struct Value<V> {
-    value: Arc<V>,
+struct Cached<V> {
+    found: Arc<V>,
     bytes: u64,
     last_use: u64,
 }
@@ -123,7 +123,7 @@ impl<V> Values<V> {
         let key = self.by_use.remove(&found.last_use)?;
         found.last_use = self.uses;
         self.by_use.insert(self.uses, key);
-        Some(Arc::clone(&found.value))
+        Some(Arc::clone(&found.found))
     }
 
     fn insert(&mut self, key: &str, value: Arc<V>, bytes: u64) {
@@ -131,12 +131,12 @@ impl<V> Values<V> {
         self.bytes += bytes;
         self.by_use.insert(self.uses, key.to_owned());
         let last_use = self.uses;
-        let value = Value {
-            value,
+        let cached = Cached {
+            found: value,
             bytes,
             last_use,
         };
-        self.by_key.insert(key.to_owned(), value);
+        self.by_key.insert(key.to_owned(), cached);
     }
 
     fn remove(&mut self, key: &str) {

@@ -85,7 +85,7 @@ impl Selection {
 
     /// Selects the first rows.
     pub(crate) fn first(rows: usize) -> Self {
-        Self::ranges([0..rows])
+        Self::ranges(std::iter::once(0..rows))
     }
 
     /// Selects ascending ranges of rows.

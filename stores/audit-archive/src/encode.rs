@@ -9,7 +9,7 @@ use parquet::data_type::{
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
-use parquet::schema::types::ColumnDescPtr;
+use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
 use uuid::Uuid;
 
 use crate::parallel::{self, each_of};
@@ -18,6 +18,9 @@ use crate::schema::{Column, ROW_GROUP, properties, schema};
 
 /// The count of rows from which more than one thread is used.
 const SHARED: usize = 1_024;
+/// About the bytes of the footer, the page index and the Bloom filters of a row group.
+const FOOTER: usize = 128 << 10;
+
 /// Returns how many threads work on some entries.
 pub(crate) fn threads(entries: usize) -> usize {
     if entries < SHARED {
@@ -30,10 +33,9 @@ pub(crate) fn threads(entries: usize) -> usize {
 /// Returns the bytes of a file with rows, which are in the order of a file.
 pub(crate) fn encode(rows: &[Row], first: u64, last: u64) -> Result<Bytes, ParquetError> {
     let properties = properties(first, last)?;
-    let mut file = SerializedFileWriter::new(Vec::new(), schema()?, properties.clone())?;
-    let columns = file.schema_descr().columns().to_vec();
+    let columns = SchemaDescriptor::new(schema()?).columns().to_vec();
     let groups: Vec<&[Row]> = rows.chunks(ROW_GROUP).collect();
-    let mut encoded = each_of(groups.len() * columns.len(), threads(rows.len()), |index| {
+    let encoded = each_of(groups.len() * columns.len(), threads(rows.len()), |index| {
         // The last column, which takes longest, is first.
         let column = columns.len() - 1 - index % columns.len();
         Chunk {
@@ -43,11 +45,14 @@ pub(crate) fn encode(rows: &[Row], first: u64, last: u64) -> Result<Bytes, Parqu
         }
         .encode(Column::ALL[column])
     });
+    let mut encoded: Vec<_> = encoded.into_iter().collect::<Result<_, _>>()?;
+    let bytes = encoded.iter().map(|(bytes, _)| bytes.len()).sum::<usize>();
+    let buffer = Vec::with_capacity(bytes + groups.len() * FOOTER);
+    let mut file = SerializedFileWriter::new(buffer, schema()?, properties.clone())?;
     for _ in groups {
         let mut group = file.next_row_group()?;
         let rest = encoded.split_off(columns.len());
-        for chunk in std::mem::replace(&mut encoded, rest).into_iter().rev() {
-            let (bytes, close) = chunk?;
+        for (bytes, close) in std::mem::replace(&mut encoded, rest).into_iter().rev() {
             group.append_column(&bytes, close)?;
         }
         group.close()?;
@@ -147,6 +152,8 @@ impl Chunk<'_> {
         let mut column = get_typed_column_writer::<T>(column);
         column.write_batch(values, definitions, repetitions)?;
         let close = column.close()?;
-        Ok((bytes.into_inner()?.into(), close))
+        let mut bytes = bytes.into_inner()?;
+        bytes.shrink_to_fit();
+        Ok((bytes.into(), close))
     }
 }

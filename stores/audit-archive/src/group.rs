@@ -110,10 +110,7 @@ impl<'f> Group<'f> {
         }
         let bounds = |page: usize| match index {
             Index::INT64(index) => PageBounds::Int(index.min_value(page), index.max_value(page)),
-            Index::BYTE_ARRAY(index) => {
-                PageBounds::Bytes(index.min_value(page), index.max_value(page))
-            }
-            Index::FIXED_LEN_BYTE_ARRAY(index) => {
+            Index::BYTE_ARRAY(index) | Index::FIXED_LEN_BYTE_ARRAY(index) => {
                 PageBounds::Bytes(index.min_value(page), index.max_value(page))
             }
             _ => PageBounds::Bytes(None, None),

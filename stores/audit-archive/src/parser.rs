@@ -165,7 +165,10 @@ impl Parsed {
                 Entry::Vacant(vacant) => {
                     vacant.insert(rows);
                 }
-                Entry::Occupied(mut occupied) => occupied.get_mut().extend(rows),
+                Entry::Occupied(mut occupied) => {
+                    occupied.get_mut().reserve_exact(rows.len());
+                    occupied.get_mut().extend(rows);
+                }
             }
         }
         self.skipped.extend(other.skipped);

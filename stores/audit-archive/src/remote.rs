@@ -58,7 +58,7 @@ impl RemoteFile {
             tail: Part::default(),
         };
         let tail = length.saturating_sub(TAIL)..length;
-        file.tail = file.read([tail].into())?.pop().unwrap_or_default();
+        file.tail = file.read(vec![tail])?.pop().unwrap_or_default();
         Ok(file)
     }
 
@@ -80,7 +80,8 @@ impl RemoteFile {
         if let Some(bytes) = self.tail.get(start, end) {
             return Ok(bytes);
         }
-        let part = self.read([start..end].into())?.pop().unwrap_or_default();
+        let range = start..end;
+        let part = self.read(vec![range])?.pop().unwrap_or_default();
         let bytes = part.get(start, end);
         bytes.ok_or_else(|| Error::corrupt(&*self.path, "its blocks are shorter than a range"))
     }
