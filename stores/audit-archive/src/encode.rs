@@ -18,6 +18,8 @@ use crate::schema::{Column, ROW_GROUP, properties, schema};
 
 /// The count of rows from which more than one thread is used.
 const SHARED: usize = 1_024;
+/// The number of values that share a buffer.
+const OF_BUFFER: usize = 256;
 /// About the bytes of the footer, the page index and the Bloom filters of a row group.
 const FOOTER: usize = 128 << 10;
 
@@ -60,12 +62,27 @@ pub(crate) fn encode(rows: &[Row], first: u64, last: u64) -> Result<Bytes, Parqu
     file.into_inner().map(Bytes::from)
 }
 
-fn text(text: &str) -> ByteArray {
-    ByteArray::from(text)
-}
-
-fn uuid(id: &Uuid) -> FixedLenByteArray {
-    FixedLenByteArray::from(id.as_bytes().to_vec())
+/// Returns values, of which some share a buffer each: not all, since statistics keep single ones.
+fn shared<'v>(values: impl Iterator<Item = &'v [u8]>) -> Vec<ByteArray> {
+    fn add(bytes: &[u8], ends: &mut Vec<usize>, values: &mut Vec<ByteArray>) {
+        let (bytes, mut start) = (Bytes::copy_from_slice(bytes), 0);
+        values.extend(ends.drain(..).map(|end| {
+            let value = bytes.slice(start..end);
+            start = end;
+            ByteArray::from(value)
+        }));
+    }
+    let (mut bytes, mut ends, mut shared) = (Vec::new(), Vec::with_capacity(OF_BUFFER), Vec::new());
+    for value in values {
+        bytes.extend_from_slice(value);
+        ends.push(bytes.len());
+        if ends.len() == OF_BUFFER {
+            add(&bytes, &mut ends, &mut shared);
+            bytes.clear();
+        }
+    }
+    add(&bytes, &mut ends, &mut shared);
+    shared
 }
 
 /// A column of a row group.
@@ -81,30 +98,49 @@ impl Chunk<'_> {
     fn encode(&self, column: Column) -> Encoded {
         match column {
             Column::Seq => self.required::<Int64Type>(|row| row.seq.cast_signed()),
-            Column::Id => self.required::<FixedLenByteArrayType>(|row| uuid(&row.id)),
+            Column::Id => self.ids(|row| Some(&row.id), false),
             Column::Ts => self.required::<Int64Type>(|row| row.ts),
             Column::Level => self.required::<Int32Type>(|row| row.level),
-            Column::Action => self.required::<ByteArrayType>(|row| text(&row.action)),
-            Column::Outcome => self.required::<ByteArrayType>(|row| text(&row.outcome)),
-            Column::Model => self.required::<ByteArrayType>(|row| text(&row.model)),
-            Column::ObjectPk => self.required::<ByteArrayType>(|row| text(&row.object_pk)),
-            Column::ObjectKey => self.required::<ByteArrayType>(|row| text(&row.object_key)),
-            Column::ParentModel => {
-                self.optional::<ByteArrayType>(|row| row.parent_model.as_deref().map(text))
-            }
-            Column::ParentPk => {
-                self.optional::<ByteArrayType>(|row| row.parent_pk.as_deref().map(text))
-            }
-            Column::Actor => self.optional::<ByteArrayType>(|row| row.actor.as_deref().map(text)),
-            Column::CorrelationId => {
-                self.optional::<ByteArrayType>(|row| row.correlation_id.as_deref().map(text))
-            }
-            Column::TransactionId => {
-                self.optional::<FixedLenByteArrayType>(|row| row.transaction_id.as_ref().map(uuid))
-            }
+            Column::Action => self.texts(|row| &row.action),
+            Column::Outcome => self.texts(|row| &row.outcome),
+            Column::Model => self.texts(|row| &row.model),
+            Column::ObjectPk => self.texts(|row| &row.object_pk),
+            Column::ObjectKey => self.texts(|row| &row.object_key),
+            Column::ParentModel => self.optional_texts(|row| row.parent_model.as_deref()),
+            Column::ParentPk => self.optional_texts(|row| row.parent_pk.as_deref()),
+            Column::Actor => self.optional_texts(|row| row.actor.as_deref()),
+            Column::CorrelationId => self.optional_texts(|row| row.correlation_id.as_deref()),
+            Column::TransactionId => self.ids(|row| row.transaction_id.as_ref(), true),
             Column::Fields => self.fields(),
             Column::Body => self.required::<ByteArrayType>(|row| ByteArray::from(row.body.clone())),
         }
+    }
+
+    fn texts(&self, value: impl Fn(&Row) -> &str) -> Encoded {
+        let values = shared(self.rows.iter().map(|row| value(row).as_bytes()));
+        self.write::<ByteArrayType>(&values, None, None)
+    }
+
+    fn optional_texts(&self, value: impl Fn(&Row) -> Option<&str>) -> Encoded {
+        let values = self.rows.iter().filter_map(&value);
+        let values = shared(values.map(str::as_bytes));
+        let definitions = self.definitions(|row| value(row).is_some());
+        self.write::<ByteArrayType>(&values, Some(&definitions), None)
+    }
+
+    fn ids(&self, value: impl Fn(&Row) -> Option<&Uuid>, is_optional: bool) -> Encoded {
+        let values = self.rows.iter().filter_map(&value);
+        let values = shared(values.map(|id| &id.as_bytes()[..])).into_iter();
+        let values: Vec<FixedLenByteArray> = values.map(Into::into).collect();
+        let definitions = is_optional.then(|| self.definitions(|row| value(row).is_some()));
+        self.write::<FixedLenByteArrayType>(&values, definitions.as_deref(), None)
+    }
+
+    fn definitions(&self, has_value: impl Fn(&Row) -> bool) -> Vec<i16> {
+        self.rows
+            .iter()
+            .map(|row| i16::from(has_value(row)))
+            .collect()
     }
 
     fn required<T: DataType>(&self, value: impl Fn(&Row) -> T::T) -> Encoded {
@@ -112,31 +148,21 @@ impl Chunk<'_> {
         self.write::<T>(&values, None, None)
     }
 
-    fn optional<T: DataType>(&self, value: impl Fn(&Row) -> Option<T::T>) -> Encoded {
-        let mut definitions = Vec::with_capacity(self.rows.len());
-        let mut values = Vec::new();
-        for row in self.rows {
-            let value = value(row);
-            definitions.push(i16::from(value.is_some()));
-            values.extend(value);
-        }
-        self.write::<T>(&values, Some(&definitions), None)
-    }
-
     /// Writes the column `fields`: an empty list has one level and no value.
     fn fields(&self) -> Encoded {
-        let (mut values, mut definitions, mut repetitions) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut definitions, mut repetitions) = (Vec::new(), Vec::new());
         for row in self.rows {
             if row.fields.is_empty() {
                 definitions.push(0);
                 repetitions.push(0);
             }
-            for (index, field) in row.fields.iter().enumerate() {
+            for index in 0..row.fields.len() {
                 definitions.push(1);
                 repetitions.push(i16::from(index > 0));
-                values.push(text(field));
             }
         }
+        let fields = self.rows.iter().flat_map(|row| &row.fields);
+        let values = shared(fields.map(String::as_bytes));
         self.write::<ByteArrayType>(&values, Some(&definitions), Some(&repetitions))
     }
 

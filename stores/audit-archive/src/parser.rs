@@ -18,6 +18,8 @@ use crate::row::{Row, date, parse};
 
 /// How long the reason for a skipped row is, in characters.
 const DETAIL: usize = 200;
+/// The seconds of a day.
+const DAY: i64 = 86_400;
 /// The number of batches that wait for a thread.
 const WAITING: usize = 4;
 /// The count of entries from which a batch is parsed by another thread: a smaller one is the last.
@@ -35,6 +37,8 @@ pub(crate) struct Parsed {
     pub(crate) anchor: Option<(u64, Uuid)>,
     /// The first error, and the number of its entry.
     failed: Option<(u64, Error)>,
+    /// The day of the last row, and its class and date.
+    last: Option<(i64, (String, String))>,
 }
 
 type Numbered = (u64, Vec<Stored>);
@@ -136,10 +140,22 @@ impl Parsed {
         match parse(stored)? {
             Ok(entry) => {
                 self.anchor = self.anchor.max(Some((seq, entry.id)));
-                let class = options.class_of(&entry.model).to_owned();
-                let rows = self.rows.entry((class, date(entry.timestamp))).or_default();
                 let body = Bytes::copy_from_slice(stored.bytes());
-                rows.push(Row::new(seq, &entry, body));
+                let row = Row::new(seq, &entry, body);
+                let class = options.class_of(&entry.model);
+                let day = entry.timestamp.timestamp().div_euclid(DAY);
+                // Most entries follow one of the same class and date.
+                if let Some((last, name)) = &self.last
+                    && *last == day
+                    && name.0 == class
+                    && let Some(rows) = self.rows.get_mut(name)
+                {
+                    rows.push(row);
+                    return Ok(());
+                }
+                let name = (class.to_owned(), date(entry.timestamp));
+                self.rows.entry(name.clone()).or_default().push(row);
+                self.last = Some((day, name));
             }
             Err(reason) => {
                 log::error!(

@@ -16,7 +16,7 @@ use crate::location::{Location, Put};
 use crate::manifest::{ArchiveFile, FORMAT, FilterFile, SkippedRow, sha256};
 use crate::options::ArchiveOptions;
 use crate::parser::{Parser, Rows};
-use crate::row::Row;
+use crate::row::{Row, sort};
 use crate::sidecar::Sidecar;
 
 /// The number of entries that are read from the trail at once.
@@ -109,9 +109,8 @@ impl Segment {
         let (first, last) = (self.first, self.last);
         let rows = std::mem::take(&mut self.rows);
         rows.into_iter()
-            .map(|((class, date), mut rows)| {
-                rows.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
-                write_file(location, class, date, &rows, first, last)
+            .map(|((class, date), rows)| {
+                write_file(location, class, date, &sort(rows), first, last)
             })
             .collect()
     }

@@ -28,7 +28,8 @@ const COUNTED: usize = 1 << 16;
 ///
 /// Each call reads the manifests that were written since the call before. Files are chosen by the
 /// times and models in their manifest and by their filters, row groups by statistics and bloom
-/// filters, and the bodies of the rows that remain are compared with the query.
+/// filters, pages by the page index, and the bodies of the rows that remain are compared with the
+/// query. Up to eight files and row groups are read at the same time.
 ///
 /// It cannot append or purge: an archive is written by an [`Archiver`](crate::Archiver). A clone is the
 /// same store.
