@@ -1,33 +1,80 @@
 //! A cache with a limit of bytes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Keeps values up to a limit of bytes, and discards the oldest.
+/// Of this number of values that a full cache does not have, one is added.
+const ADMITTED: u64 = 8;
+
+/// The values that a full cache adds, in exchange for those whose last use is longest ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// All: what was read last is often read again.
+    All,
+    /// Few: a repeated scan of more than the limit finds most of the cached values again.
+    Few,
+}
+
+/// Keeps values up to a limit of bytes.
 #[derive(Debug)]
 pub(crate) struct Cache<V> {
-    limit: u64,
+    limit: AtomicU64,
+    admission: Admission,
     cached: Mutex<Values<V>>,
 }
 
 #[derive(Debug)]
 struct Values<V> {
-    by_key: HashMap<String, (Arc<V>, u64)>,
-    /// The keys in the order in which they were added.
-    order: VecDeque<String>,
+    by_key: HashMap<String, Cached<V>>,
+    /// The keys by their last use.
+    by_use: BTreeMap<u64, String>,
+    uses: u64,
     bytes: u64,
+    /// The count of values that the full cache did not have.
+    missed: u64,
+}
+
+#[derive(Debug)]
+struct Cached<V> {
+    found: Arc<V>,
+    bytes: u64,
+    last_use: u64,
 }
 
 impl<V> Cache<V> {
-    pub(crate) fn new(limit: u64) -> Self {
+    pub(crate) fn new(limit: u64, admission: Admission) -> Self {
         Self {
-            limit,
+            limit: limit.into(),
+            admission,
             cached: Mutex::new(Values {
                 by_key: HashMap::new(),
-                order: VecDeque::new(),
+                by_use: BTreeMap::new(),
+                uses: 0,
                 bytes: 0,
+                missed: 0,
             }),
         }
+    }
+
+    /// Sets the limit, and drops values beyond it.
+    pub(crate) fn set_limit(&self, limit: u64) {
+        self.limit.store(limit, Ordering::Relaxed);
+        self.lock().shrink(limit);
+    }
+
+    /// Drops the values whose keys do not meet a condition.
+    pub(crate) fn retain(&self, wanted: impl Fn(&str) -> bool) {
+        let mut cached = self.lock();
+        let keys = cached.by_key.keys().filter(|key| !wanted(key));
+        for key in keys.cloned().collect::<Vec<_>>() {
+            cached.remove(&key);
+        }
+    }
+
+    /// Returns a value that is in the cache.
+    pub(crate) fn find(&self, key: &str) -> Option<Arc<V>> {
+        self.lock().find(key)
     }
 
     /// Returns a value. If it is not in the cache, `make` returns it and its size.
@@ -36,30 +83,75 @@ impl<V> Cache<V> {
         key: &str,
         make: impl FnOnce() -> Result<(V, u64), E>,
     ) -> Result<Arc<V>, E> {
-        if let Some((value, _)) = self.lock().by_key.get(key) {
-            return Ok(Arc::clone(value));
+        if let Some(value) = self.find(key) {
+            return Ok(value);
         }
         // Without the lock: threads that need the same value at once make it twice.
         let (value, bytes) = make()?;
+        Ok(self.add(key, value, bytes))
+    }
+
+    /// Adds a value unless the cache is full.
+    pub(crate) fn add(&self, key: &str, value: V, bytes: u64) -> Arc<V> {
         let value = Arc::new(value);
+        let limit = self.limit.load(Ordering::Relaxed);
+        if bytes > limit {
+            return value;
+        }
         let mut cached = self.lock();
-        let added = (Arc::clone(&value), bytes);
-        cached.bytes = cached.bytes.saturating_add(bytes);
-        match cached.by_key.insert(key.to_owned(), added) {
-            Some((_, replaced)) => cached.bytes -= replaced,
-            None => cached.order.push_back(key.to_owned()),
+        cached.remove(key);
+        if cached.bytes.saturating_add(bytes) > limit && self.admission == Admission::Few {
+            cached.missed += 1;
+            if !cached.missed.is_multiple_of(ADMITTED) {
+                return value;
+            }
         }
-        while cached.bytes > self.limit
-            && let Some(oldest) = cached.order.pop_front()
-        {
-            let removed = cached.by_key.remove(&oldest);
-            cached.bytes -= removed.map_or(0, |(_, bytes)| bytes);
-        }
-        Ok(value)
+        cached.shrink(limit - bytes);
+        cached.insert(key, Arc::clone(&value), bytes);
+        value
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Values<V>> {
         self.cached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<V> Values<V> {
+    fn find(&mut self, key: &str) -> Option<Arc<V>> {
+        let found = self.by_key.get_mut(key)?;
+        self.uses += 1;
+        let key = self.by_use.remove(&found.last_use)?;
+        found.last_use = self.uses;
+        self.by_use.insert(self.uses, key);
+        Some(Arc::clone(&found.found))
+    }
+
+    fn insert(&mut self, key: &str, value: Arc<V>, bytes: u64) {
+        self.uses += 1;
+        self.bytes += bytes;
+        self.by_use.insert(self.uses, key.to_owned());
+        let last_use = self.uses;
+        let cached = Cached {
+            found: value,
+            bytes,
+            last_use,
+        };
+        self.by_key.insert(key.to_owned(), cached);
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some(removed) = self.by_key.remove(key) {
+            self.by_use.remove(&removed.last_use);
+            self.bytes -= removed.bytes;
+        }
+    }
+
+    fn shrink(&mut self, limit: u64) {
+        while self.bytes > limit
+            && let Some((_, key)) = self.by_use.pop_first()
+        {
+            self.remove(&key);
+        }
     }
 }
 
@@ -69,19 +161,39 @@ mod tests {
 
     use super::*;
 
+    fn get(cache: &Cache<i32>, key: &str, value: i32) -> i32 {
+        let Ok(found) = cache.get(key, || Ok::<_, Infallible>((value, 4)));
+        *found
+    }
+
     #[test]
-    fn the_oldest_values_are_discarded() {
-        let cache = Cache::new(10);
-        let get = |key: &str, value: i32| {
-            let Ok(found) = cache.get(key, || Ok::<_, Infallible>((value, 4)));
-            *found
-        };
-        assert_eq!((get("a", 1), get("a", 2)), (1, 1));
-        get("b", 1);
-        get("c", 1);
-        assert_eq!(get("b", 2), 1);
-        assert_eq!(get("a", 3), 3);
+    fn the_values_that_were_used_longest_ago_are_dropped() {
+        let cache = Cache::new(10, Admission::All);
+        assert_eq!((get(&cache, "a", 1), get(&cache, "a", 2)), (1, 1));
+        get(&cache, "b", 1);
+        assert_eq!(get(&cache, "a", 2), 1);
+        get(&cache, "c", 1);
+        assert_eq!(get(&cache, "a", 2), 1, "used after b");
+        assert_eq!(get(&cache, "b", 3), 3);
         let Ok(large) = cache.get("large", || Ok::<_, Infallible>((5, 11)));
-        assert_eq!((*large, get("large", 6)), (5, 6), "larger than the cache");
+        assert_eq!(*large, 5, "larger than the cache");
+        assert_eq!(get(&cache, "b", 4), 3, "a large value drops no others");
+        cache.retain(|key| key != "b");
+        assert_eq!(get(&cache, "b", 4), 4);
+        cache.set_limit(0);
+        assert_eq!(get(&cache, "b", 5), 5);
+    }
+
+    #[test]
+    fn repeated_scans_of_more_than_the_limit_find_values() {
+        let cache = Cache::new(40, Admission::Few);
+        let mut found = 0;
+        for round in 0..10 {
+            let keys = (0..20).map(|key| key.to_string());
+            found += keys.filter(|key| get(&cache, key, round) < round).count();
+        }
+        assert!(found > 40, "{found} of 200, where 10 of 20 fit");
+        let late = (0..20).any(|round| get(&cache, "late", round) < round);
+        assert!(late, "a new value is added at last");
     }
 }

@@ -12,7 +12,9 @@ use crate::check::{self, FileCheck};
 use crate::error::Error;
 use crate::manifest::{ArchiveFile, Manifest, ManifestKind};
 use crate::options::ArchiveOptions;
-use crate::segment::{Day, Encoded};
+use crate::parser::Day;
+use crate::row::sort;
+use crate::segment::Encoded;
 use crate::verify::Finding;
 
 /// The number of files that a manifest adds.
@@ -184,7 +186,7 @@ impl<S: Follow> Archiver<S> {
                 return Ok(None);
             }
         }
-        rows.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+        let rows = sort(rows);
         let file = Encoded::new(day, &rows, (first, last), self.options.row_group)?;
         // A file of another manifest has another name: see `Chain::is_past`.
         let generation = |attempt| match attempt {

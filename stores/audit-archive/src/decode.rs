@@ -85,19 +85,67 @@ impl Selection {
     pub(crate) fn all(group: &dyn RowGroupReader) -> Result<Self, ParquetError> {
         let rows = usize::try_from(group.metadata().num_rows())
             .map_err(|_| invalid("a row group has a negative count of rows"))?;
-        Ok(Self(std::iter::once(0..rows).collect()))
+        Ok(Self::first(rows))
+    }
+
+    /// Selects the first rows.
+    pub(crate) fn first(rows: usize) -> Self {
+        Self::ranges(std::iter::once(0..rows))
+    }
+
+    /// Selects ascending ranges of rows.
+    pub(crate) fn ranges(ranges: impl IntoIterator<Item = std::ops::Range<usize>>) -> Self {
+        let mut selected: Vec<std::ops::Range<usize>> = Vec::new();
+        for range in ranges.into_iter().filter(|range| !range.is_empty()) {
+            match selected.last_mut() {
+                Some(last) if last.end == range.start => last.end = range.end,
+                _ => selected.push(range),
+            }
+        }
+        Self(selected)
     }
 
     /// Selects rows by their ascending indices.
     pub(crate) fn of(indices: impl IntoIterator<Item = usize>) -> Self {
-        let mut ranges: Vec<std::ops::Range<usize>> = Vec::new();
-        for index in indices {
-            match ranges.last_mut() {
-                Some(range) if range.end == index => range.end += 1,
-                _ => ranges.push(index..index + 1),
+        Self::ranges(indices.into_iter().map(|index| index..index + 1))
+    }
+
+    /// Selects the rows that both select.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        let (mut ranges, mut at) = (Vec::new(), 0);
+        for range in &self.0 {
+            while other
+                .0
+                .get(at)
+                .is_some_and(|other| other.end <= range.start)
+            {
+                at += 1;
+            }
+            let others = other.0[at..].iter();
+            for other in others.take_while(|other| other.start < range.end) {
+                ranges.push(range.start.max(other.start)..range.end.min(other.end));
             }
         }
-        Self(ranges)
+        Self::ranges(ranges)
+    }
+
+    /// Returns the rows in ascending order.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().cloned().flatten()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns whether one of the rows is in a range.
+    pub(crate) fn overlaps(&self, rows: &std::ops::Range<usize>) -> bool {
+        let at = self.0.partition_point(|range| range.end <= rows.start);
+        self.0.get(at).is_some_and(|range| range.start < rows.end)
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`Federated`]: reads a hot store and its archive as one store.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
@@ -14,7 +15,9 @@ use audit_core::{
 use chrono::TimeDelta;
 use uuid::Uuid;
 
+use crate::reader::{Found, Reader};
 use crate::store::ArchiveStore;
+use crate::wanted::SortKey;
 
 /// The number of entries that are read at a time where all are needed.
 const READ_AT_ONCE: usize = 5_000;
@@ -119,26 +122,38 @@ impl Federated {
     fn page(&self, query: &Query) -> Result<Page, StoreError> {
         // First the hot store: see the documentation of the type.
         let hot = self.hot.find(query)?;
+        let in_page = hot.entries.iter().map(|entry| key(&Cursor::of(entry)));
+        let in_page = in_page.collect();
         let mut archived = self.cold(|archive| match &hot.next {
-            Some(end) => archive.find(&up_to(query, end)),
-            None => archive.find(query),
+            Some(end) => archive.page(&up_to(query, end), in_page),
+            None => archive.page(query, in_page),
         })?;
-        self.replace_with_hot(query, &hot, &mut archived.entries)?;
-        Ok(merge(query, hot, archived))
+        if archived.entries.is_empty() && archived.next.is_none() {
+            return Ok(hot);
+        }
+        self.replace_with_hot(query, &mut archived.entries)?;
+        Ok(merge(query, hot, archived, query.page_size()))
     }
 
-    /// Replaces archived entries that the hot store has, too, and drops those that do not match the query there.
+    /// Returns the pages of all entries of a query after its cursor.
+    fn pages(&self, query: &Query) -> Pages<'_> {
+        Pages {
+            both: self,
+            rest: query.clone(),
+            last: None,
+            archived: None,
+            is_last: false,
+        }
+    }
+
+    /// Replaces archived entries that are not in the hot page and that the hot store has, too, and drops those that do not match the query there.
     /// The hot store is read after the archive: entries that leave it in between have the archived bytes.
     fn replace_with_hot(
         &self,
         query: &Query,
-        hot: &Page,
         archived: &mut Vec<LogEntry>,
     ) -> Result<(), StoreError> {
-        let in_page: BTreeSet<Cursor> = hot.entries.iter().map(Cursor::of).collect();
-        let others = archived.iter().map(Cursor::of);
-        let others = others.filter(|cursor| !in_page.contains(cursor));
-        let ids: Vec<Uuid> = others.map(|cursor| cursor.id()).collect();
+        let ids: Vec<Uuid> = archived.iter().map(|entry| entry.id).collect();
         if ids.is_empty() {
             return Ok(());
         }
@@ -175,15 +190,73 @@ impl Federated {
         // Only the archive has entries before the first one of the hot store.
         let before = query.clone().until(first.timestamp);
         let mut count = self.cold(|archive| archive.count(&before))?;
-        let mut rest = query.clone().since(first.timestamp).limit(READ_AT_ONCE);
-        loop {
-            let page = self.find(&rest)?;
+        let mut pages = self.pages(&query.clone().since(first.timestamp));
+        while let Some(page) = pages.next(READ_AT_ONCE)? {
             count += page.entries.len() as u64;
-            match page.next {
-                Some(next) => rest = rest.after(next),
-                None => return Ok(count),
+        }
+        Ok(count)
+    }
+}
+
+/// The pages of all entries of a query. The archive is read once, and again when there are newer manifests.
+struct Pages<'f> {
+    both: &'f Federated,
+    rest: Query,
+    /// The end of the last page.
+    last: Option<Cursor>,
+    archived: Option<Reader>,
+    is_last: bool,
+}
+
+impl Pages<'_> {
+    /// Returns the next page of at most `size` entries of each side.
+    fn next(&mut self, size: usize) -> Result<Option<Page>, StoreError> {
+        if self.is_last {
+            return Ok(None);
+        }
+        // First the hot store: see the documentation of `Federated`.
+        let hot = self.both.hot.find(&self.rest.clone().limit(size))?;
+        let mut archived = self
+            .both
+            .cold(|archive| self.archived(archive, &hot, size))?;
+        self.both
+            .replace_with_hot(&self.rest, &mut archived.entries)?;
+        let page = merge(&self.rest, hot, archived, usize::MAX);
+        self.last = page.next;
+        match page.next {
+            Some(next) => self.rest = self.rest.clone().after(next),
+            None => self.is_last = true,
+        }
+        Ok(Some(page))
+    }
+
+    /// Returns the archived entries up to the end of a page of the hot store, without those in it.
+    fn archived(
+        &mut self,
+        archive: &ArchiveStore,
+        hot: &Page,
+        size: usize,
+    ) -> Result<Page, StoreError> {
+        let reader = match &mut self.archived {
+            Some(reader) => {
+                reader.refresh(self.last.as_ref())?;
+                reader
+            }
+            none => none.insert(archive.reader(&self.rest)?),
+        };
+        let in_page: BTreeSet<Cursor> = hot.entries.iter().map(Cursor::of).collect();
+        let mut entries = Vec::new();
+        while let Some(Found { entry, .. }) = reader.next_up_to(hot.next.as_ref())? {
+            if in_page.contains(&Cursor::of(&entry)) {
+                continue;
+            }
+            entries.push(entry);
+            if entries.len() == size {
+                let next = entries.last().map(Cursor::of);
+                return Ok(Page::new(entries, next));
             }
         }
+        Ok(Page::new(entries, None))
     }
 }
 
@@ -240,8 +313,11 @@ impl Store for Federated {
         query: &Query,
         after: Option<&ObjectRef>,
     ) -> Result<Vec<LogEntry>, StoreError> {
+        let pages: RefCell<Option<Pages<'_>>> = RefCell::default();
         scan_objects(query, after, OBJECTS, |query| {
-            self.find(&query.clone().limit(READ_AT_ONCE))
+            let mut pages = pages.borrow_mut();
+            let pages = pages.get_or_insert_with(|| self.pages(query));
+            Ok(pages.next(READ_AT_ONCE)?.unwrap_or_default())
         })
     }
 
@@ -252,19 +328,16 @@ impl Store for Federated {
     ) -> Result<u64, StoreError> {
         query.check()?;
         let mut left = limit(query).unwrap_or(usize::MAX);
-        let mut rest = query.clone();
+        let mut pages = self.pages(query);
         let mut count = 0;
-        while left > 0 {
-            let page = self.find(&rest.clone().limit(left.min(READ_AT_ONCE)))?;
-            for entry in &page.entries {
+        while left > 0
+            && let Some(page) = pages.next(left.min(READ_AT_ONCE))?
+        {
+            for entry in page.entries.iter().take(left) {
                 line(&entry.to_canonical_json()?).map_err(output_failed)?;
                 count += 1;
             }
-            left -= page.entries.len();
-            match page.next {
-                Some(next) => rest = rest.after(next),
-                None => break,
-            }
+            left = left.saturating_sub(page.entries.len());
         }
         Ok(count)
     }
@@ -384,8 +457,13 @@ fn up_to(query: &Query, end: &Cursor) -> Query {
     }
 }
 
-/// Makes a page of the pages of both sides. Each side is complete up to its `next`.
-fn merge(query: &Query, hot: Page, archived: Page) -> Page {
+/// Returns the time and the id of a cursor, as files have them.
+fn key(cursor: &Cursor) -> SortKey {
+    (cursor.timestamp().timestamp_micros(), cursor.id())
+}
+
+/// Makes a page of at most `size` entries of the pages of both sides. Each side is complete up to its `next`.
+fn merge(query: &Query, hot: Page, archived: Page, size: usize) -> Page {
     let newest_first = query.is_newest_first();
     let precedes = |a: &Cursor, b: &Cursor| if newest_first { a > b } else { a < b };
     let ends = [hot.next, archived.next];
@@ -402,7 +480,6 @@ fn merge(query: &Query, hot: Page, archived: Page) -> Page {
         if newest_first { order.reverse() } else { order }
     });
     entries.dedup_by_key(|entry| Cursor::of(entry));
-    let size = query.page_size();
     if entries.len() <= size {
         return Page::new(entries, end);
     }

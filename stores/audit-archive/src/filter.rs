@@ -6,13 +6,15 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use crate::error::Error;
-use crate::row::Row;
+use crate::row::{ACTOR, OBJECT_KEY, Row};
 
 const MAGIC: &[u8; 8] = b"AUDTBF01";
 /// The length of the magic bytes and the number of bits.
 const HEADER: usize = 16;
 const BITS_PER_KEY: u64 = 10;
 const HASHES: u64 = 7;
+/// The number of actors whose keys are hashed once.
+const ACTORS: usize = 4_096;
 
 /// The filter of a file.
 #[derive(Clone, Debug)]
@@ -23,23 +25,53 @@ pub(crate) struct Filter {
 
 /// The keys of a file's rows, of which its filter is made.
 #[derive(Debug, Default)]
-pub(crate) struct FilterBuilder(HashSet<(u64, u64)>);
+pub(crate) struct FilterBuilder {
+    hashes: HashSet<(u64, u64)>,
+    /// The object of the last row: those of an object follow each other.
+    object: String,
+    /// Some actors whose keys were added.
+    actors: HashSet<String>,
+}
 
 impl FilterBuilder {
     pub(crate) fn add(&mut self, row: &Row) {
-        self.0
-            .extend(row.keys().map(|(column, value)| hash(column, value)));
+        let mut buffer = Vec::new();
+        for (column, value) in row.keys() {
+            if (column == OBJECT_KEY && value == self.object.as_bytes())
+                || (column == ACTOR
+                    && row
+                        .actor
+                        .as_ref()
+                        .is_some_and(|id| self.actors.contains(id)))
+            {
+                continue;
+            }
+            self.hashes.insert(hash_with(&mut buffer, column, value));
+        }
+        if self.object != row.object_key {
+            self.object.clone_from(&row.object_key);
+        }
+        if let Some(actor) = &row.actor
+            && self.actors.len() < ACTORS
+            && !self.actors.contains(actor)
+        {
+            self.actors.insert(actor.clone());
+        }
     }
 
     pub(crate) fn build(self) -> Filter {
-        let bits = (self.0.len() as u64 * BITS_PER_KEY)
+        let bits = (self.hashes.len() as u64 * BITS_PER_KEY)
             .next_multiple_of(64)
             .max(64);
         let mut bytes = Vec::with_capacity(HEADER);
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&bits.to_le_bytes());
         bytes.resize(byte_of(bits), 0);
-        for bit in self.0.into_iter().flat_map(|hash| positions(hash, bits)) {
+        for bit in self
+            .hashes
+            .into_iter()
+            .flat_map(|hash| positions(hash, bits))
+        {
             bytes[byte_of(bit)] |= 1 << (bit % 8);
         }
         Filter {
@@ -77,7 +109,15 @@ impl Filter {
 }
 
 fn hash(column: &str, value: &[u8]) -> (u64, u64) {
-    let digest = audit_sql::checksum(&[column.as_bytes(), &[0], value].concat());
+    hash_with(&mut Vec::new(), column, value)
+}
+
+fn hash_with(buffer: &mut Vec<u8>, column: &str, value: &[u8]) -> (u64, u64) {
+    buffer.clear();
+    buffer.extend_from_slice(column.as_bytes());
+    buffer.push(0);
+    buffer.extend_from_slice(value);
+    let digest = audit_sql::checksum(buffer);
     let part = |at: usize| {
         let bytes = digest[at..at + 8].iter().rev();
         bytes.fold(0, |number, byte| number << 8 | u64::from(*byte))

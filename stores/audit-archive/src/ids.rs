@@ -6,15 +6,17 @@ use std::ops::RangeInclusive;
 use audit_core::LogEntry;
 use audit_core::backend::projection::{id_range, id_suffix};
 use audit_sql::postgres::key;
+use bytes::Bytes;
 use parquet::data_type::FixedLenByteArrayType;
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader as _, RowGroupReader};
-use parquet::file::statistics::Statistics;
+use parquet::file::metadata::RowGroupMetaData;
 use uuid::Uuid;
 
 use crate::chain::{Chain, ChainFile};
 use crate::decode::{self, Selection};
 use crate::error::Error;
+use crate::group::Group;
+use crate::reader::parse;
 use crate::schema::Column;
 use crate::store::ArchiveStore;
 
@@ -24,12 +26,8 @@ const ESCAPE: char = '\u{1}';
 impl ArchiveStore {
     /// Returns the entries that have one of the ids, ordered by id.
     pub(crate) fn by_ids(&self, ids: &BTreeSet<Uuid>) -> Result<Vec<LogEntry>, Error> {
-        match (ids.first(), ids.last()) {
-            (Some(first), Some(last)) => {
-                self.with_ids(*first..=*last, usize::MAX, |id| ids.contains(&id))
-            }
-            _ => Ok(Vec::new()),
-        }
+        let may_have = |range: RangeInclusive<Uuid>| ids.range(range).next().is_some();
+        self.with_ids(usize::MAX, may_have, |id| ids.contains(&id))
     }
 
     /// Returns the entries whose id begins with some digits, ordered by id.
@@ -39,7 +37,11 @@ impl ArchiveStore {
         limit: usize,
     ) -> Result<Vec<LogEntry>, Error> {
         match id_range(prefix) {
-            Some([first, last]) => self.with_ids(first..=last, limit, |_| true),
+            Some([first, last]) => {
+                let may_have =
+                    |range: RangeInclusive<Uuid>| *range.start() <= last && *range.end() >= first;
+                self.with_ids(limit, may_have, |id| (first..=last).contains(&id))
+            }
             None => Ok(Vec::new()),
         }
     }
@@ -53,32 +55,35 @@ impl ArchiveStore {
         match id_suffix(suffix) {
             Some(digits) => {
                 let ends = |id: Uuid| id.simple().to_string().ends_with(&digits);
-                self.with_ids(Uuid::nil()..=Uuid::max(), limit, ends)
+                self.with_ids(limit, |_| true, ends)
             }
             None => Ok(Vec::new()),
         }
     }
 
-    /// Returns the first entries by id that are in a range and meet a condition.
+    /// Returns the first entries by id that meet a condition. Only files and row groups are read whose range of ids
+    /// may have one.
     fn with_ids(
         &self,
-        range: RangeInclusive<Uuid>,
         limit: usize,
+        may_have: impl Fn(RangeInclusive<Uuid>) -> bool,
         wanted: impl Fn(Uuid) -> bool,
     ) -> Result<Vec<LogEntry>, Error> {
-        self.read(|chain| self.with_ids_of(chain, &range, limit, &wanted))
+        self.read(|chain| self.with_ids_of(chain, limit, &may_have, &wanted))
     }
 
     fn with_ids_of(
         &self,
         chain: &Chain,
-        range: &RangeInclusive<Uuid>,
         limit: usize,
+        may_have: impl Fn(RangeInclusive<Uuid>) -> bool,
         wanted: impl Fn(Uuid) -> bool,
     ) -> Result<Vec<LogEntry>, Error> {
         let files = chain.files.values().map(|file| &**file);
+        // A manifest may have the ids in any order.
         let overlaps = |file: &&ChainFile| {
-            file.file.min_id <= *range.end() && file.file.max_id >= *range.start()
+            let (min, max) = (file.file.min_id, file.file.max_id);
+            min <= max && may_have(min..=max)
         };
         let mut files: Vec<&ChainFile> = files.filter(overlaps).collect();
         files.sort_by_key(|file| file.file.min_id);
@@ -94,12 +99,12 @@ impl ArchiveStore {
             }
             let path = &*file.file.path;
             self.each_group(file, |group| {
-                if !may_have(group, range) {
+                if id_range_of(group.metadata()).is_some_and(|range| !may_have(range)) {
                     return Ok(());
                 }
                 let failed = Error::parquet(path);
                 let mut rows = ids(group).map_err(&failed)?;
-                rows.retain(|(id, _)| range.contains(id) && wanted(*id) && !found.contains_key(id));
+                rows.retain(|(id, _)| wanted(*id) && !found.contains_key(id));
                 rows.sort_unstable();
                 // A compacted file may have an entry more than once.
                 rows.dedup_by_key(|(id, _)| *id);
@@ -107,9 +112,9 @@ impl ArchiveStore {
                 // Rows are read in the order of the file.
                 rows.sort_unstable_by_key(|(_, row)| *row);
                 let selection = Selection::of(rows.iter().map(|(_, row)| *row));
-                let bodies = decode::bodies(group, &selection).map_err(&failed)?;
+                let bodies = bodies(group, &selection).map_err(&failed)?;
                 for ((id, _), body) in rows.iter().zip(bodies) {
-                    let entry = read(&body, path)?;
+                    let entry = parse(&body, path)?;
                     if entry.id != *id {
                         let detail = format!("the body of entry {id} is of another entry");
                         return Err(Error::corrupt(path, detail));
@@ -152,15 +157,14 @@ impl ArchiveStore {
             let path = &*file.file.path;
             self.each_group(file, |group| {
                 let failed = Error::parquet(path);
-                let all = Selection::all(group).map_err(&failed)?;
-                let keys = decode::texts(group, Column::Model, &all).map_err(&failed)?;
+                let keys = models_of(group).map_err(&failed)?;
                 for (row, key) in keys.into_iter().enumerate() {
                     if known.contains(&key) {
                         continue;
                     }
                     let row = Selection::of([row]);
-                    for body in decode::bodies(group, &row).map_err(&failed)? {
-                        models.insert(read(&body, path)?.model);
+                    for body in bodies(group, &row).map_err(&failed)? {
+                        models.insert(parse(&body, path)?.model);
                     }
                     known.insert(key);
                 }
@@ -173,35 +177,46 @@ impl ArchiveStore {
     fn each_group(
         &self,
         file: &ChainFile,
-        mut run: impl FnMut(&dyn RowGroupReader) -> Result<(), Error>,
+        mut run: impl FnMut(&Group<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let footer = self.files().footer(file)?;
-        for index in 0..footer.0.num_row_groups() {
-            let group = footer.0.get_row_group(index);
-            run(&*group.map_err(Error::parquet(&file.file.path))?)?;
+        let footer = self.files().open(file, None)?;
+        for index in 0..footer.metadata.num_row_groups() {
+            let group = Group::new(&footer, index);
+            run(&group.map_err(Error::parquet(&file.file.path))?)?;
         }
         Ok(())
     }
 }
 
-/// Returns whether a row group may have an id of a range, as far as its statistics say.
-fn may_have(group: &dyn RowGroupReader, range: &RangeInclusive<Uuid>) -> bool {
-    let statistics = group.metadata().column(Column::Id.index()).statistics();
-    let min = statistics.and_then(Statistics::min_bytes_opt);
-    let max = statistics.and_then(Statistics::max_bytes_opt);
-    min.is_none_or(|min| min <= &range.end().as_bytes()[..])
-        && max.is_none_or(|max| max >= &range.start().as_bytes()[..])
+/// Returns the range of the ids of a row group, if its statistics have one.
+fn id_range_of(group: &RowGroupMetaData) -> Option<RangeInclusive<Uuid>> {
+    let statistics = group.column(Column::Id.index()).statistics()?;
+    let id = |bytes: Option<&[u8]>| Uuid::from_slice(bytes?).ok();
+    let (min, max) = (
+        id(statistics.min_bytes_opt())?,
+        id(statistics.max_bytes_opt())?,
+    );
+    (min <= max).then_some(min..=max)
 }
 
 /// Returns the ids of a row group with their rows.
-fn ids(group: &dyn RowGroupReader) -> Result<Vec<(Uuid, usize)>, ParquetError> {
-    let all = Selection::all(group)?;
-    let ids = decode::required::<FixedLenByteArrayType>(group, Column::Id, &all)?;
+fn ids(group: &Group<'_>) -> Result<Vec<(Uuid, usize)>, ParquetError> {
+    let all = Selection::first(group.rows()?);
+    group.fetch(&[Column::Id], &all)?;
+    let ids = decode::required::<FixedLenByteArrayType>(group.reader(), Column::Id, &all)?;
     let ids = ids.iter().enumerate();
     ids.map(|(row, id)| Ok((decode::uuid(id)?, row))).collect()
 }
 
-fn read(body: &[u8], path: &str) -> Result<LogEntry, Error> {
-    let text = std::str::from_utf8(body).map_err(|error| Error::corrupt(path, error))?;
-    LogEntry::from_json(text).map_err(|error| Error::corrupt(path, error))
+/// Returns the models of a row group's rows.
+fn models_of(group: &Group<'_>) -> Result<Vec<String>, ParquetError> {
+    let all = Selection::first(group.rows()?);
+    group.fetch(&[Column::Model], &all)?;
+    decode::texts(group.reader(), Column::Model, &all)
+}
+
+/// Returns the bodies of some rows.
+fn bodies(group: &Group<'_>, some: &Selection) -> Result<Vec<Bytes>, ParquetError> {
+    group.fetch(&[Column::Body], some)?;
+    decode::bodies(group.reader(), some)
 }

@@ -46,7 +46,7 @@ pub struct Location {
     prefix: Path,
     name: Arc<str>,
     /// The folder, if the location is one.
-    folder: Option<Arc<FilePath>>,
+    pub(crate) folder: Option<Arc<FilePath>>,
     time_limit: Duration,
     /// The number and hash of a manifest that the archive must have.
     pin: Option<Arc<(u64, String)>>,
@@ -171,7 +171,8 @@ impl Location {
     }
 
     /// Sets the time limit of an operation on the object store, 60 s by default. It applies to each object of a
-    /// listing. With a limit of zero, all operations return [`Error::InvalidOption`].
+    /// listing. With a limit of zero, all operations return [`Error::InvalidOption`]. A reader of a folder compares
+    /// the times of change of its manifests without a limit.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
@@ -279,25 +280,23 @@ impl Location {
         optional(found)
     }
 
-    /// Reads a range of an object of a known length.
-    pub(crate) fn get_range(
+    /// Reads ranges of an object of a known length.
+    pub(crate) fn get_ranges(
         &self,
         path: &str,
-        range: Range<u64>,
+        ranges: &[Range<u64>],
         length: u64,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Vec<Bytes>, Error> {
         let (objects, full) = (self.objects.clone(), self.full(path));
-        let size = range.end.saturating_sub(range.start);
+        let wanted: Arc<[Range<u64>]> = ranges.into();
         let found = self.run(path, move || {
-            let (objects, full, range) = (objects.clone(), full.clone(), range.clone());
-            async move { objects.get_range(&full, range).await }
+            let (objects, full, ranges) = (objects.clone(), full.clone(), Arc::clone(&wanted));
+            async move { objects.get_ranges(&full, &ranges).await }
         });
+        let sizes = ranges.iter().map(|range| range.end - range.start);
         match found {
-            Ok(bytes) if bytes.len() as u64 == size => Ok(bytes),
-            Ok(bytes) => {
-                let detail = format!("the object store returned {} of {size} bytes", bytes.len());
-                Err(Error::corrupt(path, detail))
-            }
+            Ok(parts) if parts.iter().map(|part| part.len() as u64).eq(sizes) => Ok(parts),
+            Ok(_) => Err(Error::corrupt(path, "other ranges of it were returned")),
             // A shorter object has no such range.
             Err(error) => match self.length(path)? {
                 None => Err(Error::corrupt(path, "it does not exist")),

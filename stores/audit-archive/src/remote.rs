@@ -1,7 +1,8 @@
 //! A file of an archive that is read in parts, each of which is verified by the checksums of its blocks.
 
 use std::io::{self, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 use parquet::errors::ParquetError;
@@ -25,19 +26,17 @@ pub(crate) struct RemoteFile {
     sidecar: Arc<Sidecar>,
     /// The end of the file.
     tail: Part,
-    /// The part that was read last: the next page is often in the same block.
-    recent: Arc<Mutex<Part>>,
 }
 
 /// Verified bytes of a file, from an offset on.
 #[derive(Clone, Debug, Default)]
-struct Part {
+pub(crate) struct Part {
     start: u64,
     bytes: Bytes,
 }
 
 impl Part {
-    fn get(&self, start: u64, end: u64) -> Option<Bytes> {
+    pub(crate) fn get(&self, start: u64, end: u64) -> Option<Bytes> {
         let from = usize::try_from(start.checked_sub(self.start)?).ok()?;
         let to = usize::try_from(end.checked_sub(self.start)?).ok()?;
         (from <= to && to <= self.bytes.len()).then(|| self.bytes.slice(from..to))
@@ -57,40 +56,58 @@ impl RemoteFile {
             length,
             sidecar,
             tail: Part::default(),
-            recent: Arc::default(),
         };
-        file.tail = file.read_blocks(length.saturating_sub(TAIL), length)?;
+        let tail = length.saturating_sub(TAIL)..length;
+        file.tail = file.read(vec![tail])?.pop().unwrap_or_default();
         Ok(file)
     }
 
     /// Returns how much memory the file takes.
     pub(crate) fn bytes(&self) -> u64 {
-        self.tail.bytes.len() as u64 + TAIL
+        self.tail.bytes.len() as u64 + self.sidecar.bytes()
+    }
+
+    /// Reads ranges at once, in any order. Ranges in one block are read once.
+    pub(crate) fn fetch(&self, mut ranges: Vec<Range<u64>>) -> Result<Vec<Part>, Error> {
+        ranges.retain(|range| !range.is_empty() && self.tail.get(range.start, range.end).is_none());
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read(ranges)
     }
 
     fn range(&self, start: u64, end: u64) -> Result<Bytes, Error> {
-        if start > end || end > self.length {
-            let detail = format!("it has no bytes from {start} to {end}");
-            return Err(Error::corrupt(&*self.path, detail));
-        }
-        let lock = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = self.tail.get(start, end);
-        if let Some(bytes) = found.or_else(|| lock().get(start, end)) {
+        if let Some(bytes) = self.tail.get(start, end) {
             return Ok(bytes);
         }
-        let part = self.read_blocks(start, end)?;
+        let range = start..end;
+        let part = self.read(vec![range])?.pop().unwrap_or_default();
         let bytes = part.get(start, end);
-        *lock() = part;
         bytes.ok_or_else(|| Error::corrupt(&*self.path, "its blocks are shorter than a range"))
     }
 
-    /// Reads the blocks that have a range, and verifies them.
-    fn read_blocks(&self, start: u64, end: u64) -> Result<Part, Error> {
-        let blocks = Sidecar::blocks(start..end, self.length);
-        let start = blocks.start;
-        let bytes = self.location.get_range(&self.path, blocks, self.length)?;
-        self.sidecar.check(&self.path, start, &bytes)?;
-        Ok(Part { start, bytes })
+    /// Reads the blocks that have some ranges, and verifies them.
+    fn read(&self, mut ranges: Vec<Range<u64>>) -> Result<Vec<Part>, Error> {
+        ranges.sort_unstable_by_key(|range| range.start);
+        let mut blocks: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
+        for Range { start, end } in ranges {
+            if start > end || end > self.length {
+                let detail = format!("it has no bytes from {start} to {end}");
+                return Err(Error::corrupt(&*self.path, detail));
+            }
+            let range = Sidecar::blocks(start..end, self.length);
+            match blocks.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => blocks.push(range),
+            }
+        }
+        let read = self.location.get_ranges(&self.path, &blocks, self.length)?;
+        let mut parts = Vec::with_capacity(blocks.len());
+        for (Range { start, .. }, bytes) in blocks.into_iter().zip(read) {
+            self.sidecar.check(&self.path, start, &bytes)?;
+            parts.push(Part { start, bytes });
+        }
+        Ok(parts)
     }
 }
 

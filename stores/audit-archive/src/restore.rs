@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use audit_core::backend::limit;
-use audit_core::{Cursor, LogEntry, Query, StoreError, TrailStore};
+use audit_core::{LogEntry, Query, StoreError, TrailStore};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -89,16 +89,15 @@ fn copy(
     append: &dyn Fn(&[LogEntry]) -> Result<(), StoreError>,
 ) -> Result<Restored, Error> {
     let mut left = limit(query).unwrap_or(usize::MAX);
-    let mut query = query.clone();
+    let mut reader = archive.reader(query)?;
     let mut restored = Restored::default();
     // Through a `Federated`, each entry would exist.
     let hot = followed(into);
     while left > 0 {
-        let found = archive.first(&query, left.min(AT_ONCE))?;
-        let Some(last) = found.last() else {
+        let found = reader.take(left.min(AT_ONCE))?;
+        if found.is_empty() {
             break;
-        };
-        query = query.after(Cursor::of(&last.entry));
+        }
         left -= found.len();
         let ids: Vec<Uuid> = found.iter().map(|found| found.entry.id).collect();
         let existing = hot.by_ids(&ids)?;

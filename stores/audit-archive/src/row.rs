@@ -131,6 +131,15 @@ impl Row {
     }
 }
 
+/// Sorts rows as a file has them. Their indices are sorted, since a row has some 300 bytes.
+pub(crate) fn sort(rows: Vec<Row>) -> Vec<Row> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_unstable_by(|a, b| rows[*a].order().cmp(&rows[*b].order()));
+    let mut rows: Vec<Option<Row>> = rows.into_iter().map(Some).collect();
+    let sorted = order.into_iter().filter_map(|index| rows[index].take());
+    sorted.collect()
+}
+
 pub(crate) const OBJECT_KEY: &str = "object_key";
 pub(crate) const ACTOR: &str = "actor";
 pub(crate) const CORRELATION_ID: &str = "correlation_id";

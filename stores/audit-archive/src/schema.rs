@@ -72,6 +72,26 @@ pub(crate) enum Column {
 }
 
 impl Column {
+    /// All columns in the order of the schema.
+    pub(crate) const ALL: [Self; 16] = [
+        Self::Seq,
+        Self::Id,
+        Self::Ts,
+        Self::Level,
+        Self::Action,
+        Self::Outcome,
+        Self::Model,
+        Self::ObjectPk,
+        Self::ObjectKey,
+        Self::ParentModel,
+        Self::ParentPk,
+        Self::Actor,
+        Self::CorrelationId,
+        Self::TransactionId,
+        Self::Fields,
+        Self::Body,
+    ];
+
     pub(crate) fn index(self) -> usize {
         self as usize
     }

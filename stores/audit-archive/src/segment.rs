@@ -1,23 +1,24 @@
 //! A segment: the next entries of the trail, and the files that they become.
 
-use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 
-use audit_core::{Follow, Position, Stored};
+use audit_core::{Follow, Position};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::chain::Chain;
-use crate::encode::encode;
+use crate::encode::{encode, threads};
 use crate::error::Error;
 use crate::filter::FilterBuilder;
 use crate::location::{Location, Put};
 use crate::manifest::{ArchiveFile, FORMAT, FilterFile, SkippedRow, sha256};
 use crate::mark::EntryMark;
-use crate::options::{ArchiveOptions, Classes, class_of};
-use crate::row::{Row, date, parse};
+use crate::options::{ArchiveOptions, Classes};
+use crate::parser::{Day, Parser, Rows};
+use crate::row::{Row, sort};
 use crate::sidecar::Sidecar;
 
 /// The number of entries that are read from the trail at once.
@@ -30,13 +31,8 @@ const PLANS: &str = "plan";
 const MODELS: usize = 64;
 /// The number of names that are tried for a file.
 const GENERATIONS: u32 = 100;
-/// How long the reason for a skipped row is, in characters.
-const DETAIL: usize = 200;
 /// The highest count of entries in a plan that is followed, unless the options allow more.
 const PLANNED: usize = 100_000;
-
-/// The class and the date of a file.
-pub(crate) type Day = (String, String);
 
 /// The next entries of the trail.
 #[derive(Debug)]
@@ -52,8 +48,7 @@ pub(crate) struct Segment {
     /// Whether the trail, or the part of it that the run archives, ends with the segment.
     pub(crate) is_last: bool,
     pub(crate) skipped: Vec<SkippedRow>,
-    /// The rows by class and date.
-    rows: BTreeMap<Day, Vec<Row>>,
+    rows: Rows,
 }
 
 impl Segment {
@@ -75,61 +70,41 @@ impl Segment {
             anchor: chain.anchor,
             is_last: false,
             skipped: Vec::new(),
-            rows: BTreeMap::new(),
+            rows: Rows::new(),
         };
-        let (mut left, mut bytes) = (limit, 0);
-        let mut from = chain.position.clone();
-        while left > 0 && bytes < options.segment_bytes && !segment.is_last {
-            let batch = store.committed_after(&from, left.min(READ_AT_ONCE))?;
-            segment.is_last = batch.entries.is_empty();
-            for stored in &batch.entries {
-                if end.is_some_and(|end| end.is(stored)) {
-                    segment.is_last = true;
-                    break;
+        let parsed = thread::scope(|scope| {
+            let mut parser = Parser::new(scope, classes);
+            let (mut left, mut bytes) = (limit, 0);
+            let mut from = chain.position.clone();
+            while left > 0 && bytes < options.segment_bytes && !segment.is_last {
+                let mut batch = store.committed_after(&from, left.min(READ_AT_ONCE))?;
+                segment.is_last = batch.entries.is_empty();
+                let first = segment.last + 1;
+                let mut count = 0;
+                for stored in &batch.entries {
+                    if end.is_some_and(|end| end.is(stored)) {
+                        segment.is_last = true;
+                        break;
+                    }
+                    segment.last += 1;
+                    segment.position = stored.position().clone();
+                    bytes += stored.bytes().len();
+                    left -= 1;
+                    count += 1;
+                    if bytes >= options.segment_bytes {
+                        break;
+                    }
                 }
-                segment.last += 1;
-                segment.position = stored.position().clone();
-                segment.add(stored)?;
-                bytes += stored.bytes().len();
-                left -= 1;
-                if bytes >= options.segment_bytes {
-                    break;
-                }
+                batch.entries.truncate(count);
+                parser.add(first, batch.entries);
+                from = batch.next;
             }
-            from = batch.next;
-        }
+            parser.finish()
+        })?;
+        segment.anchor = parsed.anchor.map(|(_, id)| id).or(segment.anchor);
+        segment.skipped = parsed.skipped;
+        segment.rows = parsed.rows;
         Ok((segment.last >= segment.first).then_some(segment))
-    }
-
-    fn add(&mut self, stored: &Stored) -> Result<(), Error> {
-        let seq = self.last;
-        match parse(stored)? {
-            Ok(entry) => {
-                self.anchor = Some(entry.id);
-                let class = class_of(&self.classes, &entry.model).to_owned();
-                let rows = self.rows.entry((class, date(entry.timestamp))).or_default();
-                rows.push(Row::new(
-                    seq,
-                    &entry,
-                    Bytes::copy_from_slice(stored.bytes()),
-                ));
-            }
-            Err(reason) => {
-                log::error!(
-                    "row {} is not an entry and is not archived: {reason}",
-                    stored.id()
-                );
-                self.skipped.push(SkippedRow {
-                    seq,
-                    id: stored.id(),
-                    position: stored.position().clone(),
-                    bytes: stored.bytes().len() as u64,
-                    sha256: sha256(stored.bytes()),
-                    detail: reason.chars().take(DETAIL).collect(),
-                });
-            }
-        }
-        Ok(())
     }
 
     /// Returns the count of entries, those that are not entries included.
@@ -177,7 +152,7 @@ fn write_files(
         let writers: Vec<_> = writers.collect();
         let written = writers.into_iter().map(|writer| {
             let joined = writer.join();
-            joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            joined.unwrap_or_else(|panic| resume_unwind(panic))
         });
         written.collect()
     })
@@ -187,12 +162,11 @@ fn write_files(
 fn write_file(
     location: &Location,
     day: Day,
-    mut rows: Vec<Row>,
+    rows: Vec<Row>,
     segment: (u64, u64),
     row_group: usize,
 ) -> Result<ArchiveFile, Error> {
-    rows.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
-    let encoded = Encoded::new(day, &rows, segment, row_group)?;
+    let encoded = Encoded::new(day, &sort(rows), segment, row_group)?;
     encoded.put(location, |attempt| attempt.to_string())
 }
 
@@ -213,11 +187,18 @@ impl Encoded {
         row_group: usize,
     ) -> Result<Self, Error> {
         let stem = stem(&class, &date, first, last);
-        let bytes = encode(rows, row_group, first, last).map_err(Error::parquet(&stem))?;
-        let mut summary = Summary::default();
-        for row in rows {
-            summary.add(row);
-        }
+        let encode = || encode(rows, row_group, first, last);
+        let (bytes, summary) = if threads(rows.len()) > 1 {
+            thread::scope(|scope| {
+                let summary = scope.spawn(|| Summary::of(rows));
+                let bytes = encode();
+                let summary = summary.join();
+                (bytes, summary.unwrap_or_else(|panic| resume_unwind(panic)))
+            })
+        } else {
+            (encode(), Summary::of(rows))
+        };
+        let bytes = bytes.map_err(Error::parquet(&stem))?;
         let (file, sidecar) = summary.finish(&bytes, class, date);
         Ok(Self {
             file,
@@ -244,9 +225,14 @@ impl Encoded {
             let generation = generation(attempt);
             file.path = format!("{stem}{generation}.parquet");
             file.filter.path = format!("{stem}{generation}.filter");
-            if location.put_new(&file.path, &bytes)? == Put::Done
-                && location.put_new(&file.filter.path, &sidecar)? == Put::Done
-            {
+            let puts = thread::scope(|scope| {
+                let filter = scope.spawn(|| location.put_new(&file.filter.path, &sidecar));
+                let file = location.put_new(&file.path, &bytes);
+                let filter = filter.join();
+                [file, filter.unwrap_or_else(|panic| resume_unwind(panic))]
+            });
+            let [put, filter] = puts;
+            if put? == Put::Done && filter? == Put::Done {
                 return Ok(file);
             }
             log::warn!(
@@ -294,6 +280,14 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    fn of(rows: &[Row]) -> Self {
+        let mut summary = Self::default();
+        for row in rows {
+            summary.add(row);
+        }
+        summary
+    }
+
     pub(crate) fn add(&mut self, row: &Row) {
         fn extend<T: Copy + Ord>(range: &mut Option<(T, T)>, value: T) {
             let (min, max) = range.unwrap_or((value, value));

@@ -44,6 +44,12 @@ impl Sidecar {
         let bytes = location
             .get(path)?
             .ok_or_else(|| Error::corrupt(path, "it does not exist"))?;
+        Self::read(bytes, described, length)
+    }
+
+    /// Reads the bytes of the object.
+    pub(crate) fn read(bytes: Bytes, described: &FilterFile, length: u64) -> Result<Self, Error> {
+        let path = &*described.path;
         if bytes.len() as u64 != described.bytes || sha256(&bytes) != described.sha256 {
             return Err(Error::corrupt(
                 path,
@@ -58,6 +64,11 @@ impl Sidecar {
             ));
         }
         Ok(Self { filter, checksums })
+    }
+
+    /// Returns how much memory the filter and the checksums take.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.filter.bytes().len() + self.checksums.len()) as u64
     }
 
     /// Returns the blocks that have a range of a file of `length` bytes.

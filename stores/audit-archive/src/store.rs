@@ -1,5 +1,7 @@
 //! [`ArchiveStore`]: reads an archive as a store.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,20 +10,26 @@ use audit_core::{Cursor, LogEntry, ObjectRef, Page, Query, Store, StoreError};
 
 use crate::chain::Chain;
 use crate::error::Error;
+use crate::files::Files;
+use crate::keys::Keys;
 use crate::location::Location;
-use crate::scan::{Files, Found};
-use crate::wanted::Wanted;
+use crate::reader::{Found, Reader};
+use crate::unchanged::Unchanged;
+use crate::wanted::{SortKey, Wanted};
 
-/// The number of entries that an export holds in memory.
-const EXPORTED: usize = 5_000;
+/// The number of entries that [`Store::objects`] takes at once.
+const READ_AT_ONCE: usize = 5_000;
 /// The number of entries that [`Store::objects`] holds in memory. Each call reads all matching entries.
 const OBJECTS: usize = 50_000;
+/// The number of rows that are counted at once.
+const COUNTED: usize = 1 << 16;
 
 /// Reads an archive as a store: queries, cursors and exports as in any other store.
 ///
 /// Each call reads the manifests that were written since the call before. Files are chosen by the
 /// times and models in their manifest and by their filters, row groups by statistics and bloom
-/// filters, and the bodies of the rows that remain are compared with the query.
+/// filters, pages by the page index, and the bodies of the rows that remain are compared with the
+/// query. Up to eight files and row groups are read at the same time.
 ///
 /// It cannot append or purge: an archive is written by an [`Archiver`](crate::Archiver). A clone is the
 /// same store.
@@ -60,6 +68,8 @@ struct Shared {
     location: Location,
     files: Files,
     chain: Mutex<Arc<Chain>>,
+    /// The manifests in a folder when the last one was confirmed.
+    unchanged: Mutex<Option<Unchanged>>,
 }
 
 impl ArchiveStore {
@@ -76,8 +86,20 @@ impl ArchiveStore {
                 files: Files::new(location.clone()),
                 location,
                 chain: Mutex::new(Arc::new(chain)),
+                unchanged: Mutex::default(),
             }),
         })
+    }
+
+    /// Sets how many bytes of filters and checksums are in memory at most, 128 MiB by default.
+    ///
+    /// An archive has about 1.3 bytes of them for each different object, actor, correlation id and transaction in a
+    /// file, and 1 byte for each KiB of a file. A query by one of these reads all filters of its times, so it is slow
+    /// if they are more than this. The limit applies to all clones of the store.
+    #[must_use]
+    pub fn filter_bytes(self, bytes: u64) -> Self {
+        self.shared.files.set_filter_bytes(bytes);
+        self
     }
 
     /// Returns a query of this store, for a store without a log.
@@ -111,9 +133,18 @@ impl ArchiveStore {
         let lock = || self.shared.chain.lock();
         // Without the lock, so that a slow object store does not block other threads longer than its time limit.
         let mut chain = Arc::clone(&*lock().unwrap_or_else(PoisonError::into_inner));
+        // Before they are read, so that a change meanwhile is found by the next call.
+        let unchanged = Unchanged::of(location, chain.number);
+        let confirmed = || self.shared.unchanged.lock();
+        if unchanged.is_some() && unchanged == *confirmed().unwrap_or_else(PoisonError::into_inner)
+        {
+            return Ok(chain);
+        }
         if !chain.has_newer(location)? {
             // An unmounted disk has no newer manifest, either.
             chain.confirm(location)?;
+            let unchanged = unchanged.filter(Unchanged::is_old);
+            *confirmed().unwrap_or_else(PoisonError::into_inner) = unchanged;
             return Ok(chain);
         }
         let refreshed = Arc::make_mut(&mut chain).refresh(location);
@@ -123,6 +154,7 @@ impl ArchiveStore {
             *newest = Arc::clone(&chain);
         }
         drop(newest);
+        self.shared.files.forget_removed(&chain);
         refreshed?;
         Ok(chain)
     }
@@ -148,10 +180,41 @@ impl ArchiveStore {
         }
     }
 
-    /// Returns the first `limit` entries of a query after its cursor, in its order.
-    pub(crate) fn first(&self, query: &Query, limit: usize) -> Result<Vec<Found>, Error> {
-        query.check()?;
-        self.read(|chain| self.shared.files.find(chain, query, limit))
+    /// Returns a page of a query without some entries.
+    pub(crate) fn page(
+        &self,
+        query: &Query,
+        excluded: BTreeSet<SortKey>,
+    ) -> Result<Page, StoreError> {
+        let size = query.page_size();
+        let mut reader = Reader::new(self, query.clone(), size.saturating_add(1), excluded)?;
+        let mut entries = Vec::new();
+        while let Some(found) = reader.next()? {
+            if entries.len() == size {
+                let next = entries.last().map(Cursor::of);
+                return Ok(Page::new(entries, next));
+            }
+            entries.push(found.entry);
+        }
+        Ok(Page::new(entries, None))
+    }
+
+    /// Creates a reader of all entries of a query after its cursor.
+    pub(crate) fn reader(&self, query: &Query) -> Result<Reader, Error> {
+        let limit = limit(query).unwrap_or(usize::MAX);
+        Reader::new(self, query.clone(), limit, BTreeSet::new())
+    }
+
+    /// Counts the entries of a query that conditions on columns decide exactly.
+    fn count_rows(&self, chain: &Chain, query: &Query) -> Result<u64, Error> {
+        let mut keys = Keys::new(chain, Wanted::of(query), usize::MAX, BTreeSet::new());
+        let mut count = 0;
+        loop {
+            match keys.take(self.files(), query, COUNTED)?.len() {
+                0 => return Ok(count),
+                rows => count += rows as u64,
+            }
+        }
     }
 }
 
@@ -164,24 +227,14 @@ impl Store for ArchiveStore {
     }
 
     fn find(&self, query: &Query) -> Result<Page, StoreError> {
-        let size = query.page_size();
-        let found = self.first(query, size.saturating_add(1))?;
-        let more = found.len() > size;
-        let entries: Vec<LogEntry> = found
-            .into_iter()
-            .take(size)
-            .map(|found| found.entry)
-            .collect();
-        let next = entries.last().filter(|_| more).map(Cursor::of);
-        Ok(Page::new(entries, next))
+        self.page(query, BTreeSet::new())
     }
 
     fn count(&self, query: &Query) -> Result<u64, StoreError> {
         query.check()?;
         let query = query.clone().without_limits();
-        let wanted = Wanted::of(&query);
-        if wanted.exact {
-            return Ok(self.read(|chain| self.shared.files.count(chain, &wanted))?);
+        if Wanted::of(&query).exact {
+            return Ok(self.read(|chain| self.count_rows(chain, &query))?);
         }
         let mut lines = |_: &str| Ok(());
         self.export(&query, &mut lines)
@@ -192,8 +245,18 @@ impl Store for ArchiveStore {
         query: &Query,
         after: Option<&ObjectRef>,
     ) -> Result<Vec<LogEntry>, StoreError> {
+        // Each page continues after the one before.
+        let reader: RefCell<Option<Reader>> = RefCell::default();
         scan_objects(query, after, OBJECTS, |query| {
-            self.find(&query.clone().limit(EXPORTED))
+            let mut reader = reader.borrow_mut();
+            let reader = match &mut *reader {
+                Some(reader) => reader,
+                none => none.insert(self.reader(query)?),
+            };
+            let found = reader.take(READ_AT_ONCE)?;
+            let next = found.last().map(|found| Cursor::of(&found.entry));
+            let entries = found.into_iter().map(|found| found.entry).collect();
+            Ok(Page::new(entries, next))
         })
     }
 
@@ -203,25 +266,18 @@ impl Store for ArchiveStore {
         line: &mut dyn FnMut(&str) -> io::Result<()>,
     ) -> Result<u64, StoreError> {
         let mut left = limit(query).unwrap_or(usize::MAX);
-        let mut query = query.clone();
+        let mut reader = self.reader(query)?;
         let mut count = 0;
-        while left > 0 {
-            let found = self.first(&query, left.min(EXPORTED))?;
-            for Found { body, entry } in &found {
-                let body = std::str::from_utf8(body).map_err(|error| StoreError::Corrupt {
-                    location: format!("entry {}", entry.id),
-                    detail: error.to_string(),
-                })?;
-                line(&audit_core::backend::projection::line(body)).map_err(output_failed)?;
-                count += 1;
-            }
-            left -= found.len();
-            match found.last() {
-                Some(last) if found.len() == EXPORTED => {
-                    query = query.after(Cursor::of(&last.entry));
-                }
-                _ => break,
-            }
+        while left > 0
+            && let Some(Found { entry, body }) = reader.next()?
+        {
+            let body = std::str::from_utf8(&body).map_err(|error| StoreError::Corrupt {
+                location: format!("entry {}", entry.id),
+                detail: error.to_string(),
+            })?;
+            line(&audit_core::backend::projection::line(body)).map_err(output_failed)?;
+            count += 1;
+            left -= 1;
         }
         Ok(count)
     }

@@ -6,12 +6,14 @@ use std::ops::RangeInclusive;
 use audit_core::Query;
 use audit_core::backend::projection::{is_whole_field as is_field, micros_up};
 use audit_sql::postgres::key;
-use parquet::bloom_filter::Sbbf;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 use uuid::Uuid;
 
+use crate::decode::Selection;
 use crate::filter::Filter;
+use crate::group::{Group, PageBounds};
 use crate::manifest::ArchiveFile;
 use crate::row::{ACTOR, CORRELATION_ID, OBJECT_KEY, TRANSACTION_ID, object_key};
 use crate::schema::Column;
@@ -154,14 +156,47 @@ impl Wanted {
             })
     }
 
-    /// Returns whether a row group may have an entry, as far as its bloom filters say.
-    pub(crate) fn may_be_in_bloom_filters<'b>(
-        &self,
-        bloom_filter: impl Fn(usize) -> Option<&'b Sbbf>,
-    ) -> bool {
-        self.keys.iter().all(|(_, column, value)| {
-            bloom_filter(column.index()).is_none_or(|filter| filter.check(&value[..]))
-        })
+    /// Returns the keys that Bloom filters of row groups have.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (Column, &[u8])> {
+        self.keys
+            .iter()
+            .map(|(_, column, value)| (*column, &value[..]))
+    }
+
+    /// Returns the columns of the conditions without that of the times.
+    pub(crate) fn columns(&self) -> Vec<Column> {
+        let texts = self.texts.iter().chain(&self.optional_texts);
+        let mut columns: Vec<Column> = texts.map(|(column, _)| *column).collect();
+        columns.extend(self.transaction_id.map(|_| Column::TransactionId));
+        if !self.fields.is_empty() {
+            columns.push(Column::Fields);
+        }
+        columns
+    }
+
+    /// Returns the rows of the pages of a row group that may have an entry, as far as the page index says.
+    pub(crate) fn pages(&self, group: &Group<'_>) -> Result<Selection, ParquetError> {
+        let texts = self.texts.iter().chain(&self.optional_texts);
+        let texts = texts.map(|(column, text)| (*column, text.as_bytes()));
+        let ids = self.transaction_id.as_ref();
+        let ids = ids.map(|id| (Column::TransactionId, &id.as_bytes()[..]));
+        let mut rows = Selection::first(group.rows()?);
+        for (column, value) in texts.chain(ids) {
+            rows = rows.and(&group.pages(column, |bounds| match bounds {
+                PageBounds::Bytes(min, max) => {
+                    min.is_none_or(|min| min <= value) && max.is_none_or(|max| max >= value)
+                }
+                PageBounds::Int(..) => true,
+            })?);
+        }
+        let times = group.pages(Column::Ts, |bounds| match bounds {
+            PageBounds::Int(min, max) => {
+                let min = min.copied().unwrap_or(i64::MIN);
+                self.may_be_in_times(min, max.copied().unwrap_or(i64::MAX))
+            }
+            PageBounds::Bytes(..) => true,
+        })?;
+        Ok(rows.and(&times))
     }
 
     fn may_be_in_times(&self, min: i64, max: i64) -> bool {
@@ -176,17 +211,48 @@ impl Wanted {
             })
     }
 
-    /// Returns whether a row's time and id are among those of the query.
-    pub(crate) fn admits(&self, key: SortKey) -> bool {
-        self.times.contains(&key.0) && self.cursor.is_none_or(|cursor| self.precedes(cursor, key))
-    }
-
-    /// Returns whether a row comes before another one in the order of the query.
-    pub(crate) fn precedes(&self, before: SortKey, after: SortKey) -> bool {
+    /// Returns the position of a row in the order of the query.
+    pub(crate) fn rank(&self, (ts, id): SortKey) -> Rank {
+        let id = id.as_u128();
         if self.newest_first {
-            before > after
+            Rank(!ts, half(!id))
         } else {
-            before < after
+            Rank(ts, half(id))
         }
     }
+
+    /// Returns the time and the id of a row by its position.
+    pub(crate) fn key(&self, Rank(ts, (high, low)): Rank) -> SortKey {
+        let id = u128::from(high) << 64 | u128::from(low);
+        if self.newest_first {
+            (!ts, Uuid::from_u128(!id))
+        } else {
+            (ts, Uuid::from_u128(id))
+        }
+    }
+
+    /// Returns the first and the last time of two in the order of the query.
+    pub(crate) fn in_order(&self, min_ts: i64, max_ts: i64) -> (i64, i64) {
+        if self.newest_first {
+            (!max_ts, !min_ts)
+        } else {
+            (min_ts, max_ts)
+        }
+    }
+}
+
+/// The position of a row in the order of a query: lower ranks come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank(pub(crate) i64, (u64, u64));
+
+impl Rank {
+    /// The last position of a time.
+    pub(crate) fn end_of(time: i64) -> Self {
+        Self(time, (u64::MAX, u64::MAX))
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half")]
+fn half(id: u128) -> (u64, u64) {
+    ((id >> 64) as u64, id as u64)
 }

@@ -6,6 +6,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use auditlog::archive::object_store;
 use auditlog::archive::object_store::local::LocalFileSystem;
 use auditlog::archive::object_store::path::Path;
 use auditlog::archive::object_store::{
@@ -14,6 +15,9 @@ use auditlog::archive::object_store::{
 };
 use bytes::Bytes;
 use futures::stream::BoxStream;
+
+/// The gap up to which a client of a cloud reads two ranges by one request.
+const GAP: u64 = object_store::OBJECT_STORE_COALESCE_DEFAULT;
 
 /// The counts of reads.
 #[derive(Debug, Default)]
@@ -29,8 +33,11 @@ impl Counts {
         (take(&self.requests), take(&self.bytes))
     }
 
-    fn add(&self, bytes: u64) {
+    fn add_request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn add_bytes(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 }
@@ -75,14 +82,21 @@ impl ObjectStore for Counting {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let result = self.folder.get_opts(location, options).await?;
-        self.counts.add(result.range.end - result.range.start);
+        self.counts.add_request();
+        self.counts.add_bytes(result.range.end - result.range.start);
         Ok(result)
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let parts = self.folder.get_ranges(location, ranges).await?;
-        for part in &parts {
-            self.counts.add(part.len() as u64);
+        let mut end = None;
+        for (range, part) in ranges.iter().zip(&parts) {
+            self.counts.add_bytes(part.len() as u64);
+            // A cloud reads ranges with a smaller gap by one request.
+            if end.is_none_or(|end| range.start > end + GAP) {
+                self.counts.add_request();
+            }
+            end = Some(range.end);
         }
         Ok(parts)
     }
