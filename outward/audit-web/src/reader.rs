@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use audit_core::backend::approximate_bytes;
 use audit_core::{
-    Action, AuditLog, Cancellation, Cursor, LogEntry, ObjectRef, Outcome, Path, Query, Redaction,
-    Store, StoreError, TrailStore,
+    Action, AuditLog, Cancellation, Cursor, LogEntry, ObjectRef, Outcome, ParseQueryError, Path,
+    Query, Redaction, Store, StoreError, TrailStore,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use crate::access::Grant;
 use crate::conceal::Concealer;
 use crate::error::Failure;
 use crate::object_history::ObjectHistory;
-use crate::terms::Terms;
+use crate::terms::{Terms, parse_search};
 
 /// The longest query, in bytes, and the highest number of its conditions.
 pub(crate) const MAX_QUERY: usize = 2_000;
@@ -85,13 +85,26 @@ impl<'c> Reader<'c> {
 
     /// Parses the query of the parameter `q`, which the reader wrote.
     pub(crate) fn parse(&self, text: &str) -> Result<Query, Failure> {
+        self.parse_as(text, Query::parse)
+    }
+
+    /// Parses the query of a search, whose default order is the newest first.
+    pub(crate) fn parse_search(&self, text: &str) -> Result<Query, Failure> {
+        self.parse_as(text, parse_search)
+    }
+
+    fn parse_as(
+        &self,
+        text: &str,
+        parse: impl FnOnce(&str) -> Result<Query, ParseQueryError>,
+    ) -> Result<Query, Failure> {
         if text.len() > MAX_QUERY {
             return Err(Failure::Parameter {
                 name: "q".into(),
                 message: "is longer than 2,000 bytes".to_owned(),
             });
         }
-        let query = Query::parse(text).map_err(|error| Failure::query(text, &error))?;
+        let query = parse(text).map_err(|error| Failure::query(text, &error))?;
         if query.terms().len() > MAX_CONDITIONS {
             return Err(Failure::Parameter {
                 name: "q".into(),

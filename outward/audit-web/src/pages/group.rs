@@ -83,7 +83,7 @@ fn list(
     title: &str,
     head: &Markup,
 ) -> Result<Content, Failure> {
-    let terms = reader.terms(&query);
+    let terms = reader.terms(&query).with_options(&query);
     let listing = Listing::read(reader, request, query)?;
     if request.is_json() {
         let mut value = listing.json()?;

@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::html::{Labels, Shown, entry_table, href, language_field, safe, short};
 use crate::reader::Reader;
 use crate::request::{PageRequest, Route};
-use crate::terms::{Terms, quoted};
+use crate::terms::{Terms, parse_search, quoted};
 use crate::texts::t;
 
 /// The query of the first page: reads of the trail have a lower level.
@@ -23,14 +23,8 @@ const FIELDS: [&str; 10] = [
 
 pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content, Failure> {
     let text = request.params.value("q").unwrap_or(FIRST);
-    let query = reader.parse(text)?;
-    let is_oldest_first = is_oldest_first(text);
-    let query = if is_oldest_first {
-        query.oldest_first()
-    } else {
-        query.newest_first()
-    };
-    let terms = reader.terms(&query);
+    let query = reader.parse_search(text)?;
+    let terms = reader.terms(&query).with_options(&query);
     let listing = Listing::read(reader, request, query.clone())?;
     if request.is_json() {
         let mut value = listing.json()?;
@@ -49,10 +43,10 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
         h1.vh { (t("Search")) }
         (form(text))
         (filters(&query, &terms, &labels))
-        (chips(&terms, is_oldest_first))
+        (chips(&terms))
         div.summary {
             p { (listing.summary(Route::Search, &own)) }
-            (tools(reader, &terms, text, is_oldest_first))
+            (tools(reader, &query, &terms, text))
         }
         @if listing.entries.is_empty() {
             (nothing(&terms))
@@ -78,26 +72,11 @@ pub(crate) fn redirect(request: &PageRequest) -> Option<String> {
     let text: Vec<String> = fields.chain(rest).collect();
     let text = text.join(" ");
     // Printed, the values need no more quotes than they have to.
-    let text = match Query::parse(&text) {
-        Ok(query) => with_order(&Terms::of(&query, None), is_oldest_first(&text)),
+    let text = match parse_search(&text) {
+        Ok(query) => Terms::of(&query, None).with_options(&query).text(),
         Err(_) => text,
     };
     Some(href(Route::Search.name(), &[("q", &text)]))
-}
-
-/// Returns whether a query has `order:oldest`.
-fn is_oldest_first(text: &str) -> bool {
-    // A contradicting second `order:` is an error.
-    Query::parse(&format!("order:newest {text}")).is_err()
-}
-
-fn with_order(terms: &Terms, is_oldest_first: bool) -> String {
-    let text = terms.text();
-    match (is_oldest_first, text.is_empty()) {
-        (false, _) => text,
-        (true, true) => "order:oldest".to_owned(),
-        (true, false) => format!("{text} order:oldest"),
-    }
 }
 
 fn form(text: &str) -> Markup {
@@ -183,18 +162,16 @@ fn filters(query: &Query, terms: &Terms, labels: &Labels) -> Markup {
 }
 
 /// Shows each condition with a link that removes it.
-fn chips(terms: &Terms, is_oldest_first: bool) -> Markup {
+fn chips(terms: &Terms) -> Markup {
     html! {
         @if terms.iter().next().is_some() {
             ul.chips aria-label=(t("Conditions")) {
                 @for term in terms.iter() {
-                    @let rest = terms.without(term);
-                    @let without = with_order(&rest, is_oldest_first);
                     li {
                         span { (short(term, 120)) }
                         // Without its model, a field may be one that the reader cannot search.
-                        @if rest.permits(&without) {
-                            a href=(href("search", &[("q", &without)])) title=(t("Remove this condition")) {
+                        @if let Some(without) = terms.without(term).link() {
+                            a href=(without) title=(t("Remove this condition")) {
                                 span aria-hidden="true" { "×" } span.vh { (t("Remove")) " " (short(term, 120)) }
                             }
                         }
@@ -206,14 +183,13 @@ fn chips(terms: &Terms, is_oldest_first: bool) -> Markup {
     }
 }
 
-fn tools(reader: &Reader<'_>, terms: &Terms, text: &str, is_oldest_first: bool) -> Markup {
-    let other = with_order(terms, !is_oldest_first);
+fn tools(reader: &Reader<'_>, query: &Query, terms: &Terms, text: &str) -> Markup {
     html! {
         ul.tools {
-            @if terms.permits(&other) {
+            @if let Some(reversed) = terms.reversed().link() {
                 li {
-                    a href=(href("search", &[("q", &other)])) {
-                        @if is_oldest_first { (t("Newest first")) } @else { (t("Oldest first")) }
+                    a href=(reversed) {
+                        @if query.is_newest_first() { (t("Oldest first")) } @else { (t("Newest first")) }
                     }
                 }
             }
