@@ -113,11 +113,6 @@ impl Terms {
         self.retained(|other| other != term)
     }
 
-    /// Returns the terms whose key is not one of some keys, such as groups.
-    pub(crate) fn without_keys(&self, keys: &[&str]) -> Self {
-        self.retained(|term| key(term).is_none_or(|key| !keys.contains(&key)))
-    }
-
     fn retained(&self, condition: impl Fn(&str) -> bool) -> Self {
         let mut terms = self.clone();
         terms.terms.retain(|term| condition(term));
@@ -137,12 +132,15 @@ pub(crate) fn parse_search(text: &str) -> Result<Query, ParseQueryError> {
     })
 }
 
-/// Returns the key of a term; `None` for alternatives and negations.
+/// Returns the key of a term, with the sign if it is `level:<`, which a query can have besides the
+/// other `level:`; `None` for alternatives and negations.
 fn key(term: &str) -> Option<&str> {
     if term.starts_with(['(', '"']) || term.starts_with("NOT ") {
         return None;
     }
-    term.split_once(':').map(|(key, _)| key)
+    let (key, value) = term.split_once(':')?;
+    let is_below = key == "level" && value.starts_with('<');
+    Some(if is_below { "level:<" } else { key })
 }
 
 fn is_repeatable(key: &str) -> bool {
@@ -167,6 +165,9 @@ mod tests {
         let query = terms("model:User actor:alice (a OR b)");
         let bob = query.with(&Query::new().actor("bob"));
         assert_eq!(bob.text(), "model:User (text:a OR text:b) actor:bob");
+        let levels = terms("level:<error level:>=info");
+        let higher = levels.with(&Query::new().level_at_least("warning".parse().expect("a level")));
+        assert_eq!(higher.text(), "level:<error level:>=warning");
         let both = terms("changed:email").with(&Query::new().changed("phone"));
         assert_eq!(both.text(), "changed:email changed:phone");
     }

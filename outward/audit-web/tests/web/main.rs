@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 mod access;
 mod exports;
+mod filters;
 mod hostile;
 mod languages;
 mod limits;
