@@ -64,6 +64,7 @@ mod html;
 mod live;
 mod object_history;
 mod pages;
+mod panics;
 mod pool;
 mod reader;
 mod record;

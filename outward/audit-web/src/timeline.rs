@@ -174,7 +174,8 @@ impl Viewer {
             let work = move |cancellation: &Cancellation| {
                 selected.make(|| shared.timeline(grant, &object, cancellation))
             };
-            inner.pool.run(Admission::Limited, &reader, work)
+            let page = "object_timeline";
+            inner.pool.run(Admission::Limited, &reader, page, work)
         });
         async move {
             let markup = markup.ok_or(TimelineError::Denied)?.await??;

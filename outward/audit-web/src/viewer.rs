@@ -154,12 +154,13 @@ impl Viewer {
                 let shared = Arc::clone(inner);
                 let format = page.format;
                 let reader = grant.reader.id.clone();
+                let name = page.route.name();
                 let job = move |cancellation: &Cancellation| {
                     selected.make(|| shared.respond(&grant, &page, cancellation))
                 };
                 (
                     format,
-                    State::Running(inner.pool.run(Admission::Limited, &reader, job)),
+                    State::Running(inner.pool.run(Admission::Limited, &reader, name, job)),
                 )
             }
             Err(refusal) => {

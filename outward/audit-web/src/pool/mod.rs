@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use audit_core::Cancellation;
+use audit_core::backend::escape_misleading;
+
+use crate::panics;
 
 /// Runs jobs on threads. Dropping it ends the threads after the jobs that they run.
 #[derive(Debug)]
@@ -182,11 +186,12 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Runs `work` of a reader on a thread. Dropping the job cancels it, and removes it from the queue.
+    /// Runs `work` of a reader, for a page, on a thread. Dropping the job cancels it, and removes it from the queue.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         admission: Admission,
         reader: &str,
+        page: &'static str,
         work: impl FnOnce(&Cancellation) -> T + Send + 'static,
     ) -> Job<T> {
         let slot = Arc::new(Slot {
@@ -235,7 +240,10 @@ impl Pool {
             // The thread is free when the result is there, so that the next job is admitted.
             shared.lock().finish(&of_reader);
             if let Some(result) = result {
-                slot.set(result.map_err(|_| JobError::Panicked));
+                slot.set(result.map_err(|panic| {
+                    log_panic(page, &of_reader, &*panic);
+                    JobError::Panicked
+                }));
             }
         });
         state.add(number, Work { reader, run });
@@ -344,6 +352,12 @@ impl std::fmt::Debug for Shared {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
+}
+
+fn log_panic(page: &str, reader: &str, panic: &(dyn Any + Send)) {
+    let reader = escape_misleading(reader);
+    let message = panics::message(panic);
+    log::error!(target: "auditlog::web", "the page `{page}` of `{reader}` panicked: {message}");
 }
 
 /// A job that has a deadline.
