@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use audit_core::{Actor, AuditLog, Position};
@@ -180,7 +180,7 @@ impl ViewerBuilder<Authorizer> {
             pool,
             exports: Exports::new(self.exports, readers.share(self.exports)),
             followers: self.followers,
-            checking: Mutex::default(),
+            checks: Arc::default(),
             live,
         };
         inner.record_start()?;

@@ -56,6 +56,7 @@ mod access;
 mod assets;
 mod body;
 mod builder;
+mod checks;
 mod conceal;
 mod csv;
 mod error;

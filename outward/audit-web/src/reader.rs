@@ -6,7 +6,7 @@ use std::sync::Arc;
 use audit_core::backend::approximate_bytes;
 use audit_core::{
     Action, AuditLog, Cancellation, Cursor, LogEntry, ObjectRef, Outcome, ParseQueryError, Path,
-    Query, Redaction, Store, StoreError, TrailStore,
+    Query, Redaction, Store, TrailStore,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -357,16 +357,6 @@ impl<'c> Reader<'c> {
             ));
         }
         Ok(history)
-    }
-
-    /// Reads all of the store and returns its state. For readers who may see every entry.
-    pub(crate) fn health(&self) -> Result<audit_core::health::Health, StoreError> {
-        match self.store.as_trail() {
-            Some(trail) => trail.health(&[]),
-            None => Err(StoreError::Unsupported {
-                operation: "be checked",
-            }),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use audit_core::{AuditLog, Cancellation, Position, StoreError};
@@ -19,6 +19,7 @@ use crate::access::Grant;
 use crate::assets;
 use crate::body::Body;
 use crate::builder::Decide;
+use crate::checks::Checks;
 use crate::error::{BuildError, Failure};
 use crate::exports::Exports;
 use crate::html::{self, Frame};
@@ -49,8 +50,7 @@ pub(crate) struct Inner {
     pub(crate) pool: Pool,
     pub(crate) exports: Exports,
     pub(crate) followers: Vec<Follower>,
-    /// Held while the store is checked.
-    pub(crate) checking: Mutex<()>,
+    pub(crate) checks: Arc<Checks>,
     pub(crate) live: Live,
 }
 

@@ -2,6 +2,7 @@
 
 mod actor;
 mod blame;
+mod check;
 mod compare;
 mod entry;
 mod export;

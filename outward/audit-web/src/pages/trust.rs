@@ -1,14 +1,11 @@
-//! The store: its positions and removals, and on request a check of all of it.
+//! The store: its positions and removals, and the result of the last check.
 
-use std::sync::{PoisonError, TryLockError};
-
-use audit_core::health::{Health, Location};
 use audit_core::{DamageReport, LogEntry, Query, TrailStore};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::{Content, counted, entry_json};
+use super::{Content, check, counted, entry_json};
 use crate::error::Failure;
 use crate::html::{
     MAX_ROWS, actor, grouped, href, moment, more_rows, outcome, safe, search, short, timestamp,
@@ -42,6 +39,7 @@ pub(super) fn page(
         ));
     }
     let trail = reader.trail()?;
+    check::start(viewer, reader, request)?;
     let version = trail.schema_version()?;
     let position = trail.position()?;
     let models = trail.models()?;
@@ -51,17 +49,8 @@ pub(super) fn page(
         reader.check_wanted()?;
         followers.push(followed(trail, follower));
     }
-    let health = match request.params.get("check") {
-        Some(_) => Some(check(viewer, reader)?),
-        None => None,
-    };
+    let progress = check::progress(viewer, reader, request)?;
     if request.is_json() {
-        let problems: Option<Vec<Value>> = health.as_ref().map(|health| {
-            let problems = health.problems.iter();
-            problems
-                .map(|problem| json!({"what": problem.what, "advice": problem.advice}))
-                .collect()
-        });
         let followers: Vec<Value> = followers
             .iter()
             .map(|followed| {
@@ -74,7 +63,7 @@ pub(super) fn page(
                 })
             })
             .collect();
-        return Ok(Content::json(&json!({
+        let mut page = json!({
             "schema_version": version,
             "store": facts.description,
             "position": position,
@@ -83,9 +72,11 @@ pub(super) fn page(
             "damaged": damaged_json(&facts.damaged),
             "followers": followers,
             "models": models,
-            "entries": health.as_ref().map(|health| health.entries),
-            "problems": problems,
-        })));
+        });
+        if let Value::Object(page) = &mut page {
+            check::add_json(&progress, page);
+        }
+        return Ok(Content::json(&page));
     }
     let main = html! {
         h1 { (t("Store")) }
@@ -107,13 +98,7 @@ pub(super) fn page(
             }
         }
         (follower_table(&followers))
-        @match &health {
-            Some(health) => (checked(health)),
-            None => {
-                p { (t("A check reads all entries and compares the columns of the store with them.")) }
-                p { a.button href=(href("trust", &[("check", "yes")])) { (t("Check the store now")) } }
-            }
-        }
+        (check::section(&progress))
     };
     Ok(Content::html(t("Store"), main))
 }
@@ -241,44 +226,6 @@ fn follower_table(followers: &[Followed<'_>]) -> Markup {
                     }
                 }
             }
-        }
-    }
-}
-
-/// Reads all of the store. One check runs at a time, since it occupies a thread until its end.
-fn check(viewer: &Inner, reader: &Reader<'_>) -> Result<Health, Failure> {
-    let _running = match viewer.checking.try_lock() {
-        Ok(running) => running,
-        Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-        Err(TryLockError::WouldBlock) => {
-            return Err(Failure::Busy(
-                "A check of the store is running. Try again when it has ended.",
-            ));
-        }
-    };
-    Ok(reader.health()?)
-}
-
-fn checked(health: &Health) -> Markup {
-    let location = match &health.location {
-        Location::File(path) => path.as_str(),
-        Location::Database(name) => name.as_str(),
-        _ => t("memory of the process"),
-    };
-    html! {
-        h2 { (t("Check")) }
-        @if health.problems.is_empty() {
-            p.good { b { (t("No problem found.")) } " " (t("All")) " " (grouped(usize::try_from(health.entries).unwrap_or(usize::MAX))) " " (t("entries were read in this request.")) }
-        } @else {
-            ul.problem {
-                @for problem in health.problems.iter().take(MAX_ROWS) { li { b { (short(&problem.what, 500)) } " " (safe(problem.advice)) } }
-                @if health.problems.len() > MAX_ROWS { li { (more_rows(health.problems.len() - MAX_ROWS)) } }
-            }
-        }
-        dl.facts.wide {
-            div { dt { (t("Location")) } dd { (safe(location)) } }
-            div { dt { (t("Engine")) } dd { (health.engine.name) " " (safe(&health.engine.version)) } }
-            @for (name, value) in &health.engine.settings { div { dt { (name) } dd { (safe(value)) } } }
         }
     }
 }

@@ -259,6 +259,11 @@ impl Pool {
         }
     }
 
+    /// Returns the time from the creation of a job to its result.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.shared.limits.timeout
+    }
+
     /// Returns the number of jobs that wait for a thread, and of deadlines.
     #[cfg(test)]
     fn lengths(&self) -> (usize, usize) {

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 mod access;
+mod checks;
 mod exports;
 mod filters;
 mod hostile;
