@@ -15,8 +15,10 @@ use crate::access::Access;
 use crate::error::BuildError;
 use crate::exports::Exports;
 use crate::live::{Live, LiveLimits};
+use crate::mount::Mount;
 use crate::pool::{Limits, Pool};
-use crate::viewer::{Follower, Inner, Mount, TITLE, Viewer};
+use crate::record;
+use crate::viewer::{Follower, Inner, TITLE, Viewer};
 
 /// Builds a [`Viewer`]. [`build`](ViewerBuilder::build) exists after
 /// [`authorize`](ViewerBuilder::authorize) or [`loopback_only`](ViewerBuilder::loopback_only) was
@@ -130,10 +132,7 @@ impl ViewerBuilder<Loopback> {
     /// Builds the viewer, starts its threads, and records its start.
     ///
     /// # Errors
-    /// - [`BuildError::Unrecorded`] if the store cannot be written, unless
-    ///   [`unrecorded`](Self::unrecorded) was called.
-    /// - [`BuildError::Prefix`] if the prefix is not a path.
-    /// - [`BuildError::Threads`] if the threads could not be started.
+    /// Returns a [`BuildError`], as after [`authorize`](ViewerBuilder::authorize).
     pub fn build(mut self) -> Result<Viewer, BuildError> {
         self.readers = Readers::One;
         let reader = self.access.reader.clone();
@@ -183,7 +182,9 @@ impl ViewerBuilder<Authorizer> {
             checks: Arc::default(),
             live,
         };
-        inner.record_start()?;
+        if inner.is_recorded {
+            record::start(&inner.log).map_err(|source| BuildError::Unrecorded { source })?;
+        }
         Ok(Viewer::of(inner))
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use audit_core::{ParseQueryError, StoreError};
 
-use crate::live::NotOpened;
+use crate::not_opened::NotOpened;
 
 /// Why a viewer was not built.
 #[derive(Debug)]

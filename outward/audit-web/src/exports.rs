@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::error::Failure;
+use crate::not_opened::NotOpened;
 use crate::pages::{Chunk, Position};
 use crate::pool::Job;
 
@@ -27,17 +28,6 @@ pub(crate) struct Exports {
 struct Open {
     permits: Vec<Weak<Permit>>,
     is_closed: bool,
-}
-
-/// Why an export is not opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotOpened {
-    /// The permitted number of exports is open.
-    Full,
-    /// The reader has the number of exports that one reader may have.
-    ReaderFull(usize),
-    /// The viewer has ended its exports.
-    Closed,
 }
 
 /// Why an open export ends.

@@ -20,6 +20,7 @@ use audit_core::{AuditLog, LogEntry, Position, Store};
 use self::stream::{End, Stream};
 pub(crate) use self::stream::{Opening, Receiver};
 use crate::html::Labels;
+use crate::not_opened::NotOpened;
 use crate::panics;
 use crate::viewer::Viewer;
 
@@ -70,17 +71,6 @@ impl Default for LiveLimits {
             lifetime: Duration::from_secs(15 * 60),
         }
     }
-}
-
-/// Why a stream is not opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotOpened {
-    /// The permitted number of streams is open.
-    Full,
-    /// The reader has the number of streams that one reader may have.
-    ReaderFull(usize),
-    /// The viewer has ended its streams.
-    Closed,
 }
 
 struct Shared {

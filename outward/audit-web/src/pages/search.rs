@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Content;
 use super::listing::Listing;
 use crate::error::Failure;
-use crate::html::{Labels, Shown, entry_table, href, language_field, safe, short};
+use crate::html::{Labels, Shown, href, language_field, safe, short};
 use crate::reader::Reader;
 use crate::request::{PageRequest, Route};
 use crate::terms::{Terms, parse_search, quoted};
@@ -45,16 +45,8 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
         (form(text))
         (filters(&query, &terms, &labels))
         (chips(&terms))
-        div.summary {
-            p { (listing.summary(Route::Search, &own)) }
-            (tools(reader, &query, &terms, text))
-        }
-        @if listing.entries.is_empty() {
-            (nothing(&terms))
-        } @else {
-            (entry_table(&listing.entries, &shown))
-        }
-        (listing.pager(Route::Search, &own))
+        (listing.section(Route::Search, &own, &tools(reader, &query, &terms, text), &shown))
+        @if listing.entries.is_empty() { (nothing(&terms)) }
     };
     Ok(Content::html(t("Search"), main))
 }
