@@ -227,15 +227,15 @@ impl<A> ViewerBuilder<A> {
     }
 
     /// Sets the queue length: the number of requests that wait while all worker threads are busy, 64
-    /// by default. Further ones have status 503. One reader may have half of them, rounded up; further
-    /// ones of that reader have status 429.
+    /// by default. The viewer answers further requests with 503, or 429 if the reader already has half
+    /// of the queue, rounded up.
     pub fn waiting(mut self, requests: usize) -> Self {
         self.limits.waiting = requests;
         self
     }
 
-    /// Sets the number of exports that are open at the same time: 4 by default. Further ones have
-    /// status 503. One reader may have half of them, rounded up; further ones of that reader have status 429.
+    /// Sets the number of exports that are open at the same time: 4 by default. The viewer answers
+    /// further requests with 503, or 429 if the reader already has half of the exports, rounded up.
     /// An export whose client has taken nothing for a minute ends if another one starts.
     pub fn exports(mut self, exports: usize) -> Self {
         self.exports = exports;
@@ -270,9 +270,9 @@ impl<A> ViewerBuilder<A> {
         self
     }
 
-    /// Sets the number of live streams that are open at the same time: 16 by default. Further
-    /// requests have status 503. One reader may have half of them, rounded up; further requests of that
-    /// reader have status 429.
+    /// Sets the number of live streams that are open at the same time: 16 by default. The viewer
+    /// answers further requests with 503, or 429 if the reader already has half of the streams, rounded
+    /// up.
     ///
     /// All streams share one thread, which reads the store once a second while a stream is open.
     pub fn live_streams(mut self, streams: usize) -> Self {
