@@ -88,7 +88,7 @@
     if (!hasKeys || isField || event.ctrlKey || event.metaKey || event.altKey) return;
     const act = {
       '/': () => document.getElementById('q')?.focus(),
-      '?': () => { location.href = 'help'; },
+      '?': () => document.querySelector('header a[href^=help]')?.click(),
       j: () => go(1),
       k: () => go(-1),
       o: () => current?.querySelector('.when a')?.click(),
