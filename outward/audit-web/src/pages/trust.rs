@@ -1,6 +1,6 @@
 //! The store: its positions and removals, and the result of the last check.
 
-use audit_core::{DamageReport, LogEntry, Query, TrailStore};
+use audit_core::{DamageReport, LogEntry, Position, Query, TrailStore};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde_json::{Value, json};
@@ -40,9 +40,6 @@ pub(super) fn page(
     }
     let trail = reader.trail()?;
     check::start(viewer, reader, request)?;
-    let version = trail.schema_version()?;
-    let position = trail.position()?;
-    let models = trail.models()?;
     let facts = Facts::read(reader, trail)?;
     let mut followers = Vec::new();
     for follower in &viewer.followers {
@@ -63,15 +60,18 @@ pub(super) fn page(
                 })
             })
             .collect();
+        let removal = facts.removal.as_ref().ok().and_then(Option::as_ref);
+        let oldest = facts.oldest.as_ref().ok().copied().flatten();
         let mut page = json!({
-            "schema_version": version,
+            "schema_version": facts.version.as_ref().ok().copied().flatten(),
             "store": facts.description,
-            "position": position,
-            "oldest": facts.oldest.map(timestamp),
-            "last_removal": facts.removal.as_ref().map(entry_json).transpose()?,
+            "position": facts.position.as_ref().ok(),
+            "oldest": oldest.map(timestamp),
+            "last_removal": removal.map(entry_json).transpose()?,
             "damaged": damaged_json(&facts.damaged),
             "followers": followers,
-            "models": models,
+            "models": facts.models.as_ref().ok(),
+            "unreadable": facts.unreadable(),
         });
         if let Value::Object(page) = &mut page {
             check::add_json(&progress, page);
@@ -82,20 +82,12 @@ pub(super) fn page(
         h1 { (t("Store")) }
         dl.facts.wide {
             div { dt { (t("Store")) } dd { (short(&facts.description, 500)) } }
-            @if let Some(version) = version { div { dt { (t("Version of the tables")) } dd { (version) } } }
-            div { dt { (t("Position of the newest entry")) } dd { code { (position) } } }
-            div { dt { (t("Oldest entry")) } dd { @match facts.oldest { Some(time) => (moment(time)), None => (t("no entry")) } } }
-            div { dt { (t("Last recorded removal")) } dd { (removal(facts.removal.as_ref())) } }
+            @if facts.version != Ok(None) { div { dt { (t("Version of the tables")) } dd { (known(&facts.version, |version| html! { @if let Some(version) = version { (version) } })) } } }
+            div { dt { (t("Position of the newest entry")) } dd { (known(&facts.position, |position| html! { code { (position) } })) } }
+            div { dt { (t("Oldest entry")) } dd { (known(&facts.oldest, |oldest| html! { @match oldest { Some(time) => (moment(*time)), None => (t("no entry")) } })) } }
+            div { dt { (t("Last recorded removal")) } dd { (known(&facts.removal, |record| removal(record.as_ref()))) } }
             @if !facts.damaged.rows.is_empty() { div { dt { (t("Damaged rows")) } dd { (damaged(&facts.damaged)) } } }
-            div {
-                dt { (t("Models")) }
-                dd {
-                    ul.inline {
-                        @for model in models.iter().filter(|model| !model.is_empty()).take(MAX_ROWS) { li { (short(model, 120)) } }
-                        @if models.len() > MAX_ROWS { li.note { (more_rows(models.len() - MAX_ROWS)) } }
-                    }
-                }
-            }
+            div { dt { (t("Models")) } dd { (known(&facts.models, |names| models(names))) } }
         }
         (follower_table(&followers))
         (check::section(&progress))
@@ -109,22 +101,84 @@ const REMOVAL: &str = "prune";
 /// Facts of the store that need no check.
 struct Facts {
     description: String,
-    oldest: Option<DateTime<Utc>>,
+    version: Fact<Option<u32>>,
+    position: Fact<Position>,
+    models: Fact<Vec<String>>,
+    oldest: Fact<Option<DateTime<Utc>>>,
     /// The record of the last removal.
-    removal: Option<LogEntry>,
+    removal: Fact<Option<LogEntry>>,
     damaged: DamageReport,
 }
 
+/// A fact, unless the store cannot read it, as when a row is damaged.
+type Fact<T> = Result<T, Unreadable>;
+
+/// A fact that cannot be read; the reason is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Unreadable;
+
 impl Facts {
     fn read(reader: &Reader<'_>, trail: &dyn TrailStore) -> Result<Self, Failure> {
-        let oldest = reader.first(&Query::new().oldest_first())?;
+        let oldest = reader.first(&Query::new().oldest_first());
+        let oldest = oldest.map(|entry| entry.map(|entry| entry.timestamp));
         let removal = Query::new().action(REMOVAL.to_owned()).newest_first();
         Ok(Self {
             description: trail.description(),
-            oldest: oldest.map(|entry| entry.timestamp),
-            removal: reader.first(&removal)?,
+            version: fact("schema version", trail.schema_version())?,
+            position: fact("position", trail.position())?,
+            models: fact("models", trail.models())?,
+            oldest: fact("oldest entry", oldest)?,
+            removal: fact("last removal", reader.first(&removal))?,
             damaged: damaged_rows(reader, trail),
         })
+    }
+
+    /// Returns the names of the facts that cannot be read, as in the JSON of the page.
+    fn unreadable(&self) -> Vec<&'static str> {
+        let facts = [
+            ("schema_version", self.version.is_err()),
+            ("position", self.position.is_err()),
+            ("models", self.models.is_err()),
+            ("oldest", self.oldest.is_err()),
+            ("last_removal", self.removal.is_err()),
+        ];
+        let unreadable = facts
+            .into_iter()
+            .filter(|(_, is_unreadable)| *is_unreadable);
+        unreadable.map(|(name, _)| name).collect()
+    }
+}
+
+/// Logs the error of the store about a fact. Other failures are those of the page.
+fn fact<T>(name: &str, result: Result<T, impl Into<Failure>>) -> Result<Fact<T>, Failure> {
+    match result.map_err(Into::into) {
+        Ok(value) => Ok(Ok(value)),
+        Err(Failure::Trail(error)) => {
+            log::error!(target: "auditlog::web", "the {name} of the store cannot be read: {error}");
+            Ok(Err(Unreadable))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn known<T>(fact: &Fact<T>, shown: impl FnOnce(&T) -> Markup) -> Markup {
+    match fact {
+        Ok(value) => shown(value),
+        Err(Unreadable) => unreadable(),
+    }
+}
+
+/// States that the store cannot read a fact.
+fn unreadable() -> Markup {
+    html! { strong.tag.bad { (t("not readable")) } " " (t("The log of the program has the reason.")) }
+}
+
+fn models(names: &[String]) -> Markup {
+    html! {
+        ul.inline {
+            @for model in names.iter().filter(|model| !model.is_empty()).take(MAX_ROWS) { li { (short(model, 120)) } }
+            @if names.len() > MAX_ROWS { li.note { (more_rows(names.len() - MAX_ROWS)) } }
+        }
     }
 }
 
@@ -212,7 +266,7 @@ fn follower_table(followers: &[Followed<'_>]) -> Markup {
                         tr {
                             th scope="row" { (safe(name)) }
                             @match lag {
-                                None => td colspan="2" { strong.tag.bad { (t("not readable")) } " " (t("The log of the program has the reason.")) },
+                                None => td colspan="2" { (unreadable()) },
                                 Some((position, behind)) => {
                                     td {
                                         @if *behind == 0 { span.good { (t("up to date")) } }

@@ -1,7 +1,7 @@
 //! The page of the store: its check and its facts.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use audit_core::{
 };
 use audit_web::Viewer;
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::sample::{Client, alice, own};
@@ -33,12 +33,23 @@ struct Checked {
     begun: AtomicUsize,
     outcomes: Mutex<Vec<Outcome>>,
     released: Condvar,
+    /// Whether entries and models cannot be read.
+    is_damaged: AtomicBool,
 }
 
 impl Checked {
     fn release(&self, outcome: Outcome) {
         self.outcomes.lock().expect("no panic").push(outcome);
         self.released.notify_all();
+    }
+
+    fn check_rows(&self) -> Result<(), StoreError> {
+        if self.is_damaged.load(Ordering::Relaxed) {
+            return Err(StoreError::Full {
+                location: "row 1 of the facts".to_owned(),
+            });
+        }
+        Ok(())
     }
 }
 
@@ -48,6 +59,7 @@ impl Store for Checked {
     }
 
     fn find(&self, query: &Query) -> Result<Page, StoreError> {
+        self.check_rows()?;
         self.inner.find(query)
     }
 
@@ -80,6 +92,7 @@ impl TrailStore for Checked {
     }
 
     fn models(&self) -> Result<Vec<String>, StoreError> {
+        self.check_rows()?;
         self.inner.models()
     }
 
@@ -143,7 +156,7 @@ fn a_check_that_takes_longer_than_a_request_has_a_result() {
     store.release(Outcome::Healthy);
     let page = result(&client);
     assert_eq!(page["entries"], 4);
-    assert_eq!(page["problems"], serde_json::json!([]));
+    assert_eq!(page["problems"], json!([]));
     let page = client.page("trust");
     for text in ["No problem found.", "4 entries were read.", "Last check:"] {
         assert!(page.contains(text), "{text} is missing in {page}");
@@ -182,4 +195,28 @@ fn a_check_that_fails_is_logged_and_the_next_one_starts() {
     store.release(Outcome::Healthy);
     client.page("trust?check=yes");
     assert_eq!(result(&client)["check_failed"], false);
+}
+
+#[test]
+fn a_fact_that_cannot_be_read_is_named_and_the_others_are_shown() {
+    keep_lines();
+    let (store, client) = client(Duration::from_secs(600));
+    assert_eq!(client.json("trust.json")["unreadable"], json!([]));
+    store.is_damaged.store(true, Ordering::Relaxed);
+    let page = client.page("trust");
+    for text in [
+        "Oldest entry</dt><dd><strong class=\"tag bad\">not readable",
+        "Models</dt><dd><strong class=\"tag bad\">not readable",
+        "Position of the newest entry</dt><dd><code>",
+        "Check the store now",
+    ] {
+        assert!(page.contains(text), "{text} is missing in {page}");
+    }
+    let facts = client.json("trust.json");
+    assert_eq!(
+        facts["unreadable"],
+        json!(["models", "oldest", "last_removal"])
+    );
+    assert!(facts["position"].is_string(), "{facts}");
+    assert!(logged("the oldest entry of the store cannot be read").contains("row 1 of the facts"));
 }
