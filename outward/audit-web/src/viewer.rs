@@ -75,7 +75,7 @@ impl Viewer {
 
     fn respond(&self, parts: &Parts) -> Responding {
         let inner = &self.inner;
-        let format = request::accepted_format(&parts.headers);
+        let format = request::format(parts);
         let selected = request::language(parts);
         let (format, state) = match selected.make(|| inner.route(parts)) {
             Ok(Routed::Response(response)) => (format, State::Ready(Some(Box::new(response)))),
