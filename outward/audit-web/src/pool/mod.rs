@@ -198,6 +198,7 @@ impl Pool {
             cancellation: Cancellation::default(),
             state: Mutex::new(SlotState {
                 result: None,
+                ended: None,
                 waker: None,
             }),
         });
@@ -377,6 +378,8 @@ struct Slot<T> {
 
 struct SlotState<T> {
     result: Option<Result<T, JobError>>,
+    /// The time of the result.
+    ended: Option<Instant>,
     waker: Option<Waker>,
 }
 
@@ -388,8 +391,9 @@ impl<T> Slot<T> {
     /// Sets the result, unless there is one already.
     fn set(&self, result: Result<T, JobError>) {
         let mut state = self.lock();
-        if state.result.is_none() {
+        if state.ended.is_none() {
             state.result = Some(result);
+            state.ended = Some(Instant::now());
         }
         let waker = state.waker.take();
         drop(state);
@@ -412,6 +416,13 @@ pub(crate) struct Job<T> {
     /// The number and the deadline; `None` if the job was rejected.
     number: Option<(u64, Option<Instant>)>,
     shared: Weak<Shared>,
+}
+
+impl<T> Job<T> {
+    /// Returns the time of the result, if there is one.
+    pub(crate) fn ended(&self) -> Option<Instant> {
+        self.slot.lock().ended
+    }
 }
 
 impl<T> Future for Job<T> {
