@@ -1,6 +1,6 @@
 //! The entries that record the start of a viewer and views of the trail.
 
-use audit_core::{Action, Actor, AuditLog, Level, LogEntry, Source, StoreError};
+use audit_core::{Action, Actor, AuditLog, Level, LogEntry, StoreError};
 use serde_json::{Map, Value};
 
 use crate::access::Grant;
@@ -8,7 +8,8 @@ use crate::request::PageRequest;
 
 /// Records that a viewer starts, so that it does not start on a store that cannot be written.
 pub(crate) fn start(log: &AuditLog) -> Result<(), StoreError> {
-    let actor = Actor::service("auditlog web");
+    let service = log.source().service.as_deref().unwrap_or("auditlog");
+    let actor = Actor::service(format!("{service} web"));
     append(log, actor, "web start", Map::new())
 }
 
@@ -49,7 +50,7 @@ fn append(
     let mut entry = LogEntry::new(Action::Access, "", "", "audit trail");
     entry.level = Level::Debug;
     entry.actor = Some(actor);
-    entry.source = Source::service("auditlog").version(env!("CARGO_PKG_VERSION"));
+    entry.source = log.source().clone();
     entry.additional_data = data.into_iter().collect();
     entry
         .additional_data

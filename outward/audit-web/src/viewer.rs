@@ -204,7 +204,7 @@ impl Inner {
         page: &PageRequest,
         cancellation: &Cancellation,
     ) -> Result<Content, Failure> {
-        if self.is_recorded && page.route.reads_the_trail() {
+        if self.is_recorded && page.route.has_record() {
             record::page(&self.log, grant, page).map_err(Failure::Unrecorded)?;
         }
         let reader = Reader::new(self.log.clone(), grant.clone(), cancellation);
