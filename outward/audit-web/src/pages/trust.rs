@@ -203,7 +203,7 @@ fn removal(record: Option<&LogEntry>) -> Markup {
     let count = record.additional_data.get("count").and_then(Value::as_u64);
     html! {
         a href=(href("entry", &[("id", &id)])) { (moment(record.timestamp)) }
-        " " (t("by")) " " (actor(record, &Terms::default())) (outcome(record))
+        " " (t("by")) " " (actor(record, &Terms::default())) (outcome(record, &Terms::default()))
         @if let Some(count) = count { ": " (counted(usize::try_from(count).unwrap_or(usize::MAX), "entry", "entries")) }
         @if let Some(query) = text("query") { " " code { (short(query, 240)) } }
         br;
