@@ -14,7 +14,7 @@
 //!
 //! # Views are recorded
 //! An entry of action `access` with the reader, the page and the query is in the store before the
-//! page is read; of the help alone, which is the same for every trail, there is no record. A page that cannot be recorded is not shown. [`ViewerBuilder::unrecorded`] disables
+//! page is read. Views of the help, which is the same for every trail, are not recorded. A page that cannot be recorded is not shown. [`ViewerBuilder::unrecorded`] disables
 //! this, and the head of every page states which of the two it is.
 //!
 //! # Blocking stores
