@@ -49,7 +49,7 @@ impl Concealer {
         let mut changes: Vec<Change> = Vec::new();
         let mut indices: BTreeMap<Path, usize> = BTreeMap::new();
         let mut partly = BTreeSet::new();
-        for change in entry.changes.iter() {
+        for change in &entry.changes {
             let mut path = self.field(model, &change.path);
             let is_field = path == change.path;
             if path == Path::ROOT && !is_field {

@@ -293,16 +293,15 @@ impl<'c> Reader<'c> {
         if let Some(end) = end {
             query = query.until(end);
         }
-        let (entries, next) = match &self.concealer {
-            Some(concealer) => self.concealed_entries(object, &query, concealer)?,
-            None => {
-                let mut entries = Vec::new();
-                let next = self.read_clear(&query, HISTORY, |entry| {
-                    entries.push(entry);
-                    Ok(true)
-                })?;
-                (entries, next)
-            }
+        let (entries, next) = if let Some(concealer) = &self.concealer {
+            self.concealed_entries(object, &query, concealer)?
+        } else {
+            let mut entries = Vec::new();
+            let next = self.read_clear(&query, HISTORY, |entry| {
+                entries.push(entry);
+                Ok(true)
+            })?;
+            (entries, next)
         };
         if entries.is_empty() && until.is_none() {
             return Err(Failure::NotFound("object"));

@@ -15,7 +15,7 @@ const OLDEST_FIRST: &str = "order:oldest";
 /// The conditions of a query of a reader, each as text.
 #[derive(Clone, Default)]
 pub(crate) struct Terms {
-    terms: Vec<String>,
+    conditions: Vec<String>,
     /// The order, the number of entries and the position of a search, as text.
     options: Vec<String>,
     /// Present if values are hidden from the reader.
@@ -26,7 +26,7 @@ impl Terms {
     /// Returns the terms of a query of a reader from whom values are hidden if there is a concealer.
     pub(crate) fn of(query: &Query, concealer: Option<Arc<Concealer>>) -> Self {
         Self {
-            terms: query.terms(),
+            conditions: query.terms(),
             options: Vec::new(),
             concealer,
         }
@@ -62,7 +62,7 @@ impl Terms {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.terms.iter().map(String::as_str)
+        self.conditions.iter().map(String::as_str)
     }
 
     /// Returns the text of the query.
@@ -76,7 +76,7 @@ impl Terms {
 
     /// Returns whether the search for the text of these terms is one that the reader may ask for.
     fn permits(&self, text: &str) -> bool {
-        if text.len() > MAX_QUERY || self.terms.len() > MAX_CONDITIONS {
+        if text.len() > MAX_QUERY || self.conditions.len() > MAX_CONDITIONS {
             return false;
         }
         let Some(concealer) = &self.concealer else {
@@ -99,11 +99,13 @@ impl Terms {
         let mut terms = self.clone();
         for term in added.terms() {
             match key(&term) {
-                Some(key) if is_repeatable(key) => terms.terms.retain(|other| *other != term),
-                Some(replaced) => terms.terms.retain(|other| key(other) != Some(replaced)),
+                Some(key) if is_repeatable(key) => terms.conditions.retain(|other| *other != term),
+                Some(replaced) => terms
+                    .conditions
+                    .retain(|other| key(other) != Some(replaced)),
                 None => {}
             }
-            terms.terms.push(term);
+            terms.conditions.push(term);
         }
         terms
     }
@@ -115,7 +117,7 @@ impl Terms {
 
     fn retained(&self, condition: impl Fn(&str) -> bool) -> Self {
         let mut terms = self.clone();
-        terms.terms.retain(|term| condition(term));
+        terms.conditions.retain(|term| condition(term));
         terms
     }
 }
