@@ -108,10 +108,12 @@ fn conditions_of_other_languages_are_errors_that_name_the_condition() {
         ("actor!=alice", 6, "actor!=", "NOT actor:"),
         ("actor <> alice", 7, "actor <>", "NOT actor:"),
         ("level>=error", 6, "level>=", "level:>="),
-        ("level > info", 7, "level >", "level:>="),
         ("level<error", 6, "level<", "level:<"),
         ("since=2026-01-01T10:00", 6, "since=", "since:"),
         ("until<2h", 6, "until<", "until:"),
+        ("since < 2026-01-01", 7, "since <", "until:"),
+        ("until>=2h", 6, "until>=", "since:"),
+        ("limit<=5", 6, "limit<=", "limit:"),
         ("user=alice", 5, "user=", "actor:"),
         ("id=42", 3, "id=", "object:"),
         ("from = 2h", 6, "from =", "since:"),
@@ -122,6 +124,55 @@ fn conditions_of_other_languages_are_errors_that_name_the_condition() {
              value, or use double quotes to search for the text"
         );
         assert_eq!(error.to_string(), expected, "{text}");
+    }
+    // No condition is equivalent, so that the error names the difference.
+    for (text, written) in [
+        (
+            "level > info",
+            "`level:>=` directly before the next higher level,",
+        ),
+        (
+            "level<=error",
+            "`level:<` directly before the next higher level,",
+        ),
+        (
+            "level = error",
+            "`level:` directly before the value, which also finds higher levels,",
+        ),
+        (
+            "level!=error",
+            "`NOT level:` directly before the value, which finds lower levels alone,",
+        ),
+        (
+            "since > 2h",
+            "`since:` directly before the value, which includes the time itself,",
+        ),
+        (
+            "until > 2h",
+            "`since:` directly before the value, which includes the time itself,",
+        ),
+        (
+            "until<=2h",
+            "`until:` directly before the value, which excludes the time itself,",
+        ),
+        (
+            "since<=2h",
+            "`until:` directly before the value, which excludes the time itself,",
+        ),
+        (
+            "object >= 5",
+            "`object:` directly before the value, which compares for equality alone,",
+        ),
+        (
+            "limit<>5",
+            "`limit:` directly before the value, which cannot be negated,",
+        ),
+    ] {
+        let error = Query::parse(text).expect_err(text).to_string();
+        assert!(
+            error.contains(&format!("; write {written} or use")),
+            "{text}: {error}"
+        );
     }
     for (text, message) in [
         (

@@ -261,6 +261,20 @@ impl AuditLog {
         Arc::clone(&self.shared.pipeline.store)
     }
 
+    /// Returns the application that the entries of this log come from, as set by
+    /// [`source`](AuditLogBuilder::source).
+    ///
+    /// # Example: the service of a log
+    /// ```
+    /// use auditlog::AuditLog;
+    ///
+    /// let log = AuditLog::builder().source("billing").build();
+    /// assert_eq!(log.source().service.as_deref(), Some("billing"));
+    /// ```
+    pub fn source(&self) -> &Source {
+        &self.shared.source
+    }
+
     /// Starts a query of this log's store; see [`Query`].
     pub fn query(&self) -> Query {
         Query::of(self.store()).with_keys(self.hash_keys())

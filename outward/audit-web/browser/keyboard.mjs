@@ -25,6 +25,9 @@ async function keys(viewer) {
   await page.waitForURL(viewer.at(link));
   await page.keyboard.press('?');
   await page.waitForURL(viewer.at('help'));
+  await page.goto(viewer.at('overview?lang=de'));
+  await page.keyboard.press('?');
+  await page.waitForURL(viewer.at('help?lang=de'));
   await page.goto(viewer.at('search'));
   await page.keyboard.press('/');
   viewer.expect(await active(page, () => document.activeElement.id === 'q'), '/ does not go to the query');

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use audit_core::{Actor, AuditLog, Position};
@@ -15,8 +15,10 @@ use crate::access::Access;
 use crate::error::BuildError;
 use crate::exports::Exports;
 use crate::live::{Live, LiveLimits};
+use crate::mount::Mount;
 use crate::pool::{Limits, Pool};
-use crate::viewer::{Follower, Inner, Mount, TITLE, Viewer};
+use crate::record;
+use crate::viewer::{Follower, Inner, TITLE, Viewer};
 
 /// Builds a [`Viewer`]. [`build`](ViewerBuilder::build) exists after
 /// [`authorize`](ViewerBuilder::authorize) or [`loopback_only`](ViewerBuilder::loopback_only) was
@@ -130,10 +132,7 @@ impl ViewerBuilder<Loopback> {
     /// Builds the viewer, starts its threads, and records its start.
     ///
     /// # Errors
-    /// - [`BuildError::Unrecorded`] if the store cannot be written, unless
-    ///   [`unrecorded`](Self::unrecorded) was called.
-    /// - [`BuildError::Prefix`] if the prefix is not a path.
-    /// - [`BuildError::Threads`] if the threads could not be started.
+    /// Returns a [`BuildError`], as after [`authorize`](ViewerBuilder::authorize).
     pub fn build(mut self) -> Result<Viewer, BuildError> {
         self.readers = Readers::One;
         let reader = self.access.reader.clone();
@@ -180,10 +179,12 @@ impl ViewerBuilder<Authorizer> {
             pool,
             exports: Exports::new(self.exports, readers.share(self.exports)),
             followers: self.followers,
-            checking: Mutex::default(),
+            checks: Arc::default(),
             live,
         };
-        inner.record_start()?;
+        if inner.is_recorded {
+            record::start(&inner.log).map_err(|source| BuildError::Unrecorded { source })?;
+        }
         Ok(Viewer::of(inner))
     }
 }
@@ -226,15 +227,15 @@ impl<A> ViewerBuilder<A> {
     }
 
     /// Sets the queue length: the number of requests that wait while all worker threads are busy, 64
-    /// by default. Further ones have status 503. One reader may have half of them, rounded up; further
-    /// ones of that reader have status 429.
+    /// by default. The viewer answers further requests with 503, or 429 if the reader already has half
+    /// of the queue, rounded up.
     pub fn waiting(mut self, requests: usize) -> Self {
         self.limits.waiting = requests;
         self
     }
 
-    /// Sets the number of exports that are open at the same time: 4 by default. Further ones have
-    /// status 503. One reader may have half of them, rounded up; further ones of that reader have status 429.
+    /// Sets the number of exports that are open at the same time: 4 by default. The viewer answers
+    /// further requests with 503, or 429 if the reader already has half of the exports, rounded up.
     /// An export whose client has taken nothing for a minute ends if another one starts.
     pub fn exports(mut self, exports: usize) -> Self {
         self.exports = exports;
@@ -269,9 +270,9 @@ impl<A> ViewerBuilder<A> {
         self
     }
 
-    /// Sets the number of live streams that are open at the same time: 16 by default. Further
-    /// requests have status 503. One reader may have half of them, rounded up; further requests of that
-    /// reader have status 429.
+    /// Sets the number of live streams that are open at the same time: 16 by default. The viewer
+    /// answers further requests with 503, or 429 if the reader already has half of the streams, rounded
+    /// up.
     ///
     /// All streams share one thread, which reads the store once a second while a stream is open.
     pub fn live_streams(mut self, streams: usize) -> Self {

@@ -1,10 +1,10 @@
 //! Removes values for readers who may not see them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use audit_core::{
-    AuditLog, Change, Changes, FieldSchema, Filter, Group, LogEntry, ModelSchema, Path,
-    PathSegment, Query,
+    AuditLog, Change, Changes, FieldSchema, Filter, Group, LogEntry, MissingReason, ModelSchema,
+    Path, PathSegment, Query, Sensitivity,
 };
 use serde_json::{Map, Value};
 
@@ -28,6 +28,10 @@ impl Concealer {
     /// Removes the values of an entry: of its changes, its snapshot and its additional data.
     pub(crate) fn entry(&self, entry: &mut LogEntry) {
         entry.changes = self.changes(&entry.model, &entry.changes);
+        self.parts_beside_changes(entry);
+    }
+
+    fn parts_beside_changes(&self, entry: &mut LogEntry) {
         let state = entry.snapshot.as_ref();
         entry.snapshot = state.map(|state| self.state(&entry.model, state));
         let keys = entry.additional_data.keys().map(|key| {
@@ -35,6 +39,59 @@ impl Concealer {
             (key.to_owned(), HIDDEN.into())
         });
         entry.additional_data = keys.collect();
+    }
+
+    /// Removes the values of an entry of a history, which is reconstructed without them: each changed
+    /// field has one change, with its redaction. Returns the fields of which the entry changed a part.
+    pub(crate) fn entry_of_history(&self, entry: &mut LogEntry) -> BTreeSet<Path> {
+        let model = &entry.model;
+        let hidden = || Some(Value::from(HIDDEN));
+        let mut changes: Vec<Change> = Vec::new();
+        let mut indices: BTreeMap<Path, usize> = BTreeMap::new();
+        let mut partly = BTreeSet::new();
+        for change in &entry.changes {
+            let mut path = self.field(model, &change.path);
+            let is_field = path == change.path;
+            if path == Path::ROOT && !is_field {
+                // A state has the keys of maps as one member.
+                path = Path::from_segments(&[PathSegment::Name(HIDDEN.to_owned())]);
+            }
+            if !is_field {
+                partly.insert(path.clone());
+            }
+            if let Some(index) = indices.get(&path) {
+                let former = &mut changes[*index];
+                former.redaction = former.redaction.or(change.redaction);
+                continue;
+            }
+            indices.insert(path.clone(), changes.len());
+            let side = |value: &Option<Value>| match (value, path == Path::ROOT) {
+                (Some(state), true) => Some(self.state(model, state)),
+                (Some(_), false) => hidden(),
+                (None, _) => None,
+            };
+            let (old, new) = if is_field {
+                (side(&change.old), side(&change.new))
+            } else {
+                (hidden(), hidden())
+            };
+            let mut field = Change::new(path, old, new);
+            field.redaction = change.redaction;
+            changes.push(field);
+        }
+        entry.changes = changes.into_iter().collect();
+        self.parts_beside_changes(entry);
+        partly
+    }
+
+    /// Returns why parts inside the fields of a state are not in clear, by the types of the fields.
+    pub(crate) fn redacted_inside(&self, model: &str, state: &Value) -> Vec<(Path, MissingReason)> {
+        let mut found = Vec::new();
+        let schema = self.schemas.iter().find(|schema| schema.name() == model);
+        if let (Some(schema), Value::Object(state)) = (schema, state) {
+            redacted_fields(schema.fields(), state, 0, &mut found);
+        }
+        found
     }
 
     /// Returns one change without values for each changed field.
@@ -151,6 +208,52 @@ impl Concealer {
             ([PathSegment::Name(name)], Some(model)) => self.is_field(model, name),
             ([PathSegment::Name(name)], None) => self.schemas.is_empty() && is_name(name),
             _ => false,
+        }
+    }
+}
+
+/// Adds the fields of a state that have parts which are not in clear.
+fn redacted_fields(
+    fields: &'static [FieldSchema],
+    state: &Map<String, Value>,
+    depth: usize,
+    found: &mut Vec<(Path, MissingReason)>,
+) {
+    for field in fields {
+        if field.is_inline() {
+            if depth < MAX_DEPTH {
+                redacted_fields(field.fields(), state, depth + 1, found);
+            }
+        } else if state.contains_key(field.name()) {
+            let path = Path::from_segments(&[PathSegment::Name(field.name().to_owned())]);
+            let mut reasons = Vec::new();
+            redactions(field.fields(), &mut BTreeSet::new(), &mut reasons);
+            found.extend(reasons.into_iter().map(|reason| (path.clone(), reason)));
+        }
+    }
+}
+
+/// Adds the reasons why fields, and fields inside them, are not in clear. A type may contain itself.
+fn redactions(
+    fields: &'static [FieldSchema],
+    seen: &mut BTreeSet<*const FieldSchema>,
+    reasons: &mut Vec<MissingReason>,
+) {
+    if fields.is_empty() || !seen.insert(fields.as_ptr()) {
+        return;
+    }
+    for field in fields {
+        let reason = match field.sensitivity() {
+            Sensitivity::Masked(_) => MissingReason::Masked,
+            Sensitivity::Hashed => MissingReason::Hashed,
+            Sensitivity::Skipped => MissingReason::Skipped,
+            _ => {
+                redactions(field.fields(), seen, reasons);
+                continue;
+            }
+        };
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
         }
     }
 }

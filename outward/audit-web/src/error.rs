@@ -6,7 +6,7 @@ use std::fmt;
 
 use audit_core::{ParseQueryError, StoreError};
 
-use crate::live::NotOpened;
+use crate::not_opened::NotOpened;
 
 /// Why a viewer was not built.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub(crate) enum Failure {
     Unsupported(&'static str),
     /// The page would be too large.
     TooLarge(&'static str),
-    /// The limit of simultaneous exports or checks is reached.
+    /// The limit of simultaneous exports is reached.
     Busy(&'static str),
     /// The reader has reached a limit for one reader.
     ReaderLimit {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::error::Failure;
+use crate::not_opened::NotOpened;
 use crate::pages::{Chunk, Position};
 use crate::pool::Job;
 
@@ -27,17 +28,6 @@ pub(crate) struct Exports {
 struct Open {
     permits: Vec<Weak<Permit>>,
     is_closed: bool,
-}
-
-/// Why an export is not opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotOpened {
-    /// The permitted number of exports is open.
-    Full,
-    /// The reader has the number of exports that one reader may have.
-    ReaderFull(usize),
-    /// The viewer has ended its exports.
-    Closed,
 }
 
 /// Why an open export ends.
@@ -93,6 +83,10 @@ impl Exports {
         let mut open = self.lock();
         if open.is_closed {
             return Err(NotOpened::Closed);
+        }
+        // A limit of 0 is not one for each reader.
+        if self.limit == 0 {
+            return Err(NotOpened::Full);
         }
         let permits = &mut open.permits;
         permits.retain(|permit| permit.strong_count() > 0);
@@ -199,8 +193,18 @@ impl Permit {
         }
     }
 
+    /// Returns whether the client has taken nothing for a minute, in which it could.
     fn is_idle(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.lock().used) >= IDLE
+        let state = self.lock();
+        let since = match &state.buffers.pending {
+            // The store is slow, and not the client.
+            Some(pending) if state.buffers.rest.is_empty() => match pending.ended() {
+                Some(ended) => state.used.max(ended),
+                None => return false,
+            },
+            _ => state.used,
+        };
+        now.saturating_duration_since(since) >= IDLE
     }
 }
 
@@ -215,9 +219,11 @@ impl fmt::Debug for Permit {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
     use std::task::Wake;
 
     use super::*;
+    use crate::pool::{Admission, Limits, Pool};
 
     /// Counts how often a task is woken.
     #[derive(Default)]
@@ -250,7 +256,55 @@ mod tests {
         assert_eq!(take(&first, later), Err(End::Idle));
         assert!(take(&second, later).is_ok() && take(&third, later).is_ok());
         assert!(exports.open("alice", later).is_err());
-        assert!(Exports::new(0, 0).open("alice", start).is_err());
+        let none = Exports::new(0, 0).open("alice", start);
+        assert_eq!(none.expect_err("no permit"), NotOpened::Full);
+    }
+
+    #[test]
+    fn an_export_whose_store_is_slow_is_not_idle() {
+        let pool = Pool::start(Limits {
+            threads: 1,
+            waiting: 1,
+            reader_threads: 1,
+            reader_waiting: 1,
+            timeout: Duration::MAX,
+        });
+        let pool = pool.expect("threads");
+        let exports = Exports::new(1, 1);
+        let start = Instant::now();
+        let permit = exports.open("alice", start).expect("a permit");
+        let (release, released) = mpsc::channel::<()>();
+        let pending = pool.run(Admission::Continued, "alice", "export", move |_| {
+            released.recv().expect("the test releases");
+            Ok(Chunk {
+                bytes: Bytes::from_static(b"row"),
+                next: None,
+            })
+        });
+        let added = permit.take(start, Waker::noop().clone(), |buffers| {
+            buffers.pending = Some(pending);
+        });
+        assert_eq!(added, Ok(()));
+        let refused = exports
+            .open("bob", start + 2 * IDLE)
+            .expect_err("no permit");
+        assert_eq!(refused, NotOpened::Full);
+        release.send(()).expect("the job listens");
+        let ended = || {
+            let state = permit.lock();
+            let pending = state.buffers.pending.as_ref().expect("a job");
+            pending.ended()
+        };
+        let ended = loop {
+            if let Some(ended) = ended() {
+                break ended;
+            }
+            std::thread::yield_now();
+        };
+        // The client has a minute from the result on.
+        assert!(exports.open("bob", ended + IDLE / 2).is_err());
+        assert!(exports.open("bob", ended + IDLE).is_ok());
+        assert_eq!(take(&permit, ended + IDLE), Err(End::Idle));
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //!
 //! # Views are recorded
 //! An entry of action `access` with the reader, the page and the query is in the store before the
-//! page is read. A page that cannot be recorded is not shown. [`ViewerBuilder::unrecorded`] disables
+//! page is read. Views of the help, which is the same for every trail, are not recorded. A page that cannot be recorded is not shown. [`ViewerBuilder::unrecorded`] disables
 //! this, and the head of every page states which of the two it is.
 //!
 //! # Blocking stores
@@ -56,19 +56,25 @@ mod access;
 mod assets;
 mod body;
 mod builder;
+mod checks;
 mod conceal;
 mod csv;
 mod error;
 mod exports;
+mod failure;
 mod html;
 mod live;
+mod mount;
+mod not_opened;
 mod object_history;
 mod pages;
+mod panics;
 mod pool;
 mod reader;
 mod record;
 mod request;
 mod response;
+mod route;
 mod terms;
 mod texts;
 mod timeline;

@@ -241,13 +241,16 @@ impl ObjectHistory {
         let model = &self.object().model;
         let mut missing = Vec::new();
         let mut seen = BTreeSet::new();
-        for part in at.missing {
-            let Some(reason) = self.reason(part.reason) else {
+        let parts = at.missing.into_iter().map(|part| (part.path, part.reason));
+        let inside = self.concealer.iter();
+        let inside = inside.flat_map(|concealer| concealer.redacted_inside(model, &at.state));
+        for (path, reason) in parts.chain(inside) {
+            let Some(reason) = self.reason(reason) else {
                 continue;
             };
             let path = match &self.concealer {
-                Some(concealer) => concealer.field(model, &part.path),
-                None => part.path,
+                Some(concealer) => concealer.field(model, &path),
+                None => path,
             };
             let part = (path.to_string(), reason);
             if seen.insert(part.clone()) {

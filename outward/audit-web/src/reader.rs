@@ -1,10 +1,12 @@
 //! The only access of the pages to the trail: inside the reader's scope.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use audit_core::backend::approximate_bytes;
 use audit_core::{
-    AuditLog, Cancellation, Cursor, LogEntry, ObjectRef, Query, Store, StoreError, TrailStore,
+    Action, AuditLog, Cancellation, Cursor, LogEntry, ObjectRef, Outcome, ParseQueryError, Path,
+    Query, Redaction, Store, TrailStore,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -13,7 +15,7 @@ use crate::access::Grant;
 use crate::conceal::Concealer;
 use crate::error::Failure;
 use crate::object_history::ObjectHistory;
-use crate::terms::Terms;
+use crate::terms::{Terms, parse_search};
 
 /// The longest query, in bytes, and the highest number of its conditions.
 pub(crate) const MAX_QUERY: usize = 2_000;
@@ -83,13 +85,26 @@ impl<'c> Reader<'c> {
 
     /// Parses the query of the parameter `q`, which the reader wrote.
     pub(crate) fn parse(&self, text: &str) -> Result<Query, Failure> {
+        self.parse_as(text, Query::parse)
+    }
+
+    /// Parses the query of a search, whose default order is the newest first.
+    pub(crate) fn parse_search(&self, text: &str) -> Result<Query, Failure> {
+        self.parse_as(text, parse_search)
+    }
+
+    fn parse_as(
+        &self,
+        text: &str,
+        parse: impl FnOnce(&str) -> Result<Query, ParseQueryError>,
+    ) -> Result<Query, Failure> {
         if text.len() > MAX_QUERY {
             return Err(Failure::Parameter {
                 name: "q".into(),
                 message: "is longer than 2,000 bytes".to_owned(),
             });
         }
-        let query = Query::parse(text).map_err(|error| Failure::query(text, &error))?;
+        let query = parse(text).map_err(|error| Failure::query(text, &error))?;
         if query.terms().len() > MAX_CONDITIONS {
             return Err(Failure::Parameter {
                 name: "q".into(),
@@ -278,11 +293,16 @@ impl<'c> Reader<'c> {
         if let Some(end) = end {
             query = query.until(end);
         }
-        let mut entries = Vec::new();
-        let next = self.read_clear(&query, HISTORY, |entry| {
-            entries.push(entry);
-            Ok(true)
-        })?;
+        let (entries, next) = if let Some(concealer) = &self.concealer {
+            self.concealed_entries(object, &query, concealer)?
+        } else {
+            let mut entries = Vec::new();
+            let next = self.read_clear(&query, HISTORY, |entry| {
+                entries.push(entry);
+                Ok(true)
+            })?;
+            (entries, next)
+        };
         if entries.is_empty() && until.is_none() {
             return Err(Failure::NotFound("object"));
         }
@@ -293,6 +313,37 @@ impl<'c> Reader<'c> {
             self.grant.is_unrestricted(),
             self.concealer.clone(),
         ))
+    }
+
+    /// Returns the entries of a history without their values, whose sizes decide nothing, and the
+    /// cursor to continue from if there are more.
+    fn concealed_entries(
+        &self,
+        object: &ObjectRef,
+        newest_first: &Query,
+        concealer: &Concealer,
+    ) -> Result<(Vec<LogEntry>, Option<Cursor>), Failure> {
+        let unbounded = Bound {
+            bytes: usize::MAX,
+            ..HISTORY
+        };
+        let mut entries = Vec::new();
+        let mut partly = Vec::new();
+        let mut bytes = 0;
+        let next = self.read_clear(newest_first, unbounded, |entry| {
+            // Upcasters of the application convert values, so they run before these are removed.
+            let upgraded = self.log.history_from(object.clone(), vec![entry])?;
+            for entry in upgraded.entries() {
+                let mut entry = entry.clone();
+                partly.push(concealer.entry_of_history(&mut entry));
+                bytes += approximate_bytes(&entry);
+                entries.push(entry);
+            }
+            Ok(bytes < HISTORY.bytes)
+        })?;
+        entries.reverse();
+        keep_redactions(&mut entries, partly.iter().rev());
+        Ok((entries, next))
     }
 
     /// Returns the history of an object if it consists of all entries inside the scope.
@@ -306,15 +357,33 @@ impl<'c> Reader<'c> {
         }
         Ok(history)
     }
+}
 
-    /// Reads all of the store and returns its state. For readers who may see every entry.
-    pub(crate) fn health(&self) -> Result<audit_core::health::Health, StoreError> {
-        match self.store.as_trail() {
-            Some(trail) => trail.health(&[]),
-            None => Err(StoreError::Unsupported {
-                operation: "be checked",
-            }),
+/// Repeats the redaction of a part of a field in later changes of the field's other parts, of which
+/// the history would take one without a redaction for a value in clear. The entries are the oldest
+/// first, with the fields of which they changed a part.
+fn keep_redactions<'p>(entries: &mut [LogEntry], partly: impl Iterator<Item = &'p BTreeSet<Path>>) {
+    let mut kept: HashMap<Path, Redaction> = HashMap::new();
+    for (entry, partly) in entries.iter_mut().zip(partly) {
+        let holds_full_state = matches!(entry.action, Action::Create | Action::Delete);
+        if entry.outcome != Outcome::Success {
+            continue;
         }
+        if holds_full_state || entry.snapshot.is_some() {
+            kept.clear();
+        }
+        let changes = std::mem::take(&mut entry.changes);
+        let changes = changes.iter().cloned().map(|mut change| {
+            if partly.contains(&change.path) {
+                change.redaction = change.redaction.or(kept.get(&change.path).copied());
+            }
+            match change.redaction {
+                Some(redaction) => kept.insert(change.path.clone(), redaction),
+                None => kept.remove(&change.path),
+            };
+            change
+        });
+        entry.changes = changes.collect();
     }
 }
 

@@ -11,6 +11,9 @@ use crate::texts::{self, Language, Selected};
 /// The longest query string of a URL, in bytes.
 pub(crate) const MAX_QUERY_STRING: usize = 8 * 1024;
 
+/// The end of the path of a page as JSON.
+const JSON_SUFFIX: &str = ".json";
+
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A page of the viewer.
@@ -111,7 +114,7 @@ impl PageRequest {
         query: Option<&str>,
         headers: &HeaderMap,
     ) -> Result<Option<Self>, Failure> {
-        let (name, format) = match path.strip_suffix(".json") {
+        let (name, format) = match path.strip_suffix(JSON_SUFFIX) {
             Some(name) => (name, Format::Json),
             None => (path, accepted_format(headers)),
         };
@@ -163,8 +166,17 @@ pub(crate) fn language(parts: &Parts) -> Selected {
     Selected::of(param.as_ref().map(|(_, value)| &**value), &parts.headers)
 }
 
+/// Returns the format of a request: that of the path, else that of the headers.
+pub(crate) fn format(parts: &Parts) -> Format {
+    if parts.uri.path().ends_with(JSON_SUFFIX) {
+        Format::Json
+    } else {
+        accepted_format(&parts.headers)
+    }
+}
+
 /// Returns JSON if the client accepts it and not HTML.
-pub(crate) fn accepted_format(headers: &HeaderMap) -> Format {
+fn accepted_format(headers: &HeaderMap) -> Format {
     let accepts = |kind: &str| {
         let mut values = headers.get_all(ACCEPT).iter();
         values.any(|value| value.to_str().is_ok_and(|value| value.contains(kind)))

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
-use audit_core::Query;
+use audit_core::backend::limit;
+use audit_core::{ParseQueryError, Query};
 
 use crate::conceal::Concealer;
 use crate::html::href;
 use crate::reader::{MAX_CONDITIONS, MAX_QUERY};
 use crate::request::Route;
 
+const OLDEST_FIRST: &str = "order:oldest";
+
 /// The conditions of a query of a reader, each as text.
 #[derive(Clone, Default)]
 pub(crate) struct Terms {
-    terms: Vec<String>,
+    conditions: Vec<String>,
+    /// The order, the number of entries and the position of a search, as text.
+    options: Vec<String>,
     /// Present if values are hidden from the reader.
     concealer: Option<Arc<Concealer>>,
 }
@@ -21,9 +26,35 @@ impl Terms {
     /// Returns the terms of a query of a reader from whom values are hidden if there is a concealer.
     pub(crate) fn of(query: &Query, concealer: Option<Arc<Concealer>>) -> Self {
         Self {
-            terms: query.terms(),
+            conditions: query.terms(),
+            options: Vec::new(),
             concealer,
         }
+    }
+
+    /// Adds the options of a search, which its links keep. The default order of a search is the
+    /// newest first.
+    pub(crate) fn with_options(mut self, search: &Query) -> Self {
+        let order = (!search.is_newest_first()).then(|| OLDEST_FIRST.to_owned());
+        let limit = limit(search).map(|limit| format!("limit:{limit}"));
+        let after = search.cursor().map(|cursor| format!("after:{cursor}"));
+        self.options = [order, limit, after].into_iter().flatten().collect();
+        self
+    }
+
+    /// Returns the terms of the search in the other order, from its beginning.
+    pub(crate) fn reversed(&self) -> Self {
+        let mut terms = self.clone();
+        terms.options.retain(|option| !option.starts_with("after:"));
+        match terms
+            .options
+            .iter()
+            .position(|option| option == OLDEST_FIRST)
+        {
+            Some(order) => drop(terms.options.remove(order)),
+            None => terms.options.insert(0, OLDEST_FIRST.to_owned()),
+        }
+        terms
     }
 
     pub(crate) fn hides_values(&self) -> bool {
@@ -31,17 +62,21 @@ impl Terms {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.terms.iter().map(String::as_str)
+        self.conditions.iter().map(String::as_str)
     }
 
     /// Returns the text of the query.
     pub(crate) fn text(&self) -> String {
-        self.terms.join(" ")
+        let all: Vec<&str> = self
+            .iter()
+            .chain(self.options.iter().map(String::as_str))
+            .collect();
+        all.join(" ")
     }
 
-    /// Returns whether the search for some text of these terms is one that the reader may ask for.
-    pub(crate) fn permits(&self, text: &str) -> bool {
-        if text.len() > MAX_QUERY || self.terms.len() > MAX_CONDITIONS {
+    /// Returns whether the search for the text of these terms is one that the reader may ask for.
+    fn permits(&self, text: &str) -> bool {
+        if text.len() > MAX_QUERY || self.conditions.len() > MAX_CONDITIONS {
             return false;
         }
         let Some(concealer) = &self.concealer else {
@@ -64,11 +99,13 @@ impl Terms {
         let mut terms = self.clone();
         for term in added.terms() {
             match key(&term) {
-                Some(key) if is_repeatable(key) => terms.terms.retain(|other| *other != term),
-                Some(replaced) => terms.terms.retain(|other| key(other) != Some(replaced)),
+                Some(key) if is_repeatable(key) => terms.conditions.retain(|other| *other != term),
+                Some(replaced) => terms
+                    .conditions
+                    .retain(|other| key(other) != Some(replaced)),
                 None => {}
             }
-            terms.terms.push(term);
+            terms.conditions.push(term);
         }
         terms
     }
@@ -78,24 +115,34 @@ impl Terms {
         self.retained(|other| other != term)
     }
 
-    /// Returns the terms whose key is not one of some keys, such as groups.
-    pub(crate) fn without_keys(&self, keys: &[&str]) -> Self {
-        self.retained(|term| key(term).is_none_or(|key| !keys.contains(&key)))
-    }
-
     fn retained(&self, condition: impl Fn(&str) -> bool) -> Self {
         let mut terms = self.clone();
-        terms.terms.retain(|term| condition(term));
+        terms.conditions.retain(|term| condition(term));
         terms
     }
 }
 
-/// Returns the key of a term; `None` for alternatives and negations.
+/// Parses the query of a search, whose default order is the newest first.
+pub(crate) fn parse_search(text: &str) -> Result<Query, ParseQueryError> {
+    let query = Query::parse(text)?;
+    // The default order of the language is the oldest first. Two orders that differ are an error.
+    let is_oldest_first = Query::parse(&format!("order:newest {text}")).is_err();
+    Ok(if is_oldest_first {
+        query
+    } else {
+        query.newest_first()
+    })
+}
+
+/// Returns the key of a term, with the sign if it is `level:<`, which a query can have besides the
+/// other `level:`; `None` for alternatives and negations.
 fn key(term: &str) -> Option<&str> {
     if term.starts_with(['(', '"']) || term.starts_with("NOT ") {
         return None;
     }
-    term.split_once(':').map(|(key, _)| key)
+    let (key, value) = term.split_once(':')?;
+    let is_below = key == "level" && value.starts_with('<');
+    Some(if is_below { "level:<" } else { key })
 }
 
 fn is_repeatable(key: &str) -> bool {
@@ -120,8 +167,31 @@ mod tests {
         let query = terms("model:User actor:alice (a OR b)");
         let bob = query.with(&Query::new().actor("bob"));
         assert_eq!(bob.text(), "model:User (text:a OR text:b) actor:bob");
+        let levels = terms("level:<error level:>=info");
+        let higher = levels.with(&Query::new().level_at_least("warning".parse().expect("a level")));
+        assert_eq!(higher.text(), "level:<error level:>=warning");
         let both = terms("changed:email").with(&Query::new().changed("phone"));
         assert_eq!(both.text(), "changed:email changed:phone");
+    }
+
+    #[test]
+    fn links_keep_the_options_of_a_search() {
+        for (text, expected) in [
+            ("limit:5 actor:alice", "actor:alice limit:5"),
+            ("order:oldest a", "text:a order:oldest"),
+            ("order:newest a OR b", "(text:a OR text:b)"),
+        ] {
+            let search = parse_search(text).expect("a query");
+            let terms = Terms::of(&search, None).with_options(&search);
+            assert_eq!(terms.text(), expected);
+            assert_eq!(terms.reversed().reversed().text(), expected);
+            assert_eq!(terms.iter().count(), 1);
+        }
+        let search = parse_search("limit:5 actor:alice").expect("a query");
+        let terms = Terms::of(&search, None).with_options(&search);
+        let bob = terms.with(&Query::new().actor("bob"));
+        assert_eq!(bob.text(), "actor:bob limit:5");
+        assert_eq!(bob.reversed().text(), "actor:bob order:oldest limit:5");
     }
 
     #[test]

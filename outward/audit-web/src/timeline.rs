@@ -7,17 +7,20 @@ use std::fmt;
 use audit_core::{Cancellation, ObjectRef, StoreError};
 use http::request::Parts;
 use maud::{Markup, html};
+use serde_json::Map;
 
 use crate::access::Grant;
 use crate::error::Failure;
 use crate::html::{Labels, Shown, entry_table, object_href};
 use crate::pool::{Admission, JobError};
 use crate::reader::{Bound, Reader, of_object};
-use crate::record::access_entry;
+use crate::record;
 use crate::request::Route;
 use crate::texts::{Selected, t};
 use crate::viewer::{Inner, Viewer};
 
+/// The name of a timeline in records and in the log.
+const TIMELINE: &str = "object_timeline";
 /// The entries of a timeline.
 const ENTRIES: Bound = Bound {
     first: 50,
@@ -174,7 +177,7 @@ impl Viewer {
             let work = move |cancellation: &Cancellation| {
                 selected.make(|| shared.timeline(grant, &object, cancellation))
             };
-            inner.pool.run(Admission::Limited, &reader, work)
+            inner.pool.run(Admission::Limited, &reader, TIMELINE, work)
         });
         async move {
             let markup = markup.ok_or(TimelineError::Denied)?.await??;
@@ -191,14 +194,9 @@ impl Inner {
         cancellation: &Cancellation,
     ) -> Result<Markup, TimelineError> {
         if self.is_recorded {
-            let mut entry = access_entry("web object_timeline");
-            entry.actor = Some(grant.reader.clone());
-            let parameters = serde_json::json!({"model": object.model, "key": object.object_pk});
-            entry
-                .additional_data
-                .insert("parameters".to_owned(), parameters);
-            let appended = self.log.store().append(&[entry]);
-            appended.map_err(|source| TimelineError::Unrecorded { source })?;
+            let parameters = [("model", &*object.model), ("key", &*object.object_pk)];
+            let recorded = record::view(&self.log, &grant, TIMELINE, parameters, Map::new());
+            recorded.map_err(|source| TimelineError::Unrecorded { source })?;
         }
         let reader = Reader::new(self.log.clone(), grant, cancellation);
         let query = of_object(object);

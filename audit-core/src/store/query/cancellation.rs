@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Query;
 
-/// Cancels queries from another thread, such as when a request has timed out. A clone is the same one.
+/// Cancels queries from another thread, such as when a request has timed out. Clones share one flag.
 ///
 /// Each store ends a query that was cancelled before the call with
 /// [`StoreError::Cancelled`](crate::StoreError::Cancelled). The stores of this workspace end a running one, too:
@@ -29,7 +29,7 @@ use super::Query;
 pub struct Cancellation(Arc<AtomicBool>);
 
 impl Cancellation {
-    /// Creates one that is not cancelled.
+    /// Creates a `Cancellation` that is not cancelled.
     pub fn new() -> Self {
         Self::default()
     }
@@ -53,7 +53,7 @@ impl Query {
         self
     }
 
-    /// Returns what cancels the query, for stores, which look at it while they run the query.
+    /// Returns the cancellation, which stores poll while the query runs.
     pub fn cancellation(&self) -> Option<&Cancellation> {
         self.cancellation.as_ref()
     }

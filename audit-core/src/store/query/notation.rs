@@ -6,7 +6,7 @@
 use super::terms::{KEYS, ParseQueryError};
 use super::tokenizer::Term;
 
-/// The comparison signs of other languages; a longer one before those that it begins with.
+/// The comparison signs of other languages; longer signs first, since `>=` begins with `>`.
 const SIGNS: [&str; 8] = ["==", "!=", "<>", ">=", "<=", "=", ">", "<"];
 
 /// Names for conditions in other languages, with the key of this one.
@@ -87,13 +87,33 @@ fn compares(key: &str, sign: &str) -> bool {
 }
 
 fn error(key: &str, sign: &str, shown: &str, column: usize) -> ParseQueryError {
-    let condition = match (key, sign) {
-        (_, "!=" | "<>") => format!("NOT {key}:"),
-        ("level", ">" | ">=") => "level:>=".to_owned(),
-        ("level", "<" | "<=") => "level:<".to_owned(),
-        _ => format!("{key}:"),
+    let hint = |condition: &str, value: &str, difference: &str| {
+        format!(
+            "write `{condition}` directly before {value}{difference}, or use double quotes to search for the text"
+        )
     };
-    ParseQueryError::at(column, format!("`{shown}` is not a condition")).hint(format!(
-        "write `{condition}` directly before the value, or use double quotes to search for the text"
-    ))
+    let equal = |condition: &str| hint(condition, "the value", "");
+    let other = |condition: &str, difference: &str| hint(condition, "the value", difference);
+    let next_level = |condition: &str| hint(condition, "the next higher level", "");
+    let hint = match (key, sign) {
+        ("level", ">=") => equal("level:>="),
+        ("level", "<") => equal("level:<"),
+        ("level", ">") => next_level("level:>="),
+        ("level", "<=") => next_level("level:<"),
+        ("level", "=" | "==") => other("level:", ", which also finds higher levels"),
+        ("level", _) => other("NOT level:", ", which finds lower levels alone"),
+        ("since" | "until", ">=") => equal("since:"),
+        ("since" | "until", "<") => equal("until:"),
+        ("since" | "until", ">") => other("since:", ", which includes the time itself"),
+        ("since" | "until", "<=") => other("until:", ", which excludes the time itself"),
+        ("limit", "<=") => equal("limit:"),
+        ("limit", "<") => other("limit:", ", which includes the number itself"),
+        (_, "=" | "==") => equal(&format!("{key}:")),
+        ("order" | "limit" | "after", "!=" | "<>") => {
+            other(&format!("{key}:"), ", which cannot be negated")
+        }
+        (_, "!=" | "<>") => equal(&format!("NOT {key}:")),
+        _ => other(&format!("{key}:"), ", which compares for equality alone"),
+    };
+    ParseQueryError::at(column, format!("`{shown}` is not a condition")).hint(hint)
 }

@@ -50,8 +50,17 @@
   };
   const show = () => {
     find('time[data-show]').forEach((node) => {
-      node.dataset.utc ??= node.textContent;
-      node.textContent = isLocal ? formats[node.dataset.show].format(new Date(node.dateTime)) : node.dataset.utc;
+      const { dataset, dateTime } = node;
+      dataset.utc ??= node.textContent;
+      node.textContent = dataset.utc;
+      if (!isLocal) return;
+      const time = new Date(dateTime);
+      const utc = document.createElement('small');
+      const day = dateTime.slice(0, 10);
+      // The heading has the day of the zone.
+      const isOtherDay = dataset.show === 'time' && time.toLocaleDateString('sv') !== day;
+      utc.textContent = `${isOtherDay ? `${day} ` : ''}${dataset.utc.replace(' UTC', '')} UTC`;
+      node.replaceChildren(formats[dataset.show].format(time), ' ', utc);
     });
     zones.forEach(({ node, utc }) => { node.textContent = isLocal ? zone : utc; });
     headings();
@@ -88,7 +97,7 @@
     if (!hasKeys || isField || event.ctrlKey || event.metaKey || event.altKey) return;
     const act = {
       '/': () => document.getElementById('q')?.focus(),
-      '?': () => { location.href = 'help'; },
+      '?': () => document.querySelector('header a[href^=help]')?.click(),
       j: () => go(1),
       k: () => go(-1),
       o: () => current?.querySelector('.when a')?.click(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::label::Labels;
 use super::link::search;
 use super::text::{safe, safe_block, short};
-use super::value::{Space, brief, full};
+use super::value::{Space, brief, full, is_linkable};
 use crate::terms::Terms;
 use crate::texts::t;
 
@@ -18,7 +18,8 @@ const PATH: usize = 120;
 /// The number of items of a reordered list.
 const MOVES: usize = 50;
 
-/// Shows the first changes of an entry. Each path leads to the search for changes of it.
+/// Shows the first changes of an entry. Each path leads to the search for changes of it, and each short
+/// value to the search for changes from it or to it.
 pub(crate) fn inline_changes(
     entry: &LogEntry,
     labels: &Labels,
@@ -40,7 +41,7 @@ pub(crate) fn inline_changes(
                         a.path href=[by_path(terms, model, change)] {
                             (name(entry, change, labels))
                         }
-                        " " (sides(entry, change))
+                        " " (sides(entry, change, terms))
                     }
                 }
                 @if more > 0 {
@@ -67,6 +68,35 @@ fn by_path(terms: &Terms, model: &str, change: &Change) -> Option<String> {
     )
 }
 
+/// A side of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Old,
+    New,
+}
+
+/// Returns the link to the changes from a value, or to it; `None` if the value is not short, if it is not
+/// the real one, or if the reader may not ask for it.
+fn by_value(terms: &Terms, change: &Change, value: &Value, side: Side) -> Option<String> {
+    let path = change.path.as_str();
+    let is_hidden = terms.hides_values() || change.redaction.is_some();
+    if is_hidden || path.len() > 1_000 || !is_linkable(value) {
+        return None;
+    }
+    let query = match side {
+        Side::Old => Query::new().changed_from(path, value.clone()),
+        Side::New => Query::new().changed_to(path, value.clone()),
+    };
+    search(terms, &query)
+}
+
+fn linked(shown: Markup, link: Option<&str>) -> Markup {
+    match link {
+        Some(link) => html! { a.value href=(link) { (shown) } },
+        None => shown,
+    }
+}
+
 /// Shows the path of a change, by its label if it has one.
 fn name(entry: &LogEntry, change: &Change, labels: &Labels) -> Markup {
     match labels.label(&entry.model, &change.path) {
@@ -76,19 +106,31 @@ fn name(entry: &LogEntry, change: &Change, labels: &Labels) -> Markup {
 }
 
 /// Shows the values before and after a change on one line.
-fn sides(entry: &LogEntry, change: &Change) -> Markup {
+fn sides(entry: &LogEntry, change: &Change, terms: &Terms) -> Markup {
+    let old = |value| {
+        linked(
+            brief(value),
+            by_value(terms, change, value, Side::Old).as_deref(),
+        )
+    };
+    let new = |value| {
+        linked(
+            brief(value),
+            by_value(terms, change, value, Side::New).as_deref(),
+        )
+    };
     html! {
         @match (&change.old, &change.new) {
-            (Some(old), Some(new)) => {
-                span.vh { (t("was")) " " } del { (brief(old)) }
+            (Some(before), Some(after)) => {
+                span.vh { (t("was")) " " } del { (old(before)) }
                 span.arrow aria-hidden="true" { " → " } span.vh { " " (t("is now")) " " }
-                ins { (brief(new)) }
+                ins { (new(after)) }
             }
             // Every value of a creation is new, so that a mark on each says nothing.
-            (None, Some(new)) if entry.action == Action::Create => span.set { (brief(new)) },
-            (None, Some(new)) => { span.word { (t("added")) } " " ins { (brief(new)) } }
-            (Some(old), None) if entry.action == Action::Delete => span.set { (brief(old)) },
-            (Some(old), None) => { span.word { (t("removed")) } " " del { (brief(old)) } }
+            (None, Some(after)) if entry.action == Action::Create => span.set { (new(after)) },
+            (None, Some(after)) => { span.word { (t("added")) } " " ins { (new(after)) } }
+            (Some(before), None) if entry.action == Action::Delete => span.set { (old(before)) },
+            (Some(before), None) => { span.word { (t("removed")) } " " del { (old(before)) } }
             (None, None) => (moves(change)),
         }
         (redaction(change))
@@ -112,9 +154,19 @@ fn moves(change: &Change) -> Markup {
     }
 }
 
+/// The changes that a table shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// Those of an entry, which a search for their values finds.
+    Entry,
+    /// The differences of two versions.
+    Versions,
+}
+
 /// Shows changes as the rows of a table with the columns field, before and after. `terms` are those of an empty
 /// query of the reader.
 pub(crate) fn change_rows<'c>(
+    of: Of,
     model: &str,
     changes: impl ExactSizeIterator<Item = &'c Change>,
     labels: &Labels,
@@ -139,8 +191,12 @@ pub(crate) fn change_rows<'c>(
                     td colspan="2" { (moves(change)) (move_list(change)) }
                 } @else {
                     @let (old, new) = compared(change, space);
-                    td.before { (old) }
-                    td.after { (new) }
+                    @let link = |value: &Option<Value>, side| match of {
+                        Of::Entry => by_value(terms, change, value.as_ref()?, side),
+                        Of::Versions => None,
+                    };
+                    td.before { (linked(old, link(&change.old, Side::Old).as_deref())) }
+                    td.after { (linked(new, link(&change.new, Side::New).as_deref())) }
                 }
             }
         }

@@ -77,8 +77,8 @@ fn row(entry: &LogEntry, shown: &Shown<'_>) -> Markup {
             td.who { (actor(entry, shown.terms)) }
             td.what {
                 (action(entry, shown.terms))
-                @if shown.object { " " (object(entry)) }
-                (outcome(entry))
+                @if shown.object { " " (object(entry, shown.terms)) }
+                (outcome(entry, shown.terms))
             }
             td.how {
                 (inline_changes(entry, shown.labels, shown.terms, &link))
@@ -131,33 +131,44 @@ pub(crate) fn action(entry: &LogEntry, terms: &Terms) -> Markup {
     }
 }
 
-/// Shows the object as a link to its history.
-pub(crate) fn object(entry: &LogEntry) -> Markup {
+/// Shows the model as a link to the search for it, and the object as a link to its history.
+pub(crate) fn object(entry: &LogEntry, terms: &Terms) -> Markup {
     let text = match entry.object_repr.as_str() {
         "" => entry.object_pk.as_str(),
         repr => repr,
     };
-    let name = html! {
-        @if !entry.model.is_empty() { span.model { (short(&entry.model, 60)) } " " }
-        span.object { (short(text, 80)) }
-    };
-    if entry.object_pk.is_empty() {
-        return html! { span { (name) } };
-    }
+    let name = html! { span.object { (short(text, 80)) } };
     let own = [("model", &*entry.model), ("key", &*entry.object_pk)];
-    html! { a.objectlink href=[short_href("object", &own)] title=(t("History of this object")) { (name) } }
+    html! {
+        @if !entry.model.is_empty() {
+            a.model href=[search(terms, &Query::new().model_name(&entry.model))] title=(t("Entries of this model")) { (short(&entry.model, 60)) } " "
+        }
+        @if entry.object_pk.is_empty() { span { (name) } }
+        @else { a.objectlink href=[short_href("object", &own)] title=(t("History of this object")) { (name) } }
+    }
 }
 
-/// Shows an outcome other than success, and a level above info.
-pub(crate) fn outcome(entry: &LogEntry) -> Markup {
+/// Shows an outcome other than success, and a level above info, as links to the searches for them.
+pub(crate) fn outcome(entry: &LogEntry, terms: &Terms) -> Markup {
+    let name = match entry.outcome {
+        Outcome::Failure => "failed",
+        other => other.as_str(),
+    };
     html! {
-        @match entry.outcome {
-            Outcome::Success => {}
-            Outcome::Failure => { " " strong.tag.bad { (t("failed")) } }
-            other => { " " strong.tag.bad { (t(other.as_str())) } }
-        }
-        @if entry.level >= Level::Error && entry.outcome == Outcome::Success {
-            " " strong.tag.bad { (entry.level.as_str().to_lowercase()) }
+        @if entry.outcome != Outcome::Success {
+            " " a.tag.bad href=[by_outcome(terms, entry)] title=(t("Entries with this outcome")) { (t(name)) }
+        } @else if entry.level >= Level::Error {
+            " " a.tag.bad href=[by_level(terms, entry)] title=(t("Entries of this level or a higher one")) { (entry.level.as_str().to_lowercase()) }
         }
     }
+}
+
+/// Returns the link to the entries with the outcome of an entry.
+pub(crate) fn by_outcome(terms: &Terms, entry: &LogEntry) -> Option<String> {
+    search(terms, &Query::new().outcome(entry.outcome))
+}
+
+/// Returns the link to the entries with at least the level of an entry.
+pub(crate) fn by_level(terms: &Terms, entry: &LogEntry) -> Option<String> {
+    search(terms, &Query::new().level_at_least(entry.level))
 }

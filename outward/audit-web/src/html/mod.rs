@@ -9,8 +9,10 @@ mod text;
 mod time;
 mod value;
 
-pub(crate) use self::change::{change_rows, inline_changes, more_rows};
-pub(crate) use self::entries::{Shown, action, actor, entry_table, live_rows, object, outcome};
+pub(crate) use self::change::{Of, change_rows, inline_changes, more_rows};
+pub(crate) use self::entries::{
+    Shown, action, actor, by_level, by_outcome, entry_table, live_rows, object, outcome,
+};
 pub(crate) use self::label::Labels;
 pub(crate) use self::layout::{Frame, error, page};
 pub(crate) use self::link::{href, language_field, object_href, search, short_href};

@@ -102,6 +102,15 @@ fn scalar(value: &Value) -> Option<Markup> {
     }
 }
 
+/// Returns whether a value is shown completely on one line, so that a link can have it.
+pub(super) fn is_linkable(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.len() <= BRIEF && !text.chars().any(char::is_control),
+        Value::Array(_) | Value::Object(_) => false,
+        _ => true,
+    }
+}
+
 /// Returns whether a value is a word, a number or the like.
 fn is_short(value: &Value) -> bool {
     match value {

@@ -20,6 +20,8 @@ use audit_core::{AuditLog, LogEntry, Position, Store};
 use self::stream::{End, Stream};
 pub(crate) use self::stream::{Opening, Receiver};
 use crate::html::Labels;
+use crate::not_opened::NotOpened;
+use crate::panics;
 use crate::viewer::Viewer;
 
 /// The highest number of entries that are read from the store at once, and their size in bytes as far
@@ -69,17 +71,6 @@ impl Default for LiveLimits {
             lifetime: Duration::from_secs(15 * 60),
         }
     }
-}
-
-/// Why a stream is not opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotOpened {
-    /// The permitted number of streams is open.
-    Full,
-    /// The reader has the number of streams that one reader may have.
-    ReaderFull(usize),
-    /// The viewer has ended its streams.
-    Closed,
 }
 
 struct Shared {
@@ -209,9 +200,10 @@ impl Shared {
             let streams = state.streams.clone();
             drop(state);
             let round = AssertUnwindSafe(|| self.advance_all(&streams, &*store, &mut limit));
-            let is_behind = catch_unwind(round).unwrap_or_else(|_panic| {
+            let is_behind = catch_unwind(round).unwrap_or_else(|panic| {
                 // The store, or an entry that cannot be shown: later streams are not affected.
-                log::error!(target: "auditlog::web", "the live streams end because their thread panicked");
+                let message = panics::message(&*panic);
+                log::error!(target: "auditlog::web", "the live streams end because their thread panicked: {message}");
                 for stream in &streams {
                     stream.end(End::Failed);
                 }

@@ -87,8 +87,7 @@ fn more_streams_than_permitted_are_not_opened() {
 
 #[test]
 fn a_stream_whose_client_takes_nothing_ends_without_its_events() {
-    log::set_logger(&LINES).expect("the only logger");
-    log::set_max_level(log::LevelFilter::Info);
+    keep_lines();
     let limits = LiveLimits {
         patience: Duration::ZERO,
         ..LiveLimits::default()
@@ -124,6 +123,13 @@ impl log::Log for Lines {
     }
 
     fn flush(&self) {}
+}
+
+/// Keeps lines from now on.
+fn keep_lines() {
+    // Another test may have set the logger.
+    log::set_logger(&LINES).ok();
+    log::set_max_level(log::LevelFilter::Info);
 }
 
 #[test]
@@ -321,6 +327,7 @@ impl TrailStore for PanickingStore {
 
 #[test]
 fn a_panic_ends_the_streams_of_its_round_alone() {
+    keep_lines();
     let store = PanickingStore::default();
     let log = AuditLog::builder().store(store.clone()).build();
     let live = Live::start(log.clone(), LiveLimits::default()).expect("a thread");
@@ -332,6 +339,9 @@ fn a_panic_ends_the_streams_of_its_round_alone() {
     // The client connects again after an error.
     while next(&receiver).expect("a stream").is_ok() {}
     assert_eq!(next(&receiver), None);
+    let expected = "the live streams end because their thread panicked: as planned";
+    let lines = LINES.0.lock().expect("no panic").clone();
+    assert!(lines.iter().any(|found| found == expected), "{lines:?}");
     let receiver = live.open(opening("")).expect("a stream");
     append(&log, &["After"]);
     until(&receiver, "After");

@@ -5,9 +5,9 @@ use maud::html;
 use serde_json::json;
 
 use super::Content;
-use super::listing::Listing;
+use super::listing::{Listing, search_link};
 use crate::error::Failure;
-use crate::html::{Labels, Shown, entry_table, moment, short, timestamp};
+use crate::html::{Labels, Shown, moment, short, timestamp};
 use crate::reader::Reader;
 use crate::request::{PageRequest, Route};
 use crate::texts::t;
@@ -41,19 +41,13 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
         labels: &labels,
         object: true,
     };
-    let own = [("id", id)];
     let main = html! {
         div.head {
             p.kicker { (t("Actor")) " " code { (short(id, 200)) } }
             h1 { (short(name, 200)) }
         }
         p.lead { (t("Active from")) " " (moment(first.timestamp)) " " (t("to")) " " (moment(last.timestamp)) "." }
-        div.summary {
-            p { (listing.summary(Route::Actor, &own)) }
-            ul.tools { li { a href=[terms.link()] { (t("Search in these entries")) } } }
-        }
-        (entry_table(&listing.entries, &shown))
-        (listing.pager(Route::Actor, &own))
+        (listing.section(Route::Actor, &[("id", id)], &search_link(&terms), &shown))
     };
     Ok(Content::html(name, main))
 }

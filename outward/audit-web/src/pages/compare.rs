@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Content, object_fields, object_head, object_link, object_pages, object_param};
 use crate::error::Failure;
-use crate::html::{Labels, Space, actor, change_rows, moment};
+use crate::html::{Labels, Of, Space, actor, change_rows, moment};
 use crate::object_history::ObjectHistory;
 use crate::reader::Reader;
 use crate::request::{PageRequest, Route};
@@ -63,7 +63,7 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
                         th scope="col" { (side(&history, to)) }
                     }
                 }
-                tbody { (change_rows(&object.model, changes.iter(), &labels, &terms, &Space::new())) }
+                tbody { (change_rows(Of::Versions, &object.model, changes.iter(), &labels, &terms, &Space::new())) }
             }
         }
     };

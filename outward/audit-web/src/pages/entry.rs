@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::{Content, entry_json, object_link};
 use crate::error::Failure;
 use crate::html::{
-    Labels, Space, action, change_rows, cut, day, folded, full, grouped, href, moment, more_rows,
-    object, outcome, safe_block, search, short, short_href, timestamp,
+    Labels, Of, Space, action, by_level, by_outcome, change_rows, cut, day, folded, full, grouped,
+    href, moment, more_rows, object, outcome, safe_block, search, short, short_href, timestamp,
 };
 use crate::reader::Reader;
 use crate::request::{PageRequest, Route};
@@ -33,7 +33,7 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
     let main = html! {
         div.head {
             p.kicker { (day(entry.timestamp)) }
-            h1 { (action(&entry, &Terms::default())) " " (object(&entry)) (outcome(&entry)) }
+            h1 { (action(&entry, &Terms::default())) " " (object(&entry, &Terms::default())) (outcome(&entry, &Terms::default())) }
         }
         @if let Some(reason) = &entry.reason {
             @let (text, is_cut) = cut(reason, 4_000);
@@ -61,7 +61,7 @@ fn changes(entry: &LogEntry, labels: &Labels, terms: &Terms, space: &Space) -> M
             table.changes-table {
                 caption.vh { (t("The fields that changed, with the values before and after")) }
                 thead { tr { th scope="col" { (t("Field")) } th scope="col" { (t("Before")) } th scope="col" { (t("After")) } } }
-                tbody { (change_rows(&entry.model, entry.changes.iter(), labels, terms, space)) }
+                tbody { (change_rows(Of::Entry, &entry.model, entry.changes.iter(), labels, terms, space)) }
             }
         }
     }
@@ -147,7 +147,10 @@ fn facts(entry: &LogEntry, has_counterpart: bool) -> Markup {
                     a href=[link] { (short(&other.to_string(), 200)) }
                 }))
             }
-            (fact(t("Outcome"), &html! { (t(entry.outcome.as_str())) ", " (t("level")) " " (entry.level.as_str().to_lowercase()) }))
+            (fact(t("Outcome"), &html! {
+                a href=[by_outcome(&Terms::default(), entry)] { (t(entry.outcome.as_str())) } ", " (t("level")) " "
+                a href=[by_level(&Terms::default(), entry)] { (entry.level.as_str().to_lowercase()) }
+            }))
             @if let Some(id) = &entry.correlation_id {
                 (fact(t("Request or job"), &html! { a href=[correlation(id)] { code { (short(id, 200)) } } }))
             }

@@ -15,10 +15,11 @@ use crate::access::Grant;
 use crate::body::Body;
 use crate::csv;
 use crate::error::Failure;
-use crate::exports::{NotOpened, Permit};
+use crate::exports::Permit;
+use crate::not_opened::NotOpened;
 use crate::pool::{Admission, Job};
 use crate::reader::{Bound, FIRST, Reader};
-use crate::request::{PageRequest, shortened};
+use crate::request::{PageRequest, Route, shortened};
 use crate::response;
 use crate::viewer::Inner;
 
@@ -194,7 +195,10 @@ impl Export {
             chunk(&reader, &query, format, Some(after))
         };
         let reader = &self.grant.reader.id;
-        self.viewer.pool.run(Admission::Continued, reader, work)
+        let page = Route::Export.name();
+        self.viewer
+            .pool
+            .run(Admission::Continued, reader, page, work)
     }
 
     pub(crate) fn permit(&self) -> &Permit {

@@ -5,10 +5,10 @@ use maud::{Markup, html};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::listing::Listing;
+use super::listing::{Listing, search_link};
 use super::{Content, object_head, object_param};
 use crate::error::Failure;
-use crate::html::{Labels, Shown, entry_table, short};
+use crate::html::{Labels, Shown, short};
 use crate::reader::Reader;
 use crate::request::{PageRequest, Route};
 use crate::texts::t;
@@ -83,7 +83,7 @@ fn list(
     title: &str,
     head: &Markup,
 ) -> Result<Content, Failure> {
-    let terms = reader.terms(&query);
+    let terms = reader.terms(&query).with_options(&query);
     let listing = Listing::read(reader, request, query)?;
     if request.is_json() {
         let mut value = listing.json()?;
@@ -99,12 +99,7 @@ fn list(
     };
     let main = html! {
         (head)
-        div.summary {
-            p { (listing.summary(request.route, own)) }
-            ul.tools { li { a href=[terms.link()] { (t("Search in these entries")) } } }
-        }
-        @if !listing.entries.is_empty() { (entry_table(&listing.entries, &shown)) }
-        (listing.pager(request.route, own))
+        (listing.section(request.route, own, &search_link(&terms), &shown))
     };
     Ok(Content::html(title, main))
 }

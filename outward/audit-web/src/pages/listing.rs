@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::{JSON_BYTES, counted, entries_json};
 use crate::error::Failure;
-use crate::html::{grouped, href};
+use crate::html::{Shown, entry_table, grouped, href};
 use crate::reader::{Bound, Count, FIRST, Reader};
 use crate::request::{PageRequest, Route};
+use crate::terms::Terms;
 use crate::texts::t;
 
 /// The number of entries on a page, and the highest one that `limit:` sets.
@@ -107,8 +108,27 @@ impl Listing {
         }))
     }
 
+    /// Shows the entries between their number with some links, and the links to the other pages. `own`
+    /// are the parameters that select them.
+    pub(super) fn section(
+        &self,
+        route: Route,
+        own: &[(&str, &str)],
+        links: &Markup,
+        shown: &Shown<'_>,
+    ) -> Markup {
+        html! {
+            div.summary {
+                p { (self.summary(route, own)) }
+                (links)
+            }
+            @if !self.entries.is_empty() { (entry_table(&self.entries, shown)) }
+            (self.pager(route, own))
+        }
+    }
+
     /// Shows how many entries there are. `own` are the parameters that select them.
-    pub(super) fn summary(&self, route: Route, own: &[(&str, &str)]) -> Markup {
+    fn summary(&self, route: Route, own: &[(&str, &str)]) -> Markup {
         let order = if self.is_newest_first {
             t("newest first")
         } else {
@@ -128,7 +148,7 @@ impl Listing {
     }
 
     /// Shows the links to the pages before and after this one.
-    pub(super) fn pager(&self, route: Route, own: &[(&str, &str)]) -> Markup {
+    fn pager(&self, route: Route, own: &[(&str, &str)]) -> Markup {
         let (previous, next) = if self.is_newest_first {
             ("Newer", "Older")
         } else {
@@ -152,4 +172,9 @@ impl Listing {
             }
         }
     }
+}
+
+/// Returns the link to the search for the entries of a page.
+pub(super) fn search_link(terms: &Terms) -> Markup {
+    html! { ul.tools { li { a href=[terms.link()] { (t("Search in these entries")) } } } }
 }

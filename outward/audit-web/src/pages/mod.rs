@@ -2,6 +2,7 @@
 
 mod actor;
 mod blame;
+mod check;
 mod compare;
 mod entry;
 mod export;
@@ -43,9 +44,9 @@ pub(crate) enum Content {
 }
 
 impl Route {
-    /// Returns whether the page shows something of the trail, so that its view is recorded.
-    pub(crate) fn reads_the_trail(self) -> bool {
-        !matches!(self, Self::Help | Self::Schema)
+    /// Returns whether views of the page are recorded. The help is the same for every trail.
+    pub(crate) fn has_record(self) -> bool {
+        self != Self::Help
     }
 }
 

@@ -260,7 +260,7 @@ fn row(
             td.when { a href=(link) { (moment(entry.timestamp)) } }
             td.who { (actor(entry, terms)) }
             td.how {
-                (action(entry, terms)) (outcome(entry))
+                (action(entry, terms)) (outcome(entry, terms))
                 (inline_changes(entry, labels, terms, &link))
                 @if let Some(reason) = &entry.reason {
                     p.reason { span.vh { (t("Reason:")) " " } (short(reason, 240)) }

@@ -183,7 +183,7 @@ fn table(
                     @for (name, count) in rows.into_iter().take(ROWS) {
                         tr {
                             th scope="row" {
-                                @if name == LONG { (name) }
+                                @if name == LONG { (t(LONG)) }
                                 @else { a href=[search(terms, &query(name))] { (short(name, 60)) } }
                             }
                             td {

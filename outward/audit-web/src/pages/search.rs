@@ -1,16 +1,17 @@
 //! Search: a query, a form that writes it, and the entries that it finds.
 
-use audit_core::{Level, Query};
+use audit_core::{Level, ParseQueryError, Path, Query};
+use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
 use serde_json::json;
 
 use super::Content;
 use super::listing::Listing;
 use crate::error::Failure;
-use crate::html::{Labels, Shown, entry_table, href, language_field, safe, short};
+use crate::html::{Labels, Shown, href, language_field, safe, short};
 use crate::reader::Reader;
 use crate::request::{PageRequest, Route};
-use crate::terms::{Terms, quoted};
+use crate::terms::{Terms, parse_search, quoted};
 use crate::texts::t;
 
 /// The query of the first page: reads of the trail have a lower level.
@@ -23,14 +24,8 @@ const FIELDS: [&str; 10] = [
 
 pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content, Failure> {
     let text = request.params.value("q").unwrap_or(FIRST);
-    let query = reader.parse(text)?;
-    let is_oldest_first = is_oldest_first(text);
-    let query = if is_oldest_first {
-        query.oldest_first()
-    } else {
-        query.newest_first()
-    };
-    let terms = reader.terms(&query);
+    let query = reader.parse_search(text)?;
+    let terms = reader.terms(&query).with_options(&query);
     let listing = Listing::read(reader, request, query.clone())?;
     if request.is_json() {
         let mut value = listing.json()?;
@@ -49,17 +44,9 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
         h1.vh { (t("Search")) }
         (form(text))
         (filters(&query, &terms, &labels))
-        (chips(&terms, is_oldest_first))
-        div.summary {
-            p { (listing.summary(Route::Search, &own)) }
-            (tools(reader, &terms, text, is_oldest_first))
-        }
-        @if listing.entries.is_empty() {
-            (nothing(&terms))
-        } @else {
-            (entry_table(&listing.entries, &shown))
-        }
-        (listing.pager(Route::Search, &own))
+        (chips(&terms))
+        (listing.section(Route::Search, &own, &tools(reader, &query, &terms, text), &shown))
+        @if listing.entries.is_empty() { (nothing(&terms)) }
     };
     Ok(Content::html(t("Search"), main))
 }
@@ -70,33 +57,92 @@ pub(crate) fn redirect(request: &PageRequest) -> Option<String> {
     if request.route != Route::Search || request.params.get("fields").is_none() {
         return None;
     }
-    let rest = request.params.get("rest").map(str::to_owned);
     let fields = FIELDS.iter().filter_map(|key| {
         let value = request.params.get(key)?.trim();
-        (!value.is_empty()).then(|| format!("{key}:{}", quoted(value)))
+        (!value.is_empty()).then(|| condition(key, value))
     });
-    let text: Vec<String> = fields.chain(rest).collect();
-    let text = text.join(" ");
-    // Printed, the values need no more quotes than they have to.
-    let text = match Query::parse(&text) {
-        Ok(query) => with_order(&Terms::of(&query, None), is_oldest_first(&text)),
-        Err(_) => text,
-    };
+    let rest = request.params.value("rest").unwrap_or_default();
+    let text = with_fields(rest, fields.clone()).unwrap_or_else(|_| {
+        // The page of the search names the error.
+        let all: Vec<String> = fields.chain([rest.to_owned()]).collect();
+        all.join(" ")
+    });
     Some(href(Route::Search.name(), &[("q", &text)]))
 }
 
-/// Returns whether a query has `order:oldest`.
-fn is_oldest_first(text: &str) -> bool {
-    // A contradicting second `order:` is an error.
-    Query::parse(&format!("order:newest {text}")).is_err()
+/// Returns the text of a search with the conditions of fields, of which each replaces the one of its key.
+fn with_fields(
+    rest: &str,
+    fields: impl Iterator<Item = String>,
+) -> Result<String, ParseQueryError> {
+    let rest = parse_search(rest)?;
+    let mut terms = Terms::of(&rest, None).with_options(&rest);
+    for field in fields {
+        terms = terms.with(&Query::parse(&field)?);
+    }
+    // In the order of the language.
+    let search = parse_search(&terms.text())?;
+    Ok(Terms::of(&search, None).with_options(&search).text())
 }
 
-fn with_order(terms: &Terms, is_oldest_first: bool) -> String {
-    let text = terms.text();
-    match (is_oldest_first, text.is_empty()) {
-        (false, _) => text,
-        (true, true) => "order:oldest".to_owned(),
-        (true, false) => format!("{text} order:oldest"),
+/// Returns the condition of a field.
+fn condition(key: &str, value: &str) -> String {
+    format!("{key}:{}", quoted(value))
+}
+
+/// The conditions that the fields of the form show, and the rest of the search.
+struct Filled {
+    fields: Vec<(&'static str, String)>,
+    rest: Terms,
+}
+
+impl Filled {
+    /// Fills each field whose value leads to the same condition when the form is sent. The other
+    /// conditions, such as empty values and a second `changed:`, remain in the rest.
+    fn of(query: &Query, terms: &Terms) -> Self {
+        let filter = query.filter();
+        let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let level = |level: Level| format!(">={}", level.as_str().to_lowercase());
+        let values = [
+            filter.model.clone(),
+            filter.object_pk.clone(),
+            filter.actor.clone(),
+            filter
+                .action
+                .as_ref()
+                .map(|action| action.as_str().to_owned()),
+            filter.changed.first().map(Path::to_string),
+            filter.outcome.map(|outcome| outcome.as_str().to_owned()),
+            filter.level_at_least.map(level),
+            filter.since.map(time),
+            filter.until.map(time),
+            filter.text.clone(),
+        ];
+        let mut filled = Self {
+            fields: Vec::new(),
+            rest: terms.clone(),
+        };
+        for (key, value) in FIELDS.into_iter().zip(values) {
+            // An empty field is not sent, and one of one line has no control characters.
+            let is_sent =
+                |value: &String| !value.is_empty() && !value.chars().any(char::is_control);
+            let value = value.filter(is_sent);
+            if let Some(value) = value
+                && let Ok(sent) = Query::parse(&condition(key, value.trim()))
+                && let [sent] = &sent.terms()[..]
+                && filled.rest.iter().any(|term| term == sent)
+            {
+                filled.rest = filled.rest.without(sent);
+                filled.fields.push((key, value));
+            }
+        }
+        filled
+    }
+
+    fn value(&self, key: &str) -> &str {
+        let mut fields = self.fields.iter();
+        let field = fields.find(|(name, _)| *name == key);
+        field.map_or("", |(_, value)| value)
     }
 }
 
@@ -114,48 +160,40 @@ fn form(text: &str) -> Markup {
 
 /// Shows the form with a field for each condition.
 fn filters(query: &Query, terms: &Terms, labels: &Labels) -> Markup {
-    let filter = query.filter();
-    let text = |name: &str, label: &str, value: Option<&str>, hint: &str| {
+    let filled = Filled::of(query, terms);
+    let text = |name: &str, label: &str, hint: &str| {
         html! {
             p {
                 label for={ "f-" (name) } { (t(label)) }
-                input id={ "f-" (name) } name=(name) value=(value.unwrap_or_default()) placeholder=(t(hint)) autocomplete="off" spellcheck="false"
+                input id={ "f-" (name) } name=(name) value=(filled.value(name)) placeholder=(t(hint)) autocomplete="off" spellcheck="false"
                     list=[(name == "model").then_some("models")];
             }
         }
     };
-    let time = |time: Option<chrono::DateTime<chrono::Utc>>| {
-        time.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
-    };
-    let level = filter
-        .level_at_least
-        .filter(|_| filter.level_below.is_none());
-    let changed = filter.changed.first().map(audit_core::Path::as_str);
     let outcomes = [
         ("success", "succeeded"),
         ("failure", "failed"),
         ("denied", "denied"),
     ];
-    let rest = terms.without_keys(&FIELDS);
     html! {
         details.filters {
             summary { (t("Filters")) }
             form action="search" {
                 (language_field())
                 input type="hidden" name="fields" value="1";
-                input type="hidden" name="rest" value=(rest.text());
+                input type="hidden" name="rest" value=(filled.rest.text());
                 div.grid {
-                    (text("model", "Model", filter.model.as_deref(), "User"))
-                    (text("object", "Key of the object", filter.object_pk.as_deref(), "42"))
-                    (text("actor", "Actor", filter.actor.as_deref(), "alice"))
-                    (text("action", "Action", filter.action.as_ref().map(audit_core::Action::as_str), "update"))
-                    (text("changed", "Changed field", changed, "email"))
+                    (text("model", "Model", "User"))
+                    (text("object", "Key of the object", "42"))
+                    (text("actor", "Actor", "alice"))
+                    (text("action", "Action", "update"))
+                    (text("changed", "Changed field", "email"))
                     p {
                         label for="f-outcome" { (t("Outcome")) }
                         select #f-outcome name="outcome" {
                             option value="" { (t("any")) }
                             @for (value, name) in outcomes {
-                                option value=(value) selected[filter.outcome.is_some_and(|outcome| outcome.as_str() == value)] { (t(name)) }
+                                option value=(value) selected[filled.value("outcome") == value] { (t(name)) }
                             }
                         }
                     }
@@ -165,13 +203,14 @@ fn filters(query: &Query, terms: &Terms, labels: &Labels) -> Markup {
                             option value="" { (t("any")) }
                             @for option in [Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Critical] {
                                 @let name = option.as_str().to_lowercase();
-                                option value={ ">=" (name) } selected[level == Some(option)] { (name) " " (t("or higher")) }
+                                @let value = format!(">={name}");
+                                option value=(value) selected[filled.value("level") == value] { (name) " " (t("or higher")) }
                             }
                         }
                     }
-                    (text("since", "Since", time(filter.since).as_deref(), "2026-01-31 or 2h"))
-                    (text("until", "Until", time(filter.until).as_deref(), "2026-02-01"))
-                    (text("text", "Text", filter.text.as_deref(), "ticket 4711"))
+                    (text("since", "Since", "2026-01-31 or 2h"))
+                    (text("until", "Until", "2026-02-01"))
+                    (text("text", "Text", "ticket 4711"))
                 }
                 datalist #models {
                     @for model in labels.models() { option value=(model) {} }
@@ -183,18 +222,16 @@ fn filters(query: &Query, terms: &Terms, labels: &Labels) -> Markup {
 }
 
 /// Shows each condition with a link that removes it.
-fn chips(terms: &Terms, is_oldest_first: bool) -> Markup {
+fn chips(terms: &Terms) -> Markup {
     html! {
         @if terms.iter().next().is_some() {
             ul.chips aria-label=(t("Conditions")) {
                 @for term in terms.iter() {
-                    @let rest = terms.without(term);
-                    @let without = with_order(&rest, is_oldest_first);
                     li {
                         span { (short(term, 120)) }
                         // Without its model, a field may be one that the reader cannot search.
-                        @if rest.permits(&without) {
-                            a href=(href("search", &[("q", &without)])) title=(t("Remove this condition")) {
+                        @if let Some(without) = terms.without(term).link() {
+                            a href=(without) title=(t("Remove this condition")) {
                                 span aria-hidden="true" { "×" } span.vh { (t("Remove")) " " (short(term, 120)) }
                             }
                         }
@@ -206,14 +243,13 @@ fn chips(terms: &Terms, is_oldest_first: bool) -> Markup {
     }
 }
 
-fn tools(reader: &Reader<'_>, terms: &Terms, text: &str, is_oldest_first: bool) -> Markup {
-    let other = with_order(terms, !is_oldest_first);
+fn tools(reader: &Reader<'_>, query: &Query, terms: &Terms, text: &str) -> Markup {
     html! {
         ul.tools {
-            @if terms.permits(&other) {
+            @if let Some(reversed) = terms.reversed().link() {
                 li {
-                    a href=(href("search", &[("q", &other)])) {
-                        @if is_oldest_first { (t("Newest first")) } @else { (t("Oldest first")) }
+                    a href=(reversed) {
+                        @if query.is_newest_first() { (t("Oldest first")) } @else { (t("Newest first")) }
                     }
                 }
             }

@@ -1,14 +1,11 @@
-//! The store: its positions and removals, and on request a check of all of it.
+//! The store: its positions and removals, and the result of the last check.
 
-use std::sync::{PoisonError, TryLockError};
-
-use audit_core::health::{Health, Location};
-use audit_core::{DamageReport, LogEntry, Query, TrailStore};
+use audit_core::{DamageReport, LogEntry, Position, Query, TrailStore};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::{Content, counted, entry_json};
+use super::{Content, check, counted, entry_json};
 use crate::error::Failure;
 use crate::html::{
     MAX_ROWS, actor, grouped, href, moment, more_rows, outcome, safe, search, short, timestamp,
@@ -42,26 +39,15 @@ pub(super) fn page(
         ));
     }
     let trail = reader.trail()?;
-    let version = trail.schema_version()?;
-    let position = trail.position()?;
-    let models = trail.models()?;
+    check::start(viewer, reader, request)?;
     let facts = Facts::read(reader, trail)?;
     let mut followers = Vec::new();
     for follower in &viewer.followers {
         reader.check_wanted()?;
         followers.push(followed(trail, follower));
     }
-    let health = match request.params.get("check") {
-        Some(_) => Some(check(viewer, reader)?),
-        None => None,
-    };
+    let progress = check::progress(viewer, reader, request)?;
     if request.is_json() {
-        let problems: Option<Vec<Value>> = health.as_ref().map(|health| {
-            let problems = health.problems.iter();
-            problems
-                .map(|problem| json!({"what": problem.what, "advice": problem.advice}))
-                .collect()
-        });
         let followers: Vec<Value> = followers
             .iter()
             .map(|followed| {
@@ -74,46 +60,37 @@ pub(super) fn page(
                 })
             })
             .collect();
-        return Ok(Content::json(&json!({
-            "schema_version": version,
+        let removal = facts.removal.as_ref().ok().and_then(Option::as_ref);
+        let oldest = facts.oldest.as_ref().ok().copied().flatten();
+        let mut page = json!({
+            "schema_version": facts.version.as_ref().ok().copied().flatten(),
             "store": facts.description,
-            "position": position,
-            "oldest": facts.oldest.map(timestamp),
-            "last_removal": facts.removal.as_ref().map(entry_json).transpose()?,
+            "position": facts.position.as_ref().ok(),
+            "oldest": oldest.map(timestamp),
+            "last_removal": removal.map(entry_json).transpose()?,
             "damaged": damaged_json(&facts.damaged),
             "followers": followers,
-            "models": models,
-            "entries": health.as_ref().map(|health| health.entries),
-            "problems": problems,
-        })));
+            "models": facts.models.as_ref().ok(),
+            "unreadable": facts.unreadable(),
+        });
+        if let Value::Object(page) = &mut page {
+            check::add_json(&progress, page);
+        }
+        return Ok(Content::json(&page));
     }
     let main = html! {
         h1 { (t("Store")) }
         dl.facts.wide {
             div { dt { (t("Store")) } dd { (short(&facts.description, 500)) } }
-            @if let Some(version) = version { div { dt { (t("Version of the tables")) } dd { (version) } } }
-            div { dt { (t("Position of the newest entry")) } dd { code { (position) } } }
-            div { dt { (t("Oldest entry")) } dd { @match facts.oldest { Some(time) => (moment(time)), None => (t("no entry")) } } }
-            div { dt { (t("Last recorded removal")) } dd { (removal(facts.removal.as_ref())) } }
+            @if facts.version != Ok(None) { div { dt { (t("Version of the tables")) } dd { (known(&facts.version, |version| html! { @if let Some(version) = version { (version) } })) } } }
+            div { dt { (t("Position of the newest entry")) } dd { (known(&facts.position, |position| html! { code { (position) } })) } }
+            div { dt { (t("Oldest entry")) } dd { (known(&facts.oldest, |oldest| html! { @match oldest { Some(time) => (moment(*time)), None => (t("no entry")) } })) } }
+            div { dt { (t("Last recorded removal")) } dd { (known(&facts.removal, |record| removal(record.as_ref()))) } }
             @if !facts.damaged.rows.is_empty() { div { dt { (t("Damaged rows")) } dd { (damaged(&facts.damaged)) } } }
-            div {
-                dt { (t("Models")) }
-                dd {
-                    ul.inline {
-                        @for model in models.iter().filter(|model| !model.is_empty()).take(MAX_ROWS) { li { (short(model, 120)) } }
-                        @if models.len() > MAX_ROWS { li.note { (more_rows(models.len() - MAX_ROWS)) } }
-                    }
-                }
-            }
+            div { dt { (t("Models")) } dd { (known(&facts.models, |names| models(names))) } }
         }
         (follower_table(&followers))
-        @match &health {
-            Some(health) => (checked(health)),
-            None => {
-                p { (t("A check reads all entries and compares the columns of the store with them.")) }
-                p { a.button href=(href("trust", &[("check", "yes")])) { (t("Check the store now")) } }
-            }
-        }
+        (check::section(&progress))
     };
     Ok(Content::html(t("Store"), main))
 }
@@ -124,22 +101,84 @@ const REMOVAL: &str = "prune";
 /// Facts of the store that need no check.
 struct Facts {
     description: String,
-    oldest: Option<DateTime<Utc>>,
+    version: Fact<Option<u32>>,
+    position: Fact<Position>,
+    models: Fact<Vec<String>>,
+    oldest: Fact<Option<DateTime<Utc>>>,
     /// The record of the last removal.
-    removal: Option<LogEntry>,
+    removal: Fact<Option<LogEntry>>,
     damaged: DamageReport,
 }
 
+/// A fact, unless the store cannot read it, as when a row is damaged.
+type Fact<T> = Result<T, Unreadable>;
+
+/// A fact that cannot be read; the reason is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Unreadable;
+
 impl Facts {
     fn read(reader: &Reader<'_>, trail: &dyn TrailStore) -> Result<Self, Failure> {
-        let oldest = reader.first(&Query::new().oldest_first())?;
+        let oldest = reader.first(&Query::new().oldest_first());
+        let oldest = oldest.map(|entry| entry.map(|entry| entry.timestamp));
         let removal = Query::new().action(REMOVAL.to_owned()).newest_first();
         Ok(Self {
             description: trail.description(),
-            oldest: oldest.map(|entry| entry.timestamp),
-            removal: reader.first(&removal)?,
+            version: fact("schema version", trail.schema_version())?,
+            position: fact("position", trail.position())?,
+            models: fact("models", trail.models())?,
+            oldest: fact("oldest entry", oldest)?,
+            removal: fact("last removal", reader.first(&removal))?,
             damaged: damaged_rows(reader, trail),
         })
+    }
+
+    /// Returns the names of the facts that cannot be read, as in the JSON of the page.
+    fn unreadable(&self) -> Vec<&'static str> {
+        let facts = [
+            ("schema_version", self.version.is_err()),
+            ("position", self.position.is_err()),
+            ("models", self.models.is_err()),
+            ("oldest", self.oldest.is_err()),
+            ("last_removal", self.removal.is_err()),
+        ];
+        let unreadable = facts
+            .into_iter()
+            .filter(|(_, is_unreadable)| *is_unreadable);
+        unreadable.map(|(name, _)| name).collect()
+    }
+}
+
+/// Logs the error of the store about a fact. Other failures are those of the page.
+fn fact<T>(name: &str, result: Result<T, impl Into<Failure>>) -> Result<Fact<T>, Failure> {
+    match result.map_err(Into::into) {
+        Ok(value) => Ok(Ok(value)),
+        Err(Failure::Trail(error)) => {
+            log::error!(target: "auditlog::web", "the {name} of the store cannot be read: {error}");
+            Ok(Err(Unreadable))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn known<T>(fact: &Fact<T>, shown: impl FnOnce(&T) -> Markup) -> Markup {
+    match fact {
+        Ok(value) => shown(value),
+        Err(Unreadable) => unreadable(),
+    }
+}
+
+/// States that the store cannot read a fact.
+fn unreadable() -> Markup {
+    html! { strong.tag.bad { (t("not readable")) } " " (t("The log of the program has the reason.")) }
+}
+
+fn models(names: &[String]) -> Markup {
+    html! {
+        ul.inline {
+            @for model in names.iter().filter(|model| !model.is_empty()).take(MAX_ROWS) { li { (short(model, 120)) } }
+            @if names.len() > MAX_ROWS { li.note { (more_rows(names.len() - MAX_ROWS)) } }
+        }
     }
 }
 
@@ -164,7 +203,7 @@ fn removal(record: Option<&LogEntry>) -> Markup {
     let count = record.additional_data.get("count").and_then(Value::as_u64);
     html! {
         a href=(href("entry", &[("id", &id)])) { (moment(record.timestamp)) }
-        " " (t("by")) " " (actor(record, &Terms::default())) (outcome(record))
+        " " (t("by")) " " (actor(record, &Terms::default())) (outcome(record, &Terms::default()))
         @if let Some(count) = count { ": " (counted(usize::try_from(count).unwrap_or(usize::MAX), "entry", "entries")) }
         @if let Some(query) = text("query") { " " code { (short(query, 240)) } }
         br;
@@ -227,7 +266,7 @@ fn follower_table(followers: &[Followed<'_>]) -> Markup {
                         tr {
                             th scope="row" { (safe(name)) }
                             @match lag {
-                                None => td colspan="2" { strong.tag.bad { (t("not readable")) } " " (t("The log of the program has the reason.")) },
+                                None => td colspan="2" { (unreadable()) },
                                 Some((position, behind)) => {
                                     td {
                                         @if *behind == 0 { span.good { (t("up to date")) } }
@@ -241,44 +280,6 @@ fn follower_table(followers: &[Followed<'_>]) -> Markup {
                     }
                 }
             }
-        }
-    }
-}
-
-/// Reads all of the store. One check runs at a time, since it occupies a thread until its end.
-fn check(viewer: &Inner, reader: &Reader<'_>) -> Result<Health, Failure> {
-    let _running = match viewer.checking.try_lock() {
-        Ok(running) => running,
-        Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-        Err(TryLockError::WouldBlock) => {
-            return Err(Failure::Busy(
-                "A check of the store is running. Try again when it has ended.",
-            ));
-        }
-    };
-    Ok(reader.health()?)
-}
-
-fn checked(health: &Health) -> Markup {
-    let location = match &health.location {
-        Location::File(path) => path.as_str(),
-        Location::Database(name) => name.as_str(),
-        _ => t("memory of the process"),
-    };
-    html! {
-        h2 { (t("Check")) }
-        @if health.problems.is_empty() {
-            p.good { b { (t("No problem found.")) } " " (t("All")) " " (grouped(usize::try_from(health.entries).unwrap_or(usize::MAX))) " " (t("entries were read in this request.")) }
-        } @else {
-            ul.problem {
-                @for problem in health.problems.iter().take(MAX_ROWS) { li { b { (short(&problem.what, 500)) } " " (safe(problem.advice)) } }
-                @if health.problems.len() > MAX_ROWS { li { (more_rows(health.problems.len() - MAX_ROWS)) } }
-            }
-        }
-        dl.facts.wide {
-            div { dt { (t("Location")) } dd { (safe(location)) } }
-            div { dt { (t("Engine")) } dd { (health.engine.name) " " (safe(&health.engine.version)) } }
-            @for (name, value) in &health.engine.settings { div { dt { (name) } dd { (safe(value)) } } }
         }
     }
 }

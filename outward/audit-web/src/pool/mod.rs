@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use audit_core::Cancellation;
+use audit_core::backend::escape_misleading;
+
+use crate::panics;
 
 /// Runs jobs on threads. Dropping it ends the threads after the jobs that they run.
 #[derive(Debug)]
@@ -182,17 +186,19 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Runs `work` of a reader on a thread. Dropping the job cancels it, and removes it from the queue.
+    /// Runs `work` of a reader, for a page, on a thread. Dropping the job cancels it, and removes it from the queue.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         admission: Admission,
         reader: &str,
+        page: &'static str,
         work: impl FnOnce(&Cancellation) -> T + Send + 'static,
     ) -> Job<T> {
         let slot = Arc::new(Slot {
             cancellation: Cancellation::default(),
             state: Mutex::new(SlotState {
                 result: None,
+                ended: None,
                 waker: None,
             }),
         });
@@ -235,7 +241,10 @@ impl Pool {
             // The thread is free when the result is there, so that the next job is admitted.
             shared.lock().finish(&of_reader);
             if let Some(result) = result {
-                slot.set(result.map_err(|_| JobError::Panicked));
+                slot.set(result.map_err(|panic| {
+                    log_panic(page, &of_reader, &*panic);
+                    JobError::Panicked
+                }));
             }
         });
         state.add(number, Work { reader, run });
@@ -249,6 +258,11 @@ impl Pool {
             number: Some((number, deadline)),
             shared: Arc::downgrade(&self.shared),
         }
+    }
+
+    /// Returns the time from the creation of a job to its result.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.shared.limits.timeout
     }
 
     /// Returns the number of jobs that wait for a thread, and of deadlines.
@@ -346,6 +360,12 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+fn log_panic(page: &str, reader: &str, panic: &(dyn Any + Send)) {
+    let reader = escape_misleading(reader);
+    let message = panics::message(panic);
+    log::error!(target: "auditlog::web", "the page `{page}` of `{reader}` panicked: {message}");
+}
+
 /// A job that has a deadline.
 trait Expire: Send + Sync {
     fn expire(&self);
@@ -358,6 +378,8 @@ struct Slot<T> {
 
 struct SlotState<T> {
     result: Option<Result<T, JobError>>,
+    /// The time of the result.
+    ended: Option<Instant>,
     waker: Option<Waker>,
 }
 
@@ -369,8 +391,9 @@ impl<T> Slot<T> {
     /// Sets the result, unless there is one already.
     fn set(&self, result: Result<T, JobError>) {
         let mut state = self.lock();
-        if state.result.is_none() {
+        if state.ended.is_none() {
             state.result = Some(result);
+            state.ended = Some(Instant::now());
         }
         let waker = state.waker.take();
         drop(state);
@@ -393,6 +416,13 @@ pub(crate) struct Job<T> {
     /// The number and the deadline; `None` if the job was rejected.
     number: Option<(u64, Option<Instant>)>,
     shared: Weak<Shared>,
+}
+
+impl<T> Job<T> {
+    /// Returns the time of the result, if there is one.
+    pub(crate) fn ended(&self) -> Option<Instant> {
+        self.slot.lock().ended
+    }
 }
 
 impl<T> Future for Job<T> {

@@ -15,13 +15,14 @@ const LIMITS: Limits = Limits {
     timeout: Duration::from_secs(600),
 };
 const ALICE: &str = "alice";
+const PAGE: &str = "search";
 
 /// Occupies the thread of a pool until a message is sent.
 fn occupy(pool: &Pool) -> (Job<()>, mpsc::Sender<()>) {
     loop {
         let (started, has_started) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
-        let running = pool.run(Continued, ALICE, move |_| {
+        let running = pool.run(Continued, ALICE, PAGE, move |_| {
             started.send(()).expect("the test listens");
             released.recv().expect("the test releases");
         });
@@ -35,7 +36,7 @@ fn occupy(pool: &Pool) -> (Job<()>, mpsc::Sender<()>) {
 #[test]
 fn a_job_has_a_result() {
     let pool = Pool::start(LIMITS).expect("threads");
-    assert_eq!(block_on(pool.run(Limited, ALICE, |_| 7)), Ok(7));
+    assert_eq!(block_on(pool.run(Limited, ALICE, PAGE, |_| 7)), Ok(7));
     assert_eq!(pool.lengths(), (0, 0));
 }
 
@@ -43,22 +44,22 @@ fn a_job_has_a_result() {
 fn a_panic_is_reported_and_the_thread_survives() {
     let pool = Pool::start(LIMITS).expect("threads");
     assert_eq!(
-        block_on(pool.run(Limited, ALICE, |_| panic!("as planned"))),
+        block_on(pool.run(Limited, ALICE, PAGE, |_| panic!("as planned"))),
         Err::<(), _>(JobError::Panicked)
     );
-    assert_eq!(block_on(pool.run(Limited, ALICE, |_| 7)), Ok(7));
+    assert_eq!(block_on(pool.run(Limited, ALICE, PAGE, |_| 7)), Ok(7));
 }
 
 #[test]
 fn more_jobs_than_may_wait_are_rejected() {
     let pool = Pool::start(LIMITS).expect("threads");
     let (running, release) = occupy(&pool);
-    let waiting = pool.run(Limited, ALICE, |_| 2);
+    let waiting = pool.run(Limited, ALICE, PAGE, |_| 2);
     assert_eq!(
-        block_on(pool.run(Limited, ALICE, |_| 3)),
+        block_on(pool.run(Limited, ALICE, PAGE, |_| 3)),
         Err(JobError::Busy)
     );
-    let continued = pool.run(Continued, ALICE, |_| 4);
+    let continued = pool.run(Continued, ALICE, PAGE, |_| 4);
     release.send(()).expect("the job runs");
     assert_eq!(block_on(running), Ok(()));
     assert_eq!(block_on(waiting), Ok(2));
@@ -75,13 +76,13 @@ fn a_pool_without_a_queue_runs_a_job_for_each_thread() {
     let pool = Pool::start(limits).expect("threads");
     for number in 0..100 {
         assert_eq!(
-            block_on(pool.run(Limited, ALICE, move |_| number)),
+            block_on(pool.run(Limited, ALICE, PAGE, move |_| number)),
             Ok(number)
         );
     }
     let (running, release) = occupy(&pool);
     assert_eq!(
-        block_on(pool.run(Limited, ALICE, |_| 1)),
+        block_on(pool.run(Limited, ALICE, PAGE, |_| 1)),
         Err(JobError::Busy)
     );
     release.send(()).expect("the job runs");
@@ -93,11 +94,11 @@ fn a_cancelled_job_leaves_the_queue() {
     let pool = Pool::start(LIMITS).expect("threads");
     let (running, release) = occupy(&pool);
     for _ in 0..100 {
-        drop(pool.run(Limited, ALICE, |_| 2));
+        drop(pool.run(Limited, ALICE, PAGE, |_| 2));
     }
     // Only the job that runs has a deadline.
     assert_eq!(pool.lengths(), (0, 1));
-    let waiting = pool.run(Limited, ALICE, |_| 3);
+    let waiting = pool.run(Limited, ALICE, PAGE, |_| 3);
     release.send(()).expect("the job runs");
     assert_eq!(block_on(waiting), Ok(3));
     assert_eq!(block_on(running), Ok(()));
@@ -113,7 +114,7 @@ fn a_job_whose_timeout_is_over_leaves_the_queue() {
     let (running, release) = occupy(&pool);
     for _ in 0..3 {
         assert_eq!(
-            block_on(pool.run(Limited, ALICE, |_| 2)),
+            block_on(pool.run(Limited, ALICE, PAGE, |_| 2)),
             Err(JobError::TimedOut)
         );
     }
@@ -128,7 +129,7 @@ fn the_longest_timeout_never_ends() {
         ..LIMITS
     };
     let pool = Pool::start(limits).expect("threads");
-    assert_eq!(block_on(pool.run(Limited, ALICE, |_| 7)), Ok(7));
+    assert_eq!(block_on(pool.run(Limited, ALICE, PAGE, |_| 7)), Ok(7));
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn a_running_job_whose_timeout_is_over_is_cancelled() {
     };
     let pool = Pool::start(limits).expect("threads");
     let (cancelled, was_cancelled) = mpsc::channel();
-    let job = pool.run(Limited, ALICE, move |cancellation| {
+    let job = pool.run(Limited, ALICE, PAGE, move |cancellation| {
         while !cancellation.is_cancelled() {
             thread::yield_now();
         }
@@ -155,7 +156,7 @@ fn a_dropped_job_is_cancelled() {
     let pool = Pool::start(LIMITS).expect("threads");
     let (started, has_started) = mpsc::channel();
     let (ended, has_ended) = mpsc::channel();
-    let running = pool.run(Limited, ALICE, move |cancellation| {
+    let running = pool.run(Limited, ALICE, PAGE, move |cancellation| {
         started.send(()).expect("the test listens");
         while !cancellation.is_cancelled() {
             thread::yield_now();
@@ -178,19 +179,19 @@ fn one_reader_does_not_occupy_all_threads_and_the_queue() {
     };
     let pool = Pool::start(limits).expect("threads");
     let (running, release) = occupy(&pool);
-    let waiting = [1, 2].map(|number| pool.run(Limited, ALICE, move |_| number));
-    let rejected = block_on(pool.run(Limited, ALICE, |_| 3));
+    let waiting = [1, 2].map(|number| pool.run(Limited, ALICE, PAGE, move |_| number));
+    let rejected = block_on(pool.run(Limited, ALICE, PAGE, |_| 3));
     assert_eq!(rejected, Err(JobError::ReaderBusy(3)));
     // The other thread runs the jobs of other readers, although those of Alice are older.
-    assert_eq!(block_on(pool.run(Limited, "bob", |_| 4)), Ok(4));
+    assert_eq!(block_on(pool.run(Limited, "bob", PAGE, |_| 4)), Ok(4));
     // The jobs that continue one of Alice wait, too.
-    let continued = pool.run(Continued, ALICE, |_| 5);
-    assert_eq!(block_on(pool.run(Limited, "bob", |_| 6)), Ok(6));
+    let continued = pool.run(Continued, ALICE, PAGE, |_| 5);
+    assert_eq!(block_on(pool.run(Limited, "bob", PAGE, |_| 6)), Ok(6));
     release.send(()).expect("the job runs");
     assert_eq!(block_on(running), Ok(()));
     assert_eq!(waiting.map(block_on), [Ok(1), Ok(2)]);
     assert_eq!(block_on(continued), Ok(5));
-    drop(pool.run(Limited, "carol", |_| 7));
+    drop(pool.run(Limited, "carol", PAGE, |_| 7));
     while pool.readers() > 0 {
         thread::yield_now();
     }

@@ -139,8 +139,11 @@ impl Selected {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fs;
     use std::path::{Path, PathBuf};
+
+    use audit_core::{MissingReason, Redaction};
 
     use super::*;
 
@@ -148,8 +151,8 @@ mod tests {
         Selected::of(Some("de"), &HeaderMap::new()).make(page)
     }
 
-    /// Returns the Rust sources of the crate.
-    fn sources() -> Vec<String> {
+    /// Returns the code of the crate without tests and comments.
+    fn code() -> Vec<String> {
         fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
             for entry in fs::read_dir(folder).expect("a folder") {
                 let path = entry.expect("an entry of the folder").path();
@@ -165,38 +168,80 @@ mod tests {
             &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
             &mut files,
         );
-        files
-            .iter()
-            .map(|file| fs::read_to_string(file).expect("UTF-8"))
-            .collect()
+        let is_test = |file: &PathBuf| file.file_name().is_some_and(|name| name == "tests.rs");
+        let files = files.iter().filter(|file| !is_test(file));
+        let code = files.map(|file| {
+            let source = fs::read_to_string(file).expect("UTF-8");
+            let code = source.split("#[cfg(test)]\nmod tests {").next();
+            let lines = code.unwrap_or_default().lines();
+            let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
+            lines.collect::<Vec<_>>().join("\n")
+        });
+        code.collect()
+    }
+
+    /// Returns the texts in code.
+    fn literals(code: &str) -> BTreeSet<String> {
+        // The character is no beginning of a text.
+        let code = code.replace("'\"'", "' '");
+        let mut literals = BTreeSet::new();
+        let mut chars = code.chars().peekable();
+        while chars.any(|c| c == '"') {
+            let mut literal = String::new();
+            while let Some(c) = chars.next_if(|c| *c != '"') {
+                match (c, chars.peek()) {
+                    ('\\', Some('\n')) => while chars.next_if(|c| c.is_whitespace()).is_some() {},
+                    ('\\', _) => literal.extend(chars.next()),
+                    _ => literal.push(c),
+                }
+            }
+            chars.next();
+            literals.insert(literal);
+        }
+        literals
+    }
+
+    /// Returns the texts that other crates print: reasons of missing parts, and redactions.
+    fn printed() -> BTreeSet<String> {
+        let reasons = [
+            MissingReason::Skipped,
+            MissingReason::Masked,
+            MissingReason::Hashed,
+            MissingReason::StartsLater,
+            MissingReason::Unrecorded,
+        ];
+        let redactions = [Redaction::Masked, Redaction::Hashed];
+        let reasons = reasons.iter().map(MissingReason::to_string);
+        let redactions = redactions.iter().map(|it| it.as_str().to_owned());
+        reasons.chain(redactions).collect()
     }
 
     #[test]
-    fn each_text_of_the_sources_has_a_translation() {
-        let mut found = 0;
-        for source in sources() {
-            // Not this file, in which the call is a text.
-            for call in source.split("(t(\"").skip(1) {
-                let end = call.find("\")").expect("the end of the text");
-                let text = &call[..end];
-                if !text.contains('\n') {
-                    assert!(GERMAN.contains_key(text), "{text:?} is not in de.txt");
-                    found += 1;
-                }
-            }
-        }
-        assert!(found > 200, "only {found} texts were found");
+    fn each_text_of_the_pages_has_a_translation() {
+        let code = code().concat();
+        let calls = code.split("(t(\"").skip(1);
+        let calls = calls.map(|call| call.split("\")").next().unwrap_or_default());
+        let calls = calls.filter(|text| !text.contains('\n'));
+        let mut texts: BTreeSet<String> = calls.map(str::to_owned).collect();
+        let is_sentence = |text: &&String| {
+            text.starts_with(|c: char| c.is_ascii_uppercase())
+                && text.contains(' ')
+                && text.ends_with('.')
+        };
+        let literals = literals(&code);
+        let sentences: Vec<_> = literals.iter().filter(is_sentence).collect();
+        assert!(sentences.len() > 40, "only {} sentences", sentences.len());
+        assert!(texts.len() > 200, "only {} texts", texts.len());
+        texts.extend(sentences.into_iter().cloned());
+        texts.extend(printed());
+        // Messages about parameters are in English, as those about queries.
+        texts.retain(|text| !text.starts_with("The parameter `"));
+        texts.retain(|text| !GERMAN.contains_key(&**text));
+        assert!(texts.is_empty(), "{texts:?} are not in de.txt");
     }
 
     #[test]
     fn each_translation_is_of_a_text_of_the_sources() {
-        // Texts that other crates print: redactions, reasons of missing parts, dates, reasons of statuses.
-        let printed = [
-            "hashed",
-            "recorded masked",
-            "recorded as a token",
-            "the trail begins later",
-        ];
         let day = |day: i64| chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(day);
         let is_date = |text: &str| {
             let mut days = (0..365).map(|number| day(number).format("%A %B").to_string());
@@ -206,11 +251,13 @@ mod tests {
             let mut codes = (400..600).filter_map(|code| http::StatusCode::from_u16(code).ok());
             codes.any(|status| status.canonical_reason() == Some(text))
         };
-        let sources = sources().concat();
+        let (literals, printed) = (literals(&code().concat()), printed());
         for text in GERMAN.keys() {
-            let is_used = sources.contains(&format!("\"{text}\""));
-            let is_printed = printed.contains(text) || is_status(text) || is_date(text);
-            assert!(is_used || is_printed, "{text:?} is unused");
+            let is_used = literals.contains(*text) || printed.contains(*text);
+            assert!(
+                is_used || is_status(text) || is_date(text),
+                "{text:?} is unused"
+            );
         }
     }
 

@@ -119,6 +119,29 @@ fn pages_that_do_not_exist_are_not_found() {
 }
 
 #[test]
+fn refusals_have_the_format_of_the_path() {
+    let denied = viewer(log(&own()), Access::denied());
+    let shown = viewer(log(&own()), alice());
+    let cross_site = Request::get("/search.json").header("sec-fetch-site", "cross-site");
+    let long = format!("search.json?q={}", "x".repeat(9_000));
+    for answer in [
+        denied.get("search.json"),
+        shown.get("nothing.json"),
+        shown.get(&long),
+        shown.get("search.json?q=&q="),
+        shown.method(Method::POST, "/search.json"),
+        shown.send(cross_site.body(()).expect("a request")),
+    ] {
+        assert!(answer.status.is_client_error());
+        assert_eq!(answer.header("content-type"), "application/json");
+        let error: serde_json::Value = serde_json::from_str(&answer.text).expect("JSON");
+        assert_eq!(error["status"], answer.status.as_u16());
+    }
+    let page = denied.get("search");
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+}
+
+#[test]
 fn a_prefix_is_matched_exactly() {
     let build = |prefix: &str| {
         Viewer::builder(log(&own()))

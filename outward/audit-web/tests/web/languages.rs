@@ -2,7 +2,7 @@
 
 use http::Request;
 
-use crate::sample::{Answer, Client, alice, foreign, log, own, paths, viewer};
+use crate::sample::{Answer, Client, alice, change, entry, foreign, log, own, paths, viewer};
 
 /// Texts of entries that are also English texts of pages.
 const STORED: [&str; 2] = ["denied", "success"];
@@ -20,7 +20,12 @@ fn english() -> Vec<&'static str> {
 }
 
 fn client() -> Client {
-    viewer(log(&[own(), foreign()].concat()), alice())
+    // An object that is older than its first entry.
+    let mut older = entry(5, "update", "User", "44", "alice");
+    older.changes = [change("email", Some("a@x".into()), Some("b@x".into()))]
+        .into_iter()
+        .collect();
+    viewer(log(&[own(), foreign(), vec![older]].concat()), alice())
 }
 
 fn get(client: &Client, path: &str, languages: &str) -> Answer {
@@ -54,8 +59,16 @@ fn german_pages_have_no_english_text() {
     let client = client();
     let english = english();
     let (mut shown, mut values) = (0, 0);
-    let errors = ["nothing", "entry?id=1", "search?q=model:"];
-    let paths = paths().into_iter().chain(errors.map(str::to_owned));
+    let others = [
+        "nothing",
+        "entry?id=1",
+        "search?q=model:",
+        "object?model=User&key=44",
+        "trust?check=yes",
+    ];
+    let parameters: Vec<_> = (0..51).map(|number| format!("p{number}=1")).collect();
+    let paths = paths().into_iter().chain(others.map(str::to_owned));
+    let paths = paths.chain([format!("search?{}", parameters.join("&"))]);
     for path in paths.filter(|path| !path.starts_with("export")) {
         let page = get(&client, &path, "de-DE,de;q=0.9,en;q=0.5").text;
         assert!(page.contains("<html lang=\"de\">"), "{path}");

@@ -220,6 +220,16 @@ fn a_long_history_shows_its_newest_part_and_states_it() {
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{page}");
         assert!(answer.text.contains("too many entries"), "{}", answer.text);
     }
+    let client = viewer(log(&entries), alice().hide_values());
+    let page = client.page("object?model=User&key=42");
+    assert!(page.contains("The newest 5,000 entries"), "{page}");
+    let object = client.json("object.json?model=User&key=42");
+    assert_eq!(object["versions"], json!(null));
+    assert_eq!(object["state"], json!({"count": "[hidden]"}));
+    let reason = "not in the newest entries of this object";
+    assert_eq!(object["missing"], json!([{"path": "$", "reason": reason}]));
+    let object = client.json("object.json?model=User&key=42&at=2026-01-01T00:00:00Z");
+    assert_eq!(object["state"], json!({"count": "[hidden]"}));
 }
 
 #[test]

@@ -162,6 +162,29 @@ fn no_link_leads_to_a_page_that_the_reader_cannot_see() {
 }
 
 #[test]
+fn the_links_of_a_search_keep_its_order_and_number() {
+    let client = viewer(trail(), alice());
+    let page = client.page("search?q=order:oldest limit:20");
+    for link in [
+        "search?q=actor:alice+order:oldest+limit:20",
+        "search?q=action:update+order:oldest+limit:20",
+        "search?q=limit:20",
+    ] {
+        let encoded = link.replacen(':', "%3A", 9);
+        assert!(
+            links(&page).any(|found| found == encoded),
+            "{encoded}: {page}"
+        );
+    }
+    // The entries of a transaction are the oldest first, and so are those of the search for them.
+    let page = client.page("transaction?id=00000000-0000-0000-0000-0000000000aa");
+    assert!(
+        links(&page).any(|link| link.ends_with("+order%3Aoldest")),
+        "{page}"
+    );
+}
+
+#[test]
 fn the_links_of_long_queries_are_queries_that_the_reader_can_ask() {
     let client = viewer(trail(), alice());
     let many: Vec<_> = (0..29).map(|_| "NOT actor:mallory").collect();

@@ -80,7 +80,7 @@ fn a_stream_has_the_newest_entries_and_then_each_new_one() {
     assert_eq!(stream.headers["cache-control"], "no-store");
     let events = stream.until(id(4));
     assert_eq!(ids(&events), [1, 2, 3, 4].map(id));
-    assert!(events.contains("<ins>bob@new.example</ins>"), "{events}");
+    assert!(events.contains(">bob@new.example</a></ins>"), "{events}");
     let new = [
         entry(5, "update", "Invoice", "7", "alice"),
         entry(6, "update", "User", "44", "alice"),

@@ -445,3 +445,51 @@ fn a_query_ends_with_its_client() {
         assert_eq!(status(send(&viewer, "/help")), StatusCode::OK);
     }
 }
+
+/// Panics when it is read, with a message that a test looks for.
+#[derive(Debug)]
+struct PanickingStore(&'static str);
+
+impl Store for PanickingStore {
+    fn append(&self, _: &[LogEntry]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn find(&self, _: &Query) -> Result<Page, StoreError> {
+        match self.0 {
+            "a message" => panic!("a static message"),
+            text => panic!("a message\u{202e} of {text}"),
+        }
+    }
+}
+
+#[test]
+fn the_message_of_a_panic_is_logged_with_the_reader_and_the_page() {
+    keep_lines();
+    let viewer = |store: &'static str, reader: &'static str| {
+        let log = AuditLog::builder().store(PanickingStore(store)).build();
+        let viewer = Viewer::builder(log).authorize(move |_| Access::reader(reader));
+        viewer.build().expect("a viewer")
+    };
+    let formatted = viewer("a table", "the reader of a table");
+    let response = block_on(send(&formatted, "/overview")).expect("no error");
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let text = sample::read(response.into_body());
+    assert!(!String::from_utf8_lossy(&text).contains("a table"));
+    let line = logged("the reader of a table");
+    assert_eq!(
+        line,
+        "ERROR the page `overview` of `the reader of a table` panicked: \
+         a message\\u{202e} of a table"
+    );
+    let fixed = viewer("a message", "the reader of a timeline");
+    let (parts, ()) = Request::new(()).into_parts();
+    let object = audit_core::ObjectRef::new("User", "42");
+    let error = block_on(fixed.object_timeline(&parts, object)).expect_err("no timeline");
+    assert!(matches!(error, audit_web::TimelineError::Panicked));
+    let line = logged("the reader of a timeline");
+    assert!(
+        line.contains("`object_timeline`") && line.ends_with("a static message"),
+        "{line}"
+    );
+}

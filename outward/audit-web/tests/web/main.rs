@@ -1,9 +1,11 @@
 //! Requests into the viewer, and pages out of it.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 mod access;
+mod checks;
 mod exports;
+mod filters;
 mod hostile;
 mod languages;
 mod limits;
@@ -19,6 +21,13 @@ mod timeline;
 /// Keeps the lines that the viewer logs.
 struct Lines(Mutex<Vec<String>>);
 
+impl Lines {
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        // A test panics if it does not find a line.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 static LINES: Lines = Lines(Mutex::new(Vec::new()));
 
 impl log::Log for Lines {
@@ -29,7 +38,7 @@ impl log::Log for Lines {
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
             let line = format!("{} {}", record.level(), record.args());
-            self.0.lock().expect("no panic").push(line);
+            self.lock().push(line);
         }
     }
 
@@ -45,7 +54,7 @@ fn keep_lines() {
 
 /// Returns the line that contains a text.
 fn logged(text: &str) -> String {
-    let lines = LINES.0.lock().expect("no panic");
+    let lines = LINES.lock();
     let line = lines.iter().find(|line| line.contains(text));
     line.unwrap_or_else(|| panic!("{text} is not in {lines:?}"))
         .clone()

@@ -10,8 +10,12 @@ use crate::sample::{alice, change, entry, foreign, id, log, own, paths, viewer};
 fn the_first_page_lists_entries_with_their_changes() {
     let page = viewer(log(&own()), alice()).page("search");
     for part in [
-        "<del>bob@old.example</del>",
-        "<ins>bob@new.example</ins>",
+        ">bob@old.example</a></del>",
+        ">bob@new.example</a></ins>",
+        "search?q=level%3A%3E%3Dinfo+changed_from%3Aemail%3Dbob%40old.example",
+        "search?q=level%3A%3E%3Dinfo+changed_to%3Aemail%3Dbob%40new.example",
+        "search?q=level%3A%3E%3Dinfo+model%3AUser",
+        "search?q=level%3A%3E%3Dinfo+outcome%3Adenied",
         "ticket 4711",
         "search?q=level%3A%3E%3Dinfo+actor%3Acarol",
         "search?q=level%3A%3E%3Dinfo+changed%3Aemail",
@@ -72,6 +76,9 @@ fn counts_end_at_ten_thousand() {
 fn an_entry_shows_both_sides_and_where_they_differ() {
     let page = viewer(log(&own()), alice()).page(&format!("entry?id={}", id(2)));
     for part in [
+        "search?q=changed_from%3Aemail%3Dbob%40old.example",
+        "search?q=outcome%3Asuccess",
+        "search?q=level%3A%3E%3Dinfo",
         "bob@<mark>old</mark>.example",
         "bob@<mark>new</mark>.example",
         "ticket 4711",
@@ -176,6 +183,62 @@ fn a_query_with_an_error_marks_it() {
         "{}",
         answer.text
     );
+}
+
+#[test]
+fn each_short_value_leads_to_the_entries_with_it() {
+    let values = [
+        json!("bob@x"),
+        json!(" spaces \"and quotes\" "),
+        json!(""),
+        json!("5"),
+        json!(5),
+        json!(0.25),
+        json!("null"),
+        json!(null),
+        json!(true),
+        json!("a=b (c)"),
+    ];
+    let masked = json!("****1234");
+    let entries = values.iter().zip(1..).map(|(value, number)| {
+        let mut entry = entry(number, "update", "User", "42", "alice");
+        let mut secret = change("iban", None, Some(masked.clone()));
+        secret.redaction = Some(audit_core::Redaction::Masked);
+        let fields = [
+            change("note['x']", None, Some(value.clone())),
+            change("list", None, Some(json!([value]))),
+            change("long", None, Some(json!("x".repeat(80)))),
+            secret,
+        ];
+        entry.changes = fields.into_iter().collect();
+        entry
+    });
+    let client = viewer(log(&entries.collect::<Vec<_>>()), alice());
+    let page = client.page("search?q=");
+    let links = page.split("class=\"value\" href=\"").skip(1);
+    let links: Vec<_> = links
+        .map(|rest| rest.split('"').next().expect("a link"))
+        .collect();
+    // The newest entry is the first one.
+    assert_eq!(links.len(), values.len(), "{page}");
+    for (link, number) in links.iter().rev().zip(1..) {
+        assert!(link.contains("changed_to"), "{link}");
+        let path = link.replace("search?", "search.json?");
+        let found = client.json(&path)["entries"].clone();
+        let found = found.as_array().expect("a list").iter();
+        let found: Vec<_> = found.map(|entry| entry["id"].clone()).collect();
+        // A number equals the text of it.
+        let expected: &[u128] = match number {
+            4 | 5 => &[5, 4],
+            _ => &[number],
+        };
+        let expected: Vec<_> = expected.iter().map(|number| json!(id(*number))).collect();
+        assert_eq!(found, expected, "{link}");
+    }
+    let hidden = viewer(log(&own()), alice().hide_values());
+    for path in ["search?q=", &format!("entry?id={}", id(2))] {
+        assert!(!hidden.page(path).contains("class=\"value\""), "{path}");
+    }
 }
 
 #[test]

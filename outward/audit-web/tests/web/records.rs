@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use audit_core::{Action, AuditLog, LogEntry, Query, Store};
+use audit_core::{Action, AuditLog, LogEntry, MemoryStore, Query, Source, Store};
 use audit_sqlite::{SqliteOptions, SqliteStore};
 use audit_web::{BuildError, Viewer};
 use http::StatusCode;
@@ -33,10 +33,9 @@ fn each_view_is_an_entry_with_the_reader_and_the_query() {
         let before = recorded(&store).len();
         client.get(path);
         let views = recorded(&store);
-        let shows_the_trail = !path.starts_with("help") && !path.starts_with("schema");
         assert_eq!(
             views.len(),
-            before + usize::from(shows_the_trail),
+            before + usize::from(!path.starts_with("help")),
             "{number}: {path}"
         );
     }
@@ -46,6 +45,32 @@ fn each_view_is_an_entry_with_the_reader_and_the_query() {
     assert_eq!(view.additional_data["command"], "web object");
     assert_eq!(view.additional_data["parameters"]["key"], "42");
     assert!(client.page("search").contains("views are recorded"));
+}
+
+#[test]
+fn records_name_the_service_of_the_log() {
+    for (service, actor) in [(Some("billing"), "billing web"), (None, "auditlog web")] {
+        let store = Arc::new(MemoryStore::new());
+        let mut log = AuditLog::builder().store(Arc::clone(&store));
+        if let Some(service) = service {
+            log = log.source(Source::service(service).version("1.4.0"));
+        }
+        let viewer = Viewer::builder(log.build()).authorize(|_| alice());
+        let client = Client {
+            viewer: viewer.build().expect("a viewer"),
+        };
+        client.page("search");
+        let entries = store.find(&Query::new()).expect("entries").entries;
+        let commands: Vec<_> = entries
+            .iter()
+            .map(|entry| entry.additional_data["command"].clone())
+            .collect();
+        assert_eq!(commands, ["web start", "web search"]);
+        assert_eq!([entries[0].actor(), entries[1].actor()], [actor, "alice"]);
+        for entry in &entries {
+            assert_eq!(entry.source.service.as_deref(), service);
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! A reader with a scope sees the trail as if it had no other entries.
 
-use audit_core::{LogEntry, Query};
+use std::collections::BTreeSet;
+
+use audit_core::{AuditLog, LogEntry, MemoryStore, Query, Redaction};
+use audit_derive::Auditable;
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::sample::{alice, as_json, change, company, entry, foreign, id, log, own, paths, viewer};
 
@@ -222,13 +225,121 @@ fn pages_without_values_do_not_depend_on_the_sizes_of_values() {
         viewer(log(&entries), alice().hide_values())
     };
     let (small, large) = (trail(1), trail(1 << 20));
-    for path in [
+    let object = "model=User&key=42";
+    let of_object = [
+        format!("object?{object}"),
+        format!("object?{object}&at=2026-01-02"),
+        format!("object?{object}&version=3"),
+        format!("blame?{object}"),
+        format!("compare?{object}&from=2&to=40"),
+    ];
+    let lists = [
         "search?q=",
-        "search.json?q=&count=yes",
+        "search?q=&count=yes",
         "overview",
         "live",
         "actor?id=alice",
-    ] {
-        assert_eq!(small.get(path), large.get(path), "{path}");
+    ];
+    for path in of_object.into_iter().chain(lists.map(str::to_owned)) {
+        for path in [path.clone(), as_json(&path)] {
+            let answer = small.get(&path);
+            assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+            assert_eq!(answer, large.get(&path), "{path}");
+        }
     }
+    let shown = large.json(&format!("object.json?{object}"));
+    assert_eq!(shown["versions"], json!(40));
+}
+
+/// A model with parts that are not recorded in clear.
+#[derive(Auditable)]
+#[audit(crate = audit_core, model = "User")]
+struct User {
+    #[audit(id)]
+    key: u32,
+    email: String,
+    #[audit(mask = "last4")]
+    phone: String,
+    #[audit(skip)]
+    #[expect(dead_code, reason = "the field is not recorded")]
+    password: String,
+    address: Address,
+}
+
+#[derive(Auditable)]
+#[audit(crate = audit_core)]
+struct Address {
+    city: String,
+    #[audit(mask = "last4")]
+    door: String,
+}
+
+#[test]
+fn a_history_without_values_states_which_parts_are_not_in_clear() {
+    let user = |city: &str| User {
+        key: 42,
+        email: "a@x".to_owned(),
+        phone: "+15551234567".to_owned(),
+        password: "secret".to_owned(),
+        address: Address {
+            city: city.to_owned(),
+            door: "123456".to_owned(),
+        },
+    };
+    let missing = |log: AuditLog, model: &str| -> BTreeSet<(String, String)> {
+        let client = viewer(log, alice().hide_values());
+        let page = client.json(&format!("object.json?model={model}&key=42"));
+        let state = page["state"].as_object().expect("an object");
+        assert!(state.values().all(|value| value == "[hidden]"), "{page}");
+        let missing = page["missing"].as_array().expect("a list").iter();
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        missing
+            .map(|part| (text(&part["path"]), text(&part["reason"])))
+            .collect()
+    };
+    let expected = |parts: &[(&str, &str)]| -> BTreeSet<(String, String)> {
+        let owned = |(path, reason): &(&str, &str)| ((*path).to_owned(), (*reason).to_owned());
+        parts.iter().map(owned).collect()
+    };
+    // The types of a registered model show it.
+    let registered = AuditLog::builder().store(MemoryStore::new()).build();
+    registered.register::<User>();
+    let recorded = registered.created(&user("Mainz")).actor("bob").record();
+    recorded.expect("recorded");
+    let moved = registered.updated(&user("Mainz"), &user("Bonn"));
+    moved.actor("bob").record().expect("recorded");
+    let parts = [
+        ("address", "recorded masked"),
+        ("password", "not recorded"),
+        ("phone", "recorded masked"),
+    ];
+    assert_eq!(missing(registered, "User"), expected(&parts));
+    // The redactions of the entries show it for other models.
+    let part = |path: &str, value: &str, redaction: Option<Redaction>| {
+        let mut change = change(path, None, Some(json!(value)));
+        change.redaction = redaction;
+        change
+    };
+    let mut created = entry(1, "create", "Other", "42", "alice");
+    created.changes = [
+        part("phone", "****4567", Some(Redaction::Masked)),
+        part("card", "h1:00", Some(Redaction::Hashed)),
+        part("address.door", "****3456", Some(Redaction::Masked)),
+        part("was_masked", "****", Some(Redaction::Masked)),
+    ]
+    .into_iter()
+    .collect();
+    let mut updated = entry(2, "update", "Other", "42", "alice");
+    updated.changes = [
+        part("address.city", "Bonn", None),
+        part("was_masked", "in clear", None),
+    ]
+    .into_iter()
+    .collect();
+    let parts = [
+        ("address", "recorded masked"),
+        ("card", "recorded as a token"),
+        ("phone", "recorded masked"),
+    ];
+    assert_eq!(missing(log(&[created, updated]), "Other"), expected(&parts));
 }

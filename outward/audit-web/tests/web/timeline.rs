@@ -33,7 +33,7 @@ fn it_lists_the_entries_with_links_to_the_viewer() {
     let html = timeline(&mounted(log(&own()), alice()), "42").expect("a timeline");
     assert!(html.starts_with("<section class=\"auditlog\""), "{html}");
     for part in [
-        "<ins>bob@new.example</ins>",
+        ">bob@new.example</a></ins>",
         "ticket 4711",
         "href=\"/audit/object?model=User&amp;key=42\"",
         "href=\"/audit/entry?id=",
