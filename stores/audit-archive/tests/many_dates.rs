@@ -76,6 +76,7 @@ fn the_lease_is_renewed_while_files_are_written() {
 
 #[test]
 fn files_are_written_at_the_same_time_and_named_in_order() {
+    const PUT: Duration = Duration::from_millis(100);
     let (folder, store) = (Folder::new(), trail(40));
     let puts = Arc::new(Mutex::new(Vec::new()));
     let location = Faulty::location(folder.path(), {
@@ -84,15 +85,19 @@ fn files_are_written_at_the_same_time_and_named_in_order() {
             if operation != Operation::Put || !name.starts_with("v1/") {
                 return Fault::Nothing;
             }
-            puts.lock().expect("a list").push(name.to_owned());
-            Fault::Slow(Duration::from_millis(100))
+            puts.lock().expect("a list").push(Instant::now());
+            Fault::Slow(PUT)
         }
     });
     let archiver = Archiver::new(store, location).options(options("first"));
     assert_eq!(archiver.run_once().expect("a run").files, 40);
     let puts = puts.lock().expect("a list");
-    let filter = puts.iter().position(|name| name.ends_with(".filter"));
-    assert!(filter.expect("a filter") > 1, "{puts:#?}");
+    // A file and its filter are two.
+    let third_begins = puts.windows(3).map(|puts| puts[2].duration_since(puts[0]));
+    assert!(
+        third_begins.min() < Some(PUT),
+        "no third put before the first one ends"
+    );
     let names = folder.files().into_keys();
     let names: Vec<_> = names.filter(|name| name.ends_with(".parquet")).collect();
     let manifest = std::fs::read_to_string(folder.file("manifest/00000002.json"));
