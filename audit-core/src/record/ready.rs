@@ -339,7 +339,9 @@ impl Ready {
     }
 
     fn must_have_key(&self, key: &str) -> Result<()> {
-        if key.trim().is_empty() {
+        // Fast path: most keys begin with a visible character.
+        let is_visible = key.as_bytes().first().is_some_and(u8::is_ascii_graphic);
+        if !is_visible && key.trim().is_empty() {
             return Err(Error::NoKey {
                 model: self.entry.model.clone(),
                 action: self.entry.action.clone(),
