@@ -25,6 +25,8 @@ use crate::sidecar::Sidecar;
 const READ_AT_ONCE: usize = 500;
 /// The number of files that are written at the same time.
 const FILES_AT_ONCE: usize = 16;
+/// The number of rows up to which more than one file is encoded at the same time: large files take memory.
+const ROWS_AT_ONCE: usize = 8_192;
 /// The folder of the plans.
 const PLANS: &str = "plan";
 /// The number of models that a manifest names for a file.
@@ -121,10 +123,17 @@ impl Segment {
         hold: &mut dyn FnMut() -> Result<(), Error>,
     ) -> Result<Vec<ArchiveFile>, Error> {
         let segment = (self.first, self.last);
-        let mut rest = std::mem::take(&mut self.rows).into_iter();
+        let mut rest = std::mem::take(&mut self.rows).into_iter().peekable();
         let mut files = Vec::new();
         loop {
-            let part: Vec<_> = rest.by_ref().take(FILES_AT_ONCE).collect();
+            let (mut part, mut count) = (Vec::new(), 0);
+            while let Some(file) = rest.next_if(|(_, rows)| {
+                let fits = count + rows.len() <= ROWS_AT_ONCE && part.len() < FILES_AT_ONCE;
+                fits || part.is_empty()
+            }) {
+                count += file.1.len();
+                part.push(file);
+            }
             if part.is_empty() {
                 return Ok(files);
             }
