@@ -12,23 +12,27 @@ const STEPS: i32 = 10_000;
 /// Runs a query. If it can be cancelled, SQLite looks at it while a statement runs; otherwise the
 /// statements run as without this function.
 pub(crate) fn until_cancelled<T>(
-    connection: &Connection,
+    connection: &mut Connection,
     query: &Query,
     location: &str,
-    run: impl FnOnce() -> Result<T, StoreError>,
+    run: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let Some(cancellation) = query.cancellation() else {
-        return run();
+        return run(connection);
     };
-    let _watch = Watch::begin(connection, cancellation).map_err(at(location))?;
-    run()
+    let watch = Watch::begin(connection, cancellation).map_err(at(location))?;
+    run(watch.0)
 }
 
-/// The progress handler of a connection, until it is dropped.
-struct Watch<'c>(&'c Connection);
+/// The progress handler of a connection, until it is dropped. Since version 0.41 of the driver it needs the connection
+/// exclusively.
+struct Watch<'c>(&'c mut Connection);
 
 impl<'c> Watch<'c> {
-    fn begin(connection: &'c Connection, cancellation: &Cancellation) -> rusqlite::Result<Self> {
+    fn begin(
+        connection: &'c mut Connection,
+        cancellation: &Cancellation,
+    ) -> rusqlite::Result<Self> {
         let cancellation = cancellation.clone();
         let handler = Some(move || cancellation.is_cancelled());
         connection.progress_handler(STEPS, handler).result()?;
@@ -80,13 +84,13 @@ mod tests {
 
     #[test]
     fn a_running_statement_ends_and_the_connection_remains_usable() {
-        let connection = Connection::open_in_memory().expect("a database");
+        let mut connection = Connection::open_in_memory().expect("a database");
         let cancellation = Cancellation::new();
         let query = Query::new().cancelled_by(&cancellation);
         let ended = thread::scope(|scope| {
             scope.spawn(|| cancellation.cancel());
-            until_cancelled(&connection, &query, "a test", || {
-                number(&connection, ENDLESS)
+            until_cancelled(&mut connection, &query, "a test", |connection| {
+                number(connection, ENDLESS)
             })
         });
         assert!(matches!(ended, Err(StoreError::Cancelled)), "{ended:?}");

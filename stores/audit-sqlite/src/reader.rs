@@ -52,7 +52,7 @@ impl Readers {
     /// Reads with a connection of the pool, or a new one.
     pub(crate) fn with<T>(
         &self,
-        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+        read: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let idle = self.lock().as_mut().ok_or(StoreError::Closed)?.pop();
         // A file that replaced this one must not be read with this one's write-ahead log.
@@ -61,11 +61,11 @@ impl Readers {
         {
             file.check()?;
         }
-        let connection = match idle {
+        let mut connection = match idle {
             Some(connection) => connection,
             None => options::connect(&self.path, self.access, &self.options)?,
         };
-        let done = read(&connection);
+        let done = read(&mut connection);
         // An immutable file may be replaced before the next read, and a failed connection may be
         // the cause of the failure.
         if done.is_ok()
@@ -85,7 +85,7 @@ impl Readers {
         location: &str,
         run: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.with(|connection| until_cancelled(connection, query, location, || run(connection)))
+        self.with(|connection| until_cancelled(connection, query, location, run))
     }
 
     pub(crate) fn close(&self) {

@@ -259,7 +259,7 @@ impl SqliteStore {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.readers.with(read)
+        self.readers.with(|connection| read(connection))
     }
 
     /// Returns SQLite's plan for [`objects`](Store::objects), for tests.
