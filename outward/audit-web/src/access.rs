@@ -20,7 +20,7 @@ pub struct Access {
     pub(crate) grant: Option<Grant>,
 }
 
-/// What a reader may see.
+/// The rights of a reader: identity, scope, values and exports.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     pub(crate) reader: Actor,

@@ -43,7 +43,7 @@ pub(crate) struct Replaced {
 #[derive(Clone, Debug)]
 pub(crate) struct Chain {
     pub(crate) archive: Option<Uuid>,
-    /// The number of the last manifest, 0 if there is none.
+    /// The number of the last manifest; 0 for an archive without manifests.
     pub(crate) number: u64,
     /// Its hash.
     pub(crate) hash: String,

@@ -72,7 +72,7 @@ pub(crate) struct Keys {
     /// The rows that were read, sorted, and the number of those that were taken.
     held: Vec<Key>,
     taken: usize,
-    /// How many are held.
+    /// The maximum number of rows that are held.
     limit: usize,
     /// Rows up to here were taken.
     after: Option<Rank>,

@@ -17,7 +17,7 @@ pub(crate) const FOLDER: &str = "manifest";
 pub(crate) const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 const CHECKSUM: &str = "{\"checksum\":\"";
-/// What follows the digits of the checksum.
+/// The text after the digits of the checksum.
 const AFTER_CHECKSUM: &str = "\",";
 
 /// The list of the files that a segment of the trail has become, and the position after it.

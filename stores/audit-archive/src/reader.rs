@@ -44,9 +44,9 @@ pub(crate) struct Reader {
     keys: Keys,
     /// Bodies that were read.
     bodies: VecDeque<Body>,
-    /// How many bodies are read next.
+    /// The number of bodies that are read next.
     at_once: usize,
-    /// How many entries are needed.
+    /// The number of entries that are still needed.
     left: usize,
     /// The last entry that was found.
     last: Option<Rank>,

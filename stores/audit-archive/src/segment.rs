@@ -277,7 +277,7 @@ pub(crate) fn generation_of(path: &str) -> Option<u64> {
     generation[..end].parse().ok()
 }
 
-/// What a manifest has of a file, collected from its rows.
+/// The description of a file in its manifest, collected from its rows.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     rows: u64,
@@ -353,7 +353,7 @@ struct Plan {
 /// The plan that exists for a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Planned {
-    /// There is none yet.
+    /// The plan does not exist.
     Missing,
     /// Its bytes are not a plan. The segment is written without one.
     Damaged,

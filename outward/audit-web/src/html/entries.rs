@@ -15,7 +15,7 @@ use crate::texts::t;
 /// The number of characters of a reason in a list.
 const REASON: usize = 240;
 
-/// What a table of entries shows.
+/// The options of a table of entries.
 pub(crate) struct Shown<'s> {
     /// The caption, for readers who do not see the page.
     pub(crate) caption: &'s str,

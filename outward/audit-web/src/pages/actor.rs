@@ -1,4 +1,4 @@
-//! What an actor did.
+//! The page of an actor: its entries and their counts.
 
 use audit_core::{Cursor, Query};
 use maud::html;

@@ -1,4 +1,4 @@
-//! Who last set each part of an object, when and why.
+//! Blame: the last change of each part of an object, with actor, time and reason.
 
 use audit_core::Path;
 use maud::{Markup, html};

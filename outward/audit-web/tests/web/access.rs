@@ -1,4 +1,4 @@
-//! Who is let in, by which method, host and path, and the headers of every response.
+//! Requests that are refused, by reader, method, host and path, and the headers of every response.
 
 use std::net::SocketAddr;
 

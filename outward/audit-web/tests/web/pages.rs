@@ -1,4 +1,4 @@
-//! What the pages show.
+//! The content of the pages.
 
 use audit_core::{LogEntry, MemoryStore, Store};
 use http::{Request, StatusCode};
