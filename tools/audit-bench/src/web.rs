@@ -23,9 +23,18 @@ struct Case {
     name: &'static str,
     path: &'static str,
     sql: &'static str,
-    /// Whether the page has a row for each entry.
-    lists_entries: bool,
+    /// What the page has to have.
+    content: Content,
     budget: Budget,
+}
+
+enum Content {
+    /// A row for each entry.
+    Rows,
+    /// Rows of the newest entries.
+    SomeRows,
+    /// The number of the entries.
+    Count,
 }
 
 const CASES: [Case; 4] = [
@@ -33,7 +42,7 @@ const CASES: [Case; 4] = [
         name: "first-page",
         path: "/search",
         sql: "SELECT body FROM audit_entry WHERE level >= 20 ORDER BY ts DESC, id DESC LIMIT 50",
-        lists_entries: true,
+        content: Content::Rows,
         budget: Budget::Ratio(1.5),
     },
     Case {
@@ -41,7 +50,7 @@ const CASES: [Case; 4] = [
         path: "/search?q=actor:actor-7",
         sql: "SELECT body FROM audit_entry WHERE actor = 'actor-7'
               ORDER BY ts DESC, id DESC LIMIT 50",
-        lists_entries: true,
+        content: Content::Rows,
         budget: Budget::None,
     },
     Case {
@@ -49,14 +58,14 @@ const CASES: [Case; 4] = [
         path: "/object?model=Account&key=4711",
         sql: "SELECT body FROM audit_entry WHERE model = 'Account' AND object_pk = '4711'
               ORDER BY ts DESC, id DESC LIMIT 5000",
-        lists_entries: false,
+        content: Content::SomeRows,
         budget: Budget::None,
     },
     Case {
         name: "overview",
         path: "/overview",
         sql: "SELECT body FROM audit_entry WHERE level >= 20 ORDER BY ts DESC, id DESC LIMIT 5000",
-        lists_entries: false,
+        content: Content::Count,
         budget: Budget::None,
     },
 ];
@@ -84,7 +93,12 @@ fn times(case: &Case, viewer: &Viewer, raw: &Connection) -> Outcome<()> {
     let page = get(viewer, case.path)?;
     let entries = texts(raw, case.sql, [])?.len();
     let rows = page.matches("<tr class=\"entry").count();
-    if entries == 0 || rows == 0 || (case.lists_entries && rows != entries) {
+    let is_whole = match case.content {
+        Content::Rows => rows == entries,
+        Content::SomeRows => rows > 0,
+        Content::Count => page.contains("5,000 entries"),
+    };
+    if entries == 0 || !is_whole {
         return Err(format!("{}: {rows} rows of {entries} entries", case.path).into());
     }
     let name = format!("web/{}", case.name);

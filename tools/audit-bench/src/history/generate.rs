@@ -21,7 +21,7 @@ const ACTORS: u64 = 500;
 /// Appends the trail: accounts that are created and then updated, two fields at a time, by
 /// 500 actors over 300 days, and a rare field that one update in 2,000 changes.
 pub(super) fn fill(store: &dyn Store, entries: usize) -> Result<(), StoreError> {
-    let mut trail = trail();
+    let mut trail = trail_of(entries);
     let mut left = entries;
     while left > 0 {
         let size = left.min(BATCH);
@@ -32,9 +32,14 @@ pub(super) fn fill(store: &dyn Store, entries: usize) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Makes the entries of the trail, without end.
+/// Makes the entries of a trail, of which [`ENTRIES`] are of 300 days, without end.
 pub(crate) fn trail() -> impl Iterator<Item = LogEntry> {
-    let mut trail = Trail::new();
+    trail_of(ENTRIES)
+}
+
+/// Makes the entries of a trail without end. The given number of them is of 300 days.
+fn trail_of(entries: usize) -> impl Iterator<Item = LogEntry> {
+    let mut trail = Trail::of(entries);
     std::iter::from_fn(move || Some(trail.next()))
 }
 
@@ -52,21 +57,26 @@ struct Account {
 struct Trail {
     random: Rng,
     time: DateTime<Utc>,
+    /// The longest time between two entries, in microseconds.
+    step: i64,
     accounts: HashMap<String, Account>,
 }
 
 impl Trail {
-    fn new() -> Self {
+    fn of(entries: usize) -> Self {
+        // Half of it on average.
+        let step = 2 * TimeDelta::days(300).num_microseconds().unwrap_or_default();
         Self {
             random: Rng::with_seed(4711),
             time: start(),
+            step: step / i64::try_from(entries.max(1)).unwrap_or(i64::MAX),
             accounts: HashMap::new(),
         }
     }
 
     fn next(&mut self) -> LogEntry {
         let random = &mut self.random;
-        self.time += TimeDelta::microseconds(random.i64(0..51_840_000));
+        self.time += TimeDelta::microseconds(random.i64(0..self.step.max(1)));
         let pk = if random.u32(..400) == 0 {
             BUSY.to_owned()
         } else {
