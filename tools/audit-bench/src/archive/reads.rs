@@ -1,7 +1,8 @@
 //! Queries of the archive: what they read of the files, and their time beside DuckDB on the same files.
 //!
 //! A query may read the column chunks and pages that its conditions, the order and the found bodies need, in blocks
-//! of 16 KiB, and cold also the filters and the ends of files: more is an error.
+//! of 16 KiB, and cold also the filters, the ends of files, and in a file of several row groups a Bloom filter of each:
+//! more is an error.
 
 use std::fs;
 use std::path::Path;
@@ -33,6 +34,8 @@ const MANIFEST: u64 = 64 << 10;
 const TAIL: u64 = 128 << 10;
 /// The unit in which files are read.
 const BLOCK: u64 = 16 << 10;
+/// The bytes of the Bloom filter of a column of a row group.
+const BLOOM: u64 = 32 << 10;
 /// The requests for a row group: the columns of the conditions, the ids, the bodies.
 const OF_GROUP: u64 = 3;
 /// The count of entries in the hot store of the federation.
@@ -180,9 +183,11 @@ fn limits(
             largest = largest.max(file.bytes_of(archive, &columns)?);
         }
         let filters = files.iter().map(|file| file.filter.bytes).sum::<u64>();
+        let has_blooms = files.iter().any(|file| file.groups() > 1);
         return Ok(Limits::of(
             opened,
             groups,
+            if has_blooms { groups } else { 0 },
             opened * largest,
             (files.len(), filters),
         ));
@@ -201,24 +206,34 @@ fn limits(
     let columns: Vec<_> = columns.iter().map(|name| (*name, None)).collect();
     let of_date: Vec<&File> = files.iter().filter(|file| file.date == date).collect();
     let groups = of_date.iter().map(|file| file.groups()).sum();
+    let blooms = of_date
+        .iter()
+        .map(|file| file.groups())
+        .filter(|groups| *groups > 1);
     let mut bytes = 0;
     for file in &of_date {
         bytes += file.bytes_of(archive, &columns)?;
     }
     let filters = of_date.iter().map(|file| file.filter.bytes).sum();
     let opened = of_date.len() as u64;
-    Ok(Limits::of(opened, groups, bytes, (of_date.len(), filters)))
+    Ok(Limits::of(
+        opened,
+        groups,
+        blooms.sum(),
+        bytes,
+        (of_date.len(), filters),
+    ))
 }
 
 impl Limits {
-    fn of(files: u64, groups: u64, bytes: u64, filters: (usize, u64)) -> Self {
+    fn of(files: u64, groups: u64, blooms: u64, bytes: u64, filters: (usize, u64)) -> Self {
         let warm = (1 + OF_GROUP * groups, bytes + MANIFEST);
         Self {
             files,
             groups,
             cold: (
-                warm.0 + filters.0 as u64 + files,
-                warm.1 + filters.1 + files * TAIL,
+                warm.0 + filters.0 as u64 + files + blooms,
+                warm.1 + filters.1 + files * TAIL + blooms * (BLOOM + 2 * BLOCK),
             ),
             warm,
         }
