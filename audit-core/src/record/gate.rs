@@ -44,13 +44,13 @@ impl Ready {
         };
         if self.required.reason && self.each().any(no_reason) {
             return Err(Error::ReasonRequired {
-                model: self.entry.model.clone(),
+                model: self.model(),
                 action: self.entry.action.clone(),
             });
         }
         if self.required.actor && self.each().any(|entry| entry.actor.is_none()) {
             return Err(Error::ActorRequired {
-                model: self.entry.model.clone(),
+                model: self.model(),
                 action: self.entry.action.clone(),
             });
         }

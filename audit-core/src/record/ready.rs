@@ -9,7 +9,7 @@ use super::full_snapshot::FullSnapshot;
 use crate::action::{Action, Outcome};
 use crate::change::Changes;
 use crate::context::Context;
-use crate::entry::{LogEntry, ObjectRef};
+use crate::entry::{LogEntry, ObjectRef, Source};
 use crate::error::{Error, Result, ValueError};
 use crate::level::Level;
 use crate::log::AuditLog;
@@ -28,8 +28,8 @@ pub(super) struct Ready {
     pub(super) level: EntryLevel,
     pub(super) required: Required,
     pub(super) worth: Worth,
-    /// Whether the entry has its id, its time and what the context gives; one that is not
-    /// recorded needs none of them.
+    /// Whether the entry has its model, its source, its id, its time and what the context gives; one that
+    /// is not recorded needs none of them.
     pub(super) complete: bool,
     /// Whether snapshots are due by the number of entries.
     pub(super) counted: bool,
@@ -104,9 +104,9 @@ impl Ready {
         schema: Option<&'static ModelSchema>,
         base: Level,
     ) -> Self {
-        let (model, object_repr, schema_version) = match schema {
-            Some(schema) => (schema.name.to_owned(), String::new(), schema.version),
-            None => (String::new(), action.as_str().to_owned(), 1),
+        let (object_repr, schema_version) = match schema {
+            Some(schema) => (String::new(), schema.version),
+            None => (action.as_str().to_owned(), 1),
         };
         let entry = LogEntry {
             id: Uuid::nil(),
@@ -115,7 +115,7 @@ impl Ready {
             object_repr,
             action,
             outcome: Outcome::Success,
-            model,
+            model: String::new(),
             object_pk: String::new(),
             parent: None,
             counterpart: None,
@@ -130,7 +130,7 @@ impl Ready {
             reason: None,
             additional_data: Map::new(),
             schema_version,
-            source: log.shared().source.clone(),
+            source: Source::default(),
         };
         Self {
             entry,
@@ -154,10 +154,18 @@ impl Ready {
         }
     }
 
-    /// Gives the entry its id, its time and what the context has.
+    /// Returns the name of the model, or an empty one.
+    pub(super) fn model(&self) -> String {
+        self.schema
+            .map_or_else(String::new, |schema| schema.name.to_owned())
+    }
+
+    /// Gives the entry its model, its source, its id, its time and what the context has.
     pub(super) fn complete(&mut self, log: &AuditLog) {
         if !self.complete {
             self.complete = true;
+            self.entry.model = self.model();
+            self.entry.source.clone_from(&log.shared().source);
             let now = log.now();
             if let Some(ended) = &mut self.ended {
                 // First, so that it orders before the other.
@@ -280,8 +288,10 @@ impl Ready {
             | (Content::Created | Content::Deleted, SnapshotPolicy::Every(_)) => false,
             (_, SnapshotPolicy::Always) => true,
             (Content::Changed(..), SnapshotPolicy::Every(every)) => {
-                self.worth.notable
-                    && snapshot_schedule.is_due(&*log.shared().pipeline.store, &self.entry, every)
+                self.worth.notable && {
+                    self.entry.model = self.model();
+                    snapshot_schedule.is_due(&*log.shared().pipeline.store, &self.entry, every)
+                }
             }
         };
         match content {
@@ -314,7 +324,7 @@ impl Ready {
         let rules = registration.rules();
         let levels = settings.levels(registration.schema);
         let wanted = settings.snapshot == SnapshotPolicy::Always;
-        let model = self.entry.model.clone();
+        let model = self.model();
         let mut ended = Self::new(
             log,
             Action::Delete,
@@ -343,7 +353,7 @@ impl Ready {
         let is_visible = key.as_bytes().first().is_some_and(u8::is_ascii_graphic);
         if !is_visible && key.trim().is_empty() {
             return Err(Error::NoKey {
-                model: self.entry.model.clone(),
+                model: self.model(),
                 action: self.entry.action.clone(),
             });
         }

@@ -79,7 +79,7 @@ impl Draft {
         let mut env = self.log.env();
         let value = value.snapshot(&mut Snapshot::at_depth(&mut env, 0));
         if let Some(source) = env.into_error() {
-            let model = ready.entry.model.clone();
+            let model = ready.model();
             return Self {
                 state: State::Failed(Error::Value { model, source }),
                 ..self
@@ -250,7 +250,7 @@ impl Draft {
     fn unknown_field(mut self, field: &str, suggestion: Option<String>) -> Self {
         if let State::Ready(ready) = &self.state {
             self.state = State::Failed(Error::UnknownField {
-                model: ready.entry.model.clone(),
+                model: ready.model(),
                 field: field.to_owned(),
                 suggestion,
             });
@@ -259,8 +259,8 @@ impl Draft {
     }
 
     fn identity_changed(mut self) -> Self {
-        if let State::Ready(ready) = &mut self.state {
-            let model = std::mem::take(&mut ready.entry.model);
+        if let State::Ready(ready) = &self.state {
+            let model = ready.model();
             self.state = State::Failed(Error::IdentityChanged { model });
         }
         self
