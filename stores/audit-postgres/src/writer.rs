@@ -195,7 +195,9 @@ impl Writer {
         deadline: Instant,
         tracker: &CommitTracker,
     ) -> Result<(), Failure> {
-        let parts = parts(rows);
+        let mut rows = rows.to_vec();
+        rows.sort_unstable_by_key(|row| row.id);
+        let parts = parts(&rows);
         let done = retrying(deadline, || self.try_commit(&parts, tracker)).await;
         if let Err(failure) = done {
             let location = &self.connections.location;
@@ -332,7 +334,7 @@ fn apart(group: Vec<Batch>, error: &StoreError) -> (Vec<Batch>, Vec<Batch>) {
     (alone, others)
 }
 
-/// Splits rows into the parts that one statement takes each.
+/// Splits rows into the parts that one statement takes each, in the same order.
 fn parts<'r>(rows: &[&'r Row]) -> Vec<Columns<'r>> {
     let mut parts = Vec::new();
     let (mut begin, mut bytes) = (0, 0);
