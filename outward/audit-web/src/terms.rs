@@ -67,46 +67,50 @@ impl Terms {
 
     /// Returns the text of the query.
     pub(crate) fn text(&self) -> String {
-        let all: Vec<&str> = self
-            .iter()
-            .chain(self.options.iter().map(String::as_str))
-            .collect();
-        all.join(" ")
-    }
-
-    /// Returns whether the search for the text of these terms is one that the reader may ask for.
-    fn permits(&self, text: &str) -> bool {
-        if text.len() > MAX_QUERY || self.conditions.len() > MAX_CONDITIONS {
-            return false;
+        let mut text = String::new();
+        for term in self.iter().chain(self.options.iter().map(String::as_str)) {
+            push(&mut text, term);
         }
-        let Some(concealer) = &self.concealer else {
-            return true;
-        };
-        let query = Query::parse(text);
-        query.is_ok_and(|query| concealer.guessing(&query).is_none())
+        text
     }
 
     /// Returns the link to the search for the terms; `None` if the reader may not ask for them.
     pub(crate) fn link(&self) -> Option<String> {
-        let text = self.text();
-        self.permits(&text)
+        self.link_to(self.iter())
+    }
+
+    /// Returns the link to the search for [`with`](Self::with); `None` if the reader may not ask for it.
+    pub(crate) fn link_with(&self, added: &Query) -> Option<String> {
+        let added = added.terms();
+        let kept = self.iter().filter(|term| !is_replaced(term, &added));
+        self.link_to(kept.chain(added.iter().map(String::as_str)))
+    }
+
+    /// Returns the link to the search for some conditions; `None` if the reader may not ask for them.
+    fn link_to<'t>(&'t self, conditions: impl Iterator<Item = &'t str>) -> Option<String> {
+        let (mut text, mut count) = (String::with_capacity(128), 0);
+        for condition in conditions {
+            count += 1;
+            push(&mut text, condition);
+        }
+        for option in &self.options {
+            push(&mut text, option);
+        }
+        let is_short = text.len() <= MAX_QUERY && count <= MAX_CONDITIONS;
+        let is_permitted = |concealer: &Arc<Concealer>| {
+            let query = Query::parse(&text);
+            query.is_ok_and(|query| concealer.guessing(&query).is_none())
+        };
+        (is_short && self.concealer.as_ref().is_none_or(is_permitted))
             .then(|| href(Route::Search.name(), &[("q", &text)]))
     }
 
     /// Adds the conditions of a query. A condition replaces that of the same key, since the
     /// language allows each key once.
     pub(crate) fn with(&self, added: &Query) -> Self {
-        let mut terms = self.clone();
-        for term in added.terms() {
-            match key(&term) {
-                Some(key) if is_repeatable(key) => terms.conditions.retain(|other| *other != term),
-                Some(replaced) => terms
-                    .conditions
-                    .retain(|other| key(other) != Some(replaced)),
-                None => {}
-            }
-            terms.conditions.push(term);
-        }
+        let added = added.terms();
+        let mut terms = self.retained(|term| !is_replaced(term, &added));
+        terms.conditions.extend(added);
         terms
     }
 
@@ -143,6 +147,23 @@ fn key(term: &str) -> Option<&str> {
     let (key, value) = term.split_once(':')?;
     let is_below = key == "level" && value.starts_with('<');
     Some(if is_below { "level:<" } else { key })
+}
+
+/// Returns whether a term gives way to one of others.
+fn is_replaced(term: &str, others: &[String]) -> bool {
+    let own = key(term);
+    others.iter().any(|other| match key(other) {
+        Some(key) if is_repeatable(key) => other == term,
+        key => key.is_some() && key == own,
+    })
+}
+
+/// Adds a term to the text of a query.
+fn push(text: &mut String, term: &str) {
+    if !text.is_empty() {
+        text.push(' ');
+    }
+    text.push_str(term);
 }
 
 fn is_repeatable(key: &str) -> bool {

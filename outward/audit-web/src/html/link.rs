@@ -17,10 +17,19 @@ pub(crate) fn href(page: &str, params: &[(&str, &str)]) -> String {
     if params.is_empty() && language.is_none() {
         return page.to_owned();
     }
-    let mut query = form_urlencoded::Serializer::new(String::new());
+    // Of the size that most links need, since a page has hundreds of them.
+    let bytes: usize = params
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    let mut link = String::with_capacity(page.len() + 2 * bytes + 16);
+    link.push_str(page);
+    link.push('?');
+    let start = link.len();
+    let mut query = form_urlencoded::Serializer::for_suffix(link, start);
     query.extend_pairs(params);
     query.extend_pairs(language.map(|language| (texts::PARAM, language.code())));
-    format!("{page}?{}", query.finish())
+    query.finish()
 }
 
 /// Returns the hidden field that keeps the language of the URL in a form.
@@ -45,7 +54,7 @@ pub(crate) fn short_href(page: &str, params: &[(&str, &str)]) -> Option<String> 
 /// Returns the link to the search that adds the conditions of a query to some terms; `None` if it
 /// would be too long, or if the reader may not ask for it.
 pub(crate) fn search(terms: &Terms, added: &Query) -> Option<String> {
-    let link = terms.with(added).link();
+    let link = terms.link_with(added);
     link.filter(|link| link.len() <= MAX_LINK)
 }
 
