@@ -449,6 +449,20 @@ pub(crate) fn range<'f>(files: impl Iterator<Item = &'f ChainFile>) -> Option<(u
         .reduce(|(first, last), next| (first.min(next.0), last.max(next.1)))
 }
 
+/// Reads manifests by their numbers, some at the same time, and returns the bytes of each; `None` if it does not exist.
+pub(crate) fn read_each<'n>(
+    location: &'n Location,
+    numbers: &'n [u64],
+) -> impl Iterator<Item = Result<(u64, Option<Bytes>), Error>> {
+    numbers.chunks(READ_AT_ONCE).flat_map(|part| {
+        let paths: Vec<String> = part.iter().map(|number| manifest::name(*number)).collect();
+        match location.get_each(&paths) {
+            Ok(read) => part.iter().copied().zip(read).map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        }
+    })
+}
+
 /// Returns the numbers of the manifests after a number, sorted.
 pub(crate) fn numbers(location: &Location, after: u64) -> Result<Vec<u64>, Error> {
     let names = location.names(FOLDER, &manifest::name(after))?;
