@@ -60,6 +60,8 @@ pub(crate) struct Chain {
     pub(crate) anchor: Option<Uuid>,
     /// The first manifest with holds.
     holds: Option<u64>,
+    /// No file has an entry of a later time.
+    pub(crate) newest: i64,
     /// The files by path.
     pub(crate) files: BTreeMap<String, Arc<ChainFile>>,
     /// The files that compactions have replaced, by path.
@@ -79,6 +81,7 @@ impl Default for Chain {
             classes: Arc::default(),
             anchor: None,
             holds: None,
+            newest: i64::MIN,
             files: BTreeMap::new(),
             replaced: BTreeMap::new(),
         }
@@ -319,6 +322,7 @@ impl Chain {
             }
             // Without this, a path that is added again could replace itself.
             self.replaced.remove(&file.path);
+            self.newest = self.newest.max(file.max_ts);
             self.files.insert(file.path.clone(), Arc::new(added));
         }
         if !is_compaction {
