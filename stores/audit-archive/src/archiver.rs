@@ -159,9 +159,11 @@ impl<S: Follow> Archiver<S> {
         let mut state = self.state();
         let result = run(&mut state);
         let has_lease = state.leases.is_held();
-        if result.is_err() {
+        match &result {
+            // The location is as it was read.
+            Ok(_) | Err(Error::Held { .. } | Error::Store(_)) => {}
             // Read again by the next run, since the manifest of this one may exist.
-            state.chain = None;
+            Err(_) => state.chain = None,
         }
         if let Err(error) = state.leases.release(&self.location, &self.options) {
             log::warn!("the lease of the archive was not released and expires by itself: {error}");

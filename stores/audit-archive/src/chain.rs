@@ -60,6 +60,8 @@ pub(crate) struct Chain {
     pub(crate) anchor: Option<Uuid>,
     /// The first manifest with holds.
     holds: Option<u64>,
+    /// No file has an entry of a later time.
+    pub(crate) newest: i64,
     /// The files by path.
     pub(crate) files: BTreeMap<String, Arc<ChainFile>>,
     /// The files that compactions have replaced, by path.
@@ -79,6 +81,7 @@ impl Default for Chain {
             classes: Arc::default(),
             anchor: None,
             holds: None,
+            newest: i64::MIN,
             files: BTreeMap::new(),
             replaced: BTreeMap::new(),
         }
@@ -319,6 +322,7 @@ impl Chain {
             }
             // Without this, a path that is added again could replace itself.
             self.replaced.remove(&file.path);
+            self.newest = self.newest.max(file.max_ts);
             self.files.insert(file.path.clone(), Arc::new(added));
         }
         if !is_compaction {
@@ -447,6 +451,20 @@ pub(crate) fn range<'f>(files: impl Iterator<Item = &'f ChainFile>) -> Option<(u
     files
         .map(|file| (file.first, file.last))
         .reduce(|(first, last), next| (first.min(next.0), last.max(next.1)))
+}
+
+/// Reads manifests by their numbers, some at the same time, and returns the bytes of each; `None` if it does not exist.
+pub(crate) fn read_each<'n>(
+    location: &'n Location,
+    numbers: &'n [u64],
+) -> impl Iterator<Item = Result<(u64, Option<Bytes>), Error>> {
+    numbers.chunks(READ_AT_ONCE).flat_map(|part| {
+        let paths: Vec<String> = part.iter().map(|number| manifest::name(*number)).collect();
+        match location.get_each(&paths) {
+            Ok(read) => part.iter().copied().zip(read).map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        }
+    })
 }
 
 /// Returns the numbers of the manifests after a number, sorted.

@@ -90,11 +90,15 @@ impl Keys {
         limit: usize,
         excluded: BTreeSet<SortKey>,
     ) -> Self {
-        let files = chain.files.values();
-        let mut files: Vec<_> = files
-            .filter(|file| wanted.may_be_in_file(&file.file))
-            .cloned()
-            .collect();
+        let mut files = Vec::new();
+        // Most pages of a `Federated` are newer than all of the files.
+        if wanted.may_be_in_times(i64::MIN, chain.newest) {
+            let all = chain.files.values();
+            files.extend(
+                all.filter(|file| wanted.may_be_in_file(&file.file))
+                    .cloned(),
+            );
+        }
         files.sort_by_key(|file| range(&wanted, file).0);
         let limit = if wanted.exact {
             limit.saturating_add(excluded.len()).clamp(1, HELD)

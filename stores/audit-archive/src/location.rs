@@ -1,6 +1,7 @@
 //! [`Location`]: an object store and the prefix under which an archive is in it.
 
 mod many;
+mod staged;
 
 use std::fmt;
 use std::fs::{self, File};
@@ -343,9 +344,13 @@ impl Location {
     }
 
     /// Lists the objects whose names begin with a folder, sorted by name; `after` is a name in it
-    /// that the listing begins behind.
+    /// that the listing begins behind. Without it, the files of interrupted writes are listed, too.
     pub(crate) fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<Listed>, Error> {
         let (objects, full) = (self.objects.clone(), self.full(folder));
+        let staged = match after {
+            None => self.staged(folder)?,
+            Some(_) => Vec::new(),
+        };
         let after = after.map(|name| self.full(name));
         let prefix = self.prefix.clone();
         let limit = self.time_limit;
@@ -372,6 +377,7 @@ impl Location {
                 Ok(listed)
             }
         })?;
+        listed.extend(staged);
         listed.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(listed)
     }
@@ -414,6 +420,9 @@ impl Location {
 
     /// Deletes an object, if it exists.
     pub(crate) fn delete(&self, path: &str) -> Result<(), Error> {
+        if let Some(deleted) = self.delete_staged(path) {
+            return deleted;
+        }
         let (objects, full) = (self.objects.clone(), self.full(path));
         optional(self.run(path, move || {
             let (objects, full) = (objects.clone(), full.clone());

@@ -295,7 +295,10 @@ impl<'p> Pruner<'p> {
         manifest: &Manifest,
         run: &mut Run<'_>,
     ) -> Result<(), Error> {
-        run.checked.forget_up_to(manifest.first.saturating_sub(1));
+        if manifest.first > manifest.last {
+            return Ok(());
+        }
+        run.checked.forget_up_to(manifest.first - 1);
         let hot = self.hot_entries(before, manifest, run)?;
         if hot.is_empty() {
             return Ok(());
@@ -360,8 +363,11 @@ impl<'p> Pruner<'p> {
         let mut found = Vec::new();
         let mut end = None;
         let mut position = before.clone();
+        // The entries of the segment, and the one after them.
+        let segment = usize::try_from(manifest.last - manifest.first + 2);
+        let limit = segment.map_or(READ_AT_ONCE, |entries| entries.min(READ_AT_ONCE));
         loop {
-            let batch = self.store.committed_after(&position, READ_AT_ONCE)?;
+            let batch = self.store.committed_after(&position, limit)?;
             if batch.entries.is_empty() {
                 return Ok(found);
             }

@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use audit_core::backend::{limit, output_failed, scan_objects};
 use audit_core::{Cursor, LogEntry, ObjectRef, Page, Query, Store, StoreError};
 
-use crate::chain::Chain;
+use crate::chain::{Chain, numbers};
 use crate::error::Error;
 use crate::files::Files;
 use crate::keys::Keys;
@@ -23,6 +24,8 @@ const READ_AT_ONCE: usize = 5_000;
 const OBJECTS: usize = 50_000;
 /// The number of rows that are counted at once.
 const COUNTED: usize = 1 << 16;
+/// How often manifests are listed although the next two do not exist.
+const LISTED_EVERY: Duration = Duration::from_secs(60);
 
 /// Reads an archive as a store: queries, cursors and exports as in any other store.
 ///
@@ -70,6 +73,8 @@ struct Shared {
     chain: Mutex<Arc<Chain>>,
     /// The manifests in a folder when the last one was confirmed.
     unchanged: Mutex<Option<Unchanged>>,
+    /// When the manifests were listed although the next two do not exist.
+    listed: Mutex<Instant>,
 }
 
 impl ArchiveStore {
@@ -87,6 +92,7 @@ impl ArchiveStore {
                 location,
                 chain: Mutex::new(Arc::new(chain)),
                 unchanged: Mutex::default(),
+                listed: Mutex::new(Instant::now()),
             }),
         })
     }
@@ -144,10 +150,20 @@ impl ArchiveStore {
             // An unmounted disk has no newer manifest, either.
             chain.confirm(location)?;
             let unchanged = unchanged.filter(Unchanged::is_old);
-            *confirmed().unwrap_or_else(PoisonError::into_inner) = unchanged;
-            return Ok(chain);
+            // If these two are missing, a listing alone finds later ones.
+            let listed = || self.shared.listed.lock();
+            let elapsed = listed().unwrap_or_else(PoisonError::into_inner).elapsed();
+            let lists = unchanged.is_some() || elapsed >= LISTED_EVERY;
+            let is_last = !lists || numbers(location, chain.number)?.is_empty();
+            if is_last && lists {
+                *listed().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            }
+            if is_last {
+                *confirmed().unwrap_or_else(PoisonError::into_inner) = unchanged;
+                return Ok(chain);
+            }
         }
-        let refreshed = Arc::make_mut(&mut chain).refresh(location);
+        let refreshed = Arc::make_mut(&mut chain).refresh_listed(location);
         // After an error it has the manifests up to the last intact one.
         let mut newest = lock().unwrap_or_else(PoisonError::into_inner);
         if newest.number < chain.number {
@@ -280,5 +296,40 @@ impl Store for ArchiveStore {
             left -= 1;
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use audit_core::MemoryStore;
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::archiver::Archiver;
+    use crate::manifest;
+    use crate::options::ArchiveOptions;
+
+    #[test]
+    fn a_gap_of_several_manifests_is_found_by_a_reader_that_is_open() {
+        let location = Location::new(Arc::new(InMemory::new()), "").expect("a location");
+        let store = MemoryStore::new();
+        let options = ArchiveOptions::new().create(true);
+        let archiver = Archiver::new(store.clone(), location.clone()).options(options);
+        archiver.run_once().expect("a run");
+        let reader = ArchiveStore::open(location.clone()).expect("an archive");
+        for pk in ["1", "2", "3"] {
+            let entry = LogEntry::new("create", "User", pk, "bob");
+            store.append(&[entry]).expect("appended");
+            archiver.run_once().expect("a run");
+        }
+        for number in [2, 3] {
+            location.delete(&manifest::name(number)).expect("deleted");
+        }
+        let listed = Instant::now().checked_sub(LISTED_EVERY).expect("a time");
+        *reader.shared.listed.lock().expect("a time") = listed;
+        for _ in 0..2 {
+            let error = reader.count(&Query::new()).expect_err("a gap");
+            assert!(error.to_string().contains("manifest 2"), "{error}");
+        }
     }
 }

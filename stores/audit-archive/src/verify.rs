@@ -6,7 +6,7 @@ use std::fmt;
 use audit_core::{Batch, Follow, Position, StoreError, Stored};
 use uuid::Uuid;
 
-use crate::chain::{Chain, numbers};
+use crate::chain::{Chain, numbers, read_each};
 use crate::check;
 use crate::checked::{CheckedFiles, Checksum};
 use crate::error::Error;
@@ -220,7 +220,8 @@ impl<'v> Verifier<'v> {
             .at_least
             .as_ref()
             .is_none_or(|(number, _)| *number == 0);
-        for number in numbers(self.location, 0)? {
+        for manifest in read_each(self.location, &numbers(self.location, 0)?) {
+            let (number, bytes) = manifest?;
             let path = manifest::name(number);
             if number > expected {
                 let detail = match number - 1 {
@@ -236,7 +237,7 @@ impl<'v> Verifier<'v> {
             }
             expected = number.saturating_add(1);
             found.manifests += 1;
-            let Some(bytes) = self.location.get(&path)? else {
+            let Some(bytes) = bytes else {
                 found.add(
                     FindingKind::MissingManifest,
                     path,

@@ -199,7 +199,8 @@ impl Wanted {
         Ok(rows.and(&times))
     }
 
-    fn may_be_in_times(&self, min: i64, max: i64) -> bool {
+    /// Returns whether an entry between two times may be one of the query.
+    pub(crate) fn may_be_in_times(&self, min: i64, max: i64) -> bool {
         min <= *self.times.end()
             && max >= *self.times.start()
             && self.cursor.is_none_or(|(ts, _)| {

@@ -8,6 +8,7 @@ mod rewrite;
 #[allow(dead_code, reason = "other test programs need the rest")]
 mod scratch;
 
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -194,6 +195,29 @@ fn an_interrupted_call_is_continued() {
             break;
         }
     }
+}
+
+/// As of an archiver that was killed: `object_store` writes to a name with `#` and a number first, and does not list it.
+#[test]
+fn files_of_interrupted_writes_expire() {
+    let (folder, store) = (Folder::new(), january(5));
+    let archiver = archiver(&store, folder.location());
+    archiver.run_once().expect("a run");
+    let mut files: Vec<String> = folder.files().into_keys().collect();
+    files.retain(|name| name.contains("class=default") && name.ends_with(".parquet"));
+    for name in &files {
+        fs::copy(folder.file(name), folder.file(&format!("{name}#1"))).expect("copied");
+    }
+    let found = verify(&folder.location()).expect("verified");
+    assert!(found.is_clean(), "{:#?}", found.findings);
+    assert_eq!(found.orphans.len(), 5);
+    archiver
+        .expire("default", day(4), "policy 7")
+        .expect("expired");
+    let mut left: Vec<String> = folder.files().into_keys().collect();
+    left.retain(|name| name.ends_with("#1"));
+    let kept = files.iter().skip(3).map(|name| format!("{name}#1"));
+    assert!(left.iter().eq(&kept.collect::<Vec<_>>()), "{left:#?}");
 }
 
 #[test]

@@ -145,7 +145,10 @@ impl Killed {
         let found = found.expect("verified");
         assert!(found.is_clean(), "{:#?}", found.findings);
         assert_eq!(found.entries, entries);
-        assert_eq!(found.orphans, [""; 0], "each file has a manifest");
+        // A compaction deletes the files of interrupted writes.
+        let orphans = found.orphans.iter();
+        let orphans = orphans.filter(|path| compacts || !path.contains('#'));
+        assert_eq!(orphans.count(), 0, "each file has a manifest");
         assert_eq!(found.replaced, 0);
         Self { folder, entries }
     }

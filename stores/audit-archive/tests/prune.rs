@@ -356,6 +356,8 @@ fn a_removal_that_fails_is_recorded_with_its_outcome() {
 struct Stepwise {
     inner: MemoryStore,
     steps: AtomicUsize,
+    /// How many entries followers have read.
+    read: AtomicUsize,
 }
 
 impl Store for Stepwise {
@@ -374,7 +376,9 @@ impl Follow for Stepwise {
     }
 
     fn committed_after(&self, at: &Position, limit: usize) -> Result<Batch, StoreError> {
-        self.inner.committed_after(at, limit)
+        let batch = self.inner.committed_after(at, limit)?;
+        self.read.fetch_add(batch.entries.len(), Ordering::SeqCst);
+        Ok(batch)
     }
 }
 
@@ -423,6 +427,7 @@ fn a_removal_that_fails_inside_a_segment_reports_what_was_removed() {
     let store = Stepwise {
         inner: inner.clone(),
         steps: AtomicUsize::new(0),
+        read: AtomicUsize::new(0),
     };
     let location = folder.location();
     let pruner = Pruner::new(&store, &location)
@@ -442,4 +447,21 @@ fn a_removal_that_fails_inside_a_segment_reports_what_was_removed() {
     assert_eq!(records.entries[1].outcome, Outcome::Failure);
     assert_eq!(records.entries[1].reason, None);
     assert_eq!(records.entries[1].source, Source::service("retention"));
+}
+
+#[test]
+fn a_prune_reads_the_entries_of_small_segments_once() {
+    let (folder, inner) = (Folder::new(), trail(2_000, 76));
+    archive(inner.clone(), &folder);
+    let store = Stepwise {
+        inner,
+        steps: AtomicUsize::new(0),
+        read: AtomicUsize::new(0),
+    };
+    let location = folder.location();
+    let planned = Pruner::new(&store, &location).dry_run().run();
+    assert_eq!(planned.expect("planned").removed, 1_999);
+    // Of each of 20 segments, the entries and some at its ends.
+    let read = store.read.into_inner();
+    assert!(read < 2_100, "{read} entries read");
 }

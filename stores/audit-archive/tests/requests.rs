@@ -6,6 +6,7 @@ mod faulty;
 #[allow(dead_code, reason = "other test programs need the rest")]
 mod scratch;
 
+use std::fs;
 use std::sync::{Arc, Mutex};
 
 use audit_archive::{ArchiveOptions, ArchiveStore, Archiver, Error, Location, verify};
@@ -94,6 +95,25 @@ fn an_archiver_lists_manifests_once_in_a_run() {
 }
 
 #[test]
+fn an_archiver_that_waits_for_the_lease_reads_the_manifests_once() {
+    let (folder, store) = (Folder::new(), trail(400, 341));
+    run(&store, folder.location());
+    append(&store, 10, 342);
+    let lease =
+        r#"{"format":1,"number":100,"holder":"other","taken":"2999-01-01T00:00:00Z","seconds":60}"#;
+    fs::write(folder.file("lease/0000000000000100.json"), lease).expect("written");
+    let requests = Requests::default();
+    let archiver = archiver(&store, requests.location(&folder), "test");
+    let reads_first = || {
+        let error = archiver.run_once().expect_err("held");
+        assert!(matches!(error, Error::Held { .. }), "{error}");
+        let mut names = requests.take().into_iter().map(|(_, name)| name);
+        names.any(|name| name == "manifest/00000001.json")
+    };
+    assert_eq!([reads_first(), reads_first()], [true, false]);
+}
+
+#[test]
 fn leases_and_plans_of_earlier_runs_are_deleted() {
     let (folder, store) = (Folder::new(), trail(200, 305));
     for round in 0..5 {
@@ -117,7 +137,7 @@ fn leases_and_plans_of_earlier_runs_are_deleted() {
         .iter()
         .filter(|name| name.starts_with("manifest/"));
     for name in manifests.rev().take(2) {
-        std::fs::remove_file(folder.file(name)).expect("removed");
+        fs::remove_file(folder.file(name)).expect("removed");
     }
     let error = ArchiveStore::open(folder.location()).expect_err("a lost tail");
     assert!(matches!(error, Error::LostTail { .. }), "{error}");

@@ -18,10 +18,12 @@ const CONCURRENT: usize = 16;
 impl Location {
     /// Reads objects that must exist. Each has its own attempts.
     pub(crate) fn get_all(&self, paths: &[String]) -> Result<Vec<Bytes>, Error> {
-        let read = |objects: Arc<dyn ObjectStore>, full| async move {
-            objects.get(&full).await?.bytes().await
-        };
         self.each(paths, read)?.into_iter().collect()
+    }
+
+    /// Reads objects; `None` for those that do not exist. Each has its own attempts.
+    pub(crate) fn get_each(&self, paths: &[String]) -> Result<Vec<Option<Bytes>>, Error> {
+        self.each(paths, read)?.into_iter().map(optional).collect()
     }
 
     /// Returns whether one of some objects exists.
@@ -90,4 +92,8 @@ impl Location {
             path: self.name.to_string(),
         })
     }
+}
+
+async fn read(objects: Arc<dyn ObjectStore>, full: Path) -> object_store::Result<Bytes> {
+    objects.get(&full).await?.bytes().await
 }

@@ -321,6 +321,11 @@ fn damage_is_an_error_that_names_the_object() {
     let error = stderr(&store, &intact, 3);
     assert!(error.contains(".parquet"), "{error}");
     assert!(error.contains("auditlog archive verify"), "{error}");
+    for dry_run in [&[][..], &["--dry-run"]] {
+        let args = [&["archive", "restore", "--object", "User/42"], dry_run].concat();
+        let error = stderr(&store, &with(&archive, &args), 3);
+        assert!(error.contains("auditlog archive verify"), "{error}");
+    }
     let found = run(&store, &with(&archive, &["archive", "verify", "--json"]));
     assert_eq!(found.status.code(), Some(5));
     let found: Value = serde_json::from_slice(&found.stdout).expect("JSON");

@@ -1,7 +1,7 @@
 //! `archive restore`: copies entries of the archive back into the store.
 
-use audit_archive::{ArchiveStore, plan_restore, restore};
-use audit_core::{Level, Outcome, Store};
+use audit_archive::{ArchiveStore, Error as ArchiveError, plan_restore, restore};
+use audit_core::{Level, Outcome, Query, Store, StoreError};
 use clap::Args;
 use serde_json::json;
 
@@ -47,7 +47,7 @@ pub(super) fn run(args: &RestoreArgs, session: &mut Session) -> Result<Exit, Err
         .then(|| trail::actor_or_user_id(&session.global))
         .transpose()?;
     let archive = ArchiveStore::open(store::archive(&session.global)?)?;
-    let count = archive.count(&query)?;
+    let count = count(&archive, &query, args.dry_run).map_err(of_archive)?;
     let Some(actor) = actor.filter(|_| count > 0) else {
         if session.out.is_json() {
             session
@@ -110,7 +110,7 @@ pub(super) fn run(args: &RestoreArgs, session: &mut Session) -> Result<Exit, Err
     let out = &mut session.out;
     if out.is_json() {
         out.json(&json!({
-            "count": count,
+            "count": done.restored + done.existing + done.skipped,
             "restored": done.restored,
             "existing": done.existing,
             "skipped": done.skipped,
@@ -133,4 +133,25 @@ pub(super) fn run(args: &RestoreArgs, session: &mut Session) -> Result<Exit, Err
     } else {
         Exit::Done
     })
+}
+
+/// Counts the entries of a query for a dry run; otherwise at most one, since a restore counts while it compares.
+fn count(archive: &ArchiveStore, query: &Query, dry_run: bool) -> Result<u64, StoreError> {
+    if dry_run {
+        return archive.count(query);
+    }
+    let page = archive.find(&query.clone().limit(1))?;
+    Ok(page.entries.len() as u64)
+}
+
+/// Returns the error of the archive, whose damage `auditlog doctor` does not list.
+fn of_archive(error: StoreError) -> Error {
+    match error {
+        StoreError::Corrupt { location, detail } => ArchiveError::Corrupt {
+            path: location,
+            detail,
+        }
+        .into(),
+        error => error.into(),
+    }
 }
