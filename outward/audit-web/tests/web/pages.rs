@@ -1,6 +1,7 @@
 //! The content of the pages.
 
 use audit_core::{LogEntry, MemoryStore, Store};
+use audit_web::Access;
 use http::{Request, StatusCode};
 use serde_json::json;
 
@@ -106,6 +107,55 @@ fn an_object_has_its_state_in_each_version_and_at_each_time() {
         page.contains("Mainz") && page.contains("After version 1."),
         "{page}"
     );
+}
+
+#[test]
+fn only_an_object_with_a_deletion_is_deleted() {
+    let changeless = entry(5, "update", "User", "44", "alice");
+    let read = entry(6, "access", "User", "45", "alice");
+    let [created, again] = [7, 9].map(|number| entry(number, "create", "User", "46", "alice"));
+    let created = [created, again].map(|mut entry| {
+        entry.changes = [change("city", None, Some(json!("Mainz")))]
+            .into_iter()
+            .collect();
+        entry
+    });
+    let [deleted, twice] = [8, 10].map(|number| entry(number, "delete", "User", "46", "alice"));
+    let [created, again] = created;
+    let gone = [created.clone(), deleted.clone()];
+    let back = [created, deleted.clone(), again];
+    let shown = |entries: &[LogEntry], key: &str, more: &str, access: Access| {
+        let client = viewer(log(entries), access);
+        let page = client.page(&format!("object?model=User&key={key}{more}"));
+        let is_deleted = page.contains(">deleted</strong>");
+        let did_not_exist = page.contains("The object did not exist.");
+        let has_no_state = page.contains("The trail has no state of the object.");
+        (is_deleted, did_not_exist, has_no_state)
+    };
+    for access in [alice(), alice().hide_values()] {
+        let shown = |entries: &[LogEntry], key, more| shown(entries, key, more, access.clone());
+        // Of the object 43 an action was denied.
+        assert_eq!(shown(&own(), "43", ""), (false, false, true));
+        for (entry, key) in [(&changeless, "44"), (&read, "45")] {
+            let entries = std::slice::from_ref(entry);
+            assert_eq!(shown(entries, key, ""), (false, false, true), "{key}");
+        }
+        assert_eq!(shown(&gone, "46", ""), (true, true, false));
+        assert_eq!(shown(&gone, "46", "&version=1"), (true, false, false));
+        assert_eq!(shown(&gone, "46", "&at=2025-01-01"), (true, false, true));
+        assert_eq!(shown(&back, "46", ""), (false, false, false));
+        assert_eq!(shown(&back, "46", "&version=2"), (false, true, false));
+        let blame = |entries: &[LogEntry], key: &str| {
+            let client = viewer(log(entries), access.clone());
+            client.page(&format!("blame?model=User&key={key}"))
+        };
+        let note = "The object was deleted afterwards.";
+        let changeless = blame(std::slice::from_ref(&changeless), "44");
+        assert!(changeless.contains("as of version 1.") && !changeless.contains(note));
+        let twice = blame(&[&gone[..], std::slice::from_ref(&twice)].concat(), "46");
+        assert!(twice.contains("as of version 1.") && twice.contains(note));
+        assert!(twice.contains("<th scope=\"row\">city</th>"), "{twice}");
+    }
 }
 
 #[test]
