@@ -87,7 +87,6 @@ pub(super) fn open(
     };
     // Before the entries are read, so that none is between them and the position.
     let position = reader.trail()?.position()?;
-    let is_resumed = last.is_some();
     let (first, has_more) = match last {
         Some(last) => missed(reader, query.clone(), &last)?,
         None => newest(reader, query.clone(), FIRST_ENTRIES)?,
@@ -100,7 +99,7 @@ pub(super) fn open(
         position,
         first,
         has_more,
-        is_resumed,
+        is_resumed: request.last_event.is_some(),
     };
     let receiver = viewer.live.open(opening).map_err(Failure::NoStream)?;
     Ok(Content::Live(receiver))
