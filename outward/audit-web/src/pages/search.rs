@@ -46,7 +46,7 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
         (filters(&query, &terms, &labels))
         (chips(&terms))
         (listing.section(Route::Search, &own, &tools(reader, &query, &terms, text), &shown))
-        @if listing.entries.is_empty() { (nothing(&terms)) }
+        @if listing.is_none() { (nothing(&terms)) }
     };
     Ok(Content::html(t("Search"), main))
 }
@@ -264,9 +264,8 @@ fn tools(reader: &Reader<'_>, query: &Query, terms: &Terms, text: &str) -> Marku
 
 fn nothing(terms: &Terms) -> Markup {
     html! {
-        div.message {
-            p { (t("No entry matches.")) }
-            @if terms.iter().nth(1).is_some() {
+        @if terms.iter().nth(1).is_some() {
+            div.message {
                 p { (t("Remove a condition above, or search for another name: names and keys are compared exactly.")) }
             }
         }

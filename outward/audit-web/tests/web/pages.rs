@@ -52,6 +52,19 @@ fn pages_follow_each_other_by_key_in_both_directions() {
 }
 
 #[test]
+fn a_page_after_the_last_entry_promises_no_more() {
+    let client = viewer(log(&own()), alice());
+    let page = client.json("search.json?q=limit:3");
+    let after = page["next"].as_str().expect("a cursor");
+    let path = |from: &str| format!("search?q=actor:carol&after={from}");
+    let page = client.page(&path(after));
+    assert!(page.contains("There are no more entries."), "{page}");
+    assert!(!page.contains("there are more ") && !page.contains("No entry matches."));
+    let nothing = client.page("search?q=actor:nobody");
+    assert_eq!(nothing.matches("No entry matches.").count(), 1);
+}
+
+#[test]
 fn counts_end_at_ten_thousand() {
     let store = MemoryStore::new();
     let template = entry(1, "update", "User", "42", "alice");
