@@ -138,6 +138,19 @@ fn object_link(route: Route, object: &ObjectRef, more: &[(&str, &str)]) -> Optio
     object_href(route.name(), object, more)
 }
 
+/// Shows the form with the query of a page.
+fn ask(route: Route, query: &str, button: &str) -> Markup {
+    html! {
+        form.ask action=(route.name()) role="search" {
+            (language_field())
+            label.vh for="q" { (t("Query")) }
+            input #q name="q" type="search" value=(query) autocomplete="off" autocapitalize="off" spellcheck="false"
+                placeholder=(t("Words, or actor:alice changed:email since:2026-01-01"));
+            button type="submit" { (button) }
+        }
+    }
+}
+
 /// Returns the hidden fields that keep the object in a form.
 fn object_fields(object: &ObjectRef) -> Markup {
     html! {

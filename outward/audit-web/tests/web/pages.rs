@@ -206,6 +206,30 @@ fn the_form_leads_to_a_query() {
 }
 
 #[test]
+fn a_search_leads_to_its_overview_and_its_live_page() {
+    let client = viewer(log(&own()), alice());
+    let page = client.page("search?q=actor:carol");
+    for path in ["overview?q=actor%3Acarol", "live?q=actor%3Acarol"] {
+        assert!(page.contains(&format!("href=\"{path}\"")), "{page}");
+    }
+    let overview = client.page("overview?q=actor:carol");
+    assert!(overview.contains("<form class=\"ask\" action=\"overview\""));
+    assert!(overview.contains("value=\"actor:carol\"") && overview.contains("1 entry"));
+}
+
+#[test]
+fn the_table_of_days_states_how_many_it_leaves_out() {
+    let entries = (0..400).map(|number| {
+        let mut entry = entry(1, "update", "User", "42", "alice");
+        entry.id = id(number);
+        entry.timestamp += chrono::TimeDelta::days(i64::try_from(number).expect("a number"));
+        entry
+    });
+    let page = viewer(log(&entries.collect::<Vec<_>>()), alice()).page("overview");
+    assert!(page.contains("And 34 more, which the JSON of this page has."));
+}
+
+#[test]
 fn every_page_is_html_and_json() {
     let entries = [own(), foreign()].concat();
     let client = viewer(log(&entries), alice());
