@@ -70,7 +70,7 @@ pub(crate) fn content(
         Route::Correlation => group::correlation(reader, request),
         Route::Overview => overview::page(reader, request),
         Route::Export => export::start(viewer, reader, request),
-        Route::Schema => Ok(schema::page(reader, request)),
+        Route::Schema => schema::page(reader, request),
         Route::Trust => trust::page(viewer, reader, request),
         Route::Help => Ok(help::page(reader, request)),
     }

@@ -210,3 +210,12 @@ fn the_help_of_a_reader_without_values_has_no_searches_in_values() {
     let full = viewer(trail(), alice()).page("help");
     assert!(full.contains("changed_to:") && full.contains("changed%3Aaddress"));
 }
+
+#[test]
+fn the_json_of_the_models_is_their_description_in_every_language() {
+    let log = trail();
+    let expected = json!({"models": log.described()});
+    let client = viewer(log, alice());
+    assert_eq!(client.json("schema.json"), expected);
+    assert_eq!(client.json("schema.json?lang=de"), expected);
+}
