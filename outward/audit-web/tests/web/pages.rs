@@ -270,6 +270,9 @@ fn a_query_with_an_error_marks_it() {
         "{}",
         answer.text
     );
+    let answer = client.get("search.json?q=model:User actr:alice");
+    let error: serde_json::Value = serde_json::from_str(&answer.text).expect("JSON");
+    assert_eq!(error["column"], 12);
 }
 
 #[test]
