@@ -289,7 +289,7 @@ fn as_of_form(history: &ObjectHistory, selected: &Selected) -> Markup {
         div.asof {
             form action="object" {
                 (object_fields(object))
-                label for="at" { (t("State at a time")) }
+                label for="at" { (t("State at a time")) " (UTC)" }
                 div.line {
                     input #at name="at" value=(selected.at.as_deref().unwrap_or_default()) placeholder=(t("2014-05-01 or 2h")) autocomplete="off" spellcheck="false";
                     button type="submit" { (t("Show")) }

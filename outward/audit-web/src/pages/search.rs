@@ -152,7 +152,7 @@ fn filters(query: &Query, terms: &Terms, labels: &Labels) -> Markup {
     let text = |name: &str, label: &str, hint: &str| {
         html! {
             p {
-                label for={ "f-" (name) } { (t(label)) }
+                label for={ "f-" (name) } { (t(label)) @if ["since", "until"].contains(&name) { " (UTC)" } }
                 input id={ "f-" (name) } name=(name) value=(filled.value(name)) placeholder=(t(hint)) autocomplete="off" spellcheck="false"
                     list=[(name == "model").then_some("models")];
             }
@@ -198,7 +198,7 @@ fn filters(query: &Query, terms: &Terms, labels: &Labels) -> Markup {
                     }
                     (text("since", "Since", "2026-01-31 or 2h"))
                     (text("until", "Until", "2026-02-01"))
-                    (text("text", "Text", "ticket 4711"))
+                    @if !terms.hides_values() { (text("text", "Text", "ticket 4711")) }
                 }
                 datalist #models {
                     @for model in labels.models() { option value=(model) {} }

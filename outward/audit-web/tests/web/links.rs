@@ -200,6 +200,14 @@ fn the_links_of_long_queries_are_queries_that_the_reader_can_ask() {
 }
 
 #[test]
+fn the_form_of_a_reader_without_values_has_no_field_for_a_text() {
+    let field = "id=\"f-text\"";
+    assert!(viewer(trail(), alice()).page("search").contains(field));
+    let hidden = viewer(trail(), alice().hide_values());
+    assert!(!hidden.page("search").contains(field));
+}
+
+#[test]
 fn the_help_of_a_reader_without_values_has_no_searches_in_values() {
     let page = viewer(trail(), alice().hide_values()).page("help");
     assert!(
