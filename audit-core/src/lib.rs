@@ -99,8 +99,9 @@ pub use crate::value::snapshot::{Snapshot, snapshot, try_snapshot};
 /// Items for authors of stores, database adapters, loggers and tools. Applications do not need them.
 pub mod backend {
     pub use crate::entry::size::approximate_bytes;
+    pub use crate::entry::table;
     pub use crate::json::nesting::MAX_DEPTH;
-    pub use crate::misleading::{escape_misleading, is_misleading, table_cell};
+    pub use crate::misleading::{escape_misleading, is_misleading};
     pub use crate::one_line::{OneLineWriter, is_forging};
     pub use crate::pipeline::receipt::Receipts;
     pub use crate::record::pending::IntoPending;

@@ -1,4 +1,4 @@
-//! Escapes stored texts, which an attacker may have written, for terminals, pages and spreadsheets.
+//! Escapes stored texts, which an attacker may have written, for terminals and pages.
 
 use std::borrow::Cow;
 
@@ -51,48 +51,6 @@ pub fn escape_misleading(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Escapes a text for a cell of a table that a spreadsheet opens: the
-/// [misleading](escape_misleading) characters, and formulas.
-///
-/// A spreadsheet reads a cell as a formula if it begins with `=`, `+`, `-`, `@` or their wide forms,
-/// after spaces and quotes too. Where `;` separates columns, it splits a cell of a file with commas
-/// at each `;`. So an apostrophe precedes a formula at the beginning of the text and after each `;`,
-/// as [OWASP](https://owasp.org/www-community/attacks/CSV_Injection) advises.
-///
-/// # Example: formulas
-/// ```
-/// use auditlog::backend::table_cell;
-///
-/// assert_eq!(table_cell("=1+2"), "'=1+2");
-/// assert_eq!(table_cell(" @SUM(A1)"), "' @SUM(A1)");
-/// assert_eq!(table_cell("a;=1+2"), "a;'=1+2");
-/// assert_eq!(table_cell("a = 1; b = 2"), "a = 1; b = 2");
-/// ```
-pub fn table_cell(text: &str) -> Cow<'_, str> {
-    if !text.split(';').any(is_formula) {
-        return escape_misleading(text);
-    }
-    let mut cell = String::with_capacity(text.len() + 8);
-    for (number, part) in text.split(';').enumerate() {
-        if number > 0 {
-            cell.push(';');
-        }
-        if is_formula(part) {
-            cell.push('\'');
-        }
-        cell.push_str(&escape_misleading(part));
-    }
-    Cow::Owned(cell)
-}
-
-fn is_formula(part: &str) -> bool {
-    let is_skipped = |c: char| c == '"' || c.is_whitespace() || is_misleading(c);
-    part.trim_start_matches(is_skipped).starts_with([
-        '=', '+', '-', '@', // The wide forms, which some programs read alike.
-        '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
-    ])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,30 +72,5 @@ mod tests {
             escape_misleading("a\u{180e}\u{3164}\u{115f}\u{34f}\u{2800}b"),
             "a\\u{180e}\\u{3164}\\u{115f}\\u{34f}\\u{2800}b"
         );
-    }
-
-    #[test]
-    fn a_cell_is_no_formula_beside_commas_and_semicolons() {
-        for (text, cell) in [
-            ("plain", "plain"),
-            ("=1+2", "'=1+2"),
-            ("+49 30 1", "'+49 30 1"),
-            ("-cmd", "'-cmd"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            (" =1", "' =1"),
-            ("\u{a0}=1", "'\u{a0}=1"),
-            ("\t=1", "'\\t=1"),
-            ("\r\n=1", "'\\r\\n=1"),
-            ("\"=1\"", "'\"=1\""),
-            ("\u{200b}=1", "'\\u{200b}=1"),
-            ("a;=1", "a;'=1"),
-            ("a; \"=1\"; b", "a;' \"=1\"; b"),
-            (";;@x;-1", ";;'@x;'-1"),
-            ("a\u{1b}[2J\nb", "a\\u{1b}[2J\\nb"),
-            ("\u{ff1d}1", "'\u{ff1d}1"),
-            ("a=1;b-2", "a=1;b-2"),
-        ] {
-            assert_eq!(table_cell(text), cell);
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The difference of two versions agrees with the entries between them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use auditlog::prelude::*;
 use auditlog::{AuditLog, ConflictKind, History, ObjectRef, testing};
@@ -201,4 +201,30 @@ fn undoing_a_creation_leaves_no_object() {
         .expect("recorded");
     let undo = history().undo(created).expect("an entry");
     assert!(undo.changes.is_empty());
+}
+
+#[test]
+fn a_difference_over_many_versions_takes_time_in_proportion() {
+    #[derive(Auditable, Clone)]
+    struct Stock {
+        id: u32,
+        notes: BTreeMap<u32, String>,
+    }
+
+    let _audit = testing::capture();
+    auditlog::register::<Stock>();
+    let mut stock = Stock {
+        id: 1,
+        notes: BTreeMap::new(),
+    };
+    auditlog::created(&stock).record().expect("recorded");
+    for key in 0..1_000 {
+        let note = "x".repeat(10_000);
+        auditlog::update(&mut stock, |stock| drop(stock.notes.insert(key, note)))
+            .record()
+            .expect("recorded");
+    }
+    let history = auditlog::history::<Stock>(1).expect("readable");
+    let changes = history.diff(1, 1_001).expect("two versions");
+    assert_eq!(changes.len(), 1_000);
 }

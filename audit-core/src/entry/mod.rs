@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 pub(crate) mod ids;
 pub(crate) mod size;
+pub mod table;
 
 use std::fmt;
 use std::net::IpAddr;

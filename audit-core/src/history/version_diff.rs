@@ -35,9 +35,8 @@ pub(super) fn changes(
     from: &Value,
     to: &Value,
 ) -> Changes {
-    let composed = between
-        .iter()
-        .fold(Changes::new(), |all, entry| all.compose(&entry.changes));
+    let between: Vec<&Changes> = between.iter().map(|entry| &entry.changes).collect();
+    let composed = Changes::composed(&between);
     let leads = |changes: &Changes, from: &Value, to: &Value| {
         let mut state = from.clone();
         changes.apply(&mut state).is_ok() && nesting::equal_ignoring_scale(&state, to)

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 /// The text in the position of a hidden value.
 const HIDDEN: &str = "[hidden]";
 /// The depth up to which inlined fields are searched.
-const MAX_DEPTH: usize = 16;
+pub(crate) const MAX_DEPTH: usize = 16;
 
 /// Removes values and keeps the names of fields. The keys of maps and the members of sets are values.
 pub(crate) struct Concealer {

@@ -115,6 +115,14 @@ impl Failure {
             message: message.strip_prefix(&column).unwrap_or(&message).to_owned(),
         }
     }
+
+    /// Returns the column of the error in a query.
+    pub(crate) fn column(&self) -> Option<usize> {
+        match self {
+            Self::Query { column, .. } => *column,
+            _ => None,
+        }
+    }
 }
 
 impl From<StoreError> for Failure {

@@ -40,7 +40,7 @@ impl Inner {
         }
         let (status, message) = failure_text(failure);
         let mut response = match failure {
-            _ if format == Format::Json => error_json(status, &message),
+            _ if format == Format::Json => error_json(status, &message, failure.column()),
             Failure::Query {
                 text,
                 column,
@@ -66,7 +66,7 @@ impl Inner {
             status, message, ..
         } = refusal;
         let mut response = if format == Format::Json {
-            error_json(*status, message)
+            error_json(*status, message, None)
         } else {
             let frame = Frame {
                 title: if refusal.is_authorized {
@@ -183,8 +183,12 @@ pub(crate) fn failure_text(failure: &Failure) -> (StatusCode, String) {
     (status, t(message).to_owned())
 }
 
-fn error_json(status: StatusCode, message: &str) -> Response<Body> {
-    let error = json!({"error": message, "status": status.as_u16()});
+/// `column` is that of the error in the query, in characters from 1, which a page marks.
+fn error_json(status: StatusCode, message: &str, column: Option<usize>) -> Response<Body> {
+    let mut error = json!({"error": message, "status": status.as_u16()});
+    if let Some(column) = column {
+        error["column"] = json!(column);
+    }
     response::with_content(status, JSON, error.to_string())
 }
 

@@ -1,6 +1,7 @@
 //! The path at which the viewer is mounted.
 
 use crate::error::BuildError;
+use crate::html::href;
 use crate::request::Route;
 
 /// The path at which the viewer is mounted.
@@ -57,11 +58,10 @@ impl Mount {
 
     /// Returns the location of the first page, for a request of the viewer's own path.
     pub(crate) fn first_page(&self) -> String {
+        let page = href(Route::Search.name(), &[]);
         match self {
-            Self::Root => Route::Search.name().to_owned(),
-            Self::Prefix(prefix) | Self::Stripped(prefix) => {
-                format!("{prefix}/{}", Route::Search.name())
-            }
+            Self::Root => page,
+            Self::Prefix(prefix) | Self::Stripped(prefix) => format!("{prefix}/{page}"),
         }
     }
 }

@@ -147,6 +147,13 @@ impl ObjectHistory {
         self.state(self.history.latest())
     }
 
+    /// Returns whether the newest version is a deletion. An object without a version, such as one that
+    /// was only read, has no state and was not deleted.
+    pub(crate) fn is_deleted(&self) -> bool {
+        let newest = self.history.versions().next_back();
+        newest.is_some_and(|version| version.entry.action == Action::Delete)
+    }
+
     /// Returns the changes between two versions. Without values, these are the fields that entries
     /// between them changed.
     pub(crate) fn diff(&self, from: usize, to: usize) -> Option<Changes> {
@@ -163,12 +170,9 @@ impl ObjectHistory {
     /// Returns the number of the version whose parts are attributed, the newest one in which the object
     /// exists, its first parts up to a limit, and the number of the others.
     pub(crate) fn blame(&self, limit: usize) -> (usize, Vec<Part<'_>>, usize) {
-        let newest = self.versions();
-        let number = if self.history.latest().exists() {
-            newest
-        } else {
-            newest.saturating_sub(1)
-        };
+        let mut versions = self.history.versions();
+        let existing = versions.rfind(|version| version.entry.action != Action::Delete);
+        let number = existing.map_or(0, |version| version.number);
         if let Some(concealer) = &self.concealer {
             let fields = self.changed_fields(concealer, number);
             let more = fields.len().saturating_sub(limit);

@@ -72,6 +72,22 @@ impl Changes {
         }
         compose_by_path(self, next)
     }
+
+    /// Composes changes one after the other as [`compose`](Self::compose) does, without copying those before
+    /// for each of them.
+    pub(crate) fn composed(all: &[&Changes]) -> Changes {
+        let mut composed = None;
+        for next in all {
+            let edit = compile(next.as_slice()).ok();
+            let both = edit.map(|edit| compose_some(composed.take(), edit));
+            let Some(Ok(both)) = both else {
+                let none = Changes::new();
+                return all.iter().fold(none, |all, next| all.compose(next));
+            };
+            composed = both;
+        }
+        render(composed)
+    }
 }
 
 fn inverted(change: &Change) -> Change {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use audit_core::health::{Health, Location};
+use audit_core::health::{Engine, Health, Location};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
@@ -60,11 +60,21 @@ pub(super) fn add_json(progress: &Progress, page: &mut Map<String, Value>) {
         "checked": last.map(|last| timestamp(last.ended)),
         "check_failed": last.map(|last| last.health.is_none()),
         "entries": health.map(|health| health.entries),
+        "location": health.map(|health| &health.location),
+        "engine": health.map(|health| engine_json(&health.engine)),
         "problems": problems,
     });
     if let Value::Object(members) = members {
         page.extend(members);
     }
+}
+
+fn engine_json(engine: &Engine) -> Value {
+    let settings = engine.settings.iter();
+    let settings: Map<_, _> = settings
+        .map(|(name, value)| ((*name).to_owned(), json!(value)))
+        .collect();
+    json!({"name": engine.name, "version": engine.version, "settings": settings})
 }
 
 /// Shows the state of the checks, and the link that starts one.

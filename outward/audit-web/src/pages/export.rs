@@ -122,11 +122,8 @@ fn chunk(
         Some(after) => query.clone().after(after),
         None => query.clone(),
     };
-    let mut rows = csv::writer();
+    let mut rows = csv::writer(after.is_none())?;
     let mut lines = String::new();
-    if format == Format::Csv && after.is_none() {
-        csv::write_head(&mut rows)?;
-    }
     let next = reader.read(&query, ENTRIES, |entry| {
         let first = match position.partial.take() {
             None => 0,

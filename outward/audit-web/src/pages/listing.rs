@@ -93,6 +93,11 @@ impl Listing {
         Ok(listing)
     }
 
+    /// Returns whether no entry matches, on this page or another one.
+    pub(super) fn is_none(&self) -> bool {
+        self.count.is_some_and(|count| count.entries == 0)
+    }
+
     pub(super) fn json(&self) -> Result<Value, Failure> {
         let count = match self.count {
             Some(count) if count.has_more => json!(format!("more than {}", count.entries)),
@@ -138,6 +143,7 @@ impl Listing {
             @match self.count {
                 Some(count) if count.has_more => { b { (t("more than")) " " (grouped(count.entries)) " " (t("entries")) } ", " (order) }
                 Some(count) if count.entries == 0 => (t("No entry matches.")),
+                None if self.entries.is_empty() => (t("There are no more entries.")),
                 Some(count) => { b { (counted(count.entries, "entry", "entries")) } ", " (order) }
                 None => {
                     b { (counted(self.entries.len(), "entry", "entries")) } ", " (order) ", " (t("and there are more ·")) " "

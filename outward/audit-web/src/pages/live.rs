@@ -5,11 +5,11 @@ use chrono::TimeDelta;
 use maud::html;
 use serde_json::json;
 
-use super::Content;
 use super::listing::Listing;
-use super::search::FIRST;
+use super::search::FIRST_QUERY;
+use super::{Content, ask};
 use crate::error::Failure;
-use crate::html::{Labels, Shown, entry_table, href, language_field};
+use crate::html::{Labels, Shown, entry_table, href};
 use crate::live::Opening;
 use crate::reader::{Bound, Reader};
 use crate::request::{PageRequest, Route};
@@ -28,7 +28,7 @@ const COMMITTED_LATE: i64 = 10;
 
 /// The page. Without the script, a link leads to the entries that were added since.
 pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content, Failure> {
-    let text = request.params.value("q").unwrap_or(FIRST);
+    let text = request.params.value("q").unwrap_or(FIRST_QUERY);
     let query = reader.parse(text)?.newest_first();
     let terms = reader.terms(&query);
     let listing = Listing::read(reader, request, query)?;
@@ -51,13 +51,7 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
     newer.extend(before.map(|cursor| ("before", cursor)));
     let main = html! {
         h1 { (t("Live")) }
-        form.ask action="live" role="search" {
-            (language_field())
-            label.vh for="q" { (t("Query")) }
-            input #q name="q" type="search" value=(text) autocomplete="off" autocapitalize="off" spellcheck="false"
-                placeholder=(t("Words, or actor:alice changed:email"));
-            button type="submit" { (t("Follow")) }
-        }
+        (ask(Route::Live, text, t("Follow")))
         div.summary {
             p #live data-events=(href(Route::Events.name(), &[("q", text)])) {
                 a href=(href(Route::Live.name(), &newer)) { (t("Newer entries")) }
@@ -77,7 +71,7 @@ pub(super) fn open(
     reader: &Reader<'_>,
     request: &PageRequest,
 ) -> Result<Content, Failure> {
-    let text = request.params.value("q").unwrap_or(FIRST);
+    let text = request.params.value("q").unwrap_or(FIRST_QUERY);
     let query = reader.parse(text)?.without_limits();
     // An entry that is not the reader's has the effect of one that does not exist.
     let last = match request.last_event.map(|id| reader.entry(id)) {
@@ -87,7 +81,6 @@ pub(super) fn open(
     };
     // Before the entries are read, so that none is between them and the position.
     let position = reader.trail()?.position()?;
-    let is_resumed = last.is_some();
     let (first, has_more) = match last {
         Some(last) => missed(reader, query.clone(), &last)?,
         None => newest(reader, query.clone(), FIRST_ENTRIES)?,
@@ -100,7 +93,7 @@ pub(super) fn open(
         position,
         first,
         has_more,
-        is_resumed,
+        is_resumed: request.last_event.is_some(),
     };
     let receiver = viewer.live.open(opening).map_err(Failure::NoStream)?;
     Ok(Content::Live(receiver))

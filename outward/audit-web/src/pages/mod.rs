@@ -70,7 +70,7 @@ pub(crate) fn content(
         Route::Correlation => group::correlation(reader, request),
         Route::Overview => overview::page(reader, request),
         Route::Export => export::start(viewer, reader, request),
-        Route::Schema => Ok(schema::page(reader, request)),
+        Route::Schema => schema::page(reader, request),
         Route::Trust => trust::page(viewer, reader, request),
         Route::Help => Ok(help::page(reader, request)),
     }
@@ -136,6 +136,19 @@ fn time_param(request: &PageRequest, name: &'static str) -> Result<Option<DateTi
 /// Returns the link to a page about an object; `None` if it would be too long.
 fn object_link(route: Route, object: &ObjectRef, more: &[(&str, &str)]) -> Option<String> {
     object_href(route.name(), object, more)
+}
+
+/// Shows the form with the query of a page.
+fn ask(route: Route, query: &str, button: &str) -> Markup {
+    html! {
+        form.ask action=(route.name()) role="search" {
+            (language_field())
+            label.vh for="q" { (t("Query")) }
+            input #q name="q" type="search" value=(query) autocomplete="off" autocapitalize="off" spellcheck="false"
+                placeholder=(t("Words, or actor:alice changed:email since:2026-01-01"));
+            button type="submit" { (button) }
+        }
+    }
 }
 
 /// Returns the hidden fields that keep the object in a form.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use audit_core::backend::approximate_bytes;
-use audit_core::{Path, PathSegment};
+use audit_core::{Action, Path, PathSegment};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
@@ -32,7 +32,8 @@ struct Selected {
     state: State,
     /// The number of the version; `None` if versions have no numbers.
     version: Option<usize>,
-    exists_earlier: bool,
+    /// Whether the object was deleted by then.
+    is_deleted: bool,
     heading: Markup,
     at: Option<String>,
 }
@@ -98,7 +99,10 @@ fn selected(
         return Ok(Selected {
             state: earlier.as_ref().unwrap_or(history).as_of(time),
             version: numbered(version),
-            exists_earlier: earlier.map_or(version > 0, |earlier| earlier.len() > 0),
+            is_deleted: match &earlier {
+                Some(earlier) => earlier.is_deleted(),
+                None => is_deletion(history, version),
+            },
             heading: html! { (t("State on")) " " (moment(time)) },
             at: request.params.get("at").map(str::to_owned),
         });
@@ -120,7 +124,7 @@ fn selected(
                 .at_version(version)
                 .ok_or(Failure::NotFound("version"))?,
             version: Some(version),
-            exists_earlier: true,
+            is_deleted: is_deletion(history, version),
             heading: html! { (t("State in version")) " " (version) },
             at: None,
         });
@@ -128,10 +132,15 @@ fn selected(
     Ok(Selected {
         state: history.latest(),
         version: numbered(history.versions()),
-        exists_earlier: history.is_partial() || history.versions() > 0,
+        is_deleted: history.is_deleted(),
         heading: html! { (t("Newest state")) },
         at: None,
     })
+}
+
+fn is_deletion(history: &ObjectHistory, version: usize) -> bool {
+    let entry = history.version(version);
+    entry.is_some_and(|entry| entry.action == Action::Delete)
 }
 
 /// Returns the newest entries of a range as JSON, as many as fit.
@@ -175,7 +184,6 @@ fn missing_json(state: &State) -> Value {
 }
 
 fn lead(history: &ObjectHistory, is_unrestricted: bool) -> Markup {
-    let exists = !history.latest().state.is_null();
     let first = history.entries(0..1).pop();
     let last = history.newest();
     html! {
@@ -190,7 +198,7 @@ fn lead(history: &ObjectHistory, is_unrestricted: bool) -> Markup {
                 " " (t("in")) " " (counted(history.len(), "entry", "entries"))
                 ", " (t("from")) " " (moment(first.entry.timestamp)) " " (t("to")) " " (moment(last.timestamp)) ". "
             }
-            @if !exists { strong.tag.bad { (t("deleted")) } }
+            @if history.is_deleted() { strong.tag.bad { (t("deleted")) } }
         }
         @if !is_unrestricted {
             p.note { (t("Only entries within your permissions are shown, and the state consists of them.")) }
@@ -281,7 +289,7 @@ fn as_of_form(history: &ObjectHistory, selected: &Selected) -> Markup {
         div.asof {
             form action="object" {
                 (object_fields(object))
-                label for="at" { (t("State at a time")) }
+                label for="at" { (t("State at a time")) " (UTC)" }
                 div.line {
                     input #at name="at" value=(selected.at.as_deref().unwrap_or_default()) placeholder=(t("2014-05-01 or 2h")) autocomplete="off" spellcheck="false";
                     button type="submit" { (t("Show")) }
@@ -325,8 +333,8 @@ fn state(model: &str, selected: &Selected, labels: &Labels) -> Markup {
         h2 #state { (selected.heading) }
         @if state.is_null() {
             p.note {
-                @if selected.exists_earlier { (t("The object did not exist.")) }
-                @else { (t("There is no earlier entry of the object.")) }
+                @if selected.is_deleted { (t("The object did not exist.")) }
+                @else { (t("The trail has no state of the object.")) }
             }
         } @else {
             @if let Some(version) = selected.version { p.note { (t("After version")) " " (version) "." } }

@@ -7,11 +7,12 @@ use chrono::{DateTime, NaiveDate, Utc};
 use maud::{Markup, html};
 use serde_json::json;
 
-use super::{Content, counted};
+use super::search::FIRST_QUERY;
+use super::{Content, ask, counted};
 use crate::error::Failure;
-use crate::html::{grouped, href, moment, search, short};
+use crate::html::{grouped, href, moment, more_rows, search, short};
 use crate::reader::{Bound, FIRST, Reader};
-use crate::request::PageRequest;
+use crate::request::{PageRequest, Route};
 use crate::terms::Terms;
 use crate::texts::t;
 
@@ -24,8 +25,9 @@ const COUNTED: Bound = Bound {
 /// The longest name that is counted by itself, in bytes, and the name of the others.
 const MAX_NAME: usize = 500;
 const LONG: &str = "(names of more than 500 bytes)";
-/// The number of rows of a table.
+/// The number of rows of a table, and of that of days.
 const ROWS: usize = 12;
+const DAYS: usize = 366;
 /// The width of a day in the chart of days and the height of the chart, in its own units.
 const DAY: usize = 10;
 const HEIGHT: usize = 96;
@@ -44,7 +46,7 @@ struct Counts {
 }
 
 pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content, Failure> {
-    let text = request.params.value("q").unwrap_or("level:>=info");
+    let text = request.params.value("q").unwrap_or(FIRST_QUERY);
     let query = reader.parse(text)?.without_limits().newest_first();
     let terms = reader.terms(&query);
     let counts = count(reader, &query)?;
@@ -67,6 +69,7 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
     }
     let main = html! {
         h1 { (t("Overview")) }
+        (ask(Route::Overview, text, t("Show")))
         p.lead {
             @if counts.has_more { (t("The newest")) " " (counted(counts.total, "entry", "entries")) }
             @else { (counted(counts.total, "entry", "entries")) }
@@ -141,13 +144,14 @@ fn chart(days: &BTreeMap<NaiveDate, usize>, terms: &Terms) -> Markup {
                 caption.vh { (t("Entries of each day, newest first")) }
                 thead { tr { th scope="col" { (t("Day")) } th scope="col" { (t("Entries")) } } }
                 tbody {
-                    @for (day, count) in days.iter().rev().take(366) {
+                    @for (day, count) in days.iter().rev().take(DAYS) {
                         @let query = of_day(*day);
                         tr {
                             th scope="row" { a href=[search(terms, &query)] { (day) } }
                             td { (grouped(*count)) }
                         }
                     }
+                    @if days.len() > DAYS { tr { td.note colspan="2" { (more_rows(days.len() - DAYS)) } } }
                 }
             }
         }

@@ -5,27 +5,19 @@ use maud::html;
 use serde_json::json;
 
 use super::Content;
+use crate::error::Failure;
 use crate::html::{Labels, safe, search};
 use crate::reader::Reader;
 use crate::request::PageRequest;
 use crate::terms::Terms;
 use crate::texts::t;
 
-pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Content {
+pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content, Failure> {
     let models = reader.log().described();
     if request.is_json() {
-        let models: Vec<_> = models
-            .iter()
-            .map(|model| {
-                let fields: Vec<_> = model
-                    .fields
-                    .iter()
-                    .map(|field| json!({"path": field.path, "recorded": recorded(field.recorded)}))
-                    .collect();
-                json!({"model": model.model, "schema_version": model.schema_version, "fields": fields})
-            })
-            .collect();
-        return Content::json(&json!({"models": models}));
+        return Ok(Content::json(
+            &json!({"models": serde_json::to_value(models)?}),
+        ));
     }
     let labels = Labels::of(reader.log());
     let main = html! {
@@ -63,7 +55,7 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Content {
             }
         }
     };
-    Content::html(t("Models"), main)
+    Ok(Content::html(t("Models"), main))
 }
 
 /// Returns how a field is recorded, in words.

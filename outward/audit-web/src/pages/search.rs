@@ -5,8 +5,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
 use serde_json::json;
 
-use super::Content;
 use super::listing::Listing;
+use super::{Content, ask};
 use crate::error::Failure;
 use crate::html::{Labels, Shown, href, language_field, safe, short};
 use crate::reader::Reader;
@@ -15,7 +15,7 @@ use crate::terms::{Terms, parse_search, quoted};
 use crate::texts::t;
 
 /// The query of the first page: reads of the trail have a lower level.
-pub(super) const FIRST: &str = "level:>=info";
+pub(super) const FIRST_QUERY: &str = "level:>=info";
 
 /// The keys that the form has a field for.
 const FIELDS: [&str; 10] = [
@@ -23,7 +23,7 @@ const FIELDS: [&str; 10] = [
 ];
 
 pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content, Failure> {
-    let text = request.params.value("q").unwrap_or(FIRST);
+    let text = request.params.value("q").unwrap_or(FIRST_QUERY);
     let query = reader.parse_search(text)?;
     let terms = reader.terms(&query).with_options(&query);
     let listing = Listing::read(reader, request, query.clone())?;
@@ -42,11 +42,11 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
     };
     let main = html! {
         h1.vh { (t("Search")) }
-        (form(text))
+        (ask(Route::Search, text, t("Search")))
         (filters(&query, &terms, &labels))
         (chips(&terms))
         (listing.section(Route::Search, &own, &tools(reader, &query, &terms, text), &shown))
-        @if listing.entries.is_empty() { (nothing(&terms)) }
+        @if listing.is_none() { (nothing(&terms)) }
     };
     Ok(Content::html(t("Search"), main))
 }
@@ -146,25 +146,13 @@ impl Filled {
     }
 }
 
-fn form(text: &str) -> Markup {
-    html! {
-        form.ask action="search" role="search" {
-            (language_field())
-            label.vh for="q" { (t("Query")) }
-            input #q name="q" type="search" value=(text) autocomplete="off" autocapitalize="off" spellcheck="false"
-                placeholder=(t("Words, or actor:alice changed:email since:2026-01-01"));
-            button type="submit" { (t("Search")) }
-        }
-    }
-}
-
 /// Shows the form with a field for each condition.
 fn filters(query: &Query, terms: &Terms, labels: &Labels) -> Markup {
     let filled = Filled::of(query, terms);
     let text = |name: &str, label: &str, hint: &str| {
         html! {
             p {
-                label for={ "f-" (name) } { (t(label)) }
+                label for={ "f-" (name) } { (t(label)) @if ["since", "until"].contains(&name) { " (UTC)" } }
                 input id={ "f-" (name) } name=(name) value=(filled.value(name)) placeholder=(t(hint)) autocomplete="off" spellcheck="false"
                     list=[(name == "model").then_some("models")];
             }
@@ -210,7 +198,7 @@ fn filters(query: &Query, terms: &Terms, labels: &Labels) -> Markup {
                     }
                     (text("since", "Since", "2026-01-31 or 2h"))
                     (text("until", "Until", "2026-02-01"))
-                    (text("text", "Text", "ticket 4711"))
+                    @if !terms.hides_values() { (text("text", "Text", "ticket 4711")) }
                 }
                 datalist #models {
                     @for model in labels.models() { option value=(model) {} }
@@ -257,6 +245,8 @@ fn tools(reader: &Reader<'_>, query: &Query, terms: &Terms, text: &str) -> Marku
                 li { a href=(href("export", &[("q", text), ("as", "csv")])) download { (t("Export CSV")) } }
                 li { a href=(href("export", &[("q", text), ("as", "jsonl")])) download { (t("Export JSON lines")) } }
             }
+            li { a href=(href(Route::Overview.name(), &[("q", text)])) { (t("Overview")) } }
+            li { a href=(href(Route::Live.name(), &[("q", text)])) { (t("Live")) } }
             li { a href=(href("search.json", &[("q", text)])) { "JSON" } }
         }
     }
@@ -264,9 +254,8 @@ fn tools(reader: &Reader<'_>, query: &Query, terms: &Terms, text: &str) -> Marku
 
 fn nothing(terms: &Terms) -> Markup {
     html! {
-        div.message {
-            p { (t("No entry matches.")) }
-            @if terms.iter().nth(1).is_some() {
+        @if terms.iter().nth(1).is_some() {
+            div.message {
                 p { (t("Remove a condition above, or search for another name: names and keys are compared exactly.")) }
             }
         }
@@ -279,7 +268,7 @@ pub(crate) fn invalid(text: &str, column: Option<usize>, message: &str) -> Marku
     let at = column.and_then(|column| text.char_indices().nth(column.checked_sub(1)?));
     html! {
         h1.vh { (t("Search")) }
-        (form(text))
+        (ask(Route::Search, text, t("Search")))
         div.problem role="alert" {
             p { b { (t("Invalid query:")) " " } (safe(message)) }
             @if let Some((start, c)) = at {

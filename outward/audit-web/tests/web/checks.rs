@@ -156,6 +156,8 @@ fn a_check_that_takes_longer_than_a_request_has_a_result() {
     store.release(Outcome::Healthy);
     let page = result(&client);
     assert_eq!(page["entries"], 4);
+    assert_eq!(page["location"], "memory");
+    assert!(page["engine"]["name"].is_string(), "{page}");
     assert_eq!(page["problems"], json!([]));
     let page = client.page("trust");
     for text in ["No problem found.", "4 entries were read.", "Last check:"] {

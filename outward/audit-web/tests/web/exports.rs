@@ -72,6 +72,31 @@ fn cells_are_no_formulas() {
 }
 
 #[test]
+fn a_file_for_spreadsheets_names_its_encoding_once() {
+    let template = entry(1, "update", "User", "42", "Zoë");
+    let entries: Vec<LogEntry> = (0..30)
+        .map(|number| {
+            let mut entry = template.clone();
+            entry.id = id(number);
+            entry.reason = Some("x".repeat(1 << 20));
+            entry
+        })
+        .collect();
+    let text = viewer(log(&entries), alice()).page("export?q=&as=csv");
+    assert!(text.starts_with("\u{feff}time,id,level,action,"));
+    assert_eq!(text.matches('\u{feff}').count(), 1);
+    let head = text.lines().next().expect("a head");
+    for column in ["actor_kind", "transaction_id", "trace_id", "path"] {
+        assert!(head.split(',').any(|name| name == column), "{head}");
+    }
+    assert_eq!(text.matches(",Zoë,user,").count(), 30);
+    assert_eq!(
+        text.lines().filter(|line| line.starts_with("time")).count(),
+        0
+    );
+}
+
+#[test]
 fn readers_export_only_with_permission() {
     let client = viewer(log(&own()), Access::reader(Actor::user("alice")));
     assert_eq!(client.get("export?q=").status, StatusCode::FORBIDDEN);

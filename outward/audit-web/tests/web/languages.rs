@@ -135,6 +135,7 @@ fn a_language_in_the_url_stays_in_the_links_and_forms() {
     }
     let form = client.get("search?fields=1&model=User&lang=de");
     assert_eq!(form.header("location"), "search?q=model%3AUser&lang=de");
+    assert_eq!(client.get("?lang=de").header("location"), "search?lang=de");
 }
 
 #[test]

@@ -200,6 +200,14 @@ fn the_links_of_long_queries_are_queries_that_the_reader_can_ask() {
 }
 
 #[test]
+fn the_form_of_a_reader_without_values_has_no_field_for_a_text() {
+    let field = "id=\"f-text\"";
+    assert!(viewer(trail(), alice()).page("search").contains(field));
+    let hidden = viewer(trail(), alice().hide_values());
+    assert!(!hidden.page("search").contains(field));
+}
+
+#[test]
 fn the_help_of_a_reader_without_values_has_no_searches_in_values() {
     let page = viewer(trail(), alice().hide_values()).page("help");
     assert!(
@@ -209,4 +217,13 @@ fn the_help_of_a_reader_without_values_has_no_searches_in_values() {
     assert!(page.contains("<code>changed:address</code>") && page.contains("model%3AUser"));
     let full = viewer(trail(), alice()).page("help");
     assert!(full.contains("changed_to:") && full.contains("changed%3Aaddress"));
+}
+
+#[test]
+fn the_json_of_the_models_is_their_description_in_every_language() {
+    let log = trail();
+    let expected = json!({"models": log.described()});
+    let client = viewer(log, alice());
+    assert_eq!(client.json("schema.json"), expected);
+    assert_eq!(client.json("schema.json?lang=de"), expected);
 }

@@ -160,6 +160,25 @@ fn a_client_that_missed_too_much_starts_again() {
 }
 
 #[test]
+fn a_client_whose_last_entry_is_unknown_starts_again() {
+    let template = entry(5, "update", "User", "44", "alice");
+    let entries: Vec<LogEntry> = (200..260)
+        .map(|number| {
+            let mut entry = template.clone();
+            entry.id = id(number);
+            entry
+        })
+        .collect();
+    let (_, client) = shared(&entries, alice());
+    let resumed = |last| Stream::open(&client, "events?q=", last).until(id(259));
+    // As an entry that was removed, or that is outside of the scope.
+    let events = resumed(Some(id(999)));
+    assert!(events.contains("event: reset"), "{events}");
+    assert_eq!(ids(&events).len(), 50);
+    assert!(!resumed(None).contains("event: reset"));
+}
+
+#[test]
 fn a_reader_with_a_scope_sees_the_stream_of_the_trail_without_the_other_entries() {
     let [complete, without] = [[own(), foreign()].concat(), own()].map(|entries| {
         let (store, client) = shared(&entries, alice().scope(company()));

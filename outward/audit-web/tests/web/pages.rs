@@ -1,6 +1,7 @@
 //! The content of the pages.
 
 use audit_core::{LogEntry, MemoryStore, Store};
+use audit_web::Access;
 use http::{Request, StatusCode};
 use serde_json::json;
 
@@ -48,6 +49,19 @@ fn pages_follow_each_other_by_key_in_both_directions() {
     let (back, page) = ids(&format!("search.json?q=limit:3&before={previous}"));
     assert_eq!(back, first);
     assert_eq!(page["previous"], json!(null));
+}
+
+#[test]
+fn a_page_after_the_last_entry_promises_no_more() {
+    let client = viewer(log(&own()), alice());
+    let page = client.json("search.json?q=limit:3");
+    let after = page["next"].as_str().expect("a cursor");
+    let path = |from: &str| format!("search?q=actor:carol&after={from}");
+    let page = client.page(&path(after));
+    assert!(page.contains("There are no more entries."), "{page}");
+    assert!(!page.contains("there are more ") && !page.contains("No entry matches."));
+    let nothing = client.page("search?q=actor:nobody");
+    assert_eq!(nothing.matches("No entry matches.").count(), 1);
 }
 
 #[test]
@@ -109,6 +123,55 @@ fn an_object_has_its_state_in_each_version_and_at_each_time() {
 }
 
 #[test]
+fn only_an_object_with_a_deletion_is_deleted() {
+    let changeless = entry(5, "update", "User", "44", "alice");
+    let read = entry(6, "access", "User", "45", "alice");
+    let [created, again] = [7, 9].map(|number| entry(number, "create", "User", "46", "alice"));
+    let created = [created, again].map(|mut entry| {
+        entry.changes = [change("city", None, Some(json!("Mainz")))]
+            .into_iter()
+            .collect();
+        entry
+    });
+    let [deleted, twice] = [8, 10].map(|number| entry(number, "delete", "User", "46", "alice"));
+    let [created, again] = created;
+    let gone = [created.clone(), deleted.clone()];
+    let back = [created, deleted.clone(), again];
+    let shown = |entries: &[LogEntry], key: &str, more: &str, access: Access| {
+        let client = viewer(log(entries), access);
+        let page = client.page(&format!("object?model=User&key={key}{more}"));
+        let is_deleted = page.contains(">deleted</strong>");
+        let did_not_exist = page.contains("The object did not exist.");
+        let has_no_state = page.contains("The trail has no state of the object.");
+        (is_deleted, did_not_exist, has_no_state)
+    };
+    for access in [alice(), alice().hide_values()] {
+        let shown = |entries: &[LogEntry], key, more| shown(entries, key, more, access.clone());
+        // Of the object 43 an action was denied.
+        assert_eq!(shown(&own(), "43", ""), (false, false, true));
+        for (entry, key) in [(&changeless, "44"), (&read, "45")] {
+            let entries = std::slice::from_ref(entry);
+            assert_eq!(shown(entries, key, ""), (false, false, true), "{key}");
+        }
+        assert_eq!(shown(&gone, "46", ""), (true, true, false));
+        assert_eq!(shown(&gone, "46", "&version=1"), (true, false, false));
+        assert_eq!(shown(&gone, "46", "&at=2025-01-01"), (true, false, true));
+        assert_eq!(shown(&back, "46", ""), (false, false, false));
+        assert_eq!(shown(&back, "46", "&version=2"), (false, true, false));
+        let blame = |entries: &[LogEntry], key: &str| {
+            let client = viewer(log(entries), access.clone());
+            client.page(&format!("blame?model=User&key={key}"))
+        };
+        let note = "The object was deleted afterwards.";
+        let changeless = blame(std::slice::from_ref(&changeless), "44");
+        assert!(changeless.contains("as of version 1.") && !changeless.contains(note));
+        let twice = blame(&[&gone[..], std::slice::from_ref(&twice)].concat(), "46");
+        assert!(twice.contains("as of version 1.") && twice.contains(note));
+        assert!(twice.contains("<th scope=\"row\">city</th>"), "{twice}");
+    }
+}
+
+#[test]
 fn versions_are_compared_and_fields_blamed() {
     let client = viewer(log(&own()), alice());
     let compared = client.json("compare.json?model=User&key=42&from=1&to=3");
@@ -140,6 +203,30 @@ fn the_form_leads_to_a_query() {
         answer.header("location"),
         "search?q=model%3AUser+actor%3A%22Alice+Smith%22+level%3A%3E%3Dwarning+NOT+action%3Aaccess"
     );
+}
+
+#[test]
+fn a_search_leads_to_its_overview_and_its_live_page() {
+    let client = viewer(log(&own()), alice());
+    let page = client.page("search?q=actor:carol");
+    for path in ["overview?q=actor%3Acarol", "live?q=actor%3Acarol"] {
+        assert!(page.contains(&format!("href=\"{path}\"")), "{page}");
+    }
+    let overview = client.page("overview?q=actor:carol");
+    assert!(overview.contains("<form class=\"ask\" action=\"overview\""));
+    assert!(overview.contains("value=\"actor:carol\"") && overview.contains("1 entry"));
+}
+
+#[test]
+fn the_table_of_days_states_how_many_it_leaves_out() {
+    let entries = (0..400).map(|number| {
+        let mut entry = entry(1, "update", "User", "42", "alice");
+        entry.id = id(number);
+        entry.timestamp += chrono::TimeDelta::days(i64::try_from(number).expect("a number"));
+        entry
+    });
+    let page = viewer(log(&entries.collect::<Vec<_>>()), alice()).page("overview");
+    assert!(page.contains("And 34 more, which the JSON of this page has."));
 }
 
 #[test]
@@ -183,6 +270,9 @@ fn a_query_with_an_error_marks_it() {
         "{}",
         answer.text
     );
+    let answer = client.get("search.json?q=model:User actr:alice");
+    let error: serde_json::Value = serde_json::from_str(&answer.text).expect("JSON");
+    assert_eq!(error["column"], 12);
 }
 
 #[test]

@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::io;
 
-use audit_core::backend::table_cell;
-use audit_core::{Change, LogEntry, Redaction};
+use audit_core::LogEntry;
+use audit_core::backend::table::{self, cell, optional, value};
 use clap::ValueEnum;
 use csv::Writer;
-use serde_json::Value;
 
 use crate::zone::Zone;
 
@@ -21,26 +20,7 @@ pub(super) enum Rows {
     Change,
 }
 
-/// The columns that both kinds of rows begin with.
-const COMMON: [&str; 16] = [
-    "time",
-    "id",
-    "level",
-    "action",
-    "outcome",
-    "model",
-    "object_pk",
-    "object_repr",
-    "actor",
-    "actor_kind",
-    "actor_display",
-    "on_behalf_of",
-    "reason",
-    "correlation_id",
-    "transaction_id",
-    "trace_id",
-];
-/// The columns of a row for an entry.
+/// The columns of a row for an entry, after those of all rows.
 const OF_ENTRY: [&str; 11] = [
     "parent_model",
     "parent_pk",
@@ -54,8 +34,6 @@ const OF_ENTRY: [&str; 11] = [
     "source_version",
     "source_host",
 ];
-/// The columns of a row for a change.
-const OF_CHANGE: [&str; 4] = ["path", "old", "new", "redaction"];
 
 /// Makes rows.
 pub(super) struct Csv {
@@ -72,16 +50,17 @@ impl Csv {
     pub(super) fn head(&self) -> io::Result<Vec<u8>> {
         let own: &[&str] = match self.rows {
             Rows::Entry => &OF_ENTRY,
-            Rows::Change => &OF_CHANGE,
+            Rows::Change => &table::CHANGE,
         };
         let mut writer = writer();
-        writer.write_record(COMMON.iter().chain(own))?;
+        writer.write_record(table::ENTRY.iter().chain(own))?;
         finish(writer)
     }
 
     /// Returns the lines of an entry.
     pub(super) fn entry(&self, entry: &LogEntry) -> io::Result<Vec<u8>> {
-        let common = self.common(entry);
+        let mut common = table::entry(entry);
+        common[0] = self.zone.show_aligned(entry.timestamp).into();
         let mut writer = writer();
         let mut write = |own: &[Cow<'_, str>]| {
             writer.write_record(common.iter().chain(own).map(|field| field.as_bytes()))
@@ -91,37 +70,11 @@ impl Csv {
             Rows::Change if entry.changes.is_empty() => write(&[const { Cow::Borrowed("") }; 4])?,
             Rows::Change => {
                 for change in &entry.changes {
-                    write(&of_change(change))?;
+                    write(&table::change(change))?;
                 }
             }
         }
         finish(writer)
-    }
-
-    fn common<'e>(&self, entry: &'e LogEntry) -> [Cow<'e, str>; 16] {
-        let actor = entry.actor.as_ref();
-        [
-            self.zone.show_aligned(entry.timestamp).into(),
-            entry.id.to_string().into(),
-            entry.level.as_str().into(),
-            table_cell(entry.action.as_str()),
-            entry.outcome.as_str().into(),
-            table_cell(&entry.model),
-            table_cell(&entry.object_pk),
-            table_cell(&entry.object_repr),
-            optional(actor.map(|actor| actor.id.as_str())),
-            optional(actor.map(|actor| actor.kind.as_str())),
-            optional(actor.and_then(|actor| actor.display.as_deref())),
-            optional(actor.and_then(|actor| actor.on_behalf_of.as_deref())),
-            optional(entry.reason.as_deref()),
-            optional(entry.correlation_id.as_deref()),
-            entry
-                .transaction_id
-                .map(|id| id.to_string())
-                .unwrap_or_default()
-                .into(),
-            optional(entry.trace_id.as_deref()),
-        ]
     }
 }
 
@@ -143,37 +96,14 @@ fn of_entry(entry: &LogEntry) -> io::Result<[Cow<'_, str>; 11]> {
         optional(parent.map(|parent| parent.object_pk.as_str())),
         text(entry.remote_addr.map(|address| address.to_string())),
         text(entry.remote_port.map(|port| port.to_string())),
-        table_cell(&changes).into_owned().into(),
-        table_cell(&extra).into_owned().into(),
+        cell(&changes).into_owned().into(),
+        cell(&extra).into_owned().into(),
         value(entry.snapshot.as_ref()),
         entry.schema_version.to_string().into(),
         optional(entry.source.service.as_deref()),
         optional(entry.source.version.as_deref()),
         optional(entry.source.host.as_deref()),
     ])
-}
-
-fn of_change(change: &Change) -> [Cow<'_, str>; 4] {
-    [
-        table_cell(change.path.as_str()),
-        value(change.old.as_ref()),
-        value(change.new.as_ref()),
-        change.redaction.map_or("", Redaction::as_str).into(),
-    ]
-}
-
-fn optional(text: Option<&str>) -> Cow<'_, str> {
-    text.map_or(Cow::Borrowed(""), table_cell)
-}
-
-/// Writes a text as it is and any other value as JSON; a number is never a formula.
-fn value(value: Option<&Value>) -> Cow<'_, str> {
-    match value {
-        None => Cow::Borrowed(""),
-        Some(Value::String(text)) => table_cell(text),
-        Some(Value::Number(number)) => number.to_string().into(),
-        Some(value) => table_cell(&value.to_string()).into_owned().into(),
-    }
 }
 
 fn writer() -> Writer<Vec<u8>> {
@@ -185,19 +115,4 @@ fn writer() -> Writer<Vec<u8>> {
 
 fn finish(writer: Writer<Vec<u8>>) -> io::Result<Vec<u8>> {
     writer.into_inner().map_err(csv::IntoInnerError::into_error)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_number_is_no_formula() {
-        assert_eq!(value(Some(&json!(-5))), "-5");
-        assert_eq!(value(Some(&json!("-5"))), "'-5");
-        assert_eq!(value(Some(&json!(["=1"]))), "[\"=1\"]");
-        assert_eq!(value(None), "");
-    }
 }
