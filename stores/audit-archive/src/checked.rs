@@ -91,7 +91,7 @@ impl CheckedFiles {
                 checked.rows.push(CheckedRow {
                     seq: row.seq,
                     id: row.id,
-                    checksum: compares.then(|| audit_sql::checksum(&row.body)),
+                    checksum: compares.then(|| audit_sql::checksum(&row.body())),
                 });
             })?;
             checked.is_intact = check == FileCheck::Intact;

@@ -12,7 +12,7 @@ use parquet::file::reader::{ChunkReader, FileReader as _, RowGroupReader};
 use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
 use uuid::Uuid;
 
-use crate::row::Row;
+use crate::row::{Row, Texts};
 use crate::schema::{Column, is_schema};
 
 /// The number of rows that are decoded at once.
@@ -41,17 +41,17 @@ pub(crate) fn rows(group: &dyn RowGroupReader) -> Result<Vec<Row>, ParquetError>
     let id = required::<FixedLenByteArrayType>(group, Column::Id, &some)?;
     let ts = required::<Int64Type>(group, Column::Ts, &some)?;
     let level = required::<Int32Type>(group, Column::Level, &some)?;
-    let mut action = texts(group, Column::Action, &some)?;
-    let mut outcome = texts(group, Column::Outcome, &some)?;
-    let mut model = texts(group, Column::Model, &some)?;
-    let mut object_pk = texts(group, Column::ObjectPk, &some)?;
-    let mut object_key = texts(group, Column::ObjectKey, &some)?;
-    let mut parent_model = optional_texts(group, Column::ParentModel, &some)?;
-    let mut parent_pk = optional_texts(group, Column::ParentPk, &some)?;
-    let mut actor = optional_texts(group, Column::Actor, &some)?;
-    let mut correlation_id = optional_texts(group, Column::CorrelationId, &some)?;
+    let action = texts(group, Column::Action, &some)?;
+    let outcome = texts(group, Column::Outcome, &some)?;
+    let model = texts(group, Column::Model, &some)?;
+    let object_pk = texts(group, Column::ObjectPk, &some)?;
+    let object_key = texts(group, Column::ObjectKey, &some)?;
+    let parent_model = optional_texts(group, Column::ParentModel, &some)?;
+    let parent_pk = optional_texts(group, Column::ParentPk, &some)?;
+    let actor = optional_texts(group, Column::Actor, &some)?;
+    let correlation_id = optional_texts(group, Column::CorrelationId, &some)?;
     let transaction_id = optional::<FixedLenByteArrayType>(group, Column::TransactionId, &some)?;
-    let mut fields = lists(group, Column::Fields, &some)?;
+    let fields = lists(group, Column::Fields, &some)?;
     let body = bodies(group, &some)?;
     let rows = body.into_iter().enumerate().map(|(at, body)| {
         Ok(Row {
@@ -59,18 +59,22 @@ pub(crate) fn rows(group: &dyn RowGroupReader) -> Result<Vec<Row>, ParquetError>
             id: uuid(&id[at])?,
             ts: ts[at],
             level: level[at],
-            action: std::mem::take(&mut action[at]),
-            outcome: std::mem::take(&mut outcome[at]),
-            model: std::mem::take(&mut model[at]),
-            object_pk: std::mem::take(&mut object_pk[at]),
-            object_key: std::mem::take(&mut object_key[at]),
-            parent_model: parent_model[at].take(),
-            parent_pk: parent_pk[at].take(),
-            actor: actor[at].take(),
-            correlation_id: correlation_id[at].take(),
             transaction_id: transaction_id[at].as_ref().map(uuid).transpose()?,
-            fields: std::mem::take(&mut fields[at]),
-            body,
+            texts: Texts::new(
+                &body,
+                [
+                    Some(&action[at]),
+                    Some(&outcome[at]),
+                    Some(&model[at]),
+                    Some(&object_pk[at]),
+                    Some(&object_key[at]),
+                    parent_model[at].as_deref(),
+                    parent_pk[at].as_deref(),
+                    actor[at].as_deref(),
+                    correlation_id[at].as_deref(),
+                ],
+                fields[at].iter().map(String::as_str),
+            ),
         })
     });
     rows.collect()

@@ -108,31 +108,25 @@ impl Chunk<'_> {
             Column::Id => self.ids(|row| Some(&row.id), false),
             Column::Ts => self.required::<Int64Type>(|row| row.ts),
             Column::Level => self.required::<Int32Type>(|row| row.level),
-            Column::Action => self.texts(|row| &row.action),
-            Column::Outcome => self.texts(|row| &row.outcome),
-            Column::Model => self.texts(|row| &row.model),
-            Column::ObjectPk => self.texts(|row| &row.object_pk),
-            Column::ObjectKey => self.texts(|row| &row.object_key),
-            Column::ParentModel => self.optional_texts(|row| row.parent_model.as_deref()),
-            Column::ParentPk => self.optional_texts(|row| row.parent_pk.as_deref()),
-            Column::Actor => self.optional_texts(|row| row.actor.as_deref()),
-            Column::CorrelationId => self.optional_texts(|row| row.correlation_id.as_deref()),
+            Column::ParentModel | Column::ParentPk | Column::Actor | Column::CorrelationId => {
+                self.texts(column, true)
+            }
             Column::TransactionId => self.ids(|row| row.transaction_id.as_ref(), true),
             Column::Fields => self.fields(),
-            Column::Body => self.required::<ByteArrayType>(|row| ByteArray::from(row.body.clone())),
+            Column::Body => self.required::<ByteArrayType>(|row| ByteArray::from(row.body())),
+            Column::Action
+            | Column::Outcome
+            | Column::Model
+            | Column::ObjectPk
+            | Column::ObjectKey => self.texts(column, false),
         }
     }
 
-    fn texts(&self, value: impl Fn(&Row) -> &str) -> Encoded {
-        let values = shared(self.rows.iter().map(|row| value(row).as_bytes()));
-        self.write::<ByteArrayType>(&values, None, None)
-    }
-
-    fn optional_texts(&self, value: impl Fn(&Row) -> Option<&str>) -> Encoded {
-        let values = self.rows.iter().filter_map(&value);
-        let values = shared(values.map(str::as_bytes));
-        let definitions = self.definitions(|row| value(row).is_some());
-        self.write::<ByteArrayType>(&values, Some(&definitions), None)
+    fn texts(&self, column: Column, is_optional: bool) -> Encoded {
+        let values = self.rows.iter().filter_map(|row| row.text(column));
+        let values = shared(values);
+        let definitions = is_optional.then(|| self.definitions(|row| row.text(column).is_some()));
+        self.write::<ByteArrayType>(&values, definitions.as_deref(), None)
     }
 
     fn ids(&self, value: impl Fn(&Row) -> Option<&Uuid>, is_optional: bool) -> Encoded {
@@ -159,17 +153,18 @@ impl Chunk<'_> {
     fn fields(&self) -> Encoded {
         let (mut definitions, mut repetitions) = (Vec::new(), Vec::new());
         for row in self.rows {
-            if row.fields.is_empty() {
+            let count = row.fields().count();
+            if count == 0 {
                 definitions.push(0);
                 repetitions.push(0);
             }
-            for index in 0..row.fields.len() {
+            for index in 0..count {
                 definitions.push(1);
                 repetitions.push(i16::from(index > 0));
             }
         }
-        let fields = self.rows.iter().flat_map(|row| &row.fields);
-        let values = shared(fields.map(String::as_bytes));
+        let fields = self.rows.iter().flat_map(Row::fields);
+        let values = shared(fields);
         self.write::<ByteArrayType>(&values, Some(&definitions), Some(&repetitions))
     }
 

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use audit_core::Stored;
-use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::encode::threads;
@@ -137,8 +136,7 @@ impl Parsed {
         match parse(stored)? {
             Ok(entry) => {
                 self.anchor = self.anchor.max(Some((seq, entry.id)));
-                let body = Bytes::copy_from_slice(stored.bytes());
-                let row = Row::new(seq, &entry, body);
+                let row = Row::new(seq, &entry, stored.bytes());
                 let class = class_of(classes, &entry.model);
                 let day = entry.timestamp.timestamp().div_euclid(DAY);
                 // Most entries follow one of the same class and date.

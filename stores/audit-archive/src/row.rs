@@ -9,11 +9,25 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::schema::Column;
 
 /// Separates the model from the identity in an object key.
 const SEPARATOR: char = '\u{1f}';
 /// The date of entries outside the years that a date can name.
 const NO_DATE: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// The columns of texts that are no lists, in the order of the schema, and their names.
+const TEXTS: [(Column, &str); 9] = [
+    (Column::Action, "action"),
+    (Column::Outcome, "outcome"),
+    (Column::Model, "model"),
+    (Column::ObjectPk, "object_pk"),
+    (Column::ObjectKey, OBJECT_KEY),
+    (Column::ParentModel, "parent_model"),
+    (Column::ParentPk, "parent_pk"),
+    (Column::Actor, ACTOR),
+    (Column::CorrelationId, CORRELATION_ID),
+];
 
 /// The values of all columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,66 +36,135 @@ pub(crate) struct Row {
     pub(crate) id: Uuid,
     pub(crate) ts: i64,
     pub(crate) level: i32,
-    pub(crate) action: String,
-    pub(crate) outcome: String,
-    pub(crate) model: String,
-    pub(crate) object_pk: String,
-    pub(crate) object_key: String,
-    pub(crate) parent_model: Option<String>,
-    pub(crate) parent_pk: Option<String>,
-    pub(crate) actor: Option<String>,
-    pub(crate) correlation_id: Option<String>,
     pub(crate) transaction_id: Option<Uuid>,
-    pub(crate) fields: Vec<String>,
-    pub(crate) body: Bytes,
+    pub(crate) texts: Texts,
+}
+
+/// The values of the other columns, in one buffer: a segment has 100,000 rows in memory, of which small allocations
+/// would leave it in pieces that the system does not get back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Texts {
+    /// The body, the values of [`TEXTS`], and the names of `fields`, each after its length.
+    buffer: Bytes,
+    body: usize,
+    /// The end of each value of [`TEXTS`].
+    ends: [usize; TEXTS.len()],
+    /// Whether each value of [`TEXTS`] is not null.
+    present: [bool; TEXTS.len()],
+}
+
+/// The bytes of the length of a field.
+const LENGTH: usize = size_of::<usize>();
+
+impl Texts {
+    pub(crate) fn new<'f>(
+        body: &[u8],
+        columns: [Option<&str>; TEXTS.len()],
+        fields: impl Iterator<Item = &'f str> + Clone,
+    ) -> Self {
+        let texts = || columns.into_iter().map(Option::unwrap_or_default);
+        let of_fields = fields.clone().map(|field| LENGTH + field.len());
+        let bytes = body.len() + texts().map(str::len).chain(of_fields).sum::<usize>();
+        let mut buffer = Vec::with_capacity(bytes);
+        buffer.extend_from_slice(body);
+        let mut ends = [0; TEXTS.len()];
+        for (text, end) in texts().zip(&mut ends) {
+            buffer.extend_from_slice(text.as_bytes());
+            *end = buffer.len();
+        }
+        for field in fields {
+            buffer.extend_from_slice(&field.len().to_ne_bytes());
+            buffer.extend_from_slice(field.as_bytes());
+        }
+        Self {
+            buffer: buffer.into(),
+            body: body.len(),
+            ends,
+            present: columns.map(|text| text.is_some()),
+        }
+    }
 }
 
 impl Row {
     /// Makes the row of an entry; `body` is its canonical form.
-    pub(crate) fn new(seq: u64, entry: &LogEntry, body: Bytes) -> Self {
+    pub(crate) fn new(seq: u64, entry: &LogEntry, body: &[u8]) -> Self {
         let parent = entry.parent.as_ref();
+        let [parent_model, parent_pk, actor, correlation_id] = [
+            parent.map(|parent| parent.model.as_str()),
+            parent.map(|parent| parent.object_pk.as_str()),
+            entry.actor.as_ref().map(|actor| actor.id.as_str()),
+            entry.correlation_id.as_deref(),
+        ]
+        .map(|text| text.map(key));
+        let fields = changed_fields(entry);
+        let texts = [
+            Some(&*key(entry.action.as_str())),
+            Some(entry.outcome.as_str()),
+            Some(&*key(&entry.model)),
+            Some(&*key(&entry.object_pk)),
+            Some(&*object_key(&entry.model, &entry.object_pk)),
+            parent_model.as_deref(),
+            parent_pk.as_deref(),
+            actor.as_deref(),
+            correlation_id.as_deref(),
+        ];
         Self {
             seq,
             id: entry.id,
             ts: entry.timestamp.timestamp_micros(),
             level: i32::from(entry.level as u8),
-            action: key(entry.action.as_str()).into_owned(),
-            outcome: entry.outcome.as_str().to_owned(),
-            model: key(&entry.model).into_owned(),
-            object_pk: key(&entry.object_pk).into_owned(),
-            object_key: object_key(&entry.model, &entry.object_pk),
-            parent_model: parent.map(|parent| key(&parent.model).into_owned()),
-            parent_pk: parent.map(|parent| key(&parent.object_pk).into_owned()),
-            actor: entry
-                .actor
-                .as_ref()
-                .map(|actor| key(&actor.id).into_owned()),
-            correlation_id: entry
-                .correlation_id
-                .as_deref()
-                .map(|id| key(id).into_owned()),
             transaction_id: entry.transaction_id,
-            fields: changed_fields(entry),
-            body,
+            texts: Texts::new(body, texts, fields.iter().map(String::as_str)),
         }
     }
 
+    /// Returns the canonical form of the entry.
+    pub(crate) fn body(&self) -> Bytes {
+        self.texts.buffer.slice(..self.texts.body)
+    }
+
+    /// Returns the value of a column of texts, as UTF-8; `None` for null and for other columns.
+    pub(crate) fn text(&self, column: Column) -> Option<&[u8]> {
+        let Texts {
+            buffer,
+            body,
+            ends,
+            present,
+        } = &self.texts;
+        let index = column.index().checked_sub(TEXTS[0].0.index())?;
+        let start = index.checked_sub(1).map_or(*body, |before| ends[before]);
+        present.get(index)?.then(|| &buffer[start..ends[index]])
+    }
+
+    pub(crate) fn object_key(&self) -> &[u8] {
+        self.text(Column::ObjectKey).unwrap_or_default()
+    }
+
+    /// Returns the values of the column `fields`, as UTF-8.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.texts.buffer[self.texts.ends[TEXTS.len() - 1]..];
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk()?;
+            let field;
+            (field, rest) = after.split_at(usize::from_ne_bytes(*length));
+            Some(field)
+        })
+    }
+
     /// Orders rows as a file does. A compacted file may have an entry more than once, each with its number.
-    pub(crate) fn order(&self) -> (&str, i64, Uuid, u64) {
-        (&self.object_key, self.ts, self.id, self.seq)
+    pub(crate) fn order(&self) -> (&[u8], i64, Uuid, u64) {
+        (self.object_key(), self.ts, self.id, self.seq)
     }
 
     /// Returns the keys that a filter has of the row: names of columns and values.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        let text = |name, column| Some((name, self.text(column)?));
+        let transaction = self.transaction_id.as_ref();
         [
-            Some((OBJECT_KEY, self.object_key.as_bytes())),
-            self.actor.as_ref().map(|id| (ACTOR, id.as_bytes())),
-            self.correlation_id
-                .as_ref()
-                .map(|id| (CORRELATION_ID, id.as_bytes())),
-            self.transaction_id
-                .as_ref()
-                .map(|id| (TRANSACTION_ID, &id.as_bytes()[..])),
+            text(OBJECT_KEY, Column::ObjectKey),
+            text(ACTOR, Column::Actor),
+            text(CORRELATION_ID, Column::CorrelationId),
+            transaction.map(|id| (TRANSACTION_ID, &id.as_bytes()[..])),
         ]
         .into_iter()
         .flatten()
@@ -95,43 +178,28 @@ impl Row {
             id,
             ts,
             level,
-            action,
-            outcome,
-            model,
-            object_pk,
-            object_key,
-            parent_model,
-            parent_pk,
-            actor,
-            correlation_id,
             transaction_id,
-            fields,
-            body,
+            texts: _,
         } = self;
+        let texts = TEXTS.map(|(column, name)| (name, self.text(column) == other.text(column)));
         let columns = [
             ("seq", *seq == other.seq),
             ("id", *id == other.id),
             ("ts", *ts == other.ts),
             ("level", *level == other.level),
-            ("action", *action == other.action),
-            ("outcome", *outcome == other.outcome),
-            ("model", *model == other.model),
-            ("object_pk", *object_pk == other.object_pk),
-            (OBJECT_KEY, *object_key == other.object_key),
-            ("parent_model", *parent_model == other.parent_model),
-            ("parent_pk", *parent_pk == other.parent_pk),
-            (ACTOR, *actor == other.actor),
-            (CORRELATION_ID, *correlation_id == other.correlation_id),
-            (TRANSACTION_ID, *transaction_id == other.transaction_id),
-            ("fields", *fields == other.fields),
-            ("body", *body == other.body),
         ];
-        let differing = columns.into_iter().find(|(_, equal)| !equal);
+        let last = [
+            (TRANSACTION_ID, *transaction_id == other.transaction_id),
+            ("fields", self.fields().eq(other.fields())),
+            ("body", self.body() == other.body()),
+        ];
+        let mut columns = columns.into_iter().chain(texts).chain(last);
+        let differing = columns.find(|(_, equal)| !equal);
         differing.map(|(name, _)| name)
     }
 }
 
-/// Sorts rows as a file has them. Their indices are sorted, since a row has some 300 bytes.
+/// Sorts rows as a file has them. Their indices are sorted, since a row has more than 100 bytes.
 pub(crate) fn sort(rows: Vec<Row>) -> Vec<Row> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_unstable_by(|a, b| rows[*a].order().cmp(&rows[*b].order()));

@@ -19,6 +19,7 @@ use crate::mark::EntryMark;
 use crate::options::{ArchiveOptions, Classes};
 use crate::parser::{Day, Parser, Rows};
 use crate::row::{Row, sort};
+use crate::schema::Column;
 use crate::sidecar::Sidecar;
 
 /// The number of entries that are read from the trail at once.
@@ -303,13 +304,17 @@ impl Summary {
             *range = Some((min.min(value), max.max(value)));
         }
         self.rows += 1;
-        self.body_bytes += row.body.len() as u64;
+        self.body_bytes += row.body().len() as u64;
         extend(&mut self.times, row.ts);
         extend(&mut self.ids, row.id);
+        let model = std::str::from_utf8(row.text(Column::Model).unwrap_or_default());
+        let model = model.unwrap_or_default();
         if self.models.len() <= MODELS
-            && let Err(at) = self.models.binary_search(&row.model)
+            && let Err(at) = self
+                .models
+                .binary_search_by(|other| other.as_str().cmp(model))
         {
-            self.models.insert(at, row.model.clone());
+            self.models.insert(at, model.to_owned());
         }
         self.keys.add(row);
     }

@@ -44,26 +44,17 @@ enum Value<'v> {
 impl<'v> Value<'v> {
     /// Returns the value of a row; `None` for null and for columns without statistics.
     fn of(row: &'v Row, column: Column) -> Option<Self> {
-        let text = |text: &'v str| Some(Self::Bytes(text.as_bytes()));
         match column {
             Column::Seq => Some(Self::Number(row.seq.cast_signed())),
             Column::Id => Some(Self::Bytes(row.id.as_bytes())),
             Column::Ts => Some(Self::Number(row.ts)),
             Column::Level => Some(Self::Number(row.level.into())),
-            Column::Action => text(&row.action),
-            Column::Outcome => text(&row.outcome),
-            Column::Model => text(&row.model),
-            Column::ObjectPk => text(&row.object_pk),
-            Column::ObjectKey => text(&row.object_key),
-            Column::ParentModel => row.parent_model.as_deref().and_then(text),
-            Column::ParentPk => row.parent_pk.as_deref().and_then(text),
-            Column::Actor => row.actor.as_deref().and_then(text),
-            Column::CorrelationId => row.correlation_id.as_deref().and_then(text),
             Column::TransactionId => row
                 .transaction_id
                 .as_ref()
                 .map(|id| Self::Bytes(id.as_bytes())),
             Column::Fields | Column::Body => None,
+            texts => row.text(texts).map(Self::Bytes),
         }
     }
 }
@@ -228,7 +219,7 @@ mod tests {
             entry.timestamp = time.parse().expect("a time");
             entry.actor = Some(Actor::user(format!("actor {seq}")));
             let body = entry.to_canonical_json().expect("JSON");
-            Row::new(seq, &entry, body.into())
+            Row::new(seq, &entry, body.as_bytes())
         });
         rows.collect()
     }
