@@ -12,23 +12,23 @@ use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedW
 use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
 use uuid::Uuid;
 
-use crate::parallel::{self, each_of};
+use crate::parallel::{Threads, each_of};
 use crate::row::Row;
 use crate::schema::{Column, properties, schema};
 
-/// The count of rows from which more than one thread is used.
+/// The count of rows from which the threads that compute are used.
 const SHARED: usize = 1_024;
 /// The number of values that share a buffer.
 const OF_BUFFER: usize = 256;
 /// About the bytes of the footer, the page index and the Bloom filters of a row group.
 const FOOTER: usize = 128 << 10;
 
-/// Returns how many threads work on some entries.
-pub(crate) fn threads(entries: usize) -> usize {
+/// Returns the threads that encode some entries.
+pub(crate) fn threads(entries: usize) -> Threads {
     if entries < SHARED {
-        1
+        Threads::Own
     } else {
-        parallel::threads()
+        Threads::Computing
     }
 }
 

@@ -18,7 +18,7 @@ use crate::decode::{self, Selection};
 use crate::error::Error;
 use crate::files::{Files, Index};
 use crate::group::{Footer, Group};
-use crate::parallel::each_of;
+use crate::parallel::{Threads, each_of};
 use crate::schema::Column;
 use crate::sidecar::Sidecar;
 use crate::wanted::{Rank, SortKey, Wanted};
@@ -27,8 +27,6 @@ use crate::wanted::{Rank, SortKey, Wanted};
 const HELD: usize = 1 << 19;
 /// The number of filters that are read at once: the first time and at most.
 const FILTERS: (usize, usize) = (16, 256);
-/// The number of files and row groups that are read at once.
-const READERS: usize = 8;
 /// The number of rows whose ids are read together with the columns of the conditions.
 const AT_ONCE: usize = 4_096;
 
@@ -210,7 +208,7 @@ impl Keys {
         }
         if self.wanted.has_keys() {
             // Most of these files have an entry.
-            self.files_at_once = (2 * self.files_at_once).min(READERS);
+            self.files_at_once = (2 * self.files_at_once).min(Threads::Reading.count());
         }
         self.add_rows(&opened, files, query)?;
         self.read.extend(opened.into_iter().map(|(file, _)| file));
@@ -232,7 +230,7 @@ impl Keys {
         let mut read = std::mem::take(&mut self.read);
         read.retain(|file| range(&self.wanted, file).1 >= end.0);
         let opened: Vec<Opened> = read.into_iter().map(|file| (file, None)).collect();
-        for opened in opened.chunks(READERS) {
+        for opened in opened.chunks(Threads::Reading.count()) {
             self.add_rows(opened, files, query)?;
         }
         self.read = opened.into_iter().map(|(file, _)| file).collect();
@@ -270,7 +268,7 @@ impl Keys {
     /// Adds the rows of files.
     fn add_rows(&mut self, opened: &[Opened], files: &Files, query: &Query) -> Result<(), Error> {
         query.check()?;
-        let footers = each_of(opened.len(), READERS, |index| {
+        let footers = each_of(opened.len(), Threads::Reading, |index| {
             let (file, filter) = &opened[index];
             files.open(file, filter.clone())
         });
@@ -284,11 +282,11 @@ impl Keys {
         let at_once = if self.limit < HELD && !self.wanted.has_keys() {
             1
         } else {
-            READERS
+            Threads::Reading.count()
         };
         for part in groups.chunks(at_once) {
             query.check()?;
-            let found = each_of(part.len(), READERS, |index| {
+            let found = each_of(part.len(), Threads::Reading, |index| {
                 let (file, footer, group) = part[index];
                 self.rows_of(&file.file.path, footer, group, files)
             });

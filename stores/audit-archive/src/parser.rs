@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::{Scope, ScopedJoinHandle};
 
 use audit_core::Stored;
+use rayon::Scope;
 use uuid::Uuid;
 
-use crate::encode::threads;
 use crate::error::Error;
 use crate::manifest::{SkippedRow, sha256};
 use crate::options::{Classes, class_of};
+use crate::parallel::Threads;
 use crate::row::{Row, date, parse};
 
 /// How long the reason for a skipped row is, in characters.
@@ -45,60 +44,41 @@ pub(crate) struct Parsed {
 type Numbered = (u64, Vec<Stored>);
 
 /// Parses batches of entries while others are read.
-pub(crate) struct Parser<'scope, 'env> {
-    scope: &'scope Scope<'scope, 'env>,
-    classes: &'env Classes,
-    batches: Option<mpsc::SyncSender<Numbered>>,
-    threads: Vec<ScopedJoinHandle<'scope, Parsed>>,
+pub(crate) struct Parser<'p, 's> {
+    scope: Option<&'p Scope<'s>>,
+    classes: &'p Arc<Classes>,
+    shared: Option<Shared>,
     parsed: Parsed,
 }
 
-impl<'scope, 'env> Parser<'scope, 'env> {
-    pub(crate) fn new(scope: &'scope Scope<'scope, 'env>, classes: &'env Classes) -> Self {
+/// The batches for other threads, and what these have parsed.
+struct Shared {
+    batches: mpsc::SyncSender<Numbered>,
+    parsed: mpsc::Receiver<Parsed>,
+}
+
+impl<'p, 's> Parser<'p, 's> {
+    /// Creates a parser, which uses the threads of a scope if there is one.
+    pub(crate) fn new(scope: Option<&'p Scope<'s>>, classes: &'p Arc<Classes>) -> Self {
         Self {
             scope,
             classes,
-            batches: None,
-            threads: Vec::new(),
+            shared: None,
             parsed: Parsed::default(),
         }
     }
 
     /// Adds entries; `first` is the number of the first one. Threads start with the first large batch.
     pub(crate) fn add(&mut self, first: u64, entries: Vec<Stored>) {
-        if entries.len() < SHARED {
-            self.parsed.add(first, &entries, self.classes);
-            return;
-        }
-        if self.batches.is_none() {
-            self.batches = Some(self.start());
-        }
-        if let Some(batches) = &self.batches {
-            // If all threads have panicked, `finish` panics.
-            batches.send((first, entries)).ok();
-        }
-    }
-
-    fn start(&mut self) -> mpsc::SyncSender<Numbered> {
-        let (sender, receiver) = mpsc::sync_channel::<Numbered>(WAITING);
-        let receiver = Arc::new(Mutex::new(receiver));
-        for _ in 0..threads(usize::MAX) {
-            let (receiver, classes) = (Arc::clone(&receiver), self.classes);
-            self.threads.push(self.scope.spawn(move || {
-                let mut parsed = Parsed::default();
-                loop {
-                    let batch = receiver
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .recv();
-                    let Ok((first, entries)) = batch else {
-                        return parsed;
-                    };
-                    parsed.add(first, &entries, classes);
-                }
-            }));
-        }
-        sender
+        let scope = self.scope.filter(|_| entries.len() >= SHARED);
+        let Some(scope) = scope else {
+            return self.parsed.add(first, &entries, self.classes);
+        };
+        let shared = self
+            .shared
+            .get_or_insert_with(|| Shared::start(scope, self.classes));
+        // If all threads have panicked, the scope panics.
+        shared.batches.send((first, entries)).ok();
     }
 
     /// Returns the rows of all entries.
@@ -106,17 +86,51 @@ impl<'scope, 'env> Parser<'scope, 'env> {
     /// # Errors
     /// Returns the first error among the entries.
     pub(crate) fn finish(self) -> Result<Parsed, Error> {
-        drop(self.batches);
         let mut parsed = self.parsed;
-        for thread in self.threads {
-            let other = thread.join();
-            parsed.merge(other.unwrap_or_else(|panic| resume_unwind(panic)));
+        if let Some(Shared {
+            batches,
+            parsed: others,
+        }) = self.shared
+        {
+            drop(batches);
+            others.iter().for_each(|other| parsed.merge(other));
         }
         if let Some((_, error)) = parsed.failed {
             return Err(error);
         }
         parsed.skipped.sort_unstable_by_key(|row| row.seq);
         Ok(parsed)
+    }
+}
+
+impl Shared {
+    fn start(scope: &Scope<'_>, classes: &Arc<Classes>) -> Self {
+        let (sender, batches) = mpsc::sync_channel::<Numbered>(WAITING);
+        let (done, receiver) = mpsc::channel();
+        let batches = Arc::new(Mutex::new(batches));
+        for _ in 0..Threads::Computing.count() {
+            let (batches, done) = (Arc::clone(&batches), done.clone());
+            let classes = Arc::clone(classes);
+            scope.spawn(move |_| {
+                let mut parsed = Parsed::default();
+                loop {
+                    let batch = batches
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .recv();
+                    let Ok((first, entries)) = batch else {
+                        break;
+                    };
+                    parsed.add(first, &entries, &classes);
+                }
+                // Without a receiver, reading the segment has failed.
+                done.send(parsed).ok();
+            });
+        }
+        Self {
+            batches: sender,
+            parsed: receiver,
+        }
     }
 }
 

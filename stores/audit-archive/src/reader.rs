@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use audit_core::{Cursor, LogEntry, Query};
 use bytes::Bytes;
-use parquet::errors::ParquetError;
 
 use crate::chain::{Chain, ChainFile};
 use crate::decode::{self, Selection};
@@ -13,7 +12,7 @@ use crate::error::Error;
 use crate::files::Files;
 use crate::group::{Footer, Group};
 use crate::keys::{Key, Keys, Unit};
-use crate::parallel::{self, each_of};
+use crate::parallel::{Threads, each_of};
 use crate::schema::Column;
 use crate::store::ArchiveStore;
 use crate::wanted::{Rank, SortKey, Wanted};
@@ -23,9 +22,6 @@ const BODIES: usize = 8;
 /// The number of bodies that are read at once at most, and their bytes.
 const BODIES_AT_ONCE: usize = 1 << 17;
 const BODY_BYTES: u64 = 48 << 20;
-/// The number of bodies up to which `READERS` row groups are read at once.
-const WAITING: usize = 2_048;
-const READERS: usize = 8;
 
 /// An entry that was found, and its bytes.
 #[derive(Clone, Debug)]
@@ -248,22 +244,30 @@ fn bodies(
     let parts: Vec<&[usize]> = order
         .chunk_by(|a, b| keys[*a].unit == keys[*b].unit)
         .collect();
-    // Few bodies wait for the object store, many for the processor.
-    let threads = if keys.len() <= WAITING {
-        READERS
-    } else {
-        parallel::threads()
-    };
     let mut found = vec![Bytes::new(); keys.len()];
     let mut bytes = 0;
-    for parts in parts.chunks(threads) {
+    for parts in parts.chunks(Threads::Reading.count()) {
         query.check()?;
-        let read = each_of(parts.len(), threads, |index| {
-            let unit = &units[keys[parts[index][0]].unit as usize];
-            let rows = parts[index].iter().map(|at| keys[*at].row as usize);
-            let footer = files.footer(&unit.file)?;
-            let read = read_group(&footer, unit.group, &Selection::of(rows));
-            read.map_err(Error::parquet(&unit.file.file.path))
+        let units = parts.iter().map(|part| &units[keys[part[0]].unit as usize]);
+        let units: Vec<&Unit> = units.collect();
+        let rows = |index: usize| {
+            let part: &[usize] = parts[index];
+            Selection::of(part.iter().map(|at| keys[*at].row as usize))
+        };
+        let failed = |index: usize| Error::parquet(&units[index].file.file.path);
+        let footers = units.iter().map(|unit| files.footer(&unit.file));
+        let footers: Vec<Arc<Footer>> = footers.collect::<Result<_, _>>()?;
+        let groups = each_of(parts.len(), Threads::Reading, |index| {
+            let group = Group::new(&footers[index], units[index].group).map_err(failed(index))?;
+            let fetched = group.fetch(&[Column::Body], &rows(index));
+            fetched.map_err(failed(index))?;
+            Ok(group)
+        });
+        let groups: Vec<Group<'_>> = groups.into_iter().collect::<Result<_, Error>>()?;
+        // By few threads, since decoded pages take memory.
+        let read = each_of(parts.len(), Threads::Computing, |index| {
+            let bodies = decode::bodies(groups[index].reader(), &rows(index));
+            bodies.map_err(failed(index))
         });
         for (part, bodies) in parts.iter().zip(read) {
             for (at, body) in part.iter().zip(bodies?) {
@@ -276,12 +280,6 @@ fn bodies(
         }
     }
     Ok(Some(found))
-}
-
-fn read_group(footer: &Footer, index: usize, rows: &Selection) -> Result<Vec<Bytes>, ParquetError> {
-    let group = Group::new(footer, index)?;
-    group.fetch(&[Column::Body], rows)?;
-    decode::bodies(group.reader(), rows)
 }
 
 /// Parses the body of a row.

@@ -17,6 +17,7 @@ use crate::location::{Location, Put};
 use crate::manifest::{ArchiveFile, FORMAT, FilterFile, SkippedRow, sha256};
 use crate::mark::EntryMark;
 use crate::options::{ArchiveOptions, Classes};
+use crate::parallel::{both, in_scope};
 use crate::parser::{Day, Parser, Rows};
 use crate::row::{Row, sort};
 use crate::schema::Column;
@@ -75,7 +76,7 @@ impl Segment {
             skipped: Vec::new(),
             rows: Rows::new(),
         };
-        let parsed = thread::scope(|scope| {
+        let parsed = in_scope(|scope| {
             let mut parser = Parser::new(scope, classes);
             let (mut left, mut bytes) = (limit, 0);
             let mut from = chain.position.clone();
@@ -197,17 +198,11 @@ impl Encoded {
         row_group: usize,
     ) -> Result<Self, Error> {
         let stem = stem(&class, &date, first, last);
-        let encode = || encode(rows, row_group, first, last);
-        let (bytes, summary) = if threads(rows.len()) > 1 {
-            thread::scope(|scope| {
-                let summary = scope.spawn(|| Summary::of(rows));
-                let bytes = encode();
-                let summary = summary.join();
-                (bytes, summary.unwrap_or_else(|panic| resume_unwind(panic)))
-            })
-        } else {
-            (encode(), Summary::of(rows))
-        };
+        let (bytes, summary) = both(
+            threads(rows.len()),
+            || encode(rows, row_group, first, last),
+            || Summary::of(rows),
+        );
         let bytes = bytes.map_err(Error::parquet(&stem))?;
         let (file, sidecar) = summary.finish(&bytes, class, date);
         Ok(Self {

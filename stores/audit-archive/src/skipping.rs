@@ -246,7 +246,7 @@ mod tests {
             ("ts", first.ts.to_le_bytes().to_vec(), 0, 1_i8),
             ("ts", last.ts.to_le_bytes().to_vec(), 0, -1),
             ("actor", b"actor 1".to_vec(), 6, 1),
-            ("object_key", last.object_key.as_bytes().to_vec(), 5, -1),
+            ("object_key", last.object_key().to_vec(), 5, -1),
         ];
         for (column, bound, at, change) in bounds {
             let bytes = file();
