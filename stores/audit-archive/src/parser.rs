@@ -93,7 +93,9 @@ impl<'p, 's> Parser<'p, 's> {
         }) = self.shared
         {
             drop(batches);
-            others.iter().for_each(|other| parsed.merge(other));
+            for other in others {
+                parsed.merge(other);
+            }
         }
         if let Some((_, error)) = parsed.failed {
             return Err(error);
