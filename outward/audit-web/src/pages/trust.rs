@@ -95,8 +95,11 @@ pub(super) fn page(
     Ok(Content::html(t("Store"), main))
 }
 
-/// The action of the entries that the command `auditlog prune` records.
-const REMOVAL: &str = "prune";
+/// Returns the query of the entries that `auditlog prune` records: of no model, so that an index serves it in a
+/// trail without any.
+fn removals() -> Query {
+    Query::new().model_name("").action("prune".to_owned())
+}
 
 /// Facts of the store that need no check.
 struct Facts {
@@ -121,14 +124,13 @@ impl Facts {
     fn read(reader: &Reader<'_>, trail: &dyn TrailStore) -> Result<Self, Failure> {
         let oldest = reader.first(&Query::new().oldest_first());
         let oldest = oldest.map(|entry| entry.map(|entry| entry.timestamp));
-        let removal = Query::new().action(REMOVAL.to_owned()).newest_first();
         Ok(Self {
             description: trail.description(),
             version: fact("schema version", trail.schema_version())?,
             position: fact("position", trail.position())?,
             models: fact("models", trail.models())?,
             oldest: fact("oldest entry", oldest)?,
-            removal: fact("last removal", reader.first(&removal))?,
+            removal: fact("last removal", reader.first(&removals().newest_first()))?,
             damaged: damaged_rows(reader, trail),
         })
     }
@@ -207,7 +209,7 @@ fn removal(record: Option<&LogEntry>) -> Markup {
         @if let Some(count) = count { ": " (counted(usize::try_from(count).unwrap_or(usize::MAX), "entry", "entries")) }
         @if let Some(query) = text("query") { " " code { (short(query, 240)) } }
         br;
-        a href=[search(&Terms::default(), &Query::new().action(REMOVAL.to_owned()))] { (t("All recorded removals")) }
+        a href=[search(&Terms::default(), &removals())] { (t("All recorded removals")) }
     }
 }
 

@@ -371,7 +371,10 @@ fn the_store_page_shows_the_last_removal() {
         page.contains("4,711 entries") && page.contains("level:&lt;info"),
         "{page}"
     );
-    assert!(page.contains("search?q=action%3Aprune"), "{page}");
+    assert!(
+        page.contains("search?q=model%3A%22%22+action%3Aprune"),
+        "{page}"
+    );
     let facts = client.json("trust.json");
     assert_eq!(facts["last_removal"]["id"], id(8).to_string());
     assert_eq!(
