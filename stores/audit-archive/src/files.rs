@@ -190,10 +190,15 @@ impl Files {
     }
 
     /// Returns the sorted rows of a row group, for queries without conditions on other columns.
-    pub(crate) fn index(&self, path: &str, group: &Group<'_>) -> Result<Arc<Index>, ParquetError> {
-        let key = format!("{path}#{}", group.index());
+    pub(crate) fn index(
+        &self,
+        path: &str,
+        footer: &Footer,
+        group: usize,
+    ) -> Result<Arc<Index>, ParquetError> {
+        let key = format!("{path}#{group}");
         self.indexes.get(&key, || {
-            let index = Index::of(group)?;
+            let index = Index::of(&Group::new(footer, group)?)?;
             let bytes = size_of_val(&index.rows[..]) as u64;
             Ok((index, bytes))
         })

@@ -58,11 +58,6 @@ impl<'f> Group<'f> {
         &self.reader
     }
 
-    /// Returns the position of the row group in its file.
-    pub(crate) fn index(&self) -> usize {
-        self.index
-    }
-
     pub(crate) fn metadata(&self) -> &'f RowGroupMetaData {
         self.footer.metadata.row_group(self.index)
     }

@@ -361,17 +361,18 @@ impl Keys {
         }
         files.count_group();
         let failed = Error::parquet(path);
+        if self.limit < HELD && self.wanted.columns().is_empty() {
+            let index = files.index(path, footer, index).map_err(failed)?;
+            return Ok(self.sorted_rows(&index));
+        }
         let group = Group::new(footer, index).map_err(&failed)?;
-        self.rows(&group, path, files).map_err(&failed)
+        self.rows(&group).map_err(&failed)
     }
 
     /// Returns the rows of a row group that meet the conditions on columns and are not taken yet. If they are more
     /// than are held, returns those up to a rank, and the rank.
-    fn rows(&self, group: &Group<'_>, path: &str, files: &Files) -> Result<RowsUpTo, ParquetError> {
+    fn rows(&self, group: &Group<'_>) -> Result<RowsUpTo, ParquetError> {
         let none = (Vec::new(), None);
-        if self.limit < HELD && self.wanted.columns().is_empty() {
-            return Ok(self.sorted_rows(&*files.index(path, group)?));
-        }
         let pages = self.wanted.pages(group)?;
         if pages.is_empty() {
             return Ok(none);
