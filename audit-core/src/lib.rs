@@ -55,9 +55,8 @@ pub use crate::log::ask::Entries;
 #[cfg(feature = "auto")]
 pub use crate::log::auto::{register_all, try_register_all};
 pub use crate::log::builder::AuditLogBuilder;
-pub use crate::log::past::{
-    Histories, ObjectState, ObjectStates, as_of, as_of_async, history, history_async, objects_as_of,
-};
+pub use crate::log::histories::{Histories, ObjectState, ObjectStates};
+pub use crate::log::past::{as_of, as_of_async, history, history_async, objects_as_of};
 pub use crate::log::{AuditLog, Flow, LogGuard, ShutdownGuard};
 pub use crate::mask::{Mask, ParseMaskError};
 pub use crate::path::{ParsePathError, Path, PathSegment};

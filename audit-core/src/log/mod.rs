@@ -6,6 +6,7 @@ mod ask_async;
 pub(crate) mod auto;
 pub(crate) mod builder;
 mod context;
+pub(crate) mod histories;
 pub(crate) mod past;
 mod registration;
 
