@@ -66,12 +66,14 @@ fn named(document: &Path, text: &str) -> Vec<PathBuf> {
             paths.push(root.join("examples").join(example).with_extension("rs"));
         }
     }
-    // In backticks, a path begins with a folder of the workspace.
+    // In backticks, a path begins with a folder of the workspace; builds and tests make `target`.
     for path in text.split('`').skip(1).step_by(2) {
         let is_path = !path.contains(|c: char| c.is_whitespace() || "<>*{}:".contains(c));
         match path.split_once('/') {
             Some((folder, _))
-                if is_path && !matches!(folder, "" | "." | "..") && root.join(folder).is_dir() =>
+                if is_path
+                    && !matches!(folder, "" | "." | ".." | "target")
+                    && root.join(folder).is_dir() =>
             {
                 paths.push(root.join(path));
             }
