@@ -1,7 +1,10 @@
-//! Runs an operation for several numbers on threads that remain: an allocator keeps memory for each thread that has
-//! allocated, so that many short-lived ones cost more than they use.
+//! Runs an operation for several numbers on threads. Those that compute remain, and are those of all archives of the
+//! process: an allocator keeps memory for each thread that has allocated much. Those that wait for an object store are
+//! new for each call, so that a slow store delays no other one.
 
+use std::panic::resume_unwind;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
@@ -24,38 +27,33 @@ pub(crate) enum Threads {
 }
 
 impl Threads {
-    /// Returns the pool; `None` for the thread that calls, also if the system starts no others.
-    fn pool(self) -> Option<&'static ThreadPool> {
-        static POOLS: LazyLock<[Option<ThreadPool>; 2]> = LazyLock::new(|| {
-            let processors = thread::available_parallelism().map_or(1, usize::from);
-            [
-                pool("compute", processors.min(COMPUTING)),
-                pool("read", READING),
-            ]
-        });
-        match self {
-            Self::Own => None,
-            Self::Computing => POOLS[0].as_ref(),
-            Self::Reading => POOLS[1].as_ref(),
-        }
-    }
-
     /// Returns how many operations run at the same time.
     pub(crate) fn count(self) -> usize {
-        self.pool().map_or(1, ThreadPool::current_num_threads)
+        match self {
+            Self::Own => 1,
+            Self::Computing => pool().map_or(1, ThreadPool::current_num_threads),
+            Self::Reading => READING,
+        }
     }
 }
 
-fn pool(name: &'static str, threads: usize) -> Option<ThreadPool> {
-    let builder = ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(move |number| format!("audit-archive-{name}-{number}"));
-    // With one thread, the thread that calls does the same without a switch.
-    let pool = (threads > 1).then(|| builder.build());
-    let pool = pool.transpose().map_err(|error| {
-        log::warn!("archives are read and written by one thread: {error}");
+/// Returns the threads that compute; `None` if the system has one processor or starts no threads.
+fn pool() -> Option<&'static ThreadPool> {
+    static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        if processors < 2 {
+            return None;
+        }
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(processors.min(COMPUTING))
+            .thread_name(|number| format!("audit-archive-{number}"))
+            .build();
+        pool.map_err(|error| {
+            log::warn!("archives are encoded and decoded by one thread: {error}");
+        })
+        .ok()
     });
-    pool.ok().flatten()
+    POOL.as_ref()
 }
 
 /// Runs an operation for each number below a count, and returns the results by number.
@@ -64,22 +62,45 @@ pub(crate) fn each_of<T: Send>(
     threads: Threads,
     run: impl Fn(usize) -> T + Sync + Send,
 ) -> Vec<T> {
-    match threads.pool() {
-        Some(pool) if count > 1 => {
+    match (threads, pool()) {
+        _ if count < 2 => (0..count).map(run).collect(),
+        (Threads::Computing, Some(pool)) => {
             let numbers = (0..count).into_par_iter().with_max_len(1);
             pool.install(|| numbers.map(run).collect())
         }
+        (Threads::Reading, _) => reading(count, run),
         _ => (0..count).map(run).collect(),
     }
 }
 
-/// Runs two operations, at the same time if there are threads.
+/// Runs an operation for each number below a count, on threads of this call.
+fn reading<T: Send>(count: usize, run: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let numbers = numbers.take_while(|number| *number < count);
+        numbers.map(|number| (number, run(number))).collect()
+    };
+    let mut done: Vec<(usize, T)> = thread::scope(|scope| {
+        let others = 1..count.min(READING);
+        let others: Vec<_> = others.map(|_| scope.spawn(work)).collect();
+        let mut done: Vec<(usize, T)> = work();
+        for other in others {
+            done.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, value)| value).collect()
+}
+
+/// Runs two operations, at the same time on the threads that compute.
 pub(crate) fn both<A: Send, B: Send>(
     threads: Threads,
     first: impl FnOnce() -> A + Send,
     second: impl FnOnce() -> B + Send,
 ) -> (A, B) {
-    match threads.pool() {
+    match pool().filter(|_| threads == Threads::Computing) {
         Some(pool) => pool.join(first, second),
         None => (first(), second()),
     }
@@ -88,7 +109,7 @@ pub(crate) fn both<A: Send, B: Send>(
 /// Runs an operation on this thread, which may start others on the threads that compute; it gets `None` if there are
 /// none. Returns after all of them.
 pub(crate) fn in_scope<'s, T>(run: impl FnOnce(Option<&Scope<'s>>) -> T) -> T {
-    match Threads::Computing.pool() {
+    match pool() {
         Some(pool) => pool.in_place_scope(|scope| run(Some(scope))),
         None => run(None),
     }

@@ -1,8 +1,8 @@
 //! [`Parser`]: entries of a trail to rows, on several threads.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, mpsc};
 
 use audit_core::Stored;
 use rayon::Scope;
@@ -11,15 +11,14 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::manifest::{SkippedRow, sha256};
 use crate::options::{Classes, class_of};
-use crate::parallel::Threads;
 use crate::row::{Row, date, parse};
 
 /// How long the reason for a skipped row is, in characters.
 const DETAIL: usize = 200;
 /// The seconds of a day.
 const DAY: i64 = 86_400;
-/// The number of batches that wait for a thread.
-const WAITING: usize = 4;
+/// The number of batches that other threads parse or have parsed before they are merged.
+const WAITING: usize = 8;
 /// The count of entries from which a batch is parsed by another thread: a smaller one is the last.
 const SHARED: usize = 250;
 
@@ -41,20 +40,13 @@ pub(crate) struct Parsed {
     last: Option<(i64, Day)>,
 }
 
-type Numbered = (u64, Vec<Stored>);
-
 /// Parses batches of entries while others are read.
 pub(crate) struct Parser<'p, 's> {
     scope: Option<&'p Scope<'s>>,
     classes: &'p Arc<Classes>,
-    shared: Option<Shared>,
+    /// Receives the result of each batch that another thread parses, in their order.
+    waiting: VecDeque<mpsc::Receiver<Parsed>>,
     parsed: Parsed,
-}
-
-/// The batches for other threads, and what these have parsed.
-struct Shared {
-    batches: mpsc::SyncSender<Numbered>,
-    parsed: mpsc::Receiver<Parsed>,
 }
 
 impl<'p, 's> Parser<'p, 's> {
@@ -63,76 +55,55 @@ impl<'p, 's> Parser<'p, 's> {
         Self {
             scope,
             classes,
-            shared: None,
+            waiting: VecDeque::new(),
             parsed: Parsed::default(),
         }
     }
 
-    /// Adds entries; `first` is the number of the first one. Threads start with the first large batch.
+    /// Adds entries; `first` is the number of the first one. Other threads parse large batches, and wait for none:
+    /// they are those of all archives of the process.
     pub(crate) fn add(&mut self, first: u64, entries: Vec<Stored>) {
-        let scope = self.scope.filter(|_| entries.len() >= SHARED);
-        let Some(scope) = scope else {
+        let Some(scope) = self.scope.filter(|_| entries.len() >= SHARED) else {
             return self.parsed.add(first, &entries, self.classes);
         };
-        let shared = self
-            .shared
-            .get_or_insert_with(|| Shared::start(scope, self.classes));
-        // If all threads have panicked, the scope panics.
-        shared.batches.send((first, entries)).ok();
+        if self.waiting.len() >= WAITING {
+            self.merge_next();
+        }
+        let (done, receiver) = mpsc::sync_channel(1);
+        let classes = Arc::clone(self.classes);
+        scope.spawn(move |_| {
+            let mut parsed = Parsed::default();
+            parsed.add(first, &entries, &classes);
+            // Without a receiver, reading the segment has failed.
+            done.send(parsed).ok();
+        });
+        self.waiting.push_back(receiver);
+    }
+
+    /// Waits for the first of the batches and adds its rows; returns false if there are none.
+    fn merge_next(&mut self) -> bool {
+        let Some(next) = self.waiting.pop_front() else {
+            return false;
+        };
+        // If its thread has panicked, the scope panics.
+        if let Ok(parsed) = next.recv() {
+            self.parsed.merge(parsed);
+        }
+        true
     }
 
     /// Returns the rows of all entries.
     ///
     /// # Errors
     /// Returns the first error among the entries.
-    pub(crate) fn finish(self) -> Result<Parsed, Error> {
+    pub(crate) fn finish(mut self) -> Result<Parsed, Error> {
+        while self.merge_next() {}
         let mut parsed = self.parsed;
-        if let Some(Shared {
-            batches,
-            parsed: others,
-        }) = self.shared
-        {
-            drop(batches);
-            for other in others {
-                parsed.merge(other);
-            }
-        }
         if let Some((_, error)) = parsed.failed {
             return Err(error);
         }
         parsed.skipped.sort_unstable_by_key(|row| row.seq);
         Ok(parsed)
-    }
-}
-
-impl Shared {
-    fn start(scope: &Scope<'_>, classes: &Arc<Classes>) -> Self {
-        let (sender, batches) = mpsc::sync_channel::<Numbered>(WAITING);
-        let (done, receiver) = mpsc::channel();
-        let batches = Arc::new(Mutex::new(batches));
-        for _ in 0..Threads::Computing.count() {
-            let (batches, done) = (Arc::clone(&batches), done.clone());
-            let classes = Arc::clone(classes);
-            scope.spawn(move |_| {
-                let mut parsed = Parsed::default();
-                loop {
-                    let batch = batches
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .recv();
-                    let Ok((first, entries)) = batch else {
-                        break;
-                    };
-                    parsed.add(first, &entries, &classes);
-                }
-                // Without a receiver, reading the segment has failed.
-                done.send(parsed).ok();
-            });
-        }
-        Self {
-            batches: sender,
-            parsed: receiver,
-        }
     }
 }
 
@@ -193,7 +164,6 @@ impl Parsed {
                     vacant.insert(rows);
                 }
                 Entry::Occupied(mut occupied) => {
-                    occupied.get_mut().reserve_exact(rows.len());
                     occupied.get_mut().extend(rows);
                 }
             }

@@ -132,8 +132,10 @@ impl Row {
             present,
         } = &self.texts;
         let index = column.index().checked_sub(TEXTS[0].0.index())?;
-        let start = index.checked_sub(1).map_or(*body, |before| ends[before]);
-        present.get(index)?.then(|| &buffer[start..ends[index]])
+        present.get(index)?.then(|| {
+            let start = index.checked_sub(1).map_or(*body, |before| ends[before]);
+            &buffer[start..ends[index]]
+        })
     }
 
     pub(crate) fn object_key(&self) -> &[u8] {
