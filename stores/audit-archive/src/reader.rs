@@ -21,7 +21,7 @@ use crate::wanted::{Rank, SortKey, Wanted};
 const BODIES: usize = 8;
 /// The number of bodies that are read at once at most, and their bytes.
 const BODIES_AT_ONCE: usize = 1 << 17;
-const BODY_BYTES: u64 = 48 << 20;
+const BODY_BYTES: u64 = 40 << 20;
 
 /// An entry that was found, and its bytes.
 #[derive(Clone, Debug)]

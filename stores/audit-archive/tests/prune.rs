@@ -356,7 +356,7 @@ fn a_removal_that_fails_is_recorded_with_its_outcome() {
 struct Stepwise {
     inner: MemoryStore,
     steps: AtomicUsize,
-    /// How many entries followers have read.
+    /// The number of entries that followers have read.
     read: AtomicUsize,
 }
 

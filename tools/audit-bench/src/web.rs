@@ -23,7 +23,7 @@ struct Case {
     name: &'static str,
     path: &'static str,
     sql: &'static str,
-    /// What the page has to have.
+    /// What the page must contain.
     content: Content,
     budget: Budget,
 }

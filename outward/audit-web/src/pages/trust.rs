@@ -95,8 +95,8 @@ pub(super) fn page(
     Ok(Content::html(t("Store"), main))
 }
 
-/// Returns the query of the entries that `auditlog prune` records: of no model, so that an index serves it in a
-/// trail without any.
+/// Returns the query of the entries that `auditlog prune` records. They have no model: with this condition, an
+/// index serves the query even if there are none.
 fn removals() -> Query {
     Query::new().model_name("").action("prune".to_owned())
 }
