@@ -149,7 +149,7 @@ fn key(term: &str) -> Option<&str> {
     Some(if is_below { "level:<" } else { key })
 }
 
-/// Returns whether a term gives way to one of others.
+/// Returns whether one of the others replaces a term.
 fn is_replaced(term: &str, others: &[String]) -> bool {
     let own = key(term);
     others.iter().any(|other| match key(other) {

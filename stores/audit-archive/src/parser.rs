@@ -80,7 +80,7 @@ impl<'p, 's> Parser<'p, 's> {
         self.waiting.push_back(receiver);
     }
 
-    /// Waits for the first of the batches and adds its rows; returns false if there are none.
+    /// Waits for the first of the batches and adds its rows; returns false after the last one.
     fn merge_next(&mut self) -> bool {
         let Some(next) = self.waiting.pop_front() else {
             return false;

@@ -93,12 +93,12 @@ fn times(case: &Case, viewer: &Viewer, raw: &Connection) -> Outcome<()> {
     let page = get(viewer, case.path)?;
     let entries = texts(raw, case.sql, [])?.len();
     let rows = page.matches("<tr class=\"entry").count();
-    let is_whole = match case.content {
+    let is_complete = match case.content {
         Content::Rows => rows == entries,
         Content::SomeRows => rows > 0,
         Content::Count => page.contains("5,000 entries"),
     };
-    if entries == 0 || !is_whole {
+    if entries == 0 || !is_complete {
         return Err(format!("{}: {rows} rows of {entries} entries", case.path).into());
     }
     let name = format!("web/{}", case.name);

@@ -96,7 +96,7 @@ pub(super) fn page(
 }
 
 /// Returns the query of the entries that `auditlog prune` records. They have no model: with this condition, an
-/// index serves the query even if there are none.
+/// index serves the query even without a removal.
 fn removals() -> Query {
     Query::new().model_name("").action("prune".to_owned())
 }

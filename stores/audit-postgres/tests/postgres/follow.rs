@@ -56,7 +56,7 @@ impl<'s> Follower<'s> {
         Self { store, position }
     }
 
-    /// Reads once, and keeps the place as text.
+    /// Reads once, and keeps the position as text.
     fn read(&mut self, limit: usize) -> Vec<LogEntry> {
         let batch = self.store.committed_after(&self.position, limit).unwrap();
         assert!(batch.entries.len() <= limit);
