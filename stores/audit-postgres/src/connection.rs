@@ -11,6 +11,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::error::Elapsed;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
 use crate::Tolerance;
@@ -338,6 +339,26 @@ impl Connection {
                 "the server did not respond within the limit of the statement: check the network",
             )),
         }
+    }
+
+    /// Ends an attempt to copy rows. After most errors the connection is closed: if the server refuses a copy before
+    /// the first row, the driver (0.7.18, `copy_in.rs`) has sent one message more than it reads responses of, and the
+    /// next statement would read the wrong one.
+    pub(crate) fn finish_copy<T>(
+        mut self,
+        result: Result<Result<T, Error>, Elapsed>,
+    ) -> Result<T, Failure> {
+        match &result {
+            // Found in a row.
+            Ok(Err(error)) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
+            Ok(Err(error)) => {
+                let failure = Failure::from_driver(&self.connections.location, error);
+                close(self.object.take());
+                return Err(failure);
+            }
+            _ => {}
+        }
+        self.finish(result)
     }
 
     /// The time limit of the attempt.

@@ -7,6 +7,7 @@ use audit_core::{LogEntry, StoreError};
 use chrono::DateTime;
 use tokio::time::timeout;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::{Client, Error, Statement};
 
 use crate::connection::{CommitTracker, Connections, retrying};
 use crate::retention;
@@ -73,6 +74,21 @@ impl Months {
     }
 }
 
+/// Copies rows by a statement of [`COPY`], and returns how many there are.
+pub(crate) async fn copy_rows(
+    connection: &Client,
+    statement: &Statement,
+    rows: &[&Row],
+    tracker: &CommitTracker,
+) -> Result<u64, Error> {
+    let sink = connection.copy_in(statement).await?;
+    let mut writer = pin!(BinaryCopyInWriter::new(sink, &VALUE_TYPES));
+    for row in rows {
+        writer.as_mut().write(&Values::of(row).params()).await?;
+    }
+    tracker.track(writer.finish()).await
+}
+
 /// Copies rows atomically. Returns `false`, and copies nothing, if one of them is stored already or
 /// twice among them.
 pub(crate) async fn copy(
@@ -81,18 +97,15 @@ pub(crate) async fn copy(
     rows: &[Row],
 ) -> Result<bool, StoreError> {
     let tracker = CommitTracker::default();
+    let rows: Vec<&Row> = rows.iter().collect();
     let copied = retrying(connections.deadline(), || async {
         let connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
-            let sink = connection.copy_in(&schema.fill(COPY)).await?;
-            let mut writer = pin!(BinaryCopyInWriter::new(sink, &VALUE_TYPES));
-            for row in rows {
-                writer.as_mut().write(&Values::of(row).params()).await?;
-            }
-            tracker.track(writer.finish()).await
+            let statement = connection.prepare_cached(&schema.fill(COPY)).await?;
+            copy_rows(&connection, &statement, &rows, &tracker).await
         })
         .await;
-        connection.finish(done)
+        connection.finish_copy(done)
     })
     .await;
     match copied {

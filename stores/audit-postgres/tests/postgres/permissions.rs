@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[Test] = tests![
     a_role_that_could_drop_the_trail_is_refused,
     default_privileges_reach_no_partition,
     leftover_fences_are_removed,
+    a_refused_copy_leaves_later_statements_intact,
 ];
 
 /// The SQLSTATE of what a role may not do.
@@ -452,4 +453,38 @@ fn invalid_rows_are_refused(scratch: &Scratch) {
     });
     store.append(&ends).unwrap();
     assert_eq!(store.count(&Query::new()).unwrap(), 5);
+}
+
+fn grant(sql: &Sql, schema: &str, role: &str, privileges: &str) {
+    sql.run(&format!(
+        "GRANT USAGE ON SCHEMA {schema} TO \"{role}\"; \
+         GRANT {privileges} ON ALL TABLES IN SCHEMA {schema} TO \"{role}\"; \
+         GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO \"{role}\""
+    ))
+    .unwrap();
+}
+
+/// A connection whose copy was refused is not used again.
+fn a_refused_copy_leaves_later_statements_intact(scratch: &Scratch) {
+    let owner = scratch.store();
+    let sql = scratch.sql();
+    let role = format!("{}_refused", scratch.schema);
+    let _made = Made::new(&sql, &[&role]);
+    grant(&sql, &scratch.schema, &role, "SELECT");
+    let url = scratch.with_option("role", &role);
+    let store = scratch.options().connect(&url).unwrap();
+    for seed in 0..3 {
+        for error in [
+            store.import(entries(300, seed)).unwrap_err(),
+            store.append(&entries(300, seed)).unwrap_err(),
+        ] {
+            assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+        }
+        assert_eq!(store.count(&Query::new()).unwrap(), 0);
+    }
+    grant(&sql, &scratch.schema, &role, "INSERT");
+    store.append(&entries(300, 4)).unwrap();
+    assert_eq!(store.import(entries(300, 5)).unwrap(), 300);
+    assert_eq!(owner.count(&Query::new()).unwrap(), 600);
+    drop(store);
 }
