@@ -1,6 +1,9 @@
 //! A cache with a limit of bytes.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,18 +20,16 @@ pub(crate) enum Admission {
 }
 
 /// Keeps values up to a limit of bytes.
-#[derive(Debug)]
-pub(crate) struct Cache<V> {
+pub(crate) struct Cache<K: ToOwned + ?Sized, V> {
     limit: AtomicU64,
     admission: Admission,
-    cached: Mutex<Values<V>>,
+    cached: Mutex<Values<K, V>>,
 }
 
-#[derive(Debug)]
-struct Values<V> {
-    by_key: HashMap<String, Cached<V>>,
+struct Values<K: ToOwned + ?Sized, V> {
+    by_key: HashMap<K::Owned, Cached<V>>,
     /// The keys by their last use.
-    by_use: BTreeMap<u64, String>,
+    by_use: BTreeMap<u64, K::Owned>,
     uses: u64,
     bytes: u64,
     /// The count of values that the full cache did not have.
@@ -42,7 +43,10 @@ struct Cached<V> {
     last_use: u64,
 }
 
-impl<V> Cache<V> {
+impl<K, V> Cache<K, V>
+where
+    K: ToOwned<Owned: Hash + Eq> + Hash + Eq + ?Sized,
+{
     pub(crate) fn new(limit: u64, admission: Admission) -> Self {
         Self {
             limit: limit.into(),
@@ -64,23 +68,27 @@ impl<V> Cache<V> {
     }
 
     /// Drops the values whose keys do not meet a condition.
-    pub(crate) fn retain(&self, wanted: impl Fn(&str) -> bool) {
+    pub(crate) fn retain(&self, wanted: impl Fn(&K) -> bool) {
         let mut cached = self.lock();
-        let keys = cached.by_key.keys().filter(|key| !wanted(key));
-        for key in keys.cloned().collect::<Vec<_>>() {
-            cached.remove(&key);
+        let keys = cached.by_key.keys().map(Borrow::borrow);
+        let unwanted: Vec<K::Owned> = keys
+            .filter(|key| !wanted(key))
+            .map(ToOwned::to_owned)
+            .collect();
+        for key in unwanted {
+            cached.remove(key.borrow());
         }
     }
 
     /// Returns a value that is in the cache.
-    pub(crate) fn find(&self, key: &str) -> Option<Arc<V>> {
+    pub(crate) fn find(&self, key: &K) -> Option<Arc<V>> {
         self.lock().find(key)
     }
 
     /// Returns a value. If it is not in the cache, `make` returns it and its size.
     pub(crate) fn get<E>(
         &self,
-        key: &str,
+        key: &K,
         make: impl FnOnce() -> Result<(V, u64), E>,
     ) -> Result<Arc<V>, E> {
         if let Some(value) = self.find(key) {
@@ -92,7 +100,7 @@ impl<V> Cache<V> {
     }
 
     /// Adds a value unless the cache is full.
-    pub(crate) fn add(&self, key: &str, value: V, bytes: u64) -> Arc<V> {
+    pub(crate) fn add(&self, key: &K, value: V, bytes: u64) -> Arc<V> {
         let value = Arc::new(value);
         let limit = self.limit.load(Ordering::Relaxed);
         if bytes > limit {
@@ -111,13 +119,22 @@ impl<V> Cache<V> {
         value
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Values<V>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Values<K, V>> {
         self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<V> Values<V> {
-    fn find(&mut self, key: &str) -> Option<Arc<V>> {
+impl<K: ToOwned + ?Sized, V> fmt::Debug for Cache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").finish_non_exhaustive()
+    }
+}
+
+impl<K, V> Values<K, V>
+where
+    K: ToOwned<Owned: Hash + Eq> + Hash + Eq + ?Sized,
+{
+    fn find(&mut self, key: &K) -> Option<Arc<V>> {
         let found = self.by_key.get_mut(key)?;
         self.uses += 1;
         let key = self.by_use.remove(&found.last_use)?;
@@ -126,7 +143,7 @@ impl<V> Values<V> {
         Some(Arc::clone(&found.found))
     }
 
-    fn insert(&mut self, key: &str, value: Arc<V>, bytes: u64) {
+    fn insert(&mut self, key: &K, value: Arc<V>, bytes: u64) {
         self.uses += 1;
         self.bytes += bytes;
         self.by_use.insert(self.uses, key.to_owned());
@@ -139,7 +156,7 @@ impl<V> Values<V> {
         self.by_key.insert(key.to_owned(), cached);
     }
 
-    fn remove(&mut self, key: &str) {
+    fn remove(&mut self, key: &K) {
         if let Some(removed) = self.by_key.remove(key) {
             self.by_use.remove(&removed.last_use);
             self.bytes -= removed.bytes;
@@ -150,7 +167,7 @@ impl<V> Values<V> {
         while self.bytes > limit
             && let Some((_, key)) = self.by_use.pop_first()
         {
-            self.remove(&key);
+            self.remove(key.borrow());
         }
     }
 }
@@ -161,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    fn get(cache: &Cache<i32>, key: &str, value: i32) -> i32 {
+    fn get(cache: &Cache<str, i32>, key: &str, value: i32) -> i32 {
         let Ok(found) = cache.get(key, || Ok::<_, Infallible>((value, 4)));
         *found
     }

@@ -125,8 +125,8 @@ impl Federated {
         let in_page = hot.entries.iter().map(|entry| key(&Cursor::of(entry)));
         let in_page = in_page.collect();
         let mut archived = self.cold(|archive| match &hot.next {
-            Some(end) => archive.page(&up_to(query, end), in_page),
-            None => archive.page(query, in_page),
+            Some(end) => archive.page(up_to(query, end), in_page),
+            None => archive.page(query.clone(), in_page),
         })?;
         if archived.entries.is_empty() && archived.next.is_none() {
             return Ok(hot);

@@ -33,10 +33,14 @@ const INDEX_BYTES: u64 = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct Files {
     location: Location,
-    sidecars: Cache<Sidecar>,
-    footers: Cache<Footer>,
-    blooms: Cache<Option<Sbbf>>,
-    indexes: Cache<Index>,
+    sidecars: Cache<str, Sidecar>,
+    footers: Cache<str, Footer>,
+    /// By the footer, the row group and the column.
+    blooms: Cache<(u64, usize, usize), Option<Sbbf>>,
+    /// By the footer and the row group.
+    indexes: Cache<(u64, usize), Index>,
+    /// How many footers were read.
+    footers_read: AtomicU64,
     /// How often a file was opened.
     opened: AtomicU64,
     /// How often a row group was read.
@@ -71,6 +75,7 @@ impl Files {
             footers: Cache::new(FOOTER_BYTES, Admission::All),
             blooms: Cache::new(BLOOM_BYTES, Admission::All),
             indexes: Cache::new(INDEX_BYTES, Admission::All),
+            footers_read: AtomicU64::new(0),
             opened: AtomicU64::new(0),
             groups: AtomicU64::new(0),
         }
@@ -146,7 +151,13 @@ impl Files {
             }
             let bytes = remote.bytes() + metadata.memory_size() as u64;
             let file = remote;
-            Ok((Footer { file, metadata }, bytes))
+            let number = self.footers_read.fetch_add(1, Ordering::Relaxed);
+            let footer = Footer {
+                number,
+                file,
+                metadata,
+            };
+            Ok((footer, bytes))
         })
     }
 
@@ -190,14 +201,8 @@ impl Files {
     }
 
     /// Returns the sorted rows of a row group, for queries without conditions on other columns.
-    pub(crate) fn index(
-        &self,
-        path: &str,
-        footer: &Footer,
-        group: usize,
-    ) -> Result<Arc<Index>, ParquetError> {
-        let key = format!("{path}#{group}");
-        self.indexes.get(&key, || {
+    pub(crate) fn index(&self, footer: &Footer, group: usize) -> Result<Arc<Index>, ParquetError> {
+        self.indexes.get(&(footer.number, group), || {
             let index = Index::of(&Group::new(footer, group)?)?;
             let bytes = size_of_val(&index.rows[..]) as u64;
             Ok((index, bytes))
@@ -217,7 +222,7 @@ impl Files {
             // The filter beside the file has the same keys.
             return Ok(true);
         }
-        let key = format!("{path}#{index}.{}", column.index());
+        let key = (footer.number, index, column.index());
         let bloom = self.blooms.get(&key, || {
             let column = footer.metadata.row_group(index).column(column.index());
             let bloom = Sbbf::read_from_column_chunk(column, &footer.file)?;

@@ -21,6 +21,8 @@ static PROPERTIES: LazyLock<ReaderPropertiesPtr> =
 /// A file whose footer and page index are in memory.
 #[derive(Debug)]
 pub(crate) struct Footer {
+    /// Which footer of this reader it is: values in caches are of one footer.
+    pub(crate) number: u64,
     pub(crate) file: RemoteFile,
     pub(crate) metadata: ParquetMetaData,
 }

@@ -362,7 +362,7 @@ impl Keys {
         files.count_group();
         let failed = Error::parquet(path);
         if self.limit < HELD && self.wanted.columns().is_empty() {
-            let index = files.index(path, footer, index).map_err(failed)?;
+            let index = files.index(footer, index).map_err(failed)?;
             return Ok(self.sorted_rows(&index));
         }
         let group = Group::new(footer, index).map_err(&failed)?;

@@ -199,11 +199,11 @@ impl ArchiveStore {
     /// Returns a page of a query without some entries.
     pub(crate) fn page(
         &self,
-        query: &Query,
+        query: Query,
         excluded: BTreeSet<SortKey>,
     ) -> Result<Page, StoreError> {
         let size = query.page_size();
-        let mut reader = Reader::new(self, query.clone(), size.saturating_add(1), excluded)?;
+        let mut reader = Reader::new(self, query, size.saturating_add(1), excluded)?;
         let mut entries = Vec::new();
         while let Some(found) = reader.next()? {
             if entries.len() == size {
@@ -243,7 +243,7 @@ impl Store for ArchiveStore {
     }
 
     fn find(&self, query: &Query) -> Result<Page, StoreError> {
-        self.page(query, BTreeSet::new())
+        self.page(query.clone(), BTreeSet::new())
     }
 
     fn count(&self, query: &Query) -> Result<u64, StoreError> {
