@@ -7,6 +7,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::chain::Chain;
+use crate::checkpoint;
 use crate::error::Error;
 use crate::federated::followed;
 use crate::lease::{Leases, past_leases};
@@ -168,11 +169,15 @@ impl<S: Follow> Archiver<S> {
         if let Err(error) = state.leases.release(&self.location, &self.options) {
             log::warn!("the lease of the archive was not released and expires by itself: {error}");
         }
-        if let Some(chain) = state.chain.as_ref().filter(|_| has_lease)
-            && let Err(error) = self.delete_past(chain)
-        {
-            // They have no effect.
-            log::debug!("leases and plans of earlier runs were not deleted: {error}");
+        if let Some(chain) = state.chain.as_mut().filter(|_| has_lease) {
+            if let Err(error) = checkpoint::write(chain, &self.location) {
+                // The manifests have everything that it has.
+                log::warn!("a checkpoint of the archive was not written: {error}");
+            }
+            if let Err(error) = self.delete_past(chain) {
+                // They have no effect.
+                log::debug!("leases and plans of earlier runs were not deleted: {error}");
+            }
         }
         result
     }
@@ -244,7 +249,7 @@ impl<S: Follow> Archiver<S> {
 
     /// Reads the chain, and creates the archive if it is missing and the options allow it.
     fn open(&self) -> Result<Chain, Error> {
-        let chain = Chain::read(&self.location, &mut |_| {})?;
+        let chain = Chain::read(&self.location)?;
         if chain.number > 0 {
             return Ok(chain);
         }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use audit_core::Position;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::checkpoint;
 use crate::compact::is_refusal;
 use crate::error::Error;
 use crate::location::Location;
@@ -21,15 +23,17 @@ const READ_AT_ONCE: usize = 256;
 const MAX_LAST: u64 = i64::MAX.cast_unsigned();
 
 /// A file of the archive, and the numbers of its segment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ChainFile {
-    pub(crate) file: ArchiveFile,
     pub(crate) first: u64,
     pub(crate) last: u64,
+    pub(crate) file: ArchiveFile,
 }
 
 /// A file that a compaction has replaced.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Replaced {
     /// The file that has its entries.
     pub(crate) by: String,
@@ -47,6 +51,10 @@ pub(crate) struct Chain {
     pub(crate) number: u64,
     /// Its hash.
     pub(crate) hash: String,
+    /// The number of the last checkpoint that was read or written; 0 for none.
+    pub(crate) checkpoint: u64,
+    /// The latest time of a manifest.
+    pub(crate) time: DateTime<Utc>,
     /// The highest lease.
     pub(crate) fence: u64,
     /// The number of the last archived entry.
@@ -59,12 +67,13 @@ pub(crate) struct Chain {
     /// The id of the last archived entry.
     pub(crate) anchor: Option<Uuid>,
     /// The first manifest with holds.
-    holds: Option<u64>,
+    pub(crate) holds: Option<u64>,
     /// No file has an entry of a later time.
     pub(crate) newest: i64,
     /// The files by path.
     pub(crate) files: BTreeMap<String, Arc<ChainFile>>,
-    /// The files that compactions have replaced, by path.
+    /// The files that compactions have replaced, by path. A checkpoint lacks those of more than
+    /// [`MAX_GRACE`](crate::options::MAX_GRACE) ago.
     pub(crate) replaced: BTreeMap<String, Replaced>,
 }
 
@@ -74,6 +83,8 @@ impl Default for Chain {
             archive: None,
             number: 0,
             hash: NO_HASH.to_owned(),
+            checkpoint: 0,
+            time: DateTime::<Utc>::MIN_UTC,
             fence: 0,
             last: 0,
             segment: 0,
@@ -89,9 +100,9 @@ impl Default for Chain {
 }
 
 impl Chain {
-    /// Reads all manifests of an archive, which must exist.
+    /// Opens an archive, which must exist, by its last checkpoint and the manifests after it.
     pub(crate) fn open(location: &Location) -> Result<Self, Error> {
-        Self::open_with(location, &mut |_| {})
+        Self::read(location)?.existing(location)
     }
 
     /// Reads all manifests of an archive, which must exist, and passes each to `on_manifest`.
@@ -99,40 +110,59 @@ impl Chain {
         location: &Location,
         on_manifest: &mut dyn FnMut(Manifest),
     ) -> Result<Self, Error> {
-        let chain = Self::read(location, on_manifest)?;
-        if chain.number == 0 {
+        let checkpoints = checkpoint::numbers(location)?;
+        let mut chain = Self::default();
+        chain.read_to_end(location, &checkpoints, on_manifest)?;
+        chain.existing(location)
+    }
+
+    /// Reads the last checkpoint and the manifests after it. Without manifests the chain is empty.
+    pub(crate) fn read(location: &Location) -> Result<Self, Error> {
+        let checkpoints = checkpoint::numbers(location)?;
+        let mut chain = checkpoint::last(location, &checkpoints)?.unwrap_or_default();
+        chain.read_to_end(location, &checkpoints, &mut |_| {})?;
+        Ok(chain)
+    }
+
+    fn existing(self, location: &Location) -> Result<Self, Error> {
+        if self.number == 0 {
             return Err(Error::NoArchive {
                 location: location.to_string(),
             });
         }
-        Ok(chain)
+        Ok(self)
     }
 
-    /// Reads all manifests. Without manifests the chain is empty.
-    pub(crate) fn read(
+    /// Reads the rest of the manifests; `checkpoints` were listed before.
+    fn read_to_end(
+        &mut self,
         location: &Location,
+        checkpoints: &[u64],
         on_manifest: &mut dyn FnMut(Manifest),
-    ) -> Result<Self, Error> {
-        let mut chain = Self::default();
-        chain.read_on(location, on_manifest)?;
+    ) -> Result<(), Error> {
+        self.read_on(location, on_manifest)?;
         // Listed before the chain is read again: a plan is written after the manifest before it.
-        let planned = planned_after(location, chain.next())?;
+        let planned = planned_after(location, self.next())?;
         if planned.is_some() {
-            chain.read_on(location, on_manifest)?;
+            self.read_on(location, on_manifest)?;
         }
         if let Some((first, path)) = planned
-            && first > chain.next()
+            && first > self.next()
         {
-            return Err(chain.lost_tail(format!("{path} was written after one of them")));
+            return Err(self.lost_tail(format!("{path} was written after one of them")));
+        }
+        if let Some(number) = checkpoints.iter().find(|number| **number > self.number) {
+            let path = checkpoint::name(*number);
+            return Err(self.lost_tail(format!("{path} was written after one of them")));
         }
         if let Some((number, hash)) = location.pinned()
-            && number > chain.number
+            && number > self.number
         {
-            return Err(chain.lost_tail(format!(
+            return Err(self.lost_tail(format!(
                 "manifest {number} with the hash {hash} is required"
             )));
         }
-        Ok(chain)
+        Ok(())
     }
 
     /// Returns whether there are manifests after the last one. Of the next two, the second one exists alone if the
@@ -290,6 +320,7 @@ impl Chain {
         self.archive = Some(manifest.archive);
         self.number = manifest.number;
         self.hash = sha256(bytes);
+        self.time = self.time.max(manifest.time);
         self.fence = self.fence.max(manifest.fence);
         self.last = manifest.last;
         if manifest.first <= manifest.last {

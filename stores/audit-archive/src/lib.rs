@@ -38,6 +38,7 @@ mod cache;
 mod chain;
 mod check;
 mod checked;
+mod checkpoint;
 mod cloud;
 mod compact;
 mod decode;

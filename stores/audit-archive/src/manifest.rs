@@ -3,6 +3,7 @@
 use audit_core::Position;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -141,49 +142,57 @@ pub(crate) struct SkippedRow {
 impl Manifest {
     /// Returns the bytes of the object.
     pub(crate) fn to_bytes(&self) -> Result<Bytes, Error> {
-        let members = serde_json::to_string(self)
-            .map_err(|error| Error::corrupt(name(self.number), error))?;
-        let members = &members[1..];
-        let checksum = sha256(members.as_bytes());
-        Ok([CHECKSUM, &checksum, AFTER_CHECKSUM, members]
-            .concat()
-            .into())
+        to_checked(&name(self.number), self)
     }
 
     /// Reads a manifest and checks its bytes and its number.
     pub(crate) fn read(bytes: &[u8], number: u64) -> Result<Self, Error> {
         let path = name(number);
-        let foreign = || Error::Foreign {
-            path: path.clone(),
-            detail: "it does not begin with a checksum".to_owned(),
-        };
-        let rest = bytes
-            .strip_prefix(CHECKSUM.as_bytes())
-            .ok_or_else(foreign)?;
-        let (checksum, rest) = rest.split_at_checked(64).ok_or_else(foreign)?;
-        let members = rest
-            .strip_prefix(AFTER_CHECKSUM.as_bytes())
-            .ok_or_else(foreign)?;
-        if sha256(members).as_bytes() != checksum {
-            return Err(Error::corrupt(path, "its bytes do not match its checksum"));
-        }
-        let json = [b"{", members].concat();
-        let format: Format =
-            serde_json::from_slice(&json).map_err(|error| Error::corrupt(&*path, error))?;
-        if format.format > FORMAT {
-            return Err(Error::NewerFormat {
-                path,
-                found: format.format,
-            });
-        }
-        let manifest: Self =
-            serde_json::from_slice(&json).map_err(|error| Error::corrupt(&*path, error))?;
+        let manifest: Self = from_checked(&path, bytes)?;
         if manifest.number != number {
             let detail = format!("it has the number {}", manifest.number);
             return Err(Error::corrupt(path, detail));
         }
         Ok(manifest)
     }
+}
+
+/// Returns the JSON of an object with the checksum of its other members as the first one.
+pub(crate) fn to_checked(path: &str, object: &impl Serialize) -> Result<Bytes, Error> {
+    let members = serde_json::to_string(object).map_err(|error| Error::corrupt(path, error))?;
+    let members = &members[1..];
+    let checksum = sha256(members.as_bytes());
+    Ok([CHECKSUM, &checksum, AFTER_CHECKSUM, members]
+        .concat()
+        .into())
+}
+
+/// Reads an object as [`to_checked`] writes it, and checks its bytes and the version of its form.
+pub(crate) fn from_checked<T: DeserializeOwned>(path: &str, bytes: &[u8]) -> Result<T, Error> {
+    let foreign = || Error::Foreign {
+        path: path.to_owned(),
+        detail: "it does not begin with a checksum".to_owned(),
+    };
+    let rest = bytes
+        .strip_prefix(CHECKSUM.as_bytes())
+        .ok_or_else(foreign)?;
+    let (checksum, rest) = rest.split_at_checked(64).ok_or_else(foreign)?;
+    let members = rest
+        .strip_prefix(AFTER_CHECKSUM.as_bytes())
+        .ok_or_else(foreign)?;
+    if sha256(members).as_bytes() != checksum {
+        return Err(Error::corrupt(path, "its bytes do not match its checksum"));
+    }
+    let json = [b"{", members].concat();
+    let corrupt = |error| Error::corrupt(path, error);
+    let format: Format = serde_json::from_slice(&json).map_err(corrupt)?;
+    if format.format > FORMAT {
+        return Err(Error::NewerFormat {
+            path: path.to_owned(),
+            found: format.format,
+        });
+    }
+    serde_json::from_slice(&json).map_err(corrupt)
 }
 
 /// The member of an object that says how to read the others.
@@ -194,17 +203,27 @@ struct Format {
 
 /// Returns the name of a manifest.
 pub(crate) fn name(number: u64) -> String {
-    format!("{FOLDER}/{number:08}.json")
+    numbered(FOLDER, number)
 }
 
 /// Returns the number of a manifest by its name.
 pub(crate) fn number(path: &str) -> Option<u64> {
+    number_in(FOLDER, path)
+}
+
+/// Returns the name of an object of a folder by the number of a manifest.
+pub(crate) fn numbered(folder: &str, number: u64) -> String {
+    format!("{folder}/{number:08}.json")
+}
+
+/// Returns the number of an object of a folder by its name.
+pub(crate) fn number_in(folder: &str, path: &str) -> Option<u64> {
     let digits = path
-        .strip_prefix(FOLDER)?
+        .strip_prefix(folder)?
         .strip_prefix('/')?
         .strip_suffix(".json")?;
     let number = digits.parse().ok()?;
-    (number > 0 && name(number) == path).then_some(number)
+    (number > 0 && numbered(folder, number) == path).then_some(number)
 }
 
 /// Returns a SHA-256 in hexadecimal digits.

@@ -17,6 +17,8 @@ pub(crate) const DEFAULT_CLASS: &str = "default";
 pub(crate) type Classes = BTreeMap<String, String>;
 /// The longest duration of a lease.
 pub(crate) const MAX_LEASE: Duration = Duration::from_secs(3600);
+/// The longest grace: checkpoints name the files that were replaced in this time.
+pub(crate) const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How an [`Archiver`](crate::Archiver) writes.
 #[derive(Clone)]
@@ -160,7 +162,7 @@ impl ArchiveOptions {
         self
     }
 
-    /// Sets how long a replaced file stays after a compaction, a day by default.
+    /// Sets how long a replaced file stays after a compaction: a day by default, at most 30 days.
     ///
     /// Readers of this library need no grace: they read the manifests again if a file is missing. Other engines
     /// with a list of files do.
@@ -231,6 +233,9 @@ impl ArchiveOptions {
         }
         if self.compact_files < 2 {
             return invalid("compact_files", "it must be at least 2");
+        }
+        if self.grace > MAX_GRACE {
+            return invalid("grace", "it must be at most 30 days");
         }
         if self.compact_bytes == 0 {
             return invalid("compact_bytes", "it must be at least 1");

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::chain::{Chain, numbers, read_each};
 use crate::check;
 use crate::checked::{CheckedFiles, Checksum};
+use crate::checkpoint;
 use crate::error::Error;
 use crate::federated::followed;
 use crate::location::Location;
@@ -32,6 +33,7 @@ pub fn verify(location: &Location) -> Result<Verification, Error> {
 ///
 /// - Manifests: their numbers have no gap, each matches its checksum and names the hash of the one
 ///   before, and their segments follow each other.
+/// - Checkpoints: they have what the manifests up to their numbers have.
 /// - Files and filters: they exist and have the length and the SHA-256 of the manifest.
 /// - Rows: every column is derived again from `body`; they are in order, and each number of the segment
 ///   occurs once, also after compactions.
@@ -110,6 +112,8 @@ pub enum FindingKind {
     DamagedManifest,
     /// A manifest does not follow the one before.
     BrokenChain,
+    /// A checkpoint does not have what the manifests up to its number have.
+    WrongCheckpoint,
     /// The last manifests are missing: the archive does not have the manifest that the caller requires, or has
     /// objects that were written after later ones.
     LostTail,
@@ -131,6 +135,7 @@ impl fmt::Display for FindingKind {
             Self::MissingManifest => "missing manifest",
             Self::DamagedManifest => "damaged manifest",
             Self::BrokenChain => "broken chain",
+            Self::WrongCheckpoint => "wrong checkpoint",
             Self::LostTail => "lost tail",
             Self::MissingFile => "missing file",
             Self::DamagedFile => "damaged file",
@@ -194,8 +199,9 @@ impl<'v> Verifier<'v> {
         let listed = self.location.list(check::FOLDER, None)?;
         let listed: Vec<String> = listed.into_iter().map(|object| object.path).collect();
         let planned = planned_after(self.location, 0)?;
-        let parts = self.read_chain(&mut chain, &mut found)?;
-        if found.manifests == 0 && planned.is_none() {
+        let checkpoints = checkpoint::numbers(self.location)?;
+        let parts = self.read_chain(&mut chain, &checkpoints, &mut found)?;
+        if found.manifests == 0 && planned.is_none() && checkpoints.is_empty() {
             return Err(Error::NoArchive {
                 location: self.location.to_string(),
             });
@@ -211,7 +217,12 @@ impl<'v> Verifier<'v> {
         Ok(found)
     }
 
-    fn read_chain(&self, chain: &mut Chain, found: &mut Verification) -> Result<Vec<Part>, Error> {
+    fn read_chain(
+        &self,
+        chain: &mut Chain,
+        checkpoints: &[u64],
+        found: &mut Verification,
+    ) -> Result<Vec<Part>, Error> {
         let mut parts = Vec::new();
         let mut expected = 1;
         // Whether the manifest before is intact, so that the next one can be compared with it.
@@ -265,6 +276,9 @@ impl<'v> Verifier<'v> {
             }
             comparable = true;
             chain.apply(&manifest, &bytes);
+            if checkpoints.contains(&number) {
+                self.compare_checkpoint(chain, found)?;
+            }
             if let Some((number, hash)) = &self.at_least
                 && *number == manifest.number
             {
@@ -283,11 +297,30 @@ impl<'v> Verifier<'v> {
                 files: manifest.added.into_iter().map(|file| file.path).collect(),
             });
         }
+        for number in checkpoints.iter().filter(|number| **number >= expected) {
+            let detail = "it was written after a manifest that does not exist";
+            found.add(FindingKind::LostTail, checkpoint::name(*number), detail);
+        }
         if !remembered && let Some((number, hash)) = &self.at_least {
             let detail = format!("no manifest {number} with the hash {hash} exists");
             found.add(FindingKind::LostTail, manifest::name(*number), detail);
         }
         Ok(parts)
+    }
+
+    /// Compares a checkpoint with the manifests up to its number, if they are intact.
+    fn compare_checkpoint(&self, chain: &Chain, found: &mut Verification) -> Result<(), Error> {
+        let path = checkpoint::name(chain.number);
+        if found.is_clean()
+            // It may have been deleted meanwhile.
+            && let Some(bytes) = self.location.get(&path)?
+            && bytes != checkpoint::to_bytes(chain)?
+        {
+            let detail = "it does not have what the manifests up to its number have; an archiver or reader does \
+                          not need it, so that it can be deleted";
+            found.add(FindingKind::WrongCheckpoint, path, detail);
+        }
+        Ok(())
     }
 
     /// Verifies the files of a manifest and the numbers of its segment.

@@ -1,0 +1,241 @@
+//! Checkpoints: archives are opened by the last one, and it never changes an answer.
+
+#[allow(dead_code, reason = "other test programs need the rest")]
+#[path = "scratch/faulty.rs"]
+mod faulty;
+#[allow(dead_code, reason = "other test programs need the rest")]
+mod scratch;
+
+use std::fs;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use audit_archive::{
+    ArchiveOptions, ArchiveStore, Archiver, Error, FindingKind, Pruner, Verification, verify,
+};
+use audit_core::{MemoryStore, Query, Store};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use self::faulty::{Fault, Faulty, Operation};
+use self::scratch::{Folder, append, trail};
+
+fn options() -> ArchiveOptions {
+    ArchiveOptions::new()
+        .create(true)
+        .holder("test")
+        .segment_entries(1)
+}
+
+fn run(store: &MemoryStore, folder: &Folder) {
+    let archiver = Archiver::new(store.clone(), folder.location()).options(options());
+    archiver.run_once().expect("a run");
+}
+
+/// Returns an archive of 121 manifests, and its checkpoint after all of them.
+fn archived(seed: u64) -> (Folder, MemoryStore) {
+    let (folder, store) = (Folder::new(), trail(120, seed));
+    run(&store, &folder);
+    assert_eq!(checkpoints(&folder), ["checkpoint/00000121.json"]);
+    (folder, store)
+}
+
+fn checkpoints(folder: &Folder) -> Vec<String> {
+    let names = folder.objects().into_keys();
+    names
+        .filter(|name| name.starts_with("checkpoint/"))
+        .collect()
+}
+
+fn verified(folder: &Folder) -> Verification {
+    verify(&folder.location()).expect("verified")
+}
+
+fn count(folder: &Folder) -> u64 {
+    let archive = ArchiveStore::open(folder.location()).expect("an archive");
+    archive.count(&Query::new()).expect("a count")
+}
+
+#[test]
+fn an_archive_is_opened_by_its_last_checkpoint() {
+    let (folder, store) = archived(501);
+    append(&store, 30, 502);
+    run(&store, &folder);
+    let read = Arc::new(Mutex::new(Vec::new()));
+    let reads = Arc::clone(&read);
+    let location = Faulty::location(folder.path(), move |_, operation, name| {
+        if operation == Operation::Get && name.starts_with("manifest/") {
+            reads.lock().expect("a list").push(name.to_owned());
+        }
+        Fault::Nothing
+    });
+    let archive = ArchiveStore::open(location).expect("an archive");
+    // That of the checkpoint, and those after it.
+    let mut read = read.lock().expect("a list").clone();
+    read.sort();
+    let expected: Vec<_> = (121..=151)
+        .map(|number| format!("manifest/{number:08}.json"))
+        .collect();
+    assert_eq!(read, expected);
+
+    let found = archive.find(&Query::new()).expect("found").entries;
+    assert_eq!(found, store.find(&Query::new()).expect("found").entries);
+    let first = folder
+        .objects()
+        .remove("manifest/00000001.json")
+        .expect("a manifest");
+    let first = audit_sql::hex(&audit_sql::checksum(&first));
+    let all = ArchiveStore::open(folder.location().at_least(1, first)).expect("an archive");
+    assert_eq!(
+        archive.status().expect("a status"),
+        all.status().expect("a status")
+    );
+    assert!(verified(&folder).is_clean());
+}
+
+#[test]
+fn the_last_two_checkpoints_stay() {
+    let (folder, store) = archived(503);
+    let mut expected = vec!["checkpoint/00000121.json".to_owned()];
+    for round in 1..=3 {
+        append(&store, 100, 503 + round);
+        run(&store, &folder);
+        expected.push(format!("checkpoint/{:08}.json", 121 + 100 * round));
+        let kept = expected.len().saturating_sub(2);
+        assert_eq!(checkpoints(&folder), expected[kept..]);
+    }
+    assert_eq!(count(&folder), 420);
+    assert!(verified(&folder).is_clean());
+}
+
+/// Archivers that begin from a checkpoint write the same ones as one that has read all manifests, also with
+/// compactions and files that expire; `verify` compares them.
+#[test]
+fn checkpoints_have_what_all_manifests_have() {
+    let (folder, store) = (Folder::new(), MemoryStore::new());
+    let days = Arc::new(AtomicI64::new(0));
+    let today = Arc::clone(&days);
+    let clock = move || -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(today.load(Ordering::Relaxed))
+    };
+    let options = options()
+        .clock(clock)
+        .compact_files(2)
+        .grace(Duration::from_secs(7 * 24 * 3600));
+    let mut deleted = [0; 5];
+    for (round, deleted) in deleted.iter_mut().enumerate() {
+        append(&store, 110, 510 + round as u64);
+        let archiver = Archiver::new(store.clone(), folder.location()).options(options.clone());
+        archiver.run_once().expect("a run");
+        *deleted = archiver.compact().expect("compacted").deleted;
+        if round == 2 {
+            let before = "9999-12-31".parse().expect("a date");
+            let expired = archiver
+                .expire("default", before, "a test")
+                .expect("expired");
+            assert!(expired.files > 0);
+        }
+        days.fetch_add(20, Ordering::Relaxed);
+        let found = verified(&folder);
+        assert_eq!(found.findings, []);
+        assert!(checkpoints(&folder).len() <= 2);
+    }
+    // The round after deletes replaced files; `expire` has deleted those of the third one.
+    let has_deleted = deleted.map(|deleted| deleted > 0);
+    assert_eq!(has_deleted, [false, true, true, false, true]);
+    assert_eq!(count(&folder), 2 * 110);
+}
+
+#[test]
+fn a_damaged_checkpoint_changes_no_answer_and_is_found() {
+    let (folder, store) = archived(520);
+    append(&store, 10, 521);
+    let path = folder.file("checkpoint/00000121.json");
+    let bytes = fs::read(&path).expect("a checkpoint");
+    let mut random = fastrand::Rng::with_seed(520);
+    for _ in 0..20 {
+        let mut flipped = bytes.clone();
+        flipped[random.usize(..bytes.len())] ^= 1 << random.u32(..8);
+        fs::write(&path, flipped).expect("written");
+        assert_eq!(count(&folder), 120);
+        let found = verified(&folder);
+        let [finding] = &*found.findings else {
+            panic!("{:?}", found.findings);
+        };
+        assert_eq!(finding.kind, FindingKind::WrongCheckpoint);
+        assert_eq!(finding.path, "checkpoint/00000121.json");
+    }
+    run(&store, &folder);
+    assert_eq!(count(&folder), 130);
+    fs::remove_file(&path).expect("removed");
+    assert_eq!(count(&folder), 130);
+    assert!(verified(&folder).is_clean());
+}
+
+/// A copy of the bucket that lacks the last manifests: the checkpoint is evidence of them.
+#[test]
+fn a_checkpoint_after_a_lost_manifest_is_a_lost_tail() {
+    let (folder, store) = archived(530);
+    fs::remove_file(folder.file("manifest/00000121.json")).expect("removed");
+    let objects = folder.objects();
+    let location = folder.location();
+    let archiver = Archiver::new(store.clone(), folder.location()).options(options());
+    let errors = [
+        archiver.run_once().err(),
+        ArchiveStore::open(folder.location()).err(),
+        Pruner::new(&store, &location).run().err(),
+    ];
+    for error in errors {
+        let error = error.expect("a lost tail");
+        assert!(
+            matches!(error, Error::LostTail { number: 120, .. }),
+            "{error}"
+        );
+        assert!(
+            error.to_string().contains("checkpoint/00000121.json"),
+            "{error}"
+        );
+    }
+    assert_eq!(folder.objects(), objects);
+    let found = verified(&folder);
+    let kinds: Vec<_> = found.findings.iter().map(|finding| finding.kind).collect();
+    assert_eq!(kinds, [FindingKind::LostTail]);
+}
+
+#[test]
+fn another_manifest_than_that_of_the_checkpoint_is_an_error() {
+    let (folder, _) = archived(540);
+    let (other, _) = archived(541);
+    let manifest = other
+        .objects()
+        .remove("manifest/00000121.json")
+        .expect("a manifest");
+    fs::write(folder.file("manifest/00000121.json"), manifest).expect("written");
+    let error = ArchiveStore::open(folder.location()).expect_err("another manifest");
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    assert!(
+        error.to_string().contains("checkpoint/00000121.json"),
+        "{error}"
+    );
+    assert!(!verified(&folder).is_clean());
+}
+
+#[test]
+fn a_refused_checkpoint_is_no_error() {
+    let (folder, store) = (Folder::new(), trail(120, 550));
+    let location = Faulty::location(folder.path(), |_, operation, name| {
+        if operation == Operation::Put && name.starts_with("checkpoint/") {
+            Fault::Refused
+        } else {
+            Fault::Nothing
+        }
+    });
+    let archiver = Archiver::new(store.clone(), location).options(options());
+    assert_eq!(archiver.run_once().expect("a run").entries, 120);
+    assert!(checkpoints(&folder).is_empty());
+    assert!(verified(&folder).is_clean());
+    // The next one writes it.
+    append(&store, 1, 551);
+    run(&store, &folder);
+    assert_eq!(checkpoints(&folder), ["checkpoint/00000122.json"]);
+}
