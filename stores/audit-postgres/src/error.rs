@@ -204,6 +204,11 @@ impl Failure {
         self.has_code("23505")
     }
 
+    /// Returns whether the server does not support a statement, such as a copy into a table with policies for rows.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        self.has_code("0A000")
+    }
+
     /// Returns whether a time limit was exceeded.
     pub(crate) fn is_timeout(&self) -> bool {
         is_timeout(&self.error)

@@ -7,7 +7,6 @@ use audit_core::{LogEntry, StoreError};
 use chrono::DateTime;
 use tokio::time::timeout;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::{Client, Error, Statement};
 
 use crate::connection::{CommitTracker, Connections, retrying};
 use crate::retention;
@@ -74,35 +73,23 @@ impl Months {
     }
 }
 
-/// Copies rows by a statement of [`COPY`], and returns how many there are.
-pub(crate) async fn copy_rows(
-    connection: &Client,
-    statement: &Statement,
-    rows: &[&Row],
-    tracker: &CommitTracker,
-) -> Result<u64, Error> {
-    let sink = connection.copy_in(statement).await?;
-    let mut writer = pin!(BinaryCopyInWriter::new(sink, &VALUE_TYPES));
-    for row in rows {
-        writer.as_mut().write(&Values::of(row).params()).await?;
-    }
-    tracker.track(writer.finish()).await
-}
-
 /// Copies rows atomically. Returns `false`, and copies nothing, if one of them is stored already or
-/// twice among them.
+/// twice among them, or if the server refuses to copy.
 pub(crate) async fn copy(
     connections: &Connections,
     schema: &Schema,
     rows: &[Row],
 ) -> Result<bool, StoreError> {
     let tracker = CommitTracker::default();
-    let rows: Vec<&Row> = rows.iter().collect();
     let copied = retrying(connections.deadline(), || async {
         let connection = connections.read().await?;
         let done = timeout(connection.limit(), async {
-            let statement = connection.prepare_cached(&schema.fill(COPY)).await?;
-            copy_rows(&connection, &statement, &rows, &tracker).await
+            let sink = connection.copy_in(&schema.fill(COPY)).await?;
+            let mut writer = pin!(BinaryCopyInWriter::new(sink, &VALUE_TYPES));
+            for row in rows {
+                writer.as_mut().write(&Values::of(row).params()).await?;
+            }
+            tracker.track(writer.finish()).await
         })
         .await;
         connection.finish_copy(done)
@@ -110,7 +97,7 @@ pub(crate) async fn copy(
     .await;
     match copied {
         Ok(_) => Ok(true),
-        Err(failure) if failure.is_duplicate() => Ok(false),
+        Err(failure) if failure.is_duplicate() || failure.is_unsupported() => Ok(false),
         Err(failure) => {
             let location = &connections.location;
             Err(tracker.mark(failure.or_read_only(location), location).error)

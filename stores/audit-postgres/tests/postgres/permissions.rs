@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Test] = tests![
     default_privileges_reach_no_partition,
     leftover_fences_are_removed,
     a_refused_copy_leaves_later_statements_intact,
+    entries_are_imported_where_policies_forbid_copies,
 ];
 
 /// The SQLSTATE of what a role may not do.
@@ -485,6 +486,35 @@ fn a_refused_copy_leaves_later_statements_intact(scratch: &Scratch) {
     grant(&sql, &scratch.schema, &role, "INSERT");
     store.append(&entries(300, 4)).unwrap();
     assert_eq!(store.import(entries(300, 5)).unwrap(), 300);
+    assert_eq!(owner.count(&Query::new()).unwrap(), 600);
+    drop(store);
+}
+
+/// The server refuses to copy rows into a table with policies for rows.
+fn entries_are_imported_where_policies_forbid_copies(scratch: &Scratch) {
+    let owner = scratch.store();
+    let sql = scratch.sql();
+    let schema = &scratch.schema;
+    let writer = format!("{schema}_policies");
+    let _made = Made::new(&sql, &[&writer]);
+    grant(&sql, schema, &writer, "SELECT, INSERT");
+    sql.run(&format!(
+        "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO \"{writer}\"; \
+         ALTER TABLE {schema}.audit_entry ENABLE ROW LEVEL SECURITY; \
+         CREATE POLICY everyone ON {schema}.audit_entry USING (true) WITH CHECK (true); \
+         SET ROLE \"{writer}\""
+    ))
+    .unwrap();
+    let copied = sql.state(&format!("COPY {schema}.audit_entry (id) FROM STDIN"));
+    assert_eq!(copied, "0A000", "the server copies");
+    sql.run("RESET ROLE").unwrap();
+    let store = scratch
+        .options()
+        .connect(&scratch.with_option("role", &writer));
+    let store = store.unwrap();
+    for seed in [1, 2] {
+        assert_eq!(store.import(entries(300, seed)).unwrap(), 300);
+    }
     assert_eq!(owner.count(&Query::new()).unwrap(), 600);
     drop(store);
 }
