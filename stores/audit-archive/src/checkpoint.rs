@@ -12,7 +12,9 @@ use uuid::Uuid;
 use crate::chain::{Chain, ChainFile, Replaced};
 use crate::error::Error;
 use crate::location::{Location, Put};
-use crate::manifest::{self, FORMAT, from_checked, number_in, numbered, sha256, to_checked};
+use crate::manifest::{
+    self, FORMAT, Manifest, from_checked, number_in, numbered, sha256, to_checked,
+};
 use crate::options::{Classes, MAX_GRACE};
 
 /// The folder of the checkpoints.
@@ -117,22 +119,36 @@ pub(crate) fn last(location: &Location, numbers: &[u64]) -> Result<Option<Chain>
                 continue;
             }
         };
-        return match location.get(&manifest::name(number))? {
-            Some(bytes) if sha256(&bytes) == chain.hash => Ok(Some(chain)),
-            Some(bytes) => {
-                let detail = format!(
-                    "it follows a manifest {number} with the hash {}, and the existing one has {}: one of the \
-                     two was replaced",
-                    chain.hash,
-                    sha256(&bytes)
-                );
-                Err(Error::corrupt(path, detail))
-            }
+        let Some(bytes) = location.get(&manifest::name(number))? else {
             // A gap or a lost tail.
-            None => Ok(None),
+            return Ok(None);
         };
+        if sha256(&bytes) != chain.hash {
+            let detail = format!(
+                "it follows a manifest {number} with the hash {}, and the existing one has {}: one of the two was \
+                 replaced",
+                chain.hash,
+                sha256(&bytes)
+            );
+            return Err(Error::corrupt(path, detail));
+        }
+        if !is_after(&chain, &Manifest::read(&bytes, number)?) {
+            log::warn!("{path} contradicts its manifest: an earlier one or all manifests are read");
+            continue;
+        }
+        return Ok(Some(chain));
     }
     Ok(None)
+}
+
+/// Returns whether a checkpoint has what its manifest has of the trail.
+fn is_after(chain: &Chain, manifest: &Manifest) -> bool {
+    chain.archive == Some(manifest.archive)
+        && chain.last == manifest.last
+        && chain.position == manifest.position
+        && chain.anchor == manifest.anchor
+        && *chain.classes == manifest.classes
+        && chain.fence >= manifest.fence
 }
 
 /// Writes a checkpoint if there are enough manifests after the last one, and deletes those that no reader needs.
@@ -147,7 +163,11 @@ pub(crate) fn write(chain: &mut Chain, location: &Location) -> Result<(), Error>
     chain.checkpoint = chain.number;
     let mut past: Vec<String> = numbers(location)?.into_iter().map(name).collect();
     past.truncate(past.len().saturating_sub(KEPT));
-    location.delete_all(&past)
+    if let Err(error) = location.delete_all(&past) {
+        // They have no effect.
+        log::debug!("earlier checkpoints were not deleted: {error}");
+    }
+    Ok(())
 }
 
 /// Returns the numbers of the checkpoints, sorted.

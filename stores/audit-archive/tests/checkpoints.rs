@@ -4,6 +4,9 @@
 #[path = "scratch/faulty.rs"]
 mod faulty;
 #[allow(dead_code, reason = "other test programs need the rest")]
+#[path = "scratch/rewrite.rs"]
+mod rewrite;
+#[allow(dead_code, reason = "other test programs need the rest")]
 mod scratch;
 
 use std::fs;
@@ -18,6 +21,7 @@ use audit_core::{MemoryStore, Query, Store};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::faulty::{Fault, Faulty, Operation};
+use self::rewrite::rewrite_object;
 use self::scratch::{Folder, append, trail};
 
 fn options() -> ArchiveOptions {
@@ -153,7 +157,7 @@ fn a_damaged_checkpoint_changes_no_answer_and_is_found() {
     let path = folder.file("checkpoint/00000121.json");
     let bytes = fs::read(&path).expect("a checkpoint");
     let mut random = fastrand::Rng::with_seed(520);
-    for _ in 0..20 {
+    for _ in 0..6 {
         let mut flipped = bytes.clone();
         flipped[random.usize(..bytes.len())] ^= 1 << random.u32(..8);
         fs::write(&path, flipped).expect("written");
@@ -238,4 +242,24 @@ fn a_refused_checkpoint_is_no_error() {
     append(&store, 1, 551);
     run(&store, &folder);
     assert_eq!(checkpoints(&folder), ["checkpoint/00000122.json"]);
+}
+
+/// Its checksum is right, as of a checkpoint that another program has written.
+#[test]
+fn a_checkpoint_that_contradicts_its_manifest_is_not_used() {
+    let (folder, store) = archived(560);
+    let name = "checkpoint/00000121.json";
+    let bytes = fs::read(folder.file(name)).expect("a checkpoint");
+    for (from, to) in [
+        ("\"last\":120", "\"last\":119"),
+        ("\"position\":\"", "\"position\":\"1"),
+        ("\"classes\":{}", "\"classes\":{\"User\":\"short\"}"),
+    ] {
+        rewrite_object(&folder, name, from, to);
+        assert_eq!(count(&folder), 120, "{to}");
+        run(&store, &folder);
+        assert!(!verified(&folder).is_clean(), "{to}");
+        fs::write(folder.file(name), &bytes).expect("written");
+        assert!(verified(&folder).is_clean(), "{to}");
+    }
 }

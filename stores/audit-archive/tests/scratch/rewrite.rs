@@ -1,4 +1,4 @@
-//! Manifests that another program could have written.
+//! Manifests and checkpoints that another program could have written.
 
 use std::fs;
 
@@ -6,8 +6,13 @@ use crate::scratch::Folder;
 
 /// Replaces a part of a manifest, and gives it the right checksum.
 pub(crate) fn rewrite(folder: &Folder, number: u64, from: &str, to: &str) {
-    let path = folder.file(&format!("manifest/{number:08}.json"));
-    let text = fs::read_to_string(&path).expect("a manifest");
+    rewrite_object(folder, &format!("manifest/{number:08}.json"), from, to);
+}
+
+/// Replaces a part of a manifest or checkpoint, and gives it the right checksum.
+pub(crate) fn rewrite_object(folder: &Folder, name: &str, from: &str, to: &str) {
+    let path = folder.file(name);
+    let text = fs::read_to_string(&path).expect("an object");
     // The checksum and its quotes take 79 bytes.
     let members = text[79..].replacen(from, to, 1);
     assert_ne!(members, text[79..], "{from}");
