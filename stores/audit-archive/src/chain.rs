@@ -43,6 +43,16 @@ pub(crate) struct Replaced {
     pub(crate) at: DateTime<Utc>,
 }
 
+impl Replaced {
+    fn of(file: &ArchiveFile, by: &ArchiveFile, at: DateTime<Utc>) -> Self {
+        Self {
+            by: by.path.clone(),
+            filter: file.filter.path.clone(),
+            at,
+        }
+    }
+}
+
 /// The state of an archive after a number of manifests.
 #[derive(Clone, Debug)]
 pub(crate) struct Chain {
@@ -105,22 +115,11 @@ impl Chain {
         Self::read(location)?.existing(location)
     }
 
-    /// Reads all manifests of an archive, which must exist, and passes each to `on_manifest`.
-    pub(crate) fn open_with(
-        location: &Location,
-        on_manifest: &mut dyn FnMut(Manifest),
-    ) -> Result<Self, Error> {
-        let checkpoints = checkpoint::numbers(location)?;
-        let mut chain = Self::default();
-        chain.read_to_end(location, &checkpoints, on_manifest)?;
-        chain.existing(location)
-    }
-
     /// Reads the last checkpoint and the manifests after it. Without manifests the chain is empty.
     pub(crate) fn read(location: &Location) -> Result<Self, Error> {
         let checkpoints = checkpoint::numbers(location)?;
         let mut chain = checkpoint::last(location, &checkpoints)?.unwrap_or_default();
-        chain.read_to_end(location, &checkpoints, &mut |_| {})?;
+        chain.read_to_end(location, &checkpoints)?;
         Ok(chain)
     }
 
@@ -134,17 +133,12 @@ impl Chain {
     }
 
     /// Reads the rest of the manifests; `checkpoints` were listed before.
-    fn read_to_end(
-        &mut self,
-        location: &Location,
-        checkpoints: &[u64],
-        on_manifest: &mut dyn FnMut(Manifest),
-    ) -> Result<(), Error> {
-        self.read_on(location, on_manifest)?;
+    fn read_to_end(&mut self, location: &Location, checkpoints: &[u64]) -> Result<(), Error> {
+        self.read_on(location)?;
         // Listed before the chain is read again: a plan is written after the manifest before it.
         let planned = planned_after(location, self.next())?;
         if planned.is_some() {
-            self.read_on(location, on_manifest)?;
+            self.read_on(location)?;
         }
         if let Some((first, path)) = planned
             && first > self.next()
@@ -185,7 +179,7 @@ impl Chain {
     /// numbers.
     pub(crate) fn refresh_listed(&mut self, location: &Location) -> Result<bool, Error> {
         let before = self.number;
-        self.read_on(location, &mut |_| {})?;
+        self.read_on(location)?;
         Ok(self.number > before)
     }
 
@@ -279,11 +273,7 @@ impl Chain {
         }
     }
 
-    fn read_on(
-        &mut self,
-        location: &Location,
-        on_manifest: &mut dyn FnMut(Manifest),
-    ) -> Result<(), Error> {
+    fn read_on(&mut self, location: &Location) -> Result<(), Error> {
         let numbers = numbers(location, self.number)?;
         if let Some(number) = first_gap(self.number, &numbers) {
             return Err(Error::Gap { number });
@@ -300,10 +290,56 @@ impl Chain {
                     let detail = format!("manifest {pinned} has the hash {}", self.hash);
                     return Err(self.lost_tail(format!("{detail} instead of {hash}")));
                 }
-                on_manifest(manifest);
             }
         }
         Ok(())
+    }
+
+    /// Reads the manifests from a number on again, and checks that they are those of the chain. Afterwards
+    /// [`current`](Self::current) finds the files that have the entries of their files.
+    pub(crate) fn manifests_from(
+        &mut self,
+        first: u64,
+        location: &Location,
+    ) -> Result<Vec<Manifest>, Error> {
+        let numbers: Vec<u64> = (first..=self.number).collect();
+        let mut manifests: Vec<Manifest> = Vec::new();
+        let mut files: BTreeMap<String, ArchiveFile> = BTreeMap::new();
+        let mut hash = None;
+        for read in read_each(location, &numbers) {
+            let (number, bytes) = read?;
+            let bytes = bytes.ok_or(Error::Gap { number })?;
+            let manifest = Manifest::read(&bytes, number)?;
+            if hash.is_some_and(|hash| hash != manifest.prev) {
+                let detail = "it and the manifest before do not follow each other: one of the two was replaced";
+                return Err(Error::corrupt(manifest::name(number), detail));
+            }
+            hash = Some(sha256(&bytes));
+            if manifest.kind == ManifestKind::Compact {
+                // A checkpoint lacks those of long ago.
+                let removed = manifest.removed.iter();
+                for file in removed.filter_map(|path| files.get(path)) {
+                    let added = manifest.added.iter().find(|by| is_same_day(file, by));
+                    if let Some(by) = added
+                        && !self.files.contains_key(&file.path)
+                    {
+                        self.replaced
+                            .insert(file.path.clone(), Replaced::of(file, by, manifest.time));
+                    }
+                }
+            }
+            for file in &manifest.added {
+                self.replaced.remove(&file.path);
+            }
+            let added = manifest.added.iter();
+            files.extend(added.map(|file| (file.path.clone(), file.clone())));
+            manifests.push(manifest);
+        }
+        if hash.is_some_and(|hash| hash != self.hash) {
+            let path = manifest::name(self.number);
+            return Err(Error::corrupt(path, "it was replaced after it was read"));
+        }
+        Ok(manifests)
     }
 
     /// Adds the next manifest.
@@ -365,11 +401,7 @@ impl Chain {
                 .iter()
                 .find(|file| is_same_day(&input.file, file));
             if let Some(by) = by {
-                let replaced = Replaced {
-                    by: by.path.clone(),
-                    filter: input.file.filter.path.clone(),
-                    at: manifest.time,
-                };
+                let replaced = Replaced::of(&input.file, by, manifest.time);
                 self.replaced.insert(input.file.path.clone(), replaced);
             }
         }

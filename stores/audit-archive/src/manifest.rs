@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::location::Location;
 use crate::options::Classes;
 
 /// The version of the archive's form that this library writes (docs/format.md).
@@ -143,6 +144,12 @@ impl Manifest {
     /// Returns the bytes of the object.
     pub(crate) fn to_bytes(&self) -> Result<Bytes, Error> {
         to_checked(&name(self.number), self)
+    }
+
+    /// Reads a manifest of a location, which must exist.
+    pub(crate) fn get(number: u64, location: &Location) -> Result<Self, Error> {
+        let bytes = location.get(&name(number))?;
+        Self::read(&bytes.ok_or(Error::Gap { number })?, number)
     }
 
     /// Reads a manifest and checks its bytes and its number.

@@ -178,7 +178,7 @@ impl<'p> Pruner<'p> {
     ///
     /// # Errors
     /// - [`Error::NoArchive`], [`Error::Gap`], [`Error::LostTail`] or [`Error::Corrupt`]: the archive is
-    ///   missing, or its chain of manifests is not intact. Nothing is removed.
+    ///   missing, or its chain of manifests is not intact, as far as it is read. Nothing is removed.
     /// - [`Error::OnHold`]: a manifest has holds. Nothing is removed.
     /// - [`Error::Store`]: the hot store cannot be read, or cannot remove entries by id. With
     ///   [`StoreError::InvalidPosition`](audit_core::StoreError::InvalidPosition) the archive is of
@@ -244,12 +244,14 @@ impl<'p> Pruner<'p> {
     /// Removes or counts the entries of a query. After an error, the report has those that were removed before.
     fn prune(&self, query: &Query, dry_run: bool, report: &mut PruneReport) -> Result<(), Error> {
         query.check()?;
-        let mut manifests = Vec::new();
-        let chain = Chain::open_with(self.location, &mut |manifest| manifests.push(manifest))?;
+        let mut chain = Chain::open(self.location)?;
         chain.check_holds()?;
         // Rejects another trail before anything is removed.
         self.store.committed_after(&chain.position, 0)?;
         self.unread()?;
+        let skipped = self.empty_segments(&chain)?;
+        // With the one before, whose position is the beginning of the first segment.
+        let manifests = chain.manifests_from(skipped.max(1), self.location)?;
         let mut run = Run {
             query,
             only_counts: dry_run,
@@ -257,15 +259,13 @@ impl<'p> Pruner<'p> {
             checked: CheckedFiles::new(chain, true),
             report,
         };
-        let skipped = self.empty_segments(&manifests)?;
-        let mut before = match skipped.checked_sub(1).and_then(|last| manifests.get(last)) {
-            Some(manifest) => manifest.position.clone(),
-            None => Position::START,
-        };
-        for manifest in manifests.iter().skip(skipped) {
-            self.prune_segment(&before, manifest, &mut run)?;
-            if run.report.held_back_by.is_some() {
-                break;
+        let mut before = Position::START;
+        for manifest in &manifests {
+            if manifest.number > skipped {
+                self.prune_segment(&before, manifest, &mut run)?;
+                if run.report.held_back_by.is_some() {
+                    break;
+                }
             }
             before = manifest.position.clone();
         }
@@ -274,13 +274,14 @@ impl<'p> Pruner<'p> {
 
     /// Returns how many segments at the beginning have no entry in the hot store: the first entry after each
     /// of them is the first of all.
-    fn empty_segments(&self, manifests: &[Manifest]) -> Result<usize, Error> {
-        let first_after = |position| EntryMark::first_after(self.store, position);
+    fn empty_segments(&self, chain: &Chain) -> Result<u64, Error> {
+        let first_after = |position: &Position| EntryMark::first_after(self.store, position);
         let first = first_after(&Position::START)?;
-        let (mut low, mut high) = (0, manifests.len());
+        let (mut low, mut high) = (0, chain.number);
         while low < high {
             let middle = low + (high - low) / 2;
-            if first_after(&manifests[middle].position)? == first {
+            let manifest = Manifest::get(middle + 1, self.location)?;
+            if first_after(&manifest.position)? == first {
                 low = middle + 1;
             } else {
                 high = middle;

@@ -263,3 +263,31 @@ fn a_checkpoint_that_contradicts_its_manifest_is_not_used() {
         assert!(verified(&folder).is_clean(), "{to}");
     }
 }
+
+/// The hot store still has entries of files that were replaced longer ago than a checkpoint describes.
+#[test]
+fn a_prune_finds_the_files_of_a_compaction_before_the_checkpoint() {
+    let (folder, store) = (Folder::new(), trail(20, 570));
+    let days = Arc::new(AtomicI64::new(0));
+    let today = Arc::clone(&days);
+    let clock = move || DateTime::UNIX_EPOCH + TimeDelta::days(today.load(Ordering::Relaxed));
+    let options = options().clock(clock).compact_files(2);
+    let archiver = || Archiver::new(store.clone(), folder.location()).options(options.clone());
+    archiver().run_once().expect("a run");
+    let compacted = archiver().compact().expect("compacted");
+    assert!(compacted.replaced > 0 && compacted.deleted == 0);
+    days.store(60, Ordering::Relaxed);
+    append(&store, 100, 571);
+    archiver().run_once().expect("a run");
+    let last = checkpoints(&folder).pop().expect("a checkpoint");
+    let checkpoint = folder.objects().remove(&last).expect("a checkpoint");
+    let text = String::from_utf8(checkpoint).expect("UTF-8");
+    assert!(text.contains("\"replaced\":{}"), "{text}");
+
+    let location = folder.location();
+    let report = Pruner::new(&store, &location).run().expect("pruned");
+    assert_eq!((report.removed, report.unverified), (119, 0));
+    let report = Pruner::new(&store, &location).run().expect("pruned");
+    assert_eq!(report.removed, 0);
+    assert_eq!(count(&folder), 120);
+}
