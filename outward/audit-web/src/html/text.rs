@@ -9,21 +9,35 @@ use maud::{Markup, PreEscaped, Render, html};
 const CODES: usize = 8;
 /// The sign in the position of a misleading character after the first ones.
 const REPLACEMENT: &str = "\u{fffd}";
+/// The sign of a line break in a text that is shown on one line.
+const LINE_BREAK: &str = "↵";
+
+/// How the line breaks and tabs of a text are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Breaks {
+    /// By their code points, as other control characters.
+    Codes,
+    /// As they are.
+    Lines,
+    /// A line break as [`LINE_BREAK`], and a tab as a space.
+    Signs,
+}
 
 /// Shows a text on one line: misleading characters are shown by their code points.
 pub(crate) fn safe(text: &str) -> Markup {
-    shown(text, &[])
+    shown(text, Breaks::Codes)
 }
 
 /// Shows a text with its line ends and tabs. Other misleading characters are shown by their code
 /// points.
 pub(crate) fn safe_block(text: &str) -> Markup {
-    shown(text, &['\n', '\t'])
+    shown(text, Breaks::Lines)
 }
 
 /// Returns a text for a title, which has no elements.
 pub(crate) fn plain(text: &str) -> String {
     let (text, is_cut) = cut(text, 120);
+    let text = text.replace("\r\n", " ").replace(['\n', '\t'], " ");
     let mut plain = text.replace(is_misleading, REPLACEMENT);
     if is_cut {
         plain.push('…');
@@ -31,15 +45,36 @@ pub(crate) fn plain(text: &str) -> String {
     plain
 }
 
-fn shown(text: &str, kept: &[char]) -> Markup {
-    let is_shown_by_code = |c: char| is_misleading(c) && !kept.contains(&c);
+fn shown(text: &str, breaks: Breaks) -> Markup {
+    let is_shown_otherwise =
+        |c: char| is_misleading(c) && !(breaks == Breaks::Lines && matches!(c, '\n' | '\t'));
     let mut page = String::with_capacity(text.len());
-    let mut codes = 0;
+    let (mut codes, mut signs) = (0, 0);
     let mut rest = text;
-    while let Some((start, c)) = rest.char_indices().find(|(_, c)| is_shown_by_code(*c)) {
+    while let Some((start, c)) = rest.char_indices().find(|(_, c)| is_shown_otherwise(*c)) {
         rest[..start].render_to(&mut page);
-        let run = rest[start..].trim_start_matches(c);
-        let count = (rest.len() - start - run.len()) / c.len_utf8();
+        rest = &rest[start..];
+        if breaks == Breaks::Signs {
+            if let Some(next) = rest.strip_prefix("\r\n").or(rest.strip_prefix('\n')) {
+                rest = next;
+                signs += 1;
+                // The title takes space, too.
+                let title = (signs <= CODES).then(|| t("line break"));
+                let sign = html! {
+                    @if let Some(title) = title { span.break title=(title) { (LINE_BREAK) } }
+                    @else { (LINE_BREAK) }
+                };
+                page.push_str(&sign.0);
+                continue;
+            }
+            if let Some(next) = rest.strip_prefix('\t') {
+                rest = next;
+                page.push(' ');
+                continue;
+            }
+        }
+        let run = rest.trim_start_matches(c);
+        let count = (rest.len() - run.len()) / c.len_utf8();
         rest = run;
         codes += 1;
         if codes > CODES {
@@ -58,10 +93,11 @@ fn shown(text: &str, kept: &[char]) -> Markup {
     PreEscaped(page)
 }
 
-/// Shows the first characters of a text on one line, and a sign if there are more.
+/// Shows the first characters of a text on one line, with signs of its line breaks, and a sign if
+/// there are more.
 pub(crate) fn short(text: &str, characters: usize) -> Markup {
     let (shown, is_cut) = cut(text, characters);
-    html! { (safe(shown)) @if is_cut { span.more title=(t("shortened")) { "…" } } }
+    html! { (self::shown(shown, Breaks::Signs)) @if is_cut { span.more title=(t("shortened")) { "…" } } }
 }
 
 /// Returns the first characters of a text, and whether there are more.
@@ -84,6 +120,29 @@ mod tests {
         );
         assert_eq!(safe_block("a\n\tb").into_string(), "a\n\tb");
         assert_eq!(plain("a\u{202e}<b"), "a\u{fffd}<b");
+    }
+
+    #[test]
+    fn a_text_of_several_lines_has_signs_of_its_line_breaks_in_a_list() {
+        let sign = "<span class=\"break\" title=\"line break\">↵</span>";
+        assert_eq!(
+            short("a\n\n\tb\r\nc", 80).into_string(),
+            format!("a{sign}{sign} b{sign}c")
+        );
+        // A carriage return alone would hide a line on a terminal.
+        assert_eq!(
+            short("a\rb\u{202e}", 80).into_string(),
+            "a<span class=\"code\">U+000D</span>b<span class=\"code\">U+202E</span>"
+        );
+        let many = short(&"x\n".repeat(40), 80).into_string();
+        assert_eq!(many.matches('↵').count(), 40, "{many}");
+        assert!(!many.contains('\u{fffd}') && many.len() < 700, "{many}");
+        let mixed = short("\n\n\n\n\n\n\n\n\n\u{1b}", 80).into_string();
+        assert!(
+            mixed.ends_with("↵<span class=\"code\">U+001B</span>"),
+            "{mixed}"
+        );
+        assert_eq!(plain("a\r\nb\tc\u{7}"), "a b c\u{fffd}");
     }
 
     #[test]

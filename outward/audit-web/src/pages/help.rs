@@ -141,6 +141,8 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Content {
             dd { (t("The value is not in the trail: it was masked, or replaced by a code; equal values have the same code.")) }
             dt { (t("absent, null")) }
             dd { (t("A field that does not exist, and a field without a value.")) }
+            dt { span.break { "↵" } }
+            dd { (t("A line break of a text that is shown on one line.")) }
             dt { span.code { "U+202E" } }
             dd { (t("A character that could reorder, hide or imitate text is shown by its code point; after the first eight in a text, by the sign �.")) }
         }

@@ -123,3 +123,27 @@ fn a_page_refers_to_nothing_outside_and_has_no_inline_script_or_style() {
         assert_eq!(page.matches("<script").count(), 1, "{path}");
     }
 }
+
+#[test]
+fn a_note_of_several_lines_is_no_attack() {
+    let note = "first\r\nsecond\n\n\tthird\n".repeat(3);
+    let mut noted = entry(1, "update", "User", "42", "alice");
+    noted.reason = Some(note.clone());
+    noted.object_repr.clone_from(&note);
+    noted.changes = [change("note", None, Some(json!(note)))]
+        .into_iter()
+        .collect();
+    let client = viewer(log(&[noted]), alice());
+    for path in ["search?q=", "object?model=User&key=42", "actor?id=alice"] {
+        let page = client.page(path);
+        let sign = "first<span class=\"break\" title=\"line break\">↵</span>second";
+        assert!(page.contains(sign), "{path}: {page}");
+        let lists = page.split("id=\"state\"").next().expect("the list");
+        assert!(
+            !lists.contains("U+000") && !lists.contains('\u{fffd}'),
+            "{lists}"
+        );
+    }
+    let german = client.page("search?q=&lang=de");
+    assert!(german.contains("title=\"Zeilenumbruch\">↵"), "{german}");
+}
