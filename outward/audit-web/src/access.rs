@@ -1,5 +1,6 @@
 //! The reader of a request, and what the reader may see.
 
+use audit_core::backend::is_misleading;
 use audit_core::{Actor, Filter, Query};
 
 /// The reader of a request, and what the reader may see.
@@ -16,8 +17,19 @@ use audit_core::{Actor, Filter, Query};
 #[derive(Clone, Debug)]
 #[must_use = "the closure of `authorize` returns it"]
 pub struct Access {
-    /// The permissions; `None` if the request is refused.
-    pub(crate) grant: Option<Grant>,
+    /// The permissions, or why the request is refused.
+    pub(crate) grant: Result<Grant, Denial>,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// The reader may not see the trail.
+    NoAccess,
+    /// The service has named a reader without an id, so that views would be anonymous.
+    Unnamed,
+    /// The `Host` header does not name this machine.
+    Host,
 }
 
 /// The rights of a reader: identity, scope, values and exports.
@@ -39,14 +51,27 @@ pub(crate) enum Values {
 impl Access {
     /// Refuses the request: the response has status 403 and nothing of the trail.
     pub fn denied() -> Self {
-        Self { grant: None }
+        Self::refused(Denial::NoAccess)
+    }
+
+    pub(crate) fn refused(denial: Denial) -> Self {
+        Self { grant: Err(denial) }
     }
 
     /// Lets a reader see every entry with its values, and export nothing.
+    ///
+    /// The id of the actor names the reader in the record of each view, so it must not be empty. The
+    /// viewer refuses each request of a reader whose id is empty or has no visible character, with
+    /// status 500 and a line in the log.
     pub fn reader(actor: impl Into<Actor>) -> Self {
+        let reader = actor.into();
+        let is_invisible = |c: char| c.is_whitespace() || is_misleading(c);
+        if reader.id.chars().all(is_invisible) {
+            return Self::refused(Denial::Unnamed);
+        }
         Self {
-            grant: Some(Grant {
-                reader: actor.into(),
+            grant: Ok(Grant {
+                reader,
                 scope: Query::new(),
                 values: Values::Shown,
                 may_export: false,
@@ -61,7 +86,7 @@ impl Access {
     /// page as a link to an entry that does not exist. The history of an object, with its states and
     /// versions, consists of the entries inside the scope.
     pub fn scope(mut self, query: Query) -> Self {
-        if let Some(grant) = &mut self.grant {
+        if let Ok(grant) = &mut self.grant {
             let former = std::mem::take(&mut grant.scope);
             grant.scope = if *former.filter() == Filter::default() && former.check().is_ok() {
                 query.without_limits()
@@ -78,7 +103,7 @@ impl Access {
     /// changed. Searching in values and exporting are errors. The object's text, the reason, the
     /// actor and the ids remain visible.
     pub fn hide_values(mut self) -> Self {
-        if let Some(grant) = &mut self.grant {
+        if let Ok(grant) = &mut self.grant {
             grant.values = Values::Hidden;
         }
         self
@@ -86,10 +111,24 @@ impl Access {
 
     /// Lets the reader export the entries that a search finds, as CSV or JSON lines.
     pub fn allow_export(mut self) -> Self {
-        if let Some(grant) = &mut self.grant {
+        if let Ok(grant) = &mut self.grant {
             grant.may_export = true;
         }
         self
+    }
+}
+
+impl Denial {
+    /// Logs what the service must change, if the reader can do nothing about the refusal.
+    pub(crate) fn log(self) {
+        if self == Self::Unnamed {
+            log::error!(
+                target: "auditlog::web",
+                "a request was refused: its reader has no id, so its view would be anonymous; give \
+                 `Access::reader` the id of the signed-in user, and return `Access::denied()` \
+                 without one"
+            );
+        }
     }
 }
 

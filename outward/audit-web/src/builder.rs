@@ -11,7 +11,7 @@ use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 
-use crate::access::Access;
+use crate::access::{Access, Denial};
 use crate::error::BuildError;
 use crate::exports::Exports;
 use crate::live::{Live, LiveLimits};
@@ -123,7 +123,8 @@ impl ViewerBuilder {
 }
 
 impl ViewerBuilder<Loopback> {
-    /// Sets the reader that views are recorded of: the user `loopback` by default.
+    /// Sets the reader that views are recorded of: the user `loopback` by default. The id must not be
+    /// empty, as that of [`Access::reader`].
     pub fn reader(mut self, reader: impl Into<Actor>) -> Self {
         self.access.reader = reader.into();
         self
@@ -137,10 +138,12 @@ impl ViewerBuilder<Loopback> {
         self.readers = Readers::One;
         let reader = self.access.reader.clone();
         let decide = move |request: &Parts| {
-            if is_local(request) {
-                Access::reader(reader.clone()).allow_export()
-            } else {
+            if !is_local_peer(request) {
                 Access::denied()
+            } else if !has_local_host(request) {
+                Access::refused(Denial::Host)
+            } else {
+                Access::reader(reader.clone()).allow_export()
             }
         };
         self.with_access(Authorizer(Arc::new(decide))).build()
@@ -319,18 +322,19 @@ impl fmt::Debug for Authorizer {
     }
 }
 
-/// Returns whether a request comes from this machine and names it as the host.
-fn is_local(request: &Parts) -> bool {
+/// Returns whether a request comes from this machine.
+fn is_local_peer(request: &Parts) -> bool {
     let peer = request.extensions.get::<SocketAddr>();
-    let is_local_peer = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+}
+
+/// Returns whether a request names this machine as the host.
+fn has_local_host(request: &Parts) -> bool {
     let mut hosts = request.headers.get_all(HOST).iter();
     let host = hosts.next().map(|host| host.to_str().unwrap_or_default());
     let authority = request.uri.authority().map(Authority::as_str);
     let names: Vec<&str> = host.into_iter().chain(authority).collect();
-    is_local_peer
-        && hosts.next().is_none()
-        && !names.is_empty()
-        && names.into_iter().all(is_local_name)
+    hosts.next().is_none() && !names.is_empty() && names.into_iter().all(is_local_name)
 }
 
 /// Returns whether an authority is this machine, with or without a port.

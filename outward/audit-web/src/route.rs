@@ -3,7 +3,7 @@
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
-use crate::access::Grant;
+use crate::access::{Denial, Grant};
 use crate::assets;
 use crate::body::Body;
 use crate::failure::failure_text;
@@ -44,6 +44,27 @@ impl Refusal {
     }
 }
 
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        let (status, message) = match denial {
+            Denial::NoAccess => (
+                StatusCode::FORBIDDEN,
+                "You do not have access to this trail.",
+            ),
+            Denial::Unnamed => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The service did not state who reads this page. The program's log has the reason.",
+            ),
+            // Without the name, which any site can choose.
+            Denial::Host => (
+                StatusCode::FORBIDDEN,
+                "The host name of this address is not one that this viewer answers to. Open it at localhost or 127.0.0.1.",
+            ),
+        };
+        Self::new(status, message)
+    }
+}
+
 impl Inner {
     /// Checks a request in the order in which a stranger may learn something: the method and the
     /// path, then who reads, then the page and its parameters.
@@ -66,12 +87,10 @@ impl Inner {
                 "Another site may link to this page, but not load it.",
             ));
         }
-        let Some(grant) = (self.decide)(parts).grant else {
-            return Err(Refusal::new(
-                StatusCode::FORBIDDEN,
-                "You do not have access to this trail.",
-            ));
-        };
+        let grant = (self.decide)(parts).grant.map_err(|denial| {
+            denial.log();
+            Refusal::from(denial)
+        })?;
         if path.is_empty() {
             let location = self.mount.first_page();
             return Ok(Routed::Response(response::redirect(&location)));

@@ -9,7 +9,7 @@ use http::request::Parts;
 use maud::{Markup, html};
 use serde_json::Map;
 
-use crate::access::Grant;
+use crate::access::{Denial, Grant};
 use crate::error::Failure;
 use crate::html::{Labels, Shown, entry_table, object_href};
 use crate::pool::{Admission, JobError};
@@ -81,6 +81,18 @@ impl Error for TimelineError {
             | Self::TimedOut
             | Self::Panicked
             | Self::Unavailable { .. } => None,
+        }
+    }
+}
+
+impl From<Denial> for TimelineError {
+    fn from(denial: Denial) -> Self {
+        denial.log();
+        match denial {
+            Denial::NoAccess | Denial::Host => Self::Denied,
+            Denial::Unnamed => Self::Unavailable {
+                reason: "the reader of the request has no id".into(),
+            },
         }
     }
 }
@@ -180,7 +192,7 @@ impl Viewer {
             inner.pool.run(Admission::Limited, &reader, TIMELINE, work)
         });
         async move {
-            let markup = markup.ok_or(TimelineError::Denied)?.await??;
+            let markup = markup.map_err(TimelineError::from)?.await??;
             Ok(with_prefix(&markup, inner.mount.prefix()))
         }
     }

@@ -7,6 +7,7 @@ use audit_web::{Access, BuildError, Viewer};
 use http::{Method, Request, StatusCode};
 
 use crate::sample::{Client, alice, log, own, paths, viewer};
+use crate::{keep_lines, logged};
 
 #[test]
 fn a_request_without_a_reader_sees_nothing() {
@@ -20,6 +21,33 @@ fn a_request_without_a_reader_sees_nothing() {
         );
     }
     assert_eq!(client.get("style.css").status, StatusCode::FORBIDDEN);
+}
+
+#[test]
+fn a_reader_without_an_id_sees_nothing_and_the_log_says_what_to_change() {
+    keep_lines();
+    for id in ["", " ", "\u{200b}\t"] {
+        let access = Access::reader(id).allow_export().hide_values();
+        let trail = log(&own());
+        let recorded = Viewer::builder(trail.clone()).authorize(move |_| access.clone());
+        let client = Client {
+            viewer: recorded.build().expect("a viewer"),
+        };
+        let before = trail.query().count().expect("a count");
+        for path in paths() {
+            let answer = client.get(&path);
+            assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+            assert!(!answer.text.contains("alice"), "{path}");
+        }
+        assert_eq!(trail.query().count().expect("a count"), before);
+        let german = client.get("search?q=&lang=de").text;
+        assert!(german.contains("wer diese Seite liest"), "{german}");
+    }
+    let line = logged("its reader has no id");
+    assert!(
+        line.starts_with("ERROR") && line.contains("Access::denied()"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -245,6 +273,39 @@ fn loopback_needs_a_local_peer_and_a_local_name() {
             "{peer:?} {hosts:?}"
         );
     }
+}
+
+#[test]
+fn a_wrong_host_is_named_as_the_reason() {
+    let viewer = Viewer::builder(log(&own())).loopback_only().unrecorded();
+    let client = Client {
+        viewer: viewer.build().expect("a viewer"),
+    };
+    let page = |peer: &str, host: &str, path: &str| {
+        let request = Request::get(path).header("host", host);
+        let request = request.extension(peer.parse::<SocketAddr>().expect("an address"));
+        let answer = client.send(request.body(()).expect("a request"));
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+        answer.text
+    };
+    let (local, other) = ("127.0.0.1:4000", "10.0.0.1:4000");
+    for host in ["audit.example", "<script>alert(1)</script>"] {
+        let english = page(local, host, "/search");
+        assert!(
+            english.contains("The host name of this address is not"),
+            "{english}"
+        );
+        let german = page(local, host, "/search?lang=de");
+        assert!(
+            german.contains("Unter dem Hostnamen dieser Adresse"),
+            "{german}"
+        );
+        for page in [english, german] {
+            assert!(!page.contains(host), "{page}");
+        }
+    }
+    let denied = page(other, "audit.example", "/search");
+    assert!(denied.contains("You do not have access"), "{denied}");
 }
 
 #[test]

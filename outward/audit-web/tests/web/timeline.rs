@@ -56,6 +56,8 @@ fn the_request_decides_who_reads_it() {
     };
     let error = timeline(&viewer(|_| Access::denied()), "42").expect_err("no timeline");
     assert!(matches!(error, TimelineError::Denied), "{error}");
+    let error = timeline(&viewer(|_| Access::reader("")), "42").expect_err("no timeline");
+    assert!(error.to_string().contains("has no id"), "{error}");
     let own = viewer(|request| match request.extensions.get::<Actor>() {
         Some(user) => Access::reader(user.clone()),
         None => Access::denied(),
