@@ -143,6 +143,37 @@ impl ObjectHistory {
         later.unwrap_or(self.versions.len())
     }
 
+    /// Returns whether the version at a time is a deletion.
+    pub(crate) fn is_deleted_at(&self, time: DateTime<Utc>) -> bool {
+        let versions = self.history.versions();
+        let until = versions.take_while(|version| version.entry.timestamp <= time);
+        let last = until.last();
+        last.is_some_and(|version| version.entry.action == Action::Delete)
+    }
+
+    /// Returns whether the first version is a creation after a time. The first version of a part of a
+    /// history is not that of the object.
+    pub(crate) fn is_created_after(&self, time: DateTime<Utc>) -> bool {
+        let first = self.history.versions().next();
+        let is_created = first.is_some_and(|version| {
+            version.entry.action == Action::Create && version.entry.timestamp > time
+        });
+        is_created && !self.is_partial
+    }
+
+    /// Returns the time of the last version after a time and before an end.
+    pub(crate) fn last_between(
+        &self,
+        time: DateTime<Utc>,
+        end: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let mut times = self
+            .history
+            .versions()
+            .map(|version| version.entry.timestamp);
+        times.rfind(|at| *at > time && *at < end)
+    }
+
     pub(crate) fn latest(&self) -> State {
         self.state(self.history.latest())
     }

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use audit_core::backend::approximate_bytes;
-use audit_core::{Action, Path, PathSegment};
+use audit_core::{Action, ObjectRef, Path, PathSegment};
+use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ use super::{
 use crate::error::Failure;
 use crate::html::{
     Labels, MAX_ROWS, Space, action, actor, full, href, inline_changes, moment, more_rows, outcome,
-    safe, search, short,
+    safe, search, short, timestamp,
 };
 use crate::object_history::{NumberedEntry, ObjectHistory, State};
 use crate::reader::{Reader, of_object};
@@ -34,6 +35,10 @@ struct Selected {
     version: Option<usize>,
     /// Whether the object was deleted by then.
     is_deleted: bool,
+    /// Whether the object was created after the selected time.
+    is_created_later: bool,
+    /// The time of the last version in the selected second, if it is after the selected time.
+    later_in_second: Option<DateTime<Utc>>,
     heading: Markup,
     at: Option<String>,
 }
@@ -75,7 +80,7 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
             }
             aside.state-side aria-labelledby="state" {
                 (as_of_form(&history, &selected))
-                (state(&object.model, &selected, &labels))
+                (state(&object, &selected, &labels))
             }
         }
     };
@@ -90,21 +95,23 @@ fn selected(
 ) -> Result<Selected, Failure> {
     let numbered = |version: usize| (!history.is_partial()).then_some(version);
     if let Some(time) = time_param(request, "at")? {
+        let given = request.params.get("at").unwrap_or_default();
+        let end = end_of_second(given, time);
         let earlier = if history.is_partial() {
-            Some(reader.history(history.object(), Some(time))?)
+            let last = end.map_or(time, |end| end - TimeDelta::microseconds(1));
+            Some(reader.history(history.object(), Some(last))?)
         } else {
             None
         };
-        let version = history.version_at(time);
+        let read = earlier.as_ref().unwrap_or(history);
         return Ok(Selected {
-            state: earlier.as_ref().unwrap_or(history).as_of(time),
-            version: numbered(version),
-            is_deleted: match &earlier {
-                Some(earlier) => earlier.is_deleted(),
-                None => is_deletion(history, version),
-            },
+            state: read.as_of(time),
+            version: numbered(history.version_at(time)),
+            is_deleted: read.is_deleted_at(time),
+            is_created_later: read.is_created_after(time),
+            later_in_second: end.and_then(|end| read.last_between(time, end)),
             heading: html! { (t("State on")) " " (moment(time)) },
-            at: request.params.get("at").map(str::to_owned),
+            at: Some(given.to_owned()),
         });
     }
     if let Some(version) = request
@@ -125,6 +132,8 @@ fn selected(
                 .ok_or(Failure::NotFound("version"))?,
             version: Some(version),
             is_deleted: is_deletion(history, version),
+            is_created_later: false,
+            later_in_second: None,
             heading: html! { (t("State in version")) " " (version) },
             at: None,
         });
@@ -133,9 +142,19 @@ fn selected(
         state: history.latest(),
         version: numbered(history.versions()),
         is_deleted: history.is_deleted(),
+        is_created_later: false,
+        later_in_second: None,
         heading: html! { (t("Newest state")) },
         at: None,
     })
+}
+
+/// Returns the end of the second that begins at a time, if the text that gives the time has no
+/// fraction. Pages show the times of versions without their fractions.
+fn end_of_second(given: &str, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let is_exact = given.contains('.') || time.timestamp_subsec_nanos() > 0;
+    time.checked_add_signed(TimeDelta::seconds(1))
+        .filter(|_| !is_exact)
 }
 
 fn is_deletion(history: &ObjectHistory, version: usize) -> bool {
@@ -244,7 +263,7 @@ fn timeline(
 
 fn row(
     numbered: &NumberedEntry<'_>,
-    object: &audit_core::ObjectRef,
+    object: &ObjectRef,
     newest: Option<usize>,
     is_comparable: bool,
     labels: &Labels,
@@ -310,7 +329,8 @@ fn as_of_form(history: &ObjectHistory, selected: &Selected) -> Markup {
     }
 }
 
-fn state(model: &str, selected: &Selected, labels: &Labels) -> Markup {
+fn state(object: &ObjectRef, selected: &Selected, labels: &Labels) -> Markup {
+    let model = &object.model;
     let state = &selected.state.state;
     let mut rows = Rows::default();
     rows.add(state, &mut Vec::new());
@@ -331,9 +351,16 @@ fn state(model: &str, selected: &Selected, labels: &Labels) -> Markup {
     let without_row: Vec<_> = missing_parts.filter(|(path, _)| !has_row(path)).collect();
     html! {
         h2 #state { (selected.heading) }
+        @if let Some(later) = selected.later_in_second.map(timestamp) {
+            p.note {
+                (t("The object changed later in this second, last at")) " "
+                a href=[object_link(Route::Object, object, &[("at", &later)])] { (later) } "."
+            }
+        }
         @if state.is_null() {
             p.note {
                 @if selected.is_deleted { (t("The object did not exist.")) }
+                @else if selected.is_created_later { (t("The object did not exist at that time.")) }
                 @else { (t("The trail has no state of the object.")) }
             }
         } @else {

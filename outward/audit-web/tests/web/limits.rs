@@ -185,6 +185,9 @@ fn a_long_history_shows_its_newest_part_and_states_it() {
         let mut entry = entry(u128::from(number) + 1, "update", "User", "42", "alice");
         entry.timestamp = crate::sample::time("2026-01-01T00:00:00Z")
             + chrono::TimeDelta::minutes(i64::from(number));
+        if number == 1 {
+            entry.timestamp += chrono::TimeDelta::milliseconds(500);
+        }
         let old = number.checked_sub(1).map(|old| json!(old));
         entry.changes = [change("count", old, Some(json!(number)))]
             .into_iter()
@@ -213,6 +216,11 @@ fn a_long_history_shows_its_newest_part_and_states_it() {
     assert_eq!(object["state"]["count"], json!(0));
     let object = client.json("object.json?model=User&key=42&at=2025-12-31T00:00:00Z");
     assert_eq!(object["state"], json!(null));
+    let later = "at=2026-01-01T00%3A01%3A00.500000Z";
+    let page = client.page("object?model=User&key=42&at=2026-01-01T00:01:00Z");
+    assert!(page.contains(later), "{page}");
+    let object = client.json("object.json?model=User&key=42&at=2026-01-01T00:01:00Z");
+    assert_eq!(object["state"]["count"], json!(0));
     let version = client.get("object?model=User&key=42&version=7");
     assert_eq!(version.status, StatusCode::BAD_REQUEST);
     for page in ["compare", "blame"] {

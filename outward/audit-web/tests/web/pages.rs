@@ -5,7 +5,7 @@ use audit_web::Access;
 use http::{Request, StatusCode};
 use serde_json::json;
 
-use crate::sample::{alice, change, entry, foreign, id, log, own, paths, viewer};
+use crate::sample::{alice, change, company, entry, foreign, id, log, own, paths, viewer};
 
 #[test]
 fn the_first_page_lists_entries_with_their_changes() {
@@ -123,6 +123,52 @@ fn an_object_has_its_state_in_each_version_and_at_each_time() {
 }
 
 #[test]
+fn a_time_without_a_fraction_leads_to_the_versions_in_its_second() {
+    let mut entries = own()[..3].to_vec();
+    let times = ["00.250000", "00.750001", "01.000000"];
+    for (entry, time) in entries.iter_mut().zip(times) {
+        entry.timestamp = crate::sample::time(&format!("2026-01-01T11:00:{time}Z"));
+    }
+    let later = "The object changed later in this second, last at";
+    let link = "object?model=User&amp;key=42&amp;at=2026-01-01T11%3A00%3A00.750001Z";
+    for access in [alice(), alice().scope(company()), alice().hide_values()] {
+        let client = viewer(log(&entries), access);
+        let at = |time: &str| client.page(&format!("object?model=User&key=42&at={time}"));
+        for time in ["2026-01-01T11:00:00Z", "2026-01-01 11:00:00"] {
+            let page = at(time);
+            let absent = "The object did not exist at that time.";
+            assert!(page.contains(absent), "{time}: {page}");
+            assert!(
+                page.contains(later) && page.contains(link),
+                "{time}: {page}"
+            );
+            assert!(page.contains(">2026-01-01T11:00:00.750001Z</a>"), "{page}");
+        }
+        let exact = at("2026-01-01T11:00:00.750001Z");
+        assert!(exact.contains("After version 2."), "{exact}");
+        for time in [
+            "2026-01-01T11:00:00.750001Z",
+            "2026-01-01T11:00:00.000000Z",
+            "2026-01-01T11:00:01Z",
+            "2026-01-01T10:59:59Z",
+            "2025-12-31",
+        ] {
+            let page = at(time);
+            assert!(!page.contains(later), "{time}: {page}");
+        }
+        let german = at("2026-01-01T11:00:00Z&lang=de");
+        for text in ["Zu dieser Zeit gab es das Objekt nicht.", "zuletzt um <a"] {
+            assert!(german.contains(text), "{german}");
+        }
+    }
+    // Only a creation shows that the object did not exist before.
+    let client = viewer(log(&entries[1..]), alice());
+    let page = client.page("object?model=User&key=42&at=2026-01-01T11:00:00Z");
+    let unknown = "The trail has no state of the object.";
+    assert!(page.contains(unknown) && page.contains(later), "{page}");
+}
+
+#[test]
 fn only_an_object_with_a_deletion_is_deleted() {
     let changeless = entry(5, "update", "User", "44", "alice");
     let read = entry(6, "access", "User", "45", "alice");
@@ -155,7 +201,7 @@ fn only_an_object_with_a_deletion_is_deleted() {
         }
         assert_eq!(shown(&gone, "46", ""), (true, true, false));
         assert_eq!(shown(&gone, "46", "&version=1"), (true, false, false));
-        assert_eq!(shown(&gone, "46", "&at=2025-01-01"), (true, false, true));
+        assert_eq!(shown(&gone, "46", "&at=2025-01-01"), (true, false, false));
         assert_eq!(shown(&back, "46", ""), (false, false, false));
         assert_eq!(shown(&back, "46", "&version=2"), (false, true, false));
         let blame = |entries: &[LogEntry], key: &str| {
