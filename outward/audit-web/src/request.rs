@@ -212,9 +212,19 @@ pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
     /// Reads a query string. Of a repeated parameter, the page and the record of its view could
-    /// contain different values, so it is an error.
+    /// contain different values, so it is an error. One that is not UTF-8 would search for another
+    /// text than the one in the URL.
     fn read(query: &str) -> Result<Self, Failure> {
         let mut params: Vec<(String, String)> = Vec::new();
+        if let Some(pair) = query.split('&').find(|pair| !is_utf8(pair)) {
+            let name = pair.split('=').next().unwrap_or_default();
+            let name = form_urlencoded::parse(name.as_bytes()).next();
+            let name = name.map(|(name, _)| name).unwrap_or_default();
+            return Err(Failure::Parameter {
+                name: shortened(&name).into(),
+                message: "is not valid UTF-8".to_owned(),
+            });
+        }
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if params.iter().any(|(other, _)| *other == name) {
                 return Err(Failure::Parameter {
@@ -273,6 +283,27 @@ impl Params {
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
+}
+
+/// Returns whether a part of a query string is UTF-8 after its percent-encoded bytes are decoded.
+fn is_utf8(encoded: &str) -> bool {
+    let mut rest = encoded.as_bytes();
+    let mut decoded = Vec::with_capacity(rest.len());
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        let digits = after.get(..2).filter(|_| *byte == b'%');
+        let digits = digits.and_then(|digits| str::from_utf8(digits).ok());
+        // A sign before a digit is none of a percent-encoded byte.
+        let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(encoded) => {
+                decoded.push(encoded);
+                rest = &after[2..];
+            }
+            None => decoded.push(*byte),
+        }
+    }
+    str::from_utf8(&decoded).is_ok()
 }
 
 /// The highest number of parameters. A page has at most 12.

@@ -33,6 +33,40 @@ fn a_repeated_parameter_is_an_error() {
 }
 
 #[test]
+fn a_parameter_that_is_not_utf8_is_an_error() {
+    let client = viewer(log(&own()), alice());
+    for (path, name) in [
+        ("search?q=%FF%FE", "q"),
+        ("search.json?q=a%ffb", "q"),
+        ("search?q=&%C3=1", "\u{fffd}"),
+        ("search?q=%C3&x=%A4", "q"),
+        ("search?q=%ED%A0%80", "q"),
+        ("entry?id=%80", "id"),
+        ("object?model=User&key=4%e2%82", "key"),
+        ("events?q=%FF", "q"),
+        ("export?q=%FF", "q"),
+    ] {
+        let answer = client.get(path);
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        let message = format!("The parameter `{name}` is not valid UTF-8.");
+        assert!(answer.text.contains(&message), "{path}: {}", answer.text);
+    }
+    for query in [
+        "%C3%A4",
+        "100%",
+        "%zz",
+        "%+1",
+        "%E2%82%AC+%2",
+        "%EF%BF%BD",
+        "&&a",
+        "%%41",
+    ] {
+        let answer = client.get(&format!("search?q={query}"));
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.text);
+    }
+}
+
+#[test]
 fn queries_have_a_length_and_a_number_of_conditions() {
     let client = viewer(log(&own()), alice());
     let long = format!("text:{}", "x".repeat(1_996));
