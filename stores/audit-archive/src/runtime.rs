@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -24,8 +25,9 @@ impl Runtime {
             .spawn(move || {
                 // Ends when the sender is dropped.
                 runtime.block_on(stopped).ok();
-                // An operation of a disk that does not respond may still run.
-                runtime.shutdown_background();
+                // An operation of a disk that does not respond may still run. Others are joined: a thread that is
+                // detached while it ends can crash the process (glibc 2.36, `pthread_detach`).
+                runtime.shutdown_timeout(Duration::from_secs(1));
             })?;
         Ok(Self {
             handle,

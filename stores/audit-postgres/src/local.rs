@@ -7,6 +7,7 @@
 //! is for.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use audit_core::StoreError;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -109,8 +110,13 @@ impl LocalConnection {
 impl Drop for LocalConnection {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // A runtime must not wait for the end of another one.
-            runtime.shutdown_background();
+            if Handle::try_current().is_ok() {
+                // A runtime must not wait for the end of another one.
+                runtime.shutdown_background();
+            } else {
+                // A thread that is detached while it ends can crash the process (glibc 2.36, `pthread_detach`).
+                runtime.shutdown_timeout(Duration::from_secs(1));
+            }
         }
     }
 }
