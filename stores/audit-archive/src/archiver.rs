@@ -14,7 +14,7 @@ use crate::lease::{Leases, past_leases};
 use crate::location::{Location, Put};
 use crate::manifest::{self, FORMAT, Manifest, ManifestKind};
 use crate::mark::EntryMark;
-use crate::options::{ArchiveOptions, random};
+use crate::options::{ArchiveOptions, Classes, random};
 use crate::segment::{Planned, Segment, past_plans};
 
 /// The program that manifests name.
@@ -169,15 +169,11 @@ impl<S: Follow> Archiver<S> {
         if let Err(error) = state.leases.release(&self.location, &self.options) {
             log::warn!("the lease of the archive was not released and expires by itself: {error}");
         }
-        if let Some(chain) = state.chain.as_mut().filter(|_| has_lease) {
-            if let Err(error) = checkpoint::write(chain, &self.location) {
-                // The manifests have everything that it has.
-                log::warn!("a checkpoint of the archive was not written: {error}");
-            }
-            if let Err(error) = self.delete_past(chain) {
-                // They have no effect.
-                log::debug!("leases and plans of earlier runs were not deleted: {error}");
-            }
+        if let Some(chain) = state.chain.as_ref().filter(|_| has_lease)
+            && let Err(error) = self.delete_past(chain)
+        {
+            // They have no effect.
+            log::debug!("leases and plans of earlier runs were not deleted: {error}");
         }
         result
     }
@@ -217,6 +213,9 @@ impl<S: Follow> Archiver<S> {
             let classes = self.options.classes_after(&chain.classes)?;
             let segment = Segment::read(&self.store, chain, limit, bound, &classes, &self.options)?;
             let Some(mut segment) = segment else {
+                if classes != chain.classes && !self.write_classes(chain, leases, &classes)? {
+                    continue;
+                }
                 return Ok(report);
             };
             let fence = leases.hold(&self.location, &self.options, chain.fence)?;
@@ -242,8 +241,8 @@ impl<S: Follow> Archiver<S> {
             None => chain.insert(self.open()?),
         };
         chain.confirm(&self.location)?;
-        // Once in each run: another archiver must not continue a chain with a gap.
-        chain.refresh_listed(&self.location)?;
+        // Once in each run: another archiver must not continue a chain with a gap, nor after a lost tail.
+        chain.refresh_checked(&self.location)?;
         Ok((chain, leases))
     }
 
@@ -342,6 +341,23 @@ impl<S: Follow> Archiver<S> {
         Ok(true)
     }
 
+    /// Writes a manifest of an empty segment with other retention classes. Returns false if another archiver has
+    /// written a manifest of that number.
+    fn write_classes(
+        &self,
+        chain: &mut Chain,
+        leases: &mut Leases,
+        classes: &Classes,
+    ) -> Result<bool, Error> {
+        let archive = chain.archive.unwrap_or_default();
+        let manifest = Manifest {
+            fence: leases.hold(&self.location, &self.options, chain.fence)?,
+            classes: classes.clone(),
+            ..self.manifest(chain, archive, ManifestKind::Archive)
+        };
+        self.commit(chain, leases, &manifest)
+    }
+
     /// Writes a manifest. Returns false if another archiver has written one of that number.
     pub(crate) fn commit(
         &self,
@@ -359,9 +375,19 @@ impl<S: Follow> Archiver<S> {
         let bytes = manifest.to_bytes()?;
         if self.location.put_new(&path, &bytes)? == Put::Done {
             chain.add(manifest, &bytes)?;
+            if let Err(error) = checkpoint::write(chain, &self.location) {
+                // The manifests have everything that it has.
+                log::warn!("a checkpoint of the archive was not written: {error}");
+            }
             return Ok(true);
         }
-        chain.refresh(&self.location)?;
+        if !chain.refresh(&self.location)? {
+            // Otherwise the caller would repeat it without end.
+            return Err(Error::corrupt(
+                path,
+                "it exists, and the object store does not list it",
+            ));
+        }
         if chain.fence > fence {
             let other = chain.fence;
             return Err(Error::Fenced { fence, other });

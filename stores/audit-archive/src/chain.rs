@@ -61,7 +61,7 @@ pub(crate) struct Chain {
     pub(crate) number: u64,
     /// Its hash.
     pub(crate) hash: String,
-    /// The number of the last checkpoint that was read or written; 0 for none.
+    /// The number of the last checkpoint that exists or that this process has tried to write; 0 for none.
     pub(crate) checkpoint: u64,
     /// The latest time of a manifest.
     pub(crate) time: DateTime<Utc>,
@@ -120,7 +120,22 @@ impl Chain {
         let checkpoints = checkpoint::numbers(location)?;
         let mut chain = checkpoint::last(location, &checkpoints)?.unwrap_or_default();
         chain.read_to_end(location, &checkpoints)?;
+        // The caller may not use the last one.
+        chain.checkpoint = checkpoints.last().copied().unwrap_or(0);
         Ok(chain)
+    }
+
+    /// Reads all manifests.
+    pub(crate) fn read_all(location: &Location) -> Result<Self, Error> {
+        let mut chain = Self::default();
+        chain.read_on(location)?;
+        Ok(chain)
+    }
+
+    /// Reads the manifests that were written since, and finds each gap in their numbers and a lost tail.
+    pub(crate) fn refresh_checked(&mut self, location: &Location) -> Result<(), Error> {
+        let checkpoints = checkpoint::numbers(location)?;
+        self.read_to_end(location, &checkpoints)
     }
 
     fn existing(self, location: &Location) -> Result<Self, Error> {
@@ -407,10 +422,8 @@ impl Chain {
         }
     }
 
-    /// Returns why a manifest cannot be the next one.
-    ///
-    /// A lower lease is not a reason: the numbers and hashes order manifests, and their writers do not.
-    pub(crate) fn contradiction(&self, manifest: &Manifest) -> Option<String> {
+    /// Returns why a manifest does not follow the last one.
+    pub(crate) fn broken_link(&self, manifest: &Manifest) -> Option<String> {
         if self.number.checked_add(1) != Some(manifest.number) {
             return Some(format!("it does not follow manifest {}", self.number));
         }
@@ -421,8 +434,18 @@ impl Chain {
                 self.number, manifest.prev, self.hash
             ));
         }
-        if self.archive.is_some_and(|id| id != manifest.archive) {
-            return Some(format!("it is of another archive, {}", manifest.archive));
+        self.archive
+            .is_some_and(|id| id != manifest.archive)
+            .then(|| format!("it is of another archive, {}", manifest.archive))
+    }
+
+    /// Returns why a manifest cannot be the next one.
+    ///
+    /// A lower lease is not a reason: the numbers and hashes order manifests, and their writers do not.
+    pub(crate) fn contradiction(&self, manifest: &Manifest) -> Option<String> {
+        let broken = self.broken_link(manifest);
+        if broken.is_some() {
+            return broken;
         }
         let first = self.last.saturating_add(1);
         if manifest.first != first {
@@ -532,7 +555,10 @@ pub(crate) fn read_each<'n>(
 
 /// Returns the numbers of the manifests after a number, sorted.
 pub(crate) fn numbers(location: &Location, after: u64) -> Result<Vec<u64>, Error> {
-    let names = location.names(FOLDER, &manifest::name(after))?;
+    let after_name = manifest::name(after);
+    // A name with more digits sorts before one that begins with a higher digit.
+    let is_sorted = after_name.starts_with("manifest/0");
+    let names = location.names(FOLDER, if is_sorted { &after_name } else { FOLDER })?;
     let mut numbers: Vec<u64> = names
         .iter()
         .filter_map(|path| manifest::number(path))
@@ -540,6 +566,14 @@ pub(crate) fn numbers(location: &Location, after: u64) -> Result<Vec<u64>, Error
         .collect();
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// Returns an error if a manifest is missing, also before a checkpoint.
+pub(crate) fn check_complete(location: &Location) -> Result<(), Error> {
+    match first_gap(0, &numbers(location, 0)?) {
+        Some(number) => Err(Error::Gap { number }),
+        None => Ok(()),
+    }
 }
 
 /// Returns the first number that is missing between a number and the last.

@@ -19,15 +19,17 @@ use crate::options::{Classes, MAX_GRACE};
 
 /// The folder of the checkpoints.
 pub(crate) const FOLDER: &str = "checkpoint";
-/// The number of manifests after which an archiver writes a checkpoint.
+/// The least number of manifests after which an archiver writes a checkpoint.
 const EVERY: u64 = 100;
+/// The number of files for each further manifest before a checkpoint, whose size is that of its files.
+const FILES: u64 = 50;
 /// The number of checkpoints that stay: a reader may be reading the one before the last.
 const KEPT: usize = 2;
 
 /// The stored form of a [`Chain`]. Equal manifests give equal bytes.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Checkpoint {
+struct Checkpoint<P: Ord, F, R> {
     format: u32,
     archive: Option<Uuid>,
     number: u64,
@@ -41,8 +43,8 @@ struct Checkpoint {
     anchor: Option<Uuid>,
     holds: Option<u64>,
     newest: i64,
-    files: Vec<ChainFile>,
-    replaced: BTreeMap<String, Replaced>,
+    files: Vec<F>,
+    replaced: BTreeMap<P, R>,
 }
 
 /// Returns the bytes of the checkpoint of an archive.
@@ -64,18 +66,18 @@ pub(crate) fn to_bytes(chain: &Chain) -> Result<Bytes, Error> {
         anchor: chain.anchor,
         holds: chain.holds,
         newest: chain.newest,
-        files: chain.files.values().map(|file| (**file).clone()).collect(),
+        files: chain.files.values().map(|file| &**file).collect(),
         replaced: replaced
             .filter(|(_, replaced)| oldest.is_none_or(|oldest| replaced.at >= oldest))
-            .map(|(path, replaced)| (path.clone(), replaced.clone()))
             .collect(),
     };
     to_checked(&name(chain.number), &checkpoint)
 }
 
-fn read(bytes: &[u8], number: u64) -> Result<Chain, Error> {
+/// Reads a checkpoint and checks its bytes and its number.
+pub(crate) fn read(bytes: &[u8], number: u64) -> Result<Chain, Error> {
     let path = name(number);
-    let read: Checkpoint = from_checked(&path, bytes)?;
+    let read: Checkpoint<String, ChainFile, Replaced> = from_checked(&path, bytes)?;
     if read.number != number {
         let detail = format!("it has the number {}", read.number);
         return Err(Error::corrupt(path, detail));
@@ -108,11 +110,13 @@ pub(crate) fn last(location: &Location, numbers: &[u64]) -> Result<Option<Chain>
     let required = location.pinned().map_or(u64::MAX, |(number, _)| number);
     for &number in numbers.iter().rev().filter(|number| **number < required) {
         let path = name(number);
-        // A later one may have replaced it since.
-        let Some(bytes) = location.get(&path)? else {
-            continue;
+        let chain = match location.get(&path) {
+            Ok(Some(bytes)) => read(&bytes, number),
+            // Deleted after a later one was written.
+            Ok(None) => continue,
+            Err(error) => Err(error),
         };
-        let chain = match read(&bytes, number) {
+        let chain = match chain {
             Ok(chain) => chain,
             Err(error) => {
                 log::warn!("an earlier checkpoint or all manifests are read: {error}");
@@ -123,7 +127,8 @@ pub(crate) fn last(location: &Location, numbers: &[u64]) -> Result<Option<Chain>
             // A gap or a lost tail.
             return Ok(None);
         };
-        if sha256(&bytes) != chain.hash {
+        let manifest = Manifest::read(&bytes, number)?;
+        if chain.archive == Some(manifest.archive) && sha256(&bytes) != chain.hash {
             let detail = format!(
                 "it follows a manifest {number} with the hash {}, and the existing one has {}: one of the two was \
                  replaced",
@@ -132,7 +137,7 @@ pub(crate) fn last(location: &Location, numbers: &[u64]) -> Result<Option<Chain>
             );
             return Err(Error::corrupt(path, detail));
         }
-        if !is_after(&chain, &Manifest::read(&bytes, number)?) {
+        if !is_after(&chain, &manifest) {
             log::warn!("{path} contradicts its manifest: an earlier one or all manifests are read");
             continue;
         }
@@ -152,20 +157,30 @@ fn is_after(chain: &Chain, manifest: &Manifest) -> bool {
 }
 
 /// Writes a checkpoint if there are enough manifests after the last one, and deletes those that no reader needs.
+/// After an error, the next one is written after as many manifests again.
 pub(crate) fn write(chain: &mut Chain, location: &Location) -> Result<(), Error> {
-    if chain.number < chain.checkpoint.saturating_add(EVERY) {
+    let every = EVERY.max(chain.files.len() as u64 / FILES);
+    if chain.number < chain.checkpoint.saturating_add(every) {
         return Ok(());
     }
+    chain.checkpoint = chain.number;
     let path = name(chain.number);
     if location.put_new(&path, &to_bytes(chain)?)? == Put::Other {
         return Err(Error::corrupt(path, "it is of other manifests"));
     }
-    chain.checkpoint = chain.number;
-    let mut past: Vec<String> = numbers(location)?.into_iter().map(name).collect();
-    past.truncate(past.len().saturating_sub(KEPT));
-    if let Err(error) = location.delete_all(&past) {
-        // They have no effect.
-        log::debug!("earlier checkpoints were not deleted: {error}");
+    let numbers = numbers(location)?;
+    let Some(first) = numbers.iter().rev().nth(KEPT - 1) else {
+        return Ok(());
+    };
+    for path in location.names(FOLDER, FOLDER)? {
+        // In a folder, the file of an interrupted write has a name with `#`.
+        let object = path.split('#').next().unwrap_or_default();
+        if number_in(FOLDER, object).is_some_and(|number| number < *first)
+            && let Err(error) = location.delete(&path)
+        {
+            // It has no effect.
+            log::debug!("an earlier checkpoint was not deleted: {error}");
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use audit_core::Follow;
 use chrono::TimeDelta;
 
 use crate::archiver::Archiver;
-use crate::chain::{Chain, ChainFile, range};
+use crate::chain::{Chain, ChainFile, check_complete, range};
 use crate::check::{self, FileCheck};
 use crate::error::Error;
 use crate::manifest::{ArchiveFile, Manifest, ManifestKind};
@@ -97,6 +97,7 @@ impl<S: Follow> Archiver<S> {
     pub fn compact(&self) -> Result<Compacted, Error> {
         self.with_lease(|state| {
             let (chain, leases) = self.confirmed(state)?;
+            check_complete(&self.location)?;
             let mut report = Compacted::default();
             let mut damaged = BTreeSet::new();
             let mut conflicts = 0;
@@ -201,15 +202,22 @@ impl<S: Follow> Archiver<S> {
     fn delete_old(&self, chain: &Chain, report: &mut Compacted) -> Result<(), Error> {
         let now = self.options.now();
         let grace = TimeDelta::from_std(self.options.grace).unwrap_or(TimeDelta::MAX);
-        let (named, replaced) = (chain.objects(), chain.replaced_objects());
+        let (named, mut replaced) = (chain.objects(), chain.replaced_objects());
+        let mut unnamed = self.location.list(check::FOLDER, None)?;
+        unnamed.retain(|object| !named.contains(&*object.path) && chain.is_past(&object.path));
+        let all;
+        if unnamed
+            .iter()
+            .any(|object| !replaced.contains_key(&*object.path))
+        {
+            // A checkpoint lacks those that were replaced long ago, by clocks that may have been wrong.
+            all = Chain::read_all(&self.location)?;
+            replaced = all.replaced_objects();
+        }
         let mut failed = None;
-        for object in self.location.list(check::FOLDER, None)? {
-            let path = &*object.path;
-            if named.contains(path) || !chain.is_past(path) {
-                continue;
-            }
+        for object in unnamed {
             let since = replaced
-                .get(path)
+                .get(&*object.path)
                 .map_or(object.modified, |replaced| replaced.at);
             let end = since.checked_add_signed(grace);
             if end.is_none_or(|end| end > now) {

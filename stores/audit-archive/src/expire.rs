@@ -4,7 +4,7 @@ use audit_core::Follow;
 use chrono::NaiveDate;
 
 use crate::archiver::Archiver;
-use crate::chain::Chain;
+use crate::chain::{Chain, check_complete};
 use crate::error::Error;
 use crate::manifest::{ArchiveFile, Manifest, ManifestKind};
 use crate::options::is_class;
@@ -74,6 +74,7 @@ impl<S: Follow> Archiver<S> {
         }
         self.with_lease(|state| {
             let (chain, leases) = self.confirmed(state)?;
+            check_complete(&self.location)?;
             for _ in 0..ATTEMPTS {
                 chain.check_holds()?;
                 let files = expired_files(chain, class, before);

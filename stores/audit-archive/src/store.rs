@@ -82,7 +82,8 @@ impl ArchiveStore {
     ///
     /// # Errors
     /// - Returns [`Error::NoArchive`] if the location has none.
-    /// - Returns [`Error::Gap`], [`Error::LostTail`] or [`Error::Corrupt`] if a manifest is missing or damaged.
+    /// - Returns [`Error::Gap`], [`Error::LostTail`] or [`Error::Corrupt`] if a manifest after the last checkpoint is missing or
+    ///   damaged.
     /// - Returns another error if the object store cannot be read.
     pub fn open(location: Location) -> Result<Self, Error> {
         let chain = Chain::open(&location)?;

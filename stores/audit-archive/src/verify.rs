@@ -227,6 +227,8 @@ impl<'v> Verifier<'v> {
         let mut expected = 1;
         // Whether the manifest before is intact, so that the next one can be compared with it.
         let mut comparable = true;
+        // Whether a manifest before is missing or damaged.
+        let mut is_incomplete = false;
         let mut remembered = self
             .at_least
             .as_ref()
@@ -266,7 +268,14 @@ impl<'v> Verifier<'v> {
                 }
                 Err(error) => return Err(error),
             };
-            if comparable && let Some(detail) = chain.contradiction(&manifest) {
+            let contradiction = match comparable {
+                // Without a manifest before, the chain lacks its files.
+                true if is_incomplete => chain.broken_link(&manifest),
+                true => chain.contradiction(&manifest),
+                false => None,
+            };
+            is_incomplete |= !comparable;
+            if let Some(detail) = contradiction {
                 found.add(FindingKind::BrokenChain, path.clone(), detail);
             }
             if manifest.fence < chain.fence {
@@ -311,15 +320,26 @@ impl<'v> Verifier<'v> {
     /// Compares a checkpoint with the manifests up to its number, if they are intact.
     fn compare_checkpoint(&self, chain: &Chain, found: &mut Verification) -> Result<(), Error> {
         let path = checkpoint::name(chain.number);
-        if found.is_clean()
-            // It may have been deleted meanwhile.
-            && let Some(bytes) = self.location.get(&path)?
-            && bytes != checkpoint::to_bytes(chain)?
-        {
-            let detail = "it does not have what the manifests up to its number have; an archiver or reader does \
-                          not need it, so that it can be deleted";
-            found.add(FindingKind::WrongCheckpoint, path, detail);
+        if !found.is_clean() {
+            return Ok(());
         }
+        let Some(bytes) = self.location.get(&path)? else {
+            // It was deleted meanwhile.
+            return Ok(());
+        };
+        let detail = match checkpoint::read(&bytes, chain.number) {
+            // Readers of this version do not use it.
+            Err(Error::NewerFormat { .. }) => return Ok(()),
+            Ok(_) if bytes == checkpoint::to_bytes(chain)? => return Ok(()),
+            Ok(read) if read.hash != chain.hash => format!(
+                "it follows a manifest {} with the hash {}, and the existing one has {}: one of the two was replaced",
+                chain.number, read.hash, chain.hash
+            ),
+            _ => "it does not have what the manifests up to its number have; readers and archivers do not need it, \
+                  so it can be deleted"
+                .to_owned(),
+        };
+        found.add(FindingKind::WrongCheckpoint, path, detail);
         Ok(())
     }
 

@@ -136,3 +136,24 @@ fn other_changes_of_the_archive_keep_its_classes() {
             .is_clean()
     );
 }
+
+#[test]
+fn changed_classes_are_stored_without_new_entries() {
+    let (folder, store) = (Folder::new(), scratch::trail(20, 95));
+    let run = |options: ArchiveOptions| {
+        let archiver = Archiver::new(store.clone(), folder.location()).options(options);
+        archiver.run_once().expect("a run")
+    };
+    run(ArchiveOptions::new().create(true).class("User", "five"));
+    let changed = ArchiveOptions::new()
+        .class("User", "seven")
+        .change_classes(true);
+    assert_eq!(run(changed.clone()).entries, 0);
+    let archive = ArchiveStore::open(folder.location()).expect("an archive");
+    let status = archive.status().expect("a status");
+    assert_eq!(status.classes["User"], "seven");
+    run(changed);
+    let same = archive.status().expect("a status");
+    assert_eq!(same.manifest, status.manifest);
+    assert!(verify(&folder.location()).expect("verified").is_clean());
+}

@@ -89,8 +89,9 @@ fn an_archiver_lists_manifests_once_in_a_run() {
         listed.iter().filter(is_list).count()
     };
     assert_eq!(lists("manifest"), 1);
-    // Two for the deletion of old leases and plans.
-    assert_eq!(lists("plan"), 1);
+    assert_eq!(lists("checkpoint"), 1);
+    // For a lost tail, and for the deletion of old plans.
+    assert_eq!(lists("plan"), 2);
     assert!(verify(&folder.location()).expect("verified").is_clean());
 }
 

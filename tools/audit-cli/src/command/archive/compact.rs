@@ -23,7 +23,7 @@ pub(super) struct CompactArgs {
     /// Replace at least this many files of a class and date by one
     #[arg(long, value_name = "NUMBER", value_parser = number::parse::<usize>, default_value = "4")]
     min_files: usize,
-    /// Delete replaced files after this many hours
+    /// Delete replaced files after this many hours, at most 720
     #[arg(long, value_name = "HOURS", value_parser = number::parse::<u32>, default_value = "24")]
     grace: u32,
     /// The name of this archiver, as in `archive run`
