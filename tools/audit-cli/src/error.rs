@@ -251,6 +251,10 @@ fn archive_hint(error: &audit_archive::Error) -> Option<&'static str> {
         | Error::LostTail { .. }
         | Error::Parquet { .. } => DAMAGED_ARCHIVE,
         Error::NoArchive { .. } => "`auditlog archive run --create` begins an archive",
+        Error::Store(StoreError::InvalidPosition { .. }) => {
+            "check --store and --archive: the archive is of another trail, or the store was restored from an older \
+             backup"
+        }
         Error::OtherTrail { .. } => {
             "check --store and --archive; `auditlog archive run --adopt` continues after a purge"
         }
@@ -291,8 +295,7 @@ fn store_hint(error: &StoreError) -> Option<&'static str> {
     }
     Some(match error {
         StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-            "check the path given with --store; `auditlog import --create` makes the file, but no \
-             folder"
+            "check the path given with --store; commands with --create make the file, but no folder"
         }
         StoreError::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
             "name a file that does not exist; the command replaces no file"

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use crate::error::Error;
+
 /// The exit code of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -43,6 +45,14 @@ impl Exit {
         Self::Declined,
         Self::Interrupted,
     ];
+
+    /// Returns the exit code after its output: a closed pipe does not hide a problem.
+    pub(crate) fn after(self, printed: Result<(), Error>) -> Result<Self, Error> {
+        match printed {
+            Err(error) if error.is_closed_pipe() && self != Self::Done => Ok(self),
+            printed => printed.map(|()| self),
+        }
+    }
 
     /// Returns the code.
     pub(crate) const fn code(self) -> u8 {

@@ -85,16 +85,17 @@ pub(crate) fn run(_args: &DoctorArgs, session: &mut Session) -> Result<Exit, Err
     let mut findings = Findings::of(trail.store.health(&common_queries(session))?);
     findings.add_breaks(&trail)?;
     let out = &mut session.out;
-    if out.is_json() {
-        out.json(&findings)?;
+    let printed = if out.is_json() {
+        out.json(&findings)
     } else {
-        print(&findings, out)?;
-    }
-    Ok(if findings.healthy {
+        print(&findings, out)
+    };
+    let exit = if findings.healthy {
         Exit::Done
     } else {
         Exit::Unhealthy
-    })
+    };
+    exit.after(printed)
 }
 
 impl Findings {

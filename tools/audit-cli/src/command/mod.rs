@@ -169,11 +169,11 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         Err(error) if error.is_closed_pipe() => return Err(flushed.err().unwrap_or(error)),
         exit => exit?,
     };
-    flushed?;
-    Ok(match exit {
+    let exit = match exit {
         Exit::Done if damaged => Exit::Store,
         exit => exit,
-    })
+    };
+    exit.after(flushed)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use audit_archive::{ArchiveStore, Federated, Location};
 #[cfg(feature = "web")]
 use audit_core::Position;
-use audit_core::TrailStore;
+use audit_core::{StoreError, TrailStore};
 
 use crate::error::Error;
 use crate::global::Global;
@@ -51,10 +51,19 @@ pub(crate) fn with_archive(
     store: Arc<dyn TrailStore>,
 ) -> Result<Arc<dyn TrailStore>, Error> {
     match location(global)? {
-        Some(location) => Ok(Arc::new(Federated::new(
-            store,
-            ArchiveStore::open(location)?,
-        ))),
+        Some(location) => {
+            let archive = ArchiveStore::open(location)?;
+            let status = archive.status()?;
+            if let Err(StoreError::InvalidPosition { .. }) =
+                store.committed_after(&status.position, 0)
+            {
+                log::warn!(
+                    "the archive is of another trail than the store, or the store was restored from an older \
+                     backup: the output may mix two trails; check --store and --archive"
+                );
+            }
+            Ok(Arc::new(Federated::new(store, archive)))
+        }
         None => Ok(store),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::scratch::{self, auditlog, json, run, stderr, stdout, trail};
 use serde_json::{Value, json};
@@ -406,4 +407,56 @@ fn commands_that_read_find_archived_entries() {
         let both = stdout(&store, &with(&archive, args));
         assert_ne!(String::from_utf8_lossy(&pruned.stdout), both, "{args:?}");
     }
+}
+
+/// A reader of the output such as `head` may close the pipe.
+#[test]
+fn a_closed_pipe_does_not_hide_damage() {
+    let (store, archive) = archived();
+    damage(&file_of(&archive, ".parquet"));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_auditlog"))
+        .arg("--store")
+        .arg(&store)
+        .args(["archive", "verify", "--archive", &archive])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("an exit").code(), Some(5));
+}
+
+#[test]
+fn another_trail_beside_an_archive_is_a_warning() {
+    let (store, archive) = archived();
+    let folder = Path::new(&archive).with_file_name("other");
+    fs::create_dir(&folder).expect("a folder");
+    let other = trail(&folder);
+    let output = run(&other, &with(&archive, &["log"]));
+    let warnings = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(warnings.contains("another trail"), "{warnings}");
+    let error = stderr(&other, &with(&archive, &["archive", "run"]), 3);
+    assert!(error.contains("check --store and --archive"), "{error}");
+    let output = run(&store, &with(&archive, &["log"]));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn a_model_has_one_class_and_a_removal_no_date_in_the_future() {
+    let (store, archive) = begin();
+    let classes = ["--class", "User=five", "--class", "User=ten"];
+    let run = [&["archive", "run", "--create"][..], &classes].concat();
+    let error = stderr(&store, &with(&archive, &run), 2);
+    assert!(error.contains("with `five` and with `ten`"), "{error}");
+    assert!(!Path::new(&archive).exists());
+    let expire = [
+        "archive",
+        "expire",
+        "--before",
+        "2999-01-01",
+        "--reason",
+        "policy 7",
+        "--yes",
+    ];
+    let error = stderr(&store, &with(&archive, &expire), 2);
+    assert!(error.contains("is after today"), "{error}");
 }

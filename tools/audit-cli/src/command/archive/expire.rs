@@ -2,7 +2,7 @@
 
 use audit_archive::{ArchiveOptions, Archiver, Expired};
 use audit_core::{Actor, Level, MemoryStore, Outcome};
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Utc};
 use clap::Args;
 use serde_json::json;
 
@@ -46,6 +46,13 @@ pub(super) struct ExpireArgs {
 }
 
 pub(super) fn run(args: &ExpireArgs, session: &mut Session) -> Result<Exit, Error> {
+    let today = Utc::now().date_naive();
+    if args.before > today {
+        return Err(Error::Usage {
+            message: format!("--before {} is after today, {today} in UTC", args.before),
+            hint: "entries of today and later stay",
+        });
+    }
     let location = store::archive(&session.global)?;
     let name = location.to_string();
     // Before any output, so that a missing name is reported first.

@@ -1,5 +1,6 @@
 //! `archive run`: copies new entries to the archive.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use audit_archive::{ArchiveOptions, ArchiveStore, Archiver, Error as ArchiveError, RunReport};
@@ -83,7 +84,16 @@ pub(super) fn run(args: &RunArgs, session: &mut Session) -> Result<Exit, Error> 
     if let Some(holder) = &args.holder {
         options = options.holder(holder);
     }
+    let mut classes = BTreeMap::new();
     for (model, class) in &args.class {
+        if let Some(other) = classes.insert(model, class)
+            && other != class
+        {
+            return Err(Error::Usage {
+                message: format!("--class names `{model}` with `{other}` and with `{class}`"),
+                hint: "a model has one retention class",
+            });
+        }
         options = options.class(model, class);
     }
     interrupt::watch()?;

@@ -1,11 +1,12 @@
 //! `archive verify`: reads all of the archive.
 
-use audit_archive::Verifier;
+use audit_archive::{Verification, Verifier};
 use clap::Args;
 use serde_json::json;
 
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::output::Output;
 use crate::session::Session;
 use crate::{progress, store, text};
 
@@ -50,7 +51,15 @@ pub(super) fn run(args: &VerifyArgs, session: &mut Session) -> Result<Exit, Erro
     let bar = progress::spinner("verifying");
     let found = verifier.run()?;
     bar.finish_and_clear();
-    let out = &mut session.out;
+    let exit = if found.is_clean() {
+        Exit::Done
+    } else {
+        Exit::Unhealthy
+    };
+    exit.after(print(&found, &mut session.out))
+}
+
+fn print(found: &Verification, out: &mut Output) -> Result<(), Error> {
     if out.is_json() {
         let findings = found.findings.iter().map(|finding| {
             json!({
@@ -95,9 +104,5 @@ pub(super) fn run(args: &VerifyArgs, session: &mut Session) -> Result<Exit, Erro
             out.line(format!("last manifest: {number}:{hash}"))?;
         }
     }
-    Ok(if found.is_clean() {
-        Exit::Done
-    } else {
-        Exit::Unhealthy
-    })
+    Ok(())
 }

@@ -42,7 +42,8 @@ Examples:
 /// With --archived it removes only entries that the archive has. It reads each file of the archive from
 /// which entries would be removed, compares its SHA-256 with the manifest, and removes an entry if its
 /// bytes are those of the archive. Entries that the archive does not have, has with other bytes, or has in a
-/// damaged file stay, and the exit code is 3. If an archive is named, by --archive or the variable
+/// damaged file stay, and the exit code is 3. The newest archived entry stays, too: by it the archive recognizes
+/// the trail. If an archive is named, by --archive or the variable
 /// `AUDITLOG_ARCHIVE`, the command needs --archived or --not-archived.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
