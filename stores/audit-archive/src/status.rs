@@ -35,6 +35,8 @@ pub struct ArchiveStatus {
     pub newest: Option<DateTime<Utc>>,
     /// The position of the hot store up to which entries are archived.
     pub position: Position,
+    /// The id of the last archived entry, which a prune leaves in the hot store.
+    pub anchor: Option<Uuid>,
     /// The retention classes of models, by model. Others have the class `default`.
     pub classes: BTreeMap<String, String>,
 }
@@ -52,6 +54,7 @@ impl ArchiveStore {
             sha256: chain.hash.clone(),
             archived: chain.last,
             position: chain.position.clone(),
+            anchor: chain.anchor,
             classes: (*chain.classes).clone(),
             ..ArchiveStatus::default()
         };

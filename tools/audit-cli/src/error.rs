@@ -251,10 +251,6 @@ fn archive_hint(error: &audit_archive::Error) -> Option<&'static str> {
         | Error::LostTail { .. }
         | Error::Parquet { .. } => DAMAGED_ARCHIVE,
         Error::NoArchive { .. } => "`auditlog archive run --create` begins an archive",
-        Error::Store(StoreError::InvalidPosition { .. }) => {
-            "check --store and --archive: the archive is of another trail, or the store was restored from an older \
-             backup"
-        }
         Error::OtherTrail { .. } => {
             "check --store and --archive; `auditlog archive run --adopt` continues after a purge"
         }
@@ -307,6 +303,10 @@ fn store_hint(error: &StoreError) -> Option<&'static str> {
         StoreError::ReadOnly { .. } => {
             "check that you may write the file and its folder, or that its schema need not be \
              upgraded"
+        }
+        StoreError::InvalidPosition { .. } => {
+            "check --store and --archive: the archive is of another trail, or the store was restored from an older \
+             backup"
         }
         StoreError::Busy { .. } => "try again when the other process is done",
         StoreError::Full { .. } => "free space on the disk",

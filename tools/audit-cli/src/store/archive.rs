@@ -54,8 +54,11 @@ pub(crate) fn with_archive(
         Some(location) => {
             let archive = ArchiveStore::open(location)?;
             let status = archive.status()?;
-            if let Err(StoreError::InvalidPosition { .. }) =
-                store.committed_after(&status.position, 0)
+            let position = store.committed_after(&status.position, 0);
+            // A copy of the trail has other positions and the same entries.
+            let has_last = |id| store.by_ids(&[id]).is_ok_and(|found| !found.is_empty());
+            if matches!(position, Err(StoreError::InvalidPosition { .. }))
+                && !status.anchor.is_some_and(has_last)
             {
                 log::warn!(
                     "the archive is of another trail than the store, or the store was restored from an older \

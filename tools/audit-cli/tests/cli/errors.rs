@@ -254,7 +254,7 @@ fn only_an_import_creates_a_store() {
     let store = folder.join("new.db");
     let message = stderr(&store, &["import", "--as", "ann", lines], 3);
     assert!(
-        message.contains("`auditlog import --create` makes"),
+        message.contains("commands with --create make the file"),
         "{message}"
     );
     stdout(&store, &["import", "--as", "ann", "--create", lines]);
