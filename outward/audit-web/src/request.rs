@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use http::header::{ACCEPT, HeaderName};
 use http::request::Parts;
+use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
 use crate::error::Failure;
@@ -216,6 +217,7 @@ impl Params {
     /// text than the one in the URL.
     fn read(query: &str) -> Result<Self, Failure> {
         let mut params: Vec<(String, String)> = Vec::new();
+        let is_utf8 = |part: &&str| percent_decode_str(part).decode_utf8().is_ok();
         if let Some(pair) = query.split('&').find(|pair| !is_utf8(pair)) {
             let name = pair.split('=').next().unwrap_or_default();
             let name = form_urlencoded::parse(name.as_bytes()).next();
@@ -283,27 +285,6 @@ impl Params {
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
-}
-
-/// Returns whether a part of a query string is UTF-8 after its percent-encoded bytes are decoded.
-fn is_utf8(encoded: &str) -> bool {
-    let mut rest = encoded.as_bytes();
-    let mut decoded = Vec::with_capacity(rest.len());
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        let digits = after.get(..2).filter(|_| *byte == b'%');
-        let digits = digits.and_then(|digits| str::from_utf8(digits).ok());
-        // A sign before a digit is none of a percent-encoded byte.
-        let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(encoded) => {
-                decoded.push(encoded);
-                rest = &after[2..];
-            }
-            None => decoded.push(*byte),
-        }
-    }
-    str::from_utf8(&decoded).is_ok()
 }
 
 /// The highest number of parameters. A page has at most 12.

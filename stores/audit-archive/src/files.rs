@@ -39,7 +39,7 @@ pub(crate) struct Files {
     blooms: Cache<(u64, usize, usize), Option<Sbbf>>,
     /// By the footer and the row group.
     indexes: Cache<(u64, usize), Index>,
-    /// How many footers were read.
+    /// The count of footers that were read.
     footers_read: AtomicU64,
     /// How often a file was opened.
     opened: AtomicU64,

@@ -21,7 +21,7 @@ static PROPERTIES: LazyLock<ReaderPropertiesPtr> =
 /// A file whose footer and page index are in memory.
 #[derive(Debug)]
 pub(crate) struct Footer {
-    /// Which footer of this reader it is: values in caches are of one footer.
+    /// The number of the footer among those that were read: the key of its parts in caches.
     pub(crate) number: u64,
     pub(crate) file: RemoteFile,
     pub(crate) metadata: ParquetMetaData,
