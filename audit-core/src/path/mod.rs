@@ -326,6 +326,10 @@ impl Ord for Path {
         if self.0 == other.0 {
             return Ordering::Equal;
         }
+        // Most paths are one name.
+        if is_plain(&self.0) && is_plain(&other.0) {
+            return self.0.cmp(&other.0);
+        }
         self.steps().cmp(other.steps())
     }
 }
@@ -334,6 +338,10 @@ impl FromStr for Path {
     type Err = ParsePathError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Most paths are one name, which is its own text.
+        if is_plain(text) {
+            return Ok(Self::from_text(text.to_owned()));
+        }
         let mut parser = Parser::new(text);
         let mut path = String::with_capacity(text.len());
         loop {

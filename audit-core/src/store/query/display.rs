@@ -3,6 +3,7 @@
 //! Terms are printed in the order of their keys, so that equal queries have equal texts. A value is quoted
 //! if it would read as something else: with whitespace, quotes or parentheses, or equal to an operator.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value;
@@ -11,14 +12,13 @@ use super::sql_condition::Condition;
 use super::{Filter, Group, InvalidCondition, Query};
 use crate::json::canonical;
 use crate::level::Level;
-use crate::path::Path;
 
 /// Writes the query in the language of [`Query::parse`], with absolute times.
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut terms = terms(&self.filter);
         let mut optional = |key: &str, value: Option<String>| {
-            terms.extend(value.map(|value| term(key, &value)));
+            terms.extend(value.map(|value| Term(key, &[&value]).to_string()));
         };
         optional("order", self.newest_first.then(|| "newest".to_owned()));
         optional("limit", self.limit.map(|limit| limit.to_string()));
@@ -60,35 +60,59 @@ impl Query {
 /// Returns the terms of a filter.
 fn terms(filter: &Filter) -> Vec<String> {
     let groups = filter.groups.iter().map(group);
-    filter.conditions().map(single).chain(groups).collect()
+    let conditions = filter.conditions().map(|condition| condition.to_string());
+    conditions.chain(groups).collect()
 }
 
-fn single(condition: Condition<'_>) -> String {
-    let level = |sign: &str, level: Level| {
-        term("level", &format!("{sign}{}", level.as_str().to_lowercase()))
-    };
-    let valued =
-        |key: &str, path: &Path, value: &Value| term(key, &format!("{path}={}", value_text(value)));
-    match condition {
-        Condition::Model(model) => term("model", model),
-        Condition::ObjectPk(pk) => term("object", pk),
-        Condition::Parent(root) => {
-            let model = root.model.replace('\\', "\\\\").replace('/', "\\/");
-            term("parent", &format!("{model}/{}", root.object_pk))
+impl Condition<'_> {
+    /// Returns the key of the condition in the query language: `model` of `model:User`.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::Model(_) => "model",
+            Self::ObjectPk(_) => "object",
+            Self::Parent(_) => "parent",
+            Self::Action(_) => "action",
+            Self::Actor(_) => "actor",
+            Self::LevelAtLeast(_) | Self::LevelBelow(_) => "level",
+            Self::Outcome(_) => "outcome",
+            Self::CorrelationId(_) => "correlation",
+            Self::TransactionId(_) => "transaction",
+            Self::Changed(_) => "changed",
+            Self::ChangedFrom(..) => "changed_from",
+            Self::ChangedTo(..) => "changed_to",
+            Self::Since(_) => "since",
+            Self::Until(_) => "until",
+            Self::Text(_) => "text",
         }
-        Condition::Action(action) => term("action", action.as_str()),
-        Condition::Actor(id) => term("actor", id),
-        Condition::LevelAtLeast(least) => level(">=", least),
-        Condition::LevelBelow(below) => level("<", below),
-        Condition::Outcome(outcome) => term("outcome", outcome.as_str()),
-        Condition::CorrelationId(id) => term("correlation", id),
-        Condition::TransactionId(id) => term("transaction", &id.to_string()),
-        Condition::Changed(path) => term("changed", path.as_str()),
-        Condition::ChangedFrom(path, value) => valued("changed_from", path, value),
-        Condition::ChangedTo(path, value) => valued("changed_to", path, value),
-        Condition::Since(time) => term("since", &canonical::timestamp(time)),
-        Condition::Until(time) => term("until", &canonical::timestamp(time)),
-        Condition::Text(text) => term("text", text),
+    }
+}
+
+/// Writes the condition as a term of the query language.
+impl fmt::Display for Condition<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut write = |parts: &[&str]| Term(self.key(), parts).fmt(f);
+        let level = |level: Level| level.as_str().to_lowercase();
+        match *self {
+            Self::Model(text)
+            | Self::ObjectPk(text)
+            | Self::Actor(text)
+            | Self::CorrelationId(text)
+            | Self::Text(text) => write(&[text]),
+            Self::Parent(root) => {
+                let model = root.model.replace('\\', "\\\\").replace('/', "\\/");
+                write(&[&model, "/", &root.object_pk])
+            }
+            Self::Action(action) => write(&[action.as_str()]),
+            Self::LevelAtLeast(least) => write(&[">=", &level(least)]),
+            Self::LevelBelow(below) => write(&["<", &level(below)]),
+            Self::Outcome(outcome) => write(&[outcome.as_str()]),
+            Self::TransactionId(id) => write(&[&id.to_string()]),
+            Self::Changed(path) => write(&[path.as_str()]),
+            Self::ChangedFrom(path, value) | Self::ChangedTo(path, value) => {
+                write(&[path.as_str(), "=", &value_text(value)])
+            }
+            Self::Since(time) | Self::Until(time) => write(&[&canonical::timestamp(time)]),
+        }
     }
 }
 
@@ -113,22 +137,126 @@ fn any_of(filters: &[Filter]) -> String {
     format!("({})", filters.join(" OR "))
 }
 
-fn term(key: &str, value: &str) -> String {
-    format!("{key}:{}", quoted(value))
+/// A key and the parts of its value, quoted where the language needs it.
+struct Term<'t>(&'t str, &'t [&'t str]);
+
+impl fmt::Display for Term<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(key, parts) = *self;
+        f.write_str(key)?;
+        f.write_str(":")?;
+        let is_empty = parts.iter().all(|part| part.is_empty());
+        if !is_empty && parts.iter().all(|part| is_plain(part)) {
+            return parts.iter().try_for_each(|part| f.write_str(part));
+        }
+        f.write_str("\"")?;
+        for part in parts {
+            f.write_str(&part.replace('\\', "\\\\").replace('"', "\\\""))?;
+        }
+        f.write_str("\"")
+    }
 }
 
-fn quoted(value: &str) -> String {
-    let plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\\' | '(' | ')');
-    if !value.is_empty() && value.chars().all(plain) {
-        return value.to_owned();
-    }
-    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+/// Returns whether the language reads a text as one value without quotes.
+fn is_plain(text: &str) -> bool {
+    let is_delimiter = |byte| matches!(byte, b'"' | b'\\' | b'(' | b')');
+    let is_ascii = |byte: u8| byte.is_ascii_graphic() && !is_delimiter(byte);
+    // Most texts are ASCII.
+    text.bytes().all(is_ascii)
+        || !text.bytes().any(is_delimiter) && !text.contains(char::is_whitespace)
 }
 
 /// Returns the text that parses as a value.
-fn value_text(value: &Value) -> String {
+fn value_text(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::String(text) if serde_json::from_str::<Value>(text).is_err() => text.clone(),
-        other => canonical::text(other),
+        Value::String(text) if !is_json(text) => Cow::Borrowed(text),
+        other => Cow::Owned(canonical::text(other)),
+    }
+}
+
+/// Returns whether a text is JSON.
+fn is_json(text: &str) -> bool {
+    let first = text.trim_start().bytes().next();
+    // Most texts begin as no value does, and an error would be allocated for them.
+    let may_begin = |byte| {
+        matches!(
+            byte,
+            b'"' | b'-' | b'0'..=b'9' | b'[' | b'f' | b'n' | b't' | b'{'
+        )
+    };
+    first.is_some_and(may_begin) && serde_json::from_str::<Value>(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::action::{Action, Outcome};
+    use crate::entry::ObjectRef;
+    use crate::path::Path;
+
+    /// Texts that the language quotes, or that read as values of another type.
+    const TEXTS: [&str; 16] = [
+        "",
+        "alice",
+        "a b",
+        "a\u{a0}b",
+        "é",
+        "\u{2003}",
+        "say \"x\"",
+        "a\\",
+        "(a OR b)",
+        "OR",
+        "true",
+        " 1",
+        "\u{a0}1",
+        "nul",
+        "-",
+        "{\"a\":1}",
+    ];
+
+    #[test]
+    fn a_condition_is_the_term_with_its_key() {
+        let path: Path = "address['a=b c']".parse().expect("a path");
+        let time = "2026-01-31T12:00:00.5Z".parse().expect("a time");
+        let action = Action::from("sign off".to_owned());
+        let mut conditions = vec![
+            Condition::Action(&action),
+            Condition::LevelAtLeast(Level::Info),
+            Condition::LevelBelow(Level::Error),
+            Condition::Outcome(Outcome::Denied),
+            Condition::TransactionId(Uuid::from_u128(7)),
+            Condition::Changed(&path),
+            Condition::Since(time),
+            Condition::Until(time),
+        ];
+        let roots = TEXTS.map(|text| ObjectRef::new(format!("a/{text}\\"), text));
+        let texts = TEXTS.map(|text| json!(text));
+        let others = [json!(null), json!(1.5), json!([1, "a b"]), json!({"a": ")"})];
+        for text in TEXTS {
+            conditions.extend([
+                Condition::Model(text),
+                Condition::ObjectPk(text),
+                Condition::Actor(text),
+                Condition::CorrelationId(text),
+            ]);
+        }
+        // An empty text matches each entry, so that the language has no such condition.
+        conditions.extend(TEXTS[1..].iter().map(|text| Condition::Text(text)));
+        conditions.extend(roots.iter().map(Condition::Parent));
+        for value in texts.iter().chain(&others) {
+            conditions.push(Condition::ChangedFrom(&path, value));
+            conditions.push(Condition::ChangedTo(&path, value));
+        }
+        for condition in conditions {
+            let term = condition.to_string();
+            assert_eq!(term.split(':').next(), Some(condition.key()), "{term}");
+            let query = Query::parse(&term).unwrap_or_else(|error| panic!("{term}: {error}"));
+            let parsed: Vec<_> = query.filter().conditions().collect();
+            assert_eq!(parsed, [condition], "{term}");
+            assert_eq!(query.terms(), [term]);
+        }
     }
 }
