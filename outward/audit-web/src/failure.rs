@@ -45,8 +45,8 @@ impl Inner {
                 text,
                 column,
                 message,
-            } => error_page(frame, status, &pages::invalid_query(text, *column, message)),
-            _ => error_page(frame, status, &html::error(status, &message)),
+            } => error_page(frame, status, pages::invalid_query(text, *column, message)),
+            _ => error_page(frame, status, html::error(status, &message)),
         };
         let is_limit = matches!(
             failure,
@@ -76,7 +76,7 @@ impl Inner {
                 },
                 ..Frame::default()
             };
-            error_page(&frame, *status, &html::error(*status, message))
+            error_page(&frame, *status, html::error(*status, message))
         };
         if *status == StatusCode::METHOD_NOT_ALLOWED {
             let allowed = HeaderValue::from_static("GET, HEAD");
@@ -192,7 +192,7 @@ fn error_json(status: StatusCode, message: &str, column: Option<usize>) -> Respo
     response::with_content(status, JSON, error.to_string())
 }
 
-fn error_page(frame: &Frame<'_>, status: StatusCode, main: &Markup) -> Response<Body> {
+fn error_page(frame: &Frame<'_>, status: StatusCode, main: Markup) -> Response<Body> {
     let title = t(status.canonical_reason().unwrap_or("Error"));
     let page = html::page(frame, title, main);
     response::with_content(status, HTML, page.into_string())

@@ -60,8 +60,8 @@ impl Mount {
     pub(crate) fn first_page(&self) -> String {
         let page = href(Route::Search.name(), &[]);
         match self {
-            Self::Root => page,
-            Self::Prefix(prefix) | Self::Stripped(prefix) => format!("{prefix}/{page}"),
+            Self::Root => page.as_str().to_owned(),
+            Self::Prefix(prefix) | Self::Stripped(prefix) => format!("{prefix}/{}", page.as_str()),
         }
     }
 }

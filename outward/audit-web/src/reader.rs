@@ -46,6 +46,8 @@ pub(crate) struct Reader<'c> {
     store: Arc<dyn Store>,
     pub(crate) grant: Grant,
     concealer: Option<Arc<Concealer>>,
+    /// The entry that no page has, although it may be stored.
+    excluded: Option<Uuid>,
     cancellation: &'c Cancellation,
 }
 
@@ -75,7 +77,17 @@ impl<'c> Reader<'c> {
             concealer: grant.hides_values().then(|| Arc::new(Concealer::of(&log))),
             log,
             grant,
+            excluded: None,
             cancellation,
+        }
+    }
+
+    /// Excludes the record of the view itself, which is stored while the page is made: whether a page has it must
+    /// not depend on when it is committed.
+    pub(crate) fn without(self, view: Uuid) -> Self {
+        Self {
+            excluded: Some(view),
+            ..self
         }
     }
 
@@ -206,6 +218,9 @@ impl<'c> Reader<'c> {
             let mut found_bytes = 0;
             let mut left = page.entries.into_iter();
             while let Some(entry) = left.next() {
+                if self.excluded == Some(entry.id) {
+                    continue;
+                }
                 entries += 1;
                 found_bytes += approximate_bytes(&entry);
                 let cursor = Cursor::of(&entry);

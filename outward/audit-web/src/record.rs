@@ -10,11 +10,12 @@ use crate::request::PageRequest;
 pub(crate) fn start(log: &AuditLog) -> Result<(), StoreError> {
     let service = log.source().service.as_deref().unwrap_or("auditlog");
     let actor = Actor::service(format!("{service} web"));
-    append(log, actor, "web start", Map::new())
+    let start = entry(log, actor, "web start", Map::new());
+    log.store().append(&[start])
 }
 
-/// Records that a reader sees a page.
-pub(crate) fn page(log: &AuditLog, grant: &Grant, page: &PageRequest) -> Result<(), StoreError> {
+/// Returns the record that a reader sees a page.
+pub(crate) fn page(log: &AuditLog, grant: &Grant, page: &PageRequest) -> LogEntry {
     let format = if page.is_json() { "json" } else { "html" };
     let mut data = Map::new();
     data.insert("format".to_owned(), format.into());
@@ -24,29 +25,24 @@ pub(crate) fn page(log: &AuditLog, grant: &Grant, page: &PageRequest) -> Result<
     view(log, grant, page.route.name(), page.params.iter(), data)
 }
 
-/// Records that a reader sees a part of the trail, with the parameters that select it and other data.
+/// Returns the record that a reader sees a part of the trail, with the parameters that select it and other data.
 pub(crate) fn view<'p>(
     log: &AuditLog,
     grant: &Grant,
     name: &str,
     parameters: impl IntoIterator<Item = (&'p str, &'p str)>,
     mut data: Map<String, Value>,
-) -> Result<(), StoreError> {
+) -> LogEntry {
     let parameters = parameters.into_iter();
     let parameters: Map<String, Value> = parameters
         .map(|(name, value)| (name.to_owned(), value.into()))
         .collect();
     data.insert("parameters".to_owned(), parameters.into());
-    append(log, grant.reader.clone(), &format!("web {name}"), data)
+    entry(log, grant.reader.clone(), &format!("web {name}"), data)
 }
 
-/// Appends the record of an access to the trail, in the form of the command `auditlog`.
-fn append(
-    log: &AuditLog,
-    actor: Actor,
-    command: &str,
-    data: Map<String, Value>,
-) -> Result<(), StoreError> {
+/// Returns the record of an access to the trail, in the form of the command `auditlog`.
+fn entry(log: &AuditLog, actor: Actor, command: &str, data: Map<String, Value>) -> LogEntry {
     let mut entry = LogEntry::new(Action::Access, "", "", "audit trail");
     entry.level = Level::Debug;
     entry.actor = Some(actor);
@@ -55,5 +51,5 @@ fn append(
     entry
         .additional_data
         .insert("command".to_owned(), command.into());
-    log.store().append(&[entry])
+    entry
 }

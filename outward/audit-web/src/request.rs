@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
 use crate::error::Failure;
+use crate::html::{Link, href};
 use crate::texts::{self, Language, Selected};
 
 /// The longest query string of a URL, in bytes.
@@ -140,22 +141,22 @@ impl PageRequest {
     }
 
     /// Returns the links to the page in the other languages.
-    pub(crate) fn language_links(&self) -> Vec<(Language, String)> {
+    pub(crate) fn language_links(&self) -> Vec<(Language, Link)> {
         let mut others: Vec<_> = Language::ALL.into_iter().collect();
         others.retain(|language| *language != texts::language());
         let link = |language: Language| {
             let mut params: Vec<_> = self.params.iter().collect();
             params.retain(|(name, _)| *name != texts::PARAM);
             params.push((texts::PARAM, language.code()));
-            (language, crate::html::href(self.route.name(), &params))
+            (language, href(self.route.name(), &params))
         };
         others.into_iter().map(link).collect()
     }
 
     /// Returns the link to the page as JSON. A form of fields is not a page.
-    pub(crate) fn json_link(&self) -> String {
+    pub(crate) fn json_link(&self) -> Link {
         let params: Vec<_> = self.params.iter().collect();
-        crate::html::href(&format!("{}.json", self.route.name()), &params)
+        href(&format!("{}.json", self.route.name()), &params)
     }
 }
 

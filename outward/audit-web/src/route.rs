@@ -106,7 +106,7 @@ impl Inner {
         })?;
         let page = page.ok_or_else(|| not_found().authorized())?;
         Ok(match pages::redirect(&page) {
-            Some(location) => Routed::Response(response::redirect(&location)),
+            Some(location) => Routed::Response(response::redirect(location.as_str())),
             None => Routed::Page(Box::new(grant), page),
         })
     }

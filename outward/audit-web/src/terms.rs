@@ -1,23 +1,27 @@
 //! The conditions of a query as text, to be added, replaced and removed by links.
 
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use audit_core::backend::limit;
+use audit_core::backend::projection::Condition;
 use audit_core::{ParseQueryError, Query};
 
 use crate::conceal::Concealer;
-use crate::html::href;
+use crate::html::Link;
 use crate::reader::{MAX_CONDITIONS, MAX_QUERY};
 use crate::request::Route;
 
 const OLDEST_FIRST: &str = "order:oldest";
+/// The key and the sign of the level below which entries are found.
+const LEVEL_BELOW: &str = "level:<";
 
 /// The conditions of a query of a reader, each as text.
 #[derive(Clone, Default)]
 pub(crate) struct Terms {
-    conditions: Vec<String>,
-    /// The order, the number of entries and the position of a search, as text.
-    options: Vec<String>,
+    conditions: Vec<Term>,
+    /// The order, the number of entries and the position of a search.
+    options: Vec<Term>,
     /// Present if values are hidden from the reader.
     concealer: Option<Arc<Concealer>>,
 }
@@ -26,7 +30,7 @@ impl Terms {
     /// Returns the terms of a query of a reader from whom values are hidden if there is a concealer.
     pub(crate) fn of(query: &Query, concealer: Option<Arc<Concealer>>) -> Self {
         Self {
-            conditions: query.terms(),
+            conditions: query.terms().into_iter().map(Term::of).collect(),
             options: Vec::new(),
             concealer,
         }
@@ -38,21 +42,22 @@ impl Terms {
         let order = (!search.is_newest_first()).then(|| OLDEST_FIRST.to_owned());
         let limit = limit(search).map(|limit| format!("limit:{limit}"));
         let after = search.cursor().map(|cursor| format!("after:{cursor}"));
-        self.options = [order, limit, after].into_iter().flatten().collect();
+        let options = [order, limit, after].into_iter().flatten();
+        self.options = options.map(Term::of).collect();
         self
     }
 
     /// Returns the terms of the search in the other order, from its beginning.
     pub(crate) fn reversed(&self) -> Self {
         let mut terms = self.clone();
-        terms.options.retain(|option| !option.starts_with("after:"));
-        match terms
-            .options
+        let options = &mut terms.options;
+        options.retain(|option| !option.text.starts_with("after:"));
+        match options
             .iter()
-            .position(|option| option == OLDEST_FIRST)
+            .position(|option| option.text == OLDEST_FIRST)
         {
-            Some(order) => drop(terms.options.remove(order)),
-            None => terms.options.insert(0, OLDEST_FIRST.to_owned()),
+            Some(order) => drop(options.remove(order)),
+            None => options.insert(0, Term::of(OLDEST_FIRST.to_owned())),
         }
         terms
     }
@@ -62,67 +67,167 @@ impl Terms {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.conditions.iter().map(String::as_str)
+        self.conditions.iter().map(|term| term.text.as_str())
     }
 
     /// Returns the text of the query.
     pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        for term in self.iter().chain(self.options.iter().map(String::as_str)) {
-            push(&mut text, term);
-        }
-        text
+        let terms = self.conditions.iter().chain(&self.options);
+        let texts: Vec<&str> = terms.map(|term| term.text.as_str()).collect();
+        texts.join(" ")
     }
 
     /// Returns the link to the search for the terms; `None` if the reader may not ask for them.
-    pub(crate) fn link(&self) -> Option<String> {
-        self.link_to(self.iter())
+    pub(crate) fn link(&self) -> Option<Link> {
+        self.link_with(&[])
     }
 
-    /// Returns the link to the search for [`with`](Self::with); `None` if the reader may not ask for it.
-    pub(crate) fn link_with(&self, added: &Query) -> Option<String> {
-        let added = added.terms();
-        let kept = self.iter().filter(|term| !is_replaced(term, &added));
-        self.link_to(kept.chain(added.iter().map(String::as_str)))
-    }
-
-    /// Returns the link to the search for some conditions; `None` if the reader may not ask for them.
-    fn link_to<'t>(&'t self, conditions: impl Iterator<Item = &'t str>) -> Option<String> {
-        let (mut text, mut count) = (String::with_capacity(128), 0);
-        for condition in conditions {
-            count += 1;
-            push(&mut text, condition);
+    /// Returns the link to the search for the terms and some conditions, of which each replaces that of its
+    /// key; `None` if the reader may not ask for it.
+    pub(crate) fn link_with(&self, added: &[Condition<'_>]) -> Option<Link> {
+        let is_kept = |term: &&Term| !added.iter().any(|condition| term.is_replaced_by(condition));
+        let kept = self.conditions.iter().filter(is_kept);
+        if let Some(concealer) = &self.concealer {
+            let own = kept.clone().chain(&self.options);
+            let own = own.map(|term| term.text.clone());
+            let texts: Vec<String> = own.chain(added.iter().map(Condition::to_string)).collect();
+            let query = Query::parse(&texts.join(" ")).ok()?;
+            if concealer.guessing(&query).is_some() {
+                return None;
+            }
         }
+        let mut search = SearchLink::new();
+        for term in kept {
+            search.push(term);
+        }
+        for condition in added {
+            search.push_condition(condition);
+        }
+        let conditions = search.terms;
         for option in &self.options {
-            push(&mut text, option);
+            search.push(option);
         }
-        let is_short = text.len() <= MAX_QUERY && count <= MAX_CONDITIONS;
-        let is_permitted = |concealer: &Arc<Concealer>| {
-            let query = Query::parse(&text);
-            query.is_ok_and(|query| concealer.guessing(&query).is_none())
-        };
-        (is_short && self.concealer.as_ref().is_none_or(is_permitted))
-            .then(|| href(Route::Search.name(), &[("q", &text)]))
+        if conditions > MAX_CONDITIONS || search.bytes > MAX_QUERY {
+            return None;
+        }
+        search.link.push_language();
+        Some(search.link)
     }
 
     /// Adds the conditions of a query. A condition replaces that of the same key, since the
     /// language allows each key once.
     pub(crate) fn with(&self, added: &Query) -> Self {
-        let added = added.terms();
-        let mut terms = self.retained(|term| !is_replaced(term, &added));
+        let added: Vec<Term> = added.terms().into_iter().map(Term::of).collect();
+        let is_replaced = |term: &Term, added: &Term| {
+            let key = added.key();
+            key.is_some_and(|key| term.is_replaced(key, |text| text == added.text))
+        };
+        let mut terms = self.retained(|term| !added.iter().any(|added| is_replaced(term, added)));
         terms.conditions.extend(added);
         terms
     }
 
     /// Returns the terms without one of them.
     pub(crate) fn without(&self, term: &str) -> Self {
-        self.retained(|other| other != term)
+        self.retained(|other| other.text != term)
     }
 
-    fn retained(&self, condition: impl Fn(&str) -> bool) -> Self {
+    fn retained(&self, condition: impl Fn(&Term) -> bool) -> Self {
         let mut terms = self.clone();
-        terms.conditions.retain(|term| condition(term));
+        terms.conditions.retain(condition);
         terms
+    }
+}
+
+/// A condition of a query, or an option of a search. A page has hundreds of links with it.
+#[derive(Clone)]
+struct Term {
+    text: String,
+    /// The text in a URL.
+    encoded: String,
+}
+
+impl Term {
+    fn of(text: String) -> Self {
+        Self {
+            encoded: form_urlencoded::byte_serialize(text.as_bytes()).collect(),
+            text,
+        }
+    }
+
+    /// Returns the key, with the sign if it is `level:<`, which a query can have besides the other
+    /// `level:`; `None` for alternatives and negations.
+    fn key(&self) -> Option<&str> {
+        let is_of_key = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        let end = self.text.bytes().position(|byte| !is_of_key(byte))?;
+        match (&self.text[..end], &self.text.as_bytes()[end..]) {
+            ("level", [b':', b'<', ..]) => Some(LEVEL_BELOW),
+            (key, [b':', ..]) => Some(key),
+            _ => None,
+        }
+    }
+
+    fn is_replaced_by(&self, condition: &Condition<'_>) -> bool {
+        let key = match condition {
+            Condition::LevelBelow(_) => LEVEL_BELOW,
+            other => other.key(),
+        };
+        self.is_replaced(key, |text| text == condition.to_string())
+    }
+
+    /// Returns whether a term with a key replaces this one, since the language has most keys once.
+    fn is_replaced(&self, key: &str, is_equal: impl FnOnce(&str) -> bool) -> bool {
+        let is_repeatable = matches!(key, "changed" | "changed_from" | "changed_to");
+        self.key() == Some(key) && (!is_repeatable || is_equal(&self.text))
+    }
+}
+
+/// A link to a search that is being written.
+struct SearchLink {
+    link: Link,
+    terms: usize,
+    /// The size of the query before it is encoded.
+    bytes: usize,
+}
+
+impl SearchLink {
+    fn new() -> Self {
+        // Enough for most links.
+        let mut link = Link::with_capacity(Route::Search.name(), 160);
+        link.begin("q");
+        Self {
+            link,
+            terms: 0,
+            bytes: 0,
+        }
+    }
+
+    fn push(&mut self, term: &Term) {
+        self.separate();
+        self.bytes += term.text.len();
+        self.link.push_encoded(&term.encoded);
+    }
+
+    fn push_condition(&mut self, condition: &Condition<'_>) {
+        self.separate();
+        // Writing to memory cannot fail.
+        let _written = write!(self, "{condition}");
+    }
+
+    fn separate(&mut self) {
+        if self.terms > 0 {
+            self.link.push_encoded("+");
+            self.bytes += 1;
+        }
+        self.terms += 1;
+    }
+}
+
+impl fmt::Write for SearchLink {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes += text.len();
+        self.link.encode(text);
+        Ok(())
     }
 }
 
@@ -136,38 +241,6 @@ pub(crate) fn parse_search(text: &str) -> Result<Query, ParseQueryError> {
     } else {
         query.newest_first()
     })
-}
-
-/// Returns the key of a term, with the sign if it is `level:<`, which a query can have besides the
-/// other `level:`; `None` for alternatives and negations.
-fn key(term: &str) -> Option<&str> {
-    if term.starts_with(['(', '"']) || term.starts_with("NOT ") {
-        return None;
-    }
-    let (key, value) = term.split_once(':')?;
-    let is_below = key == "level" && value.starts_with('<');
-    Some(if is_below { "level:<" } else { key })
-}
-
-/// Returns whether one of the others replaces a term.
-fn is_replaced(term: &str, others: &[String]) -> bool {
-    let own = key(term);
-    others.iter().any(|other| match key(other) {
-        Some(key) if is_repeatable(key) => other == term,
-        key => key.is_some() && key == own,
-    })
-}
-
-/// Adds a term to the text of a query.
-fn push(text: &mut String, term: &str) {
-    if !text.is_empty() {
-        text.push(' ');
-    }
-    text.push_str(term);
-}
-
-fn is_repeatable(key: &str) -> bool {
-    matches!(key, "changed" | "changed_from" | "changed_to")
 }
 
 /// Quotes a value for the query language.

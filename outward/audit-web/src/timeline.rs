@@ -207,7 +207,8 @@ impl Inner {
     ) -> Result<Markup, TimelineError> {
         if self.is_recorded {
             let parameters = [("model", &*object.model), ("key", &*object.object_pk)];
-            let recorded = record::view(&self.log, &grant, TIMELINE, parameters, Map::new());
+            let view = record::view(&self.log, &grant, TIMELINE, parameters, Map::new());
+            let recorded = self.log.store().append(&[view]);
             recorded.map_err(|source| TimelineError::Unrecorded { source })?;
         }
         let reader = Reader::new(self.log.clone(), grant, cancellation);

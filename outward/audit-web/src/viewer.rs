@@ -3,9 +3,12 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
+use std::panic::resume_unwind;
 use std::pin::Pin;
+use std::slice;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread;
 
 use audit_core::{AuditLog, Cancellation, Position};
 use http::request::Parts;
@@ -25,7 +28,7 @@ use crate::pages::{self, Content};
 use crate::pool::{Admission, Job, Pool};
 use crate::reader::Reader;
 use crate::record;
-use crate::request::{self, Format, PageRequest};
+use crate::request::{self, Format, PageRequest, Route};
 use crate::response::{self, HTML, JSON};
 use crate::route::Routed;
 use crate::texts::Selected;
@@ -204,11 +207,30 @@ impl Inner {
         page: &PageRequest,
         cancellation: &Cancellation,
     ) -> Result<Content, Failure> {
-        if self.is_recorded && page.route.has_record() {
-            record::page(&self.log, grant, page).map_err(Failure::Unrecorded)?;
-        }
         let reader = Reader::new(self.log.clone(), grant.clone(), cancellation);
-        pages::content(self, &reader, page)
+        if !self.is_recorded || !page.route.has_record() {
+            return pages::content(self, &reader, page);
+        }
+        let view = record::page(&self.log, grant, page);
+        let store = || self.log.store().append(slice::from_ref(&view));
+        // Their parts that are read later have the view.
+        if matches!(page.route, Route::Export | Route::Events) {
+            store().map_err(Failure::Unrecorded)?;
+            return pages::content(self, &reader, page);
+        }
+        // The page is made while the view is stored, which waits for a disk, and is returned after both.
+        let reader = reader.without(view.id);
+        thread::scope(|scope| {
+            let storing = thread::Builder::new().name("auditlog-view".to_owned());
+            let storing = storing.spawn_scoped(scope, store);
+            let content = pages::content(self, &reader, page);
+            let stored = match storing {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                Err(_) => store(),
+            };
+            stored.map_err(Failure::Unrecorded)?;
+            content
+        })
     }
 
     fn frame<'f>(&'f self, grant: &'f Grant, page: &PageRequest) -> Frame<'f> {
@@ -235,7 +257,7 @@ const MAX_JSON: usize = 64 << 20;
 fn render(frame: &Frame<'_>, content: Content) -> Result<Response<Body>, Failure> {
     let (kind, text, limit) = match content {
         Content::Html { title, main } => {
-            let page = html::page(frame, &title, &main).into_string();
+            let page = html::page(frame, &title, main).into_string();
             (HTML, page, MAX_PAGE)
         }
         Content::Json(text) => (JSON, text, MAX_JSON),

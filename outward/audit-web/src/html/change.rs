@@ -1,11 +1,13 @@
 //! Changes: in one line of a list, and as rows of a table.
 
-use audit_core::{Action, Change, LogEntry, Query, Redaction};
-use maud::{Markup, html};
+use audit_core::backend::projection::Condition;
+use audit_core::{Action, Change, LogEntry, Redaction};
+use maud::{Markup, Render, html};
 use serde_json::Value;
 
+use super::InPlace;
 use super::label::Labels;
-use super::link::search;
+use super::link::{Link, search_for};
 use super::text::{safe, safe_block, short};
 use super::value::{Space, brief, full, is_linkable};
 use crate::terms::Terms;
@@ -20,12 +22,12 @@ const MOVES: usize = 50;
 
 /// Shows the first changes of an entry. Each path leads to the search for changes of it, and each short
 /// value to the search for changes from it or to it.
-pub(crate) fn inline_changes(
-    entry: &LogEntry,
-    labels: &Labels,
-    terms: &Terms,
-    link: &str,
-) -> Markup {
+pub(crate) fn inline_changes<'e>(
+    entry: &'e LogEntry,
+    labels: &'e Labels,
+    terms: &'e Terms,
+    link: &'e Link,
+) -> impl Render + 'e {
     let more = entry.changes.len().saturating_sub(INLINE);
     // Without values, a field is searched in its model alone.
     let model = if terms.hides_values() {
@@ -33,37 +35,39 @@ pub(crate) fn inline_changes(
     } else {
         ""
     };
-    html! {
-        @if !entry.changes.is_empty() {
-            ul.changes {
-                @for change in entry.changes.iter().take(INLINE) {
-                    li {
-                        a.path href=[by_path(terms, model, change)] {
-                            (name(entry, change, labels))
-                        }
-                        " " (sides(entry, change, terms))
-                    }
-                }
-                @if more > 0 {
-                    li { a.note href=(link) { (super::value::grouped(more)) " " (t("more")) } }
-                }
-            }
+    InPlace(move |page: &mut String| {
+        if entry.changes.is_empty() {
+            return;
         }
-    }
+        page.push_str("<ul class=\"changes\">");
+        for change in entry.changes.iter().take(INLINE) {
+            let item = html! {
+                li {
+                    a.path href=[by_path(terms, model, change)] { (name(entry, change, labels)) }
+                    " " (sides(entry, change, terms))
+                }
+            };
+            item.render_to(page);
+        }
+        if more > 0 {
+            let item = html! { li { a.note href=(link) { (super::value::grouped(more)) " " (t("more")) } } };
+            item.render_to(page);
+        }
+        page.push_str("</ul>");
+    })
 }
 
 /// Returns the link to the changes of a path; `None` if it is long, or if the reader may not ask for them.
-fn by_path(terms: &Terms, model: &str, change: &Change) -> Option<String> {
-    let path = change.path.as_str();
-    if path.len() > 1_000 || model.len() > 1_000 {
+fn by_path(terms: &Terms, model: &str, change: &Change) -> Option<Link> {
+    if change.path.as_str().len() > 1_000 || model.len() > 1_000 {
         return None;
     }
-    let query = Query::new().changed(path);
-    search(
+    let conditions = [Condition::Model(model), Condition::Changed(&change.path)];
+    search_for(
         terms,
-        &match model {
-            "" => query,
-            model => query.model_name(model),
+        match model {
+            "" => &conditions[1..],
+            _ => &conditions,
         },
     )
 }
@@ -77,23 +81,39 @@ enum Side {
 
 /// Returns the link to the changes from a value, or to it; `None` if the value is not short, if it is not
 /// the real one, or if the reader may not ask for it.
-fn by_value(terms: &Terms, change: &Change, value: &Value, side: Side) -> Option<String> {
-    let path = change.path.as_str();
+fn by_value(terms: &Terms, change: &Change, value: &Value, side: Side) -> Option<Link> {
+    let path = &change.path;
     let is_hidden = terms.hides_values() || change.redaction.is_some();
-    if is_hidden || path.len() > 1_000 || !is_linkable(value) {
+    if is_hidden || path.as_str().len() > 1_000 || !is_linkable(value) {
         return None;
     }
-    let query = match side {
-        Side::Old => Query::new().changed_from(path, value.clone()),
-        Side::New => Query::new().changed_to(path, value.clone()),
+    let condition = match side {
+        Side::Old => Condition::ChangedFrom(path, value),
+        Side::New => Condition::ChangedTo(path, value),
     };
-    search(terms, &query)
+    search_for(terms, &[condition])
 }
 
-fn linked(shown: Markup, link: Option<&str>) -> Markup {
-    match link {
-        Some(link) => html! { a.value href=(link) { (shown) } },
-        None => shown,
+/// What is shown of a value, inside the link to the search for it if there is one.
+struct Linked<S> {
+    shown: S,
+    link: Option<Link>,
+}
+
+fn linked<S: Render>(shown: S, link: Option<Link>) -> Linked<S> {
+    Linked { shown, link }
+}
+
+impl<S: Render> Render for Linked<S> {
+    fn render_to(&self, page: &mut String) {
+        let Some(link) = &self.link else {
+            return self.shown.render_to(page);
+        };
+        page.push_str("<a class=\"value\" href=\"");
+        link.render_to(page);
+        page.push_str("\">");
+        self.shown.render_to(page);
+        page.push_str("</a>");
     }
 }
 
@@ -101,24 +121,14 @@ fn linked(shown: Markup, link: Option<&str>) -> Markup {
 fn name(entry: &LogEntry, change: &Change, labels: &Labels) -> Markup {
     match labels.label(&entry.model, &change.path) {
         Some(label) => html! { span title=(change.path) { (safe(&label)) } },
-        None => short(change.path.as_str(), PATH),
+        None => short(change.path.as_str(), PATH).render(),
     }
 }
 
 /// Shows the values before and after a change on one line.
 fn sides(entry: &LogEntry, change: &Change, terms: &Terms) -> Markup {
-    let old = |value| {
-        linked(
-            brief(value),
-            by_value(terms, change, value, Side::Old).as_deref(),
-        )
-    };
-    let new = |value| {
-        linked(
-            brief(value),
-            by_value(terms, change, value, Side::New).as_deref(),
-        )
-    };
+    let old = |value| linked(brief(value), by_value(terms, change, value, Side::Old));
+    let new = |value| linked(brief(value), by_value(terms, change, value, Side::New));
     html! {
         @match (&change.old, &change.new) {
             (Some(before), Some(after)) => {
@@ -133,16 +143,15 @@ fn sides(entry: &LogEntry, change: &Change, terms: &Terms) -> Markup {
             (Some(before), None) => { span.word { (t("removed")) } " " del { (old(before)) } }
             (None, None) => (moves(change)),
         }
-        (redaction(change))
+        @if let Some(redaction) = change.redaction { (tag(redaction)) }
     }
 }
 
-fn redaction(change: &Change) -> Markup {
+/// Shows that values were redacted.
+fn tag(redaction: Redaction) -> Markup {
     html! {
-        @if let Some(redaction) = change.redaction {
-            " " span.tag {
-                @if redaction == Redaction::Partial { (t("partly masked")) } @else { (t(redaction.as_str())) }
-            }
+        " " span.tag {
+            @if redaction == Redaction::Partial { (t("partly masked")) } @else { (t(redaction.as_str())) }
         }
     }
 }
@@ -185,7 +194,7 @@ pub(crate) fn change_rows<'c>(
                     @if let Some(label) = labels.label(model, &change.path) {
                         span.note { (safe(&label)) }
                     }
-                    (redaction(change))
+                    @if let Some(redaction) = change.redaction { (tag(redaction)) }
                 }
                 @if change.old.is_none() && change.new.is_none() {
                     td colspan="2" { (moves(change)) (move_list(change)) }
@@ -195,8 +204,8 @@ pub(crate) fn change_rows<'c>(
                         Of::Entry => by_value(terms, change, value.as_ref()?, side),
                         Of::Versions => None,
                     };
-                    td.before { (linked(old, link(&change.old, Side::Old).as_deref())) }
-                    td.after { (linked(new, link(&change.new, Side::New).as_deref())) }
+                    td.before { (linked(old, link(&change.old, Side::Old))) }
+                    td.after { (linked(new, link(&change.new, Side::New))) }
                 }
             }
         }

@@ -1,12 +1,14 @@
 //! Tables of entries.
 
-use audit_core::{Action, Level, LogEntry, Outcome, Query};
+use audit_core::backend::projection::Condition;
+use audit_core::{Action, Level, LogEntry, Outcome};
 use chrono::NaiveDate;
-use maud::{Markup, html};
+use maud::{Markup, Render, html};
 
+use super::InPlace;
 use super::change::inline_changes;
 use super::label::Labels;
-use super::link::{href, search, short_href};
+use super::link::{Link, href, search_for, short_href};
 use super::text::{safe, short};
 use super::time::{day, time_of_day};
 use crate::terms::Terms;
@@ -14,6 +16,8 @@ use crate::texts::t;
 
 /// The number of characters of a reason in a list.
 const REASON: usize = 240;
+/// The bytes of most rows.
+const ROW: usize = 2_048;
 
 /// The options of a table of entries.
 pub(crate) struct Shown<'s> {
@@ -27,10 +31,9 @@ pub(crate) struct Shown<'s> {
 }
 
 /// Shows entries, with a heading for each day.
-pub(crate) fn entry_table(entries: &[LogEntry], shown: &Shown<'_>) -> Markup {
-    let mut last: Option<NaiveDate> = None;
-    html! {
-        table.entries {
+pub(crate) fn entry_table<'t>(entries: &'t [LogEntry], shown: &'t Shown<'_>) -> impl Render + 't {
+    let head = move || {
+        html! {
             caption.vh { (safe(shown.caption)) }
             thead {
                 tr {
@@ -40,17 +43,23 @@ pub(crate) fn entry_table(entries: &[LogEntry], shown: &Shown<'_>) -> Markup {
                     th scope="col" { (t("Changes")) }
                 }
             }
-            tbody {
-                @for entry in entries {
-                    @let date = entry.timestamp.date_naive();
-                    @if last.replace(date) != Some(date) {
-                        (day_row(entry))
-                    }
-                    (row(entry, shown))
-                }
-            }
         }
-    }
+    };
+    InPlace(move |page: &mut String| {
+        page.reserve(entries.len() * ROW);
+        page.push_str("<table class=\"entries\">");
+        head().render_to(page);
+        page.push_str("<tbody>");
+        let mut last: Option<NaiveDate> = None;
+        for entry in entries {
+            let date = entry.timestamp.date_naive();
+            if last.replace(date) != Some(date) {
+                day_row(entry).render_to(page);
+            }
+            row(entry, shown).render_to(page);
+        }
+        page.push_str("</tbody></table>");
+    })
 }
 
 /// Shows an entry as it is added to a table: below the heading of its day.
@@ -68,11 +77,14 @@ fn day_row(entry: &LogEntry) -> Markup {
     html! { tr.day { th colspan="4" scope="rowgroup" { (day(entry.timestamp)) } } }
 }
 
-fn row(entry: &LogEntry, shown: &Shown<'_>) -> Markup {
-    let id = entry.id.to_string();
-    let link = href("entry", &[("id", &id)]);
-    html! {
-        tr class={ "entry " (severity(entry)) } {
+fn row<'r>(entry: &'r LogEntry, shown: &'r Shown<'_>) -> impl Render + 'r {
+    InPlace(move |page: &mut String| {
+        let id = entry.id.to_string();
+        let link = href("entry", &[("id", &id)]);
+        page.push_str("<tr class=\"entry ");
+        page.push_str(severity(entry));
+        page.push_str("\">");
+        let cells = html! {
             td.when { a href=(link) { (time_of_day(entry.timestamp)) span.vh { " " (t("entry")) } } }
             td.who { (actor(entry, shown.terms)) }
             td.what {
@@ -80,14 +92,17 @@ fn row(entry: &LogEntry, shown: &Shown<'_>) -> Markup {
                 @if shown.object { " " (object(entry, shown.terms)) }
                 (outcome(entry, shown.terms))
             }
-            td.how {
-                (inline_changes(entry, shown.labels, shown.terms, &link))
-                @if let Some(reason) = &entry.reason {
-                    p.reason { span.vh { (t("Reason:")) " " } (short(reason, REASON)) }
-                }
-            }
+        };
+        cells.render_to(page);
+        page.push_str("<td class=\"how\">");
+        inline_changes(entry, shown.labels, shown.terms, &link).render_to(page);
+        if let Some(reason) = &entry.reason {
+            let reason =
+                html! { p.reason { span.vh { (t("Reason:")) " " } (short(reason, REASON)) } };
+            reason.render_to(page);
         }
-    }
+        page.push_str("</td></tr>");
+    })
 }
 
 /// Returns the class for the level and the outcome of an entry.
@@ -106,7 +121,7 @@ pub(crate) fn actor(entry: &LogEntry, terms: &Terms) -> Markup {
         return html! { span.word { (t("unknown")) } };
     };
     html! {
-        a href=[search(terms, &Query::new().actor(actor.id.as_str()))] title=(t("Entries of this actor")) {
+        a href=[search_for(terms, &[Condition::Actor(&actor.id)])] title=(t("Entries of this actor")) {
             (short(actor.name(), 80))
         }
         @if let Some(other) = &actor.on_behalf_of {
@@ -125,7 +140,7 @@ pub(crate) fn action(entry: &LogEntry, terms: &Terms) -> Markup {
         _ => "custom",
     };
     html! {
-        a class={ "action " (kind) } href=[search(terms, &Query::new().action(entry.action.clone()))] title=(t("Entries of this action")) {
+        a class={ "action " (kind) } href=[search_for(terms, &[Condition::Action(&entry.action)])] title=(t("Entries of this action")) {
             (short(entry.action.as_str(), 40))
         }
     }
@@ -141,7 +156,7 @@ pub(crate) fn object(entry: &LogEntry, terms: &Terms) -> Markup {
     let own = [("model", &*entry.model), ("key", &*entry.object_pk)];
     html! {
         @if !entry.model.is_empty() {
-            a.model href=[search(terms, &Query::new().model_name(&entry.model))] title=(t("Entries of this model")) { (short(&entry.model, 60)) } " "
+            a.model href=[search_for(terms, &[Condition::Model(&entry.model)])] title=(t("Entries of this model")) { (short(&entry.model, 60)) } " "
         }
         @if entry.object_pk.is_empty() { span { (name) } }
         @else { a.objectlink href=[short_href("object", &own)] title=(t("History of this object")) { (name) } }
@@ -150,6 +165,9 @@ pub(crate) fn object(entry: &LogEntry, terms: &Terms) -> Markup {
 
 /// Shows an outcome other than success, and a level above info, as links to the searches for them.
 pub(crate) fn outcome(entry: &LogEntry, terms: &Terms) -> Markup {
+    if entry.outcome == Outcome::Success && entry.level < Level::Error {
+        return Markup::default();
+    }
     let name = match entry.outcome {
         Outcome::Failure => "failed",
         other => other.as_str(),
@@ -157,18 +175,18 @@ pub(crate) fn outcome(entry: &LogEntry, terms: &Terms) -> Markup {
     html! {
         @if entry.outcome != Outcome::Success {
             " " a.tag.bad href=[by_outcome(terms, entry)] title=(t("Entries with this outcome")) { (t(name)) }
-        } @else if entry.level >= Level::Error {
+        } @else {
             " " a.tag.bad href=[by_level(terms, entry)] title=(t("Entries of this level or a higher one")) { (entry.level.as_str().to_lowercase()) }
         }
     }
 }
 
 /// Returns the link to the entries with the outcome of an entry.
-pub(crate) fn by_outcome(terms: &Terms, entry: &LogEntry) -> Option<String> {
-    search(terms, &Query::new().outcome(entry.outcome))
+pub(crate) fn by_outcome(terms: &Terms, entry: &LogEntry) -> Option<Link> {
+    search_for(terms, &[Condition::Outcome(entry.outcome)])
 }
 
 /// Returns the link to the entries with at least the level of an entry.
-pub(crate) fn by_level(terms: &Terms, entry: &LogEntry) -> Option<String> {
-    search(terms, &Query::new().level_at_least(entry.level))
+pub(crate) fn by_level(terms: &Terms, entry: &LogEntry) -> Option<Link> {
+    search_for(terms, &[Condition::LevelAtLeast(entry.level)])
 }

@@ -2,9 +2,9 @@
 
 use audit_core::Actor;
 use http::StatusCode;
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::link::href;
+use super::link::{Link, href};
 use super::text::{plain, safe, short};
 use crate::assets::{ICON, SCRIPT, STYLE};
 use crate::request::Route;
@@ -21,9 +21,9 @@ pub(crate) struct Frame<'f> {
     pub(crate) is_recorded: bool,
     pub(crate) route: Option<Route>,
     /// The link to the page as JSON, if it has that form.
-    pub(crate) json: Option<String>,
+    pub(crate) json: Option<Link>,
     /// The links to the page in other languages.
-    pub(crate) languages: Vec<(Language, String)>,
+    pub(crate) languages: Vec<(Language, Link)>,
 }
 
 /// The pages that the navigation leads to.
@@ -36,9 +36,9 @@ const NAVIGATION: [(Route, &str); 6] = [
     (Route::Help, "Help"),
 ];
 
-/// Returns a page.
-pub(crate) fn page(frame: &Frame<'_>, title: &str, main: &Markup) -> Markup {
-    html! {
+/// Returns a page. Its content stays in its buffer, and the frame is put around it.
+pub(crate) fn page(frame: &Frame<'_>, title: &str, main: Markup) -> Markup {
+    let frame = html! {
         (DOCTYPE)
         html lang=(texts::language().code()) {
             head {
@@ -54,11 +54,17 @@ pub(crate) fn page(frame: &Frame<'_>, title: &str, main: &Markup) -> Markup {
             body {
                 a.skip href="#main" { (t("Skip to the content")) }
                 (header(frame))
-                main #main tabindex="-1" { (main) }
+                main #main tabindex="-1" {}
                 (footer(frame))
             }
         }
-    }
+    };
+    // The only end of the element, since `<` is escaped in texts.
+    let end = frame.0.find("</main>").unwrap_or(frame.0.len());
+    let mut page = main.0;
+    page.insert_str(0, &frame.0[..end]);
+    page.push_str(&frame.0[end..]);
+    PreEscaped(page)
 }
 
 /// Returns the script with the texts that it shows.

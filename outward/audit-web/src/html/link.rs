@@ -1,7 +1,9 @@
 //! Relative links between the pages.
 
+use audit_core::backend::projection::Condition;
 use audit_core::{ObjectRef, Query};
-use maud::{Markup, html};
+use form_urlencoded::byte_serialize;
+use maud::{Markup, Render, html};
 
 use crate::terms::Terms;
 use crate::texts;
@@ -10,26 +12,80 @@ use crate::texts;
 /// and a page has hundreds of them.
 const MAX_LINK: usize = 1_000;
 
-/// Returns the link to a page with parameters.
-pub(crate) fn href(page: &str, params: &[(&str, &str)]) -> String {
-    let has_language = params.iter().any(|(name, _)| *name == texts::PARAM);
-    let language = texts::in_links().filter(|_| !has_language);
-    if params.is_empty() && language.is_none() {
-        return page.to_owned();
+/// A link to a page, relative to the other pages.
+///
+/// The only character in it that HTML escapes is `&`, since values are percent-encoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Link {
+    text: String,
+    /// The number of parameters, each but the first behind `&`.
+    params: usize,
+}
+
+impl Link {
+    /// Returns a link to a page, with space for parameters of some bytes.
+    pub(crate) fn with_capacity(page: &str, bytes: usize) -> Self {
+        let mut text = String::with_capacity(page.len() + bytes);
+        text.push_str(page);
+        Self { text, params: 0 }
     }
-    // Of the size that most links need, since a page has hundreds of them.
-    let bytes: usize = params
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
-    let mut link = String::with_capacity(page.len() + 2 * bytes + 16);
-    link.push_str(page);
-    link.push('?');
-    let start = link.len();
-    let mut query = form_urlencoded::Serializer::for_suffix(link, start);
-    query.extend_pairs(params);
-    query.extend_pairs(language.map(|language| (texts::PARAM, language.code())));
-    query.finish()
+
+    fn push(&mut self, name: &str, value: &str) {
+        self.begin(name);
+        self.encode(value);
+    }
+
+    /// Begins a parameter, whose value follows.
+    pub(crate) fn begin(&mut self, name: &str) {
+        self.text.push(if self.params == 0 { '?' } else { '&' });
+        self.params += 1;
+        self.encode(name);
+        self.text.push('=');
+    }
+
+    /// Adds a part of a value.
+    pub(crate) fn encode(&mut self, text: &str) {
+        self.text.extend(byte_serialize(text.as_bytes()));
+    }
+
+    /// Adds a part of a value that is encoded.
+    pub(crate) fn push_encoded(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Adds the language, if the URL of the page has it.
+    pub(crate) fn push_language(&mut self) {
+        if let Some(language) = texts::in_links() {
+            self.push(texts::PARAM, language.code());
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Render for Link {
+    fn render_to(&self, page: &mut String) {
+        if self.params < 2 {
+            page.push_str(&self.text);
+        } else {
+            self.text.render_to(page);
+        }
+    }
+}
+
+/// Returns the link to a page with parameters.
+pub(crate) fn href(page: &str, params: &[(&str, &str)]) -> Link {
+    let bytes = params.iter().map(|(name, value)| name.len() + value.len());
+    let mut link = Link::with_capacity(page, 2 * bytes.sum::<usize>());
+    for (name, value) in params {
+        link.push(name, value);
+    }
+    if params.iter().all(|(name, _)| *name != texts::PARAM) {
+        link.push_language();
+    }
+    link
 }
 
 /// Returns the hidden field that keeps the language of the URL in a form.
@@ -42,24 +98,29 @@ pub(crate) fn language_field() -> Markup {
 }
 
 /// Returns the link to a page about a stored value; `None` if it would be too long, or if a value is empty.
-pub(crate) fn short_href(page: &str, params: &[(&str, &str)]) -> Option<String> {
+pub(crate) fn short_href(page: &str, params: &[(&str, &str)]) -> Option<Link> {
     // A page needs each of its parameters.
     let is_valid = |value: &str| !value.is_empty() && value.len() <= MAX_LINK;
     let is_short = params.iter().all(|(_, value)| is_valid(value));
     is_short
         .then(|| href(page, params))
-        .filter(|link| link.len() <= MAX_LINK)
+        .filter(|link| link.text.len() <= MAX_LINK)
 }
 
 /// Returns the link to the search that adds the conditions of a query to some terms; `None` if it
 /// would be too long, or if the reader may not ask for it.
-pub(crate) fn search(terms: &Terms, added: &Query) -> Option<String> {
+pub(crate) fn search(terms: &Terms, added: &Query) -> Option<Link> {
+    search_for(&terms.with(added), &[])
+}
+
+/// Returns the link of [`search`] for conditions, without the query that they are of: a page has hundreds.
+pub(crate) fn search_for(terms: &Terms, added: &[Condition<'_>]) -> Option<Link> {
     let link = terms.link_with(added);
-    link.filter(|link| link.len() <= MAX_LINK)
+    link.filter(|link| link.text.len() <= MAX_LINK)
 }
 
 /// Returns the link to a page about an object; `None` if it would be too long.
-pub(crate) fn object_href(page: &str, object: &ObjectRef, more: &[(&str, &str)]) -> Option<String> {
+pub(crate) fn object_href(page: &str, object: &ObjectRef, more: &[(&str, &str)]) -> Option<Link> {
     let own = [
         ("model", object.model.as_str()),
         ("key", object.object_pk.as_str()),

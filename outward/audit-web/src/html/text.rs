@@ -2,7 +2,7 @@
 
 use crate::texts::t;
 use audit_core::backend::is_misleading;
-use maud::{Markup, PreEscaped, Render, html};
+use maud::{Render, html};
 
 /// The number of misleading characters, or runs of one, that are shown by their code points in one
 /// text. Each takes more than 30 bytes of a page, so later ones are shown as [`REPLACEMENT`].
@@ -23,15 +23,31 @@ enum Breaks {
     Signs,
 }
 
+/// A stored text as it is shown.
+#[derive(Clone, Copy)]
+pub(crate) struct Text<'t> {
+    stored: &'t str,
+    breaks: Breaks,
+    /// Whether a sign shows that the text is longer.
+    is_cut: bool,
+}
+
 /// Shows a text on one line: misleading characters are shown by their code points.
-pub(crate) fn safe(text: &str) -> Markup {
-    shown(text, Breaks::Codes)
+pub(crate) fn safe(text: &str) -> Text<'_> {
+    Text {
+        stored: text,
+        breaks: Breaks::Codes,
+        is_cut: false,
+    }
 }
 
 /// Shows a text with its line ends and tabs. Other misleading characters are shown by their code
 /// points.
-pub(crate) fn safe_block(text: &str) -> Markup {
-    shown(text, Breaks::Lines)
+pub(crate) fn safe_block(text: &str) -> Text<'_> {
+    Text {
+        breaks: Breaks::Lines,
+        ..safe(text)
+    }
 }
 
 /// Returns a text for a title, which has no elements.
@@ -45,14 +61,27 @@ pub(crate) fn plain(text: &str) -> String {
     plain
 }
 
-fn shown(text: &str, breaks: Breaks) -> Markup {
+impl Render for Text<'_> {
+    fn render_to(&self, page: &mut String) {
+        if is_plain(self.stored) {
+            page.push_str(self.stored);
+        } else {
+            render_escaped(self.stored, self.breaks, page);
+        }
+        if self.is_cut {
+            let sign = html! { span.more title=(t("shortened")) { "…" } };
+            page.push_str(&sign.0);
+        }
+    }
+}
+
+fn render_escaped(text: &str, breaks: Breaks, page: &mut String) {
     let is_shown_otherwise =
         |c: char| is_misleading(c) && !(breaks == Breaks::Lines && matches!(c, '\n' | '\t'));
-    let mut page = String::with_capacity(text.len());
     let (mut codes, mut signs) = (0, 0);
     let mut rest = text;
     while let Some((start, c)) = rest.char_indices().find(|(_, c)| is_shown_otherwise(*c)) {
-        rest[..start].render_to(&mut page);
+        rest[..start].render_to(page);
         rest = &rest[start..];
         if breaks == Breaks::Signs {
             if let Some(next) = rest.strip_prefix("\r\n").or(rest.strip_prefix('\n')) {
@@ -89,19 +118,35 @@ fn shown(text: &str, breaks: Breaks) -> Markup {
         };
         page.push_str(&code.0);
     }
-    rest.render_to(&mut page);
-    PreEscaped(page)
+    rest.render_to(page);
+}
+
+/// Returns whether a text has neither misleading characters nor any that HTML reads as markup, which most
+/// texts on a page have not. Reads all of it, so that the compiler compares many bytes at once.
+fn is_plain(text: &str) -> bool {
+    text.bytes().fold(true, |is_plain, byte| {
+        let is_printable = (b' '..=b'~').contains(&byte);
+        is_plain & is_printable & !matches!(byte, b'"' | b'&' | b'<' | b'>')
+    })
 }
 
 /// Shows the first characters of a text on one line, with signs of its line breaks, and a sign if
 /// there are more.
-pub(crate) fn short(text: &str, characters: usize) -> Markup {
-    let (shown, is_cut) = cut(text, characters);
-    html! { (self::shown(shown, Breaks::Signs)) @if is_cut { span.more title=(t("shortened")) { "…" } } }
+pub(crate) fn short(text: &str, characters: usize) -> Text<'_> {
+    let (text, is_cut) = cut(text, characters);
+    Text {
+        stored: text,
+        breaks: Breaks::Signs,
+        is_cut,
+    }
 }
 
 /// Returns the first characters of a text, and whether there are more.
 pub(crate) fn cut(text: &str, characters: usize) -> (&str, bool) {
+    // A character has at least one byte.
+    if text.len() <= characters {
+        return (text, false);
+    }
     match text.char_indices().nth(characters) {
         Some((end, _)) => (&text[..end], true),
         None => (text, false),
@@ -115,29 +160,39 @@ mod tests {
     #[test]
     fn markup_and_misleading_characters_are_text() {
         assert_eq!(
-            safe("<script>\u{202e}x\n").into_string(),
+            safe("<script>\u{202e}x\n").render().into_string(),
             "&lt;script&gt;<span class=\"code\">U+202E</span>x<span class=\"code\">U+000A</span>"
         );
-        assert_eq!(safe_block("a\n\tb").into_string(), "a\n\tb");
+        assert_eq!(safe_block("a\n\tb").render().into_string(), "a\n\tb");
         assert_eq!(plain("a\u{202e}<b"), "a\u{fffd}<b");
+    }
+
+    #[test]
+    fn plain_texts_are_those_that_are_shown_as_they_are() {
+        for c in (0..=0x2ff).filter_map(char::from_u32) {
+            let text = format!("a{c}b");
+            let is_shown_as_it_is = !is_misleading(c) && text.render().0 == text;
+            assert_eq!(is_plain(&text), c.is_ascii() && is_shown_as_it_is, "{c:?}");
+        }
+        assert!(is_plain(""));
     }
 
     #[test]
     fn a_text_of_several_lines_has_signs_of_its_line_breaks_in_a_list() {
         let sign = "<span class=\"break\" title=\"line break\">↵</span>";
         assert_eq!(
-            short("a\n\n\tb\r\nc", 80).into_string(),
+            short("a\n\n\tb\r\nc", 80).render().into_string(),
             format!("a{sign}{sign} b{sign}c")
         );
         // A carriage return alone would hide a line on a terminal.
         assert_eq!(
-            short("a\rb\u{202e}", 80).into_string(),
+            short("a\rb\u{202e}", 80).render().into_string(),
             "a<span class=\"code\">U+000D</span>b<span class=\"code\">U+202E</span>"
         );
-        let many = short(&"x\n".repeat(40), 80).into_string();
+        let many = short(&"x\n".repeat(40), 80).render().into_string();
         assert_eq!(many.matches('↵').count(), 40, "{many}");
         assert!(!many.contains('\u{fffd}') && many.len() < 700, "{many}");
-        let mixed = short("\n\n\n\n\n\n\n\n\n\u{1b}", 80).into_string();
+        let mixed = short("\n\n\n\n\n\n\n\n\n\u{1b}", 80).render().into_string();
         assert!(
             mixed.ends_with("↵<span class=\"code\">U+001B</span>"),
             "{mixed}"
@@ -148,10 +203,12 @@ mod tests {
     #[test]
     fn misleading_characters_take_little_space() {
         assert_eq!(
-            safe(&"\u{202e}".repeat(65_536)).into_string(),
+            safe(&"\u{202e}".repeat(65_536)).render().into_string(),
             "<span class=\"code\">U+202E ×65536</span>"
         );
-        let mixed = safe(&"\u{202e}\u{202d}".repeat(1_000)).into_string();
+        let mixed = safe(&"\u{202e}\u{202d}".repeat(1_000))
+            .render()
+            .into_string();
         assert!(mixed.len() < 8_000, "{}", mixed.len());
         assert!(!mixed.contains('\u{202e}'), "{mixed}");
     }

@@ -1,7 +1,7 @@
 //! Times in UTC. The script shows them in the reader's zone on request.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 use crate::texts::{self, Language, t};
 
@@ -24,9 +24,13 @@ pub(crate) fn moment(time: DateTime<Utc>) -> Markup {
 
 /// Shows the time of day to the second, below the heading of its day.
 pub(crate) fn time_of_day(time: DateTime<Utc>) -> Markup {
-    let exact = timestamp(time);
+    let exact = PreEscaped(timestamp(time));
+    let clock = exact
+        .0
+        .split_once('T')
+        .and_then(|(_, clock)| clock.get(..8));
     html! {
-        time datetime=(exact) title=(exact) data-show="time" { (time.format("%H:%M:%S")) }
+        time datetime=(exact) title=(exact) data-show="time" { (PreEscaped(clock.unwrap_or_default())) }
     }
 }
 

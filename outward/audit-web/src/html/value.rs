@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io;
 
-use maud::{Markup, html};
+use maud::{Markup, Render, html};
 use serde_json::Value;
 
 use super::text::{cut, safe_block, short};
@@ -60,20 +60,30 @@ fn take(from: &Cell<usize>, wanted: usize) -> usize {
     taken
 }
 
+/// A value on one line, shortened.
+pub(crate) struct Brief<'v>(&'v Value);
+
 /// Shows a value on one line, shortened.
-pub(crate) fn brief(value: &Value) -> Markup {
-    match value {
-        Value::String(text) if text.is_empty() => word(t("empty text")),
-        Value::String(text) => short(text, BRIEF),
-        other => scalar(other).unwrap_or_else(|| short(&Printed::line(other, BRIEF).text, BRIEF)),
+pub(crate) fn brief(value: &Value) -> Brief<'_> {
+    Brief(value)
+}
+
+impl Render for Brief<'_> {
+    fn render_to(&self, page: &mut String) {
+        match self.0 {
+            Value::String(text) if !text.is_empty() => short(text, BRIEF).render_to(page),
+            value => match word(value) {
+                Some(word) => word.render_to(page),
+                None => short(&Printed::line(value, BRIEF).text, BRIEF).render_to(page),
+            },
+        }
     }
 }
 
 /// Shows a value with its line ends; a long one is folded.
 pub(crate) fn full(value: &Value, space: &Space) -> Markup {
     match value {
-        Value::String(text) if text.is_empty() => word(t("empty text")),
-        Value::String(text) => folded(text, text.chars().count(), space),
+        Value::String(text) if !text.is_empty() => folded(text, text.chars().count(), space),
         Value::Array(items)
             if !items.is_empty()
                 && items.len() <= 50
@@ -82,23 +92,11 @@ pub(crate) fn full(value: &Value, space: &Space) -> Markup {
         {
             html! { ul.inline { @for item in items { li { (brief(item)) } } } }
         }
-        other => scalar(other).unwrap_or_else(|| {
+        Value::Number(_) => brief(value).render(),
+        other => word(other).unwrap_or_else(|| {
             let json = Printed::lines(other, MAX_SHOWN);
             folded(&json.text, json.characters, space)
         }),
-    }
-}
-
-/// Shows a value that is neither a text nor a list or an object with content.
-fn scalar(value: &Value) -> Option<Markup> {
-    match value {
-        Value::Null => Some(word(t("null"))),
-        Value::Bool(true) => Some(word(t("yes"))),
-        Value::Bool(false) => Some(word(t("no"))),
-        Value::Number(number) => Some(short(&number.to_string(), BRIEF)),
-        Value::Array(items) if items.is_empty() => Some(word(t("empty list"))),
-        Value::Object(fields) if fields.is_empty() => Some(word(t("empty object"))),
-        _ => None,
     }
 }
 
@@ -120,9 +118,18 @@ fn is_short(value: &Value) -> bool {
     }
 }
 
-/// Shows a word about a value, which no value can imitate.
-fn word(word: &str) -> Markup {
-    html! { span.word { (word) } }
+/// Returns the word for a value without content, which no text can imitate.
+fn word(value: &Value) -> Option<Markup> {
+    let word = match value {
+        Value::Null => "null",
+        Value::Bool(true) => "yes",
+        Value::Bool(false) => "no",
+        Value::String(text) if text.is_empty() => "empty text",
+        Value::Array(items) if items.is_empty() => "empty list",
+        Value::Object(fields) if fields.is_empty() => "empty object",
+        _ => return None,
+    };
+    Some(html! { span.word { (t(word)) } })
 }
 
 /// Shows a text, or its beginning, of a number of characters in all.
@@ -245,24 +252,24 @@ mod tests {
     #[test]
     fn a_word_differs_from_the_text() {
         assert_ne!(
-            brief(&json!(null)).into_string(),
-            brief(&json!("null")).into_string()
+            brief(&json!(null)).render().into_string(),
+            brief(&json!("null")).render().into_string()
         );
         assert_ne!(
-            brief(&json!(true)).into_string(),
-            brief(&json!("yes")).into_string()
+            brief(&json!(true)).render().into_string(),
+            brief(&json!("yes")).render().into_string()
         );
     }
 
     #[test]
     fn long_values_are_cut() {
         let long = json!("é".repeat(1 << 20));
-        assert!(brief(&long).into_string().len() < 300);
+        assert!(brief(&long).render().into_string().len() < 300);
         let page = full(&long, &Space::new()).into_string();
         assert!(page.len() < 2 * MAX_SHOWN + 2_000, "{}", page.len());
         assert!(page.contains("1,048,576 characters"));
         let list = json!(vec!["é"; 1 << 20]);
-        assert!(brief(&list).into_string().len() < 600);
+        assert!(brief(&list).render().into_string().len() < 600);
         let page = full(&list, &Space::new()).into_string();
         assert!(page.len() < 20 * MAX_SHOWN, "{}", page.len());
     }

@@ -80,7 +80,7 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
 fn form(history: &ObjectHistory, from: usize, to: usize) -> Markup {
     let versions = history.versions();
     let object = history.object();
-    let link = |from: usize, to: usize| -> Option<String> {
+    let link = |from: usize, to: usize| -> Option<_> {
         let (from, to) = (from.to_string(), to.to_string());
         object_link(Route::Compare, object, &[("from", &from), ("to", &to)])
     };

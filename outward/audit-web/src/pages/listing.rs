@@ -1,12 +1,12 @@
 //! Pages of entries: by key in both directions, never by offset.
 
 use audit_core::{Cursor, LogEntry, Query};
-use maud::{Markup, html};
+use maud::{Markup, Render, html};
 use serde_json::{Value, json};
 
 use super::{JSON_BYTES, counted, entries_json};
 use crate::error::Failure;
-use crate::html::{Shown, entry_table, grouped, href};
+use crate::html::{InPlace, Shown, entry_table, grouped, href};
 use crate::reader::{Bound, Count, FIRST, Reader};
 use crate::request::{PageRequest, Route};
 use crate::terms::Terms;
@@ -115,21 +115,21 @@ impl Listing {
 
     /// Shows the entries between their number with some links, and the links to the other pages. `own`
     /// are the parameters that select them.
-    pub(super) fn section(
-        &self,
+    pub(super) fn section<'s>(
+        &'s self,
         route: Route,
-        own: &[(&str, &str)],
-        links: &Markup,
-        shown: &Shown<'_>,
-    ) -> Markup {
-        html! {
-            div.summary {
-                p { (self.summary(route, own)) }
-                (links)
+        own: &'s [(&str, &str)],
+        links: &'s Markup,
+        shown: &'s Shown<'_>,
+    ) -> impl Render + 's {
+        InPlace(move |page: &mut String| {
+            let summary = html! { div.summary { p { (self.summary(route, own)) } (links) } };
+            summary.render_to(page);
+            if !self.entries.is_empty() {
+                entry_table(&self.entries, shown).render_to(page);
             }
-            @if !self.entries.is_empty() { (entry_table(&self.entries, shown)) }
-            (self.pager(route, own))
-        }
+            self.pager(route, own).render_to(page);
+        })
     }
 
     /// Shows how many entries there are. `own` are the parameters that select them.

@@ -27,7 +27,7 @@ use serde_json::Value;
 pub(crate) use self::export::{Chunk, Export, Position};
 pub(crate) use self::search::{invalid as invalid_query, redirect};
 use crate::error::Failure;
-use crate::html::{language_field, object_href, short};
+use crate::html::{Link, language_field, object_href, short};
 use crate::live::Receiver;
 use crate::object_history::ObjectHistory;
 use crate::reader::Reader;
@@ -134,7 +134,7 @@ fn time_param(request: &PageRequest, name: &'static str) -> Result<Option<DateTi
 }
 
 /// Returns the link to a page about an object; `None` if it would be too long.
-fn object_link(route: Route, object: &ObjectRef, more: &[(&str, &str)]) -> Option<String> {
+fn object_link(route: Route, object: &ObjectRef, more: &[(&str, &str)]) -> Option<Link> {
     object_href(route.name(), object, more)
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::listing::Listing;
 use super::{Content, ask};
 use crate::error::Failure;
-use crate::html::{Labels, Shown, href, language_field, safe, short};
+use crate::html::{Labels, Link, Shown, href, language_field, safe, short};
 use crate::reader::Reader;
 use crate::request::{PageRequest, Route};
 use crate::terms::{Terms, parse_search, quoted};
@@ -53,7 +53,7 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
 
 /// Returns the search to which a form with a field for each condition leads: the same conditions as
 /// a query, so that the state is in the URL in one form only.
-pub(crate) fn redirect(request: &PageRequest) -> Option<String> {
+pub(crate) fn redirect(request: &PageRequest) -> Option<Link> {
     if request.route != Route::Search || request.params.get("fields").is_none() {
         return None;
     }

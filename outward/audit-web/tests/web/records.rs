@@ -1,8 +1,11 @@
 //! Views are recorded before they are shown.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use audit_core::{Action, AuditLog, LogEntry, MemoryStore, Query, Source, Store};
+use audit_core::{Action, AuditLog, LogEntry, MemoryStore, Page, Query, Source, Store, StoreError};
 use audit_sqlite::{SqliteOptions, SqliteStore};
 use audit_web::{BuildError, Viewer};
 use http::StatusCode;
@@ -132,4 +135,76 @@ fn a_refused_request_is_not_a_view() {
     let embedded = client.send(embedded.body(()).expect("a request"));
     assert_eq!(embedded.status, StatusCode::FORBIDDEN);
     assert_eq!(recorded(&store).len(), before);
+}
+
+#[test]
+fn a_page_has_the_views_before_it_and_not_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(SqliteStore::open(folder.path().join("audit.db")).expect("a store"));
+    store.append(&own()).expect("appended");
+    let viewer = Viewer::builder(AuditLog::builder().store(Arc::clone(&store)).build());
+    let client = Client {
+        viewer: viewer.authorize(|_| alice()).build().expect("a viewer"),
+    };
+    for number in 0..20 {
+        let page = client.json("search.json?q=action:access&count=yes");
+        assert_eq!(page["count"], number + 1, "the start and {number} views");
+        assert_eq!(page["entries"].as_array().map(Vec::len), Some(number + 1));
+    }
+}
+
+/// A store that appends entries while a query that began later ends, or fails then.
+#[derive(Debug)]
+struct Waiting {
+    inner: MemoryStore,
+    found: Mutex<Sender<()>>,
+    appending: Mutex<Receiver<()>>,
+    is_full: AtomicBool,
+}
+
+impl Store for Waiting {
+    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        let appending = self.appending.lock().expect("a receiver");
+        let waited = appending.recv_timeout(Duration::from_secs(30));
+        waited.expect("a query while the view is stored");
+        if self.is_full.load(Ordering::Relaxed) {
+            let operation = "append to a full store";
+            return Err(StoreError::Unsupported { operation });
+        }
+        self.inner.append(entries)
+    }
+
+    fn find(&self, query: &Query) -> Result<Page, StoreError> {
+        let found = self.inner.find(query);
+        let sender = self.found.lock().expect("a sender");
+        sender.send(()).expect("a receiver");
+        found
+    }
+}
+
+#[test]
+fn a_page_is_made_while_its_view_is_stored_and_sent_after_it() {
+    const ROW: &str = "<tr class=\"entry";
+    let (sender, receiver) = channel();
+    // For the record of the start.
+    sender.send(()).expect("a receiver");
+    let store = Arc::new(Waiting {
+        inner: MemoryStore::new(),
+        found: Mutex::new(sender),
+        appending: Mutex::new(receiver),
+        is_full: AtomicBool::new(false),
+    });
+    store.inner.append(&own()).expect("appended");
+    let viewer = Viewer::builder(AuditLog::builder().store(Arc::clone(&store)).build());
+    let client = Client {
+        viewer: viewer.authorize(|_| alice()).build().expect("a viewer"),
+    };
+    let count = || store.inner.count(&Query::new()).expect("a count");
+    let before = count();
+    assert!(client.page("search?q=limit:1").contains(ROW));
+    assert_eq!(count(), before + 1);
+    store.is_full.store(true, Ordering::Relaxed);
+    let answer = client.get("search?q=limit:1");
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!answer.text.contains(ROW), "{}", answer.text);
 }
