@@ -15,7 +15,7 @@ export async function withoutScript(viewer, settings) {
   await page.locator('#f-model').fill(object.model);
   await page.locator('#f-outcome').selectOption('success');
   await page.getByRole('button', { name: 'Apply' }).click();
-  viewer.expect(page.url().includes('outcome%3Asuccess'), `the form leads to ${page.url()}`);
+  viewer.expect(page.url().includes('outcome:success'), `the form leads to ${page.url()}`);
 
   // The newest entry is that of the change, and leads to what belongs to it.
   await page.goto(viewer.at('search'));

@@ -1,6 +1,6 @@
 //! The conditions of a query as text, to be added, replaced and removed by links.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use audit_core::backend::limit;
@@ -8,7 +8,7 @@ use audit_core::backend::projection::Condition;
 use audit_core::{ParseQueryError, Query};
 
 use crate::conceal::Concealer;
-use crate::html::Link;
+use crate::html::{Link, encode};
 use crate::reader::{MAX_CONDITIONS, MAX_QUERY};
 use crate::request::Route;
 
@@ -98,14 +98,18 @@ impl Terms {
         }
         let mut search = SearchLink::new();
         for term in kept {
-            search.push(term);
+            search.push(&term.text, Some(&term.encoded));
         }
+        let mut text = String::with_capacity(64);
         for condition in added {
-            search.push_condition(condition);
+            text.clear();
+            // Writing to memory cannot fail.
+            let _written = write!(text, "{condition}");
+            search.push(&text, None);
         }
         let conditions = search.terms;
         for option in &self.options {
-            search.push(option);
+            search.push(&option.text, Some(&option.encoded));
         }
         if conditions > MAX_CONDITIONS || search.bytes > MAX_QUERY {
             return None;
@@ -149,10 +153,9 @@ struct Term {
 
 impl Term {
     fn of(text: String) -> Self {
-        Self {
-            encoded: form_urlencoded::byte_serialize(text.as_bytes()).collect(),
-            text,
-        }
+        let mut encoded = String::new();
+        encode(&text, &mut encoded);
+        Self { text, encoded }
     }
 
     /// Returns the key, with the sign if it is `level:<`, which a query can have besides the other
@@ -202,32 +205,18 @@ impl SearchLink {
         }
     }
 
-    fn push(&mut self, term: &Term) {
-        self.separate();
-        self.bytes += term.text.len();
-        self.link.push_encoded(&term.encoded);
-    }
-
-    fn push_condition(&mut self, condition: &Condition<'_>) {
-        self.separate();
-        // Writing to memory cannot fail.
-        let _written = write!(self, "{condition}");
-    }
-
-    fn separate(&mut self) {
+    /// Adds a term, which may be encoded already.
+    fn push(&mut self, text: &str, encoded: Option<&str>) {
         if self.terms > 0 {
             self.link.push_encoded("+");
             self.bytes += 1;
         }
         self.terms += 1;
-    }
-}
-
-impl fmt::Write for SearchLink {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
         self.bytes += text.len();
-        self.link.encode(text);
-        Ok(())
+        match encoded {
+            Some(encoded) => self.link.push_encoded(encoded),
+            None => self.link.encode(text),
+        }
     }
 }
 

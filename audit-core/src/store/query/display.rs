@@ -234,7 +234,12 @@ mod tests {
         ];
         let roots = TEXTS.map(|text| ObjectRef::new(format!("a/{text}\\"), text));
         let texts = TEXTS.map(|text| json!(text));
-        let others = [json!(null), json!(1.5), json!([1, "a b"]), json!({"a": ")"})];
+        let others = [
+            json!(null),
+            json!(1.5),
+            json!([1, "a b"]),
+            json!({"a": ")"}),
+        ];
         for text in TEXTS {
             conditions.extend([
                 Condition::Model(text),

@@ -5,11 +5,11 @@ use audit_core::{Action, Change, LogEntry, Redaction};
 use maud::{Markup, Render, html};
 use serde_json::Value;
 
-use super::InPlace;
 use super::label::Labels;
 use super::link::{Link, search_for};
 use super::text::{safe, safe_block, short};
 use super::value::{Space, brief, full, is_linkable};
+use super::{InPlace, enclose};
 use crate::terms::Terms;
 use crate::texts::t;
 
@@ -41,13 +41,13 @@ pub(crate) fn inline_changes<'e>(
         }
         page.push_str("<ul class=\"changes\">");
         for change in entry.changes.iter().take(INLINE) {
-            let item = html! {
-                li {
-                    a.path href=[by_path(terms, model, change)] { (name(entry, change, labels)) }
-                    " " (sides(entry, change, terms))
-                }
-            };
-            item.render_to(page);
+            page.push_str("<li><a class=\"path\"");
+            if let Some(link) = by_path(terms, model, change) {
+                enclose(page, " href=\"", link, "\"");
+            }
+            enclose(page, ">", name(entry, change, labels), "</a> ");
+            sides(entry, change, terms).render_to(page);
+            page.push_str("</li>");
         }
         if more > 0 {
             let item = html! { li { a.note href=(link) { (super::value::grouped(more)) " " (t("more")) } } };
@@ -109,20 +109,22 @@ impl<S: Render> Render for Linked<S> {
         let Some(link) = &self.link else {
             return self.shown.render_to(page);
         };
-        page.push_str("<a class=\"value\" href=\"");
-        link.render_to(page);
-        page.push_str("\">");
+        enclose(page, "<a class=\"value\" href=\"", link, "\">");
         self.shown.render_to(page);
         page.push_str("</a>");
     }
 }
 
 /// Shows the path of a change, by its label if it has one.
-fn name(entry: &LogEntry, change: &Change, labels: &Labels) -> Markup {
-    match labels.label(&entry.model, &change.path) {
-        Some(label) => html! { span title=(change.path) { (safe(&label)) } },
-        None => short(change.path.as_str(), PATH).render(),
-    }
+fn name<'c>(entry: &LogEntry, change: &'c Change, labels: &Labels) -> impl Render + use<'c> {
+    let label = labels.label(&entry.model, &change.path);
+    InPlace(move |page: &mut String| match &label {
+        Some(label) => {
+            let name = html! { span title=(change.path) { (safe(label)) } };
+            name.render_to(page);
+        }
+        None => short(change.path.as_str(), PATH).render_to(page),
+    })
 }
 
 /// Shows the values before and after a change on one line.

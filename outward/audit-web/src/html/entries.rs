@@ -5,12 +5,12 @@ use audit_core::{Action, Level, LogEntry, Outcome};
 use chrono::NaiveDate;
 use maud::{Markup, Render, html};
 
-use super::InPlace;
 use super::change::inline_changes;
 use super::label::Labels;
 use super::link::{Link, href, search_for, short_href};
 use super::text::{safe, short};
 use super::time::{day, time_of_day};
+use super::{InPlace, enclose};
 use crate::terms::Terms;
 use crate::texts::t;
 
@@ -81,19 +81,21 @@ fn row<'r>(entry: &'r LogEntry, shown: &'r Shown<'_>) -> impl Render + 'r {
     InPlace(move |page: &mut String| {
         let id = entry.id.to_string();
         let link = href("entry", &[("id", &id)]);
-        page.push_str("<tr class=\"entry ");
-        page.push_str(severity(entry));
-        page.push_str("\">");
-        let cells = html! {
-            td.when { a href=(link) { (time_of_day(entry.timestamp)) span.vh { " " (t("entry")) } } }
-            td.who { (actor(entry, shown.terms)) }
-            td.what {
-                (action(entry, shown.terms))
-                @if shown.object { " " (object(entry, shown.terms)) }
-                (outcome(entry, shown.terms))
-            }
-        };
-        cells.render_to(page);
+        enclose(page, "<tr class=\"entry ", severity(entry), "\">");
+        enclose(page, "<td class=\"when\"><a href=\"", &link, "\">");
+        time_of_day(entry.timestamp).render_to(page);
+        enclose(page, "<span class=\"vh\"> ", t("entry"), "</span></a></td>");
+        enclose(
+            page,
+            "<td class=\"who\">",
+            actor(entry, shown.terms),
+            "</td>",
+        );
+        enclose(page, "<td class=\"what\">", action(entry, shown.terms), "");
+        if shown.object {
+            enclose(page, " ", object(entry, shown.terms), "");
+        }
+        enclose(page, "", outcome(entry, shown.terms), "</td>");
         page.push_str("<td class=\"how\">");
         inline_changes(entry, shown.labels, shown.terms, &link).render_to(page);
         if let Some(reason) = &entry.reason {
@@ -121,7 +123,7 @@ pub(crate) fn actor(entry: &LogEntry, terms: &Terms) -> Markup {
         return html! { span.word { (t("unknown")) } };
     };
     html! {
-        a href=[search_for(terms, &[Condition::Actor(&actor.id)])] title=(t("Entries of this actor")) {
+        a href=[search_for(terms, &[Condition::Actor(&actor.id)])] title=(safe(t("Entries of this actor"))) {
             (short(actor.name(), 80))
         }
         @if let Some(other) = &actor.on_behalf_of {
@@ -140,7 +142,7 @@ pub(crate) fn action(entry: &LogEntry, terms: &Terms) -> Markup {
         _ => "custom",
     };
     html! {
-        a class={ "action " (kind) } href=[search_for(terms, &[Condition::Action(&entry.action)])] title=(t("Entries of this action")) {
+        a class={ "action " (kind) } href=[search_for(terms, &[Condition::Action(&entry.action)])] title=(safe(t("Entries of this action"))) {
             (short(entry.action.as_str(), 40))
         }
     }
@@ -156,10 +158,10 @@ pub(crate) fn object(entry: &LogEntry, terms: &Terms) -> Markup {
     let own = [("model", &*entry.model), ("key", &*entry.object_pk)];
     html! {
         @if !entry.model.is_empty() {
-            a.model href=[search_for(terms, &[Condition::Model(&entry.model)])] title=(t("Entries of this model")) { (short(&entry.model, 60)) } " "
+            a.model href=[search_for(terms, &[Condition::Model(&entry.model)])] title=(safe(t("Entries of this model"))) { (short(&entry.model, 60)) } " "
         }
         @if entry.object_pk.is_empty() { span { (name) } }
-        @else { a.objectlink href=[short_href("object", &own)] title=(t("History of this object")) { (name) } }
+        @else { a.objectlink href=[short_href("object", &own)] title=(safe(t("History of this object"))) { (name) } }
     }
 }
 

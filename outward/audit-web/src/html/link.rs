@@ -2,8 +2,8 @@
 
 use audit_core::backend::projection::Condition;
 use audit_core::{ObjectRef, Query};
-use form_urlencoded::byte_serialize;
 use maud::{Markup, Render, html};
+use percent_encoding::percent_encode_byte;
 
 use crate::terms::Terms;
 use crate::texts;
@@ -11,6 +11,41 @@ use crate::texts;
 /// The longest link to a stored value, in bytes. A longer one would not be a URL that servers accept,
 /// and a page has hundreds of them.
 const MAX_LINK: usize = 1_000;
+
+/// The bytes that a query string has as they are. Those of most queries are among them, so that a reader can read the
+/// URL; each of the others has a meaning in a URL or in HTML, or ends a link that is found in a text.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        let is_sign = matches!(
+            byte,
+            b'*' | b',' | b'-' | b'.' | b'/' | b':' | b'=' | b'@' | b'_'
+        );
+        plain[byte as usize] = is_sign || byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    plain
+};
+
+/// Encodes a text for the query string of a URL, in which a space is `+`.
+pub(crate) fn encode(text: &str, to: &mut String) {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| !PLAIN[usize::from(byte)]) {
+        let (plain, encoded) = rest.split_at(at);
+        to.push_str(plain);
+        // All bytes of a character outside of ASCII are encoded.
+        let end = encoded.chars().next().map_or(0, char::len_utf8);
+        for byte in encoded[..end].bytes() {
+            to.push_str(match byte {
+                b' ' => "+",
+                byte => percent_encode_byte(byte),
+            });
+        }
+        rest = &encoded[end..];
+    }
+    to.push_str(rest);
+}
 
 /// A link to a page, relative to the other pages.
 ///
@@ -45,7 +80,7 @@ impl Link {
 
     /// Adds a part of a value.
     pub(crate) fn encode(&mut self, text: &str) {
-        self.text.extend(byte_serialize(text.as_bytes()));
+        encode(text, &mut self.text);
     }
 
     /// Adds a part of a value that is encoded.

@@ -17,7 +17,7 @@ pub(crate) use self::entries::{
 };
 pub(crate) use self::label::Labels;
 pub(crate) use self::layout::{Frame, error, page};
-pub(crate) use self::link::{Link, href, language_field, object_href, search, short_href};
+pub(crate) use self::link::{Link, encode, href, language_field, object_href, search, short_href};
 pub(crate) use self::text::{cut, safe, safe_block, short};
 pub(crate) use self::time::{day, moment, timestamp};
 pub(crate) use self::value::{MAX_ROWS, Space, folded, full, grouped};
@@ -30,4 +30,11 @@ impl<F: Fn(&mut String)> Render for InPlace<F> {
     fn render_to(&self, page: &mut String) {
         (self.0)(page);
     }
+}
+
+/// Writes content between two tags, which `html!` would write into a buffer of its own.
+fn enclose(page: &mut String, start: &str, content: impl Render, end: &str) {
+    page.push_str(start);
+    content.render_to(page);
+    page.push_str(end);
 }

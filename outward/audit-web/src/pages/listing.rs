@@ -49,7 +49,7 @@ impl Listing {
             bytes: if request.is_json() { JSON_BYTES } else { BYTES },
         };
         let mut listing = Self {
-            entries: Vec::new(),
+            entries: Vec::with_capacity(size),
             is_newest_first,
             previous: None,
             next: None,

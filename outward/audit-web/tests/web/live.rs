@@ -340,7 +340,7 @@ fn without_the_script_a_link_leads_to_newer_entries() {
         page[start..end].replace("&amp;", "&")
     };
     let page = client.page("live?q=model:User");
-    assert!(page.contains("data-events=\"events?q=model%3AUser\""));
+    assert!(page.contains("data-events=\"events?q=model:User\""));
     assert!(page.contains("bob@new.example"));
     let link = newer(&page);
     let page = client.page(&link);

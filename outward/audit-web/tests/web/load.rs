@@ -372,7 +372,7 @@ fn the_store_page_shows_the_last_removal() {
         "{page}"
     );
     assert!(
-        page.contains("search?q=model%3A%22%22+action%3Aprune"),
+        page.contains("search?q=model:%22%22+action:prune"),
         "{page}"
     );
     let facts = client.json("trust.json");
