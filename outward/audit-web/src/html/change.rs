@@ -9,7 +9,7 @@ use super::label::Labels;
 use super::link::{Link, search_for};
 use super::text::{safe, safe_block, short};
 use super::value::{Space, brief, full, is_linkable};
-use super::{InPlace, enclose};
+use super::{FromFn, enclose};
 use crate::terms::Terms;
 use crate::texts::t;
 
@@ -35,7 +35,7 @@ pub(crate) fn inline_changes<'e>(
     } else {
         ""
     };
-    InPlace(move |page: &mut String| {
+    FromFn(move |page: &mut String| {
         if entry.changes.is_empty() {
             return;
         }
@@ -118,7 +118,7 @@ impl<S: Render> Render for Linked<S> {
 /// Shows the path of a change, by its label if it has one.
 fn name<'c>(entry: &LogEntry, change: &'c Change, labels: &Labels) -> impl Render + use<'c> {
     let label = labels.label(&entry.model, &change.path);
-    InPlace(move |page: &mut String| match &label {
+    FromFn(move |page: &mut String| match &label {
         Some(label) => {
             let name = html! { span title=(change.path) { (safe(label)) } };
             name.render_to(page);

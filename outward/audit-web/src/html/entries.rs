@@ -10,7 +10,7 @@ use super::label::Labels;
 use super::link::{Link, href, search_for, short_href};
 use super::text::{safe, short};
 use super::time::{day, time_of_day};
-use super::{InPlace, enclose};
+use super::{FromFn, enclose};
 use crate::terms::Terms;
 use crate::texts::t;
 
@@ -45,7 +45,7 @@ pub(crate) fn entry_table<'t>(entries: &'t [LogEntry], shown: &'t Shown<'_>) -> 
             }
         }
     };
-    InPlace(move |page: &mut String| {
+    FromFn(move |page: &mut String| {
         page.reserve(entries.len() * ROW);
         page.push_str("<table class=\"entries\">");
         head().render_to(page);
@@ -78,7 +78,7 @@ fn day_row(entry: &LogEntry) -> Markup {
 }
 
 fn row<'r>(entry: &'r LogEntry, shown: &'r Shown<'_>) -> impl Render + 'r {
-    InPlace(move |page: &mut String| {
+    FromFn(move |page: &mut String| {
         let id = entry.id.to_string();
         let link = href("entry", &[("id", &id)]);
         enclose(page, "<tr class=\"entry ", severity(entry), "\">");

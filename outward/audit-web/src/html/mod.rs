@@ -24,9 +24,9 @@ pub(crate) use self::value::{MAX_ROWS, Space, folded, full, grouped};
 
 /// A part of a page that a function writes into the page's buffer. `html!` would make it in a buffer of its
 /// own and copy it, which takes long for a large part.
-pub(crate) struct InPlace<F>(pub(crate) F);
+pub(crate) struct FromFn<F>(pub(crate) F);
 
-impl<F: Fn(&mut String)> Render for InPlace<F> {
+impl<F: Fn(&mut String)> Render for FromFn<F> {
     fn render_to(&self, page: &mut String) {
         (self.0)(page);
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{JSON_BYTES, counted, entries_json};
 use crate::error::Failure;
-use crate::html::{InPlace, Shown, entry_table, grouped, href};
+use crate::html::{FromFn, Shown, entry_table, grouped, href};
 use crate::reader::{Bound, Count, FIRST, Reader};
 use crate::request::{PageRequest, Route};
 use crate::terms::Terms;
@@ -122,7 +122,7 @@ impl Listing {
         links: &'s Markup,
         shown: &'s Shown<'_>,
     ) -> impl Render + 's {
-        InPlace(move |page: &mut String| {
+        FromFn(move |page: &mut String| {
             let summary = html! { div.summary { p { (self.summary(route, own)) } (links) } };
             summary.render_to(page);
             if !self.entries.is_empty() {
