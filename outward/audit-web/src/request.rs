@@ -110,7 +110,7 @@ impl PageRequest {
     /// Returns `None` if there is no such page.
     ///
     /// # Errors
-    /// Returns an error if a parameter occurs more than once.
+    /// Returns an error if a parameter occurs more than once, or is a condition beside `q`.
     pub(crate) fn read(
         path: &str,
         query: Option<&str>,
@@ -124,6 +124,7 @@ impl PageRequest {
             return Ok(None);
         };
         let params = Params::read(query.unwrap_or_default())?;
+        check_conditions(route, &params)?;
         // A browser sends the header when it reconnects, and the script the parameter after a pause.
         let header = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
         let last_event = header.or_else(|| params.get("last"));
@@ -206,6 +207,48 @@ pub(crate) fn is_embedded_elsewhere(headers: &HeaderMap) -> bool {
     let is_opened = is("sec-fetch-mode", &["navigate"])
         && (is("sec-fetch-dest", &["document"]) || !headers.contains_key("sec-fetch-dest"));
     is_foreign && !is_opened
+}
+
+/// The conditions and options of the query language that are no parameters of a page with `q`.
+const CONDITIONS: [&str; 17] = [
+    "model",
+    "object",
+    "parent",
+    "actor",
+    "action",
+    "changed",
+    "changed_from",
+    "changed_to",
+    "outcome",
+    "level",
+    "correlation",
+    "transaction",
+    "since",
+    "until",
+    "text",
+    "limit",
+    "order",
+];
+
+/// Returns an error for a condition that is a parameter of its own: the page would have the entries that do not
+/// satisfy it, too. The form of the search sends its fields so, with the parameter `fields`.
+fn check_conditions(route: Route, params: &Params) -> Result<(), Failure> {
+    use Route::{Events, Export, Live, Overview, Search};
+    if !matches!(route, Search | Live | Events | Overview | Export)
+        || params.value("fields").is_some()
+    {
+        return Ok(());
+    }
+    match params.iter().find(|(name, _)| CONDITIONS.contains(name)) {
+        None => Ok(()),
+        Some((name, value)) => Err(Failure::Parameter {
+            name: name.to_owned().into(),
+            message: format!(
+                "is a condition, which belongs in `q`: q={name}:{}",
+                shortened(value)
+            ),
+        }),
+    }
 }
 
 /// The parameters of a URL, each at most once.

@@ -35,9 +35,15 @@ impl Listing {
         request: &PageRequest,
         query: Query,
     ) -> Result<Self, Failure> {
-        let size = audit_core::backend::limit(&query)
-            .unwrap_or(PAGE)
-            .clamp(1, MAX_PAGE);
+        let size = match audit_core::backend::limit(&query) {
+            Some(0) => {
+                return Err(Failure::Parameter {
+                    name: "q".into(),
+                    message: "has limit:0, and a page has at least one entry".to_owned(),
+                });
+            }
+            size => size.unwrap_or(PAGE).min(MAX_PAGE),
+        };
         let is_newest_first = query.is_newest_first();
         let expected = "the cursor of a page";
         let before: Option<Cursor> = request.params.parsed("before", expected)?;

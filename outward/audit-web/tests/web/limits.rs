@@ -33,6 +33,45 @@ fn a_repeated_parameter_is_an_error() {
 }
 
 #[test]
+fn a_condition_beside_the_query_is_an_error() {
+    let client = viewer(log(&own()), alice());
+    for page in [
+        "search",
+        "search.json",
+        "live",
+        "events",
+        "overview",
+        "export",
+    ] {
+        for name in ["actor", "model", "since", "changed_to", "limit", "order"] {
+            let answer = client.get(&format!("{page}?q=action:update&{name}=mallory"));
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{page}: {name}");
+            let hint = format!("belongs in `q`: q={name}:mallory");
+            assert!(answer.text.contains(&hint), "{}", answer.text);
+        }
+    }
+    // A form's fields, and parameters that the page has or does not know.
+    let form = client.get("search?fields=1&actor=alice");
+    assert_eq!(form.status, StatusCode::SEE_OTHER);
+    for path in [
+        "object?model=User&key=42",
+        "search?q=actor:alice&utm_source=mail",
+    ] {
+        assert_eq!(client.get(path).status, StatusCode::OK, "{path}");
+    }
+}
+
+#[test]
+fn a_page_of_no_entries_is_an_error() {
+    let client = viewer(log(&own()), alice());
+    for path in ["search?q=limit:0", "search.json?q=actor:alice limit:0"] {
+        let answer = client.get(&path.replace(' ', "%20"));
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(answer.text.contains("limit:0"), "{}", answer.text);
+    }
+}
+
+#[test]
 fn a_parameter_that_is_not_utf8_is_an_error() {
     let client = viewer(log(&own()), alice());
     for (path, name) in [
