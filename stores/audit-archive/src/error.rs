@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audit_core::StoreError;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use parquet::errors::ParquetError;
 use uuid::Uuid;
 
@@ -234,7 +234,7 @@ impl fmt::Display for Error {
             Self::Held { holder, until } => write!(
                 f,
                 "archiver `{holder}` holds the lease until {}",
-                until.to_rfc3339()
+                until.to_rfc3339_opts(SecondsFormat::Secs, true)
             ),
             Self::Fenced { fence, other } => write!(
                 f,

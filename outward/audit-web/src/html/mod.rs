@@ -17,7 +17,9 @@ pub(crate) use self::entries::{
 };
 pub(crate) use self::label::Labels;
 pub(crate) use self::layout::{Frame, error, page};
-pub(crate) use self::link::{Link, encode, href, language_field, object_href, search, short_href};
+pub(crate) use self::link::{
+    Link, encode, href, language_field, object_href, search, search_for, short_href,
+};
 pub(crate) use self::text::{cut, safe, safe_block, short};
 pub(crate) use self::time::{day, moment, timestamp};
 pub(crate) use self::value::{MAX_ROWS, Space, folded, full, grouped};

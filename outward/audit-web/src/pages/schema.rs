@@ -1,12 +1,13 @@
 //! The models that the program has registered, with their fields.
 
-use audit_core::{Query, Recorded};
+use audit_core::backend::projection::Condition;
+use audit_core::{ModelDescription, Recorded};
 use maud::html;
 use serde_json::json;
 
 use super::Content;
 use crate::error::Failure;
-use crate::html::{Labels, safe, search};
+use crate::html::{Labels, MAX_ROWS, more_rows, safe, search_for, short};
 use crate::reader::Reader;
 use crate::request::PageRequest;
 use crate::terms::Terms;
@@ -14,9 +15,10 @@ use crate::texts::t;
 
 pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content, Failure> {
     let models = reader.log().described();
+    let others = other_models(reader, &models)?;
     if request.is_json() {
         return Ok(Content::json(
-            &json!({"models": serde_json::to_value(models)?}),
+            &json!({"models": serde_json::to_value(models)?, "others": others}),
         ));
     }
     let labels = Labels::of(reader.log());
@@ -24,12 +26,12 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
         h1 { (t("Models")) }
         p.lead { (t("The types that this program records, and how each field appears in the trail.")) }
         @if models.is_empty() {
-            p.note { (t("This program has registered no model. The trail may have entries of models that other programs record.")) }
+            p.note { (t("This program has registered no model.")) }
         }
         @for model in &models {
             section.model {
                 h2 {
-                    a href=[search(&Terms::default(), &Query::new().model_name(model.model.as_str()))] { (safe(&model.model)) }
+                    a href=[search_for(&Terms::default(), &[Condition::Model(&model.model)])] { (safe(&model.model)) }
                     span.note { (t("schema version")) " " (model.schema_version) }
                 }
                 table.state {
@@ -54,8 +56,41 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
                 }
             }
         }
+        @if !others.is_empty() {
+            section.model {
+                h2 { (t("Other models in the trail")) }
+                p.note { (t("Models that this program has not registered, by their stored names.")) }
+                ul.inline {
+                    @for model in others.iter().take(MAX_ROWS) {
+                        li { a href=[search_for(&Terms::default(), &[Condition::Model(model)])] { (short(model, 120)) } }
+                    }
+                    @if others.len() > MAX_ROWS { li.note { (more_rows(others.len() - MAX_ROWS)) } }
+                }
+            }
+        }
     };
     Ok(Content::html(t("Models"), main))
+}
+
+/// Returns the names of the models in the trail that are not registered; none for a reader with a scope, from whom the
+/// entries of some may be hidden, and if the store does not list them.
+fn other_models(
+    reader: &Reader<'_>,
+    registered: &[ModelDescription],
+) -> Result<Vec<String>, Failure> {
+    if !reader.grant.is_unrestricted() {
+        return Ok(Vec::new());
+    }
+    let Ok(trail) = reader.trail() else {
+        return Ok(Vec::new());
+    };
+    reader.check_wanted()?;
+    let mut models = trail.models()?;
+    models.retain(|name| {
+        let is_registered = registered.iter().any(|schema| schema.model == *name);
+        !name.is_empty() && !is_registered
+    });
+    Ok(models)
 }
 
 /// Returns how a field is recorded, in words.

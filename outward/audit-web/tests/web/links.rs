@@ -220,10 +220,26 @@ fn the_help_of_a_reader_without_values_has_no_searches_in_values() {
 #[test]
 fn the_json_of_the_models_is_their_description_in_every_language() {
     let log = trail();
-    let expected = json!({"models": log.described()});
-    let client = viewer(log, alice());
+    let others = log
+        .store()
+        .as_trail()
+        .expect("a trail")
+        .models()
+        .expect("models");
+    let is_other = |name: &String| name != "User" && !name.is_empty();
+    let others: Vec<_> = others.into_iter().filter(is_other).collect();
+    assert!(others.iter().any(|name| name == "Secret"), "{others:?}");
+    let models = log.described();
+    let expected = json!({"models": models, "others": others});
+    let client = viewer(log.clone(), alice());
     assert_eq!(client.json("schema.json"), expected);
     assert_eq!(client.json("schema.json?lang=de"), expected);
+    assert!(links(&client.page("schema")).any(|link| link == "search?q=model:Secret"));
+    // The names of models outside of a scope are hidden.
+    let scoped = viewer(log, alice().scope(company()));
+    let expected = json!({"models": models, "others": []});
+    assert_eq!(scoped.json("schema.json"), expected);
+    assert!(!scoped.page("schema").contains("Secret"));
 }
 
 #[test]

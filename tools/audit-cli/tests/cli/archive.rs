@@ -204,6 +204,8 @@ fn the_archive_stores_the_classes_of_its_first_run() {
     stdout(&store, &with(&archive, &["prune", "--archived", "--yes"]));
     stdout(&store, &changed);
     assert_eq!(status()["classes"], json!({"User": "one-year"}));
+    let again = stdout(&store, &other);
+    assert_eq!(again, "no new entries; the archive has the classes of --class\n");
 }
 
 #[test]
@@ -244,6 +246,8 @@ fn entries_come_back_from_the_archive() {
         .iter()
         .map(|record| &record["additional_data"]["count"]);
     assert!(counts.eq([&json!(3), &json!(2), &json!(4)]), "{records:?}");
+    let none = with(&archive, &["archive", "restore", "--object", "User/none"]);
+    assert_eq!(stdout(&copy, &none), "no entry of the archive matches\n");
     for limited in ["limit:2", "order:newest"] {
         let args = with(&archive, &["archive", "restore", limited]);
         let error = stderr(&copy, &args, 2);

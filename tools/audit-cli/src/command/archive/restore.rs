@@ -53,6 +53,8 @@ pub(super) fn run(args: &RestoreArgs, session: &mut Session) -> Result<Exit, Err
             session
                 .out
                 .json(&json!({ "count": count, "restored": 0, "existing": 0, "skipped": 0 }))?;
+        } else if count == 0 {
+            session.out.line("no entry of the archive matches")?;
         } else {
             let entries = text::counted(count, "entry", "entries");
             session

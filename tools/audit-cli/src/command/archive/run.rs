@@ -109,7 +109,7 @@ pub(super) fn run(args: &RunArgs, session: &mut Session) -> Result<Exit, Error> 
         let done = format!("{entries} archived, and the next run continues");
         return Err(Error::Interrupted { done });
     }
-    print(&report, session)?;
+    print(&report, !args.class.is_empty(), session)?;
     Ok(if report.skipped > 0 {
         Exit::Store
     } else {
@@ -117,7 +117,7 @@ pub(super) fn run(args: &RunArgs, session: &mut Session) -> Result<Exit, Error> 
     })
 }
 
-fn print(report: &RunReport, session: &mut Session) -> Result<(), Error> {
+fn print(report: &RunReport, has_classes: bool, session: &mut Session) -> Result<(), Error> {
     let out = &mut session.out;
     if out.is_json() {
         return out.json(&json!({
@@ -132,6 +132,8 @@ fn print(report: &RunReport, session: &mut Session) -> Result<(), Error> {
         let entries = text::counted(report.entries, "entry", "entries");
         let files = text::counted(report.files, "file", "files");
         out.line(format!("{entries} archived in {files}"))?;
+    } else if has_classes {
+        out.line("no new entries; the archive has the classes of --class")?;
     } else {
         out.line("no new entries")?;
     }
