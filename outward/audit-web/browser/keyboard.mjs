@@ -44,7 +44,7 @@ async function fields(viewer) {
   viewer.expect(page.url() === viewer.at('search?q='), 'a key in the query leaves the page');
   await page.locator('#q').fill('action:create');
   await page.keyboard.press('Enter');
-  await page.waitForURL(/q=action:create/);
+  await page.waitForURL(/q=action%3Acreate/);
   await page.context().close();
 }
 
