@@ -226,7 +226,8 @@ impl<'c> Reader<'c> {
                 let cursor = Cursor::of(&entry);
                 let is_full = entries >= bound.entries || bytes + found_bytes >= bound.bytes;
                 if !take(entry)? || is_full {
-                    let has_more = left.len() > 0 || page.next.is_some();
+                    let has_more = left.any(|entry| self.excluded != Some(entry.id))
+                        || self.has_others_after(&scoped, page.next)?;
                     return Ok(has_more.then_some(cursor));
                 }
             }
@@ -239,6 +240,19 @@ impl<'c> Reader<'c> {
             let highest = (found * 4).min(MAX_PAGE).min(bound.entries - entries);
             limit = fitting.min(highest).max(1);
         }
+    }
+
+    /// Returns whether a query has an entry after a cursor besides the excluded one. That is the newest entry, so
+    /// only the oldest first end with it.
+    fn has_others_after(&self, query: &Query, next: Option<Cursor>) -> Result<bool, Failure> {
+        let (Some(next), Some(excluded)) = (next, self.excluded) else {
+            return Ok(next.is_some());
+        };
+        if query.is_newest_first() {
+            return Ok(true);
+        }
+        let page = self.store.find(&query.clone().after(next).limit(2))?;
+        Ok(page.entries.iter().any(|entry| entry.id != excluded))
     }
 
     /// Returns the first entry of a query.

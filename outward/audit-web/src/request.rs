@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 use crate::error::Failure;
 use crate::html::{Link, href};
+use crate::pages::FIELDS;
+use crate::terms::quoted;
 use crate::texts::{self, Language, Selected};
 
 /// The longest query string of a URL, in bytes.
@@ -234,20 +236,27 @@ const CONDITIONS: [&str; 17] = [
 /// satisfy it, too. The form of the search sends its fields so, with the parameter `fields`.
 fn check_conditions(route: Route, params: &Params) -> Result<(), Failure> {
     use Route::{Events, Export, Live, Overview, Search};
-    if !matches!(route, Search | Live | Events | Overview | Export)
-        || params.value("fields").is_some()
-    {
+    if !matches!(route, Search | Live | Events | Overview | Export) {
         return Ok(());
     }
-    match params.iter().find(|(name, _)| CONDITIONS.contains(name)) {
+    let is_form = route == Search && params.get("fields").is_some();
+    let is_misplaced = |name: &str, value: &str| {
+        let is_field = is_form && FIELDS.contains(&name);
+        CONDITIONS.contains(&name) && !is_field && !value.is_empty()
+    };
+    let mut params = params.iter();
+    match params.find(|(name, value)| is_misplaced(name, value)) {
         None => Ok(()),
-        Some((name, value)) => Err(Failure::Parameter {
-            name: name.to_owned().into(),
-            message: format!(
-                "is a condition, which belongs in `q`: q={name}:{}",
-                shortened(value)
-            ),
-        }),
+        Some((name, value)) => {
+            let mut value = shortened(value);
+            if value.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '\\' | '(' | ')')) {
+                value = quoted(&value);
+            }
+            Err(Failure::Parameter {
+                name: name.to_owned().into(),
+                message: format!("is a condition, which belongs in `q`: q={name}:{value}"),
+            })
+        }
     }
 }
 

@@ -213,8 +213,8 @@ impl Inner {
         }
         let view = record::page(&self.log, grant, page);
         let store = || self.log.store().append(slice::from_ref(&view));
-        // Their parts that are read later have the view.
-        if matches!(page.route, Route::Export | Route::Events) {
+        // Parts that are read later have the view, and so has the store, of which a check may begin.
+        if matches!(page.route, Route::Export | Route::Events | Route::Trust) {
             store().map_err(Failure::Unrecorded)?;
             return pages::content(self, &reader, page);
         }

@@ -74,7 +74,9 @@ impl Link {
     pub(crate) fn begin(&mut self, name: &str) {
         self.text.push(if self.params == 0 { '?' } else { '&' });
         self.params += 1;
-        self.encode(name);
+        // A name may be one of the URL, and have a `=`.
+        self.text
+            .extend(form_urlencoded::byte_serialize(name.as_bytes()));
         self.text.push('=');
     }
 

@@ -25,7 +25,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 pub(crate) use self::export::{Chunk, Export, Position};
-pub(crate) use self::search::{invalid as invalid_query, redirect};
+pub(crate) use self::search::{FIELDS, invalid as invalid_query, redirect};
 use crate::error::Failure;
 use crate::html::{Link, language_field, object_href, short};
 use crate::live::Receiver;

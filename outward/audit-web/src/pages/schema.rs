@@ -2,10 +2,11 @@
 
 use audit_core::backend::projection::Condition;
 use audit_core::{ModelDescription, Recorded};
-use maud::html;
+use maud::{Markup, html};
 use serde_json::json;
 
 use super::Content;
+use super::trust::{Fact, fact, known};
 use crate::error::Failure;
 use crate::html::{Labels, MAX_ROWS, more_rows, safe, search_for, short};
 use crate::reader::Reader;
@@ -18,7 +19,7 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
     let others = other_models(reader, &models)?;
     if request.is_json() {
         return Ok(Content::json(
-            &json!({"models": serde_json::to_value(models)?, "others": others}),
+            &json!({"models": serde_json::to_value(models)?, "others": others.ok()}),
         ));
     }
     let labels = Labels::of(reader.log());
@@ -56,16 +57,11 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
                 }
             }
         }
-        @if !others.is_empty() {
+        @if !others.as_ref().is_ok_and(Vec::is_empty) {
             section.model {
                 h2 { (t("Other models in the trail")) }
                 p.note { (t("Models that this program has not registered, by their stored names.")) }
-                ul.inline {
-                    @for model in others.iter().take(MAX_ROWS) {
-                        li { a href=[search_for(&Terms::default(), &[Condition::Model(model)])] { (short(model, 120)) } }
-                    }
-                    @if others.len() > MAX_ROWS { li.note { (more_rows(others.len() - MAX_ROWS)) } }
-                }
+                (known(&others, |names| list(names)))
             }
         }
     };
@@ -77,20 +73,33 @@ pub(super) fn page(reader: &Reader<'_>, request: &PageRequest) -> Result<Content
 fn other_models(
     reader: &Reader<'_>,
     registered: &[ModelDescription],
-) -> Result<Vec<String>, Failure> {
-    if !reader.grant.is_unrestricted() {
-        return Ok(Vec::new());
-    }
+) -> Result<Fact<Vec<String>>, Failure> {
     let Ok(trail) = reader.trail() else {
-        return Ok(Vec::new());
+        return Ok(Ok(Vec::new()));
     };
+    if !reader.grant.is_unrestricted() {
+        return Ok(Ok(Vec::new()));
+    }
     reader.check_wanted()?;
-    let mut models = trail.models()?;
-    models.retain(|name| {
-        let is_registered = registered.iter().any(|schema| schema.model == *name);
-        !name.is_empty() && !is_registered
-    });
+    let mut models = fact("models", trail.models())?;
+    if let Ok(names) = &mut models {
+        names.retain(|name| {
+            let is_registered = registered.iter().any(|schema| schema.model == *name);
+            !name.is_empty() && !is_registered
+        });
+    }
     Ok(models)
+}
+
+fn list(models: &[String]) -> Markup {
+    html! {
+        ul.inline {
+            @for model in models.iter().take(MAX_ROWS) {
+                li { a href=[search_for(&Terms::default(), &[Condition::Model(model)])] { (short(model, 120)) } }
+            }
+            @if models.len() > MAX_ROWS { li.note { (more_rows(models.len() - MAX_ROWS)) } }
+        }
+    }
 }
 
 /// Returns how a field is recorded, in words.

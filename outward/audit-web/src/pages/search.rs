@@ -18,7 +18,7 @@ use crate::texts::t;
 pub(super) const FIRST_QUERY: &str = "level:>=info";
 
 /// The keys that the form has a field for.
-const FIELDS: [&str; 10] = [
+pub(crate) const FIELDS: [&str; 10] = [
     "model", "object", "actor", "action", "changed", "outcome", "level", "since", "until", "text",
 ];
 

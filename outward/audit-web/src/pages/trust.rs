@@ -114,11 +114,11 @@ struct Facts {
 }
 
 /// A fact, unless the store cannot read it, as when a row is damaged.
-type Fact<T> = Result<T, Unreadable>;
+pub(super) type Fact<T> = Result<T, Unreadable>;
 
 /// A fact that cannot be read; the reason is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Unreadable;
+pub(super) struct Unreadable;
 
 impl Facts {
     fn read(reader: &Reader<'_>, trail: &dyn TrailStore) -> Result<Self, Failure> {
@@ -152,7 +152,10 @@ impl Facts {
 }
 
 /// Logs the error of the store about a fact. Other failures are those of the page.
-fn fact<T>(name: &str, result: Result<T, impl Into<Failure>>) -> Result<Fact<T>, Failure> {
+pub(super) fn fact<T>(
+    name: &str,
+    result: Result<T, impl Into<Failure>>,
+) -> Result<Fact<T>, Failure> {
     match result.map_err(Into::into) {
         Ok(value) => Ok(Ok(value)),
         Err(Failure::Trail(error)) => {
@@ -163,7 +166,7 @@ fn fact<T>(name: &str, result: Result<T, impl Into<Failure>>) -> Result<Fact<T>,
     }
 }
 
-fn known<T>(fact: &Fact<T>, shown: impl FnOnce(&T) -> Markup) -> Markup {
+pub(super) fn known<T>(fact: &Fact<T>, shown: impl FnOnce(&T) -> Markup) -> Markup {
     match fact {
         Ok(value) => shown(value),
         Err(Unreadable) => unreadable(),

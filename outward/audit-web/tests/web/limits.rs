@@ -50,12 +50,28 @@ fn a_condition_beside_the_query_is_an_error() {
             assert!(answer.text.contains(&hint), "{}", answer.text);
         }
     }
-    // A form's fields, and parameters that the page has or does not know.
-    let form = client.get("search?fields=1&actor=alice");
+    // The form has some of them, and only the search has the form.
+    for path in [
+        "export?fields=1&actor=mallory",
+        "live?fields=1&actor=mallory",
+        "search?fields=&actor=mallory",
+        "search?fields=1&correlation=mallory",
+    ] {
+        let answer = client.get(path);
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+    }
+    let spaced = client.get("search?actor=Alice%20Smith").text;
+    assert!(
+        spaced.contains("q=actor:&quot;Alice Smith&quot;"),
+        "{spaced}"
+    );
+    let form = client.get("search?fields=1&actor=alice&since=");
     assert_eq!(form.status, StatusCode::SEE_OTHER);
+    // Parameters that the page has or does not know, and empty ones.
     for path in [
         "object?model=User&key=42",
         "search?q=actor:alice&utm_source=mail",
+        "search?q=actor:alice&level=",
     ] {
         assert_eq!(client.get(path).status, StatusCode::OK, "{path}");
     }

@@ -268,3 +268,12 @@ fn a_link_encodes_what_has_a_meaning_in_a_url_or_in_html() {
         assert!(decoded.iter().any(|value| value == text), "{text}: {page}");
     }
 }
+
+#[test]
+fn a_name_of_the_url_stays_a_name_in_links() {
+    let client = viewer(log(&own()), alice());
+    let page = client.page("search?q=actor:carol&q%3Dactor:bob=x");
+    let mut json = links(&page).filter(|link| link.starts_with("search.json?"));
+    let expected = "search.json?q=actor:carol&q%3Dactor%3Abob=x";
+    assert!(json.any(|link| link == expected), "{page}");
+}

@@ -153,6 +153,41 @@ fn a_page_has_the_views_before_it_and_not_its_own() {
     }
 }
 
+#[test]
+fn a_page_that_ends_before_its_own_view_has_no_next_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(SqliteStore::open(folder.path().join("audit.db")).expect("a store"));
+    let viewer = Viewer::builder(AuditLog::builder().store(Arc::clone(&store)).build());
+    let client = Client {
+        viewer: viewer.authorize(|_| alice()).build().expect("a viewer"),
+    };
+    // The start and the views before.
+    for number in 1..40 {
+        let page = client.json(&format!("search.json?q=order:oldest+limit:{number}"));
+        assert_eq!(page["entries"].as_array().map(Vec::len), Some(number));
+        assert_eq!(page["next"], serde_json::Value::Null, "after {number}");
+    }
+    let page = client.json("search.json?q=order:oldest+limit:39");
+    assert!(page["next"].is_string(), "{page}");
+}
+
+#[test]
+fn the_store_page_has_its_own_view() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(SqliteStore::open(folder.path().join("audit.db")).expect("a store"));
+    let viewer = Viewer::builder(AuditLog::builder().store(Arc::clone(&store)).build());
+    let client = Client {
+        viewer: viewer.authorize(|_| alice()).build().expect("a viewer"),
+    };
+    for _ in 0..20 {
+        let page = client.json("trust.json");
+        let trail = store.as_trail().expect("a trail");
+        let now = trail.position().expect("a position");
+        let now = serde_json::to_value(now).expect("JSON");
+        assert_eq!(page["position"], now);
+    }
+}
+
 /// A store that appends entries while a query that began later ends, or fails then.
 #[derive(Debug)]
 struct Waiting {

@@ -635,6 +635,7 @@ DECLARE
     parent_model_key text := {schema}.audit_key(parent_model);
     actor_key text := {schema}.audit_key(actor);
     correlation_key text := {schema}.audit_key(correlation);
+    stored bigint;
     before_changes text;
     before_model text;
     before_parent text;
@@ -709,6 +710,12 @@ BEGIN
         ) AS o
         OFFSET 0
     ) AS r;
+    GET DIAGNOSTICS stored = ROW_COUNT;
+    IF stored <> cardinality(object_pks) THEN
+        RAISE EXCEPTION '% of % audit entries were not stored', cardinality(object_pks) - stored,
+            cardinality(object_pks)
+            USING HINT = 'A trigger of audit_entry leaves them out: remove it.';
+    END IF;
 END
 $audit$;
 

@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Test] = tests![
     a_table_that_does_not_fit_is_refused,
     masks_hide_values_that_are_not_text,
     an_entry_covers_its_own_write_only,
+    an_entry_that_is_left_out_is_an_error,
 ];
 
 const fn field(name: &'static str) -> FieldSchema {
@@ -546,4 +547,27 @@ fn an_entry_covers_its_own_write_only(scratch: &Scratch) {
     update.transaction_id = Some(Uuid::from_u128(2));
     store.append(&[update]).unwrap();
     assert_eq!(unaudited().len(), 4);
+}
+
+/// An application's own trigger on the trail may leave out rows. The change is not without its entry.
+fn an_entry_that_is_left_out_is_an_error(scratch: &Scratch) {
+    let (store, sql) = items(scratch, "text");
+    sql.run(
+        "CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RETURN NULL; END $$; \
+         CREATE TRIGGER leave_out BEFORE INSERT ON audit_entry FOR EACH ROW \
+             WHEN (NEW.object_pk = '2') EXECUTE FUNCTION leave_out()",
+    )
+    .unwrap();
+    sql.run("INSERT INTO items VALUES (1, 'a')").unwrap();
+    let error = sql
+        .run("INSERT INTO items VALUES (2, 'b'), (3, 'c')")
+        .unwrap_err();
+    let text = format!("{error:?}");
+    assert!(
+        text.contains("1 of 2 audit entries were not stored"),
+        "{text}"
+    );
+    assert_eq!(sql.value("SELECT count(*) FROM items"), "1");
+    assert_eq!(store.count(&Query::new()).unwrap(), 1);
 }

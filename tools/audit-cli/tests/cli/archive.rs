@@ -205,7 +205,10 @@ fn the_archive_stores_the_classes_of_its_first_run() {
     stdout(&store, &changed);
     assert_eq!(status()["classes"], json!({"User": "one-year"}));
     let again = stdout(&store, &other);
-    assert_eq!(again, "no new entries; the archive has the classes of --class\n");
+    assert_eq!(
+        again,
+        "no new entries; the archive has the classes of --class\n"
+    );
 }
 
 #[test]
