@@ -350,3 +350,28 @@ pub(crate) fn shortened(text: &str) -> String {
         None => text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use audit_core::Query;
+
+    use super::*;
+
+    /// A key that the language gets later belongs here, too.
+    #[test]
+    fn each_key_of_the_language_is_a_condition_or_a_parameter() {
+        let error = Query::parse("zzzzzzzz:x")
+            .expect_err("no such key")
+            .to_string();
+        let (_, keys) = error.split_once("expected one of ").expect("the keys");
+        let keys = keys.split([';', '\n']).next().unwrap_or_default();
+        let keys: Vec<&str> = keys.split(", ").collect();
+        assert!(keys.contains(&"model") && keys.len() > 10, "{error}");
+        for key in &keys {
+            // Pages have the cursor as a parameter.
+            assert!(CONDITIONS.contains(key) || *key == "after", "{key}");
+        }
+        assert!(CONDITIONS.iter().all(|condition| keys.contains(condition)));
+        assert!(FIELDS.iter().all(|field| CONDITIONS.contains(field)));
+    }
+}

@@ -213,7 +213,7 @@ impl Inner {
         }
         let view = record::page(&self.log, grant, page);
         let store = || self.log.store().append(slice::from_ref(&view));
-        // Parts that are read later have the view, and so has the store, of which a check may begin.
+        // Exports and streams read further after this, and the page of the store may begin a check.
         if matches!(page.route, Route::Export | Route::Events | Route::Trust) {
             store().map_err(Failure::Unrecorded)?;
             return pages::content(self, &reader, page);

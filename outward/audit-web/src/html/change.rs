@@ -94,7 +94,7 @@ fn by_value(terms: &Terms, change: &Change, value: &Value, side: Side) -> Option
     search_for(terms, &[condition])
 }
 
-/// What is shown of a value, inside the link to the search for it if there is one.
+/// A shown value. It is a link if it can be searched for.
 struct Linked<S> {
     shown: S,
     link: Option<Link>,

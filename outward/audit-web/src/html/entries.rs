@@ -95,8 +95,8 @@ fn row<'r>(entry: &'r LogEntry, shown: &'r Shown<'_>) -> impl Render + 'r {
         if shown.object {
             enclose(page, " ", object(entry, shown.terms), "");
         }
-        enclose(page, "", outcome(entry, shown.terms), "</td>");
-        page.push_str("<td class=\"how\">");
+        outcome(entry, shown.terms).render_to(page);
+        page.push_str("</td><td class=\"how\">");
         inline_changes(entry, shown.labels, shown.terms, &link).render_to(page);
         if let Some(reason) = &entry.reason {
             let reason =

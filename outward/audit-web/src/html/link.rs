@@ -28,7 +28,8 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
-/// Encodes a text for the query string of a URL, in which a space is `+`.
+/// Encodes a text for the query string of a URL, in which a space is `+`. [`form_urlencoded`] would encode `:` and `=`
+/// as well.
 pub(crate) fn encode(text: &str, to: &mut String) {
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| !PLAIN[usize::from(byte)]) {
@@ -150,7 +151,8 @@ pub(crate) fn search(terms: &Terms, added: &Query) -> Option<Link> {
     search_for(&terms.with(added), &[])
 }
 
-/// Returns the link of [`search`] for conditions, without the query that they are of: a page has hundreds.
+/// Returns the link that [`search`] returns for a query of these conditions. A page has hundreds of such links, and
+/// making a query for each takes longer than writing the link.
 pub(crate) fn search_for(terms: &Terms, added: &[Condition<'_>]) -> Option<Link> {
     let link = terms.link_with(added);
     link.filter(|link| link.text.len() <= MAX_LINK)

@@ -121,8 +121,8 @@ fn render_escaped(text: &str, breaks: Breaks, page: &mut String) {
     rest.render_to(page);
 }
 
-/// Returns whether a text has neither misleading characters nor any that HTML reads as markup, which most
-/// texts on a page have not. Reads all of it, so that the compiler compares many bytes at once.
+/// Returns whether a text is printable ASCII without characters that HTML reads as markup, as most texts on a page
+/// are. Reads all of it, so that the compiler compares many bytes at once.
 fn is_plain(text: &str) -> bool {
     text.bytes().fold(true, |is_plain, byte| {
         let is_printable = (b' '..=b'~').contains(&byte);

@@ -25,6 +25,15 @@ fn client(store: &Arc<SqliteStore>) -> Client {
     }
 }
 
+/// A client whose reader has no scope.
+fn unrestricted(store: &Arc<impl Store + 'static>) -> Client {
+    let log = AuditLog::builder().store(Arc::clone(store)).build();
+    let viewer = Viewer::builder(log).authorize(|_| alice());
+    Client {
+        viewer: viewer.build().expect("a viewer"),
+    }
+}
+
 #[test]
 fn each_view_is_an_entry_with_the_reader_and_the_query() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -142,10 +151,7 @@ fn a_page_has_the_views_before_it_and_not_its_own() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(SqliteStore::open(folder.path().join("audit.db")).expect("a store"));
     store.append(&own()).expect("appended");
-    let viewer = Viewer::builder(AuditLog::builder().store(Arc::clone(&store)).build());
-    let client = Client {
-        viewer: viewer.authorize(|_| alice()).build().expect("a viewer"),
-    };
+    let client = unrestricted(&store);
     for number in 0..20 {
         let page = client.json("search.json?q=action:access&count=yes");
         assert_eq!(page["count"], number + 1, "the start and {number} views");
@@ -157,10 +163,7 @@ fn a_page_has_the_views_before_it_and_not_its_own() {
 fn a_page_that_ends_before_its_own_view_has_no_next_page() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(SqliteStore::open(folder.path().join("audit.db")).expect("a store"));
-    let viewer = Viewer::builder(AuditLog::builder().store(Arc::clone(&store)).build());
-    let client = Client {
-        viewer: viewer.authorize(|_| alice()).build().expect("a viewer"),
-    };
+    let client = unrestricted(&store);
     // The start and the views before.
     for number in 1..40 {
         let page = client.json(&format!("search.json?q=order:oldest+limit:{number}"));
@@ -175,10 +178,7 @@ fn a_page_that_ends_before_its_own_view_has_no_next_page() {
 fn the_store_page_has_its_own_view() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(SqliteStore::open(folder.path().join("audit.db")).expect("a store"));
-    let viewer = Viewer::builder(AuditLog::builder().store(Arc::clone(&store)).build());
-    let client = Client {
-        viewer: viewer.authorize(|_| alice()).build().expect("a viewer"),
-    };
+    let client = unrestricted(&store);
     for _ in 0..20 {
         let page = client.json("trust.json");
         let trail = store.as_trail().expect("a trail");
@@ -230,10 +230,7 @@ fn a_page_is_made_while_its_view_is_stored_and_sent_after_it() {
         is_full: AtomicBool::new(false),
     });
     store.inner.append(&own()).expect("appended");
-    let viewer = Viewer::builder(AuditLog::builder().store(Arc::clone(&store)).build());
-    let client = Client {
-        viewer: viewer.authorize(|_| alice()).build().expect("a viewer"),
-    };
+    let client = unrestricted(&store);
     let count = || store.inner.count(&Query::new()).expect("a count");
     let before = count();
     assert!(client.page("search?q=limit:1").contains(ROW));
