@@ -35,6 +35,7 @@ struct Checked {
     released: Condvar,
     /// Whether entries and models cannot be read.
     is_damaged: AtomicBool,
+    is_full: AtomicBool,
 }
 
 impl Checked {
@@ -55,6 +56,11 @@ impl Checked {
 
 impl Store for Checked {
     fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(StoreError::Full {
+                location: "the disk of the trail".to_owned(),
+            });
+        }
         self.inner.append(entries)
     }
 
@@ -221,4 +227,25 @@ fn a_fact_that_cannot_be_read_is_named_and_the_others_are_shown() {
     );
     assert!(facts["position"].is_string(), "{facts}");
     assert!(logged("the oldest entry of the store cannot be read").contains("row 1 of the facts"));
+    // The registered models need no store.
+    let models = client.page("schema");
+    assert!(models.contains("Other models in the trail") && models.contains("not readable"));
+    assert_eq!(client.json("schema.json")["others"], Value::Null);
+}
+
+#[test]
+fn a_check_does_not_begin_without_the_record_of_its_view() {
+    let store = Arc::new(Checked::default());
+    let log = AuditLog::builder().store(Arc::clone(&store)).build();
+    let viewer = Viewer::builder(log).authorize(|_| alice());
+    let client = Client {
+        viewer: viewer.build().expect("a viewer"),
+    };
+    store.is_full.store(true, Ordering::Relaxed);
+    let answer = client.get("trust?check=yes");
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    store.is_full.store(false, Ordering::Relaxed);
+    let page = client.json("trust.json");
+    assert_eq!(page["check_running_since"], Value::Null);
+    assert_eq!(store.begun.load(Ordering::Relaxed), 0);
 }
