@@ -1,14 +1,16 @@
 //! Imports by `COPY`.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
+use std::time::Duration;
 
 use audit_core::{LogEntry, StoreError};
 use chrono::DateTime;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 
 use crate::connection::{CommitTracker, Connections, retrying};
+use crate::error::Failure;
 use crate::retention;
 use crate::row::{COPY, Row, VALUE_TYPES, Values};
 use crate::schema::Schema;
@@ -73,34 +75,99 @@ impl Months {
     }
 }
 
-/// Copies rows atomically. Returns `false`, and copies nothing, if one of them is stored already or
-/// twice among them, or if the server refuses to copy.
+/// The longest wait of a copied step for the step before it. Whoever waits for its rows while that one waits for
+/// theirs goes on after that.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The place of a step in the order in which steps commit. Dropped, it does not commit, and no later step does.
+pub(crate) struct Turn {
+    /// Whether the step before has committed.
+    before: watch::Receiver<bool>,
+    own: watch::Sender<bool>,
+}
+
+impl Turn {
+    /// The turn of the first step.
+    pub(crate) fn first() -> Self {
+        Self {
+            before: watch::channel(true).1,
+            own: watch::channel(false).0,
+        }
+    }
+
+    /// The turn of the step that follows this one.
+    pub(crate) fn next(&self) -> Self {
+        Self {
+            before: self.own.subscribe(),
+            own: watch::channel(false).0,
+        }
+    }
+
+    /// Waits for the step before. Returns `false` if it has not been copied.
+    async fn comes(&self) -> bool {
+        let mut before = self.before.clone();
+        before.wait_for(|committed| *committed).await.is_ok()
+    }
+}
+
+/// Copies rows atomically, and commits them in their turn. Returns `false`, and copies nothing, if one of them is
+/// stored already or twice among them, if the server refuses to copy, or if the step before was not copied.
 pub(crate) async fn copy(
     connections: &Connections,
     schema: &Schema,
     rows: &[Row],
+    turn: Turn,
 ) -> Result<bool, StoreError> {
     let tracker = CommitTracker::default();
-    let copied = retrying(connections.deadline(), || async {
-        let connection = connections.read().await?;
-        let done = timeout(connection.limit(), async {
-            let sink = connection.copy_in(&schema.fill(COPY)).await?;
-            let mut writer = pin!(BinaryCopyInWriter::new(sink, &VALUE_TYPES));
-            for row in rows {
-                writer.as_mut().write(&Values::of(row).params()).await?;
-            }
-            tracker.track(writer.finish()).await
-        })
-        .await;
-        connection.finish_copy(done)
-    })
-    .await;
+    let appends = |failure: &Failure| failure.is_duplicate() || failure.is_unsupported();
+    let attempt = || try_copy(connections, schema, rows, &turn, &tracker);
+    let mut copied = attempt().await;
+    if copied.as_ref().is_err_and(|failure| !appends(failure)) {
+        // What failed beside the step before may succeed alone.
+        if !turn.comes().await {
+            return Ok(false);
+        }
+        copied = retrying(connections.deadline(), attempt).await;
+    }
     match copied {
-        Ok(_) => Ok(true),
-        Err(failure) if failure.is_duplicate() || failure.is_unsupported() => Ok(false),
+        Ok(_) => {
+            turn.own.send_replace(true);
+            Ok(true)
+        }
+        Err(failure) if appends(&failure) => Ok(false),
         Err(failure) => {
             let location = &connections.location;
             Err(tracker.mark(failure.or_read_only(location), location).error)
         }
     }
+}
+
+async fn try_copy(
+    connections: &Connections,
+    schema: &Schema,
+    rows: &[Row],
+    turn: &Turn,
+    tracker: &CommitTracker,
+) -> Result<u64, Failure> {
+    let connection = connections.read().await?;
+    let sent = timeout(connection.limit(), async {
+        let sink = connection.copy_in(&schema.fill(COPY)).await?;
+        let mut writer = Box::pin(BinaryCopyInWriter::new(sink, &VALUE_TYPES));
+        for row in rows {
+            writer.as_mut().write(&Values::of(row).params()).await?;
+        }
+        Ok(writer)
+    });
+    let mut writer = match sent.await {
+        Ok(Ok(writer)) => writer,
+        Ok(Err(error)) => return connection.finish_copy(Ok(Err(error))),
+        Err(late) => return connection.finish_copy(Err(late)),
+    };
+    if timeout(PATIENCE, turn.comes()).await != Ok(true) {
+        // Dropping the connection rolls the rows back.
+        let location = connections.location.to_string();
+        return Err(Failure::last(StoreError::Busy { location }));
+    }
+    let done = timeout(connection.limit(), tracker.track(writer.as_mut().finish())).await;
+    connection.finish_copy(done)
 }

@@ -1,5 +1,7 @@
 //! Imports, retention, partitions, indexes, checks and reconciliation.
 
+use std::collections::{HashSet, VecDeque};
+
 use audit_core::{LogEntry, Query, Store, StoreError};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -7,7 +9,7 @@ use uuid::Uuid;
 use super::PostgresStore;
 use crate::background::{self, AbortOnDrop};
 use crate::check::{self, Check};
-use crate::import::{self, Months};
+use crate::import::{self, Months, Turn};
 use crate::indexes;
 use crate::reconcile::{self, Reconcile, Reconciliation};
 use crate::retention;
@@ -15,10 +17,12 @@ use crate::writer::rows;
 
 /// The number of entries in one step of an import.
 const IMPORT: usize = 10_000;
+/// The number of steps that the server writes while the next one begins.
+const BESIDE: usize = 1;
 
 impl PostgresStore {
-    /// Stores many entries, such as those of another store, by `COPY` in atomic steps of 10,000.
-    /// Returns the number of entries.
+    /// Stores many entries, such as those of another store, by `COPY` in atomic steps of 10,000. Returns the number
+    /// of entries. The server writes two steps at a time, on two connections, and commits them in order.
     ///
     /// Entries that are already stored with the same content count as stored; they cost as much as
     /// with [`append`](Store::append). Blocks the thread.
@@ -28,46 +32,59 @@ impl PostgresStore {
     ///
     /// # Errors
     /// Returns the errors of [`append`](Store::append). Completed steps are kept; calling it again with all of the
-    /// entries resumes. The iterator is one step ahead of the server when an error is returned.
+    /// entries resumes. The iterator is up to two steps ahead of the server when an error is returned.
     pub fn import(&self, entries: impl IntoIterator<Item = LogEntry>) -> Result<u64, StoreError> {
         if self.shared.read_only {
             return Err(self.read_only());
         }
         let mut entries = entries.into_iter();
-        let (mut imported, mut fresh) = (0, true);
         let mut months = Months::default();
-        let mut under_way: Option<(Vec<LogEntry>, AbortOnDrop<bool>)> = None;
+        let mut steps = Steps {
+            store: self,
+            under_way: VecDeque::new(),
+            fresh: true,
+            imported: 0,
+        };
+        let mut turn = Turn::first();
         loop {
-            // Runs while the server writes the previous step.
+            // Runs while the server writes the previous steps.
             let step: Vec<_> = entries.by_ref().take(IMPORT).collect();
-            let made = if fresh { rows(&step) } else { Ok(Vec::new()) };
-            if let Some((last, copied)) = under_way.take() {
-                // Duplicates in one step make duplicates in the next ones likely.
-                fresh = background::wait(copied)?;
-                if !fresh {
-                    self.append_duplicates(&last)?;
-                }
-                imported += last.len() as u64;
-            }
-            let rows = made?;
             if step.is_empty() {
-                return Ok(imported);
+                steps.finish_until(0)?;
+                return Ok(steps.imported);
             }
+            let made = if steps.fresh {
+                rows(&step)
+            } else {
+                Ok(Vec::new())
+            };
             let due = months.count(&step);
-            if self.shared.migrate && !due.is_empty() {
+            let makes_months = self.shared.migrate && !due.is_empty();
+            let ids: HashSet<Uuid> = step.iter().map(|entry| entry.id).collect();
+            // A step would wait for rows of the step before, which waits for nothing.
+            let beside = made.is_ok() && !makes_months && steps.are_disjoint(&ids);
+            steps.finish_until(if beside { BESIDE } else { 0 })?;
+            let rows = made?;
+            if makes_months {
                 months = background::wait(self.with(|connections, schema| async move {
                     months.make(&connections, &schema, &due).await;
                     Ok(months)
                 }))?;
             }
-            if fresh {
+            if steps.fresh {
+                let next = turn.next();
                 let copied = self.spawn(|connections, schema| async move {
-                    import::copy(&connections, &schema, &rows).await
+                    import::copy(&connections, &schema, &rows, turn).await
                 })?;
-                under_way = Some((step, copied));
+                turn = next;
+                steps.under_way.push_back(UnderWay {
+                    entries: step,
+                    ids,
+                    copied,
+                });
             } else {
                 self.append_duplicates(&step)?;
-                imported += step.len() as u64;
+                steps.imported += step.len() as u64;
             }
         }
     }
@@ -173,5 +190,44 @@ impl PostgresStore {
         background::wait(self.with(move |connections, schema| async move {
             reconcile::forget(&connections, &schema, before).await
         }))
+    }
+}
+
+/// The steps of an import.
+struct Steps<'s> {
+    store: &'s PostgresStore,
+    /// In their order.
+    under_way: VecDeque<UnderWay>,
+    /// Whether no step had duplicates.
+    fresh: bool,
+    /// The number of entries in the finished steps.
+    imported: u64,
+}
+
+/// A step that the server writes.
+struct UnderWay {
+    entries: Vec<LogEntry>,
+    ids: HashSet<Uuid>,
+    copied: AbortOnDrop<bool>,
+}
+
+impl Steps<'_> {
+    /// Finishes the oldest steps until a number of them is left, or all of them once one had duplicates.
+    fn finish_until(&mut self, left: usize) -> Result<(), StoreError> {
+        while self.under_way.len() > if self.fresh { left } else { 0 }
+            && let Some(step) = self.under_way.pop_front()
+        {
+            if !background::wait(step.copied)? {
+                // Duplicates in one step make duplicates in the next ones likely.
+                self.fresh = false;
+                self.store.append_duplicates(&step.entries)?;
+            }
+            self.imported += step.entries.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn are_disjoint(&self, ids: &HashSet<Uuid>) -> bool {
+        self.under_way.iter().all(|step| step.ids.is_disjoint(ids))
     }
 }

@@ -1,5 +1,8 @@
 //! Many entries at once.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use audit_core::{Query, Store, StoreError};
 use audit_testkit::entries;
 
@@ -11,6 +14,9 @@ pub(crate) const TESTS: &[Test] = tests![
     imported_months_get_partitions,
     large_entries_are_checked,
     imported_duplicates_are_stored_once,
+    steps_of_an_import_commit_in_order,
+    a_failed_step_ends_an_import,
+    a_duplicate_of_the_step_before_is_stored_once,
 ];
 
 fn many_entries_are_copied(scratch: &Scratch) {
@@ -99,4 +105,58 @@ fn imported_duplicates_are_stored_once(scratch: &Scratch) {
         "{error:?}"
     );
     assert_eq!(store.count(&Query::new()).unwrap(), 10_300);
+}
+
+/// A writer that waits for the second step keeps the first one waiting.
+fn steps_of_an_import_commit_in_order(scratch: &Scratch) {
+    let store = scratch.store();
+    let sample = entries(25_000, 1);
+    let sql = scratch.sql();
+    sql.run("BEGIN").unwrap();
+    sql.append(&sample[5_000..5_001]);
+    thread::scope(|scope| {
+        let imported = scope.spawn(|| store.import(sample.clone()));
+        scratch.wait_for_locks(1);
+        let copied = "SELECT count(*) FROM pg_stat_progress_copy \
+             WHERE relid = 'audit_entry'::regclass AND tuples_processed > 9000";
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let watcher = scratch.sql();
+        while watcher.value(copied) != "1" {
+            assert!(Instant::now() < deadline, "the second step is not copied");
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(watcher.value("SELECT count(*) FROM audit_entry"), "0");
+        // Waits for the second step, which gives way.
+        sql.append(&sample[15_000..15_001]);
+        assert_eq!(watcher.value("SELECT count(*) FROM audit_entry"), "0");
+        sql.run("COMMIT").unwrap();
+        assert_eq!(imported.join().unwrap().unwrap(), 25_000);
+    });
+    assert_kept(&store, &sample);
+}
+
+fn a_failed_step_ends_an_import(scratch: &Scratch) {
+    let store = scratch.store();
+    let sample = entries(35_000, 1);
+    let mut other = sample[15_000].clone();
+    other.reason = Some("another".to_owned());
+    store.append(std::slice::from_ref(&other)).unwrap();
+    let error = store.import(sample.clone()).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Conflict { id } if id == other.id),
+        "{error:?}"
+    );
+    let mut kept = sample[..10_000].to_vec();
+    kept.push(other);
+    assert_kept(&store, &kept);
+}
+
+fn a_duplicate_of_the_step_before_is_stored_once(scratch: &Scratch) {
+    let options = scratch.options().lock_timeout(Duration::from_millis(100));
+    let store = options.connect(&scratch.url).unwrap();
+    let mut sample = entries(21_000, 1);
+    sample[10_000] = sample[9_999].clone();
+    assert_eq!(store.import(sample.clone()).unwrap(), 21_000);
+    sample.remove(10_000);
+    assert_kept(&store, &sample);
 }
