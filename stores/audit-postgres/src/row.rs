@@ -3,8 +3,8 @@
 use std::error::Error as StdError;
 
 pub(crate) use audit_sql::postgres::{Row, json, key};
-use bytes::BytesMut;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use bytes::{BufMut as _, BytesMut};
+use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
 /// The columns of a row, each a [`Value`](Values).
@@ -55,19 +55,15 @@ pub(crate) const VALUE_TYPES: [Type; 16] = [
 pub(crate) const APPEND: &str = "SELECT {schema}.audit_append($1, $2, $3, $4, $5, $6, $7, $8, \
      $9, $10, $11, $12, $13, $14, $15, $16)";
 
-/// Takes [`Columns`]: what [`APPEND`] inserts, in four fifths of the time that it takes for a few.
-/// It is an error if an id is taken, by the same entry or another one. Rows are inserted in the order of the
-/// columns, which is that of the ids: two writers of the same entries cannot lock each other out.
+/// Takes [`Records`]: what [`APPEND`] inserts, in less time. It is an error if an id is taken, by the same entry or
+/// another one. Rows are inserted in the order of the array, which is that of the ids: two writers of the same entries
+/// cannot lock each other out.
 pub(crate) const INSERT_ALL: &str = concat!(
     "INSERT INTO {schema}.audit_entry (",
     columns!(),
-    ") SELECT g.id, g.ts, g.level, g.action, g.outcome, g.model, g.object_pk, g.parent_model, \
-     g.parent_pk, g.actor, g.correlation_id, g.transaction_id, \
-     (pg_catalog.string_to_array(g.fields, E'\\x01\\x05'))[2:], g.changes::pg_catalog.jsonb, g.body, \
-     g.checksum \
-     FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) AS g(",
+    ") SELECT ",
     columns!(),
-    ")"
+    " FROM pg_catalog.unnest($1::{schema}.audit_row[])"
 );
 
 /// The types of [`Columns`].
@@ -137,6 +133,54 @@ impl<'r> Values<'r> {
             checksum,
         ]
     }
+}
+
+/// Rows as an array of `audit_row`, which the server unpacks faster than [`Columns`].
+#[derive(Debug)]
+pub(crate) struct Records<'r>(pub(crate) &'r [&'r Row]);
+
+impl ToSql for Records<'_> {
+    /// Writes what `array_recv` and `record_recv` of the server read.
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Written {
+        let Kind::Array(record) = ty.kind() else {
+            return Err("the rows are an array".into());
+        };
+        // One dimension from 1, without nulls.
+        for number in [1, 0, record.oid(), u32::try_from(self.0.len())?, 1] {
+            out.put_u32(number);
+        }
+        for row in self.0 {
+            put_sized(out, |out| {
+                out.put_u32(u32::try_from(VALUE_TYPES.len())?);
+                let values = Values::of(row);
+                for (value, ty) in values.params().into_iter().zip(VALUE_TYPES) {
+                    out.put_u32(ty.oid());
+                    put_sized(out, |out| value.to_sql_checked(&ty, out))?;
+                }
+                Ok(IsNull::No)
+            })?;
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        matches!(ty.kind(), Kind::Array(record) if matches!(record.kind(), Kind::Composite(_)))
+    }
+
+    to_sql_checked!();
+}
+
+type Written = Result<IsNull, Box<dyn StdError + Sync + Send>>;
+
+/// Writes a value after the number of its bytes, which is -1 for null.
+fn put_sized(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut) -> Written) -> Written {
+    let before = out.len();
+    out.put_i32(-1);
+    if let IsNull::No = write(out)? {
+        let size = i32::try_from(out.len() - before - 4)?;
+        out[before..before + 4].copy_from_slice(&size.to_be_bytes());
+    }
+    Ok(IsNull::No)
 }
 
 /// Rows column by column, as `audit_append` takes them.
@@ -217,11 +261,7 @@ impl<'r> Columns<'r> {
 struct Jsonb<'j>(&'j str);
 
 impl ToSql for Jsonb<'_> {
-    fn to_sql(
-        &self,
-        _: &Type,
-        out: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Written {
         // The version of the form.
         out.extend_from_slice(&[1]);
         out.extend_from_slice(self.0.as_bytes());

@@ -16,7 +16,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::connection::{CommitTracker, Connections, retrying};
 use crate::error::Failure;
-use crate::row::{APPEND, COLUMN_TYPES, Columns, INSERT_ALL, Row};
+use crate::row::{APPEND, Columns, INSERT_ALL, Records, Row};
 use crate::schema::Schema;
 
 /// The most rows that share a statement, unless one batch is larger.
@@ -54,7 +54,12 @@ fn rows_within(entries: &[LogEntry], most: usize) -> Result<Vec<Row>, StoreError
         }
         Ok(row)
     };
-    entries.iter().map(row).collect()
+    // Not collected: a `Result` hides how many there are.
+    let mut rows = Vec::with_capacity(entries.len());
+    for entry in entries {
+        rows.push(row(entry)?);
+    }
+    Ok(rows)
 }
 
 type Outcome = Result<(), StoreError>;
@@ -207,11 +212,7 @@ impl Writer {
         Ok(())
     }
 
-    async fn try_commit(
-        &self,
-        parts: &[Columns<'_>],
-        tracker: &CommitTracker,
-    ) -> Result<(), Failure> {
+    async fn try_commit(&self, parts: &[&[&Row]], tracker: &CommitTracker) -> Result<(), Failure> {
         let mut connection = self.connections.write().await?;
         // A time limit for each part.
         let number = u32::try_from(parts.len()).unwrap_or(u32::MAX);
@@ -221,10 +222,9 @@ impl Writer {
             && !tracker.is_unconfirmed()
         {
             let inserted = timeout(limit, async {
-                let insert = connection.prepare_typed_cached(&self.insert, &COLUMN_TYPES);
-                let insert = insert.await?;
-                let params = part.params();
-                tracker.track(connection.execute(&insert, &params)).await
+                let insert = connection.prepare_cached(&self.insert).await?;
+                let rows = Records(part);
+                tracker.track(connection.execute(&insert, &[&rows])).await
             });
             match inserted.await {
                 // Perhaps by the same entry.
@@ -237,13 +237,15 @@ impl Writer {
         let done = timeout(limit, async {
             let statement = connection.prepare_cached(&self.append).await?;
             if let [part] = parts {
-                let params = part.params();
+                let columns = Columns::of(part);
+                let params = columns.params();
                 let appended = tracker.track(connection.execute(&statement, &params));
                 return appended.await.map(|_| ());
             }
             let transaction = connection.transaction().await?;
             for part in parts {
-                transaction.execute(&statement, &part.params()).await?;
+                let columns = Columns::of(part);
+                transaction.execute(&statement, &columns.params()).await?;
             }
             tracker.track(transaction.commit()).await
         })
@@ -335,17 +337,17 @@ fn apart(group: Vec<Batch>, error: &StoreError) -> (Vec<Batch>, Vec<Batch>) {
 }
 
 /// Splits rows into the parts that one statement takes each, in the same order.
-fn parts<'r>(rows: &[&'r Row]) -> Vec<Columns<'r>> {
+fn parts<'p, 'r>(rows: &'p [&'r Row]) -> Vec<&'p [&'r Row]> {
     let mut parts = Vec::new();
     let (mut begin, mut bytes) = (0, 0);
     for (at, row) in rows.iter().enumerate() {
         bytes += row.bytes();
         if bytes > GROUP_BYTES && at > begin {
-            parts.push(Columns::of(&rows[begin..at]));
+            parts.push(&rows[begin..at]);
             (begin, bytes) = (at, row.bytes());
         }
     }
-    parts.push(Columns::of(&rows[begin..]));
+    parts.push(&rows[begin..]);
     parts
 }
 

@@ -54,6 +54,13 @@ CREATE TABLE {schema}.audit_entry (
         DEFAULT pg_current_xact_id()::text::bigint + {schema}.audit_xact_base()
 ) PARTITION BY RANGE (id);
 
+-- What a writer gives of an entry. The server unpacks an array of these faster than an array for each column.
+CREATE TYPE {schema}.audit_row AS (
+    id uuid, ts bigint, level smallint, action text, outcome text, model text, object_pk text, parent_model text,
+    parent_pk text, actor text, correlation_id text, transaction_id uuid, fields text[], changes jsonb, body text,
+    checksum bytea
+);
+
 CREATE INDEX audit_entry_time ON {schema}.audit_entry (ts, id);
 CREATE INDEX audit_entry_object ON {schema}.audit_entry (model, object_pk, ts, id);
 CREATE INDEX audit_entry_model ON {schema}.audit_entry (model, ts, id);
