@@ -90,6 +90,16 @@ BEGIN
     LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO %I', thing.name, owner_role);
     END LOOP;
+    -- The owner of a domain may drop it, and the columns that have it.
+    FOR thing IN
+        SELECT t.oid::regtype::text AS name
+        FROM pg_catalog.pg_type AS t LEFT JOIN pg_catalog.pg_class AS c ON c.oid = t.typrelid
+        WHERE t.typnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = trail_schema)
+            AND starts_with(t.typname, 'audit_')
+            AND (t.typtype = 'd' OR c.relkind = 'c')
+    LOOP
+        EXECUTE format('ALTER TYPE %s OWNER TO %I', thing.name, owner_role);
+    END LOOP;
     -- To delete each object that is truncated, its row is read.
     FOR thing IN
         SELECT DISTINCT t.tgrelid::regclass::text AS name

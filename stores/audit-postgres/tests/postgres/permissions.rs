@@ -281,6 +281,9 @@ fn the_creator_of_the_trail_can_become_its_writer(scratch: &Scratch) {
         format!("DROP TABLE {part}"),
         format!("DROP SCHEMA {} CASCADE", scratch.schema),
         "DROP FUNCTION audit_keep CASCADE".to_owned(),
+        "DROP DOMAIN audit_body CASCADE".to_owned(),
+        "ALTER DOMAIN audit_body DROP CONSTRAINT audit_entry_body".to_owned(),
+        "DROP TYPE audit_row".to_owned(),
         "CREATE TABLE audit_entry_2099_03 (id uuid)".to_owned(),
         "CREATE OR REPLACE FUNCTION audit_keep() RETURNS trigger LANGUAGE plpgsql \
          AS 'BEGIN RETURN OLD; END'"
@@ -292,6 +295,17 @@ fn the_creator_of_the_trail_can_become_its_writer(scratch: &Scratch) {
     ] {
         assert_eq!(sql.state(&attempt), FORBIDDEN, "{attempt}");
     }
+    let left = sql.value(
+        "SELECT coalesce(string_agg(c.oid::regclass::text, ', '), '') FROM pg_class AS c \
+         WHERE relnamespace = current_schema()::regnamespace AND pg_get_userbyid(relowner) = current_user",
+    ) + &sql.value(
+        "SELECT coalesce(string_agg(oid::regtype::text, ', '), '') FROM pg_type \
+         WHERE typnamespace = current_schema()::regnamespace AND pg_get_userbyid(typowner) = current_user",
+    ) + &sql.value(
+        "SELECT coalesce(string_agg(oid::regprocedure::text, ', '), '') FROM pg_proc \
+         WHERE pronamespace = current_schema()::regnamespace AND pg_get_userbyid(proowner) = current_user",
+    );
+    assert_eq!(left, "", "the writer still owns something");
     let more = entries(20, 2);
     store.append(&more).unwrap();
     sql.append(&entries(1, 3));
