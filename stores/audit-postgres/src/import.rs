@@ -75,11 +75,12 @@ impl Months {
     }
 }
 
-/// The longest wait of a copied step for the step before it. Whoever waits for its rows while that one waits for
-/// theirs goes on after that.
+/// The longest wait of a copied step for the step before it. A writer that waits for its rows may be what the step
+/// before waits for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The place of a step in the order in which steps commit. Dropped, it does not commit, and no later step does.
+/// The place of a step in the order in which steps commit. If it is dropped before the step has committed, the next
+/// step does not commit.
 pub(crate) struct Turn {
     /// Whether the step before has committed.
     before: watch::Receiver<bool>,
@@ -110,31 +111,37 @@ impl Turn {
     }
 }
 
-/// Copies rows atomically, and commits them in their turn. Returns `false`, and copies nothing, if one of them is
-/// stored already or twice among them, if the server refuses to copy, or if the step before was not copied.
+/// The outcome of copying a step.
+pub(crate) enum Copied {
+    Yes,
+    /// Nothing is stored, unless the commit is unconfirmed: the step is to be copied again, alone.
+    Failed(CommitTracker),
+    /// Nothing is stored: a row is stored already or twice in the step, or the server refuses to copy.
+    Refused,
+}
+
+/// Copies rows atomically. In a turn it is tried once, beside other steps, and commits after the step before.
 pub(crate) async fn copy(
     connections: &Connections,
     schema: &Schema,
     rows: &[Row],
-    turn: Turn,
-) -> Result<bool, StoreError> {
-    let tracker = CommitTracker::default();
-    let appends = |failure: &Failure| failure.is_duplicate() || failure.is_unsupported();
-    let attempt = || try_copy(connections, schema, rows, &turn, &tracker);
-    let mut copied = attempt().await;
-    if copied.as_ref().is_err_and(|failure| !appends(failure)) {
-        // What failed beside the step before may succeed alone.
-        if !turn.comes().await {
-            return Ok(false);
-        }
-        copied = retrying(connections.deadline(), attempt).await;
-    }
+    turn: Option<Turn>,
+    tracker: CommitTracker,
+) -> Result<Copied, StoreError> {
+    let attempt = || try_copy(connections, schema, rows, turn.as_ref(), &tracker);
+    let copied = match &turn {
+        Some(_) => attempt().await,
+        None => retrying(connections.deadline(), attempt).await,
+    };
     match copied {
         Ok(_) => {
-            turn.own.send_replace(true);
-            Ok(true)
+            if let Some(turn) = turn {
+                turn.own.send_replace(true);
+            }
+            Ok(Copied::Yes)
         }
-        Err(failure) if appends(&failure) => Ok(false),
+        Err(failure) if failure.is_duplicate() || failure.is_unsupported() => Ok(Copied::Refused),
+        Err(_) if turn.is_some() => Ok(Copied::Failed(tracker)),
         Err(failure) => {
             let location = &connections.location;
             Err(tracker.mark(failure.or_read_only(location), location).error)
@@ -146,7 +153,7 @@ async fn try_copy(
     connections: &Connections,
     schema: &Schema,
     rows: &[Row],
-    turn: &Turn,
+    turn: Option<&Turn>,
     tracker: &CommitTracker,
 ) -> Result<u64, Failure> {
     let connection = connections.read().await?;
@@ -163,11 +170,13 @@ async fn try_copy(
         Ok(Err(error)) => return connection.finish_copy(Ok(Err(error))),
         Err(late) => return connection.finish_copy(Err(late)),
     };
-    if timeout(PATIENCE, turn.comes()).await != Ok(true) {
+    if let Some(turn) = turn
+        && timeout(PATIENCE, turn.comes()).await != Ok(true)
+    {
         // Dropping the connection rolls the rows back.
         let location = connections.location.to_string();
         return Err(Failure::last(StoreError::Busy { location }));
     }
-    let done = timeout(connection.limit(), tracker.track(writer.as_mut().finish())).await;
-    connection.finish_copy(done)
+    let done = timeout(connection.limit(), tracker.track(writer.as_mut().finish()));
+    connection.finish_copy(done.await)
 }

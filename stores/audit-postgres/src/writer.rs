@@ -12,6 +12,7 @@ use audit_core::{LogEntry, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task;
 use tokio::time::timeout;
+use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
 use crate::connection::{CommitTracker, Connections, retrying};
@@ -37,29 +38,34 @@ const TOGETHER: Duration = Duration::from_millis(50);
 /// Makes the rows of entries.
 ///
 /// # Errors
-/// Returns [`StoreError::Invalid`] for an entry that is no row, or one that the server cannot be sent.
+/// Returns the errors of [`row`].
 pub(crate) fn rows(entries: &[LogEntry]) -> Result<Vec<Row>, StoreError> {
-    rows_within(entries, MOST_BYTES)
-}
-
-fn rows_within(entries: &[LogEntry], most: usize) -> Result<Vec<Row>, StoreError> {
-    let row = |entry| {
-        let row = Row::of(entry)?;
-        let names: usize = row.fields.iter().map(String::len).sum();
-        if row.bytes() + names > most {
-            return Err(StoreError::Invalid {
-                id: entry.id,
-                detail: format!("it takes more than {most} bytes"),
-            });
-        }
-        Ok(row)
-    };
     // Not collected: a `Result` hides how many there are.
     let mut rows = Vec::with_capacity(entries.len());
     for entry in entries {
         rows.push(row(entry)?);
     }
     Ok(rows)
+}
+
+/// Makes the row of an entry.
+///
+/// # Errors
+/// Returns [`StoreError::Invalid`] for an entry that is no row, or one that the server cannot be sent.
+pub(crate) fn row(entry: &LogEntry) -> Result<Row, StoreError> {
+    row_within(entry, MOST_BYTES)
+}
+
+fn row_within(entry: &LogEntry, most: usize) -> Result<Row, StoreError> {
+    let row = Row::of(entry)?;
+    let names: usize = row.fields.iter().map(String::len).sum();
+    if row.bytes() + names > most {
+        return Err(StoreError::Invalid {
+            id: entry.id,
+            detail: format!("it takes more than {most} bytes"),
+        });
+    }
+    Ok(row)
 }
 
 type Outcome = Result<(), StoreError>;
@@ -231,6 +237,10 @@ impl Writer {
                 Ok(Err(error)) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
                     self.duplicates.expect();
                 }
+                // The type of the statement's rows is gone: the tables were dropped and perhaps restored.
+                Ok(Err(error)) if is_type_gone(&error) => {
+                    connection.statement_cache.remove(&self.insert, &[]);
+                }
                 done => return connection.finish(done).map(|_| ()),
             }
         }
@@ -252,6 +262,11 @@ impl Writer {
         .await;
         connection.finish(done)
     }
+}
+
+fn is_type_gone(error: &Error) -> bool {
+    let codes = [&SqlState::INTERNAL_ERROR, &SqlState::UNDEFINED_OBJECT];
+    error.code().is_some_and(|code| codes.contains(&code))
 }
 
 /// Returns whether the next entries are likely to be stored already, as when a caller appends again. Nearly
@@ -361,12 +376,13 @@ mod tests {
     fn an_entry_that_is_too_large_is_invalid() {
         let mut sample = entries(3, 1);
         sample[1].reason = Some("r".repeat(10_000));
-        let Err(StoreError::Invalid { id, detail }) = rows_within(&sample, 10_000) else {
+        let Err(StoreError::Invalid { id, detail }) = row_within(&sample[1], 10_000) else {
             panic!("it is taken");
         };
         assert_eq!(id, sample[1].id);
         assert_eq!(detail, "it takes more than 10000 bytes");
-        assert_eq!(rows_within(&sample, 100_000).unwrap().len(), 3);
+        assert!(row_within(&sample[0], 10_000).is_ok());
+        assert!(row_within(&sample[1], 100_000).is_ok());
         assert_eq!(rows(&sample).unwrap().len(), 3);
     }
 }

@@ -1,6 +1,7 @@
 //! Imports, retention, partitions, indexes, checks and reconciliation.
 
 use std::collections::{HashSet, VecDeque};
+use std::mem;
 
 use audit_core::{LogEntry, Query, Store, StoreError};
 use chrono::{DateTime, Utc};
@@ -9,20 +10,25 @@ use uuid::Uuid;
 use super::PostgresStore;
 use crate::background::{self, AbortOnDrop};
 use crate::check::{self, Check};
-use crate::import::{self, Months, Turn};
+use crate::connection::CommitTracker;
+use crate::import::{self, Copied, Months, Turn};
 use crate::indexes;
 use crate::reconcile::{self, Reconcile, Reconciliation};
 use crate::retention;
-use crate::writer::rows;
+use crate::row::Row;
+use crate::writer::{row, rows};
 
 /// The number of entries in one step of an import.
 const IMPORT: usize = 10_000;
+/// The number of bytes after which a step ends with fewer entries.
+const IMPORT_BYTES: usize = 32 << 20;
 /// The number of steps that the server writes while the next one begins.
 const BESIDE: usize = 1;
 
 impl PostgresStore {
-    /// Stores many entries, such as those of another store, by `COPY` in atomic steps of 10,000. Returns the number
-    /// of entries. The server writes two steps at a time, on two connections, and commits them in order.
+    /// Stores many entries, such as those of another store, by `COPY` in atomic steps of 10,000 entries, or of fewer
+    /// that take 32 MB. Returns the number of entries. The server writes two steps at a time, on two connections, and
+    /// commits them in order.
     ///
     /// Entries that are already stored with the same content count as stored; they cost as much as
     /// with [`append`](Store::append). Blocks the thread.
@@ -42,26 +48,21 @@ impl PostgresStore {
         let mut steps = Steps {
             store: self,
             under_way: VecDeque::new(),
-            fresh: true,
+            turn: Turn::first(),
+            mode: Mode::Beside,
             imported: 0,
         };
-        let mut turn = Turn::first();
         loop {
             // Runs while the server writes the previous steps.
-            let step: Vec<_> = entries.by_ref().take(IMPORT).collect();
+            let (step, made) = next_step(&mut entries, steps.mode);
             if step.is_empty() {
                 steps.finish_until(0)?;
                 return Ok(steps.imported);
             }
-            let made = if steps.fresh {
-                rows(&step)
-            } else {
-                Ok(Vec::new())
-            };
             let due = months.count(&step);
             let makes_months = self.shared.migrate && !due.is_empty();
             let ids: HashSet<Uuid> = step.iter().map(|entry| entry.id).collect();
-            // A step would wait for rows of the step before, which waits for nothing.
+            // With an id of a step under way, one would wait for the row of the other.
             let beside = made.is_ok() && !makes_months && steps.are_disjoint(&ids);
             steps.finish_until(if beside { BESIDE } else { 0 })?;
             let rows = made?;
@@ -71,21 +72,7 @@ impl PostgresStore {
                     Ok(months)
                 }))?;
             }
-            if steps.fresh {
-                let next = turn.next();
-                let copied = self.spawn(|connections, schema| async move {
-                    import::copy(&connections, &schema, &rows, turn).await
-                })?;
-                turn = next;
-                steps.under_way.push_back(UnderWay {
-                    entries: step,
-                    ids,
-                    copied,
-                });
-            } else {
-                self.append_duplicates(&step)?;
-                steps.imported += step.len() as u64;
-            }
+            steps.begin(step, ids, rows)?;
         }
     }
 
@@ -193,37 +180,140 @@ impl PostgresStore {
     }
 }
 
+/// Returns the next entries of an import, and their rows if they are to be copied.
+fn next_step(
+    entries: &mut impl Iterator<Item = LogEntry>,
+    mode: Mode,
+) -> (Vec<LogEntry>, Result<Vec<Row>, StoreError>) {
+    let (mut step, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0);
+    while step.len() < IMPORT
+        && bytes < IMPORT_BYTES
+        && let Some(entry) = entries.next()
+    {
+        if mode != Mode::Append {
+            match row(&entry) {
+                Ok(row) => {
+                    bytes += row.bytes();
+                    rows.push(row);
+                }
+                Err(error) => return (vec![entry], Err(error)),
+            }
+        }
+        step.push(entry);
+    }
+    (step, Ok(rows))
+}
+
 /// The steps of an import.
 struct Steps<'s> {
     store: &'s PostgresStore,
     /// In their order.
     under_way: VecDeque<UnderWay>,
-    /// Whether no step had duplicates.
-    fresh: bool,
+    /// The turn of the step that begins next.
+    turn: Turn,
+    mode: Mode,
     /// The number of entries in the finished steps.
     imported: u64,
+}
+
+/// How the steps of an import are written.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    /// Copied, one while another is.
+    Beside,
+    /// Copied, one after the other: a step failed beside another one.
+    Alone,
+    /// Appended: a step had duplicates, and the next ones are likely to have some.
+    Append,
 }
 
 /// A step that the server writes.
 struct UnderWay {
     entries: Vec<LogEntry>,
     ids: HashSet<Uuid>,
-    copied: AbortOnDrop<bool>,
+    copied: AbortOnDrop<Copied>,
 }
 
 impl Steps<'_> {
-    /// Finishes the oldest steps until a number of them is left, or all of them once one had duplicates.
+    fn begin(
+        &mut self,
+        entries: Vec<LogEntry>,
+        ids: HashSet<Uuid>,
+        rows: Vec<Row>,
+    ) -> Result<(), StoreError> {
+        let turn = match self.mode {
+            Mode::Beside => {
+                let next = self.turn.next();
+                Some(mem::replace(&mut self.turn, next))
+            }
+            Mode::Alone => None,
+            Mode::Append => return self.write_alone(&entries, CommitTracker::default()),
+        };
+        let copied = self.copy(rows, turn, CommitTracker::default())?;
+        self.under_way.push_back(UnderWay {
+            entries,
+            ids,
+            copied,
+        });
+        Ok(())
+    }
+
+    fn copy(
+        &self,
+        rows: Vec<Row>,
+        turn: Option<Turn>,
+        tracker: CommitTracker,
+    ) -> Result<AbortOnDrop<Copied>, StoreError> {
+        self.store.spawn(|connections, schema| async move {
+            import::copy(&connections, &schema, &rows, turn, tracker).await
+        })
+    }
+
+    /// Finishes the oldest steps until a number of them is left.
     fn finish_until(&mut self, left: usize) -> Result<(), StoreError> {
-        while self.under_way.len() > if self.fresh { left } else { 0 }
+        while self.under_way.len() > if self.mode == Mode::Beside { left } else { 0 }
             && let Some(step) = self.under_way.pop_front()
         {
-            if !background::wait(step.copied)? {
-                // Duplicates in one step make duplicates in the next ones likely.
-                self.fresh = false;
-                self.store.append_duplicates(&step.entries)?;
+            let tracker = match background::wait(step.copied)? {
+                Copied::Yes => {
+                    self.imported += step.entries.len() as u64;
+                    continue;
+                }
+                Copied::Failed(tracker) => {
+                    self.mode = Mode::Alone;
+                    tracker
+                }
+                Copied::Refused => {
+                    self.mode = Mode::Append;
+                    CommitTracker::default()
+                }
+            };
+            // Dropped, the later ones are rolled back.
+            let later: Vec<_> = self.under_way.drain(..).map(|step| step.entries).collect();
+            self.write_alone(&step.entries, tracker)?;
+            for entries in later {
+                self.write_alone(&entries, CommitTracker::default())?;
             }
-            self.imported += step.entries.len() as u64;
         }
+        Ok(())
+    }
+
+    /// Writes a step while no other is under way.
+    fn write_alone(
+        &mut self,
+        entries: &[LogEntry],
+        tracker: CommitTracker,
+    ) -> Result<(), StoreError> {
+        if self.mode != Mode::Append {
+            let copied = self.copy(rows(entries)?, None, tracker)?;
+            if let Copied::Refused = background::wait(copied)? {
+                self.mode = Mode::Append;
+            }
+        }
+        if self.mode == Mode::Append {
+            self.store.append_duplicates(entries)?;
+        }
+        self.imported += entries.len() as u64;
         Ok(())
     }
 

@@ -16,6 +16,8 @@ pub(crate) const TESTS: &[Test] = tests![
     imported_duplicates_are_stored_once,
     steps_of_an_import_commit_in_order,
     a_failed_step_ends_an_import,
+    a_step_is_copied_again_alone,
+    a_step_ends_with_its_bytes,
     a_duplicate_of_the_step_before_is_stored_once,
 ];
 
@@ -149,6 +151,45 @@ fn a_failed_step_ends_an_import(scratch: &Scratch) {
     let mut kept = sample[..10_000].to_vec();
     kept.push(other);
     assert_kept(&store, &kept);
+}
+
+fn a_step_is_copied_again_alone(scratch: &Scratch) {
+    let store = scratch.store();
+    let sample = entries(45_000, 1);
+    let watcher = scratch.sql();
+    let sessions = "SELECT array_agg(pid ORDER BY tuples_processed DESC) FROM pg_stat_progress_copy \
+         WHERE relid = 'audit_entry'::regclass AND tuples_processed > 1000";
+    for attempt in ["[1]", "[2]"] {
+        thread::scope(|scope| {
+            let imported = scope.spawn(|| store.import(sample.clone()));
+            let deadline = Instant::now() + Duration::from_secs(20);
+            // The older session of two, then the later one.
+            while watcher.value(&format!(
+                "SELECT coalesce(pg_terminate_backend(({sessions}){attempt}), false)"
+            )) != "t"
+            {
+                assert!(Instant::now() < deadline, "no step is copied");
+                thread::sleep(Duration::from_millis(2));
+            }
+            assert_eq!(imported.join().unwrap().unwrap(), 45_000);
+        });
+        assert_kept(&store, &sample);
+        watcher
+            .run("INSERT INTO audit_retention DEFAULT VALUES; DELETE FROM audit_entry; DELETE FROM audit_retention")
+            .unwrap();
+    }
+}
+
+fn a_step_ends_with_its_bytes(scratch: &Scratch) {
+    let store = scratch.store();
+    let mut sample = entries(20, 1);
+    for entry in &mut sample {
+        entry.reason = Some("x".repeat(5 << 20));
+    }
+    assert_eq!(store.import(sample.clone()).unwrap(), 20);
+    let steps = "SELECT count(DISTINCT xact) FROM audit_entry";
+    assert_eq!(scratch.sql().value(steps), "3");
+    assert_kept(&store, &sample);
 }
 
 fn a_duplicate_of_the_step_before_is_stored_once(scratch: &Scratch) {
