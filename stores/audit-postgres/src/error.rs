@@ -85,8 +85,13 @@ impl Failure {
             "40001" | "40P01" => Self::again(StoreError::Busy {
                 location: location(),
             }),
-            // A partition is being made for the id.
-            "23514" if db.constraint().is_some_and(|name| name.starts_with(FENCE)) => {
+            // A partition is being made for the id, or was made between the choice of the partition and the insert.
+            "23514"
+                if db.constraint().map_or_else(
+                    || db.table() == Some("audit_entry_rest"),
+                    |name| name.starts_with(FENCE),
+                ) =>
+            {
                 Self::again(StoreError::Busy {
                     location: location(),
                 })

@@ -24,12 +24,17 @@ pub const SCHEMA_VERSION: u32 = STEPS.len() as u32;
 const STEPS: [&str; 1] = [include_str!("sql/version_1.sql")];
 
 /// The names whose presence without `audit_schema` means that something else is there.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 10] = [
     "audit_schema",
     "audit_entry",
     "audit_entry_rest",
     "audit_retention",
     "audit_log",
+    "audit_row",
+    "audit_time",
+    "audit_level",
+    "audit_outcome",
+    "audit_body",
 ];
 
 /// The content of a schema.
@@ -68,9 +73,12 @@ async fn look_for(
     };
     let there = client
         .query_opt(
-            "SELECT c.relname::text FROM pg_catalog.pg_class AS c \
-             JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-             WHERE n.nspname = $1 AND c.relname = ANY ($2) ORDER BY c.relname <> 'audit_schema' \
+            "SELECT g.name::text FROM ( \
+                 SELECT c.relname, c.relnamespace FROM pg_catalog.pg_class AS c UNION ALL \
+                 SELECT t.typname, t.typnamespace FROM pg_catalog.pg_type AS t \
+             ) AS g(name, namespace) \
+             JOIN pg_catalog.pg_namespace AS n ON n.oid = g.namespace \
+             WHERE n.nspname = $1 AND g.name = ANY ($2) ORDER BY g.name <> 'audit_schema' \
              LIMIT 1",
             &[&schema.name(), &&NAMES[..]],
         )

@@ -19,6 +19,8 @@ pub(crate) const TESTS: &[Test] = tests![
     an_id_is_unique_over_partitions,
     partitions_are_made_ahead,
     a_new_partition_takes_its_entries_from_the_rest,
+    entries_of_a_month_wait_for_its_partition,
+    tables_are_made_anew_while_a_store_is_open,
     a_large_rest_is_read_without_blocking_writers,
     a_month_with_entries_in_a_large_rest,
     a_search_path_to_nowhere_is_an_error,
@@ -81,6 +83,8 @@ fn tables_of_another_program_are_foreign(scratch: &Scratch) {
         "TABLE audit_schema (version int, program text DEFAULT 'another', single boolean); \
          INSERT INTO audit_schema (version) VALUES (1)",
         "VIEW audit_log AS SELECT 1 AS one",
+        "TABLE audit_row (id int)",
+        "DOMAIN audit_body AS text",
     ] {
         sql.run(&format!(
             "CREATE SCHEMA {schema}; SET search_path = {schema}; CREATE {table}; RESET search_path"
@@ -93,7 +97,12 @@ fn tables_of_another_program_are_foreign(scratch: &Scratch) {
         );
         let tables =
             format!("SELECT count(*) FROM pg_class WHERE relnamespace = '{schema}'::regnamespace");
-        assert_eq!(sql.value(&tables), "1", "nothing was added");
+        let expected = if table.starts_with("DOMAIN") {
+            "0"
+        } else {
+            "1"
+        };
+        assert_eq!(sql.value(&tables), expected, "nothing was added");
         sql.run(&format!("DROP SCHEMA {schema} CASCADE")).unwrap();
     }
 }
@@ -201,6 +210,53 @@ fn a_new_partition_takes_its_entries_from_the_rest(scratch: &Scratch) {
     assert!(store.check().unwrap().is_ok());
     store.append(&sample).unwrap();
     assert_eq!(store.count(&Query::new()).unwrap(), 60);
+}
+
+/// The server has chosen the rest for them when the partition is made.
+fn entries_of_a_month_wait_for_its_partition(scratch: &Scratch) {
+    let store = scratch.store();
+    let mut sample = entries(60, 1);
+    for (number, entry) in (0..).zip(&mut sample[30..]) {
+        // 2025-01-15
+        let high = (1_736_899_200_000 << 16) | 0x7000;
+        entry.id = uuid::Uuid::from_u64_pair(high, (0b10 << 62) | number);
+    }
+    let sql = scratch.sql();
+    let (appended, imported) = sample.split_at(30);
+    for (month, write) in [("2026-01-01", appended), ("2025-01-01", imported)] {
+        sql.run(&format!("BEGIN; SELECT audit_add_partition('{month}')"))
+            .unwrap();
+        thread::scope(|scope| {
+            let written = scope.spawn(|| {
+                if write == appended {
+                    store.append(write)
+                } else {
+                    store.import(write.to_vec()).map(|_| ())
+                }
+            });
+            scratch.wait_for_locks(1);
+            sql.run("COMMIT").unwrap();
+            written.join().unwrap().unwrap();
+        });
+    }
+    assert_kept(&store, &sample);
+}
+
+/// As by a restore with `--clean`.
+fn tables_are_made_anew_while_a_store_is_open(scratch: &Scratch) {
+    let store = scratch.store();
+    let sample = entries(30, 1);
+    store.append(&sample[..10]).unwrap();
+    let sql = Sql::connect(&scratch.url);
+    sql.run(&format!("DROP SCHEMA {} CASCADE", scratch.schema))
+        .unwrap();
+    store.append(&sample[..10]).unwrap_err();
+    drop(scratch.store());
+    let before = store.commits();
+    store.append(&sample[10..20]).unwrap();
+    store.append(&sample[20..]).unwrap();
+    assert_eq!(store.commits(), before + 2);
+    assert_kept(&store, &sample[10..]);
 }
 
 /// More than 16 MB of entries without a month; with bytes that are not read.
