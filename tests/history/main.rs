@@ -1,6 +1,7 @@
 //! Histories: versions of an object, what differs between them, who set what, and what is missing.
 
 mod as_of;
+mod before_first;
 mod blame;
 mod breaks;
 mod breaks_by_hand;

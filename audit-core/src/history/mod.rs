@@ -20,7 +20,6 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use uuid::Uuid;
 
 pub use self::blame::Blame;
@@ -213,6 +212,9 @@ impl History {
 
     /// Returns the state of the object as of a time, including entries at exactly that time.
     ///
+    /// Before the first version the object did not exist if that version is a creation. Otherwise nothing
+    /// is known of it: its state is null and not complete.
+    ///
     /// # Example: the state between two entries
     /// ```
     /// use auditlog::prelude::*;
@@ -245,7 +247,8 @@ impl History {
         let end = self.entries.iter().position(later);
         rebuild(
             self.fields,
-            &self.entries[..end.unwrap_or(self.entries.len())],
+            &self.entries,
+            end.unwrap_or(self.entries.len()),
         )
     }
 
@@ -286,7 +289,8 @@ impl History {
     /// exist. See [`Reconstruction::typed_lossy`].
     ///
     /// # Errors
-    /// Returns [`TypedError::Form`] if the state cannot be deserialized as a `T`.
+    /// - Returns [`TypedError::Incomplete`] if the trail has no part of the state.
+    /// - Returns [`TypedError::Form`] if the state cannot be deserialized as a `T`.
     pub fn as_of_typed_lossy<T: DeserializeOwned>(
         &self,
         time: impl Into<DateTime<Utc>>,
@@ -314,18 +318,19 @@ impl History {
     /// # Ok::<(), auditlog::Error>(())
     /// ```
     pub fn latest(&self) -> Reconstruction {
-        rebuild(self.fields, &self.entries)
+        rebuild(self.fields, &self.entries, self.entries.len())
     }
 
     /// Returns the state of the object in a version; `None` if there is no such version.
     pub fn at_version(&self, number: usize) -> Option<Reconstruction> {
         let last = self.versions().nth(number.checked_sub(1)?)?.entry.id;
         let end = self.entries.iter().position(|entry| entry.id == last)?;
-        Some(rebuild(self.fields, &self.entries[..=end]))
+        Some(rebuild(self.fields, &self.entries, end + 1))
     }
 
     /// Returns the changes from one version to another, in either direction; `None` if one of them
-    /// does not exist. A version in which the object does not exist is a null. Changes of masked or
+    /// does not exist. A version in which the object does not exist is a null. From or to an object of which
+    /// the trail has no part, the changes are those of the entries between the versions. Changes of masked or
     /// hashed values have their redaction.
     ///
     /// The changes have the form of the entries between the versions: items of a keyed list are
@@ -364,14 +369,22 @@ impl History {
     /// ```
     pub fn diff(&self, from: usize, to: usize) -> Option<Changes> {
         let states = (self.at_version(from)?, self.at_version(to)?);
-        let mut changes = self.changes(from, &states.0.state, to, &states.1.state);
+        let mut changes = self.changes(from, &states.0, to, &states.1);
         mark_hidden(&mut changes, &[&states.0, &states.1]);
         Some(changes)
     }
 
     /// Returns the changes that lead from the state of a version to that of another.
-    fn changes(&self, from: usize, old: &Value, to: usize, new: &Value) -> Changes {
-        if old.is_null() || new.is_null() {
+    fn changes(
+        &self,
+        from: usize,
+        old: &Reconstruction,
+        to: usize,
+        new: &Reconstruction,
+    ) -> Changes {
+        let is_unknown = old.is_unknown() || new.is_unknown();
+        let (old, new) = (&old.state, &new.state);
+        if !is_unknown && (old.is_null() || new.is_null()) {
             return crate::diff(old, new);
         }
         let (first, last) = (from.min(to), from.max(to));
@@ -386,6 +399,15 @@ impl History {
             .iter()
             .filter(|entry| ids.contains(&entry.id))
             .collect();
+        if is_unknown {
+            let between: Vec<&Changes> = between.iter().map(|entry| &entry.changes).collect();
+            let composed = Changes::composed(&between);
+            return if from <= to {
+                composed
+            } else {
+                composed.invert()
+            };
+        }
         if from <= to {
             version_diff::changes(self.fields, &self.entries, &between, old, new)
         } else {

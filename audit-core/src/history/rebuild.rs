@@ -5,7 +5,8 @@
 //! values are written nevertheless, since they are what the entry says, and the parts whose old values
 //! differ are noted as missing (`Unrecorded`).
 //!
-//! An object that is older than its trail starts with the first old values (`StartsLater`). The parts that
+//! An object that is older than its trail starts with the first old values (`StartsLater`). Before its first
+//! version nothing is known of it, unless that version is a creation. The parts that
 //! the trail never has in clear (skipped, masked, hashed) come from the fields of the type, and for a type
 //! that no longer exists from the redactions of the entries.
 
@@ -58,10 +59,10 @@ use crate::value::schema_lookup::Schema;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Reconstruction {
-    /// The state; null while the object does not exist.
+    /// The state; null while the object does not exist, and if the trail has no part of it.
     pub state: Value,
-    /// Whether the state has every part in clear. Also true if the object did not exist or has no entry,
-    /// for which [`exists`](Self::exists) returns false.
+    /// Whether the state has every part in clear. Also true if the object did not exist or has no successful
+    /// entry, for which [`exists`](Self::exists) returns false.
     pub complete: bool,
     /// The missing parts, with the reasons.
     pub missing: Vec<Missing>,
@@ -74,8 +75,13 @@ pub struct Reconstruction {
 }
 
 impl Reconstruction {
-    /// Returns whether the object existed, according to its entries. Returns false for an object without
-    /// entries, whose [`History::entries`](super::History::entries) are empty.
+    /// Returns whether the object existed, according to its entries: false before a creation and after a
+    /// deletion. Returns false for an object without successful entries, too; without any, its
+    /// [`History::entries`](super::History::entries) are empty.
+    ///
+    /// Returns true if no entry says that the object did not exist, as before a first entry that is an
+    /// update or a baseline. Such a state is null and not [`complete`](Self::complete): `$` is missing, since
+    /// the object is [older than the trail](MissingReason::StartsLater).
     ///
     /// # Example: an object without entries
     /// ```
@@ -93,7 +99,12 @@ impl Reconstruction {
     /// # Ok::<(), auditlog::Error>(())
     /// ```
     pub fn exists(&self) -> bool {
-        !self.state.is_null()
+        !self.state.is_null() || !self.complete
+    }
+
+    /// Returns whether the object existed, but the trail has no part of it.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.state.is_null() && self.exists()
     }
 }
 
@@ -114,8 +125,10 @@ pub(crate) fn holds_full_state(entry: &LogEntry) -> bool {
         && (matches!(entry.action, Action::Create | Action::Delete) || entry.snapshot.is_some())
 }
 
-/// Folds the entries of an object, oldest first, into its state.
-pub(crate) fn rebuild(fields: Schema, entries: &[LogEntry]) -> Reconstruction {
+/// Folds the first `end` entries of an object, oldest first, into its state. The others show whether
+/// an object without a version up to there existed.
+pub(crate) fn rebuild(fields: Schema, all: &[LogEntry], end: usize) -> Reconstruction {
+    let (entries, later) = all.split_at(end);
     let start = entries
         .iter()
         .rposition(holds_full_state)
@@ -146,6 +159,9 @@ pub(crate) fn rebuild(fields: Schema, entries: &[LogEntry]) -> Reconstruction {
         missing.extend(found.map(|(path, reason)| Missing { path, reason }));
         redacted(&entries[start..], &state, &mut missing);
         collect_references(fields, &state, &mut Visit::default(), &mut references);
+    } else if let Some(reason) = unknown(entries, later) {
+        let path = Path::ROOT;
+        missing = vec![Missing { path, reason }];
     }
     Reconstruction {
         state,
@@ -154,6 +170,47 @@ pub(crate) fn rebuild(fields: Schema, entries: &[LogEntry]) -> Reconstruction {
         references,
         serde_names: SerdeNames::new(fields),
     }
+}
+
+/// Returns the reason why nothing is known of an object whose entries lead to no state; `None` if it
+/// did not exist.
+fn unknown(entries: &[LogEntry], later: &[LogEntry]) -> Option<MissingReason> {
+    let has_values = |entry: &&LogEntry| !is_changeless(entry);
+    let mut versions = entries.iter().filter(|entry| makes_version(entry));
+    if let Some(last) = versions.next_back() {
+        // An update without changes is of an object that exists.
+        return is_changeless(last).then(|| match versions.rfind(has_values) {
+            Some(_) => MissingReason::Unrecorded,
+            None => MissingReason::StartsLater,
+        });
+    }
+    let first = later.iter().find(|entry| makes_version(entry));
+    let existed = first.map_or_else(
+        // Only read, or of events: the object existed, but no entry has a part of it. A denied or failed
+        // action does not show that there is such an object.
+        || {
+            let mut all = entries.iter().chain(later);
+            all.any(|entry| entry.outcome == Outcome::Success)
+        },
+        |first| !is_creation(first),
+    );
+    existed.then_some(MissingReason::StartsLater)
+}
+
+/// Returns whether an entry that makes a version has neither changes nor a state.
+fn is_changeless(entry: &LogEntry) -> bool {
+    entry.action == Action::Update && entry.snapshot.is_none() && entry.changes.is_empty()
+}
+
+/// Returns whether an object did not exist before an entry. A snapshot does not show that, nor do new
+/// values of single fields.
+fn is_creation(entry: &LogEntry) -> bool {
+    let from_nothing = |change: &Change| {
+        change.path == Path::ROOT
+            && change.redaction.is_none()
+            && change.old.as_ref().is_none_or(Value::is_null)
+    };
+    entry.action == Action::Create || entry.changes.iter().any(from_nothing)
 }
 
 /// The state of an object while its entries are folded.

@@ -80,7 +80,8 @@ impl Reconstruction {
     /// `#[serde(default)]`.
     ///
     /// # Errors
-    /// Returns [`TypedError::Form`] if the state cannot be deserialized as a `T`.
+    /// - Returns [`TypedError::Incomplete`] if the trail has no part of the state.
+    /// - Returns [`TypedError::Form`] if the state cannot be deserialized as a `T`.
     pub fn typed_lossy<T: DeserializeOwned>(&self) -> Result<Option<T>, TypedError> {
         self.read(self.serde_names.prepare(&self.state).0)
     }
@@ -88,6 +89,10 @@ impl Reconstruction {
     fn read<T: DeserializeOwned>(&self, state: Value) -> Result<Option<T>, TypedError> {
         if !self.exists() {
             return Ok(None);
+        }
+        if self.is_unknown() {
+            let missing = self.missing.clone();
+            return Err(TypedError::Incomplete { missing });
         }
         state_deserializer::read(state)
             .map(Some)

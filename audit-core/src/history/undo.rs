@@ -60,7 +60,12 @@ impl History {
             .map(|part| part.path.clone())
             .collect();
         if hidden.is_empty() {
-            return Some(self.changes(newest, &latest.state, number, &target.state));
+            return Some(self.changes(newest, &latest, number, &target));
+        }
+        if latest.is_unknown() || target.is_unknown() {
+            let mut changes = self.changes(newest, &latest, number, &target);
+            changes.retain(|change| change.redaction.is_none());
+            return Some(changes);
         }
         if target.state.is_null() {
             // Nothing is restored: the object is removed with its hidden values.
@@ -167,7 +172,7 @@ impl History {
             return rebase;
         }
         let end = self.entries.iter().position(|other| other.id == entry.id);
-        let created = rebuild(self.fields, &self.entries[..=end.unwrap_or_default()]).state;
+        let created = rebuild(self.fields, &self.entries, end.unwrap_or_default() + 1).state;
         let latest = self.latest();
         let since = version_diff::compare(self.fields, &self.entries, &created, &latest.state);
         if since.is_empty() {

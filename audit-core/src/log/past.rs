@@ -6,7 +6,9 @@ use super::AuditLog;
 use super::histories::{Histories, ObjectStates};
 use crate::entry::{LogEntry, ObjectRef};
 use crate::error::Result;
-use crate::history::{Evolution, History, Reconstruction, holds_full_state, order, rebuild};
+use crate::history::{
+    Evolution, History, Reconstruction, holds_full_state, makes_version, order, rebuild,
+};
 use crate::store::Page;
 use crate::store::query::{Cursor, Query};
 use crate::value::auditable::Auditable;
@@ -274,7 +276,10 @@ impl AuditLog {
     /// Returns the state of an object as of a time, including entries at exactly that time.
     ///
     /// Reads back from that time to the last entry with the full state of the object (a creation or a
-    /// [snapshot](crate::SnapshotPolicy)), and no further: 100 entries at first, then 1,000 at a time.
+    /// [snapshot](crate::SnapshotPolicy)), and no further: 100 entries at first, then 1,000 at a time. If the
+    /// object has no version at that time, reads on to its first one: only a creation shows that the object did
+    /// not exist before. Before any other entry, the state is null and not complete.
+    ///
     /// Entries without an object, such as those of [bulk](crate::bulk) statements, are part of no object.
     ///
     /// # Errors
@@ -437,6 +442,9 @@ impl AuditLog {
     /// Returns the states of all objects of a type as of a time, ordered by identity, without those that did
     /// not exist. The iterator reads as it advances: memory holds some objects at a time.
     ///
+    /// Reads no entry after the time: an object whose first entry is later is left out, even if it is older
+    /// than the trail, which [`as_of`](Self::as_of) reports.
+    ///
     /// # Errors
     /// Returns no error at present; a failure while reading is an item of the iterator, and the last one.
     pub fn objects_as_of<T: Auditable>(
@@ -448,7 +456,8 @@ impl AuditLog {
 
     /// Returns the states as of a time of all objects that have entries in a query: of a model by its name
     /// (`log.query().model_name("User")`), of an aggregate (`log.query().parent(root)`), or of everything. A
-    /// query that excludes some entries of an object makes its state incomplete.
+    /// query that excludes some entries of an object makes its state incomplete. An object without an entry up
+    /// to the time is left out, as in [`objects_as_of`](Self::objects_as_of).
     ///
     /// # Errors
     /// Returns [`Error::Store`](crate::Error::Store) if a path of the query cannot be parsed. A failure while
@@ -459,24 +468,45 @@ impl AuditLog {
     }
 }
 
-/// The entries of an object, read page by page from a time back to one with every field.
+/// The entries of an object, read page by page from a time back to one with every field. If none of them
+/// makes a version, the entries after the time are read up to the first that does.
 struct Backwards {
+    /// The entries up to the time, newest first.
     entries: Vec<LogEntry>,
+    /// The entries after the time, oldest first.
+    later: Vec<LogEntry>,
     /// The query of the next page.
     next: Option<Query>,
+    /// The query of the first page after the time, until it is the next one.
+    forwards: Option<Query>,
+    /// Whether the pages are those after the time.
+    is_forwards: bool,
 }
 
 impl Backwards {
     fn of(log: &AuditLog, object: &ObjectRef, time: DateTime<Utc>) -> Self {
         let query = log.entries_of(object);
+        let forwards = query.clone().zip(after(time));
         Self {
             entries: Vec::new(),
+            later: Vec::new(),
             next: query.map(|query| up_to(query, time).newest_first().limit(FIRST)),
+            forwards: forwards.map(|(query, start)| query.since(start).limit(FIRST)),
+            is_forwards: false,
         }
     }
 
     /// Adds the answer to what was asked for.
     fn add(&mut self, query: Query, page: Page, evolution: &Evolution) -> Result<()> {
+        let next = page.next.map(|next| query.after(next).limit(MORE));
+        if self.is_forwards {
+            for mut entry in page.entries {
+                evolution.upgrade(&mut entry)?;
+                self.later.push(entry);
+            }
+            self.next = next.filter(|_| !self.later.iter().any(makes_version));
+            return Ok(());
+        }
         for mut entry in page.entries {
             evolution.upgrade(&mut entry)?;
             // A key may have been handed over: the end of the former object comes before.
@@ -486,21 +516,33 @@ impl Backwards {
                 return Ok(());
             }
         }
-        self.next = page.next.map(|next| query.after(next).limit(MORE));
+        self.is_forwards = next.is_none() && !self.entries.iter().any(makes_version);
+        self.next = if self.is_forwards {
+            self.forwards.take()
+        } else {
+            next
+        };
         Ok(())
     }
 
     fn state(mut self, evolution: &Evolution) -> Reconstruction {
         self.entries.reverse();
+        let end = self.entries.len();
+        self.entries.append(&mut self.later);
         order(evolution.fields, &mut self.entries);
-        rebuild(evolution.fields, &self.entries)
+        rebuild(evolution.fields, &self.entries, end)
     }
 }
 
 /// Narrows a query down to what is not after a time, which entries have in microseconds.
 fn up_to(query: Query, time: DateTime<Utc>) -> Query {
-    match time.checked_add_signed(TimeDelta::microseconds(1)) {
+    match after(time) {
         Some(end) => query.until(end),
         None => query,
     }
+}
+
+/// Returns the first time of an entry after a time.
+fn after(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    time.checked_add_signed(TimeDelta::microseconds(1))
 }

@@ -204,16 +204,19 @@ fn print(found: &Reconstruction, out: &mut Output) -> Result<(), Error> {
     if !found.exists() {
         return out.line("the object did not exist at that time");
     }
-    let mut table = out.new_table(["FIELD", "VALUE"]);
-    let mut fields = Vec::new();
-    flatten(String::new(), &found.state, &mut fields);
-    for (path, value) in fields {
-        table.add_row([
-            out.cell(Part::Object, text::safe(&path)),
-            out.cell(Part::Heading, text::value(value)),
-        ]);
+    // Null if the trail has no part of the state.
+    if !found.state.is_null() {
+        let mut table = out.new_table(["FIELD", "VALUE"]);
+        let mut fields = Vec::new();
+        flatten(String::new(), &found.state, &mut fields);
+        for (path, value) in fields {
+            table.add_row([
+                out.cell(Part::Object, text::safe(&path)),
+                out.cell(Part::Heading, text::value(value)),
+            ]);
+        }
+        out.table(&table)?;
     }
-    out.table(&table)?;
     for missing in &found.missing {
         let path = text::safe(missing.path.as_str());
         let line = match missing.path.as_str() {

@@ -485,9 +485,21 @@ pub(crate) fn a_change_without_an_entry_is_reported(store: &Path) {
         "object_pk": "A/7", "object_repr": "Invoice A/7", "outcome": "success",
         "schema_version": 1, "timestamp": "2026-01-04T00:00:00.000000Z", "v": 1,
     });
-    std::fs::write(&file, format!("{entry}\n")).expect("written");
+    let mut older = entry.clone();
+    older["id"] = json!("0193a5e4-b002-7000-8000-000000000000");
+    older["object_pk"] = json!("A/9");
+    std::fs::write(&file, format!("{entry}\n{older}\n")).expect("written");
     stdout(store, &["import", file.to_str().expect("UTF-8")]);
     std::fs::remove_file(&file).expect("removed");
+
+    let earlier = ["as-of", "Invoice", "A/9", "2026-01-03"];
+    assert_eq!(
+        stdout(store, &earlier),
+        "incomplete: the object is older than the trail\n"
+    );
+    let earlier = json(store, &earlier).remove(0);
+    assert_eq!(earlier["exists"], true);
+    assert_eq!(earlier["complete"], false);
 
     let asked = json(store, &["as-of", "Invoice", "A/7", "2026-01-05"]).remove(0);
     assert_eq!(asked["state"]["total"], 60);
