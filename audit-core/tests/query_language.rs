@@ -199,8 +199,39 @@ fn conditions_of_other_languages_are_errors_that_name_the_condition() {
 }
 
 #[test]
+fn operators_of_other_languages_are_errors_that_name_the_operator() {
+    for (text, column, shown, written) in [
+        ("actor:alice || actor:bob", 13, "||", "write `OR`"),
+        ("(actor:alice ||)", 14, "||", "write `OR`"),
+        ("model:User ||(actor:bob)", 12, "||", "write `OR`"),
+        ("NOT || x", 5, "||", "write `OR`"),
+        ("a || \"b\"", 3, "||", "write `OR`"),
+        ("alice && bob", 7, "&&", "separate conditions by a space"),
+        (
+            "model:User &&(a)",
+            12,
+            "&&",
+            "separate conditions by a space",
+        ),
+    ] {
+        let error = Query::parse(text).expect_err(text).to_string();
+        let expected = format!("column {column}: `{shown}` is not an operator; {written}");
+        assert!(error.starts_with(&expected), "{text}: {error}");
+        assert!(
+            error.ends_with(", or use double quotes to search for the text"),
+            "{text}: {error}"
+        );
+    }
+}
+
+#[test]
 fn texts_that_look_like_other_conditions_are_searched() {
     for (text, searched) in [
+        ("\"||\"", "||"),
+        ("a \"&&\" b", "a && b"),
+        ("text:||", "||"),
+        ("a||b", "a||b"),
+        ("R&&D", "R&&D"),
         ("\"actor=alice\"", "actor=alice"),
         ("text:actor=alice", "actor=alice"),
         ("\"actor\" = alice", "actor = alice"),

@@ -1,7 +1,8 @@
-//! Conditions in the notation of other query languages, such as `actor=alice` and `level >= error`.
+//! Conditions and operators in the notation of other query languages, such as `actor=alice`,
+//! `level >= error` and `||`.
 //!
 //! Without a colon they would be texts to search for, which usually find nothing. They are errors that name
-//! the condition of this language. In double quotes they are texts.
+//! the notation of this language. In double quotes they are texts.
 
 use super::terms::{KEYS, ParseQueryError};
 use super::tokenizer::Term;
@@ -39,8 +40,16 @@ pub(super) fn key_for(name: &str) -> Option<&'static str> {
     found.map(|(_, key)| *key)
 }
 
-/// Checks that an unquoted word does not begin with a key and a sign, as `actor=alice` does.
+/// The operators of other languages, with the way to write them in this one.
+const OPERATORS: [(&str, &str); 2] = [
+    ("||", "write `OR` between two conditions"),
+    ("&&", "separate conditions by a space, which means \"and\""),
+];
+
+/// Checks that an unquoted word is not an operator such as `||`, and does not begin with a key and a
+/// sign, as `actor=alice` does.
 pub(super) fn check_word(word: &str, column: usize) -> Result<(), ParseQueryError> {
+    check_operator(word, column)?;
     let Some(end) = word.find(['=', '!', '<', '>']) else {
         return Ok(());
     };
@@ -52,6 +61,19 @@ pub(super) fn check_word(word: &str, column: usize) -> Result<(), ParseQueryErro
         }
         _ => Ok(()),
     }
+}
+
+/// Checks that a word is not an operator, also before parentheses, as in `||(a b)`.
+fn check_operator(word: &str, column: usize) -> Result<(), ParseQueryError> {
+    for (operator, hint) in OPERATORS {
+        if matches!(word.strip_prefix(operator), Some(rest) if rest.is_empty() || rest.starts_with('('))
+        {
+            let message = format!("`{operator}` is not an operator");
+            let hint = format!("{hint}, or use double quotes to search for the text");
+            return Err(ParseQueryError::at(column, message).hint(hint));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that a word after another one is not a sign after a key, as in `actor = alice`.
